@@ -21,6 +21,7 @@ from harness.cli import (
     accuracy,
     audit,
     check,
+    diff,
     doctor,
     experiments,
     gate,
@@ -226,6 +227,7 @@ COMMANDS = {
     ),
     "Did a change make it worse?": (
         ("gate", gate.gate, gate.EPILOG),
+        ("diff", diff.diff, diff.EPILOG),
         ("doctor", doctor.doctor, doctor.EPILOG),
         ("freeze", laws.freeze, laws.FREEZE_EPILOG),
     ),

@@ -10,12 +10,15 @@ from harness.cli.panels import OUTPUT, epilog
 from harness.error import UsageError, did_you_mean, listed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.record import Proof
 
 EPILOG = epilog(
     """
   harness accuracy
   harness accuracy exp sqrt --picture accuracy.png
+  harness accuracy --casts bfloat16
 """,
     """
 The proofs of torch come with the package. To prove your function, or
@@ -40,6 +43,9 @@ def accuracy(
             show_default="the proofs of torch in the package",
         ),
     ] = None,
+    are_casts: Annotated[
+        bool, typer.Option("--casts", help="Show the casts to 16 and 8 bits instead; their names are dtypes.")
+    ] = False,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print a Markdown table.", rich_help_panel=OUTPUT)
     ] = False,
@@ -50,10 +56,13 @@ def accuracy(
 ) -> None:
     """Show how accurate operations are at every float32 number."""
     from harness.display.accuracy import draw_accuracy, print_accuracy
+    from harness.proof.float32.casts import recorded_casts
     from harness.proof.float32.recorded import in_order, names_of, recorded
-    from harness.wording.accuracy import of_float32
+    from harness.wording.accuracy import accuracy_row, cast_row, of_float32
 
-    known = of_float32(in_order(_of_runs(runs) if runs else recorded()))
+    if are_casts and (runs or picture):
+        raise UsageError("cannot use `--casts` together with `--run` or `--picture`", remedy="leave one out")
+    known = recorded_casts() if are_casts else of_float32(in_order(_of_runs(runs) if runs else recorded()))
     if not known:
         raise UsageError("there are no proofs in float32", remedy="run `harness prove TARGET --dtypes float32`")
     for name in names or ():
@@ -63,9 +72,9 @@ def accuracy(
             raise UsageError(f"no proof of `{name}` in float32", rule=rule, remedy=did_you_mean(name, every))
     shown = [proof for proof in known if not names or names_of(proof) & set(names)]
     if markdown:
-        say(_markdown(shown))
+        say(_markdown(shown, cast_row if are_casts else accuracy_row))
     else:
-        print_accuracy(console(), shown)
+        print_accuracy(console(), shown, are_casts=are_casts)
     if picture is not None:
         draw_accuracy(shown, picture)
         say(f"picture: {picture}")
@@ -82,10 +91,8 @@ def _of_runs(names: list[str]) -> "list[Proof]":
     return proofs
 
 
-def _markdown(proofs: "list[Proof]") -> str:
+def _markdown(proofs: "list[Proof]", row_of: "Callable[[Proof], dict[str, str]]") -> str:
     from tabulate import tabulate
 
-    from harness.wording.accuracy import accuracy_row
-
-    table: str = tabulate(map(accuracy_row, proofs), headers="keys", tablefmt="github", disable_numparse=True)
+    table: str = tabulate(map(row_of, proofs), headers="keys", tablefmt="github", disable_numparse=True)
     return table

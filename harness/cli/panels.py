@@ -28,6 +28,7 @@ WORKS_ON = {
     "list": "What to list",
     "freeze": "What to keep",
     "bench": "What to time",
+    "diff": "What to compare",
     "doctor": "What to time",
     "gate": "What to compare",
     "init": "What to write",

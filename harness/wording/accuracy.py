@@ -28,6 +28,19 @@ NAMES = {
 }
 """Short names of the laws that hold."""
 
+CAST_LAWS = {
+    "nearest": "the result is the nearest number",
+    "ties": "halfway between two numbers, the result is the declared one",
+    "overflow": "the result for a number beyond the largest one is the declared one",
+    "infinity": "the result for infinity is the declared one",
+    "nan": "the result for NaN is NaN",
+    "sign": "the sign is kept, and zero has the declared sign",
+    "flushed": "no result is zero if the nearest number is not zero",
+    "back": "the cast back to float32 changes no number, and keeps NaN",
+    "round trip": "the cast to float32 and back gives the same number",
+}
+"""The laws of casts by the name of their departure, each with its statement."""
+
 
 def of_float32(proofs: Sequence[Proof]) -> list[Proof]:
     """Return the proofs in float32 that have visited any inputs."""
@@ -80,6 +93,24 @@ def accuracy_row(proof: Proof) -> dict[str, str]:
         "> 2 ulp": f"{proof.beyond['2']:,}",
         "holds": holding(proof),
         "breaks": departing(proof),
+        "evidence": extent(proof),
+    }
+
+
+def cast_row(proof: Proof) -> dict[str, str]:
+    """Return the line of a cast."""
+    share = 100.0 * (1.0 - proof.not_correctly_rounded / proof.visited)
+    found = ((law, proof.departures[law]) for law in CAST_LAWS if law in proof.departures)
+    texts = (
+        f"{law}: {one.count:,} (first `{one.x}`: actual {one.actual:.6g}, expected {one.expected:.6g})"
+        for law, one in found
+    )
+    return {
+        "cast to": proof.dtype,
+        "kernel": f"{proof.layout}, {proof.cpu_capability}",
+        "correctly rounded": f"{min(share, 99.9999):.4f} %" if proof.not_correctly_rounded else "100 %",
+        "policies": proof.contract,
+        "deviations": "; ".join(texts) or "none",
         "evidence": extent(proof),
     }
 

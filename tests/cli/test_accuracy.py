@@ -83,6 +83,27 @@ def test_an_unknown_name_and_a_wrong_picture_are_usage_errors(harness_command: C
     assert (done.returncode, "cannot write the picture" in done.stderr) == (2, True)
 
 
+def test_casts_are_shown(harness_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table has the policies, the deviations and the statements of the laws."""
+    monkeypatch.setenv("COLUMNS", "400")
+    done = harness_command("accuracy", "--casts", "float8_e8m0fnu")
+    text = " ".join(done.stdout.split())
+    assert done.returncode == 0
+    assert "ties away from zero; overflow to NaN; sign dropped" in text
+    assert "nearest: 4,194,302 (first 0x1.0000040000000p-127: actual 1.17549e-38, expected 5.87747e-39)" in text
+    assert "flushed: no result is zero if the nearest number is not zero" in text
+    done = harness_command("accuracy", "--casts", "bfloat16", "--markdown")
+    assert [line.split("|")[3].strip() for line in done.stdout.splitlines()[2:]] == ["100 %"] * 3
+
+
+def test_casts_have_no_run_and_no_picture(harness_command: Command, tmp_path: Path) -> None:
+    """An unknown dtype and an option for operations are usage errors."""
+    done = harness_command("accuracy", "--casts", "--picture", str(tmp_path / "casts.png"))
+    assert (done.returncode, "cannot use `--casts` together with" in done.stderr) == (2, True)
+    done = harness_command("accuracy", "--casts", "bfloat61")
+    assert (done.returncode, "did you mean `bfloat16`?" in done.stderr) == (2, True)
+
+
 @pytest.mark.usefixtures("small", "workplace")
 def test_a_proof_in_a_run_is_shown(harness_command: Command) -> None:
     """``harness prove`` takes float32 on request, and for an operation without proofs in 16 bits."""

@@ -33,11 +33,17 @@ LAYOUTS = (
 """The layouts of float32 numbers; each selects a kernel."""
 
 
-def _memory(layout: str, count: int) -> Tensor:
+INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32}
+"""The dtype of the bits of a number by its size in bytes."""
+
+
+def memory(layout: str, count: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """Return a tensor of ``count`` numbers in a layout."""
     if layout == "contiguous":
-        return torch.zeros(count)
-    return torch.zeros(count, 2)[:, 0] if layout == "spread" else torch.zeros(count // FEW, 2 * FEW)[:, :FEW]
+        return torch.zeros(count, dtype=dtype)
+    if layout == "spread":
+        return torch.zeros(count, 2, dtype=dtype)[:, 0]
+    return torch.zeros(count // FEW, 2 * FEW, dtype=dtype)[:, :FEW]
 
 
 class Kernel:
@@ -55,11 +61,22 @@ class Kernel:
         Number of inputs of a call.
     is_gradient
         Whether the gradient is computed, with cotangent one.
+    dtype
+        Dtype of the outputs.
     """
 
-    def __init__(self, case: Case, layout: str, sign: int, count: int, *, is_gradient: bool) -> None:
-        self.case, self.clock = case, clock_of(case)
-        view = _memory(layout, count)
+    def __init__(
+        self,
+        case: Case,
+        layout: str,
+        sign: int,
+        count: int,
+        *,
+        is_gradient: bool = False,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.case, self.clock, self.dtype = case, clock_of(case), dtype
+        view = memory(layout, count)
         self.argument = view.requires_grad_(is_gradient)
         bits = view.detach().view(torch.int32).numpy()
         self.bits = bits
@@ -76,7 +93,18 @@ class Kernel:
         return self.timed_s * self.calls / timed if timed else 0.0
 
     def __call__(self, start: int) -> Outputs:
-        """Return the outputs for the codes from ``start``, in order.
+        """Return the float32 outputs for the codes from ``start``, in order.
+
+        Raises
+        ------
+        CaseError
+            If the implementation raises, changes its argument, or returns another shape or dtype.
+        """
+        outputs: Outputs = self.output(start).numpy()
+        return outputs
+
+    def output(self, start: int) -> Tensor:
+        """Return the outputs as a tensor, with one axis.
 
         Raises
         ------
@@ -85,12 +113,12 @@ class Kernel:
         """
         output = self._timed(start) if self.calls % _TIMED == 1 else self._called(start)
         self.calls += 1
-        if not isinstance(output, Tensor) or output.shape != self.argument.shape or output.dtype != torch.float32:
-            raise CaseError(f"{self.case.name} does not return a float32 tensor of the shape of its argument")
+        if not isinstance(output, Tensor) or output.shape != self.argument.shape or output.dtype != self.dtype:
+            name = str(self.dtype).removeprefix("torch.")
+            raise CaseError(f"{self.case.name} does not return a {name} tensor of the shape of its argument")
         if not np.array_equal(self.bits, self.codes.numpy()):
             raise CaseError(f"{self.case.name} changes its argument")
-        outputs: Outputs = output.detach().reshape(-1).numpy()
-        return outputs
+        return output.detach().reshape(-1)
 
     def _timed(self, start: int) -> Any:
         started = self.clock()

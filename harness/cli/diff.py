@@ -1,0 +1,79 @@
+"""The command ``diff``."""
+
+from contextlib import ExitStack
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from harness.cli.options import console, names, progress, say
+from harness.cli.panels import THOROUGH, epilog
+from harness.error import UsageError, did_you_mean, listed
+
+EPILOG = epilog(
+    """
+  harness diff torch==2.12.1 torch==2.13.0 --sample 256
+  harness diff old/bin/python new/bin/python --operations exp,log
+""",
+    """
+Exact arithmetic decides which result is better if their bits differ.
+All float32 numbers take about a minute for each operation, or several minutes
+if many results changed. pip installs each release once, with its own
+settings, such as PIP_INDEX_URL, in .harness/environments.
+
+Exit codes:
+  0  no result is worse
+  1  a result is farther from the exact value than before
+  2  the question could not be answered
+""",
+)
+
+
+def diff(
+    before: Annotated[str, typer.Argument(help="Release, or path of a Python interpreter.", metavar="BEFORE")],
+    after: Annotated[str, typer.Argument(help="Release or interpreter to compare with it.", metavar="AFTER")],
+    *,
+    operations: Annotated[
+        str | None,
+        typer.Option(help="Operations, comma-separated, such as exp,log.", show_default="all", metavar="NAME,..."),
+    ] = None,
+    sample: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=1 << 16,
+            help="Number of blocks to compare; a block is 65,536 neighboring float32 numbers.",
+            show_default="65536, which are all numbers",
+            metavar="N",
+            rich_help_panel=THOROUGH,
+        ),
+    ] = 1 << 16,
+) -> None:
+    """Compare the results of two torch releases bit by bit."""
+    from harness.display.narrow import print_table
+    from harness.proof.float32.difference import BLOCKS, Difference, Release, interpreter
+    from harness.proof.float32.operation import OPERATIONS
+
+    for name in names(operations):
+        if name not in OPERATIONS:
+            rule = f"choose from {listed(OPERATIONS)}"
+            raise UsageError(f"unknown operation `{name}`", rule=rule, remedy=did_you_mean(name, OPERATIONS))
+    differences = [Difference(OPERATIONS[name]) for name in names(operations) or OPERATIONS]
+    blocks = [i * BLOCKS // sample for i in range(sample)]
+    pythons = [interpreter(one) for one in (before, after)]
+    with ExitStack() as stack, progress() as bar:
+        releases = [stack.enter_context(Release.of(python)) for python in pythons]
+        about = [one.about() for one in releases]
+        task = bar.add_task("comparing", total=sample * len(differences))
+        for one in differences:
+            for done in one.compare(releases, blocks):
+                bar.update(task, advance=done, description=one.operation.name)
+    table = Table(*differences[0].row)
+    for one in differences:
+        table.add_row(*one.row.values())
+    print_table(console(), table)
+    for role, version, python in zip(("before", "after"), about, pythons, strict=True):
+        say(f"{role}: {version} ({python})")
+    worse = [one.operation.name for one in differences if one.counts["worse"]]
+    say(f"diff: results of {', '.join(worse)} are worse" if worse else "diff: no result is worse")
+    raise typer.Exit(int(bool(worse)))

@@ -1,0 +1,231 @@
+"""Differences between two releases of torch: which result bits changed, and whether the results are better or worse.
+
+A process for each release returns digests of blocks of results. It returns all bits only for blocks with unequal
+digests. This process compares these with exact values, whose error is bounded. Ball arithmetic decides close cases.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.error import UsageError
+from harness.floats.double_double import Array
+from harness.proof.float32 import release
+from harness.proof.float32.model import Kind, number
+from harness.proof.float32.operation import Operation
+from harness.proof.float32.release import DIGEST, SIZE
+from harness.proof.float32.resolution import resolve
+from harness.proof.float32.rows import WIDTH, rows_of
+from harness.proof.float32.sweep import poles_of
+
+Floats = NDArray[np.float32]
+
+BLOCKS = 1 << 16
+"""Number of blocks of all float32 numbers."""
+
+ENVIRONMENTS = Path(".harness", "environments")
+
+KINDS = ("better", "worse", "equal")
+
+_TOGETHER = 256
+"""Number of blocks of a request."""
+
+_ROUNDING = 2.0**-50
+"""Bound on the relative rounding error of the difference of two distances."""
+
+
+def interpreter(wanted: str) -> str:
+    """Return the Python interpreter at a path, or the one of an environment in which pip installs a release of torch.
+
+    Raises
+    ------
+    UsageError
+        If the text is neither, or pip cannot install the release.
+    """
+    if Path(wanted).is_file():
+        return str(Path(wanted).absolute())
+    if not re.fullmatch(r"torch==[\w.+]+", wanted):
+        rule = "it must be a release, such as `torch==2.13.0`, or the path of a Python interpreter"
+        raise UsageError(f"cannot compare `{wanted}`", rule=rule)
+    folder = (ENVIRONMENTS / wanted).absolute()
+    python, complete = str(folder / ("Scripts" if os.name == "nt" else "bin") / "python"), folder / "complete"
+    if not complete.is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+        _run(f"cannot install `{wanted}`", sys.executable, "-m", "venv", str(folder))
+        _run(f"cannot install `{wanted}`", python, "-m", "pip", "install", "--quiet", wanted)
+        complete.touch()
+    return python
+
+
+def _run(problem: str, *words: str) -> None:
+    """Run a program; the last line of its errors is the reason of a usage error."""
+    try:
+        subprocess.run(words, capture_output=True, text=True, errors="replace", check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        lines = str(getattr(error, "stderr", None) or error).strip().splitlines()
+        raise UsageError(problem, rule=lines[-1].removeprefix("ERROR: ")) from None
+
+
+class Release(NamedTuple):
+    """A process that computes with the torch of another interpreter."""
+
+    python: str
+    requests: IO[bytes]
+    results: IO[bytes]
+
+    @classmethod
+    @contextmanager
+    def of(cls, python: str) -> "Iterator[Release]":
+        """Start a process, which ends with the body.
+
+        Raises
+        ------
+        UsageError
+            If the path is no interpreter.
+        """
+        _run(f"cannot use `{python}`", python, "-c", "")
+        pipe, words = subprocess.PIPE, [python, "-E", release.__file__]
+        with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            try:
+                yield cls(python, process.stdin, process.stdout)
+            finally:
+                process.kill()
+
+    def about(self) -> str:
+        """Return the version of torch and its kernels, which the process writes first.
+
+        Raises
+        ------
+        UsageError
+            If the interpreter cannot import torch.
+        """
+        about = self.results.readline().decode().strip()
+        if not about:
+            _run(f"cannot use `{self.python}`", self.python, "-E", "-c", "import torch")
+            self.read(1)
+        return about
+
+    def ask(self, operation: str, blocks: Sequence[int], *, raw: bool) -> None:
+        """Send a request, without waiting for the results."""
+        self.requests.write(json.dumps({"operation": operation, "blocks": blocks, "raw": raw}).encode() + b"\n")
+        self.requests.flush()
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes of the results."""
+        results = self.results.read(size)
+        if len(results) != size:
+            raise UsageError(f"the process of `{self.python}` ended", rule="its torch may lack the operation")
+        return results
+
+
+class Change(NamedTuple):
+    """An input with other results."""
+
+    distance: float
+    """Number of float32 numbers from one result to the other; infinite if one of them is NaN."""
+    x: float
+    before: float
+    after: float
+
+
+@dataclass
+class Difference:
+    """The changed results of an operation."""
+
+    operation: Operation
+    compared: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    """Number of changed results that are better, worse, or equally accurate."""
+    largest: dict[str, Change] = field(default_factory=dict)
+    """The largest change of each kind."""
+
+    def compare(self, releases: Sequence[Release], blocks: Sequence[int]) -> Iterator[int]:
+        """Compare the results of two releases on some blocks, and yield how many were compared."""
+        for first in range(0, len(blocks), _TOGETHER):
+            some = blocks[first : first + _TOGETHER]
+            pairs = zip(some, *self._answers(releases, some, DIGEST), strict=True)
+            changed = [block for block, before, after in pairs if before != after]
+            with np.errstate(all="ignore"):
+                for block, *both in zip(changed, *self._answers(releases, changed, 4 * SIZE), strict=True):
+                    self.examine(block, *(np.frombuffer(bits, dtype=np.float32) for bits in both))
+            self.compared += len(some) * SIZE
+            yield len(some)
+
+    def _answers(self, releases: Sequence[Release], blocks: Sequence[int], size: int) -> list[list[bytes]]:
+        """Return the digests or the bits of some blocks for each release, which compute at the same time."""
+        for one in releases:
+            one.ask(self.operation.name, blocks, raw=size != DIGEST)
+        return [[one.read(size) for _ in blocks] for one in releases]
+
+    @property
+    def row(self) -> dict[str, str]:
+        """The line of the operation in a table."""
+        kind = max(self.largest, key=lambda kind: self.largest[kind].distance, default="")
+        largest = self.largest.get(kind)
+        return {
+            "operation": self.operation.name,
+            "bits changed": f"{self.counts.total():,}",
+            **{kind: f"{self.counts[kind]:,}" for kind in KINDS},
+            "largest change": f"{largest.before!r} to {largest.after!r} at {largest.x.hex()}, {kind}"
+            if largest
+            else "none",
+            "evidence": "proved" if self.compared == BLOCKS * SIZE else f"searched, {self.compared:,} inputs",
+        }
+
+    def examine(self, block: int, before: Floats, after: Floats) -> None:
+        """Judge the changed results of a block."""
+        places = np.flatnonzero(before.view(np.uint32) != after.view(np.uint32))
+        gains = self._gains(block, places, before[places].astype(np.float64), after[places].astype(np.float64))
+        distances = np.abs(_ordinal(after[places]) - _ordinal(before[places])).astype(np.float64)
+        distances[np.isnan(before[places]) != np.isnan(after[places])] = np.inf
+        inputs = (block * SIZE + places).astype(np.uint32).view(np.float32)
+        for kind, mine in zip(KINDS, (gains > 0, gains < 0, gains == 0), strict=True):
+            if mine.any():
+                self.counts[kind] += int(mine.sum())
+                i = np.argmax(np.where(mine, distances, -1.0))
+                new = Change(*map(float, (distances[i], inputs[i], before[places[i]], after[places[i]])))
+                self.largest[kind] = max(self.largest.get(kind, new), new, key=lambda change: change.distance)
+
+    def _gains(self, block: int, places: NDArray[np.int64], *both: Array) -> Array:
+        """Return by how much each result came closer to the exact value; only the sign is exact."""
+        sign, start = (1, block * SIZE) if block < BLOCKS // 2 else (-1, (block - BLOCKS // 2) * SIZE)
+        rows = rows_of(self.operation, "value", range(start, start + SIZE), sign)
+        exact = (rows.coefficients @ rows.powers_at(0)).reshape(-1)[places]
+        kinds, error = rows.kind[places // WIDTH], rows.error[places // WIDTH]
+        exact[kinds == Kind.UNDEFINED], exact[kinds == Kind.OVERFLOW] = np.nan, np.inf
+        poles = {code - start: y for code, y in poles_of(self.operation, "value", sign).items()}
+        is_pole = np.isin(places, list(poles))
+        exact[is_pole] = [poles[place] for place in places[is_pole].tolist()]
+        away = [np.where(_same(one, exact), 0.0, np.nan_to_num(np.abs(one - exact), nan=np.inf)) for one in both]
+        gains = np.where(away[0] == away[1], 0.0, away[0] - away[1])
+        is_close = np.abs(gains) <= 2.0 * error + _ROUNDING * np.minimum(*away)
+        is_close = (is_close & (kinds == Kind.ORDINARY)) | (kinds == Kind.SINGLE)
+        for i in np.flatnonzero(is_close & ~is_pole & ~_same(*both)):
+            x = sign * number(start + int(places[i]))
+            deviations = [resolve(self.operation, "value", x, float(one[i])).deviation for one in both]
+            gains[i] = 0.0 if deviations[0] == deviations[1] else deviations[0] - deviations[1]
+        return np.where(_same(*both), 0.0, gains)
+
+
+def _same(first: Array, second: Array) -> NDArray[np.bool_]:
+    return np.asarray((first == second) | (np.isnan(first) & np.isnan(second)))
+
+
+def _ordinal(values: Floats) -> NDArray[np.int64]:
+    """Number float32 numbers so that neighbors differ by one."""
+    bits = values.view(np.int32).astype(np.int64)
+    return np.where(bits < 0, -(1 << 31) - bits, bits)
