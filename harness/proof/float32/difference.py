@@ -23,12 +23,11 @@ from numpy.typing import NDArray
 from harness.error import UsageError
 from harness.floats.double_double import Array
 from harness.proof.float32 import release
-from harness.proof.float32.model import Kind, number
+from harness.proof.float32.model import INFINITE, Kind, number
 from harness.proof.float32.operation import Operation
 from harness.proof.float32.release import DIGEST, SIZE
 from harness.proof.float32.resolution import resolve
 from harness.proof.float32.rows import WIDTH, rows_of
-from harness.proof.float32.sweep import poles_of
 
 Floats = NDArray[np.float32]
 
@@ -207,7 +206,7 @@ class Difference:
         exact = (rows.coefficients @ rows.powers_at(0)).reshape(-1)[places]
         kinds, error = rows.kind[places // WIDTH], rows.error[places // WIDTH]
         exact[kinds == Kind.UNDEFINED], exact[kinds == Kind.OVERFLOW] = np.nan, np.inf
-        poles = {code - start: y for code, y in poles_of(self.operation, "value", sign).items()}
+        poles = {code - start: y for code, y in _poles(self.operation, sign).items()}
         is_pole = np.isin(places, list(poles))
         exact[is_pole] = [poles[place] for place in places[is_pole].tolist()]
         away = [np.where(_same(one, exact), 0.0, np.nan_to_num(np.abs(one - exact), nan=np.inf)) for one in both]
@@ -219,6 +218,13 @@ class Difference:
             deviations = [resolve(self.operation, "value", x, float(one[i])).deviation for one in both]
             gains[i] = 0.0 if deviations[0] == deviations[1] else deviations[0] - deviations[1]
         return np.where(_same(*both), 0.0, gains)
+
+
+def _poles(operation: Operation, sign: int) -> dict[int, float]:
+    """Return the exact values at the numbers of a sign that have no series, by magnitude."""
+    side = int(sign > 0)
+    known = {x: values[side] for x, values in operation.poles.items() if x == 0.0 or (x > 0.0) == (sign > 0)}
+    return {INFINITE: operation.limits[side], **{int(np.float32(abs(x)).view(np.uint32)): y for x, y in known.items()}}
 
 
 def _same(first: Array, second: Array) -> NDArray[np.bool_]:

@@ -81,17 +81,6 @@ class Block(NamedTuple):
         return self.side.rows.kind[self.rows]
 
 
-def poles_of(operation: Operation, quantity: str, sign: int) -> dict[int, float | None]:
-    """Return the expected result at the numbers of a sign that have no series; ``None`` if any is admissible."""
-    is_value, side = quantity == "value", 0 if sign < 0 else 1
-    limit = (operation.limits if is_value else operation.slope_limits)[side]
-    poles: dict[int, float | None] = {INFINITE: limit if is_value or not math.isnan(limit) else None}
-    for x, values in operation.poles.items():
-        if x == 0.0 or (x < 0.0) == (sign < 0):
-            poles[int(np.float32(abs(x)).view(np.uint32))] = values[side] if is_value else None
-    return poles
-
-
 class Sweep:
     """Visits a shard, which is a range of magnitudes with both signs."""
 
@@ -219,16 +208,25 @@ class Sweep:
                 self.counts.exclude(WIDTH)
                 if self.quantity == "value":
                     wrong = ~np.isnan(grid[row])
-                    wrong[0] &= block.start + row * WIDTH not in poles_of(
-                        self.operation, self.quantity, block.side.sign
-                    )
+                    wrong[0] &= block.start + row * WIDTH not in self._poles_of(block.side)
                     self._depart("not_nan", block, row * WIDTH + np.flatnonzero(wrong), math.nan)
+
+    def _poles_of(self, side: Side) -> dict[int, float | None]:
+        """Return the expected result at the numbers of a side that have no series; ``None`` if any is admissible."""
+        is_value, negative = self.quantity == "value", side.sign < 0
+        limits = self.operation.limits if is_value else self.operation.slope_limits
+        limit = limits[0 if negative else 1]
+        poles: dict[int, float | None] = {INFINITE: limit if is_value or not math.isnan(limit) else None}
+        for x, values in self.operation.poles.items():
+            if x == 0.0 or (x < 0.0) == negative:
+                poles[int(np.float32(abs(x)).view(np.uint32))] = values[0 if negative else 1] if is_value else None
+        return poles
 
     def _poles_in(self, block: Block) -> list[tuple[int, float | None]]:
         """Return the places of the poles in a block with the expected results."""
         return [
             (code - block.start, expected)
-            for code, expected in poles_of(self.operation, self.quantity, block.side.sign).items()
+            for code, expected in self._poles_of(block.side).items()
             if 0 <= code - block.start < self.size
         ]
 
