@@ -1,7 +1,7 @@
 """Repeat torch operations in wider arithmetic, and locate the operation that loses the result.
 
 * ``operator`` reads the schema of an operation, and ``location`` finds the line that called it.
-* ``operators`` has the operations on balls, with those of single numbers in ``elementwise``.
+* ``operators`` has the operations on balls; ``elementwise`` has the operations on single numbers.
 * ``tape`` records the steps of a call, ``untrusted_tape`` reads them from another process, and ``replay`` repeats them
   in float64 or in balls.
 * ``loss`` finds the faulty operation of a tape, and describes it as an event.

@@ -1,6 +1,6 @@
 """Replay a tape: the first operations return recorded results, and the others use wider arithmetic.
 
-Wider arithmetic is float64, or the midpoints of balls, with any exponent. Where torch's operator is not exact enough in
+Wider arithmetic is float64, or the midpoints of balls, with any exponent. If torch's operator is not exact enough in
 float64, a replacement is used. An audit also repeats single operations on its shadows.
 """
 

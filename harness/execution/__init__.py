@@ -3,6 +3,6 @@
 ``plan`` lists the work in pieces, ``runner`` carries it out, and ``result`` is the outcome of one piece. ``processes``
 are trusted workers; ``worker_pool`` starts workers that run foreign code, and ``worker`` is such a process.
 ``affinity`` gives related pieces to the same process, which reuses its cache. ``executor_pool`` sends pieces to an
-``executor``, and ``executor_worker`` is its other end. ``interrupt`` handles Ctrl-C and SIGTERM, and keeps what was
-finished before.
+``executor``, and ``executor_worker`` is its other end. ``interrupt`` handles Ctrl-C and SIGTERM, and keeps finished
+results.
 """

@@ -190,7 +190,7 @@ class Ending:
 
     @property
     def how(self) -> "Ended":
-        """How it ended, for the head of a run."""
+        """The way it ended, for the head of a run."""
         from harness.record import Ended
 
         if self.error is not None:

@@ -271,7 +271,7 @@ class Quantity:
             moved, slopes = self._conditioning(nodes, values(nodes, environment), environment, shape)
             of_largest = slopes * np.maximum.reduce(np.broadcast_arrays(*sizes))
             lost = 4.0 * math.sqrt(format_.u) * moved + 16.0 * format_.u * of_largest
-            # A smaller number is lost beside one, as in `1 - cos(x)` or `1 + tanh(x)`, which libraries accept.
+            # Libraries lose a smaller number when they add it to one, as in `1 - cos(x)` or `1 + tanh(x)`.
             return np.asarray(np.abs(exact) > np.fmax(lost, 2.0 * format_.u))
 
     def bounds(self, given: Sequence[Any], format_: Format, exact: Array | None = None) -> tuple[Array, Array]:

@@ -1,4 +1,4 @@
-"""Contracts: the laws, inputs, rays and conventions of an operation, and what a case may declare.
+"""Contracts: the laws, inputs, rays and conventions of an operation, and the declarations of a case.
 
 A convention is a choice that mathematics or custom leaves open. A trait describes the platform and not the operation,
 so any case may declare it: the format of the computation, the dtype of the result, subnormal numbers, random numbers,

@@ -1,7 +1,7 @@
 """Functions that derive laws about several calls: repeated ones, and other ways to make the call of the law of a value.
 
-Uninitialized memory usually contains the data of the previous call, so a second call can seem sound. So the next blocks
-of the allocator are overwritten before each repeated call. In a last call, torch fills new memory with NaN.
+Uninitialized memory usually contains the data of the previous call, so a second call can seem sound. Therefore, the
+next blocks of the allocator are overwritten before each repeated call. In a last call, torch fills new memory with NaN.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Find what an implementation would have to declare: its convention, and that it has no subnormal numbers.
+"""Find the declarations that an implementation lacks: its convention, and that it has no subnormal numbers.
 
 A convention is accepted only if most ordinary rows hold under it, and fewer than half of the distinguishing rows hold
 under the default. An implementation that is wrong under all conventions stays wrong.
@@ -30,7 +30,7 @@ from harness.verdict.draw import ENOUGH, HALF, NEARLY_ALL, Rows, Sample, example
 from harness.verdict.job import Job
 
 TELLING = 4
-"""Rows that have to tell the two apart."""
+"""Minimum number of rows that distinguish the two."""
 
 MOST = 0.85
 """Share of the ordinary rows that must hold under a convention; another defect, such as a variance that cancels at an

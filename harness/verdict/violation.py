@@ -88,7 +88,7 @@ def traced(job: Job, example: Example) -> Cause:
     try:
         with confirming() if size <= CONFIRMED else nullcontext(), remembering():
             return _traced(job, example)
-    except Exception:  # noqa: BLE001 - an implementation may do anything where it is watched: then nothing is said
+    except Exception:  # noqa: BLE001 - an implementation may do anything while it is watched; then there is no cause
         return Cause()
 
 

@@ -1,4 +1,4 @@
-"""One sign of a shard: the kernel, and what is known of the exact values of its blocks."""
+"""One sign of a shard: the kernel, and facts about the exact values of its blocks."""
 
 from typing import NamedTuple
 

@@ -112,7 +112,7 @@ class Sweep:
         return block
 
     def _judge_both(self, number_: int) -> None:
-        """Count the outputs for numbers of either sign; those of a symmetric function deviate by as much."""
+        """Count the outputs for numbers of either sign; outputs of a symmetric function deviate by as much."""
         before = self.counts.histogram.copy()
         positive = self._visited(self.sides[0], number_)
         is_regular = self._judge(positive)
