@@ -88,8 +88,8 @@ def _state(source: Any) -> str:
     elif isinstance(source, np.random.Generator):
         raw = repr(source.bit_generator.state).encode()
     else:
-        own = torch.get_rng_state() if source is torch else source.get_state()
-        raw = own.cpu().numpy().tobytes()
+        current = torch.get_rng_state() if source is torch else source.get_state()
+        raw = current.cpu().numpy().tobytes()
     return blake2b(raw, digest_size=12).hexdigest()
 
 
