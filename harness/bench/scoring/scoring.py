@@ -80,7 +80,7 @@ class ScoreRequest:
         return self.campaign.devices[0]
 
 
-def score(question: ScoreRequest, backend: Backend, *, told: Callable[[Verdict], None] = lambda _: None) -> Score:
+def score(question: ScoreRequest, backend: Backend, *, on_verdict: Callable[[Verdict], None] = lambda _: None) -> Score:
     """Decide the laws, and time a correct implementation.
 
     Parameters
@@ -89,7 +89,7 @@ def score(question: ScoreRequest, backend: Backend, *, told: Callable[[Verdict],
         The request.
     hands
         Executor of the campaign.
-    told
+    on_verdict
         Callback for each verdict.
 
     Raises
@@ -105,7 +105,7 @@ def score(question: ScoreRequest, backend: Backend, *, told: Callable[[Verdict],
         verdicts = []
         for verdict in question.campaign.verdicts(backend):
             verdicts.append(verdict)
-            told(verdict)
+            on_verdict(verdict)
         result = _decided(question, verdicts)
         return _with_speed(result, question, problem) if result.correct else result
 
@@ -197,11 +197,11 @@ def _untimed(result: Score, why: str, *, of_candidate: bool) -> Score:
 def _inputs(question: ScoreRequest, contract: Contract) -> Iterator[Callable[[int], list[Inputs]]]:
     """Return the function that makes new inputs: the user's, or that of the contract in float32."""
     if question.inputs is not None:
-        with Timed(question.inputs, contract.name, call=None, limits=question.limits, device=CPU) as asked:
+        with Timed(question.inputs, contract.name, call=None, limits=question.limits, device=CPU) as timed:
 
             def given(count: int) -> list[Inputs]:
-                asked.turn([[] for _ in range(count)])
-                return [list(inputs) for inputs in asked.told(*range(count))]
+                timed.turn([[] for _ in range(count)])
+                return [list(inputs) for inputs in timed.told(*range(count))]
 
             yield given
         return
