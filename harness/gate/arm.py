@@ -99,10 +99,10 @@ class ArmProcess:
 
     def __init__(self, source: CaseSource, *, method: str = FORK) -> None:
         context: Any = multiprocessing.get_context(method)
-        self._here, there = context.Pipe()
-        self._process = context.Process(target=serve, args=(there, source), daemon=True)
+        self._parent_end, child_end = context.Pipe()
+        self._process = context.Process(target=serve, args=(child_end, source), daemon=True)
         self._process.start()
-        there.close()
+        child_end.close()
 
     def imports(self, within_s: float) -> list[str]:
         """Names of the imported modules outside the tree of the cases.
@@ -133,10 +133,10 @@ class ArmProcess:
 
     def _ask(self, *question: Any, within_s: float | None = None) -> Any:
         try:
-            self._here.send(question)
-            if within_s is not None and not self._here.poll(max(within_s, 0.0)):
+            self._parent_end.send(question)
+            if within_s is not None and not self._parent_end.poll(max(within_s, 0.0)):
                 raise ArmError("start-up takes longer than the budget")
-            answer, error = self._here.recv()
+            answer, error = self._parent_end.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError) as gone:
             self._process.join()
             raise ArmError(f"the timing process exited with code {self._process.exitcode}") from gone
@@ -146,7 +146,7 @@ class ArmProcess:
 
     def end(self) -> None:
         """Let the process end, and wait for it."""
-        self._here.close()
+        self._parent_end.close()
         self._process.join(5.0)
         if self._process.is_alive():
             self._process.kill()
@@ -221,9 +221,9 @@ class Bench:
         sys.path[:0] = [str(self.source.tree), str(self.source.tree / "src")]
         loaded = [claimed(case) for case in load(target, contract=self.source.contract, by_name=True)]
         self._stay_inside(place)
-        own = {case.name: case for case in loaded if is_timed(case)}
-        self._cases = own | {new: own[old] for old, new in self.source.renamed.items() if old in own}
-        return {name: case.contract for name, case in own.items()}
+        timed = {case.name: case for case in loaded if is_timed(case)}
+        self._cases = timed | {new: timed[old] for old, new in self.source.renamed.items() if old in timed}
+        return {name: case.contract for name, case in timed.items()}
 
     def _loaded(self) -> Mapping[str, Any]:
         """The cases that can be timed, by name."""
