@@ -190,7 +190,7 @@ def column_of_predictions(loss: Subject, prediction: Tensor, target: Tensor) -> 
     if (sizes != wanted).any():
         differing = np.where(sizes == wanted, 0.0, np.inf)
         n, number = target.shape[-1], int(sizes[int(differing.argmax())])
-        message = f"{_beside(n)} gives {number} losses"
+        message = f"{_column_and_row(n)} gives {number} losses"
         return Measurement(differing, np.zeros(len(rows)), sizes * 1.0, wanted * 1.0, message)
     actual = [y if a is None else to_array(a).reshape(np.shape(y)) for a, y in zip(answers, rows, strict=True)]
     measured = within(np.stack(actual), expected, _VALUE.error_at(loss, prediction, target), loss.format)
@@ -206,10 +206,10 @@ def _of_pairs(loss: Subject, measured: Measurement, prediction: Tensor, target: 
     reduction, answer = loss.declares["reduction"], measured.actual[at : at + 1]
     if reduction == "none" or within(answer, pairs, _loss_error(pairs, n * n, loss.format), loss.format).broken:
         return ""
-    return f"{_beside(n)} gives the {reduction} of {n} x {n} losses"
+    return f"{_column_and_row(n)} gives the {reduction} of {n} x {n} losses"
 
 
-def _beside(n: int) -> str:
+def _column_and_row(n: int) -> str:
     return f"a column [{n},1] of predictions with {n} targets"
 
 
@@ -223,14 +223,14 @@ def _reduced(loss: Subject, answer: Tensor | None, n: int) -> Tensor | None:
 
 def _of_column(loss: Subject, prediction: Tensor, target: Tensor) -> Tensor | None:
     """Return the result for a column of predictions, or ``None`` if it is refused or comes with a warning."""
-    with loss.host.hearing() as heard:
+    with loss.host.hearing() as warnings:
         try:
             answer = loss.on_other_shapes(prediction[:, None], target)
         except CaseError as error:
             if error.fault is not Fault.RAISED:
                 raise
             return None
-    return None if heard else answer
+    return None if warnings else answer
 
 
 def _pairs(format_: Format) -> st.SearchStrategy[Example]:
