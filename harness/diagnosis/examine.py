@@ -144,8 +144,8 @@ VALUE_EXAMPLES = 8
 
 def rival(case: Case, contract: Contract, device: str) -> Diagnosis | None:
     """Return that a case computes another operation with inputs of the same kinds; None if it computes none of them."""
-    own = OPERATIONS.get(contract.name)
-    if own is not None and _is_right(case, contract, own, {}, device):
+    expected = OPERATIONS.get(contract.name)
+    if expected is not None and _is_right(case, contract, expected, {}, device):
         return None
     for other in contracts().values():
         operation = OPERATIONS.get(other.name)
@@ -172,8 +172,8 @@ def _conventions(contract: Contract) -> Iterator[dict[str, Any]]:
 
 def _is_right(case: Case, contract: Contract, operation: Operation, declares: Mapping[str, Any], device: str) -> bool:
     """Whether the values of a case agree with a contract on ordinary examples."""
-    own = {name: value for name, value in case.declares.items() if name in contract.conventions}
-    tried = replace(case, contract=contract.name, declares={**own, **declares}, breaks={})
+    conventions = {name: value for name, value in case.declares.items() if name in contract.conventions}
+    tried = replace(case, contract=contract.name, declares={**conventions, **declares}, breaks={})
     formats = [FORMATS[name] for name in ("float64", "float32") if name in contract.dtypes and name in case.dtypes]
     with contextlib.suppress(CaseError, NotApplicable):
         return bool(formats) and _agrees(Subject(tried, contract, formats[0], device=device), operation, formats[0])
@@ -264,7 +264,10 @@ def detached(
         return Setting({"gradient": ALL}, {}, declares)
     for choice in _parts(operation, declares, chosen[0]):
         setting = Setting({"gradient": choice}, {}, declares)
-        if all(_agree(own, _of_value(operation, setting, one)) for own, one in zip(actual, chosen, strict=True)):
+        if all(
+            _agree(actual_gradient, _of_value(operation, setting, one))
+            for actual_gradient, one in zip(actual, chosen, strict=True)
+        ):
             return setting
     return None
 
