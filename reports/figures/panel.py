@@ -62,10 +62,10 @@ def multiples(names: Sequence[str], draw: Drawing, *, name: str, label: str, end
     """Return a panel for each curve; ``ending`` follows its name in the heading."""
     return [
         Panel(
-            f"{own}{ending}",
-            drawn(_one(draw, own), name=f"{name}-{number}", label=f"{own}{ending}. {label}", height_in=HEIGHT_IN),
+            f"{curve}{ending}",
+            drawn(_one(draw, curve), name=f"{name}-{number}", label=f"{curve}{ending}. {label}", height_in=HEIGHT_IN),
         )
-        for number, own in enumerate(names)
+        for number, curve in enumerate(names)
     ]
 
 
