@@ -281,7 +281,7 @@ class Watching(TorchDispatchMode):
             if id(tensor) in values:
                 self.exact.keep(call, tensor, cell, values[id(tensor)])
             if tensor.numel():
-                self._notes.note(call, tensor, cell, is_new=True, beside=index > 0)
+                self._notes.note(call, tensor, cell, is_new=True, is_secondary=index > 0)
         if call.written:
             seen = {id(tensor) for tensor in fresh}
             for tensor in call.written:

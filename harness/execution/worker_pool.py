@@ -174,14 +174,14 @@ class _Worker:
             If it cannot be loaded.
         """
         if self.pieces is None:
-            answer = self._answer(replace(self.limits, law_s=self.limits.load_s))
-            if isinstance(answer, Loss):
+            reply = self._answer(replace(self.limits, law_s=self.limits.load_s))
+            if isinstance(reply, Loss):
                 self.end()
                 raise UsageError(
                     f"cannot import `{self.plan.target.partition(':')[0]}`",
-                    rule=f"the import {answer.sentence}",
+                    rule=f"the import {reply.sentence}",
                 )
-            self.pieces = answer
+            self.pieces = reply
         assert self.pieces is not None
         return self.pieces
 
@@ -194,13 +194,13 @@ class _Worker:
         self.called.add(kind)
         law_s = limits.law_s + max(0.0, (first_s or 0.0) - limits.call_s)
         self._send({"index": index, "call_s": limits.call_s, "first_call_s": first_s, "law_s": law_s})
-        answer = self._answer(limits, first_s)
-        if isinstance(answer, Loss):
+        reply = self._answer(limits, first_s)
+        if isinstance(reply, Loss):
             # A new process must receive the kind again.
             self.called.clear()
             if not self.survives:
                 self.end()
-        return answer  # type: ignore[no-any-return]
+        return reply  # type: ignore[no-any-return]
 
     def end(self) -> None:
         """End the process and whatever it has started; an interrupt may have come before it had."""
@@ -255,18 +255,18 @@ class _Worker:
             end = max(0, os.fstat(self.printed.fileno()).st_size - _END)
             return loss(code, os.pread(self.printed.fileno(), _END, end).decode(errors="replace"), limits)
         try:
-            answer = json.loads(line)
+            reply = json.loads(line)
         except json.JSONDecodeError:
             return Loss(Fault.STATE, "writes into files that it has not opened")
-        match answer["kind"]:
+        match reply["kind"]:
             case "usage":
-                raise UsageError(**answer["what"])
+                raise UsageError(**reply["what"])
             case "lost":
                 self.survives = True
-                return Loss(Fault(answer["what"]["fault"]), answer["what"]["sentence"])
+                return Loss(Fault(reply["what"]["fault"]), reply["what"]["sentence"])
             case "bug":
-                raise RuntimeError(f"in the worker process:\n{answer['what']}")
-        return answer["what"]
+                raise RuntimeError(f"in the worker process:\n{reply['what']}")
+        return reply["what"]
 
     def _code(self, *, wait_s: float) -> int | None:
         """The exit code; ``None`` where the process has none yet."""

@@ -131,18 +131,18 @@ class ArmProcess:
         """Time some rounds of a case that was prepared."""
         return SliceTimes(*self._ask("slice", case, rounds, iterations))
 
-    def _ask(self, *question: Any, within_s: float | None = None) -> Any:
+    def _ask(self, *request: Any, within_s: float | None = None) -> Any:
         try:
-            self._parent_end.send(question)
+            self._parent_end.send(request)
             if within_s is not None and not self._parent_end.poll(max(within_s, 0.0)):
                 raise ArmError("start-up takes longer than the budget")
-            answer, error = self._parent_end.recv()
+            reply, error = self._parent_end.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError) as gone:
             self._process.join()
             raise ArmError(f"the timing process exited with code {self._process.exitcode}") from gone
         if error is not None:
             raise ArmError(error)
-        return answer
+        return reply
 
     def end(self) -> None:
         """Let the process end, and wait for it."""
@@ -160,20 +160,20 @@ def serve(connection: Connection, source: CaseSource) -> None:
     torch.set_num_threads(1)
     sys.pycache_prefix = str(source.compiled)
     bench = Bench(source)
-    answer: tuple[Any, str | None]
+    reply: tuple[Any, str | None]
     while True:
         try:
             method, *arguments = connection.recv()
         except (EOFError, KeyboardInterrupt):
             return
         try:
-            answer = getattr(bench, method)(*arguments), None
+            reply = getattr(bench, method)(*arguments), None
         except (ArmError, UsageError) as error:
-            answer = None, str(error)
+            reply = None, str(error)
         except Exception as error:  # noqa: BLE001 - whatever the case does becomes a finding
-            answer = None, f"it raises {type(error).__name__}: {error}"
+            reply = None, f"it raises {type(error).__name__}: {error}"
         try:
-            connection.send(answer)
+            connection.send(reply)
         except BrokenPipeError:  # the budget was used up meanwhile
             return
 

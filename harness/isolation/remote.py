@@ -96,8 +96,8 @@ class RemoteHost:
         facts = self.child.about["cases"]
         if name:
             function = Proxy(self, 0, facts[0])
-            own = single_name(module, name)
-            return [Case(function, contract or "", style="foreign", name=own, target=target, **claims)]
+            short_name = single_name(module, name)
+            return [Case(function, contract or "", style="foreign", name=short_name, target=target, **claims)]
         cases = [declared(Proxy(self, at, one), one) for at, one in enumerate(facts)]
         cases = [case for case in cases if contract in {None, case.contract}]
         if not cases:

@@ -135,9 +135,9 @@ class _PutRight(_Mended):
 class _Answered(Subject):
     """A subject that returns a known result."""
 
-    def __init__(self, subject: Subject, answer: Tensor) -> None:
+    def __init__(self, subject: Subject, result: Tensor) -> None:
         super().__init__(subject.case, subject.contract, subject.format, subject.watch, subject.device)
-        self._answer = answer
+        self._answer = result
 
     def __call__(self, *_: Any) -> Tensor:
         """Return the known result."""

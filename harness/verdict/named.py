@@ -39,12 +39,12 @@ class Names:
         if job.contract.form != "function":
             return verdict
         if verdict.violation is None:
-            known = self._looked_up(job, looks=True) if verdict.fault in _EXPLAINED else None
+            known = self._looked_up(job, examines=True) if verdict.fault in _EXPLAINED else None
             is_explained = known is not None and _explains(known[0], verdict)
             return verdict.model_copy(update={"named": known[1]}) if known and is_explained else verdict
         if verdict.status not in _SHOWN:
             return verdict
-        known = self._looked_up(job, looks=verdict.status in _WRONG)
+        known = self._looked_up(job, examines=verdict.status in _WRONG)
         if known is None:
             return verdict
         diagnosis, mistake = known
@@ -61,12 +61,12 @@ class Names:
                 first = shown.model_copy(update={"named": mistake})
         return verdict.model_copy(update={"violation": first.model_copy(update={"beside": tuple(others)})})
 
-    def _looked_up(self, job: Job, *, looks: bool) -> tuple[Diagnosis, Mistake] | None:
+    def _looked_up(self, job: Job, *, examines: bool) -> tuple[Diagnosis, Mistake] | None:
         declares = str(
             sorted((name, str(value)) for name, value in job.case.declares.items() if name in job.contract.conventions)
         )
         key = job.case.name, id(job.case.function), declares, job.contract.name, job.device
-        if key not in self._found and looks:
+        if key not in self._found and examines:
             with torch.random.fork_rng(devices=[]):
                 self._found[key] = _diagnosed(job)
         return self._found.get(key)

@@ -238,8 +238,8 @@ def _is_apart(cause: Cause, other: Cause, *, is_worse: bool) -> bool:
     return is_worse or _mark(cause) != _mark(other)
 
 
-def _kind(answer: float) -> str:
-    return "finite" if math.isfinite(answer) else str(abs(answer))
+def _kind(result: float) -> str:
+    return "finite" if math.isfinite(result) else str(abs(result))
 
 
 def _mark(cause: Cause) -> Hashable:

@@ -69,13 +69,13 @@ def multiples(names: Sequence[str], draw: Drawing, *, name: str, label: str, end
     ]
 
 
-def _one(draw: Drawing, own: str) -> Callable[[Axes], None]:
-    return partial(_draw, draw=draw, own=own)
+def _one(draw: Drawing, curve: str) -> Callable[[Axes], None]:
+    return partial(_draw, draw=draw, curve=curve)
 
 
-def _draw(axes: Axes, *, draw: Drawing, own: str) -> None:
+def _draw(axes: Axes, *, draw: Drawing, curve: str) -> None:
     """Draw one curve in color, with room for a label at the upper edge, whose font is larger on the page."""
     engine = axes.figure.get_layout_engine()
     if isinstance(engine, ConstrainedLayoutEngine):
         engine.set(h_pad=ROOM_IN)
-    draw(axes, only=own)
+    draw(axes, only=curve)
