@@ -146,17 +146,17 @@ def _fixed(
     """Return a verified fix of a function of this process."""
 
     def again(changed: Callable[..., Any], laws: Sequence[str] | None, dtypes: Sequence[str] | None) -> list[Verdict]:
-        asked = replace(campaign, laws=tuple(laws or campaign.laws), dtypes=tuple(dtypes or campaign.dtypes))
-        return _all(changed, asked)
+        question = replace(campaign, laws=tuple(laws or campaign.laws), dtypes=tuple(dtypes or campaign.dtypes))
+        return _all(changed, question)
 
     return fix_here(function, verdicts, again, unsafe=unsafe)
 
 
 def _all(function: Callable[..., Any], campaign: Campaign) -> list[Verdict]:
     """Return the verdicts of a campaign in this process, without making counterexamples minimal."""
-    asked, probe = replace(campaign, minimal=False), Probe()
+    question, probe = replace(campaign, minimal=False), Probe()
     with _quietly():
-        return [_decided(probe, job, asked.decide) for job in asked.jobs([_case(function, asked)])]
+        return [_decided(probe, job, question.decide) for job in question.jobs([_case(function, question)])]
 
 
 def _decided(probe: Probe, job: Job, decide_: Callable[[Job], Verdict]) -> Verdict:
@@ -175,12 +175,12 @@ def _decided(probe: Probe, job: Job, decide_: Callable[[Job], Verdict]) -> Verdi
         return unreached(job).model_copy(update={"status": Status.ERROR, "reason": reason, "fault": Fault.STATE})
 
 
-def _case(function: Callable[..., Any], asked: Question) -> Case:
+def _case(function: Callable[..., Any], question: Question) -> Case:
     """Return the case of a function, which has the name that the command gives it if it is a library's."""
     place = known.place_of(function) or ""
     name = single_name(*place.split(":")) if place else ""
-    case = Case(function, asked.contract or "", style="foreign", name=name, target=place, call=asked.call)
-    return replace(case, breaks=asked.breaks, declares=asked.declares)
+    case = Case(function, question.contract or "", style="foreign", name=name, target=place, call=question.call)
+    return replace(case, breaks=question.breaks, declares=question.declares)
 
 
 def formula_contract(

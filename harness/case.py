@@ -114,12 +114,14 @@ def _place(function: Any) -> tuple[str, str]:
     the loaded modules.
     """
     module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
-    own = getattr(function, "__name__", None)
-    if isinstance(own, str) and (name is None or "<locals>" in str(name)):
-        known = [at for at, one in list(sys.modules.items()) if getattr(one, "__dict__", {}).get(own) is function]
+    short_name = getattr(function, "__name__", None)
+    if isinstance(short_name, str) and (name is None or "<locals>" in str(name)):
+        known = [
+            at for at, one in list(sys.modules.items()) if getattr(one, "__dict__", {}).get(short_name) is function
+        ]
         public = [at for at in known if not any(part.startswith("_") for part in at.split("."))]
         if known:
-            return min(public or known, key=lambda at: (at.count("."), at)), own
+            return min(public or known, key=lambda at: (at.count("."), at)), short_name
     return module or type(function).__module__, name or type(function).__qualname__
 
 

@@ -215,9 +215,9 @@ class _Once:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
         """Hide items that break a law in the list of failures, except with ``-v``."""
         failed = terminalreporter.stats.get("failed", [])
-        told = [] if terminalreporter.verbosity > 0 else [report for report in failed if _breaks(report)]
-        terminalreporter.stats["failed"] = [report for report in failed if report not in told]
-        terminalreporter.stats[HELD] = [*failed] if told else []
+        hidden = [] if terminalreporter.verbosity > 0 else [report for report in failed if _breaks(report)]
+        terminalreporter.stats["failed"] = [report for report in failed if report not in hidden]
+        terminalreporter.stats[HELD] = [*failed] if hidden else []
         return (yield)
 
 
@@ -272,19 +272,19 @@ def _breaks(report: object) -> bool:
     """Whether an item fails because of a finding or an undeclared property, which are reported once."""
     verdicts = _verdicts(report)
     broken = bool(verdicts) and verdicts[-1].violation is not None and verdicts[-1].status.fails
-    return broken or bool(_said(report, UNDECLARED))
+    return broken or bool(_properties(report, UNDECLARED))
 
 
 def _verdicts(report: object) -> "list[Verdict]":
     """The verdicts that an item reached."""
-    if not (said := _said(report, PROPERTY)):
+    if not (texts := _properties(report, PROPERTY)):
         return []
     from harness.record import Verdict
 
-    return [Verdict.model_validate_json(text) for text in said]
+    return [Verdict.model_validate_json(text) for text in texts]
 
 
-def _said(report: object, of: str) -> list[str]:
+def _properties(report: object, of: str) -> list[str]:
     return [value for name, value in getattr(report, "user_properties", ()) if name == of]
 
 
@@ -293,10 +293,10 @@ def _sentences(reports: Sequence[object], *, strict: bool) -> list[str]:
     from harness.record import Property
     from harness.wording import property_sentences
 
-    found = [Property.model_validate_json(text) for report in reports for text in _said(report, FOUND)]
+    found = [Property.model_validate_json(text) for report in reports for text in _properties(report, FOUND)]
     known = {one.key: one for one in found}.values()
     failing = property_sentences(one for one in known if one.fails(strict=strict))
-    return [f"{'UNDECLARED  ' if said in failing else ''}{said}" for said in property_sentences(known)]
+    return [f"{'UNDECLARED  ' if sentence in failing else ''}{sentence}" for sentence in property_sentences(known)]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -317,7 +317,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for sentence in _sentences(called, strict=terminalreporter.config.getoption("harness_strict")):
         terminalreporter.write_line(printable(sentence))
     for number, finding in enumerate(findings(verdicts)):
-        terminalreporter.write_line(printable(_told(finding, verdicts, first=number == 0)))
+        terminalreporter.write_line(printable(_finding_text(finding, verdicts, first=number == 0)))
     for line in _fixes(called):
         terminalreporter.write_line(printable(line))
     examples, rows = (sum(getattr(verdict, name) for verdict in verdicts) for name in ("examples", "rows"))
@@ -329,11 +329,11 @@ def _fixes(reports: Sequence[object]) -> list[str]:
     from harness.record import Fix
     from harness.wording import fix_lines
 
-    texts = dict.fromkeys(text for report in reports for text in _said(report, FIX))
+    texts = dict.fromkeys(text for report in reports for text in _properties(report, FIX))
     return [line for text in texts for line in fix_lines(Fix.model_validate_json(text))]
 
 
-def _told(finding: "Finding", verdicts: "list[Verdict]", *, first: bool) -> str:
+def _finding_text(finding: "Finding", verdicts: "list[Verdict]", *, first: bool) -> str:
     from harness.wording import finding_block, finding_in_short, title_of
 
     spell = finding_block if first else finding_in_short

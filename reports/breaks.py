@@ -81,8 +81,8 @@ def breaks(points: Sequence[Breaking]) -> list[Break]:
     groups: dict[tuple[str, str], list[Breaking]] = {}
     for point in _undeclared(points):
         groups.setdefault((point.case, _cause(point)), []).append(point)
-    found = [Break(cause, tuple(own)) for (_, cause), own in groups.items()]
-    return sorted(found, key=lambda own: own.cause in (NOT_FINITE, INEXACT))
+    found = [Break(cause, tuple(group)) for (_, cause), group in groups.items()]
+    return sorted(found, key=lambda group: group.cause in (NOT_FINITE, INEXACT))
 
 
 def _undeclared(points: Sequence[Breaking]) -> Iterator[Breaking]:

@@ -42,7 +42,7 @@ def definition_of(verdicts: Sequence[Verdict]) -> str:
     """Return the definition of the operation that verdicts are about; empty if it has no formula."""
     if not verdicts:
         return ""
-    said = next((own.statement for own in verdicts if own.law == "value"), "")
-    if said.startswith(_OF_A_FORMULA):
-        return said.removeprefix(_OF_A_FORMULA).rstrip(".")
+    statement = next((verdict.statement for verdict in verdicts if verdict.law == "value"), "")
+    if statement.startswith(_OF_A_FORMULA):
+        return statement.removeprefix(_OF_A_FORMULA).rstrip(".")
     return DEFINITIONS.get(verdicts[0].contract, "")

@@ -29,8 +29,8 @@ class Panel:
     @property
     def height(self) -> float:
         """Height of the drawing, in pixels; 0 without one."""
-        said = re.search(r' height="([\d.]+)"', self.svg[: self.svg.find(">")])
-        return float(said[1]) if said else 0.0
+        match = re.search(r' height="([\d.]+)"', self.svg[: self.svg.find(">")])
+        return float(match[1]) if match else 0.0
 
 
 @dataclass(frozen=True)

@@ -210,24 +210,26 @@ def _index(reading: Reading, sheets: Sequence[Sheet]) -> Section:
     """Return all sheets at a glance."""
     parts = []
     for kind, title in TITLES.items():
-        own = [sheet for sheet in sheets if sheet.kind == kind]
-        if own:
-            parts.append(Index(title, tuple(_entry(sheet, reading) for sheet in own)))
+        selected = [sheet for sheet in sheets if sheet.kind == kind]
+        if selected:
+            parts.append(Index(title, tuple(_entry(sheet, reading) for sheet in selected)))
     return Section("index", "All pages", tuple(parts))
 
 
 def _entry(sheet: Sheet, reading: Reading) -> Entry:
     """Return a sheet with the result of its laws, or with its content if it has no laws."""
-    own = [verdict for verdict in reading.verdicts if sheet.kind == "operation" and verdict.contract == sheet.title]
-    ran = [verdict for verdict in own if verdict.status is not Status.SKIPPED]
+    verdicts = [
+        verdict for verdict in reading.verdicts if sheet.kind == "operation" and verdict.contract == sheet.title
+    ]
+    ran = [verdict for verdict in verdicts if verdict.status is not Status.SKIPPED]
     if not ran:
         return Entry(sheet.name, sheet.title, "" if sheet.kind == "run" else _contents(sheet))
     counts, laws = Counter(verdict.status for verdict in ran), count(laws_in(ran), "law")
     failed = laws_in(verdict for verdict in ran if verdict.status.fails)
-    cases = count(len({verdict.case for verdict in own}), "case")
-    said = f"{failed:,} of {laws} {'fails' if failed == 1 else 'fail'}" if failed else laws
+    cases = count(len({verdict.case for verdict in verdicts}), "case")
+    result = f"{failed:,} of {laws} {'fails' if failed == 1 else 'fail'}" if failed else laws
     shares = tuple((status.value, round(100 * counts[status] / len(ran), 2)) for status in _BAR if counts[status])
-    return Entry(sheet.name, sheet.title, f"{cases}, {said}", shares, alarm=bool(failed))
+    return Entry(sheet.name, sheet.title, f"{cases}, {result}", shares, alarm=bool(failed))
 
 
 _BAR = (Status.HOLDS, Status.UNCLAIMED, Status.LOST, Status.EXPECTED, Status.BROKEN, Status.UNEXPECTED, Status.ERROR)

@@ -27,24 +27,24 @@ def headline(reading: Reading) -> str:
     audited = [finding for audit in reading.audits for finding in audit.unexpected]
     found = findings(reading.verdicts, [status for status in Status if status.fails])
     others = [f"{group.first.case}: {group.sentence}" for group in breaks(unknown(reading).breakings)]
-    others += [*further(reading, grouped=True), *(said for proof in reading.proofs for said in refuted(proof))]
+    others += [*further(reading, grouped=True), *(text for proof in reading.proofs for text in refuted(proof))]
     others += [finding.sentence for finding in reading.gate.findings if finding.outcome in FAILING]
     if found:
         first = found[0]
-        said = cut(sentence(first).splitlines()[0].rstrip("."), most=MOST_CHARACTERS)
-        named = said if said.startswith(first.case) else f"{first.case}: {said}"
+        text = cut(sentence(first).splitlines()[0].rstrip("."), most=MOST_CHARACTERS)
+        named = text if text.startswith(first.case) else f"{first.case}: {text}"
         return f"{named}. {_rest(reading, len(found) - 1, len(others) + len(audited))}"
     if audited:
         first_line = audited[0]
-        said = cut(f"{place(first_line)}: {first_line.sentence.rstrip('.')}", most=MOST_CHARACTERS)
+        text = cut(f"{place(first_line)}: {first_line.sentence.rstrip('.')}", most=MOST_CHARACTERS)
         more = (
             f" {count(len(audited) + len(others) - 1, 'more finding')} below." if len(audited) + len(others) > 1 else ""
         )
-        return f"{said}: {first_line.remedy.rstrip('.')}.{more}"
+        return f"{text}: {first_line.remedy.rstrip('.')}.{more}"
     if others:
         more = f" {count(len(others) - 1, 'more finding')} below." if len(others) > 1 else ""
         return f"{cut(others[0].rstrip('.'), most=MOST_CHARACTERS)}.{more}"
-    return _calm(reading)
+    return _without_findings(reading)
 
 
 def _rest(reading: Reading, causes: int, others: int) -> str:
@@ -59,7 +59,7 @@ def _rest(reading: Reading, causes: int, others: int) -> str:
     return f"{digits} other laws hold."
 
 
-def _calm(reading: Reading) -> str:
+def _without_findings(reading: Reading) -> str:
     """Return that nothing is wrong, and the number of checks."""
     if early(reading.head.work, "check") or not _ran(reading):
         return _unchecked(reading)
@@ -82,8 +82,8 @@ def _unchecked(reading: Reading) -> str:
     if reading.audits:
         steps = [audit for audit in reading.audits if audit.what_if is None]
         operations = sum(audit.operations for audit in steps)
-        calm = f"{count(len(steps), 'training step')} audited: no defect in {operations:,} operations"
-        return f"{calm}{_nearest(steps)}."
+        text = f"{count(len(steps), 'training step')} audited: no defect in {operations:,} operations"
+        return f"{text}{_nearest(steps)}."
     if reading.proofs:
         return f"{count(len(reading.proofs), 'proof')}: no law is broken on any visited input."
     return _measured(reading) or "No law was checked in this run."
@@ -91,10 +91,10 @@ def _unchecked(reading: Reading) -> str:
 
 def _nearest(audits: Iterable[Audit]) -> str:
     """Return the line that is about to break, if any."""
-    near = [room for audit in audits for room in audit.headroom if 1.0 <= room.factor < NEAR]
+    near = [line for audit in audits for line in audit.headroom if 1.0 <= line.factor < NEAR]
     if not near:
         return ""
-    first = min(near, key=lambda room: room.factor)
+    first = min(near, key=lambda line: line.factor)
     return (
         f", but {place(first)} is close to breaking: its {first.operation} {first.quantity} has only "
         f"{times(first.factor)} headroom"
@@ -107,13 +107,13 @@ def _measured(reading: Reading) -> str:
     if len(loaders):
         fastest = loaders.sort_values("samples_per_s", ascending=False, kind="stable").iloc[0]
         workers = workers_in_words(int(fastest["workers"]))
-        said = f"{fastest['case']} delivers up to {rate(fastest['samples_per_s'])} samples per second with {workers}"
-        said += f" at batch size {fastest['batch_size']:,}"
-        own = budgets[budgets["case"] == fastest["case"]].sort_values("workers", kind="stable")
-        what, *further = str(own["sentence"].iloc[0]).split("; ") if len(own) else [""]
-        if what and own["batch_size"].iloc[0] != fastest["batch_size"]:
-            what = f"at batch size {own['batch_size'].iloc[0]:,}, {what}"
-        return clean(cut("; ".join(filter(None, [f"{said}: {what}" if what else said, *further[:1]])), most=400)) + "."
+        text = f"{fastest['case']} delivers up to {rate(fastest['samples_per_s'])} samples per second with {workers}"
+        text += f" at batch size {fastest['batch_size']:,}"
+        case_budgets = budgets[budgets["case"] == fastest["case"]].sort_values("workers", kind="stable")
+        what, *further = str(case_budgets["sentence"].iloc[0]).split("; ") if len(case_budgets) else [""]
+        if what and case_budgets["batch_size"].iloc[0] != fastest["batch_size"]:
+            what = f"at batch size {case_budgets['batch_size'].iloc[0]:,}, {what}"
+        return clean(cut("; ".join(filter(None, [f"{text}: {what}" if what else text, *further[:1]])), most=400)) + "."
     if len(reading.frames.steps):
         step = figures.step_time(figures.steps_shown(reading.frames.steps)).caption
         return clean(step)

@@ -104,8 +104,8 @@ class _Writer:
 
     def _within(self, tree: ast.expr, least: int) -> str:
         """Return an expression, in parentheses if it binds less tightly."""
-        own = self.of(tree)
-        return own.markup if own.binds >= least else _fenced(own.markup)
+        expression = self.of(tree)
+        return expression.markup if expression.binds >= least else _fenced(expression.markup)
 
     def _binary(self, tree: ast.BinOp) -> Math:
         left, right = tree.left, tree.right
@@ -206,7 +206,7 @@ def _name(name: str) -> Math:
 def _index(tree: ast.expr) -> str:
     """Return the subscript over which a sum runs; empty if the expression has none."""
     found = [
-        own.slice.id for own in ast.walk(tree) if isinstance(own, ast.Subscript) and isinstance(own.slice, ast.Name)
+        node.slice.id for node in ast.walk(tree) if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Name)
     ]
     return escape(found[0]) if found else ""
 
@@ -221,7 +221,7 @@ def _is_bare(tree: ast.expr) -> bool:
 
 def _is_tall(tree: ast.expr) -> bool:
     """Whether an expression is too tall for an exponent."""
-    return any(isinstance(own, ast.Call | ast.Div | ast.IfExp) for own in ast.walk(tree))
+    return any(isinstance(node, ast.Call | ast.Div | ast.IfExp) for node in ast.walk(tree))
 
 
 def _is_sum(tree: ast.expr) -> bool:

@@ -142,7 +142,7 @@ def _error(profiles: Sequence[Profile], breakings: Sequence[Breaking]) -> Figure
 def _run(folder: Path, *records: Sequence[Any]) -> RunFolder:
     """Write records into a run, because frames are made only from runs."""
     run = RunFolder(folder)
-    for own in records:
-        if own:
-            run.write(type(own[0]), own)
+    for group in records:
+        if group:
+            run.write(type(group[0]), group)
     return run

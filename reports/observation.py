@@ -78,8 +78,8 @@ def load(*runs: str | Path) -> pd.DataFrame:
     """
     found = find(*runs)
     for run in found:
-        if ended := early(run.head().work):
-            warnings.warn(f"{run.head().name}: {ended}; the observations are incomplete", stacklevel=2)
+        if reason := early(run.head().work):
+            warnings.warn(f"{run.head().name}: {reason}; the observations are incomplete", stacklevel=2)
     observations = [observed(run.head(), frames(run)) for run in found]
     return pd.concat(observations, ignore_index=True) if observations else _typed(pd.DataFrame())
 
@@ -119,8 +119,8 @@ def observed(head: Run, frames: Frames) -> pd.DataFrame:
 
 def _melted(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each number of a frame that is not missing."""
-    own = FRAMES[name]
-    measures = [column.name for column in own.columns if column.name not in own.keys and _is_number(column)]
+    kind = FRAMES[name]
+    measures = [column.name for column in kind.columns if column.name not in kind.keys and _is_number(column)]
     known = {column.name for column in OBSERVATIONS}
     about = [column for column in frame.columns if column in known and column not in measures and column != "unit"]
     values = frame[measures].to_numpy(dtype=float, na_value=np.nan)

@@ -71,9 +71,9 @@ def _page(reading: Reading) -> dict[str, Any]:
     """Return the values for the templates."""
     survey = reading.survey
     also: list[str] = []
-    ended = early(reading.head.work, "check")
+    reason = early(reading.head.work, "check")
     others = reading.proofs or survey or reading.audits
-    lines = [verdict_line(reading.verdicts, ended)] if reading.verdicts or not others else []
+    lines = [verdict_line(reading.verdicts, reason)] if reading.verdicts or not others else []
     lines += [proof_line(reading.proofs)] if reading.proofs else []
     # A successful audit is on its own sheet if the head has other lines.
     lines += [audit_line(audit) for audit in reading.audits if audit.fails or not lines]
@@ -85,7 +85,7 @@ def _page(reading: Reading) -> dict[str, Any]:
     fails = fails or any(finding.outcome in FAILING for finding in reading.gate.findings)
     is_open = verdict.startswith("verdict: none") or early(reading.head.work)
     outcome = "bad" if fails else "none" if is_open else "good"
-    own, found = script(), sheets(reading)
+    code, found = script(), sheets(reading)
     return {
         "run": reading.head,
         "verdict": verdict,
@@ -94,8 +94,8 @@ def _page(reading: Reading) -> dict[str, Any]:
         "only_measures": reading.only_measures,
         "front": front(reading, found),
         "sheets": found,
-        "script": Markup(own),  # noqa: S704 - our own file
-        "script_hash": f"sha256-{base64.b64encode(hashlib.sha256(own.encode()).digest()).decode()}",
+        "script": Markup(code),  # noqa: S704 - our own file
+        "script_hash": f"sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}",
     }
 
 
@@ -119,10 +119,10 @@ def _badge(reading: Reading) -> dict[str, Any]:
     """Return the verdict in the endpoint schema of shields.io."""
     ran = [verdict for verdict in reading.verdicts if verdict.status is not Status.SKIPPED]
     number, laws = laws_in(failing(reading.verdicts)), laws_in(ran)
-    ended = early(reading.head.work, "check")
+    reason = early(reading.head.work, "check")
     message, color = (
-        (ended, "lightgrey")
-        if ended and not number
+        (reason, "lightgrey")
+        if reason and not number
         else ("none checked", "lightgrey")
         if not ran
         else (f"{number:,} of {laws:,} fail", "red")

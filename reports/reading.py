@@ -187,18 +187,26 @@ def read(run: RunFolder, earlier: Sequence[RunFolder] = ()) -> Reading:
         If the folder is not a run, or a record in it is damaged.
     """
     verdicts, proofs, images = tuple(run.read(Verdict)), tuple(run.read(Proof)), tuple(run.read(Image))
-    own = frames(run)
+    run_frames = frames(run)
     gate = Gated(tuple(run.read(GateFinding)), tuple(run.read(Comparison)), tuple(run.read(Slices)))
     survey = Surveyed(tuple(run.read(Breaking)), tuple(run.read(Worst)))
     properties, passages = tuple(run.read(Property)), tuple(run.read(Passage))
     alone = Reading(
-        run.head(), verdicts, proofs, images, own, gate=gate, survey=survey, properties=properties, passages=passages
+        run.head(),
+        verdicts,
+        proofs,
+        images,
+        run_frames,
+        gate=gate,
+        survey=survey,
+        properties=properties,
+        passages=passages,
     )
     learned = Learned(tuple(run.read(FitData)), tuple(run.read(ClassWeights)), tuple(run.read(Confusion)))
     alone = replace(alone, audits=tuple(telling(run.read(Audit))), learned=learned, fixes=tuple(run.read(Fix)))
     if not earlier:
         return alone
     same = earlier[-1].head().environment.processor == run.head().environment.processor
-    changes = differences(frames(earlier[-1]), own, same_machine=same)
+    changes = differences(frames(earlier[-1]), run_frames, same_machine=same)
     digests = tuple(map(Digest.of, (*earlier, run)))
     return replace(alone, digests=digests, changes=changes)

@@ -112,11 +112,11 @@ def _name(sheet: Sheet, taken: dict[str, Sheet]) -> str:
 
 def _within(section: Section, sheet: str) -> Section:
     """Return a section with identifiers that are unique to its sheet."""
-    parts = tuple(_own(part, sheet) for part in section.parts)
+    parts = tuple(_with_unique_names(part, sheet) for part in section.parts)
     return replace(section, name=f"{sheet}-{section.name}", parts=parts)
 
 
-def _own(part: PagePart, sheet: str) -> PagePart:
+def _with_unique_names(part: PagePart, sheet: str) -> PagePart:
     """Return a part with unique identifiers; blocks of findings keep theirs, since the first layer links to them."""
     match part:
         case Figure():

@@ -57,12 +57,12 @@ def declared(found: Sequence[Finding]) -> list[str]:
     for finding in found:
         what = cut((finding.first.reason or sentence(finding)).splitlines()[0].rstrip("."), most=200)
         of_reason.setdefault(f"{finding.case}: {what}", []).append(finding)
-    said = []
+    lines = []
     for what, together in of_reason.items():
         laws = {verdict.law for finding in together for verdict in finding.verdicts}
         dtypes = list(dict.fromkeys(dtype for finding in together for dtype in finding.dtypes))
-        said.append(f"{what} ({count(len(laws), 'law')}, in {listing(dtypes)}).")
-    return said
+        lines.append(f"{what} ({count(len(laws), 'law')}, in {listing(dtypes)}).")
+    return lines
 
 
 def refuted(proof: Proof) -> list[str]:
@@ -91,8 +91,10 @@ def further(reading: Reading, *, grouped: bool = False) -> list[str]:
     """
     new = unknown(reading)
     if grouped:
-        own = {(group.first.case, point.law, point.dtype) for group in breaks(new.breakings) for point in group.points}
-        worst = tuple(record for record in new.worst if (record.case, record.law, record.dtype) not in own)
+        known = {
+            (group.first.case, point.law, point.dtype) for group in breaks(new.breakings) for point in group.points
+        }
+        worst = tuple(record for record in new.worst if (record.case, record.law, record.dtype) not in known)
         is_left = [record.value is None or record.expected_break or record.declared for record in new.breakings]
         new = Surveyed(tuple(it for it, left in zip(new.breakings, is_left, strict=True) if left), worst)
     unseen = [

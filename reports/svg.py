@@ -106,9 +106,9 @@ def drawn(
 
 
 @lru_cache(MOST_REMEMBERED)
-def _drawn(asked: bytes) -> str:
+def _drawn(request: bytes) -> str:
     """Return the drawing that the arguments of :func:`drawn` ask for: equal bytes mean equal arguments."""
-    draw, name, label, height_in, width_in, tells = cloudpickle.loads(asked)
+    draw, name, label, height_in, width_in, tells = cloudpickle.loads(request)
     stream = io.StringIO()
     with house(), matplotlib.rc_context({"svg.hashsalt": name}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
@@ -147,7 +147,7 @@ def _marks(axes: Axes, *, height: float) -> str:
     """Return invisible circles with tooltips."""
     known = [point for point in _TOLD.get(axes, ()) if math.isfinite(point[1])]
     placed = [(axes.transData.transform((x, y)), text, case) for x, y, text, case in known]
-    seen = [own for own in placed if 0.0 <= own[0][1] <= height]  # a curve may leave what is drawn
+    seen = [mark for mark in placed if 0.0 <= mark[0][1] <= height]  # a curve may leave what is drawn
     circles = "".join(
         f'<circle cx="{x:.1f}" cy="{height - y:.1f}"{_owner(case)}><title>{escape(text)}</title></circle>'
         for (x, y), text, case in seen

@@ -59,8 +59,8 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
         self.name = name
         self.mode: Mode = mode
         self.what_if = what_if
-        asked = {"full": mode != "events", "balls": mode == "balls"}
-        self._watching = Watching(**asked, what_if=what_if)
+        options = {"full": mode != "events", "balls": mode == "balls"}
+        self._watching = Watching(**options, what_if=what_if)
         self._record: Audit | None = None
 
     def __enter__(self) -> Self:
@@ -198,27 +198,27 @@ def headroom(watching: Watching, *, most: int | None = None) -> list[Headroom]:
     16-bit update, or a term of a running sum, may shrink by its headroom before it is lost.
     """
     narrowest: dict[Key, Room] = {}
-    for room in _rooms(watching):
-        key = (room.line.key, room.quantity)
-        if key not in narrowest or room.factor < narrowest[key].factor:
-            narrowest[key] = room
-    return [_record(room) for room in sorted(narrowest.values(), key=lambda room: room.factor)[:most]]
+    for margin in _headrooms(watching):
+        key = (margin.line.key, margin.quantity)
+        if key not in narrowest or margin.factor < narrowest[key].factor:
+            narrowest[key] = margin
+    return [_record(margin) for margin in sorted(narrowest.values(), key=lambda margin: margin.factor)[:most]]
 
 
-def _record(room: Room) -> Headroom:
+def _record(margin: Room) -> Headroom:
     return Headroom(
-        **place(room.line),
-        operation=known_as(room.operation),
-        dtype=dtype_name(room.dtype),
-        backward=room.backward,
-        quantity=room.quantity,
-        value=room.value,
-        breaks_at=room.breaks_at,
-        factor=room.factor,
+        **place(margin.line),
+        operation=known_as(margin.operation),
+        dtype=dtype_name(margin.dtype),
+        backward=margin.backward,
+        quantity=margin.quantity,
+        value=margin.value,
+        breaks_at=margin.breaks_at,
+        factor=margin.factor,
     )
 
 
-def _rooms(watching: Watching) -> Iterator[Room]:
+def _headrooms(watching: Watching) -> Iterator[Room]:
     """Yield the headroom of operations whose result is larger than all earlier ones of their line."""
     largest: dict[tuple[int, torch.dtype], float] = {}
     for operation in watching.operations:
@@ -232,7 +232,7 @@ def _rooms(watching: Watching) -> Iterator[Room]:
             at = (id(operation.line), operation.dtype)
             if operation.largest > largest.get(at, 0.0):
                 largest[at], limit = operation.largest, LARGEST[operation.dtype]
-                yield _room(operation, "result", operation.largest, limit, limit / operation.largest)
+                yield _headroom_of(operation, "result", operation.largest, limit, limit / operation.largest)
         if operation.added is not None:
             yield from _of_term(operation, *operation.added)
     for update in watching.changes.updates:
@@ -249,16 +249,16 @@ def _of_input(operation: Operation) -> Iterator[Room]:
     """Yield the headroom of an exponential's input."""
     limit, value = overflows_from(operation.name, dtype_name(operation.dtype)), (operation.read_range or (0.0, 0.0))[1]
     if limit is not None and 0.0 < value < math.inf:
-        yield _room(operation, "input", value, limit, limit / value)
+        yield _headroom_of(operation, "input", value, limit, limit / value)
 
 
 def _of_term(operation: Operation, term: float, total: float) -> Iterator[Room]:
     """Yield the headroom of a term of a running sum in 16 bits, which is lost at half an ulp of the sum."""
     lost_at = UNIT[operation.dtype] * total
     if term > 0.0 and lost_at > 0.0:
-        yield _room(operation, "term", term, lost_at, term / lost_at)
+        yield _headroom_of(operation, "term", term, lost_at, term / lost_at)
 
 
-def _room(operation: Operation, quantity: str, value: float, breaks_at: float, factor: float) -> Room:
+def _headroom_of(operation: Operation, quantity: str, value: float, breaks_at: float, factor: float) -> Room:
     at = (operation.line, operation.name, operation.dtype, operation.backward)
     return Room(*at, quantity, value, breaks_at, factor)

@@ -74,40 +74,40 @@ def _born(operation: Operation, *, beyond_poles: bool) -> Cause:
     if first_nonfinite is None or not beyond_poles:
         return Cause(operation)
     if not first_nonfinite.again:
-        return _blame_emptied(operation, _emptied_divisor(operation, first_nonfinite))
+        return _blame_underflow(operation, _emptied_divisor(operation, first_nonfinite))
     # The exact operands have no pole: blame the operation that made them wrong.
     worst = operation.worst_source
     wrong = worst is not None and worst.worst >= UPSTREAM
     is_finite_in_truth = first_nonfinite.exact is not None and math.isfinite(first_nonfinite.exact)
-    emptied = _emptied(operation, is_finite_in_truth=is_finite_in_truth)
-    if emptied is not None and not (wrong and is_finite_in_truth):
-        return _blame_emptied(operation, emptied)
+    underflowed = _underflowed(operation, is_finite_in_truth=is_finite_in_truth)
+    if underflowed is not None and not (wrong and is_finite_in_truth):
+        return _blame_underflow(operation, underflowed)
     if worst is None or worst.writer is None or not wrong or not is_finite_in_truth:
         return Cause(_emptied_sum(operation) or operation)
     return blame_error(worst.writer)
 
 
-def _blame_emptied(operation: Operation, emptied: Operation | None) -> Cause:
+def _blame_underflow(operation: Operation, underflowed: Operation | None) -> Cause:
     """Blame an underflow on an earlier line; after a softmax blame the logarithm, because log_softmax replaces it."""
-    if emptied is None:
+    if underflowed is None:
         return Cause(operation)
-    is_same_line = emptied.line.key == operation.line.key
-    if is_same_line or bare(emptied.name) == "_softmax":
-        return Cause(operation, then=emptied if bare(emptied.name) in _NEVER_ZERO else None)
-    return Cause(emptied, is_emptied=True, then=operation)
+    is_same_line = underflowed.line.key == operation.line.key
+    if is_same_line or bare(underflowed.name) == "_softmax":
+        return Cause(operation, then=underflowed if bare(underflowed.name) in _NEVER_ZERO else None)
+    return Cause(underflowed, is_emptied=True, then=operation)
 
 
 _NEVER_ZERO = {"exp", "exp2", "sigmoid", "softplus", "_softmax", "cosh", "erfc"}
 """Functions whose result is zero only by underflow, or at infinity."""
 
 
-def _emptied(pole: Operation, *, is_finite_in_truth: bool) -> Operation | None:
+def _underflowed(pole: Operation, *, is_finite_in_truth: bool) -> Operation | None:
     """Return the operation whose result underflowed to the zero at which there is a pole; ``None`` if there is none."""
     if pole.first_nonfinite is None or 0.0 not in pole.first_nonfinite.operands:
         return None
-    emptied = [made for made in pole.writers if made.has_emptied] if is_finite_in_truth else []
-    if emptied:
-        return _first_emptied(emptied[0])
+    underflowed = [made for made in pole.writers if made.has_emptied] if is_finite_in_truth else []
+    if underflowed:
+        return _first_underflow(underflowed[0])
     computed = [made.computed for made in pole.writers]
     always_positive = [made for made in computed if bare(made.name) in _NEVER_ZERO]
     return next((made for made in always_positive if not any(s.inf for s in made.sources)), None)
@@ -119,10 +119,10 @@ def _emptied_divisor(operation: Operation, first_nonfinite: FirstNonfinite) -> O
     if bare(operation.name) != "div" or not divisor or abs(divisor) >= SMALLEST_NORMAL[operation.dtype]:
         return None
     made = next((one for one in operation.writers if one.has_emptied), None)
-    return None if made is None else _first_emptied(made)
+    return None if made is None else _first_underflow(made)
 
 
-def _first_emptied(operation: Operation) -> Operation:
+def _first_underflow(operation: Operation) -> Operation:
     while True:
         made = next((one for one in operation.writers if one.has_emptied), None)
         if made is None:

@@ -285,14 +285,14 @@ class Ends(EngineHook):
 
     def _ruin(self) -> None:
         """Add parameters that are not finite although their gradients are, as after a division by a zero norm."""
-        said = {
+        reported = {
             end.state.leaf
             for end in self.found
             if end.kind is Kind.UPDATE or (end.kind is Kind.GRADIENT and (end.state.nan or end.state.inf))
         }
         for leaf, parameter in self._leaves.items():
             cell = self._shadows.cells.get(key_of(parameter))
-            is_trained = parameter.grad is not None and leaf not in said
+            is_trained = parameter.grad is not None and leaf not in reported
             if is_trained and cell is not None and (cell.state.nan or cell.state.inf):
                 self._end(Kind.UPDATE, self.name(leaf), parameter, leaf=leaf)
 

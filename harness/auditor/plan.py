@@ -168,11 +168,11 @@ def _described(error: BaseException) -> str:
     return f"raises {type(error).__name__}: {error}{place(reversed(frames))}"
 
 
-def audit_of(said: Document) -> Audit | None:
+def audit_of(document: Document) -> Audit | None:
     """Return the audit of a call; ``None`` if it was not audited."""
-    return None if said["audit"] is None else Audit.model_validate(said["audit"])
+    return None if document["audit"] is None else Audit.model_validate(document["audit"])
 
 
-def run_of(said: Document) -> AuditRun | None:
+def run_of(document: Document) -> AuditRun | None:
     """Return the state of the run; ``None`` if every step is audited."""
-    return AuditRun.model_validate(said["run"]) if "run" in said else None
+    return AuditRun.model_validate(document["run"]) if "run" in document else None

@@ -59,7 +59,7 @@ class Notes:
         """Count an operation that could not be repeated, with its line."""
         self.blind[f"{call.operator.name}{how} at {call.line.file}:{call.line.number}"] += 1
 
-    def note(self, call: Call, tensor: Tensor, cell: Cell, *, is_new: bool, beside: bool = False) -> None:
+    def note(self, call: Call, tensor: Tensor, cell: Cell, *, is_new: bool, is_secondary: bool = False) -> None:
         """Store a result and its distance from the shadow."""
         least, largest = extent(tensor)
         dtype = tensor.dtype if call.as_it_is else self._format_of[tensor.dtype]
@@ -69,7 +69,7 @@ class Notes:
         self.operations.append(operation)
         if not operation.largest < math.inf:
             self._note_not_finite(call, operation, tensor, cell)
-        if cell.flat is not None and not (beside and name in NORMALIZATIONS):
+        if cell.flat is not None and not (is_secondary and name in NORMALIZATIONS):
             self._measure(call, operation, tensor, cell)
             if least <= 0.0 <= largest < math.inf and not call.backward:
                 operation.has_emptied = has_emptied(tensor, cell.shadow(tensor), SMALLEST[dtype])

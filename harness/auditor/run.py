@@ -133,7 +133,7 @@ class audit_run:  # noqa: N801 - read as a function: `run = harness.audit_run()`
         self.last: Audit | None = None
         self.losses: tuple[float, ...] = ()
         self._clock, self._quick_look = clock, QuickLook()
-        self._telling: Audit | None = None
+        self._most_informative: Audit | None = None
         self._ruins: list[Ruin] = []
         self._spoiled = 0
         self._was_finite = True
@@ -182,8 +182,8 @@ class audit_run:  # noqa: N801 - read as a function: `run = harness.audit_run()`
         if auditing is not None:
             self.last = auditing.record.model_copy(update={"step": number})
             self._quick_look.follow(auditing.left)
-            if self._telling is None or not self._telling.findings:
-                self._telling = self.last
+            if self._most_informative is None or not self._most_informative.findings:
+                self._most_informative = self.last
         elif what:
             self._spoiled += 1
             if self._was_finite and len(self._ruins) < RUINS:
@@ -214,7 +214,7 @@ class audit_run:  # noqa: N801 - read as a function: `run = harness.audit_run()`
     @property
     def findings(self) -> tuple[AuditFinding, ...]:
         """The lines that go wrong in the first audited step with any, the worst first."""
-        return () if self._telling is None else self._telling.findings
+        return () if self._most_informative is None else self._most_informative.findings
 
     @property
     def trends(self) -> list[Trend]:
@@ -223,6 +223,6 @@ class audit_run:  # noqa: N801 - read as a function: `run = harness.audit_run()`
 
     def __str__(self) -> str:
         """Return findings, trends and costs as text."""
-        told = [] if self._telling is None else [audit_text(self._telling)]
-        told += [trend_line(trend) for trend in self.trends[:TRENDS]]
-        return "\n".join([*told, *run_lines(self.record)])
+        lines = [] if self._most_informative is None else [audit_text(self._most_informative)]
+        lines += [trend_line(trend) for trend in self.trends[:TRENDS]]
+        return "\n".join([*lines, *run_lines(self.record)])

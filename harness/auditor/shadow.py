@@ -255,8 +255,8 @@ def distance_where_finite(actual: Tensor, shadow: Tensor, dtype: torch.dtype) ->
 
 def vanished(actual: Tensor, shadow: Tensor, smallest: float) -> float:
     """Return the share of nonzero elements that underflowed to zero."""
-    there = shadow != 0
-    return float(((actual == 0) & there & (shadow.abs() <= smallest)).sum() / max(1, int(there.sum())))
+    is_nonzero = shadow != 0
+    return float(((actual == 0) & is_nonzero & (shadow.abs() <= smallest)).sum() / max(1, int(is_nonzero.sum())))
 
 
 def has_emptied(actual: Tensor, shadow: Tensor, smallest: float) -> bool:
@@ -264,8 +264,8 @@ def has_emptied(actual: Tensor, shadow: Tensor, smallest: float) -> bool:
     is_small = actual.numel() <= SAMPLE
     if _numbers(actual).all() if is_small else int(torch.count_nonzero(actual)) == actual.numel():
         return False
-    there = shadow[actual == 0].abs()
-    return bool(((there > 0) & (there <= smallest)).any())
+    magnitude = shadow[actual == 0].abs()
+    return bool(((magnitude > 0) & (magnitude <= smallest)).any())
 
 
 def flat(tensor: Tensor) -> Tensor:

@@ -199,8 +199,8 @@ class Watching(TorchDispatchMode):
 
     def _given(self, operator: Operator, args: Any, kwargs: Any, read: list[Tensor], *, grad: bool) -> Call:
         self.shadows.sweep_when_due()
-        line, asked = self.lines.asked()
-        backward = asked is Pass.BACKWARD
+        line, direction = self.lines.asked()
+        backward = direction is Pass.BACKWARD
         written = operator.written(args, kwargs) if operator.writes else []
         if operator.name in _UNSAID_WRITES:
             written += [tensor for tensor in tensors(args[_UNSAID_WRITES[operator.name]]) if is_followed(tensor)]
@@ -233,7 +233,7 @@ class Watching(TorchDispatchMode):
                 for tensor, cell in zip(read, cells, strict=True)
                 if cell.flat is not None
             }
-        if asked is not Pass.FORWARD:
+        if direction is not Pass.FORWARD:
             self.changes.last_backward = len(self.operations)
         elif self.full or unit > _FINE or operator.name in _UNSAID_WRITES or (written and stalls(call, unit)):
             self.changes.before(call, grad=grad)
@@ -281,7 +281,7 @@ class Watching(TorchDispatchMode):
             if id(tensor) in values:
                 self.exact.keep(call, tensor, cell, values[id(tensor)])
             if tensor.numel():
-                self._notes.note(call, tensor, cell, is_new=True, beside=index > 0)
+                self._notes.note(call, tensor, cell, is_new=True, is_secondary=index > 0)
         if call.written:
             seen = {id(tensor) for tensor in fresh}
             for tensor in call.written:
@@ -305,8 +305,8 @@ class Watching(TorchDispatchMode):
             self.rules.look(call.line, operator, call.args, target, nan_read=call.nan)
             if call.backward and operator.name == "where":
                 self.rules.clamped(call.line, operator, call.args, target)
-            if counts and (said := stands_still(call, target)) is not None:
-                self.rules.say(call.line, AuditKind.UPDATE, said, target, operator)
+            if counts and (sentence := stands_still(call, target)) is not None:
+                self.rules.say(call.line, AuditKind.UPDATE, sentence, target, operator)
         elif (wrong := indices_of(call, result)) is not None:
             self.indices.append(wrong)
         if operator.name == UNSCALE:

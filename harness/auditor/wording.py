@@ -37,7 +37,7 @@ def describe(cause: Cause, ends: Ends) -> Said:
     if cause.is_data:
         return _of_data(operation, ends)
     if cause.is_emptied:
-        return AuditKind.UNDERFLOW, _emptied(operation, cause.then), of_underflow(operation)
+        return AuditKind.UNDERFLOW, _underflow(operation, cause.then), of_underflow(operation)
     if cause.read is not None and cause.wrote is not None:
         return _of_digits(cause)
     kind, sentence, remedy = _of_first_nonfinite(operation)
@@ -46,7 +46,7 @@ def describe(cause: Cause, ends: Ends) -> Said:
         return kind, f"{sentence}; the weights have grown to {grown:.2g}", TRAINING
     if cause.then is not None:
         at = "" if cause.then.line == operation.line else f" ({_at(cause.then)})"
-        return kind, f"{sentence}; {_emptied(cause.then, None)}{at}", of_underflow(cause.then)
+        return kind, f"{sentence}; {_underflow(cause.then, None)}{at}", of_underflow(cause.then)
     return kind, sentence, remedy
 
 
@@ -98,7 +98,7 @@ def _of_emptied_sum(operation: Operation, least: float) -> Said:
     return AuditKind.UNDERFLOW, sentence, REMEDY["exp"]
 
 
-def _emptied(operation: Operation, then: Operation | None) -> str:
+def _underflow(operation: Operation, then: Operation | None) -> str:
     """Describe an underflow, and the later operation that is not finite because of it."""
     dtype, name = operation.dtype, known_as(operation.name)
     of = "" if operation.read_range is None else f"({operation.read_range[0]:.5g})"

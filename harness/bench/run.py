@@ -206,7 +206,7 @@ class _Listener:
 def _run(text: str, limit_s: float | None, output: Path, listener: _Listener, *, fresh: bool = True) -> int:
     """Run Python until the end, the time limit or an interrupt; the process can save its results in each case."""
     with output.open("wb") as written:
-        process = _begun(text, written, fresh=fresh)
+        process = _launch(text, written, fresh=fresh)
     assert process.stdout is not None
     listener.begin(process.stdout)
     try:
@@ -224,7 +224,7 @@ def _run(text: str, limit_s: float | None, output: Path, listener: _Listener, *,
             process.close()
 
 
-def _begun(text: str, written: IO[bytes], *, fresh: bool) -> Forked | subprocess.Popen[bytes]:
+def _launch(text: str, written: IO[bytes], *, fresh: bool) -> Forked | subprocess.Popen[bytes]:
     """Start a process that leads a group, so that Ctrl-C in the terminal reaches it once, from here."""
     forked = None
     if not fresh:

@@ -242,8 +242,12 @@ def _made(model: Callable[..., nn.Module]) -> nn.Module:
 def _like(module: nn.Module, inputs: Sequence[Any]) -> nn.Module:
     """Return a copy of the module whose parameters have the dtype and the device of the inputs."""
     floating = next((x for x in inputs if isinstance(x, Tensor) and x.is_floating_point()), None)
-    own = next((p for p in (*module.parameters(), *module.buffers()) if p.is_floating_point()), None)
-    if floating is None or own is None or (own.dtype, own.device) == (floating.dtype, floating.device):
+    parameter = next((p for p in (*module.parameters(), *module.buffers()) if p.is_floating_point()), None)
+    if (
+        floating is None
+        or parameter is None
+        or (parameter.dtype, parameter.device) == (floating.dtype, floating.device)
+    ):
         return module
     return copy.deepcopy(module).to(floating.device, floating.dtype)
 
@@ -309,8 +313,8 @@ def unbridged(case: Case) -> Case:
 
 def adapter_signature(case: Case) -> inspect.Signature | None:
     """Return the signature of a case's adapter without the function; ``None`` for a case without an adapter."""
-    own = unbridged(case)
-    return None if own.call is None else Bridge(own).__signature__
+    plain_case = unbridged(case)
+    return None if plain_case.call is None else Bridge(plain_case).__signature__
 
 
 def passes_inputs_on(case: Case) -> bool:

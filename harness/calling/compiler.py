@@ -64,7 +64,7 @@ def whatever_comes() -> Iterator[None]:
         yield
 
 
-def tell(begun: Callable[[], object], ended: Callable[[], object]) -> bool:
+def tell(on_start: Callable[[], object], on_end: Callable[[], object]) -> bool:
     """Call a function whenever the loaded compiler starts, and another when it ends.
 
     Returns
@@ -74,6 +74,6 @@ def tell(begun: Callable[[], object], ended: Callable[[], object]) -> bool:
     callback = getattr(sys.modules.get("torch._dynamo"), "callback", None)
     if callback is None:
         return False
-    callback.callback_handler.register_start_callback(lambda *_: begun())
-    callback.callback_handler.register_end_callback(lambda *_: ended())
+    callback.callback_handler.register_start_callback(lambda *_: on_start())
+    callback.callback_handler.register_end_callback(lambda *_: on_end())
     return True

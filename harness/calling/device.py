@@ -63,19 +63,19 @@ def called_on(device: str, call: Callable[..., Any], inputs: Sequence[Any]) -> A
     NotApplicable
         If the device does not have the dtype of an input.
     """
-    moved = [_there(x, device) if isinstance(x, Tensor) else x for x in inputs]
+    moved = [_copied_to(x, device) if isinstance(x, Tensor) else x for x in inputs]
     before = [x.detach().clone() if isinstance(x, Tensor) else x for x in moved]
     output = call(*moved)
     pairs = [pair for pair in zip(inputs, moved, before, strict=True) if isinstance(pair[0], Tensor)]
-    for here, there, unchanged in pairs:
-        if there.shape != here.shape:
-            here.resize_(there.shape)
-        elif not _same_bits(there.detach(), unchanged):
-            here.detach().copy_(there.detach())
-    return _back(output, device, [(here, there) for here, there, _ in pairs])
+    for original, copied, unchanged in pairs:
+        if copied.shape != original.shape:
+            original.resize_(copied.shape)
+        elif not _same_bits(copied.detach(), unchanged):
+            original.detach().copy_(copied.detach())
+    return _back(output, device, [(original, copied) for original, copied, _ in pairs])
 
 
-def _there(x: Tensor, device: str) -> Tensor:
+def _copied_to(x: Tensor, device: str) -> Tensor:
     """Copy a tensor; one whose elements are not side by side with all of the memory that it is a part of."""
     try:
         if x.requires_grad or x.is_contiguous():
@@ -98,8 +98,8 @@ def _back(output: Any, device: str, inputs: Sequence[tuple[Tensor, Tensor]]) -> 
         return output
     if output.device.type != device:
         raise MisplacedError(f"returns a tensor on {output.device} for inputs on {device}")
-    for here, there in inputs:
-        shared = output.numel() and output.untyped_storage().data_ptr() == there.untyped_storage().data_ptr()
-        if shared and here.is_contiguous() and not output.requires_grad:
-            return here.as_strided(output.shape, output.stride(), output.storage_offset())
+    for original, copied in inputs:
+        shared = output.numel() and output.untyped_storage().data_ptr() == copied.untyped_storage().data_ptr()
+        if shared and original.is_contiguous() and not output.requires_grad:
+            return original.as_strided(output.shape, output.stride(), output.storage_offset())
     return output.to(CPU, copy=True)

@@ -35,9 +35,9 @@ _ROOT = next(folder for folder in (_PACKAGE / "shipped", _PACKAGE.parent) if fol
 
 def own_cases(target: str = SHIPPED) -> Path | None:
     """Return the user's package or module ``cases`` if a target names it; ``None`` if it names the shipped package."""
-    own = own_package()
-    meant = own is not None and (_has(own, target) or not _has(_ROOT / SHIPPED, target))
-    return own if meant else None
+    package = own_package()
+    meant = package is not None and (_has(package, target) or not _has(_ROOT / SHIPPED, target))
+    return package if meant else None
 
 
 def own_package() -> Path | None:
@@ -121,13 +121,13 @@ def make_importable(target: str) -> None:
     """
     if not is_named_cases(target):
         return
-    own = own_cases(target)
-    if own is None:
+    package = own_cases(target)
+    if package is None:
         require("cases", "the package of shipped cases")
 
     def is_meant(place: Path) -> bool:
         # A checkout has the shipped cases too, such as the tree of an older commit.
-        return not _is_own(place) if own is None else place == own
+        return not _is_own(place) if package is None else place == package
 
     loaded, found = _place(getattr(sys.modules.get(SHIPPED), "__file__", None)), _importable()
     if loaded is not None and not is_meant(loaded):
@@ -145,8 +145,8 @@ def whence(target: str) -> str | None:
         return None
     top = place.split(".")[0]
     if top == SHIPPED:
-        own = own_cases(target)
-        return "shipped with the harness" if own is None else _path(own)
+        package = own_cases(target)
+        return "shipped with the harness" if package is None else _path(package)
     local = next((Path(name) for name in (top, f"{top}.py") if Path(name).exists()), None)
     spec = importlib.util.find_spec(top)
     if spec is None or spec.origin in {None, "built-in", "frozen"}:

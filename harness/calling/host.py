@@ -251,9 +251,9 @@ class Here:
     @contextmanager
     def hearing(self) -> Iterator[list[str]]:
         """Collect the warnings that are issued here."""
-        heard: list[str] = []
-        with heard_in(heard):
-            yield heard
+        warnings: list[str] = []
+        with heard_in(warnings):
+            yield warnings
 
     @contextmanager
     def looking(self) -> Iterator[Iterable[Look]]:

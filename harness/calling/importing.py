@@ -41,8 +41,8 @@ def public_names(owner: Any) -> list[str]:
 def refuse_unreadable(path: Path) -> None:
     """Raise a usage error if a file is missing or cannot be read."""
     if not path.is_file():
-        beside = [file.name for file in path.parent.glob("*.py")]
-        near = did_you_mean(path.name, beside, "check the path")
+        siblings = [file.name for file in path.parent.glob("*.py")]
+        near = did_you_mean(path.name, siblings, "check the path")
         raise UsageError(f"file not found: `{path}`", remedy=near)
     if not os.access(path, os.R_OK):
         raise UsageError(f"cannot read `{path}`: permission denied")

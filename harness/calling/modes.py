@@ -139,11 +139,11 @@ class Observation(TorchFunctionMode):
 
 
 @contextlib.contextmanager
-def heard_in(heard: list[str]) -> Iterator[None]:
+def heard_in(categories: list[str]) -> Iterator[None]:
     """Collect the categories of the body's warnings in a list, which is complete when the body ends."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             yield
         finally:
-            heard += [one.category.__name__ for one in caught]
+            categories += [one.category.__name__ for one in caught]

@@ -43,14 +43,14 @@ def train(
     return parameters
 
 
-def read(make: Callable[..., Any], root: str, *asked: Any) -> list[list[Any]]:
+def read(make: Callable[..., Any], root: str, *values: Any) -> list[list[Any]]:
     """Make a loader of the files below a folder, and run through it.
 
     Returns
     -------
     The batches by epoch.
     """
-    *arguments, epochs = asked
+    *arguments, epochs = values
     batches = make(Path(root), *arguments)
     return [list(batches) for _ in range(epochs)]
 

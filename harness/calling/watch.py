@@ -63,8 +63,8 @@ class Setting:
 
     def change(self, before: Any, after: Any) -> str:
         """Return the sentence about a change, and whether it was undone; empty if the call is not responsible."""
-        said = self.describe(self.name, before, after)
-        return said and said + (f" {RESTORED}" if self.restore else "")
+        text = self.describe(self.name, before, after)
+        return text and text + (f" {RESTORED}" if self.restore else "")
 
 
 def _opaque(name: str, _before: Any, _after: Any) -> str:
@@ -228,8 +228,8 @@ def restored(settings: Sequence[Setting], before: Sequence[Any], *, imported: bo
     changes = []
     for setting, value in zip(settings, before, strict=True):
         if (after := setting.read()) != value:
-            if not (imported and setting.by_libraries) and (said := setting.change(value, after)):
-                changes.append(said)
+            if not (imported and setting.by_libraries) and (text := setting.change(value, after)):
+                changes.append(text)
             if setting.restore is not None:
                 setting.restore(value)
     return changes
@@ -298,10 +298,10 @@ class Watch:
 
     def call(self, action: Callable[[], Any]) -> Any:
         """Carry out a call and return its result."""
-        looks = self._all if self._calls < THOROUGH else self._quick
+        settings = self._all if self._calls < THOROUGH else self._quick
         self._calls += 1
         streams = sys.stdout, sys.stderr
-        modules, before = len(sys.modules), read(looks)
+        modules, before = len(sys.modules), read(settings)
         sys.stdout = sys.stderr = self._text
         _start_timers()
         try:
@@ -310,7 +310,7 @@ class Watch:
             _stop_timers()
             replaced = sys.stdout is not self._text or sys.stderr is not self._text
             sys.stdout, sys.stderr = streams
-            self._restore(looks, before, modules)
+            self._restore(settings, before, modules)
             if replaced:
                 self._notice(Fault.STATE, "replaces sys.stdout or sys.stderr (restored)")
             if self._heard.text:

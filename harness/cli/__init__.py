@@ -197,8 +197,8 @@ app = typer.Typer(
 )
 
 
-def _show_version(asked: bool) -> None:
-    if asked:
+def _show_version(value: bool) -> None:
+    if value:
         print(f"harness {metadata.version('stability-harness')}")
         raise typer.Exit
 

@@ -174,8 +174,8 @@ def audit(
     has_fix = fix or write or unsafe_fixes
     wanted = fixing(target, fix=fix, write=write, unsafe=unsafe_fixes) if has_fix else None
     plan = AuditPlan(target, _mode(events=events, balls=balls), steps, sample)
-    asked = {"--sample": sample, "--within": within, "--at": at}
-    plans = [replace(plan, within=_within(plan, asked, execution), at=numbers)]
+    options = {"--sample": sample, "--within": within, "--at": at}
+    plans = [replace(plan, within=_within(plan, options, execution), at=numbers)]
     plans += [replace(plan, what_if=as_if) for as_if in _formats(what_if or [])]
     expected = _kinds(expect or [])
     audits: list[Audit] = []
@@ -216,21 +216,21 @@ def audit(
     raise typer.Exit(int(any(one.fails for one in audits)))
 
 
-def _within(plan: "AuditPlan", asked: Mapping[str, object], execution: ExecutionOptions) -> float | None:
+def _within(plan: "AuditPlan", options: Mapping[str, object], execution: ExecutionOptions) -> float | None:
     """Return the limit on CPU time as a multiple; ``None`` if all steps or every N-th step are audited."""
     from harness.auditor.sampling import WITHIN
 
-    names = [f"`{name}`" for name, value in asked.items() if value]
+    names = [f"`{name}`" for name, value in options.items() if value]
     is_one_process = execution.jobs in (None, 1) and execution.executor is None
     if len(names) > 1:
         raise UsageError(f"cannot use {' together with '.join(names)}", remedy="leave out all but one")
     if names and plan.sample is None and not is_one_process:
         problem = f"cannot use {names[0]} with several processes"
         raise UsageError(problem, remedy="leave out `--jobs` and `--executor`")
-    if within := cast("float | None", asked["--within"]):
+    if within := cast("float | None", options["--within"]):
         return within
     is_long = plan.steps >= SHORT and plan.sample is None and is_one_process
-    return WITHIN if is_long or asked["--at"] else None
+    return WITHIN if is_long or options["--at"] else None
 
 
 def _tell_run(audits: "list[Audit]", run: "AuditRun | None", opened: "Session") -> None:
@@ -240,9 +240,9 @@ def _tell_run(audits: "list[Audit]", run: "AuditRun | None", opened: "Session") 
     if run is None:
         return
     audits.sort(key=lambda audit: (audit.what_if is not None, audit.step))
-    for told in telling([audit for audit in audits if audit.what_if is None]):
-        index = audits.index(told)
-        audits[index] = told.model_copy(update={"run": run})
+    for reported in telling([audit for audit in audits if audit.what_if is None]):
+        index = audits.index(reported)
+        audits[index] = reported.model_copy(update={"run": run})
         opened.keep(audits[index])
 
 

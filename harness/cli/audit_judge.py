@@ -143,13 +143,13 @@ def _sentence(before: "Sequence[Audit]", after: "Sequence[Audit]", agrees: "Agre
     """Return the result of the verification."""
     left = _wrong(after)
     found = "no finding" if not left else count(len(left), "finding")
-    said = f"verified: {found} in {count(after[-1].operations, 'operation')}; was {len(_wrong(before)):,}"
+    text = f"verified: {found} in {count(after[-1].operations, 'operation')}; was {len(_wrong(before)):,}"
     if left:
-        said += f"; still wrong: {', '.join(dict.fromkeys(f'{Path(one.file).name}:{one.line}' for one in left))}"
+        text += f"; still wrong: {', '.join(dict.fromkeys(f'{Path(one.file).name}:{one.line}' for one in left))}"
     if not agrees.compared:
-        return f"{said}; not compared on ordinary inputs"
+        return f"{text}; not compared on ordinary inputs"
     names = [f"{number:,} {kind if number == 1 else _PLURALS[kind]}" for kind, number in agrees.compared.items()]
-    return f"{said}; on ordinary inputs, {' and '.join(names)} {_how_close(agrees)}"
+    return f"{text}; on ordinary inputs, {' and '.join(names)} {_how_close(agrees)}"
 
 
 _PLURALS = {"loss": "losses", "gradient": "gradients", "result": "results"}

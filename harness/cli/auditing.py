@@ -44,29 +44,29 @@ class Auditing:
         from harness.record.audit import in_format
 
         for planned in self._plans:
-            ended: list[str] = []
+            reasons: list[str] = []
             # Each plan has its own process, so that it does not start from weights that another plan changed.
             with self._execution.backend(planned) as backend:
-                yield from self._called(planned, backend, ended)
+                yield from self._called(planned, backend, reasons)
             if planned.what_if is not None:
-                self.would_stop += [f"{planned.name} as if {in_format(planned.what_if)} {reason}" for reason in ended]
+                self.would_stop += [f"{planned.name} as if {in_format(planned.what_if)} {reason}" for reason in reasons]
                 continue
-            yield from self._once_more(planned, raised=bool(ended))
-            self.stopped += ended
-            if ended:
+            yield from self._once_more(planned, raised=bool(reasons))
+            self.stopped += reasons
+            if reasons:
                 return
 
-    def _called(self, planned: "AuditPlan", backend: "Backend", ended: list[str]) -> "Iterator[Audit | None]":
+    def _called(self, planned: "AuditPlan", backend: "Backend", reasons: list[str]) -> "Iterator[Audit | None]":
         from harness.auditor.plan import audit_of, run_of
 
         for answer in backend.answers(range(len(backend.pieces))):
             if answer.said is None:
-                ended.append(_reason(str(answer.reason), planned.name))
+                reasons.append(_reason(str(answer.reason), planned.name))
                 return
             found = audit_of(answer.said)
             self._take(planned, answer.said, run_of(answer.said))
             if answer.said["raised"] is not None:
-                ended.append(answer.said["raised"])
+                reasons.append(answer.said["raised"])
             elif found is not None and not found.ends:
                 raise UsageError(
                     f"nothing to audit in `{planned.target}`",
@@ -74,7 +74,7 @@ class Auditing:
                     remedy="call backward in the step, or return the tensor to audit",
                 )
             yield found
-            if ended:
+            if reasons:
                 return
 
     def _take(self, planned: "AuditPlan", document: "Document", run: "AuditRun | None") -> None:

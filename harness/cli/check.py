@@ -121,7 +121,7 @@ def check(
     if output_format is OutputFormat.SARIF and watch:
         raise UsageError("cannot use `--output-format sarif` together with `--watch`", remedy="leave one out")
     has_fix = fix or write or unsafe_fixes
-    asked = fixing(target, fix=fix, write=write, unsafe=unsafe_fixes) if has_fix else None
+    fix_request = fixing(target, fix=fix, write=write, unsafe=unsafe_fixes) if has_fix else None
     for folder in question.corpora:
         from harness.verdict.corpus import refuse_damaged
 
@@ -166,7 +166,7 @@ def check(
         for remark in opened.remarks:
             typer.echo(printable(f"run: {remark}"), err=output_format is not OutputFormat.FULL)
         early = _early(ending, len(verdicts), total)
-        proposal = None if asked is None or early else fix_of_check(asked, campaign, verdicts)
+        proposal = None if fix_request is None or early else fix_of_check(fix_request, campaign, verdicts)
         fixes = [] if proposal is None else proposal.fixes
         for found in fixes:
             opened.keep(found)

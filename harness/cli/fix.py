@@ -95,7 +95,7 @@ NOTHING = "fix: nothing to fix"
 UNSAFE = "fix: none that keeps the meaning; `--unsafe-fixes` also tries rewrites that change it"
 
 
-def fix_of_check(asked: Fixing, campaign: "Campaign", verdicts: "Sequence[Verdict]") -> Proposal:
+def fix_of_check(request: Fixing, campaign: "Campaign", verdicts: "Sequence[Verdict]") -> Proposal:
     """Return a fix of the first finding of a check that the laws verify."""
     from harness.diagnosis.candidates import candidates
     from harness.findings import findings
@@ -104,22 +104,22 @@ def fix_of_check(asked: Fixing, campaign: "Campaign", verdicts: "Sequence[Verdic
 
     wrong = [finding for finding in findings(verdicts) if finding.status.fails]
     if not wrong:
-        return Proposal(asked, reason=NOTHING)
+        return Proposal(request, reason=NOTHING)
     names = [name for finding in wrong if finding.named is not None for name in finding.named.names]
 
     def tried(unsafe: bool) -> "list[Candidate]":
-        return candidates(asked.text, asked.name, names, unsafe=unsafe)
+        return candidates(request.text, request.name, names, unsafe=unsafe)
 
     untried: list[Candidate] = []
     with IsolatedJudge(campaign) as judge, _searching():
-        found = found_fix(tried(asked.unsafe), verdicts, judge, untried=untried)
+        found = found_fix(tried(request.unsafe), verdicts, judge, untried=untried)
     if found is not None:
-        return _proposal(asked, found, wrong[0].case, sentence(wrong[0]))
+        return _proposal(request, found, wrong[0].case, sentence(wrong[0]))
     what = "repairs the first finding and breaks no law"
-    return Proposal(asked, reason=_late(untried) or _none(asked, tried, what))
+    return Proposal(request, reason=_late(untried) or _none(request, tried, what))
 
 
-def fix_of_audits(asked: Fixing, judge: "AuditJudge", audits: "Sequence[Audit]") -> Proposal:
+def fix_of_audits(request: Fixing, judge: "AuditJudge", audits: "Sequence[Audit]") -> Proposal:
     """Return a fix of the first finding of audits that has one."""
     from harness.cli.audit_judge import wrong_in
     from harness.diagnosis.fix import SECONDS, best_fix
@@ -129,44 +129,49 @@ def fix_of_audits(asked: Fixing, judge: "AuditJudge", audits: "Sequence[Audit]")
     reason = NOTHING
     with _searching():
         for audit, finding in wrong:
-            own = _within(asked, finding)
-            if own is None:
+            narrowed = _within(request, finding)
+            if narrowed is None:
                 reason = reason if reason != NOTHING else _ELSEWHERE
                 continue
-            tried, untried = _candidates_of(own, finding), list["Candidate"]()
+            tried, untried = _candidates_of(narrowed, finding), list["Candidate"]()
             seconds = max(0.0, deadline - time.perf_counter())
             found = best_fix(
-                tried(own.unsafe), judge.of(own.file, own.text, finding, audits), seconds=seconds, untried=untried
+                tried(narrowed.unsafe),
+                judge.of(narrowed.file, narrowed.text, finding, audits),
+                seconds=seconds,
+                untried=untried,
             )
             if found is not None:
-                return _proposal(own, found, audit.case, finding.sentence)
+                return _proposal(narrowed, found, audit.case, finding.sentence)
             what = "repairs a finding of the audit and agrees on ordinary inputs"
-            none = _late(untried) or _none(own, tried, what)
+            none = _late(untried) or _none(narrowed, tried, what)
             reason = none if reason != UNSAFE else reason
-    return Proposal(asked, reason=reason)
+    return Proposal(request, reason=reason)
 
 
 _ELSEWHERE = "fix: none, because the line is not in the file of the step or in one next to it"
 
 
-def _within(asked: Fixing, finding: "AuditFinding") -> Fixing | None:
+def _within(request: Fixing, finding: "AuditFinding") -> Fixing | None:
     """Return the request about the file and the function of a finding; None if the file is in another folder."""
     from harness.diagnosis.code import function_at
 
     file = Path(finding.file).resolve()
-    if not file.is_file() or file.parent != asked.file.resolve().parent:
+    if not file.is_file() or file.parent != request.file.resolve().parent:
         return None
-    is_own = file == asked.file.resolve()
-    text = asked.text if is_own else _read(file)
+    is_own = file == request.file.resolve()
+    text = request.text if is_own else _read(file)
     name = function_at(text, finding.line)
-    return None if name is None else Fixing(asked.file.with_name(file.name), name, text, asked.write, asked.unsafe)
+    return (
+        None if name is None else Fixing(request.file.with_name(file.name), name, text, request.write, request.unsafe)
+    )
 
 
 _WIDER = {"float16": "float32", "bfloat16": "float32", "float32": "float64"}
 """Formats in which a sum or a square may be computed instead."""
 
 
-def _candidates_of(asked: Fixing, finding: "AuditFinding") -> "Callable[[bool], list[Candidate]]":
+def _candidates_of(request: Fixing, finding: "AuditFinding") -> "Callable[[bool], list[Candidate]]":
     """Return the candidates about the line of a finding, with or without unsafe ones."""
     from harness.diagnosis.candidates import candidates
     from harness.record import AuditKind
@@ -174,7 +179,7 @@ def _candidates_of(asked: Fixing, finding: "AuditFinding") -> "Callable[[bool], 
     names = ("eps", "clamp") if finding.kind is AuditKind.CLAMPED else ()
     is_narrow = finding.kind in {AuditKind.ACCUMULATION, AuditKind.OVERFLOW}
     wider = _WIDER.get(finding.dtype) if is_narrow and not finding.backward else None
-    return lambda unsafe: candidates(asked.text, asked.name, names, unsafe=unsafe, line=finding.line, wider=wider)
+    return lambda unsafe: candidates(request.text, request.name, names, unsafe=unsafe, line=finding.line, wider=wider)
 
 
 def _searching() -> "Progress":
@@ -184,12 +189,12 @@ def _searching() -> "Progress":
     return bar
 
 
-def _proposal(asked: Fixing, found: "Verified", case: str, repairs: str) -> Proposal:
+def _proposal(request: Fixing, found: "Verified", case: str, repairs: str) -> Proposal:
     from harness.diagnosis.blame import shown
     from harness.diagnosis.fix import recorded
 
-    fix = recorded(found, case=case, repairs=repairs, file=Path(shown(asked.file)), before=asked.text)
-    return Proposal(asked, fix, found.candidate.text)
+    fix = recorded(found, case=case, repairs=repairs, file=Path(shown(request.file)), before=request.text)
+    return Proposal(request, fix, found.candidate.text)
 
 
 def _late(untried: "Sequence[Candidate]") -> str:
@@ -199,9 +204,9 @@ def _late(untried: "Sequence[Candidate]") -> str:
     return f"fix: none found in {SECONDS:g} s; {count(len(untried), 'rewrite')} left to try" if untried else ""
 
 
-def _none(asked: Fixing, tried: "Callable[[bool], list[Candidate]]", what: str) -> str:
+def _none(request: Fixing, tried: "Callable[[bool], list[Candidate]]", what: str) -> str:
     """Say that there is no fix, and whether unsafe ones exist."""
-    if not asked.unsafe and any(not one.is_safe for one in tried(True)):
+    if not request.unsafe and any(not one.is_safe for one in tried(True)):
         return UNSAFE
     return f"fix: none found that {what}"
 
@@ -224,7 +229,7 @@ def tell(proposal: Proposal, form: OutputFormat = OutputFormat.FULL) -> None:
         write("fix: not applied; add `--write` to change the file")
 
 
-def apply(asked: Fixing, text: str) -> None:
+def apply(request: Fixing, text: str) -> None:
     """Write the new text, unless the file changed since it was read.
 
     Raises
@@ -234,11 +239,11 @@ def apply(asked: Fixing, text: str) -> None:
     """
     from harness.record import write_atomically
 
-    if _read(asked.file) != asked.text:
+    if _read(request.file) != request.text:
         raise UsageError(
-            f"cannot apply the fix: {asked.file} changed during the check", remedy="check the new version again"
+            f"cannot apply the fix: {request.file} changed during the check", remedy="check the new version again"
         )
-    file = asked.file.resolve()
+    file = request.file.resolve()
     mode = file.stat().st_mode
     write_atomically(file, text)
     file.chmod(mode)

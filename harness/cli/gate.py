@@ -250,8 +250,8 @@ def _show(findings: "Sequence[GateFinding]", code: int) -> None:
     from harness.record import Outcome
 
     screen = console()
-    calm = [finding for finding in findings if finding.outcome is Outcome.UNCHANGED]
-    for finding in (*calm, *reversed(spoken(findings))):
+    unchanged = [finding for finding in findings if finding.outcome is Outcome.UNCHANGED]
+    for finding in (*unchanged, *reversed(spoken(findings))):
         screen.print(printable(f"{finding.outcome:<12}  {finding.sentence}"), markup=False, soft_wrap=True)
     say(gate_line(findings, code))
 

@@ -226,10 +226,10 @@ def _complaint(command: "Command", words: list[str], program: Any) -> str:
         program.main([*words, "--json", str(document)], prog_name="harness", standalone_mode=False)
         if not document.is_file():
             return f"{words[1]} was not measured"
-        is_done, said = command.judge(json.loads(document.read_text(encoding="utf-8")))
+        is_done, message = command.judge(json.loads(document.read_text(encoding="utf-8")))
     if is_done:
-        say(said)
-    return "" if is_done else said
+        say(message)
+    return "" if is_done else message
 
 
 def _mistakes(exercise: "Exercise", program: Any) -> list[str]:

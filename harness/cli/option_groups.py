@@ -68,14 +68,14 @@ def takes_question(
 
     def replaced(command: Command) -> Command:
         kind = inspect.signature(command).parameters["question"].annotation
-        asked = [field for field in fields(kind) if "option" in field.metadata]
-        asked = [field for field in asked if not selected or field.name in selected]
+        option_fields = [field for field in fields(kind) if "option" in field.metadata]
+        option_fields = [field for field in option_fields if not selected or field.name in selected]
 
         def read(values: dict[str, Any]) -> Question:
-            facts = {field.name: _kind(field).read(values.pop(field.name)) for field in asked}
+            facts = {field.name: _kind(field).read(values.pop(field.name)) for field in option_fields}
             return with_contract(kind(**facts))  # type: ignore[no-any-return]
 
-        options = [_question_option(field, changes.get(field.name, {})) for field in asked]
+        options = [_question_option(field, changes.get(field.name, {})) for field in option_fields]
         return _with_options(command, "question", options, read)
 
     return replaced
@@ -238,12 +238,18 @@ def _options() -> list[inspect.Parameter]:
 
 
 def _option(limit: "Field[Any]") -> Any:
-    said = limit.metadata
-    if said["least"] is None:
-        given = typer.Option(said["option"], help=said["help"], metavar=said["metavar"], rich_help_panel=EXECUTION)
+    metadata = limit.metadata
+    if metadata["least"] is None:
+        given = typer.Option(
+            metadata["option"], help=metadata["help"], metavar=metadata["metavar"], rich_help_panel=EXECUTION
+        )
         return Annotated[str | None, given]
     number = typer.Option(
-        said["option"], min=said["least"], help=said["help"], metavar=said["metavar"], rich_help_panel=EXECUTION
+        metadata["option"],
+        min=metadata["least"],
+        help=metadata["help"],
+        metavar=metadata["metavar"],
+        rich_help_panel=EXECUTION,
     )
     return Annotated[float, number]
 

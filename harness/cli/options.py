@@ -55,16 +55,16 @@ def say(text: str) -> None:
 
 def discard_output() -> None:
     """Discard further output after its reader has gone, as with ``| head -1``; the exit code stays meaningful."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    os.close(devnull)
 
 
 def console(*, stderr: bool = False) -> Console:
     """Return a console of the terminal's width; for a pipe or a file, a plain one of ``COLUMNS`` or 160 columns."""
     terminal = (sys.stderr if stderr else sys.stdout).isatty()
-    asked = os.environ.get("COLUMNS", "")
-    width = int(asked) if asked.isdecimal() and int(asked) >= LEAST_WIDTH else PLAIN_WIDTH
+    columns = os.environ.get("COLUMNS", "")
+    width = int(columns) if columns.isdecimal() and int(columns) >= LEAST_WIDTH else PLAIN_WIDTH
     return PlainConsole(stderr=stderr, width=None if terminal else width, soft_wrap=not terminal, highlight=False)
 
 
@@ -115,8 +115,8 @@ FreshOption = Annotated[
 
 def refuse_nothing(target: str, command: str) -> None:
     """Raise an error if the user names no target, and the user's own package ``cases`` declares no ``CASES``."""
-    own = own_package() if target == SHIPPED else None
-    if own is None or declares_cases(own):
+    package = own_package() if target == SHIPPED else None
+    if package is None or declares_cases(package):
         return
     reason = f"the package `{SHIPPED}` in this folder declares no `CASES`"
     remedy = f"name a function, as in `harness {command} homework.py:softmax`"

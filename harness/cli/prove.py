@@ -123,5 +123,5 @@ def _not_finished(ending: Ending, proofs: "Sequence[Proof]", waiting: int) -> st
     """Return how much is left to do; empty if nothing is."""
     if not waiting and all(proof.proved or proof.error for proof in proofs):
         return ""
-    begun = f", {waiting} not started" if waiting else ""
-    return f" -- {ending.early or 'not finished'}{begun}; the same command continues"
+    unstarted = f", {waiting} not started" if waiting else ""
+    return f" -- {ending.early or 'not finished'}{unstarted}; the same command continues"

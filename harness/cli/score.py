@@ -112,7 +112,9 @@ def score(
     )
     with execution.backend(campaign, processes=2) as backend, progress() as bar:
         task = bar.add_task("checking laws", total=len(backend.pieces))
-        result = scored(scoring, backend, told=lambda verdict: bar.update(task, advance=1, description=verdict.law))
+        result = scored(
+            scoring, backend, on_verdict=lambda verdict: bar.update(task, advance=1, description=verdict.law)
+        )
     text = result.model_dump_json(indent=2) + "\n"
     if json is None:
         say(text.rstrip("\n"))

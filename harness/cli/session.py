@@ -92,7 +92,7 @@ class Session:
                 journal = Journal(self.folder.path / name, chain)
                 files[name] = journal.state
                 journal.close()
-        work = tuple(self._ended(work, files) if work.ended is None else work for work in head.work)
+        work = tuple(self._interrupted(work, files) if work.ended is None else work for work in head.work)
         # Benchmark files keep both states, because it is unknown which one is on disk.
         replaced = {name: state for name, state in head.replaced.items() if name not in FILES.values()}
         healed = head.model_copy(update={"work": work, "files": files, "replaced": replaced})
@@ -100,7 +100,7 @@ class Session:
         return healed
 
     @staticmethod
-    def _ended(work: Work, files: Mapping[str, Any]) -> Work:
+    def _interrupted(work: Work, files: Mapping[str, Any]) -> Work:
         return work.model_copy(update={"ended": Ended.INTERRUPTED, "done": reached(work, files)})
 
     def __enter__(self) -> Self:

@@ -146,8 +146,8 @@ def contract_of(function: Callable[..., Any], name: str, contracts: Iterable[Con
         if len(claimed) > 1:
             claimed = _by_arguments(function, claimed)
         if len(claimed) > 1:
-            own = "".join(_words(part))
-            claimed = [contract for contract in claimed if _names(contract)[0] == own] or claimed
+            name_key = "".join(_words(part))
+            claimed = [contract for contract in claimed if _names(contract)[0] == name_key] or claimed
         if len(claimed) == 1:
             return claimed[0]
         if claimed:
@@ -202,7 +202,10 @@ def _near(name: str, contracts: Sequence[Contract]) -> list[str]:
     """Return the contracts whose names are part of a name, or else are spelled similarly."""
     key = "".join(_words(name))
     parts = [
-        (len(own), contract.name) for contract in contracts for own in _names(contract) if len(own) > 3 and own in key
+        (len(name_key), contract.name)
+        for contract in contracts
+        for name_key in _names(contract)
+        if len(name_key) > 3 and name_key in key
     ]
     longest = max((length for length, _ in parts), default=0)
     return [found for length, found in parts if length == longest] or nearest(

@@ -340,7 +340,7 @@ def _ones(t: Tensor, format_: Format) -> Example:
     return {"X": ones, "weight": ones, "bias": ones.new_zeros(1), "cotangent": ones.new_ones(1, 1)}
 
 
-def _beside_one(t: Tensor, _: Format) -> Example:
+def _one_and(t: Tensor, _: Format) -> Example:
     return {"a": torch.ones_like(t), "b": t}
 
 
@@ -365,7 +365,7 @@ ADD = Contract(
     ),
     axes={"a": Axes(("n",)), "b": Axes(("n",))},
     output=("n",),
-    rays=(Ray("beside one", "1 + t", _beside_one, lambda format_: format_.smallest, lambda _: 1.0),),
+    rays=(Ray("beside one", "1 + t", _one_and, lambda format_: format_.smallest, lambda _: 1.0),),
 )
 
 LINEAR = Contract(

@@ -138,9 +138,9 @@ def gradient_bound(x: Array, cotangent: Array, eps: float, work: Format) -> Arra
     k = _relative(d, work) + _half_square(t) + (d + 10) * work.u + moments.underflown(s, eps, work)
     with np.errstate(divide="ignore", invalid="ignore"):
         projected, lost = (v * size).mean(-1, keepdims=True), (v * error).mean(-1, keepdims=True)
-        own = k * (v + v.mean(-1, keepdims=True)) + 3.0 * k * (size + 1.0) * projected
+        local_error = k * (v + v.mean(-1, keepdims=True)) + 3.0 * k * (size + 1.0) * projected
         carried = (error + error.mean(-1, keepdims=True)) * projected + (size + error) * lost
-        total = (own + carried) / s + 4.0 * work.smallest * (1.0 + s + 1.0 / s)
+        total = (local_error + carried) / s + 4.0 * work.smallest * (1.0 + s + 1.0 / s)
     return np.where(np.isinf(k) | moments.cube_overflows(s, work), np.inf, total)
 
 

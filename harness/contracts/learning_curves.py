@@ -42,8 +42,8 @@ def _loss_bound(X: Array, scores: Array, distance: float, format_: Format) -> fl
     reach = np.sqrt(2.0) * float(np.sqrt((X**2).sum(1) + 1.0).max())
     rows = log_softmax_absolute_bound(torch.from_numpy(scores), lift(scores - scores.max(-1, keepdims=True)), format_)
     model = 2.0 * (d + 3) * format_.u * float(np.abs(scores).max() + np.abs(X).sum(1).max())
-    own = (len(X) + k + 4) * format_.u * (1.0 + float(np.log(k)))
-    return float(reach * distance + float(rows.max()) + model + own)
+    rounding = (len(X) + k + 4) * format_.u * (1.0 + float(np.log(k)))
+    return float(reach * distance + float(rows.max()) + model + rounding)
 
 
 @law(

@@ -187,8 +187,8 @@ def _data_sets(_: Format) -> st.SearchStrategy[Example]:
         labels = torch.from_numpy(rng.integers(0, 10, size=n, dtype=np.uint8))
         return {"images": images, "labels": labels, **request._asdict()}
 
-    asked = st.builds(Request, train=st.booleans(), batch_size=st.integers(1, 16), shuffle=st.booleans())
-    return st.builds(expand, st.integers(1, 40), SEEDS, asked)
+    requests = st.builds(Request, train=st.booleans(), batch_size=st.integers(1, 16), shuffle=st.booleans())
+    return st.builds(expand, st.integers(1, 40), SEEDS, requests)
 
 
 LOADER = Contract(

@@ -100,7 +100,7 @@ def monotone_law(function: Logistic) -> Law:
     return monotone
 
 
-def _laws(function: Logistic, *own: Law) -> tuple[Law, ...]:
+def _laws(function: Logistic, *special_laws: Law) -> tuple[Law, ...]:
     """Return all laws of a function: the laws of the family, with its special ones."""
     name = function.name
     value = usual_laws.value(
@@ -138,7 +138,7 @@ def _laws(function: Logistic, *own: Law) -> tuple[Law, ...]:
             cause=function.non_finite,
         ),
         monotone_law(function),
-        *own,
+        *special_laws,
         gradient,
         *_laws_of_the_gradient_elsewhere(gradient, name),
         value.on(
@@ -359,7 +359,7 @@ at_most_argument = usual_laws.one_sided(
 # Contracts
 
 
-def _contract(function: Logistic, *own: Law, aliases: tuple[str, ...] = ()) -> Contract:
+def _contract(function: Logistic, *special_laws: Law, aliases: tuple[str, ...] = ()) -> Contract:
     """Return the contract of a function with its special laws."""
     return Contract(
         function.name,
@@ -367,7 +367,7 @@ def _contract(function: Logistic, *own: Law, aliases: tuple[str, ...] = ()) -> C
         summary=f"{function.formula}, element by element",
         domain="every number of the format; some laws also use infinities and NaN",
         inputs=logistic_function.vectors,
-        laws=_laws(function, *own),
+        laws=_laws(function, *special_laws),
         axes={"x": Axes(("n",), largest=largest_logit), "cotangent": Axes(("n",), largest=largest_weight)},
         output=("n",),
         aliases=aliases,

@@ -300,8 +300,8 @@ def gradient_beside_a_fully_masked_row(
     expected = masked_softmax_pullback(logits, somewhere, cotangent)
     absolute = np.where(nothing.numpy(), 0.0, _gradient_bound(logits, somewhere, cotangent, expected, format_))
     actual = masked_softmax.gradient((logits, keep), cotangent)
-    own = to_array(actual) if masked_softmax.declares["fully_masked"] == "nan" else np.zeros(absolute.shape)
-    reference = _where(~nothing.numpy(), expected, own)
+    fallback = to_array(actual) if masked_softmax.declares["fully_masked"] == "nan" else np.zeros(absolute.shape)
+    reference = _where(~nothing.numpy(), expected, fallback)
     return compare(actual, reference, in_ulp(absolute, expected, format_), format_)
 
 

@@ -161,14 +161,14 @@ def _training(kind: TrainingKind) -> Callable[[Format], st.SearchStrategy[Exampl
 # Contracts
 
 
-def _contract(name: str, signature: str, kind: TrainingKind, *own: Law, **facts: Any) -> Contract:
+def _contract(name: str, signature: str, kind: TrainingKind, *special_laws: Law, **facts: Any) -> Contract:
     """Return the contract of a trainer or a step, for one kind of regression."""
     return Contract(
         name,
         signature=signature,
         domain="standard normal features, learning rates up to 0.1",
         inputs=_training(kind),
-        laws=(follows_gradient_descent, inputs_unmodified, calls_agree, *own),
+        laws=(follows_gradient_descent, inputs_unmodified, calls_agree, *special_laws),
         conventions={"factor": (1.0, 0.5)} if kind == "linear" else {},
         dtypes=gradient_descent.FLOATS,
         task="regression" if kind == "linear" else "classification",

@@ -50,8 +50,10 @@ def _root_screen(x: Array, eps: float, floor: float, norm_floor: float) -> tuple
     square = dd.total(dd.two_product(scaled, scaled), keepdims=True) / float(x.shape[-1])
     mean_square = root(square + moments.scaled_eps(eps, factor)) * (1.0 / factor)
     least = _least(x, floor, norm_floor)
-    own = ~(mean_square.hi < least.hi)
-    return DoubleDouble(np.where(own, mean_square.hi, least.hi), np.where(own, mean_square.lo, least.lo)), own
+    above_floor = ~(mean_square.hi < least.hi)
+    return DoubleDouble(
+        np.where(above_floor, mean_square.hi, least.hi), np.where(above_floor, mean_square.lo, least.lo)
+    ), above_floor
 
 
 def _least(x: Array, floor: float, norm_floor: float) -> DoubleDouble:
@@ -69,8 +71,8 @@ def _root_exact(x: Any, eps: float, floor: float, norm_floor: float) -> tuple[An
     mean_square = elementwise("sqrt")((x * x).sum(-1, keepdims=True) / d + eps)
     least = to_arb(norm_floor)[()] / arb(d).sqrt()
     least = least.max(to_arb(floor)[()])
-    own = np.asarray(np.logical_not(mean_square < least), dtype=bool)
-    return np.where(own, mean_square, least), own
+    above_floor = np.asarray(np.logical_not(mean_square < least), dtype=bool)
+    return np.where(above_floor, mean_square, least), above_floor
 
 
 def _value_exact(x: Any, eps: float, floor: float = 0.0, norm_floor: float = 0.0) -> Any:
@@ -80,18 +82,18 @@ def _value_exact(x: Any, eps: float, floor: float = 0.0, norm_floor: float = 0.0
 def _pullback_screen(
     _: dd.Elementary, x: Array, cotangent: Array, eps: float, floor: float = 0.0, norm_floor: float = 0.0
 ) -> DoubleDouble:
-    s, own = _root_screen(x, eps, floor, norm_floor)
+    s, above_floor = _root_screen(x, eps, floor, norm_floor)
     y = moments.quotient(dd.lift(x), s)
     projected = y * (dd.total(y * cotangent, keepdims=True) / float(x.shape[-1]))
-    through = DoubleDouble(np.where(own, projected.hi, 0.0), np.where(own, projected.lo, 0.0))
+    through = DoubleDouble(np.where(above_floor, projected.hi, 0.0), np.where(above_floor, projected.lo, 0.0))
     return moments.quotient(dd.lift(cotangent) - through, s)
 
 
 def _pullback_exact(x: Any, cotangent: Any, eps: float, floor: float = 0.0, norm_floor: float = 0.0) -> Any:
-    s, own = _root_exact(x, eps, floor, norm_floor)
+    s, above_floor = _root_exact(x, eps, floor, norm_floor)
     y = x / s
     through = y * (y * cotangent).sum(-1, keepdims=True) / x.shape[-1]
-    through[~own[..., 0]] = arb(0)
+    through[~above_floor[..., 0]] = arb(0)
     return (cotangent - through) / s
 
 
@@ -149,8 +151,8 @@ def gradient_bound(x: Array, cotangent: Array, declared: Divisor, work: Format) 
         underflow = 4.0 * work.smallest * (1.0 + np.abs(x) + 1.0 / s)
         rounded = k * (v + 3.0 * np.abs(y) * projected) / s
         least = max(declared[1], declared[2] / np.sqrt(d))
-        beside = np.abs(_plain(x, (declared[0], 0.0, 0.0))[1] - least) <= 2.0 * k * least
-        either = np.where(beside, np.abs(y) * projected / s, 0.0)
+        is_near = np.abs(_plain(x, (declared[0], 0.0, 0.0))[1] - least) <= 2.0 * k * least
+        either = np.where(is_near, np.abs(y) * projected / s, 0.0)
         return np.where(np.isinf(k) | (s == 0.0), np.inf, rounded + either + underflow)
 
 

@@ -182,17 +182,17 @@ def scales_by_powers_of_two(loss: Subject, prediction: Tensor, target: Tensor) -
 def column_of_predictions(loss: Subject, prediction: Tensor, target: Tensor) -> Measurement:
     """Compare the result with the loss of the rows, or the numbers of losses; refusing the shapes is also right."""
     expected = _VALUE.value(loss, prediction, target)
-    answers = [_of_column(loss, *pair) for pair in zip(prediction, target, strict=True)]
+    results = [_of_column(loss, *pair) for pair in zip(prediction, target, strict=True)]
     rows = list(expected.hi)
-    answers = [_reduced(loss, answer, len(column)) for answer, column in zip(answers, prediction, strict=True)]
-    sizes = np.array([np.size(y) if a is None else a.numel() for a, y in zip(answers, rows, strict=True)])
+    results = [_reduced(loss, result, len(column)) for result, column in zip(results, prediction, strict=True)]
+    sizes = np.array([np.size(y) if a is None else a.numel() for a, y in zip(results, rows, strict=True)])
     wanted = np.array([np.size(y) for y in rows])
     if (sizes != wanted).any():
         differing = np.where(sizes == wanted, 0.0, np.inf)
         n, number = target.shape[-1], int(sizes[int(differing.argmax())])
-        message = f"{_beside(n)} gives {number} losses"
+        message = f"{_column_and_row(n)} gives {number} losses"
         return Measurement(differing, np.zeros(len(rows)), sizes * 1.0, wanted * 1.0, message)
-    actual = [y if a is None else to_array(a).reshape(np.shape(y)) for a, y in zip(answers, rows, strict=True)]
+    actual = [y if a is None else to_array(a).reshape(np.shape(y)) for a, y in zip(results, rows, strict=True)]
     measured = within(np.stack(actual), expected, _VALUE.error_at(loss, prediction, target), loss.format)
     if not measured.broken:
         return measured
@@ -203,34 +203,34 @@ def _of_pairs(loss: Subject, measured: Measurement, prediction: Tensor, target: 
     """Describe a result that is the loss of all pairs of predictions and targets; otherwise return an empty text."""
     at, n = measured.worst[0], target.shape[-1]
     pairs = _VALUE.value(loss, prediction[at : at + 1].repeat_interleave(n, -1), target[at : at + 1].repeat(1, n))
-    reduction, answer = loss.declares["reduction"], measured.actual[at : at + 1]
-    if reduction == "none" or within(answer, pairs, _loss_error(pairs, n * n, loss.format), loss.format).broken:
+    reduction, result = loss.declares["reduction"], measured.actual[at : at + 1]
+    if reduction == "none" or within(result, pairs, _loss_error(pairs, n * n, loss.format), loss.format).broken:
         return ""
-    return f"{_beside(n)} gives the {reduction} of {n} x {n} losses"
+    return f"{_column_and_row(n)} gives the {reduction} of {n} x {n} losses"
 
 
-def _beside(n: int) -> str:
+def _column_and_row(n: int) -> str:
     return f"a column [{n},1] of predictions with {n} targets"
 
 
-def _reduced(loss: Subject, answer: Tensor | None, n: int) -> Tensor | None:
+def _reduced(loss: Subject, result: Tensor | None, n: int) -> Tensor | None:
     """Return the result, reduced over the rows of the column if it has one loss for each of them."""
     reduction = loss.declares["reduction"]
-    if answer is None or answer.numel() != n or reduction == "none":
-        return answer
-    return answer.double().mean() if reduction == "mean" else answer.double().sum()
+    if result is None or result.numel() != n or reduction == "none":
+        return result
+    return result.double().mean() if reduction == "mean" else result.double().sum()
 
 
 def _of_column(loss: Subject, prediction: Tensor, target: Tensor) -> Tensor | None:
     """Return the result for a column of predictions, or ``None`` if it is refused or comes with a warning."""
-    with loss.host.hearing() as heard:
+    with loss.host.hearing() as warnings:
         try:
-            answer = loss.on_other_shapes(prediction[:, None], target)
+            result = loss.on_other_shapes(prediction[:, None], target)
         except CaseError as error:
             if error.fault is not Fault.RAISED:
                 raise
             return None
-    return None if heard else answer
+    return None if warnings else result
 
 
 def _pairs(format_: Format) -> st.SearchStrategy[Example]:

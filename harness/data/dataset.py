@@ -185,13 +185,13 @@ def _from_folder(unpacked: Cache, folder: Path, *, place: str | None) -> Prepare
     """Use the folder that was named, or refuse it."""
     try:
         expanded = folder.expanduser()
-        trouble = "" if expanded.is_dir() else "is a file" if expanded.exists() else "does not exist"
-        files = {} if trouble else _complete(expanded)
+        problem = "" if expanded.is_dir() else "is a file" if expanded.exists() else "does not exist"
+        files = {} if problem else _complete(expanded)
     except (OSError, RuntimeError) as error:  # no permission, a name too long, `~` of an unknown user
-        trouble = f"cannot be read ({getattr(error, 'strerror', None) or error})"
-    if trouble:
+        problem = f"cannot be read ({getattr(error, 'strerror', None) or error})"
+    if problem:
         raise UsageError(
-            f"the Fashion-MNIST folder `{folder}` {trouble}",
+            f"the Fashion-MNIST folder `{folder}` {problem}",
             place=place,
             remedy=f"name the folder with the four IDX files or `{SYNTHETIC}`, or omit the folder",
         )

@@ -106,12 +106,12 @@ def _shifted(fields: Ints) -> Ints:
 def _deform(draw: _Draw, patterns: Ints, textures: Ints, labels: NDArray[np.int64]) -> Bytes:
     """Make one image for each label."""
     count, shifts = len(labels), patterns.shape[1]
-    own = patterns[labels, draw.below(shifts, count)]
+    base = patterns[labels, draw.below(shifts, count)]
     other = patterns[draw.below(CLASS_COUNT, count), draw.below(shifts, count)]
     texture = textures[draw.below(TEXTURES, count), draw.below(shifts, count)]
     share = draw.below(MOST_OTHER + 1, count)[:, None, None]
     gain = LEAST_GAIN + draw.below(256 - LEAST_GAIN, count)[:, None, None]
-    mixed = (own * (256 - share) + other * share) >> 8
+    mixed = (base * (256 - share) + other * share) >> 8
     mixed = (mixed * (256 - TEXTURE_SHARE) + texture * TEXTURE_SHARE) >> 8
-    noise = (NOISE * (draw.grey_levels(own.shape) - 128)) >> 7
+    noise = (NOISE * (draw.grey_levels(base.shape) - 128)) >> 7
     return np.clip((mixed * gain >> 8) + noise, 0, 255).astype(np.uint8)

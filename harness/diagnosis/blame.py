@@ -59,14 +59,14 @@ def _named(case: Case) -> tuple[Path | None, str]:
         return (Path(known.place), name) if known is not None and Path(known.place).is_file() else (None, "")
     function = inspect.unwrap(case.function) if callable(case.function) else case.function
     code = getattr(function, "__code__", None)
-    own = function if code or inspect.isclass(function) else type(function)
+    source = function if code or inspect.isclass(function) else type(function)
     try:
-        file = code.co_filename if code else inspect.getsourcefile(own)
+        file = code.co_filename if code else inspect.getsourcefile(source)
     except TypeError:
         return None, ""
     # A function of a notebook has a file name, but no file.
     path = Path(file) if file and Path(file).is_file() else None
-    return path, str(getattr(own, "__qualname__", name))
+    return path, str(getattr(source, "__qualname__", name))
 
 
 def blamed(case: Case, marks: Iterable[Mark], number: float | None) -> Blame | None:

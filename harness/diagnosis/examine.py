@@ -95,9 +95,9 @@ class _Examination:
         """Return the part that is detached from the input, if the values are right and have a gradient."""
         if all(law.group != "gradient" for law in self._contract.laws):
             return None
-        answers = [answer.detach().to(torch.float64) for answer in self._call(ordinary[:LEAST])]
+        results = [result.detach().to(torch.float64) for result in self._call(ordinary[:LEAST])]
         tolerance = TOLERANCES[0] if self._format.name == "float64" else NARROW
-        seen = Seen(self._operation, self._declares, ordinary[:LEAST], answers, tolerance)
+        seen = Seen(self._operation, self._declares, ordinary[:LEAST], results, tolerance)
         if seen.differs():
             return None
         setting = detached(self._operation, self._declares, self._gradient, ordinary)
@@ -113,9 +113,9 @@ class _Examination:
         return found[0] if grouped else found
 
 
-def _is_narrow(answers: Sequence[Tensor]) -> bool:
+def _is_narrow(results: Sequence[Tensor]) -> bool:
     """Whether all answers are float32 numbers."""
-    return all(bool((y.float().double() == y.double()).all()) for y in answers)
+    return all(bool((y.float().double() == y.double()).all()) for y in results)
 
 
 def imitations(contract: Contract, setting: Setting, format_: Format) -> list[Callable[..., Tensor]]:
@@ -144,8 +144,8 @@ VALUE_EXAMPLES = 8
 
 def rival(case: Case, contract: Contract, device: str) -> Diagnosis | None:
     """Return that a case computes another operation with inputs of the same kinds; None if it computes none of them."""
-    own = OPERATIONS.get(contract.name)
-    if own is not None and _is_right(case, contract, own, {}, device):
+    expected = OPERATIONS.get(contract.name)
+    if expected is not None and _is_right(case, contract, expected, {}, device):
         return None
     for other in contracts().values():
         operation = OPERATIONS.get(other.name)
@@ -172,8 +172,8 @@ def _conventions(contract: Contract) -> Iterator[dict[str, Any]]:
 
 def _is_right(case: Case, contract: Contract, operation: Operation, declares: Mapping[str, Any], device: str) -> bool:
     """Whether the values of a case agree with a contract on ordinary examples."""
-    own = {name: value for name, value in case.declares.items() if name in contract.conventions}
-    tried = replace(case, contract=contract.name, declares={**own, **declares}, breaks={})
+    conventions = {name: value for name, value in case.declares.items() if name in contract.conventions}
+    tried = replace(case, contract=contract.name, declares={**conventions, **declares}, breaks={})
     formats = [FORMATS[name] for name in ("float64", "float32") if name in contract.dtypes and name in case.dtypes]
     with contextlib.suppress(CaseError, NotApplicable):
         return bool(formats) and _agrees(Subject(tried, contract, formats[0], device=device), operation, formats[0])
@@ -182,9 +182,9 @@ def _is_right(case: Case, contract: Contract, operation: Operation, declares: Ma
 
 def _agrees(subject: Subject, operation: Operation, format_: Format) -> bool:
     given = examples(subject.contract, dtype=format_.dtype)[:VALUE_EXAMPLES]
-    answers = [answer.detach().to(torch.float64) for answer in small(subject.each(given))]
-    is_narrow = all(bool((y.float().double() == y).all()) for y in answers)
-    seen = Seen(operation, dict(subject.declares), given, answers, NARROW if is_narrow else TOLERANCES[0])
+    results = [result.detach().to(torch.float64) for result in small(subject.each(given))]
+    is_narrow = all(bool((y.float().double() == y).all()) for y in results)
+    seen = Seen(operation, dict(subject.declares), given, results, NARROW if is_narrow else TOLERANCES[0])
     return bool(given) and not seen.differs()
 
 
@@ -264,7 +264,10 @@ def detached(
         return Setting({"gradient": ALL}, {}, declares)
     for choice in _parts(operation, declares, chosen[0]):
         setting = Setting({"gradient": choice}, {}, declares)
-        if all(_agree(own, _of_value(operation, setting, one)) for own, one in zip(actual, chosen, strict=True)):
+        if all(
+            _agree(actual_gradient, _of_value(operation, setting, one))
+            for actual_gradient, one in zip(actual, chosen, strict=True)
+        ):
             return setting
     return None
 

@@ -55,7 +55,7 @@ _EPS_PLACES = (
 
 def _with_eps(s: Setting, spread: Tensor) -> Tensor:
     """Return the divisor that results from a variance or from its replacement."""
-    own = float(s.declares.get("eps", 0.0))
+    declared_eps = float(s.declares.get("eps", 0.0))
     power = (lambda v: v) if s.key("spread") == "no root" else torch.sqrt
     match s.key("eps"):
         case "no eps":
@@ -68,7 +68,7 @@ def _with_eps(s: Setting, spread: Tensor) -> Tensor:
             return power(spread).clamp(min=s.number("eps"))
         case "clamp":
             return power(spread.clamp(min=s.number("eps")))
-    return power(spread + own)
+    return power(spread + declared_eps)
 
 
 def _center(s: Setting, x: Tensor) -> Tensor:

@@ -78,16 +78,16 @@ class Seen:
 
     def differences(self, setting: Setting, number: int) -> float | None:
         """Return the largest difference in units of the tolerance; None if the variant has no value there."""
-        value, answer = self.value(setting, number), self.answers[number]
-        if value is None or value.shape != answer.shape:
+        value, result = self.value(setting, number), self.answers[number]
+        if value is None or value.shape != result.shape:
             return math.inf
         value = value.to(torch.float64)
         if not bool(value.isfinite().all()):
             return None
         if not value.numel():
             return None
-        admitted = self.tolerance * torch.maximum(value.abs(), answer.abs()) + self.tolerance * 0.1
-        return float(((value - answer).abs() / admitted).max())
+        admitted = self.tolerance * torch.maximum(value.abs(), result.abs()) + self.tolerance * 0.1
+        return float(((value - result).abs() / admitted).max())
 
     def agrees(self, setting: Setting) -> bool:
         """Whether the variant agrees on all examples on which it has a value."""
@@ -120,10 +120,10 @@ def diagnose(
     with the contract.
     """
     deadline = time.thread_time() + seconds
-    answers = [answer.detach().to(torch.float64) for answer in call(ordinary)]
+    results = [result.detach().to(torch.float64) for result in call(ordinary)]
     tolerances = (NARROW,) if narrow else TOLERANCES
     for tolerance in tolerances:
-        seen = _usable(Seen(operation, declares, ordinary, answers, tolerance))
+        seen = _usable(Seen(operation, declares, ordinary, results, tolerance))
         if seen is None:
             return None
         if not seen.differs():
@@ -134,8 +134,8 @@ def diagnose(
         return None
     if not far:
         return None
-    answers = [answer.detach().to(torch.float64) for answer in call(far)]
-    beyond = _usable(Seen(operation, declares, far, answers, NARROW), least=1)
+    results = [result.detach().to(torch.float64) for result in call(far)]
+    beyond = _usable(Seen(operation, declares, far, results, NARROW), least=1)
     if beyond is None or not beyond.differs():
         return None
     capped = [one for one in operation.singles() if one[0][1].numbers and one[0][1].key != "factor"]
@@ -143,19 +143,19 @@ def diagnose(
     return None if found is None else Diagnosis(found, is_far=True)
 
 
-def small(answers: Sequence[Tensor]) -> list[Tensor]:
+def small(results: Sequence[Tensor]) -> list[Tensor]:
     """Replace answers with too many elements to look at, such as views that repeat one element, by NaN."""
     nan = torch.tensor(math.nan, dtype=torch.float64)
-    return [answer if answer.numel() <= MOST_ELEMENTS else nan for answer in answers]
+    return [result if result.numel() <= MOST_ELEMENTS else nan for result in results]
 
 
 def _usable(seen: Seen, least: int = LEAST) -> Seen | None:
     """Return the observations on the examples with finite answers; None if they are too few."""
-    kept = [number for number, answer in enumerate(seen.answers) if bool(answer.isfinite().all())]
+    kept = [number for number, result in enumerate(seen.answers) if bool(result.isfinite().all())]
     if len(kept) < min(least, len(seen.examples)):
         return None
-    examples, answers = [seen.examples[i] for i in kept], [seen.answers[i] for i in kept]
-    return Seen(seen.operation, seen.declares, examples, answers, seen.tolerance)
+    examples, results = [seen.examples[i] for i in kept], [seen.answers[i] for i in kept]
+    return Seen(seen.operation, seen.declares, examples, results, seen.tolerance)
 
 
 def _searched(seen: Seen, deadline: float) -> Setting | None:

@@ -18,18 +18,19 @@ _OF_LOGARITHMS = {"log_softmax", "logsigmoid"}
 
 def mistake_of(diagnosis: Diagnosis, case: Case, contract: Contract) -> Mistake:
     """Return the record of a diagnosis, with the line of source if it is known."""
-    own = [(choice, diagnosis.setting.numbers.get(slot)) for slot, choice in diagnosis.setting.choices.items()]
+    choices = [(choice, diagnosis.setting.numbers.get(slot)) for slot, choice in diagnosis.setting.choices.items()]
     eps = {**contract.defaults, **case.declares}.get("eps")
-    computed = " and ".join(_filled(choice.computed, contract, number, eps) for choice, number in own)
-    wanted = _joined([_filled(choice.wanted, contract, number, eps) for choice, number in own], contract.name)
-    cap = next((_cap(choice, number, contract) for choice, number in own if choice.cap and number), "")
-    declare = " ".join(f"--declare {choice.declare}" for choice, _ in own)
-    choice, number = own[0]
+    computed = " and ".join(_filled(choice.computed, contract, number, eps) for choice, number in choices)
+    wanted = _joined([_filled(choice.wanted, contract, number, eps) for choice, number in choices], contract.name)
+    cap = next((_cap(choice, number, contract) for choice, number in choices if choice.cap and number), "")
+    declare = " ".join(f"--declare {choice.declare}" for choice, _ in choices)
+    choice, number = choices[0]
     found = blamed(case, choice.marks, number)
     mistake = Mistake(
-        names=tuple(choice.key for choice, _ in own),
+        names=tuple(choice.key for choice, _ in choices),
         sentence=f"{computed}{cap}; {wanted}",
-        declare=own[0][0].contract or (declare if all(_has_convention(contract, choice) for choice, _ in own) else ""),
+        declare=choices[0][0].contract
+        or (declare if all(_has_convention(contract, choice) for choice, _ in choices) else ""),
     )
     return mistake if found is None else mistake.model_copy(update=asdict(found))
 

@@ -92,9 +92,9 @@ PROPERTY = "property"
 def remarked(properties: Sequence[Property], target: str) -> list[Annotation]:
     """Return the properties of a check as notes at the definition of the function."""
     return [
-        Annotation("note", PROPERTY, "PROPERTY", case, said, (), defined(target, case))
+        Annotation("note", PROPERTY, "PROPERTY", case, text, (), defined(target, case))
         for case in dict.fromkeys(one.case for one in properties)
-        for said in property_sentences(one for one in properties if one.case == case)
+        for text in property_sentences(one for one in properties if one.case == case)
     ]
 
 

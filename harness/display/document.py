@@ -101,14 +101,14 @@ def to_junit(
     places = {id(finding): location(finding, target) for finding in grouped} if target else {}
     for case in dict.fromkeys(verdict.case for verdict in verdicts):
         suite = TestSuite(case)
-        own = [verdict for verdict in verdicts if verdict.case == case]
+        of_case = [verdict for verdict in verdicts if verdict.case == case]
         default = defined(target, case) if target else None
-        for verdict in own:
+        for verdict in of_case:
             finding = found.get(verdict.key)
             place = places.get(id(finding)) or default
-            suite.add_testcase(_placed(_test_case(verdict, finding, own, fixes), place))
-        for said in property_sentences(one for one in properties if one.case == case):
-            suite.add_property("harness", printable(said))
+            suite.add_testcase(_placed(_test_case(verdict, finding, of_case, fixes), place))
+        for text in property_sentences(one for one in properties if one.case == case):
+            suite.add_property("harness", printable(text))
         document.add_testsuite(suite)
     if early:
         whole = TestSuite("the run")
@@ -170,7 +170,7 @@ def to_markdown(
 ) -> str:
     """Return the verdict, the properties, the findings, the fixes, and a table of laws for each case."""
     parts = [f"**{cell(verdict_line(verdicts, early))}**", cell(census_line(verdicts))]
-    parts += [f"- {cell(said)}" for said in property_sentences(properties)]
+    parts += [f"- {cell(text)}" for text in property_sentences(properties)]
     parts += [_fenced(printable(finding_in_full(finding, verdicts))) for finding in findings(verdicts)]
     parts += fixes_to_markdown(fixes)
     for case in dict.fromkeys(verdict.case for verdict in verdicts):

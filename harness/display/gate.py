@@ -50,10 +50,10 @@ def to_junit(findings: Sequence[GateFinding], code: int) -> str:
     """Return JUnit XML: a suite for each gate, a test for each finding."""
     document = JUnitXml(gate_line(findings, code))
     for gate in Gate:
-        own = [finding for finding in findings if finding.gate is gate]
-        if own:
+        selected = [finding for finding in findings if finding.gate is gate]
+        if selected:
             suite = TestSuite(f"gate: {gate}")
-            suite.add_testcases([_test_case(finding) for finding in own])
+            suite.add_testcases([_test_case(finding) for finding in selected])
             document.add_testsuite(suite)
     return xml_of(document)
 

@@ -74,8 +74,8 @@ def file_of(target: str, case: str) -> Path | None:
 
 def _neighbor(path: Path | None, name: str) -> Path | None:
     """Return the file with a name next to another file."""
-    own = path.with_name(name) if path is not None and name else None
-    return own if own is not None and own.is_file() else None
+    neighbor = path.with_name(name) if path is not None and name else None
+    return neighbor if neighbor is not None and neighbor.is_file() else None
 
 
 def _at(path: Path, line: int, column: int | None = None, end_column: int | None = None) -> Location:

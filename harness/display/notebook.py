@@ -99,12 +99,12 @@ class Verdicts(list[Verdict]):
             + "".join(marks.get((law, dtype), "<td>–</td>") for dtype in dtypes)
             for law in dict.fromkeys(verdict.law for verdict in self)
         ]
-        said = "".join(f"<p>{escape(sentence)}</p>" for sentence in property_sentences(self.properties))
+        sentences = "".join(f"<p>{escape(sentence)}</p>" for sentence in property_sentences(self.properties))
         head = "".join(f"<th>{escape(dtype)}</th>" for dtype in dtypes)
         found = [escape(finding_block(finding, self, width=_WIDTH)) for finding in self._shown]
         table = f"<table><tr><th>law</th>{head}</tr>{''.join(rows)}</table>"
         body = (
-            f"{_bars(self)}{said}{''.join(f'{PRE}{text}</pre>' for text in found)}"
+            f"{_bars(self)}{sentences}{''.join(f'{PRE}{text}</pre>' for text in found)}"
             f"<details><summary>{len(rows)} laws</summary>{table}</details>"
         )
         return card(verdict_line(self), body, good=not self.failing)
@@ -171,10 +171,10 @@ def _bar(dtype: str, counts: Counter[Status]) -> str:
         for status, color in _COLORS.items()
         if counts[status]
     )
-    said = ", ".join(f"{counts[status]} {status.value}" for status in _COLORS if counts[status])
+    text = ", ".join(f"{counts[status]} {status.value}" for status in _COLORS if counts[status])
     bar = f'<span style="display:flex;width:16rem;height:0.7rem;background:#e3e7eb">{pieces}</span>'
     row = "display:grid;grid-template-columns:6rem 16rem 1fr;gap:0.7rem;align-items:center"
-    return f'<div style="{row}"><code>{escape(dtype)}</code>{bar}<span>{said}</span></div>'
+    return f'<div style="{row}"><code>{escape(dtype)}</code>{bar}<span>{text}</span></div>'
 
 
 _WIDTH = 100

@@ -20,9 +20,9 @@ def print_proofs(console: Console, proofs: Sequence[Proof]) -> None:
     """Print a table for each case, the laws that held, the kernels, the time, and the broken laws."""
     answered = [proof for proof in proofs if proof.error is None and proof.skipped is None]
     for case in dict.fromkeys(proof.case for proof in answered):
-        own = [proof for proof in answered if proof.case == case]
-        print_table(console, _table(case, own))
-        for line in (*_laws(own), *departure_lines(own)):
+        selected = [proof for proof in answered if proof.case == case]
+        print_table(console, _table(case, selected))
+        for line in (*_laws(selected), *departure_lines(selected)):
             print_sentence(console, line)
     if answered:
         console.print("kernels:")
@@ -62,8 +62,8 @@ def _skipped(proofs: Sequence[Proof]) -> list[str]:
     """Return why there was nothing to prove, without repeated reasons."""
     lines = []
     for reason in dict.fromkeys(proof.skipped for proof in proofs if proof.skipped is not None):
-        own = [proof for proof in proofs if proof.skipped == reason]
-        names = dict.fromkeys(f"{proof.quantity} [{proof.dtype}]" for proof in own)
+        selected = [proof for proof in proofs if proof.skipped == reason]
+        names = dict.fromkeys(f"{proof.quantity} [{proof.dtype}]" for proof in selected)
         lines.append(f"not proved, {reason}: {', '.join(names)}")
     return lines
 
@@ -72,9 +72,9 @@ def _laws(proofs: Sequence[Proof]) -> list[str]:
     """Return for each quantity a line with the laws that held in every proof, and a line for each that did not."""
     lines = []
     for quantity in dict.fromkeys(proof.quantity for proof in proofs):
-        own = [proof for proof in proofs if proof.quantity == quantity]
-        holding = [_names([proof], Status.HOLDS) for proof in own]
-        everywhere = [law for law in _names(own, Status.HOLDS) if all(law in names for names in holding)]
+        selected = [proof for proof in proofs if proof.quantity == quantity]
+        holding = [_names([proof], Status.HOLDS) for proof in selected]
+        everywhere = [law for law in _names(selected, Status.HOLDS) if all(law in names for names in holding)]
         if everywhere:
             lines.append(f"{quantity}: these laws hold on every input visited: {', '.join(everywhere)}")
         for status, word in (
@@ -82,9 +82,9 @@ def _laws(proofs: Sequence[Proof]) -> list[str]:
             (Status.LOST, "loses digits"),
             (Status.BROKEN, "broken"),
         ):
-            for law in _names(own, status):
-                broken = [proof for proof in own if law in _names([proof], status)]
-                lines.append(f"{quantity}: {word}: {law} [{where(broken, own)}]")
+            for law in _names(selected, status):
+                broken = [proof for proof in selected if law in _names([proof], status)]
+                lines.append(f"{quantity}: {word}: {law} [{where(broken, selected)}]")
     return lines
 
 

@@ -174,5 +174,5 @@ def _physical(at: Location) -> Object:
 def _fingerprint(one: Annotation) -> str:
     """Return a digest of the rule, the function, the text of the line and the sentence, without any number."""
     text = one.location.text if one.location is not None else ""
-    said = re.sub(r"\d+", "#", one.sentence)
-    return hashlib.sha256("\0".join([one.id, one.subject, text, said]).encode(errors="replace")).hexdigest()[:32]
+    sentence = re.sub(r"\d+", "#", one.sentence)
+    return hashlib.sha256("\0".join([one.id, one.subject, text, sentence]).encode(errors="replace")).hexdigest()[:32]

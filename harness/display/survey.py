@@ -53,14 +53,14 @@ def _print_worst(console: Console, worst: Sequence[Worst], *, single: bool) -> N
         console.print(_worst_table(worst, single=single))
         return
     console.print("Worst found")
-    alike: dict[tuple[str, str], list[str]] = {}
+    groups: dict[tuple[str, str], list[str]] = {}
     for objectives, record in _worst_rows(worst):
         name = record.law if single else f"{record.case} {record.law}"
         text = f"{record.deviation:.6g} {record.unit}, bound {record.bound:.6g}"
         sure = record.evidence if record.evidence == "proved" else "a lower bound"
         largest = "" if "deviation" in objectives else f"largest {_LARGEST['ratio']}; "
-        alike.setdefault((name, f"{text} ({largest}{record.rows:,} rows, {sure})"), []).append(record.dtype)
-    for (name, text), dtypes in alike.items():
+        groups.setdefault((name, f"{text} ({largest}{record.rows:,} rows, {sure})"), []).append(record.dtype)
+    for (name, text), dtypes in groups.items():
         _print_filled(console, f"{name} [{', '.join(dtypes)}]: {text}")
 
 
@@ -216,8 +216,10 @@ def _held(breakings: Sequence[Breaking]) -> list[str]:
     rays_by_law: dict[str, list[str]] = {}
     for breaking in breakings:
         law, ray = breaking.law, breaking.ray
-        alike = [other for other in breakings if (other.law, other.ray) == (law, ray)]
-        if all(other.value is None and other.reason is None for other in alike) and ray not in rays_by_law.get(law, []):
+        similar = [other for other in breakings if (other.law, other.ray) == (law, ray)]
+        if all(other.value is None and other.reason is None for other in similar) and ray not in rays_by_law.get(
+            law, []
+        ):
             rays_by_law.setdefault(law, []).append(ray)
     return [f"{law} holds to the end of: {', '.join(rays)}" for law, rays in rays_by_law.items()]
 

@@ -107,11 +107,11 @@ class Tuned:
     def sentences(self) -> list[str]:
         """The reason for the choice, the time budget of a batch, and advice on the data set."""
         tuning, budget = self._tuning, self._tuning.budget
-        said = [f"why: {self._snapshot.reason}"]
+        lines = [f"why: {self._snapshot.reason}"]
         if self._snapshot.alike:
-            said.append(f"not distinguishable from the choice: {'; '.join(map(str, self._snapshot.alike))}")
-        said += [] if budget is None else budget_lines(budget, on_workers(tuning))
-        return said + remarks(tuning)
+            lines.append(f"not distinguishable from the choice: {'; '.join(map(str, self._snapshot.alike))}")
+        lines += [] if budget is None else budget_lines(budget, on_workers(tuning))
+        return lines + remarks(tuning)
 
     def __str__(self) -> str:
         """Return the result and the line to paste."""
@@ -120,13 +120,13 @@ class Tuned:
     def _headline(self) -> str:
         rate = self._snapshot.rate.point
         default = self.rates.get(Choice(self.choice.batch_size))
-        gain = "" if default is None or Choice(self.choice.batch_size) == self.choice else _beside(rate, default.point)
+        gain = "" if default is None or Choice(self.choice.batch_size) == self.choice else _gain(rate, default.point)
         return f"{self.choice}: {rate:,.0f} samples/s{gain}"
 
     def _repr_html_(self) -> str:
         """Return the notebook output: the result, the line to paste, the rates, and the reasons."""
-        said = "".join(f"<li>{escape(sentence)}</li>" for sentence in self.sentences)
-        body = f"{PRE}{escape(self.line)}</pre>{drawing_in_html(self.plot)}<ul>{said}</ul>"
+        items = "".join(f"<li>{escape(sentence)}</li>" for sentence in self.sentences)
+        body = f"{PRE}{escape(self.line)}</pre>{drawing_in_html(self.plot)}<ul>{items}</ul>"
         return card(self._headline(), body, good=True)
 
     def plot(self) -> Any:
@@ -135,5 +135,5 @@ class Tuned:
         return logbook("notebook").rates_drawing(rates, str(self.choice))
 
 
-def _beside(rate: float, default: float) -> str:
+def _gain(rate: float, default: float) -> str:
     return f", {rate / default:.1f} times the rate of torch's defaults"

@@ -60,8 +60,8 @@ def _table(tuning: Tuning) -> Table:
     best = rates[tuning.standing.best].point
     for choice in sorted(rates, key=lambda choice: -rates[choice].point):
         style = "bold" if choice == tuning.standing.best else None
-        alike = " ~" * (choice in tuning.standing.alike)
-        row = (f"{rates[choice].point:,.0f}", _interval(rates[choice]), f"{rates[choice].point / best:.2f}{alike}")
+        mark = " ~" * (choice in tuning.standing.alike)
+        row = (f"{rates[choice].point:,.0f}", _interval(rates[choice]), f"{rates[choice].point / best:.2f}{mark}")
         table.add_row(str(choice), *row, style=style)
     return table
 

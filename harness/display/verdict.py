@@ -106,8 +106,8 @@ def _print_tables(
     for device in dict.fromkeys(verdict.device for verdict in verdicts) if single else ():
         if device != "cpu":
             console.print(f"on {device}:")
-        own = [verdict for verdict in verdicts if verdict.device == device]
-        console.print(_law_table(own, wide=console.width >= TABLE_WIDTH))
+        selected = [verdict for verdict in verdicts if verdict.device == device]
+        console.print(_law_table(selected, wide=console.width >= TABLE_WIDTH))
 
 
 def _law_table(verdicts: Sequence[Verdict], *, wide: bool) -> Table:
@@ -147,10 +147,10 @@ def _case_table(verdicts: Sequence[Verdict], graded: Mapping[tuple[str, str], Gr
     for heading in ("holds", "expected", "lost", "failing", *(("examples", "rows") if wide else ())):
         table.add_column(heading, justify="right")
     for case, contract in dict.fromkeys((verdict.case, verdict.contract) for verdict in verdicts):
-        own = [verdict for verdict in verdicts if (verdict.case, verdict.contract) == (case, contract)]
-        counts = Counter(verdict.status for verdict in own)
-        failed = sum(verdict.status.fails for verdict in own)
-        drawn = [f"{sum(getattr(verdict, name) for verdict in own):,}" for name in ("examples", "rows")]
+        selected = [verdict for verdict in verdicts if (verdict.case, verdict.contract) == (case, contract)]
+        counts = Counter(verdict.status for verdict in selected)
+        failed = sum(verdict.status.fails for verdict in selected)
+        drawn = [f"{sum(getattr(verdict, name) for verdict in selected):,}" for name in ("examples", "rows")]
         table.add_row(
             escape(case),
             *([contract] if wide else []),

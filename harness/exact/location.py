@@ -29,8 +29,8 @@ _INSTALLED = tuple({str(sysconfig.get_path(name)) for name in ("purelib", "platl
 
 def place(frames: Iterable[tuple[str, int | None]]) -> str:
     """Return ``(file, line)`` for the first frame whose file the author wrote; nothing where there is none."""
-    own = ((file, line) for file, line in frames if not file.startswith(_OTHERS))
-    for file, line in own:
+    author_frames = ((file, line) for file, line in frames if not file.startswith(_OTHERS))
+    for file, line in author_frames:
         return f" ({Path(cell(file)).name}, line {line})"
     return ""
 

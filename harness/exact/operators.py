@@ -219,7 +219,7 @@ def _batch_norm_backward(*call: Any) -> tuple[Balls | None, ...]:
     centred = g - _across(total, x) / count - normal * _across(along, x) / count if training else g
     scale = inverse if weight is None else inverse * weight
     made = (centred * _across(scale, x), along, total)
-    return tuple(value if asked else None for value, asked in zip(made, wanted, strict=True))
+    return tuple(value if is_wanted else None for value, is_wanted in zip(made, wanted, strict=True))
 
 
 def _layer_norm_backward(*call: Any) -> tuple[Balls | None, ...]:
@@ -233,7 +233,7 @@ def _layer_norm_backward(*call: Any) -> tuple[Balls | None, ...]:
         None if weight is None else _sum(g * normal, before) if before else g * normal,
         None if bias is None else _sum(g, before) if before else g,
     )
-    return tuple(value if asked else None for value, asked in zip(made, wanted, strict=True))
+    return tuple(value if is_wanted else None for value, is_wanted in zip(made, wanted, strict=True))
 
 
 BY_ROWS: Mapping[str, Operation] = {

@@ -232,11 +232,11 @@ class Recorder(TorchDispatchMode):
         self._elements += sum(value.numel() for value in (*values, *inputs[1]))
         if len(self.tape.steps) >= MOST_STEPS or self._elements > MOST_ELEMENTS:
             raise TooLongError
-        line, node = self._asked()
+        line, node = self._calling_line()
         results = tuple(self.view(tensor) for tensor in written)
         self.tape.steps.append(Step(func, kept, inputs[1], results, values, returned, line, node))
 
-    def _asked(self) -> tuple[Line | None, str | None]:
+    def _calling_line(self) -> tuple[Line | None, str | None]:
         """Return the calling line of the operation, or else its forward line, and the backward node."""
         node, line = torch._C._current_autograd_node(), line_that_asked()
         if node is None:

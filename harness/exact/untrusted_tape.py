@@ -30,10 +30,10 @@ def read_special(value: Any) -> Any:
 
 def _operator(name: str, overload: str) -> Any:
     """Return a torch operation."""
-    namespace, _, own = name.partition("::")
-    if namespace not in {"aten", "prims"} or not own.isidentifier() or "file" in own:
+    namespace, _, operator_name = name.partition("::")
+    if namespace not in {"aten", "prims"} or not operator_name.isidentifier() or "file" in operator_name:
         raise ValueError("no operation on numbers")
-    return getattr(getattr(getattr(torch.ops, namespace), own), overload or "default")
+    return getattr(getattr(getattr(torch.ops, namespace), operator_name), overload or "default")
 
 
 def read_tape(value: Any) -> Tape:

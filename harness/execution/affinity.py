@@ -40,12 +40,12 @@ class Waiting:
         several = tuple(self._queues)
         return [several[at::processes] for at in range(processes)]
 
-    def next(self, own: Sequence[Hashable]) -> Piece | None:
+    def next(self, keys: Sequence[Hashable]) -> Piece | None:
         """Take the first piece with one of the given keys, unless another piece is far behind."""
         with self._lock:
             first = min((queue for queue in self._queues.values() if queue), key=_place, default=None)
             related = min(
-                (self._queues[affinity] for affinity in own if self._queues.get(affinity)), key=_place, default=None
+                (self._queues[affinity] for affinity in keys if self._queues.get(affinity)), key=_place, default=None
             )
             if first is None:
                 return None
@@ -100,13 +100,13 @@ class AffinityPool:
             Key of each piece; one process should do all pieces of a key.
         """
         self._waiting = Waiting(indices, affinity)
-        for at, own in enumerate(self._waiting.shares(len(self._pools))):
-            self._begin(do, at, own)
+        for at, keys in enumerate(self._waiting.shares(len(self._pools))):
+            self._begin(do, at, keys)
         return self._waiting.futures
 
-    def _begin(self, do: Callable[[int], Any], at: int, own: Sequence[Hashable], *_: object) -> None:
+    def _begin(self, do: Callable[[int], Any], at: int, keys: Sequence[Hashable], *_: object) -> None:
         """Let a process do the next piece that is not cancelled, and repeat."""
-        while (piece := self._waiting.next(own)) is not None:
+        while (piece := self._waiting.next(keys)) is not None:
             index, future = piece[1:]
             if future.set_running_or_notify_cancel():
                 try:
@@ -115,7 +115,7 @@ class AffinityPool:
                     future.set_exception(ended)
                     continue
                 done.add_done_callback(partial(_hand_on, future))
-                done.add_done_callback(partial(self._begin, do, at, own))
+                done.add_done_callback(partial(self._begin, do, at, keys))
                 return
 
 

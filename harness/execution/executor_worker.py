@@ -48,11 +48,11 @@ class WorkerKind:
         """Return the differences from another kind."""
         if self.origin != other.origin:
             return f"it has {self.origin}, this machine has {other.origin}"
-        own, its = dict(self.versions), dict(other.versions)
+        versions, other_versions = dict(self.versions), dict(other.versions)
         return ", ".join(
-            f"it has {name} {own.get(name, 'missing')}, this machine has {its.get(name, 'none')}"
-            for name in sorted(own | its)
-            if own.get(name) != its.get(name)
+            f"it has {name} {versions.get(name, 'missing')}, this machine has {other_versions.get(name, 'none')}"
+            for name in sorted(versions | other_versions)
+            if versions.get(name) != other_versions.get(name)
         )
 
 

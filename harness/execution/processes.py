@@ -37,8 +37,8 @@ def workers(processes: int, prepare: Callable[[ArgumentT], None], argument: Argu
     Each
     worker waits for the end of its parent, because a killed parent cannot end its workers.
     """
-    begun = dict(os.environ), prepare, argument
-    return ProcessPoolExecutor(processes, mp_context=_context(), initializer=_begin, initargs=begun)
+    initargs = dict(os.environ), prepare, argument
+    return ProcessPoolExecutor(processes, mp_context=_context(), initializer=_begin, initargs=initargs)
 
 
 _starting = threading.Lock()

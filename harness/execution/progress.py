@@ -27,13 +27,13 @@ def followed(pieces: Sequence[_Piece], what: str) -> Iterator[_Piece]:
     if display is None:
         yield from pieces
         return
-    begun, shown = time.monotonic(), 0.0
+    start, shown = time.monotonic(), 0.0
     handle = display(_html(""), raw=True, display_id=True)
     try:
         for done, piece in enumerate(pieces):
             now = time.monotonic()
             if now - shown > EVERY_S:
-                handle.update(_html(_bar(what, done, len(pieces), now - begun)), raw=True)
+                handle.update(_html(_bar(what, done, len(pieces), now - start)), raw=True)
                 shown = now
             yield piece
     finally:

@@ -88,8 +88,8 @@ class IsolatedPool:
         waiting = Waiting(indices, [self.pieces[index].get("affinity") for index in indices])
         with ThreadPoolExecutor(len(self._workers)) as threads:
             try:
-                for worker, own in zip(self._workers, waiting.shares(len(self._workers)), strict=True):
-                    threads.submit(self._work, worker, waiting, own, until)
+                for worker, keys in zip(self._workers, waiting.shares(len(self._workers)), strict=True):
+                    threads.submit(self._work, worker, waiting, keys, until)
                 for future in waiting.futures:
                     yield future.result()
             except BaseException:
@@ -100,9 +100,9 @@ class IsolatedPool:
                 threads.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def _work(self, worker: "_Worker", waiting: Waiting, own: Sequence[Hashable], until: float) -> None:
+    def _work(self, worker: "_Worker", waiting: Waiting, keys: Sequence[Hashable], until: float) -> None:
         """Let a worker do pieces, first the ones that share cached results with its earlier pieces."""
-        while (piece := waiting.next(own)) is not None:
+        while (piece := waiting.next(keys)) is not None:
             _, index, future = piece
             try:
                 future.set_result(self._answer(worker, index, until))
@@ -121,16 +121,16 @@ class IsolatedPool:
             self._limits, call_s=self._limits.call_s * hurry, first_call_s=self._limits.first_call_s * hurry
         )
         started = time.perf_counter()
-        came = worker.ask(index, str(self.pieces[index].get("first_call", case)), limits)
+        reply = worker.ask(index, str(self.pieces[index].get("first_call", case)), limits)
         duration_s = time.perf_counter() - started
-        if not isinstance(came, Loss):
-            result, noticed = came["said"], came["noticed"] and (Fault(came["noticed"][0]), came["noticed"][1])
+        if not isinstance(reply, Loss):
+            result, noticed = reply["said"], reply["noticed"] and (Fault(reply["noticed"][0]), reply["noticed"][1])
             reason = f"{case} {noticed[1]}" if noticed and result is None else None
             return Answer(index, result, noticed, reason=reason, duration_s=duration_s)
         self._lost[case] += 1
-        if came.fault is Fault.HUNG:
+        if reply.fault is Fault.HUNG:
             self._hung.add(case)
-        return Answer(index, loss=came, reason=f"{case} {came.sentence}", duration_s=duration_s)
+        return Answer(index, loss=reply, reason=f"{case} {reply.sentence}", duration_s=duration_s)
 
 
 @dataclass
@@ -174,14 +174,14 @@ class _Worker:
             If it cannot be loaded.
         """
         if self.pieces is None:
-            answer = self._answer(replace(self.limits, law_s=self.limits.load_s))
-            if isinstance(answer, Loss):
+            reply = self._answer(replace(self.limits, law_s=self.limits.load_s))
+            if isinstance(reply, Loss):
                 self.end()
                 raise UsageError(
                     f"cannot import `{self.plan.target.partition(':')[0]}`",
-                    rule=f"the import {answer.sentence}",
+                    rule=f"the import {reply.sentence}",
                 )
-            self.pieces = answer
+            self.pieces = reply
         assert self.pieces is not None
         return self.pieces
 
@@ -194,13 +194,13 @@ class _Worker:
         self.called.add(kind)
         law_s = limits.law_s + max(0.0, (first_s or 0.0) - limits.call_s)
         self._send({"index": index, "call_s": limits.call_s, "first_call_s": first_s, "law_s": law_s})
-        answer = self._answer(limits, first_s)
-        if isinstance(answer, Loss):
+        reply = self._answer(limits, first_s)
+        if isinstance(reply, Loss):
             # A new process must receive the kind again.
             self.called.clear()
             if not self.survives:
                 self.end()
-        return answer  # type: ignore[no-any-return]
+        return reply  # type: ignore[no-any-return]
 
     def end(self) -> None:
         """End the process and whatever it has started; an interrupt may have come before it had."""
@@ -242,12 +242,12 @@ class _Worker:
     def _answer(self, limits: Limits, first_s: float | None = None) -> Any:
         """Return the reply, or how the process was lost."""
         assert self.process is not None
-        asked = time.monotonic()
+        start = time.monotonic()
         self.survives = False
         # Additional time of the first call does not count for the law.
-        line = self._line(asked + limits.law_s + max(0.0, (first_s or 0.0) - limits.call_s) + _MARGIN_S)
+        line = self._line(start + limits.law_s + max(0.0, (first_s or 0.0) - limits.call_s) + _MARGIN_S)
         if not line:
-            if first_s is not None and time.monotonic() - asked >= first_s:
+            if first_s is not None and time.monotonic() - start >= first_s:
                 limits = replace(limits, call_s=first_s)
             code = self._code(wait_s=0.0 if line is None else _GRACE_S)
             if code is None and line is not None:
@@ -255,18 +255,18 @@ class _Worker:
             end = max(0, os.fstat(self.printed.fileno()).st_size - _END)
             return loss(code, os.pread(self.printed.fileno(), _END, end).decode(errors="replace"), limits)
         try:
-            answer = json.loads(line)
+            reply = json.loads(line)
         except json.JSONDecodeError:
             return Loss(Fault.STATE, "writes into files that it has not opened")
-        match answer["kind"]:
+        match reply["kind"]:
             case "usage":
-                raise UsageError(**answer["what"])
+                raise UsageError(**reply["what"])
             case "lost":
                 self.survives = True
-                return Loss(Fault(answer["what"]["fault"]), answer["what"]["sentence"])
+                return Loss(Fault(reply["what"]["fault"]), reply["what"]["sentence"])
             case "bug":
-                raise RuntimeError(f"in the worker process:\n{answer['what']}")
-        return answer["what"]
+                raise RuntimeError(f"in the worker process:\n{reply['what']}")
+        return reply["what"]
 
     def _code(self, *, wait_s: float) -> int | None:
         """The exit code; ``None`` where the process has none yet."""

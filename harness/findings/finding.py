@@ -142,11 +142,11 @@ def _excess(verdict: Verdict) -> float:
     violation = verdict.violation
     assert violation is not None
     found = violation.worst
-    own = 0.0 if math.isnan(violation.expected) else _ratio(violation)
+    ratio = 0.0 if math.isnan(violation.expected) else _ratio(violation)
     # A distance from an undefined exact value shows nothing.
     if found is None or math.isnan(found.expected):
-        return own
-    return max(own, found.deviation / (found.bound or 1.0))
+        return ratio
+    return max(ratio, found.deviation / (found.bound or 1.0))
 
 
 def findings(verdicts: Iterable[Verdict], statuses: Sequence[Status] = WRONG) -> list[Finding]:
@@ -163,7 +163,7 @@ def findings(verdicts: Iterable[Verdict], statuses: Sequence[Status] = WRONG) ->
     for verdict in verdicts:
         if verdict.status in statuses:
             by_case.setdefault((verdict.case, verdict.device), []).append(verdict)
-    grouped = [finding for own in by_case.values() for finding in _of_case(own)]
+    grouped = [finding for group in by_case.values() for finding in _of_case(group)]
     return sorted(grouped, key=_order)
 
 
@@ -174,7 +174,7 @@ def _order(finding: Finding) -> tuple[int, bool, bool]:
 
 def _of_case(verdicts: Sequence[Verdict]) -> Iterator[Finding]:
     """Yield the findings of a case; all groups that float32 repairs are one finding."""
-    named, others = _by_mistake([*verdicts, *_beside(verdicts)])
+    named, others = _by_mistake([*verdicts, *_other_causes(verdicts)])
     if named:
         yield _of_group(named)
     narrow: dict[Status, list[list[Verdict]]] = {}
@@ -204,8 +204,12 @@ def _by_mistake(verdicts: Sequence[Verdict]) -> tuple[list[Verdict], list[Verdic
     bases = {(verdict.law, verdict.dtype): verdict for verdict in direct}
 
     def base(verdict: Verdict) -> Verdict | None:
-        own = verdict.violation
-        return None if own is None or own.named or own.event else bases.get((own.follows, verdict.dtype))
+        violation = verdict.violation
+        return (
+            None
+            if violation is None or violation.named or violation.event
+            else bases.get((violation.follows, verdict.dtype))
+        )
 
     mistakes = [mistake for verdict in direct[:1] if (mistake := _named(verdict)) is not None]
     indirect = [
@@ -236,7 +240,7 @@ def _named(verdict: Verdict) -> Mistake | None:
     return verdict.named if verdict.violation is None else verdict.violation.named
 
 
-def _beside(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
+def _other_causes(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
     """Yield each verdict again with every other cause that its law is broken by."""
     for verdict in verdicts:
         for violation in verdict.violation.beside if verdict.violation is not None else ():
@@ -249,7 +253,7 @@ def _of_group(group: Sequence[Verdict], *, is_of_narrowness: bool = False) -> Fi
 
     def telling(verdict: Verdict) -> tuple[int, ...]:
         milder = verdict.violation is not None and not math.isinf(verdict.violation.deviation)
-        return (*_shows_mistake(verdict), int(milder and verdict.key in infinite), *_telling(verdict))
+        return (*_shows_mistake(verdict), int(milder and verdict.key in infinite), *_informative_first(verdict))
 
     return Finding(tuple(sorted(group, key=telling)), is_of_narrowness)
 
@@ -283,27 +287,31 @@ def _with_what_follows(groups: Sequence[list[Verdict]]) -> list[list[Verdict]]:
     groups = list(groups)
     for group in list(groups):
         owners = [_followed(verdict, groups) for verdict in group]
-        if (own := owners[0]) is not None and own is not group and all(owner is not None for owner in owners):
-            own.extend(group)
+        if (target := owners[0]) is not None and target is not group and all(owner is not None for owner in owners):
+            target.extend(group)
             groups = [other for other in groups if other is not group]
     return groups
 
 
 def _followed(verdict: Verdict, groups: Sequence[list[Verdict]]) -> list[Verdict] | None:
     """Return the group that a verdict follows from in its dtype; ``None`` if it is independent."""
-    own = verdict.violation
+    violation = verdict.violation
     for group in groups:
         for other in group:
-            if own is None or other.violation is None or (other.law, other.dtype) != (own.follows, verdict.dtype):
+            if (
+                violation is None
+                or other.violation is None
+                or (other.law, other.dtype) != (violation.follows, verdict.dtype)
+            ):
                 continue
-            events = own.event is not None or other.violation.event is not None
+            events = violation.event is not None or other.violation.event is not None
             seen = [shown.actual for shown in (other.violation, other.violation.worst) if shown is not None]
-            alike = math.isfinite(own.actual) in map(math.isfinite, seen)
-            return group if alike and not events else None
+            similar = math.isfinite(violation.actual) in map(math.isfinite, seen)
+            return group if similar and not events else None
     return None
 
 
-def _telling(verdict: Verdict) -> tuple[int, ...]:
+def _informative_first(verdict: Verdict) -> tuple[int, ...]:
     """Return a sort key for how informative a verdict is: failures, values, float32 and small examples first."""
     group = _GROUPS.index(verdict.group) if verdict.group in _GROUPS else len(_GROUPS)
     dtype = _FAMILIAR.index(verdict.dtype) if verdict.dtype in _FAMILIAR else len(_FAMILIAR)

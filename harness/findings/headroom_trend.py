@@ -32,16 +32,16 @@ class Trend(Record):
 
 def trends(audits: Sequence[Audit]) -> list[Trend]:
     """Return the lines that approach their breaking points in consecutive audits, the earliest to break first."""
-    rooms: dict[tuple[str, int, str], list[tuple[int, Headroom]]] = defaultdict(list)
+    by_line: dict[tuple[str, int, str], list[tuple[int, Headroom]]] = defaultdict(list)
     for audit in audits:
-        for room in audit.headroom if audit.what_if is None else ():
-            rooms[(room.file, room.line, room.quantity)].append((audit.step, room))
-    found = [trend for followed in rooms.values() if (trend := _trend(followed)) is not None]
+        for headroom in audit.headroom if audit.what_if is None else ():
+            by_line[(headroom.file, headroom.line, headroom.quantity)].append((audit.step, headroom))
+    found = [trend for followed in by_line.values() if (trend := _trend(followed)) is not None]
     return sorted(found, key=lambda trend: trend.gone_at)
 
 
 def _trend(followed: Sequence[tuple[int, Headroom]]) -> Trend | None:
-    known = [(step, math.log2(room.factor)) for step, room in followed if 0.0 < room.factor < math.inf]
+    known = [(step, math.log2(headroom.factor)) for step, headroom in followed if 0.0 < headroom.factor < math.inf]
     if len(known) < LEAST or known[-1][1] <= 0.0:
         return None
     slope, intercept = linear_regression(*zip(*known, strict=True))

@@ -165,8 +165,8 @@ class Oracle:
         if key not in remembered:
             # Keep the inputs alive: Python may reuse the identity of a deleted object.
             remembered[key] = inputs, self._screened(inputs)
-        answer: DoubleDouble = remembered[key][1]
-        return answer
+        result: DoubleDouble = remembered[key][1]
+        return result
 
     def _answer(self, inputs: tuple[Any, ...]) -> DoubleDouble:
         return self._confirm(inputs) if _confirming.get() else self._screened(inputs)
@@ -178,12 +178,12 @@ class Oracle:
         key = self, _confirming.get(), contents
         if (known := _recalled.get(key)) is not None:
             return known
-        answer = self._answer(inputs)
-        for part in answer.pair:
+        result = self._answer(inputs)
+        for part in result.pair:
             if isinstance(part, np.ndarray):  # a NumPy scalar is immutable
                 part.flags.writeable = False
-        _recalled.keep(key, answer, sum(part.nbytes for part in answer.pair))
-        return answer
+        _recalled.keep(key, result, sum(part.nbytes for part in result.pair))
+        return result
 
     def _screened(self, inputs: tuple[Any, ...]) -> DoubleDouble:
         wide = any(isinstance(value, Tensor) and value.dtype.itemsize == 8 for value in inputs if _is_float(value))

@@ -110,8 +110,8 @@ def _first_largest(x: Balls) -> NDArray[np.bool_]:
     middles = np.asarray(np.frompyfunc(_middle, 1, 1)(x), dtype=object)
     at = np.zeros(x.shape[:-1], dtype=int)
     for row in np.ndindex(at.shape):
-        own = list(middles[row])
-        at[row] = max(range(len(own)), key=own.__getitem__)
+        row_values = list(middles[row])
+        at[row] = max(range(len(row_values)), key=row_values.__getitem__)
     return np.asarray(np.arange(x.shape[-1]) == at[..., None])
 
 
@@ -198,15 +198,15 @@ def evaluated(roots: Sequence[Sequence[Node]], environment: Mapping[str, Any], s
                 known = _each(is_known)(values)
                 if len(rest) == len(result) and known.all():
                     return np.array(values)
-                settled = known if known.all() else _or_nowhere(known, undefined(nodes, _InBalls(found)))
+                settled = known if known.all() else _or_undefined(known, undefined(nodes, _InBalls(found)))
             result[rest] = np.where(known, values, result[rest])
             pending = np.setdiff1d(pending, rest[_whole_rows(known)])
             rest = rest[~_whole_rows(settled)]
     return result
 
 
-def _or_nowhere(known: Flags, nowhere: Flags | None) -> Flags:
-    return known if nowhere is None else known | nowhere
+def _or_undefined(known: Flags, is_undefined: Flags | None) -> Flags:
+    return known if is_undefined is None else known | is_undefined
 
 
 def _whole_rows(flags: Flags) -> Flags:

@@ -94,10 +94,10 @@ def _along(model: Model, name: str, sign: float) -> Callable[[Tensor, Format], d
             ones = np.ones((len(t), shape[-1] if len(shape) > 1 else 1))
             domain = model.formula.domains[other]
             # An input whose range includes one is set to one, others to the middle of their range.
-            own = (
+            other_domain = (
                 replace(domain, kind="real") if domain.kind == "range" and domain.low <= 1.0 <= domain.high else domain
             )
-            given[other] = of_inputs.admitted(ones, own, format_).reshape(shape)
+            given[other] = of_inputs.admitted(ones, other_domain, format_).reshape(shape)
         x = given[name] = given[name].clone()
         x[(..., 0) if x.ndim > 1 else ...] = sign * t
         shape = (len(t), 3) if len(model.axes(COTANGENT)) > 1 else (len(t),)
@@ -193,8 +193,8 @@ def _many(model: Model) -> Inputs:
 
         def member(name: str, x: Tensor, width: int) -> Tensor:
             rows = to_array(x).reshape(len(x), -1)
-            own = of_inputs.admitted(rows, domains[name], format_, width=width, by_rows=model.formula.by_rows)
-            return own.reshape(x.shape)
+            admitted = of_inputs.admitted(rows, domains[name], format_, width=width, by_rows=model.formula.by_rows)
+            return admitted.reshape(x.shape)
 
         return rows(format_).map(members)
 

@@ -85,8 +85,8 @@ def _is_inside(exact: Array, format_: Format) -> Any:
 
 def _for_entries(valued: Any, shape: tuple[int, ...]) -> Any:
     """Extend flags of the value to the entries of a gradient: entry by entry, or all entries of a row together."""
-    own = valued if valued.shape == shape else valued.reshape(len(valued), -1).all(-1)
-    return own.reshape(own.shape + (1,) * (len(shape) - own.ndim))
+    flags = valued if valued.shape == shape else valued.reshape(len(valued), -1).all(-1)
+    return flags.reshape(flags.shape + (1,) * (len(shape) - flags.ndim))
 
 
 def measured(of: Quantity, bound: Bound, actual: Tensor, given: Sequence[Any], format_: Format) -> Measurement:
@@ -107,9 +107,9 @@ def measured(of: Quantity, bound: Bound, actual: Tensor, given: Sequence[Any], f
     hi = np.where(judged, expected.hi, values)
     reference = DoubleDouble(hi, np.where(judged, expected.lo, 0.0))
     # Undefined entries are not compared between runs either.
-    nowhere = np.isnan(expected.hi)
+    undefined = np.isnan(expected.hi)
     found = compare(values, reference, in_ulp(error, reference, format_), format_)
-    return replace(found, free=nowhere) if nowhere.any() else found
+    return replace(found, free=undefined) if undefined.any() else found
 
 
 def measured_finite(
@@ -148,8 +148,8 @@ def measured_at_infinities(
     with np.errstate(invalid="ignore", over="ignore"):
         # Large finite inputs show the conditioning near the limit.
         far = 4.0 * format_.log_max
-        beside = [np.clip(x, -far, far) if x.dtype.kind == "f" else x for x in arrays]
-        error = 2.0 * (of.written(arrays, format_) + of.attainable(beside, format_, np.where(known, limit, 0.0)))
+        finite = [np.clip(x, -far, far) if x.dtype.kind == "f" else x for x in arrays]
+        error = 2.0 * (of.written(arrays, format_) + of.attainable(finite, format_, np.where(known, limit, 0.0)))
     inside = np.isfinite(error) & _is_inside(limit, format_)
     if of.value is not None:
         value, valued = of.value.at_infinities(arrays[:-1])
@@ -175,13 +175,13 @@ def _is_firm(of: Quantity, given: Sequence[Any], limit: Array, format_: Format) 
     """Return where slightly different inputs give the same infinity; elsewhere a rounding decides its sign."""
     others = [[x * (1.0 + k * format_.u) if x.dtype.kind == "f" else x for x in given] for k in (-8.0, 8.0)]
     with np.errstate(invalid="ignore", over="ignore"):
-        beside = [of.at_infinities(other) for other in others]
-    return np.logical_and.reduce([known & (own == limit) for own, known in beside])
+        limits = [of.at_infinities(other) for other in others]
+    return np.logical_and.reduce([known & (value == limit) for value, known in limits])
 
 
 def _of_rows(flags: Sequence[Any], shape: tuple[int, ...]) -> Any:
     """Return for each row whether an input has a flag, in the dimensions of the output."""
-    rows = np.logical_or.reduce([own.reshape(len(own), -1).any(-1) for own in flags])
+    rows = np.logical_or.reduce([x.reshape(len(x), -1).any(-1) for x in flags])
     return rows.reshape(rows.shape + (1,) * (len(shape) - 1))
 
 

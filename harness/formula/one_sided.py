@@ -132,12 +132,12 @@ def measured(
     is continuous. With ``infinite``, only NaN is judged, where no limit is finite but the selected branch has a
     gradient.
     """
-    own = to_array(actual)
+    entries = to_array(actual)
     environment = of.environment([_array(x) for x in given])
     flags = of.tied(environment)
-    if own.size != flags.size:
-        return compare(own, of.oracle(*given), 0.0, format_)
-    wide = own.reshape(flags.shape)
+    if entries.size != flags.size:
+        return compare(entries, of.oracle(*given), 0.0, format_)
+    wide = entries.reshape(flags.shape)
     # A gradient that is not finite is judged first.
     places = np.concatenate([np.argwhere(flags & ~np.isfinite(wide)), np.argwhere(flags & np.isfinite(wide))])[:MOST]
     expected, tolerance = np.nan_to_num(wide), np.zeros(wide.shape)
@@ -147,8 +147,8 @@ def measured(
         judged[at] = known.judges(wide[at], format_, infinite=infinite)
         expected[at], tolerance[at] = known.nearest(wide[at]), known.tolerance(format_)
     found = compare_absolute(np.where(judged, wide, 0.0), np.where(judged, expected, 0.0), tolerance, format_)
-    deviation, bound = found.deviation.reshape(own.shape), found.bound.reshape(own.shape)
-    return Measurement(deviation, bound, own, expected.reshape(own.shape))
+    deviation, bound = found.deviation.reshape(entries.shape), found.bound.reshape(entries.shape)
+    return Measurement(deviation, bound, entries, expected.reshape(entries.shape))
 
 
 @dataclass(frozen=True)
@@ -231,11 +231,11 @@ class _Around:
 
     def limits(self, domain: Domain, format_: Format) -> Limits:
         """Return the limits of the gradient."""
-        own, here = self._moved(arb(0))
+        at_zero, here = self._moved(arb(0))
         sides = [self._side(sign, here, domain, format_) for sign in (-1, 1)]
         finite = [np.where(side.finite & np.isfinite(g), g, np.nan) for side in sides for g in side.numbers]
         none = np.asarray(np.isnan(finite).all(0))
-        low, high = (np.where(none, own, reduced(finite)) for reduced in (np.fmin.reduce, np.fmax.reduce))
+        low, high = (np.where(none, at_zero, reduced(finite)) for reduced in (np.fmin.reduce, np.fmax.reduce))
         some = np.logical_or.reduce([side.exists for side in sides])
         known = np.logical_and.reduce([~side.exists | side.finite | side.infinite for side in sides])
         smooth = np.logical_and.reduce([~side.exists | (side.finite & side.continuous) for side in sides])

@@ -125,16 +125,16 @@ class Quantity:
         rows = np.arange(shape[0])
         for in_pairs in (True,) if wide else (False, True):
             some = {name: x[rows] for name, x in environment.items()}
-            own, off = self.enclosed(some, (len(rows), *shape[1:]), in_pairs=in_pairs)
-            hi[rows], lo[rows] = own.pair
-            enough = np.maximum((ENOUGH_WIDE if wide else ENOUGH_NARROW) * np.abs(own.hi), floor)
+            result, off = self.enclosed(some, (len(rows), *shape[1:]), in_pairs=in_pairs)
+            hi[rows], lo[rows] = result.pair
+            enough = np.maximum((ENOUGH_WIDE if wide else ENOUGH_NARROW) * np.abs(result.hi), floor)
             left = ~(off <= enough)
             rows, left = rows[chosen := _any_rows(left) & finite[rows]], left[chosen]
             if len(rows) and in_pairs is wide:
                 # More digits do not help where the formula is undefined.
-                nowhere = self.nowhere({name: x[rows] for name, x in environment.items()}, left.shape)
-                hi[rows], lo[rows] = np.where(nowhere, np.nan, hi[rows]), np.where(nowhere, 0.0, lo[rows])
-                rows = rows[_any_rows(left & ~nowhere)]
+                is_undefined = self.nowhere({name: x[rows] for name, x in environment.items()}, left.shape)
+                hi[rows], lo[rows] = np.where(is_undefined, np.nan, hi[rows]), np.where(is_undefined, 0.0, lo[rows])
+                rows = rows[_any_rows(left & ~is_undefined)]
             if not len(rows):
                 break
         else:
@@ -149,9 +149,9 @@ class Quantity:
         nodes = self._true_orders[-1]
         found: dict[Node, Any] = pairs(nodes, environment) if in_pairs else values(nodes, environment)
         # A sum that cancels completely is not zero in float64, so each arithmetic needs its own values.
-        own = {one: x.hi if isinstance(x, DoubleDouble) else x for one, x in found.items()}
-        value = found[nodes[-1]] if in_pairs else lift(own[nodes[-1]])
-        off = errors(nodes, own, DOUBLE_DOUBLE if in_pairs else DOUBLE)[nodes[-1]]
+        numbers = {one: x.hi if isinstance(x, DoubleDouble) else x for one, x in found.items()}
+        value = found[nodes[-1]] if in_pairs else lift(numbers[nodes[-1]])
+        off = errors(nodes, numbers, DOUBLE_DOUBLE if in_pairs else DOUBLE)[nodes[-1]]
         hi, lo, off = (np.array(np.broadcast_to(x, shape)) for x in (value.hi, value.lo, off))
         if (infinite := np.isinf(hi)).any():
             off = np.where(infinite & _may_be_finite(nodes, found, shape), np.nan, off)
@@ -207,11 +207,11 @@ class Quantity:
         limit, known = np.zeros(shape), np.ones(shape, dtype=bool)
         for at, nodes in enumerate(self._true_orders):
             found = values(nodes, environment)
-            own, off = found[nodes[-1]], errors(nodes, found, DOUBLE)[nodes[-1]]
+            result, off = found[nodes[-1]], errors(nodes, found, DOUBLE)[nodes[-1]]
             with np.errstate(invalid="ignore"):
-                same = (own == limit) | (np.abs(own - limit) <= 2.0**-40 * np.abs(own)) if at else True
-            known = known & same & ~np.isnan(own) & np.isfinite(off)
-            limit = np.broadcast_to(own, shape)
+                same = (result == limit) | (np.abs(result - limit) <= 2.0**-40 * np.abs(result)) if at else True
+            known = known & same & ~np.isnan(result) & np.isfinite(off)
+            limit = np.broadcast_to(result, shape)
         return np.array(self._out(limit, shape)), np.array(self._out(known, shape))
 
     def undefined(self, given: Sequence[Any]) -> NDArray[np.bool_]:
@@ -292,11 +292,11 @@ class Quantity:
         k = environment[self.names[0]].shape[-1] if self.by_rows else 1
         with np.errstate(all="ignore"):
             moved, slopes = self._conditioning(nodes, found, environment, shape)
-            own = k * format_.u_accumulator
+            summation = k * format_.u_accumulator
             size = np.abs(np.broadcast_to(found[nodes[-1]], shape))
             if exact is not None:
                 size = np.fmax(size, np.abs(exact).reshape(shape))
-            bound = (8.0 * format_.u + own) * size + (4.0 * format_.u + own) * moved
+            bound = (8.0 * format_.u + summation) * size + (4.0 * format_.u + summation) * moved
             bound = bound + format_.smallest * (4.0 + 2.0 * slopes)
         return np.array(self._out(np.where(np.isnan(bound), np.inf, bound), shape))
 
@@ -385,8 +385,8 @@ def _may_be_finite(nodes: list[Node], found: Mapping[Node, Any], shape: tuple[in
             given = (found[argument] for argument in one.arguments)
             sizes = (np.abs(x.hi if isinstance(x, DoubleDouble) else x) for x in given)
             flags = np.asarray(_SHRINKING[one.operation](*sizes))
-            own = flags.reshape(len(flags), -1) if flags.ndim and len(flags) == shape[0] else flags.reshape(1, -1)
-            rows |= own.any(-1, keepdims=True)
+            by_row = flags.reshape(len(flags), -1) if flags.ndim and len(flags) == shape[0] else flags.reshape(1, -1)
+            rows |= by_row.any(-1, keepdims=True)
     return rows.reshape(shape[0], *(1,) * (len(shape) - 1))
 
 

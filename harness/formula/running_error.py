@@ -144,9 +144,14 @@ def _error(one: Node, values: Mapping[Node, Any], found: Mapping[Node, Array], r
         case "mul" | "chain":
             return _of_product(of, e, v, rounding, skips=one.operation == "chain")
         case "div":
-            own = rounding.basic * np.abs(v) + rounding.smallest * ((of[0] != 0.0) | (e[0] > 0.0))
-            own = np.where(_is_whole_quotient(of, e, v), 0.0, own) if rounding.of_double else own
-            return np.where(e[1] < np.abs(of[1]), (e[0] + np.abs(v) * e[1]) / (np.abs(of[1]) - e[1]), np.inf) + own
+            rounding_error = rounding.basic * np.abs(v) + rounding.smallest * ((of[0] != 0.0) | (e[0] > 0.0))
+            rounding_error = (
+                np.where(_is_whole_quotient(of, e, v), 0.0, rounding_error) if rounding.of_double else rounding_error
+            )
+            return (
+                np.where(e[1] < np.abs(of[1]), (e[0] + np.abs(v) * e[1]) / (np.abs(of[1]) - e[1]), np.inf)
+                + rounding_error
+            )
         case "larger":
             return np.maximum(*np.broadcast_arrays(*e))
         case "less" | "not_more":
@@ -165,7 +170,7 @@ def _error(one: Node, values: Mapping[Node, Any], found: Mapping[Node, Array], r
             return _of_sum(one.operation, of[0], e[0], v, rounding)
         case "largest":
             return e[0].max(-1, keepdims=True)
-    return _GROWTH[one.operation](of[0], v, e[0]) + _own(one.operation, of[0], v, rounding)
+    return _GROWTH[one.operation](of[0], v, e[0]) + _own_rounding(one.operation, of[0], v, rounding)
 
 
 @cache
@@ -224,18 +229,20 @@ def _is_whole_quotient(of: list[Any], e: list[Array], v: Any) -> Any:
     return (e[0] == 0.0) & (e[1] == 0.0) & (back.hi == of[0]) & (back.lo == 0.0) & (np.abs(of[0]) > 2.0**-900)
 
 
-def _own(operation: str, a: Any, v: Any, rounding: Rounding) -> Any:
+def _own_rounding(operation: str, a: Any, v: Any, rounding: Rounding) -> Any:
     """The rounding of an elementary function itself."""
     u = rounding.basic if operation == "sqrt" else rounding.transcendental
     if operation == "sigmoid":
         # 1 / (1 + exp(-x)) has two more roundings, and is zero where the exponential overflows.
         u = 2.0 * u
         v = np.where(v < 2.0 / rounding.largest, v * (1.0 + 1.0 / u), v)
-    own = u * np.abs(v)
+    rounding_error = u * np.abs(v)
     if operation in {"sqrt", "log", "cos"}:
-        return own
+        return rounding_error
     # `exp`, `erfc` and `sigmoid` are zero only by underflow; the others are zero at zero.
-    return own + rounding.smallest * (np.isfinite(a) if operation in {"exp", "erfc", "sigmoid"} else a != 0.0)
+    return rounding_error + rounding.smallest * (
+        np.isfinite(a) if operation in {"exp", "erfc", "sigmoid"} else a != 0.0
+    )
 
 
 def _bell(a: Any, e: Any) -> Any:

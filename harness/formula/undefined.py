@@ -72,7 +72,7 @@ def undefined(nodes: Sequence[Node], known: Enclosures) -> Flags | None:
     found: dict[Node, Flags | None] = {}
     for one in nodes:
         carried = _carried(one, [found[argument] for argument in one.arguments], known)
-        found[one] = _either(carried, _own(one, known))
+        found[one] = _either(carried, _undefined_here(one, known))
     return found[nodes[-1]]
 
 
@@ -91,7 +91,7 @@ def zero_by_infinity(nodes: Sequence[Node], values: Mapping[Node, Any], weight: 
     found: dict[Node, Flags | None] = {}
     for one in nodes:
         of = [found[argument] for argument in one.arguments]
-        flags = _either(_carried(one, of, known), _own(one, known))
+        flags = _either(_carried(one, of, known), _undefined_here(one, known))
         if one.operation == "chain" and of[1] is not None:
             flags = _either(flags, np.asarray(of[1] & ~of_branches[one.arguments[0]]))
         found[one] = flags
@@ -112,22 +112,22 @@ def _of_branches(nodes: Sequence[Node], values: Mapping[Node, Any], weight: str)
         of = [found[argument] for argument in one.arguments]
         match one.operation:
             case "input":
-                own = (values[one] == 0.0) & (one.value == weight)
+                flags = (values[one] == 0.0) & (one.value == weight)
             case "number":
-                own = np.asarray(one.value == 0)
+                flags = np.asarray(one.value == 0)
             case "where":
-                own = np.where(values[one.arguments[0]], of[1], of[2])
+                flags = np.where(values[one.arguments[0]], of[1], of[2])
             case "mul" | "chain":
-                own = of[0] | of[1]
+                flags = of[0] | of[1]
             case "add" | "sub":
-                own = of[0] & of[1]
+                flags = of[0] & of[1]
             case "div" | "neg" | "stop" | "spread":
-                own = of[0]
+                flags = of[0]
             case "sum":
-                own = np.broadcast_to(of[0], np.shape(values[one.arguments[0]])).all(-1, keepdims=True)
+                flags = np.broadcast_to(of[0], np.shape(values[one.arguments[0]])).all(-1, keepdims=True)
             case _:
-                own = np.False_
-        found[one] = own
+                flags = np.False_
+        found[one] = flags
     return found
 
 
@@ -137,20 +137,20 @@ def _either(a: Flags | None, b: Flags | None) -> Flags | None:
     return np.asarray(a | b)
 
 
-def _own(one: Node, known: Enclosures) -> Flags | None:
+def _undefined_here(one: Node, known: Enclosures) -> Flags | None:
     """Return where the operation itself has no value."""
     match one.operation:
         case "div":
-            own = known.is_zero(one.arguments[1])
+            flags = known.is_zero(one.arguments[1])
         case "log":
-            own = known.is_zero(one.arguments[0]) | known.is_below(one.arguments[0], 0.0)
+            flags = known.is_zero(one.arguments[0]) | known.is_below(one.arguments[0], 0.0)
         case "log1p":
-            own = known.is_below(one.arguments[0], -1.0)
+            flags = known.is_below(one.arguments[0], -1.0)
         case "sqrt":
-            own = known.is_below(one.arguments[0], 0.0)
+            flags = known.is_below(one.arguments[0], 0.0)
         case _:
             return None
-    return own if own.any() else None
+    return flags if flags.any() else None
 
 
 def _carried(one: Node, of: list[Flags | None], known: Enclosures) -> Flags | None:

@@ -99,10 +99,10 @@ class ArmProcess:
 
     def __init__(self, source: CaseSource, *, method: str = FORK) -> None:
         context: Any = multiprocessing.get_context(method)
-        self._here, there = context.Pipe()
-        self._process = context.Process(target=serve, args=(there, source), daemon=True)
+        self._parent_end, child_end = context.Pipe()
+        self._process = context.Process(target=serve, args=(child_end, source), daemon=True)
         self._process.start()
-        there.close()
+        child_end.close()
 
     def imports(self, within_s: float) -> list[str]:
         """Names of the imported modules outside the tree of the cases.
@@ -131,22 +131,22 @@ class ArmProcess:
         """Time some rounds of a case that was prepared."""
         return SliceTimes(*self._ask("slice", case, rounds, iterations))
 
-    def _ask(self, *question: Any, within_s: float | None = None) -> Any:
+    def _ask(self, *request: Any, within_s: float | None = None) -> Any:
         try:
-            self._here.send(question)
-            if within_s is not None and not self._here.poll(max(within_s, 0.0)):
+            self._parent_end.send(request)
+            if within_s is not None and not self._parent_end.poll(max(within_s, 0.0)):
                 raise ArmError("start-up takes longer than the budget")
-            answer, error = self._here.recv()
+            reply, error = self._parent_end.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError) as gone:
             self._process.join()
             raise ArmError(f"the timing process exited with code {self._process.exitcode}") from gone
         if error is not None:
             raise ArmError(error)
-        return answer
+        return reply
 
     def end(self) -> None:
         """Let the process end, and wait for it."""
-        self._here.close()
+        self._parent_end.close()
         self._process.join(5.0)
         if self._process.is_alive():
             self._process.kill()
@@ -160,20 +160,20 @@ def serve(connection: Connection, source: CaseSource) -> None:
     torch.set_num_threads(1)
     sys.pycache_prefix = str(source.compiled)
     bench = Bench(source)
-    answer: tuple[Any, str | None]
+    reply: tuple[Any, str | None]
     while True:
         try:
             method, *arguments = connection.recv()
         except (EOFError, KeyboardInterrupt):
             return
         try:
-            answer = getattr(bench, method)(*arguments), None
+            reply = getattr(bench, method)(*arguments), None
         except (ArmError, UsageError) as error:
-            answer = None, str(error)
+            reply = None, str(error)
         except Exception as error:  # noqa: BLE001 - whatever the case does becomes a finding
-            answer = None, f"it raises {type(error).__name__}: {error}"
+            reply = None, f"it raises {type(error).__name__}: {error}"
         try:
-            connection.send(answer)
+            connection.send(reply)
         except BrokenPipeError:  # the budget was used up meanwhile
             return
 
@@ -221,9 +221,9 @@ class Bench:
         sys.path[:0] = [str(self.source.tree), str(self.source.tree / "src")]
         loaded = [claimed(case) for case in load(target, contract=self.source.contract, by_name=True)]
         self._stay_inside(place)
-        own = {case.name: case for case in loaded if is_timed(case)}
-        self._cases = own | {new: own[old] for old, new in self.source.renamed.items() if old in own}
-        return {name: case.contract for name, case in own.items()}
+        timed = {case.name: case for case in loaded if is_timed(case)}
+        self._cases = timed | {new: timed[old] for old, new in self.source.renamed.items() if old in timed}
+        return {name: case.contract for name, case in timed.items()}
 
     def _loaded(self) -> Mapping[str, Any]:
         """The cases that can be timed, by name."""

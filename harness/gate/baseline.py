@@ -113,8 +113,8 @@ def _held(several: Sequence[Seen], origin: Origin) -> Held:
     here = next((entry for entry in several if origin in entry.origins), None)
     if here is not None:
         return Held(here.snapshot, figures=True, same_draws=True)
-    alike = [entry for entry in several if any(one.hypothesis == origin.hypothesis for one in entry.origins)]
-    return Held((alike or several)[0].snapshot, figures=False, same_draws=bool(alike))
+    similar = [entry for entry in several if any(one.hypothesis == origin.hypothesis for one in entry.origins)]
+    return Held((similar or several)[0].snapshot, figures=False, same_draws=bool(similar))
 
 
 def _updated(before: Sequence[Seen], now: Snapshot, origin: Origin) -> tuple[Seen, ...]:
@@ -156,8 +156,8 @@ def write_baseline(file: Path, baseline: Baseline) -> None:
     """Write a baseline."""
     origins, lines = baseline.origins, []
     for key in sorted(baseline.cases):
-        own = [Line(**dict(entry.snapshot), on=_places(entry.origins, origins)) for entry in baseline.cases[key]]
-        lines += [line.model_dump_json(exclude_defaults=True) for line in sorted(own, key=lambda line: line.on)]
+        entries = [Line(**dict(entry.snapshot), on=_places(entry.origins, origins)) for entry in baseline.cases[key]]
+        lines += [line.model_dump_json(exclude_defaults=True) for line in sorted(entries, key=lambda line: line.on)]
     head = BaselineHeader(lines=len(lines), origins=origins).model_dump_json()
     write_atomically(file, b"".join(sealed(line, BEFORE)[0] for line in (head, *lines)), synced=True)
 
@@ -190,7 +190,7 @@ def read_baseline(file: Path) -> Baseline:
     lines: list[Line] = []
     for number, text in enumerate(rest, 2):
         place = f"{file}:{number}"
-        content = text if head.lines is None else _own(text, place)
+        content = text if head.lines is None else _unsealed(text, place)
         line = parsed(Line, content, place=place, what=WHAT, remedy=REMEDY)
         if any(not 0 <= known < len(origins) for known in line.on):
             raise _damaged(place, "a line from a kind of machine that is missing from the first line")
@@ -210,10 +210,10 @@ def _first(text: str, place: str) -> BaselineHeader:
     """Read the first line; it has no checksum in schema 1."""
     is_old = document(text, place=place, what=WHAT, remedy=REMEDY)
     is_old = isinstance(is_old, dict) and is_old.get("schema_version") == 1
-    return parsed(BaselineHeader, text if is_old else _own(text, place), place=place, what=WHAT, remedy=REMEDY)
+    return parsed(BaselineHeader, text if is_old else _unsealed(text, place), place=place, what=WHAT, remedy=REMEDY)
 
 
-def _own(text: str, place: str) -> bytes:
+def _unsealed(text: str, place: str) -> bytes:
     """A line without its own checksum."""
     return unsealed_line(text.encode("utf-8"), BEFORE, place=place, remedy=REMEDY)[0]
 

@@ -112,7 +112,7 @@ def _sight(case: str, evidence: Evidence, policy: Policy) -> Sight:
     smallest = visible(spread / BLOCK**0.5, BLOCK, policy.allows("margin", case))
     assert smallest is not None
     fastest_s = min(
-        min(own.minima_s) / own.iterations for own in evidence.slices if own.case == case and own.arm == BASE
+        min(one.minima_s) / one.iterations for one in evidence.slices if one.case == case and one.arm == BASE
     )
     return Sight(case, fastest_s, spread, smallest, bounded_ratio(candidates), len(candidates))
 

@@ -67,9 +67,9 @@ def _pairs(slices: Sequence[Slices], case: str, arm: str) -> list[ArmPair]:
     """
     ours = [these for these in slices if these.case == case]
     bases = {(these.couple, these.iterations): these for these in ours if these.arm == BASE}
-    own = [these for these in ours if these.arm == arm]
-    calls = [these.iterations // MORE * FEWER if arm == CONTROL else these.iterations for these in own]
-    return [(bases[these.couple, fewer].minima_s, these.minima_s) for these, fewer in zip(own, calls, strict=True)]
+    of_arm = [these for these in ours if these.arm == arm]
+    calls = [these.iterations // MORE * FEWER if arm == CONTROL else these.iterations for these in of_arm]
+    return [(bases[these.couple, fewer].minima_s, these.minima_s) for these, fewer in zip(of_arm, calls, strict=True)]
 
 
 @dataclass(frozen=True)

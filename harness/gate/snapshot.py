@@ -88,9 +88,9 @@ def summarised(
     """Return the results of a run, in the form of a baseline."""
     snapshots: dict[tuple[str, str], Snapshot] = {}
     for case, device in sorted({(verdict.case, verdict.device) for verdict in verdicts}):
-        own = [verdict for verdict in verdicts if (verdict.case, verdict.device) == (case, device)]
+        selected = [verdict for verdict in verdicts if (verdict.case, verdict.device) == (case, device)]
         points = [point for point in breakings if (point.case, point.device) == (case, device)]
-        snapshots[case, device] = _snapshot(own, points, counts.get(case, {}) if device == "cpu" else {})
+        snapshots[case, device] = _snapshot(selected, points, counts.get(case, {}) if device == "cpu" else {})
     return Summary(Origin.of(head.environment), snapshots, surveyed=bool(breakings))
 
 

@@ -63,16 +63,16 @@ def serve(given: socket.socket, server: type[Server]) -> None:
             _, descriptors, *_ = socket.recv_fds(line, 1, 1)
         if not descriptors:
             os._exit(0)
-        own = socket.socket(fileno=descriptors[0])
+        connection = socket.socket(fileno=descriptors[0])
         if not forks:
-            server(own, cases).serve()
+            server(connection, cases).serve()
         pid = os.fork()
         if not pid:
             _die_with_parent()
             os.setsid()
             line.close()
-            server(own, cases).serve()
-        own.close()
+            server(connection, cases).serve()
+        connection.close()
         with silenced():
             line.sendall(pid.to_bytes(8, "little", signed=True))
             _, status = os.waitpid(pid, 0)

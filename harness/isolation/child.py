@@ -109,7 +109,7 @@ class Child:
         self._line: socket.socket | None = None
         self._server: int | None = None
         self._allowed = Allowed(limits.call_s, limits.first_call_s, time.monotonic() + limits.load_s)
-        self._told: tuple[Any, ...] | None = None
+        self._sent_limits: tuple[Any, ...] | None = None
         self._heard = 0
         self.about: dict[str, Any] = {}
         self.generation = 0
@@ -135,18 +135,18 @@ class Child:
         """
         self._folder = tempfile.mkdtemp(prefix="tmp", dir=self.limits.scratch)
         self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-        here, there = socket.socketpair()
-        for end in (here, there):
+        parent_end, child_end = socket.socketpair()
+        for end in (parent_end, child_end):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**21)
-        self._control = here
-        self._process = self._begun(there.fileno())
-        there.close()
+        self._control = parent_end
+        self._process = self._launch(child_end.fileno())
+        child_end.close()
         self._allowed = replace(self._allowed, until=time.monotonic() + self.limits.load_s)
         try:
             text = program(loaders=self.has_loaders)
-            here.sendall(len(text).to_bytes(8, "little") + text)
-            wire.send(here, bytes(wire.MARK), self._setup)
-            _, self.about = wire.receive(self._read(here))
+            parent_end.sendall(len(text).to_bytes(8, "little") + text)
+            wire.send(parent_end, bytes(wire.MARK), self._setup)
+            _, self.about = wire.receive(self._read(parent_end))
         except (OSError, wire.WireError, LostError) as error:
             lost = error.loss if isinstance(error, LostError) else self._loss()
             if lost.fault is Fault.HUNG:
@@ -160,7 +160,7 @@ class Child:
             self.close()
             raise UsageError(**{name: value and str(value) for name, value in self.about["usage"].items()})
 
-    def _begun(self, stdin: int) -> Second | Forked | subprocess.Popen[bytes]:
+    def _launch(self, stdin: int) -> Second | Forked | subprocess.Popen[bytes]:
         """Return the process: the waiting one, a fork of a server, or a fresh one."""
         cache = Path(tempfile.gettempdir()) / f"torchinductor_{os.getuid()}"
         environment = {"TORCHINDUCTOR_CACHE_DIR": str(cache), **host(), "TMPDIR": self._folder}
@@ -239,12 +239,12 @@ class Child:
         if self._process is None:
             self.start()
         assert self._process is not None
-        here, there = socket.socketpair()
-        for end in (here, there):
+        parent_end, child_end = socket.socketpair()
+        for end in (parent_end, child_end):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**21)
-        socket.send_fds(self._control, [b"s"], [there.fileno()])
-        there.close()
-        self._line, self._told = here, None
+        socket.send_fds(self._control, [b"s"], [child_end.fileno()])
+        child_end.close()
+        self._line, self._sent_limits = parent_end, None
         self.generation += 1
         self._server = self._process.pid
         if self.about.get("forks"):
@@ -253,7 +253,7 @@ class Child:
             is_ours = server in _children(self._process.pid)
             self._server, self.about["forks"] = (server, True) if is_ours else (self._server, False)
         self._heard = os.fstat(self._printed.fileno()).st_size
-        return here
+        return parent_end
 
     def _number(self, within_s: float) -> int:
         """Read one number of the process: who is forked of it, or with what that ended."""
@@ -267,7 +267,7 @@ class Child:
     def begin(self, call_s: float, first_call_s: float | None, within_s: float) -> None:
         """Begin a piece of work, with its time limits."""
         self._allowed = Allowed(call_s, first_call_s, time.monotonic() + within_s)
-        self._told = None
+        self._sent_limits = None
 
     @property
     def call_s(self) -> float:
@@ -292,7 +292,7 @@ class Child:
             return Fault.PRINTED, watch.PRINTS.format(watch.quoted(printed))
         return None
 
-    def ask(self, question: dict[str, Any], special: Callable[[Any], Any] = lambda value: value) -> dict[str, Any]:
+    def ask(self, request: dict[str, Any], special: Callable[[Any], Any] = lambda value: value) -> dict[str, Any]:
         """Send a request, and return the reply.
 
         Raises
@@ -301,26 +301,26 @@ class Child:
             If the process ends, takes too long, or sends anything but the reply.
         """
         line = self._line or self._serve()
-        if self._told is None:
-            self._told = (self._allowed.call_s, self._allowed.first_call_s, self.limits.first_call_s)
-            question = {**question, "limits": list(self._told)}
+        if self._sent_limits is None:
+            self._sent_limits = (self._allowed.call_s, self._allowed.first_call_s, self.limits.first_call_s)
+            request = {**request, "limits": list(self._sent_limits)}
             self._allowed = replace(self._allowed, first_call_s=None)
         if select.select([line], [], [], 0.0)[0]:
             self._lose(None if self._is_open(line) else self._loss())
         mark, self._asked_at = secrets.token_bytes(wire.MARK), time.monotonic()
         try:
-            wire.send(line, mark, question)
+            wire.send(line, mark, request)
             read = wire.Buffered(self._take(line))
-            came, answer = wire.receive(read, special)
+            received, reply = wire.receive(read, special)
         except LostError as lost:
             self._lose(lost.loss)
         except OSError:
             self._lose(self._loss())
         except wire.WireError:
             self._lose(None)
-        if came != mark or read.rest or not isinstance(answer, dict):
+        if received != mark or read.rest or not isinstance(reply, dict):
             self._lose(None)
-        return answer
+        return reply
 
     def _lose(self, lost: Loss | None) -> NoReturn:
         self._end_server()
@@ -340,8 +340,8 @@ class Child:
     def _strays(self) -> set[int]:
         if not self._reaps:
             return set()
-        own = {child._process.pid for child in (self, *self._beside) if child._process is not None}
-        found = _children(os.getpid()) - own
+        processes = {child._process.pid for child in (self, *self._beside) if child._process is not None}
+        found = _children(os.getpid()) - processes
         # A loader dies with the helper that keeps its shared memory.
         return {pid for pid in found if not _keeps_memory(pid)} if self.has_loaders and self._server else found
 
@@ -403,7 +403,7 @@ class Child:
             return loss(SILENT, "", self.limits)
         end = max(0, os.fstat(self._printed.fileno()).st_size - _END)
         printed = os.pread(self._printed.fileno(), _END, end).decode(errors="replace")
-        call_s, first_s, _ = self._told or (self.limits.call_s, None, None)
+        call_s, first_s, _ = self._sent_limits or (self.limits.call_s, None, None)
         if first_s is not None and time.monotonic() - self._asked_at >= first_s:
             call_s = first_s
         return loss(code, printed, replace(self.limits, call_s=call_s))

@@ -48,33 +48,33 @@ def serve(descriptor: int, modules: tuple[str, ...] = ()) -> str:
     _end_with_parent(0)
     line.sendall(bytes([may]))
     living: dict[int, tuple[int, int]] = {}
-    ended: dict[int, int] = {}
+    exits: dict[int, int] = {}
     while may:
-        watched: list[Any] = [line, *living, *ended]
+        watched: list[Any] = [line, *living, *exits]
         ready = select.select(watched, [], [], _IDLE_S)[0]
-        if not (ready or living or ended):
+        if not (ready or living or exits):
             break
         for handle in living.keys() & set(ready):
             pid, status = living.pop(handle)
             os.close(handle)
             _report(pid, status)
-            ended[status] = pid
-        for status in ended.keys() & set(ready):
+            exits[status] = pid
+        for status in exits.keys() & set(ready):
             # The number stays reserved until the process has been waited for.
-            os.waitpid(ended.pop(status), 0)
+            os.waitpid(exits.pop(status), 0)
             os.close(status)
         if line in ready:
-            asked, descriptors, *_ = socket.recv_fds(line, 1, 5)
+            mode, descriptors, *_ = socket.recv_fds(line, 1, 5)
             if len(descriptors) < 4:
                 break
             *streams, status = descriptors[:4]
-            own = descriptors[4:]
+            lines = descriptors[4:]
             pid = os.fork()
             if not pid:
                 line.detach()
-                return _begun(streams, own, in_pairs=asked == b"2")
+                return _start_session(streams, lines, in_pairs=mode == b"2")
             living[os.pidfd_open(pid)] = pid, status
-            for stream in (*streams, *own):
+            for stream in (*streams, *lines):
                 os.close(stream)
             line.sendall(pid.to_bytes(8, "little"))
     os._exit(0)
@@ -94,25 +94,25 @@ def _report(pid: int, status: int) -> None:
         os.write(status, code.to_bytes(8, "little", signed=True))
 
 
-def _begun(streams: list[int], line: list[int], *, in_pairs: bool) -> str:
+def _start_session(streams: list[int], line: list[int], *, in_pairs: bool) -> str:
     """Start a session, receive the program, and use a given line as standard input."""
     os.setsid()
-    for own, stream in enumerate(streams):
-        os.dup2(stream, own)
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
     second = "None"
     kept = 2
     if in_pairs:
-        here, there = socket.socketpair()
+        parent_end, child_end = socket.socketpair()
         pid = os.fork()
         if not pid:
-            here.detach()
-            return _waiting(there.detach())
-        there.close()
-        kept = here.detach()
+            parent_end.detach()
+            return _waiting(child_end.detach())
+        child_end.close()
+        kept = parent_end.detach()
         second = f"({pid}, {kept})"
     message = json.loads(_read(0, int.from_bytes(_read(0, 8), "little")))
-    for own, stream in zip((0, 1), (*line, 2) if line else (), strict=False):
-        os.dup2(stream, own)
+    for number, stream in zip((0, 1), (*line, 2) if line else (), strict=False):
+        os.dup2(stream, number)
     os.closerange(3, max(3, kept))
     os.closerange(kept + 1, _MANY)
     os.chdir(message["folder"])
@@ -138,13 +138,13 @@ def _read(descriptor: int, count: int) -> bytes:
     return read
 
 
-def _waiting(own: int) -> str:
+def _waiting(descriptor: int) -> str:
     """Wait for the streams and the environment in a process without a program."""
     _end_with_parent(signal.SIGKILL)
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nothing, stream)
-    os.dup2(own, 3)
+    os.dup2(descriptor, 3)
     os.closerange(4, _MANY)
     line = socket.socket(fileno=3)
     header, descriptors, *_ = socket.recv_fds(line, 8, 2)

@@ -42,8 +42,8 @@ _GRACE_S = 2.0
 
 def host() -> dict[str, str]:
     """Return environment variables that do not reveal the harness."""
-    own = {name: value for name, value in os.environ.items() if name != "_" and not name.startswith(SIGNS)}
-    return {**ONE_THREAD, **own}
+    inherited = {name: value for name, value in os.environ.items() if name != "_" and not name.startswith(SIGNS)}
+    return {**ONE_THREAD, **inherited}
 
 
 class ForkServer:
@@ -64,7 +64,7 @@ class ForkServer:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None
-        self._begun: tuple[int, dict[str, str]] | None = None
+        self._origin: tuple[int, dict[str, str]] | None = None
         self._left: list[tuple[subprocess.Popen[bytes], socket.socket]] = []
         atexit.register(self.close)
 
@@ -108,20 +108,20 @@ class ForkServer:
         with self._lock:
             for _ in range(2):
                 with contextlib.suppress(OSError):
-                    return self._ask(document, printed, in_pairs=in_pairs, own=line)
+                    return self._ask(document, printed, in_pairs=in_pairs, line_fd=line)
                 # It ended after a time without requests, or was killed.
                 self._leave()
         return None
 
-    def _ask(self, document: bytes, printed: IO[bytes], *, in_pairs: bool, own: int | None) -> Forked:
-        begun = os.getpid(), host()
-        if self._begun != begun:
+    def _ask(self, document: bytes, printed: IO[bytes], *, in_pairs: bool, line_fd: int | None) -> Forked:
+        origin = os.getpid(), host()
+        if self._origin != origin:
             self._leave()
-        line = self._line or self._start(begun)
-        (message, stdin), (stdout, answers), (status, ended) = os.pipe(), os.pipe(), socket.socketpair()
+        line = self._line or self._start(origin)
+        (message, stdin), (stdout, answers), (status, exit_end) = os.pipe(), os.pipe(), socket.socketpair()
         try:
-            streams = [message, answers, printed.fileno(), ended.fileno()]
-            socket.send_fds(line, [b"2" if in_pairs else b"1"], streams if own is None else [*streams, own])
+            streams = [message, answers, printed.fileno(), exit_end.fileno()]
+            socket.send_fds(line, [b"2" if in_pairs else b"1"], streams if line_fd is None else [*streams, line_fd])
             pid = line.recv(CODE, socket.MSG_WAITALL)
             if len(pid) < CODE:
                 raise ConnectionError
@@ -135,7 +135,7 @@ class ForkServer:
         finally:
             for end in (message, answers):
                 os.close(end)
-            ended.close()
+            exit_end.close()
         process = Forked(int.from_bytes(pid, "little"), stdin, stdout, status)
         # A lost process reports this in its reply.
         with contextlib.suppress(BrokenPipeError):
@@ -143,40 +143,40 @@ class ForkServer:
             process.stdin.flush()
         return process
 
-    def _start(self, begun: tuple[int, dict[str, str]]) -> socket.socket:
-        here, there = socket.socketpair()
-        with there:
+    def _start(self, origin: tuple[int, dict[str, str]]) -> socket.socket:
+        parent_end, child_end = socket.socketpair()
+        with child_end:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", STARTER],
-                stdin=there.fileno(),
+                stdin=child_end.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
-                env=begun[1],
+                env=origin[1],
             )
-        self._line, self._begun = here, begun
+        self._line, self._origin = parent_end, origin
         serving = f"(exec({_source()!r}, m), m['serve'](l.detach(), {self._modules!r}))[1]"
         text = f"exec((lambda m: {serving})({{'__name__': 'm'}}))".encode()
         try:
-            here.sendall(len(text).to_bytes(CODE, "little") + text)
-            if here.recv(1) != b"\1":
+            parent_end.sendall(len(text).to_bytes(CODE, "little") + text)
+            if parent_end.recv(1) != b"\1":
                 raise ConnectionError
         except BaseException:
             # It has no forks, and would see the end of requests only after the import of torch.
             self._process.kill()
             raise
-        return here
+        return parent_end
 
     def _leave(self) -> None:
         """Send it no more requests; its forks continue."""
         if self._process is not None and self._line is not None:
-            if self._begun is not None and self._begun[0] == os.getpid():
+            if self._origin is not None and self._origin[0] == os.getpid():
                 self._left.append((self._process, self._line))
             else:
                 # It belongs to the parent of this fork.
                 self._line.close()
                 self._process.returncode = 0
-        self._process = self._line = self._begun = None
+        self._process = self._line = self._origin = None
         for left in [left for left in self._left if left[0].poll() is not None]:
             left[1].close()
             self._left.remove(left)

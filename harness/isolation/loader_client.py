@@ -58,8 +58,8 @@ class RemoteReader:
         """Have it done there: see :meth:`harness.loading.reader.Reader.exercised`."""
         options = {"limit_s": limit_s, "hurried": hurried, "placed": placed}
         name = exercise.__name__
-        question = {"ask": "exercise", "exercise": name, "asked": asdict(ask), "given": list(arguments)}
-        answer = _answer(self._child, {**question, "options": options, "case": self._case, "name": self.source.name})
+        request = {"ask": "exercise", "exercise": name, "asked": asdict(ask), "given": list(arguments)}
+        answer = _answer(self._child, {**request, "options": options, "case": self._case, "name": self.source.name})
         value = _read(transfer.FORMS[name], answer.get("value"))
         left = _read(transfer.count, answer.get("left"))
         self.source.names = _keywords(_read(transfer.each(transfer.a(str)), answer.get("names")))
@@ -106,9 +106,9 @@ def _keywords(names: list[str]) -> frozenset[str]:
 _UNREADABLE = LoadingFault(FaultKind.RAISED, "its process sends an unreadable answer", "let the process only load")
 
 
-def _answer(child: Child, question: dict[str, Any]) -> dict[str, Any]:
+def _answer(child: Child, request: dict[str, Any]) -> dict[str, Any]:
     """Send a request, and raise the exceptions from there."""
-    answer = child.ask(question, _special)
+    answer = child.ask(request, _special)
     if "fault" in answer:
         raise LoadingError(_read(_fault, answer["fault"]))
     return answer

@@ -24,26 +24,26 @@ class LoaderServer(Server):
         super().__init__(line, cases)
         self._readers: dict[int, Reader] = {}
 
-    def _promise(self, question: dict[str, Any]) -> dict[str, Any]:
+    def _promise(self, request: dict[str, Any]) -> dict[str, Any]:
         """The promises of a loader target."""
         try:
-            source = self._reader(question).source
+            source = self._reader(request).source
         except UsageError as error:
             return {"usage": error.parts}
         return {"value": [source.is_factory, source.is_one_object, sorted(source.names)]}
 
-    def _reader(self, question: dict[str, Any]) -> Reader:
-        case: int = question["case"]
+    def _reader(self, request: dict[str, Any]) -> Reader:
+        case: int = request["case"]
         if case not in self._readers:
-            self._readers[case] = Reader(Source(self._cases[case].function, question["name"]))
+            self._readers[case] = Reader(Source(self._cases[case].function, request["name"]))
         return self._readers[case]
 
-    def _exercise(self, question: dict[str, Any]) -> dict[str, Any]:
+    def _exercise(self, request: dict[str, Any]) -> dict[str, Any]:
         """Do something with loaders."""
-        reader = self._reader(question)
-        exercise, asked, options = EXERCISES[question["exercise"]], Request(**question["asked"]), question["options"]
+        reader = self._reader(request)
+        exercise, ask, options = EXERCISES[request["exercise"]], Request(**request["asked"]), request["options"]
         try:
-            value, left = reader.exercised(exercise, asked, *question["given"], **options)
+            value, left = reader.exercised(exercise, ask, *request["given"], **options)
             return {"value": outward(value), "left": left, "names": sorted(reader.source.names)}
         except LoadingError as error:
             fault = error.fault
@@ -51,10 +51,10 @@ class LoaderServer(Server):
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer
             return _raised(error)
 
-    def _samples(self, question: dict[str, Any]) -> dict[str, Any]:
+    def _samples(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the first samples of an indexable data set."""
         try:
-            return {"value": outward(referred(self._cases[question["case"]].function, question["count"]))}
+            return {"value": outward(referred(self._cases[request["case"]].function, request["count"]))}
         except BaseException as error:  # noqa: BLE001 - as above
             return _raised(error)
 

@@ -128,12 +128,12 @@ def setup(target: str, call: str | None, limits: Limits, root: str | None = None
     from importlib.metadata import entry_points
 
     place, colon, name = target.partition(":")
-    own = root_of(target)
+    own_root = root_of(target)
     points = [] if colon else [point.value for point in entry_points(group=ENTRY_POINTS) if point.name == place]
     return {
         "target": f"{points[0] if points else place}{colon}{name}",
         "call": call,
-        "own": root if own is None else str(own),
+        "own": root if own_root is None else str(own_root),
         "declares": "harness.case",
         "objects": False,
         "memory": None if limits.memory_gib is None else int(limits.memory_gib * GIBIBYTE),

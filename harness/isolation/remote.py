@@ -96,8 +96,8 @@ class RemoteHost:
         facts = self.child.about["cases"]
         if name:
             function = Proxy(self, 0, facts[0])
-            own = single_name(module, name)
-            return [Case(function, contract or "", style="foreign", name=own, target=target, **claims)]
+            short_name = single_name(module, name)
+            return [Case(function, contract or "", style="foreign", name=short_name, target=target, **claims)]
         cases = [declared(Proxy(self, at, one), one) for at, one in enumerate(facts)]
         cases = [case for case in cases if contract in {None, case.contract}]
         if not cases:
@@ -116,26 +116,26 @@ class RemoteHost:
 
     def ask(self, what: str, special: Callable[[Any], Any] = lambda value: value, **facts: Any) -> dict[str, Any]:
         """Send a request, and process the additional parts of the reply."""
-        question: dict[str, Any] = {"ask": what, **facts}
+        request: dict[str, Any] = {"ask": what, **facts}
         if self._watch is not None:
-            question["watch"] = (self._watch.key, self._watch.draws)
+            request["watch"] = (self._watch.key, self._watch.draws)
         state = torch.get_rng_state()
         if self._rng != (self.child.generation, state.numpy().tobytes()):
-            question["rng"] = state
+            request["rng"] = state
         if self._alike:
-            question["alike"], self._alike = True, False
+            request["alike"], self._alike = True, False
         if self._drop:
-            question["drop"], self._drop[:] = list(self._drop), []
-        answer = self.child.ask(question, special)
+            request["drop"], self._drop[:] = list(self._drop), []
+        reply = self.child.ask(request, special)
         self._rng = self.child.generation, state.numpy().tobytes()
-        drawn = answer.get("rng")
+        drawn = reply.get("rng")
         if isinstance(drawn, Tensor) and drawn.dtype is torch.uint8 and drawn.shape == state.shape:
             torch.set_rng_state(drawn)
             self._rng = self.child.generation, drawn.numpy().tobytes()
-        noticed = answer.get("noticed")
+        noticed = reply.get("noticed")
         if self._watch is not None and isinstance(noticed, list):
             self._watch.notice(Fault(noticed[0]), str(noticed[1]))
-        return answer
+        return reply
 
     def carried_out(self, what: str, inputs: Sequence[Any], device: str, case: int, **facts: Any) -> dict[str, Any]:
         """Send a request to an implementation, and raise its exceptions."""
@@ -153,11 +153,11 @@ class RemoteHost:
             "autocast": torch.get_autocast_dtype(CPU) if torch.is_autocast_enabled(CPU) else None,
         }
         facts = {"modes": modes, "tape": self._tape, "look": self._looks is not None, "device": device, "case": case}
-        said = self.ask("each", read_special, of=what, parts=list(parts), **facts)
-        answers, heard = said.get("each"), said.get("heard")
-        if not isinstance(answers, list) or not isinstance(heard, list):
+        reply = self.ask("each", read_special, of=what, parts=list(parts), **facts)
+        answers, warnings = reply.get("each"), reply.get("heard")
+        if not isinstance(answers, list) or not isinstance(warnings, list):
             raise RemoteError("an exception that cannot be decoded")
-        self._heard += [str(one)[:_SENTENCE] for one in heard]
+        self._heard += [str(one)[:_SENTENCE] for one in warnings]
         for answer in answers:
             self._take_up(answer, tensors, device, case)
         if len(answers) != len(parts):
@@ -312,10 +312,10 @@ class RemoteHost:
     @contextmanager
     def hearing(self) -> Iterator[list[str]]:
         """Collect the warnings that are issued there."""
-        heard: list[str] = []
-        self._heard = heard
+        warnings: list[str] = []
+        self._heard = warnings
         with self._mode(hear=True):
-            yield heard
+            yield warnings
 
     @contextmanager
     def looking(self) -> Iterator[list[Look]]:

@@ -66,41 +66,41 @@ class Server:
         read = filled(self._line)
         with silenced():
             while True:
-                mark, question = receive(read)
+                mark, request = receive(read)
                 sys.stdout.flush()
-                said = self._answer(question)
+                reply = self._answer(request)
                 sys.stdout.flush()
-                send(self._line, mark, said, self.special)
-                del question, said
+                send(self._line, mark, reply, self.special)
+                del request, reply
 
     def special(self, value: Any) -> Any:
         """Encode the objects of a tape for the wire."""
         return _special(value)
 
-    def _answer(self, question: dict[str, Any]) -> dict[str, Any]:
-        for handle in question.get("drop", ()):
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        for handle in request.get("drop", ()):
             self._kept.pop(handle, None)
-        if question.get("limits") is not None:
-            watch.limit_calls(*question["limits"])
-        if question.get("rng") is not None:
-            bound.set_rng_state(question["rng"])
-        if question.get("alike"):
+        if request.get("limits") is not None:
+            watch.limit_calls(*request["limits"])
+        if request.get("rng") is not None:
+            bound.set_rng_state(request["rng"])
+        if request.get("alike"):
             self._before = self._before or (random.getstate(), np.random.get_state())  # noqa: NPY002
             random.seed(0)
             np.random.seed(0)  # noqa: NPY002 - the generator that everybody shares
-        answer: Callable[[dict[str, Any]], dict[str, Any]] = getattr(self, f"_{question['ask']}")
+        handler: Callable[[dict[str, Any]], dict[str, Any]] = getattr(self, f"_{request['ask']}")
         before = bound.get_rng_state()
-        said = answer(question)
+        reply = handler(request)
         after = bound.get_rng_state()
         if not bound.equal(before, after):
-            said["rng"] = after
-        looked = self._watches.get(question.get("watch", (None,))[0])
+            reply["rng"] = after
+        looked = self._watches.get(request.get("watch", (None,))[0])
         if looked is not None and looked.noticed is not None:
-            said["noticed"] = [str(looked.noticed[0]), looked.noticed[1]]
-        return said
+            reply["noticed"] = [str(looked.noticed[0]), looked.noticed[1]]
+        return reply
 
-    def _watch(self, question: dict[str, Any]) -> Any:
-        key, draws = question.get("watch", (None, False))
+    def _watch(self, request: dict[str, Any]) -> Any:
+        key, draws = request.get("watch", (None, False))
         if key is None:
             return watch.Trust()
         if key not in self._watches:
@@ -109,12 +109,12 @@ class Server:
                 del self._watches[old]
         return self._watches[key]
 
-    def _law(self, question: dict[str, Any]) -> dict[str, Any]:
+    def _law(self, request: dict[str, Any]) -> dict[str, Any]:
         """All calls of a law begin, or are over."""
-        key = question["watch"][0]
+        key = request["watch"][0]
         self._random_as_before()
-        if question["begins"]:
-            self._laws[key] = self._watch(question).law()
+        if request["begins"]:
+            self._laws[key] = self._watch(request).law()
             self._laws[key].__enter__()
         elif key in self._laws:
             self._laws.pop(key).__exit__(None, None, None)
@@ -127,71 +127,71 @@ class Server:
             np.random.set_state(self._before[1])  # noqa: NPY002 - as above
             self._before = None
 
-    def _fill(self, question: dict[str, Any]) -> dict[str, Any]:
-        overwrite_freed(question["byte"], sizes=question["sizes"], device=question["device"])
+    def _fill(self, request: dict[str, Any]) -> dict[str, Any]:
+        overwrite_freed(request["byte"], sizes=request["sizes"], device=request["device"])
         return {}
 
     def _jax(self, _: dict[str, Any]) -> dict[str, Any]:
         jax = sys.modules.get("jax")
         return {"value": jax is not None and not jax.config.jax_enable_x64}
 
-    def _each(self, question: dict[str, Any]) -> dict[str, Any]:
+    def _each(self, request: dict[str, Any]) -> dict[str, Any]:
         """Answer several requests with the same action, and stop at the first failure."""
-        found: list[dict[str, Any]] = []
-        heard: list[str] = []
-        answer = getattr(self, f"_{question['of']}")
-        hearing = heard_in(heard) if question["modes"]["hear"] else contextlib.nullcontext()
-        with hearing, entered(question["modes"]), self._switched(question):
-            for part in question["parts"]:
-                found.append(answer({**question, **part}))
-                if "value" not in found[-1]:
+        answers: list[dict[str, Any]] = []
+        warnings: list[str] = []
+        handler = getattr(self, f"_{request['of']}")
+        hearing = heard_in(warnings) if request["modes"]["hear"] else contextlib.nullcontext()
+        with hearing, entered(request["modes"]), self._switched(request):
+            for part in request["parts"]:
+                answers.append(handler({**request, **part}))
+                if "value" not in answers[-1]:
                     break
-        return {"each": found, "heard": heard}
+        return {"each": answers, "heard": warnings}
 
     @contextlib.contextmanager
-    def _switched(self, question: dict[str, Any]) -> Iterator[None]:
+    def _switched(self, request: dict[str, Any]) -> Iterator[None]:
         """Let a copy of a module in its other mode stand for it in the body, where that is asked for."""
-        before, at = list(self._cases), question["case"]
-        if question["modes"]["switched"]:
+        before, at = list(self._cases), request["case"]
+        if request["modes"]["switched"]:
             self._cases = [*before[:at], switched(before[at]), *before[at + 1 :]]
         try:
             yield
         finally:
             self._cases = before
 
-    def _call(self, question: dict[str, Any]) -> dict[str, Any]:
-        case, inputs = self._cases[question["case"]], question["inputs"]
+    def _call(self, request: dict[str, Any]) -> dict[str, Any]:
+        case, inputs = self._cases[request["case"]], request["inputs"]
         given = tree_leaves(inputs)
         before = (
-            [bound.clone(bound.detach(x)) if isinstance(x, Tensor) else None for x in given] if question["look"] else []
+            [bound.clone(bound.detach(x)) if isinstance(x, Tensor) else None for x in given] if request["look"] else []
         )
         shapes = [tuple(x.shape) for x in given if isinstance(x, Tensor)]
         seen = Observation()
         try:
-            output = self._carried_out(question, partial(_asked, case, question), seen)
+            output = self._carried_out(request, partial(_run, case, request), seen)
             with watch.limited():
                 value = as_tensors(output) if case.call is not None else output
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer
             return _raised(case, error)
-        said = {"value": value, "arrays": value is not output, "seen": [seen.left, seen.to_float32, seen.autocast]}
+        reply = {"value": value, "arrays": value is not output, "seen": [seen.left, seen.to_float32, seen.autocast]}
         leaves = [x for x in tree_leaves(value) if isinstance(x, Tensor) and x.layout is torch.strided]
-        said["reshaped"] = shapes != [tuple(x.shape) for x in given if isinstance(x, Tensor)]
-        if question["look"] and not said["reshaped"]:
-            said |= _became(given, before, leaves)
+        reply["reshaped"] = shapes != [tuple(x.shape) for x in given if isinstance(x, Tensor)]
+        if request["look"] and not reply["reshaped"]:
+            reply |= _became(given, before, leaves)
         if any(isinstance(x, Tensor) and x.requires_grad for x in inputs) and any(x.requires_grad for x in leaves):
-            said["handle"] = self._keep([x for x in inputs if isinstance(x, Tensor)], leaves)
-        if question["tape"] is not None:
-            said["views"] = [self._recorders[question["tape"]].view(x) for x in leaves if is_floating(x)]
-        return said
+            reply["handle"] = self._keep([x for x in inputs if isinstance(x, Tensor)], leaves)
+        if request["tape"] is not None:
+            reply["views"] = [self._recorders[request["tape"]].view(x) for x in leaves if is_floating(x)]
+        return reply
 
     def _keep(self, inputs: list[Tensor], outputs: list[Any]) -> int:
         self._handle += 1
         self._kept[self._handle] = inputs, outputs
         return self._handle
 
-    def _carried_out(self, question: dict[str, Any], action: Callable[[], Any], seen: Observation | None = None) -> Any:
+    def _carried_out(self, request: dict[str, Any], action: Callable[[], Any], seen: Observation | None = None) -> Any:
         """Carry out, and be watched."""
-        tape = question["tape"]
+        tape = request["tape"]
 
         def recorded() -> Any:
             if tape is None:
@@ -201,41 +201,41 @@ class Server:
             with uncompiled(), self._recorders[tape]:
                 return action()
 
-        with seen if seen is not None and question["modes"]["see"] else contextlib.nullcontext():
-            return self._watch(question).call(recorded)
+        with seen if seen is not None and request["modes"]["see"] else contextlib.nullcontext():
+            return self._watch(request).call(recorded)
 
-    def _backward(self, question: dict[str, Any]) -> dict[str, Any]:
-        case = self._cases[question["case"]]
-        inputs, outputs = self._kept[question["handle"]]
+    def _backward(self, request: dict[str, Any]) -> dict[str, Any]:
+        case = self._cases[request["case"]]
+        inputs, outputs = self._kept[request["handle"]]
         wanted = [x for x in inputs if x.requires_grad]
-        pairs = [(x, g) for x, g in zip(outputs, question["cotangents"], strict=True) if x.requires_grad]
+        pairs = [(x, g) for x, g in zip(outputs, request["cotangents"], strict=True) if x.requires_grad]
         pairs = [(x, bound.zeros_like(x) if g is None else g) for x, g in pairs]
-        create = question["create"]
+        create = request["create"]
 
         def action() -> Any:
             return bound.grad([x for x, _ in pairs], wanted, [g for _, g in pairs], keep=True, create=create)
 
         try:
-            found = self._carried_out(question, action)
+            found = self._carried_out(request, action)
         except BaseException as error:  # noqa: BLE001 - as above
             return _raised(case, error)
-        said: dict[str, Any] = {"value": list(found)}
+        reply: dict[str, Any] = {"value": list(found)}
         if create and any(x is not None and x.requires_grad for x in found):
             leaves = [x for x in (*wanted, *(g for _, g in pairs)) if x.requires_grad and x.is_leaf]
-            said["handle"] = self._keep(leaves, list(found))
-        if question["tape"] is not None:
-            said["views"] = [self._recorders[question["tape"]].view(x) for x in found if is_floating(x)]
-        return said
+            reply["handle"] = self._keep(leaves, list(found))
+        if request["tape"] is not None:
+            reply["views"] = [self._recorders[request["tape"]].view(x) for x in found if is_floating(x)]
+        return reply
 
-    def _twice(self, question: dict[str, Any]) -> dict[str, Any]:
+    def _twice(self, request: dict[str, Any]) -> dict[str, Any]:
         """Differentiate a gradient: all of its graph, since what refuses may stand aside of the way."""
-        case = self._cases[question["case"]]
-        leaves, once = self._kept[question["handle"]]
+        case = self._cases[request["case"]]
+        leaves, once = self._kept[request["handle"]]
         for leaf in leaves:
             leaf.grad = None
         pairs = [
             (x, g)
-            for x, g in zip(once, question["cotangents"], strict=True)
+            for x, g in zip(once, request["cotangents"], strict=True)
             if x is not None and x.requires_grad and g is not None
         ]
 
@@ -243,43 +243,43 @@ class Server:
             bound.backward([x for x, _ in pairs], [g for _, g in pairs])
 
         try:
-            self._carried_out(question, action)
+            self._carried_out(request, action)
         except BaseException as error:  # noqa: BLE001 - as above
             return _raised(case, error)
         return {"value": [leaf.grad for leaf in leaves]}
 
-    def _again(self, question: dict[str, Any]) -> dict[str, Any]:
+    def _again(self, request: dict[str, Any]) -> dict[str, Any]:
         """Many calls on the same inputs in one exchange, for as long as there is time; or their gradients."""
-        case, seconds, found = self._cases[question["case"]], question["seconds"], list[Any]()
-        slopes = _Slopes(case, question["device"])
+        case, seconds, found = self._cases[request["case"]], request["seconds"], list[Any]()
+        slopes = _Slopes(case, request["device"])
         # CPU time, because the machine may be busy; a function that sleeps gets three times as long.
         until, at_most = time.process_time() + seconds, time.monotonic() + 3.0 * seconds
 
         def action() -> None:
-            while len(found) < question["times"] and time.process_time() < until and time.monotonic() < at_most:
-                inputs = [bound.clone(x) if isinstance(x, Tensor) else x for x in question["inputs"]]
-                if question["back"]:
+            while len(found) < request["times"] and time.process_time() < until and time.monotonic() < at_most:
+                inputs = [bound.clone(x) if isinstance(x, Tensor) else x for x in request["inputs"]]
+                if request["back"]:
                     found.append(slopes(inputs))
                     if len(found) == 1 and not (found[0].isfinite() & (found[0] != 0.0)).any():
                         return
                     continue
-                output = _plainly(case, inputs, question["device"])
+                output = _plainly(case, inputs, request["device"])
                 answered = as_tensors(output) if case.call is not None else output
                 is_number = isinstance(answered, float)
                 found.append(bound.tensor(answered, dtype=torch.float64) if is_number else answered)
 
         try:
-            self._carried_out({**question, "watch": (None, False)}, action)
+            self._carried_out({**request, "watch": (None, False)}, action)
         except BaseException as error:  # noqa: BLE001 - as above
             # That there is no gradient at all is for the laws of the gradient to say.
-            return {"value": None} if question["back"] and not found else _raised(case, error)
+            return {"value": None} if request["back"] and not found else _raised(case, error)
         if found and all(isinstance(x, Tensor) and type(x) is Tensor and x.shape == found[0].shape for x in found):
             return {"value": bound.stack([bound.detach(x) for x in found])}
         return {"value": found[:1]}
 
-    def _make(self, question: dict[str, Any]) -> dict[str, Any]:
+    def _make(self, request: dict[str, Any]) -> dict[str, Any]:
         """Make the instance that is timed, before there are inputs that it could compute on."""
-        case = self._cases[question["case"]]
+        case = self._cases[request["case"]]
         self._given: list[Any] = []
         try:
             self._turned = instance(case)
@@ -287,12 +287,12 @@ class Server:
             return _raised(case, error)
         return {}
 
-    def _take(self, question: dict[str, Any]) -> dict[str, Any]:
+    def _take(self, request: dict[str, Any]) -> dict[str, Any]:
         """Take the inputs of a turn to the device."""
-        self._on = question["device"]
+        self._on = request["device"]
         try:
             self._taken = [
-                [bound.to(x, self._on) if isinstance(x, Tensor) else x for x in one] for one in question["inputs"]
+                [bound.to(x, self._on) if isinstance(x, Tensor) else x for x in one] for one in request["inputs"]
             ]
         except BaseException as error:  # noqa: BLE001 - as above
             return _raised(self._turned, error)
@@ -307,20 +307,20 @@ class Server:
         except BaseException as error:  # noqa: BLE001 - as above
             return _raised(self._turned, error)
 
-    def _tell(self, question: dict[str, Any]) -> dict[str, Any]:
+    def _tell(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the results for some of them."""
-        values = (self._given[at] for at in question["at"])
+        values = (self._given[at] for at in request["at"])
         return {"value": [bound.to(bound.detach(x), CPU) if isinstance(x, Tensor) else x for x in values]}
 
-    def _detaches(self, question: dict[str, Any]) -> dict[str, Any]:
-        case = self._cases[question["case"]]
+    def _detaches(self, request: dict[str, Any]) -> dict[str, Any]:
+        case = self._cases[request["case"]]
         try:
-            return {"value": self._carried_out(question, lambda: detaches(case, question["inputs"]))}
+            return {"value": self._carried_out(request, lambda: detaches(case, request["inputs"]))}
         except BaseException as error:  # noqa: BLE001 - as above
             return _raised(case, error)
 
-    def _tape(self, question: dict[str, Any]) -> dict[str, Any]:
-        recorder = self._recorders.pop(question["tape"], None)
+    def _tape(self, request: dict[str, Any]) -> dict[str, Any]:
+        recorder = self._recorders.pop(request["tape"], None)
         tape = Tape() if recorder is None else recorder.tape
         steps = [
             [s.operator, s.arguments, s.given, s.results, s.values, s.returned, s.line, s.node] for s in tape.steps
@@ -339,10 +339,10 @@ def _special(value: Any) -> Any:
     return None
 
 
-def _asked(case: Any, question: dict[str, Any]) -> Any:
+def _run(case: Any, request: dict[str, Any]) -> Any:
     """Carry out a request: a call, or a sequence of calls on its result; a model may stand for its training step."""
-    inputs, device, options = question["inputs"], question["device"], question.get("options", {})
-    sequence, squared = question.get("sequence"), question.get("squared")
+    inputs, device, options = request["inputs"], request["device"], request.get("options", {})
+    sequence, squared = request.get("sequence"), request.get("squared")
     if sequence is None:
         return _plainly(case, inputs, device, **options)
 

@@ -160,8 +160,9 @@ def against(subject: Subject, value: Law, inputs: Example, others: Iterable[Subj
 def rows_of(subject: Subject, value: Law) -> tuple[list[int | None], bool]:
     """Return the row axes of the arguments, and whether the first axis of the output is the row axis."""
     axes: Mapping[str, Any] = subject.contract.axes
-    own = [axes[name].names[subject.contract.grouped :] if name in axes else () for name in value.reads]
-    return [names.index("n") if "n" in names else None for names in own], (subject.output_axes or ())[:1] == ("n",)
+    axis_names = [axes[name].names[subject.contract.grouped :] if name in axes else () for name in value.reads]
+    row_axes = [names.index("n") if "n" in names else None for names in axis_names]
+    return row_axes, (subject.output_axes or ())[:1] == ("n",)
 
 
 def between(arguments: tuple[Any, ...], places: list[int | None], first: int, end: int) -> list[Any]:

@@ -269,7 +269,7 @@ def _row_axes(subject: Subject, value: Law) -> list[int | None]:
     """Return the row axes of the inputs, counted from the end."""
     axes = subject.contract.axes
     names = [axes[name].names if name in axes else () for name in value.reads]
-    return [own.index("n") - len(own) if "n" in own else None for own in names]
+    return [axis_names.index("n") - len(axis_names) if "n" in axis_names else None for axis_names in names]
 
 
 def _column_axes(subject: Subject, value: Law, inputs: Sequence[Any]) -> list[int | None]:
@@ -423,11 +423,11 @@ def output_like_input(subject: Subject, _: Law, inputs: Example) -> Measurement:
     calls = _calls(subject, inputs)
     for arguments, output in zip(calls, subject.each(calls), strict=True):
         like = next(x for x in arguments if isinstance(x, Tensor) and x.is_floating_point())
-        alike = (output.dtype, output.device) == (like.dtype, like.device)
-        wrong.append(int(not alike))
+        same = (output.dtype, output.device) == (like.dtype, like.device)
+        wrong.append(int(not same))
         others |= (
             {}
-            if alike
+            if same
             else {
                 f"it returns {output.dtype}"
                 if output.dtype != like.dtype

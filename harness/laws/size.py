@@ -150,9 +150,9 @@ def _flattened(
         found = compare_runs(to_array(output.flatten(0, len(lengths) - 1)), first.actual, first, subject.format)
     else:
         found = compare_runs(np.array(np.nan), first.actual, first, subject.format)
-    answer = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
+    result = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
     shapes = ", ".join(str(list(x.shape)) for x in given if isinstance(x, Tensor))
-    return replace(found, circumstance=f"{answer} for inputs {shapes}")
+    return replace(found, circumstance=f"{result} for inputs {shapes}")
 
 
 def _splits(n: int) -> tuple[tuple[int, ...], ...]:

@@ -231,9 +231,9 @@ class Subject:
         except (CaseError, NotApplicable, KeyboardInterrupt, GoneError):
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, it becomes the verdict
-            trouble = self._trouble(what, error)
+            failure = self._failure(what, error)
         # Raise it here to release the frames of the failed call, which may hold all of the memory.
-        raise trouble
+        raise failure
 
     def misfit(self, error: BaseException) -> CaseError | NotApplicable:
         """Return the error of a law about a result that was not checked before."""
@@ -247,7 +247,7 @@ class Subject:
             f"{self.contract.signature}: {words}"
         )
 
-    def _trouble(self, what: str, error: BaseException) -> CaseError | NotApplicable:
+    def _failure(self, what: str, error: BaseException) -> CaseError | NotApplicable:
         if isinstance(error, ReshapedError):
             return CaseError(f"{self.case.name} changes the shape of its inputs", Fault.STATE)
         if isinstance(error, MisfitError):
@@ -287,8 +287,8 @@ class Subject:
             raise
         except Exception as error:  # noqa: BLE001 - whatever its class raises
             words = f"{self.case.name} returns an object that cannot be read as a tensor: {_in_words(error)}"
-            trouble = CaseError(words, Fault.TYPE)
-        raise trouble
+            failure = CaseError(words, Fault.TYPE)
+        raise failure
 
     def _plain(self, output: Any) -> Tensor:
         self.returns_number = isinstance(output, (int, float))

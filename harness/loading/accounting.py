@@ -157,8 +157,8 @@ def in_use_bytes(*, workers: bool = False) -> int:
     For this process, the allocator reports the memory in use, which distinguishes a leak from free memory that is kept.
     For descendants, and if the C library has no such report, it is the resident set without shared memory.
     """
-    own = _allocated()
-    return (own if own is not None else psutil.Process().memory_info().rss) + sum(
+    allocated = _allocated()
+    return (allocated if allocated is not None else psutil.Process().memory_info().rss) + sum(
         map(_private, _descendants() if workers else ())
     )
 

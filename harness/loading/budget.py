@@ -109,14 +109,14 @@ class BudgetLoop:
         """Continue training for some seconds, and for a minimum number of batches."""
         start = time.perf_counter()
         for count in itertools.count(1):
-            asked = time.perf_counter()
+            requested = time.perf_counter()
             batch = self._next()
             received = time.perf_counter()
             self.last = batch  # discards the previous batch, as a `for` loop does
             arrived = time.perf_counter()
             self._step(batch)
             stepped = time.perf_counter()
-            self.turns.append(Turn(asked, received, arrived, stepped))
+            self.turns.append(Turn(requested, received, arrived, stepped))
             if stepped - start >= seconds and count >= fewest:
                 return
 
@@ -266,17 +266,17 @@ class _Account:
 
     def _of(self, request: Request) -> Iterator[Span]:
         """Yield the spans in a request, the most specific first."""
-        own = {span.part: span for span in request.trace.spans}
+        spans = {span.part: span for span in request.trace.spans}
         if request.trace.worker < 0:
             yield from request.trace.spans
             if request.is_torchs:
                 yield Span(DATA_LOADER, request.begin, request.end)
             return
         near = self._near(request)
-        sent, received = own.get(SENT), own.get(RECEIVED)
+        sent, received = spans.get(SENT), spans.get(RECEIVED)
         yield from (replace(span, part=HAND_OVER) for trace in near for span in trace.spans if span.part == RECEIVED)
-        if PIN in own:
-            yield own[PIN]
+        if PIN in spans:
+            yield spans[PIN]
         if sent is not None and received is not None:
             yield Span(HAND_OVER, sent.begin, received.begin)
             yield Span(HAND_OVER, received.end, request.end)
@@ -358,10 +358,10 @@ def _by_part(looks: Looks, rest: str) -> dict[str, float]:
     total = sum(looks.values())
     if not total:
         return {rest: 1.0}
-    own = {READ, DECODE, TRANSFORM} if rest == FETCH else {READ, DECODE, TRANSFORM, WAIT}
+    parts = {READ, DECODE, TRANSFORM} if rest == FETCH else {READ, DECODE, TRANSFORM, WAIT}
     shares: dict[str, float] = defaultdict(float)
     for look, seconds in looks.items():
-        shares[look.part if look.part in own else rest] += seconds / total
+        shares[look.part if look.part in parts else rest] += seconds / total
     return dict(shares)
 
 

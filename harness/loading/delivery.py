@@ -195,9 +195,9 @@ class Deliveries:
         samples = self._of_the_data_set
         if samples is None or not self.facts.wrapped or self.is_random:
             return samples
-        expected, came = digests(samples, self.epochs(self.request())[0].samples)
+        expected, received = digests(samples, self.epochs(self.request())[0].samples)
         known = set(expected)
-        return samples if 2 * sum(mark in known for mark in came) > len(came) else None
+        return samples if 2 * sum(mark in known for mark in received) > len(received) else None
 
     @cached_property
     def _of_the_data_set(self) -> list[Sample] | None:

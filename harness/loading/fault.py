@@ -177,15 +177,15 @@ def bounded(limit_s: float, *, keeps: bool = False, wait_s: float = SOON_S) -> I
     LoadingError
         If a loader raised, hung or lost a worker.
     """
-    ended = Ended()
+    outcome = Ended()
     with _named(limit_s, _Patience(limit_s).overdue) as before:
-        yield ended
+        yield outcome
     if keeps:
         return
     with ignored():
         left = _left(before, wait_s)
     if left:
-        ended.left = len(left)
+        outcome.left = len(left)
         end(left)
 
 
@@ -307,8 +307,8 @@ def shared_memory_left() -> int | None:
     """Return the free bytes of shared memory; ``None`` if unknown."""
     if not hasattr(os, "statvfs") or not _SHARED_MEMORY.is_dir():
         return None
-    there = os.statvfs(_SHARED_MEMORY)
-    return there.f_bavail * there.f_frsize
+    status = os.statvfs(_SHARED_MEMORY)
+    return status.f_bavail * status.f_frsize
 
 
 def _segments() -> set[Path]:

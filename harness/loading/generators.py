@@ -32,8 +32,8 @@ def _within(thing: Any, name: str, visited: set[int], deep: int) -> Iterator[tup
         return
     visited.add(id(thing))
     if isinstance(thing, _KINDS):
-        own = name.startswith(_OWN)
-        yield f"`{name.removeprefix(_OWN)}` of its data set" if own else f"`{name}`", thing
+        is_own = name.startswith(_OWN)
+        yield f"`{name.removeprefix(_OWN)}` of its data set" if is_own else f"`{name}`", thing
         return
     if deep == 0 or isinstance(thing, str | bytes | int | float | torch.Tensor | np.ndarray | type):
         return
@@ -88,8 +88,8 @@ def _state(source: Any) -> str:
     elif isinstance(source, np.random.Generator):
         raw = repr(source.bit_generator.state).encode()
     else:
-        own = torch.get_rng_state() if source is torch else source.get_state()
-        raw = own.cpu().numpy().tobytes()
+        current = torch.get_rng_state() if source is torch else source.get_state()
+        raw = current.cpu().numpy().tobytes()
     return blake2b(raw, digest_size=12).hexdigest()
 
 

@@ -135,7 +135,7 @@ class Reader:
             with (
                 _quietly(),
                 spawned_quickly(),
-                bounded(limit_s, keeps=self.source.is_one_object, wait_s=wait_s) as ended,
+                bounded(limit_s, keeps=self.source.is_one_object, wait_s=wait_s) as outcome,
             ):
                 seed_all(SEED)  # a factory with random data makes the same data each time
                 value = exercise(self, request, *arguments)
@@ -146,7 +146,7 @@ class Reader:
             with _quietly():
                 fault = self._placed(request, error)
             raise LoadingError(fault) from error.__cause__
-        return Exercised(value, ended.left)
+        return Exercised(value, outcome.left)
 
     def make(self, request: Request) -> Any:
         """Make a loader, without tags from an earlier exercise."""
@@ -210,11 +210,11 @@ class Reader:
         facts = facts_of(loader)
         batches = iter(loader)
         start = time.perf_counter()  # after the start of the workers
-        for number, came in enumerate(batches):
-            batch = came
-            if isinstance(came, TaggedBatch):
-                batch = came.batch
-                epoch.tags += came.tags
+        for number, item in enumerate(batches):
+            batch = item
+            if isinstance(item, TaggedBatch):
+                batch = item.batch
+                epoch.tags += item.tags
             samples = samples_of(batch, whole=facts.whole)
             epoch.samples += samples
             epoch.sizes.append(len(samples))

@@ -252,9 +252,9 @@ def torch_loader(loader: Any, deepest: int = 4) -> "DataLoader[Any] | None":
     if isinstance(loader, DataLoader):
         return loader
     parts = getattr(loader, "__dict__", {})
-    own = {id(value): value for value in parts.values() if isinstance(value, DataLoader)}
-    if own or deepest == 0:
-        return next(iter(own.values())) if len(own) == 1 else None
+    loaders = {id(value): value for value in parts.values() if isinstance(value, DataLoader)}
+    if loaders or deepest == 0:
+        return next(iter(loaders.values())) if len(loaders) == 1 else None
     return next((torch_loader(parts[name], deepest - 1) for name in _WRAPPED if name in parts), None)
 
 
@@ -264,12 +264,12 @@ _WRAPPED = ("loader", "dataloader", "data_loader", "_loader", "_dataloader", "ba
 
 def facts_of(loader: Any) -> Facts:
     """Return the facts about a loader, or about the loader that it wraps."""
-    own = torch_loader(loader)
-    if own is None:
+    wrapped = torch_loader(loader)
+    if wrapped is None:
         return Facts()
-    if own is not loader:
+    if wrapped is not loader:
         # The wrapper is assumed to yield batches.
-        return replace(facts_of(own), whole=False, wrapped=True)
+        return replace(facts_of(wrapped), whole=False, wrapped=True)
     data_set, sampler = loader.dataset, loader.sampler
     length = length_of(data_set)
     if not is_map_style(data_set):

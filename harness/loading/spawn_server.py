@@ -43,22 +43,22 @@ def serve(descriptor: int) -> None:
         length, descriptors, *_ = socket.recv_fds(line, LENGTH_BYTES, _MOST_FILES)
         if not length:
             break
-        asked = _read(line, int.from_bytes(length, "little"))
-        here, there = os.pipe()
+        request = _read(line, int.from_bytes(length, "little"))
+        read_end, write_end = os.pipe()
         between = os.fork()
         if not between:
             if pid := os.fork():
-                os.write(there, pid.to_bytes(LENGTH_BYTES, "little"))
+                os.write(write_end, pid.to_bytes(LENGTH_BYTES, "little"))
                 os._exit(0)
             signal.signal(signal.SIGINT, interrupted)
             line.detach()
-            _become(descriptors, pickle.loads(asked))  # noqa: S301 - of the process that started this one
+            _become(descriptors, pickle.loads(request))  # noqa: S301 - of the process that started this one
             break
-        for number in (there, *descriptors):
+        for number in (write_end, *descriptors):
             os.close(number)
         os.waitpid(between, 0)
-        line.sendall(os.read(here, LENGTH_BYTES) or bytes(LENGTH_BYTES))
-        os.close(here)
+        line.sendall(os.read(read_end, LENGTH_BYTES) or bytes(LENGTH_BYTES))
+        os.close(read_end)
 
 
 def _read(line: socket.socket, count: int) -> bytes:
@@ -68,25 +68,25 @@ def _read(line: socket.socket, count: int) -> bytes:
     return read
 
 
-def _become(descriptors: list[int], asked: dict[str, Any]) -> None:
+def _become(descriptors: list[int], request: dict[str, Any]) -> None:
     """Become the spawned process; its files have the same numbers as in the requesting process."""
-    beyond = max(*asked["files"], *descriptors) + 1
+    beyond = max(*request["files"], *descriptors) + 1
     moved = [fcntl.fcntl(number, fcntl.F_DUPFD, beyond) for number in descriptors]
     os.closerange(3, beyond)
-    for number, wanted in zip(moved, asked["files"], strict=True):
+    for number, wanted in zip(moved, request["files"], strict=True):
         os.dup2(number, wanted)
     os.closerange(beyond, _BEYOND_ALL)
-    os.chdir(asked["folder"])
+    os.chdir(request["folder"])
     os.environ.clear()
-    os.environ.update(asked["environment"])
-    sys.argv[:] = asked["arguments"]
+    os.environ.update(request["environment"])
+    sys.argv[:] = request["arguments"]
     # A fresh interpreter draws its seeds from the system.
     random.seed()
     sys.modules["torch"].seed()
     if (numpy := sys.modules.get("numpy")) is not None:
         numpy.random.seed()
     try:
-        exec(asked["text"], {"__name__": "__main__"})  # noqa: S102 - what is on the command line of that interpreter
+        exec(request["text"], {"__name__": "__main__"})  # noqa: S102 - what is on the command line of that interpreter
     except SystemExit as end:
         if end.code is None or isinstance(end.code, int):
             _end(end.code or 0)

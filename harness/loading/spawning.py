@@ -40,11 +40,11 @@ class _Server:
     """A server process, and the line to it."""
 
     def __init__(self, interpreter: Sequence[Any]) -> None:
-        self._line, there = socket.socketpair()
-        with there:
+        self._line, child_end = socket.socketpair()
+        with child_end:
             self._process = subprocess.Popen(
-                [*interpreter, "-P", "-c", _STARTER.format(_ROOT, there.fileno())],
-                pass_fds=[there.fileno()],
+                [*interpreter, "-P", "-c", _STARTER.format(_ROOT, child_end.fileno())],
+                pass_fds=[child_end.fileno()],
                 env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
             )
         self._may: bool | None = None
@@ -70,7 +70,7 @@ class _Server:
         if not self._may:
             raise OSError("the fork server runs several threads and cannot be forked")
         descriptors = [*_STREAMS, *files]
-        asked = pickle.dumps(
+        request = pickle.dumps(
             {
                 "text": text,
                 "arguments": arguments,
@@ -80,8 +80,8 @@ class _Server:
             }
         )
         with _adopting():
-            socket.send_fds(self._line, [len(asked).to_bytes(LENGTH_BYTES, "little")], descriptors)
-            self._line.sendall(asked)
+            socket.send_fds(self._line, [len(request).to_bytes(LENGTH_BYTES, "little")], descriptors)
+            self._line.sendall(request)
             pid = int.from_bytes(self._line.recv(LENGTH_BYTES), "little")
         if not pid:
             raise OSError("the fork server has exited")

@@ -270,8 +270,8 @@ def _closed(*trace: Any) -> tuple[Trace, float]:
 
 
 def _received(start: float, batch: Any, closed: tuple[Trace, float]) -> TracedBatch:
-    trace, ended = closed
-    trace.spans.append(Span(RECEIVED, start, ended))
+    trace, end = closed
+    trace.spans.append(Span(RECEIVED, start, end))
     return TracedBatch(batch, trace)
 
 

@@ -154,10 +154,10 @@ class Examination:
         worst = float(deviation.max())
         if worst == 0.0 or worst < self.worst:
             return
-        alike = suspects.at(deviation == worst)
+        tied = suspects.at(deviation == worst)
         if worst == self.worst and self.worst_one is not None:
-            alike = joined([alike, self.worst_one])
-        self.worst, self.worst_one = worst, alike.at(np.lexsort(alike.places[::-1])[:1])
+            tied = joined([tied, self.worst_one])
+        self.worst, self.worst_one = worst, tied.at(np.lexsort(tied.places[::-1])[:1])
 
     def _confirm(self, undecided: Suspects) -> None:
         """Decide pairs by ball arithmetic."""

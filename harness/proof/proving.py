@@ -41,9 +41,9 @@ class Proving:
                 continue
             yield piece["title"]
 
-    def _proof(self, said: Document) -> Proof:
+    def _proof(self, proof_document: Document) -> Proof:
         """Return the proof of a document, and store the properties of its case."""
-        facts = dict(said)
+        facts = dict(proof_document)
         for document in facts.pop("properties", ()):
             one = Property.model_validate(document)
             self.properties[one.key] = one

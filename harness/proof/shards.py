@@ -69,7 +69,7 @@ class Shards:
     def about(self) -> list[Document]:
         """Describe each shard: its task, whether it is stored already, and the current state of the proof."""
         blank = [conclude(task, Tally()).model_dump(mode="json") for task in self.tasks]
-        so_far = [self._said(i) for i in range(len(self.tasks))]
+        so_far = [self._document(i) for i in range(len(self.tasks))]
         return [
             {
                 "case": self.tasks[shard.task].case.name,
@@ -86,11 +86,11 @@ class Shards:
         # An implementation that prints would fill files with hundreds of thousands of lines.
         with Path(os.devnull).open("w") as nothing, redirect_stdout(nothing), redirect_stderr(nothing):
             self.finish(self.every[index])
-        document = self._said(self.every[index].task)
+        document = self._document(self.every[index].task)
         assert document is not None
         return document
 
-    def _said(self, index: int) -> Document | None:
+    def _document(self, index: int) -> Document | None:
         """Return the current state of a task's proof, with the properties of its case."""
         tally = self._tally(index)
         if tally is None:

@@ -111,8 +111,8 @@ def _row_by_row(case: Case, contract: Contract) -> Case | None:
     """Return the case with one result per row, or ``None`` if it returns only the mean or the sum of several rows."""
     if "reduction" not in contract.conventions:
         return case
-    asked = replace(case, declares={**case.declares, "reduction": "none"})
+    unreduced = replace(case, declares={**case.declares, "reduction": "none"})
     if case.call is None and takes(case.function, "reduction"):
-        return replace(asked, call=ROW_BY_ROW)
+        return replace(unreduced, call=ROW_BY_ROW)
     # The output of an adapter is known only when it is called.
-    return asked if case.call is not None or case.declares.get("reduction") == "none" else None
+    return unreduced if case.call is not None or case.declares.get("reduction") == "none" else None

@@ -90,7 +90,7 @@ def intervals(function: Increasing, format_: Format, limit: float, *, negative: 
     below, above = _arguments(function, np.minimum(high, function.supremum))
     highs = [np.where(empty, -np.inf, ends) for ends in (below, above)]
     columns = ((lows[0], np.inf), (highs[0], -np.inf), (lows[1], np.inf), (highs[1], -np.inf))
-    return Interval(*(_by_code(ends, nowhere, negative=negative) for ends, nowhere in columns))
+    return Interval(*(_by_code(ends, fill, negative=negative) for ends, fill in columns))
 
 
 def _magnitudes(format_: Format) -> Array:
@@ -136,9 +136,9 @@ def _argument(function: Increasing, value: float) -> tuple[float, float]:
     return below, min(above, value) if function.below_identity else above
 
 
-def _by_code(ends: Array, nowhere: float, *, negative: bool) -> Array:
+def _by_code(ends: Array, fill: float, *, negative: bool) -> Array:
     """Spread the ends of the non-negative numbers over all codes; other codes get empty intervals."""
-    table = np.full(CODES, nowhere)
+    table = np.full(CODES, fill)
     first = _SIGN if negative else 0
     table[first : first + len(ends)] = ends
     table[_SIGN - first] = ends[0]
@@ -154,8 +154,8 @@ def within(exact: DoubleDouble, codes: NDArray[np.int64], interval: Interval) ->
     if len(doubtful):
         some, its = exact[doubtful], codes[doubtful]
         outside = _at_most(some, interval.outer_low[its]) | _at_least(some, interval.outer_high[its])
-        nowhere = interval.inner_low[its] == np.inf
-        undecided[doubtful] = ~nowhere & (~outside | (some.hi == 0.0))
+        is_empty = interval.inner_low[its] == np.inf
+        undecided[doubtful] = ~is_empty & (~outside | (some.hi == 0.0))
     return inside, undecided
 
 

@@ -237,17 +237,17 @@ class LoaderRecord(BenchRecord):
 
     def on_workers(self, loaders: "Sequence[LoaderRecord]") -> str | None:
         """Return what other records of the loader say about more workers; ``None`` if they say nothing."""
-        alike = [it for it in loaders if (it.case, it.batch_size, it.data) == (self.case, self.batch_size, self.data)]
-        more = [it for it in alike if it.workers > self.workers and it.wall_us]
+        similar = [it for it in loaders if (it.case, it.batch_size, it.data) == (self.case, self.batch_size, self.data)]
+        more = [it for it in similar if it.workers > self.workers and it.wall_us]
         if not more or not self.wall_us:
             return None
         best = max(more, key=lambda it: it.rate.point)
         number = f"{best.workers} worker{'s' * (best.workers != 1)}"
         # Both have a ratio to the reference of their rounds; older runs have rates only.
-        own, other = (self.gain, best.gain) if self.gain.is_known and best.gain.is_known else (self.rate, best.rate)
-        if other.low <= own.high and own.low <= other.high:
+        current, other = (self.gain, best.gain) if self.gain.is_known and best.gain.is_known else (self.rate, best.rate)
+        if other.low <= current.high and current.low <= other.high:
             return f"with {number} the rate of loading alone is not distinguishable"
-        return f"with {number} the rate of loading alone is {other.point / own.point:.2f} times as high"
+        return f"with {number} the rate of loading alone is {other.point / current.point:.2f} times as high"
 
     @property
     def rate(self) -> Estimate:

@@ -314,18 +314,18 @@ def _states(head: Run, name: str) -> list[FileState]:
 def _refuse_lost(chain: Chain, head: Run, name: str, file: Path) -> None:
     """Refuse a file with fewer records than the head counts, or with other records; a growing file may have more."""
     grows = any(work.ended is None for work in head.work)
-    states, there = _states(head, name), len(chain.lines)
+    states, line_count = _states(head, name), len(chain.lines)
     for state in states:
-        is_whole = state.records == there if not grows else state.records <= there
+        is_whole = state.records == line_count if not grows else state.records <= line_count
         if is_whole and chain.sums[state.records] == state.sum and (grows or not chain.torn):
             return
     known = states[0].records
     if chain.torn and not grows:
-        raise _lost(f"{file}:{there + 1}", "the last line is cut off")
-    if known == there:
+        raise _lost(f"{file}:{line_count + 1}", "the last line is cut off")
+    if known == line_count:
         raise _lost(str(file), "the checksum does not match")
     expected = f"expected {known:,} record{'' if known == 1 else 's'}"
-    raise _lost(f"{file}:{min(known, there) + 1}", expected, f"{there:,}")
+    raise _lost(f"{file}:{min(known, line_count) + 1}", expected, f"{line_count:,}")
 
 
 def _lost(place: str, rule: str, value: str | None = None) -> UsageError:

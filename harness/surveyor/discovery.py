@@ -94,9 +94,9 @@ class Discoveries:
         wide = {"float64", "float32"}
         if breaking.form is None or breaking.declared or breaking.dtype in wide:
             return breaking
-        alike = (breaking.case, breaking.law, breaking.ray, breaking.form)
+        key = (breaking.case, breaking.law, breaking.ray, breaking.form)
         known = (before for before in self.breakings if before.dtype in wide)
-        if any((before.case, before.law, before.ray, before.form) == alike for before in known):
+        if any((before.case, before.law, before.ray, before.form) == key for before in known):
             return breaking
         return breaking.model_copy(update={"form": None, "form_value": None, "agrees": None})
 
@@ -115,12 +115,12 @@ class Discoveries:
     def _repr_html_(self) -> str:
         """Return the notebook output: the breaking points in words, and an interactive figure."""
         wrong = bool(undeclared(self.breakings, self.worst) or disagreeing(self.breakings))
-        said = [*property_sentences(self.properties), str(self)]
+        lines = [*property_sentences(self.properties), str(self)]
         if error := absence("report", "the drawing"):
-            said.append(str(error))
-            return card(self._headline(), "".join(f"<p>{escape(line)}</p>" for line in said), good=not wrong)
+            lines.append(str(error))
+            return card(self._headline(), "".join(f"<p>{escape(line)}</p>" for line in lines), good=not wrong)
         html: str = logbook("notebook").survey_card(
-            self._headline(), said, self.passages, self.profiles, self.breakings, broken=wrong
+            self._headline(), lines, self.passages, self.profiles, self.breakings, broken=wrong
         )
         return html
 

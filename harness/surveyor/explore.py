@@ -85,9 +85,9 @@ def explorations(
         if own_rays and _wanted(job, named=bool(laws)):
             groups.setdefault((job.case.name, job.contract.name, job.format.name), []).append(job)
     for group in groups.values():
-        own = {law.name: law for ray in rays_of(group[0].contract) for law in ray.laws}
+        ray_laws = {law.name: law for ray in rays_of(group[0].contract) for law in ray.laws}
         followed = {job.law.name for job in group}
-        fresh = [law for name, law in own.items() if name not in followed and (not laws or name in laws)]
+        fresh = [law for name, law in ray_laws.items() if name not in followed and (not laws or name in laws)]
         group += [replace(group[0], law=law) for law in fresh]
     unknown = set(rays) - known
     if unknown:

@@ -45,7 +45,7 @@ _QUIET = MOVES | {"clone", "copy", "to", "fill", "zero"}
 
 def is_shown(job: Job, ray: Ray, point: Breaking) -> bool:
     """Whether to show a ray: the first ray that changes few entries, and every such ray that breaks."""
-    first = next((own.name for own in rays_of(job.contract) if own.name in SHOWN), None)
+    first = next((one.name for one in rays_of(job.contract) if one.name in SHOWN), None)
     return is_drawn(job, ray) and point.reason is None and (ray.name == first or point.value is not None)
 
 

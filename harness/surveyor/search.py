@@ -290,9 +290,9 @@ def _measure(job: Job, result: SearchResult, islands: list[_Island], children: l
         if scores[best.objective][at] > best.score:
             best.score, best.row = float(scores[best.objective][at]), everything[at].copy()
     begin = 0
-    for island, own in zip(islands, children, strict=True):
-        _select(island, own, scores[island.objective][begin : begin + len(own)])
-        begin += len(own)
+    for island, offspring in zip(islands, children, strict=True):
+        _select(island, offspring, scores[island.objective][begin : begin + len(offspring)])
+        begin += len(offspring)
 
 
 def _each(values: Any, rows: Ordinals) -> Scores:

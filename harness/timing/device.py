@@ -111,14 +111,14 @@ def device_state(accelerator: Accelerator | None, ask: Ask | None = None) -> Dev
     import torch
 
     properties = torch.cuda.get_device_properties()
-    clock_mhz, memory_clock_mhz, power_limit_w = _asked(str(getattr(properties, "uuid", "")), ask or _output)
+    clock_mhz, memory_clock_mhz, power_limit_w = _queried(str(getattr(properties, "uuid", "")), ask or _output)
     return DeviceState(getattr(properties, "L2_cache_size", None), clock_mhz, memory_clock_mhz, power_limit_w)
 
 
 _QUERY = ("clocks.sm", "clocks.mem", "power.limit")
 
 
-def _asked(uuid: str, ask: Ask) -> list[float | None]:
+def _queried(uuid: str, ask: Ask) -> list[float | None]:
     """Ask ``nvidia-smi`` for clocks and power limit; torch may number devices in another order, so by identifier."""
     which = uuid if uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}"
     command = ["nvidia-smi", f"--id={which}", f"--query-gpu={','.join(_QUERY)}", "--format=csv,noheader,nounits"]

@@ -165,14 +165,14 @@ class LoaderSearch:
         leaders = self._leaders or self._by_rate()
         best, second = leaders[0], leaders[1] if len(leaders) > 1 else None
         slices = sum(map(len, self._slices.values()))
-        alike = tuple(choice for choice in self._alike(best) if choice != best)
-        return SearchState(best, rates[best], second, self._lead, self._reason, rates, self.spent_s, slices, alike)
+        similar = tuple(choice for choice in self._not_distinguishable(best) if choice != best)
+        return SearchState(best, rates[best], second, self._lead, self._reason, rates, self.spent_s, slices, similar)
 
     def _by_rate(self) -> tuple[Choice, ...]:
         """Return all measured configurations, the fastest first."""
         return tuple(sorted(self._slices, key=lambda choice: -self._value(choice)))
 
-    def _alike(self, best: Choice) -> list[Choice]:
+    def _not_distinguishable(self, best: Choice) -> list[Choice]:
         """Return the configurations that the measurements do not show to be slower or faster than the best."""
         return [
             choice for choice in self._slices if not differ(self._slices, choice, best, least=self.settings.dominated)
@@ -184,7 +184,7 @@ class LoaderSearch:
             return
         fastest = self._by_rate()[0]
         least = self.settings.dominated * self._value(fastest)
-        near = [choice for choice in self._alike(fastest) if self._value(choice) >= least]
+        near = [choice for choice in self._not_distinguishable(fastest) if self._value(choice) >= least]
         cheapest = min(near, key=lambda choice: choice.cost)
         self._lead = None
         if cheapest == fastest:
@@ -224,8 +224,8 @@ class LoaderSearch:
 
     def _foreseen_s(self, choice: Choice, seconds: float) -> float:
         """Predict the duration of a slice: that of the last one of the choice, or the longest of the batch size."""
-        alike = [slices for other, slices in self._slices.items() if other.batch_size == choice.batch_size]
-        known = self._slices.get(choice) or [max(slices, key=lambda one: one.spent_s) for slices in alike]
+        similar = [slices for other, slices in self._slices.items() if other.batch_size == choice.batch_size]
+        known = self._slices.get(choice) or [max(slices, key=lambda one: one.spent_s) for slices in similar]
         return max([seconds, *(measured.spent_s for measured in known[-1:])])
 
     def _cheapest_that_keeps_ahead(self, fresh: Sequence[Choice]) -> Iterator[None]:
@@ -267,7 +267,7 @@ class LoaderSearch:
 
     def _undominated(self, slices: Mapping[Choice, Sequence[Measured]]) -> tuple[Choice, ...]:
         """Return the contenders near the fastest, by rate. A single slice, which may be cold, drops no contender."""
-        rates = {choice: overall(own) for choice, own in slices.items()}
+        rates = {choice: overall(measurements) for choice, measurements in slices.items()}
         least = self.settings.dominated * max(rates.values())
         near = [
             choice
@@ -296,8 +296,8 @@ class LoaderSearch:
     def _rival(self, leader: Choice) -> int:
         """Return the largest number of workers that came near a leader without workers; 0 if none did."""
         least = self.settings.dominated * self._value(leader)
-        alike = [choice for choice in self._slices if choice == replace(leader, workers=choice.workers)]
-        return max(choice.workers for choice in alike if self._value(choice) >= least)
+        similar = [choice for choice in self._slices if choice == replace(leader, workers=choice.workers)]
+        return max(choice.workers for choice in similar if self._value(choice) >= least)
 
     def _value(self, choice: Choice) -> float:
         return overall(self._slices[choice])
@@ -312,7 +312,7 @@ class LoaderSearch:
         else:
             yield from self._decided(*self._leaders)
         best = self._leaders[0]
-        cheaper = [choice for choice in self._alike(best) if choice.workers < best.workers]
+        cheaper = [choice for choice in self._not_distinguishable(best) if choice.workers < best.workers]
         if cheaper and not set(cheaper) & set(self._leaders):
             yield from self._decided(best, min(cheaper, key=lambda choice: choice.cost))
 

@@ -57,12 +57,12 @@ def differ(slices: Mapping[Choice, Sequence[Measured]], first: Choice, second: C
     """
     if first == second:
         return False
-    logs = {choice: [math.log(rate) for rate in rates_of(own)] for choice, own in slices.items()}
+    logs = {choice: [math.log(rate) for rate in rates_of(measured)] for choice, measured in slices.items()}
     distance = abs(_mean(logs[first]) - _mean(logs[second]))
-    freedom = sum(len(own) - 1 for own in logs.values())
+    freedom = sum(len(choice_logs) - 1 for choice_logs in logs.values())
     if freedom == 0:
         return distance > -math.log(least)
-    residuals = math.fsum((log - _mean(own)) ** 2 for own in logs.values() for log in own)
+    residuals = math.fsum((log - _mean(choice_logs)) ** 2 for choice_logs in logs.values() for log in choice_logs)
     error = math.sqrt(residuals / freedom * (1 / len(logs[first]) + 1 / len(logs[second])))
     return distance > one_sided_reach(error, freedom + 1)
 

@@ -135,9 +135,9 @@ class _PutRight(_Mended):
 class _Answered(Subject):
     """A subject that returns a known result."""
 
-    def __init__(self, asked: Subject, answer: Tensor) -> None:
-        super().__init__(asked.case, asked.contract, asked.format, asked.watch, asked.device)
-        self._answer = answer
+    def __init__(self, subject: Subject, result: Tensor) -> None:
+        super().__init__(subject.case, subject.contract, subject.format, subject.watch, subject.device)
+        self._answer = result
 
     def __call__(self, *_: Any) -> Tensor:
         """Return the known result."""
@@ -213,8 +213,8 @@ class _RightAlone(_Mended):
             measured = self.calling(self._one_by_one).measure(self._value, moved)
             signed = np.copysign(measured.deviation, measured.actual - measured.expected)
             bounds = measured.bound.reshape(len(left), times, -1).max(1)
-            for row, own, bound in zip(left, signed.reshape(len(left), times, -1), bounds, strict=True):
-                errors[row] = np.concatenate([errors[row].reshape(-1, own.shape[-1]), own])
+            for row, row_errors, bound in zip(left, signed.reshape(len(left), times, -1), bounds, strict=True):
+                errors[row] = np.concatenate([errors[row].reshape(-1, row_errors.shape[-1]), row_errors])
                 wrong[row] = bool((_spread(errors[row]) > 2.0 * bound).any())
         return wrong
 

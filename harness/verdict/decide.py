@@ -83,7 +83,7 @@ def decide(
     deadline = Deadline(math.inf if seconds is None else started + seconds)
     trials = Trials(job, job.subject)
     minimal = minimal and not job.law.of_many
-    violation, trouble = None, None
+    violation, failure = None, None
     budget = examples or job.examples
     declared = job.case.declared_break(job.law.name, job.format.name)
     if declared:
@@ -107,11 +107,11 @@ def decide(
                     search = Search(trials, examples=further, seed=seed, deadline=deadline, draws=draws)
                     violation = search.beside(violation, failing)
         except (CaseError, NotApplicable) as error:
-            trouble = error
-    if violation is None and trouble is None:
-        trouble = _misconduct(trials)
+            failure = error
+    if violation is None and failure is None:
+        failure = _misconduct(trials)
     census = trials.census
-    status, reason = _status(job, violation, trouble)
+    status, reason = _status(job, violation, failure)
     verdict = unreached(job).model_copy(
         update={
             "status": status,
@@ -124,7 +124,7 @@ def decide(
             "inputs": census.inputs,
             "reason": reason,
             "cut_short": census.cut_short,
-            "fault": trouble.fault if isinstance(trouble, CaseError) else None,
+            "fault": failure.fault if isinstance(failure, CaseError) else None,
             "violation": violation,
             "duration_s": time.perf_counter() - started,
         }
@@ -227,13 +227,13 @@ def _misconduct(trials: Trials) -> CaseError | None:
 
 
 def _status(
-    job: Job, violation: Violation | None, trouble: CaseError | NotApplicable | None
+    job: Job, violation: Violation | None, error: CaseError | NotApplicable | None
 ) -> tuple[Status, str | None]:
-    if trouble is not None:
-        if isinstance(trouble, NotApplicable):
-            return Status.SKIPPED, str(trouble)
-        is_unclaimed = not job.claimed and trouble.fault is not Fault.ORACLE
-        return Status.UNCLAIMED if is_unclaimed else Status.ERROR, str(trouble)
+    if error is not None:
+        if isinstance(error, NotApplicable):
+            return Status.SKIPPED, str(error)
+        is_unclaimed = not job.claimed and error.fault is not Fault.ORACLE
+        return Status.UNCLAIMED if is_unclaimed else Status.ERROR, str(error)
     if violation is not None:
         return when_broken(job, violation)
     if declared := job.case.declared_break(job.law.name, job.format.name):

@@ -97,36 +97,40 @@ class _Looking:
     def of_value(self, law: Law) -> dict[str, Any]:
         """Return the convention under which ordinary rows and distinguishing rows are right."""
         drawn = examples(law.inputs or self.contract.inputs, self.format)
-        default, telling = self.under({}, law, drawn), self._telling_rows()
-        if not self.open or (share(default) >= NEARLY_ALL and self._told({}, law, telling) >= HALF):
+        default, distinguishing = self.under({}, law, drawn), self._distinguishing_rows()
+        if not self.open or (share(default) >= NEARLY_ALL and self._share_held({}, law, distinguishing) >= HALF):
             return {}
         best: tuple[float, dict[str, Any]] = (0.0, {})
         for declared in self._combined():
             for tried in self._fitted(declared, law, drawn):
-                if self.explains(tried, law, drawn, default, telling):
-                    best = max(best, (self._told(tried, law, telling), tried), key=_first)
+                if self.explains(tried, law, drawn, default, distinguishing):
+                    best = max(best, (self._share_held(tried, law, distinguishing), tried), key=_first)
                     # The first that explains all there is; where nothing else tells, the first at all.
                     if best[0] >= NEARLY_ALL:
                         return best[1]
-        return self._refined(best, law, telling)
+        return self._refined(best, law, distinguishing)
 
-    def _telling_rows(self) -> list[Example]:
+    def _distinguishing_rows(self) -> list[Example]:
         return examples(self.contract.telling, self.format)[1:] if self.contract.telling is not None else []
 
-    def _told(self, declared: Declared, law: Law, telling: Sequence[Example]) -> float:
+    def _share_held(self, declared: Declared, law: Law, distinguishing: Sequence[Example]) -> float:
         """Return the share of the distinguishing rows that hold under a convention."""
-        return share([_whole(sample) for sample in self.under(declared, law, telling)]) if telling else 1.0
+        return (
+            share([_whole(sample) for sample in self.under(declared, law, distinguishing)]) if distinguishing else 1.0
+        )
 
-    def _refined(self, best: tuple[float, dict[str, Any]], law: Law, telling: Sequence[Example]) -> dict[str, Any]:
+    def _refined(
+        self, best: tuple[float, dict[str, Any]], law: Law, distinguishing: Sequence[Example]
+    ) -> dict[str, Any]:
         """Return the best convention, or a similar one with an unusual number."""
         if not best[1]:
             return {}
         for declared in (best[1], dict.fromkeys(self.open, 0.0)):
             for name in (name for name, values in self.open.items() if isinstance(values, AnyNumber)):
-                for number in self._numbers(name, declared, law, telling, whole=True):
+                for number in self._numbers(name, declared, law, distinguishing, whole=True):
                     tried = {**declared, name: number}
                     changed = {one: value for one, value in tried.items() if value != self.open[one][0]}
-                    best = max(best, (self._told(changed, law, telling), changed), key=_first)
+                    best = max(best, (self._share_held(changed, law, distinguishing), changed), key=_first)
         return best[1]
 
     def _combined(self) -> Iterator[dict[str, Any]]:
@@ -174,7 +178,7 @@ class _Looking:
         law: Law,
         drawn: Sequence[Example],
         default: Sequence[Sample],
-        telling: Sequence[Example],
+        distinguishing: Sequence[Example],
     ) -> bool:
         """Whether most ordinary rows hold under a convention, and the default fails where the two differ."""
         few = self.under(declared, law, drawn[1:2])
@@ -183,9 +187,12 @@ class _Looking:
         tried = self.under(declared, law, drawn)
         if share(tried) < MOST:
             return False
-        held = np.concatenate([_telling(one, other) for one, other in zip(default, tried, strict=True)])
+        held = np.concatenate([_distinguished(one, other) for one, other in zip(default, tried, strict=True)])
         if share(default) >= NEARLY_ALL:
-            return self._told({}, law, telling) < HALF and self._told(declared, law, telling) >= NEARLY_ALL
+            return (
+                self._share_held({}, law, distinguishing) < HALF
+                and self._share_held(declared, law, distinguishing) >= NEARLY_ALL
+            )
         return held.size >= min(TELLING, len(drawn)) and float(held.mean()) < HALF
 
     def of_policy(self, law: Law, found: Declared) -> dict[str, Any]:
@@ -201,7 +208,7 @@ class _Looking:
             for value in self.open[name][1:]:
                 tried = [_whole(sample) for sample in self.under({**found, name: value}, law, drawn)]
                 held, kept = (
-                    np.concatenate([_telling(*pair) for pair in zip(one, other, strict=True)])
+                    np.concatenate([_distinguished(*pair) for pair in zip(one, other, strict=True)])
                     for one, other in ((default, tried), (tried, default))
                 )
                 right = held.size >= TELLING and float(held.mean()) < HALF and float(kept.mean()) >= NEARLY_ALL
@@ -224,15 +231,15 @@ def _whole(sample: Sample) -> Sample:
     return replace(sample, ordinary=np.ones(len(sample.ordinary), dtype=bool))
 
 
-def _telling(one: Sample, other: Sample) -> Rows:
+def _distinguished(one: Sample, other: Sample) -> Rows:
     """Return which distinguishing ordinary rows hold under the first convention."""
     chosen = one.ordinary
     if one.measurement is not None and other.measurement is not None:
         a, b = one.measurement.expected, other.measurement.expected
         if a.shape == b.shape and a.ndim and len(a) == len(chosen):
             with np.errstate(invalid="ignore"):
-                alike = (a == b) | (np.isnan(a) & np.isnan(b))
-            chosen = chosen & ~alike.reshape(len(a), -1).all(-1)
+                equal = (a == b) | (np.isnan(a) & np.isnan(b))
+            chosen = chosen & ~equal.reshape(len(a), -1).all(-1)
             # If they differ by less than the bound, both hold.
             chosen = chosen & ~(one.holds & other.holds)
     return one.holds[chosen]

@@ -92,8 +92,8 @@ def _deliveries(case: Case) -> Deliveries:
         return Deliveries(Reader(Source(case.function, case.name)), case.declares, here)
     function: Any = case.function
     reader = RemoteReader(host.child, function.index, case.name)
-    there = RemoteReference(host.child, str(reference)) if place else None
-    return Deliveries(reader, case.declares, there)
+    remote = RemoteReference(host.child, str(reference)) if place else None
+    return Deliveries(reader, case.declares, remote)
 
 
 class ReferenceHere:

@@ -346,9 +346,9 @@ def sampled(subject: Subject, law: Law, example: Example) -> Sample:
     rows = _rows(subject.contract, law.reads, example)
     ordinary = _moderate(law.reads, example, rows)
     # The call may change its inputs, which must not affect the next one.
-    own = {name: x.clone() if isinstance(x, Tensor) else x for name, x in example.items()}
+    inputs = {name: x.clone() if isinstance(x, Tensor) else x for name, x in example.items()}
     try:
-        measurement = subject.measure(law, own)
+        measurement = subject.measure(law, inputs)
     except CaseError as error:
         if error.fault is not Fault.SHAPE:
             raise

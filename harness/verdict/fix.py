@@ -31,11 +31,11 @@ Judge = Callable[[str, "Sequence[str] | None", "Sequence[str] | None"], Sequence
 def _sentence(before: Sequence[Verdict], after: Sequence[Verdict]) -> str:
     """Return the result of the verification."""
     held, of = (_held(verdicts) for verdicts in (before, after))
-    said = f"verified: {of} of {len(after)} laws hold; was {held}"
+    text = f"verified: {of} of {len(after)} laws hold; was {held}"
     lost = sorted({law for law, _ in _lost(after) - _lost(before) - _broken(before)})
     left = sorted({law for law, _ in _broken(after)})
-    said += f"; still broken: {', '.join(left)}" if left else ""
-    return said + (f"; now loses digits: {', '.join(lost)}" if lost else "")
+    text += f"; still broken: {', '.join(left)}" if left else ""
+    return text + (f"; now loses digits: {', '.join(lost)}" if lost else "")
 
 
 def _held(verdicts: Sequence[Verdict]) -> int:
@@ -119,14 +119,14 @@ class IsolatedJudge:
             self._open(text)
         assert self._pool is not None, "it was opened"
         unreached = [piece["unreached"] for piece in self._pool.pieces]
-        asked = [
+        selected = [
             index
             for index, one in enumerate(unreached)
             if (laws is None or one["law"] in laws) and (dtypes is None or one["dtype"] in dtypes)
         ]
-        missing = [index for index in asked if index not in self._reached]
+        missing = [index for index in selected if index not in self._reached]
         self._reached |= zip(missing, self._campaign.verdicts(self._pool, indices=missing), strict=True)
-        return [self._reached[index] for index in asked]
+        return [self._reached[index] for index in selected]
 
     def _open(self, text: str) -> None:
         self._stack.close()
@@ -149,11 +149,11 @@ class IsolatedJudge:
 def beside(file: Path, text: str) -> Iterator[Path]:
     """Write a module into a temporary folder that has links to everything else in the folder of a file."""
     with tempfile.TemporaryDirectory(prefix="harness-fix-") as folder:
-        own = file.resolve()
-        for other in own.parent.iterdir():
-            if other != own and other.name != "__pycache__":
+        source = file.resolve()
+        for other in source.parent.iterdir():
+            if other != source and other.name != "__pycache__":
                 (Path(folder) / other.name).symlink_to(other)
-        copy = Path(folder) / own.name
+        copy = Path(folder) / source.name
         copy.write_text(text, encoding="utf-8", newline="")
         yield copy
 
@@ -229,14 +229,14 @@ def fix_here(
     unsafe: bool = False,
 ) -> Fix | None:
     """Return a verified fix of a function of this process; `check(function, laws, dtypes)` reaches verdicts."""
-    own, wrong = own_source(function), [finding for finding in findings(verdicts) if finding.status.fails]
-    if own is None or not wrong:
+    source, wrong = own_source(function), [finding for finding in findings(verdicts) if finding.status.fails]
+    if source is None or not wrong:
         return None
     names = [name for finding in wrong if finding.named is not None for name in finding.named.names]
 
     def judge(text: str, laws: Sequence[str] | None, dtypes: Sequence[str] | None) -> Sequence[Verdict]:
-        changed = own.rewritten(text)
+        changed = source.rewritten(text)
         return [] if changed is None else check(changed, laws, dtypes)
 
-    found = found_fix(candidates(own.text, function.__name__, names, unsafe=unsafe), verdicts, judge)
-    return None if found is None else own.record(found, case=wrong[0].case, repairs=sentence(wrong[0]))
+    found = found_fix(candidates(source.text, function.__name__, names, unsafe=unsafe), verdicts, judge)
+    return None if found is None else source.record(found, case=wrong[0].case, repairs=sentence(wrong[0]))

@@ -39,34 +39,34 @@ class Names:
         if job.contract.form != "function":
             return verdict
         if verdict.violation is None:
-            known = self._looked_up(job, looks=True) if verdict.fault in _EXPLAINED else None
+            known = self._looked_up(job, examines=True) if verdict.fault in _EXPLAINED else None
             is_explained = known is not None and _explains(known[0], verdict)
             return verdict.model_copy(update={"named": known[1]}) if known and is_explained else verdict
         if verdict.status not in _SHOWN:
             return verdict
-        known = self._looked_up(job, looks=verdict.status in _WRONG)
+        known = self._looked_up(job, examines=verdict.status in _WRONG)
         if known is None:
             return verdict
         diagnosis, mistake = known
         follows = _Follows(job, diagnosis)
-        own, *others = (
+        first, *others = (
             one.model_copy(update={"named": mistake}) if follows.shows(one) else one
             for one in (verdict.violation, *verdict.violation.beside)
         )
-        if job.law.name == "value" and not _is_clear(own, diagnosis):
+        if job.law.name == "value" and not _is_clear(first, diagnosis):
             shown = follows.on_clear_inputs()
             if shown is not None:
                 # The smallest example shows something else, such as an overflow, or NaN, or too little of a cap.
-                others = [*others, own.model_copy(update={"beside": ()})] if own.named is None else others
-                own = shown.model_copy(update={"named": mistake})
-        return verdict.model_copy(update={"violation": own.model_copy(update={"beside": tuple(others)})})
+                others = [*others, first.model_copy(update={"beside": ()})] if first.named is None else others
+                first = shown.model_copy(update={"named": mistake})
+        return verdict.model_copy(update={"violation": first.model_copy(update={"beside": tuple(others)})})
 
-    def _looked_up(self, job: Job, *, looks: bool) -> tuple[Diagnosis, Mistake] | None:
+    def _looked_up(self, job: Job, *, examines: bool) -> tuple[Diagnosis, Mistake] | None:
         declares = str(
             sorted((name, str(value)) for name, value in job.case.declares.items() if name in job.contract.conventions)
         )
         key = job.case.name, id(job.case.function), declares, job.contract.name, job.device
-        if key not in self._found and looks:
+        if key not in self._found and examines:
             with torch.random.fork_rng(devices=[]):
                 self._found[key] = _diagnosed(job)
         return self._found.get(key)
@@ -143,9 +143,9 @@ class _Follows:
     def _shows_on_drawn(self) -> bool:
         """Whether the imitation is off in the same way on the first drawn example that the case breaks."""
         for example in drawn_examples(self._job.inputs, self._job.format):
-            own = self._measured(self._job.subject, example)
-            if own is not None and own.broken:
-                return self._is_imitated(example, *_worst(own))
+            measurement = self._measured(self._job.subject, example)
+            if measurement is not None and measurement.broken:
+                return self._is_imitated(example, *_worst(measurement))
         return False
 
     def _is_imitated(self, example: Example, place: tuple[int, ...], actual: float, expected: float) -> bool:
@@ -173,9 +173,9 @@ class _Follows:
         return any(math.isfinite(one.actual[one.worst]) == finite for one in wrong)
 
     def _measured(self, subject: Any, example: Example) -> Measurement | None:
-        own = {name: x.clone() if isinstance(x, Tensor) else x for name, x in example.items()}
+        inputs = {name: x.clone() if isinstance(x, Tensor) else x for name, x in example.items()}
         with contextlib.suppress(CaseError, NotApplicable, KeyError):
-            return subject.measure(self._job.law, own)  # type: ignore[no-any-return]
+            return subject.measure(self._job.law, inputs)  # type: ignore[no-any-return]
         return None
 
     def on_clear_inputs(self) -> Violation | None:

@@ -147,10 +147,12 @@ class Probe:
         convention = self._convention(job)
         found = []
         if convention:
-            own = [name for name, value in convention.items() if value == own_eps(job.format)]
-            said = _holds_with(convention, where=f" in {{dtypes}} (the {own[0]} of the dtype itself)" if own else "")
+            names = [name for name, value in convention.items() if value == own_eps(job.format)]
+            text = _holds_with(
+                convention, where=f" in {{dtypes}} (the {names[0]} of the dtype itself)" if names else ""
+            )
             declared = " ".join(f"{name}={_spelled(value)}" for name, value in convention.items())
-            found.append(_property(job, CONVENTION, declared, said, dtype=job.format.name if own else ""))
+            found.append(_property(job, CONVENTION, declared, text, dtype=job.format.name if names else ""))
         return self._remark(job) + found + self._traits(job, convention) + self._refusals.get(_key_in(job), [])
 
     def _remark(self, job: Job) -> list[Property]:
@@ -162,8 +164,8 @@ class Probe:
                 subject = self.judged(job).subject
                 with _steady(job), contextlib.suppress(CaseError, NotApplicable):
                     self._remarks[key] = job.contract.remark(subject)
-        said = self._remarks[key]
-        return [_property(job, OPERATION, "", said, dtype="")] if said else []
+        text = self._remarks[key]
+        return [_property(job, OPERATION, "", text, dtype="")] if text else []
 
     def judged(self, job: Job) -> Job:
         """Return the job with the found properties as declarations."""
@@ -189,8 +191,8 @@ class Probe:
                 self._conventions[key] = (
                     convention_of(job.case, job.contract, looked_in, job.device) if _is_open(job) else {}
                 )
-        own = {own_eps(looked_in): own_eps(job.format)}
-        return {name: own.get(value, value) for name, value in self._conventions[key].items()}
+        eps_values = {own_eps(looked_in): own_eps(job.format)}
+        return {name: eps_values.get(value, value) for name, value in self._conventions[key].items()}
 
     def _traits(self, job: Job, convention: Mapping[str, Any]) -> list[Property]:
         key = _key_in(job)
@@ -229,9 +231,9 @@ def _is_probed(job: Job) -> bool:
 
 def _is_open(job: Job) -> bool:
     """Return whether to look for a convention: not if the case declares violations because of its convention."""
-    telling = {law.name for law in job.contract.laws if law.name == "value" or law.group == "special"}
+    required = {law.name for law in job.contract.laws if law.name == "value" or law.group == "special"}
     is_called = job.contract.output is not None and job.contract.form == "function" and job.contract.conventions
-    return bool(is_called) and not telling & job.case.breaks.keys()
+    return bool(is_called) and not required & job.case.breaks.keys()
 
 
 def _value(contract: Contract) -> Law | None:

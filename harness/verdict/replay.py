@@ -188,8 +188,10 @@ def replay_command(
     """
     home, _, function = case.target.partition(":")
     if home == "__main__":
-        said = {"laws": [law], "dtypes": [format_.name]} | ({"declares": dict(case.declares)} if case.declares else {})
-        options = "".join(f", {name}={value!r}" for name, value in said.items())
+        arguments = {"laws": [law], "dtypes": [format_.name]} | (
+            {"declares": dict(case.declares)} if case.declares else {}
+        )
+        options = "".join(f", {name}={value!r}" for name, value in arguments.items())
         return f"harness.check({function}, {contract.name!r}{options})"
     words = ["harness", "check", case.target, "--contract", contract.name, "--law", law]
     if contract.form != "delivery":

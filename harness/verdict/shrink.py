@@ -168,8 +168,8 @@ class _Trial:
 
         It is impossible if they have several rows, or if the law does not measure row by row.
         """
-        there = [member for member in members if member is not None]
-        broken = self.broken(stacked(there, self.axes), len(there)) if there else None
+        present = [member for member in members if member is not None]
+        broken = self.broken(stacked(present, self.axes), len(present)) if present else None
         if broken is None:
             return None
         answers = iter(broken)

@@ -76,21 +76,21 @@ class Search:
             return violation
         # The law is broken, whatever else the implementation does where it is called again.
         with contextlib.suppress(CaseError, NotApplicable):
-            return self._beside(violation, failing)
+            return self._with_others(violation, failing)
         return violation
 
-    def _beside(self, violation: Violation, failing: Example) -> Violation:
+    def _with_others(self, violation: Violation, failing: Example) -> Violation:
         finite, base = not math.isinf(violation.deviation), self.trials.job.law.name in BASES
         # An infinite deviation is the worst already; only base laws can reveal further causes.
         examples = self.examples if finite or base else 0
         rows = failing_rows(
             self.trials, failing, examples=examples, seed=self.seed, deadline=self.deadline, unlike=base
         )
-        telling = self._telling(rows, violation, failing)
-        least, own = CLEARLY * severity(violation), self._cause_of(violation) if telling else Cause()
+        selected = self._rows_to_trace(rows, violation, failing)
+        least, known = CLEARLY * severity(violation), self._cause_of(violation) if selected else Cause()
         worst, sought = None, not finite
         others: dict[Hashable, Violation] = {}
-        for row, excess in telling:
+        for row, excess in selected:
             if self.deadline.is_up:
                 break
             if sought and not base and row is not failing:
@@ -98,16 +98,16 @@ class Search:
             seeks = not sought and excess >= least
             for example in [self._as_bad(row), row] if seeks else [row]:
                 cause = traced(self.trials.job, example)
-                if _is_of(cause, own):
+                if _is_of(cause, known):
                     if seeks:
                         worst, sought = self._recorded(example, cause, least), True
-                        own = own if own.is_known or worst is None else cause
+                        known = known if known.is_known or worst is None else cause
                     break
-                if _is_apart(cause, own, is_worse=finite and math.isinf(excess)):
-                    self._note(others, example, cause, own)
+                if _is_apart(cause, known, is_worse=finite and math.isinf(excess)):
+                    self._note(others, example, cause, known)
         return _with(self.trials.job, violation, worst, list(others.values()))
 
-    def _telling(
+    def _rows_to_trace(
         self, rows: list[tuple[Example, float]], violation: Violation, failing: Example
     ) -> list[tuple[Example, float]]:
         """Return the rows to trace: the worst, then the first failing one, then some different ones.
@@ -173,7 +173,7 @@ class Search:
         )
         return _Worst(recorded, cause) if severity(recorded) >= least else None
 
-    def _note(self, others: dict[Hashable, Violation], example: Example, cause: Cause, own: Cause) -> None:
+    def _note(self, others: dict[Hashable, Violation], example: Example, cause: Cause, known: Cause) -> None:
         """Add the violation of another cause on its smallest example, unless it is known or the example is large.
 
         While the example shrinks, its cause may change again, and is noted as well.
@@ -185,7 +185,7 @@ class Search:
             if candidate is not example:
                 violation = clearer(self.trials, example, violation, self.draws, self.deadline)
             found = self._cause_of(violation)
-            if found.is_known and not _is_of(found, own) and _mark(found) not in others:
+            if found.is_known and not _is_of(found, known) and _mark(found) not in others:
                 others[_mark(found)] = related(
                     self.trials.job, violation, candidate, seed=self.seed, deadline=self.deadline
                 )
@@ -221,25 +221,25 @@ class _Worst:
     cause: Cause
 
 
-def _is_of(cause: Cause, own: Cause) -> bool:
+def _is_of(cause: Cause, other: Cause) -> bool:
     """Return whether an example has the same cause as another.
 
     If its operations cannot be traced, the causes count as equal, unless the other one is wrong in exact arithmetic.
     """
     if not cause.is_known:
-        return not own.is_exact
-    if own.is_known:
-        return (cause.event and cause.event.step) == (own.event and own.event.step)
+        return not other.is_exact
+    if other.is_known:
+        return (cause.event and cause.event.step) == (other.event and other.event.step)
     return cause.is_exact or (cause.event is not None and cause.event.kind in _GRADUAL)
 
 
-def _is_apart(cause: Cause, own: Cause, *, is_worse: bool) -> bool:
+def _is_apart(cause: Cause, other: Cause, *, is_worse: bool) -> bool:
     """Return whether another cause is distinct: another finding, or the same one without a number."""
-    return is_worse or _mark(cause) != _mark(own)
+    return is_worse or _mark(cause) != _mark(other)
 
 
-def _kind(answer: float) -> str:
-    return "finite" if math.isfinite(answer) else str(abs(answer))
+def _kind(result: float) -> str:
+    return "finite" if math.isfinite(result) else str(abs(result))
 
 
 def _mark(cause: Cause) -> Hashable:

@@ -49,8 +49,8 @@ def of_float32(proofs: Sequence[Proof]) -> list[Proof]:
 
 def operation(proof: Proof) -> str:
     """Return the name of the case, with its contract if the name does not contain it."""
-    own = proof.case.rpartition(".")[2]
-    is_named = own == proof.contract or proof.contract.startswith("formula")
+    name = proof.case.rpartition(".")[2]
+    is_named = name == proof.contract or proof.contract.startswith("formula")
     return proof.case if is_named else f"{proof.case} ({proof.contract})"
 
 

@@ -70,25 +70,29 @@ def _listed(names: Sequence[str]) -> str:
     return shown + (f" and {len(names) - 2} more" if len(names) > 2 else "")
 
 
-def headroom_line(room: Headroom) -> str:
+def headroom_line(headroom: Headroom) -> str:
     """Return the headroom of a line as a factor and in bits."""
-    at = place(room.file, room.line, room.function, room.module)
-    backward = ", backward" if room.backward else ""
-    shrinks = room.quantity in {"update", "term"}
-    what = f"{room.operation}'s {room.quantity} {room.value:.4g}"
-    end = f"{room.breaks_from} in {room.dtype}"
-    if room.factor < 1:
+    at = place(headroom.file, headroom.line, headroom.function, headroom.module)
+    backward = ", backward" if headroom.backward else ""
+    shrinks = headroom.quantity in {"update", "term"}
+    what = f"{headroom.operation}'s {headroom.quantity} {headroom.value:.4g}"
+    end = f"{headroom.breaks_from} in {headroom.dtype}"
+    if headroom.factor < 1:
         what += f" is already below the limit of {end}" if shrinks else f" is already above the limit of {end}"
     else:
-        what += f" can {'shrink' if shrinks else 'grow'} {room.factor:.3g}-fold before it breaks at {end}"
-    bits = f"{math.log2(room.factor):.1f} bits" if room.factor > 0 else "0 bits"
+        what += f" can {'shrink' if shrinks else 'grow'} {headroom.factor:.3g}-fold before it breaks at {end}"
+    bits = f"{math.log2(headroom.factor):.1f} bits" if headroom.factor > 0 else "0 bits"
     return f"{bits:>9}  {at}{backward}: {what}"
 
 
 def narrowest(audit: Audit, most: int = NARROWEST) -> list[Headroom]:
     """Return the lines with the least headroom, without lines that already have a finding."""
     wrong = {(finding.file, finding.line) for finding in audit.findings}
-    return [room for room in audit.headroom if room.factor < WIDE and (room.file, room.line) not in wrong][:most]
+    return [
+        headroom
+        for headroom in audit.headroom
+        if headroom.factor < WIDE and (headroom.file, headroom.line) not in wrong
+    ][:most]
 
 
 def audit_line(audit: Audit, early: str = "") -> str:
@@ -101,8 +105,8 @@ def audit_line(audit: Audit, early: str = "") -> str:
     looked = f"in {count(audit.operations, 'operation')}, {count(audit.ends, 'result')}"
     agrees = ""
     if audit.loss_error is not None and audit.loss_error < 0.5:
-        beside = "exact arithmetic" if audit.loss_in_balls else "float64"
-        agrees = f"; the loss agrees with {beside} to {_digits(audit.loss_error)}"
+        reference = "exact arithmetic" if audit.loss_in_balls else "float64"
+        agrees = f"; the loss agrees with {reference} to {_digits(audit.loss_error)}"
     return f"{audit.title}: {found} {looked}{agrees}{f' -- {early}' if early else ''}"
 
 
@@ -159,10 +163,10 @@ def audit_html(audit: Audit) -> str:
     """Return an audit as HTML for a notebook."""
     found = "".join(f"{PRE}{escape(chr(10).join(finding_lines(finding)))}</pre>" for finding in audit.findings)
     rows = "".join(
-        f"<tr><td>{escape(place(room.file, room.line, room.function, room.module))}</td>"
-        f"<td>{escape(room.operation)} ({escape(room.quantity)})</td><td>{escape(room.dtype)}</td>"
-        f"<td>{room.value:.4g}</td><td>{room.breaks_from}</td><td>{room.factor:.3g}</td></tr>"
-        for room in narrowest(audit, len(audit.headroom))
+        f"<tr><td>{escape(place(headroom.file, headroom.line, headroom.function, headroom.module))}</td>"
+        f"<td>{escape(headroom.operation)} ({escape(headroom.quantity)})</td><td>{escape(headroom.dtype)}</td>"
+        f"<td>{headroom.value:.4g}</td><td>{headroom.breaks_from}</td><td>{headroom.factor:.3g}</td></tr>"
+        for headroom in narrowest(audit, len(audit.headroom))
     )
     head = "".join(f"<th>{name}</th>" for name in ("line", "operation", "dtype", "value", "breaks at", "factor"))
     table = f"<details><summary>headroom</summary><table><tr>{head}</tr>{rows}</table></details>" if rows else ""
@@ -208,7 +212,7 @@ def ruin_line(run: AuditRun) -> str | None:
 
 def trend_line(trend: Trend) -> str:
     """Say which line comes nearer, how fast, and when it would be there."""
-    room = trend.room
-    at = place(room.file, room.line, room.function, room.module)
-    what = f"the headroom of {room.operation}'s {room.quantity} falls by {trend.bits_a_step:.2g} bits per step"
+    headroom = trend.room
+    at = place(headroom.file, headroom.line, headroom.function, headroom.module)
+    what = f"the headroom of {headroom.operation}'s {headroom.quantity} falls by {trend.bits_a_step:.2g} bits per step"
     return f"trend: {at}: {what} and would reach zero at step {trend.gone_at:,}"

@@ -344,8 +344,8 @@ def finding_in_short(finding: Finding, checked: Sequence[Verdict] = (), *, width
     if finding.violation is not None and not finding.violation.seen and not _is_no_loss(finding):
         worst = finding.worst
         is_clearer = worst is not None and (worst.law, worst.where) == (finding.first.law, finding.first.where)
-        own = _outcome(finding.violation, finding.first.unit, _input)
-        shown = f"; {_worst(worst) if worst is not None and is_clearer else own}"
+        outcome = _outcome(finding.violation, finding.first.unit, _input)
+        shown = f"; {_worst(worst) if worst is not None and is_clearer else outcome}"
     further = _further(finding, checked)
     text = f"{name or title_of(finding)}  {_in_short(finding)}{shown}{f' ({further})' if further else ''}"
     return "\n".join(_filled(text, width, indent="  "))
@@ -374,8 +374,10 @@ def _filled(text: str, width: int, *, indent: str, whole: bool = False) -> list[
 
 def unclaimed_line(verdicts: Sequence[Verdict]) -> str:
     """Return the failures in unclaimed dtypes on one line; empty if there are none."""
-    said = {finding.named.sentence for finding in findings(verdicts) if finding.named is not None}
-    found = [one for one in findings(verdicts, [Status.UNCLAIMED]) if one.named is None or sentence(one) not in said]
+    reported = {finding.named.sentence for finding in findings(verdicts) if finding.named is not None}
+    found = [
+        one for one in findings(verdicts, [Status.UNCLAIMED]) if one.named is None or sentence(one) not in reported
+    ]
     if not found:
         return ""
     dtypes = list(dict.fromkeys(dtype for finding in found for dtype in finding.dtypes))

@@ -78,8 +78,8 @@ def in_words(failures: Sequence[Breaking | Worst]) -> str:
 
 def first_loss(passages: Sequence[Passage], case: str) -> str:
     """Return the first operation of a case that leaves the range along a recorded ray, and from which parameter on."""
-    own = (passage for passage in passages if passage.case == case and passage.breaks_at is not None)
-    for passage in sorted(own, key=lambda passage: passage.dtype != "float32"):
+    broken = (passage for passage in passages if passage.case == case and passage.breaks_at is not None)
+    for passage in sorted(broken, key=lambda passage: passage.dtype != "float32"):
         station = next(station for station in passage.stations if station.broken)
         if not all(map(math.isfinite, station.given)):
             continue

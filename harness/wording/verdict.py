@@ -55,8 +55,12 @@ def census_line(verdicts: Sequence[Verdict]) -> str:
     cases = len({verdict.case for verdict in verdicts})
     examples, rows = (sum(getattr(verdict, name) for verdict in verdicts) for name in ("examples", "rows"))
     counted = [(cases, "case"), (len(verdicts), "verdict"), (examples, "example"), (rows, "row")]
-    ended = sum(verdict.cut_short for verdict in verdicts)
-    cut_short = f"; {count(ended, 'law')} {'was' if ended == 1 else 'were'} cut short by --seconds" if ended else ""
+    early_ends = sum(verdict.cut_short for verdict in verdicts)
+    cut_short = (
+        f"; {count(early_ends, 'law')} {'was' if early_ends == 1 else 'were'} cut short by --seconds"
+        if early_ends
+        else ""
+    )
     return f"checked: {', '.join(count(number, noun) for number, noun in counted)}{cut_short}"
 
 
@@ -89,12 +93,12 @@ def _failures(verdicts: Sequence[Verdict], ran: int) -> list[str]:
     found = findings(verdicts)
     phrases = []
     for status, noun in ((Status.BROKEN, "defect"), (Status.UNEXPECTED, "declared failure"), (Status.ERROR, "error")):
-        own = [finding for finding in found if finding.status is status]
+        selected = [finding for finding in found if finding.status is status]
         laws = laws_in(verdict for finding in found for verdict in finding.verdicts if verdict.status is status)
-        if own:
+        if selected:
             not_found = " not found" if status is Status.UNEXPECTED else ""
-            where = _named(list(dict.fromkeys(finding.case for finding in own)))
-            phrases.append(f"{count(len(own), noun)}{not_found} in {where}: {laws:,} of {count(ran, 'law')}")
+            where = _named(list(dict.fromkeys(finding.case for finding in selected)))
+            phrases.append(f"{count(len(selected), noun)}{not_found} in {where}: {laws:,} of {count(ran, 'law')}")
     return phrases
 
 

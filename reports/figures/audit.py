@@ -29,12 +29,12 @@ def headroom(audit: Audit) -> Figure | None:
 
     A line beyond its breaking point is a finding, and has no headroom.
     """
-    near = [room for room in audit.headroom if 1.0 <= room.factor < FAR]
-    rooms = sorted(near, key=lambda room: room.factor)[:MOST_LINES]
-    if not rooms:
+    near = [line for line in audit.headroom if 1.0 <= line.factor < FAR]
+    nearest = sorted(near, key=lambda line: line.factor)[:MOST_LINES]
+    if not nearest:
         return None
-    first = rooms[0]
-    said = (
+    first = nearest[0]
+    caption = (
         f"{place(first)} has the least headroom: its {first.operation} {first.quantity} is "
         f"{plain(first.value, digits=4)} and breaks at {first.breaks_from} in {first.dtype}: "
         f"{plain(first.factor)}× headroom. Measured on one batch of {audit.title} "
@@ -43,27 +43,27 @@ def headroom(audit: Audit) -> Figure | None:
 
     panel = wide_and_narrow(
         "",
-        lambda axes: _draw(axes, rooms),
+        lambda axes: _draw(axes, nearest),
         name=f"headroom-{audit.title}",
-        label=said,
-        height_in=0.8 + 0.34 * len(rooms),
+        label=caption,
+        height_in=0.8 + 0.34 * len(nearest),
     )
     claim = f"{place(first)} breaks if its {first.operation} {first.quantity} grows {plain(first.factor)}×"
-    return Figure("headroom-figure", "Headroom before a line breaks", (panel,), said, (), columns=1, claim=claim)
+    return Figure("headroom-figure", "Headroom before a line breaks", (panel,), caption, (), columns=1, claim=claim)
 
 
-def _draw(axes: Axes, rooms: list[Headroom]) -> None:
+def _draw(axes: Axes, nearest: list[Headroom]) -> None:
     """Draw a bar for each line, with its factor at the end."""
-    for at, room in enumerate(rooms):
-        factor = room.factor
+    for at, line in enumerate(nearest):
+        factor = line.factor
         # On a logarithmic axis a bar begins at 1: no headroom.
-        axes.barh(at, factor - 1.0, left=1.0, height=0.6, color=COLORS[room.factor > NEAR])
-        axes.text(factor * 1.1, at, f"{plain(room.factor)}×", va="center", color=INK)
-        told(axes, [(factor, at, f"{place(room)}: {room.value!r} now, breaks at {room.breaks_at!r} ({room.dtype})")])
-    logarithmic(axes.xaxis, [1.25, 8 * max(room.factor for room in rooms)], text=plain)
-    names = [shortened(f"{place(room).partition(' ')[0]} {room.operation}", most=MOST_CHARACTERS) for room in rooms]
-    axes.set_yticks(range(len(rooms)), names)
-    axes.set(ylim=(len(rooms) - 0.4, -0.6), xlabel="headroom (×)")
+        axes.barh(at, factor - 1.0, left=1.0, height=0.6, color=COLORS[line.factor > NEAR])
+        axes.text(factor * 1.1, at, f"{plain(line.factor)}×", va="center", color=INK)
+        told(axes, [(factor, at, f"{place(line)}: {line.value!r} now, breaks at {line.breaks_at!r} ({line.dtype})")])
+    logarithmic(axes.xaxis, [1.25, 8 * max(line.factor for line in nearest)], text=plain)
+    names = [shortened(f"{place(line).partition(' ')[0]} {line.operation}", most=MOST_CHARACTERS) for line in nearest]
+    axes.set_yticks(range(len(nearest)), names)
+    axes.set(ylim=(len(nearest) - 0.4, -0.6), xlabel="headroom (×)")
     axes.grid(visible=False, axis="y")
 
 
@@ -81,17 +81,21 @@ def errors(audit: Audit) -> Figure | None:
         return None
     broken = next((stretch for stretch in stretches if stretch.error is None), None)
     if broken is not None:
-        said = f"{place(broken)} is the first line with a non-finite result that should be finite ({broken.operation})."
+        caption = (
+            f"{place(broken)} is the first line with a non-finite result that should be finite ({broken.operation})."
+        )
         claim = f"{place(broken)} returns the first value that is not finite"
     else:
         worst = max(stretches, key=lambda stretch: stretch.error or 0.0)
-        said = f"The largest relative error is {plain(worst.error or 0.0)}, at {place(worst)} ({worst.operation})."
+        caption = f"The largest relative error is {plain(worst.error or 0.0)}, at {place(worst)} ({worst.operation})."
         claim = f"The relative error grows to {plain(worst.error or 0.0)}"
-    said += f" {audit.title}: each point groups consecutive operations on one source line; squares are backward passes."
-    panel = wide_and_narrow(
-        "", lambda axes: _draw_errors(axes, stretches), name=f"errors-{audit.title}", label=said, height_in=2.6
+    caption += (
+        f" {audit.title}: each point groups consecutive operations on one source line; squares are backward passes."
     )
-    return Figure("errors-figure", "Error along the step", (panel,), said, (), columns=1, claim=claim)
+    panel = wide_and_narrow(
+        "", lambda axes: _draw_errors(axes, stretches), name=f"errors-{audit.title}", label=caption, height_in=2.6
+    )
+    return Figure("errors-figure", "Error along the step", (panel,), caption, (), columns=1, claim=claim)
 
 
 def _draw_errors(axes: Axes, stretches: Sequence[Stretch]) -> None:

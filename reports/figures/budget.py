@@ -51,14 +51,14 @@ LEGEND_ROW_IN = 0.2
 def _panel(frame: pd.DataFrame, names: dict[str, str], *, number: int) -> Panel:
     """Return the shares of the loaders with one number of workers; many loaders have a legend at the side."""
     legend_in, bars_in = LEGEND_ROW_IN * frame["part"].nunique(), 0.28 * frame["case"].nunique()
-    beside = bars_in >= legend_in
+    side_legend = bars_in >= legend_in
     return wide_and_narrow(
         _title(frame),
-        partial(_draw, frame=frame, names=names, most=MOST_CHARACTERS_WIDE, beside=beside),
-        draw_narrow=partial(_draw, frame=frame, names=names, most=MOST_CHARACTERS, beside=False),
+        partial(_draw, frame=frame, names=names, most=MOST_CHARACTERS_WIDE, side_legend=side_legend),
+        draw_narrow=partial(_draw, frame=frame, names=names, most=MOST_CHARACTERS, side_legend=False),
         name=f"budget-{number}",
         label=_label(frame),
-        height_in=0.8 + bars_in + (0.0 if beside else 0.5 + legend_in),
+        height_in=0.8 + bars_in + (0.0 if side_legend else 0.5 + legend_in),
         narrow_height_in=1.3 + legend_in + bars_in,
     )
 
@@ -104,21 +104,21 @@ def _label(frame: pd.DataFrame) -> str:
     return f"Shares of the batch time, {_title(frame)}, largest part by loader: {spelled}."
 
 
-def _draw(axes: Axes, frame: pd.DataFrame, *, names: dict[str, str], most: int, beside: bool) -> None:
+def _draw(axes: Axes, frame: pd.DataFrame, *, names: dict[str, str], most: int, side_legend: bool) -> None:
     """Draw the parts of every loader end to end, with a legend at the side or above."""
     cases = list(dict.fromkeys(frame["case"]))
-    begun = pd.Series(0.0, index=cases)
+    start = pd.Series(0.0, index=cases)
     for part in PARTS:
         shares = 100 * frame[frame["part"] == part].groupby("case")["share"].first().reindex(cases).fillna(0.0)
         places = [place for place, share in enumerate(shares) if share > 0]
         if places:
-            own, left = shares.iloc[places], begun.iloc[places]
-            axes.barh(places, own, left=left, color=COLORS[part], height=0.62, label=part)
-        begun = begun + shares
+            widths, left = shares.iloc[places], start.iloc[places]
+            axes.barh(places, widths, left=left, color=COLORS[part], height=0.62, label=part)
+        start = start + shares
     rows_of(axes, cases, [shortened(names[case], most=most) for case in cases])
     axes.set(xlabel="share of the batch time (%)", xlim=(0, 100), ylim=(len(cases) - 0.5, -0.5))
     axes.grid(visible=False, axis="y")
-    if beside:
+    if side_legend:
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), ncols=1)
     else:  # beside the names there is room for one column
         legend_above(axes, columns=1)

@@ -30,8 +30,8 @@ def fit(data: FitData, estimates: pd.DataFrame) -> Figure | None:
     """
     number = len(data.inputs[0]) if data.inputs else 0
     names = [*(f"w[{at}]" for at in range(number)), BIAS]
-    for case, own in estimates.groupby("case", sort=False):
-        learned = dict(zip(own["parameter"], own["learned"], strict=True))
+    for case, group in estimates.groupby("case", sort=False):
+        learned = dict(zip(group["parameter"], group["learned"], strict=True))
         if number and set(names) <= set(learned):
             return _figure(str(case), data, [float(learned[name]) for name in names])
     return None

@@ -28,8 +28,8 @@ MOST_CHARACTERS = 24
 
 def shown(profiles: pd.DataFrame, contract: str) -> str:
     """Return the contract for the plot of errors: the named or the first one; empty for none."""
-    own = list(dict.fromkeys(map(str, profiles[profiles["dtype"] == DTYPE]["contract"])))
-    return contract if contract in own else own[0] if own else ""
+    contracts = list(dict.fromkeys(map(str, profiles[profiles["dtype"] == DTYPE]["contract"])))
+    return contract if contract in contracts else contracts[0] if contracts else ""
 
 
 def magnitude(profiles: pd.DataFrame, breakings: pd.DataFrame, contract: str) -> Figure:
@@ -65,11 +65,11 @@ def steps_shown(steps: pd.DataFrame) -> pd.DataFrame:
     if steps.empty:
         return steps
     family = steps["family"].iloc[-1]
-    own = steps[steps["family"] == family]
-    device = sorted(set(own["device"]), key=lambda name: name == "cpu")[0]
-    own = own[(own["device"] == device) & (own["threads"] == own["threads"].iloc[0])]
-    own = own[own["dtype"] == own["dtype"].iloc[0]]
-    few: pd.DataFrame = own[own["case"].isin(list(dict.fromkeys(own["case"]))[:MOST_LINES])]
+    selected = steps[steps["family"] == family]
+    device = sorted(set(selected["device"]), key=lambda name: name == "cpu")[0]
+    selected = selected[(selected["device"] == device) & (selected["threads"] == selected["threads"].iloc[0])]
+    selected = selected[selected["dtype"] == selected["dtype"].iloc[0]]
+    few: pd.DataFrame = selected[selected["case"].isin(list(dict.fromkeys(selected["case"]))[:MOST_LINES])]
     return few
 
 
@@ -79,7 +79,7 @@ def step_time(frame: pd.DataFrame) -> Figure:
     on = "the CPU" if device == "cpu" else device
     largest = frame[frame["batch_size"] == frame["batch_size"].max()].sort_values("median_s", kind="stable")
     fastest, slowest = largest.iloc[0], largest.iloc[-1]
-    said = (
+    caption = (
         f"On {on} at batch {fastest['batch_size']:,}, {names[str(fastest['case'])]} takes "
         f"{duration(fastest['median_s'])} and {names[str(slowest['case'])]} {duration(slowest['median_s'])}, "
         f"{times(slowest['median_s'] / fastest['median_s'])} as long."
@@ -87,9 +87,9 @@ def step_time(frame: pd.DataFrame) -> Figure:
 
     ratio = times(slowest["median_s"] / fastest["median_s"])
     claim = f"{names[str(slowest['case'])]} takes {ratio} the time of {names[str(fastest['case'])]}"
-    panels = _step_panels(frame, said)
+    panels = _step_panels(frame, caption)
     columns = 1 if len(panels) == 1 else 3
-    return Figure("front-step", "Time of a training step", panels, said, ("steps",), columns=columns, claim=claim)
+    return Figure("front-step", "Time of a training step", panels, caption, ("steps",), columns=columns, claim=claim)
 
 
 def _step_panels(frame: pd.DataFrame, label: str) -> tuple[Panel, ...]:
@@ -157,19 +157,19 @@ def loading(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     cases = list(dict.fromkeys(best["case"]))[: 2 * MOST_LINES]
     first, last = best.iloc[0], best[best["case"] == cases[-1]].iloc[0]
     names = names_of(frame)
-    said = (
+    caption = (
         f"{names[str(first['case'])]} delivers {rate(first['samples_per_s'])} samples per second at batch size "
         f"{first['batch_size']:,} with {workers_in_words(int(first['workers']))}"
     )
     if len(cases) > 1:
         ratio = times(first["samples_per_s"] / last["samples_per_s"])
-        said += f", {ratio} the best rate of {names[str(last['case'])]}"
+        caption += f", {ratio} the best rate of {names[str(last['case'])]}"
     panel = wide_and_narrow(
         "",
         lambda axes: _bars(axes, rows, cases, in_words=True),
         draw_narrow=lambda axes: _bars(axes, rows, cases, in_words=False),
         name="front-loader",
-        label=f"{said}.",
+        label=f"{caption}.",
         height_in=0.75 + 0.36 * len(cases),
     )
     caveat = caveat_of(frame, source)
@@ -177,7 +177,7 @@ def loading(frame: pd.DataFrame, source: DataSource | None) -> Figure:
         "front-loader",
         "Fastest configuration per data loader",
         (panel,),
-        f"{said}.",
+        f"{caption}.",
         ("loaders",),
         caveat,
         columns=1,

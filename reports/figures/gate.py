@@ -63,12 +63,12 @@ def evidence(comparisons: Sequence[Comparison], slices: Sequence[Slices]) -> Fig
     )
 
 
-def _slices(case: str, own: Sequence[Slices]) -> Panel:
+def _slices(case: str, slices: Sequence[Slices]) -> Panel:
     title = f"{case}, slice by slice"
-    if not own:
+    if not slices:
         return Panel(title, note="no slices in this run")
     label = f"Fastest rounds by slice of {case} over time, by arm."
-    return Panel(title, drawn(lambda axes: _course(axes, own), name="gate-slices", label=label))
+    return Panel(title, drawn(lambda axes: _course(axes, slices), name="gate-slices", label=label))
 
 
 def _range(comparisons: Sequence[Comparison]) -> str:
@@ -83,16 +83,16 @@ def _forest(axes: Axes, comparisons: Sequence[Comparison], cases: Sequence[str])
     axes.axvline(100.0 * first.margin, color=MUTED, linewidth=0.9, linestyle="--")
     axes.axvline(100.0 * first.tolerance, color=MUTED, linewidth=0.9, linestyle=":")
     for shift, (arm, look) in zip((-0.2, 0.0, 0.2), LOOKS.items(), strict=True):
-        own = [comparison for comparison in comparisons if comparison.arm == arm]
+        selected = [comparison for comparison in comparisons if comparison.arm == arm]
         middle, low, high = (
-            [100.0 * (getattr(comparison, name) - 1.0) for comparison in own] for name in ("ratio", "low", "high")
+            [100.0 * (getattr(comparison, name) - 1.0) for comparison in selected] for name in ("ratio", "low", "high")
         )
         # Bounds that a record has on the wrong side of its ratio have no length.
         bars = [
             [max(m - b, 0.0) for m, b in zip(middle, low, strict=True)],
             [max(b - m, 0.0) for m, b in zip(middle, high, strict=True)],
         ]
-        places = [cases.index(comparison.case) + shift for comparison in own]
+        places = [cases.index(comparison.case) + shift for comparison in selected]
         axes.errorbar(
             middle, places, xerr=bars, fmt=look.marker, color=look.color, label=look.label, markersize=3.6, capsize=2.0
         )
@@ -108,13 +108,13 @@ def _two_lines(case: str) -> str:
 
 def _course(axes: Axes, slices: Sequence[Slices]) -> None:
     """Draw the slices of a case over time, without the control, which has another length."""
-    alike = [process for process in slices if process.iterations == slices[0].iterations]
-    fastest = min(min(process.minima_s) for process in alike if process.arm == "base") or math.nan
-    looks = {"base": Look("base", MUTED, "x")} | LOOKS
-    for arm, look in looks.items():
+    same_length = [process for process in slices if process.iterations == slices[0].iterations]
+    fastest = min(min(process.minima_s) for process in same_length if process.arm == "base") or math.nan
+    styles = {"base": Look("base", MUTED, "x")} | LOOKS
+    for arm, look in styles.items():
         points = [
             (start, 100.0 * (minimum / fastest - 1.0))
-            for process in alike
+            for process in same_length
             if process.arm == arm
             for start, minimum in zip(process.starts_s, process.minima_s, strict=True)
         ]

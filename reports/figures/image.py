@@ -31,8 +31,8 @@ class Tile:
 
     def __post_init__(self) -> None:
         """Return a description for a picture without one."""
-        said = f"{self.label}, {self.prediction}" if self.prediction else self.label
-        object.__setattr__(self, "alternative", self.alternative or said)
+        text = f"{self.label}, {self.prediction}" if self.prediction else self.label
+        object.__setattr__(self, "alternative", self.alternative or text)
 
 
 @dataclass(frozen=True)

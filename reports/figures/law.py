@@ -74,8 +74,8 @@ def _draw(axes: Axes, frame: pd.DataFrame, *, contracts: list[str], most: int) -
     places = frame["contract"].map({contract: place for place, contract in enumerate(contracts)})
     lanes = frame["style"].map(LANES).fillna(LANES["foreign"])
     marks = frame.assign(at=frame["ratio"].map(_position), height=places + lanes)
-    for (style, status), own in marks.groupby(["style", "status"], sort=False):
-        color, seen = pen(str(style)).color, own.drop_duplicates(["at", "height"])
+    for (style, status), group in marks.groupby(["style", "status"], sort=False):
+        color, seen = pen(str(style)).color, group.drop_duplicates(["at", "height"])
         shape = SHAPES.get(str(status), "X")
         face = "none" if shape in HOLLOW else color
         axes.plot(seen["at"], seen["height"], shape, color=color, markerfacecolor=face, markersize=3.4, alpha=0.8)

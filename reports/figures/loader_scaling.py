@@ -40,18 +40,18 @@ def scaling(frame: pd.DataFrame, source: DataSource | None) -> Figure:
 
 def _helped(several: pd.DataFrame) -> str:
     """Return the number of loaders that are faster with more workers, beyond their intervals."""
-    gains = {str(case): _gains(own) for case, own in several.groupby("case", sort=False)}
+    gains = {str(case): _gains(group) for case, group in several.groupby("case", sort=False)}
     if len(gains) == 1:
         return f"More workers {'make' if all(gains.values()) else 'do not make'} {next(iter(gains))} faster"
     return f"More workers help {sum(gains.values())} of {count(len(gains), 'loader')}"
 
 
-def _gains(own: pd.DataFrame) -> bool:
+def _gains(group: pd.DataFrame) -> bool:
     """Whether the interval of a rate with more workers is above that of the best rate with the fewest."""
-    is_more = own["workers"] > own["workers"].min()
-    best = own[~is_more].sort_values("samples_per_s", kind="stable").iloc[-1]
+    is_more = group["workers"] > group["workers"].min()
+    best = group[~is_more].sort_values("samples_per_s", kind="stable").iloc[-1]
     limit = best["samples_per_s"] if pd.isna(best["samples_per_s_high"]) else best["samples_per_s_high"]
-    low = own["samples_per_s_low"].fillna(own["samples_per_s"])
+    low = group["samples_per_s_low"].fillna(group["samples_per_s"])
     return bool((low[is_more] > limit).any())
 
 

@@ -33,7 +33,7 @@ def log_of_zero(passages: Sequence[Passage]) -> Figure | None:
     """Return the first passage on which an operation before the result is zero and the result infinite, or ``None``."""
     for passage in _preferred(passages):
         for at, station in enumerate(passage.stations):
-            entry = next(filter(lambda own: _is_log_of_zero(station, own), range(len(station.actual))), None)
+            entry = next(filter(lambda index: _is_log_of_zero(station, index), range(len(station.actual))), None)
             if entry is not None and at > 0 and _has_scales(passage, entry):
                 return _meets_zero(passage, at, entry)
     return None
@@ -97,11 +97,11 @@ def _flat_from(stations: Sequence[Station], entry: int) -> int | None:
 def _meets_zero(passage: Passage, at: int, entry: int) -> Figure:
     station = passage.stations[at]
     before = next(stage for stage in reversed(station.stages) if 0.0 in stage.values)
-    said = (
+    caption = (
         f"{passage.case} in {passage.dtype}: at t = {station.t!r} {before.operation} is 0, its logarithm "
         f"is -inf, and the answer is {station.actual[entry]!r} instead of {plain(_expected(station, entry), digits=6)}."
     )
-    return _figure("log-of-zero", "The logarithm of zero makes the answer infinite", passage, entry, said)
+    return _figure("log-of-zero", "The logarithm of zero makes the answer infinite", passage, entry, caption)
 
 
 def _stays(passage: Passage, at: int, entry: int) -> Figure:
@@ -109,38 +109,38 @@ def _stays(passage: Passage, at: int, entry: int) -> Figure:
     last = stations[-1]
     clamps = [stage for stage in last.stages if stage.operation.startswith("clamp")]
     why = f", because of {clamps[-1].operation}" if clamps else ""
-    said = (
+    caption = (
         f"{passage.case} in {passage.dtype}: from t = {stations[at].t!r} on, the answer stays at "
         f"{last.actual[entry]!r}{why}, and its slope is 0; at t = {plain(last.t, digits=6)} the exact value is "
         f"{plain(_expected(last, entry), digits=6)}."
     )
     makes = "Clamping makes the answer" if clamps else "The answer becomes"
     title = f"{makes} flat and silently wrong from t = {plain(stations[at].t, digits=4)} on"
-    return _figure("goes-flat", title, passage, entry, said)
+    return _figure("goes-flat", title, passage, entry, caption)
 
 
-def _figure(name: str, title: str, passage: Passage, entry: int, said: str) -> Figure:
+def _figure(name: str, title: str, passage: Passage, entry: int, caption: str) -> Figure:
     panel = wide_and_narrow(
-        "", _drawing(passage, entry), name=f"{name}-{passage.case}", label=said, height_in=HEIGHT_IN
+        "", _drawing(passage, entry), name=f"{name}-{passage.case}", label=caption, height_in=HEIGHT_IN
     )
-    return Figure(name, title, (panel,), f"{said} Recorded calls with inputs {passage.formula}.", (), columns=1)
+    return Figure(name, title, (panel,), f"{caption} Recorded calls with inputs {passage.formula}.", (), columns=1)
 
 
 def _drawing(passage: Passage, entry: int) -> Callable[[Axes], None]:
     def draw(axes: Axes) -> None:
-        calls = [(own.t, own.actual[entry], _expected(own, entry)) for own in passage.stations]
+        calls = [(station.t, station.actual[entry], _expected(station, entry)) for station in passage.stations]
         exact = [value for _, _, value in calls]
         low, high = min(exact), max(exact)
-        room = 0.12 * ((high - low) or 1.0)
+        margin = 0.12 * ((high - low) or 1.0)
         axes.plot([t for t, _, _ in calls], exact, color=LINE, linewidth=6, alpha=0.6)
         finite = [(t, value) for t, value, _ in calls if math.isfinite(value)]
         blue = PENS["concise"].color
         axes.plot([t for t, _ in finite], [value for _, value in finite], color=blue, linewidth=2)
         lost = [(t, value) for t, value, _ in calls if not math.isfinite(value)]
-        edges = [high + room / 2 if value == math.inf else low - room / 2 for _, value in lost]
+        edges = [high + margin / 2 if value == math.inf else low - margin / 2 for _, value in lost]
         axes.plot([t for t, _ in lost], edges, "x", color=BROKEN, markersize=6, markeredgewidth=1.8)
         told(axes, [(t, true, f"t = {t!r}: answer {value!r}, exact {true!r}") for t, value, true in calls])
-        axes.set(xlabel=f"t of {passage.formula}", ylabel=f"entry {entry + 1}", ylim=(low - room, high + room))
+        axes.set(xlabel=f"t of {passage.formula}", ylabel=f"entry {entry + 1}", ylim=(low - margin, high + margin))
         axes.set_xlim(calls[0][0], calls[-1][0])
         ends = [End(exact[-1], EXACT, MUTED), *([End(finite[-1][1], ANSWER, blue)] if finite else [])]
         if lost:

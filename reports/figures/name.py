@@ -14,9 +14,10 @@ def names_of(frame: pd.DataFrame) -> dict[str, str]:
     names = [
         (str(case), _levels(str(case), str(style))) for case, style in zip(cases["case"], cases["style"], strict=True)
     ]
-    shared = [Counter(level) for level in zip(*(own for _, own in names), strict=True)]
+    shared = [Counter(level) for level in zip(*(levels for _, levels in names), strict=True)]
     return {
-        case: next(name for name, known in zip(own, shared, strict=True) if known[name] == 1) for case, own in names
+        case: next(name for name, known in zip(levels, shared, strict=True) if known[name] == 1)
+        for case, levels in names
     }
 
 

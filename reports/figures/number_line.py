@@ -67,21 +67,21 @@ def number_line(passages: Sequence[Passage]) -> Figure | None:
     if case is None:
         return None
     lines = {line.dtype: line for passage, line in reversed(known) if passage.case == case}
-    own = [lines[dtype] for dtype in PARAMETERS if dtype in lines]
-    book = next((result for line in own for t, result in line.points if t == BOOK), None)
-    said = _sentence(own, book)
+    selected = [lines[dtype] for dtype in PARAMETERS if dtype in lines]
+    book = next((result for line in selected for t, result in line.points if t == BOOK), None)
+    label = _sentence(selected, book)
     panel = wide_and_narrow(
         "",
-        lambda axes: _draw(axes, own, book),
+        lambda axes: _draw(axes, selected, book),
         name=f"number-line-{case}",
-        label=said,
-        height_in=0.9 + 0.62 * len(own),
+        label=label,
+        height_in=0.9 + 0.62 * len(selected),
     )
-    caption = f"{said} Dots are results of exp in calls of {case}; the thin parts of the lines mark subnormal numbers."
+    caption = f"{label} Dots are results of exp in calls of {case}; the thin parts of the lines mark subnormal numbers."
     if "float64" in lines:
         caption += " float64 extends beyond both edges."
     title = "exp overflows at a different input in each format"
-    return Figure("number-line", title, (panel,), caption, (), columns=1, claim=_claim(own, book))
+    return Figure("number-line", title, (panel,), caption, (), columns=1, claim=_claim(selected, book))
 
 
 def _claim(lines: Sequence[Line], book: float | None) -> str:
@@ -109,12 +109,12 @@ def _line(passage: Passage) -> Line | None:
 
 def _sentence(lines: Sequence[Line], book: float | None) -> str:
     ends = "; ".join(f"{line.dtype} at {line.ends_at!r}" for line in lines if line.ends_at is not None)
-    said = f"exp is infinite from these inputs on: {ends}." if ends else ""
+    text = f"exp is infinite from these inputs on: {ends}." if ends else ""
     if book is None:
-        return said
+        return text
     beyond = [line.dtype for line in lines if math.log10(book) > line.largest]
     where = f"beyond the largest number of {' and '.join(beyond)}" if beyond else "within the range of every format"
-    return f"exp(50) is {plain(book)}, {where}. {said}"
+    return f"exp(50) is {plain(book)}, {where}. {text}"
 
 
 def _draw(axes: Axes, lines: Sequence[Line], book: float | None) -> None:
@@ -125,7 +125,7 @@ def _draw(axes: Axes, lines: Sequence[Line], book: float | None) -> None:
         axes.plot([normal, high], [at, at], color=LINE, linewidth=5)
         seen = [(math.log10(result), t, result) for t, result in line.points if math.log10(result) <= EDGE]
         axes.plot([x for x, _, _ in seen], [at] * len(seen), "o", color=PENS["concise"].color, markersize=4)
-        some = [own for own in seen[::3] if own not in seen[-1:]] + seen[-1:]
+        some = [point for point in seen[::3] if point not in seen[-1:]] + seen[-1:]
         told(axes, [(x, at, f"exp({t!r}) = {result!r} = {result.hex()}") for x, t, result in some])
         if line.ends_at is not None and line.largest <= EDGE:
             axes.plot([high], [at], "x", color=BROKEN, markersize=8, markeredgewidth=2)

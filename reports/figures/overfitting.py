@@ -89,7 +89,9 @@ def _coincide(curve: pd.DataFrame, other: pd.DataFrame) -> bool:
     """Whether the losses of two runs are indistinguishable in a drawing."""
     if len(curve) != len(other):
         return False
-    first, second = (own.sort_values("epoch", kind="stable")[LOSSES].to_numpy(dtype=float) for own in (curve, other))
+    first, second = (
+        frame.sort_values("epoch", kind="stable")[LOSSES].to_numpy(dtype=float) for frame in (curve, other)
+    )
     return bool(np.allclose(first, second, rtol=NEAR, atol=0.0, equal_nan=True))
 
 
@@ -107,15 +109,15 @@ def _draw(axes: Axes, curve: pd.DataFrame) -> None:
     below: Axes
     above, below = figure.subplots(2, 1, sharex=True)
     lowest = lowest_epoch(curve)
-    for own, column, text in ((above, "held_out_loss", "held-out loss"), (below, "train_loss", "training loss")):
-        own.axvspan(lowest["epoch"], curve["epoch"].max(), color=GRID, alpha=0.55, linewidth=0, zorder=0)
-        own.axvline(lowest["epoch"], color=LINE, linewidth=0.9, zorder=1)
-        draw_curve(own, curve, column, label=text)
-        own.set(ylabel=text, ylim=_limits(curve, column))
-        own.yaxis.set_major_locator(MaxNLocator(nbins=4))
+    for panel_axes, column, text in ((above, "held_out_loss", "held-out loss"), (below, "train_loss", "training loss")):
+        panel_axes.axvspan(lowest["epoch"], curve["epoch"].max(), color=GRID, alpha=0.55, linewidth=0, zorder=0)
+        panel_axes.axvline(lowest["epoch"], color=LINE, linewidth=0.9, zorder=1)
+        draw_curve(panel_axes, curve, column, label=text)
+        panel_axes.set(ylabel=text, ylim=_limits(curve, column))
+        panel_axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
         some = curve.iloc[:: max(1, len(curve) // MOST_TOLD)]
         losses = zip(some["epoch"], some[column], strict=True)
-        told(own, [(epoch, loss, f"epoch {epoch}, {text}: {loss!r}") for epoch, loss in losses])
+        told(panel_axes, [(epoch, loss, f"epoch {epoch}, {text}: {loss!r}") for epoch, loss in losses])
     where = (lowest["epoch"], lowest["held_out_loss"])
     above.plot(*where, color=INK, marker="*", markersize=9, linestyle="none", zorder=5)
     text = f"lowest: {plain(lowest['held_out_loss'])}, epoch {lowest['epoch']:.0f}"
@@ -138,10 +140,10 @@ def _limits(curve: pd.DataFrame, column: str) -> tuple[float | None, float | Non
     if finite.empty:
         return None, None
     low, last = float(finite.min()), float(finite.iloc[-1])
-    room = FAR * (last - low) if column == "held_out_loss" else 0.0
-    if room <= 0.0 or low + room >= float(finite.max()):
+    margin = FAR * (last - low) if column == "held_out_loss" else 0.0
+    if margin <= 0.0 or low + margin >= float(finite.max()):
         return None, None
-    return low - 0.15 * room, low + room
+    return low - 0.15 * margin, low + margin
 
 
 def _sentence(case: str, curve: pd.DataFrame) -> str:

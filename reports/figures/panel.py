@@ -62,20 +62,20 @@ def multiples(names: Sequence[str], draw: Drawing, *, name: str, label: str, end
     """Return a panel for each curve; ``ending`` follows its name in the heading."""
     return [
         Panel(
-            f"{own}{ending}",
-            drawn(_one(draw, own), name=f"{name}-{number}", label=f"{own}{ending}. {label}", height_in=HEIGHT_IN),
+            f"{curve}{ending}",
+            drawn(_one(draw, curve), name=f"{name}-{number}", label=f"{curve}{ending}. {label}", height_in=HEIGHT_IN),
         )
-        for number, own in enumerate(names)
+        for number, curve in enumerate(names)
     ]
 
 
-def _one(draw: Drawing, own: str) -> Callable[[Axes], None]:
-    return partial(_draw, draw=draw, own=own)
+def _one(draw: Drawing, curve: str) -> Callable[[Axes], None]:
+    return partial(_draw, draw=draw, curve=curve)
 
 
-def _draw(axes: Axes, *, draw: Drawing, own: str) -> None:
+def _draw(axes: Axes, *, draw: Drawing, curve: str) -> None:
     """Draw one curve in color, with room for a label at the upper edge, whose font is larger on the page."""
     engine = axes.figure.get_layout_engine()
     if isinstance(engine, ConstrainedLayoutEngine):
         engine.set(h_pad=ROOM_IN)
-    draw(axes, only=own)
+    draw(axes, only=curve)

@@ -205,10 +205,10 @@ class View:
 
     def _path(self, values: Sequence[float]) -> str:
         low, high = self.range
-        room = 0.15 * (high - low)
+        margin = 0.15 * (high - low)
         pieces, drawing = [], False
         for station, value in zip(self.passage.stations, values, strict=True):
-            shown = math.isfinite(value) and low - room <= value <= high + room
+            shown = math.isfinite(value) and low - margin <= value <= high + margin
             if shown:
                 y = HEIGHT * (0.9 - 0.8 * (value - low) / (high - low))
                 pieces.append(f"{'L' if drawing else 'M'}{self._x(station.t):.1f} {y:.1f}")
@@ -297,8 +297,8 @@ def _interest(passages: Sequence[Passage]) -> Any:
         breaks = 2 if passage.breaks_at is None else int(passage.expected_break)
         style = _STYLES.index(passage.style) if passage.style in _STYLES else len(_STYLES)
         dtype = _DTYPES.index(passage.dtype) if passage.dtype in _DTYPES else len(_DTYPES)
-        own = contracts.index(passage.contract)
-        return (rank[passage.contract], own, dtype, rays.index(passage.ray), breaks, style)
+        position = contracts.index(passage.contract)
+        return (rank[passage.contract], position, dtype, rays.index(passage.ray), breaks, style)
 
     return key
 
@@ -311,11 +311,11 @@ def _view(passage: Passage) -> View:
 def _columns(passage: Passage) -> list[list[int]]:
     """Return the entries of a row, grouped if they are equal in every call."""
     width = max(len(station.given) for station in passage.stations)
-    alike: dict[tuple[str, ...], list[int]] = {}
+    groups: dict[tuple[str, ...], list[int]] = {}
     for entry in range(width):
         seen = [repr(row[entry]) for station in passage.stations for row in _rows(station) if len(row) == width]
-        alike.setdefault(tuple(seen), []).append(entry)
-    return list(alike.values())
+        groups.setdefault(tuple(seen), []).append(entry)
+    return list(groups.values())
 
 
 def _rows(station: Station) -> Iterator[tuple[float, ...]]:
@@ -346,8 +346,8 @@ def _lanes(passage: Passage, columns: list[list[int]]) -> Iterator[Lane]:
 
     def compared(rows: Sequence[tuple[float, ...]], others: Sequence[tuple[float, ...]]) -> Any:
         return tuple(
-            tuple((_told_apart(value, other), _share(value, scale)) for value, other in zip_longest(row, beside))
-            for row, beside, scale in zip(kept(rows), _as_long(kept(others), kept(rows)), scales, strict=True)
+            tuple((_told_apart(value, other), _share(value, scale)) for value, other in zip_longest(row, neighbors))
+            for row, neighbors, scale in zip(kept(rows), _as_long(kept(others), kept(rows)), scales, strict=True)
         )
 
     scales = [_scale(station) for station in stations]

@@ -155,13 +155,13 @@ def _curves(
         belongs(case, *points.get_children())
         ends.append(End(float(middle.iloc[-1]), shortened(label, most=MOST_CHARACTERS), color, case))
         known = zip(curve["batch_size"], middle, curve[quantity.low], curve[quantity.high], strict=True)
-        tips = [(places[size], values[0], _told(label, size, values, quantity)) for size, *values in known]
+        tips = [(places[size], values[0], _tooltip(label, size, values, quantity)) for size, *values in known]
         told(axes, tips, case=case)
     axes.set(xlabel="batch size (samples)", ylabel=quantity.label)
     return ends
 
 
-def _told(label: str, size: int, values: Sequence[float], quantity: Quantity) -> str:
+def _tooltip(label: str, size: int, values: Sequence[float], quantity: Quantity) -> str:
     """Return the tooltip of a point."""
     value, low, high = map(quantity.text, values)
     return f"{label}, batch {size:,}: {value} ({low} to {high})"

@@ -29,16 +29,16 @@ MOST_CHARACTERS = 26
 
 def step_ratios(frame: pd.DataFrame) -> Figure:
     """Return the time per step as a multiple of the first step from scratch, against the batch size."""
-    beside = _beside_scratch(frame)
-    panels = _panels(beside, RATIO, name="step-ratio", with_line=True)
+    ratios = _relative_to_scratch(frame)
+    panels = _panels(ratios, RATIO, name="step-ratio", with_line=True)
     return Figure(
         name="step-ratio-figure",
         frames=("step_ratios",),
         title="Step time relative to the scratch step of the chapter",
         panels=panels,
         caption=f"{_closed_forms(frame)} Bars show the {INTERVAL}.",
-        columns=_columns(panels, beside),
-        claim=_fastest(beside),
+        columns=_columns(panels, ratios),
+        claim=_fastest(ratios),
     )
 
 
@@ -111,13 +111,13 @@ def phases(frame: pd.DataFrame) -> Figure:
 
 def _longest(frame: pd.DataFrame) -> str:
     """Return the phase that takes the largest share of the first step."""
-    own, names = frame[frame["case"] == frame["case"].iloc[0]], names_of(frame)
-    first = own.sort_values("median_s", ascending=False, kind="stable").iloc[0]
-    share = percent(float(first["median_s"] / own["median_s"].sum()))
+    first_step, names = frame[frame["case"] == frame["case"].iloc[0]], names_of(frame)
+    first = first_step.sort_values("median_s", ascending=False, kind="stable").iloc[0]
+    share = percent(float(first["median_s"] / first_step["median_s"].sum()))
     return f"The {first['phase']} phase takes {share} of {names[str(first['case'])]}"
 
 
-def _beside_scratch(frame: pd.DataFrame) -> pd.DataFrame:
+def _relative_to_scratch(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the ratios to the first reference per contract and device, the step from scratch."""
     first = frame.groupby(["contract", "device"], sort=False)["reference"].transform("first")
     return frame[frame["reference"] == first]
@@ -152,11 +152,11 @@ def _columns(panels: Sequence[Panel], frame: pd.DataFrame) -> int:
 def _bars(axes: Axes, frame: pd.DataFrame) -> None:
     """Draw the phases of every case end to end."""
     names, cases = names_of(frame), list(dict.fromkeys(frame["case"]))
-    begun = [0.0] * len(cases)
+    starts = [0.0] * len(cases)
     for phase, color in PHASES.items():
         rows = frame[frame["phase"] == phase].groupby("case")["median_s"].first().reindex(cases).fillna(0.0)
-        axes.barh(range(len(cases)), rows * 1e6, left=begun, color=color, height=0.62, label=phase)
-        begun = [start + float(value) * 1e6 for start, value in zip(begun, rows, strict=True)]
+        axes.barh(range(len(cases)), rows * 1e6, left=starts, color=color, height=0.62, label=phase)
+        starts = [start + float(value) * 1e6 for start, value in zip(starts, rows, strict=True)]
     rows_of(axes, cases, [shortened(names[case], most=MOST_CHARACTERS) for case in cases])
     axes.set(xlabel="step time (µs)", ylim=(len(cases) - 0.5, -0.5))
     axes.grid(visible=False, axis="y")
@@ -192,11 +192,11 @@ def _closed_forms(frame: pd.DataFrame) -> str:
         here = _near_256(group)
         size = here["batch_size"].iloc[0]
         fastest = here[here["case"] != here["reference"]].sort_values("ratio", kind="stable")["case"].iloc[0]
-        own = here[(here["case"] == fastest) & (here["reference"] != fastest)]
+        selected = here[(here["case"] == fastest) & (here["reference"] != fastest)]
         gains = [
             f"{names[row['reference']]} takes {1 / row['ratio']:.2f} times as long ({1 / row['high']:.2f} to "
             f"{1 / row['low']:.2f})"
-            for _, row in own.iterrows()
+            for _, row in selected.iterrows()
         ]
         sentences.append(
             f"{_title(contract, device)}, batch {size}: {names[fastest]} is the fastest; {listing(gains)}."

@@ -34,13 +34,13 @@ HEIGHT_IN = 3.3
 
 def magnitudes(profiles: pd.DataFrame, breakings: pd.DataFrame) -> Figure:
     """Return the worst deviation against the magnitude of the inputs, a panel for each contract."""
-    own = profiles[profiles["dtype"] == DTYPE]
+    frame = profiles[profiles["dtype"] == DTYPE]
     panels = [
         panel
-        for number, (contract, group) in enumerate(own.groupby("contract", sort=False))
+        for number, (contract, group) in enumerate(frame.groupby("contract", sort=False))
         for panel in _panels(str(contract), group, breakings, number=number)
     ]
-    contracts = own["contract"].nunique()
+    contracts = frame["contract"].nunique()
     return Figure(
         name="magnitude-figure",
         frames=("profiles", "breakings"),
@@ -50,23 +50,23 @@ def magnitudes(profiles: pd.DataFrame, breakings: pd.DataFrame) -> Figure:
         "power of two. Above the dashed line the law is broken; at the upper edge no digit is correct. Dotted lines "
         "are breaking points with a closed form. Identical curves share a label.",
         columns=1 if len(panels) == contracts else 3,
-        claim=_number_broken(own) if contracts == 1 else "",
+        claim=_number_broken(frame) if contracts == 1 else "",
     )
 
 
-def _number_broken(own: pd.DataFrame) -> str:
+def _number_broken(frame: pd.DataFrame) -> str:
     """Return the number of implementations of a contract that break for large inputs."""
-    contract, cases = own["contract"].iloc[0], own["case"].nunique()
-    broken = own[own["deviation"] > own["bound"]]["case"].nunique()
+    contract, cases = frame["contract"].iloc[0], frame["case"].nunique()
+    broken = frame[frame["deviation"] > frame["bound"]]["case"].nunique()
     if not broken:
         return f"No implementation of {contract} exceeds its error bound"
     if cases == 1:
-        return f"{own['case'].iloc[0]} exceeds its error bound from inputs of {_first_over(own)} on"
+        return f"{frame['case'].iloc[0]} exceeds its error bound from inputs of {_first_over(frame)} on"
     return f"{broken} of {count(cases, 'implementation')} of {contract} {'breaks' if broken == 1 else 'break'}"
 
 
-def _first_over(own: pd.DataFrame) -> str:
-    return plain(float(own[own["deviation"] > own["bound"]]["magnitude"].min()))
+def _first_over(frame: pd.DataFrame) -> str:
+    return plain(float(frame[frame["deviation"] > frame["bound"]]["magnitude"].min()))
 
 
 def _panels(contract: str, group: pd.DataFrame, breakings: pd.DataFrame, *, number: int) -> list[Panel]:
@@ -74,7 +74,7 @@ def _panels(contract: str, group: pd.DataFrame, breakings: pd.DataFrame, *, numb
         (breakings["contract"] == contract) & (breakings["dtype"] == DTYPE) & (breakings["law"] == group["law"].iloc[0])
     ]
     points = sorted(set(broken[broken["declared"]]["value"].dropna()))
-    first = [f"{without_family(str(case))} {_start(own)}" for case, own in group.groupby("case", sort=False)]
+    first = [f"{without_family(str(case))} {_start(frame)}" for case, frame in group.groupby("case", sort=False)]
     label = f"Deviation of {contract} against the magnitude of its inputs. {'; '.join(first)}."
 
     names, draw = [name for name, _ in curves_of(group)], partial(_draw, group=group, points=points)
@@ -92,24 +92,24 @@ def _panels(contract: str, group: pd.DataFrame, breakings: pd.DataFrame, *, numb
     return [panel]
 
 
-def _start(own: pd.DataFrame) -> str:
+def _start(frame: pd.DataFrame) -> str:
     """Return the magnitude from which a case exceeds its bound."""
-    over = own[own["deviation"] > own["bound"]]["magnitude"]
+    over = frame[frame["deviation"] > frame["bound"]]["magnitude"]
     return f"exceeds its bound from {plain(float(over.min()))}" if len(over) else "stays within its bound"
 
 
 def curves_of(group: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Return the curves of a contract; coinciding curves appear once, with all their names."""
-    alike: dict[tuple[float, ...], tuple[list[str], pd.DataFrame]] = {}
-    for case, own in group.groupby("case", sort=False):
-        names, _ = alike.setdefault(tuple(_shares(own)), ([], own))
+    by_shares: dict[tuple[float, ...], tuple[list[str], pd.DataFrame]] = {}
+    for case, curve in group.groupby("case", sort=False):
+        names, _ = by_shares.setdefault(tuple(_shares(curve)), ([], curve))
         names.append(without_family(str(case)))
-    return [(listing(names, at_most=2), own) for names, own in alike.values()]
+    return [(listing(names, at_most=2), curve) for names, curve in by_shares.values()]
 
 
-def _shares(own: pd.DataFrame) -> list[float]:
+def _shares(frame: pd.DataFrame) -> list[float]:
     """Return the deviation as a share of its bound, limited to the plot."""
-    pairs = zip(own["deviation"], own["bound"], strict=True)
+    pairs = zip(frame["deviation"], frame["bound"], strict=True)
     shares = [(math.inf if deviation else 0.0) if not bound else deviation / bound for deviation, bound in pairs]
     return [min(max(share, LEAST), TOP) for share in shares]
 
@@ -122,14 +122,14 @@ def _draw(axes: Axes, *, group: pd.DataFrame, points: Sequence[float], direct: b
         if low <= point <= high:
             axes.axvline(point, color=MUTED, linewidth=0.8, linestyle=":", zorder=0)
     dashes, ends = dashes_of(group), []
-    for name, own in curves_of(group):
-        style, shares, case = str(own["style"].iloc[0]), _shares(own), str(own["case"].iloc[0])
+    for name, frame in curves_of(group):
+        style, shares, case = str(frame["style"].iloc[0]), _shares(frame), str(frame["case"].iloc[0])
         own_pen = pen(style)
         if only not in {"", name}:
-            belongs(case, *axes.plot(own["magnitude"], shares, **CONTEXT))
+            belongs(case, *axes.plot(frame["magnitude"], shares, **CONTEXT))
             continue
         line = axes.plot(
-            own["magnitude"],
+            frame["magnitude"],
             shares,
             color=own_pen.color,
             linewidth=1.6,
@@ -139,7 +139,7 @@ def _draw(axes: Axes, *, group: pd.DataFrame, points: Sequence[float], direct: b
         )
         belongs(case, *line)
         if direct or only:
-            told(axes, _readings(name, own, shares), case=case)
+            told(axes, _readings(name, frame, shares), case=case)
         ends.append(End(shares[-1], name, own_pen.color, case))
     logarithmic(axes.xaxis, [low, high], text=plain)
     logarithmic(axes.yaxis, [LEAST, TOP], text=lambda value: "lost" if value >= TOP else _power(value))
@@ -150,9 +150,9 @@ def _draw(axes: Axes, *, group: pd.DataFrame, points: Sequence[float], direct: b
         legend_above(axes, columns=1)
 
 
-def _readings(name: str, own: pd.DataFrame, shares: Sequence[float]) -> Iterator[tuple[float, float, str]]:
+def _readings(name: str, frame: pd.DataFrame, shares: Sequence[float]) -> Iterator[tuple[float, float, str]]:
     """Yield the tooltips of the points of a curve."""
-    numbers = list(zip(own["magnitude"], own["deviation"], own["bound"], shares, strict=True))
+    numbers = list(zip(frame["magnitude"], frame["deviation"], frame["bound"], shares, strict=True))
     for at, (magnitude, deviation, bound, share) in enumerate(numbers):
         turns = at > 0 and (numbers[at - 1][3] > 1.0) != (share > 1.0)
         if turns or at % EVERY == 0:
@@ -162,10 +162,10 @@ def _readings(name: str, own: pd.DataFrame, shares: Sequence[float]) -> Iterator
 
 def histogram(histograms: pd.DataFrame) -> Figure:
     """Return the distribution of the deviations, a panel for each contract."""
-    own = histograms[histograms["dtype"] == DTYPE]
+    frame = histograms[histograms["dtype"] == DTYPE]
     panels = [
         panel
-        for number, (contract, group) in enumerate(own.groupby("contract", sort=False))
+        for number, (contract, group) in enumerate(frame.groupby("contract", sort=False))
         for panel in _distributions(str(contract), group, number=number)
     ]
     return Figure(
@@ -173,16 +173,16 @@ def histogram(histograms: pd.DataFrame) -> Figure:
         frames=("histograms",),
         title="Distribution of deviations",
         panels=tuple(panels),
-        caption=f"{DTYPE}; share of output elements of {count(len(own['case'].unique()), 'case')}, rows drawn "
+        caption=f"{DTYPE}; share of output elements of {count(len(frame['case'].unique()), 'case')}, rows drawn "
         "from all rays and magnitudes. Results within half an ulp are correctly rounded; the last bin is infinite.",
-        columns=1 if len(panels) == own["contract"].nunique() else 3,
-        claim=_rounded_correctly(own),
+        columns=1 if len(panels) == frame["contract"].nunique() else 3,
+        claim=_rounded_correctly(frame),
     )
 
 
-def _rounded_correctly(own: pd.DataFrame) -> str:
+def _rounded_correctly(frame: pd.DataFrame) -> str:
     """Return the smallest and the largest share of correctly rounded results."""
-    shares = own[own["up_to"] <= 0.5].groupby("case", sort=False)["share"].first()
+    shares = frame[frame["up_to"] <= 0.5].groupby("case", sort=False)["share"].first()
     if shares.empty:
         return ""
     low, high = percent(float(shares.min())), percent(float(shares.max()))
@@ -191,8 +191,8 @@ def _rounded_correctly(own: pd.DataFrame) -> str:
 
 def _distributions(contract: str, group: pd.DataFrame, *, number: int) -> list[Panel]:
     rounded = [
-        f"{without_family(str(case))} {percent(float(own['share'].iloc[0]))}"
-        for case, own in group.groupby("case", sort=False)
+        f"{without_family(str(case))} {percent(float(frame['share'].iloc[0]))}"
+        for case, frame in group.groupby("case", sort=False)
     ]
     name, draw = f"histogram-{number}", partial(_bars, group=group)
     label = f"Distribution of the deviations of {contract}; correctly rounded: {', '.join(rounded)}."
@@ -214,9 +214,9 @@ def _bars(axes: Axes, *, group: pd.DataFrame, direct: bool = False, only: str = 
     """Draw the shares of every case as steps over the classes, or only one case in color."""
     edges = sorted(set(group["up_to"]))
     dashes, ends = dashes_of(group), []
-    for case, own in group.groupby("case", sort=False):
-        style, name = str(own["style"].iloc[0]), without_family(str(case))
-        shares = own.groupby("up_to")["share"].mean().clip(lower=1e-5)
+    for case, frame in group.groupby("case", sort=False):
+        style, name = str(frame["style"].iloc[0]), without_family(str(case))
+        shares = frame.groupby("up_to")["share"].mean().clip(lower=1e-5)
         if only not in {"", name}:
             belongs(str(case), *axes.step(range(len(edges)), shares, where="mid", **CONTEXT))
             continue

@@ -112,19 +112,19 @@ def _ends_named(axes: Axes, frame: pd.DataFrame, measure: str) -> Iterator[End]:
     names = names_of(frame)
     for column, kind in zip(MEASURES[measure], KINDS, strict=True):
         together: list[tuple[float, float, list[str], str]] = []
-        for name, curve in ((names[str(case)], own) for case, own in frame.groupby("case", sort=False)):
+        for name, curve in ((names[str(case)], group) for case, group in frame.groupby("case", sort=False)):
             seen = curve.sort_values("epoch")[column].dropna()
             if seen.empty:
                 continue
             last = float(seen.iloc[-1])
             height = axes.transAxes.inverted().transform(axes.transData.transform((0, last)))[1]
-            near = next((own for own in together if abs(own[1] - height) < NEAR), None)
+            near = next((end for end in together if abs(end[1] - height) < NEAR), None)
             if near is None:
                 together.append((last, height, [name], pen(str(curve["style"].iloc[0])).color))
             else:
                 near[2].append(name)
-        for last, _, own, color in together:
-            yield End(last, f"{listing(own, at_most=2)}, {kind}", color if len(own) == 1 else INK)
+        for last, _, shared, color in together:
+            yield End(last, f"{listing(shared, at_most=2)}, {kind}", color if len(shared) == 1 else INK)
 
 
 NEAR = 0.02

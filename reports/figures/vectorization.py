@@ -44,8 +44,8 @@ def speedup(frame: pd.DataFrame) -> Figure:
     """Return the ratio against n, a panel for each operation, all on one scale."""
     everything = ratios(frame)
     panels = [
-        _panel(operation, own, everything=everything, number=number)
-        for number, (operation, own) in enumerate(_by_operation(everything).items())
+        _panel(operation, group, everything=everything, number=number)
+        for number, (operation, group) in enumerate(_by_operation(everything).items())
     ]
     return Figure(
         name="vectorization-figure",
@@ -58,9 +58,9 @@ def speedup(frame: pd.DataFrame) -> Figure:
     )
 
 
-def _panel(operation: str, own: list[Ratio], *, everything: list[Ratio], number: int) -> Panel:
+def _panel(operation: str, points: list[Ratio], *, everything: list[Ratio], number: int) -> Panel:
     """Return one operation."""
-    ordered = sorted(own, key=lambda ratio: ratio.n)
+    ordered = sorted(points, key=lambda ratio: ratio.n)
     svg = drawn(
         lambda axes: _draw(axes, ordered, span=[end for ratio in everything for end in (ratio.low, ratio.high, 1.0)]),
         name=f"vectorization-{number}",
@@ -97,7 +97,9 @@ def _range(ratios: list[Ratio]) -> str:
 def _sentences(ratios: list[Ratio]) -> str:
     """Return the gain of vectorization, a phrase for each operation."""
     groups = _by_operation(ratios)
-    phrases = [f"{operation}: {_range(sorted(own, key=lambda ratio: ratio.n))}" for operation, own in groups.items()]
+    phrases = [
+        f"{operation}: {_range(sorted(group, key=lambda ratio: ratio.n))}" for operation, group in groups.items()
+    ]
     return f"Loop time relative to the vectorized time: {'; '.join(phrases)}."
 
 

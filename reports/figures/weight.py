@@ -23,10 +23,10 @@ def weight_grid(weights: Sequence[ClassWeights], source: DataSource | None) -> G
     ``weights`` has every model and class, and at least one.
     """
     first = weights[0]
-    own = [row for row in weights if row.case == first.case]
+    selected = [row for row in weights if row.case == first.case]
     caveat = caveats([first.data], source)
     return Grid(
-        tiles=tuple(map(_tile, own)),
+        tiles=tuple(map(_tile, selected)),
         heading=f"Weights learned by {first.case}" + (f" ({caveat})" if caveat else ""),
         caption=f"One weight per pixel: orange supports the class, blue opposes it; full colors are "
         f"{plain(first.largest)}.",

@@ -56,10 +56,10 @@ def gate_times(run: RunFolder) -> Iterator[Row]:
 )
 def gate_slices(run: RunFolder) -> Iterator[Row]:
     """One row for each slice used in these comparisons."""
-    for place, own in run.places(Slices):
-        times = zip(own.starts_s, own.minima_s, own.medians_s, own.cpu_s, strict=True)
+    for place, slices in run.places(Slices):
+        times = zip(slices.starts_s, slices.minima_s, slices.medians_s, slices.cpu_s, strict=True)
         for number, measured in enumerate(times):
-            yield {**own.model_dump(), **dict(zip(_SLICE, (number, *measured), strict=True)), "record": place}
+            yield {**slices.model_dump(), **dict(zip(_SLICE, (number, *measured), strict=True)), "record": place}
 
 
 _SLICE = ("slice", "start_s", "minimum_s", "median_s", "cpu_s")

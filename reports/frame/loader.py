@@ -87,9 +87,9 @@ def budgets(run: RunFolder) -> Iterator[Row]:
     for place, loader in placed:
         budget = loader.record.budget
         for part, seconds, share in budget.table() if budget is not None else ():
-            own = {"part": part, "seconds": seconds, "share": share}
+            cells = {"part": part, "seconds": seconds, "share": share}
             whole = {} if budget is None else {"unseen": budget.unseen, "sentence": _sentence(budget, loader, records)}
-            yield {**loader.row(), **own, **whole, "record": place}
+            yield {**loader.row(), **cells, **whole, "record": place}
 
 
 def _sentence(budget: Budget, loader: Loader, records: Sequence[LoaderRecord]) -> str:
@@ -110,8 +110,8 @@ SETTINGS = ("prefetch", "persistent", "pin", "start_method")
 
 SHOWN = (
     Shown("CPU per sample", lambda row: duration(1e-6 * row["cpu_us"])),
-    Shown("share of the limit", lambda row: _beside_the_limit(row, "share")),
-    Shown("share of the limit (CPU)", lambda row: _beside_the_limit(row, "cpu_share")),
+    Shown("share of the limit", lambda row: _share_of_limit(row, "share")),
+    Shown("share of the limit (CPU)", lambda row: _share_of_limit(row, "cpu_share")),
     Shown("efficiency", lambda row: percent(row["efficiency"])),
     Shown("created in", lambda row: duration(row["made_s"])),
     Shown("workers started in", lambda row: duration(row["iterator_s"])),
@@ -124,7 +124,7 @@ SHOWN = (
 """Further columns of the table, left to right."""
 
 
-def _beside_the_limit(row: pd.Series, name: str) -> str:
+def _share_of_limit(row: pd.Series, name: str) -> str:
     """Return a share of the limit with its interval."""
     ends = f"({plain(100 * row[f'{name}_low'])} – {plain(100 * row[f'{name}_high'])})"
     share = percent(row[name])
@@ -195,10 +195,10 @@ def tuner(run: RunFolder) -> Iterator[Row]:
     exhaustive = {tuning.record.case: tuning.record for _, tuning in placed if tuning.record.is_exhaustive}
     for place, tuning in placed:
         if not tuning.record.is_exhaustive and tuning.record.case in exhaustive:
-            yield {**tuning.row(), **_beside(tuning.record, exhaustive[tuning.record.case]), "record": place}
+            yield {**tuning.row(), **_compared(tuning.record, exhaustive[tuning.record.case]), "record": place}
 
 
-def _beside(tuned: TunerRecord, exhaustive: TunerRecord) -> Row:
+def _compared(tuned: TunerRecord, exhaustive: TunerRecord) -> Row:
     """Return the comparison of a tuner's choice with the best configuration."""
     return {
         "best": exhaustive.choice,

@@ -60,8 +60,8 @@ def step_ratios(run: RunFolder) -> Iterator[Row]:
         together = list(group)
         for reference in _references([step for _, step in together]):
             for place, step in together:
-                beside = estimate_columns(step.over(reference.stats.rounds_s))
-                yield {**step.row(), **beside, "reference": reference.record.case, "record": place}
+                ratio = estimate_columns(step.over(reference.stats.rounds_s))
+                yield {**step.row(), **ratio, "reference": reference.record.case, "record": place}
 
 
 def _in_turns(step: StepRecord) -> tuple[object, ...]:

@@ -56,8 +56,8 @@ def _known(reading: Reading) -> str:
 def attention(reading: Reading) -> Iterator[PagePart]:
     """Yield each finding, its example and its remedy, and a sentence on the other results."""
     found = findings(reading.verdicts, [status for status in Status if status.fails])
-    if said := property_sentences(reading.properties):
-        yield Note(f"Properties of the implementations: {'; '.join(said)}.")
+    if sentences := property_sentences(reading.properties):
+        yield Note(f"Properties of the implementations: {'; '.join(sentences)}.")
     causes = [_cause(finding, reading) for finding in found[:MOST_CAUSES]]
     lines = [finding for audit in reading.audits for finding in audit.unexpected]
     causes += [_line(finding) for finding in lines[:MOST_CAUSES]]
@@ -67,13 +67,13 @@ def attention(reading: Reading) -> Iterator[PagePart]:
         yield Causes(tuple(causes))
     further = [
         *_further(found[MOST_CAUSES:]),
-        *((f"{own.first.case}: {own.sentence}.", "") for own in grouped[MOST_CAUSES:]),
+        *((f"{one.first.case}: {one.sentence}.", "") for one in grouped[MOST_CAUSES:]),
     ]
     further += _others(reading)
     if len(lines) > MOST_CAUSES:
         further.insert(0, (f"{count(len(lines) - MOST_CAUSES, 'more line')} of a training step.", "audit"))
     if further or (not causes and not reading.only_measures):
-        yield Findings(tuple(further), _calm(reading))
+        yield Findings(tuple(further), _without_findings(reading))
 
 
 @section(_known)
@@ -85,10 +85,10 @@ def declared(reading: Reading) -> Iterator[PagePart]:
     if not found and not lines:
         return
     failures = summary.declared(found)
-    said = [*((failure, "") for failure in failures[:MOST_DECLARED]), *lines]
+    entries = [*((failure, "") for failure in failures[:MOST_DECLARED]), *lines]
     more = len(failures) - len(failures[:MOST_DECLARED])
     rest = [(f"{count(more, 'more cause')}, each on the page of its operation.", "")] if more else []
-    yield Findings((*said, *rest), "")
+    yield Findings((*entries, *rest), "")
 
 
 def _cause(finding: Finding, reading: Reading) -> Cause:
@@ -130,10 +130,10 @@ def _further(found: Sequence[Finding]) -> Iterator[tuple[str, str]]:
 
 def _others(reading: Reading) -> Iterator[tuple[str, str]]:
     """Yield a sentence on each finding that is not about laws, with the sheet that shows it."""
-    said = _sentences(reading)
-    yield from ((sentence_, "") for sentence_ in said[:MOST_SENTENCES])
-    if len(said) > MOST_SENTENCES:
-        yield f"{count(len(said) - MOST_SENTENCES, 'more finding')} on the pages of the operations.", ""
+    sentences = _sentences(reading)
+    yield from ((sentence_, "") for sentence_ in sentences[:MOST_SENTENCES])
+    if len(sentences) > MOST_SENTENCES:
+        yield f"{count(len(sentences) - MOST_SENTENCES, 'more finding')} on the pages of the operations.", ""
     yield from ((sentence_, "gate") for sentence_ in _failed(reading))
     yield from ((remark, "") for remark in summary.remarks(reading.head))
 
@@ -141,7 +141,7 @@ def _others(reading: Reading) -> Iterator[tuple[str, str]]:
 def _sentences(reading: Reading) -> list[str]:
     """Return a sentence on each finding of a proof or of a survey."""
     return [
-        *(said for proof in reading.proofs for said in summary.refuted(proof)),
+        *(sentence_ for proof in reading.proofs for sentence_ in summary.refuted(proof)),
         *summary.further(reading, grouped=True),
     ]
 
@@ -150,7 +150,7 @@ def _failed(reading: Reading) -> list[str]:
     return [finding.sentence for finding in reading.gate.findings if finding.outcome in summary.FAILING]
 
 
-def _calm(reading: Reading) -> str:
+def _without_findings(reading: Reading) -> str:
     """Return the text for a run without findings that need attention."""
     if _judges(reading):
         return "This run has no undeclared defect."

@@ -14,9 +14,9 @@ from ..text import count
 
 def _current(reading: Reading) -> list[Fix]:
     """Return the fixes of findings that the run still has."""
-    said = {sentence(finding) for finding in findings(reading.verdicts)}
-    said |= {finding.sentence for audit in reading.audits for finding in audit.findings}
-    return [fix for fix in reading.fixes if fix.repairs in said]
+    sentences = {sentence(finding) for finding in findings(reading.verdicts)}
+    sentences |= {finding.sentence for audit in reading.audits for finding in audit.findings}
+    return [fix for fix in reading.fixes if fix.repairs in sentences]
 
 
 def _number(reading: Reading) -> str:

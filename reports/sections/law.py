@@ -65,10 +65,10 @@ def declared(reading: Reading) -> Iterator[PagePart]:
     by_reason: dict[tuple[str, str], list[Finding]] = {}
     for finding in found:
         by_reason.setdefault((finding.case, _reason(finding)), []).append(finding)
-    for number, ((case, reason), own) in enumerate(by_reason.items(), 1):
-        laws = count(sum(len(finding.laws) for finding in own), "law")
+    for number, ((case, reason), group) in enumerate(by_reason.items(), 1):
+        laws = count(sum(len(finding.laws) for finding in group), "law")
         heading = f"{case}: {shortened(reason, most=MOST_CHARACTERS)} ({laws})"
-        blocks = [finding_block(finding, reading.verdicts, options_only=True) for finding in own]
+        blocks = [finding_block(finding, reading.verdicts, options_only=True) for finding in group]
         yield Block(f"declared-{number}", heading, cut("\n\n".join(blocks), most=MOST_IN_A_BLOCK), folded=True)
 
 
@@ -87,11 +87,11 @@ def _equation(reading: Reading) -> Equation | None:
     known = [point for point in reading.survey.breakings if point.form == OVERFLOWS and point.value is not None]
     first = min(known, key=lambda point: (point.dtype != USUAL, point.value), default=None)
     if first is None or "exp(" not in text:
-        markup, said = mathml(text), ""
+        markup, note = mathml(text), ""
     else:
         markup = mathml(text, ["exp"])
-        said = f"In {first.case}, the exponential in red overflows from {first.value!r} on in {first.dtype}."
-    return Equation(text, markup, said) if markup else None
+        note = f"In {first.case}, the exponential in red overflows from {first.value!r} on in {first.dtype}."
+    return Equation(text, markup, note) if markup else None
 
 
 @section("Definition")

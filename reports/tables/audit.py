@@ -56,8 +56,8 @@ def findings(audit: Audit) -> Table:
 def blind(audit: Audit) -> Table:
     """Return the operations that could not be followed, and are assumed to be exact."""
     rows = []
-    for said, times in sorted(audit.blind.items()):
-        what, _, at = said.rpartition(" at ")
+    for text, times in sorted(audit.blind.items()):
+        what, _, at = text.rpartition(" at ")
         rows.append((PurePath(at).name, what.strip(", "), f"{times:,}"))
     return Table(
         name="audit-blind",
@@ -80,10 +80,15 @@ def headroom(audit: Audit) -> Table:
         ),
         rows=tuple(
             (
-                *(place(room), *((room.code.strip(),) if source else ()), room.operation, room.quantity),
-                *(plain(room.value, digits=4), room.breaks_from, plain(room.factor)),
-                room.dtype,
+                *(
+                    place(line),
+                    *((line.code.strip(),) if source else ()),
+                    line.operation,
+                    line.quantity,
+                ),
+                *(plain(line.value, digits=4), line.breaks_from, plain(line.factor)),
+                line.dtype,
             )
-            for room in audit.headroom
+            for line in audit.headroom
         ),
     )

@@ -113,8 +113,8 @@ def _cell(counts: Counter[Status] | None) -> Shade:
         return Shade("")
     worst = next(status for status in WORST if counts[status])
     number = "" if worst is Status.HOLDS else f"{counts[worst]}"
-    said = ", ".join(f"{counts[status]} {status.value}" for status in Status if counts[status])
-    return Shade(f"{SYMBOLS[worst]}{number}", worst.value, title=said if number else "")
+    title = ", ".join(f"{counts[status]} {status.value}" for status in Status if counts[status])
+    return Shade(f"{SYMBOLS[worst]}{number}", worst.value, title=title if number else "")
 
 
 def confusion(confusions: Sequence[Confusion], source: DataSource | None) -> Heat:
@@ -130,7 +130,7 @@ def confusion(confusions: Sequence[Confusion], source: DataSource | None) -> Hea
         if taken != true
     ]
     number, true, taken = max(wrong, default=(0, "", ""))
-    rights = "; ".join(f"{own.case}: {percent(own.right / (own.total or 1))} correct" for own in confusions)
+    rights = "; ".join(f"{one.case}: {percent(one.right / (one.total or 1))} correct" for one in confusions)
     most = f" The most frequent mistake: {true} predicted as {taken}, {count(number, 'time')}." if number else ""
     caveat = caveats([first.data], source)
     return Heat(

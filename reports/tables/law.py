@@ -76,14 +76,14 @@ def graded(verdicts: Sequence[Verdict]) -> Table:
 
 def declared(verdicts: Sequence[Verdict]) -> Table:
     """Return the observed declared failures, with a row for each case, reason and set of dtypes."""
-    alike: dict[tuple[str, str, str], list[Verdict]] = {}
+    groups: dict[tuple[str, str, str], list[Verdict]] = {}
     checked = Counter((verdict.case, verdict.law, verdict.device) for verdict in verdicts)
     for group in declared_groups(verdicts):
         witness = representative(group)
         reason = witness.reason or "no reason declared"
-        alike.setdefault((witness.case, reason, _where(group, checked)), []).append(witness)
+        groups.setdefault((witness.case, reason, _where(group, checked)), []).append(witness)
     rows = []
-    for (case, reason, where), witnesses in alike.items():
+    for (case, reason, where), witnesses in groups.items():
         seen = witnesses[0].violation
         values = (value(seen.actual), value(seen.expected), plain(seen.magnitude)) if seen else ("–", "–", "–")
         rows.append((case, ", ".join(witness.law for witness in witnesses), where, reason, *values))

@@ -69,15 +69,15 @@ def above(frame: pd.DataFrame) -> str:
 
 def conditions(frame: pd.DataFrame) -> str:
     """Return the reference of ratios, and the load of the machine by other processes; empty for older runs."""
-    loads, said = frame["other_load"].dropna(), []
+    loads, sentences = frame["other_load"].dropna(), []
     if frame["gain"].notna().any():
-        said.append(
+        sentences.append(
             "Ratios compare with the first loader with the fewest workers, at the same batch size and in the same "
             "rounds; brackets are 95 % intervals."
         )
     if len(loads):
-        said.append(f"Meanwhile other processes used {loads.min():.1f} to {loads.max():.1f} cores on average.")
-    return " ".join(said)
+        sentences.append(f"Meanwhile other processes used {loads.min():.1f} to {loads.max():.1f} cores on average.")
+    return " ".join(sentences)
 
 
 def shares(frame: pd.DataFrame, source: DataSource | None) -> Table:

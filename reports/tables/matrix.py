@@ -100,14 +100,14 @@ class Matrix:
     @property
     def calm(self) -> tuple[LawRow, ...]:
         """The laws that hold in every case and dtype, which the page folds away; none if a few rows would remain."""
-        calm = tuple(row for row in self.rows if all(mark.status in CALM for cell in row.cells for mark in cell))
-        return calm if FEWEST_FOLDED <= len(calm) < len(self.rows) else ()
+        rows = tuple(row for row in self.rows if all(mark.status in CALM for cell in row.cells for mark in cell))
+        return rows if FEWEST_FOLDED <= len(rows) < len(self.rows) else ()
 
     @property
     def notable(self) -> tuple[LawRow, ...]:
         """The other laws."""
-        calm = self.calm
-        return tuple(row for row in self.rows if row not in calm)
+        folded = self.calm
+        return tuple(row for row in self.rows if row not in folded)
 
     @property
     def cases(self) -> tuple[str, ...]:
@@ -141,7 +141,7 @@ def matrices(verdicts: Sequence[Verdict]) -> tuple[Matrix, ...]:
     by_place: dict[tuple[str, str], list[Verdict]] = {}
     for verdict in verdicts:
         by_place.setdefault((verdict.contract, verdict.device), []).append(verdict)
-    return tuple(_matrix(own, name=f"matrix-{number}") for number, own in enumerate(by_place.values(), 1))
+    return tuple(_matrix(group, name=f"matrix-{number}") for number, group in enumerate(by_place.values(), 1))
 
 
 def _matrix(verdicts: Sequence[Verdict], *, name: str) -> Matrix:
@@ -151,14 +151,14 @@ def _matrix(verdicts: Sequence[Verdict], *, name: str) -> Matrix:
     families: dict[str, list[str]] = {}
     for case, family in dict.fromkeys((verdict.case, verdict.family) for verdict in verdicts):
         families.setdefault(family, []).append(case)
-    cases = [case for own in families.values() for case in own]
+    cases = [case for members in families.values() for case in members]
     return Matrix(
         name=name,
         contract=verdicts[0].contract,
         device=verdicts[0].device,
         dtypes=tuple(dtypes),
         families=tuple(
-            (family, tuple(_column(case, family, verdicts) for case in own)) for family, own in families.items()
+            (family, tuple(_column(case, family, verdicts) for case in members)) for family, members in families.items()
         ),
         rows=tuple(
             LawRow(
@@ -174,7 +174,9 @@ def _matrix(verdicts: Sequence[Verdict], *, name: str) -> Matrix:
 
 def _column(case: str, family: str, verdicts: Sequence[Verdict]) -> CaseColumn:
     """Return the heading of the marks of a case."""
-    return CaseColumn(case, case.removeprefix(f"{family}."), _tally([own for own in verdicts if own.case == case]))
+    return CaseColumn(
+        case, case.removeprefix(f"{family}."), _tally([verdict for verdict in verdicts if verdict.case == case])
+    )
 
 
 def _cell(verdicts: Sequence[Verdict | None], dtypes: Sequence[str]) -> tuple[Mark, ...]:

@@ -44,9 +44,9 @@ def kernels(proofs: Sequence[Proof]) -> Table:
     """Return the layouts and kernels of the proofs, with the number of proofs and the times."""
     rows = []
     for key in dict.fromkeys((proof.layout, proof.kernel, proof.cpu_capability, proof.torch) for proof in proofs):
-        own = [proof for proof in proofs if (proof.layout, proof.kernel, proof.cpu_capability, proof.torch) == key]
-        total, floor = sum(proof.duration_s for proof in own), sum(proof.floor_s for proof in own)
-        rows.append((*key, f"{len(own)}", duration(total), duration(floor)))
+        selected = [proof for proof in proofs if (proof.layout, proof.kernel, proof.cpu_capability, proof.torch) == key]
+        total, floor = sum(proof.duration_s for proof in selected), sum(proof.floor_s for proof in selected)
+        rows.append((*key, f"{len(selected)}", duration(total), duration(floor)))
     return Table(
         name="kernels-table",
         title="Layouts and kernels",

@@ -68,12 +68,12 @@ _ACCELERATED = (
 def ratios(frame: pd.DataFrame, steps: pd.DataFrame) -> Table:
     """Return each step as a multiple of the first from scratch, of the first concise one, and of the floor."""
     keys = ["case", "device", "batch_size", "dtype", "threads"]
-    beside = {(*key, reference): row for *key, reference, row in _rows(frame, [*keys, "reference"])}
+    by_key = {(*key, reference): row for *key, reference, row in _rows(frame, [*keys, "reference"])}
     known, rows = steps[steps["floor_s"].notna()], []
     devices = (known["device"] != "cpu").any()
     for _, row in known.iterrows():
         key = tuple(row[name] for name in keys)
-        cells = [_interval(beside.get((*key, reference))) for reference in _references(frame, row)]
+        cells = [_interval(by_key.get((*key, reference))) for reference in _references(frame, row)]
         floor = f"{times(row['over_floor'])} ({plain(row['over_floor_low'])} – {plain(row['over_floor_high'])})"
         place = (*([str(row["device"])] if devices else []), f"{row['batch_size']:,}", duration(row["median_s"]))
         rows.append((str(row["case"]), *place, *cells, floor))
@@ -98,9 +98,9 @@ def _rows(frame: pd.DataFrame, keys: list[str]) -> Iterator[tuple[object, ...]]:
 
 def _references(frame: pd.DataFrame, row: pd.Series) -> Sequence[str]:
     """Return the two references of a step's contract; a missing one is an empty name."""
-    own = frame[(frame["contract"] == row["contract"]) & (frame["device"] == row["device"])]
+    selected = frame[(frame["contract"] == row["contract"]) & (frame["device"] == row["device"])]
     styles = {**dict.fromkeys(("scratch", "concise"), "")}
-    for reference in own["reference"].unique():
+    for reference in selected["reference"].unique():
         style = next((part for part in str(reference).split(".") if part in styles), None)
         if style is not None:
             styles[style] = str(reference)
@@ -245,8 +245,8 @@ def crossover(gain: pd.Series) -> str:
     after = ordered[ordered.index > before]
     if after.empty:
         return f"not up to {before:,}"
-    here, there = math.log(ordered[before]), math.log(after.iloc[0])
-    share = -here / (there - here)
+    before_log, after_log = math.log(ordered[before]), math.log(after.iloc[0])
+    share = -before_log / (after_log - before_log)
     return f"about {approximate(before * (after.index[0] / before) ** share, digits=2)}"
 
 

@@ -100,9 +100,9 @@ class Timed:
         self._ask("make", case=0)
         self._ask("take", inputs=[list(inputs) for inputs in batches], device=self._device)
         start = time.perf_counter()
-        answer = self._ask("turn")
+        reply = self._ask("turn")
         seconds = time.perf_counter() - start
-        checksums = answer.get("value")
+        checksums = reply.get("value")
         self._checksums = list(checksums) if isinstance(checksums, list) else []
         return seconds
 
@@ -130,14 +130,14 @@ class Timed:
     def _ask(self, what: str, **facts: Any) -> dict[str, Any]:
         self._begin()
         try:
-            answer = self._place.ask(what, **facts)
+            reply = self._place.ask(what, **facts)
         except LostError as lost:
             raise UntimedError(f"{self.target} {lost.loss.sentence} while it is timed") from None
         for kind in ("raised", "inapplicable", "misplaced"):
-            if kind in answer:
-                words = answer[kind][0] if kind == "raised" else answer[kind]
+            if kind in reply:
+                words = reply[kind][0] if kind == "raised" else reply[kind]
                 raise UntimedError(f"{self.target} raises {words} while it is timed")
-        return answer
+        return reply
 
 
 TURN_S = 0.02
@@ -256,16 +256,16 @@ def _couple(
         for side, seconds in one_turn(fastest, lambda side: side.turn(batches), draw).items():  # noqa: B023 - used at once
             fastest[side] = min(fastest[side], seconds)
         at = draw.randrange(calls)
-        (answer,), (expected,) = candidate.told(at), reference.told(at)
-        if not _close(answer, expected):
-            doubtful.append((batches[at], answer))
+        (reply,), (expected,) = candidate.told(at), reference.told(at)
+        if not _close(reply, expected):
+            doubtful.append((batches[at], reply))
     return fastest
 
 
-def _close(answer: Any, expected: Any) -> bool:
+def _close(reply: Any, expected: Any) -> bool:
     """Whether two answers differ by rounding only, with the tolerances of torch's tests."""
     try:
-        torch.testing.assert_close(answer, expected, equal_nan=True)
+        torch.testing.assert_close(reply, expected, equal_nan=True)
     except (AssertionError, TypeError, ValueError):
         return False
     return True

@@ -80,16 +80,16 @@ class ScoreRequest:
         return self.campaign.devices[0]
 
 
-def score(question: ScoreRequest, backend: Backend, *, told: Callable[[Verdict], None] = lambda _: None) -> Score:
+def score(request: ScoreRequest, backend: Backend, *, on_verdict: Callable[[Verdict], None] = lambda _: None) -> Score:
     """Decide the laws, and time a correct implementation.
 
     Parameters
     ----------
-    question
+    request
         The request.
     hands
         Executor of the campaign.
-    told
+    on_verdict
         Callback for each verdict.
 
     Raises
@@ -98,29 +98,29 @@ def score(question: ScoreRequest, backend: Backend, *, told: Callable[[Verdict],
         If the contract has no inputs, or the reference or the function of inputs cannot be loaded.
     """
     if not backend.pieces:
-        place = f"`{question.campaign.target}`"
+        place = f"`{request.campaign.target}`"
         raise UsageError(f"no law of {place} matches", remedy="select at least one law")
     contract = contract_named(backend.pieces[0]["unreached"]["contract"])
-    with _problem(question, contract) as problem:
+    with _problem(request, contract) as problem:
         verdicts = []
-        for verdict in question.campaign.verdicts(backend):
+        for verdict in request.campaign.verdicts(backend):
             verdicts.append(verdict)
-            told(verdict)
-        result = _decided(question, verdicts)
-        return _with_speed(result, question, problem) if result.correct else result
+            on_verdict(verdict)
+        result = _decided(request, verdicts)
+        return _with_speed(result, request, problem) if result.correct else result
 
 
-def _decided(question: ScoreRequest, verdicts: list[Verdict]) -> Score:
+def _decided(request: ScoreRequest, verdicts: list[Verdict]) -> Score:
     """Return the score from the laws."""
-    campaign = question.campaign
+    campaign = request.campaign
     subject = subject_of(campaign.target)
     return Score(
         candidate=campaign.target,
         source=None if subject is None else subject.source,
-        reference=question.reference,
+        reference=request.reference,
         contract=verdicts[0].contract,
         seed=campaign.first_seed,
-        late_seed=question.recheck_seed,
+        late_seed=request.recheck_seed,
         correct=(tier := _tier(verdicts)) in CORRECT,
         tier=tier,
         verdict=verdict_line(verdicts),
@@ -140,10 +140,10 @@ def _tier(verdicts: list[Verdict]) -> Tier:
     return Tier.LOST if Status.LOST in statuses else Tier.HOLDS
 
 
-def with_speed(result: Score, question: ScoreRequest) -> Score:
+def with_speed(result: Score, request: ScoreRequest) -> Score:
     """Return the score of a correct implementation with its speed, or with the reason why there is none."""
-    with _problem(question, contract_named(result.contract)) as problem:
-        return _with_speed(result, question, problem)
+    with _problem(request, contract_named(result.contract)) as problem:
+        return _with_speed(result, request, problem)
 
 
 @dataclass(frozen=True)
@@ -156,34 +156,34 @@ class _Problem:
 
 
 @contextmanager
-def _problem(question: ScoreRequest, contract: Contract) -> Iterator[_Problem]:
+def _problem(request: ScoreRequest, contract: Contract) -> Iterator[_Problem]:
     """Load the problem without a call of the reference."""
     with (
-        _timed(question, question.reference, contract, question.reference_call) as reference,
-        _inputs(question, contract) as fresh,
+        _timed(request, request.reference, contract, request.reference_call) as reference,
+        _inputs(request, contract) as fresh,
     ):
         yield _Problem(contract, reference, fresh)
 
 
-def _timed(question: ScoreRequest, target: str, contract: Contract, call: Any) -> Timed:
-    return Timed(target, contract.name, call=call, limits=question.limits, device=question.device)
+def _timed(request: ScoreRequest, target: str, contract: Contract, call: Any) -> Timed:
+    return Timed(target, contract.name, call=call, limits=request.limits, device=request.device)
 
 
-def _with_speed(result: Score, question: ScoreRequest, problem: _Problem) -> Score:
+def _with_speed(result: Score, request: ScoreRequest, problem: _Problem) -> Score:
     contract = problem.contract
-    with _timed(question, result.candidate, contract, question.campaign.call) as candidate:
+    with _timed(request, result.candidate, contract, request.campaign.call) as candidate:
         try:
             found = couples(
-                candidate, problem.reference, problem.fresh, seconds=question.seconds, seed=question.recheck_seed
+                candidate, problem.reference, problem.fresh, seconds=request.seconds, seed=request.recheck_seed
             )
         except UntimedError as error:
             return _untimed(result, str(error), of_candidate=str(error).startswith(f"{result.candidate} "))
         shapes = _shapes(contract, problem.fresh(1)[0])
-    if (law := broken_while_timed(question, contract, found)) is not None:
+    if (law := broken_while_timed(request, contract, found)) is not None:
         wrong = ANSWERS_OTHERWISE.format(result.candidate, law)
         update = {"correct": False, "tier": Tier.DEFECT, "findings": (*result.findings, wrong), "reason": NOT_CORRECT}
         return result.model_copy(update=update)
-    return result.model_copy(update={"speed": _speed(found, question.device, shapes)})
+    return result.model_copy(update={"speed": _speed(found, request.device, shapes)})
 
 
 def _untimed(result: Score, why: str, *, of_candidate: bool) -> Score:
@@ -194,21 +194,21 @@ def _untimed(result: Score, why: str, *, of_candidate: bool) -> Score:
 
 
 @contextmanager
-def _inputs(question: ScoreRequest, contract: Contract) -> Iterator[Callable[[int], list[Inputs]]]:
+def _inputs(request: ScoreRequest, contract: Contract) -> Iterator[Callable[[int], list[Inputs]]]:
     """Return the function that makes new inputs: the user's, or that of the contract in float32."""
-    if question.inputs is not None:
-        with Timed(question.inputs, contract.name, call=None, limits=question.limits, device=CPU) as asked:
+    if request.inputs is not None:
+        with Timed(request.inputs, contract.name, call=None, limits=request.limits, device=CPU) as timed:
 
             def given(count: int) -> list[Inputs]:
-                asked.turn([[] for _ in range(count)])
-                return [list(inputs) for inputs in asked.told(*range(count))]
+                timed.turn([[] for _ in range(count)])
+                return [list(inputs) for inputs in timed.told(*range(count))]
 
             yield given
         return
-    generator = torch.Generator().manual_seed(question.recheck_seed)
+    generator = torch.Generator().manual_seed(request.recheck_seed)
 
     def drawn(count: int) -> list[Inputs]:
-        named = [standard_inputs(contract, question.sizes, generator) for _ in range(count)]
+        named = [standard_inputs(contract, request.sizes, generator) for _ in range(count)]
         if None in named:
             raise UsageError(
                 f"cannot generate inputs for the contract `{contract.name}`",
@@ -242,13 +242,13 @@ def _speed(found: Couples, device: str, shapes: dict[str, tuple[int, ...]]) -> S
     )
 
 
-def broken_while_timed(question: ScoreRequest, contract: Contract, found: Couples) -> str | None:
+def broken_while_timed(request: ScoreRequest, contract: Contract, found: Couples) -> str | None:
     """Return the law that a doubtful answer breaks; ``None`` if all answers are right."""
     laws = [law for law in contract.laws if law.group == "value"][:1]
     for inputs, answer in found.doubtful:
         if not laws or not isinstance(answer, Tensor):
             return laws[0].name if laws else "value"
-        case = Case(_recorded(answer), contract.name, declares=question.campaign.declares, name="answer")
+        case = Case(_recorded(answer), contract.name, declares=request.campaign.declares, name="answer")
         (job,) = jobs([case], laws=[laws[0].name], dtypes=["float32"], watched=False)
         example = dict(zip(contract.axes, inputs, strict=False))
         if decide(job, example=example, corpora=(), minimal=False).status is Status.BROKEN:
@@ -256,10 +256,10 @@ def broken_while_timed(question: ScoreRequest, contract: Contract, found: Couple
     return None
 
 
-def _recorded(answer: Tensor) -> Callable[..., Tensor]:
+def _recorded(result: Tensor) -> Callable[..., Tensor]:
     """Return an implementation that gives the recorded answers."""
 
     def recorded(*_: Any) -> Tensor:
-        return answer.clone()
+        return result.clone()
 
     return recorded

@@ -175,31 +175,31 @@ class Alone:
     limit: MemoryLimit | None
 
 
-def measure_alone(asked: Asked, *, finish_s: float = FINISH_S) -> Alone | None:
+def measure_alone(request: Asked, *, finish_s: float = FINISH_S) -> Alone | None:
     """Read a loader from its start to its end; ``None`` if it needs workers and starts none."""
     kinds: list[type] = []
 
     def noting() -> Iterable[Any]:
-        loader = asked.make()
+        loader = request.make()
         kinds.append(type(loader))
         return loader
 
-    limit = asked.limit
-    with LoaderReading(noting, count=asked.count) as reading:
+    limit = request.limit
+    with LoaderReading(noting, count=request.count) as reading:
         before = _helpers()
         start = reading.start()
         has_helpers = bool(_helpers() - before)
-        if asked.needs_workers and not has_helpers:
+        if request.needs_workers and not has_helpers:
             return None
         if limit is None:
             batch = _one_batch(reading)
-            limit = MemoryLimit.of_batch(batch, asked.count(batch))
+            limit = MemoryLimit.of_batch(batch, request.count(batch))
         # A `DataLoader` reads ahead by a known number of batches; another loader with helpers by any number.
         is_hidden = has_helpers and not issubclass(kinds[0], DataLoader)
-        plan = _plan(reading, asked, is_hidden=is_hidden)
-        reading.skip(min(plan.batches, asked.epoch_batches))
+        plan = _plan(reading, request, is_hidden=is_hidden)
+        reading.skip(min(plan.batches, request.epoch_batches))
         used, last = memory(), _one_batch(reading)
-        if not reading.epochs and plan.batch_s * asked.epoch_batches <= finish_s:
+        if not reading.epochs and plan.batch_s * request.epoch_batches <= finish_s:
             reading.finish(seconds=2 * finish_s)
         shutdown_s = reading.close()
     name = f"{kinds[0].__module__}.{kinds[0].__qualname__}"
@@ -221,9 +221,9 @@ def _one_batch(reading: LoaderReading) -> Any:
     return kept[0]
 
 
-def _plan(reading: LoaderReading, asked: Asked, *, is_hidden: bool) -> Plan:
+def _plan(reading: LoaderReading, request: Asked, *, is_hidden: bool) -> Plan:
     """Plan a slice: all workers deliver equally often, and fast loaders are read by whole epochs."""
-    configuration, slice_s = asked.configuration, asked.seconds / SLICES
+    configuration, slice_s = request.configuration, request.seconds / SLICES
     if is_hidden:
         slice_s = max(slice_s, BURSTS_S)
         reading.steady(seconds=slice_s)
@@ -233,8 +233,8 @@ def _plan(reading: LoaderReading, asked: Asked, *, is_hidden: bool) -> Plan:
     if workers:
         turns = 2 if FEWEST * (3 * workers + configuration.ahead) * batch_s <= LONGEST_S else 1
         batches = workers * max(turns, round(batches / workers))
-    if SHORT_EPOCH * batches >= asked.epoch_batches:
-        batches = asked.epoch_batches * max(1, round(batches / asked.epoch_batches))
+    if SHORT_EPOCH * batches >= request.epoch_batches:
+        batches = request.epoch_batches * max(1, round(batches / request.epoch_batches))
     return Plan(max(1, batches), batch_s)
 
 

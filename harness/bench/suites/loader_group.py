@@ -46,12 +46,12 @@ class LoaderGroup:
     skipped: frozenset[str] = frozenset()
 
 
-def measure_loaders(asked: Mapping[str, Asked], *, reference: str | None, timeout_s: float) -> LoaderGroup:
+def measure_loaders(requests: Mapping[str, Asked], *, reference: str | None, timeout_s: float) -> LoaderGroup:
     """Measure each loader alone, then all of them in turns.
 
     Parameters
     ----------
-    asked
+    requests
         Loaders by name, perhaps with the reference.
     reference
         Name of the loader to compare with, if any.
@@ -61,7 +61,7 @@ def measure_loaders(asked: Mapping[str, Asked], *, reference: str | None, timeou
     failed: dict[str, LoadingFault] = {}
     lanes: dict[str, Lane] = {}
     skipped = set()
-    for name, loader in asked.items():
+    for name, loader in requests.items():
         try:
             with within(timeout_s):
                 alone = measure_alone(loader)
@@ -74,9 +74,9 @@ def measure_loaders(asked: Mapping[str, Asked], *, reference: str | None, timeou
             lanes[name] = Lane(loader, alone)
     with ignored():  # also between two turns
         load = _in_turns(lanes, failed, reference, timeout_s)
-    beside = lanes[reference].slices if reference in lanes and reference not in failed else []
+    reference_slices = lanes[reference].slices if reference in lanes and reference not in failed else []
     cells = {
-        name: Cell(lane.asked, lane.alone, lane.slices, lane.limits, beside, load)
+        name: Cell(lane.asked, lane.alone, lane.slices, lane.limits, reference_slices, load)
         for name, lane in lanes.items()
         if name not in failed
     }
@@ -136,9 +136,9 @@ class _Rounds:
         series = {name: _wall_us(lane.slices) for name, lane in self._lanes.items() if name not in self._failed}
         base = series.get(self._reference or "")
         return all(
-            median_ratio([1.0] * len(own), own).is_within(WITHIN)
-            and (base is None or own is base or median_ratio(base, own).is_within(WITHIN))
-            for own in series.values()
+            median_ratio([1.0] * len(times), times).is_within(WITHIN)
+            and (base is None or times is base or median_ratio(base, times).is_within(WITHIN))
+            for times in series.values()
         )
 
 

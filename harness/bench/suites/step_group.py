@@ -246,19 +246,19 @@ def _tells_phases(step: Any) -> bool:
 def _in_phases(step: Any, X: Tensor, y: Tensor, settle: Callable[[], None]) -> Callable[[Callable[[], None]], None]:
     """Return a step that reports when a phase ends."""
 
-    def call(ended: Callable[[], None]) -> None:
+    def call(on_phase_end: Callable[[], None]) -> None:
         scores = step.forward(X)
         settle()
-        ended()
+        on_phase_end()
         loss = step.loss(scores, y)
         settle()
-        ended()
+        on_phase_end()
         step.backward(loss)
         settle()
-        ended()
+        on_phase_end()
         step.update()
         settle()
-        ended()
+        on_phase_end()
 
     return call
 

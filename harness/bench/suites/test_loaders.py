@@ -150,8 +150,8 @@ def _dataset(config: pytest.Config, name: str) -> Any:
     made = config.stash.setdefault(_DATASET, {})
     if name not in made:
         try:
-            own = config.getoption("harness_dataset")
-            made[name] = data_set.dataset(name) if own else _sets_of_files()[name]()
+            is_own = config.getoption("harness_dataset")
+            made[name] = data_set.dataset(name) if is_own else _sets_of_files()[name]()
         except UsageError as error:
             give_up(config, error)
     return made[name]
@@ -249,18 +249,18 @@ def _group(config: pytest.Config, configuration: Configuration, request: pytest.
     known = config.stash.get(_GROUP, None)
     if known is None or known[0] != configuration:
         timeout_s = option(config, "timeout", TIMEOUT_S)
-        asked, reference = _asked(config, configuration, request)
+        requests, reference = _requests(config, configuration, request)
         with threads(1):
-            known = (configuration, measure_loaders(asked, reference=reference, timeout_s=timeout_s))
+            known = (configuration, measure_loaders(requests, reference=reference, timeout_s=timeout_s))
         config.stash[_GROUP] = known
         given_up = config.stash.setdefault(_GIVEN_UP, {})
         for name, fault in known[1].failed.items():
-            if fault.kind is FaultKind.HUNG and name in asked:
+            if fault.kind is FaultKind.HUNG and name in requests:
                 given_up.setdefault(name, fault)
     return known[1]
 
 
-def _asked(
+def _requests(
     config: pytest.Config, configuration: Configuration, request: pytest.FixtureRequest
 ) -> tuple[dict[str, Asked], str | None]:
     """Return the loaders of a group that can run, and the name of the reference among them."""

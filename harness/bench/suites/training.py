@@ -56,8 +56,8 @@ class Problem:
 
     def to(self, device: str) -> "Problem":
         """Return the problem on a device."""
-        there = {name: getattr(self, name).to(device) for name in ("X", "y", "weight", "bias")}
-        return replace(self, **there)
+        tensors = {name: getattr(self, name).to(device) for name in ("X", "y", "weight", "bias")}
+        return replace(self, **tensors)
 
     def minibatch(self, number: int) -> tuple[Tensor, Tensor]:
         """Return the features and targets of a step, contiguous."""
@@ -111,9 +111,9 @@ def comparisons(case: Case, task: Problem, device: str) -> tuple[StepComparison,
     parameters are exact: the error of a score is at most ``(d + 3) u (|X| |W|^T + |b|)``, and the loss is Lipschitz in
     the scores.
     """
-    there = task.to(device)
-    step, parameters = started(case, there)
-    losses = [step(*there.minibatch(number)) for number in range(len(task.plan.batches))]
+    on_device = task.to(device)
+    step, parameters = started(case, on_device)
+    losses = [step(*on_device.minibatch(number)) for number in range(len(task.plan.batches))]
     expected_loss, expected = _gradient_descent(task)
     error = math.hypot(*(_distance(a, b) for a, b in zip(parameters, expected, strict=True)))
     return (

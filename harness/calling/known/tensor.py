@@ -11,7 +11,7 @@ _RENAMED |= {"atanh": "arctanh", "sub": "subtract", "mul": "multiply", "div": "d
 
 TORCH: Table = {
     **ELEMENTARY,
-    **{name: ELEMENTARY[own] for name, own in _RENAMED.items()},
+    **{name: ELEMENTARY[numpy_name] for name, numpy_name in _RENAMED.items()},
     **plain("sigmoid relu selu rsqrt lerp logit xlogy erf erfc"),
     "celu": Known("elu"),
     "abs": Known("formula(x): abs(x)"),

@@ -54,14 +54,14 @@ def this_version() -> str:
 
     A version that pip installed from a repository or a file on the web is installed from there again.
     """
-    own = distribution(NEWEST)
-    source = json.loads(own.read_text("direct_url.json") or "{}")  # pip writes it for all sources but the index
+    installed = distribution(NEWEST)
+    source = json.loads(installed.read_text("direct_url.json") or "{}")  # pip writes it for all sources but the index
     url = str(source.get("url", ""))
     if "vcs_info" in source:
         return f"{NEWEST} @ {source['vcs_info']['vcs']}+{url}@{source['vcs_info']['commit_id']}"
     if url.startswith("https://"):
         return f"{NEWEST} @ {url}"
-    return NEWEST if "dev" in own.version or "+" in own.version else f"{NEWEST}=={own.version}"
+    return NEWEST if "dev" in installed.version or "+" in installed.version else f"{NEWEST}=={installed.version}"
 
 
 class Planned(NamedTuple):
@@ -236,7 +236,7 @@ def _imports(functions: Sequence[Found], *, late: bool = False) -> list[str]:
 def workflow(root: Path, install: str) -> str:
     """Return a GitHub workflow: it checks the laws, and compares with the baseline that is committed."""
     packaged = any((root / name).is_file() for name in ("setup.py", "setup.cfg")) or _is_package(root)
-    own = " -e ." if packaged else ""
+    editable = " -e ." if packaged else ""
     return f"""\
 # Written by `harness init`: checks the laws of numerical functions, and compares the results with the baseline.
 name: numerics
@@ -269,7 +269,7 @@ jobs:
       - name: Install
         run: |
           pip install torch --index-url https://download.pytorch.org/whl/cpu
-          pip install '{install}'{own}
+          pip install '{install}'{editable}
       - name: Check the laws
         run: harness check --run ci --fresh --output-format github --junit laws.xml --markdown laws.md
       - name: Write the summary

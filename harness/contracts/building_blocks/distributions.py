@@ -82,9 +82,9 @@ def _another(logits: Tensor, p: Tensor, rng: np.random.Generator, format_: Forma
     magnitude = portable.exp2(rng.random((len(logits), 1)) * float(portable.log2(largest_logit(format_))))
     far = to_array(companions(logits.double(), rng)) * magnitude
     few_ulp = portable.log(to_array(p)) * (1.0 + rng.integers(-4, 5, size=tuple(p.shape)) * 2.0 * format_.u)
-    alike = portable.log_softmax(to_array(logits))
+    same = portable.log_softmax(to_array(logits))
     reverse = portable.log_softmax(to_array(logits)[..., ::-1])
-    kinds = [torch.from_numpy(kind) for kind in (portable.log_softmax(far), alike, few_ulp, reverse)]
+    kinds = [torch.from_numpy(kind) for kind in (portable.log_softmax(far), same, few_ulp, reverse)]
     chosen = torch.from_numpy(rng.integers(0, 4, size=(1, len(p), 1))).expand(1, *p.shape)
     log_q = torch.stack(kinds).gather(0, chosen)[0]
     return log_q.clamp(-largest_logit(format_), 0.0).to(format_.dtype)

@@ -414,8 +414,8 @@ def neighbouring(end: Limit, *laws: Law) -> Ray:
     """Rows of two adjacent numbers."""
 
     def example(t: Tensor, _: Format) -> Example:
-        beside = torch.nextafter(t, torch.full_like(t, torch.inf))
-        return _with_cotangent(torch.stack([t, beside], 1).repeat(1, COLUMNS // 2))
+        neighbor = torch.nextafter(t, torch.full_like(t, torch.inf))
+        return _with_cotangent(torch.stack([t, neighbor], 1).repeat(1, COLUMNS // 2))
 
     return Ray("neighbours", "(t, t + ulp, ..., t, t + ulp)", example, end, lambda _: 1.0, columns=COLUMNS, laws=laws)
 

@@ -28,9 +28,9 @@ def print_screening(console: Console, document: Mapping[str, Any]) -> None:
         ways = {it.record.way: (it.record.rows, it.stats) for it in group}
         rates = {way: rows / stats.median_s for way, (rows, stats) in ways.items()}
         for way, (rows, stats) in ways.items():
-            beside = times(rates[way] / rates["one-at-a-time"]) if "one-at-a-time" in rates else "–"
+            ratio = times(rates[way] / rates["one-at-a-time"]) if "one-at-a-time" in rates else "–"
             quartiles = f"{rate(rows / stats.q3_s)} to {rate(rows / stats.q1_s)}"
-            table.add_row(escape(short[case]), way, rate(rates[way]), quartiles, beside)
+            table.add_row(escape(short[case]), way, rate(rates[way]), quartiles, ratio)
         table.add_section()
     print_table(console, table)
     print_sentence(console, "Times include the implementation, the oracle and the deviation; float32, one core.")

@@ -53,13 +53,15 @@ def print_loaders(console: Console, document: Mapping[str, Any]) -> None:
 def remarks(loaders: Sequence[LoaderRecord]) -> Iterator[str]:
     """Yield for each batch size the fastest loader and the fastest ``DataLoader``, compared with the first loader."""
     for size, group in groupby(sorted(loaders, key=_size), key=_size):
-        own = list(group)
-        base = min((loader for loader in own if loader.case == loaders[0].case), key=lambda loader: loader.workers)
-        best = min(own, key=_wall_us)
+        same_size = list(group)
+        base = min(
+            (loader for loader in same_size if loader.case == loaders[0].case), key=lambda loader: loader.workers
+        )
+        best = min(same_size, key=_wall_us)
         yield from _compared(size, "the fastest", best, base)
-        own = [loader for loader in own if loader.loader == TORCH]
-        if own and best.loader != TORCH:
-            yield from _compared(size, "the fastest DataLoader", min(own, key=_wall_us), base)
+        same_size = [loader for loader in same_size if loader.loader == TORCH]
+        if same_size and best.loader != TORCH:
+            yield from _compared(size, "the fastest DataLoader", min(same_size, key=_wall_us), base)
 
 
 def budgets(loaders: Sequence[LoaderRecord]) -> Iterator[str]:

@@ -21,8 +21,8 @@ Step = Benchmark[StepRecord]
 def print_steps(console: Console, document: Mapping[str, Any]) -> None:
     """Print a table for each contract and device: times with their ratios to the reference cases and to the floor."""
     steps = benchmarks(document, StepRecord)
-    for (contract, device), own in groupby(steps, key=lambda step: (step.record.contract, step.record.device)):
-        print_table(console, _table(f"{contract}, {device}: one step", list(own)))
+    for (contract, device), group in groupby(steps, key=lambda step: (step.record.contract, step.record.device)):
+        print_table(console, _table(f"{contract}, {device}: one step", list(group)))
     print_sentence(
         console,
         "Ratios are medians within the rounds of this process, with 95 % intervals. The floor is the time for the "

@@ -19,9 +19,9 @@ def _is_fast(score: Mapping[str, Any]) -> tuple[bool, str]:
         return False, str(score["findings"][0] if score["findings"] else score["verdict"])
     if speed is None:
         return False, f"the time could not be measured: {score['reason']}"
-    said = f"add takes {_rounded(1 / speed['ratio'])} times as long as torch.add, for 1,000 elements"
+    message = f"add takes {_rounded(1 / speed['ratio'])} times as long as torch.add, for 1,000 elements"
     is_fast = bool(speed["ratio"] >= LEAST)
-    return is_fast, said if is_fast else f"{said}; it must take less than {1 / LEAST:.0f} times"
+    return is_fast, message if is_fast else f"{message}; it must take less than {1 / LEAST:.0f} times"
 
 
 EXERCISE = Exercise(

@@ -13,9 +13,9 @@ def _keeps_up(tuning: Mapping[str, Any]) -> tuple[bool, str]:
     share = tuning["wait_share"]
     if share is None:
         return False, "the training loop could not be measured"
-    said = f"the training loop waits for data {share:.0%} of the time"
+    message = f"the training loop waits for data {share:.0%} of the time"
     keeps_up = bool(share <= MOST_WAITING)
-    return keeps_up, said if keeps_up else f"{said}; it should be at most {MOST_WAITING:.0%}"
+    return keeps_up, message if keeps_up else f"{message}; it should be at most {MOST_WAITING:.0%}"
 
 
 START = '''\

@@ -36,7 +36,7 @@ def batches_stay_what_they_were(deliveries: Deliveries, num_workers: int) -> Mea
     varied(deliveries, "num_workers", num_workers)
     request = deliveries.request(num_workers=num_workers)
     batches = deliveries.exercised(keep_batches, request, _KEPT)
-    changed = [at for at, (came, later) in enumerate(batches) if _marks(came) != _marks(later)]
+    changed = [at for at, (earlier, later) in enumerate(batches) if _marks(earlier) != _marks(later)]
     if changed:
         where = with_workers(deliveries.source.spelled(request))
         message = f"batch {changed[0]} changes when later batches arrive{where}"
@@ -65,18 +65,18 @@ def writing_into_a_batch_changes_nothing(deliveries: Deliveries, num_workers: in
     if not wrote:
         raise NotApplicable("its batches contain nothing writable")
     samples = deliveries.directly or []
-    own, again, straight, other = digests(first, second, samples, epoch.samples)
-    expected = {*own, *again, *straight}
-    if not samples and set(own) != set(again):
+    first_digests, second_digests, direct_digests, later_digests = digests(first, second, samples, epoch.samples)
+    expected = {*first_digests, *second_digests, *direct_digests}
+    if not samples and set(first_digests) != set(second_digests):
         raise NotApplicable("its epochs contain different samples, so they cannot be compared")
-    changed = [at for at, mark in enumerate(other) if mark not in expected]
+    changed = [at for at, mark in enumerate(later_digests) if mark not in expected]
     if changed and len(samples) >= (deliveries.facts.samples or 0):
         message = (
             f"sample {changed[0]} of the next epoch holds values written into an earlier batch, so batches are "
             "views of the data"
         )
-        return found(f"{message} ({len(changed)} of {len(other)} samples)", len(changed), actual=len(changed))
-    return kept(len(other))
+        return found(f"{message} ({len(changed)} of {len(later_digests)} samples)", len(changed), actual=len(changed))
+    return kept(len(later_digests))
 
 
 LAWS: tuple[Law, ...] = (batches_stay_what_they_were, writing_into_a_batch_changes_nothing)

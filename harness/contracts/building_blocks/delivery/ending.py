@@ -83,29 +83,31 @@ def resumes_where_it_stopped(deliveries: Deliveries, num_workers: int, shuffle: 
 
 def _compared(first: Epoch, following: Epoch, rest: Epoch, after: Epoch, at: int) -> str:
     """Describe how a resumed loader differs from an uninterrupted one; empty if it does not."""
-    begun = sum(first.sizes[:at])
-    expected = first.samples[begun:]
+    start = sum(first.sizes[:at])
+    expected = first.samples[start:]
     if not expected:  # at the end, the rest is empty or already the next epoch
         if not rest.samples and at == len(first.sizes):
             rest = after
         expected = following.samples
-        return _unlike(expected, rest.samples, "the next epoch")
-    wrong = _unlike(expected, rest.samples, "the rest of the epoch")
+        return _difference(expected, rest.samples, "the next epoch")
+    wrong = _difference(expected, rest.samples, "the rest of the epoch")
     if not wrong and len(after.samples) != len(following.samples):
         return f"the next epoch has {len(after.samples)} samples instead of {len(following.samples)}"
     return wrong
 
 
-def _unlike(expected: list[Any], came: list[Any], what: str) -> str:
-    if len(expected) != len(came):
-        return f"{what} has {len(came)} samples instead of {len(expected)}"
-    own, other = digests(expected, came)
-    differing = [at for at, (one, another) in enumerate(zip(own, other, strict=True)) if one != another]
+def _difference(expected: list[Any], received: list[Any], what: str) -> str:
+    if len(expected) != len(received):
+        return f"{what} has {len(received)} samples instead of {len(expected)}"
+    expected_digests, received_digests = digests(expected, received)
+    differing = [
+        at for at, (one, another) in enumerate(zip(expected_digests, received_digests, strict=True)) if one != another
+    ]
     if not differing:
         return ""
-    if set(own) == set(other):
+    if set(expected_digests) == set(received_digests):
         return f"{what} has a different order, starting at its sample {differing[0]}"
-    return f"{len(differing)} of {len(own)} samples of {what} differ; the first is sample {differing[0]}"
+    return f"{len(differing)} of {len(expected_digests)} samples of {what} differ; the first is sample {differing[0]}"
 
 
 # Errors
@@ -206,10 +208,10 @@ def nothing_is_left_behind(deliveries: Deliveries, num_workers: int) -> Measurem
     if deliveries.left:
         return found(deliveries.left, 1)
     for which, what in enumerate(("open file", "thread")):
-        own = [count[which] for count in counts[1:]]
-        if all(after > before for before, after in pairwise(own)):
-            more = f"at least one {what} remains open: {own[-1] - own[0]} more after {len(own) - 1} loaders"
-            return found(f"after each discarded loader {more}", own[-1] - own[0])
+        totals = [count[which] for count in counts[1:]]
+        if all(after > before for before, after in pairwise(totals)):
+            more = f"at least one {what} remains open: {totals[-1] - totals[0]} more after {len(totals) - 1} loaders"
+            return found(f"after each discarded loader {more}", totals[-1] - totals[0])
     return kept(len(usual.samples) * _TIMES)
 
 

@@ -40,10 +40,10 @@ def marks_of(deliveries: Deliveries, request: Request, *epochs: Epoch) -> list[l
         if not all(epoch.tags for epoch in tagged_):
             not_random(deliveries)
         return [[tag.index for tag in epoch.tags] for epoch in tagged_]
-    return [list(own) for own in digests(*(epoch.samples for epoch in epochs))]
+    return [list(marks) for marks in digests(*(epoch.samples for epoch in epochs))]
 
 
-def same_samples(first: Sequence[object], second: Sequence[object], *, ended: bool) -> None:
+def same_samples(first: Sequence[object], second: Sequence[object], *, complete: bool) -> None:
     """Skip the law if two complete epochs contain different samples.
 
     Raises
@@ -51,7 +51,7 @@ def same_samples(first: Sequence[object], second: Sequence[object], *, ended: bo
     NotApplicable
         If they do; another law covers that.
     """
-    if ended and Counter(first) != Counter(second):
+    if complete and Counter(first) != Counter(second):
         raise NotApplicable("the epochs contain different samples, which is a matter for each_sample_once")
 
 
@@ -78,27 +78,29 @@ def order_depends_on_the_seed_alone(deliveries: Deliveries, num_workers: int, sh
     first, second = deliveries.epochs(alone)[0], deliveries.epochs(several)[0]
     if deliveries.is_random:
         return _by_indices(deliveries, alone, several, num_workers)
-    own, other = digests(first.samples, second.samples)
-    return _ordered(own, other, num_workers, ended=first.ended and second.ended)
+    first_marks, second_marks = digests(first.samples, second.samples)
+    return _ordered(first_marks, second_marks, num_workers, complete=first.ended and second.ended)
 
 
 def _by_indices(deliveries: Deliveries, alone: Request, several: Request, num_workers: int) -> Measurement:
     first, second = (deliveries.epochs(request, tags=True)[0] for request in (alone, several))
     if not first.tags or not second.tags:
         not_random(deliveries)
-    own, other = ([str(tag.index) for tag in epoch.tags] for epoch in (first, second))
-    return _ordered(own, other, num_workers, ended=first.ended and second.ended)
+    first_marks, second_marks = ([str(tag.index) for tag in epoch.tags] for epoch in (first, second))
+    return _ordered(first_marks, second_marks, num_workers, complete=first.ended and second.ended)
 
 
-def _ordered(own: Sequence[str], other: Sequence[str], num_workers: int, *, ended: bool) -> Measurement:
-    same_samples(own, other, ended=ended)
-    differing = [at for at, (one, another) in enumerate(zip(own, other, strict=False)) if one != another]
+def _ordered(
+    first_marks: Sequence[str], second_marks: Sequence[str], num_workers: int, *, complete: bool
+) -> Measurement:
+    same_samples(first_marks, second_marks, complete=complete)
+    differing = [at for at, (one, another) in enumerate(zip(first_marks, second_marks, strict=False)) if one != another]
     if differing:
         message = (
             f"with {num_workers} workers the order differs from that without workers, starting at sample {differing[0]}"
         )
         return found(message, len(differing), actual=len(differing))
-    return kept(len(own))
+    return kept(len(first_marks))
 
 
 def _of_two_seeds(deliveries: Deliveries) -> Measurement | None:
@@ -106,10 +108,10 @@ def _of_two_seeds(deliveries: Deliveries) -> Measurement | None:
     first, second = (deliveries.epochs(replace(request, seed=seed), world_seed=3 + seed)[0] for seed in (0, 1))
     if len(first.samples) < _FEW:
         return None
-    own, other = (
+    first_marks, second_marks = (
         marks_of(deliveries, replace(request, seed=seed), epoch)[0] for seed, epoch in ((0, first), (1, second))
     )
-    if own == other and len(set(own)) > _FEW:
+    if first_marks == second_marks and len(set(first_marks)) > _FEW:
         return found("two seeds give the same order, so the seed is not passed on", 1)
     return None
 
@@ -129,26 +131,30 @@ def epochs_are_shuffled_anew(deliveries: Deliveries, shuffle: bool, num_workers:
     varied(deliveries, "num_workers", num_workers)
     request = deliveries.request(shuffle=shuffle, num_workers=num_workers)
     first, second = deliveries.epochs(request, 2)
-    own, other = marks_of(deliveries, request, first, second)
+    first_marks, second_marks = marks_of(deliveries, request, first, second)
     if not known:
-        return _unshuffled(deliveries, own, other)
-    if len(own) < _FEW or len(set(own)) < _FEW:
+        return _unshuffled(deliveries, first_marks, second_marks)
+    if len(first_marks) < _FEW or len(set(first_marks)) < _FEW:
         raise NotApplicable("too few samples differ, so two orders cannot be distinguished")
-    same_samples(own, other, ended=first.ended and second.ended and not deliveries.facts.replaced)
-    if own == other:
+    same_samples(first_marks, second_marks, complete=first.ended and second.ended and not deliveries.facts.replaced)
+    if first_marks == second_marks:
         named_ = "epochs 0 and 1" if deliveries.names("epoch") else "the first and second epochs"
         return found(f"with shuffling, {named_} have the same order", 1, actual=0, expected=1)
     if not deliveries.is_random and (direct := deliveries.directly) is not None and not deliveries.facts.replaced:
         straight = digests(direct, first.samples)
         if straight[0] == straight[1]:
             return found("with shuffling, the first epoch has the order of the data set", 1, actual=0, expected=1)
-    return kept(len(own) + len(other))
+    return kept(len(first_marks) + len(second_marks))
 
 
-def _unshuffled(deliveries: Deliveries, own: Sequence[object], other: Sequence[object]) -> Measurement:
-    if list(own) != list(other) and Counter(own) == Counter(other) and not deliveries.facts.streams:
+def _unshuffled(deliveries: Deliveries, first_marks: Sequence[object], second_marks: Sequence[object]) -> Measurement:
+    if (
+        list(first_marks) != list(second_marks)
+        and Counter(first_marks) == Counter(second_marks)
+        and not deliveries.facts.streams
+    ):
         return found("without shuffling, two epochs have different orders", 1, actual=1, expected=0)
-    return kept(len(own) + len(other))
+    return kept(len(first_marks) + len(second_marks))
 
 
 @delivery_law(
@@ -166,11 +172,11 @@ def the_same_seed_gives_the_same_epoch(deliveries: Deliveries, num_workers: int,
     if num_workers == 0 and deliveries.is_random and deliveries.names("num_workers"):
         raise NotApplicable("without workers, its augmentation draws from the global generators of the calling process")
     first, second = (deliveries.epochs(request, world_seed=seed)[0] for seed in (1, 2))
-    own, other = digests(first.samples, second.samples)
-    differing = [at for at, (one, another) in enumerate(zip(own, other, strict=False)) if one != another]
+    first_marks, second_marks = digests(first.samples, second.samples)
+    differing = [at for at, (one, another) in enumerate(zip(first_marks, second_marks, strict=False)) if one != another]
     if not differing:
-        return kept(len(own) + len(other))
-    what = "the order differs" if Counter(own) == Counter(other) else "the samples differ"
+        return kept(len(first_marks) + len(second_marks))
+    what = "the order differs" if Counter(first_marks) == Counter(second_marks) else "the samples differ"
     if deliveries.is_random:
         what = "the random augmentation differs"
     where = with_workers(deliveries.source.spelled(request))
@@ -199,8 +205,8 @@ def set_epoch_is_heard(deliveries: Deliveries, num_workers: int, shuffle: bool) 
         expected = deliveries.exercised(set_epochs, deliveries.request(shuffle=shuffle), [0, 1, 0])
         if expected is not None and all(epoch.ended for epoch in (*epochs, *expected)):
             # Shuffling changes the order in each epoch, whether or not the workers know its number.
-            heard = [Counter(digests(epoch.samples)[0]) for epoch in expected]
-            if heard[0] != heard[1] and Counter(zero) == Counter(one):
+            counts = [Counter(digests(epoch.samples)[0]) for epoch in expected]
+            if counts[0] != counts[1] and Counter(zero) == Counter(one):
                 message = f"with {num_workers} workers epochs 0 and 1 have the same samples, although they differ"
                 return found(f"{message} without workers", 1)
     if zero == one and len(zero) >= _FEW and len(set(zero)) >= _FEW:

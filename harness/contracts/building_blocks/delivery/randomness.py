@@ -90,12 +90,14 @@ def _repeated_content(deliveries: Deliveries, first: Epoch, second: Epoch) -> Me
     """Measure whether nearly all samples have the same random content in both epochs."""
     if not deliveries.is_random or len(first.samples) != len(first.tags) or len(second.samples) != len(second.tags):
         return None
-    own, other = digests(first.samples, second.samples)
-    before = {tag.index: mark for tag, mark in zip(first.tags, own, strict=True)}
-    same = sum(before.get(tag.index) == mark for tag, mark in zip(second.tags, other, strict=True))
-    if len(own) >= _FEW and same > _NEARLY_ALL * len(own):
+    first_digests, second_digests = digests(first.samples, second.samples)
+    before = {tag.index: mark for tag, mark in zip(first.tags, first_digests, strict=True)}
+    same = sum(before.get(tag.index) == mark for tag, mark in zip(second.tags, second_digests, strict=True))
+    if len(first_digests) >= _FEW and same > _NEARLY_ALL * len(first_digests):
         return found(
-            f"{same} of {len(own)} samples have the same augmentation as in the first epoch", same, actual=same
+            f"{same} of {len(first_digests)} samples have the same augmentation as in the first epoch",
+            same,
+            actual=same,
         )
     return None
 

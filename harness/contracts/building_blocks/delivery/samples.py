@@ -77,7 +77,7 @@ def each_sample_once(deliveries: Deliveries, num_workers: int, shuffle: bool, dr
             place = f"in the {which} epoch{where}"
             if not epoch.samples:
                 return found(f"{place}: none of the {total} samples arrives", total, actual=0, expected=total)
-            message = _said(extra, missing, total)
+            message = _description(extra, missing, total)
             return found(f"{place}: {message}", len(extra) + len(missing), actual=len(epoch.samples), expected=total)
         rows += len(epoch.samples)
     return kept(rows)
@@ -91,9 +91,9 @@ def _came_without_replacement(deliveries: Deliveries, request: Request) -> bool:
     All of ``k`` draws from ``n`` samples differ with the probability ``n! / ((n - k)! n^k)``, or less if the samples
     have weights.
     """
-    (came,) = digests(deliveries.epochs(request)[0].samples)
-    n, k = deliveries.facts.samples or 0, len(came)
-    if deliveries.is_random or len(set(came)) < k or k > n:
+    (received,) = digests(deliveries.epochs(request)[0].samples)
+    n, k = deliveries.facts.samples or 0, len(received)
+    if deliveries.is_random or len(set(received)) < k or k > n:
         return False
     return math.lgamma(n + 1) - math.lgamma(n - k + 1) - k * math.log(n) < math.log(1e-7)
 
@@ -102,7 +102,7 @@ def _of_indices(deliveries: Deliveries, request: Request) -> Measurement | None:
     """Check the indices of two whole epochs; ``None`` if they are unknown, or the part that was read differs."""
     epochs = deliveries.indices(request)
     n = deliveries.facts.samples
-    if epochs is None or n is None or deliveries.facts.replaced or not _begins_alike(deliveries, request):
+    if epochs is None or n is None or deliveries.facts.replaced or not _has_same_beginning(deliveries, request):
         return None
     where = with_workers(deliveries.source.spelled(request))
     spare = (
@@ -115,33 +115,35 @@ def _of_indices(deliveries: Deliveries, request: Request) -> Measurement | None:
         extra = [index for index, number in times.items() if number > 1]
         missing = [i for i in range(n) if i not in times] if n == deliveries.facts.length else [*range(len(times), n)]
         if extra or len(missing) > spare:
-            message = f"in the {which} epoch{where}: {_said(extra, missing, n)}"
+            message = f"in the {which} epoch{where}: {_description(extra, missing, n)}"
             return found(message, len(extra) + len(missing), actual=len(indices), expected=n)
     return kept(sum(len(indices) for indices, _ in epochs))
 
 
 def _at_the_beginning(deliveries: Deliveries, request: Request) -> Measurement | None:
     """Look for missing samples in the part that was read, if it has the order of the data set."""
-    expected, came = _beginning(deliveries, request)
-    arrived = set(came)
-    missing = [i for i, mark in enumerate(expected[: len(came)]) if mark not in arrived]
-    if not missing or 2 * len(missing) > len(came):
+    expected, received = _beginning(deliveries, request)
+    arrived = set(received)
+    missing = [i for i, mark in enumerate(expected[: len(received)]) if mark not in arrived]
+    if not missing or 2 * len(missing) > len(received):
         return None
     where = with_workers(deliveries.source.spelled(request))
-    return found(f"among the first samples{where}: {_said([], missing, len(came))}", len(missing), actual=len(missing))
+    return found(
+        f"among the first samples{where}: {_description([], missing, len(received))}", len(missing), actual=len(missing)
+    )
 
 
-def _begins_alike(deliveries: Deliveries, request: Request) -> bool:
+def _has_same_beginning(deliveries: Deliveries, request: Request) -> bool:
     """Whether the part that was read equals the beginning of the data set, if it should."""
-    return all(own == mark for own, mark in zip(*_beginning(deliveries, request), strict=False))
+    return all(expected == mark for expected, mark in zip(*_beginning(deliveries, request), strict=False))
 
 
 def _beginning(deliveries: Deliveries, request: Request) -> tuple[list[str], list[str]]:
     """Return digests of the data set and of the part that was read; none if the loader uses another order."""
     if request.shuffle or deliveries.facts.shuffled is not False or deliveries.is_random:
         return [], []
-    expected, came = digests(deliveries.directly or [], deliveries.epochs(request)[0].samples)
-    return expected, came
+    expected, received = digests(deliveries.directly or [], deliveries.epochs(request)[0].samples)
+    return expected, received
 
 
 def _within_a_part(deliveries: Deliveries, request: Request) -> Measurement:
@@ -151,10 +153,10 @@ def _within_a_part(deliveries: Deliveries, request: Request) -> Measurement:
     if expected is None or deliveries.is_random or deliveries.facts.samples is None:
         whole(epoch)
     assert expected is not None
-    known, came = map(Counter, digests(expected, epoch.samples))
+    known, received = map(Counter, digests(expected, epoch.samples))
     if max(known.values(), default=0) > 1 or len(expected) < (deliveries.facts.samples or 0):
         whole(epoch)
-    twice = [mark for mark, times in came.items() if times > 1]
+    twice = [mark for mark, times in received.items() if times > 1]
     if not twice:
         return kept(len(epoch.samples))
     where = with_workers(deliveries.source.spelled(request))
@@ -199,21 +201,21 @@ def _by_index(deliveries: Deliveries, request: Request, number: int = 0) -> tupl
 
 def differences(expected: Sequence[Sample], delivered: Sequence[Sample]) -> tuple[list[int], list[int]]:
     """Return the places of repeated and of missing samples; a sample that is not expected has the place -1."""
-    known, came = digests(expected, delivered)
+    known, received = digests(expected, delivered)
     places: dict[str, list[int]] = {}
     for place, mark in enumerate(known):
         places.setdefault(mark, []).append(place)
     extra, missing = [], []
-    times = Counter(came)
-    for mark, own in places.items():
-        surplus = times[mark] - len(own)
-        extra += own[:1] * max(surplus, 0)
-        missing += own[surplus:] if surplus < 0 else []
+    times = Counter(received)
+    for mark, indices in places.items():
+        surplus = times[mark] - len(indices)
+        extra += indices[:1] * max(surplus, 0)
+        missing += indices[surplus:] if surplus < 0 else []
     extra += [-1] * sum(number for mark, number in times.items() if mark not in places)
     return extra, sorted(missing)
 
 
-def _said(extra: Sequence[int], missing: Sequence[int], total: int) -> str:
+def _description(extra: Sequence[int], missing: Sequence[int], total: int) -> str:
     """Describe repeated and missing samples."""
     strange = sum(place < 0 for place in extra)
     twice = sorted({place for place in extra if place >= 0})
@@ -258,7 +260,7 @@ def ranks_share_an_epoch(deliveries: Deliveries, world_size: int, shuffle: bool,
     lengths = sorted({len(part) for part in parts})
     dropping = deliveries.facts.drops and not extra
     if len(missing) > (world_size * deliveries.request().batch_size if dropping else 0) or -1 in extra:
-        return found(f"{_said(extra, missing, len(expected))}{where}", len(extra) + len(missing))
+        return found(f"{_description(extra, missing, len(expected))}{where}", len(extra) + len(missing))
     if len(extra) > least:
         message = f"{len(extra)} samples are padding, although {least} would make the ranks equal{where}"
         return found(message, len(extra) - least, actual=len(extra), expected=least)
@@ -360,10 +362,10 @@ def samples_do_not_depend_on_the_batch_size(deliveries: Deliveries, num_workers:
     if len(first) == len(second) != len(third):
         message = f"with {sizes[0]}, {len(first)} samples arrive; with {sizes[1]}, {len(third)} arrive"
         return found(message, abs(len(first) - len(third)), actual=len(first), expected=len(third))
-    own, again, marks = map(Counter, digests(first, second, third))
-    if deliveries.is_random or own != again:
+    first_counts, second_counts, third_counts = map(Counter, digests(first, second, third))
+    if deliveries.is_random or first_counts != second_counts:
         return kept(len(first) + len(third))
-    if lost := sum((own - marks).values()):
+    if lost := sum((first_counts - third_counts).values()):
         message = f"{lost} of the samples that arrive with {sizes[0]} are missing with {sizes[1]}"
         return found(message, lost, actual=lost)
     return kept(len(first) + len(third))

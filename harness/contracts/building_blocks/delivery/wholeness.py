@@ -42,16 +42,16 @@ def samples_stay_together(deliveries: Deliveries, num_workers: int, shuffle: boo
         raise NotApplicable("a sample has only one part")
     parts = {path: {leaf_digest(sample.get(path)) for sample in reference} for path in reference[0]}
     for number, epoch in enumerate(epochs):
-        known, came = digests(reference, epoch.samples)
-        own = set(known)
-        strangers = [at for at, mark in enumerate(came) if mark not in own]
+        known, received = digests(reference, epoch.samples)
+        distinct = set(known)
+        strangers = [at for at, mark in enumerate(received) if mark not in distinct]
         apart = [at for at in strangers if _has_known_parts(epoch.samples[at], parts)]
         if apart:
             where = with_workers(deliveries.source.spelled(request))
             which = f" of the {_ORDINALS[number]} epoch" if number else ""
             message = (
-                f"{len(apart)} of {len(came)} samples{which} combine parts of different samples{where}; the first is "
-                f"sample {apart[0]}"
+                f"{len(apart)} of {len(received)} samples{which} combine parts of different samples{where}; "
+                f"the first is sample {apart[0]}"
             )
             return found(message, len(apart), actual=len(apart))
     return kept(sum(len(epoch.samples) for epoch in epochs))
@@ -86,15 +86,15 @@ def samples_are_whole(deliveries: Deliveries, num_workers: int) -> Measurement:
     if expected is None:
         expected = deliveries.epochs(deliveries.request())[0].samples
     (epoch,) = deliveries.epochs(request)
-    known, came = digests(expected, epoch.samples)
-    own = set(known)
-    strange = [at for at, mark in enumerate(came) if mark not in own]
+    known, received = digests(expected, epoch.samples)
+    distinct = set(known)
+    strange = [at for at, mark in enumerate(received) if mark not in distinct]
     if strange and len(expected) >= (deliveries.facts.samples or 0):
         what = _difference(expected, epoch.samples[strange[0]], strange[0])
         whose = "in the data set" if deliveries.directly is not None else "among those that arrive without workers"
-        message = f"{len(strange)} of {len(came)} samples are not {whose}{where}; sample {strange[0]} {what}"
+        message = f"{len(strange)} of {len(received)} samples are not {whose}{where}; sample {strange[0]} {what}"
         return found(message, len(strange), actual=len(strange))
-    return kept(len(came))
+    return kept(len(received))
 
 
 def _as_given(deliveries: Deliveries) -> Measurement | None:
@@ -109,15 +109,15 @@ def _by_reference(deliveries: Deliveries, reference: Reference) -> Measurement |
     if delivered is None:
         delivered = deliveries.epochs(deliveries.request())[0].samples
     expected = reference.samples(len(delivered))
-    known, came = digests(expected, delivered)
-    wrong = [at for at, (own, other) in enumerate(zip(known, came, strict=True)) if own != other]
+    known, received = digests(expected, delivered)
+    wrong = [at for at, (left, right) in enumerate(zip(known, received, strict=True)) if left != right]
     if not wrong:
         return None
-    elsewhere = [at for at in wrong if came[at] in known]
+    elsewhere = [at for at in wrong if received[at] in known]
     what = f"sample {wrong[0]} differs from the reference at index {wrong[0]}"
     if elsewhere:
-        what = f"sample {elsewhere[0]} equals the reference at index {known.index(came[elsewhere[0]])}"
-    return found(f"{what}; {len(wrong)} of {len(came)} samples are wrong", len(wrong), actual=len(wrong))
+        what = f"sample {elsewhere[0]} equals the reference at index {known.index(received[elsewhere[0]])}"
+    return found(f"{what}; {len(wrong)} of {len(received)} samples are wrong", len(wrong), actual=len(wrong))
 
 
 def _changed(deliveries: Deliveries) -> Measurement | None:
@@ -135,14 +135,14 @@ def _truncated(deliveries: Deliveries) -> Measurement | None:
     pairs = deliveries.exercised(collate, deliveries.request(), min(len(deliveries.directly or ()), _LOOKED_AT))
     for i, (expected, comes) in enumerate(pairs):
         for path in expected.keys() & comes.keys():
-            own, other = expected[path], comes[path]
-            if not isinstance(own, Tensor) or not isinstance(other, Tensor) or own.shape != other.shape:
+            left, right = expected[path], comes[path]
+            if not isinstance(left, Tensor) or not isinstance(right, Tensor) or left.shape != right.shape:
                 continue
-            lost = own.is_floating_point() and not other.is_floating_point() and not other.is_complex()
-            if lost and bool((own.trunc() == other).all()) and bool((own != other).any()):
-                dtype = str(other.dtype).removeprefix("torch.")
-                what = f"part {path} of sample {i} is {own.flatten()[0].item():g}"
-                return found(f"{what}, but arrives as {dtype} {other.flatten()[0].item()}", 1)
+            lost = left.is_floating_point() and not right.is_floating_point() and not right.is_complex()
+            if lost and bool((left.trunc() == right).all()) and bool((left != right).any()):
+                dtype = str(right.dtype).removeprefix("torch.")
+                what = f"part {path} of sample {i} is {left.flatten()[0].item():g}"
+                return found(f"{what}, but arrives as {dtype} {right.flatten()[0].item()}", 1)
     return None
 
 
@@ -154,15 +154,15 @@ def _difference(expected: Sequence[Sample], sample: Sample, at: int) -> str:
     if at >= len(expected):
         return "is beyond its end"
     for path in sorted(expected[at].keys() | sample.keys()):
-        own, other = expected[at].get(path), sample.get(path)
-        if leaf_digest(own) != leaf_digest(other):
+        left, right = expected[at].get(path), sample.get(path)
+        if leaf_digest(left) != leaf_digest(right):
             place = f"part {path}" if path else "it"
-            if not isinstance(own, Tensor) or not isinstance(other, Tensor):
-                return f"differs: {place} is {kind_of(other)}, but {kind_of(own)} in the data set"
-            if own.dtype != other.dtype:
-                return f"differs: {place} is {other.dtype}, but {own.dtype} in the data set".replace("torch.", "")
-            if own.shape != other.shape:
-                return f"differs: {place} has shape {list(other.shape)}, but {list(own.shape)} in the data set"
+            if not isinstance(left, Tensor) or not isinstance(right, Tensor):
+                return f"differs: {place} is {kind_of(right)}, but {kind_of(left)} in the data set"
+            if left.dtype != right.dtype:
+                return f"differs: {place} is {right.dtype}, but {left.dtype} in the data set".replace("torch.", "")
+            if left.shape != right.shape:
+                return f"differs: {place} has shape {list(right.shape)}, but {list(left.shape)} in the data set"
             return f"differs in the values of {place}"
     return "differs"
 
