@@ -58,9 +58,9 @@ def declared(found: Sequence[Finding]) -> list[str]:
         what = cut((finding.first.reason or sentence(finding)).splitlines()[0].rstrip("."), most=200)
         of_reason.setdefault(f"{finding.case}: {what}", []).append(finding)
     lines = []
-    for what, together in of_reason.items():
-        laws = {verdict.law for finding in together for verdict in finding.verdicts}
-        dtypes = list(dict.fromkeys(dtype for finding in together for dtype in finding.dtypes))
+    for what, group in of_reason.items():
+        laws = {verdict.law for finding in group for verdict in finding.verdicts}
+        dtypes = list(dict.fromkeys(dtype for finding in group for dtype in finding.dtypes))
         lines.append(f"{what} ({count(len(laws), 'law')}, in {listing(dtypes)}).")
     return lines
 

@@ -66,8 +66,8 @@ def folder_of(kind: str, write: Callable[[Path, NDArray[np.uint8], NDArray[np.ui
 def _encoded(image: NDArray[np.uint8], kind: str) -> bytes:
     """One image, four times as large and in colour, in a format of pictures."""
     stream = io.BytesIO()
-    picture = Image.fromarray(image).resize((LARGE, LARGE), Image.Resampling.BICUBIC).convert("RGB")
-    picture.save(stream, kind)
+    decoded = Image.fromarray(image).resize((LARGE, LARGE), Image.Resampling.BICUBIC).convert("RGB")
+    decoded.save(stream, kind)
     return stream.getvalue()
 
 
@@ -97,8 +97,8 @@ class Pictures(Dataset[Item]):
 
     def __getitem__(self, index: int) -> Item:
         data = self.read(index)
-        picture = decode_image(torch.frombuffer(bytearray(data), dtype=torch.uint8), ImageReadMode.RGB)
-        return self.transform(picture), int(self.files[index].parent.name)
+        decoded = decode_image(torch.frombuffer(bytearray(data), dtype=torch.uint8), ImageReadMode.RGB)
+        return self.transform(decoded), int(self.files[index].parent.name)
 
     def read(self, index: int) -> bytes:
         """Return the bytes of a file."""
@@ -160,8 +160,8 @@ class Archive(Dataset[Item]):
         file = self.opened()
         file.seek(offset)
         data = file.read(size)
-        picture = decode_image(torch.frombuffer(bytearray(data), dtype=torch.uint8), ImageReadMode.RGB)
-        return self.transform(picture), label
+        decoded = decode_image(torch.frombuffer(bytearray(data), dtype=torch.uint8), ImageReadMode.RGB)
+        return self.transform(decoded), label
 
 
 def _lines(folder: Path, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:

@@ -37,8 +37,8 @@ class Waiting:
 
     def shares(self, processes: int) -> list[tuple[Hashable, ...]]:
         """Return the keys that each process does first."""
-        several = tuple(self._queues)
-        return [several[at::processes] for at in range(processes)]
+        keys = tuple(self._queues)
+        return [keys[at::processes] for at in range(processes)]
 
     def next(self, keys: Sequence[Hashable]) -> Piece | None:
         """Take the first piece with one of the given keys, unless another piece is far behind."""

@@ -326,14 +326,14 @@ class Quantity:
 
     def _by_signs(self, nodes: list[Node], found: dict[Node, Any], name: str, x: Array) -> Any:
         """Estimate the effect of all entries by random signs: twice the root mean square, for the best free shift."""
-        together = tangents(nodes, found, {name: np.ones((1, *x.shape))})[nodes[-1]]
+        joint = tangents(nodes, found, {name: np.ones((1, *x.shape))})[nodes[-1]]
         signs = _signs(x.shape[-1])[:, None, :]
-        if together is None:
+        if joint is None:
             return 0.0
-        apart = tangents(nodes, found, {name: signs * np.ones(x.shape)})[nodes[-1]]
-        whole = 0.0 if apart is None else _root_mean_square(apart)
+        separate = tangents(nodes, found, {name: signs * np.ones(x.shape)})[nodes[-1]]
+        whole = 0.0 if separate is None else _root_mean_square(separate)
         shifts = [0.0]
-        if any((np.abs(together[0] - c) <= 1e-9 * np.maximum(whole, c)).all() for c in (0.0, 1.0)):
+        if any((np.abs(joint[0] - c) <= 1e-9 * np.maximum(whole, c)).all() for c in (0.0, 1.0)):
             shifts += [x.mean(-1, keepdims=True), x.max(-1, keepdims=True), x.min(-1, keepdims=True)]
         changes = [tangents(nodes, found, {name: signs * (x - c)})[nodes[-1]] for c in shifts]
         return np.minimum.reduce([2.0 * _root_mean_square(change) for change in changes if change is not None])

@@ -79,20 +79,20 @@ class Baseline(NamedTuple):
     @property
     def origins(self) -> tuple[Origin, ...]:
         """The kinds of machine with results, in order."""
-        present = {origin for several in self.cases.values() for snapshot in several for origin in snapshot.origins}
+        present = {origin for entries in self.cases.values() for snapshot in entries for origin in snapshot.origins}
         return tuple(origin for origin in self.known if origin in present)
 
     def held(self, origin: Origin) -> dict[Key, Held]:
         """Return the reference of each case on a kind of machine."""
-        return {key: _held(several, origin) for key, several in self.cases.items()}
+        return {key: _held(entries, origin) for key, entries in self.cases.items()}
 
     def without_counts(self, cases: Collection[str]) -> "Baseline":
         """Return the baseline without the counts of some cases, by their names there: they cannot be compared."""
         known = {
-            key: tuple(entry._replace(snapshot=entry.snapshot.model_copy(update={"counts": {}})) for entry in several)
+            key: tuple(entry._replace(snapshot=entry.snapshot.model_copy(update={"counts": {}})) for entry in entries)
             if key[0] in cases
-            else several
-            for key, several in self.cases.items()
+            else entries
+            for key, entries in self.cases.items()
         }
         return self._replace(cases=known)
 
@@ -109,12 +109,12 @@ class Baseline(NamedTuple):
         return Baseline(cases, tuple(dict.fromkeys((*self.known, now.origin))))
 
 
-def _held(several: Sequence[Seen], origin: Origin) -> Held:
-    here = next((entry for entry in several if origin in entry.origins), None)
+def _held(entries: Sequence[Seen], origin: Origin) -> Held:
+    here = next((entry for entry in entries if origin in entry.origins), None)
     if here is not None:
         return Held(here.snapshot, figures=True, same_draws=True)
-    similar = [entry for entry in several if any(one.hypothesis == origin.hypothesis for one in entry.origins)]
-    return Held((similar or several)[0].snapshot, figures=False, same_draws=bool(similar))
+    similar = [entry for entry in entries if any(one.hypothesis == origin.hypothesis for one in entry.origins)]
+    return Held((similar or entries)[0].snapshot, figures=False, same_draws=bool(similar))
 
 
 def _updated(before: Sequence[Seen], now: Snapshot, origin: Origin) -> tuple[Seen, ...]:

@@ -65,11 +65,11 @@ def _pairs(slices: Sequence[Slices], case: str, arm: str) -> list[ArmPair]:
 
     The control is compared with slices of the base from the same turns, which have fewer calls per round.
     """
-    ours = [these for these in slices if these.case == case]
-    bases = {(these.couple, these.iterations): these for these in ours if these.arm == BASE}
-    of_arm = [these for these in ours if these.arm == arm]
-    calls = [these.iterations // MORE * FEWER if arm == CONTROL else these.iterations for these in of_arm]
-    return [(bases[these.couple, fewer].minima_s, these.minima_s) for these, fewer in zip(of_arm, calls, strict=True)]
+    of_case = [one for one in slices if one.case == case]
+    bases = {(one.couple, one.iterations): one for one in of_case if one.arm == BASE}
+    of_arm = [one for one in of_case if one.arm == arm]
+    calls = [one.iterations // MORE * FEWER if arm == CONTROL else one.iterations for one in of_arm]
+    return [(bases[one.couple, fewer].minima_s, one.minima_s) for one, fewer in zip(of_arm, calls, strict=True)]
 
 
 @dataclass(frozen=True)

@@ -300,8 +300,8 @@ def loosened(both: Sequence[tuple[Held, Snapshot]]) -> Iterator[GateFinding]:
             if (after.bound or 0.0) > LOOSER * (before.bound or 0.0):
                 one = Grown(here.case, dtype, before.bound or 0.0, after.bound or 0.0)
                 grown.setdefault((here.contract, law), []).append(one)
-    for (contract, law), several in grown.items():
-        sentence = f"The bound of {contract} {law} {_by(several)}: a looser bound finds less."
+    for (contract, law), group in grown.items():
+        sentence = f"The bound of {contract} {law} {_by(group)}: a looser bound finds less."
         yield _finding("", law, Outcome.REGRESSED, sentence)
     if unknown:
         cases = count(unknown, "case")
@@ -333,11 +333,11 @@ def _have_bounds(was: Figures, now: Figures) -> bool:
     return both_hold and None not in (was.bound, now.bound, was.inputs, now.inputs)
 
 
-def _by(several: list[Grown]) -> str:
+def _by(group: list[Grown]) -> str:
     """Describe the growth of the bounds of a law, and the cases."""
-    most = max(several, key=lambda one: one.factor)
+    most = max(group, key=lambda one: one.factor)
     grew = "was doubled" if 1.9 < most.factor < 2.1 else f"grew by a factor of {most.factor:.3g}"
     if not most.was:
         grew = "was zero and is now positive"
-    where = count(len({one.case for one in several}), "case")
+    where = count(len({one.case for one in group}), "case")
     return f"{grew}, from {most.was:.3g} to {most.now:.3g} in {most.case} [{most.dtype}], and in {where} in total"

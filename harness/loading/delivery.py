@@ -221,8 +221,8 @@ class Deliveries:
         """The first samples: read once, read again, and read by another loader with another seed."""
         if not self._of_the_data_set:
             return [], [], []
-        several = self.exercised(read_twice, self.request(), min(3, len(self._of_the_data_set)))
-        first, second, other = ([digest(sample) for sample in samples] for samples in several)
+        reads = self.exercised(read_twice, self.request(), min(3, len(self._of_the_data_set)))
+        first, second, other = ([digest(sample) for sample in samples] for samples in reads)
         return first, second, other
 
 

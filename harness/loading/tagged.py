@@ -212,8 +212,8 @@ class TaggedMap(_Tagging, Dataset[Any]):
         return len(self._inner)
 
     def __getitem__(self, index: Any) -> _Tagged:
-        several = isinstance(index, list | tuple | torch.Tensor) and not _is_scalar(index)
-        self._reads(len(index) if several else 1)
+        is_batch = isinstance(index, list | tuple | torch.Tensor) and not _is_scalar(index)
+        self._reads(len(index) if is_batch else 1)
         before = self._states()
         sample = self._inner[index]
         return _Tagged(_tags(index, drawn(before, self._states())), sample)
@@ -292,8 +292,8 @@ class _CollateIndices(_Collate):
     """Makes a list of the indices of a batch."""
 
     def __call__(self, items: Any) -> Any:
-        several = isinstance(items, list | tuple | torch.Tensor) and not _is_scalar(items)
-        return [int(item) for item in items] if several else [int(items)]
+        is_batch = isinstance(items, list | tuple | torch.Tensor) and not _is_scalar(items)
+        return [int(item) for item in items] if is_batch else [int(items)]
 
 
 def can_be_tagged(loader: Any) -> bool:

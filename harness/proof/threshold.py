@@ -152,10 +152,12 @@ def within(exact: DoubleDouble, codes: NDArray[np.int64], interval: Interval) ->
     # Only zero, or an argument that is not a float64, can lie between the inner and the outer ends.
     doubtful = np.flatnonzero(~inside & ((exact.lo != 0.0) | (exact.hi == 0.0)))
     if len(doubtful):
-        some, its = exact[doubtful], codes[doubtful]
-        outside = _at_most(some, interval.outer_low[its]) | _at_least(some, interval.outer_high[its])
-        is_empty = interval.inner_low[its] == np.inf
-        undecided[doubtful] = ~is_empty & (~outside | (some.hi == 0.0))
+        chosen, chosen_codes = exact[doubtful], codes[doubtful]
+        outside = _at_most(chosen, interval.outer_low[chosen_codes]) | _at_least(
+            chosen, interval.outer_high[chosen_codes]
+        )
+        is_empty = interval.inner_low[chosen_codes] == np.inf
+        undecided[doubtful] = ~is_empty & (~outside | (chosen.hi == 0.0))
     return inside, undecided
 
 

@@ -318,7 +318,7 @@ class LoaderSearch:
 
     def _decided(self, first: Choice, second: Choice) -> Iterator[None]:
         """Measure two configurations in pairs until their ratio is known; take the faster, or the cheaper of equals."""
-        fewest, most = self.settings.couples
+        least_couples, most = self.settings.couples
         rates: dict[Choice, list[float]] = {first: [], second: []}
         while len(rates[first]) < most:
             for choice in self._random.sample((first, second), 2):
@@ -326,7 +326,7 @@ class LoaderSearch:
                 yield
             lead = mean_ratio(rates[first], rates[second])
             gain = lead if second.cost < first.cost else lead.inverse  # the gain of the more expensive one
-            if len(rates[first]) >= fewest and (_parts(lead) or gain.high <= 1.0 + self.settings.tie):
+            if len(rates[first]) >= least_couples and (_parts(lead) or gain.high <= 1.0 + self.settings.tie):
                 break
         if _parts(lead):
             self._reason, swaps = Reason.PARTED, lead.point < 1.0

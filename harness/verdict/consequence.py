@@ -206,10 +206,10 @@ class _RightAlone(_Mended):
         errors: list[Array] = [np.zeros((0, 0))] * len(rows)
         for turn, times in enumerate(BESIDE):
             left = np.flatnonzero(~wrong)
-            together = take(example, self._axes, self._leading, rows[left].repeat(times).tolist())
-            if not len(left) or together is None:
+            batch = take(example, self._axes, self._leading, rows[left].repeat(times).tolist())
+            if not len(left) or batch is None:
                 break
-            moved = self._moved(together, np.random.default_rng(turn), times if turn == 0 else 0)
+            moved = self._moved(batch, np.random.default_rng(turn), times if turn == 0 else 0)
             measured = self.calling(self._one_by_one).measure(self._value, moved)
             signed = np.copysign(measured.deviation, measured.actual - measured.expected)
             bounds = measured.bound.reshape(len(left), times, -1).max(1)
@@ -223,11 +223,11 @@ class _RightAlone(_Mended):
         n = next(x.shape[at] for x, at in zip(arguments, places, strict=True) if at is not None)
         return torch.cat(self.each([between(arguments, places, i, i + 1) for i in range(n)]))
 
-    def _moved(self, together: Example, rng: np.random.Generator, kept: int) -> Example:
+    def _moved(self, batch: Example, rng: np.random.Generator, kept: int) -> Example:
         """Move the numbers of rows by up to three units toward zero, except for the first row per group."""
-        moved = dict(together)
+        moved = dict(batch)
         for name, axes in self._axes.items():
-            x = together[name]
+            x = batch[name]
             if not x.is_floating_point() or axes.names[:1] != (self._leading,):
                 continue
             units = rng.integers(0, 4, size=tuple(x.shape))

@@ -126,16 +126,16 @@ def delivered(job: Job, unreached: Verdict, *, example: Example | None = None) -
         A single request to make; all requests of the law when absent.
     """
     started = time.perf_counter()
-    several = [example] if example is not None else getattr(job.law.inputs, "several", ())
-    facts = _decided(job, several)
+    requests = [example] if example is not None else getattr(job.law.inputs, "several", ())
+    facts = _decided(job, requests)
     return unreached.model_copy(update={"reason": None, **facts, "duration_s": time.perf_counter() - started})
 
 
-def _decided(job: Job, several: Sequence[Example]) -> dict[str, Any]:
+def _decided(job: Job, requests: Sequence[Example]) -> dict[str, Any]:
     """Check the law on each request in turn."""
     deliveries = deliveries_of(job.case)
     read, holding, reasons = deliveries.read, 0, []
-    for request in several:
+    for request in requests:
         if deliveries.age_s > (ENOUGH_S if holding else MOST_S):
             reasons.append(f"its loaders are slow: {deliveries.age_s:.0f} s had passed before this law was checked")
             break

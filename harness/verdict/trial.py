@@ -365,7 +365,7 @@ def length(example: Example, axes: Mapping[str, Axes], name: str) -> int:
 def stacked(rows: Sequence[Example], axes: Mapping[str, Axes]) -> Example | None:
     """Stack examples with a single row; ``None`` if one has more rows, or if they share no leading axis."""
     leading = next((input_axes.names[0] for input_axes in axes.values() if input_axes.names), None)
-    together = dict(rows[0])
+    batch = dict(rows[0])
     for name, input_axes in axes.items():
         if input_axes.index_of == leading or leading in input_axes.names[1:]:
             return None
@@ -373,10 +373,10 @@ def stacked(rows: Sequence[Example], axes: Mapping[str, Axes]) -> Example | None
         if input_axes.names[:1] == (leading,):
             if len(values[0]) != 1 or any(value.shape != values[0].shape for value in values):
                 return None
-            together[name] = torch.cat(values)
+            batch[name] = torch.cat(values)
         elif not all(torch.equal(value, values[0]) for value in values):
             return None
-    return None if leading is None else together
+    return None if leading is None else batch
 
 
 def row_of_each(
@@ -385,12 +385,12 @@ def row_of_each(
     """Return an example with a row for each value of an entry; ``None`` if the example has several rows."""
     if stacked([example], axes) is None or not index:
         return None
-    leading, together = axes[name].names[0], dict(example)
+    leading, batch = axes[name].names[0], dict(example)
     for key, input_axes in axes.items():
         if input_axes.names[:1] == (leading,):
-            together[key] = example[key].repeat(len(values), *[1] * (example[key].ndim - 1))
-    together[name][(slice(None), *index[1:])] = values
-    return together
+            batch[key] = example[key].repeat(len(values), *[1] * (example[key].ndim - 1))
+    batch[name][(slice(None), *index[1:])] = values
+    return batch
 
 
 def of_rows(values: NDArray[np.float64]) -> NDArray[np.float64] | None:

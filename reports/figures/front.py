@@ -208,8 +208,8 @@ def _bars(axes: Axes, rows: pd.DataFrame, cases: list[str], *, in_words: bool) -
 
 def spent(budgets: pd.DataFrame, source: DataSource | None) -> Figure:
     """Return the parts of the batch time per loader, with the smallest measured number of workers."""
-    fewest = budgets[budgets["workers"] == budgets["workers"].min()]
-    figure = budget.budgets(fewest, source)
+    selected = budgets[budgets["workers"] == budgets["workers"].min()]
+    figure = budget.budgets(selected, source)
     return large("front-budget", figure, figure.caption)
 
 

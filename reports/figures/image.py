@@ -94,13 +94,13 @@ def png(pixels: bytes, *, height: int, width: int, palette: tuple[bytes, bytes] 
 
     A palette has three bytes for each color, and an opacity.
     """
-    picture = Picture.frombytes("L" if palette is None else "P", (width, height), pixels)
+    image = Picture.frombytes("L" if palette is None else "P", (width, height), pixels)
     facts: dict[str, Any] = {}
     if palette is not None:
-        picture.putpalette(palette[0])
+        image.putpalette(palette[0])
         facts["transparency"] = palette[1]
     stream = io.BytesIO()
-    picture.save(stream, "PNG", optimize=True, **facts)
+    image.save(stream, "PNG", optimize=True, **facts)
     return stream.getvalue()
 
 

@@ -20,27 +20,27 @@ HEIGHT_IN = 2.5
 
 def scaling(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     """Return a panel for each loader that was measured with several numbers of workers."""
-    several = frame.groupby("case", sort=False).filter(lambda group: len(group["workers"].unique()) > 1)
-    span = [*several["samples_per_s"], *several["samples_per_s_low"].dropna(), *several["samples_per_s_high"].dropna()]
-    workers = sorted(several["workers"].unique())
+    scaled = frame.groupby("case", sort=False).filter(lambda group: len(group["workers"].unique()) > 1)
+    span = [*scaled["samples_per_s"], *scaled["samples_per_s_low"].dropna(), *scaled["samples_per_s_high"].dropna()]
+    workers = sorted(scaled["workers"].unique())
     panels = [
         _panel(str(case), group, workers=workers, span=span, number=number)
-        for number, (case, group) in enumerate(several.groupby("case", sort=False))
+        for number, (case, group) in enumerate(scaled.groupby("case", sort=False))
     ]
     return Figure(
         name="loader-scaling",
         frames=("loaders",),
         title="Loader throughput against the number of workers",
         panels=tuple(panels),
-        caption=_sentences(frame, several),
+        caption=_sentences(frame, scaled),
         caveat=caveat_of(frame, source),
-        claim=_helped(several),
+        claim=_helped(scaled),
     )
 
 
-def _helped(several: pd.DataFrame) -> str:
+def _helped(scaled: pd.DataFrame) -> str:
     """Return the number of loaders that are faster with more workers, beyond their intervals."""
-    gains = {str(case): _gains(group) for case, group in several.groupby("case", sort=False)}
+    gains = {str(case): _gains(group) for case, group in scaled.groupby("case", sort=False)}
     if len(gains) == 1:
         return f"More workers {'make' if all(gains.values()) else 'do not make'} {next(iter(gains))} faster"
     return f"More workers help {sum(gains.values())} of {count(len(gains), 'loader')}"
@@ -107,15 +107,15 @@ def _bars(frame: pd.DataFrame) -> list[pd.Series] | None:
     return [down.clip(lower=0).fillna(0), up.clip(lower=0).fillna(0)]
 
 
-def _sentences(frame: pd.DataFrame, several: pd.DataFrame) -> str:
+def _sentences(frame: pd.DataFrame, scaled: pd.DataFrame) -> str:
     """Return the efficiency of the largest number of workers, and the loaders measured only without workers."""
-    most = several["workers"].max()
-    best = several[several["workers"] == most].groupby("case", sort=False)["efficiency"].max().dropna()
+    most = scaled["workers"].max()
+    best = scaled[scaled["workers"] == most].groupby("case", sort=False)["efficiency"].max().dropna()
     phrases = [f"{case} {percent(value)}" for case, value in best.items()]
     words = f"Efficiency with {count(int(most), 'worker')}, at the best batch size per loader: {listing(phrases)}. "
-    alone = [str(case) for case in frame["case"].unique() if case not in set(several["case"])]
+    alone = [str(case) for case in frame["case"].unique() if case not in set(scaled["case"])]
     once = f"Measured without workers only: {listing(alone)}. " if alone else ""
     bars = "Points are medians of slices, bars 95 % intervals within one process."
-    if several["samples_per_s_low"].isna().all():
+    if scaled["samples_per_s_low"].isna().all():
         bars = "Points are medians of steady epochs; this run has no intervals."
     return f"{words if phrases else ''}{once}{bars}"

@@ -327,9 +327,13 @@ def _rows(station: Station) -> Iterator[tuple[float, ...]]:
 
 def _named(entries: list[int]) -> str:
     first, last = entries[0] + 1, entries[-1] + 1
-    together = last - first + 1 == len(entries)
+    is_contiguous = last - first + 1 == len(entries)
     return (
-        f"entry {first}" if first == last else f"entries {first} to {last}" if together else f"{len(entries)} entries"
+        f"entry {first}"
+        if first == last
+        else f"entries {first} to {last}"
+        if is_contiguous
+        else f"{len(entries)} entries"
     )
 
 

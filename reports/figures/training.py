@@ -111,19 +111,19 @@ def _ends_named(axes: Axes, frame: pd.DataFrame, measure: str) -> Iterator[End]:
     """Yield the ends of curves; curves with the same end share a name."""
     names = names_of(frame)
     for column, kind in zip(MEASURES[measure], KINDS, strict=True):
-        together: list[tuple[float, float, list[str], str]] = []
+        ends: list[tuple[float, float, list[str], str]] = []
         for name, curve in ((names[str(case)], group) for case, group in frame.groupby("case", sort=False)):
             seen = curve.sort_values("epoch")[column].dropna()
             if seen.empty:
                 continue
             last = float(seen.iloc[-1])
             height = axes.transAxes.inverted().transform(axes.transData.transform((0, last)))[1]
-            near = next((end for end in together if abs(end[1] - height) < NEAR), None)
+            near = next((end for end in ends if abs(end[1] - height) < NEAR), None)
             if near is None:
-                together.append((last, height, [name], pen(str(curve["style"].iloc[0])).color))
+                ends.append((last, height, [name], pen(str(curve["style"].iloc[0])).color))
             else:
                 near[2].append(name)
-        for last, _, shared, color in together:
+        for last, _, shared, color in ends:
             yield End(last, f"{listing(shared, at_most=2)}, {kind}", color if len(shared) == 1 else INK)
 
 

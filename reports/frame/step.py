@@ -57,9 +57,9 @@ def step_ratios(run: RunFolder) -> Iterator[Row]:
     """One row for each timed step and each reference measured in the same rounds; older runs have none."""
     placed = [(place, step) for place, step in benchmark.placed(run, StepRecord) if step.record.floor_s]
     for _, group in groupby(placed, key=lambda entry: _in_turns(entry[1].record)):
-        together = list(group)
-        for reference in _references([step for _, step in together]):
-            for place, step in together:
+        steps = list(group)
+        for reference in _references([step for _, step in steps]):
+            for place, step in steps:
                 ratio = estimate_columns(step.over(reference.stats.rounds_s))
                 yield {**step.row(), **ratio, "reference": reference.record.case, "record": place}
 

@@ -169,5 +169,5 @@ def _tally(reading: Reading) -> RunTally:
 
 def _word(status: Status, number: int) -> str:
     """Return the word for a number of verdicts."""
-    several = {Status.HOLDS: "hold", Status.ERROR: "errors"}
-    return status.value if number == 1 else several.get(status, status.value)
+    plurals = {Status.HOLDS: "hold", Status.ERROR: "errors"}
+    return status.value if number == 1 else plurals.get(status, status.value)

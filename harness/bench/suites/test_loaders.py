@@ -229,13 +229,13 @@ def test_steady_state(
     if case not in group.cells:
         _explain(pytestconfig, source, configuration, group.failed.get(case))
     cell = group.cells[case]
-    name, fewest = _loaders(pytestconfig)[0], min(option(pytestconfig, "workers", WORKERS))
+    name, min_workers = _loaders(pytestconfig)[0], min(option(pytestconfig, "workers", WORKERS))
     record = cell.record(
         source.case,
         data=source.data,
         samples=source.samples,
         remark=_remark(source),
-        reference=f"{name} with {fewest or 'no'} worker{'s' * (fewest != 1)}",
+        reference=f"{name} with {min_workers or 'no'} worker{'s' * (min_workers != 1)}",
     )
     if configuration.batch_size == budget_size(option(pytestconfig, "batch_sizes", BATCH_SIZES)):
         record = record.model_copy(update={"budget": _budget(pytestconfig, source, configuration)})
@@ -266,9 +266,9 @@ def _requests(
     """Return the loaders of a group that can run, and the name of the reference among them."""
     given_up = config.stash.setdefault(_GIVEN_UP, {})
     names = [name for name in _loaders(config) if not _absence(name)]
-    fewest = min(option(config, "workers", WORKERS))
-    alone = configuration if configuration.workers == fewest else replace(
-        configuration, workers=fewest, prefetch=PREFETCH
+    min_workers = min(option(config, "workers", WORKERS))
+    alone = configuration if configuration.workers == min_workers else replace(
+        configuration, workers=min_workers, prefetch=PREFETCH
     )  # fmt: skip
 
     def asked(name: str, it: Configuration) -> Asked:
@@ -280,7 +280,7 @@ def _requests(
             -(-source.samples // it.batch_size),
             option(config, "seconds", SECONDS),
             source.limit,
-            it.workers > fewest,
+            it.workers > min_workers,
         )
 
     loaders = {name: asked(name, configuration) for name in names if name not in given_up}
@@ -354,9 +354,9 @@ def _validate_images(case: Case, cell: Cell, data: ImageData, configuration: Con
     images, labels = cell.alone.last
     if images.dtype != torch.float32 or images.shape != (len(labels), 1, 28, 28):
         refuse(case, "images are float32 [b, 1, 28, 28]", where=where, actual=f"{images.dtype} {images.shape}")
-    if (strange := _strangers(images, labels, data)) > 0:
+    if (wrong_count := _strangers(images, labels, data)) > 0:
         rule = "each sample is an image of the data, with bytes divided by 255, and its label"
-        refuse(case, rule, where=where, actual=f"{strange} of {len(labels)} samples are not")
+        refuse(case, rule, where=where, actual=f"{wrong_count} of {len(labels)} samples are not")
 
 
 def _validate_lengths(source: Source, cell: Cell, configuration: Configuration) -> None:

@@ -86,9 +86,9 @@ def _group(config: pytest.Config, key: StepKey, accelerator: Accelerator | None)
     groups = config.stash.setdefault(_GROUPS, {})
     if key not in groups:
         contract, _, batch_size = key
-        together = list(cases_of(config, contract).values())
+        group = list(cases_of(config, contract).values())
         groups.clear()  # frees the data of the previous group
-        groups[key] = measure_group(together, batch_size, accelerator, seconds=option(config, "seconds", SECONDS))
+        groups[key] = measure_group(group, batch_size, accelerator, seconds=option(config, "seconds", SECONDS))
     return groups[key]
 
 

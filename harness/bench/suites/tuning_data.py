@@ -59,8 +59,8 @@ class DecodeHeavy(Dataset[Item]):
         return SIZE
 
     def __getitem__(self, index: int) -> Item:
-        picture = Image.open(io.BytesIO(self.pictures[index % PICTURES])).resize((SIDE, SIDE), Image.Resampling.BOX)
-        return torch.from_numpy(np.array(picture)).unsqueeze(0).float() / 255, index % CLASSES
+        image = Image.open(io.BytesIO(self.pictures[index % PICTURES])).resize((SIDE, SIDE), Image.Resampling.BOX)
+        return torch.from_numpy(np.array(image)).unsqueeze(0).float() / 255, index % CLASSES
 
 
 def _jpeg(grey: NDArray[np.uint8]) -> bytes:

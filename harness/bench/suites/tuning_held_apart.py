@@ -81,8 +81,8 @@ class Photos(Dataset[Item]):
         return self.n
 
     def __getitem__(self, index: int) -> Item:
-        picture = Image.open(io.BytesIO(self.files[index % 32])).convert("RGB").resize((self.small, self.small))
-        return torch.from_numpy(np.array(picture)).permute(2, 0, 1) / 255, index % 10
+        image = Image.open(io.BytesIO(self.files[index % 32])).convert("RGB").resize((self.small, self.small))
+        return torch.from_numpy(np.array(image)).permute(2, 0, 1) / 255, index % 10
 
 
 class Icons(Photos):

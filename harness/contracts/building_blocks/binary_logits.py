@@ -45,8 +45,8 @@ def groups(format_: Format) -> st.SearchStrategy[Example]:
     """
     largest, rows = format_.max / (2.0 * _LONGEST), (4, 64)
     single = arguments(format_, largest=largest, rows=rows, columns=(1, 1))
-    several = arguments(format_, largest=largest, rows=rows, columns=(2, _LONGEST))
-    return _with_targets(st.one_of(single, several), format_)
+    multiple = arguments(format_, largest=largest, rows=rows, columns=(2, _LONGEST))
+    return _with_targets(st.one_of(single, multiple), format_)
 
 
 def extreme_groups(format_: Format) -> st.SearchStrategy[Example]:

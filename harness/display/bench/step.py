@@ -78,9 +78,9 @@ def _references(steps: Sequence[StepRecord]) -> dict[str, str]:
     return first or ({"first": cases[0]} if len(cases) > 1 else {})
 
 
-def _cells(step: Step, together: Sequence[Step], references: Sequence[str]) -> Iterator[str]:
+def _cells(step: Step, steps: Sequence[Step], references: Sequence[str]) -> Iterator[str]:
     record = step.record
-    by_case = {other.record.case: other.stats.rounds_s for other in together}
+    by_case = {other.record.case: other.stats.rounds_s for other in steps}
     step_s = statistics.median(step.stats.rounds_s)
     yield duration(step_s)
     yield rate(record.batch_size / step_s)

@@ -28,10 +28,10 @@ class Requests:
 
 def asks(**values: Sequence[Any]) -> Requests:
     """Return the requests for every combination of some values."""
-    several: list[Example] = [{}]
+    examples: list[Example] = [{}]
     for name, choices in values.items():
-        several = [{**one, name: choice} for one in several for choice in choices]
-    return Requests(tuple(several))
+        examples = [{**one, name: choice} for one in examples for choice in choices]
+    return Requests(tuple(examples))
 
 
 def kept(rows: int = 1) -> Measurement:

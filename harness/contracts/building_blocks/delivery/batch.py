@@ -60,8 +60,8 @@ def writing_into_a_batch_changes_nothing(deliveries: Deliveries, num_workers: in
     not_random(deliveries)
     request = deliveries.request(num_workers=num_workers)
     first, second = (epoch.samples for epoch in deliveries.epochs(request, 2))
-    several = _MANY if deliveries.epochs(request)[0].ended else len(deliveries.epochs(request)[0].sizes)
-    wrote, epoch = deliveries.exercised(write_into, request, several)
+    batch_count = _MANY if deliveries.epochs(request)[0].ended else len(deliveries.epochs(request)[0].sizes)
+    wrote, epoch = deliveries.exercised(write_into, request, batch_count)
     if not wrote:
         raise NotApplicable("its batches contain nothing writable")
     samples = deliveries.directly or []

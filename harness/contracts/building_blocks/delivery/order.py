@@ -199,8 +199,8 @@ def set_epoch_is_heard(deliveries: Deliveries, num_workers: int, shuffle: bool) 
         raise NotApplicable("it has no `set_epoch`")
     zero, one, again = digests(*(epoch.samples for epoch in epochs))
     if not all(epoch.ended for epoch in epochs):
-        fewest = min(map(len, (zero, one, again)))
-        zero, one, again = zero[:fewest], one[:fewest], again[:fewest]
+        shortest = min(map(len, (zero, one, again)))
+        zero, one, again = zero[:shortest], one[:shortest], again[:shortest]
     if num_workers:
         expected = deliveries.exercised(set_epochs, deliveries.request(shuffle=shuffle), [0, 1, 0])
         if expected is not None and all(epoch.ended for epoch in (*epochs, *expected)):

@@ -217,18 +217,18 @@ def differences(expected: Sequence[Sample], delivered: Sequence[Sample]) -> tupl
 
 def _description(extra: Sequence[int], missing: Sequence[int], total: int) -> str:
     """Describe repeated and missing samples."""
-    strange = sum(place < 0 for place in extra)
+    unexpected = sum(place < 0 for place in extra)
     twice = sorted({place for place in extra if place >= 0})
     parts = []
     if twice:
-        several = "twice or more" if len(extra) - strange > len(twice) else "twice"
+        times_in_words = "twice or more" if len(extra) - unexpected > len(twice) else "twice"
         arrive = "arrives" if len(twice) == 1 else "arrive"
-        parts.append(f"{len(twice)} of {total} samples {arrive} {several}: {spans(twice)}")
+        parts.append(f"{len(twice)} of {total} samples {arrive} {times_in_words}: {spans(twice)}")
     if missing:
         arrive = "arrives" if len(missing) == 1 else "arrive"
         parts.append(f"{len(missing)} of {total} samples never {arrive}: {spans(missing)}")
-    if strange:
-        parts.append(f"{strange} samples are not in the data set")
+    if unexpected:
+        parts.append(f"{unexpected} samples are not in the data set")
     return "; ".join(parts)
 
 

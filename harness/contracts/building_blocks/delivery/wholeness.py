@@ -44,8 +44,8 @@ def samples_stay_together(deliveries: Deliveries, num_workers: int, shuffle: boo
     for number, epoch in enumerate(epochs):
         known, received = digests(reference, epoch.samples)
         distinct = set(known)
-        strangers = [at for at, mark in enumerate(received) if mark not in distinct]
-        apart = [at for at in strangers if _has_known_parts(epoch.samples[at], parts)]
+        unexpected = [at for at, mark in enumerate(received) if mark not in distinct]
+        apart = [at for at in unexpected if _has_known_parts(epoch.samples[at], parts)]
         if apart:
             where = with_workers(deliveries.source.spelled(request))
             which = f" of the {_ORDINALS[number]} epoch" if number else ""
@@ -88,12 +88,12 @@ def samples_are_whole(deliveries: Deliveries, num_workers: int) -> Measurement:
     (epoch,) = deliveries.epochs(request)
     known, received = digests(expected, epoch.samples)
     distinct = set(known)
-    strange = [at for at, mark in enumerate(received) if mark not in distinct]
-    if strange and len(expected) >= (deliveries.facts.samples or 0):
-        what = _difference(expected, epoch.samples[strange[0]], strange[0])
+    unexpected = [at for at, mark in enumerate(received) if mark not in distinct]
+    if unexpected and len(expected) >= (deliveries.facts.samples or 0):
+        what = _difference(expected, epoch.samples[unexpected[0]], unexpected[0])
         whose = "in the data set" if deliveries.directly is not None else "among those that arrive without workers"
-        message = f"{len(strange)} of {len(received)} samples are not {whose}{where}; sample {strange[0]} {what}"
-        return found(message, len(strange), actual=len(strange))
+        message = f"{len(unexpected)} of {len(received)} samples are not {whose}{where}; sample {unexpected[0]} {what}"
+        return found(message, len(unexpected), actual=len(unexpected))
     return kept(len(received))
 
 
@@ -133,9 +133,9 @@ def _changed(deliveries: Deliveries) -> Measurement | None:
 def _truncated(deliveries: Deliveries) -> Measurement | None:
     """Measure whether fractions in the data set arrive as integers."""
     pairs = deliveries.exercised(collate, deliveries.request(), min(len(deliveries.directly or ()), _LOOKED_AT))
-    for i, (expected, comes) in enumerate(pairs):
-        for path in expected.keys() & comes.keys():
-            left, right = expected[path], comes[path]
+    for i, (expected, collated) in enumerate(pairs):
+        for path in expected.keys() & collated.keys():
+            left, right = expected[path], collated[path]
             if not isinstance(left, Tensor) or not isinstance(right, Tensor) or left.shape != right.shape:
                 continue
             lost = left.is_floating_point() and not right.is_floating_point() and not right.is_complex()
