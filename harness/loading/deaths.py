@@ -23,6 +23,10 @@ _ROOT = __name__.removesuffix(".loading.deaths")  # the process of a loader has 
 _OUTSIDE = {"contextlib", f"{_ROOT}.loading.fault", f"{_ROOT}.timing.alarm", __name__}
 """Modules with the functions that begin and end a block."""
 
+_LOADER = "torch.utils.data.dataloader"
+_WAITING = {"multiprocessing.queues", "queue"}
+"""Modules in which a loader waits. Elsewhere, it opens files to explain an error, and an interrupt leaves them open."""
+
 
 class Deaths:
     """The deaths of workers during a block.
@@ -70,10 +74,14 @@ class Deaths:
         return self.first if follows and self.first is not None else error
 
     def _is_called_by_block(self, frame: FrameType | None) -> bool:
-        called = None
+        modules = []
         while frame is not None and frame is not self._block:
-            called, frame = frame, frame.f_back
-        return frame is not None and called is not None and called.f_globals.get("__name__") not in _OUTSIDE
+            modules.append(frame.f_globals.get("__name__"))
+            frame = frame.f_back
+        if frame is None or not modules or modules[-1] in _OUTSIDE:
+            return False
+        in_loader = modules[: modules.index(_LOADER)] if _LOADER in modules else None
+        return in_loader is None or not _WAITING.isdisjoint(in_loader)
 
 
 @contextmanager

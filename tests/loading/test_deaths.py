@@ -3,7 +3,8 @@
 import gc
 import signal
 from collections.abc import Callable, Iterator
-from types import FrameType
+from contextlib import nullcontext
+from types import FrameType, FunctionType
 
 import pytest
 
@@ -32,6 +33,15 @@ def dying() -> Iterator[Callable[[], None]]:
 def arrive() -> None:
     """Let the signal arrive here."""
     signal.raise_signal(signal.SIGCHLD)
+
+
+def of_module(name: str, call: Callable[[], None]) -> Callable[[], None]:
+    """Return a function of a module that calls another function."""
+
+    def calls() -> None:
+        call()
+
+    return FunctionType(calls.__code__, {"__name__": name}, closure=calls.__closure__)
 
 
 def raises() -> None:
@@ -84,6 +94,16 @@ def test_a_death_while_a_block_is_left_does_not_replace_its_fault(
     monkeypatch.setattr(fault_module, "_end_since", lambda _: (dying(), arrive()))
     with pytest.raises(LoadingError, match="damaged file"), within():
         raises()
+
+
+@pytest.mark.parametrize(("module", "is_raised"), [("queue", True), ("tempfile", False)])
+def test_a_loader_is_interrupted_only_while_it_waits(dying: Callable[[], None], module: str, is_raised: bool) -> None:
+    """Elsewhere it may open files, which would stay open. The death is known all the same."""
+    next_batch = of_module("torch.utils.data.dataloader", of_module(module, arrive))
+    dying()
+    with heard() as deaths, pytest.raises(RuntimeError, match="pid 7") if is_raised else nullcontext():
+        next_batch()
+    assert str(deaths.first) == DEATH
 
 
 def test_a_signal_between_blocks_raises_nothing(dying: Callable[[], None]) -> None:
