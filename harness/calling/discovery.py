@@ -117,7 +117,7 @@ def make_importable(target: str) -> None:
     Raises
     ------
     UsageError
-        If the shipped cases are meant, and the packages that they need are not installed.
+        If the target is the shipped cases, and the packages that they need are not installed.
     """
     if not is_named_cases(target):
         return

@@ -49,7 +49,7 @@ class Fixing:
 
 
 def fixing(target: str, *, fix: bool, write: bool, unsafe: bool) -> Fixing:
-    """Return the request for a fix, if one of its options is given.
+    """Return the request for a fix, with its options.
 
     Raises
     ------

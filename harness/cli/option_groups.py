@@ -84,7 +84,7 @@ def takes_question(
 def _with_options(
     command: Command, name: str, options: list[inspect.Parameter], read: Callable[[dict[str, Any]], Any]
 ) -> Command:
-    """Replace a parameter of a command by options; ``read`` takes their values out of all given ones."""
+    """Replace a parameter of a command by options; ``read`` takes their values from the given ones."""
     signature = inspect.signature(command)
 
     @functools.wraps(command)

@@ -143,7 +143,7 @@ VALUE_EXAMPLES = 8
 
 
 def rival(case: Case, contract: Contract, device: str) -> Diagnosis | None:
-    """Return that a case computes another operation with inputs of the same kinds; None if it computes none of them."""
+    """Return that a case computes another operation with inputs of the same kinds; None if it does not."""
     expected = OPERATIONS.get(contract.name)
     if expected is not None and _is_right(case, contract, expected, {}, device):
         return None

@@ -43,7 +43,7 @@ For contiguous numbers, torch calls a library function for these operations. The
 bits as torch at 262,144 inputs each. Intel publishes measured errors of the mode of high accuracy, which torch uses, on
 four Xeon processors with oneMKL 2021.1. This torch contains oneMKL 2024.2, and on this processor its three modes have
 the same bits at 16,384 inputs. Errors above Intel's figures are below its documented bound of 1 ulp. At subnormal
-inputs, `log1p` exceeds the bound by less than 2^-100 ulp. Where only a bound is published, the table says "at most".
+inputs, `log1p` exceeds the bound by less than 2^-100 ulp. If only a bound is published, the table says "at most".
 """
 SOURCES = """\
 Sources: Intel, [Vector Mathematics Performance and Accuracy Data](https://www.intel.com/content/www/us/en/docs/onemkl/developer-reference-vector-math-performance-accuracy-data/2021-1/overview.html);

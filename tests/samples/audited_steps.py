@@ -1,4 +1,4 @@
-"""What a step of a model leaves behind, with and without an audit."""
+"""Results of a training step, with and without an audit."""
 
 import contextlib
 

@@ -326,7 +326,7 @@ def test_what_is_wrong_is_not_explained_away(function: Callable[..., Any], contr
     assert not looked_at(function, contract, "float64", "float32", "bfloat16")
 
 
-# What a check says of a function
+# Properties that a check finds
 
 
 def sgd_with_a_narrow_rate(parameter: Tensor, gradient: Tensor, lr: float) -> Tensor:

@@ -1,8 +1,8 @@
 """Speed relative to a reference: pairs of fresh processes that alternate, each on the same new inputs.
 
 Each implementation runs in a separate process, and a clock that it cannot reach times it. An instance is made before
-its inputs exist. Then the process gets the inputs of a turn, calls the implementation on all of them, and returns a
-checksum of each result. Each turn has new inputs, so earlier results are of no use. Results that are fetched afterwards
+its inputs exist. Then the process gets the inputs of a turn, calls the implementation on each, and returns checksums
+of the results. Each turn has new inputs, so earlier results are of no use. Results that are fetched afterwards
 must have the checksums that were returned within the time.
 """
 

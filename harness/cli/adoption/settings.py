@@ -233,7 +233,7 @@ def importable(target: str) -> str:
 
 
 def cases_of(project: Project) -> "list[Case]":
-    """Load the cases of all targets of a project.
+    """Load the cases of a project's targets.
 
     Raises
     ------

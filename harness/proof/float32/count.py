@@ -18,7 +18,7 @@ class Counts:
     """Findings of a sweep."""
 
     moments: tuple[int, ...] = (0,) * len(MOMENTS)
-    """Moments of the codes of all calls so far."""
+    """Moments of the visited codes."""
     histogram: NDArray[np.int64] = field(default_factory=lambda: np.zeros(CLASSES, dtype=np.int64))
     far: dict[int, int] = field(default_factory=lambda: {limit: 0 for limit in LIMITS if limit > CLASSES // 8})
     not_finite: int = 0
