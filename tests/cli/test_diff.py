@@ -62,7 +62,7 @@ def test_a_better_release_passes_and_a_worse_one_fails(harness_command: Command,
 def test_a_single_wrong_result_is_found(
     harness_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The table has the input and both results; all blocks are proved."""
+    """The table has the input and both results. Only positive numbers are compared."""
     monkeypatch.setattr(difference, "BLOCKS", 1 << 15)
     wrong = fake(tmp_path / "fake", ONE_WRONG)
     done = harness_command("diff", sys.executable, wrong, "--operations", "exp", "--sample", "256")

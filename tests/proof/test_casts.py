@@ -93,9 +93,10 @@ def test_ml_dtypes_gives_the_same_bits(name: str) -> None:
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
 @pytest.mark.parametrize("encoding", ENCODINGS.values(), ids=ENCODINGS)
 def test_casts_of_torch_follow_the_policies(encoding: Encoding, layout: object) -> None:
-    """Known deviations are one of e8m0, and NaN instead of the largest number in older releases."""
+    """Known deviations are one of e8m0, and NaN instead of the largest number in torch 2.9."""
     known = {"nearest"} if encoding.name == "float8_e8m0fnu" else set()
-    known |= {"overflow", "infinity"} if encoding.name == "float8_e4m3fn" else set()
+    if encoding.name == "float8_e4m3fn" and torch.__version__.startswith("2.9"):
+        known |= {"overflow", "infinity"}
     start = int(encoding.ties[-1]) // 2**16 * 2**16
     for codes in (SMALL, ONE, range(start, start + 2**16), LAST, range(0x0050_0000, 0x0051_0000)):
         proof = prove_cast(encoding, layout, codes=codes)  # type: ignore[arg-type]
