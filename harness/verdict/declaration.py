@@ -41,7 +41,7 @@ STEPS = 60
 """Bisections within which a number is found to the last bit that shows."""
 
 DIGITS = (1, 2, 3)
-"""In how many a number is tried."""
+"""Numbers of digits to which a number is rounded before it is tried."""
 
 Declared = Mapping[str, Any]
 
@@ -105,7 +105,7 @@ class _Looking:
             for tried in self._fitted(declared, law, drawn):
                 if self.explains(tried, law, drawn, default, distinguishing):
                     best = max(best, (self._share_held(tried, law, distinguishing), tried), key=_first)
-                    # The first that explains all there is; where nothing else tells, the first at all.
+                    # The first convention that explains all rows; without distinguishing rows, the first.
                     if best[0] >= NEARLY_ALL:
                         return best[1]
         return self._refined(best, law, distinguishing)
