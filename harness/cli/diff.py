@@ -9,6 +9,7 @@ from rich.table import Table
 from harness.cli.options import console, names, progress, say
 from harness.cli.panels import THOROUGH, epilog
 from harness.error import UsageError, did_you_mean, listed
+from harness.execution.interrupt import Ending
 
 EPILOG = epilog(
     """
@@ -53,6 +54,7 @@ def diff(
     from harness.display.narrow import print_table
     from harness.proof.float32.difference import BLOCKS, Difference, Release, interpreter
     from harness.proof.float32.operation import OPERATIONS
+    from harness.wording.number import count
 
     for name in names(operations):
         if name not in OPERATIONS:
@@ -60,20 +62,27 @@ def diff(
             raise UsageError(f"unknown operation `{name}`", rule=rule, remedy=did_you_mean(name, OPERATIONS))
     differences = [Difference(OPERATIONS[name]) for name in names(operations) or OPERATIONS]
     blocks = [i * BLOCKS // sample for i in range(sample)]
-    pythons = [interpreter(one) for one in (before, after)]
-    with ExitStack() as stack, progress() as bar:
+    finished: list[Difference] = []
+    about: list[str] = []
+    with Ending(finished) as ending, ExitStack() as stack, progress() as bar:
+        pythons = [interpreter(one) for one in (before, after)]
         releases = [stack.enter_context(Release.of(python)) for python in pythons]
-        about = [one.about() for one in releases]
+        about += [f"{one.about()} ({python})" for one, python in zip(releases, pythons, strict=True)]
         task = bar.add_task("comparing", total=sample * len(differences))
         for one in differences:
             for done in one.compare(releases, blocks):
                 bar.update(task, advance=done, description=one.operation.name)
-    table = Table(*differences[0].row)
-    for one in differences:
-        table.add_row(*one.row.values())
-    print_table(console(), table)
-    for role, version, python in zip(("before", "after"), about, pythons, strict=True):
-        say(f"{role}: {version} ({python})")
-    worse = [one.operation.name for one in differences if one.counts["worse"]]
-    say(f"diff: results of {', '.join(worse)} are worse" if worse else "diff: no result is worse")
-    raise typer.Exit(int(bool(worse)))
+            finished.append(one)
+    if finished:
+        table = Table(*finished[0].row)
+        for one in finished:
+            table.add_row(*one.row.values())
+        print_table(console(), table)
+    for role, release in zip(("before", "after"), about, strict=False):
+        say(f"{role}: {release}")
+    worse = [one.operation.name for one in finished if one.counts["worse"]]
+    early = f" -- {ending.early} after {len(finished)} of {count(len(differences), 'operation')}"
+    found = f"results of {', '.join(worse)} are worse" if worse else "no result is worse"
+    say(f"diff: {found}{early if ending.early else ''}")
+    ending.settle()
+    raise typer.Exit(int(bool(worse)) if ending.code is None else ending.code)

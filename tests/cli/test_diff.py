@@ -2,7 +2,9 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -111,3 +113,21 @@ def test_usage_errors(harness_command: Command, tmp_path: Path) -> None:
         assert done.returncode == 2
         assert message in done.stderr
         assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.usefixtures("workplace")
+def test_an_interrupt_keeps_the_finished_operations(harness_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table has them, and the last line says how many there are."""
+    compare = difference.Difference.compare
+
+    def interrupted(self: difference.Difference, *given: Any) -> Iterator[int]:
+        if self.operation.name == "tanh":
+            raise KeyboardInterrupt
+        return compare(self, *given)
+
+    monkeypatch.setattr(difference.Difference, "compare", interrupted)
+    words = ("--operations", "exp,tanh", "--sample", "1")
+    done = harness_command("diff", sys.executable, sys.executable, *words)
+    assert done.returncode == 130
+    assert "searched, 65,536 inputs" in done.stdout
+    assert done.stdout.endswith("diff: no result is worse -- interrupted after 1 of 2 operations\n")

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,7 +97,9 @@ class Release(NamedTuple):
         """
         _run(f"cannot use `{python}`", python, "-c", "")
         pipe, words = subprocess.PIPE, [python, "-E", release.__file__]
-        with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as process:
+        settings: dict[str, Any] = {"stdin": pipe, "stdout": pipe, "stderr": subprocess.DEVNULL}
+        # In a separate session, it gets no Ctrl-C, which is for the command.
+        with subprocess.Popen(words, **settings, start_new_session=True) as process:
             assert process.stdin is not None
             assert process.stdout is not None
             try:
