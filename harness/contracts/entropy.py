@@ -18,8 +18,7 @@ to one ulp (:math:`2u`); :math:`u_a` is the accumulator's roundoff:
   by the mean of its terms' errors, :math:`(k - 1) u_a` and :math:`u`; the quotient adds :math:`u`. To first order,
   :math:`G` errs by :math:`u (\sum_i p_i g_i^2 + G^2 + 8 G) + 2 (k - 1) u_a G`;
 * :math:`\ln(1 + R)` errs by :math:`\delta R / S`, that is :math:`u (G + 3 R/S) + (k - 2) u_a R/S`, and by :math:`2u`
-  of
-  itself; the last addition errs by :math:`u H`.
+  of itself; the last addition errs by :math:`u H`.
 
 A subnormal exponential errs by a smallest subnormal, which is multiplied by at most :math:`1 + g_i`.
 

@@ -43,8 +43,7 @@ class Interrupt:
         """Return the exit code of a command: after a signal, the code of the signal.
 
         An interrupted command ends with 130 by default. A command that finished before a lost interrupt could be raised
-        again
-        counts as interrupted.
+        again counts as interrupted.
         """
         if self.received is not None and (code == _code(signal.SIGINT) or (self.is_lost and not code)):
             return _code(self.received)
@@ -95,13 +94,11 @@ def interruptible() -> Iterator[Interrupt]:
     Notes
     -----
     A script starts background commands with SIGINT ignored, and Python keeps that. An interrupt would then reach
-    neither the
-    command nor its processes. Only the main thread can set handlers; in other threads nothing changes.
+    neither the command nor its processes. Only the main thread can set handlers; in other threads nothing changes.
 
     Python drops exceptions in destructors and in callbacks of weak references or of the garbage collector, and calls
     ``sys.unraisablehook``. Such an interrupt would be lost, for example in torch's loader iterator. It is raised again
-    a
-    moment later, until it has an effect.
+    a moment later, until it has an effect.
 
     A forked process inherits the handlers. SIGINT raises ``KeyboardInterrupt`` there as well. SIGTERM is meant for that
     process only, and ends it at once.

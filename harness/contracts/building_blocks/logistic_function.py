@@ -13,8 +13,7 @@ one ulp (:math:`2u`), operation by operation:
   the two;
 * softplus as :math:`\mathrm{log1p}(e^x)`: :math:`2u \sigma(x)` and the logarithm's own :math:`2uy`; as
   :math:`\max(x, 0) + L`: :math:`2u \sigma(-|x|) + 2uL` and, where :math:`x > 0`, the sum's :math:`uy`. The bound is
-  the
-  larger of the two and absolute; the logarithm of the sigmoid has this bound at :math:`-x`;
+  the larger of the two and absolute; the logarithm of the sigmoid has this bound at :math:`-x`;
 * two smallest subnormals, for the exponential and for the result formed from it.
 
 Derivatives, times the cotangent :math:`v`:
