@@ -9,9 +9,10 @@ from contextlib import AbstractContextManager, ExitStack
 import torch
 from torch import Tensor
 
-from harness.error import UsageError, did_you_mean, listed
+from harness.error import UsageError, listed
 from harness.exact.operator import FLOATING, whole
 from harness.record.audit import WHAT_IF, WhatIf
+from harness.suggestion import did_you_mean
 
 
 class Narrowing:

@@ -20,10 +20,11 @@ from typing import IO
 
 from harness.bench.option import Settings, arguments
 from harness.calling.discovery import SHIPPED
-from harness.error import UsageError, did_you_mean, listed, printable, require
+from harness.error import UsageError, listed, printable, require
 from harness.isolation.fork_server import ForkServer
 from harness.isolation.forked_process import Forked
 from harness.record import RunFolder
+from harness.suggestion import did_you_mean
 
 USUAL = ("loaders", "steps", "balance", "operations", "vectorization", "screening")
 """The suites that run by default. Forked suites are adjacent, because their fork server waits a minute."""

@@ -10,7 +10,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..error import UsageError, did_you_mean
+from ..error import UsageError
+from ..suggestion import did_you_mean
 
 _TARGETS = "name a package, `file.py:function`, `module:function` or an entry point"
 

@@ -7,7 +7,8 @@ import typer
 
 from harness.cli.options import console, run_folder, say
 from harness.cli.panels import OUTPUT, epilog
-from harness.error import UsageError, did_you_mean, listed
+from harness.error import UsageError, listed
+from harness.suggestion import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable

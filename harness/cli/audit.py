@@ -25,8 +25,9 @@ from harness.cli.options import (
     session,
 )
 from harness.cli.panels import KNOWN, OUTPUT, THOROUGH, epilog
-from harness.error import UsageError, did_you_mean, listed, printable
+from harness.error import UsageError, listed, printable
 from harness.execution.interrupt import Ending, uninterruptible
+from harness.suggestion import did_you_mean
 
 if TYPE_CHECKING:
     from harness.auditor.plan import AuditPlan

@@ -8,8 +8,9 @@ from rich.table import Table
 
 from harness.cli.options import console, names, progress, say
 from harness.cli.panels import THOROUGH, epilog
-from harness.error import UsageError, did_you_mean, listed
+from harness.error import UsageError, listed
 from harness.execution.interrupt import Ending
+from harness.suggestion import did_you_mean
 
 EPILOG = epilog(
     """

@@ -10,7 +10,8 @@ import typer
 
 from harness.cli.options import say
 from harness.cli.panels import OUTPUT, epilog
-from harness.error import UsageError, did_you_mean, printable
+from harness.error import UsageError, printable
+from harness.suggestion import did_you_mean
 
 if TYPE_CHECKING:
     from harness.cli.adoption.project import Found

@@ -21,7 +21,8 @@ from harness.calling.discovery import SHIPPED, declares_cases, own_package
 from harness.calling.known import entry
 from harness.case import FLOATS, Break
 from harness.cli.panels import OUTPUT
-from harness.error import UsageError, did_you_mean, listed, printable
+from harness.error import UsageError, listed, printable
+from harness.suggestion import did_you_mean
 
 if TYPE_CHECKING:
     from harness.cli.session import Session

@@ -6,7 +6,8 @@ import typer
 
 from harness.cli.options import JsonOption, console, files_written, progress, say
 from harness.cli.panels import THOROUGH, epilog
-from harness.error import UsageError, did_you_mean, listed
+from harness.error import UsageError, listed
+from harness.suggestion import did_you_mean
 
 if TYPE_CHECKING:
     from harness.loading.fault import LoadingError, LoadingFault

@@ -11,10 +11,11 @@ from harness.case import Case
 from harness.contracts import contract_named, contracts
 from harness.display import glossary
 from harness.display.narrow import is_folded_between_words
-from harness.error import UsageError, did_you_mean
+from harness.error import UsageError
 from harness.formula.catalogue import GROUPS
 from harness.laws.contract import Contract
 from harness.laws.law import Law
+from harness.suggestion import did_you_mean
 from harness.wording.verdict import filled
 
 

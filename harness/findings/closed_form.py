@@ -11,8 +11,9 @@ from typing import Any
 
 from flint import arb, ctx
 
-from harness.error import UsageError, did_you_mean, listed
-from harness.record.binary_format import PARAMETERS, Parameters
+from harness.dtype import PARAMETERS, Parameters
+from harness.error import UsageError, listed
+from harness.suggestion import did_you_mean
 
 _BITS = 200
 

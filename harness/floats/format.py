@@ -21,9 +21,10 @@ from flint import arb, ctx
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.error import UsageError, did_you_mean, listed
+from harness.dtype import PARAMETERS
+from harness.error import UsageError, listed
 from harness.floats.double_double import DoubleDouble
-from harness.record.binary_format import PARAMETERS
+from harness.suggestion import did_you_mean
 
 Array = NDArray[np.float64]
 

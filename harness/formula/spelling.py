@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.error import UsageError, did_you_mean, listed
+from harness.error import UsageError, listed
 from harness.record.untrusted_file import read_text, shown
+from harness.suggestion import did_you_mean
 
 _SPELLED = re.compile(r"\s*formula(?P<whole> of all)?\s*(\((?P<inputs>[^()]*)\))?\s*:(?P<body>.*)", re.DOTALL)
 

@@ -9,11 +9,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from harness.dtype import ordinal
 from harness.gate.baseline import Baseline, Held, Key
 from harness.gate.policy import TABLE, Policy
 from harness.gate.snapshot import AGREE, Figures, Snapshot, Summary
 from harness.record import Gate, GateFinding, Outcome, Status
-from harness.record.binary_format import ordinal
 from harness.wording.number import count
 
 LENGTH = "length"

@@ -16,6 +16,7 @@ from harness.isolation.limits import GIBIBYTE, Limits
 
 MODULES = (
     "error",
+    "suggestion",
     "case",
     "record.fault",
     "calling.bound",

@@ -17,13 +17,14 @@ from harness.calling.device import CPU, known_device
 from harness.calling.watch import Trust
 from harness.case import Case
 from harness.contracts import claimed, contract_named
-from harness.error import UsageError, did_you_mean, listed
+from harness.error import UsageError, listed
 from harness.floats.format import Format, format_of
 from harness.laws.contract import TRAITS, Axes, Contract, choices, unjudged
 from harness.laws.law import Inputs, Law
 from harness.laws.strategies import few_shapes
 from harness.laws.subject import Subject
 from harness.record import ANY, Status, Verdict
+from harness.suggestion import did_you_mean
 
 SHARES = {"algebra": 0.5, "finite": 0.5, "gradient": 0.5, "special": 0.3}
 """Share of a contract's examples for the laws of a group: their defects appear on most rows of a structure."""

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
-from harness.record.binary_format import PARAMETERS
+from harness.dtype import PARAMETERS
 from harness.record.schema import Event, EventKind
 from harness.wording.number import plain
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 
+from harness.dtype import PARAMETERS
 from harness.record import Passage
-from harness.record.binary_format import PARAMETERS
 from harness.record.passage import BOOK
 
 from ..figure import Figure

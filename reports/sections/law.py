@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from harness.dtype import PARAMETERS, short_name
 from harness.findings import Finding, findings
 from harness.record import Status, unfinished
-from harness.record.binary_format import PARAMETERS, short_name
 from harness.wording import finding_block, sentence
 
 from ..breaks import USUAL

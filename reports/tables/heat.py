@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from tabulate import tabulate
 
+from harness.dtype import PARAMETERS, short_name
 from harness.record import Confusion, DataSource, Status, Verdict
-from harness.record.binary_format import PARAMETERS, short_name
 
 from ..number import percent
 from ..source import caveats

@@ -10,8 +10,8 @@ from typing import ClassVar
 
 import pandas as pd
 
+from harness.dtype import PARAMETERS, short_name
 from harness.record import Status, Verdict
-from harness.record.binary_format import PARAMETERS, short_name
 
 from ..number import plain
 from ..text import count, markdown_text, shortened

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from harness.dtype import PARAMETERS
 from harness.record import share_of_best
-from harness.record.binary_format import PARAMETERS
 
 from ..number import UNKNOWN, approximate, percent, plain, times
 from ..table import Header, Table

@@ -20,9 +20,10 @@ from pydantic_core import to_json
 from harness.calling.discovery import SHIPPED, own_cases
 from harness.cli.adoption.notebook import SUFFIX, definitions
 from harness.cli.options import collected, files_written, say
-from harness.error import UsageError, did_you_mean, listed
+from harness.error import UsageError, listed
 from harness.record import write_atomically
 from harness.record.untrusted_file import read_text, shown
+from harness.suggestion import did_you_mean
 from harness.wording.number import count
 
 if TYPE_CHECKING:

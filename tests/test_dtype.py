@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from harness.case import FLOATS
+from harness.dtype import PARAMETERS, ordinal, short_name
 from harness.floats.format import FORMATS, Format, from_ordinal, to_array, to_ordinal
-from harness.record.binary_format import PARAMETERS, ordinal, short_name
 
 
 @pytest.mark.parametrize("name", ["float16", "bfloat16"])

@@ -1,4 +1,6 @@
-"""Parameters of the binary formats, and the position of a number among the numbers of its format. It imports no torch.
+"""The dtypes: parameters of their binary formats, and the position of a number among those of its format.
+
+This module does not import torch.
 
 References
 ----------
