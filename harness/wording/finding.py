@@ -3,7 +3,8 @@
 import shlex
 from collections.abc import Callable, Sequence
 
-from harness.findings.finding import Finding, findings
+from harness.findings.finding import Finding
+from harness.findings.merging import findings
 from harness.record.schema import (
     ANY,
     SEED,

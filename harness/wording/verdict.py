@@ -4,7 +4,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from harness.findings.finding import findings
+from harness.findings.merging import findings
 from harness.record.property import Property
 from harness.record.schema import ANY, Mistake, Status, TensorText, Verdict, WorstExample
 from harness.wording.number import count
