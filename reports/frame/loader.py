@@ -1,20 +1,16 @@
 """The frames of loaders, of training loops and of the tuner, with the rates of loaders and the limit of memory.
 
-A new field in the record of a loader becomes a column automatically. This module has the computed columns, and the
-columns of the table of configurations.
+A new field in the record of a loader becomes a column automatically. This module has the computed columns.
+The table of configurations is in ``reports/tables/loader.py``.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
-
-import pandas as pd
+from collections.abc import Iterator, Sequence
 
 from harness.record import RunFolder
 from harness.record.bench import BalanceRecord, Benchmark, LoaderRecord, TunerRecord
 from harness.record.budget import Budget
 
 from .. import benchmark
-from ..number import UNKNOWN, duration, percent, plain, size
 from .column import CASE, REAL, TEXT, TIMING, Column, columns_of, estimate_columns
 from .declaration import Row, frame
 
@@ -96,39 +92,6 @@ def _sentence(budget: Budget, loader: Loader, records: Sequence[LoaderRecord]) -
     """Return the sentence on a budget, with the measured rates of more workers if there are any."""
     on_workers = loader.record.on_workers(records)
     return budget.sentence if on_workers is None else budget.sentence_with(on_workers)
-
-
-class Shown(NamedTuple):
-    """A heading of the table of every configuration, and the text below it."""
-
-    heading: str
-    text: Callable[[pd.Series], str]
-
-
-SETTINGS = ("prefetch", "persistent", "pin", "start_method")
-"""Columns that the table shows where they vary."""
-
-SHOWN = (
-    Shown("CPU per sample", lambda row: duration(1e-6 * row["cpu_us"])),
-    Shown("share of the limit", lambda row: _share_of_limit(row, "share")),
-    Shown("share of the limit (CPU)", lambda row: _share_of_limit(row, "cpu_share")),
-    Shown("efficiency", lambda row: percent(row["efficiency"])),
-    Shown("created in", lambda row: duration(row["made_s"])),
-    Shown("workers started in", lambda row: duration(row["iterator_s"])),
-    Shown("first batch", lambda row: duration(row["first_batch_s"])),
-    Shown("CPU until first batch", lambda row: duration(row["start_cpu_s"])),
-    Shown("shutdown", lambda row: duration(row["shutdown_s"])),
-    Shown("memory", lambda row: size(row["pss_bytes"])),
-    Shown("shared memory", lambda row: size(row["shared_bytes"])),
-)
-"""Further columns of the table, left to right."""
-
-
-def _share_of_limit(row: pd.Series, name: str) -> str:
-    """Return a share of the limit with its interval."""
-    ends = f"({plain(100 * row[f'{name}_low'])} – {plain(100 * row[f'{name}_high'])})"
-    share = percent(row[name])
-    return share if share == UNKNOWN else f"{share} {ends}"
 
 
 def _series(loader: Loader) -> tuple[str, int]:

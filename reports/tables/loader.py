@@ -1,11 +1,13 @@
 """Tables on loaders: the best configurations, batch size x workers with the limit, and every configuration."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import pandas as pd
 
 from harness.record import DataSource
 
-from ..frame.loader import SETTINGS, SHOWN, Shown
-from ..number import UNKNOWN, approximate, duration, percent, plain, rate, times
+from ..number import UNKNOWN, approximate, duration, percent, plain, rate, size, times
 from ..source import caveat_of
 from ..table import Header, Table
 from ..text import listing, workers_in_words
@@ -119,6 +121,32 @@ def first_rows(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.sort_values("workers", kind="stable").drop_duplicates("case")
 
 
+class MeasuredColumn(NamedTuple):
+    """A heading of the table of every configuration, and the text below it."""
+
+    heading: str
+    text: Callable[[pd.Series], str]
+
+
+SETTINGS = ("prefetch", "persistent", "pin", "start_method")
+"""Columns that the table shows where they vary."""
+
+COLUMNS = (
+    MeasuredColumn("CPU per sample", lambda row: duration(1e-6 * row["cpu_us"])),
+    MeasuredColumn("share of the limit", lambda row: _share_of_limit(row, "share")),
+    MeasuredColumn("share of the limit (CPU)", lambda row: _share_of_limit(row, "cpu_share")),
+    MeasuredColumn("efficiency", lambda row: percent(row["efficiency"])),
+    MeasuredColumn("created in", lambda row: duration(row["made_s"])),
+    MeasuredColumn("workers started in", lambda row: duration(row["iterator_s"])),
+    MeasuredColumn("first batch", lambda row: duration(row["first_batch_s"])),
+    MeasuredColumn("CPU until first batch", lambda row: duration(row["start_cpu_s"])),
+    MeasuredColumn("shutdown", lambda row: duration(row["shutdown_s"])),
+    MeasuredColumn("memory", lambda row: size(row["pss_bytes"])),
+    MeasuredColumn("shared memory", lambda row: size(row["shared_bytes"])),
+)
+"""Columns of the table after those of the rate, left to right."""
+
+
 def loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
     """Return every configuration: rate, CPU time, share of the limit, start, end and memory.
 
@@ -127,7 +155,7 @@ def loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
     first = frame[frame["case"] == frame["case"].iloc[0]] if len(frame) else frame
     base = first.drop_duplicates(["batch_size", "workers"]).set_index(["batch_size", "workers"])["samples_per_s"]
     full = bool(frame["cpu_us"].notna().any())
-    measured = SHOWN if full else (Shown("first batch", lambda row: duration(row["first_batch_s"])),)
+    measured = COLUMNS if full else (MeasuredColumn("first batch", lambda row: duration(row["first_batch_s"])),)
     settings = [name for name in SETTINGS if len(frame[name].unique()) > 1]
     rows = []
     for _, row in frame.iterrows():
@@ -139,7 +167,7 @@ def loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
             *(_setting(row[name]) for name in settings),
         )
         rates = (approximate(row["samples_per_s"]), _rate_interval(row), _gain(row, reference))
-        rows.append((*place, *rates, *(shown.text(row) for shown in measured)))
+        rows.append((*place, *rates, *(column.text(row) for column in measured)))
     return Table(
         name="loaders-table",
         title="Throughput of every loader configuration",
@@ -147,7 +175,7 @@ def loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
             *(Header("loader", "code"), Header("batch size", "number"), Header("workers", "number")),
             *(Header(name.replace("_", " ")) for name in settings),
             *(Header("samples/s", "number"), Header("95 % interval" if full else "quartiles", "number")),
-            *(Header("relative to first loader", "number"), *(Header(shown.heading, "number") for shown in measured)),
+            *(Header("relative to first loader", "number"), *(Header(column.heading, "number") for column in measured)),
         ),
         rows=tuple(rows),
         caption=f"{INTERVALS} {LIMIT} {_WORDS}{above(frame)} {conditions(frame)}"
@@ -176,3 +204,10 @@ def _rate_interval(row: pd.Series) -> str:
     """Return the interval of a rate, or else its quartiles."""
     ends = ("low", "high") if pd.notna(row["samples_per_s_low"]) else ("q1", "q3")
     return " – ".join(approximate(row[f"samples_per_s_{end}"]) for end in ends)
+
+
+def _share_of_limit(row: pd.Series, name: str) -> str:
+    """Return a share of the limit with its interval."""
+    ends = f"({plain(100 * row[f'{name}_low'])} – {plain(100 * row[f'{name}_high'])})"
+    share = percent(row[name])
+    return share if share == UNKNOWN else f"{share} {ends}"
