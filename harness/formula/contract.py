@@ -37,10 +37,8 @@ from harness.laws import (
     on_long_rows,
 )
 from harness.laws.derivative import derivative_laws
+from harness.laws.examples import OF_FORMULA
 from harness.laws.strategies import FEW_LONG_EXAMPLES
-
-EXAMPLES = 16
-"""Number of examples per law; each example is a batch of dozens of rows."""
 
 OVER_ALL = "; to check one number for all rows, use `--over all`"
 OF_MEAN = "; to check the mean or the sum, pass `--over all` and a `--formula` of the form `mean(...)` or `sum(...)`"
@@ -143,7 +141,7 @@ def contract_of(text: str, name: str = "") -> Contract:
         derived.append(on_long_rows(written, long, cause=cause, examples=FEW_LONG_EXAMPLES))
     if first is not None:
         on_long = derivative_laws(first, *([long] if formula.by_rows else []), second=False)
-        derived += [replace(law, examples=min(law.examples or EXAMPLES, 6)) for law in map(_forgiving, on_long)]
+        derived += [replace(law, examples=min(law.examples or OF_FORMULA, 6)) for law in map(_forgiving, on_long)]
     if not model.whole:
         derived.append(no_drift(value, _many(model)))
     names = {name: of_inputs.axes_of(formula, name, model.axes(name)) for name in model.names}
@@ -167,7 +165,7 @@ def contract_of(text: str, name: str = "") -> Contract:
         rays=_rays(model),
         grouped=model.whole,
         of_one_number="" if model.whole else OVER_ALL if formula.by_rows else OF_MEAN,
-        examples=EXAMPLES,
+        examples=OF_FORMULA,
         remark=cache(lambda _: remark(model)),
     )
 

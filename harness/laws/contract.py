@@ -16,6 +16,7 @@ from harness.calling.model import AsStep
 from harness.case import FLOATS
 from harness.error import listed
 from harness.floats import FORMATS, Array, Format
+from harness.laws.examples import OF_CONTRACT
 from harness.laws.law import Inputs, Law
 from harness.laws.ray import Limit, Ray
 from harness.record.property import COMPUTES_IN, REFUSES, REPEATABLE, RETURNS, SUBNORMALS
@@ -212,7 +213,7 @@ class Contract:
     total: Callable[[Any, Array], tuple[float, float]] | None = None
     grouped: bool = False
     dtypes: tuple[str, ...] = FLOATS
-    examples: int = 24
+    examples: int = OF_CONTRACT
     form: Form = "function"
     task: Literal["regression", "classification"] | None = None
     of_one_number: str = ""

@@ -14,14 +14,12 @@ from torch import Tensor
 from harness.calling.device import CPU
 from harness.calling.host import HERE, Host
 from harness.floats import Array, Format, Measurement, compare_runs, to_array, worse
+from harness.laws.examples import OF_IMPLEMENTATION
 from harness.laws.law import Example, Law, law
 from harness.laws.subject import Subject
 
 CONTENTS = (0x00, 0xFF, 0x42)
 """Bytes that freed memory is filled with: zeros; NaN, or minus one in integers; and ordinary numbers."""
-
-EXAMPLES = 8
-"""Hypothesis examples for laws about implementation details, which show on any batch."""
 
 
 def repeatable(statement: str) -> Callable[[Callable[..., Measurement]], Law]:
@@ -44,7 +42,7 @@ def repeatable(statement: str) -> Callable[[Callable[..., Measurement]], Law]:
         cause="uninitialized memory, state kept between calls, randomness, or a sum in thread order: make each "
         "call independent and deterministic",
         group="implementation",
-        examples=EXAMPLES,
+        examples=OF_IMPLEMENTATION,
         intermittent=True,
     )
 
@@ -135,7 +133,7 @@ def about_every_operation(
         cause=cause,
         group=group,
         measure=measure,
-        examples=EXAMPLES,
+        examples=OF_IMPLEMENTATION,
     )
 
 

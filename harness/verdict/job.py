@@ -4,7 +4,6 @@ A case that cannot be called with the inputs of its contract is a usage error, w
 """
 
 import inspect
-import math
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -20,14 +19,12 @@ from harness.contracts import claimed, contract_named
 from harness.error import UsageError, listed
 from harness.floats.format import Format, format_of
 from harness.laws.contract import TRAITS, Axes, Contract, choices, unjudged
+from harness.laws.examples import share_of
 from harness.laws.law import Inputs, Law
 from harness.laws.strategies import few_shapes
 from harness.laws.subject import Subject
 from harness.record import ANY, Status, Verdict
 from harness.suggestion import did_you_mean
-
-SHARES = {"algebra": 0.5, "finite": 0.5, "gradient": 0.5, "special": 0.3}
-"""Share of a contract's examples for the laws of a group: their defects appear on most rows of a structure."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,7 @@ class Job:
     @property
     def examples(self) -> int:
         """Default number of Hypothesis examples."""
-        return self.law.examples or math.ceil(self.contract.examples * SHARES.get(self.law.group, 1.0))
+        return self.law.examples or share_of(self.contract.examples, self.law.group)
 
     @property
     def unjudged(self) -> str | None:
