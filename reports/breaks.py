@@ -22,7 +22,7 @@ NOT_FINITE, INEXACT = "not finite", "inexact"
 USUAL = "float32"
 """The dtype of the example, if there is one."""
 
-MOST_NAMES = 6
+MAX_NAMES = 6
 """Laws or rays that are named."""
 
 
@@ -69,8 +69,8 @@ class Break:
         )
         facts = [
             ("example", example),
-            ("breaks", f"{listing(laws, at_most=MOST_NAMES)}, in {', '.join(dtypes)}"),
-            ("rays", listing(rays, at_most=MOST_NAMES)),
+            ("breaks", f"{listing(laws, at_most=MAX_NAMES)}, in {', '.join(dtypes)}"),
+            ("rays", listing(rays, at_most=MAX_NAMES)),
             *([("rerun", first.replay)] if first.replay else []),
         ]
         return Cause(first.case, "DEFECT", self.sentence, tuple(facts), "")

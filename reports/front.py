@@ -23,7 +23,7 @@ from .sections import attention, fix
 from .sheet import Sheet, of_contract
 from .text import count
 
-MOST_PICTURES = 4
+MAX_PICTURES = 4
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def front(reading: Reading, sheets: Sequence[Sheet]) -> Front:
     drawn = [picture for draw in PICTURES if (picture := draw(reading, sheets)) is not None]
     found = (attention.attention(reading), fix.fixes(reading), attention.declared(reading), _index(reading, sheets))
     sections = tuple(section for section in found if section is not None)
-    return Front(headline(reading), tuple(origin(reading)), tuple(_placed(drawn[:MOST_PICTURES])), sections)
+    return Front(headline(reading), tuple(origin(reading)), tuple(_placed(drawn[:MAX_PICTURES])), sections)
 
 
 def _placed(pictures: Sequence[Picture]) -> list[Picture]:

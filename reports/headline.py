@@ -15,10 +15,10 @@ from .summary import FAILING, further, refuted, since, unknown
 from .tables.audit import place
 from .text import clean, count, cut, listing, workers_in_words
 
-MOST_COMMANDS = 2
+MAX_COMMANDS = 2
 """That are named."""
 
-MOST_CHARACTERS = 260
+MAX_CHARACTERS = 260
 """Maximum length of a finding in the headline."""
 
 
@@ -31,19 +31,19 @@ def headline(reading: Reading) -> str:
     others += [finding.sentence for finding in reading.gate.findings if finding.outcome in FAILING]
     if found:
         first = found[0]
-        text = cut(sentence(first).splitlines()[0].rstrip("."), most=MOST_CHARACTERS)
+        text = cut(sentence(first).splitlines()[0].rstrip("."), limit=MAX_CHARACTERS)
         named = text if text.startswith(first.case) else f"{first.case}: {text}"
         return f"{named}. {_rest(reading, len(found) - 1, len(others) + len(audited))}"
     if audited:
         first_line = audited[0]
-        text = cut(f"{place(first_line)}: {first_line.sentence.rstrip('.')}", most=MOST_CHARACTERS)
+        text = cut(f"{place(first_line)}: {first_line.sentence.rstrip('.')}", limit=MAX_CHARACTERS)
         more = (
             f" {count(len(audited) + len(others) - 1, 'more finding')} below." if len(audited) + len(others) > 1 else ""
         )
         return f"{text}: {first_line.remedy.rstrip('.')}.{more}"
     if others:
         more = f" {count(len(others) - 1, 'more finding')} below." if len(others) > 1 else ""
-        return f"{cut(others[0].rstrip('.'), most=MOST_CHARACTERS)}.{more}"
+        return f"{cut(others[0].rstrip('.'), limit=MAX_CHARACTERS)}.{more}"
     return _without_findings(reading)
 
 
@@ -113,7 +113,7 @@ def _measured(reading: Reading) -> str:
         what, *further = str(case_budgets["sentence"].iloc[0]).split("; ") if len(case_budgets) else [""]
         if what and case_budgets["batch_size"].iloc[0] != fastest["batch_size"]:
             what = f"at batch size {case_budgets['batch_size'].iloc[0]:,}, {what}"
-        return clean(cut("; ".join(filter(None, [f"{text}: {what}" if what else text, *further[:1]])), most=400)) + "."
+        return clean(cut("; ".join(filter(None, [f"{text}: {what}" if what else text, *further[:1]])), limit=400)) + "."
     if len(reading.frames.steps):
         step = figures.step_time(figures.steps_shown(reading.frames.steps)).caption
         return clean(step)
@@ -134,9 +134,9 @@ def origin(reading: Reading) -> Iterator[tuple[str, str, str]]:
         yield "Timings", listing(timed), ""
     if places := _outermost(subject.place for subject in reading.head.subjects.values()):
         yield "Source", listing(places, at_most=3), ""
-    if commands := [cut(command, most=160) for command in dict.fromkeys(reading.head.commands)]:
-        further = [f"{len(commands) - MOST_COMMANDS} more"] if len(commands) > MOST_COMMANDS else []
-        yield "Command", "; ".join([*commands[:MOST_COMMANDS], *further]), ""
+    if commands := [cut(command, limit=160) for command in dict.fromkeys(reading.head.commands)]:
+        further = [f"{len(commands) - MAX_COMMANDS} more"] if len(commands) > MAX_COMMANDS else []
+        yield "Command", "; ".join([*commands[:MAX_COMMANDS], *further]), ""
     environment = reading.head.environment
     accelerator = environment.accelerator or "no accelerator"
     yield (

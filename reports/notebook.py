@@ -94,7 +94,7 @@ def audit_drawing(audit: Audit) -> Drawing | None:
     return None if figure is None else Drawing(figure.panels[0].svg)
 
 
-MOST_CHARACTERS = 34
+MAX_CHARACTERS = 34
 """Length of a line of a label; longer labels have several lines."""
 
 WIDEST = 2.0
@@ -122,12 +122,12 @@ def rates_drawing(rates: Sequence[tuple[str, float, float, float]], choice: str)
                 f"{point:,.0f}", (1.0, at), xycoords=("axes fraction", "data"), xytext=(6, 0),
                 textcoords="offset points", va="center", color=INK,
             )  # fmt: skip
-        axes.set_yticks(range(len(names)), [fill(name, MOST_CHARACTERS) for name in names])
+        axes.set_yticks(range(len(names)), [fill(name, MAX_CHARACTERS) for name in names])
         axes.set(ylim=(len(names) - 0.4, -0.6), xlabel="samples/s")
         axes.grid(visible=False, axis="y")
 
     label = "; ".join(f"{name}: {point:,.0f} samples/s" for name, point, _, _ in rates)
-    rows = sum(max(1.0, 0.75 * len(wrap(name, MOST_CHARACTERS))) for name in names)
+    rows = sum(max(1.0, 0.75 * len(wrap(name, MAX_CHARACTERS))) for name in names)
     return Drawing(drawn(draw, name="rates", label=label, height_in=0.8 + 0.3 * rows, width_in=WIDE_IN))
 
 

@@ -46,7 +46,7 @@ def since(reading: Reading) -> list[str]:
 def found(finding: Finding) -> str:
     """Return one sentence on a finding: its cause and the number of broken laws."""
     first = finding.first
-    what = cut(sentence(finding).splitlines()[0].rstrip("."), most=300)
+    what = cut(sentence(finding).splitlines()[0].rstrip("."), limit=300)
     laws = count(len(finding.broken_laws), "law")
     return f"{finding.case}: {what} ({first.law} [{first.where}]{_amount(first)}; {laws})."
 
@@ -55,7 +55,7 @@ def declared(found: Sequence[Finding]) -> list[str]:
     """Return a sentence on each observed declared failure; a declaration may cover several causes."""
     of_reason: dict[str, list[Finding]] = {}
     for finding in found:
-        what = cut((finding.first.reason or sentence(finding)).splitlines()[0].rstrip("."), most=200)
+        what = cut((finding.first.reason or sentence(finding)).splitlines()[0].rstrip("."), limit=200)
         of_reason.setdefault(f"{finding.case}: {what}", []).append(finding)
     lines = []
     for what, group in of_reason.items():
@@ -69,7 +69,7 @@ def refuted(proof: Proof) -> list[str]:
     """Return a sentence on each law with an undeclared break, or on the reason for a missing result."""
     where = f"[{proof.dtype}, {proof.layout}]"
     if proof.error is not None:
-        return [f"No proof for {proof.case} {where}: {cut(proof.error, most=300)}."]
+        return [f"No proof for {proof.case} {where}: {cut(proof.error, limit=300)}."]
     broken = (outcome.law for outcome in proof.laws if outcome.status is Status.BROKEN)
     return [f"{proof.case} breaks {law} {where}: found by visiting every input." for law in broken]
 
@@ -154,4 +154,4 @@ def _amount(verdict: Verdict) -> str:
 def _first_line(verdict: Breaking) -> str:
     """Return the first line of a reason, without its full stop."""
     lines = (verdict.reason or "").strip().splitlines()
-    return cut(lines[0].rstrip("."), most=300) if lines else "no reason was recorded"
+    return cut(lines[0].rstrip("."), limit=300) if lines else "no reason was recorded"

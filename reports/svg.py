@@ -32,7 +32,7 @@ WIDE_IN = 6.1
 LARGEST = 1.2
 """Maximum magnification of a drawing, at which its text has the size of the page text."""
 
-MOST_REMEMBERED = 512
+MAX_REMEMBERED = 512
 """Number of cached drawings: a page of the chapter has 60 to 100, with 10 to 60 kB each."""
 
 _VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", GRID: "grid", PAPER: "paper"}
@@ -105,7 +105,7 @@ def drawn(
     return _drawn(cloudpickle.dumps((draw, name, label, height_in, width_in, tells)))
 
 
-@lru_cache(MOST_REMEMBERED)
+@lru_cache(MAX_REMEMBERED)
 def _drawn(request: bytes) -> str:
     """Return the drawing that the arguments of :func:`drawn` ask for: equal bytes mean equal arguments."""
     draw, name, label, height_in, width_in, tells = cloudpickle.loads(request)

@@ -24,14 +24,14 @@ def listing(names: list[str], *, at_most: int = 0) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def cut(text: str, *, most: int) -> str:
-    """Return at most ``most`` characters of a text, with the number of omitted ones."""
-    return text if len(text) <= most else f"{text[:most]} … ({len(text) - most:,} more characters)"
+def cut(text: str, *, limit: int) -> str:
+    """Return at most ``limit`` characters of a text, with the number of omitted ones."""
+    return text if len(text) <= limit else f"{text[:limit]} … ({len(text) - limit:,} more characters)"
 
 
-def shortened(text: str, *, most: int) -> str:
-    """Return at most ``most`` characters of a name, an ellipsis last where it is longer."""
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+def shortened(text: str, *, limit: int) -> str:
+    """Return at most ``limit`` characters of a name, an ellipsis last where it is longer."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def fenced(text: str) -> str:

@@ -114,7 +114,7 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
                 mode=self.mode,
                 what_if=self.what_if,
                 findings=tuple(map(with_source, found.listed())),
-                headroom=tuple(map(with_source, headroom(watching, most=NARROWEST))),
+                headroom=tuple(map(with_source, headroom(watching, limit=NARROWEST))),
                 notes=tuple(dict.fromkeys(found.notes)),
                 blind=dict(watching.blind),
                 operations=len(watching.operations),
@@ -191,7 +191,7 @@ class Room(NamedTuple):
     factor: float
 
 
-def headroom(watching: Watching, *, most: int | None = None) -> list[Headroom]:
+def headroom(watching: Watching, *, limit: int | None = None) -> list[Headroom]:
     """Return the smallest headroom per line and quantity, in ascending order.
 
     The headroom of a result, or of the input of an exponential, is the factor by which it may grow on this batch. A
@@ -202,7 +202,7 @@ def headroom(watching: Watching, *, most: int | None = None) -> list[Headroom]:
         key = (margin.line.key, margin.quantity)
         if key not in narrowest or margin.factor < narrowest[key].factor:
             narrowest[key] = margin
-    return [_record(margin) for margin in sorted(narrowest.values(), key=lambda margin: margin.factor)[:most]]
+    return [_record(margin) for margin in sorted(narrowest.values(), key=lambda margin: margin.factor)[:limit]]
 
 
 def _record(margin: Room) -> Headroom:

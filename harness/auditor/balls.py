@@ -18,13 +18,13 @@ from harness.exact.operator import FLOATING, Operator, length_of, tensors
 from harness.exact.operators import BY_ROWS, NOT_OURS, OPERATIONS, PRODUCTS, UNKNOWN, carried_out, of_each
 from harness.floats import to_arb
 
-MOST = 6_000_000
+MAX_ADDITIONS = 6_000_000
 """Budget of a step, in additions of balls at a tenth of a microsecond each."""
 
 FEW, WORTH, EACH = 256, 300_000, 200
 """Storage size below which balls are used in every format; additions allowed for a step; additions allowed per call."""
 
-QUESTIONS, MOST_AT_ONCE = 6_000, 1_500
+QUESTIONS, MAX_AT_ONCE = 6_000, 1_500
 """Maximum number of inputs for all checks of lost digits with balls, and for one check."""
 
 _OF_SHADOW = arb(0, arb(2) ** -45)
@@ -51,7 +51,7 @@ class Exact:
         self.when_few = when_few
         self._however_many = followed
         self.followed = frozenset(FLOATING) if when_few else followed
-        self.left = MOST
+        self.left = MAX_ADDITIONS
         self._left_for_few = WORTH
         self.questions = QUESTIONS
 
@@ -123,7 +123,7 @@ class Exact:
         try:
             args = _read_for(name, _placed(call.args, call.shadow_of), actual.shape, index)
             elements = sum(tensor.numel() for tensor in tensors(args))
-            if elements > min(self.questions, MOST_AT_ONCE):
+            if elements > min(self.questions, MAX_AT_ONCE):
                 return None
             self.questions -= elements
         except UNKNOWN:

@@ -36,8 +36,8 @@ def limit(end: End) -> float:
 
     All but a few digits of the coarsest format are lost there. For float64, those beyond float32 are lost.
     """
-    most = 0.1 if end.kind in (Kind.LOSS, Kind.OUTPUT) else 0.7
-    return min(most, max(1e4 * end.unit, UNIT[torch.float32]))
+    ceiling = 0.1 if end.kind in (Kind.LOSS, Kind.OUTPUT) else 0.7
+    return min(ceiling, max(1e4 * end.unit, UNIT[torch.float32]))
 
 
 @dataclass

@@ -172,7 +172,7 @@ _OPERATORS: dict[str, type[ast.operator] | type[ast.unaryop]] = {
 }
 """Operators of Python by the name of torch's function."""
 
-MOST_CHARACTERS = 200
+MAX_CHARACTERS = 200
 """Longer lines have no excerpt, because they are generated code."""
 
 Placed = TypeVar("Placed", AuditFinding, Headroom)
@@ -181,7 +181,7 @@ Placed = TypeVar("Placed", AuditFinding, Headroom)
 def with_source(record: Placed) -> Placed:
     """Return a finding or a headroom with its source line and the columns of its operation, if they are known."""
     code = linecache.getline(record.file, record.line).rstrip()
-    if not code.strip() or len(code) > MOST_CHARACTERS:
+    if not code.strip() or len(code) > MAX_CHARACTERS:
         return record
     start, end = _columns(record.file, record.line, code, record.operation)
     return record.model_copy(update={"code": code, "start": start, "end": end})

@@ -53,9 +53,11 @@ class Ordinary(TorchFunctionMode):
     def _scaled(self, new: Tensor) -> Tensor:
         new = new.double()
         finite = new.detach()[new.detach().isfinite()].abs()
-        most = float(finite.max()) if finite.numel() else 0.0
+        largest = float(finite.max()) if finite.numel() else 0.0
         return (
-            new if most <= self._largest else (new.detach() * (self._largest / most)).requires_grad_(new.requires_grad)
+            new
+            if largest <= self._largest
+            else (new.detach() * (self._largest / largest)).requires_grad_(new.requires_grad)
         )
 
 
@@ -193,9 +195,9 @@ def _compared(old: Sequence[Document], new: Sequence[Document]) -> tuple[dict[st
         return {one["kind"]: 1 for one in old}, math.inf
     pairs = [(one["kind"], _numbers(one), _numbers(two)) for one, two in zip(old, new, strict=True)]
     finite = [pair for pair in pairs if any(map(math.isfinite, pair[1]))]
-    most = max((_largest(numbers) for _, numbers, _ in finite), default=0.0)
+    largest = max((_largest(numbers) for _, numbers, _ in finite), default=0.0)
     counts = {kind: sum(one == kind for one, _, _ in finite) for kind, _, _ in finite}
-    return counts, max((_difference(numbers, others, most) for _, numbers, others in finite), default=0.0)
+    return counts, max((_difference(numbers, others, largest) for _, numbers, others in finite), default=0.0)
 
 
 def _numbers(one: Document) -> list[float]:
@@ -206,10 +208,10 @@ def _largest(numbers: Sequence[float]) -> float:
     return max((abs(number) for number in numbers if math.isfinite(number)), default=0.0)
 
 
-def _difference(old: Sequence[float], new: Sequence[float], most: float) -> float:
+def _difference(old: Sequence[float], new: Sequence[float], largest: float) -> float:
     """Return the largest difference, relative to the largest element; rounding of the largest tensor counts as zero."""
     if len(old) != len(new):
         return math.inf
-    size = max(_largest(old), 1e-6 * most) or 1.0
+    size = max(_largest(old), 1e-6 * largest) or 1.0
     pairs = [(one, two) for one, two in zip(old, new, strict=True) if math.isfinite(one)]
     return max((abs(one - two) / size if math.isfinite(two) else math.inf for one, two in pairs), default=0.0)

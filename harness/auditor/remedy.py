@@ -115,8 +115,8 @@ def is_sum(operation: Operation) -> bool:
 
 def grown_weight(operation: Operation) -> float | None:
     """Return the size of the largest weight nearby, if it is so large that the run diverges; else ``None``."""
-    most = max((source.largest for source in _weights(operation)), default=0.0)
-    return most if most > GROWN else None
+    largest = max((source.largest for source in _weights(operation)), default=0.0)
+    return largest if largest > GROWN else None
 
 
 def _weights(operation: Operation) -> Iterator[Source]:

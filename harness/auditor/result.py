@@ -150,9 +150,9 @@ class Notes:
         """Record a term that float64 absorbs too, and report differences of such sums as not followed."""
         sizes = [source.largest for source in call.sources]
         sizes += [abs(float(x)) for x in call.args[:2] if isinstance(x, int | float)]
-        most = max(sizes)
-        operation.absorbs = len(sizes) > 1 and 0.0 < min(sizes) <= _ABSORBED * most
-        if operation.largest <= _CANCELLED * most and any(
+        largest = max(sizes)
+        operation.absorbs = len(sizes) > 1 and 0.0 < min(sizes) <= _ABSORBED * largest
+        if operation.largest <= _CANCELLED * largest and any(
             source.writer is not None and source.writer.absorbs for source in call.sources
         ):
             self.is_blind(call, " (float64 loses its digits, too)")

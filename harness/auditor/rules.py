@@ -26,7 +26,7 @@ _OPEN = -9e3
 """Value below which a logit comes from a mask."""
 
 
-_MOST = 0.9
+_BLOCKED = 0.9
 """Minimum share of a gradient's norm that a clamp blocks."""
 
 
@@ -135,7 +135,7 @@ class Rules:
         held = (gradient != 0) & (result == 0)
         count = int(held.sum())
         sizes = [float(torch.linalg.vector_norm(x.double())) for x in (gradient[held], gradient)]
-        if count and sizes[0] > _MOST * sizes[1]:
+        if count and sizes[0] > _BLOCKED * sizes[1]:
             sentence = (
                 f"the clamp is active for {count:,} of {result.numel():,} entries, on which the loss depends most: "
                 "their gradient is lost"

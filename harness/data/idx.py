@@ -35,7 +35,7 @@ CLASS_COUNT = 10
 SIDE = 28
 """Height and width of an image of the family, in pixels."""
 
-MOST_BYTES = 2**30
+MAX_BYTES = 2**30
 """A file that declares more is refused unread. The largest published file of the family has 47 MB."""
 
 REMEDY = "download or unpack it again: it is damaged or another file"
@@ -155,10 +155,10 @@ def _read(file: Path, *, dimensions: int) -> Bytes:
         shape = _read_shape(stream, file, dimensions)
         declared = math.prod(shape)
         # A count of zero hides the others from the product, and no array takes them.
-        if max(declared, *shape) > MOST_BYTES:
+        if max(declared, *shape) > MAX_BYTES:
             raise UsageError(
                 "invalid IDX header",
-                rule=f"at most {MOST_BYTES} elements are allowed",
+                rule=f"at most {MAX_BYTES} elements are allowed",
                 value=f"{_times(shape)} elements",
                 place=str(file),
                 remedy=REMEDY,

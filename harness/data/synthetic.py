@@ -26,7 +26,7 @@ CONTRAST = 3
 """Contrast of the patterns around mid-gray, so that the classes are visible, too."""
 TEXTURE_CELLS = 8
 TEXTURES = 64
-MOST_OTHER = 136
+MAX_OTHER = 136
 """Largest share of another class's pattern, in 256ths."""
 TEXTURE_SHARE = 80
 """Share of the texture, in 256ths."""
@@ -109,7 +109,7 @@ def _deform(draw: _Draw, patterns: Ints, textures: Ints, labels: NDArray[np.int6
     base = patterns[labels, draw.below(shifts, count)]
     other = patterns[draw.below(CLASS_COUNT, count), draw.below(shifts, count)]
     texture = textures[draw.below(TEXTURES, count), draw.below(shifts, count)]
-    share = draw.below(MOST_OTHER + 1, count)[:, None, None]
+    share = draw.below(MAX_OTHER + 1, count)[:, None, None]
     gain = LEAST_GAIN + draw.below(256 - LEAST_GAIN, count)[:, None, None]
     mixed = (base * (256 - share) + other * share) >> 8
     mixed = (mixed * (256 - TEXTURE_SHARE) + texture * TEXTURE_SHARE) >> 8

@@ -12,7 +12,7 @@ from harness.diagnosis.rules import SAFE
 from harness.diagnosis.unsafe_rules import UNSAFE
 from harness.diagnosis.wider_rules import wider as in_format
 
-MOST = 12
+MAX_CANDIDATES = 12
 """Candidates that are tried."""
 
 ROUNDS = 6
@@ -60,7 +60,7 @@ def candidates(
     for candidate in chain(_in_order(start, name, mistakes, unsafe=unsafe), last):
         if candidate.titles and candidate.text != text:
             found.setdefault(candidate.text, candidate)
-    return list(found.values())[:MOST]
+    return list(found.values())[:MAX_CANDIDATES]
 
 
 def _in_order(start: Candidate, name: str, mistakes: Sequence[str], *, unsafe: bool) -> Iterator[Candidate]:

@@ -212,7 +212,7 @@ TOLERANCE = 1e-6
 GRADIENT_EXAMPLES = 4
 """Examples on which gradients are compared."""
 
-MOST = 16
+MAX_OPERATIONS = 16
 """Operations of a value that are tried as detached."""
 
 ALL = Choice(
@@ -278,7 +278,7 @@ def _parts(operation: Operation, declares: dict[str, Any], example: Example) -> 
     with torch.enable_grad(), _Detaching() as seen:
         operation.value(Setting({}, {}, declares), *arguments)
     # The last operation is the value itself.
-    numbers = range(min(seen.seen - 1, MOST))
+    numbers = range(min(seen.seen - 1, MAX_OPERATIONS))
     for chosen in chain(combinations(numbers, 1), combinations(numbers, 2)):
         yield _part(chosen)
 

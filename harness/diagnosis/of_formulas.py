@@ -34,7 +34,7 @@ _FUNCTIONS: Mapping[str, Callable[..., Tensor]] = {
 }
 """The operations of a formula that have a torch function; formulas with others are not diagnosed."""
 
-_MOST_NODES = 40
+_MAX_NODES = 40
 """Formulas with more operations are not varied."""
 
 _RIVALS: tuple[Choice, ...] = (
@@ -94,7 +94,7 @@ def _of_text(text: str) -> Operation | None:
         return None
     nodes = _order(formula.definition)
     known = {"input", "number", "pi", "count", *_FUNCTIONS}
-    if any(one.operation not in known for one in nodes) or len(nodes) > _MOST_NODES:
+    if any(one.operation not in known for one in nodes) or len(nodes) > _MAX_NODES:
         return None
     names, whole = list(formula.domains), formula.spelling.whole
 

@@ -34,7 +34,7 @@ STEPS = 80
 LEAST = 6
 """Fewest examples on which a variant must have a value."""
 
-MOST_ELEMENTS = 2**16
+MAX_ELEMENTS = 2**16
 """Most elements of an answer; ordinary examples have some dozens."""
 
 Deviations = Sequence[tuple[str, Choice]]
@@ -146,7 +146,7 @@ def diagnose(
 def small(results: Sequence[Tensor]) -> list[Tensor]:
     """Replace answers with too many elements to look at, such as views that repeat one element, by NaN."""
     nan = torch.tensor(math.nan, dtype=torch.float64)
-    return [result if result.numel() <= MOST_ELEMENTS else nan for result in results]
+    return [result if result.numel() <= MAX_ELEMENTS else nan for result in results]
 
 
 def _usable(seen: Seen, least: int = LEAST) -> Seen | None:

@@ -57,9 +57,9 @@ def _joined(clauses: list[str], name: str) -> str:
 def _cap(choice: Choice, number: float, contract: Contract) -> str:
     """Say how large the result can be."""
     assert choice.cap is not None, "the deviation has a cap"
-    most = choice.cap(number)
+    upper = choice.cap(number)
     if contract.name in _OF_LOGARITHMS:
-        return f", so the result cannot be less than {-most:.5g} = ln({number:g})"
+        return f", so the result cannot be less than {-upper:.5g} = ln({number:g})"
     # An epsilon is negligible next to a probability near 1, so a probability of 0 determines the cap.
-    shown = f"{most:.3f}" if math.isfinite(most) else "infinity"
+    shown = f"{upper:.3f}" if math.isfinite(upper) else "infinity"
     return f", so the loss cannot exceed {shown} = -ln({number:g})"

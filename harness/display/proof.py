@@ -13,7 +13,7 @@ from harness.wording import broken_blocks, differing, extent, unanswered_proofs,
 from harness.wording.accuracy import departure_lines
 from harness.wording.number import count
 
-_MOST_BLOCKS = 5
+_MAX_BLOCKS = 5
 
 
 def print_proofs(console: Console, proofs: Sequence[Proof]) -> None:
@@ -34,10 +34,10 @@ def print_proofs(console: Console, proofs: Sequence[Proof]) -> None:
     for line in (*_skipped(proofs), *unanswered_proofs(proofs)):
         console.print(printable(line), markup=False, soft_wrap=True)
     blocks = broken_blocks(answered)
-    for block in blocks[:_MOST_BLOCKS]:
+    for block in blocks[:_MAX_BLOCKS]:
         console.print(f"\n{printable(block)}", markup=False, soft_wrap=True)
-    if len(blocks) > _MOST_BLOCKS:
-        left = len(blocks) - _MOST_BLOCKS
+    if len(blocks) > _MAX_BLOCKS:
+        left = len(blocks) - _MAX_BLOCKS
         console.print(f"\n{count(left, 'more broken law')}; use `--dtypes` and `--of` to show them.")
     if blocks:
         console.print()

@@ -11,7 +11,7 @@ from rich.table import Table
 from harness.display.narrow import print_sentence, print_table
 from harness.record import LEVEL, Estimate
 from harness.record.budget import CLOSED, PARTS, Budget
-from harness.tuner.loop import MOST_WAITING
+from harness.tuner.loop import MAX_WAITING
 from harness.tuner.remark import on_workers, remarks
 from harness.tuner.tuning import Tuning
 from harness.wording.number import count
@@ -99,7 +99,7 @@ def _on_step(tuning: Tuning) -> list[str]:
     waiting = tuning.waiting
     step_ms = 1e3 * waiting.step_s / waiting.batches
     times = f"a step takes {step_ms:.3g} ms, and the loop waits for data {waiting.share:.0%} of the time"
-    if waiting.share <= MOST_WAITING:
+    if waiting.share <= MAX_WAITING:
         return [f"training loop: loading keeps up with the step: {times}"]
     return [f"training loop: the wait for data takes {waiting.starvation:.3g} times as long as the step: {times}"]
 

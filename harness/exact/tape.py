@@ -154,10 +154,10 @@ def is_floating(leaf: Any) -> bool:
     )
 
 
-MOST_STEPS = 1024
+MAX_STEPS = 1024
 """Maximum number of operations of a recorded call."""
 
-MOST_ELEMENTS = 4_000_000
+MAX_ELEMENTS = 4_000_000
 """Maximum total number of elements of the results on one tape."""
 
 
@@ -230,7 +230,7 @@ class Recorder(TorchDispatchMode):
             return  # a view: the storage is all there is
         values = tuple(_copy(tensor) for tensor in written)
         self._elements += sum(value.numel() for value in (*values, *inputs[1]))
-        if len(self.tape.steps) >= MOST_STEPS or self._elements > MOST_ELEMENTS:
+        if len(self.tape.steps) >= MAX_STEPS or self._elements > MAX_ELEMENTS:
             raise TooLongError
         line, node = self._calling_line()
         results = tuple(self.view(tensor) for tensor in written)

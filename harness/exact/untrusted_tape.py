@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from harness.exact.location import Line
-from harness.exact.tape import MOST_ELEMENTS, MOST_STEPS, Step, Tape, View
+from harness.exact.tape import MAX_ELEMENTS, MAX_STEPS, Step, Tape, View
 
 _WORDS = {"floor", "trunc", "none", "tanh", "mean", "sum"}
 """Texts that an operation on numbers takes; others would name files or devices."""
@@ -49,7 +49,7 @@ def read_tape(value: Any) -> Tape:
         started = {int(number): x for number, x in value["started"]}
         steps = [Step(s[0], s[1], tuple(s[2]), tuple(s[3]), tuple(s[4]), s[5], s[6], s[7]) for s in value["steps"]]
         tape = Tape(steps, started, length)
-        if len(steps) > MOST_STEPS or sum(length) > MOST_ELEMENTS or not all(_fits(s, length) for s in steps):
+        if len(steps) > MAX_STEPS or sum(length) > MAX_ELEMENTS or not all(_fits(s, length) for s in steps):
             raise UnfitTapeError
         if not all(_is_values(x) and x.numel() == length[number] for number, x in started.items()):
             raise UnfitTapeError

@@ -248,5 +248,5 @@ def _limit_memory(limits: Limits) -> None:
     data = getattr(psutil.Process().memory_info(), "data", None)
     if limits.memory_gib is not None and data is not None:
         # Limit private writable memory and not the address space: accelerators reserve much more than they use.
-        most = data + int(limits.memory_gib * GIBIBYTE)
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+        limit = data + int(limits.memory_gib * GIBIBYTE)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))

@@ -165,8 +165,8 @@ def loses_by_rounding(verdict: Verdict) -> bool:
     # A zero in place of a nonzero value has lost all digits, even if a subnormal number has few.
     if violation.actual == 0.0 != violation.expected:
         return False
-    most = 2.0 ** (NARROW[verdict.dtype] - 3)
-    return violation.deviation <= most and (violation.worst is None or _excess(verdict) <= most)
+    limit = 2.0 ** (NARROW[verdict.dtype] - 3)
+    return violation.deviation <= limit and (violation.worst is None or _excess(verdict) <= limit)
 
 
 def by_verdict(found: Iterable[Finding]) -> dict[tuple[str, str, str, str], Finding]:

@@ -36,10 +36,10 @@ _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 class Memory(Generic[KeptT]):
-    """A least-recently-used cache of at most ``most_bytes``; it ignores values larger than a quarter of that."""
+    """A least-recently-used cache of at most ``max_bytes``; it ignores values larger than a quarter of that."""
 
-    def __init__(self, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
+    def __init__(self, max_bytes: int) -> None:
+        self._most_bytes = max_bytes
         self._kept: OrderedDict[Hashable, tuple[KeptT, int]] = OrderedDict()
         self._bytes = 0
 

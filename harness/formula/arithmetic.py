@@ -21,7 +21,7 @@ from harness.formula.node import Node
 Environment = Mapping[str, NDArray[Any]]
 """The inputs by name."""
 
-MOST_STEPS = 64
+MAX_STEPS = 64
 """Length of the longest row whose running sums are formed in double-double."""
 
 
@@ -212,7 +212,7 @@ def _largest_pair(x: DoubleDouble) -> DoubleDouble:
 
 def _steps(x: DoubleDouble, *, from_end: bool = False) -> DoubleDouble:
     k = x.shape[-1]
-    if k > MOST_STEPS:
+    if k > MAX_STEPS:
         return lift(np.full(x.shape, np.nan))
     hi, lo = np.empty(x.shape), np.empty(x.shape)
     running = lift(np.zeros(x.shape[:-1]))

@@ -44,7 +44,7 @@ OVER_ALL = "; to check one number for all rows, use `--over all`"
 OF_MEAN = "; to check the mean or the sum, pass `--over all` and a `--formula` of the form `mean(...)` or `sum(...)`"
 """Hints for a formula of rows, and for one of entries, whose implementation returns one number."""
 
-MOST_PLACES = 65_535
+MAX_PLACES = 65_535
 """Largest whole number up to which a ray tries every one, so that the first failure is known exactly."""
 
 
@@ -74,7 +74,7 @@ def _ray(model: Model, name: str, sign: float) -> Ray:
     def farthest(format_: Format) -> float:
         if domain.kind != "range":
             return of_inputs.reach(model.formula, format_)
-        return min(ends[1], MOST_PLACES if domain.whole else format_.max)
+        return min(ends[1], MAX_PLACES if domain.whole else format_.max)
 
     def nearest(format_: Format) -> float:
         return of_inputs.least(format_) if domain.kind == "positive" else max(ends[0], 0.0)

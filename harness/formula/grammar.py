@@ -49,7 +49,7 @@ class Formula:
         return dict(self.spelling.inputs)
 
 
-MOST = 4_000
+MAX_CHARACTERS = 4_000
 """Maximum length of a formula, in characters."""
 
 
@@ -221,9 +221,9 @@ class _Reader:
 
     def read(self) -> Node:
         """Read the whole formula."""
-        if len(self.text) > MOST:
+        if len(self.text) > MAX_CHARACTERS:
             raise UsageError(
-                "the formula is too long", rule=f"at most {MOST:,} characters", value=f"{len(self.text):,}"
+                "the formula is too long", rule=f"at most {MAX_CHARACTERS:,} characters", value=f"{len(self.text):,}"
             )
         try:
             tree = ast.parse(self.text)

@@ -32,7 +32,7 @@ TOLERANCE = (
 EXAMPLES = 6
 """Number of examples; exact limits take time."""
 
-MOST = 32
+MAX_ENTRIES = 32
 """Largest number of entries that are judged in one example."""
 
 _BITS = 2_560
@@ -139,7 +139,9 @@ def measured(
         return compare(entries, of.oracle(*given), 0.0, format_)
     wide = entries.reshape(flags.shape)
     # A gradient that is not finite is judged first.
-    places = np.concatenate([np.argwhere(flags & ~np.isfinite(wide)), np.argwhere(flags & np.isfinite(wide))])[:MOST]
+    places = np.concatenate([np.argwhere(flags & ~np.isfinite(wide)), np.argwhere(flags & np.isfinite(wide))])[
+        :MAX_ENTRIES
+    ]
     expected, tolerance = np.nan_to_num(wide), np.zeros(wide.shape)
     judged = np.zeros(wide.shape, dtype=bool)
     if len(places):

@@ -90,8 +90,8 @@ def _turns(
     ordinals = to_ordinal(torch.from_numpy(grid).to(format_.dtype))
     seen = characters(to_array(from_ordinal(ordinals, format_)))
     places = np.flatnonzero((seen[1:] != seen[:-1]).any(-1))
-    if len(places) > _MOST:
-        places = places[np.linspace(0, len(places) - 1, _MOST).astype(int)]
+    if len(places) > _MAX_PLACES:
+        places = places[np.linspace(0, len(places) - 1, _MAX_PLACES).astype(int)]
     low, high = ordinals[places], ordinals[places + 1]
     left = seen[places]
     for _ in range(64):
@@ -103,7 +103,7 @@ def _turns(
     return to_array(from_ordinal(high, format_)) if len(high) else np.array([1.0])
 
 
-_MOST = 96
+_MAX_PLACES = 96
 
 
 def _characters(nodes: list[Node], shown: Collection[Node], environment: dict[str, Any], format_: Format) -> Array:

@@ -335,9 +335,9 @@ def _have_bounds(was: Figures, now: Figures) -> bool:
 
 def _by(group: list[Grown]) -> str:
     """Describe the growth of the bounds of a law, and the cases."""
-    most = max(group, key=lambda one: one.factor)
-    grew = "was doubled" if 1.9 < most.factor < 2.1 else f"grew by a factor of {most.factor:.3g}"
-    if not most.was:
+    largest = max(group, key=lambda one: one.factor)
+    grew = "was doubled" if 1.9 < largest.factor < 2.1 else f"grew by a factor of {largest.factor:.3g}"
+    if not largest.was:
         grew = "was zero and is now positive"
     where = count(len({one.case for one in group}), "case")
-    return f"{grew}, from {most.was:.3g} to {most.now:.3g} in {most.case} [{most.dtype}], and in {where} in total"
+    return f"{grew}, from {largest.was:.3g} to {largest.now:.3g} in {largest.case} [{largest.dtype}], and in {where} in total"

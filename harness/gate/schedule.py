@@ -9,7 +9,7 @@ from harness.timing.clock import ROUND_S
 ARMS = 3
 """Base, candidate, and a second base."""
 
-FEWEST_SLICES, MOST_SLICES = 3, 40
+FEWEST_SLICES, MAX_SLICES = 3, 40
 """Minimum and maximum number of slices per arm and couple."""
 
 SLICE_S, FEWEST_ROUNDS = 0.01, 5
@@ -182,7 +182,7 @@ class Schedule:
         """
         as_long = self.slices * self._turn_s(list(self.costs)) / self._turn_s(cases)
         fitting = (affordable_s - self.couple_s(cases, 0)) / self._turn_s(cases)
-        return max(FEWEST_SLICES, int(min(MOST_SLICES, as_long, fitting)))
+        return max(FEWEST_SLICES, int(min(MAX_SLICES, as_long, fitting)))
 
 
 def scheduled(costs: Mapping[str, Cost], begin_s: float, left_s: float) -> Schedule:
@@ -201,6 +201,6 @@ def scheduled(costs: Mapping[str, Cost], begin_s: float, left_s: float) -> Sched
         quickest_s = costs[unreached[-1]].couple_s(FEWEST_SLICES) if unreached else 0.0
         return Schedule({}, FEWEST_SLICES, begin_s, tuple(unreached), couples * (ARMS * begin_s + quickest_s))
     slices = FEWEST_SLICES
-    while slices < MOST_SLICES and needed_s(slices + 1) < affordable_s:
+    while slices < MAX_SLICES and needed_s(slices + 1) < affordable_s:
         slices += 1
     return Schedule({case: costs[case] for case in cases}, slices, begin_s, tuple(unreached))

@@ -55,14 +55,14 @@ class TrialSettings:
         What counts as slower, of a case.
     seed
         Of the orders that are drawn.
-    most_couples
+    max_couples
         Couples there are at most.
     """
 
     budget_s: float
     margins: Callable[[str], Margins]
     seed: int = 0
-    most_couples: int = 40
+    max_couples: int = 40
 
 
 class Trial:
@@ -137,7 +137,7 @@ class Trial:
         """Measure some cases of both trees."""
         self._prepare(cases)
         number = 0
-        while number < self.settings.most_couples:
+        while number < self.settings.max_couples:
             if not (wanted := self._affordable(number) or self._returned(number)):
                 break
             self._progress(f"pair of processes {number + 1}: {len(wanted)} cases")

@@ -117,8 +117,8 @@ def _limit_memory(setup: dict[str, Any], *, hard: bool) -> None:
         return
     with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - likewise
         pages = int(file.read().split()[5])
-    most = pages * resource.getpagesize() + setup["memory"]
-    resource.setrlimit(resource.RLIMIT_DATA, (most, most if hard else resource.getrlimit(resource.RLIMIT_DATA)[1]))
+    limit = pages * resource.getpagesize() + setup["memory"]
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit if hard else resource.getrlimit(resource.RLIMIT_DATA)[1]))
 
 
 def _settle(setup: dict[str, Any]) -> None:

@@ -21,11 +21,11 @@ MARK = 16
 """Bytes of a mark."""
 
 _PREFIX = struct.Struct(f"<{MARK}sI")
-_MOST_HEADER = 2**26
-MOST_BYTES = 2**32
+_MAX_HEADER = 2**26
+MAX_BYTES = 2**32
 """Most bytes in one message."""
 
-_MOST_PARTS = 2**20
+_MAX_PARTS = 2**20
 """Maximum number of parts in the columns of a message: a few bytes could announce any number of equal parts."""
 
 _BUFFER = 2**16
@@ -130,13 +130,13 @@ def receive(read: Read, special: Callable[[Any], Any] = lambda value: value) -> 
     prefix = bytearray(_PREFIX.size)
     read(memoryview(prefix))
     mark, length = _PREFIX.unpack(prefix)
-    if length > _MOST_HEADER:
+    if length > _MAX_HEADER:
         raise WireError
     header = bytearray(length)
     read(memoryview(header))
     try:
         value, entries = json.loads(header)
-        if sum(int(entry.get("b", 0)) for entry in entries) > MOST_BYTES:
+        if sum(int(entry.get("b", 0)) for entry in entries) > MAX_BYTES:
             raise WireError
         tensors = [_read_tensor(entry, read) for entry in entries]
         return mark, _Reading(tensors, special).value(value, 0)
@@ -231,7 +231,7 @@ class _Reading:
     def _column(self, column: Any, length: int, depth: int) -> list[Any]:
         """Read as many values as a column has."""
         self._parts += length
-        if depth > 2 * DEEPEST or self._parts > _MOST_PARTS:
+        if depth > 2 * DEEPEST or self._parts > _MAX_PARTS:
             raise WireError
         values: Any
         ((kind, content),) = column.items()

@@ -67,12 +67,12 @@ def shapes_are_few() -> bool:
     return _few.get()
 
 
-def lengths(least: int, most: int, *, small: int = 1) -> st.SearchStrategy[int]:
+def lengths(least: int, greatest: int, *, small: int = 1) -> st.SearchStrategy[int]:
     """Draw a length; with few shapes, a length among the ``small`` smallest or a length that depends on the seed."""
     if not shapes_are_few():
-        return st.integers(least, most)
-    drawn = np.random.default_rng(torch.initial_seed() % 2**32).integers(least, most + 1)
-    return st.sampled_from(sorted({*range(least, min(least + small, most + 1)), int(drawn)}))
+        return st.integers(least, greatest)
+    drawn = np.random.default_rng(torch.initial_seed() % 2**32).integers(least, greatest + 1)
+    return st.sampled_from(sorted({*range(least, min(least + small, greatest + 1)), int(drawn)}))
 
 
 class Shape(NamedTuple):
@@ -194,9 +194,9 @@ EDGE_ENTRIES = 4_096
 """Most entries of an ordinary batch with as many columns."""
 
 
-def columns_and_edges(least: int, most: int, *, edges: Sequence[int] = EDGE_COLUMNS) -> st.SearchStrategy[int]:
+def columns_and_edges(least: int, greatest: int, *, edges: Sequence[int] = EDGE_COLUMNS) -> st.SearchStrategy[int]:
     """Draw an ordinary number of columns; in a quarter of the draws, one at which blocks end or begin."""
-    ordinary = st.integers(least, most)
+    ordinary = st.integers(least, greatest)
     if batches_are_narrow():
         return ordinary
     return st.one_of(ordinary, ordinary, ordinary, st.sampled_from(edges))
@@ -240,11 +240,11 @@ def batches(
     bound on the sum of a row is unchanged.
     """
     is_narrow = draw(st.booleans(), label="narrow")
-    most = max(columns[0], min(columns[1], narrow)) if is_narrow else columns[1]
-    widths = lengths(columns[0], most, small=FEW_COLUMNS)
+    greatest = max(columns[0], min(columns[1], narrow)) if is_narrow else columns[1]
+    widths = lengths(columns[0], greatest, small=FEW_COLUMNS)
     edges = [width for width in EDGE_COLUMNS if largest * ORDINARY_COLUMNS / width >= 1.0]
     if edges and not is_narrow and columns[1] == ORDINARY_COLUMNS and not shapes_are_few():
-        widths = columns_and_edges(columns[0], most, edges=edges)
+        widths = columns_and_edges(columns[0], greatest, edges=edges)
     width = draw(widths, label="columns")
     height = draw(lengths(*rows), label="rows")
     if width in edges and columns[1] == ORDINARY_COLUMNS:

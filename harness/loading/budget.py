@@ -42,7 +42,7 @@ ROUNDS = 10
 FEWEST = 4
 """Minimum number of batches in the loop; half as many for each worker."""
 
-MOST_LINES, LEAST_SHARE = 6, 0.02
+MAX_LINES, LEAST_SHARE = 6, 0.02
 """Lines that are named, and the share of the fetches from which on one is."""
 
 
@@ -377,6 +377,6 @@ def _lines(looks: Looks) -> tuple[Line, ...]:
             call=look.call,
             share=seconds / total,
         )
-        for look, seconds in ranked[:MOST_LINES]
+        for look, seconds in ranked[:MAX_LINES]
         if seconds / total >= LEAST_SHARE
     )

@@ -131,7 +131,7 @@ def _leaves(part: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield path, part.detach().cpu().clone()
     elif isinstance(part, np.ndarray | np.generic) and part.dtype.kind in "biufc":
         yield path, torch.from_numpy(np.array(part))
-    elif isinstance(part, bool | int | float) and abs(part) < _MOST:
+    elif isinstance(part, bool | int | float) and abs(part) < _MAX_NUMBER:
         yield path, torch.tensor(part, dtype=torch.float64 if isinstance(part, float) else None)
     else:
         named = _named(part)
@@ -143,7 +143,7 @@ def _leaves(part: Any, path: str) -> Iterator[tuple[str, Any]]:
             yield from _leaves(value, f"{path}.{name}" if path else name)
 
 
-_MOST = 2**62
+_MAX_NUMBER = 2**62
 """A larger number is no tensor's."""
 
 
@@ -195,7 +195,7 @@ def portable(leaf: Any) -> Any:
     """Return what stands for a leaf in another process: itself where it is a plain tensor, number or word."""
     if isinstance(leaf, Tensor) and leaf.dtype in PORTABLE and leaf.layout is torch.strided and not leaf.is_nested:
         return leaf.as_subclass(Tensor).contiguous()
-    if leaf is None or type(leaf) in {bool, float} or (type(leaf) is int and abs(leaf) < _MOST):
+    if leaf is None or type(leaf) in {bool, float} or (type(leaf) is int and abs(leaf) < _MAX_NUMBER):
         return leaf
     if type(leaf) is str and len(leaf) < _LONGEST:
         return leaf
@@ -238,11 +238,11 @@ def _padding(several: Sequence[Sequence[Sample]]) -> dict[str, float]:
 def _best_padding(columns: Sequence[Sequence[Tensor]]) -> float | None:
     """Return the value at the end of leaves whose removal makes the lists agree best; ``None`` if none does."""
     ends = Counter(leaf.flatten()[-1].item() for column in columns for leaf in column if leaf.numel())
-    best, most = None, _in_common([[leaf_digest(leaf) for leaf in column] for column in columns])
+    best, best_common = None, _in_common([[leaf_digest(leaf) for leaf in column] for column in columns])
     for value, _ in ends.most_common(_TRIED):
         common = _in_common([[leaf_digest(_trimmed(leaf, value)) for leaf in column] for column in columns])
-        if common > most:
-            best, most = value, common
+        if common > best_common:
+            best, best_common = value, common
     return best
 
 

@@ -75,8 +75,8 @@ def read_directly(reader: Reader, request: Request) -> list[Sample] | None:
     facts = facts_of(loader)
     if not facts.by_index or facts.samples is None:
         return None
-    most = len(facts.data_set) if reader.limit_s >= EPOCH_S else min(2 * FEW, len(facts.data_set))
-    return list(until(reader.limit_s, lambda i: alone(loader, i), range(most)))
+    limit = len(facts.data_set) if reader.limit_s >= EPOCH_S else min(2 * FEW, len(facts.data_set))
+    return list(until(reader.limit_s, lambda i: alone(loader, i), range(limit)))
 
 
 def read_twice(reader: Reader, request: Request, count: int) -> tuple[list[Sample], list[Sample], list[Sample]]:
@@ -200,7 +200,7 @@ def seed_and_begin(reader: Reader, request: Request, seeds: list[int]) -> list[d
     after = []
     for seed in seeds:
         seed_all(seed)
-        reader.epoch_of(reader.make(request), most=3)
+        reader.epoch_of(reader.make(request), limit=3)
         after.append(global_states())
     return after
 
@@ -226,7 +226,7 @@ def leave_early(reader: Reader, request: Request, batches: int) -> Epoch | None:
     if _has_state(loader) or (reader.source.is_factory and is_generator(loader)):
         return None
     tell_epoch(loader, 0)
-    reader.epoch_of(loader, most=batches)
+    reader.epoch_of(loader, limit=batches)
     tell_epoch(loader, 1)
     return reader.epoch_of(loader)
 
@@ -266,10 +266,10 @@ def stay(reader: Reader, request: Request) -> bool:
     return bool(getattr(reader.make(request), "persistent_workers", False))
 
 
-def use_memory(reader: Reader, request: Request, count: int, warm: int, most_s: float) -> list[int] | None:
+def use_memory(reader: Reader, request: Request, count: int, warm: int, max_s: float) -> list[int] | None:
     """Return the bytes in use after each epoch, from the last warm-up epoch on; ``None`` if epochs take long."""
     loader = reader.make(request)
-    used, end = [], time.monotonic() + most_s
+    used, end = [], time.monotonic() + max_s
     for number in range(count + warm):
         if number and reader.makes_each_epoch(loader):
             loader = reader.make(request)

@@ -45,10 +45,10 @@ AGAIN_S = 2.5
 SEED = 1
 """Seed of the global generators when an exercise begins."""
 
-MOST_BYTES = 2**28
+MAX_BYTES = 2**28
 """Maximum bytes to store for an epoch."""
 
-MOST_PARTS = 2**18
+MAX_PARTS = 2**18
 """Maximum number of samples and parts to store for an epoch."""
 
 
@@ -204,7 +204,7 @@ class Reader:
         """Whether a loader has one epoch only: the factory takes the epoch, or is a generator function."""
         return "epoch" in self.source.names or (self.source.is_factory and is_generator(loader))
 
-    def epoch_of(self, loader: Any, *, most: int | None = None) -> Epoch:
+    def epoch_of(self, loader: Any, *, limit: int | None = None) -> Epoch:
         """Read an epoch."""
         epoch, size, parts = Epoch(), 0, 0
         facts = facts_of(loader)
@@ -220,12 +220,12 @@ class Reader:
             epoch.sizes.append(len(samples))
             size += sum(_bytes(sample) for sample in samples)
             parts += sum(1 + len(sample) for sample in samples)
-            if most is not None and number + 1 >= most:
+            if limit is not None and number + 1 >= limit:
                 break
             seconds = time.perf_counter() - start
             projected_s = seconds * (facts.samples or 0) / max(len(epoch.samples), 1)
             long = len(epoch.samples) >= FEW and (self.limit_s < EPOCH_S or projected_s > QUICK_S)
-            much = size > MOST_BYTES or parts > MOST_PARTS
+            much = size > MAX_BYTES or parts > MAX_PARTS
             if long or much or seconds > self.limit_s:
                 self.limit_s = SHORT_S
                 break

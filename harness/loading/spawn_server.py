@@ -17,7 +17,7 @@ from multiprocessing import util
 from typing import Any
 
 _BEYOND_ALL = 2**30
-_MOST_FILES = 250
+_MAX_FILES = 250
 LENGTH_BYTES = 8
 """Number of bytes for a length or a process number."""
 
@@ -40,7 +40,7 @@ def serve(descriptor: int) -> None:
     may = len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208 - nothing is imported for it
     line.sendall(bytes([may]))
     while may:
-        length, descriptors, *_ = socket.recv_fds(line, LENGTH_BYTES, _MOST_FILES)
+        length, descriptors, *_ = socket.recv_fds(line, LENGTH_BYTES, _MAX_FILES)
         if not length:
             break
         request = _read(line, int.from_bytes(length, "little"))

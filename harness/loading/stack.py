@@ -236,12 +236,12 @@ def _call(code: CodeType, at: int) -> tuple[int, str]:
     return line, _short(inner.strip() or text.strip())
 
 
-MOST_CHARACTERS = 48
+MAX_CHARACTERS = 48
 """Maximum length of a displayed call."""
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 3] + "..."
+    return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 3] + "..."
 
 
 _INTERPRETER = str(Path(threading.__file__).parent)

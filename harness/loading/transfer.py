@@ -98,11 +98,11 @@ def _tags(tags: Any, draws: Any) -> list[Tag]:
 Form = Callable[[Any], Any]
 """Returns a value that has the form, and raises :class:`UnreadableError` for any other."""
 
-_MOST = 2**62
+_MAX_NUMBER = 2**62
 
 
 def _number(value: Any) -> int:
-    if type(value) is not int or not -_MOST < value < _MOST:
+    if type(value) is not int or not -_MAX_NUMBER < value < _MAX_NUMBER:
         raise UnreadableError
     return value
 

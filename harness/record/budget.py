@@ -135,8 +135,8 @@ class Budget(BaseModel):
     @property
     def more_workers(self) -> tuple[int, float]:
         """The number of additional workers that would help, and the largest speedup; 0 and 1 if none would."""
-        most = max(2 * self.workers, round(4 * self.cores))
-        gains = {number: self.batch_s / self.bound_s(number) for number in range(self.workers + 1, most + 1)}
+        max_workers = max(2 * self.workers, round(4 * self.cores))
+        gains = {number: self.batch_s / self.bound_s(number) for number in range(self.workers + 1, max_workers + 1)}
         best = max(gains.values(), default=1.0)
         if best < WORTH_IT:
             return 0, 1.0

@@ -100,7 +100,7 @@ class Status(StrEnum):
 DTYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
 """Dtypes of recorded tensors."""
 
-MOST_ELEMENTS = 2**40
+MAX_ELEMENTS = 2**40
 """No tensor has more."""
 
 
@@ -117,7 +117,7 @@ class TensorText(Record):
         """Refuse a damaged tensor: a number that is none, or another count than the shape says."""
         if self.dtype not in DTYPES:
             raise ValueError(f"the dtype of a tensor must be one of {', '.join(DTYPES)}")
-        if any(size < 0 for size in self.shape) or math.prod(max(size, 1) for size in self.shape) > MOST_ELEMENTS:
+        if any(size < 0 for size in self.shape) or math.prod(max(size, 1) for size in self.shape) > MAX_ELEMENTS:
             raise ValueError(f"a tensor cannot have the shape {list(self.shape)}")
         parse = _float if "float" in self.dtype else _integer
         for value in self.values:

@@ -22,7 +22,7 @@ from harness.laws.ray import Ray
 from harness.record import Breaking, Status
 from harness.surveyor.boundary import Boundary, Effort, Places, first_failure
 from harness.verdict.job import Job
-from harness.verdict.replay import MOST, hexadecimal, replay_command, to_text
+from harness.verdict.replay import MAX_ELEMENTS, hexadecimal, replay_command, to_text
 
 GROUPS = ("value", "finite", "gradient")
 """The groups of laws that are followed unless others are named: values and gradients apart."""
@@ -206,7 +206,7 @@ def _facts(search: RaySearch, place: int) -> dict[str, Any]:
 
 def _replay(job: Job, read: Example) -> str | None:
     """Return the command that measures the breaking point; ``None`` if the input is too large to be spelled out."""
-    if any(value.numel() > MOST for value in read.values() if isinstance(value, torch.Tensor)):
+    if any(value.numel() > MAX_ELEMENTS for value in read.values() if isinstance(value, torch.Tensor)):
         return None
     return replay_command(job.case, job.contract, job.law.name, job.format, read, "")
 

@@ -124,7 +124,7 @@ class Rounds:
 ROUND_S = 50e-6
 """Minimum duration of a round: a thousand times the cost of reading the clock."""
 
-FEWEST, MOST = 5, 1000
+FEWEST, MAX_ROUNDS = 5, 1000
 """Minimum and maximum number of rounds. More than a thousand only enlarge the file."""
 
 
@@ -136,7 +136,7 @@ def rounds_within(budget_s: float, warm_s: float, *, fewest: int = FEWEST) -> Ro
     call_s = max(warm_s, 1e-9)
     iterations = max(1, math.ceil(ROUND_S / call_s))
     rounds = int(budget_s / (iterations * call_s))
-    return Rounds(min(max(rounds, fewest), MOST), iterations)
+    return Rounds(min(max(rounds, fewest), MAX_ROUNDS), iterations)
 
 
 # Accelerators

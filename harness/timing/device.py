@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from harness.timing.clock import Accelerator, Clock, device_time
 from harness.timing.interleaving import Slice
 
-MOST_CALLS = 50
+MAX_CALLS = 50
 """Maximum number of calls between two events."""
 
 BLOCKED = 3.0
@@ -21,7 +21,7 @@ PROBES = 5
 
 
 def calls_in_queue(
-    function: Callable[[], object], accelerator: Accelerator, clock: Clock, *, most: int = MOST_CALLS
+    function: Callable[[], object], accelerator: Accelerator, clock: Clock, *, max_calls: int = MAX_CALLS
 ) -> int:
     """Return how many calls can be queued before the host has to wait for room in the queue.
 
@@ -31,8 +31,8 @@ def calls_in_queue(
     """
     usual_s = min(_launched(function, accelerator, clock, calls=1)[0] for _ in range(PROBES))
     fitting = 1
-    while fitting < most:
-        trial = min(2 * fitting, most)
+    while fitting < max_calls:
+        trial = min(2 * fitting, max_calls)
         # The system may interrupt a launch once; a full queue slows all further ones each time.
         attempts = [_launched(function, accelerator, clock, calls=trial) for _ in range(2)]
         if min(sum(launch_s > BLOCKED * usual_s for launch_s in launches_s) for launches_s in attempts) > trial // 10:

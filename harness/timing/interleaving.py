@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
-from harness.timing.clock import MOST, Clock
+from harness.timing.clock import MAX_ROUNDS, Clock
 
 SLICE_S = 2e-3
 """Approximate duration of a turn of an arm, in seconds."""
@@ -92,7 +92,7 @@ def calls_within(slice_s: float, warm_s: float) -> int:
 
 def rounds_for(budget_s: float, arms_s: float, arms: int) -> int:
     """Return the rounds that take about ``budget_s`` seconds per arm, given the seconds of a round."""
-    return min(max(int(budget_s * arms / max(arms_s, 1e-9)), FEWEST_ROUNDS), MOST)
+    return min(max(int(budget_s * arms / max(arms_s, 1e-9)), FEWEST_ROUNDS), MAX_ROUNDS)
 
 
 Times = dict[str, list[tuple[float, ...]]]

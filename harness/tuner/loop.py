@@ -8,7 +8,7 @@ from typing import Any
 from harness.loading.reading import LoaderReading
 from harness.tuner.step import Step
 
-MOST_WAITING = 0.2
+MAX_WAITING = 0.2
 """Largest share of waiting at which loading counts as keeping ahead."""
 
 

@@ -10,19 +10,19 @@ from harness.loading.reading import LoaderReading
 from harness.tuner.configuration import Choice
 from harness.tuner.slices import Measured
 
-MOST_WORKERS = 4
+MAX_WORKERS = 4
 """Maximum number of open workers per core; the longest idle ones are closed first."""
 
 
 class LoaderProbe:
     """Measures slices of the loaders of a data set.
 
-    At most ``most_workers`` are open at a time, by default :data:`MOST_WORKERS` per core.
+    At most ``max_workers`` are open at a time, by default :data:`MAX_WORKERS` per core.
     """
 
-    def __init__(self, dataset: Any, *, cores: int, most_workers: int | None = None) -> None:
+    def __init__(self, dataset: Any, *, cores: int, max_workers: int | None = None) -> None:
         self.dataset = dataset
-        self.most_workers = MOST_WORKERS * cores if most_workers is None else most_workers
+        self.max_workers = MAX_WORKERS * cores if max_workers is None else max_workers
         self._open: dict[Choice, LoaderReading] = {}
         self._batch_s: dict[Choice, float] = {}
 
@@ -60,7 +60,7 @@ class LoaderProbe:
         return int(min(choice.batch_size, few))
 
     def _opened(self, choice: Choice) -> LoaderReading:
-        while self._open and sum(other.workers for other in self._open) + choice.workers > self.most_workers:
+        while self._open and sum(other.workers for other in self._open) + choice.workers > self.max_workers:
             self._close(next(iter(self._open)))
         self._open[choice] = LoaderReading(lambda: choice.load(self.dataset))
         return self._open[choice]

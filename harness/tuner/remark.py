@@ -10,7 +10,7 @@ from dataclasses import replace
 from harness.record.budget import COLLATE, DECODE, FETCH, HAND_OVER, READ, TRANSFORM, Budget
 from harness.tuner.advice import ALREADY, Advice
 from harness.tuner.configuration import Choice
-from harness.tuner.loop import MOST_WAITING
+from harness.tuner.loop import MAX_WAITING
 from harness.tuner.search import SearchState
 from harness.tuner.tuning import Tuning
 
@@ -21,7 +21,7 @@ WORTH_ADVICE = 0.25
 def remarks(tuning: Tuning) -> list[str]:
     """Return remarks on the data set, the kind of loader first."""
     advice, waiting = tuning.advice, tuning.waiting
-    keeps_up = waiting is not None and waiting.share <= MOST_WAITING
+    keeps_up = waiting is not None and waiting.share <= MAX_WAITING
     if advice is None:
         return []
     sentences = advice.sentences(keeps_up=keeps_up, workers_gain=_workers_may_gain(tuning))

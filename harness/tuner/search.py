@@ -230,11 +230,11 @@ class LoaderSearch:
 
     def _cheapest_that_keeps_ahead(self, fresh: Sequence[Choice]) -> Iterator[None]:
         """Measure the cheapest first, and end the search if its whole interval keeps ahead of the step."""
-        _, most = self.settings.couples
+        _, max_couples = self.settings.couples
         for choice in sorted(fresh, key=lambda choice: choice.cost):
             loads: list[float] = []
             enough = KEEPS_AHEAD if choice.workers else KEEPS_AHEAD_ALONE
-            while len(loads) < most and self._share(choice, loads).point <= enough:
+            while len(loads) < max_couples and self._share(choice, loads).point <= enough:
                 loads.append(choice.batch_size / self._look(choice, self.settings.slice_s).rate)
                 yield
                 if self._share(choice, loads).high <= enough:
@@ -318,9 +318,9 @@ class LoaderSearch:
 
     def _decided(self, first: Choice, second: Choice) -> Iterator[None]:
         """Measure two configurations in pairs until their ratio is known; take the faster, or the cheaper of equals."""
-        least_couples, most = self.settings.couples
+        least_couples, max_couples = self.settings.couples
         rates: dict[Choice, list[float]] = {first: [], second: []}
-        while len(rates[first]) < most:
+        while len(rates[first]) < max_couples:
             for choice in self._random.sample((first, second), 2):
                 rates[choice].append(self._look(choice, _LONGER * self.settings.slice_s).rate)
                 yield

@@ -32,7 +32,7 @@ from harness.verdict.job import Job
 TELLING = 4
 """Minimum number of rows that distinguish the two."""
 
-MOST = 0.85
+CLEAR_SHARE = 0.85
 """Share of the ordinary rows that must hold under a convention; another defect, such as a variance that cancels at an
 offset, is then found under it.
 """
@@ -182,10 +182,10 @@ class _Looking:
     ) -> bool:
         """Whether most ordinary rows hold under a convention, and the default fails where the two differ."""
         few = self.under(declared, law, drawn[1:2])
-        if share(few) < MOST:
+        if share(few) < CLEAR_SHARE:
             return False
         tried = self.under(declared, law, drawn)
-        if share(tried) < MOST:
+        if share(tried) < CLEAR_SHARE:
             return False
         held = np.concatenate([_distinguished(one, other) for one, other in zip(default, tried, strict=True)])
         if share(default) >= NEARLY_ALL:

@@ -42,7 +42,7 @@ FAULTS = {
 ENOUGH_S = 15.0
 """Seconds after which a law is checked with its first applicable request only."""
 
-MOST_S = 60.0
+MAX_S = 60.0
 """Seconds after which no further law is checked."""
 
 
@@ -136,7 +136,7 @@ def _decided(job: Job, requests: Sequence[Example]) -> dict[str, Any]:
     deliveries = deliveries_of(job.case)
     read, holding, reasons = deliveries.read, 0, []
     for request in requests:
-        if deliveries.age_s > (ENOUGH_S if holding else MOST_S):
+        if deliveries.age_s > (ENOUGH_S if holding else MAX_S):
             reasons.append(f"its loaders are slow: {deliveries.age_s:.0f} s had passed before this law was checked")
             break
         try:

@@ -68,8 +68,8 @@ def drawn(inputs: Inputs, format_: Format, *, examples: int, seed: int) -> Itera
         Seed of the examples.
     """
     shown = 0
-    for most in (*(stage for stage in STAGES if stage < examples), examples):
-        for example, digest in _first(most, inputs, format_, examples, seed)[shown:]:
+    for count in (*(stage for stage in STAGES if stage < examples), examples):
+        for example, digest in _first(count, inputs, format_, examples, seed)[shown:]:
             shown += 1
             yield Drawn(_copy(example), digest)
 
@@ -79,19 +79,19 @@ def all_drawn(inputs: Inputs, format_: Format, *, examples: int, seed: int) -> l
     return [_copy(example) for example, _ in _first(examples, inputs, format_, examples, seed)]
 
 
-def _first(most: int, inputs: Inputs, format_: Format, examples: int, seed: int) -> list[Drawn]:
+def _first(count: int, inputs: Inputs, format_: Format, examples: int, seed: int) -> list[Drawn]:
     """Return the first examples, and draw them if they are not cached."""
     # Long rows are of other lengths under another seed of torch's.
     key = inputs, format_, examples, seed, torch.initial_seed(), shapes_are_few(), batches_are_narrow()
-    known = _memory.get((most, *key)) or _memory.get((examples, *key))
+    known = _memory.get((count, *key)) or _memory.get((examples, *key))
     if known is None:
-        known = [Drawn(example, digest_of(example)) for example in draw(most, inputs, format_, examples, seed)]
-        _memory.keep((most, *key), known, sum(_size(example) for example, _ in known))
+        known = [Drawn(example, digest_of(example)) for example in draw(count, inputs, format_, examples, seed)]
+        _memory.keep((count, *key), known, sum(_size(example) for example, _ in known))
     return known
 
 
-def draw(most: int, inputs: Inputs, format_: Format, examples: int, seed: int) -> list[Example]:
-    """Draw the first ``most`` of ``examples`` examples."""
+def draw(count: int, inputs: Inputs, format_: Format, examples: int, seed: int) -> list[Example]:
+    """Draw the first ``count`` of ``examples`` examples."""
     found: list[Example] = []
 
     @hypothesis.seed(seed)
@@ -107,7 +107,7 @@ def draw(most: int, inputs: Inputs, format_: Format, examples: int, seed: int) -
     @given(inputs(format_))
     def collect(example: Example) -> None:
         found.append(example)
-        if len(found) == most:
+        if len(found) == count:
             raise _Enough
 
     with reproducible(), suppress(_Enough):

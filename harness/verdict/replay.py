@@ -74,7 +74,7 @@ def _tensor(text: TensorText) -> Tensor:
     return values.to(dtype).reshape(text.shape)
 
 
-MOST = 1024
+MAX_ELEMENTS = 1024
 """Tensors with more elements are recorded by dtype and shape, and replayed from the seed that drew them."""
 
 
@@ -87,7 +87,7 @@ def to_text(example: Example, contract: Contract | None = None) -> dict[str, Any
 def _tensor_text(tensor: Tensor) -> TensorText:
     plain = tensor.detach().cpu()
     values: tuple[str, ...] = ()
-    if plain.numel() <= MOST:
+    if plain.numel() <= MAX_ELEMENTS:
         spell = hexadecimal if plain.dtype.is_floating_point else str
         values = tuple(spell(value) for value in plain.flatten().tolist())
     return TensorText(dtype=str(plain.dtype).removeprefix("torch."), shape=tuple(plain.shape), values=values)
@@ -202,7 +202,7 @@ def replay_command(
         words += ["--call", case.call]
     for name, value in case.declares.items():
         words += ["--declare", f"{name}={value}"]
-    small = all(value.numel() <= MOST for value in example.values() if isinstance(value, Tensor))
+    small = all(value.numel() <= MAX_ELEMENTS for value in example.values() if isinstance(value, Tensor))
     if small:
         return shlex.join([*words, "--example", to_json(example, contract, format_)])
     return f"{shlex.join(words)} {draws}"

@@ -35,13 +35,13 @@ from harness.verdict.replay import is_one_group, replay_command, spelled_out, to
 from harness.verdict.trial import Trials
 from harness.wording.remedy import Scope, cause_of
 
-MOST = 150_000
+MAX_ELEMENTS = 150_000
 """Elements of an example beyond which it is not traced."""
 
 CONFIRMED = 1024
 """Elements up to which the law is measured with ball arithmetic, as where it is called broken."""
 
-MOST_BALLS = 4096
+MAX_BALLS = 4096
 """Maximum total number of elements of the results for which ball arithmetic is fast enough."""
 
 
@@ -83,7 +83,7 @@ def traced(job: Job, example: Example) -> Cause:
     The cause. It is unknown on an accelerator, outside torch, in a long call, and if the violation is intermittent.
     """
     size = sum(value.numel() for value in example.values() if isinstance(value, Tensor))
-    if job.device != CPU or job.law.intermittent or size > MOST:
+    if job.device != CPU or job.law.intermittent or size > MAX_ELEMENTS:
         return Cause()
     try:
         with confirming() if size <= CONFIRMED else nullcontext(), remembering():
@@ -132,7 +132,7 @@ def _first_loss(
     """Find the first wrong operation in float64 if it is wider and its range suffices, else with balls."""
     if job.format.name != "float64" and excess(Replay(tape, Doubles(), 0)) <= 1.0:
         return Cause(first_loss(tape, Doubles(), excess))
-    few = sum(value.numel() for step in tape.steps for value in step.values) <= MOST_BALLS
+    few = sum(value.numel() for step in tape.steps for value in step.values) <= MAX_BALLS
     if few:
         event = first_loss(tape, Balls(), excess)
         # Balls are stored as two float64 numbers, whose range may be exceeded. Values without an operation were

@@ -24,7 +24,7 @@ from harness.record import EventKind, Status, Violation, WorstExample
 from harness.verdict.consequence import BASES
 from harness.verdict.draw import Deadline, failing_rows
 from harness.verdict.job import Job
-from harness.verdict.replay import MOST, replay_command, spelled_out, to_text
+from harness.verdict.replay import MAX_ELEMENTS, replay_command, spelled_out, to_text
 from harness.verdict.shrink import minimise
 from harness.verdict.trial import Trials
 from harness.verdict.violation import Cause, magnitude, measured, related, repaired, traced
@@ -210,7 +210,7 @@ class Search:
 
     def _is_large(self, example: Example) -> bool:
         read = (example[name] for name in self.trials.job.law.reads)
-        return any(isinstance(value, Tensor) and value.numel() > MOST for value in read)
+        return any(isinstance(value, Tensor) and value.numel() > MAX_ELEMENTS for value in read)
 
 
 @dataclass(frozen=True)

@@ -85,14 +85,14 @@ def headroom_line(headroom: Headroom) -> str:
     return f"{bits:>9}  {at}{backward}: {what}"
 
 
-def narrowest(audit: Audit, most: int = NARROWEST) -> list[Headroom]:
+def narrowest(audit: Audit, limit: int = NARROWEST) -> list[Headroom]:
     """Return the lines with the least headroom, without lines that already have a finding."""
     wrong = {(finding.file, finding.line) for finding in audit.findings}
     return [
         headroom
         for headroom in audit.headroom
         if headroom.factor < WIDE and (headroom.file, headroom.line) not in wrong
-    ][:most]
+    ][:limit]
 
 
 def audit_line(audit: Audit, early: str = "") -> str:

@@ -15,8 +15,8 @@ from ..text import count, shortened
 from .axis import logarithmic
 from .panel import wide_and_narrow
 
-MOST_LINES = 8
-MOST_CHARACTERS = 26
+MAX_LINES = 8
+MAX_CHARACTERS = 26
 FAR = 2.0**20
 """Headroom from this factor on is not shown."""
 
@@ -30,7 +30,7 @@ def headroom(audit: Audit) -> Figure | None:
     A line beyond its breaking point is a finding, and has no headroom.
     """
     near = [line for line in audit.headroom if 1.0 <= line.factor < FAR]
-    nearest = sorted(near, key=lambda line: line.factor)[:MOST_LINES]
+    nearest = sorted(near, key=lambda line: line.factor)[:MAX_LINES]
     if not nearest:
         return None
     first = nearest[0]
@@ -61,7 +61,7 @@ def _draw(axes: Axes, nearest: list[Headroom]) -> None:
         axes.text(factor * 1.1, at, f"{plain(line.factor)}×", va="center", color=INK)
         told(axes, [(factor, at, f"{place(line)}: {line.value!r} now, breaks at {line.breaks_at!r} ({line.dtype})")])
     logarithmic(axes.xaxis, [1.25, 8 * max(line.factor for line in nearest)], text=plain)
-    names = [shortened(f"{place(line).partition(' ')[0]} {line.operation}", most=MOST_CHARACTERS) for line in nearest]
+    names = [shortened(f"{place(line).partition(' ')[0]} {line.operation}", limit=MAX_CHARACTERS) for line in nearest]
     axes.set_yticks(range(len(nearest)), names)
     axes.set(ylim=(len(nearest) - 0.4, -0.6), xlabel="headroom (×)")
     axes.grid(visible=False, axis="y")
@@ -70,7 +70,7 @@ def _draw(axes: Axes, nearest: list[Headroom]) -> None:
 WRONG = 1.0
 """Error from which no digit is correct; also drawn for values that are not finite."""
 
-MOST_TICKS = 24
+MAX_TICKS = 24
 """Lines up to which each has its number below it."""
 
 
@@ -116,7 +116,7 @@ def _draw_errors(axes: Axes, stretches: Sequence[Stretch]) -> None:
     )
     logarithmic(axes.yaxis, [min(heights) / 3, 3 * max(heights)], text=plain)
     axes.set(xlabel="source line, in execution order", ylabel="relative error")
-    is_few = len(stretches) <= MOST_TICKS
+    is_few = len(stretches) <= MAX_TICKS
     axes.set_xticks(
         range(len(stretches)) if is_few else [], [str(stretch.line) for stretch in stretches] if is_few else []
     )

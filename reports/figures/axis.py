@@ -16,7 +16,7 @@ from ..text import shortened
 SMALLEST, LARGEST = 1e-300, 1e300
 """Beyond these a scale has no room for the next power of ten."""
 
-MOST_TICKS = 6
+MAX_TICKS = 6
 """More ticks than these, and a coarser set is taken."""
 
 
@@ -42,14 +42,14 @@ def logarithmic(axis: Axis, values: Sequence[float], *, text: Callable[[float], 
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Return at most :data:`MOST_TICKS` round numbers between two positive ones, as many as possible."""
+    """Return at most :data:`MAX_TICKS` round numbers between two positive ones, as many as possible."""
     decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
     between: list[float] = []
     for mantissas, every in _GRIDS:
         exponents = [exponent for exponent in decades if exponent % every == 0]
         known = [float(f"{mantissa}e{exponent}") for exponent in exponents for mantissa in mantissas]
         between = [tick for tick in known if low <= tick <= high]
-        if len(between) <= MOST_TICKS:
+        if len(between) <= MAX_TICKS:
             break
     return between
 
@@ -133,7 +133,7 @@ def legend_rows(labels: Sequence[str], *, columns: int = 2) -> int:
 
 
 def _cut(label: str) -> str:
-    return shortened(label, most=LEGEND_CHARACTERS - SAMPLE_CHARACTERS)
+    return shortened(label, limit=LEGEND_CHARACTERS - SAMPLE_CHARACTERS)
 
 
 def _fitting(names: Sequence[str], columns: int) -> int:

@@ -37,9 +37,9 @@ def waiting(frame: pd.DataFrame, source: DataSource | None) -> Figure:
 def _number_starving(frame: pd.DataFrame) -> str:
     """Return the number of loaders that make the loop wait too long in every configuration."""
     starves = (frame["verdict"] == "starves the step").groupby(frame["case"], sort=False).all()
-    most = f"{100 * frame['most_waiting'].max():.0f} %"
+    highest = f"{100 * frame['most_waiting'].max():.0f} %"
     loaders = f"{int(starves.sum())} of {count(len(starves), 'loader')}"
-    return f"{loaders} always keep the loop waiting over {most} of the time"
+    return f"{loaders} always keep the loop waiting over {highest} of the time"
 
 
 def _starving(frame: pd.DataFrame) -> str:
@@ -48,12 +48,12 @@ def _starving(frame: pd.DataFrame) -> str:
     if starving.empty:
         return ""
     names, rows = names_of(frame), starving.sort_values("load_to_step", kind="stable")
-    least, most = (
+    least, highest = (
         f"{times(row['load_to_step'])} in {names[str(row['case'])]} at batch {row['batch_size']:,}"
         for row in (rows.iloc[0], rows.iloc[-1])
     )
     loaders = count(starving["case"].nunique(), "loader")
-    span = f"from {least} to {most}" if len(rows) > 1 else most
+    span = f"from {least} to {highest}" if len(rows) > 1 else highest
     return f"Without workers, loading a batch takes longer than the step in {loaders}: {span}."
 
 

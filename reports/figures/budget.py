@@ -35,10 +35,10 @@ COLORS = {
 }
 """Colours of the parts, which stand in this order; each is named in the legend, and none is lost on dark paper."""
 
-MOST_CHARACTERS, LEAST = 26, 0.005
+MAX_CHARACTERS, LEAST = 26, 0.005
 """Maximum length of a name next to a bar on a phone, and the smallest share that is drawn."""
 
-MOST_CHARACTERS_WIDE = 36
+MAX_CHARACTERS_WIDE = 36
 """Characters of a name where there is room."""
 
 FEW = 2
@@ -54,8 +54,8 @@ def _panel(frame: pd.DataFrame, names: dict[str, str], *, number: int) -> Panel:
     side_legend = bars_in >= legend_in
     return wide_and_narrow(
         _title(frame),
-        partial(_draw, frame=frame, names=names, most=MOST_CHARACTERS_WIDE, side_legend=side_legend),
-        draw_narrow=partial(_draw, frame=frame, names=names, most=MOST_CHARACTERS, side_legend=False),
+        partial(_draw, frame=frame, names=names, limit=MAX_CHARACTERS_WIDE, side_legend=side_legend),
+        draw_narrow=partial(_draw, frame=frame, names=names, limit=MAX_CHARACTERS, side_legend=False),
         name=f"budget-{number}",
         label=_label(frame),
         height_in=0.8 + bars_in + (0.0 if side_legend else 0.5 + legend_in),
@@ -104,7 +104,7 @@ def _label(frame: pd.DataFrame) -> str:
     return f"Shares of the batch time, {_title(frame)}, largest part by loader: {spelled}."
 
 
-def _draw(axes: Axes, frame: pd.DataFrame, *, names: dict[str, str], most: int, side_legend: bool) -> None:
+def _draw(axes: Axes, frame: pd.DataFrame, *, names: dict[str, str], limit: int, side_legend: bool) -> None:
     """Draw the parts of every loader end to end, with a legend at the side or above."""
     cases = list(dict.fromkeys(frame["case"]))
     start = pd.Series(0.0, index=cases)
@@ -115,7 +115,7 @@ def _draw(axes: Axes, frame: pd.DataFrame, *, names: dict[str, str], most: int, 
             widths, left = shares.iloc[places], start.iloc[places]
             axes.barh(places, widths, left=left, color=COLORS[part], height=0.62, label=part)
         start = start + shares
-    rows_of(axes, cases, [shortened(names[case], most=most) for case in cases])
+    rows_of(axes, cases, [shortened(names[case], limit=limit) for case in cases])
     axes.set(xlabel="share of the batch time (%)", xlim=(0, 100), ylim=(len(cases) - 0.5, -0.5))
     axes.grid(visible=False, axis="y")
     if side_legend:

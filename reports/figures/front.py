@@ -18,11 +18,11 @@ from . import budget, overfitting
 from .accuracy import SIGNS
 from .axis import End, categories, labelled, legend_above, logarithmic, rows_of
 from .name import names_of
-from .panel import CONTEXT, MOST_TOGETHER, multiples, wide_and_narrow
+from .panel import CONTEXT, MAX_TOGETHER, multiples, wide_and_narrow
 from .survey import DTYPE, HEIGHT_IN, magnitudes
 
-MOST_LINES = 6
-MOST_CHARACTERS = 24
+MAX_LINES = 6
+MAX_CHARACTERS = 24
 """Maximum length of a name at the end of a line or next to a bar."""
 
 
@@ -69,7 +69,7 @@ def steps_shown(steps: pd.DataFrame) -> pd.DataFrame:
     device = sorted(set(selected["device"]), key=lambda name: name == "cpu")[0]
     selected = selected[(selected["device"] == device) & (selected["threads"] == selected["threads"].iloc[0])]
     selected = selected[selected["dtype"] == selected["dtype"].iloc[0]]
-    few: pd.DataFrame = selected[selected["case"].isin(list(dict.fromkeys(selected["case"]))[:MOST_LINES])]
+    few: pd.DataFrame = selected[selected["case"].isin(list(dict.fromkeys(selected["case"]))[:MAX_LINES])]
     return few
 
 
@@ -95,7 +95,7 @@ def step_time(frame: pd.DataFrame) -> Figure:
 def _step_panels(frame: pd.DataFrame, label: str) -> tuple[Panel, ...]:
     """Return one drawing of all steps, or a drawing for each of many steps."""
     names = names_of(frame)
-    if len(names) > MOST_TOGETHER:
+    if len(names) > MAX_TOGETHER:
         return tuple(multiples([*names.values()], partial(_steps, frame=frame), name="front-step", label=label))
     panel = wide_and_narrow(
         "",
@@ -138,7 +138,7 @@ def _steps(axes: Axes, *, frame: pd.DataFrame, direct: bool = False, only: str =
         tips = [(at, time, f"{name}, batch {size:,}: {time * 1e6:,.3f} µs") for at, time, size in sizes]
         told(axes, tips, case=str(case))
         belongs(str(case), *line)
-        end = f"{sign} {shortened(name, most=MOST_CHARACTERS)}"
+        end = f"{sign} {shortened(name, limit=MAX_CHARACTERS)}"
         ends.append(End(float(curve["median_s"].iloc[-1]), end, color, str(case)))
     axes.set(xlabel="batch size (samples)", ylabel="step time")
     if direct:
@@ -154,7 +154,7 @@ def loading(frame: pd.DataFrame, source: DataSource | None) -> Figure:
         several=lambda rows: rows["workers"] > 0
     )
     rows = rows.drop_duplicates(["case", "several"])
-    cases = list(dict.fromkeys(best["case"]))[: 2 * MOST_LINES]
+    cases = list(dict.fromkeys(best["case"]))[: 2 * MAX_LINES]
     first, last = best.iloc[0], best[best["case"] == cases[-1]].iloc[0]
     names = names_of(frame)
     caption = (
@@ -201,7 +201,7 @@ def _bars(axes: Axes, rows: pd.DataFrame, cases: list[str], *, in_words: bool) -
             told(axes, [(value, at, tip)], case=case)
     seen = rows["samples_per_s"]
     logarithmic(axes.xaxis, [float(seen.min()) / 3, float(seen.max()) * 6], text=rate)
-    rows_of(axes, cases, [shortened(names[case], most=MOST_CHARACTERS) for case in cases])
+    rows_of(axes, cases, [shortened(names[case], limit=MAX_CHARACTERS) for case in cases])
     axes.set(ylim=(len(cases) - 0.4, -0.6), xlabel="samples/s" if in_words else "samples/s (○ workers)")
     axes.grid(visible=False, axis="y")
 

@@ -103,7 +103,7 @@ def _forest(axes: Axes, comparisons: Sequence[Comparison], cases: Sequence[str])
 
 def _two_lines(case: str) -> str:
     """Return the family above the rest of a case's name."""
-    return "\n".join(shortened(part, most=NAME) for part in case.split(".", 1))
+    return "\n".join(shortened(part, limit=NAME) for part in case.split(".", 1))
 
 
 def _course(axes: Axes, slices: Sequence[Slices]) -> None:

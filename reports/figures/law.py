@@ -29,7 +29,7 @@ SHAPES = {Status.HOLDS.value: "o", Status.EXPECTED.value: "D", Status.LOST.value
 HOLLOW = "Ds"
 """Markers drawn as outlines."""
 
-MOST_CHARACTERS, MOST_CHARACTERS_WIDE = 24, 40
+MAX_CHARACTERS, MAX_CHARACTERS_WIDE = 24, 40
 """Characters of a contract's name on a phone, and where there is room."""
 
 LEGEND_IN = 0.28
@@ -49,8 +49,8 @@ def room(verdicts: pd.DataFrame) -> Figure:
 
     panel = wide_and_narrow(
         "one mark for each case, law and dtype",
-        lambda axes: _draw(axes, measured, contracts=contracts, most=MOST_CHARACTERS_WIDE),
-        draw_narrow=lambda axes: _draw(axes, measured, contracts=contracts, most=MOST_CHARACTERS),
+        lambda axes: _draw(axes, measured, contracts=contracts, limit=MAX_CHARACTERS_WIDE),
+        draw_narrow=lambda axes: _draw(axes, measured, contracts=contracts, limit=MAX_CHARACTERS),
         name="laws",
         label=_sentence(measured),
         height_in=1.1 + ROW_IN * len(contracts),
@@ -68,7 +68,7 @@ def room(verdicts: pd.DataFrame) -> Figure:
     )
 
 
-def _draw(axes: Axes, frame: pd.DataFrame, *, contracts: list[str], most: int) -> None:
+def _draw(axes: Axes, frame: pd.DataFrame, *, contracts: list[str], limit: int) -> None:
     """Draw a strip for each contract, named at the left, under the scale."""
     axes.axvline(0, color=MUTED, linewidth=0.9, linestyle="--")
     places = frame["contract"].map({contract: place for place, contract in enumerate(contracts)})
@@ -86,7 +86,7 @@ def _draw(axes: Axes, frame: pd.DataFrame, *, contracts: list[str], most: int) -
     axes.set(xlim=(LOW - 0.4, HIGH + 0.4), ylim=(len(contracts), 0.1))
     axes.set_xticks([LOW, 0, HIGH], ["≤ 1e-4", "the bound", "≥ 1e4"])
     axes.set_yticks(
-        [place + 0.5 for place in range(len(contracts))], [shortened(name, most=most) for name in contracts]
+        [place + 0.5 for place in range(len(contracts))], [shortened(name, limit=limit) for name in contracts]
     )
     axes.xaxis.tick_top()
     axes.spines[["left", "bottom"]].set_visible(False)

@@ -109,10 +109,12 @@ def _bars(frame: pd.DataFrame) -> list[pd.Series] | None:
 
 def _sentences(frame: pd.DataFrame, scaled: pd.DataFrame) -> str:
     """Return the efficiency of the largest number of workers, and the loaders measured only without workers."""
-    most = scaled["workers"].max()
-    best = scaled[scaled["workers"] == most].groupby("case", sort=False)["efficiency"].max().dropna()
+    max_workers = scaled["workers"].max()
+    best = scaled[scaled["workers"] == max_workers].groupby("case", sort=False)["efficiency"].max().dropna()
     phrases = [f"{case} {percent(value)}" for case, value in best.items()]
-    words = f"Efficiency with {count(int(most), 'worker')}, at the best batch size per loader: {listing(phrases)}. "
+    words = (
+        f"Efficiency with {count(int(max_workers), 'worker')}, at the best batch size per loader: {listing(phrases)}. "
+    )
     alone = [str(case) for case in frame["case"].unique() if case not in set(scaled["case"])]
     once = f"Measured without workers only: {listing(alone)}. " if alone else ""
     bars = "Points are medians of slices, bars 95 % intervals within one process."

@@ -115,7 +115,7 @@ def _draw(axes: Axes, curve: pd.DataFrame) -> None:
         draw_curve(panel_axes, curve, column, label=text)
         panel_axes.set(ylabel=text, ylim=_limits(curve, column))
         panel_axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
-        some = curve.iloc[:: max(1, len(curve) // MOST_TOLD)]
+        some = curve.iloc[:: max(1, len(curve) // MAX_TOOLTIPS)]
         losses = zip(some["epoch"], some[column], strict=True)
         told(panel_axes, [(epoch, loss, f"epoch {epoch}, {text}: {loss!r}") for epoch, loss in losses])
     where = (lowest["epoch"], lowest["held_out_loss"])
@@ -126,7 +126,7 @@ def _draw(axes: Axes, curve: pd.DataFrame) -> None:
     below.set(xlabel="epoch")
 
 
-MOST_TOLD = 40
+MAX_TOOLTIPS = 40
 """Epochs that tell their losses."""
 
 FAR = 2.0

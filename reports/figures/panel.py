@@ -38,7 +38,7 @@ def wide_and_narrow(
 
 # Small multiples
 
-MOST_TOGETHER = 4
+MAX_TOGETHER = 4
 """Most curves in one picture; readers cannot distinguish more of them."""
 
 HEIGHT_IN = 1.9

@@ -19,7 +19,7 @@ from harness.record import Passage, Station
 from ..number import plain
 from ..text import clean
 
-MOST_CHARACTERS = 200_000
+MAX_CHARACTERS = 200_000
 """Maximum size of the views on one page; further contracts are only in the data files."""
 
 WIDTH, HEIGHT = 1000, 200
@@ -269,7 +269,7 @@ def watch(passages: Sequence[Passage]) -> Watch | None:
     for passage in sorted(filter(_is_whole, passages), key=_interest(passages)):
         view = _view(passage)
         characters += len(_as_json(view))
-        if views and characters > MOST_CHARACTERS:
+        if views and characters > MAX_CHARACTERS:
             break
         views.append(view)
     return Watch(tuple(views)) if views else None

@@ -15,12 +15,12 @@ from ..tables.benchmark import NO_ACCELERATOR, SCATTER
 from ..text import count, shortened
 from .axis import End, categories, labelled, legend_above, legend_rows, logarithmic
 from .name import names_of
-from .panel import CONTEXT, MOST_TOGETHER, multiples, wide_and_narrow
+from .panel import CONTEXT, MAX_TOGETHER, multiples, wide_and_narrow
 
 HEIGHT_IN = 3.0
 """Height of a drawing with names at the ends of its curves."""
 
-MOST_CHARACTERS = 24
+MAX_CHARACTERS = 24
 """Characters of such a name."""
 
 
@@ -103,7 +103,7 @@ def curves_panels(
             legend_above(axes)
 
     names = [text for text, _ in _named(frame)]
-    if len(names) > MOST_TOGETHER:
+    if len(names) > MAX_TOGETHER:
         return multiples(names, draw, name=name, label=label, ending="" if alone else f" ({title})")
     panel = wide_and_narrow(
         title,
@@ -153,7 +153,7 @@ def _curves(
             elinewidth=1.6,
         )
         belongs(case, *points.get_children())
-        ends.append(End(float(middle.iloc[-1]), shortened(label, most=MOST_CHARACTERS), color, case))
+        ends.append(End(float(middle.iloc[-1]), shortened(label, limit=MAX_CHARACTERS), color, case))
         known = zip(curve["batch_size"], middle, curve[quantity.low], curve[quantity.high], strict=True)
         tips = [(places[size], values[0], _tooltip(label, size, values, quantity)) for size, *values in known]
         told(axes, tips, case=case)

@@ -23,7 +23,7 @@ OVER_FLOOR = Quantity("over_floor", "over_floor_low", "over_floor_high", "time /
 PHASES = {"forward": "#0072b2", "loss": "#e69f00", "backward": "#d55e00", "update": "#009e73"}
 """Colours of the phases; they are named in the legend and stand in this order too."""
 
-MOST_CHARACTERS = 26
+MAX_CHARACTERS = 26
 """Maximum length of a name next to a bar."""
 
 
@@ -157,7 +157,7 @@ def _bars(axes: Axes, frame: pd.DataFrame) -> None:
         rows = frame[frame["phase"] == phase].groupby("case")["median_s"].first().reindex(cases).fillna(0.0)
         axes.barh(range(len(cases)), rows * 1e6, left=starts, color=color, height=0.62, label=phase)
         starts = [start + float(value) * 1e6 for start, value in zip(starts, rows, strict=True)]
-    rows_of(axes, cases, [shortened(names[case], most=MOST_CHARACTERS) for case in cases])
+    rows_of(axes, cases, [shortened(names[case], limit=MAX_CHARACTERS) for case in cases])
     axes.set(xlabel="step time (µs)", ylim=(len(cases) - 0.5, -0.5))
     axes.grid(visible=False, axis="y")
     axes.grid(visible=True, axis="x")

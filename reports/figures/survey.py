@@ -14,7 +14,7 @@ from ..svg import belongs, told
 from ..text import count, listing
 from .axis import End, labelled, legend_above, legend_rows, logarithmic
 from .name import without_family
-from .panel import CONTEXT, MOST_TOGETHER, multiples, wide_and_narrow
+from .panel import CONTEXT, MAX_TOGETHER, multiples, wide_and_narrow
 
 DTYPE = "float32"
 """What is drawn; the tables and the data have the others."""
@@ -78,7 +78,7 @@ def _panels(contract: str, group: pd.DataFrame, breakings: pd.DataFrame, *, numb
     label = f"Deviation of {contract} against the magnitude of its inputs. {'; '.join(first)}."
 
     names, draw = [name for name, _ in curves_of(group)], partial(_draw, group=group, points=points)
-    if len(names) > MOST_TOGETHER:
+    if len(names) > MAX_TOGETHER:
         return multiples(names, draw, name=f"magnitude-{number}", label=label)
     panel = wide_and_narrow(
         contract,
@@ -196,7 +196,7 @@ def _distributions(contract: str, group: pd.DataFrame, *, number: int) -> list[P
     ]
     name, draw = f"histogram-{number}", partial(_bars, group=group)
     label = f"Distribution of the deviations of {contract}; correctly rounded: {', '.join(rounded)}."
-    if len(rounded) > MOST_TOGETHER:
+    if len(rounded) > MAX_TOGETHER:
         return multiples([without_family(str(case)) for case in group["case"].unique()], draw, name=name, label=label)
     panel = wide_and_narrow(
         contract,

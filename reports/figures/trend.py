@@ -18,10 +18,10 @@ from .axis import End, labelled, legend_above, legend_rows, logarithmic
 from .name import names_of
 from .panel import wide_and_narrow
 
-MOST_LABELS = 8
+MAX_LABELS = 8
 """Runs that are named on an axis; of more, every second, third and so on."""
 
-MOST_MARKERS = 30
+MAX_MARKERS = 30
 """Runs whose points are marked; of more, lines alone tell more."""
 
 HEIGHT_IN, ROW_IN = 2.5, 0.16
@@ -145,12 +145,12 @@ def _panel(
 
 
 def _marker(marker: str, runs: int) -> str:
-    return marker if runs <= MOST_MARKERS else ""
+    return marker if runs <= MAX_MARKERS else ""
 
 
 def _named(axes: Axes, digests: Sequence[Digest]) -> None:
     """Name as many runs along x as fit, always including the latest."""
-    every = -(-len(digests) // MOST_LABELS)
+    every = -(-len(digests) // MAX_LABELS)
     places = list(range(len(digests)))[::-1][::every][::-1]
     axes.set_xticks(places, [digests[place].label[:10] for place in places], rotation=40, ha="right")
     axes.set_xlim(-0.4, len(digests) - 0.6)

@@ -15,15 +15,15 @@ from ..tables.audit import place
 from ..text import count, cut, listing
 from .block import block_name, has_block
 
-MOST_CAUSES = 6
+MAX_CAUSES = 6
 """More findings than these are named in a sentence, and more than these again are counted."""
 
-MOST_SENTENCES = 12
+MAX_SENTENCES = 12
 
-MOST_DECLARED = 8
+MAX_DECLARED = 8
 """Declared failures that the first layer names."""
 
-MOST_CHARACTERS = 400
+MAX_CHARACTERS = 400
 """Of one fact."""
 
 SHOWN = {"example", "worst", "look at", "breaks", "affects", "rerun"}
@@ -58,20 +58,20 @@ def attention(reading: Reading) -> Iterator[PagePart]:
     found = findings(reading.verdicts, [status for status in Status if status.fails])
     if sentences := property_sentences(reading.properties):
         yield Note(f"Properties of the implementations: {'; '.join(sentences)}.")
-    causes = [_cause(finding, reading) for finding in found[:MOST_CAUSES]]
+    causes = [_cause(finding, reading) for finding in found[:MAX_CAUSES]]
     lines = [finding for audit in reading.audits for finding in audit.unexpected]
-    causes += [_line(finding) for finding in lines[:MOST_CAUSES]]
+    causes += [_line(finding) for finding in lines[:MAX_CAUSES]]
     grouped = breaks(summary.unknown(reading).breakings)
-    causes += [group.card for group in grouped[:MOST_CAUSES]]
+    causes += [group.card for group in grouped[:MAX_CAUSES]]
     if causes:
         yield Causes(tuple(causes))
     further = [
-        *_further(found[MOST_CAUSES:]),
-        *((f"{one.first.case}: {one.sentence}.", "") for one in grouped[MOST_CAUSES:]),
+        *_further(found[MAX_CAUSES:]),
+        *((f"{one.first.case}: {one.sentence}.", "") for one in grouped[MAX_CAUSES:]),
     ]
     further += _others(reading)
-    if len(lines) > MOST_CAUSES:
-        further.insert(0, (f"{count(len(lines) - MOST_CAUSES, 'more line')} of a training step.", "audit"))
+    if len(lines) > MAX_CAUSES:
+        further.insert(0, (f"{count(len(lines) - MAX_CAUSES, 'more line')} of a training step.", "audit"))
     if further or (not causes and not reading.only_measures):
         yield Findings(tuple(further), _without_findings(reading))
 
@@ -81,22 +81,22 @@ def declared(reading: Reading) -> Iterator[PagePart]:
     """Yield the observed declared failures, with a sentence for each cause."""
     found = findings(reading.verdicts, [Status.EXPECTED])
     shown = [finding for audit in reading.audits for finding in audit.findings if finding.kind in audit.expected]
-    lines = [(f"{place(finding)}: {cut(finding.sentence, most=MOST_CHARACTERS)}.", "audit") for finding in shown]
+    lines = [(f"{place(finding)}: {cut(finding.sentence, limit=MAX_CHARACTERS)}.", "audit") for finding in shown]
     if not found and not lines:
         return
     failures = summary.declared(found)
-    entries = [*((failure, "") for failure in failures[:MOST_DECLARED]), *lines]
-    more = len(failures) - len(failures[:MOST_DECLARED])
+    entries = [*((failure, "") for failure in failures[:MAX_DECLARED]), *lines]
+    more = len(failures) - len(failures[:MAX_DECLARED])
     rest = [(f"{count(more, 'more cause')}, each on the page of its operation.", "")] if more else []
     yield Findings((*entries, *rest), "")
 
 
 def _cause(finding: Finding, reading: Reading) -> Cause:
-    shown = [(label, cut(text, most=MOST_CHARACTERS)) for label, text in facts(finding, reading.verdicts)]
+    shown = [(label, cut(text, limit=MAX_CHARACTERS)) for label, text in facts(finding, reading.verdicts)]
     return Cause(
         finding.case,
         title_of(finding),
-        cut(sentence(finding), most=MOST_CHARACTERS),
+        cut(sentence(finding), limit=MAX_CHARACTERS),
         tuple(fact for fact in shown if fact[0] in SHOWN),
         block_name(finding) if has_block(finding) else "",
         "\n".join(line[4:] for line in source_lines(finding.named)[1:]),
@@ -113,8 +113,8 @@ def _line(finding: AuditFinding) -> Cause:
     return Cause(
         place(finding),
         finding.kind.value.upper(),
-        cut(finding.sentence, most=MOST_CHARACTERS),
-        tuple((label, cut(text, most=MOST_CHARACTERS)) for label, text in shown if text),
+        cut(finding.sentence, limit=MAX_CHARACTERS),
+        tuple((label, cut(text, limit=MAX_CHARACTERS)) for label, text in shown if text),
         "audit",
         "\n".join(excerpt(finding)),
     )
@@ -122,18 +122,18 @@ def _line(finding: AuditFinding) -> Cause:
 
 def _further(found: Sequence[Finding]) -> Iterator[tuple[str, str]]:
     """Yield a sentence on each further finding, the name of its block, and the number of the rest."""
-    for finding in found[:MOST_SENTENCES]:
+    for finding in found[:MAX_SENTENCES]:
         yield summary.found(finding), block_name(finding) if has_block(finding) else ""
-    if left := len(found[MOST_SENTENCES:]):
+    if left := len(found[MAX_SENTENCES:]):
         yield f"{count(left, 'more finding')} on the pages of the operations.", ""
 
 
 def _others(reading: Reading) -> Iterator[tuple[str, str]]:
     """Yield a sentence on each finding that is not about laws, with the sheet that shows it."""
     sentences = _sentences(reading)
-    yield from ((sentence_, "") for sentence_ in sentences[:MOST_SENTENCES])
-    if len(sentences) > MOST_SENTENCES:
-        yield f"{count(len(sentences) - MOST_SENTENCES, 'more finding')} on the pages of the operations.", ""
+    yield from ((sentence_, "") for sentence_ in sentences[:MAX_SENTENCES])
+    if len(sentences) > MAX_SENTENCES:
+        yield f"{count(len(sentences) - MAX_SENTENCES, 'more finding')} on the pages of the operations.", ""
     yield from ((sentence_, "gate") for sentence_ in _failed(reading))
     yield from ((remark, "") for remark in summary.remarks(reading.head))
 

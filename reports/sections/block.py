@@ -9,10 +9,10 @@ from harness.wording import finding_in_full
 
 from ..text import cut
 
-MOST_BLOCKS = 40
+MAX_BLOCKS = 40
 """More failures than these are named in sentences, but not shown block by block."""
 
-MOST_CHARACTERS = 4000
+MAX_CHARACTERS = 4000
 """Longer blocks are cut."""
 
 
@@ -28,4 +28,4 @@ def block_name(finding: Finding) -> str:
 
 def block_text(finding: Finding, checked: Sequence[Verdict]) -> str:
     """Return a finding in full, with the block of its representative verdict."""
-    return cut(finding_in_full(finding, checked), most=MOST_CHARACTERS)
+    return cut(finding_in_full(finding, checked), limit=MAX_CHARACTERS)

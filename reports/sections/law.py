@@ -19,7 +19,7 @@ from ..tables import law
 from ..tables.heat import glance
 from ..tables.matrix import MEANINGS, SYMBOLS, matrices
 from ..text import count, cut, shortened
-from .block import MOST_CHARACTERS as MOST_IN_A_BLOCK
+from .block import MAX_CHARACTERS as MAX_IN_A_BLOCK
 from .block import block_name, block_text, has_block
 
 _FIRST, *_OTHERS = PARAMETERS
@@ -27,10 +27,10 @@ _FIRST, *_OTHERS = PARAMETERS
 EQUIVALENCE = "equivalence"
 """The group of the laws that compare an operation with another one."""
 
-MOST_RELATED = 3
+MAX_RELATED = 3
 """Statements of such laws at the head of a page."""
 
-MOST_CHARACTERS = 100
+MAX_CHARACTERS = 100
 """Maximum length of a cause in the heading of a declared failure."""
 
 READING = (
@@ -67,9 +67,9 @@ def declared(reading: Reading) -> Iterator[PagePart]:
         by_reason.setdefault((finding.case, _reason(finding)), []).append(finding)
     for number, ((case, reason), group) in enumerate(by_reason.items(), 1):
         laws = count(sum(len(finding.laws) for finding in group), "law")
-        heading = f"{case}: {shortened(reason, most=MOST_CHARACTERS)} ({laws})"
+        heading = f"{case}: {shortened(reason, limit=MAX_CHARACTERS)} ({laws})"
         blocks = [finding_block(finding, reading.verdicts, options_only=True) for finding in group]
-        yield Block(f"declared-{number}", heading, cut("\n\n".join(blocks), most=MOST_IN_A_BLOCK), folded=True)
+        yield Block(f"declared-{number}", heading, cut("\n\n".join(blocks), limit=MAX_IN_A_BLOCK), folded=True)
 
 
 def _reason(finding: Finding) -> str:
@@ -101,7 +101,7 @@ def definition(reading: Reading) -> Iterator[PagePart]:
         yield equation
     statements = dict.fromkeys(verdict.statement for verdict in reading.verdicts if verdict.law == "value")
     related = dict.fromkeys(verdict.statement for verdict in reading.verdicts if verdict.group == EQUIVALENCE)
-    yield from map(Note, [*list(statements)[:1], *list(related)[:MOST_RELATED]])
+    yield from map(Note, [*list(statements)[:1], *list(related)[:MAX_RELATED]])
 
 
 def _kept(reading: Reading) -> str:

@@ -9,7 +9,7 @@ from ..reading import Reading
 from ..section import PagePart, section
 from ..tables import proof
 from ..text import cut
-from .block import MOST_BLOCKS, MOST_CHARACTERS
+from .block import MAX_BLOCKS, MAX_CHARACTERS
 
 
 @section("Proofs")
@@ -20,5 +20,5 @@ def proofs(reading: Reading) -> Iterator[PagePart]:
     yield proof.proofs(reading.proofs)
     yield proof.kernels(reading.proofs)
     yield proof.held(reading.proofs)
-    for number, text in enumerate(broken_blocks(reading.proofs)[:MOST_BLOCKS], 1):
-        yield Block(f"proof-{number}", text.partition("\n")[0], cut(text, most=MOST_CHARACTERS), folded=True)
+    for number, text in enumerate(broken_blocks(reading.proofs)[:MAX_BLOCKS], 1):
+        yield Block(f"proof-{number}", text.partition("\n")[0], cut(text, limit=MAX_CHARACTERS), folded=True)

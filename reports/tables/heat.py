@@ -131,7 +131,7 @@ def confusion(confusions: Sequence[Confusion], source: DataSource | None) -> Hea
     ]
     number, true, taken = max(wrong, default=(0, "", ""))
     rights = "; ".join(f"{one.case}: {percent(one.right / (one.total or 1))} correct" for one in confusions)
-    most = f" The most frequent mistake: {true} predicted as {taken}, {count(number, 'time')}." if number else ""
+    frequent = f" The most frequent mistake: {true} predicted as {taken}, {count(number, 'time')}." if number else ""
     caveat = caveats([first.data], source)
     return Heat(
         name="confusion",
@@ -145,5 +145,5 @@ def confusion(confusions: Sequence[Confusion], source: DataSource | None) -> Hea
         ),
         caption=f"{count(first.total, 'held-out sample')} of {first.data}; darker cells hold a larger share of the "
         f"class. {rights}."
-        f"{most}",
+        f"{frequent}",
     )

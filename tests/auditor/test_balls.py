@@ -56,7 +56,7 @@ def test_an_optimizer_in_balls_is_torchs(make: Callable[..., torch.optim.Optimiz
 
 def test_what_balls_cost_too_much_for_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message names the line, and no result is called exact."""
-    monkeypatch.setattr(balls, "MOST", 100)
+    monkeypatch.setattr(balls, "MAX_ADDITIONS", 100)
     with harness.audit() as found:
         rows().exp().sum().backward()
     assert any(name.startswith("exp (no ball arithmetic) at ") and __file__ in name for name in found.record.blind)

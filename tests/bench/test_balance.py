@@ -30,7 +30,7 @@ from harness.reports.figures.balance import waiting
 from harness.reports.frame import FRAMES
 from harness.reports.tables import balance
 from harness.tuner.configuration import Choice
-from harness.tuner.loop import MOST_WAITING, Loop, Waiting
+from harness.tuner.loop import MAX_WAITING, Loop, Waiting
 from harness.tuner.probe import LoaderProbe
 from harness.tuner.step import Synthetic, load_step, step_s
 
@@ -67,7 +67,7 @@ def test_stretches_end_where_the_ratio_and_the_verdict_are_known() -> None:
     steady = [2.0, 2.02, 1.98, 2.01, 2.0]
     assert is_known(stretches(steady, 1.0))
     assert not is_known(stretches([2.0, 1.0, 3.0, 2.5, 1.5], 1.0))
-    at_limit = MOST_WAITING / (1 - MOST_WAITING)
+    at_limit = MAX_WAITING / (1 - MAX_WAITING)
     assert not is_known(stretches(steady, at_limit))
 
 
@@ -157,15 +157,15 @@ def test_two_workers_hide_a_loader_behind_a_step_that_is_twice_as_long() -> None
     """Each worker makes a batch in 20 ms, and a step takes 40 ms: the loop hardly waits, unlike without workers."""
     alone = _waiting(5e-3, Synthetic(4e-2, computes=False), workers=0)
     hidden = _waiting(5e-3, Synthetic(4e-2, computes=False), workers=2)
-    assert alone.share > MOST_WAITING
-    assert hidden.share < MOST_WAITING
+    assert alone.share > MAX_WAITING
+    assert hidden.share < MAX_WAITING
 
 
 def test_workers_that_are_too_slow_together_still_starve_the_step() -> None:
     """Two workers need 20 ms per batch, and the step takes 10 ms."""
     found = _waiting(1e-2, Synthetic(1e-2, computes=False), workers=2)
     assert found.starvation > 0.5
-    assert found.share > MOST_WAITING
+    assert found.share > MAX_WAITING
 
 
 def test_a_step_is_loaded_from_a_file(workplace: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_slice_is_whole_turns_of_the_workers() -> None:
 
 def test_workers_that_wait_end_when_others_need_their_place() -> None:
     """Those idle for longest end first, and start again on demand."""
-    with LoaderProbe(Slow(0.0), cores=1, most_workers=3) as probe:
+    with LoaderProbe(Slow(0.0), cores=1, max_workers=3) as probe:
         probe(Choice(4, 2), 0.01)
         probe(Choice(8, 1), 0.01)
         probe(Choice(16, 2), 0.01)

@@ -25,7 +25,7 @@ from harness.bench import run as benchmark
 from harness.bench.option import Settings
 from harness.bench.run import run_suite
 from harness.bench.suites.loader_cell import FEWEST, Asked, MemoryLimit, measure_alone
-from harness.bench.suites.loader_group import MOST, LoaderGroup, measure_loaders
+from harness.bench.suites.loader_group import MAX_ROUNDS, LoaderGroup, measure_loaders
 from harness.bench.suites.peers import PEERS
 from harness.bench.suites.test_loaders import length_fault
 from harness.case import Case
@@ -104,7 +104,7 @@ def test_a_data_set_is_measured_over_its_axes(
     assert {info["start_method"] for info in found} == {"fork"}
     assert not any(info["persistent"] for info in found)
     assert {info["loader"] for info in found} == {"torch.utils.data.dataloader.DataLoader"}
-    assert {len(info["limit_wall_us"]) for info in found} <= set(range(FEWEST, MOST + 1))
+    assert {len(info["limit_wall_us"]) for info in found} <= set(range(FEWEST, MAX_ROUNDS + 1))
     assert "`len` of the data set is 20, but index 20 also returns a sample" in found[0]["remark"]
 
 
@@ -219,7 +219,7 @@ def test_all_loaders_have_a_slice_in_every_round() -> None:
     found = group(fast=Pairs, slow=Slow).cells
     numbers = {len(cell.slices) for cell in found.values()} | {len(cell.limits) for cell in found.values()}
     assert len(numbers) == 1
-    assert FEWEST <= numbers.pop() <= MOST
+    assert FEWEST <= numbers.pop() <= MAX_ROUNDS
     record = found["slow"].record(Case(Slow, "loader"), data="zeros", samples=20, remark=None, reference="fast")
     assert record.reference == "fast"
     assert record.gain.is_known

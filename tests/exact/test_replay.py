@@ -8,7 +8,7 @@ from torch._dynamo.testing import CompileCounter
 
 from harness.calling.compiler import uncompiled
 from harness.exact.replay import Balls, Doubles
-from harness.exact.tape import MOST_STEPS, Recorder, Tape, TooLongError
+from harness.exact.tape import MAX_STEPS, Recorder, Tape, TooLongError
 
 X = torch.tensor([[0.5, -1.25, 2.0], [3.0, 0.75, -0.125]], dtype=torch.float64)
 
@@ -67,7 +67,7 @@ def test_a_call_that_is_too_long_is_given_up() -> None:
     """Recording stops before its end."""
 
     def long(x: Tensor) -> Tensor:
-        for _ in range(MOST_STEPS + 1):
+        for _ in range(MAX_STEPS + 1):
             x = x + 1
         return x
 

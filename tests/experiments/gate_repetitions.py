@@ -124,7 +124,7 @@ def simulated(slowdown: float, load: int, budget_s: float, rows: Sequence[Record
 def simulate(runs: int, cells: Sequence[tuple[float, int, float]]) -> int:
     """Print the counts of each cell; return 1 if identical code fails, or a slowdown of 10 % or more passes."""
     wrong = 0
-    schedule.MOST_SLICES = RECORDED_SLICES
+    schedule.MAX_SLICES = RECORDED_SLICES
     _head()
     for slowdown, load, budget_s in cells:
         draw = random.Random(f"{slowdown} {load} {budget_s}")

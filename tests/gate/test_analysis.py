@@ -28,7 +28,7 @@ from harness.record import bounded_ratio, standard_error
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "slices.jsonl.gz"
 LIMITS = Margins()
-MOST_BLOCKS = 4
+MAX_BLOCKS = 4
 Slices = Sequence[Sequence[float]]
 """The fastest rounds of base, candidate and second base in a couple."""
 
@@ -37,7 +37,7 @@ def decided(draw: Callable[[int], Sequence[Slices]]) -> State:
     """Decide block by block, like a measurement, until the case is settled or no couples remain."""
     couples: list[Slices] = []
     reached = State.OPEN
-    for block in range(MOST_BLOCKS):
+    for block in range(MAX_BLOCKS):
         couples += draw(block)
         read = sharper([(base, null) for base, _, null in couples])
         ratios = [read(base, candidate) for base, candidate, _ in couples]
@@ -51,7 +51,7 @@ def simulated(rng: np.random.Generator, machine: Machine, slowdown: float) -> St
     """Decide a case on a machine."""
 
     def block(number: int) -> Sequence[Slices]:
-        times = (number * BLOCK + np.arange(BLOCK)) / (MOST_BLOCKS * BLOCK)
+        times = (number * BLOCK + np.arange(BLOCK)) / (MAX_BLOCKS * BLOCK)
         return [couple(rng, machine, slowdown, when) for when in times]
 
     return decided(block)

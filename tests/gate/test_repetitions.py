@@ -13,7 +13,7 @@ RUNS = 12
 @pytest.fixture(autouse=True)
 def short_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure as many slices as were recorded at most."""
-    monkeypatch.setattr(schedule, "MOST_SLICES", 10)
+    monkeypatch.setattr(schedule, "MAX_SLICES", 10)
 
 
 @pytest.mark.parametrize("load", LOADS)

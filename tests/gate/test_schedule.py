@@ -3,7 +3,7 @@
 import pytest
 
 from harness.gate.analysis import BLOCK
-from harness.gate.schedule import ARMS, FEWER, FEWEST_SLICES, MORE, MOST_SLICES, RESERVE, Cost, SlicePlan, scheduled
+from harness.gate.schedule import ARMS, FEWER, FEWEST_SLICES, MAX_SLICES, MORE, RESERVE, Cost, SlicePlan, scheduled
 from harness.timing.clock import ROUND_S
 
 QUICK, SLOW = Cost(0.03, 1e-4), Cost(0.05, 0.2)
@@ -16,7 +16,7 @@ def test_two_blocks_of_couples_fit_into_the_budget() -> None:
     couple_s = ARMS * 0.3 + sum(cost.couple_s(made.slices) for cost in costs.values())
     more_s = ARMS * 0.3 + sum(cost.couple_s(made.slices + 1) for cost in costs.values())
     assert 2 * BLOCK * couple_s <= RESERVE * 80.0 <= 2 * BLOCK * more_s
-    assert FEWEST_SLICES < made.slices < MOST_SLICES
+    assert FEWEST_SLICES < made.slices < MAX_SLICES
     assert (made.unreached, made.enough_s) == ((), 0.0)
 
 
@@ -40,8 +40,8 @@ def test_when_few_cases_are_left_they_have_the_time_of_all() -> None:
     """A couple takes as long as before, or has the maximum of slices."""
     made = scheduled({f"case {number}": QUICK for number in range(14)}, begin_s=0.3, left_s=80.0)
     assert made.slices_of(list(made.costs), 100.0) == made.slices
-    assert made.slices_of(["case 0", "case 1"], 100.0) == min(MOST_SLICES, 7 * made.slices)
-    assert made.slices_of(["case 0"], 100.0) == MOST_SLICES
+    assert made.slices_of(["case 0", "case 1"], 100.0) == min(MAX_SLICES, 7 * made.slices)
+    assert made.slices_of(["case 0"], 100.0) == MAX_SLICES
 
 
 def test_the_couples_of_a_block_fit_into_what_is_left() -> None:

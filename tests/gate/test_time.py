@@ -75,7 +75,7 @@ def change(repository: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new), encoding="utf-8")
 
 
-QUICK = "from harness.gate import schedule; schedule.MOST_SLICES = 5; from harness.cli import main; main()"
+QUICK = "from harness.gate import schedule; schedule.MAX_SLICES = 5; from harness.cli import main; main()"
 """The command with couples an eighth as long, because the expected effect is twenty times their resolution."""
 
 

@@ -18,7 +18,7 @@ PHRASES_PER_1000_WORDS = 4.0
 OPENINGS_PER_100_SENTENCES = 2.0
 """Budget for sentences with an unusual opening."""
 
-MOST_COMMITS = 50
+MAX_COMMITS = 50
 """Latest commits whose subjects are read."""
 
 SUBJECTS = "commit subjects"
@@ -144,7 +144,7 @@ def subjects(root: Path = ROOT) -> list[Sentence]:
     first = _git(root, "log", "--diff-filter=A", "--format=%H", "--", "tests/prose/phrases.py")
     if not first:
         return []
-    log = _git(root, "log", f"-{MOST_COMMITS}", "--no-merges", "--format=%h %s", f"{first[-1]}^..HEAD")
+    log = _git(root, "log", f"-{MAX_COMMITS}", "--no-merges", "--format=%h %s", f"{first[-1]}^..HEAD")
     rows = [line.partition(" ") for line in log or _git(root, "log", "-1", "--format=%h %s")]
     return [Sentence(subject, f"commit {name}", 1, SUBJECTS) for name, _, subject in rows]
 

@@ -20,7 +20,7 @@ _WORD = re.compile(r"[A-Za-z']+")
 FEWEST_WORDS = 4
 """A shorter text is a label and no sentence."""
 
-MOST_SYMBOLS = 2
+MAX_SYMBOLS = 2
 """A text with more brackets, operators or slashes is code or data."""
 
 
@@ -51,7 +51,7 @@ def sentences(text: str, file: str, line: int, kind: str) -> Iterator[Sentence]:
         for match in re.finditer(r"\S.*?(?:[.!?](?=\s)|\Z)", paragraph, re.S):
             found = match[0]
             if len(re.findall(r"[A-Za-z]{2,}", found)) >= FEWEST_WORDS and (
-                sum(symbol in "=_<>{}[]|\\/^" for symbol in found) <= MOST_SYMBOLS
+                sum(symbol in "=_<>{}[]|\\/^" for symbol in found) <= MAX_SYMBOLS
             ):
                 at = line + first + paragraph[: match.start()].count("\n")
                 yield Sentence(found, file, at, kind, is_cell)

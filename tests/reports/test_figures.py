@@ -44,7 +44,7 @@ def test_digits_that_are_lost_are_not_marked_as_what_makes_a_run_fail(tmp_path: 
     row = FRAMES["verdicts"](known).dropna(subset=["ratio"]).iloc[[0]]
     for status, mark in names.items():
         axes = DrawnFigure().add_subplot()
-        law._draw(axes, row.assign(status=status.value), contracts=list(row["contract"]), most=9)
+        law._draw(axes, row.assign(status=status.value), contracts=list(row["contract"]), limit=9)
         assert mark in {line.get_marker() for line in axes.lines if np.size(line.get_xdata())}
         assert status.fails is (mark == "X")
 

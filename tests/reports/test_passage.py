@@ -101,7 +101,7 @@ def test_the_data_ends_no_script_and_is_json(monkeypatch: pytest.MonkeyPatch) ->
     (view,) = json.loads(part.data)
     assert view["case"] == hostile.case
     assert "inf" in json.dumps(view["lanes"])
-    monkeypatch.setattr(figure, "MOST_CHARACTERS", len(part.data) + 10)
+    monkeypatch.setattr(figure, "MAX_CHARACTERS", len(part.data) + 10)
     part = watched([hostile, *samples.survey.passages()])
     assert len(part.views) == 1
 

@@ -101,7 +101,7 @@ def test_more_curves_than_a_picture_shows_have_a_panel_each(
     family = steps[steps["family"] == "softmax_regression"]
     together = step_times(family, accelerator=None)
     assert [panel.title for panel in together.panels] == ["softmax_regression, CPU"]
-    monkeypatch.setattr(figures, "MOST_TOGETHER", 2)
+    monkeypatch.setattr(figures, "MAX_TOGETHER", 2)
     apart = step_times(family, accelerator=None)
     cases = list(family["case"].unique())
     assert len(cases) > 2

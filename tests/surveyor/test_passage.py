@@ -69,7 +69,7 @@ def test_one_that_holds_is_followed_as_far_as_exp_goes_and_further() -> None:
 
 def test_a_long_computation_is_followed_without_stages(monkeypatch: pytest.MonkeyPatch) -> None:
     """The passage still has the results."""
-    monkeypatch.setattr(tape, "MOST_STEPS", 64)
+    monkeypatch.setattr(tape, "MAX_STEPS", 64)
     (passage,) = passages(python)
     assert not any(station.stages for station in passage.stations)
     assert all(len(station.actual) == 8 for station in passage.stations)

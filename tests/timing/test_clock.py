@@ -9,7 +9,7 @@ import torch
 
 from harness.timing.clock import (
     FEWEST,
-    MOST,
+    MAX_ROUNDS,
     ROUND_S,
     TorchAccelerator,
     current_accelerator,
@@ -70,15 +70,15 @@ def test_rounds_fill_the_budget_within_their_limits(warm_s: float) -> None:
     """A round is long relative to the clock's resolution, and the budget decides their number."""
     plan = rounds_within(1.0, warm_s)
     assert plan.iterations * warm_s >= min(ROUND_S, warm_s)
-    assert FEWEST <= plan.rounds <= MOST
-    assert plan.rounds in {FEWEST, MOST} or 0.5 <= plan.rounds * plan.iterations * warm_s <= 1.0
+    assert FEWEST <= plan.rounds <= MAX_ROUNDS
+    assert plan.rounds in {FEWEST, MAX_ROUNDS} or 0.5 <= plan.rounds * plan.iterations * warm_s <= 1.0
 
 
 def test_a_call_of_no_measurable_length_is_repeated() -> None:
     """A clock that did not advance gives a valid plan."""
     plan = rounds_within(0.5, 0.0)
     assert plan.iterations > 1
-    assert plan.rounds == MOST
+    assert plan.rounds == MAX_ROUNDS
 
 
 def test_threads_are_set_and_restored_even_when_the_timed_code_raises() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from harness.timing.clock import TorchAccelerator
-from harness.timing.device import MOST_CALLS, DeviceState, by_events, calls_in_queue, device_state, replayed
+from harness.timing.device import MAX_CALLS, DeviceState, by_events, calls_in_queue, device_state, replayed
 
 
 class Queue:
@@ -20,7 +20,7 @@ class Queue:
     def __init__(self, room: int, *, host_s: float = 1e-5, device_s: float = 1e-3) -> None:
         self.room, self.host_s, self.device_s = room, host_s, device_s
         self.now_s = self.busy_until_s = 0.0
-        self.most = 0
+        self.max_calls = 0
         self.ends: list[float] = []
 
     def clock(self) -> float:
@@ -35,7 +35,7 @@ class Queue:
             self.now_s = waiting[-self.room]
         self.busy_until_s = max(self.busy_until_s, self.now_s) + self.device_s
         self.ends.append(self.busy_until_s)
-        self.most = max(self.most, sum(end > self.now_s for end in self.ends))
+        self.max_calls = max(self.max_calls, sum(end > self.now_s for end in self.ends))
 
     def synchronize(self) -> None:
         """Wait until the queue is empty."""
@@ -65,14 +65,12 @@ class Mark:
         return 1e3 * (end_event.at_s - self.at_s)
 
 
-@pytest.mark.parametrize(
-    ("room", "fewest", "most"), [(1, 1, 1), (4, 2, 8), (20, 8, 20), (1000, MOST_CALLS, MOST_CALLS)]
-)
-def test_no_more_calls_are_queued_than_the_queue_holds(room: int, fewest: int, most: int) -> None:
+@pytest.mark.parametrize(("room", "fewest", "most"), [(1, 1, 1), (4, 2, 8), (20, 8, 20), (1000, MAX_CALLS, MAX_CALLS)])
+def test_no_more_calls_are_queued_than_the_queue_holds(room: int, fewest: int, max_calls: int) -> None:
     """Otherwise the time of a launch is that of the work."""
     queue: Any = Queue(room)
     calls = calls_in_queue(queue.launch, queue, queue.clock)
-    assert fewest <= calls <= most
+    assert fewest <= calls <= max_calls
     launch_s, device_s = by_events(queue.launch, queue, queue.clock)(calls)
     assert device_s / calls == pytest.approx(1e-3, rel=0.05)
     if room > 4:
@@ -96,7 +94,7 @@ def test_one_interrupted_launch_is_no_full_queue() -> None:
         if next(count) == 20:
             queue.now_s += 1.0
 
-    assert calls_in_queue(launch, queue, queue.clock) == MOST_CALLS
+    assert calls_in_queue(launch, queue, queue.clock) == MAX_CALLS
 
 
 def test_a_graph_is_timed_with_and_without_waiting() -> None:

@@ -25,7 +25,7 @@ def test_a_known_bug_is_found_with_its_mechanism(pattern: Specimen) -> None:
     verdict = found(pattern.function, pattern.contract, pattern.law, pattern.dtype)
     assert verdict.violation is not None
     assert pattern.says in verdict.violation.cause
-    assert most_rows(verdict) <= 2
+    assert max_rows(verdict) <= 2
 
 
 def found(function: Callable[..., Any], contract: str, law: str, dtype: str) -> Verdict:
@@ -35,7 +35,7 @@ def found(function: Callable[..., Any], contract: str, law: str, dtype: str) -> 
     return verdict
 
 
-def most_rows(verdict: Verdict) -> int:
+def max_rows(verdict: Verdict) -> int:
     """Return the number of rows in the largest input of the counterexample; a group counts as its rows."""
     assert verdict.violation is not None
     axes = contract_named(verdict.contract).axes

@@ -143,13 +143,13 @@ class Timed:
 TURN_S = 0.02
 """Minimum seconds of a turn, so that the cost of messages is negligible."""
 
-MOST_BYTES = 2**26
+MAX_BYTES = 2**26
 """Maximum bytes of inputs per turn, which limits the number of calls."""
 
 TURNS = 6
 """Number of timed turns per pair, after an untimed turn."""
 
-FEWEST_COUPLES, MOST_COUPLES = 5, 40
+FEWEST_COUPLES, MAX_COUPLES = 5, 40
 
 NARROW = 1.05
 """An interval whose ends are within this factor is narrow enough."""
@@ -217,7 +217,7 @@ def couples(
 def _goes_on(log_ratios: Sequence[float], until: float) -> bool:
     if not log_ratios:
         return True
-    if len(log_ratios) >= MOST_COUPLES or time.monotonic() >= until:
+    if len(log_ratios) >= MAX_COUPLES or time.monotonic() >= until:
         return False
     if len(log_ratios) < FEWEST_COUPLES:
         return True
@@ -229,11 +229,11 @@ def _calls(reference: Timed, fresh: Callable[[int], list[Inputs]]) -> int:
     """Return the calls per turn: the reference takes long enough, and the inputs fit into memory."""
     (inputs,) = fresh(1)
     size = sum(x.numel() * x.element_size() for x in inputs if isinstance(x, Tensor))
-    most, calls = max(1, MOST_BYTES // max(size, 1)), 1
+    max_calls, calls = max(1, MAX_BYTES // max(size, 1)), 1
     reference.renew()
     reference.turn(fresh(1))
-    while calls < most and (took_s := reference.turn(fresh(calls))) < TURN_S:
-        calls = min(most, max(2 * calls, int(1.2 * calls * TURN_S / max(took_s, 1e-4))))
+    while calls < max_calls and (took_s := reference.turn(fresh(calls))) < TURN_S:
+        calls = min(max_calls, max(2 * calls, int(1.2 * calls * TURN_S / max(took_s, 1e-4))))
     return calls
 
 

@@ -12,7 +12,7 @@ from harness.case import Case
 from harness.record import median_ratio
 from harness.timing.alarm import within
 from harness.timing.clock import Accelerator, Clock, NotCapturableError, WarmUp, warm, without_garbage_collection
-from harness.timing.device import MOST_CALLS, DeviceState, by_events, calls_in_queue, device_state, replayed
+from harness.timing.device import MAX_CALLS, DeviceState, by_events, calls_in_queue, device_state, replayed
 from harness.timing.interleaving import (
     SLICE_S,
     Arm,
@@ -173,7 +173,7 @@ def _gauged(gauge: Gauge, accelerator: Accelerator | None, clock: Clock) -> Arm:
     if accelerator is None:
         return _arm(gauge.call, _nothing, clock, GAUGE_S)
     waited = warm(_waited(gauge.call, accelerator.synchronize), duration_s=0.0, clock=clock)
-    calls = calls_in_queue(gauge.call, accelerator, clock, most=calls_within(GAUGE_S, waited.warm_s))
+    calls = calls_in_queue(gauge.call, accelerator, clock, max_calls=calls_within(GAUGE_S, waited.warm_s))
     return Arm(by_events(gauge.call, accelerator, clock), calls)
 
 
@@ -228,14 +228,16 @@ def _lane(
         arms[_PHASES] = Arm(in_parts(_in_phases(step, X, y, settle), clock), calls)
     if accelerator is None:
         return _Lane(case.name, warmed, parameters, arms)
-    most = min(MOST_CALLS, calls)
-    queued = calls_in_queue(launch, accelerator, clock, most=most)
+    max_calls = min(MAX_CALLS, calls)
+    queued = calls_in_queue(launch, accelerator, clock, max_calls=max_calls)
     arms[_QUEUED] = Arm(by_events(launch, accelerator, clock), queued)
     try:
         replay = accelerator.capture(launch)
     except NotCapturableError as error:
         return _Lane(case.name, warmed, parameters, arms, str(error))
-    arms[_GRAPH] = Arm(replayed(replay, accelerator, clock), calls_in_queue(replay, accelerator, clock, most=most))
+    arms[_GRAPH] = Arm(
+        replayed(replay, accelerator, clock), calls_in_queue(replay, accelerator, clock, max_calls=max_calls)
+    )
     return _Lane(case.name, warmed, parameters, arms)
 
 

@@ -134,8 +134,8 @@ def peak_bytes(call: Callable[[], object]) -> int:
         call()
     assert profile.profiler is not None
     events = [event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
-    allocated = most = 0
+    allocated = peak = 0
     for event in sorted(events, key=lambda event: event.start_ns()):
         allocated += event.nbytes()
-        most = max(most, allocated)
-    return most
+        peak = max(peak, allocated)
+    return peak

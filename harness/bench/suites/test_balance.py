@@ -20,14 +20,14 @@ from harness.loading.reading import more_workers_than_cores
 from harness.record import Estimate, geometric_mean, mean_ratio
 from harness.record.bench import BalanceRecord
 from harness.timing.clock import threads, without_garbage_collection
-from harness.tuner.loop import MOST_WAITING, Loop, Waiting
+from harness.tuner.loop import MAX_WAITING, Loop, Waiting
 
 BATCH_SIZES = (64, 256)
 WORKERS = (0, 2)
 TIMEOUT_S = 120.0
 """Default time limit for each configuration of a loader, in seconds."""
 
-MOST, SECONDS = 10, 0.5
+MAX_STRETCHES, SECONDS = 10, 0.5
 """Maximum number of stretches and their total seconds; a fifth of each belongs to the step alone."""
 
 FEWEST, WITHIN = 5, 0.1
@@ -51,7 +51,7 @@ def test_training_loop(
     loader, stepper = cases_of(pytestconfig, "loader")[case], stepper_of(pytestconfig)
     benchmark.group = f"balance, batch {batch_size:4}, workers {workers}"
     step, parameters = training_step(stepper)
-    seconds = option(pytestconfig, "seconds", SECONDS) / MOST
+    seconds = option(pytestconfig, "seconds", SECONDS) / MAX_STRETCHES
     stretches: list[Stretch] = []
     rounds_s: list[float] = []
 
@@ -62,7 +62,7 @@ def test_training_loop(
         ahead = PREFETCH * workers + 1
         with more_workers_than_cores(), Loop(make, step) as loop:
             loop.run(seconds, fewest=ahead)  # batches that workers prepared at the start
-            while len(stretches) < FEWEST or (len(stretches) < MOST and not is_known(stretches)):
+            while len(stretches) < FEWEST or (len(stretches) < MAX_STRETCHES and not is_known(stretches)):
                 start = time.perf_counter()
                 stretches.append(_stretch(loop, seconds, ahead))
                 rounds_s.append(time.perf_counter() - start)
@@ -86,7 +86,7 @@ def test_training_loop(
         step_s=geometric_mean([stretch.step_s for stretch in stretches]).point,
         loop_s=geometric_mean([stretch.waiting.batch_s for stretch in stretches]).point,
         batches=sum(stretch.waiting.batches for stretch in stretches),
-        most_waiting=MOST_WAITING,
+        most_waiting=MAX_WAITING,
         **_balance(stretches),
     )
     keep(benchmark, record)
@@ -115,7 +115,7 @@ def _estimates(stretches: Sequence[Stretch]) -> tuple[Estimate, Estimate]:
 def is_known(stretches: Sequence[Stretch]) -> bool:
     """Whether more stretches would change neither the ratio nor the verdict."""
     load, share = _estimates(stretches)
-    return load.is_within(WITHIN) and not share.low <= MOST_WAITING <= share.high
+    return load.is_within(WITHIN) and not share.low <= MAX_WAITING <= share.high
 
 
 def _balance(stretches: Sequence[Stretch]) -> dict[str, float]:

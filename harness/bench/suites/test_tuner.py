@@ -114,7 +114,7 @@ def _in_turns(dataset: Dataset[Any], choices: tuple[Choice, ...], seconds: float
     """Return the samples per second of every configuration in each pass, in random order."""
     order = random.Random(0)  # noqa: S311 - an order, no secret
     rates: dict[Choice, list[float]] = {choice: [] for choice in choices}
-    live = LoaderProbe(dataset, cores=_cores(), most_workers=ALONE)
+    live = LoaderProbe(dataset, cores=_cores(), max_workers=ALONE)
     with threads(1), without_garbage_collection(), more_workers_than_cores(), live as probe:
         for _ in range(PASSES):
             for choice in order.sample(choices, len(choices)):

@@ -344,11 +344,11 @@ def compare_within(actual: Tensor, expected: DoubleDouble, absolute: Array, form
     beyond = np.isinf(measured.bound) & np.isfinite(absolute) & np.isfinite(measured.actual)
     if not beyond.any():
         return measured
-    most = np.finfo(np.float64).max
+    maximum = np.finfo(np.float64).max
     with np.errstate(over="ignore", invalid="ignore"):
-        share = np.abs(measured.actual - measured.expected) / absolute * most
+        share = np.abs(measured.actual - measured.expected) / absolute * maximum
     deviation = np.where(beyond, share, measured.deviation)
-    return replace(measured, deviation=deviation, bound=np.where(beyond, most, measured.bound))
+    return replace(measured, deviation=deviation, bound=np.where(beyond, maximum, measured.bound))
 
 
 def unless_infinite(absolute: Array, deviation: Array) -> Array:

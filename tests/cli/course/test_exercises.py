@@ -113,7 +113,7 @@ def test_a_loop_that_waits_is_not_done() -> None:
         False,
         "the training loop waits for data 50% of the time; it should be at most 25%",
     )
-    assert judge({"wait_share": workers.MOST_WAITING})[0]
+    assert judge({"wait_share": workers.MAX_WAITING})[0]
     assert judge({"wait_share": None}) == (False, "the training loop could not be measured")
 
 

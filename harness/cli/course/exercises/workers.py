@@ -5,7 +5,7 @@ from typing import Any
 
 from harness.cli.course.exercise import Command, Exercise
 
-MOST_WAITING = 0.25
+MAX_WAITING = 0.25
 """Largest share of the training loop that may wait for data."""
 
 
@@ -14,8 +14,8 @@ def _keeps_up(tuning: Mapping[str, Any]) -> tuple[bool, str]:
     if share is None:
         return False, "the training loop could not be measured"
     message = f"the training loop waits for data {share:.0%} of the time"
-    keeps_up = bool(share <= MOST_WAITING)
-    return keeps_up, message if keeps_up else f"{message}; it should be at most {MOST_WAITING:.0%}"
+    keeps_up = bool(share <= MAX_WAITING)
+    return keeps_up, message if keeps_up else f"{message}; it should be at most {MAX_WAITING:.0%}"
 
 
 START = '''\

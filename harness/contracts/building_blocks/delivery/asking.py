@@ -109,13 +109,13 @@ def with_workers(spelled: str) -> str:
     return f" with {spelled}" if spelled else ""
 
 
-def spans(numbers: Sequence[int], most: int = 6) -> str:
+def spans(numbers: Sequence[int], limit: int = 6) -> str:
     """Return numbers in words, such as ``3``, ``3 and 7`` or ``0 to 40``."""
     ordered = sorted(set(numbers))
     if len(ordered) > 2 and ordered[-1] - ordered[0] == len(ordered) - 1:
         return f"{ordered[0]} to {ordered[-1]}"
-    shown = [str(number) for number in ordered[:most]]
-    more = f" and {len(ordered) - most} more" if len(ordered) > most else ""
+    shown = [str(number) for number in ordered[:limit]]
+    more = f" and {len(ordered) - limit} more" if len(ordered) > limit else ""
     return f"{', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 and not more else f"{', '.join(shown)}{more}"
 
 

@@ -152,7 +152,7 @@ _EPOCHS, _WARM = 5, 2
 _LEAST_BYTES = 16 * 2**10
 """Smallest growth per epoch that counts; the interpreter itself grows by less."""
 
-_MOST_S = 3.0
+_MAX_S = 3.0
 
 
 @delivery_law(
@@ -166,7 +166,7 @@ def memory_does_not_grow(deliveries: Deliveries, num_workers: int) -> Measuremen
     varied(deliveries, "num_workers", num_workers)
     request = deliveries.request(num_workers=num_workers)
     (usual,) = deliveries.epochs(request)
-    if not usual.ended or usual.seconds * (_EPOCHS + _WARM) > _MOST_S:
+    if not usual.ended or usual.seconds * (_EPOCHS + _WARM) > _MAX_S:
         raise NotApplicable(f"an epoch takes {usual.seconds:.1f} s, too long to read several of them")
     if num_workers and not deliveries.exercised(stay, request):
         raise NotApplicable("its workers end with the epoch")
@@ -181,7 +181,7 @@ def memory_does_not_grow(deliveries: Deliveries, num_workers: int) -> Measuremen
 
 def _growth(deliveries: Deliveries, request: Request) -> float | None:
     """Return the typical growth per epoch in bytes; zero unless every epoch grows, ``None`` if epochs take too long."""
-    used = deliveries.exercised(use_memory, request, _EPOCHS, _WARM, 3 * _MOST_S, limit_s=4 * _MOST_S)
+    used = deliveries.exercised(use_memory, request, _EPOCHS, _WARM, 3 * _MAX_S, limit_s=4 * _MAX_S)
     if used is None or len(used) < 2:
         return None
     steps = sorted(after - before for before, after in pairwise(used))
@@ -199,7 +199,7 @@ def nothing_is_left_behind(deliveries: Deliveries, num_workers: int) -> Measurem
     varied(deliveries, "num_workers", num_workers)
     request = deliveries.request(num_workers=num_workers)
     (usual,) = deliveries.epochs(request)
-    if usual.seconds * (_TIMES + 1) > _MOST_S:
+    if usual.seconds * (_TIMES + 1) > _MAX_S:
         raise NotApplicable(f"an epoch takes {usual.seconds:.1f} s, too long to read several of them")
     counts = []
     for _ in range(_TIMES + 1):
