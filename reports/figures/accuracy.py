@@ -94,7 +94,7 @@ def _panel(contract: str, frame: pd.DataFrame, number: int) -> Panel:
             case = str(row["case"])
             belongs(case, *point.get_children())
             told(axes, [(row["median_s"], height, exact)], case=case)
-            ends.append(End(height, f"{SIGNS[mark]} {shortened(name, most=MAX_CHARACTERS)}", color, case))
+            ends.append(End(height, f"{SIGNS[mark]} {shortened(name, limit=MAX_CHARACTERS)}", color, case))
         axes.set(xlabel="time per call", ylabel="worst deviation / bound")
         if direct:
             labelled(axes, ends, height_in=WIDE_HEIGHT_IN)

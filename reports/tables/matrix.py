@@ -195,7 +195,7 @@ def _cell(verdicts: Sequence[Verdict | None], dtypes: Sequence[str]) -> tuple[Ma
 
 
 def _reason(verdict: Verdict | None) -> str:
-    return f"; {shortened(verdict.reason, most=REASON)}" if verdict is not None and verdict.reason else ""
+    return f"; {shortened(verdict.reason, limit=REASON)}" if verdict is not None and verdict.reason else ""
 
 
 def _amount(verdict: Verdict | None) -> str:
