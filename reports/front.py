@@ -14,7 +14,7 @@ from harness.wording import laws_in
 from .figure import Figure
 from .figures import front as figures
 from .figures.audit import errors, headroom
-from .figures.passage import Watch, watch
+from .figures.trace import Watch, watch
 from .headline import headline, origin
 from .part import Entry, Index
 from .reading import Reading
@@ -127,17 +127,17 @@ def _placed(pictures: Sequence[Picture]) -> list[Picture]:
 
 def _watch(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
     """Return the interactive figure of a breaking point."""
-    part = watch(reading.passages)
+    part = watch(reading.traces)
     if part is None:
         return None
-    return Picture(part.first.claim, "", part, of_contract(sheets, part.first.passage.contract))
+    return Picture(part.first.claim, "", part, of_contract(sheets, part.first.trace.contract))
 
 
 def _magnitude(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
     """Return the error against the magnitude of the inputs, if possible for the contract of the first picture."""
     frames = reading.frames
-    part = watch(reading.passages)
-    contract = figures.shown(frames.profiles, "" if part is None else part.first.passage.contract)
+    part = watch(reading.traces)
+    contract = figures.shown(frames.profiles, "" if part is None else part.first.trace.contract)
     if not contract:
         return None
     figure = figures.magnitude(frames.profiles, frames.breakings, contract)

@@ -14,13 +14,13 @@ from typing import Any
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
-from harness.record import Audit, Breaking, Passage, Profile, RunFolder, Verdict, write_atomically
+from harness.record import Audit, Breaking, Profile, RayTrace, RunFolder, Verdict, write_atomically
 
 from .figure import Figure
 from .figures.audit import errors, headroom
 from .figures.law import room
-from .figures.passage import watch
 from .figures.survey import DTYPE, magnitudes
+from .figures.trace import watch
 from .frame import FRAMES
 from .style import GRID, INK, LINE, MUTED, PAPER, PENS
 from .svg import WIDE_IN, drawn
@@ -52,7 +52,7 @@ class Drawing:
 def survey_card(
     title: str,
     sentences: Sequence[str],
-    passages: Sequence[Passage],
+    traces: Sequence[RayTrace],
     profiles: Sequence[Profile],
     breakings: Sequence[Breaking],
     *,
@@ -66,7 +66,7 @@ def survey_card(
             title=title,
             sentences=sentences,
             outcome="bad" if broken else "good",
-            watched=watch(passages),
+            watched=watch(traces),
             figure=_error(profiles, breakings),
             script=Markup(script()),  # noqa: S704 - our own file
         )

@@ -16,9 +16,9 @@ from harness.record import (
     Fix,
     GateFinding,
     Image,
-    Passage,
     Proof,
     Property,
+    RayTrace,
     Run,
     RunFolder,
     Slices,
@@ -88,7 +88,7 @@ class Reading:
         Records of a survey.
     properties
         Undeclared properties of the cases.
-    passages
+    traces
         Computations of implementations along rays.
     audits
         Training steps, line by line.
@@ -108,7 +108,7 @@ class Reading:
     gate: Gated = field(default_factory=Gated)
     survey: Surveyed = field(default_factory=Surveyed)
     properties: tuple[Property, ...] = ()
-    passages: tuple[Passage, ...] = ()
+    traces: tuple[RayTrace, ...] = ()
     audits: tuple[Audit, ...] = ()
     learned: Learned = field(default_factory=Learned)
     fixes: tuple[Fix, ...] = ()
@@ -119,7 +119,7 @@ class Reading:
             self,
             verdicts=_about(self.verdicts, column, value),
             proofs=_about(self.proofs, column, value),
-            passages=_about(self.passages, column, value),
+            traces=_about(self.traces, column, value),
             survey=Surveyed(
                 _about(self.survey.breakings, column, value),
                 _about(self.survey.worst, column, value),
@@ -190,7 +190,7 @@ def read(run: RunFolder, earlier: Sequence[RunFolder] = ()) -> Reading:
     run_frames = frames(run)
     gate = Gated(tuple(run.read(GateFinding)), tuple(run.read(Comparison)), tuple(run.read(Slices)))
     survey = Surveyed(tuple(run.read(Breaking)), tuple(run.read(Worst)))
-    properties, passages = tuple(run.read(Property)), tuple(run.read(Passage))
+    properties, traces = tuple(run.read(Property)), tuple(run.read(RayTrace))
     alone = Reading(
         run.head(),
         verdicts,
@@ -200,7 +200,7 @@ def read(run: RunFolder, earlier: Sequence[RunFolder] = ()) -> Reading:
         gate=gate,
         survey=survey,
         properties=properties,
-        passages=passages,
+        traces=traces,
     )
     learned = Learned(tuple(run.read(FitData)), tuple(run.read(ClassWeights)), tuple(run.read(Confusion)))
     alone = replace(alone, audits=tuple(telling(run.read(Audit))), learned=learned, fixes=tuple(run.read(Fix)))

@@ -6,7 +6,7 @@ from functools import wraps
 
 from .figure import Figure
 from .figures.image import Grid
-from .figures.passage import Watch
+from .figures.trace import Watch
 from .part import Block, Causes, Equation, Findings, Index, Legend, Note, RunTally
 from .reading import Reading
 from .table import Table

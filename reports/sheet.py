@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from .figure import Figure, Panel
 from .figures.image import Grid
-from .figures.passage import Watch
+from .figures.trace import Watch
 from .part import Block
 from .reading import Reading
 from .section import PagePart, Section, SectionBuilder

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from harness.findings import Finding, findings
-from harness.record import Breaking, Ended, Outcome, Passage, Proof, Run, Status, Verdict, Work, Worst, unfinished
+from harness.record import Breaking, Ended, Outcome, Proof, RayTrace, Run, Status, Verdict, Work, Worst, unfinished
 from harness.wording import by_case, disagreeing, first_loss, in_words, ruin_line, sentence, unanswered, undeclared
 
 from .breaks import breaks
@@ -102,13 +102,13 @@ def further(reading: Reading, *, grouped: bool = False) -> list[str]:
         for audit in reading.audits
         if audit.run is not None and audit.run.is_open
     ]
-    return [*surveyed(new, reading.passages), *unseen]
+    return [*surveyed(new, reading.traces), *unseen]
 
 
-def surveyed(survey: Surveyed, passages: Sequence[Passage] = ()) -> list[str]:
+def surveyed(survey: Surveyed, traces: Sequence[RayTrace] = ()) -> list[str]:
     """Return a sentence on each law that broke at an undeclared place, or had no result along a ray."""
     wrong = [_misplaced(breaking) for breaking in disagreeing(survey.breakings)]
-    broken = [_broken(failures, passages) for failures in by_case(undeclared(survey.breakings, survey.worst))]
+    broken = [_broken(failures, traces) for failures in by_case(undeclared(survey.breakings, survey.worst))]
     silent = [
         f"{ray.case} gave no answer for {ray.law} [{ray.dtype}] along {ray.ray}: {_first_line(ray)}."
         for ray in unanswered(survey.breakings)
@@ -116,9 +116,9 @@ def surveyed(survey: Surveyed, passages: Sequence[Passage] = ()) -> list[str]:
     return [*wrong, *broken, *silent]
 
 
-def _broken(failures: Sequence[Breaking | Worst], passages: Sequence[Passage]) -> str:
+def _broken(failures: Sequence[Breaking | Worst], traces: Sequence[RayTrace]) -> str:
     """Return the undeclared failures of a case, and the operation that causes them if calls show it."""
-    cause = first_loss(passages, failures[0].case)
+    cause = first_loss(traces, failures[0].case)
     return f"{in_words(failures)}, found by the survey{f': {cause}' if cause else ''}."
 
 

@@ -11,7 +11,7 @@ from harness.execution.interrupt import Ending
 from harness.record import Verdict
 
 if TYPE_CHECKING:
-    from harness.record import Passage
+    from harness.record import RayTrace
     from harness.verdict.campaign import Campaign
 
 USUAL = "float32"
@@ -24,12 +24,12 @@ def record_picture(
     """Record the results of one function along rays, unless the check was about chosen laws only."""
     if not campaign.is_single or campaign.laws or campaign.example:
         return
-    passages: list[Passage] = []
+    traces: list[RayTrace] = []
     # A contract without rays, such as that of a loader, has no picture.
     with suppress(UsageError):
-        passages = _passages(campaign, _dtype(campaign, verdicts), execution)
-    for passage in passages:
-        session.keep(passage)
+        traces = _traces(campaign, _dtype(campaign, verdicts), execution)
+    for trace in traces:
+        session.keep(trace)
     session.sync()
     session.end(ending)
 
@@ -41,7 +41,7 @@ def _dtype(campaign: "Campaign", verdicts: Iterable[Verdict]) -> str:
     return USUAL if USUAL in known or not known else known[0]
 
 
-def _passages(campaign: "Campaign", dtype: str, execution: ExecutionOptions) -> list["Passage"]:
+def _traces(campaign: "Campaign", dtype: str, execution: ExecutionOptions) -> list["RayTrace"]:
     from harness.surveyor.plan import Survey
 
     planned = Survey(
@@ -56,4 +56,4 @@ def _passages(campaign: "Campaign", dtype: str, execution: ExecutionOptions) -> 
         seed=campaign.first_seed,
     )
     with execution.backend(planned) as backend:
-        return list(planned.passages(backend))
+        return list(planned.traces(backend))

@@ -10,7 +10,7 @@ A run is one folder of plain files:
 ``breakings.jsonl``    :class:`Breaking`: the first failure of a law along a ray
 ``worst.jsonl``        :class:`Worst`: the input with the largest deviation from a law
 ``profiles.jsonl``     :class:`Profile`: deviation against magnitude, and its distribution
-``passages.jsonl``     :class:`Passage`: the output of an implementation along a ray
+``passages.jsonl``     :class:`RayTrace`: the output of an implementation along a ray
 ``accumulators.jsonl`` :class:`Accumulator`: the format and order of the sums of an implementation
 ``epochs.jsonl``       :class:`Epoch`: training curves
 ``estimates.jsonl``    :class:`LearnedParameter`: learned against true parameters
@@ -50,7 +50,6 @@ from harness.record.folder import FILES, RUNS, Row, RunFolder, oldest_first
 from harness.record.gate import Comparison, Gate, GateFinding, Outcome, Slices
 from harness.record.head import Origin, Run, Subject
 from harness.record.learned import LEVELS, ClassWeights, Confusion, FitData
-from harness.record.passage import Passage, Stage, Station
 from harness.record.proof import Departure, LawOutcome, Proof, Witness
 from harness.record.property import Property
 from harness.record.schema import (
@@ -77,6 +76,7 @@ from harness.record.schema import (
 from harness.record.score import Score, Speed, Tier
 from harness.record.storage import write_atomically
 from harness.record.survey import Accumulator, Breaking, Profile, Worst, share_of_best
+from harness.record.trace import RayTrace, RecordedCall, Stage
 
 __all__ = [
     "ANY",
@@ -120,11 +120,12 @@ __all__ = [
     "Mistake",
     "Origin",
     "Outcome",
-    "Passage",
     "Profile",
     "Proof",
     "Property",
+    "RayTrace",
     "Record",
+    "RecordedCall",
     "Row",
     "Run",
     "RunFolder",
@@ -132,7 +133,6 @@ __all__ = [
     "Slices",
     "Speed",
     "Stage",
-    "Station",
     "Status",
     "Stretch",
     "Subject",

@@ -10,7 +10,6 @@ from harness.record.fix import Fix
 from harness.record.gate import Comparison, GateFinding, Slices
 from harness.record.head import Run
 from harness.record.learned import ClassWeights, Confusion, FitData
-from harness.record.passage import Passage
 from harness.record.proof import Proof
 from harness.record.property import Property
 from harness.record.schema import SCHEMA, Epoch, FileState, Image, LearnedParameter, Record, Verdict
@@ -27,6 +26,7 @@ from harness.record.storage import (
     written,
 )
 from harness.record.survey import Accumulator, Breaking, Profile, Worst
+from harness.record.trace import RayTrace
 from harness.record.untrusted_file import decoded, document, is_there, parsed, read_bytes, shown
 
 Row = (
@@ -36,7 +36,7 @@ Row = (
     | Breaking
     | Worst
     | Profile
-    | Passage
+    | RayTrace
     | Accumulator
     | Epoch
     | LearnedParameter
@@ -65,7 +65,7 @@ FILES: Mapping[type[Record], str] = {
     Breaking: "breakings.jsonl",
     Worst: "worst.jsonl",
     Profile: "profiles.jsonl",
-    Passage: "passages.jsonl",
+    RayTrace: "passages.jsonl",
     Accumulator: "accumulators.jsonl",
     Epoch: "epochs.jsonl",
     LearnedParameter: "estimates.jsonl",

@@ -6,7 +6,7 @@
 :mod:`~harness.findings.closed_form`   breaking points from theory
 :mod:`~harness.surveyor.genome`        inputs as integers that a search can change
 :mod:`~harness.surveyor.search`        a batched search that changes the best rows, and the changes
-:mod:`~harness.surveyor.passage`       the computation along a ray
+:mod:`~harness.surveyor.trace`       the computation along a ray
 :mod:`~harness.surveyor.accumulator`   the format and order of sums
 :mod:`~harness.surveyor.plan`          the plan, as plain data
 :mod:`~harness.surveyor.explore`       the list of its parts

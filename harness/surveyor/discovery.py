@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter
 
 from harness.error import absence, require
 from harness.execution.logbook import logbook
-from harness.record import Accumulator, Breaking, Passage, Profile, Property, Record, Worst
+from harness.record import Accumulator, Breaking, Profile, Property, RayTrace, Record, Worst
 from harness.wording import disagreeing, property_sentences, survey_line, undeclared, what_happens
 from harness.wording.card import card
 
@@ -27,7 +27,7 @@ class Skip(Record):
     reason: str
 
 
-Kept = Breaking | Worst | Profile | Passage | Accumulator | Property
+Kept = Breaking | Worst | Profile | RayTrace | Accumulator | Property
 """What is recorded."""
 
 Discovery = Annotated[Kept | Skip, Field(discriminator="kind")]
@@ -53,7 +53,7 @@ class Discoveries:
     breakings: list[Breaking] = field(default_factory=list)
     worst: list[Worst] = field(default_factory=list)
     profiles: list[Profile] = field(default_factory=list)
-    passages: list[Passage] = field(default_factory=list)
+    traces: list[RayTrace] = field(default_factory=list)
     accumulators: list[Accumulator] = field(default_factory=list)
     skips: list[Skip] = field(default_factory=list)
     properties: list[Property] = field(default_factory=list)
@@ -72,8 +72,8 @@ class Discoveries:
                 case Profile():
                     self.profiles.append(discovery)
                     kept.append(discovery)
-                case Passage():
-                    self.passages.append(discovery)
+                case RayTrace():
+                    self.traces.append(discovery)
                     kept.append(discovery)
                 case Accumulator():
                     self.accumulators.append(discovery)
@@ -120,7 +120,7 @@ class Discoveries:
             lines.append(str(error))
             return card(self._headline(), "".join(f"<p>{escape(line)}</p>" for line in lines), good=not wrong)
         html: str = logbook("notebook").survey_card(
-            self._headline(), lines, self.passages, self.profiles, self.breakings, broken=wrong
+            self._headline(), lines, self.traces, self.profiles, self.breakings, broken=wrong
         )
         return html
 

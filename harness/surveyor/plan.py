@@ -14,7 +14,7 @@ from harness.calling.discovery import Loader, Target
 from harness.calling.question import THOROUGH, asked
 from harness.execution.plan import Document
 from harness.execution.runner import Backend, carry_out
-from harness.record import SEED, Passage
+from harness.record import SEED, RayTrace
 from harness.surveyor.discovery import DISCOVERIES, Discovery, unanswered
 
 if TYPE_CHECKING:
@@ -84,12 +84,12 @@ class Survey(Target):
         with carry_out(self, **execution) as backend:
             yield from self.findings(backend)
 
-    def passages(self, backend: Backend) -> Iterator[Passage]:
-        """Yield only the passages along the rays that a report draws."""
+    def traces(self, backend: Backend) -> Iterator[RayTrace]:
+        """Yield only the traces along the rays that a report draws."""
         drawn = [index for index, piece in enumerate(backend.pieces) if piece["drawn"]]
         for answer in backend.answers(drawn):
             found = [] if answer.said is None else DISCOVERIES.validate_python(answer.said["findings"])
-            yield from (one for one in found if isinstance(one, Passage))
+            yield from (one for one in found if isinstance(one, RayTrace))
 
     def findings(self, backend: Backend) -> Iterator[tuple[str, list[Discovery]]]:
         """Yield the subject and the findings of every part immediately after it ends."""

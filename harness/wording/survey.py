@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from harness.record.passage import Passage
 from harness.record.survey import Accumulator, Breaking, Worst
+from harness.record.trace import RayTrace
 from harness.wording.number import count
 
 _SURE = {"exhausted": "first", "monotone": "first of the tried values", "scanned": "first found"}
@@ -76,18 +76,18 @@ def in_words(failures: Sequence[Breaking | Worst]) -> str:
     return f"{failures[0].case} breaks {laws[0]}{others} in {', '.join(dtypes)}"
 
 
-def first_loss(passages: Sequence[Passage], case: str) -> str:
+def first_loss(traces: Sequence[RayTrace], case: str) -> str:
     """Return the first operation of a case that leaves the range along a recorded ray, and from which parameter on."""
-    broken = (passage for passage in passages if passage.case == case and passage.breaks_at is not None)
-    for passage in sorted(broken, key=lambda passage: passage.dtype != "float32"):
-        station = next(station for station in passage.stations if station.broken)
-        if not all(map(math.isfinite, station.given)):
+    broken = (trace for trace in traces if trace.case == case and trace.breaks_at is not None)
+    for trace in sorted(broken, key=lambda trace: trace.dtype != "float32"):
+        call = next(call for call in trace.stations if call.broken)
+        if not all(map(math.isfinite, call.given)):
             continue
-        for stage in station.stages:
+        for stage in call.stages:
             if not all(map(math.isfinite, stage.values)):
                 value = next(number for number in stage.values if not math.isfinite(number))
                 shown = "NaN" if math.isnan(value) else f"{value:g}"
-                return f"{stage.operation} returns {shown} from t = {station.t!r} in {passage.dtype}"
+                return f"{stage.operation} returns {shown} from t = {call.t!r} in {trace.dtype}"
     return ""
 
 

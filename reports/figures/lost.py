@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from matplotlib.axes import Axes
 
-from harness.record import Passage, Station
+from harness.record import RayTrace, RecordedCall
 
 from ..figure import Figure
 from ..number import plain
@@ -16,7 +16,7 @@ from ..style import BROKEN, INK, LINE, MUTED, PENS
 from ..svg import told
 from .axis import End, labelled
 from .panel import wide_and_narrow
-from .passage import FAR
+from .trace import FAR
 
 FEWEST = 4
 """Calls in a row that an answer must stay the same to be flat."""
@@ -29,106 +29,104 @@ EXACT, ANSWER = "exact", "answer"
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 
 
-def log_of_zero(passages: Sequence[Passage]) -> Figure | None:
-    """Return the first passage on which an operation before the result is zero and the result infinite, or ``None``."""
-    for passage in _preferred(passages):
-        for at, station in enumerate(passage.stations):
-            entry = next(filter(lambda index: _is_log_of_zero(station, index), range(len(station.actual))), None)
-            if entry is not None and at > 0 and _has_scales(passage, entry):
-                return _meets_zero(passage, at, entry)
+def log_of_zero(traces: Sequence[RayTrace]) -> Figure | None:
+    """Return the first trace on which an operation before the result is zero and the result infinite, or ``None``."""
+    for trace in _preferred(traces):
+        for at, call in enumerate(trace.stations):
+            entry = next(filter(lambda index: _is_log_of_zero(call, index), range(len(call.actual))), None)
+            if entry is not None and at > 0 and _has_scales(trace, entry):
+                return _meets_zero(trace, at, entry)
     return None
 
 
-def flat(passages: Sequence[Passage]) -> Figure | None:
-    """Return the first passage whose result stops changing while the exact one continues, or ``None``."""
-    for passage in _preferred(passages):
-        stations = passage.stations
-        for entry in range(min(len(station.actual) for station in stations)):
-            at = _flat_from(stations, entry)
-            if at is not None and _has_scales(passage, entry):
-                return _stays(passage, at, entry)
+def flat(traces: Sequence[RayTrace]) -> Figure | None:
+    """Return the first trace whose result stops changing while the exact one continues, or ``None``."""
+    for trace in _preferred(traces):
+        calls = trace.stations
+        for entry in range(min(len(call.actual) for call in calls)):
+            at = _flat_from(calls, entry)
+            if at is not None and _has_scales(trace, entry):
+                return _stays(trace, at, entry)
     return None
 
 
-def _preferred(passages: Sequence[Passage]) -> list[Passage]:
-    """Return the passages, first the ones in the usual dtype."""
-    known = [passage for passage in passages if len(passage.stations) > FEWEST and passage.dtype in DTYPES]
-    return sorted(known, key=lambda passage: DTYPES.index(passage.dtype))
+def _preferred(traces: Sequence[RayTrace]) -> list[RayTrace]:
+    """Return the traces, first the ones in the usual dtype."""
+    known = [trace for trace in traces if len(trace.stations) > FEWEST and trace.dtype in DTYPES]
+    return sorted(known, key=lambda trace: DTYPES.index(trace.dtype))
 
 
-def _has_scales(passage: Passage, entry: int) -> bool:
+def _has_scales(trace: RayTrace, entry: int) -> bool:
     """Whether the exact results and the parameters are within the range of the drawing."""
-    exact = [_expected(station, entry) for station in passage.stations]
-    ts = [station.t for station in passage.stations]
+    exact = [_expected(call, entry) for call in trace.stations]
+    ts = [call.t for call in trace.stations]
     return all(abs(value) < FAR for value in (*exact, *ts)) and max(ts) > min(ts)
 
 
-def _is_log_of_zero(station: Station, entry: int) -> bool:
+def _is_log_of_zero(call: RecordedCall, entry: int) -> bool:
     """Whether an entry is infinite, should be finite, and follows from an operation that returned zero."""
-    if not math.isinf(station.actual[entry]) or not math.isfinite(_expected(station, entry)):
+    if not math.isinf(call.actual[entry]) or not math.isfinite(_expected(call, entry)):
         return False
-    infinite = [stage for stage in station.stages if any(map(math.isinf, stage.values))]
-    before = station.stages[: station.stages.index(infinite[0])] if infinite else station.stages
-    return bool(before) and 0.0 in before[-1].values and _is_log(station)
+    infinite = [stage for stage in call.stages if any(map(math.isinf, stage.values))]
+    before = call.stages[: call.stages.index(infinite[0])] if infinite else call.stages
+    return bool(before) and 0.0 in before[-1].values and _is_log(call)
 
 
-def _is_log(station: Station) -> bool:
+def _is_log(call: RecordedCall) -> bool:
     """Whether the infinity is minus infinity, as of a logarithm, in the result or in an operation."""
-    return -math.inf in station.actual or any(-math.inf in stage.values for stage in station.stages)
+    return -math.inf in call.actual or any(-math.inf in stage.values for stage in call.stages)
 
 
-def _expected(station: Station, entry: int) -> float:
-    return station.expected[entry] if entry < len(station.expected) else math.nan
+def _expected(call: RecordedCall, entry: int) -> float:
+    return call.expected[entry] if entry < len(call.expected) else math.nan
 
 
-def _flat_from(stations: Sequence[Station], entry: int) -> int | None:
+def _flat_from(calls: Sequence[RecordedCall], entry: int) -> int | None:
     """Return the first of the last calls with equal results although the exact ones differ; ``None`` for too few."""
-    last = stations[-1].actual[entry]
-    first = len(stations)
-    while first > 0 and stations[first - 1].actual[entry] == last and stations[first - 1].broken:
+    last = calls[-1].actual[entry]
+    first = len(calls)
+    while first > 0 and calls[first - 1].actual[entry] == last and calls[first - 1].broken:
         first -= 1
-    if len(stations) - first < FEWEST or not math.isfinite(last):
+    if len(calls) - first < FEWEST or not math.isfinite(last):
         return None
-    exact = [_expected(station, entry) for station in stations]
+    exact = [_expected(call, entry) for call in calls]
     reach = max(map(abs, exact))
     return first if math.isfinite(reach) and abs(exact[-1] - last) > LEAST * reach else None
 
 
-def _meets_zero(passage: Passage, at: int, entry: int) -> Figure:
-    station = passage.stations[at]
-    before = next(stage for stage in reversed(station.stages) if 0.0 in stage.values)
+def _meets_zero(trace: RayTrace, at: int, entry: int) -> Figure:
+    call = trace.stations[at]
+    before = next(stage for stage in reversed(call.stages) if 0.0 in stage.values)
     caption = (
-        f"{passage.case} in {passage.dtype}: at t = {station.t!r} {before.operation} is 0, its logarithm "
-        f"is -inf, and the answer is {station.actual[entry]!r} instead of {plain(_expected(station, entry), digits=6)}."
+        f"{trace.case} in {trace.dtype}: at t = {call.t!r} {before.operation} is 0, its logarithm "
+        f"is -inf, and the answer is {call.actual[entry]!r} instead of {plain(_expected(call, entry), digits=6)}."
     )
-    return _figure("log-of-zero", "The logarithm of zero makes the answer infinite", passage, entry, caption)
+    return _figure("log-of-zero", "The logarithm of zero makes the answer infinite", trace, entry, caption)
 
 
-def _stays(passage: Passage, at: int, entry: int) -> Figure:
-    stations = passage.stations
-    last = stations[-1]
+def _stays(trace: RayTrace, at: int, entry: int) -> Figure:
+    calls = trace.stations
+    last = calls[-1]
     clamps = [stage for stage in last.stages if stage.operation.startswith("clamp")]
     why = f", because of {clamps[-1].operation}" if clamps else ""
     caption = (
-        f"{passage.case} in {passage.dtype}: from t = {stations[at].t!r} on, the answer stays at "
+        f"{trace.case} in {trace.dtype}: from t = {calls[at].t!r} on, the answer stays at "
         f"{last.actual[entry]!r}{why}, and its slope is 0; at t = {plain(last.t, digits=6)} the exact value is "
         f"{plain(_expected(last, entry), digits=6)}."
     )
     makes = "Clamping makes the answer" if clamps else "The answer becomes"
-    title = f"{makes} flat and silently wrong from t = {plain(stations[at].t, digits=4)} on"
-    return _figure("goes-flat", title, passage, entry, caption)
+    title = f"{makes} flat and silently wrong from t = {plain(calls[at].t, digits=4)} on"
+    return _figure("goes-flat", title, trace, entry, caption)
 
 
-def _figure(name: str, title: str, passage: Passage, entry: int, caption: str) -> Figure:
-    panel = wide_and_narrow(
-        "", _drawing(passage, entry), name=f"{name}-{passage.case}", label=caption, height_in=HEIGHT_IN
-    )
-    return Figure(name, title, (panel,), f"{caption} Recorded calls with inputs {passage.formula}.", (), columns=1)
+def _figure(name: str, title: str, trace: RayTrace, entry: int, caption: str) -> Figure:
+    panel = wide_and_narrow("", _drawing(trace, entry), name=f"{name}-{trace.case}", label=caption, height_in=HEIGHT_IN)
+    return Figure(name, title, (panel,), f"{caption} Recorded calls with inputs {trace.formula}.", (), columns=1)
 
 
-def _drawing(passage: Passage, entry: int) -> Callable[[Axes], None]:
+def _drawing(trace: RayTrace, entry: int) -> Callable[[Axes], None]:
     def draw(axes: Axes) -> None:
-        calls = [(station.t, station.actual[entry], _expected(station, entry)) for station in passage.stations]
+        calls = [(call.t, call.actual[entry], _expected(call, entry)) for call in trace.stations]
         exact = [value for _, _, value in calls]
         low, high = min(exact), max(exact)
         margin = 0.12 * ((high - low) or 1.0)
@@ -140,7 +138,7 @@ def _drawing(passage: Passage, entry: int) -> Callable[[Axes], None]:
         edges = [high + margin / 2 if value == math.inf else low - margin / 2 for _, value in lost]
         axes.plot([t for t, _ in lost], edges, "x", color=BROKEN, markersize=6, markeredgewidth=1.8)
         told(axes, [(t, true, f"t = {t!r}: answer {value!r}, exact {true!r}") for t, value, true in calls])
-        axes.set(xlabel=f"t of {passage.formula}", ylabel=f"entry {entry + 1}", ylim=(low - margin, high + margin))
+        axes.set(xlabel=f"t of {trace.formula}", ylabel=f"entry {entry + 1}", ylim=(low - margin, high + margin))
         axes.set_xlim(calls[0][0], calls[-1][0])
         ends = [End(exact[-1], EXACT, MUTED), *([End(finite[-1][1], ANSWER, blue)] if finite else [])]
         if lost:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 
 from harness.dtype import PARAMETERS
-from harness.record import Passage
-from harness.record.passage import BOOK
+from harness.record import RayTrace
+from harness.record.trace import BOOK
 
 from ..figure import Figure
 from ..number import plain
@@ -57,16 +57,16 @@ class Line:
         return (PARAMETERS[self.dtype].emax + 1) * math.log10(2.0)
 
 
-def number_line(passages: Sequence[Passage]) -> Figure | None:
+def number_line(traces: Sequence[RayTrace]) -> Figure | None:
     """Return the number lines of the formats in which an implementation called ``exp``.
 
     Return ``None`` if no call overflowed, because the lines would show nothing.
     """
-    known = [(passage, line) for passage in passages if (line := _line(passage)) is not None]
-    case = next((passage.case for passage, line in known if line.ends_at is not None), None)
+    known = [(trace, line) for trace in traces if (line := _line(trace)) is not None]
+    case = next((trace.case for trace, line in known if line.ends_at is not None), None)
     if case is None:
         return None
-    lines = {line.dtype: line for passage, line in reversed(known) if passage.case == case}
+    lines = {line.dtype: line for trace, line in reversed(known) if trace.case == case}
     selected = [lines[dtype] for dtype in PARAMETERS if dtype in lines]
     book = next((result for line in selected for t, result in line.points if t == BOOK), None)
     label = _sentence(selected, book)
@@ -93,18 +93,18 @@ def _claim(lines: Sequence[Line], book: float | None) -> str:
     return f"exp(50) overflows in {listing(beyond)}, but not in {listing(within)}" if beyond and within else ""
 
 
-def _line(passage: Passage) -> Line | None:
+def _line(trace: RayTrace) -> Line | None:
     """Return the results of ``exp`` on the first entry of the calls; ``None`` without such calls."""
     calls = [
-        (station.given[0], stage.values[0])
-        for station in passage.stations
-        for stage in station.stages
-        if stage.operation == OPERATION and station.given and stage.values
+        (call.given[0], stage.values[0])
+        for call in trace.stations
+        for stage in call.stages
+        if stage.operation == OPERATION and call.given and stage.values
     ]
     finite = tuple((t, result) for t, result in calls if math.isfinite(result) and result > 0.0)
-    if passage.dtype not in PARAMETERS or not finite:
+    if trace.dtype not in PARAMETERS or not finite:
         return None
-    return Line(passage.dtype, finite, next((t for t, result in calls if result == math.inf), None))
+    return Line(trace.dtype, finite, next((t for t, result in calls if result == math.inf), None))
 
 
 def _sentence(lines: Sequence[Line], book: float | None) -> str:

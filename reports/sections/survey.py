@@ -13,7 +13,7 @@ from ..tables import survey as tables
 @section("Why it breaks")
 def why(reading: Reading) -> Iterator[PagePart]:
     """Yield exp on the number lines, the logarithm of zero and the result that stops changing, if calls show them."""
-    figures = (draw(reading.passages) for draw in (number_line, log_of_zero, flat))
+    figures = (draw(reading.traces) for draw in (number_line, log_of_zero, flat))
     yield from (figure for figure in figures if figure is not None)
 
 

@@ -16,7 +16,7 @@ from harness.cli import app
 from harness.cli.check import again_and_again
 from harness.cli.options import complete_contract, complete_law
 from harness.contracts import contracts
-from harness.record import RUNS, Passage, Property, RunFolder
+from harness.record import RUNS, Property, RayTrace, RunFolder
 
 NAIVE = "def softmax(x):\n    return x.exp() / x.exp().sum(-1, keepdim=True)\n"
 STABLE = "def softmax(x):\n    return x.softmax(-1)\n"
@@ -253,6 +253,6 @@ def test_a_recorded_check_has_a_picture(harness: Command, homework: Path) -> Non
     done = harness("check", "homework.py:softmax", "--contract", "softmax", "--dtypes", "float32", "--run", "mine")
     assert done.returncode == 1
     run = RunFolder(Path(".harness/runs/mine"))
-    passages = run.read(Passage)
-    assert {passage.breaks_at for passage in passages if passage.ray == "spike"} == {88.72283935546875}
+    traces = run.read(RayTrace)
+    assert {trace.breaks_at for trace in traces if trace.ray == "spike"} == {88.72283935546875}
     assert [work.sentence.partition(" ")[0] for work in run.head().work] == ["finished"]

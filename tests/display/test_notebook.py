@@ -34,7 +34,7 @@ from harness.wording import audit_html
 def found() -> Discoveries:
     """Return a survey."""
     found = Discoveries()
-    known = (samples.survey.breakings(), samples.survey.worst(), samples.survey.profiles(), samples.survey.passages())
+    known = (samples.survey.breakings(), samples.survey.worst(), samples.survey.profiles(), samples.survey.traces())
     found.add([record for records in known for record in records])
     return found
 

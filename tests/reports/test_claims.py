@@ -10,9 +10,9 @@ import samples.run
 import samples.survey
 from samples.report import Report, reported, run_of
 
-from harness.record import Breaking, Passage, RunFolder, Stage, Status
+from harness.record import Breaking, RayTrace, RunFolder, Stage, Status
 from harness.reports.breaks import breaks
-from harness.reports.figures.passage import watch
+from harness.reports.figures.trace import watch
 from harness.reports.reading import Reading, read
 from harness.reports.sections import attention, law, loader, operation, step, survey, training
 from harness.reports.tables.matrix import matrices
@@ -141,15 +141,15 @@ def test_the_page_shows_the_result_as_the_title(report: Report) -> None:
 
 def test_the_moving_figure_names_a_clamp() -> None:
     """A finite wrong answer after a clamp is the fault of the clamp."""
-    passage = next(passage for passage in samples.survey.passages() if passage.breaks_at is not None)
-    stations = tuple(
-        station.model_copy(update={"actual": tuple(2.0 for _ in station.actual), "stages": (CLAMP,)})
-        for station in passage.stations
+    trace = next(trace for trace in samples.survey.traces() if trace.breaks_at is not None)
+    calls = tuple(
+        call.model_copy(update={"actual": tuple(2.0 for _ in call.actual), "stages": (CLAMP,)})
+        for call in trace.stations
     )
-    shown = watch([Passage(**{**passage.__dict__, "stations": stations})])
+    shown = watch([RayTrace(**{**trace.__dict__, "stations": calls})])
     assert shown is not None
     assert shown.first.claim.startswith("Clamping makes scratch.softmax silently wrong from t = 88.72")
-    assert math.isfinite(shown.first.passage.stations[-1].actual[0])
+    assert math.isfinite(shown.first.trace.stations[-1].actual[0])
 
 
 CLAMP = Stage(operation="clamp_max", values=(50.0,))

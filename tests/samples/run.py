@@ -25,9 +25,9 @@ from harness.record import (
     Image,
     LawOutcome,
     LearnedParameter,
-    Passage,
     Profile,
     Proof,
+    RayTrace,
     Run,
     RunFolder,
     Slices,
@@ -405,7 +405,7 @@ def full_run(path: Path, *, genuine: bool = True, **changes: Any) -> RunFolder:
     run.write(Breaking, samples.survey.breakings())
     run.write(Worst, samples.survey.worst())
     run.write(Profile, samples.survey.profiles())
-    run.write(Passage, samples.survey.passages())
+    run.write(RayTrace, samples.survey.traces())
     run.write(Accumulator, samples.survey.accumulators())
     run.write(GateFinding, samples.gate.findings())
     run.write(Comparison, samples.gate.comparisons())

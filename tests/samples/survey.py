@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from harness.record import Accumulator, Breaking, Passage, Profile, Stage, Station, TensorText, Worst
+from harness.record import Accumulator, Breaking, Profile, RayTrace, RecordedCall, Stage, TensorText, Worst
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 CASES = {
@@ -55,13 +55,13 @@ def breakings() -> list[Breaking]:
     return [breaking(case, contract, dtype) for contract, cases in CASES.items() for case in cases for dtype in DTYPES]
 
 
-def station(t: float, *, overflows_from: float | None) -> Station:
+def call(t: float, *, overflows_from: float | None) -> RecordedCall:
     """Return a call of a softmax on (t, 0), as defined for a case that overflows."""
     lost = overflows_from is not None and t >= overflows_from
     exact = 1.0 / (1.0 + math.exp(-t))
     exponential = math.inf if lost else math.exp(t)
     stages = (Stage(operation="exp", values=(exponential, 1.0)), Stage(operation="sum", values=(exponential + 1.0,)))
-    return Station(
+    return RecordedCall(
         t=t,
         t_hex=t.hex(),
         given=(t, 0.0, 0.0),
@@ -73,10 +73,10 @@ def station(t: float, *, overflows_from: float | None) -> Station:
     )
 
 
-def passages() -> list[Passage]:
-    """Return passages of two softmaxes along a ray in two dtypes; one of the functions overflows."""
+def traces() -> list[RayTrace]:
+    """Return traces of two softmaxes along a ray in two dtypes; one of the functions overflows."""
     return [
-        Passage(
+        RayTrace(
             **_head(case, "softmax", dtype),
             law="value",
             group="value",
@@ -85,7 +85,7 @@ def passages() -> list[Passage]:
             breaks_at=value,
             form=None if value is None else "ln(max + ulp/2)",
             expected_break=value is not None,
-            stations=tuple(station(t, overflows_from=value) for t in sorted({0.0, 40.0, 133.0, *around})),
+            stations=tuple(call(t, overflows_from=value) for t in sorted({0.0, 40.0, 133.0, *around})),
         )
         for dtype, point, before in (
             ("float32", OVERFLOW["float32"], 2.0**-17),

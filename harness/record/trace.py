@@ -1,4 +1,4 @@
-"""The record of a passage: the computation of an implementation while the parameter of a ray grows."""
+"""The trace of a ray: recorded calls of an implementation while the parameter of the ray grows."""
 
 from typing import Literal
 
@@ -17,7 +17,7 @@ class Stage(Record):
     values: tuple[float, ...]
 
 
-class Station(Record):
+class RecordedCall(Record):
     """One recorded call; nothing is interpolated."""
 
     t: float
@@ -39,7 +39,7 @@ class Station(Record):
         return not self.deviation <= self.bound
 
 
-class Passage(SurveyRecord):
+class RayTrace(SurveyRecord):
     """Calls of an implementation along a ray, up to its breaking point and beyond it."""
 
     kind: Literal["passage"] = "passage"
@@ -51,10 +51,10 @@ class Passage(SurveyRecord):
     """Its closed form, where it is known."""
     expected_break: bool = False
     """Whether the case declares that the law fails."""
-    stations: tuple[Station, ...]
-    """In the order of the parameter."""
+    stations: tuple[RecordedCall, ...]
+    """The calls, in the order of the parameter."""
 
     @property
     def key(self) -> tuple[str, ...]:
-        """The key of the passage within a run."""
+        """The key of the trace within a run."""
         return (self.case, self.law, self.dtype, self.device, self.ray)

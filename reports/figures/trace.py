@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from markupsafe import Markup
 
-from harness.record import Passage, Station
+from harness.record import RayTrace, RecordedCall
 
 from ..number import plain
 from ..text import clean
@@ -49,7 +49,7 @@ class Lane:
     kind
         ``given``, ``stage``, ``actual`` or ``exact``.
     cells
-        For each station and column the text, and the length of its bar in percent; ``None`` for no bar.
+        For each call and column the text, and the length of its bar in percent; ``None`` for no bar.
     """
 
     name: str
@@ -68,83 +68,83 @@ class View:
 
     Parameters
     ----------
-    passage
+    trace
         The recorded calls.
     columns
         Column headings; entries that are equal in every call share a column.
     lanes
         Rows of numbers.
     says
-        One sentence for each station.
+        One sentence for each call.
     """
 
-    passage: Passage
+    trace: RayTrace
     columns: tuple[str, ...]
     lanes: tuple[Lane, ...]
     says: tuple[str, ...]
 
     @property
     def at(self) -> int:
-        """The first station to show: the breaking point, or the last."""
-        ts = [station.t for station in self.passage.stations]
-        return ts.index(self.passage.breaks_at) if self.passage.breaks_at in ts else len(ts) - 1
+        """The first call to show: the breaking point, or the last."""
+        ts = [call.t for call in self.trace.stations]
+        return ts.index(self.trace.breaks_at) if self.trace.breaks_at in ts else len(ts) - 1
 
     @property
     def where(self) -> str:
         """The breaking point in words."""
-        point = self.passage.breaks_at
+        point = self.trace.breaks_at
         if point is None:
             return "does not break on this ray"
-        return f"breaks at t = {point!r}{f' = {self.passage.form}' if self.passage.form else ''}"
+        return f"breaks at t = {point!r}{f' = {self.trace.form}' if self.trace.form else ''}"
 
     @property
     def claim(self) -> str:
         """The failure and its first parameter, in one sentence without a full stop."""
-        name = ".".join(self.passage.case.split(".")[-2:])
-        point = self.passage.breaks_at
+        name = ".".join(self.trace.case.split(".")[-2:])
+        point = self.trace.breaks_at
         if point is None:
             return f"No value of {name} exceeds its error bound on this ray"
-        station = self.passage.stations[self.at]
-        answer, exact = _entry(station.actual, self.plotted), station.expected[self.plotted]
+        call = self.trace.stations[self.at]
+        answer, exact = _entry(call.actual, self.plotted), call.expected[self.plotted]
         failure, where = _failure(answer, exact), f"from t = {plain(point, digits=4)} on"
-        if failure == WRONG and any(stage.operation.startswith("clamp") for stage in station.stages):
+        if failure == WRONG and any(stage.operation.startswith("clamp") for stage in call.stages):
             return f"Clamping makes {name} {failure.removeprefix('is ')} {where}"
         return f"{name} {failure} {where}"
 
     @property
     def position(self) -> float | None:
         """Distance of the breaking point from the left, in percent."""
-        return None if self.passage.breaks_at is None else self.positions[self.at]
+        return None if self.trace.breaks_at is None else self.positions[self.at]
 
     @property
     def positions(self) -> tuple[float, ...]:
-        """Distances of the stations from the left, in percent."""
-        return tuple(round(100.0 * self._x(station.t) / WIDTH, 2) for station in self.passage.stations)
+        """Distances of the calls from the left, in percent."""
+        return tuple(round(100.0 * self._x(call.t) / WIDTH, 2) for call in self.trace.stations)
 
     @property
     def end(self) -> str:
         """The largest parameter."""
-        return plain(self.passage.stations[-1].t, digits=4)
+        return plain(self.trace.stations[-1].t, digits=4)
 
     def _x(self, t: float) -> float:
-        first, last = self.passage.stations[0].t, self.passage.stations[-1].t
+        first, last = self.trace.stations[0].t, self.trace.stations[-1].t
         return WIDTH * (t - first) / ((last - first) or 1.0)
 
     @cached_property
     def plotted(self) -> int:
         """Index of the plotted entry: the one with the largest relative error where the law first breaks."""
-        return _worst_entry(self.passage)
+        return _worst_entry(self.trace)
 
     @property
     def subject(self) -> str:
         """The plotted entry in words."""
-        return _subject(self.passage, self.plotted)
+        return _subject(self.trace, self.plotted)
 
     @property
     def column(self) -> int:
         """Index of the cell that holds the plotted entry in a row of answers."""
-        columns, width = _columns(self.passage), max(len(station.given) for station in self.passage.stations)
-        if any(len(station.expected) != width for station in self.passage.stations):
+        columns, width = _columns(self.trace), max(len(call.given) for call in self.trace.stations)
+        if any(len(call.expected) != width for call in self.trace.stations):
             return self.plotted
         return next(at for at, entries in enumerate(columns) if self.plotted in entries)
 
@@ -163,7 +163,7 @@ class View:
 
     @property
     def _exact(self) -> list[float]:
-        return [station.expected[self.plotted] for station in self.passage.stations]
+        return [call.expected[self.plotted] for call in self.trace.stations]
 
     def _height(self, value: float) -> float:
         """Return a value on the axis; a logarithm of zero or less is off the axis."""
@@ -195,35 +195,35 @@ class View:
     @property
     def actual_path(self) -> str:
         """The plotted entry of the returned result; a value that is not a number or off the axis leaves a gap."""
-        answers = [_entry(station.actual, self.plotted) for station in self.passage.stations]
+        answers = [_entry(call.actual, self.plotted) for call in self.trace.stations]
         return self._path([math.nan if value is None else self._height(value) for value in answers])
 
     @property
     def broken_path(self) -> str:
-        """The stations at which the law is broken, along the lower edge."""
-        return self._path([self.range[0] if station.broken else math.nan for station in self.passage.stations])
+        """The calls at which the law is broken, along the lower edge."""
+        return self._path([self.range[0] if call.broken else math.nan for call in self.trace.stations])
 
     def _path(self, values: Sequence[float]) -> str:
         low, high = self.range
         margin = 0.15 * (high - low)
         pieces, drawing = [], False
-        for station, value in zip(self.passage.stations, values, strict=True):
+        for call, value in zip(self.trace.stations, values, strict=True):
             shown = math.isfinite(value) and low - margin <= value <= high + margin
             if shown:
                 y = HEIGHT * (0.9 - 0.8 * (value - low) / (high - low))
-                pieces.append(f"{'L' if drawing else 'M'}{self._x(station.t):.1f} {y:.1f}")
+                pieces.append(f"{'L' if drawing else 'M'}{self._x(call.t):.1f} {y:.1f}")
             drawing = shown
         return "".join(pieces)
 
     def document(self) -> dict[str, Any]:
         """Return the data for the script."""
-        passage = self.passage
+        trace = self.trace
         return {
-            "contract": passage.contract,
-            "case": clean(passage.case),
-            "dtype": passage.dtype,
-            "ray": passage.ray,
-            "formula": passage.formula,
+            "contract": trace.contract,
+            "case": clean(trace.case),
+            "dtype": trace.dtype,
+            "ray": trace.ray,
+            "formula": trace.formula,
             "claim": self.claim,
             "where": self.where,
             "subject": self.subject,
@@ -237,9 +237,9 @@ class View:
             "paths": [self.exact_path, self.actual_path, self.broken_path],
             "columns": self.columns,
             "lanes": [{"name": lane.name, "kind": lane.kind, "cells": lane.texts} for lane in self.lanes],
-            "t": [repr(station.t) for station in passage.stations],
-            "hex": [station.t_hex for station in passage.stations],
-            "broken": "".join(str(int(station.broken)) for station in passage.stations),
+            "t": [repr(call.t) for call in trace.stations],
+            "hex": [call.t_hex for call in trace.stations],
+            "broken": "".join(str(int(call.broken)) for call in trace.stations),
         }
 
 
@@ -262,12 +262,12 @@ class Watch:
         return Markup(f"[{','.join(map(_as_json, self.views))}]".replace("<", "\\u003c"))  # noqa: S704 - ends no script
 
 
-def watch(passages: Sequence[Passage]) -> Watch | None:
-    """Return the views of some passages, undeclared breaks first; ``None`` without any."""
+def watch(traces: Sequence[RayTrace]) -> Watch | None:
+    """Return the views of some traces, undeclared breaks first; ``None`` without any."""
     views: list[View] = []
     characters = 0
-    for passage in sorted(filter(_is_whole, passages), key=_interest(passages)):
-        view = _view(passage)
+    for trace in sorted(filter(_is_whole, traces), key=_interest(traces)):
+        view = _view(trace)
         characters += len(_as_json(view))
         if views and characters > MAX_CHARACTERS:
             break
@@ -279,50 +279,50 @@ def _as_json(view: View) -> str:
     return json.dumps(view.document(), separators=(",", ":"), allow_nan=False)
 
 
-def _is_whole(passage: Passage) -> bool:
-    ts = [station.t for station in passage.stations]
-    return len(ts) > 1 and all(abs(t) < FAR for t in ts) and all(station.expected for station in passage.stations)
+def _is_whole(trace: RayTrace) -> bool:
+    ts = [call.t for call in trace.stations]
+    return len(ts) > 1 and all(abs(t) < FAR for t in ts) and all(call.expected for call in trace.stations)
 
 
-def _interest(passages: Sequence[Passage]) -> Any:
+def _interest(traces: Sequence[RayTrace]) -> Any:
     """Return a sort key: contracts with an undeclared break first; then float32, the first ray and breaks."""
-    contracts = list(dict.fromkeys(passage.contract for passage in passages))
-    rays = list(dict.fromkeys(passage.ray for passage in passages))
+    contracts = list(dict.fromkeys(trace.contract for trace in traces))
+    rays = list(dict.fromkeys(trace.ray for trace in traces))
     rank: dict[str, int] = dict.fromkeys(contracts, 2)
-    for passage in passages:
-        if passage.breaks_at is not None:
-            rank[passage.contract] = min(rank[passage.contract], int(passage.expected_break))
+    for trace in traces:
+        if trace.breaks_at is not None:
+            rank[trace.contract] = min(rank[trace.contract], int(trace.expected_break))
 
-    def key(passage: Passage) -> tuple[int, ...]:
-        breaks = 2 if passage.breaks_at is None else int(passage.expected_break)
-        style = _STYLES.index(passage.style) if passage.style in _STYLES else len(_STYLES)
-        dtype = _DTYPES.index(passage.dtype) if passage.dtype in _DTYPES else len(_DTYPES)
-        position = contracts.index(passage.contract)
-        return (rank[passage.contract], position, dtype, rays.index(passage.ray), breaks, style)
+    def key(trace: RayTrace) -> tuple[int, ...]:
+        breaks = 2 if trace.breaks_at is None else int(trace.expected_break)
+        style = _STYLES.index(trace.style) if trace.style in _STYLES else len(_STYLES)
+        dtype = _DTYPES.index(trace.dtype) if trace.dtype in _DTYPES else len(_DTYPES)
+        position = contracts.index(trace.contract)
+        return (rank[trace.contract], position, dtype, rays.index(trace.ray), breaks, style)
 
     return key
 
 
-def _view(passage: Passage) -> View:
-    columns = _columns(passage)
-    return View(passage, tuple(map(_named, columns)), tuple(_lanes(passage, columns)), tuple(_says(passage)))
+def _view(trace: RayTrace) -> View:
+    columns = _columns(trace)
+    return View(trace, tuple(map(_named, columns)), tuple(_lanes(trace, columns)), tuple(_says(trace)))
 
 
-def _columns(passage: Passage) -> list[list[int]]:
+def _columns(trace: RayTrace) -> list[list[int]]:
     """Return the entries of a row, grouped if they are equal in every call."""
-    width = max(len(station.given) for station in passage.stations)
+    width = max(len(call.given) for call in trace.stations)
     groups: dict[tuple[str, ...], list[int]] = {}
     for entry in range(width):
-        seen = [repr(row[entry]) for station in passage.stations for row in _rows(station) if len(row) == width]
+        seen = [repr(row[entry]) for call in trace.stations for row in _rows(call) if len(row) == width]
         groups.setdefault(tuple(seen), []).append(entry)
     return list(groups.values())
 
 
-def _rows(station: Station) -> Iterator[tuple[float, ...]]:
-    yield station.given
-    yield from (stage.values for stage in station.stages)
-    yield station.actual
-    yield station.expected
+def _rows(call: RecordedCall) -> Iterator[tuple[float, ...]]:
+    yield call.given
+    yield from (stage.values for stage in call.stages)
+    yield call.actual
+    yield call.expected
 
 
 def _named(entries: list[int]) -> str:
@@ -337,10 +337,10 @@ def _named(entries: list[int]) -> str:
     )
 
 
-def _lanes(passage: Passage, columns: list[list[int]]) -> Iterator[Lane]:
+def _lanes(trace: RayTrace, columns: list[list[int]]) -> Iterator[Lane]:
     """Yield the rows of numbers, without operations that only some calls perform."""
-    stations = passage.stations
-    width = max(len(station.given) for station in stations)
+    calls = trace.stations
+    width = max(len(call.given) for call in calls)
 
     def kept(rows: Sequence[tuple[float, ...]]) -> list[list[float]]:
         return [[row[entries[0]] for entries in columns] if len(row) == width else [*row] for row in rows]
@@ -354,13 +354,13 @@ def _lanes(passage: Passage, columns: list[list[int]]) -> Iterator[Lane]:
             for row, neighbors, scale in zip(kept(rows), _as_long(kept(others), kept(rows)), scales, strict=True)
         )
 
-    scales = [_scale(station) for station in stations]
-    yield Lane("input", "given", cells([station.given for station in stations]))
-    operations = [tuple(stage.operation for stage in station.stages) for station in stations]
+    scales = [_scale(call) for call in calls]
+    yield Lane("input", "given", cells([call.given for call in calls]))
+    operations = [tuple(stage.operation for stage in call.stages) for call in calls]
     if len(set(operations)) == 1:
         for place, operation in enumerate(operations[0]):
-            yield Lane(operation, "stage", cells([station.stages[place].values for station in stations]))
-    actual, exact = [station.actual for station in stations], [station.expected for station in stations]
+            yield Lane(operation, "stage", cells([call.stages[place].values for call in calls]))
+    actual, exact = [call.actual for call in calls], [call.expected for call in calls]
     yield Lane("answer", "actual", compared(actual, exact))
     yield Lane("exact", "exact", compared(exact, actual))
 
@@ -377,8 +377,8 @@ def _told_apart(value: float, other: float | None) -> str:
     return repr(value) if is_alike else text
 
 
-def _scale(station: Station) -> float:
-    finite = [abs(value) for value in (*station.actual, *station.expected) if math.isfinite(value)]
+def _scale(call: RecordedCall) -> float:
+    finite = [abs(value) for value in (*call.actual, *call.expected) if math.isfinite(value)]
     return max(finite, default=0.0) or 1.0
 
 
@@ -391,17 +391,17 @@ def _text(value: float) -> str:
     return "nan" if math.isnan(value) else f"{value:.{_DIGITS}g}"
 
 
-def _says(passage: Passage) -> Iterator[str]:
-    """Yield one sentence for each station, on the plotted entry; the script builds the same one."""
-    entry = _worst_entry(passage)
-    subject = _subject(passage, entry)
-    for station in passage.stations:
-        actual = _entry(station.actual, entry)
-        true = station.expected[entry]
+def _says(trace: RayTrace) -> Iterator[str]:
+    """Yield one sentence for each call, on the plotted entry; the script builds the same one."""
+    entry = _worst_entry(trace)
+    subject = _subject(trace, entry)
+    for call in trace.stations:
+        actual = _entry(call.actual, entry)
+        true = call.expected[entry]
         answer = "missing" if actual is None else _told_apart(actual, true).replace("nan", "NaN")
         exact = _told_apart(true, actual)
-        verdict = "the law is broken" if station.broken else "the error is within its bound"
-        yield f"t = {station.t!r}: {subject} is {answer}; the exact value is {exact}; {verdict}."
+        verdict = "the law is broken" if call.broken else "the error is within its bound"
+        yield f"t = {call.t!r}: {subject} is {answer}; the exact value is {exact}; {verdict}."
 
 
 def _failure(answer: float | None, exact: float) -> str:
@@ -419,18 +419,18 @@ def _entry(values: Sequence[float], entry: int) -> float | None:
     return values[entry] if entry < len(values) else None
 
 
-def _subject(passage: Passage, entry: int) -> str:
-    return f"entry {entry + 1}" if max(len(station.expected) for station in passage.stations) > 1 else "the answer"
+def _subject(trace: RayTrace, entry: int) -> str:
+    return f"entry {entry + 1}" if max(len(call.expected) for call in trace.stations) > 1 else "the answer"
 
 
-def _worst_entry(passage: Passage) -> int:
+def _worst_entry(trace: RayTrace) -> int:
     """Return the index of the entry with the largest relative error where the law first breaks; 0 if it holds."""
-    broken = [station for station in passage.stations if station.broken and station.actual]
-    first = next((station for station in broken if station.t == passage.breaks_at), broken[0] if broken else None)
+    broken = [call for call in trace.stations if call.broken and call.actual]
+    first = next((call for call in broken if call.t == trace.breaks_at), broken[0] if broken else None)
     if first is None:
         return 0
     errors = [_relative_error(actual, exact) for actual, exact in zip(first.actual, first.expected, strict=False)]
-    widths = {len(station.expected) for station in passage.stations}
+    widths = {len(call.expected) for call in trace.stations}
     return errors.index(max(errors)) if len(widths) == 1 else 0
 
 

@@ -1,7 +1,7 @@
-"""Passages: the recorded computation of an implementation along a ray, for an interactive picture.
+"""Traces: the recorded computation of an implementation along a ray, for an interactive picture.
 
-Every station is a call of the implementation in its dtype, with the exact values for the same inputs. The stations
-extend to 1.5 times the breaking point, and are neighboring floats around it.
+Every call is made in the dtype of the implementation, and has the exact values for the same inputs. The calls extend to
+1.5 times the breaking point, and are at neighboring floats around it.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,8 +21,8 @@ from harness.laws.law import Example
 from harness.laws.ray import Ray
 from harness.laws.standard_rays import rays_of
 from harness.laws.subject import Subject
-from harness.record import Breaking, Passage, Stage, Station
-from harness.record.passage import BOOK
+from harness.record import Breaking, RayTrace, RecordedCall, Stage
+from harness.record.trace import BOOK
 from harness.surveyor.breaking import RaySearch, first_value
 from harness.verdict.job import Job
 from harness.verdict.replay import hexadecimal
@@ -54,22 +54,22 @@ def is_drawn(job: Job, ray: Ray) -> bool:
     return ray.name in SHOWN and job.law == first_value(job) and job.device == CPU
 
 
-def passage(job: Job, ray: Ray, point: Breaking) -> Passage:
+def trace(job: Job, ray: Ray, point: Breaking) -> RayTrace:
     """Call an implementation along a ray, around the breaking point of a law of the value."""
     search = RaySearch(job, ray)
-    return Passage(
+    return RayTrace(
         **job.identity,
         ray=ray.name,
         formula=ray.formula,
         breaks_at=point.value,
         form=point.form,
         expected_break=point.expected_break,
-        stations=tuple(_station(search, place) for place in _places(search, point.value)),
+        stations=tuple(_call(search, place) for place in _places(search, point.value)),
     )
 
 
 def _places(search: RaySearch, breaks_at: float | None) -> list[int]:
-    """Return the places of the stations, in order."""
+    """Return the places of the calls, in order."""
     reach = min(_BEYOND * (breaks_at or search.job.format.log_max), search.ray.end(search.job.format))
     places = set(search.places([reach * (step / SPREAD) ** _CLOSER for step in range(SPREAD + 1)]))
     places |= {search.place(BOOK)} if reach >= BOOK else set()
@@ -79,14 +79,14 @@ def _places(search: RaySearch, breaks_at: float | None) -> list[int]:
     return sorted(place for place in places if 0 <= place < search.length)
 
 
-def _station(search: RaySearch, place: int) -> Station:
+def _call(search: RaySearch, place: int) -> RecordedCall:
     job, t = search.job, search.value(place)
     example = search.example(np.array([place], dtype=np.int64))
     measurement, steps = _recorded(job, example)
     at = measurement.worst
     given = next(value for value in example.values() if isinstance(value, Tensor))
     actual = _entries(measurement.actual)
-    return Station(
+    return RecordedCall(
         t=t,
         t_hex=hexadecimal(t),
         given=_entries(given.double().numpy()),

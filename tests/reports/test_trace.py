@@ -6,18 +6,18 @@ import math
 import pytest
 import samples.survey
 
-from harness.record import Passage, Stage, Station
-from harness.reports.figures import passage as figure
+from harness.record import RayTrace, RecordedCall, Stage
+from harness.reports.figures import trace as figure
 from harness.reports.figures.lost import flat, log_of_zero
 from harness.reports.figures.number_line import number_line
-from harness.reports.figures.passage import watch
+from harness.reports.figures.trace import watch
 
-FIRST = samples.survey.passages()[0]
+FIRST = samples.survey.traces()[0]
 
 
-def watched(passages: list[Passage]) -> figure.Watch:
-    """Return the figure of passages that have one."""
-    part = watch(passages)
+def watched(traces: list[RayTrace]) -> figure.Watch:
+    """Return the figure of traces that have one."""
+    part = watch(traces)
     assert part is not None
     return part
 
@@ -25,15 +25,15 @@ def watched(passages: list[Passage]) -> figure.Watch:
 def test_undeclared_breaks_are_shown_first() -> None:
     """Declared breaks follow, and float32 comes before other dtypes."""
     undeclared = FIRST.model_copy(update={"case": "mine.softmax", "contract": "other", "expected_break": False})
-    part = watched([*samples.survey.passages(), undeclared])
-    assert [view.passage.case for view in part.views[:2]] == ["mine.softmax", "softmax_regression.scratch.softmax"]
-    assert [view.passage.dtype for view in part.views] == ["float32"] * 3 + ["float16"] * 2
-    assert [view.passage.contract for view in part.views] == ["other"] + ["softmax"] * 4
+    part = watched([*samples.survey.traces(), undeclared])
+    assert [view.trace.case for view in part.views[:2]] == ["mine.softmax", "softmax_regression.scratch.softmax"]
+    assert [view.trace.dtype for view in part.views] == ["float32"] * 3 + ["float16"] * 2
+    assert [view.trace.contract for view in part.views] == ["other"] + ["softmax"] * 4
 
 
 def test_without_passages_there_is_no_figure() -> None:
-    """A passage with an empty result gives none either."""
-    empty = [station.model_copy(update={"expected": ()}) for station in FIRST.stations]
+    """A trace with an empty result gives none either."""
+    empty = [call.model_copy(update={"expected": ()}) for call in FIRST.stations]
     assert watch([]) is None
     assert watch([FIRST.model_copy(update={"stations": tuple(empty)})]) is None
 
@@ -60,17 +60,17 @@ def test_nan_is_a_gap_in_the_drawing() -> None:
     part = watched([FIRST])
     view = part.first
     assert view.exact_path.count("L") == len(FIRST.stations) - 1
-    assert view.actual_path.count("L") == sum(not station.broken for station in FIRST.stations) - 1
+    assert view.actual_path.count("L") == sum(not call.broken for call in FIRST.stations) - 1
     assert view.broken_path.startswith(f"M{10 * (view.position or 0):.1f} ")
 
 
 def test_the_plot_shows_the_entry_that_breaks_on_an_axis_that_shows_it() -> None:
     """Sentence, ticks and data name the same entry. A logarithmic axis covers many powers of ten."""
     exact = [(1.0 - small, small) for small in (0.5, 1e-10, 1e-30)]
-    stations = [
-        station.model_copy(
+    calls = [
+        call.model_copy(
             update={
-                "given": (station.t, 0.0),
+                "given": (call.t, 0.0),
                 "stages": (),
                 "actual": (pair[0], max(pair[1], 1e-20)),
                 "expected": pair,
@@ -78,9 +78,9 @@ def test_the_plot_shows_the_entry_that_breaks_on_an_axis_that_shows_it() -> None
                 "bound": 1.0,
             }
         )
-        for station, pair in zip(FIRST.stations, exact, strict=False)
+        for call, pair in zip(FIRST.stations, exact, strict=False)
     ]
-    part = watched([FIRST.model_copy(update={"stations": tuple(stations), "breaks_at": stations[-1].t})])
+    part = watched([FIRST.model_copy(update={"stations": tuple(calls), "breaks_at": calls[-1].t})])
     view = part.first
     assert (view.plotted, view.subject, view.column, view.is_logarithmic) == (1, "entry 2", 1, True)
     assert view.ticks == ("1.00e-30", "0.500")
@@ -102,13 +102,13 @@ def test_the_data_ends_no_script_and_is_json(monkeypatch: pytest.MonkeyPatch) ->
     assert view["case"] == hostile.case
     assert "inf" in json.dumps(view["lanes"])
     monkeypatch.setattr(figure, "MAX_CHARACTERS", len(part.data) + 10)
-    part = watched([hostile, *samples.survey.passages()])
+    part = watched([hostile, *samples.survey.traces()])
     assert len(part.views) == 1
 
 
 def test_a_passage_describes_each_call() -> None:
     """The text shows recorded values exactly."""
-    part = watched([Passage.model_validate_json(FIRST.model_dump_json())])
+    part = watched([RayTrace.model_validate_json(FIRST.model_dump_json())])
     assert part.first.says[part.first.at] == (
         "t = 88.72283935546875: entry 1 is NaN; the exact value is 1; the law is broken."
     )
@@ -116,8 +116,8 @@ def test_a_passage_describes_each_call() -> None:
 
 def test_exp_ends_on_each_number_line_where_a_call_says_so() -> None:
     """The chapter's exp(50) is marked if a call recorded it. A softmax that never overflows has no picture."""
-    known = samples.survey.passages()
-    book = samples.survey.station(50.0, overflows_from=89.0)
+    known = samples.survey.traces()
+    book = samples.survey.call(50.0, overflows_from=89.0)
     plain = number_line(known)
     assert plain is not None
     assert "float32 at 88.72283935546875; float16 at 11.09375" in plain.caption
@@ -126,12 +126,12 @@ def test_exp_ends_on_each_number_line_where_a_call_says_so() -> None:
     assert marked is not None
     assert "exp(50) is 5.18e+21, within the range of every format" in marked.caption
     assert ">exp(50) = 5.18e+21</text>" in marked.panels[0].svg
-    assert number_line([passage for passage in known if "concise" in passage.case]) is None
+    assert number_line([trace for trace in known if "concise" in trace.case]) is None
 
 
-def call(t: float, answer: float, exact: float, *stages: Stage) -> Station:
+def call(t: float, answer: float, exact: float, *stages: Stage) -> RecordedCall:
     """Return a call with one entry."""
-    return Station(
+    return RecordedCall(
         t=t,
         t_hex=t.hex(),
         given=(t,),
@@ -143,7 +143,7 @@ def call(t: float, answer: float, exact: float, *stages: Stage) -> Station:
     )
 
 
-def loss(answers: list[float], *stages: Stage) -> Passage:
+def loss(answers: list[float], *stages: Stage) -> RayTrace:
     """Return a loss that should be t, and differs from some t on."""
     calls = [call(10.0 * at, answer, 10.0 * at, *stages) for at, answer in enumerate(answers)]
     return FIRST.model_copy(update={"stations": tuple(calls)})
@@ -159,7 +159,7 @@ def test_a_logarithm_of_zero_is_found_and_described() -> None:
     assert ">inf</text>" in figure.panels[0].svg
     overflow = Stage(operation="exp", values=(math.inf,))
     assert log_of_zero([loss([0.0, 10.0, 20.0, math.inf, math.inf], overflow)]) is None
-    assert log_of_zero(samples.survey.passages()) is None
+    assert log_of_zero(samples.survey.traces()) is None
 
 
 def test_a_flat_answer_is_found_and_described() -> None:
@@ -175,11 +175,11 @@ def test_a_flat_answer_is_found_and_described() -> None:
 
 def test_numbers_that_differ_do_not_look_equal() -> None:
     """An answer that is off by one float has all of its digits, and so has the exact value; others have eight."""
-    stations = [
-        station.model_copy(update={"actual": (1.0000000000000002, 0.25), "expected": (1.0, 0.25)})
-        for station in FIRST.stations
+    calls = [
+        call.model_copy(update={"actual": (1.0000000000000002, 0.25), "expected": (1.0, 0.25)})
+        for call in FIRST.stations
     ]
-    part = watched([FIRST.model_copy(update={"stations": tuple(stations)})])
+    part = watched([FIRST.model_copy(update={"stations": tuple(calls)})])
     view = part.first
     assert "is 1.0000000000000002; the exact value is 1.0;" in view.says[view.at]
     answers = next(lane for lane in view.lanes if lane.kind == "actual")
