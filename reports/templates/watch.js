@@ -32,7 +32,7 @@ for (const figure of document.querySelectorAll(".watch")) {
     return td;
   };
 
-  const call = () => {
+  const station = () => {
     const at = Number(range.value);
     find(".cursor").style.left = `${view.positions[at]}%`;
     find(".t").textContent = view.t[at];
@@ -81,7 +81,7 @@ for (const figure of document.querySelectorAll(".watch")) {
     }));
     range.max = view.t.length - 1;
     range.value = at;
-    call();
+    station();
   };
 
   // Offer every implementation, the dtypes of the shown one, and its rays in the shown dtype.
@@ -110,17 +110,17 @@ for (const figure of document.querySelectorAll(".watch")) {
       ? view.t.reduce((best, _, i) => distance(i) < distance(best) ? i : best, 0) : view.at);
   };
 
-  const step = by => { range.value = Number(range.value) + by; call(); };
+  const step = by => { range.value = Number(range.value) + by; station(); };
   selects.forEach(select => select.addEventListener("change", () => choose(select)));
-  range.addEventListener("input", call);
+  range.addEventListener("input", station);
   find(".back").addEventListener("click", () => step(-1));
   find(".on").addEventListener("click", () => step(1));
-  find(".to").addEventListener("click", () => { range.value = view.at; call(); });
+  find(".to").addEventListener("click", () => { range.value = view.at; station(); });
   find(".plot").addEventListener("pointerdown", event => {
     const box = find(".plot").getBoundingClientRect(), left = 100 * (event.clientX - box.left) / box.width;
     const distance = i => Math.abs(view.positions[i] - left);
     range.value = view.positions.reduce((best, _, i) => distance(i) < distance(best) ? i : best, 0);
-    call();
+    station();
   });
   for (const hidden of figure.querySelectorAll(".choices, .drag")) hidden.hidden = false;
   offer();
