@@ -67,13 +67,13 @@ class Break:
         example = (
             f"[{first.dtype}] {first.formula} at t = {first.value!r}: {first.actual!r}, expected {first.expected!r}"
         )
-        facts = [
+        rows = [
             ("example", example),
             ("breaks", f"{listing(laws, at_most=MAX_NAMES)}, in {', '.join(dtypes)}"),
             ("rays", listing(rays, at_most=MAX_NAMES)),
             *([("rerun", first.replay)] if first.replay else []),
         ]
-        return Cause(first.case, "DEFECT", self.sentence, tuple(facts), "")
+        return Cause(first.case, "DEFECT", self.sentence, tuple(rows), "")
 
 
 def breaks(points: Sequence[Breaking]) -> list[Break]:

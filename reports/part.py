@@ -103,7 +103,7 @@ class Cause:
         Kind of finding: defect, error.
     text
         One sentence.
-    facts
+    details
         Labels and texts: the example, the affected laws, the replay.
     target
         Name of the block with all details; empty for none.
@@ -114,7 +114,7 @@ class Cause:
     case: str
     title: str
     text: str
-    facts: tuple[tuple[str, str], ...]
+    details: tuple[tuple[str, str], ...]
     target: str
     code: str = ""
 

@@ -151,9 +151,9 @@ class Option:
         return about | ({"choices": self.choices} if self.choices else {"metavar": self.metavar, "type": self.parse})
 
 
-def _option(help: str, *texts: Any, absent: Any = None, **facts: Any) -> Any:  # noqa: A002 - argparse's word
+def _option(help: str, *texts: Any, absent: Any = None, **options: Any) -> Any:  # noqa: A002 - argparse's word
     """Return a field that is an option, with the value ``absent`` as default."""
-    return field(default=absent, metadata={Option: Option(help, *texts, **facts)})
+    return field(default=absent, metadata={Option: Option(help, *texts, **options)})
 
 
 @dataclass(frozen=True)

@@ -38,9 +38,9 @@ class Option:
     least: float | None = None
 
 
-def asked(name: str, help_: str, kind: str = "text", *, default: Any = None, **facts: Any) -> Any:
+def asked(name: str, help_: str, kind: str = "text", *, default: Any = None, **options: Any) -> Any:
     """Declare a field and its option; objects do not share a dictionary."""
-    option = Option(name, help_, kind, **facts)
+    option = Option(name, help_, kind, **options)
     if isinstance(default, dict):
         return field(default_factory=dict, metadata={"option": option})
     return field(default=default, metadata={"option": option})

@@ -72,8 +72,8 @@ def takes_question(
         option_fields = [field for field in option_fields if not selected or field.name in selected]
 
         def read(values: dict[str, Any]) -> Question:
-            facts = {field.name: _kind(field).read(values.pop(field.name)) for field in option_fields}
-            return with_contract(kind(**facts))  # type: ignore[no-any-return]
+            arguments = {field.name: _kind(field).read(values.pop(field.name)) for field in option_fields}
+            return with_contract(kind(**arguments))  # type: ignore[no-any-return]
 
         options = [_question_option(field, changes.get(field.name, {})) for field in option_fields]
         return _with_options(command, "question", options, read)

@@ -161,7 +161,7 @@ def _training(kind: TrainingKind) -> Callable[[Format], st.SearchStrategy[Exampl
 # Contracts
 
 
-def _contract(name: str, signature: str, kind: TrainingKind, *special_laws: Law, **facts: Any) -> Contract:
+def _contract(name: str, signature: str, kind: TrainingKind, *special_laws: Law, **fields: Any) -> Contract:
     """Return the contract of a trainer or a step, for one kind of regression."""
     return Contract(
         name,
@@ -172,7 +172,7 @@ def _contract(name: str, signature: str, kind: TrainingKind, *special_laws: Law,
         conventions={"factor": (1.0, 0.5)} if kind == "linear" else {},
         dtypes=gradient_descent.FLOATS,
         task="regression" if kind == "linear" else "classification",
-        **facts,
+        **fields,
     )
 
 

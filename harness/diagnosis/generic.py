@@ -208,15 +208,15 @@ SHIFTED_AXES = (
 """The same where each row is shifted by its own maximum before."""
 
 
-def eps(where: str, key: str = "eps", *, wanted: str = "{op} adds none", **facts: Any) -> Choice:
+def eps(where: str, key: str = "eps", *, wanted: str = "{op} adds none", **fields: Any) -> Choice:
     """Return the deviation that adds an unknown epsilon."""
-    return Choice(key, f"{{c}} is added to {where}", wanted, (marks.number,), numbers=EPS, **facts)
+    return Choice(key, f"{{c}} is added to {where}", wanted, (marks.number,), numbers=EPS, **fields)
 
 
-def clamp(what: str, key: str = "clamp", **facts: Any) -> Choice:
+def clamp(what: str, key: str = "clamp", **fields: Any) -> Choice:
     """Return the deviation that clamps from below at an unknown number."""
     found = (marks.number, marks.calls("clamp", "clip", "clamp_min", "maximum"))
-    return Choice(key, f"{what} is clamped at {{c}}", "{op} clamps nothing", found, numbers=EPS, **facts)
+    return Choice(key, f"{what} is clamped at {{c}}", "{op} clamps nothing", found, numbers=EPS, **fields)
 
 
 def cap_of_log(number: float) -> float:

@@ -12,7 +12,7 @@ from harness.error import printable
 from harness.findings import Finding, findings
 from harness.record import Audit, AuditFinding, AuditKind, Fix, Property, Verdict
 from harness.record.audit import in_format
-from harness.wording import facts, finding_lines, fix_lines, property_sentences, run_lines, sentence, title_of
+from harness.wording import details, finding_lines, fix_lines, property_sentences, run_lines, sentence, title_of
 from harness.wording.finding import NOT_REQUIRED
 
 Level = Literal["error", "warning", "note"]
@@ -29,7 +29,7 @@ class Annotation:
     subject: str
     """Name of the function."""
     sentence: str
-    facts: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
     """Further lines of the finding."""
     location: Location | None = None
     scope: str = ""
@@ -45,7 +45,7 @@ class Annotation:
     @property
     def message(self) -> str:
         """The finding with its further lines and its fix."""
-        return "\n".join([self.sentence, *self.facts, *([] if self.fix is None else fix_lines(self.fix))])
+        return "\n".join([self.sentence, *self.details, *([] if self.fix is None else fix_lines(self.fix))])
 
 
 def level_of(finding: Finding) -> Level:
@@ -76,7 +76,7 @@ def annotated(verdicts: Sequence[Verdict], target: str, fixes: Sequence[Fix] = (
             title_of(finding),
             finding.case,
             sentence(finding),
-            tuple(f"{label}: {text}" for label, text in facts(finding, verdicts)),
+            tuple(f"{label}: {text}" for label, text in details(finding, verdicts)),
             location(finding, target),
             scope_of(finding.first),
             fix_of.get(sentence(finding)),

@@ -128,11 +128,11 @@ def explain(law: str, contract: str | None = None) -> Explanation:
                 law, known, "run `harness list --laws` to see all laws, or pass `--formula` for the laws of a formula"
             ),
         )
-    return Explanation(f"{word.word}\n{_facts([('meaning', word.meaning), ('example', word.example)])}")
+    return Explanation(f"{word.word}\n{_aligned([('meaning', word.meaning), ('example', word.example)])}")
 
 
 def _explained(contract: Contract, law: Law) -> str:
-    facts = [
+    lines = [
         ("statement", law.statement),
         ("holds for", contract.domain),
         ("unit", law.unit),
@@ -141,11 +141,11 @@ def _explained(contract: Contract, law: Law) -> str:
         ("look at", law.cause),
     ]
     if law.lost_digits:
-        facts.append(("severity", f"lost digits: {law.lost_digits}"))
+        lines.append(("severity", f"lost digits: {law.lost_digits}"))
     if law.non_finite:
-        facts.append(("non-finite", law.non_finite))
-    return f"{law.name} of {contract.name}  {contract.signature}\n{_facts(facts)}"
+        lines.append(("non-finite", law.non_finite))
+    return f"{law.name} of {contract.name}  {contract.signature}\n{_aligned(lines)}"
 
 
-def _facts(facts: Iterable[tuple[str, str]]) -> str:
-    return "\n".join(f"  {label:<10}  {fact}" for label, fact in facts)
+def _aligned(lines: Iterable[tuple[str, str]]) -> str:
+    return "\n".join(f"  {label:<10}  {fact}" for label, fact in lines)

@@ -127,7 +127,7 @@ def _result(one: Annotation, ids: Sequence[str]) -> Object:
         "ruleId": one.id,
         "ruleIndex": ids.index(one.id),
         "level": one.level,
-        "message": {"text": printable("\n".join([one.sentence, *one.facts]))},
+        "message": {"text": printable("\n".join([one.sentence, *one.details]))},
         "locations": [_location(one)],
         "partialFingerprints": {"finding/v1": _fingerprint(one)},
         **fixes,

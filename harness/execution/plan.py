@@ -56,8 +56,8 @@ class Plan(Protocol):
 def to_document(plan: Plan) -> Document:
     """Return a plan as a document, for another process."""
     kind = type(plan)
-    facts = TypeAdapter(kind).dump_python(plan, mode="json")
-    return {"module": kind.__module__, "name": kind.__qualname__, "facts": facts}
+    fields = TypeAdapter(kind).dump_python(plan, mode="json")
+    return {"module": kind.__module__, "name": kind.__qualname__, "facts": fields}
 
 
 def from_document(document: Document) -> Plan:

@@ -81,9 +81,9 @@ def parsed(spelled: Spelling) -> Formula:
     inputs = tuple((name, domains.get(name, Domain())) for name in names)
     complete = replace(spelled, inputs=inputs, complete=True)
     by_rows = any(one.operation in {*of.REDUCTIONS, *of.STEPS} for root in roots for one in order(root))
-    if spelled.whole and (not by_rows or roots[0].extent == ENTRY or any(facts.per_row for _, facts in inputs)):
+    if spelled.whole and (not by_rows or roots[0].extent == ENTRY or any(domain.per_row for _, domain in inputs)):
         raise UsageError(f"with `--over all`, the formula must reduce all its inputs, got `{spelled.definition}`")
-    graphs = {name: _input(name, facts) for name, facts in inputs}
+    graphs = {name: _input(name, domain) for name, domain in inputs}
     return Formula(complete, roots[0], usual_form(roots[-1]), graphs, by_rows)
 
 
@@ -107,8 +107,8 @@ def _logistic(one: Node, arguments: tuple[Node, ...]) -> Node | None:
     return of_divisor if arguments[0] is lift(1) else arguments[0] * of_divisor
 
 
-def _input(name: str, facts: Domain) -> Node:
-    return node("input", value=name, extent=ROW if facts.per_row else ENTRY)
+def _input(name: str, domain: Domain) -> Node:
+    return node("input", value=name, extent=ROW if domain.per_row else ENTRY)
 
 
 # Words

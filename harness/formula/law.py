@@ -227,14 +227,14 @@ class Laws:
         def finite(subject: Subject, **given: Any) -> Measurement:
             return measured_finite(of, subject(*given.values()), tuple(given.values()), subject.format)
 
-        facts: dict[str, Any] = {"source": SOURCE, "reads": names, "group": "value"}
+        fields: dict[str, Any] = {"source": SOURCE, "reads": names, "group": "value"}
         yield Law(
             "value",
             f"The output equals {self.said}.",
             bound=WRITTEN,
             cause=CAUSE,
             measure=within(larger_bound),
-            **facts,
+            **fields,
         )
         yield Law(
             "finite",
@@ -242,7 +242,7 @@ class Laws:
             bound="no tolerance",
             cause=OVERFLOWS,
             measure=finite,
-            **{**facts, "group": "finite"},
+            **{**fields, "group": "finite"},
         )
         yield Law(
             "digits_not_lost",
@@ -252,7 +252,7 @@ class Laws:
             measure=within(_attainable),
             lost_digits=ILL,
             shows_worst=False,
-            **facts,
+            **fields,
         )
         yield Law(
             "value_on_extreme_numbers",
@@ -262,7 +262,7 @@ class Laws:
             measure=self.in_both_ways,
             inputs=self.drawn(extreme=True),
             lost_digits="a square or an exponential leaves the range of the dtype",
-            **{**facts, "group": "special"},
+            **{**fields, "group": "special"},
         )
         if not of_inputs.infinite_names(self.model.formula):
             return
@@ -274,7 +274,7 @@ class Laws:
 
             return measure
 
-        special: dict[str, Any] = {**facts, "cause": INFINITE, "inputs": self.infinite(), "group": "special"}
+        special: dict[str, Any] = {**fields, "cause": INFINITE, "inputs": self.infinite(), "group": "special"}
         yield Law(
             "value_at_infinities",
             f"For infinite inputs, the output equals {self.said} if IEEE 754 arithmetic gives a finite value.",
@@ -321,15 +321,15 @@ class Laws:
         def finite(subject: Subject, **given: Any) -> Measurement:
             return measured_finite(of, actual(subject, given), tuple(given.values()), subject.format)
 
-        facts: dict[str, Any] = {"source": "chain rule", "reads": (*self.model.names, COTANGENT), "group": "gradient"}
-        facts["differentiates"] = position
+        fields: dict[str, Any] = {"source": "chain rule", "reads": (*self.model.names, COTANGENT), "group": "gradient"}
+        fields["differentiates"] = position
         yield Law(
             f"gradient{suffix}",
             f"The gradient in {name} equals that of {self.said}.",
             bound=WRITTEN,
             cause="a value is detached, or another function is differentiated: keep the values in the autograd graph",
             measure=within(larger_bound),
-            **facts,
+            **fields,
         )
         yield Law(
             f"gradient_finite{suffix}",
@@ -338,7 +338,7 @@ class Laws:
             cause="the branch that is not selected is also differentiated, or an intermediate value overflows: "
             "choose safe arguments before the operation",
             measure=finite,
-            **facts,
+            **fields,
         )
         yield Law(
             f"gradient_digits_not_lost{suffix}",
@@ -348,7 +348,7 @@ class Laws:
             measure=within(_attainable),
             lost_digits="autograd uses rounded values, as in most libraries",
             shows_worst=False,
-            **facts,
+            **fields,
         )
         if first:
 
@@ -375,9 +375,9 @@ class Laws:
                 "the inputs by their largest magnitude first",
                 measure=finite_anywhere,
                 inputs=self.drawn(cotangent=True, extreme=True),
-                **facts,
+                **fields,
             )
-        yield from one_sided.laws(self.model, name, suffix, actual, facts)
+        yield from one_sided.laws(self.model, name, suffix, actual, fields)
         if first and of_inputs.infinite_names(self.model.formula):
 
             def at_infinities(subject: Subject, **given: Any) -> Measurement:
@@ -391,5 +391,5 @@ class Laws:
                 cause=INFINITE,
                 measure=at_infinities,
                 inputs=self.infinite(cotangent=True),
-                **{**facts, "group": "special"},
+                **{**fields, "group": "special"},
             )

@@ -56,7 +56,7 @@ def laws(
     name: str,
     suffix: str,
     gradient: Callable[[Subject, dict[str, Any]], Tensor],
-    facts: Mapping[str, Any],
+    fields: Mapping[str, Any],
 ) -> Iterator[Law]:
     """Yield the laws of the gradient in one input; none if its conditions do not matter."""
     of, formula = model.gradients[name], model.formula
@@ -69,7 +69,7 @@ def laws(
         return measure
 
     common: dict[str, Any] = {
-        **facts,
+        **fields,
         "cause": "the branch that is not selected is also differentiated, or its slope differs from that of its "
         "neighbor: choose safe arguments before the operation",
         "unit": "ulp of one or of the result",

@@ -80,20 +80,20 @@ def domain(text: str, name: str) -> Domain:
     UsageError
         If a word is unknown.
     """
-    facts = Domain()
+    described = Domain()
     for word in text.replace(",", " ").split():
         if word == PER_ROW:
-            facts = replace(facts, per_row=True)
+            described = replace(described, per_row=True)
         elif word == CONSTANT:
-            facts = replace(facts, constant=True)
+            described = replace(described, constant=True)
         elif word == WHOLE:
-            facts = replace(facts, whole=True)
+            described = replace(described, whole=True)
         elif word == "index":
-            facts = replace(facts, kind=word, per_row=True)
+            described = replace(described, kind=word, per_row=True)
         elif word in DOMAINS:
-            facts = replace(facts, kind=word)
+            described = replace(described, kind=word)
         elif (ends := _ends(word)) is not None:
-            facts = replace(facts, kind="range", low=ends[0], high=ends[1])
+            described = replace(described, kind="range", low=ends[0], high=ends[1])
         else:
             known = (*DOMAINS, PER_ROW, CONSTANT, WHOLE)
             raise UsageError(
@@ -102,7 +102,7 @@ def domain(text: str, name: str) -> Domain:
                 value=f"`{word}`",
                 remedy=did_you_mean(word, known),
             )
-    return facts
+    return described
 
 
 def _ends(word: str) -> tuple[float, float] | None:
@@ -141,7 +141,7 @@ class Spelling:
     @property
     def text(self) -> str:
         """The line that :func:`spelling` reads, which is also the contract's name."""
-        inputs = [f"{name}: {facts}" if str(facts) else name for name, facts in self.inputs]
+        inputs = [f"{name}: {domain}" if str(domain) else name for name, domain in self.inputs]
         stated = f"({', '.join([*inputs, *(['...'] * (not self.complete))])})" if inputs else ""
         return f"formula{' of all' * self.whole}{stated}: {self.definition}{f' | {self.form}' if self.form else ''}"
 

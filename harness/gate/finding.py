@@ -126,10 +126,10 @@ def margins_of(policy: Policy, case: str) -> Margins:
 
 def _comparison(case: str, arm: str, log_ratios: Sequence[float], outcome: Outcome, margins: Margins) -> Comparison:
     slowdown = bounded_ratio(log_ratios)
-    facts = {"ratio": slowdown.point, "low": slowdown.low, "high": slowdown.high}
+    interval = {"ratio": slowdown.point, "low": slowdown.low, "high": slowdown.high}
     smallest = visible(standard_error(log_ratios), len(log_ratios), margins.margin)
     return Comparison.model_validate(
-        {"case": case, "arm": arm, "outcome": outcome, "couples": len(log_ratios), **facts, "visible": smallest}
+        {"case": case, "arm": arm, "outcome": outcome, "couples": len(log_ratios), **interval, "visible": smallest}
         | {"margin": margins.margin, "tolerance": margins.tolerance}
     )
 

@@ -302,12 +302,12 @@ class Trial:
         now = condition()
         for arm in turns[0]:
             slices = [turn[arm] for turn in turns]
-            facts: dict[str, object] = {"couple": number, "case": case, "arm": arm, "rounds": plan.rounds}
-            facts |= {"iterations": plan.more if arm == CONTROL else plan.iterations}
-            facts |= {"load": now.load, "steal": now.steal_since(before), "frequency_hz": now.frequency_hz}
+            entry: dict[str, object] = {"couple": number, "case": case, "arm": arm, "rounds": plan.rounds}
+            entry |= {"iterations": plan.more if arm == CONTROL else plan.iterations}
+            entry |= {"load": now.load, "steal": now.steal_since(before), "frequency_hz": now.frequency_hz}
             self.evidence.slices.append(
                 Slices.model_validate(
-                    facts
+                    entry
                     | {
                         "starts_s": tuple(round(times.start_s - self._start, 4) for times in slices),
                         "minima_s": tuple(_short(times.minimum_s) for times in slices),

@@ -51,7 +51,7 @@ def serve(given: socket.socket, server: type[Server]) -> None:
     try:
         cases = _loaded(setup)
         changes = restored(AT_IMPORT, settings, imported=False)
-        about: Any = {"cases": [_facts(case) for case in cases], "changes": changes}
+        about: Any = {"cases": [_description(case) for case in cases], "changes": changes}
     except UsageError as error:
         cases, about = [], {"usage": error.parts}
     _settle(setup)
@@ -184,23 +184,23 @@ def _declared(module: Any) -> Iterator[Any]:
         yield case
 
 
-def _facts(case: Any) -> dict[str, Any]:
-    facts: dict[str, Any] = {"adapted": case.call is not None, "parameters": _parameters(case.function)}
+def _description(case: Any) -> dict[str, Any]:
+    description: dict[str, Any] = {"adapted": case.call is not None, "parameters": _parameters(case.function)}
     is_class = isinstance(case.function, type)
     # An adapter of a class creates the instances itself.
-    facts["model"] = is_model(case.function) and not (is_class and case.call is not None)
-    facts["object"] = is_model(case.function) or is_class
+    description["model"] = is_model(case.function) and not (is_class and case.call is not None)
+    description["object"] = is_model(case.function) or is_class
     # The parameters of the adapter without the function.
-    facts["bridge"] = None if case.call is None else (_parameters(adapter_of(case.call)) or [])[1:]
+    description["bridge"] = None if case.call is None else (_parameters(adapter_of(case.call)) or [])[1:]
     if isinstance(case, _Single):
-        return facts
+        return description
     names = ("name", "contract", "style", "target", "dtypes", "attains")
-    facts |= {name: getattr(case, name) for name in names}
-    facts["call"] = case.call if isinstance(case.call, str) else None
-    facts["declares"] = dict(case.declares)
-    facts["breaks"] = {law: _reason(why) for law, why in case.breaks.items()}
-    facts["breaks_at"] = [[*at, _reason(why)] for at, why in case.breaks_at.items()]
-    return facts
+    description |= {name: getattr(case, name) for name in names}
+    description["call"] = case.call if isinstance(case.call, str) else None
+    description["declares"] = dict(case.declares)
+    description["breaks"] = {law: _reason(why) for law, why in case.breaks.items()}
+    description["breaks_at"] = [[*at, _reason(why)] for at, why in case.breaks_at.items()]
+    return description
 
 
 def _reason(why: Any) -> Any:

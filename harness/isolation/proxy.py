@@ -48,15 +48,15 @@ class Proxy:
         Facts about the case.
     """
 
-    def __init__(self, host: Asked, index: int, facts: Mapping[str, Any]) -> None:
+    def __init__(self, host: Asked, index: int, description: Mapping[str, Any]) -> None:
         self.host, self.index = host, index
-        self.is_adapted = facts["adapted"] is True
-        self.is_object = facts["object"] is True
-        self.is_module = facts["model"] is True
-        parameters = facts["parameters"]
+        self.is_adapted = description["adapted"] is True
+        self.is_object = description["object"] is True
+        self.is_module = description["model"] is True
+        parameters = description["parameters"]
         if parameters is not None:
             self.__signature__ = _signature(parameters)
-        self.bridge = _signature(facts["bridge"] or [])
+        self.bridge = _signature(description["bridge"] or [])
         """Signature of its adapter, or of the module itself."""
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
@@ -143,12 +143,12 @@ class _Calling:
         return [tree_unflatten(parts, tree) for parts, tree in zip(filled, self._trees, strict=True)]
 
 
-def _signature(facts: Sequence[Any]) -> Signature:
+def _signature(description: Sequence[Any]) -> Signature:
     """Return the signature from names, kinds and defaults that another process sent."""
     return Signature(
         [
             Parameter(str(name), _KINDS[str(kind)], default=... if optional is True else Parameter.empty)
-            for name, kind, optional in facts
+            for name, kind, optional in description
         ]
     )
 
@@ -250,20 +250,20 @@ def _gradients(answer: dict[str, Any], count: int) -> list[Tensor | None]:
     return [x if isinstance(x, Tensor) else None for x in found]
 
 
-def declared(function: Proxy, facts: Mapping[str, Any]) -> Case:
+def declared(function: Proxy, description: Mapping[str, Any]) -> Case:
     """Return a case with the declarations of its package; other objects become texts."""
-    call = facts["call"]
+    call = description["call"]
     return Case(
         function,
-        str(facts["contract"]),
-        name=str(facts["name"]),
-        style=str(facts["style"]),
-        target=str(facts["target"]),
-        dtypes=tuple(map(str, facts["dtypes"])),
-        attains=tuple(map(str, facts["attains"])),
-        declares={str(name): value for name, value in facts["declares"].items()},
-        breaks={str(law): _reason(why) for law, why in facts["breaks"].items()},
-        breaks_at={(str(law), str(ray)): _reason(why) for law, ray, why in facts["breaks_at"]},
+        str(description["contract"]),
+        name=str(description["name"]),
+        style=str(description["style"]),
+        target=str(description["target"]),
+        dtypes=tuple(map(str, description["dtypes"])),
+        attains=tuple(map(str, description["attains"])),
+        declares={str(name): value for name, value in description["declares"].items()},
+        breaks={str(law): _reason(why) for law, why in description["breaks"].items()},
+        breaks_at={(str(law), str(ray)): _reason(why) for law, ray, why in description["breaks_at"]},
         call=call if isinstance(call, str) else (_adapted if function.is_adapted else None),
     )
 

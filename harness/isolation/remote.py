@@ -93,12 +93,12 @@ class RemoteHost:
         if contract in OBJECTS and not self.child.has_loaders:
             self.child.reads_loaders()
         self.child.start()
-        facts = self.child.about["cases"]
+        arguments = self.child.about["cases"]
         if name:
-            function = Proxy(self, 0, facts[0])
+            function = Proxy(self, 0, arguments[0])
             short_name = single_name(module, name)
             return [Case(function, contract or "", style="foreign", name=short_name, target=target, **claims)]
-        cases = [declared(Proxy(self, at, one), one) for at, one in enumerate(facts)]
+        cases = [declared(Proxy(self, at, one), one) for at, one in enumerate(arguments)]
         cases = [case for case in cases if contract in {None, case.contract}]
         if not cases:
             only = f" of contract `{contract}`" if contract else ""
@@ -114,9 +114,9 @@ class RemoteHost:
 
     # Asking
 
-    def ask(self, what: str, special: Callable[[Any], Any] = lambda value: value, **facts: Any) -> dict[str, Any]:
+    def ask(self, what: str, special: Callable[[Any], Any] = lambda value: value, **arguments: Any) -> dict[str, Any]:
         """Send a request, and process the additional parts of the reply."""
-        request: dict[str, Any] = {"ask": what, **facts}
+        request: dict[str, Any] = {"ask": what, **arguments}
         if self._watch is not None:
             request["watch"] = (self._watch.key, self._watch.draws)
         state = torch.get_rng_state()
@@ -137,10 +137,10 @@ class RemoteHost:
             self._watch.notice(Fault(noticed[0]), str(noticed[1]))
         return reply
 
-    def carried_out(self, what: str, inputs: Sequence[Any], device: str, case: int, **facts: Any) -> dict[str, Any]:
+    def carried_out(self, what: str, inputs: Sequence[Any], device: str, case: int, **arguments: Any) -> dict[str, Any]:
         """Send a request to an implementation, and raise its exceptions."""
         tensors = [x for x in tree_leaves(list(inputs)) if isinstance(x, Tensor)]
-        return self.each(what, tensors, device, case, [{"inputs": list(inputs), **facts}])[0]
+        return self.each(what, tensors, device, case, [{"inputs": list(inputs), **arguments}])[0]
 
     def each(
         self, what: str, tensors: Sequence[Tensor], device: str, case: int, parts: Sequence[Mapping[str, Any]]
@@ -152,8 +152,14 @@ class RemoteHost:
             "inference": torch.is_inference_mode_enabled(),
             "autocast": torch.get_autocast_dtype(CPU) if torch.is_autocast_enabled(CPU) else None,
         }
-        facts = {"modes": modes, "tape": self._tape, "look": self._looks is not None, "device": device, "case": case}
-        reply = self.ask("each", read_special, of=what, parts=list(parts), **facts)
+        arguments = {
+            "modes": modes,
+            "tape": self._tape,
+            "look": self._looks is not None,
+            "device": device,
+            "case": case,
+        }
+        reply = self.ask("each", read_special, of=what, parts=list(parts), **arguments)
         answers, warnings = reply.get("each"), reply.get("heard")
         if not isinstance(answers, list) or not isinstance(warnings, list):
             raise RemoteError("an exception that cannot be decoded")
@@ -242,8 +248,8 @@ class RemoteHost:
         if sequence is None:
             (value,), arrays = function.on(device, [inputs])
             return value, arrays
-        facts = {"sequence": sequence, "squared": None if of_model is None else of_model.squared}
-        answer = self.carried_out("call", inputs, device, function.index, **facts)
+        arguments = {"sequence": sequence, "squared": None if of_model is None else of_model.squared}
+        answer = self.carried_out("call", inputs, device, function.index, **arguments)
         return answer["value"], answer.get("arrays") is True
 
     def called_each(self, case: Case, calls: Sequence[Sequence[Any]], device: str) -> tuple[list[Any], bool]:
@@ -265,8 +271,8 @@ class RemoteHost:
             key = what, index, str([x.dtype for x in few if isinstance(x, Tensor)]), self.child.generation
             if key in self._soaked:
                 continue
-            facts = {"times": times, "seconds": min(AGAIN_S, self.child.call_s / 4.0), "back": what != "calls"}
-            stacked = self.carried_out("again", few, CPU, index, **facts)["value"]
+            arguments = {"times": times, "seconds": min(AGAIN_S, self.child.call_s / 4.0), "back": what != "calls"}
+            stacked = self.carried_out("again", few, CPU, index, **arguments)["value"]
             # Inputs on which there is nothing but zeros to differ are left to others.
             if not isinstance(stacked, Tensor) or len(stacked) > 1 or what == "calls":
                 self._soaked.add(key)

@@ -133,7 +133,7 @@ class Law:
             return Status.LOST, declared or self.lost_digits
         return (Status.EXPECTED, declared) if declared else (Status.BROKEN, None)
 
-    def on(self, inputs: Inputs, name: str, statement: str, **facts: Any) -> "Law":
+    def on(self, inputs: Inputs, name: str, statement: str, **fields: Any) -> "Law":
         """Return the same law about other inputs.
 
         Parameters
@@ -145,10 +145,10 @@ class Law:
         facts
             Other fields that differ.
         """
-        return replace(self, name=name, statement=statement, inputs=inputs, **facts)
+        return replace(self, name=name, statement=statement, inputs=inputs, **fields)
 
 
-def law(statement: str, **facts: Any) -> Callable[[Callable[..., Measurement]], Law]:
+def law(statement: str, **fields: Any) -> Callable[[Callable[..., Measurement]], Law]:
     """Make a law of the function below, whose name becomes the name of the law.
 
     Parameters
@@ -166,6 +166,6 @@ def law(statement: str, **facts: Any) -> Callable[[Callable[..., Measurement]], 
     """
 
     def decorate(measure: Callable[..., Measurement]) -> Law:
-        return Law(measure.__name__, statement, measure=measure, **facts)
+        return Law(measure.__name__, statement, measure=measure, **fields)
 
     return decorate

@@ -13,7 +13,7 @@ from harness.loading.content import Digest, Sample, digest, digests
 from harness.loading.exercise import deliver, deliver_indices, fail, read_directly, read_twice, show
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault
 from harness.loading.reader import EPOCH_S, HUNG_S, SEED, Epoch, Exercise, Exercised
-from harness.loading.source import Facts, Promise, Request
+from harness.loading.source import LoaderInfo, Promise, Request
 from harness.loading.tagged import Injection
 
 _SMALL, _BATCHES, _LARGEST = 400, 40, 100
@@ -96,10 +96,10 @@ class Deliveries:
         return keyword in self.source.names
 
     @cached_property
-    def facts(self) -> Facts:
+    def info(self) -> LoaderInfo:
         """Facts about a loader that need no reading."""
-        facts: Facts = self.exercised(show, Request(), placed=False)
-        return facts
+        info: LoaderInfo = self.exercised(show, Request(), placed=False)
+        return info
 
     def request(self, **wanted: Any) -> Request:
         """Return a request, with a batch size that suits the data."""
@@ -108,7 +108,7 @@ class Deliveries:
     @cached_property
     def batch_size(self) -> int:
         """A batch size that gives at least ten batches and a rest."""
-        n = self.facts.samples or self._counted()
+        n = self.info.samples or self._counted()
         sizes = [size for size in (4, 3, 5, 7) if n % size] or [4]
         return sizes[0] if n < _SMALL else next(size for size in range(min(n // _BATCHES, _LARGEST), n) if n % size)
 
@@ -193,7 +193,7 @@ class Deliveries:
         The list is shorter if reading takes long. There is none for a wrapper that changes most samples.
         """
         samples = self._of_the_data_set
-        if samples is None or not self.facts.wrapped or self.is_random:
+        if samples is None or not self.info.wrapped or self.is_random:
             return samples
         expected, received = digests(samples, self.epochs(self.request())[0].samples)
         known = set(expected)

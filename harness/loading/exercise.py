@@ -22,13 +22,13 @@ from .accounting import in_use_bytes
 from .content import Sample, samples_of
 from .generators import generators_of, global_states, seed_all, states_of
 from .reader import EPOCH_S, FEW, SEED, Epoch, Exercise, Reader, alone, is_generator, tell_epoch, until
-from .source import Facts, Request, facts_of, is_map_style, length_of, torch_loader
+from .source import LoaderInfo, Request, info_of, is_map_style, length_of, torch_loader
 from .tagged import Injection, of_indices, with_failure
 
 
-def show(reader: Reader, request: Request) -> Facts:
+def show(reader: Reader, request: Request) -> LoaderInfo:
     """Return the facts about a loader that need no reading."""
-    return replace(facts_of(reader.make(request)), data_set=None)
+    return replace(info_of(reader.make(request)), data_set=None)
 
 
 def deliver(reader: Reader, request: Request, count: int, tags: bool, world_seed: int) -> list[Epoch]:  # noqa: FBT001 - goes over a line
@@ -72,10 +72,10 @@ def fail(reader: Reader, request: Request, at: int, ends: bool) -> Epoch | None:
 def read_directly(reader: Reader, request: Request) -> list[Sample] | None:
     """Return the samples of the data set, each collated alone; ``None`` if there is no access to it."""
     loader = reader.make(request)
-    facts = facts_of(loader)
-    if not facts.by_index or facts.samples is None:
+    info = info_of(loader)
+    if not info.by_index or info.samples is None:
         return None
-    limit = len(facts.data_set) if reader.limit_s >= EPOCH_S else min(2 * FEW, len(facts.data_set))
+    limit = len(info.data_set) if reader.limit_s >= EPOCH_S else min(2 * FEW, len(info.data_set))
     return list(until(reader.limit_s, lambda i: alone(loader, i), range(limit)))
 
 
@@ -92,7 +92,7 @@ def read_twice(reader: Reader, request: Request, count: int) -> tuple[list[Sampl
 def read_one_again(reader: Reader, request: Request) -> tuple[list[Sample], bool]:
     """Return the first sample three times, the last time by another loader, and whether it drew random numbers."""
     loader, another = reader.make(request), reader.make(request)
-    data_set = facts_of(loader).data_set
+    data_set = info_of(loader).data_set
     before = states_of(generators_of(data_set))
     first, second = alone(loader, 0), alone(loader, 0)
     drew = before != states_of(generators_of(data_set))
@@ -103,7 +103,7 @@ def collate(reader: Reader, request: Request, count: int) -> list[tuple[Sample, 
     """Return the first samples before and after collation; none if the data set returns batches."""
     loader = torch_loader(reader.make(request))
     assert loader is not None
-    if facts_of(loader).whole or getattr(loader.dataset, "__getitems__", None) or loader.batch_sampler is None:
+    if info_of(loader).whole or getattr(loader.dataset, "__getitems__", None) or loader.batch_sampler is None:
         return []
     return [(samples_of(loader.dataset[i], whole=True)[0], alone(loader, i)) for i in range(count)]
 
@@ -111,7 +111,7 @@ def collate(reader: Reader, request: Request, count: int) -> list[tuple[Sample, 
 def announce(reader: Reader, request: Request) -> tuple[int | None, int | None]:
     """Return the announced number of batches, and the length of a data set that has a sample beyond it."""
     loader = reader.make(request)
-    data_set = facts_of(loader).data_set
+    data_set = info_of(loader).data_set
     if data_set is None or not is_map_style(data_set):
         return length_of(loader), None
     n = len(data_set)

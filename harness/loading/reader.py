@@ -19,7 +19,7 @@ import torch
 from .content import Sample, samples_of
 from .fault import SOON_S, FaultKind, LoadingError, LoadingFault, bounded
 from .generators import seed_all
-from .source import Request, Source, facts_of, is_map_style, torch_loader
+from .source import Request, Source, info_of, is_map_style, torch_loader
 from .spawning import spawned_quickly
 from .tagged import Tag, TaggedBatch, can_be_tagged, tagged, untagged, with_data_set
 from .watched import diagnose
@@ -159,17 +159,17 @@ class Reader:
             return error.fault
         with suppress(Exception), spawned_quickly():
             loader = self.make(request)
-            data_set = facts_of(loader).data_set
+            data_set = info_of(loader).data_set
             if data_set is None or not is_map_style(data_set):
                 return error.fault
             limit_s = AGAIN_S if error.fault.kind is FaultKind.HUNG else EPOCH_S + HUNG_S
             found = diagnose(
-                data_set, lambda watch: with_data_set(loader, watch), workers=facts_of(loader).workers, limit_s=limit_s
+                data_set, lambda watch: with_data_set(loader, watch), workers=info_of(loader).workers, limit_s=limit_s
             )
             if found is not None and found.index is not None:
                 return found
             if error.fault.kind is FaultKind.RAISED:
-                return uncollated(facts_of(loader).data_set, torch_loader(self.make(request)), error.fault)
+                return uncollated(info_of(loader).data_set, torch_loader(self.make(request)), error.fault)
         return error.fault
 
     def epochs(
@@ -196,7 +196,7 @@ class Reader:
         try:
             return self.epochs(request, count, tags=True, world_seed=world_seed)
         except Exception:
-            if not facts_of(self.make(request)).wrapped:
+            if not info_of(self.make(request)).wrapped:
                 raise
             return self.epochs(request, count, tags=False, world_seed=world_seed)
 
@@ -207,7 +207,7 @@ class Reader:
     def epoch_of(self, loader: Any, *, limit: int | None = None) -> Epoch:
         """Read an epoch."""
         epoch, size, parts = Epoch(), 0, 0
-        facts = facts_of(loader)
+        info = info_of(loader)
         batches = iter(loader)
         start = time.perf_counter()  # after the start of the workers
         for number, item in enumerate(batches):
@@ -215,7 +215,7 @@ class Reader:
             if isinstance(item, TaggedBatch):
                 batch = item.batch
                 epoch.tags += item.tags
-            samples = samples_of(batch, whole=facts.whole)
+            samples = samples_of(batch, whole=info.whole)
             epoch.samples += samples
             epoch.sizes.append(len(samples))
             size += sum(_bytes(sample) for sample in samples)
@@ -223,7 +223,7 @@ class Reader:
             if limit is not None and number + 1 >= limit:
                 break
             seconds = time.perf_counter() - start
-            projected_s = seconds * (facts.samples or 0) / max(len(epoch.samples), 1)
+            projected_s = seconds * (info.samples or 0) / max(len(epoch.samples), 1)
             long = len(epoch.samples) >= FEW and (self.limit_s < EPOCH_S or projected_s > QUICK_S)
             much = size > MAX_BYTES or parts > MAX_PARTS
             if long or much or seconds > self.limit_s:
@@ -280,7 +280,7 @@ def alone(loader: Any, index: int) -> Sample:
     loader = torch_loader(loader)
     data_set = loader.dataset
     at_once = getattr(data_set, "__getitems__", None) and loader.batch_sampler is not None
-    whole = not at_once and facts_of(loader).whole
+    whole = not at_once and info_of(loader).whole
     batched = at_once or loader.batch_sampler is None
     if at_once:
         content = data_set.__getitems__([index])

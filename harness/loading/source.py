@@ -207,7 +207,7 @@ def _loader(data_set: Any, request: Request) -> "DataLoader[Any]":
 
 
 @dataclass(frozen=True)
-class Facts:
+class LoaderInfo:
     """Facts that are known about a loader without reading it.
 
     Parameters
@@ -262,18 +262,18 @@ _WRAPPED = ("loader", "dataloader", "data_loader", "_loader", "_dataloader", "ba
 """Attributes in which a wrapper keeps another."""
 
 
-def facts_of(loader: Any) -> Facts:
+def info_of(loader: Any) -> LoaderInfo:
     """Return the facts about a loader, or about the loader that it wraps."""
     wrapped = torch_loader(loader)
     if wrapped is None:
-        return Facts()
+        return LoaderInfo()
     if wrapped is not loader:
         # The wrapper is assumed to yield batches.
-        return replace(facts_of(wrapped), whole=False, wrapped=True)
+        return replace(info_of(wrapped), whole=False, wrapped=True)
     data_set, sampler = loader.dataset, loader.sampler
     length = length_of(data_set)
     if not is_map_style(data_set):
-        return Facts(
+        return LoaderInfo(
             data_set,
             streams=True,
             length=length,
@@ -285,7 +285,7 @@ def facts_of(loader: Any) -> Facts:
     random = isinstance(inner, RandomSampler | SubsetRandomSampler | WeightedRandomSampler)
     unbatched = loader.batch_size is None and loader.batch_sampler is not None
     in_order = type(inner) is torch.utils.data.SequentialSampler and not unbatched
-    return Facts(
+    return LoaderInfo(
         data_set,
         by_index=True,
         length=length,

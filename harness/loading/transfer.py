@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .content import PORTABLE, Opaque, Sample, portable
 from .reader import Epoch
-from .source import Facts
+from .source import LoaderInfo
 from .tagged import Tag
 
 
@@ -24,7 +24,7 @@ def outward(value: Any) -> Any:
     """Return a result with leaves that can be sent to another process."""
     if isinstance(value, Epoch):
         return replace(value, samples=outward(value.samples))
-    if isinstance(value, Facts):
+    if isinstance(value, LoaderInfo):
         return value
     if type(value) in {list, tuple}:
         return type(value)(map(outward, value))
@@ -37,8 +37,8 @@ def spelled(value: Any) -> Any:
     """Return a list that represents an object on the line; ``None`` if it has no such form."""
     if isinstance(value, Opaque):
         return ["opaque", value.kind, value.digest]
-    if isinstance(value, Facts):
-        return ["facts", *(getattr(value, name) for name in _FACTS)]
+    if isinstance(value, LoaderInfo):
+        return ["facts", *(getattr(value, name) for name in _INFO)]
     if isinstance(value, Epoch):
         # Two fetches that drew the same are two all the same.
         draws = {id(tag.drew): tag.drew for tag in value.tags}
@@ -49,7 +49,7 @@ def spelled(value: Any) -> Any:
     return None
 
 
-_FACTS = tuple(field.name for field in fields(Facts) if field.name != "data_set")
+_INFO = tuple(field.name for field in fields(LoaderInfo) if field.name != "data_set")
 
 
 def read(value: Any) -> Any:
@@ -63,8 +63,8 @@ def read(value: Any) -> Any:
     match value:
         case ["opaque", str(kind), str(digest)]:
             return Opaque(kind, digest)
-        case ["facts", *values] if len(values) == len(_FACTS):
-            return _facts(dict(zip(_FACTS, values, strict=True)))
+        case ["facts", *values] if len(values) == len(_INFO):
+            return _info(dict(zip(_INFO, values, strict=True)))
         case ["epoch", samples, sizes, tags, draws, bool(ended), float(seconds)] if seconds >= 0.0:
             whole = each(sample)(samples)
             counts = each(count)(sizes)
@@ -74,14 +74,14 @@ def read(value: Any) -> Any:
     raise UnreadableError
 
 
-def _facts(values: Mapping[str, Any]) -> Facts:
+def _info(values: Mapping[str, Any]) -> LoaderInfo:
     for name in ("length", "samples"):
         optional(count)(values[name])
     count(values["workers"])
     for name in ("by_index", "streams", "replaced", "drops", "whole", "wrapped"):
         flag(values[name])
     optional(flag)(values["shuffled"])
-    return Facts(**values)
+    return LoaderInfo(**values)
 
 
 def _tags(tags: Any, draws: Any) -> list[Tag]:
@@ -193,7 +193,7 @@ def _leaf(leaf: Any) -> Any:
 epoch = a(Epoch)
 
 FORMS: Mapping[str, Form] = {
-    "show": a(Facts),
+    "show": a(LoaderInfo),
     "deliver": each(epoch),
     "deliver_wrapped": each(epoch),
     "deliver_indices": optional(each(row(each(_number), each(count)))),

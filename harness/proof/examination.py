@@ -97,7 +97,7 @@ class Examination:
         if undecided.any():
             self._confirm(every.at(undecided))
 
-    def tally(self, **facts: Any) -> Tally:
+    def tally(self, **fields: Any) -> Tally:
         """Return the findings, with the worst deviation confirmed by ball arithmetic."""
         self.settle()
         return Tally(
@@ -107,7 +107,7 @@ class Examination:
             witness=None if self.worst_one is None else self._witness(self.worst_one),
             order=() if self.worst_one is None else tuple(self.worst_one.places[:, 0].tolist()),
             broken=self.broken,
-            **facts,
+            **fields,
         )
 
     def _within(self, gap: DoubleDouble, outputs: Codes) -> tuple[Flags, Flags, Flags]:

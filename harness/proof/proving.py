@@ -43,11 +43,11 @@ class Proving:
 
     def _proof(self, proof_document: Document) -> Proof:
         """Return the proof of a document, and store the properties of its case."""
-        facts = dict(proof_document)
-        for document in facts.pop("properties", ()):
+        fields = dict(proof_document)
+        for document in fields.pop("properties", ()):
             one = Property.model_validate(document)
             self.properties[one.key] = one
-        return Proof.model_validate(facts)
+        return Proof.model_validate(fields)
 
     def _note(self, task: int, proof: Proof) -> None:
         """Store the proof that visited most inputs; results of several workers overlap."""

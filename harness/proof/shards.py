@@ -192,10 +192,10 @@ def fingerprint(task: Task) -> str:
             source = task.case.target.encode()
     capability = torch.backends.cpu.get_cpu_capability()
     declares = sorted(task.case.declares.items())
-    facts = (_VERSION, torch.__version__, capability, task.shards, task.expected_moments, task.layout.kernel)
+    key = (_VERSION, torch.__version__, capability, task.shards, task.expected_moments, task.layout.kernel)
     call = unbridged(task.case).call
     adapted = () if call in {None, ROW_BY_ROW} else (str(call),)
-    return hashlib.sha256(repr((*facts, declares, source, *adapted)).encode()).hexdigest()
+    return hashlib.sha256(repr((*key, declares, source, *adapted)).encode()).hexdigest()
 
 
 def _plain(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -133,8 +133,8 @@ class Sweep:
         except NotApplicable as reason:
             return Tally(skipped=str(reason))
         moments = tuple(int(self.products[_PLACES[exponents]]) for exponents in MOMENTS)
-        facts = {"moments": moments, "differing": None if self.other is None else self.differing}
-        return self.examination.tally(duration_s=self.caller.clock() - started, floor_s=self.caller.spent_s, **facts)
+        fields = {"moments": moments, "differing": None if self.other is None else self.differing}
+        return self.examination.tally(duration_s=self.caller.clock() - started, floor_s=self.caller.spent_s, **fields)
 
     def _block(self, places: range, block: range) -> None:
         """Visit every pair of the shard's first operands with a block of second operands."""

@@ -433,9 +433,9 @@ def _entries(document: Any) -> Iterator[Any]:
 
 
 def _benchmark(entry: Any, kind: type[RecordT], *, place: str) -> Benchmark[RecordT]:
-    facts = entry if isinstance(entry, Mapping) else {}
+    fields = entry if isinstance(entry, Mapping) else {}
     try:
-        return Benchmark(kind.model_validate(facts.get("extra_info")), Stats.model_validate(facts.get("stats")))
+        return Benchmark(kind.model_validate(fields.get("extra_info")), Stats.model_validate(fields.get("stats")))
     except ValidationError as error:
         what = f"a benchmark of the suite `{kind.suite}`"
         raise invalid(error, place=place, what=what, remedy="run `harness bench` again") from error

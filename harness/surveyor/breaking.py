@@ -162,10 +162,10 @@ def breaking(job: Job, ray: Ray) -> Breaking:
     try:
         boundary = first_failure(search.fails, search.length, search.probes(), search.effort)
         place, confirmed = _confirmed(search, boundary)
-        facts = _facts(search, place) if place is not None else {}
+        fields = _measured_fields(search, place) if place is not None else {}
     except CaseError as error:
         return _record(search, Boundary(None, "scanned", 0), reason=str(error))
-    return _record(search, boundary, confirmed=confirmed, **facts)
+    return _record(search, boundary, confirmed=confirmed, **fields)
 
 
 def _confirmed(search: RaySearch, boundary: Boundary) -> tuple[int | None, bool | None]:
@@ -184,7 +184,7 @@ def _is_first(search: RaySearch, place: int) -> bool:
     return holds_before and search.measured(place, confirm=True).broken
 
 
-def _facts(search: RaySearch, place: int) -> dict[str, Any]:
+def _measured_fields(search: RaySearch, place: int) -> dict[str, Any]:
     """Return the values at the breaking point, and its closed form."""
     job, value = search.job, search.value(place)
     example = search.example(np.array([place], dtype=np.int64))
@@ -242,13 +242,13 @@ def _is_expected(search: RaySearch) -> bool:
     return any(job.case.declared_break(name, job.format.name) for name in names)
 
 
-def _record(search: RaySearch, boundary: Boundary, **facts: Any) -> Breaking:
+def _record(search: RaySearch, boundary: Boundary, **fields: Any) -> Breaking:
     job, ray = search.job, search.ray
     declared = job.case.declared_point(job.law.name, ray.name, job.format.name)
-    missed = {"form": declared, "declared": True, "agrees": False} if declared and "form" not in facts else {}
+    missed = {"form": declared, "declared": True, "agrees": False} if declared and "form" not in fields else {}
     if missed:
         missed["form_value"] = float(form_value(str(declared), job.format.name, ray.columns))
-    described = {"value": None, "value_hex": None, **missed, **facts}
+    described = {"value": None, "value_hex": None, **missed, **fields}
     return Breaking(
         **job.identity,
         unit=job.law.unit,

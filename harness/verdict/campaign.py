@@ -312,10 +312,10 @@ def _verdict(piece: Document, answer: Answer) -> Verdict:
     unreached = Verdict.model_validate(piece["unreached"])
     if answer.noticed is not None:
         return _spoilt(unreached, answer, of_tensors=True)
-    facts: dict[str, Any] = {"reason": answer.reason, "duration_s": answer.duration_s}
+    fields: dict[str, Any] = {"reason": answer.reason, "duration_s": answer.duration_s}
     if answer.loss is not None:
-        facts |= {"status": Status.ERROR, "fault": answer.loss.fault}
-    return unreached.model_copy(update=facts)
+        fields |= {"status": Status.ERROR, "fault": answer.loss.fault}
+    return unreached.model_copy(update=fields)
 
 
 def _spoilt(verdict: Verdict, answer: Answer, *, of_tensors: bool) -> Verdict:

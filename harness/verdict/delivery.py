@@ -127,8 +127,8 @@ def delivered(job: Job, unreached: Verdict, *, example: Example | None = None) -
     """
     started = time.perf_counter()
     requests = [example] if example is not None else getattr(job.law.inputs, "several", ())
-    facts = _decided(job, requests)
-    return unreached.model_copy(update={"reason": None, **facts, "duration_s": time.perf_counter() - started})
+    fields = _decided(job, requests)
+    return unreached.model_copy(update={"reason": None, **fields, "duration_s": time.perf_counter() - started})
 
 
 def _decided(job: Job, requests: Sequence[Example]) -> dict[str, Any]:
@@ -150,8 +150,8 @@ def _decided(job: Job, requests: Sequence[Example]) -> dict[str, Any]:
         rows = max(deliveries.read - read, measurement.ratio.size)
         if measurement.broken:
             status, reason = job.when_broken
-            facts = {"status": status, "reason": reason, "violation": _violation(job, request, measurement)}
-            return {**facts, **_counted(holding, rows, measurement)}
+            fields = {"status": status, "reason": reason, "violation": _violation(job, request, measurement)}
+            return {**fields, **_counted(holding, rows, measurement)}
     if not holding:
         # A missing property says more than a missing name.
         return {"reason": next((why for why in reasons if "has no parameter" not in why), reasons[0])}

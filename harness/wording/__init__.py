@@ -13,7 +13,7 @@ from harness.wording.audit import (
     trend_line,
 )
 from harness.wording.finding import (
-    facts,
+    details,
     finding_block,
     finding_in_full,
     finding_in_short,
@@ -66,11 +66,11 @@ __all__ = [
     "by_case",
     "census_line",
     "closed_form",
+    "details",
     "differing",
     "disagreeing",
     "excerpt",
     "extent",
-    "facts",
     "failing",
     "finding_block",
     "finding_in_full",

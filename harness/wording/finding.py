@@ -50,7 +50,7 @@ def title_of(finding: Finding) -> str:
     return NOT_REQUIRED if _is_no_loss(finding) else TITLES[finding.status]
 
 
-Facts = list[tuple[str, str]]
+Details = list[tuple[str, str]]
 """Labels and texts, in the order in which they are shown."""
 
 
@@ -99,7 +99,7 @@ def _law(finding: Finding) -> str:
     return f"{first.law} {'does not hold, but is not required' if _is_no_loss(finding) else 'loses digits'}"
 
 
-def facts(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bool = False) -> Facts:
+def details(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bool = False) -> Details:
     """Return the example, the affected laws and the replay of a finding.
 
     Parameters
@@ -112,7 +112,7 @@ def facts(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bo
         Whether to return only the options that the user adds to the last command.
     """
     violation = finding.violation
-    shown: Facts = []
+    shown: Details = []
     if finding.is_of_narrowness:
         shown.append(("events", _happened(finding)))
     if violation is not None:
@@ -137,7 +137,7 @@ def facts(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bo
     return shown
 
 
-def _declared(mistake: Mistake) -> Facts:
+def _declared(mistake: Mistake) -> Details:
     """Say how a mistake is declared if it is meant."""
     verb = "check" if mistake.declare.startswith("--contract") else "declare"
     return [("meant?", f"{verb} it with `{mistake.declare}`")] if mistake.declare else []
@@ -320,7 +320,7 @@ def finding_block(
     Parameters
     ----------
     finding, checked, options_only
-        See :func:`facts`.
+        See :func:`details`.
     width
         Maximum line length; 0 for none.
     name
@@ -328,7 +328,7 @@ def finding_block(
     """
     lines = _filled(f"{name or title_of(finding)}  {sentence(finding)}", width, indent="  ")
     lines += source_lines(finding.named)
-    for label, text in facts(finding, checked, options_only=options_only):
+    for label, text in details(finding, checked, options_only=options_only):
         lines += _filled(f"  {label:<8}  {text}", width, indent=" " * 12, whole=label == "rerun")
     return "\n".join(lines)
 

@@ -110,7 +110,7 @@ REPLAYED = "the replay has this input only: torch may choose another kernel, on 
 def _block(proof: Proof, outcome: LawOutcome, others: Sequence[Proof]) -> str:
     violation = outcome.violation
     assert violation is not None
-    facts = [
+    rows = [
         ("statement", outcome.statement),
         ("kernel", proof.kernel),
         ("actual", f"{violation.actual!r} at ({', '.join(map(str, violation.place))})"),
@@ -123,4 +123,4 @@ def _block(proof: Proof, outcome: LawOutcome, others: Sequence[Proof]) -> str:
         *([("also in", ", ".join(f"[{other.dtype}, {other.layout}]" for other in others))] if others else []),
     ]
     lines = [f"{proof.case} breaks {outcome.law} [{proof.dtype}, {proof.layout}]"]
-    return "\n".join([*lines, *(f"  {label:<9}  {text}" for label, text in facts)])
+    return "\n".join([*lines, *(f"  {label:<9}  {text}" for label, text in rows)])

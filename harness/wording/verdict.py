@@ -154,7 +154,7 @@ def violation_block(verdict: Verdict) -> str:
     verb = {Status.BROKEN: "breaks", Status.LOST: "loses digits in"}.get(verdict.status, "breaks, as declared,")
     place = f"({', '.join(map(str, violation.place))}{',' if len(violation.place) == 1 else ''})"
     examples = [f"{name} = {spelled(value)}" for name, value in violation.example.items()]
-    facts = [
+    table = [
         *([("observed", violation.seen)] if violation.seen else []),
         *([("mistake", _mistake_line(violation.named))] if violation.named is not None else []),
         ("statement", verdict.statement),
@@ -172,7 +172,7 @@ def violation_block(verdict: Verdict) -> str:
         ("look at", violation.cause),
     ]
     lines = [f"{verdict.case} {verb} {verdict.law} [{verdict.where}]"]
-    lines += [f"  {label:<9}  {text}" for label, text in facts]
+    lines += [f"  {label:<9}  {text}" for label, text in table]
     return "\n".join(lines)
 
 

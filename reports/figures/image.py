@@ -95,12 +95,12 @@ def png(pixels: bytes, *, height: int, width: int, palette: tuple[bytes, bytes] 
     A palette has three bytes for each color, and an opacity.
     """
     image = Picture.frombytes("L" if palette is None else "P", (width, height), pixels)
-    facts: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     if palette is not None:
         image.putpalette(palette[0])
-        facts["transparency"] = palette[1]
+        options["transparency"] = palette[1]
     stream = io.BytesIO()
-    image.save(stream, "PNG", optimize=True, **facts)
+    image.save(stream, "PNG", optimize=True, **options)
     return stream.getvalue()
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from harness.findings import Finding, findings
 from harness.record import AuditFinding, Status
-from harness.wording import excerpt, facts, property_sentences, sentence, source_lines, title_of
+from harness.wording import details, excerpt, property_sentences, sentence, source_lines, title_of
 
 from .. import summary
 from ..breaks import breaks
@@ -92,7 +92,7 @@ def declared(reading: Reading) -> Iterator[PagePart]:
 
 
 def _cause(finding: Finding, reading: Reading) -> Cause:
-    shown = [(label, cut(text, limit=MAX_CHARACTERS)) for label, text in facts(finding, reading.verdicts)]
+    shown = [(label, cut(text, limit=MAX_CHARACTERS)) for label, text in details(finding, reading.verdicts)]
     return Cause(
         finding.case,
         title_of(finding),

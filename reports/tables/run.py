@@ -71,7 +71,7 @@ def _one_sided(changes: pd.DataFrame, change: Change) -> list[tuple[str, ...]]:
 def side_by_side(digests: Sequence[Digest]) -> Table:
     """Return the runs in columns, the latest first: their environment, their laws, and their times."""
     shown = list(digests)[: -BESIDE - 1 : -1]
-    rows = [*_facts(shown), *_times(shown)]
+    rows = [*_fact_rows(shown), *_times(shown)]
     left = len(digests) - len(shown)
     older = f" {count(left, 'older run')} not shown." if left else ""
     return Table(
@@ -83,10 +83,10 @@ def side_by_side(digests: Sequence[Digest]) -> Table:
     )
 
 
-def _facts(shown: Sequence[Digest]) -> list[tuple[str, ...]]:
+def _fact_rows(shown: Sequence[Digest]) -> list[tuple[str, ...]]:
     heads = [digest.head for digest in shown]
     environments = [head.environment for head in heads]
-    facts: list[tuple[str, list[Any]]] = [
+    fact_rows: list[tuple[str, list[Any]]] = [
         ("created", [head.created for head in heads]),
         ("commit", [digest.label if digest.head.environment.git_commit else UNKNOWN for digest in shown]),
         ("processor", [environment.processor for environment in environments]),
@@ -100,7 +100,7 @@ def _facts(shown: Sequence[Digest]) -> list[tuple[str, ...]]:
         ("skipped", [f"{digest.statuses[Status.SKIPPED]:,}" for digest in shown]),
         ("breaking points", [UNKNOWN if digest.points is None else f"{digest.points:,}" for digest in shown]),
     ]
-    return [(name, *cells) for name, cells in facts]
+    return [(name, *cells) for name, cells in fact_rows]
 
 
 def _times(shown: Sequence[Digest]) -> list[tuple[str, ...]]:

@@ -60,6 +60,6 @@ def test_random_numbers_that_cannot_be_observed_are_not_called_absent() -> None:
 def test_the_batch_size_leaves_a_rest_of_the_epoch_that_was_read() -> None:
     """The loader shows no data set, so that its samples are counted."""
     deliveries = Deliveries(Reader(Source(own_loaders.own, "own")), {})
-    assert deliveries.facts.samples is None
+    assert deliveries.info.samples is None
     assert own_loaders.HUNDRED % deliveries.batch_size
     assert len(deliveries.epochs(deliveries.request())[0].sizes) >= 10

@@ -21,8 +21,8 @@ from harness.reports.template import templates
 
 def found(**changes: Any) -> Breaking:
     """Return an undeclared breaking point of a softmax as defined."""
-    facts = {"declared": False, "expected_break": False, "form": None} | changes
-    return samples.survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", **facts)
+    details = {"declared": False, "expected_break": False, "form": None} | changes
+    return samples.survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", **details)
 
 
 CAUSES = [
@@ -45,8 +45,8 @@ def test_breaking_points_with_one_closed_form_are_one_finding() -> None:
         "the answer is not finite from t = 0.01 in float32 on the ray temperature",
     ]
     card = breaks(CAUSES)[0].card
-    assert ("rays", "spike and symmetric pair") in card.facts
-    assert ("rerun", "harness check x") in card.facts
+    assert ("rays", "spike and symmetric pair") in card.details
+    assert ("rerun", "harness check x") in card.details
 
 
 def test_a_declared_break_is_no_finding() -> None:

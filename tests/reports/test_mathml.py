@@ -101,14 +101,14 @@ def _given(inputs: dict[str, Domain]) -> dict[str, np.ndarray]:
     """Return three rows of four numbers for each input, within its domain."""
     draw = np.random.default_rng(3)
     given: dict[str, np.ndarray] = {}
-    for name, facts in inputs.items():
+    for name, details in inputs.items():
         numbers = draw.uniform(0.1, 2.0, (3, 4))
-        numbers = numbers / numbers.sum(1, keepdims=True) if facts.kind == "distribution" else numbers
-        numbers = numbers[:, :1] if facts.per_row else numbers
+        numbers = numbers / numbers.sum(1, keepdims=True) if details.kind == "distribution" else numbers
+        numbers = numbers[:, :1] if details.per_row else numbers
         given[name] = {
             "index": np.array([[0], [3], [1]]),
             "mask": np.array([[True, False, True, True]] * 3),
-        }.get(facts.kind, numbers)
+        }.get(details.kind, numbers)
     if "log_q" in given:
         given["log_q"] = np.log(given["log_q"])
     return given

@@ -24,8 +24,8 @@ DTYPE = "float32"
 def run_of(path: Path, created: str, *, verdicts: list[Verdict] | None = None, **environment: Any) -> RunFolder:
     """Return a run with some verdicts, and its head."""
     run = RunFolder(path)
-    facts = samples.run.environment(**environment)
-    run.write_head(samples.run.head(name=path.name, created=created, environment=facts))
+    details = samples.run.environment(**environment)
+    run.write_head(samples.run.head(name=path.name, created=created, environment=details))
     run.write(Verdict, verdicts or [])
     return run
 
@@ -99,11 +99,11 @@ def test_a_time_is_called_changed_beyond_what_the_same_code_reaches(
     tmp_path: Path, factor: float, spread: float, change: Change
 ) -> None:
     """A factor of 1.5 can be noise between processes, and so can overlapping rounds."""
-    facts = {"case": "a.scratch.step", "family": "a", "style": "scratch", "device": "cpu", "batch_size": 256}
+    details = {"case": "a.scratch.step", "family": "a", "style": "scratch", "device": "cpu", "batch_size": 256}
     runs: list[Frames] = []
     for name, time_s in (("before", 1e-3), ("after", factor * 1e-3)):
         run = run_of(tmp_path / name, "2026-01-01T00:00:00Z")
-        entry = samples.benchmarks.benchmark(time_s, spread=spread, dtype=DTYPE, threads=1, **facts)
+        entry = samples.benchmarks.benchmark(time_s, spread=spread, dtype=DTYPE, threads=1, **details)
         samples.benchmarks.write_suite(run, "steps", [entry])
         runs.append(frames(run))
     assert change_of(*runs) == {"steps": change.value}

@@ -127,10 +127,10 @@ class Timed:
         within_s = self._limits.first_call_s + self._limits.law_s
         self._child.begin(self._limits.call_s, self._limits.first_call_s, within_s)
 
-    def _ask(self, what: str, **facts: Any) -> dict[str, Any]:
+    def _ask(self, what: str, **arguments: Any) -> dict[str, Any]:
         self._begin()
         try:
-            reply = self._place.ask(what, **facts)
+            reply = self._place.ask(what, **arguments)
         except LostError as lost:
             raise UntimedError(f"{self.target} {lost.loss.sentence} while it is timed") from None
         for kind in ("raised", "inapplicable", "misplaced"):

@@ -84,8 +84,8 @@ class Progress:
     def __init__(self, descriptor: int) -> None:
         self._stream: TextIO = os.fdopen(descriptor, "w", encoding="utf-8", buffering=1)
 
-    def _tell(self, **facts: object) -> None:
-        self._stream.write(json.dumps(facts) + "\n")
+    def _tell(self, **values: object) -> None:
+        self._stream.write(json.dumps(values) + "\n")
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Write the number of items."""

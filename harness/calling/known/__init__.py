@@ -36,7 +36,7 @@ def entry(target: str) -> Known | None:
     """Return the entry of a target, ``module:function`` or a wrapper ``file.py:function``."""
     module, _, name = target.partition(":")
     if module.endswith(".py"):
-        return _wrapper(name, *_facts(Path(module), name))
+        return _wrapper(name, *_parsed_signature(Path(module), name))
     return TABLES.get(module, {}).get(name)
 
 
@@ -89,7 +89,7 @@ def _wrapper(name: str, required: tuple[str, ...], used: frozenset[str]) -> Know
     return known if known is not None and known.required == required and used.issuperset(known.uses) else None
 
 
-def _facts(file: Path, name: str) -> tuple[tuple[str, ...], frozenset[str]]:
+def _parsed_signature(file: Path, name: str) -> tuple[tuple[str, ...], frozenset[str]]:
     """Return the parameters without a default of a function in a file, which is read and not run, and its names."""
     try:
         tree = ast.parse(file.read_bytes())

@@ -133,7 +133,7 @@ MASKED_ROWS = "Logits of -inf have gradient zero, and the gradient of the others
 """Statement about the gradient of masked logits."""
 
 
-def fully_masked_law(exact: Exact, statement: str, policies: Callable[..., Mapping[str, Any]], **facts: Any) -> Law:
+def fully_masked_law(exact: Exact, statement: str, policies: Callable[..., Mapping[str, Any]], **fields: Any) -> Law:
     """Return the law that rows of only -inf follow the declared convention; each row may be a batch."""
     usual: dict[str, Any] = {
         "source": "0 / 0 is undefined; see the convention `fully_masked`",
@@ -148,7 +148,7 @@ def fully_masked_law(exact: Exact, statement: str, policies: Callable[..., Mappi
         convention="fully_masked",
         rows=lambda logits, *_: np.isneginf(to_array(logits)).reshape(len(logits), -1).all(-1),
         policies=policies,
-        **{**usual, **facts},
+        **{**usual, **fields},
     )
 
 

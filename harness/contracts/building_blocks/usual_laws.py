@@ -69,16 +69,16 @@ class Exact:
         return tuple(subject.declares[name] for name in self.conventions)
 
 
-def value(exact: Exact, name: str, statement: str, *, group: str = "value", **facts: Any) -> Law:
+def value(exact: Exact, name: str, statement: str, *, group: str = "value", **fields: Any) -> Law:
     """Return the law that the output equals the exact value, within its error."""
 
     def measure(subject: Subject, **inputs: Any) -> Measurement:
         return exact.measure(subject, subject(*inputs.values()), *inputs.values())
 
-    return Law(name, statement, measure=measure, reads=exact.reads, group=group, **facts)
+    return Law(name, statement, measure=measure, reads=exact.reads, group=group, **fields)
 
 
-def gradient(exact: Exact, name: str, statement: str, *, of: int = 0, **facts: Any) -> Law:
+def gradient(exact: Exact, name: str, statement: str, *, of: int = 0, **fields: Any) -> Law:
     """Return the law that autograd, in the case's dtype, gives the analytic gradient in the argument at ``of``."""
 
     def measure(subject: Subject, **inputs: Any) -> Measurement:
@@ -86,16 +86,16 @@ def gradient(exact: Exact, name: str, statement: str, *, of: int = 0, **facts: A
         actual = subject.gradient(arguments, inputs.get("cotangent"), of=of)
         return exact.measure(subject, actual, *inputs.values())
 
-    return Law(name, statement, measure=measure, reads=exact.reads, group="gradient", **facts)
+    return Law(name, statement, measure=measure, reads=exact.reads, group="gradient", **fields)
 
 
-def finite(exact: Exact, name: str, statement: str, **facts: Any) -> Law:
+def finite(exact: Exact, name: str, statement: str, **fields: Any) -> Law:
     """Return the law that the output is finite; any finite value passes."""
 
     def measure(subject: Subject, **inputs: Any) -> Measurement:
         return measure_finite(subject(*inputs.values()), exact.value(subject, *inputs.values()), subject.format)
 
-    return Law(name, statement, measure=measure, reads=exact.reads, group="finite", bound="no tolerance", **facts)
+    return Law(name, statement, measure=measure, reads=exact.reads, group="finite", bound="no tolerance", **fields)
 
 
 def measure_finite(actual: Tensor, expected: DoubleDouble, format_: Format) -> Measurement:
@@ -112,13 +112,13 @@ ABSORBED = "the usual formula loses one term where the other absorbs it, and lib
 """Reason why breaking the laws of small results is not a defect."""
 
 
-def not_lost(exact: Exact, name: str, statement: str, **facts: Any) -> Law:
+def not_lost(exact: Exact, name: str, statement: str, **fields: Any) -> Law:
     """Return the law that the output is zero only where the exact value is below the normal numbers."""
 
     def measure(subject: Subject, **inputs: Any) -> Measurement:
         return measure_not_lost(subject(*inputs.values()), exact.value(subject, *inputs.values()), subject.format)
 
-    known = {"lost_digits": ABSORBED, **facts}
+    known = {"lost_digits": ABSORBED, **fields}
     return Law(name, statement, measure=measure, reads=exact.reads, group="value", bound="no tolerance", **known)
 
 
@@ -136,7 +136,7 @@ def one_sided(
     *,
     nearest: Callable[..., Array],
     comparison: AbsoluteComparison | None = None,
-    **facts: Any,
+    **fields: Any,
 ) -> Law:
     """Return the law that the output is on one side of a limit.
 
@@ -151,7 +151,7 @@ def one_sided(
             return compare(actual, reference, 0.0, subject.format)
         return comparison(actual, reference, exact.error_at(subject, *inputs.values()), subject.format)
 
-    return Law(name, statement, measure=measure, reads=exact.reads, group="algebra", **facts)
+    return Law(name, statement, measure=measure, reads=exact.reads, group="algebra", **fields)
 
 
 def at_least(actual: Array, limit: Any) -> Array:
@@ -177,7 +177,7 @@ def policy(
     convention: str,
     rows: Callable[..., Any],
     policies: Callable[..., Mapping[str, Any]],
-    **facts: Any,
+    **fields: Any,
 ) -> Law:
     """Return the law that rows for which mathematics is undecided follow the case's declared convention.
 
@@ -189,7 +189,7 @@ def policy(
         arguments = tuple(inputs.values())
         return compare_policy(subject, subject(*arguments), rows(*arguments), policies(*arguments), convention)
 
-    return Law(name, statement, measure=measure, reads=exact.reads, group="special", **facts)
+    return Law(name, statement, measure=measure, reads=exact.reads, group="special", **fields)
 
 
 def compare_policy(
@@ -212,9 +212,9 @@ def compare_rows(actual: Tensor, rows: Any, expected: Any, format_: Format, *, b
 EXTREME_NUMBERS = "The value is also right for the largest and smallest finite numbers and for both zeros."
 
 
-def on_extreme_numbers(value: Law, inputs: Inputs, statement: str = EXTREME_NUMBERS, **facts: Any) -> Law:
+def on_extreme_numbers(value: Law, inputs: Inputs, statement: str = EXTREME_NUMBERS, **fields: Any) -> Law:
     """Derive the law of the group ``special`` about the value on the largest and the smallest numbers."""
-    return value.on(inputs, "value_on_extreme_numbers", statement, group="special", **facts)
+    return value.on(inputs, "value_on_extreme_numbers", statement, group="special", **fields)
 
 
 def of_every_operation(

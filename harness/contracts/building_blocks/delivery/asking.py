@@ -122,10 +122,10 @@ def spans(numbers: Sequence[int], limit: int = 6) -> str:
 Measure = Callable[..., Measurement]
 
 
-def delivery_law(statement: str, inputs: Requests, **facts: Any) -> Callable[[Measure], Law]:
+def delivery_law(statement: str, inputs: Requests, **info: Any) -> Callable[[Measure], Law]:
     """Decorate a function ``measure(deliveries, **request)`` to make it a law of loaders.
 
-    ``inputs`` are the requests that are tried in order until one breaks the law. ``facts`` are other fields of
+    ``inputs`` are the requests that are tried in order until one breaks the law. ``info`` are other fields of
     :class:`~harness.laws.law.Law`.
     """
 
@@ -135,7 +135,7 @@ def delivery_law(statement: str, inputs: Requests, **facts: Any) -> Callable[[Me
             statement,
             measure=measure,
             inputs=inputs,
-            **{"bound": "no tolerance", "group": "data", "unit": "samples", "source": "contract", **facts},
+            **{"bound": "no tolerance", "group": "data", "unit": "samples", "source": "contract", **info},
         )
 
     return decorate

@@ -55,7 +55,7 @@ def _marks(samples: Sequence[Sample]) -> list[str]:
 )
 def writing_into_a_batch_changes_nothing(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Fill the batches of an epoch with zeros, and read the next epoch."""
-    if deliveries.facts.workers:
+    if deliveries.info.workers:
         raise NotApplicable("its batches come from other processes")
     not_random(deliveries)
     request = deliveries.request(num_workers=num_workers)
@@ -70,7 +70,7 @@ def writing_into_a_batch_changes_nothing(deliveries: Deliveries, num_workers: in
     if not samples and set(first_digests) != set(second_digests):
         raise NotApplicable("its epochs contain different samples, so they cannot be compared")
     changed = [at for at, mark in enumerate(later_digests) if mark not in expected]
-    if changed and len(samples) >= (deliveries.facts.samples or 0):
+    if changed and len(samples) >= (deliveries.info.samples or 0):
         message = (
             f"sample {changed[0]} of the next epoch holds values written into an earlier batch, so batches are "
             "views of the data"

@@ -126,7 +126,7 @@ def errors_are_not_swallowed(deliveries: Deliveries, num_workers: int) -> Measur
     (usual,) = deliveries.epochs(request)
     where = with_workers(deliveries.source.spelled(request))
     at = min(max(len(usual.samples) // 2, 0), max(len(usual.samples) - 1, 0)) // max(num_workers, 1)
-    ways = [False, True] if num_workers or deliveries.facts.workers else [False]
+    ways = [False, True] if num_workers or deliveries.info.workers else [False]
     for ends in ways:
         try:
             epoch = deliveries.failing(request, Injection(at, ends=ends))

@@ -71,7 +71,7 @@ def order_depends_on_the_seed_alone(deliveries: Deliveries, num_workers: int, sh
         named(deliveries, "seed")
     if deliveries.declares.get("order") == "workers":
         raise NotApplicable("its order is declared to depend on its workers")
-    by_index = deliveries.facts.by_index
+    by_index = deliveries.info.by_index
     if not (by_index or deliveries.names("seed")):
         raise NotApplicable("its workers may share a stream and it has no parameter `seed`, so no order is promised")
     alone, several = (deliveries.request(num_workers=number, shuffle=shuffle) for number in (0, num_workers))
@@ -125,7 +125,7 @@ def _of_two_seeds(deliveries: Deliveries) -> Measurement | None:
 )
 def epochs_are_shuffled_anew(deliveries: Deliveries, shuffle: bool, num_workers: int) -> Measurement:  # noqa: FBT001
     """Compare the orders of two epochs."""
-    known = deliveries.facts.shuffled if not deliveries.names("shuffle") else shuffle
+    known = deliveries.info.shuffled if not deliveries.names("shuffle") else shuffle
     if not deliveries.names("shuffle") and (shuffle or known is None) and known is not True:
         raise NotApplicable(f"{deliveries.name} has no parameter `shuffle`, so this law does not apply")
     varied(deliveries, "num_workers", num_workers)
@@ -136,11 +136,11 @@ def epochs_are_shuffled_anew(deliveries: Deliveries, shuffle: bool, num_workers:
         return _unshuffled(deliveries, first_marks, second_marks)
     if len(first_marks) < _FEW or len(set(first_marks)) < _FEW:
         raise NotApplicable("too few samples differ, so two orders cannot be distinguished")
-    same_samples(first_marks, second_marks, complete=first.ended and second.ended and not deliveries.facts.replaced)
+    same_samples(first_marks, second_marks, complete=first.ended and second.ended and not deliveries.info.replaced)
     if first_marks == second_marks:
         named_ = "epochs 0 and 1" if deliveries.names("epoch") else "the first and second epochs"
         return found(f"with shuffling, {named_} have the same order", 1, actual=0, expected=1)
-    if not deliveries.is_random and (direct := deliveries.directly) is not None and not deliveries.facts.replaced:
+    if not deliveries.is_random and (direct := deliveries.directly) is not None and not deliveries.info.replaced:
         straight = digests(direct, first.samples)
         if straight[0] == straight[1]:
             return found("with shuffling, the first epoch has the order of the data set", 1, actual=0, expected=1)
@@ -151,7 +151,7 @@ def _unshuffled(deliveries: Deliveries, first_marks: Sequence[object], second_ma
     if (
         list(first_marks) != list(second_marks)
         and Counter(first_marks) == Counter(second_marks)
-        and not deliveries.facts.streams
+        and not deliveries.info.streams
     ):
         return found("without shuffling, two epochs have different orders", 1, actual=1, expected=0)
     return kept(len(first_marks) + len(second_marks))

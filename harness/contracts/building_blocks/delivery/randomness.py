@@ -25,7 +25,7 @@ def random_numbers_differ(deliveries: Deliveries, num_workers: int) -> Measureme
     if num_workers == 0 and (wrong := _seeded_alike(deliveries)) is not None:
         return wrong
     first, second = deliveries.epochs(request, 2, tags=True)
-    if not first.tags and deliveries.facts.wrapped:
+    if not first.tags and deliveries.info.wrapped:
         # A wrapper that makes new batches loses the tags; the loader inside it draws the same numbers.
         first, second = deliveries.exercised(deliver_wrapped, request, 2)
     if not first.tags:

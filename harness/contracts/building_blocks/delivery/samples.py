@@ -54,7 +54,7 @@ _EPOCHS = ("first", "second")
 def each_sample_once(deliveries: Deliveries, num_workers: int, shuffle: bool, drop_last: bool) -> Measurement:  # noqa: FBT001
     """Count samples that are missing or superfluous, in any order."""
     request = asked(deliveries, num_workers=num_workers, shuffle=shuffle, drop_last=drop_last)
-    if deliveries.facts.replaced and not _came_without_replacement(deliveries, request):
+    if deliveries.info.replaced and not _came_without_replacement(deliveries, request):
         raise NotApplicable("it draws with replacement, so no sample is guaranteed")
     if not deliveries.epochs(request)[0].ended:
         return (
@@ -71,7 +71,7 @@ def each_sample_once(deliveries: Deliveries, num_workers: int, shuffle: bool, dr
             # The number is right but every sample is unknown, so compare indices; other laws check the content.
             extra, missing, total = _by_index(deliveries, request, _EPOCHS.index(which))
         spare = (
-            request.batch_size - 1 if drop_last or (deliveries.facts.drops and not deliveries.source.is_factory) else 0
+            request.batch_size - 1 if drop_last or (deliveries.info.drops and not deliveries.source.is_factory) else 0
         )
         if extra or len(missing) > spare:
             place = f"in the {which} epoch{where}"
@@ -92,7 +92,7 @@ def _came_without_replacement(deliveries: Deliveries, request: Request) -> bool:
     have weights.
     """
     (received,) = digests(deliveries.epochs(request)[0].samples)
-    n, k = deliveries.facts.samples or 0, len(received)
+    n, k = deliveries.info.samples or 0, len(received)
     if deliveries.is_random or len(set(received)) < k or k > n:
         return False
     return math.lgamma(n + 1) - math.lgamma(n - k + 1) - k * math.log(n) < math.log(1e-7)
@@ -101,19 +101,19 @@ def _came_without_replacement(deliveries: Deliveries, request: Request) -> bool:
 def _of_indices(deliveries: Deliveries, request: Request) -> Measurement | None:
     """Check the indices of two whole epochs; ``None`` if they are unknown, or the part that was read differs."""
     epochs = deliveries.indices(request)
-    n = deliveries.facts.samples
-    if epochs is None or n is None or deliveries.facts.replaced or not _has_same_beginning(deliveries, request):
+    n = deliveries.info.samples
+    if epochs is None or n is None or deliveries.info.replaced or not _has_same_beginning(deliveries, request):
         return None
     where = with_workers(deliveries.source.spelled(request))
     spare = (
         request.batch_size - 1
-        if request.drop_last or (deliveries.facts.drops and not deliveries.source.is_factory)
+        if request.drop_last or (deliveries.info.drops and not deliveries.source.is_factory)
         else 0
     )
     for which, (indices, _) in zip(_EPOCHS, epochs, strict=True):
         times = Counter(indices)
         extra = [index for index, number in times.items() if number > 1]
-        missing = [i for i in range(n) if i not in times] if n == deliveries.facts.length else [*range(len(times), n)]
+        missing = [i for i in range(n) if i not in times] if n == deliveries.info.length else [*range(len(times), n)]
         if extra or len(missing) > spare:
             message = f"in the {which} epoch{where}: {_description(extra, missing, n)}"
             return found(message, len(extra) + len(missing), actual=len(indices), expected=n)
@@ -140,7 +140,7 @@ def _has_same_beginning(deliveries: Deliveries, request: Request) -> bool:
 
 def _beginning(deliveries: Deliveries, request: Request) -> tuple[list[str], list[str]]:
     """Return digests of the data set and of the part that was read; none if the loader uses another order."""
-    if request.shuffle or deliveries.facts.shuffled is not False or deliveries.is_random:
+    if request.shuffle or deliveries.info.shuffled is not False or deliveries.is_random:
         return [], []
     expected, received = digests(deliveries.directly or [], deliveries.epochs(request)[0].samples)
     return expected, received
@@ -150,11 +150,11 @@ def _within_a_part(deliveries: Deliveries, request: Request) -> Measurement:
     """Look for duplicates in a truncated epoch of distinct samples."""
     (epoch,) = deliveries.epochs(request)
     expected = deliveries.directly
-    if expected is None or deliveries.is_random or deliveries.facts.samples is None:
+    if expected is None or deliveries.is_random or deliveries.info.samples is None:
         whole(epoch)
     assert expected is not None
     known, received = map(Counter, digests(expected, epoch.samples))
-    if max(known.values(), default=0) > 1 or len(expected) < (deliveries.facts.samples or 0):
+    if max(known.values(), default=0) > 1 or len(expected) < (deliveries.info.samples or 0):
         whole(epoch)
     twice = [mark for mark, times in received.items() if times > 1]
     if not twice:
@@ -168,16 +168,16 @@ def _compared(deliveries: Deliveries, request: Request, epoch: Epoch) -> tuple[l
     if deliveries.is_random:
         return _by_index(deliveries, request)
     expected = deliveries.directly
-    if expected is None or len(expected) < (deliveries.facts.samples or 0):
+    if expected is None or len(expected) < (deliveries.info.samples or 0):
         expected = whole(deliveries.epochs(deliveries.request())[0]).samples
-    elif deliveries.facts.samples is not None and deliveries.facts.samples < len(expected):
+    elif deliveries.info.samples is not None and deliveries.info.samples < len(expected):
         return _of_a_part(deliveries, expected, epoch)
     return (*differences(expected, epoch.samples), len(expected))
 
 
 def _of_a_part(deliveries: Deliveries, expected: Sequence[Sample], epoch: Epoch) -> tuple[list[int], list[int], int]:
     """Return these places if the sampler covers only a part of the samples."""
-    total = deliveries.facts.samples or 0
+    total = deliveries.info.samples or 0
     extra, missing = differences(expected, epoch.samples)
     return extra, missing[: max(0, len(missing) - (len(expected) - total))], total
 
@@ -189,9 +189,9 @@ _MANY = 2**22
 def _by_index(deliveries: Deliveries, request: Request, number: int = 0) -> tuple[list[int], list[int], int]:
     """Return these places by index if samples are random."""
     epoch = deliveries.epochs(request, number + 1, tags=True)[number]
-    n = deliveries.facts.samples
+    n = deliveries.info.samples
     # A sampler of a part of the data set does not reveal which part.
-    if not epoch.tags or n is None or n != deliveries.facts.length:
+    if not epoch.tags or n is None or n != deliveries.info.length:
         raise NotApplicable("its samples differ each time, so they cannot be identified")
     if n > max(_MANY, 2 * len(epoch.tags)):
         raise NotApplicable("its data set reports far more samples than arrived")
@@ -243,11 +243,11 @@ def ranks_share_an_epoch(deliveries: Deliveries, world_size: int, shuffle: bool,
     """Compare the union of the ranks with the whole epoch."""
     named(deliveries, "rank", "world_size")
     not_random(deliveries)
-    if deliveries.facts.replaced:
+    if deliveries.info.replaced:
         raise NotApplicable("it draws with replacement, so no sample is guaranteed")
     alone_ = whole(deliveries.epochs(asked(deliveries, num_workers=num_workers, shuffle=False))[0]).samples
     expected = deliveries.directly or alone_
-    if len(expected) < (deliveries.facts.samples or 0):
+    if len(expected) < (deliveries.info.samples or 0):
         raise NotApplicable("an epoch takes too long to be read rank by rank")
     parts = []
     for rank in range(world_size):
@@ -258,7 +258,7 @@ def ranks_share_an_epoch(deliveries: Deliveries, world_size: int, shuffle: bool,
     least = -len(expected) % world_size
     where = f" over {world_size} ranks{', shuffled' if shuffle else ''}"
     lengths = sorted({len(part) for part in parts})
-    dropping = deliveries.facts.drops and not extra
+    dropping = deliveries.info.drops and not extra
     if len(missing) > (world_size * deliveries.request().batch_size if dropping else 0) or -1 in extra:
         return found(f"{_description(extra, missing, len(expected))}{where}", len(extra) + len(missing))
     if len(extra) > least:
@@ -289,7 +289,7 @@ def lengths_are_as_declared(deliveries: Deliveries, num_workers: int, drop_last:
         raise NotApplicable("it does not report how many batches it has")
     (epoch,) = deliveries.epochs(request)
     batches = len(epoch.sizes) if epoch.ended else _counted(deliveries, request)
-    if deliveries.facts.streams and num_workers:
+    if deliveries.info.streams and num_workers:
         raise NotApplicable("torch does not count the batches of workers for an iterable data set")
     if batches != announced:
         where = with_workers(deliveries.source.spelled(request))
@@ -317,9 +317,9 @@ def batches_have_the_size_asked_for(deliveries: Deliveries, num_workers: int, dr
     named(deliveries, "batch_size")
     request = asked(deliveries, num_workers=num_workers, drop_last=drop_last)
     (epoch,) = deliveries.epochs(request)
-    if deliveries.facts.whole:
+    if deliveries.info.whole:
         raise NotApplicable("it yields samples instead of batches")
-    ends = 1 if deliveries.facts.by_index else max(num_workers, 1)
+    ends = 1 if deliveries.info.by_index else max(num_workers, 1)
     other = [size for size in epoch.sizes if size != request.batch_size]
     tails = [] if drop_last else [size for size in other if size < request.batch_size][:ends]
     wrong = len(other) - len(tails)
@@ -328,7 +328,7 @@ def batches_have_the_size_asked_for(deliveries: Deliveries, num_workers: int, dr
         sizes = spans(other)
         message = f"batches of {sizes} samples arrive instead of {request.batch_size}{where}"
         return found(message, wrong, actual=other[0], expected=request.batch_size)
-    in_turns = ends == 1 and not (deliveries.facts.by_index and deliveries.facts.shuffled is None)
+    in_turns = ends == 1 and not (deliveries.info.by_index and deliveries.info.shuffled is None)
     if (
         epoch.ended
         and epoch.sizes[:-1]
@@ -351,12 +351,12 @@ def batches_have_the_size_asked_for(deliveries: Deliveries, num_workers: int, dr
 def samples_do_not_depend_on_the_batch_size(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Compare epochs of two batch sizes with different remainders, in any order."""
     named(deliveries, "batch_size")
-    if deliveries.facts.replaced:
+    if deliveries.info.replaced:
         raise NotApplicable("it draws with replacement, and promises no sample")
     request = asked(deliveries, num_workers=num_workers)
     whole(deliveries.epochs(request)[0])
     first, second = (whole(epoch).samples for epoch in deliveries.epochs(request, 2))
-    other = replace(request, batch_size=_another_size(request.batch_size, deliveries.facts.samples or len(first)))
+    other = replace(request, batch_size=_another_size(request.batch_size, deliveries.info.samples or len(first)))
     third = whole(deliveries.epochs(other)[0]).samples
     sizes = (f"batch_size={request.batch_size}", f"batch_size={other.batch_size}")
     if len(first) == len(second) != len(third):

@@ -36,7 +36,7 @@ def samples_stay_together(deliveries: Deliveries, num_workers: int, shuffle: boo
     usual = whole(deliveries.epochs(request)[0])
     epochs = deliveries.epochs(request, _MANY if usual.seconds * _MANY < _QUICK_S and not num_workers else 2)
     reference = deliveries.directly
-    if reference is None or len(reference) < (deliveries.facts.samples or 0):
+    if reference is None or len(reference) < (deliveries.info.samples or 0):
         reference = whole(deliveries.epochs(deliveries.request())[0]).samples
     if not reference or len(reference[0]) < 2:
         raise NotApplicable("a sample has only one part")
@@ -89,7 +89,7 @@ def samples_are_whole(deliveries: Deliveries, num_workers: int) -> Measurement:
     known, received = digests(expected, epoch.samples)
     distinct = set(known)
     unexpected = [at for at, mark in enumerate(received) if mark not in distinct]
-    if unexpected and len(expected) >= (deliveries.facts.samples or 0):
+    if unexpected and len(expected) >= (deliveries.info.samples or 0):
         what = _difference(expected, epoch.samples[unexpected[0]], unexpected[0])
         whose = "in the data set" if deliveries.directly is not None else "among those that arrive without workers"
         message = f"{len(unexpected)} of {len(received)} samples are not {whose}{where}; sample {unexpected[0]} {what}"
