@@ -23,7 +23,7 @@ from harness.timing.clock import threads
 from harness.verdict.campaign import Campaign
 from harness.verdict.corpus import FOLDER
 from harness.verdict.decide import unreached
-from harness.verdict.fix import fix_here
+from harness.verdict.fix import local_fix
 from harness.verdict.isolated import Isolated, checked, importable_campaign
 from harness.verdict.job import Job, refuse_misfit, refuse_uncallable
 from harness.verdict.probe import Probe
@@ -149,7 +149,7 @@ def _fixed(
         question = replace(campaign, laws=tuple(laws or campaign.laws), dtypes=tuple(dtypes or campaign.dtypes))
         return _all(changed, question)
 
-    return fix_here(function, verdicts, again, unsafe=unsafe)
+    return local_fix(function, verdicts, again, unsafe=unsafe)
 
 
 def _all(function: Callable[..., Any], campaign: Campaign) -> list[Verdict]:

@@ -217,7 +217,7 @@ class _Once:
         failed = terminalreporter.stats.get("failed", [])
         hidden = [] if terminalreporter.verbosity > 0 else [report for report in failed if _breaks(report)]
         terminalreporter.stats["failed"] = [report for report in failed if report not in hidden]
-        terminalreporter.stats[HELD] = [*failed] if hidden else []
+        terminalreporter.stats[HELD_BACK] = [*failed] if hidden else []
         return (yield)
 
 
@@ -264,7 +264,7 @@ class _Audited:
         return result
 
 
-HELD = "held back"
+HELD_BACK = "held back"
 """Category of the failures that are reported as findings at the end."""
 
 
@@ -301,7 +301,7 @@ def _sentences(reports: Sequence[object], *, strict: bool) -> list[str]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print each finding once, and how much was checked."""
-    held = terminalreporter.stats.pop(HELD, [])
+    held = terminalreporter.stats.pop(HELD_BACK, [])
     if held:
         terminalreporter.stats["failed"] = held
     reports = [report for reports in terminalreporter.stats.values() for report in reports]

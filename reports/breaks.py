@@ -19,7 +19,7 @@ CAUSES = {
 NOT_FINITE, INEXACT = "not finite", "inexact"
 """Causes of breaking points without a closed form."""
 
-USUAL = "float32"
+DEFAULT_DTYPE = "float32"
 """The dtype of the example, if there is one."""
 
 MAX_NAMES = 6
@@ -44,7 +44,7 @@ class Break:
     @property
     def first(self) -> Breaking:
         """The example: in the usual dtype if possible, with the smallest parameter."""
-        return min(self.points, key=lambda point: (point.dtype != USUAL, abs(point.value or 0.0)))
+        return min(self.points, key=lambda point: (point.dtype != DEFAULT_DTYPE, abs(point.value or 0.0)))
 
     @property
     def sentence(self) -> str:

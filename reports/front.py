@@ -146,8 +146,8 @@ def _magnitude(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
 
 def _headroom(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
     """Return the headroom of the lines of a training step, or else the growth of its error."""
-    usual = [audit for audit in reading.audits if not audit.expected and audit.what_if is None]
-    figures_ = (figure for draw in (headroom, errors) for audit in usual if (figure := draw(audit)) is not None)
+    ordinary = [audit for audit in reading.audits if not audit.expected and audit.what_if is None]
+    figures_ = (figure for draw in (headroom, errors) for audit in ordinary if (figure := draw(audit)) is not None)
     figure = next(figures_, None)
     if figure is None:
         return None

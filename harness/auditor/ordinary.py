@@ -144,15 +144,15 @@ class _Results(EngineHook):
 
 def _leaves(roots: Sequence[Tensor]) -> Iterator[Tensor]:
     """Yield the leaves of a graph, each once."""
-    waiting, seen = [root.grad_fn for root in roots], set[Any]()
-    while waiting:
-        node = waiting.pop()
+    pending, seen = [root.grad_fn for root in roots], set[Any]()
+    while pending:
+        node = pending.pop()
         if node is None or node in seen:
             continue
         seen.add(node)
         if hasattr(node, "variable"):
             yield node.variable
-        waiting += [below for below, _ in node.next_functions]
+        pending += [below for below, _ in node.next_functions]
 
 
 def _sample(tensor: Tensor) -> list[str]:
@@ -167,7 +167,7 @@ def _sample(tensor: Tensor) -> list[str]:
 class Agreement:
     """The comparison of two versions of a step on ordinary inputs."""
 
-    compared: Mapping[str, int]
+    comparison: Mapping[str, int]
     """Numbers of losses, gradients and results with a finite element."""
     off: float
     """Largest difference, relative to the largest element of the tensor."""
@@ -175,21 +175,21 @@ class Agreement:
     @property
     def is_close(self) -> bool:
         """Whether they agree within rounding."""
-        return bool(self.compared) and self.off <= AGREES
+        return bool(self.comparison) and self.off <= AGREES
 
 
 def agreement(before: Sequence[Document], after: Sequence[Document]) -> Agreement:
     """Compare the results of two versions where the first one has finite results."""
-    found = [_compared(old["results"], new["results"]) for old, new in zip(before, after, strict=True)]
+    found = [_comparison(old["results"], new["results"]) for old, new in zip(before, after, strict=True)]
     known = [(counts, off) for counts, off in found if counts]
     if not known:
         return Agreement({}, 0.0)
-    compared, best = min(known, key=lambda one: (one[1], -sum(one[0].values())))
+    comparison, best = min(known, key=lambda one: (one[1], -sum(one[0].values())))
     worst = found[0][1] if found[0][0] else 0.0
-    return Agreement(compared, best if worst <= ROUGHLY else worst)
+    return Agreement(comparison, best if worst <= ROUGHLY else worst)
 
 
-def _compared(old: Sequence[Document], new: Sequence[Document]) -> tuple[dict[str, int], float]:
+def _comparison(old: Sequence[Document], new: Sequence[Document]) -> tuple[dict[str, int], float]:
     """Return the numbers of tensors with a finite element by kind, and the largest relative difference."""
     if [one["kind"] for one in old] != [one["kind"] for one in new]:
         return {one["kind"]: 1 for one in old}, math.inf

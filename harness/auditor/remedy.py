@@ -121,16 +121,16 @@ def grown_weight(operation: Operation) -> float | None:
 
 def _weights(operation: Operation) -> Iterator[Source]:
     """Yield the parameters that the operation and those before it read, the nearest first."""
-    waiting, seen = [operation], {operation}
+    pending, seen = [operation], {operation}
     for _ in range(NEAREST):
-        if not waiting:
+        if not pending:
             return
-        for source in waiting.pop(0).sources:
+        for source in pending.pop(0).sources:
             if source.leaf is not None:
                 yield source
             elif source.writer is not None and source.writer not in seen:
                 seen.add(source.writer)
-                waiting.append(source.writer)
+                pending.append(source.writer)
 
 
 LAWS: Mapping[tuple[AuditKind, str], str] = {

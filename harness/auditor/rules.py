@@ -132,9 +132,9 @@ class Rules:
         gradient = next((x for x in args[1:] if isinstance(x, Tensor) and x.shape == result.shape), None)
         if gradient is None:
             return
-        held = (gradient != 0) & (result == 0)
-        count = int(held.sum())
-        sizes = [float(torch.linalg.vector_norm(x.double())) for x in (gradient[held], gradient)]
+        blocked = (gradient != 0) & (result == 0)
+        count = int(blocked.sum())
+        sizes = [float(torch.linalg.vector_norm(x.double())) for x in (gradient[blocked], gradient)]
         if count and sizes[0] > _BLOCKED * sizes[1]:
             sentence = (
                 f"the clamp is active for {count:,} of {result.numel():,} entries, on which the loss depends most: "

@@ -135,6 +135,6 @@ class Sampling:
         if not math.isfinite(change):
             self._is_sudden = False
             return
-        usual = median(self._changes) if len(self._changes) >= LEAST else math.inf
-        self._is_sudden = change > SUDDEN * usual
+        typical = median(self._changes) if len(self._changes) >= LEAST else math.inf
+        self._is_sudden = change > SUDDEN * typical
         self._changes.append(change)

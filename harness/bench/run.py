@@ -26,10 +26,10 @@ from harness.isolation.forked_process import Forked
 from harness.record import RunFolder
 from harness.suggestion import did_you_mean
 
-USUAL = ("loaders", "steps", "balance", "operations", "vectorization", "screening")
+DEFAULT_SUITES = ("loaders", "steps", "balance", "operations", "vectorization", "screening")
 """The suites that run by default. Forked suites are adjacent, because their fork server waits a minute."""
 
-SUITES = (*USUAL, "agreement", "audit", "tuner", "search")
+SUITES = (*DEFAULT_SUITES, "agreement", "audit", "tuner", "search")
 """The suites, by name; how near the tuner comes takes ten minutes, a comparison of searches most of an hour."""
 
 PIECEWISE = ("tuner",)

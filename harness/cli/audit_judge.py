@@ -146,9 +146,9 @@ def _sentence(before: "Sequence[Audit]", after: "Sequence[Audit]", agrees: "Agre
     text = f"verified: {found} in {count(after[-1].operations, 'operation')}; was {len(_wrong(before)):,}"
     if left:
         text += f"; still wrong: {', '.join(dict.fromkeys(f'{Path(one.file).name}:{one.line}' for one in left))}"
-    if not agrees.compared:
+    if not agrees.comparison:
         return f"{text}; not compared on ordinary inputs"
-    names = [f"{number:,} {kind if number == 1 else _PLURALS[kind]}" for kind, number in agrees.compared.items()]
+    names = [f"{number:,} {kind if number == 1 else _PLURALS[kind]}" for kind, number in agrees.comparison.items()]
     return f"{text}; on ordinary inputs, {' and '.join(names)} {_how_close(agrees)}"
 
 
@@ -156,7 +156,7 @@ _PLURALS = {"loss": "losses", "gradient": "gradients", "result": "results"}
 
 
 def _how_close(agrees: "Agreement") -> str:
-    ending = "s" if sum(agrees.compared.values()) == 1 else ""
+    ending = "s" if sum(agrees.comparison.values()) == 1 else ""
     if agrees.is_close:
         return f"agree{ending} within rounding"
     return f"differ{ending} by up to {agrees.off:.2g} of {'its' if ending else 'their'} size"

@@ -165,7 +165,7 @@ def bench(
     from harness.bench import run as benchmark
     from harness.data.dataset import prepare
 
-    wanted = suites or list(benchmark.USUAL)
+    wanted = suites or list(benchmark.DEFAULT_SUITES)
     for suite in wanted:
         if suite not in benchmark.SUITES:
             rule = f"the suites are {listed(benchmark.SUITES)}"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from harness.record import RayTrace
     from harness.verdict.campaign import Campaign
 
-USUAL = "float32"
+DEFAULT_DTYPE = "float32"
 """The dtype of the picture, if no law is broken in another one only."""
 
 
@@ -38,7 +38,7 @@ def _dtype(campaign: "Campaign", verdicts: Iterable[Verdict]) -> str:
     checked = list(verdicts)
     broken = [verdict.dtype for verdict in checked if verdict.violation is not None and verdict.status.fails]
     known = broken or list(campaign.dtypes) or [verdict.dtype for verdict in checked]
-    return USUAL if USUAL in known or not known else known[0]
+    return DEFAULT_DTYPE if DEFAULT_DTYPE in known or not known else known[0]
 
 
 def _traces(campaign: "Campaign", dtype: str, execution: ExecutionOptions) -> list["RayTrace"]:

@@ -123,9 +123,9 @@ def score(
     raise typer.Exit(0 if result.correct else NOT_CORRECT)
 
 
-def _named(target: str, usual: str) -> str:
+def _named(target: str, default: str) -> str:
     """Return the target; a bare file gets the usual class of public kernel benchmarks."""
-    return f"{target}:{usual}" if target.endswith(".py") else target
+    return f"{target}:{default}" if target.endswith(".py") else target
 
 
 def _size(text: str) -> tuple[str, int]:

@@ -90,7 +90,7 @@ gradient_oracle = Oracle(_gradient_screen, _gradient_exact)
 # Bounds
 
 
-def _usual_row_bound(x: Array, rows: Array, u: float) -> Array:
+def _typical_row_bound(x: Array, rows: Array, u: float) -> Array:
     """Absolute error of a row in the forms that cancel; multiplies by ``u`` first to avoid an overflow."""
     return np.asarray(2.0 * u * np.abs(x) + u * (3.0 * tail(x) + 2.0 * sigma(-np.abs(x))) + u * rows)
 
@@ -119,14 +119,14 @@ def _loss_error(of_row: RowBound) -> Callable[..., Array]:
     return error
 
 
-def _gradient_error(*, usual: bool) -> Callable[..., Array]:
-    """Absolute error of the gradient for the forms of ``x y``; with ``usual``, also for those of ``(1 - y) x``."""
+def _gradient_error(*, typical: bool) -> Callable[..., Array]:
+    """Absolute error of the gradient for the forms of ``x y``; with ``typical``, also for those of ``(1 - y) x``."""
 
     def error(logits: Tensor, targets: Tensor, reduction: str, _: DoubleDouble, format_: Format) -> Array:
         x, y = to_array(logits), to_array(targets)
         slope = np.abs(gradient_oracle(logits, targets, "none").hi)
         terms = 2.0 * ((x >= 0) + y)
-        largest = np.maximum(terms, 4.0 - terms) if usual else terms
+        largest = np.maximum(terms, 4.0 - terms) if typical else terms
         parts = largest + 6.0 * sigma(-np.abs(x)) + 3.0 * slope
         absolute = format_.u * parts * (1.0 + 8.0 * format_.u) / (x.shape[-1] if reduction == "mean" else 1.0)
         return np.asarray(absolute + 4.0 * format_.smallest)
@@ -140,7 +140,7 @@ def _exact_loss(of_row: RowBound) -> Exact:
 
 # Laws
 
-_VALUE = _exact_loss(_usual_row_bound)
+_VALUE = _exact_loss(_typical_row_bound)
 
 SOURCE = "operation-by-operation error analysis"
 WRONG_CLASS = "the probability rounds to one or zero and its logarithm is -inf, or 0 * -inf is NaN: compute from logits"
@@ -214,7 +214,7 @@ def classes_exchange(loss: Subject, logits: Tensor, targets: Tensor) -> Measurem
 
 
 gradient = usual_laws.gradient(
-    Exact(("logits", "targets"), gradient_oracle, _gradient_error(usual=True), ("reduction",)),
+    Exact(("logits", "targets"), gradient_oracle, _gradient_error(typical=True), ("reduction",)),
     "gradient",
     "The gradient in the logits is (sigmoid(x) - y) / n.",
     source="chain rule; the bound is an operation-by-operation analysis of the backward pass",
@@ -224,7 +224,7 @@ gradient = usual_laws.gradient(
 )
 
 gradient_digits_not_lost = usual_laws.gradient(
-    Exact(("logits", "targets"), gradient_oracle, _gradient_error(usual=False), ("reduction",)),
+    Exact(("logits", "targets"), gradient_oracle, _gradient_error(typical=False), ("reduction",)),
     "gradient_digits_not_lost",
     "The gradient keeps its digits where it is small, at least for the logits of one class.",
     source="chain rule; the bound is an operation-by-operation analysis of the backward pass",

@@ -170,14 +170,14 @@ def _gradient_error(x: Tensor, cotangent: Tensor, eps: float, expected: DoubleDo
     return moments.stored(computed, expected, format_)
 
 
-def _usual_gradient_error(x: Tensor, cotangent: Tensor, eps: float, expected: DoubleDouble, format_: Format) -> Array:
+def _typical_gradient_error(x: Tensor, cotangent: Tensor, eps: float, expected: DoubleDouble, format_: Format) -> Array:
     """Absolute error of the gradient through a reciprocal root, accumulated and then stored."""
     arguments = to_array(x), to_array(cotangent), eps, format_.accumulator
     return moments.stored(gradient_bound(*arguments) + _cubed(*arguments), expected, format_)
 
 
 _VALUE = Exact(("x",), layer_norm_oracle, _value_error, ("eps",), moments.compare_within)
-_GRADIENT = Exact(("x", "cotangent"), layer_norm_pullback, _usual_gradient_error, ("eps",), moments.compare_within)
+_GRADIENT = Exact(("x", "cotangent"), layer_norm_pullback, _typical_gradient_error, ("eps",), moments.compare_within)
 _SHARP_GRADIENT = Exact(("x", "cotangent"), layer_norm_pullback, _gradient_error, ("eps",), moments.compare_within)
 
 

@@ -83,7 +83,7 @@ def logaddexp_absolute_bound(a: Tensor, b: Tensor, expected: DoubleDouble, forma
     return np.asarray(format_.u * in_u * (1.0 + 4.0 * format_.u) + carried * (1.0 + carried) + 2.0 * format_.smallest)
 
 
-def usual_absolute_bound(a: Tensor, b: Tensor, expected: DoubleDouble, format_: Format) -> Array:
+def typical_absolute_bound(a: Tensor, b: Tensor, expected: DoubleDouble, format_: Format) -> Array:
     """:func:`logaddexp_absolute_bound` plus ``u``, for the sum under the logarithm."""
     under_the_logarithm = format_.u * (1.0 + 4.0 * format_.u)
     return np.asarray(logaddexp_absolute_bound(a, b, expected, format_) + under_the_logarithm)
@@ -151,7 +151,7 @@ def _extremes(format_: Format) -> st.SearchStrategy[Example]:
 
 OVERFLOW_OR_UNDERFLOW = f"{OVERFLOW}; or both exponentials underflow, and ln 0 = -inf: subtract the larger number first"
 
-_VALUE = Exact(("a", "b"), logaddexp_oracle, usual_absolute_bound)
+_VALUE = Exact(("a", "b"), logaddexp_oracle, typical_absolute_bound)
 
 value = usual_laws.value(
     _VALUE,

@@ -16,8 +16,8 @@ from harness.contracts.building_blocks.logistic_function import (
     sigmoid_bound,
     sigmoid_pullback,
     sigmoid_slope_bound,
-    sigmoid_usual_bound,
-    sigmoid_usual_slope_bound,
+    sigmoid_typical_bound,
+    sigmoid_typical_slope_bound,
     softplus_bound,
 )
 from harness.contracts.building_blocks.logit_rows import largest_logit, largest_weight
@@ -185,9 +185,9 @@ THROUGH_ITS_LOGARITHM = "the exponential of the logsigmoid is also acceptable, a
 _SIGMOID = Logistic(
     "sigmoid",
     "1 / (1 + exp(-x))",
-    _exact_value(logistic_function.sigmoid_oracle, sigmoid_usual_bound),
-    _exact_gradient(sigmoid_pullback, sigmoid_usual_slope_bound),
-    sigmoid_usual_bound,
+    _exact_value(logistic_function.sigmoid_oracle, sigmoid_typical_bound),
+    _exact_gradient(sigmoid_pullback, sigmoid_typical_slope_bound),
+    sigmoid_typical_bound,
     bound_text="y (e^R - 1) plus two subnormals, R the error of min(x, 0) - L plus 2 u, or the bound of "
     "digits_not_lost if larger",
     slope_bound_text="|v| y (1 - y) (e^R - 1 + u (6 + 2 y)), or the bound of gradient_digits_not_lost if larger",
@@ -290,7 +290,7 @@ def complements_add_to_one(sigmoid: Subject, x: Tensor) -> Measurement:
     smaller = to_array(sigmoid(-size))
     expected = dd.two_sum(np.ones(smaller.shape), np.where(np.isnan(smaller), 0.0, -smaller))
     x_size = to_array(size)
-    absolute = sigmoid_usual_bound(x_size, sigmoid.format) + sigmoid_usual_bound(-x_size, sigmoid.format)
+    absolute = sigmoid_typical_bound(x_size, sigmoid.format) + sigmoid_typical_bound(-x_size, sigmoid.format)
     return compare(sigmoid(size), expected, in_ulp(absolute, expected, sigmoid.format), sigmoid.format)
 
 

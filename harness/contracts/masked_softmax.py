@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
-from harness.contracts.building_blocks.log_domain import softmax_usual_bound
+from harness.contracts.building_blocks.log_domain import softmax_typical_bound
 from harness.contracts.building_blocks.logit_rows import (
     LONG_ROWS,
     extreme_logits,
@@ -57,7 +57,7 @@ def masked_softmax_pullback(logits: Tensor, keep: Tensor, cotangent: Tensor) -> 
 
 def _absolute_bound(logits: Tensor, keep: Tensor, expected: DoubleDouble, format_: Format) -> Array:
     """The bound of the softmax, with zero at masked entries."""
-    return np.where(keep.numpy(), softmax_usual_bound(filled(logits, keep), expected, format_), 0.0)
+    return np.where(keep.numpy(), softmax_typical_bound(filled(logits, keep), expected, format_), 0.0)
 
 
 def _where(chosen: Any, expected: DoubleDouble, otherwise: Array) -> DoubleDouble:

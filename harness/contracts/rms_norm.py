@@ -156,7 +156,7 @@ def gradient_bound(x: Array, cotangent: Array, declared: Divisor, work: Format) 
         return np.where(np.isinf(k) | (s == 0.0), np.inf, rounded + either + underflow)
 
 
-def _usual_gradient_bound(x: Array, cotangent: Array, declared: Divisor, format_: Format) -> Array:
+def _typical_gradient_bound(x: Array, cotangent: Array, declared: Divisor, format_: Format) -> Array:
     """:func:`gradient_bound` plus the underflow of the reciprocal root's cube, and two roundings in a narrower format.
 
     It is ``inf`` where the cube overflows, which an ``eps`` prevents.
@@ -193,17 +193,17 @@ def _gradient_error(x: Tensor, cotangent: Tensor, *declared: Any) -> Array:
     return moments.stored(computed, expected, format_)
 
 
-def _usual_gradient_error(x: Tensor, cotangent: Tensor, *declared: Any) -> Array:
+def _typical_gradient_error(x: Tensor, cotangent: Tensor, *declared: Any) -> Array:
     """Absolute error of the gradient in the usual form, accumulated and then stored."""
     eps, floor, norm_floor, expected, format_ = declared
-    computed = _usual_gradient_bound(to_array(x), to_array(cotangent), (eps, floor, norm_floor), format_)
+    computed = _typical_gradient_bound(to_array(x), to_array(cotangent), (eps, floor, norm_floor), format_)
     return moments.stored(computed, expected, format_)
 
 
 DECLARED = ("eps", "floor", "norm_floor")
 _VALUE = Exact(("x",), rms_norm_oracle, _value_error, DECLARED, compare_within)
 _VALUE_OF_ALL = Exact(("x",), rms_norm_oracle, _error_of_all, DECLARED, compare_within)
-_GRADIENT = Exact(("x", "cotangent"), rms_norm_pullback, _usual_gradient_error, DECLARED, compare_within)
+_GRADIENT = Exact(("x", "cotangent"), rms_norm_pullback, _typical_gradient_error, DECLARED, compare_within)
 _SHARP_GRADIENT = Exact(("x", "cotangent"), rms_norm_pullback, _gradient_error, DECLARED, compare_within)
 
 

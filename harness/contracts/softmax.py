@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from harness.contracts.building_blocks import logit_rows, usual_laws
-from harness.contracts.building_blocks.log_domain import softmax_usual_bound
+from harness.contracts.building_blocks.log_domain import softmax_typical_bound
 from harness.contracts.building_blocks.softmax_function import (
     BHH,
     OVERFLOW,
@@ -29,7 +29,7 @@ from harness.laws import Contract, Subject, law
 
 # Laws
 
-_VALUE = Exact(("logits",), softmax_oracle, softmax_usual_bound)
+_VALUE = Exact(("logits",), softmax_oracle, softmax_typical_bound)
 
 value = usual_laws.value(
     _VALUE,
@@ -67,7 +67,7 @@ digits_not_lost = usual_laws.value(
 )
 def rows_sum_to_one(softmax: Subject, logits: Tensor) -> Measurement:
     """Sum without rounding, so that the deviation is the implementation's."""
-    absolute = softmax_usual_bound(logits, softmax_oracle(logits), softmax.format).sum(-1)
+    absolute = softmax_typical_bound(logits, softmax_oracle(logits), softmax.format).sum(-1)
     actual = exact_sum(softmax(logits))
     return within(actual.hi + actual.lo, dd.lift(np.ones(absolute.shape)), absolute, softmax.format)
 
@@ -105,7 +105,7 @@ def shift_invariant(softmax: Subject, logits: Tensor) -> Measurement:
     shifted = exact_shift(logits)
     expected = softmax_oracle(logits)
     # Both outputs err but the second one counts as exact, so the bound is doubled.
-    absolute = 2.0 * softmax_usual_bound(logits, expected, softmax.format)
+    absolute = 2.0 * softmax_typical_bound(logits, expected, softmax.format)
     moved = to_array(softmax(shifted))
     reference = DoubleDouble(np.where(np.isfinite(moved), moved, expected.hi), np.zeros(moved.shape))
     return compare(softmax(logits), reference, in_ulp(absolute, expected, softmax.format), softmax.format)
@@ -124,7 +124,7 @@ def order_preserving(softmax: Subject, logits: Tensor) -> Measurement:
     expected = softmax_oracle(logits)
     order = np.argsort(to_array(logits), axis=-1, kind="stable")
     actual = np.take_along_axis(to_array(softmax(logits)), order, -1)
-    absolute = np.take_along_axis(softmax_usual_bound(logits, expected, softmax.format), order, -1)
+    absolute = np.take_along_axis(softmax_typical_bound(logits, expected, softmax.format), order, -1)
     floor = np.maximum.accumulate(np.where(np.isnan(actual), 0.0, actual), -1)
     reference = np.where(np.isnan(actual), floor, np.maximum(actual, floor))
     limit = np.maximum.accumulate(absolute, -1) + absolute
@@ -148,7 +148,7 @@ gradient = usual_laws.gradient(
 
 
 def _none_where_masked(logits: Tensor, expected: DoubleDouble, format_: Format) -> Array:
-    return np.where(np.isinf(to_array(logits)), 0.0, softmax_usual_bound(logits, expected, format_))
+    return np.where(np.isinf(to_array(logits)), 0.0, softmax_typical_bound(logits, expected, format_))
 
 
 masked_entries = usual_laws.value(

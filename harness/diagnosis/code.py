@@ -48,13 +48,13 @@ class Code:
 
     def lines(self, node: cst.BaseExpression) -> set[int]:
         """Return the lines of an expression, and of the values that it reads through names that are assigned once."""
-        found, waiting, seen = set[int](), [node], set[str]()
-        while waiting:
-            one = waiting.pop()
+        found, pending, seen = set[int](), [node], set[str]()
+        while pending:
+            one = pending.pop()
             at = self._positions[one]
             found |= set(range(at.start.line, at.end.line + 1))
             names = {part.value for part in _walk(one) if isinstance(part, cst.Name)} - seen
-            waiting += [self._assigned[name] for name in names if name in self._assigned]
+            pending += [self._assigned[name] for name in names if name in self._assigned]
             seen |= names
         return found
 

@@ -27,7 +27,7 @@ def print_survey(console: Console, discoveries: Discoveries, *, single: bool) ->
         _print_breakings(console, breakings, single=single)
         if any(breaking.value is not None and breaking.certainty == "scanned" for breaking in breakings):
             _print_filled(console, LEGEND)
-    for sentence in _held(breakings) if single else ():
+    for sentence in _holding(breakings) if single else ():
         _print_filled(console, sentence)
     if discoveries.worst:
         _print_worst(console, discoveries.worst, single=single)
@@ -211,7 +211,7 @@ def _forms(broken: Sequence[Breaking]) -> str:
     )
 
 
-def _held(breakings: Sequence[Breaking]) -> list[str]:
+def _holding(breakings: Sequence[Breaking]) -> list[str]:
     """Return a sentence for each law with the rays along which it held in all dtypes."""
     rays_by_law: dict[str, list[str]] = {}
     for breaking in breakings:

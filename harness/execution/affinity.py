@@ -17,7 +17,7 @@ Piece = tuple[int, int, Future[Any]]
 """Place in the requested order, number of the piece, and future of its result."""
 
 
-class Waiting:
+class PendingPieces:
     """Pieces that have not started, in the requested order.
 
     Parameters
@@ -71,7 +71,7 @@ class AffinityPool:
 
     def __init__(self, processes: int, prepare: Callable[[Any], None], argument: Any) -> None:
         self._pools = [workers(1, prepare, argument) for _ in range(processes)]
-        self._waiting = Waiting((), ())
+        self._waiting = PendingPieces((), ())
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -99,7 +99,7 @@ class AffinityPool:
         kin
             Key of each piece; one process should do all pieces of a key.
         """
-        self._waiting = Waiting(indices, affinity)
+        self._waiting = PendingPieces(indices, affinity)
         for at, keys in enumerate(self._waiting.shares(len(self._pools))):
             self._begin(do, at, keys)
         return self._waiting.futures

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from harness.error import UsageError
-from harness.execution.executor_worker import Order, Reply, carried_out, kind_here
+from harness.execution.executor_worker import Order, Reply, carried_out, worker_kind
 from harness.execution.plan import Document, Plan
 from harness.execution.processes import in_order
 from harness.execution.result import Answer
@@ -35,7 +35,7 @@ class ExecutorPool:
 
     def __init__(self, plan: Plan, limits: Limits, executor: Executor) -> None:
         self._executor = executor
-        self._order = Order(plan, limits, str(Path.cwd()), kind_here())
+        self._order = Order(plan, limits, str(Path.cwd()), worker_kind())
         self.pieces: list[Document] = []
 
     def __enter__(self) -> Self:
@@ -61,13 +61,13 @@ class ExecutorPool:
         UsageError
             If a worker has another kind or cannot see the folder, or if the executor lost its workers.
         """
-        waiting: list[Future[Reply]] = []
+        pending: list[Future[Reply]] = []
         try:
-            waiting += (self._submitted(index) for index in indices)
-            for index, future in in_order(indices, waiting, seconds):
+            pending += (self._submitted(index) for index in indices)
+            for index, future in in_order(indices, pending, seconds):
                 yield Answer(index) if future.cancelled() else _answer(future)
         finally:
-            for future in waiting:
+            for future in pending:
                 future.cancel()
 
     def _submitted(self, index: int) -> "Future[Reply]":

@@ -117,7 +117,7 @@ sys.stdout.write(capabilities())
 
 
 @cache
-def kind_here() -> WorkerKind:
+def worker_kind() -> WorkerKind:
     """Return the kind of this process; where it has not imported torch, as one tells that is forked of whoever has."""
     capabilities_ = json.loads((None if "torch" in sys.modules else forked_capabilities()) or capabilities())
     return WorkerKind(Origin.model_validate(capabilities_["origin"]), tuple(sorted(capabilities_["versions"].items())))
@@ -144,10 +144,10 @@ def forked_capabilities() -> str:
 
 
 def _refuse_another_kind(wanted: WorkerKind) -> None:
-    if kind_here() != wanted:
+    if worker_kind() != wanted:
         raise UsageError(
             f"the worker on {platform.node()} differs from this machine",
-            rule=kind_here().beside(wanted),
+            rule=worker_kind().beside(wanted),
             remedy="run the command on a machine of the same kind as the workers, with the same packages",
         )
 

@@ -55,7 +55,7 @@ class _Uninterruptible:
     """Whether an interrupt is to wait, and which one does."""
 
     is_under_way: bool = False
-    waiting: signal.Signals | None = None
+    pending: signal.Signals | None = None
 
 
 _uninterruptible = _Uninterruptible()
@@ -72,7 +72,7 @@ def uninterruptible() -> Iterator[None]:
         yield
     finally:
         _uninterruptible.is_under_way = False
-        number, _uninterruptible.waiting = _uninterruptible.waiting, None
+        number, _uninterruptible.pending = _uninterruptible.pending, None
         if number is not None:
             signal.raise_signal(number)
 
@@ -110,7 +110,7 @@ def interruptible() -> Iterator[Interrupt]:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.raise_signal(signal.SIGTERM)
         if _uninterruptible.is_under_way:
-            _uninterruptible.waiting = signal.Signals(number)
+            _uninterruptible.pending = signal.Signals(number)
             return
         interrupt.received, interrupt.is_lost = signal.Signals(number), False
         raise KeyboardInterrupt

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from harness.error import UsageError
-from harness.execution.affinity import Waiting
+from harness.execution.affinity import PendingPieces
 from harness.execution.plan import Document, Plan, to_document
 from harness.execution.result import Answer
 from harness.isolation.fork_server import SERVER
@@ -85,24 +85,24 @@ class IsolatedPool:
     def answers(self, indices: Sequence[int], *, seconds: float | None = None) -> Iterator[Answer]:
         """Yield the results of some pieces, in their order, also if workers are lost."""
         until = math.inf if seconds is None else time.monotonic() + seconds
-        waiting = Waiting(indices, [self.pieces[index].get("affinity") for index in indices])
+        pending = PendingPieces(indices, [self.pieces[index].get("affinity") for index in indices])
         with ThreadPoolExecutor(len(self._workers)) as threads:
             try:
-                for worker, keys in zip(self._workers, waiting.shares(len(self._workers)), strict=True):
-                    threads.submit(self._work, worker, waiting, keys, until)
-                for future in waiting.futures:
+                for worker, keys in zip(self._workers, pending.shares(len(self._workers)), strict=True):
+                    threads.submit(self._work, worker, pending, keys, until)
+                for future in pending.futures:
                     yield future.result()
             except BaseException:
                 # The results are no longer needed.
-                waiting.clear()
+                pending.clear()
                 for worker in self._workers:
                     worker.retire()
                 threads.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def _work(self, worker: "_Worker", waiting: Waiting, keys: Sequence[Hashable], until: float) -> None:
+    def _work(self, worker: "_Worker", pending: PendingPieces, keys: Sequence[Hashable], until: float) -> None:
         """Let a worker do pieces, first the ones that share cached results with its earlier pieces."""
-        while (piece := waiting.next(keys)) is not None:
+        while (piece := pending.next(keys)) is not None:
             _, index, future = piece
             try:
                 future.set_result(self._answer(worker, index, until))

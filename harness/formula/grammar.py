@@ -84,10 +84,10 @@ def parsed(spelled: Spelling) -> Formula:
     if spelled.whole and (not by_rows or roots[0].extent == ENTRY or any(domain.per_row for _, domain in inputs)):
         raise UsageError(f"with `--over all`, the formula must reduce all its inputs, got `{spelled.definition}`")
     graphs = {name: _input(name, domain) for name, domain in inputs}
-    return Formula(complete, roots[0], usual_form(roots[-1]), graphs, by_rows)
+    return Formula(complete, roots[0], standard_form(roots[-1]), graphs, by_rows)
 
 
-def usual_form(root: Node) -> Node:
+def standard_form(root: Node) -> Node:
     """Replace expressions for which libraries have a function: ``a / (1 + exp(-x))`` becomes ``a sigmoid(x)``."""
     made: dict[Node, Node] = {}
     for one in order(root):

@@ -27,9 +27,9 @@ class Model:
         formula = self.formula
         (true,) = gradient(formula.definition, weight, [by], accurate=True)
         (of_form,) = gradient(formula.form, weight, [by], accurate=True)
-        (usual,) = gradient(formula.form, weight, [by], accurate=False)
+        (standard,) = gradient(formula.form, weight, [by], accurate=False)
         inputs = (*formula.inputs.values(), weight)
-        return Quantity(inputs, (true, of_form), usual, by.extent, formula.by_rows, self.value)
+        return Quantity(inputs, (true, of_form), standard, by.extent, formula.by_rows, self.value)
 
     @property
     def names(self) -> tuple[str, ...]:

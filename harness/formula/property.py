@@ -65,8 +65,8 @@ def _first(model: Model, name: str, sign: float) -> Weakness | None:
             _first_entry(bound(arrays, FORMAT)) for bound in (model.value.written, model.value.attainable)
         )
         size = np.abs(value)
-        usual = np.isfinite(value) & (size >= FORMAT.tiny) & (size < FORMAT.max / 2.0)
-        weak = usual & (attainable <= size / 8.0) & ~(written <= size / 2.0)
+        ordinary = np.isfinite(value) & (size >= FORMAT.tiny) & (size < FORMAT.max / 2.0)
+        weak = ordinary & (attainable <= size / 8.0) & ~(written <= size / 2.0)
     if not weak.any():
         return None
     at = int(np.flatnonzero(weak)[np.abs(t[weak]).argmin()])

@@ -363,10 +363,10 @@ def _least_shift(jacobian: Array, entries: Array) -> Array:
     if len(jacobian) == 1:
         return np.asarray(plain)
     total, whole = jacobian.sum(0), size.sum(0)
-    usual = np.isfinite(whole)
+    ordinary = np.isfinite(whole)
     free = np.abs(total) <= 1e-9 * whole
     carried = np.abs(total - 1.0) <= 1e-9 * np.maximum(whole, 1.0)
-    if not (free | ~usual).all() and not (carried | ~usual).all():
+    if not (free | ~ordinary).all() and not (carried | ~ordinary).all():
         return np.asarray(plain)
     shifts = (entries.mean(0), entries.max(0), entries.min(0))
     return np.asarray(np.minimum.reduce([plain, *((size * np.abs(entries - c)).sum(0) for c in shifts)]))

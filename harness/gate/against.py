@@ -136,13 +136,13 @@ def against(
         settings = TrialSettings(policy.budget_s, lambda case: margins_of(policy, case), seed)
         trial = Trial(sources, settings, progress, start_s=start_s)
         try:
-            before, here = trial.cases()
+            before, current = trial.cases()
         except ArmError as error:
             remedy = "" if trial.left_s > 0 else f" of {policy.budget_s:g} s; use a larger `--budget`"
             return TimeVerdict((on_time("", Outcome.NO_VERDICT, f"The cases cannot be loaded: {error}{remedy}."),))
-        policy.refuse_unknown(here)
+        policy.refuse_unknown(current)
         trial.lay_out_images(data)
-        pairs = matched(before, here, old, policy)
+        pairs = matched(before, current, old, policy)
         evidence = trial.run(pairs.compared)
     ratios = comparisons(evidence, policy)
     return TimeVerdict((*pairs.findings, *timed(evidence, ratios)), tuple(ratios), evidence)

@@ -51,7 +51,7 @@ class Line(Snapshot):
     """Indices of the kinds of machine in the header; empty means all."""
 
 
-class Held(NamedTuple):
+class Reference(NamedTuple):
     """Reference for a comparison of a case."""
 
     snapshot: Snapshot
@@ -82,9 +82,9 @@ class Baseline(NamedTuple):
         present = {origin for entries in self.cases.values() for snapshot in entries for origin in snapshot.origins}
         return tuple(origin for origin in self.known if origin in present)
 
-    def held(self, origin: Origin) -> dict[Key, Held]:
+    def references(self, origin: Origin) -> dict[Key, Reference]:
         """Return the reference of each case on a kind of machine."""
-        return {key: _held(entries, origin) for key, entries in self.cases.items()}
+        return {key: _reference(entries, origin) for key, entries in self.cases.items()}
 
     def without_counts(self, cases: Collection[str]) -> "Baseline":
         """Return the baseline without the counts of some cases, by their names there: they cannot be compared."""
@@ -105,16 +105,16 @@ class Baseline(NamedTuple):
         changed on this kind, because the code has changed; a new law is no change. Cases that are missing from the run
         are removed, and also results of this kind of machine with another version of torch.
         """
-        cases = {key: _updated(self.cases.get(key, ()), here, now.origin) for key, here in now.cases.items()}
+        cases = {key: _updated(self.cases.get(key, ()), current, now.origin) for key, current in now.cases.items()}
         return Baseline(cases, tuple(dict.fromkeys((*self.known, now.origin))))
 
 
-def _held(entries: Sequence[Seen], origin: Origin) -> Held:
-    here = next((entry for entry in entries if origin in entry.origins), None)
-    if here is not None:
-        return Held(here.snapshot, figures=True, same_draws=True)
+def _reference(entries: Sequence[Seen], origin: Origin) -> Reference:
+    current = next((entry for entry in entries if origin in entry.origins), None)
+    if current is not None:
+        return Reference(current.snapshot, figures=True, same_draws=True)
     similar = [entry for entry in entries if any(one.hypothesis == origin.hypothesis for one in entry.origins)]
-    return Held((similar or entries)[0].snapshot, figures=False, same_draws=bool(similar))
+    return Reference((similar or entries)[0].snapshot, figures=False, same_draws=bool(similar))
 
 
 def _updated(before: Sequence[Seen], now: Snapshot, origin: Origin) -> tuple[Seen, ...]:

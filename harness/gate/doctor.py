@@ -87,13 +87,13 @@ def diagnose(
         settings = TrialSettings(policy.budget_s, lambda _: Margins(policy.margin, NEVER))
         trial = Trial(dict.fromkeys((BASE, CANDIDATE, NULL), source), settings, progress)
         try:
-            _, here = trial.cases()
+            _, current = trial.cases()
         except ArmError as error:
             remedy = "correct the cases" if trial.left_s > 0 else "use a larger `--budget`"
             raise UsageError(f"cannot load the cases: {error}", remedy=remedy) from error
         trial.lay_out_images(data)
-        policy.refuse_unknown(here)
-        evidence = trial.run([case for case in here if policy.is_timed(case)])
+        policy.refuse_unknown(current)
+        evidence = trial.run([case for case in current if policy.is_timed(case)])
     return seen(evidence, policy)
 
 

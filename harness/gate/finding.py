@@ -62,16 +62,16 @@ class Matching:
     findings: tuple[GateFinding, ...]
 
 
-def matched(before: Mapping[str, str], here: Mapping[str, str], old: Policy, policy: Policy) -> Matching:
+def matched(before: Mapping[str, str], current: Mapping[str, str], old: Policy, policy: Policy) -> Matching:
     """Match the cases of both trees by name."""
-    timed_here = [name for name in here if policy.is_timed(name)]
+    timed_here = [name for name in current if policy.is_timed(name)]
     timed_before = [name for name in before if old.is_timed(name)]
     was = {policy.renamed.get(name, name): name for name in before}
     new = [name for name in timed_here if name not in was]
     lost = [name for name in timed_before if policy.renamed.get(name, name) not in timed_here]
     return Matching(
         tuple(name for name in timed_here if name in was),
-        (*(_lost(name, before, here, new, policy) for name in lost), *(_new(name) for name in new)),
+        (*(_lost(name, before, current, new, policy) for name in lost), *(_new(name) for name in new)),
     )
 
 
@@ -80,14 +80,14 @@ def _new(name: str) -> GateFinding:
 
 
 def _lost(
-    name: str, before: Mapping[str, str], here: Mapping[str, str], new: Sequence[str], policy: Policy
+    name: str, before: Mapping[str, str], current: Mapping[str, str], new: Sequence[str], policy: Policy
 ) -> GateFinding:
     if name in policy.retired:
         return on_time(name, Outcome.UNCHANGED, f"{name} is no longer timed: {policy.retired[name]}.")
-    if policy.renamed.get(name, name) in here:
+    if policy.renamed.get(name, name) in current:
         sentence = f"{name} is no longer timed: time it, or give the reason under `retired` in {TABLE}."
         return on_time(name, Outcome.NO_VERDICT, sentence)
-    like = [other for other in new if here[other] == before[name]]
+    like = [other for other in new if current[other] == before[name]]
     hint = f"; if its new name is {' or '.join(like)}, add it under `renamed`" if like else ""
     sentence = f"{name} is missing{hint}; if that is intended, give the reason under `retired` in {TABLE}."
     return on_time(name, Outcome.NO_VERDICT, sentence)

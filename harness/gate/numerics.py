@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from harness.dtype import ordinal
-from harness.gate.baseline import Baseline, Held, Key
+from harness.gate.baseline import Baseline, Key, Reference
 from harness.gate.policy import TABLE, Policy
 from harness.gate.snapshot import AGREE, Figures, Snapshot, Summary
 from harness.record import Gate, GateFinding, Outcome, Status
@@ -24,15 +24,15 @@ UPDATE = "`harness gate --update` accepts it"
 
 def compare(before: Baseline, now: Summary, policy: Policy) -> list[GateFinding]:
     """Return a finding on each difference, and a finding with the number of comparisons."""
-    known = before.held(now.origin)
-    both = {key: here for key in known if (here := now.cases.get(_key_now(key, policy))) is not None}
+    known = before.references(now.origin)
+    both = {key: current for key in known if (current := now.cases.get(_key_now(key, policy))) is not None}
     findings = list(_cases(known, now, policy))
-    for key, here in both.items():
+    for key, current in both.items():
         old, figures, same_draws = known[key]
-        findings += _laws(old, here, policy, figures=figures, same_draws=same_draws)
-        findings += _points(old, here, figures=figures, surveyed=now.surveyed)
-        findings += _counts(old, here) if figures else []
-    findings += loosened([(known[key], here) for key, here in both.items()])
+        findings += _laws(old, current, policy, figures=figures, same_draws=same_draws)
+        findings += _points(old, current, figures=figures, surveyed=now.surveyed)
+        findings += _counts(old, current) if figures else []
+    findings += loosened([(known[key], current) for key, current in both.items()])
     findings += _remote(before, [key for key in both if not known[key].figures], len(both), now)
     if points := sum(len(case.snapshot.breaking_points()) for case in known.values() if not now.surveyed):
         sentence = f"{count(points, 'breaking point')} not compared, because the run has no survey."
@@ -78,7 +78,7 @@ def _remote(before: Baseline, unknown: Sequence[Key], compared: int, now: Summar
     yield _finding("", "", Outcome.INCONCLUSIVE, sentence)
 
 
-def _census(both: Sequence[Held]) -> Iterator[GateFinding]:
+def _census(both: Sequence[Reference]) -> Iterator[GateFinding]:
     """Say how much was compared."""
     snapshots = [case.snapshot for case in both]
     for snapshot in (snapshot for snapshot in snapshots if snapshot.by_chance):
@@ -96,7 +96,7 @@ def _census(both: Sequence[Held]) -> Iterator[GateFinding]:
 # Cases
 
 
-def _cases(known: Mapping[Key, Held], now: Summary, policy: Policy) -> Iterator[GateFinding]:
+def _cases(known: Mapping[Key, Reference], now: Summary, policy: Policy) -> Iterator[GateFinding]:
     was = {_key_now(key, policy) for key in known}
     new = [key for key in now.cases if key not in was]
     for key, (old, *_) in known.items():
@@ -111,7 +111,7 @@ def _gone(old: Snapshot, new: Sequence[Snapshot], policy: Policy) -> GateFinding
     if old.case in policy.retired:
         sentence = f"{old.case} is retired: {policy.retired[old.case]}."
         return _finding(old.case, "", Outcome.UNCHANGED, sentence)
-    like = [here.case for here in new if here.contract == old.contract]
+    like = [current.case for current in new if current.contract == old.contract]
     hint = f"; if its new name is {' or '.join(like)}, add it under `renamed` in {TABLE}" if like else ""
     sentence = f"{old.case} is missing: the run has no verdicts for it{hint}."
     return _finding(old.case, "", Outcome.NO_VERDICT, sentence)
@@ -120,30 +120,35 @@ def _gone(old: Snapshot, new: Sequence[Snapshot], policy: Policy) -> GateFinding
 # Laws
 
 
-def _laws(old: Snapshot, here: Snapshot, policy: Policy, *, figures: bool, same_draws: bool) -> Iterator[GateFinding]:
-    was, now = old.figures(), here.figures()
+def _laws(
+    old: Snapshot, current: Snapshot, policy: Policy, *, figures: bool, same_draws: bool
+) -> Iterator[GateFinding]:
+    was, now = old.figures(), current.figures()
     lost: dict[str, list[str]] = {}
     for law, dtype in was.keys() - now.keys():
         lost.setdefault(law, []).append(dtype)
     for law, dtypes in sorted(lost.items()):
         where = ", ".join(sorted(dtypes))
         yield _finding(
-            here.case, f"{law} [{where}]", Outcome.REGRESSED, f"{here.case} is no longer checked for {law} [{where}]."
+            current.case,
+            f"{law} [{where}]",
+            Outcome.REGRESSED,
+            f"{current.case} is no longer checked for {law} [{where}].",
         )
     if added := sorted(now.keys() - was.keys()):
         listed = f"{added[0][0]} [{added[0][1]}]" + (f" and {len(added) - 1} more" if len(added) > 1 else "")
-        sentence = f"{here.case} has checks that the baseline does not contain: {listed}; {UPDATE}."
-        yield _finding(here.case, listed, Outcome.NEW, sentence)
+        sentence = f"{current.case} has checks that the baseline does not contain: {listed}; {UPDATE}."
+        yield _finding(current.case, listed, Outcome.NEW, sentence)
     for key in sorted(was.keys() & now.keys()):
         subject = f"{key[0]} [{key[1]}]"
         difference = _status(was[key], now[key], figures=figures)
-        if difference is None and key[1] not in here.by_chance:
+        if difference is None and key[1] not in current.by_chance:
             difference = _size(was[key], now[key], same_draws=same_draws)
         if difference is None and figures:
-            difference = _largest(was[key], now[key], _allowed(was[key], here.case, policy))
+            difference = _largest(was[key], now[key], _allowed(was[key], current.case, policy))
         if difference is not None:
             outcome, words = difference
-            yield _finding(here.case, subject, outcome, f"{here.case} {subject}: {words}.")
+            yield _finding(current.case, subject, outcome, f"{current.case} {subject}: {words}.")
 
 
 Difference = tuple[Outcome, str] | None
@@ -199,21 +204,21 @@ def _largest(was: Figures, now: Figures, allowed: float) -> Difference:
 # Breaking points
 
 
-def _points(old: Snapshot, here: Snapshot, *, figures: bool, surveyed: bool) -> Iterator[GateFinding]:
-    was, now = old.breaking_points(), here.breaking_points()
+def _points(old: Snapshot, current: Snapshot, *, figures: bool, surveyed: bool) -> Iterator[GateFinding]:
+    was, now = old.breaking_points(), current.breaking_points()
     if not surveyed:
         return
     for key in sorted(was):
         law, ray, dtype = key
         subject = f"{law} along {ray} [{dtype}]"
-        if dtype in here.by_chance:
+        if dtype in current.by_chance:
             continue
         if key not in now:
-            sentence = f"{here.case} {subject}: the run no longer searches for its breaking point."
-            yield _finding(here.case, subject, Outcome.REGRESSED, sentence)
+            sentence = f"{current.case} {subject}: the run no longer searches for its breaking point."
+            yield _finding(current.case, subject, Outcome.REGRESSED, sentence)
         elif figures and now[key] != was[key]:
             outcome, words = _moved(was[key], now[key], ray, dtype)
-            yield _finding(here.case, subject, outcome, f"{here.case} {subject}: {words}.")
+            yield _finding(current.case, subject, outcome, f"{current.case} {subject}: {words}.")
 
 
 def _moved(was: str, now: str, ray: str, dtype: str) -> tuple[Outcome, str]:
@@ -236,16 +241,16 @@ def _distance(was: str, now: str, ray: str, dtype: str) -> str:
 # Counts
 
 
-def _counts(old: Snapshot, here: Snapshot) -> Iterator[GateFinding]:
+def _counts(old: Snapshot, current: Snapshot) -> Iterator[GateFinding]:
     for name, was in old.counts.items():
-        now = here.counts.get(name)
+        now = current.counts.get(name)
         if now == was:
             continue
         outcome = Outcome.REGRESSED if now is None or name in MEANT or now > was else Outcome.IMPROVED
         tail = f"; {UPDATE}" if outcome is Outcome.IMPROVED else ""
         number = "none" if now is None else f"{now:,}"
-        sentence = f"{here.case}: {number} {name} per call, was {was:,}{tail}."
-        yield _finding(here.case, name, outcome, sentence, Gate.COUNTS)
+        sentence = f"{current.case}: {number} {name} per call, was {was:,}{tail}."
+        yield _finding(current.case, name, outcome, sentence, Gate.COUNTS)
 
 
 MEANT = ("batches", "samples")
@@ -279,13 +284,13 @@ class Grown(NamedTuple):
         return self.now / self.was if self.was else float("inf")
 
 
-def loosened(both: Sequence[tuple[Held, Snapshot]]) -> Iterator[GateFinding]:
+def loosened(both: Sequence[tuple[Reference, Snapshot]]) -> Iterator[GateFinding]:
     """Yield a finding for each law whose bound became looser, and one for bounds that cannot be compared."""
     grown: dict[tuple[str, str], list[Grown]] = {}
     unknown, compared, other_inputs, of_several = 0, 0, 0, 0
-    for held, here in both:
-        was, now = held.snapshot.figures(), here.figures()
-        unknown += _is_unknown(held.snapshot, here)
+    for reference, current in both:
+        was, now = reference.snapshot.figures(), current.figures()
+        unknown += _is_unknown(reference.snapshot, current)
         for law, dtype in sorted(was.keys() & now.keys()):
             before, after = was[law, dtype], now[law, dtype]
             if not _have_bounds(before, after):
@@ -293,13 +298,13 @@ def loosened(both: Sequence[tuple[Held, Snapshot]]) -> Iterator[GateFinding]:
             if before.inputs != after.inputs:
                 other_inputs += 1
                 continue
-            if law in OF_SEVERAL and not held.figures:
+            if law in OF_SEVERAL and not reference.figures:
                 of_several += 1
                 continue
             compared += 1
             if (after.bound or 0.0) > LOOSER * (before.bound or 0.0):
-                one = Grown(here.case, dtype, before.bound or 0.0, after.bound or 0.0)
-                grown.setdefault((here.contract, law), []).append(one)
+                one = Grown(current.case, dtype, before.bound or 0.0, after.bound or 0.0)
+                grown.setdefault((current.contract, law), []).append(one)
     for (contract, law), group in grown.items():
         sentence = f"The bound of {contract} {law} {_by(group)}: a looser bound finds less."
         yield _finding("", law, Outcome.REGRESSED, sentence)
@@ -321,9 +326,9 @@ def loosened(both: Sequence[tuple[Held, Snapshot]]) -> Iterator[GateFinding]:
         yield _finding("", "", Outcome.INCONCLUSIVE, sentence)
 
 
-def _is_unknown(old: Snapshot, here: Snapshot) -> bool:
+def _is_unknown(old: Snapshot, current: Snapshot) -> bool:
     """Whether the run has bounds that the baseline did not keep, or not with their inputs."""
-    known, now = ({figures.inputs for figures in one.figures().values()} for one in (old, here))
+    known, now = ({figures.inputs for figures in one.figures().values()} for one in (old, current))
     return known == {None} and now != {None}
 
 

@@ -117,16 +117,16 @@ class _Against:
 
     def __call__(self, cotangent: Tensor, how: str) -> Measurement:
         """Compute the backward pass with an incoming gradient."""
-        return self._compared(self.subject.gradient(self.arguments, cotangent, of=self.gradient.differentiates), how)
+        return self._compare(self.subject.gradient(self.arguments, cotangent, of=self.gradient.differentiates), how)
 
     def after_another_call(self, cotangent: Tensor) -> Iterator[Measurement]:
         """Compute the backward pass after a call on other inputs; grouped implementations make such calls anyway."""
         if not self.subject.contract.grouped:
             of = self.gradient.differentiates
             found = self.subject.gradient(self.arguments, cotangent, of=of, before=other_inputs(self.arguments))
-            yield self._compared(found, "with another call before the backward pass")
+            yield self._compare(found, "with another call before the backward pass")
 
-    def _compared(self, gradient: Tensor, how: str) -> Measurement:
+    def _compare(self, gradient: Tensor, how: str) -> Measurement:
         found = compare_runs(to_array(gradient), self.factor * self.first.actual, self.first, self.subject.format)
         if found.deviation.shape == self.first.deviation.shape:
             judged = np.isfinite(self.first.actual) & (self.first.ratio <= 1.0)

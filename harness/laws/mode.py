@@ -54,28 +54,28 @@ def any_mode(subject: Subject, value: Law, inputs: Example) -> Measurement:
         raise CaseError(f"the import of {subject.case.name} {changes}", Fault.STATE)
     first = subject.measure(value, inputs)
 
-    usual = subject(*inputs.values())
+    reference = subject(*inputs.values())
 
-    def compared(name: str, call: Call) -> Measurement:
+    def comparison(name: str, call: Call) -> Measurement:
         output = _named(name, lambda: call(*inputs.values()))
         found = compare_runs(to_array(output), first.actual, first, subject.format)
-        if output.dtype == usual.dtype or subject.returns_number:
+        if output.dtype == reference.dtype or subject.returns_number:
             return replace(found, circumstance=name)
-        circumstance = f"{name} it returns {output.dtype}, otherwise {usual.dtype}"
+        circumstance = f"{name} it returns {output.dtype}, otherwise {reference.dtype}"
         return replace(found, deviation=np.full(found.deviation.shape, np.inf), circumstance=circumstance)
 
     measured = [
-        compared("under torch.no_grad()", _within(torch.no_grad, subject)),
-        compared("under torch.inference_mode()", _within(torch.inference_mode, subject)),
-        compared(f"with {_THREADS} threads", _within(lambda: _settings(subject, threads=_THREADS), subject)),
-        compared(_DEFAULT, _within(lambda: _settings(subject, dtype=torch.float64), subject)),
+        comparison("under torch.no_grad()", _within(torch.no_grad, subject)),
+        comparison("under torch.inference_mode()", _within(torch.inference_mode, subject)),
+        comparison(f"with {_THREADS} threads", _within(lambda: _settings(subject, threads=_THREADS), subject)),
+        comparison(_DEFAULT, _within(lambda: _settings(subject, dtype=torch.float64), subject)),
     ]
     if not subject.contract.grouped:
-        measured.append(compared("after a call on other inputs", lambda *given: _kept(subject, given)))
+        measured.append(comparison("after a call on other inputs", lambda *given: _kept(subject, given)))
     with suppress(CaseError, NotApplicable):
-        measured.append(compared("with inputs that require a gradient", subject.arranged(_requiring, _detached)))
+        measured.append(comparison("with inputs that require a gradient", subject.arranged(_requiring, _detached)))
     if _is_module(subject):
-        measured += _switched(subject, compared)
+        measured += _switched(subject, comparison)
     if subject.format.name == "float32":
         measured.append(_under_autocast(subject, value, inputs))
     return worst_of(*measured)
@@ -104,12 +104,12 @@ def _is_module(subject: Subject) -> bool:
     return is_model(function) or getattr(function, "is_module", False) is True
 
 
-def _switched(subject: Subject, compared: Callable[[str, Call], Measurement]) -> list[Measurement]:
+def _switched(subject: Subject, comparison: Callable[[str, Call], Measurement]) -> list[Measurement]:
     """Call a module in its other mode; random numbers of dropout are not a fault there."""
     before = torch.get_rng_state()
     name = "with the module switched between train() and eval()"
     with suppress(NotApplicable):
-        found = compared(name, _within(lambda: subject.host.modes(switched=True), subject))
+        found = comparison(name, _within(lambda: subject.host.modes(switched=True), subject))
         if torch.equal(before, torch.get_rng_state()):
             return [found]
     torch.set_rng_state(before)

@@ -96,10 +96,10 @@ def _per_row(subject: Subject, many: Tensor, few: Tensor, first: Measurement) ->
         return Measurement(deviation, bound, actual, first.actual)
     of = index[other].numpy()
     chosen = Measurement(first.deviation[of], first.bound[of], first.actual[of], first.expected[of])
-    compared = compare_runs(to_array(many[other]), first.actual[of], chosen, subject.format)
-    worst_last = np.argsort(compared.ratio.reshape(len(of), -1).max(-1, initial=0.0), kind="stable")
+    comparison = compare_runs(to_array(many[other]), first.actual[of], chosen, subject.format)
+    worst_last = np.argsort(comparison.ratio.reshape(len(of), -1).max(-1, initial=0.0), kind="stable")
     # For repeated indices, the last assignment wins.
-    for target, source in ((deviation, compared.deviation), (actual, compared.actual)):
+    for target, source in ((deviation, comparison.deviation), (actual, comparison.actual)):
         target[of[worst_last]] = source[worst_last]
     return Measurement(deviation, bound, actual, first.actual)
 
@@ -164,7 +164,7 @@ def _splits(n: int) -> tuple[tuple[int, ...], ...]:
 
 # Laws
 
-_USUAL: dict[str, Any] = {"source": "definition, row by row", "bound": "twice the value's bound"}
+_COMMON: dict[str, Any] = {"source": "definition, row by row", "bound": "twice the value's bound"}
 
 MANY_ROWS = (
     "a loop, a grid of blocks or a 16-bit index ends before the rows do, or wraps around to the first: cover all rows"
@@ -178,7 +178,7 @@ _MANY_ROWS = Law(
     group="length",
     cause=MANY_ROWS,
     examples=2,
-    **_USUAL,
+    **_COMMON,
 )
 
 _ANY_RANK = Law(
@@ -189,5 +189,5 @@ _ANY_RANK = Law(
     cause="the second axis, or all axes but the first, is mistaken for the last: count from the end, dim=-1",
     examples=5,
     lost_digits="the contract is about matrices, for which an axis counted from the front is right, as in the book",
-    **_USUAL,
+    **_COMMON,
 )

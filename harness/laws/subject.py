@@ -150,7 +150,7 @@ class Subject:
         """
         shapes = _shapes(inputs)
         agreed = self._shape(shapes)
-        return self._held(self._tensor(self.run(*inputs)), inputs, agreed, shapes)
+        return self._checked(self._tensor(self.run(*inputs)), inputs, agreed, shapes)
 
     def each(self, calls: Sequence[Sequence[Any]]) -> list[Tensor]:
         """Call the implementation once per input, in a single message to another process if there is one.
@@ -175,13 +175,13 @@ class Subject:
             return [self.once(*inputs) for inputs in calls]
         with self._refusing(x for inputs in calls for x in inputs):
             outputs = self.attempt(self.case.name, called)
-        held = []
+        checked = []
         for output, inputs in zip(outputs, calls, strict=True):
             shapes = _shapes(inputs)
-            held.append(self._held(self._tensor(output), inputs, self._shape(shapes), shapes))
-        return held
+            checked.append(self._checked(self._tensor(output), inputs, self._shape(shapes), shapes))
+        return checked
 
-    def _held(
+    def _checked(
         self,
         output: Tensor,
         inputs: Sequence[Any],

@@ -29,13 +29,13 @@ def calls_in_queue(
     its time says nothing about the host. A call may consist of many launches, so the number of calls is found by
     trial: twice as many each time, until calls take much longer than those into an empty queue.
     """
-    usual_s = min(_launched(function, accelerator, clock, calls=1)[0] for _ in range(PROBES))
+    direct_s = min(_launched(function, accelerator, clock, calls=1)[0] for _ in range(PROBES))
     fitting = 1
     while fitting < max_calls:
         trial = min(2 * fitting, max_calls)
         # The system may interrupt a launch once; a full queue slows all further ones each time.
         attempts = [_launched(function, accelerator, clock, calls=trial) for _ in range(2)]
-        if min(sum(launch_s > BLOCKED * usual_s for launch_s in launches_s) for launches_s in attempts) > trial // 10:
+        if min(sum(launch_s > BLOCKED * direct_s for launch_s in launches_s) for launches_s in attempts) > trial // 10:
             return fitting
         fitting = trial
     return fitting

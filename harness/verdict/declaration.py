@@ -187,13 +187,13 @@ class _Looking:
         tried = self.under(declared, law, drawn)
         if share(tried) < CLEAR_SHARE:
             return False
-        held = np.concatenate([_distinguished(one, other) for one, other in zip(default, tried, strict=True)])
+        distinguished = np.concatenate([_distinguished(one, other) for one, other in zip(default, tried, strict=True)])
         if share(default) >= NEARLY_ALL:
             return (
                 self._share_held({}, law, distinguishing) < HALF
                 and self._share_held(declared, law, distinguishing) >= NEARLY_ALL
             )
-        return held.size >= min(TELLING, len(drawn)) and float(held.mean()) < HALF
+        return distinguished.size >= min(TELLING, len(drawn)) and float(distinguished.mean()) < HALF
 
     def of_policy(self, law: Law, found: Declared) -> dict[str, Any]:
         """Return the policy of a law about points that mathematics does not define."""
@@ -207,11 +207,15 @@ class _Looking:
         for name in left:
             for value in self.open[name][1:]:
                 tried = [_whole(sample) for sample in self.under({**found, name: value}, law, drawn)]
-                held, kept = (
+                by_default, changed = (
                     np.concatenate([_distinguished(*pair) for pair in zip(one, other, strict=True)])
                     for one, other in ((default, tried), (tried, default))
                 )
-                right = held.size >= TELLING and float(held.mean()) < HALF and float(kept.mean()) >= NEARLY_ALL
+                right = (
+                    by_default.size >= TELLING
+                    and float(by_default.mean()) < HALF
+                    and float(changed.mean()) >= NEARLY_ALL
+                )
                 if right and share(tried) >= NEARLY_ALL:
                     return {name: value}
         return {}
@@ -296,11 +300,11 @@ class Flushing:
         flushed = self._sampled(replace(self.job, case=replace(self.job.case, declares=declares)).subject, tiny)
         # An input that fails both ways is outside the domain, such as minus infinity for a probability.
         pairs = [pair for pair in zip(kept, flushed, strict=False) if any(one.holds.any() for one in pair)]
-        right, explained = (_held([pair[which] for pair in pairs]) for which in (0, 1))
+        right, explained = (_holding([pair[which] for pair in pairs]) for which in (0, 1))
         if len(kept) != len(flushed) or int((~right).sum()) < ENOUGH:
             return False
         # A lower limit of a norm also affects numbers with normal squares.
-        normal = _held(self._sampled(self.subject, [self._scaled((self.job.format.emin + 16) // 2)]))
+        normal = _holding(self._sampled(self.subject, [self._scaled((self.job.format.emin + 16) // 2)]))
         if normal.size and normal.mean() <= HALF:
             return False
         return min(float(explained.mean()), float(explained[~right].mean())) >= NEARLY_ALL
@@ -378,6 +382,6 @@ class Flushing:
         return torch.zeros_like(x) if axes is not None and axes.index_of is not None else x
 
 
-def _held(samples: Sequence[Sample]) -> Any:
+def _holding(samples: Sequence[Sample]) -> Any:
     """Return which rows hold."""
     return np.concatenate([sample.holds for sample in samples]) if samples else np.zeros(0, dtype=bool)

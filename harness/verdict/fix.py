@@ -30,15 +30,15 @@ Judge = Callable[[str, "Sequence[str] | None", "Sequence[str] | None"], Sequence
 
 def _sentence(before: Sequence[Verdict], after: Sequence[Verdict]) -> str:
     """Return the result of the verification."""
-    held, of = (_held(verdicts) for verdicts in (before, after))
-    text = f"verified: {of} of {len(after)} laws hold; was {held}"
+    holding, of = (_count_holding(verdicts) for verdicts in (before, after))
+    text = f"verified: {of} of {len(after)} laws hold; was {holding}"
     lost = sorted({law for law, _ in _lost(after) - _lost(before) - _broken(before)})
     left = sorted({law for law, _ in _broken(after)})
     text += f"; still broken: {', '.join(left)}" if left else ""
     return text + (f"; now loses digits: {', '.join(lost)}" if lost else "")
 
 
-def _held(verdicts: Sequence[Verdict]) -> int:
+def _count_holding(verdicts: Sequence[Verdict]) -> int:
     return sum(verdict.status is Status.HOLDS for verdict in verdicts)
 
 
@@ -221,7 +221,7 @@ def own_source(function: Any) -> OwnSource | None:
     return OwnSource(function, head, body, source[: source.index(body[0])] if body else "", file, line)
 
 
-def fix_here(
+def local_fix(
     function: Callable[..., Any],
     verdicts: Sequence[Verdict],
     check: Callable[..., Sequence[Verdict]],

@@ -202,7 +202,7 @@ def _validate(case: Case, contract: Contract) -> None:
 
 # Functions that cannot be called with the inputs of their contract
 
-_USUAL = {
+_DEFAULTS = {
     "dim": "-1",
     "axis": "-1",
     "normalized_shape": "{first}.shape[-1:]",
@@ -322,7 +322,7 @@ def _unfit(case: Case, contract: Contract, words: str, missing: Sequence[str]) -
     if "too many" in words:
         remedy = "name another contract with `--contract`, or give its mathematics with `--formula`"
     else:
-        others = [f"{name}={_USUAL.get(name, '...').format(first=inputs[0])}" for name in missing] or ["..."]
+        others = [f"{name}={_DEFAULTS.get(name, '...').format(first=inputs[0])}" for name in missing] or ["..."]
         remedy = f"pass `--call 'lambda f, {names}: f({names}, {', '.join(others)})'`"
         remedy += ", or give its mathematics with `--formula`" if "..." in remedy else ""
     return UsageError(

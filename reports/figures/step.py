@@ -53,14 +53,14 @@ def _panels(family: str, device: str, frame: pd.DataFrame, *, number: int, alone
     """Return one family on one device; all devices share the time scale."""
     place = "the CPU" if device == "cpu" else device
     title = f"{family}, {'CPU' if device == 'cpu' else device}"
-    here = frame[frame["device"] == device]
-    if here.empty:
+    subset = frame[frame["device"] == device]
+    if subset.empty:
         return [Panel(title, note=f"not measured on {place} in this run")]
     sizes = sorted(frame["batch_size"].unique())
     span = [*frame["q1_s"], *frame["q3_s"]]
-    label = _label(title, here)
+    label = _label(title, subset)
     name = f"step-{number}"
-    return curves_panels(title, here, TIME, sizes=sizes, span=span, name=name, label=label, alone=alone)
+    return curves_panels(title, subset, TIME, sizes=sizes, span=span, name=name, label=label, alone=alone)
 
 
 class Quantity(NamedTuple):

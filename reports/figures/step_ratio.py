@@ -46,8 +46,8 @@ def _fastest(frame: pd.DataFrame) -> str:
     """Return the fastest step near batch 256; empty for several contracts or devices."""
     if frame.groupby(["contract", "device"]).ngroups > 1:
         return ""
-    here = _near_256(frame)
-    first = here.sort_values("ratio", kind="stable").iloc[0]
+    subset = _near_256(frame)
+    first = subset.sort_values("ratio", kind="stable").iloc[0]
     reference, names = str(first["reference"]), names_of(frame)
     if str(first["case"]) == reference or first["ratio"] >= 1.0:
         return f"No step is faster than {names[reference]} at batch {first['batch_size']:,}"
@@ -85,10 +85,10 @@ def _closest(frame: pd.DataFrame) -> str:
 
 def phases(frame: pd.DataFrame) -> Figure:
     """Return the time per phase, a bar for each case, at the batch size nearest to the chapter's 256."""
-    here = _near_256(frame)
-    size = here["batch_size"].iloc[0]
+    subset = _near_256(frame)
+    size = subset["batch_size"].iloc[0]
     panels = []
-    for number, ((contract, device), group) in enumerate(here.groupby(["contract", "device"], sort=False)):
+    for number, ((contract, device), group) in enumerate(subset.groupby(["contract", "device"], sort=False)):
         label = f"Phases of a step, {contract} on {device}: {_spelled(group)}."
         rows = group["case"].nunique()
         svg = drawn(
@@ -105,7 +105,7 @@ def phases(frame: pd.DataFrame) -> Figure:
         panels=tuple(panels),
         caption="Medians of the rounds. Reading the clock adds a fraction of a microsecond to each phase; on an "
         "accelerator, each phase is synchronized. Steps that do not report their phases are omitted.",
-        claim=_longest(here),
+        claim=_longest(subset),
     )
 
 
@@ -189,10 +189,10 @@ def _closed_forms(frame: pd.DataFrame) -> str:
     """Return the gain of the fastest step over the chapter's two steps near batch 256, for each contract and device."""
     sentences, names = [], names_of(frame)
     for (contract, device), group in frame.groupby(["contract", "device"], sort=False):
-        here = _near_256(group)
-        size = here["batch_size"].iloc[0]
-        fastest = here[here["case"] != here["reference"]].sort_values("ratio", kind="stable")["case"].iloc[0]
-        selected = here[(here["case"] == fastest) & (here["reference"] != fastest)]
+        subset = _near_256(group)
+        size = subset["batch_size"].iloc[0]
+        fastest = subset[subset["case"] != subset["reference"]].sort_values("ratio", kind="stable")["case"].iloc[0]
+        selected = subset[(subset["case"] == fastest) & (subset["reference"] != fastest)]
         gains = [
             f"{names[row['reference']]} takes {1 / row['ratio']:.2f} times as long ({1 / row['high']:.2f} to "
             f"{1 / row['low']:.2f})"

@@ -348,7 +348,7 @@ def _lanes(trace: RayTrace, columns: list[list[int]]) -> Iterator[Lane]:
     def cells(rows: Sequence[tuple[float, ...]]) -> Any:
         return tuple(tuple((_text(value), None) for value in row) for row in kept(rows))
 
-    def compared(rows: Sequence[tuple[float, ...]], others: Sequence[tuple[float, ...]]) -> Any:
+    def comparison(rows: Sequence[tuple[float, ...]], others: Sequence[tuple[float, ...]]) -> Any:
         return tuple(
             tuple((_told_apart(value, other), _share(value, scale)) for value, other in zip_longest(row, neighbors))
             for row, neighbors, scale in zip(kept(rows), _as_long(kept(others), kept(rows)), scales, strict=True)
@@ -361,8 +361,8 @@ def _lanes(trace: RayTrace, columns: list[list[int]]) -> Iterator[Lane]:
         for place, operation in enumerate(operations[0]):
             yield Lane(operation, "stage", cells([call.stages[place].values for call in calls]))
     actual, exact = [call.actual for call in calls], [call.expected for call in calls]
-    yield Lane("answer", "actual", compared(actual, exact))
-    yield Lane("exact", "exact", compared(exact, actual))
+    yield Lane("answer", "actual", comparison(actual, exact))
+    yield Lane("exact", "exact", comparison(exact, actual))
 
 
 def _as_long(rows: list[list[float]], others: list[list[float]]) -> list[list[float]]:

@@ -30,14 +30,16 @@ def ratios(frame: pd.DataFrame) -> list[Ratio]:
 
     The first case with a style represents it.
     """
-    compared = []
+    comparison = []
     for (family, contract, n), group in frame.groupby(["family", "contract", "n"], sort=False):
         loops, vectorized = (group[group["style"] == style] for style in ("scratch", "concise"))
         if len(loops) and len(vectorized):
             loop, fast = loops.iloc[0], vectorized.iloc[0]
             low, high = loop["q1_s"] / fast["q3_s"], loop["q3_s"] / max(fast["q1_s"], 1e-12)
-            compared.append(Ratio(f"{family}.{contract}", int(str(n)), loop["median_s"] / fast["median_s"], low, high))
-    return compared
+            comparison.append(
+                Ratio(f"{family}.{contract}", int(str(n)), loop["median_s"] / fast["median_s"], low, high)
+            )
+    return comparison
 
 
 def speedup(frame: pd.DataFrame) -> Figure:

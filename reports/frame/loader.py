@@ -158,10 +158,10 @@ def tuner(run: RunFolder) -> Iterator[Row]:
     exhaustive = {tuning.record.case: tuning.record for _, tuning in placed if tuning.record.is_exhaustive}
     for place, tuning in placed:
         if not tuning.record.is_exhaustive and tuning.record.case in exhaustive:
-            yield {**tuning.row(), **_compared(tuning.record, exhaustive[tuning.record.case]), "record": place}
+            yield {**tuning.row(), **_comparison(tuning.record, exhaustive[tuning.record.case]), "record": place}
 
 
-def _compared(tuned: TunerRecord, exhaustive: TunerRecord) -> Row:
+def _comparison(tuned: TunerRecord, exhaustive: TunerRecord) -> Row:
     """Return the comparison of a tuner's choice with the best configuration."""
     return {
         "best": exhaustive.choice,

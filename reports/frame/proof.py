@@ -48,13 +48,13 @@ def proofs(run: RunFolder) -> Iterator[Row]:
 
 def _flattened(proof: Proof) -> dict[str, Any]:
     """Return a proof in nested form."""
-    held = [outcome.law for outcome in proof.laws if outcome.status is Status.HOLDS]
+    holding = [outcome.law for outcome in proof.laws if outcome.status is Status.HOLDS]
     broken = [outcome.law for outcome in proof.laws if outcome.status is not Status.HOLDS]
     return {
         "proved": proof.proved,
         "deviation": None if proof.witness is None else proof.witness.deviation,
         "at": None if proof.witness is None else witness(proof),
         **{f"beyond_{limit}": number for limit, number in proof.beyond.items()},
-        "laws_held": " ".join(held),
+        "laws_held": " ".join(holding),
         "laws_broken": " ".join(broken),
     }

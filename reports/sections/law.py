@@ -8,7 +8,7 @@ from harness.findings import Finding, findings
 from harness.record import Status, unfinished
 from harness.wording import finding_block, sentence
 
-from ..breaks import USUAL
+from ..breaks import DEFAULT_DTYPE
 from ..definition import definition_of
 from ..figures.law import room
 from ..mathml import mathml
@@ -85,7 +85,7 @@ def _equation(reading: Reading) -> Equation | None:
     """Return the definition as mathematics, with the part that overflows in color; ``None`` without a formula."""
     text = definition_of(reading.verdicts)
     known = [point for point in reading.survey.breakings if point.form == OVERFLOWS and point.value is not None]
-    first = min(known, key=lambda point: (point.dtype != USUAL, point.value), default=None)
+    first = min(known, key=lambda point: (point.dtype != DEFAULT_DTYPE, point.value), default=None)
     if first is None or "exp(" not in text:
         markup, note = mathml(text), ""
     else:

@@ -149,7 +149,7 @@ def ways(frame: pd.DataFrame) -> Table:
         cells = [percent(share_of_best(group[group["way"] == way]["score"].median(), best)) for way in names]
         unit = "deviation / bound" if group["objective"].iloc[0] == "ratio" else "ulp"
         rows.append((str(case), f"{plain(best)} {unit}", *cells))
-    usual = frame[frame["way"] != "longer"]
+    short = frame[frame["way"] != "longer"]
     return Table(
         name="ways",
         title="Share of the best known deviation found by each search method",
@@ -158,7 +158,7 @@ def ways(frame: pd.DataFrame) -> Table:
             *(Header(way, "number") for way in names),
         ),
         rows=tuple(rows),
-        caption=f"Median of {usual['seed'].nunique()} seeds, {approximate(float(usual['seconds'].median()))} s each on "
+        caption=f"Median of {short['seed'].nunique()} seeds, {approximate(float(short['seconds'].median()))} s each on "
         "one core, eight classes, float32, no known threshold among the seeds. The best known deviation is the "
         "largest found by any method, including a longer search.",
     )

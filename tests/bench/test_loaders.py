@@ -456,4 +456,4 @@ def test_the_table_says_what_is_fastest_beside_the_first_loader() -> None:
 
 def test_the_suite_of_loaders_is_a_usual_one() -> None:
     """It runs by default."""
-    assert "loaders" in benchmark.USUAL
+    assert "loaders" in benchmark.DEFAULT_SUITES

@@ -12,7 +12,7 @@ import torch
 from samples.apart import run_apart
 
 from harness.bench.option import Settings, Shape
-from harness.bench.run import SUITES, USUAL, run_suite
+from harness.bench.run import DEFAULT_SUITES, SUITES, run_suite
 from harness.bench.suites import test_operations
 from harness.bench.suites.audited import audited_step
 from harness.bench.suites.loader_cell import FEWEST
@@ -407,7 +407,7 @@ def test_a_suite_that_measures_nothing_is_no_success(run: Run, cases: str, targe
 def test_there_are_ten_suites_and_no_other() -> None:
     """An unknown name is refused with the list. Suites about the harness itself run only on request."""
     usual = ("loaders", "steps", "balance", "operations", "vectorization", "screening")
-    assert (usual, (*usual, "agreement", "audit", "tuner", "search")) == (USUAL, SUITES)
+    assert (usual, (*usual, "agreement", "audit", "tuner", "search")) == (DEFAULT_SUITES, SUITES)
     with pytest.raises(
         UsageError,
         match=r"unknown suite `step`: choose from `loaders`, `steps`, .*`tuner`, `search`; did you mean `steps`",

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from harness.bench import run as benchmark
 from harness.bench.option import FULL, Settings
-from harness.bench.run import USUAL, IdleError
+from harness.bench.run import DEFAULT_SUITES, IdleError
 from harness.cli import app
 from harness.error import UsageError
 
@@ -128,12 +128,12 @@ def test_usual_suites_without_work_are_skipped(monkeypatch: pytest.MonkeyPatch, 
     suites = SomeIdle(("steps", "loaders", "screening"))
     ended = bench(monkeypatch, tmp_path, suites)
     assert ended.exit_code == 0
-    assert len(suites.settings) == len(USUAL) - 3
+    assert len(suites.settings) == len(DEFAULT_SUITES) - 3
     for name in suites.idle:
         assert f"{name}: {name} has nothing to time\n" in ended.output
 
 
-@pytest.mark.parametrize(("named", "idle"), [((), USUAL), (("loaders", "steps"), ("loaders",))])
+@pytest.mark.parametrize(("named", "idle"), [((), DEFAULT_SUITES), (("loaders", "steps"), ("loaders",))])
 def test_a_named_suite_must_have_work(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, named: tuple[str, ...], idle: tuple[str, ...]
 ) -> None:

@@ -17,7 +17,7 @@ from harness.error import UsageError
 from harness.execution import executor_worker
 from harness.execution.executor import executor_named
 from harness.execution.executor_pool import ExecutorPool
-from harness.execution.executor_worker import Order, carried_out, kind_here
+from harness.execution.executor_worker import Order, carried_out, worker_kind
 from harness.execution.result import Answer
 from harness.execution.runner import carry_out
 from harness.isolation.limits import Limits
@@ -169,7 +169,7 @@ def test_a_worker_of_another_kind_is_refused(
     homework: Path, threads: Executor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise the run would attribute its figures to this machine."""
-    here = kind_here()
+    here = worker_kind()
     versions = tuple((name, "6.0" if name == "hypothesis" else version) for name, version in here.versions)
     campaign = Campaign("homework.py:softmax", "softmax", laws=["value"], dtypes=["float32"])
     for other, named in (
@@ -185,7 +185,7 @@ def test_a_worker_of_another_kind_is_refused(
 
 def test_a_worker_that_does_not_see_the_folder_says_which(homework: Path) -> None:
     """Files are searched there."""
-    order = Order(Campaign("homework.py:softmax", "softmax"), Limits(), "/there/is/none", kind_here())
+    order = Order(Campaign("homework.py:softmax", "softmax"), Limits(), "/there/is/none", worker_kind())
     reply = carried_out(order, 0)
     assert reply.usage is not None
     assert str(reply.usage["problem"]).endswith("cannot see the folder `/there/is/none`")
@@ -245,7 +245,7 @@ def test_an_idle_process_ends(homework: Path, monkeypatch: pytest.MonkeyPatch) -
     """A worker of a cluster may live for months; its next piece starts another process."""
     monkeypatch.setattr(executor_worker, "IDLE_S", 0.05)
     campaign = Campaign("homework.py:softmax", "softmax", laws=["value"], dtypes=["float32"])
-    order, own = Order(campaign, Limits(), str(Path.cwd()), kind_here()), executor_worker.Outliving()
+    order, own = Order(campaign, Limits(), str(Path.cwd()), worker_kind()), executor_worker.Outliving()
 
     def decided() -> tuple[str, ...]:
         said = own.answer(order, 0).said

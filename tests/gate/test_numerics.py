@@ -76,9 +76,9 @@ def test_a_breaking_point_that_moved_outwards_is_said_and_passes() -> None:
 
 def test_a_ray_that_held_to_its_end_and_breaks_is_a_regression() -> None:
     """The opposite change is an improvement."""
-    held, breaks = of(law(), breakings=(point(None),)), of(law(), breakings=(point(),))
-    assert only(held, breaks).outcome is Outcome.REGRESSED
-    assert only(breaks, held).outcome is Outcome.IMPROVED
+    references, breaks = of(law(), breakings=(point(None),)), of(law(), breakings=(point(),))
+    assert only(references, breaks).outcome is Outcome.REGRESSED
+    assert only(breaks, references).outcome is Outcome.IMPROVED
 
 
 def test_one_law_fewer_is_a_regression() -> None:

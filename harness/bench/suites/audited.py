@@ -118,13 +118,13 @@ def _of_sequences(layer: nn.RNNBase) -> Audited:
     return _with_adam(_Recurrent(layer), torch.randn(32, 100, layer.input_size), 10)
 
 
-def _usual_encoder() -> Audited:
+def _standard_encoder() -> Audited:
     layer = nn.TransformerEncoderLayer(128, 4, 512, batch_first=True)
     model = nn.Sequential(nn.TransformerEncoder(layer, 2), nn.Linear(128, 10))
     return _with_adam(model, torch.randn(32, 64, 128), 10, each=True)
 
 
-def _usual_gpt() -> Audited:
+def _standard_gpt() -> Audited:
     return _with_adam(_Generative(1000, 64, 128, 2), torch.randint(1000, (32, 64)), 1000, each=True)
 
 
@@ -174,18 +174,18 @@ SMALL: Mapping[str, Callable[[], Audited]] = {
 }
 """Steps by name, with fixed weights and data."""
 
-USUAL: Mapping[str, Callable[[], Audited]] = {
+STANDARD: Mapping[str, Callable[[], Audited]] = {
     "usual resnet-18": lambda: _of_images(resnet18(num_classes=10)),
     "usual mobilenet v3": lambda: _of_images(mobilenet_v3_small(num_classes=10)),
     "usual vit": lambda: _of_images(VisionTransformer(32, 8, 4, 3, 192, 768, num_classes=10)),
-    "usual transformer encoder": _usual_encoder,
-    "usual gpt": _usual_gpt,
+    "usual transformer encoder": _standard_encoder,
+    "usual gpt": _standard_gpt,
     "usual lstm": lambda: _of_sequences(nn.LSTM(64, 256, batch_first=True)),
     "usual rnn": lambda: _of_sequences(nn.RNN(64, 256, batch_first=True)),
 }
 """Steps of common models with batches of 32; a step takes 30 ms to 200 ms on a core."""
 
-STEPS = {**USUAL, **SMALL}
+STEPS = {**STANDARD, **SMALL}
 
 TRANSFORMERS = {"usual vit", "usual transformer encoder", "usual gpt", "transformer encoder", "gpt"}
 

@@ -138,9 +138,9 @@ def _rules(rates: dict[Choice, Estimate]) -> dict[str, str]:
     workers = {"workers = cores": _cores(), "torch's suggestion": suggested, "torch's default": 0}
     ruled: dict[str, str] = {}
     for rule, number in workers.items():
-        usual = [c for c in rates if c.workers == number and c.kind is LoaderKind.ITEMS and c.prefetch == PREFETCH]
-        if usual:
-            ruled[rule] = str(max(usual, key=lambda choice: rates[choice].point))
+        standard = [c for c in rates if c.workers == number and c.kind is LoaderKind.ITEMS and c.prefetch == PREFETCH]
+        if standard:
+            ruled[rule] = str(max(standard, key=lambda choice: rates[choice].point))
     return ruled
 
 

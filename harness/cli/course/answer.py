@@ -73,15 +73,15 @@ def replies(exercise: Exercise, source: str | bytes) -> list[Reply]:
     return [
         reply
         for answer in exercise.answers
-        for reply in _compared(answer, answer.name, given.get(answer.name, ...), answer.exact())
+        for reply in _compare(answer, answer.name, given.get(answer.name, ...), answer.exact())
     ]
 
 
-def _compared(answer: Answer, name: str, given: Any, exact: Any) -> Iterator[Reply]:
+def _compare(answer: Answer, name: str, given: Any, exact: Any) -> Iterator[Reply]:
     values = given if isinstance(given, Mapping) else {}
     if isinstance(exact, Mapping) and any(value is not ... for value in values.values()):
         for key, value in exact.items():
-            yield from _compared(answer, f'{name}["{key}"]', values.get(key, ...), value)
+            yield from _compare(answer, f'{name}["{key}"]', values.get(key, ...), value)
     elif isinstance(exact, Mapping):
         yield Reply(name, ..., exact, is_right=False)
     else:

@@ -115,7 +115,7 @@ def log_softmax_absolute_bound(logits: Tensor, expected: DoubleDouble, format_: 
     return np.asarray(np.where(np.isfinite(expected.hi), absolute, 0.0))
 
 
-def softmax_usual_bound(logits: Tensor, expected: DoubleDouble, format_: Format) -> Array:
+def softmax_typical_bound(logits: Tensor, expected: DoubleDouble, format_: Format) -> Array:
     """The larger error of two forms: the shifted softmax and the exponential of the log-softmax."""
     rows = Weighed.of(to_array(logits))
     shifted = absolute_by_gap(rows.g, expected, format_)

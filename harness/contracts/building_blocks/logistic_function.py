@@ -169,7 +169,7 @@ def _relative_to(y: Array, error: Array) -> Array:
         return np.asarray(np.nan_to_num(y * error, nan=0.0))
 
 
-def sigmoid_usual_bound(x: Array, format_: Format) -> Array:
+def sigmoid_typical_bound(x: Array, format_: Format) -> Array:
     """The larger error of two forms, the quotient and the exponential of the logarithm, and two subnormals."""
     by_logarithm = _relative_to(sigma(x), through_the_logarithm(x, format_)) + 2.0 * format_.smallest
     return np.asarray(np.maximum(sigmoid_bound(x, format_), by_logarithm))
@@ -183,7 +183,7 @@ def sigmoid_slope_bound(x: Array, format_: Format) -> Array:
     return np.asarray(np.maximum(from_output, format_.u * (9.0 + 8.0 * z) * slope) * (1.0 + 16.0 * format_.u))
 
 
-def sigmoid_usual_slope_bound(x: Array, format_: Format) -> Array:
+def sigmoid_typical_slope_bound(x: Array, format_: Format) -> Array:
     """The larger of :func:`sigmoid_slope_bound` and the absolute error of ``y sigma(-x)`` through the logarithm."""
     relative = through_the_logarithm(x, format_) + format_.u * (6.0 + 2.0 * sigma(x))
     by_logarithm = _relative_to(sigma(x) * sigma(-x), relative * (1.0 + 8.0 * format_.u))

@@ -135,7 +135,7 @@ MASKED_ROWS = "Logits of -inf have gradient zero, and the gradient of the others
 
 def fully_masked_law(exact: Exact, statement: str, policies: Callable[..., Mapping[str, Any]], **fields: Any) -> Law:
     """Return the law that rows of only -inf follow the declared convention; each row may be a batch."""
-    usual: dict[str, Any] = {
+    default: dict[str, Any] = {
         "source": "0 / 0 is undefined; see the convention `fully_masked`",
         "bound": "1/2 ulp",
         "cause": "`fully_masked` is a convention (nan, zeros or uniform): declare the one you intend",
@@ -148,7 +148,7 @@ def fully_masked_law(exact: Exact, statement: str, policies: Callable[..., Mappi
         convention="fully_masked",
         rows=lambda logits, *_: np.isneginf(to_array(logits)).reshape(len(logits), -1).all(-1),
         policies=policies,
-        **{**usual, **fields},
+        **{**default, **fields},
     )
 
 

@@ -39,17 +39,17 @@ def print_screening(console: Console, document: Mapping[str, Any]) -> None:
 def print_search(console: Console, document: Mapping[str, Any]) -> None:
     """Print the share of the best known deviation that each method finds in the suite ``search``."""
     searches = [benchmark.record for benchmark in benchmarks(document, SearchRecord)]
-    usual = [search for search in searches if search.way != LONGER]
-    ways = list(dict.fromkeys(search.way for search in usual))
+    ordinary = [search for search in searches if search.way != LONGER]
+    ways = list(dict.fromkeys(search.way for search in ordinary))
     table, short = Table(Column("case", no_wrap=True)), short_names(searches)
     for heading in ("best known", *ways):
         table.add_column(heading, justify="right")
     for case, group in groupby(searches, key=lambda search: search.case):
         table.add_row(escape(short[case]), *_shares(list(group), ways))
     print_table(console, table)
-    if usual:
-        seeds = len({search.seed for search in usual})
-        seconds = statistics.median(search.seconds for search in usual)
+    if ordinary:
+        seeds = len({search.seed for search in ordinary})
+        seconds = statistics.median(search.seconds for search in ordinary)
         print_sentence(
             console,
             f"Shares of the best known deviation: medians of {seeds} seeds, {seconds:g} s each, one core, float32. "

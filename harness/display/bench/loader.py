@@ -58,10 +58,10 @@ def remarks(loaders: Sequence[LoaderRecord]) -> Iterator[str]:
             (loader for loader in same_size if loader.case == loaders[0].case), key=lambda loader: loader.workers
         )
         best = min(same_size, key=_wall_us)
-        yield from _compared(size, "the fastest", best, base)
+        yield from _comparison(size, "the fastest", best, base)
         same_size = [loader for loader in same_size if loader.loader == TORCH]
         if same_size and best.loader != TORCH:
-            yield from _compared(size, "the fastest DataLoader", min(same_size, key=_wall_us), base)
+            yield from _comparison(size, "the fastest DataLoader", min(same_size, key=_wall_us), base)
 
 
 def budgets(loaders: Sequence[LoaderRecord]) -> Iterator[str]:
@@ -73,7 +73,7 @@ def budgets(loaders: Sequence[LoaderRecord]) -> Iterator[str]:
         yield f"  {_place(loader)}: {'; '.join(budget_lines(loader.budget, loader.on_workers(loaders)))}"
 
 
-def _compared(size: int, words: str, best: LoaderRecord, base: LoaderRecord) -> Iterator[str]:
+def _comparison(size: int, words: str, best: LoaderRecord, base: LoaderRecord) -> Iterator[str]:
     """Compare with the reference of the same rounds; for older runs, whose loaders had no turns, with no interval."""
     line = f"batch {size}: {words} is {_place(best)}"
     if best is not base:

@@ -54,13 +54,13 @@ def resolve(operation: Operation, quantity: str, x: float, y: float) -> Resolved
     for bits in _PRECISIONS:
         with precision(bits):
             (exact,) = taylor(operation, quantity, arb(x), arb(1), 1)
-            found = _compared(exact, y, is_last=bits == _PRECISIONS[-1])
+            found = _comparison(exact, y, is_last=bits == _PRECISIONS[-1])
         if found is not None:
             return found
     raise UndecidedError(f"{operation.name} at {x.hex()} is undecided at {_PRECISIONS[-1]} bits")
 
 
-def _compared(exact: arb, y: float, *, is_last: bool = False) -> Resolved | None:
+def _comparison(exact: arb, y: float, *, is_last: bool = False) -> Resolved | None:
     """Return ``None`` if the precision is too low."""
     if not exact.is_finite():
         return None

@@ -67,8 +67,8 @@ def varied(deliveries: Deliveries, keyword: str, value: Any) -> None:
     NotApplicable
         If the parameter is missing.
     """
-    usual = getattr(Request(), keyword)
-    if value != usual:
+    default = getattr(Request(), keyword)
+    if value != default:
         named(deliveries, keyword)
 
 

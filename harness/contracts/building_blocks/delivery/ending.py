@@ -25,19 +25,19 @@ def an_epoch_left_early_spoils_none(deliveries: Deliveries, num_workers: int) ->
     """Read two batches, and then an epoch."""
     varied(deliveries, "num_workers", num_workers)
     request = deliveries.request(num_workers=num_workers)
-    (usual,) = deliveries.epochs(request)
-    if not usual.ended or len(usual.sizes) < 3:
+    (whole_epoch,) = deliveries.epochs(request)
+    if not whole_epoch.ended or len(whole_epoch.sizes) < 3:
         raise NotApplicable("an epoch is too short or too long to be left early")
     epoch = deliveries.exercised(leave_early, request, 2)
     if epoch is None:
         raise NotApplicable("the loader supports one epoch only, or has a state and may continue")
-    if not epoch.ended and len(epoch.samples) < len(usual.samples):
+    if not epoch.ended and len(epoch.samples) < len(whole_epoch.samples):
         raise NotApplicable("an epoch takes too long to be left early")
-    if len(epoch.samples) != len(usual.samples):
+    if len(epoch.samples) != len(whole_epoch.samples):
         where = with_workers(deliveries.source.spelled(request))
         message = f"after an epoch that was left after 2 batches, the next one has {len(epoch.samples)} of "
-        message += f"{len(usual.samples)} samples{where}"
-        return found(message, abs(len(epoch.samples) - len(usual.samples)), actual=len(epoch.samples))
+        message += f"{len(whole_epoch.samples)} samples{where}"
+        return found(message, abs(len(epoch.samples) - len(whole_epoch.samples)), actual=len(epoch.samples))
     return kept(len(epoch.samples))
 
 
@@ -68,20 +68,20 @@ def resumes_where_it_stopped(deliveries: Deliveries, num_workers: int, shuffle: 
         rest, after = deliveries.exercised(resume, request, [at])
         if not (rest.ended and after.ended and following.ended):
             raise NotApplicable("an epoch takes too long to be resumed at several batches")
-        wrong = _compared(first, following, rest, after, at)
+        wrong = _comparison(first, following, rest, after, at)
         if wrong:
             when = f"after {at} of {batches} batches" if at <= batches else "at the end of an epoch"
             return found(f"when resumed {when}{where}, {wrong}", 1)
         rows += len(rest.samples)
     if batches > 3:
         rest, after = deliveries.exercised(resume, request, [batches // 3, 1])
-        wrong = _compared(first, following, rest, after, batches // 3 + 1)
+        wrong = _comparison(first, following, rest, after, batches // 3 + 1)
         if wrong:
             return found(f"when resumed a second time in one epoch{where}, {wrong}", 1)
     return kept(rows)
 
 
-def _compared(first: Epoch, following: Epoch, rest: Epoch, after: Epoch, at: int) -> str:
+def _comparison(first: Epoch, following: Epoch, rest: Epoch, after: Epoch, at: int) -> str:
     """Describe how a resumed loader differs from an uninterrupted one; empty if it does not."""
     start = sum(first.sizes[:at])
     expected = first.samples[start:]
@@ -123,9 +123,9 @@ def errors_are_not_swallowed(deliveries: Deliveries, num_workers: int) -> Measur
     """Let a sample raise an exception and a worker die, and test whether the reader gets an error."""
     varied(deliveries, "num_workers", num_workers)
     request = deliveries.request(num_workers=num_workers)
-    (usual,) = deliveries.epochs(request)
+    (whole_epoch,) = deliveries.epochs(request)
     where = with_workers(deliveries.source.spelled(request))
-    at = min(max(len(usual.samples) // 2, 0), max(len(usual.samples) - 1, 0)) // max(num_workers, 1)
+    at = min(max(len(whole_epoch.samples) // 2, 0), max(len(whole_epoch.samples) - 1, 0)) // max(num_workers, 1)
     ways = [False, True] if num_workers or deliveries.info.workers else [False]
     for ends in ways:
         try:
@@ -141,9 +141,10 @@ def errors_are_not_swallowed(deliveries: Deliveries, num_workers: int) -> Measur
         if epoch.ended:
             message = f"when {what} at its sample {at}, the epoch ends without an error, with {len(epoch.samples)}"
             return found(
-                f"{message} of {len(usual.samples)} samples{where}", max(len(usual.samples) - len(epoch.samples), 1)
+                f"{message} of {len(whole_epoch.samples)} samples{where}",
+                max(len(whole_epoch.samples) - len(epoch.samples), 1),
             )
-    return kept(len(usual.samples))
+    return kept(len(whole_epoch.samples))
 
 
 # Resources that stay in use
@@ -165,9 +166,9 @@ def memory_does_not_grow(deliveries: Deliveries, num_workers: int) -> Measuremen
     """Measure the memory of this process and of persistent workers after each of several epochs."""
     varied(deliveries, "num_workers", num_workers)
     request = deliveries.request(num_workers=num_workers)
-    (usual,) = deliveries.epochs(request)
-    if not usual.ended or usual.seconds * (_EPOCHS + _WARM) > _MAX_S:
-        raise NotApplicable(f"an epoch takes {usual.seconds:.1f} s, too long to read several of them")
+    (whole_epoch,) = deliveries.epochs(request)
+    if not whole_epoch.ended or whole_epoch.seconds * (_EPOCHS + _WARM) > _MAX_S:
+        raise NotApplicable(f"an epoch takes {whole_epoch.seconds:.1f} s, too long to read several of them")
     if num_workers and not deliveries.exercised(stay, request):
         raise NotApplicable("its workers end with the epoch")
     growth = _growth(deliveries, request) and _growth(deliveries, request)
@@ -176,7 +177,7 @@ def memory_does_not_grow(deliveries: Deliveries, num_workers: int) -> Measuremen
     if growth:
         where = with_workers(deliveries.source.spelled(request))
         return found(f"memory grows by {growth / 2**10:,.0f} KiB in each epoch{where}", growth, actual=growth)
-    return kept(len(usual.samples) * _EPOCHS)
+    return kept(len(whole_epoch.samples) * _EPOCHS)
 
 
 def _growth(deliveries: Deliveries, request: Request) -> float | None:
@@ -198,9 +199,9 @@ def nothing_is_left_behind(deliveries: Deliveries, num_workers: int) -> Measurem
     """Create, read and discard loaders, and count open files and threads each time."""
     varied(deliveries, "num_workers", num_workers)
     request = deliveries.request(num_workers=num_workers)
-    (usual,) = deliveries.epochs(request)
-    if usual.seconds * (_TIMES + 1) > _MAX_S:
-        raise NotApplicable(f"an epoch takes {usual.seconds:.1f} s, too long to read several of them")
+    (whole_epoch,) = deliveries.epochs(request)
+    if whole_epoch.seconds * (_TIMES + 1) > _MAX_S:
+        raise NotApplicable(f"an epoch takes {whole_epoch.seconds:.1f} s, too long to read several of them")
     counts = []
     for _ in range(_TIMES + 1):
         deliveries.exercised(use, request)
@@ -212,7 +213,7 @@ def nothing_is_left_behind(deliveries: Deliveries, num_workers: int) -> Measurem
         if all(after > before for before, after in pairwise(totals)):
             more = f"at least one {what} remains open: {totals[-1] - totals[0]} more after {len(totals) - 1} loaders"
             return found(f"after each discarded loader {more}", totals[-1] - totals[0])
-    return kept(len(usual.samples) * _TIMES)
+    return kept(len(whole_epoch.samples) * _TIMES)
 
 
 _TIMES = 3

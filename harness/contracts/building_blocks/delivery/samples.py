@@ -66,7 +66,7 @@ def each_sample_once(deliveries: Deliveries, num_workers: int, shuffle: bool, dr
     for which, epoch in zip(_EPOCHS, deliveries.epochs(request, 2), strict=True):
         if not epoch.ended:  # a busy machine
             break
-        extra, missing, total = _compared(deliveries, request, epoch)
+        extra, missing, total = _comparison(deliveries, request, epoch)
         if -1 in extra and extra.count(-1) == len(extra) == len(missing):
             # The number is right but every sample is unknown, so compare indices; other laws check the content.
             extra, missing, total = _by_index(deliveries, request, _EPOCHS.index(which))
@@ -163,7 +163,7 @@ def _within_a_part(deliveries: Deliveries, request: Request) -> Measurement:
     return found(f"{len(twice)} of the first {len(epoch.samples)} samples arrive twice{where}", len(twice))
 
 
-def _compared(deliveries: Deliveries, request: Request, epoch: Epoch) -> tuple[list[int], list[int], int]:
+def _comparison(deliveries: Deliveries, request: Request, epoch: Epoch) -> tuple[list[int], list[int], int]:
     """Return the places of repeated and of missing samples, and the total number of samples."""
     if deliveries.is_random:
         return _by_index(deliveries, request)

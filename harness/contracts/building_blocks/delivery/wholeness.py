@@ -33,8 +33,8 @@ def samples_stay_together(deliveries: Deliveries, num_workers: int, shuffle: boo
     request = asked(deliveries, num_workers=num_workers, shuffle=shuffle)
     not_random(deliveries)
     whole(deliveries.epochs(deliveries.request())[0])
-    usual = whole(deliveries.epochs(request)[0])
-    epochs = deliveries.epochs(request, _MANY if usual.seconds * _MANY < _QUICK_S and not num_workers else 2)
+    one_epoch = whole(deliveries.epochs(request)[0])
+    epochs = deliveries.epochs(request, _MANY if one_epoch.seconds * _MANY < _QUICK_S and not num_workers else 2)
     reference = deliveries.directly
     if reference is None or len(reference) < (deliveries.info.samples or 0):
         reference = whole(deliveries.epochs(deliveries.request())[0]).samples
