@@ -145,11 +145,11 @@ def _fixed(
 ) -> Fix | None:
     """Return a verified fix of a function of this process."""
 
-    def again(changed: Callable[..., Any], laws: Sequence[str] | None, dtypes: Sequence[str] | None) -> list[Verdict]:
+    def recheck(changed: Callable[..., Any], laws: Sequence[str] | None, dtypes: Sequence[str] | None) -> list[Verdict]:
         question = replace(campaign, laws=tuple(laws or campaign.laws), dtypes=tuple(dtypes or campaign.dtypes))
         return _all(changed, question)
 
-    return local_fix(function, verdicts, again, unsafe=unsafe)
+    return local_fix(function, verdicts, recheck, unsafe=unsafe)
 
 
 def _all(function: Callable[..., Any], campaign: Campaign) -> list[Verdict]:

@@ -75,7 +75,7 @@ def _laws(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
         was, now = row.status_before in _BROKEN, row.status in _BROKEN
         change = Change.UNCHANGED if was == now else Change.BROKEN if now else Change.MENDED
         where = row.dtype if row.device == "cpu" else f"{row.dtype} on {row.device}"
-        rows.append(("law", row.case, row.law, where, *_shown(row, row.status_before, row.status), _known(row, change)))
+        rows.append(("law", row.case, row.law, where, *_texts(row, row.status_before, row.status), _known(row, change)))
     return _table(rows)
 
 
@@ -87,7 +87,7 @@ def _points(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
         change = Change.UNCHANGED if was == now else Change.EARLIER if now < was else Change.LATER
         ends = ("holds" if value == float("inf") else repr(value) for value in (was, now))
         what = f"{row.law}, {row.ray}"
-        rows.append(("breaking point", row.case, what, row.dtype, *_shown(row, *ends), _known(row, change)))
+        rows.append(("breaking point", row.case, what, row.dtype, *_texts(row, *ends), _known(row, change)))
     return _table(rows)
 
 
@@ -102,8 +102,8 @@ def _times(name: str, before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame
     for row in both:
         where = ", ".join(f"{key.replace('_', ' ')} {getattr(row, key)}" for key in keys)
         taken = f"{duration(row.median_s)} ({times(row.median_s / row.median_s_before)})"
-        shown = _shown(row, duration(row.median_s_before), taken if row.who == "both" else duration(row.median_s))
-        rows.append(("time", row.case, name, where, *shown, _known(row, _time_change(row))))
+        texts = _texts(row, duration(row.median_s_before), taken if row.who == "both" else duration(row.median_s))
+        rows.append(("time", row.case, name, where, *texts, _known(row, _time_change(row))))
     return _table(rows)
 
 
@@ -122,7 +122,7 @@ def _known(row: Any, change: Change) -> str:
     return {"left_only": Change.NEW, "right_only": Change.UNMEASURED}.get(row.who, change).value
 
 
-def _shown(row: Any, before: str, after: str) -> tuple[str, str]:
+def _texts(row: Any, before: str, after: str) -> tuple[str, str]:
     """Return the values of both runs; a dash for a missing row."""
     return (UNKNOWN if row.who == "left_only" else before, UNKNOWN if row.who == "right_only" else after)
 

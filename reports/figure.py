@@ -69,11 +69,11 @@ class Figure:
     claim: str = ""
 
     @property
-    def shown_title(self) -> str:
+    def visible_title(self) -> str:
         """The result as a title, or a title without a result."""
         return self.claim or self.title
 
     @property
     def heading(self) -> str:
         """The shown title with the caveat of its data."""
-        return f"{self.shown_title} ({self.caveat})" if self.caveat else self.shown_title
+        return f"{self.visible_title} ({self.caveat})" if self.caveat else self.visible_title

@@ -141,7 +141,7 @@ def _magnitude(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
     if not contract:
         return None
     figure = figures.magnitude(frames.profiles, frames.breakings, contract)
-    return Picture(figure.shown_title, figure.caption, figure, of_contract(sheets, contract))
+    return Picture(figure.visible_title, figure.caption, figure, of_contract(sheets, contract))
 
 
 def _headroom(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
@@ -153,18 +153,18 @@ def _headroom(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
         return None
     figure = figures.large("front-headroom", figure, figure.caption)
     target = next((sheet.name for sheet in sheets if sheet.name == "audit"), "")
-    return Picture(figure.shown_title, figure.caption, figure, target)
+    return Picture(figure.visible_title, figure.caption, figure, target)
 
 
 def _time(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
     """Return the time of a training step."""
-    frame = figures.steps_shown(reading.frames.steps)
+    frame = figures.visible_steps(reading.frames.steps)
     if frame.empty:
         return None
     figure = figures.step_time(frame)
     family = str(frame["family"].iloc[0])
     target = next((sheet.name for sheet in sheets if (sheet.kind, sheet.title) == ("model", family)), "")
-    return Picture(figure.shown_title, figure.caption, figure, target)
+    return Picture(figure.visible_title, figure.caption, figure, target)
 
 
 def _loading(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
@@ -173,7 +173,7 @@ def _loading(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
         return None
     figure = figures.loading(reading.frames.loaders, reading.head.data)
     target = next((sheet.name for sheet in sheets if sheet.name == "loading"), "")
-    return Picture(figure.shown_title, figure.caption, figure, target)
+    return Picture(figure.visible_title, figure.caption, figure, target)
 
 
 def _overfitting(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
@@ -191,7 +191,7 @@ def _spent(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
         return None
     figure = figures.spent(reading.frames.budgets, reading.head.data)
     target = next((sheet.name for sheet in sheets if sheet.name == "loading"), "")
-    return Picture(figure.shown_title, figure.caption, figure, target)
+    return Picture(figure.visible_title, figure.caption, figure, target)
 
 
 PICTURES: tuple[PictureBuilder, ...] = (_watch, _headroom, _magnitude, _time, _loading, _spent, _overfitting)

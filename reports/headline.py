@@ -115,7 +115,7 @@ def _measured(reading: Reading) -> str:
             what = f"at batch size {case_budgets['batch_size'].iloc[0]:,}, {what}"
         return clean(cut("; ".join(filter(None, [f"{text}: {what}" if what else text, *further[:1]])), limit=400)) + "."
     if len(reading.frames.steps):
-        step = figures.step_time(figures.steps_shown(reading.frames.steps)).caption
+        step = figures.step_time(figures.visible_steps(reading.frames.steps)).caption
         return clean(step)
     return ""
 

@@ -124,7 +124,7 @@ class Reading:
                 _about(self.survey.breakings, column, value),
                 _about(self.survey.worst, column, value),
             ),
-            frames=_Kept(self.frames, column, value),
+            frames=_StoredFrames(self.frames, column, value),
             learned=self.learned.of(value) if column == "family" else self.learned,
         )
 
@@ -146,7 +146,7 @@ class Reading:
         return self.before.environment.processor == self.head.environment.processor
 
 
-class _Kept(Frames):
+class _StoredFrames(Frames):
     """The rows of frames about one subject, selected on first use, since a sheet shows few frames."""
 
     def __init__(self, whole: Frames, column: str, value: str) -> None:

@@ -161,15 +161,15 @@ def _owner(case: str) -> str:
 
 def _ungrouped(body: str) -> str:
     """Omit groups without an attribute, which have no effect."""
-    kept, bare = [], []
+    pieces, bare = [], []
     for piece in re.split(r"(<g>|<g [^>]*[^/]>|</g>)", body):
         if piece.startswith("<g"):
             bare.append(piece == "<g>")
         if not (piece == "<g>" or (piece == "</g>" and bare[-1])):
-            kept.append(piece)
+            pieces.append(piece)
         if piece == "</g>":
             bare.pop()
-    return "".join(kept)
+    return "".join(pieces)
 
 
 def _joined(body: str) -> str:

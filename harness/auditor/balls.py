@@ -129,14 +129,14 @@ class Exact:
         except UNKNOWN:
             return None
         named = {} if name in _SUMS else {key: x for key, x in call.kwargs.items() if key not in NOT_OURS}
-        kept = _kept(args)  # the step may overwrite them before the check
+        copies = _copies(args)  # the step may overwrite them before the check
         numbers = [float(values.flatten()[at]) for values in (actual, shadow)]
         shape = actual.shape
 
         def answer() -> bool | None:
             try:
                 with ctx.workprec(PRECISION):
-                    made = OPERATIONS[name](*map(_around, kept), **named)
+                    made = OPERATIONS[name](*map(_around, copies), **named)
                     first = np.asarray(made[0] if isinstance(made, tuple) else made, dtype=object)
                     true = first.item() if first.size == 1 else np.broadcast_to(first, shape)[index]
                     error, other = (abs(arb(number) - true) for number in numbers)
@@ -204,11 +204,11 @@ def _read_for(name: str, args: Any, shape: Sequence[int], index: tuple[int, ...]
     return [x[tuple(slice(None) if axis in axes else at for axis, at in enumerate(index))]]
 
 
-def _kept(value: Any) -> Any:
+def _copies(value: Any) -> Any:
     """Copy all tensors of an argument."""
     if isinstance(value, Tensor):
         return value.detach().clone()
-    return [_kept(inner) for inner in value] if isinstance(value, list | tuple) else value
+    return [_copies(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _around(value: Any) -> Any:

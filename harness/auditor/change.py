@@ -154,9 +154,9 @@ class Changes:
             id(tensor): call.before[id(tensor)].clone() if id(tensor) in call.before else tensor.to(torch.float64)
             for tensor in call.read
         }
-        again = replay(call.operator, call.args, call.kwargs, wide, result)
+        repeated = replay(call.operator, call.args, call.kwargs, wide, result)
         leaf_of = {id(tensor): cell.state.leaf for tensor, cell in zip(call.read, call.cells, strict=True)}
-        for now, before, exact in _changed(call, wide, again, fresh):
+        for now, before, exact in _changed(call, wide, repeated, fresh):
             leaf = leaf_of.get(id(now), None if call.rebound is None else call.rebound[0])
             at = (call.line, call.operator.name, self._format_of[now.dtype])
             update = update_of(*at, leaf, before, now, exact)
@@ -201,11 +201,11 @@ def _average(call: Call, update: Update) -> tuple[float | None, float]:
 
 
 def _changed(
-    call: Call, wide: dict[int, Tensor], again: Any, fresh: list[Tensor]
+    call: Call, wide: dict[int, Tensor], repeated: Any, fresh: list[Tensor]
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Yield each changed tensor with its old and its exact new value."""
     if call.rebound is not None and fresh:
-        yield fresh[0], call.before[id(call.args[0])], tensors(again)[0]
+        yield fresh[0], call.before[id(call.args[0])], tensors(repeated)[0]
         return
     for tensor in call.written:
         if id(tensor) in call.before:

@@ -331,17 +331,17 @@ class Scaling:
         found, inverse = float(call.args[1]), float(call.args[2])
         scale = 1.0 / inverse if inverse > 0.0 else math.inf
         self.scale = max(self.scale, scale)
-        kept = self._ends[: self._seen]
+        remaining = self._ends[: self._seen]
         for end in self._ends[self._seen :]:
             is_scaled = found and end.kind in (Kind.GRADIENT, Kind.LOSS) and _is_spoiled(end)
             if not (is_scaled and self._is_of_scale(end, scale)):
-                kept.append(end)
-        if len(kept) < len(self._ends):
+                remaining.append(end)
+        if len(remaining) < len(self._ends):
             self.notes.append(
                 f"GradScaler skips a step, since gradients overflow at its scale of {scale:g}: as intended"
             )
-        self._ends[:] = kept
-        self._seen = len(kept)
+        self._ends[:] = remaining
+        self._seen = len(remaining)
 
     def _is_of_scale(self, end: End, scale: float) -> bool:
         written = end.state.writer

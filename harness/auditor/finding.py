@@ -123,18 +123,18 @@ class Findings:
 
     def _is_rounding(self, end: End, operation: Operation, cause: Cause) -> bool:
         """Whether the exact gradient is zero, as for the bias of attention keys, so that the rest is rounding error."""
-        made = operation
-        while made.name in _COPIES and made.sources:
-            worst = max(made.sources, key=lambda source: source.error)
+        origin = operation
+        while origin.name in _COPIES and origin.sources:
+            worst = max(origin.sources, key=lambda source: source.error)
             if worst.writer is None:
                 break
-            made = worst.writer
-        carried = max(made.read_error, made.unit)
-        cancels = carried <= READ_WELL and made.cancelled * carried >= HARMLESS
+            origin = worst.writer
+        carried = max(origin.read_error, origin.unit)
+        cancels = carried <= READ_WELL and origin.cancelled * carried >= HARMLESS
         if cancels:
             self._exempt.add(end.state.leaf)
             self.notes.append(
-                f"{end} is zero up to rounding (its terms cancel by a factor of {made.cancelled:.0e}): harmless, but "
+                f"{end} is zero up to rounding (its terms cancel by a factor of {origin.cancelled:.0e}): harmless, but "
                 "Adam turns it into steps as large as the learning rate"
             )
         elif cause.read is not None and cause.operation.backward and cause.operation.vanished <= 0.3:
@@ -227,8 +227,8 @@ def lost_updates(updates: Sequence[Update], ends: Ends) -> Iterator[AuditFinding
     """Yield a finding for each line and kind of lost update."""
     groups: dict[tuple[tuple[str, int], bool, str], list[Update]] = defaultdict(list)
     for update in updates:
-        is_kept = update.leaf is not None and update.leaf in ends.compensated
-        if not is_kept and _is_lost(update):
+        is_compensated = update.leaf is not None and update.leaf in ends.compensated
+        if not is_compensated and _is_lost(update):
             groups[(update.line.key, update.leaf is not None, update.operation)].append(update)
     for group in groups.values():
         yield _finding(group, ends)

@@ -203,7 +203,7 @@ def find_first_nonfinite(
     index = tuple(int(at) for at in np.unravel_index(first, actual.shape))
     rows = int(bad.flatten(0, -2).any(-1).sum()) if actual.dim() > 1 else int(bad.sum())
     all_rows = actual.numel() // max(1, actual.shape[-1]) if actual.dim() > 1 else actual.numel()
-    wide = _again(operator, args, kwargs, actual, index)
+    wide = _repeated(operator, args, kwargs, actual, index)
     return FirstNonfinite(
         count=int(bad.sum()),
         size=actual.numel(),
@@ -230,7 +230,7 @@ def _at(argument: Any, result: Tensor, index: tuple[int, ...]) -> float | None:
         return None
 
 
-def _again(operator: Operator, args: Any, kwargs: Any, actual: Tensor, index: tuple[int, ...]) -> float | None:
+def _repeated(operator: Operator, args: Any, kwargs: Any, actual: Tensor, index: tuple[int, ...]) -> float | None:
     """Return the result in float64 for the same operands; ``None`` if they are overwritten."""
     if operator.writes:
         return None

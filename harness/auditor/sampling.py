@@ -90,8 +90,8 @@ class Sampling:
             return False
         plain_s = self._least_s()
         left_s = self.within * plain_s * number - self.cpu_s - self.audited_s
-        kept_s = 0.0 if self._is_wanted(number) else max(0.0, self.audited_s - self.within * plain_s)
-        return left_s >= kept_s
+        saved_s = 0.0 if self._is_wanted(number) else max(0.0, self.audited_s - self.within * plain_s)
+        return left_s >= saved_s
 
     def _is_plain_needed(self) -> bool:
         """Whether another plain step is needed as a reference: every second step at first, every tenth later."""

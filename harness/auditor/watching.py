@@ -349,16 +349,16 @@ class Watching(TorchDispatchMode):
     def _replayed(self, call: Call, result: Any, fresh: list[Tensor]) -> list[Tensor | None] | None:
         """Return the shadows of new results, and update the shadows of changed ones."""
         try:
-            again = replay(call.operator, call.args, call.kwargs, call.shadow_of, result)
+            repeated = replay(call.operator, call.args, call.kwargs, call.shadow_of, result)
         except FAILURES:
             self._notes.is_blind(call)
             for tensor in call.written:
                 self.shadows.restart(self.shadows.cell(tensor), tensor)
             return None
         is_new = {id(tensor) for tensor in fresh}
-        pairs = zip(tensors(again), tensors(result), strict=False)
-        made = {id(tensor): shadow for shadow, tensor in pairs if id(tensor) in is_new}
-        return [made.get(id(tensor)) for tensor in fresh]
+        pairs = zip(tensors(repeated), tensors(result), strict=False)
+        shadow_of_id = {id(tensor): shadow for shadow, tensor in pairs if id(tensor) in is_new}
+        return [shadow_of_id.get(id(tensor)) for tensor in fresh]
 
 
 def _is_count(operator: Operator, args: Any, written: list[Tensor]) -> bool:

@@ -232,12 +232,12 @@ def stalled(operations: Sequence[Operation], last: Operation) -> str:
     before = [0.0, *(total for _, total in sums)]
     lost = [term > 0.0 and total == was for (term, total), was in zip(sums, before, strict=False)]
     # Search backwards while at least half of the terms are lost.
-    start, kept = len(lost), 0
+    start, depth = len(lost), 0
     for index in reversed(range(len(lost))):
-        kept += 1 if lost[index] else -1
-        if kept >= 0 and lost[index]:
+        depth += 1 if lost[index] else -1
+        if depth >= 0 and lost[index]:
             start = index
-        elif kept < 0:
+        elif depth < 0:
             break
     if len(lost) - start < 2:
         return ""

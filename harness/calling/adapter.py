@@ -153,7 +153,7 @@ def called(case: Case, inputs: Sequence[Any], of_model: Adapter | None = None, *
     if case.call is not None:
         return adapter_of(case.call)(function, *inputs, **options)
     if _is_class(function, nn.Module):
-        return _like(_made(function), inputs)(*inputs)
+        return _like(_instance(function), inputs)(*inputs)
     if _is_class(function, torch.optim.Optimizer):
         return _steps(function, *inputs)
     return function(*inputs, **options)
@@ -163,7 +163,7 @@ def instance(case: Any) -> Any:
     """Return the case with an instance if its function is a module class without an adapter."""
     if case.call is not None or not _is_class(case.function, nn.Module):
         return case
-    return SimpleNamespace(function=_made(case.function), call=None)
+    return SimpleNamespace(function=_instance(case.function), call=None)
 
 
 def switched(case: Any) -> Any:
@@ -233,7 +233,7 @@ def _is_class(function: Any, base: type) -> bool:
     return isinstance(function, type) and issubclass(function, base)
 
 
-def _made(model: Callable[..., nn.Module]) -> nn.Module:
+def _instance(model: Callable[..., nn.Module]) -> nn.Module:
     """Return an instance of a module class, with arguments from ``get_init_inputs`` in its file."""
     arguments = getattr(model, "forward").__globals__.get("get_init_inputs", list)()  # noqa: B009 - a class
     return model(*arguments)

@@ -26,7 +26,7 @@ def dataset(target: str, *, streams: bool = False) -> Any:
         raise UsageError(f"cannot load the data set `{target}`", remedy=_REMEDY)
     samples = named(place, name)
     if isinstance(samples, type) or not (_map_style(samples) or is_stream(samples)):
-        samples = _made(samples, target)
+        samples = _created(samples, target)
     if streams and is_stream(samples):
         return samples
     if not _map_style(samples):
@@ -54,7 +54,7 @@ def _map_style(samples: Any) -> bool:
     return hasattr(kind, "__getitem__") and hasattr(kind, "__len__") and not is_stream(samples)
 
 
-def _made(factory: Any, target: str) -> Any:
+def _created(factory: Any, target: str) -> Any:
     if not callable(factory):
         raise UsageError(
             f"cannot use `{target}` as a data set",

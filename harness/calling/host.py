@@ -138,7 +138,7 @@ class Host(Protocol):
     def called_each(self, case: Case, calls: Sequence[Sequence[Any]], device: str) -> tuple[list[Any], bool] | None:
         """Call it on several inputs in one exchange; ``None`` in this process."""
 
-    def again(self, call: Callable[..., Any], inputs: Sequence[Any]) -> Iterator[tuple[str, Tensor]]:
+    def repeated_calls(self, call: Callable[..., Any], inputs: Sequence[Any]) -> Iterator[tuple[str, Tensor]]:
         """Call repeatedly on the same inputs, and yield the stacked results with their kind."""
 
     def overwrite_freed(self, byte: int, *, sizes: Iterable[int] = (), device: str = CPU) -> None:
@@ -215,7 +215,7 @@ class Here:
     def called_each(self, case: Case, calls: Sequence[Sequence[Any]], device: str) -> None:
         """Return ``None``: there is no exchange in this process."""
 
-    def again(self, call: Callable[..., Any], inputs: Sequence[Any]) -> Iterator[tuple[str, Tensor]]:
+    def repeated_calls(self, call: Callable[..., Any], inputs: Sequence[Any]) -> Iterator[tuple[str, Tensor]]:
         """Call once."""
         call(*inputs)
         yield from ()

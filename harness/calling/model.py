@@ -70,17 +70,17 @@ def step_of_model(
     UnfitModelError
         If its parameters are others.
     """
-    made = (model() if isinstance(model, type) else copy.deepcopy(model)).to(weight.device, weight.dtype)
-    if any(is_lazy(parameter) for parameter in made.parameters()):
-        made(weight.new_zeros(1, weight.shape[1]))
-    parameters = list(made.parameters())
+    instance = (model() if isinstance(model, type) else copy.deepcopy(model)).to(weight.device, weight.dtype)
+    if any(is_lazy(parameter) for parameter in instance.parameters()):
+        instance(weight.new_zeros(1, weight.shape[1]))
+    parameters = list(instance.parameters())
     if [parameter.shape for parameter in parameters] != [weight.shape, bias.shape]:
         others = ", ".join(str(list(parameter.shape)) for parameter in parameters) or "none"
         raise UnfitModelError(f"{UNFIT} {list(weight.shape)} and {list(bias.shape)}, got {others}")
     for parameter, start in zip(parameters, (weight, bias), strict=True):
         parameter.data.copy_(start)
     W, b = (parameter.detach() for parameter in parameters)
-    return ModelStep(made, lr, squared=squared), (W, b)
+    return ModelStep(instance, lr, squared=squared), (W, b)
 
 
 @dataclass(frozen=True)

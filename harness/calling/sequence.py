@@ -34,10 +34,10 @@ def train(
     MisfitError
         If the result is not a pair.
     """
-    made = make(*start, lr)
-    if not (isinstance(made, (tuple, list)) and len(made) == 2):
-        raise MisfitError(f"it returns {type(made).__name__} instead of a pair of a step and its parameters")
-    step, parameters = made
+    result = make(*start, lr)
+    if not (isinstance(result, (tuple, list)) and len(result) == 2):
+        raise MisfitError(f"it returns {type(result).__name__} instead of a pair of a step and its parameters")
+    step, parameters = result
     for batch in batches:
         step(X[batch], y[batch])
     return parameters

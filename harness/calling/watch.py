@@ -193,7 +193,7 @@ SETTINGS = (
         lambda before: torch.set_autocast_enabled("cpu", before),
         costly=True,
     ),
-    Setting("whether subnormal numbers are kept", _keeps_subnormals, lambda kept: torch.set_flush_denormal(not kept)),
+    Setting("whether subnormal numbers are kept", _keeps_subnormals, lambda keeps: torch.set_flush_denormal(not keeps)),
     Setting("the rounding mode", _rounding, _round_to_nearest, at_import=True),
     Setting("NumPy's handling of floating-point errors", np.geterr, lambda before: np.seterr(**before)),
     Setting("the working directory", os.getcwd, os.chdir, costly=True),
@@ -238,7 +238,7 @@ def restored(settings: Sequence[Setting], before: Sequence[Any], *, imported: bo
 THOROUGH = 2
 """Number of calls after which all settings are compared; later calls compare only the cheap ones."""
 
-KEPT = 60
+MAX_QUOTED = 60
 """Most characters of printed output that a verdict quotes."""
 
 PRINTS = "prints {}; return results instead of printing them"
@@ -377,7 +377,7 @@ def _stop_timers() -> None:
 def quoted(text: bytes) -> str:
     """Quote the beginning of printed text."""
     line = " ".join(text.decode("utf-8", errors="replace").split())
-    return f"`{line[:KEPT]}{'...' if len(line) > KEPT else ''}`"
+    return f"`{line[:MAX_QUOTED]}{'...' if len(line) > MAX_QUOTED else ''}`"
 
 
 class _Heard(io.BufferedIOBase):
@@ -394,5 +394,5 @@ class _Heard(io.BufferedIOBase):
     def write(self, data: object) -> int:
         """Keep what fits."""
         written = bytes(data)  # type: ignore[call-overload]
-        self.text += written[: max(0, 4 * KEPT - len(self.text))]
+        self.text += written[: max(0, 4 * MAX_QUOTED - len(self.text))]
         return len(written)

@@ -71,13 +71,13 @@ def accuracy(
             every = sorted({proof.case.rpartition(".")[2] for proof in known})
             rule = f"choose from {listed(every)}"
             raise UsageError(f"no proof of `{name}` in float32", rule=rule, remedy=did_you_mean(name, every))
-    shown = [proof for proof in known if not names or names_of(proof) & set(names)]
+    selected = [proof for proof in known if not names or names_of(proof) & set(names)]
     if markdown:
-        say(_markdown(shown, cast_row if are_casts else accuracy_row))
+        say(_markdown(selected, cast_row if are_casts else accuracy_row))
     else:
-        print_accuracy(console(), shown, are_casts=are_casts)
+        print_accuracy(console(), selected, are_casts=are_casts)
     if picture is not None:
-        draw_accuracy(shown, picture)
+        draw_accuracy(selected, picture)
         say(f"picture: {picture}")
 
 

@@ -204,7 +204,7 @@ def audit(
         typer.echo(printable(f"run: {remark}"), err=output_format is not OutputFormat.FULL)
     files = {"json": json, "junit": junit, "markdown": markdown}
     early = f"{ending.early} after {opened.done:,} steps" if ending.early else ""
-    _show(audits, files, shown=_Shown(verbose, quiet, output_format), early=early, fixes=fixes)
+    _show(audits, files, verbosity=_Verbosity(verbose, quiet, output_format), early=early, fixes=fixes)
     for line in auditing.would_stop if output_format is OutputFormat.FULL else ():
         say(line)
     if proposal is not None:
@@ -247,7 +247,7 @@ def _tell_run(audits: "list[Audit]", run: "AuditRun | None", opened: "Session") 
         opened.keep(audits[index])
 
 
-class _Shown(NamedTuple):
+class _Verbosity(NamedTuple):
     """Amount of output."""
 
     verbose: bool
@@ -285,7 +285,7 @@ def _formats(names: list[str]) -> "list[WhatIf]":
 
 
 def _show(
-    audits: "list[Audit]", files: dict[str, Path | None], *, shown: _Shown, early: str, fixes: "list[Fix]"
+    audits: "list[Audit]", files: dict[str, Path | None], *, verbosity: _Verbosity, early: str, fixes: "list[Fix]"
 ) -> None:
     from harness.display.audit import AUDIT_WRITERS, wrapped
     from harness.display.output_format import audit_lines
@@ -296,12 +296,12 @@ def _show(
     # A step that ended before its first operation is reported by the command's error.
     looked_at = [one for one in audits if one.operations]
     with files_written(files, lambda kind: AUDIT_WRITERS[kind](audits, fixes)) as written:
-        if shown.form is not OutputFormat.FULL:
-            for line in audit_lines(shown.form, telling(looked_at), early, fixes):
+        if verbosity.form is not OutputFormat.FULL:
+            for line in audit_lines(verbosity.form, telling(looked_at), early, fixes):
                 say(line)
             return
         for one in telling(looked_at):
-            say(wrapped(audit_line(one) if shown.quiet else audit_text(one, everything=shown.verbose), width))
+            say(wrapped(audit_line(one) if verbosity.quiet else audit_text(one, everything=verbosity.verbose), width))
             steps = one.run.steps if one.run is not None else sum(other.title == one.title for other in audits)
             if steps > 1:
                 which = ", the first with findings" if one.findings else "; no step has findings"

@@ -98,8 +98,8 @@ class Auditing:
             at = (*(number for number in at if number < self.taken), self.taken)
         if run is None or not at:
             return
-        again = replace(planned, steps=at[-1], at=at)
-        with self._execution.backend(again) as backend:
+        remaining = replace(planned, steps=at[-1], at=at)
+        with self._execution.backend(remaining) as backend:
             for answer in backend.answers(range(len(backend.pieces))):
                 if answer.said is None:
                     return

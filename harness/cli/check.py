@@ -137,7 +137,7 @@ def check(
     def _checked(opened: "Session") -> int:
         verdicts: list[Verdict] = []
         properties: dict[object, Property] = {}
-        kept: set[object] = set()
+        printed: set[object] = set()
         total = 0
         processes = _processes(campaign, execution)
         with Ending(verdicts) as ending, execution.backend(campaign, processes=processes) as backend, progress() as bar:
@@ -154,9 +154,9 @@ def check(
                 with uninterruptible():
                     verdicts.append(verdict)
                     opened.keep(verdict)
-                    for key in properties.keys() - kept:
+                    for key in properties.keys() - printed:
                         opened.keep(properties[key])
-                    kept |= properties.keys()
+                    printed |= properties.keys()
                     opened.done += 1
                 bar.update(task, advance=1, description=f"{verdict.case} {verdict.law} [{verdict.dtype}]")
                 if fail_fast and verdict.status.fails:
@@ -184,7 +184,7 @@ def check(
         fails_strictly = any(one.fails(strict=campaign.strict) for one in properties.values())
         return _code(verdicts) or int(fails_strictly)
 
-    raise typer.Exit(again_and_again(target, checked) if watch else checked())
+    raise typer.Exit(on_each_change(target, checked) if watch else checked())
 
 
 def _early(ending: Ending, done: int, total: int) -> str:
@@ -225,7 +225,7 @@ def _show(
     campaign: Campaign,
     results: _Results,
     files: dict[str, Path | None],
-    shown: OutputFormat,
+    form: OutputFormat,
     decided_by: str | None,
     *,
     verbose: bool,
@@ -242,8 +242,8 @@ def _show(
     with files_written(
         files, lambda kind: WRITERS[kind](verdicts, properties, early, campaign.target, fixes)
     ) as written:
-        if shown is not OutputFormat.FULL:
-            for line in lines_of(shown, verdicts, campaign.target, properties, early, fixes):
+        if form is not OutputFormat.FULL:
+            for line in lines_of(form, verdicts, campaign.target, properties, early, fixes):
                 say(line)
             return
         by = decided_by or "its name"
@@ -263,7 +263,7 @@ WAIT_S = 0.1
 """Longest delay in seconds until a save is noticed."""
 
 
-def again_and_again(target: str, checked: Callable[[], int], *, until: int | None = None) -> int:
+def on_each_change(target: str, checked: Callable[[], int], *, until: int | None = None) -> int:
     """Check now and after each save of the file, until interrupted or until an exit code; return the last one."""
     file = Path(target.partition(":")[0])
     if not target.partition(":")[2] or file.suffix != ".py":

@@ -43,12 +43,12 @@ def train(
         opened.discard(Epoch, LearnedParameter, FitData, ClassWeights, Confusion, Image)
         with Ending(rows) as ending, progress() as bar, threads(1):
             task = bar.add_task("training", total=TRAININGS)
-            for made in (
+            for group in (
                 experiment.linear_regression(cases),
                 experiment.softmax_regression(cases, prepared),
                 experiment.overfitting(cases, prepared),
             ):
-                for row in made:
+                for row in group:
                     rows.append(row)
                     opened.keep(row)
                     bar.update(task, description=getattr(row, "case", "samples"))

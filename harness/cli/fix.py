@@ -190,10 +190,10 @@ def _searching() -> "Progress":
 
 
 def _proposal(request: Fixing, found: "Verified", case: str, repairs: str) -> Proposal:
-    from harness.diagnosis.blame import shown
+    from harness.diagnosis.blame import display_path
     from harness.diagnosis.fix import recorded
 
-    fix = recorded(found, case=case, repairs=repairs, file=Path(shown(request.file)), before=request.text)
+    fix = recorded(found, case=case, repairs=repairs, file=Path(display_path(request.file)), before=request.text)
     return Proposal(request, fix, found.candidate.text)
 
 

@@ -198,7 +198,7 @@ def _exact(
     from harness.data.images import short_epoch
     from harness.gate.baseline import Baseline, read_baseline, refuse_foreign, write_baseline
     from harness.gate.counts import counts
-    from harness.gate.numerics import compare, kept
+    from harness.gate.numerics import compare, retained
     from harness.gate.snapshot import summarised
     from harness.record import Breaking, Verdict
 
@@ -221,7 +221,7 @@ def _exact(
     before = read_baseline(file) if file.is_file() else Baseline({}).updated(now)
     write_baseline(file, before.updated(now))
     say(f"baseline: {os.path.relpath(file)}")
-    return kept(compare(before, now, policy))
+    return retained(compare(before, now, policy))
 
 
 def _time(

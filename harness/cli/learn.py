@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.check import again_and_again
+from harness.cli.check import on_each_change
 from harness.cli.options import console, say
 from harness.cli.panels import epilog
 from harness.error import UsageError
@@ -152,7 +152,7 @@ def _work(exercise: "Exercise", program: Any) -> int:
 
     # A person edits the file meanwhile; a script or a pipe gets one check.
     if sys.stdin.isatty() and sys.stdout.isatty():
-        return again_and_again(f"{exercise.file}:{exercise.name}", checked, until=0)
+        return on_each_change(f"{exercise.file}:{exercise.name}", checked, until=0)
     return checked()
 
 

@@ -163,8 +163,8 @@ def _about(param: Any) -> str:
     notes = [*_default(param), *(["repeatable"] if getattr(param, "multiple", False) else [])]
     bracket = f"[{'; '.join(notes)}]"
     # A short note stays on one line.
-    kept = bracket.replace(" ", NO_BREAK) if len(bracket) <= SHORT else bracket
-    return f"{text} {kept}" if notes else text
+    joined = bracket.replace(" ", NO_BREAK) if len(bracket) <= SHORT else bracket
+    return f"{text} {joined}" if notes else text
 
 
 def _default(param: Any) -> Sequence[str]:

@@ -201,11 +201,11 @@ def _diagnosed(tuning: "Tuning", error: "LoadingError") -> "LoadingFault":
     if not tuning.shuffles:
         return error.fault  # a stream has no index
     looked_at = tuning.looked_at
-    again = diagnose(tuning.dataset, looked_at.load, workers=looked_at.workers, limit_s=GRACE_S)
-    if again is not None and again.index is None and again.kind is FaultKind.RAISED:
-        again = uncollated(tuning.dataset, looked_at.load(tuning.dataset, shuffle=False), again)
-    if again is not None and (again.kind is not FaultKind.HUNG or error.fault.kind is FaultKind.HUNG):
-        return again
+    second = diagnose(tuning.dataset, looked_at.load, workers=looked_at.workers, limit_s=GRACE_S)
+    if second is not None and second.index is None and second.kind is FaultKind.RAISED:
+        second = uncollated(tuning.dataset, looked_at.load(tuning.dataset, shuffle=False), second)
+    if second is not None and (second.kind is not FaultKind.HUNG or error.fault.kind is FaultKind.HUNG):
+        return second
     if error.fault.kind is FaultKind.RAISED:
         raise error
     return error.fault

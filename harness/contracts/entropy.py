@@ -330,8 +330,8 @@ def _agree(
 ) -> Measurement:
     """Compare with the output for other logits of equal entropy, or with the exact value if it is not finite."""
     expected = entropy_oracle(logits)
-    again = to_array(entropy(other))
-    reference = dd.lift(np.where(np.isfinite(again), again, expected.hi))
+    swapped = to_array(entropy(other))
+    reference = dd.lift(np.where(np.isfinite(swapped), swapped, expected.hi))
     absolute = 2.0 * bound(logits, expected, entropy.format)
     return within(entropy(logits), reference, absolute, entropy.format)
 

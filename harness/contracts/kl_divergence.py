@@ -255,8 +255,8 @@ def zero_for_equal_distributions(kl: Subject, p: Tensor) -> Measurement:
 def class_order_invariant(kl: Subject, log_q: Tensor, p: Tensor) -> Measurement:
     """Reverse the classes; compare with the exact value where the output is not finite."""
     expected = value_oracle(log_q, p)
-    again = to_array(kl(log_q.flip(-1), p.flip(-1)))
-    reference = dd.lift(np.where(np.isfinite(again), again, expected.hi))
+    swapped = to_array(kl(log_q.flip(-1), p.flip(-1)))
+    reference = dd.lift(np.where(np.isfinite(swapped), swapped, expected.hi))
     absolute = 2.0 * kl_absolute_bound(log_q, p, expected, kl.format)
     return within(kl(log_q, p), reference, absolute, kl.format)
 

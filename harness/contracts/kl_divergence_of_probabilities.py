@@ -303,8 +303,8 @@ def class_order_invariant(kl: Subject, p: Tensor, q: Tensor) -> Measurement:
     """Reverse the classes; compare with the exact value where the output is not finite."""
     normalised = kl.declares["normalised"]
     expected = value_oracle(p, q, normalised)
-    again = to_array(kl(p.flip(-1), q.flip(-1)))
-    reference = dd.lift(np.where(np.isfinite(again), again, expected.hi))
+    swapped = to_array(kl(p.flip(-1), q.flip(-1)))
+    reference = dd.lift(np.where(np.isfinite(swapped), swapped, expected.hi))
     return _compare(kl(p, q), reference, 2.0 * _absolute_bound(p, q, normalised, expected, kl.format), kl.format)
 
 

@@ -75,9 +75,9 @@ def _compare(actual: Tensor, expected: DoubleDouble, absolute: Array, keep: Tens
 
 def draw_mask(shape: tuple[int, ...], rng: np.random.Generator) -> Tensor:
     """Keep all entries, one entry, or each with a probability that varies by row; each row keeps at least one."""
-    kept = rng.random(shape) < rng.choice([0.0, 0.3, 0.7, 1.0], size=(shape[0], 1))
-    np.put_along_axis(kept, rng.integers(shape[-1], size=(shape[0], 1)), values=True, axis=-1)
-    return torch.from_numpy(kept)
+    unmasked = rng.random(shape) < rng.choice([0.0, 0.3, 0.7, 1.0], size=(shape[0], 1))
+    np.put_along_axis(unmasked, rng.integers(shape[-1], size=(shape[0], 1)), values=True, axis=-1)
+    return torch.from_numpy(unmasked)
 
 
 Fill = Callable[[Example, np.random.Generator, Format], Example]
@@ -125,7 +125,7 @@ def _third_rows_keep_nothing(example: Example, _: np.random.Generator, __: Forma
     return {**example, "keep": keep}
 
 
-def _nan_is_kept(example: Example, rng: np.random.Generator, _: Format) -> Example:
+def _nan_is_unmasked(example: Example, rng: np.random.Generator, _: Format) -> Example:
     """Put a NaN at one kept entry of every third row."""
     keep = example["keep"].numpy()
     chosen = np.zeros(keep.shape, dtype=bool)
@@ -134,7 +134,7 @@ def _nan_is_kept(example: Example, rng: np.random.Generator, _: Format) -> Examp
     return {**example, "logits": example["logits"].masked_fill(torch.from_numpy(chosen), torch.nan)}
 
 
-def _kept_are_infinite(example: Example, rng: np.random.Generator, _: Format) -> Example:
+def _unmasked_are_infinite(example: Example, rng: np.random.Generator, _: Format) -> Example:
     """Set some kept entries to -inf, but never all of a row."""
     logits, keep = example["logits"], example["keep"].numpy()
     chosen = (rng.random(keep.shape) < 0.35) & keep
@@ -258,8 +258,8 @@ def gradient(masked_softmax: Subject, logits: Tensor, keep: Tensor, cotangent: T
 
 def _gradient_bound(logits: Tensor, keep: Tensor, cotangent: Tensor, expected: DoubleDouble, format_: Format) -> Array:
     """The bound of the softmax's gradient, with zero at masked entries."""
-    kept = cotangent.masked_fill(~keep, 0.0)
-    return np.where(keep.numpy(), softmax_gradient_bound(filled(logits, keep), kept, expected, format_), 0.0)
+    unmasked = cotangent.masked_fill(~keep, 0.0)
+    return np.where(keep.numpy(), softmax_gradient_bound(filled(logits, keep), unmasked, expected, format_), 0.0)
 
 
 # Special values
@@ -312,7 +312,7 @@ def gradient_beside_a_fully_masked_row(
     cause="a comparison drops the NaN, NaN counts as masked, or a reduction over everything spreads it: reduce "
     "over the row, and let NaN pass",
     group="special",
-    inputs=_masked(logits_and_cotangents, _nan_is_kept),
+    inputs=_masked(logits_and_cotangents, _nan_is_unmasked),
 )
 def nan_at_a_kept_entry(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
     """Compare with NaN, zero or the oracle."""
@@ -379,7 +379,7 @@ MASKED_SOFTMAX = Contract(
             "Masked infinities and NaN do not affect any gradient.",
         ),
         value.on(
-            _masked(logits_and_cotangents, _kept_are_infinite),
+            _masked(logits_and_cotangents, _unmasked_are_infinite),
             "kept_minus_infinity_is_zero",
             "A kept logit of -inf has probability zero, as if it were masked.",
             group="special",

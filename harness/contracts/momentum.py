@@ -162,8 +162,8 @@ def _errors(format_: Format, parameter: Tensor, gradients: Tensor, *hyper: Any) 
             updates = updates + update.error + format_.u * np.abs(update.size)
             p = p.plus(update, format_)
             largest = np.maximum(largest, np.abs(p.size))
-        kept = format_.u * np.abs(p.size) + updates + len(gradients) * format_.u**2 * largest
-    return _Errors(p.error, kept)
+        momentum_error = format_.u * np.abs(p.size) + updates + len(gradients) * format_.u**2 * largest
+    return _Errors(p.error, momentum_error)
 
 
 def _exactly(values: Array) -> _Number:

@@ -158,9 +158,9 @@ def _stand_in(unpacked: Cache, *, why: str) -> Prepared:
     """Make the stand-in, or find it in the unpacked."""
     checksums = STAND_IN
     if not unpacked.holds(checksums):
-        made = _made_arrays()
-        checksums = {name: idx.checksum(array) for name, array in made.items()}
-        unpacked.put(checksums, made)
+        created = _synthetic_arrays()
+        checksums = {name: idx.checksum(array) for name, array in created.items()}
+        unpacked.put(checksums, created)
     source = DataSource(
         name="synthetic stand-in",
         origin="synthetic",
@@ -172,13 +172,13 @@ def _stand_in(unpacked: Cache, *, why: str) -> Prepared:
     return Prepared(unpacked.folder_of(checksums).resolve(), source)
 
 
-def _made_arrays() -> Arrays:
+def _synthetic_arrays() -> Arrays:
     """Make the stand-in's four files."""
     images, labels = synthetic.images_and_labels(synthetic.TRAIN_COUNT + synthetic.TEST_COUNT)
-    made: Arrays = {}
+    created: Arrays = {}
     for train, rows in ((True, slice(synthetic.TRAIN_COUNT)), (False, slice(synthetic.TRAIN_COUNT, None))):
-        made.update(zip(PAIRS[train], (images[rows], labels[rows]), strict=True))
-    return made
+        created.update(zip(PAIRS[train], (images[rows], labels[rows]), strict=True))
+    return created
 
 
 def _from_folder(unpacked: Cache, folder: Path, *, place: str | None) -> Prepared:

@@ -95,10 +95,10 @@ def _at(source: Source, node: Any, *, points: bool) -> Blame:
     start = len(line.encode()[: node.col_offset].decode(errors="replace"))
     stop = len(line.encode()[: node.end_col_offset].decode(errors="replace"))
     end = stop if node.end_lineno == node.lineno else len(line.rstrip())
-    return Blame(f"{shown(source.path)}:{node.lineno}", line, start if points else 0, end if points else 0)
+    return Blame(f"{display_path(source.path)}:{node.lineno}", line, start if points else 0, end if points else 0)
 
 
-def shown(path: Path) -> str:
+def display_path(path: Path) -> str:
     """Return a path relative to the working directory where it is below it."""
     whole, here = path.resolve(), Path.cwd()
     return str(whole.relative_to(here)) if whole.is_relative_to(here) else str(path)

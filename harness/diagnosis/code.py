@@ -234,10 +234,10 @@ def replaced(code: Code, texts: Mapping[cst.CSTNode, str], name: str) -> str:
     before = _reads(code.function)
     text = code.module.visit(_Replacing(texts)).code
     while True:
-        again = code_of(text, name)
-        assert again is not None, "the function is still there"
+        parsed = code_of(text, name)
+        assert parsed is not None, "the function is still there"
         # The names that a dropped assignment read may have no other reader.
-        shorter = again.module.visit(_Dropping(again.function, before - _reads(again.function))).code
+        shorter = parsed.module.visit(_Dropping(parsed.function, before - _reads(parsed.function))).code
         if shorter == text:
             return text
         text = shorter
@@ -302,11 +302,11 @@ def operands(
 
 def axis_text(called: Called, code: Code, *, keep: bool = False) -> str:
     """Return the arguments of the axis and, if wanted, of the kept dimension as the call has them."""
-    axis, kept = called.axis(), called.keywords.get("keepdim", called.keywords.get("keepdims"))
+    axis, keepdim = called.axis(), called.keywords.get("keepdim", called.keywords.get("keepdims"))
     parts = [] if axis is None else [f"dim={code.text(axis)}"]
-    if keep and kept is not None:
-        parts.append(f"keepdim={code.text(kept)}")
-    if keep and kept is None and len(called.arguments) > 1:
+    if keep and keepdim is not None:
+        parts.append(f"keepdim={code.text(keepdim)}")
+    if keep and keepdim is None and len(called.arguments) > 1:
         parts.append(f"keepdim={code.text(called.arguments[1])}")
     return "".join(f", {part}" for part in parts)
 

@@ -42,8 +42,8 @@ def examples(
 ) -> list[Example]:
     """Return the examples of a contract, the same ones each time; none if an input has an unknown kind."""
     numbers = range(4 if far else len(shapes))
-    made = [_example(contract, number, shapes[number], far=far) for number in numbers]
-    return [tuple(_typed(x, dtype) for x in one) for one in made if one is not None]
+    chosen = [_example(contract, number, shapes[number], far=far) for number in numbers]
+    return [tuple(_typed(x, dtype) for x in one) for one in chosen if one is not None]
 
 
 def _typed(x: Any, dtype: torch.dtype) -> Any:
@@ -98,9 +98,9 @@ def _input(
         return torch.randint(sizes[axes.index_of], shape, generator=generator)
     drawn = torch.randn(shape, generator=generator, dtype=torch.float64)
     if name == "keep":
-        kept = drawn > -0.3
-        kept[..., 0] = True
-        return kept
+        mask = drawn > -0.3
+        mask[..., 0] = True
+        return mask
     value = _in_domain(name, drawn, scale, far=far, positive=axes.positive)
     # The inputs of a formula have their own domains, such as an interval.
     restored = axes.restore(value, FORMATS["float64"]) if axes.restore is not None and not far else value

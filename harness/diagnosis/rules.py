@@ -287,10 +287,10 @@ def centered(code: Code, node: cst.BaseExpression) -> str | None:
     x = None if of_square is None else square_of(code, of_square.of)
     if of_square is None or mean is None or x is None or not code.same(mean.of, x):
         return None
-    axes, kept = axis_text(of_square, code, keep=True), axis_text(mean, code)
+    axes, keepdim = axis_text(of_square, code, keep=True), axis_text(mean, code)
     center = (
-        f"{code.operand(x)}.mean({(kept + ', keepdim=True').removeprefix(', ')})"
-        if kept
+        f"{code.operand(x)}.mean({(keepdim + ', keepdim=True').removeprefix(', ')})"
+        if keepdim
         else f"{code.operand(x)}.mean()"
     )
     return f"(({code.bare(x)} - {center}) ** 2).mean({axes.removeprefix(', ')})"

@@ -151,10 +151,10 @@ def small(results: Sequence[Tensor]) -> list[Tensor]:
 
 def _usable(seen: Seen, least: int = LEAST) -> Seen | None:
     """Return the observations on the examples with finite answers; None if they are too few."""
-    kept = [number for number, result in enumerate(seen.answers) if bool(result.isfinite().all())]
-    if len(kept) < min(least, len(seen.examples)):
+    finite = [number for number, result in enumerate(seen.answers) if bool(result.isfinite().all())]
+    if len(finite) < min(least, len(seen.examples)):
         return None
-    examples, results = [seen.examples[i] for i in kept], [seen.answers[i] for i in kept]
+    examples, results = [seen.examples[i] for i in finite], [seen.answers[i] for i in finite]
     return Seen(seen.operation, seen.declares, examples, results, seen.tolerance)
 
 

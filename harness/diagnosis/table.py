@@ -53,7 +53,7 @@ _SOME = tuple(numbers for size in (3, 1, 2) for numbers in combinations(range(3)
 DROPPED = tuple(map(_dropped, _SOME))
 """Reductions whose result does not fit to the rows; it fits by chance if a batch is square."""
 
-_KEPT = Choice(
+_KEEPS = Choice(
     "keepdim",
     "the reduced axis is kept, so the result has the shape [n, 1]",
     "{op} returns the shape [n]",
@@ -99,7 +99,7 @@ def with_shapes(operation: Operation, contract: Contract) -> Operation:
     """Return an operation with the deviations that change the shape of its result."""
     slots = dict(operation.slots)
     if contract.output == ("n",):
-        slots["shape"] = (_KEPT, _ADDED, _AVERAGED)
+        slots["shape"] = (_KEEPS, _ADDED, _AVERAGED)
         slots["before"] = (*slots.get("before", ()), _COLUMNS)
     elif contract.output == ():
         slots["shape"] = (_VECTOR,)

@@ -61,5 +61,5 @@ def _cap(choice: Choice, number: float, contract: Contract) -> str:
     if contract.name in _OF_LOGARITHMS:
         return f", so the result cannot be less than {-upper:.5g} = ln({number:g})"
     # An epsilon is negligible next to a probability near 1, so a probability of 0 determines the cap.
-    shown = f"{upper:.3f}" if math.isfinite(upper) else "infinity"
-    return f", so the loss cannot exceed {shown} = -ln({number:g})"
+    limit_text = f"{upper:.3f}" if math.isfinite(upper) else "infinity"
+    return f", so the loss cannot exceed {limit_text} = -ln({number:g})"

@@ -47,9 +47,9 @@ def draw_accuracy(proofs: Sequence[Proof], file: Path) -> None:
     figure = Figure(figsize=(3.2 * columns, 2.2 * rows), layout="constrained")
     for axes, proof in zip(figure.subplots(rows, columns, squeeze=False).flat, proofs, strict=False):
         total = sum(proof.histogram)
-        shown = [*proof.histogram[:_CLASSES], *[0] * (_CLASSES - len(proof.histogram))]
-        rest = total - sum(shown)
-        bars = [number / total for number in (*shown, rest)]
+        counts = [*proof.histogram[:_CLASSES], *[0] * (_CLASSES - len(proof.histogram))]
+        rest = total - sum(counts)
+        bars = [number / total for number in (*counts, rest)]
         colors = ["tab:blue"] * 4 + ["tab:orange"] * (_CLASSES - 4) + ["tab:red"]
         axes.bar([(i + 0.5) / 8 for i in range(_CLASSES + 1)], bars, width=0.115, color=colors)
         axes.set_yscale("log")

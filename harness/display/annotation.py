@@ -149,7 +149,7 @@ def _place(one: Annotation) -> str:
     if one.location is None:
         return one.subject
     numbers = (one.location.line, one.location.column)
-    return ":".join([one.location.shown(), *(str(number) for number in numbers if number is not None)])
+    return ":".join([one.location.relative_to(), *(str(number) for number in numbers if number is not None)])
 
 
 def github(annotations: Sequence[Annotation]) -> list[str]:
@@ -166,11 +166,11 @@ def _command(one: Annotation) -> str:
     at = one.location
     parameters: dict[str, object] = {}
     if at is not None:
-        parameters = {"file": at.shown(_repository(at.path)), "line": at.line, "col": at.column}
+        parameters = {"file": at.relative_to(_repository(at.path)), "line": at.line, "col": at.column}
         parameters["endColumn"] = at.end_column
     parameters["title"] = f"{one.title} {one.subject}"
-    shown = ",".join(f"{name}={_property(str(value))}" for name, value in parameters.items() if value is not None)
-    return f"::{_COMMANDS[one.level]} {shown}::{_data(one.message)}"
+    listed = ",".join(f"{name}={_property(str(value))}" for name, value in parameters.items() if value is not None)
+    return f"::{_COMMANDS[one.level]} {listed}::{_data(one.message)}"
 
 
 def _repository(path: Path) -> Path | None:

@@ -138,7 +138,7 @@ def _test_case(verdict: Verdict, finding: Finding | None, checked: Sequence[Verd
 def _placed(test: _Test, at: Location | None) -> _Test:
     """Add the file and the line as attributes, as pytest's `xunit1` has them."""
     if at is not None:
-        test.file = at.shown()
+        test.file = at.relative_to()
     if at is not None and at.line is not None:
         test.line = str(at.line)
     return test
@@ -197,8 +197,8 @@ def cell(text: str) -> str:
 
 def fixes_to_markdown(fixes: Sequence[Fix]) -> list[str]:
     """Return the titles, the diff and the verification of each fix."""
-    shown = [(cell(fix_title(fix)), _fenced("\n".join(fix.diff), "diff"), cell(fix.sentence)) for fix in fixes]
-    return [part for parts in shown for part in parts]
+    blocks = [(cell(fix_title(fix)), _fenced("\n".join(fix.diff), "diff"), cell(fix.sentence)) for fix in fixes]
+    return [part for parts in blocks for part in parts]
 
 
 def _fenced(text: str, language: str = "text") -> str:

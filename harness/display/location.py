@@ -21,7 +21,7 @@ class Location:
     text: str = ""
     """The line of source, without indentation."""
 
-    def shown(self, base: Path | None = None) -> str:
+    def relative_to(self, base: Path | None = None) -> str:
         """Return the path with forward slashes, relative to a folder if it is below it; by default, to this one."""
         base = (base or Path.cwd()).resolve()
         return (self.path.relative_to(base) if self.path.is_relative_to(base) else self.path).as_posix()
@@ -31,9 +31,9 @@ def location(finding: Finding, target: str) -> Location | None:
     """Return the expression, the line or the function to which a finding belongs; ``None`` without Python source."""
     named = finding.named
     if named is not None and named.place is not None:
-        shown, _, line = named.place.rpartition(":")
+        file, _, line = named.place.rpartition(":")
         columns = (named.start + 1, named.end + 1) if named.end > named.start else (None, None)
-        return _at(Path(shown).resolve(), int(line), *columns)
+        return _at(Path(file).resolve(), int(line), *columns)
     event = finding.event
     if event is not None and event.place is not None:
         name, _, line = event.place.rpartition(":")

@@ -73,7 +73,7 @@ class Verdicts(list[Verdict]):
         return findings(self)
 
     @property
-    def _shown(self) -> list[Finding]:
+    def _visible(self) -> list[Finding]:
         return [finding for finding in self.findings if not finding.is_of_rare_numbers]
 
     def to_frame(self) -> "pd.DataFrame":
@@ -85,10 +85,10 @@ class Verdicts(list[Verdict]):
 
     def __str__(self) -> str:
         """Return the properties, the findings (the first in full), and the verdict line."""
-        found = self._shown
-        shown = [finding_block(finding, self, width=_WIDTH) for finding in found[:1]]
-        shown += [finding_in_short(finding, self, width=_WIDTH) for finding in found[1:]]
-        return "\n".join([*property_sentences(self.properties), *shown, verdict_line(self)])
+        found = self._visible
+        blocks = [finding_block(finding, self, width=_WIDTH) for finding in found[:1]]
+        blocks += [finding_in_short(finding, self, width=_WIDTH) for finding in found[1:]]
+        return "\n".join([*property_sentences(self.properties), *blocks, verdict_line(self)])
 
     def _repr_html_(self) -> str:
         """Return the notebook output: the verdict line, the findings, and a table of laws and dtypes."""
@@ -101,7 +101,7 @@ class Verdicts(list[Verdict]):
         ]
         sentences = "".join(f"<p>{escape(sentence)}</p>" for sentence in property_sentences(self.properties))
         head = "".join(f"<th>{escape(dtype)}</th>" for dtype in dtypes)
-        found = [escape(finding_block(finding, self, width=_WIDTH)) for finding in self._shown]
+        found = [escape(finding_block(finding, self, width=_WIDTH)) for finding in self._visible]
         table = f"<table><tr><th>law</th>{head}</tr>{''.join(rows)}</table>"
         body = (
             f"{_bars(self)}{sentences}{''.join(f'{PRE}{text}</pre>' for text in found)}"

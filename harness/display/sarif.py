@@ -155,9 +155,9 @@ def _location(one: Annotation) -> Object:
 
 def _artifact(path: Path) -> Object:
     """Return the address of a file, relative to the working directory if it is below it."""
-    shown = Location(path.resolve()).shown()
-    is_below = not Path(shown).is_absolute()
-    return {"uri": quote(shown), "uriBaseId": ROOT} if is_below else {"uri": path.resolve().as_uri()}
+    relative = Location(path.resolve()).relative_to()
+    is_below = not Path(relative).is_absolute()
+    return {"uri": quote(relative), "uriBaseId": ROOT} if is_below else {"uri": path.resolve().as_uri()}
 
 
 def _physical(at: Location) -> Object:

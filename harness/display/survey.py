@@ -96,10 +96,10 @@ def _breaking_list(breakings: Sequence[Breaking], *, width: int, single: bool) -
         if breaking.value is not None or breaking.declared:
             groups.setdefault((breaking.case, breaking.law, breaking.ray), []).append(breaking)
     for (case, law, ray), group in groups.items():
-        shown = next((breaking for breaking in group if breaking.dtype == "float32"), group[0])
+        example = next((breaking for breaking in group if breaking.dtype == "float32"), group[0])
         name = law if single else f"{case} {law}"
         forms = _forms(group)
-        yield from _filled(f"{name} on {ray}, {shown.formula}: {what_happens(shown)}", width)
+        yield from _filled(f"{name} on {ray}, {example.formula}: {what_happens(example)}", width)
         numbers = [
             f"{breaking.dtype}{_WHOLE}{_cell(breaking).splitlines()[0].replace(' ', _WHOLE)}" for breaking in group
         ]
@@ -176,10 +176,10 @@ def _breaking_table(breakings: Sequence[Breaking], *, single: bool) -> Table:
     for key, group in groups.items():
         broken = [breaking for breaking in group.values() if breaking.value is not None or breaking.declared]
         if broken:
-            shown = next((breaking for breaking in broken if breaking.dtype == "float32"), broken[0])
+            example = next((breaking for breaking in broken if breaking.dtype == "float32"), broken[0])
             heads = [escape(name) if name not in before or name == key[-1] else "" for name in key]
             cells = [_cell(group[dtype]) if dtype in group else "" for dtype in dtypes]
-            table.add_row(*heads, *cells, escape(_forms(broken)), escape(what_happens(shown)))
+            table.add_row(*heads, *cells, escape(_forms(broken)), escape(what_happens(example)))
             before = key[:-1]
     return table
 

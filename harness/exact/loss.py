@@ -76,7 +76,7 @@ def first_loss(tape: Tape, arithmetic: Arithmetic, excess: Callable[[Replay], fl
     """
     unrounded, rounded = (excess(Replay(tape, arithmetic, steps)) for steps in (0, len(tape.steps)))
     if unrounded > 1.0:
-        return born(Replay(tape, arithmetic, 0, kept=True))
+        return born(Replay(tape, arithmetic, 0, copies=True))
     # A result that is as wrong in exact arithmetic has another cause than rounding.
     if not rounded > 1.0 or unrounded > _MINOR * rounded:
         return None
@@ -105,8 +105,8 @@ class _Fault:
         self.at = at
         self.step: Step = tape.steps[at]
         self.arithmetic = arithmetic
-        self.before = Replay(tape, arithmetic, at, kept=True)
-        self.after = Replay(tape, arithmetic, at + 1, kept=True)
+        self.before = Replay(tape, arithmetic, at, copies=True)
+        self.after = Replay(tape, arithmetic, at + 1, copies=True)
         self.excess = excess
 
     def event(self) -> Event | None:
@@ -190,12 +190,12 @@ class _Fault:
     def _below_before(self) -> Event | None:
         """Return the value that underflowed in the forward pass if the backward pass divides by it."""
         found, at = None, self.at
-        while self.step.node is not None and (made := self._made_subnormal(at)) is not None:
-            at, element = made
+        while self.step.node is not None and (written := self._subnormal_write(at)) is not None:
+            at, element = written
             found = event_of(self.tape.steps[at], EventKind.UNDERFLOW, element)
         return found
 
-    def _made_subnormal(self, at: int) -> tuple[int, int] | None:
+    def _subnormal_write(self, at: int) -> tuple[int, int] | None:
         """Return the forward operation that wrote a subnormal input of this one, and the element."""
         wanted = {view.storage for view in self.tape.steps[at].inputs}
         for earlier in range(at - 1, -1, -1):
@@ -225,7 +225,7 @@ class _Fault:
             return self._named(EventKind.ACCUMULATION)
         amplifies = next((at for at in range(self.at + 1, len(self.tape.steps)) if self._amplifies(at)), None)
         if amplifies is not None:
-            return self._shown_by(amplifies)
+            return self._event_at(amplifies)
         running = next((at for at in range(len(self.tape.steps)) if self._runs(at)), None)
         return None if running is None else self._named(EventKind.ACCUMULATION, step=self.tape.steps[running])
 
@@ -236,16 +236,18 @@ class _Fault:
         if step.name not in _ADDITIONS or any(other.node for other in self.tape.steps[: at + 1]):
             return False
         same = [other for other in self.tape.steps if (other.name, other.line) == (step.name, step.line)]
-        made = {view.storage for other in same for view in other.results}
-        return len(same) >= REPEATED and sum(bool(made & {v.storage for v in o.inputs}) for o in same) >= REPEATED - 1
+        written = {view.storage for other in same for view in other.results}
+        return (
+            len(same) >= REPEATED and sum(bool(written & {v.storage for v in o.inputs}) for o in same) >= REPEATED - 1
+        )
 
-    def _shown_by(self, at: int) -> Event:
+    def _event_at(self, at: int) -> Event:
         """Return the event of a difference; a logarithm of a sum shows that the sum lost a term."""
         step = self.tape.steps[at]
         if step.name in _LOGARITHMS:
-            made = [earlier for earlier in self.tape.steps[:at] if _touches(earlier.results, step.inputs)]
+            written = [earlier for earlier in self.tape.steps[:at] if _touches(earlier.results, step.inputs)]
             # A rounded number near one is not a term that a sum lost.
-            if made and made[-1] is self.step and self.step.name in _ADDITIONS | {"sum"}:
+            if written and written[-1] is self.step and self.step.name in _ADDITIONS | {"sum"}:
                 return event_of(self.step, EventKind.ABSORPTION)
         return event_of(step, EventKind.CANCELLATION, 0 if step.given[0].numel() == 1 else None)
 

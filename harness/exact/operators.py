@@ -126,9 +126,9 @@ def product(a: Balls, b: Balls) -> Balls:
     """Multiply two matrices."""
     if not all((*a.shape, *b.shape)):
         return np.full((a.shape[0], b.shape[1]), arb(0), dtype=object)
-    made = np.empty((a.shape[0], b.shape[1]), dtype=object)
-    made.flat[:] = (arb_mat(a.tolist()) * arb_mat(b.tolist())).entries()
-    return made
+    output = np.empty((a.shape[0], b.shape[1]), dtype=object)
+    output.flat[:] = (arb_mat(a.tolist()) * arb_mat(b.tolist())).entries()
+    return output
 
 
 def _products(a: Balls, b: Balls) -> Balls:
@@ -218,8 +218,8 @@ def _batch_norm_backward(*call: Any) -> tuple[Balls | None, ...]:
     count = _count(x, dims)
     centred = g - _across(total, x) / count - normal * _across(along, x) / count if training else g
     scale = inverse if weight is None else inverse * weight
-    made = (centred * _across(scale, x), along, total)
-    return tuple(value if is_wanted else None for value, is_wanted in zip(made, wanted, strict=True))
+    output = (centred * _across(scale, x), along, total)
+    return tuple(value if is_wanted else None for value, is_wanted in zip(output, wanted, strict=True))
 
 
 def _layer_norm_backward(*call: Any) -> tuple[Balls | None, ...]:
@@ -228,12 +228,12 @@ def _layer_norm_backward(*call: Any) -> tuple[Balls | None, ...]:
     normal = (x - mean) * inverse
     h = g if weight is None else g * weight
     mean_of_h, along = _mean(h, dims, keepdim=True), _mean(h * normal, dims, keepdim=True)
-    made = (
+    output = (
         (h - mean_of_h - normal * along) * inverse,
         None if weight is None else _sum(g * normal, before) if before else g * normal,
         None if bias is None else _sum(g, before) if before else g,
     )
-    return tuple(value if is_wanted else None for value, is_wanted in zip(made, wanted, strict=True))
+    return tuple(value if is_wanted else None for value, is_wanted in zip(output, wanted, strict=True))
 
 
 BY_ROWS: Mapping[str, Operation] = {
@@ -294,27 +294,27 @@ def picked(x: Balls, places: Tensor, *args: Any) -> Balls:
 
 
 def _put(x: Balls, indices: list[Any], values: Balls, accumulate: int = 0) -> Balls:
-    made: Any = np.array(x, dtype=object)
+    output: Any = np.array(x, dtype=object)
     where: Any = tuple(slice(None) if index is None else index for index in indices)
     if accumulate:
-        np.add.at(made, where, values)
+        np.add.at(output, where, values)
     else:
-        made[where] = values
-    return made
+        output[where] = values
+    return output
 
 
 def _scatter_add(x: Balls, dim: int, at: NDArray[np.int64], values: Balls) -> Balls:
-    made: Any = np.array(x, dtype=object)
+    output: Any = np.array(x, dtype=object)
     where: Any = [np.broadcast_to(axis, at.shape) for axis in np.ogrid[tuple(map(slice, at.shape))]]
     where[dim] = at
-    np.add.at(made, tuple(where), values[tuple(map(slice, at.shape))])
-    return made
+    np.add.at(output, tuple(where), values[tuple(map(slice, at.shape))])
+    return output
 
 
 def _index_add(x: Balls, dim: int, at: NDArray[np.int64], values: Balls) -> Balls:
-    made: Any = np.array(x, dtype=object)
-    np.add.at(np.moveaxis(made, dim, 0), at, np.moveaxis(values, dim, 0))
-    return made
+    output: Any = np.array(x, dtype=object)
+    np.add.at(np.moveaxis(output, dim, 0), at, np.moveaxis(values, dim, 0))
+    return output
 
 
 PUTS: Mapping[str, Callable[..., Balls]] = {
@@ -341,23 +341,23 @@ def carried_out(operator: Operator, args: Any, kwargs: Mapping[str, Any], rounde
     """
     name = operator.base
     kwargs = {key: value for key, value in kwargs.items() if key not in NOT_OURS}
-    made: Any
+    output: Any
     if operator.name.startswith("_foreach_"):
-        made = _each(of_each(name), args, kwargs)
+        output = _each(of_each(name), args, kwargs)
     elif name in MOVES:
-        made = _moved(operator, args, kwargs)
+        output = _moved(operator, args, kwargs)
     elif name in COPIES:
-        made = lift(args[0])
+        output = lift(args[0])
     elif name in PICKED and isinstance(result, list | tuple):
-        made = picked(args[0], result[1], *args[2 if name in {"kthvalue", "topk"} else 1 :])  # these begin with k
+        output = picked(args[0], result[1], *args[2 if name in {"kthvalue", "topk"} else 1 :])  # these begin with k
     elif name == "threshold_backward":
         side = rounded[1].detach().numpy(force=True) > args[2]  # the side that the step took
-        made = np.where(side, args[0], ZERO)
+        output = np.where(side, args[0], ZERO)
     elif name in PUTS:
-        made = PUTS[name](*args)
+        output = PUTS[name](*args)
     else:
-        made = OPERATIONS[name](*args, **kwargs)
-    return list(made) if isinstance(made, list | tuple) else [made]
+        output = OPERATIONS[name](*args, **kwargs)
+    return list(output) if isinstance(output, list | tuple) else [output]
 
 
 def of_each(name: str) -> str:

@@ -81,8 +81,8 @@ def _softmax(operator: Operator, args: Any, _kwargs: Any, _result: Any) -> Any:
 
 def _dropout(operator: Operator, args: Any, _kwargs: Any, result: Any) -> tuple[Tensor, Tensor]:
     """Use the mask that the step has drawn."""
-    kept = 1 - args[1] if operator.name == "native_dropout" else args[1]
-    return args[0] * result[1] / kept, result[1]
+    share = 1 - args[1] if operator.name == "native_dropout" else args[1]
+    return args[0] * result[1] / share, result[1]
 
 
 def _unscale(_operator: Operator, args: Any, _kwargs: Any, _result: Any) -> None:
@@ -221,13 +221,13 @@ class Balls:
         args, kwargs = tree_map(exchanged, step.arguments, is_leaf=is_view)
         try:
             with ctx.workprec(PRECISION):
-                made = carried_out(step.schema, args, kwargs, step.rounded, step.returned)
-                made = [None if values is None else np.asarray(_middles(values), dtype=object) for values in made]
+                outputs = carried_out(step.schema, args, kwargs, step.rounded, step.returned)
+                outputs = [None if values is None else np.asarray(_middles(values), dtype=object) for values in outputs]
         except UNKNOWN:
             return self._rounded(step, part_of)
-        for view, values in zip(step.changed, made, strict=False):
+        for view, values in zip(step.changed, outputs, strict=False):
             part_of(view)[...] = values
-        return () if step.changed else tuple(made)
+        return () if step.changed else tuple(outputs)
 
     def _rounded(self, step: Step, part_of: Any) -> tuple[Any, ...] | None:
         narrow = {view: self.wide(part_of(view)).hi for view in step.inputs}
@@ -276,7 +276,7 @@ class Replay:
         rounded: int,
         element: tuple[int, int] | None = None,
         *,
-        kept: bool = False,
+        copies: bool = False,
     ) -> None:
         self.tape = tape
         self.given: list[tuple[Wide, ...]] = []
@@ -287,12 +287,12 @@ class Replay:
         self._shadows = {number: arithmetic.start(values) for number, values in tape.started.items()}
         with torch.no_grad():
             for at, step in enumerate(tape.steps):
-                if kept:
+                if copies:
                     self.given.append(tuple(self.read(view) for view in step.inputs))
                 self._carry_out(step, exact=at >= rounded)
                 if at == rounded and element is not None:
                     self._round(step, *element)
-                if kept:
+                if copies:
                     self.results.append(tuple(self.read(view) for view in step.results))
 
     def read(self, view: View) -> Wide:
@@ -316,8 +316,8 @@ class Replay:
         new = dict(zip(views_in(step.returned), results or (), strict=False))
         for view, value in zip(step.results, step.values, strict=True):
             if view not in known:
-                made = new.get(view)
-                self._arithmetic.put(self._part(view), value if made is None else made)
+                output = new.get(view)
+                self._arithmetic.put(self._part(view), value if output is None else output)
 
     def _part(self, view: View) -> Any:
         if view.storage not in self._shadows:

@@ -223,7 +223,7 @@ class Recorder(TorchDispatchMode):
     def _write(self, func: Any, kept: Any, inputs: Any, arguments: Any, result: Any) -> None:
         known = len(self.tape.length)
         changed = [leaf for leaf in tree_leaves(operator_of(func).changed(*arguments)) if is_floating(leaf)]
-        returned = tree_map(lambda leaf: self.view(leaf, made=True) if is_floating(leaf) else leaf, result)
+        returned = tree_map(lambda leaf: self.view(leaf, created=True) if is_floating(leaf) else leaf, result)
         fresh = [leaf for leaf in tree_leaves(result) if is_floating(leaf) and self._number(leaf) >= known]
         written = [*fresh, *changed]
         if not written:
@@ -250,19 +250,19 @@ class Recorder(TorchDispatchMode):
             return self.view(leaf)
         return leaf.detach().clone() if isinstance(leaf, Tensor) else leaf
 
-    def view(self, tensor: Tensor, *, made: bool = False) -> View:
-        """Return the view of a tensor; ``made`` if an operation on the tape created it."""
-        number = self._number(tensor, made=made)
+    def view(self, tensor: Tensor, *, created: bool = False) -> View:
+        """Return the view of a tensor; ``created`` if an operation on the tape created it."""
+        number = self._number(tensor, created=created)
         return View(number, tuple(tensor.shape), tensor.stride(), int(tensor.storage_offset()), tensor.dtype)
 
-    def _number(self, tensor: Tensor, *, made: bool = False) -> int:
+    def _number(self, tensor: Tensor, *, created: bool = False) -> int:
         storage = tensor.untyped_storage()
         if storage._cdata not in self._number_of:
             self._number_of[storage._cdata] = number = len(self.tape.length)
             self._held.append(storage)
             flat = whole(tensor.detach())
             self.tape.length.append(flat.numel())
-            if not made:
+            if not created:
                 self.tape.started[number] = flat.double()
         return self._number_of[storage._cdata]
 

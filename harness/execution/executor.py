@@ -39,7 +39,7 @@ def executor_named(text: str, jobs: int | None = None) -> Iterator[Executor]:
             rule="an executor has its own workers",
             remedy="leave one out",
         )
-    with _scheduler(text) if text.startswith(DASK) else _made(text) as executor:
+    with _scheduler(text) if text.startswith(DASK) else _executor(text) as executor:
         yield executor
 
 
@@ -61,7 +61,7 @@ def _scheduler(text: str) -> Iterator[Executor]:
 
 
 @contextmanager
-def _made(text: str) -> Iterator[Executor]:
+def _executor(text: str) -> Iterator[Executor]:
     place, _, name = text.partition(":")
     if not name:
         raise UsageError(
@@ -69,22 +69,22 @@ def _made(text: str) -> Iterator[Executor]:
             rule="it must be dask://HOST:PORT, or FILE.py:FUNCTION or MODULE:FUNCTION that returns an executor",
             value=f"`{text}`",
         )
-    made = attribute(place, name)
+    factory = attribute(place, name)
     try:
-        made = made()
+        factory = factory()
     except Exception as error:
         raise UsageError(
             f"cannot create the executor `{text}`",
             rule=f"{type(error).__name__}: {error}",
         ) from error
-    if not isinstance(made, Executor):
+    if not isinstance(factory, Executor):
         raise UsageError(
             f"cannot use the executor `{text}`",
             rule="the function must return a `concurrent.futures.Executor`",
-            value=f"an object of type {type(made).__name__}",
+            value=f"an object of type {type(factory).__name__}",
         )
     try:
-        yield made
+        yield factory
     finally:
         # All results have arrived, so there is nothing to wait for.
-        made.shutdown(wait=False)
+        factory.shutdown(wait=False)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-AGAIN_S = 0.05
+REPEAT_S = 0.05
 """Seconds after which an interrupt that was lost is raised once more."""
 
 
@@ -120,7 +120,7 @@ def interruptible() -> Iterator[Interrupt]:
         return
     before = {number: signal.signal(number, interrupted) for number in SIGNALS}
     try:
-        with _raised_again(interrupt):
+        with _repeated(interrupt):
             yield interrupt
     finally:
         for number, handler in before.items():
@@ -129,7 +129,7 @@ def interruptible() -> Iterator[Interrupt]:
 
 
 @contextmanager
-def _raised_again(interrupt: Interrupt) -> Iterator[None]:
+def _repeated(interrupt: Interrupt) -> Iterator[None]:
     """Send the main thread its signal again, a moment after Python dropped the interrupt that it became."""
     before, main = sys.unraisablehook, threading.get_ident()
     timers: list[threading.Timer] = []
@@ -140,7 +140,7 @@ def _raised_again(interrupt: Interrupt) -> Iterator[None]:
             before(what)
             return
         interrupt.is_lost = True
-        timers.append(threading.Timer(AGAIN_S, signal.pthread_kill, (main, number)))
+        timers.append(threading.Timer(REPEAT_S, signal.pthread_kill, (main, number)))
         timers[-1].daemon = True
         timers[-1].start()
 

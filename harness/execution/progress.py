@@ -27,14 +27,14 @@ def followed(pieces: Sequence[_Piece], what: str) -> Iterator[_Piece]:
     if display is None:
         yield from pieces
         return
-    start, shown = time.monotonic(), 0.0
+    start, last_s = time.monotonic(), 0.0
     handle = display(_html(""), raw=True, display_id=True)
     try:
         for done, piece in enumerate(pieces):
             now = time.monotonic()
-            if now - shown > EVERY_S:
+            if now - last_s > EVERY_S:
                 handle.update(_html(_bar(what, done, len(pieces), now - start)), raw=True)
-                shown = now
+                last_s = now
             yield piece
     finally:
         handle.update(_html(""), raw=True)

@@ -183,7 +183,7 @@ class _InPlace:
 def _noticed(before: int) -> tuple[Fault, str] | None:
     """Return output that bypassed Python's streams, or processes that still run."""
     sys.stdout.flush()
-    if printed := os.pread(2, 4 * watch.KEPT, before):
+    if printed := os.pread(2, 4 * watch.MAX_QUOTED, before):
         return Fault.PRINTED, watch.PRINTS.format(watch.quoted(printed))
     return (Fault.STATE, "leaves a process running") if _has_children() else None
 

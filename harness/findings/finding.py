@@ -120,8 +120,8 @@ def _answer(verdict: Verdict, *, smallest: bool = False) -> tuple[object, ...]:
     """Return the answer on the worst example of a verdict, or on its smallest, to compare it with other laws."""
     violation = verdict.violation
     assert violation is not None
-    shown = violation if smallest else violation.worst or violation
-    return verdict.where, shown.example, repr(shown.actual), repr(shown.expected)
+    chosen = violation if smallest else violation.worst or violation
+    return verdict.where, chosen.example, repr(chosen.actual), repr(chosen.expected)
 
 
 def _excess(verdict: Verdict) -> float:

@@ -173,7 +173,7 @@ def _followed(verdict: Verdict, groups: Sequence[list[Verdict]]) -> list[Verdict
             ):
                 continue
             events = violation.event is not None or other.violation.event is not None
-            seen = [shown.actual for shown in (other.violation, other.violation.worst) if shown is not None]
+            seen = [example.actual for example in (other.violation, other.violation.worst) if example is not None]
             similar = math.isfinite(violation.actual) in map(math.isfinite, seen)
             return group if similar and not events else None
     return None

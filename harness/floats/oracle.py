@@ -159,8 +159,8 @@ class Oracle:
         remembered = _remembered.get()
         if remembered is None or _confirming.get():
             # Ball arithmetic is so expensive that its results are cached by content, not by identity.
-            asked_again = _recalling.get() or remembered is not None
-            return self._recalled(inputs) if asked_again else self._answer(inputs)
+            is_recalling = _recalling.get() or remembered is not None
+            return self._recalled(inputs) if is_recalling else self._answer(inputs)
         key = (self, *map(id, inputs))
         if key not in remembered:
             # Keep the inputs alive: Python may reuse the identity of a deleted object.

@@ -89,11 +89,11 @@ def parsed(spelled: Spelling) -> Formula:
 
 def standard_form(root: Node) -> Node:
     """Replace expressions for which libraries have a function: ``a / (1 + exp(-x))`` becomes ``a sigmoid(x)``."""
-    made: dict[Node, Node] = {}
+    nodes: dict[Node, Node] = {}
     for one in order(root):
-        arguments = tuple(made[argument] for argument in one.arguments)
-        made[one] = _logistic(one, arguments) or node(one.operation, *arguments, value=one.value, extent=one.extent)
-    return made[root]
+        arguments = tuple(nodes[argument] for argument in one.arguments)
+        nodes[one] = _logistic(one, arguments) or node(one.operation, *arguments, value=one.value, extent=one.extent)
+    return nodes[root]
 
 
 def _logistic(one: Node, arguments: tuple[Node, ...]) -> Node | None:

@@ -210,8 +210,8 @@ def _restoring(domain: Domain) -> Callable[[Tensor, Format], Tensor | None]:
         total = x.double().clamp(min=0.0).sum(-1, keepdim=True)
         if not bool((total > 0.0).all()):
             return None
-        again = (x.double().clamp(min=0.0) / total).to(x.dtype)
-        return x if torch.allclose(again.double(), x.double(), rtol=2e-2, atol=0.0) else again
+        renormalized = (x.double().clamp(min=0.0) / total).to(x.dtype)
+        return x if torch.allclose(renormalized.double(), x.double(), rtol=2e-2, atol=0.0) else renormalized
 
     return normalised if domain.kind == "distribution" else inside
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.error import UsageError, listed
-from harness.record.untrusted_file import read_text, shown
+from harness.record.untrusted_file import quoted, read_text
 from harness.suggestion import did_you_mean
 
 _SPELLED = re.compile(r"\s*formula(?P<whole> of all)?\s*(\((?P<inputs>[^()]*)\))?\s*:(?P<body>.*)", re.DOTALL)
@@ -161,7 +161,7 @@ def spelling(text: str) -> Spelling:
     """
     found = _SPELLED.fullmatch(text)
     if found is None:
-        raise UsageError("cannot read the formula", rule="the form is `formula: x * tanh(x)`", value=shown(text))
+        raise UsageError("cannot read the formula", rule="the form is `formula: x * tanh(x)`", value=quoted(text))
     definition, _, form = found["body"].partition("|")
     parts = [part.strip() for part in (found["inputs"] or "").split(",") if part.strip()]
     pairs = [part.partition(":") for part in parts if part != "..."]

@@ -74,7 +74,7 @@ OPERATORS: Mapping[type[ast.AST], str] = {
 """Replacements of operators that formulas do not have."""
 
 _LAST = {"dim", "axis"}
-_KEPT = {"keepdim", "keepdims"}
+_KEEPDIM = {"keepdim", "keepdims"}
 
 
 def dotted(tree: ast.expr) -> tuple[str, ...] | None:
@@ -95,7 +95,7 @@ def without_last_axis(arguments: list[ast.expr]) -> list[ast.expr]:
 
 def along_last_axis(keywords: list[ast.keyword]) -> list[ast.keyword]:
     """Remove keywords that select the last axis, such as `dim=-1`, along which all reductions run."""
-    return [one for one in keywords if one.arg not in _KEPT and not (one.arg in _LAST and _is_last(one.value))]
+    return [one for one in keywords if one.arg not in _KEEPDIM and not (one.arg in _LAST and _is_last(one.value))]
 
 
 def _is_last(tree: ast.expr) -> bool:

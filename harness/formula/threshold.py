@@ -78,10 +78,10 @@ def _turns(
 
     The character is that of the nodes ``of``; by default, of all.
     """
-    shown = nodes if of is None else of
+    printed = nodes if of is None else of
 
     def characters(t: Array) -> Array:
-        return _characters(nodes, shown, along(t), format_)
+        return _characters(nodes, printed, along(t), format_)
 
     powers = np.arange(max(format_.emin, -300), min(format_.emax, 300) + 1)
     steps = portable.exp2(powers)[:, None] * (1.0 + np.arange(4) / 4.0)
@@ -106,13 +106,13 @@ def _turns(
 _MAX_PLACES = 96
 
 
-def _characters(nodes: list[Node], shown: Collection[Node], environment: dict[str, Any], format_: Format) -> Array:
+def _characters(nodes: list[Node], printed: Collection[Node], environment: dict[str, Any], format_: Format) -> Array:
     """Return the character of some nodes, row by row: sign, range, and whether a sum absorbs a term."""
     found = values(nodes, environment, same_everywhere=True)
     rows = len(next(iter(environment.values())))
     columns = []
     with np.errstate(all="ignore"):
-        for one in shown:
+        for one in printed:
             v = found[one]
             if not v.ndim or one.operation == "input":
                 continue

@@ -64,13 +64,13 @@ def trees(reference: str) -> Iterator[Trees]:
     git("rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}")
     commit = git("merge-base", reference, "HEAD")
     with tempfile.TemporaryDirectory(prefix="harness-gate-") as name:
-        made = Trees(Path(name).resolve(), commit)
-        git("worktree", "add", "--detach", "--quiet", str(made.base), commit)
-        made.candidate.symlink_to(top, target_is_directory=True)
+        worktrees = Trees(Path(name).resolve(), commit)
+        git("worktree", "add", "--detach", "--quiet", str(worktrees.base), commit)
+        worktrees.candidate.symlink_to(top, target_is_directory=True)
         try:
-            yield made
+            yield worktrees
         finally:
-            git("worktree", "remove", "--force", str(made.base))
+            git("worktree", "remove", "--force", str(worktrees.base))
 
 
 def git(*arguments: str) -> str:

@@ -134,16 +134,16 @@ def _updated(before: Sequence[Seen], now: Snapshot, origin: Origin) -> tuple[See
 
 def _is_added_to(before: Snapshot, now: Snapshot) -> bool:
     """Whether the only difference is laws that were not checked before, and bounds that were not kept."""
-    old = {law: _as_kept(row, before.laws[law]) for law, row in now.laws.items() if law in before.laws}
+    old = {law: _with_old_bounds(row, before.laws[law]) for law, row in now.laws.items() if law in before.laws}
     return _text(before) == _text(now.model_copy(update={"laws": old}))
 
 
-def _as_kept(now: Sequence[Figures | None], before: Sequence[Figures | None]) -> tuple[Figures | None, ...]:
+def _with_old_bounds(now: Sequence[Figures | None], before: Sequence[Figures | None]) -> tuple[Figures | None, ...]:
     """Figures without the bounds that were not kept before."""
     bounds = [True if figures is None else figures.bound is not None for figures in before]
     return tuple(
-        figures if figures is None or kept else figures._replace(bound=None)
-        for figures, kept in zip(now, bounds, strict=False)
+        figures if figures is None or old_bound else figures._replace(bound=None)
+        for figures, old_bound in zip(now, bounds, strict=False)
     )
 
 

@@ -85,21 +85,21 @@ def _finding(case: str, outcome: Outcome, sentence: str) -> GateFinding:
 
 def counts(cases: Sequence[Case], images: Callable[[Path], Path]) -> Counts:
     """Count one call for each timed case."""
-    made = Counts({}, {}, {})
+    totals = Counts({}, {}, {})
     with tempfile.TemporaryDirectory(prefix="harness-images-") as name, threads(1):
         chosen = [case for case in cases if is_timed(case)]
         root = images(Path(name)) if any(map(loads_images, chosen)) else Path(name)
         for case in chosen:
             try:
-                made.by_case[case.name] = (
+                totals.by_case[case.name] = (
                     _delivered(case, root) if loads_images(case) else counted(workload(case, root))
                 )
             except Exception as error:  # noqa: BLE001 - whatever the case does becomes a finding
                 if reason := no_compiler(error):
-                    made.uncompiled[case.name] = reason
+                    totals.uncompiled[case.name] = reason
                 else:
-                    made.failures[case.name] = f"{type(error).__name__}: {error}"
-    return made
+                    totals.failures[case.name] = f"{type(error).__name__}: {error}"
+    return totals
 
 
 def _delivered(case: Case, root: Path) -> dict[str, int]:

@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 from harness.error import UsageError, listed
 from harness.gate.baseline import baseline_of
-from harness.record.untrusted_file import is_there, read_text, shown
+from harness.record.untrusted_file import is_there, quoted, read_text
 
 TABLE = "[tool.harness.gate]"
 FILE = "pyproject.toml"
@@ -104,7 +104,7 @@ def read_policy(root: Path, default: Policy | None = None) -> Policy:
     for name in ("tool", "harness", "gate"):
         if not isinstance(table, dict):
             rule = f"{TABLE} must be a table"
-            raise UsageError("invalid policy", rule=rule, value=shown(table), place=str(file), remedy="fix the file")
+            raise UsageError("invalid policy", rule=rule, value=quoted(table), place=str(file), remedy="fix the file")
         if name not in table:
             return default or Policy()
         table = table[name]
@@ -129,7 +129,7 @@ def _validated(table: object, file: Path) -> Policy:
         known = listed(Policy.model_fields)
         raise UsageError(
             f"invalid key or value of `{key}` under {TABLE}",
-            value=f"{shown(first.get('input'))} ({first['msg'].lower()})",
+            value=f"{quoted(first.get('input'))} ({first['msg'].lower()})",
             place=str(file),
             remedy=f"the keys are {known}",
         ) from error

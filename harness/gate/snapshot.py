@@ -137,5 +137,5 @@ def rounded_up(deviation: float | None) -> float | None:
     if deviation is None or deviation == 0.0 or not math.isfinite(deviation):
         return deviation
     unit = 10.0 ** (math.floor(math.log10(deviation)) + 1 - DIGITS)
-    shown = float(f"{math.ceil(deviation / unit) * unit:.{DIGITS}g}")
-    return shown if shown >= deviation else float(f"{(math.ceil(deviation / unit) + 1) * unit:.{DIGITS}g}")
+    rounded = float(f"{math.ceil(deviation / unit) * unit:.{DIGITS}g}")
+    return rounded if rounded >= deviation else float(f"{(math.ceil(deviation / unit) + 1) * unit:.{DIGITS}g}")

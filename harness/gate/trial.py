@@ -216,12 +216,12 @@ class Trial:
                 else:
                     costs[case] = Cost(self._clock() - before, warm_s)
         spent_s = self.evidence.startup_s = self.settings.budget_s - self.left_s
-        made = self._schedule = scheduled(costs, begin_s, self.left_s)
-        self.evidence.unreached += made.unreached
-        self._dropped |= set(made.unreached)
-        self.evidence.control = made.control
-        if made.unreached and not made.costs:
-            self.evidence.enough_s = spent_s + made.enough_s
+        new_schedule = self._schedule = scheduled(costs, begin_s, self.left_s)
+        self.evidence.unreached += new_schedule.unreached
+        self._dropped |= set(new_schedule.unreached)
+        self.evidence.control = new_schedule.control
+        if new_schedule.unreached and not new_schedule.costs:
+            self.evidence.enough_s = spent_s + new_schedule.enough_s
 
     def _give_up(self, cases: Sequence[str]) -> None:
         """Measure nothing, because start-up took the whole budget, and suggest a budget from its duration."""

@@ -287,7 +287,7 @@ class Child:
             return Fault.STATE, STRAYS
         size = os.fstat(self._printed.fileno()).st_size
         if size > self._heard:
-            printed = os.pread(self._printed.fileno(), 4 * watch.KEPT, self._heard)
+            printed = os.pread(self._printed.fileno(), 4 * watch.MAX_QUOTED, self._heard)
             self._heard = size
             return Fault.PRINTED, watch.PRINTS.format(watch.quoted(printed))
         return None

@@ -228,8 +228,8 @@ class _Backward(torch.autograd.Function):
     def backward(ctx: Any, *directions: Tensor) -> Any:
         """Ask for the second derivative."""
         remaining = iter(directions)
-        kept = [[g for flag, g in [(flag, next(remaining)) for flag in flags] if flag] for flags in ctx.wanted]
-        parts = [{"handle": handle, "cotangents": of_call} for handle, of_call in zip(ctx.handles, kept, strict=True)]
+        wanted = [[g for flag, g in [(flag, next(remaining)) for flag in flags] if flag] for flags in ctx.wanted]
+        parts = [{"handle": handle, "cotangents": of_call} for handle, of_call in zip(ctx.handles, wanted, strict=True)]
         with torch.enable_grad():
             answers = ctx.calling.each("twice", [part for part in parts if part["handle"] is not None])
         found = [list(answer["value"]) for answer in answers]

@@ -41,7 +41,7 @@ TIMES = 6_000
 PASSES = 1_000
 """Maximum number of backward passes, likewise."""
 
-AGAIN_S = 0.4
+REPEATS_S = 0.4
 """CPU time in seconds for each of these repetitions, but at most a quarter of the time of a call."""
 
 _SMALL = 1_024
@@ -258,7 +258,7 @@ class RemoteHost:
         self._last = function.index
         return function.on(device, calls)  # type: ignore[no-any-return]
 
-    def again(self, call: Callable[..., Any], inputs: Sequence[Any]) -> Iterator[tuple[str, Tensor]]:
+    def repeated_calls(self, call: Callable[..., Any], inputs: Sequence[Any]) -> Iterator[tuple[str, Tensor]]:
         """Call once, and once for each process very often, and go back as often: all answers are yielded."""
         call(*inputs)
         index = self._last
@@ -271,7 +271,7 @@ class RemoteHost:
             key = what, index, str([x.dtype for x in few if isinstance(x, Tensor)]), self.child.generation
             if key in self._soaked:
                 continue
-            arguments = {"times": times, "seconds": min(AGAIN_S, self.child.call_s / 4.0), "back": what != "calls"}
+            arguments = {"times": times, "seconds": min(REPEATS_S, self.child.call_s / 4.0), "back": what != "calls"}
             stacked = self.carried_out("again", few, CPU, index, **arguments)["value"]
             # Inputs on which there is nothing but zeros to differ are left to others.
             if not isinstance(stacked, Tensor) or len(stacked) > 1 or what == "calls":

@@ -343,9 +343,9 @@ def nan_stays_in_its_row(subject: Subject, value: Law, inputs: Example) -> Measu
     return compare_runs(actual, reference, first, subject.format)
 
 
-def _again(subject: Subject, arguments: Sequence[Any]) -> Measurement | None:
+def _repeat(subject: Subject, arguments: Sequence[Any]) -> Measurement | None:
     """Repeat the call and the backward pass while they are cheap; return how the results differ, if they do."""
-    seen = subject.attempt(subject.case.name, lambda: list(subject.host.again(subject.run, arguments)))
+    seen = subject.attempt(subject.case.name, lambda: list(subject.host.repeated_calls(subject.run, arguments)))
     measured: Measurement | None = None
     for what, answers in seen:
         runs = to_array(answers)
@@ -362,7 +362,7 @@ def calls_agree(subject: Subject, _: Law, inputs: Example) -> Measurement:
     return repeated(
         lambda: to_array(subject(*inputs.values())),
         subject.format,
-        between=lambda: _again(subject, _calls(subject, inputs)[0]),
+        between=lambda: _repeat(subject, _calls(subject, inputs)[0]),
         sizes={x.nbytes for x in inputs.values() if isinstance(x, Tensor)},
         device=subject.device,
         host=subject.host,

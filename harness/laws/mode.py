@@ -71,7 +71,7 @@ def any_mode(subject: Subject, value: Law, inputs: Example) -> Measurement:
         comparison(_DEFAULT, _within(lambda: _settings(subject, dtype=torch.float64), subject)),
     ]
     if not subject.contract.grouped:
-        measured.append(comparison("after a call on other inputs", lambda *given: _kept(subject, given)))
+        measured.append(comparison("after a call on other inputs", lambda *given: _unchanged(subject, given)))
     with suppress(CaseError, NotApplicable):
         measured.append(comparison("with inputs that require a gradient", subject.arranged(_requiring, _detached)))
     if _is_module(subject):
@@ -93,7 +93,7 @@ def _settings(subject: Subject, **settings: Any) -> Iterator[None]:
         yield
 
 
-def _kept(subject: Subject, arguments: Sequence[Any]) -> Tensor:
+def _unchanged(subject: Subject, arguments: Sequence[Any]) -> Tensor:
     """Return the result of a call after another call on inputs of the same shapes."""
     first, _ = subject.each([arguments, other_inputs(arguments)])
     return first

@@ -207,17 +207,17 @@ class Deliveries:
     @property
     def is_random(self) -> bool:
         """Whether a sample of the data set differs when it is read again, or by another loader."""
-        first, second, other = self._read_again
+        first, second, other = self._reread
         return first != second or first != other
 
     @property
     def is_random_each_time(self) -> bool:
         """Whether a sample of the data set differs when it is read again by the same loader."""
-        first, second, _ = self._read_again
+        first, second, _ = self._reread
         return first != second
 
     @cached_property
-    def _read_again(self) -> tuple[list[Digest], list[Digest], list[Digest]]:
+    def _reread(self) -> tuple[list[Digest], list[Digest], list[Digest]]:
         """The first samples: read once, read again, and read by another loader with another seed."""
         if not self._of_the_data_set:
             return [], [], []

@@ -89,7 +89,7 @@ def read_twice(reader: Reader, request: Request, count: int) -> tuple[list[Sampl
     return first, second, [alone(loader, i) for i in range(count)]
 
 
-def read_one_again(reader: Reader, request: Request) -> tuple[list[Sample], bool]:
+def reread_one(reader: Reader, request: Request) -> tuple[list[Sample], bool]:
     """Return the first sample three times, the last time by another loader, and whether it drew random numbers."""
     loader, another = reader.make(request), reader.make(request)
     data_set = info_of(loader).data_set
@@ -311,7 +311,7 @@ EXERCISES: Mapping[str, Exercise] = {
         fail,
         read_directly,
         read_twice,
-        read_one_again,
+        reread_one,
         collate,
         announce,
         keep_batches,

@@ -34,7 +34,7 @@ GOODBYE_S = 6.0
 SOON_S = 0.5
 """Shorter wait where no verdict depends on it."""
 
-_AGAIN_S = 5.0
+_REPEAT_S = 5.0
 """Seconds until the alarm repeats, in case hanging code caught the first one."""
 
 
@@ -195,7 +195,7 @@ def _named(limit_s: float, overdue: Callable[[], BaseException | None]) -> Itera
     before, segments = _children(), _segments()
     with heard() as deaths:
         try:
-            with alarm(limit_s, overdue, again_s=_AGAIN_S):
+            with alarm(limit_s, overdue, interval_s=_REPEAT_S):
                 yield before
         except _Overdue:
             fault = hung(limit_s)

@@ -39,7 +39,7 @@ QUICK_S = 0.5
 HUNG_S = 6.0
 """Extra seconds for a batch before it counts as hanging."""
 
-AGAIN_S = 2.5
+REPEAT_S = 2.5
 """Extra seconds for a hanging loader when it is read again to find the sample."""
 
 SEED = 1
@@ -162,7 +162,7 @@ class Reader:
             data_set = info_of(loader).data_set
             if data_set is None or not is_map_style(data_set):
                 return error.fault
-            limit_s = AGAIN_S if error.fault.kind is FaultKind.HUNG else EPOCH_S + HUNG_S
+            limit_s = REPEAT_S if error.fault.kind is FaultKind.HUNG else EPOCH_S + HUNG_S
             found = diagnose(
                 data_set, lambda watch: with_data_set(loader, watch), workers=info_of(loader).workers, limit_s=limit_s
             )

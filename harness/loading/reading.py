@@ -170,8 +170,8 @@ class LoaderReading:
         moments.append(time.perf_counter())
         next(self._sizes)
         moments.append(time.perf_counter())
-        made, iterator, first = (after - before for before, after in pairwise(moments))
-        return Start(made, iterator, first, cpu.close())
+        build_s, iterator, first = (after - before for before, after in pairwise(moments))
+        return Start(build_s, iterator, first, cpu.close())
 
     def steady(self, *, seconds: float | None = None, batches: int | None = None, skip: int = 0) -> Throughput:
         """Read on, from one epoch into the next, for some seconds or batches, whichever ends first."""

@@ -125,14 +125,14 @@ class Source(Promise):
 
     def make(self, request: Request) -> Any:
         """Make a loader; if the target is a loader, return it."""
-        made = self.target
+        instance = self.target
         if self.is_factory:
-            made = made(**{name: getattr(request, name) for name in self.names & _taken(made)})
+            instance = instance(**{name: getattr(request, name) for name in self.names & _taken(instance)})
         # A factory that takes a batch size makes batches, whatever kind of object yields them.
-        if is_data_set(made) and not (self.is_factory and self._makes_batches and hasattr(made, "__iter__")):
-            self.names |= _of(made)
-            return _loader(made, request)
-        return made
+        if is_data_set(instance) and not (self.is_factory and self._makes_batches and hasattr(instance, "__iter__")):
+            self.names |= _of(instance)
+            return _loader(instance, request)
+        return instance
 
 
 def _taken(factory: Any) -> frozenset[str]:

@@ -98,11 +98,11 @@ class _Server:
 @contextmanager
 def _no_alarm() -> Iterator[None]:
     """Let the time stand still of whoever is interrupted by an alarm: that torch is imported is none of its doing."""
-    left_s, again_s = signal.setitimer(signal.ITIMER_REAL, 0.0)
+    left_s, interval_s = signal.setitimer(signal.ITIMER_REAL, 0.0)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, left_s, again_s)
+        signal.setitimer(signal.ITIMER_REAL, left_s, interval_s)
 
 
 @contextmanager

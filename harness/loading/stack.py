@@ -75,7 +75,7 @@ class Looking:
         self._times = _Times()
         self._set = ctypes.byref(self._times)
         self._before: Any = None
-        self.works = threading.current_thread() is threading.main_thread() and self._made()
+        self.works = threading.current_thread() is threading.main_thread() and self._is_created()
 
     def begin(self) -> None:
         """Start sampling."""
@@ -95,7 +95,7 @@ class Looking:
             assert _SIGNAL is not None
             signal.signal(_SIGNAL, self._before)
 
-    def _made(self) -> bool:
+    def _is_created(self) -> bool:
         if _SIGNAL is None or not hasattr(_C, "timer_create"):
             return False
         self._before = signal.signal(_SIGNAL, self._rings)

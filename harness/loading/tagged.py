@@ -39,7 +39,7 @@ class Wrapper:
         return type(self.__dict__["_inner"]) if "_inner" in self.__dict__ else Wrapper
 
     def __reduce__(self) -> Any:
-        return _again, (type(self), dict(self.__dict__))  # otherwise an object with another class is not pickled
+        return _rewrapped, (type(self), dict(self.__dict__))  # otherwise an object with another class is not pickled
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or "_inner" not in self.__dict__:
@@ -55,7 +55,7 @@ class Wrapper:
         return self.__dict__["_inner"]
 
 
-def _again(kind: type[Wrapper], state: dict[str, Any]) -> Wrapper:
+def _rewrapped(kind: type[Wrapper], state: dict[str, Any]) -> Wrapper:
     wrapper = kind.__new__(kind)
     wrapper.__dict__.update(state)
     return wrapper
@@ -268,16 +268,16 @@ def of_indices(loader: Any) -> Any:
     if not can_be_tagged(inner) or not is_map_style(inner.dataset):
         return None
     exchange(inner, dataset=_Indices(inner.dataset, None))
-    inner.collate_fn = _CollateIndices(inner.collate_fn, shown=False)
+    inner.collate_fn = _CollateIndices(inner.collate_fn, is_tagged=False)
     return inner
 
 
 class _Collate:
     """Collates samples, and keeps their tags."""
 
-    def __init__(self, collate: Any, *, shown: bool) -> None:
+    def __init__(self, collate: Any, *, is_tagged: bool) -> None:
         self.collate = collate
-        self.shown = shown
+        self.is_tagged = is_tagged
 
     def __call__(self, items: Any) -> Any:
         if isinstance(items, _Tagged):
@@ -285,7 +285,7 @@ class _Collate:
         else:
             tags = [tag for item in items for tag in item.tags]
             batch = self.collate([item.sample for item in items])
-        return TaggedBatch(tags, batch) if self.shown else batch
+        return TaggedBatch(tags, batch) if self.is_tagged else batch
 
 
 class _CollateIndices(_Collate):
@@ -319,7 +319,7 @@ def tagged(outer: Any, injection: Injection | None = None) -> Any:
         wrapper = TaggedMap(dataset, injection)
     exchange(loader, dataset=wrapper)
     if not isinstance(loader.collate_fn, _Collate):
-        loader.collate_fn = _Collate(loader.collate_fn, shown=injection is None)
+        loader.collate_fn = _Collate(loader.collate_fn, is_tagged=injection is None)
     return outer
 
 

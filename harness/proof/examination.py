@@ -128,18 +128,18 @@ class Examination:
         # One pair with a NaN output is enough, because all of them break the same laws.
         first = np.flatnonzero(nan)[: int(len(self.broken) < len(self.task.laws))]
         self._count(np.full(np.count_nonzero(nan) - len(first), np.inf))
-        kept = far.at(np.sort(np.append(np.flatnonzero(~nan), first)))
-        if not len(kept):
+        examined = far.at(np.sort(np.append(np.flatnonzero(~nan), first)))
+        if not len(examined):
             return
-        example = self._example(kept)
+        example = self._example(examined)
         with remembering():
-            measured = {law.name: self._of_law(law, kept, example) for law in self._to_measure()}
-        deviation = _largest(measured[self.task.main.name], len(kept))
+            measured = {law.name: self._of_law(law, examined, example) for law in self._to_measure()}
+        deviation = _largest(measured[self.task.main.name], len(examined))
         self._count(deviation)
-        self._keep_worst(deviation, kept)
+        self._keep_worst(deviation, examined)
         for law in self.task.laws:
             if law.name not in self.broken:
-                self._judge(law, measured[law.name], kept)
+                self._judge(law, measured[law.name], examined)
 
     def _to_measure(self) -> list[Law]:
         """Return the law that counts deviations, and the laws that are not broken yet."""

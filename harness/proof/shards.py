@@ -40,7 +40,7 @@ class Shard(NamedTuple):
     number: int
 
 
-class _Kept(Record):
+class _Stored(Record):
     """The file of a shard: its tally and the fingerprint of its task."""
 
     fingerprint: str
@@ -49,7 +49,7 @@ class _Kept(Record):
     """Checksum of both; altered files are computed again."""
 
     @classmethod
-    def of(cls, fingerprint: str, tally: Tally) -> "_Kept":
+    def of(cls, fingerprint: str, tally: Tally) -> "_Stored":
         """Build the file's content from a tally."""
         text = f"{fingerprint} {tally.model_dump_json()}"
         return cls(fingerprint=fingerprint, tally=tally, checksum=hashlib.sha256(text.encode()).hexdigest())
@@ -101,11 +101,11 @@ class Shards:
     def finish(self, shard: Shard) -> None:
         """Run one shard, and store its tally."""
         task = self.tasks[shard.task]
-        kept = _Kept.of(self._fingerprints[shard.task], _visited(task, shard.number, self.probe))
-        write_atomically(self._file(shard), kept.model_dump_json())
-        self._known[shard] = kept.tally
+        stored = _Stored.of(self._fingerprints[shard.task], _visited(task, shard.number, self.probe))
+        write_atomically(self._file(shard), stored.model_dump_json())
+        self._known[shard] = stored.tally
 
-    def kept(self, shard: Shard) -> Tally | None:
+    def stored(self, shard: Shard) -> Tally | None:
         """Return the tally of a stored shard, or ``None`` if the file is absent, altered, or of another fingerprint.
 
         Raises
@@ -118,12 +118,12 @@ class Shards:
             if not is_there(file):
                 return None
             try:
-                kept = _Kept.model_validate_json(read_bytes(file, what="a shard of a proof", remedy="delete it"))
+                stored = _Stored.model_validate_json(read_bytes(file, what="a shard of a proof", remedy="delete it"))
             except ValidationError:
                 return None
-            if kept != _Kept.of(self._fingerprints[shard.task], kept.tally):
+            if stored != _Stored.of(self._fingerprints[shard.task], stored.tally):
                 return None
-            self._known[shard] = kept.tally
+            self._known[shard] = stored.tally
         return self._known[shard]
 
     def proof(self, index: int) -> Proof | None:
@@ -134,7 +134,7 @@ class Shards:
     def _tally(self, index: int) -> Tally | None:
         """Return the sum of the tallies of a task's finished shards; ``None`` if there are none."""
         shards = (Shard(index, number) for number in range(self.tasks[index].shards))
-        tallies = [tally for shard in shards if (tally := self.kept(shard)) is not None]
+        tallies = [tally for shard in shards if (tally := self.stored(shard)) is not None]
         return reduce(add, tallies) if tallies else None
 
     def _concluded(self, index: int, tally: Tally) -> Proof:

@@ -27,7 +27,7 @@ from harness.record.storage import (
 )
 from harness.record.survey import Accumulator, Breaking, Profile, Worst
 from harness.record.trace import RayTrace
-from harness.record.untrusted_file import decoded, document, is_there, parsed, read_bytes, shown
+from harness.record.untrusted_file import decoded, document, is_there, parsed, quoted, read_bytes
 
 Row = (
     Verdict
@@ -299,7 +299,7 @@ def _refuse_other_schema(content: bytes, file: Path) -> None:
         raise UsageError(
             "cannot read the run",
             rule=f"this version of the harness reads schema {SCHEMA}",
-            value=f"schema {shown(version)}",
+            value=f"schema {quoted(version)}",
             place=str(file),
             remedy="read it with the version of the harness that wrote it, or repeat the run",
         )

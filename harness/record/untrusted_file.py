@@ -118,10 +118,10 @@ def invalid(error: ValidationError, *, place: str, what: str, remedy: str = DAMA
     field = ".".join(str(part) for part in first["loc"]) or error.title
     message = str(first["msg"]).removeprefix("Value error, ")
     rule = f"invalid `{field:.80}`: {message[:1].lower()}{message[1:200]}"
-    return UsageError(f"cannot read {what}", rule=rule, value=shown(first.get("input")), place=place, remedy=remedy)
+    return UsageError(f"cannot read {what}", rule=rule, value=quoted(first.get("input")), place=place, remedy=remedy)
 
 
-def shown(value: object) -> str:
+def quoted(value: object) -> str:
     """A value as a message quotes it: in short, whatever it is."""
     try:
         return f"{value!r:.80}"

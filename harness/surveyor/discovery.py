@@ -27,10 +27,10 @@ class Skip(Record):
     reason: str
 
 
-Kept = Breaking | Worst | Profile | RayTrace | Accumulator | Property
+Storable = Breaking | Worst | Profile | RayTrace | Accumulator | Property
 """What is recorded."""
 
-Discovery = Annotated[Kept | Skip, Field(discriminator="kind")]
+Discovery = Annotated[Storable | Skip, Field(discriminator="kind")]
 
 DISCOVERIES: TypeAdapter[list[Discovery]] = TypeAdapter(list[Discovery])
 """Parser for the findings of a part."""
@@ -58,32 +58,32 @@ class Discoveries:
     skips: list[Skip] = field(default_factory=list)
     properties: list[Property] = field(default_factory=list)
 
-    def add(self, discoveries: Iterable[Discovery]) -> list[Kept]:
+    def add(self, discoveries: Iterable[Discovery]) -> list[Storable]:
         """Add discoveries by kind, and return the new ones."""
-        kept: list[Kept] = []
+        storable: list[Storable] = []
         for discovery in discoveries:
             match discovery:
                 case Breaking():
                     self.breakings.append(self._doubted(discovery))
-                    kept.append(self.breakings[-1])
+                    storable.append(self.breakings[-1])
                 case Worst():
                     self.worst.append(discovery)
-                    kept.append(discovery)
+                    storable.append(discovery)
                 case Profile():
                     self.profiles.append(discovery)
-                    kept.append(discovery)
+                    storable.append(discovery)
                 case RayTrace():
                     self.traces.append(discovery)
-                    kept.append(discovery)
+                    storable.append(discovery)
                 case Accumulator():
                     self.accumulators.append(discovery)
-                    kept.append(discovery)
+                    storable.append(discovery)
                 case Property() if discovery not in self.properties:
                     self.properties.append(discovery)
-                    kept.append(discovery)
+                    storable.append(discovery)
                 case Skip():
                     self.skips.append(discovery)
-        return kept
+        return storable
 
     def __len__(self) -> int:
         kinds: Iterable[Sized] = (self.breakings, self.worst, self.profiles, self.accumulators, self.skips)

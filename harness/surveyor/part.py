@@ -28,7 +28,7 @@ from harness.surveyor.breaking import breaking
 from harness.surveyor.discovery import Discovery, Skip
 from harness.surveyor.genome import Genome, rounded
 from harness.surveyor.search import ROWS, Budget, Objective, SearchResult, search
-from harness.surveyor.trace import is_drawn, is_shown, trace
+from harness.surveyor.trace import is_drawn, is_reported, trace
 from harness.verdict.job import Job
 from harness.verdict.probe import Probe
 from harness.verdict.replay import is_one_group, replay_command, to_text
@@ -93,7 +93,7 @@ class Part:
     def _findings(self) -> list[Discovery]:
         if self.what == "ray":
             point = breaking(self.job, self.ray)
-            return [point, trace(self.job, self.ray, point)] if is_shown(self.job, self.ray, point) else [point]
+            return [point, trace(self.job, self.ray, point)] if is_reported(self.job, self.ray, point) else [point]
         if self.what == "search":
             return self._searched()
         summed = accumulator(self.job)

@@ -305,8 +305,8 @@ def _select(island: _Island, rows: Ordinals, scores: Scores) -> None:
     candidates = np.argpartition(-scores, min(_ELITE, len(scores) - 1))[:_ELITE]
     rows, scores = np.concatenate([island.rows, rows[candidates]]), np.concatenate([island.scores, scores[candidates]])
     _, first = np.unique(-scores, return_index=True)
-    kept = first[:_ELITE]
-    island.rows, island.scores = rows[kept], scores[kept]
+    elite = first[:_ELITE]
+    island.rows, island.scores = rows[elite], scores[elite]
     if island.scores[0] > island.best:
         island.best, island.stale = float(island.scores[0]), 0
     else:

@@ -36,22 +36,22 @@ NEAR = 3
 COLUMNS = 8
 """Number of recorded entries per row."""
 
-SHOWN = ("spike", "uniform offset", "two-point gap", "reversed gap", "positive", "negative")
+READABLE_RAYS = ("spike", "uniform offset", "two-point gap", "reversed gap", "positive", "negative")
 """Rays that change only a few entries, so that a plot is readable."""
 
 _BEYOND, _CLOSER = 1.5, 1.5
 _QUIET = MOVES | {"clone", "copy", "to", "fill", "zero"}
 
 
-def is_shown(job: Job, ray: Ray, point: Breaking) -> bool:
+def is_reported(job: Job, ray: Ray, point: Breaking) -> bool:
     """Whether to show a ray: the first ray that changes few entries, and every such ray that breaks."""
-    first = next((one.name for one in rays_of(job.contract) if one.name in SHOWN), None)
+    first = next((one.name for one in rays_of(job.contract) if one.name in READABLE_RAYS), None)
     return is_drawn(job, ray) and point.reason is None and (ray.name == first or point.value is not None)
 
 
 def is_drawn(job: Job, ray: Ray) -> bool:
     """Whether a ray changes few entries, and the job's law is the law of the value."""
-    return ray.name in SHOWN and job.law == first_value(job) and job.device == CPU
+    return ray.name in READABLE_RAYS and job.law == first_value(job) and job.device == CPU
 
 
 def trace(job: Job, ray: Ray, point: Breaking) -> RayTrace:

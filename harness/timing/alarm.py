@@ -7,12 +7,12 @@ from types import FrameType
 
 
 @contextmanager
-def alarm(limit_s: float, overdue: Callable[[], BaseException | None], *, again_s: float = 0.0) -> Iterator[None]:
+def alarm(limit_s: float, overdue: Callable[[], BaseException | None], *, interval_s: float = 0.0) -> Iterator[None]:
     """Raise an exception in the main thread when time is up, and restore the previous alarm afterwards.
 
     ``overdue`` creates the exception; ``None`` lets the code continue until the next alarm. It rings again after
-    ``again_s`` seconds, in case the code catches the first exception; zero for once. The alarm is SIGALRM: without this
-    signal, or outside the main thread, nothing is interrupted, nor is an operation that never returns to the
+    ``interval_s`` seconds, in case the code catches the first exception; zero for once. The alarm is SIGALRM: without
+    this signal, or outside the main thread, nothing is interrupted, nor is an operation that never returns to the
     interpreter.
     """
 
@@ -25,7 +25,7 @@ def alarm(limit_s: float, overdue: Callable[[], BaseException | None], *, again_
     except (AttributeError, ValueError):  # no such signal here, or not in the main thread
         yield
         return
-    signal.setitimer(signal.ITIMER_REAL, limit_s, again_s)
+    signal.setitimer(signal.ITIMER_REAL, limit_s, interval_s)
     try:
         yield
     finally:

@@ -243,10 +243,10 @@ def _status(
 
 def when_broken(job: Job, violation: Violation) -> tuple[Status, str | None]:
     """Return the status of a broken law: a number without any correct digit is more than a loss of digits."""
-    shown = [(violation.actual, violation.expected)]
+    answers = [(violation.actual, violation.expected)]
     if violation.worst is not None:
-        shown.append((violation.worst.actual, violation.worst.expected))
-    nothing_left = any(_is_lost_entirely(actual, expected, job.format.tiny) for actual, expected in shown)
+        answers.append((violation.worst.actual, violation.worst.expected))
+    nothing_left = any(_is_lost_entirely(actual, expected, job.format.tiny) for actual, expected in answers)
     is_defect = job.law.loses_digits_only and nothing_left
     return (replace(job, strict=True) if is_defect else job).when_broken
 
@@ -258,9 +258,9 @@ def _is_lost_entirely(actual: float, expected: float, tiny: float) -> bool:
 
 def _confirmed(trials: Trials, failing: Example, draws: str, deadline: Deadline, *, minimal: bool) -> Violation:
     """Return the violation of an example that failed, made minimal where it shows each time."""
-    shown = _minimal(trials, failing, deadline) if minimal and trials.shows_each_time(failing) else failing
-    violation = measured(trials, shown, draws)
-    if violation is not None and shown is not failing:
+    answers = _minimal(trials, failing, deadline) if minimal and trials.shows_each_time(failing) else failing
+    violation = measured(trials, answers, draws)
+    if violation is not None and answers is not failing:
         violation = clearer(trials, failing, violation, draws, deadline)
     if violation is None and trials.census.witness is not None:
         violation = violation_of(trials.job, *trials.census.witness, draws)

@@ -287,21 +287,21 @@ class Flushing:
         if share(self.samples) <= HALF:
             return False
         tiny = [*self._tiny(), *self._exponents()]
-        kept = self._sampled(self.subject, tiny)
-        answers = np.abs(numbers(kept, "actual"))
-        if all(sample.holds.all() for sample in kept) or ((answers > 0.0) & (answers < self.job.format.tiny)).any():
+        plain = self._sampled(self.subject, tiny)
+        answers = np.abs(numbers(plain, "actual"))
+        if all(sample.holds.all() for sample in plain) or ((answers > 0.0) & (answers < self.job.format.tiny)).any():
             return False
         # Flushing gives zeros for subnormal results; over many steps the bound admits a constant as well.
-        exact = np.abs(numbers(kept, "expected"))
+        exact = np.abs(numbers(plain, "expected"))
         answered = answers[(exact > 0.0) & (exact < self.job.format.tiny)] != 0.0
         if answered.size and answered.mean() > HALF:
             return False
         declares = {**self.job.case.declares, SUBNORMALS: "flushed"}
         flushed = self._sampled(replace(self.job, case=replace(self.job.case, declares=declares)).subject, tiny)
         # An input that fails both ways is outside the domain, such as minus infinity for a probability.
-        pairs = [pair for pair in zip(kept, flushed, strict=False) if any(one.holds.any() for one in pair)]
+        pairs = [pair for pair in zip(plain, flushed, strict=False) if any(one.holds.any() for one in pair)]
         right, explained = (_holding([pair[which] for pair in pairs]) for which in (0, 1))
-        if len(kept) != len(flushed) or int((~right).sum()) < ENOUGH:
+        if len(plain) != len(flushed) or int((~right).sum()) < ENOUGH:
             return False
         # A lower limit of a norm also affects numbers with normal squares.
         normal = _holding(self._sampled(self.subject, [self._scaled((self.job.format.emin + 16) // 2)]))

@@ -47,19 +47,19 @@ MAX_S = 60.0
 
 
 @dataclass
-class _Kept:
+class _Cache:
     """Return the deliveries of the current case."""
 
     case: Case | None = None
     deliveries: Deliveries | None = None
 
 
-_kept = _Kept()
+_cache = _Cache()
 
 
 def forget() -> None:
     """Discard the batches, so that the next law reads again."""
-    _kept.case = _kept.deliveries = None
+    _cache.case = _cache.deliveries = None
 
 
 def deliveries_of(case: Case) -> Deliveries:
@@ -70,12 +70,12 @@ def deliveries_of(case: Case) -> Deliveries:
     UsageError
         If the case does not make loaders.
     """
-    known = _kept.case
+    known = _cache.case
     same = known is not None and known.function is case.function and known.declares == case.declares
-    if not same or _kept.deliveries is None:
-        _kept.case = case
-        _kept.deliveries = _deliveries(case)
-    return _kept.deliveries
+    if not same or _cache.deliveries is None:
+        _cache.case = case
+        _cache.deliveries = _deliveries(case)
+    return _cache.deliveries
 
 
 def _deliveries(case: Case) -> Deliveries:

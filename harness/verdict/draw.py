@@ -67,10 +67,10 @@ def drawn(inputs: Inputs, format_: Format, *, examples: int, seed: int) -> Itera
     seed
         Seed of the examples.
     """
-    shown = 0
+    count_drawn = 0
     for count in (*(stage for stage in STAGES if stage < examples), examples):
-        for example, digest in _first(count, inputs, format_, examples, seed)[shown:]:
-            shown += 1
+        for example, digest in _first(count, inputs, format_, examples, seed)[count_drawn:]:
+            count_drawn += 1
             yield Drawn(_copy(example), digest)
 
 

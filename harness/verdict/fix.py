@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, Self
 
-from harness.diagnosis.blame import shown
+from harness.diagnosis.blame import display_path
 from harness.diagnosis.candidates import Candidate, candidates
 from harness.diagnosis.fix import SECONDS, Verified, best_fix, recorded
 from harness.execution.worker_pool import IsolatedPool
@@ -90,8 +90,8 @@ def _left(after: Sequence[Verdict]) -> tuple[list[str], str]:
 
 def _helps(before: Sequence[Verdict], after: Sequence[Verdict], first: Finding) -> bool:
     """Whether a finding is gone, fewer laws are broken, and none that was not broken before."""
-    again = any(_general(finding) == _general(first) for finding in findings(after) if finding.status.fails)
-    return bool(after) and not again and _broken(after) < _broken(before)
+    recheck = any(_general(finding) == _general(first) for finding in findings(after) if finding.status.fails)
+    return bool(after) and not recheck and _broken(after) < _broken(before)
 
 
 def _general(finding: Finding) -> str:
@@ -193,7 +193,7 @@ class OwnSource:
         last = self.line - 1 + self.body.count("\n")
         text = "".join([*lines[: self.line - 1], body, *lines[last:]])
         moved = replace(verified, candidate=replace(verified.candidate, text=text))
-        file = Path(shown(self.file)) if self.file.is_file() else Path("cell")
+        file = Path(display_path(self.file)) if self.file.is_file() else Path("cell")
         return recorded(moved, case=case, repairs=repairs, file=file, before="".join(lines))
 
     def _lines(self) -> list[str]:

@@ -24,7 +24,7 @@ from harness.verdict.violation import violation_of
 _WRONG = {Status.BROKEN, Status.LOST}
 """Statuses that start a search for a mistake."""
 
-_SHOWN = {*_WRONG, Status.EXPECTED, Status.UNCLAIMED}
+_REPORTED = {*_WRONG, Status.EXPECTED, Status.UNCLAIMED}
 """Statuses of violations that may follow from a mistake that was found."""
 
 
@@ -42,7 +42,7 @@ class Names:
             known = self._looked_up(job, examines=True) if verdict.fault in _EXPLAINED else None
             is_explained = known is not None and _explains(known[0], verdict)
             return verdict.model_copy(update={"named": known[1]}) if known and is_explained else verdict
-        if verdict.status not in _SHOWN:
+        if verdict.status not in _REPORTED:
             return verdict
         known = self._looked_up(job, examines=verdict.status in _WRONG)
         if known is None:
@@ -54,11 +54,11 @@ class Names:
             for one in (verdict.violation, *verdict.violation.beside)
         )
         if job.law.name == "value" and not _is_clear(first, diagnosis):
-            shown = follows.on_clear_inputs()
-            if shown is not None:
+            clear = follows.on_clear_inputs()
+            if clear is not None:
                 # The smallest example shows something else, such as an overflow, or NaN, or too little of a cap.
                 others = [*others, first.model_copy(update={"beside": ()})] if first.named is None else others
-                first = shown.model_copy(update={"named": mistake})
+                first = clear.model_copy(update={"named": mistake})
         return verdict.model_copy(update={"violation": first.model_copy(update={"beside": tuple(others)})})
 
     def _looked_up(self, job: Job, *, examines: bool) -> tuple[Diagnosis, Mistake] | None:
@@ -130,8 +130,8 @@ class _Follows:
 
     def __init__(self, job: Job, diagnosis: Diagnosis) -> None:
         self._job = job
-        made = imitations(job.contract, diagnosis.setting, job.format)
-        self._imitated = [job.subject.calling(function) for function in made]
+        imitated = imitations(job.contract, diagnosis.setting, job.format)
+        self._imitated = [job.subject.calling(function) for function in imitated]
 
     def shows(self, violation: Violation) -> bool:
         """Whether the imitation is off in the same way on the example, or on others if it is not spelled out."""

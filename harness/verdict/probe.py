@@ -332,8 +332,8 @@ class _Look:
         third = to_array(self.subject.once(*_copies(self.call)))
         seed_all(0)
         second = to_array(self.subject.once(*_copies(self.call)))
-        again, other = (bool(np.array_equal(first, x, equal_nan=True)) for x in (second, third))
-        return again and not other
+        repeats, other = (bool(np.array_equal(first, x, equal_nan=True)) for x in (second, third))
+        return repeats and not other
 
     def computes_in(self) -> tuple[Format, str] | None:
         """Return the narrower format of the computation and its remark; ``None`` if it is not narrower."""

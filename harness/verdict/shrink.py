@@ -223,7 +223,7 @@ def minimise(
     members = Members(example, axes, format_)
     trial = _Trial(axes, format_, members, fails, exact, whole, broken_rows, bisected=bisected)
     # Twice, since rows and columns may be needed only as long as the numbers are large or many.
-    minimal = _pass(_pass(example, trial), trial, again=True)
+    minimal = _pass(_pass(example, trial), trial, repeated=True)
     if broken_rows is None or fails(minimal):
         return minimal
     # The rows affect each other: a row may fail only together with others.
@@ -234,7 +234,7 @@ def _is_whole(value: object) -> bool:
     return not isinstance(value, Tensor) or bool((value == value.round()).all())
 
 
-def _pass(example: Example, trial: _Trial, *, again: bool = False) -> Example:
+def _pass(example: Example, trial: _Trial, *, repeated: bool = False) -> Example:
     before, primary = example, next(iter(trial.axes), None)
     axes = trial.axes
     names = (input_axes.names[: 1 if input_axes.kept else None] for input_axes in axes.values())
@@ -242,8 +242,8 @@ def _pass(example: Example, trial: _Trial, *, again: bool = False) -> Example:
         example = _shorten(example, name, trial)
     for name in axes:
         if _has_values(axes[name], example[name]) and example[name].numel() <= _MANY:
-            example = _simplify(example, name, trial, kept_from_growing=again and name == primary)
-    if (again and example is before) or not trial.bisected:
+            example = _simplify(example, name, trial, kept_from_growing=repeated and name == primary)
+    if (repeated and example is before) or not trial.bisected:
         # The entry was bisected, and no other entry has changed since.
         return example
     if primary is not None and _has_values(axes[primary], example[primary]) and 0 < example[primary].numel() <= _MANY:

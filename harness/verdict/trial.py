@@ -196,8 +196,8 @@ class Trials:
         job = self.job
         first, second = self.measure(row), self.measure(row)
         with confirming():
-            again = self.measure(row)
-        pairs = ((first, second), (confirmed, again))
+            repeated = self.measure(row)
+        pairs = ((first, second), (confirmed, repeated))
         same = all(np.array_equal(one.actual, other.actual, equal_nan=True) for one, other in pairs)
         if not (same and first.broken):
             raise CaseError(
@@ -339,19 +339,19 @@ def worst_row(
     return row if row is not None and fails(row) else example
 
 
-def take(example: Example, axes: Mapping[str, Axes], name: str, kept: list[int]) -> Example | None:
+def take(example: Example, axes: Mapping[str, Axes], name: str, selected: list[int]) -> Example | None:
     """Keep the given positions of an axis in every input; ``None`` if an index refers to a dropped one."""
     taken = dict(example)
     for key, input_axes in axes.items():
         value: Tensor = taken[key]
         if input_axes.index_of == name:
-            if not set(value.flatten().tolist()) <= set(kept):
+            if not set(value.flatten().tolist()) <= set(selected):
                 return None
-            renumbered = {old: new for new, old in enumerate(kept)}
+            renumbered = {old: new for new, old in enumerate(selected)}
             value = value.clone().apply_(lambda old, to=renumbered: to[old])
         for position, axis_name in enumerate(input_axes.names):
             if axis_name == name:
-                value = value.index_select(position, torch.tensor(kept, dtype=torch.long))
+                value = value.index_select(position, torch.tensor(selected, dtype=torch.long))
         taken[key] = value
     return taken
 

@@ -100,15 +100,15 @@ def _traced(job: Job, example: Example) -> Cause:
     place, shape = measurement.worst, measurement.ratio.shape
 
     def excess(replay: Replay) -> float:
-        again = _Replaying(job, recording.answers, replay).measure(job.law, example)
-        return float(again.ratio[place]) if again.ratio.shape == shape else math.inf
+        second = _Replaying(job, recording.answers, replay).measure(job.law, example)
+        return float(second.ratio[place]) if second.ratio.shape == shape else math.inf
 
     def stays_wrong(replay: Replay) -> bool:
-        again = _Replaying(job, recording.answers, replay).measure(job.law, example)
-        if again.ratio.shape != shape or not np.isfinite(again.actual[place]):
+        second = _Replaying(job, recording.answers, replay).measure(job.law, example)
+        if second.ratio.shape != shape or not np.isfinite(second.actual[place]):
             # An arithmetic that has no number there says nothing.
             return False
-        return bool(again.ratio[place] > 1.0 and again.deviation[place] > _AS_WRONG * measurement.deviation[place])
+        return bool(second.ratio[place] > 1.0 and second.deviation[place] > _AS_WRONG * measurement.deviation[place])
 
     tape = recording.tape()
     cause = _first_loss(tape, job, excess, stays_wrong)
@@ -164,8 +164,8 @@ class _Recording(Subject):
         views = self._recording.views([leaf for leaf in tree_leaves(result) if is_floating(leaf)])
         self._views += [view for parts in views for view in parts]
         given = iter(views)
-        shown = tree_map(lambda x: _Answer(next(given), x.requires_grad) if is_floating(x) else x, result)
-        self.answers.append(shown)
+        answer = tree_map(lambda x: _Answer(next(given), x.requires_grad) if is_floating(x) else x, result)
+        self.answers.append(answer)
         return result
 
     def tape(self) -> Tape:
@@ -294,9 +294,9 @@ def related(job: Job, violation: Violation, failing: Example, *, seed: int, dead
         Seed and deadline for further examples.
     """
     mended = is_mended_wider(job, failing, seed=seed, deadline=deadline)
-    shown = [failing, *spelled_out(violation.example, job.contract)]
+    batches = [failing, *spelled_out(violation.example, job.contract)]
     # A known event says more than the law from which the violation follows.
-    follows = "" if violation.event else followed(job, shown, seed=seed, deadline=deadline)
+    follows = "" if violation.event else followed(job, batches, seed=seed, deadline=deadline)
     return violation.model_copy(update={"mended_wider": mended, "follows": follows})
 
 

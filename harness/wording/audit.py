@@ -14,7 +14,7 @@ from harness.wording.number import SECONDS, count, scaled
 WIDEST = 74
 """Characters of a source line that fit in a terminal with their indent."""
 
-SHOWN = 10
+MAX_FINDINGS = 10
 """Number of findings shown by default."""
 
 NARROWEST = 5
@@ -61,13 +61,13 @@ def finding_lines(finding: AuditFinding) -> list[str]:
 
 def excerpt(finding: AuditFinding) -> list[str]:
     """Return the source line of a finding with carets under the operation; a long line is omitted."""
-    is_shown = 0 < len(finding.code.strip()) <= WIDEST
-    return pointed(finding.code, finding.start, finding.end) if is_shown else []
+    has_code = 0 < len(finding.code.strip()) <= WIDEST
+    return pointed(finding.code, finding.start, finding.end) if has_code else []
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:2])
-    return shown + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+    visible = ", ".join(names[:2])
+    return visible + (f" and {len(names) - 2} more" if len(names) > 2 else "")
 
 
 def headroom_line(headroom: Headroom) -> str:
@@ -142,11 +142,11 @@ def _times(blind: tuple[str, int]) -> str:
 
 def audit_text(audit: Audit, *, everything: bool = False) -> str:
     """Return the findings, the narrowest headroom, notes, limits of the audit, and the verdict."""
-    shown = audit.findings if everything else audit.findings[:SHOWN]
+    visible = audit.findings if everything else audit.findings[:MAX_FINDINGS]
     lines = [] if audit.what_if is None else [f"what if float32 were computed {in_format(audit.what_if)}:"]
-    lines += [line for finding in shown for line in finding_lines(finding)]
-    if len(shown) < len(audit.findings):
-        lines.append(f"{len(audit.findings) - len(shown)} more; `-v` shows them")
+    lines += [line for finding in visible for line in finding_lines(finding)]
+    if len(visible) < len(audit.findings):
+        lines.append(f"{len(audit.findings) - len(visible)} more; `-v` shows them")
     rooms = narrowest(audit, len(audit.headroom) if everything else NARROWEST)
     if rooms:
         lines += ["headroom, smallest first:", *map(headroom_line, rooms)]

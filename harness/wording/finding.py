@@ -112,29 +112,29 @@ def details(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: 
         Whether to return only the options that the user adds to the last command.
     """
     violation = finding.violation
-    shown: Details = []
+    rows: Details = []
     if finding.is_of_narrowness:
-        shown.append(("events", _happened(finding)))
+        rows.append(("events", _happened(finding)))
     if violation is not None:
         if violation.seen:
-            shown.append(("law", finding.first.statement))
+            rows.append(("law", finding.first.statement))
         else:
-            shown.append(("example", f"[{finding.first.where}] {_outcome(violation, finding.first.unit)}"))
+            rows.append(("example", f"[{finding.first.where}] {_outcome(violation, finding.first.unit)}"))
         # The example of a named mistake was chosen to show it; the worst one may show something else.
         if (worst := finding.worst) is not None and finding.named is None:
             law = f", {worst.law}" if worst.law != finding.first.law else ""
-            shown.append(("worst", f"[{worst.where}{law}] {_worst(worst)}"))
+            rows.append(("worst", f"[{worst.where}{law}] {_worst(worst)}"))
         if not _is_explained(finding):
-            shown.append(("look at", violation.cause))
+            rows.append(("look at", violation.cause))
     elif finding.named is not None and finding.first.reason:
-        shown.append(("error", finding.first.reason))
+        rows.append(("error", finding.first.reason))
     if finding.named is not None:
-        shown += _declared(finding.named)
+        rows += _declared(finding.named)
     verb = {Status.BROKEN: "breaks", Status.EXPECTED: "breaks"}.get(finding.status, "affects")
-    shown.append((verb, _laws(finding, checked)))
+    rows.append((verb, _laws(finding, checked)))
     if violation is not None:
-        shown.append(("rerun", again(violation.replay) if options_only else violation.replay))
-    return shown
+        rows.append(("rerun", shorter_replay(violation.replay) if options_only else violation.replay))
+    return rows
 
 
 def _declared(mistake: Mistake) -> Details:
@@ -147,8 +147,8 @@ def source_lines(mistake: Mistake | None) -> list[str]:
     """Return the place of a mistake, its line of source, and carets under the expression."""
     if mistake is None or mistake.place is None:
         return []
-    shown_lines = pointed(mistake.line, mistake.start, mistake.end)
-    return [f"  {mistake.place}", *(f"    {line}" for line in shown_lines)]
+    pointed_lines = pointed(mistake.line, mistake.start, mistake.end)
+    return [f"  {mistake.place}", *(f"    {line}" for line in pointed_lines)]
 
 
 def pointed(code: str, start: int, end: int) -> list[str]:
@@ -175,9 +175,9 @@ def _happened(finding: Finding) -> str:
     lines, file = [], ""
     for place, ways in list(of_place.items())[:SEEN]:
         happened = " and ".join(f"{operation} {' and '.join(verbs)}" for operation, verbs in list(ways.items())[:SEEN])
-        shown = (place or "").removeprefix(file)
+        at_place = (place or "").removeprefix(file)
         file = (place or "").rpartition(":")[0] or file
-        lines.append(f"{happened} ({shown})" if shown else happened)
+        lines.append(f"{happened} ({at_place})" if at_place else happened)
     many = len(of_place) > SEEN or any(len(ways) > SEEN for ways in of_place.values())
     lines += ["among others"] if many else []
     return ", ".join([*lines, *(["accumulated rounding"] if len(known) < len(events) else [])])
@@ -216,10 +216,10 @@ _SHARED = 4
 def _distinct(actual: float, expected: float) -> tuple[str, str]:
     """Return two numbers in six digits, or in as many more as show that they differ."""
     for digits in range(_DIGITS, _ALL_DIGITS):
-        shown = _number(actual, digits), _number(expected, digits)
-        if shown[0] != shown[1]:
+        numbers = _number(actual, digits), _number(expected, digits)
+        if numbers[0] != numbers[1]:
             # One more digit shows by how much.
-            return shown if digits == _DIGITS else (_number(actual, digits + 1), _number(expected, digits + 1))
+            return numbers if digits == _DIGITS else (_number(actual, digits + 1), _number(expected, digits + 1))
     return _number(actual, _ALL_DIGITS), _number(expected, _ALL_DIGITS)
 
 
@@ -290,7 +290,7 @@ def _where(finding: Finding, checked: Sequence[Verdict]) -> str:
     return "all dtypes" if len(finding.dtypes) == len(dtypes) > 1 else ", ".join(finding.dtypes)
 
 
-def again(replay: str) -> str:
+def shorter_replay(replay: str) -> str:
     """Return the options that show the example again: the replay, starting at its law.
 
     A replay that a shell cannot read, or that names no law, is returned unchanged.
@@ -341,14 +341,14 @@ def finding_in_full(finding: Finding, checked: Sequence[Verdict] = ()) -> str:
 
 def finding_in_short(finding: Finding, checked: Sequence[Verdict] = (), *, width: int = 0, name: str = "") -> str:
     """Return a finding as its sentence, an example and the number of other laws."""
-    shown = ""
+    suffix = ""
     if finding.violation is not None and not finding.violation.seen and not _is_no_loss(finding):
         worst = finding.worst
         is_clearer = worst is not None and (worst.law, worst.where) == (finding.first.law, finding.first.where)
         outcome = _outcome(finding.violation, finding.first.unit, _input)
-        shown = f"; {_worst(worst) if worst is not None and is_clearer else outcome}"
+        suffix = f"; {_worst(worst) if worst is not None and is_clearer else outcome}"
     further = _further(finding, checked)
-    text = f"{name or title_of(finding)}  {_in_short(finding)}{shown}{f' ({further})' if further else ''}"
+    text = f"{name or title_of(finding)}  {_in_short(finding)}{suffix}{f' ({further})' if further else ''}"
     return "\n".join(_filled(text, width, indent="  "))
 
 

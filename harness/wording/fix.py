@@ -31,8 +31,8 @@ _COLORS = {REMOVED: BAD, ADDED: GOOD, PLACE: "#6e7781"}
 
 def fix_html(fix: Fix) -> str:
     """Return a fix as HTML, with the colors of a diff."""
-    shown = "\n".join(_colored(line) for line in fix.diff)
-    return f"<p>{escape(fix_title(fix))}</p>{PRE}{shown}</pre><p>{escape(fix.sentence)}</p>"
+    text = "\n".join(_colored(line) for line in fix.diff)
+    return f"<p>{escape(fix_title(fix))}</p>{PRE}{text}</pre><p>{escape(fix.sentence)}</p>"
 
 
 def _colored(line: str) -> str:

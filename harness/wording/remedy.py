@@ -114,12 +114,12 @@ def _inverse(operation: str) -> Callable[[float], float] | None:
 
 def _beyond(event: Event, side: str, limit: float) -> str:
     """Return the limit, unless the input is next to it, as in a minimal example."""
-    if event.input is not None and math.isclose(event.input, limit, rel_tol=_SHOWN):
+    if event.input is not None and math.isclose(event.input, limit, rel_tol=_NEAR):
         return ""
     return f", {side} {plain(limit, digits=6)}"
 
 
-_SHOWN = 1e-3
+_NEAR = 1e-3
 """Relative distance within which an input shows the limit itself."""
 
 _SCALE = "divide by the largest magnitude first{or_wider}"

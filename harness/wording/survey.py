@@ -86,8 +86,8 @@ def first_loss(traces: Sequence[RayTrace], case: str) -> str:
         for stage in call.stages:
             if not all(map(math.isfinite, stage.values)):
                 value = next(number for number in stage.values if not math.isfinite(number))
-                shown = "NaN" if math.isnan(value) else f"{value:g}"
-                return f"{stage.operation} returns {shown} from t = {call.t!r} in {trace.dtype}"
+                text = "NaN" if math.isnan(value) else f"{value:g}"
+                return f"{stage.operation} returns {text} from t = {call.t!r} in {trace.dtype}"
     return ""
 
 

@@ -65,9 +65,9 @@ def _panel(frame: pd.DataFrame, names: dict[str, str], *, number: int) -> Panel:
 
 def budgets(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     """Return the shares of a batch's time; for few loaders, the caption has a sentence on each."""
-    shown, names = frame[frame["share"] >= LEAST], names_of(frame)
+    large, names = frame[frame["share"] >= LEAST], names_of(frame)
     panels = [
-        _panel(group, names, number=number) for number, (_, group) in enumerate(shown.groupby("workers", sort=True))
+        _panel(group, names, number=number) for number, (_, group) in enumerate(large.groupby("workers", sort=True))
     ]
     sentences = [f"{row['case']}: {row['sentence']}." for _, row in first_rows(frame).iterrows()]
     few = sentences if len(sentences) <= FEW else []

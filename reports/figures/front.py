@@ -40,13 +40,13 @@ def magnitude(profiles: pd.DataFrame, breakings: pd.DataFrame, contract: str) ->
 
 def large(name: str, figure: Figure, caption: str, *, whole: bool = False) -> Figure:
     """Return the first panel of a figure with identifiers of the first layer, or the whole figure."""
-    shown_panels = figure.panels if whole else figure.panels[:1]
-    is_one = len(shown_panels) == 1
+    visible_panels = figure.panels if whole else figure.panels[:1]
+    is_one = len(visible_panels) == 1
     panels = tuple(
         replace(
             panel, title="" if is_one else panel.title, svg=apart(panel.svg, name), narrow=apart(panel.narrow, name)
         )
-        for panel in shown_panels
+        for panel in visible_panels
     )
     return Figure(
         name=name,
@@ -60,7 +60,7 @@ def large(name: str, figure: Figure, caption: str, *, whole: bool = False) -> Fi
     )
 
 
-def steps_shown(steps: pd.DataFrame) -> pd.DataFrame:
+def visible_steps(steps: pd.DataFrame) -> pd.DataFrame:
     """Return the steps that are drawn: a few steps of the last family on one device."""
     if steps.empty:
         return steps

@@ -208,11 +208,11 @@ class View:
         margin = 0.15 * (high - low)
         pieces, drawing = [], False
         for call, value in zip(self.trace.stations, values, strict=True):
-            shown = math.isfinite(value) and low - margin <= value <= high + margin
-            if shown:
+            inside = math.isfinite(value) and low - margin <= value <= high + margin
+            if inside:
                 y = HEIGHT * (0.9 - 0.8 * (value - low) / (high - low))
                 pieces.append(f"{'L' if drawing else 'M'}{self._x(call.t):.1f} {y:.1f}")
-            drawing = shown
+            drawing = inside
         return "".join(pieces)
 
     def document(self) -> dict[str, Any]:

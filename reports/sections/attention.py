@@ -26,7 +26,7 @@ MAX_DECLARED = 8
 MAX_CHARACTERS = 400
 """Of one fact."""
 
-SHOWN = {"example", "worst", "look at", "breaks", "affects", "rerun"}
+LABELS = {"example", "worst", "look at", "breaks", "affects", "rerun"}
 
 
 def _needs(reading: Reading) -> str:
@@ -80,8 +80,8 @@ def attention(reading: Reading) -> Iterator[PagePart]:
 def declared(reading: Reading) -> Iterator[PagePart]:
     """Yield the observed declared failures, with a sentence for each cause."""
     found = findings(reading.verdicts, [Status.EXPECTED])
-    shown = [finding for audit in reading.audits for finding in audit.findings if finding.kind in audit.expected]
-    lines = [(f"{place(finding)}: {cut(finding.sentence, limit=MAX_CHARACTERS)}.", "audit") for finding in shown]
+    visible = [finding for audit in reading.audits for finding in audit.findings if finding.kind in audit.expected]
+    lines = [(f"{place(finding)}: {cut(finding.sentence, limit=MAX_CHARACTERS)}.", "audit") for finding in visible]
     if not found and not lines:
         return
     failures = summary.declared(found)
@@ -92,12 +92,12 @@ def declared(reading: Reading) -> Iterator[PagePart]:
 
 
 def _cause(finding: Finding, reading: Reading) -> Cause:
-    shown = [(label, cut(text, limit=MAX_CHARACTERS)) for label, text in details(finding, reading.verdicts)]
+    visible = [(label, cut(text, limit=MAX_CHARACTERS)) for label, text in details(finding, reading.verdicts)]
     return Cause(
         finding.case,
         title_of(finding),
         cut(sentence(finding), limit=MAX_CHARACTERS),
-        tuple(fact for fact in shown if fact[0] in SHOWN),
+        tuple(fact for fact in visible if fact[0] in LABELS),
         block_name(finding) if has_block(finding) else "",
         "\n".join(line[4:] for line in source_lines(finding.named)[1:]),
     )
@@ -105,7 +105,7 @@ def _cause(finding: Finding, reading: Reading) -> Cause:
 
 def _line(finding: AuditFinding) -> Cause:
     """Return a line of a training step as a finding."""
-    shown = [
+    visible = [
         ("reaches", listing([*finding.reaches], at_most=4)),
         ("oracle", finding.oracle),
         ("remedy", finding.remedy),
@@ -114,7 +114,7 @@ def _line(finding: AuditFinding) -> Cause:
         place(finding),
         finding.kind.value.upper(),
         cut(finding.sentence, limit=MAX_CHARACTERS),
-        tuple((label, cut(text, limit=MAX_CHARACTERS)) for label, text in shown if text),
+        tuple((label, cut(text, limit=MAX_CHARACTERS)) for label, text in visible if text),
         "audit",
         "\n".join(excerpt(finding)),
     )

@@ -104,20 +104,20 @@ def definition(reading: Reading) -> Iterator[PagePart]:
     yield from map(Note, [*list(statements)[:1], *list(related)[:MAX_RELATED]])
 
 
-def _kept(reading: Reading) -> str:
+def _holding(reading: Reading) -> str:
     """Return the number of laws that every implementation satisfies as the title of their section."""
     if unfinished(reading.head.work, "check"):
         return "Laws"
     of_law: dict[str, set[Status]] = {}
     for verdict in reading.verdicts:
         of_law.setdefault(verdict.law, set()).add(verdict.status)
-    kept = sum(statuses <= {Status.HOLDS, Status.SKIPPED} for statuses in of_law.values())
+    holding = sum(statuses <= {Status.HOLDS, Status.SKIPPED} for statuses in of_law.values())
     cases = len({verdict.case for verdict in reading.verdicts})
     everywhere = "" if cases == 1 else f" in all {cases} implementations"
-    return f"{kept} of {count(len(of_law), 'law')} {'holds' if kept == 1 else 'hold'}{everywhere}"
+    return f"{holding} of {count(len(of_law), 'law')} {'holds' if holding == 1 else 'hold'}{everywhere}"
 
 
-@section(_kept)
+@section(_holding)
 def laws(reading: Reading) -> Iterator[PagePart]:
     """Yield the grades and the matrices."""
     if not reading.verdicts:
@@ -137,8 +137,8 @@ def summary(reading: Reading) -> Iterator[PagePart]:
     if not reading.verdicts:
         return
     yield _tally(reading)
-    if (shown := glance(reading.verdicts)) is not None:
-        yield shown
+    if (picture := glance(reading.verdicts)) is not None:
+        yield picture
     yield law.contracts(frame)
     if frame["ratio"].notna().any():
         yield room(frame)

@@ -63,49 +63,49 @@ def _one_sided(changes: pd.DataFrame, change: Change) -> list[tuple[str, ...]]:
             continue
         for (case, what), places in group.groupby(["case", "what"], sort=False):
             where = listing([str(place) for place in places["where"]], at_most=4)
-            shown = (listing(list(dict.fromkeys(map(str, places[side]))), at_most=2) for side in ("before", "after"))
-            rows.append((change.value, str(kind), str(case), str(what), where, *shown))
+            visible = (listing(list(dict.fromkeys(map(str, places[side]))), at_most=2) for side in ("before", "after"))
+            rows.append((change.value, str(kind), str(case), str(what), where, *visible))
     return rows
 
 
 def side_by_side(digests: Sequence[Digest]) -> Table:
     """Return the runs in columns, the latest first: their environment, their laws, and their times."""
-    shown = list(digests)[: -BESIDE - 1 : -1]
-    rows = [*_fact_rows(shown), *_times(shown)]
-    left = len(digests) - len(shown)
+    visible = list(digests)[: -BESIDE - 1 : -1]
+    rows = [*_fact_rows(visible), *_times(visible)]
+    left = len(digests) - len(visible)
     older = f" {count(left, 'older run')} not shown." if left else ""
     return Table(
         name="runs-table",
         title="Runs side by side",
-        columns=(Header("fact"), *(Header(digest.head.name) for digest in shown)),
+        columns=(Header("fact"), *(Header(digest.head.name) for digest in visible)),
         rows=tuple(row for row in rows if any(cell != UNKNOWN for cell in row[1:])),
         caption=f"The latest run is on the left. Times are medians; runs on other machines are not comparable.{older}",
     )
 
 
-def _fact_rows(shown: Sequence[Digest]) -> list[tuple[str, ...]]:
-    heads = [digest.head for digest in shown]
+def _fact_rows(visible: Sequence[Digest]) -> list[tuple[str, ...]]:
+    heads = [digest.head for digest in visible]
     environments = [head.environment for head in heads]
     fact_rows: list[tuple[str, list[Any]]] = [
         ("created", [head.created for head in heads]),
-        ("commit", [digest.label if digest.head.environment.git_commit else UNKNOWN for digest in shown]),
+        ("commit", [digest.label if digest.head.environment.git_commit else UNKNOWN for digest in visible]),
         ("processor", [environment.processor for environment in environments]),
         ("usable cores", [plain(environment.usable_cores) for environment in environments]),
         ("memory", [size(environment.memory_bytes) for environment in environments]),
         ("accelerator", [environment.accelerator or "none" for environment in environments]),
         ("torch", [environment.torch for environment in environments]),
-        ("laws that hold", [f"{digest.statuses[Status.HOLDS]:,}" for digest in shown]),
-        ("declared failures", [f"{digest.statuses[Status.EXPECTED]:,}" for digest in shown]),
-        ("failures", [f"{digest.failing:,}" for digest in shown]),
-        ("skipped", [f"{digest.statuses[Status.SKIPPED]:,}" for digest in shown]),
-        ("breaking points", [UNKNOWN if digest.points is None else f"{digest.points:,}" for digest in shown]),
+        ("laws that hold", [f"{digest.statuses[Status.HOLDS]:,}" for digest in visible]),
+        ("declared failures", [f"{digest.statuses[Status.EXPECTED]:,}" for digest in visible]),
+        ("failures", [f"{digest.failing:,}" for digest in visible]),
+        ("skipped", [f"{digest.statuses[Status.SKIPPED]:,}" for digest in visible]),
+        ("breaking points", [UNKNOWN if digest.points is None else f"{digest.points:,}" for digest in visible]),
     ]
     return [(name, *cells) for name, cells in fact_rows]
 
 
-def _times(shown: Sequence[Digest]) -> list[tuple[str, ...]]:
+def _times(visible: Sequence[Digest]) -> list[tuple[str, ...]]:
     """Return the step time per case at one batch size, and the best rate per loader."""
-    steps, rates = ([_by_case(getattr(digest, name)) for digest in shown] for name in ("step_times", "best_rates"))
+    steps, rates = ([_by_case(getattr(digest, name)) for digest in visible] for name in ("step_times", "best_rates"))
     return [
         *((f"step, batch {BATCH}: {case}", *(duration(run.get(case)) for run in steps)) for case in _cases(steps)),
         *((f"best samples/s: {case}", *(rate(run.get(case)) for run in rates)) for case in _cases(rates)),

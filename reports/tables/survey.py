@@ -72,8 +72,8 @@ def _cells(group: pd.DataFrame) -> tuple[str, ...]:
 def _happens(group: pd.DataFrame) -> str:
     """Return the event at a breaking point, preferably in float32."""
     broken = group[group["value"].notna()]
-    shown = (broken if len(broken) else group).sort_values("dtype", key=lambda dtype: dtype != "float32").iloc[0]
-    return str(shown["happens"])
+    first = (broken if len(broken) else group).sort_values("dtype", key=lambda dtype: dtype != "float32").iloc[0]
+    return str(first["happens"])
 
 
 def _cell(row: pd.Series) -> str:

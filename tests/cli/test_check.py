@@ -13,7 +13,7 @@ import pytest
 from samples.command import Command
 
 from harness.cli import app
-from harness.cli.check import again_and_again
+from harness.cli.check import on_each_change
 from harness.cli.options import complete_contract, complete_law
 from harness.contracts import contracts
 from harness.record import RUNS, Property, RayTrace, RunFolder
@@ -198,7 +198,7 @@ def test_a_change_during_a_check_is_checked_too(homework: Path) -> None:
             return 1
         raise KeyboardInterrupt
 
-    assert again_and_again("homework.py:softmax", checked) == 1, "the exit code of the last check that ended"
+    assert on_each_change("homework.py:softmax", checked) == 1, "the exit code of the last check that ended"
     assert checks == [NAIVE, STABLE]
 
 

@@ -214,11 +214,11 @@ def _helpers() -> set[int]:
 
 def _one_batch(reading: LoaderReading) -> Any:
     """Read one more batch, and return it."""
-    kept: list[Any] = []
-    reading.take = kept.append
+    seen_batches: list[Any] = []
+    reading.take = seen_batches.append
     reading.skip(1)
     reading.take = None
-    return kept[0]
+    return seen_batches[0]
 
 
 def _plan(reading: LoaderReading, request: Asked, *, is_hidden: bool) -> Plan:

@@ -147,14 +147,14 @@ def _source(config: pytest.Config, name: str, request: pytest.FixtureRequest) ->
 
 
 def _dataset(config: pytest.Config, name: str) -> Any:
-    made = config.stash.setdefault(_DATASET, {})
-    if name not in made:
+    cache = config.stash.setdefault(_DATASET, {})
+    if name not in cache:
         try:
             is_own = config.getoption("harness_dataset")
-            made[name] = data_set.dataset(name) if is_own else _sets_of_files()[name]()
+            cache[name] = data_set.dataset(name) if is_own else _sets_of_files()[name]()
         except UsageError as error:
             give_up(config, error)
-    return made[name]
+    return cache[name]
 
 
 def _sets_of_files() -> Mapping[str, Callable[[], Any]]:

@@ -11,16 +11,16 @@ from harness.record.untrusted_file import read_text
 
 SUFFIX = ".ipynb"
 
-_KEPT = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def definitions(notebook: Path) -> str:
     """Return the imports, functions, classes and constants of a notebook, each with the number of its cell."""
     parts = [f'"""Definitions of {notebook.name}; the harness writes this file again if the notebook changes."""']
     for number, source in _cells(notebook):
-        kept = [_segment(source, node) for node in _parsed(source) if _is_kept(node)]
-        if kept:
-            parts.append(f"# cell {number}\n" + "\n\n".join(kept))
+        parts_of_cell = [_segment(source, node) for node in _parsed(source) if _is_definition(node)]
+        if parts_of_cell:
+            parts.append(f"# cell {number}\n" + "\n\n".join(parts_of_cell))
     return "\n\n".join(parts) + "\n"
 
 
@@ -45,11 +45,11 @@ def _parsed(source: str) -> list[ast.stmt]:
         return []
 
 
-def _is_kept(node: ast.stmt) -> bool:
+def _is_definition(node: ast.stmt) -> bool:
     """Whether a statement defines something; a constant may be computed from others, but calls nothing."""
     if isinstance(node, ast.Assign | ast.AnnAssign):
         return node.value is not None and not any(isinstance(one, ast.Call | ast.Await) for one in ast.walk(node.value))
-    return isinstance(node, _KEPT)
+    return isinstance(node, _DEFINITIONS)
 
 
 def _segment(source: str, node: ast.stmt) -> str:

@@ -22,7 +22,7 @@ from harness.cli.adoption.notebook import SUFFIX, definitions
 from harness.cli.options import collected, files_written, say
 from harness.error import UsageError, listed
 from harness.record import write_atomically
-from harness.record.untrusted_file import read_text, shown
+from harness.record.untrusted_file import quoted, read_text
 from harness.suggestion import did_you_mean
 from harness.wording.number import count
 
@@ -152,7 +152,7 @@ def _validated(table: object, file: Path) -> Settings:
         known = TargetTable.model_fields if parts[:1] == ["targets"] else Settings.model_fields
         raise UsageError(
             f"invalid key or value of `{'.'.join(parts)}` under {TABLE}",
-            value=f"{shown(first.get('input'))} ({first['msg'].lower()})",
+            value=f"{quoted(first.get('input'))} ({first['msg'].lower()})",
             place=str(file),
             remedy=did_you_mean(parts[-1] if parts else "", known, f"the keys are {listed(known)}"),
         ) from error

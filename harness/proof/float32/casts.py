@@ -268,8 +268,8 @@ class _Sweep:
         wide = numbers.to(torch.float32)
         back = bits_of(wide.reshape(-1))
         back[np.isnan(back.view(np.float32))] = _NAN
-        again = expected[bits_of(self.case.function(wide).reshape(-1))]
-        for law, actual in (("back", back), ("round trip", again)):
+        round_trip = expected[bits_of(self.case.function(wide).reshape(-1))]
+        for law, actual in (("back", back), ("round trip", round_trip)):
             if len(wrong := np.flatnonzero(actual != expected)):
                 i = wrong[0]
                 self._depart(law, len(wrong), f"{self.encoding.name} {i:#x}", (actual[i], expected[i]))

@@ -34,7 +34,7 @@ def asks(**values: Sequence[Any]) -> Requests:
     return Requests(tuple(examples))
 
 
-def kept(rows: int = 1) -> Measurement:
+def satisfied(rows: int = 1) -> Measurement:
     """Return the measurement of a law that holds on this number of samples."""
     zero = np.zeros(max(rows, 1))
     return Measurement(zero, zero, zero, zero)
@@ -114,9 +114,9 @@ def spans(numbers: Sequence[int], limit: int = 6) -> str:
     ordered = sorted(set(numbers))
     if len(ordered) > 2 and ordered[-1] - ordered[0] == len(ordered) - 1:
         return f"{ordered[0]} to {ordered[-1]}"
-    shown = [str(number) for number in ordered[:limit]]
+    texts = [str(number) for number in ordered[:limit]]
     more = f" and {len(ordered) - limit} more" if len(ordered) > limit else ""
-    return f"{', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 and not more else f"{', '.join(shown)}{more}"
+    return f"{', '.join(texts[:-1])} and {texts[-1]}" if len(texts) > 1 and not more else f"{', '.join(texts)}{more}"
 
 
 Measure = Callable[..., Measurement]

@@ -7,8 +7,8 @@ from harness.contracts.building_blocks.delivery.asking import (
     asks,
     delivery_law,
     found,
-    kept,
     not_random,
+    satisfied,
     varied,
     with_workers,
 )
@@ -18,7 +18,7 @@ from harness.loading.content import Sample, digest, digests
 from harness.loading.delivery import Deliveries
 from harness.loading.exercise import keep_batches, write_into
 
-_KEPT = 6
+_BATCHES = 6
 """Number of batches that are compared again after later ones arrived."""
 
 _MANY = 66
@@ -35,13 +35,13 @@ def batches_stay_what_they_were(deliveries: Deliveries, num_workers: int) -> Mea
     """Keep some batches, and compare them again later."""
     varied(deliveries, "num_workers", num_workers)
     request = deliveries.request(num_workers=num_workers)
-    batches = deliveries.exercised(keep_batches, request, _KEPT)
+    batches = deliveries.exercised(keep_batches, request, _BATCHES)
     changed = [at for at, (earlier, later) in enumerate(batches) if _marks(earlier) != _marks(later)]
     if changed:
         where = with_workers(deliveries.source.spelled(request))
         message = f"batch {changed[0]} changes when later batches arrive{where}"
         return found(message, len(changed), actual=len(changed))
-    return kept(len(batches))
+    return satisfied(len(batches))
 
 
 def _marks(samples: Sequence[Sample]) -> list[str]:
@@ -76,7 +76,7 @@ def writing_into_a_batch_changes_nothing(deliveries: Deliveries, num_workers: in
             "views of the data"
         )
         return found(f"{message} ({len(changed)} of {len(later_digests)} samples)", len(changed), actual=len(changed))
-    return kept(len(later_digests))
+    return satisfied(len(later_digests))
 
 
 LAWS: tuple[Law, ...] = (batches_stay_what_they_were, writing_into_a_batch_changes_nothing)

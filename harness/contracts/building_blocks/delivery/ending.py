@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import Any
 
 from harness.calling.adapter import NotApplicable
-from harness.contracts.building_blocks.delivery.asking import asks, delivery_law, found, kept, varied, with_workers
+from harness.contracts.building_blocks.delivery.asking import asks, delivery_law, found, satisfied, varied, with_workers
 from harness.floats import Measurement
 from harness.laws import Law
 from harness.loading.content import digests
@@ -38,7 +38,7 @@ def an_epoch_left_early_spoils_none(deliveries: Deliveries, num_workers: int) ->
         message = f"after an epoch that was left after 2 batches, the next one has {len(epoch.samples)} of "
         message += f"{len(whole_epoch.samples)} samples{where}"
         return found(message, abs(len(epoch.samples) - len(whole_epoch.samples)), actual=len(epoch.samples))
-    return kept(len(epoch.samples))
+    return satisfied(len(epoch.samples))
 
 
 # Resuming
@@ -78,7 +78,7 @@ def resumes_where_it_stopped(deliveries: Deliveries, num_workers: int, shuffle: 
         wrong = _comparison(first, following, rest, after, batches // 3 + 1)
         if wrong:
             return found(f"when resumed a second time in one epoch{where}, {wrong}", 1)
-    return kept(rows)
+    return satisfied(rows)
 
 
 def _comparison(first: Epoch, following: Epoch, rest: Epoch, after: Epoch, at: int) -> str:
@@ -144,7 +144,7 @@ def errors_are_not_swallowed(deliveries: Deliveries, num_workers: int) -> Measur
                 f"{message} of {len(whole_epoch.samples)} samples{where}",
                 max(len(whole_epoch.samples) - len(epoch.samples), 1),
             )
-    return kept(len(whole_epoch.samples))
+    return satisfied(len(whole_epoch.samples))
 
 
 # Resources that stay in use
@@ -177,7 +177,7 @@ def memory_does_not_grow(deliveries: Deliveries, num_workers: int) -> Measuremen
     if growth:
         where = with_workers(deliveries.source.spelled(request))
         return found(f"memory grows by {growth / 2**10:,.0f} KiB in each epoch{where}", growth, actual=growth)
-    return kept(len(whole_epoch.samples) * _EPOCHS)
+    return satisfied(len(whole_epoch.samples) * _EPOCHS)
 
 
 def _growth(deliveries: Deliveries, request: Request) -> float | None:
@@ -213,7 +213,7 @@ def nothing_is_left_behind(deliveries: Deliveries, num_workers: int) -> Measurem
         if all(after > before for before, after in pairwise(totals)):
             more = f"at least one {what} remains open: {totals[-1] - totals[0]} more after {len(totals) - 1} loaders"
             return found(f"after each discarded loader {more}", totals[-1] - totals[0])
-    return kept(len(whole_epoch.samples) * _TIMES)
+    return satisfied(len(whole_epoch.samples) * _TIMES)
 
 
 _TIMES = 3

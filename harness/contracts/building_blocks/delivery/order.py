@@ -9,9 +9,9 @@ from harness.contracts.building_blocks.delivery.asking import (
     asks,
     delivery_law,
     found,
-    kept,
     named,
     not_random,
+    satisfied,
     varied,
     with_workers,
 )
@@ -100,7 +100,7 @@ def _ordered(
             f"with {num_workers} workers the order differs from that without workers, starting at sample {differing[0]}"
         )
         return found(message, len(differing), actual=len(differing))
-    return kept(len(first_marks))
+    return satisfied(len(first_marks))
 
 
 def _of_two_seeds(deliveries: Deliveries) -> Measurement | None:
@@ -144,7 +144,7 @@ def epochs_are_shuffled_anew(deliveries: Deliveries, shuffle: bool, num_workers:
         straight = digests(direct, first.samples)
         if straight[0] == straight[1]:
             return found("with shuffling, the first epoch has the order of the data set", 1, actual=0, expected=1)
-    return kept(len(first_marks) + len(second_marks))
+    return satisfied(len(first_marks) + len(second_marks))
 
 
 def _unshuffled(deliveries: Deliveries, first_marks: Sequence[object], second_marks: Sequence[object]) -> Measurement:
@@ -154,7 +154,7 @@ def _unshuffled(deliveries: Deliveries, first_marks: Sequence[object], second_ma
         and not deliveries.info.streams
     ):
         return found("without shuffling, two epochs have different orders", 1, actual=1, expected=0)
-    return kept(len(first_marks) + len(second_marks))
+    return satisfied(len(first_marks) + len(second_marks))
 
 
 @delivery_law(
@@ -175,7 +175,7 @@ def the_same_seed_gives_the_same_epoch(deliveries: Deliveries, num_workers: int,
     first_marks, second_marks = digests(first.samples, second.samples)
     differing = [at for at, (one, another) in enumerate(zip(first_marks, second_marks, strict=False)) if one != another]
     if not differing:
-        return kept(len(first_marks) + len(second_marks))
+        return satisfied(len(first_marks) + len(second_marks))
     what = "the order differs" if Counter(first_marks) == Counter(second_marks) else "the samples differ"
     if deliveries.is_random:
         what = "the random augmentation differs"
@@ -197,10 +197,10 @@ def set_epoch_is_heard(deliveries: Deliveries, num_workers: int, shuffle: bool) 
     epochs = deliveries.exercised(set_epochs, request, [0, 1, 0])
     if epochs is None:
         raise NotApplicable("it has no `set_epoch`")
-    zero, one, again = digests(*(epoch.samples for epoch in epochs))
+    zero, one, third = digests(*(epoch.samples for epoch in epochs))
     if not all(epoch.ended for epoch in epochs):
-        shortest = min(map(len, (zero, one, again)))
-        zero, one, again = zero[:shortest], one[:shortest], again[:shortest]
+        shortest = min(map(len, (zero, one, third)))
+        zero, one, third = zero[:shortest], one[:shortest], third[:shortest]
     if num_workers:
         expected = deliveries.exercised(set_epochs, deliveries.request(shuffle=shuffle), [0, 1, 0])
         if expected is not None and all(epoch.ended for epoch in (*epochs, *expected)):
@@ -211,9 +211,9 @@ def set_epoch_is_heard(deliveries: Deliveries, num_workers: int, shuffle: bool) 
                 return found(f"{message} without workers", 1)
     if zero == one and len(zero) >= _FEW and len(set(zero)) >= _FEW:
         return found("epochs 0 and 1 are equal", 1)
-    if zero != again and Counter(zero) != Counter(again) and not deliveries.is_random:
+    if zero != third and Counter(zero) != Counter(third) and not deliveries.is_random:
         return found("epoch 0 differs when it is set again", 1)
-    return kept(len(zero) * 3)
+    return satisfied(len(zero) * 3)
 
 
 LAWS: tuple[Law, ...] = (

@@ -1,7 +1,7 @@
 """Laws about random numbers: samples draw different ones, and the global random state is not reset."""
 
 from harness.calling.adapter import NotApplicable
-from harness.contracts.building_blocks.delivery.asking import asks, delivery_law, found, kept, varied
+from harness.contracts.building_blocks.delivery.asking import asks, delivery_law, found, satisfied, varied
 from harness.floats import Measurement
 from harness.laws import Law
 from harness.loading.content import digests
@@ -49,7 +49,7 @@ def random_numbers_differ(deliveries: Deliveries, num_workers: int) -> Measureme
             before = tag
     if (wrong := _repeated_content(deliveries, first, second)) is not None:
         return wrong
-    return kept(len(first.tags) + len(second.tags))
+    return satisfied(len(first.tags) + len(second.tags))
 
 
 def _seeded_alike(deliveries: Deliveries) -> Measurement | None:
@@ -123,7 +123,7 @@ def the_global_random_state_is_left_alone(deliveries: Deliveries, num_workers: i
         return found(
             f"it sets the state of {' and '.join(same)}, regardless of the previous state", len(same), actual=len(same)
         )
-    return kept()
+    return satisfied()
 
 
 LAWS: tuple[Law, ...] = (random_numbers_differ, the_global_random_state_is_left_alone)

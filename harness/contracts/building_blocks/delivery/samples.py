@@ -13,9 +13,9 @@ from harness.contracts.building_blocks.delivery.asking import (
     asks,
     delivery_law,
     found,
-    kept,
     named,
     not_random,
+    satisfied,
     spans,
     whole,
     with_workers,
@@ -80,7 +80,7 @@ def each_sample_once(deliveries: Deliveries, num_workers: int, shuffle: bool, dr
             message = _description(extra, missing, total)
             return found(f"{place}: {message}", len(extra) + len(missing), actual=len(epoch.samples), expected=total)
         rows += len(epoch.samples)
-    return kept(rows)
+    return satisfied(rows)
 
 
 def _came_without_replacement(deliveries: Deliveries, request: Request) -> bool:
@@ -117,7 +117,7 @@ def _of_indices(deliveries: Deliveries, request: Request) -> Measurement | None:
         if extra or len(missing) > spare:
             message = f"in the {which} epoch{where}: {_description(extra, missing, n)}"
             return found(message, len(extra) + len(missing), actual=len(indices), expected=n)
-    return kept(sum(len(indices) for indices, _ in epochs))
+    return satisfied(sum(len(indices) for indices, _ in epochs))
 
 
 def _at_the_beginning(deliveries: Deliveries, request: Request) -> Measurement | None:
@@ -158,7 +158,7 @@ def _within_a_part(deliveries: Deliveries, request: Request) -> Measurement:
         whole(epoch)
     twice = [mark for mark, times in received.items() if times > 1]
     if not twice:
-        return kept(len(epoch.samples))
+        return satisfied(len(epoch.samples))
     where = with_workers(deliveries.source.spelled(request))
     return found(f"{len(twice)} of the first {len(epoch.samples)} samples arrive twice{where}", len(twice))
 
@@ -267,7 +267,7 @@ def ranks_share_an_epoch(deliveries: Deliveries, world_size: int, shuffle: bool,
     if len(lengths) > 1:
         message = f"the ranks have {spans(lengths)} samples{where}, so that some wait for a batch that never comes"
         return found(message, lengths[-1] - lengths[0], actual=lengths[0], expected=lengths[-1])
-    return kept(sum(len(part) for part in parts))
+    return satisfied(sum(len(part) for part in parts))
 
 
 @delivery_law(
@@ -295,7 +295,7 @@ def lengths_are_as_declared(deliveries: Deliveries, num_workers: int, drop_last:
         where = with_workers(deliveries.source.spelled(request))
         message = f"`len` reports {announced} batches{where}, but {batches} arrive"
         return found(message, abs(batches - announced), actual=batches, expected=announced)
-    return kept(len(epoch.samples))
+    return satisfied(len(epoch.samples))
 
 
 def _counted(deliveries: Deliveries, request: Request) -> int:
@@ -339,7 +339,7 @@ def batches_have_the_size_asked_for(deliveries: Deliveries, num_workers: int, dr
     ):
         at = next(i for i, size in enumerate(epoch.sizes) if size != request.batch_size)
         return found(f"batch {at} of {len(epoch.sizes)} is smaller than the following ones{where}", 1)
-    return kept(len(epoch.samples))
+    return satisfied(len(epoch.samples))
 
 
 @delivery_law(
@@ -364,11 +364,11 @@ def samples_do_not_depend_on_the_batch_size(deliveries: Deliveries, num_workers:
         return found(message, abs(len(first) - len(third)), actual=len(first), expected=len(third))
     first_counts, second_counts, third_counts = map(Counter, digests(first, second, third))
     if deliveries.is_random or first_counts != second_counts:
-        return kept(len(first) + len(third))
+        return satisfied(len(first) + len(third))
     if lost := sum((first_counts - third_counts).values()):
         message = f"{lost} of the samples that arrive with {sizes[0]} are missing with {sizes[1]}"
         return found(message, lost, actual=lost)
-    return kept(len(first) + len(third))
+    return satisfied(len(first) + len(third))
 
 
 def _another_size(batch_size: int, number: int) -> int:

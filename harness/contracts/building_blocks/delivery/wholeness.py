@@ -10,8 +10,8 @@ from harness.contracts.building_blocks.delivery.asking import (
     asks,
     delivery_law,
     found,
-    kept,
     not_random,
+    satisfied,
     whole,
     with_workers,
 )
@@ -19,7 +19,7 @@ from harness.floats import Measurement
 from harness.laws import Law
 from harness.loading.content import Sample, digest, digests, kind_of, leaf_digest
 from harness.loading.delivery import Deliveries, Reference
-from harness.loading.exercise import collate, read_one_again
+from harness.loading.exercise import collate, reread_one
 
 
 @delivery_law(
@@ -54,7 +54,7 @@ def samples_stay_together(deliveries: Deliveries, num_workers: int, shuffle: boo
                 f"the first is sample {apart[0]}"
             )
             return found(message, len(apart), actual=len(apart))
-    return kept(sum(len(epoch.samples) for epoch in epochs))
+    return satisfied(sum(len(epoch.samples) for epoch in epochs))
 
 
 _MANY, _QUICK_S = 4, 0.5
@@ -94,7 +94,7 @@ def samples_are_whole(deliveries: Deliveries, num_workers: int) -> Measurement:
         whose = "in the data set" if deliveries.directly is not None else "among those that arrive without workers"
         message = f"{len(unexpected)} of {len(received)} samples are not {whose}{where}; sample {unexpected[0]} {what}"
         return found(message, len(unexpected), actual=len(unexpected))
-    return kept(len(received))
+    return satisfied(len(received))
 
 
 def _as_given(deliveries: Deliveries) -> Measurement | None:
@@ -122,7 +122,7 @@ def _by_reference(deliveries: Deliveries, reference: Reference) -> Measurement |
 
 def _changed(deliveries: Deliveries) -> Measurement | None:
     """Measure whether a sample differs when it is read again, although it draws no random numbers."""
-    samples, drew = deliveries.exercised(read_one_again, deliveries.request())
+    samples, drew = deliveries.exercised(reread_one, deliveries.request())
     first, second, other = map(digest, samples)
     if first == second or drew or other != first or deliveries.source.is_one_object:
         return None
