@@ -137,7 +137,7 @@ def _magnitude(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
     """Return the error against the magnitude of the inputs, if possible for the contract of the first picture."""
     frames = reading.frames
     part = watch(reading.traces)
-    contract = figures.shown(frames.profiles, "" if part is None else part.first.trace.contract)
+    contract = figures.contract_of_picture(frames.profiles, "" if part is None else part.first.trace.contract)
     if not contract:
         return None
     figure = figures.magnitude(frames.profiles, frames.breakings, contract)

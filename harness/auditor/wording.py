@@ -232,12 +232,12 @@ def stalled(operations: Sequence[Operation], last: Operation) -> str:
     before = [0.0, *(total for _, total in sums)]
     lost = [term > 0.0 and total == was for (term, total), was in zip(sums, before, strict=False)]
     # Search backwards while at least half of the terms are lost.
-    start, depth = len(lost), 0
+    start, balance = len(lost), 0
     for index in reversed(range(len(lost))):
-        depth += 1 if lost[index] else -1
-        if depth >= 0 and lost[index]:
+        balance += 1 if lost[index] else -1
+        if balance >= 0 and lost[index]:
             start = index
-        elif depth < 0:
+        elif balance < 0:
             break
     if len(lost) - start < 2:
         return ""

@@ -258,9 +258,9 @@ def _is_lost_entirely(actual: float, expected: float, tiny: float) -> bool:
 
 def _confirmed(trials: Trials, failing: Example, draws: str, deadline: Deadline, *, minimal: bool) -> Violation:
     """Return the violation of an example that failed, made minimal where it shows each time."""
-    answers = _minimal(trials, failing, deadline) if minimal and trials.shows_each_time(failing) else failing
-    violation = measured(trials, answers, draws)
-    if violation is not None and answers is not failing:
+    smallest = _minimal(trials, failing, deadline) if minimal and trials.shows_each_time(failing) else failing
+    violation = measured(trials, smallest, draws)
+    if violation is not None and smallest is not failing:
         violation = clearer(trials, failing, violation, draws, deadline)
     if violation is None and trials.census.witness is not None:
         violation = violation_of(trials.job, *trials.census.witness, draws)

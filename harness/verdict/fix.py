@@ -90,8 +90,8 @@ def _left(after: Sequence[Verdict]) -> tuple[list[str], str]:
 
 def _helps(before: Sequence[Verdict], after: Sequence[Verdict], first: Finding) -> bool:
     """Whether a finding is gone, fewer laws are broken, and none that was not broken before."""
-    recheck = any(_general(finding) == _general(first) for finding in findings(after) if finding.status.fails)
-    return bool(after) and not recheck and _broken(after) < _broken(before)
+    remains = any(_general(finding) == _general(first) for finding in findings(after) if finding.status.fails)
+    return bool(after) and not remains and _broken(after) < _broken(before)
 
 
 def _general(finding: Finding) -> str:

@@ -26,7 +26,7 @@ MAX_CHARACTERS = 24
 """Maximum length of a name at the end of a line or next to a bar."""
 
 
-def shown(profiles: pd.DataFrame, contract: str) -> str:
+def contract_of_picture(profiles: pd.DataFrame, contract: str) -> str:
     """Return the contract for the plot of errors: the named or the first one; empty for none."""
     contracts = list(dict.fromkeys(map(str, profiles[profiles["dtype"] == DTYPE]["contract"])))
     return contract if contract in contracts else contracts[0] if contracts else ""

@@ -353,12 +353,12 @@ def batches_as_they_are_completed(batch_size: int, num_workers: int = 0, seed: i
 
 
 def _shift_with_own_generator() -> Any:
-    satisfied: dict[str, Any] = {}
+    kept: dict[str, Any] = {}
 
     def shift(image: Any) -> Any:
-        if "rng" not in satisfied:
-            satisfied["rng"] = np.random.default_rng(0)
-        return image + float(satisfied["rng"].random())
+        if "rng" not in kept:
+            kept["rng"] = np.random.default_rng(0)
+        return image + float(kept["rng"].random())
 
     return shift
 

@@ -32,8 +32,8 @@ _KEPT: list[Any] = []
 @cache
 def folder(name: str) -> Path:
     """Return an empty folder for the files of a loader, which is removed at exit."""
-    _KEPT.append(satisfied := tempfile.TemporaryDirectory(prefix=f"harness-{name}-"))
-    return Path(satisfied.name)
+    _KEPT.append(kept := tempfile.TemporaryDirectory(prefix=f"harness-{name}-"))
+    return Path(kept.name)
 
 
 # torchdata

@@ -17,16 +17,16 @@ N = 41
 @cache
 def folder() -> Path:
     """Return a folder with all images in IDX files, no two the same; it is removed at exit."""
-    satisfied = tempfile.TemporaryDirectory(prefix="harness-shipped-")
-    _KEPT.append(satisfied)
-    raw = Path(satisfied.name, "FashionMNIST", "raw")
+    kept = tempfile.TemporaryDirectory(prefix="harness-shipped-")
+    _KEPT.append(kept)
+    raw = Path(kept.name, "FashionMNIST", "raw")
     raw.mkdir(parents=True)
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, size=(N, 28, 28), dtype=np.uint8)
     for split in ("train", "t10k"):
         idx.write(raw / f"{split}-images-idx3-ubyte", images)
         idx.write(raw / f"{split}-labels-idx1-ubyte", np.arange(N, dtype=np.uint8) % 10)
-    return Path(satisfied.name)
+    return Path(kept.name)
 
 
 _KEPT: list[Any] = []

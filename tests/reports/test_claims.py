@@ -99,7 +99,7 @@ def test_laws_that_hold_everywhere_are_folded() -> None:
 def titles(section: Any, reading: Reading) -> list[str]:
     """Return the shown titles of the figures of a section."""
     built = section(reading)
-    return [] if built is None else [part.shown_title for part in built.parts if part.kind == "figure"]
+    return [] if built is None else [part.visible_title for part in built.parts if part.kind == "figure"]
 
 
 @pytest.fixture

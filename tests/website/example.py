@@ -74,4 +74,4 @@ def _figures(run: RunFolder) -> Iterator[Figure]:
 
 def _drawing(figure: Figure) -> str:
     panels = "".join(f"<div>{panel.svg}{panel.narrow}</div>" for panel in figure.panels)
-    return f'## {figure.shown_title}\n\n<div class="drawing">{panels}</div>\n\n{figure.caption}\n'
+    return f'## {figure.visible_title}\n\n<div class="drawing">{panels}</div>\n\n{figure.caption}\n'
