@@ -19,7 +19,7 @@ from samples.command import Command
 from harness import cli
 from harness.cli.session import Session
 from harness.error import UsageError
-from harness.execution.interrupt import AGAIN_S, INTERRUPTED, SIGNALS, Ending, Interrupt, interruptible, uninterruptible
+from harness.execution.interrupt import REPEAT_S, INTERRUPTED, SIGNALS, Ending, Interrupt, interruptible, uninterruptible
 from harness.record import RUNS, RunFolder, Verdict
 
 IN_THE_BACKGROUND = ["sh", "-c", "trap '' INT TERM; exec \"$@\"", "sh"]
@@ -149,7 +149,7 @@ def test_a_command_that_ends_before_that_was_interrupted_too() -> None:
     """Its exit code tells which signal came. A failed command keeps its exit code, and nothing is raised afterwards."""
     with interruptible() as interrupt:
         Dropping(signal.SIGTERM)
-    time.sleep(2 * AGAIN_S)
+    time.sleep(2 * REPEAT_S)
     assert [interrupt.exit_code(code) for code in (None, 0, 1, 2, 130)] == [143, 143, 1, 2, 143]
     assert [Interrupt(None).exit_code(code) for code in (None, 130)] == [None, 130]
 

@@ -9,7 +9,7 @@ from harness.loading import transfer
 from harness.loading.content import Opaque, digest
 from harness.loading.exercise import EXERCISES
 from harness.loading.reader import Epoch
-from harness.loading.source import Facts
+from harness.loading.source import LoaderInfo
 from harness.loading.tagged import Tag
 
 STATE = (("torch", "a state"),)
@@ -54,7 +54,7 @@ def test_what_cannot_go_is_known_by_what_it_is_made_of(leaf: Any) -> None:
 
 MALFORMED: list[tuple[str, Any]] = [
     ("show", {"by_index": True}),
-    ("deliver", [Facts()]),
+    ("deliver", [LoaderInfo()]),
     ("deliver", None),
     ("read_directly", [{"0": torch.ones(2, dtype=torch.complex64)}]),
     ("read_directly", [{"0": torch.ones(1).expand(2**40)}]),

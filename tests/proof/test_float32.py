@@ -22,7 +22,7 @@ from harness.proof.float32.count import moments
 from harness.proof.float32.kernel import LAYOUTS, Kernel
 from harness.proof.float32.model import INFINITE, Kind, number, precision, taylor
 from harness.proof.float32.operation import OPERATIONS, operation_of
-from harness.proof.float32.resolution import _compared, resolve
+from harness.proof.float32.resolution import _comparison, resolve
 from harness.proof.float32.rows import WIDTH, rows_of
 from harness.proof.float32.sweep import Sweep
 from harness.proof.float32.task import EVERY, Float32
@@ -313,7 +313,7 @@ def test_an_interrupted_proof_continues_with_the_same_result(tmp_path: Path, qua
     file = next((tmp_path / "parts").rglob("0001.json"))
     file.write_text(file.read_text(encoding="utf-8").replace('"resolved":', '"resolved":1'), encoding="utf-8")
     second = Shards([parts], tmp_path / "parts")
-    waiting = [shard for shard in second.every if second.kept(shard) is None]
+    waiting = [shard for shard in second.every if second.stored(shard) is None]
     assert waiting == [Shard(0, 1), Shard(0, 2), Shard(0, 3)]
     for shard in waiting:
         second.finish(shard)
@@ -343,7 +343,7 @@ def test_ties_next_to_the_tangent_are_decided_as_by_balls(name: str, x: float) -
     for y in (near, np.nextafter(near, np.float32(1)), np.nextafter(near, np.float32(-1))):
         with precision(1024):
             (value,) = taylor(OPERATIONS[name], "value", arb(x), arb(1), 1)
-            by_balls = _compared(value, float(y))
+            by_balls = _comparison(value, float(y))
         found = resolve(OPERATIONS[name], "value", x, float(y))
         assert by_balls is not None
         assert found.eighths == by_balls.eighths

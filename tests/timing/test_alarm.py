@@ -42,7 +42,7 @@ def test_the_alarm_rings_once_by_default() -> None:
 
 def test_the_alarm_rings_again_if_it_was_caught() -> None:
     """It repeats until the function ends."""
-    with pytest.raises(Overdue), alarm(0.05, Overdue, again_s=0.05):
+    with pytest.raises(Overdue), alarm(0.05, Overdue, interval_s=0.05):
         wait_for_ever(stubborn=3)
 
 
@@ -55,7 +55,7 @@ def test_the_alarm_is_given_back(limit_s: float) -> None:
     before = signal.signal(signal.SIGALRM, earlier)
     try:
         try:
-            with alarm(limit_s, Overdue, again_s=0.05):
+            with alarm(limit_s, Overdue, interval_s=0.05):
                 time.sleep(0.2)
         except Overdue:
             assert limit_s < 0.2
