@@ -167,9 +167,9 @@ def _decided(probe: Probe, job: Job, decide_: Callable[[Job], Verdict]) -> Verdi
         raise
     except Exception as error:  # noqa: BLE001 - whatever a replaced function of torch or a tensor subclass leads to
         frame = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{Path(frame.filename).name}:{frame.lineno}"
+        location = f"{Path(frame.filename).name}:{frame.lineno}"
         reason = (
-            f"{job.case.name} disturbs the check, which raises {type(error).__name__} in {place}: it replaces "
+            f"{job.case.name} disturbs the check, which raises {type(error).__name__} in {location}: it replaces "
             "functions of the process or returns a misleading tensor subclass; `isolate=True` protects the check"
         )
         return unreached(job).model_copy(update={"status": Status.ERROR, "reason": reason, "fault": Fault.STATE})
@@ -177,9 +177,9 @@ def _decided(probe: Probe, job: Job, decide_: Callable[[Job], Verdict]) -> Verdi
 
 def _case(function: Callable[..., Any], question: Question) -> Case:
     """Return the case of a function, which has the name that the command gives it if it is a library's."""
-    place = known.place_of(function) or ""
-    name = single_name(*place.split(":")) if place else ""
-    case = Case(function, question.contract or "", style="foreign", name=name, target=place, call=question.call)
+    location = known.place_of(function) or ""
+    name = single_name(*location.split(":")) if location else ""
+    case = Case(function, question.contract or "", style="foreign", name=name, target=location, call=question.call)
     return replace(case, breaks=question.breaks, declares=question.declares)
 
 

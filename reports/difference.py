@@ -50,7 +50,7 @@ def differences(before: Frames, after: Frames, *, same_machine: bool) -> pd.Data
     if same_machine:
         parts += [_times(name, before[name], after[name]) for name in TIMED]
     changes = pd.concat([part for part in parts if len(part)] or [pd.DataFrame(columns=COLUMNS)], ignore_index=True)
-    urgency = {change.value: place for place, change in enumerate(Change)}
+    urgency = {change.value: position for position, change in enumerate(Change)}
     return changes.sort_values("change", key=lambda column: column.map(urgency), kind="stable", ignore_index=True)
 
 

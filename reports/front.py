@@ -119,7 +119,7 @@ def _placed(pictures: Sequence[Picture]) -> list[Picture]:
     wide = [picture for picture in pictures if picture.is_wide]
     halves = [picture for picture in pictures if picture not in whole and not picture.is_wide]
     if len(halves) % 2:
-        at = min(range(len(halves)), key=lambda place: (halves[place].height, -place))
+        at = min(range(len(halves)), key=lambda position: (halves[position].height, -position))
         lowest = replace(halves.pop(at), alone=True)
         halves.insert(at if at % 2 == 0 else len(halves), lowest)
     return [*whole, *halves, *wide]

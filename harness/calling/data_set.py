@@ -21,10 +21,10 @@ def dataset(target: str, *, streams: bool = False) -> Any:
     UsageError
         If there is none, it cannot be made, or it is none of these.
     """
-    place, _, name = target.rpartition(":")
-    if not place or not name:
+    path, _, name = target.rpartition(":")
+    if not path or not name:
         raise UsageError(f"cannot load the data set `{target}`", remedy=_REMEDY)
-    samples = named(place, name)
+    samples = named(path, name)
     if isinstance(samples, type) or not (_map_style(samples) or is_stream(samples)):
         samples = _created(samples, target)
     if streams and is_stream(samples):

@@ -42,7 +42,7 @@ def own_cases(target: str = SHIPPED) -> Path | None:
 
 def own_package() -> Path | None:
     """Return the folder or file of the user's ``cases``, of whatever content."""
-    return next((place for place in (_local(), _importable()) if place is not None and _is_own(place)), None)
+    return next((path for path in (_local(), _importable()) if path is not None and _is_own(path)), None)
 
 
 def declares_cases(cases: Path) -> bool:
@@ -53,8 +53,8 @@ def declares_cases(cases: Path) -> bool:
 def _has(cases: Path, target: str) -> bool:
     """Whether a package has the module of a target; without a function, it must declare cases too."""
     module, colon, _ = target.partition(":")
-    place = cases.joinpath(*module.split(".")[1:])
-    return (place.exists() or place.with_suffix(".py").is_file()) and (bool(colon) or declares_cases(cases))
+    path = cases.joinpath(*module.split(".")[1:])
+    return (path.exists() or path.with_suffix(".py").is_file()) and (bool(colon) or declares_cases(cases))
 
 
 def _local() -> Path | None:
@@ -81,8 +81,8 @@ def _place(origin: str | None) -> Path | None:
     return file.parent if file.name == "__init__.py" else file
 
 
-def _is_own(place: Path) -> bool:
-    return place.resolve() != (_ROOT / SHIPPED).resolve() and not _is_checkout(place.parent)
+def _is_own(path: Path) -> bool:
+    return path.resolve() != (_ROOT / SHIPPED).resolve() and not _is_checkout(path.parent)
 
 
 def _is_checkout(folder: Path) -> bool:
@@ -125,9 +125,9 @@ def make_importable(target: str) -> None:
     if package is None:
         require("cases", "the package of shipped cases")
 
-    def is_meant(place: Path) -> bool:
+    def is_meant(path: Path) -> bool:
         # A checkout has the shipped cases too, such as the tree of an older commit.
-        return not _is_own(place) if package is None else place == package
+        return not _is_own(path) if package is None else path == package
 
     loaded, found = _place(getattr(sys.modules.get(SHIPPED), "__file__", None)), _importable()
     if loaded is not None and not is_meant(loaded):
@@ -140,10 +140,10 @@ def make_importable(target: str) -> None:
 
 def whence(target: str) -> str | None:
     """Say from where a target is taken, without importing it; ``None`` where it is a file, or that is not known."""
-    place = target.partition(":")[0]
-    if place.endswith(".py"):
+    path = target.partition(":")[0]
+    if path.endswith(".py"):
         return None
-    top = place.split(".")[0]
+    top = path.split(".")[0]
     if top == SHIPPED:
         package = own_cases(target)
         return "shipped with the harness" if package is None else _path(package)
@@ -183,16 +183,16 @@ def load(target: str = SHIPPED, *, contract: str | None = None, by_name: bool = 
     UsageError
         If the target does not exist, cannot be imported, or holds no case.
     """
-    place, _, name = target.partition(":")
+    path, _, name = target.partition(":")
     if name:
         return [_single(target, "" if by_name and contract is None else contract, claims)]
-    if place.endswith(".py"):
+    if path.endswith(".py"):
         raise UsageError(f"no function given for `{target}`", remedy="add its name, as in `file.py:function`")
     for point in entry_points(group=ENTRY_POINTS):
-        if point.name == place:
-            place = point.value
-    make_importable(place)
-    cases = _declared(imported(place))
+        if point.name == path:
+            path = point.value
+    make_importable(path)
+    cases = _declared(imported(path))
     if contract is not None:
         cases = [case for case in cases if case.contract == contract]
     if not cases:
@@ -207,16 +207,16 @@ def _single(target: str, contract: str | None, claims: Mapping[str, Any]) -> Cas
             f"no contract given for `{target}`",
             remedy="pass `--contract NAME` (see `harness list --contracts`) or a `--formula`",
         )
-    place, _, name = target.partition(":")
+    path, _, name = target.partition(":")
     make_importable(target)
-    function = attribute(place, name) if contract in OBJECTS else called_by_name(place, name)
-    return Case(function, contract, style="foreign", name=single_name(place, name), target=target, **claims)
+    function = attribute(path, name) if contract in OBJECTS else called_by_name(path, name)
+    return Case(function, contract, style="foreign", name=single_name(path, name), target=target, **claims)
 
 
-def named(place: str, name: str) -> Any:
+def named(path: str, name: str) -> Any:
     """Return the attribute of a file or module with a name; see :func:`harness.calling.importing.attribute`."""
-    make_importable(f"{place}:{name}")
-    return attribute(place, name)
+    make_importable(f"{path}:{name}")
+    return attribute(path, name)
 
 
 def _declared(package: ModuleType) -> list[Case]:

@@ -16,7 +16,7 @@ from ..suggestion import did_you_mean
 _TARGETS = "name a package, `file.py:function`, `module:function` or an entry point"
 
 
-def attribute(place: str, name: str) -> Any:
+def attribute(path: str, name: str) -> Any:
     """Return the attribute of a file or module with a name, which may have dots.
 
     Raises
@@ -24,12 +24,12 @@ def attribute(place: str, name: str) -> Any:
     UsageError
         If there is no such file or module, it cannot be imported, or it defines nothing of that name.
     """
-    value: Any = _from_file(Path(place)) if place.endswith(".py") else imported(place)
+    value: Any = _from_file(Path(path)) if path.endswith(".py") else imported(path)
     for part in name.split("."):
         if not hasattr(value, part):
             known = public_names(value)
             rule = None if known else "it defines no names"
-            raise UsageError(f"no `{part}` in `{place}`", rule=rule, remedy=did_you_mean(part, known))
+            raise UsageError(f"no `{part}` in `{path}`", rule=rule, remedy=did_you_mean(part, known))
         value = getattr(value, part)
     return value
 
@@ -104,7 +104,7 @@ def packages(package: ModuleType) -> Iterator[ModuleType]:
             yield from packages(importlib.import_module(f"{package.__name__}.{below.name}"))
 
 
-def called_by_name(place: str, name: str) -> Callable[..., Any]:
+def called_by_name(path: str, name: str) -> Callable[..., Any]:
     """Return the callable attribute of a file or module with a name.
 
     Raises
@@ -112,17 +112,17 @@ def called_by_name(place: str, name: str) -> Callable[..., Any]:
     UsageError
         As :func:`attribute`, and if it cannot be called.
     """
-    function = attribute(place, name)
+    function = attribute(path, name)
     if not callable(function):
         raise UsageError(
-            f"cannot check `{place}:{name}`",
+            f"cannot check `{path}:{name}`",
             rule="a case must be callable",
             value=f"an object of type {type(function).__name__}",
         )
     return function  # type: ignore[no-any-return]
 
 
-def single_name(place: str, name: str) -> str:
+def single_name(path: str, name: str) -> str:
     """Return the display name of a single function."""
-    stem = Path(place).stem if place.endswith(".py") else place
+    stem = Path(path).stem if path.endswith(".py") else path
     return f"{stem}.{name}"

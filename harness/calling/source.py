@@ -17,16 +17,16 @@ from harness.record import Subject
 def subject_of(target: str) -> Subject | None:
     """Return the source of a target; ``None`` where that is not known."""
     name, _, function = target.partition(":")
-    place = Path(name).resolve() if name.endswith(".py") else _package(target)
-    if place is not None and function and place.is_dir():
-        place = _within(place, name.split(".")[1:])
-    if place is None or not place.exists():
+    path = Path(name).resolve() if name.endswith(".py") else _package(target)
+    if path is not None and function and path.is_dir():
+        path = _within(path, name.split(".")[1:])
+    if path is None or not path.exists():
         return None
     digest = hashlib.sha256()
-    for file in [place] if place.is_file() else sorted(place.rglob("*.py")):
+    for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
         with suppress(OSError):  # not for us to say: whoever imports it does
-            digest.update(f"{file.relative_to(place)}\n".encode() + file.read_bytes())
-    return Subject(place=str(place), source=digest.hexdigest()[:16])
+            digest.update(f"{file.relative_to(path)}\n".encode() + file.read_bytes())
+    return Subject(place=str(path), source=digest.hexdigest()[:16])
 
 
 def _package(target: str) -> Path | None:
@@ -57,10 +57,10 @@ def _within(folder: Path, parts: Sequence[str]) -> Path:
 
 def qualified(case: str, subject: Subject) -> str:
     """Return a name for a case that distinguishes it from cases with the same name: ``b/m.f`` for ``m.f``."""
-    place = Path(subject.place)
-    near = place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place
-    if place.suffix == ".py" and case.startswith(f"{place.stem}."):
-        return f"{near.with_suffix('')}{case.removeprefix(place.stem)}"
+    path = Path(subject.place)
+    near = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    if path.suffix == ".py" and case.startswith(f"{path.stem}."):
+        return f"{near.with_suffix('')}{case.removeprefix(path.stem)}"
     return f"{near}/{case}"
 
 

@@ -87,7 +87,7 @@ def monotone_law(function: Logistic) -> Law:
     def monotone(subject: Subject, x: Tensor) -> Measurement:
         ordered, _ = x.sort()
         # Restore the order of the input, so that elements of the measurement and of the input correspond.
-        place = np.argsort(np.argsort(to_array(x), kind="stable"), kind="stable")
+        rank = np.argsort(np.argsort(to_array(x), kind="stable"), kind="stable")
         actual = to_array(subject(ordered))
         absolute = function.bound(to_array(ordered), subject.format)
         floor = np.fmax.accumulate(actual)
@@ -95,7 +95,7 @@ def monotone_law(function: Logistic) -> Law:
         # Use the bound of the element that set the floor, not the largest bound up to here.
         at = reached[np.searchsorted(reached, np.arange(len(actual)), side="right") - 1]
         limit = in_ulp(absolute + absolute[at], dd.lift(floor), subject.format)
-        return compare(actual[place], floor[place], limit[place], subject.format)
+        return compare(actual[rank], floor[rank], limit[rank], subject.format)
 
     return monotone
 

@@ -146,7 +146,7 @@ def _constants(nodes: Iterable[Node]) -> dict[str, tuple[Choice, ...]]:
     """Return a slot for each number of the formula, in which another number takes its place."""
     values = [float(one.value or 0) for one in nodes if one.operation == "number"]
     return {
-        f"number {place}": (
+        f"number {position}": (
             Choice(
                 "number",
                 f"{{c}} takes the place of {value:g}",
@@ -155,7 +155,7 @@ def _constants(nodes: Iterable[Node]) -> dict[str, tuple[Choice, ...]]:
                 numbers=tuple(x * math.copysign(1.0, value) for x in generic.FACTORS[9:]),
             ),
         )
-        for place, value in enumerate(values)
+        for position, value in enumerate(values)
         if value != 0.0
     }
 
@@ -166,8 +166,8 @@ def _signs(nodes: Iterable[Node]) -> dict[str, tuple[Choice, ...]]:
     words = {"add": "a term is subtracted", "sub": "a term is added"}
     wanted = {"add": "it is added in {op}", "sub": "it is subtracted in {op}"}
     return {
-        f"sign {place}": (
+        f"sign {position}": (
             Choice("term sign", words[kind], wanted[kind], (marks.operator(ast.Sub if kind == "add" else ast.Add),)),
         )
-        for place, kind in enumerate(kinds)
+        for position, kind in enumerate(kinds)
     }

@@ -126,10 +126,10 @@ def _spread(x: Tensor, *, far: bool) -> Tensor:
     x = (x * STEP).round() / STEP
     if not far:
         return x
-    place = torch.arange(x.numel()).reshape(x.shape)
-    distance = torch.tensor(FAR, dtype=x.dtype)[place % len(FAR)]
-    signed = torch.where(place % 2 == 0, distance, -distance)
-    return torch.where(place % 3 == 0, x + signed, x)
+    position = torch.arange(x.numel()).reshape(x.shape)
+    distance = torch.tensor(FAR, dtype=x.dtype)[position % len(FAR)]
+    signed = torch.where(position % 2 == 0, distance, -distance)
+    return torch.where(position % 3 == 0, x + signed, x)
 
 
 def numbers(low: float, high: float, count: int = 31) -> tuple[float, ...]:

@@ -185,13 +185,13 @@ def _solved(seen: Seen, deviations: Deviations, slot: str) -> Setting | None:
     at = _telling_element(seen, deviations, slot, choice)
     if at is None:
         return None
-    number, place = at
+    number, position = at
 
     def excess(value: float) -> float:
         found = seen.value(seen.setting(deviations, {slot: value}), number)
         if found is None or found.shape != seen.answers[number].shape:
             return math.nan
-        return float(found.reshape(-1)[place]) - float(seen.answers[number].reshape(-1)[place])
+        return float(found.reshape(-1)[position]) - float(seen.answers[number].reshape(-1)[position])
 
     tried = [(value, excess(value)) for value in choice.numbers]
     for (low, below), (high, above) in pairwise(tried):

@@ -32,8 +32,8 @@ class PendingPieces:
         self.futures: list[Future[Any]] = [Future() for _ in indices]
         self._queues: dict[Hashable, deque[Piece]] = {}
         self._lock = Lock()
-        for place, (index, future) in enumerate(zip(indices, self.futures, strict=True)):
-            self._queues.setdefault(affinity[place], deque()).append((place, index, future))
+        for position, (index, future) in enumerate(zip(indices, self.futures, strict=True)):
+            self._queues.setdefault(affinity[position], deque()).append((position, index, future))
 
     def shares(self, processes: int) -> list[tuple[Hashable, ...]]:
         """Return the keys that each process does first."""

@@ -62,14 +62,14 @@ def _scheduler(text: str) -> Iterator[Executor]:
 
 @contextmanager
 def _executor(text: str) -> Iterator[Executor]:
-    place, _, name = text.partition(":")
+    path, _, name = text.partition(":")
     if not name:
         raise UsageError(
             "cannot read `--executor`",
             rule="it must be dask://HOST:PORT, or FILE.py:FUNCTION or MODULE:FUNCTION that returns an executor",
             value=f"`{text}`",
         )
-    factory = attribute(place, name)
+    factory = attribute(path, name)
     try:
         factory = factory()
     except Exception as error:

@@ -60,9 +60,9 @@ class Measurement:
         """The largest severity; zero for an empty measurement."""
         return float(self.severity.max(initial=0.0))
 
-    def admitted(self, place: Any) -> float:
+    def admitted(self, index: Any) -> float:
         """Return the bound at an index; zero if the bound is NaN."""
-        return float(np.nan_to_num(self.bound[place], nan=0.0, posinf=np.inf))
+        return float(np.nan_to_num(self.bound[index], nan=0.0, posinf=np.inf))
 
     @property
     def over(self) -> int:

@@ -53,14 +53,14 @@ def _other_largest(x: Array) -> NDArray[np.bool_]:
     return np.where(largest.sum(-1, keepdims=True) > 1, largest & ~first, first)
 
 
-def picked(x: NDArray[Any], place: NDArray[Any]) -> NDArray[Any]:
+def picked(x: NDArray[Any], index: NDArray[Any]) -> NDArray[Any]:
     """Return the indexed entry from each row; an index outside the row is an error."""
-    return np.take_along_axis(x, np.broadcast_to(place, (*x.shape[:-1], 1)), -1)
+    return np.take_along_axis(x, np.broadcast_to(index, (*x.shape[:-1], 1)), -1)
 
 
-def is_at(place: NDArray[Any], like: NDArray[Any]) -> NDArray[np.bool_]:
+def is_at(index: NDArray[Any], like: NDArray[Any]) -> NDArray[np.bool_]:
     """Mark the indexed entry in each row."""
-    return np.asarray(np.arange(like.shape[-1]) == place)
+    return np.asarray(np.arange(like.shape[-1]) == index)
 
 
 def widened(x: Any, shape: tuple[int, ...]) -> Any:

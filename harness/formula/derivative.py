@@ -146,8 +146,8 @@ def _largest(one: Node, g: Node, _: Times) -> Iterator[Share]:
 
 
 def _pick(one: Node, g: Node, _: Times) -> Iterator[Share]:
-    a, place = one.arguments
-    yield a, where(node("at", place, a), g, 0)
+    a, index = one.arguments
+    yield a, where(node("at", index, a), g, 0)
 
 
 _OTHERS: dict[str, Callable[[Node, Node, Times], Iterator[Share]]] = {

@@ -326,12 +326,12 @@ class _Reader:
             self._refuse("the first argument of `where` must be a comparison or a mask", condition)
         return of.where(truth, yes, no)
 
-    def _entry(self, row: Node, place: Node, tree: ast.Subscript) -> Node:
-        if self._kind(place) != "index":
+    def _entry(self, row: Node, index: Node, tree: ast.Subscript) -> Node:
+        if self._kind(index) != "index":
             self._refuse("the value in brackets must be an index input, `--input t=index`", tree.slice)
         if row.extent != ENTRY:
             self._refuse("only a row can be indexed, and this is one number", tree.value)
-        return of.pick(row, place)
+        return of.pick(row, index)
 
     def _number(self, tree: ast.expr) -> Node:
         value = self._value(tree)

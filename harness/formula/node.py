@@ -143,9 +143,9 @@ def count(x: Node) -> Node:
     return node("count", x)
 
 
-def pick(x: Node, place: Node) -> Node:
+def pick(x: Node, index: Node) -> Node:
     """Entry of a row at an index."""
-    return node("pick", x, place)
+    return node("pick", x, index)
 
 
 def chain(outer: Node, inner: Operand) -> Node:

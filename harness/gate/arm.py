@@ -206,8 +206,8 @@ class Bench:
         """Whether a file belongs to the tree, and not to an environment inside it, such as a tox environment."""
         if file is None:
             return False
-        place = Path(file).resolve()
-        return place.is_relative_to(self.source.tree.resolve()) and not any(map(place.is_relative_to, installed()))
+        path = Path(file).resolve()
+        return path.is_relative_to(self.source.tree.resolve()) and not any(map(path.is_relative_to, installed()))
 
     def cases(self) -> dict[str, str]:
         """Load the cases, and return the names and contracts of the cases that can be timed."""
@@ -215,12 +215,12 @@ class Bench:
         from harness.calling.discovery import load
         from harness.contracts import claimed
 
-        place, _, function = self.source.target.partition(":")
-        target = f"{self.source.tree / place}:{function}" if place.endswith(".py") else self.source.target
+        path, _, function = self.source.target.partition(":")
+        target = f"{self.source.tree / path}:{function}" if path.endswith(".py") else self.source.target
         # With a src layout, the installed package would otherwise be imported, from whichever tree.
         sys.path[:0] = [str(self.source.tree), str(self.source.tree / "src")]
         loaded = [claimed(case) for case in load(target, contract=self.source.contract, by_name=True)]
-        self._stay_inside(place)
+        self._stay_inside(path)
         timed = {case.name: case for case in loaded if is_timed(case)}
         self._cases = timed | {new: timed[old] for old, new in self.source.renamed.items() if old in timed}
         return {name: case.contract for name, case in timed.items()}
@@ -232,11 +232,11 @@ class Bench:
         assert self._cases is not None
         return self._cases
 
-    def _stay_inside(self, place: str) -> None:
+    def _stay_inside(self, path: str) -> None:
         """Refuse to time another tree's code under this one's name."""
-        file = None if place.endswith(".py") else getattr(sys.modules[place.partition(":")[0]], "__file__", None)
+        file = None if path.endswith(".py") else getattr(sys.modules[path.partition(":")[0]], "__file__", None)
         if file is not None and not self._inside(file):
-            raise ArmError(f"`{place}` is imported from {file}, outside the tree that is measured")
+            raise ArmError(f"`{path}` is imported from {file}, outside the tree that is measured")
 
     def loads_images(self) -> bool:
         """Whether any case that can be timed loads images."""

@@ -164,7 +164,7 @@ def write_baseline(file: Path, baseline: Baseline) -> None:
 
 def _places(some: frozenset[Origin], origins: Sequence[Origin]) -> tuple[int, ...]:
     """Return the indices of kinds of machine; empty for all, so that a new kind does not change such a line."""
-    return () if some.issuperset(origins) else tuple(place for place, origin in enumerate(origins) if origin in some)
+    return () if some.issuperset(origins) else tuple(path for path, origin in enumerate(origins) if origin in some)
 
 
 def read_baseline(file: Path) -> Baseline:
@@ -189,28 +189,28 @@ def read_baseline(file: Path) -> Baseline:
         )
     lines: list[Line] = []
     for number, text in enumerate(rest, 2):
-        place = f"{file}:{number}"
-        content = text if head.lines is None else _unsealed(text, place)
-        line = parsed(Line, content, place=place, what=WHAT, remedy=REMEDY)
+        path = f"{file}:{number}"
+        content = text if head.lines is None else _unsealed(text, path)
+        line = parsed(Line, content, place=path, what=WHAT, remedy=REMEDY)
         if any(not 0 <= known < len(origins) for known in line.on):
-            raise _damaged(place, "a line from a kind of machine that is missing from the first line")
+            raise _damaged(path, "a line from a kind of machine that is missing from the first line")
         if any((line.case, line.device, line.on) == (other.case, other.device, other.on) for other in lines):
-            raise _damaged(place, "a second line for the same case")
+            raise _damaged(path, "a second line for the same case")
         lines.append(line)
     cases: dict[Key, tuple[Seen, ...]] = {}
     for line in lines:
         key = (line.case, line.device)
         snapshot = Snapshot(**{name: value for name, value in line if name != "on"})
         places = line.on or range(len(origins))
-        cases[key] = (*cases.get(key, ()), Seen(snapshot, frozenset(origins[place] for place in places)))
+        cases[key] = (*cases.get(key, ()), Seen(snapshot, frozenset(origins[path] for path in places)))
     return Baseline(cases, origins)
 
 
-def _first(text: str, place: str) -> BaselineHeader:
+def _first(text: str, path: str) -> BaselineHeader:
     """Read the first line; it has no checksum in schema 1."""
-    is_old = document(text, place=place, what=WHAT, remedy=REMEDY)
+    is_old = document(text, place=path, what=WHAT, remedy=REMEDY)
     is_old = isinstance(is_old, dict) and is_old.get("schema_version") == 1
-    return parsed(BaselineHeader, text if is_old else _unsealed(text, place), place=place, what=WHAT, remedy=REMEDY)
+    return parsed(BaselineHeader, text if is_old else _unsealed(text, path), place=path, what=WHAT, remedy=REMEDY)
 
 
 def _unsealed(text: str, place: str) -> bytes:
@@ -218,8 +218,8 @@ def _unsealed(text: str, place: str) -> bytes:
     return unsealed_line(text.encode("utf-8"), BEFORE, place=place, remedy=REMEDY)[0]
 
 
-def _damaged(place: str, value: str) -> UsageError:
-    return UsageError("damaged baseline", rule=f"expected {WHAT}", value=value, place=place, remedy=REMEDY)
+def _damaged(path: str, value: str) -> UsageError:
+    return UsageError("damaged baseline", rule=f"expected {WHAT}", value=value, place=path, remedy=REMEDY)
 
 
 # Place
@@ -235,10 +235,10 @@ def baseline_of(target: str, root: Path) -> Path:
     UsageError
         If a module has no folder, for example in a zip file.
     """
-    place = target.partition(":")[0]
-    if place.endswith(".py"):
-        return (Path.cwd() if Path(place).is_file() else root) / Path(place).parent / NAME
-    value = next((point.value for point in entry_points(group="harness.cases") if point.name == place), place)
+    path = target.partition(":")[0]
+    if path.endswith(".py"):
+        return (Path.cwd() if Path(path).is_file() else root) / Path(path).parent / NAME
+    value = next((point.value for point in entry_points(group="harness.cases") if point.name == path), path)
     module = value.partition(":")[0]
     return (_in_project(module, root) or _imported_from(module)) / NAME
 

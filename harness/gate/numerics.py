@@ -345,5 +345,5 @@ def _by(group: list[Grown]) -> str:
     if not largest.was:
         grew = "was zero and is now positive"
     where = count(len({one.case for one in group}), "case")
-    place = f"{largest.case} [{largest.dtype}]"
-    return f"{grew}, from {largest.was:.3g} to {largest.now:.3g} in {place}, and in {where} in total"
+    location = f"{largest.case} [{largest.dtype}]"
+    return f"{grew}, from {largest.was:.3g} to {largest.now:.3g} in {location}, and in {where} in total"

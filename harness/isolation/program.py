@@ -128,11 +128,11 @@ def setup(target: str, call: str | None, limits: Limits, root: str | None = None
     """Return the description of the code to load, without importing it."""
     from importlib.metadata import entry_points
 
-    place, colon, name = target.partition(":")
+    path, colon, name = target.partition(":")
     own_root = root_of(target)
-    points = [] if colon else [point.value for point in entry_points(group=ENTRY_POINTS) if point.name == place]
+    points = [] if colon else [point.value for point in entry_points(group=ENTRY_POINTS) if point.name == path]
     return {
-        "target": f"{points[0] if points else place}{colon}{name}",
+        "target": f"{points[0] if points else path}{colon}{name}",
         "call": call,
         "own": root if own_root is None else str(own_root),
         "declares": "harness.case",

@@ -324,10 +324,10 @@ def is_generator(loader: Any) -> bool:
 def until(limit_s: float, call: Callable[[int], Any], places: Sequence[int]) -> Iterator[Any]:
     """Yield the results of a call for each place until the time limit."""
     start = time.perf_counter()
-    for place in places:
+    for position in places:
         if time.perf_counter() - start > limit_s:
             return
-        yield call(place)
+        yield call(position)
 
 
 def _bytes(sample: Sample) -> int:

@@ -161,8 +161,8 @@ def _look(innermost: FrameType) -> Look | None:
     stack = list(_stack(innermost))
     if not stack:
         return None
-    part = next((part for place in stack if (part := _part(*place))), FETCH)
-    code, at = next((place for place in stack if not _is_library(place[0].co_filename)), stack[-1])
+    part = next((part for position in stack if (part := _part(*position))), FETCH)
+    code, at = next((position for position in stack if not _is_library(position[0].co_filename)), stack[-1])
     line, call = _call(code, at)
     return Look(part, cell(code.co_filename), line, call)
 

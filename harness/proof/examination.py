@@ -197,13 +197,13 @@ class Examination:
         with confirming():
             measurement = self._measured(suspect)
         shape = measurement.deviation.shape
-        place = tuple(int(i) for i in np.unravel_index(int(np.argmax(measurement.deviation)), shape))
+        position = tuple(int(i) for i in np.unravel_index(int(np.argmax(measurement.deviation)), shape))
         return Witness(
             example=to_text({"logits": self._tensor(suspect.operands)}),
-            place=place,
-            actual=float(measurement.actual[place]),
-            expected=float(measurement.expected[place]),
-            deviation=float(measurement.deviation[place]),
+            place=position,
+            actual=float(measurement.actual[position]),
+            expected=float(measurement.expected[position]),
+            deviation=float(measurement.deviation[position]),
         )
 
     def _job(self, law: Law, suspects: Suspects) -> Job:

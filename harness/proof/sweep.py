@@ -159,11 +159,11 @@ class Sweep:
             every = [codes.copy() for codes in every]  # an implementation may reuse its output memory
             for codes, others in zip(every, self.other(firsts), strict=True):
                 self._compare(codes, others)
-        for place, first, codes in zip(places, firsts, every, strict=True):
-            failing = self.lookup(np.float32(numbers[place]), codes)
+        for position, first, codes in zip(places, firsts, every, strict=True):
+            failing = self.lookup(np.float32(numbers[position]), codes)
             if len(failing):
                 operands = np.stack([np.full(len(failing), first), self.space.second[block.start + failing]])
-                at = np.stack([np.full(len(failing), place), block.start + failing])
+                at = np.stack([np.full(len(failing), position), block.start + failing])
                 self.examination.add(Suspects(operands, codes.reshape(len(codes), -1)[:, failing], at))
 
     def _count(self, lane: Lane) -> None:

@@ -73,7 +73,7 @@ def _worse(tally: Tally, other: Tally) -> Tally:
     """Return the tally whose witness deviates more; among equal ones, the earlier."""
     if tally.witness is None or other.witness is None:
         return other if tally.witness is None else tally
-    return max(tally, other, key=lambda tally: (_deviation(tally), tuple(-place for place in tally.order)))
+    return max(tally, other, key=lambda tally: (_deviation(tally), tuple(-position for position in tally.order)))
 
 
 def _deviation(tally: Tally) -> float:

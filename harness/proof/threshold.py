@@ -117,10 +117,10 @@ def _values(format_: Format, limit: float) -> tuple[Array, Array]:
 
 def _arguments(function: Increasing, values: Array) -> tuple[Array, Array]:
     """Return for each value's argument the largest float64 below or at it, and the smallest above or at it."""
-    unique, place = np.unique(values, return_inverse=True)
+    unique, position = np.unique(values, return_inverse=True)
     with ctx.workprec(_BITS):
         arguments = np.array([_argument(function, float(value)) for value in unique])
-    return arguments[place, 0], arguments[place, 1]
+    return arguments[position, 0], arguments[position, 1]
 
 
 def _argument(function: Increasing, value: float) -> tuple[float, float]:

@@ -77,16 +77,16 @@ def first_failure(fails: Fails, length: int, probes: Sequence[int], effort: Effo
     line = _Line(fails, effort)
     if length <= effort.whole:
         return Boundary(line.first(0, length), "exhausted", line.tried)
-    grid = sorted({0, length - 1, *(place for place in probes if 0 <= place < length)})
+    grid = sorted({0, length - 1, *(index for index in probes if 0 <= index < length)})
     failing = line.ask(np.array(grid, dtype=np.int64))
     if not failing.any():
         return Boundary(None, "scanned", line.tried)
     first = int(failing.argmax())
     monotone = bool(failing[first:].all())
-    place = grid[first] if first == 0 else line.between(grid[first - 1], grid[first])
-    settled, place = line.settle(place)
-    monotone = monotone and settled and line.consistent and line.stays(place, length)
-    return Boundary(place, "monotone" if monotone else "scanned", line.tried)
+    index = grid[first] if first == 0 else line.between(grid[first - 1], grid[first])
+    settled, index = line.settle(index)
+    monotone = monotone and settled and line.consistent and line.stays(index, length)
+    return Boundary(index, "monotone" if monotone else "scanned", line.tried)
 
 
 class _Line:
@@ -126,19 +126,19 @@ class _Line:
                 holds = places[-1]
         return fails
 
-    def stays(self, place: int, length: int) -> bool:
+    def stays(self, index: int, length: int) -> bool:
         """Whether the places just above a boundary fail too."""
-        return bool(self.ask(np.arange(place, min(place + self.effort.near, length), dtype=np.int64)).all())
+        return bool(self.ask(np.arange(index, min(index + self.effort.near, length), dtype=np.int64)).all())
 
-    def settle(self, place: int) -> tuple[bool, int]:
+    def settle(self, index: int) -> tuple[bool, int]:
         """Go down to the lowest failing place whose lower neighbors hold, and return whether it is ``place`` itself.
 
         If a deviation scatters about its bound, there is always a lower one, so the number of rounds is limited.
         """
         settled = True
         for _ in range(self.effort.rounds):
-            earlier = self.first(max(0, place - self.effort.near), place)
+            earlier = self.first(max(0, index - self.effort.near), index)
             if earlier is None:
                 break
-            settled, place = False, earlier
-        return settled, place
+            settled, index = False, earlier
+        return settled, index

@@ -98,9 +98,9 @@ class RaySearch:
         integers = self.ends[0] + (-places if self.falling else places)
         return torch.from_numpy(integers) if self.ray.whole else from_ordinal(integers, self.job.format)
 
-    def value(self, place: int) -> float:
+    def value(self, index: int) -> float:
         """Return the parameter at a place."""
-        return float(self.parameters(np.array([place], dtype=np.int64))[0])
+        return float(self.parameters(np.array([index], dtype=np.int64))[0])
 
     def place(self, value: float) -> int:
         """The place of a parameter, rounded to the format."""
@@ -117,9 +117,9 @@ class RaySearch:
         """The inputs at some places."""
         return self.ray.example(self.parameters(places), self.job.format)
 
-    def measured(self, place: int, *, confirm: bool = False) -> Measurement:
+    def measured(self, index: int, *, confirm: bool = False) -> Measurement:
         """Measure one place alone."""
-        example = self.example(np.array([place], dtype=np.int64))
+        example = self.example(np.array([index], dtype=np.int64))
         if not confirm:
             return self.job.subject.measure(self.job.law, example)
         with confirming():
@@ -128,7 +128,7 @@ class RaySearch:
     def fails(self, places: Places) -> NDArray[np.bool_]:
         """Whether the law fails at each place, on the screen."""
         if self.ray.whole and not self.ray.together:
-            return np.array([self.measured(int(place)).broken for place in places])
+            return np.array([self.measured(int(index)).broken for index in places])
         return worst_of_each(self.job.subject.measure(self.job.law, self.example(places)), len(places)) > 1.0
 
     @property
@@ -161,8 +161,8 @@ def breaking(job: Job, ray: Ray) -> Breaking:
     search = RaySearch(job, ray)
     try:
         boundary = first_failure(search.fails, search.length, search.probes(), search.effort)
-        place, confirmed = _confirmed(search, boundary)
-        fields = _measured_fields(search, place) if place is not None else {}
+        index, confirmed = _confirmed(search, boundary)
+        fields = _measured_fields(search, index) if index is not None else {}
     except CaseError as error:
         return _record(search, Boundary(None, "scanned", 0), reason=str(error))
     return _record(search, boundary, confirmed=confirmed, **fields)
@@ -175,20 +175,20 @@ def _confirmed(search: RaySearch, boundary: Boundary) -> tuple[int | None, bool 
     around = range(max(0, boundary.place - _STRAY), min(search.length, boundary.place + _STRAY + 1))
     if _is_first(search, boundary.place):
         return boundary.place, True
-    first = next((place for place in around if _is_first(search, place)), None)
+    first = next((index for index in around if _is_first(search, index)), None)
     return (boundary.place, False) if first is None else (first, True)
 
 
-def _is_first(search: RaySearch, place: int) -> bool:
-    holds_before = place == 0 or not search.measured(place - 1, confirm=True).broken
-    return holds_before and search.measured(place, confirm=True).broken
+def _is_first(search: RaySearch, index: int) -> bool:
+    holds_before = index == 0 or not search.measured(index - 1, confirm=True).broken
+    return holds_before and search.measured(index, confirm=True).broken
 
 
-def _measured_fields(search: RaySearch, place: int) -> dict[str, Any]:
+def _measured_fields(search: RaySearch, index: int) -> dict[str, Any]:
     """Return the values at the breaking point, and its closed form."""
-    job, value = search.job, search.value(place)
-    example = search.example(np.array([place], dtype=np.int64))
-    measurement = search.measured(place, confirm=True)
+    job, value = search.job, search.value(index)
+    example = search.example(np.array([index], dtype=np.int64))
+    measurement = search.measured(index, confirm=True)
     at = measurement.worst
     read = {name: example[name] for name in job.law.reads}
     return {
@@ -200,7 +200,7 @@ def _measured_fields(search: RaySearch, place: int) -> dict[str, Any]:
         "bound": measurement.admitted(at),
         "example": to_text(read, job.contract),
         "replay": _replay(job, read),
-        **_form(search, place),
+        **_form(search, index),
     }
 
 
@@ -211,20 +211,20 @@ def _replay(job: Job, read: Example) -> str | None:
     return replay_command(job.case, job.contract, job.law.name, job.format, read, "")
 
 
-def _form(search: RaySearch, place: int) -> dict[str, Any]:
+def _form(search: RaySearch, index: int) -> dict[str, Any]:
     """Return the closed form that the case declares, or a known form with exactly this value."""
     job, ray = search.job, search.ray
     declared = job.case.declared_point(job.law.name, ray.name, job.format.name)
-    for name in (declared,) if declared else (FORMS if place else ()):
+    for name in (declared,) if declared else (FORMS if index else ()):
         form = form_value(name, job.format.name, ray.columns)
-        agrees = _reached(search, place, form) and not (place and _reached(search, place - 1, form))
+        agrees = _reached(search, index, form) and not (index and _reached(search, index - 1, form))
         if declared or agrees:
             return {"form": name, "form_value": float(form), "declared": bool(declared), "agrees": agrees}
     return {}
 
 
-def _reached(search: RaySearch, place: int, form: Any) -> bool:
-    return reaches(search.value(place), form, falling=search.falling)
+def _reached(search: RaySearch, index: int, form: Any) -> bool:
+    return reaches(search.value(index), form, falling=search.falling)
 
 
 def _is_expected(search: RaySearch) -> bool:

@@ -233,10 +233,10 @@ def _against_magnitude(job: Job, rng: np.random.Generator) -> tuple[NDArray[np.f
         if ray.whole or ray.laws or ray.start(job.format) != 0.0:
             continue
         for at, measurement in _along(job, ray, intervals, rng):
-            place = measurement.worst
-            if float(measurement.ratio[place]) > ratios[at]:
-                ratios[at] = measurement.ratio[place]
-                deviations[at], bounds[at] = measurement.deviation[place], measurement.bound[place]
+            index = measurement.worst
+            if float(measurement.ratio[index]) > ratios[at]:
+                ratios[at] = measurement.ratio[index]
+                deviations[at], bounds[at] = measurement.deviation[index], measurement.bound[index]
     return deviations, bounds
 
 

@@ -64,7 +64,7 @@ def trace(job: Job, ray: Ray, point: Breaking) -> RayTrace:
         breaks_at=point.value,
         form=point.form,
         expected_break=point.expected_break,
-        stations=tuple(_call(search, place) for place in _places(search, point.value)),
+        stations=tuple(_call(search, index) for index in _places(search, point.value)),
     )
 
 
@@ -76,12 +76,12 @@ def _places(search: RaySearch, breaks_at: float | None) -> list[int]:
     if breaks_at is not None:
         first = search.place(breaks_at)
         places |= set(range(first - NEAR, first + NEAR))
-    return sorted(place for place in places if 0 <= place < search.length)
+    return sorted(index for index in places if 0 <= index < search.length)
 
 
-def _call(search: RaySearch, place: int) -> RecordedCall:
-    job, t = search.job, search.value(place)
-    example = search.example(np.array([place], dtype=np.int64))
+def _call(search: RaySearch, index: int) -> RecordedCall:
+    job, t = search.job, search.value(index)
+    example = search.example(np.array([index], dtype=np.int64))
     measurement, steps = _recorded(job, example)
     at = measurement.worst
     given = next(value for value in example.values() if isinstance(value, Tensor))

@@ -35,10 +35,10 @@ class Synthetic:
 
 def load_step(target: str) -> Step:
     """Load a function of a batch, named as ``module:function`` or ``file.py:function``."""
-    place, _, name = target.rpartition(":")
-    if not place or not name:
+    path, _, name = target.rpartition(":")
+    if not path or not name:
         raise UsageError(f"cannot load the step `{target}`", rule="name it as `module:function` or `file.py:function`")
-    function = named(place, name)
+    function = named(path, name)
     if not callable(function):
         kind = type(function).__name__
         raise UsageError(f"cannot load the step `{target}`", rule="a step must be callable", value=f"`{kind}`")

@@ -80,19 +80,19 @@ def deliveries_of(case: Case) -> Deliveries:
 
 def _deliveries(case: Case) -> Deliveries:
     reference = case.declares.get("reference")
-    place, _, name = reference.rpartition(":") if isinstance(reference, str) else ("", "", "")
-    if isinstance(reference, str) and not place:
+    path, _, name = reference.rpartition(":") if isinstance(reference, str) else ("", "", "")
+    if isinstance(reference, str) and not path:
         raise UsageError(
             f"cannot load the reference `{reference}`", remedy="name it as `file.py:function` or `module:function`"
         )
     host = host_of(case)
     if not isinstance(host, RemoteHost):
-        loaded = attribute(place, name) if place else reference
+        loaded = attribute(path, name) if path else reference
         here = None if loaded is None else ReferenceHere(loaded)
         return Deliveries(Reader(Source(case.function, case.name)), case.declares, here)
     function: Any = case.function
     reader = RemoteReader(host.child, function.index, case.name)
-    remote = RemoteReference(host.child, str(reference)) if place else None
+    remote = RemoteReference(host.child, str(reference)) if path else None
     return Deliveries(reader, case.declares, remote)
 
 

@@ -107,8 +107,8 @@ def _is_of_values(diagnosis: Diagnosis) -> bool:
 
 def _worst(measured: Measurement) -> tuple[tuple[int, ...], float, float]:
     """Return the place of the largest deviation, and the answer and the exact value there."""
-    place = measured.worst
-    return place, float(measured.actual[place]), float(measured.expected[place])
+    index = measured.worst
+    return index, float(measured.actual[index]), float(measured.expected[index])
 
 
 def _smallest_first(given: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
@@ -148,7 +148,7 @@ class _Follows:
                 return self._is_imitated(example, *_worst(measurement))
         return False
 
-    def _is_imitated(self, example: Example, place: tuple[int, ...], actual: float, expected: float) -> bool:
+    def _is_imitated(self, example: Example, index: tuple[int, ...], actual: float, expected: float) -> bool:
         """Whether an imitation deviates as the case does at a place: not finite either, or by about as much.
 
         The smallest example lies just beyond the bound, so roundings of the case may contribute to its deviation.
@@ -159,12 +159,12 @@ class _Follows:
         if measured is None:
             return False
         # The record of a violation with a single group has no axis of groups.
-        place = (0,) * (measured.actual.ndim - len(place)) + place
-        if len(place) != measured.actual.ndim:
+        index = (0,) * (measured.actual.ndim - len(index)) + index
+        if len(index) != measured.actual.ndim:
             return False
-        if any(at >= size for at, size in zip(place, measured.actual.shape, strict=True)):
+        if any(at >= size for at, size in zip(index, measured.actual.shape, strict=True)):
             return False
-        off = float(measured.actual[place]) - float(measured.expected[place])
+        off = float(measured.actual[index]) - float(measured.expected[index])
         return math.isfinite(off) and abs(off - (actual - expected)) <= _PART * abs(actual - expected)
 
     def _breaks(self, example: Example, *, finite: bool) -> bool:

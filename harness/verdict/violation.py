@@ -97,26 +97,26 @@ def _traced(job: Job, example: Example) -> Cause:
     measurement = recording.measure(job.law, example)
     if not measurement.broken:
         return Cause()
-    place, shape = measurement.worst, measurement.ratio.shape
+    index, shape = measurement.worst, measurement.ratio.shape
 
     def excess(replay: Replay) -> float:
         second = _Replaying(job, recording.answers, replay).measure(job.law, example)
-        return float(second.ratio[place]) if second.ratio.shape == shape else math.inf
+        return float(second.ratio[index]) if second.ratio.shape == shape else math.inf
 
     def stays_wrong(replay: Replay) -> bool:
         second = _Replaying(job, recording.answers, replay).measure(job.law, example)
-        if second.ratio.shape != shape or not np.isfinite(second.actual[place]):
+        if second.ratio.shape != shape or not np.isfinite(second.actual[index]):
             # An arithmetic that has no number there says nothing.
             return False
-        return bool(second.ratio[place] > 1.0 and second.deviation[place] > _AS_WRONG * measurement.deviation[place])
+        return bool(second.ratio[index] > 1.0 and second.deviation[index] > _AS_WRONG * measurement.deviation[index])
 
     tape = recording.tape()
     cause = _first_loss(tape, job, excess, stays_wrong)
-    if np.isnan(measurement.actual[place]) and _may_be_hidden(cause.event):
+    if np.isnan(measurement.actual[index]) and _may_be_hidden(cause.event):
         cause = Cause(hidden_branch(tape) or cause.event, is_exact=cause.is_exact)
     # Infinite intermediate values do not explain a finite wrong result.
     invalid = cause.event is not None and cause.event.kind is EventKind.INVALID
-    return Cause() if invalid and bool(np.isfinite(measurement.actual[place])) else cause
+    return Cause() if invalid and bool(np.isfinite(measurement.actual[index])) else cause
 
 
 def _may_be_hidden(event: Event | None) -> bool:
@@ -262,14 +262,14 @@ def _scope(contract: Contract) -> Scope:
 
 def violation_of(job: Job, example: Example, measurement: Measurement, draws: str) -> Violation:
     """Return the violation on a measured example."""
-    place, one_group = measurement.worst, is_one_group(example, job.contract)
+    index, one_group = measurement.worst, is_one_group(example, job.contract)
     read = {name: example[name] for name in job.law.reads}
     return Violation(
-        place=place[1:] if one_group else place,
-        actual=float(measurement.actual[place]),
-        expected=float(measurement.expected[place]),
-        deviation=float(measurement.deviation[place]),
-        bound=measurement.admitted(place),
+        place=index[1:] if one_group else index,
+        actual=float(measurement.actual[index]),
+        expected=float(measurement.expected[index]),
+        deviation=float(measurement.deviation[index]),
+        bound=measurement.admitted(index),
         over=measurement.over,
         of=measurement.ratio.size,
         magnitude=magnitude(read),

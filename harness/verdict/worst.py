@@ -162,12 +162,12 @@ class Search:
             measurement = self.trials.measure(example)
         if not measurement.broken:
             return None
-        place = np.unravel_index(int(measurement.severity.argmax()), measurement.severity.shape)
+        index = np.unravel_index(int(measurement.severity.argmax()), measurement.severity.shape)
         recorded = WorstExample(
-            actual=float(measurement.actual[place]),
-            expected=float(measurement.expected[place]),
-            deviation=float(measurement.deviation[place]),
-            bound=measurement.admitted(place),
+            actual=float(measurement.actual[index]),
+            expected=float(measurement.expected[index]),
+            deviation=float(measurement.deviation[index]),
+            bound=measurement.admitted(index),
             example=to_text(read, job.contract),
             replay=replay_command(job.case, job.contract, job.law.name, job.format, read, "", device=job.device),
         )

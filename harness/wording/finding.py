@@ -173,10 +173,10 @@ def _happened(finding: Finding) -> str:
         operation = f"backward {event.operation}" if event.backward else event.operation
         of_place.setdefault(event.place, {}).setdefault(operation, {})[_VERBS[event.kind]] = None
     lines, file = [], ""
-    for place, ways in list(of_place.items())[:SEEN]:
+    for location, ways in list(of_place.items())[:SEEN]:
         happened = " and ".join(f"{operation} {' and '.join(verbs)}" for operation, verbs in list(ways.items())[:SEEN])
-        at_place = (place or "").removeprefix(file)
-        file = (place or "").rpartition(":")[0] or file
+        at_place = (location or "").removeprefix(file)
+        file = (location or "").rpartition(":")[0] or file
         lines.append(f"{happened} ({at_place})" if at_place else happened)
     many = len(of_place) > SEEN or any(len(ways) > SEEN for ways in of_place.values())
     lines += ["among others"] if many else []
@@ -196,10 +196,10 @@ _VERBS = {
 
 def _outcome(violation: Violation, unit: str, spell: Callable[[float], str] = repr) -> str:
     """Return the inputs, the answer and the truth."""
-    place = f" at {list(violation.place)}" if any(violation.place) else ""
+    location = f" at {list(violation.place)}" if any(violation.place) else ""
     inputs = ", ".join(f"{name} = {_short(value, spell)}" for name, value in violation.example.items())
     actual, expected = _distinct(violation.actual, violation.expected)
-    return f"{inputs}: {actual}{place}, expected {expected}{_off(violation, unit)}"
+    return f"{inputs}: {actual}{location}, expected {expected}{_off(violation, unit)}"
 
 
 def _off(found: Violation | WorstExample, unit: str) -> str:

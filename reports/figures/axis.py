@@ -56,7 +56,7 @@ def ticks(low: float, high: float) -> list[float]:
 
 def categories(axes: Axes, sizes: Sequence[int]) -> dict[int, int]:
     """Put each measured size at a separate place along x, label as many as fit, and return the places."""
-    places = {size: place for place, size in enumerate(sizes)}
+    places = {size: position for position, size in enumerate(sizes)}
     shown = sizes[:: 1 + len(sizes) // 8]
     axes.set_xticks([places[size] for size in shown], [_short(size) for size in shown])
     axes.set_xlim(-0.4, len(sizes) - 0.6)
@@ -116,7 +116,7 @@ def _share(axes: Axes, x: float, y: float) -> float:
 
 def _apart(heights: Sequence[float], gap: float) -> list[float]:
     """Move heights until their distances are at least ``gap``, in their order, first down and then up."""
-    order = sorted(range(len(heights)), key=lambda place: -heights[place])
+    order = sorted(range(len(heights)), key=lambda position: -heights[position])
     moved = list(heights)
     for above, below in pairwise(order):
         moved[below] = min(moved[below], moved[above] - gap)

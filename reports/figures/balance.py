@@ -70,11 +70,11 @@ def _panel(frame: pd.DataFrame, *, number: int) -> Panel:
 
 def _draw(axes: Axes, frame: pd.DataFrame) -> None:
     names = names_of(frame)
-    for place, (_, row) in enumerate(frame.iterrows()):
+    for position, (_, row) in enumerate(frame.iterrows()):
         share = 100 * row["wait_share"]
         whisker = [[share - 100 * row["wait_share_low"]], [100 * row["wait_share_high"] - share]]
-        axes.barh(place, share, height=0.6, color=pen(str(row["style"])).color, alpha=0.75)
-        axes.errorbar(share, place, xerr=whisker, color=INK, elinewidth=1.0, capsize=2.5)
+        axes.barh(position, share, height=0.6, color=pen(str(row["style"])).color, alpha=0.75)
+        axes.errorbar(share, position, xerr=whisker, color=INK, elinewidth=1.0, capsize=2.5)
     axes.axvline(100 * float(frame["most_waiting"].max()), color=MUTED, linestyle="--", linewidth=1.0)
     cases = [str(case) for case in frame["case"]]
     rows_of(axes, cases, [names[case] for case in cases])

@@ -110,7 +110,7 @@ def _draw(axes: Axes, frame: pd.DataFrame, *, names: dict[str, str], limit: int,
     start = pd.Series(0.0, index=cases)
     for part in PARTS:
         shares = 100 * frame[frame["part"] == part].groupby("case")["share"].first().reindex(cases).fillna(0.0)
-        places = [place for place, share in enumerate(shares) if share > 0]
+        places = [position for position, share in enumerate(shares) if share > 0]
         if places:
             widths, left = shares.iloc[places], start.iloc[places]
             axes.barh(places, widths, left=left, color=COLORS[part], height=0.62, label=part)

@@ -188,9 +188,9 @@ def loading(frame: pd.DataFrame, source: DataSource | None) -> Figure:
 def _bars(axes: Axes, rows: pd.DataFrame, cases: list[str], *, in_words: bool) -> None:
     """Draw two points for each loader, each with its rate and, if there is room, the number of workers."""
     names = names_of(rows)
-    for place, case in enumerate(cases):
+    for position, case in enumerate(cases):
         for _, row in rows[rows["case"] == case].iterrows():
-            at = place + (0.2 if row["several"] else -0.2)
+            at = position + (0.2 if row["several"] else -0.2)
             color, value = pen(str(row["style"])).color, float(row["samples_per_s"])
             # A bar would need a zero, which a logarithmic axis does not have.
             point = axes.plot([value], [at], "o", color=color, markerfacecolor="none" if row["several"] else color)

@@ -71,7 +71,7 @@ def room(verdicts: pd.DataFrame) -> Figure:
 def _draw(axes: Axes, frame: pd.DataFrame, *, contracts: list[str], limit: int) -> None:
     """Draw a strip for each contract, named at the left, under the scale."""
     axes.axvline(0, color=MUTED, linewidth=0.9, linestyle="--")
-    places = frame["contract"].map({contract: place for place, contract in enumerate(contracts)})
+    places = frame["contract"].map({contract: position for position, contract in enumerate(contracts)})
     lanes = frame["style"].map(LANES).fillna(LANES["foreign"])
     marks = frame.assign(at=frame["ratio"].map(_position), height=places + lanes)
     for (style, status), group in marks.groupby(["style", "status"], sort=False):
@@ -86,7 +86,7 @@ def _draw(axes: Axes, frame: pd.DataFrame, *, contracts: list[str], limit: int) 
     axes.set(xlim=(LOW - 0.4, HIGH + 0.4), ylim=(len(contracts), 0.1))
     axes.set_xticks([LOW, 0, HIGH], ["≤ 1e-4", "the bound", "≥ 1e4"])
     axes.set_yticks(
-        [place + 0.5 for place in range(len(contracts))], [shortened(name, limit=limit) for name in contracts]
+        [position + 0.5 for position in range(len(contracts))], [shortened(name, limit=limit) for name in contracts]
     )
     axes.xaxis.tick_top()
     axes.spines[["left", "bottom"]].set_visible(False)

@@ -99,8 +99,8 @@ def _best(frame: pd.DataFrame) -> str:
     if len(frame["case"].unique()) > 1:
         return ""
     best = frame.sort_values("samples_per_s", ascending=False, kind="stable").iloc[0]
-    place = f"at batch {best['batch_size']:,} {_with(best)}"
-    return f"{best['case']} delivers up to {rate(best['samples_per_s'])} samples per second {place}"
+    position = f"at batch {best['batch_size']:,} {_with(best)}"
+    return f"{best['case']} delivers up to {rate(best['samples_per_s'])} samples per second {position}"
 
 
 def _with(row: "pd.Series[float]") -> str:

@@ -59,7 +59,7 @@ def overfitting(epochs: pd.DataFrame, source: DataSource | None) -> tuple[Figure
 def _figure(experiment: str, curves: dict[str, pd.DataFrame], source: DataSource | None, *, name: str) -> Figure:
     """Return one experiment."""
     curves = _joined(curves)
-    panels = [_panel(case, curve, name=f"{name}-{place}") for place, (case, curve) in enumerate(curves.items())]
+    panels = [_panel(case, curve, name=f"{name}-{position}") for position, (case, curve) in enumerate(curves.items())]
     labels = dict.fromkeys(str(label) for curve in curves.values() for label in curve["data"])
     sentences = " ".join(_sentence(case, curve) for case, curve in curves.items())
     return Figure(

@@ -51,11 +51,11 @@ def _absence(accelerator: str | None) -> str:
 
 def _panels(family: str, device: str, frame: pd.DataFrame, *, number: int, alone: bool) -> list[Panel]:
     """Return one family on one device; all devices share the time scale."""
-    place = "the CPU" if device == "cpu" else device
+    position = "the CPU" if device == "cpu" else device
     title = f"{family}, {'CPU' if device == 'cpu' else device}"
     subset = frame[frame["device"] == device]
     if subset.empty:
-        return [Panel(title, note=f"not measured on {place} in this run")]
+        return [Panel(title, note=f"not measured on {position} in this run")]
     sizes = sorted(frame["batch_size"].unique())
     span = [*frame["q1_s"], *frame["q3_s"]]
     label = _label(title, subset)
@@ -192,12 +192,12 @@ def _comparison(frame: pd.DataFrame) -> str:
         rows = group.pivot_table(index="batch_size", columns="style", values="median_s", aggfunc="first")
         if {"scratch", "concise"} <= set(rows.columns) and len(both := rows.dropna(subset=["scratch", "concise"])):
             scratch, concise, batch = both["scratch"].iloc[-1], both["concise"].iloc[-1], both.index[-1]
-            place = f"On {'the CPU' if device == 'cpu' else device} at batch {batch}"
+            position = f"On {'the CPU' if device == 'cpu' else device} at batch {batch}"
             # Interleaved steps have a figure of their ratio within the rounds.
             in_turns = group["floor_s"].notna().any()
             ratio = "" if in_turns else f": scratch takes {times(scratch / concise)} as long as concise"
             times_ = f"{duration(scratch)} (scratch) or {duration(concise)} (concise)"
-            sentences.append(f"{place}, one {family} step takes {times_}{ratio}.")
+            sentences.append(f"{position}, one {family} step takes {times_}{ratio}.")
     return " ".join(sentences)
 
 

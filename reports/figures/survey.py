@@ -232,9 +232,9 @@ def _bars(axes: Axes, *, group: pd.DataFrame, direct: bool = False, only: str = 
         )
         belongs(str(case), *line)
         ends.append(End(float(shares.iloc[-1]), name, pen(style).color, str(case)))
-    places = [place for place, edge in enumerate(edges) if edge in {0.5, 4.0, 64.0, 1024.0, 2.0**15, math.inf}]
+    places = [position for position, edge in enumerate(edges) if edge in {0.5, 4.0, 64.0, 1024.0, 2.0**15, math.inf}]
     names = {0.5: "1/2", 1024.0: "1k", 2.0**15: "32k", math.inf: "inf"}
-    axes.set_xticks(places, [names.get(edges[place], f"{edges[place]:g}") for place in places])
+    axes.set_xticks(places, [names.get(edges[position], f"{edges[position]:g}") for position in places])
     logarithmic(axes.yaxis, [1e-5, 1.0], text=lambda share: f"{100 * share:g} %")
     axes.set(xlabel="deviation up to (ulp)", ylabel="share of elements")
     if direct:

@@ -358,8 +358,8 @@ def _lanes(trace: RayTrace, columns: list[list[int]]) -> Iterator[Lane]:
     yield Lane("input", "given", cells([call.given for call in calls]))
     operations = [tuple(stage.operation for stage in call.stages) for call in calls]
     if len(set(operations)) == 1:
-        for place, operation in enumerate(operations[0]):
-            yield Lane(operation, "stage", cells([call.stages[place].values for call in calls]))
+        for position, operation in enumerate(operations[0]):
+            yield Lane(operation, "stage", cells([call.stages[position].values for call in calls]))
     actual, exact = [call.actual for call in calls], [call.expected for call in calls]
     yield Lane("answer", "actual", comparison(actual, exact))
     yield Lane("exact", "exact", comparison(exact, actual))

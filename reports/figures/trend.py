@@ -50,7 +50,7 @@ def trend_data(digests: Sequence[Digest]) -> pd.DataFrame:
     parts = [failures.assign(case="", measure="verdicts that fail")]
     for name, measure in MEASURES.items():
         gathered = _gathered([getattr(digest, name) for digest in comparable])
-        runs = [comparable[place].head.name for place in gathered["place"]]
+        runs = [comparable[position].head.name for position in gathered["place"]]
         parts += [gathered.assign(run=runs, measure=measure)] if len(gathered) else []
     return pd.concat(parts, ignore_index=True)[[column.name for column in COLUMNS]]
 
@@ -84,7 +84,7 @@ def _comparable(digests: Sequence[Digest]) -> list[Digest]:
 
 def _gathered(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Return one row for each run and case, with the place of the run."""
-    placed = [part.assign(place=place) for place, part in enumerate(parts) if len(part)]
+    placed = [part.assign(place=position) for position, part in enumerate(parts) if len(part)]
     return pd.concat(placed, ignore_index=True) if placed else pd.DataFrame(columns=["family", "case", "place"])
 
 
@@ -152,7 +152,7 @@ def _named(axes: Axes, digests: Sequence[Digest]) -> None:
     """Name as many runs along x as fit, always including the latest."""
     every = -(-len(digests) // MAX_LABELS)
     places = list(range(len(digests)))[::-1][::every][::-1]
-    axes.set_xticks(places, [digests[place].label[:10] for place in places], rotation=40, ha="right")
+    axes.set_xticks(places, [digests[position].label[:10] for position in places], rotation=40, ha="right")
     axes.set_xlim(-0.4, len(digests) - 0.6)
 
 

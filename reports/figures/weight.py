@@ -51,5 +51,5 @@ def _tile(weights: ClassWeights) -> Tile:
 def _palette() -> tuple[bytes, bytes]:
     """Return the colors and their opacities."""
     places = range(-STEPS, STEPS + 1)
-    colors = b"".join(struct.pack("BBB", *(FOR if place > 0 else AGAINST)) for place in places)
-    return colors, bytes(round(255 * abs(place) / STEPS) for place in places)
+    colors = b"".join(struct.pack("BBB", *(FOR if position > 0 else AGAINST)) for position in places)
+    return colors, bytes(round(255 * abs(position) / STEPS) for position in places)

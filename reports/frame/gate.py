@@ -18,8 +18,8 @@ from .declaration import Row, frame
 )
 def gate(run: RunFolder) -> Iterator[Row]:
     """One row for each finding of the gate."""
-    for place, finding in run.places(GateFinding):
-        yield {**finding.model_dump(), "record": place}
+    for location, finding in run.places(GateFinding):
+        yield {**finding.model_dump(), "record": location}
 
 
 @frame(
@@ -37,8 +37,8 @@ def gate(run: RunFolder) -> Iterator[Row]:
 )
 def gate_times(run: RunFolder) -> Iterator[Row]:
     """One row for each case and arm with a time comparison against another commit."""
-    for place, comparison in run.places(Comparison):
-        yield {**comparison.model_dump(), "record": place}
+    for location, comparison in run.places(Comparison):
+        yield {**comparison.model_dump(), "record": location}
 
 
 @frame(
@@ -56,10 +56,10 @@ def gate_times(run: RunFolder) -> Iterator[Row]:
 )
 def gate_slices(run: RunFolder) -> Iterator[Row]:
     """One row for each slice used in these comparisons."""
-    for place, slices in run.places(Slices):
+    for location, slices in run.places(Slices):
         times = zip(slices.starts_s, slices.minima_s, slices.medians_s, slices.cpu_s, strict=True)
         for number, measured in enumerate(times):
-            yield {**slices.model_dump(), **dict(zip(_SLICE, (number, *measured), strict=True)), "record": place}
+            yield {**slices.model_dump(), **dict(zip(_SLICE, (number, *measured), strict=True)), "record": location}
 
 
 _SLICE = ("slice", "start_s", "minimum_s", "median_s", "cpu_s")

@@ -37,9 +37,9 @@ from .declaration import Row, frame
 )
 def verdicts(run: RunFolder) -> Iterator[Row]:
     """One row for each case, law, dtype and device."""
-    for place, verdict in run.places(Verdict):
+    for location, verdict in run.places(Verdict):
         ratio = share_of_bound(verdict.deviation, verdict.bound)
-        yield {**verdict.model_dump(), **_counterexample(verdict), "ratio": ratio, "record": place}
+        yield {**verdict.model_dump(), **_counterexample(verdict), "ratio": ratio, "record": location}
 
 
 def _counterexample(verdict: Verdict) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def loaders(run: RunFolder) -> Iterator[Row]:
     """One row for each timed loader configuration; quantities that older runs did not measure are missing."""
     placed = benchmark.placed(run, LoaderRecord)
     alone = {_series(loader): loader for _, loader in placed if loader.record.workers == 0}
-    for place, loader in placed:
+    for location, loader in placed:
         row = loader.row()
         yield {
             **row,
@@ -62,7 +62,7 @@ def loaders(run: RunFolder) -> Iterator[Row]:
             **estimate_columns(loader.record.gain, "gain"),
             "efficiency": _efficiency(loader, alone.get(_series(loader))),
             **_rates(loader),
-            "record": place,
+            "record": location,
         }
 
 
@@ -80,12 +80,12 @@ def budgets(run: RunFolder) -> Iterator[Row]:
     """One row for each part of the batch time of each loader with a complete budget."""
     placed = benchmark.placed(run, LoaderRecord)
     records = [loader.record for _, loader in placed]
-    for place, loader in placed:
+    for location, loader in placed:
         budget = loader.record.budget
         for part, seconds, share in budget.table() if budget is not None else ():
             cells = {"part": part, "seconds": seconds, "share": share}
             whole = {} if budget is None else {"unseen": budget.unseen, "sentence": _sentence(budget, loader, records)}
-            yield {**loader.row(), **cells, **whole, "record": place}
+            yield {**loader.row(), **cells, **whole, "record": location}
 
 
 def _sentence(budget: Budget, loader: Loader, records: Sequence[LoaderRecord]) -> str:
@@ -130,8 +130,8 @@ def _sample_s(loader: Loader) -> float:
 )
 def balance(run: RunFolder) -> Iterator[Row]:
     """One row for each training loop of a loader and a step."""
-    for place, loop in benchmark.placed(run, BalanceRecord):
-        yield {**loop.row(), "verdict": _verdict(loop.record), "record": place}
+    for location, loop in benchmark.placed(run, BalanceRecord):
+        yield {**loop.row(), "verdict": _verdict(loop.record), "record": location}
 
 
 def _verdict(balance: BalanceRecord) -> str:
@@ -156,9 +156,9 @@ def tuner(run: RunFolder) -> Iterator[Row]:
     """One row for each run of the tuner on a data set that was also measured exhaustively."""
     placed = benchmark.placed(run, TunerRecord)
     exhaustive = {tuning.record.case: tuning.record for _, tuning in placed if tuning.record.is_exhaustive}
-    for place, tuning in placed:
+    for location, tuning in placed:
         if not tuning.record.is_exhaustive and tuning.record.case in exhaustive:
-            yield {**tuning.row(), **_comparison(tuning.record, exhaustive[tuning.record.case]), "record": place}
+            yield {**tuning.row(), **_comparison(tuning.record, exhaustive[tuning.record.case]), "record": location}
 
 
 def _comparison(tuned: TunerRecord, exhaustive: TunerRecord) -> Row:

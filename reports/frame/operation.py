@@ -22,8 +22,8 @@ def operations(run: RunFolder) -> Iterator[Row]:
     """One row for each timed operation and shape, with its largest float32 deviation relative to the bound."""
     calls = benchmark.placed(run, OperationRecord)
     shares = _shares(run) if calls else {}
-    for place, call in calls:
-        yield {**call.row(), "ratio": shares.get(call.record.case), "record": place}
+    for location, call in calls:
+        yield {**call.row(), "ratio": shares.get(call.record.case), "record": location}
 
 
 def _shares(run: RunFolder) -> dict[str, float | None]:
@@ -43,8 +43,8 @@ def _shares(run: RunFolder) -> dict[str, float | None]:
 )
 def vectorization(run: RunFolder) -> Iterator[Row]:
     """One row for each timed operation and length."""
-    for place, call in benchmark.placed(run, VectorizationRecord):
-        yield {**call.row(), "record": place}
+    for location, call in benchmark.placed(run, VectorizationRecord):
+        yield {**call.row(), "record": location}
 
 
 @frame(
@@ -56,5 +56,5 @@ def vectorization(run: RunFolder) -> Iterator[Row]:
 )
 def screening(run: RunFolder) -> Iterator[Row]:
     """One row for each case and checking method."""
-    for place, check in benchmark.placed(run, ScreeningRecord):
-        yield {**check.row(), "rows_per_s": check.record.rows / check.stats.median_s, "record": place}
+    for location, check in benchmark.placed(run, ScreeningRecord):
+        yield {**check.row(), "rows_per_s": check.record.rows / check.stats.median_s, "record": location}

@@ -42,8 +42,8 @@ LIMITS = (1, 2, 4, 8, 16, 64, 1024)
 )
 def proofs(run: RunFolder) -> Iterator[Row]:
     """One row for each case, quantity, dtype and layout with visited inputs."""
-    for place, proof in run.places(Proof):
-        yield {**proof.model_dump(), **_flattened(proof), "record": place}
+    for location, proof in run.places(Proof):
+        yield {**proof.model_dump(), **_flattened(proof), "record": location}
 
 
 def _flattened(proof: Proof) -> dict[str, Any]:

@@ -34,13 +34,13 @@ KEYS = ("case", "device", "batch_size", "dtype", "threads")
 )
 def steps(run: RunFolder) -> Iterator[Row]:
     """One row for each timed training step, with its distance from the floor."""
-    for place, step in benchmark.placed(run, StepRecord):
+    for location, step in benchmark.placed(run, StepRecord):
         yield {
             **step.row(),
             **estimate_columns(step.over(step.record.floor_s), "over_floor"),
             **estimate_columns(step.record.on_device, "on_device"),
             "samples_per_s": step.record.batch_size / step.stats.median_s,
-            "record": place,
+            "record": location,
         }
 
 
@@ -55,13 +55,13 @@ def steps(run: RunFolder) -> Iterator[Row]:
 )
 def step_ratios(run: RunFolder) -> Iterator[Row]:
     """One row for each timed step and each reference measured in the same rounds; older runs have none."""
-    placed = [(place, step) for place, step in benchmark.placed(run, StepRecord) if step.record.floor_s]
+    placed = [(location, step) for location, step in benchmark.placed(run, StepRecord) if step.record.floor_s]
     for _, group in groupby(placed, key=lambda entry: _in_turns(entry[1].record)):
         steps = list(group)
         for reference in _references([step for _, step in steps]):
-            for place, step in steps:
+            for location, step in steps:
                 ratio = estimate_columns(step.over(reference.stats.rounds_s))
-                yield {**step.row(), **ratio, "reference": reference.record.case, "record": place}
+                yield {**step.row(), **ratio, "reference": reference.record.case, "record": location}
 
 
 def _in_turns(step: StepRecord) -> tuple[object, ...]:
@@ -88,10 +88,10 @@ def _references(steps: Sequence[Step]) -> list[Step]:
 )
 def phases(run: RunFolder) -> Iterator[Row]:
     """One row for each phase of each timed step with separate phases."""
-    for place, step in benchmark.placed(run, StepRecord):
+    for location, step in benchmark.placed(run, StepRecord):
         for phase, rounds_s in step.record.phases_s.items():
             quartiles = dict(zip(("q1_s", "median_s", "q3_s"), np.quantile(rounds_s, (0.25, 0.5, 0.75)), strict=True))
-            yield {**step.row(), "phase": phase, **quartiles, "record": place}
+            yield {**step.row(), "phase": phase, **quartiles, "record": location}
 
 
 @frame(
@@ -108,5 +108,5 @@ def phases(run: RunFolder) -> Iterator[Row]:
 )
 def agreement(run: RunFolder) -> Iterator[Row]:
     """One row for each step also timed by the timer of torch."""
-    for place, step in benchmark.placed(run, AgreementRecord):
-        yield {**step.row(), **estimate_columns(step.over(step.record.timer_s)), "record": place}
+    for location, step in benchmark.placed(run, AgreementRecord):
+        yield {**step.row(), **estimate_columns(step.over(step.record.timer_s)), "record": location}

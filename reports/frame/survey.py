@@ -48,13 +48,13 @@ _NESTED = {"example", "kind", "place"}
 )
 def breakings(run: RunFolder) -> Iterator[Row]:
     """One row for each law, case, dtype and ray."""
-    for place, breaking in run.places(Breaking):
+    for location, breaking in run.places(Breaking):
         yield {
             **breaking.model_dump(exclude=_NESTED),
             "closed_form": closed_form(breaking),
             "happens": what_happens(breaking),
             "sure": how_sure(breaking),
-            "record": place,
+            "record": location,
         }
 
 
@@ -79,8 +79,8 @@ def breakings(run: RunFolder) -> Iterator[Row]:
 )
 def worst(run: RunFolder) -> Iterator[Row]:
     """One row for each law, case, dtype and objective."""
-    for place, witness in run.places(Worst):
-        yield {**witness.model_dump(exclude=_NESTED), "record": place}
+    for location, witness in run.places(Worst):
+        yield {**witness.model_dump(exclude=_NESTED), "record": location}
 
 
 @frame(
@@ -96,9 +96,9 @@ def worst(run: RunFolder) -> Iterator[Row]:
 )
 def profiles(run: RunFolder) -> Iterator[Row]:
     """One row for each interval of magnitude of each case and dtype."""
-    for place, profile in run.places(Profile):
+    for location, profile in run.places(Profile):
         for magnitude, deviation, bound in zip(profile.magnitudes, profile.deviations, profile.bounds, strict=True):
-            yield {**_head(profile, place), "magnitude": magnitude, "deviation": deviation, "bound": bound}
+            yield {**_head(profile, location), "magnitude": magnitude, "deviation": deviation, "bound": bound}
 
 
 @frame(
@@ -114,15 +114,15 @@ def profiles(run: RunFolder) -> Iterator[Row]:
 )
 def histograms(run: RunFolder) -> Iterator[Row]:
     """One row for each bin of deviations of each case and dtype."""
-    for place, profile in run.places(Profile):
+    for location, profile in run.places(Profile):
         total = sum(profile.counts)
         for edge, count in zip(profile.edges, profile.counts, strict=True):
-            yield {**_head(profile, place), "up_to": edge, "count": count, "share": count / total if total else None}
+            yield {**_head(profile, location), "up_to": edge, "count": count, "share": count / total if total else None}
 
 
-def _head(profile: Profile, place: str) -> dict[str, Any]:
+def _head(profile: Profile, location: str) -> dict[str, Any]:
     head = profile.model_dump(include={"case", "family", "style", "contract", "law", "dtype", "unit"})
-    return {**head, "record": place}
+    return {**head, "record": location}
 
 
 @frame(
@@ -137,9 +137,9 @@ def _head(profile: Profile, place: str) -> dict[str, Any]:
 )
 def accumulators(run: RunFolder) -> Iterator[Row]:
     """One row for each case and dtype."""
-    for place, accumulator in run.places(Accumulator):
+    for location, accumulator in run.places(Accumulator):
         words = {"sums": summing(accumulator), "evidence": "; ".join(accumulator.evidence)}
-        yield {**accumulator.model_dump(), **words, "record": place}
+        yield {**accumulator.model_dump(), **words, "record": location}
 
 
 @frame(
@@ -149,5 +149,5 @@ def accumulators(run: RunFolder) -> Iterator[Row]:
 )
 def search(run: RunFolder) -> Iterator[Row]:
     """One row for each case, search method and seed."""
-    for place, drawing in benchmark.placed(run, SearchRecord):
-        yield {**drawing.row(), "record": place}
+    for location, drawing in benchmark.placed(run, SearchRecord):
+        yield {**drawing.row(), "record": location}

@@ -22,8 +22,8 @@ from .declaration import Row, frame
 )
 def epochs(run: RunFolder) -> Iterator[Row]:
     """One row for each epoch of each training run."""
-    for place, epoch in run.places(Epoch):
-        yield {**epoch.model_dump(), "record": place}
+    for location, epoch in run.places(Epoch):
+        yield {**epoch.model_dump(), "record": location}
 
 
 @frame(
@@ -37,7 +37,7 @@ def epochs(run: RunFolder) -> Iterator[Row]:
 )
 def estimates(run: RunFolder) -> Iterator[Row]:
     """One row for each learned parameter, with its error in standard errors."""
-    for place, estimate in run.places(LearnedParameter):
+    for location, estimate in run.places(LearnedParameter):
         is_known = estimate.standard_error > 0
         error = (estimate.learned - estimate.true) / estimate.standard_error if is_known else None
-        yield {**estimate.model_dump(), "error": error, "record": place}
+        yield {**estimate.model_dump(), "error": error, "record": location}

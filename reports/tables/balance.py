@@ -19,11 +19,11 @@ def balance(frame: pd.DataFrame, source: DataSource | None) -> Table:
     """Return the time that each training loop waits for its loader, and the verdict."""
     rows = []
     for _, row in frame.iterrows():
-        place = (str(row["case"]), f"{row['batch_size']:,}", f"{row['workers']}")
+        cells = (str(row["case"]), f"{row['batch_size']:,}", f"{row['workers']}")
         took = (duration(row[name]) for name in ("load_s", "step_s", "loop_s"))
         starved = f"{times(row['load_to_step'])} {_interval(row, 'load_to_step')}"
         waits = f"{percent(row['wait_share'])} {_interval(row, 'wait_share', scale=100)}"
-        rows.append((*place, verdict(row), waits, *took, starved))
+        rows.append((*cells, verdict(row), waits, *took, starved))
     steps = " and ".join(map(str, frame["step"].unique()))
     limit = percent(float(frame["most_waiting"].max()))
     return Table(
@@ -55,9 +55,9 @@ def cheapest(frame: pd.DataFrame) -> str:
     if ahead.empty:
         return "No configuration keeps ahead."
     row = ahead.sort_values(["workers", "batch_size", "wait_share"], kind="stable").iloc[0]
-    place = f"{row['case']} at batch {row['batch_size']} with {workers_in_words(int(row['workers']))}"
+    cells = f"{row['case']} at batch {row['batch_size']} with {workers_in_words(int(row['workers']))}"
     waits = percent(row["wait_share"])
-    return f"The cheapest configuration that keeps ahead is {place}: the loop waits {waits} of its time."
+    return f"The cheapest configuration that keeps ahead is {cells}: the loop waits {waits} of its time."
 
 
 def _interval(row: Any, name: str, *, scale: float = 1.0) -> str:

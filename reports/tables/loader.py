@@ -33,9 +33,9 @@ def best_loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
         best = group.sort_values("samples_per_s", ascending=False, kind="stable").iloc[0]
         alone = group[group["workers"] == 0]["samples_per_s"].max()
         base = best["samples_per_s"] if number == 0 else base
-        place = (f"{best['batch_size']:,}", f"{best['workers']}")
+        cells = (f"{best['batch_size']:,}", f"{best['workers']}")
         rates = (approximate(best["samples_per_s"]), _gain(best, base), approximate(alone))
-        rows.append((str(case), *place, *rates, duration(best["first_batch_s"])))
+        rows.append((str(case), *cells, *rates, duration(best["first_batch_s"])))
     return Table(
         name="best-loaders",
         title="Fastest configuration per loader",
@@ -160,14 +160,14 @@ def loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
     rows = []
     for _, row in frame.iterrows():
         reference = float(base.get((row["batch_size"], row["workers"]), float("nan")))
-        place = (
+        cells = (
             row["case"],
             f"{row['batch_size']:,}",
             f"{row['workers']}",
             *(_setting(row[name]) for name in settings),
         )
         rates = (approximate(row["samples_per_s"]), _rate_interval(row), _gain(row, reference))
-        rows.append((*place, *rates, *(column.text(row) for column in measured)))
+        rows.append((*cells, *rates, *(column.text(row) for column in measured)))
     return Table(
         name="loaders-table",
         title="Throughput of every loader configuration",

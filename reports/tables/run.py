@@ -62,7 +62,7 @@ def _one_sided(changes: pd.DataFrame, change: Change) -> list[tuple[str, ...]]:
             rows.append((change.value, str(kind), f"all {len(group):,}", "", "", "", ""))
             continue
         for (case, what), places in group.groupby(["case", "what"], sort=False):
-            where = listing([str(place) for place in places["where"]], at_most=4)
+            where = listing([str(location) for location in places["where"]], at_most=4)
             visible = (listing(list(dict.fromkeys(map(str, places[side]))), at_most=2) for side in ("before", "after"))
             rows.append((change.value, str(kind), str(case), str(what), where, *visible))
     return rows

@@ -19,7 +19,15 @@ from samples.command import Command
 from harness import cli
 from harness.cli.session import Session
 from harness.error import UsageError
-from harness.execution.interrupt import REPEAT_S, INTERRUPTED, SIGNALS, Ending, Interrupt, interruptible, uninterruptible
+from harness.execution.interrupt import (
+    INTERRUPTED,
+    REPEAT_S,
+    SIGNALS,
+    Ending,
+    Interrupt,
+    interruptible,
+    uninterruptible,
+)
 from harness.record import RUNS, RunFolder, Verdict
 
 IN_THE_BACKGROUND = ["sh", "-c", "trap '' INT TERM; exec \"$@\"", "sh"]

@@ -120,23 +120,23 @@ def measure_group(
     A case that raises leaves. On an accelerator, calls and phases are synchronized; further turns time queued calls by
     events, the step as a graph, and the copy of the minibatch to the device.
     """
-    place, settle = ("cpu", _nothing) if accelerator is None else (accelerator.name, accelerator.synchronize)
+    device_name, settle = ("cpu", _nothing) if accelerator is None else (accelerator.name, accelerator.synchronize)
     lanes: dict[str, _Lane] = {}
     failed: dict[str, Exception] = {}
     with without_garbage_collection():
         for case in cases:
             try:
-                lanes[case.name] = _lane(case, problem(case, batch_size).to(place), settle, clock, accelerator)
+                lanes[case.name] = _lane(case, problem(case, batch_size).to(device_name), settle, clock, accelerator)
             except Exception as error:  # noqa: BLE001 - the case's own benchmark raises it
                 failed[case.name] = error
         task = problem(cases[0], batch_size)
         work, before = _work(task), device_state(accelerator)
-        measuring = gauges(work, place, l2_bytes=before.l2_bytes)
+        measuring = gauges(work, device_name, l2_bytes=before.l2_bytes)
         arms = {name + suffix: arm for name, lane in lanes.items() for suffix, arm in lane.arms.items()}
         for name, gauge in measuring.items():
             arms[name] = _gauged(gauge, accelerator, clock)
         if accelerator is not None:
-            arms[_TRANSFER] = _arm(_transfer(task, place), settle, clock, GAUGE_S)
+            arms[_TRANSFER] = _arm(_transfer(task, device_name), settle, clock, GAUGE_S)
         taken = interleave(arms, rounds=_rounds(arms, seconds), seed=batch_size, enough=_ratios_known(list(lanes)))
         states = (before, device_state(accelerator))
     failed |= {_case(name): error for name, error in taken.failed.items()}
@@ -177,10 +177,10 @@ def _gauged(gauge: Gauge, accelerator: Accelerator | None, clock: Clock) -> Arm:
     return Arm(by_events(gauge.call, accelerator, clock), calls)
 
 
-def _transfer(task: Problem, place: str) -> Callable[[], object]:
+def _transfer(task: Problem, device_name: str) -> Callable[[], object]:
     """Return a copy of the minibatch from ordinary memory of the host to the device."""
     X, y = task.minibatch(0)
-    return lambda: (X.to(place, copy=True), y.to(place, copy=True))
+    return lambda: (X.to(device_name, copy=True), y.to(device_name, copy=True))
 
 
 @dataclass(frozen=True)

@@ -129,12 +129,12 @@ def _median(rounds: Sequence[float]) -> float | None:
 
 def _validated(case: Case, timed: Timed, accelerator: Accelerator | None, batch_size: int) -> dict[str, Any]:
     """Refuse a wrong step; otherwise return its distance from gradient descent."""
-    place = "cpu" if accelerator is None else accelerator.name
-    where = f"{DTYPE}, {place}, batch {batch_size}"
+    device_name = "cpu" if accelerator is None else accelerator.name
+    where = f"{DTYPE}, {device_name}, batch {batch_size}"
     if not timed.finite:
         refuse(case, "the weight and the bias are finite after the timed steps", where=where)
     task = problem(case, batch_size)
-    loss, parameters = comparisons(case, task, place)
+    loss, parameters = comparisons(case, task, device_name)
     for comparison in (loss, parameters):
         if not comparison.holds:
             refuse(case, comparison.rule, where=where, deviation=comparison.deviation, bound=comparison.bound)

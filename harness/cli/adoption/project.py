@@ -101,8 +101,8 @@ def _in_module(file: Path, root: Path, base: Path) -> Iterator[Found]:
     packaged = all((base.joinpath(*parts[:depth]) / "__init__.py").is_file() for depth in range(1, len(parts)))
     module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
     in_package = packaged and (len(parts) > 1 or base != root)
-    place = module if in_package else file.relative_to(root).as_posix()
-    yield from _known(source, file, place, module if packaged else "")
+    path = module if in_package else file.relative_to(root).as_posix()
+    yield from _known(source, file, path, module if packaged else "")
 
 
 def _in_notebook(file: Path, root: Path) -> Iterator[Found]:
@@ -113,7 +113,7 @@ def _in_notebook(file: Path, root: Path) -> Iterator[Found]:
     yield from _known(source, file, file.relative_to(root).as_posix(), "")
 
 
-def _known(source: str, file: Path, place: str, module: str) -> Iterator[Found]:
+def _known(source: str, file: Path, path: str, module: str) -> Iterator[Found]:
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -123,9 +123,9 @@ def _known(source: str, file: Path, place: str, module: str) -> Iterator[Found]:
         signature = _signature(node)
         if signature is None:
             continue
-        contract, call = _claim(signature, node, file, f"{place}:{node.name}")  # type: ignore[attr-defined]
+        contract, call = _claim(signature, node, file, f"{path}:{node.name}")  # type: ignore[attr-defined]
         if contract:
-            target = f"{place}:{node.name}"  # type: ignore[attr-defined]
+            target = f"{path}:{node.name}"  # type: ignore[attr-defined]
             yield Found(target, contract, call or adapter, file, node.lineno, module, not (call or adapter))
 
 

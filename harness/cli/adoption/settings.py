@@ -220,10 +220,10 @@ def importable(target: str) -> str:
     UsageError
         If the notebook cannot be read.
     """
-    place, colon, name = target.partition(":")
-    if not place.endswith(SUFFIX):
+    path, colon, name = target.partition(":")
+    if not path.endswith(SUFFIX):
         return target
-    notebook = Path(place)
+    notebook = Path(path)
     if not notebook.is_file():
         raise UsageError(f"file not found: `{notebook}`", remedy="check the path")
     file = NOTEBOOKS / notebook.with_suffix(".py").name

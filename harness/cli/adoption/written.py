@@ -90,8 +90,8 @@ def planned(root: Path, layout: Layout, choice: Choice) -> list[Planned]:
     files = []
     target = ""
     if choice.cases:
-        place, target = _package_of_cases(root, layout, choice.functions)
-        files.append(_new(root, place, _cases(choice.functions)))
+        path, target = _package_of_cases(root, layout, choice.functions)
+        files.append(_new(root, path, _cases(choice.functions)))
     elif layout is not Layout.NOTEBOOKS:
         files.append(_new(root, TESTS, _tests(choice.functions)))
     files.append(_settings(root, layout, choice, target))

@@ -18,8 +18,8 @@ def print_balance(console: Console, document: Mapping[str, Any]) -> None:
     for heading in ("loop waits", "batch / step", "batch alone", "step alone", "loop"):
         table.add_column(heading, justify="right", no_wrap=True)
     for balance in balances:
-        place = (escape(balance.case), str(balance.batch_size), str(balance.workers))
-        table.add_row(*place, _verdict(balance), *_cells(balance))
+        cells = (escape(balance.case), str(balance.batch_size), str(balance.workers))
+        table.add_row(*cells, _verdict(balance), *_cells(balance))
     print_table(console, table)
     for line in _remarks(balances):
         print_sentence(console, line)

@@ -44,7 +44,7 @@ class Counts:
 
     def offer(self, found: Resolved, x: float, y: float, order: tuple[int, int]) -> None:
         """Keep an output if it deviates more than all before; among equal ones, the first counts."""
-        if (found.deviation, tuple(-place for place in order)) <= (self.worst, tuple(-place for place in self.order)):
+        if (found.deviation, tuple(-at for at in order)) <= (self.worst, tuple(-at for at in self.order)):
             return
         if found.deviation == 0.0:
             return

@@ -211,7 +211,7 @@ class Difference:
         exact[kinds == Kind.UNDEFINED], exact[kinds == Kind.OVERFLOW] = np.nan, np.inf
         poles = {code - start: y for code, y in poles_of(self.operation, "value", sign).items()}
         is_pole = np.isin(places, list(poles))
-        exact[is_pole] = [poles[place] for place in places[is_pole].tolist()]
+        exact[is_pole] = [poles[position] for position in places[is_pole].tolist()]
         away = [np.where(_same(one, exact), 0.0, np.nan_to_num(np.abs(one - exact), nan=np.inf)) for one in both]
         gains = np.where(away[0] == away[1], 0.0, away[0] - away[1])
         is_close = np.abs(gains) <= 2.0 * error + _ROUNDING * np.minimum(*away)

@@ -138,11 +138,11 @@ def _sizes(coefficients: list[arb]) -> arb:
     return sum(map(abs, coefficients), arb(0))
 
 
-def _modelled(operation: Operation, quantity: str, run: tuple[int, int], place: tuple[float, float]) -> Piece | None:
-    center, radius = arb(place[0]), arb(place[1])
+def _modelled(operation: Operation, quantity: str, run: tuple[int, int], position: tuple[float, float]) -> Piece | None:
+    center, radius = arb(position[0]), arb(position[1])
     for bits in _PRECISIONS:
         with precision(bits):
-            around = taylor(operation, quantity, arb(place[0], abs(place[1])), radius, DEGREE + 2)
+            around = taylor(operation, quantity, arb(position[0], abs(position[1])), radius, DEGREE + 2)
             remainder, whole = (float(one.abs_upper()) for one in (around[-1], _sizes(around[:-1])))
             if not remainder <= _ENOUGH * max(whole, _TINY):
                 return None

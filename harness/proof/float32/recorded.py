@@ -7,7 +7,7 @@ from harness.proof.float32.operation import OPERATIONS
 from harness.record import Proof
 
 FILE = Path(__file__).with_name("recorded.jsonl")
-_ORDER = {name: place for place, name in enumerate(OPERATIONS)}
+_ORDER = {name: position for position, name in enumerate(OPERATIONS)}
 
 
 def recorded() -> list[Proof]:

@@ -158,8 +158,8 @@ class Sweep:
             if class_ != int(largest) or largest > 8.0:
                 return False
             # The function is monotone here, so that the largest deviation is at one end.
-            for place in (0, self.size - 1) if largest > 8.0 * self.counts.worst else ():
-                self._offer(block, place)
+            for position in (0, self.size - 1) if largest > 8.0 * self.counts.worst else ():
+                self._offer(block, position)
         self.counts.histogram[class_] += self.size
         return True
 
@@ -232,16 +232,16 @@ class Sweep:
         ]
 
     def _poles(self, block: Block, doubtful: Flags | None) -> None:
-        for place, expected in self._poles_in(block):
-            row, column = divmod(place, WIDTH)
+        for position, expected in self._poles_in(block):
+            row, column = divmod(position, WIDTH)
             if block.kinds[row] != Kind.UNDEFINED:
                 self.counts.exclude(1)
                 self.eighths[row, column] = 0.0
                 if doubtful is not None:
                     doubtful[row, column] = False
-            actual = float(block.outputs[place])
+            actual = float(block.outputs[position])
             if expected is not None and actual != expected and not (math.isnan(actual) and math.isnan(expected)):
-                self._depart("limit", block, np.array([place]), expected)
+                self._depart("limit", block, np.array([position]), expected)
 
     def _decide(self, block: Block, guard: float | Singles, doubtful: Flags | None) -> float:
         """Put each output into the right class, and return the largest deviation in eighths of an ulp."""
@@ -279,9 +279,9 @@ class Sweep:
             self._offer(block, int(places[np.argmax(deviations)]))
             flat[places] = classes + 0.5
         else:
-            for place in places:
-                found = self._offer(block, int(place))
-                flat[place] = math.inf if math.isinf(found.deviation) else found.eighths + 0.5
+            for position in places:
+                found = self._offer(block, int(position))
+                flat[position] = math.inf if math.isinf(found.deviation) else found.eighths + 0.5
         return float(flat[places].max(initial=0.0))
 
     def _offer_largest(self, block: Block, guard: float | Singles, largest: float) -> None:
@@ -296,14 +296,14 @@ class Sweep:
         places = np.flatnonzero(above > least) if largest > 0.0 else _NONE
         if len(places) > _MANY:
             places = places[[np.argmax(above[places])]]
-        for place in places[np.argsort(-above[places], kind="stable")][:_CANDIDATES]:
-            self._offer(block, int(place))
+        for position in places[np.argsort(-above[places], kind="stable")][:_CANDIDATES]:
+            self._offer(block, int(position))
 
-    def _offer(self, block: Block, place: int) -> Resolved:
+    def _offer(self, block: Block, position: int) -> Resolved:
         """Measure one output by ball arithmetic, and keep the worst output."""
-        x, y = block.side.x(block.start + place), float(block.outputs[place])
+        x, y = block.side.x(block.start + position), float(block.outputs[position])
         found = resolve(self.operation, self.quantity, x, y)
-        self.counts.offer(found, x, y, (block.start + place, int(block.side.sign < 0)))
+        self.counts.offer(found, x, y, (block.start + position, int(block.side.sign < 0)))
         return found
 
     def _lost(self, block: Block) -> None:
@@ -324,8 +324,8 @@ class Sweep:
         """Count the outputs that break a law, and keep the first."""
         if not len(places):
             return
-        place = int(places[0])
-        x, y = block.side.x(block.start + place), float(block.outputs[place])
+        position = int(places[0])
+        x, y = block.side.x(block.start + position), float(block.outputs[position])
         if expected is None:
             known = law in self.counts.departures
             expected = 0.0 if known else resolve(self.operation, self.quantity, x, y).expected

@@ -74,11 +74,11 @@ def each_sample_once(deliveries: Deliveries, num_workers: int, shuffle: bool, dr
             request.batch_size - 1 if drop_last or (deliveries.info.drops and not deliveries.source.is_factory) else 0
         )
         if extra or len(missing) > spare:
-            place = f"in the {which} epoch{where}"
+            position = f"in the {which} epoch{where}"
             if not epoch.samples:
-                return found(f"{place}: none of the {total} samples arrives", total, actual=0, expected=total)
+                return found(f"{position}: none of the {total} samples arrives", total, actual=0, expected=total)
             message = _description(extra, missing, total)
-            return found(f"{place}: {message}", len(extra) + len(missing), actual=len(epoch.samples), expected=total)
+            return found(f"{position}: {message}", len(extra) + len(missing), actual=len(epoch.samples), expected=total)
         rows += len(epoch.samples)
     return satisfied(rows)
 
@@ -203,8 +203,8 @@ def differences(expected: Sequence[Sample], delivered: Sequence[Sample]) -> tupl
     """Return the places of repeated and of missing samples; a sample that is not expected has the place -1."""
     known, received = digests(expected, delivered)
     places: dict[str, list[int]] = {}
-    for place, mark in enumerate(known):
-        places.setdefault(mark, []).append(place)
+    for position, mark in enumerate(known):
+        places.setdefault(mark, []).append(position)
     extra, missing = [], []
     times = Counter(received)
     for mark, indices in places.items():
@@ -217,8 +217,8 @@ def differences(expected: Sequence[Sample], delivered: Sequence[Sample]) -> tupl
 
 def _description(extra: Sequence[int], missing: Sequence[int], total: int) -> str:
     """Describe repeated and missing samples."""
-    unexpected = sum(place < 0 for place in extra)
-    twice = sorted({place for place in extra if place >= 0})
+    unexpected = sum(position < 0 for position in extra)
+    twice = sorted({position for position in extra if position >= 0})
     parts = []
     if twice:
         times_in_words = "twice or more" if len(extra) - unexpected > len(twice) else "twice"
