@@ -52,10 +52,10 @@ class Break:
         first = self.first
         where = f"t = {first.value!r} in {first.dtype}"
         if self.cause in (NOT_FINITE, INEXACT):
-            what = "the answer is not finite" if self.cause == NOT_FINITE else "the error exceeds its bound"
-            return f"{what} from {where} on the ray {first.ray}"
-        what = CAUSES.get(self.cause, "the law breaks")
-        return f"{what} from t = {first.value!r} on in {first.dtype} (t = {self.cause})"
+            cause = "the answer is not finite" if self.cause == NOT_FINITE else "the error exceeds its bound"
+            return f"{cause} from {where} on the ray {first.ray}"
+        cause = CAUSES.get(self.cause, "the law breaks")
+        return f"{cause} from t = {first.value!r} on in {first.dtype} (t = {self.cause})"
 
     @property
     def card(self) -> Cause:

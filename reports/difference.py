@@ -86,8 +86,8 @@ def _points(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
         was, now = _end(row.value_before), _end(row.value)
         change = Change.UNCHANGED if was == now else Change.EARLIER if now < was else Change.LATER
         ends = ("holds" if value == float("inf") else repr(value) for value in (was, now))
-        what = f"{row.law}, {row.ray}"
-        rows.append(("breaking point", row.case, what, row.dtype, *_texts(row, *ends), _known(row, change)))
+        name = f"{row.law}, {row.ray}"
+        rows.append(("breaking point", row.case, name, row.dtype, *_texts(row, *ends), _known(row, change)))
     return _table(rows)
 
 
@@ -101,8 +101,8 @@ def _times(name: str, before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame
     rows = []
     for row in both:
         where = ", ".join(f"{key.replace('_', ' ')} {getattr(row, key)}" for key in keys)
-        taken = f"{duration(row.median_s)} ({times(row.median_s / row.median_s_before)})"
-        texts = _texts(row, duration(row.median_s_before), taken if row.who == "both" else duration(row.median_s))
+        time_text = f"{duration(row.median_s)} ({times(row.median_s / row.median_s_before)})"
+        texts = _texts(row, duration(row.median_s_before), time_text if row.who == "both" else duration(row.median_s))
         rows.append(("time", row.case, name, where, *texts, _known(row, _time_change(row))))
     return _table(rows)
 

@@ -26,31 +26,29 @@ def headline(reading: Reading) -> str:
     """Return the verdict in words: the first finding and its remedy, or that there is none."""
     audited = [finding for audit in reading.audits for finding in audit.unexpected]
     found = findings(reading.verdicts, [status for status in Status if status.fails])
-    others = [f"{group.first.case}: {group.sentence}" for group in breaks(unknown(reading).breakings)]
-    others += [*further(reading, grouped=True), *(text for proof in reading.proofs for text in refuted(proof))]
-    others += [finding.sentence for finding in reading.gate.findings if finding.outcome in FAILING]
+    rest = [f"{group.first.case}: {group.sentence}" for group in breaks(unknown(reading).breakings)]
+    rest += [*further(reading, grouped=True), *(text for proof in reading.proofs for text in refuted(proof))]
+    rest += [finding.sentence for finding in reading.gate.findings if finding.outcome in FAILING]
     if found:
         first = found[0]
         text = cut(sentence(first).splitlines()[0].rstrip("."), limit=MAX_CHARACTERS)
         named = text if text.startswith(first.case) else f"{first.case}: {text}"
-        return f"{named}. {_rest(reading, len(found) - 1, len(others) + len(audited))}"
+        return f"{named}. {_rest(reading, len(found) - 1, len(rest) + len(audited))}"
     if audited:
         first_line = audited[0]
         text = cut(f"{place(first_line)}: {first_line.sentence.rstrip('.')}", limit=MAX_CHARACTERS)
-        more = (
-            f" {count(len(audited) + len(others) - 1, 'more finding')} below." if len(audited) + len(others) > 1 else ""
-        )
+        more = f" {count(len(audited) + len(rest) - 1, 'more finding')} below." if len(audited) + len(rest) > 1 else ""
         return f"{text}: {first_line.remedy.rstrip('.')}.{more}"
-    if others:
-        more = f" {count(len(others) - 1, 'more finding')} below." if len(others) > 1 else ""
-        return f"{cut(others[0].rstrip('.'), limit=MAX_CHARACTERS)}.{more}"
+    if rest:
+        more = f" {count(len(rest) - 1, 'more finding')} below." if len(rest) > 1 else ""
+        return f"{cut(rest[0].rstrip('.'), limit=MAX_CHARACTERS)}.{more}"
     return _without_findings(reading)
 
 
-def _rest(reading: Reading, causes: int, others: int) -> str:
+def _rest(reading: Reading, causes: int, rest: int) -> str:
     """Return a sentence on the other findings, or that the rest holds."""
-    if causes + others:
-        return f"{count(causes + others, 'more finding')} below."
+    if causes + rest:
+        return f"{count(causes + rest, 'more finding')} below."
     failed, ran = laws_in(failing(reading.verdicts)), _ran(reading)
     lost = laws_in(verdict for verdict in reading.verdicts if verdict.status is Status.LOST)
     if ran <= failed + lost:
@@ -110,10 +108,10 @@ def _measured(reading: Reading) -> str:
         text = f"{fastest['case']} delivers up to {rate(fastest['samples_per_s'])} samples per second with {workers}"
         text += f" at batch size {fastest['batch_size']:,}"
         case_budgets = budgets[budgets["case"] == fastest["case"]].sort_values("workers", kind="stable")
-        what, *further = str(case_budgets["sentence"].iloc[0]).split("; ") if len(case_budgets) else [""]
-        if what and case_budgets["batch_size"].iloc[0] != fastest["batch_size"]:
-            what = f"at batch size {case_budgets['batch_size'].iloc[0]:,}, {what}"
-        return clean(cut("; ".join(filter(None, [f"{text}: {what}" if what else text, *further[:1]])), limit=400)) + "."
+        name, *further = str(case_budgets["sentence"].iloc[0]).split("; ") if len(case_budgets) else [""]
+        if name and case_budgets["batch_size"].iloc[0] != fastest["batch_size"]:
+            name = f"at batch size {case_budgets['batch_size'].iloc[0]:,}, {name}"
+        return clean(cut("; ".join(filter(None, [f"{text}: {name}" if name else text, *further[:1]])), limit=400)) + "."
     if len(reading.frames.steps):
         step = figures.step_time(figures.visible_steps(reading.frames.steps)).caption
         return clean(step)

@@ -191,7 +191,7 @@ def read(run: RunFolder, earlier: Sequence[RunFolder] = ()) -> Reading:
     gate = Gated(tuple(run.read(GateFinding)), tuple(run.read(Comparison)), tuple(run.read(Slices)))
     survey = Surveyed(tuple(run.read(Breaking)), tuple(run.read(Worst)))
     properties, traces = tuple(run.read(Property)), tuple(run.read(RayTrace))
-    alone = Reading(
+    standalone = Reading(
         run.head(),
         verdicts,
         proofs,
@@ -203,10 +203,12 @@ def read(run: RunFolder, earlier: Sequence[RunFolder] = ()) -> Reading:
         traces=traces,
     )
     learned = Learned(tuple(run.read(FitData)), tuple(run.read(ClassWeights)), tuple(run.read(Confusion)))
-    alone = replace(alone, audits=tuple(telling(run.read(Audit))), learned=learned, fixes=tuple(run.read(Fix)))
+    standalone = replace(
+        standalone, audits=tuple(telling(run.read(Audit))), learned=learned, fixes=tuple(run.read(Fix))
+    )
     if not earlier:
-        return alone
+        return standalone
     same = earlier[-1].head().environment.processor == run.head().environment.processor
     changes = differences(frames(earlier[-1]), run_frames, same_machine=same)
     digests = tuple(map(Digest.of, (*earlier, run)))
-    return replace(alone, digests=digests, changes=changes)
+    return replace(standalone, digests=digests, changes=changes)

@@ -103,11 +103,11 @@ def _sheet(kind: str, title: str, builders: Sequence[SectionBuilder], reading: R
     return Sheet("", kind, title, tuple(filter(None, (build(reading) for build in builders))))
 
 
-def _name(sheet: Sheet, taken: dict[str, Sheet]) -> str:
+def _name(sheet: Sheet, used: dict[str, Sheet]) -> str:
     """Return a unique identifier that resembles the title."""
     words = re.sub(r"[^a-z0-9]+", "-", sheet.title.lower())[:60].strip("-")
     name = sheet.name or f"{sheet.kind}-{words}"
-    return name if name not in taken else f"{name}-{len(taken)}"
+    return name if name not in used else f"{name}-{len(used)}"
 
 
 def _within(section: Section, sheet: str) -> Section:

@@ -46,22 +46,22 @@ def since(reading: Reading) -> list[str]:
 def found(finding: Finding) -> str:
     """Return one sentence on a finding: its cause and the number of broken laws."""
     first = finding.first
-    what = cut(sentence(finding).splitlines()[0].rstrip("."), limit=300)
+    name = cut(sentence(finding).splitlines()[0].rstrip("."), limit=300)
     laws = count(len(finding.broken_laws), "law")
-    return f"{finding.case}: {what} ({first.law} [{first.where}]{_amount(first)}; {laws})."
+    return f"{finding.case}: {name} ({first.law} [{first.where}]{_amount(first)}; {laws})."
 
 
 def declared(found: Sequence[Finding]) -> list[str]:
     """Return a sentence on each observed declared failure; a declaration may cover several causes."""
     of_reason: dict[str, list[Finding]] = {}
     for finding in found:
-        what = cut((finding.first.reason or sentence(finding)).splitlines()[0].rstrip("."), limit=200)
-        of_reason.setdefault(f"{finding.case}: {what}", []).append(finding)
+        name = cut((finding.first.reason or sentence(finding)).splitlines()[0].rstrip("."), limit=200)
+        of_reason.setdefault(f"{finding.case}: {name}", []).append(finding)
     lines = []
-    for what, group in of_reason.items():
+    for name, group in of_reason.items():
         laws = {verdict.law for finding in group for verdict in finding.verdicts}
         dtypes = list(dict.fromkeys(dtype for finding in group for dtype in finding.dtypes))
-        lines.append(f"{what} ({count(len(laws), 'law')}, in {listing(dtypes)}).")
+        lines.append(f"{name} ({count(len(laws), 'law')}, in {listing(dtypes)}).")
     return lines
 
 
@@ -126,8 +126,8 @@ def _misplaced(breaking: Breaking) -> str:
     """Return the actual and the declared breaking point of a law."""
     where = "does not break" if breaking.value is None else f"breaks at {plain(breaking.value, digits=10)}"
     form = f"{breaking.form} = {plain(breaking.form_value, digits=10)}"
-    what = f"{breaking.case} {breaking.law} [{breaking.dtype}]"
-    return f"{what} {where} along {breaking.ray}; the declared breaking point is {form}."
+    name = f"{breaking.case} {breaking.law} [{breaking.dtype}]"
+    return f"{name} {where} along {breaking.ray}; the declared breaking point is {form}."
 
 
 def remarks(run: Run) -> list[str]:

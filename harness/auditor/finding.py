@@ -269,7 +269,7 @@ def _sentence(updates: Sequence[Update], ends: Ends, buffers: Sequence[str]) -> 
     share = sum(update.still for update in updates) / sum(update.wanted for update in updates)
     still, updated = {update.leaf for update in updates}, len(ends.updated)
     is_parameter = first.leaf is not None
-    what = (
+    action = (
         "weights"
         if is_parameter
         else f"entries of the {whose}"
@@ -277,15 +277,15 @@ def _sentence(updates: Sequence[Update], ends: Ends, buffers: Sequence[str]) -> 
         else "entries of an average or of the optimizer's state"
     )
     where = f" in {len(still):,} of {updated:,} tensors" if is_parameter and len(still) < updated else ""
-    return f"{100 * share:.0f} % of the {what}{where} do not change: {_why(max(updates, key=lambda one: one.still))}"
+    return f"{100 * share:.0f} % of the {action}{where} do not change: {_why(max(updates, key=lambda one: one.still))}"
 
 
 def _why(update: Update) -> str:
     name = dtype_name(update.dtype)
     if update.headroom > 2:
         return f"they are too small for {name}, whose smallest positive number is {SMALLEST[update.dtype]:.3g}"
-    what = "the decay" if "mul" in update.operation else "the update"
-    return f"{what} is {update.ratio:.1e} of their size, but {name} resolves only {2 * UNIT[update.dtype]:.1e}"
+    action = "the decay" if "mul" in update.operation else "the update"
+    return f"{action} is {update.ratio:.1e} of their size, but {name} resolves only {2 * UNIT[update.dtype]:.1e}"
 
 
 def _remedy(update: Update) -> str:

@@ -197,7 +197,7 @@ def _comparison(old: Sequence[Document], new: Sequence[Document]) -> tuple[dict[
     finite = [pair for pair in pairs if any(map(math.isfinite, pair[1]))]
     largest = max((_largest(numbers) for _, numbers, _ in finite), default=0.0)
     counts = {kind: sum(one == kind for one, _, _ in finite) for kind, _, _ in finite}
-    return counts, max((_difference(numbers, others, largest) for _, numbers, others in finite), default=0.0)
+    return counts, max((_difference(numbers, rest, largest) for _, numbers, rest in finite), default=0.0)
 
 
 def _numbers(one: Document) -> list[float]:

@@ -178,17 +178,17 @@ class audit_run:  # noqa: N801 - read as a function: `run = harness.audit_run()`
         number = self.sampling.done + 1
         self.losses = self._quick_look.losses()
         self.last = None
-        what = self._not_finite()
+        reason = self._not_finite()
         if auditing is not None:
             self.last = auditing.record.model_copy(update={"step": number})
             self._quick_look.follow(auditing.left)
             if self._most_informative is None or not self._most_informative.findings:
                 self._most_informative = self.last
-        elif what:
+        elif reason:
             self._spoiled += 1
             if self._was_finite and len(self._ruins) < RUINS:
-                self._ruins.append(Ruin(step=number, what=what))
-        self._was_finite = not what
+                self._ruins.append(Ruin(step=number, what=reason))
+        self._was_finite = not reason
 
     def _not_finite(self) -> str:
         if not all(map(math.isfinite, self.losses)):

@@ -105,8 +105,8 @@ def _underflow(operation: Operation, then: Operation | None) -> str:
     how = f"{name}{of} underflows to 0 in {dtype_name(dtype)}, whose smallest positive number is {SMALLEST[dtype]:.3g}"
     if then is None:
         return how
-    what = "a logarithm of 0" if bare(then.name) in LOGARITHMS else "a division by 0"
-    return f"{how}; {_at(then)} makes {what} of it"
+    cause = "a logarithm of 0" if bare(then.name) in LOGARITHMS else "a division by 0"
+    return f"{how}; {_at(then)} makes {cause} of it"
 
 
 def _of_too_few(operation: Operation, first_nonfinite: FirstNonfinite) -> Said:
@@ -164,10 +164,10 @@ def _of_pole(operation: Operation, first_nonfinite: FirstNonfinite) -> Said:
     if name in _ROOTS and first is not None:
         power = f", {second:g}" if name == "pow" and second is not None else ""
         return kind, f"{known}({first:g}{power}) is {gives} in {_how_many(first_nonfinite)}", REMEDY["sqrt"]
-    what = ""
+    cause = ""
     if nan:
-        what = " of 0 and inf" if name == "mul" else " of infinities" if name in {"sub", "add", "sum"} else ""
-    sentence = f"{known}{what} returns {gives} in {_how_many(first_nonfinite)}"
+        cause = " of 0 and inf" if name == "mul" else " of infinities" if name in {"sub", "add", "sum"} else ""
+    sentence = f"{known}{cause} returns {gives} in {_how_many(first_nonfinite)}"
     return kind, sentence, REMEDY.get(name, "check the inputs of this line")
 
 
@@ -176,11 +176,11 @@ def _is_slope(operation: Operation, numerator: float | None) -> bool:
 
 
 def _division(operation: Operation, first_nonfinite: FirstNonfinite, numerator: float | None) -> str:
-    what = "0 / 0" if numerator == 0 else "a division by 0"
+    cause = "0 / 0" if numerator == 0 else "a division by 0"
     if first_nonfinite.exact is not None and math.isfinite(first_nonfinite.exact):
         dtype = dtype_name(operation.dtype)
-        return f"{what} in {dtype}: the exact divisor is not 0, but it underflowed ({_how_many(first_nonfinite)})"
-    return f"{what}: the divisor is exactly 0 in {_how_many(first_nonfinite)}"
+        return f"{cause} in {dtype}: the exact divisor is not 0, but it underflowed ({_how_many(first_nonfinite)})"
+    return f"{cause}: the divisor is exactly 0 in {_how_many(first_nonfinite)}"
 
 
 def _how_many(first_nonfinite: FirstNonfinite) -> str:

@@ -40,11 +40,11 @@ def _array(x: Tensor) -> Any:
 
 def _of_tensors(function: Function, inputs: Sequence[Any]) -> Function:
     """Return a function of the arrays among some inputs; the other inputs are fixed."""
-    others = [None if isinstance(x, Tensor) else x for x in inputs]
+    rest = [None if isinstance(x, Tensor) else x for x in inputs]
     places = [at for at, x in enumerate(inputs) if isinstance(x, Tensor)]
 
     def of_arrays(*arrays: Any) -> Any:
-        arguments = list(others)
+        arguments = list(rest)
         for at, array in zip(places, arrays, strict=True):
             arguments[at] = array
         return function(*arguments)

@@ -251,8 +251,8 @@ def _show(
         print_properties(console(), properties)
         print_verdicts(console(), verdicts, single=":" in campaign.target, verbose=in_full, early=early)
         place = whence(campaign.target)
-        what = f"{campaign.target} ({place})" if place else campaign.target
-        census = census_line(verdicts).replace("checked: ", f"checked: {what}, ", 1)
+        name = f"{campaign.target} ({place})" if place else campaign.target
+        census = census_line(verdicts).replace("checked: ", f"checked: {name}, ", 1)
         verdict = verdict_line(verdicts, early)
         for line in (*written, census, verdict, unclaimed_line(verdicts), glossary_line(verdicts)):
             if line:

@@ -57,7 +57,7 @@ def doctor(
     with progress() as bar:
         task = bar.add_task("time", total=None)
         diagnosis = diagnose(
-            root, policy, contract=contract, data=data, progress=lambda what: bar.update(task, description=what)
+            root, policy, contract=contract, data=data, progress=lambda message: bar.update(task, description=message)
         )
     if diagnosis.sights:
         console().print(_table(diagnosis))

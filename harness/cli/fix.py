@@ -115,8 +115,8 @@ def fix_of_check(request: Fixing, campaign: "Campaign", verdicts: "Sequence[Verd
         found = found_fix(tried(request.unsafe), verdicts, judge, untried=untried)
     if found is not None:
         return _proposal(request, found, wrong[0].case, sentence(wrong[0]))
-    what = "repairs the first finding and breaks no law"
-    return Proposal(request, reason=_late(untried) or _none(request, tried, what))
+    message = "repairs the first finding and breaks no law"
+    return Proposal(request, reason=_late(untried) or _none(request, tried, message))
 
 
 def fix_of_audits(request: Fixing, judge: "AuditJudge", audits: "Sequence[Audit]") -> Proposal:
@@ -143,8 +143,8 @@ def fix_of_audits(request: Fixing, judge: "AuditJudge", audits: "Sequence[Audit]
             )
             if found is not None:
                 return _proposal(narrowed, found, audit.case, finding.sentence)
-            what = "repairs a finding of the audit and agrees on ordinary inputs"
-            none = _late(untried) or _none(narrowed, tried, what)
+            message = "repairs a finding of the audit and agrees on ordinary inputs"
+            none = _late(untried) or _none(narrowed, tried, message)
             reason = none if reason != UNSAFE else reason
     return Proposal(request, reason=reason)
 
@@ -204,11 +204,11 @@ def _late(untried: "Sequence[Candidate]") -> str:
     return f"fix: none found in {SECONDS:g} s; {count(len(untried), 'rewrite')} left to try" if untried else ""
 
 
-def _none(request: Fixing, tried: "Callable[[bool], list[Candidate]]", what: str) -> str:
+def _none(request: Fixing, tried: "Callable[[bool], list[Candidate]]", message: str) -> str:
     """Say that there is no fix, and whether unsafe ones exist."""
     if not request.unsafe and any(not one.is_safe for one in tried(True)):
         return UNSAFE
-    return f"fix: none found that {what}"
+    return f"fix: none found that {message}"
 
 
 def tell(proposal: Proposal, form: OutputFormat = OutputFormat.FULL) -> None:

@@ -238,7 +238,7 @@ def _time(
             contract=contract,
             data=data,
             seed=seed,
-            progress=lambda what: bar.update(task, description=what),
+            progress=lambda message: bar.update(task, description=message),
         )
     into.write(Comparison, verdict.comparisons)
     into.write(Slices, verdict.evidence.slices if verdict.evidence else [])

@@ -142,9 +142,9 @@ def with_contract(question: QuestionT) -> QuestionT:
     from harness.formula.grammar import parsed
     from harness.formula.spelling import written
 
-    spelled = written(question.formula, question.form, question.inputs, over=question.over)
-    parsed(spelled)
-    return question.claiming(spelled.text)
+    spelling = written(question.formula, question.form, question.inputs, over=question.over)
+    parsed(spelling)
+    return question.claiming(spelling.text)
 
 
 # Execution

@@ -180,10 +180,10 @@ def _claimed(name: str, contracts: Sequence[Contract]) -> list[Contract]:
     words = _words(name)
     for length in range(len(words), 0, -1):
         for start in range(len(words) - length + 1):
-            others = words[:start] + words[start + length :]
+            rest = words[:start] + words[start + length :]
             key = "".join(words[start : start + length])
             found = [contract for contract in contracts if key in _names(contract)]
-            if found and all(word in SAY_NOTHING or word.isdecimal() for word in others):
+            if found and all(word in SAY_NOTHING or word.isdecimal() for word in rest):
                 return found
     return []
 

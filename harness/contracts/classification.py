@@ -67,8 +67,8 @@ def scale_does_not_matter(accuracy: Subject, scores: Tensor, labels: Tensor) -> 
 def order_does_not_matter(accuracy: Subject, scores: Tensor, labels: Tensor) -> Measurement:
     """Compare with the accuracy of the rows in two other orders: rotated, and reversed."""
     reference = to_array(accuracy(scores, labels))
-    others = [accuracy(scores.roll(1, 1), labels.roll(1, 1)), accuracy(scores.flip(1), labels.flip(1))]
-    return compare(np.stack([to_array(other) for other in others], -1), reference[:, None], 0.0, accuracy.format)
+    rest = [accuracy(scores.roll(1, 1), labels.roll(1, 1)), accuracy(scores.flip(1), labels.flip(1))]
+    return compare(np.stack([to_array(other) for other in rest], -1), reference[:, None], 0.0, accuracy.format)
 
 
 def _masked_scores(format_: Format) -> st.SearchStrategy[Example]:

@@ -69,9 +69,9 @@ def _halves(elementary: dd.Elementary, x: Array) -> tuple[DoubleDouble, DoubleDo
 
 def _entropy_screen(elementary: dd.Elementary, x: Array) -> DoubleDouble:
     half, g = _halves(elementary, x)
-    others = sum_of_others(elementary, half * half, x)
-    mean = dd.total(half * g * half, keepdims=True) / (others + 1.0)
-    return (elementary.log1p(others) + mean)[..., 0]
+    rest = sum_of_others(elementary, half * half, x)
+    mean = dd.total(half * g * half, keepdims=True) / (rest + 1.0)
+    return (elementary.log1p(rest) + mean)[..., 0]
 
 
 def _finite_gaps(x: Any) -> Any:
@@ -124,9 +124,9 @@ def moments(x: Array) -> Moments:
         gap = x.max(-1, keepdims=True) - x
     exponentials = np.exp(-gap)
     g = np.where(exponentials > 0.0, gap, 0.0)
-    others = sum_of_others(dd.COMPENSATED, dd.lift(exponentials), x).hi
-    p = exponentials / (1.0 + others)
-    return Moments(gap, g, others, p, (p * g).sum(-1, keepdims=True), (p * g * g).sum(-1, keepdims=True))
+    rest = sum_of_others(dd.COMPENSATED, dd.lift(exponentials), x).hi
+    p = exponentials / (1.0 + rest)
+    return Moments(gap, g, rest, p, (p * g).sum(-1, keepdims=True), (p * g * g).sum(-1, keepdims=True))
 
 
 def _subnormals(row: Moments, format_: Format) -> Array:
@@ -141,12 +141,12 @@ def entropy_absolute_bound(logits: Tensor, expected: DoubleDouble, format_: Form
     row = moments(to_array(logits))
     u, adding = format_.u, (row.g.shape[-1] - 1) * format_.u_accumulator + format_.u
     tau = (row.p * np.expm1(u * (row.g + 2.0))).sum(-1) + adding
-    mean, others = row.mean[..., 0], row.others[..., 0]
+    mean, rest = row.mean[..., 0], row.others[..., 0]
     weighted = (row.p * row.g * np.expm1(u * (row.g + 4.0))).sum(-1) + mean * (adding + tau + u)
     # The error of R equals the error of S without the maximum, which is exact.
     share = (row.p * np.expm1(u * (row.g + 2.0))).sum(-1) - row.p.max(-1) * np.expm1(2.0 * u)
-    logarithm = np.maximum(share, 0.0) + others / (1.0 + others) * adding
-    error = (weighted + logarithm) / (1.0 - tau) + 2.0 * u * np.log1p(others) + u * expected.hi
+    logarithm = np.maximum(share, 0.0) + rest / (1.0 + rest) * adding
+    error = (weighted + logarithm) / (1.0 - tau) + 2.0 * u * np.log1p(rest) + u * expected.hi
     return np.asarray(error * (1.0 + 4.0 * u) + _subnormals(row, format_))
 
 

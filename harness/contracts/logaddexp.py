@@ -108,8 +108,8 @@ def neighbours(rng: Generator, shape: Shape, magnitude: Array, format_: Format) 
     return near.double().numpy()
 
 
-def _split(pairs: Tensor, **others: Tensor) -> Example:
-    return {"a": pairs[:, 0].contiguous(), "b": pairs[:, 1].contiguous(), **others}
+def _split(pairs: Tensor, **rest: Tensor) -> Example:
+    return {"a": pairs[:, 0].contiguous(), "b": pairs[:, 1].contiguous(), **rest}
 
 
 def pairs_and_weights(format_: Format) -> st.SearchStrategy[Example]:

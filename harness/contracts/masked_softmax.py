@@ -329,9 +329,9 @@ def nan_at_a_kept_entry(masked_softmax: Subject, logits: Tensor, keep: Tensor) -
 # Rays: masked logits grow, or kept logits grow
 
 
-def _row(first: Tensor, others: Tensor, *, keeps_first: bool) -> Example:
+def _row(first: Tensor, rest: Tensor, *, keeps_first: bool) -> Example:
     """One entry and seven others, with the first or the second masked; the cotangent is one at one kept entry."""
-    logits = torch.cat([first[:, None], others[:, None].repeat(1, COLUMNS - 1)], 1)
+    logits = torch.cat([first[:, None], rest[:, None].repeat(1, COLUMNS - 1)], 1)
     keep = torch.ones_like(logits, dtype=torch.bool)
     keep[:, int(keeps_first)] = False
     cotangent = torch.zeros_like(logits)

@@ -108,8 +108,8 @@ def log_softmax(code: Code, node: cst.BaseExpression) -> str | None:
             arguments = [*gathered.arguments, *gathered.keywords.values()]
             words = ["", *(f"{word}=" for word in gathered.keywords)] if gathered.keywords else [""]
             names = [""] * len(gathered.arguments) + words[1:]
-            spelled = ", ".join(name + code.text(one) for name, one in zip(names, arguments, strict=True))
-            before = f".{gathered.name}({spelled}){before}"
+            arguments_text = ", ".join(name + code.text(one) for name, one in zip(names, arguments, strict=True))
+            before = f".{gathered.name}({arguments_text}){before}"
             inner = gathered.of
             gathered = code.called(inner, "gather", "squeeze")
     found = _softmax(code, inner)

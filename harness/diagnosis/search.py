@@ -135,11 +135,11 @@ def diagnose(
     if not far:
         return None
     results = [result.detach().to(torch.float64) for result in call(far)]
-    beyond = _usable(Seen(operation, declares, far, results, NARROW), least=1)
-    if beyond is None or not beyond.differs():
+    out_of_range = _usable(Seen(operation, declares, far, results, NARROW), least=1)
+    if out_of_range is None or not out_of_range.differs():
         return None
     capped = [one for one in operation.singles() if one[0][1].numbers and one[0][1].key != "factor"]
-    found = _first(beyond, capped, deadline)
+    found = _first(out_of_range, capped, deadline)
     return None if found is None else Diagnosis(found, is_far=True)
 
 

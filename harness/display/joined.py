@@ -12,8 +12,8 @@ from harness.wording import verdict_line
 
 def joined_json(texts: Sequence[str]) -> str:
     """Return one JSON document with the records of all, and a verdict on all."""
-    first, *others = map(json.loads, texts)
-    for other in others:
+    first, *rest = map(json.loads, texts)
+    for other in rest:
         first |= {name: [*first[name], *more] for name, more in other.items() if isinstance(more, list)}
     first["verdict"] = verdict_line([Verdict.model_validate(one) for one in first["verdicts"]])
     return json.dumps(first, indent=2, ensure_ascii=False) + "\n"

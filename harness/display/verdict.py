@@ -180,9 +180,9 @@ def print_training(console: Console, rows: Sequence[object]) -> None:
     for epoch in last.values():
         numbers = (epoch.train_loss, epoch.held_out_loss, epoch.train_accuracy, epoch.held_out_accuracy)
         # Missing numbers stay empty, and so do the data if the experiment's name contains them.
-        spelled = ["" if number is None else f"{number:.4g}" for number in numbers]
+        texts = ["" if number is None else f"{number:.4g}" for number in numbers]
         data = "" if epoch.data in epoch.experiment else epoch.data
-        curves.add_row(escape(epoch.case), escape(epoch.experiment), escape(data), str(epoch.epoch), *spelled)
+        curves.add_row(escape(epoch.case), escape(epoch.experiment), escape(data), str(epoch.epoch), *texts)
     estimates = Table(Column("case", overflow="fold"), "parameter", title="Learned parameters", title_justify="left")
     for heading in ("true", "learned", "off by (standard errors)"):
         estimates.add_column(heading, justify="right")

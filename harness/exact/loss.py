@@ -114,8 +114,8 @@ class _Fault:
         loss = self._worst()
         if loss is None:
             return None
-        beyond = self._out_of_range(loss)
-        return self._at_exponentials(beyond) if beyond else self._in_a_sum(loss) or self._rounded(loss)
+        out_of_range = self._out_of_range(loss)
+        return self._at_exponentials(out_of_range) if out_of_range else self._in_a_sum(loss) or self._rounded(loss)
 
     def _worst(self) -> Loss | None:
         """Return the element with the largest effect among those with the largest errors."""

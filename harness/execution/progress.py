@@ -13,7 +13,7 @@ EVERY_S = 0.3
 _Piece = TypeVar("_Piece")
 
 
-def followed(pieces: Sequence[_Piece], what: str) -> Iterator[_Piece]:
+def followed(pieces: Sequence[_Piece], task: str) -> Iterator[_Piece]:
     """Yield pieces of work; a notebook shows a progress bar until the end.
 
     Parameters
@@ -33,7 +33,7 @@ def followed(pieces: Sequence[_Piece], what: str) -> Iterator[_Piece]:
         for done, piece in enumerate(pieces):
             now = time.monotonic()
             if now - last_s > EVERY_S:
-                handle.update(_html(_bar(what, done, len(pieces), now - start)), raw=True)
+                handle.update(_html(_bar(task, done, len(pieces), now - start)), raw=True)
                 last_s = now
             yield piece
     finally:
@@ -49,8 +49,8 @@ class Sign:
         Description of the work.
     """
 
-    def __init__(self, what: str) -> None:
-        self._what = what
+    def __init__(self, task: str) -> None:
+        self._what = task
         self._handle: Any = None
 
     def __enter__(self) -> Self:
@@ -83,6 +83,6 @@ def _html(text: str) -> dict[str, str]:
     return {"text/html": text, "text/plain": ""}
 
 
-def _bar(what: str, done: int, total: int, elapsed_s: float) -> str:
+def _bar(task: str, done: int, total: int, elapsed_s: float) -> str:
     left = f", {elapsed_s * (total - done) / done:.0f} s left" if done else ""
-    return f'{escape(what)} <progress value="{done}" max="{total}"></progress> {done:,} of {total:,}{left}'
+    return f'{escape(task)} <progress value="{done}" max="{total}"></progress> {done:,} of {total:,}{left}'

@@ -46,11 +46,11 @@ def _order(finding: Finding) -> tuple[int, bool, bool]:
 
 def _of_case(verdicts: Sequence[Verdict]) -> Iterator[Finding]:
     """Yield the findings of a case; all groups that float32 repairs are one finding."""
-    named, others = _by_mistake([*verdicts, *_other_causes(verdicts)])
+    named, rest = _by_mistake([*verdicts, *_other_causes(verdicts)])
     if named:
         yield _of_group(named)
     narrow: dict[Status, list[list[Verdict]]] = {}
-    for group in _with_what_follows(list(_groups(others))):
+    for group in _with_what_follows(list(_groups(rest))):
         if _is_of_narrowness(group):
             worst = min((verdict.status for verdict in group), key=RANKS.index)
             narrow.setdefault(worst, []).append(group)
@@ -208,8 +208,8 @@ def _groups(verdicts: Sequence[Verdict]) -> Iterator[list[Verdict]]:
         known = [group for mark in marks if (group := found.get(mark)) is not None]
         if event_of(verdict) is None:
             # Another cause of the same law is known to be separate.
-            others = [found.get(mark) for mark in marks_beside.get(verdict.key, ())]
-            known = [group for group in known if not any(group is other for other in others)]
+            rest = [found.get(mark) for mark in marks_beside.get(verdict.key, ())]
+            known = [group for group in known if not any(group is other for other in rest)]
         group = known[0] if known else []
         if not known:
             groups.append(group)
@@ -220,8 +220,8 @@ def _groups(verdicts: Sequence[Verdict]) -> Iterator[list[Verdict]]:
                 found.update({mark: group for mark, owner in found.items() if owner is other})
         group.append(verdict)
         # Errors share no law with violations: in another dtype, the law may never have called the function.
-        alone = marks[0] == _ROUNDINGS or verdict.violation is None
-        shared = () if alone else (*_example(verdict), ("law", verdict.law))
+        single = marks[0] == _ROUNDINGS or verdict.violation is None
+        shared = () if single else (*_example(verdict), ("law", verdict.law))
         for mark in (*marks, *shared):
             found.setdefault(mark, group)
     yield from (group for group in groups if group)

@@ -215,8 +215,8 @@ def deviation(actual: Array, expected: DoubleDouble, format_: Format) -> Array:
         error = np.abs((actual - expected.hi) - expected.lo) / ulp(expected, format_)
     same_infinity = np.isinf(actual) & (np.sign(actual) == np.sign(expected.hi))
     # A wider output format can represent a number beyond the range of the format; it has an ordinary deviation.
-    beyond = np.isfinite(actual) & np.isfinite(expected.hi) & (np.abs(actual) >= limit_hi + limit_lo)
-    of_overflow = np.where(same_infinity, 0.0, np.where(beyond, error, np.inf))
+    out_of_range = np.isfinite(actual) & np.isfinite(expected.hi) & (np.abs(actual) >= limit_hi + limit_lo)
+    of_overflow = np.where(same_infinity, 0.0, np.where(out_of_range, error, np.inf))
     error = np.where(overflows, of_overflow, np.where(np.isfinite(actual), error, np.inf))
     if format_.flushes:
         error = np.where((np.abs(expected.hi) < format_.tiny) & (np.abs(actual) <= format_.tiny), 0.0, error)

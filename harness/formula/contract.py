@@ -124,7 +124,7 @@ def contract_of(text: str, name: str = "") -> Contract:
     model = Model(formula)
     agree(model)
     laws = Laws(model)
-    value, *others = laws.values()
+    value, *rest = laws.values()
     gradients = list(laws.gradients())
     first = gradients[0] if gradients else None
     derived: list[Law] = []
@@ -153,7 +153,7 @@ def contract_of(text: str, name: str = "") -> Contract:
         inputs=laws.drawn(cotangent=True),
         laws=(
             value,
-            *others,
+            *rest,
             *gradients,
             *empty_rows.laws(model),
             *derived,

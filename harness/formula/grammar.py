@@ -53,7 +53,7 @@ MAX_CHARACTERS = 4_000
 """Maximum length of a formula, in characters."""
 
 
-def parsed(spelled: Spelling) -> Formula:
+def parsed(spelling: Spelling) -> Formula:
     """Parse a formula into graphs.
 
     Raises
@@ -61,28 +61,28 @@ def parsed(spelled: Spelling) -> Formula:
     UsageError
         If it is not a formula; the message points at the character.
     """
-    domains = dict(spelled.inputs)
+    domains = dict(spelling.inputs)
     roots, used = [], dict[str, None]()
-    for text in filter(None, (spelled.definition, spelled.form)):
-        reader = _Reader(text, domains, open_=not spelled.complete)
+    for text in filter(None, (spelling.definition, spelling.form)):
+        reader = _Reader(text, domains, open_=not spelling.complete)
         roots.append(reader.read())
         used |= reader.used
     if not roots:
         raise UsageError("the formula is empty", remedy="write an expression, such as `x * tanh(x)`")
     if idle := [name for name in domains if name not in used]:
         raise UsageError(
-            f"the formula `{spelled.definition}` does not use its input `{idle[0]}`", remedy="use it or remove it"
+            f"the formula `{spelling.definition}` does not use its input `{idle[0]}`", remedy="use it or remove it"
         )
     if not used:
         raise UsageError(
-            f"the formula `{spelled.definition}` has no input", remedy="use at least one input, such as `x`"
+            f"the formula `{spelling.definition}` has no input", remedy="use at least one input, such as `x`"
         )
-    names = dict.fromkeys(domains if spelled.complete or used.keys() <= domains.keys() else used)
+    names = dict.fromkeys(domains if spelling.complete or used.keys() <= domains.keys() else used)
     inputs = tuple((name, domains.get(name, Domain())) for name in names)
-    complete = replace(spelled, inputs=inputs, complete=True)
+    complete = replace(spelling, inputs=inputs, complete=True)
     by_rows = any(one.operation in {*of.REDUCTIONS, *of.STEPS} for root in roots for one in order(root))
-    if spelled.whole and (not by_rows or roots[0].extent == ENTRY or any(domain.per_row for _, domain in inputs)):
-        raise UsageError(f"with `--over all`, the formula must reduce all its inputs, got `{spelled.definition}`")
+    if spelling.whole and (not by_rows or roots[0].extent == ENTRY or any(domain.per_row for _, domain in inputs)):
+        raise UsageError(f"with `--over all`, the formula must reduce all its inputs, got `{spelling.definition}`")
     graphs = {name: _input(name, domain) for name, domain in inputs}
     return Formula(complete, roots[0], standard_form(roots[-1]), graphs, by_rows)
 
@@ -100,10 +100,10 @@ def _logistic(one: Node, arguments: tuple[Node, ...]) -> Node | None:
     if one.operation != "div" or arguments[1].operation != "add":
         return None
     parts = arguments[1].arguments
-    others = [part for part in parts if part is not lift(1)]
-    if len(others) != 1 or others[0].operation != "exp":
+    rest = [part for part in parts if part is not lift(1)]
+    if len(rest) != 1 or rest[0].operation != "exp":
         return None
-    of_divisor = of.sigmoid(-others[0].arguments[0])
+    of_divisor = of.sigmoid(-rest[0].arguments[0])
     return of_divisor if arguments[0] is lift(1) else arguments[0] * of_divisor
 
 
@@ -118,17 +118,17 @@ def _mean(x: Node) -> Node:
     return of.total(x) / of.count(x)
 
 
-def _largest(x: Node, *others: Node) -> Node:
+def _largest(x: Node, *rest: Node) -> Node:
     """Return the largest entry of a row, or the largest of several numbers."""
-    if not others:
+    if not rest:
         return of.largest(x)
-    for other in others:
+    for other in rest:
         x = of.larger(x, other)
     return x
 
 
-def _smallest(x: Node, *others: Node) -> Node:
-    return -_largest(-x, *(-other for other in others))
+def _smallest(x: Node, *rest: Node) -> Node:
+    return -_largest(-x, *(-other for other in rest))
 
 
 def _shifted(x: Node) -> Node:
@@ -419,8 +419,8 @@ class _Reader:
 
     def _unreadable(self, error: Any) -> UsageError:
         at = max(0, (getattr(error, "offset", None) or 1) - 1)
-        what = getattr(error, "msg", None) or str(error) or type(error).__name__
-        return UsageError(f"cannot read the formula at {_place(self.text, at)}", rule=what)
+        message = getattr(error, "msg", None) or str(error) or type(error).__name__
+        return UsageError(f"cannot read the formula at {_place(self.text, at)}", rule=message)
 
 
 def _is_condition(tree: ast.expr) -> bool:

@@ -173,9 +173,9 @@ def measured_at_infinities(
 
 def _is_firm(of: Quantity, given: Sequence[Any], limit: Array, format_: Format) -> Any:
     """Return where slightly different inputs give the same infinity; elsewhere a rounding decides its sign."""
-    others = [[x * (1.0 + k * format_.u) if x.dtype.kind == "f" else x for x in given] for k in (-8.0, 8.0)]
+    rest = [[x * (1.0 + k * format_.u) if x.dtype.kind == "f" else x for x in given] for k in (-8.0, 8.0)]
     with np.errstate(invalid="ignore", over="ignore"):
-        limits = [of.at_infinities(other) for other in others]
+        limits = [of.at_infinities(other) for other in rest]
     return np.logical_and.reduce([known & (value == limit) for value, known in limits])
 
 

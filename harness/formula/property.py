@@ -39,11 +39,11 @@ def remark(model: Model) -> str | None:
         return None
     first = min(found, key=lambda weakness: abs(weakness.at))
     spelling = model.formula.spelling
-    what = "leaves the range" if first.overflows else "loses all digits"
+    cause = "leaves the range" if first.overflows else "loses all digits"
     itself = f"loses {count(first.lost_bits, 'bit')}" if first.lost_bits > 0 else "loses none"
     # `{case}` is filled in later; a formula contains no braces.
     return (
-        f"`{spelling.form or spelling.definition}` {what} as written from {first.name} = {first.at:.6g} in "
+        f"`{spelling.form or spelling.definition}` {cause} as written from {first.name} = {first.at:.6g} in "
         f"{FORMAT.name}, while the problem itself {itself}: digits that {{case}} loses there are not a defect (state a "
         "better form with `--form`)"
     )

@@ -59,9 +59,9 @@ def in_order_of(
     )
 
 
-def _ordered(spelled: Spelling, takes: list[str]) -> str:
+def _ordered(spelling: Spelling, takes: list[str]) -> str:
     """Return the line with the inputs in the order of the parameters, which are passed by position."""
-    inputs = dict(spelled.inputs)
+    inputs = dict(spelling.inputs)
     order = [name for name in takes if name in inputs]
     if order != takes[: len(order)]:
         skipped = next(name for name in takes if name not in inputs)
@@ -70,7 +70,7 @@ def _ordered(spelled: Spelling, takes: list[str]) -> str:
             f"cannot pass {listed(order)} by position: the parameter `{skipped}` comes before `{order[-1]}`",
             remedy=f"call the function with `--call 'lambda f, {', '.join(order)}: f({by_name})'`",
         )
-    return replace(spelled, inputs=tuple((name, inputs[name]) for name in order)).text
+    return replace(spelling, inputs=tuple((name, inputs[name]) for name in order)).text
 
 
 def _parameters(function: Callable[..., Any]) -> dict[str, bool] | None:

@@ -186,5 +186,5 @@ _ALONG = {"sum", "largest", "cumsum", "cumsum_from_end", "pick", "spread"}
 def _selected(one: Node, of: list[Flags | None], known: Enclosures) -> Flags | None:
     """Return where the selected branch has no value; both branches must lack one if the selection is uncertain."""
     condition, yes, no = one.arguments[0], *(False if flags is None else flags for flags in of[1:])
-    taken = np.where(known.value(condition), yes, no)
-    return np.asarray(np.where(known.is_decided(condition), taken, np.logical_and(yes, no)))
+    branch = np.where(known.value(condition), yes, no)
+    return np.asarray(np.where(known.is_decided(condition), branch, np.logical_and(yes, no)))

@@ -259,9 +259,9 @@ class Bench:
         timed = self._timed[case]
         timed()
         start, cpu = time.perf_counter(), time.process_time()
-        taken = [_round(timed, iterations) for _ in range(rounds)]
+        times_s = [_round(timed, iterations) for _ in range(rounds)]
         cpu_s = (time.process_time() - cpu) / rounds
-        return (min(taken), statistics.median(taken), cpu_s, start)
+        return (min(times_s), statistics.median(times_s), cpu_s, start)
 
 
 def _round(timed: Callable[[], Any], iterations: int) -> float:

@@ -118,7 +118,7 @@ def _reference(entries: Sequence[Seen], origin: Origin) -> Reference:
 
 
 def _updated(before: Sequence[Seen], now: Snapshot, origin: Origin) -> tuple[Seen, ...]:
-    others: list[Seen] = []
+    rest: list[Seen] = []
     joined = frozenset({origin})
     for entry in before:
         same = _text(entry.snapshot) == _text(now)
@@ -128,8 +128,8 @@ def _updated(before: Sequence[Seen], now: Snapshot, origin: Origin) -> tuple[See
         if same:
             joined |= left
         elif left:
-            others.append(Seen(entry.snapshot, left))
-    return (*others, Seen(now, joined))
+            rest.append(Seen(entry.snapshot, left))
+    return (*rest, Seen(now, joined))
 
 
 def _is_added_to(before: Snapshot, now: Snapshot) -> bool:
@@ -164,7 +164,7 @@ def write_baseline(file: Path, baseline: Baseline) -> None:
 
 def _places(some: frozenset[Origin], origins: Sequence[Origin]) -> tuple[int, ...]:
     """Return the indices of kinds of machine; empty for all, so that a new kind does not change such a line."""
-    return () if some.issuperset(origins) else tuple(path for path, origin in enumerate(origins) if origin in some)
+    return () if some.issuperset(origins) else tuple(index for index, origin in enumerate(origins) if origin in some)
 
 
 def read_baseline(file: Path) -> Baseline:
@@ -189,37 +189,39 @@ def read_baseline(file: Path) -> Baseline:
         )
     lines: list[Line] = []
     for number, text in enumerate(rest, 2):
-        path = f"{file}:{number}"
-        content = text if head.lines is None else _unsealed(text, path)
-        line = parsed(Line, content, place=path, what=WHAT, remedy=REMEDY)
+        location = f"{file}:{number}"
+        content = text if head.lines is None else _unsealed(text, location)
+        line = parsed(Line, content, place=location, what=WHAT, remedy=REMEDY)
         if any(not 0 <= known < len(origins) for known in line.on):
-            raise _damaged(path, "a line from a kind of machine that is missing from the first line")
+            raise _damaged(location, "a line from a kind of machine that is missing from the first line")
         if any((line.case, line.device, line.on) == (other.case, other.device, other.on) for other in lines):
-            raise _damaged(path, "a second line for the same case")
+            raise _damaged(location, "a second line for the same case")
         lines.append(line)
     cases: dict[Key, tuple[Seen, ...]] = {}
     for line in lines:
         key = (line.case, line.device)
         snapshot = Snapshot(**{name: value for name, value in line if name != "on"})
         places = line.on or range(len(origins))
-        cases[key] = (*cases.get(key, ()), Seen(snapshot, frozenset(origins[path] for path in places)))
+        cases[key] = (*cases.get(key, ()), Seen(snapshot, frozenset(origins[index] for index in places)))
     return Baseline(cases, origins)
 
 
-def _first(text: str, path: str) -> BaselineHeader:
+def _first(text: str, location: str) -> BaselineHeader:
     """Read the first line; it has no checksum in schema 1."""
-    is_old = document(text, place=path, what=WHAT, remedy=REMEDY)
+    is_old = document(text, place=location, what=WHAT, remedy=REMEDY)
     is_old = isinstance(is_old, dict) and is_old.get("schema_version") == 1
-    return parsed(BaselineHeader, text if is_old else _unsealed(text, path), place=path, what=WHAT, remedy=REMEDY)
+    return parsed(
+        BaselineHeader, text if is_old else _unsealed(text, location), place=location, what=WHAT, remedy=REMEDY
+    )
 
 
-def _unsealed(text: str, place: str) -> bytes:
+def _unsealed(text: str, location: str) -> bytes:
     """A line without its own checksum."""
-    return unsealed_line(text.encode("utf-8"), BEFORE, place=place, remedy=REMEDY)[0]
+    return unsealed_line(text.encode("utf-8"), BEFORE, place=location, remedy=REMEDY)[0]
 
 
-def _damaged(path: str, value: str) -> UsageError:
-    return UsageError("damaged baseline", rule=f"expected {WHAT}", value=value, place=path, remedy=REMEDY)
+def _damaged(location: str, value: str) -> UsageError:
+    return UsageError("damaged baseline", rule=f"expected {WHAT}", value=value, place=location, remedy=REMEDY)
 
 
 # Place

@@ -200,8 +200,8 @@ class Trial:
             return
         self._progress("measuring how long calls take")
         start = self._clock()
-        with self._live({BASE: self._sources[BASE]}, self._draw) as alone:
-            alone.cases(BASE)
+        with self._live({BASE: self._sources[BASE]}, self._draw) as standalone:
+            standalone.cases(BASE)
             begin_s = self._clock() - start
             for case in cases:
                 before = self._clock()
@@ -210,7 +210,7 @@ class Trial:
                     self.evidence.unreached.append(case)
                     continue
                 try:
-                    warm_s = alone.warm_s(case)
+                    warm_s = standalone.warm_s(case)
                 except ArmError as error:
                     self.evidence.failures[case] = str(error)
                 else:

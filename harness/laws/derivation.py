@@ -146,11 +146,11 @@ def bound_to(law: Law, value: Law) -> Law:
     return replace(law, measure=measure, reads=value.reads)
 
 
-def against(subject: Subject, value: Law, inputs: Example, others: Iterable[Subject]) -> Measurement:
+def against(subject: Subject, value: Law, inputs: Example, rest: Iterable[Subject]) -> Measurement:
     """Compare other ways to call an implementation with the plain call."""
     first = subject.measure(value, inputs)
     against_first = [
-        compare_runs(to_array(other(*inputs.values())), first.actual, first, subject.format) for other in others
+        compare_runs(to_array(other(*inputs.values())), first.actual, first, subject.format) for other in rest
     ]
     return worse(*against_first)
 

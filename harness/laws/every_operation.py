@@ -256,8 +256,8 @@ def _expanded(subject: Subject, value: Law, inputs: Example) -> Iterator[Measure
         places = [0 if isinstance(x, Tensor) else None for x in given]
     few = between(given, places, 0, _FEW)
     rows, columns = _row_axes(subject, value), _column_axes(subject, value, few)
-    first, others = [*rows[:1], *(None for _ in rows[1:])], [None, *rows[1:]]
-    for how, axes in (("rows of the first input", first), ("rows of the other inputs", others), ("columns", columns)):
+    first, rest = [*rows[:1], *(None for _ in rows[1:])], [None, *rows[1:]]
+    for how, axes in (("rows of the first input", first), ("rows of the other inputs", rest), ("columns", columns)):
         if any(axis is not None for axis in axes):
             copies = [x.clone() if isinstance(x, Tensor) else x for x in _spread(few, axes)]
             expanded = subject.arranged(partial(_spread, axes=axes))
@@ -419,13 +419,13 @@ def output_is_its_own(subject: Subject, _: Law, inputs: Example) -> Measurement:
 
 def output_like_input(subject: Subject, _: Law, inputs: Example) -> Measurement:
     """Count one if the output has another dtype or device."""
-    wrong, others = [], dict[str, None]()
+    wrong, rest = [], dict[str, None]()
     calls = _calls(subject, inputs)
     for arguments, output in zip(calls, subject.each(calls), strict=True):
         like = next(x for x in arguments if isinstance(x, Tensor) and x.is_floating_point())
         same = (output.dtype, output.device) == (like.dtype, like.device)
         wrong.append(int(not same))
-        others |= (
+        rest |= (
             {}
             if same
             else {
@@ -434,7 +434,7 @@ def output_like_input(subject: Subject, _: Law, inputs: Example) -> Measurement:
                 else f"it returns a tensor on {output.device}": None
             }
         )
-    return replace(_counted(wrong), circumstance=" or ".join(others))
+    return replace(_counted(wrong), circumstance=" or ".join(rest))
 
 
 def no_rows(subject: Subject, value: Law, inputs: Example) -> Measurement:

@@ -345,15 +345,15 @@ def long_rows(format_: Format, *, few: bool = False) -> st.SearchStrategy[Tensor
     """
     seed = torch.initial_seed() % 2**32
     rng = np.random.default_rng(seed)
-    others = [*EDGES, *swept_lengths(seed)]
+    rest = [*EDGES, *swept_lengths(seed)]
     structured = [*EDGE_COLUMNS]
     if shapes_are_few():
-        others, structured = [int(rng.choice(others))], [33, int(rng.choice(EDGE_COLUMNS[4:]))]
+        rest, structured = [int(rng.choice(rest))], [33, int(rng.choice(EDGE_COLUMNS[4:]))]
     elif few:
-        others = [int(k) for k in rng.choice(others, 2, replace=False)]
+        rest = [int(k) for k in rng.choice(rest, 2, replace=False)]
         structured = [int(rng.choice(EDGE_COLUMNS[first : first + 3])) for first in range(0, len(EDGE_COLUMNS), 3)]
     all_of = [LongBatch(length, spread) for length in LENGTHS for spread in (0.0, 0.25)]
-    all_of += [LongBatch(length, 0.25) for length in others]
+    all_of += [LongBatch(length, 0.25) for length in rest]
     all_of += [LongBatch(length, None) for length in structured]
     return st.sampled_from(all_of).map(lambda batch: torch.from_numpy(_long(batch, format_, seed)).to(format_.dtype))
 

@@ -70,12 +70,12 @@ def _read(line: socket.socket, count: int) -> bytes:
 
 def _become(descriptors: list[int], request: dict[str, Any]) -> None:
     """Become the spawned process; its files have the same numbers as in the requesting process."""
-    beyond = max(*request["files"], *descriptors) + 1
-    moved = [fcntl.fcntl(number, fcntl.F_DUPFD, beyond) for number in descriptors]
-    os.closerange(3, beyond)
+    first_free = max(*request["files"], *descriptors) + 1
+    moved = [fcntl.fcntl(number, fcntl.F_DUPFD, first_free) for number in descriptors]
+    os.closerange(3, first_free)
     for number, wanted in zip(moved, request["files"], strict=True):
         os.dup2(number, wanted)
-    os.closerange(beyond, _BEYOND_ALL)
+    os.closerange(first_free, _BEYOND_ALL)
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])

@@ -157,8 +157,8 @@ class Sweep:
             self._count(lane)
         if self.other is not None:
             every = [codes.copy() for codes in every]  # an implementation may reuse its output memory
-            for codes, others in zip(every, self.other(firsts), strict=True):
-                self._compare(codes, others)
+            for codes, new_codes in zip(every, self.other(firsts), strict=True):
+                self._compare(codes, new_codes)
         for position, first, codes in zip(places, firsts, every, strict=True):
             failing = self.lookup(np.float32(numbers[position]), codes)
             if len(failing):
@@ -172,8 +172,8 @@ class Sweep:
         # Exact in float64: a product of codes is below 2^32, and a block has at most 2^14.
         self.products += torch.mm(self.seen, self.seen.T).to(torch.int64)
 
-    def _compare(self, codes: Codes, others: Codes) -> None:
-        flat, other = (some.reshape(len(some), -1) for some in (codes, others))
+    def _compare(self, codes: Codes, new_codes: Codes) -> None:
+        flat, other = (some.reshape(len(some), -1) for some in (codes, new_codes))
         different = (flat != other).any(0)
         if different.any():
             nan = self._is_nan(flat) & self._is_nan(other)

@@ -224,8 +224,8 @@ class _Seeds:
         """Return the next rows."""
         if len(self.left) < rows:
             self.left = self.genome.seeds(max(rows, ROWS), self.rng, near_thresholds=self.near_thresholds)
-        taken, self.left = self.left[:rows], self.left[rows:]
-        return taken
+        batch, self.left = self.left[:rows], self.left[rows:]
+        return batch
 
 
 @dataclass

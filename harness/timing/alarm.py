@@ -33,6 +33,6 @@ def alarm(limit_s: float, overdue: Callable[[], BaseException | None], *, interv
         signal.signal(signal.SIGALRM, before)
 
 
-def within(seconds: float, what: str) -> AbstractContextManager[None]:
+def within(seconds: float, operation: str) -> AbstractContextManager[None]:
     """Interrupt code that exceeds its time with a ``TimeoutError``, on systems with an alarm."""
-    return alarm(seconds, lambda: TimeoutError(f"{what} took longer than {seconds:g} s"))
+    return alarm(seconds, lambda: TimeoutError(f"{operation} took longer than {seconds:g} s"))

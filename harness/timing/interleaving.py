@@ -130,11 +130,11 @@ def interleave(
         rng.shuffle(order)
         for name in tuple(order):
             try:
-                taken = arms[name].slice(arms[name].calls)
+                slice_ = arms[name].slice(arms[name].calls)
             except Exception as error:  # noqa: BLE001 - the arm's own benchmark raises it
                 failed[name] = error
                 order.remove(name)
                 del times[name]
             else:
-                times[name].append(tuple(part_s / arms[name].calls for part_s in taken))
+                times[name].append(tuple(part_s / arms[name].calls for part_s in slice_))
     return Interleaved(times, failed)

@@ -67,9 +67,9 @@ class Choice(Configuration):
 
     def _given(self, *, shuffle: bool) -> dict[str, Any]:
         """Return the arguments except the data set; with whole batches, the sampler determines the order."""
-        size, *others = self.arguments().items()
+        size, *rest = self.arguments().items()
         shuffled = {"shuffle": True} if shuffle and self.kind is LoaderKind.ITEMS else {}
-        return {**dict([size]), **shuffled, **dict(others)}
+        return {**dict([size]), **shuffled, **dict(rest)}
 
 
 def grid(

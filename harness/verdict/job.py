@@ -322,8 +322,8 @@ def _unfit(case: Case, contract: Contract, words: str, missing: Sequence[str]) -
     if "too many" in words:
         remedy = "name another contract with `--contract`, or give its mathematics with `--formula`"
     else:
-        others = [f"{name}={_DEFAULTS.get(name, '...').format(first=inputs[0])}" for name in missing] or ["..."]
-        remedy = f"pass `--call 'lambda f, {names}: f({names}, {', '.join(others)})'`"
+        rest = [f"{name}={_DEFAULTS.get(name, '...').format(first=inputs[0])}" for name in missing] or ["..."]
+        remedy = f"pass `--call 'lambda f, {names}: f({names}, {', '.join(rest)})'`"
         remedy += ", or give its mathematics with `--formula`" if "..." in remedy else ""
     return UsageError(
         f"cannot call `{case.target}` as {contract.signature}: {words.rstrip('.')}",

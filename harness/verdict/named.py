@@ -49,7 +49,7 @@ class Names:
             return verdict
         diagnosis, mistake = known
         follows = _Follows(job, diagnosis)
-        first, *others = (
+        first, *rest = (
             one.model_copy(update={"named": mistake}) if follows.shows(one) else one
             for one in (verdict.violation, *verdict.violation.beside)
         )
@@ -57,9 +57,9 @@ class Names:
             clear = follows.on_clear_inputs()
             if clear is not None:
                 # The smallest example shows something else, such as an overflow, or NaN, or too little of a cap.
-                others = [*others, first.model_copy(update={"beside": ()})] if first.named is None else others
+                rest = [*rest, first.model_copy(update={"beside": ()})] if first.named is None else rest
                 first = clear.model_copy(update={"named": mistake})
-        return verdict.model_copy(update={"violation": first.model_copy(update={"beside": tuple(others)})})
+        return verdict.model_copy(update={"violation": first.model_copy(update={"beside": tuple(rest)})})
 
     def _looked_up(self, job: Job, *, examines: bool) -> tuple[Diagnosis, Mistake] | None:
         declares = str(

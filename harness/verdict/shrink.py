@@ -57,8 +57,8 @@ class Interval:
             is_failing = dict(zip(ordinals, answers, strict=True))
             while abs(failing - passing) > self.spacing and (middle := (failing + passing) // 2) in is_failing:
                 passing, failing = (passing, middle) if is_failing[middle] else (middle, failing)
-        alone = (failing == self.failing or fails(failing)) and (passing == self.passing or not fails(passing))
-        return failing if alone else self.halved(fails)
+        single = (failing == self.failing or fails(failing)) and (passing == self.passing or not fails(passing))
+        return failing if single else self.halved(fails)
 
 
 def _middles(passing: int, failing: int, spacing: int, levels: int) -> list[int]:

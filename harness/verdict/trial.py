@@ -341,9 +341,9 @@ def worst_row(
 
 def take(example: Example, axes: Mapping[str, Axes], name: str, selected: list[int]) -> Example | None:
     """Keep the given positions of an axis in every input; ``None`` if an index refers to a dropped one."""
-    taken = dict(example)
+    result = dict(example)
     for key, input_axes in axes.items():
-        value: Tensor = taken[key]
+        value: Tensor = result[key]
         if input_axes.index_of == name:
             if not set(value.flatten().tolist()) <= set(selected):
                 return None
@@ -352,8 +352,8 @@ def take(example: Example, axes: Mapping[str, Axes], name: str, selected: list[i
         for position, axis_name in enumerate(input_axes.names):
             if axis_name == name:
                 value = value.index_select(position, torch.tensor(selected, dtype=torch.long))
-        taken[key] = value
-    return taken
+        result[key] = value
+    return result
 
 
 def length(example: Example, axes: Mapping[str, Axes], name: str) -> int:

@@ -89,7 +89,7 @@ class Search:
         selected = self._rows_to_trace(rows, violation, failing)
         least, known = CLEARLY * severity(violation), self._cause_of(violation) if selected else Cause()
         worst, sought = None, not finite
-        others: dict[Hashable, Violation] = {}
+        rest: dict[Hashable, Violation] = {}
         for row, excess in selected:
             if self.deadline.is_up:
                 break
@@ -104,8 +104,8 @@ class Search:
                         known = known if known.is_known or worst is None else cause
                     break
                 if _is_apart(cause, known, is_worse=finite and math.isinf(excess)):
-                    self._note(others, example, cause, known)
-        return _with(self.trials.job, violation, worst, list(others.values()))
+                    self._note(rest, example, cause, known)
+        return _with(self.trials.job, violation, worst, list(rest.values()))
 
     def _rows_to_trace(
         self, rows: list[tuple[Example, float]], violation: Violation, failing: Example
@@ -173,20 +173,20 @@ class Search:
         )
         return _Worst(recorded, cause) if severity(recorded) >= least else None
 
-    def _note(self, others: dict[Hashable, Violation], example: Example, cause: Cause, known: Cause) -> None:
+    def _note(self, rest: dict[Hashable, Violation], example: Example, cause: Cause, known: Cause) -> None:
         """Add the violation of another cause on its smallest example, unless it is known or the example is large.
 
         While the example shrinks, its cause may change again, and is noted as well.
         """
-        for candidate in (self._smallest(example), example) if _mark(cause) not in others else ():
+        for candidate in (self._smallest(example), example) if _mark(cause) not in rest else ():
             violation = None if self._is_large(candidate) else measured(self.trials, candidate, self.draws)
             if violation is None:
                 continue
             if candidate is not example:
                 violation = clearer(self.trials, example, violation, self.draws, self.deadline)
             found = self._cause_of(violation)
-            if found.is_known and not _is_of(found, known) and _mark(found) not in others:
-                others[_mark(found)] = related(
+            if found.is_known and not _is_of(found, known) and _mark(found) not in rest:
+                rest[_mark(found)] = related(
                     self.trials.job, violation, candidate, seed=self.seed, deadline=self.deadline
                 )
             if found.is_known and _is_of(found, cause):
@@ -246,8 +246,8 @@ def _mark(cause: Cause) -> Hashable:
     return None if cause.event is None else mark_of(cause.event)
 
 
-def _with(job: Job, violation: Violation, worst: _Worst | None, others: list[Violation]) -> Violation:
-    found: dict[str, object] = {"beside": tuple(others)} if others else {}
+def _with(job: Job, violation: Violation, worst: _Worst | None, rest: list[Violation]) -> Violation:
+    found: dict[str, object] = {"beside": tuple(rest)} if rest else {}
     if worst is not None:
         found["worst"] = worst.example
         # A small violation may be accumulated rounding without a name; a large one has a name.

@@ -194,10 +194,10 @@ def run_lines(run: AuditRun) -> list[str]:
 def ruin_line(run: AuditRun) -> str | None:
     """Return which unaudited step failed, and its result; ``None`` if none failed."""
     if not run.ruins:
-        others = run.steps - run.audited
+        skipped = run.steps - run.audited
         if run.spoiled:
-            return f"{run.spoiled:,} of the other {others:,} steps are not finite, all after an audited step"
-        return "loss and weights of the other steps are finite" if others else None
+            return f"{run.spoiled:,} of the other {skipped:,} steps are not finite, all after an audited step"
+        return "loss and weights of the other steps are finite" if skipped else None
     numbers = [ruin.step for ruin in run.ruins]
     which = f"step{'s' * (len(numbers) > 1)} {', '.join(f'{number:,}' for number in numbers)}"
     what = f"{run.ruins[0].what} is not finite after {which}, which the audit skipped"

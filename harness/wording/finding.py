@@ -354,8 +354,8 @@ def finding_in_short(finding: Finding, checked: Sequence[Verdict] = (), *, width
 
 def _further(finding: Finding, checked: Sequence[Verdict]) -> str:
     """Return the number of other laws, and the dtypes."""
-    others = len(finding.broken_laws) - 1
-    more = f"and {count(others, 'more law')} " if others else ""
+    number = len(finding.broken_laws) - 1
+    more = f"and {count(number, 'more law')} " if number else ""
     where = _where(finding, checked)
     return f"{more}in {where}" if where else more.strip()
 

@@ -94,20 +94,20 @@ def differing(proof: Proof) -> str:
 def broken_blocks(proofs: Sequence[Proof]) -> list[str]:
     """Return a block of text on each law of a case that broke and was not declared to, and where else it did."""
     first: dict[tuple[str, str], tuple[Proof, LawOutcome]] = {}
-    others: dict[tuple[str, str], list[Proof]] = {}
+    similar: dict[tuple[str, str], list[Proof]] = {}
     for proof in proofs:
         for outcome in proof.laws:
             if outcome.status is Status.BROKEN:
                 first.setdefault((proof.case, outcome.law), (proof, outcome))
-                others.setdefault((proof.case, outcome.law), []).append(proof)
-    return [_block(*first[key], others[key][1:]) for key in first]
+                similar.setdefault((proof.case, outcome.law), []).append(proof)
+    return [_block(*first[key], similar[key][1:]) for key in first]
 
 
 REPLAYED = "the replay has this input only: torch may choose another kernel, on which the law holds"
 """Note next to a replay: a failure may depend on the layout."""
 
 
-def _block(proof: Proof, outcome: LawOutcome, others: Sequence[Proof]) -> str:
+def _block(proof: Proof, outcome: LawOutcome, similar: Sequence[Proof]) -> str:
     violation = outcome.violation
     assert violation is not None
     rows = [
@@ -120,7 +120,7 @@ def _block(proof: Proof, outcome: LawOutcome, others: Sequence[Proof]) -> str:
         ("replay", violation.replay),
         ("", REPLAYED),
         ("look at", violation.cause),
-        *([("also in", ", ".join(f"[{other.dtype}, {other.layout}]" for other in others))] if others else []),
+        *([("also in", ", ".join(f"[{other.dtype}, {other.layout}]" for other in similar))] if similar else []),
     ]
     lines = [f"{proof.case} breaks {outcome.law} [{proof.dtype}, {proof.layout}]"]
     return "\n".join([*lines, *(f"  {label:<9}  {text}" for label, text in rows)])

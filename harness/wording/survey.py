@@ -72,8 +72,8 @@ def in_words(failures: Sequence[Breaking | Worst]) -> str:
     """Return the failures of one case: the first law, the number of others, and the dtypes."""
     laws = list(dict.fromkeys(failure.law for failure in failures))
     dtypes = list(dict.fromkeys(failure.dtype for failure in failures))
-    others = f" and {count(len(laws) - 1, 'more law')}" if len(laws) > 1 else ""
-    return f"{failures[0].case} breaks {laws[0]}{others} in {', '.join(dtypes)}"
+    suffix = f" and {count(len(laws) - 1, 'more law')}" if len(laws) > 1 else ""
+    return f"{failures[0].case} breaks {laws[0]}{suffix} in {', '.join(dtypes)}"
 
 
 def first_loss(traces: Sequence[RayTrace], case: str) -> str:

@@ -111,12 +111,12 @@ def _tally(verdicts: Sequence[Verdict]) -> str:
     counts = Counter(_kind(verdict) for verdict in verdicts)
     holding, losing, expected = (counts[status.value] for status in (Status.HOLDS, Status.LOST, Status.EXPECTED))
     failing = [Status.BROKEN, Status.UNEXPECTED, Status.ERROR]
-    others = [*(status.value for status in failing), NOT_REQUIRED, Status.UNCLAIMED.value, Status.SKIPPED.value]
+    statuses = [*(status.value for status in failing), NOT_REQUIRED, Status.UNCLAIMED.value, Status.SKIPPED.value]
     parts = [
         f"{holding:,} {'holds' if holding == 1 else 'hold'}",
         *([count(expected, "expected failure")] if expected else []),
         *([f"{losing:,} {'loses' if losing == 1 else 'lose'} digits"] if losing else []),
-        *(f"{counts[kind]:,} {_SAID.get(kind, kind)}" for kind in others if counts[kind]),
+        *(f"{counts[kind]:,} {_SAID.get(kind, kind)}" for kind in statuses if counts[kind]),
     ]
     return ", ".join(parts)
 

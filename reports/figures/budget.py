@@ -100,8 +100,8 @@ def _title(frame: pd.DataFrame) -> str:
 
 def _label(frame: pd.DataFrame) -> str:
     largest = frame.sort_values("share", ascending=False, kind="stable").drop_duplicates("case")
-    spelled = "; ".join(f"{row['case']} {row['part']} {percent(row['share'])}" for _, row in largest.iterrows())
-    return f"Shares of the batch time, {_title(frame)}, largest part by loader: {spelled}."
+    label = "; ".join(f"{row['case']} {row['part']} {percent(row['share'])}" for _, row in largest.iterrows())
+    return f"Shares of the batch time, {_title(frame)}, largest part by loader: {label}."
 
 
 def _draw(axes: Axes, frame: pd.DataFrame, *, names: dict[str, str], limit: int, side_legend: bool) -> None:

@@ -123,8 +123,8 @@ def _workers(frame: pd.DataFrame) -> str:
     """Return which loaders gain from workers and which lose, each at its best batch size."""
     if frame["workers"].max() == 0 or frame["workers"].min() > 0:
         return ""
-    alone = frame[frame["workers"] == 0].groupby("case", sort=False)["samples_per_s"].max()
+    without_workers = frame[frame["workers"] == 0].groupby("case", sort=False)["samples_per_s"].max()
     helped = frame[frame["workers"] > 0].groupby("case", sort=False)["samples_per_s"].max()
-    gains = (helped / alone).dropna()
+    gains = (helped / without_workers).dropna()
     phrases = [f"{case} {times(gain)}" for case, gain in gains.items()]
     return f"Best rate with workers / best rate without: {listing(phrases)}." if phrases else ""

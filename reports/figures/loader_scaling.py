@@ -115,8 +115,8 @@ def _sentences(frame: pd.DataFrame, scaled: pd.DataFrame) -> str:
     words = (
         f"Efficiency with {count(int(max_workers), 'worker')}, at the best batch size per loader: {listing(phrases)}. "
     )
-    alone = [str(case) for case in frame["case"].unique() if case not in set(scaled["case"])]
-    once = f"Measured without workers only: {listing(alone)}. " if alone else ""
+    single = [str(case) for case in frame["case"].unique() if case not in set(scaled["case"])]
+    once = f"Measured without workers only: {listing(single)}. " if single else ""
     bars = "Points are medians of slices, bars 95 % intervals within one process."
     if scaled["samples_per_s_low"].isna().all():
         bars = "Points are medians of steady epochs; this run has no intervals."

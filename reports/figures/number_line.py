@@ -88,9 +88,11 @@ def _claim(lines: Sequence[Line], book: float | None) -> str:
     """Return the formats in which exp(50) overflows, if some have it and some do not; of one format, where exp ends."""
     if len(lines) == 1 and lines[0].ends_at is not None:
         return f"exp overflows from {lines[0].ends_at!r} on in {lines[0].dtype}"
-    beyond = [line.dtype for line in lines if book is not None and math.log10(book) > line.largest]
-    within = [line.dtype for line in lines if line.dtype not in beyond]
-    return f"exp(50) overflows in {listing(beyond)}, but not in {listing(within)}" if beyond and within else ""
+    out_of_range = [line.dtype for line in lines if book is not None and math.log10(book) > line.largest]
+    within = [line.dtype for line in lines if line.dtype not in out_of_range]
+    return (
+        f"exp(50) overflows in {listing(out_of_range)}, but not in {listing(within)}" if out_of_range and within else ""
+    )
 
 
 def _line(trace: RayTrace) -> Line | None:
@@ -112,8 +114,12 @@ def _sentence(lines: Sequence[Line], book: float | None) -> str:
     text = f"exp is infinite from these inputs on: {ends}." if ends else ""
     if book is None:
         return text
-    beyond = [line.dtype for line in lines if math.log10(book) > line.largest]
-    where = f"beyond the largest number of {' and '.join(beyond)}" if beyond else "within the range of every format"
+    out_of_range = [line.dtype for line in lines if math.log10(book) > line.largest]
+    where = (
+        f"beyond the largest number of {' and '.join(out_of_range)}"
+        if out_of_range
+        else "within the range of every format"
+    )
     return f"exp(50) is {plain(book)}, {where}. {text}"
 
 

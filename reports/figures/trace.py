@@ -348,10 +348,10 @@ def _lanes(trace: RayTrace, columns: list[list[int]]) -> Iterator[Lane]:
     def cells(rows: Sequence[tuple[float, ...]]) -> Any:
         return tuple(tuple((_text(value), None) for value in row) for row in kept(rows))
 
-    def comparison(rows: Sequence[tuple[float, ...]], others: Sequence[tuple[float, ...]]) -> Any:
+    def comparison(rows: Sequence[tuple[float, ...]], rest: Sequence[tuple[float, ...]]) -> Any:
         return tuple(
             tuple((_told_apart(value, other), _share(value, scale)) for value, other in zip_longest(row, neighbors))
-            for row, neighbors, scale in zip(kept(rows), _as_long(kept(others), kept(rows)), scales, strict=True)
+            for row, neighbors, scale in zip(kept(rows), _as_long(kept(rest), kept(rows)), scales, strict=True)
         )
 
     scales = [_scale(call) for call in calls]
@@ -365,9 +365,9 @@ def _lanes(trace: RayTrace, columns: list[list[int]]) -> Iterator[Lane]:
     yield Lane("exact", "exact", comparison(exact, actual))
 
 
-def _as_long(rows: list[list[float]], others: list[list[float]]) -> list[list[float]]:
+def _as_long(rows: list[list[float]], rest: list[list[float]]) -> list[list[float]]:
     """Cut each row to the length of the other one."""
-    return [row[: len(other)] for row, other in zip(rows, others, strict=True)]
+    return [row[: len(other)] for row, other in zip(rows, rest, strict=True)]
 
 
 def _told_apart(value: float, other: float | None) -> str:

@@ -84,8 +84,8 @@ def _comparable(digests: Sequence[Digest]) -> list[Digest]:
 
 def _gathered(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Return one row for each run and case, with the place of the run."""
-    placed = [part.assign(place=position) for position, part in enumerate(parts) if len(part)]
-    return pd.concat(placed, ignore_index=True) if placed else pd.DataFrame(columns=["family", "case", "place"])
+    records = [part.assign(place=position) for position, part in enumerate(parts) if len(part)]
+    return pd.concat(records, ignore_index=True) if records else pd.DataFrame(columns=["family", "case", "place"])
 
 
 def _failures(digests: Sequence[Digest]) -> Panel:

@@ -50,9 +50,9 @@ Loader = Benchmark[LoaderRecord]
 )
 def loaders(run: RunFolder) -> Iterator[Row]:
     """One row for each timed loader configuration; quantities that older runs did not measure are missing."""
-    placed = benchmark.placed(run, LoaderRecord)
-    alone = {_series(loader): loader for _, loader in placed if loader.record.workers == 0}
-    for location, loader in placed:
+    records = benchmark.placed(run, LoaderRecord)
+    without_workers = {_series(loader): loader for _, loader in records if loader.record.workers == 0}
+    for location, loader in records:
         row = loader.row()
         yield {
             **row,
@@ -60,7 +60,7 @@ def loaders(run: RunFolder) -> Iterator[Row]:
             **estimate_columns(loader.record.share, "share"),
             **estimate_columns(loader.record.cpu_share, "cpu_share"),
             **estimate_columns(loader.record.gain, "gain"),
-            "efficiency": _efficiency(loader, alone.get(_series(loader))),
+            "efficiency": _efficiency(loader, without_workers.get(_series(loader))),
             **_rates(loader),
             "record": location,
         }
@@ -109,11 +109,11 @@ def _rates(loader: Loader) -> dict[str, float | None]:
     }
 
 
-def _efficiency(loader: Loader, alone: Loader | None) -> float | None:
+def _efficiency(loader: Loader, without_workers: Loader | None) -> float | None:
     """Return the contribution per worker, as a share of the rate without workers."""
-    if alone is None or not loader.record.workers:
+    if without_workers is None or not loader.record.workers:
         return None
-    return _sample_s(alone) / _sample_s(loader) / loader.record.workers
+    return _sample_s(without_workers) / _sample_s(loader) / loader.record.workers
 
 
 def _sample_s(loader: Loader) -> float:
@@ -154,9 +154,9 @@ def _verdict(balance: BalanceRecord) -> str:
 )
 def tuner(run: RunFolder) -> Iterator[Row]:
     """One row for each run of the tuner on a data set that was also measured exhaustively."""
-    placed = benchmark.placed(run, TunerRecord)
-    exhaustive = {tuning.record.case: tuning.record for _, tuning in placed if tuning.record.is_exhaustive}
-    for location, tuning in placed:
+    records = benchmark.placed(run, TunerRecord)
+    exhaustive = {tuning.record.case: tuning.record for _, tuning in records if tuning.record.is_exhaustive}
+    for location, tuning in records:
         if not tuning.record.is_exhaustive and tuning.record.case in exhaustive:
             yield {**tuning.row(), **_comparison(tuning.record, exhaustive[tuning.record.case]), "record": location}
 

@@ -55,8 +55,8 @@ def steps(run: RunFolder) -> Iterator[Row]:
 )
 def step_ratios(run: RunFolder) -> Iterator[Row]:
     """One row for each timed step and each reference measured in the same rounds; older runs have none."""
-    placed = [(location, step) for location, step in benchmark.placed(run, StepRecord) if step.record.floor_s]
-    for _, group in groupby(placed, key=lambda entry: _in_turns(entry[1].record)):
+    records = [(location, step) for location, step in benchmark.placed(run, StepRecord) if step.record.floor_s]
+    for _, group in groupby(records, key=lambda entry: _in_turns(entry[1].record)):
         steps = list(group)
         for reference in _references([step for _, step in steps]):
             for location, step in steps:

@@ -54,10 +54,10 @@ def screening(frame: pd.DataFrame) -> Table:
     """Return the rows checked per second by each method, with the ratio to one row at a time in the same run."""
     rows = []
     for case, group in frame.groupby("case", sort=False):
-        alone = group[group["way"] == "one-at-a-time"]["rows_per_s"].max()
+        one_at_a_time = group[group["way"] == "one-at-a-time"]["rows_per_s"].max()
         for _, row in group.iterrows():
             interval = f"{approximate(row['rows'] / row['q3_s'])} – {approximate(row['rows'] / row['q1_s'])}"
-            rates = (approximate(row["rows_per_s"]), interval, times(row["rows_per_s"] / alone))
+            rates = (approximate(row["rows_per_s"]), interval, times(row["rows_per_s"] / one_at_a_time))
             rows.append((str(case), str(row["way"]), f"{row['classes']}", *rates))
     return Table(
         name="screening-table",

@@ -124,14 +124,16 @@ def confusion(confusions: Sequence[Confusion], source: DataSource | None) -> Hea
     """
     first = confusions[0]
     wrong = [
-        (number, true, taken)
+        (number, true, predicted)
         for true, row in zip(first.labels, first.counts, strict=True)
-        for taken, number in zip(first.labels, row, strict=True)
-        if taken != true
+        for predicted, number in zip(first.labels, row, strict=True)
+        if predicted != true
     ]
-    number, true, taken = max(wrong, default=(0, "", ""))
+    number, true, predicted = max(wrong, default=(0, "", ""))
     rights = "; ".join(f"{one.case}: {percent(one.right / (one.total or 1))} correct" for one in confusions)
-    frequent = f" The most frequent mistake: {true} predicted as {taken}, {count(number, 'time')}." if number else ""
+    frequent = (
+        f" The most frequent mistake: {true} predicted as {predicted}, {count(number, 'time')}." if number else ""
+    )
     caveat = caveats([first.data], source)
     return Heat(
         name="confusion",

@@ -31,10 +31,10 @@ def best_loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
     base = float("nan")
     for number, (case, group) in enumerate(frame.groupby("case", sort=False)):
         best = group.sort_values("samples_per_s", ascending=False, kind="stable").iloc[0]
-        alone = group[group["workers"] == 0]["samples_per_s"].max()
+        without_workers = group[group["workers"] == 0]["samples_per_s"].max()
         base = best["samples_per_s"] if number == 0 else base
         cells = (f"{best['batch_size']:,}", f"{best['workers']}")
-        rates = (approximate(best["samples_per_s"]), _gain(best, base), approximate(alone))
+        rates = (approximate(best["samples_per_s"]), _gain(best, base), approximate(without_workers))
         rows.append((str(case), *cells, *rates, duration(best["first_batch_s"])))
     return Table(
         name="best-loaders",

@@ -199,8 +199,8 @@ def agreement(frame: pd.DataFrame) -> Table:
     for _, row in frame.iterrows():
         low, high, tolerance = row["low"], row["high"], row["tolerance"]
         within = 1 - tolerance <= low and high <= 1 + tolerance
-        beyond = low > 1 + tolerance or high < 1 - tolerance
-        verdict = f"within {tolerance:.0%}" if within else f"beyond {tolerance:.0%}" if beyond else "undecided"
+        out_of_range = low > 1 + tolerance or high < 1 - tolerance
+        verdict = f"within {tolerance:.0%}" if within else f"beyond {tolerance:.0%}" if out_of_range else "undecided"
         times_ = (duration(row["median_s"]), duration(row["timer_s"]))
         ratio = f"{plain(row['ratio'], digits=4)} ({plain(low, digits=4)} – {plain(high, digits=4)})"
         rows.append((str(row["case"]), f"{row['batch_size']:,}", *times_, ratio, f"{row['rounds']:,}", verdict))

@@ -318,7 +318,7 @@ class Cell:
         self, case: Case, *, data: str, samples: int, remark: str | None, reference: str | None = None
     ) -> LoaderRecord:
         """Return the record of a case that loads a number of samples of some data."""
-        configuration, alone = self.asked.configuration, self.alone
+        configuration, standalone = self.asked.configuration, self.alone
         return LoaderRecord(
             **names(case),
             **asdict(configuration),
@@ -326,19 +326,19 @@ class Cell:
             samples=samples,
             batches=-(-samples // configuration.batch_size),
             remark=remark,
-            loader=alone.loader,
-            slice_batches=alone.plan.batches,
-            made_s=alone.start.made_s,
-            iterator_s=alone.start.iterator_s,
-            first_batch_s=alone.start.wall_s,
-            start_cpu_s=alone.start.cpu_s,
-            shutdown_s=alone.shutdown_s,
+            loader=standalone.loader,
+            slice_batches=standalone.plan.batches,
+            made_s=standalone.start.made_s,
+            iterator_s=standalone.start.iterator_s,
+            first_batch_s=standalone.start.wall_s,
+            start_cpu_s=standalone.start.cpu_s,
+            shutdown_s=standalone.shutdown_s,
             wall_us=tuple(it.wall_us for it in self.slices),
             cpu_us=tuple(it.cpu_us for it in self.slices),
             limit_wall_us=tuple(it.wall_us for it in self.limits),
             limit_cpu_us=tuple(it.cpu_us for it in self.limits),
-            pss_bytes=alone.memory.pss_bytes,
-            shared_bytes=alone.memory.shared_bytes,
+            pss_bytes=standalone.memory.pss_bytes,
+            shared_bytes=standalone.memory.shared_bytes,
             reference=reference if self.reference else None,
             reference_wall_us=tuple(it.wall_us for it in self.reference),
             reference_cpu_us=tuple(it.cpu_us for it in self.reference),

@@ -64,14 +64,14 @@ def measure_loaders(requests: Mapping[str, Asked], *, reference: str | None, tim
     for name, loader in requests.items():
         try:
             with within(timeout_s):
-                alone = measure_alone(loader)
+                standalone = measure_alone(loader)
         except LoadingError as error:
             failed[name] = error.fault
             continue
-        if alone is None:
+        if standalone is None:
             skipped.add(name)
         else:
-            lanes[name] = Lane(loader, alone)
+            lanes[name] = Lane(loader, standalone)
     with ignored():  # also between two turns
         load = _in_turns(lanes, failed, reference, timeout_s)
     reference_slices = lanes[reference].slices if reference in lanes and reference not in failed else []

@@ -137,13 +137,13 @@ def measure_group(
             arms[name] = _gauged(gauge, accelerator, clock)
         if accelerator is not None:
             arms[_TRANSFER] = _arm(_transfer(task, device_name), settle, clock, GAUGE_S)
-        taken = interleave(arms, rounds=_rounds(arms, seconds), seed=batch_size, enough=_ratios_known(list(lanes)))
+        turns = interleave(arms, rounds=_rounds(arms, seconds), seed=batch_size, enough=_ratios_known(list(lanes)))
         states = (before, device_state(accelerator))
-    failed |= {_case(name): error for name, error in taken.failed.items()}
-    timed = {name: _timed(lane, taken) for name, lane in lanes.items() if name not in failed}
+    failed |= {_case(name): error for name, error in turns.failed.items()}
+    timed = {name: _timed(lane, turns) for name, lane in lanes.items() if name not in failed}
     kinds = (kind for kind in (READ, COPY, MULTIPLY, CACHED) if kind in measuring)
-    per_s = ([measuring[kind].amount / max(times[-1], 1e-9) for times in taken.times[kind]] for kind in kinds)
-    transfer_s = [call_s for (call_s,) in taken.times.get(_TRANSFER, ())]
+    per_s = ([measuring[kind].amount / max(times[-1], 1e-9) for times in turns.times[kind]] for kind in kinds)
+    transfer_s = [call_s for (call_s,) in turns.times.get(_TRANSFER, ())]
     return Group(timed, failed, work, list(map(rates, *per_s)), transfer_s, states)
 
 
@@ -288,18 +288,18 @@ def _ratios_known(steps: Sequence[str]) -> Callable[[Times], bool]:
     return known
 
 
-def _timed(lane: _Lane, taken: Interleaved) -> Timed:
-    parts = taken.times.get(lane.name + _PHASES)
+def _timed(lane: _Lane, turns: Interleaved) -> Timed:
+    parts = turns.times.get(lane.name + _PHASES)
     return Timed(
         lane.warmed,
         lane.arms[_WHOLE].calls,
-        [call_s for (call_s,) in taken.times[lane.name]],
+        [call_s for (call_s,) in turns.times[lane.name]],
         dict(zip(PHASES, map(list, zip(*parts, strict=True)), strict=True)) if parts else {},
         finite(lane.parameters),
         {
-            name: [round_s[part] for round_s in taken.times[lane.name + arm]]
+            name: [round_s[part] for round_s in turns.times[lane.name + arm]]
             for name, (arm, part) in TIMES.items()
-            if lane.name + arm in taken.times
+            if lane.name + arm in turns.times
         },
         lane.graph_absent,
     )

@@ -48,10 +48,10 @@ def test_agreement(benchmark: Any, pytestconfig: pytest.Config, case: str, batch
     with threads(1), without_garbage_collection():
         warmed, arms = _arms(declared, batch_size)
         seconds, turns_s = option(pytestconfig, "seconds", SECONDS), 2 * arms["ours"].calls * warmed.warm_s
-        taken = interleave(arms, rounds=rounds_for(seconds, turns_s, len(arms)), seed=batch_size)
-    for failure in taken.failed.values():
+        turns = interleave(arms, rounds=rounds_for(seconds, turns_s, len(arms)), seed=batch_size)
+    for failure in turns.failed.values():
         raise failure
-    ours, theirs = ([call_s for (call_s,) in taken.times[name]] for name in arms)
+    ours, theirs = ([call_s for (call_s,) in turns.times[name]] for name in arms)
     TAPE.play(benchmark, ours, calls=arms["ours"].calls)
     benchmark.group = f"{declared.contract}, batch {batch_size:6}"
     record = AgreementRecord(

@@ -85,10 +85,10 @@ def test_audit(benchmark: Any, pytestconfig: pytest.Config, case: str) -> None:
         }
         round_s = sum((arm.calls + 1) * warmed[name].warm_s for name, arm in arms.items())
         rounds = rounds_for(option(pytestconfig, "seconds", SECONDS), round_s, len(arms))
-        taken = interleave(arms, rounds=rounds)
-    for failure in taken.failed.values():
+        turns = interleave(arms, rounds=rounds)
+    for failure in turns.failed.values():
         raise failure
-    times = {name: tuple(call_s for (call_s,) in taken.times[name]) for name in arms}
+    times = {name: tuple(call_s for (call_s,) in turns.times[name]) for name in arms}
     TAPE.play(benchmark, times["plain"], calls=arms["plain"].calls)
     with audit(mode="events") as found:
         step()

@@ -267,7 +267,7 @@ def _requests(
     given_up = config.stash.setdefault(_GIVEN_UP, {})
     names = [name for name in _loaders(config) if not _absence(name)]
     min_workers = min(option(config, "workers", WORKERS))
-    alone = configuration if configuration.workers == min_workers else replace(
+    standalone = configuration if configuration.workers == min_workers else replace(
         configuration, workers=min_workers, prefetch=PREFETCH
     )  # fmt: skip
 
@@ -286,9 +286,9 @@ def _requests(
     loaders = {name: asked(name, configuration) for name in names if name not in given_up}
     if names[0] not in loaders:
         return loaders, None
-    if alone == configuration:
+    if standalone == configuration:
         return loaders, names[0]
-    return loaders | {REFERENCE: asked(names[0], alone)}, REFERENCE
+    return loaders | {REFERENCE: asked(names[0], standalone)}, REFERENCE
 
 
 def _explain(

@@ -206,9 +206,9 @@ def checks_the_project(command: Callable[..., None]) -> Callable[..., None]:
             _check_each(command, project, given, defaults)
 
     optional = signature.parameters["target"].replace(annotation=ProjectTargetArgument, default=None)
-    others = [one for name, one in signature.parameters.items() if name != "target"]
-    with_targets.__signature__ = signature.replace(parameters=[optional, *others])  # type: ignore[attr-defined]
-    with_targets.__annotations__ = {one.name: one.annotation for one in (optional, *others)}
+    rest = [one for name, one in signature.parameters.items() if name != "target"]
+    with_targets.__signature__ = signature.replace(parameters=[optional, *rest])  # type: ignore[attr-defined]
+    with_targets.__annotations__ = {one.name: one.annotation for one in (optional, *rest)}
     return with_targets
 
 
@@ -276,8 +276,8 @@ def gated(policy: "Policy", root: Path) -> "tuple[Policy, Project | None]":
     _add_to_path(project)
     if project is None or not project.targets or "target" in policy.model_fields_set:
         return policy, None
-    first, *others = project.targets
-    if others or ":" in first.target:
+    first, *rest = project.targets
+    if rest or ":" in first.target:
         return policy, project
     return policy.model_copy(update={"target": first.target}), None
 

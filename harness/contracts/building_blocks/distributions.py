@@ -47,13 +47,13 @@ def with_logarithms(log_q: Tensor, format_: Format) -> Tensor | None:
     """
     values = log_q.double()
     largest = values.argmax(-1, keepdim=True)
-    others = values.scatter(-1, largest, -torch.inf).exp().sum(-1, keepdim=True)
+    rest = values.scatter(-1, largest, -torch.inf).exp().sum(-1, keepdim=True)
     lacking = (values.exp().sum(-1, keepdim=True) - 1.0).abs()
     within = ~(lacking > 16.0 * format_.u * (1.0 + math.log(log_q.shape[-1])))
     within |= values.isinf().any(-1, keepdim=True)
-    if bool((~within & (others >= 1.0)).any()) or bool((values.isfinite() & (values > 0.0)).any()):
+    if bool((~within & (rest >= 1.0)).any()) or bool((values.isfinite() & (values > 0.0)).any()):
         return None
-    return torch.where(within, log_q, values.scatter(-1, largest, (-others).log1p()).to(log_q.dtype))
+    return torch.where(within, log_q, values.scatter(-1, largest, (-rest).log1p()).to(log_q.dtype))
 
 
 def distributions(format_: Format) -> st.SearchStrategy[tuple[Tensor, Tensor, np.random.Generator]]:

@@ -341,14 +341,14 @@ def compare_within(actual: Tensor, expected: DoubleDouble, absolute: Array, form
     measured = compare(actual, expected, in_ulp(absolute, expected, format_), format_)
     free = np.isposinf(absolute)
     measured = replace(measured, deviation=np.where(free, 0.0, measured.deviation), free=free if free.any() else None)
-    beyond = np.isinf(measured.bound) & np.isfinite(absolute) & np.isfinite(measured.actual)
-    if not beyond.any():
+    out_of_range = np.isinf(measured.bound) & np.isfinite(absolute) & np.isfinite(measured.actual)
+    if not out_of_range.any():
         return measured
     maximum = np.finfo(np.float64).max
     with np.errstate(over="ignore", invalid="ignore"):
         share = np.abs(measured.actual - measured.expected) / absolute * maximum
-    deviation = np.where(beyond, share, measured.deviation)
-    return replace(measured, deviation=deviation, bound=np.where(beyond, maximum, measured.bound))
+    deviation = np.where(out_of_range, share, measured.deviation)
+    return replace(measured, deviation=deviation, bound=np.where(out_of_range, maximum, measured.bound))
 
 
 def unless_infinite(absolute: Array, deviation: Array) -> Array:

@@ -50,11 +50,11 @@ def gaps(x: Array) -> DoubleDouble:
 def sum_of_others(elementary: dd.Elementary, exponentials: DoubleDouble, x: Array) -> DoubleDouble:
     """Sum the shifted exponentials of all entries except one maximum, so that ``1 + sum`` keeps tiny terms."""
     maximum = x.argmax(-1)[..., None]
-    others = DoubleDouble(exponentials.hi.copy(), exponentials.lo.copy())
-    for part in others.pair:
+    rest = DoubleDouble(exponentials.hi.copy(), exponentials.lo.copy())
+    for part in rest.pair:
         # Zero, or NaN where the maximum is infinite.
         np.put_along_axis(part, maximum, values=0.0 * np.take_along_axis(part, maximum, -1), axis=-1)
-    return elementary.sum_of_one_sign(others)
+    return elementary.sum_of_one_sign(rest)
 
 
 def softmax_screen(elementary: dd.Elementary, x: Array) -> DoubleDouble:

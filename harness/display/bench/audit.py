@@ -29,7 +29,7 @@ def print_audits(console: Console, document: Mapping[str, Any]) -> None:
         each_us = " ".join(
             f"{1e6 * plain_s * (ratio.point - 1.0) / record.calls:.0f}" for ratio in (idle, events, full)
         )
-        beyond = [
+        slower = [
             f"{name} ({limit:g})"
             for name, least, limit in (
                 ("events", events.low, record.events_limit),
@@ -55,7 +55,7 @@ def print_audits(console: Console, document: Mapping[str, Any]) -> None:
                 _run(record),
                 f"{memory:.2f}",
                 each_us,
-                ", ".join(beyond) or "none",
+                ", ".join(slower) or "none",
             ),
         )
     print_table(console, table)

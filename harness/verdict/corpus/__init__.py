@@ -37,11 +37,11 @@ def read_corpus(file: Path) -> tuple[Counterexample, ...]:
         return ()
     text = read_text(file, what=WHAT, remedy=REMEDY)
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-    *others, last = lines or [(1, "")]
-    if last[1].strip() != _digest_line(line for _, line in others):
+    *rest, last = lines or [(1, "")]
+    if last[1].strip() != _digest_line(line for _, line in rest):
         raise UsageError(f"the digest of the corpus does not match: `{file}`", remedy=RESTORE)
     return tuple(
-        parsed(Counterexample, line, place=f"{file}:{number}", what=WHAT, remedy=REMEDY) for number, line in others
+        parsed(Counterexample, line, place=f"{file}:{number}", what=WHAT, remedy=REMEDY) for number, line in rest
     )
 
 

@@ -104,9 +104,9 @@ def not_random(deliveries: Deliveries) -> None:
         raise NotApplicable("its samples differ each time they are read, so they cannot be compared")
 
 
-def with_workers(spelled: str) -> str:
+def with_workers(spelling: str) -> str:
     """Return how the loader was created, as the end of a sentence."""
-    return f" with {spelled}" if spelled else ""
+    return f" with {spelling}" if spelling else ""
 
 
 def spans(numbers: Sequence[int], limit: int = 6) -> str:

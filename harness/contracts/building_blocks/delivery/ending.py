@@ -96,9 +96,9 @@ def _comparison(first: Epoch, following: Epoch, rest: Epoch, after: Epoch, at: i
     return wrong
 
 
-def _difference(expected: list[Any], received: list[Any], what: str) -> str:
+def _difference(expected: list[Any], received: list[Any], cause: str) -> str:
     if len(expected) != len(received):
-        return f"{what} has {len(received)} samples instead of {len(expected)}"
+        return f"{cause} has {len(received)} samples instead of {len(expected)}"
     expected_digests, received_digests = digests(expected, received)
     differing = [
         at for at, (one, another) in enumerate(zip(expected_digests, received_digests, strict=True)) if one != another
@@ -106,8 +106,8 @@ def _difference(expected: list[Any], received: list[Any], what: str) -> str:
     if not differing:
         return ""
     if set(expected_digests) == set(received_digests):
-        return f"{what} has a different order, starting at its sample {differing[0]}"
-    return f"{len(differing)} of {len(expected_digests)} samples of {what} differ; the first is sample {differing[0]}"
+        return f"{cause} has a different order, starting at its sample {differing[0]}"
+    return f"{len(differing)} of {len(expected_digests)} samples of {cause} differ; the first is sample {differing[0]}"
 
 
 # Errors
@@ -132,14 +132,14 @@ def errors_are_not_swallowed(deliveries: Deliveries, num_workers: int) -> Measur
             epoch = deliveries.failing(request, Injection(at, ends=ends))
         except LoadingError as error:
             if error.fault.kind is FaultKind.HUNG:
-                what = "a worker process dies" if ends else "the data set raises an exception"
-                return found(f"when {what} at its sample {at}, the loader hangs{where}", 1)
+                cause = "a worker process dies" if ends else "the data set raises an exception"
+                return found(f"when {cause} at its sample {at}, the loader hangs{where}", 1)
             continue
         if epoch is None:
             raise NotApplicable("its data set cannot be accessed, so no error can be injected")
-        what = "a worker process dies" if ends else "the data set raises an exception"
+        cause = "a worker process dies" if ends else "the data set raises an exception"
         if epoch.ended:
-            message = f"when {what} at its sample {at}, the epoch ends without an error, with {len(epoch.samples)}"
+            message = f"when {cause} at its sample {at}, the epoch ends without an error, with {len(epoch.samples)}"
             return found(
                 f"{message} of {len(whole_epoch.samples)} samples{where}",
                 max(len(whole_epoch.samples) - len(epoch.samples), 1),
@@ -208,10 +208,10 @@ def nothing_is_left_behind(deliveries: Deliveries, num_workers: int) -> Measurem
         counts.append(deliveries.exercised(count_open, request))
     if deliveries.left:
         return found(deliveries.left, 1)
-    for which, what in enumerate(("open file", "thread")):
+    for which, cause in enumerate(("open file", "thread")):
         totals = [count[which] for count in counts[1:]]
         if all(after > before for before, after in pairwise(totals)):
-            more = f"at least one {what} remains open: {totals[-1] - totals[0]} more after {len(totals) - 1} loaders"
+            more = f"at least one {cause} remains open: {totals[-1] - totals[0]} more after {len(totals) - 1} loaders"
             return found(f"after each discarded loader {more}", totals[-1] - totals[0])
     return satisfied(len(whole_epoch.samples) * _TIMES)
 

@@ -74,16 +74,16 @@ def order_depends_on_the_seed_alone(deliveries: Deliveries, num_workers: int, sh
     by_index = deliveries.info.by_index
     if not (by_index or deliveries.names("seed")):
         raise NotApplicable("its workers may share a stream and it has no parameter `seed`, so no order is promised")
-    alone, several = (deliveries.request(num_workers=number, shuffle=shuffle) for number in (0, num_workers))
-    first, second = deliveries.epochs(alone)[0], deliveries.epochs(several)[0]
+    standalone, several = (deliveries.request(num_workers=number, shuffle=shuffle) for number in (0, num_workers))
+    first, second = deliveries.epochs(standalone)[0], deliveries.epochs(several)[0]
     if deliveries.is_random:
-        return _by_indices(deliveries, alone, several, num_workers)
+        return _by_indices(deliveries, standalone, several, num_workers)
     first_marks, second_marks = digests(first.samples, second.samples)
     return _ordered(first_marks, second_marks, num_workers, complete=first.ended and second.ended)
 
 
-def _by_indices(deliveries: Deliveries, alone: Request, several: Request, num_workers: int) -> Measurement:
-    first, second = (deliveries.epochs(request, tags=True)[0] for request in (alone, several))
+def _by_indices(deliveries: Deliveries, standalone: Request, several: Request, num_workers: int) -> Measurement:
+    first, second = (deliveries.epochs(request, tags=True)[0] for request in (standalone, several))
     if not first.tags or not second.tags:
         not_random(deliveries)
     first_marks, second_marks = ([str(tag.index) for tag in epoch.tags] for epoch in (first, second))
@@ -176,11 +176,11 @@ def the_same_seed_gives_the_same_epoch(deliveries: Deliveries, num_workers: int,
     differing = [at for at, (one, another) in enumerate(zip(first_marks, second_marks, strict=False)) if one != another]
     if not differing:
         return satisfied(len(first_marks) + len(second_marks))
-    what = "the order differs" if Counter(first_marks) == Counter(second_marks) else "the samples differ"
+    cause = "the order differs" if Counter(first_marks) == Counter(second_marks) else "the samples differ"
     if deliveries.is_random:
-        what = "the random augmentation differs"
+        cause = "the random augmentation differs"
     where = with_workers(deliveries.source.spelled(request))
-    message = f"{what} between two equally seeded loaders{where}, starting at sample {differing[0]}"
+    message = f"{cause} between two equally seeded loaders{where}, starting at sample {differing[0]}"
     return found(message, len(differing), actual=len(differing))
 
 

@@ -34,8 +34,8 @@ def random_numbers_differ(deliveries: Deliveries, num_workers: int) -> Measureme
         if deliveries.is_random_each_time and (wrong := _repeated_content(deliveries, first, second)) is not None:
             return wrong
         if deliveries.is_random:
-            what = "each time they are read" if deliveries.is_random_each_time else "from loader to loader"
-            raise NotApplicable(f"its samples differ {what}, but it draws from no generator that can be watched")
+            cause = "each time they are read" if deliveries.is_random_each_time else "from loader to loader"
+            raise NotApplicable(f"its samples differ {cause}, but it draws from no generator that can be watched")
         raise NotApplicable("it draws no random numbers")
     first_use: dict[tuple[str, str], tuple[int, Tag]] = {}
     for number, epoch in enumerate((first, second)):

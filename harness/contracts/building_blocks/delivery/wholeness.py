@@ -90,9 +90,9 @@ def samples_are_whole(deliveries: Deliveries, num_workers: int) -> Measurement:
     distinct = set(known)
     unexpected = [at for at, mark in enumerate(received) if mark not in distinct]
     if unexpected and len(expected) >= (deliveries.info.samples or 0):
-        what = _difference(expected, epoch.samples[unexpected[0]], unexpected[0])
+        cause = _difference(expected, epoch.samples[unexpected[0]], unexpected[0])
         whose = "in the data set" if deliveries.directly is not None else "among those that arrive without workers"
-        message = f"{len(unexpected)} of {len(received)} samples are not {whose}{where}; sample {unexpected[0]} {what}"
+        message = f"{len(unexpected)} of {len(received)} samples are not {whose}{where}; sample {unexpected[0]} {cause}"
         return found(message, len(unexpected), actual=len(unexpected))
     return satisfied(len(received))
 
@@ -114,10 +114,10 @@ def _by_reference(deliveries: Deliveries, reference: Reference) -> Measurement |
     if not wrong:
         return None
     elsewhere = [at for at in wrong if received[at] in known]
-    what = f"sample {wrong[0]} differs from the reference at index {wrong[0]}"
+    cause = f"sample {wrong[0]} differs from the reference at index {wrong[0]}"
     if elsewhere:
-        what = f"sample {elsewhere[0]} equals the reference at index {known.index(received[elsewhere[0]])}"
-    return found(f"{what}; {len(wrong)} of {len(received)} samples are wrong", len(wrong), actual=len(wrong))
+        cause = f"sample {elsewhere[0]} equals the reference at index {known.index(received[elsewhere[0]])}"
+    return found(f"{cause}; {len(wrong)} of {len(received)} samples are wrong", len(wrong), actual=len(wrong))
 
 
 def _changed(deliveries: Deliveries) -> Measurement | None:
@@ -141,8 +141,8 @@ def _truncated(deliveries: Deliveries) -> Measurement | None:
             lost = left.is_floating_point() and not right.is_floating_point() and not right.is_complex()
             if lost and bool((left.trunc() == right).all()) and bool((left != right).any()):
                 dtype = str(right.dtype).removeprefix("torch.")
-                what = f"part {path} of sample {i} is {left.flatten()[0].item():g}"
-                return found(f"{what}, but arrives as {dtype} {right.flatten()[0].item()}", 1)
+                cause = f"part {path} of sample {i} is {left.flatten()[0].item():g}"
+                return found(f"{cause}, but arrives as {dtype} {right.flatten()[0].item()}", 1)
     return None
 
 
