@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.case import Break, Case
-from harness.error import refuse_windows
+from harness.error import reject_windows
 
 if TYPE_CHECKING:
     from harness.api import check
@@ -57,7 +57,7 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     """Load a name on first use."""
     if name in _HOMES:
-        refuse_windows(sys.platform)
+        reject_windows(sys.platform)
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

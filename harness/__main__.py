@@ -2,14 +2,14 @@
 
 import sys
 
-from harness.error import UsageError, refuse_windows
+from harness.error import UsageError, reject_windows
 from harness.execution.interrupt import interruptible
 
 
 def main() -> None:
     """Import the command and run it."""
     try:
-        refuse_windows(sys.platform)
+        reject_windows(sys.platform)
     except UsageError as error:
         print(f"harness: {error}", file=sys.stderr)  # noqa: T201 - the command line cannot be imported
         sys.exit(2)

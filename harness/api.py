@@ -25,7 +25,7 @@ from harness.verdict.corpus import FOLDER
 from harness.verdict.decide import unreached
 from harness.verdict.fix import local_fix
 from harness.verdict.isolated import Isolated, checked, importable_campaign
-from harness.verdict.job import Job, refuse_misfit, refuse_uncallable
+from harness.verdict.job import Job, reject_misfit, reject_uncallable
 from harness.verdict.probe import Probe
 from harness.wording import property_sentences
 
@@ -125,11 +125,11 @@ def check(
         return Verdicts(*checked(importable_campaign(function, campaign)))
     listed = campaign.jobs([case := _case(function, campaign)])
     if listed:
-        refuse_misfit(listed[0].case, listed[0].contract)
+        reject_misfit(listed[0].case, listed[0].contract)
     probe = Probe()
     with _quietly():
         verdicts = [_decided(probe, job, campaign.decide) for job in followed(listed, f"checking {case.name}")]
-        refuse_uncallable(listed, verdicts)
+        reject_uncallable(listed, verdicts)
         try:
             properties = {one.key: one for job in listed for one in probe.properties(job)}
         except Exception:

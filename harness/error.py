@@ -140,7 +140,7 @@ def require(extra: str, feature: str) -> None:
         raise error
 
 
-def refuse_windows(platform: str) -> None:
+def reject_windows(platform: str) -> None:
     """Raise a usage error on Windows, where neither forks nor POSIX signals exist."""
     if platform == "win32":
         raise UsageError(

@@ -79,7 +79,7 @@ class Lines:
         self._forward: dict[int, Line] = {}
         self._known: dict[tuple[Any, ...], Line] = {}
 
-    def asked(self) -> tuple[Line, Pass]:
+    def current(self) -> tuple[Line, Pass]:
         """Return the line that called the current operation, and the pass."""
         node = torch._C._current_autograd_node()
         above = sys._getframe(2)

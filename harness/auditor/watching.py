@@ -153,7 +153,7 @@ class Watching(TorchDispatchMode):
         if operator.name == "arange" and isinstance(result, Tensor) and self._format_of.get(result.dtype) in NARROW:
             with _Quietly():
                 self.narrowing.round(result)
-                self.rules.look(self.lines.asked()[0], operator, args, result, nan_read=False)
+                self.rules.look(self.lines.current()[0], operator, args, result, nan_read=False)
         return result
 
     def _integers(self, operator: Operator, args: Any, kwargs: Any, every: list[Tensor]) -> Any:
@@ -162,7 +162,7 @@ class Watching(TorchDispatchMode):
         result = operator.overload(*args, **kwargs)
         if any(tensor.dtype in INTEGERS for tensor in every):
             with _Quietly():
-                self.rules.integers(self.lines.asked()[0], operator, args, result)
+                self.rules.integers(self.lines.current()[0], operator, args, result)
         return result
 
     def _complex(self, operator: Operator, args: Any, kwargs: Any, read: list[Tensor]) -> Any:
@@ -199,7 +199,7 @@ class Watching(TorchDispatchMode):
 
     def _given(self, operator: Operator, args: Any, kwargs: Any, read: list[Tensor], *, grad: bool) -> Call:
         self.shadows.sweep_when_due()
-        line, direction = self.lines.asked()
+        line, direction = self.lines.current()
         backward = direction is Pass.BACKWARD
         written = operator.written(args, kwargs) if operator.writes else []
         if operator.name in _UNSAID_WRITES:

@@ -39,7 +39,7 @@ def public_names(owner: Any) -> list[str]:
     return [name for name in dir(owner) if not name.startswith("_")]
 
 
-def refuse_unreadable(path: Path) -> None:
+def reject_unreadable(path: Path) -> None:
     """Raise a usage error if a file is missing or cannot be read."""
     if not path.is_file():
         siblings = [file.name for file in path.parent.glob("*.py")]
@@ -50,7 +50,7 @@ def refuse_unreadable(path: Path) -> None:
 
 
 def _from_file(path: Path) -> ModuleType:
-    refuse_unreadable(path)
+    reject_unreadable(path)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None

@@ -38,7 +38,7 @@ class Option:
     least: float | None = None
 
 
-def asked(name: str, help_: str, kind: str = "text", *, default: Any = None, **options: Any) -> Any:
+def option_field(name: str, help_: str, kind: str = "text", *, default: Any = None, **options: Any) -> Any:
     """Declare a field and its option; objects do not share a dictionary."""
     option = Option(name, help_, kind, **options)
     if isinstance(default, dict):
@@ -63,10 +63,10 @@ class Question:
     """
 
     target: str = ""
-    contract: str | None = asked(
+    contract: str | None = option_field(
         "--contract", "Contract to check against.", metavar="NAME", shown="from the function's name"
     )
-    declares: Mapping[str, Any] = asked(
+    declares: Mapping[str, Any] = option_field(
         "--declare",
         "Convention that the function follows where the contract allows several, such as factor=0.5.",
         "conventions",
@@ -74,7 +74,7 @@ class Question:
         panel=KNOWN,
         default={},
     )
-    breaks: Mapping[str, str | Break] = asked(
+    breaks: Mapping[str, str | Break] = option_field(
         "--breaks",
         "Known failure. The check fails if it does not occur.",
         "breaks",
@@ -82,7 +82,7 @@ class Question:
         panel=KNOWN,
         default={},
     )
-    call: str | Callable[..., Any] | None = asked(  # noqa: RUF009 - it declares a field
+    call: str | Callable[..., Any] | None = option_field(  # noqa: RUF009 - it declares a field
         "--call",
         "Adapter for another signature or another array library: numpy, jax(axis=-1), file.py:adapter, or an "
         "expression such as 'lambda f, x: f(x, dim=-1)'.",
@@ -90,16 +90,16 @@ class Question:
         panel=CALLING,
     )
     _: KW_ONLY
-    formula: str | None = asked(
+    formula: str | None = option_field(
         "--formula", "Formula to check against, such as 'x * tanh(x)'; or file.py:function.", metavar="EXPR"
     )
-    form: str | None = asked(
+    form: str | None = option_field(
         "--form",
         "The formula as the code evaluates it, if it is written differently. Error bounds follow this form.",
         metavar="EXPR",
         panel=FORMULA,
     )
-    inputs: Mapping[str, str] = asked(
+    inputs: Mapping[str, str] = option_field(
         "--input",
         "Values that an input may have: x=positive, p=distribution, t=-1..1, keep=mask.",
         "inputs",
@@ -107,17 +107,17 @@ class Question:
         panel=FORMULA,
         default={},
     )
-    over: str = asked(
+    over: str = option_field(
         "--over",
         "Elements that the formula's reductions cover: rows, or all.",
         metavar="rows|all",
         panel=FORMULA,
         default="rows",
     )
-    dtypes: Sequence[str] = asked(
+    dtypes: Sequence[str] = option_field(
         "--dtypes", "Dtypes, comma-separated.", "names", metavar="NAME,...", shown="all", default=()
     )
-    laws: Sequence[str] = asked("--law", "Check only this law.", "repeated", metavar="NAME", default=())
+    laws: Sequence[str] = option_field("--law", "Check only this law.", "repeated", metavar="NAME", default=())
 
     def claiming(self, contract: str | None) -> Self:
         """Return the question about a contract, in place of a formula."""

@@ -256,7 +256,7 @@ def main() -> None:
         try:
             app(prog_name="harness")
         except UsageError as error:
-            _refuse(str(error))
+            _reject(str(error))
         except SystemExit as end:
             end.code = interrupt.exit_code(end.code)
             _flush()
@@ -264,7 +264,7 @@ def main() -> None:
         except OSError as error:
             if not _is_of_output(error):
                 raise
-            _refuse(str(_of_output(error)))
+            _reject(str(_of_output(error)))
         except Exception:
             # C code can swallow an interrupt, as torch does while it imports NumPy; the failure then comes later.
             if interrupt.received is None:
@@ -279,7 +279,7 @@ def _flush() -> None:
     except BrokenPipeError:
         discard_output()
     except OSError as error:
-        _refuse(str(_of_output(error)))
+        _reject(str(_of_output(error)))
 
 
 def _is_of_output(error: OSError) -> bool:
@@ -292,7 +292,7 @@ def _of_output(error: OSError) -> UsageError:
     return UsageError("cannot write to standard output", rule=value)
 
 
-def _refuse(message: str) -> NoReturn:
+def _reject(message: str) -> NoReturn:
     """Report in one line why there is no answer, and exit with code 2."""
     print(f"harness: {message}", file=sys.stderr)
     with suppress(OSError):

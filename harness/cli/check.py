@@ -26,7 +26,7 @@ from harness.cli.options import (
     console,
     files_written,
     progress,
-    refuse_nothing,
+    reject_nothing,
     say,
     say_claim,
     session,
@@ -117,15 +117,15 @@ def check(
     execution: ExecutionOptions,
 ) -> None:
     """Check which mathematical laws an implementation satisfies."""
-    refuse_nothing(target, "check")
+    reject_nothing(target, "check")
     if output_format is OutputFormat.SARIF and watch:
         raise UsageError("cannot use `--output-format sarif` together with `--watch`", remedy="leave one out")
     has_fix = fix or write or unsafe_fixes
     fix_request = fixing(target, fix=fix, write=write, unsafe=unsafe_fixes) if has_fix else None
     for folder in question.corpora:
-        from harness.verdict.corpus import refuse_damaged
+        from harness.verdict.corpus import reject_damaged
 
-        refuse_damaged(folder)
+        reject_damaged(folder)
     declares = {**question.declares, **({"reference": reference} if reference else {})}
     campaign = replace(question, target=target, declares=declares).rechecked()
     files = {"json": json, "junit": junit, "markdown": markdown}

@@ -67,9 +67,9 @@ def fixing(target: str, *, fix: bool, write: bool, unsafe: bool) -> Fixing:
 
 def _read(file: Path) -> str:
     """Read a source file with its line endings."""
-    from harness.calling.importing import refuse_unreadable
+    from harness.calling.importing import reject_unreadable
 
-    refuse_unreadable(file)
+    reject_unreadable(file)
     try:
         return file.read_bytes().decode("utf-8")
     except UnicodeDecodeError:

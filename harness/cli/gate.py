@@ -147,7 +147,7 @@ def gate(
         rule = "the targets of `[tool.harness]` are single functions"
         raise UsageError("cannot time the project", rule=rule, remedy="list the functions in `CASES` of a package")
     if run is not None:
-        early = _refuse_unfinished(run, update=update)
+        early = _reject_unfinished(run, update=update)
     findings: list[GateFinding] = []
     with session(into or run or RUN) as opened:
         if run is not None:
@@ -167,7 +167,7 @@ def gate(
     raise typer.Exit(code)
 
 
-def _refuse_unfinished(run: str, *, update: bool) -> "list[GateFinding]":
+def _reject_unfinished(run: str, *, update: bool) -> "list[GateFinding]":
     """Return a finding if a run is incomplete; such a run does not become the baseline."""
     from harness.record import Gate, GateFinding, Outcome, early
 
@@ -196,7 +196,7 @@ def _exact(
 ) -> "Sequence[GateFinding]":
     from harness.calling.discovery import load
     from harness.data.images import short_epoch
-    from harness.gate.baseline import Baseline, read_baseline, refuse_foreign, write_baseline
+    from harness.gate.baseline import Baseline, read_baseline, reject_foreign, write_baseline
     from harness.gate.counts import counts
     from harness.gate.numerics import compare, retained
     from harness.gate.snapshot import summarised
@@ -217,7 +217,7 @@ def _exact(
         case, why = next(iter(counted.failures.items()))
         raise UsageError(f"cannot make a baseline: calling `{case}` raises {why}", remedy="correct the case first")
     if place.named is None and policy.baseline is None and project is None:
-        refuse_foreign(file)
+        reject_foreign(file)
     before = read_baseline(file) if file.is_file() else Baseline({}).updated(now)
     write_baseline(file, before.updated(now))
     say(f"baseline: {os.path.relpath(file)}")

@@ -114,7 +114,7 @@ FreshOption = Annotated[
 ]
 
 
-def refuse_nothing(target: str, command: str) -> None:
+def reject_nothing(target: str, command: str) -> None:
     """Raise an error if the user names no target, and the user's own package ``cases`` declares no ``CASES``."""
     package = own_package() if target == SHIPPED else None
     if package is None or declares_cases(package):

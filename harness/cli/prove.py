@@ -13,7 +13,7 @@ from harness.cli.options import (
     TargetArgument,
     console,
     progress,
-    refuse_nothing,
+    reject_nothing,
     say,
     say_claim,
     session,
@@ -77,7 +77,7 @@ def prove(
     from harness.proof.proving import Proving
     from harness.wording import proof_line
 
-    refuse_nothing(target, "prove")
+    reject_nothing(target, "prove")
     with session(run, fresh=fresh) as opened:
         shards = opened.folder.path / "shards"
         if fresh:

@@ -11,7 +11,7 @@ from harness.cli.options import (
     TargetArgument,
     console,
     progress,
-    refuse_nothing,
+    reject_nothing,
     say,
     say_claim,
     session,
@@ -50,7 +50,7 @@ def survey(
     from harness.wording import disagreeing, unanswered, undeclared
     from harness.wording.number import count
 
-    refuse_nothing(target, "survey")
+    reject_nothing(target, "survey")
     planned = replace(question, target=target)
     discoveries, total, done = Discoveries(), 0, 0
     with session(run, planned.seed) as opened:

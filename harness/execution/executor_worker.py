@@ -100,8 +100,8 @@ class Reply:
 def carried_out(order: Order, index: int) -> Reply:
     """Do a piece on the executor; it raises nothing, because some executors lose exceptions."""
     try:
-        _refuse_another_kind(order.kind)
-        _refuse_another_place(order.folder)
+        _reject_another_kind(order.kind)
+        _reject_another_place(order.folder)
         return Reply(_process().answer(order, index))
     except UsageError as error:
         return Reply(usage=error.parts)
@@ -143,7 +143,7 @@ def forked_capabilities() -> str:
         return output.decode() if complete else ""
 
 
-def _refuse_another_kind(wanted: WorkerKind) -> None:
+def _reject_another_kind(wanted: WorkerKind) -> None:
     if worker_kind() != wanted:
         raise UsageError(
             f"the worker on {platform.node()} differs from this machine",
@@ -152,7 +152,7 @@ def _refuse_another_kind(wanted: WorkerKind) -> None:
         )
 
 
-def _refuse_another_place(folder: str) -> None:
+def _reject_another_place(folder: str) -> None:
     if not Path(folder).is_dir():
         raise UsageError(
             f"the worker on {platform.node()} cannot see the folder `{folder}`",

@@ -246,7 +246,7 @@ class _Reader:
                     else:
                         self.named[name] = self._value(value)
                 case _:
-                    self._refuse(
+                    self._reject(
                         "a formula is an expression, optionally preceded by assignments such as `d = x - y;`", statement
                     )
         raise UsageError(f"the formula does not end with an expression: `{self.text}`")
@@ -276,12 +276,12 @@ class _Reader:
                 self._note_inputs(test)
                 return self._select(test, selected, self._number(no))
             case _ if _is_condition(tree):
-                return self._refuse("a comparison or a mask is allowed only as the first argument of `where`", tree)
+                return self._reject("a comparison or a mask is allowed only as the first argument of `where`", tree)
             case ast.Subscript(value=row, slice=ast.Name() as place):
                 return self._entry(self._number(row), self._value(place), tree)
         if isinstance(tree, ast.BinOp) and (remedy := synonyms.OPERATORS.get(type(tree.op))):
             self._misspelt(tree, remedy)
-        return self._refuse(
+        return self._reject(
             "a formula consists of numbers, names, `+ - * / **`, comparisons, calls and `row[index]`", tree
         )
 
@@ -323,22 +323,22 @@ class _Reader:
                 return self._select(self.conditions[name], yes, no)
         truth = self._value(condition)
         if not self._is_truth(truth):
-            self._refuse("the first argument of `where` must be a comparison or a mask", condition)
+            self._reject("the first argument of `where` must be a comparison or a mask", condition)
         return of.where(truth, yes, no)
 
     def _entry(self, row: Node, index: Node, tree: ast.Subscript) -> Node:
         if self._kind(index) != "index":
-            self._refuse("the value in brackets must be an index input, `--input t=index`", tree.slice)
+            self._reject("the value in brackets must be an index input, `--input t=index`", tree.slice)
         if row.extent != ENTRY:
-            self._refuse("only a row can be indexed, and this is one number", tree.value)
+            self._reject("only a row can be indexed, and this is one number", tree.value)
         return of.pick(row, index)
 
     def _number(self, tree: ast.expr) -> Node:
         value = self._value(tree)
         if self._is_truth(value):
-            self._refuse("a comparison or a mask is allowed only as the first argument of `where`", tree)
+            self._reject("a comparison or a mask is allowed only as the first argument of `where`", tree)
         if self._kind(value) == "index":
-            self._refuse("an index is allowed only in brackets, `row[index]`", tree)
+            self._reject("an index is allowed only in brackets, `row[index]`", tree)
         return value
 
     def _is_truth(self, value: Node) -> bool:
@@ -358,7 +358,7 @@ class _Reader:
             return CONSTANTS[name]
         known = [*self.domains, *self.named, *CONSTANTS]
         rule = f"unknown name; the inputs are {listed(self.domains)}"
-        return self._refuse(rule, tree, did_you_mean(name, known))
+        return self._reject(rule, tree, did_you_mean(name, known))
 
     def _call(self, called: ast.expr, arguments: list[ast.expr], keywords: list[ast.keyword], tree: ast.Call) -> Node:
         match called:
@@ -367,13 +367,13 @@ class _Reader:
             case ast.Attribute(value=before, attr=word):
                 arguments = arguments if self._is_module(before) else [before, *arguments]
             case _:
-                self._refuse(f"a formula calls functions by name; known are {listed(WORDS)}", called)
+                self._reject(f"a formula calls functions by name; known are {listed(WORDS)}", called)
         word = synonyms.SAME.get(word, word)
         if word not in WORDS and word not in synonyms.MORE:
             if word in synonyms.INSTEAD:
                 self._misspelt(tree, synonyms.INSTEAD[word])
             known = [*WORDS, *synonyms.MORE]
-            self._refuse(f"unknown function; known are {listed(WORDS)}", called, did_you_mean(word, known))
+            self._reject(f"unknown function; known are {listed(WORDS)}", called, did_you_mean(word, known))
         if word in _ALONG_ROWS:
             arguments = synonyms.without_last_axis(arguments)
         if word in {*_ALONG_ROWS, "max", "min"}:
@@ -384,16 +384,16 @@ class _Reader:
         try:
             inspect.signature(function).bind(*arguments, **by_name)
         except TypeError:
-            self._refuse(f"`{word}` takes ({', '.join(parameters)})", tree)
+            self._reject(f"`{word}` takes ({', '.join(parameters)})", tree)
         if len(by_name) < len(keywords):
-            self._refuse(f"`{word}` takes ({', '.join(parameters)})", tree, "leave the other arguments out")
+            self._reject(f"`{word}` takes ({', '.join(parameters)})", tree, "leave the other arguments out")
         if word == "where":
             condition, yes, no = inspect.signature(function).bind(*arguments, **by_name).arguments.values()
             self._note_inputs(condition)
             return self._select(condition, self._number(yes), self._number(no))
         numbers = [self._number(argument) for argument in arguments]
         if (word in _ALONG_ROWS or (word in {"max", "min"} and len(numbers) == 1)) and numbers[0].extent != ENTRY:
-            self._refuse(f"`{word}` takes a row, and its argument is one number", tree)
+            self._reject(f"`{word}` takes a row, and its argument is one number", tree)
         return function(*numbers, **{name: self._number(value) for name, value in by_name.items()})
 
     def _power(self, base: Node, tree: ast.expr) -> Node:
@@ -406,7 +406,7 @@ class _Reader:
             return result if value >= 0 else 1 / result
         return _fractional_power(base, exponent, value)
 
-    def _refuse(self, rule: str, tree: ast.AST, remedy: str | None = None) -> NoReturn:
+    def _reject(self, rule: str, tree: ast.AST, remedy: str | None = None) -> NoReturn:
         at = getattr(tree, "col_offset", 0)
         source = ast.get_source_segment(self.text, tree) if isinstance(tree, (ast.expr, ast.stmt)) else None
         problem = f"cannot read the formula at {_place(self.text, at)}"

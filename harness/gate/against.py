@@ -140,7 +140,7 @@ def against(
         except ArmError as error:
             remedy = "" if trial.left_s > 0 else f" of {policy.budget_s:g} s; use a larger `--budget`"
             return TimeVerdict((on_time("", Outcome.NO_VERDICT, f"The cases cannot be loaded: {error}{remedy}."),))
-        policy.refuse_unknown(current)
+        policy.reject_unknown(current)
         trial.lay_out_images(data)
         pairs = matched(before, current, old, policy)
         evidence = trial.run(pairs.compared)

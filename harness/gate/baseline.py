@@ -270,7 +270,7 @@ def _imported_from(module: str) -> Path:
     return with_source[0]
 
 
-def refuse_foreign(file: Path) -> None:
+def reject_foreign(file: Path) -> None:
     """Refuse to write a baseline into a package that is installed, or that may not be written to.
 
     Raises

@@ -92,7 +92,7 @@ def diagnose(
             remedy = "correct the cases" if trial.left_s > 0 else "use a larger `--budget`"
             raise UsageError(f"cannot load the cases: {error}", remedy=remedy) from error
         trial.lay_out_images(data)
-        policy.refuse_unknown(current)
+        policy.reject_unknown(current)
         evidence = trial.run([case for case in current if policy.is_timed(case)])
     return seen(evidence, policy)
 

@@ -70,7 +70,7 @@ class Policy(_Table):
         """Return the file of the baseline: the one named, or ``baseline.jsonl`` next to the source of the target."""
         return baseline_of(self.target, root) if self.baseline is None else root / self.baseline
 
-    def refuse_unknown(self, names: Iterable[str]) -> None:
+    def reject_unknown(self, names: Iterable[str]) -> None:
         """Refuse a pattern that matches no case.
 
         Raises

@@ -9,10 +9,10 @@ from harness.timing.clock import ROUND_S
 ARMS = 3
 """Base, candidate, and a second base."""
 
-FEWEST_SLICES, MAX_SLICES = 3, 40
+MIN_SLICES, MAX_SLICES = 3, 40
 """Minimum and maximum number of slices per arm and couple."""
 
-SLICE_S, FEWEST_ROUNDS = 0.01, 5
+SLICE_S, MIN_TURNS = 0.01, 5
 """Minimum duration and number of rounds of a slice."""
 
 FEWER, MORE = 10, 11
@@ -41,7 +41,7 @@ class SlicePlan:
     def of(cls, warm_s: float) -> "SlicePlan":
         """Plan for a case, given the seconds of a warm call."""
         iterations = max(1, round(ROUND_S / warm_s))
-        return cls(max(FEWEST_ROUNDS, round(SLICE_S / (iterations * warm_s))), iterations)
+        return cls(max(MIN_TURNS, round(SLICE_S / (iterations * warm_s))), iterations)
 
     @classmethod
     def of_control(cls, warm_s: float) -> "SlicePlan":
@@ -51,7 +51,7 @@ class SlicePlan:
         """
         tens = max(1, round(ROUND_S / (FEWER * warm_s)))
         iterations = FEWER * (tens + 1 if FEWER * tens == cls.of(warm_s).iterations else tens)
-        return cls(max(FEWEST_ROUNDS, round(SLICE_S / (iterations * warm_s))), iterations)
+        return cls(max(MIN_TURNS, round(SLICE_S / (iterations * warm_s))), iterations)
 
     @property
     def more(self) -> int:
@@ -151,7 +151,7 @@ class Schedule:
         """The case that is the positive control: of the shortest rounds, or what hides it would not hide the cases."""
         return min(self.costs, key=lambda case: self.costs[case].control_round_s, default=None)
 
-    def couple_s(self, cases: Sequence[str], slices: int = FEWEST_SLICES) -> float:
+    def couple_s(self, cases: Sequence[str], slices: int = MIN_SLICES) -> float:
         """Return the seconds of a couple of some of the cases, about."""
         begin_s = ARMS * self.begin_s + sum(self.costs[case].couple_s(0) for case in cases)
         return self.pace.begin * begin_s + slices * self._turn_s(cases)
@@ -182,25 +182,25 @@ class Schedule:
         """
         as_long = self.slices * self._turn_s(list(self.costs)) / self._turn_s(cases)
         fitting = (affordable_s - self.couple_s(cases, 0)) / self._turn_s(cases)
-        return max(FEWEST_SLICES, int(min(MAX_SLICES, as_long, fitting)))
+        return max(MIN_SLICES, int(min(MAX_SLICES, as_long, fitting)))
 
 
 def scheduled(costs: Mapping[str, Cost], begin_s: float, left_s: float) -> Schedule:
     """Drop the slowest cases until the fewest slices of the others fit, then plan as many slices as fit."""
     couples = 2 * BLOCK / RESERVE
     affordable_s = left_s / couples - ARMS * begin_s
-    cases = sorted(costs, key=lambda case: costs[case].couple_s(FEWEST_SLICES))
+    cases = sorted(costs, key=lambda case: costs[case].couple_s(MIN_SLICES))
     unreached = []
 
     def needed_s(slices: int) -> float:
         return sum(costs[case].couple_s(slices) for case in cases)
 
-    while cases and needed_s(FEWEST_SLICES) > affordable_s:
+    while cases and needed_s(MIN_SLICES) > affordable_s:
         unreached.append(cases.pop())
     if not cases:
-        quickest_s = costs[unreached[-1]].couple_s(FEWEST_SLICES) if unreached else 0.0
-        return Schedule({}, FEWEST_SLICES, begin_s, tuple(unreached), couples * (ARMS * begin_s + quickest_s))
-    slices = FEWEST_SLICES
+        quickest_s = costs[unreached[-1]].couple_s(MIN_SLICES) if unreached else 0.0
+        return Schedule({}, MIN_SLICES, begin_s, tuple(unreached), couples * (ARMS * begin_s + quickest_s))
+    slices = MIN_SLICES
     while slices < MAX_SLICES and needed_s(slices + 1) < affordable_s:
         slices += 1
     return Schedule({case: costs[case] for case in cases}, slices, begin_s, tuple(unreached))

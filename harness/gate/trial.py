@@ -29,7 +29,7 @@ from harness.gate.arm import (
     warm_parent,
 )
 from harness.gate.evidence import Condition, Evidence, condition
-from harness.gate.schedule import FEWEST_SLICES, RESERVE, Cost, Schedule, SlicePlan, scheduled
+from harness.gate.schedule import MIN_SLICES, RESERVE, Cost, Schedule, SlicePlan, scheduled
 from harness.record import Slices
 
 Live = Callable[[Mapping[str, CaseSource], random.Random], AbstractContextManager[Couple]]
@@ -105,7 +105,7 @@ class Trial:
         self._progress = progress
         self._draw = random.Random(settings.seed)  # noqa: S311 - an order, not a secret
         self._start = clock() if start_s is None else start_s
-        self._schedule = Schedule({}, FEWEST_SLICES)
+        self._schedule = Schedule({}, MIN_SLICES)
         self._loads_images = False
 
     @property
@@ -174,7 +174,7 @@ class Trial:
         schedule = replace(self._schedule, costs=self._costs)
         ranked = sorted(
             (case for case in self.evidence.unreached if case in self._costs),
-            key=lambda case: self._costs[case].couple_s(FEWEST_SLICES),
+            key=lambda case: self._costs[case].couple_s(MIN_SLICES),
         )
         kept = schedule.fitting(ranked, 2 * BLOCK, self.left_s) or schedule.fitting(ranked, BLOCK, self.left_s)
         if kept:
@@ -188,7 +188,7 @@ class Trial:
 
         def rank(case: str) -> tuple[bool, bool, float]:
             is_suspected = self._state(case) is State.SUSPECTED
-            return (case != self._sought(), not is_suspected, self._schedule.costs[case].couple_s(FEWEST_SLICES))
+            return (case != self._sought(), not is_suspected, self._schedule.costs[case].couple_s(MIN_SLICES))
 
         return sorted(cases, key=rank)
 
@@ -275,13 +275,13 @@ class Trial:
                     if self.left_s > 0:
                         self._try(turn, case)
                 # The machine has become busy: fewer slices, so that all pairs have their share of the budget.
-                if taken_slices >= FEWEST_SLICES and self._clock() - start >= share_s:
+                if taken_slices >= MIN_SLICES and self._clock() - start >= share_s:
                     break
             measured_s = self._clock() - ready
         begin_s = self._clock() - start - measured_s
         self._schedule = self._schedule.at_pace_of(cases, taken_slices, begin_s, measured_s)
         for (case, plan, _), turns in taken.items():
-            if len(turns) >= FEWEST_SLICES and case not in self.evidence.failures:
+            if len(turns) >= MIN_SLICES and case not in self.evidence.failures:
                 self._note(number, case, plan, turns, before)
 
     def _try(self, step: Callable[[str], None], case: str) -> None:

@@ -14,7 +14,7 @@ from harness.calling.host import RemoteError
 from harness.case import Break, Case
 
 
-class Asked(Protocol):
+class Requester(Protocol):
     """Who is asked."""
 
     views: list[tuple[int, Any]]
@@ -48,7 +48,7 @@ class Proxy:
         Facts about the case.
     """
 
-    def __init__(self, host: Asked, index: int, description: Mapping[str, Any]) -> None:
+    def __init__(self, host: Requester, index: int, description: Mapping[str, Any]) -> None:
         self.host, self.index = host, index
         self.is_adapted = description["adapted"] is True
         self.is_object = description["object"] is True
@@ -99,7 +99,7 @@ class _Calling:
 
     def __init__(
         self,
-        host: Asked,
+        host: Requester,
         index: int,
         device: str,
         calls: Sequence[Sequence[Any]],

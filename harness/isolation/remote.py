@@ -178,7 +178,7 @@ class RemoteHost:
         if "misplaced" in answer:
             raise MisplacedError(str(answer["misplaced"])[:_SENTENCE])
         if "inapplicable" in answer:
-            self._refuse(str(answer["inapplicable"])[:_SENTENCE], tensors, device, case)
+            self._reject(str(answer["inapplicable"])[:_SENTENCE], tensors, device, case)
         if _start(case, tensors) in self._unfit:
             raise RemoteError("an error about unsuitable inputs on some calls only")
         self._answered.add(case)
@@ -192,7 +192,7 @@ class RemoteHost:
         if self._looks is not None and "shared" in answer:
             self._looks.append(Look(dict(answer["changed"]), set(answer["shared"])))
 
-    def _refuse(self, reason: str, tensors: Sequence[Tensor], device: str, case: int) -> None:
+    def _reject(self, reason: str, tensors: Sequence[Tensor], device: str, case: int) -> None:
         """Raise that the law is not applicable if this is possible, and otherwise an error of the implementation."""
         can_be = {
             NO_BFLOAT16: any(x.dtype is torch.bfloat16 for x in tensors),

@@ -39,7 +39,7 @@ from harness.record.budget import (
 ROUNDS = 10
 """Rounds into which the loop is cut, each of as many batches."""
 
-FEWEST = 4
+MIN_BATCHES = 4
 """Minimum number of batches in the loop; half as many for each worker."""
 
 MAX_LINES, LEAST_SHARE = 6, 0.02
@@ -53,7 +53,7 @@ class Turn:
     Time between two turns belongs to the instrument.
     """
 
-    asked: float
+    requested_at: float
     given: float
     arrived: float
     stepped: float
@@ -61,7 +61,7 @@ class Turn:
     @property
     def seconds(self) -> float:
         """Duration in seconds."""
-        return self.stepped - self.asked
+        return self.stepped - self.requested_at
 
 
 class BudgetLoop:
@@ -105,7 +105,7 @@ class BudgetLoop:
         if self.traced is not None:
             self.traced.close()
 
-    def run(self, seconds: float, *, fewest: int) -> None:
+    def run(self, seconds: float, *, minimum: int) -> None:
         """Continue training for some seconds, and for a minimum number of batches."""
         start = time.perf_counter()
         for count in itertools.count(1):
@@ -117,7 +117,7 @@ class BudgetLoop:
             self._step(batch)
             stepped = time.perf_counter()
             self.turns.append(Turn(requested, received, arrived, stepped))
-            if stepped - start >= seconds and count >= fewest:
+            if stepped - start >= seconds and count >= minimum:
                 return
 
     def forget(self) -> None:
@@ -178,9 +178,9 @@ def measure_budget(
     by construction. Uncovered time remains in the loop.
     """
     with BudgetLoop(make, step or _nothing) as loop:
-        loop.run(0.1 * seconds, fewest=configuration.ahead + 2)
+        loop.run(0.1 * seconds, minimum=configuration.ahead + 2)
         loop.forget()
-        loop.run(seconds, fewest=max(FEWEST, 2 * configuration.workers))
+        loop.run(seconds, minimum=max(MIN_BATCHES, 2 * configuration.workers))
         hop_s = hop(loop.last) if hop is not None and not configuration.workers and loop.is_plain else None
         return _Account(loop, configuration).budget(cores=cores, hop_s=hop_s)
 
@@ -200,7 +200,7 @@ class _Account:
         self._loop = loop
         self._configuration = configuration
         requests = loop.traced.requests if loop.traced is not None else []
-        since = loop.turns[0].asked
+        since = loop.turns[0].requested_at
         self._requests = [request for request in requests if request.end >= since]
         self._traces = requests
         self._reach = configuration.ahead + configuration.workers + 1
@@ -241,7 +241,7 @@ class _Account:
         """Return the seconds by part in some turns."""
         seconds: dict[str, float] = defaultdict(float)
         for turn in turns:
-            for begin, end, part in _divided(turn.asked, turn.stepped, self._spans(turn)):
+            for begin, end, part in _divided(turn.requested_at, turn.stepped, self._spans(turn)):
                 seconds[part] += end - begin
         fetch_s, around_s = seconds.pop(FETCH, 0.0), seconds.pop(AROUND, 0.0)
         for part, share in _by_part(self._looks, FETCH).items():
@@ -262,7 +262,7 @@ class _Account:
             yield Span(HAND_OVER if requests[-1].trace.worker >= 0 else DATA_LOADER, turn.given, turn.arrived)
         yield from _begun_in(self._loop.epochs, turn)
         if not self._loop.is_plain:
-            yield Span(AROUND, turn.asked, turn.arrived)
+            yield Span(AROUND, turn.requested_at, turn.arrived)
 
     def _of(self, request: Request) -> Iterator[Span]:
         """Yield the spans in a request, the most specific first."""
@@ -299,7 +299,7 @@ class _Account:
 def _begun_in(spans: Sequence[_Begun], turn: Turn) -> Sequence[_Begun]:
     """Return the spans of a sorted series that begin within a turn."""
     return spans[
-        bisect_left(spans, turn.asked, key=lambda span: span.begin) : bisect_left(
+        bisect_left(spans, turn.requested_at, key=lambda span: span.begin) : bisect_left(
             spans, turn.stepped, key=lambda span: span.begin
         )
     ]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.calling.discovery import Loader, Target
-from harness.calling.question import asked
+from harness.calling.question import option_field
 from harness.execution.runner import carry_out
 from harness.proof.proving import Proving
 
@@ -34,7 +34,7 @@ class Exhaustion(Target):
 
     _: KW_ONLY
     folder: Path = Path("shards")
-    layouts: Sequence[str] = asked(
+    layouts: Sequence[str] = option_field(
         "--layouts",
         "Layouts, comma-separated, such as rows,columns.",
         "names",
@@ -42,7 +42,7 @@ class Exhaustion(Target):
         shown="all",
         default=(),
     )
-    quantities: Sequence[str] = asked(
+    quantities: Sequence[str] = option_field(
         "--of",
         "Prove only the value or only the gradient.",
         "names",

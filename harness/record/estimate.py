@@ -37,7 +37,7 @@ BLOCKS = 4
 """Number of blocks of consecutive rounds. More blocks give narrower intervals, which miss the truth more often where
 neighboring rounds resemble each other."""
 
-FEWEST = 5
+MIN_SAMPLES = 5
 """Minimum number of rounds for a median ratio."""
 
 
@@ -120,11 +120,11 @@ def median_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Es
     -----
     Both series meet the same machine within a round, so the ratio is taken per round. The median ignores rounds that
     something else interrupted. All rounds come from one process: the interval does not include differences between
-    processes. The ratio is unknown for series of different lengths and for fewer than :data:`FEWEST` rounds.
+    processes. The ratio is unknown for series of different lengths and for fewer than :data:`MIN_SAMPLES` rounds.
     """
     import numpy as np
 
-    if len(numerator) != len(denominator) or len(numerator) < FEWEST:
+    if len(numerator) != len(denominator) or len(numerator) < MIN_SAMPLES:
         return UNKNOWN
     logs = np.log(np.asarray(numerator)) - np.log(np.asarray(denominator))
     return _estimated(logs, np.median, Method.BLOCKED) if np.isfinite(logs).all() else UNKNOWN

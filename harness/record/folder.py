@@ -160,7 +160,7 @@ class RunFolder:
                 remedy="make one with `harness check TARGET --run NAME`",
             )
         content = read_bytes(file, what="the run")
-        _refuse_other_schema(content, file)
+        _reject_other_schema(content, file)
         text = unsealed_document(content, HEAD, place=str(file))
         return parsed(Run, text, place=str(file), what=f"a run of schema {SCHEMA}")
 
@@ -178,7 +178,7 @@ class RunFolder:
         file = self.path / name
         chain = unsealed(read_bytes(file) if is_there(file) else b"", name, place=str(file))
         if self.is_run:
-            _refuse_lost(chain, self.head(), name, file)
+            _reject_lost(chain, self.head(), name, file)
         elif chain.torn:
             raise _lost(f"{file}:{len(chain.lines) + 1}", "the last line is cut off")
         return chain
@@ -292,7 +292,7 @@ def oldest_first(runs: Iterable[RunFolder]) -> list[RunFolder]:
     return sorted(distinct.values(), key=lambda run: (run.head().created, str(run.path)))
 
 
-def _refuse_other_schema(content: bytes, file: Path) -> None:
+def _reject_other_schema(content: bytes, file: Path) -> None:
     head = document(content, place=str(file), what="the run")
     version = head.get("schema_version") if isinstance(head, dict) else None
     if version != SCHEMA or isinstance(version, bool):
@@ -311,7 +311,7 @@ def _states(head: Run, name: str) -> list[FileState]:
     return [head.files.get(name, empty), *([head.replaced[name]] if name in head.replaced else [])]
 
 
-def _refuse_lost(chain: Chain, head: Run, name: str, file: Path) -> None:
+def _reject_lost(chain: Chain, head: Run, name: str, file: Path) -> None:
     """Refuse a file with fewer records than the head counts, or with other records; a growing file may have more."""
     grows = any(work.ended is None for work in head.work)
     states, line_count = _states(head, name), len(chain.lines)

@@ -21,7 +21,7 @@ from harness.verdict.job import Job
 WIDTHS = tuple(sorted(FORMATS, key=lambda name: FORMATS[name].precision))
 """The widths in question, from the coarsest."""
 
-FEWEST, MAX_TERMS = 2048, 65_536
+MIN_TERMS, MAX_TERMS = 2048, 65_536
 """Bounds on the number of small terms: enough for an accuracy of a few thousandths, and still fast."""
 
 _SEEN = 1024.0
@@ -89,7 +89,7 @@ def _probe(job: Job, width: Format) -> Probe:
 
 def _count(job: Job, small: float) -> int | None:
     """Return the number of small terms whose sum the output shows to a few thousandths; ``None`` if it is too large."""
-    needed = max(FEWEST, _SEEN * job.format.u / small)
+    needed = max(MIN_TERMS, _SEEN * job.format.u / small)
     return None if needed > MAX_TERMS else 2 ** math.ceil(math.log2(needed))
 
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.calling.discovery import Loader, Target
-from harness.calling.question import THOROUGH, asked
+from harness.calling.question import THOROUGH, option_field
 from harness.execution.plan import Document
 from harness.execution.runner import Backend, carry_out
 from harness.record import SEED, RayTrace
@@ -39,8 +39,8 @@ class Survey(Target):
     """
 
     _: KW_ONLY
-    rays: Sequence[str] = asked("--ray", "Survey only this ray.", "repeated", metavar="NAME", default=())
-    batches: int = asked(
+    rays: Sequence[str] = option_field("--ray", "Survey only this ray.", "repeated", metavar="NAME", default=())
+    batches: int = option_field(
         "--batches",
         "Number of batches in each search for the largest error; 0 searches nothing.",
         "whole",
@@ -49,7 +49,7 @@ class Survey(Target):
         least=0,
         default=40,
     )
-    seconds: float | None = asked(
+    seconds: float | None = option_field(
         "--seconds",
         "Time limit for each search, in seconds, instead of --batches. Results then depend on the machine.",
         "number",
@@ -57,7 +57,7 @@ class Survey(Target):
         panel=THOROUGH,
         least=0.0,
     )
-    seed: int = asked("--seed", "Random seed.", "whole", metavar="N", panel=THOROUGH, least=0, default=SEED)
+    seed: int = option_field("--seed", "Random seed.", "whole", metavar="N", panel=THOROUGH, least=0, default=SEED)
 
     pays_from: ClassVar[int] = 1
     isolated: ClassVar[bool] = True

@@ -124,19 +124,19 @@ class Rounds:
 ROUND_S = 50e-6
 """Minimum duration of a round: a thousand times the cost of reading the clock."""
 
-FEWEST, MAX_ROUNDS = 5, 1000
+MIN_ROUNDS, MAX_ROUNDS = 5, 1000
 """Minimum and maximum number of rounds. More than a thousand only enlarge the file."""
 
 
-def rounds_within(budget_s: float, warm_s: float, *, fewest: int = FEWEST) -> Rounds:
+def rounds_within(budget_s: float, warm_s: float, *, minimum: int = MIN_ROUNDS) -> Rounds:
     """Plan rounds that take about ``budget_s`` seconds in total, given the seconds of a *warm* call.
 
-    A budget that is too small gives ``fewest`` rounds.
+    A budget that is too small gives ``minimum`` rounds.
     """
     call_s = max(warm_s, 1e-9)
     iterations = max(1, math.ceil(ROUND_S / call_s))
     rounds = int(budget_s / (iterations * call_s))
-    return Rounds(min(max(rounds, fewest), MAX_ROUNDS), iterations)
+    return Rounds(min(max(rounds, minimum), MAX_ROUNDS), iterations)
 
 
 # Accelerators

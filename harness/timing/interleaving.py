@@ -16,10 +16,10 @@ from harness.timing.clock import MAX_ROUNDS, Clock
 SLICE_S = 2e-3
 """Approximate duration of a turn of an arm, in seconds."""
 
-FEWEST_ROUNDS = 12
+MIN_TURNS = 12
 """Minimum number of rounds for any budget."""
 
-ASKED_EVERY = 6
+CHECK_EVERY = 6
 """Rounds between two checks whether the rounds are enough; a check costs as much as a short round."""
 
 ArmT = TypeVar("ArmT", bound=Hashable)
@@ -92,7 +92,7 @@ def calls_within(slice_s: float, warm_s: float) -> int:
 
 def rounds_for(budget_s: float, arms_s: float, arms: int) -> int:
     """Return the rounds that take about ``budget_s`` seconds per arm, given the seconds of a round."""
-    return min(max(int(budget_s * arms / max(arms_s, 1e-9)), FEWEST_ROUNDS), MAX_ROUNDS)
+    return min(max(int(budget_s * arms / max(arms_s, 1e-9)), MIN_TURNS), MAX_ROUNDS)
 
 
 Times = dict[str, list[tuple[float, ...]]]
@@ -125,7 +125,7 @@ def interleave(
     times: Times = {name: [] for name in arms}
     failed: dict[str, Exception] = {}
     for done in range(rounds):
-        if enough is not None and done >= FEWEST_ROUNDS and done % ASKED_EVERY == 0 and enough(times):
+        if enough is not None and done >= MIN_TURNS and done % CHECK_EVERY == 0 and enough(times):
             break
         rng.shuffle(order)
         for name in tuple(order):

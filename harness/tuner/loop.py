@@ -63,12 +63,12 @@ class Loop:
     def __exit__(self, *_: object) -> None:
         self._reading.close()
 
-    def run(self, seconds: float, *, fewest: int = 1) -> Waiting:
-        """Train for some seconds, and for at least ``fewest`` batches."""
+    def run(self, seconds: float, *, minimum: int = 1) -> Waiting:
+        """Train for some seconds, and for at least ``minimum`` batches."""
         self._stepped_s = 0.0
         parts = [self._reading.steady(seconds=seconds)]
-        if parts[0].batches < fewest:
-            parts.append(self._reading.steady(batches=fewest - parts[0].batches))
+        if parts[0].batches < minimum:
+            parts.append(self._reading.steady(batches=minimum - parts[0].batches))
         wall_s = sum(part.wall_s for part in parts)
         return Waiting(sum(part.batches for part in parts), max(wall_s - self._stepped_s, 0.0), self._stepped_s)
 

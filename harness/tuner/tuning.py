@@ -166,7 +166,7 @@ class Tuning:
         assert self.standing is not None
         best = self.standing.best
         with Loop(lambda: best.load(self.dataset), step) as loop:
-            loop.run(LOOP_S / 4, fewest=best.ahead + 1)
+            loop.run(LOOP_S / 4, minimum=best.ahead + 1)
             self.waiting = loop.run(LOOP_S)
 
     def close_budget(self) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from harness.calling.discovery import Loader, Target
-from harness.calling.question import CALLING, THOROUGH, asked
+from harness.calling.question import CALLING, THOROUGH, option_field
 from harness.case import UNCLAIMED, Case
 from harness.error import UsageError, listed
 from harness.execution.plan import Document
@@ -61,7 +61,7 @@ class Campaign(Target):
     """
 
     _: KW_ONLY
-    dtypes: Sequence[str] = asked(
+    dtypes: Sequence[str] = option_field(
         "--dtypes",
         "Dtypes to check and to claim. Failures in bfloat16 and float16 count only if named.",
         "names",
@@ -69,7 +69,7 @@ class Campaign(Target):
         shown="all",
         default=(),
     )
-    devices: Sequence[str] = asked(
+    devices: Sequence[str] = option_field(
         "--devices",
         "Devices, comma-separated: cpu, or cpu,cuda.",
         "names",
@@ -77,7 +77,7 @@ class Campaign(Target):
         panel=CALLING,
         default=("cpu",),
     )
-    examples: int | None = asked(
+    examples: int | None = option_field(
         "--examples",
         "Hypothesis examples for each law.",
         "whole",
@@ -86,7 +86,7 @@ class Campaign(Target):
         shown="set by the contract",
         least=1,
     )
-    seconds: float | None = asked(
+    seconds: float | None = option_field(
         "--seconds",
         "Time limit for each law, in seconds.",
         "number",
@@ -95,7 +95,7 @@ class Campaign(Target):
         shown="none",
         least=0.01,
     )
-    seed: int | None = asked(
+    seed: int | None = option_field(
         "--seed",
         "Random seed.",
         "whole",
@@ -104,14 +104,14 @@ class Campaign(Target):
         shown="fixed; final re-checks use a new one",
         least=0,
     )
-    replay: bool = asked(
+    replay: bool = option_field(
         "--replay/--no-replay",
         "Try the counterexamples of earlier checks first.",
         "flag",
         panel=THOROUGH,
         default=True,
     )
-    corpora: Sequence[Path] = asked(
+    corpora: Sequence[Path] = option_field(
         "--corpus",
         "Folder with your own counterexamples, which are also tried first.",
         "folder",
@@ -119,13 +119,13 @@ class Campaign(Target):
         panel=THOROUGH,
         default=(),
     )
-    example: str | None = asked(
+    example: str | None = option_field(
         "--example",
         "Check only this example, as the `replay` line of a finding gives it.",
         metavar="JSON",
         panel=THOROUGH,
     )
-    strict: bool = asked(
+    strict: bool = option_field(
         "--strict", "Fail on lost digits and on undeclared properties.", "flag", panel=THOROUGH, default=False
     )
     recheck_seed: int | None = None
@@ -146,7 +146,7 @@ class Campaign(Target):
         UsageError
             If they cannot be loaded.
         """
-        from harness.verdict.job import refuse_misfit
+        from harness.verdict.job import reject_misfit
 
         cases = self.cases(remote)
         if remote is not None and _has_loaders(cases) and remote.begins_to_read_loaders():
@@ -154,7 +154,7 @@ class Campaign(Target):
         listed = self.jobs(cases, watched=self.is_foreign, single=self.is_single)
         if self.is_single:
             for case, contract in {id(job.case): (job.case, job.contract) for job in listed}.values():
-                refuse_misfit(case, contract)
+                reject_misfit(case, contract)
         return Decisions(self, listed, remote=remote is not None)
 
     def jobs(self, cases: Sequence[Case], *, watched: bool = True, single: bool = True) -> "list[Job]":
@@ -295,9 +295,9 @@ class Decisions:
             return self.campaign.decide(job).model_dump(mode="json")
         verdict = self.probe.decided(job, partial(self.campaign.decide, remote=self.remote))
         if self.campaign.is_single:
-            from harness.verdict.job import refuse_uncallable
+            from harness.verdict.job import reject_uncallable
 
-            refuse_uncallable([job], [verdict])
+            reject_uncallable([job], [verdict])
         properties = self.probe.properties(job)
         return {**verdict.model_dump(mode="json"), "properties": [one.model_dump(mode="json") for one in properties]}
 

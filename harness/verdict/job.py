@@ -229,7 +229,7 @@ _TYPE_ERROR = re.compile(r" raises (TypeError: .*?)(; it is called as .*)?")
 _OF_JAX = re.compile(r"\bJAX\b|abstract array|jax\.")
 
 
-def refuse_misfit(case: Case, contract: Contract) -> None:
+def reject_misfit(case: Case, contract: Contract) -> None:
     """Refuse a function whose signature does not take the inputs of its contract.
 
     Raises
@@ -249,7 +249,7 @@ def refuse_misfit(case: Case, contract: Contract) -> None:
         raise _unfit(case, contract, str(error), _required(signature)[len(inputs) :]) from None
 
 
-def refuse_uncallable(jobs: Sequence[Job], verdicts: Sequence[Verdict]) -> None:
+def reject_uncallable(jobs: Sequence[Job], verdicts: Sequence[Verdict]) -> None:
     """Refuse a compiled function whose first ordinary call ends with a TypeError about its arguments.
 
     Raises
@@ -258,10 +258,10 @@ def refuse_uncallable(jobs: Sequence[Job], verdicts: Sequence[Verdict]) -> None:
         If a verdict on the first law of the contract says so.
     """
     for job, verdict in zip(jobs, verdicts, strict=True):
-        _refuse_uncallable(job, verdict)
+        _reject_uncallable(job, verdict)
 
 
-def _refuse_uncallable(job: Job, verdict: Verdict) -> None:
+def _reject_uncallable(job: Job, verdict: Verdict) -> None:
     reason = (verdict.reason or "").removeprefix(job.case.name)
     if verdict.status is not Status.ERROR:
         return

@@ -22,7 +22,7 @@ MARKERS = "".join(SIGNS)
 LOWEST, HIGHEST = 0.01, 1e4
 """Shares of the bound beyond these are drawn at them; at the highest a value is as good as lost."""
 
-FEWEST = 4
+MIN_POINTS = 4
 """Implementations that a panel has at least: of fewer the table says as much."""
 
 HEIGHT_IN, ROW_IN, WIDE_HEIGHT_IN = 2.4, 0.16, 2.8
@@ -34,7 +34,9 @@ MAX_CHARACTERS = 24
 def accuracy_against_speed(frame: pd.DataFrame) -> Figure:
     """Return one panel for each contract with several checked implementations in the frame ``operations``."""
     known = frame[frame["ratio"].notna()].drop_duplicates("case")  # the standard shape comes first
-    groups = {str(contract): group for contract, group in known.groupby("contract", sort=False) if len(group) >= FEWEST}
+    groups = {
+        str(contract): group for contract, group in known.groupby("contract", sort=False) if len(group) >= MIN_POINTS
+    }
     panels = [_panel(contract, group, number) for number, (contract, group) in enumerate(groups.items())]
     return Figure(
         name="accuracy-figure",

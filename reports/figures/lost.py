@@ -18,7 +18,7 @@ from .axis import End, labelled
 from .panel import wide_and_narrow
 from .trace import FAR
 
-FEWEST = 4
+MIN_POINTS = 4
 """Calls in a row that an answer must stay the same to be flat."""
 
 LEAST = 0.05
@@ -52,7 +52,7 @@ def flat(traces: Sequence[RayTrace]) -> Figure | None:
 
 def _preferred(traces: Sequence[RayTrace]) -> list[RayTrace]:
     """Return the traces, first the ones in the usual dtype."""
-    known = [trace for trace in traces if len(trace.stations) > FEWEST and trace.dtype in DTYPES]
+    known = [trace for trace in traces if len(trace.stations) > MIN_POINTS and trace.dtype in DTYPES]
     return sorted(known, key=lambda trace: DTYPES.index(trace.dtype))
 
 
@@ -87,7 +87,7 @@ def _flat_from(calls: Sequence[RecordedCall], entry: int) -> int | None:
     first = len(calls)
     while first > 0 and calls[first - 1].actual[entry] == last and calls[first - 1].broken:
         first -= 1
-    if len(calls) - first < FEWEST or not math.isfinite(last):
+    if len(calls) - first < MIN_POINTS or not math.isfinite(last):
         return None
     exact = [_expected(call, entry) for call in calls]
     reach = max(map(abs, exact))

@@ -46,7 +46,7 @@ REASON = 60
 CALM = {Status.HOLDS.value, Status.SKIPPED.value, "none"}
 """Statuses of a mark that needs no attention."""
 
-FEWEST_FOLDED = 4
+MIN_FOLDED = 4
 """Laws that hold everywhere: fewer are not folded."""
 
 NOT_CLAIMED = "·"
@@ -101,7 +101,7 @@ class Matrix:
     def calm(self) -> tuple[LawRow, ...]:
         """The laws that hold in every case and dtype, which the page folds away; none if a few rows would remain."""
         rows = tuple(row for row in self.rows if all(mark.status in CALM for cell in row.cells for mark in cell))
-        return rows if FEWEST_FOLDED <= len(rows) < len(self.rows) else ()
+        return rows if MIN_FOLDED <= len(rows) < len(self.rows) else ()
 
     @property
     def notable(self) -> tuple[LawRow, ...]:

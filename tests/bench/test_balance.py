@@ -53,8 +53,8 @@ def _waiting(item_s: float, step: Synthetic, *, workers: int) -> Waiting:
     """Run the loop for a while, without the batches that were ready at the start."""
     settings = Configuration(4, workers).arguments()
     with Loop(lambda: DataLoader(Slow(item_s), **settings), step) as loop:
-        loop.run(0.05, fewest=2 * workers + 1)
-        return loop.run(0.6, fewest=8)
+        loop.run(0.05, minimum=2 * workers + 1)
+        return loop.run(0.6, minimum=8)
 
 
 def stretches(loads_s: list[float], starvation: float) -> list[Stretch]:

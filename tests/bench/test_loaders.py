@@ -24,7 +24,7 @@ from torch import Tensor
 from harness.bench import run as benchmark
 from harness.bench.option import Settings
 from harness.bench.run import run_suite
-from harness.bench.suites.loader_cell import FEWEST, Asked, MemoryLimit, measure_alone
+from harness.bench.suites.loader_cell import MIN_ROUNDS, LoaderRequest, MemoryLimit, measure_alone
 from harness.bench.suites.loader_group import MAX_ROUNDS, LoaderGroup, measure_loaders
 from harness.bench.suites.peers import PEERS
 from harness.bench.suites.test_loaders import length_fault
@@ -104,7 +104,7 @@ def test_a_data_set_is_measured_over_its_axes(
     assert {info["start_method"] for info in found} == {"fork"}
     assert not any(info["persistent"] for info in found)
     assert {info["loader"] for info in found} == {"torch.utils.data.dataloader.DataLoader"}
-    assert {len(info["limit_wall_us"]) for info in found} <= set(range(FEWEST, MAX_ROUNDS + 1))
+    assert {len(info["limit_wall_us"]) for info in found} <= set(range(MIN_ROUNDS, MAX_ROUNDS + 1))
     assert "`len` of the data set is 20, but index 20 also returns a sample" in found[0]["remark"]
 
 
@@ -189,10 +189,10 @@ class Failing(Pairs):
         return super().__iter__()
 
 
-def asked(make: Any = Pairs, **more: Any) -> Asked:
+def asked(make: Any = Pairs, **more: Any) -> LoaderRequest:
     """Ask for a loader with a small budget."""
     given = {"count": lambda batch: len(batch[1]), "configuration": Configuration(5), "epoch_batches": 4}
-    return Asked(make, **{**given, "seconds": 0.01, **more})
+    return LoaderRequest(make, **{**given, "seconds": 0.01, **more})
 
 
 def group(**loaders: Any) -> LoaderGroup:
@@ -219,7 +219,7 @@ def test_all_loaders_have_a_slice_in_every_round() -> None:
     found = group(fast=Pairs, slow=Slow).cells
     numbers = {len(cell.slices) for cell in found.values()} | {len(cell.limits) for cell in found.values()}
     assert len(numbers) == 1
-    assert FEWEST <= numbers.pop() <= MAX_ROUNDS
+    assert MIN_ROUNDS <= numbers.pop() <= MAX_ROUNDS
     record = found["slow"].record(Case(Slow, "loader"), data="zeros", samples=20, remark=None, reference="fast")
     assert record.reference == "fast"
     assert record.gain.is_known
@@ -250,7 +250,7 @@ def test_a_loader_that_fails_in_its_turn_leaves_and_the_others_go_on() -> None:
     found = group(fast=Pairs, failing=Failing)
     assert list(found.cells) == ["fast"]
     assert found.failed["failing"].sentence == "loading raises: OSError: the disk is gone"
-    assert len(found.cells["fast"].slices) >= FEWEST
+    assert len(found.cells["fast"].slices) >= MIN_ROUNDS
 
 
 def test_without_its_reference_a_loader_has_no_ratio() -> None:

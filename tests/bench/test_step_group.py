@@ -14,7 +14,7 @@ from harness.case import Case
 from harness.record.bench import StepRecord
 from harness.timing.clock import NotCapturableError
 from harness.timing.device import DeviceState
-from harness.timing.interleaving import FEWEST_ROUNDS
+from harness.timing.interleaving import MIN_TURNS
 from harness.timing.roofline import COPY, MULTIPLY, READ, Gauge
 
 
@@ -150,8 +150,8 @@ def test_rounds_end_where_the_ratios_are_known_and_go_on_where_they_are_not() ->
         group = measure_group(steps, 4, machine, seconds=100.0, clock=machine.clock)
         return len(group.timed["a.other"].rounds_s)
 
-    assert measured(lambda: 2.0) == FEWEST_ROUNDS
-    assert measured(lambda: scatter.uniform(0.6, 2.0)) > 2 * FEWEST_ROUNDS
+    assert measured(lambda: 2.0) == MIN_TURNS
+    assert measured(lambda: scatter.uniform(0.6, 2.0)) > 2 * MIN_TURNS
 
 
 def test_host_and_device_time_and_those_of_the_graph_are_apart() -> None:

@@ -15,7 +15,7 @@ from harness.bench.option import Settings, Shape
 from harness.bench.run import DEFAULT_SUITES, SUITES, run_suite
 from harness.bench.suites import test_operations
 from harness.bench.suites.audited import audited_step
-from harness.bench.suites.loader_cell import FEWEST
+from harness.bench.suites.loader_cell import MIN_ROUNDS
 from harness.bench.suites.loader_group import MAX_ROUNDS
 from harness.bench.suites.test_audit import WAYS as AUDITED
 from harness.bench.suites.test_audit import peak_bytes, within_bound
@@ -24,7 +24,7 @@ from harness.bench.workload import sizes_of, standard_inputs
 from harness.calling.compiler import NO_COMPILER
 from harness.contracts import contract_named
 from harness.error import UsageError
-from harness.timing.interleaving import FEWEST_ROUNDS
+from harness.timing.interleaving import MIN_TURNS
 
 SPECIMENS = """
 import multiprocessing, os, signal, time
@@ -209,7 +209,7 @@ def test_a_timed_step_carries_its_rounds_and_what_it_is(run: Run, tmp_path: Path
     assert reasons["test_training_step[mine.compiled-cpu-4]"] == NO_COMPILER
     timed = ran.timed["mine.right-cpu-4"]
     rounds, info = timed["stats"]["rounds"], timed["extra_info"]
-    assert len(timed["stats"]["data"]) == rounds >= FEWEST_ROUNDS
+    assert len(timed["stats"]["data"]) == rounds >= MIN_TURNS
     assert info.pop("cold_s") > 0.0
     for measured in ("floor_s", "bytes_per_s", "operations_per_s"):
         assert len(found := info.pop(measured)) == rounds
@@ -247,7 +247,7 @@ def test_our_times_and_those_of_torchs_timer_are_taken_in_turns(run: Run) -> Non
     ran = run("agreement", 'Case(made(right), "softmax_regression_step", name="mine.right")')
     assert ran.document is not None, ran.output
     timed = ran.timed["mine.right-4"]
-    assert len(timed["extra_info"]["timer_s"]) == len(timed["stats"]["data"]) >= FEWEST_ROUNDS
+    assert len(timed["extra_info"]["timer_s"]) == len(timed["stats"]["data"]) >= MIN_TURNS
     assert timed["extra_info"]["tolerance"] == 0.03
 
 
@@ -285,7 +285,7 @@ def test_loaders_are_timed_with_and_without_workers(run: Run) -> None:
     timed = ran.timed["mine.right-4-1"]
     info = timed["extra_info"]
     rounds = [info.pop(name) for name in ("wall_us", "cpu_us", "limit_wall_us", "limit_cpu_us")]
-    assert {len(each) for each in rounds} == {timed["stats"]["rounds"]} <= set(range(FEWEST, MAX_ROUNDS + 1))
+    assert {len(each) for each in rounds} == {timed["stats"]["rounds"]} <= set(range(MIN_ROUNDS, MAX_ROUNDS + 1))
     assert timed["stats"]["data"] == pytest.approx([30e-6 * wall_us for wall_us in rounds[0]])
     parts = info.pop("made_s") + info.pop("iterator_s")
     assert 0.0 < parts < info.pop("first_batch_s")

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import harness
 from harness import cli
-from harness.calling.question import Question, asked
+from harness.calling.question import Question, option_field
 from harness.cli import app
 from harness.cli.option_groups import ExecutionOptions, takes_execution_options, takes_question
 from harness.execution.plan import from_document, to_document
@@ -28,7 +28,7 @@ COMMAND_ONLY = {"example", "replay"}
 class Wider(Campaign):
     """A check with a new option, which no other file knows."""
 
-    patience: int = asked("--patience", "Number of attempts.", "whole", metavar="N", default=3)
+    patience: int = option_field("--patience", "Number of attempts.", "whole", metavar="N", default=3)
 
 
 def test_a_new_field_is_an_option_without_another_change() -> None:

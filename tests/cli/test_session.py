@@ -13,7 +13,7 @@ import pytest
 import samples.run
 
 from harness import reports
-from harness.cli.gate import _refuse_unfinished
+from harness.cli.gate import _reject_unfinished
 from harness.cli.session import Session
 from harness.error import UsageError
 from harness.execution.interrupt import Ending
@@ -89,13 +89,13 @@ def test_a_command_interrupted_before_its_plan_is_completed_by_the_same_command(
 def test_the_gate_has_no_verdict_on_a_run_that_was_interrupted() -> None:
     """It cannot become the baseline. A complete run has no such finding."""
     kept(Session("it"), 7, 44, KeyboardInterrupt())
-    (finding,) = _refuse_unfinished("it", update=False)
+    (finding,) = _reject_unfinished("it", update=False)
     assert finding.outcome is Outcome.NO_VERDICT
     assert finding.sentence.startswith("The run was interrupted after 7 of 44 laws; ")
     with pytest.raises(UsageError, match=r"cannot make `.*` the baseline: the run was interrupted"):
-        _refuse_unfinished("it", update=True)
+        _reject_unfinished("it", update=True)
     kept(Session("it"), 44, 44)
-    assert _refuse_unfinished("it", update=True) == []
+    assert _reject_unfinished("it", update=True) == []
 
 
 KILLED = """

@@ -26,7 +26,7 @@ from harness.proof.task import tasks_of
 from harness.record import FILES, Audit, Fix, Property, RunFolder, Status, TensorText, Verdict
 from harness.record.bench import StepRecord, benchmarks
 from harness.record.untrusted_file import read_bytes
-from harness.verdict.corpus import freeze, known_counterexamples, refuse_damaged
+from harness.verdict.corpus import freeze, known_counterexamples, reject_damaged
 from harness.verdict.replay import from_text
 
 
@@ -166,7 +166,7 @@ def _line(folder: Path) -> Any:
 
 def _own_corpus(folder: Path) -> Any:
     """Return the corpus for ``--corpus``; a damaged corpus is refused before a check starts."""
-    refuse_damaged(folder)
+    reject_damaged(folder)
     return _corpus(folder)
 
 

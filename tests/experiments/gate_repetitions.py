@@ -232,10 +232,10 @@ def _keep(rows: Sequence[Slices], file: Path, *, slower: bool) -> None:
     """Add the pairs of identical code to a file of recorded ones, with the nearest load of the table."""
     pairs: dict[tuple[int, str], dict[str, list[float]]] = {}
     loads: dict[tuple[int, str], float] = {}
-    fewest = {(row.couple, row.case): row.iterations for row in rows if row.arm == CANDIDATE}
+    minimum = {(row.couple, row.case): row.iterations for row in rows if row.arm == CANDIDATE}
     for row in rows:
         place = row.couple, row.case
-        if row.arm != CONTROL and row.iterations == fewest.get(place):
+        if row.arm != CONTROL and row.iterations == minimum.get(place):
             if not (slower and row.arm == CANDIDATE):
                 pairs.setdefault(place, {})[row.arm] = [float(f"{time:.5g}") for time in row.minima_s]
             loads[place] = row.load or 0.0

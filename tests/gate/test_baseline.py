@@ -13,7 +13,7 @@ from samples.run import head
 
 from harness.error import UsageError
 from harness.gate.baseline import BEFORE as BEFORE_ALL
-from harness.gate.baseline import Baseline, baseline_of, read_baseline, refuse_foreign, write_baseline
+from harness.gate.baseline import Baseline, baseline_of, read_baseline, reject_foreign, write_baseline
 from harness.gate.finding import exit_code
 from harness.gate.numerics import compare
 from harness.gate.policy import Policy
@@ -240,8 +240,8 @@ def test_a_module_without_a_folder_is_one_plain_message(tmp_path: Path, monkeypa
 def test_an_installed_package_is_not_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next installation would remove the baseline. A read-only folder is refused too."""
     with pytest.raises(UsageError, match=r"into an installed package.*`--baseline`"):
-        refuse_foreign(Path(sysconfig.get_paths()["purelib"]) / "their_kernels" / "baseline.jsonl")
-    refuse_foreign(tmp_path / "baseline.jsonl")
+        reject_foreign(Path(sysconfig.get_paths()["purelib"]) / "their_kernels" / "baseline.jsonl")
+    reject_foreign(tmp_path / "baseline.jsonl")
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(UsageError, match=r"cannot write the baseline: got a read-only folder.*`--baseline`"):
-        refuse_foreign(tmp_path / "baseline.jsonl")
+        reject_foreign(tmp_path / "baseline.jsonl")

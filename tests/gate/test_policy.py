@@ -75,7 +75,7 @@ def test_a_damaged_project_file_is_one_plain_message(tmp_path: Path) -> None:
 def test_a_pattern_that_matches_no_case_is_refused(table: dict[str, Any]) -> None:
     """A misspelled exception would have no effect."""
     with pytest.raises(UsageError, match=r"`\*\.c` under `(timed|cases)` of .* matches no case"):
-        Policy(**table).refuse_unknown([A, B])
+        Policy(**table).reject_unknown([A, B])
 
 
 def test_the_baseline_lies_beside_the_target_unless_it_is_named(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.gate.analysis import BLOCK
-from harness.gate.schedule import ARMS, FEWER, FEWEST_SLICES, MAX_SLICES, MORE, RESERVE, Cost, SlicePlan, scheduled
+from harness.gate.schedule import ARMS, FEWER, MAX_SLICES, MIN_SLICES, MORE, RESERVE, Cost, SlicePlan, scheduled
 from harness.timing.clock import ROUND_S
 
 QUICK, SLOW = Cost(0.03, 1e-4), Cost(0.05, 0.2)
@@ -16,7 +16,7 @@ def test_two_blocks_of_couples_fit_into_the_budget() -> None:
     couple_s = ARMS * 0.3 + sum(cost.couple_s(made.slices) for cost in costs.values())
     more_s = ARMS * 0.3 + sum(cost.couple_s(made.slices + 1) for cost in costs.values())
     assert 2 * BLOCK * couple_s <= RESERVE * 80.0 <= 2 * BLOCK * more_s
-    assert FEWEST_SLICES < made.slices < MAX_SLICES
+    assert MIN_SLICES < made.slices < MAX_SLICES
     assert (made.unreached, made.enough_s) == ((), 0.0)
 
 
@@ -49,9 +49,9 @@ def test_the_couples_of_a_block_fit_into_what_is_left() -> None:
     made = scheduled({f"case {number}": QUICK for number in range(14)}, begin_s=0.3, left_s=80.0)
     few = ["case 0", "case 1"]
     slices = made.slices_of(few, 2.0)
-    assert FEWEST_SLICES < slices < made.slices_of(few, 100.0)
+    assert MIN_SLICES < slices < made.slices_of(few, 100.0)
     assert made.couple_s(few, slices) <= 2.0 < made.couple_s(few, slices + 1)
-    assert made.slices_of(few, 0.0) == FEWEST_SLICES
+    assert made.slices_of(few, 0.0) == MIN_SLICES
 
 
 def test_nothing_to_measure_needs_no_budget() -> None:

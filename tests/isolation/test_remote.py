@@ -163,12 +163,12 @@ def test_there_is_nothing_to_check_only_where_that_can_be_so(elsewhere: RemoteHo
     """The same message from an implementation is an ordinary exception otherwise."""
     narrow, plain = torch.ones(1, dtype=torch.bfloat16), torch.ones(1)
     with pytest.raises(NotApplicable):
-        elsewhere._refuse(NO_BFLOAT16, [narrow], "cpu", 0)
+        elsewhere._reject(NO_BFLOAT16, [narrow], "cpu", 0)
     with pytest.raises(NotApplicable):
-        elsewhere._refuse(NO_AUTOGRAD, [plain.clone().requires_grad_()], "cpu", 0)
+        elsewhere._reject(NO_AUTOGRAD, [plain.clone().requires_grad_()], "cpu", 0)
     for reason in (NO_BFLOAT16, NO_AUTOGRAD, NO_COMPILER, "it is late"):
         with pytest.raises(RemoteError):
-            elsewhere._refuse(reason, [plain], "cpu", 0)
+            elsewhere._reject(reason, [plain], "cpu", 0)
 
 
 @pytest.mark.parametrize("server", [None, SERVER], ids=["fresh", "forked"])

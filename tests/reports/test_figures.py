@@ -254,7 +254,7 @@ def test_accuracy_stands_against_speed_for_contracts_with_several_implementation
     """A lost value is on the edge, a single implementation has no panel, and the fastest is named."""
     run = samples.run.full_run(tmp_path)
     operations = FRAMES["operations"](run)
-    monkeypatch.setattr(accuracy, "FEWEST", 3)
+    monkeypatch.setattr(accuracy, "MIN_POINTS", 3)
     drawn = accuracy_against_speed(operations)
     assert [panel.title for panel in drawn.panels] == ["softmax"]
     assert "softmax_regression.concise.softmax is the fastest" in drawn.caption

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from harness.timing.clock import (
-    FEWEST,
     MAX_ROUNDS,
+    MIN_ROUNDS,
     ROUND_S,
     TorchAccelerator,
     current_accelerator,
@@ -70,8 +70,8 @@ def test_rounds_fill_the_budget_within_their_limits(warm_s: float) -> None:
     """A round is long relative to the clock's resolution, and the budget decides their number."""
     plan = rounds_within(1.0, warm_s)
     assert plan.iterations * warm_s >= min(ROUND_S, warm_s)
-    assert FEWEST <= plan.rounds <= MAX_ROUNDS
-    assert plan.rounds in {FEWEST, MAX_ROUNDS} or 0.5 <= plan.rounds * plan.iterations * warm_s <= 1.0
+    assert MIN_ROUNDS <= plan.rounds <= MAX_ROUNDS
+    assert plan.rounds in {MIN_ROUNDS, MAX_ROUNDS} or 0.5 <= plan.rounds * plan.iterations * warm_s <= 1.0
 
 
 def test_a_call_of_no_measurable_length_is_repeated() -> None:

@@ -10,7 +10,7 @@ import pytest
 from harness.bench.suites.fixture import Tape
 from harness.timing.alarm import within
 from harness.timing.clock import MAX_ROUNDS
-from harness.timing.interleaving import FEWEST_ROUNDS, Arm, calls_within, in_parts, interleave, rounds_for, whole
+from harness.timing.interleaving import MIN_TURNS, Arm, calls_within, in_parts, interleave, rounds_for, whole
 
 
 class World:
@@ -57,7 +57,7 @@ def test_rounds_end_where_enough_is_known_and_not_before_the_fewest() -> None:
 
     assert len(interleave(arms, rounds=100, enough=enough).times["a"]) == 24
     assert asked == [12, 18, 24]
-    assert asked[0] == FEWEST_ROUNDS
+    assert asked[0] == MIN_TURNS
     assert len(interleave(arms, rounds=100, enough=lambda _: False).times["a"]) == 100
     assert len(interleave(arms, rounds=5, enough=lambda _: True).times["a"]) == 5
 
@@ -130,7 +130,7 @@ def test_turns_are_long_enough_and_rounds_many_enough() -> None:
     assert calls_within(2e-3, 1e-4) == 20
     assert calls_within(2e-3, 1.0) == 1
     assert rounds_for(1.0, 0.1, 4) == 40
-    assert rounds_for(0.0, 1.0, 4) == FEWEST_ROUNDS
+    assert rounds_for(0.0, 1.0, 4) == MIN_TURNS
     assert rounds_for(1e9, 1e-3, 1) == MAX_ROUNDS
 
 

@@ -149,7 +149,7 @@ MAX_BYTES = 2**26
 TURNS = 6
 """Number of timed turns per pair, after an untimed turn."""
 
-FEWEST_COUPLES, MAX_COUPLES = 5, 40
+MIN_COUPLES, MAX_COUPLES = 5, 40
 
 NARROW = 1.05
 """An interval whose ends are within this factor is narrow enough."""
@@ -219,7 +219,7 @@ def _goes_on(log_ratios: Sequence[float], until: float) -> bool:
         return True
     if len(log_ratios) >= MAX_COUPLES or time.monotonic() >= until:
         return False
-    if len(log_ratios) < FEWEST_COUPLES:
+    if len(log_ratios) < MIN_COUPLES:
         return True
     ratio = geometric_mean([math.exp(log_ratio) for log_ratio in log_ratios])
     return ratio.high > NARROW * ratio.low

@@ -8,7 +8,7 @@ import pytest
 
 from harness.case import Case
 from harness.record.bench import BenchRecord
-from harness.timing.clock import FEWEST, WarmUp, rounds_within, warm, without_garbage_collection
+from harness.timing.clock import MIN_ROUNDS, WarmUp, rounds_within, warm, without_garbage_collection
 
 
 def measure(
@@ -16,18 +16,18 @@ def measure(
     function: Callable[[], object],
     *,
     budget_s: float,
-    fewest: int = FEWEST,
+    minimum: int = MIN_ROUNDS,
     warm_calls: int = 3,
     warm_s: float = 0.05,
 ) -> WarmUp:
     """Warm the function up and let pytest-benchmark time it.
 
-    The rounds take about ``budget_s`` seconds, and there are at least ``fewest``. After the cold call, the warm-up has
+    The rounds take about ``budget_s`` seconds, and there are at least ``minimum``. After the cold call, the warm-up has
     at least ``warm_calls`` calls and ``warm_s`` seconds.
     """
     with without_garbage_collection():
         warmed = warm(function, calls=warm_calls, duration_s=warm_s)
-        plan = rounds_within(budget_s, warmed.warm_s, fewest=fewest)
+        plan = rounds_within(budget_s, warmed.warm_s, minimum=minimum)
         benchmark.pedantic(function, rounds=plan.rounds, iterations=plan.iterations)
     return warmed
 

@@ -74,8 +74,8 @@ class MemoryLimit:
 SLICES = 9
 """Slices that share the measuring time of a loader."""
 
-FEWEST = 5
-"""Minimum number of slices: the fewest that give an interval."""
+MIN_ROUNDS = 5
+"""Minimum number of slices, one for each round, that give an interval."""
 
 LIMIT_S = 8e-3
 """Duration of a slice of the memory limit, in seconds."""
@@ -97,7 +97,7 @@ LONGEST_S = 1.5
 
 
 @dataclass(frozen=True)
-class Asked:
+class LoaderRequest:
     """A loader to measure, with its configuration.
 
     Parameters
@@ -175,7 +175,7 @@ class Alone:
     limit: MemoryLimit | None
 
 
-def measure_alone(request: Asked, *, finish_s: float = FINISH_S) -> Alone | None:
+def measure_alone(request: LoaderRequest, *, finish_s: float = FINISH_S) -> Alone | None:
     """Read a loader from its start to its end; ``None`` if it needs workers and starts none."""
     kinds: list[type] = []
 
@@ -221,7 +221,7 @@ def _one_batch(reading: LoaderReading) -> Any:
     return seen_batches[0]
 
 
-def _plan(reading: LoaderReading, request: Asked, *, is_hidden: bool) -> Plan:
+def _plan(reading: LoaderReading, request: LoaderRequest, *, is_hidden: bool) -> Plan:
     """Plan a slice: all workers deliver equally often, and fast loaders are read by whole epochs."""
     configuration, slice_s = request.configuration, request.seconds / SLICES
     if is_hidden:
@@ -231,7 +231,7 @@ def _plan(reading: LoaderReading, request: Asked, *, is_hidden: bool) -> Plan:
     batch_s, workers = warm.wall_s / warm.batches, configuration.workers
     batches = round(slice_s / batch_s)
     if workers:
-        turns = 2 if FEWEST * (3 * workers + configuration.ahead) * batch_s <= LONGEST_S else 1
+        turns = 2 if MIN_ROUNDS * (3 * workers + configuration.ahead) * batch_s <= LONGEST_S else 1
         batches = workers * max(turns, round(batches / workers))
     if SHORT_EPOCH * batches >= request.epoch_batches:
         batches = request.epoch_batches * max(1, round(batches / request.epoch_batches))
@@ -242,25 +242,25 @@ def _plan(reading: LoaderReading, request: Asked, *, is_hidden: bool) -> Plan:
 class Lane:
     """A loader that stays open while it is measured in turns with others."""
 
-    asked: Asked
+    request: LoaderRequest
     alone: Alone
     slices: list[Throughput] = field(default_factory=list)
     limits: list[Throughput] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Create a fresh reading."""
-        self._reading = self.asked.reading()
+        self._reading = self.request.reading()
         self._left = 0.0
 
     @property
     def turn_s(self) -> float:
         """Predicted seconds of a turn."""
-        ahead, plan = self.asked.configuration.ahead, self.alone.plan
+        ahead, plan = self.request.configuration.ahead, self.alone.plan
         return (ahead + 1 + plan.batches) * plan.batch_s + self._rest_s + LIMIT_S
 
     @property
     def _rest_s(self) -> float:
-        configuration = self.asked.configuration
+        configuration = self.request.configuration
         return min(REST_S, configuration.ahead * self.alone.plan.batch_s)
 
     def open(self) -> None:
@@ -270,13 +270,13 @@ class Lane:
 
     def turn(self) -> None:
         """Time a slice of the limit and of the loader, then let its workers fill their queues."""
-        ahead, batches = self.asked.configuration.ahead, self.alone.plan.batches
+        ahead, batches = self.request.configuration.ahead, self.alone.plan.batches
         if self.alone.limit is not None:
-            self.limits.append(self.alone.limit.slice(self.asked.configuration.batch_size, LIMIT_S))
+            self.limits.append(self.alone.limit.slice(self.request.configuration.batch_size, LIMIT_S))
         if self.alone.is_hidden:
             # It prepared no more than fits into the pause, and no more than an epoch.
             pause_s = time.perf_counter() - self._left
-            self._reading.steady(seconds=pause_s, batches=self.asked.epoch_batches)
+            self._reading.steady(seconds=pause_s, batches=self.request.epoch_batches)
         self.slices.append(self._reading.steady(batches=batches, skip=ahead + 1))
         self._leave()
 
@@ -295,7 +295,7 @@ class Cell:
 
     Parameters
     ----------
-    asked
+    request
         The loader, with its configuration.
     alone
         Measurements without other loaders.
@@ -307,7 +307,7 @@ class Cell:
         Cores that other processes used during the rounds; ``None`` if unknown.
     """
 
-    asked: Asked
+    request: LoaderRequest
     alone: Alone
     slices: list[Throughput]
     limits: list[Throughput]
@@ -318,7 +318,7 @@ class Cell:
         self, case: Case, *, data: str, samples: int, remark: str | None, reference: str | None = None
     ) -> LoaderRecord:
         """Return the record of a case that loads a number of samples of some data."""
-        configuration, standalone = self.asked.configuration, self.alone
+        configuration, standalone = self.request.configuration, self.alone
         return LoaderRecord(
             **names(case),
             **asdict(configuration),

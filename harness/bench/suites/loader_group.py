@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import psutil
 
-from harness.bench.suites.loader_cell import FEWEST, SLICES, Asked, Cell, Lane, measure_alone
+from harness.bench.suites.loader_cell import MIN_ROUNDS, SLICES, Cell, Lane, LoaderRequest, measure_alone
 from harness.loading.accounting import CpuWindow
 from harness.loading.deaths import ignored
 from harness.loading.fault import LoadingError, LoadingFault, bounded, within
@@ -46,7 +46,7 @@ class LoaderGroup:
     skipped: frozenset[str] = frozenset()
 
 
-def measure_loaders(requests: Mapping[str, Asked], *, reference: str | None, timeout_s: float) -> LoaderGroup:
+def measure_loaders(requests: Mapping[str, LoaderRequest], *, reference: str | None, timeout_s: float) -> LoaderGroup:
     """Measure each loader alone, then all of them in turns.
 
     Parameters
@@ -76,7 +76,7 @@ def measure_loaders(requests: Mapping[str, Asked], *, reference: str | None, tim
         load = _in_turns(lanes, failed, reference, timeout_s)
     reference_slices = lanes[reference].slices if reference in lanes and reference not in failed else []
     cells = {
-        name: Cell(lane.asked, lane.alone, lane.slices, lane.limits, reference_slices, load)
+        name: Cell(lane.request, lane.alone, lane.slices, lane.limits, reference_slices, load)
         for name, lane in lanes.items()
         if name not in failed
     }
@@ -119,10 +119,10 @@ class _Rounds:
     def __init__(self, lanes: Mapping[str, Lane], failed: Mapping[str, LoadingFault], reference: str | None) -> None:
         self._lanes, self._failed, self._reference = lanes, failed, reference
         self._done = 0
-        budget_s = PATIENCE * sum(lane.asked.seconds for lane in lanes.values())
+        budget_s = PATIENCE * sum(lane.request.seconds for lane in lanes.values())
         self._until = time.perf_counter() + budget_s
         round_s = sum(lane.turn_s for lane in lanes.values())
-        self._fewest = SLICES if SLICES * round_s <= budget_s else FEWEST
+        self._fewest = SLICES if SLICES * round_s <= budget_s else MIN_ROUNDS
 
     def go_on(self) -> bool:
         """Whether there is another round: the fewest are not done, or an interval is too wide and there is time."""

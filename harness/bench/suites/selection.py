@@ -20,7 +20,7 @@ SECONDS = 0.5
 """Measuring time per benchmark in seconds, without warm-up and validation."""
 
 _LOADED = pytest.StashKey[list[Case]]()
-_ASKED = pytest.StashKey[dict[str, None]]()
+_SELECTED = pytest.StashKey[dict[str, None]]()
 
 
 def cases_of(config: pytest.Config, *contracts: str) -> dict[str, Case]:
@@ -29,7 +29,7 @@ def cases_of(config: pytest.Config, *contracts: str) -> dict[str, Case]:
     The session ends with a message if the target cannot be loaded, or if two cases of these contracts share a name.
     """
     selected: dict[str, Case] = {}
-    config.stash.setdefault(_ASKED, {}).update(dict.fromkeys(contracts))
+    config.stash.setdefault(_SELECTED, {}).update(dict.fromkeys(contracts))
     for case in _loaded(config):
         if case.contract not in contracts or DTYPE not in case.dtypes:
             continue
@@ -55,7 +55,7 @@ def give_up(config: pytest.Config, error: UsageError, *, idle: bool = False) -> 
 
 def give_up_if_idle(session: pytest.Session) -> None:
     """End the session if the loaded cases leave the suite without an item."""
-    contracts = session.config.stash.get(_ASKED, {})
+    contracts = session.config.stash.get(_SELECTED, {})
     if not contracts or not session.items or not all(map(_stands_for_none, session.items)):
         return
     wanted = " or ".join(f"`{name}`" for name in contracts) if len(contracts) < _MANY else "an operation"

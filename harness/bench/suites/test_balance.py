@@ -30,7 +30,7 @@ TIMEOUT_S = 120.0
 MAX_STRETCHES, SECONDS = 10, 0.5
 """Maximum number of stretches and their total seconds; a fifth of each belongs to the step alone."""
 
-FEWEST, WITHIN = 5, 0.1
+MIN_STRETCHES, WITHIN = 5, 0.1
 """Minimum number of stretches, and the relative width at which the interval of loading to step is narrow enough."""
 
 TAPE = Tape()
@@ -61,8 +61,8 @@ def test_training_loop(
     def measure() -> None:
         ahead = PREFETCH * workers + 1
         with more_workers_than_cores(), Loop(make, step) as loop:
-            loop.run(seconds, fewest=ahead)  # batches that workers prepared at the start
-            while len(stretches) < FEWEST or (len(stretches) < MAX_STRETCHES and not is_known(stretches)):
+            loop.run(seconds, minimum=ahead)  # batches that workers prepared at the start
+            while len(stretches) < MIN_STRETCHES or (len(stretches) < MAX_STRETCHES and not is_known(stretches)):
                 start = time.perf_counter()
                 stretches.append(_stretch(loop, seconds, ahead))
                 rounds_s.append(time.perf_counter() - start)

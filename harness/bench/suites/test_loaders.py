@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from harness.bench.suites.fixture import Tape, keep, refuse
-from harness.bench.suites.loader_cell import Asked, Cell, MemoryLimit, budget_size, close_budget
+from harness.bench.suites.loader_cell import Cell, LoaderRequest, MemoryLimit, budget_size, close_budget
 from harness.bench.suites.loader_group import REFERENCE, LoaderGroup, measure_loaders
 from harness.bench.suites.peers import PEERS
 from harness.bench.suites.selection import cases_of, give_up, option
@@ -262,7 +262,7 @@ def _group(config: pytest.Config, configuration: Configuration, request: pytest.
 
 def _requests(
     config: pytest.Config, configuration: Configuration, request: pytest.FixtureRequest
-) -> tuple[dict[str, Asked], str | None]:
+) -> tuple[dict[str, LoaderRequest], str | None]:
     """Return the loaders of a group that can run, and the name of the reference among them."""
     given_up = config.stash.setdefault(_GIVEN_UP, {})
     names = [name for name in _loaders(config) if not _absence(name)]
@@ -271,9 +271,9 @@ def _requests(
         configuration, workers=min_workers, prefetch=PREFETCH
     )  # fmt: skip
 
-    def asked(name: str, it: Configuration) -> Asked:
+    def loader_request(name: str, it: Configuration) -> LoaderRequest:
         source = _source(config, name, request)
-        return Asked(
+        return LoaderRequest(
             lambda: source.make(it),
             source.count,
             it,
@@ -283,12 +283,12 @@ def _requests(
             it.workers > min_workers,
         )
 
-    loaders = {name: asked(name, configuration) for name in names if name not in given_up}
+    loaders = {name: loader_request(name, configuration) for name in names if name not in given_up}
     if names[0] not in loaders:
         return loaders, None
     if standalone == configuration:
         return loaders, names[0]
-    return loaders | {REFERENCE: asked(names[0], standalone)}, REFERENCE
+    return loaders | {REFERENCE: loader_request(names[0], standalone)}, REFERENCE
 
 
 def _explain(

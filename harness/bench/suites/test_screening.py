@@ -48,7 +48,7 @@ def test_screening(benchmark: Any, pytestconfig: pytest.Config, case: str, way: 
     benchmark.group = f"rows of {CLASSES} classes"
     check, rows = WAYS[way](declared)
     with threads(1):
-        warmed = measure(benchmark, check, budget_s=option(pytestconfig, "seconds", SECONDS), warm_calls=1, fewest=5)
+        warmed = measure(benchmark, check, budget_s=option(pytestconfig, "seconds", SECONDS), warm_calls=1, minimum=5)
     record = ScreeningRecord(**names(declared), way=way, rows=rows, classes=CLASSES, cold_s=warmed.cold_s)
     keep(benchmark, record)
 

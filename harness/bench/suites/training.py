@@ -22,7 +22,7 @@ from harness.floats.format import FORMATS, to_array
 
 CONTRACTS = ("linear_regression_step", "softmax_regression_step")
 PIXELS, CLASSES = 784, 10
-MAX_STEPS, FEWEST_STEPS, SAMPLES = 64, 3, 65_536
+MAX_STEPS, MIN_STEPS, SAMPLES = 64, 3, 65_536
 """Bounds on the number of compared steps, and the number of samples they cover."""
 
 STRIDE = 16
@@ -31,7 +31,7 @@ STRIDE = 16
 
 def steps_compared(batch_size: int) -> int:
     """Return the number of compared steps: 64 up to a batch of 1024, and at least 3."""
-    return min(max(SAMPLES // batch_size, FEWEST_STEPS), MAX_STEPS)
+    return min(max(SAMPLES // batch_size, MIN_STEPS), MAX_STEPS)
 
 
 @dataclass(frozen=True, eq=False)

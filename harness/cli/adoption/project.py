@@ -172,7 +172,7 @@ def _parameters(arguments: ast.arguments, skipped: int = 0) -> inspect.Signature
 def _claim(signature: inspect.Signature, node: Any, file: Path, target: str) -> tuple[str, str]:
     """Return the contract and the adapter that a check would infer; empty texts if it would refuse."""
     from harness.contracts import claimed, contract_named
-    from harness.verdict.job import refuse_misfit
+    from harness.verdict.job import reject_misfit
 
     entry = known.entry(f"{file}:{node.name}")
     if entry is not None:
@@ -182,7 +182,7 @@ def _claim(signature: inspect.Signature, node: Any, file: Path, target: str) -> 
         contract = contract_named(claimed(case).contract)
         if contract.form != "function":
             return "", ""
-        refuse_misfit(claimed(case), contract)
+        reject_misfit(claimed(case), contract)
     except UsageError:
         return "", ""
     return contract.name, ""

@@ -198,7 +198,7 @@ def checks_the_project(command: Callable[..., None]) -> Callable[..., None]:
         project = find_project(Path.cwd())
         _add_to_path(project)
         if project is None or not project.targets:
-            _refuse_nothing()
+            _reject_nothing()
             command(target=SHIPPED, **given)
             return
         given |= {name: file.absolute() for name in (*FILES, "corpora") if (file := given.get(name)) is not None}
@@ -301,7 +301,7 @@ def _add_to_path(project: Project | None) -> None:
             os.environ["PYTHONPATH"] = os.pathsep.join([folder, *filter(None, paths)])
 
 
-def _refuse_nothing() -> None:
+def _reject_nothing() -> None:
     if own_cases() is None:
         raise UsageError(
             "nothing to check",
@@ -317,7 +317,7 @@ def _check_each(
     if len(targets) == 1:
         command(target=importable(targets[0].target), **_merged(project, targets[0], given, defaults))
         return
-    _refuse_several(given, defaults)
+    _reject_several(given, defaults)
     codes: list[int] = []
     texts: dict[str, list[str]] = {}
     token = collected.set(texts)
@@ -346,7 +346,7 @@ def _merged(project: Project, target: TargetTable, given: dict[str, Any], defaul
     return merged
 
 
-def _refuse_several(given: dict[str, Any], defaults: dict[str, Any]) -> None:
+def _reject_several(given: dict[str, Any], defaults: dict[str, Any]) -> None:
     used = next((name for name in OF_ONE if given.get(name) != defaults.get(name)), None)
     sarif = str(given.get("output_format", "")) == "sarif"
     if used or sarif:

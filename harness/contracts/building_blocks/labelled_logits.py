@@ -23,7 +23,7 @@ _SINGLE_ROWS = 128
 """Maximum number of single-row groups; each group is a separate call."""
 
 
-def groups_of_logits(format_: Format, *, fewest_columns: int = 1) -> st.SearchStrategy[Example]:
+def groups_of_logits(format_: Format, *, min_columns: int = 1) -> st.SearchStrategy[Example]:
     """Structured logits in groups of one, two or four rows, with labels."""
 
     def expand(rows: Tensor, n: int, seed: int) -> Example:
@@ -35,7 +35,7 @@ def groups_of_logits(format_: Format, *, fewest_columns: int = 1) -> st.SearchSt
         largest=largest_logit(format_),
         structures=(*STRUCTURES, dominated),
         rows=(4, 192),
-        columns=(fewest_columns, 32),
+        columns=(min_columns, 32),
     )
     return st.builds(expand, rows, st.sampled_from([1, 1, 2, 4]), SEEDS)
 
@@ -75,7 +75,7 @@ def masked_at_label(format_: Format) -> st.SearchStrategy[Example]:
         logits[groups, 0, example["labels"][groups, 0]] = -torch.inf
         return {**example, "logits": logits}
 
-    return groups_of_logits(format_, fewest_columns=2).map(expand)
+    return groups_of_logits(format_, min_columns=2).map(expand)
 
 
 def single_rows(inputs: Inputs, seeds: st.SearchStrategy[int] = SEEDS) -> Inputs:

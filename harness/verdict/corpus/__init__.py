@@ -56,7 +56,7 @@ def _digest_line(lines: Iterable[str]) -> str:
     return json.dumps({"digest": hashlib.blake2b(content.encode(errors="replace"), digest_size=16).hexdigest()})
 
 
-def refuse_damaged(folder: Path) -> None:
+def reject_damaged(folder: Path) -> None:
     """Read every corpus of a folder, before anything is checked with it.
 
     Raises

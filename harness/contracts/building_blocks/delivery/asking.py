@@ -72,7 +72,7 @@ def varied(deliveries: Deliveries, keyword: str, value: Any) -> None:
         named(deliveries, keyword)
 
 
-def asked(deliveries: Deliveries, **wanted: Any) -> Request:
+def allowed_request(deliveries: Deliveries, **wanted: Any) -> Request:
     """Return a request, or skip the law as :func:`varied` does."""
     for keyword, value in wanted.items():
         varied(deliveries, keyword, value)

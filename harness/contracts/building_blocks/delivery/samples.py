@@ -9,7 +9,7 @@ from itertools import chain
 from harness.calling.adapter import NotApplicable
 from harness.contracts.building_blocks.delivery.asking import (
     Requests,
-    asked,
+    allowed_request,
     asks,
     delivery_law,
     found,
@@ -53,7 +53,7 @@ _EPOCHS = ("first", "second")
 )
 def each_sample_once(deliveries: Deliveries, num_workers: int, shuffle: bool, drop_last: bool) -> Measurement:  # noqa: FBT001
     """Count samples that are missing or superfluous, in any order."""
-    request = asked(deliveries, num_workers=num_workers, shuffle=shuffle, drop_last=drop_last)
+    request = allowed_request(deliveries, num_workers=num_workers, shuffle=shuffle, drop_last=drop_last)
     if deliveries.info.replaced and not _came_without_replacement(deliveries, request):
         raise NotApplicable("it draws with replacement, so no sample is guaranteed")
     if not deliveries.epochs(request)[0].ended:
@@ -245,13 +245,13 @@ def ranks_share_an_epoch(deliveries: Deliveries, world_size: int, shuffle: bool,
     not_random(deliveries)
     if deliveries.info.replaced:
         raise NotApplicable("it draws with replacement, so no sample is guaranteed")
-    alone_ = whole(deliveries.epochs(asked(deliveries, num_workers=num_workers, shuffle=False))[0]).samples
+    alone_ = whole(deliveries.epochs(allowed_request(deliveries, num_workers=num_workers, shuffle=False))[0]).samples
     expected = deliveries.directly or alone_
     if len(expected) < (deliveries.info.samples or 0):
         raise NotApplicable("an epoch takes too long to be read rank by rank")
     parts = []
     for rank in range(world_size):
-        request = asked(deliveries, num_workers=num_workers, shuffle=shuffle, world_size=world_size)
+        request = allowed_request(deliveries, num_workers=num_workers, shuffle=shuffle, world_size=world_size)
         (epoch,) = deliveries.epochs(deliveries.source.named(replace(request, rank=rank)))
         parts.append(whole(epoch).samples)
     extra, missing = differences(expected, [sample for part in parts for sample in part])
@@ -280,7 +280,7 @@ def ranks_share_an_epoch(deliveries: Deliveries, world_size: int, shuffle: bool,
 )
 def lengths_are_as_declared(deliveries: Deliveries, num_workers: int, drop_last: bool) -> Measurement:  # noqa: FBT001
     """Compare the announced with the delivered numbers."""
-    request = asked(deliveries, num_workers=num_workers, drop_last=drop_last)
+    request = allowed_request(deliveries, num_workers=num_workers, drop_last=drop_last)
     announced, extra = deliveries.exercised(announce, request, placed=False)
     if extra is not None:
         message = f"the data set reports {extra} samples, but also has one at index {extra}"
@@ -315,7 +315,7 @@ def _counted(deliveries: Deliveries, request: Request) -> int:
 def batches_have_the_size_asked_for(deliveries: Deliveries, num_workers: int, drop_last: bool) -> Measurement:  # noqa: FBT001
     """Compare the sequence of batch sizes; every worker of a shared stream has a last batch."""
     named(deliveries, "batch_size")
-    request = asked(deliveries, num_workers=num_workers, drop_last=drop_last)
+    request = allowed_request(deliveries, num_workers=num_workers, drop_last=drop_last)
     (epoch,) = deliveries.epochs(request)
     if deliveries.info.whole:
         raise NotApplicable("it yields samples instead of batches")
@@ -353,7 +353,7 @@ def samples_do_not_depend_on_the_batch_size(deliveries: Deliveries, num_workers:
     named(deliveries, "batch_size")
     if deliveries.info.replaced:
         raise NotApplicable("it draws with replacement, and promises no sample")
-    request = asked(deliveries, num_workers=num_workers)
+    request = allowed_request(deliveries, num_workers=num_workers)
     whole(deliveries.epochs(request)[0])
     first, second = (whole(epoch).samples for epoch in deliveries.epochs(request, 2))
     other = replace(request, batch_size=_another_size(request.batch_size, deliveries.info.samples or len(first)))

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
 from harness.contracts.building_blocks.delivery.asking import (
-    asked,
+    allowed_request,
     asks,
     delivery_law,
     found,
@@ -30,7 +30,7 @@ from harness.loading.exercise import collate, reread_one
 )
 def samples_stay_together(deliveries: Deliveries, num_workers: int, shuffle: bool) -> Measurement:  # noqa: FBT001
     """Look for samples whose parts are all known, but from different samples."""
-    request = asked(deliveries, num_workers=num_workers, shuffle=shuffle)
+    request = allowed_request(deliveries, num_workers=num_workers, shuffle=shuffle)
     not_random(deliveries)
     whole(deliveries.epochs(deliveries.request())[0])
     one_epoch = whole(deliveries.epochs(request)[0])
@@ -77,7 +77,7 @@ def _has_known_parts(sample: Sample, parts: Mapping[str, Collection[str]]) -> bo
 )
 def samples_are_whole(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Compare samples with the reference, with the data set read directly, and with each sample collated alone."""
-    request = asked(deliveries, num_workers=num_workers)
+    request = allowed_request(deliveries, num_workers=num_workers)
     where = with_workers(deliveries.source.spelled(request))
     if num_workers == 0 and (wrong := _as_given(deliveries)) is not None:
         return wrong
