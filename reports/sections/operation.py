@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ..figures.accuracy import FEWEST, accuracy_against_speed
+from ..figures.accuracy import MIN_POINTS, accuracy_against_speed
 from ..figures.vectorization import ratios, speedup
 from ..reading import Reading
 from ..section import PagePart, section
@@ -14,7 +14,7 @@ def operations(reading: Reading) -> Iterator[PagePart]:
     """Yield the accuracy and the speed of the implementations per contract."""
     frame = reading.frames.operations
     if len(frame):
-        if frame["ratio"].notna().sum() >= FEWEST:
+        if frame["ratio"].notna().sum() >= MIN_POINTS:
             yield accuracy_against_speed(frame)
         yield benchmark.operations(frame)
 
