@@ -198,12 +198,12 @@ class WorstExample(Record):
 
 
 class Mistake(Record):
-    """What an implementation computes instead of its contract: it agrees with a known variant on ordinary inputs."""
+    """A computation that replaces the one of the contract: it agrees with a known variant on ordinary inputs."""
 
     names: tuple[str, ...]
     """Keys of the deviations from the contract, one or two."""
     sentence: str
-    """What is computed, and what the contract asks for."""
+    """The computed and the required operation."""
     declare: str = ""
     """Options that declare the deviations as conventions; empty if the contract has none."""
     place: str | None = None

@@ -254,7 +254,7 @@ def test_another_step_does_not_agree(step: str, old: str, new: str) -> None:
 
 @pytest.mark.usefixtures("steps")
 def test_a_step_that_raises_is_not_compared() -> None:
-    """Nothing agrees that was not compared."""
+    """Results that were not compared do not agree."""
     found = agreement(results("raises"), results("raises"))
     assert found == Agreement({}, 0.0)
     assert not found.is_close

@@ -193,7 +193,7 @@ def test_a_slice_is_whole_turns_of_the_workers() -> None:
 
 
 def test_workers_that_wait_end_when_others_need_their_place() -> None:
-    """Those idle for longest end first, and start again on demand."""
+    """Workers that are idle for longest end first, and start again on demand."""
     with LoaderProbe(Slow(0.0), cores=1, max_workers=3) as probe:
         probe(Choice(4, 2), 0.01)
         probe(Choice(8, 1), 0.01)

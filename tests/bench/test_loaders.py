@@ -229,7 +229,7 @@ def test_all_loaders_have_a_slice_in_every_round() -> None:
 
 
 def test_the_load_by_other_processes_is_part_of_the_record() -> None:
-    """A busy process beside the measurement is counted, our own work is not."""
+    """A busy process next to the measurement is counted, our own work is not."""
     busy = "while True: pass"
     quiet = group(slow=Slow).cells["slow"].other_load
     with subprocess.Popen([sys.executable, "-c", busy]) as other:
@@ -245,7 +245,7 @@ def test_the_load_by_other_processes_is_part_of_the_record() -> None:
 
 
 def test_a_loader_that_fails_in_its_turn_leaves_and_the_others_go_on() -> None:
-    """What it did is kept."""
+    """The finished measurements remain."""
     Failing.epochs = 0
     found = group(fast=Pairs, failing=Failing)
     assert list(found.cells) == ["fast"]
@@ -416,13 +416,13 @@ def table(*, fast: bool = False) -> str:
 
 
 def test_a_share_of_the_limit_above_100_percent_is_explained() -> None:
-    """By name; without such a loader nothing is said."""
+    """By name; without such a loader there is no sentence."""
     assert "fast: more than 100 % of the limit. The limit gathers random rows" in " ".join(table(fast=True).split())
     assert "more than 100 %" not in table()
 
 
 def test_the_load_of_the_machine_is_in_the_caption() -> None:
-    """From the quietest to the busiest rounds."""
+    """It names the quietest and the busiest rounds."""
     assert "Meanwhile other processes used 0.2 to 2.2 cores on average." in table()
 
 

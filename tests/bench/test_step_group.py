@@ -19,7 +19,7 @@ from harness.timing.roofline import COPY, MULTIPLY, READ, Gauge
 
 
 class Machine:
-    """A host and an accelerator with a shared clock: queued work is done when it is waited for.
+    """A host and an accelerator with a shared clock: queued work runs when the program waits for it.
 
     Its device has the name of the CPU, so that tensors can be sent to it.
     """
@@ -197,7 +197,7 @@ def test_without_an_accelerator_there_are_no_such_times() -> None:
 
 
 def test_the_state_of_the_device_is_read_before_and_after_the_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both clocks are kept, with the cache and the power limit."""
+    """The record has both clocks, the cache and the power limit."""
     states = iter([DeviceState(2**20, 1980.0, 2619.0, 700.0), DeviceState(2**20, 1755.0, 2619.0, 700.0)])
     monkeypatch.setattr(step_group, "device_state", lambda _: next(states))
     machine = Ticking()

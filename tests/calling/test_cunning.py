@@ -113,7 +113,7 @@ def test_none_alters_the_verdict_of_another(found: dict[str, list[Verdict]]) -> 
 
 
 def test_nothing_is_left_behind(found: dict[str, list[Verdict]], left: set[str]) -> None:
-    """Neither processes nor files remain."""
+    """No processes or files remain."""
     sleeping = [
         p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] in (["sleep", "977"], ["sleep", "978"])
     ]

@@ -143,7 +143,7 @@ def test_a_variant_of_a_catalogued_formula_is_told_to_pass_its_own() -> None:
 
 
 def test_a_function_of_jax_has_gradients() -> None:
-    """By its own vjp, also twice, and without a compilation for each call."""
+    """Its own vjp computes them, also twice, without a compilation for each call."""
     _needs("jax")
     import jax
 

@@ -1,4 +1,4 @@
-"""``harness accuracy``: the kept proofs of torch and those of runs, as a table, as Markdown and as a picture."""
+"""``harness accuracy``: the stored proofs of torch and the proofs of runs, as a table, as Markdown and as a picture."""
 
 from dataclasses import dataclass
 from pathlib import Path

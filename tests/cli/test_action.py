@@ -28,7 +28,7 @@ BAD = """def softmax(x):
 
 
 def git(repository: Path, *words: str) -> None:
-    """Run git as somebody."""
+    """Run git with a name and an address."""
     person = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.org")
     subprocess.run(["git", *person, *words], cwd=repository, check=True, capture_output=True)
 

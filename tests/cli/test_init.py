@@ -1,4 +1,4 @@
-"""``harness init`` on three layouts: what it finds and writes; it imports and overwrites nothing."""
+"""``harness init`` on three layouts: its findings and its files; it imports and overwrites nothing."""
 
 import ast
 import io

@@ -41,7 +41,7 @@ def test_the_list_has_every_exercise_with_its_state(harness: Command) -> None:
 
 
 def test_an_existing_file_is_not_overwritten(harness: Command) -> None:
-    """It is checked as it is."""
+    """It is checked without changes."""
     OVERFLOW.file.parent.mkdir()
     OVERFLOW.file.write_text("OVERFLOWS_FROM = {'float16': 12.0}\n", encoding="utf-8")
     done = harness("learn", "overflow")
@@ -73,7 +73,7 @@ def test_hints_come_one_by_one_and_the_last_names_the_mistake(harness: Command) 
 
 
 def test_verify_checks_every_file(harness: Command) -> None:
-    """The exit code is 0 only if all are done."""
+    """The exit code is 0 only if all exercises pass."""
     nothing = harness("learn", "--verify")
     assert nothing.returncode == 1
     assert "todo     softmax: exercises/softmax.py does not exist\n" in nothing.stdout

@@ -37,7 +37,7 @@ def project(workplace: Path) -> Path:
 def test_every_target_is_checked_and_the_files_are_joined(
     project: Path, harness_command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A defect does not end the check. From a folder below, files are written there, and the run in the project."""
+    """A defect does not end the check. A command in a subfolder writes its files there, and the run in the project."""
     (project / "below").mkdir()
     monkeypatch.chdir(project / "below")
     files = ("--json", "laws.json", "--junit", "laws.xml", "--markdown", "laws.md")

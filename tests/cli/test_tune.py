@@ -291,7 +291,7 @@ def test_an_interrupt_in_a_destructor_ends_the_command(command: Command, monkeyp
 
 
 def test_an_internal_error_is_no_fault_of_the_data_set(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If a second check of the data set finds nothing, the traceback is kept."""
+    """If a second check of the data set finds nothing, the traceback remains."""
 
     def failing(*_: object) -> None:
         raise ArithmeticError("ours")

@@ -148,7 +148,7 @@ def slope(p: Tensor, v: Tensor) -> Tensor:
 
 
 class _SharedWorkspace(torch.autograd.Function):
-    """A softmax whose backward pass reads the probabilities from a workspace of all calls."""
+    """A softmax whose backward pass reads the probabilities from a workspace that all calls share."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -264,7 +264,7 @@ def mean_of_float32(x: Tensor) -> Tensor:
 
 @held_out("logsumexp", "value_on_long_rows")
 def blocks_of_128_are_not_rescaled(x: Tensor) -> Tensor:
-    """An online sum that forgets to rescale what it has from the third block on."""
+    """An online sum that forgets to rescale its total from the third block on."""
     m, s = x.new_full(x.shape[:-1], -torch.inf), x.new_zeros(x.shape[:-1])
     for at, block in enumerate(x.split(128, -1)):
         new = torch.maximum(m, block.amax(-1))
@@ -289,7 +289,7 @@ class Fused(nn.Module):
     """A softmax that is fused in evaluation, and written out in training."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take one of two right ways."""
+        """Choose between two correct ways."""
         if not self.training:
             return x.softmax(-1)
         e = (x - x.amax(-1, keepdim=True)).exp()
@@ -322,7 +322,7 @@ _CONSTANTS: dict[Any, Tensor] = {}
 
 @unusual("softmax")
 def with_a_constant_that_is_kept(x: Tensor) -> Tensor:
-    """A tensor of ones is kept for each length; no answer is."""
+    """It stores a tensor of ones for each length; no answer is."""
     key = x.shape[-1], x.dtype
     ones = _CONSTANTS.setdefault(key, torch.ones(x.shape[-1], dtype=x.dtype))
     e = (x - x.amax(-1, keepdim=True)).exp()
@@ -357,7 +357,7 @@ def in_float64(x: Tensor) -> Tensor:
 
 @unusual("softmax")
 def in_place_on_a_copy(x: Tensor) -> Tensor:
-    """All work is done in the memory of a copy."""
+    """It works in the memory of a copy."""
     y = x.clone(memory_format=torch.contiguous_format)
     y -= x.amax(-1, keepdim=True)
     y = y.exp()
@@ -366,7 +366,7 @@ def in_place_on_a_copy(x: Tensor) -> Tensor:
 
 @unusual("softmax")
 def online(x: Tensor) -> Tensor:
-    """Blocks of 64, each of which rescales what there is."""
+    """Blocks of 64, and each rescales the total."""
     m, s = x.new_full(x.shape[:-1], -torch.inf), x.new_zeros(x.shape[:-1])
     for block in x.split(64, -1):
         new = torch.maximum(m, block.amax(-1))
@@ -389,7 +389,7 @@ def compensated(x: Tensor) -> Tensor:
 
 
 class _Contiguous(torch.autograd.Function):
-    """A softmax with a backward pass of its own that reads memory."""
+    """A softmax with a custom backward pass that reads memory."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -481,6 +481,6 @@ def allocated_like_the_input(x: Tensor) -> Tensor:
 
 @unusual("variance", "float32", "float64")
 def var_and_mean(x: Tensor) -> Tensor:
-    """Both moments in one call, of which one is returned."""
+    """Computes both moments in one call, and returns one of them."""
     variance, _ = torch.var_mean(x, -1, correction=0)
     return variance

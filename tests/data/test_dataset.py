@@ -95,7 +95,7 @@ class TestLookup:
         assert (source.origin, source.genuine, source.name) == ("download", True, "Fashion-MNIST")
 
     def test_nothing_is_downloaded_unless_it_is_allowed(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """By default the network is not used."""
+        """Without the option, the network is not used."""
         monkeypatch.setattr(torchvision.datasets, "FashionMNIST", lambda *_, **__: pytest.fail("downloaded"))
         assert dataset.prepare(cache=cache).source.origin == "synthetic"
 
@@ -246,7 +246,7 @@ class TestSource:
         assert (source.name, source.origin, source.genuine) == ("synthetic stand-in", "folder", False)
 
     def test_the_classes_are_torchvisions(self) -> None:
-        """The spelling is that of the book."""
+        """The spelling is the book's."""
         theirs = [name.lower() for name in torchvision.datasets.FashionMNIST.classes]
         assert list(dataset.CLASSES) == ["t-shirt" if name == "t-shirt/top" else name for name in theirs]
 

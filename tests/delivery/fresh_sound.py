@@ -65,7 +65,7 @@ class _SetsEpoch(Wrapper):
 
 
 def stream_with_its_epoch(batch_size: int, num_workers: int = 0, shuffle: bool = True, seed: int = 0) -> Any:
-    """A stream of Hugging Face that is told its epoch by a wrapper."""
+    """A stream of Hugging Face whose wrapper sets its epoch."""
     rows = table().to_iterable_dataset(num_shards=4)
     return _SetsEpoch(
         DataLoader(rows.shuffle(seed=seed, buffer_size=20) if shuffle else rows, batch_size, num_workers=num_workers)
@@ -161,7 +161,7 @@ def distributed_in_a_wrapper(
 
 
 class _FromFile(Dataset):
-    """Opens its file in each worker, when the first sample is asked for."""
+    """Opens its file in each worker, at the request for the first sample."""
 
     def __init__(self) -> None:
         self.file = Path(mkdtemp(prefix="harness-rows-"), "rows.npy")
@@ -178,7 +178,7 @@ class _FromFile(Dataset):
 
 
 def file_opened_by_the_worker(batch_size: int, num_workers: int = 0, shuffle: bool = False) -> Any:
-    """A file that is opened late, and by each worker for itself."""
+    """A file that each worker opens late, on its side."""
     return DataLoader(_FromFile(), batch_size, shuffle=shuffle, num_workers=num_workers)
 
 
@@ -211,7 +211,7 @@ class _CachesDecoded(Photos):
 
 
 def decoded_once_augmented_each_time(batch_size: int, num_workers: int = 0, shuffle: bool = True) -> Any:
-    """What is decoded is kept, and augmented anew."""
+    """Keeps the decoded images, and augments them again in each epoch."""
     return DataLoader(_CachesDecoded(), batch_size, shuffle=shuffle, num_workers=num_workers)
 
 
@@ -236,7 +236,7 @@ def mixed_up(batch_size: int, num_workers: int = 0, shuffle: bool = True) -> Any
 
 
 class _Resizes:
-    """Each batch has a size of its own."""
+    """Each batch has another size."""
 
     def __call__(self, samples: list[Any]) -> Any:
         images, labels = default_collate(samples)
@@ -283,7 +283,7 @@ def _padded(samples: list[Any]) -> Any:
 
 
 def sentences_of_similar_length(batch_size: int, num_workers: int = 0, seed: int = 0, epoch: int = 0) -> Any:
-    """A batch sampler of the user's own, told the epoch."""
+    """A custom batch sampler that receives the epoch."""
     sampler = _Similar(batch_size, seed)
     sampler.set_epoch(epoch)
     return DataLoader(_Sentences(), batch_sampler=sampler, num_workers=num_workers, collate_fn=_padded)

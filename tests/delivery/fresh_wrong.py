@@ -92,7 +92,7 @@ def table_shuffled_when_made(batch_size: int, shuffle: bool = True, seed: int = 
 
 
 def stream_shuffled_without_its_epoch(batch_size: int, shuffle: bool = True, seed: int = 0) -> Any:
-    """A shuffled ``IterableDataset`` has the same order until somebody calls ``set_epoch``."""
+    """A shuffled ``IterableDataset`` has the same order until the program calls ``set_epoch``."""
     rows = table().to_iterable_dataset(num_shards=4)
     return DataLoader(rows.shuffle(seed=seed, buffer_size=20) if shuffle else rows, batch_size)
 
@@ -106,7 +106,7 @@ def table_sharded_by_rank(batch_size: int, rank: int = 0, world_size: int = 1) -
 
 
 def batcher_with_its_defaults(batch_size: int, num_workers: int = 0) -> Any:
-    """``Batcher`` drops the last batch unless told otherwise."""
+    """``Batcher`` drops the last batch by default."""
     from torch.utils.data import SequentialSampler, default_collate
     from torchdata import nodes
 
@@ -149,7 +149,7 @@ def stream_resumes_one_too_late(batch_size: int) -> Any:
 
 
 class Wrapper:
-    """Around a loader, as training code has it."""
+    """Wraps a loader, like much training code."""
 
     def __init__(self, loader: Any) -> None:
         self.loader = loader
@@ -282,7 +282,7 @@ class _Prefetches(Wrapper):
 
 
 def prefetcher_keeps_the_last_batch(batch_size: int, num_workers: int = 0) -> Any:
-    """What was fetched ahead is not delivered at the end."""
+    """Prefetched samples are not delivered at the end."""
     return _Prefetches(DataLoader(Photos(), batch_size, num_workers=num_workers))
 
 
@@ -469,7 +469,7 @@ def _standardized(samples: list[Any]) -> Any:
 
 
 def standardized_by_the_batch(batch_size: int) -> Any:
-    """Mean and deviation are those of the batch, not those of the data set."""
+    """Uses the mean and deviation of the batch instead of the data set."""
     return DataLoader(Photos(), batch_size, collate_fn=_standardized)
 
 

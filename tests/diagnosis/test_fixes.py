@@ -155,7 +155,7 @@ def test_only_the_line_of_a_finding_is_rewritten(line: int, name: str, changed: 
 
 
 def test_a_line_outside_of_functions_has_no_function() -> None:
-    """Neither has a file that Python cannot read."""
+    """A file that Python cannot read has none either."""
     assert function_at(LINES, 1) is None
     assert function_at("def f(:\n", 1) is None
 

@@ -58,7 +58,7 @@ def line_of(text: str) -> int:
 
 
 def test_a_line_has_the_form_of_a_compiler(of_softmax: Sequence[Verdict], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The path is relative to the working directory, and the column is the one of the call."""
+    """The path is relative to the working directory, and the column points to the call."""
     monkeypatch.chdir(HERE.parent)
     line, verdict = lines_of("concise", of_softmax, TARGET)
     pattern = rf"{HERE.name}:{line_of('é = x.exp()')}:9: error: exp overflows at 88.7.* \[value\]"
@@ -115,7 +115,7 @@ def unescaped(text: str) -> str:
 
 @pytest.mark.parametrize("level", ["error", "warning", "note"])
 def test_separators_of_a_workflow_command_are_escaped(level: Any) -> None:
-    """The runner reads back what was written."""
+    """The runner reads the written values back."""
     at = Location(Path.cwd() / "a, b:c%=.py", 3, 2)
     one = Annotation(level, "value", "DEFECT", "m.f, g", "100%::a\nb", ("breaks: %25,",), at)
     (command,) = github([one])

@@ -131,6 +131,6 @@ def test_every_operation_is_tried() -> None:
     "values", [[0.0, 1.0], [torch.inf, 1.0], [-torch.inf, 1.0], [-torch.inf, -torch.inf], [torch.nan, 1.0], [-1.0, 2.0]]
 )
 def test_poles_and_infinities_are_those_of_torch(function: Callable[[Tensor], Tensor], values: list[float]) -> None:
-    """Balls have no such rules of their own."""
+    """Balls have no such rules."""
     tape, answer = recorded(function, torch.tensor(values, dtype=DOUBLE))
     torch.testing.assert_close(replayed(tape, Balls()), answer, rtol=1e-12, atol=0.0, equal_nan=True)

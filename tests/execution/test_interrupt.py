@@ -386,6 +386,6 @@ def test_an_error_before_anything_was_finished_is_raised_at_once() -> None:
 
 
 def test_an_internal_error_is_raised_unchanged() -> None:
-    """Its traceback is kept."""
+    """Its traceback remains."""
     with pytest.raises(ZeroDivisionError), Ending(["a verdict"]):
         raise ZeroDivisionError

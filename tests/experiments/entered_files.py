@@ -1,4 +1,4 @@
-"""Count the files of ``harness/`` whose functions a command enters: what a newcomer has to know to follow it.
+"""Count the files of ``harness/`` whose functions a command enters: the files that a newcomer has to know to follow it.
 
 Run ``python -m experiments.entered_files`` in the folder ``tests``; ``--files`` lists them, too. A function that only
 the import of a module calls, such as a decorator, does not count. A process that is isolated from the harness is not

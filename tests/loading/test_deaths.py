@@ -1,4 +1,4 @@
-"""What torch says about a dead worker is kept, wherever the main thread is when it dies."""
+"""Torch's message about a dead worker survives, wherever the main thread is when it dies."""
 
 import gc
 import signal

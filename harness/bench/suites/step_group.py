@@ -45,7 +45,7 @@ GAUGE_S = 1e-3
 
 @dataclass(frozen=True)
 class Timed:
-    """What was measured of one step.
+    """The measurements of one step.
 
     Parameters
     ----------
