@@ -1,4 +1,4 @@
-"""The dtypes: parameters of their binary formats, and the position of a number among those of its format.
+"""The dtypes: parameters of their binary formats, and the position of a number in its format.
 
 This module does not import torch.
 

@@ -1,4 +1,4 @@
-"""A finding: the verdicts on a case that have one cause, and what they have in common."""
+"""A finding: the verdicts on a case that have one cause."""
 
 import math
 from collections.abc import Hashable, Iterable

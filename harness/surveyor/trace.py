@@ -31,7 +31,7 @@ SPREAD = 32
 """Number of points from the start of the ray to the end of the plot, closer together at first."""
 
 NEAR = 3
-"""Neighbouring floats before a breaking point, and from it on."""
+"""Neighboring floats before a breaking point, and from it on."""
 
 COLUMNS = 8
 """Number of recorded entries per row."""

@@ -144,7 +144,7 @@ COLUMNS = (
     MeasuredColumn("memory", lambda row: size(row["pss_bytes"])),
     MeasuredColumn("shared memory", lambda row: size(row["shared_bytes"])),
 )
-"""Columns of the table after those of the rate, left to right."""
+"""Columns of the table after the columns of the rate, left to right."""
 
 
 def loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
