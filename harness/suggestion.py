@@ -6,14 +6,14 @@ from difflib import SequenceMatcher
 NEAR = 0.6
 """Minimum similarity, from 0 to 1, at which one name may be a misspelling of another."""
 
-BESIDE = 0.1
+SPREAD = 0.1
 """Maximum distance from the best similarity at which another name is also suggested."""
 
 
 def nearest(name: str, known: Iterable[object]) -> list[str]:
     """Return up to three known names similar to a typed one, best first; case, hyphens and spaces are ignored."""
     scores = {str(other): SequenceMatcher(None, _key(name), _key(str(other))).ratio() for other in known}
-    least = max(NEAR, max(scores.values(), default=0.0) - BESIDE)
+    least = max(NEAR, max(scores.values(), default=0.0) - SPREAD)
     near = [other for other, score in scores.items() if score >= least]
     return sorted(near, key=lambda other: -scores[other])[:3]
 

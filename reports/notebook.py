@@ -18,7 +18,7 @@ from harness.record import Audit, Breaking, Profile, RayTrace, RunFolder, Verdic
 
 from .figure import Figure
 from .figures.audit import errors, headroom
-from .figures.law import room
+from .figures.law import headroom_figure
 from .figures.survey import DTYPE, magnitudes
 from .figures.trace import watch
 from .frame import FRAMES
@@ -81,11 +81,11 @@ def error_drawing(profiles: Sequence[Profile], breakings: Sequence[Breaking]) ->
     return None if figure is None else Drawing(figure.panels[0].svg)
 
 
-def room_drawing(verdicts: Sequence[Verdict]) -> Drawing | None:
+def headroom_drawing(verdicts: Sequence[Verdict]) -> Drawing | None:
     """Return the share of its bound that each law uses; ``None`` if it was not measured."""
     with TemporaryDirectory() as folder:
         frame = FRAMES["verdicts"](_run(Path(folder), verdicts))
-    return Drawing(room(frame).panels[0].svg) if frame["ratio"].notna().any() else None
+    return Drawing(headroom_figure(frame).panels[0].svg) if frame["ratio"].notna().any() else None
 
 
 def audit_drawing(audit: Audit) -> Drawing | None:

@@ -25,7 +25,7 @@ from harness.record import (
     Verdict,
     Worst,
 )
-from harness.wording import telling
+from harness.wording import most_informative
 
 from .difference import differences
 from .frame import Frames, frames
@@ -204,7 +204,7 @@ def read(run: RunFolder, earlier: Sequence[RunFolder] = ()) -> Reading:
     )
     learned = Learned(tuple(run.read(FitData)), tuple(run.read(ClassWeights)), tuple(run.read(Confusion)))
     standalone = replace(
-        standalone, audits=tuple(telling(run.read(Audit))), learned=learned, fixes=tuple(run.read(Fix))
+        standalone, audits=tuple(most_informative(run.read(Audit))), learned=learned, fixes=tuple(run.read(Fix))
     )
     if not earlier:
         return standalone

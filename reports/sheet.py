@@ -14,7 +14,7 @@ from .part import Block
 from .reading import Reading
 from .section import PagePart, Section, SectionBuilder
 from .sections import audit, environment, gate, law, loader, operation, proof, run, step, survey, training
-from .svg import apart
+from .svg import unique_ids
 from .table import Table
 from .tables.heat import Heat
 from .tables.matrix import Matrix
@@ -132,4 +132,4 @@ def _with_unique_names(part: PagePart, sheet: str) -> PagePart:
 
 
 def _panel(panel: Panel, sheet: str) -> Panel:
-    return replace(panel, svg=apart(panel.svg, sheet), narrow=apart(panel.narrow, sheet))
+    return replace(panel, svg=unique_ids(panel.svg, sheet), narrow=unique_ids(panel.narrow, sheet))

@@ -60,7 +60,7 @@ _COMPACT = (
 
 _IDENTIFIER = re.compile(r'(\bid="|href="#|url\(#)([^")]*)')
 
-_ALIKE = re.compile(r'<path d="[^"]*"( [^<>]*fill:none[^<>]*)/>(?:<path d="[^"]*"\1/>)+')
+_SAME_STYLE = re.compile(r'<path d="[^"]*"( [^<>]*fill:none[^<>]*)/>(?:<path d="[^"]*"\1/>)+')
 _MARKS = re.compile(
     r'<g( clip-path="[^"]*")?>((?:<use (?:[^<>]*? )?style="([^"]*)"/>)(?:<use [^<>]* style="\3"/>)+)</g>'
 )
@@ -75,15 +75,15 @@ _STYLED = re.compile(r'(<[a-z]+ (?:[^<>]* )?)style="([^"]*)"')
 _NO_METADATA: dict[str, Any] = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
 
-def told(axes: Axes, points: Iterable[tuple[float, float, str]], *, case: str = "") -> None:
+def add_tooltips(axes: Axes, points: Iterable[tuple[float, float, str]], *, case: str = "") -> None:
     """Give points of a drawing tooltips with their exact numbers.
 
     ``points`` has data coordinates and texts; ``case`` is the implementation that they belong to, if any.
     """
-    _TOLD.setdefault(axes, []).extend((x, y, text, case) for x, y, text in points)
+    _TOOLTIPS.setdefault(axes, []).extend((x, y, text, case) for x, y, text in points)
 
 
-_TOLD: WeakKeyDictionary[Axes, list[tuple[float, float, str, str]]] = WeakKeyDictionary()
+_TOOLTIPS: WeakKeyDictionary[Axes, list[tuple[float, float, str, str]]] = WeakKeyDictionary()
 
 
 def belongs(case: str, *artists: Artist) -> None:
@@ -145,7 +145,7 @@ def _mark_of(handle: Artist | Container) -> str | None:
 
 def _marks(axes: Axes, *, height: float) -> str:
     """Return invisible circles with tooltips."""
-    known = [point for point in _TOLD.get(axes, ()) if math.isfinite(point[1])]
+    known = [point for point in _TOOLTIPS.get(axes, ()) if math.isfinite(point[1])]
     labels = [(axes.transData.transform((x, y)), text, case) for x, y, text, case in known]
     seen = [mark for mark in labels if 0.0 <= mark[0][1] <= height]  # a curve may leave what is drawn
     circles = "".join(
@@ -174,20 +174,20 @@ def _ungrouped(body: str) -> str:
 
 def _joined(body: str) -> str:
     """Join consecutive lines of the same style, such as the bars of a curve."""
-    return _ALIKE.sub(lambda lines: f'<path d="{"".join(_D.findall(lines[0]))}"{lines[1]}/>', body)
+    return _SAME_STYLE.sub(lambda lines: f'<path d="{"".join(_D.findall(lines[0]))}"{lines[1]}/>', body)
 
 
 def _marked(body: str) -> str:
     """Move the common style of the marks of a curve to their group."""
 
-    def said_once(group: re.Match[str]) -> str:
+    def merged_paths(group: re.Match[str]) -> str:
         clip, marks, style = group.groups(default="")
         return f'<g{clip} style="{style}">' + marks.replace(f' style="{style}"', "") + "</g>"
 
-    return _MARKS.sub(said_once, body)
+    return _MARKS.sub(merged_paths, body)
 
 
-def apart(svg: str, name: str) -> str:
+def unique_ids(svg: str, name: str) -> str:
     """Return a drawing with identifiers that depend on a name, since a page may contain it twice."""
     return _IDENTIFIER.sub(lambda at: f"{at[1]}i{zlib.crc32(f'{name}/{at[2]}'.encode(errors='replace')):x}", svg)
 
@@ -201,7 +201,7 @@ def _inlined(document: str, *, name: str, label: str) -> str:
     for pattern, short in _COMPACT:
         body = re.sub(pattern, short, body)
     body = _marked(_joined(_ungrouped(body)))
-    body = apart(body, name)
+    body = unique_ids(body, name)
     for color, variable in _VARIABLES.items():
         body = body.replace(color, f"var(--{variable})")
     width, height = re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', document)[0]

@@ -178,7 +178,7 @@ def _errors_along(watching: Watching) -> Iterator[Stretch]:
 Key = tuple[tuple[str, int], str]
 
 
-class Room(NamedTuple):
+class Margin(NamedTuple):
     """Headroom of an operation."""
 
     line: Line
@@ -197,7 +197,7 @@ def headroom(watching: Watching, *, limit: int | None = None) -> list[Headroom]:
     The headroom of a result, or of the input of an exponential, is the factor by which it may grow on this batch. A
     16-bit update, or a term of a running sum, may shrink by its headroom before it is lost.
     """
-    narrowest: dict[Key, Room] = {}
+    narrowest: dict[Key, Margin] = {}
     for margin in _headrooms(watching):
         key = (margin.line.key, margin.quantity)
         if key not in narrowest or margin.factor < narrowest[key].factor:
@@ -205,7 +205,7 @@ def headroom(watching: Watching, *, limit: int | None = None) -> list[Headroom]:
     return [_record(margin) for margin in sorted(narrowest.values(), key=lambda margin: margin.factor)[:limit]]
 
 
-def _record(margin: Room) -> Headroom:
+def _record(margin: Margin) -> Headroom:
     return Headroom(
         **place(margin.line),
         operation=known_as(margin.operation),
@@ -218,7 +218,7 @@ def _record(margin: Room) -> Headroom:
     )
 
 
-def _headrooms(watching: Watching) -> Iterator[Room]:
+def _headrooms(watching: Watching) -> Iterator[Margin]:
     """Yield the headroom of operations whose result is larger than all earlier ones of their line."""
     largest: dict[tuple[int, torch.dtype], float] = {}
     for operation in watching.operations:
@@ -238,27 +238,27 @@ def _headrooms(watching: Watching) -> Iterator[Room]:
     for update in watching.changes.updates:
         if update.leaf is not None:
             whose = (update.line, update.operation, update.dtype, False)
-            yield Room(*whose, "update", update.ratio, UNIT[update.dtype], update.headroom)
+            yield Margin(*whose, "update", update.ratio, UNIT[update.dtype], update.headroom)
 
 
 _HARMLESS = {"full", "masked_fill", "masked_fill_", "where", "zero_", "fill_"}
 """Operations that write numbers deliberately."""
 
 
-def _of_input(operation: Operation) -> Iterator[Room]:
+def _of_input(operation: Operation) -> Iterator[Margin]:
     """Yield the headroom of an exponential's input."""
     limit, value = overflows_from(operation.name, dtype_name(operation.dtype)), (operation.read_range or (0.0, 0.0))[1]
     if limit is not None and 0.0 < value < math.inf:
         yield _headroom_of(operation, "input", value, limit, limit / value)
 
 
-def _of_term(operation: Operation, term: float, total: float) -> Iterator[Room]:
+def _of_term(operation: Operation, term: float, total: float) -> Iterator[Margin]:
     """Yield the headroom of a term of a running sum in 16 bits, which is lost at half an ulp of the sum."""
     lost_at = UNIT[operation.dtype] * total
     if term > 0.0 and lost_at > 0.0:
         yield _headroom_of(operation, "term", term, lost_at, term / lost_at)
 
 
-def _headroom_of(operation: Operation, quantity: str, value: float, breaks_at: float, factor: float) -> Room:
+def _headroom_of(operation: Operation, quantity: str, value: float, breaks_at: float, factor: float) -> Margin:
     at = (operation.line, operation.name, operation.dtype, operation.backward)
-    return Room(*at, quantity, value, breaks_at, factor)
+    return Margin(*at, quantity, value, breaks_at, factor)

@@ -18,7 +18,7 @@ from harness.record.audit import Audit, AuditFinding, AuditRun, Mode, Ruin
 from harness.wording.audit import audit_text, run_lines, trend_line
 
 
-class QuickLook(EngineHook):
+class QuickCheck(EngineHook):
     """Context manager that records the losses of a step.
 
     Notes
@@ -132,7 +132,7 @@ class audit_run:  # noqa: N801 - read as a function: `run = harness.audit_run()`
         self.sampling = Sampling(within, steps=steps, at=at)
         self.last: Audit | None = None
         self.losses: tuple[float, ...] = ()
-        self._clock, self._quick_look = clock, QuickLook()
+        self._clock, self._quick_check = clock, QuickCheck()
         self._most_informative: Audit | None = None
         self._ruins: list[Ruin] = []
         self._spoiled = 0
@@ -151,7 +151,7 @@ class audit_run:  # noqa: N801 - read as a function: `run = harness.audit_run()`
         auditing = audit(mode=self.mode, name=self.name) if self.sampling.is_due() else None
         taken_s = 0.0
         try:
-            with self._quick_look:
+            with self._quick_check:
                 body_began = self._clock()
                 try:
                     if auditing is None:
@@ -169,19 +169,19 @@ class audit_run:  # noqa: N801 - read as a function: `run = harness.audit_run()`
 
     def returned(self, value: Any, auditing: audit | None = None) -> None:
         """Register the return value of the step as an output to check."""
-        self._quick_look.returned(value)
+        self._quick_check.returned(value)
         if auditing is not None:
             auditing.returned(value)
 
     def _look(self, auditing: audit | None) -> None:
         """Record the losses and the audit of the finished step."""
         number = self.sampling.done + 1
-        self.losses = self._quick_look.losses()
+        self.losses = self._quick_check.losses()
         self.last = None
         reason = self._not_finite()
         if auditing is not None:
             self.last = auditing.record.model_copy(update={"step": number})
-            self._quick_look.follow(auditing.left)
+            self._quick_check.follow(auditing.left)
             if self._most_informative is None or not self._most_informative.findings:
                 self._most_informative = self.last
         elif reason:
@@ -193,7 +193,7 @@ class audit_run:  # noqa: N801 - read as a function: `run = harness.audit_run()`
     def _not_finite(self) -> str:
         if not all(map(math.isfinite, self.losses)):
             return "the loss"
-        name = self._quick_look.ruined()
+        name = self._quick_check.ruined()
         return "" if name is None else f"the weight {name}"
 
     @property

@@ -106,9 +106,9 @@ class Sampling:
     def _time_plain(self, step_s: float) -> None:
         """Update mean and sum of squares by Welford's method, because a run may have millions of steps."""
         self._plain += 1
-        apart_s = step_s - self._mean_s
-        self._mean_s += apart_s / self._plain
-        self._squares += apart_s * (step_s - self._mean_s)
+        gap_s = step_s - self._mean_s
+        self._mean_s += gap_s / self._plain
+        self._squares += gap_s * (step_s - self._mean_s)
 
     def _is_wanted(self, number: int) -> bool:
         return self._is_sudden or number == self.steps or any(number >= trend.gone_at - 1 for trend in self.trends[:1])

@@ -258,7 +258,7 @@ class Watching(TorchDispatchMode):
         returned = [result] if isinstance(result, Tensor) else tensors(result)
         counts = operator.base == "add" and may_count(call)
         is_brief = not (self.full or call.before or counts) and call.unit <= _FINE and operator.name not in _SPECIAL
-        if is_brief and not (returned and returned[0].is_complex()) and self._quick_look(call, returned):
+        if is_brief and not (returned and returned[0].is_complex()) and self._quick_check(call, returned):
             return
         fresh = [tensor for tensor in returned if is_followed(tensor) and key_of(tensor) not in call.keys]
         exact: Values = []
@@ -312,7 +312,7 @@ class Watching(TorchDispatchMode):
         if operator.name == UNSCALE:
             self.scaling.unscaled(call)
 
-    def _quick_look(self, call: Call, returned: list[Tensor]) -> bool:
+    def _quick_check(self, call: Call, returned: list[Tensor]) -> bool:
         """Examine a result that needs no shadow and no rule as quickly as possible; return whether that sufficed."""
         followed = [tensor for tensor in returned if is_followed(tensor)]
         for tensor in followed:

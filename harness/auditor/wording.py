@@ -22,7 +22,7 @@ from harness.exact.operator import LARGEST, SMALLEST, dtype_name
 from harness.findings.closed_form import overflows_from
 from harness.record.audit import AuditKind
 
-Said = tuple[AuditKind, str, str]
+Statement = tuple[AuditKind, str, str]
 """Kind, sentence and remedy."""
 
 _GROWING = {"add", "sub", "mul", "addcmul", "lerp"}
@@ -31,7 +31,7 @@ _GROWING = {"add", "sub", "mul", "addcmul", "lerp"}
 _ROOTS = {"sqrt", "rsqrt", "pow"}
 
 
-def describe(cause: Cause, ends: Ends) -> Said:
+def describe(cause: Cause, ends: Ends) -> Statement:
     """Return kind, sentence and remedy of a cause."""
     operation = cause.operation
     if cause.is_data:
@@ -54,7 +54,7 @@ def _at(operation: Operation) -> str:
     return f"line {operation.line.number}"
 
 
-def _of_data(operation: Operation, ends: Ends) -> Said:
+def _of_data(operation: Operation, ends: Ends) -> Statement:
     spoiled = [s for s in operation.sources if s.writer is None and (s.nan or s.inf)]
     for source in spoiled:
         if source.gradient_of is not None:
@@ -73,7 +73,7 @@ def _of_data(operation: Operation, ends: Ends) -> Said:
 # What is not finite
 
 
-def _of_first_nonfinite(operation: Operation) -> Said:
+def _of_first_nonfinite(operation: Operation) -> Statement:
     first_nonfinite, name, known = operation.first_nonfinite, bare(operation.name), known_as(operation.name)
     if first_nonfinite is None and operation.read_range is not None:
         return _of_emptied_sum(operation, operation.read_range[0])
@@ -90,7 +90,7 @@ def _of_first_nonfinite(operation: Operation) -> Said:
     return _of_pole(operation, first_nonfinite)
 
 
-def _of_emptied_sum(operation: Operation, least: float) -> Said:
+def _of_emptied_sum(operation: Operation, least: float) -> Statement:
     sentence = (
         f"{known_as(operation.name)}({least:.5g}) underflows to 0 in {dtype_name(operation.dtype)}, and so do whole "
         "sums that are used as a divisor or as the argument of a logarithm"
@@ -109,12 +109,12 @@ def _underflow(operation: Operation, then: Operation | None) -> str:
     return f"{how}; {_at(then)} makes {cause} of it"
 
 
-def _of_too_few(operation: Operation, first_nonfinite: FirstNonfinite) -> Said:
+def _of_too_few(operation: Operation, first_nonfinite: FirstNonfinite) -> Statement:
     sentence = f"{known_as(operation.name)} of too few entries is NaN ({_how_many(first_nonfinite)})"
     return AuditKind.INVALID, sentence, "skip empty inputs, or divide by max(count, 1)"
 
 
-def _of_softmax(first_nonfinite: FirstNonfinite) -> Said:
+def _of_softmax(first_nonfinite: FirstNonfinite) -> Statement:
     if first_nonfinite.operands and first_nonfinite.operands[0] == math.inf:
         return AuditKind.INVALID, f"softmax of +inf is NaN in {_how_many(first_nonfinite)}", REMEDY["infinite"]
     return (
@@ -124,7 +124,7 @@ def _of_softmax(first_nonfinite: FirstNonfinite) -> Said:
     )
 
 
-def _of_overflow(operation: Operation, first_nonfinite: FirstNonfinite) -> Said:
+def _of_overflow(operation: Operation, first_nonfinite: FirstNonfinite) -> Statement:
     name, dtype = known_as(operation.name), dtype_name(operation.dtype)
     limit = overflows_from(operation.name, dtype)
     operand = first_nonfinite.operands[0] if first_nonfinite.operands else None
@@ -148,7 +148,7 @@ def _of_overflow(operation: Operation, first_nonfinite: FirstNonfinite) -> Said:
     return AuditKind.OVERFLOW, sentence, of_overflow(operation)
 
 
-def _of_pole(operation: Operation, first_nonfinite: FirstNonfinite) -> Said:
+def _of_pole(operation: Operation, first_nonfinite: FirstNonfinite) -> Statement:
     name, known, nan = bare(operation.name), known_as(operation.name), operation.nan
     first, second = (*first_nonfinite.operands, None, None)[:2]
     kind, gives = (AuditKind.INVALID, "NaN") if nan else (AuditKind.POLE, "inf")
@@ -194,7 +194,7 @@ def _how_many(first_nonfinite: FirstNonfinite) -> str:
 # What loses digits
 
 
-def _of_digits(cause: Cause) -> Said:
+def _of_digits(cause: Cause) -> Statement:
     operation, read, wrote = cause.operation, cause.read or 0.0, cause.wrote or 0.0
     dtype, name = dtype_name(operation.dtype), known_as(operation.name)
     if operation.vanished > 0.3:

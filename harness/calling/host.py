@@ -90,7 +90,7 @@ class ReshapedError(Exception):
 
 
 @dataclass
-class Look:
+class InputsAfter:
     """The inputs of a call after the call.
 
     Parameters
@@ -161,7 +161,7 @@ class Host(Protocol):
     def hearing(self) -> AbstractContextManager[list[str]]:
         """Collect the warnings of the calls in the body."""
 
-    def looking(self) -> AbstractContextManager[Iterable[Look]]:
+    def looking(self) -> AbstractContextManager[Iterable[InputsAfter]]:
         """Observe the inputs of the calls in the body, in order."""
 
     def recorder(self) -> Recording:
@@ -176,7 +176,7 @@ class Host(Protocol):
     def changed_at_import(self) -> str:
         """Return what the import of the implementations changed in the process; nothing where that is not known."""
 
-    def begin_alike(self) -> None:
+    def repeat_start(self) -> None:
         """Seed the global random generators."""
 
     def renew(self) -> None:
@@ -256,9 +256,9 @@ class Here:
             yield warnings
 
     @contextmanager
-    def looking(self) -> Iterator[Iterable[Look]]:
+    def looking(self) -> Iterator[Iterable[InputsAfter]]:
         """Change nothing: it is seen in the inputs."""
-        yield itertools.repeat(Look())
+        yield itertools.repeat(InputsAfter())
 
     def recorder(self) -> Recording:
         """Return what records calls here."""
@@ -277,7 +277,7 @@ class Here:
         """Return nothing: they were imported before."""
         return ""
 
-    def begin_alike(self) -> None:
+    def repeat_start(self) -> None:
         """Seed the generators that everybody shares."""
         random.seed(0)
         np.random.seed(0)  # noqa: NPY002 - the global generator on purpose

@@ -163,7 +163,7 @@ def audit(
     from harness.auditor.plan import AuditPlan
     from harness.cli.audit_judge import AuditJudge
     from harness.cli.auditing import Auditing
-    from harness.wording import telling
+    from harness.wording import most_informative
 
     if events and sample is not None:
         remedy = "leave out `--events`; between sampled steps it applies anyway"
@@ -195,7 +195,7 @@ def audit(
                 bar.update(task, advance=1)
         _tell_run(audits, auditing.run, opened)
         if wanted is not None and not ending.early:
-            proposal = fix_of_audits(wanted, AuditJudge(plans, execution, expected), telling(audits))
+            proposal = fix_of_audits(wanted, AuditJudge(plans, execution, expected), most_informative(audits))
         fixes = [] if proposal is None else proposal.fixes
         for one in fixes:
             opened.keep(one)
@@ -236,12 +236,12 @@ def _within(plan: "AuditPlan", options: Mapping[str, object], execution: Executi
 
 def _tell_run(audits: "list[Audit]", run: "AuditRun | None", opened: "Session") -> None:
     """Store the number of audited steps with the most informative step."""
-    from harness.wording import telling
+    from harness.wording import most_informative
 
     if run is None:
         return
     audits.sort(key=lambda audit: (audit.what_if is not None, audit.step))
-    for reported in telling([audit for audit in audits if audit.what_if is None]):
+    for reported in most_informative([audit for audit in audits if audit.what_if is None]):
         index = audits.index(reported)
         audits[index] = reported.model_copy(update={"run": run})
         opened.keep(audits[index])
@@ -290,17 +290,17 @@ def _show(
     from harness.display.audit import AUDIT_WRITERS, wrapped
     from harness.display.output_format import audit_lines
     from harness.findings import trends
-    from harness.wording import audit_line, audit_text, run_lines, telling, trend_line
+    from harness.wording import audit_line, audit_text, most_informative, run_lines, trend_line
 
     width = console().width
     # A step that ended before its first operation is reported by the command's error.
     looked_at = [one for one in audits if one.operations]
     with files_written(files, lambda kind: AUDIT_WRITERS[kind](audits, fixes)) as written:
         if verbosity.form is not OutputFormat.FULL:
-            for line in audit_lines(verbosity.form, telling(looked_at), early, fixes):
+            for line in audit_lines(verbosity.form, most_informative(looked_at), early, fixes):
                 say(line)
             return
-        for one in telling(looked_at):
+        for one in most_informative(looked_at):
             say(wrapped(audit_line(one) if verbosity.quiet else audit_text(one, everything=verbosity.verbose), width))
             steps = one.run.steps if one.run is not None else sum(other.title == one.title for other in audits)
             if steps > 1:

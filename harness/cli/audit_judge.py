@@ -38,9 +38,9 @@ class AuditJudge:
 
         def judged(candidate: "Candidate", best: "Verified | None") -> "Verified | None":
             from harness.diagnosis.fix import Verified, edits
-            from harness.verdict.fix import beside
+            from harness.verdict.fix import temporary_sibling
 
-            with beside(file, candidate.text) as copy:
+            with temporary_sibling(file, candidate.text) as copy:
                 after = self._audits(copy.parent)
                 left = [] if after is None else _wrong(after)
                 changed = new_lines(edits(text, candidate.text))
@@ -84,7 +84,7 @@ class AuditJudge:
 
         with self._execution.backend(OrdinaryPlan(target)) as backend:
             answers = list(backend.answers(range(len(backend.pieces))))
-        return [{"results": []} if answer.said is None else answer.said for answer in answers]
+        return [{"results": []} if answer.reply is None else answer.reply for answer in answers]
 
 
 def _moved(target: str, folder: Path) -> str:

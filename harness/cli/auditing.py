@@ -60,13 +60,13 @@ class Auditing:
         from harness.auditor.plan import audit_of, run_of
 
         for answer in backend.answers(range(len(backend.pieces))):
-            if answer.said is None:
+            if answer.reply is None:
                 reasons.append(_reason(str(answer.reason), planned.name))
                 return
-            found = audit_of(answer.said)
-            self._take(planned, answer.said, run_of(answer.said))
-            if answer.said["raised"] is not None:
-                reasons.append(answer.said["raised"])
+            found = audit_of(answer.reply)
+            self._take(planned, answer.reply, run_of(answer.reply))
+            if answer.reply["raised"] is not None:
+                reasons.append(answer.reply["raised"])
             elif found is not None and not found.ends:
                 raise UsageError(
                     f"nothing to audit in `{planned.target}`",
@@ -101,17 +101,17 @@ class Auditing:
         remaining = replace(planned, steps=at[-1], at=at)
         with self._execution.backend(remaining) as backend:
             for answer in backend.answers(range(len(backend.pieces))):
-                if answer.said is None:
+                if answer.reply is None:
                     return
-                if answer.said["losses"] != self._losses[answer.index]:
+                if answer.reply["losses"] != self._losses[answer.index]:
                     self.run = run.model_copy(update={"again": "another", "differs_at": answer.index + 1})
                     return
-                if (found := audit_of(answer.said)) is not None:
+                if (found := audit_of(answer.reply)) is not None:
                     self.run = run.model_copy(update={"again": "the same"})
                     yield found
                     if found.findings:
                         return
-                if answer.said["raised"] is not None:
+                if answer.reply["raised"] is not None:
                     return
 
 

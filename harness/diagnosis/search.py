@@ -22,7 +22,7 @@ TOLERANCES = (1e-9, 1e-6)
 NARROW = 2e-5
 """The same for values that were computed in float32."""
 
-TELLING = 1e-3
+DISTINCT = 1e-3
 """Share of the differences from the contract that a variant may leave. It never serves as a tolerance by itself."""
 
 NEUTRAL = 1e-4
@@ -182,7 +182,7 @@ def _plain(seen: Seen, deviations: Deviations) -> Setting | None:
 def _solved(seen: Seen, deviations: Deviations, slot: str) -> Setting | None:
     """Return the setting with the number under which the variant agrees on all examples."""
     choice = dict(deviations)[slot]
-    at = _telling_element(seen, deviations, slot, choice)
+    at = _distinguishing_element(seen, deviations, slot, choice)
     if at is None:
         return None
     number, position = at
@@ -206,7 +206,7 @@ def _solved(seen: Seen, deviations: Deviations, slot: str) -> Setting | None:
     return None
 
 
-def _telling_element(seen: Seen, deviations: Deviations, slot: str, choice: Choice) -> tuple[int, int] | None:
+def _distinguishing_element(seen: Seen, deviations: Deviations, slot: str, choice: Choice) -> tuple[int, int] | None:
     """Return the example and the element at which the number matters most, of the first few examples."""
     best: tuple[float, tuple[int, int] | None] = (0.0, None)
     middle = choice.numbers[len(choice.numbers) // 2]

@@ -81,13 +81,13 @@ def audits_to_markdown(audits: Sequence[Audit], fixes: Sequence[Fix] = ()) -> st
         ]
         if rows:
             parts.append(str(tabulate(rows, headers=["line", "kind", "what", "remedy"], tablefmt="github")))
-        rooms = [
+        headrooms = [
             [cell(place(one.file, one.line)), cell(f"{one.operation} ({one.quantity})"), one.dtype, f"{one.factor:.3g}"]
             for one in narrowest(audit)
         ]
-        if rooms:
+        if headrooms:
             parts.append(
-                str(tabulate(rooms, headers=["line", "operation", "dtype", "headroom (factor)"], tablefmt="github"))
+                str(tabulate(headrooms, headers=["line", "operation", "dtype", "headroom (factor)"], tablefmt="github"))
             )
     return "\n\n".join([*parts, *fixes_to_markdown(fixes)]) + "\n"
 

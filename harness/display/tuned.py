@@ -108,8 +108,8 @@ class Tuned:
         """The reason for the choice, the time budget of a batch, and advice on the data set."""
         tuning, budget = self._tuning, self._tuning.budget
         lines = [f"why: {self._snapshot.reason}"]
-        if self._snapshot.alike:
-            lines.append(f"not distinguishable from the choice: {'; '.join(map(str, self._snapshot.alike))}")
+        if self._snapshot.similar_choices:
+            lines.append(f"not distinguishable from the choice: {'; '.join(map(str, self._snapshot.similar_choices))}")
         lines += [] if budget is None else budget_lines(budget, on_workers(tuning))
         return lines + remarks(tuning)
 

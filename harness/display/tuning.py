@@ -60,7 +60,7 @@ def _table(tuning: Tuning) -> Table:
     best = rates[tuning.standing.best].point
     for choice in sorted(rates, key=lambda choice: -rates[choice].point):
         style = "bold" if choice == tuning.standing.best else None
-        mark = " ~" * (choice in tuning.standing.alike)
+        mark = " ~" * (choice in tuning.standing.similar_choices)
         row = (f"{rates[choice].point:,.0f}", _interval(rates[choice]), f"{rates[choice].point / best:.2f}{mark}")
         table.add_row(str(choice), *row, style=style)
     return table
@@ -85,7 +85,7 @@ def _verdict(tuning: Tuning) -> list[str]:
         ratio = f"{state.lead.point:.3g} times as fast ({_interval(state.lead, '.3g')})"
         lines.append(f"second: {state.second}; the choice is {ratio}")
     lines.append(f"why: {state.reason}")
-    if state.alike:
+    if state.similar_choices:
         lines.append("~: not distinguishable from the choice by these measurements")
     lines += _on_step(tuning)
     slices, configurations = count(state.slices, "slice"), count(len(state.rates), "configuration")

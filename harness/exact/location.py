@@ -50,7 +50,7 @@ class Line(NamedTuple):
     instruction: int
 
 
-def line_that_asked() -> Line | None:
+def calling_line() -> Line | None:
     """Return the implementation's line that is being carried out; ``None`` where it has none.
 
     The innermost frame above the call that is neither torch's nor Python's: an installed library has lines, too.

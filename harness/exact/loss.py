@@ -256,8 +256,8 @@ class _Fault:
         step = self.tape.steps[at]
         if step.name not in _DIFFERENCES or not step.results:
             return False
-        out = _apart(self.after.results[at], self.before.results[at])
-        known = _apart(self.after.given[at], self.before.given[at])
+        out = _distance(self.after.results[at], self.before.results[at])
+        known = _distance(self.after.given[at], self.before.given[at])
         return out > AMPLIFIED * known > 0
 
 
@@ -265,7 +265,7 @@ def _touches(written: tuple[View, ...], read: tuple[View, ...]) -> bool:
     return bool({view.storage for view in written} & {view.storage for view in read})
 
 
-def _apart(actual: tuple[Wide, ...], exact: tuple[Wide, ...]) -> float:
+def _distance(actual: tuple[Wide, ...], exact: tuple[Wide, ...]) -> float:
     """Return the largest relative difference of finite numbers; infinite if exactly one value is finite."""
     largest = 0.0
     for a, e in zip(actual, exact, strict=True):

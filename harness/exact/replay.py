@@ -302,9 +302,9 @@ class Replay:
     def _round(self, step: Step, output: int, element: int) -> None:
         """Reset an element to its recorded value."""
         view, values = step.results[output], step.values[output].reshape(-1)
-        apart = torch.zeros(view.size, dtype=torch.bool).view(-1)
-        apart[element] = True
-        at = apart.reshape(view.size).nonzero()[0].tolist()
+        mask = torch.zeros(view.size, dtype=torch.bool).view(-1)
+        mask[element] = True
+        at = mask.reshape(view.size).nonzero()[0].tolist()
         offset = view.offset + sum(i * stride for i, stride in zip(at, view.stride, strict=True))
         one = View(view.storage, (1,), (1,), offset, view.dtype)
         self._arithmetic.put(self._part(one), values[element : element + 1])

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from .location import Line, line_that_asked
+from .location import Line, calling_line
 from .operator import Operator, operator_of, whole
 
 
@@ -238,7 +238,7 @@ class Recorder(TorchDispatchMode):
 
     def _calling_line(self) -> tuple[Line | None, str | None]:
         """Return the calling line of the operation, or else its forward line, and the backward node."""
-        node, line = torch._C._current_autograd_node(), line_that_asked()
+        node, line = torch._C._current_autograd_node(), calling_line()
         if node is None:
             # Only the first operation that has a number made the node.
             self._lines.setdefault(torch._C._autograd._get_sequence_nr() - 1, line)

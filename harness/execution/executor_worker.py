@@ -44,7 +44,7 @@ class WorkerKind:
     origin: Origin
     versions: tuple[tuple[str, str], ...]
 
-    def beside(self, other: "WorkerKind") -> str:
+    def difference_from(self, other: "WorkerKind") -> str:
         """Return the differences from another kind."""
         if self.origin != other.origin:
             return f"it has {self.origin}, this machine has {other.origin}"
@@ -147,7 +147,7 @@ def _reject_another_kind(wanted: WorkerKind) -> None:
     if worker_kind() != wanted:
         raise UsageError(
             f"the worker on {platform.node()} differs from this machine",
-            rule=worker_kind().beside(wanted),
+            rule=worker_kind().difference_from(wanted),
             remedy="run the command on a machine of the same kind as the workers, with the same packages",
         )
 

@@ -28,7 +28,7 @@ class Answer:
     """
 
     index: int
-    said: Document | None = None
+    reply: Document | None = None
     noticed: tuple[Fault, str] | None = None
     loss: Loss | None = None
     reason: str | None = None

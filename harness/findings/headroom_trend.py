@@ -22,7 +22,7 @@ FAR = 100
 class Trend(Record):
     """A line that comes nearer to breaking."""
 
-    room: Headroom
+    headroom: Headroom
     """Headroom in the last step."""
     bits_a_step: float
     """Headroom lost per step, in bits."""
@@ -47,4 +47,4 @@ def _trend(followed: Sequence[tuple[int, Headroom]]) -> Trend | None:
     slope, intercept = linear_regression(*zip(*known, strict=True))
     if slope >= 0.0 or known[-1][1] > FAR * -slope:
         return None
-    return Trend(room=followed[-1][1], bits_a_step=-slope, gone_at=math.ceil(intercept / -slope))
+    return Trend(headroom=followed[-1][1], bits_a_step=-slope, gone_at=math.ceil(intercept / -slope))

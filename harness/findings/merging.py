@@ -119,11 +119,11 @@ def _of_group(group: Sequence[Verdict], *, is_of_narrowness: bool = False) -> Fi
     """Return a finding; if a verdict has two examples, the one with a non-finite answer comes first."""
     infinite = {verdict.key for verdict in group if verdict.violation and math.isinf(verdict.violation.deviation)}
 
-    def telling(verdict: Verdict) -> tuple[int, ...]:
+    def rank(verdict: Verdict) -> tuple[int, ...]:
         milder = verdict.violation is not None and not math.isinf(verdict.violation.deviation)
         return (*_shows_mistake(verdict), int(milder and verdict.key in infinite), *_informative_first(verdict))
 
-    return Finding(tuple(sorted(group, key=telling)), is_of_narrowness)
+    return Finding(tuple(sorted(group, key=rank)), is_of_narrowness)
 
 
 def _shows_mistake(verdict: Verdict) -> tuple[bool, bool, bool]:
@@ -199,16 +199,16 @@ def _groups(verdicts: Sequence[Verdict]) -> Iterator[list[Verdict]]:
     groups: list[list[Verdict]] = []
     found: dict[Hashable, list[Verdict]] = {}
     wide = {verdict.law for verdict in verdicts if verdict.dtype not in NARROW}
-    marks_beside: dict[Hashable, list[Hashable]] = {}
+    other_marks: dict[Hashable, list[Hashable]] = {}
     for verdict in verdicts:
         if (event := event_of(verdict)) is not None:
-            marks_beside.setdefault(verdict.key, []).append(mark_of(event))
+            other_marks.setdefault(verdict.key, []).append(mark_of(event))
     for verdict in sorted(verdicts, key=_is_unexplained):
         marks = _marks(verdict, wide)
         known = [group for mark in marks if (group := found.get(mark)) is not None]
         if event_of(verdict) is None:
             # Another cause of the same law is known to be separate.
-            rest = [found.get(mark) for mark in marks_beside.get(verdict.key, ())]
+            rest = [found.get(mark) for mark in other_marks.get(verdict.key, ())]
             known = [group for group in known if not any(group is other for other in rest)]
         group = known[0] if known else []
         if not known:

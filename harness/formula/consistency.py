@@ -37,8 +37,8 @@ def agree(model: Model) -> None:
         *points.values()
     )
     with np.errstate(invalid="ignore"):
-        apart = np.abs((definition.hi - form.hi) + (definition.lo - form.lo))
-        wrong = finite & np.isfinite(form.hi) & (apart > 2.0**-40 * np.abs(definition.hi) + 2.0**-900)
+        distance = np.abs((definition.hi - form.hi) + (definition.lo - form.lo))
+        wrong = finite & np.isfinite(form.hi) & (distance > 2.0**-40 * np.abs(definition.hi) + 2.0**-900)
     if wrong.any():
         at = tuple(int(i) for i in np.argwhere(wrong)[0])
         row = ", ".join(f"{name} = {_plain(x[at[0]])}" for name, x in points.items())

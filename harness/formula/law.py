@@ -198,7 +198,7 @@ class Laws:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.said = model.formula.spelling.definition
+        self.spelling = model.formula.spelling.definition
 
     def drawn(self, *, cotangent: bool = False, extreme: bool = False) -> Inputs:
         """Return the examples."""
@@ -230,7 +230,7 @@ class Laws:
         fields: dict[str, Any] = {"source": SOURCE, "reads": names, "group": "value"}
         yield Law(
             "value",
-            f"The output equals {self.said}.",
+            f"The output equals {self.spelling}.",
             bound=WRITTEN,
             cause=CAUSE,
             measure=within(larger_bound),
@@ -238,7 +238,7 @@ class Laws:
         )
         yield Law(
             "finite",
-            f"The output is finite where {self.said} is finite.",
+            f"The output is finite where {self.spelling} is finite.",
             bound="no tolerance",
             cause=OVERFLOWS,
             measure=finite,
@@ -246,7 +246,7 @@ class Laws:
         )
         yield Law(
             "digits_not_lost",
-            f"The output keeps all digits of {self.said} that can be kept.",
+            f"The output keeps all digits of {self.spelling} that can be kept.",
             bound=ATTAINABLE,
             cause=_SHIFTED,
             measure=within(_attainable),
@@ -256,7 +256,7 @@ class Laws:
         )
         yield Law(
             "value_on_extreme_numbers",
-            f"The output also equals {self.said} for the largest and smallest numbers.",
+            f"The output also equals {self.spelling} for the largest and smallest numbers.",
             bound=WRITTEN,
             cause=OVERFLOWS,
             measure=self.in_both_ways,
@@ -277,14 +277,14 @@ class Laws:
         special: dict[str, Any] = {**fields, "cause": INFINITE, "inputs": self.infinite(), "group": "special"}
         yield Law(
             "value_at_infinities",
-            f"For infinite inputs, the output equals {self.said} if IEEE 754 arithmetic gives a finite value.",
+            f"For infinite inputs, the output equals {self.spelling} if IEEE 754 arithmetic gives a finite value.",
             bound=WRITTEN,
             measure=at_infinities("finite"),
             **special,
         )
         yield Law(
             "infinite_values",
-            f"For infinite inputs, the output equals {self.said} if IEEE 754 arithmetic gives an infinity.",
+            f"For infinite inputs, the output equals {self.spelling} if IEEE 754 arithmetic gives an infinity.",
             bound="no tolerance",
             measure=at_infinities("infinite"),
             lost_digits="an infinite result for an infinite input is a matter of convention",
@@ -292,7 +292,7 @@ class Laws:
         )
         yield Law(
             "not_nan_where_infinite",
-            f"For infinite inputs, the output is not NaN if IEEE 754 arithmetic gives an infinity for {self.said}.",
+            f"For infinite inputs, the output is not NaN if IEEE 754 arithmetic gives an infinity for {self.spelling}.",
             bound="no tolerance",
             measure=at_infinities("nan"),
             **special,
@@ -325,7 +325,7 @@ class Laws:
         fields["differentiates"] = position
         yield Law(
             f"gradient{suffix}",
-            f"The gradient in {name} equals that of {self.said}.",
+            f"The gradient in {name} equals that of {self.spelling}.",
             bound=WRITTEN,
             cause="a value is detached, or another function is differentiated: keep the values in the autograd graph",
             measure=within(larger_bound),
@@ -333,7 +333,7 @@ class Laws:
         )
         yield Law(
             f"gradient_finite{suffix}",
-            f"The gradient in {name} is finite where that of {self.said} is finite.",
+            f"The gradient in {name} is finite where that of {self.spelling} is finite.",
             bound="no tolerance",
             cause="the branch that is not selected is also differentiated, or an intermediate value overflows: "
             "choose safe arguments before the operation",
@@ -386,7 +386,7 @@ class Laws:
 
             yield Law(
                 "gradient_at_infinities",
-                f"If inputs are infinite and {self.said} is finite, the gradient in {name} is finite and right.",
+                f"If inputs are infinite and {self.spelling} is finite, the gradient in {name} is finite and right.",
                 bound=WRITTEN,
                 cause=INFINITE,
                 measure=at_infinities,

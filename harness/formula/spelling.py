@@ -243,7 +243,7 @@ def _defined(text: str) -> tuple[str, tuple[str, ...]]:
 def _read(function: ast.FunctionDef, source: str, path: Path) -> tuple[str, tuple[str, ...]]:
     """Read the body of a function that contains only assignments to names and a return."""
 
-    def said(value: ast.expr) -> str:
+    def value_text(value: ast.expr) -> str:
         return _on_one_line(ast.get_source_segment(source, value) or "")
 
     lines = []
@@ -252,9 +252,9 @@ def _read(function: ast.FunctionDef, source: str, path: Path) -> tuple[str, tupl
             case ast.Expr(value=ast.Constant(value=str())):
                 continue
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                lines.append(f"{name} = {said(value)}")
+                lines.append(f"{name} = {value_text(value)}")
             case ast.Return(value=ast.expr() as value):
-                lines.append(said(value))
+                lines.append(value_text(value))
             case _:
                 raise UsageError(
                     f"cannot read the formula in `{path}:{statement.lineno}`",

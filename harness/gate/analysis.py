@@ -79,7 +79,7 @@ def fastest(base_s: Sequence[float], arm_s: Sequence[float]) -> float:
     return math.log(min(arm_s) / min(base_s))
 
 
-def beside(base_s: Sequence[float], arm_s: Sequence[float]) -> float:
+def log_ratio(base_s: Sequence[float], arm_s: Sequence[float]) -> float:
     """Return the median over all turns of the logarithm of the ratio of adjacent slices.
 
     Another program that is nearly always running slows both slices down.
@@ -98,7 +98,7 @@ def sharper(nulls: Sequence[ArmPair]) -> Statistic:
     complete = nulls[: len(nulls) - len(nulls) % BLOCK]
     if not complete:
         return fastest
-    return min((fastest, beside), key=lambda reading: float(np.std([reading(*pair) for pair in complete])))
+    return min((fastest, log_ratio), key=lambda reading: float(np.std([reading(*pair) for pair in complete])))
 
 
 def visible(error: float, couples: int, margin: float) -> float | None:

@@ -337,9 +337,9 @@ class Couple:
 
         return one_turn(iterations, measured, self._draw)
 
-    def _of(self, name: str, ask: Callable[..., AnswerT]) -> AnswerT:
+    def _of(self, name: str, query: Callable[..., AnswerT]) -> AnswerT:
         try:
-            return ask(self._arms[name])
+            return query(self._arms[name])
         except ArmError as error:
             raise ArmError(f"in the {name}, {error}") from error
 

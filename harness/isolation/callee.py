@@ -46,7 +46,7 @@ def serve(given: socket.socket, server: type[Server]) -> None:
     _, setup = receive(filled(line))
     if _is_left(line):
         os._exit(0)
-    _apart(setup)
+    _new_session(setup)
     settings = read(AT_IMPORT)
     try:
         cases = _loaded(setup)
@@ -97,7 +97,7 @@ def _is_left(line: socket.socket) -> bool:
         return True
 
 
-def _apart(setup: dict[str, Any]) -> None:
+def _new_session(setup: dict[str, Any]) -> None:
     """Prepare the process before user code is imported."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)

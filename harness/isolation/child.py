@@ -189,7 +189,7 @@ class Child:
         self.close()
         self.has_loaders, self._setup["objects"] = True, named
 
-    def beside(self, setup: Mapping[str, Any]) -> "Child":
+    def sibling(self, setup: Mapping[str, Any]) -> "Child":
         """Return another process, which is no stray of this one's."""
         other = Child(self.limits, setup)
         self._beside.append(other)

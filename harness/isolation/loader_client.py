@@ -49,7 +49,7 @@ class RemoteReader:
     def exercised(
         self,
         exercise: Exercise,
-        ask: Request,
+        wanted: Request,
         *arguments: Any,
         limit_s: float,
         hurried: bool = False,
@@ -58,7 +58,7 @@ class RemoteReader:
         """Have it done there: see :meth:`harness.loading.reader.Reader.exercised`."""
         options = {"limit_s": limit_s, "hurried": hurried, "placed": placed}
         name = exercise.__name__
-        request = {"ask": "exercise", "exercise": name, "asked": asdict(ask), "given": list(arguments)}
+        request = {"ask": "exercise", "exercise": name, "asked": asdict(wanted), "given": list(arguments)}
         answer = _answer(self._child, {**request, "options": options, "case": self._case, "name": self.source.name})
         value = _read(transfer.FORMS[name], answer.get("value"))
         left = _read(transfer.count, answer.get("left"))
@@ -83,7 +83,7 @@ class RemoteReference:
     """
 
     def __init__(self, child: Child, target: str) -> None:
-        self._child = child.beside(setup(target, None, child.limits))
+        self._child = child.sibling(setup(target, None, child.limits))
         self._child.reads_loaders()
 
     def samples(self, count: int) -> list[Sample]:

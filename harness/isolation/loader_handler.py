@@ -41,9 +41,9 @@ class LoaderServer(Server):
     def _exercise(self, request: dict[str, Any]) -> dict[str, Any]:
         """Do something with loaders."""
         reader = self._reader(request)
-        exercise, ask, options = EXERCISES[request["exercise"]], Request(**request["asked"]), request["options"]
+        exercise, wanted, options = EXERCISES[request["exercise"]], Request(**request["asked"]), request["options"]
         try:
-            value, left = reader.exercised(exercise, ask, *request["given"], **options)
+            value, left = reader.exercised(exercise, wanted, *request["given"], **options)
             return {"value": outward(value), "left": left, "names": sorted(reader.source.names)}
         except LoadingError as error:
             fault = error.fault

@@ -22,7 +22,7 @@ from harness.calling.adapter import NO_AUTOGRAD, NO_BFLOAT16, NUMPY_IS_ON_THE_CP
 from harness.calling.compiler import NO_COMPILER, NO_HEADERS
 from harness.calling.device import CPU, MisplacedError
 from harness.calling.discovery import OBJECTS
-from harness.calling.host import Look, Recording, RemoteError, ReshapedError
+from harness.calling.host import InputsAfter, Recording, RemoteError, ReshapedError
 from harness.calling.importing import single_name
 from harness.calling.model import UNFIT, AsStep
 from harness.calling.modes import DEFAULT, Observation
@@ -63,7 +63,7 @@ class RemoteHost:
         self.child = child
         self._modes = dict(DEFAULT)
         self._heard: list[str] = []
-        self._looks: list[Look] | None = None
+        self._looks: list[InputsAfter] | None = None
         self._seen: Observation | None = None
         self._tape: int | None = None
         self.views: list[tuple[int, Any]] = []
@@ -190,7 +190,7 @@ class RemoteHost:
         if answer.get("reshaped"):
             raise ReshapedError
         if self._looks is not None and "shared" in answer:
-            self._looks.append(Look(dict(answer["changed"]), set(answer["shared"])))
+            self._looks.append(InputsAfter(dict(answer["changed"]), set(answer["shared"])))
 
     def _reject(self, reason: str, tensors: Sequence[Tensor], device: str, case: int) -> None:
         """Raise that the law is not applicable if this is possible, and otherwise an error of the implementation."""
@@ -324,9 +324,9 @@ class RemoteHost:
             yield warnings
 
     @contextmanager
-    def looking(self) -> Iterator[list[Look]]:
+    def looking(self) -> Iterator[list[InputsAfter]]:
         """Observe the inputs of each call there."""
-        looks: list[Look] = []
+        looks: list[InputsAfter] = []
         self._looks = looks
         try:
             yield looks
@@ -360,7 +360,7 @@ class RemoteHost:
         changes = self.child.about.get("changes")
         return " and ".join(str(one)[:_SENTENCE] for one in changes) if isinstance(changes, list) else ""
 
-    def begin_alike(self) -> None:
+    def repeat_start(self) -> None:
         """Have the generators seeded with the next question."""
         self._alike = True
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from torch.utils.data import DataLoader
 
 from harness.loading.configuration import Configuration
-from harness.loading.stack import Look, Looks, StackSampler
+from harness.loading.stack import StackSample, StackSampler, StackSamples
 from harness.loading.trace import NOTING, RECEIVED, SENT, Request, Span, Trace, TracedLoader
 from harness.record.budget import (
     AROUND,
@@ -345,15 +345,15 @@ def _rounds(turns: Sequence[Turn]) -> list[Sequence[Turn]]:
 # Looks at the stack
 
 
-def _sum(several: Iterable[Looks]) -> Looks:
-    total: Looks = defaultdict(float)
+def _sum(several: Iterable[StackSamples]) -> StackSamples:
+    total: StackSamples = defaultdict(float)
     for looks in several:
         for look, seconds in looks.items():
             total[look] += seconds
     return dict(total)
 
 
-def _by_part(looks: Looks, rest: str) -> dict[str, float]:
+def _by_part(looks: StackSamples, rest: str) -> dict[str, float]:
     """Return the share by part in the looks; without looks, everything counts as the rest."""
     total = sum(looks.values())
     if not total:
@@ -365,10 +365,10 @@ def _by_part(looks: Looks, rest: str) -> dict[str, float]:
     return dict(shares)
 
 
-def _lines(looks: Looks) -> tuple[Line, ...]:
+def _lines(looks: StackSamples) -> tuple[Line, ...]:
     """Return the calls with the largest shares of the fetches, the largest first."""
     total = sum(looks.values())
-    ranked: list[tuple[Look, float]] = sorted(looks.items(), key=lambda entry: -entry[1])
+    ranked: list[tuple[StackSample, float]] = sorted(looks.items(), key=lambda entry: -entry[1])
     return tuple(
         Line(
             part=look.part if look.part in FETCHING else AROUND,

@@ -124,7 +124,7 @@ _C = ctypes.CDLL(None)
 _SIGNAL: int | None = signal.SIGRTMIN + 7 if hasattr(signal, "SIGRTMIN") else None
 
 
-class Look(NamedTuple):
+class StackSample(NamedTuple):
     """A look at the stack: the part of a fetch, and the call with its line."""
 
     part: str
@@ -133,7 +133,7 @@ class Look(NamedTuple):
     call: str
 
 
-Looks = dict[Look, float]
+StackSamples = dict[StackSample, float]
 """Seconds of each."""
 
 
@@ -141,22 +141,22 @@ class StackSampler:
     """Samples the stack of the main thread."""
 
     def __init__(self) -> None:
-        self._looks: Looks = defaultdict(float)
+        self._looks: StackSamples = defaultdict(float)
         self._looking = Looking(self._see)
         self.begin, self.end, self.close = self._looking.begin, self._looking.end, self._looking.close
 
-    def take(self) -> Looks:
+    def take(self) -> StackSamples:
         """Return the seconds for each look since the last call."""
         looks, self._looks = self._looks, defaultdict(float)
         return dict(looks)
 
     def _see(self, frame: FrameType, seconds: float) -> None:
-        look = _look(frame)
-        if look is not None:
-            self._looks[look] += seconds
+        sample = _sample(frame)
+        if sample is not None:
+            self._looks[sample] += seconds
 
 
-def _look(innermost: FrameType) -> Look | None:
+def _sample(innermost: FrameType) -> StackSample | None:
     """Return the look for a stack; ``None`` if the profiler itself is on top."""
     stack = list(_stack(innermost))
     if not stack:
@@ -164,7 +164,7 @@ def _look(innermost: FrameType) -> Look | None:
     part = next((part for position in stack if (part := _part(*position))), FETCH)
     code, at = next((position for position in stack if not _is_library(position[0].co_filename)), stack[-1])
     line, call = _call(code, at)
-    return Look(part, cell(code.co_filename), line, call)
+    return StackSample(part, cell(code.co_filename), line, call)
 
 
 def _stack(frame: FrameType | None) -> Iterator[tuple[CodeType, int]]:
@@ -174,8 +174,8 @@ def _stack(frame: FrameType | None) -> Iterator[tuple[CodeType, int]]:
         frame = frame.f_back
 
 
-_ROOM = Path(__file__).parent
-_INSTRUMENT = frozenset(str(_ROOM / name) for name in ("trace.py", "stack.py", "budget.py", "accounting.py"))
+_PACKAGE = Path(__file__).parent
+_INSTRUMENT = frozenset(str(_PACKAGE / name) for name in ("trace.py", "stack.py", "budget.py", "accounting.py"))
 """Files below which the user's code begins."""
 
 

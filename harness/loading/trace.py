@@ -16,7 +16,7 @@ from torch.utils.data._utils.pin_memory import pin_memory
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter, _SingleProcessDataLoaderIter
 
 from harness.loading.accounting import Computing
-from harness.loading.stack import Looks, StackSampler
+from harness.loading.stack import StackSampler, StackSamples
 from harness.loading.tagged import Wrapper, exchange
 from harness.record.budget import COLLATE, FETCH, HAND_OVER, INDEX, PIN
 
@@ -49,7 +49,7 @@ class Trace:
     worker: int
     spans: list[Span]
     computed_s: float
-    looks: Looks
+    looks: StackSamples
 
     def of(self, *parts: str) -> float:
         """Return the seconds of some parts."""

@@ -33,8 +33,8 @@ class Proving:
         """Run the unfinished shards and yield the title of each; after ``seconds``, no new shard starts."""
         for answer in self._hands.answers(self.remaining, seconds=seconds):
             piece = self._hands.pieces[answer.index]
-            if answer.said is not None:
-                self._note(piece["task"], self._proof(answer.said))
+            if answer.reply is not None:
+                self._note(piece["task"], self._proof(answer.reply))
             elif answer.reason is not None:
                 self._lost.setdefault(piece["task"], answer.reason)
             else:

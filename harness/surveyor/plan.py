@@ -88,17 +88,17 @@ class Survey(Target):
         """Yield only the traces along the rays that a report draws."""
         drawn = [index for index, piece in enumerate(backend.pieces) if piece["drawn"]]
         for answer in backend.answers(drawn):
-            found = [] if answer.said is None else DISCOVERIES.validate_python(answer.said["findings"])
+            found = [] if answer.reply is None else DISCOVERIES.validate_python(answer.reply["findings"])
             yield from (one for one in found if isinstance(one, RayTrace))
 
     def findings(self, backend: Backend) -> Iterator[tuple[str, list[Discovery]]]:
         """Yield the subject and the findings of every part immediately after it ends."""
         for answer in backend.answers(range(len(backend.pieces))):
             piece = backend.pieces[answer.index]
-            if answer.said is None:
+            if answer.reply is None:
                 yield piece["title"], unanswered(piece, str(answer.reason))
             else:
-                yield piece["title"], DISCOVERIES.validate_python(answer.said["findings"])
+                yield piece["title"], DISCOVERIES.validate_python(answer.reply["findings"])
 
 
 class Parts:

@@ -100,30 +100,30 @@ class DeviceState:
     power_limit_w: float | None = None
 
 
-Ask = Callable[[Sequence[str]], str]
+Query = Callable[[Sequence[str]], str]
 """Runs a command and returns its output."""
 
 
-def device_state(accelerator: Accelerator | None, ask: Ask | None = None) -> DeviceState:
+def device_state(accelerator: Accelerator | None, query: Query | None = None) -> DeviceState:
     """Return the state of a CUDA device, as torch and ``nvidia-smi`` report it; nothing is known of other devices."""
     if accelerator is None or accelerator.name != "cuda":
         return DeviceState()
     import torch
 
     properties = torch.cuda.get_device_properties()
-    clock_mhz, memory_clock_mhz, power_limit_w = _queried(str(getattr(properties, "uuid", "")), ask or _output)
+    clock_mhz, memory_clock_mhz, power_limit_w = _queried(str(getattr(properties, "uuid", "")), query or _output)
     return DeviceState(getattr(properties, "L2_cache_size", None), clock_mhz, memory_clock_mhz, power_limit_w)
 
 
 _QUERY = ("clocks.sm", "clocks.mem", "power.limit")
 
 
-def _queried(uuid: str, ask: Ask) -> list[float | None]:
+def _queried(uuid: str, query: Query) -> list[float | None]:
     """Ask ``nvidia-smi`` for clocks and power limit; torch may number devices in another order, so by identifier."""
     which = uuid if uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}"
     command = ["nvidia-smi", f"--id={which}", f"--query-gpu={','.join(_QUERY)}", "--format=csv,noheader,nounits"]
     try:
-        words = ask(command).strip().split(",")
+        words = query(command).strip().split(",")
     except (OSError, subprocess.SubprocessError):
         words = []
     return [_number(word) for word in words] if len(words) == len(_QUERY) else [None] * len(_QUERY)

@@ -31,7 +31,7 @@ def remarks(tuning: Tuning) -> list[str]:
 def _workers_may_gain(tuning: Tuning) -> bool:
     """Whether workers were measured and are at least not distinguishable from the choice."""
     state = tuning.standing
-    return state is not None and any(choice.workers for choice in (state.best, *state.alike))
+    return state is not None and any(choice.workers for choice in (state.best, *state.similar_choices))
 
 
 def on_workers(tuning: Tuning) -> str | None:
@@ -43,7 +43,7 @@ def on_workers(tuning: Tuning) -> str | None:
         best = max(more, key=lambda choice: state.rates[choice].point)
         times = state.rates[best].point / state.rate.point
         number = f"{best.workers} worker{'s' * (best.workers != 1)}"
-        if best in state.alike:
+        if best in state.similar_choices:
             return f"with {number} the rate is not distinguishable ({times:.2f} times)"
         return f"with {number} the measured rate is {times:.2f} times this rate"
     if advice is not None and advice.rules_workers_out:

@@ -107,7 +107,7 @@ class SearchState:
         Duration in seconds until now.
     slices
         Number of slices until now.
-    alike
+    similar_choices
         Measured configurations with rates that are not distinguishable from the best.
     """
 
@@ -119,7 +119,7 @@ class SearchState:
     rates: Mapping[Choice, Estimate]
     spent_s: float
     slices: int
-    alike: tuple[Choice, ...] = ()
+    similar_choices: tuple[Choice, ...] = ()
 
 
 class _SearchEnd(Exception):  # noqa: N818 - a signal, not an error

@@ -213,7 +213,7 @@ class Campaign(Target):
             Numbers of the jobs; all when absent.
         """
         for answer in backend.answers(range(len(backend.pieces)) if indices is None else indices):
-            for document in (answer.said or {}).pop("properties", ()):
+            for document in (answer.reply or {}).pop("properties", ()):
                 one = Property.model_validate(document)
                 if found is not None:
                     found[one.key] = one
@@ -304,8 +304,8 @@ class Decisions:
 
 def _verdict(piece: Document, answer: Answer) -> Verdict:
     """Return the verdict, or the side effect or the loss of the process that invalidates it."""
-    if answer.said is not None:
-        verdict = Verdict.model_validate(answer.said)
+    if answer.reply is not None:
+        verdict = Verdict.model_validate(answer.reply)
         holds = verdict.status in {Status.HOLDS, Status.EXPECTED, Status.LOST, Status.UNCLAIMED}
         tolerated = piece["prints"] or not holds
         return verdict if tolerated else _spoilt(verdict, answer, of_tensors=piece["of_tensors"])

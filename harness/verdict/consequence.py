@@ -38,10 +38,10 @@ _OF_ANSWERS = {"algebra", "finite", "gradient"}
 _OF_TWO_RUNS = {"row_alone", "any_position", "any_layout", "any_rank", "value_on_many_rows"}
 """Laws that compare the answers of a row in two runs."""
 
-ALONE = 16
+ROWS_ALONE = 16
 """Rows of an example that are called separately: the first and the last that break such a law, and some between."""
 
-BESIDE = (8, 8, 16, 32)
+NEIGHBORS = (8, 8, 16, 32)
 """Calls for each row, the first on the row and the others a few ulp away, until their results differ enough. Few calls
 underestimate the effect of rounding, which is the worst of many rows.
 """
@@ -173,8 +173,8 @@ class _LeftOut(Subject):
             wrong = np.full(len(_broken_rows(measured)), wrong.any())
         self._left_out += int(wrong.sum())
         self._kept += int((~wrong).sum())
-        apart = wrong.reshape(-1, *(1,) * (measured.ratio.ndim - 1)) if measured.ratio.ndim else wrong[0]
-        return replace(measured, deviation=np.where(apart, 0.0, measured.deviation))
+        as_rows = wrong.reshape(-1, *(1,) * (measured.ratio.ndim - 1)) if measured.ratio.ndim else wrong[0]
+        return replace(measured, deviation=np.where(as_rows, 0.0, measured.deviation))
 
 
 class _RightAlone(_Mended):
@@ -189,7 +189,7 @@ class _RightAlone(_Mended):
         """Measure without the broken rows if all tried ones are also wrong alone."""
         measured = super().measure(law, example)
         broken = np.flatnonzero(_broken_rows(measured))
-        tried = broken[np.linspace(0, len(broken) - 1, min(len(broken), ALONE)).astype(int)]
+        tried = broken[np.linspace(0, len(broken) - 1, min(len(broken), ROWS_ALONE)).astype(int)]
         if not measured.ratio.ndim or not len(tried) or not self._wrong_alone(example, tried).all():
             return measured
         self.is_evident = True
@@ -204,7 +204,7 @@ class _RightAlone(_Mended):
         """
         wrong = np.zeros(len(rows), dtype=bool)
         errors: list[Array] = [np.zeros((0, 0))] * len(rows)
-        for turn, times in enumerate(BESIDE):
+        for turn, times in enumerate(NEIGHBORS):
             left = np.flatnonzero(~wrong)
             batch = take(example, self._axes, self._leading, rows[left].repeat(times).tolist())
             if not len(left) or batch is None:

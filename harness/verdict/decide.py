@@ -105,7 +105,7 @@ def decide(
                 searches = minimal and further and job.law.shows_worst and job.claimed and not declared
                 if violation is not None and failing is not None and searches:
                     search = Search(trials, examples=further, seed=seed, deadline=deadline, draws=draws)
-                    violation = search.beside(violation, failing)
+                    violation = search.with_other_causes(violation, failing)
         except (CaseError, NotApplicable) as error:
             failure = error
     if violation is None and failure is None:

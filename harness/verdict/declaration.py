@@ -29,7 +29,7 @@ from harness.record.property import SUBNORMALS
 from harness.verdict.draw import ENOUGH, HALF, NEARLY_ALL, Rows, Sample, examples, is_float, numbers, sampled, share
 from harness.verdict.job import Job
 
-TELLING = 4
+MIN_DISTINGUISHED = 4
 """Minimum number of rows that distinguish the two."""
 
 CLEAR_SHARE = 0.85
@@ -193,7 +193,7 @@ class _Looking:
                 self._share_held({}, law, distinguishing) < HALF
                 and self._share_held(declared, law, distinguishing) >= NEARLY_ALL
             )
-        return distinguished.size >= min(TELLING, len(drawn)) and float(distinguished.mean()) < HALF
+        return distinguished.size >= min(MIN_DISTINGUISHED, len(drawn)) and float(distinguished.mean()) < HALF
 
     def of_policy(self, law: Law, found: Declared) -> dict[str, Any]:
         """Return the policy of a law about points that mathematics does not define."""
@@ -212,7 +212,7 @@ class _Looking:
                     for one, other in ((default, tried), (tried, default))
                 )
                 right = (
-                    by_default.size >= TELLING
+                    by_default.size >= MIN_DISTINGUISHED
                     and float(by_default.mean()) < HALF
                     and float(changed.mean()) >= NEARLY_ALL
                 )

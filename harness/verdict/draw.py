@@ -226,7 +226,7 @@ def first_failing(
         if (failing := trials.failing(example)) is not None:
             return failing
 
-    for example, digest in _drawn_alike(trials, examples=examples, seed=seed):
+    for example, digest in _equally_drawn(trials, examples=examples, seed=seed):
         if deadline.is_up and trials.census.rows:
             trials.census.cut_short = True
             return None
@@ -264,21 +264,21 @@ def failing_rows(
     # The law is broken, whatever else the implementation does.
     with contextlib.suppress(CaseError, NotApplicable):
         # Use another seed than for the failing example.
-        for example, _ in _drawn_alike(trials, examples=examples, seed=seed + 1) if examples else ():
+        for example, _ in _equally_drawn(trials, examples=examples, seed=seed + 1) if examples else ():
             if deadline.is_up:
                 break
             rows += trials.failing_rows(example, unlike=unlike)
     return sorted(rows, key=lambda row: -row[1])
 
 
-def _drawn_alike(trials: Trials, *, examples: int, seed: int) -> Iterator[Drawn]:
+def _equally_drawn(trials: Trials, *, examples: int, seed: int) -> Iterator[Drawn]:
     """Yield examples of the law; before each, reset the global random generators."""
     before = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global generator is what is meant
     try:
         for one in drawn(trials.job.inputs, trials.job.format, examples=examples, seed=seed):
             random.seed(0)
             np.random.seed(0)  # noqa: NPY002
-            trials.subject.host.begin_alike()
+            trials.subject.host.repeat_start()
             yield one
     finally:
         random.setstate(before[0])

@@ -131,7 +131,7 @@ class IsolatedJudge:
     def _open(self, text: str) -> None:
         self._stack.close()
         file, _, name = self._campaign.target.partition(":")
-        copy = self._stack.enter_context(beside(Path(file), text))
+        copy = self._stack.enter_context(temporary_sibling(Path(file), text))
         planned = replace(self._campaign, target=f"{copy}:{name}")
         self._pool = self._stack.enter_context(IsolatedPool(planned, Limits(), 1))
         self._text, self._reached = text, {}
@@ -146,7 +146,7 @@ class IsolatedJudge:
 
 
 @contextmanager
-def beside(file: Path, text: str) -> Iterator[Path]:
+def temporary_sibling(file: Path, text: str) -> Iterator[Path]:
     """Write a module into a temporary folder that has links to everything else in the folder of a file."""
     with tempfile.TemporaryDirectory(prefix="harness-fix-") as folder:
         source = file.resolve()

@@ -225,10 +225,10 @@ def _of_broken_rows(measurement: Measurement) -> NDArray[np.float64]:
     return np.array([measurement.most_severe]) if severity is None or ratio is None else severity[ratio > 1.0]
 
 
-def _without(measurement: Measurement, apart: Callable[[NDArray[np.float64]], NDArray[np.bool_]]) -> Measurement:
+def _without(measurement: Measurement, excluded: Callable[[NDArray[np.float64]], NDArray[np.bool_]]) -> Measurement:
     """Return the measurement without the rows that are this far beyond their bounds."""
     severity = of_rows(measurement.severity)
-    rows = apart(np.array([measurement.most_severe]) if severity is None else severity)
+    rows = excluded(np.array([measurement.most_severe]) if severity is None else severity)
     left_out = rows.reshape(-1, *(1,) * (measurement.ratio.ndim - 1)) if severity is not None else rows[0]
     return replace(measurement, deviation=np.where(left_out, 0.0, measurement.deviation))
 

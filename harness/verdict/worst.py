@@ -62,7 +62,7 @@ class Search:
     deadline: Deadline
     draws: str
 
-    def beside(self, violation: Violation, failing: Example) -> Violation:
+    def with_other_causes(self, violation: Violation, failing: Example) -> Violation:
         """Return the violation with the worst example of its cause, if it is clearly worse, and with other causes.
 
         Parameters
@@ -103,7 +103,7 @@ class Search:
                         worst, sought = self._recorded(example, cause, least), True
                         known = known if known.is_known or worst is None else cause
                     break
-                if _is_apart(cause, known, is_worse=finite and math.isinf(excess)):
+                if _is_separate(cause, known, is_worse=finite and math.isinf(excess)):
                     self._note(rest, example, cause, known)
         return _with(self.trials.job, violation, worst, list(rest.values()))
 
@@ -197,16 +197,16 @@ class Search:
         trials, job = self.trials, self.trials.job
         infinite = math.isinf(trials.measure(example).most_severe)
 
-        def is_alike(smaller: Example) -> bool:
+        def is_same_cause(smaller: Example) -> bool:
             measurement = trials.measure(smaller)
             return not self.deadline.is_up and measurement.broken and math.isinf(measurement.most_severe) == infinite
 
-        def alike_rows(together: Example) -> NDArray[np.bool_] | None:
+        def same_cause_rows(together: Example) -> NDArray[np.bool_] | None:
             severity = None if self.deadline.is_up else trials.severity_of_rows(together)
             return None if severity is None else (severity > 1.0) & (np.isinf(severity) == infinite)
 
         whole = job.law.of_whole_numbers
-        return minimise(example, job.axes, job.format, is_alike, whole=whole, broken_rows=alike_rows)
+        return minimise(example, job.axes, job.format, is_same_cause, whole=whole, broken_rows=same_cause_rows)
 
     def _is_large(self, example: Example) -> bool:
         read = (example[name] for name in self.trials.job.law.reads)
@@ -233,7 +233,7 @@ def _is_of(cause: Cause, other: Cause) -> bool:
     return cause.is_exact or (cause.event is not None and cause.event.kind in _GRADUAL)
 
 
-def _is_apart(cause: Cause, other: Cause, *, is_worse: bool) -> bool:
+def _is_separate(cause: Cause, other: Cause, *, is_worse: bool) -> bool:
     """Return whether another cause is distinct: another finding, or the same one without a number."""
     return is_worse or _mark(cause) != _mark(other)
 

@@ -6,10 +6,10 @@ from harness.wording.audit import (
     audit_text,
     excerpt,
     finding_lines,
+    most_informative,
     narrowest,
     ruin_line,
     run_lines,
-    telling,
     trend_line,
 )
 from harness.wording.finding import (
@@ -85,6 +85,7 @@ __all__ = [
     "in_words",
     "laws_held",
     "laws_in",
+    "most_informative",
     "narrowest",
     "proof_line",
     "property_sentences",
@@ -95,7 +96,6 @@ __all__ = [
     "source_lines",
     "summing",
     "survey_line",
-    "telling",
     "title_of",
     "trend_line",
     "unanswered",

@@ -114,7 +114,7 @@ def _digits(error: float) -> str:
     return "all digits" if error == 0.0 else f"{-math.log10(error):.1f} digits"
 
 
-def telling(audits: Sequence[Audit]) -> list[Audit]:
+def most_informative(audits: Sequence[Audit]) -> list[Audit]:
     """Return the most informative audit of each step that was called several times.
 
     It is the first audit with a finding, or the last audit if none has one.
@@ -147,9 +147,9 @@ def audit_text(audit: Audit, *, everything: bool = False) -> str:
     lines += [line for finding in visible for line in finding_lines(finding)]
     if len(visible) < len(audit.findings):
         lines.append(f"{len(audit.findings) - len(visible)} more; `-v` shows them")
-    rooms = narrowest(audit, len(audit.headroom) if everything else NARROWEST)
-    if rooms:
-        lines += ["headroom, smallest first:", *map(headroom_line, rooms)]
+    headrooms = narrowest(audit, len(audit.headroom) if everything else NARROWEST)
+    if headrooms:
+        lines += ["headroom, smallest first:", *map(headroom_line, headrooms)]
     notes = audit.notes if everything else audit.notes[:2]
     lines += [f"note: {note}" for note in notes]
     if len(notes) < len(audit.notes):
@@ -212,7 +212,7 @@ def ruin_line(run: AuditRun) -> str | None:
 
 def trend_line(trend: Trend) -> str:
     """Say which line comes nearer, how fast, and when it would be there."""
-    headroom = trend.room
+    headroom = trend.headroom
     at = place(headroom.file, headroom.line, headroom.function, headroom.module)
     what = f"the headroom of {headroom.operation}'s {headroom.quantity} falls by {trend.bits_a_step:.2g} bits per step"
     return f"trend: {at}: {what} and would reach zero at step {trend.gone_at:,}"

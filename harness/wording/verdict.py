@@ -116,7 +116,7 @@ def _tally(verdicts: Sequence[Verdict]) -> str:
         f"{holding:,} {'holds' if holding == 1 else 'hold'}",
         *([count(expected, "expected failure")] if expected else []),
         *([f"{losing:,} {'loses' if losing == 1 else 'lose'} digits"] if losing else []),
-        *(f"{counts[kind]:,} {_SAID.get(kind, kind)}" for kind in statuses if counts[kind]),
+        *(f"{counts[kind]:,} {_ENDINGS.get(kind, kind)}" for kind in statuses if counts[kind]),
     ]
     return ", ".join(parts)
 
@@ -127,7 +127,7 @@ NOT_REQUIRED = "not required"
 OF_DIGITS = {"value", "length", "gradient"}
 """Groups of laws that can lose digits."""
 
-_SAID = {Status.UNEXPECTED.value: "not found", Status.ERROR.value: "with an error"}
+_ENDINGS = {Status.UNEXPECTED.value: "not found", Status.ERROR.value: "with an error"}
 """Kinds whose words in the tally differ from the status."""
 
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from ..figure import Figure, Panel
 from ..number import duration, plain, times
 from ..style import LINE, pen
-from ..svg import belongs, told
+from ..svg import add_tooltips, belongs
 from ..text import count, listing, shortened
 from .axis import End, labelled, legend_above, legend_rows, logarithmic
 from .name import names_of
@@ -95,7 +95,7 @@ def _panel(contract: str, frame: pd.DataFrame, number: int) -> Panel:
             exact = f"{name}: {duration(row['median_s'])} per call, {plain(row['ratio'])} of the bound"
             case = str(row["case"])
             belongs(case, *point.get_children())
-            told(axes, [(row["median_s"], height, exact)], case=case)
+            add_tooltips(axes, [(row["median_s"], height, exact)], case=case)
             ends.append(End(height, f"{SIGNS[mark]} {shortened(name, limit=MAX_CHARACTERS)}", color, case))
         axes.set(xlabel="time per call", ylabel="worst deviation / bound")
         if direct:

@@ -9,7 +9,7 @@ from harness.record import Audit, Headroom, Stretch
 from ..figure import Figure
 from ..number import plain
 from ..style import BROKEN, INK, PENS
-from ..svg import told
+from ..svg import add_tooltips
 from ..tables.audit import place
 from ..text import count, shortened
 from .axis import logarithmic
@@ -59,7 +59,9 @@ def _draw(axes: Axes, nearest: list[Headroom]) -> None:
         # On a logarithmic axis a bar begins at 1: no headroom.
         axes.barh(at, factor - 1.0, left=1.0, height=0.6, color=COLORS[line.factor > NEAR])
         axes.text(factor * 1.1, at, f"{plain(line.factor)}×", va="center", color=INK)
-        told(axes, [(factor, at, f"{place(line)}: {line.value!r} now, breaks at {line.breaks_at!r} ({line.dtype})")])
+        add_tooltips(
+            axes, [(factor, at, f"{place(line)}: {line.value!r} now, breaks at {line.breaks_at!r} ({line.dtype})")]
+        )
     logarithmic(axes.xaxis, [1.25, 8 * max(line.factor for line in nearest)], text=plain)
     names = [shortened(f"{place(line).partition(' ')[0]} {line.operation}", limit=MAX_CHARACTERS) for line in nearest]
     axes.set_yticks(range(len(nearest)), names)
@@ -107,7 +109,7 @@ def _draw_errors(axes: Axes, stretches: Sequence[Stretch]) -> None:
         axes.plot(at, [heights[index] for index in at], marker, color=COLORS[1], markersize=4, linestyle="none")
     lost = [index for index, stretch in enumerate(stretches) if stretch.error is None]
     axes.plot(lost, [WRONG] * len(lost), "x", color=COLORS[0], markersize=7, linestyle="none")
-    told(
+    add_tooltips(
         axes,
         [
             (index, height, f"{place(stretch)} {stretch.operation}: {_error(stretch)}")

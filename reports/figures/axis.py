@@ -84,7 +84,7 @@ def labelled(axes: Axes, lines: Sequence[End], *, height_in: float) -> None:
     right = axes.get_xlim()[1]
     heights = [_share(axes, right, line.value) for line in lines]
     gap = 1.3 * LABEL_PT / (72 * 0.78 * height_in)
-    for height, line in zip(_apart(heights, gap), lines, strict=True):
+    for height, line in zip(_spread_out(heights, gap), lines, strict=True):
         text = axes.annotate(
             line.name,
             xy=(1, height),
@@ -114,7 +114,7 @@ def _share(axes: Axes, x: float, y: float) -> float:
     return float(axes.transLimits.transform(axes.transScale.transform((x, y)))[1])
 
 
-def _apart(heights: Sequence[float], gap: float) -> list[float]:
+def _spread_out(heights: Sequence[float], gap: float) -> list[float]:
     """Move heights until their distances are at least ``gap``, in their order, first down and then up."""
     order = sorted(range(len(heights)), key=lambda position: -heights[position])
     moved = list(heights)

@@ -10,7 +10,7 @@ from harness.record import FitData
 from ..figure import Figure, Panel
 from ..number import plain
 from ..style import PENS
-from ..svg import drawn, told
+from ..svg import add_tooltips, drawn
 from ..text import count
 
 SAMPLE, LEARNED = PENS["concise"].color, PENS["scratch"].color
@@ -67,7 +67,7 @@ def _panel(data: FitData, weights: Sequence[float], bias: float, at: int) -> Pan
         axes.plot(xs, ys, "o", color=SAMPLE, markersize=3.4, alpha=0.7)
         ends = [min(xs), max(xs)]
         axes.plot(ends, [weights[at] * x for x in ends], color=LEARNED, linewidth=1.6)
-        told(axes, [(x, y, f"x = {x!r}: {y!r}; fitted line: {weights[at] * x!r}") for x, y in pairs[::3]])
+        add_tooltips(axes, [(x, y, f"x = {x!r}: {y!r}; fitted line: {weights[at] * x!r}") for x, y in pairs[::3]])
         axes.set(xlabel=f"input {at + 1}", ylabel="partial residual of y")
 
     svg = drawn(draw, name=f"fit-{at}", label=f"Samples and the learned line of {title}.", height_in=2.6)

@@ -12,7 +12,7 @@ from ..figure import Figure, Panel
 from ..number import duration, rate, times
 from ..source import caveat_of
 from ..style import INK, dashes_of, pen
-from ..svg import apart, belongs, told
+from ..svg import add_tooltips, belongs, unique_ids
 from ..text import shortened, workers_in_words
 from . import budget, overfitting
 from .accuracy import SIGNS
@@ -44,7 +44,10 @@ def large(name: str, figure: Figure, caption: str, *, whole: bool = False) -> Fi
     is_one = len(visible_panels) == 1
     panels = tuple(
         replace(
-            panel, title="" if is_one else panel.title, svg=apart(panel.svg, name), narrow=apart(panel.narrow, name)
+            panel,
+            title="" if is_one else panel.title,
+            svg=unique_ids(panel.svg, name),
+            narrow=unique_ids(panel.narrow, name),
         )
         for panel in visible_panels
     )
@@ -136,7 +139,7 @@ def _steps(axes: Axes, *, frame: pd.DataFrame, direct: bool = False, only: str =
         )
         sizes = zip(x, curve["median_s"], curve["batch_size"], strict=True)
         tips = [(at, time, f"{name}, batch {size:,}: {time * 1e6:,.3f} µs") for at, time, size in sizes]
-        told(axes, tips, case=str(case))
+        add_tooltips(axes, tips, case=str(case))
         belongs(str(case), *line)
         end = f"{sign} {shortened(name, limit=MAX_CHARACTERS)}"
         ends.append(End(float(curve["median_s"].iloc[-1]), end, color, str(case)))
@@ -198,7 +201,7 @@ def _bars(axes: Axes, rows: pd.DataFrame, cases: list[str], *, in_words: bool) -
             text = f"{rate(value)}, {workers}" if in_words else rate(value)
             belongs(case, *point, axes.text(value * 1.12, at, text, va="center", color=INK, fontsize=9.2))
             tip = f"{case}, batch {row['batch_size']:,}, {workers}: {value:,.1f} samples/s"
-            told(axes, [(value, at, tip)], case=case)
+            add_tooltips(axes, [(value, at, tip)], case=case)
     seen = rows["samples_per_s"]
     logarithmic(axes.xaxis, [float(seen.min()) / 3, float(seen.max()) * 6], text=rate)
     rows_of(axes, cases, [shortened(names[case], limit=MAX_CHARACTERS) for case in cases])

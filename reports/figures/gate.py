@@ -15,7 +15,7 @@ from ..text import shortened
 from .axis import legend_above
 
 
-class Look(NamedTuple):
+class MarkerStyle(NamedTuple):
     """The marker and the color of an arm."""
 
     label: str
@@ -23,10 +23,10 @@ class Look(NamedTuple):
     marker: str
 
 
-LOOKS = {
-    "candidate": Look("working tree", PENS["scratch"].color, "o"),
-    "null": Look("second base", PENS["concise"].color, "s"),
-    "control": Look("10 % more work", PENS["foreign"].color, "^"),
+MARKER_STYLES = {
+    "candidate": MarkerStyle("working tree", PENS["scratch"].color, "o"),
+    "null": MarkerStyle("second base", PENS["concise"].color, "s"),
+    "control": MarkerStyle("10 % more work", PENS["foreign"].color, "^"),
 }
 """Looks of the arms; the base is the line at zero."""
 
@@ -82,7 +82,7 @@ def _forest(axes: Axes, comparisons: Sequence[Comparison], cases: Sequence[str])
     axes.axvline(0.0, color=LINE, linewidth=0.9)
     axes.axvline(100.0 * first.margin, color=MUTED, linewidth=0.9, linestyle="--")
     axes.axvline(100.0 * first.tolerance, color=MUTED, linewidth=0.9, linestyle=":")
-    for shift, (arm, look) in zip((-0.2, 0.0, 0.2), LOOKS.items(), strict=True):
+    for shift, (arm, style) in zip((-0.2, 0.0, 0.2), MARKER_STYLES.items(), strict=True):
         selected = [comparison for comparison in comparisons if comparison.arm == arm]
         middle, low, high = (
             [100.0 * (getattr(comparison, name) - 1.0) for comparison in selected] for name in ("ratio", "low", "high")
@@ -94,7 +94,14 @@ def _forest(axes: Axes, comparisons: Sequence[Comparison], cases: Sequence[str])
         ]
         places = [cases.index(comparison.case) + shift for comparison in selected]
         axes.errorbar(
-            middle, places, xerr=bars, fmt=look.marker, color=look.color, label=look.label, markersize=3.6, capsize=2.0
+            middle,
+            places,
+            xerr=bars,
+            fmt=style.marker,
+            color=style.color,
+            label=style.label,
+            markersize=3.6,
+            capsize=2.0,
         )
     axes.set_yticks(range(len(cases)), [_two_lines(case) for case in cases])
     axes.set(xlabel="slowdown (%)", ylim=(len(cases) - 0.5, -0.5))
@@ -110,8 +117,8 @@ def _course(axes: Axes, slices: Sequence[Slices]) -> None:
     """Draw the slices of a case over time, without the control, which has another length."""
     same_length = [process for process in slices if process.iterations == slices[0].iterations]
     fastest = min(min(process.minima_s) for process in same_length if process.arm == "base") or math.nan
-    styles = {"base": Look("base", MUTED, "x")} | LOOKS
-    for arm, look in styles.items():
+    styles = {"base": MarkerStyle("base", MUTED, "x")} | MARKER_STYLES
+    for arm, style in styles.items():
         points = [
             (start, 100.0 * (minimum / fastest - 1.0))
             for process in same_length
@@ -120,6 +127,6 @@ def _course(axes: Axes, slices: Sequence[Slices]) -> None:
         ]
         if points:
             starts, above = zip(*points, strict=True)
-            axes.scatter(starts, above, s=9, marker=look.marker, color=look.color, label=look.label)
+            axes.scatter(starts, above, s=9, marker=style.marker, color=style.color, label=style.label)
     axes.set(xlabel="time since the measurement began (s)", ylabel="above the fastest (%)")
     legend_above(axes, columns=3)

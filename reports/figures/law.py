@@ -42,7 +42,7 @@ LANES = {"scratch": 0.35, "concise": 0.5, "foreign": 0.65}
 """Vertical position by style within the strip of a contract."""
 
 
-def room(verdicts: pd.DataFrame) -> Figure:
+def headroom_figure(verdicts: pd.DataFrame) -> Figure:
     """Return the share of the bound that each measured law uses."""
     measured = verdicts.dropna(subset=["ratio"])
     contracts = list(dict.fromkeys(measured["contract"]))

@@ -13,7 +13,7 @@ from harness.record import RayTrace, RecordedCall
 from ..figure import Figure
 from ..number import plain
 from ..style import BROKEN, INK, LINE, MUTED, PENS
-from ..svg import told
+from ..svg import add_tooltips
 from .axis import End, labelled
 from .panel import wide_and_narrow
 from .trace import FAR
@@ -137,7 +137,7 @@ def _drawing(trace: RayTrace, entry: int) -> Callable[[Axes], None]:
         lost = [(t, value) for t, value, _ in calls if not math.isfinite(value)]
         edges = [high + margin / 2 if value == math.inf else low - margin / 2 for _, value in lost]
         axes.plot([t for t, _ in lost], edges, "x", color=BROKEN, markersize=6, markeredgewidth=1.8)
-        told(axes, [(t, true, f"t = {t!r}: answer {value!r}, exact {true!r}") for t, value, true in calls])
+        add_tooltips(axes, [(t, true, f"t = {t!r}: answer {value!r}, exact {true!r}") for t, value, true in calls])
         axes.set(xlabel=f"t of {trace.formula}", ylabel=f"entry {entry + 1}", ylim=(low - margin, high + margin))
         axes.set_xlim(calls[0][0], calls[-1][0])
         ends = [End(exact[-1], EXACT, MUTED), *([End(finite[-1][1], ANSWER, blue)] if finite else [])]

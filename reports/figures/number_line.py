@@ -13,7 +13,7 @@ from harness.record.trace import BOOK
 from ..figure import Figure
 from ..number import plain
 from ..style import BROKEN, INK, LINE, MUTED, PENS
-from ..svg import told
+from ..svg import add_tooltips
 from ..text import listing
 from .panel import wide_and_narrow
 
@@ -132,7 +132,7 @@ def _draw(axes: Axes, lines: Sequence[Line], book: float | None) -> None:
         seen = [(math.log10(result), t, result) for t, result in line.points if math.log10(result) <= EDGE]
         axes.plot([x for x, _, _ in seen], [at] * len(seen), "o", color=PENS["concise"].color, markersize=4)
         some = [point for point in seen[::3] if point not in seen[-1:]] + seen[-1:]
-        told(axes, [(x, at, f"exp({t!r}) = {result!r} = {result.hex()}") for x, t, result in some])
+        add_tooltips(axes, [(x, at, f"exp({t!r}) = {result!r} = {result.hex()}") for x, t, result in some])
         if line.ends_at is not None and line.largest <= EDGE:
             axes.plot([high], [at], "x", color=BROKEN, markersize=8, markeredgewidth=2)
             axes.text(high + 4, at + 0.24, f"inf from exp({line.ends_at:.6g})", color=INK, ha="right", va="top")

@@ -13,7 +13,7 @@ from ..figure import Figure, Panel
 from ..number import plain
 from ..source import caveats
 from ..style import GRID, INK, LINE
-from ..svg import told
+from ..svg import add_tooltips
 from ..text import count, listing
 from .panel import wide_and_narrow
 from .training import draw_curve
@@ -117,7 +117,7 @@ def _draw(axes: Axes, curve: pd.DataFrame) -> None:
         panel_axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
         some = curve.iloc[:: max(1, len(curve) // MAX_TOOLTIPS)]
         losses = zip(some["epoch"], some[column], strict=True)
-        told(panel_axes, [(epoch, loss, f"epoch {epoch}, {text}: {loss!r}") for epoch, loss in losses])
+        add_tooltips(panel_axes, [(epoch, loss, f"epoch {epoch}, {text}: {loss!r}") for epoch, loss in losses])
     where = (lowest["epoch"], lowest["held_out_loss"])
     above.plot(*where, color=INK, marker="*", markersize=9, linestyle="none", zorder=5)
     text = f"lowest: {plain(lowest['held_out_loss'])}, epoch {lowest['epoch']:.0f}"

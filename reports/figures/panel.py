@@ -44,7 +44,7 @@ MAX_TOGETHER = 4
 HEIGHT_IN = 1.9
 """Height of a panel; its heading names its curve, so it needs no legend."""
 
-ROOM_IN = 0.07
+PADDING_IN = 0.07
 """Room above and below the axes."""
 
 CONTEXT: dict[str, Any] = {"color": LINE, "linewidth": 0.8, "linestyle": "-", "marker": "", "zorder": 0.5}
@@ -77,5 +77,5 @@ def _draw(axes: Axes, *, draw: Drawing, curve: str) -> None:
     """Draw one curve in color, with room for a label at the upper edge, whose font is larger on the page."""
     engine = axes.figure.get_layout_engine()
     if isinstance(engine, ConstrainedLayoutEngine):
-        engine.set(h_pad=ROOM_IN)
+        engine.set(h_pad=PADDING_IN)
     draw(axes, only=curve)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from ..figure import Figure, Panel
 from ..number import duration, times
 from ..style import MUTED, dashes_of, pen
-from ..svg import belongs, told
+from ..svg import add_tooltips, belongs
 from ..tables.benchmark import NO_ACCELERATOR, SCATTER
 from ..text import count, shortened
 from .axis import End, categories, labelled, legend_above, legend_rows, logarithmic
@@ -156,7 +156,7 @@ def _curves(
         ends.append(End(float(middle.iloc[-1]), shortened(label, limit=MAX_CHARACTERS), color, case))
         known = zip(curve["batch_size"], middle, curve[quantity.low], curve[quantity.high], strict=True)
         tips = [(places[size], values[0], _tooltip(label, size, values, quantity)) for size, *values in known]
-        told(axes, tips, case=case)
+        add_tooltips(axes, tips, case=case)
     axes.set(xlabel="batch size (samples)", ylabel=quantity.label)
     return ends
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from ..figure import Figure, Panel
 from ..number import percent, plain
 from ..style import MUTED, dashes_of, pen
-from ..svg import belongs, told
+from ..svg import add_tooltips, belongs
 from ..text import count, listing
 from .axis import End, labelled, legend_above, legend_rows, logarithmic
 from .name import without_family
@@ -139,7 +139,7 @@ def _draw(axes: Axes, *, group: pd.DataFrame, points: Sequence[float], direct: b
         )
         belongs(case, *line)
         if direct or only:
-            told(axes, _readings(name, frame, shares), case=case)
+            add_tooltips(axes, _readings(name, frame, shares), case=case)
         ends.append(End(shares[-1], name, own_pen.color, case))
     logarithmic(axes.xaxis, [low, high], text=plain)
     logarithmic(axes.yaxis, [LEAST, TOP], text=lambda value: "lost" if value >= TOP else _power(value))

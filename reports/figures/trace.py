@@ -350,7 +350,7 @@ def _lanes(trace: RayTrace, columns: list[list[int]]) -> Iterator[Lane]:
 
     def comparison(rows: Sequence[tuple[float, ...]], rest: Sequence[tuple[float, ...]]) -> Any:
         return tuple(
-            tuple((_told_apart(value, other), _share(value, scale)) for value, other in zip_longest(row, neighbors))
+            tuple((_distinguished(value, other), _share(value, scale)) for value, other in zip_longest(row, neighbors))
             for row, neighbors, scale in zip(kept(rows), _as_long(kept(rest), kept(rows)), scales, strict=True)
         )
 
@@ -370,11 +370,11 @@ def _as_long(rows: list[list[float]], rest: list[list[float]]) -> list[list[floa
     return [row[: len(other)] for row, other in zip(rows, rest, strict=True)]
 
 
-def _told_apart(value: float, other: float | None) -> str:
+def _distinguished(value: float, other: float | None) -> str:
     """Return a number with as many digits as distinguish it from another one."""
     text = _text(value)
-    is_alike = other is not None and value != other and not math.isnan(value) and text == _text(other)
-    return repr(value) if is_alike else text
+    looks_equal = other is not None and value != other and not math.isnan(value) and text == _text(other)
+    return repr(value) if looks_equal else text
 
 
 def _scale(call: RecordedCall) -> float:
@@ -398,8 +398,8 @@ def _says(trace: RayTrace) -> Iterator[str]:
     for call in trace.stations:
         actual = _entry(call.actual, entry)
         true = call.expected[entry]
-        answer = "missing" if actual is None else _told_apart(actual, true).replace("nan", "NaN")
-        exact = _told_apart(true, actual)
+        answer = "missing" if actual is None else _distinguished(actual, true).replace("nan", "NaN")
+        exact = _distinguished(true, actual)
         verdict = "the law is broken" if call.broken else "the error is within its bound"
         yield f"t = {call.t!r}: {subject} is {answer}; the exact value is {exact}; {verdict}."
 

@@ -10,7 +10,7 @@ from harness.wording import finding_block, sentence
 
 from ..breaks import DEFAULT_DTYPE
 from ..definition import definition_of
-from ..figures.law import room
+from ..figures.law import headroom_figure
 from ..mathml import mathml
 from ..part import Block, Equation, Legend, Note, RunTally
 from ..reading import Reading
@@ -141,7 +141,7 @@ def summary(reading: Reading) -> Iterator[PagePart]:
         yield picture
     yield law.contracts(frame)
     if frame["ratio"].notna().any():
-        yield room(frame)
+        yield headroom_figure(frame)
         yield law.closest(frame)
 
 

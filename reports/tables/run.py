@@ -13,14 +13,16 @@ from ..number import UNKNOWN, duration, plain, rate, size
 from ..table import Header, Table
 from ..text import count, listing
 
-BESIDE = 6
+MAX_COLUMNS = 6
 """Maximum number of runs in a table; older runs appear only in the trend."""
 
 
 def changes(changes: pd.DataFrame, *, before: str, same_machine: bool) -> Table:
     """Return the changes since the run ``before``, the most urgent first."""
-    apart = [Change.UNCHANGED.value, *(change.value for change in _ONE_SIDED)]
-    rows = [tuple(map(str, row)) for row in changes.loc[~changes["change"].isin(apart), _ORDER].itertuples(index=False)]
+    separate = [Change.UNCHANGED.value, *(change.value for change in _ONE_SIDED)]
+    rows = [
+        tuple(map(str, row)) for row in changes.loc[~changes["change"].isin(separate), _ORDER].itertuples(index=False)
+    ]
     return Table(
         name="changes-table",
         title=f"Changes since {before}",
@@ -70,7 +72,7 @@ def _one_sided(changes: pd.DataFrame, change: Change) -> list[tuple[str, ...]]:
 
 def side_by_side(digests: Sequence[Digest]) -> Table:
     """Return the runs in columns, the latest first: their environment, their laws, and their times."""
-    visible = list(digests)[: -BESIDE - 1 : -1]
+    visible = list(digests)[: -MAX_COLUMNS - 1 : -1]
     rows = [*_fact_rows(visible), *_times(visible)]
     left = len(digests) - len(visible)
     older = f" {count(left, 'older run')} not shown." if left else ""

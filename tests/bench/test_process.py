@@ -90,17 +90,17 @@ def test_an_interrupt_that_is_lost_is_said_once_more(monkeypatch: pytest.MonkeyP
 
 def test_a_suite_is_told_at_once_of_an_interrupt_that_its_command_alone_hears(tmp_path: Path) -> None:
     """`kill` or a CI system may send it. The command waits for the results of the suite."""
-    told = tmp_path / "told"
+    reported = tmp_path / "told"
     child = (
         "import os, pathlib, signal, time\n"
         "os.kill(os.getppid(), signal.SIGINT)\n"
         "try: time.sleep(60)\n"
-        f"except KeyboardInterrupt: pathlib.Path({str(told)!r}).touch()"
+        f"except KeyboardInterrupt: pathlib.Path({str(reported)!r}).touch()"
     )
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         ran(child, tmp_path, 60.0)
-    assert told.exists()
+    assert reported.exists()
     assert time.monotonic() - began < benchmark.GOODBYE_S / 2
 
 
@@ -128,7 +128,7 @@ def test_pytests_words_are_shown_where_something_went_wrong(
 def test_how_far_a_suite_is_reaches_whoever_started_it() -> None:
     """The progress has the running benchmark, the number done and the total, until the suite closes its end."""
     seen: list[tuple[str, int, int]] = []
-    listener = benchmark._Listener(lambda *told: seen.append(told))
+    listener = benchmark._Listener(lambda *reported: seen.append(reported))
     source, sink = os.pipe()
     telling = Progress(sink)
     listener.begin(os.fdopen(source, "rb"))

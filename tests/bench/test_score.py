@@ -328,7 +328,7 @@ def test_results_that_are_completed_after_the_time_was_taken_are_refused(timed: 
     with timed("late") as late:
         late.turn(fresh(4))
         with pytest.raises(UntimedError, match="changes its results after the time has been taken"):
-            late.told(1)
+            late.reported(1)
 
 
 def test_a_call_that_does_not_return_is_given_up(files: Path) -> None:

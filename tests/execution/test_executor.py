@@ -248,7 +248,7 @@ def test_an_idle_process_ends(homework: Path, monkeypatch: pytest.MonkeyPatch) -
     order, own = Order(campaign, Limits(), str(Path.cwd()), worker_kind()), executor_worker.Outliving()
 
     def decided() -> tuple[str, ...]:
-        said = own.answer(order, 0).said
+        said = own.answer(order, 0).reply
         assert said is not None
         return said["status"], said["largest"], said["rows"]
 

@@ -40,7 +40,7 @@ def test_answers_come_in_the_requested_order(means: str, threads: Executor) -> N
     with by(means, Counting(), threads) as hands:
         assert [piece["number"] for piece in hands.pieces] == list(range(6))
         answers = list(hands.answers([4, 0, 5, 1]))
-    assert [(answer.index, answer.said) for answer in answers] == [(i, {"number": i}) for i in (4, 0, 5, 1)]
+    assert [(answer.index, answer.reply) for answer in answers] == [(i, {"number": i}) for i in (4, 0, 5, 1)]
     assert all(answer.reason is None and answer.loss is None and answer.noticed is None for answer in answers)
 
 
@@ -56,7 +56,7 @@ def test_a_piece_that_ends_its_process_costs_its_own_answer(means: str, threads:
     """Another process continues with the next piece."""
     with by(means, Counting(manners={1: "exits"}), threads) as hands:
         answers = list(hands.answers(range(6)))
-    assert [answer.said is None for answer in answers] == [False, True, False, False, False, False]
+    assert [answer.reply is None for answer in answers] == [False, True, False, False, False, False]
     assert answers[1].reason == "case 1 ends the process with exit code 3"
 
 
@@ -65,13 +65,13 @@ def test_side_effects_of_a_piece_are_noticed(means: str, threads: Executor) -> N
     """An interrupt raised by its code gives no answer, and costs no process."""
     with by(means, Counting(manners={0: "prints", 2: "interrupts"}), threads) as hands:
         answers = list(hands.answers(range(4)))
-    assert answers[0].said == {"number": 0}
+    assert answers[0].reply == {"number": 0}
     assert answers[0].noticed is not None
     assert answers[0].noticed[0] is Fault.PRINTED
     assert "`hello`" in answers[0].noticed[1]
-    assert answers[2].said is None
+    assert answers[2].reply is None
     assert answers[2].reason == "case 0 raises KeyboardInterrupt"
-    assert answers[3].said == {"number": 3}
+    assert answers[3].reply == {"number": 3}
 
 
 def test_a_piece_that_does_not_end_is_given_up_after_the_limit(threads: Executor) -> None:

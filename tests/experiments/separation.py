@@ -120,8 +120,8 @@ def check(rounds: int, names: list[str]) -> bool:
         if len(verdicts) > 1:
             sys.exit(f"{name} is judged otherwise where it is called: {verdicts}")
         pairs = list(zip(taken["apart"], taken["beside"], strict=True))
-        cpu_ratio = statistics.median(apart[0] / beside[0] for apart, beside in pairs)
-        wall_ratio = statistics.median(apart[1] / beside[1] for apart, beside in pairs)
+        cpu_ratio = statistics.median(apart[0] / log_ratio[0] for apart, log_ratio in pairs)
+        wall_ratio = statistics.median(apart[1] / log_ratio[1] for apart, log_ratio in pairs)
         print(f"{name:14} {verdicts.pop()}")
         for way, each in taken.items():
             print(f"{name:14} {way:7} CPU-s {' '.join(f'{one[0]:.1f}' for one in each)}", end="")

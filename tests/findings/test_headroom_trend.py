@@ -4,7 +4,7 @@ import pytest
 from samples.audit import audit, room
 
 from harness.findings import trends
-from harness.wording import telling, trend_line
+from harness.wording import most_informative, trend_line
 
 
 def over(*factors: float) -> list:
@@ -39,5 +39,5 @@ def test_of_a_step_that_was_called_often_the_first_call_with_findings_tells_most
     sound = [audit().model_copy(update={"step": step, "findings": ()}) for step in range(3)]
     wrong = [audit().model_copy(update={"step": step}) for step in (3, 4)]
     other = audit("other.step")
-    assert [one.step for one in telling([*sound, *wrong, other])] == [3, 1]
-    assert [one.step for one in telling(sound)] == [2]
+    assert [one.step for one in most_informative([*sound, *wrong, other])] == [3, 1]
+    assert [one.step for one in most_informative(sound)] == [2]

@@ -16,9 +16,9 @@ from harness.gate.analysis import (
     BLOCK,
     Margins,
     State,
-    beside,
     fastest,
     is_slower,
+    log_ratio,
     seems_slower,
     sharper,
     state,
@@ -154,7 +154,7 @@ def test_the_smallest_visible_effect_is_seen_nineteen_times_of_twenty() -> None:
 
 def test_arms_with_unequally_many_slices_are_refused() -> None:
     """The minimum of more slices is smaller for identical code."""
-    for read in (fastest, beside):
+    for read in (fastest, log_ratio):
         with pytest.raises(AssertionError, match="equally many"):
             read([1.0, 2.0], [1.0])
 
@@ -162,7 +162,7 @@ def test_arms_with_unequally_many_slices_are_refused() -> None:
 def test_the_null_arm_says_which_reading_is_the_sharper() -> None:
     """It is the fastest round on a quiet machine, and paired rounds if undisturbed rounds are rare."""
     rng = np.random.default_rng(3)
-    for machine, wanted in ((quiet, fastest), (crowded, beside)):
+    for machine, wanted in ((quiet, fastest), (crowded, log_ratio)):
         couples = [couple(rng, machine, 0.0, when) for when in np.linspace(0.0, 1.0, 200)]
         assert sharper([(base, null) for base, _, null in couples]) is wanted
     assert sharper([]) is fastest
@@ -173,13 +173,17 @@ def test_the_reading_changes_only_when_a_look_is_taken() -> None:
     calm = ([1.0, 1.4, 1.4], [1.0, 1.4, 1.4])
     rare = ([1.4, 1.4, 1.4], [1.0, 1.4, 1.4])
     couples = [calm] * BLOCK + [rare, calm] * BLOCK
-    assert [sharper(couples[:end]) is beside for end in (BLOCK, 2 * BLOCK - 1, 2 * BLOCK)] == [False, False, True]
+    assert [sharper(couples[:end]) is log_ratio for end in (BLOCK, 2 * BLOCK - 1, 2 * BLOCK)] == [
+        False,
+        False,
+        True,
+    ]
 
 
 def test_both_readings_of_a_slowdown_agree() -> None:
     """Ten percent are found with and without disturbance."""
     base_s = np.array([1.0, 1.4, 1.4])
-    for read in (fastest, beside):
+    for read in (fastest, log_ratio):
         assert read(list(base_s), list(1.1 * base_s)) == pytest.approx(math.log(1.1))
 
 

@@ -65,7 +65,9 @@ class Mark:
         return 1e3 * (end_event.at_s - self.at_s)
 
 
-@pytest.mark.parametrize(("room", "fewest", "most"), [(1, 1, 1), (4, 2, 8), (20, 8, 20), (1000, MAX_CALLS, MAX_CALLS)])
+@pytest.mark.parametrize(
+    ("room", "minimum", "max_calls"), [(1, 1, 1), (4, 2, 8), (20, 8, 20), (1000, MAX_CALLS, MAX_CALLS)]
+)
 def test_no_more_calls_are_queued_than_the_queue_holds(room: int, minimum: int, max_calls: int) -> None:
     """Otherwise the time of a launch is that of the work."""
     queue: Any = Queue(room)

@@ -20,14 +20,14 @@ def _tuning(
     *,
     part: str = DECODE,
     share: float = 0.8,
-    alike: tuple[Choice, ...] = (),
+    similar: tuple[Choice, ...] = (),
     **facts: Any,
 ) -> Tuning:
     """Return a finished tuning: the first configuration was chosen, and one part takes a share of the time."""
     best = next(iter(rates))
     estimates = {choice: Estimate(rate, rate, rate, Method.STUDENT) for choice, rate in rates.items()}
     tuning = Tuning([], SearchSpace((best.batch_size,), (0, 2)), cores=4, seconds=1.0)
-    tuning.standing = SearchState(best, estimates[best], None, None, Reason.PARTED, estimates, 1.0, 9, alike)
+    tuning.standing = SearchState(best, estimates[best], None, None, Reason.PARTED, estimates, 1.0, 9, similar)
     known: dict[str, Any] = {"batch_s": None, "obstacle": "x", "gather_s": 1e-4, "busy": 1.0, "hop_s": 1e-4}
     tuning.advice = Advice(64, 0.02, **{**known, **facts}, cores=4)
     tuning.budget = Budget(
@@ -84,7 +84,7 @@ def test_workers_that_were_measured_as_slower_are_not_recommended() -> None:
 def test_workers_that_are_not_distinguishable_are_called_so() -> None:
     """A better number that is noise is no advice."""
     two = Choice(64, 2, 4)
-    tuning = _tuning({Choice(64): 3200.0, two: 3300.0}, alike=(two,))
+    tuning = _tuning({Choice(64): 3200.0, two: 3300.0}, similar=(two,))
     assert on_workers(tuning) == "with 2 workers the rate is not distinguishable (1.03 times)"
 
 
@@ -100,8 +100,8 @@ def test_workers_that_were_measured_as_faster_are_not_ruled_out() -> None:
     """Though receiving a batch was predicted to take longer than making it."""
     tuning = _tuning({Choice(64, 2): 3200.0, Choice(64): 2000.0}, hop_s=0.1)
     assert not any("do not use workers" in said for said in remarks(tuning))
-    alike = _tuning({Choice(64): 3200.0, Choice(64, 2): 3100.0}, hop_s=0.1, alike=(Choice(64, 2),))
-    assert not any("do not use workers" in said for said in remarks(alike))
+    similar = _tuning({Choice(64): 3200.0, Choice(64, 2): 3100.0}, hop_s=0.1, similar=(Choice(64, 2),))
+    assert not any("do not use workers" in said for said in remarks(similar))
 
 
 def test_workers_that_cannot_work_are_ruled_out_in_any_case() -> None:

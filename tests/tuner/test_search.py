@@ -134,7 +134,7 @@ def test_of_leaders_that_are_not_distinguishable_the_cheapest_is_taken() -> None
     none, two = Choice(256), Choice(256, 2)
     last, _ = _searched({none: [1000 * x for x in noise], two: [1040 * x for x in reversed(noise)]})
     assert (last.best, last.reason) == (none, Reason.UNDECIDED)
-    assert last.alike == (two,)
+    assert last.similar_choices == (two,)
     assert "not distinguishable" in last.reason
 
 

@@ -106,7 +106,7 @@ class Timed:
         self._checksums = list(checksums) if isinstance(checksums, list) else []
         return seconds
 
-    def told(self, *at: int) -> list[Any]:
+    def reported(self, *at: int) -> list[Any]:
         """Return the results for some of the inputs of the last turn.
 
         Raises
@@ -256,7 +256,7 @@ def _couple(
         for side, seconds in one_turn(fastest, lambda side: side.turn(batches), draw).items():  # noqa: B023 - used at once
             fastest[side] = min(fastest[side], seconds)
         at = draw.randrange(calls)
-        (reply,), (expected,) = candidate.told(at), reference.told(at)
+        (reply,), (expected,) = candidate.reported(at), reference.reported(at)
         if not _close(reply, expected):
             doubtful.append((batches[at], reply))
     return fastest

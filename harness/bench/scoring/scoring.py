@@ -201,7 +201,7 @@ def _inputs(request: ScoreRequest, contract: Contract) -> Iterator[Callable[[int
 
             def given(count: int) -> list[Inputs]:
                 timed.turn([[] for _ in range(count)])
-                return [list(inputs) for inputs in timed.told(*range(count))]
+                return [list(inputs) for inputs in timed.reported(*range(count))]
 
             yield given
         return

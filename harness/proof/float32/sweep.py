@@ -16,7 +16,7 @@ from harness.proof.float32.count import Counts
 from harness.proof.float32.kernel import Kernel, Outputs
 from harness.proof.float32.model import INFINITE, Kind, number
 from harness.proof.float32.operation import Operation
-from harness.proof.float32.resolution import SMALL, Resolved, beside_tangent, resolve
+from harness.proof.float32.resolution import SMALL, Resolved, off_tangent, resolve
 from harness.proof.float32.rows import NEAR, WIDTH, rows_of
 from harness.proof.float32.side import Block, Side
 
@@ -275,7 +275,7 @@ class Sweep:
         self.counts.resolved += len(places)
         if self.has_tangent and number(block.start + self.size) < SMALL and len(places):
             x = block.side.sign * (block.start + places).astype(np.uint32).view(np.float32).astype(np.float64)
-            deviations, classes = beside_tangent(self.operation.tangent, x, block.outputs[places].astype(np.float64))
+            deviations, classes = off_tangent(self.operation.tangent, x, block.outputs[places].astype(np.float64))
             self._offer(block, int(places[np.argmax(deviations)]))
             flat[places] = classes + 0.5
         else:

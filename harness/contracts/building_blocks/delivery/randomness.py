@@ -22,7 +22,7 @@ def random_numbers_differ(deliveries: Deliveries, num_workers: int) -> Measureme
     """Look for two samples that drew from the same state of a generator."""
     varied(deliveries, "num_workers", num_workers)
     request = deliveries.request(num_workers=num_workers)
-    if num_workers == 0 and (wrong := _seeded_alike(deliveries)) is not None:
+    if num_workers == 0 and (wrong := _equally_seeded(deliveries)) is not None:
         return wrong
     first, second = deliveries.epochs(request, 2, tags=True)
     if not first.tags and deliveries.info.wrapped:
@@ -52,7 +52,7 @@ def random_numbers_differ(deliveries: Deliveries, num_workers: int) -> Measureme
     return satisfied(len(first.tags) + len(second.tags))
 
 
-def _seeded_alike(deliveries: Deliveries) -> Measurement | None:
+def _equally_seeded(deliveries: Deliveries) -> Measurement | None:
     """Measure whether each sample sets a generator to the same state before it draws from it."""
     if deliveries.directly is None:
         return None
