@@ -16,7 +16,7 @@ from harness.reports import page as pages
 from harness.reports.difference import Change, differences, tally
 from harness.reports.frame import Frames, frames
 from harness.reports.page import write_report
-from harness.reports.tables.run import BESIDE
+from harness.reports.tables.run import MAX_COLUMNS
 
 DTYPE = "float32"
 
@@ -199,8 +199,8 @@ def test_many_runs_are_a_trend_with_columns_for_the_latest(tmp_path: Path) -> No
     assert len(drawn) == 100
     documented = pd.read_csv(page.parent / "data" / "schema.csv").query("frame == 'trend'")
     assert list(documented["column"]) == list(drawn.columns)
-    assert f"{100 - BESIDE} older runs not shown." in html
-    assert html.count('scope="col" class="text">run-') == BESIDE
+    assert f"{100 - MAX_COLUMNS} older runs not shown." in html
+    assert html.count('scope="col" class="text">run-') == MAX_COLUMNS
     assert "0000063" in html  # the latest commit is named on the axis
 
 
