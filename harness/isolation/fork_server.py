@@ -66,7 +66,6 @@ class ForkServer:
         self._line: socket.socket | None = None
         self._origin: tuple[int, dict[str, str]] | None = None
         self._left: list[tuple[subprocess.Popen[bytes], socket.socket]] = []
-        atexit.register(self.close)
 
     @property
     def pid(self) -> int | None:
@@ -155,6 +154,8 @@ class ForkServer:
                 env=origin[1],
             )
         self._line, self._origin = parent_end, origin
+        atexit.unregister(self.close)  # of an earlier start
+        atexit.register(self.close)
         serving = f"(exec({_source()!r}, m), m['serve'](l.detach(), {self._modules!r}))[1]"
         text = f"exec((lambda m: {serving})({{'__name__': 'm'}}))".encode()
         try:
