@@ -10,10 +10,10 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from harness.display.narrow import print_sentence, print_table
-from harness.display.number import rate
 from harness.display.tuning import budget_lines
 from harness.record import Estimate
 from harness.record.bench import LoaderRecord, benchmarks
+from harness.wording.number import rate
 
 TORCH = "torch.utils.data.dataloader.DataLoader"
 """Record name of torch's ``DataLoader``."""
