@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from harness.display.tuning import budget_lines
 from harness.error import UsageError
 from harness.execution.environment import usable_cores
 from harness.execution.logbook import drawing_in_html, logbook
@@ -110,7 +109,7 @@ class Tuned:
         lines = [f"why: {self._snapshot.reason}"]
         if self._snapshot.alike:
             lines.append(f"not distinguishable from the choice: {'; '.join(map(str, self._snapshot.alike))}")
-        lines += [] if budget is None else budget_lines(budget, on_workers(tuning))
+        lines += [] if budget is None else budget.sentences(on_workers(tuning))
         return lines + remarks(tuning)
 
     def __str__(self) -> str:
