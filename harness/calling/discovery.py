@@ -87,7 +87,7 @@ def _is_own(place: Path) -> bool:
 
 def _is_checkout(folder: Path) -> bool:
     """Whether a folder is a checkout of this project."""
-    from harness.record.untrusted_file import read_text
+    from harness.record.storage import read_text
 
     try:
         project = tomllib.loads(read_text(folder / "pyproject.toml")).get("project", {})

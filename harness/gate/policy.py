@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 from harness.error import UsageError, listed
 from harness.gate.baseline import baseline_of
-from harness.record.untrusted_file import is_there, read_text, shown
+from harness.record.storage import is_there, read_text, shown
 
 TABLE = "[tool.harness.gate]"
 FILE = "pyproject.toml"

@@ -19,15 +19,20 @@ from harness.record.storage import (
     Chain,
     beginning,
     checksum,
+    decoded,
+    document,
+    is_there,
+    parsed,
+    read_bytes,
     sealed,
     sealed_document,
+    shown,
     unsealed,
     unsealed_document,
     write_atomically,
     written,
 )
 from harness.record.survey import Accumulator, Breaking, Profile, Worst
-from harness.record.untrusted_file import decoded, document, is_there, parsed, read_bytes, shown
 
 Row = (
     Verdict

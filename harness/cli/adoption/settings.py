@@ -22,7 +22,7 @@ from harness.cli.adoption.notebook import SUFFIX, definitions
 from harness.cli.options import collected, files_written, say
 from harness.error import UsageError, did_you_mean, listed
 from harness.record import write_atomically
-from harness.record.untrusted_file import read_text, shown
+from harness.record.storage import read_text, shown
 from harness.wording.number import count
 
 if TYPE_CHECKING:
