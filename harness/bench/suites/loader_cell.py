@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from harness.bench.suites.fixture import names
+from harness.bench.suites.benchmark import names
 from harness.case import Case
 from harness.execution.environment import usable_cores
 from harness.loading.accounting import Memory, memory

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from torch.utils.benchmark import Timer
 
-from harness.bench.suites.fixture import Tape, keep, names, refuse
-from harness.bench.suites.selection import DTYPE, cases_of, option
+from harness.bench.suites.benchmark import DTYPE, Tape, cases_of, keep, names, option, refuse
 from harness.bench.suites.step_group import FIRST_CALL_S, WARM_S
 from harness.bench.suites.training import CONTRACTS, problem, started
 from harness.calling.compiler import no_compiler

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from harness.bench.suites.fixture import Tape, keep, names, refuse
-from harness.bench.suites.selection import cases_of, option, parametrize
+from harness.bench.suites.benchmark import Tape, cases_of, keep, names, option, parametrize, refuse
 from harness.bench.suites.training import finite, stepper_of, training_step
 from harness.data.images import ImageData
 from harness.loading.configuration import PREFETCH

@@ -15,11 +15,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from harness.bench.suites.fixture import Tape, keep, refuse
+from harness.bench.suites.benchmark import Tape, cases_of, give_up, keep, option, refuse
 from harness.bench.suites.loader_cell import Asked, Cell, MemoryLimit, budget_size, close_budget
 from harness.bench.suites.loader_group import REFERENCE, LoaderGroup, measure_loaders
 from harness.bench.suites.peers import PEERS
-from harness.bench.suites.selection import cases_of, give_up, option
 from harness.bench.suites.training import stepper_of, training_step
 from harness.calling import data_set
 from harness.calling.discovery import SHIPPED, is_shipped

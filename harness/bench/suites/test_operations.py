@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from harness.bench.option import Shape
-from harness.bench.suites.fixture import keep, measure, names
-from harness.bench.suites.selection import DTYPE, cases_of, option
+from harness.bench.suites.benchmark import DTYPE, cases_of, keep, measure, names, option
 from harness.bench.suites.validation import validate
 from harness.bench.workload import Workload, is_operation, sizes_of, standard_inputs, workload
 from harness.case import Case
