@@ -167,7 +167,8 @@ def _cores() -> int:
 
 def _run(tuning: "Tuning", target: str) -> bool:
     """Tune with a progress bar until the end or an interrupt; return whether it was interrupted."""
-    from harness.loading.fault import LoadingError, within
+    from harness.loading.fault import LoadingError
+    from harness.loading.supervision import within
 
     try:
         with progress() as bar, within(tuning.seconds + GRACE_S):

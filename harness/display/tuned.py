@@ -8,7 +8,8 @@ from harness.error import UsageError
 from harness.execution.environment import usable_cores
 from harness.execution.logbook import drawing_in_html, logbook
 from harness.execution.progress import Sign
-from harness.loading.fault import LoadingError, within
+from harness.loading.fault import LoadingError
+from harness.loading.supervision import within
 from harness.record import Estimate
 from harness.tuner.configuration import Choice, worker_counts
 from harness.tuner.remark import on_workers, remarks

@@ -33,7 +33,7 @@ import torch.nn.functional as F
 from torch.utils.data import DataLoader, TensorDataset
 from harness import Case
 from harness.data.dataset import arrays
-from harness.loading import fault
+from harness.loading import supervision
 
 def made(update, kind="softmax"):
     def factory(weight, bias, lr):
@@ -93,7 +93,7 @@ def mislabelling(*arguments):
     return Mislabelled(loader(*arguments))
 
 def leaving_a_process(*arguments):
-    fault.GOODBYE_S = 1.0  # no loader of these comes after it
+    supervision.GOODBYE_S = 1.0  # no loader of these comes after it
     multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,)).start()
     return loader(*arguments)
 

@@ -17,7 +17,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from harness.execution.interrupt import interruptible
-from harness.loading.fault import FaultKind, LoadingError, LoadingFault, named, runs, within
+from harness.loading.fault import FaultKind, LoadingError, LoadingFault, named
+from harness.loading.supervision import runs, within
 from harness.loading.watched import diagnose
 
 # If a worker ends while it sends a tensor, garbage collection closes the other end of its socket.
@@ -207,7 +208,7 @@ def test_a_data_set_that_cannot_be_sent_to_a_worker_is_named() -> None:
 
 def test_a_process_that_is_left_behind_is_named_and_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """It first has time to end by itself."""
-    monkeypatch.setattr("harness.loading.fault.GOODBYE_S", 0.1)
+    monkeypatch.setattr("harness.loading.supervision.GOODBYE_S", 0.1)
     with pytest.raises(LoadingError, match="processes still running after it was closed: 1") as raised, within(30.0):
         process = subprocess.Popen(["sleep", "600"])
     assert process.wait() in {-signal.SIGTERM, 0}  # 0 where it was waited for already

@@ -13,9 +13,9 @@ import psutil
 
 from harness.bench.suites.loader_cell import FEWEST, SLICES, Asked, Cell, Lane, measure_alone
 from harness.loading.accounting import CpuWindow
-from harness.loading.deaths import ignored
-from harness.loading.fault import LoadingError, LoadingFault, bounded, within
+from harness.loading.fault import LoadingError, LoadingFault
 from harness.loading.reading import Throughput
+from harness.loading.supervision import bounded, ignored, within
 from harness.record import median_ratio
 from harness.timing.clock import without_garbage_collection
 

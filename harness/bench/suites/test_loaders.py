@@ -6,6 +6,7 @@ benchmarks measures all, and each benchmark records its own rounds.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, NoReturn
@@ -26,8 +27,9 @@ from harness.case import Case
 from harness.data.images import ImageData
 from harness.error import UsageError, listed
 from harness.loading.configuration import PREFETCH, Configuration
-from harness.loading.fault import LIMIT_S, FaultKind, LoadingError, LoadingFault, within
+from harness.loading.fault import FaultKind, LoadingError, LoadingFault
 from harness.loading.reading import samples_in
+from harness.loading.supervision import LIMIT_S, within
 from harness.loading.watched import diagnose
 from harness.record.budget import Budget
 from harness.timing.clock import threads
@@ -176,16 +178,19 @@ def length_fault(dataset: Any) -> LoadingFault | None:
     measurement.
     """
     length = len(dataset)
-    try:
-        with within(LIMIT_S):
-            dataset[length]
-    except LoadingError:  # it delivers no sample
-        return None
-    return LoadingFault(
-        FaultKind.LENGTH,
-        f"`len` of the data set is {length}, but index {length} also returns a sample",
-        "let `__len__` return the number of samples, and let `__getitem__` raise IndexError beyond it",
-        index=length,
+    delivers = False
+    with suppress(LoadingError), within(LIMIT_S), suppress(Exception):
+        dataset[length]
+        delivers = True
+    return (
+        None
+        if not delivers
+        else LoadingFault(
+            FaultKind.LENGTH,
+            f"`len` of the data set is {length}, but index {length} also returns a sample",
+            "let `__len__` return the number of samples, and let `__getitem__` raise IndexError beyond it",
+            index=length,
+        )
     )
 
 

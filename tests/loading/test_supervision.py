@@ -8,9 +8,9 @@ from types import FrameType, FunctionType
 
 import pytest
 
-from harness.loading import fault as fault_module
-from harness.loading.deaths import heard, ignored
-from harness.loading.fault import FaultKind, LoadingError, within
+from harness.loading import supervision
+from harness.loading.fault import FaultKind, LoadingError
+from harness.loading.supervision import heard, ignored, within
 
 DEATH = "DataLoader worker (pid 7) is killed by signal: Killed."
 
@@ -91,7 +91,7 @@ def test_a_death_while_a_block_is_left_does_not_replace_its_fault(
     dying: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error of the block is being handled when the signal arrives."""
-    monkeypatch.setattr(fault_module, "_end_since", lambda _: (dying(), arrive()))
+    monkeypatch.setattr(supervision, "_end_since", lambda _: (dying(), arrive()))
     with pytest.raises(LoadingError, match="damaged file"), within():
         raises()
 
