@@ -39,7 +39,7 @@ MODULES = (
 """Modules of the process, each after its imports; the packages have only names."""
 
 LOADERS = (
-    "timing.alarm",
+    "timing.clock",
     "loading.accounting",
     "loading.content",
     "loading.source",

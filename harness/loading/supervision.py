@@ -25,7 +25,7 @@ import psutil
 from torch.multiprocessing import get_sharing_strategy
 from torch.utils.data._utils.signal_handling import _set_SIGCHLD_handler
 
-from ..timing.alarm import alarm
+from ..timing.clock import alarm
 from .accounting import cpu_s
 from .fault import SHARED_MEMORY, FaultKind, LoadingError, LoadingFault, hung, named
 from .spawning import servers

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from harness.bench.suites.benchmark import Tape
-from harness.timing.alarm import within
-from harness.timing.clock import MOST
+from harness.timing.clock import MOST, within
 from harness.timing.interleaving import FEWEST_ROUNDS, Arm, calls_within, in_parts, interleave, rounds_for, whole
 
 

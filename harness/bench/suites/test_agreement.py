@@ -13,8 +13,7 @@ from harness.calling.compiler import no_compiler
 from harness.case import Case
 from harness.record import median_ratio
 from harness.record.bench import AgreementRecord
-from harness.timing.alarm import within
-from harness.timing.clock import WarmUp, threads, warm, without_garbage_collection
+from harness.timing.clock import WarmUp, threads, warm, within, without_garbage_collection
 from harness.timing.interleaving import SLICE_S, Arm, Slice, calls_within, interleave, rounds_for, whole
 
 BATCH_SIZES = (1, 256)

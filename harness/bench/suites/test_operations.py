@@ -13,8 +13,7 @@ from harness.case import Case
 from harness.contracts import contract_named, contracts
 from harness.laws.law import Example
 from harness.record.bench import OperationRecord
-from harness.timing.alarm import within
-from harness.timing.clock import WarmUp, threads
+from harness.timing.clock import WarmUp, threads, within
 
 SECONDS = 0.1
 """Measuring time for each operation and shape, in seconds."""
