@@ -15,8 +15,7 @@ from harness.bench.option import Settings, Shape
 from harness.bench.run import SUITES, USUAL, run_suite
 from harness.bench.suites import test_operations
 from harness.bench.suites.audited import audited_step
-from harness.bench.suites.loader_cell import FEWEST
-from harness.bench.suites.loader_group import MOST
+from harness.bench.suites.loader_measurement import FEWEST, MOST
 from harness.bench.suites.test_audit import WAYS as AUDITED
 from harness.bench.suites.test_audit import peak_bytes, within_bound
 from harness.bench.suites.test_search import WAYS

@@ -17,8 +17,15 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from harness.bench.suites.benchmark import Tape, cases_of, give_up, keep, option, refuse
-from harness.bench.suites.loader_cell import Asked, Cell, MemoryLimit, budget_size, close_budget
-from harness.bench.suites.loader_group import REFERENCE, LoaderGroup, measure_loaders
+from harness.bench.suites.loader_measurement import (
+    REFERENCE,
+    Asked,
+    Cell,
+    LoaderGroup,
+    budget_size,
+    close_budget,
+    measure_loaders,
+)
 from harness.bench.suites.peers import PEERS
 from harness.bench.suites.training import stepper_of, training_step
 from harness.calling import data_set
@@ -28,7 +35,7 @@ from harness.data.images import ImageData
 from harness.error import UsageError, listed
 from harness.loading.configuration import PREFETCH, Configuration
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault
-from harness.loading.reading import samples_in
+from harness.loading.reading import MemoryLimit, samples_in
 from harness.loading.supervision import LIMIT_S, within
 from harness.loading.watched import diagnose
 from harness.record.budget import Budget
