@@ -143,6 +143,9 @@ class ForkServer:
         return process
 
     def _start(self, origin: tuple[int, dict[str, str]]) -> socket.socket:
+        # Once, also if it has started before.
+        atexit.unregister(self.close)
+        atexit.register(self.close)
         parent_end, child_end = socket.socketpair()
         with child_end:
             self._process = subprocess.Popen(
@@ -154,8 +157,6 @@ class ForkServer:
                 env=origin[1],
             )
         self._line, self._origin = parent_end, origin
-        atexit.unregister(self.close)  # of an earlier start
-        atexit.register(self.close)
         serving = f"(exec({_source()!r}, m), m['serve'](l.detach(), {self._modules!r}))[1]"
         text = f"exec((lambda m: {serving})({{'__name__': 'm'}}))".encode()
         try:
