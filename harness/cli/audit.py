@@ -285,15 +285,16 @@ def _formats(names: list[str]) -> "list[WhatIf]":
 def _show(
     audits: "list[Audit]", files: dict[str, Path | None], *, shown: _Shown, early: str, fixes: "list[Fix]"
 ) -> None:
-    from harness.display.audit import AUDIT_WRITERS, wrapped
-    from harness.display.output_format import audit_lines
     from harness.wording import audit_line, audit_text, run_lines, telling
+    from harness.wording.audit import wrapped
 
     width = console().width
     # A step that ended before its first operation is reported by the command's error.
     looked_at = [one for one in audits if one.operations]
-    with files_written(files, lambda kind: AUDIT_WRITERS[kind](audits, fixes)) as written:
+    with files_written(files, lambda kind: _written(kind, audits, fixes)) as written:
         if shown.form is not OutputFormat.FULL:
+            from harness.display.output_format import audit_lines
+
             for line in audit_lines(shown.form, telling(looked_at), early, fixes):
                 say(line)
             return
@@ -319,3 +320,10 @@ def _trends(audits: "list[Audit]") -> list[str]:
     from harness.wording import trend_line
 
     return [trend_line(trend) for trend in trends(audits)[:TRENDS]]
+
+
+def _written(kind: str, audits: "list[Audit]", fixes: "list[Fix]") -> str:
+    """Return the text of a file."""
+    from harness.display.audit import AUDIT_WRITERS
+
+    return AUDIT_WRITERS[kind](audits, fixes)
