@@ -28,8 +28,7 @@ from harness.bench.suites.loader_measurement import (
 )
 from harness.bench.suites.peers import PEERS
 from harness.bench.suites.training import stepper_of, training_step
-from harness.calling import data_set
-from harness.calling.discovery import SHIPPED, is_shipped
+from harness.calling.discovery import SHIPPED, dataset_named, is_shipped, is_stream
 from harness.case import Case
 from harness.data.images import ImageData
 from harness.error import UsageError, listed
@@ -139,7 +138,7 @@ def _source(config: pytest.Config, name: str, request: pytest.FixtureRequest) ->
         case = Case(type(dataset), "loader", style="foreign", name=name)
 
         def load(it: Configuration) -> Iterable[Any]:
-            return DataLoader(dataset, shuffle=not data_set.is_stream(dataset), **it.arguments())
+            return DataLoader(dataset, shuffle=not is_stream(dataset), **it.arguments())
 
         return Source(case, load, samples_in, len(dataset), name, dataset=dataset)
     data: ImageData = request.getfixturevalue("data")
@@ -159,7 +158,7 @@ def _dataset(config: pytest.Config, name: str) -> Any:
     if name not in made:
         try:
             is_own = config.getoption("harness_dataset")
-            made[name] = data_set.dataset(name) if is_own else _sets_of_files()[name]()
+            made[name] = dataset_named(name) if is_own else _sets_of_files()[name]()
         except UsageError as error:
             give_up(config, error)
     return made[name]
@@ -203,7 +202,7 @@ def length_fault(dataset: Any) -> LoadingFault | None:
 
 def _has_indices(source: Source) -> bool:
     """Whether its samples can be requested one by one."""
-    return source.dataset is not None and not data_set.is_stream(source.dataset)
+    return source.dataset is not None and not is_stream(source.dataset)
 
 
 @pytest.fixture(scope="session")
