@@ -18,6 +18,7 @@ import os
 import re
 import stat
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -157,6 +158,21 @@ def document(text: str | bytes, *, place: str, what: str, remedy: str = DAMAGED)
         return from_json(text)
     except ValueError as error:
         raise UsageError(f"cannot read {what}", rule=f"invalid JSON: {error}", place=place, remedy=remedy) from error
+
+
+def toml_document(file: Path) -> dict[str, Any]:
+    """Read TOML of whatever shape that the user writes.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be read, or is not TOML.
+    """
+    text = read_text(file, what=f"`{file.name}`", remedy="fix the file")
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # what is no TOML, a number too long, and nesting too deep
+        raise UsageError(f"invalid TOML in `{file}`: {error!s:.200}", remedy="fix the file") from error
 
 
 # Writing
