@@ -93,11 +93,11 @@ class _Patience:
     Parameters
     ----------
     limit_s
-        Seconds; :data:`MOST_TIMES` as many at most.
+        Seconds; :data:`MAX_TIMES` as many at most.
     """
 
     def __init__(self, limit_s: float) -> None:
-        self.until, self.used_s = time.monotonic() + MOST_TIMES * limit_s, cpu_s()
+        self.until, self.used_s = time.monotonic() + MAX_TIMES * limit_s, cpu_s()
 
     def overdue(self) -> BaseException | None:
         """Return the exception to raise; ``None`` if the loader has used the CPU since the last call."""
@@ -106,7 +106,7 @@ class _Patience:
         return None if busy and time.monotonic() < self.until else _Overdue()
 
 
-MOST_TIMES = 4
+MAX_TIMES = 4
 """Factor on the time limit for a loader that is using the CPU."""
 
 _BUSY_S = 0.2

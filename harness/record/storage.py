@@ -33,7 +33,7 @@ from harness.record.schema import FileState, Record
 
 ParsedT = TypeVar("ParsedT", bound=BaseModel)
 
-MOST_BYTES = 2**29
+MAX_BYTES = 2**29
 """Larger files are refused unread; a run of all cases has a hundredth of this size."""
 
 DAMAGED = "the file may be damaged or from another version of the harness"
@@ -70,7 +70,7 @@ def read_bytes(file: Path, *, what: str = "a record", remedy: str = DAMAGED) -> 
             if not stat.S_ISREG(status.st_mode):
                 kind = next((name for is_such, name in _KINDS if is_such(status.st_mode)), "something else")
                 raise UsageError(problem, rule="not a regular file", value=kind, place=str(file), remedy=remedy)
-            if status.st_size > MOST_BYTES:
+            if status.st_size > MAX_BYTES:
                 raise _too_large(status.st_size, file, what, remedy)
             # No more than that, should it grow meanwhile; and no room for more is taken.
             return stream.read(status.st_size)
@@ -80,7 +80,7 @@ def read_bytes(file: Path, *, what: str = "a record", remedy: str = DAMAGED) -> 
 
 
 def _too_large(size: int, file: Path, what: str, remedy: str) -> UsageError:
-    rule, value = f"the limit is {MOST_BYTES:,} bytes", f"{size:,} bytes"
+    rule, value = f"the limit is {MAX_BYTES:,} bytes", f"{size:,} bytes"
     return UsageError(f"cannot read {what}", rule=rule, value=value, place=str(file), remedy=remedy)
 
 

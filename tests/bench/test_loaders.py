@@ -26,7 +26,7 @@ from harness.bench.option import Settings
 from harness.bench.run import run_suite
 from harness.bench.suites.loader_measurement import (
     FEWEST,
-    MOST,
+    MAX_ROUNDS,
     Asked,
     LoaderGroup,
     measure_alone,
@@ -111,7 +111,7 @@ def test_a_data_set_is_measured_over_its_axes(
     assert {info["start_method"] for info in found} == {"fork"}
     assert not any(info["persistent"] for info in found)
     assert {info["loader"] for info in found} == {"torch.utils.data.dataloader.DataLoader"}
-    assert {len(info["limit_wall_us"]) for info in found} <= set(range(FEWEST, MOST + 1))
+    assert {len(info["limit_wall_us"]) for info in found} <= set(range(FEWEST, MAX_ROUNDS + 1))
     assert "`len` of the data set is 20, but index 20 also returns a sample" in found[0]["remark"]
 
 
@@ -226,7 +226,7 @@ def test_all_loaders_have_a_slice_in_every_round() -> None:
     found = group(fast=Pairs, slow=Slow).cells
     numbers = {len(cell.slices) for cell in found.values()} | {len(cell.limits) for cell in found.values()}
     assert len(numbers) == 1
-    assert FEWEST <= numbers.pop() <= MOST
+    assert FEWEST <= numbers.pop() <= MAX_ROUNDS
     record = found["slow"].record(Case(Slow, "loader"), data="zeros", samples=20, remark=None, reference="fast")
     assert record.reference == "fast"
     assert record.gain.is_known

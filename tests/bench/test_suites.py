@@ -15,7 +15,7 @@ from harness.bench.option import Settings, Shape
 from harness.bench.run import SUITES, USUAL, run_suite
 from harness.bench.suites import test_operations
 from harness.bench.suites.audited import audited_step
-from harness.bench.suites.loader_measurement import FEWEST, MOST
+from harness.bench.suites.loader_measurement import FEWEST, MAX_ROUNDS
 from harness.bench.suites.test_audit import WAYS as AUDITED
 from harness.bench.suites.test_audit import peak_bytes, within_bound
 from harness.bench.suites.test_search import WAYS
@@ -284,7 +284,7 @@ def test_loaders_are_timed_with_and_without_workers(run: Run) -> None:
     timed = ran.timed["mine.right-4-1"]
     info = timed["extra_info"]
     rounds = [info.pop(name) for name in ("wall_us", "cpu_us", "limit_wall_us", "limit_cpu_us")]
-    assert {len(each) for each in rounds} == {timed["stats"]["rounds"]} <= set(range(FEWEST, MOST + 1))
+    assert {len(each) for each in rounds} == {timed["stats"]["rounds"]} <= set(range(FEWEST, MAX_ROUNDS + 1))
     assert timed["stats"]["data"] == pytest.approx([30e-6 * wall_us for wall_us in rounds[0]])
     parts = info.pop("made_s") + info.pop("iterator_s")
     assert 0.0 < parts < info.pop("first_batch_s")

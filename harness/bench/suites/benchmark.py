@@ -152,10 +152,10 @@ def keep(benchmark: Any, record: BenchRecord) -> None:
     benchmark.extra_info.update(record.extra_info())
 
 
-def refuse(case: Case, rule: str, *, where: str, **facts: object) -> None:
+def refuse(case: Case, rule: str, *, where: str, **details: object) -> None:
     """Fail the benchmark of a wrong implementation: its time is worthless."""
     lines = [f"{case.name} is wrong, so its time is not reported [{where}]", f"  rule       {rule}"]
-    lines += [f"  {name:<9}  {value}" for name, value in facts.items()]
+    lines += [f"  {name:<9}  {value}" for name, value in details.items()]
     pytest.fail("\n".join(lines), pytrace=False)
 
 

@@ -266,7 +266,7 @@ class Cell:
 REFERENCE = "reference"
 """Key of the reference loader, if it does not belong to the group."""
 
-MOST, WITHIN, PATIENCE = 25, 0.05, 4
+MAX_ROUNDS, WITHIN, PATIENCE = 25, 0.05, 4
 """Rounds stop when all intervals are narrow enough, at the maximum number, or when the time is a multiple of the
 requested seconds."""
 
@@ -352,7 +352,7 @@ class _Rounds:
     def go_on(self) -> bool:
         """Whether there is another round: the fewest are not done, or an interval is too wide and there is time."""
         going = self._done < self._fewest or (
-            self._done < MOST and time.perf_counter() < self._until and not self._are_known()
+            self._done < MAX_ROUNDS and time.perf_counter() < self._until and not self._are_known()
         )
         self._done += 1
         return going
