@@ -75,7 +75,7 @@ class CpuWindow:
 
 
 class OtherLoad:
-    """How many cores other processes use from now on."""
+    """The mean number of cores that other processes use from now on."""
 
     def __init__(self) -> None:
         self._began, self._own, self._busy_s = time.perf_counter(), CpuWindow(), _busy_s()

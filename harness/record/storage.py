@@ -171,7 +171,7 @@ def toml_document(file: Path) -> dict[str, Any]:
     text = read_text(file, what=f"`{file.name}`", remedy="fix the file")
     try:
         return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # what is no TOML, a number too long, and nesting too deep
+    except (ValueError, RecursionError) as error:  # no TOML, a number that is too long, or deep nesting
         raise UsageError(f"invalid TOML in `{file}`: {error!s:.200}", remedy="fix the file") from error
 
 

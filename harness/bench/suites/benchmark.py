@@ -1,4 +1,4 @@
-"""What every benchmark needs: its options and cases, the time of a function in rounds, its record, its refusal.
+"""Common parts of benchmarks: options and cases, the time of a function in rounds, the record, and the refusal.
 
 A suite runs on the cases of the target that have its contracts.
 """

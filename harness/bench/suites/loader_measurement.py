@@ -273,7 +273,7 @@ requested seconds."""
 
 @dataclass(frozen=True)
 class LoaderGroup:
-    """Loaders that were measured in turns: their measurements, faults of others, and those that start no workers."""
+    """Loaders that were measured in turns: measurements, faults of other loaders, and loaders that start no workers."""
 
     cells: Mapping[str, Cell] = field(default_factory=dict)
     failed: Mapping[str, LoadingFault] = field(default_factory=dict)
