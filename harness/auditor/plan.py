@@ -1,11 +1,13 @@
-"""An audit as a work item of another process.
+"""An audit as a work item of another process, and the run of several: repeated up to a failure in an unaudited step.
 
 Importing this module does not import torch.
 """
 
 import inspect
 import traceback
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,10 +15,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from harness.calling.discovery import is_shipped, named
 from harness.error import UsageError
 from harness.execution.plan import Document
-from harness.record.audit import Audit, AuditRun, Mode, WhatIf
+from harness.record.audit import Audit, AuditRun, Mode, WhatIf, in_format
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from harness.execution.runner import Backend
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class AuditPlan:
 class AuditPieces:
     """The calls of a step, in the process that runs them."""
 
-    def __init__(self, plan: AuditPlan, step: "Callable[[], Any]") -> None:
+    def __init__(self, plan: AuditPlan, step: Callable[[], Any]) -> None:
         self._plan, self._step = plan, step
 
     def about(self) -> list[Document]:
@@ -114,7 +116,7 @@ class AuditPieces:
         record = found.record.model_copy(update={"step": index + 1})
         return {"audit": record.model_dump(mode="json"), "raised": raised}
 
-    def _call(self, returned: "Callable[[Any], None]") -> str | None:
+    def _call(self, returned: Callable[[Any], None]) -> str | None:
         """Call the step and register its result; return the description of an exception."""
         from harness.calling.watch import Trust
 
@@ -128,7 +130,7 @@ class AuditPieces:
 class SampledPieces(AuditPieces):
     """The calls of a step, audited as far as the CPU time limit allows."""
 
-    def __init__(self, plan: AuditPlan, step: "Callable[[], Any]") -> None:
+    def __init__(self, plan: AuditPlan, step: Callable[[], Any]) -> None:
         from harness.auditor.run import audit_run
 
         super().__init__(plan, step)
@@ -148,7 +150,7 @@ class SampledPieces(AuditPieces):
         }
 
 
-def _needed(step: "Callable[..., Any]") -> list[str]:
+def _needed(step: Callable[..., Any]) -> list[str]:
     """Return the required arguments of a function."""
     try:
         parameters = inspect.signature(step).parameters.values()
@@ -176,3 +178,105 @@ def audit_of(document: Document) -> Audit | None:
 def run_of(document: Document) -> AuditRun | None:
     """Return the state of the run; ``None`` if every step is audited."""
     return AuditRun.model_validate(document["run"]) if "run" in document else None
+
+
+class Auditing:
+    """The calls of a step by several plans; the first plan does not change the format.
+
+    Each plan has the ``backend`` of its own process, so that it does not start from weights that another plan changed.
+
+    Attributes
+    ----------
+    taken
+        Number of steps taken without a change of format.
+    run
+        Result of these steps, if not every step is audited.
+    stopped
+        How the step ended the audit, if it did.
+    would_stop
+        How the step would end it in another format, in a sentence each.
+    """
+
+    def __init__(
+        self, plans: Sequence[AuditPlan], backend: Callable[[AuditPlan], "AbstractContextManager[Backend]"]
+    ) -> None:
+        self._plans, self._backend = plans, backend
+        self.taken = 0
+        self.run: AuditRun | None = None
+        self.stopped: list[str] = []
+        self.would_stop: list[str] = []
+        self._losses: list[list[str]] = []
+        self._was_seen = True
+
+    def audits(self) -> Iterator[Audit | None]:
+        """Yield the audit of each call; ``None`` for a call without an audit."""
+        for planned in self._plans:
+            reasons: list[str] = []
+            with self._backend(planned) as backend:
+                yield from self._called(planned, backend, reasons)
+            if planned.what_if is not None:
+                self.would_stop += [f"{planned.name} as if {in_format(planned.what_if)} {reason}" for reason in reasons]
+                continue
+            yield from self._once_more(planned, raised=bool(reasons))
+            self.stopped += reasons
+            if reasons:
+                return
+
+    def _called(self, planned: AuditPlan, backend: "Backend", reasons: list[str]) -> Iterator[Audit | None]:
+        for answer in backend.answers(range(len(backend.pieces))):
+            if answer.reply is None:
+                reasons.append(_reason(str(answer.reason), planned.name))
+                return
+            found = audit_of(answer.reply)
+            self._take(planned, answer.reply, run_of(answer.reply))
+            if answer.reply["raised"] is not None:
+                reasons.append(answer.reply["raised"])
+            elif found is not None and not found.ends:
+                raise UsageError(
+                    f"nothing to audit in `{planned.target}`",
+                    rule=f"its {found.operations:,} operations compute no loss, gradient, update or returned tensor",
+                    remedy="call backward in the step, or return the tensor to audit",
+                )
+            yield found
+            if reasons:
+                return
+
+    def _take(self, planned: AuditPlan, document: Document, run: AuditRun | None) -> None:
+        self._was_seen = document["audit"] is not None
+        if planned.what_if is None:
+            self.taken += 1
+        if run is not None:
+            self.run = run
+            self._losses.append(document["losses"])
+
+    def _once_more(self, planned: AuditPlan, *, raised: bool) -> Iterator[Audit | None]:
+        """Repeat the steps up to the failed ones that were not audited, and audit these until one has findings.
+
+        The repetition counts only if all losses up to that step are bit-identical; otherwise nothing is yielded.
+        """
+        run = self.run
+        at = () if run is None else tuple(ruin.step for ruin in run.ruins)
+        if raised and not self._was_seen:
+            at = (*(number for number in at if number < self.taken), self.taken)
+        if run is None or not at:
+            return
+        remaining = replace(planned, steps=at[-1], at=at)
+        with self._backend(remaining) as backend:
+            for answer in backend.answers(range(len(backend.pieces))):
+                if answer.reply is None:
+                    return
+                if answer.reply["losses"] != self._losses[answer.index]:
+                    self.run = run.model_copy(update={"again": "another", "differs_at": answer.index + 1})
+                    return
+                if (found := audit_of(answer.reply)) is not None:
+                    self.run = run.model_copy(update={"again": "the same"})
+                    yield found
+                    if found.findings:
+                        return
+                if answer.reply["raised"] is not None:
+                    return
+
+
+def _reason(reason: str, name: str) -> str:
+    text = reason.removeprefix(f"{name} ")
+    return f"{text}; raise `--first-call-seconds`" if text.startswith("hangs") else text

@@ -16,11 +16,11 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from harness.auditor.balls import Exact
 from harness.auditor.call import Call
 from harness.auditor.fair import is_fair
-from harness.auditor.narrowing import Narrowing
 from harness.auditor.operation import FirstNonfinite, Operation, Source
 from harness.auditor.shadow import (
     Cell,
     Distance,
+    Narrowing,
     Shadows,
     distance,
     distance_where_finite,

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from harness.auditor.call import Call
 from harness.auditor.line import Line, place_and_caller
-from harness.auditor.narrowing import Narrowing
 from harness.auditor.operation import Operation, bare, known_as
 from harness.auditor.remedy import COUNTS, LAWS
+from harness.auditor.shadow import Narrowing
 from harness.exact.operator import FLOATING, INTEGERS, NARROW, SMALLEST, UNIT, Operator, dtype_name
 from harness.record.audit import AuditFinding, AuditKind
 

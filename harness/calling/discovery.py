@@ -1,4 +1,4 @@
-"""Targets and their cases: by package, by file, by module, by entry point; never by an import at the top of a module.
+"""Targets, with their cases and data sets: by package, file, module or entry point. Nothing imports them in advance.
 
 The shipped cases have a common name, so they are not installed under it. In the wheel they are in the folder
 ``harness/shipped``, in a checkout next to ``harness``. Python finds them only after a target has named them. A user's
@@ -87,7 +87,7 @@ def _is_own(path: Path) -> bool:
 
 def _is_checkout(folder: Path) -> bool:
     """Whether a folder is a checkout of this project."""
-    from harness.record.untrusted_file import read_text
+    from harness.record.storage import read_text
 
     try:
         project = tomllib.loads(read_text(folder / "pyproject.toml")).get("project", {})
@@ -287,3 +287,82 @@ class Target(Question):
         if self.root is not None and self.root not in sys.path:
             sys.path.insert(0, self.root)
         return load(self.target, contract=self.contract, by_name=True, **claims)
+
+
+# Data sets
+
+_REMEDY = "name the data set as `module:name` or `file.py:name`"
+
+
+def dataset_named(target: str, *, streams: bool = False) -> Any:
+    """Load a user's data set, and look at it before it is used.
+
+    Returns
+    -------
+    dataset
+        An object with ``__getitem__`` and ``__len__``, of 1 or more samples; or an iterable one.
+
+    Raises
+    ------
+    UsageError
+        If there is none, it cannot be made, or it is none of these.
+    """
+    place, _, name = target.rpartition(":")
+    if not place or not name:
+        raise UsageError(f"cannot load the data set `{target}`", remedy=_REMEDY)
+    samples = named(place, name)
+    if isinstance(samples, type) or not (_map_style(samples) or is_stream(samples)):
+        samples = _made(samples, target)
+    if streams and is_stream(samples):
+        return samples
+    if not _map_style(samples):
+        only = ", which only supports iteration" if hasattr(type(samples), "__iter__") else ""
+        raise UsageError(
+            f"cannot use `{target}` as a data set",
+            rule="it must be map-style, with `__getitem__` and `__len__`",
+            value=f"an object of type {type(samples).__name__}{only}",
+            remedy="define both methods",
+        )
+    _check_length(samples, target)
+    return samples
+
+
+def is_stream(samples: Any) -> bool:
+    """Whether a data set is a torch ``IterableDataset``, without indices."""
+    from torch.utils.data import IterableDataset
+
+    return isinstance(samples, IterableDataset)
+
+
+def _map_style(samples: Any) -> bool:
+    kind = type(samples)
+    # An iterable data set of torch's inherits a `__getitem__` that only raises.
+    return hasattr(kind, "__getitem__") and hasattr(kind, "__len__") and not is_stream(samples)
+
+
+def _made(factory: Any, target: str) -> Any:
+    if not callable(factory):
+        raise UsageError(
+            f"cannot use `{target}` as a data set",
+            rule="it must be a data set, or a callable that returns one without arguments",
+            value=f"an object of type {type(factory).__name__}",
+        )
+    try:
+        return factory()
+    except Exception as error:
+        raise UsageError(
+            f"cannot create the data set: `{target}()` raised {type(error).__name__}: {error}",
+            remedy="make it callable without arguments",
+        ) from error
+
+
+def _check_length(samples: Any, target: str) -> None:
+    try:
+        length = len(samples)
+    except Exception as error:
+        raise UsageError(
+            f"cannot read the length of the data set `{target}`: {type(error).__name__}: {error}",
+            remedy="let `__len__` return the number of samples",
+        ) from error
+    if length < 1:
+        raise UsageError(f"the data set `{target}` is empty", rule="1 sample or more is needed", value=str(length))

@@ -160,9 +160,8 @@ def audit(
     execution: ExecutionOptions,
 ) -> None:
     """Find the lines of a training step that lose accuracy or overflow."""
-    from harness.auditor.plan import AuditPlan
+    from harness.auditor.plan import Auditing, AuditPlan
     from harness.cli.audit_judge import AuditJudge
-    from harness.cli.auditing import Auditing
     from harness.wording import most_informative
 
     if events and sample is not None:
@@ -180,7 +179,7 @@ def audit(
     plans += [replace(plan, what_if=as_if) for as_if in _formats(what_if or [])]
     expected = _kinds(expect or [])
     audits: list[Audit] = []
-    auditing = Auditing(plans, execution)
+    auditing = Auditing(plans, execution.backend)
     proposal = None
     with session(run, fresh=fresh) as opened:
         with Ending(audits) as ending, progress() as bar:
@@ -287,16 +286,16 @@ def _formats(names: list[str]) -> "list[WhatIf]":
 def _show(
     audits: "list[Audit]", files: dict[str, Path | None], *, verbosity: _Verbosity, early: str, fixes: "list[Fix]"
 ) -> None:
-    from harness.display.audit import AUDIT_WRITERS, wrapped
-    from harness.display.output_format import audit_lines
-    from harness.findings import trends
-    from harness.wording import audit_line, audit_text, most_informative, run_lines, trend_line
+    from harness.wording import audit_line, audit_text, most_informative, run_lines
+    from harness.wording.audit import wrapped
 
     width = console().width
     # A step that ended before its first operation is reported by the command's error.
     looked_at = [one for one in audits if one.operations]
-    with files_written(files, lambda kind: AUDIT_WRITERS[kind](audits, fixes)) as written:
+    with files_written(files, lambda kind: _written(kind, audits, fixes)) as written:
         if verbosity.form is not OutputFormat.FULL:
+            from harness.display.output_format import audit_lines
+
             for line in audit_lines(verbosity.form, most_informative(looked_at), early, fixes):
                 say(line)
             return
@@ -308,7 +307,24 @@ def _show(
                 say(f"this is step {one.step:,} of {steps:,}{which}")
             for line in () if one.run is None else run_lines(one.run):
                 say(wrapped(line, width))
-        for trend in trends(looked_at)[:TRENDS]:
-            say(wrapped(trend_line(trend), width))
+        for line in _trends(looked_at):
+            say(wrapped(line, width))
         for line in [*([early] if early else []), *written]:
             say(line)
+
+
+def _trends(audits: "list[Audit]") -> list[str]:
+    """Return the lines whose headroom shrinks, in words; a trend needs several steps."""
+    if len(audits) == 1:
+        return []
+    from harness.findings import trends
+    from harness.wording import trend_line
+
+    return [trend_line(trend) for trend in trends(audits)[:TRENDS]]
+
+
+def _written(kind: str, audits: "list[Audit]", fixes: "list[Fix]") -> str:
+    """Return the text of a file."""
+    from harness.display.audit import AUDIT_WRITERS
+
+    return AUDIT_WRITERS[kind](audits, fixes)

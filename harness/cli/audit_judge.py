@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.auditing import Auditing
 from harness.cli.option_groups import ExecutionOptions
 from harness.error import UsageError
 from harness.wording.number import count
@@ -57,8 +56,10 @@ class AuditJudge:
 
     def _audits(self, folder: Path) -> "list[Audit] | None":
         """Return the audits of the step in a folder; None if it cannot be audited."""
+        from harness.auditor.plan import Auditing
+
         plans = [replace(plan, target=_moved(plan.target, folder)) for plan in self._plans]
-        auditing = Auditing(plans, self._execution)
+        auditing = Auditing(plans, self._execution.backend)
         try:
             found = [audit for audit in auditing.audits() if audit is not None]
         except UsageError:

@@ -88,7 +88,7 @@ def tune(
     json: JsonOption = None,
 ) -> None:
     """Find a near-optimal DataLoader configuration for a data set."""
-    from harness.calling.data_set import dataset as load
+    from harness.calling.discovery import dataset_named
     from harness.display.tuning import as_json, print_tuning
     from harness.tuner.step import load_step
     from harness.tuner.tuning import Tuning
@@ -101,7 +101,7 @@ def tune(
             "cannot use `--step-ms` with several batch sizes",
             remedy="pass `--step`, which is timed at each batch size",
         )
-    data_set = load(dataset, streams=True)
+    data_set = dataset_named(dataset, streams=True)
     steps = load_step(step) if step is not None else _synthetic(step_ms)
     tuning = Tuning(data_set, space, cores=_cores(), seconds=seconds, step=steps, seed=seed)
     interrupted = _run(tuning, dataset)
@@ -168,7 +168,8 @@ def _cores() -> int:
 
 def _run(tuning: "Tuning", target: str) -> bool:
     """Tune with a progress bar until the end or an interrupt; return whether it was interrupted."""
-    from harness.loading.fault import LoadingError, within
+    from harness.loading.fault import LoadingError
+    from harness.loading.supervision import within
 
     try:
         with progress() as bar, within(tuning.seconds + GRACE_S):

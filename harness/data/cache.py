@@ -18,7 +18,7 @@ from harness.data import idx
 from harness.data.layout import LAYOUT, NAMES, PAIRS, Arrays, Checksums, read_split
 from harness.error import UsageError
 from harness.record import write_atomically
-from harness.record.untrusted_file import read_bytes
+from harness.record.storage import read_bytes
 
 
 class Cache:

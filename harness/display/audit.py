@@ -1,6 +1,5 @@
-"""Audits as text: wrapped for the terminal, and as JSON, JUnit XML and Markdown."""
+"""Audits as JSON, JUnit XML and Markdown."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 
 from junitparser import Failure, JUnitXml, TestCase, TestSuite
@@ -11,21 +10,6 @@ from harness.error import printable
 from harness.record import SCHEMA, Audit, AuditFinding, Fix, Record
 from harness.wording import audit_line, finding_lines, fix_lines, narrowest, run_lines
 from harness.wording.audit import place
-from harness.wording.verdict import filled
-
-_LABEL = re.compile(r" *(?:[a-z]+ {2,}|(?:[\d.]+ bits|no bit) +)")
-"""Label of a line: its kind or its headroom."""
-
-
-def wrapped(text: str, width: int) -> str:
-    """Wrap the text of an audit, with hanging indentation after labels; longer words, such as paths, stay whole."""
-    return "\n".join(part for line in text.splitlines() for part in _in_lines(line, width))
-
-
-def _in_lines(line: str, width: int) -> list[str]:
-    label = _LABEL.match(line)
-    indent = " " * (len(label[0]) if label else 4)
-    return filled(line, width, indent) or [""]
 
 
 class _Document(Record):

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from harness.display.tuning import budget_lines
 from harness.error import UsageError
 from harness.execution.environment import usable_cores
 from harness.execution.logbook import drawing_in_html, logbook
 from harness.execution.progress import Sign
-from harness.loading.fault import LoadingError, within
+from harness.loading.fault import LoadingError
+from harness.loading.supervision import within
 from harness.record import Estimate
 from harness.tuner.configuration import Choice, worker_counts
 from harness.tuner.remark import on_workers, remarks
@@ -110,7 +110,7 @@ class Tuned:
         lines = [f"why: {self._snapshot.reason}"]
         if self._snapshot.similar_choices:
             lines.append(f"not distinguishable from the choice: {'; '.join(map(str, self._snapshot.similar_choices))}")
-        lines += [] if budget is None else budget_lines(budget, on_workers(tuning))
+        lines += [] if budget is None else budget.sentences(on_workers(tuning))
         return lines + remarks(tuning)
 
     def __str__(self) -> str:

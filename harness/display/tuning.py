@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
@@ -10,7 +9,7 @@ from rich.table import Table
 
 from harness.display.narrow import print_sentence, print_table
 from harness.record import LEVEL, Estimate
-from harness.record.budget import CLOSED, PARTS, Budget
+from harness.record.budget import PARTS, Budget
 from harness.tuner.loop import MAX_WAITING
 from harness.tuner.remark import on_workers, remarks
 from harness.tuner.tuning import Tuning
@@ -29,13 +28,6 @@ def budget_table(budget: Budget) -> Table:
         if abs(share) >= SHOWN:
             table.add_row(part, PARTS[part], f"{1e3 * seconds:.3g} ms", f"{share:.1%}")
     return table
-
-
-def budget_lines(budget: Budget, on_workers: str | None = None) -> Iterator[str]:
-    """Yield the sentence on a budget, with the measurement of more workers, and whether the budget is closed."""
-    yield budget.sentence if on_workers is None else budget.sentence_with(on_workers)
-    if not budget.is_closed:
-        yield f"{budget.unseen:.0%} of the loop time is unattributed (more than {CLOSED:.0%}): the budget is incomplete"
 
 
 def print_tuning(console: Console, tuning: Tuning) -> None:
@@ -111,7 +103,7 @@ def _advice(tuning: Tuning) -> list[str]:
 def _budget(tuning: Tuning) -> list[str]:
     if tuning.budget is None:
         return []
-    return [f"time: {line}" for line in budget_lines(tuning.budget, on_workers(tuning))]
+    return [f"time: {line}" for line in tuning.budget.sentences(on_workers(tuning))]
 
 
 def _paste(tuning: Tuning) -> list[str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.error import UsageError, listed
-from harness.record.untrusted_file import quoted, read_text
+from harness.record.storage import quoted, read_text
 from harness.suggestion import did_you_mean
 
 _SPELLED = re.compile(r"\s*formula(?P<whole> of all)?\s*(\((?P<inputs>[^()]*)\))?\s*:(?P<body>.*)", re.DOTALL)

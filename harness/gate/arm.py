@@ -21,7 +21,6 @@ from typing import Any, NamedTuple, TypeVar
 
 from harness.error import UsageError
 from harness.gate.schedule import SlicePlan
-from harness.timing.interleaving import one_turn
 
 
 @dataclass(frozen=True)
@@ -313,7 +312,8 @@ class Couple:
         ArmError
             If an arm cannot; the message names it first.
         """
-        one_turn(self._arms, lambda name: self._of(name, lambda arm: arm.prepare(case)), self._draw)
+        for name in self._in_random_order(self._arms):
+            self._of(name, lambda arm: arm.prepare(case))
 
     def turn(self, case: str, plan: SlicePlan) -> dict[str, SliceTimes]:
         """Measure one slice of a case in every arm, in random order.
@@ -335,7 +335,10 @@ class Couple:
             times: SliceTimes = self._of(name, lambda arm: arm.slice(case, plan.rounds, iterations[name]))
             return times
 
-        return one_turn(iterations, measured, self._draw)
+        return {name: measured(name) for name in self._in_random_order(iterations)}
+
+    def _in_random_order(self, names: Mapping[str, object]) -> list[str]:
+        return self._draw.sample(list(names), len(names))
 
     def _of(self, name: str, query: Callable[..., AnswerT]) -> AnswerT:
         try:

@@ -20,8 +20,7 @@ from harness.gate.arm import installed
 from harness.gate.snapshot import Figures, Snapshot, Summary
 from harness.record import SCHEMA, Origin, Record, write_atomically
 from harness.record.schema import Count
-from harness.record.storage import beginning, sealed, unsealed_line
-from harness.record.untrusted_file import document, is_there, parsed, read_text
+from harness.record.storage import beginning, document, is_there, parsed, read_text, sealed, unsealed_line
 
 WHAT = f"a baseline of schema {SCHEMA} (written by `harness gate --update`)"
 REMEDY = "create it again, or restore it from git"

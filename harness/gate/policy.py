@@ -1,6 +1,5 @@
 """The policy: tolerances of the gate, from the table ``[tool.harness.gate]`` of ``pyproject.toml``."""
 
-import tomllib
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -11,7 +10,7 @@ from pydantic_core import to_json
 
 from harness.error import UsageError, listed
 from harness.gate.baseline import baseline_of
-from harness.record.untrusted_file import is_there, quoted, read_text
+from harness.record.storage import is_there, quoted, toml_document
 
 TABLE = "[tool.harness.gate]"
 FILE = "pyproject.toml"
@@ -100,7 +99,7 @@ def read_policy(root: Path, default: Policy | None = None) -> Policy:
     file = root / FILE
     if not is_there(file):
         return default or Policy()
-    table: Any = _document(file)
+    table: Any = toml_document(file)
     for name in ("tool", "harness", "gate"):
         if not isinstance(table, dict):
             rule = f"{TABLE} must be a table"
@@ -109,14 +108,6 @@ def read_policy(root: Path, default: Policy | None = None) -> Policy:
             return default or Policy()
         table = table[name]
     return _validated(table, file)
-
-
-def _document(file: Path) -> dict[str, Any]:
-    text = read_text(file, what=f"`{FILE}`", remedy="fix the file")
-    try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # what is no TOML, a number too long, and nesting too deep
-        raise UsageError(f"invalid TOML in `{file}`: {error!s:.200}", remedy="fix the file") from error
 
 
 def _validated(table: object, file: Path) -> Policy:

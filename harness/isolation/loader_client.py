@@ -12,9 +12,10 @@ from harness.isolation.wire import WireError
 from harness.loading import transfer
 from harness.loading.content import Sample
 from harness.loading.exercise import use
-from harness.loading.fault import SOON_S, FaultKind, LoadingError, LoadingFault
+from harness.loading.fault import FaultKind, LoadingError, LoadingFault
 from harness.loading.reader import Exercise, Exercised
 from harness.loading.source import KEYWORDS, Promise, Request
+from harness.loading.supervision import SOON_S
 
 _SENTENCE = 800
 """Maximum number of characters of a message from there."""

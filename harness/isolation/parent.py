@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import select
 import shutil
 import time
 from typing import NoReturn
@@ -25,22 +24,6 @@ def end_with_parent(parent: int, scratch: str | None) -> None:
     """
     while os.getppid() == parent:
         time.sleep(PARENT_S)
-    end(1, scratch)
-
-
-def end_with_reader(descriptor: int, scratch: str | None) -> None:
-    """End the process when a pipe has no reader; until then do nothing that takes time.
-
-    Parameters
-    ----------
-    descriptor
-        The writing end of the pipe.
-    scratch
-        A folder to remove then.
-    """
-    gone = select.poll()
-    gone.register(descriptor, 0)
-    gone.poll()
     end(1, scratch)
 
 

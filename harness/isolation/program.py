@@ -40,14 +40,14 @@ MODULES = (
 """Modules of the process, each after its imports; the packages have only names."""
 
 LOADERS = (
-    "timing.alarm",
+    "timing.clock",
     "loading.accounting",
     "loading.content",
     "loading.source",
     "loading.spawn_server",
     "loading.spawning",
-    "loading.deaths",
     "loading.fault",
+    "loading.supervision",
     "loading.generators",
     "loading.tagged",
     "loading.watched",

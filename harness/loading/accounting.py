@@ -74,6 +74,31 @@ class CpuWindow:
         return own_s + _others_s() - self._others_s
 
 
+class OtherLoad:
+    """The mean number of cores that other processes use from now on."""
+
+    def __init__(self) -> None:
+        self._began, self._own, self._busy_s = time.perf_counter(), CpuWindow(), _busy_s()
+
+    def cores(self) -> float | None:
+        """Return the mean number of cores; ``None`` where the system does not count."""
+        busy_s = _busy_s()
+        if busy_s is None or self._busy_s is None:
+            return None
+        wall_s = max(time.perf_counter() - self._began, 1e-9)
+        return max(0.0, (busy_s - self._busy_s - self._own.close()) / wall_s)
+
+
+def _busy_s() -> float | None:
+    """Return the CPU seconds that all processes of the machine have used, other guests on the host included."""
+    try:
+        times = psutil.cpu_times()
+    except (OSError, RuntimeError):
+        return None
+    idle = ("idle", "iowait", "guest", "guest_nice")  # guests count as user time, too
+    return float(sum(times) - sum(getattr(times, name, 0.0) for name in idle))
+
+
 def _others_s() -> float:
     """CPU seconds of all descendants, running or ended."""
     while True:

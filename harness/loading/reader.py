@@ -17,10 +17,11 @@ import numpy as np
 import torch
 
 from .content import Sample, samples_of
-from .fault import SOON_S, FaultKind, LoadingError, LoadingFault, bounded
+from .fault import FaultKind, LoadingError, LoadingFault
 from .generators import seed_all
 from .source import Request, Source, info_of, is_map_style, torch_loader
 from .spawning import spawned_quickly
+from .supervision import SOON_S, bounded
 from .tagged import Tag, TaggedBatch, can_be_tagged, tagged, untagged, with_data_set
 from .watched import diagnose
 

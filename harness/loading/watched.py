@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset, get_worker_info
 
-from .fault import LIMIT_S, FaultKind, LoadingError, LoadingFault, died, pids, within, words_of
+from .fault import FaultKind, LoadingError, LoadingFault, died, pids, words_of
+from .supervision import LIMIT_S, within
 
 _IDLE = -1.0
 

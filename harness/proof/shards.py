@@ -24,7 +24,7 @@ from harness.proof.float32.task import Float32
 from harness.proof.sweep import ROW_BY_ROW, Sweep
 from harness.proof.tally import Tally
 from harness.record import Proof, Record, write_atomically
-from harness.record.untrusted_file import is_there, read_bytes
+from harness.record.storage import is_there, read_bytes
 from harness.timing.clock import threads
 from harness.verdict.job import Job
 from harness.verdict.probe import Probe

@@ -18,7 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from harness.record.budget import Budget
 from harness.record.estimate import Estimate, median_ratio
-from harness.record.untrusted_file import invalid
+from harness.record.storage import invalid
 
 Rounds = tuple[float, ...]
 """A number a round, or a slice, in the order in which they were measured."""

@@ -152,6 +152,13 @@ class Budget(BaseModel):
         """Return the sentence with something else about workers, such as a measurement."""
         return "; ".join([self._most(), on_workers, self._rest()])
 
+    def sentences(self, on_workers: str | None = None) -> Iterator[str]:
+        """Yield the sentence, with the measurement of more workers, and whether the budget is incomplete."""
+        yield self.sentence if on_workers is None else self.sentence_with(on_workers)
+        if not self.is_closed:
+            rest = f"{self.unseen:.0%} of the loop time is unattributed (more than {CLOSED:.0%})"
+            yield f"{rest}: the budget is incomplete"
+
     def _most(self) -> str:
         part, share = self._ranked()[0]
         return f"{share:.0%} of the {_duration(self.batch_s)} per batch is {self._named(part)}"

@@ -18,6 +18,12 @@ from harness.record.storage import (
     Chain,
     beginning,
     checksum,
+    decoded,
+    document,
+    is_there,
+    parsed,
+    quoted,
+    read_bytes,
     sealed,
     sealed_document,
     unsealed,
@@ -27,7 +33,6 @@ from harness.record.storage import (
 )
 from harness.record.survey import Accumulator, Breaking, Profile, Worst
 from harness.record.trace import RayTrace
-from harness.record.untrusted_file import decoded, document, is_there, parsed, quoted, read_bytes
 
 Row = (
     Verdict

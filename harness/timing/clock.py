@@ -1,15 +1,17 @@
-"""Careful timing: one thread, no garbage collection, warm calls, and synchronized accelerators.
+"""Careful timing: one thread, no garbage collection, time limits, warm calls, and synchronized accelerators.
 
 Importing this module imports no torch. Clocks and accelerators are arguments, so that tests can use made-up ones.
 """
 
 import gc
 import math
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any, Protocol
 
 Clock = Callable[[], float]
@@ -69,6 +71,41 @@ def set_aside() -> None:
     gc.collect()
     gc.freeze()
     _aside.set()
+
+
+# Time limits
+
+
+@contextmanager
+def alarm(limit_s: float, overdue: Callable[[], BaseException | None], *, again_s: float = 0.0) -> Iterator[None]:
+    """Raise an exception in the main thread when time is up, and restore the previous alarm afterwards.
+
+    ``overdue`` creates the exception; ``None`` lets the code continue until the next alarm. It rings again after
+    ``again_s`` seconds, in case the code catches the first exception; zero for once. The alarm is SIGALRM: without this
+    signal, or outside the main thread, nothing is interrupted, nor is an operation that never returns to the
+    interpreter.
+    """
+
+    def ring(_: int, __: FrameType | None) -> None:
+        if (error := overdue()) is not None:
+            raise error
+
+    try:
+        before = signal.signal(signal.SIGALRM, ring)
+    except (AttributeError, ValueError):  # no such signal here, or not in the main thread
+        yield
+        return
+    signal.setitimer(signal.ITIMER_REAL, limit_s, again_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def within(seconds: float, what: str) -> AbstractContextManager[None]:
+    """Interrupt code that exceeds its time with a ``TimeoutError``, on systems with an alarm."""
+    return alarm(seconds, lambda: TimeoutError(f"{what} took longer than {seconds:g} s"))
 
 
 # Warm-up and rounds
@@ -166,7 +203,7 @@ class Accelerator(Protocol):
         """Return a new mark with timing."""
 
     def capture(self, function: Callable[[], object], /) -> Callable[[], object]:
-        """Return a function that replays the queued work as one launch, see :func:`harness.timing.clock.captured`."""
+        """Return a function that replays the queued work as one launch, see :func:`captured`."""
 
 
 @dataclass(frozen=True)

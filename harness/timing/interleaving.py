@@ -6,10 +6,10 @@ they are milliseconds apart, so ratios are taken within rounds. Importing this m
 
 import math
 import random
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from harness.timing.clock import MAX_ROUNDS, Clock
 
@@ -21,9 +21,6 @@ MIN_TURNS = 12
 
 CHECK_EVERY = 6
 """Rounds between two checks whether the rounds are enough; a check costs as much as a short round."""
-
-ArmT = TypeVar("ArmT", bound=Hashable)
-ResultT = TypeVar("ResultT")
 
 Slice = Callable[[int], tuple[float, ...]]
 """Makes a number of calls and returns their time in seconds, in total or by part."""
@@ -97,12 +94,6 @@ def rounds_for(budget_s: float, arms_s: float, arms: int) -> int:
 
 Times = dict[str, list[tuple[float, ...]]]
 """Seconds per call and arm, one tuple per round."""
-
-
-def one_turn(arms: Iterable[ArmT], measure: Callable[[ArmT], ResultT], draw: random.Random) -> dict[ArmT, ResultT]:
-    """Give every arm one turn, in random order, and return the results by arm."""
-    listed = list(arms)
-    return {arm: measure(arm) for arm in draw.sample(listed, len(listed))}
 
 
 def interleave(

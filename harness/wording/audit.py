@@ -1,6 +1,7 @@
 """The text of an audit: findings with place and remedy, headroom, and the extent of the audit."""
 
 import math
+import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -10,6 +11,7 @@ from harness.record.audit import Audit, AuditFinding, AuditRun, Headroom, in_for
 from harness.wording.card import PRE, card
 from harness.wording.finding import pointed
 from harness.wording.number import SECONDS, count, scaled
+from harness.wording.verdict import filled
 
 WIDEST = 74
 """Characters of a source line that fit in a terminal with their indent."""
@@ -216,3 +218,20 @@ def trend_line(trend: Trend) -> str:
     at = place(headroom.file, headroom.line, headroom.function, headroom.module)
     what = f"the headroom of {headroom.operation}'s {headroom.quantity} falls by {trend.bits_a_step:.2g} bits per step"
     return f"trend: {at}: {what} and would reach zero at step {trend.gone_at:,}"
+
+
+# Narrow screens
+
+_LABEL = re.compile(r" *(?:[a-z]+ {2,}|(?:[\d.]+ bits|no bit) +)")
+"""Label of a line: its kind or its headroom."""
+
+
+def wrapped(text: str, width: int) -> str:
+    """Wrap the text of an audit, with hanging indentation after labels; longer words, such as paths, stay whole."""
+    return "\n".join(part for line in text.splitlines() for part in _in_lines(line, width))
+
+
+def _in_lines(line: str, width: int) -> list[str]:
+    label = _LABEL.match(line)
+    indent = " " * (len(label[0]) if label else 4)
+    return filled(line, width, indent) or [""]

@@ -34,6 +34,21 @@ def scaled(value: float, units: Sequence[tuple[float, str]]) -> tuple[str, str]:
     return plain(value / factor), unit
 
 
+def duration(value_s: float | None) -> str:
+    """Format seconds with an ASCII unit, such as ``61.8 us``; unknown times are a dash."""
+    return UNKNOWN if value_s is None else " ".join(scaled(value_s, SECONDS)).replace("µ", "u")
+
+
+def rate(per_s: float) -> str:
+    """Format a number per second, such as ``2.99M``."""
+    return "".join(scaled(per_s, THOUSANDS))
+
+
+def times(value: float) -> str:
+    """Format a factor, such as ``1``, ``36.4`` or ``2,954``; an unknown factor is a dash."""
+    return UNKNOWN if math.isnan(value) else f"{value:.3g}" if value < 100 else f"{value:,.0f}"
+
+
 def count(number: int, noun: str) -> str:
     """Return ``3 laws`` or ``1 law``."""
     return f"{number:,} {noun if number == 1 else noun + 's'}"

@@ -24,8 +24,14 @@ from torch import Tensor
 from harness.bench import run as benchmark
 from harness.bench.option import Settings
 from harness.bench.run import run_suite
-from harness.bench.suites.loader_cell import MIN_ROUNDS, LoaderRequest, MemoryLimit, measure_alone
-from harness.bench.suites.loader_group import MAX_ROUNDS, LoaderGroup, measure_loaders
+from harness.bench.suites.loader_measurement import (
+    MAX_ROUNDS,
+    MIN_ROUNDS,
+    LoaderGroup,
+    LoaderRequest,
+    measure_alone,
+    measure_loaders,
+)
 from harness.bench.suites.peers import PEERS
 from harness.bench.suites.test_loaders import length_fault
 from harness.case import Case
@@ -33,6 +39,7 @@ from harness.display.bench.loader import print_loaders
 from harness.error import UsageError
 from harness.loading.configuration import Configuration
 from harness.loading.fault import FaultKind
+from harness.loading.reading import MemoryLimit
 from harness.record.bench import LoaderRecord
 
 DATA = """

@@ -55,7 +55,7 @@ def test_a_suite_whose_command_was_killed_ends(tmp_path: Path) -> None:
     scratch.mkdir()
     suite = (
         "import subprocess, sys, threading\n"
-        "from harness.isolation.parent import end_with_reader\n"
+        "from harness.bench.suites.conftest import end_with_reader\n"
         "sink, scratch = int(sys.argv[1]), sys.argv[2]\n"
         "threading.Thread(target=end_with_reader, args=(sink, scratch), daemon=True).start()\n"
         "print(subprocess.Popen(['sleep', '1000']).pid, flush=True)\n"

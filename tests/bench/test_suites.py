@@ -15,8 +15,7 @@ from harness.bench.option import Settings, Shape
 from harness.bench.run import DEFAULT_SUITES, SUITES, run_suite
 from harness.bench.suites import test_operations
 from harness.bench.suites.audited import audited_step
-from harness.bench.suites.loader_cell import MIN_ROUNDS
-from harness.bench.suites.loader_group import MAX_ROUNDS
+from harness.bench.suites.loader_measurement import MAX_ROUNDS, MIN_ROUNDS
 from harness.bench.suites.test_audit import WAYS as AUDITED
 from harness.bench.suites.test_audit import peak_bytes, within_bound
 from harness.bench.suites.test_search import WAYS
@@ -33,7 +32,7 @@ import torch.nn.functional as F
 from torch.utils.data import DataLoader, TensorDataset
 from harness import Case
 from harness.data.dataset import arrays
-from harness.loading import fault
+from harness.loading import supervision
 
 def made(update, kind="softmax"):
     def factory(weight, bias, lr):
@@ -93,7 +92,7 @@ def mislabelling(*arguments):
     return Mislabelled(loader(*arguments))
 
 def leaving_a_process(*arguments):
-    fault.GOODBYE_S = 1.0  # no loader of these comes after it
+    supervision.GOODBYE_S = 1.0  # no loader of these comes after it
     multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,)).start()
     return loader(*arguments)
 

@@ -25,7 +25,7 @@ from harness.proof.shards import Shards
 from harness.proof.task import tasks_of
 from harness.record import FILES, Audit, Fix, Property, RunFolder, Status, TensorText, Verdict
 from harness.record.bench import StepRecord, benchmarks
-from harness.record.untrusted_file import read_bytes
+from harness.record.storage import read_bytes
 from harness.verdict.corpus import freeze, known_counterexamples, reject_damaged
 from harness.verdict.replay import from_text
 

@@ -12,8 +12,8 @@ from harness.display.bench import print_summary
 from harness.display.bench.drawing import print_screening, print_search
 from harness.display.bench.operation import print_operations, print_vectorization
 from harness.display.bench.step import agreement, print_agreement, print_steps
-from harness.display.number import duration, rate, times
 from harness.record import Estimate, Method
+from harness.wording.number import duration, rate, times
 
 
 def rows(text: str, word: str) -> list[list[str]]:

@@ -2,7 +2,8 @@
 
 Run ``python -m experiments.entered_files`` in the folder ``tests``; ``--files`` lists them, too. A function that only
 the import of a module calls, such as a decorator, does not count. A process that is isolated from the harness is not
-observed, so each command runs in one process as well.
+observed, so each command runs in one process as well. The gate has a budget that it does not need, so that a busy
+machine does not cut it short.
 """
 
 import argparse
@@ -68,7 +69,7 @@ COMMANDS = {
     "check": (60, "check functions.py:softmax --dtypes float32 --examples 4 --no-isolate"),
     "loader measurement": (30, "bench loaders --dataset functions.py:data --seconds 0.2 --batch-sizes 8 --workers 0"),
     "audit": (30, "audit functions.py:step --steps 1 --no-isolate"),
-    "gate": (20, "gate functions.py:softmax --against HEAD --budget 60"),
+    "gate": (20, "gate functions.py:softmax --against HEAD --budget 600"),
 }
 """The aim and the command line."""
 

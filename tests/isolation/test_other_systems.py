@@ -42,7 +42,7 @@ with spawned_quickly():
 READS = """
 import torch
 from torch.utils.data import DataLoader, TensorDataset
-from harness.loading.fault import within
+from harness.loading.supervision import within
 
 if __name__ == "__main__":
     # The worker is spawned, and a process of torch keeps the shared memory.

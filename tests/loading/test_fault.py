@@ -1,14 +1,11 @@
 """A fault of a loader is named with its sample, in bounded time, and leaves no process behind."""
 
 import gc
-import multiprocessing
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -17,7 +14,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from harness.execution.interrupt import interruptible
-from harness.loading.fault import FaultKind, LoadingError, LoadingFault, named, runs, within
+from harness.loading.fault import FaultKind, LoadingFault, named
+from harness.loading.supervision import runs, within
 from harness.loading.watched import diagnose
 
 # If a worker ends while it sends a tensor, garbage collection closes the other end of its socket.
@@ -205,61 +203,9 @@ def test_a_data_set_that_cannot_be_sent_to_a_worker_is_named() -> None:
     assert "`fork`" in fault.remedy
 
 
-def test_a_process_that_is_left_behind_is_named_and_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It first has time to end by itself."""
-    monkeypatch.setattr("harness.loading.fault.GOODBYE_S", 0.1)
-    with pytest.raises(LoadingError, match="processes still running after it was closed: 1") as raised, within(30.0):
-        process = subprocess.Popen(["sleep", "600"])
-    assert process.wait() in {-signal.SIGTERM, 0}  # 0 where it was waited for already
-    assert raised.value.fault.kind is FaultKind.LEFT
-
-
-def test_the_process_that_keeps_shared_memory_is_not_ended(tmp_path: Path) -> None:
-    """With torch's sharing strategy ``file_system``, the default on macOS, it serves all later loaders."""
-    helper = tmp_path / "torch_shm_manager"
-    helper.symlink_to("/bin/sleep")
-    with within(30.0):
-        process = subprocess.Popen([helper, "600"])
-    try:
-        assert process.poll() is None
-        assert not runs(psutil.Process(process.pid))
-    finally:
-        process.kill()
-        process.wait()
-
-
 def test_an_interrupt_ends_the_workers_and_goes_on() -> None:
     """It propagates and does not count as a fault."""
     made = loader(2)(Squares(interrupts))
     # It may arrive while an object of torch is destroyed, where Python drops the exception.
     with pytest.raises(KeyboardInterrupt), interruptible(), within(30.0):
         list(made)
-
-
-def test_the_alarm_is_taken_back(tmp_path: Path) -> None:
-    """The previous handler is restored, and no alarm rings later."""
-    before = signal.getsignal(signal.SIGALRM)
-    with within(0.2):
-        (tmp_path / "quick").touch()
-    assert signal.getsignal(signal.SIGALRM) is before
-    time.sleep(0.3)
-
-
-def without_goodbye(died: list[int]) -> None:
-    """Start a process, let it die, and fail before waiting for it."""
-    worker = multiprocessing.get_context("fork").Process(target=os._exit, args=(3,))
-    worker.start()
-    assert worker.pid is not None
-    died.append(worker.pid)
-    while psutil.Process(worker.pid).status() != psutil.STATUS_ZOMBIE:
-        time.sleep(0.001)
-    raise ValueError("no goodbye")
-
-
-def test_a_process_that_died_by_itself_is_waited_for() -> None:
-    """Its parent has failed and does not wait for it, so that a zombie would remain."""
-    died: list[int] = []
-    with pytest.raises(LoadingError, match="no goodbye"), within():
-        without_goodbye(died)
-    assert len(died) == 1
-    assert not psutil.pid_exists(died[0])

@@ -11,13 +11,14 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from harness.calling.data_set import dataset
+from harness.calling.discovery import dataset_named
 from harness.error import UsageError
 from harness.loading import accounting
 from harness.loading.accounting import cpu_s, memory
 from harness.loading.configuration import Configuration
-from harness.loading.fault import FaultKind, LoadingError, runs
+from harness.loading.fault import FaultKind, LoadingError
 from harness.loading.reading import LoaderReading, samples_in
+from harness.loading.supervision import runs
 
 BUSY_S = 0.02
 
@@ -203,7 +204,7 @@ def targets(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", ["numbers", "Numbers", "factory"])
 def test_a_data_set_is_found_made_or_called_for(targets: Path, name: str) -> None:
     """It is an object, a class, or a function."""
-    assert len(dataset(f"{targets}:{name}")) == 5
+    assert len(dataset_named(f"{targets}:{name}")) == 5
 
 
 @pytest.mark.parametrize(
@@ -225,5 +226,5 @@ def test_a_data_set_is_found_made_or_called_for(targets: Path, name: str) -> Non
 def test_what_is_no_data_set_is_refused_in_a_sentence(targets: Path, name: str, message: str) -> None:
     """The message has the rule, the value, the place and the remedy."""
     with pytest.raises(UsageError) as raised:
-        dataset(f"{targets}:{name}")
+        dataset_named(f"{targets}:{name}")
     assert message in str(raised.value)

@@ -17,7 +17,8 @@ import json, os, sys
 import psutil, torch
 from torch.utils.data import DataLoader, Dataset
 from harness.case import Case
-from harness.loading.fault import LoadingError, within
+from harness.loading.fault import LoadingError
+from harness.loading.supervision import within
 from harness.tuner.tuning import SearchSpace, Tuning
 from harness.verdict.decide import decide
 from harness.verdict.job import jobs

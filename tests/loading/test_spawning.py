@@ -11,8 +11,8 @@ import psutil
 import pytest
 from samples.spawned import STATE, tell
 
-from harness.loading.fault import bounded
 from harness.loading.spawning import servers, spawned_quickly
+from harness.loading.supervision import bounded
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere they are spawned")
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from harness.bench.suites.fixture import Tape
-from harness.timing.alarm import within
-from harness.timing.clock import MAX_ROUNDS
+from harness.bench.suites.benchmark import Tape
+from harness.timing.clock import MAX_ROUNDS, within
 from harness.timing.interleaving import MIN_TURNS, Arm, calls_within, in_parts, interleave, rounds_for, whole
 
 

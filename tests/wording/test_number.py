@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from harness.display import number as terminal
 from harness.reports import number as page
+from harness.wording import number as terminal
 from harness.wording.number import SECONDS, THOUSANDS, plain, scaled
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -11,10 +12,10 @@ from typing import Any, TextIO
 import pytest
 
 from harness.bench.option import OPTIONS, flag
-from harness.bench.suites.selection import NAME, give_up, give_up_if_idle
+from harness.bench.suites.benchmark import NAME, give_up, give_up_if_idle
 from harness.data.images import ImageData, image_data
 from harness.error import UsageError
-from harness.isolation.parent import end_with_reader
+from harness.isolation.parent import end
 from harness.timing.clock import set_aside
 
 
@@ -41,6 +42,14 @@ def pytest_configure(config: pytest.Config) -> None:
         ending = config.option.harness_progress, config.option.harness_scratch
         threading.Thread(target=end_with_reader, args=ending, daemon=True).start()
         config.pluginmanager.register(Progress(config.option.harness_progress), NAME)
+
+
+def end_with_reader(descriptor: int, scratch: str | None) -> None:
+    """End this process and remove its folder when a pipe has no reader; until then do nothing that takes time."""
+    gone = select.poll()
+    gone.register(descriptor, 0)
+    gone.poll()
+    end(1, scratch)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -10,8 +10,15 @@ from torch import Tensor
 from harness.bench.suites.training import Problem, finite, problem, started
 from harness.case import Case
 from harness.record import median_ratio
-from harness.timing.alarm import within
-from harness.timing.clock import Accelerator, Clock, NotCapturableError, WarmUp, warm, without_garbage_collection
+from harness.timing.clock import (
+    Accelerator,
+    Clock,
+    NotCapturableError,
+    WarmUp,
+    warm,
+    within,
+    without_garbage_collection,
+)
 from harness.timing.device import MAX_CALLS, DeviceState, by_events, calls_in_queue, device_state, replayed
 from harness.timing.interleaving import (
     SLICE_S,

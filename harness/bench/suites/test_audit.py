@@ -12,8 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from harness.auditor.audit import audit
 from harness.auditor.run import audit_run
 from harness.bench.suites.audited import STEPS, TRANSFORMERS, Audited, audited_step
-from harness.bench.suites.fixture import Tape, keep
-from harness.bench.suites.selection import DTYPE, option
+from harness.bench.suites.benchmark import DTYPE, Tape, keep, option
 from harness.record.audit import AuditRun
 from harness.record.bench import AuditRecord
 from harness.timing.clock import threads, warm, without_garbage_collection

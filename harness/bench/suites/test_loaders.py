@@ -6,6 +6,7 @@ benchmarks measures all, and each benchmark records its own rounds.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, NoReturn
@@ -15,20 +16,26 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from harness.bench.suites.fixture import Tape, keep, refuse
-from harness.bench.suites.loader_cell import Cell, LoaderRequest, MemoryLimit, budget_size, close_budget
-from harness.bench.suites.loader_group import REFERENCE, LoaderGroup, measure_loaders
+from harness.bench.suites.benchmark import Tape, cases_of, give_up, keep, option, refuse
+from harness.bench.suites.loader_measurement import (
+    REFERENCE,
+    Cell,
+    LoaderGroup,
+    LoaderRequest,
+    budget_size,
+    close_budget,
+    measure_loaders,
+)
 from harness.bench.suites.peers import PEERS
-from harness.bench.suites.selection import cases_of, give_up, option
 from harness.bench.suites.training import stepper_of, training_step
-from harness.calling import data_set
-from harness.calling.discovery import SHIPPED, is_shipped
+from harness.calling.discovery import SHIPPED, dataset_named, is_shipped, is_stream
 from harness.case import Case
 from harness.data.images import ImageData
 from harness.error import UsageError, listed
 from harness.loading.configuration import PREFETCH, Configuration
-from harness.loading.fault import LIMIT_S, FaultKind, LoadingError, LoadingFault, within
-from harness.loading.reading import samples_in
+from harness.loading.fault import FaultKind, LoadingError, LoadingFault
+from harness.loading.reading import MemoryLimit, samples_in
+from harness.loading.supervision import LIMIT_S, within
 from harness.loading.watched import diagnose
 from harness.record.budget import Budget
 from harness.timing.clock import threads
@@ -131,7 +138,7 @@ def _source(config: pytest.Config, name: str, request: pytest.FixtureRequest) ->
         case = Case(type(dataset), "loader", style="foreign", name=name)
 
         def load(it: Configuration) -> Iterable[Any]:
-            return DataLoader(dataset, shuffle=not data_set.is_stream(dataset), **it.arguments())
+            return DataLoader(dataset, shuffle=not is_stream(dataset), **it.arguments())
 
         return Source(case, load, samples_in, len(dataset), name, dataset=dataset)
     data: ImageData = request.getfixturevalue("data")
@@ -151,7 +158,7 @@ def _dataset(config: pytest.Config, name: str) -> Any:
     if name not in cache:
         try:
             is_own = config.getoption("harness_dataset")
-            cache[name] = data_set.dataset(name) if is_own else _sets_of_files()[name]()
+            cache[name] = dataset_named(name) if is_own else _sets_of_files()[name]()
         except UsageError as error:
             give_up(config, error)
     return cache[name]
@@ -177,22 +184,25 @@ def length_fault(dataset: Any) -> LoadingFault | None:
     measurement.
     """
     length = len(dataset)
-    try:
-        with within(LIMIT_S):
-            dataset[length]
-    except LoadingError:  # it delivers no sample
-        return None
-    return LoadingFault(
-        FaultKind.LENGTH,
-        f"`len` of the data set is {length}, but index {length} also returns a sample",
-        "let `__len__` return the number of samples, and let `__getitem__` raise IndexError beyond it",
-        index=length,
+    delivers = False
+    with suppress(LoadingError), within(LIMIT_S), suppress(Exception):
+        dataset[length]
+        delivers = True
+    return (
+        None
+        if not delivers
+        else LoadingFault(
+            FaultKind.LENGTH,
+            f"`len` of the data set is {length}, but index {length} also returns a sample",
+            "let `__len__` return the number of samples, and let `__getitem__` raise IndexError beyond it",
+            index=length,
+        )
     )
 
 
 def _has_indices(source: Source) -> bool:
     """Whether its samples can be requested one by one."""
-    return source.dataset is not None and not data_set.is_stream(source.dataset)
+    return source.dataset is not None and not is_stream(source.dataset)
 
 
 @pytest.fixture(scope="session")

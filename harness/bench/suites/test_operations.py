@@ -6,16 +6,14 @@ from typing import Any
 import pytest
 
 from harness.bench.option import Shape
-from harness.bench.suites.fixture import keep, measure, names
-from harness.bench.suites.selection import DTYPE, cases_of, option
+from harness.bench.suites.benchmark import DTYPE, cases_of, keep, measure, names, option
 from harness.bench.suites.validation import validate
 from harness.bench.workload import Workload, is_operation, sizes_of, standard_inputs, workload
 from harness.case import Case
 from harness.contracts import contract_named, contracts
 from harness.laws.law import Example
 from harness.record.bench import OperationRecord
-from harness.timing.alarm import within
-from harness.timing.clock import WarmUp, threads
+from harness.timing.clock import WarmUp, threads, within
 
 SECONDS = 0.1
 """Measuring time for each operation and shape, in seconds."""

@@ -14,8 +14,7 @@ import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from harness.bench.suites.fixture import keep, measure, names
-from harness.bench.suites.selection import DTYPE, cases_of, option
+from harness.bench.suites.benchmark import DTYPE, cases_of, keep, measure, names, option
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.floats.format import FORMATS

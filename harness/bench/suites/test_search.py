@@ -19,8 +19,7 @@ import torch
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import strategies as st
 
-from harness.bench.suites.fixture import keep, names
-from harness.bench.suites.selection import DTYPE, cases_of, option
+from harness.bench.suites.benchmark import DTYPE, cases_of, keep, names, option
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.contracts.building_blocks.logit_rows import largest_logit

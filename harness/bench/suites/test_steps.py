@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from harness.bench.suites.fixture import Tape, keep, names, refuse
-from harness.bench.suites.selection import DTYPE, cases_of, option
+from harness.bench.suites.benchmark import DTYPE, Tape, cases_of, keep, names, option, refuse
 from harness.bench.suites.step_group import TIMES, Group, Timed, measure_group
 from harness.bench.suites.training import CONTRACTS, comparisons, problem
 from harness.calling.adapter import NotApplicable

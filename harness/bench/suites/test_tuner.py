@@ -17,8 +17,7 @@ from typing import Any
 import pytest
 from torch.utils.data import Dataset
 
-from harness.bench.suites.fixture import Names, keep
-from harness.bench.suites.selection import give_up, option
+from harness.bench.suites.benchmark import Names, give_up, keep, option
 from harness.bench.suites.tuning_data import DATA_SETS as DEVELOPED_ON
 from harness.bench.suites.tuning_held_apart import HELD_APART
 from harness.error import UsageError, listed

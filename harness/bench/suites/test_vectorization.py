@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from harness.bench.suites.fixture import keep, measure, names
-from harness.bench.suites.selection import DTYPE, SECONDS, cases_of, option
+from harness.bench.suites.benchmark import DTYPE, SECONDS, cases_of, keep, measure, names, option
 from harness.bench.suites.validation import validate
 from harness.case import Case
 from harness.laws.law import Example

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.bench.suites.selection import DTYPE, cases_of
+from harness.bench.suites.benchmark import DTYPE, cases_of
 from harness.calling.adapter import called
 from harness.case import Case
 from harness.contracts import contract_named

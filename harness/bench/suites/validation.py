@@ -1,7 +1,6 @@
 """Validation of timed results: the time of a wrong answer is worthless."""
 
-from harness.bench.suites.fixture import refuse
-from harness.bench.suites.selection import DTYPE
+from harness.bench.suites.benchmark import DTYPE, refuse
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.floats.format import FORMATS

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.error import UsageError
-from harness.record.untrusted_file import read_text
+from harness.record.storage import read_text
 
 SUFFIX = ".ipynb"
 

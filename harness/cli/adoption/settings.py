@@ -8,7 +8,6 @@ import functools
 import inspect
 import os
 import sys
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, NoReturn
@@ -22,7 +21,7 @@ from harness.cli.adoption.notebook import SUFFIX, definitions
 from harness.cli.options import collected, files_written, say
 from harness.error import UsageError, listed
 from harness.record import write_atomically
-from harness.record.untrusted_file import quoted, read_text
+from harness.record.storage import quoted, toml_document
 from harness.suggestion import did_you_mean
 from harness.wording.number import count
 
@@ -131,11 +130,7 @@ def table_of(file: Path) -> object | None:
     UsageError
         If the file cannot be read, or is not TOML.
     """
-    text = read_text(file, what=f"`{FILE}`", remedy="fix the file")
-    try:
-        table: Any = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"invalid TOML in `{file}`: {error!s:.200}", remedy="fix the file") from error
+    table: Any = toml_document(file)
     for name in ("tool", "harness"):
         table = table.get(name) if isinstance(table, dict) else None
     return table  # type: ignore[no-any-return]

@@ -9,9 +9,9 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from harness.display.narrow import print_sentence, print_table
-from harness.display.number import duration
 from harness.record import Estimate, median_ratio
 from harness.record.bench import AuditRecord, Benchmark, benchmarks
+from harness.wording.number import duration
 
 
 def print_audits(console: Console, document: Mapping[str, Any]) -> None:

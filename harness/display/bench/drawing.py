@@ -10,9 +10,9 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from harness.display.narrow import print_sentence, print_table
-from harness.display.number import rate, times
 from harness.record import share_of_best
 from harness.record.bench import BenchRecord, ScreeningRecord, SearchRecord, benchmarks
+from harness.wording.number import rate, times
 
 LONGER = "longer"
 """Name of the longer search, used only for the best known deviation."""

@@ -10,10 +10,9 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from harness.display.narrow import print_sentence, print_table
-from harness.display.number import rate
-from harness.display.tuning import budget_lines
 from harness.record import Estimate
 from harness.record.bench import LoaderRecord, benchmarks
+from harness.wording.number import rate
 
 TORCH = "torch.utils.data.dataloader.DataLoader"
 """Record name of torch's ``DataLoader``."""
@@ -70,7 +69,7 @@ def budgets(loaders: Sequence[LoaderRecord]) -> Iterator[str]:
         assert loader.budget is not None
         if number == 0:
             yield f"Time budget of a batch of {loader.batch_size} in a training loop:"
-        yield f"  {_place(loader)}: {'; '.join(budget_lines(loader.budget, loader.on_workers(loaders)))}"
+        yield f"  {_place(loader)}: {'; '.join(loader.budget.sentences(loader.on_workers(loaders)))}"
 
 
 def _comparison(size: int, words: str, best: LoaderRecord, base: LoaderRecord) -> Iterator[str]:

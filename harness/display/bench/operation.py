@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from harness.display.narrow import print_sentence, print_table
-from harness.display.number import duration, times
 from harness.record.bench import Benchmark, OperationRecord, VectorizationRecord, benchmarks
+from harness.wording.number import duration, times
 
 STANDARD = "256x10"
 """Shape of the standard input, the only one of older runs."""

@@ -11,9 +11,9 @@ from rich.table import Column, Table
 
 from harness.display.bench.drawing import short_names
 from harness.display.narrow import print_sentence, print_table
-from harness.display.number import duration, rate, times
 from harness.record import Estimate
 from harness.record.bench import AgreementRecord, Benchmark, StepRecord, benchmarks
+from harness.wording.number import duration, rate, times
 
 Step = Benchmark[StepRecord]
 

@@ -1,75 +1,34 @@
-"""One loader in one configuration: its start and end, measured alone, and its slices, measured in turns with others.
+"""Measurement of loaders: start and end of each one alone, and slices of all with one batch size and workers in turns.
 
 A slice is a part of the steady state: a number of batches, from one epoch into the next. The memory limit is measured
-directly before each slice, so that both meet the same machine. It gathers rows of tensors and converts bytes to floats.
+directly before each slice, so that both meet the same machine.
+
+Each round gives every loader one slice, in random order. The first loader with the fewest workers takes part in the
+rounds of every group, so that each loader has a ratio to it.
 """
 
+import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 import psutil
-import torch
-from torch import Tensor
 from torch.utils.data import DataLoader
 
-from harness.bench.suites.fixture import names
+from harness.bench.suites.benchmark import names
 from harness.case import Case
 from harness.execution.environment import usable_cores
-from harness.loading.accounting import Memory, memory
+from harness.loading.accounting import Memory, OtherLoad, memory
 from harness.loading.budget import measure_budget
 from harness.loading.configuration import Configuration
-from harness.loading.reading import LoaderReading, Start, Throughput, hop_s, more_workers_than_cores, tensors
+from harness.loading.fault import LoadingError, LoadingFault
+from harness.loading.reading import LoaderReading, MemoryLimit, Start, Throughput, hop_s, more_workers_than_cores
+from harness.loading.supervision import bounded, ignored, within
+from harness.record import median_ratio
 from harness.record.bench import LoaderRecord
 from harness.record.budget import Budget
 from harness.timing.clock import without_garbage_collection
-
-
-class MemoryLimit:
-    """Gathers random rows of some tensors with equally many rows, and nothing else.
-
-    Bytes become float32, multiplied by 1 / 255.
-    """
-
-    def __init__(self, arrays: Sequence[Tensor]) -> None:
-        self.arrays = tuple(arrays)
-        self.n = len(self.arrays[0])
-
-    @classmethod
-    def of_images(cls, images: Any, labels: Any) -> "MemoryLimit":
-        """Return the limit for a set of images in bytes."""
-        return cls([torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels).long()])
-
-    @classmethod
-    def of_batch(cls, batch: Any, samples: int) -> "MemoryLimit | None":
-        """Return the limit for batches like this one; ``None`` if it has no tensor."""
-        arrays = [part for part in tensors(batch) if part.ndim and len(part) == samples]
-        return cls(arrays) if arrays else None
-
-    def slice(self, batch_size: int, seconds: float) -> Throughput:
-        """Gather batches for some seconds, after an untimed first batch.
-
-        The rows are chosen in advance. A batch stays alive until the next one exists, as in a loop over any loader: two
-        batches need more of the processor cache than one.
-        """
-        orders = torch.randperm(self.n).split(batch_size)
-        batch = self._batch(orders[0])
-        samples = batches = 0
-        cpu, start = time.process_time(), time.perf_counter()
-        until = start + seconds
-        while True:
-            for rows in orders:
-                batch = self._batch(rows)
-                samples, batches = samples + len(batch[0]), batches + 1
-                if time.perf_counter() >= until:
-                    wall = time.perf_counter() - start
-                    return Throughput(samples, batches, wall, time.process_time() - cpu)
-
-    def _batch(self, rows: Tensor) -> list[Tensor]:
-        gathered = [array.index_select(0, rows) for array in self.arrays]
-        return [part.float().mul_(1 / 255) if part.dtype == torch.uint8 else part for part in gathered]
-
 
 SLICES = 9
 """Slices that share the measuring time of a loader."""
@@ -98,33 +57,18 @@ LONGEST_S = 1.5
 
 @dataclass(frozen=True)
 class LoaderRequest:
-    """A loader to measure, with its configuration.
-
-    Parameters
-    ----------
-    make
-        Creates the loader.
-    count
-        Counts the samples of a batch.
-    configuration
-        Settings of the loader.
-    epoch_batches
-        Batches per epoch.
-    seconds
-        Total seconds of its slices.
-    limit
-        Memory limit; if absent, it follows from its batches.
-    needs_workers
-        Whether to skip a loader that starts neither processes nor threads.
-    """
+    """A loader to measure, with its configuration; ``seconds`` is the total of its slices."""
 
     make: Callable[[], Iterable[Any]]
     count: Callable[[Any], int]
+    """Counts the samples of a batch."""
     configuration: Configuration
     epoch_batches: int
     seconds: float
     limit: MemoryLimit | None = None
+    """Memory limit; if absent, it follows from its batches."""
     needs_workers: bool = False
+    """Whether to skip a loader that starts neither processes nor threads."""
 
     def reading(self) -> LoaderReading:
         """Return a fresh reading of the loader."""
@@ -140,39 +84,22 @@ class Plan(NamedTuple):
 
 @dataclass(frozen=True)
 class Alone:
-    """Measurement of a loader while no other one is open.
-
-    Parameters
-    ----------
-    loader
-        Type of the loader.
-    start
-        Times until the first batch.
-    memory
-        Memory of this process and its workers in the steady state.
-    shutdown_s
-        Seconds to shut the loader down.
-    epochs
-        Samples and batches of the epochs that were read to their end.
-    last
-        Last batch.
-    plan
-        Plan of its slices.
-    is_hidden
-        Whether it may read ahead by an unknown number of batches.
-    limit
-        Memory limit; ``None`` if a batch has no tensor.
-    """
+    """Measurement of a loader, given by its type, while no other one is open."""
 
     loader: str
     start: Start
     memory: Memory
+    """Memory of this process and its workers in the steady state."""
     shutdown_s: float
     epochs: list[tuple[int, int]]
+    """Samples and batches of the epochs that were read to their end."""
     last: Any
+    """Last batch."""
     plan: Plan
     is_hidden: bool
+    """Whether it may read ahead by an unknown number of batches."""
     limit: MemoryLimit | None
+    """Memory limit; ``None`` if a batch has no tensor."""
 
 
 def measure_alone(request: LoaderRequest, *, finish_s: float = FINISH_S) -> Alone | None:
@@ -291,28 +218,16 @@ class Lane:
 
 @dataclass(frozen=True)
 class Cell:
-    """Measurement of a loader in one configuration.
-
-    Parameters
-    ----------
-    request
-        The loader, with its configuration.
-    alone
-        Measurements without other loaders.
-    slices, limits
-        One per round; no limits if a batch has no tensor.
-    reference
-        Slices of the reference loader in the same rounds.
-    other_load
-        Cores that other processes used during the rounds; ``None`` if unknown.
-    """
+    """Measurement of a loader in one configuration; slices of the loader, its limit and the reference by rounds."""
 
     request: LoaderRequest
     alone: Alone
     slices: list[Throughput]
     limits: list[Throughput]
+    """Empty if a batch has no tensor."""
     reference: list[Throughput]
     other_load: float | None
+    """Cores that other processes used during the rounds; ``None`` if unknown."""
 
     def record(
         self, case: Case, *, data: str, samples: int, remark: str | None, reference: str | None = None
@@ -345,6 +260,118 @@ class Cell:
             other_load=self.other_load,
         )
 
+
+# In turns
+
+REFERENCE = "reference"
+"""Key of the reference loader, if it does not belong to the group."""
+
+MAX_ROUNDS, WITHIN, PATIENCE = 25, 0.05, 4
+"""Rounds stop when all intervals are narrow enough, at the maximum number, or when the time is a multiple of the
+requested seconds."""
+
+
+@dataclass(frozen=True)
+class LoaderGroup:
+    """Loaders that were measured in turns: measurements, faults of other loaders, and loaders that start no workers."""
+
+    cells: Mapping[str, Cell] = field(default_factory=dict)
+    failed: Mapping[str, LoadingFault] = field(default_factory=dict)
+    skipped: frozenset[str] = frozenset()
+
+
+def measure_loaders(requests: Mapping[str, LoaderRequest], *, reference: str | None, timeout_s: float) -> LoaderGroup:
+    """Measure each loader alone, each within the time limit, then all of them in turns with the reference, if any."""
+    failed: dict[str, LoadingFault] = {}
+    lanes: dict[str, Lane] = {}
+    skipped = set()
+    for name, loader in requests.items():
+        try:
+            with within(timeout_s):
+                alone = measure_alone(loader)
+        except LoadingError as error:
+            failed[name] = error.fault
+            continue
+        if alone is None:
+            skipped.add(name)
+        else:
+            lanes[name] = Lane(loader, alone)
+    with ignored():  # also between two turns
+        load = _in_turns(lanes, failed, reference, timeout_s)
+    reference_slices = lanes[reference].slices if reference in lanes and reference not in failed else []
+    cells = {
+        name: Cell(lane.request, lane.alone, lane.slices, lane.limits, reference_slices, load)
+        for name, lane in lanes.items()
+        if name not in failed
+    }
+    return LoaderGroup(cells, failed, frozenset(skipped))
+
+
+def _in_turns(
+    lanes: Mapping[str, Lane], failed: dict[str, LoadingFault], reference: str | None, timeout_s: float
+) -> float | None:
+    """Give the loaders their turns, and return the load by other processes meanwhile."""
+
+    def attempt(name: str, action: Callable[[], None]) -> None:
+        if name in failed:
+            return
+        try:
+            with bounded(timeout_s, keeps=True):
+                action()
+        except LoadingError as error:
+            failed[name] = error.fault
+
+    order = random.Random(0)  # noqa: S311 - an order, no secret
+    try:
+        # Loaders with threads start last, so that no threads run while workers are forked.
+        for name in sorted(lanes, key=lambda name: lanes[name].alone.is_hidden):
+            attempt(name, lanes[name].open)
+        with without_garbage_collection():
+            load = OtherLoad()
+            rounds = _Rounds(lanes, failed, reference)
+            while rounds.go_on():
+                for name in order.sample(list(lanes), len(lanes)):
+                    attempt(name, lanes[name].turn)
+            return load.cores()
+    finally:
+        for name, lane in lanes.items():
+            attempt(name, lane.close)
+
+
+class _Rounds:
+    """Decides whether there is another round."""
+
+    def __init__(self, lanes: Mapping[str, Lane], failed: Mapping[str, LoadingFault], reference: str | None) -> None:
+        self._lanes, self._failed, self._reference = lanes, failed, reference
+        self._done = 0
+        budget_s = PATIENCE * sum(lane.request.seconds for lane in lanes.values())
+        self._until = time.perf_counter() + budget_s
+        round_s = sum(lane.turn_s for lane in lanes.values())
+        self._fewest = SLICES if SLICES * round_s <= budget_s else MIN_ROUNDS
+
+    def go_on(self) -> bool:
+        """Whether there is another round: the fewest are not done, or an interval is too wide and there is time."""
+        going = self._done < self._fewest or (
+            self._done < MAX_ROUNDS and time.perf_counter() < self._until and not self._are_known()
+        )
+        self._done += 1
+        return going
+
+    def _are_known(self) -> bool:
+        series = {name: _wall_us(lane.slices) for name, lane in self._lanes.items() if name not in self._failed}
+        base = series.get(self._reference or "")
+        return all(
+            median_ratio([1.0] * len(times), times).is_within(WITHIN)
+            and (base is None or times is base or median_ratio(base, times).is_within(WITHIN))
+            for times in series.values()
+        )
+
+
+def _wall_us(slices: list[Throughput]) -> list[float]:
+    return [it.wall_us for it in slices]
+
+
+# Budgets
 
 SIZE = 256
 """Batch size of the book; otherwise the next smaller size, or the smallest."""

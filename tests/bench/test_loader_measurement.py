@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from cases.fashion_mnist import concise, scratch
-from harness.bench.suites.loader_cell import budget_size, close_budget
+from harness.bench.suites.loader_measurement import budget_size, close_budget
 from harness.contracts.loader import data_folder
 from harness.data import dataset, files
 from harness.loading.configuration import Configuration
@@ -46,7 +46,7 @@ def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(files, "COUNT", 64)
     monkeypatch.setenv(dataset.VARIABLE, dataset.SYNTHETIC)
-    monkeypatch.setattr("harness.bench.suites.loader_cell.SECONDS", 0.2)
+    monkeypatch.setattr("harness.bench.suites.loader_measurement.SECONDS", 0.2)
     pixels = torch.randint(0, 256, (192, 28, 28), dtype=torch.uint8)
     with data_folder(pixels, torch.arange(192, dtype=torch.uint8) % 10) as root:
         yield root

@@ -1,16 +1,22 @@
-"""Torch's message about a dead worker survives, wherever the main thread is when it dies."""
+"""A loader has a time limit and leaves no process; the death of a worker is known, wherever the main thread is."""
 
 import gc
+import multiprocessing
+import os
 import signal
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from pathlib import Path
 from types import FrameType, FunctionType
 
+import psutil
 import pytest
 
-from harness.loading import fault as fault_module
-from harness.loading.deaths import heard, ignored
-from harness.loading.fault import FaultKind, LoadingError, within
+from harness.loading import supervision
+from harness.loading.fault import FaultKind, LoadingError
+from harness.loading.supervision import heard, ignored, runs, within
 
 DEATH = "DataLoader worker (pid 7) is killed by signal: Killed."
 
@@ -91,7 +97,7 @@ def test_a_death_while_a_block_is_left_does_not_replace_its_fault(
     dying: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error of the block is being handled when the signal arrives."""
-    monkeypatch.setattr(fault_module, "_end_since", lambda _: (dying(), arrive()))
+    monkeypatch.setattr(supervision, "_end_since", lambda _: (dying(), arrive()))
     with pytest.raises(LoadingError, match="damaged file"), within():
         raises()
 
@@ -133,3 +139,58 @@ def test_ignored_deaths_are_forgotten(dying: Callable[[], None]) -> None:
         dying()
     arrive()
     assert signal.getsignal(signal.SIGCHLD) is before
+
+
+# Time limit and remaining processes
+
+
+def test_a_process_that_is_left_behind_is_named_and_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It first has time to end by itself."""
+    monkeypatch.setattr("harness.loading.supervision.GOODBYE_S", 0.1)
+    with pytest.raises(LoadingError, match="processes still running after it was closed: 1") as raised, within(30.0):
+        process = subprocess.Popen(["sleep", "600"])
+    assert process.wait() in {-signal.SIGTERM, 0}  # 0 where it was waited for already
+    assert raised.value.fault.kind is FaultKind.LEFT
+
+
+def test_the_process_that_keeps_shared_memory_is_not_ended(tmp_path: Path) -> None:
+    """With torch's sharing strategy ``file_system``, the default on macOS, it serves all later loaders."""
+    helper = tmp_path / "torch_shm_manager"
+    helper.symlink_to("/bin/sleep")
+    with within(30.0):
+        process = subprocess.Popen([helper, "600"])
+    try:
+        assert process.poll() is None
+        assert not runs(psutil.Process(process.pid))
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_the_alarm_is_taken_back(tmp_path: Path) -> None:
+    """The previous handler is restored, and no alarm rings later."""
+    before = signal.getsignal(signal.SIGALRM)
+    with within(0.2):
+        (tmp_path / "quick").touch()
+    assert signal.getsignal(signal.SIGALRM) is before
+    time.sleep(0.3)
+
+
+def without_goodbye(died: list[int]) -> None:
+    """Start a process, let it die, and fail before waiting for it."""
+    worker = multiprocessing.get_context("fork").Process(target=os._exit, args=(3,))
+    worker.start()
+    assert worker.pid is not None
+    died.append(worker.pid)
+    while psutil.Process(worker.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.001)
+    raise ValueError("no goodbye")
+
+
+def test_a_process_that_died_by_itself_is_waited_for() -> None:
+    """Its parent has failed and does not wait for it, so that a zombie would remain."""
+    died: list[int] = []
+    with pytest.raises(LoadingError, match="no goodbye"), within():
+        without_goodbye(died)
+    assert len(died) == 1
+    assert not psutil.pid_exists(died[0])

@@ -3,8 +3,8 @@
 import pytest
 import samples.audit
 
-from harness.display.audit import wrapped
 from harness.wording import audit_text
+from harness.wording.audit import wrapped
 
 RECORDED = """\
 train.py:3 softmax: exp(100) overflows in float32: it is inf from
