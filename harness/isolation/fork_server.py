@@ -66,7 +66,6 @@ class ForkServer:
         self._line: socket.socket | None = None
         self._origin: tuple[int, dict[str, str]] | None = None
         self._left: list[tuple[subprocess.Popen[bytes], socket.socket]] = []
-        atexit.register(self.close)
 
     @property
     def pid(self) -> int | None:
@@ -144,6 +143,9 @@ class ForkServer:
         return process
 
     def _start(self, origin: tuple[int, dict[str, str]]) -> socket.socket:
+        # Once, also if it has started before.
+        atexit.unregister(self.close)
+        atexit.register(self.close)
         parent_end, child_end = socket.socketpair()
         with child_end:
             self._process = subprocess.Popen(
