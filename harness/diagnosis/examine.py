@@ -19,8 +19,18 @@ from harness.case import Case
 from harness.contracts import contracts
 from harness.diagnosis import marks
 from harness.diagnosis.operation import Choice, Operation, Setting
-from harness.diagnosis.ordinary import SQUARE, Example, examples
-from harness.diagnosis.search import LEAST, NARROW, TOLERANCES, Diagnosis, Seen, diagnose, small
+from harness.diagnosis.search import (
+    LEAST,
+    NARROW,
+    SQUARE,
+    TOLERANCES,
+    Diagnosis,
+    Example,
+    Seen,
+    diagnose,
+    examples,
+    small,
+)
 from harness.diagnosis.table import DROPPED, OPERATIONS, operation_of
 from harness.floats import FORMATS, Format
 from harness.laws.case_error import CaseError
