@@ -23,7 +23,6 @@ MODULES = (
     "calling.model",
     "calling.jax_bridge",
     "calling.adapter",
-    "calling.compiler",
     "calling.device",
     "calling.modes",
     "calling.sequence",

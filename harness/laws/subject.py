@@ -13,9 +13,9 @@ from torch import Tensor
 
 from harness.calling import bound
 from harness.calling.adapter import ADAPTER_DETACHES, NO_AUTOGRAD, NotApplicable, no_numpy
-from harness.calling.compiler import no_compiler
 from harness.calling.device import CPU, MisplacedError
 from harness.calling.host import HERE, GoneError, Host, RemoteError, ReshapedError
+from harness.calling.modes import no_compiler
 from harness.calling.sequence import MisfitError
 from harness.calling.watch import Watch
 from harness.case import Case

@@ -10,7 +10,7 @@ from harness.bench.suites.fixture import Tape, keep, names, refuse
 from harness.bench.suites.selection import DTYPE, cases_of, option
 from harness.bench.suites.step_group import FIRST_CALL_S, WARM_S
 from harness.bench.suites.training import CONTRACTS, problem, started
-from harness.calling.compiler import no_compiler
+from harness.calling.modes import no_compiler
 from harness.case import Case
 from harness.record import median_ratio
 from harness.record.bench import AgreementRecord

@@ -7,7 +7,7 @@ from torch._dynamo.testing import CompileCounter
 from torch._inductor.exc import CppCompileError, InvalidCxxCompiler
 
 import harness
-from harness.calling.compiler import NO_COMPILER, NO_HEADERS, NO_VECTORS, no_compiler
+from harness.calling.modes import NO_COMPILER, NO_HEADERS, NO_VECTORS, no_compiler
 from harness.calling.watch import Watch
 from harness.record import Status
 
