@@ -111,6 +111,17 @@ def _changed(read: Callable[[], Any], write: Callable[[Any], object], value: Any
         write(before)
 
 
+def seed_all(seed: int) -> None:
+    """Seed torch's random numbers on all devices.
+
+    Without an accelerator, `torch.manual_seed` would record the call stack, which takes a millisecond.
+    """
+    if torch.accelerator.is_available():
+        torch.manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)
+
+
 class Observation(TorchFunctionMode):
     """Sees whether tensors become another library's arrays or narrower, and whether autocast is on.
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
-from harness.calling.device import seed_all
+from harness.calling.modes import seed_all
 from harness.floats import Format
 from harness.floats.oracle import confirming, recalling
 from harness.laws.case_error import CaseError

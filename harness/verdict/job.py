@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.calling.adapter import Bridge, adapter_of, compiles_each_shape, is_model
 from harness.calling.adapter import adapter_signature as signature_of_adapter
-from harness.calling.device import CPU, known_device
+from harness.calling.device import CPU, refuse_absent
 from harness.calling.watch import Trust
 from harness.case import Case
 from harness.contracts import claimed, contract_named
@@ -100,7 +100,7 @@ def jobs(
     *,
     laws: Iterable[str] = (),
     dtypes: Iterable[str] = (),
-    devices: Iterable[str] = (CPU,),
+    devices: Sequence[str] = (CPU,),
     strict: bool = False,
     watched: bool = True,
     unclaimed: Collection[str] = (),
@@ -128,7 +128,9 @@ def jobs(
         If a name matches nothing, a device does not exist, or a case declares a violation of an unknown law.
     """
     wanted_laws, wanted_dtypes = set(laws), [format_of(name).name for name in dtypes]
-    wanted_devices = [known_device(name) for name in devices]
+    for device in devices:
+        if device != CPU:
+            refuse_absent(device)
     selected = []
     known_laws = set()
     for case in map(claimed, cases):
@@ -149,7 +151,7 @@ def jobs(
                     watched=watched,
                     claimed=name not in unclaimed,
                 )
-                for device in wanted_devices
+                for device in devices
                 if device == CPU or contract.output is not None
                 for name in contract.dtypes
                 if name in case.dtypes and (not wanted_dtypes or name in wanted_dtypes)
