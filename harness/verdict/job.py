@@ -67,7 +67,7 @@ class Job:
     @property
     def when_broken(self) -> tuple[Status, str | None]:
         """Return the status of a broken law, and the declared or known reason."""
-        status, reason = self.law.when_broken(self.case, self.format.name, strict=self.strict)
+        status, reason = status_if_broken(self.law, self.case, self.format.name, strict=self.strict)
         return (status, reason) if self.claimed or status is Status.EXPECTED else (Status.UNCLAIMED, None)
 
     @property
@@ -93,6 +93,17 @@ class Job:
     def axes(self) -> dict[str, Axes]:
         """Return the axes of the inputs that the law reads."""
         return {name: axes for name, axes in self.contract.axes.items() if name in self.law.reads}
+
+
+def status_if_broken(law: Law, case: Case, dtype: str, *, strict: bool = False) -> tuple[Status, str | None]:
+    """Return the status of a law that a case breaks, and the declared or known reason.
+
+    If ``strict``, lost digits are defects, too.
+    """
+    declared = case.declared_break(law.name, dtype)
+    if law.lost_digits and law.name not in case.attains and not strict:
+        return Status.LOST, declared or law.lost_digits
+    return (Status.EXPECTED, declared) if declared else (Status.BROKEN, None)
 
 
 def jobs(

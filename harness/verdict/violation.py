@@ -25,7 +25,7 @@ from harness.floats.measurement import Measurement
 from harness.floats.oracle import confirming, remembering
 from harness.laws.case_error import CaseError
 from harness.laws.contract import Contract
-from harness.laws.law import Example
+from harness.laws.law import Example, Law
 from harness.laws.subject import Subject
 from harness.record import Event, EventKind, Violation
 from harness.verdict.consequence import followed
@@ -300,9 +300,14 @@ def related(job: Job, violation: Violation, failing: Example, *, seed: int, dead
     return violation.model_copy(update={"mended_wider": mended, "follows": follows})
 
 
+def likely_cause(law: Law, actual: float) -> str:
+    """Return the likely cause of a violation, given the offending output."""
+    return law.non_finite if law.non_finite and not math.isfinite(actual) else law.cause
+
+
 def _cause(job: Job, measurement: Measurement) -> str:
     """Return the likely cause, and the circumstance of the call if a law has several."""
-    cause = job.law.likely_cause(float(measurement.actual[measurement.worst]))
+    cause = likely_cause(job.law, float(measurement.actual[measurement.worst]))
     return f"{measurement.circumstance}: {cause}" if measurement.circumstance else cause
 
 
