@@ -13,14 +13,11 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from harness.diagnosis.operation import Choice, Operation, Setting
+from harness.diagnosis.operation import Choice, Example, Operation, Setting
 from harness.floats import FORMATS
 from harness.laws.contract import Contract
 
 # Inputs
-
-Example = tuple[Any, ...]
-"""The arguments of one call."""
 
 SHAPES = (
     *((3, 5), (4, 3), (2, 6), (5, 4), (7, 2), (3, 3), (6, 8), (2, 9), (4, 7), (1, 4), (5, 2), (8, 3)),
