@@ -27,7 +27,6 @@ MODULES = (
     "calling.modes",
     "calling.sequence",
     "calling.watch",
-    "exact.location",
     "exact.operator",
     "exact.tape",
     "isolation.encoding",

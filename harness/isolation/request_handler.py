@@ -22,8 +22,7 @@ from ..calling.device import CPU, MisplacedError, called_on
 from ..calling.model import AsStep
 from ..calling.modes import Observation, entered, heard_in, no_compiler, overwrite_freed, uncompiled
 from ..calling.sequence import SEQUENCES, MisfitError
-from ..exact.location import place
-from ..exact.tape import Recorder, Tape, View, is_floating
+from ..exact.tape import Recorder, Tape, View, is_floating, place
 from .encoding import checksums
 from .wire import filled, receive, send
 

@@ -19,7 +19,7 @@ from harness.calling.modes import no_compiler
 from harness.calling.sequence import MisfitError
 from harness.calling.watch import Watch
 from harness.case import Case
-from harness.exact.location import place
+from harness.exact.tape import place
 from harness.floats import Format, Measurement
 from harness.isolation.encoding import kind_of
 from harness.isolation.wire import Unsupported
