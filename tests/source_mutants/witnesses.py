@@ -37,7 +37,7 @@ SHARED = {
     "harness.laws.every_operation": Witnesses(("softmax", "squared_error"), ("tests/laws/test_every_operation.py",)),
     "harness.laws.derivative": Witnesses(("softmax", "squared_error"), ("tests/laws/test_every_operation.py",)),
     "harness.laws.mode": Witnesses(("softmax",), ("tests/laws/test_never_tried.py",)),
-    "harness.laws.size": Witnesses(("softmax",), ("tests/laws/test_never_tried.py",)),
+    "harness.laws.size": Witnesses(("softmax",), ("tests/laws/test_never_tried.py", "tests/laws/test_size.py")),
 }
 """Modules that every contract uses: formats, comparisons, oracles, and the laws of every operation."""
 
