@@ -28,7 +28,7 @@ from harness.laws.contract import Contract
 from harness.laws.law import Example, Law
 from harness.laws.subject import Subject
 from harness.record import Event, EventKind, Violation
-from harness.verdict.consequence import followed
+from harness.verdict.consequence import OF_ANSWERS, OF_TWO_RUNS, followed
 from harness.verdict.draw import Deadline, first_failing
 from harness.verdict.job import Job
 from harness.verdict.replay import is_one_group, replay_command, spelled_out, to_text
@@ -296,7 +296,8 @@ def related(job: Job, violation: Violation, failing: Example, *, seed: int, dead
     mended = is_mended_wider(job, failing, seed=seed, deadline=deadline)
     shown = [failing, *spelled_out(violation.example, job.contract)]
     # A known event says more than the law from which the violation follows.
-    follows = "" if violation.event else followed(job, shown, seed=seed, deadline=deadline)
+    may_follow = not violation.event and (job.law.group in OF_ANSWERS or job.law.name in OF_TWO_RUNS)
+    follows = followed(job, shown, seed=seed, deadline=deadline) if may_follow else ""
     return violation.model_copy(update={"mended_wider": mended, "follows": follows})
 
 
