@@ -1,6 +1,6 @@
 """Operations and their variants: a value as a function of settings, and the settings that people choose by mistake.
 
-Of a variant with the right values, the gradient is wrong: the result, or a part of it, is detached from the input.
+A variant with the right values may have a wrong gradient: its result, or a part of it, is detached from the input.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
