@@ -21,12 +21,12 @@ from harness.formula.spelling import written
 from harness.record import Fault, Fix, Property, Status, Verdict
 from harness.timing.clock import threads
 from harness.verdict.campaign import Campaign
-from harness.verdict.corpus import FOLDER
 from harness.verdict.decide import unreached
 from harness.verdict.fix import local_fix
 from harness.verdict.isolated import Isolated, checked, importable_campaign
 from harness.verdict.job import Job, reject_misfit, reject_uncallable
 from harness.verdict.probe import Probe
+from harness.verdict.replay import CORPUS
 from harness.wording import property_sentences
 
 
@@ -47,7 +47,7 @@ def check(
     examples: int | None = None,
     seconds: float | None = None,
     seed: int | None = None,
-    corpora: Sequence[Path] = (FOLDER,),
+    corpora: Sequence[Path] = (CORPUS,),
     strict: bool = False,
     isolate: bool = False,
 ) -> Verdicts:
@@ -117,8 +117,8 @@ def check(
         examples=examples,
         seconds=seconds,
         seed=seed,
-        replay=FOLDER in corpora,
-        corpora=tuple(folder for folder in corpora if folder != FOLDER),
+        replay=CORPUS in corpora,
+        corpora=tuple(folder for folder in corpora if folder != CORPUS),
         strict=strict,
     )
     if isolate:

@@ -162,7 +162,7 @@ def _needed(step: Callable[..., Any]) -> list[str]:
 
 def _described(error: BaseException) -> str:
     """Describe an exception, with the line of the user's code."""
-    from harness.exact.location import place
+    from harness.exact.tape import place
 
     frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     if isinstance(error, SystemExit):

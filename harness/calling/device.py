@@ -22,35 +22,24 @@ class MisplacedError(Exception):
     """An output that is on another device than the inputs were."""
 
 
-def known_device(name: str) -> str:
-    """Return the name of a device that this machine has.
+def refuse_absent(device: str) -> None:
+    """Refuse a device that this machine does not have.
 
     Raises
     ------
     UsageError
-        If it is neither the CPU nor the accelerator that torch finds.
+        If it is not the accelerator that torch finds.
     """
     accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    if name == CPU or (accelerator is not None and name == accelerator.type):
-        return name
+    if accelerator is not None and device == accelerator.type:
+        return
     there_is = (
         f"the accelerator here is `{accelerator.type}`" if accelerator is not None else "there is no accelerator here"
     )
     raise UsageError(
-        f"unknown device `{name}`: {there_is}",
+        f"unknown device `{device}`: {there_is}",
         remedy="`cpu` is always available",
     )
-
-
-def seed_all(seed: int) -> None:
-    """Seed torch's random numbers on all devices.
-
-    Without an accelerator, `torch.manual_seed` would record the call stack, which takes a millisecond.
-    """
-    if torch.accelerator.is_available():
-        torch.manual_seed(seed)
-    else:
-        torch.default_generator.manual_seed(seed)
 
 
 def called_on(device: str, call: Callable[..., Any], inputs: Sequence[Any]) -> Any:

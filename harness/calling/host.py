@@ -19,10 +19,9 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from harness.calling.adapter import as_tensors, called, detaches, switched, unbridged
-from harness.calling.compiler import uncompiled
 from harness.calling.device import CPU, called_on
 from harness.calling.model import AsStep
-from harness.calling.modes import Observation, heard_in, overwrite_freed, settings, unset_is_nan
+from harness.calling.modes import Observation, heard_in, overwrite_freed, settings, uncompiled, unset_is_nan
 from harness.calling.sequence import SEQUENCES
 from harness.calling.watch import Watch
 from harness.case import Case
@@ -148,7 +147,7 @@ class Host(Protocol):
         """See :func:`harness.calling.modes.unset_is_nan`."""
 
     def uncompiled(self) -> AbstractContextManager[object]:
-        """See :func:`harness.calling.compiler.uncompiled`."""
+        """See :func:`harness.calling.modes.uncompiled`."""
 
     def modes(
         self, *, threads: int | None = None, dtype: torch.dtype | None = None, switched: bool = False

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from ..record.fault import Fault
-from . import compiler
+from . import modes
 
 RESTORED = "(restored)"
 """Suffix for a setting that was restored."""
@@ -261,7 +261,7 @@ def limit_calls(seconds: float, first: float | None = None, compiling: float | N
         def go_on() -> None:
             _set_running_timer([seconds for _, seconds in _limits])
 
-        if compiler.tell(lambda: _set_running_timer(_compiling), go_on):
+        if modes.notify_of_compilation(lambda: _set_running_timer(_compiling), go_on):
             _compiling[:] = [compiling]
 
 
@@ -321,7 +321,7 @@ class Watch:
         """Watch all calls of a law, so that their changes are undone before the next law."""
         modules, before = len(sys.modules), read(self._all)
         try:
-            with compiler.whatever_comes():
+            with modes.raised_recompile_limit():
                 yield
         finally:
             self._restore(self._all, before, modules)

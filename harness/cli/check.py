@@ -123,7 +123,7 @@ def check(
     has_fix = fix or write or unsafe_fixes
     fix_request = fixing(target, fix=fix, write=write, unsafe=unsafe_fixes) if has_fix else None
     for folder in question.corpora:
-        from harness.verdict.corpus import reject_damaged
+        from harness.verdict.replay import reject_damaged
 
         reject_damaged(folder)
     declares = {**question.declares, **({"reference": reference} if reference else {})}

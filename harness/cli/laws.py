@@ -88,7 +88,7 @@ def freeze(
 ) -> None:
     """Save the counterexamples of a run for later checks."""
     from harness.record import Breaking, Proof, Verdict, Worst
-    from harness.verdict.corpus import Recorded, freeze
+    from harness.verdict.replay import Recorded, freeze
 
     folder = run_folder(run)
     folder.head()  # raises a usage error if there is no such run

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self, cast
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -213,12 +213,31 @@ def files_written(files: Mapping[str, Path | None], text_of: Callable[[str], str
         raise failure
 
 
+class Unrecorded:
+    """Stands for the session of a command without a run, and stores nothing."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.remarks: list[str] = []
+
+    def __enter__(self) -> Self:
+        """Do nothing."""
+        return self
+
+    def _ignore(self, *_: object, **__: object) -> None:
+        """Do nothing."""
+
+    plan = expect = keep = discard = end = note_data = __exit__ = _ignore
+
+
 def session(run: str | None, seed: int | None = None, *, fresh: bool = False) -> "Session":
     """Open the run that ``--run`` names; without a name, return a session that stores nothing."""
-    from harness.cli.session import Session, Unrecorded
+    if run is None:
+        return cast("Session", Unrecorded())
+    from harness.cli.session import Session
     from harness.record import SEED
 
-    return Unrecorded() if run is None else Session(run, seed=SEED if seed is None else seed, fresh=fresh)
+    return Session(run, seed=SEED if seed is None else seed, fresh=fresh)
 
 
 def run_folder(name: str) -> "RunFolder":

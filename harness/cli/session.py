@@ -229,35 +229,6 @@ class Session:
         self.folder.revise(data=source)
 
 
-class Unrecorded(Session):
-    """A session that stores nothing, for a command without a run."""
-
-    def __init__(self) -> None:  # opens nothing
-        self.done = 0
-        self.remarks = []
-
-    def __exit__(self, *_: object) -> None:
-        """Do nothing."""
-
-    def plan(self, plan: Plan, pieces: int, unit: str, *, late_seed: int | None = None) -> None:
-        """Do nothing."""
-
-    def expect(self, pieces: int, unit: str, *, plan: str | None = None) -> None:
-        """Do nothing."""
-
-    def keep(self, record: Row) -> None:
-        """Do nothing."""
-
-    def discard(self, *kinds: type[Row]) -> None:
-        """Do nothing."""
-
-    def end(self, ending: Ending) -> None:
-        """Do nothing."""
-
-    def note_data(self, source: DataSource) -> None:
-        """Do nothing."""
-
-
 def reached(work: Work, files: Mapping[str, Any]) -> int:
     """Return how many pieces a killed command had done: for a check, the number of new verdicts."""
     state = files.get(FILES[Verdict])

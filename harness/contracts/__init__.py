@@ -49,7 +49,7 @@ def contract_named(name: str) -> Contract:
     UsageError
         If there is no contract of that name; the message suggests similar names.
     """
-    if is_formula(name):
+    if _has_formula(name):
         return contract_of_formula(name)
     if name in CATALOGUE:
         return contract_of_formula(CATALOGUE[name].spelling.text, name)
@@ -77,7 +77,7 @@ def claimed(case: Case) -> Case:
         If the name matches no contract, or several.
     """
     if case.contract:
-        if not is_formula(case.contract):
+        if not _has_formula(case.contract):
             return case
         adapter, named = adapter_signature(case), passes_inputs_on(case)
         return replace(case, contract=in_order_of(case.function, case.contract, adapter=adapter, named=named))
@@ -88,6 +88,11 @@ def claimed(case: Case) -> Case:
         return replace(case, contract=contract_of(case.function, name, contracts().values()).name)
     except UsageError as error:
         raise _of_a_variant(error, name.rpartition(".")[2]) from None
+
+
+def _has_formula(contract: str) -> bool:
+    """Whether a contract's name is a formula; other names have no colon."""
+    return ":" in contract and is_formula(contract)
 
 
 def _own_name(case: Case) -> str:

@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 from harness.contracts.building_blocks import labelled_logits, logit_rows, usual_laws
-from harness.contracts.building_blocks.log_domain import compare_near, log_softmax_absolute_bound
 from harness.contracts.building_blocks.reduction import REDUCTIONS, reduced
 from harness.contracts.building_blocks.softmax_function import (
     BHH,
     OVERFLOW,
     backward_amplified,
+    compare_near,
     exact_shift,
+    log_softmax_absolute_bound,
     softmax_exact,
     softmax_oracle,
     sum_of_others,

@@ -37,11 +37,11 @@ from flint import arb
 from torch import Tensor
 
 from harness.contracts.building_blocks import logit_rows, usual_laws
-from harness.contracts.building_blocks.log_domain import log_softmax_absolute_bound
 from harness.contracts.building_blocks.softmax_function import (
     OVERFLOW,
     exact_shift,
     gaps,
+    log_softmax_absolute_bound,
     softmax_exact,
     softmax_relative_bound,
     sum_of_others,

@@ -22,9 +22,21 @@ from hypothesis import strategies as st
 from numpy.random import Generator
 from torch import Tensor
 
-from harness.contracts.building_blocks import log_domain, usual_laws
+from harness.contracts.building_blocks import usual_laws
 from harness.contracts.building_blocks.logit_rows import DOMAIN, largest_logit, largest_weight
-from harness.contracts.building_blocks.softmax_function import BHH, OVERFLOW, exact_shift, softmax_exact, softmax_screen
+from harness.contracts.building_blocks.softmax_function import (
+    BHH,
+    OVERFLOW,
+    at_the_limits,
+    compare_near,
+    dominated,
+    exact_shift,
+    logsumexp_exact,
+    logsumexp_screen,
+    normalised,
+    softmax_exact,
+    softmax_screen,
+)
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import (
     Array,
@@ -51,8 +63,8 @@ def _pair(a: Any, b: Any) -> Any:
 
 
 logaddexp_oracle = Oracle(
-    lambda elementary, a, b: log_domain.logsumexp_screen(elementary, _pair(a, b)),
-    lambda a, b: log_domain.logsumexp_exact(_pair(a, b)),
+    lambda elementary, a, b: logsumexp_screen(elementary, _pair(a, b)),
+    lambda a, b: logsumexp_exact(_pair(a, b)),
 )
 gradient_oracle = Oracle(
     lambda elementary, a, b: softmax_screen(elementary, _pair(a, b)), lambda a, b: softmax_exact(_pair(a, b))
@@ -138,7 +150,7 @@ def _pairs(format_: Format, change: Any) -> st.SearchStrategy[Example]:
         cotangent = companions(pairs[:, 0], rng)
         return _split(change(pairs, rng), cotangent=cotangent)
 
-    structures = (*STRUCTURES, log_domain.normalised, log_domain.dominated, log_domain.at_the_limits, neighbours)
+    structures = (*STRUCTURES, normalised, dominated, at_the_limits, neighbours)
     drawn = batches(format_, largest=largest_logit(format_), structures=structures, rows=(16, 512), columns=(2, 2))
     return st.builds(expand, drawn, SEEDS)
 
@@ -229,7 +241,7 @@ def shift_equivariant(logaddexp: Subject, a: Tensor, b: Tensor) -> Measurement:
         to_array(logaddexp(shifted[:, 0], shifted[:, 1])), to_array(pairs).max(-1) - to_array(shifted).max(-1)
     )
     absolute = _VALUE.error_at(logaddexp, a, b) + _VALUE.error_at(logaddexp, shifted[:, 0], shifted[:, 1])
-    return log_domain.compare_near(logaddexp(a, b), expected, absolute, format_)
+    return compare_near(logaddexp(a, b), expected, absolute, format_)
 
 
 @law(

@@ -1,7 +1,7 @@
 r"""Logsumexp over the last axis.
 
 The bound of the shifted algorithm is :math:`|\hat y - y| \le u |y| + E`, where :math:`E` is the error of
-:math:`\ln S`. :mod:`harness.contracts.building_blocks.log_domain` derives it and has the exact value.
+:math:`\ln S`. :mod:`harness.contracts.building_blocks.softmax_function` derives it and has the exact value.
 
 The gradient is the softmax. Autograd carries :math:`1 / S` and the exponentials through two products, so an entry errs
 by the softmax's bound and :math:`2u`; the maximum also accumulates the errors of all entries. A handwritten backward
@@ -14,12 +14,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.contracts.building_blocks import log_domain, logit_rows, usual_laws
+from harness.contracts.building_blocks import logit_rows, usual_laws
 from harness.contracts.building_blocks.softmax_function import (
     BHH,
     OVERFLOW,
     Weighed,
+    at_the_limits,
+    compare_near,
+    dominated,
     exact_shift,
+    log_total_error,
+    logsumexp_absolute_bound,
+    logsumexp_oracle,
+    normalised,
     softmax_oracle,
     softmax_relative_bound,
 )
@@ -49,7 +56,7 @@ def _through_logarithm(x: Array, format_: Format) -> Array:
     rows = Weighed.of(x)
     with np.errstate(over="ignore", invalid="ignore"):
         in_u = format_.u * (2.0 * rows.g + np.log(rows.total) + 3.0)
-        exponent = in_u + log_domain.log_total_error(rows, format_)[..., None]
+        exponent = in_u + log_total_error(rows, format_)[..., None]
         return np.asarray(np.expm1(exponent * (1.0 + 2.0 * format_.u)))
 
 
@@ -60,7 +67,7 @@ def _gradient(logits: Tensor, cotangent: Tensor) -> DoubleDouble:
 # Inputs
 
 
-_inputs = logit_rows.logits_and_weights(log_domain.normalised, log_domain.dominated, log_domain.at_the_limits)
+_inputs = logit_rows.logits_and_weights(normalised, dominated, at_the_limits)
 _masked = logit_rows.some_masked(_inputs)
 
 
@@ -68,7 +75,7 @@ _masked = logit_rows.some_masked(_inputs)
 
 OVERFLOW_OR_UNDERFLOW = f"{OVERFLOW}; or all exponentials underflow, and ln 0 = -inf: subtract the row maximum first"
 
-_VALUE = Exact(("logits",), log_domain.logsumexp_oracle, log_domain.logsumexp_absolute_bound)
+_VALUE = Exact(("logits",), logsumexp_oracle, logsumexp_absolute_bound)
 
 value = usual_laws.value(
     _VALUE,
@@ -113,7 +120,7 @@ at_least_the_maximum = usual_laws.one_sided(
 )
 def excess_not_lost(logsumexp: Subject, logits: Tensor) -> Measurement:
     """Measure ``inf`` where the result is zero and the exact value is a normal number; elsewhere terms may cancel."""
-    expected = log_domain.logsumexp_oracle(logits)
+    expected = logsumexp_oracle(logits)
     actual = to_array(logsumexp(logits))
     lost = (actual == 0.0) & (to_array(logits).max(-1) == 0.0) & (expected.hi >= logsumexp.format.tiny)
     return Measurement(np.where(lost, np.inf, 0.0), np.zeros(actual.shape), actual, expected.hi)
@@ -136,7 +143,7 @@ def splits_into_halves(logsumexp: Subject, logits: Tensor) -> Measurement:
     parts = torch.stack([logsumexp(half) for half in halves], -1)
     errors = [_VALUE.error_at(logsumexp, half) for half in halves]
     absolute = _VALUE.error_at(logsumexp, logits) + np.maximum.reduce(errors)
-    return log_domain.compare_near(logsumexp(logits), log_domain.logsumexp_oracle(parts), absolute, logsumexp.format)
+    return compare_near(logsumexp(logits), logsumexp_oracle(parts), absolute, logsumexp.format)
 
 
 @law(
@@ -154,7 +161,7 @@ def shift_equivariant(logsumexp: Subject, logits: Tensor) -> Measurement:
     x, moved = to_array(logits), to_array(shifted)
     expected = dd.two_sum(to_array(logsumexp(shifted)), x.max(-1) - moved.max(-1))
     absolute = _VALUE.error_at(logsumexp, logits) + _VALUE.error_at(logsumexp, shifted)
-    return log_domain.compare_near(logsumexp(logits), expected, absolute, logsumexp.format)
+    return compare_near(logsumexp(logits), expected, absolute, logsumexp.format)
 
 
 @law(
@@ -169,9 +176,9 @@ def shift_equivariant(logsumexp: Subject, logits: Tensor) -> Measurement:
 )
 def columns_in_any_order(logsumexp: Subject, logits: Tensor) -> Measurement:
     """Reverse the columns."""
-    exact, reversed_ = log_domain.logsumexp_oracle(logits), to_array(logsumexp(logits.flip(-1)))
+    exact, reversed_ = logsumexp_oracle(logits), to_array(logsumexp(logits.flip(-1)))
     reference = np.where(np.isnan(reversed_), exact.hi, reversed_)
-    absolute = 2.0 * log_domain.logsumexp_absolute_bound(logits, exact, logsumexp.format)
+    absolute = 2.0 * logsumexp_absolute_bound(logits, exact, logsumexp.format)
     return compare_absolute(logsumexp(logits), reference, absolute, logsumexp.format)
 
 

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
-from harness.contracts.building_blocks.log_domain import softmax_typical_bound
 from harness.contracts.building_blocks.logit_rows import (
     LONG_ROWS,
     extreme_logits,
@@ -32,6 +31,7 @@ from harness.contracts.building_blocks.softmax_function import (
     softmax_gradient_bound,
     softmax_oracle,
     softmax_pullback,
+    softmax_typical_bound,
 )
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, compare, exact_sum, in_ulp, portable, to_array

@@ -6,10 +6,9 @@ examples and the contract does not.
 """
 
 from harness.diagnosis.blame import Blame, blamed
-from harness.diagnosis.examine import examined, imitations, rival
+from harness.diagnosis.examine import examined, imitations, operation_of, rival
 from harness.diagnosis.operation import Choice, Operation, Setting
 from harness.diagnosis.search import Diagnosis, diagnose
-from harness.diagnosis.table import operation_of
 
 __all__ = [
     "Blame",

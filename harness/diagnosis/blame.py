@@ -9,8 +9,7 @@ from typing import Any
 
 from harness.calling.source import Definition, definition, subject_of
 from harness.case import Case
-from harness.diagnosis.marks import returned
-from harness.diagnosis.operation import Mark
+from harness.diagnosis.marks import Mark, returned
 
 
 @dataclass(frozen=True)

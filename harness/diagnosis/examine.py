@@ -4,29 +4,36 @@ The ordinary values of a wrong function may be right under another contract.
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain, combinations
+from itertools import combinations
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from harness.calling import bound
 from harness.calling.adapter import NotApplicable
 from harness.case import Case
 from harness.contracts import contracts
-from harness.diagnosis import marks
-from harness.diagnosis.operation import Choice, Operation, Setting
-from harness.diagnosis.ordinary import SQUARE, Example, examples
-from harness.diagnosis.search import LEAST, NARROW, TOLERANCES, Diagnosis, Seen, diagnose, small
-from harness.diagnosis.table import DROPPED, OPERATIONS, operation_of
+from harness.diagnosis import marks, of_elements, of_logits, of_losses, of_statistics
+from harness.diagnosis.of_formulas import operation_of_formula
+from harness.diagnosis.operation import Choice, Example, Operation, Setting, detached, weights
+from harness.diagnosis.search import (
+    LEAST,
+    NARROW,
+    SQUARE,
+    TOLERANCES,
+    Diagnosis,
+    Seen,
+    diagnose,
+    examples,
+    small,
+)
 from harness.floats import FORMATS, Format
 from harness.laws.case_error import CaseError
 from harness.laws.contract import Contract
 from harness.laws.subject import Subject
-from harness.record import Fault
 
 
 def examined(case: Case, contract: Contract, device: str) -> Diagnosis | None:
@@ -204,124 +211,111 @@ def _choice(contract: Contract, operation: Operation, declares: Mapping[str, Any
     )
 
 
-# Gradients where the values are right: the result, or a part of it, is detached from the input
-
-TOLERANCE = 1e-6
-"""Relative difference within which gradients agree."""
-
-GRADIENT_EXAMPLES = 4
-"""Examples on which gradients are compared."""
-
-MAX_OPERATIONS = 16
-"""Operations of a value that are tried as detached."""
-
-ALL = Choice(
-    "detached",
-    "the value is right, but it is detached from the input and has no gradient",
-    "leave out what detaches it: `detach`, `item`, `data`, `numpy`, `torch.tensor` or `no_grad`",
-    (marks.detaches,),
-)
+# The operations with known variants, by contract. Each one also has variants of the shape: an axis that is kept or not,
+# another axis, and a reduced batch.
 
 
-class _Detaching(TorchFunctionMode):
-    """Detach the results of some operations, by their numbers, and count them."""
+class _WithoutKeepdim(TorchFunctionMode):
+    """Let some reductions drop their axis, by their numbers."""
 
-    def __init__(self, numbers: Iterable[int] = ()) -> None:
+    def __init__(self, numbers: Collection[int]) -> None:
         super().__init__()
-        self._numbers, self.seen = set(numbers), 0
+        self._numbers, self._seen = numbers, 0
 
     def __torch_function__(
         self, function: Callable[..., Any], _: Any, arguments: Any = (), keywords: Any = None
     ) -> Any:
-        """Call a function, and detach its result if its number is among those."""
-        output = function(*arguments, **(keywords or {}))
-        if not isinstance(output, Tensor) or not output.requires_grad:
-            return output
-        self.seen += 1
-        return output.detach() if self.seen - 1 in self._numbers else output
+        """Call a function; remove `keepdim` from the chosen calls."""
+        keywords = dict(keywords or {})
+        if keywords.get("keepdim"):
+            if self._seen in self._numbers:
+                del keywords["keepdim"]
+            self._seen += 1
+        return function(*arguments, **keywords)
 
 
-Gradients = Callable[[Example], Tensor]
-"""Returns the gradient of a function by its first tensor of numbers."""
-
-
-def detached(
-    operation: Operation, declares: dict[str, Any], gradient: Gradients, examples: Sequence[Example]
-) -> Setting | None:
-    """Return the part of the value that is detached; None if none is, or if it is not known.
-
-    The caller makes sure that the values are right.
-    """
-    chosen = [one for one in examples if any(_is_differentiable(x) for x in one)][:GRADIENT_EXAMPLES]
-    try:
-        actual = [gradient(one) for one in chosen]
-    except CaseError as error:
-        return Setting({"gradient": ALL}, {}, declares) if error.fault is Fault.NO_GRADIENT else None
-    exact = [_of_value(operation, Setting({}, {}, declares), one) for one in chosen]
-    if not chosen or all(map(_agree, actual, exact)):
-        return None
-    if all(not bool(one.any()) for one in actual):
-        return Setting({"gradient": ALL}, {}, declares)
-    for choice in _parts(operation, declares, chosen[0]):
-        setting = Setting({"gradient": choice}, {}, declares)
-        if all(
-            _agree(actual_gradient, _of_value(operation, setting, one))
-            for actual_gradient, one in zip(actual, chosen, strict=True)
-        ):
-            return setting
-    return None
-
-
-def _parts(operation: Operation, declares: dict[str, Any], example: Example) -> Iterable[Choice]:
-    """Yield the deviations in which one operation of the value is detached, then two."""
-    arguments = _leaves(example)
-    with torch.enable_grad(), _Detaching() as seen:
-        operation.value(Setting({}, {}, declares), *arguments)
-    # The last operation is the value itself.
-    numbers = range(min(seen.seen - 1, MAX_OPERATIONS))
-    for chosen in chain(combinations(numbers, 1), combinations(numbers, 2)):
-        yield _part(chosen)
-
-
-def _part(numbers: tuple[int, ...]) -> Choice:
+def _dropped(numbers: Collection[int]) -> Choice:
     return Choice(
-        "part detached",
-        "the value is right, but a part of it is detached, so its share of the gradient is missing",
-        "{op} differentiates every part: leave out `detach`, `item`, `data` or `no_grad`",
-        (marks.detaches,),
-        around=lambda: _Detaching(numbers),
+        "no keepdim",
+        "`keepdim=True` is missing, so the numbers of the rows are taken for numbers of the columns",
+        "{op} uses the number of each row in that row",
+        (marks.without_keepdim,),
+        is_plain=False,
+        around=lambda: _WithoutKeepdim(numbers),
     )
 
 
-def _is_differentiable(x: Any) -> bool:
-    return isinstance(x, Tensor) and x.is_floating_point()
+_SOME = tuple(numbers for size in (3, 1, 2) for numbers in combinations(range(3), size))
+"""All of the first three reductions, each one, and each two."""
+
+DROPPED = tuple(map(_dropped, _SOME))
+"""Reductions whose result does not fit to the rows; it fits by chance if a batch is square."""
+
+_KEPT = Choice(
+    "keepdim",
+    "the reduced axis is kept, so the result has the shape [n, 1]",
+    "{op} returns the shape [n]",
+    (marks.keyword("keepdim", "keepdims"),),
+    is_plain=False,
+    apply=lambda y: y[..., None],
+)
+_ADDED = Choice(
+    "batch",
+    "the results of the rows are added",
+    "{op} returns one number for each row",
+    (marks.no_axis,),
+    is_plain=False,
+    apply=lambda y: y.sum(),
+)
+_AVERAGED = Choice(
+    "batch mean",
+    "the mean of the results of the rows is taken",
+    "{op} returns one number for each row",
+    (marks.calls("mean"), marks.no_axis),
+    is_plain=False,
+    apply=lambda y: y.mean(),
+)
+_VECTOR = Choice(
+    "vector",
+    "the result has the shape [1]",
+    "{op} returns a single number",
+    (marks.keyword("keepdim", "keepdims"), marks.calls("reshape", "view", "unsqueeze")),
+    is_plain=False,
+    apply=lambda y: y.reshape(1),
+)
+_COLUMNS = Choice(
+    "axis",
+    "the columns of the batch are reduced (axis 0), so the result has the shape [k]",
+    "{op} reduces each row (axis -1)",
+    (marks.other_axis, marks.no_axis),
+    is_plain=False,
+    apply=lambda *inputs: tuple(x.transpose(0, 1) if isinstance(x, Tensor) and x.ndim == 2 else x for x in inputs),
+)
 
 
-def _leaves(example: Example) -> tuple[Any, ...]:
-    """Return the arguments; the first tensor of numbers is a leaf with a gradient."""
-    at = next(number for number, x in enumerate(example) if _is_differentiable(x))
-    return tuple(x.detach().clone().requires_grad_() if number == at else x for number, x in enumerate(example))
+def with_shapes(operation: Operation, contract: Contract) -> Operation:
+    """Return an operation with the deviations that change the shape of its result."""
+    slots = dict(operation.slots)
+    if contract.output == ("n",):
+        slots["shape"] = (_KEPT, _ADDED, _AVERAGED)
+        slots["before"] = (*slots.get("before", ()), _COLUMNS)
+    elif contract.output == ():
+        slots["shape"] = (_VECTOR,)
+    else:
+        slots["shape"] = DROPPED
+    return replace(operation, slots=slots)
 
 
-def _of_value(operation: Operation, setting: Setting, example: Example) -> Tensor:
-    """Return the gradient of a variant by the first tensor of numbers."""
-    arguments = _leaves(example)
-    leaf = next(x for x in arguments if isinstance(x, Tensor) and x.requires_grad)
-    with torch.enable_grad():
-        output = operation.value(setting, *arguments)
-        if not output.requires_grad:
-            return torch.zeros_like(leaf)
-        (found,) = bound.grad([output], [leaf], [weights(output)])
-    return torch.zeros_like(leaf) if found is None else found
+OPERATIONS: dict[str, Operation] = {
+    **of_logits.OPERATIONS,
+    **of_losses.OPERATIONS,
+    **of_statistics.OPERATIONS,
+    **of_elements.OPERATIONS,
+}
+"""By contract."""
 
 
-def weights(output: Tensor) -> Tensor:
-    """Return the weights of the outputs, all different, because a sum of all would hide a gradient of zero."""
-    return torch.linspace(0.5, 1.5, output.numel(), dtype=output.dtype).reshape(output.shape)
-
-
-def _agree(actual: Tensor, exact: Tensor) -> bool:
-    actual, exact = actual.double(), exact.double()
-    if actual.shape != exact.shape or not bool(exact.isfinite().all()):
-        return False
-    return bool(((actual - exact).abs() <= TOLERANCE * (1.0 + exact.abs())).all())
+def operation_of(contract: Contract) -> Operation | None:
+    """Return the operation of a contract or of a formula; None if its variants are not known."""
+    known = OPERATIONS.get(contract.name)
+    return operation_of_formula(contract) if known is None else with_shapes(known, contract)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from harness.diagnosis import marks
 from harness.diagnosis.operation import Choice
-from harness.diagnosis.ordinary import numbers
+from harness.diagnosis.search import numbers
 
 EPS = numbers(1e-16, 0.5)
 """Numbers between which an epsilon or the limit of a clamp is searched."""

@@ -2,9 +2,11 @@
 
 import ast
 import math
+from collections.abc import Callable
 from typing import Any
 
-from harness.diagnosis.operation import Mark
+Mark = Callable[[Any, float | None], bool]
+"""``mark(node, number)``: whether a node of the source looks like a variant."""
 
 REDUCTIONS = {
     *("sum", "mean", "softmax", "log_softmax", "logsumexp", "var", "std", "amax", "max", "norm", "vector_norm"),

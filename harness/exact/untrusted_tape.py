@@ -5,8 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.exact.location import Line
-from harness.exact.tape import MAX_ELEMENTS, MAX_STEPS, Step, Tape, View
+from harness.exact.tape import MAX_ELEMENTS, MAX_STEPS, Line, Step, Tape, View
 
 _WORDS = {"floor", "trunc", "none", "tanh", "mean", "sum"}
 """Texts that an operation on numbers takes; others would name files or devices."""

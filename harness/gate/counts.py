@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from harness.bench.workload import is_timed, loads_images, workload
-from harness.calling.compiler import no_compiler
+from harness.calling.modes import no_compiler
 from harness.case import Case
 from harness.record import Gate, GateFinding, Outcome
 from harness.timing.clock import threads

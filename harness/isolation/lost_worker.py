@@ -4,7 +4,6 @@ import re
 import signal
 from dataclasses import dataclass
 
-from harness.exact.location import place
 from harness.isolation.limits import Limits
 from harness.record import Fault
 
@@ -58,6 +57,9 @@ def loss(code: int | None, printed: str, limits: Limits) -> Loss:
 
 def _at(printed: str) -> str:
     """Return the innermost place of the last call stack."""
+    # This imports torch, which a process that only reports does not need.
+    from harness.exact.tape import place
+
     stack = printed.rpartition("most recent call first")[2]
     frames = re.findall(r'^  File "(.+)", line (\d+) in \S+$', stack, re.M)
     return place((file, int(line)) for file, line in frames)

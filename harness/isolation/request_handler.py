@@ -18,13 +18,11 @@ from torch.utils._pytree import tree_leaves
 
 from ..calling import bound, watch
 from ..calling.adapter import NotApplicable, as_tensors, called, detaches, instance, no_numpy, switched
-from ..calling.compiler import no_compiler, uncompiled
 from ..calling.device import CPU, MisplacedError, called_on
 from ..calling.model import AsStep
-from ..calling.modes import Observation, entered, heard_in, overwrite_freed
+from ..calling.modes import Observation, entered, heard_in, no_compiler, overwrite_freed, uncompiled
 from ..calling.sequence import SEQUENCES, MisfitError
-from ..exact.location import place
-from ..exact.tape import Recorder, Tape, View, is_floating
+from ..exact.tape import Recorder, Tape, View, is_floating, place
 from .encoding import checksums
 from .wire import filled, receive, send
 

@@ -5,16 +5,13 @@ its bound.
 """
 
 import inspect
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from hypothesis.strategies import SearchStrategy
 
-from harness.case import Case
 from harness.floats import Format, Measurement
-from harness.record import Status
 
 Example = dict[str, Any]
 """One concrete input: tensors and plain numbers by the names the laws use."""
@@ -111,27 +108,6 @@ class Law:
         assert self.group in GROUPS, self.group
         if not self.reads:
             object.__setattr__(self, "reads", tuple(inspect.signature(self.measure).parameters)[1:])
-
-    def likely_cause(self, actual: float) -> str:
-        """Return the likely cause, given the offending output."""
-        return self.non_finite if self.non_finite and not math.isfinite(actual) else self.cause
-
-    def when_broken(self, case: Case, dtype: str, *, strict: bool = False) -> tuple[Status, str | None]:
-        """Return the status of a law that a case breaks, and the declared or known reason.
-
-        Parameters
-        ----------
-        case
-            The case with its declarations: :attr:`~harness.case.Case.breaks` and :attr:`~harness.case.Case.attains`.
-        dtype
-            The dtype of the violation.
-        strict
-            Whether lost digits are defects too.
-        """
-        declared = case.declared_break(self.name, dtype)
-        if self.lost_digits and self.name not in case.attains and not strict:
-            return Status.LOST, declared or self.lost_digits
-        return (Status.EXPECTED, declared) if declared else (Status.BROKEN, None)
 
     def on(self, inputs: Inputs, name: str, statement: str, **fields: Any) -> "Law":
         """Return the same law about other inputs.

@@ -13,13 +13,13 @@ from torch import Tensor
 
 from harness.calling import bound
 from harness.calling.adapter import ADAPTER_DETACHES, NO_AUTOGRAD, NotApplicable, no_numpy
-from harness.calling.compiler import no_compiler
 from harness.calling.device import CPU, MisplacedError
 from harness.calling.host import HERE, GoneError, Host, RemoteError, ReshapedError
+from harness.calling.modes import no_compiler
 from harness.calling.sequence import MisfitError
 from harness.calling.watch import Watch
 from harness.case import Case
-from harness.exact.location import place
+from harness.exact.tape import place
 from harness.floats import Format, Measurement
 from harness.isolation.encoding import kind_of
 from harness.isolation.wire import Unsupported

@@ -13,6 +13,7 @@ from harness.proof.float32.kernel import Layout
 from harness.proof.layout import PairLayout, ValueLayout
 from harness.proof.tally import LIMITS, Tally, spelled
 from harness.record import LawOutcome, Proof, Status, Violation
+from harness.verdict.job import status_if_broken
 
 
 class Task(Protocol):
@@ -111,5 +112,5 @@ def _outcomes(task: Task, tally: Tally) -> Iterator[LawOutcome]:
 def _outcome(task: Task, law: Law, violation: Violation | None) -> LawOutcome:
     if violation is None:
         return LawOutcome(law=law.name, status=Status.HOLDS, statement=law.statement)
-    status, reason = law.when_broken(task.case, task.format_.name)
+    status, reason = status_if_broken(law, task.case, task.format_.name)
     return LawOutcome(law=law.name, status=status, statement=law.statement, reason=reason, violation=violation)

@@ -27,6 +27,7 @@ from harness.verdict.job import Job
 from harness.verdict.replay import replay_command, to_text
 from harness.verdict.shrink import minimise
 from harness.verdict.trial import worst_row
+from harness.verdict.violation import likely_cause
 
 CONTRACTS = ("sigmoid", "logsigmoid", "softplus")
 """Contracts of a single number, with all values enumerable."""
@@ -154,7 +155,7 @@ class Values:
         if violation is not None and host_of(self.case) is not HERE:
             # The remote process can only trace the plain call, because the layout is applied in this process.
             plain = decide(replace(job, case=self.case), example=minimal, corpora=()).violation
-            event, cause = (None, law.likely_cause(violation.actual)) if plain is None else (plain.event, plain.cause)
+            event, cause = (None, likely_cause(law, violation.actual)) if plain is None else (plain.event, plain.cause)
             violation = violation.model_copy(update={"event": event, "cause": cause})
         return as_declared(violation, replace(job, case=self.case), minimal)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
-from harness.calling.device import seed_all
+from harness.calling.modes import seed_all
 from harness.floats.double_double import Array
 from harness.floats.measurement import Measurement
 from harness.floats.oracle import confirming

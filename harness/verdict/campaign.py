@@ -221,15 +221,15 @@ class Campaign(Target):
 
     def decide(self, job: "Job", *, remote: bool = False) -> Verdict:
         """Reach one verdict."""
-        from harness.verdict.corpus import FOLDER
         from harness.verdict.decide import decide
+        from harness.verdict.replay import CORPUS
 
         return decide(
             job,
             examples=self.examples,
             seed=self.first_seed,
             seconds=self.seconds,
-            corpora=[*([FOLDER] if self.replay else []), *self.corpora],
+            corpora=[*([CORPUS] if self.replay else []), *self.corpora],
             example=None if self.example is None else _spelled_out(self.example, job),
             recheck_seed=self.recheck_seed if remote else None,
             minimal=self.minimal,

@@ -32,10 +32,10 @@ from harness.verdict.trial import Trials, of_rows, take
 EXAMPLES = 16
 """Examples drawn in addition to the failing ones; a second defect also breaks the law where the value is right."""
 
-_OF_ANSWERS = {"algebra", "finite", "gradient"}
+OF_ANSWERS = {"algebra", "finite", "gradient"}
 """Groups of laws about results; laws about special numbers, lengths and implementations are independent."""
 
-_OF_TWO_RUNS = {"row_alone", "any_position", "any_layout", "any_rank", "value_on_many_rows"}
+OF_TWO_RUNS = {"row_alone", "any_position", "any_layout", "any_rank", "value_on_many_rows"}
 """Laws that compare the answers of a row in two runs."""
 
 ROWS_ALONE = 16
@@ -53,6 +53,8 @@ BASES = ("value", "gradient")
 def followed(job: Job, examples: Sequence[Example], *, seed: int, deadline: Deadline) -> str:
     """Return the law whose violation explains the violation of another law; an empty text if there is none.
 
+    The other law is one of :data:`OF_TWO_RUNS`, or its group is one of :data:`OF_ANSWERS`.
+
     Parameters
     ----------
     job
@@ -63,9 +65,9 @@ def followed(job: Job, examples: Sequence[Example], *, seed: int, deadline: Dead
         Seed and deadline for further examples.
     """
     law = job.law
-    if law.name in _OF_TWO_RUNS:
+    if law.name in OF_TWO_RUNS:
         return _followed_alone(job, examples, seed=seed, deadline=deadline)
-    if law.group not in _OF_ANSWERS or law.intermittent or law.lost_digits or law.of_many:
+    if law.intermittent or law.lost_digits or law.of_many:
         return ""
     for base in (other for other in job.contract.laws if other.name in BASES and other is not law):
         if law.name in BASES and base.name != "value":

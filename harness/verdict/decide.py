@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
-from harness.calling.device import seed_all
+from harness.calling.modes import seed_all
 from harness.floats import Format
 from harness.floats.oracle import confirming, recalling
 from harness.laws.case_error import CaseError
@@ -27,10 +27,10 @@ from harness.laws.strategies import SEEDS
 from harness.record import SEED, Fault, Status, Verdict, Violation
 from harness.record.property import SUBNORMALS
 from harness.record.schema import LOST_SUBNORMALS, TensorText
-from harness.verdict import corpus
 from harness.verdict.delivery import delivered
 from harness.verdict.draw import FURTHER, Deadline, first_failing
 from harness.verdict.job import Job
+from harness.verdict.replay import CORPUS, known_examples
 from harness.verdict.shrink import minimise
 from harness.verdict.trial import Trials
 from harness.verdict.violation import measured, related, violation_of
@@ -47,7 +47,7 @@ def decide(
     seed: int = SEED,
     example: Example | None = None,
     seconds: float | None = None,
-    corpora: Sequence[Path] = (corpus.FOLDER,),
+    corpora: Sequence[Path] = (CORPUS,),
     minimal: bool = True,
     further: int = FURTHER,
     recheck_seed: int | None = None,
@@ -88,7 +88,7 @@ def decide(
     declared = job.case.declared_break(job.law.name, job.format.name)
     if declared:
         budget *= PATIENCE
-    remembered = corpus.examples(job.contract, job.law, job.format, corpora)
+    remembered = known_examples(job.contract, job.law, job.format, corpora)
     draws = f"--seed {seed} --examples {budget}"
     with torch.random.fork_rng(devices=[]), _seeded(seed), trials.subject.watch.law(), recalling(), job.drawing():
         try:

@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.calling.adapter import Bridge, adapter_of, compiles_each_shape, is_model
 from harness.calling.adapter import adapter_signature as signature_of_adapter
-from harness.calling.device import CPU, known_device
+from harness.calling.device import CPU, refuse_absent
 from harness.calling.watch import Trust
 from harness.case import Case
 from harness.contracts import claimed, contract_named
@@ -65,7 +65,7 @@ class Job:
     @property
     def when_broken(self) -> tuple[Status, str | None]:
         """Return the status of a broken law, and the declared or known reason."""
-        status, reason = self.law.when_broken(self.case, self.format.name, strict=self.strict)
+        status, reason = status_if_broken(self.law, self.case, self.format.name, strict=self.strict)
         return (status, reason) if self.claimed or status is Status.EXPECTED else (Status.UNCLAIMED, None)
 
     @property
@@ -93,12 +93,23 @@ class Job:
         return {name: axes for name, axes in self.contract.axes.items() if name in self.law.reads}
 
 
+def status_if_broken(law: Law, case: Case, dtype: str, *, strict: bool = False) -> tuple[Status, str | None]:
+    """Return the status of a law that a case breaks, and the declared or known reason.
+
+    If ``strict``, lost digits are defects, too.
+    """
+    declared = case.declared_break(law.name, dtype)
+    if law.lost_digits and law.name not in case.attains and not strict:
+        return Status.LOST, declared or law.lost_digits
+    return (Status.EXPECTED, declared) if declared else (Status.BROKEN, None)
+
+
 def jobs(
     cases: Iterable[Case],
     *,
     laws: Iterable[str] = (),
     dtypes: Iterable[str] = (),
-    devices: Iterable[str] = (CPU,),
+    devices: Sequence[str] = (CPU,),
     strict: bool = False,
     watched: bool = True,
     unclaimed: Collection[str] = (),
@@ -126,7 +137,9 @@ def jobs(
         If a name matches nothing, a device does not exist, or a case declares a violation of an unknown law.
     """
     wanted_laws, wanted_dtypes = set(laws), [format_of(name).name for name in dtypes]
-    wanted_devices = [known_device(name) for name in devices]
+    for device in devices:
+        if device != CPU:
+            refuse_absent(device)
     selected = []
     known_laws = set()
     for case in map(claimed, cases):
@@ -147,7 +160,7 @@ def jobs(
                     watched=watched,
                     claimed=name not in unclaimed,
                 )
-                for device in wanted_devices
+                for device in devices
                 if device == CPU or contract.output is not None
                 for name in contract.dtypes
                 if name in case.dtypes and (not wanted_dtypes or name in wanted_dtypes)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
 from harness.diagnosis import Diagnosis, examined, imitations, rival
-from harness.diagnosis.ordinary import examples as small_examples
+from harness.diagnosis.search import examples as small_examples
 from harness.diagnosis.words import mistake_of
 from harness.floats import Measurement
 from harness.laws.case_error import CaseError

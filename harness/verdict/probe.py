@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
-from harness.calling.device import seed_all
+from harness.calling.modes import seed_all
 from harness.floats import FORMATS, Format, to_array
 from harness.laws.case_error import CaseError
 from harness.laws.contract import REFUSED, Contract

@@ -25,10 +25,10 @@ from harness.floats.measurement import Measurement
 from harness.floats.oracle import confirming, remembering
 from harness.laws.case_error import CaseError
 from harness.laws.contract import Contract
-from harness.laws.law import Example
+from harness.laws.law import Example, Law
 from harness.laws.subject import Subject
 from harness.record import Event, EventKind, Violation
-from harness.verdict.consequence import followed
+from harness.verdict.consequence import OF_ANSWERS, OF_TWO_RUNS, followed
 from harness.verdict.draw import Deadline, first_failing
 from harness.verdict.job import Job
 from harness.verdict.replay import is_one_group, replay_command, spelled_out, to_text
@@ -296,13 +296,19 @@ def related(job: Job, violation: Violation, failing: Example, *, seed: int, dead
     mended = is_mended_wider(job, failing, seed=seed, deadline=deadline)
     batches = [failing, *spelled_out(violation.example, job.contract)]
     # A known event says more than the law from which the violation follows.
-    follows = "" if violation.event else followed(job, batches, seed=seed, deadline=deadline)
+    may_follow = not violation.event and (job.law.group in OF_ANSWERS or job.law.name in OF_TWO_RUNS)
+    follows = followed(job, batches, seed=seed, deadline=deadline) if may_follow else ""
     return violation.model_copy(update={"mended_wider": mended, "follows": follows})
+
+
+def likely_cause(law: Law, actual: float) -> str:
+    """Return the likely cause of a violation, given the offending output."""
+    return law.non_finite if law.non_finite and not math.isfinite(actual) else law.cause
 
 
 def _cause(job: Job, measurement: Measurement) -> str:
     """Return the likely cause, and the circumstance of the call if a law has several."""
-    cause = job.law.likely_cause(float(measurement.actual[measurement.worst]))
+    cause = likely_cause(job.law, float(measurement.actual[measurement.worst]))
     return f"{measurement.circumstance}: {cause}" if measurement.circumstance else cause
 
 

@@ -20,7 +20,7 @@ from harness.bench.suites.test_audit import WAYS as AUDITED
 from harness.bench.suites.test_audit import peak_bytes, within_bound
 from harness.bench.suites.test_search import WAYS
 from harness.bench.workload import sizes_of, standard_inputs
-from harness.calling.compiler import NO_COMPILER
+from harness.calling.modes import NO_COMPILER
 from harness.contracts import contract_named
 from harness.error import UsageError
 from harness.timing.interleaving import MIN_TURNS

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import harness
 from harness.calling.adapter import NotApplicable, called
-from harness.calling.device import MisplacedError, called_on, known_device, seed_all
+from harness.calling.device import MisplacedError, called_on, refuse_absent
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.error import UsageError
@@ -33,17 +33,6 @@ GENERIC = [mutant for mutant in MUTANTS if mutant.generic and mutant.contract in
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pretend that the CPU differs from the device of the laws."""
     monkeypatch.setattr(subject, "CPU", "here")
-
-
-@pytest.mark.parametrize("accelerated", [False, True])
-def test_random_numbers_are_those_of_the_seed(monkeypatch: pytest.MonkeyPatch, *, accelerated: bool) -> None:
-    """They do not depend on an accelerator."""
-    torch.manual_seed(7)
-    expected = torch.rand(4)
-    monkeypatch.setattr(torch.accelerator, "is_available", lambda: accelerated)
-    seed_all(7)
-    assert torch.initial_seed() == 7
-    assert torch.equal(torch.rand(4), expected)
 
 
 def _seen(call: Callable[..., Any], *inputs: Tensor) -> Any:
@@ -157,7 +146,7 @@ def test_a_device_that_is_not_there_is_refused(
     """The message lists the available devices."""
     _accelerator(monkeypatch, found)
     with pytest.raises(UsageError, match=text):
-        known_device(name)
+        refuse_absent(name)
 
 
 def test_each_device_has_its_verdicts_and_its_replay(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import samples.run
 
 from harness import reports
 from harness.cli.gate import _reject_unfinished
+from harness.cli.options import session as opened_session
 from harness.cli.session import Session
 from harness.error import UsageError
 from harness.execution.interrupt import Ending
@@ -83,6 +84,17 @@ def test_a_command_interrupted_before_its_plan_is_completed_by_the_same_command(
     assert early([begun]) == "interrupted before its work was planned"
     assert early([begun, done.model_copy(update={"name": "survey"})]) != ""
     assert early([begun, done]) == ""
+
+
+def test_a_command_without_a_run_stores_nothing(workplace: Path) -> None:
+    """It uses the session like one that stores its results."""
+    with opened_session(None) as session:
+        session.expect(7, "law", plan="the plan")
+        for verdict in verdicts(7):
+            session.keep(verdict)
+            session.done += 1
+    assert session.done == 7
+    assert list(workplace.iterdir()) == []
 
 
 @pytest.mark.usefixtures("check")

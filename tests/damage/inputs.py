@@ -26,8 +26,7 @@ from harness.proof.task import tasks_of
 from harness.record import FILES, Audit, Fix, Property, RunFolder, Status, TensorText, Verdict
 from harness.record.bench import StepRecord, benchmarks
 from harness.record.storage import read_bytes
-from harness.verdict.corpus import freeze, known_counterexamples, reject_damaged
-from harness.verdict.replay import from_text
+from harness.verdict.replay import freeze, from_text, known_counterexamples, reject_damaged
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ import pytest
 
 from harness.case import Case
 from harness.diagnosis import blamed
-from harness.diagnosis.marks import calls, no_axis, number, other_axis
-from harness.diagnosis.operation import Mark
+from harness.diagnosis.marks import Mark, calls, no_axis, number, other_axis
 
 SOURCE = '''"""A module."""
 import torch

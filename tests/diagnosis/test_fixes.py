@@ -14,7 +14,7 @@ from harness.contracts import contract_named
 from harness.diagnosis.candidates import Candidate, candidates
 from harness.diagnosis.code import function_at
 from harness.diagnosis.fix import difference, edits
-from harness.diagnosis.ordinary import examples
+from harness.diagnosis.search import examples
 from harness.error import UsageError
 from harness.record import Status, Verdict
 from harness.verdict.campaign import Campaign

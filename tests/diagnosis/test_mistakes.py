@@ -15,7 +15,7 @@ from torch.nn import functional
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.diagnosis import diagnose, examined, operation_of
-from harness.diagnosis.ordinary import examples
+from harness.diagnosis.search import examples
 from harness.diagnosis.words import mistake_of
 from harness.formula.spelling import written
 from harness.record import Mistake

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from harness.calling.device import seed_all
+from harness.calling.modes import seed_all
 from harness.contracts import contract_named, contracts
 from harness.floats import format_of
 from harness.formula.catalogue import CATALOGUE

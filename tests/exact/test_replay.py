@@ -6,7 +6,7 @@ from exact.tapes import recorded, replayed
 from torch import Tensor
 from torch._dynamo.testing import CompileCounter
 
-from harness.calling.compiler import uncompiled
+from harness.calling.modes import uncompiled
 from harness.exact.replay import Balls, Doubles
 from harness.exact.tape import MAX_STEPS, Recorder, Tape, TooLongError
 

@@ -29,7 +29,7 @@ from harness.contracts import (
     rms_norm,
     variance,
 )
-from harness.contracts.building_blocks import log_domain, logistic_function, softmax_function
+from harness.contracts.building_blocks import logistic_function, softmax_function
 from harness.floats import FORMATS, DoubleDouble, Oracle, to_array
 from harness.floats.oracle import confirming
 from harness.formula.grammar import parsed
@@ -103,9 +103,9 @@ def _beside() -> list[Beside]:
     return [
         Beside("softmax", softmax_function.softmax_oracle, rows[:1]),
         Beside("softmax", softmax_function.softmax_pullback, rows, "logits"),
-        Beside("log_softmax", log_domain.log_softmax_oracle, rows[:1]),
+        Beside("log_softmax", softmax_function.log_softmax_oracle, rows[:1]),
         Beside("log_softmax", log_softmax.log_softmax_pullback, rows, "logits"),
-        Beside("logsumexp", log_domain.logsumexp_oracle, rows[:1]),
+        Beside("logsumexp", softmax_function.logsumexp_oracle, rows[:1]),
         Beside("sigmoid", logistic.sigmoid_oracle, x[:1]),
         Beside("sigmoid", logistic.sigmoid_pullback, x, "x"),
         Beside("softplus", logistic.softplus_oracle, x[:1]),

@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten
 
 from harness.calling.adapter import NO_AUTOGRAD, NO_BFLOAT16, NotApplicable
-from harness.calling.compiler import NO_COMPILER
 from harness.calling.host import RemoteError, ReshapedError
+from harness.calling.modes import NO_COMPILER
 from harness.error import UsageError
 from harness.exact.tape import View
 from harness.exact.untrusted_tape import UnfitTapeError, read_special, read_tape, within

@@ -37,7 +37,7 @@ SHARED = {
     "harness.laws.every_operation": Witnesses(("softmax", "squared_error"), ("tests/laws/test_every_operation.py",)),
     "harness.laws.derivative": Witnesses(("softmax", "squared_error"), ("tests/laws/test_every_operation.py",)),
     "harness.laws.mode": Witnesses(("softmax",), ("tests/laws/test_never_tried.py",)),
-    "harness.laws.size": Witnesses(("softmax",), ("tests/laws/test_never_tried.py",)),
+    "harness.laws.size": Witnesses(("softmax",), ("tests/laws/test_never_tried.py", "tests/laws/test_size.py")),
 }
 """Modules that every contract uses: formats, comparisons, oracles, and the laws of every operation."""
 
@@ -45,13 +45,15 @@ BLOCKS = {
     "binary_logits": ("binary_cross_entropy",),
     "distributions": ("kl_divergence", "kl_divergence_of_probabilities"),
     "labelled_logits": ("cross_entropy",),
-    "log_domain": ("log_softmax", "logaddexp", "cross_entropy"),
     "logistic_function": ("logistic", "binary_cross_entropy"),
     "logit_rows": ("softmax", "logsumexp"),
     "moments": ("layer_norm", "variance", "rms_norm"),
     "predictions": ("squared_error", "likelihood"),
     "reduction": ("squared_error", "cross_entropy"),
-    "softmax_function": ("softmax", "masked_softmax", "entropy", "logsumexp"),
+    "softmax_function": (
+        *("softmax", "masked_softmax", "entropy", "logsumexp"),
+        *("log_softmax", "logaddexp", "cross_entropy"),
+    ),
     "usual_laws": ("softmax", "squared_error", "masked_softmax"),
 }
 """The contracts that use a building block."""

@@ -18,10 +18,9 @@ from harness.floats.measurement import Measurement, compare
 from harness.floats.oracle import Oracle
 from harness.laws.subject import Subject
 from harness.record import Fault, Status, Verdict
-from harness.verdict import corpus
 from harness.verdict.decide import PATIENCE, decide
 from harness.verdict.job import Job, jobs
-from harness.verdict.replay import from_json, to_json
+from harness.verdict.replay import from_json, known_examples, to_json
 from harness.verdict.trial import Census
 from harness.wording import violation_block
 
@@ -81,7 +80,7 @@ def test_a_declared_failure_that_is_not_found_is_an_error_of_the_declaration() -
     verdict = decided(case, "value")
     assert verdict.status is Status.UNEXPECTED
     assert verdict.status.fails
-    known = len(corpus.examples(contract_named("softmax"), job(case, "value").law, FORMATS["float32"]))
+    known = len(known_examples(contract_named("softmax"), job(case, "value").law, FORMATS["float32"]))
     assert verdict.examples == PATIENCE * contract_named("softmax").examples + known
 
 

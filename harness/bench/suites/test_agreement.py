@@ -9,7 +9,7 @@ from torch.utils.benchmark import Timer
 from harness.bench.suites.benchmark import DTYPE, Tape, cases_of, keep, names, option, refuse
 from harness.bench.suites.step_group import FIRST_CALL_S, WARM_S
 from harness.bench.suites.training import CONTRACTS, problem, started
-from harness.calling.compiler import no_compiler
+from harness.calling.modes import no_compiler
 from harness.case import Case
 from harness.record import median_ratio
 from harness.record.bench import AgreementRecord

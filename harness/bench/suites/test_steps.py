@@ -15,7 +15,7 @@ from harness.bench.suites.benchmark import DTYPE, Tape, cases_of, keep, names, o
 from harness.bench.suites.step_group import TIMES, Group, Timed, measure_group
 from harness.bench.suites.training import CONTRACTS, comparisons, problem
 from harness.calling.adapter import NotApplicable
-from harness.calling.compiler import no_compiler
+from harness.calling.modes import no_compiler
 from harness.case import Case
 from harness.record.bench import StepRecord
 from harness.timing.clock import NO_ACCELERATOR, Accelerator, current_accelerator, threads

@@ -13,12 +13,12 @@ from harness.contracts import contract_named, contracts
 from harness.error import UsageError
 from harness.floats.format import format_of
 from harness.record import Status, Verdict
-from harness.verdict import corpus
+from harness.verdict import replay
 from harness.verdict.decide import decide
 from harness.verdict.job import Job, jobs
 from harness.verdict.replay import from_text
 
-KNOWN = [(contract, one) for contract in contracts() for one in corpus.known_counterexamples(contract)]
+KNOWN = [(contract, one) for contract in contracts() for one in replay.known_counterexamples(contract)]
 
 
 def naive(x: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ def found() -> Verdict:
 
 def test_a_frozen_counterexample_is_found_at_once(found: Verdict, tmp_path: Path) -> None:
     """Nothing is drawn, and the final example is the same."""
-    assert corpus.freeze([found], tmp_path) == 1
+    assert replay.freeze([found], tmp_path) == 1
     again = decide(job(), corpora=(tmp_path,))
     assert again.status is Status.BROKEN
     assert again.examples == 1
@@ -51,26 +51,26 @@ def test_a_frozen_counterexample_is_found_at_once(found: Verdict, tmp_path: Path
 
 def test_what_is_known_is_not_added_again(found: Verdict, tmp_path: Path) -> None:
     """The file is unchanged, byte for byte."""
-    corpus.freeze([found], tmp_path)
+    replay.freeze([found], tmp_path)
     before = (tmp_path / "softmax.jsonl").read_bytes()
-    assert corpus.freeze([found], tmp_path) == 0
+    assert replay.freeze([found], tmp_path) == 0
     assert (tmp_path / "softmax.jsonl").read_bytes() == before
 
 
 def test_what_holds_leaves_no_trace(tmp_path: Path) -> None:
     """No file is written."""
     (stable,) = jobs([Case(lambda x: x.softmax(-1), "softmax")], laws=["value"], dtypes=["float32"])
-    assert corpus.freeze([decide(stable, examples=2)], tmp_path) == 0
+    assert replay.freeze([decide(stable, examples=2)], tmp_path) == 0
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_counterexample_in_one_dtype_is_none_in_another(found: Verdict, tmp_path: Path) -> None:
     """Each is tried only in its dtype."""
-    corpus.freeze([found], tmp_path)
+    replay.freeze([found], tmp_path)
     contract = contract_named("softmax")
     law = job().law
-    assert len(corpus.examples(contract, law, format_of("float32"), (tmp_path,))) == 1
-    assert corpus.examples(contract, law, format_of("float64"), (tmp_path,)) == []
+    assert len(replay.known_examples(contract, law, format_of("float32"), (tmp_path,))) == 1
+    assert replay.known_examples(contract, law, format_of("float64"), (tmp_path,)) == []
 
 
 def test_the_shipped_corpus_names_laws_that_exist() -> None:
@@ -101,43 +101,43 @@ def test_what_a_survey_found_broken_is_kept_too(tmp_path: Path) -> None:
     """
     found = harness.survey(naive, "softmax", dtypes=["float16"], batches=1)
     broken = {(one.law, str(one.example)) for one in found.breakings if one.value is not None and one.ray != "length"}
-    kept = corpus.freeze([*found.breakings, *found.worst], tmp_path)
+    kept = replay.freeze([*found.breakings, *found.worst], tmp_path)
     assert len(broken) <= kept <= len(broken) + len(found.worst)
-    known = corpus.known_counterexamples("softmax", tmp_path)
+    known = replay.known_counterexamples("softmax", tmp_path)
     assert len(known) == kept
     assert {one.law for one in known} == {"value", "finite_on_extreme_logits", "gradient"}
-    assert corpus.freeze(found.breakings, tmp_path) == 0
+    assert replay.freeze(found.breakings, tmp_path) == 0
 
 
 def test_a_property_of_the_format_is_no_counterexample(tmp_path: Path) -> None:
     """Every implementation loses an update below half an ulp."""
     found = harness.survey(lambda parameter, gradient, lr: parameter - lr * gradient, "sgd", batches=0)
     assert any(one.value is not None for one in found.breakings)
-    assert corpus.freeze(found.breakings, tmp_path) == 0
+    assert replay.freeze(found.breakings, tmp_path) == 0
 
 
 def test_what_a_proof_found_broken_is_kept_too(tmp_path: Path) -> None:
     """The pair of each broken law is stored. A proof without a broken law adds nothing."""
     proofs = [proof for proof in recorded() if proof.contract == "log_softmax" and proof.quantity == "value"]
     broken = {(outcome.law, one.dtype) for one in proofs for outcome in one.laws if outcome.violation is not None}
-    assert corpus.freeze(proofs, tmp_path) == len(broken) == 2
-    known = corpus.known_counterexamples("log_softmax", tmp_path)
+    assert replay.freeze(proofs, tmp_path) == len(broken) == 2
+    known = replay.known_counterexamples("log_softmax", tmp_path)
     assert {(one.law, one.dtype) for one in known} == broken
-    assert corpus.freeze([one for one in recorded() if one.contract == "softmax"], tmp_path) == 0
+    assert replay.freeze([one for one in recorded() if one.contract == "softmax"], tmp_path) == 0
 
 
 def test_a_damaged_corpus_is_refused(found: Verdict, tmp_path: Path) -> None:
     """A number is changed, a line is missing, or the file is truncated."""
-    corpus.freeze([found], tmp_path)
+    replay.freeze([found], tmp_path)
     file = tmp_path / "softmax.jsonl"
     whole = file.read_text(encoding="utf-8")
     lines = whole.splitlines(keepends=True)
     assert len(lines) == 2
     for damaged in (whole.replace('"0x1.', '"0x2.', 1), lines[0], lines[1], lines[0] * 2 + lines[1], ""):
         file.write_text(damaged, encoding="utf-8")
-        corpus.known_counterexamples.cache_clear()
+        replay.known_counterexamples.cache_clear()
         with pytest.raises(UsageError, match="the digest of the corpus does not match"):
-            corpus.known_counterexamples("softmax", tmp_path)
+            replay.known_counterexamples("softmax", tmp_path)
     file.write_text(whole.replace("\n", "\r\n"), encoding="utf-8", newline="")
-    corpus.known_counterexamples.cache_clear()
-    assert len(corpus.known_counterexamples("softmax", tmp_path)) == 1
+    replay.known_counterexamples.cache_clear()
+    assert len(replay.known_counterexamples("softmax", tmp_path)) == 1

@@ -1,4 +1,4 @@
-"""Without a compiler, implementations that need one are skipped; other failures stay failures."""
+"""Without a compiler, implementations that need one are skipped; other failures stay failures. Seeds set all states."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from torch._dynamo.testing import CompileCounter
 from torch._inductor.exc import CppCompileError, InvalidCxxCompiler
 
 import harness
-from harness.calling.compiler import NO_COMPILER, NO_HEADERS, NO_VECTORS, no_compiler
+from harness.calling.modes import NO_COMPILER, NO_HEADERS, NO_VECTORS, no_compiler, seed_all
 from harness.calling.watch import Watch
 from harness.record import Status
 
@@ -93,3 +93,14 @@ def test_whatever_is_asked_in_a_law_is_compiled() -> None:
             powered(x, "x" * at)
     assert counter.frame_count == 12
     assert torch._dynamo.config.recompile_limit == 8
+
+
+@pytest.mark.parametrize("accelerated", [False, True])
+def test_random_numbers_are_those_of_the_seed(monkeypatch: pytest.MonkeyPatch, *, accelerated: bool) -> None:
+    """They do not depend on an accelerator."""
+    torch.manual_seed(7)
+    expected = torch.rand(4)
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: accelerated)
+    seed_all(7)
+    assert torch.initial_seed() == 7
+    assert torch.equal(torch.rand(4), expected)
