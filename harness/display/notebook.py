@@ -111,7 +111,7 @@ class Verdicts(list[Verdict]):
 
     def plot(self) -> Any:
         """Return a plot of the share of its bound that each law uses; ``None`` if nothing was measured."""
-        return logbook("notebook").room_drawing(self)
+        return logbook("notebook").headroom_drawing(self)
 
 
 class Proposed:
