@@ -48,8 +48,8 @@ def of_overflow(operation: Operation) -> str:
     if operation.backward:
         return TRAINING if operation.dtype is not torch.float16 else f"{TRAINING}, or use bfloat16 or float32 here"
     powers = {"pow", "square", "prod"}
-    subject_text = "scale before taking the power" if bare(operation.name) in powers else "scale the operands first"
-    return or_wider(subject_text, operation.dtype)
+    advice = "scale before taking the power" if bare(operation.name) in powers else "scale the operands first"
+    return or_wider(advice, operation.dtype)
 
 
 def of_underflow(operation: Operation) -> str:
@@ -68,10 +68,10 @@ def of_sum(operation: Operation) -> str:
     return f"sum in {wider} (`dtype=torch.{wider}`), or use pairwise summation instead of one term at a time"
 
 
-def or_wider(subject_text: str, dtype: torch.dtype) -> str:
+def or_wider(advice: str, dtype: torch.dtype) -> str:
     """Add the next wider format as an alternative, if there is one."""
     wider = _WIDER.get(dtype)
-    return f"{subject_text}, or compute this line in {wider}" if wider else subject_text
+    return f"{advice}, or compute this line in {wider}" if wider else advice
 
 
 def of_cancellation(operation: Operation) -> str:

@@ -356,8 +356,8 @@ class Watching(TorchDispatchMode):
             return None
         is_new = {id(tensor) for tensor in fresh}
         pairs = zip(tensors(repeated), tensors(result), strict=False)
-        shadow_of_id = {id(tensor): shadow for shadow, tensor in pairs if id(tensor) in is_new}
-        return [shadow_of_id.get(id(tensor)) for tensor in fresh]
+        shadows = {id(tensor): shadow for shadow, tensor in pairs if id(tensor) in is_new}
+        return [shadows.get(id(tensor)) for tensor in fresh]
 
 
 def _is_count(operator: Operator, args: Any, written: list[Tensor]) -> bool:

@@ -44,7 +44,7 @@ class Proxy:
         Its process.
     index
         Index of the case there.
-    facts
+    description
         Facts about the case.
     """
 

@@ -46,13 +46,13 @@ def rays_of(contract: Contract) -> tuple[Ray, ...]:
 def _standard(axes: Mapping[str, Axes]) -> tuple[Ray, ...]:
     """Return the rays of rows or of a vector; none if there are inputs other than weights and labels."""
     name, first = next(iter(axes.items()), ("", None))
-    rest = {other: axis_info for other, axis_info in axes.items() if other != name}
+    rest = {other: axis for other, axis in axes.items() if other != name}
     if first is None or first.largest is None or not all(_follows(*pair) for pair in rest.items()):
         return ()
 
     def completed(rows: Tensor) -> dict[str, Any]:
         lengths = dict(zip(first.names, rows.shape, strict=True))
-        return {name: rows, **{other: _companion(axis_info, lengths, rows) for other, axis_info in rest.items()}}
+        return {name: rows, **{other: _companion(axis, lengths, rows) for other, axis in rest.items()}}
 
     if first.names == ("n",):
         return _vector_rays(completed, first.largest)

@@ -200,7 +200,7 @@ FORMS: Mapping[str, Form] = {
     "fail": optional(epoch),
     "read_directly": optional(each(sample)),
     "read_twice": row(each(sample), each(sample), each(sample)),
-    "read_one_again": row(row(sample, sample, sample), flag),
+    "reread_one": row(row(sample, sample, sample), flag),
     "collate": each(row(sample, sample)),
     "announce": row(optional(count), optional(count)),
     "keep_batches": each(row(each(sample), each(sample))),

@@ -73,7 +73,7 @@ def _one_sided(changes: pd.DataFrame, change: Change) -> list[tuple[str, ...]]:
 def side_by_side(digests: Sequence[Digest]) -> Table:
     """Return the runs in columns, the latest first: their environment, their laws, and their times."""
     visible = list(digests)[: -MAX_COLUMNS - 1 : -1]
-    rows = [*_fact_rows(visible), *_times(visible)]
+    rows = [*_head_rows(visible), *_times(visible)]
     left = len(digests) - len(visible)
     older = f" {count(left, 'older run')} not shown." if left else ""
     return Table(
@@ -85,10 +85,10 @@ def side_by_side(digests: Sequence[Digest]) -> Table:
     )
 
 
-def _fact_rows(visible: Sequence[Digest]) -> list[tuple[str, ...]]:
+def _head_rows(visible: Sequence[Digest]) -> list[tuple[str, ...]]:
     heads = [digest.head for digest in visible]
     environments = [head.environment for head in heads]
-    fact_rows: list[tuple[str, list[Any]]] = [
+    head_rows: list[tuple[str, list[Any]]] = [
         ("created", [head.created for head in heads]),
         ("commit", [digest.label if digest.head.environment.git_commit else UNKNOWN for digest in visible]),
         ("processor", [environment.processor for environment in environments]),
@@ -102,7 +102,7 @@ def _fact_rows(visible: Sequence[Digest]) -> list[tuple[str, ...]]:
         ("skipped", [f"{digest.statuses[Status.SKIPPED]:,}" for digest in visible]),
         ("breaking points", [UNKNOWN if digest.points is None else f"{digest.points:,}" for digest in visible]),
     ]
-    return [(name, *cells) for name, cells in fact_rows]
+    return [(name, *cells) for name, cells in head_rows]
 
 
 def _times(visible: Sequence[Digest]) -> list[tuple[str, ...]]:

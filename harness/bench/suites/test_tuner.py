@@ -87,7 +87,7 @@ def test_tuner(benchmark: Any, pytestconfig: pytest.Config, name: str, way: str,
     benchmark.pedantic(lambda: list(tuning.run()), rounds=1, iterations=1)
     assert tuning.standing is not None
     tuning.close_budget()
-    to_best = compared_pair(dataset, tuning.standing.best, _BEST[name], seconds) if name in _BEST else None
+    to_best = paired_ratio(dataset, tuning.standing.best, _BEST[name], seconds) if name in _BEST else None
     keep(benchmark, TunerRecord(**about, way=way, seed=seed, to_best=to_best, **_tuned(tuning)))
 
 
@@ -101,7 +101,7 @@ def exhaustive(dataset: Dataset[Any], space: SearchSpace, seconds: float) -> dic
     return {choice: geometric_mean(slices) for choice, slices in rates.items()}
 
 
-def compared_pair(dataset: Dataset[Any], choice: Choice, best: Choice, seconds: float) -> float:
+def paired_ratio(dataset: Dataset[Any], choice: Choice, best: Choice, seconds: float) -> float:
     """Measure a configuration and the best again in pairs, and return the ratio of their rates."""
     if choice == best:
         return 1.0

@@ -18,9 +18,9 @@ def definitions(notebook: Path) -> str:
     """Return the imports, functions, classes and constants of a notebook, each with the number of its cell."""
     parts = [f'"""Definitions of {notebook.name}; the harness writes this file again if the notebook changes."""']
     for number, source in _cells(notebook):
-        parts_of_cell = [_segment(source, node) for node in _parsed(source) if _is_definition(node)]
-        if parts_of_cell:
-            parts.append(f"# cell {number}\n" + "\n\n".join(parts_of_cell))
+        chosen = [_segment(source, node) for node in _parsed(source) if _is_definition(node)]
+        if chosen:
+            parts.append(f"# cell {number}\n" + "\n\n".join(chosen))
     return "\n\n".join(parts) + "\n"
 
 
