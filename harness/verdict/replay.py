@@ -24,7 +24,7 @@ from harness.floats.format import Format
 from harness.laws.contract import Contract
 from harness.laws.law import Example, Law
 from harness.record import Breaking, Counterexample, Input, Proof, TensorText, Verdict, Worst, write_atomically
-from harness.record.untrusted_file import is_there, parsed, read_text
+from harness.record.storage import is_there, parsed, read_text
 
 
 def hexadecimal(value: float) -> str:
