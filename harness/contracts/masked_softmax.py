@@ -28,12 +28,12 @@ from harness.contracts.building_blocks.softmax_function import (
     BHH,
     OVERFLOW,
     exact_shift,
-    softmax_gradient_bound,
     softmax_oracle,
     softmax_pullback,
     softmax_typical_bound,
 )
 from harness.contracts.building_blocks.usual_laws import Exact, within
+from harness.contracts.softmax import gradient_bound
 from harness.floats import Array, DoubleDouble, Format, Measurement, compare, exact_sum, in_ulp, portable, to_array
 from harness.floats import double_double as dd
 from harness.laws import COLUMNS, Axes, Contract, Example, Inputs, Ray, Subject, law
@@ -259,7 +259,7 @@ def gradient(masked_softmax: Subject, logits: Tensor, keep: Tensor, cotangent: T
 def _gradient_bound(logits: Tensor, keep: Tensor, cotangent: Tensor, expected: DoubleDouble, format_: Format) -> Array:
     """The bound of the softmax's gradient, with zero at masked entries."""
     unmasked = cotangent.masked_fill(~keep, 0.0)
-    return np.where(keep.numpy(), softmax_gradient_bound(filled(logits, keep), unmasked, expected, format_), 0.0)
+    return np.where(keep.numpy(), gradient_bound(filled(logits, keep), unmasked, expected, format_), 0.0)
 
 
 # Special values

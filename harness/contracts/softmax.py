@@ -14,12 +14,13 @@ from harness.contracts.building_blocks import logit_rows, usual_laws
 from harness.contracts.building_blocks.softmax_function import (
     BHH,
     OVERFLOW,
+    backward_amplified,
     exact_shift,
     softmax_absolute_bound,
-    softmax_gradient_bound,
     softmax_oracle,
     softmax_pullback,
     softmax_typical_bound,
+    through_the_maximum,
 )
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, compare, exact_sum, in_ulp, to_array
@@ -130,8 +131,20 @@ def order_preserving(softmax: Subject, logits: Tensor) -> Measurement:
     return compare(actual, reference, in_ulp(limit, dd.lift(reference), softmax.format), softmax.format)
 
 
+def gradient_bound(logits: Tensor, cotangent: Tensor, _: DoubleDouble, format_: Format) -> Array:
+    """Absolute error of the gradient: ``A_i p_i (|v_i| + V) + p_i sum_j A_j p_j |v_j|`` with ``V = p . |v|``."""
+    x, v = to_array(logits), np.abs(to_array(cotangent))
+    probability = softmax_oracle(logits).hi
+    weighted = backward_amplified(probability, x, format_)
+    mean = (probability * v).sum(-1, keepdims=True)
+    # The mean accumulates the errors of all entries, each with its gap.
+    absolute = weighted * (v + mean) + probability * (weighted * v).sum(-1, keepdims=True)
+    absolute = through_the_maximum(absolute, x)
+    return np.asarray(absolute + 4.0 * format_.smallest * (1.0 + v + v.max(-1, keepdims=True)) * x.shape[-1])
+
+
 gradient = usual_laws.gradient(
-    Exact(("logits", "cotangent"), softmax_pullback, softmax_gradient_bound),
+    Exact(("logits", "cotangent"), softmax_pullback, gradient_bound),
     "gradient",
     "The gradient of softmax(X) . v is p (v - p . v).",
     source="quotient rule; the bound of the value, carried through it",

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.error import UsageError
-from harness.gate.analysis import BLOCK, Margins, visible
 from harness.gate.arm import BASE, CANDIDATE, CONTROL, NULL, ArmError, CaseSource
+from harness.gate.confirmation import BLOCK, Margins, visible
 from harness.gate.evidence import Evidence
 from harness.gate.finding import none_reached
 from harness.gate.policy import Policy

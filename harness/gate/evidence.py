@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import psutil
 
-from harness.gate.analysis import ArmPair, sharper
 from harness.gate.arm import BASE, CONTROL, NULL
+from harness.gate.confirmation import ArmPair, sharper
 from harness.gate.schedule import FEWER, MORE
 from harness.record import Slices
 

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.gate.analysis import BLOCK, Margins, State, is_slower, is_void, seems_slower, state, visible
 from harness.gate.arm import CANDIDATE, CONTROL, NULL
+from harness.gate.confirmation import BLOCK, Margins, State, is_slower, is_void, seems_slower, state, visible
 from harness.gate.evidence import Evidence
 from harness.gate.policy import TABLE, Policy
 from harness.gate.schedule import FEWER, MORE

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.gate.analysis import BLOCK
+from harness.gate.confirmation import BLOCK
 from harness.timing.clock import ROUND_S
 
 ARMS = 3

@@ -14,7 +14,6 @@ from filelock import FileLock, Timeout
 
 from harness.data.images import short_epoch
 from harness.error import UsageError
-from harness.gate.analysis import BLOCK, Margins, State, is_slower, state
 from harness.gate.arm import (
     BASE,
     CANDIDATE,
@@ -28,6 +27,7 @@ from harness.gate.arm import (
     couple,
     warm_parent,
 )
+from harness.gate.confirmation import BLOCK, Margins, State, is_slower, state
 from harness.gate.evidence import Condition, Evidence, condition
 from harness.gate.schedule import MIN_SLICES, RESERVE, Cost, Schedule, SlicePlan, scheduled
 from harness.record import Slices

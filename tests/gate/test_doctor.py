@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.gate.analysis import BLOCK
+from harness.gate.confirmation import BLOCK
 from harness.gate.doctor import advice, seen
 from harness.gate.evidence import Evidence
 from harness.gate.policy import Policy

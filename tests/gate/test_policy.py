@@ -9,7 +9,7 @@ from junitparser import JUnitXml
 
 from harness.display.gate import gate_line, to_json, to_junit, to_markdown
 from harness.error import UsageError
-from harness.gate.analysis import BLOCK
+from harness.gate.confirmation import BLOCK
 from harness.gate.evidence import Evidence
 from harness.gate.finding import comparisons, exit_code, matched, timed
 from harness.gate.policy import Policy, read_policy

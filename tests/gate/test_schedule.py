@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.gate.analysis import BLOCK
+from harness.gate.confirmation import BLOCK
 from harness.gate.schedule import ARMS, FEWER, MAX_SLICES, MIN_SLICES, MORE, RESERVE, Cost, SlicePlan, scheduled
 from harness.timing.clock import ROUND_S
 

@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 from samples.simulated_gate import CASES, Load, Machine, ran
 
-from harness.gate.analysis import BLOCK
 from harness.gate.arm import CANDIDATE
+from harness.gate.confirmation import BLOCK
 from harness.gate.evidence import Evidence
 from harness.gate.finding import comparisons, exit_code, none_reached, timed
 from harness.gate.policy import Policy

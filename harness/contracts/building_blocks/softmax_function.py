@@ -221,18 +221,6 @@ def through_the_maximum(absolute: Array, x: Array) -> Array:
     return np.asarray(absolute + np.where(at_maximum, absolute.sum(-1, keepdims=True), 0.0))
 
 
-def softmax_gradient_bound(logits: Tensor, cotangent: Tensor, _: DoubleDouble, format_: Format) -> Array:
-    """Absolute error of the gradient: ``A_i p_i (|v_i| + V) + p_i sum_j A_j p_j |v_j|`` with ``V = p . |v|``."""
-    x, v = to_array(logits), np.abs(to_array(cotangent))
-    probability = softmax_oracle(logits).hi
-    weighted = backward_amplified(probability, x, format_)
-    mean = (probability * v).sum(-1, keepdims=True)
-    # The mean accumulates the errors of all entries, each with its gap.
-    absolute = weighted * (v + mean) + probability * (weighted * v).sum(-1, keepdims=True)
-    absolute = through_the_maximum(absolute, x)
-    return np.asarray(absolute + 4.0 * format_.smallest * (1.0 + v + v.max(-1, keepdims=True)) * x.shape[-1])
-
-
 def log_total_error(rows: Weighed, format_: Format) -> Array:
     """``E`` of the module's notes, for each row."""
     g, weights, total = rows

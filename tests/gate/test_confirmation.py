@@ -1,4 +1,4 @@
-"""The time gate's analysis of simulated and recorded slices."""
+"""The suspicion and confirmation of slowdowns, on simulated and recorded slices."""
 
 import gzip
 import json
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from samples.simulated_slices import HONEST, Machine, couple, crowded, long_bursting, quiet, slow_arm
 
-from harness.gate.analysis import (
+from harness.gate.confirmation import (
     BLOCK,
     Margins,
     State,
