@@ -20,7 +20,7 @@ from typing import IO, Any, Protocol
 
 import psutil
 
-from harness.calling import watch
+from harness.calling import bound, watch
 from harness.error import UsageError
 from harness.execution.plan import Pieces, Plan, from_document
 from harness.isolation.forked_process import Second
@@ -236,11 +236,11 @@ def _prepare(limits: Limits) -> None:
 
 
 def _warm_up() -> None:
-    """Let torch import the modules of the first backward pass, which takes longer than a call may."""
+    """Make a backward pass: the first one takes longer than a call may."""
     import torch
 
     x = torch.ones(1, requires_grad=True)
-    torch.autograd.grad(x * 1.0, x, torch.ones(1))
+    bound.grad([x * 1.0], [x], [torch.ones(1)])
 
 
 def _limit_memory(limits: Limits) -> None:
