@@ -62,7 +62,7 @@ class Format:
         """Unit roundoff ``2^-p``."""
         return math.ldexp(1.0, -self.precision)
 
-    @property
+    @cached_property
     def accumulator(self) -> "Format":
         """The format in which a reduction should accumulate: float32 for the 16-bit formats."""
         return max(self, FORMATS["float32"], key=lambda format_: format_.precision)
@@ -89,12 +89,12 @@ class Format:
             return self.tiny
         return math.ldexp(1.0, self.emin - self.precision + 1)
 
-    @property
+    @cached_property
     def log_max(self) -> float:
         """``ln(max + ulp/2)``: the exponential of this or a larger number rounds to infinity."""
         return _log_of(2 - arb(2) ** -self.precision, self.emax)
 
-    @property
+    @cached_property
     def log_smallest(self) -> float:
         """``ln(smallest / 2)``: the exponential of this or a smaller number rounds to zero."""
         return _log_of(arb(1), self.emin - self.precision)

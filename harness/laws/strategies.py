@@ -9,6 +9,7 @@ since they are a weak test of numerics.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -196,9 +197,13 @@ EDGE_ENTRIES = 4_096
 
 def columns_and_edges(least: int, most: int, *, edges: Sequence[int] = EDGE_COLUMNS) -> st.SearchStrategy[int]:
     """Draw an ordinary number of columns; in a quarter of the draws, one at which blocks end or begin."""
+    return st.integers(least, most) if batches_are_narrow() else _columns_and_edges(least, most, tuple(edges))
+
+
+@cache
+def _columns_and_edges(least: int, most: int, edges: tuple[int, ...]) -> st.SearchStrategy[int]:
+    """Return one strategy for equal arguments, because Hypothesis validates each new one."""
     ordinary = st.integers(least, most)
-    if batches_are_narrow():
-        return ordinary
     return st.one_of(ordinary, ordinary, ordinary, st.sampled_from(edges))
 
 

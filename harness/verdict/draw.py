@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, NamedTuple
 from unittest import mock
 
@@ -94,8 +95,22 @@ def draw(most: int, inputs: Inputs, format_: Format, examples: int, seed: int) -
     """Draw the first ``most`` of ``examples`` examples."""
     found: list[Example] = []
 
-    @hypothesis.seed(seed)
-    @settings(
+    # Hypothesis reads the source of this function, and with decorators it would be longer.
+    def collect(example: Example) -> None:
+        found.append(example)
+        if len(found) == most:
+            raise _Enough
+
+    seeded = hypothesis.seed(seed)(_generating(examples)(given(inputs(format_))(collect)))
+    with reproducible(), suppress(_Enough):
+        seeded()
+    return found
+
+
+@cache
+def _generating(examples: int) -> settings:
+    """Return the settings of Hypothesis for so many examples."""
+    return settings(
         max_examples=examples,
         phases=(Phase.generate,),
         database=None,
@@ -104,15 +119,6 @@ def draw(most: int, inputs: Inputs, format_: Format, examples: int, seed: int) -
         suppress_health_check=list(HealthCheck),
         verbosity=Verbosity.quiet,
     )
-    @given(inputs(format_))
-    def collect(example: Example) -> None:
-        found.append(example)
-        if len(found) == most:
-            raise _Enough
-
-    with reproducible(), suppress(_Enough):
-        collect()
-    return found
 
 
 def _copy(example: Example) -> Example:
@@ -166,12 +172,17 @@ def reproducible() -> Iterator[None]:
     if collector is None:
         yield
         return
-    providers.CONSTANTS_CACHE.cache.clear()
-    try:
-        with mock.patch.object(providers, "_get_local_constants", type(providers.GLOBAL_CONSTANTS)):
-            yield
-    finally:
-        providers.CONSTANTS_CACHE.cache.clear()
+    with (
+        mock.patch.object(providers, "_get_local_constants", type(providers.GLOBAL_CONSTANTS)),
+        mock.patch.object(providers, "CONSTANTS_CACHE", _permitted_constants()),
+    ):
+        yield
+
+
+@cache
+def _permitted_constants() -> Any:
+    """Return a cache for the constants that Hypothesis may draw; its own one includes local constants."""
+    return type(providers.CONSTANTS_CACHE)(1024)
 
 
 @dataclass(frozen=True)
