@@ -263,7 +263,23 @@ def round_to(exact: DoubleDouble, format_: Format) -> Tensor:
     return torch.where(keep, infinite.to(format_.dtype), rounded)
 
 
-_INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+_INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+def as_integers(tensor: Tensor) -> Tensor:
+    """View the bits of a tensor as integers of the same size.
+
+    Parameters
+    ----------
+    tensor
+        A tensor of any shape, of a dtype of at most eight bytes.
+
+    Returns
+    -------
+    Tensor
+        The integers; they share their memory with ``tensor``.
+    """
+    return tensor.detach().view(_INTEGERS[tensor.element_size()])
 
 
 def to_ordinal(tensor: Tensor) -> NDArray[np.int64]:
@@ -281,7 +297,7 @@ def to_ordinal(tensor: Tensor) -> NDArray[np.int64]:
     ndarray of int64
         The numbers, with the shape of ``tensor``.
     """
-    bits = tensor.detach().cpu().contiguous().view(_INTEGERS[tensor.element_size()]).numpy().astype(np.int64)
+    bits = as_integers(tensor.cpu()).numpy().astype(np.int64, order="C")
     sign_bit = -(1 << (8 * tensor.element_size() - 1))
     return np.where(bits < 0, sign_bit - bits, bits)
 

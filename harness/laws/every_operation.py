@@ -319,7 +319,7 @@ def row_alone(subject: Subject, value: Law, inputs: Example) -> Measurement:
 
     def one_by_one(*arguments: Any) -> Any:
         n = next(x.shape[at] for x, at in zip(arguments, places, strict=True) if at is not None)
-        rows = [subject.run(*between(arguments, places, i, i + 1)) for i in range(n)]
+        rows = subject.run_each([between(arguments, places, i, i + 1) for i in range(n)])
         return torch.cat(rows) if all(isinstance(row, Tensor) and row.ndim for row in rows) else rows
 
     return against(subject, value, few, [subject.calling(one_by_one)])
