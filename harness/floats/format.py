@@ -152,7 +152,8 @@ def to_array(tensor: Tensor) -> Array:
     Array
         The values, with the shape of ``tensor``.
     """
-    return tensor.detach().to(device="cpu", dtype=torch.float64).numpy(force=True).copy(order="K")
+    converted = tensor.detach().to(device="cpu", dtype=torch.float64).numpy(force=True)
+    return converted.copy(order="K") if tensor.dtype is torch.float64 else converted
 
 
 _MANTISSA_BITS, _MANTISSA_MASK, _BIAS = 52, (1 << 52) - 1, 1023
@@ -182,7 +183,7 @@ def ulp(expected: DoubleDouble, format_: Format) -> Array:
     if power.any():
         biased = biased - (power & (np.sign(expected.lo) * np.sign(expected.hi) < 0))
     # Clip the biased exponents of zero and subnormals (0), and of infinities and NaN (2047).
-    biased = np.clip(biased, format_.emin + _BIAS, format_.emax + _BIAS) - (format_.precision - 1)
+    biased = np.minimum(np.maximum(biased, format_.emin + _BIAS), format_.emax + _BIAS) - (format_.precision - 1)
     if format_.emin + _BIAS >= format_.precision:
         return np.asarray((biased << _MANTISSA_BITS).view(np.float64)).reshape(np.shape(expected.hi))
     return np.asarray(np.ldexp(1.0, biased - _BIAS)).reshape(np.shape(expected.hi))
