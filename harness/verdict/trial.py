@@ -339,9 +339,10 @@ def worst_row(
     return row if row is not None and fails(row) else example
 
 
-def take(example: Example, axes: Mapping[str, Axes], name: str, kept: list[int]) -> Example | None:
+def take(example: Example, axes: Mapping[str, Axes], name: str, kept: Sequence[int]) -> Example | None:
     """Keep the given positions of an axis in every input; ``None`` if an index refers to a dropped one."""
     taken = dict(example)
+    index = torch.arange(len(kept)) if kept == range(len(kept)) else torch.tensor(list(kept), dtype=torch.long)
     for key, input_axes in axes.items():
         value: Tensor = taken[key]
         if input_axes.index_of == name:
@@ -351,7 +352,7 @@ def take(example: Example, axes: Mapping[str, Axes], name: str, kept: list[int])
             value = value.clone().apply_(lambda old, to=renumbered: to[old])
         for position, axis_name in enumerate(input_axes.names):
             if axis_name == name:
-                value = value.index_select(position, torch.tensor(kept, dtype=torch.long))
+                value = value.index_select(position, index)
         taken[key] = value
     return taken
 
