@@ -128,6 +128,11 @@ def recalling() -> Iterator[None]:
         _recalling.reset(token)
 
 
+def is_recalling() -> bool:
+    """Whether an oracle returns the same object for equal inputs."""
+    return _recalling.get()
+
+
 class Oracle:
     """The exact value of one operation.
 
