@@ -37,7 +37,10 @@ from harness.record import Fault
 from harness.verdict.trial import Trials
 
 STAGES = (2, 32)
-"""Sizes of the two stages of drawing; most defects show in the first stage."""
+"""Sizes of the first two stages of drawing; most defects show in the first stage.
+
+Each stage draws the earlier examples again, so it is left out where it would have half of all examples or more.
+"""
 
 
 class Drawn(NamedTuple):
@@ -69,7 +72,7 @@ def drawn(inputs: Inputs, format_: Format, *, examples: int, seed: int) -> Itera
         Seed of the examples.
     """
     shown = 0
-    for most in (*(stage for stage in STAGES if stage < examples), examples):
+    for most in (*(stage for stage in STAGES if 2 * stage < examples), examples):
         for example, digest in _first(most, inputs, format_, examples, seed)[shown:]:
             shown += 1
             yield Drawn(_copy(example), digest)
