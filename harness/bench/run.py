@@ -136,7 +136,13 @@ def run_suite(
     return 1 if code == _FAILED else 2
 
 
-_FORKING = ForkServer("pytest", "harness.bench.suites.benchmark", "harness.data.images", "torchvision")
+_FORKING = ForkServer(
+    "torch.fx.experimental.symbolic_shapes",
+    "pytest",
+    "harness.bench.suites.benchmark",
+    "harness.data.images",
+    "torchvision",
+)
 """Server for forked suites; it imports modules that all suites need."""
 
 _SUITE = """

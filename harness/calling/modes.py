@@ -60,6 +60,9 @@ def unset_is_nan() -> Iterator[None]:
 
 
 DEFAULT: Mapping[str, Any] = {
+    "grad": True,
+    "inference": False,
+    "autocast": None,
     "eager": False,
     "unset": False,
     "see": False,
@@ -68,7 +71,7 @@ DEFAULT: Mapping[str, Any] = {
     "threads": None,
     "dtype": None,
 }
-"""Modes of an ordinary call, without the modes of autograd and autocast."""
+"""Modes of an ordinary call."""
 
 
 def entered(modes: Mapping[str, Any]) -> AbstractContextManager[Any]:
@@ -83,7 +86,8 @@ def entered(modes: Mapping[str, Any]) -> AbstractContextManager[Any]:
         stack.enter_context(uncompiled())
     if modes["unset"]:
         stack.enter_context(unset_is_nan())
-    stack.enter_context(settings(threads=modes["threads"], dtype=modes["dtype"]))
+    if modes["threads"] is not None or modes["dtype"] is not None:
+        stack.enter_context(settings(threads=modes["threads"], dtype=modes["dtype"]))
     return stack
 
 

@@ -20,7 +20,7 @@ from typing import IO, Any, Protocol
 
 import psutil
 
-from harness.calling import watch
+from harness.calling import bound, watch
 from harness.error import UsageError
 from harness.execution.plan import Pieces, Plan, from_document
 from harness.isolation.forked_process import Second
@@ -60,9 +60,8 @@ def main(second: tuple[int, int] | None = None) -> None:
 def _converse(plan: dict[str, Any], limits: Limits, requests: IO[str], answers: IO[str], second: Second | None) -> None:
     try:
         backend = _hands(from_document(plan), limits, second)
-        about = list(backend.pieces.about())
         backend.prepare()
-        _say(answers, "ready", about)
+        _say(answers, "ready", backend.about)
         for line in requests:
             request = json.loads(line)
             _say(answers, *backend.done(request))
@@ -78,6 +77,8 @@ class _Backend(Protocol):
     """Executes the pieces in this process."""
 
     pieces: Pieces
+    about: list[dict[str, Any]]
+    """What the pieces are about."""
 
     def prepare(self) -> None:
         """Set up the process after the code has been loaded."""
@@ -122,7 +123,8 @@ class _Isolated:
         except BaseException:
             self._child.close()
             raise
-        self._cases = [piece["case"] for piece in self.pieces.about()]
+        self.about = list(self.pieces.about())
+        self._cases = [piece["case"] for piece in self.about]
 
     def prepare(self) -> None:
         """Compute on one thread, and exclude imported objects from garbage collection."""
@@ -162,6 +164,7 @@ class _InPlace:
     def __init__(self, plan: Plan, limits: Limits) -> None:
         self._limits = limits
         self.pieces = plan.load()
+        self.about = list(self.pieces.about())
 
     def prepare(self) -> None:
         """Set the limits, once the code is loaded."""
@@ -236,11 +239,11 @@ def _prepare(limits: Limits) -> None:
 
 
 def _warm_up() -> None:
-    """Let torch import the modules of the first backward pass, which takes longer than a call may."""
+    """Make a backward pass: the first one takes longer than a call may."""
     import torch
 
     x = torch.ones(1, requires_grad=True)
-    torch.autograd.grad(x * 1.0, x, torch.ones(1))
+    bound.grad([x * 1.0], [x], [torch.ones(1)])
 
 
 def _limit_memory(limits: Limits) -> None:

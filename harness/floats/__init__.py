@@ -4,6 +4,7 @@ from harness.floats.double_double import Array, DoubleDouble, lift
 from harness.floats.format import (
     FORMATS,
     Format,
+    as_integers,
     deviation,
     format_of,
     from_ordinal,
@@ -32,6 +33,7 @@ __all__ = [
     "Measurement",
     "Oracle",
     "UndecidedError",
+    "as_integers",
     "compare",
     "compare_absolute",
     "compare_runs",

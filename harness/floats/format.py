@@ -63,7 +63,7 @@ class Format:
         """Unit roundoff ``2^-p``."""
         return math.ldexp(1.0, -self.precision)
 
-    @property
+    @cached_property
     def accumulator(self) -> "Format":
         """The format in which a reduction should accumulate: float32 for the 16-bit formats."""
         return max(self, FORMATS["float32"], key=lambda format_: format_.precision)
@@ -90,12 +90,12 @@ class Format:
             return self.tiny
         return math.ldexp(1.0, self.emin - self.precision + 1)
 
-    @property
+    @cached_property
     def log_max(self) -> float:
         """``ln(max + ulp/2)``: the exponential of this or a larger number rounds to infinity."""
         return _log_of(2 - arb(2) ** -self.precision, self.emax)
 
-    @property
+    @cached_property
     def log_smallest(self) -> float:
         """``ln(smallest / 2)``: the exponential of this or a smaller number rounds to zero."""
         return _log_of(arb(1), self.emin - self.precision)
@@ -153,7 +153,8 @@ def to_array(tensor: Tensor) -> Array:
     Array
         The values, with the shape of ``tensor``.
     """
-    return tensor.detach().to(device="cpu", dtype=torch.float64).numpy(force=True).copy(order="K")
+    converted = tensor.detach().to(device="cpu", dtype=torch.float64).numpy(force=True)
+    return converted.copy(order="K") if tensor.dtype is torch.float64 else converted
 
 
 _MANTISSA_BITS, _MANTISSA_MASK, _BIAS = 52, (1 << 52) - 1, 1023
@@ -183,7 +184,7 @@ def ulp(expected: DoubleDouble, format_: Format) -> Array:
     if power.any():
         biased = biased - (power & (np.sign(expected.lo) * np.sign(expected.hi) < 0))
     # Clip the biased exponents of zero and subnormals (0), and of infinities and NaN (2047).
-    biased = np.clip(biased, format_.emin + _BIAS, format_.emax + _BIAS) - (format_.precision - 1)
+    biased = np.minimum(np.maximum(biased, format_.emin + _BIAS), format_.emax + _BIAS) - (format_.precision - 1)
     if format_.emin + _BIAS >= format_.precision:
         return np.asarray((biased << _MANTISSA_BITS).view(np.float64)).reshape(np.shape(expected.hi))
     return np.asarray(np.ldexp(1.0, biased - _BIAS)).reshape(np.shape(expected.hi))
@@ -264,7 +265,23 @@ def round_to(exact: DoubleDouble, format_: Format) -> Tensor:
     return torch.where(keep, infinite.to(format_.dtype), rounded)
 
 
-_INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+_INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+def as_integers(tensor: Tensor) -> Tensor:
+    """View the bits of a tensor as integers of the same size.
+
+    Parameters
+    ----------
+    tensor
+        A tensor of any shape, of a dtype of at most eight bytes.
+
+    Returns
+    -------
+    Tensor
+        The integers; they share their memory with ``tensor``.
+    """
+    return tensor.detach().view(_INTEGERS[tensor.element_size()])
 
 
 def to_ordinal(tensor: Tensor) -> NDArray[np.int64]:
@@ -282,7 +299,7 @@ def to_ordinal(tensor: Tensor) -> NDArray[np.int64]:
     ndarray of int64
         The numbers, with the shape of ``tensor``.
     """
-    bits = tensor.detach().cpu().contiguous().view(_INTEGERS[tensor.element_size()]).numpy().astype(np.int64)
+    bits = as_integers(tensor.cpu()).numpy().astype(np.int64, order="C")
     sign_bit = -(1 << (8 * tensor.element_size() - 1))
     return np.where(bits < 0, sign_bit - bits, bits)
 

@@ -5,6 +5,8 @@ them would also differ, and results from two machines could not be compared. The
 IEEE 754 rounds correctly: addition, multiplication, division, and scaling by a power of two. Their error is a few ulp.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike
@@ -41,13 +43,13 @@ def exp2(x: ArrayLike) -> Array:
 
 def log(x: ArrayLike) -> Array:
     """Natural logarithm."""
-    significand_log, e = _split_log(x)
+    significand_log, e = _split_log_of_number(x) if isinstance(x, (int, float)) else _split_log(x)
     return np.asarray(e * _LN2_HIGH + (e * _LN2_LOW + significand_log))
 
 
 def log2(x: ArrayLike) -> Array:
     """Binary logarithm; exact for powers of two."""
-    significand_log, e = _split_log(x)
+    significand_log, e = _split_log_of_number(x) if isinstance(x, (int, float)) else _split_log(x)
     return np.asarray(e + significand_log / LN2)
 
 
@@ -104,6 +106,12 @@ def _split_log(x: ArrayLike) -> tuple[Array, Array]:
         series = series * square + 1.0 / (2 * n + 1)
     special = np.where(y == 0.0, -np.inf, np.where(y > 0.0, y, np.nan))
     return np.where(ordinary, 2.0 * s * series, special), np.where(ordinary, e, 0.0)
+
+
+@lru_cache(1024)
+def _split_log_of_number(x: float) -> tuple[Array, Array]:
+    """Return the same for a number; draws ask for few different ones."""
+    return _split_log(x)
 
 
 def _shifted(x: ArrayLike) -> Array:

@@ -107,6 +107,7 @@ class Child:
         self._second = second
         self._process: Second | Forked | subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None
+        self._replies: wire.Buffered | None = None
         self._server: int | None = None
         self._allowed = Allowed(limits.call_s, limits.first_call_s, time.monotonic() + limits.load_s)
         self._sent_limits: tuple[Any, ...] | None = None
@@ -245,6 +246,7 @@ class Child:
         socket.send_fds(self._control, [b"s"], [child_end.fileno()])
         child_end.close()
         self._line, self._sent_limits = parent_end, None
+        self._replies = wire.Buffered(self._take(parent_end))
         self.generation += 1
         self._server = self._process.pid
         if self.about.get("forks"):
@@ -301,6 +303,8 @@ class Child:
             If the process ends, takes too long, or sends anything but the reply.
         """
         line = self._line or self._serve()
+        replies = self._replies
+        assert replies is not None
         if self._sent_limits is None:
             self._sent_limits = (self._allowed.call_s, self._allowed.first_call_s, self.limits.first_call_s)
             request = {**request, "limits": list(self._sent_limits)}
@@ -310,15 +314,14 @@ class Child:
         mark, self._asked_at = secrets.token_bytes(wire.MARK), time.monotonic()
         try:
             wire.send(line, mark, request)
-            read = wire.Buffered(self._take(line))
-            received, reply = wire.receive(read, special)
+            received, reply = wire.receive(replies, special)
         except LostError as lost:
             self._lose(lost.loss)
         except OSError:
             self._lose(self._loss())
         except wire.WireError:
             self._lose(None)
-        if received != mark or read.rest or not isinstance(reply, dict):
+        if received != mark or replies.rest or not isinstance(reply, dict):
             self._lose(None)
         return reply
 

@@ -81,6 +81,10 @@ def _words(rows: Tensor) -> Tensor:
     return _view(memory if _offset(memory) % 8 == 0 else _clone(memory), torch.int64)
 
 
+_SENT_AS_IS = frozenset({type(None), bool, str})
+_STRING = frozenset({str})
+
+
 class Packed:
     """A value as JSON, and the storages of its tensors."""
 
@@ -105,9 +109,11 @@ class Packed:
                 kind = "l" if type(value) is list else "t"
                 if len(value) >= _FEWEST and isinstance(value[0], (dict, list, tuple, Tensor)):
                     return {"L" if kind == "l" else "U": [len(value), self._column(value, depth + 1)]}
-                return {kind: [self._plain(part, depth + 1) for part in value]}
-            if type(value) is dict and all(type(key) is str for key in value):
-                return {"m": [[key, self._plain(part, depth + 1)] for key, part in value.items()]}
+                return {kind: [x if type(x) in _SENT_AS_IS else self._plain(x, depth + 1) for x in value]}
+            if type(value) is dict and _STRING.issuperset(map(type, value)):
+                return {
+                    "m": {key: x if type(x) in _SENT_AS_IS else self._plain(x, depth + 1) for key, x in value.items()}
+                }
         if isinstance(value, (torch.dtype, torch.layout, torch.memory_format)):
             return {"k": str(value)}
         if isinstance(value, torch.device):
@@ -121,9 +127,9 @@ class Packed:
         if depth < DEEPEST and all(type(value) is kind for value in values):
             if kind is Tensor and _are_rows(values):
                 return {"R": self._rows(values)}
-            if kind is dict and all(type(key) is str for key in first) and _agree([value.keys() for value in values]):
+            if kind is dict and _STRING.issuperset(map(type, first)) and _agree([value.keys() for value in values]):
                 parts = [(key, [value[key] for value in values]) for key in first]
-                return {"m": [[key, self._column(column, depth + 1)] for key, column in parts]}
+                return {"m": {key: self._column(column, depth + 1) for key, column in parts}}
             if kind in {list, tuple} and _agree([len(value) for value in values]):
                 columns = [self._column(column, depth + 1) for column in zip(*values, strict=True)]
                 return {"l" if kind is list else "t": columns}

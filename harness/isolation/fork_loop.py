@@ -34,9 +34,6 @@ def serve(descriptor: int, modules: tuple[str, ...] = ()) -> str:
     _end_with_parent(signal.SIGKILL)
     import torch
 
-    # The first backward pass imports modules, which every fork would import again.
-    with contextlib.suppress(ImportError):
-        import torch.fx.experimental.symbolic_shapes
     for name in modules:
         with contextlib.suppress(ImportError):
             __import__(name)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_flatten, tree_unflatten
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from harness.calling.device import CPU
 from harness.calling.host import RemoteError
@@ -125,7 +125,7 @@ class _Calling:
         options = {"options": self.options} if self.options else {}
         answers = self.each("call", [{"inputs": call, **options} for call in calls])
         self.arrays = any(answer.get("arrays") is True for answer in answers)
-        flat = [tree_flatten(answer["value"]) for answer in answers]
+        flat = [_flat(answer["value"]) for answer in answers]
         self._parts = [parts for parts, _ in flat]
         self._trees = [tree for _, tree in flat]
         self.counts = [sum(isinstance(x, Tensor) for x in parts) for parts in self._parts]
@@ -140,7 +140,15 @@ class _Calling:
         known, every = iter(leaves), self._parts
         self._parts = []
         filled = [[next(known) if isinstance(x, Tensor) else x for x in parts] for parts in every]
-        return [tree_unflatten(parts, tree) for parts, tree in zip(filled, self._trees, strict=True)]
+        return [
+            parts[0] if tree is None else tree_unflatten(parts, tree)
+            for parts, tree in zip(filled, self._trees, strict=True)
+        ]
+
+
+def _flat(value: Any) -> tuple[list[Any], TreeSpec | None]:
+    """Return the leaves of a value and its structure; none for a tensor, since torch takes long for that."""
+    return ([value], None) if isinstance(value, Tensor) else tree_flatten(value)
 
 
 def _signature(description: Sequence[Any]) -> Signature:

@@ -119,14 +119,15 @@ class RemoteHost:
         if self._watch is not None:
             request["watch"] = (self._watch.key, self._watch.draws)
         state = torch.get_rng_state()
-        if self._rng != (self.child.generation, state.numpy().tobytes()):
+        known = state.numpy().tobytes()
+        if self._rng != (self.child.generation, known):
             request["rng"] = state
         if self._alike:
             request["alike"], self._alike = True, False
         if self._drop:
             request["drop"], self._drop[:] = list(self._drop), []
         reply = self.child.ask(request, special)
-        self._rng = self.child.generation, state.numpy().tobytes()
+        self._rng = self.child.generation, known
         drawn = reply.get("rng")
         if isinstance(drawn, Tensor) and drawn.dtype is torch.uint8 and drawn.shape == state.shape:
             torch.set_rng_state(drawn)
@@ -151,13 +152,14 @@ class RemoteHost:
             "inference": torch.is_inference_mode_enabled(),
             "autocast": torch.get_autocast_dtype(CPU) if torch.is_autocast_enabled(CPU) else None,
         }
-        arguments = {
-            "modes": modes,
-            "tape": self._tape,
-            "look": self._looks is not None,
-            "device": device,
-            "case": case,
-        }
+        arguments: dict[str, Any] = {"device": device, "case": case}
+        # What is usual is not sent.
+        if changed := {name: mode for name, mode in modes.items() if mode != DEFAULT[name]}:
+            arguments["modes"] = changed
+        if self._tape is not None:
+            arguments["tape"] = self._tape
+        if self._looks is not None:
+            arguments["look"] = True
         reply = self.ask("each", read_special, of=what, parts=list(parts), **arguments)
         answers, warnings = reply.get("each"), reply.get("heard")
         if not isinstance(answers, list) or not isinstance(warnings, list):

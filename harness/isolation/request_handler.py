@@ -20,7 +20,7 @@ from ..calling import bound, watch
 from ..calling.adapter import NotApplicable, as_tensors, called, detaches, instance, no_numpy, switched
 from ..calling.device import CPU, MisplacedError, called_on
 from ..calling.model import AsStep
-from ..calling.modes import Observation, entered, heard_in, no_compiler, overwrite_freed, uncompiled
+from ..calling.modes import DEFAULT, Observation, entered, heard_in, no_compiler, overwrite_freed, uncompiled
 from ..calling.sequence import SEQUENCES, MisfitError
 from ..exact.tape import Recorder, Tape, View, is_floating, place
 from .encoding import checksums
@@ -137,6 +137,7 @@ class Server:
         """Answer several requests with the same action, and stop at the first failure."""
         answers: list[dict[str, Any]] = []
         warnings: list[str] = []
+        request = {"tape": None, "look": False, **request, "modes": {**DEFAULT, **request.get("modes", {})}}
         handler = getattr(self, f"_{request['of']}")
         hearing = heard_in(warnings) if request["modes"]["hear"] else contextlib.nullcontext()
         with hearing, entered(request["modes"]), self._switched(request):
@@ -164,17 +165,24 @@ class Server:
             [bound.clone(bound.detach(x)) if isinstance(x, Tensor) else None for x in given] if request["look"] else []
         )
         shapes = [tuple(x.shape) for x in given if isinstance(x, Tensor)]
-        seen = Observation()
+        seen = Observation() if request["modes"]["see"] else None
         try:
             output = self._carried_out(request, partial(_run, case, request), seen)
-            with watch.limited():
-                value = as_tensors(output) if case.call is not None else output
+            value = output
+            if case.call is not None:
+                with watch.limited():
+                    value = as_tensors(output)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer
             return _raised(case, error)
-        reply = {"value": value, "arrays": value is not output, "seen": [seen.left, seen.to_float32, seen.autocast]}
+        reply: dict[str, Any] = {"value": value}
+        if value is not output:
+            reply["arrays"] = True
+        if seen is not None:
+            reply["seen"] = [seen.left, seen.to_float32, seen.autocast]
         leaves = [x for x in tree_leaves(value) if isinstance(x, Tensor) and x.layout is torch.strided]
-        reply["reshaped"] = shapes != [tuple(x.shape) for x in given if isinstance(x, Tensor)]
-        if request["look"] and not reply["reshaped"]:
+        if shapes != [tuple(x.shape) for x in given if isinstance(x, Tensor)]:
+            reply["reshaped"] = True
+        elif request["look"]:
             reply |= _became(given, before, leaves)
         if any(isinstance(x, Tensor) and x.requires_grad for x in inputs) and any(x.requires_grad for x in leaves):
             reply["handle"] = self._keep([x for x in inputs if isinstance(x, Tensor)], leaves)
@@ -199,7 +207,7 @@ class Server:
             with uncompiled(), self._recorders[tape]:
                 return action()
 
-        with seen if seen is not None and request["modes"]["see"] else contextlib.nullcontext():
+        with seen if seen is not None else contextlib.nullcontext():
             return self._watch(request).call(recorded)
 
     def _backward(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ _MAX_PARTS = 2**20
 """Maximum number of parts in the columns of a message: a few bytes could announce any number of equal parts."""
 
 _BUFFER = 2**16
+_encode = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
 _KINDS = {
     str(kind): kind
     for kind in (
@@ -61,7 +62,7 @@ class Unsupported:
 def send(line: socket.socket, mark: bytes, value: Any, special: Callable[[Any], Any] = lambda _: None) -> None:
     """Write a message."""
     packed = Packed(value, special)
-    header = json.dumps([packed.value, packed.tensors]).encode()
+    header = _encode([packed.value, packed.tensors]).encode()
     parts: list[Any] = [memoryview(_PREFIX.pack(mark, len(header)) + header), *packed.parts]
     while parts:
         sent = line.sendmsg(parts[:64])
@@ -135,7 +136,7 @@ def receive(read: Read, special: Callable[[Any], Any] = lambda value: value) -> 
     header = bytearray(length)
     read(memoryview(header))
     try:
-        value, entries = json.loads(header)
+        value, entries = json.loads(header.decode())
         if sum(int(entry.get("b", 0)) for entry in entries) > MAX_BYTES:
             raise WireError
         tensors = [_read_tensor(entry, read) for entry in entries]
@@ -181,9 +182,13 @@ def _read_bytes(count: int, read: Read) -> Tensor:
 
 
 def _whole(numbers: Sequence[Any]) -> list[int]:
-    if not all(type(number) is int and 0 <= number < 2**62 for number in numbers):
-        raise WireError
+    for number in numbers:
+        if type(number) is not int or not 0 <= number < 2**62:
+            raise WireError
     return list(numbers)
+
+
+_NESTED = frozenset({dict, list})
 
 
 class _Reading:
@@ -210,14 +215,16 @@ class _Reading:
             case "f":
                 return float(content)
             case "l" | "t":
-                parts = [self.value(part, depth + 1) for part in content]
+                parts = [self.value(part, depth + 1) if type(part) in _NESTED else part for part in content]
                 return parts if kind == "l" else tuple(parts)
             case "L" | "U":
                 length, column = content
                 parts = self._column(column, _whole([length])[0], depth + 1)
                 return parts if kind == "L" else tuple(parts)
             case "m":
-                return {str(key): self.value(part, depth + 1) for key, part in content}
+                return {
+                    key: self.value(part, depth + 1) if type(part) in _NESTED else part for key, part in content.items()
+                }
             case "k":
                 return _KINDS[content]
             case "v":
@@ -245,9 +252,8 @@ class _Reading:
             case "P":
                 values = [self.value(part, depth) for part in content]
             case "m":
-                columns = [self._column(part, length, depth + 1) for _, part in content]
-                keys = [str(key) for key, _ in content]
-                values = [dict(zip(keys, row, strict=True)) for row in _across(columns, length)]
+                columns = [self._column(part, length, depth + 1) for part in content.values()]
+                values = [dict(zip(content, row, strict=True)) for row in _across(columns, length)]
             case "l" | "t":
                 columns = [self._column(part, length, depth + 1) for part in content]
                 values = [list(row) if kind == "l" else row for row in _across(columns, length)]

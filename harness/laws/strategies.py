@@ -6,9 +6,10 @@ controls the search: a seed reproduces it, and the census reports it. Normal ran
 since they are a weak test of numerics.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.random import Generator
 from torch import Tensor
 
 from harness.floats import Array, Format, from_ordinal, lift, portable, to_ordinal, ulp
+from harness.floats.oracle import MEBIBYTE, Memory
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -196,9 +198,13 @@ EDGE_ENTRIES = 4_096
 
 def columns_and_edges(least: int, greatest: int, *, edges: Sequence[int] = EDGE_COLUMNS) -> st.SearchStrategy[int]:
     """Draw an ordinary number of columns; in a quarter of the draws, one at which blocks end or begin."""
+    return st.integers(least, greatest) if batches_are_narrow() else _columns_and_edges(least, greatest, tuple(edges))
+
+
+@cache
+def _columns_and_edges(least: int, greatest: int, edges: tuple[int, ...]) -> st.SearchStrategy[int]:
+    """Return one strategy for equal arguments, because Hypothesis validates each new one."""
     ordinary = st.integers(least, greatest)
-    if batches_are_narrow():
-        return ordinary
     return st.one_of(ordinary, ordinary, ordinary, st.sampled_from(edges))
 
 
@@ -252,7 +258,16 @@ def batches(
         largest *= min(1.0, ORDINARY_COLUMNS / width)
     shape = Shape(height, width)
     exponent = draw(st.floats(0.0, float(portable.log2(largest))), label="log2 of the largest magnitude")
-    rng = np.random.default_rng(draw(SEEDS, label="seed"))
+    seed = draw(SEEDS, label="seed")
+    recipe = structures, shape, exponent, largest, seed
+    return _expanded(("batch", format_, *recipe), lambda: _batch(format_, *recipe))
+
+
+def _batch(
+    format_: Format, structures: Sequence[Structure], shape: Shape, exponent: float, largest: float, seed: int
+) -> Tensor:
+    """Return the rows of a recipe; they do not depend on anything else."""
+    rng = np.random.default_rng(seed)
     exponents = exponent * rng.random((shape.rows, 1))
     magnitude = np.where(
         rng.random((shape.rows, 1)) < 0.25, rng.random((shape.rows, 1)) + 1e-3, portable.exp2(exponents)
@@ -260,6 +275,19 @@ def batches(
     values = np.clip(_mixed(structures, rng, shape, magnitude, format_), -largest, largest)
     values = np.where(rng.random((shape.rows, 1)) < 1 / 3, on_a_grid(values, format_), values)
     return torch.from_numpy(values).to(format_.dtype)
+
+
+_expansions: Memory[Tensor] = Memory(32 * MEBIBYTE)
+"""Tensors by their recipes, which different laws and contracts draw again."""
+
+
+def _expanded(recipe: tuple[Hashable, ...], expand: Callable[[], Tensor]) -> Tensor:
+    """Return a new copy of the tensor of a recipe."""
+    known = _expansions.get(recipe)
+    if known is None:
+        known = expand()
+        _expansions.keep(recipe, known, known.nbytes)
+    return known.clone()
 
 
 def _mixed(structures: Sequence[Structure], rng: Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
@@ -355,7 +383,11 @@ def long_rows(format_: Format, *, few: bool = False) -> st.SearchStrategy[Tensor
     all_of = [LongBatch(length, spread) for length in LENGTHS for spread in (0.0, 0.25)]
     all_of += [LongBatch(length, 0.25) for length in rest]
     all_of += [LongBatch(length, None) for length in structured]
-    return st.sampled_from(all_of).map(lambda batch: torch.from_numpy(_long(batch, format_, seed)).to(format_.dtype))
+    return st.sampled_from(all_of).map(
+        lambda batch: _expanded(
+            ("long", format_, seed, batch), lambda: torch.from_numpy(_long(batch, format_, seed)).to(format_.dtype)
+        )
+    )
 
 
 def _long(batch: LongBatch, format_: Format, seed: int) -> Array:

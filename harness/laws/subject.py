@@ -160,6 +160,22 @@ class Subject:
         CaseError
             As of :meth:`once`.
         """
+        if self.host is HERE or not calls:
+            return [self.once(*inputs) for inputs in calls]
+        checked = []
+        for output, inputs in zip(self.run_each(calls), calls, strict=True):
+            shapes = _shapes(inputs)
+            checked.append(self._checked(self._tensor(output), inputs, self._shape(shapes), shapes))
+        return checked
+
+    def run_each(self, calls: Sequence[Sequence[Any]]) -> list[Any]:
+        """Return whatever the implementation returns for each input, in a single message like :meth:`each`.
+
+        Raises
+        ------
+        CaseError, NotApplicable
+            As of :meth:`run`.
+        """
 
         def called() -> Any:
             try:
@@ -172,14 +188,9 @@ class Subject:
             return [self._after(output) for output in outputs]
 
         if self.host is HERE or not calls:
-            return [self.once(*inputs) for inputs in calls]
+            return [self.run(*inputs) for inputs in calls]
         with self._refusing(x for inputs in calls for x in inputs):
-            outputs = self.attempt(self.case.name, called)
-        checked = []
-        for output, inputs in zip(outputs, calls, strict=True):
-            shapes = _shapes(inputs)
-            checked.append(self._checked(self._tensor(output), inputs, self._shape(shapes), shapes))
-        return checked
+            return self.attempt(self.case.name, called)  # type: ignore[no-any-return]
 
     def _checked(
         self,

@@ -268,6 +268,8 @@ class Decisions:
         """
         from harness.verdict.decide import unreached
 
+        cases = {id(job.case): job.case for job in self.jobs}
+        deciding = {key: self._deciding(case) for key, case in cases.items()}
         return [
             {
                 "case": job.case.name,
@@ -277,16 +279,16 @@ class Decisions:
                 "prints": job.contract.form == "delivery",
                 "affinity": job.format.name,
                 "isolated": self.remote,
-                "decided_by": self._deciding(job),
+                "decided_by": deciding[id(job.case)],
             }
             for job in self.jobs
         ]
 
-    def _deciding(self, job: "Job") -> str:
+    def _deciding(self, case: Case) -> str:
         """Return what decided the contract of a single function, if the user did not."""
         from harness.contracts import deciding
 
-        return deciding(job.case) if self.campaign.is_single and self.campaign.contract is None else ""
+        return deciding(case) if self.campaign.is_single and self.campaign.contract is None else ""
 
     def do(self, index: int) -> Document:
         """Return the verdict of a job; for foreign code, detect its properties first."""

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, NamedTuple
 from unittest import mock
 
@@ -36,7 +37,10 @@ from harness.record import Fault
 from harness.verdict.trial import Trials
 
 STAGES = (2, 32)
-"""Sizes of the two stages of drawing; most defects show in the first stage."""
+"""Sizes of the first two stages of drawing; most defects show in the first stage.
+
+Each stage draws the earlier examples again, so it is left out where it would have half of all examples or more.
+"""
 
 
 class Drawn(NamedTuple):
@@ -68,7 +72,7 @@ def drawn(inputs: Inputs, format_: Format, *, examples: int, seed: int) -> Itera
         Seed of the examples.
     """
     count_drawn = 0
-    for count in (*(stage for stage in STAGES if stage < examples), examples):
+    for count in (*(stage for stage in STAGES if 2 * stage < examples), examples):
         for example, digest in _first(count, inputs, format_, examples, seed)[count_drawn:]:
             count_drawn += 1
             yield Drawn(_copy(example), digest)
@@ -94,8 +98,22 @@ def draw(count: int, inputs: Inputs, format_: Format, examples: int, seed: int) 
     """Draw the first ``count`` of ``examples`` examples."""
     found: list[Example] = []
 
-    @hypothesis.seed(seed)
-    @settings(
+    # Hypothesis reads the source of this function, and with decorators it would be longer.
+    def collect(example: Example) -> None:
+        found.append(example)
+        if len(found) == count:
+            raise _Enough
+
+    seeded = hypothesis.seed(seed)(_generating(examples)(given(inputs(format_))(collect)))
+    with reproducible(), suppress(_Enough):
+        seeded()
+    return found
+
+
+@cache
+def _generating(examples: int) -> settings:
+    """Return the settings of Hypothesis for so many examples."""
+    return settings(
         max_examples=examples,
         phases=(Phase.generate,),
         database=None,
@@ -104,15 +122,6 @@ def draw(count: int, inputs: Inputs, format_: Format, examples: int, seed: int) 
         suppress_health_check=list(HealthCheck),
         verbosity=Verbosity.quiet,
     )
-    @given(inputs(format_))
-    def collect(example: Example) -> None:
-        found.append(example)
-        if len(found) == count:
-            raise _Enough
-
-    with reproducible(), suppress(_Enough):
-        collect()
-    return found
 
 
 def _copy(example: Example) -> Example:
@@ -166,12 +175,17 @@ def reproducible() -> Iterator[None]:
     if collector is None:
         yield
         return
-    providers.CONSTANTS_CACHE.cache.clear()
-    try:
-        with mock.patch.object(providers, "_get_local_constants", type(providers.GLOBAL_CONSTANTS)):
-            yield
-    finally:
-        providers.CONSTANTS_CACHE.cache.clear()
+    with (
+        mock.patch.object(providers, "_get_local_constants", type(providers.GLOBAL_CONSTANTS)),
+        mock.patch.object(providers, "CONSTANTS_CACHE", _permitted_constants()),
+    ):
+        yield
+
+
+@cache
+def _permitted_constants() -> Any:
+    """Return a cache for the constants that Hypothesis may draw; its own one includes local constants."""
+    return type(providers.CONSTANTS_CACHE)(1024)
 
 
 @dataclass(frozen=True)

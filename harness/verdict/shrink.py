@@ -294,7 +294,7 @@ def _shortest_prefix(example: Example, name: str, trial: _Trial) -> Example:
         return example
     while failing - passing > 1:
         middle = (failing + passing) // 2
-        shorter = trial.attempt(take(example, trial.axes, name, list(range(middle))))
+        shorter = trial.attempt(take(example, trial.axes, name, range(middle)))
         if shorter is not None:
             example, failing = shorter, middle
         else:

@@ -339,9 +339,14 @@ def worst_row(
     return row if row is not None and fails(row) else example
 
 
-def take(example: Example, axes: Mapping[str, Axes], name: str, selected: list[int]) -> Example | None:
+def take(example: Example, axes: Mapping[str, Axes], name: str, selected: Sequence[int]) -> Example | None:
     """Keep the given positions of an axis in every input; ``None`` if an index refers to a dropped one."""
     result = dict(example)
+    index = (
+        torch.arange(len(selected))
+        if selected == range(len(selected))
+        else torch.tensor(list(selected), dtype=torch.long)
+    )
     for key, input_axes in axes.items():
         value: Tensor = result[key]
         if input_axes.index_of == name:
@@ -351,7 +356,7 @@ def take(example: Example, axes: Mapping[str, Axes], name: str, selected: list[i
             value = value.clone().apply_(lambda old, to=renumbered: to[old])
         for position, axis_name in enumerate(input_axes.names):
             if axis_name == name:
-                value = value.index_select(position, torch.tensor(selected, dtype=torch.long))
+                value = value.index_select(position, index)
         result[key] = value
     return result
 

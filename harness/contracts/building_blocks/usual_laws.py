@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from harness.floats import Array, DoubleDouble, Format, Measurement, compare, in_ulp, lift, to_array
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, lift, to_array
+from harness.floats.oracle import MEBIBYTE, Memory, is_recalling
 from harness.laws import Inputs, Law, Subject, derivative_laws, implementation_laws, no_drift, on_long_rows
 
 AbsoluteComparison = Callable[[Any, Any, Array, Format], Measurement]
@@ -63,10 +64,26 @@ class Exact:
         return self.comparison(actual, expected, self._error(subject, expected, *inputs), subject.format)
 
     def _error(self, subject: Subject, expected: DoubleDouble, *inputs: Any) -> Array:
-        return self.error(*inputs, *self._declared(subject), expected, subject.format)
+        declared = self._declared(subject)
+        if not (is_recalling() and isinstance(self.oracle, Oracle)):
+            return self.error(*inputs, *declared, expected, subject.format)
+        # An oracle returns the same object for equal inputs, and other objects for others.
+        key = id(expected), self.error, subject.format, repr(declared)
+        known = _errors.get(key)
+        if known is None:
+            error = self.error(*inputs, *declared, expected, subject.format)
+            known = expected, error
+            if isinstance(error, np.ndarray):
+                error.flags.writeable = False
+                _errors.keep(key, known, error.nbytes + sum(part.nbytes for part in expected.pair))
+        return known[1]
 
     def _declared(self, subject: Subject) -> tuple[Any, ...]:
         return tuple(subject.declares[name] for name in self.conventions)
+
+
+_errors: Memory[tuple[DoubleDouble, Array]] = Memory(32 * MEBIBYTE)
+"""Exact values, and their admissible errors: laws and cases share examples."""
 
 
 def value(exact: Exact, name: str, statement: str, *, group: str = "value", **fields: Any) -> Law:
