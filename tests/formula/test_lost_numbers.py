@@ -134,3 +134,41 @@ def _printed(verdicts: Any, *, verbose: bool) -> str:
     out = io.StringIO()
     print_verdicts(Console(file=out, width=120), verdicts, single=True, verbose=verbose)
     return out.getvalue()
+
+
+GINI = "abs(x - y) / (2 * (x + y))"
+
+
+def gini(x: Tensor, y: Tensor) -> Tensor:
+    """Return zero for 20,000 and 30,000 in float16, where 2 (x + y) overflows."""
+    return (x - y).abs() / (2 * (x + y))
+
+
+def scaled_gini(x: Tensor, y: Tensor) -> Tensor:
+    """Divide by the larger number first."""
+    largest = torch.maximum(x, y)
+    x, y = x / largest, y / largest
+    return (x - y).abs() / 2 / (x + y)
+
+
+@pytest.mark.parametrize(
+    ("function", "dtype", "status"),
+    [
+        (gini, "float16", Status.BROKEN),
+        (gini, "float32", Status.LOST),
+        (scaled_gini, "float16", Status.HOLDS),
+    ],
+)
+def test_numbers_beyond_the_ordinary_range_of_float16_are_common(
+    function: Callable[..., Any], dtype: str, status: Status
+) -> None:
+    """An intermediate overflow that loses an ordinary number is a defect there, and is not required in float32."""
+    (verdict,) = harness.check(
+        function,
+        formula=GINI,
+        inputs={"x": "positive", "y": "positive"},
+        laws=["value_on_extreme_numbers"],
+        dtypes=[dtype],
+        corpora=(),
+    )
+    assert verdict.status is status, verdict
