@@ -198,13 +198,13 @@ def _diagnosed(tuning: "Tuning", error: "LoadingError") -> "LoadingFault":
     from harness.loading.watched import diagnose
 
     if not tuning.shuffles:
-        return error.fault  # a stream has no index
+        return tuning.in_time(error.fault, tuning.seconds + GRACE_S)  # a stream has no index
     looked_at = tuning.looked_at
     again = diagnose(tuning.dataset, looked_at.load, workers=looked_at.workers, limit_s=GRACE_S)
     if again is not None and again.index is None and again.kind is FaultKind.RAISED:
         again = uncollated(tuning.dataset, looked_at.load(tuning.dataset, shuffle=False), again)
-    if again is not None and (again.kind is not FaultKind.HUNG or error.fault.kind is FaultKind.HUNG):
+    if again is not None and (again.kind is not FaultKind.HUNG or again.index is not None):
         return again
     if error.fault.kind is FaultKind.RAISED:
         raise error
-    return error.fault
+    return tuning.in_time(error.fault, tuning.seconds + GRACE_S)
