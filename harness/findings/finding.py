@@ -400,8 +400,8 @@ def mark_of(event: Event) -> Hashable:
     return ("event", *event.step)
 
 
-_NUMBER = re.compile(r"0x[0-9a-fA-F]+|\d+")
-"""Numbers, such as sizes, places and memory addresses, in which equal errors differ."""
+_NUMBER = re.compile(r"0x[0-9a-fA-F]+|(?:\bb?float)?\d+")
+"""Numbers, dtypes and memory addresses, in which equal errors differ."""
 
 
 _NARROW = {"bfloat16": 8, "float16": 11}
