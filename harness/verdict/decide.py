@@ -150,6 +150,9 @@ def decide(
 NEGLIGIBLE = 2.0**-100
 """Size below which a result may be lost; the subnormal numbers of float16 begin at 6e-5, and are ordinary ones."""
 
+_OF_INTERMEDIATE = 16.0
+"""Multiple of the smallest normal number up to which a zero may be due to subnormal intermediate results."""
+
 _LEAST_S = 0.1
 """Seconds within which a law is decided again if its time is up."""
 
@@ -157,12 +160,15 @@ _LEAST_S = 0.1
 def _loses_subnormals(verdict: Verdict, job: Job) -> bool:
     """Whether the example of a broken law shows a subnormal result that is zero or another subnormal number.
 
-    If the law is about lost digits, the example may also show subnormal inputs.
+    A zero beside a number near the subnormal ones counts as well: an intermediate result may have been subnormal. If
+    the law is about lost digits, the example may also show subnormal inputs.
     """
     violation = verdict.violation
     if violation is None or SUBNORMALS in job.case.declares or job.format.tiny > NEGLIGIBLE:
         return False
+    smaller, larger = sorted((abs(violation.actual), abs(violation.expected)))
     is_lost = 0.0 < abs(violation.expected) < job.format.tiny and abs(violation.actual) < job.format.tiny
+    is_lost |= smaller == 0.0 < larger < _OF_INTERMEDIATE * job.format.tiny
     if verdict.status is Status.LOST and verdict.group != "special":
         return is_lost or _has_subnormals(violation, job.format)
     return verdict.status is Status.BROKEN and is_lost
