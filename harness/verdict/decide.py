@@ -160,18 +160,17 @@ _LEAST_S = 0.1
 def _loses_subnormals(verdict: Verdict, job: Job) -> bool:
     """Whether the example of a broken law shows a subnormal result that is zero or another subnormal number.
 
-    A zero beside a number near the subnormal ones counts as well: an intermediate result may have been subnormal. If
-    the law is about lost digits, the example may also show subnormal inputs.
+    For a defect, a zero beside a number near the subnormal ones counts as well: an intermediate result may have been
+    subnormal. If the law is about lost digits, the example may also show subnormal inputs.
     """
     violation = verdict.violation
     if violation is None or SUBNORMALS in job.case.declares or job.format.tiny > NEGLIGIBLE:
         return False
     smaller, larger = sorted((abs(violation.actual), abs(violation.expected)))
     is_lost = 0.0 < abs(violation.expected) < job.format.tiny and abs(violation.actual) < job.format.tiny
-    is_lost |= smaller == 0.0 < larger < _OF_INTERMEDIATE * job.format.tiny
     if verdict.status is Status.LOST and verdict.group != "special":
         return is_lost or _has_subnormals(violation, job.format)
-    return verdict.status is Status.BROKEN and is_lost
+    return verdict.status is Status.BROKEN and (is_lost or smaller == 0.0 < larger < _OF_INTERMEDIATE * job.format.tiny)
 
 
 def _has_subnormals(violation: Violation, format_: Format) -> bool:
