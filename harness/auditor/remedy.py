@@ -77,6 +77,8 @@ def or_wider(advice: str, dtype: torch.dtype) -> str:
 def of_cancellation(operation: Operation) -> str:
     """Return the remedy of a difference, or of a logarithm near one: the function that does not cancel, if known."""
     name, writers = bare(operation.name), operation.writers
+    if name in _OF_FUNCTION:
+        return or_wider(_OF_FUNCTION[name], operation.dtype)
     is_by_number = len(operation.sources) == 1
     if name in LOGARITHMS and writers:
         return _of_logarithm(writers[0]) or _subtract_first(operation)
@@ -84,6 +86,12 @@ def of_cancellation(operation: Operation) -> str:
         return _BY_NUMBER.get(bare(writers[0].name)) or _subtract_first(operation)
     return _subtract_first(operation)
 
+
+_LARGE_LOGITS = "keep the logits small, for example by weight decay or label smoothing"
+_OF_FUNCTION: Mapping[str, str] = dict.fromkeys(
+    ("_log_softmax", "_softmax", "logsumexp", "_log_softmax_backward_data", "_softmax_backward_data"), _LARGE_LOGITS
+)
+"""Remedies of functions that subtract large inputs from one another inside."""
 
 _BY_NUMBER: Mapping[str, str] = {
     "exp": "use torch.expm1(x) instead of exp(x) - 1",

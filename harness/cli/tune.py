@@ -200,13 +200,13 @@ def _diagnosed(tuning: "Tuning", error: "LoadingError") -> "LoadingFault":
     from harness.loading.watched import diagnose
 
     if not tuning.shuffles:
-        return error.fault  # a stream has no index
+        return tuning.in_time(error.fault, tuning.seconds + GRACE_S)  # a stream has no index
     looked_at = tuning.looked_at
     second = diagnose(tuning.dataset, looked_at.load, workers=looked_at.workers, limit_s=GRACE_S)
     if second is not None and second.index is None and second.kind is FaultKind.RAISED:
         second = uncollated(tuning.dataset, looked_at.load(tuning.dataset, shuffle=False), second)
-    if second is not None and (second.kind is not FaultKind.HUNG or error.fault.kind is FaultKind.HUNG):
+    if second is not None and (second.kind is not FaultKind.HUNG or second.index is not None):
         return second
     if error.fault.kind is FaultKind.RAISED:
         raise error
-    return error.fault
+    return tuning.in_time(error.fault, tuning.seconds + GRACE_S)

@@ -13,7 +13,8 @@ A case may declare that it first divides both by their sums, :math:`P` and :math
 another :math:`r \sum_j p_j (|t_j| + 2)`. The gradients lose their component along the distribution: the gradient in
 :math:`p` is :math:`v (t_j - D) / P` and the gradient in :math:`q` is :math:`v (1 - p_j / q_j) / Q`, with
 :math:`p, q, t` after the division. Each gradient before this subtraction errs as without the division, and by
-:math:`2 r` of itself; the sums add :math:`(k + 4) u` of the mean magnitude.
+:math:`2 r` of itself; the sums add :math:`(k + 4) u` of the mean magnitude. A quotient :math:`q_j / Q` that is
+subnormal errs by less than a smallest subnormal :math:`s`, so its logarithm errs by :math:`-\ln(1 - s Q / q_j)`.
 """
 
 from typing import Any
@@ -133,7 +134,7 @@ def _absolute_bound(p: Tensor, q: Tensor, normalised: str, expected: DoubleDoubl
     with np.errstate(invalid="ignore"):
         stored = np.where(np.isinf(expected.hi), 0.0, u * np.abs(expected.hi))
     total = np.asarray((rounding + adding + stored) * (1.0 + 8.0 * u) + 3.0 * k * format_.smallest)
-    return total if normalised == "no" else np.where(_is_lost_by_division(q, format_), np.inf, total)
+    return total if normalised == "no" else total + _lost_by_division(weights, to_array(q), difference, format_)
 
 
 def _compare(actual: Tensor, expected: DoubleDouble, absolute: Array, format_: Format) -> Measurement:
@@ -142,11 +143,13 @@ def _compare(actual: Tensor, expected: DoubleDouble, absolute: Array, format_: F
     return compare(actual, expected, absolute, format_)
 
 
-def _is_lost_by_division(q: Tensor, format_: Format) -> Array:
-    """Return where a probability divided by its sum may be subnormal and lose its digits."""
-    values = to_array(q)
-    over_sum = values / values.sum(-1, keepdims=True)
-    return np.asarray(((values > 0.0) & (over_sum < 2.0 * format_.tiny)).any(-1))
+def _lost_by_division(p: Array, q: Array, difference: Array, format_: Format) -> Array:
+    """Absolute error from quotients by the sum that are subnormal; infinite where one of ``q`` may become zero."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        over_sum = q / q.sum(-1, keepdims=True)
+        lost = np.where((p > 0.0) & (q > 0.0) & (over_sum < 2.0 * format_.tiny), format_.smallest / over_sum, 0.0)
+        of_logarithm = np.where(lost < 1.0, -np.log1p(-lost), np.inf)
+    return np.asarray((np.where(lost > 0.0, p * of_logarithm, 0.0) + format_.smallest * difference).sum(-1))
 
 
 def _error_in_p(

@@ -67,7 +67,8 @@ def tune(
                 sign.show(f"best so far: {standing.best}, {standing.rate.point:,.0f} samples/s")
             tuning.close_budget()
     except LoadingError as error:
-        raise UsageError(f"cannot load the data set: {error.fault.sentence}", remedy=error.fault.remedy) from error
+        fault = tuning.in_time(error.fault, seconds + GRACE_S)
+        raise UsageError(f"cannot load the data set: {fault.sentence}", remedy=fault.remedy) from error
     if tuning.standing is None:
         raise UsageError(f"nothing was measured within {seconds:g} s", remedy="allow more `seconds`")
     return Tuned(tuning, tuning.standing)

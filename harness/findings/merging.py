@@ -264,8 +264,8 @@ def mark_of(event: Event) -> Hashable:
     return ("event", *event.step)
 
 
-_NUMBER = re.compile(r"0x[0-9a-fA-F]+|\d+")
-"""Numbers, such as sizes, places and memory addresses, in which equal errors differ."""
+_NUMBER = re.compile(r"0x[0-9a-fA-F]+|(?:\bb?float)?\d+")
+"""Numbers, dtypes and memory addresses, in which equal errors differ."""
 
 _ROUNDINGS = "roundings of 16 bits"
 """Marks failures without a known cause."""

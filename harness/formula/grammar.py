@@ -6,6 +6,7 @@ tenth.
 
 import ast
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -14,6 +15,7 @@ from typing import Any, NoReturn
 from harness.error import UsageError, listed
 from harness.formula import node as of
 from harness.formula import synonyms
+from harness.formula.catalogue import CATALOGUE
 from harness.formula.node import ENTRY, ROW, Node, lift, node, order
 from harness.formula.spelling import Domain, Spelling
 from harness.suggestion import did_you_mean
@@ -168,7 +170,9 @@ WORDS: Mapping[str, Callable[..., Node]] = {
     "relu": lambda x: of.larger(x, 0),
     "sign": _sign,
     "square": lambda x: x * x,
+    "pow": lambda x, exponent: _power(x, exponent),
     "log2": lambda x: of.log(x) / of.log(lift(2)),
+    "log10": lambda x: of.log(x) / of.log(lift(10)),
     "exp2": lambda x: of.exp(x * of.log(lift(2))),
     "where": lambda condition, yes, no: of.where(condition, yes, no),
     "max": _largest,
@@ -186,7 +190,7 @@ WORDS: Mapping[str, Callable[..., Node]] = {
 }
 """Functions that a formula may call; ``max`` and ``min`` with one argument reduce a row."""
 
-CONSTANTS: Mapping[str, Node] = {"pi": node("pi"), "e": of.exp(lift(1))}
+CONSTANTS: Mapping[str, Node] = {"pi": node("pi"), "\N{GREEK SMALL LETTER PI}": node("pi"), "e": of.exp(lift(1))}
 
 _ALONG_ROWS = {"sum", "mean", "count", "cumsum", "dot", "norm", "softmax", "log_softmax", "logsumexp"}
 
@@ -262,7 +266,7 @@ class _Reader:
             case ast.UnaryOp(op=ast.UAdd(), operand=operand):
                 return self._number(operand)
             case ast.BinOp(left=left, op=ast.Pow(), right=right):
-                return self._power(self._number(left), right)
+                return _power(self._number(left), self._number(right))
             case ast.BinOp(left=left, op=sign, right=right) if type(sign) in _SIGNS:
                 return _SIGNS[type(sign)](self._number(left), self._number(right))
             case ast.Compare(left=left, ops=[sign], comparators=[right]) if type(sign) in _COMPARISONS:
@@ -271,12 +275,14 @@ class _Reader:
                 return self._call(function, arguments, keywords, tree)
             case ast.Attribute(value=prefix, attr=name) if name in CONSTANTS and self._is_module(prefix):
                 return CONSTANTS[name]
+            case ast.Attribute(value=ast.Call() as called, attr="values"):
+                return self._number(called)
             case ast.IfExp(test=test, body=yes, orelse=no):
                 selected = self._number(yes)
                 self._note_inputs(test)
                 return self._select(test, selected, self._number(no))
             case _ if _is_condition(tree):
-                return self._reject("a comparison or a mask is allowed only as the first argument of `where`", tree)
+                return self._reject(_ONLY_IN_WHERE, tree, _NUMBER_FROM_CONDITION)
             case ast.Subscript(value=row, slice=ast.Name() as place):
                 return self._entry(self._number(row), self._value(place), tree)
         if isinstance(tree, ast.BinOp) and (remedy := synonyms.OPERATORS.get(type(tree.op))):
@@ -307,6 +313,8 @@ class _Reader:
                 return self._select(first, self._select(_joined(condition, rest), yes, no), no)
             case ast.BoolOp(op=ast.Or(), values=[first, *rest]):
                 return self._select(first, yes, self._select(_joined(condition, rest), yes, no))
+            case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+                return self._select(left, yes, self._select(right, yes, no))
             case ast.BinOp(left=left, op=ast.BitAnd(), right=right):
                 return self._select(left, self._select(right, yes, no), no)
             case ast.UnaryOp(op=ast.Not() | ast.Invert(), operand=operand):
@@ -336,7 +344,7 @@ class _Reader:
     def _number(self, tree: ast.expr) -> Node:
         value = self._value(tree)
         if self._is_truth(value):
-            self._reject("a comparison or a mask is allowed only as the first argument of `where`", tree)
+            self._reject(_ONLY_IN_WHERE, tree, _NUMBER_FROM_CONDITION)
         if self._kind(value) == "index":
             self._reject("an index is allowed only in brackets, `row[index]`", tree)
         return value
@@ -368,13 +376,14 @@ class _Reader:
                 arguments = arguments if self._is_module(before) else [before, *arguments]
             case _:
                 self._reject(f"a formula calls functions by name; known are {listed(WORDS)}", called)
+        reduces = word in {"amax", "amin"} or (word in {"max", "min"} and isinstance(called, ast.Attribute))
         word = synonyms.SAME.get(word, word)
         if word not in WORDS and word not in synonyms.MORE:
-            if word in synonyms.INSTEAD:
-                self._misspelt(tree, synonyms.INSTEAD[word])
+            if remedy := synonyms.INSTEAD.get(word) or _of_catalogue(word):
+                self._misspelt(tree, remedy)
             known = [*WORDS, *synonyms.MORE]
             self._reject(f"unknown function; known are {listed(WORDS)}", called, did_you_mean(word, known))
-        if word in _ALONG_ROWS:
+        if word in _ALONG_ROWS or reduces:
             arguments = synonyms.without_last_axis(arguments)
         if word in {*_ALONG_ROWS, "max", "min"}:
             keywords = synonyms.along_last_axis(keywords)
@@ -384,7 +393,7 @@ class _Reader:
         try:
             inspect.signature(function).bind(*arguments, **by_name)
         except TypeError:
-            self._reject(f"`{word}` takes ({', '.join(parameters)})", tree)
+            self._reject(f"`{word}` takes ({', '.join(parameters)})", tree, synonyms.OTHERWISE_CALLED.get(word))
         if len(by_name) < len(keywords):
             self._reject(f"`{word}` takes ({', '.join(parameters)})", tree, "leave the other arguments out")
         if word == "where":
@@ -396,16 +405,6 @@ class _Reader:
             self._reject(f"`{word}` takes a row, and its argument is one number", tree)
         return function(*numbers, **{name: self._number(value) for name, value in by_name.items()})
 
-    def _power(self, base: Node, tree: ast.expr) -> Node:
-        exponent = self._number(tree)
-        value = _constant(exponent)
-        if value == Fraction(1, 2):
-            return of.sqrt(base)
-        if value is not None and value.denominator == 1 and abs(value) <= 64:
-            result = _whole_power(base, abs(int(value)))
-            return result if value >= 0 else 1 / result
-        return _fractional_power(base, exponent, value)
-
     def _reject(self, rule: str, tree: ast.AST, remedy: str | None = None) -> NoReturn:
         at = getattr(tree, "col_offset", 0)
         source = ast.get_source_segment(self.text, tree) if isinstance(tree, (ast.expr, ast.stmt)) else None
@@ -415,18 +414,31 @@ class _Reader:
     def _misspelt(self, tree: ast.expr, remedy: str) -> NoReturn:
         """Refuse a word that formulas replace by another."""
         source = ast.get_source_segment(self.text, tree) or self.text
-        raise UsageError(f"cannot read `{source}`", place=_place(self.text, tree.col_offset), remedy=remedy)
+        raise UsageError(f"cannot read `{source}` at {_place(self.text, tree.col_offset)}", remedy=remedy)
 
     def _unreadable(self, error: Any) -> UsageError:
         at = max(0, (getattr(error, "offset", None) or 1) - 1)
         message = getattr(error, "msg", None) or str(error) or type(error).__name__
-        return UsageError(f"cannot read the formula at {_place(self.text, at)}", rule=message)
+        remedies = (remedy for sign, remedy in synonyms.SIGNS.items() if re.search(sign, self.text))
+        return UsageError(
+            f"cannot read the formula at {_place(self.text, at)}", rule=message, remedy=next(remedies, None)
+        )
+
+
+_ONLY_IN_WHERE = "a comparison or a mask is allowed only as the first argument of `where`"
+_NUMBER_FROM_CONDITION = "write `where(condition, 1, 0)` for a number"
+
+
+def _of_catalogue(word: str) -> str | None:
+    """Return the definition of a formula of the catalog that is not a word."""
+    entry = CATALOGUE.get(word)
+    return None if entry is None else f"write its definition, `{entry.definition}`"
 
 
 def _is_condition(tree: ast.expr) -> bool:
     """Return whether a condition combines others or tests equality."""
     match tree:
-        case ast.BoolOp() | ast.UnaryOp(op=ast.Not() | ast.Invert()) | ast.BinOp(op=ast.BitAnd()):
+        case ast.BoolOp() | ast.UnaryOp(op=ast.Not() | ast.Invert()) | ast.BinOp(op=ast.BitAnd() | ast.BitOr()):
             return True
         case ast.Compare(ops=signs):
             return len(signs) > 1 or isinstance(signs[0], (ast.Eq, ast.NotEq))
@@ -442,6 +454,16 @@ def _place(text: str, at: int) -> str:
     before, after = text[max(0, at - 24) : at], text[at : at + 24]
     dots = "..." if at > 24 else "", "..." if len(text) > at + 24 else ""
     return f"character {at + 1}, `{dots[0]}{before}\N{BLACK RIGHT-POINTING TRIANGLE}{after}{dots[1]}`"
+
+
+def _power(base: Node, exponent: Node) -> Node:
+    value = _constant(exponent)
+    if value == Fraction(1, 2):
+        return of.sqrt(base)
+    if value is not None and value.denominator == 1 and abs(value) <= 64:
+        result = _whole_power(base, abs(int(value)))
+        return result if value >= 0 else 1 / result
+    return _fractional_power(base, exponent, value)
 
 
 def _constant(exponent: Node) -> Fraction | None:

@@ -23,7 +23,7 @@ from harness.laws import Inputs, Law, Subject
 SOURCE = "the formula"
 WRITTEN = (
     "twice the running error of the form, or the error that its conditioning allows, whichever is larger; none for a "
-    "zero in place of an ordinary number"
+    "zero in place of an ordinary number, of at least one ulp of 1"
 )
 ATTAINABLE = "(8 u + k u_a) |f| + (4 u + k u_a) sum |df/dx| |x|, minus any shift that does not affect the result"
 ILL = "the formula as written also loses them"
@@ -261,7 +261,8 @@ class Laws:
             cause=OVERFLOWS,
             measure=self.in_both_ways,
             inputs=self.drawn(extreme=True),
-            lost_digits="a square or an exponential leaves the range of the dtype",
+            lost_digits="a square or an exponential leaves the range of the dtype; in float16, it is a defect if an "
+            "ordinary number is lost",
             **{**fields, "group": "special"},
         )
         if not of_inputs.infinite_names(self.model.formula):

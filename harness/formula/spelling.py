@@ -162,12 +162,22 @@ def spelling(text: str) -> Spelling:
     found = _SPELLED.fullmatch(text)
     if found is None:
         raise UsageError("cannot read the formula", rule="the form is `formula: x * tanh(x)`", value=quoted(text))
-    definition, _, form = found["body"].partition("|")
+    definition, form = _definition_and_form(found["body"])
     parts = [part.strip() for part in (found["inputs"] or "").split(",") if part.strip()]
     pairs = [part.partition(":") for part in parts if part != "..."]
     inputs = tuple((name.strip(), domain(words, name.strip())) for name, _, words in pairs)
     complete = bool(parts) and "..." not in parts
     return Spelling(_on_one_line(definition), _on_one_line(form), inputs, complete, found["whole"] is not None)
+
+
+def _definition_and_form(text: str) -> tuple[str, str]:
+    """Split a text at the first bar outside of brackets; a bar in brackets joins two conditions."""
+    depth = 0
+    for at, character in enumerate(text):
+        depth += (character in "([") - (character in ")]")
+        if character == "|" and depth == 0:
+            return text[:at], text[at + 1 :]
+    return text, ""
 
 
 def _on_one_line(text: str) -> str:

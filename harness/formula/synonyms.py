@@ -7,7 +7,7 @@ from harness.formula import node as of
 from harness.formula.node import Node
 
 MODULES = frozenset(
-    {"torch", "nn", "functional", "F", "np", "numpy", "math", "jnp", "jax", "special", "linalg", "scipy"}
+    {"torch", "nn", "functional", "F", "np", "numpy", "math", "jnp", "jax", "special", "linalg", "scipy", "tf"}
 )
 """Prefixes that a word may have: ``torch.exp(x)``, ``np.pi``."""
 
@@ -23,6 +23,8 @@ SAME: Mapping[str, str] = {
     "amin": "min",
     "fmax": "max",
     "fmin": "min",
+    "power": "pow",
+    "sgn": "sign",
 }
 """Synonyms of words."""
 
@@ -50,6 +52,12 @@ MORE: Mapping[str, Callable[..., Node]] = {
     "swish": lambda x: x * of.sigmoid(x),
     "logaddexp": _logaddexp,
     "clamp": _clamp,
+    "hypot": lambda x, y: of.sqrt(x * x + y * y),
+    "negative": lambda x: -x,
+    "add": lambda x, y: x + y,
+    "subtract": lambda x, y: x - y,
+    "multiply": lambda x, y: x * y,
+    "divide": lambda x, y: x / y,
 }
 """Further functions, each an abbreviation of a formula."""
 
@@ -61,17 +69,41 @@ INSTEAD: Mapping[str, str] = {
     "var": "write `mean((x - mean(x)) ** 2)`, or divide the sum by `count(x) - 1`",
     "std": "write `sqrt(mean((x - mean(x)) ** 2))`, or divide the sum by `count(x) - 1`",
     "prod": "write `exp(sum(log(x)))` with `--input x=positive`",
-    "float": "leave it out: a formula is exact",
+    **dict.fromkeys(
+        ("float", "double", "to", "item", "tensor", "array"), "leave the conversion out: a formula is exact"
+    ),
+    "xlogy": "write `where(x == 0, 0, x * log(y))`",
+    "asinh": "write `sign(x) * log(abs(x) + sqrt(x * x + 1))`",
+    "acosh": "write `log(x + sqrt(x - 1) * sqrt(x + 1))`",
+    "atanh": "write `(log1p(x) - log1p(-x)) / 2`",
+    "logit": "write `log(p) - log1p(-p)` with `--input p=unit`",
     "detach": "write `stop(x)`",
     "tan": "write `sin(x) / cos(x)`",
 }
 """Replacements of words that formulas do not have."""
+
+OTHERWISE_CALLED: Mapping[str, str] = {
+    "log": "write `log(x) / log(b)` for a logarithm to the base b",
+    **dict.fromkeys(("sum", "mean", "softmax", "log_softmax"), "leave the axis out: all reductions run along the last"),
+}
+"""Replacements of calls with other arguments."""
 
 OPERATORS: Mapping[type[ast.AST], str] = {
     ast.BitXor: "write `x ** y` for a power",
     ast.MatMult: "write `dot(x, y)`",
 }
 """Replacements of operators that formulas do not have."""
+
+SIGNS: Mapping[str, str] = {
+    r"&&": "write `and`",
+    r"\|\|": "write `or`",
+    r"\|": "write `abs(x)`",
+    r"[\u00b2\u00b3]": "write `x ** 2` for a power",
+    r"\u221a": "write `sqrt(x)`",
+    r"\b\d+[a-zA-Z]": "write `2 * x` for a product",
+    r"\)\s*=": "leave the name and the equals sign out",
+}
+"""Replacements of signs that Python does not have, as patterns."""
 
 _LAST = {"dim", "axis"}
 _KEEPDIM = {"keepdim", "keepdims"}
@@ -89,7 +121,7 @@ def dotted(tree: ast.expr) -> tuple[str, ...] | None:
 
 
 def without_last_axis(arguments: list[ast.expr]) -> list[ast.expr]:
-    """Remove the axis -1 of a reduction, as in `sum(x, -1)`; the second argument of `max` is another number."""
+    """Remove the axis -1 of a reduction, as in `sum(x, -1)`; in `max(x, -1)` it is another number."""
     return arguments[:-1] if len(arguments) > 1 and _is_last(arguments[-1]) else arguments
 
 

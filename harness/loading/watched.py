@@ -80,7 +80,7 @@ def diagnose(
                 pass
             batches = None  # ends persistent workers
     except LoadingError as error:
-        return _placed(error, watch, _how(error, batches))
+        return _placed(error, watch, _how(error, batches), limit_s)
     return None
 
 
@@ -101,11 +101,11 @@ def _how(error: LoadingError, batches: Iterator[Any] | None) -> LoadingFault:
     return died("", next(iter(codes.values()))) if isinstance(cause, OSError | EOFError) else error.fault
 
 
-def _placed(error: LoadingError, watch: Watched, fault: LoadingFault) -> LoadingFault:
+def _placed(error: LoadingError, watch: Watched, fault: LoadingFault, limit_s: float) -> LoadingFault:
     """Put the sample that a worker was busy with into the sentence."""
-    row = _to_blame(error, watch)
+    row = _to_blame(error, watch, limit_s)
     if row is None:
-        return fault
+        return _of_timeout(watch, fault, limit_s) if fault.kind is FaultKind.HUNG else fault
     index, worker = int(watch.notes[row, 0]), None if row == 0 else row - 1
     length = len(watch)
     if fault.kind is FaultKind.RAISED and _beyond(error) and 0 <= index < length:
@@ -120,13 +120,31 @@ def _placed(error: LoadingError, watch: Watched, fault: LoadingFault) -> Loading
     return replace(fault, sentence=f"{at}: {fault.sentence}", index=index, worker=worker)
 
 
+def _of_timeout(watch: Watched, fault: LoadingFault, limit_s: float) -> LoadingFault:
+    """Return the fault of a timeout that no sample explains: workers that do not start, or a long epoch."""
+    if (watch.notes[:, 1] >= 0).any():
+        sentence, remedy = f"reading an epoch takes more than {limit_s:g} s, but no sample hangs", "allow more time"
+    elif len(watch.notes) > 1:
+        sentence = f"no worker read a sample within {limit_s:g} s"
+        remedy = "a spawned worker first imports torch and your program: allow more time, or use fewer workers"
+    else:
+        return fault
+    return replace(fault, sentence=sentence, remedy=remedy)
+
+
 def _beyond(error: LoadingError) -> bool:
     return isinstance(error.__cause__, IndexError)
 
 
-def _to_blame(error: LoadingError, watch: Watched) -> int | None:
-    """Return the row of the worker that died or raised, or else of the worker that has been busy for longest."""
+def _to_blame(error: LoadingError, watch: Watched, limit_s: float) -> int | None:
+    """Return the row of the worker that died or raised, or else of the worker that has been busy for longest.
+
+    After a timeout, that is a worker only if it has been busy for a quarter of the time.
+    """
     busy = [row for row in range(len(watch.notes)) if watch.notes[row, 0] >= 0]
+    if error.fault.kind is FaultKind.HUNG:
+        start = time.monotonic() - limit_s / 4
+        busy = [row for row in busy if watch.notes[row, 2] < start]
     if not busy or error.fault.kind in {
         FaultKind.SHARED_MEMORY,
         FaultKind.UNPICKLABLE,

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch.utils.data import IterableDataset
 
 from harness.loading.budget import measure_budget
 from harness.loading.configuration import PREFETCH
+from harness.loading.fault import FaultKind, LoadingFault
 from harness.loading.reading import more_workers_than_cores
 from harness.record.budget import Budget
 from harness.timing.clock import current_accelerator, threads, without_garbage_collection
@@ -168,6 +169,18 @@ class Tuning:
         with Loop(lambda: best.load(self.dataset), step) as loop:
             loop.run(LOOP_S / 4, minimum=best.ahead + 1)
             self.waiting = loop.run(LOOP_S)
+
+    def in_time(self, fault: LoadingFault, limit_s: float) -> LoadingFault:
+        """Return the fault of a tuning in its words: a time limit is on all batches together."""
+        if fault.kind is not FaultKind.HUNG:
+            return fault
+        at = "examining the data set" if self.standing is None else f"loading with {self.looked_at}"
+        return replace(
+            fault,
+            sentence=f"the tuning did not end within {limit_s:g} s: it was {at}",
+            remedy="allow more `--seconds` or use fewer `--workers`, because a spawned worker first imports torch and "
+            "your program; if the data set hangs, set a time limit for each wait",
+        )
 
     def close_budget(self) -> None:
         """Break down the time of a batch with the choice, for :data:`BUDGET_S` beyond the time limit."""

@@ -150,6 +150,9 @@ def decide(
 NEGLIGIBLE = 2.0**-100
 """Size below which a result may be lost; the subnormal numbers of float16 begin at 6e-5, and are ordinary ones."""
 
+_OF_INTERMEDIATE = 16.0
+"""Multiple of the smallest normal number up to which a zero may be due to subnormal intermediate results."""
+
 _LEAST_S = 0.1
 """Seconds within which a law is decided again if its time is up."""
 
@@ -157,15 +160,17 @@ _LEAST_S = 0.1
 def _loses_subnormals(verdict: Verdict, job: Job) -> bool:
     """Whether the example of a broken law shows a subnormal result that is zero or another subnormal number.
 
-    If the law is about lost digits, the example may also show subnormal inputs.
+    For a defect, a zero beside a number near the subnormal ones counts as well: an intermediate result may have been
+    subnormal. If the law is about lost digits, the example may also show subnormal inputs.
     """
     violation = verdict.violation
     if violation is None or SUBNORMALS in job.case.declares or job.format.tiny > NEGLIGIBLE:
         return False
+    smaller, larger = sorted((abs(violation.actual), abs(violation.expected)))
     is_lost = 0.0 < abs(violation.expected) < job.format.tiny and abs(violation.actual) < job.format.tiny
     if verdict.status is Status.LOST and verdict.group != "special":
         return is_lost or _has_subnormals(violation, job.format)
-    return verdict.status is Status.BROKEN and is_lost
+    return verdict.status is Status.BROKEN and (is_lost or smaller == 0.0 < larger < _OF_INTERMEDIATE * job.format.tiny)
 
 
 def _has_subnormals(violation: Violation, format_: Format) -> bool:
@@ -246,14 +251,23 @@ def when_broken(job: Job, violation: Violation) -> tuple[Status, str | None]:
     answers = [(violation.actual, violation.expected)]
     if violation.worst is not None:
         answers.append((violation.worst.actual, violation.worst.expected))
-    nothing_left = any(_is_lost_entirely(actual, expected, job.format.tiny) for actual, expected in answers)
-    is_defect = job.law.loses_digits_only and nothing_left
+    lost = [expected for actual, expected in answers if _is_lost_entirely(actual, expected, job.format.tiny)]
+    is_defect = bool(lost) and (job.law.loses_digits_only or any(_is_everyday(job, expected) for expected in lost))
     return (replace(job, strict=True) if is_defect else job).when_broken
 
 
 def _is_lost_entirely(actual: float, expected: float, tiny: float) -> bool:
     """Whether a result is not finite where the exact one is, or zero where that is a normal number."""
     return math.isfinite(expected) and (not math.isfinite(actual) or (actual == 0.0 and abs(expected) >= tiny))
+
+
+def _is_everyday(job: Job, expected: float) -> bool:
+    """Whether a result is an ordinary number at extreme inputs of a format in which these are ordinary, too.
+
+    Extreme inputs of float16 begin at 44 in formulas, because a few products of larger numbers overflow.
+    """
+    is_narrow = job.format.tiny > NEGLIGIBLE and job.law.group == "special"
+    return is_narrow and 2.0 * job.format.u <= abs(expected) <= 4.0 * job.format.log_max
 
 
 def _confirmed(trials: Trials, failing: Example, draws: str, deadline: Deadline, *, minimal: bool) -> Violation:

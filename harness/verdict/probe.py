@@ -237,7 +237,8 @@ def _is_open(job: Job) -> bool:
 
 
 def _value(contract: Contract) -> Law | None:
-    return next((law for law in contract.laws if law.name == "value"), None)
+    """Return the law of the value, which `add` calls `correctly_rounded`."""
+    return next((law for law in contract.laws if law.name in {"value", "correctly_rounded"}), None)
 
 
 @contextlib.contextmanager

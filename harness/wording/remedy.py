@@ -53,7 +53,7 @@ _REMEDIES: Mapping[Scope, Mapping[str, str]] = {
         "shift": "subtract the row maximum first",
         "log": "work with logarithms (log_softmax, logsumexp)",
         "underflow": "subtract the row maximum first, or work with logarithms (log_softmax, logsumexp)",
-        "difference": "compute the difference directly: center before squaring",
+        "difference": "subtract the row mean or maximum first, before squares, sums or logarithms",
         "near_one": "use log_softmax, or log1p of the difference from one",
     },
     "sigmoid": {
@@ -209,6 +209,13 @@ _ADVICE: Mapping[EventKind, Mapping[str, _Advice]] = {
         **dict.fromkeys(
             ("log", "log2", "log10"),
             _Advice("{op} of a number near one exposes its rounding to {dtype}", "{near_one}"),
+        ),
+        **dict.fromkeys(
+            ("softmax", "log_softmax"),
+            _Advice(
+                "{op} exposes the rounding of its input to {dtype}",
+                "subtract the row maximum before the input is rounded{or_wider}",
+            ),
         ),
         "logsumexp": _Advice(
             "{op} exposes the rounding of its output to {dtype}, which it subtracts again",

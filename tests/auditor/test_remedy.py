@@ -72,3 +72,16 @@ def test_every_law_that_a_finding_names_can_be_explained() -> None:
     for words in LAWS.values():
         law, _, contract = words.partition(" --contract ")
         assert law in {one.name for one in contract_named(contract).laws}
+
+
+def test_a_cancelling_log_softmax_has_a_remedy_about_logits() -> None:
+    """The model is nearly certain, and the logarithm of its loss needs all digits. Nothing is squared."""
+    torch.manual_seed(0)
+    model = nn.Linear(4, 4)
+    with torch.no_grad():
+        model.weight.copy_(14.0 * torch.eye(4) + 1e-3 * torch.randn(4, 4))
+    with harness.audit() as found:
+        (-F.log_softmax(model(torch.eye(4)), -1).diagonal()).log().mean().backward()
+    (finding,) = found.findings
+    assert finding.sentence.startswith("log_softmax in float32 loses accuracy")
+    assert finding.remedy.startswith("keep the logits small")

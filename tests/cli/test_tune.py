@@ -13,7 +13,7 @@ import psutil
 import pytest
 from samples.command import Command, Done
 
-from harness.loading.fault import LoadingError
+from harness.loading.fault import FaultKind, LoadingError, LoadingFault, hung
 from harness.tuner.configuration import Choice
 from harness.tuner.tuning import SearchSpace, Tuning
 
@@ -320,3 +320,13 @@ def test_workers_are_left_out_where_they_are_ruled_out() -> None:
     assert [one.workers for one in wish.grid(workers=False)] == [0]
     assert {one.workers for one in SearchSpace((64,), (1, 2)).grid(workers=False)} == {1, 2}
     assert Tuning([], SearchSpace((32, 128), (0,)), cores=2, seconds=1.0).looked_at == Choice(128)
+
+
+def test_a_tuning_that_takes_too_long_says_what_it_did() -> None:
+    """Batches may have arrived in time, so the message does not say that none did. Other faults stay."""
+    tuning = Tuning([], SearchSpace((32,), (0,)), cores=2, seconds=1.0)
+    fault = tuning.in_time(hung(21.0), 21.0)
+    assert fault.sentence == "the tuning did not end within 21 s: it was examining the data set"
+    assert "a spawned worker first imports torch" in fault.remedy
+    died = LoadingFault(FaultKind.DIED, "a worker process exits", "load without workers")
+    assert tuning.in_time(died, 21.0) is died

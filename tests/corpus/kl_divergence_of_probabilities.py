@@ -68,6 +68,13 @@ def ratio_overflows(p: Tensor, q: Tensor) -> Tensor:
     return (p * (p / q).log()).sum(-1)
 
 
+@mutant("kl_divergence_of_probabilities", "value_on_extreme_numbers", declares={"normalised": "yes"})
+def normalised_ratio_overflows(p: Tensor, q: Tensor) -> Tensor:
+    """Divides both by their sums, and takes the logarithm of the ratio, as torchmetrics 1.8 does."""
+    p, q = p / p.sum(-1, keepdim=True), q / q.sum(-1, keepdim=True)
+    return torch.xlogy(p, p / q).sum(-1)
+
+
 @mutant("kl_divergence_of_probabilities", "value_on_long_rows", dtype="float16")
 def mean_times_count(p: Tensor, q: Tensor) -> Tensor:
     """The mean times the number of classes, which float16 does not have beyond 65,504."""

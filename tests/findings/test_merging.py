@@ -375,6 +375,15 @@ def test_errors_that_differ_in_a_memory_address_are_one_finding() -> None:
     assert len(findings(errors)) == 1
 
 
+def test_errors_that_differ_in_a_dtype_are_one_finding() -> None:
+    """JAX names the dtype of an array in its messages."""
+    verdicts = [
+        samples.run.verdict(Status.ERROR, law="a", dtype=dtype, reason=f"E: array with shape {dtype}[3] fails")
+        for dtype in ("float32", "bfloat16")
+    ]
+    assert len(list(findings(verdicts))) == 1
+
+
 def test_laws_that_only_lose_digits_are_not_counted_as_broken() -> None:
     """The count is that of the verdict line."""
     verdicts = [broken(event=OVERFLOW), broken("kept", status=Status.LOST, event=OVERFLOW)]

@@ -1,6 +1,7 @@
 """A zero in place of an ordinary number is a defect, even if the formula as written gives one."""
 
 import io
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +11,11 @@ from rich.console import Console
 from torch import Tensor
 
 import harness
+from harness.case import Case
 from harness.display.verdict import print_verdicts
 from harness.record import Status
+from harness.verdict.decide import decide
+from harness.verdict.job import jobs
 
 SQUAREPLUS = "(x + sqrt(x * x + 4)) / 2"
 
@@ -134,3 +138,57 @@ def _printed(verdicts: Any, *, verbose: bool) -> str:
     out = io.StringIO()
     print_verdicts(Console(file=out, width=120), verdicts, single=True, verbose=verbose)
     return out.getvalue()
+
+
+GINI = "abs(x - y) / (2 * (x + y))"
+
+
+def gini(x: Tensor, y: Tensor) -> Tensor:
+    """Return zero for 20,000 and 30,000 in float16, where 2 (x + y) overflows."""
+    return (x - y).abs() / (2 * (x + y))
+
+
+def scaled_gini(x: Tensor, y: Tensor) -> Tensor:
+    """Divide by the larger number first."""
+    largest = torch.maximum(x, y)
+    x, y = x / largest, y / largest
+    return (x - y).abs() / 2 / (x + y)
+
+
+@pytest.mark.parametrize(
+    ("function", "dtype", "status"),
+    [
+        (gini, "float16", Status.BROKEN),
+        (gini, "float32", Status.LOST),
+        (scaled_gini, "float16", Status.HOLDS),
+    ],
+)
+def test_numbers_beyond_the_ordinary_range_of_float16_are_common(
+    function: Callable[..., Any], dtype: str, status: Status
+) -> None:
+    """An intermediate overflow that loses an ordinary number is a defect there, and is not required in float32."""
+    (verdict,) = harness.check(
+        function,
+        formula=GINI,
+        inputs={"x": "positive", "y": "positive"},
+        laws=["value_on_extreme_numbers"],
+        dtypes=[dtype],
+        corpora=(),
+    )
+    assert verdict.status is status, verdict
+
+
+def of_flushed_powers(x: Tensor, y: Tensor) -> Tensor:
+    """Flush the smaller power to zero if it is subnormal, like JAX on a CPU."""
+    power = torch.exp2(-(x - y).abs())
+    power = torch.where(power < torch.finfo(x.dtype).tiny, 0.0, power)
+    return torch.maximum(x, y) + torch.log1p(power) / math.log(2)
+
+
+def test_a_flushed_intermediate_result_is_not_required() -> None:
+    """Zero stands for 1.7e-38, a normal number, because an intermediate result was subnormal."""
+    contract = "formula(x, y): log(exp2(x) + exp2(y)) / log(2) | max(x, y) + log1p(exp2(-abs(x - y))) / log(2)"
+    (job,) = jobs([Case(of_flushed_powers, contract)], laws=["value"], dtypes=["float32"])
+    verdict = decide(job, example={"x": torch.tensor([0.0]), "y": torch.tensor([-126.00001525878906])})
+    assert verdict.status is Status.LOST, verdict
+    assert verdict.is_of_subnormals

@@ -171,6 +171,34 @@ def test_a_sample_that_hangs_is_named_in_bounded_time(hang: Callable[[], None], 
     assert time.monotonic() - began < 20.0
 
 
+class Slow(Squares):
+    """Squares that take a twentieth of a second each."""
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        time.sleep(0.05)
+        return super().__getitem__(index)
+
+
+def test_a_long_epoch_does_not_hang() -> None:
+    """Each sample arrives soon, so none is blamed."""
+    fault = diagnosed(Slow(), 0, limit_s=0.6)
+    assert (fault.kind, fault.index) == (FaultKind.HUNG, None)
+    assert fault.sentence == "reading an epoch takes more than 0.6 s, but no sample hangs"
+
+
+def test_workers_that_do_not_start_are_named() -> None:
+    """They have read no sample when the time is up, as spawned workers on a busy machine."""
+
+    def load(_: Any) -> Iterator[Any]:
+        time.sleep(60.0)
+        yield
+
+    fault = diagnose(Squares(), load, workers=2, limit_s=0.3)
+    assert fault is not None
+    assert fault.sentence == "no worker read a sample within 0.3 s"
+    assert "first imports torch" in fault.remedy
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_length_that_is_too_long_is_named(workers: int) -> None:
     """An `IndexError` below the length is a fault of the length."""

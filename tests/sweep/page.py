@@ -23,7 +23,6 @@ functions, and was written by `python -m sweep --page` in `tests/`.
 * *Seconds* is the time of the check with at most {seconds:g} s for each law, on two processor cores that up to thirty
   other programs used too.
 * *Lost digits* does not fail a check. Each *DEFECT* has a proof below.
-* *Earlier* marks a result of an earlier version of the harness, which showed lost subnormal numbers as lost digits.
 * *Not run* means that the table of adapters has the function, but no time was left to check it for this page.
 
 To check a function that is not listed, pass `--contract` or `--formula`, and `--call` if it takes other arguments.
@@ -83,8 +82,7 @@ def _line(one: Found) -> str:
     if not one.claim:
         return f"| `{name}` | - | - | {NO_CLOSED_FORM} | - |"
     seconds = f"{one.duration_s:.0f}" if one.laws else "-"
-    verdict = f"{one.verdict} (earlier)" if one.is_earlier else one.verdict
-    cells = [f"`{name}`", _code(one.claim), _code(one.call) if one.call else "-", verdict, seconds]
+    cells = [f"`{name}`", _code(one.claim), _code(one.call) if one.call else "-", one.verdict, seconds]
     return f"| {' | '.join(cells)} |"
 
 

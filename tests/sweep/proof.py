@@ -5,6 +5,7 @@ of a step of ``1e-100``. The value of the implementation is computed again, outs
 """
 
 import ast
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from harness.calling.adapter import adapter_of, as_tensors
 from harness.contracts import contract_named
 from harness.formula.catalogue import CATALOGUE
 from harness.formula.spelling import is_formula, spelling
-from harness.record import Verdict
+from harness.record import TensorText, Verdict
 from harness.verdict.replay import from_text
 
 DIGITS = 400
@@ -84,6 +85,16 @@ def proved(verdict: Verdict, function: Any, claim: str, call: str) -> Proof:
     """Compute the example of a violation again, exactly and by the function."""
     violation = verdict.violation
     assert violation is not None
+    if large := [text for text in violation.example.values() if isinstance(text, TensorText) and _is_cut(text)]:
+        return Proof(
+            verdict.law,
+            verdict.dtype,
+            f"an input of the shape {large[0].shape}{_POISONED.get(verdict.law, '')}",
+            f"{violation.actual!r}",
+            f"{violation.expected!r}",
+            None,
+            _without_value(verdict) or "the record has no example of this size",
+        )
     example = from_text(violation.example)
     place = tuple(violation.place)
     where = ", ".join(f"{name} = {_shown(x, place)}" for name, x in example.items() if name != COTANGENT)
@@ -114,6 +125,11 @@ def proved(verdict: Verdict, function: Any, claim: str, call: str) -> Proof:
         proof.actual = repr(value)
         proof.confirms = _exceeds(value, exact, verdict)
     return proof
+
+
+def _is_cut(text: TensorText) -> bool:
+    """Return whether a record has the shape of a tensor without its entries."""
+    return len(text.values) < math.prod(text.shape)
 
 
 def _exceeds(value: float, exact: Any, verdict: Verdict) -> bool:

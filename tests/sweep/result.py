@@ -31,8 +31,6 @@ class Found:
     laws: int = 0
     sentences: list[str] = field(default_factory=list)
     proofs: list[dict[str, Any]] = field(default_factory=list)
-    is_earlier: bool = False
-    """Whether the result is of an earlier version of the harness."""
 
     @property
     def is_understood(self) -> bool:

@@ -295,6 +295,13 @@ def test_the_number_of_a_convention_is_found_and_judged(
     assert_declared(found, declared)
 
 
+def test_an_addition_in_float32_is_found() -> None:
+    """The contract calls the law of its value `correctly_rounded`."""
+    found = checked(lambda a, b: a.float() + b.float(), "add", "correctly_rounded", dtypes=("float64",))
+    assert [one.name for one in found.properties] == ["computes_in"]
+    assert found.failing == []
+
+
 def looked_at(function: Callable[..., Any], contract: str, *dtypes: str) -> list[Property]:
     """Return the properties found before the laws are judged."""
     probe = Probe()
