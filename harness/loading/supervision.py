@@ -259,6 +259,9 @@ _LOADER = "torch.utils.data.dataloader"
 _WAITING = {"multiprocessing.queues", "queue"}
 """Modules in which a loader waits. Elsewhere, it opens files to explain an error, and an interrupt leaves them open."""
 
+_READING = "psutil"
+"""Package that reads files of the system; an interrupt leaves them open, too."""
+
 
 class Deaths:
     """The deaths of workers during a block.
@@ -311,6 +314,8 @@ class Deaths:
             modules.append(frame.f_globals.get("__name__"))
             frame = frame.f_back
         if frame is None or not modules or modules[-1] in _OUTSIDE:
+            return False
+        if any(str(module).partition(".")[0] == _READING for module in modules):
             return False
         in_loader = modules[: modules.index(_LOADER)] if _LOADER in modules else None
         return in_loader is None or not _WAITING.isdisjoint(in_loader)

@@ -112,6 +112,14 @@ def test_a_loader_is_interrupted_only_while_it_waits(dying: Callable[[], None], 
     assert str(deaths.first) == DEATH
 
 
+def test_a_count_of_processes_is_not_interrupted(dying: Callable[[], None]) -> None:
+    """It reads files of the system, which would stay open. The death is known all the same."""
+    dying()
+    with heard() as deaths:
+        of_module("psutil._common", arrive)()
+    assert str(deaths.first) == DEATH
+
+
 def test_a_signal_between_blocks_raises_nothing(dying: Callable[[], None]) -> None:
     """The interrupted function is not one that the block calls."""
     dying()
