@@ -179,14 +179,18 @@ def ulp(expected: DoubleDouble, format_: Format) -> Array:
         Positive powers of two, with the shape of ``expected``.
     """
     bits = np.ascontiguousarray(expected.hi, dtype=np.float64).view(np.int64)
-    biased = (bits >> _MANTISSA_BITS) & 0x7FF
+    biased = bits >> _MANTISSA_BITS
+    biased &= 0x7FF
     power = (bits & _MANTISSA_MASK) == 0
     if power.any():
-        biased = biased - (power & (np.sign(expected.lo) * np.sign(expected.hi) < 0))
+        biased -= power & (np.sign(expected.lo) * np.sign(expected.hi) < 0)
     # Clip the biased exponents of zero and subnormals (0), and of infinities and NaN (2047).
-    biased = np.minimum(np.maximum(biased, format_.emin + _BIAS), format_.emax + _BIAS) - (format_.precision - 1)
+    np.maximum(biased, format_.emin + _BIAS, out=biased)
+    np.minimum(biased, format_.emax + _BIAS, out=biased)
+    biased -= format_.precision - 1
     if format_.emin + _BIAS >= format_.precision:
-        return np.asarray((biased << _MANTISSA_BITS).view(np.float64)).reshape(np.shape(expected.hi))
+        biased <<= _MANTISSA_BITS
+        return np.asarray(biased.view(np.float64)).reshape(np.shape(expected.hi))
     return np.asarray(np.ldexp(1.0, biased - _BIAS)).reshape(np.shape(expected.hi))
 
 
@@ -214,16 +218,19 @@ def deviation(actual: Array, expected: DoubleDouble, format_: Format) -> Array:
     overflows = np.isinf(expected.hi) | (excess >= limit_lo)
     with np.errstate(invalid="ignore", over="ignore"):
         error = np.abs((actual - expected.hi) - expected.lo) / ulp(expected, format_)
-    same_infinity = np.isinf(actual) & (np.sign(actual) == np.sign(expected.hi))
-    # A wider output format can represent a number beyond the range of the format; it has an ordinary deviation.
-    out_of_range = np.isfinite(actual) & np.isfinite(expected.hi) & (np.abs(actual) >= limit_hi + limit_lo)
-    of_overflow = np.where(same_infinity, 0.0, np.where(out_of_range, error, np.inf))
-    error = np.where(overflows, of_overflow, np.where(np.isfinite(actual), error, np.inf))
+    found = np.where(np.isfinite(actual), error, np.inf)
+    if overflows.any():
+        same_infinity = np.isinf(actual) & (np.sign(actual) == np.sign(expected.hi))
+        # A wider output format can represent a number out_of_range the range of the format; it has an ordinary deviation.
+        out_of_range = np.isfinite(actual) & np.isfinite(expected.hi) & (np.abs(actual) >= limit_hi + limit_lo)
+        of_overflow = np.where(same_infinity, 0.0, np.where(out_of_range, error, np.inf))
+        found = np.where(overflows, of_overflow, found)
     if format_.flushes:
-        error = np.where((np.abs(expected.hi) < format_.tiny) & (np.abs(actual) <= format_.tiny), 0.0, error)
+        found = np.where((np.abs(expected.hi) < format_.tiny) & (np.abs(actual) <= format_.tiny), 0.0, found)
     expected_nan = np.isnan(expected.hi)
-    error = np.where(expected_nan, np.where(np.isnan(actual), 0.0, np.inf), error)
-    return np.asarray(error, dtype=np.float64)
+    if expected_nan.any():
+        found = np.where(expected_nan, np.where(np.isnan(actual), 0.0, np.inf), found)
+    return np.asarray(found, dtype=np.float64)
 
 
 def round_to(exact: DoubleDouble, format_: Format) -> Tensor:
