@@ -44,20 +44,16 @@ class Counts:
 
     def offer(self, found: Resolved, x: float, y: float, order: tuple[int, int]) -> None:
         """Keep an output if it deviates more than all before; among equal ones, the first counts."""
-        if (found.deviation, tuple(-place for place in order)) <= (self.worst, tuple(-place for place in self.order)):
-            return
-        if found.deviation == 0.0:
+        if (-found.deviation, order) >= (-self.worst, self.order):
             return
         self.worst, self.order = found.deviation, order
         example: dict[str, Input] = {"x": TensorText(dtype="float32", shape=(1,), values=(x.hex(),))}
-        self.witness = Witness(
-            example=example, place=(0,), actual=y, expected=found.expected, deviation=found.deviation
-        )
+        facts = {"actual": y, "expected": found.expected, "deviation": found.deviation}
+        self.witness = Witness(example=example, place=(0,), **facts)
 
-    def depart(self, law: str, count: int, first: tuple[float, float, float]) -> None:
-        """Count outputs that break a law; ``first`` is an input, its output and the expected one."""
-        x, actual, expected = first
-        new = Departure(count=count, x=x.hex(), actual=actual, expected=expected)
+    def depart(self, law: str, count: int, x: str, results: tuple[float, float]) -> None:
+        """Count outputs that break a law, with the first input, its output and the expected one."""
+        new = Departure(count=count, x=x, actual=results[0], expected=results[1])
         self.departures[law] = self.departures[law] + new if law in self.departures else new
 
     def tally(self, duration_s: float) -> Tally:

@@ -15,7 +15,7 @@ from torch import Tensor
 Series = Callable[[arb_series], arb_series]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Operation:
     """A unary operation.
 
@@ -42,6 +42,8 @@ class Operation:
     tangent
         ``(p, q, 1)`` if ``f(x) > (p / q) x`` for each small number but zero, with slope ``p / q`` at zero;
         ``(p, q, -1)`` if it is less, and ``(0, 1, 1)`` otherwise.
+    scaling
+        ``(p, q)`` if ``f(2^p x) = 2^q f(x)``, and zeros otherwise.
     is_wave
         Whether the function is a sine or cosine, whose period is shorter than the distance of large float32 numbers.
     """
@@ -57,6 +59,7 @@ class Operation:
     parity: int = 0
     overflows_from: float = math.inf
     tangent: tuple[int, int, int] = (0, 1, 1)
+    scaling: tuple[int, int] = (0, 0)
     is_wave: bool = False
 
 
@@ -134,8 +137,28 @@ _ALL = (
     Operation("gelu_tanh", _gelu_of_tanh, _gelu_tanh, (0.0, _inf), (0.0, 1.0), tangent=(1, 2, 1)),
     Operation("silu", _of.silu, lambda x: x * _sigmoid(x), (0.0, _inf), (0.0, 1.0), tangent=(1, 2, 1)),
     Operation("mish", _of.mish, _mish, (0.0, _inf), (0.0, 1.0), tangent=(3, 5, 1)),
-    Operation("sqrt", torch.sqrt, lambda x: x.sqrt(), (_nan, _inf), (_nan, 0.0), 0.0, {0.0: (-0.0, 0.0)}, 1),
-    Operation("rsqrt", torch.rsqrt, lambda x: x.rsqrt(), (_nan, 0.0), (_nan, 0.0), 0.0, {0.0: (-_inf, _inf)}, -1),
+    Operation(
+        "sqrt",
+        torch.sqrt,
+        lambda x: x.sqrt(),
+        (_nan, _inf),
+        (_nan, 0.0),
+        0.0,
+        {0.0: (-0.0, 0.0)},
+        direction=1,
+        scaling=(2, 1),
+    ),
+    Operation(
+        "rsqrt",
+        torch.rsqrt,
+        lambda x: x.rsqrt(),
+        (_nan, 0.0),
+        (_nan, 0.0),
+        0.0,
+        {0.0: (-_inf, _inf)},
+        direction=-1,
+        scaling=(2, -1),
+    ),
     Operation(
         "reciprocal",
         torch.reciprocal,
@@ -144,6 +167,7 @@ _ALL = (
         poles={0.0: (-_inf, _inf)},
         direction=-1,
         parity=-1,
+        scaling=(1, -1),
     ),
     Operation("sin", torch.sin, lambda x: x.sin(), (_nan, _nan), (_nan, _nan), parity=-1, is_wave=True),
     Operation("cos", torch.cos, lambda x: x.cos(), (_nan, _nan), (_nan, _nan), parity=1, is_wave=True),

@@ -59,10 +59,10 @@ class Rows:
         Bound on the absolute error of the values, ``[rows]``.
     kind, direction
         As for pieces; ``[rows]``.
+    low, high
+        Bounds on the values of a row. Both are infinite if all values are too large, and NaN if they are unknown.
     ulp
         Ulp of the values of a row; NaN if it is not the same for the whole row.
-    constant
-        A float32 number next to all values of a row; NaN if there is none. Infinity if all values are too large.
     slope
         1 or 1/2 if all values of a row are next to this multiple of their inputs, which is exact; else NaN.
     """
@@ -72,8 +72,9 @@ class Rows:
     error: Array
     kind: NDArray[np.int8]
     direction: NDArray[np.int8]
+    low: Array
+    high: Array
     ulp: Array
-    constant: Array
     slope: Array
 
     def powers_at(self, row: int) -> Array:
@@ -103,10 +104,18 @@ def _division(bits: int) -> tuple[Array, Array]:
 
 def rows_of(operation: Operation, quantity: str, codes: range, sign: int) -> Rows:
     """Return the rows of a range of magnitudes, whose ends are multiples of the length of a row."""
+    parity = operation.parity if quantity == "value" else -operation.parity
+    if sign > 0 or not parity:
+        return _rows(operation, quantity, codes, sign)
+    rows = _rows(operation, quantity, codes, 1)
+    turned = {"coefficients": -rows.coefficients, "direction": -rows.direction, "low": -rows.high, "high": -rows.low}
+    return rows if parity > 0 else replace(rows, **turned)
+
+
+@lru_cache(maxsize=1)
+def _rows(operation: Operation, quantity: str, codes: range, sign: int) -> Rows:
     if operation.is_wave and codes.start >= _WAVES_FROM:
-        rows = _waves(operation.name, quantity, codes)
-        parity = operation.parity if quantity == "value" else -operation.parity
-        return rows if sign > 0 else replace(rows, coefficients=parity * rows.coefficients)
+        return _waves(operation.name, quantity, codes)
     parts = [_of_piece(piece) for piece in pieces(operation, quantity, codes, sign)]
     coefficients, error, kind, direction = (np.concatenate(part) for part in zip(*parts, strict=True))
     rows = _with_ulp(coefficients, ((0, _powers()),), error, kind, direction)
@@ -134,22 +143,20 @@ def _with_ulp(
     direction: NDArray[np.int8],
 ) -> Rows:
     """Add the ulp of the rows, and find the rows that overflow wholly or in part."""
-    first, spread = np.abs(coefficients[:, 0]), 1.000001 * np.abs(coefficients[:, 1:]).sum(1) + error
-    low, high = first - spread, 1.000001 * (first + spread)
+    first, spread = coefficients[:, 0], 1.000001 * np.abs(coefficients[:, 1:]).sum(1) + error
+    least, most = np.abs(first) - spread, 1.000001 * (np.abs(first) + spread)
     ordinary = kind == Kind.ORDINARY
-    kind = np.where(ordinary & (high >= LARGEST), Kind.SINGLE, kind)
-    kind = np.where(ordinary & (low >= LARGEST), Kind.OVERFLOW, kind).astype(np.int8)
-    with np.errstate(invalid="ignore"):
-        ulp_low, ulp_high = (np.ldexp(1.0, np.clip(_exponent(end), -126, 127) - 23) for end in (low, high))
-    same = (ulp_low == ulp_high) & ((low > 0) | (high < 2.0**-126)) & (error <= CAREFUL * ulp_low)
-    with np.errstate(over="ignore"):
-        constant = coefficients[:, 0].astype(np.float32).astype(np.float64)
-    distance = np.abs(coefficients[:, 0] - constant) + spread
-    is_constant = (kind == Kind.ORDINARY) & (distance <= NEAR * np.maximum(2.0**-24 * np.abs(constant), 2.0**-149))
-    ulp = np.where(same, ulp_low, np.nan)
-    constant = np.where(is_constant, constant, np.nan)
-    constant = np.where(kind == Kind.OVERFLOW, np.copysign(np.inf, coefficients[:, 0]), constant)
-    return Rows(coefficients, powers, error, kind, direction, ulp, constant, slope=np.full_like(ulp, np.nan))
+    kind = np.where(ordinary & (most >= LARGEST), Kind.SINGLE, kind)
+    kind = np.where(ordinary & (least >= LARGEST), Kind.OVERFLOW, kind).astype(np.int8)
+    ulp, other = ulp_of(least), ulp_of(most)
+    same = (ulp == other) & ((least > 0) | (most < 2.0**-126)) & (error <= CAREFUL * ulp)
+    known = [Kind.ORDINARY, Kind.OVERFLOW]
+    low, high = (
+        np.select([kind == one for one in known], [end, np.copysign(np.inf, first)], np.nan)
+        for end in (first - spread, first + spread)
+    )
+    ulp = np.where(same, ulp, np.nan)
+    return Rows(coefficients, powers, error, kind, direction, low, high, ulp, slope=np.full_like(ulp, np.nan))
 
 
 def _slope(rows: Rows, codes: range, sign: int) -> Array:
@@ -166,12 +173,11 @@ def _slope(rows: Rows, codes: range, sign: int) -> Array:
     return slope
 
 
-def _exponent(values: Array) -> NDArray[np.int64]:
-    """Return the floor of the binary logarithm of positive numbers; the smallest one for others."""
-    return np.where(values > 0, np.frexp(np.maximum(values, 2.0**-140))[1] - 1, -126).astype(np.int64)
+def ulp_of(sizes: Array) -> Array:
+    """Return the ulp of positive numbers; the smallest one for others, and the largest one beyond the largest number."""
+    return np.ldexp(1.0, np.frexp(np.clip(np.nan_to_num(sizes), 2.0**-126, 2.0**127))[1] - 24)
 
 
-@lru_cache(maxsize=1)
 def _waves(name: str, quantity: str, codes: range) -> Rows:
     """Return the rows of a sine or cosine at positive numbers: f(a + b) = f(a) cos b + f'(a) sin b.
 
@@ -193,7 +199,7 @@ def _waves(name: str, quantity: str, codes: range) -> Rows:
     unknown = np.full(count, np.nan)
     none = np.zeros(count, dtype=np.int8)
     error = np.where(kind == Kind.ORDINARY, _WAVE_ERROR, 0.0)
-    return Rows(coefficients, tuple(powers), error, kind, none, *[unknown] * 3)
+    return Rows(coefficients, tuple(powers), error, kind, none, *[unknown] * 4)
 
 
 def _wave_powers(spacing: float) -> Array:

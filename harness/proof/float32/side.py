@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from harness.floats.double_double import Array
 from harness.proof.float32.kernel import Kernel, Outputs
 from harness.proof.float32.model import Kind, number
-from harness.proof.float32.rows import NEAR, Rows
+from harness.proof.float32.rows import NEAR, Rows, ulp_of
 
 Flags = NDArray[np.bool_]
 
@@ -22,16 +22,16 @@ class Side:
         self.has_kinds: Flags = np.any(rows.kind.reshape(blocks, -1), axis=1)
         self.is_undefined: Flags = np.all(rows.kind.reshape(blocks, -1) == Kind.UNDEFINED, axis=1)
         self.is_uneven: Flags = np.any(np.isnan(rows.ulp).reshape(blocks, -1), axis=1)
-        self.constants, self.slopes, self.ulps, self.direction = (
-            _same(values, blocks) for values in (rows.constant, rows.slope, rows.ulp, self.directions)
-        )
-        spread = np.abs(rows.coefficients[:, 1:]).sum(1) + rows.error
-        low = (rows.coefficients[:, 0] - spread).reshape(blocks, -1).min(1)
-        high = (rows.coefficients[:, 0] + spread).reshape(blocks, -1).max(1)
-        is_flat = (high - low <= NEAR * self.ulps) & ~self.has_kinds & (np.abs(self.direction) == 1.0)
-        is_flat &= np.isnan(self.constants) & np.isnan(self.slopes)
+        self.slopes, self.direction = (_same(values, blocks) for values in (rows.slope, self.directions))
+        low, high = rows.low.reshape(blocks, -1).min(1), rows.high.reshape(blocks, -1).max(1)
+        least = np.maximum(low, -high)
+        self.ulps: tuple[Array, Array] = ulp_of(least), ulp_of(np.maximum(high, -low))
+        """Smallest and largest ulp of the exact values of each block."""
+        is_flat = high <= low + NEAR * self.ulps[0]
         self.middles: Array = np.where(is_flat, (low + high) / 2.0, np.nan)
-        """Number next to the exact values of a block on which the function is monotone; NaN if there is none."""
+        """Number next to all exact values of a block; infinity if all are too large, and NaN if there is none."""
+        self.is_scaled: Flags = (least >= 2.0**-125) & ~self.has_kinds
+        """Whether the exact values of a block are normal numbers."""
         self.poles: dict[int, float | None] = {}
         """Expected results at the codes that have no series; ``None`` if any is admissible."""
         self.last: np.float32 | None = None
@@ -41,14 +41,6 @@ class Side:
         """Return the directions of the function on rows, in the order of the codes."""
         declared = np.where(rows.kind != Kind.UNDEFINED, np.int8(self.declared), np.int8(0))
         return declared if self.declared else rows.direction
-
-    def known(self, block: int, outputs: Outputs) -> Outputs | np.float32 | None:
-        """Return outputs of one class, of the last call for a block; ``None`` if there is no such class."""
-        if not np.isnan(self.middles[block]):
-            return np.float32(outputs[0])
-        if not np.isnan(self.slopes[block]):
-            return self.kernel.bits.reshape(-1).view(np.float32) * np.float32(self.slopes[block])
-        return None if np.isnan(self.constants[block]) else np.float32(self.constants[block])
 
     def x(self, magnitude: int) -> float:
         """Return the number of a magnitude."""

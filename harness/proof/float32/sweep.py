@@ -2,9 +2,14 @@
 
 Deviations are measured in eighths of an ulp, in float32. An output is left to ball arithmetic if its deviation is so
 close to a multiple of an eighth that the proved error could move it across.
+
+If all outputs of a block are those of an earlier block times a power of two, and the exact values are as well, the
+deviations in ulp are equal. The implementation computes each output, but only the outputs are compared.
 """
 
 import math
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +17,7 @@ from numpy.typing import NDArray
 
 from harness.case import Case
 from harness.floats.double_double import Array
-from harness.proof.float32.count import Counts
+from harness.proof.float32.count import CLASSES, Counts
 from harness.proof.float32.kernel import Kernel, Outputs
 from harness.proof.float32.model import INFINITE, Kind, number
 from harness.proof.float32.operation import Operation
@@ -41,6 +46,26 @@ _NONE = np.empty(0, dtype=np.int64)
 
 Flags = NDArray[np.bool_]
 Singles = NDArray[np.float32]
+
+
+class Judged(NamedTuple):
+    """A block whose outputs were compared with exact values: its outputs and what was counted."""
+
+    start: int
+    outputs: bytearray
+    histogram: NDArray[np.int64]
+    resolved: int
+    pairs: int
+    worst: float
+    """No output deviates more; in ulp."""
+    place: int | None
+    """Place of the output that deviates as much, if it is known."""
+
+
+@lru_cache(maxsize=1)
+def _judged(operation: str, quantity: str) -> dict[tuple[int, int], Judged]:  # noqa: ARG001
+    """Return the latest blocks that this process has judged, by their sign and place in a period."""
+    return {}
 
 
 def poles_of(operation: Operation, quantity: str, sign: int) -> dict[int, float | None]:
@@ -77,6 +102,9 @@ class Sweep:
         ]
         for side in self.sides:
             side.poles = poles_of(self.operation, self.quantity, side.sign)
+        p, q = operation.scaling
+        self.period, self.growth = p << 23, (q if not is_gradient else q - p) << 23
+        self.judged = _judged(operation.name, quantity)
         self.has_tangent = operation.tangent[0] > 0 and not is_gradient
         shape = (self.size // WIDTH, WIDTH)
         self.exact, self.wide, *self.buffers = (np.empty(shape) for _ in range(5))
@@ -109,57 +137,100 @@ class Sweep:
         # The call has compared its argument with these codes.
         first = start + (SIGN if side.sign < 0 else 0)
         self.counts.visit(range(first, first + self.size))
+        directions = side.directions[rows]
+        if side.last is not None and directions[0] == side.last_direction:
+            self._in_order(block, -1, np.array([side.last, block.outputs[0]]), int(directions[0]))
+        side.last, side.last_direction = block.outputs[-1], int(directions[-1])
         return block
 
     def _judge_both(self, number_: int) -> None:
         """Count the outputs for numbers of either sign; outputs of a symmetric function deviate by as much."""
-        before = self.counts.histogram.copy()
         positive = self._visited(self.sides[0], number_)
-        is_regular = self._judge(positive)
+        found = self._judge(positive)
         negative = self._visited(self.sides[1], number_)
         # An implementation may return the same memory again.
-        is_regular &= not np.may_share_memory(positive.outputs, negative.outputs)
-        if self.parity and self._compare(positive, negative.outputs) and is_regular:
-            self.counts.histogram += self.counts.histogram - before
+        is_new = not np.may_share_memory(positive.outputs, negative.outputs)
+        if self.parity and self._compare(positive, negative.outputs) and is_new and found is not None:
+            self._repeat(found)
         else:
             self._judge(negative)
-        for block in (positive, negative):
-            self._order(block)
 
-    def _judge(self, block: Block) -> bool:
+    def _judge(self, block: Block) -> Judged | None:
+        """Count the outputs of a block; return the counts if a block with the same deviations has the same counts."""
+        counts, key, bits = self.counts, self._key(block), block.outputs.view(np.int32)
+        known = None if key is None else self.judged.get(key)
+        if known is not None and not self._is_scaled(known, block.start, bits):
+            known = None
+        if known is not None and known.worst > counts.worst and known.place is not None:
+            self._offer(block, known.place)
+        if known is not None and known.worst <= counts.worst:
+            self._repeat(known)
+            return known
+        before, worst = (counts.histogram.copy(), counts.resolved, counts.pairs), counts.worst
+        if not (self._is_regular(block) & self._order(block)):
+            return None
+        more = counts.histogram - before[0], counts.resolved - before[1], counts.pairs - before[2]
+        place = counts.order[0] - block.start if counts.worst > worst else None
+        found = Judged(block.start, bytearray(0 if key is None else bits.data), *more, counts.worst, place)
+        if key is not None and (known is None or found.worst < known.worst):
+            self.judged[key] = found
+        return found
+
+    def _key(self, block: Block) -> tuple[int, int] | None:
+        """Return the place of a block in a period; ``None`` if its numbers are not scaled ones of other periods."""
+        has_others = self.period and block.start >= 1 << 23 and block.side.is_scaled[block.number]
+        return (block.side.sign, block.start % self.period) if has_others else None
+
+    def _is_scaled(self, known: Judged, start: int, bits: NDArray[np.int32]) -> bool:
+        """Return whether outputs are those of another block times the power of two of the exact values."""
+        shift = (start - known.start) // self.period * self.growth
+        return known.outputs == (bits - np.int32(shift)).data
+
+    def _repeat(self, known: Judged) -> None:
+        """Count a block with the same deviations."""
+        self.counts.histogram += known.histogram
+        self.counts.resolved += known.resolved
+        self.counts.pairs += known.pairs
+
+    def _is_regular(self, block: Block) -> bool:
         """Count the outputs of a block; return whether all inputs are ordinary and no output is lost."""
         side, number_ = block.side, block.number
-        if self._is_counted_at_once(block):
+        poles = self._poles_in(block)
+        if not poles and self._is_counted_at_once(block):
             return True
-        has_kinds, poles = bool(side.has_kinds[number_]), self._poles_in(block)
+        has_kinds = bool(side.has_kinds[number_])
         guard, doubtful = self._measure(block, is_plain=not (side.is_uneven[number_] or has_kinds))
         if has_kinds:
             self._special_rows(block, doubtful)
         self._poles(block, doubtful)
-        is_near = self._decide(block, guard, doubtful) <= 8.0
-        if not is_near:
+        largest = self._decide(block, guard, doubtful)
+        is_kept = largest <= 8.0 or (largest < CLASSES - 1 and bool(block.outputs.all()))
+        if not is_kept:
             self._lost(block)
         self._count_classes()
-        return is_near and not has_kinds and not poles
+        return is_kept and not has_kinds and not poles
 
     def _is_counted_at_once(self, block: Block) -> bool:
         """Count a block whose exact values are all next to a number or a line, if the outputs show one class."""
         side, outputs, number_ = block.side, block.outputs, block.number
-        if self._poles_in(block):
-            return False
         if side.is_undefined[number_]:
             return self.quantity != "value" or bool(np.isnan(outputs).all())
-        known, class_ = side.known(number_, outputs), 0
-        if known is None or not (outputs == known).all():
+        middle, slope, y = side.middles[number_], side.slopes[number_], outputs[0]
+        is_flat, class_ = not math.isnan(middle), 0
+        known = y if is_flat else side.kernel.bits.reshape(-1).view(np.float32) * np.float32(slope)
+        if (math.isnan(slope) and not is_flat) or not (outputs == known).all():
             return False
-        if not math.isnan(middle := side.middles[number_]):
-            eighths = abs(middle - float(outputs[0])) * 8.0 / side.ulps[number_]
-            class_, largest = int(max(eighths - 8.0 * NEAR, 0.0)), eighths + 8.0 * NEAR
-            if class_ != int(largest) or largest > 8.0:
+        if is_flat and y != middle:
+            least, most = (abs(middle - float(y)) * 8.0 / ulps[number_] for ulps in side.ulps)
+            class_, largest = int(min(max(most - 8.0 * NEAR, 0.0), 8.0)), least + 8.0 * NEAR
+            if not class_ <= largest < min(class_ + 1, 8):
                 return False
-            # The function is monotone here, so that the largest deviation is at one end.
-            for place in (0, self.size - 1) if largest > 8.0 * self.counts.worst else ():
-                self._offer(block, place)
+            if largest > max(8.0 * self.counts.worst, 16.0 * NEAR):
+                # If the function is monotone here, the largest deviation is at one end.
+                if abs(side.direction[number_]) != 1.0:
+                    return False
+                for place in (0, self.size - 1):
+                    self._offer(block, place)
         self.counts.histogram[class_] += self.size
         return True
 
@@ -329,7 +400,7 @@ class Sweep:
         if expected is None:
             known = law in self.counts.departures
             expected = 0.0 if known else resolve(self.operation, self.quantity, x, y).expected
-        self.counts.depart(law, len(places), (x, y, expected))
+        self.counts.depart(law, len(places), x.hex(), (y, expected))
 
     def _count_classes(self) -> None:
         torch.clamp(torch.from_numpy(self.eighths), max=255.5, out=torch.from_numpy(self.part))
@@ -340,25 +411,24 @@ class Sweep:
             for limit in self.counts.far:
                 self.counts.far[limit] += int(np.count_nonzero(self.eighths > 8.0 * limit))
 
-    def _order(self, block: Block) -> None:
-        """Compare neighbors where the function is monotone."""
-        side, outputs = block.side, block.outputs
-        directions = side.directions[block.rows]
-        if side.last is not None and directions[0] == side.last_direction:
-            self._in_order(block, -1, np.concatenate([[side.last], outputs[:1]]), int(directions[0]))
-        changes = np.flatnonzero(np.diff(directions)) + 1 if np.isnan(side.direction[block.number]) else ()
-        for first, last in zip((0, *changes), (*changes, len(directions)), strict=True):
-            self._in_order(block, first * WIDTH, outputs[first * WIDTH : last * WIDTH], int(directions[first]))
-        side.last, side.last_direction = outputs[-1].copy(), int(directions[-1])
+    def _order(self, block: Block) -> bool:
+        """Compare neighbors where the function is monotone; return whether all are in order."""
+        directions = block.side.directions[block.rows]
+        changes = np.flatnonzero(np.diff(directions)) + 1 if np.isnan(block.side.direction[block.number]) else ()
+        runs = zip((0, *changes), (*changes, len(directions)), strict=True)
+        places = ((first * WIDTH, last * WIDTH, int(directions[first])) for first, last in runs)
+        return all([self._in_order(block, i, block.outputs[i:j], direction) for i, j, direction in places])
 
-    def _in_order(self, block: Block, offset: int, outputs: Outputs, direction: int) -> None:
+    def _in_order(self, block: Block, offset: int, outputs: Outputs, direction: int) -> bool:
         if direction == 0:
-            return
+            return True
         self.counts.pairs += len(outputs) - 1
         wrong = outputs[1:] < outputs[:-1] if direction > 0 else outputs[1:] > outputs[:-1]
-        if wrong.any():
-            places = np.flatnonzero(wrong)
-            self._depart("monotone", block, places + offset + 1, float(outputs[places[0]]))
+        if not wrong.any():
+            return True
+        places = np.flatnonzero(wrong)
+        self._depart("monotone", block, places + offset + 1, float(outputs[places[0]]))
+        return False
 
     def _compare(self, block: Block, negative: Outputs) -> bool:
         """Compare the outputs for numbers of either sign bit by bit; return whether all are the same."""
