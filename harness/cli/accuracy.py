@@ -56,13 +56,12 @@ def accuracy(
 ) -> None:
     """Show how accurate operations are at every float32 number."""
     from harness.display.accuracy import draw_accuracy, print_accuracy
-    from harness.proof.float32.casts import recorded_casts
-    from harness.proof.float32.recorded import in_order, names_of, recorded
+    from harness.proof.float32.recorded import CASTS, in_order, names_of, recorded
     from harness.wording.accuracy import accuracy_row, cast_row, of_float32
 
     if are_casts and (runs or picture):
         raise UsageError("cannot use `--casts` together with `--run` or `--picture`", remedy="leave one out")
-    known = recorded_casts() if are_casts else of_float32(in_order(_of_runs(runs) if runs else recorded()))
+    known = recorded(CASTS) if are_casts else of_float32(in_order(_of_runs(runs) if runs else recorded()))
     if not known:
         raise UsageError("there are no proofs in float32", remedy="run `harness prove TARGET --dtypes float32`")
     for name in names or ():

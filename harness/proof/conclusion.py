@@ -6,13 +6,19 @@ from typing import Protocol
 import torch
 
 from harness.case import Case
-from harness.floats.format import Format
-from harness.laws.contract import Contract
 from harness.laws.law import Law
 from harness.proof.float32.kernel import Layout
 from harness.proof.layout import PairLayout, ValueLayout
 from harness.proof.tally import LIMITS, Tally, spelled
 from harness.record import LawOutcome, Proof, Status, Violation
+
+
+class Named(Protocol):
+    """Has a name."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
 
 
 class Task(Protocol):
@@ -23,11 +29,11 @@ class Task(Protocol):
         """The case."""
 
     @property
-    def contract(self) -> Contract:
+    def contract(self) -> Named:
         """Its contract."""
 
     @property
-    def format_(self) -> Format:
+    def format_(self) -> Named:
         """The format."""
 
     @property

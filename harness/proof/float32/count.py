@@ -29,6 +29,8 @@ class Counts:
     mirrored: int = 0
     """Numbers whose outputs of either sign were compared."""
     floor_s: float = 0.0
+    not_rounded: int = 0
+    """Results that are not correctly rounded and are in no class."""
     worst: float = 0.0
     witness: Witness | None = None
     order: tuple[int, ...] = ()
@@ -62,7 +64,7 @@ class Counts:
         beyond = (self.far.get(limit, int(above[min(8 * limit, CLASSES - 1)])) for limit in LIMITS)
         return Tally(
             moments=self.moments,
-            not_correctly_rounded=int(above[4]),
+            not_correctly_rounded=int(above[4]) + self.not_rounded,
             beyond=tuple(beyond),
             not_finite=self.not_finite,
             witness=self.witness,

@@ -12,6 +12,7 @@ from torch import Tensor
 from harness.calling.host import clock_of
 from harness.case import Case
 from harness.laws.case_error import CaseError
+from harness.proof.float32.count import Counts
 from harness.proof.layout import FEW
 
 Outputs = NDArray[np.float32]
@@ -61,6 +62,8 @@ class Kernel:
         1 or -1.
     count
         Number of inputs of a call.
+    counts
+        Counts of the visited codes.
     is_gradient
         Whether the gradient is computed, with cotangent one.
     dtype
@@ -73,11 +76,12 @@ class Kernel:
         layout: str,
         sign: int,
         count: int,
+        counts: Counts,
         *,
         is_gradient: bool = False,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.case, self.clock, self.dtype = case, clock_of(case), dtype
+        self.case, self.clock, self.dtype, self.counts = case, clock_of(case), dtype, counts
         view = memory(layout, count)
         self.argument = view.requires_grad_(is_gradient)
         self.bits = view.detach().view(torch.int32).numpy()
@@ -97,40 +101,27 @@ class Kernel:
         """
         return float(np.minimum(self.times, 3.0 * np.median(self.times)).mean()) * self.calls if self.times else 0.0
 
-    def __call__(self, start: int) -> Outputs:
-        """Return the float32 outputs for the codes from ``start``, in order.
+    def __call__(self, start: int) -> Tensor:
+        """Return the outputs for the codes from ``start``, in order, with one axis.
 
         Raises
         ------
         CaseError
             If the implementation raises, changes its argument, or returns another shape or dtype.
         """
-        outputs: Outputs = self.output(start).numpy()
-        return outputs
-
-    def output(self, start: int) -> Tensor:
-        """Return the outputs as a tensor, with one axis.
-
-        Raises
-        ------
-        CaseError
-            If the implementation raises, changes its argument, or returns another shape or dtype.
-        """
-        first = np.int32(start + self.first)
-        output = self._timed(first) if self.calls % _TIMED == 1 else self._called(first)
+        started = self.clock() if self.calls % _TIMED == 1 else None
+        output = self._called(np.int32(start + self.first))
+        if started is not None:
+            self.times.append(self.clock() - started)
         self.calls += 1
         if not isinstance(output, Tensor) or output.shape != self.argument.shape or output.dtype != self.dtype:
             name = str(self.dtype).removeprefix("torch.")
             raise CaseError(f"{self.case.name} does not return a {name} tensor of the shape of its argument")
         if self.before != self.memory.data:
             raise CaseError(f"{self.case.name} changes its argument")
+        code = int(self.bits.flat[0]) % 2**32
+        self.counts.visit(range(code, code + self.bits.size))
         return output.detach().reshape(-1)
-
-    def _timed(self, first: np.int32) -> Any:
-        started = self.clock()
-        output = self._called(first)
-        self.times.append(self.clock() - started)
-        return output
 
     def _called(self, first: np.int32) -> Any:
         """Write the codes to memory and call the implementation."""

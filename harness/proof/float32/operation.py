@@ -42,8 +42,6 @@ class Operation:
     tangent
         ``(p, q, 1)`` if ``f(x) > (p / q) x`` for each small number but zero, with slope ``p / q`` at zero;
         ``(p, q, -1)`` if it is less, and ``(0, 1, 1)`` otherwise.
-    scaling
-        ``(p, q)`` if ``f(2^p x) = 2^q f(x)``, and zeros otherwise.
     is_wave
         Whether the function is a sine or cosine, whose period is shorter than the distance of large float32 numbers.
     """
@@ -59,8 +57,12 @@ class Operation:
     parity: int = 0
     overflows_from: float = math.inf
     tangent: tuple[int, int, int] = (0, 1, 1)
-    scaling: tuple[int, int] = (0, 0)
     is_wave: bool = False
+
+    @property
+    def scaling(self) -> tuple[int, int]:
+        """``(p, q)`` if ``f(2^p x) = 2^q f(x)``, and zeros otherwise."""
+        return {"sqrt": (2, 1), "rsqrt": (2, -1), "reciprocal": (1, -1)}.get(self.name, (0, 0))
 
 
 def _is_positive(x: arb_series) -> bool:
@@ -137,28 +139,8 @@ _ALL = (
     Operation("gelu_tanh", _gelu_of_tanh, _gelu_tanh, (0.0, _inf), (0.0, 1.0), tangent=(1, 2, 1)),
     Operation("silu", _of.silu, lambda x: x * _sigmoid(x), (0.0, _inf), (0.0, 1.0), tangent=(1, 2, 1)),
     Operation("mish", _of.mish, _mish, (0.0, _inf), (0.0, 1.0), tangent=(3, 5, 1)),
-    Operation(
-        "sqrt",
-        torch.sqrt,
-        lambda x: x.sqrt(),
-        (_nan, _inf),
-        (_nan, 0.0),
-        0.0,
-        {0.0: (-0.0, 0.0)},
-        direction=1,
-        scaling=(2, 1),
-    ),
-    Operation(
-        "rsqrt",
-        torch.rsqrt,
-        lambda x: x.rsqrt(),
-        (_nan, 0.0),
-        (_nan, 0.0),
-        0.0,
-        {0.0: (-_inf, _inf)},
-        direction=-1,
-        scaling=(2, -1),
-    ),
+    Operation("sqrt", torch.sqrt, lambda x: x.sqrt(), (_nan, _inf), (_nan, 0.0), 0.0, {0.0: (-0.0, 0.0)}, 1),
+    Operation("rsqrt", torch.rsqrt, lambda x: x.rsqrt(), (_nan, 0.0), (_nan, 0.0), 0.0, {0.0: (-_inf, _inf)}, -1),
     Operation(
         "reciprocal",
         torch.reciprocal,
@@ -167,7 +149,6 @@ _ALL = (
         poles={0.0: (-_inf, _inf)},
         direction=-1,
         parity=-1,
-        scaling=(1, -1),
     ),
     Operation("sin", torch.sin, lambda x: x.sin(), (_nan, _nan), (_nan, _nan), parity=-1, is_wave=True),
     Operation("cos", torch.cos, lambda x: x.cos(), (_nan, _nan), (_nan, _nan), parity=1, is_wave=True),

@@ -1,4 +1,4 @@
-"""The kept proofs of torch's operations in float32, which come with the package."""
+"""The kept proofs of torch's operations in float32 and of its casts, which come with the package."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,13 +7,13 @@ from harness.proof.float32.operation import OPERATIONS
 from harness.record import Proof
 
 FILE = Path(__file__).with_name("recorded.jsonl")
+CASTS = FILE.with_name("casts.jsonl")
 _ORDER = {name: place for place, name in enumerate(OPERATIONS)}
 
 
-def recorded() -> list[Proof]:
-    """Return the kept proofs."""
-    with FILE.open(encoding="utf-8") as lines:
-        return [Proof.model_validate_json(line) for line in lines]
+def recorded(file: Path | None = None) -> list[Proof]:
+    """Return the kept proofs of a file; by default, those of the operations."""
+    return [Proof.model_validate_json(line) for line in (file or FILE).read_text(encoding="utf-8").splitlines()]
 
 
 def in_order(proofs: Sequence[Proof]) -> list[Proof]:

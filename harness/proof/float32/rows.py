@@ -108,8 +108,10 @@ def rows_of(operation: Operation, quantity: str, codes: range, sign: int) -> Row
     if sign > 0 or not parity:
         return _rows(operation, quantity, codes, sign)
     rows = _rows(operation, quantity, codes, 1)
-    turned = {"coefficients": -rows.coefficients, "direction": -rows.direction, "low": -rows.high, "high": -rows.low}
-    return rows if parity > 0 else replace(rows, **turned)
+    if parity > 0:
+        return rows
+    turned = replace(rows, coefficients=-rows.coefficients, direction=-rows.direction)
+    return replace(turned, low=-rows.high, high=-rows.low)
 
 
 @lru_cache(maxsize=1)
@@ -174,8 +176,9 @@ def _slope(rows: Rows, codes: range, sign: int) -> Array:
 
 
 def ulp_of(sizes: Array) -> Array:
-    """Return the ulp of positive numbers; the smallest one for others, and the largest one beyond the largest number."""
-    return np.ldexp(1.0, np.frexp(np.clip(np.nan_to_num(sizes), 2.0**-126, 2.0**127))[1] - 24)
+    """Return the ulp of positive numbers; beyond the range of float32, the nearest one."""
+    ulps: Array = np.ldexp(1.0, np.frexp(np.clip(np.nan_to_num(sizes), 2.0**-126, 2.0**127))[1] - 24)
+    return ulps
 
 
 def _waves(name: str, quantity: str, codes: range) -> Rows:

@@ -92,7 +92,7 @@ class Sweep:
         self.blocks = len(codes) // self.size
         self.sides = [
             Side(
-                Kernel(case, layout, sign, self.size, is_gradient=is_gradient),
+                Kernel(case, layout, sign, self.size, self.counts, is_gradient=is_gradient),
                 rows_of(operation, quantity, codes, sign),
                 sign,
                 direction=direction,
@@ -124,7 +124,8 @@ class Sweep:
                 start = self.codes.start
                 before = rows_of(self.operation, self.quantity, range(start - WIDTH, start), side.sign)
                 side.last_direction = int(side.directions_of(before)[-1])
-                side.last = side.kernel(start - self.size)[-1]
+                side.last = side.kernel(start - self.size).numpy()[-1]
+            self.counts.moments = Counts().moments  # the outputs before the shard are not part of it
             for number_ in range(self.blocks):
                 self._judge_both(number_)
         self.counts.floor_s = sum(side.kernel.spent_s for side in self.sides)
@@ -133,10 +134,7 @@ class Sweep:
     def _visited(self, side: Side, number_: int) -> Block:
         start, count = self.codes.start + number_ * self.size, self.size // WIDTH
         rows = slice(number_ * count, (number_ + 1) * count)
-        block = Block(side, start, number_, rows, side.kernel(start))
-        # The call has compared its argument with these codes.
-        first = start + (SIGN if side.sign < 0 else 0)
-        self.counts.visit(range(first, first + self.size))
+        block = Block(side, start, number_, rows, side.kernel(start).numpy())
         directions = side.directions[rows]
         if side.last is not None and directions[0] == side.last_direction:
             self._in_order(block, -1, np.array([side.last, block.outputs[0]]), int(directions[0]))
@@ -269,7 +267,9 @@ class Sweep:
         self._to_float32()
         np.multiply(error, power, out=power)
         guard = power.astype(np.float32)
-        doubtful &= ~(self.eighths + guard < 0.49)
+        sure = self.eighths + guard
+        # An output that is not finite deviates infinitely from any ulp.
+        doubtful &= (sure >= 0.49) & (sure < math.inf)
         return guard, doubtful
 
     def _to_float32(self) -> None:
@@ -417,7 +417,7 @@ class Sweep:
         changes = np.flatnonzero(np.diff(directions)) + 1 if np.isnan(block.side.direction[block.number]) else ()
         runs = zip((0, *changes), (*changes, len(directions)), strict=True)
         places = ((first * WIDTH, last * WIDTH, int(directions[first])) for first, last in runs)
-        return all([self._in_order(block, i, block.outputs[i:j], direction) for i, j, direction in places])
+        return min(self._in_order(block, i, block.outputs[i:j], direction) for i, j, direction in places)
 
     def _in_order(self, block: Block, offset: int, outputs: Outputs, direction: int) -> bool:
         if direction == 0:
