@@ -10,8 +10,6 @@ from harness.cli.panels import OUTPUT, epilog
 from harness.error import UsageError, did_you_mean, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from harness.record import Proof
 
 EPILOG = epilog(
@@ -55,6 +53,8 @@ def accuracy(
     ] = None,
 ) -> None:
     """Show how accurate operations are at every float32 number."""
+    from tabulate import tabulate
+
     from harness.display.accuracy import draw_accuracy, print_accuracy
     from harness.proof.float32.recorded import CASTS, in_order, names_of, recorded
     from harness.wording.accuracy import accuracy_row, cast_row, of_float32
@@ -71,7 +71,8 @@ def accuracy(
             raise UsageError(f"no proof of `{name}` in float32", rule=rule, remedy=did_you_mean(name, every))
     shown = [proof for proof in known if not names or names_of(proof) & set(names)]
     if markdown:
-        say(_markdown(shown, cast_row if are_casts else accuracy_row))
+        rows = map(cast_row if are_casts else accuracy_row, shown)
+        say(tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True))
     else:
         print_accuracy(console(), shown, are_casts=are_casts)
     if picture is not None:
@@ -88,10 +89,3 @@ def _of_runs(names: list[str]) -> "list[Proof]":
         processor = folder.head().environment.processor
         proofs += [proof.model_copy(update={"processor": processor}) for proof in folder.read(Proof)]
     return proofs
-
-
-def _markdown(proofs: "list[Proof]", row_of: "Callable[[Proof], dict[str, str]]") -> str:
-    from tabulate import tabulate
-
-    table: str = tabulate(map(row_of, proofs), headers="keys", tablefmt="github", disable_numparse=True)
-    return table

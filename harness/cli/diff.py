@@ -66,7 +66,7 @@ def diff(
     about: list[str] = []
     with Ending(finished) as ending, ExitStack() as stack, progress() as bar:
         pythons = [interpreter(one) for one in (before, after)]
-        releases = [stack.enter_context(Release.of(python)) for python in pythons]
+        releases = [stack.enter_context(Release(python)) for python in pythons]
         about += [f"{one.about()} ({python})" for one, python in zip(releases, pythons, strict=True)]
         task = bar.add_task("comparing", total=sample * len(differences))
         for one in differences:

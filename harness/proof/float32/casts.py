@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.case import Case
+from harness.floats.double_double import Array
 from harness.proof.float32.count import Counts
 from harness.proof.float32.kernel import INTEGERS, Kernel, memory
 from harness.proof.float32.model import INFINITE
@@ -83,12 +84,13 @@ class Encoding:
         return f"ties {ties}; overflow to {overflow}; {sign if self.sign else 'sign dropped'}"
 
     @cached_property
-    def sizes(self) -> NDArray[np.float64]:
+    def sizes(self) -> Array:
         """The number of each code without its sign, and the one after the largest as if it had no limit."""
         exponent, fraction = np.divmod(np.arange(self.largest + 2), 1 << (self.precision - 1))
         is_subnormal = (exponent == 0) & (self.sign > 0)
         significand = fraction + ((1 - is_subnormal) << (self.precision - 1))
-        return np.ldexp(significand.astype(np.float64), exponent + is_subnormal - self.bias - self.precision + 1)
+        numbers: Array = significand * np.exp2(exponent + is_subnormal - self.bias - self.precision + 1.0)
+        return numbers
 
     @cached_property
     def numbers(self) -> Codes:
@@ -120,7 +122,7 @@ class Encoding:
         return codes
 
 
-def _codes(numbers: NDArray[np.float64]) -> Codes:
+def _codes(numbers: Array) -> Codes:
     """Return the codes of float32 numbers."""
     singles = numbers.astype(np.float32)
     assert (singles == numbers).all()

@@ -81,7 +81,7 @@ class Kernel:
         is_gradient: bool = False,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.case, self.clock, self.dtype, self.counts = case, clock_of(case), dtype, counts
+        self.case, self.sign, self.dtype, self.counts, self.clock = case, sign, dtype, counts, clock_of(case)
         view = memory(layout, count)
         self.argument = view.requires_grad_(is_gradient)
         self.bits = view.detach().view(torch.int32).numpy()

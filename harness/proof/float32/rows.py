@@ -23,7 +23,7 @@ from flint import arb
 from numpy.typing import NDArray
 
 from harness.floats.double_double import Array
-from harness.proof.float32.model import DEGREE, INFINITE, MIN_BITS, Kind, Piece, number, pieces, precision
+from harness.proof.float32.model import DEGREE, INFINITE, MIN_BITS, Kind, number, pieces, precision
 from harness.proof.float32.operation import Operation
 
 WIDTH = 1 << MIN_BITS
@@ -118,23 +118,16 @@ def rows_of(operation: Operation, quantity: str, codes: range, sign: int) -> Row
 def _rows(operation: Operation, quantity: str, codes: range, sign: int) -> Rows:
     if operation.is_wave and codes.start >= _WAVES_FROM:
         return _waves(operation.name, quantity, codes)
-    parts = [_of_piece(piece) for piece in pieces(operation, quantity, codes, sign)]
-    coefficients, error, kind, direction = (np.concatenate(part) for part in zip(*parts, strict=True))
-    rows = _with_ulp(coefficients, ((0, _powers()),), error, kind, direction)
+    parts = list(pieces(operation, quantity, codes, sign))
+    divisions = [_division(piece.bits) for piece in parts]
+    both = list(zip(parts, divisions, strict=True))
+    coefficients = np.concatenate([(piece.coefficients @ matrix).reshape(-1, _TERMS) for piece, (matrix, _) in both])
+    errors = [piece.error + float(np.abs(piece.coefficients) @ omitted) for piece, (_, omitted) in both]
+    kinds, directions = ([getattr(piece, name) for piece in parts] for name in ("kind", "direction"))
+    counts = [1 << (piece.bits - MIN_BITS) for piece in parts]
+    error, kind, direction = (np.repeat(one, counts) for one in (errors, kinds, directions))
+    rows = _with_ulp(coefficients, ((0, _powers()),), error, kind, direction.astype(np.int8))
     return replace(rows, slope=_slope(rows, codes, sign))
-
-
-def _of_piece(piece: Piece) -> tuple[Array, Array, NDArray[np.int8], NDArray[np.int8]]:
-    matrix, omitted = _division(piece.bits)
-    coefficients = (piece.coefficients @ matrix).reshape(-1, _TERMS)
-    count = len(coefficients)
-    error = piece.error + float(np.abs(piece.coefficients) @ omitted)
-    return (
-        coefficients,
-        np.full(count, error),
-        np.full(count, piece.kind, dtype=np.int8),
-        np.full(count, piece.direction, dtype=np.int8),
-    )
 
 
 def _with_ulp(

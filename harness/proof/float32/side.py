@@ -1,5 +1,6 @@
 """One sign of a shard: the kernel, and facts about the exact values of its blocks."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -7,17 +8,31 @@ from numpy.typing import NDArray
 
 from harness.floats.double_double import Array
 from harness.proof.float32.kernel import Kernel, Outputs
-from harness.proof.float32.model import Kind, number
-from harness.proof.float32.rows import NEAR, Rows, ulp_of
+from harness.proof.float32.model import INFINITE, Kind, number
+from harness.proof.float32.operation import Operation
+from harness.proof.float32.rows import NEAR, Rows, rows_of, ulp_of
 
 Flags = NDArray[np.bool_]
+
+
+def poles_of(operation: Operation, quantity: str, sign: int) -> dict[int, float | None]:
+    """Return the expected result at the numbers of a sign that have no series; ``None`` if any is admissible."""
+    is_value, side = quantity == "value", 0 if sign < 0 else 1
+    limit = (operation.limits if is_value else operation.slope_limits)[side]
+    poles: dict[int, float | None] = {INFINITE: limit if is_value or not math.isnan(limit) else None}
+    for x, values in operation.poles.items():
+        if x == 0.0 or (x < 0.0) == (sign < 0):
+            poles[int(np.float32(abs(x)).view(np.uint32))] = values[side] if is_value else None
+    return poles
 
 
 class Side:
     """Numbers of one sign in a shard, with the kernel, the exact values and the last output."""
 
-    def __init__(self, kernel: Kernel, rows: Rows, sign: int, *, direction: int, blocks: int) -> None:
-        self.kernel, self.rows, self.sign, self.declared = kernel, rows, sign, sign * direction
+    def __init__(self, operation: Operation, quantity: str, codes: range, kernel: Kernel) -> None:
+        rows, blocks = rows_of(operation, quantity, codes, kernel.sign), len(codes) // kernel.bits.size
+        self.kernel, self.rows, self.sign = kernel, rows, kernel.sign
+        self.declared = self.sign * operation.direction if quantity == "value" else 0
         self.directions = self.directions_of(rows)
         self.has_kinds: Flags = np.any(rows.kind.reshape(blocks, -1), axis=1)
         self.is_undefined: Flags = np.all(rows.kind.reshape(blocks, -1) == Kind.UNDEFINED, axis=1)
@@ -32,8 +47,7 @@ class Side:
         """Number next to all exact values of a block; infinity if all are too large, and NaN if there is none."""
         self.is_scaled: Flags = (least >= 2.0**-125) & ~self.has_kinds
         """Whether the exact values of a block are normal numbers."""
-        self.poles: dict[int, float | None] = {}
-        """Expected results at the codes that have no series; ``None`` if any is admissible."""
+        self.poles = poles_of(operation, quantity, self.sign)
         self.last: np.float32 | None = None
         self.last_direction = 0
 
@@ -45,6 +59,20 @@ class Side:
     def x(self, magnitude: int) -> float:
         """Return the number of a magnitude."""
         return self.sign * number(magnitude)
+
+
+class Judged(NamedTuple):
+    """A block whose outputs were compared with exact values: its outputs and what was counted."""
+
+    start: int
+    outputs: bytearray
+    histogram: NDArray[np.int64]
+    resolved: int
+    pairs: int
+    worst: float
+    """No output deviates more; in ulp."""
+    place: int | None
+    """Place of the output that deviates as much, if it is known."""
 
 
 class Block(NamedTuple):

@@ -9,7 +9,6 @@ deviations in ulp are equal. The implementation computes each output, but only t
 
 import math
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,11 +18,11 @@ from harness.case import Case
 from harness.floats.double_double import Array
 from harness.proof.float32.count import CLASSES, Counts
 from harness.proof.float32.kernel import Kernel, Outputs
-from harness.proof.float32.model import INFINITE, Kind, number
+from harness.proof.float32.model import Kind, number
 from harness.proof.float32.operation import Operation
 from harness.proof.float32.resolution import SMALL, Resolved, beside_tangent, resolve
 from harness.proof.float32.rows import NEAR, WIDTH, rows_of
-from harness.proof.float32.side import Block, Side
+from harness.proof.float32.side import Block, Flags, Judged, Side
 
 BLOCK = 32 * WIDTH
 """Number of codes of one call, in a shard that has more."""
@@ -42,41 +41,13 @@ _NORMAL = 2.0**26
 _CANDIDATES, _MANY = 8, 64
 """Number of outputs of a block that may be the worst and are compared exactly; if there are many, it is only one."""
 
-_NONE = np.empty(0, dtype=np.int64)
-
-Flags = NDArray[np.bool_]
 Singles = NDArray[np.float32]
-
-
-class Judged(NamedTuple):
-    """A block whose outputs were compared with exact values: its outputs and what was counted."""
-
-    start: int
-    outputs: bytearray
-    histogram: NDArray[np.int64]
-    resolved: int
-    pairs: int
-    worst: float
-    """No output deviates more; in ulp."""
-    place: int | None
-    """Place of the output that deviates as much, if it is known."""
 
 
 @lru_cache(maxsize=1)
 def _judged(operation: str, quantity: str) -> dict[tuple[int, int], Judged]:  # noqa: ARG001
     """Return the latest blocks that this process has judged, by their sign and place in a period."""
     return {}
-
-
-def poles_of(operation: Operation, quantity: str, sign: int) -> dict[int, float | None]:
-    """Return the expected result at the numbers of a sign that have no series; ``None`` if any is admissible."""
-    is_value, side = quantity == "value", 0 if sign < 0 else 1
-    limit = (operation.limits if is_value else operation.slope_limits)[side]
-    poles: dict[int, float | None] = {INFINITE: limit if is_value or not math.isnan(limit) else None}
-    for x, values in operation.poles.items():
-        if x == 0.0 or (x < 0.0) == (sign < 0):
-            poles[int(np.float32(abs(x)).view(np.uint32))] = values[side] if is_value else None
-    return poles
 
 
 class Sweep:
@@ -86,22 +57,10 @@ class Sweep:
         self.operation, self.quantity, self.codes = operation, quantity, codes
         self.counts = Counts()
         is_gradient = quantity != "value"
-        direction = 0 if is_gradient else operation.direction
         self.parity = -operation.parity if is_gradient else operation.parity
         self.size = min(BLOCK, len(codes))
-        self.blocks = len(codes) // self.size
-        self.sides = [
-            Side(
-                Kernel(case, layout, sign, self.size, self.counts, is_gradient=is_gradient),
-                rows_of(operation, quantity, codes, sign),
-                sign,
-                direction=direction,
-                blocks=self.blocks,
-            )
-            for sign in (1, -1)
-        ]
-        for side in self.sides:
-            side.poles = poles_of(self.operation, self.quantity, side.sign)
+        kernels = (Kernel(case, layout, sign, self.size, self.counts, is_gradient=is_gradient) for sign in (1, -1))
+        self.sides = [Side(operation, quantity, codes, kernel) for kernel in kernels]
         p, q = operation.scaling
         self.period, self.growth = p << 23, (q if not is_gradient else q - p) << 23
         self.judged = _judged(operation.name, quantity)
@@ -126,7 +85,7 @@ class Sweep:
                 side.last_direction = int(side.directions_of(before)[-1])
                 side.last = side.kernel(start - self.size).numpy()[-1]
             self.counts.moments = Counts().moments  # the outputs before the shard are not part of it
-            for number_ in range(self.blocks):
+            for number_ in range(len(self.codes) // self.size):
                 self._judge_both(number_)
         self.counts.floor_s = sum(side.kernel.spent_s for side in self.sides)
         return self.counts
@@ -193,20 +152,20 @@ class Sweep:
     def _is_regular(self, block: Block) -> bool:
         """Count the outputs of a block; return whether all inputs are ordinary and no output is lost."""
         side, number_ = block.side, block.number
-        poles = self._poles_in(block)
+        codes = range(block.start, block.start + self.size)
+        poles = {code - block.start: expected for code, expected in side.poles.items() if code in codes}
         if not poles and self._is_counted_at_once(block):
             return True
-        has_kinds = bool(side.has_kinds[number_])
-        guard, doubtful = self._measure(block, is_plain=not (side.is_uneven[number_] or has_kinds))
-        if has_kinds:
-            self._special_rows(block, doubtful)
-        self._poles(block, doubtful)
+        is_special = bool(side.has_kinds[number_] or poles)
+        guard, doubtful = self._measure(block, is_plain=not (side.is_uneven[number_] or is_special))
+        if is_special:
+            self._special(block, poles, doubtful)
         largest = self._decide(block, guard, doubtful)
         is_kept = largest <= 8.0 or (largest < CLASSES - 1 and bool(block.outputs.all()))
         if not is_kept:
             self._lost(block)
         self._count_classes()
-        return is_kept and not has_kinds and not poles
+        return is_kept and not is_special
 
     def _is_counted_at_once(self, block: Block) -> bool:
         """Count a block whose exact values are all next to a number or a line, if the outputs show one class."""
@@ -232,10 +191,10 @@ class Sweep:
         self.counts.histogram[class_] += self.size
         return True
 
-    def _measure(self, block: Block, *, is_plain: bool) -> tuple[float | Singles, Flags | None]:
+    def _measure(self, block: Block, *, is_plain: bool) -> tuple[float | Singles, Flags]:
         """Set the deviations of a block in eighths of an ulp.
 
-        Return a bound on their errors, and the outputs that ball arithmetic must decide, or ``None`` if there are none.
+        Return a bound on their errors, and which outputs ball arithmetic must decide.
         """
         rows = block.side.rows
         # The product of NumPy may use several threads, which wait for each other.
@@ -248,7 +207,7 @@ class Sweep:
             np.subtract(self.exact, self.wide, out=self.exact)
             torch.mul(torch.from_numpy(self.exact), torch.from_numpy(scale[:, None]), out=torch.from_numpy(self.exact))
             self._to_float32()
-            return float((error * scale).max()), None
+            return float((error * scale).max()), np.zeros(1, dtype=bool)
         return self._measure_each(error[:, None])
 
     def _measure_each(self, error: Array) -> tuple[Singles, Flags]:
@@ -276,60 +235,44 @@ class Sweep:
         torch.from_numpy(self.eighths).copy_(torch.from_numpy(self.exact))
         np.abs(self.eighths, out=self.eighths)
 
-    def _special_rows(self, block: Block, doubtful: Flags | None) -> None:
-        """Set the deviations of rows that have no polynomial."""
-        assert doubtful is not None
+    def _special(self, block: Block, poles: dict[int, float | None], doubtful: Flags) -> None:
+        """Set the deviations of rows that have no polynomial and of poles."""
         kinds, grid = block.kinds, block.outputs.reshape(self.eighths.shape)
         for row in np.flatnonzero(kinds):
             self.eighths[row], doubtful[row] = 0.0, kinds[row] == Kind.SINGLE
             if kinds[row] == Kind.OVERFLOW:
-                sign = np.copysign(np.inf, block.side.rows.coefficients[block.rows.start + row, 0])
-                wrong = grid[row] != sign
+                limit = float(block.side.rows.low[block.rows.start + row])
+                wrong = grid[row] != limit
                 self.eighths[row, wrong] = np.inf
-                self._depart("not_infinite", block, row * WIDTH + np.flatnonzero(wrong), sign)
+                self._depart("not_infinite", block, row * WIDTH + np.flatnonzero(wrong), limit)
             elif kinds[row] == Kind.UNDEFINED:
                 self.counts.exclude(WIDTH)
                 if self.quantity == "value":
                     wrong = ~np.isnan(grid[row])
-                    wrong[0] &= block.start + row * WIDTH not in block.side.poles
+                    wrong[0] &= row * WIDTH not in poles
                     self._depart("not_nan", block, row * WIDTH + np.flatnonzero(wrong), math.nan)
-
-    def _poles_in(self, block: Block) -> list[tuple[int, float | None]]:
-        """Return the places of the poles in a block with the expected results."""
-        return [
-            (code - block.start, expected)
-            for code, expected in block.side.poles.items()
-            if 0 <= code - block.start < self.size
-        ]
-
-    def _poles(self, block: Block, doubtful: Flags | None) -> None:
-        for place, expected in self._poles_in(block):
-            row, column = divmod(place, WIDTH)
-            if block.kinds[row] != Kind.UNDEFINED:
+        for place, expected in poles.items():
+            at = divmod(place, WIDTH)
+            if kinds[at[0]] != Kind.UNDEFINED:
                 self.counts.exclude(1)
-                self.eighths[row, column] = 0.0
-                if doubtful is not None:
-                    doubtful[row, column] = False
-            actual = float(block.outputs[place])
-            if expected is not None and actual != expected and not (math.isnan(actual) and math.isnan(expected)):
+                self.eighths[at], doubtful[at] = 0.0, False
+            if expected is not None and not np.array_equal(grid[at], expected, equal_nan=True):
                 self._depart("limit", block, np.array([place]), expected)
 
-    def _decide(self, block: Block, guard: float | Singles, doubtful: Flags | None) -> float:
+    def _decide(self, block: Block, guard: float | Singles, doubtful: Flags) -> float:
         """Put each output into the right class, and return the largest deviation in eighths of an ulp."""
         flat, largest = self.eighths.reshape(-1), float(self.eighths.max())
         if math.isnan(largest):
             flat[np.isnan(flat)] = largest = math.inf
-        near = self._near(guard, largest)
-        open_ = [flags for flags in (near, doubtful) if flags is not None]
-        if open_:
-            places = np.flatnonzero(np.logical_or.reduce(open_))
+        places = np.flatnonzero(self._near(guard, largest) | doubtful)
+        if len(places):
             flat[places] = 0.0
             largest = float(flat.max())
         self._offer_largest(block, guard, largest)
-        return max(largest, self._resolve(block, places)) if open_ else largest
+        return max(largest, self._resolve(block, places))
 
-    def _near(self, guard: float | Singles, largest: float) -> Flags | None:
-        """Return which deviations may be in the neighboring class, or ``None`` if none is."""
+    def _near(self, guard: float | Singles, largest: float) -> Flags:
+        """Return which deviations may be in the neighboring class."""
         is_plain = isinstance(guard, float) and largest <= 64.0
         torch.clamp(torch.from_numpy(self.eighths), min=0.5, out=torch.from_numpy(self.part))
         if not is_plain:
@@ -338,7 +281,7 @@ class Sweep:
         limit = guard + (largest if is_plain else self.part) * np.float32(_FLOAT32)
         np.subtract(self.part, self.whole, out=self.part)
         np.abs(self.part, out=self.part)
-        return None if is_plain and self.part.min() > limit else np.asarray(self.part <= limit)
+        return np.zeros(1, dtype=bool) if is_plain and self.part.min() > limit else np.asarray(self.part <= limit)
 
     def _resolve(self, block: Block, places: NDArray[np.int64]) -> float:
         """Let ball arithmetic decide the classes at some places; return the largest deviation."""
@@ -364,7 +307,7 @@ class Sweep:
         reach[flat == 0.0] = 0.0  # decided already, or of no interest
         above = (flat + reach).reshape(-1)
         least = max(float((flat - reach).max()), 8.0 * self.counts.worst)
-        places = np.flatnonzero(above > least) if largest > 0.0 else _NONE
+        places = np.flatnonzero(above > least)
         if len(places) > _MANY:
             places = places[[np.argmax(above[places])]]
         for place in places[np.argsort(-above[places], kind="stable")][:_CANDIDATES]:
@@ -379,17 +322,16 @@ class Sweep:
 
     def _lost(self, block: Block) -> None:
         """Count results that are not finite, and zeros where the exact value is none."""
-        flat = self.eighths.reshape(-1)
-        infinite = np.isinf(flat)
-        if infinite.any():
-            places = np.flatnonzero(infinite & ~np.isfinite(block.outputs))
+        flat, outputs = self.eighths.reshape(-1), block.outputs
+        infinite = np.flatnonzero(np.isinf(flat))
+        if len(infinite):
+            places = infinite[~np.isfinite(outputs[infinite])]
             self.counts.not_finite += len(places)
             self._depart("lost", block, places)
-            self._offer(block, int(np.flatnonzero(infinite)[0]))
-        if not block.outputs.all():
-            zero = (block.outputs == 0.0) & (flat > 8.0) & ~infinite
-            self._depart("flushed", block, np.flatnonzero(zero & (flat < _NORMAL)))
-            self._depart("lost", block, np.flatnonzero(zero & (flat >= _NORMAL)))
+            self._offer(block, int(infinite[0]))
+        zeros = np.flatnonzero((outputs == 0.0) & (flat > 8.0) & (flat < np.inf))
+        for law, is_normal in (("flushed", False), ("lost", True)):
+            self._depart(law, block, zeros[(flat[zeros] >= _NORMAL) == is_normal])
 
     def _depart(self, law: str, block: Block, places: NDArray[np.int64], expected: float | None = None) -> None:
         """Count the outputs that break a law, and keep the first."""
@@ -397,10 +339,9 @@ class Sweep:
             return
         place = int(places[0])
         x, y = block.side.x(block.start + place), float(block.outputs[place])
-        if expected is None:
-            known = law in self.counts.departures
-            expected = 0.0 if known else resolve(self.operation, self.quantity, x, y).expected
-        self.counts.depart(law, len(places), x.hex(), (y, expected))
+        if expected is None and law not in self.counts.departures:
+            expected = resolve(self.operation, self.quantity, x, y).expected
+        self.counts.depart(law, len(places), x.hex(), (y, expected or 0.0))
 
     def _count_classes(self) -> None:
         torch.clamp(torch.from_numpy(self.eighths), max=255.5, out=torch.from_numpy(self.part))
