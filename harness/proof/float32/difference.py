@@ -99,6 +99,12 @@ class Release(subprocess.Popen[bytes]):
         settings: dict[str, Any] = {"stdin": pipe, "stdout": pipe, "stderr": subprocess.DEVNULL}
         super().__init__([python, "-E", release.__file__], **settings, start_new_session=True)
 
+    def __exit__(self, *error: Any) -> None:
+        """End the process, also after an interrupt."""
+        self.kill()
+        self.wait()
+        super().__exit__(*error)
+
     def about(self) -> str:
         """Return the version of torch and its kernels, which the process writes first.
 
