@@ -1,16 +1,13 @@
 """The command ``accuracy``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from harness.cli.options import console, run_folder, say
 from harness.cli.panels import OUTPUT, epilog
 from harness.error import UsageError, did_you_mean, listed
-
-if TYPE_CHECKING:
-    from harness.record import Proof
 
 EPILOG = epilog(
     """
@@ -56,12 +53,13 @@ def accuracy(
     from tabulate import tabulate
 
     from harness.display.accuracy import draw_accuracy, print_accuracy
-    from harness.proof.float32.recorded import CASTS, in_order, names_of, recorded
+    from harness.proof.float32.recorded import CASTS, in_order, names_of, of_run, recorded
     from harness.wording.accuracy import accuracy_row, cast_row, of_float32
 
     if are_casts and (runs or picture):
         raise UsageError("cannot use `--casts` together with `--run` or `--picture`", remedy="leave one out")
-    known = recorded(CASTS) if are_casts else of_float32(in_order(_of_runs(runs) if runs else recorded()))
+    kept = [proof for name in runs for proof in of_run(run_folder(name))] if runs else recorded()
+    known = recorded(CASTS) if are_casts else of_float32(in_order(kept))
     if not known:
         raise UsageError("there are no proofs in float32", remedy="run `harness prove TARGET --dtypes float32`")
     for name in names or ():
@@ -78,14 +76,3 @@ def accuracy(
     if picture is not None:
         draw_accuracy(shown, picture)
         say(f"picture: {picture}")
-
-
-def _of_runs(names: list[str]) -> "list[Proof]":
-    """Return the proofs of runs, with their processor."""
-    from harness.record import Proof
-
-    proofs = []
-    for folder in map(run_folder, names):
-        processor = folder.head().environment.processor
-        proofs += [proof.model_copy(update={"processor": processor}) for proof in folder.read(Proof)]
-    return proofs

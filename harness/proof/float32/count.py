@@ -40,10 +40,6 @@ class Counts:
         """Add the codes of a call to the moments."""
         self.moments = tuple(map(sum, zip(self.moments, moments(codes), strict=True)))
 
-    def exclude(self, count: int) -> None:
-        """Remove inputs without an exact value; their deviation must be set to zero."""
-        self.histogram[0] -= count
-
     def offer(self, found: Resolved, x: float, y: float, order: tuple[int, int]) -> None:
         """Keep an output if it deviates more than all before; among equal ones, the first counts."""
         if (-found.deviation, order) >= (-self.worst, self.order):

@@ -118,53 +118,39 @@ def rows_of(operation: Operation, quantity: str, codes: range, sign: int) -> Row
 def _rows(operation: Operation, quantity: str, codes: range, sign: int) -> Rows:
     if operation.is_wave and codes.start >= _WAVES_FROM:
         return _waves(operation.name, quantity, codes)
-    parts = list(pieces(operation, quantity, codes, sign))
-    divisions = [_division(piece.bits) for piece in parts]
-    both = list(zip(parts, divisions, strict=True))
-    coefficients = np.concatenate([(piece.coefficients @ matrix).reshape(-1, _TERMS) for piece, (matrix, _) in both])
-    errors = [piece.error + float(np.abs(piece.coefficients) @ omitted) for piece, (_, omitted) in both]
-    kinds, directions = ([getattr(piece, name) for piece in parts] for name in ("kind", "direction"))
-    counts = [1 << (piece.bits - MIN_BITS) for piece in parts]
-    error, kind, direction = (np.repeat(one, counts) for one in (errors, kinds, directions))
-    rows = _with_ulp(coefficients, ((0, _powers()),), error, kind, direction.astype(np.int8))
-    return replace(rows, slope=_slope(rows, codes, sign))
-
-
-def _with_ulp(
-    coefficients: Array,
-    powers: tuple[tuple[int, Array], ...],
-    error: Array,
-    kind: NDArray[np.int8],
-    direction: NDArray[np.int8],
-) -> Rows:
-    """Add the ulp of the rows, and find the rows that overflow wholly or in part."""
+    parts = [(piece, *_division(piece.bits)) for piece in pieces(operation, quantity, codes, sign)]
+    coefficients = np.concatenate([(piece.coefficients @ matrix).reshape(-1, _TERMS) for piece, matrix, _ in parts])
+    facts = [(one.error + np.abs(one.coefficients) @ omitted, one.kind, one.direction) for one, _, omitted in parts]
+    error, *both = np.repeat(
+        np.array(facts, dtype=np.float64), [1 << (piece.bits - MIN_BITS) for piece, *_ in parts], axis=0
+    ).T
+    kind, direction = (values.astype(np.int8) for values in both)
     first, spread = coefficients[:, 0], 1.000001 * np.abs(coefficients[:, 1:]).sum(1) + error
     least, most = np.abs(first) - spread, 1.000001 * (np.abs(first) + spread)
     ordinary = kind == Kind.ORDINARY
-    kind = np.where(ordinary & (most >= LARGEST), Kind.SINGLE, kind)
-    kind = np.where(ordinary & (least >= LARGEST), Kind.OVERFLOW, kind).astype(np.int8)
-    ulp, other = ulp_of(least), ulp_of(most)
-    same = (ulp == other) & ((least > 0) | (most < 2.0**-126)) & (error <= CAREFUL * ulp)
-    known = [Kind.ORDINARY, Kind.OVERFLOW]
-    low, high = (
-        np.select([kind == one for one in known], [end, np.copysign(np.inf, first)], np.nan)
-        for end in (first - spread, first + spread)
-    )
-    ulp = np.where(same, ulp, np.nan)
-    return Rows(coefficients, powers, error, kind, direction, low, high, ulp, slope=np.full_like(ulp, np.nan))
+    kind[ordinary & (most >= LARGEST)] = Kind.SINGLE
+    kind[ordinary & (least >= LARGEST)] = Kind.OVERFLOW
+    low, high = first - spread, first + spread
+    for end in (low, high):
+        end[(kind == Kind.SINGLE) | (kind == Kind.UNDEFINED)] = np.nan
+        end[kind == Kind.OVERFLOW] = np.copysign(np.inf, first)[kind == Kind.OVERFLOW]
+    ulp = ulp_of(least)
+    same = (ulp == ulp_of(most)) & ((least > 0) | (most < 2.0**-126)) & (error <= CAREFUL * ulp)
+    ulp[~same] = np.nan
+    slope = _slope(coefficients, np.where(kind == Kind.ORDINARY, error, np.inf), ulp, codes, sign)
+    return Rows(coefficients, ((0, _powers()),), error, kind, direction, low, high, ulp, slope)
 
 
-def _slope(rows: Rows, codes: range, sign: int) -> Array:
+def _slope(coefficients: Array, error: Array, ulp: Array, codes: range, sign: int) -> Array:
     starts = np.arange(codes.start, codes.stop, WIDTH)
     exponent = np.maximum(starts >> 23, 1)
     half = WIDTH // 2 * np.exp2(exponent - 150.0)
     center = (starts - ((exponent - 1) << 23)) * np.exp2(exponent - 150.0) + half
-    rest = np.abs(rows.coefficients[:, 2:]).sum(1) + rows.error
+    rest = np.abs(coefficients[:, 2:]).sum(1) + error
     slope = np.full(len(starts), np.nan)
     for one in (0.5, 1.0):
-        first, second = (np.abs(rows.coefficients[:, k] - sign * one * x) for k, x in ((0, center), (1, half)))
-        is_next = (rows.kind == Kind.ORDINARY) & (first + second + rest <= NEAR * rows.ulp)
-        slope[is_next & (starts >= 1 << 24)] = one
+        first, second = (np.abs(coefficients[:, k] - sign * one * x) for k, x in ((0, center), (1, half)))
+        slope[(first + second + rest <= NEAR * ulp) & (starts >= 1 << 24)] = one
     return slope
 
 

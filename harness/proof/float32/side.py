@@ -84,11 +84,6 @@ class Block(NamedTuple):
     rows: slice
     outputs: Outputs
 
-    @property
-    def kinds(self) -> NDArray[np.int8]:
-        """Classes of the rows."""
-        return self.side.rows.kind[self.rows]
-
 
 def _same(values: NDArray[np.floating | np.signedinteger], blocks: int) -> Array:
     """Return the number that all rows of a block have, for each block; NaN where they differ."""

@@ -236,8 +236,8 @@ class Sweep:
         np.abs(self.eighths, out=self.eighths)
 
     def _special(self, block: Block, poles: dict[int, float | None], doubtful: Flags) -> None:
-        """Set the deviations of rows that have no polynomial and of poles."""
-        kinds, grid = block.kinds, block.outputs.reshape(self.eighths.shape)
+        """Set the deviations of rows that have no polynomial and of poles; inputs without exact value are in no class."""
+        kinds, grid = block.side.rows.kind[block.rows], block.outputs.reshape(self.eighths.shape)
         for row in np.flatnonzero(kinds):
             self.eighths[row], doubtful[row] = 0.0, kinds[row] == Kind.SINGLE
             if kinds[row] == Kind.OVERFLOW:
@@ -246,7 +246,7 @@ class Sweep:
                 self.eighths[row, wrong] = np.inf
                 self._depart("not_infinite", block, row * WIDTH + np.flatnonzero(wrong), limit)
             elif kinds[row] == Kind.UNDEFINED:
-                self.counts.exclude(WIDTH)
+                self.counts.histogram[0] -= WIDTH
                 if self.quantity == "value":
                     wrong = ~np.isnan(grid[row])
                     wrong[0] &= row * WIDTH not in poles
@@ -254,7 +254,7 @@ class Sweep:
         for place, expected in poles.items():
             at = divmod(place, WIDTH)
             if kinds[at[0]] != Kind.UNDEFINED:
-                self.counts.exclude(1)
+                self.counts.histogram[0] -= 1
                 self.eighths[at], doubtful[at] = 0.0, False
             if expected is not None and not np.array_equal(grid[at], expected, equal_nan=True):
                 self._depart("limit", block, np.array([place]), expected)
@@ -365,20 +365,16 @@ class Sweep:
             return True
         self.counts.pairs += len(outputs) - 1
         wrong = outputs[1:] < outputs[:-1] if direction > 0 else outputs[1:] > outputs[:-1]
-        if not wrong.any():
-            return True
-        places = np.flatnonzero(wrong)
-        self._depart("monotone", block, places + offset + 1, float(outputs[places[0]]))
-        return False
+        if len(places := np.flatnonzero(wrong)):
+            self._depart("monotone", block, places + offset + 1, float(outputs[places[0]]))
+        return not len(places)
 
     def _compare(self, block: Block, negative: Outputs) -> bool:
         """Compare the outputs for numbers of either sign bit by bit; return whether all are the same."""
         positive = block.outputs
-        same = positive.view(np.int32) == (negative if self.parity > 0 else -negative).view(np.int32)
-        self.counts.mirrored += len(same)
-        if same.all():
-            return True
-        places = np.flatnonzero(~same & ~(np.isnan(positive) & np.isnan(negative)))
-        if len(places):
-            self._depart("symmetric", block, places, self.parity * float(negative[places[0]]))
-        return False
+        places = np.flatnonzero(positive.view(np.int32) != (negative if self.parity > 0 else -negative).view(np.int32))
+        self.counts.mirrored += self.size
+        wrong = places[~(np.isnan(positive[places]) & np.isnan(negative[places]))]
+        if len(wrong):
+            self._depart("symmetric", block, wrong, self.parity * float(negative[wrong[0]]))
+        return not len(places)
