@@ -44,7 +44,11 @@ bits as torch at 262,144 inputs each. Intel publishes measured errors of the mod
 four Xeon processors with oneMKL 2021.1. This torch contains oneMKL 2024.2, and on this processor its three modes have
 the same bits at 16,384 inputs. Errors above Intel's figures are below its documented bound of 1 ulp. At subnormal
 inputs, `log1p` exceeds the bound by less than 2^-100 ulp. If only a bound is published, the table says "at most".
+No measured error of `vmsSqrt` was found. IEEE 754 requires a correctly rounded square root, which it does not return.
 """
+TIMES_TEXT = """\
+The time of the operation alone includes writing its inputs to memory. It is estimated from one of 16 calls."""
+
 SOURCES = """\
 Sources: Intel, [Vector Mathematics Performance and Accuracy Data](https://www.intel.com/content/www/us/en/docs/onemkl/developer-reference-vector-math-performance-accuracy-data/2021-1/overview.html);
 N. Shibata, [SLEEF](https://sleef.org), functions with the suffix `u10`. The figures of Zimmermann et al.,
@@ -84,6 +88,7 @@ def tables(proofs: Sequence[Proof]) -> str:
         "## Laws",
         _table(laws),
         "## Times",
+        TIMES_TEXT,
         _table([_time(proof) for proof in proofs]),
         "## Published figures",
         PUBLISHED_TEXT + "\n" + _table([row for proof in proofs for row in _published(proof)]) + "\n\n" + SOURCES,

@@ -24,7 +24,7 @@ from harness.proof.float32.model import INFINITE, Kind, number, precision, taylo
 from harness.proof.float32.operation import OPERATIONS, operation_of
 from harness.proof.float32.resolution import _compared, resolve
 from harness.proof.float32.rows import WIDTH, rows_of
-from harness.proof.float32.sweep import Sweep
+from harness.proof.float32.sweep import Sweep, _judged
 from harness.proof.float32.task import EVERY, Float32
 from harness.proof.shards import Shard, Shards
 from harness.proof.tally import Tally
@@ -253,6 +253,45 @@ def test_one_broken_symmetry_is_found(quantity: str) -> None:
     assert (departures["symmetric"].count, departures["symmetric"].x) == (1, number(code).hex())
     right = task(computing(exact, quantity), "tanh", blocks(ONE), quantity=quantity)
     assert "symmetric" not in right.tally(0).departures
+
+
+SCALED: dict[tuple[str, str], Function] = {
+    ("sqrt", "value"): torch.sqrt,
+    ("sqrt", "gradient"): lambda x: 0.5 / x.sqrt(),
+    ("rsqrt", "value"): lambda x: 1.0 / x.sqrt(),
+    ("rsqrt", "gradient"): lambda x: -0.5 / (x * x.sqrt()),
+    ("reciprocal", "value"): lambda x: 1.0 / x,
+    ("reciprocal", "gradient"): lambda x: -1.0 / (x * x),
+}
+
+
+@pytest.mark.parametrize(("name", "quantity"), SCALED)
+def test_scaled_blocks_are_counted_as_if_measured(name: str, quantity: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their outputs are those of an earlier block times a power of two, but for planted ones, which are found."""
+    outputs, measured, measure = rounded(SCALED[name, quantity]), list[int](), Sweep._measure
+    monkeypatch.setattr(
+        Sweep, "_measure", lambda self, block, **how: (measured.append(1), measure(self, block, **how))[1]
+    )
+    later = blocks(ONE + (OPERATIONS[name].scaling[0] << 25), 2)
+
+    def found(outputs: Function, codes: range) -> Tally:
+        return facts(task(computing(outputs, quantity), name, codes, quantity=quantity).tally(0))
+
+    _judged.cache_clear()
+    alone = found(outputs, later)
+    _judged.cache_clear()
+    found(outputs, blocks(ONE, 2))
+    measured.clear()
+    assert found(outputs, later) == alone
+    assert len(measured) <= 1  # of positive numbers; the others are undefined or symmetric
+    code = later.start + 4321
+    wrong = found(planted(outputs, code, 9), later)
+    assert wrong.witness is not None
+    assert wrong.witness.example["x"].values == (number(code).hex(),)  # type: ignore[union-attr]
+    assert (alone.beyond[1], wrong.beyond[1]) == (0, 1)
+    assert wrong.departures["monotone"].count == 1
+    lost = found(lambda x: torch.where(x == number(code), 0.0, outputs(x)), later)
+    assert (lost.departures["lost"].count, lost.departures["lost"].x) == (1, number(code).hex())
 
 
 def test_gradients_that_become_zero_are_lost() -> None:

@@ -236,7 +236,7 @@ class Sweep:
         np.abs(self.eighths, out=self.eighths)
 
     def _special(self, block: Block, poles: dict[int, float | None], doubtful: Flags) -> None:
-        """Set the deviations of rows that have no polynomial and of poles; inputs without exact value are in no class."""
+        """Set the deviations of rows that have no polynomial and of poles, which are in no class."""
         kinds, grid = block.side.rows.kind[block.rows], block.outputs.reshape(self.eighths.shape)
         for row in np.flatnonzero(kinds):
             self.eighths[row], doubtful[row] = 0.0, kinds[row] == Kind.SINGLE
