@@ -188,7 +188,7 @@ def test_the_classes_are_those_of_single_evaluations(name: str, quantity: str, s
     for sign in (1, -1):
         kernel = Kernel(one.case, "contiguous", sign, len(codes), Counts(), is_gradient=quantity == "gradient")
         for place, y in enumerate(kernel(start).tolist()):
-            found = resolve(one.operation, quantity, sign * number(start + place), y)
+            found = resolve(OPERATIONS[name], quantity, sign * number(start + place), y)
             histogram[min(found.eighths, 255)] += 1
             worst = max(worst, found.deviation)
     assert tally.histogram == tuple(np.trim_zeros(histogram, "b").tolist())

@@ -155,7 +155,7 @@ def _slope(coefficients: Array, error: Array, ulp: Array, codes: range, sign: in
 
 
 def ulp_of(sizes: Array) -> Array:
-    """Return the ulp of positive numbers; beyond the range of float32, the nearest one."""
+    """Return the ulp of positive numbers; beyond the normal numbers of float32, the nearest ulp."""
     ulps: Array = np.ldexp(1.0, np.frexp(np.clip(np.nan_to_num(sizes), 2.0**-126, 2.0**127))[1] - 24)
     return ulps
 

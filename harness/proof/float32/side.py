@@ -62,7 +62,7 @@ class Side:
 
 
 class Judged(NamedTuple):
-    """A block whose outputs were compared with exact values: its outputs and what was counted."""
+    """The outputs of a block that was compared with exact values, and its counts."""
 
     start: int
     outputs: bytearray
