@@ -7,8 +7,6 @@ import torch
 
 from harness.case import Case
 from harness.laws.law import Law
-from harness.proof.float32.kernel import Layout
-from harness.proof.layout import PairLayout, ValueLayout
 from harness.proof.tally import LIMITS, Tally, spelled
 from harness.record import LawOutcome, Proof, Status, Violation
 
@@ -19,6 +17,14 @@ class Named(Protocol):
     @property
     def name(self) -> str:
         """The name."""
+
+
+class Layout(Named, Protocol):
+    """A memory layout of the inputs."""
+
+    @property
+    def kernel(self) -> str:
+        """Description of the kernel that it selects."""
 
 
 class Task(Protocol):
@@ -37,7 +43,7 @@ class Task(Protocol):
         """The format."""
 
     @property
-    def layout(self) -> PairLayout | ValueLayout | Layout:
+    def layout(self) -> Layout:
         """Memory layout of the inputs."""
 
     @property
