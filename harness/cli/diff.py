@@ -4,7 +4,6 @@ from contextlib import ExitStack
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from harness.cli.options import console, names, progress, say
 from harness.cli.panels import THOROUGH, epilog
@@ -51,7 +50,7 @@ def diff(
     ] = 1 << 16,
 ) -> None:
     """Compare the results of two torch releases bit by bit."""
-    from harness.display.narrow import print_table
+    from harness.display.accuracy import print_rows
     from harness.proof.float32.difference import BLOCKS, Difference, Release, interpreter
     from harness.proof.float32.operation import OPERATIONS
     from harness.wording.number import count
@@ -74,10 +73,7 @@ def diff(
                 bar.update(task, advance=done, description=one.operation.name)
             finished.append(one)
     if finished:
-        table = Table(*finished[0].row)
-        for one in finished:
-            table.add_row(*one.row.values())
-        print_table(console(), table)
+        print_rows(console(), [one.row for one in finished])
     for role, release in zip(("before", "after"), about, strict=False):
         say(f"{role}: {release}")
     worse = [one.operation.name for one in finished if one.counts["worse"]]
