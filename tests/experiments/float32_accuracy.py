@@ -47,7 +47,9 @@ inputs, `log1p` exceeds the bound by less than 2^-100 ulp. If only a bound is pu
 No measured error of `vmsSqrt` was found. IEEE 754 requires a correctly rounded square root, which it does not return.
 """
 TIMES_TEXT = """\
-The time of the operation alone includes writing its inputs to memory. It is estimated from one of 16 calls."""
+The time of the operation alone includes writing its inputs to memory. It is estimated from one of 16 calls, which are
+repeated and timed together. Times of other dates were estimated from single calls, which is too long on a busy machine.
+"""
 
 SOURCES = """\
 Sources: Intel, [Vector Mathematics Performance and Accuracy Data](https://www.intel.com/content/www/us/en/docs/onemkl/developer-reference-vector-math-performance-accuracy-data/2021-1/overview.html);

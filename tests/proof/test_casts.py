@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.proof.float32.casts import ENCODINGS, Encoding, bits_of
-from harness.proof.float32.kernel import LAYOUTS
+from harness.proof.float32.kernel import LAYOUTS, SIGN
 from harness.proof.float32.model import INFINITE
 from harness.proof.float32.recorded import CASTS, recorded
-from harness.proof.float32.sweep import SIGN
 from harness.proof.float32.task import prove_cast
 from harness.record import Proof
 

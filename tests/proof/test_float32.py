@@ -186,8 +186,8 @@ def test_the_classes_are_those_of_single_evaluations(name: str, quantity: str, s
     tally = one.tally(0)
     histogram, worst = np.zeros(256, dtype=int), 0.0
     for sign in (1, -1):
-        kernel = Kernel(one.case, "contiguous", sign, len(codes), Counts(), is_gradient=quantity == "gradient")
-        for place, y in enumerate(kernel(start).tolist()):
+        kernel = Kernel(one.case, "contiguous", len(codes), Counts(), is_gradient=quantity == "gradient")
+        for place, y in enumerate(kernel(start, sign).tolist()):
             found = resolve(OPERATIONS[name], quantity, sign * number(start + place), y)
             histogram[min(found.eighths, 255)] += 1
             worst = max(worst, found.deviation)
@@ -367,7 +367,7 @@ def test_rows_of_eight_numbers_have_the_bits_of_calls_with_eight() -> None:
     """One call of the layout stands for thousands of calls."""
     for function in (torch.sigmoid, torch.exp, torch.tanh, partial(torch.nn.functional.gelu, approximate="tanh")):
         one = task(function, "sigmoid", blocks(ONE))
-        outputs = Kernel(one.case, "few", 1, BLOCK, Counts())(ONE).numpy()[:4096]
+        outputs = Kernel(one.case, "few", BLOCK, Counts())(ONE, 1).numpy()[:4096]
         x = torch.from_numpy(np.arange(ONE, ONE + 4096, dtype=np.int32)).view(torch.float32)
         single = torch.cat([function(few.clone()) for few in x.split(8)])
         assert np.array_equal(outputs.view(np.int32), single.view(torch.int32).numpy())

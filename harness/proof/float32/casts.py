@@ -22,9 +22,9 @@ from torch import Tensor
 from harness.case import Case
 from harness.floats.double_double import Array
 from harness.proof.float32.count import Counts
-from harness.proof.float32.kernel import INTEGERS, Kernel, memory
+from harness.proof.float32.kernel import INTEGERS, SIGN, Kernel, memory
 from harness.proof.float32.model import INFINITE
-from harness.proof.float32.sweep import BLOCK, SIGN
+from harness.proof.float32.sweep import BLOCK
 
 Codes = NDArray[Any]
 
@@ -162,24 +162,24 @@ class CastSweep:
         CaseError
             If the cast raises, changes its argument, or returns another shape or dtype.
         """
+        kernel = Kernel(self.case, self.layout, min(BLOCK, len(self.codes)), self.counts, dtype=self.encoding.dtype)
         for sign in (1, -1):
-            self._cast(sign)
+            self._cast(kernel, sign)
+        self.counts.floor_s = kernel.alone_s(self.codes)
         found = self.counts.departures
         self.counts.not_rounded = sum(found[law].count for law in _ROUNDING if law in found)
         return self.counts
 
-    def _cast(self, sign: int) -> None:
-        starts, results, size = self.encoding.starts, self.encoding.results(sign), min(BLOCK, len(self.codes))
-        kernel = Kernel(self.case, self.layout, sign, size, self.counts, dtype=self.encoding.dtype)
+    def _cast(self, kernel: Kernel, sign: int) -> None:
+        starts, results, size = self.encoding.starts, self.encoding.results(sign), kernel.bits.size
         for start in self.codes[::size]:
-            actual = bits_of(kernel(start))
+            actual = bits_of(kernel(start, sign))
             after, last = np.searchsorted(starts, [start, start + size - 1], "right")
             lengths = np.diff([start, *starts[after:last], start + size])
             expected = np.repeat(results[after - 1 : last], lengths)
             if not np.array_equal(actual, expected):
                 first = start + (SIGN if sign < 0 else 0)
                 self._examine(first, self.encoding.numbers[actual], self.encoding.numbers[expected])
-        self.counts.floor_s += kernel.spent_s
 
     def _examine(self, start: int, actual: Codes, expected: Codes) -> None:
         """Find the laws that the results for the bits from ``start`` break."""

@@ -1,7 +1,5 @@
 """Calls of an implementation on a run of codes in a memory layout."""
 
-import math
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,8 +23,10 @@ class Layout(NamedTuple):
     kernel: str
 
 
+SIGN = 0x8000_0000
+
 _TIMED = 16
-"""One of this number of calls is timed; the very first is not, because it also initializes torch."""
+"""One of this number of calls is repeated and timed."""
 
 LAYOUTS = (
     Layout("contiguous", "contiguous numbers: the vector body"),
@@ -58,8 +58,6 @@ class Kernel:
         The implementation.
     layout
         Name of the layout.
-    sign
-        1 or -1.
     count
         Number of inputs of a call.
     counts
@@ -74,66 +72,59 @@ class Kernel:
         self,
         case: Case,
         layout: str,
-        sign: int,
         count: int,
         counts: Counts,
         *,
         is_gradient: bool = False,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.case, self.sign, self.dtype, self.counts, self.clock = case, sign, dtype, counts, clock_of(case)
+        self.case, self.dtype, self.counts, self.clock = case, dtype, counts, clock_of(case)
         view = memory(layout, count)
         self.argument = view.requires_grad_(is_gradient)
         self.bits = view.detach().view(torch.int32).numpy()
-        self.offsets, self.first = _offsets(self.bits.shape), 0 if sign > 0 else -(2**31)
+        self.offsets = np.arange(count, dtype=np.int32).reshape(self.bits.shape)
         self.memory = (view if view._base is None else view._base).detach().view(torch.int32).numpy()
         # A comparison with a bytearray reads the memory once, and one with an array writes flags as well.
         self.before = bytearray(self.memory.nbytes)
         self.copy = np.frombuffer(self.before, dtype=np.int32).reshape(self.memory.shape)
         self.weight = torch.ones(view.shape) if is_gradient else None
-        self.calls, self.times = 0, list[float]()
 
-    @property
-    def spent_s(self) -> float:
-        """Estimated core time of all calls; only some are timed, because reading the clock takes time.
+    def alone_s(self, codes: range) -> float:
+        """Return the core time of the calls for some magnitudes of either sign, without the checks.
 
-        A call during which the processor is given away can be charged a multiple, so it counts as three usual ones.
+        Some calls are repeated and timed together. A call that follows a reading of the clock is much slower if the
+        machine is busy, because another process may have used the processor and its memory.
         """
-        return float(np.minimum(self.times, 3.0 * np.median(self.times)).mean()) * self.calls if self.times else 0.0
+        starts, started = codes[:: _TIMED * self.bits.size], self.clock()
+        for start in starts:
+            for code in (start, start + SIGN):
+                self._called(code)
+        return (self.clock() - started) * len(codes) / (len(starts) * self.bits.size)
 
-    def __call__(self, start: int) -> Tensor:
-        """Return the outputs for the codes from ``start``, in order, with one axis.
+    def __call__(self, start: int, sign: int) -> Tensor:
+        """Return the outputs for the magnitudes from ``start`` with a sign, in order, with one axis.
 
         Raises
         ------
         CaseError
             If the implementation raises, changes its argument, or returns another shape or dtype.
         """
-        started = self.clock() if self.calls % _TIMED == 1 else None
-        output = self._called(np.int32(start + self.first))
-        if started is not None:
-            self.times.append(self.clock() - started)
-        self.calls += 1
+        code = start if sign > 0 else start + SIGN
+        output = self._called(code)
         if not isinstance(output, Tensor) or output.shape != self.argument.shape or output.dtype != self.dtype:
             name = str(self.dtype).removeprefix("torch.")
             raise CaseError(f"{self.case.name} does not return a {name} tensor of the shape of its argument")
         if self.before != self.memory.data:
             raise CaseError(f"{self.case.name} changes its argument")
-        code = int(self.bits.flat[0]) % 2**32
         self.counts.visit(range(code, code + self.bits.size))
         return output.detach().reshape(-1)
 
-    def _called(self, first: np.int32) -> Any:
+    def _called(self, code: int) -> Any:
         """Write the codes to memory and call the implementation."""
-        np.add(self.offsets, first, out=self.bits)
+        np.add(self.offsets, np.uint32(code).view(np.int32), out=self.bits)
         np.copyto(self.copy, self.memory)
         try:
             output = self.case.function(self.argument)
             return torch.autograd.grad(output, self.argument, self.weight)[0] if self.weight is not None else output
         except Exception as error:
             raise CaseError(f"{self.case.name} raises {type(error).__name__}: {error}") from error
-
-
-@cache
-def _offsets(shape: tuple[int, ...]) -> NDArray[np.int32]:
-    return np.arange(math.prod(shape), dtype=np.int32).reshape(shape)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.floats.double_double import Array
-from harness.proof.float32.kernel import Kernel, Outputs
+from harness.proof.float32.kernel import Outputs
 from harness.proof.float32.model import INFINITE, Kind, number
 from harness.proof.float32.operation import Operation
 from harness.proof.float32.rows import NEAR, Rows, rows_of, ulp_of
@@ -27,12 +27,12 @@ def poles_of(operation: Operation, quantity: str, sign: int) -> dict[int, float 
 
 
 class Side:
-    """Numbers of one sign in a shard, with the kernel, the exact values and the last output."""
+    """Numbers of one sign in a shard, with the exact values and the last output."""
 
-    def __init__(self, operation: Operation, quantity: str, codes: range, kernel: Kernel) -> None:
-        rows, blocks = rows_of(operation, quantity, codes, kernel.sign), len(codes) // kernel.bits.size
-        self.kernel, self.rows, self.sign = kernel, rows, kernel.sign
-        self.declared = self.sign * operation.direction if quantity == "value" else 0
+    def __init__(self, operation: Operation, quantity: str, codes: range, sign: int, *, blocks: int) -> None:
+        self.rows = rows = rows_of(operation, quantity, codes, sign)
+        self.sign = sign
+        self.declared = sign * operation.direction if quantity == "value" else 0
         self.directions = self.directions_of(rows)
         self.has_kinds: Flags = np.any(rows.kind.reshape(blocks, -1), axis=1)
         self.is_undefined: Flags = np.all(rows.kind.reshape(blocks, -1) == Kind.UNDEFINED, axis=1)
@@ -47,7 +47,7 @@ class Side:
         """Number next to all exact values of a block; infinity if all are too large, and NaN if there is none."""
         self.is_scaled: Flags = (least >= 2.0**-125) & ~self.has_kinds
         """Whether the exact values of a block are normal numbers."""
-        self.poles = poles_of(operation, quantity, self.sign)
+        self.poles = poles_of(operation, quantity, sign)
         self.last: np.float32 | None = None
         self.last_direction = 0
 

@@ -27,7 +27,6 @@ from harness.proof.float32.side import Block, Flags, Judged, Side
 BLOCK = 32 * WIDTH
 """Number of codes of one call, in a shard that has more."""
 
-SIGN = 0x8000_0000
 _EXPONENT = np.int64(0x7FF0_0000_0000_0000)
 _FAR = 16384.5
 """Deviations above this many eighths of an ulp are in no class with a limit."""
@@ -59,8 +58,8 @@ class Sweep:
         is_gradient = quantity != "value"
         self.parity = -operation.parity if is_gradient else operation.parity
         self.size = min(BLOCK, len(codes))
-        kernels = (Kernel(case, layout, sign, self.size, self.counts, is_gradient=is_gradient) for sign in (1, -1))
-        self.sides = [Side(operation, quantity, codes, kernel) for kernel in kernels]
+        self.kernel = Kernel(case, layout, self.size, self.counts, is_gradient=is_gradient)
+        self.sides = [Side(operation, quantity, codes, sign, blocks=len(codes) // self.size) for sign in (1, -1)]
         p, q = operation.scaling
         self.period, self.growth = p << 23, (q if not is_gradient else q - p) << 23
         self.judged = _judged(operation.name, quantity)
@@ -83,17 +82,17 @@ class Sweep:
                 start = self.codes.start
                 before = rows_of(self.operation, self.quantity, range(start - WIDTH, start), side.sign)
                 side.last_direction = int(side.directions_of(before)[-1])
-                side.last = side.kernel(start - self.size).numpy()[-1]
+                side.last = self.kernel(start - self.size, side.sign).numpy()[-1]
             self.counts.moments = Counts().moments  # the outputs before the shard are not part of it
             for number_ in range(len(self.codes) // self.size):
                 self._judge_both(number_)
-        self.counts.floor_s = sum(side.kernel.spent_s for side in self.sides)
+        self.counts.floor_s = self.kernel.alone_s(self.codes)
         return self.counts
 
     def _visited(self, side: Side, number_: int) -> Block:
         start, count = self.codes.start + number_ * self.size, self.size // WIDTH
         rows = slice(number_ * count, (number_ + 1) * count)
-        block = Block(side, start, number_, rows, side.kernel(start).numpy())
+        block = Block(side, start, number_, rows, self.kernel(start, side.sign).numpy())
         directions = side.directions[rows]
         if side.last is not None and directions[0] == side.last_direction:
             self._in_order(block, -1, np.array([side.last, block.outputs[0]]), int(directions[0]))
@@ -174,7 +173,7 @@ class Sweep:
             return self.quantity != "value" or bool(np.isnan(outputs).all())
         middle, slope, y = side.middles[number_], side.slopes[number_], outputs[0]
         is_flat, class_ = not math.isnan(middle), 0
-        known = y if is_flat else side.kernel.bits.reshape(-1).view(np.float32) * np.float32(slope)
+        known = y if is_flat else self.kernel.bits.reshape(-1).view(np.float32) * np.float32(slope)
         if (math.isnan(slope) and not is_flat) or not (outputs == known).all():
             return False
         if is_flat and y != middle:

@@ -16,10 +16,10 @@ from harness.laws.law import Law
 from harness.proof.conclusion import Named, conclude
 from harness.proof.float32.casts import CastSweep, Encoding
 from harness.proof.float32.count import moments
-from harness.proof.float32.kernel import LAYOUTS, Layout
+from harness.proof.float32.kernel import LAYOUTS, SIGN, Layout
 from harness.proof.float32.operation import Operation
 from harness.proof.float32.rows import WIDTH
-from harness.proof.float32.sweep import BLOCK, SIGN, Sweep
+from harness.proof.float32.sweep import BLOCK, Sweep
 from harness.proof.tally import Tally
 from harness.record import Proof
 
