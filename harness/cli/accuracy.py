@@ -1,7 +1,7 @@
 """The command ``accuracy``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -9,11 +9,6 @@ from harness.cli.options import console, run_folder, say
 from harness.cli.panels import OUTPUT, epilog
 from harness.error import UsageError, listed
 from harness.suggestion import did_you_mean
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from harness.record import Proof
 
 EPILOG = epilog(
     """
@@ -56,14 +51,16 @@ def accuracy(
     ] = None,
 ) -> None:
     """Show how accurate operations are at every float32 number."""
+    from tabulate import tabulate
+
     from harness.display.accuracy import draw_accuracy, print_accuracy
-    from harness.proof.float32.casts import recorded_casts
-    from harness.proof.float32.recorded import in_order, names_of, recorded
+    from harness.proof.float32.recorded import CASTS, in_order, names_of, of_run, recorded
     from harness.wording.accuracy import accuracy_row, cast_row, of_float32
 
     if are_casts and (runs or picture):
         raise UsageError("cannot use `--casts` together with `--run` or `--picture`", remedy="leave one out")
-    known = recorded_casts() if are_casts else of_float32(in_order(_of_runs(runs) if runs else recorded()))
+    kept = [proof for name in runs for proof in of_run(run_folder(name))] if runs else recorded()
+    known = recorded(CASTS) if are_casts else of_float32(in_order(kept))
     if not known:
         raise UsageError("there are no proofs in float32", remedy="run `harness prove TARGET --dtypes float32`")
     for name in names or ():
@@ -73,27 +70,10 @@ def accuracy(
             raise UsageError(f"no proof of `{name}` in float32", rule=rule, remedy=did_you_mean(name, every))
     selected = [proof for proof in known if not names or names_of(proof) & set(names)]
     if markdown:
-        say(_markdown(selected, cast_row if are_casts else accuracy_row))
+        rows = map(cast_row if are_casts else accuracy_row, selected)
+        say(tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True))
     else:
         print_accuracy(console(), selected, are_casts=are_casts)
     if picture is not None:
         draw_accuracy(selected, picture)
         say(f"picture: {picture}")
-
-
-def _of_runs(names: list[str]) -> "list[Proof]":
-    """Return the proofs of runs, with their processor."""
-    from harness.record import Proof
-
-    proofs = []
-    for folder in map(run_folder, names):
-        processor = folder.head().environment.processor
-        proofs += [proof.model_copy(update={"processor": processor}) for proof in folder.read(Proof)]
-    return proofs
-
-
-def _markdown(proofs: "list[Proof]", row_of: "Callable[[Proof], dict[str, str]]") -> str:
-    from tabulate import tabulate
-
-    table: str = tabulate(map(row_of, proofs), headers="keys", tablefmt="github", disable_numparse=True)
-    return table

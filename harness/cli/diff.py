@@ -4,7 +4,6 @@ from contextlib import ExitStack
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from harness.cli.options import console, names, progress, say
 from harness.cli.panels import THOROUGH, epilog
@@ -52,7 +51,7 @@ def diff(
     ] = 1 << 16,
 ) -> None:
     """Compare the results of two torch releases bit by bit."""
-    from harness.display.narrow import print_table
+    from harness.display.accuracy import print_rows
     from harness.proof.float32.difference import BLOCKS, Difference, Release, interpreter
     from harness.proof.float32.operation import OPERATIONS
     from harness.wording.number import count
@@ -67,7 +66,7 @@ def diff(
     about: list[str] = []
     with Ending(finished) as ending, ExitStack() as stack, progress() as bar:
         pythons = [interpreter(one) for one in (before, after)]
-        releases = [stack.enter_context(Release.of(python)) for python in pythons]
+        releases = [stack.enter_context(Release(python)) for python in pythons]
         about += [f"{one.about()} ({python})" for one, python in zip(releases, pythons, strict=True)]
         task = bar.add_task("comparing", total=sample * len(differences))
         for one in differences:
@@ -75,10 +74,7 @@ def diff(
                 bar.update(task, advance=done, description=one.operation.name)
             finished.append(one)
     if finished:
-        table = Table(*finished[0].row)
-        for one in finished:
-            table.add_row(*one.row.values())
-        print_table(console(), table)
+        print_rows(console(), [one.row for one in finished])
     for role, release in zip(("before", "after"), about, strict=False):
         say(f"{role}: {release}")
     worse = [one.operation.name for one in finished if one.counts["worse"]]

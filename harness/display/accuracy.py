@@ -10,7 +10,7 @@ from rich.table import Column, Table
 from harness.display.narrow import print_sentence, print_table
 from harness.error import UsageError, require
 from harness.record import Proof
-from harness.wording.accuracy import CAST_LAWS, LAWS, NAMES, accuracy_row, cast_row, environments, operation
+from harness.wording.accuracy import CAST_LAWS, LAWS, accuracy_row, cast_row, environments, operation
 
 _RIGHT = ("worst ulp", "worst input", "correctly rounded", "> 1 ulp", "> 2 ulp")
 _CLASSES = 24
@@ -19,16 +19,19 @@ _CLASSES = 24
 
 def print_accuracy(console: Console, proofs: Sequence[Proof], *, are_casts: bool = False) -> None:
     """Print a line for each proof, the meaning of the laws, and where they are valid."""
-    rows = list(map(cast_row if are_casts else accuracy_row, proofs))
-    columns = (Column(name, justify="right" if name in _RIGHT else "left") for name in rows[0])
-    table = Table(*columns)
+    print_rows(console, list(map(cast_row if are_casts else accuracy_row, proofs)))
+    for name, statement in CAST_LAWS.items() if are_casts else LAWS.values():
+        print_sentence(console, f"{name}: {statement}")
+    for environment in environments(proofs):
+        print_sentence(console, f"environment: {environment}")
+
+
+def print_rows(console: Console, rows: Sequence[dict[str, str]]) -> None:
+    """Print a table whose columns have the keys of its rows as headings."""
+    table = Table(*(Column(name, justify="right" if name in _RIGHT else "left") for name in rows[0]))
     for row in rows:
         table.add_row(*(escape(cell.replace("`", "")) for cell in row.values()))
     print_table(console, table)
-    for law, statement in (CAST_LAWS if are_casts else LAWS).items():
-        print_sentence(console, f"{law if are_casts else NAMES[law]}: {statement}")
-    for environment in environments(proofs):
-        print_sentence(console, f"environment: {environment}")
 
 
 def draw_accuracy(proofs: Sequence[Proof], file: Path) -> None:

@@ -6,14 +6,26 @@ from typing import Protocol
 import torch
 
 from harness.case import Case
-from harness.floats.format import Format
-from harness.laws.contract import Contract
 from harness.laws.law import Law
-from harness.proof.float32.kernel import Layout
-from harness.proof.layout import PairLayout, ValueLayout
 from harness.proof.tally import LIMITS, Tally, spelled
 from harness.record import LawOutcome, Proof, Status, Violation
 from harness.verdict.job import status_if_broken
+
+
+class Named(Protocol):
+    """Has a name."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
+
+
+class Layout(Named, Protocol):
+    """A memory layout of the inputs."""
+
+    @property
+    def kernel(self) -> str:
+        """Description of the kernel that it selects."""
 
 
 class Task(Protocol):
@@ -24,15 +36,15 @@ class Task(Protocol):
         """The case."""
 
     @property
-    def contract(self) -> Contract:
+    def contract(self) -> Named:
         """Its contract."""
 
     @property
-    def format_(self) -> Format:
+    def format_(self) -> Named:
         """The format."""
 
     @property
-    def layout(self) -> PairLayout | ValueLayout | Layout:
+    def layout(self) -> Layout:
         """Memory layout of the inputs."""
 
     @property

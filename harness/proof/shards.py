@@ -160,12 +160,12 @@ def _visited(task: Task, shard: int, probe: Probe | None) -> Tally:
     """Visit the inputs of one shard, with the case's properties taken from the probe."""
     if probe is None or isinstance(task, Float32):
         return _counted(task, shard)
+    assert isinstance(task, values.Values | pairs.Pairs)
     job = Job(unbridged(task.case), task.contract, task.laws[0], task.format_)
     judged, properties = probe.looked(job)
     if (reason := judged.unjudged) is not None:
         tally = Tally(skipped=reason)
     else:
-        assert isinstance(task, values.Values | pairs.Pairs)
         tally = _counted(replace(task, case=replace(task.case, declares=judged.case.declares)), shard)
     return tally.model_copy(update={"properties": tuple(properties)})
 

@@ -7,26 +7,15 @@ from harness.wording.number import count
 from harness.wording.proof import extent, witness, worst
 
 LAWS = {
-    "monotone": "neighbors are in order where the function is monotone",
-    "symmetric": "results for x and -x have the same bits, up to the sign that the function changes",
-    "lost": "no result is NaN, infinite or zero if the exact one is a normal number",
-    "flushed": "no result is zero if the exact one is a subnormal number",
-    "limit": "infinities and poles have the limit as result",
-    "not_nan": "the result is NaN for NaN and outside of the domain",
-    "not_infinite": "the result is infinite if the exact one is too large for float32",
+    "monotone": ("monotone", "neighbors are in order where the function is monotone"),
+    "symmetric": ("symmetric", "results for x and -x have the same bits, up to the sign that the function changes"),
+    "lost": ("no digits lost", "no result is NaN, infinite or zero if the exact one is a normal number"),
+    "flushed": ("subnormals kept", "no result is zero if the exact one is a subnormal number"),
+    "limit": ("limits", "infinities and poles have the limit as result"),
+    "not_nan": ("NaN", "the result is NaN for NaN and outside of the domain"),
+    "not_infinite": ("overflow", "the result is infinite if the exact one is too large for float32"),
 }
-"""The laws of float32 numbers by the name of their departure, each with its statement."""
-
-NAMES = {
-    "monotone": "monotone",
-    "symmetric": "symmetric",
-    "lost": "no digits lost",
-    "flushed": "subnormals kept",
-    "limit": "limits",
-    "not_nan": "NaN",
-    "not_infinite": "overflow",
-}
-"""Short names of the laws that hold."""
+"""The laws of float32 numbers by the name of their departure: a short name if it holds, and its statement."""
 
 CAST_LAWS = {
     "nearest": "the result is the nearest number",
@@ -54,30 +43,22 @@ def operation(proof: Proof) -> str:
     return proof.case if is_named else f"{proof.case} ({proof.contract})"
 
 
-def correctly_rounded(proof: Proof) -> str:
-    """Return the share of inputs whose result is correctly rounded, never rounded up to 100 %."""
-    total = sum(proof.histogram)
-    if not total:
-        return "–"
-    share = 100.0 * sum(proof.histogram[:4]) / total
-    return "100 %" if share == 100.0 else f"{min(share, 99.9999):.4f} %"
+def correctly_rounded(wrong: int, total: int) -> str:
+    """Return the share of results that are correctly rounded, never rounded up to 100 %."""
+    return f"{min(100.0 * (1.0 - wrong / total), 99.9999):.4f} %" if wrong else "100 %"
 
 
 def holding(proof: Proof) -> str:
     """Return the names of the laws that hold for each visited input."""
     compared = {law for law in ("monotone", "symmetric") if not proof.compared.get(law)}
     inapplicable = compared | ({"not_nan"} if proof.quantity != "value" else set())
-    return ", ".join(NAMES[law] for law in LAWS if law not in proof.departures and law not in inapplicable)
+    return ", ".join(LAWS[law][0] for law in LAWS if law not in proof.departures and law not in inapplicable)
 
 
 def departing(proof: Proof) -> str:
     """Return the laws that some results break, each with the number of results and the first input."""
-    parts = (
-        f"{NAMES[law]}: {proof.departures[law].count:,} (first `{proof.departures[law].x}`)"
-        for law in LAWS
-        if law in proof.departures
-    )
-    return "; ".join(parts) or "none"
+    found = ((LAWS[law][0], proof.departures[law]) for law in LAWS if law in proof.departures)
+    return "; ".join(f"{name}: {one.count:,} (first `{one.x}`)" for name, one in found) or "none"
 
 
 def accuracy_row(proof: Proof) -> dict[str, str]:
@@ -88,7 +69,7 @@ def accuracy_row(proof: Proof) -> dict[str, str]:
         "kernel": f"{proof.layout}, {proof.cpu_capability}",
         "worst ulp": worst(proof),
         "worst input": f"`{witness(proof)[1:-1]}`" if proof.witness else "–",
-        "correctly rounded": correctly_rounded(proof),
+        "correctly rounded": correctly_rounded(sum(proof.histogram[4:]), sum(proof.histogram)),
         "> 1 ulp": f"{proof.beyond['1']:,}",
         "> 2 ulp": f"{proof.beyond['2']:,}",
         "holds": holding(proof),
@@ -99,7 +80,6 @@ def accuracy_row(proof: Proof) -> dict[str, str]:
 
 def cast_row(proof: Proof) -> dict[str, str]:
     """Return the line of a cast."""
-    share = 100.0 * (1.0 - proof.not_correctly_rounded / proof.visited)
     found = ((law, proof.departures[law]) for law in CAST_LAWS if law in proof.departures)
     texts = (
         f"{law}: {one.count:,} (first `{one.x}`: actual {one.actual:.6g}, expected {one.expected:.6g})"
@@ -108,7 +88,7 @@ def cast_row(proof: Proof) -> dict[str, str]:
     return {
         "cast to": proof.dtype,
         "kernel": f"{proof.layout}, {proof.cpu_capability}",
-        "correctly rounded": f"{min(share, 99.9999):.4f} %" if proof.not_correctly_rounded else "100 %",
+        "correctly rounded": correctly_rounded(proof.not_correctly_rounded, proof.visited),
         "policies": proof.contract,
         "deviations": "; ".join(texts) or "none",
         "evidence": extent(proof),
@@ -122,7 +102,7 @@ def departure_lines(proofs: Sequence[Proof]) -> list[str]:
         for law, found in proof.departures.items():
             results = count(found.count, "result")
             first = f"first {float.fromhex(found.x):.9g}: actual {found.actual:.9g}, expected {found.expected:.9g}"
-            lines.append(f"{proof.quantity} [float32 {proof.layout}]: {results} against: {LAWS[law]} ({first})")
+            lines.append(f"{proof.quantity} [float32 {proof.layout}]: {results} against: {LAWS[law][1]} ({first})")
     return lines
 
 

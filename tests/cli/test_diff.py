@@ -97,6 +97,21 @@ def test_a_release_that_does_not_exist_is_one_sentence(
 
 
 @pytest.mark.usefixtures("workplace")
+def test_a_release_that_a_constraint_refuses_is_named_with_the_constraint(
+    harness_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pip's last line says only that a resolution is impossible."""
+    Path("constraints.txt").write_text("torch==1.2.3\n", encoding="utf-8")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_CONSTRAINT", str(Path("constraints.txt").absolute()))
+    done = harness_command("diff", "torch==0.0.1.2", sys.executable)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith("harness: cannot install `torch==0.0.1.2`: The user requested torch==0.0.1.2; ")
+    assert "The user requested (constraint) torch==1.2.3" in done.stderr
+
+
+@pytest.mark.usefixtures("workplace")
 def test_usage_errors(harness_command: Command, tmp_path: Path) -> None:
     """Each is one sentence."""
     python = sys.executable

@@ -13,7 +13,7 @@ from tabulate import tabulate
 
 from harness.display.accuracy import draw_accuracy
 from harness.proof.float32.operation import OPERATIONS
-from harness.proof.float32.recorded import FILE, in_order, names_of, operation_name, recorded
+from harness.proof.float32.recorded import FILE, in_order, names_of, of_run, operation_name, recorded
 from harness.record import Proof, RunFolder
 from harness.wording.accuracy import accuracy_row, environments, of_float32
 from harness.wording.number import count
@@ -44,7 +44,13 @@ bits as torch at 262,144 inputs each. Intel publishes measured errors of the mod
 four Xeon processors with oneMKL 2021.1. This torch contains oneMKL 2024.2, and on this processor its three modes have
 the same bits at 16,384 inputs. Errors above Intel's figures are below its documented bound of 1 ulp. At subnormal
 inputs, `log1p` exceeds the bound by less than 2^-100 ulp. If only a bound is published, the table says "at most".
+No measured error of `vmsSqrt` was found. IEEE 754 requires a correctly rounded square root, which it does not return.
 """
+TIMES_TEXT = """\
+The time of the operation alone includes writing its inputs to memory. It is estimated from one of 16 calls, which are
+repeated and timed together. Times of other dates were estimated from single calls, which is too long on a busy machine.
+"""
+
 SOURCES = """\
 Sources: Intel, [Vector Mathematics Performance and Accuracy Data](https://www.intel.com/content/www/us/en/docs/onemkl/developer-reference-vector-math-performance-accuracy-data/2021-1/overview.html);
 N. Shibata, [SLEEF](https://sleef.org), functions with the suffix `u10`. The figures of Zimmermann et al.,
@@ -56,21 +62,14 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("folders", nargs="*", type=Path, help="runs of `harness prove`")
-    new = [proof for folder in parser.parse_args().folders for proof in _of_run(folder)]
+    found = (proof for folder in parser.parse_args().folders for proof in of_run(RunFolder(folder)))
+    new = [proof for proof in of_float32([*found]) if proof.proved]
     kept = in_order([*{_key(proof): proof for proof in (*recorded(), *new)}.values()])
     FILE.write_text("".join(proof.model_dump_json() + "\n" for proof in kept), encoding="utf-8")
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     PAGE.write_text(before + BEGIN + tables(kept) + END + rest.partition(END)[2], encoding="utf-8")
     draw_accuracy(kept, PICTURE)
     print(f"{FILE}: {count(len(kept), 'proof')}, {FILE.stat().st_size:,} bytes")
-
-
-def _of_run(folder: Path) -> list[Proof]:
-    """Return the finished proofs of a run, with their processor."""
-    run = RunFolder(folder)
-    processor = run.head().environment.processor
-    proofs = (proof for proof in of_float32(run.read(Proof)) if proof.proved)
-    return [proof.model_copy(update={"processor": processor}) for proof in proofs]
 
 
 def _key(proof: Proof) -> tuple[str, ...]:
@@ -91,6 +90,7 @@ def tables(proofs: Sequence[Proof]) -> str:
         "## Laws",
         _table(laws),
         "## Times",
+        TIMES_TEXT,
         _table([_time(proof) for proof in proofs]),
         "## Published figures",
         PUBLISHED_TEXT + "\n" + _table([row for proof in proofs for row in _published(proof)]) + "\n\n" + SOURCES,

@@ -18,13 +18,13 @@ from torch import Tensor
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.proof.conclusion import conclude
-from harness.proof.float32.count import moments
+from harness.proof.float32.count import Counts, moments
 from harness.proof.float32.kernel import LAYOUTS, Kernel
 from harness.proof.float32.model import INFINITE, Kind, number, precision, taylor
 from harness.proof.float32.operation import OPERATIONS, operation_of
 from harness.proof.float32.resolution import _comparison, resolve
 from harness.proof.float32.rows import WIDTH, rows_of
-from harness.proof.float32.sweep import Sweep
+from harness.proof.float32.sweep import Sweep, _judged
 from harness.proof.float32.task import EVERY, Float32
 from harness.proof.shards import Shard, Shards
 from harness.proof.tally import Tally
@@ -186,9 +186,9 @@ def test_the_classes_are_those_of_single_evaluations(name: str, quantity: str, s
     tally = one.tally(0)
     histogram, worst = np.zeros(256, dtype=int), 0.0
     for sign in (1, -1):
-        kernel = Kernel(one.case, "contiguous", sign, len(codes), is_gradient=quantity == "gradient")
-        for place, y in enumerate(kernel(start).tolist()):
-            found = resolve(one.operation, quantity, sign * number(start + place), y)
+        kernel = Kernel(one.case, "contiguous", len(codes), Counts(), is_gradient=quantity == "gradient")
+        for place, y in enumerate(kernel(start, sign).tolist()):
+            found = resolve(OPERATIONS[name], quantity, sign * number(start + place), y)
             histogram[min(found.eighths, 255)] += 1
             worst = max(worst, found.deviation)
     assert tally.histogram == tuple(np.trim_zeros(histogram, "b").tolist())
@@ -253,6 +253,45 @@ def test_one_broken_symmetry_is_found(quantity: str) -> None:
     assert (departures["symmetric"].count, departures["symmetric"].x) == (1, number(code).hex())
     right = task(computing(exact, quantity), "tanh", blocks(ONE), quantity=quantity)
     assert "symmetric" not in right.tally(0).departures
+
+
+SCALED: dict[tuple[str, str], Function] = {
+    ("sqrt", "value"): torch.sqrt,
+    ("sqrt", "gradient"): lambda x: 0.5 / x.sqrt(),
+    ("rsqrt", "value"): lambda x: 1.0 / x.sqrt(),
+    ("rsqrt", "gradient"): lambda x: -0.5 / (x * x.sqrt()),
+    ("reciprocal", "value"): lambda x: 1.0 / x,
+    ("reciprocal", "gradient"): lambda x: -1.0 / (x * x),
+}
+
+
+@pytest.mark.parametrize(("name", "quantity"), SCALED)
+def test_scaled_blocks_are_counted_as_if_measured(name: str, quantity: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their outputs are those of an earlier block times a power of two, but for planted ones, which are found."""
+    outputs, measured, measure = rounded(SCALED[name, quantity]), list[int](), Sweep._measure
+    monkeypatch.setattr(
+        Sweep, "_measure", lambda self, block, **how: (measured.append(1), measure(self, block, **how))[1]
+    )
+    later = blocks(ONE + (OPERATIONS[name].scaling[0] << 25), 2)
+
+    def found(outputs: Function, codes: range) -> Tally:
+        return facts(task(computing(outputs, quantity), name, codes, quantity=quantity).tally(0))
+
+    _judged.cache_clear()
+    alone = found(outputs, later)
+    _judged.cache_clear()
+    found(outputs, blocks(ONE, 2))
+    measured.clear()
+    assert found(outputs, later) == alone
+    assert len(measured) <= 1  # of positive numbers; the others are undefined or symmetric
+    code = later.start + 4321
+    wrong = found(planted(outputs, code, 9), later)
+    assert wrong.witness is not None
+    assert wrong.witness.example["x"].values == (number(code).hex(),)  # type: ignore[union-attr]
+    assert (alone.beyond[1], wrong.beyond[1]) == (0, 1)
+    assert wrong.departures["monotone"].count == 1
+    lost = found(lambda x: torch.where(x == number(code), 0.0, outputs(x)), later)
+    assert (lost.departures["lost"].count, lost.departures["lost"].x) == (1, number(code).hex())
 
 
 def test_gradients_that_become_zero_are_lost() -> None:
@@ -328,7 +367,7 @@ def test_rows_of_eight_numbers_have_the_bits_of_calls_with_eight() -> None:
     """One call of the layout stands for thousands of calls."""
     for function in (torch.sigmoid, torch.exp, torch.tanh, partial(torch.nn.functional.gelu, approximate="tanh")):
         one = task(function, "sigmoid", blocks(ONE))
-        outputs = Kernel(one.case, "few", 1, BLOCK, is_gradient=False)(ONE)[:4096]
+        outputs = Kernel(one.case, "few", BLOCK, Counts())(ONE, 1).numpy()[:4096]
         x = torch.from_numpy(np.arange(ONE, ONE + 4096, dtype=np.int32)).view(torch.float32)
         single = torch.cat([function(few.clone()) for few in x.split(8)])
         assert np.array_equal(outputs.view(np.int32), single.view(torch.int32).numpy())

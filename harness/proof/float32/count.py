@@ -29,6 +29,8 @@ class Counts:
     mirrored: int = 0
     """Numbers whose outputs of either sign were compared."""
     floor_s: float = 0.0
+    not_rounded: int = 0
+    """Results that are not correctly rounded and are in no class."""
     worst: float = 0.0
     witness: Witness | None = None
     order: tuple[int, ...] = ()
@@ -38,26 +40,18 @@ class Counts:
         """Add the codes of a call to the moments."""
         self.moments = tuple(map(sum, zip(self.moments, moments(codes), strict=True)))
 
-    def exclude(self, count: int) -> None:
-        """Remove inputs without an exact value; their deviation must be set to zero."""
-        self.histogram[0] -= count
-
     def offer(self, found: Resolved, x: float, y: float, order: tuple[int, int]) -> None:
         """Keep an output if it deviates more than all before; among equal ones, the first counts."""
-        if (found.deviation, tuple(-at for at in order)) <= (self.worst, tuple(-at for at in self.order)):
-            return
-        if found.deviation == 0.0:
+        if (-found.deviation, order) >= (-self.worst, self.order):
             return
         self.worst, self.order = found.deviation, order
         example: dict[str, Input] = {"x": TensorText(dtype="float32", shape=(1,), values=(x.hex(),))}
-        self.witness = Witness(
-            example=example, place=(0,), actual=y, expected=found.expected, deviation=found.deviation
-        )
+        facts = {"actual": y, "expected": found.expected, "deviation": found.deviation}
+        self.witness = Witness(example=example, place=(0,), **facts)
 
-    def depart(self, law: str, count: int, first: tuple[float, float, float]) -> None:
-        """Count outputs that break a law; ``first`` is an input, its output and the expected one."""
-        x, actual, expected = first
-        new = Departure(count=count, x=x.hex(), actual=actual, expected=expected)
+    def depart(self, law: str, count: int, x: str, results: tuple[float, float]) -> None:
+        """Count outputs that break a law, with the first input, its output and the expected one."""
+        new = Departure(count=count, x=x, actual=results[0], expected=results[1])
         self.departures[law] = self.departures[law] + new if law in self.departures else new
 
     def tally(self, duration_s: float) -> Tally:
@@ -66,7 +60,7 @@ class Counts:
         beyond = (self.far.get(limit, int(above[min(8 * limit, CLASSES - 1)])) for limit in LIMITS)
         return Tally(
             moments=self.moments,
-            not_correctly_rounded=int(above[4]),
+            not_correctly_rounded=int(above[4]) + self.not_rounded,
             beyond=tuple(beyond),
             not_finite=self.not_finite,
             witness=self.witness,

@@ -12,10 +12,9 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +27,7 @@ from harness.proof.float32.operation import Operation
 from harness.proof.float32.release import DIGEST, SIZE
 from harness.proof.float32.resolution import resolve
 from harness.proof.float32.rows import WIDTH, rows_of
-from harness.proof.float32.sweep import poles_of
+from harness.proof.float32.side import poles_of
 
 Floats = NDArray[np.float32]
 
@@ -64,48 +63,47 @@ def interpreter(wanted: str) -> str:
     if not complete.is_file():
         shutil.rmtree(folder, ignore_errors=True)
         _run(f"cannot install `{wanted}`", sys.executable, "-m", "venv", str(folder))
-        _run(f"cannot install `{wanted}`", python, "-m", "pip", "install", "--quiet", wanted)
+        _run(f"cannot install `{wanted}`", python, "-m", "pip", "install", wanted)
         complete.touch()
     return python
 
 
+_CONFLICT = "The conflict is caused by:\n"
+
+
 def _run(problem: str, *words: str) -> None:
-    """Run a program; the last line of its errors is the reason of a usage error."""
+    """Run a program; the last line of its errors, or the conflict that pip names, is the reason of a usage error."""
     try:
         subprocess.run(words, capture_output=True, text=True, errors="replace", check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        lines = str(getattr(error, "stderr", None) or error).strip().splitlines()
-        raise UsageError(problem, rule=lines[-1].removeprefix("ERROR: ")) from None
+    except OSError as error:
+        raise UsageError(problem, rule=str(error)) from None
+    except subprocess.CalledProcessError as error:
+        conflict = error.stdout.partition(_CONFLICT)[2].partition("\n\n")[0].split("\n")
+        last = error.stderr.strip().rpartition("\n")[2].removeprefix("ERROR: ")
+        raise UsageError(problem, rule="; ".join(map(str.strip, conflict)) or last) from None
 
 
-class Release(NamedTuple):
-    """A process that computes with the torch of another interpreter."""
+class Release(subprocess.Popen[bytes]):
+    """A process that computes with the torch of another interpreter.
 
-    python: str
-    requests: IO[bytes]
-    results: IO[bytes]
+    Raises
+    ------
+    UsageError
+        If the path is no interpreter.
+    """
 
-    @classmethod
-    @contextmanager
-    def of(cls, python: str) -> "Iterator[Release]":
-        """Start a process, which ends with the body.
-
-        Raises
-        ------
-        UsageError
-            If the path is no interpreter.
-        """
+    def __init__(self, python: str) -> None:
         _run(f"cannot use `{python}`", python, "-c", "")
-        pipe, words = subprocess.PIPE, [python, "-E", release.__file__]
-        settings: dict[str, Any] = {"stdin": pipe, "stdout": pipe, "stderr": subprocess.DEVNULL}
+        self.python, pipe = python, subprocess.PIPE
         # In a separate session, it gets no Ctrl-C, which is for the command.
-        with subprocess.Popen(words, **settings, start_new_session=True) as process:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            try:
-                yield cls(python, process.stdin, process.stdout)
-            finally:
-                process.kill()
+        settings: dict[str, Any] = {"stdin": pipe, "stdout": pipe, "stderr": subprocess.DEVNULL}
+        super().__init__([python, "-E", release.__file__], **settings, start_new_session=True)
+
+    def __exit__(self, *error: Any) -> None:
+        """End the process, also after an interrupt."""
+        self.kill()
+        self.wait()
+        super().__exit__(*error)
 
     def about(self) -> str:
         """Return the version of torch and its kernels, which the process writes first.
@@ -115,20 +113,22 @@ class Release(NamedTuple):
         UsageError
             If the interpreter cannot import torch.
         """
-        about = self.results.readline().decode().strip()
-        if not about:
+        assert self.stdout is not None
+        if not (about := self.stdout.readline()):
             _run(f"cannot use `{self.python}`", self.python, "-E", "-c", "import torch")
             self.read(1)
-        return about
+        return about.decode().strip()
 
     def ask(self, operation: str, blocks: Sequence[int], *, raw: bool) -> None:
         """Send a request, without waiting for the results."""
-        self.requests.write(json.dumps({"operation": operation, "blocks": blocks, "raw": raw}).encode() + b"\n")
-        self.requests.flush()
+        assert self.stdin is not None
+        self.stdin.write(json.dumps({"operation": operation, "blocks": blocks, "raw": raw}).encode() + b"\n")
+        self.stdin.flush()
 
     def read(self, size: int) -> bytes:
         """Return the next bytes of the results."""
-        results = self.results.read(size)
+        assert self.stdout is not None
+        results = self.stdout.read(size)
         if len(results) != size:
             raise UsageError(f"the process of `{self.python}` ended", rule="its torch may lack the operation")
         return results

@@ -10,6 +10,7 @@ from torch import Tensor
 from harness.calling.host import clock_of
 from harness.case import Case
 from harness.laws.case_error import CaseError
+from harness.proof.float32.count import Counts
 from harness.proof.layout import FEW
 
 Outputs = NDArray[np.float32]
@@ -22,8 +23,10 @@ class Layout(NamedTuple):
     kernel: str
 
 
+SIGN = 0x8000_0000
+
 _TIMED = 16
-"""One of this number of calls is timed; the very first is not, because it also initializes torch."""
+"""One of this number of calls is repeated and timed."""
 
 LAYOUTS = (
     Layout("contiguous", "contiguous numbers: the vector body"),
@@ -55,10 +58,10 @@ class Kernel:
         The implementation.
     layout
         Name of the layout.
-    sign
-        1 or -1.
     count
         Number of inputs of a call.
+    counts
+        Counts of the visited codes.
     is_gradient
         Whether the gradient is computed, with cotangent one.
     dtype
@@ -69,75 +72,59 @@ class Kernel:
         self,
         case: Case,
         layout: str,
-        sign: int,
         count: int,
+        counts: Counts,
         *,
         is_gradient: bool = False,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.case, self.clock, self.dtype = case, clock_of(case), dtype
+        self.case, self.dtype, self.counts, self.clock = case, dtype, counts, clock_of(case)
         view = memory(layout, count)
         self.argument = view.requires_grad_(is_gradient)
-        bits = view.detach().view(torch.int32).numpy()
-        self.bits = bits
-        offsets = np.arange(count, dtype=np.int32).reshape(bits.shape)
-        self.offsets = offsets if sign > 0 else offsets | np.int32(-(2**31))
-        self.codes = torch.empty(bits.shape, dtype=torch.int32)
-        self.weight = torch.ones(view.shape)
-        self.calls, self.timed_s = 0, 0.0
+        self.bits = view.detach().view(torch.int32).numpy()
+        self.offsets = np.arange(count, dtype=np.int32).reshape(self.bits.shape)
+        self.memory = (view if view._base is None else view._base).detach().view(torch.int32).numpy()
+        # A comparison with a bytearray reads the memory once, and one with an array writes flags as well.
+        self.before = bytearray(self.memory.nbytes)
+        self.copy = np.frombuffer(self.before, dtype=np.int32).reshape(self.memory.shape)
+        self.weight = torch.ones(view.shape) if is_gradient else None
 
-    @property
-    def spent_s(self) -> float:
-        """Estimated core time of all calls; only some are timed, because reading the clock takes time."""
-        timed = (self.calls + _TIMED - 2) // _TIMED
-        return self.timed_s * self.calls / timed if timed else 0.0
+    def alone_s(self, codes: range) -> float:
+        """Return the core time of the calls for some magnitudes of either sign, without the checks.
 
-    def __call__(self, start: int) -> Outputs:
-        """Return the float32 outputs for the codes from ``start``, in order.
+        Some calls are repeated and timed together. A call that follows a reading of the clock is much slower if the
+        machine is busy, because another process may have used the processor and its memory.
+        """
+        starts, started = codes[:: _TIMED * self.bits.size], self.clock()
+        for start in starts:
+            for code in (start, start + SIGN):
+                self._called(code)
+        return (self.clock() - started) * len(codes) / (len(starts) * self.bits.size)
+
+    def __call__(self, start: int, sign: int) -> Tensor:
+        """Return the outputs for the magnitudes from ``start`` with a sign, in order, with one axis.
 
         Raises
         ------
         CaseError
             If the implementation raises, changes its argument, or returns another shape or dtype.
         """
-        outputs: Outputs = self.output(start).numpy()
-        return outputs
-
-    def output(self, start: int) -> Tensor:
-        """Return the outputs as a tensor, with one axis.
-
-        Raises
-        ------
-        CaseError
-            If the implementation raises, changes its argument, or returns another shape or dtype.
-        """
-        output = self._timed(start) if self.calls % _TIMED == 1 else self._called(start)
-        self.calls += 1
+        code = start if sign > 0 else start + SIGN
+        output = self._called(code)
         if not isinstance(output, Tensor) or output.shape != self.argument.shape or output.dtype != self.dtype:
             name = str(self.dtype).removeprefix("torch.")
             raise CaseError(f"{self.case.name} does not return a {name} tensor of the shape of its argument")
-        if not np.array_equal(self.bits, self.codes.numpy()):
+        if self.before != self.memory.data:
             raise CaseError(f"{self.case.name} changes its argument")
+        self.counts.visit(range(code, code + self.bits.size))
         return output.detach().reshape(-1)
 
-    def _timed(self, start: int) -> Any:
-        started = self.clock()
-        output = self._called(start)
-        self.timed_s += self.clock() - started
-        return output
-
-    def _called(self, start: int) -> Any:
+    def _called(self, code: int) -> Any:
         """Write the codes to memory and call the implementation."""
-        np.add(self.offsets, np.int32(start), out=self.codes.numpy())
-        np.copyto(self.bits, self.codes.numpy())
+        np.add(self.offsets, np.uint32(code).view(np.int32), out=self.bits)
+        np.copyto(self.copy, self.memory)
         try:
-            return self._output()
+            output = self.case.function(self.argument)
+            return torch.autograd.grad(output, self.argument, self.weight)[0] if self.weight is not None else output
         except Exception as error:
             raise CaseError(f"{self.case.name} raises {type(error).__name__}: {error}") from error
-
-    def _output(self) -> Any:
-        output = self.case.function(self.argument)
-        if not self.argument.requires_grad:
-            return output
-        (gradient,) = torch.autograd.grad(output, self.argument, self.weight)
-        return gradient

@@ -15,7 +15,7 @@ from torch import Tensor
 Series = Callable[[arb_series], arb_series]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Operation:
     """A unary operation.
 
@@ -58,6 +58,11 @@ class Operation:
     overflows_from: float = math.inf
     tangent: tuple[int, int, int] = (0, 1, 1)
     is_wave: bool = False
+
+    @property
+    def scaling(self) -> tuple[int, int]:
+        """``(p, q)`` if ``f(2^p x) = 2^q f(x)``, and zeros otherwise."""
+        return {"sqrt": (2, 1), "rsqrt": (2, -1), "reciprocal": (1, -1)}.get(self.name, (0, 0))
 
 
 def _is_positive(x: arb_series) -> bool:

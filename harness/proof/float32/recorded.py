@@ -1,19 +1,25 @@
-"""The kept proofs of torch's operations in float32, which come with the package."""
+"""The kept proofs of torch's operations in float32 and of its casts, which come with the package."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from harness.proof.float32.operation import OPERATIONS
-from harness.record import Proof
+from harness.record import Proof, RunFolder
 
 FILE = Path(__file__).with_name("recorded.jsonl")
-_ORDER = {name: position for position, name in enumerate(OPERATIONS)}
+CASTS = FILE.with_name("casts.jsonl")
+_ORDER = {name: place for place, name in enumerate(OPERATIONS)}
 
 
-def recorded() -> list[Proof]:
-    """Return the kept proofs."""
-    with FILE.open(encoding="utf-8") as lines:
-        return [Proof.model_validate_json(line) for line in lines]
+def recorded(file: Path | None = None) -> list[Proof]:
+    """Return the kept proofs of a file; by default, those of the operations."""
+    return [Proof.model_validate_json(line) for line in (file or FILE).read_text(encoding="utf-8").splitlines()]
+
+
+def of_run(folder: RunFolder) -> list[Proof]:
+    """Return the proofs of a run, with their processor."""
+    processor = folder.head().environment.processor
+    return [proof.model_copy(update={"processor": processor}) for proof in folder.read(Proof)]
 
 
 def in_order(proofs: Sequence[Proof]) -> list[Proof]:

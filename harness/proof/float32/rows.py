@@ -23,7 +23,7 @@ from flint import arb
 from numpy.typing import NDArray
 
 from harness.floats.double_double import Array
-from harness.proof.float32.model import DEGREE, INFINITE, MIN_BITS, Kind, Piece, number, pieces, precision
+from harness.proof.float32.model import DEGREE, INFINITE, MIN_BITS, Kind, number, pieces, precision
 from harness.proof.float32.operation import Operation
 
 WIDTH = 1 << MIN_BITS
@@ -59,10 +59,10 @@ class Rows:
         Bound on the absolute error of the values, ``[rows]``.
     kind, direction
         As for pieces; ``[rows]``.
+    low, high
+        Bounds on the values of a row. Both are infinite if all values are too large, and NaN if they are unknown.
     ulp
         Ulp of the values of a row; NaN if it is not the same for the whole row.
-    constant
-        A float32 number next to all values of a row; NaN if there is none. Infinity if all values are too large.
     slope
         1 or 1/2 if all values of a row are next to this multiple of their inputs, which is exact; else NaN.
     """
@@ -72,8 +72,9 @@ class Rows:
     error: Array
     kind: NDArray[np.int8]
     direction: NDArray[np.int8]
+    low: Array
+    high: Array
     ulp: Array
-    constant: Array
     slope: Array
 
     def powers_at(self, row: int) -> Array:
@@ -103,75 +104,62 @@ def _division(bits: int) -> tuple[Array, Array]:
 
 def rows_of(operation: Operation, quantity: str, codes: range, sign: int) -> Rows:
     """Return the rows of a range of magnitudes, whose ends are multiples of the length of a row."""
+    parity = operation.parity if quantity == "value" else -operation.parity
+    if sign > 0 or not parity:
+        return _rows(operation, quantity, codes, sign)
+    rows = _rows(operation, quantity, codes, 1)
+    if parity > 0:
+        return rows
+    turned = replace(rows, coefficients=-rows.coefficients, direction=-rows.direction)
+    return replace(turned, low=-rows.high, high=-rows.low)
+
+
+@lru_cache(maxsize=1)
+def _rows(operation: Operation, quantity: str, codes: range, sign: int) -> Rows:
     if operation.is_wave and codes.start >= _WAVES_FROM:
-        rows = _waves(operation.name, quantity, codes)
-        parity = operation.parity if quantity == "value" else -operation.parity
-        return rows if sign > 0 else replace(rows, coefficients=parity * rows.coefficients)
-    parts = [_of_piece(piece) for piece in pieces(operation, quantity, codes, sign)]
-    coefficients, error, kind, direction = (np.concatenate(part) for part in zip(*parts, strict=True))
-    rows = _with_ulp(coefficients, ((0, _powers()),), error, kind, direction)
-    return replace(rows, slope=_slope(rows, codes, sign))
-
-
-def _of_piece(piece: Piece) -> tuple[Array, Array, NDArray[np.int8], NDArray[np.int8]]:
-    matrix, omitted = _division(piece.bits)
-    coefficients = (piece.coefficients @ matrix).reshape(-1, _TERMS)
-    count = len(coefficients)
-    error = piece.error + float(np.abs(piece.coefficients) @ omitted)
-    return (
-        coefficients,
-        np.full(count, error),
-        np.full(count, piece.kind, dtype=np.int8),
-        np.full(count, piece.direction, dtype=np.int8),
-    )
-
-
-def _with_ulp(
-    coefficients: Array,
-    powers: tuple[tuple[int, Array], ...],
-    error: Array,
-    kind: NDArray[np.int8],
-    direction: NDArray[np.int8],
-) -> Rows:
-    """Add the ulp of the rows, and find the rows that overflow wholly or in part."""
-    first, spread = np.abs(coefficients[:, 0]), 1.000001 * np.abs(coefficients[:, 1:]).sum(1) + error
-    low, high = first - spread, 1.000001 * (first + spread)
+        return _waves(operation.name, quantity, codes)
+    parts = [(piece, *_division(piece.bits)) for piece in pieces(operation, quantity, codes, sign)]
+    coefficients = np.concatenate([(piece.coefficients @ matrix).reshape(-1, _TERMS) for piece, matrix, _ in parts])
+    facts = [(one.error + np.abs(one.coefficients) @ omitted, one.kind, one.direction) for one, _, omitted in parts]
+    error, *both = np.repeat(
+        np.array(facts, dtype=np.float64), [1 << (piece.bits - MIN_BITS) for piece, *_ in parts], axis=0
+    ).T
+    kind, direction = (values.astype(np.int8) for values in both)
+    first, spread = coefficients[:, 0], 1.000001 * np.abs(coefficients[:, 1:]).sum(1) + error
+    least, most = np.abs(first) - spread, 1.000001 * (np.abs(first) + spread)
     ordinary = kind == Kind.ORDINARY
-    kind = np.where(ordinary & (high >= LARGEST), Kind.SINGLE, kind)
-    kind = np.where(ordinary & (low >= LARGEST), Kind.OVERFLOW, kind).astype(np.int8)
-    with np.errstate(invalid="ignore"):
-        ulp_low, ulp_high = (np.ldexp(1.0, np.clip(_exponent(end), -126, 127) - 23) for end in (low, high))
-    same = (ulp_low == ulp_high) & ((low > 0) | (high < 2.0**-126)) & (error <= CAREFUL * ulp_low)
-    with np.errstate(over="ignore"):
-        constant = coefficients[:, 0].astype(np.float32).astype(np.float64)
-    distance = np.abs(coefficients[:, 0] - constant) + spread
-    is_constant = (kind == Kind.ORDINARY) & (distance <= NEAR * np.maximum(2.0**-24 * np.abs(constant), 2.0**-149))
-    ulp = np.where(same, ulp_low, np.nan)
-    constant = np.where(is_constant, constant, np.nan)
-    constant = np.where(kind == Kind.OVERFLOW, np.copysign(np.inf, coefficients[:, 0]), constant)
-    return Rows(coefficients, powers, error, kind, direction, ulp, constant, slope=np.full_like(ulp, np.nan))
+    kind[ordinary & (most >= LARGEST)] = Kind.SINGLE
+    kind[ordinary & (least >= LARGEST)] = Kind.OVERFLOW
+    low, high = first - spread, first + spread
+    for end in (low, high):
+        end[(kind == Kind.SINGLE) | (kind == Kind.UNDEFINED)] = np.nan
+        end[kind == Kind.OVERFLOW] = np.copysign(np.inf, first)[kind == Kind.OVERFLOW]
+    ulp = ulp_of(least)
+    same = (ulp == ulp_of(most)) & ((least > 0) | (most < 2.0**-126)) & (error <= CAREFUL * ulp)
+    ulp[~same] = np.nan
+    slope = _slope(coefficients, np.where(kind == Kind.ORDINARY, error, np.inf), ulp, codes, sign)
+    return Rows(coefficients, ((0, _powers()),), error, kind, direction, low, high, ulp, slope)
 
 
-def _slope(rows: Rows, codes: range, sign: int) -> Array:
+def _slope(coefficients: Array, error: Array, ulp: Array, codes: range, sign: int) -> Array:
     starts = np.arange(codes.start, codes.stop, WIDTH)
     exponent = np.maximum(starts >> 23, 1)
     half = WIDTH // 2 * np.exp2(exponent - 150.0)
     center = (starts - ((exponent - 1) << 23)) * np.exp2(exponent - 150.0) + half
-    rest = np.abs(rows.coefficients[:, 2:]).sum(1) + rows.error
+    rest = np.abs(coefficients[:, 2:]).sum(1) + error
     slope = np.full(len(starts), np.nan)
     for one in (0.5, 1.0):
-        first, second = (np.abs(rows.coefficients[:, k] - sign * one * x) for k, x in ((0, center), (1, half)))
-        is_next = (rows.kind == Kind.ORDINARY) & (first + second + rest <= NEAR * rows.ulp)
-        slope[is_next & (starts >= 1 << 24)] = one
+        first, second = (np.abs(coefficients[:, k] - sign * one * x) for k, x in ((0, center), (1, half)))
+        slope[(first + second + rest <= NEAR * ulp) & (starts >= 1 << 24)] = one
     return slope
 
 
-def _exponent(values: Array) -> NDArray[np.int64]:
-    """Return the floor of the binary logarithm of positive numbers; the smallest one for others."""
-    return np.where(values > 0, np.frexp(np.maximum(values, 2.0**-140))[1] - 1, -126).astype(np.int64)
+def ulp_of(sizes: Array) -> Array:
+    """Return the ulp of positive numbers; beyond the normal numbers of float32, the nearest ulp."""
+    ulps: Array = np.ldexp(1.0, np.frexp(np.clip(np.nan_to_num(sizes), 2.0**-126, 2.0**127))[1] - 24)
+    return ulps
 
 
-@lru_cache(maxsize=1)
 def _waves(name: str, quantity: str, codes: range) -> Rows:
     """Return the rows of a sine or cosine at positive numbers: f(a + b) = f(a) cos b + f'(a) sin b.
 
@@ -193,7 +181,7 @@ def _waves(name: str, quantity: str, codes: range) -> Rows:
     unknown = np.full(count, np.nan)
     none = np.zeros(count, dtype=np.int8)
     error = np.where(kind == Kind.ORDINARY, _WAVE_ERROR, 0.0)
-    return Rows(coefficients, tuple(powers), error, kind, none, *[unknown] * 3)
+    return Rows(coefficients, tuple(powers), error, kind, none, *[unknown] * 4)
 
 
 def _wave_powers(spacing: float) -> Array:

@@ -1,39 +1,53 @@
 """One sign of a shard: the kernel, and facts about the exact values of its blocks."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.floats.double_double import Array
-from harness.proof.float32.kernel import Kernel, Outputs
-from harness.proof.float32.model import Kind, number
-from harness.proof.float32.rows import NEAR, Rows
+from harness.proof.float32.kernel import Outputs
+from harness.proof.float32.model import INFINITE, Kind, number
+from harness.proof.float32.operation import Operation
+from harness.proof.float32.rows import NEAR, Rows, rows_of, ulp_of
 
 Flags = NDArray[np.bool_]
 
 
-class Side:
-    """Numbers of one sign in a shard, with the kernel, the exact values and the last output."""
+def poles_of(operation: Operation, quantity: str, sign: int) -> dict[int, float | None]:
+    """Return the expected result at the numbers of a sign that have no series; ``None`` if any is admissible."""
+    is_value, side = quantity == "value", 0 if sign < 0 else 1
+    limit = (operation.limits if is_value else operation.slope_limits)[side]
+    poles: dict[int, float | None] = {INFINITE: limit if is_value or not math.isnan(limit) else None}
+    for x, values in operation.poles.items():
+        if x == 0.0 or (x < 0.0) == (sign < 0):
+            poles[int(np.float32(abs(x)).view(np.uint32))] = values[side] if is_value else None
+    return poles
 
-    def __init__(self, kernel: Kernel, rows: Rows, sign: int, *, direction: int, blocks: int) -> None:
-        self.kernel, self.rows, self.sign, self.declared = kernel, rows, sign, sign * direction
+
+class Side:
+    """Numbers of one sign in a shard, with the exact values and the last output."""
+
+    def __init__(self, operation: Operation, quantity: str, codes: range, sign: int, *, blocks: int) -> None:
+        self.rows = rows = rows_of(operation, quantity, codes, sign)
+        self.sign = sign
+        self.declared = sign * operation.direction if quantity == "value" else 0
         self.directions = self.directions_of(rows)
         self.has_kinds: Flags = np.any(rows.kind.reshape(blocks, -1), axis=1)
         self.is_undefined: Flags = np.all(rows.kind.reshape(blocks, -1) == Kind.UNDEFINED, axis=1)
         self.is_uneven: Flags = np.any(np.isnan(rows.ulp).reshape(blocks, -1), axis=1)
-        self.constants, self.slopes, self.ulps, self.direction = (
-            _same(values, blocks) for values in (rows.constant, rows.slope, rows.ulp, self.directions)
-        )
-        spread = np.abs(rows.coefficients[:, 1:]).sum(1) + rows.error
-        low = (rows.coefficients[:, 0] - spread).reshape(blocks, -1).min(1)
-        high = (rows.coefficients[:, 0] + spread).reshape(blocks, -1).max(1)
-        is_flat = (high - low <= NEAR * self.ulps) & ~self.has_kinds & (np.abs(self.direction) == 1.0)
-        is_flat &= np.isnan(self.constants) & np.isnan(self.slopes)
+        self.slopes, self.direction = (_same(values, blocks) for values in (rows.slope, self.directions))
+        low, high = rows.low.reshape(blocks, -1).min(1), rows.high.reshape(blocks, -1).max(1)
+        least = np.maximum(low, -high)
+        self.ulps: tuple[Array, Array] = ulp_of(least), ulp_of(np.maximum(high, -low))
+        """Smallest and largest ulp of the exact values of each block."""
+        is_flat = high <= low + NEAR * self.ulps[0]
         self.middles: Array = np.where(is_flat, (low + high) / 2.0, np.nan)
-        """Number next to the exact values of a block on which the function is monotone; NaN if there is none."""
-        self.poles: dict[int, float | None] = {}
-        """Expected results at the codes that have no series; ``None`` if any is admissible."""
+        """Number next to all exact values of a block; infinity if all are too large, and NaN if there is none."""
+        self.is_scaled: Flags = (least >= 2.0**-125) & ~self.has_kinds
+        """Whether the exact values of a block are normal numbers."""
+        self.poles = poles_of(operation, quantity, sign)
         self.last: np.float32 | None = None
         self.last_direction = 0
 
@@ -42,17 +56,23 @@ class Side:
         declared = np.where(rows.kind != Kind.UNDEFINED, np.int8(self.declared), np.int8(0))
         return declared if self.declared else rows.direction
 
-    def known(self, block: int, outputs: Outputs) -> Outputs | np.float32 | None:
-        """Return outputs of one class, of the last call for a block; ``None`` if there is no such class."""
-        if not np.isnan(self.middles[block]):
-            return np.float32(outputs[0])
-        if not np.isnan(self.slopes[block]):
-            return self.kernel.bits.reshape(-1).view(np.float32) * np.float32(self.slopes[block])
-        return None if np.isnan(self.constants[block]) else np.float32(self.constants[block])
-
     def x(self, magnitude: int) -> float:
         """Return the number of a magnitude."""
         return self.sign * number(magnitude)
+
+
+class Judged(NamedTuple):
+    """The outputs of a block that was compared with exact values, and its counts."""
+
+    start: int
+    outputs: bytearray
+    histogram: NDArray[np.int64]
+    resolved: int
+    pairs: int
+    worst: float
+    """No output deviates more; in ulp."""
+    place: int | None
+    """Place of the output that deviates as much, if it is known."""
 
 
 class Block(NamedTuple):
@@ -63,11 +83,6 @@ class Block(NamedTuple):
     number: int
     rows: slice
     outputs: Outputs
-
-    @property
-    def kinds(self) -> NDArray[np.int8]:
-        """Classes of the rows."""
-        return self.side.rows.kind[self.rows]
 
 
 def _same(values: NDArray[np.floating | np.signedinteger], blocks: int) -> Array:

@@ -2,9 +2,13 @@
 
 Deviations are measured in eighths of an ulp, in float32. An output is left to ball arithmetic if its deviation is so
 close to a multiple of an eighth that the proved error could move it across.
+
+Some exact values are those of an earlier block times a power of two. If the outputs are so as well, both blocks have
+equal deviations in ulp, and these are not measured again. The implementation still computes each output.
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -12,18 +16,17 @@ from numpy.typing import NDArray
 
 from harness.case import Case
 from harness.floats.double_double import Array
-from harness.proof.float32.count import Counts
+from harness.proof.float32.count import CLASSES, Counts
 from harness.proof.float32.kernel import Kernel, Outputs
-from harness.proof.float32.model import INFINITE, Kind, number
+from harness.proof.float32.model import Kind, number
 from harness.proof.float32.operation import Operation
 from harness.proof.float32.resolution import SMALL, Resolved, off_tangent, resolve
 from harness.proof.float32.rows import NEAR, WIDTH, rows_of
-from harness.proof.float32.side import Block, Side
+from harness.proof.float32.side import Block, Flags, Judged, Side
 
 BLOCK = 32 * WIDTH
 """Number of codes of one call, in a shard that has more."""
 
-SIGN = 0x8000_0000
 _EXPONENT = np.int64(0x7FF0_0000_0000_0000)
 _FAR = 16384.5
 """Deviations above this many eighths of an ulp are in no class with a limit."""
@@ -37,21 +40,13 @@ _NORMAL = 2.0**26
 _CANDIDATES, _MANY = 8, 64
 """Number of outputs of a block that may be the worst and are compared exactly; if there are many, it is only one."""
 
-_NONE = np.empty(0, dtype=np.int64)
-
-Flags = NDArray[np.bool_]
 Singles = NDArray[np.float32]
 
 
-def poles_of(operation: Operation, quantity: str, sign: int) -> dict[int, float | None]:
-    """Return the expected result at the numbers of a sign that have no series; ``None`` if any is admissible."""
-    is_value, side = quantity == "value", 0 if sign < 0 else 1
-    limit = (operation.limits if is_value else operation.slope_limits)[side]
-    poles: dict[int, float | None] = {INFINITE: limit if is_value or not math.isnan(limit) else None}
-    for x, values in operation.poles.items():
-        if x == 0.0 or (x < 0.0) == (sign < 0):
-            poles[int(np.float32(abs(x)).view(np.uint32))] = values[side] if is_value else None
-    return poles
+@lru_cache(maxsize=1)
+def _judged(operation: str, quantity: str) -> dict[tuple[int, int], Judged]:  # noqa: ARG001
+    """Return the latest blocks that this process has judged, by their sign and place in a period."""
+    return {}
 
 
 class Sweep:
@@ -61,22 +56,13 @@ class Sweep:
         self.operation, self.quantity, self.codes = operation, quantity, codes
         self.counts = Counts()
         is_gradient = quantity != "value"
-        direction = 0 if is_gradient else operation.direction
         self.parity = -operation.parity if is_gradient else operation.parity
         self.size = min(BLOCK, len(codes))
-        self.blocks = len(codes) // self.size
-        self.sides = [
-            Side(
-                Kernel(case, layout, sign, self.size, is_gradient=is_gradient),
-                rows_of(operation, quantity, codes, sign),
-                sign,
-                direction=direction,
-                blocks=self.blocks,
-            )
-            for sign in (1, -1)
-        ]
-        for side in self.sides:
-            side.poles = poles_of(self.operation, self.quantity, side.sign)
+        self.kernel = Kernel(case, layout, self.size, self.counts, is_gradient=is_gradient)
+        self.sides = [Side(operation, quantity, codes, sign, blocks=len(codes) // self.size) for sign in (1, -1)]
+        p, q = operation.scaling
+        self.period, self.growth = p << 23, (q if not is_gradient else q - p) << 23
+        self.judged = _judged(operation.name, quantity)
         self.has_tangent = operation.tangent[0] > 0 and not is_gradient
         shape = (self.size // WIDTH, WIDTH)
         self.exact, self.wide, *self.buffers = (np.empty(shape) for _ in range(5))
@@ -96,77 +82,118 @@ class Sweep:
                 start = self.codes.start
                 before = rows_of(self.operation, self.quantity, range(start - WIDTH, start), side.sign)
                 side.last_direction = int(side.directions_of(before)[-1])
-                side.last = side.kernel(start - self.size)[-1]
-            for number_ in range(self.blocks):
+                side.last = self.kernel(start - self.size, side.sign).numpy()[-1]
+            self.counts.moments = Counts().moments  # the outputs before the shard are not part of it
+            for number_ in range(len(self.codes) // self.size):
                 self._judge_both(number_)
-        self.counts.floor_s = sum(side.kernel.spent_s for side in self.sides)
+        self.counts.floor_s = self.kernel.alone_s(self.codes)
         return self.counts
 
     def _visited(self, side: Side, number_: int) -> Block:
         start, count = self.codes.start + number_ * self.size, self.size // WIDTH
         rows = slice(number_ * count, (number_ + 1) * count)
-        block = Block(side, start, number_, rows, side.kernel(start))
-        # The call has compared its argument with these codes.
-        first = start + (SIGN if side.sign < 0 else 0)
-        self.counts.visit(range(first, first + self.size))
+        block = Block(side, start, number_, rows, self.kernel(start, side.sign).numpy())
+        directions = side.directions[rows]
+        if side.last is not None and directions[0] == side.last_direction:
+            self._in_order(block, -1, np.array([side.last, block.outputs[0]]), int(directions[0]))
+        side.last, side.last_direction = block.outputs[-1], int(directions[-1])
         return block
 
     def _judge_both(self, number_: int) -> None:
         """Count the outputs for numbers of either sign; outputs of a symmetric function deviate by as much."""
-        before = self.counts.histogram.copy()
         positive = self._visited(self.sides[0], number_)
-        is_regular = self._judge(positive)
+        found = self._judge(positive)
         negative = self._visited(self.sides[1], number_)
         # An implementation may return the same memory again.
-        is_regular &= not np.may_share_memory(positive.outputs, negative.outputs)
-        if self.parity and self._compare(positive, negative.outputs) and is_regular:
-            self.counts.histogram += self.counts.histogram - before
+        is_new = not np.may_share_memory(positive.outputs, negative.outputs)
+        if self.parity and self._compare(positive, negative.outputs) and is_new and found is not None:
+            self._repeat(found)
         else:
             self._judge(negative)
-        for block in (positive, negative):
-            self._order(block)
 
-    def _judge(self, block: Block) -> bool:
+    def _judge(self, block: Block) -> Judged | None:
+        """Count the outputs of a block; return the counts if a block with the same deviations has the same counts."""
+        counts, key, bits = self.counts, self._key(block), block.outputs.view(np.int32)
+        known = None if key is None else self.judged.get(key)
+        if known is not None and not self._is_scaled(known, block.start, bits):
+            known = None
+        if known is not None and known.worst > counts.worst and known.place is not None:
+            self._offer(block, known.place)
+        if known is not None and known.worst <= counts.worst:
+            self._repeat(known)
+            return known
+        before, worst = (counts.histogram.copy(), counts.resolved, counts.pairs), counts.worst
+        if not (self._is_regular(block) & self._order(block)):
+            return None
+        more = counts.histogram - before[0], counts.resolved - before[1], counts.pairs - before[2]
+        place = counts.order[0] - block.start if counts.worst > worst else None
+        found = Judged(block.start, bytearray(0 if key is None else bits.data), *more, counts.worst, place)
+        if key is not None and (known is None or found.worst < known.worst):
+            self.judged[key] = found
+        return found
+
+    def _key(self, block: Block) -> tuple[int, int] | None:
+        """Return the place of a block in a period; ``None`` if its numbers are not scaled ones of other periods."""
+        has_others = self.period and block.start >= 1 << 23 and block.side.is_scaled[block.number]
+        return (block.side.sign, block.start % self.period) if has_others else None
+
+    def _is_scaled(self, known: Judged, start: int, bits: NDArray[np.int32]) -> bool:
+        """Return whether the outputs differ from those of an earlier block by the same factor as the exact values."""
+        shift = (start - known.start) // self.period * self.growth
+        return known.outputs == (bits - np.int32(shift)).data
+
+    def _repeat(self, known: Judged) -> None:
+        """Count a block with the same deviations."""
+        self.counts.histogram += known.histogram
+        self.counts.resolved += known.resolved
+        self.counts.pairs += known.pairs
+
+    def _is_regular(self, block: Block) -> bool:
         """Count the outputs of a block; return whether all inputs are ordinary and no output is lost."""
         side, number_ = block.side, block.number
-        if self._is_counted_at_once(block):
+        codes = range(block.start, block.start + self.size)
+        poles = {code - block.start: expected for code, expected in side.poles.items() if code in codes}
+        if not poles and self._is_counted_at_once(block):
             return True
-        has_kinds, poles = bool(side.has_kinds[number_]), self._poles_in(block)
-        guard, doubtful = self._measure(block, is_plain=not (side.is_uneven[number_] or has_kinds))
-        if has_kinds:
-            self._special_rows(block, doubtful)
-        self._poles(block, doubtful)
-        is_near = self._decide(block, guard, doubtful) <= 8.0
-        if not is_near:
+        is_special = bool(side.has_kinds[number_] or poles)
+        guard, doubtful = self._measure(block, is_plain=not (side.is_uneven[number_] or is_special))
+        if is_special:
+            self._special(block, poles, doubtful)
+        largest = self._decide(block, guard, doubtful)
+        is_kept = largest <= 8.0 or (largest < CLASSES - 1 and bool(block.outputs.all()))
+        if not is_kept:
             self._lost(block)
         self._count_classes()
-        return is_near and not has_kinds and not poles
+        return is_kept and not is_special
 
     def _is_counted_at_once(self, block: Block) -> bool:
         """Count a block whose exact values are all next to a number or a line, if the outputs show one class."""
         side, outputs, number_ = block.side, block.outputs, block.number
-        if self._poles_in(block):
-            return False
         if side.is_undefined[number_]:
             return self.quantity != "value" or bool(np.isnan(outputs).all())
-        known, class_ = side.known(number_, outputs), 0
-        if known is None or not (outputs == known).all():
+        middle, slope, y = side.middles[number_], side.slopes[number_], outputs[0]
+        is_flat, class_ = not math.isnan(middle), 0
+        known = y if is_flat else self.kernel.bits.reshape(-1).view(np.float32) * np.float32(slope)
+        if (math.isnan(slope) and not is_flat) or not (outputs == known).all():
             return False
-        if not math.isnan(middle := side.middles[number_]):
-            eighths = abs(middle - float(outputs[0])) * 8.0 / side.ulps[number_]
-            class_, largest = int(max(eighths - 8.0 * NEAR, 0.0)), eighths + 8.0 * NEAR
-            if class_ != int(largest) or largest > 8.0:
+        if is_flat and y != middle:
+            least, most = (abs(middle - float(y)) * 8.0 / ulps[number_] for ulps in side.ulps)
+            class_, largest = int(min(max(most - 8.0 * NEAR, 0.0), 8.0)), least + 8.0 * NEAR
+            if not class_ <= largest < min(class_ + 1, 8):
                 return False
-            # The function is monotone here, so that the largest deviation is at one end.
-            for position in (0, self.size - 1) if largest > 8.0 * self.counts.worst else ():
-                self._offer(block, position)
+            if largest > max(8.0 * self.counts.worst, 16.0 * NEAR):
+                # If the function is monotone here, the largest deviation is at one end.
+                if abs(side.direction[number_]) != 1.0:
+                    return False
+                for place in (0, self.size - 1):
+                    self._offer(block, place)
         self.counts.histogram[class_] += self.size
         return True
 
-    def _measure(self, block: Block, *, is_plain: bool) -> tuple[float | Singles, Flags | None]:
+    def _measure(self, block: Block, *, is_plain: bool) -> tuple[float | Singles, Flags]:
         """Set the deviations of a block in eighths of an ulp.
 
-        Return a bound on their errors, and the outputs that ball arithmetic must decide, or ``None`` if there are none.
+        Return a bound on their errors, and which outputs ball arithmetic must decide.
         """
         rows = block.side.rows
         # The product of NumPy may use several threads, which wait for each other.
@@ -179,7 +206,7 @@ class Sweep:
             np.subtract(self.exact, self.wide, out=self.exact)
             torch.mul(torch.from_numpy(self.exact), torch.from_numpy(scale[:, None]), out=torch.from_numpy(self.exact))
             self._to_float32()
-            return float((error * scale).max()), None
+            return float((error * scale).max()), np.zeros(1, dtype=bool)
         return self._measure_each(error[:, None])
 
     def _measure_each(self, error: Array) -> tuple[Singles, Flags]:
@@ -198,67 +225,53 @@ class Sweep:
         self._to_float32()
         np.multiply(error, power, out=power)
         guard = power.astype(np.float32)
-        doubtful &= ~(self.eighths + guard < 0.49)
+        sure = self.eighths + guard
+        # An output that is not finite deviates infinitely from any ulp.
+        doubtful &= (sure >= 0.49) & (sure < math.inf)
         return guard, doubtful
 
     def _to_float32(self) -> None:
         torch.from_numpy(self.eighths).copy_(torch.from_numpy(self.exact))
         np.abs(self.eighths, out=self.eighths)
 
-    def _special_rows(self, block: Block, doubtful: Flags | None) -> None:
-        """Set the deviations of rows that have no polynomial."""
-        assert doubtful is not None
-        kinds, grid = block.kinds, block.outputs.reshape(self.eighths.shape)
+    def _special(self, block: Block, poles: dict[int, float | None], doubtful: Flags) -> None:
+        """Set the deviations of rows that have no polynomial and of poles, which are in no class."""
+        kinds, grid = block.side.rows.kind[block.rows], block.outputs.reshape(self.eighths.shape)
         for row in np.flatnonzero(kinds):
             self.eighths[row], doubtful[row] = 0.0, kinds[row] == Kind.SINGLE
             if kinds[row] == Kind.OVERFLOW:
-                sign = np.copysign(np.inf, block.side.rows.coefficients[block.rows.start + row, 0])
-                wrong = grid[row] != sign
+                limit = float(block.side.rows.low[block.rows.start + row])
+                wrong = grid[row] != limit
                 self.eighths[row, wrong] = np.inf
-                self._depart("not_infinite", block, row * WIDTH + np.flatnonzero(wrong), sign)
+                self._depart("not_infinite", block, row * WIDTH + np.flatnonzero(wrong), limit)
             elif kinds[row] == Kind.UNDEFINED:
-                self.counts.exclude(WIDTH)
+                self.counts.histogram[0] -= WIDTH
                 if self.quantity == "value":
                     wrong = ~np.isnan(grid[row])
-                    wrong[0] &= block.start + row * WIDTH not in block.side.poles
+                    wrong[0] &= row * WIDTH not in poles
                     self._depart("not_nan", block, row * WIDTH + np.flatnonzero(wrong), math.nan)
+        for place, expected in poles.items():
+            at = divmod(place, WIDTH)
+            if kinds[at[0]] != Kind.UNDEFINED:
+                self.counts.histogram[0] -= 1
+                self.eighths[at], doubtful[at] = 0.0, False
+            if expected is not None and not np.array_equal(grid[at], expected, equal_nan=True):
+                self._depart("limit", block, np.array([place]), expected)
 
-    def _poles_in(self, block: Block) -> list[tuple[int, float | None]]:
-        """Return the places of the poles in a block with the expected results."""
-        return [
-            (code - block.start, expected)
-            for code, expected in block.side.poles.items()
-            if 0 <= code - block.start < self.size
-        ]
-
-    def _poles(self, block: Block, doubtful: Flags | None) -> None:
-        for position, expected in self._poles_in(block):
-            row, column = divmod(position, WIDTH)
-            if block.kinds[row] != Kind.UNDEFINED:
-                self.counts.exclude(1)
-                self.eighths[row, column] = 0.0
-                if doubtful is not None:
-                    doubtful[row, column] = False
-            actual = float(block.outputs[position])
-            if expected is not None and actual != expected and not (math.isnan(actual) and math.isnan(expected)):
-                self._depart("limit", block, np.array([position]), expected)
-
-    def _decide(self, block: Block, guard: float | Singles, doubtful: Flags | None) -> float:
+    def _decide(self, block: Block, guard: float | Singles, doubtful: Flags) -> float:
         """Put each output into the right class, and return the largest deviation in eighths of an ulp."""
         flat, largest = self.eighths.reshape(-1), float(self.eighths.max())
         if math.isnan(largest):
             flat[np.isnan(flat)] = largest = math.inf
-        near = self._near(guard, largest)
-        open_ = [flags for flags in (near, doubtful) if flags is not None]
-        if open_:
-            places = np.flatnonzero(np.logical_or.reduce(open_))
+        places = np.flatnonzero(self._near(guard, largest) | doubtful)
+        if len(places):
             flat[places] = 0.0
             largest = float(flat.max())
         self._offer_largest(block, guard, largest)
-        return max(largest, self._resolve(block, places)) if open_ else largest
+        return max(largest, self._resolve(block, places))
 
-    def _near(self, guard: float | Singles, largest: float) -> Flags | None:
-        """Return which deviations may be in the neighboring class, or ``None`` if none is."""
+    def _near(self, guard: float | Singles, largest: float) -> Flags:
+        """Return which deviations may be in the neighboring class."""
         is_plain = isinstance(guard, float) and largest <= 64.0
         torch.clamp(torch.from_numpy(self.eighths), min=0.5, out=torch.from_numpy(self.part))
         if not is_plain:
@@ -267,7 +280,7 @@ class Sweep:
         limit = guard + (largest if is_plain else self.part) * np.float32(_FLOAT32)
         np.subtract(self.part, self.whole, out=self.part)
         np.abs(self.part, out=self.part)
-        return None if is_plain and self.part.min() > limit else np.asarray(self.part <= limit)
+        return np.zeros(1, dtype=bool) if is_plain and self.part.min() > limit else np.asarray(self.part <= limit)
 
     def _resolve(self, block: Block, places: NDArray[np.int64]) -> float:
         """Let ball arithmetic decide the classes at some places; return the largest deviation."""
@@ -293,7 +306,7 @@ class Sweep:
         reach[flat == 0.0] = 0.0  # decided already, or of no interest
         above = (flat + reach).reshape(-1)
         least = max(float((flat - reach).max()), 8.0 * self.counts.worst)
-        places = np.flatnonzero(above > least) if largest > 0.0 else _NONE
+        places = np.flatnonzero(above > least)
         if len(places) > _MANY:
             places = places[[np.argmax(above[places])]]
         for position in places[np.argsort(-above[places], kind="stable")][:_CANDIDATES]:
@@ -308,28 +321,26 @@ class Sweep:
 
     def _lost(self, block: Block) -> None:
         """Count results that are not finite, and zeros where the exact value is none."""
-        flat = self.eighths.reshape(-1)
-        infinite = np.isinf(flat)
-        if infinite.any():
-            places = np.flatnonzero(infinite & ~np.isfinite(block.outputs))
+        flat, outputs = self.eighths.reshape(-1), block.outputs
+        infinite = np.flatnonzero(np.isinf(flat))
+        if len(infinite):
+            places = infinite[~np.isfinite(outputs[infinite])]
             self.counts.not_finite += len(places)
             self._depart("lost", block, places)
-            self._offer(block, int(np.flatnonzero(infinite)[0]))
-        if not block.outputs.all():
-            zero = (block.outputs == 0.0) & (flat > 8.0) & ~infinite
-            self._depart("flushed", block, np.flatnonzero(zero & (flat < _NORMAL)))
-            self._depart("lost", block, np.flatnonzero(zero & (flat >= _NORMAL)))
+            self._offer(block, int(infinite[0]))
+        zeros = np.flatnonzero((outputs == 0.0) & (flat > 8.0) & (flat < np.inf))
+        for law, is_normal in (("flushed", False), ("lost", True)):
+            self._depart(law, block, zeros[(flat[zeros] >= _NORMAL) == is_normal])
 
     def _depart(self, law: str, block: Block, places: NDArray[np.int64], expected: float | None = None) -> None:
         """Count the outputs that break a law, and keep the first."""
         if not len(places):
             return
-        position = int(places[0])
-        x, y = block.side.x(block.start + position), float(block.outputs[position])
-        if expected is None:
-            known = law in self.counts.departures
-            expected = 0.0 if known else resolve(self.operation, self.quantity, x, y).expected
-        self.counts.depart(law, len(places), (x, y, expected))
+        place = int(places[0])
+        x, y = block.side.x(block.start + place), float(block.outputs[place])
+        if expected is None and law not in self.counts.departures:
+            expected = resolve(self.operation, self.quantity, x, y).expected
+        self.counts.depart(law, len(places), x.hex(), (y, expected or 0.0))
 
     def _count_classes(self) -> None:
         torch.clamp(torch.from_numpy(self.eighths), max=255.5, out=torch.from_numpy(self.part))
@@ -340,34 +351,29 @@ class Sweep:
             for limit in self.counts.far:
                 self.counts.far[limit] += int(np.count_nonzero(self.eighths > 8.0 * limit))
 
-    def _order(self, block: Block) -> None:
-        """Compare neighbors where the function is monotone."""
-        side, outputs = block.side, block.outputs
-        directions = side.directions[block.rows]
-        if side.last is not None and directions[0] == side.last_direction:
-            self._in_order(block, -1, np.concatenate([[side.last], outputs[:1]]), int(directions[0]))
-        changes = np.flatnonzero(np.diff(directions)) + 1 if np.isnan(side.direction[block.number]) else ()
-        for first, last in zip((0, *changes), (*changes, len(directions)), strict=True):
-            self._in_order(block, first * WIDTH, outputs[first * WIDTH : last * WIDTH], int(directions[first]))
-        side.last, side.last_direction = outputs[-1].copy(), int(directions[-1])
+    def _order(self, block: Block) -> bool:
+        """Compare neighbors where the function is monotone; return whether all are in order."""
+        directions = block.side.directions[block.rows]
+        changes = np.flatnonzero(np.diff(directions)) + 1 if np.isnan(block.side.direction[block.number]) else ()
+        runs = zip((0, *changes), (*changes, len(directions)), strict=True)
+        places = ((first * WIDTH, last * WIDTH, int(directions[first])) for first, last in runs)
+        return min(self._in_order(block, i, block.outputs[i:j], direction) for i, j, direction in places)
 
-    def _in_order(self, block: Block, offset: int, outputs: Outputs, direction: int) -> None:
+    def _in_order(self, block: Block, offset: int, outputs: Outputs, direction: int) -> bool:
         if direction == 0:
-            return
+            return True
         self.counts.pairs += len(outputs) - 1
         wrong = outputs[1:] < outputs[:-1] if direction > 0 else outputs[1:] > outputs[:-1]
-        if wrong.any():
-            places = np.flatnonzero(wrong)
+        if len(places := np.flatnonzero(wrong)):
             self._depart("monotone", block, places + offset + 1, float(outputs[places[0]]))
+        return not len(places)
 
     def _compare(self, block: Block, negative: Outputs) -> bool:
         """Compare the outputs for numbers of either sign bit by bit; return whether all are the same."""
         positive = block.outputs
-        same = positive.view(np.int32) == (negative if self.parity > 0 else -negative).view(np.int32)
-        self.counts.mirrored += len(same)
-        if same.all():
-            return True
-        places = np.flatnonzero(~same & ~(np.isnan(positive) & np.isnan(negative)))
-        if len(places):
-            self._depart("symmetric", block, places, self.parity * float(negative[places[0]]))
-        return False
+        places = np.flatnonzero(positive.view(np.int32) != (negative if self.parity > 0 else -negative).view(np.int32))
+        self.counts.mirrored += self.size
+        wrong = places[~(np.isnan(positive[places]) & np.isnan(negative[places]))]
+        if len(wrong):
+            self._depart("symmetric", block, wrong, self.parity * float(negative[wrong[0]]))
+        return not len(places)
