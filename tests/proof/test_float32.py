@@ -272,7 +272,7 @@ def test_scaled_blocks_are_counted_as_if_measured(name: str, quantity: str, monk
     monkeypatch.setattr(
         Sweep, "_measure", lambda self, block, **how: (measured.append(1), measure(self, block, **how))[1]
     )
-    later = blocks(ONE + (OPERATIONS[name].scaling[0] << 25), 2)
+    later = blocks(ONE + (OPERATIONS[name].scaling(quantity)[0] << 25), 2)
 
     def found(outputs: Function, codes: range) -> Tally:
         return facts(task(computing(outputs, quantity), name, codes, quantity=quantity).tally(0))

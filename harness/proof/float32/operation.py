@@ -59,10 +59,10 @@ class Operation:
     tangent: tuple[int, int, int] = (0, 1, 1)
     is_wave: bool = False
 
-    @property
-    def scaling(self) -> tuple[int, int]:
-        """``(p, q)`` if ``f(2^p x) = 2^q f(x)``, and zeros otherwise."""
-        return {"sqrt": (2, 1), "rsqrt": (2, -1), "reciprocal": (1, -1)}.get(self.name, (0, 0))
+    def scaling(self, quantity: str) -> tuple[int, int]:
+        """Return ``(p, q)`` if ``f(2^p x) = 2^q f(x)`` for the value or the derivative, and zeros otherwise."""
+        p, q = {"sqrt": (2, 1), "rsqrt": (2, -1), "reciprocal": (1, -1)}.get(self.name, (0, 0))
+        return p, q if quantity == "value" else q - p
 
 
 def _is_positive(x: arb_series) -> bool:

@@ -29,6 +29,12 @@ from harness.proof.float32.operation import Operation
 WIDTH = 1 << MIN_BITS
 _TERMS = 6
 
+_ONE = 0x3F80_0000
+"""Code of 1. Rows of functions that scale are computed from here on, and multiplied by a power of two."""
+
+_NORMAL = 100
+"""Largest binary logarithm of this power, so that all values are normal numbers."""
+
 _WAVES_FROM = 0x4180_0000
 """Code of 16; from here on, rows of sines and cosines use the addition theorem."""
 
@@ -104,6 +110,13 @@ def _division(bits: int) -> tuple[Array, Array]:
 
 def rows_of(operation: Operation, quantity: str, codes: range, sign: int) -> Rows:
     """Return the rows of a range of magnitudes, whose ends are multiples of the length of a row."""
+    p, q = operation.scaling(quantity)
+    shift = (codes.start - _ONE) // (p << 23) if p and 1 << 23 <= codes.start < codes.stop <= INFINITE else 0
+    if shift and abs(shift * q) <= _NORMAL:
+        moved = (end - shift * (p << 23) for end in (codes.start, codes.stop))
+        rows, factor = rows_of(operation, quantity, range(*moved), sign), 2.0 ** (shift * q)
+        rows = replace(rows, coefficients=rows.coefficients * factor, error=rows.error * factor)
+        return replace(rows, low=rows.low * factor, high=rows.high * factor, ulp=rows.ulp * factor)
     parity = operation.parity if quantity == "value" else -operation.parity
     if sign > 0 or not parity:
         return _rows(operation, quantity, codes, sign)
@@ -114,7 +127,7 @@ def rows_of(operation: Operation, quantity: str, codes: range, sign: int) -> Row
     return replace(turned, low=-rows.high, high=-rows.low)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=4)
 def _rows(operation: Operation, quantity: str, codes: range, sign: int) -> Rows:
     if operation.is_wave and codes.start >= _WAVES_FROM:
         return _waves(operation.name, quantity, codes)

@@ -60,8 +60,7 @@ class Sweep:
         self.size = min(BLOCK, len(codes))
         self.kernel = Kernel(case, layout, self.size, self.counts, is_gradient=is_gradient)
         self.sides = [Side(operation, quantity, codes, sign, blocks=len(codes) // self.size) for sign in (1, -1)]
-        p, q = operation.scaling
-        self.period, self.growth = p << 23, (q if not is_gradient else q - p) << 23
+        self.period, self.growth = (exponent << 23 for exponent in operation.scaling(quantity))
         self.judged = _judged(operation.name, quantity)
         self.has_tangent = operation.tangent[0] > 0 and not is_gradient
         shape = (self.size // WIDTH, WIDTH)
@@ -93,10 +92,12 @@ class Sweep:
         start, count = self.codes.start + number_ * self.size, self.size // WIDTH
         rows = slice(number_ * count, (number_ + 1) * count)
         block = Block(side, start, number_, rows, self.kernel(start, side.sign).numpy())
-        directions = side.directions[rows]
-        if side.last is not None and directions[0] == side.last_direction:
-            self._in_order(block, -1, np.array([side.last, block.outputs[0]]), int(directions[0]))
-        side.last, side.last_direction = block.outputs[-1], int(directions[-1])
+        first, direction = block.outputs[0], side.directions[rows.start]
+        if side.last is not None and direction == side.last_direction != 0:
+            self.counts.pairs += 1
+            if first < side.last if direction > 0 else first > side.last:
+                self._depart("monotone", block, np.array([0]), float(side.last))
+        side.last, side.last_direction = block.outputs[-1], side.directions[rows.stop - 1]
         return block
 
     def _judge_both(self, number_: int) -> None:
@@ -359,13 +360,13 @@ class Sweep:
         places = ((first * WIDTH, last * WIDTH, int(directions[first])) for first, last in runs)
         return min(self._in_order(block, i, block.outputs[i:j], direction) for i, j, direction in places)
 
-    def _in_order(self, block: Block, offset: int, outputs: Outputs, direction: int) -> bool:
+    def _in_order(self, block: Block, start: int, outputs: Outputs, direction: int) -> bool:
         if direction == 0:
             return True
         self.counts.pairs += len(outputs) - 1
         wrong = outputs[1:] < outputs[:-1] if direction > 0 else outputs[1:] > outputs[:-1]
         if len(places := np.flatnonzero(wrong)):
-            self._depart("monotone", block, places + offset + 1, float(outputs[places[0]]))
+            self._depart("monotone", block, places + start + 1, float(outputs[places[0]]))
         return not len(places)
 
     def _compare(self, block: Block, negative: Outputs) -> bool:
