@@ -221,7 +221,7 @@ def deviation(actual: Array, expected: DoubleDouble, format_: Format) -> Array:
     found = np.where(np.isfinite(actual), error, np.inf)
     if overflows.any():
         same_infinity = np.isinf(actual) & (np.sign(actual) == np.sign(expected.hi))
-        # A wider output format can represent a number out_of_range the range of the format; it has an ordinary deviation.
+        # A wider output format can represent a number beyond the range of the format; it has an ordinary deviation.
         out_of_range = np.isfinite(actual) & np.isfinite(expected.hi) & (np.abs(actual) >= limit_hi + limit_lo)
         of_overflow = np.where(same_infinity, 0.0, np.where(out_of_range, error, np.inf))
         found = np.where(overflows, of_overflow, found)
