@@ -78,7 +78,7 @@ class _Backend(Protocol):
 
     pieces: Pieces
     about: list[dict[str, Any]]
-    """What the pieces are about."""
+    """The subject of the pieces."""
 
     def prepare(self) -> None:
         """Set up the process after the code has been loaded."""

@@ -1,4 +1,4 @@
-"""Which slowdowns are suspected, and which are confirmed: pure functions that know neither processes nor torch.
+"""Suspicion and confirmation of slowdowns: pure functions that know neither processes nor torch.
 
 A couple of processes gives one number for each case, the logarithm of a ratio of times. Only numbers of different
 couples are independent, so every interval is over couples. There are two readings of a couple. The null arm decides

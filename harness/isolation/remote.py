@@ -153,7 +153,7 @@ class RemoteHost:
             "autocast": torch.get_autocast_dtype(CPU) if torch.is_autocast_enabled(CPU) else None,
         }
         arguments: dict[str, Any] = {"device": device, "case": case}
-        # What is usual is not sent.
+        # Usual values are not sent.
         if changed := {name: mode for name, mode in modes.items() if mode != DEFAULT[name]}:
             arguments["modes"] = changed
         if self._tape is not None:

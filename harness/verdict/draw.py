@@ -39,7 +39,7 @@ from harness.verdict.trial import Trials
 STAGES = (2, 32)
 """Sizes of the first two stages of drawing; most defects show in the first stage.
 
-Each stage draws the earlier examples again, so it is left out where it would have half of all examples or more.
+Each stage draws the earlier examples again, so it is omitted if it would have half of all examples or more.
 """
 
 
@@ -112,7 +112,7 @@ def draw(count: int, inputs: Inputs, format_: Format, examples: int, seed: int) 
 
 @cache
 def _generating(examples: int) -> settings:
-    """Return the settings of Hypothesis for so many examples."""
+    """Return the settings of Hypothesis for this number of examples."""
     return settings(
         max_examples=examples,
         phases=(Phase.generate,),

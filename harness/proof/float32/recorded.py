@@ -12,7 +12,7 @@ _ORDER = {name: place for place, name in enumerate(OPERATIONS)}
 
 
 def recorded(file: Path | None = None) -> list[Proof]:
-    """Return the kept proofs of a file; by default, those of the operations."""
+    """Return the kept proofs of a file; by default, the file of the operations."""
     return [Proof.model_validate_json(line) for line in (file or FILE).read_text(encoding="utf-8").splitlines()]
 
 

@@ -3,7 +3,7 @@
 Deviations are measured in eighths of an ulp, in float32. An output is left to ball arithmetic if its deviation is so
 close to a multiple of an eighth that the proved error could move it across.
 
-Some exact values are those of an earlier block times a power of two. If the outputs are so as well, both blocks have
+Some exact values equal an earlier block's values times a power of two. If the outputs are so as well, both blocks have
 equal deviations in ulp, and these are not measured again. The implementation still computes each output.
 """
 
@@ -139,7 +139,7 @@ class Sweep:
         return (block.side.sign, block.start % self.period) if has_others else None
 
     def _is_scaled(self, known: Judged, start: int, bits: NDArray[np.int32]) -> bool:
-        """Return whether the outputs differ from those of an earlier block by the same factor as the exact values."""
+        """Return whether the outputs differ from an earlier block's by the same factor as the exact values."""
         shift = (start - known.start) // self.period * self.growth
         return known.outputs == (bits - np.int32(shift)).data
 
