@@ -103,7 +103,7 @@ class Operation:
         Absolute values of term and total of a scalar sum in 16 bits.
     meant
         Whether its infinities are intended, as in a mask.
-    birth
+    first_nonfinite
         The first element that is not finite, if the inputs are finite.
     vanished
         Share of elements that underflow to zero.

@@ -260,7 +260,7 @@ class Replay:
         Number of operations that return their recorded results; the others are exact.
     element
         Output and element of the next operation that keeps its recorded value, too.
-    kept
+    copies
         Whether to store the inputs and results of every operation.
 
     Notes

@@ -24,7 +24,7 @@ class PendingPieces:
     ----------
     indices
         Numbers of the pieces.
-    kin
+    affinity
         Key of each piece; one process should do all pieces of a key.
     """
 
@@ -96,7 +96,7 @@ class AffinityPool:
             ``do(index)`` runs in one of the processes.
         indices
             Numbers of the pieces.
-        kin
+        affinity
             Key of each piece; one process should do all pieces of a key.
         """
         self._waiting = PendingPieces(indices, affinity)

@@ -20,7 +20,7 @@ def followed(pieces: Sequence[_Piece], task: str) -> Iterator[_Piece]:
     ----------
     pieces
         The pieces.
-    what
+    task
         Description of the work.
     """
     display = _display()
@@ -45,7 +45,7 @@ class Sign:
 
     Parameters
     ----------
-    what
+    task
         Description of the work.
     """
 

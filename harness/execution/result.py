@@ -15,7 +15,7 @@ class Answer:
     ----------
     index
         Number of the piece.
-    said
+    reply
         The result; ``None`` if the piece did not finish.
     noticed
         A side effect of the implementation, with its kind.

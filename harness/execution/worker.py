@@ -59,7 +59,7 @@ def main(second: tuple[int, int] | None = None) -> None:
 
 def _converse(plan: dict[str, Any], limits: Limits, requests: IO[str], answers: IO[str], second: Second | None) -> None:
     try:
-        backend = _hands(from_document(plan), limits, second)
+        backend = _backend(from_document(plan), limits, second)
         backend.prepare()
         _say(answers, "ready", backend.about)
         for line in requests:
@@ -87,7 +87,7 @@ class _Backend(Protocol):
         """Do one piece, and return the reply."""
 
 
-def _hands(plan: Plan, limits: Limits, second: Second | None) -> _Backend:
+def _backend(plan: Plan, limits: Limits, second: Second | None) -> _Backend:
     """Foreign code runs in a separate process if the plan supports this."""
     if getattr(plan, "isolated", False) and plan.is_foreign:
         return _Isolated(plan, limits, second)

@@ -118,7 +118,7 @@ class Law:
             The new inputs.
         name, statement
             Its own.
-        facts
+        fields
             Other fields that differ.
         """
         return replace(self, name=name, statement=statement, inputs=inputs, **fields)
@@ -131,7 +131,7 @@ def law(statement: str, **fields: Any) -> Callable[[Callable[..., Measurement]],
     ----------
     statement
         One sentence.
-    facts
+    fields
         The other fields of :class:`Law`: ``source``, ``bound``, ``cause`` and ``group``, and others that differ from
         their defaults.
 

@@ -12,7 +12,7 @@ class Proving:
     """The state of the proofs of an exhaustion; results on disk are known from the start."""
 
     def __init__(self, backend: Backend) -> None:
-        self._hands = backend
+        self._backend = backend
         first = [piece for piece in backend.pieces if "blank" in piece]
         self._blank = [Proof.model_validate(piece["blank"]) for piece in first]
         self._lost: dict[int, str] = {}
@@ -27,12 +27,12 @@ class Proving:
     @property
     def remaining(self) -> list[int]:
         """Indices of the unfinished pieces."""
-        return [i for i, piece in enumerate(self._hands.pieces) if not piece["kept"]]
+        return [i for i, piece in enumerate(self._backend.pieces) if not piece["kept"]]
 
     def run(self, *, seconds: float | None = None) -> Iterator[str]:
         """Run the unfinished shards and yield the title of each; after ``seconds``, no new shard starts."""
-        for answer in self._hands.answers(self.remaining, seconds=seconds):
-            piece = self._hands.pieces[answer.index]
+        for answer in self._backend.answers(self.remaining, seconds=seconds):
+            piece = self._backend.pieces[answer.index]
             if answer.reply is not None:
                 self._note(piece["task"], self._proof(answer.reply))
             elif answer.reason is not None:

@@ -72,7 +72,7 @@ class Tuning:
     ----------
     dataset
         A map-style data set, or an iterable one of torch.
-    wish
+    space
         Settings to choose from.
     cores
         Number of usable cores.

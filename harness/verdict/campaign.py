@@ -192,7 +192,7 @@ class Campaign(Target):
 
         Parameters
         ----------
-        means
+        execution
             As :func:`harness.execution.runner.carry_out` takes them.
         """
         with carry_out(self, **execution) as backend:
@@ -205,7 +205,7 @@ class Campaign(Target):
 
         Parameters
         ----------
-        hands
+        backend
             Executor of the campaign.
         found
             Dictionary that receives the properties of the cases by their keys.
@@ -246,7 +246,7 @@ class Decisions:
         The campaign.
     jobs
         The jobs to decide.
-    elsewhere
+    remote
         Whether another process calls the cases.
     """
 

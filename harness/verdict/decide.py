@@ -72,7 +72,7 @@ def decide(
         Whether to make a failing example minimal.
     further
         Examples to draw after a failure, to show the worst one as well; none if the violation is declared.
-    late
+    recheck_seed
         Seed of the final re-check of the value in a new process; no re-check when absent.
     """
     if job.unjudged is not None:

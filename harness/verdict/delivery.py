@@ -101,7 +101,7 @@ class ReferenceHere:
 
     Parameters
     ----------
-    given
+    function
         A function of the index, or a sequence.
     """
 

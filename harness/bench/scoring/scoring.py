@@ -87,7 +87,7 @@ def score(request: ScoreRequest, backend: Backend, *, on_verdict: Callable[[Verd
     ----------
     request
         The request.
-    hands
+    backend
         Executor of the campaign.
     on_verdict
         Callback for each verdict.
