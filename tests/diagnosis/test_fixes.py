@@ -234,14 +234,14 @@ def test_the_first_whole_fix_wins(after: dict[str, str], expected: tuple[str, st
 
 def test_a_candidate_has_the_files_beside_it(tmp_path: Path) -> None:
     """The copy can import the neighboring files, and the user's folder does not change."""
-    (tmp_path / "own.py").write_text("import temporary_sibling\n")
-    (tmp_path / "temporary_sibling.py").write_text("a = 1\n")
+    (tmp_path / "own.py").write_text("import beside\n")
+    (tmp_path / "beside.py").write_text("a = 1\n")
     with temporary_sibling(tmp_path / "own.py", "changed = 1\n") as copy:
         assert copy.name == "own.py"
         assert copy.read_text() == "changed = 1\n"
-        assert (copy.parent / "temporary_sibling.py").read_text() == "a = 1\n"
-    assert (tmp_path / "own.py").read_text() == "import temporary_sibling\n"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["temporary_sibling.py", "own.py"]
+        assert (copy.parent / "beside.py").read_text() == "a = 1\n"
+    assert (tmp_path / "own.py").read_text() == "import beside\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["beside.py", "own.py"]
     assert not copy.exists()
 
 
