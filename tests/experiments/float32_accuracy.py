@@ -48,8 +48,9 @@ No measured error of `vmsSqrt` was found. IEEE 754 requires a correctly rounded 
 """
 TIMES_TEXT = """\
 The time of the operation alone includes writing its inputs to memory. It is estimated from one of 16 calls, which are
-repeated and timed together, for the values of `sigmoid`, `sqrt`, `rsqrt` and `reciprocal`. Other proofs were timed
-before by single calls, which gives too long times on a busy machine.
+repeated and timed together, for the values of `sigmoid`, `log1p`, `gelu`, `silu`, `sqrt`, `rsqrt` and `reciprocal`,
+and for the gradients of `gelu_tanh` and `reciprocal`. Other proofs were timed before by single calls, which gives too
+long times on a busy machine.
 """
 
 SOURCES = """\
