@@ -1,6 +1,6 @@
 r"""Cross-entropy of logits.
 
-The loss of a row is :math:`\ln S + g_t` in the notation of :mod:`harness.contracts.building_blocks.softmax_function`.
+The loss of a row is :math:`\ln S + g_t` in the notation of :mod:`harness.contracts.building_blocks.exponential_sums`.
 It is a sum of two non-negative terms, so a form with ``log1p`` of the other classes' sum is accurate to a few ulp
 everywhere. The bound here holds for the usual form, ``-log_softmax(x)[t]``, and is absolute; a separate law covers its
 loss of digits near zero.
@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from harness.contracts.building_blocks import labelled_logits, logit_rows, usual_laws
-from harness.contracts.building_blocks.reduction import REDUCTIONS, reduced
-from harness.contracts.building_blocks.softmax_function import (
+from harness.contracts.building_blocks.exponential_sums import (
     BHH,
     OVERFLOW,
     backward_amplified,
@@ -26,6 +25,7 @@ from harness.contracts.building_blocks.softmax_function import (
     sum_of_others,
     through_the_maximum,
 )
+from harness.contracts.building_blocks.reduction import REDUCTIONS, reduced
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, compare_absolute, to_arb, to_array
 from harness.floats import double_double as dd

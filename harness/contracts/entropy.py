@@ -37,7 +37,7 @@ from flint import arb
 from torch import Tensor
 
 from harness.contracts.building_blocks import logit_rows, usual_laws
-from harness.contracts.building_blocks.softmax_function import (
+from harness.contracts.building_blocks.exponential_sums import (
     OVERFLOW,
     exact_shift,
     gaps,

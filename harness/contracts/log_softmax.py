@@ -1,7 +1,7 @@
 r"""Log-softmax over the last axis.
 
 The bound is :math:`|\hat y_i - y_i| \le u (|y_i| + g_i) + E`, which holds for ``(x_i - m) - ln sum_j exp(x_j - m)``.
-:mod:`harness.contracts.building_blocks.softmax_function` derives it and has the exact value. The usual form has no
+:mod:`harness.contracts.building_blocks.exponential_sums` derives it and has the exact value. The usual form has no
 relative accuracy near zero, where the dominating class's log-probability is the small difference of larger numbers. A
 separate law covers results that it loses completely.
 """
@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from harness.contracts.building_blocks import logit_rows, usual_laws
-from harness.contracts.building_blocks.softmax_function import (
+from harness.contracts.building_blocks.exponential_sums import (
     BHH,
     backward_amplified,
     exact_shift,

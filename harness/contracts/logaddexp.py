@@ -23,8 +23,7 @@ from numpy.random import Generator
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
-from harness.contracts.building_blocks.logit_rows import DOMAIN, largest_logit, largest_weight
-from harness.contracts.building_blocks.softmax_function import (
+from harness.contracts.building_blocks.exponential_sums import (
     BHH,
     OVERFLOW,
     at_the_limits,
@@ -37,6 +36,7 @@ from harness.contracts.building_blocks.softmax_function import (
     softmax_exact,
     softmax_screen,
 )
+from harness.contracts.building_blocks.logit_rows import DOMAIN, largest_logit, largest_weight
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import (
     Array,

@@ -1,7 +1,7 @@
 r"""Logsumexp over the last axis.
 
 The bound of the shifted algorithm is :math:`|\hat y - y| \le u |y| + E`, where :math:`E` is the error of
-:math:`\ln S`. :mod:`harness.contracts.building_blocks.softmax_function` derives it and has the exact value.
+:math:`\ln S`. :mod:`harness.contracts.building_blocks.exponential_sums` derives it and has the exact value.
 
 The gradient is the softmax. Autograd carries :math:`1 / S` and the exponentials through two products, so an entry errs
 by the softmax's bound and :math:`2u`; the maximum also accumulates the errors of all entries. A handwritten backward
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from harness.contracts.building_blocks import logit_rows, usual_laws
-from harness.contracts.building_blocks.softmax_function import (
+from harness.contracts.building_blocks.exponential_sums import (
     BHH,
     OVERFLOW,
     Weighed,

@@ -2,7 +2,7 @@ r"""Softmax over the kept entries of a row.
 
 The masked softmax of logits :math:`x` equals the softmax of :math:`x` with :math:`-\infty` at masked entries, and is
 exactly zero there. The value of a masked logit, even an infinity or NaN, must not affect the value or the gradient.
-The oracles and bounds are therefore those in :mod:`harness.contracts.building_blocks.softmax_function` at the filled
+The oracles and bounds are therefore those in :mod:`harness.contracts.building_blocks.exponential_sums` at the filled
 logits, and the bound is zero at masked entries. The convention ``fully_masked`` decides whether a row without kept
 entries gives NaN, zeros or the uniform distribution.
 """
@@ -16,6 +16,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
+from harness.contracts.building_blocks.exponential_sums import (
+    BHH,
+    OVERFLOW,
+    exact_shift,
+    softmax_oracle,
+    softmax_pullback,
+    softmax_typical_bound,
+)
 from harness.contracts.building_blocks.logit_rows import (
     LONG_ROWS,
     extreme_logits,
@@ -23,14 +31,6 @@ from harness.contracts.building_blocks.logit_rows import (
     logits_and_cotangents,
     long_logits,
     many_logits,
-)
-from harness.contracts.building_blocks.softmax_function import (
-    BHH,
-    OVERFLOW,
-    exact_shift,
-    softmax_oracle,
-    softmax_pullback,
-    softmax_typical_bound,
 )
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.contracts.softmax import gradient_bound

@@ -2,7 +2,7 @@ r"""Softmax over the last axis.
 
 The bound of the max-shifted algorithm is :math:`|\hat p_i - p_i| \le p_i (e^{T_i} - 1)` plus two subnormals, with
 :math:`T_i = u (g_i + \ln k + 6) + (k - 1) u_a` and :math:`g_i = \max_j x_j - x_i`.
-:mod:`harness.contracts.building_blocks.softmax_function` derives it and has the exact values. The exponential of the
+:mod:`harness.contracts.building_blocks.exponential_sums` derives it and has the exact values. The exponential of the
 log-softmax has the bound with :math:`T_i = u (2 g_i + \ln S + 2) + E`, which is derived there, too. The value may err
 by the larger of the two, and loses digits beyond the first.
 """
@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from harness.contracts.building_blocks import logit_rows, usual_laws
-from harness.contracts.building_blocks.softmax_function import (
+from harness.contracts.building_blocks.exponential_sums import (
     BHH,
     OVERFLOW,
     backward_amplified,

@@ -5,7 +5,7 @@ from controls.control import Control, rounded
 from samples.tensors import tensor
 from torch import Tensor
 
-from harness.contracts.building_blocks.softmax_function import log_softmax_oracle
+from harness.contracts.building_blocks.exponential_sums import log_softmax_oracle
 from harness.contracts.log_softmax import log_softmax_pullback
 
 
@@ -23,7 +23,7 @@ CONTROLS = [
 ]
 
 ORACLES = {
-    "softmax_function.log_softmax_oracle": (tensor(3, 5, scale=30.0),),
+    "exponential_sums.log_softmax_oracle": (tensor(3, 5, scale=30.0),),
     "exponentials_sum": (tensor(3, 5),),
     "log_softmax_pullback": (tensor(3, 5, scale=30.0), tensor(3, 5)),
 }

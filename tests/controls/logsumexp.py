@@ -5,7 +5,7 @@ from controls.control import Control, rounded, scaled
 from samples.tensors import tensor
 from torch import Tensor
 
-from harness.contracts.building_blocks.softmax_function import logsumexp_oracle, softmax_oracle
+from harness.contracts.building_blocks.exponential_sums import logsumexp_oracle, softmax_oracle
 
 
 def accurate_logsumexp(x: Tensor) -> Tensor:
@@ -21,4 +21,4 @@ CONTROLS = [
     Control("logsumexp", rounded(logsumexp_oracle, lambda v, x: scaled(v, softmax_oracle(x))), accurate_logsumexp)
 ]
 
-ORACLES = {"softmax_function.logsumexp_oracle": (tensor(3, 5, scale=30.0),)}
+ORACLES = {"exponential_sums.logsumexp_oracle": (tensor(3, 5, scale=30.0),)}

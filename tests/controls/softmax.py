@@ -4,7 +4,7 @@ from controls.control import Control, rounded
 from samples.tensors import tensor
 from torch import Tensor
 
-from harness.contracts.building_blocks.softmax_function import softmax_oracle, softmax_pullback
+from harness.contracts.building_blocks.exponential_sums import softmax_oracle, softmax_pullback
 
 
 def shifted_softmax(x: Tensor) -> Tensor:
@@ -17,6 +17,6 @@ def shifted_softmax(x: Tensor) -> Tensor:
 CONTROLS = [Control("softmax", rounded(softmax_oracle, lambda v, x: softmax_pullback(x, v)), shifted_softmax)]
 
 ORACLES = {
-    "softmax_function.softmax_oracle": (tensor(3, 5, scale=30.0),),
-    "softmax_function.softmax_pullback": (tensor(3, 5, scale=30.0), tensor(3, 5)),
+    "exponential_sums.softmax_oracle": (tensor(3, 5, scale=30.0),),
+    "exponential_sums.softmax_pullback": (tensor(3, 5, scale=30.0), tensor(3, 5)),
 }

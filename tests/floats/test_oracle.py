@@ -13,9 +13,9 @@ from flint import ctx
 from samples.tensors import tensor
 
 from harness import contracts as contracts_package
+from harness.contracts.building_blocks.exponential_sums import log_softmax_oracle, softmax_oracle, softmax_pullback
 from harness.contracts.building_blocks.gradient_descent import TrainingPlan, trajectory_oracle
 from harness.contracts.building_blocks.labelled_logits import loss_oracle
-from harness.contracts.building_blocks.softmax_function import log_softmax_oracle, softmax_oracle, softmax_pullback
 from harness.contracts.log_softmax import log_softmax_pullback
 from harness.floats import FORMATS, Oracle, exact_sum, oracle, ulp
 from harness.floats import double_double as dd

@@ -29,7 +29,7 @@ from harness.contracts import (
     rms_norm,
     variance,
 )
-from harness.contracts.building_blocks import logistic_function, softmax_function
+from harness.contracts.building_blocks import exponential_sums, logistic_function
 from harness.floats import FORMATS, DoubleDouble, Oracle, to_array
 from harness.floats.oracle import confirming
 from harness.formula.grammar import parsed
@@ -101,11 +101,11 @@ def _beside() -> list[Beside]:
         lambda a, b, v: logaddexp.gradient_oracle._exact(a, b)[..., 0] * v,
     )
     return [
-        Beside("softmax", softmax_function.softmax_oracle, rows[:1]),
-        Beside("softmax", softmax_function.softmax_pullback, rows, "logits"),
-        Beside("log_softmax", softmax_function.log_softmax_oracle, rows[:1]),
+        Beside("softmax", exponential_sums.softmax_oracle, rows[:1]),
+        Beside("softmax", exponential_sums.softmax_pullback, rows, "logits"),
+        Beside("log_softmax", exponential_sums.log_softmax_oracle, rows[:1]),
         Beside("log_softmax", log_softmax.log_softmax_pullback, rows, "logits"),
-        Beside("logsumexp", softmax_function.logsumexp_oracle, rows[:1]),
+        Beside("logsumexp", exponential_sums.logsumexp_oracle, rows[:1]),
         Beside("sigmoid", logistic.sigmoid_oracle, x[:1]),
         Beside("sigmoid", logistic.sigmoid_pullback, x, "x"),
         Beside("softplus", logistic.softplus_oracle, x[:1]),

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from harness.case import Case
 from harness.contracts import contract_named
-from harness.contracts.building_blocks.softmax_function import softmax_oracle
+from harness.contracts.building_blocks.exponential_sums import softmax_oracle
 from harness.floats.format import format_of, round_to
 from harness.proof.operation import OPERATIONS
 from harness.proof.pairs import Pairs

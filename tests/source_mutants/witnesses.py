@@ -50,7 +50,7 @@ BLOCKS = {
     "moments": ("layer_norm", "variance", "rms_norm"),
     "predictions": ("squared_error", "likelihood"),
     "reduction": ("squared_error", "cross_entropy"),
-    "softmax_function": (
+    "exponential_sums": (
         *("softmax", "masked_softmax", "entropy", "logsumexp"),
         *("log_softmax", "logaddexp", "cross_entropy"),
     ),

@@ -11,7 +11,7 @@ from torch import Tensor
 import harness
 from harness.case import Break, Case
 from harness.contracts import contract_named
-from harness.contracts.building_blocks.softmax_function import softmax_exact, softmax_screen
+from harness.contracts.building_blocks.exponential_sums import softmax_exact, softmax_screen
 from harness.error import UsageError
 from harness.floats.format import FORMATS, format_of, from_ordinal, to_ordinal
 from harness.floats.measurement import Measurement, compare

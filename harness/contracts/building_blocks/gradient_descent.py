@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from harness.contracts.building_blocks.softmax_function import backward_amplified, softmax_exact
+from harness.contracts.building_blocks.exponential_sums import backward_amplified, softmax_exact
 from harness.floats import Array, DoubleDouble, Format, Oracle, to_arb, to_array
 from harness.floats import double_double as dd
 from harness.laws import CaseError

@@ -11,9 +11,9 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from harness.contracts.building_blocks.exponential_sums import dominated, log_softmax_exact, log_softmax_screen
 from harness.contracts.building_blocks.logit_rows import largest_logit
 from harness.contracts.building_blocks.reduction import reduced
-from harness.contracts.building_blocks.softmax_function import dominated, log_softmax_exact, log_softmax_screen
 from harness.floats import Array, DoubleDouble, Format, Oracle, portable
 from harness.floats import double_double as dd
 from harness.laws import Example, Inputs

@@ -1,4 +1,4 @@
-r"""The softmax family: exact values, gaps, bounds and difficult inputs of softmax, log-softmax and logsumexp.
+r"""Sums of exponentials over rows: softmax, log-softmax and logsumexp with exact values, bounds and difficult inputs.
 
 The bounds hold for the max-shifted algorithm in the format itself, operation by operation. With
 :math:`g_i = \max_j x_j - x_i \ge 0`, :math:`p = \mathrm{softmax}(x)`, unit roundoff :math:`u`, accumulator roundoff
