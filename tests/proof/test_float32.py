@@ -327,6 +327,19 @@ def test_overflow_and_poles_have_expected_results() -> None:
     assert task(lambda x: torch.log(x + 1e-45), "log", blocks(0)).tally(0).departures["limit"].count == 2
 
 
+@EITHER
+def test_values_that_are_too_large_need_no_polynomial(quantity: str) -> None:
+    """The reciprocal overflows next to zero, where it has no polynomial; only the first row has the pole."""
+    kinds = rows_of(OPERATIONS["reciprocal"], quantity, range(64 * WIDTH), -1).kind
+    assert kinds.tolist() == [Kind.SINGLE] + 63 * [Kind.OVERFLOW]
+    exact = torch.reciprocal if quantity == "value" else lambda x: -1.0 / (x.double() * x.double()).float()
+    right = task(computing(exact, quantity), "reciprocal", blocks(0), quantity=quantity).tally(0)
+    wrong = computing(lambda x: torch.where(x == -number(5000), -3e38, exact(x)), quantity)
+    departure = task(wrong, "reciprocal", blocks(0), quantity=quantity).tally(0).departures["not_infinite"]
+    assert right.departures == {}
+    assert (departure.count, departure.x, departure.expected) == (1, (-number(5000)).hex(), -math.inf)
+
+
 @pytest.mark.parametrize("layout", [0, 1, 2])
 def test_shards_add_up_to_the_whole(layout: int) -> None:
     """The tally does not depend on the division."""

@@ -89,6 +89,11 @@ class Kernel:
         self.copy = np.frombuffer(self.before, dtype=np.int32).reshape(self.memory.shape)
         self.weight = torch.ones(view.shape) if is_gradient else None
 
+    @property
+    def inputs(self) -> NDArray[np.float32]:
+        """The inputs of the last call, in order, with one axis."""
+        return self.bits.reshape(-1).view(np.float32)
+
     def alone_s(self, codes: range) -> float:
         """Return the core time of the calls for some magnitudes of either sign, without the checks.
 

@@ -26,6 +26,9 @@ MIN_BITS = 11
 INFINITE = 0x7F80_0000
 """Code of infinity; codes of larger magnitude are NaN."""
 
+LARGEST = float.fromhex("0x1.ffffffp+127")
+"""Numbers of at least this size round to infinity."""
+
 _PRECISIONS = (128, 320, 1024)
 _ROUNDINGS = 32 * 2.0**-53
 """Bound on all relative rounding errors of a polynomial: see :mod:`harness.proof.float32.rows`."""
@@ -104,10 +107,20 @@ def _split(operation: Operation, quantity: str, start: int, bits: int, sign: int
     if piece is not None:
         yield piece
     elif bits == MIN_BITS:
-        yield Piece(start, bits, Kind.SINGLE, _NOTHING)
+        yield _enclosed(operation, quantity, start, sign)
     else:
         yield from _split(operation, quantity, start, bits - 1, sign)
         yield from _split(operation, quantity, start + (1 << (bits - 1)), bits - 1, sign)
+
+
+def _enclosed(operation: Operation, quantity: str, start: int, sign: int) -> Piece:
+    """Return a run without a polynomial: its values are too large, or each is computed alone."""
+    radius = 2.0 ** (max(start >> 23, 1) - 151 + MIN_BITS)
+    with precision(_PRECISIONS[0]):
+        (value,) = taylor(operation, quantity, arb(sign * (number(start) + radius), radius), arb(1), 1)
+    if value.is_finite() and value.abs_lower() >= LARGEST:
+        return Piece(start, MIN_BITS, Kind.OVERFLOW, np.eye(DEGREE + 1)[0] * (LARGEST if value > 0 else -LARGEST))
+    return Piece(start, MIN_BITS, Kind.SINGLE, _NOTHING)
 
 
 def _piece(operation: Operation, quantity: str, start: int, bits: int, sign: int) -> Piece | None:

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from harness.floats.double_double import Array
 from harness.floats.oracle import UndecidedError
-from harness.proof.float32.model import precision, taylor
+from harness.proof.float32.model import LARGEST, precision, taylor
 from harness.proof.float32.operation import Operation
-from harness.proof.float32.rows import LARGEST
 
 _PRECISIONS = (128, 320, 1024, 4096)
 _ENOUGH_BITS = 64
@@ -101,11 +100,13 @@ def off_tangent(tangent: tuple[int, int, int], x: Array, y: Array) -> tuple[Arra
     ``x`` are float32 numbers below :data:`SMALL`, and ``y`` finite outputs.
     """
     p, q, side = tangent
-    mantissa, exponent = np.frexp(p * x / q)
-    # A value next to a power of two, and smaller than it, lies in the binade below.
-    ulp = np.ldexp(1.0, np.maximum(exponent - 1 - (mantissa == -0.5 * side), -126) - 23)
+    ulp: Array | float = 2.0**-149
+    if p * np.abs(x).max() >= q * 2.0**-126:
+        mantissa, exponent = np.frexp(p * x / q)
+        # A value next to a power of two, and smaller than it, lies in the binade below.
+        ulp = np.ldexp(1.0, np.maximum(exponent - 1 - (mantissa == -0.5 * side), -126) - 23)
     # All are multiples of half an ulp, so that the quotient is a whole number.
     gap = q * y - p * x
     parts = np.abs(gap) * 8.0 / ulp
-    classes = np.clip((parts - (side * gap > 0.0)) // q, 0.0, float(INFINITE))
+    classes = np.clip(np.floor((parts - (side * gap > 0.0)) / q), 0.0, float(INFINITE))
     return parts / (8.0 * q), classes.astype(np.int64)

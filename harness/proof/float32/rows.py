@@ -5,9 +5,10 @@ five in the row's variable. Its coefficients depend linearly on the coefficients
 of the rows' coefficients with the matrix of the powers contains the values.
 
 The error of a computed value relative to the sum of the sizes of the piece's coefficients is at most
-``(1 + 1 + 9 + 1 + 6) u (1 + 18 u)`` with ``u = 2^-53``. The coefficients, the transformation and the powers are rounded
-once, and inner products of nine and six terms are formed in any order [1]_. The bound in ``model`` is ``32 u``. The
-terms above degree five are bounded separately.
+``(1 + 1 + 9 + 1 + 14) u (1 + 26 u)`` with ``u = 2^-53``. The coefficients, the transformation and the powers are
+rounded once, and inner products of nine and seven terms are formed in any order [1]_. The seventh term is the output,
+which is subtracted. It is at most as large as the other terms together, or the error is small relative to the
+difference. The bound in ``model`` is ``32 u``. The terms above degree five are bounded separately.
 
 References
 ----------
@@ -23,7 +24,7 @@ from flint import arb
 from numpy.typing import NDArray
 
 from harness.floats.double_double import Array
-from harness.proof.float32.model import DEGREE, INFINITE, MIN_BITS, Kind, number, pieces, precision
+from harness.proof.float32.model import DEGREE, INFINITE, LARGEST, MIN_BITS, Kind, number, pieces, precision
 from harness.proof.float32.operation import Operation
 
 WIDTH = 1 << MIN_BITS
@@ -40,9 +41,6 @@ _WAVES_FROM = 0x4180_0000
 
 _WAVE_ERROR = 2.0**-49
 """Bound on the error of two products of rounded sines and cosines, which is below ``5 u``."""
-
-LARGEST = float.fromhex("0x1.ffffffp+127")
-"""Numbers of at least this size round to infinity."""
 
 NEAR = 2.0**-7
 """Distance in ulp of values that are next to a number."""

@@ -36,7 +36,7 @@ class Side:
         self.directions = self.directions_of(rows)
         self.has_kinds: Flags = np.any(rows.kind.reshape(blocks, -1), axis=1)
         self.is_undefined: Flags = np.all(rows.kind.reshape(blocks, -1) == Kind.UNDEFINED, axis=1)
-        self.is_uneven: Flags = np.any(np.isnan(rows.ulp).reshape(blocks, -1), axis=1)
+        self.is_uneven: Flags = np.isnan(_same(rows.ulp, blocks))
         self.slopes, self.direction = (_same(values, blocks) for values in (rows.slope, self.directions))
         low, high = rows.low.reshape(blocks, -1).min(1), rows.high.reshape(blocks, -1).max(1)
         least = np.maximum(low, -high)

@@ -31,6 +31,9 @@ _EXPONENT = np.int64(0x7FF0_0000_0000_0000)
 _FAR = 16384.5
 """Deviations above this many eighths of an ulp are in no class with a limit."""
 
+_FAR_CLASS = np.float32(512.0)
+"""The limits of deviations of at least 256 eighths of an ulp are multiples of this."""
+
 _FLOAT32 = 2.0**-22
 """Bound on the relative error of a deviation after its conversion to float32."""
 
@@ -62,6 +65,8 @@ class Sweep:
         self.sides = [Side(operation, quantity, codes, sign, blocks=len(codes) // self.size) for sign in (1, -1)]
         self.period, self.growth = (exponent << 23 for exponent in operation.scaling(quantity))
         self.judged = _judged(operation.name, quantity)
+        self.is_in_order = False
+        """Whether the outputs of the last block are one number or a multiple of the inputs, which are in order."""
         self.has_tangent = operation.tangent[0] > 0 and not is_gradient
         shape = (self.size // WIDTH, WIDTH)
         self.exact, self.wide, *self.buffers = (np.empty(shape) for _ in range(5))
@@ -141,7 +146,7 @@ class Sweep:
     def _is_scaled(self, known: Judged, start: int, bits: NDArray[np.int32]) -> bool:
         """Return whether the outputs differ from an earlier block's by the same factor as the exact values."""
         shift = (start - known.start) // self.period * self.growth
-        return known.outputs == (bits - np.int32(shift)).data
+        return known.outputs == np.subtract(bits, np.int32(shift), out=self.part.view(np.int32).reshape(-1)).data
 
     def _repeat(self, known: Judged) -> None:
         """Count a block with the same deviations."""
@@ -154,7 +159,8 @@ class Sweep:
         side, number_ = block.side, block.number
         codes = range(block.start, block.start + self.size)
         poles = {code - block.start: expected for code, expected in side.poles.items() if code in codes}
-        if not poles and self._is_counted_at_once(block):
+        self.is_in_order = not poles and self._is_counted_at_once(block)
+        if self.is_in_order:
             return True
         is_special = bool(side.has_kinds[number_] or poles)
         guard, doubtful = self._measure(block, is_plain=not (side.is_uneven[number_] or is_special))
@@ -164,7 +170,7 @@ class Sweep:
         is_kept = largest <= 8.0 or (largest < CLASSES - 1 and bool(block.outputs.all()))
         if not is_kept:
             self._lost(block)
-        self._count_classes()
+        self._count_classes(largest)
         return is_kept and not is_special
 
     def _is_counted_at_once(self, block: Block) -> bool:
@@ -174,8 +180,10 @@ class Sweep:
             return self.quantity != "value" or bool(np.isnan(outputs).all())
         middle, slope, y = side.middles[number_], side.slopes[number_], outputs[0]
         is_flat, class_ = not math.isnan(middle), 0
-        known = y if is_flat else self.kernel.bits.reshape(-1).view(np.float32) * np.float32(slope)
-        if (math.isnan(slope) and not is_flat) or not (outputs == known).all():
+        if math.isnan(slope) and not is_flat:
+            return False
+        known = y if is_flat else np.multiply(self.kernel.inputs, np.float32(slope), out=self.part.reshape(-1))
+        if not (outputs == known).all():
             return False
         if is_flat and y != middle:
             least, most = (abs(middle - float(y)) * 8.0 / ulps[number_] for ulps in side.ulps)
@@ -198,16 +206,16 @@ class Sweep:
         """
         rows = block.side.rows
         # The product of NumPy may use several threads, which wait for each other.
-        factors = rows.coefficients[block.rows], rows.powers_at(block.rows.start)
-        torch.mm(*map(torch.from_numpy, factors), out=torch.from_numpy(self.exact))
-        torch.from_numpy(self.wide).view(-1).copy_(torch.from_numpy(block.outputs))
-        error, ulp = rows.error[block.rows], rows.ulp[block.rows]
+        factors = torch.from_numpy(rows.coefficients[block.rows]), torch.from_numpy(rows.powers_at(block.rows.start))
+        error, exact, outputs = rows.error[block.rows], torch.from_numpy(self.exact), torch.from_numpy(block.outputs)
         if is_plain:
-            scale = 8.0 / ulp
-            np.subtract(self.exact, self.wide, out=self.exact)
-            torch.mul(torch.from_numpy(self.exact), torch.from_numpy(scale[:, None]), out=torch.from_numpy(self.exact))
+            scale = float(8.0 / rows.ulp[block.rows.start])
+            exact.view(-1).copy_(outputs)
+            exact.addmm_(*factors, beta=-scale, alpha=scale)
             self._to_float32()
-            return float((error * scale).max()), np.zeros(1, dtype=bool)
+            return float(error.max()) * scale, np.zeros(1, dtype=bool)
+        torch.mm(*factors, out=exact)
+        torch.from_numpy(self.wide).view(-1).copy_(outputs)
         return self._measure_each(error[:, None])
 
     def _measure_each(self, error: Array) -> tuple[Singles, Flags]:
@@ -278,6 +286,9 @@ class Sweep:
         if not is_plain:
             np.minimum(self.part, np.float32(_FAR), out=self.part)
         np.rint(self.part, out=self.whole)
+        if largest >= CLASSES:
+            far = self.part >= CLASSES
+            self.whole[far] = np.rint(self.part[far] / _FAR_CLASS) * _FAR_CLASS
         limit = guard + (largest if is_plain else self.part) * np.float32(_FLOAT32)
         np.subtract(self.part, self.whole, out=self.part)
         np.abs(self.part, out=self.part)
@@ -288,8 +299,8 @@ class Sweep:
         flat = self.eighths.reshape(-1)
         self.counts.resolved += len(places)
         if self.has_tangent and number(block.start + self.size) < SMALL and len(places):
-            x = block.side.sign * (block.start + places).astype(np.uint32).view(np.float32).astype(np.float64)
-            deviations, classes = off_tangent(self.operation.tangent, x, block.outputs[places].astype(np.float64))
+            x, y = (values[places].astype(np.float64) for values in (self.kernel.inputs, block.outputs))
+            deviations, classes = off_tangent(self.operation.tangent, x, y)
             self._offer(block, int(places[np.argmax(deviations)]))
             flat[places] = classes + 0.5
         else:
@@ -343,9 +354,10 @@ class Sweep:
             expected = resolve(self.operation, self.quantity, x, y).expected
         self.counts.depart(law, len(places), x.hex(), (y, expected or 0.0))
 
-    def _count_classes(self) -> None:
-        torch.clamp(torch.from_numpy(self.eighths), max=255.5, out=torch.from_numpy(self.part))
-        self.classes.view(self.eighths.shape).copy_(torch.from_numpy(self.part))
+    def _count_classes(self, largest: float) -> None:
+        if largest >= CLASSES:
+            np.minimum(self.eighths, np.float32(CLASSES - 0.5), out=self.part)
+        self.classes.view(self.eighths.shape).copy_(torch.from_numpy(self.part if largest >= CLASSES else self.eighths))
         found = torch.bincount(self.classes, minlength=256).numpy()
         self.counts.histogram += found
         if found[255]:
@@ -364,6 +376,8 @@ class Sweep:
         if direction == 0:
             return True
         self.counts.pairs += len(outputs) - 1
+        if self.is_in_order:
+            return True
         wrong = outputs[1:] < outputs[:-1] if direction > 0 else outputs[1:] > outputs[:-1]
         if len(places := np.flatnonzero(wrong)):
             self._depart("monotone", block, places + start + 1, float(outputs[places[0]]))
