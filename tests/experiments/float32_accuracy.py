@@ -47,10 +47,9 @@ inputs, `log1p` exceeds the bound by less than 2^-100 ulp. If only a bound is pu
 No measured error of `vmsSqrt` was found. IEEE 754 requires a correctly rounded square root, which it does not return.
 """
 TIMES_TEXT = """\
-The time of the operation alone includes writing its inputs to memory. It is estimated from one of 16 calls, which are
-repeated and timed together, for the values of `sigmoid`, `log1p`, `gelu`, `silu`, `sqrt`, `rsqrt` and `reciprocal`,
-and for the gradients of `gelu_tanh` and `reciprocal`. Other proofs were timed before by single calls, which gives too
-long times on a busy machine.
+The time of the operation alone includes writing its inputs to memory. For all values, and for the gradients of
+`gelu_tanh` and `reciprocal`, it is estimated from one of 16 calls, which are repeated and timed together. The other
+gradients were timed before by single calls, which gives too long times on a busy machine.
 """
 
 SOURCES = """\
