@@ -120,7 +120,7 @@ def _loss_error(of_row: RowBound) -> Callable[..., Array]:
 
 
 def _gradient_error(*, typical: bool) -> Callable[..., Array]:
-    """Absolute error of the gradient for the forms of ``x y``; with ``typical``, also for those of ``(1 - y) x``."""
+    """Absolute error of the gradient for the forms of ``x y``; with ``typical``, also of ``(1 - y) x``."""
 
     def error(logits: Tensor, targets: Tensor, reduction: str, _: DoubleDouble, format_: Format) -> Array:
         x, y = to_array(logits), to_array(targets)
