@@ -103,8 +103,7 @@ def _into_weight_screen(_: dd.Elementary, cotangent: Array, x: Array, _weight: A
 into_x_oracle = Oracle(_into_x_screen, lambda cotangent, _x, weight, _bias: cotangent @ weight)
 into_weight_oracle = Oracle(_into_weight_screen, lambda cotangent, x, _weight, _bias: cotangent.T @ x)
 into_bias_oracle = Oracle(
-    lambda _, cotangent, *_inputs: dd.total(dd.lift(cotangent), 0),
-    lambda cotangent, *_inputs: cotangent.sum(0),
+    lambda _, cotangent, *_inputs: dd.total(dd.lift(cotangent), 0), lambda cotangent, *_inputs: cotangent.sum(0)
 )
 
 
@@ -402,12 +401,7 @@ LINEAR = Contract(
         on_many_rows(value, _few_features, examples=4),
         *implementation_laws(value, many=False),
     ),
-    axes={
-        "X": Axes(("n", "d")),
-        "weight": Axes(("m", "d")),
-        "bias": Axes(("m",)),
-        "cotangent": Axes(("n", "m")),
-    },
+    axes={"X": Axes(("n", "d")), "weight": Axes(("m", "d")), "bias": Axes(("m",)), "cotangent": Axes(("n", "m"))},
     output=("n", "m"),
     rays=(Ray("length", "t features of one", _ones, lambda _: 50_000.0, lambda _: 1.0, whole=True),),
     total=_total,

@@ -99,15 +99,7 @@ def _splits(format_: Format) -> st.SearchStrategy[Example]:
         rng = np.random.default_rng(seed)
         X, X_held_out = (torch.from_numpy(portable.standard_normal(rng, (n, d))).to(format_.dtype) for _ in range(2))
         y, y_held_out = (torch.from_numpy(rng.integers(0, k, size=n)) for _ in range(2))
-        return {
-            "X": X,
-            "y": y,
-            "X_held_out": X_held_out,
-            "y_held_out": y_held_out,
-            "k": k,
-            "epochs": epochs,
-            "lr": lr,
-        }
+        return {"X": X, "y": y, "X_held_out": X_held_out, "y_held_out": y_held_out, "k": k, "epochs": epochs, "lr": lr}
 
     return st.builds(
         expand,

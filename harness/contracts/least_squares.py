@@ -56,12 +56,7 @@ def residual_is_orthogonal(fit: Subject, X: Tensor, y: Tensor) -> Measurement:
 @repeatable("Repeated fits of the same data give the same bits, whatever freed memory contains.")
 def calls_agree(fit: Subject, X: Tensor, y: Tensor) -> Measurement:
     """Fit three times."""
-    return repeated(
-        lambda: flat(fit.case.name, fit.run(X, y)),
-        fit.format,
-        sizes={X.nbytes, y.nbytes},
-        host=fit.host,
-    )
+    return repeated(lambda: flat(fit.case.name, fit.run(X, y)), fit.format, sizes={X.nbytes, y.nbytes}, host=fit.host)
 
 
 def _designs(format_: Format) -> st.SearchStrategy[Example]:

@@ -90,12 +90,7 @@ def _delivered(epoch: Batches) -> Counter[tuple[bytes, int]]:
     unit="samples",
 )
 def each_sample_once(
-    loader: Subject,
-    images: Tensor,
-    labels: Tensor,
-    train: bool,
-    batch_size: int,
-    shuffle: bool,
+    loader: Subject, images: Tensor, labels: Tensor, train: bool, batch_size: int, shuffle: bool
 ) -> Measurement:
     """Count samples that are missing or superfluous, in any order."""
     (epoch,) = _epochs(loader, images, labels, Request(train, batch_size, shuffle))
@@ -113,12 +108,7 @@ def each_sample_once(
     unit="samples",
 )
 def batches_have_the_size_asked_for(
-    loader: Subject,
-    images: Tensor,
-    labels: Tensor,
-    train: bool,
-    batch_size: int,
-    shuffle: bool,
+    loader: Subject, images: Tensor, labels: Tensor, train: bool, batch_size: int, shuffle: bool
 ) -> Measurement:
     """Compare the sequence of batch sizes."""
     (epoch,) = _epochs(loader, images, labels, Request(train, batch_size, shuffle))
@@ -138,11 +128,7 @@ def batches_have_the_size_asked_for(
     group="value",
 )
 def pixels_are_bytes_over_255(
-    loader: Subject,
-    images: Tensor,
-    labels: Tensor,
-    train: bool,
-    batch_size: int,
+    loader: Subject, images: Tensor, labels: Tensor, train: bool, batch_size: int
 ) -> Measurement:
     """Compare in the order of the files."""
     (epoch,) = _epochs(loader, images, labels, Request(train, batch_size, shuffle=False))
@@ -161,12 +147,7 @@ def pixels_are_bytes_over_255(
     unit="epochs",
 )
 def shuffles_when_asked(
-    loader: Subject,
-    images: Tensor,
-    labels: Tensor,
-    train: bool,
-    batch_size: int,
-    shuffle: bool,
+    loader: Subject, images: Tensor, labels: Tensor, train: bool, batch_size: int, shuffle: bool
 ) -> Measurement:
     """Compare two epochs of distinct images; two equal random orders of 32 have probability 1 / 32!."""
     distinct = images[:1].expand(32, -1, -1).clone()

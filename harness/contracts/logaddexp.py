@@ -63,8 +63,7 @@ def _pair(a: Any, b: Any) -> Any:
 
 
 logaddexp_oracle = Oracle(
-    lambda elementary, a, b: logsumexp_screen(elementary, _pair(a, b)),
-    lambda a, b: logsumexp_exact(_pair(a, b)),
+    lambda elementary, a, b: logsumexp_screen(elementary, _pair(a, b)), lambda a, b: logsumexp_exact(_pair(a, b))
 )
 gradient_oracle = Oracle(
     lambda elementary, a, b: softmax_screen(elementary, _pair(a, b)), lambda a, b: softmax_exact(_pair(a, b))

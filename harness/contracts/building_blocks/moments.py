@@ -208,11 +208,7 @@ def sizes_of_rows(format_: Format) -> st.SearchStrategy[Example]:
 def large_rows_and_cotangents(format_: Format) -> st.SearchStrategy[Example]:
     """Rows of every size from one to the largest normalized one, and weights of the outputs."""
     rows = _rows_of_sizes(format_, 0.0, float(portable.log2(largest_normalised(format_))) - 1.0)
-    return st.builds(
-        lambda x, seed: {"x": x, "cotangent": companions(x, np.random.default_rng(seed))},
-        rows,
-        SEEDS,
-    )
+    return st.builds(lambda x, seed: {"x": x, "cotangent": companions(x, np.random.default_rng(seed))}, rows, SEEDS)
 
 
 def _rows_of_sizes(format_: Format, first: float, last: float) -> st.SearchStrategy[Tensor]:
