@@ -57,9 +57,7 @@ def correctly_rounded(add: Subject, a: Tensor, b: Tensor) -> Measurement:
 @law(
     "add(a, b) = add(b, a), bit for bit.",
     source="IEEE 754 addition is commutative",
-    bound="no tolerance",
     cause="the two operands are treated differently: treat them alike",
-    group="algebra",
 )
 def commutative(add: Subject, a: Tensor, b: Tensor) -> Measurement:
     """Compare the two orders."""
@@ -69,7 +67,6 @@ def commutative(add: Subject, a: Tensor, b: Tensor) -> Measurement:
 @law(
     "A sum of two zeros is -0 only if both are -0, and x - x is +0.",
     source="IEEE 754-2019, section 6.3",
-    bound="no tolerance",
     cause="the sum is accumulated into a zero, which loses the sign: 0 + (-0) + (-0) is +0; add the two operands "
     "directly",
     group="special",
@@ -134,9 +131,7 @@ value = usual_laws.value(
 @law(
     "With weight = 0, linear(X, weight, bias) is exactly the bias.",
     source="0 x + b = b",
-    bound="no tolerance",
     cause="the bias is dropped, scaled, or added along the wrong axis: add it once to each row",
-    group="algebra",
 )
 def zero_weight_gives_bias(linear: Subject, X: Tensor, weight: Tensor, bias: Tensor) -> Measurement:
     """Compare every row with the bias."""
@@ -147,7 +142,6 @@ def zero_weight_gives_bias(linear: Subject, X: Tensor, weight: Tensor, bias: Ten
 @law(
     "Without features, linear(X, weight, bias) is exactly the bias.",
     source="the empty sum is zero",
-    bound="no tolerance",
     cause="a mean over the features is multiplied by their number, which is 0 / 0: sum the products instead",
     group="special",
 )
@@ -162,7 +156,6 @@ def no_features_give_bias(linear: Subject, X: Tensor, weight: Tensor, bias: Tens
     source="scaling by a power of two is exact",
     bound="no tolerance where nothing underflows, twice the value's bound elsewhere",
     cause="features are clipped or normalized, or an epsilon is added: use them unchanged",
-    group="algebra",
 )
 def scales_by_powers_of_two(linear: Subject, X: Tensor, weight: Tensor) -> Measurement:
     """Compare with twice the output of the halves."""

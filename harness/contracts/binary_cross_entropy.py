@@ -204,7 +204,6 @@ not_negative = usual_laws.one_sided(
     cause="the two classes are treated differently, for example one logarithm is clamped or has an epsilon: treat "
     "them alike",
     non_finite=WRONG_CLASS,
-    group="algebra",
 )
 def classes_exchange(loss: Subject, logits: Tensor, targets: Tensor) -> Measurement:
     """Compare the losses for both names of the classes; ``1 - y`` is exact for the drawn targets."""
@@ -240,7 +239,6 @@ gradient_digits_not_lost = usual_laws.gradient(
 @law(
     "The gradient is zero only where the exact gradient is below the normal range.",
     source="sigma(x) - y is never zero for y = 0 and y = 1",
-    bound="no tolerance",
     cause="sigmoid(x) - 1 is zero from x = p ln 2 (16.6 in float32): use -sigmoid(-x)",
     group="gradient",
     lost_digits=usual_laws.SATURATED,
@@ -267,7 +265,6 @@ certain_and_right = usual_laws.policy(
     rows=lambda logits, targets: _infinite_groups(logits, targets, wrong=False),
     policies=lambda *_: {"nan": np.nan, "zero": 0.0},
     source="0 * inf is undefined although its limit is not; see the convention `certain_and_right`",
-    bound="no tolerance",
     cause="`certain_and_right` is a convention (nan or zero): declare the one you intend",
     inputs=binary_logits.every_third_infinite(1.0),
 )
@@ -276,7 +273,6 @@ certain_and_right = usual_laws.policy(
 @law(
     "Infinite logits on the wrong side (+inf for y = 0, -inf for y = 1) have an infinite loss.",
     source="ln(1 + e^x) - x y grows without bound",
-    bound="no tolerance",
     cause="inf - inf: terms of size |x| are subtracted from each other; add terms of one sign instead",
     group="special",
     inputs=binary_logits.every_third_infinite(0.0),

@@ -14,7 +14,6 @@ from harness.laws.strategies import EDGES, LENGTHS, SEEDS, batches, labels_for
 @law(
     "one_hot(labels, k) is 1 at the label and 0 elsewhere.",
     source="definition",
-    bound="no tolerance",
     cause="the encoding is shifted, or does not have k columns: index from zero, with k columns",
     group="value",
 )
@@ -46,9 +45,7 @@ def share_of_hits(accuracy: Subject, scores: Tensor, labels: Tensor) -> Measurem
 @law(
     "Multiplying all scores by four does not change the accuracy.",
     source="argmax is invariant; scaling up by a power of two is exact, subnormals included",
-    bound="no tolerance",
     cause="the values of the scores affect the result: use only their order",
-    group="algebra",
 )
 def scale_does_not_matter(accuracy: Subject, scores: Tensor, labels: Tensor) -> Measurement:
     """Compare with the accuracy of the scaled scores."""
@@ -59,10 +56,8 @@ def scale_does_not_matter(accuracy: Subject, scores: Tensor, labels: Tensor) -> 
 @law(
     "The order of the rows does not change the accuracy.",
     source="a sum of at most 2^p ones is exact in any order",
-    bound="no tolerance",
     cause="labels and scores lose their pairing, a row is skipped, or later rows weigh more as in a running "
     "average: weigh all rows equally",
-    group="algebra",
 )
 def order_does_not_matter(accuracy: Subject, scores: Tensor, labels: Tensor) -> Measurement:
     """Compare with the accuracy of the rows in two other orders: rotated, and reversed."""

@@ -148,7 +148,6 @@ loss_not_lost = usual_laws.not_lost(
     cause="softmax is applied twice, or an epsilon or a clamp changes the loss of unlikely classes: use "
     "log_softmax of the logits",
     non_finite=UNDERFLOW,
-    group="algebra",
 )
 def differs_by_the_logits(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
     """Increase every label by one; the difference of the logits is summed without rounding."""
@@ -167,7 +166,6 @@ def differs_by_the_logits(loss: Subject, logits: Tensor, labels: Tensor) -> Meas
     unit="ulp of 1",
     cause="logsumexp(x) - x_t depends on the offset: subtract the row maximum first",
     non_finite=OVERFLOW,
-    group="algebra",
 )
 def shift_invariant(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
     """Shift by the row's maximum where that is exact in the format; other rows stay unchanged."""
@@ -182,7 +180,6 @@ def shift_invariant(loss: Subject, logits: Tensor, labels: Tensor) -> Measuremen
     cause="the columns are treated differently, for example one is dropped, weighted, or assumed to be the "
     "maximum: treat them alike",
     non_finite=OVERFLOW,
-    group="algebra",
 )
 def columns_in_any_order(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
     """Reverse the columns, and count the labels from the other end."""
@@ -214,7 +211,6 @@ gradient = usual_laws.gradient(
 @law(
     "A label whose logit is -inf makes the loss +inf.",
     source="-ln 0 = +inf",
-    bound="no tolerance",
     cause="the probability is clamped away from zero, or a large negative constant replaces -inf: remove the "
     "clamp, and use -inf",
     group="special",
@@ -246,7 +242,6 @@ fully_masked_row = logit_rows.fully_masked_law(
     "A row with one logit of +inf gives the declared result: NaN; zero at its label and +inf elsewhere; or "
     "logsumexp(x) - x_t, which is NaN at its label and +inf elsewhere.",
     source=logit_rows.LEFT_OPEN_AT_INFINITY,
-    bound="no tolerance",
     cause=logit_rows.OR_DIFFERENCE,
     group="special",
     inputs=labelled_logits.single_rows(logit_rows.every_third_row(logit_rows.one_infinite)),

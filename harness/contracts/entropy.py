@@ -251,7 +251,6 @@ not_negative = usual_laws.one_sided(
     "entropy(X) is never negative.",
     nearest=usual_laws.not_below_zero,
     source="p <= 1",
-    bound="no tolerance",
     cause="a difference such as logsumexp(x) - sum p x cancels below zero: add terms of the same sign",
 )
 
@@ -261,7 +260,6 @@ not_negative = usual_laws.one_sided(
     source="the uniform distribution has the largest entropy: Jensen's inequality",
     bound="the bound of -sum p ln p computed through the log-softmax",
     cause="a base other than e, or probabilities that do not sum to one: use the natural logarithm, and normalize",
-    group="algebra",
 )
 def at_most_ln_k(entropy: Subject, logits: Tensor) -> Measurement:
     """Measure the excess of the entropy over ln k."""
@@ -276,7 +274,6 @@ def at_most_ln_k(entropy: Subject, logits: Tensor) -> Measurement:
 @law(
     "entropy(X) is zero only where the exact entropy underflows.",
     source="H >= p ln(1/p) > 0 for any class with 0 < p < 1",
-    bound="no tolerance",
     cause="the small terms are lost in larger ones that cancel, as in logsumexp(x) - sum p x: add terms of the "
     "same sign",
     group="value",
@@ -303,7 +300,6 @@ finite_on_extreme_logits = usual_laws.finite(
     bound="twice the value's bound",
     cause="logits - logsumexp(logits) rounds at the size of the offset: subtract the row maximum first",
     non_finite=OVERFLOW,
-    group="algebra",
 )
 def shift_invariant(entropy: Subject, logits: Tensor) -> Measurement:
     """Shift by the row's maximum where that is exact in the format; other rows are compared with themselves."""
@@ -316,7 +312,6 @@ def shift_invariant(entropy: Subject, logits: Tensor) -> Measurement:
     bound="twice the bound of -sum p ln p through the log-softmax; other laws cover dominating classes and offsets",
     cause="a class is excluded by its position, like the reference class of a multinomial model: exclude one "
     "maximum instead",
-    group="algebra",
 )
 def class_order_invariant(entropy: Subject, logits: Tensor) -> Measurement:
     """Reverse the classes of rows that are shifted exactly; other rows are compared with themselves."""

@@ -216,7 +216,6 @@ value = usual_laws.value(
     unit="ulp of 1",
     cause="a class is omitted, the mean is taken over the classes, or the arguments are exchanged: sum over all "
     "classes",
-    group="algebra",
 )
 def not_below_gibbs(kl: Subject, log_q: Tensor, p: Tensor) -> Measurement:
     """Measure how far the divergence is below the limit; P and Q differ from one by the inputs' rounding."""
@@ -233,7 +232,6 @@ def not_below_gibbs(kl: Subject, log_q: Tensor, p: Tensor) -> Measurement:
     bound="the value's bound, plus 2 u sum p |ln p| for the logarithm passed as input",
     unit="ulp of 1",
     cause="an epsilon or a clamp is applied to only one of the logarithms: use both unchanged",
-    group="algebra",
 )
 def zero_for_equal_distributions(kl: Subject, p: Tensor) -> Measurement:
     """Pass the logarithm of ``p``, rounded to the format."""
@@ -250,7 +248,6 @@ def zero_for_equal_distributions(kl: Subject, p: Tensor) -> Measurement:
     bound="twice the value's bound",
     cause="a class is excluded by its position, or the last probability is computed as one minus the others: treat "
     "all classes alike",
-    group="algebra",
 )
 def class_order_invariant(kl: Subject, log_q: Tensor, p: Tensor) -> Measurement:
     """Reverse the classes; compare with the exact value where the output is not finite."""

@@ -285,7 +285,6 @@ value = usual_laws.value(
     bound="the value's bound",
     unit="ulp of 1",
     cause="an epsilon or a clamp is applied to only one of the two: use both unchanged",
-    group="algebra",
 )
 def zero_for_equal_distributions(kl: Subject, p: Tensor) -> Measurement:
     """Pass the same distribution twice."""
@@ -300,7 +299,6 @@ def zero_for_equal_distributions(kl: Subject, p: Tensor) -> Measurement:
     bound="twice the value's bound",
     cause="a class is excluded by its position, or the last probability is computed as one minus the others: treat "
     "all classes alike",
-    group="algebra",
 )
 def class_order_invariant(kl: Subject, p: Tensor, q: Tensor) -> Measurement:
     """Reverse the classes; compare with the exact value where the output is not finite."""

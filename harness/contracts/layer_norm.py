@@ -245,7 +245,6 @@ value = usual_laws.value(
     bound="the sum of the value's bound over the row",
     cause="the mean is not subtracted, or belongs to another axis: subtract the mean over the last axis",
     non_finite=OVERFLOW,
-    group="algebra",
 )
 def rows_have_mean_zero(layer_norm: Subject, x: Tensor) -> Measurement:
     """Sum without rounding, so that the deviation is the implementation's."""
@@ -261,7 +260,6 @@ def rows_have_mean_zero(layer_norm: Subject, x: Tensor) -> Measurement:
     cause="the divisor is less than the root of the mean square, as with a mean absolute deviation or a variance "
     "that cancels: divide by the root of the mean square of x - mean",
     non_finite=OVERFLOW,
-    group="algebra",
 )
 def mean_square_at_most_one(layer_norm: Subject, x: Tensor) -> Measurement:
     """Measure the excess over one."""
@@ -275,7 +273,6 @@ def mean_square_at_most_one(layer_norm: Subject, x: Tensor) -> Measurement:
     bound="the value's bounds at both inputs",
     cause="mean(x^2) - mean(x)^2 cancels at an offset: subtract the mean first",
     non_finite=OVERFLOW,
-    group="algebra",
 )
 def shift_invariant(layer_norm: Subject, x: Tensor) -> Measurement:
     """Compare both rows; where the shift is not exact, a row is compared with itself."""
@@ -290,7 +287,6 @@ def shift_invariant(layer_norm: Subject, x: Tensor) -> Measurement:
     bound="twice the value's bound",
     cause="magnitudes are normalized instead of values, or one sign is clipped: treat both signs alike",
     non_finite=OVERFLOW,
-    group="algebra",
 )
 def odd(layer_norm: Subject, x: Tensor) -> Measurement:
     """Compare the output for the negated row with the negated output."""
@@ -305,7 +301,6 @@ def odd(layer_norm: Subject, x: Tensor) -> Measurement:
     cause="the divisor is the variance instead of its root, or grows faster than the row: divide by sqrt(variance "
     "+ eps)",
     non_finite=OVERFLOW,
-    group="algebra",
 )
 def doubling_at_most_doubles(layer_norm: Subject, x: Tensor) -> Measurement:
     """Measure how far an entry is outside the interval."""
@@ -317,9 +312,7 @@ def doubling_at_most_doubles(layer_norm: Subject, x: Tensor) -> Measurement:
 @law(
     "A row of equal entries whose sum is exact becomes zeros.",
     source="the mean and all differences are exact",
-    bound="no tolerance",
     cause="x * rstd - mean * rstd rounds its products, one of them in a fused multiply-add: subtract the mean first",
-    group="algebra",
     inputs=moments.constant_rows,
 )
 def constant_rows_become_zeros(layer_norm: Subject, x: Tensor) -> Measurement:
@@ -356,7 +349,6 @@ gradient_digits_not_lost = usual_laws.gradient(
 @law(
     "A row with an infinite entry is NaN.",
     source="inf - inf",
-    bound="no tolerance",
     cause="infinities are dropped or clipped before the mean is taken: let IEEE arithmetic decide",
     group="special",
     inputs=moments.one_infinite(_conditioned),

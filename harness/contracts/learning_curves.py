@@ -80,7 +80,6 @@ def follow_gradient_descent(
 @law(
     "The held-out data does not change the training curve.",
     source="held-out data is not used for training",
-    bound="no tolerance",
     cause="the model takes a step or a statistic from the held-out data: use it for evaluation only",
     group="training",
     unit="ulp of 1",

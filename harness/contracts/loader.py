@@ -83,7 +83,6 @@ def _delivered(epoch: Batches) -> Counter[tuple[bytes, int]]:
 @law(
     "Every epoch delivers each sample once, with its label.",
     source="definition of an epoch",
-    bound="no tolerance",
     cause="the last incomplete batch is dropped, an index is off by one, or images and labels are shuffled "
     "separately: use one index for both, and cover all samples",
     group="data",
@@ -102,7 +101,6 @@ def each_sample_once(
 @law(
     "All batches have the requested size; the last one has the remainder.",
     source="contract",
-    bound="no tolerance",
     cause="drop_last is set, or the batch size is not passed on: pass the batch size, and keep the last batch",
     group="data",
     unit="samples",
@@ -140,7 +138,6 @@ def pixels_are_bytes_over_255(
 @law(
     "With shuffling each epoch has a new order; without it each epoch has the order of the files.",
     source="contract",
-    bound="no tolerance",
     cause="the order is drawn once when the loader is created, or shuffling is not passed on: draw a new order in "
     "each epoch",
     group="data",

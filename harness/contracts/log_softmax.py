@@ -120,7 +120,6 @@ dominating_class_not_lost = usual_laws.not_lost(
     cause="the logarithm of the sum belongs to another axis, or to other exponentials: sum the exponentials of the "
     "row itself",
     non_finite=UNDERFLOW,
-    group="algebra",
 )
 def exponentials_sum_to_one(log_softmax: Subject, logits: Tensor) -> Measurement:
     """Exponentiate and sum without rounding, so that the deviation is the implementation's."""
@@ -138,7 +137,6 @@ def exponentials_sum_to_one(log_softmax: Subject, logits: Tensor) -> Measurement
     unit="ulp of 1",
     cause="x - logsumexp(x) depends on the offset: subtract the row maximum first",
     non_finite="exp overflows: subtract the row maximum first",
-    group="algebra",
 )
 def shift_invariant(log_softmax: Subject, logits: Tensor) -> Measurement:
     """Shift by the row's maximum where that is exact in the format; other rows are compared with themselves."""
@@ -153,7 +151,6 @@ def shift_invariant(log_softmax: Subject, logits: Tensor) -> Measurement:
     cause="the columns are treated differently, for example one is dropped, weighted, or assumed to be the "
     "maximum: treat them alike",
     non_finite=UNDERFLOW,
-    group="algebra",
 )
 def columns_in_any_order(log_softmax: Subject, logits: Tensor) -> Measurement:
     """Reverse the columns, and the output back."""

@@ -199,7 +199,6 @@ at_least_the_maximum = usual_laws.one_sided(
     "logaddexp(a, b) is at least the larger of the two.",
     nearest=lambda actual, a, b: usual_laws.at_least(actual, np.maximum(to_array(a), to_array(b))),
     source="both terms of the sum are positive, and rounding is monotone",
-    bound="no tolerance",
     cause="the shift is larger than the maximum, or the smaller number is used as the shift: shift by the larger one",
     non_finite=OVERFLOW,
 )
@@ -213,7 +212,6 @@ at_least_the_maximum = usual_laws.one_sided(
     cause="one of the two is always assumed to be the larger, and a + log1p(exp(b - a)) overflows where b - a is "
     "large: choose the larger one",
     non_finite=OVERFLOW,
-    group="algebra",
 )
 def commutes(logaddexp: Subject, a: Tensor, b: Tensor) -> Measurement:
     """Exchange the arguments."""
@@ -229,7 +227,6 @@ def commutes(logaddexp: Subject, a: Tensor, b: Tensor) -> Measurement:
     unit="ulp of 1",
     cause="a constant is added inside the logarithm, or the exponent is clipped: subtract the larger of the two",
     non_finite=OVERFLOW,
-    group="algebra",
 )
 def shift_equivariant(logaddexp: Subject, a: Tensor, b: Tensor) -> Measurement:
     """Shift by the larger number where that is exact in the format; other pairs are compared with themselves."""
@@ -266,7 +263,6 @@ def gradient(logaddexp: Subject, a: Tensor, b: Tensor, cotangent: Tensor) -> Mea
 @law(
     "logaddexp(a, -inf) and logaddexp(-inf, a) are a.",
     source="exp(-inf) = 0",
-    bound="no tolerance",
     cause="a large negative constant replaces -inf, or exp and ln are applied where the result is the other "
     "number: return the other number",
     group="special",
@@ -281,7 +277,6 @@ def nothing_added(logaddexp: Subject, a: Tensor) -> Measurement:
 @law(
     "A term of +inf makes the result +inf, and two terms of -inf make it -inf.",
     source="limits of ln(exp(a) + exp(b))",
-    bound="no tolerance",
     cause="the difference of two equal infinities is NaN: return a + ln 2 where a equals b",
     group="special",
     inputs=_with_infinities,

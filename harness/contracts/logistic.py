@@ -82,7 +82,6 @@ def monotone_law(function: Logistic) -> Law:
         bound="the value's bound at both elements",
         cause="the argument is clipped, or two branches do not match where they meet: compare them there",
         non_finite=function.non_finite,
-        group="algebra",
     )
     def monotone(subject: Subject, x: Tensor) -> Measurement:
         ordered, _ = x.sort()
@@ -249,7 +248,6 @@ def difference_law(function: Logistic) -> Law:
         bound="the value's bounds at x and at -x",
         cause="one side is clipped, or the tail is lost beyond a threshold: use the same formula on both sides",
         non_finite=function.non_finite,
-        group="algebra",
     )
     def difference_is_argument(subject: Subject, x: Tensor) -> Measurement:
         # The larger absolute value is on the left, so that the right side has no cancellation.
@@ -266,10 +264,8 @@ def difference_law(function: Logistic) -> Law:
 @law(
     "sigmoid(x) is at least zero and at most one.",
     source="definition",
-    bound="no tolerance",
     cause="a correction or a polynomial has no final clamp, or the probability is a difference: use z / (1 + z) "
     "with z = exp(-|x|)",
-    group="algebra",
 )
 def in_unit_interval(sigmoid: Subject, x: Tensor) -> Measurement:
     """Measure how far an element is outside the interval."""
@@ -282,7 +278,6 @@ def in_unit_interval(sigmoid: Subject, x: Tensor) -> Measurement:
     source="1 / (1 + e^x) = 1 - 1 / (1 + e^-x)",
     bound="the value's bounds at x and at -x",
     cause="the branches for the two signs do not match, or the argument is shifted: use the same formula for both",
-    group="algebra",
 )
 def complements_add_to_one(sigmoid: Subject, x: Tensor) -> Measurement:
     """Compare the larger value with one minus the smaller, unrounded."""
@@ -321,7 +316,6 @@ gradient_digits_not_lost = usual_laws.gradient(
 @law(
     "The gradient of sigmoid is zero only where the exact gradient is below the normal range.",
     source="sigma(x) sigma(-x) > 0",
-    bound="no tolerance",
     cause="y (1 - y) is zero once y rounds to one, from x = p ln 2 (16.6 in float32): compute it from exp(-|x|)",
     group="gradient",
     lost_digits=usual_laws.SATURATED,

@@ -102,7 +102,6 @@ at_least_the_maximum = usual_laws.one_sided(
     "logsumexp(X) is at least the largest logit.",
     nearest=lambda actual, logits: usual_laws.at_least(actual, to_array(logits).max(-1)),
     source="the sum is at least its largest term, and rounding is monotone",
-    bound="no tolerance",
     cause="the shift is larger than the maximum, or the mean of the exponentials replaces their sum: shift by the "
     "maximum, and sum",
     non_finite=OVERFLOW,
@@ -112,7 +111,6 @@ at_least_the_maximum = usual_laws.one_sided(
 @law(
     "If the largest logit is zero, logsumexp(X) is zero only if the exact value rounds to zero.",
     source="ln(1 + r) >= r / 2 > 0 for 0 < r <= 1",
-    bound="no tolerance",
     cause="1 + exp(-gap) rounds to one from a gap of p ln 2 (16.6 in float32): use log1p of the sum over the other "
     "terms",
     group="value",
@@ -134,7 +132,6 @@ def excess_not_lost(logsumexp: Subject, logits: Tensor) -> Measurement:
     cause="the result depends on the number of terms, as with a mean, or a term is omitted or counted twice: sum "
     "each term once",
     non_finite=OVERFLOW,
-    group="algebra",
 )
 def splits_into_halves(logsumexp: Subject, logits: Tensor) -> Measurement:
     """Add the outputs for both halves without rounding."""
@@ -153,7 +150,6 @@ def splits_into_halves(logsumexp: Subject, logits: Tensor) -> Measurement:
     unit="ulp of 1",
     cause="a constant is added inside the logarithm, or the exponent is clipped: subtract the row maximum only",
     non_finite=OVERFLOW,
-    group="algebra",
 )
 def shift_equivariant(logsumexp: Subject, logits: Tensor) -> Measurement:
     """Shift by the row's maximum where that is exact in the format; other rows are compared with themselves."""
@@ -172,7 +168,6 @@ def shift_equivariant(logsumexp: Subject, logits: Tensor) -> Measurement:
     cause="the columns are treated differently, for example one is dropped, weighted, or assumed to be the "
     "maximum: treat them alike",
     non_finite=OVERFLOW,
-    group="algebra",
 )
 def columns_in_any_order(logsumexp: Subject, logits: Tensor) -> Measurement:
     """Reverse the columns."""
@@ -201,7 +196,6 @@ gradient = usual_laws.gradient(
 @law(
     "The logsumexp of a single logit is the logit itself.",
     source="ln exp(x) = x",
-    bound="no tolerance",
     cause="an epsilon is added to the sum, or the maximum is not subtracted first: shift by the maximum",
     group="special",
 )
@@ -213,7 +207,6 @@ def one_column(logsumexp: Subject, logits: Tensor) -> Measurement:
 @law(
     "A row of only -inf has logsumexp -inf.",
     source="ln 0 = -inf",
-    bound="no tolerance",
     cause="-inf minus a maximum of -inf is NaN: shift by a finite number there",
     group="special",
     inputs=logit_rows.every_third_row(logit_rows.all_masked),
@@ -226,7 +219,6 @@ def fully_masked_row(logsumexp: Subject, logits: Tensor) -> Measurement:
 @law(
     "A row with a logit of +inf has logsumexp +inf.",
     source="the sum is at least its largest term",
-    bound="no tolerance",
     cause="+inf minus a maximum of +inf is NaN: shift by a finite number there",
     group="special",
     inputs=logit_rows.every_third_row(logit_rows.one_infinite),

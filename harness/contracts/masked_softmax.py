@@ -177,7 +177,6 @@ def value(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
 @law(
     "Masked entries are exactly zero, however large their logits.",
     source="definition",
-    bound="no tolerance",
     cause=CONSTANT,
     group="value",
     inputs=_masked(logits_and_cotangents, _masked_are_largest),
@@ -195,7 +194,6 @@ def masked_entries_are_zero(masked_softmax: Subject, logits: Tensor, keep: Tenso
     bound="the sum of the value's bound over the row",
     cause="the result is not normalized after masking, or over the wrong axis: normalize over the kept entries of "
     f"the row; {AFTERWARDS}",
-    group="algebra",
 )
 def rows_sum_to_one(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
     """Sum without rounding, so that the deviation is the implementation's."""
@@ -209,7 +207,6 @@ def rows_sum_to_one(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Me
 @law(
     "masked_softmax(X, keep) is finite for all finite X if at least one entry is kept.",
     source="0 <= p <= 1",
-    bound="no tolerance",
     cause="all kept exponentials underflow next to masked ones and give 0 / 0: shift by the largest kept logit; or "
     f"{OVERFLOW}",
     group="finite",
@@ -228,7 +225,6 @@ def finite_on_extreme_logits(masked_softmax: Subject, logits: Tensor, keep: Tens
     source="exp(x + c) = exp(x) exp(c)",
     bound="the value's bounds at both inputs",
     cause=f"the result depends on the position of the logits relative to the masked ones or to a constant: {CONSTANT}",
-    group="algebra",
 )
 def shift_invariant(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
     """Shift by the kept maximum where that is exact in the format; other rows are compared with themselves."""

@@ -204,10 +204,8 @@ value = usual_laws.value(
 @law(
     "Without weight decay, gradients of zero leave the parameter unchanged, bit for bit.",
     source="p - lr * 0 = p",
-    bound="no tolerance",
     cause="the decay is always on, noise is added, or the parameter is rounded through another dtype: update it in "
     "its own dtype, without decay",
-    group="algebra",
     reads=RUN,
 )
 def zero_gradients_change_nothing(sgd: Subject, **run: Any) -> Measurement:
@@ -222,7 +220,6 @@ def zero_gradients_change_nothing(sgd: Subject, **run: Any) -> Measurement:
     bound="the value's bound of both",
     cause="momentum zero is treated as no momentum, or the buffer of the previous step is kept: use the same "
     "recursion for all values",
-    group="algebra",
 )
 def no_momentum_is_plain_steps(
     sgd: Subject, parameter: Tensor, gradients: Tensor, lr: float, weight_decay: float
@@ -244,7 +241,6 @@ def no_momentum_is_plain_steps(
     bound="the value's bound, plus u of the parameter per step for 1 - lr decay as one factor",
     cause="the decay is not multiplied by the rate, has the wrong sign, or uses the parameter of the first step: "
     "add decay * p to the gradient in each step",
-    group="algebra",
 )
 def decay_shrinks_geometrically(
     sgd: Subject, parameter: Tensor, gradients: Tensor, lr: float, weight_decay: float
@@ -263,7 +259,6 @@ def decay_shrinks_geometrically(
     source="the recursion is linear; multiplying by four is exact",
     bound="the value's bound of both",
     cause="gradients are clipped or normalized, or an epsilon is added: use them unchanged",
-    group="algebra",
     reads=RUN,
 )
 def homogeneous(sgd: Subject, **run: Any) -> Measurement:
@@ -317,7 +312,6 @@ updates_accumulate = usual_laws.value(
 @law(
     "A nonzero step changes the parameter.",
     source="1 - t rounds to 1 from t = 2^-(p + 1) downwards",
-    bound="no tolerance",
     cause="the format cannot represent the change: keep the parameter, or the lost part of it, in a wider format",
     group="training",
     lost_digits="the format itself rounds the step away",

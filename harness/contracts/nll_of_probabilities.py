@@ -94,7 +94,6 @@ gradient = usual_laws.gradient(
 @law(
     "A label of probability zero has loss +inf, and one of probability one has loss zero.",
     source="-ln 0 = +inf, ln 1 = 0",
-    bound="no tolerance",
     cause="an epsilon or a clamp makes the loss of an impossible label finite, or that of a certain label nonzero: "
     "remove it",
     group="special",

@@ -43,10 +43,8 @@ value = usual_laws.value(
 @law(
     "A zero gradient leaves the parameter unchanged, bit for bit.",
     source="p - lr * 0 = p",
-    bound="no tolerance",
     cause="weight decay is applied, momentum of an earlier step remains, or the parameter is rounded through "
     "another dtype: use p - lr * g only",
-    group="algebra",
 )
 def zero_gradient_changes_nothing(sgd: Subject, parameter: Tensor, gradient: Tensor, lr: float) -> Measurement:
     """Compare with the parameter itself."""
@@ -56,7 +54,6 @@ def zero_gradient_changes_nothing(sgd: Subject, parameter: Tensor, gradient: Ten
 @law(
     "A nonzero step changes the parameter.",
     source="1 - t rounds to 1 from t = 2^-(p + 1) downwards",
-    bound="no tolerance",
     cause="the format cannot represent the change: keep the parameter, or the lost part of it, in a wider format",
     group="training",
     lost_digits="the format itself rounds the step away",

@@ -68,7 +68,6 @@ def follows_gradient_descent(
 @law(
     "Training does not change the data and the initial parameters that it receives.",
     source="contract",
-    bound="no tolerance",
     cause="the implementation trains its arguments in place: clone the initial parameters",
     group="training",
 )

@@ -240,7 +240,6 @@ value = usual_laws.value(
     cause="the divisor is less than the root of the mean square, as with a mean absolute value or a standard "
     "deviation: divide by the root of the mean square",
     non_finite=OVERFLOW,
-    group="algebra",
 )
 def mean_square_at_most_one(rms_norm: Subject, x: Tensor) -> Measurement:
     """Measure the excess over one."""
@@ -254,7 +253,6 @@ def mean_square_at_most_one(rms_norm: Subject, x: Tensor) -> Measurement:
     bound="twice the value's bound",
     cause="magnitudes are normalized instead of values, or one sign is clipped: treat both signs alike",
     non_finite=OVERFLOW,
-    group="algebra",
 )
 def odd(rms_norm: Subject, x: Tensor) -> Measurement:
     """Compare the output for the negated row with the negated output."""
@@ -269,7 +267,6 @@ def odd(rms_norm: Subject, x: Tensor) -> Measurement:
     cause="the divisor is the mean square instead of its root, or grows faster than the row: divide by "
     "sqrt(mean(x^2) + eps)",
     non_finite=OVERFLOW,
-    group="algebra",
 )
 def doubling_at_most_doubles(rms_norm: Subject, x: Tensor) -> Measurement:
     """Measure how far an entry is outside the interval."""
@@ -280,10 +277,8 @@ def doubling_at_most_doubles(rms_norm: Subject, x: Tensor) -> Measurement:
 @law(
     "A row of zeros stays a row of zeros.",
     source="0 / sqrt(eps)",
-    bound="no tolerance",
     cause="eps is missing or rounds to zero, as 1e-8 does in float16, and 0 / 0 is NaN: choose an eps that the "
     "format represents",
-    group="algebra",
     inputs=moments.some_zero_rows(moments.rows_and_cotangents(moments.largest_normalised)),
 )
 def zeros_stay(rms_norm: Subject, x: Tensor) -> Measurement:
@@ -321,7 +316,6 @@ gradient_digits_not_lost = usual_laws.gradient(
 @law(
     "In a row with an infinite entry all finite entries become zero, and the infinite one NaN.",
     source="x / inf = 0; inf / inf",
-    bound="no tolerance",
     cause="infinities are clipped before squaring, or one NaN spreads over the row: let IEEE arithmetic decide",
     group="special",
     inputs=moments.one_infinite(moments.rows_and_cotangents(moments.largest_normalised)),

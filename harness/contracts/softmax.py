@@ -63,7 +63,6 @@ digits_not_lost = usual_laws.value(
     cause="the normalization runs over the wrong axis, or the sum is not that of the exponentials: divide by their "
     "sum over the last axis",
     non_finite=OVERFLOW,
-    group="algebra",
 )
 def rows_sum_to_one(softmax: Subject, logits: Tensor) -> Measurement:
     """Sum without rounding, so that the deviation is the implementation's."""
@@ -78,7 +77,6 @@ non_negative = usual_laws.one_sided(
     "No entry of softmax(X) is negative or NaN.",
     nearest=usual_laws.not_below_zero,
     source="definition",
-    bound="no tolerance",
     cause="a probability is computed as a difference, which cancels below zero: divide an exponential by the sum",
     non_finite=f"{OVERFLOW}; inf / inf is NaN",
 )
@@ -98,7 +96,6 @@ finite_on_extreme_logits = usual_laws.finite(
     bound="the value's bounds at both inputs",
     cause="the result depends on the offset: subtract the row maximum first",
     non_finite=OVERFLOW,
-    group="algebra",
 )
 def shift_invariant(softmax: Subject, logits: Tensor) -> Measurement:
     """Shift by the row's maximum where that is exact in the format; other rows are compared with themselves."""
@@ -117,7 +114,6 @@ def shift_invariant(softmax: Subject, logits: Tensor) -> Measurement:
     bound="no tolerance beyond the value's bound at both entries",
     cause="the exponent is clipped, or the output is not a softmax of its input: exponentiate without a clip",
     non_finite=OVERFLOW,
-    group="algebra",
 )
 def order_preserving(softmax: Subject, logits: Tensor) -> Measurement:
     """Sort each row by its logits and compare neighbors."""

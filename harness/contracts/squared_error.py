@@ -107,7 +107,6 @@ not_negative = usual_laws.one_sided(
     "squared_error is never negative.",
     nearest=usual_laws.not_below_zero,
     source="a square is not negative",
-    bound="no tolerance",
     cause="the expanded form a^2 - 2ab + b^2 cancels below zero: square the difference",
 )
 
@@ -118,7 +117,6 @@ not_negative = usual_laws.one_sided(
     bound="the value's bound",
     cause="prediction and target are treated differently, for example one is weighted, clipped or detached: square "
     "their difference",
-    group="algebra",
 )
 def symmetric(loss: Subject, prediction: Tensor, target: Tensor) -> Measurement:
     """Compare the two orders."""
@@ -151,7 +149,6 @@ gradient = usual_laws.gradient(
     bound="no tolerance where nothing underflows, twice the value's bound elsewhere",
     cause="an epsilon is added, large errors count linearly (Huber), or the errors are divided by a magnitude: "
     "square the difference only",
-    group="algebra",
 )
 def scales_by_powers_of_two(loss: Subject, prediction: Tensor, target: Tensor) -> Measurement:
     """Compare with four times the loss of the halves."""

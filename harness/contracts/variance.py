@@ -150,10 +150,8 @@ digits_kept_at_an_offset = usual_laws.value(
 @law(
     "variance(x) is never negative or NaN.",
     source="a square is not negative",
-    bound="no tolerance",
     cause="mean(x^2) - mean(x)^2 cancels below zero: square the deviations",
     non_finite=OVERFLOW,
-    group="algebra",
 )
 def not_negative(variance: Subject, x: Tensor) -> Measurement:
     """Measure how far below zero the variance is; rows without degrees of freedom are not checked."""
@@ -169,7 +167,6 @@ def not_negative(variance: Subject, x: Tensor) -> Measurement:
     bound="the value's bounds at both inputs",
     cause="the squares of the offset are added and subtracted again: subtract the mean first",
     non_finite=OVERFLOW,
-    group="algebra",
 )
 def shift_invariant(variance: Subject, x: Tensor) -> Measurement:
     """Compare both rows; where the shift is not exact, a row is compared with itself."""
@@ -187,7 +184,6 @@ def shift_invariant(variance: Subject, x: Tensor) -> Measurement:
     bound="no tolerance; twice the value's bound where a square or the result may underflow",
     cause="a constant is added to the variance, or it is clamped: leave that to the code that divides by it",
     non_finite=OVERFLOW,
-    group="algebra",
 )
 def doubling_quadruples(variance: Subject, x: Tensor) -> Measurement:
     """Compare the doubled row with four times the row."""
@@ -216,10 +212,8 @@ def _never_underflows(x: Array, format_: Format) -> Array:
 @law(
     "A row of equal entries whose sum is exact has variance zero; a single entry with correction 1 has variance NaN.",
     source="the mean and all differences are exact; 0 / 0",
-    bound="no tolerance",
     cause="mean(x^2) - mean(x)^2 leaves rounding errors, a lower limit is applied, or the division by zero is "
     "silently avoided: square the deviations, and divide by d - correction",
-    group="algebra",
     inputs=moments.constant_rows,
 )
 def constant_rows_vary_by_nothing(variance: Subject, x: Tensor) -> Measurement:
@@ -243,7 +237,6 @@ gradient = usual_laws.gradient(
 @law(
     "A row with an infinite entry has variance NaN.",
     source="inf - inf",
-    bound="no tolerance",
     cause="infinities are dropped or clipped before the mean is taken: let IEEE arithmetic decide",
     group="special",
     inputs=moments.one_infinite(moments.rows_and_cotangents(lambda format_: _largest(format_))),

@@ -86,10 +86,10 @@ class Law:
     name: str
     statement: str
     source: str
-    bound: str
     cause: str
     group: str
     measure: Callable[..., Measurement]
+    bound: str = "no tolerance"
     unit: str = "ulp"
     non_finite: str = ""
     inputs: Inputs | None = None
@@ -124,16 +124,17 @@ class Law:
         return replace(self, name=name, statement=statement, inputs=inputs, **fields)
 
 
-def law(statement: str, **fields: Any) -> Callable[[Callable[..., Measurement]], Law]:
+def law(statement: str, *, group: str = "algebra", **fields: Any) -> Callable[[Callable[..., Measurement]], Law]:
     """Make a law of the function below, whose name becomes the name of the law.
 
     Parameters
     ----------
     statement
         One sentence.
+    group
+        Key of :data:`GROUPS`; most laws that a contract spells out need no oracle.
     fields
-        The other fields of :class:`Law`: ``source``, ``bound``, ``cause`` and ``group``, and others that differ from
-        their defaults.
+        The other fields of :class:`Law`: ``source`` and ``cause``, and others that differ from their defaults.
 
     Returns
     -------
@@ -142,6 +143,6 @@ def law(statement: str, **fields: Any) -> Callable[[Callable[..., Measurement]],
     """
 
     def decorate(measure: Callable[..., Measurement]) -> Law:
-        return Law(measure.__name__, statement, measure=measure, **fields)
+        return Law(measure.__name__, statement, group=group, measure=measure, **fields)
 
     return decorate

@@ -164,7 +164,6 @@ def infinite_logit_law(
         rows=lambda logits: np.isposinf(to_array(logits)).any(-1),
         policies=policies,
         source=LEFT_OPEN_AT_INFINITY,
-        bound="no tolerance",
         cause=cause,
         inputs=every_third_row(one_infinite),
     )

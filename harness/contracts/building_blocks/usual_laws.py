@@ -112,7 +112,7 @@ def finite(exact: Exact, name: str, statement: str, **fields: Any) -> Law:
     def measure(subject: Subject, **inputs: Any) -> Measurement:
         return measure_finite(subject(*inputs.values()), exact.value(subject, *inputs.values()), subject.format)
 
-    return Law(name, statement, measure=measure, reads=exact.reads, group="finite", bound="no tolerance", **fields)
+    return Law(name, statement, measure=measure, reads=exact.reads, group="finite", **fields)
 
 
 def measure_finite(actual: Tensor, expected: DoubleDouble, format_: Format) -> Measurement:
@@ -136,7 +136,7 @@ def not_lost(exact: Exact, name: str, statement: str, **fields: Any) -> Law:
         return measure_not_lost(subject(*inputs.values()), exact.value(subject, *inputs.values()), subject.format)
 
     known = {"lost_digits": ABSORBED, **fields}
-    return Law(name, statement, measure=measure, reads=exact.reads, group="value", bound="no tolerance", **known)
+    return Law(name, statement, measure=measure, reads=exact.reads, group="value", **known)
 
 
 def measure_not_lost(actual: Tensor, expected: DoubleDouble, format_: Format, least: Any = 0.0) -> Measurement:

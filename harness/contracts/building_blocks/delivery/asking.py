@@ -135,7 +135,7 @@ def delivery_law(statement: str, inputs: Requests, **info: Any) -> Callable[[Mea
             statement,
             measure=measure,
             inputs=inputs,
-            **{"bound": "no tolerance", "group": "data", "unit": "samples", "source": "contract", **info},
+            **{"group": "data", "unit": "samples", "source": "contract", **info},
         )
 
     return decorate
