@@ -15,9 +15,11 @@ import math
 import numpy as np
 import torch
 from hypothesis import strategies as st
+from numpy.random import Generator
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
+from harness.contracts.building_blocks.examples import altered, tensors
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_array
 from harness.floats import double_double as dd
@@ -280,18 +282,13 @@ def _few_features(format_: Format) -> st.SearchStrategy[Example]:
     return _with_weights(batches(format_, largest=_largest_feature(format_), rows=(8, 16), columns=(1, 8)), format_)
 
 
-def _infinite_features(format_: Format) -> st.SearchStrategy[Example]:
-    """Every third row has an infinite feature, and every sixth row a second one."""
-
-    def expand(example: Example, seed: int) -> Example:
-        rng = np.random.default_rng(seed)
-        X = example["X"].clone()
-        for step in (3, 6):
-            rows = torch.arange(0, len(X), step)
-            X[rows, torch.from_numpy(rng.integers(X.shape[1], size=len(rows)))] = float(rng.choice([-np.inf, np.inf]))
-        return {**example, "X": X}
-
-    return st.builds(expand, _operands(format_), SEEDS)
+def _with_infinities(example: Example, rng: Generator) -> Example:
+    """Make a feature of every third row infinite, and a second one of every sixth row."""
+    X = example["X"].clone()
+    for step in (3, 6):
+        rows = torch.arange(0, len(X), step)
+        X[rows, torch.from_numpy(rng.integers(X.shape[1], size=len(rows)))] = float(rng.choice([-np.inf, np.inf]))
+    return {**example, "X": X}
 
 
 def _extreme_features(format_: Format) -> st.SearchStrategy[Example]:
@@ -300,12 +297,9 @@ def _extreme_features(format_: Format) -> st.SearchStrategy[Example]:
     def expand(seed: int) -> Example:
         rng = np.random.default_rng(seed)
         numbers = special_numbers(format_)
-        drawn = {
-            "X": rng.choice(numbers, size=(16, 1)),
-            "weight": rng.choice(numbers, size=(8, 1)),
-            "bias": rng.choice([0.0, 1.0, -1.0, format_.tiny], size=8),
-        }
-        return {name: torch.from_numpy(values).to(format_.dtype) for name, values in drawn.items()}
+        X, weight = rng.choice(numbers, size=(16, 1)), rng.choice(numbers, size=(8, 1))
+        bias = rng.choice([0.0, 1.0, -1.0, format_.tiny], size=8)
+        return tensors(format_, X=X, weight=weight, bias=bias)
 
     return SEEDS.map(expand)
 
@@ -377,7 +371,7 @@ LINEAR = Contract(
         gradient_in_bias,
         no_features_give_bias,
         value.on(
-            _infinite_features,
+            altered(_operands, _with_infinities),
             "infinite_features",
             "An infinite feature makes its row infinite, or NaN where its weight is zero or infinities cancel.",
             group="special",

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from numpy.random import Generator
 from torch import Tensor
 
+from harness.contracts.building_blocks.examples import altered
 from harness.contracts.building_blocks.logistic_function import arguments, around_zero, drawn
 from harness.floats import Format, portable, to_array
 from harness.laws import LONGEST, Example, Inputs, Ray
@@ -67,18 +68,15 @@ def zero_groups(format_: Format) -> st.SearchStrategy[Example]:
 def every_third_infinite(target_of_positive: float) -> Inputs:
     """Every third group has only infinite logits, with the given target for +inf and the other target for -inf."""
 
-    def inputs(format_: Format) -> st.SearchStrategy[Example]:
-        def expand(example: Example, seed: int) -> Example:
-            logits, targets = example["logits"].clone(), example["targets"].clone()
-            positive = np.random.default_rng(seed).random(tuple(logits[::3].shape)) < 0.5
-            logits[::3] = torch.from_numpy(np.where(positive, np.inf, -np.inf)).to(logits)
-            given = np.where(positive, target_of_positive, 1.0 - target_of_positive)
-            targets[::3] = torch.from_numpy(given).to(targets)
-            return {"logits": logits, "targets": targets}
+    def with_infinities(example: Example, rng: Generator) -> Example:
+        logits, targets = example["logits"].clone(), example["targets"].clone()
+        positive = rng.random(tuple(logits[::3].shape)) < 0.5
+        logits[::3] = torch.from_numpy(np.where(positive, np.inf, -np.inf)).to(logits)
+        given = np.where(positive, target_of_positive, 1.0 - target_of_positive)
+        targets[::3] = torch.from_numpy(given).to(targets)
+        return {"logits": logits, "targets": targets}
 
-        return st.builds(expand, groups(format_), SEEDS)
-
-    return inputs
+    return altered(groups, with_infinities)
 
 
 # Rays

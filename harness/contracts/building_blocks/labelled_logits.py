@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 from hypothesis import strategies as st
+from numpy.random import Generator
 from torch import Tensor
 
+from harness.contracts.building_blocks.examples import altered
 from harness.contracts.building_blocks.exponential_sums import dominated, log_softmax_exact, log_softmax_screen
 from harness.contracts.building_blocks.logit_rows import largest_logit
 from harness.contracts.building_blocks.reduction import reduced
@@ -30,13 +32,8 @@ def groups_of_logits(format_: Format, *, min_columns: int = 1) -> st.SearchStrat
         logits = rows[: len(rows) // n * n].reshape(-1, n, rows.shape[-1])
         return {"logits": logits, "labels": labels_for(logits, np.random.default_rng(seed))}
 
-    rows = batches(
-        format_,
-        largest=largest_logit(format_),
-        structures=(*STRUCTURES, dominated),
-        rows=(4, 192),
-        columns=(min_columns, 32),
-    )
+    structures, columns = (*STRUCTURES, dominated), (min_columns, 32)
+    rows = batches(format_, largest=largest_logit(format_), structures=structures, rows=(4, 192), columns=columns)
     return st.builds(expand, rows, st.sampled_from([1, 1, 2, 4]), SEEDS)
 
 
@@ -55,15 +52,13 @@ def many_rows(format_: Format) -> st.SearchStrategy[Example]:
     return st.sampled_from(MANY_ROWS).map(expand)
 
 
-def masked_off_label(format_: Format) -> st.SearchStrategy[Example]:
-    """Logits with some -inf, but never at the label."""
+def _mask_off_label(example: Example, rng: Generator) -> Example:
+    logits, at = example["logits"], example["labels"][..., None]
+    return {**example, "logits": masked(logits, rng).scatter(-1, at, logits.gather(-1, at))}
 
-    def expand(example: Example, seed: int) -> Example:
-        logits, at = example["logits"], example["labels"][..., None]
-        hidden = masked(logits, np.random.default_rng(seed))
-        return {**example, "logits": hidden.scatter(-1, at, logits.gather(-1, at))}
 
-    return st.builds(expand, groups_of_logits(format_), SEEDS)
+masked_off_label = altered(groups_of_logits, _mask_off_label)
+"""Logits with some -inf, but never at the label."""
 
 
 def masked_at_label(format_: Format) -> st.SearchStrategy[Example]:
@@ -81,14 +76,11 @@ def masked_at_label(format_: Format) -> st.SearchStrategy[Example]:
 def single_rows(inputs: Inputs, seeds: st.SearchStrategy[int] = SEEDS) -> Inputs:
     """Logits of another contract's examples as groups of one row, with labels."""
 
-    def labelled(format_: Format) -> st.SearchStrategy[Example]:
-        def expand(example: Example, seed: int) -> Example:
-            logits: Tensor = example["logits"][:_SINGLE_ROWS, None, :]
-            return {"logits": logits, "labels": labels_for(logits, np.random.default_rng(seed))}
+    def labelled(example: Example, rng: Generator) -> Example:
+        logits: Tensor = example["logits"][:_SINGLE_ROWS, None, :]
+        return {"logits": logits, "labels": labels_for(logits, rng)}
 
-        return st.builds(expand, inputs(format_), seeds)
-
-    return labelled
+    return altered(inputs, labelled, seeds)
 
 
 # The cross-entropy, exactly

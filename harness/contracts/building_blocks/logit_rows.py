@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
+from harness.contracts.building_blocks.examples import altered, changed, with_cotangent
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, Format, portable, to_array
 from harness.laws import Axes, Example, Inputs, Law, many_rows
-from harness.laws.strategies import SEEDS, STRUCTURES, Structure, batches, companions, extremes, long_rows, masked
+from harness.laws.strategies import STRUCTURES, Structure, batches, extremes, long_rows, masked
 
 DOMAIN = "finite logits, |x| <= max / 16; some laws also use -inf, +inf, NaN and larger numbers"
 
@@ -44,36 +45,22 @@ REDUCED_AXES = {"logits": Axes(("n", "k"), largest=largest_logit), "cotangent": 
 
 def logits_and_cotangents(format_: Format) -> st.SearchStrategy[Example]:
     """Structured logits ``[n, k]``, and weights of the outputs for the law of the gradient."""
-
-    def expand(logits: Tensor, seed: int) -> Example:
-        return {"logits": logits, "cotangent": companions(logits, np.random.default_rng(seed))}
-
-    return st.builds(expand, batches(format_, largest=largest_logit(format_)), SEEDS)
+    return with_cotangent(batches(format_, largest=largest_logit(format_)), "logits")
 
 
 def logits_and_weights(*structures: Structure) -> Inputs:
     """Logits ``[n, k]`` of the usual and other structures, and one weight per row for the law of the gradient."""
 
     def inputs(format_: Format) -> st.SearchStrategy[Example]:
-        def expand(logits: Tensor, seed: int) -> Example:
-            return {"logits": logits, "cotangent": companions(logits[:, 0], np.random.default_rng(seed))}
-
         logits = batches(format_, largest=largest_logit(format_), structures=(*STRUCTURES, *structures))
-        return st.builds(expand, logits, SEEDS)
+        return with_cotangent(logits, "logits", lambda logits: logits[:, 0])
 
     return inputs
 
 
 def some_masked(inputs: Inputs) -> Inputs:
     """Logits with some -inf; each row has at least one finite logit."""
-
-    def with_masks(format_: Format) -> st.SearchStrategy[Example]:
-        def expand(example: Example, seed: int) -> Example:
-            return {**example, "logits": masked(example["logits"], np.random.default_rng(seed))}
-
-        return st.builds(expand, inputs(format_), SEEDS)
-
-    return with_masks
+    return altered(inputs, lambda example, rng: {**example, "logits": masked(example["logits"], rng)})
 
 
 masked_logits = some_masked(logits_and_cotangents)
@@ -82,15 +69,12 @@ masked_logits = some_masked(logits_and_cotangents)
 def every_third_row(fill: Callable[[Tensor], Tensor]) -> Inputs:
     """Logits with every third row replaced."""
 
-    def inputs(format_: Format) -> st.SearchStrategy[Example]:
-        def expand(example: Example) -> Example:
-            logits = example["logits"].clone()
-            logits[::3] = fill(logits[::3])
-            return {**example, "logits": logits}
+    def filled(example: Example) -> Example:
+        logits = example["logits"].clone()
+        logits[::3] = fill(logits[::3])
+        return {**example, "logits": logits}
 
-        return logits_and_cotangents(format_).map(expand)
-
-    return inputs
+    return changed(logits_and_cotangents, filled)
 
 
 def all_masked(rows: Tensor) -> Tensor:

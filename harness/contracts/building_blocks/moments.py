@@ -26,6 +26,7 @@ from numpy.random import Generator
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
+from harness.contracts.building_blocks.examples import changed, with_cotangent
 from harness.floats import (
     Array,
     DoubleDouble,
@@ -44,7 +45,6 @@ from harness.laws.strategies import (
     SEEDS,
     Shape,
     batches,
-    companions,
     extremes,
     lengths,
     long_rows,
@@ -137,11 +137,8 @@ def rows_and_cotangents(
     """
 
     def inputs(format_: Format) -> st.SearchStrategy[Example]:
-        def expand(x: Tensor, seed: int) -> Example:
-            return {"x": x, "cotangent": companions(cotangent(x), np.random.default_rng(seed))}
-
         drawn = batches(format_, structures=STRUCTURES, largest=largest(format_), columns=(1, LONGEST))
-        return st.builds(expand, drawn, SEEDS)
+        return with_cotangent(drawn, "x", cotangent)
 
     return inputs
 
@@ -160,29 +157,23 @@ def constant_rows(format_: Format) -> st.SearchStrategy[Example]:
 def one_infinite(inputs: Inputs) -> Inputs:
     """Rows with one infinity of either sign in every third row."""
 
-    def with_infinities(format_: Format) -> st.SearchStrategy[Example]:
-        def expand(example: Example) -> Example:
-            x = example["x"].clone()
-            at = torch.arange(0, len(x), 3)
-            x[at, at % x.shape[1]] = torch.where(at % 2 == 0, torch.inf, -torch.inf).to(x.dtype)
-            return {**example, "x": x}
+    def with_infinities(example: Example) -> Example:
+        x = example["x"].clone()
+        at = torch.arange(0, len(x), 3)
+        x[at, at % x.shape[1]] = torch.where(at % 2 == 0, torch.inf, -torch.inf).to(x.dtype)
+        return {**example, "x": x}
 
-        return inputs(format_).map(expand)
-
-    return with_infinities
+    return changed(inputs, with_infinities)
 
 
 def some_zero_rows(inputs: Inputs) -> Inputs:
     """Rows with only zeros in every third row."""
 
-    def with_zeros(format_: Format) -> st.SearchStrategy[Example]:
-        def expand(example: Example) -> Example:
-            zero = torch.arange(len(example["x"])) % 3 == 0
-            return {**example, "x": example["x"].masked_fill(zero[:, None], 0.0)}
+    def with_zeros(example: Example) -> Example:
+        zero = torch.arange(len(example["x"])) % 3 == 0
+        return {**example, "x": example["x"].masked_fill(zero[:, None], 0.0)}
 
-        return inputs(format_).map(expand)
-
-    return with_zeros
+    return changed(inputs, with_zeros)
 
 
 def extreme_rows(largest: Callable[[Format], float]) -> Inputs:
@@ -208,7 +199,7 @@ def sizes_of_rows(format_: Format) -> st.SearchStrategy[Example]:
 def large_rows_and_cotangents(format_: Format) -> st.SearchStrategy[Example]:
     """Rows of every size from one to the largest normalized one, and weights of the outputs."""
     rows = _rows_of_sizes(format_, 0.0, float(portable.log2(largest_normalised(format_))) - 1.0)
-    return st.builds(lambda x, seed: {"x": x, "cotangent": companions(x, np.random.default_rng(seed))}, rows, SEEDS)
+    return with_cotangent(rows, "x")
 
 
 def _rows_of_sizes(format_: Format, first: float, last: float) -> st.SearchStrategy[Tensor]:
