@@ -125,7 +125,6 @@ not_negative = usual_laws.one_sided(
     comparison=compare_absolute,
     source="p <= 1",
     bound="the value's bound",
-    unit="ulp of 1",
     cause="the logarithm of the sum is smaller than its largest term, or an epsilon is added to the probability: "
     "use log_softmax",
 )
@@ -159,39 +158,27 @@ def differs_by_the_logits(loss: Subject, logits: Tensor, labels: Tensor) -> Meas
     return compare_near(loss(logits, following), expected, absolute, loss.format)
 
 
-@law(
+shift_invariant = usual_laws.unchanged(
+    _VALUE,
+    "shift_invariant",
     "Adding the same number to every logit of a row does not change the loss.",
+    other=lambda loss, logits, labels: loss(exact_shift(logits), labels),
+    comparison=compare_absolute,
     source="exp(x + c) = exp(x) exp(c)",
-    bound="twice the value's bound",
-    unit="ulp of 1",
     cause="logsumexp(x) - x_t depends on the offset: subtract the row maximum first",
     non_finite=OVERFLOW,
 )
-def shift_invariant(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
-    """Shift by the row's maximum where that is exact in the format; other rows stay unchanged."""
-    return _compare_twice(loss, logits, labels, loss(exact_shift(logits), labels))
 
-
-@law(
+columns_in_any_order = usual_laws.unchanged(
+    _VALUE,
+    "columns_in_any_order",
     "The order of the classes does not change the loss if the labels follow it.",
+    other=lambda loss, logits, labels: loss(logits.flip(-1), logits.shape[-1] - 1 - labels),
+    comparison=compare_absolute,
     source="a sum does not depend on the order of its terms",
-    bound="twice the value's bound",
-    unit="ulp of 1",
-    cause="the columns are treated differently, for example one is dropped, weighted, or assumed to be the "
-    "maximum: treat them alike",
+    cause=logit_rows.COLUMNS_DIFFER,
     non_finite=OVERFLOW,
 )
-def columns_in_any_order(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
-    """Reverse the columns, and count the labels from the other end."""
-    return _compare_twice(loss, logits, labels, loss(logits.flip(-1), logits.shape[-1] - 1 - labels))
-
-
-def _compare_twice(loss: Subject, logits: Tensor, labels: Tensor, other: Tensor) -> Measurement:
-    """Compare with another output for the same loss; both err, so that the bound is doubled."""
-    exact, values = labelled_logits.loss_oracle(logits, labels, loss.declares["reduction"]).hi, to_array(other)
-    reference = np.where(np.isnan(values), exact, values)
-    return compare_absolute(loss(logits, labels), reference, 2.0 * _VALUE.error_at(loss, logits, labels), loss.format)
-
 
 gradient = usual_laws.gradient(
     Exact(("logits", "labels"), gradient_oracle, _gradient_bound, ("reduction",)),

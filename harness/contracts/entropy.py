@@ -28,7 +28,6 @@ is absolute, like the error of a logarithm of a sum near one.
 """
 
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -197,6 +196,7 @@ _masked = logit_rows.some_masked(_inputs)
 # Laws
 
 _VALUE = Exact(("logits",), entropy_oracle, log_softmax_form_bound)
+_ACCURATE_VALUE = Exact(("logits",), entropy_oracle, entropy_absolute_bound)
 
 DOMINATED = (
     "ln p of the dominating class is rounded before the multiplication, and the error is large compared with the "
@@ -294,16 +294,15 @@ finite_on_extreme_logits = usual_laws.finite(
 )
 
 
-@law(
+shift_invariant = usual_laws.unchanged(
+    _ACCURATE_VALUE,
+    "shift_invariant",
     "Adding the same number to every logit of a row does not change its entropy.",
+    other=lambda entropy, logits: entropy(exact_shift(logits)),
     source="softmax(x + c) = softmax(x)",
-    bound="twice the value's bound",
     cause="logits - logsumexp(logits) rounds at the size of the offset: subtract the row maximum first",
     non_finite=OVERFLOW,
 )
-def shift_invariant(entropy: Subject, logits: Tensor) -> Measurement:
-    """Shift by the row's maximum where that is exact in the format; other rows are compared with themselves."""
-    return _agree(entropy, logits, exact_shift(logits))
 
 
 @law(
@@ -317,18 +316,10 @@ def class_order_invariant(entropy: Subject, logits: Tensor) -> Measurement:
     """Reverse the classes of rows that are shifted exactly; other rows are compared with themselves."""
     shifted = exact_shift(logits)
     reversed_ = torch.where(shifted.amax(-1, keepdim=True) == 0.0, shifted.flip(-1), shifted)
-    return _agree(entropy, shifted, reversed_, log_softmax_form_bound)
-
-
-def _agree(
-    entropy: Subject, logits: Tensor, other: Tensor, bound: Callable[..., Array] = entropy_absolute_bound
-) -> Measurement:
-    """Compare with the output for other logits of equal entropy, or with the exact value if it is not finite."""
-    expected = entropy_oracle(logits)
-    swapped = to_array(entropy(other))
-    reference = dd.lift(np.where(np.isfinite(swapped), swapped, expected.hi))
-    absolute = 2.0 * bound(logits, expected, entropy.format)
-    return within(entropy(logits), reference, absolute, entropy.format)
+    expected, swapped = entropy_oracle(shifted), to_array(entropy(reversed_))
+    reference = np.where(np.isfinite(swapped), swapped, expected.hi)
+    absolute = 2.0 * log_softmax_form_bound(shifted, expected, entropy.format)
+    return within(entropy(shifted), reference, absolute, entropy.format)
 
 
 @law(

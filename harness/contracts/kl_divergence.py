@@ -24,23 +24,19 @@ import numpy as np
 import torch
 from flint import arb
 from hypothesis import strategies as st
+from numpy.random import Generator
 from torch import Tensor
 
-from harness.contracts.building_blocks import usual_laws
-from harness.contracts.building_blocks.distributions import (
-    distributions,
-    of_impossible_classes,
-    rounded_softmax,
-    with_logarithms,
-    with_sum_one,
-)
+from harness.contracts.building_blocks import distributions, usual_laws
+from harness.contracts.building_blocks.distributions import rounded_softmax
+from harness.contracts.building_blocks.examples import altered
 from harness.contracts.building_blocks.logit_rows import LONG_ROWS
-from harness.contracts.building_blocks.usual_laws import Exact, within
+from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, portable, to_array
 from harness.floats import double_double as dd
 from harness.floats.oracle import exp, log
 from harness.laws import Axes, Contract, Example, Inputs, Ray, Subject, law, many_rows
-from harness.laws.strategies import FEW_COLUMNS, SEEDS, companions, lengths, long_rows, masked
+from harness.laws.strategies import companions, long_rows, masked
 
 SOURCE = "definition; the module documentation derives the bound"
 
@@ -64,14 +60,6 @@ def _value_exact(log_q: Any, p: Any) -> Any:
     return np.where(impossible, p, chosen * (log(chosen) - log_probabilities)).sum(-1)
 
 
-def _in_log_q_screen(_: dd.Elementary, p: Array, cotangent: Array) -> DoubleDouble:
-    return -dd.two_product(p, cotangent[..., None])
-
-
-def _in_p_screen(_: dd.Elementary, log_q: Array, p: Array, cotangent: Array) -> DoubleDouble:
-    return (dd.DOUBLE.log(dd.lift(p)) - log_q + 1.0) * cotangent[..., None]
-
-
 def _gibbs_screen(_: dd.Elementary, log_q: Array, p: Array) -> DoubleDouble:
     """``P ln(P / Q)``, computed from ``P - Q``, which is near zero."""
     of_p, of_q = dd.total(dd.lift(p)), dd.total(dd.DOUBLE.exp(dd.lift(log_q)))
@@ -83,9 +71,12 @@ def _gibbs_exact(log_q: Any, p: Any) -> Any:
 
 
 value_oracle = Oracle(_value_screen, _value_exact)
-gradient_in_log_q_oracle = Oracle(_in_log_q_screen, lambda p, cotangent: -p * cotangent[..., None])
+gradient_in_log_q_oracle = Oracle(
+    lambda _, p, v: -dd.two_product(p, v[..., None]), lambda p, cotangent: -p * cotangent[..., None]
+)
 gradient_in_p_oracle = Oracle(
-    _in_p_screen, lambda log_q, p, cotangent: (log(p) - log_q + arb(1)) * cotangent[..., None]
+    lambda _, log_q, p, v: (dd.DOUBLE.log(dd.lift(p)) - log_q + 1.0) * v[..., None],
+    lambda log_q, p, v: (log(p) - log_q + arb(1)) * v[..., None],
 )
 gibbs_oracle = Oracle(_gibbs_screen, _gibbs_exact)
 
@@ -132,42 +123,26 @@ def _error_in_p(log_q: Tensor, p: Tensor, cotangent: Tensor, expected: DoubleDou
 
 
 def _inputs(format_: Format) -> st.SearchStrategy[Example]:
-    def expand(drawn: tuple[Tensor, Tensor, np.random.Generator]) -> Example:
-        log_q, p, rng = drawn
-        return {"log_q": log_q, "p": p, "cotangent": companions(p[:, 0], rng)}
-
-    return distributions(format_).map(expand)
+    return distributions.pairs(format_).map(
+        lambda drawn: {"log_q": drawn[0], "p": drawn[1], "cotangent": companions(drawn[1][:, 0], drawn[2])}
+    )
 
 
 def _without(*, of_p: bool, of_q: bool) -> Inputs:
     """Make about a third of the classes impossible under ``p``, ``q``, or both."""
 
-    def inputs(format_: Format) -> st.SearchStrategy[Example]:
-        def expand(example: Example, seed: int) -> Example:
-            chosen = masked(example["log_q"], np.random.default_rng(seed))
-            dropped = chosen.isneginf()
-            p = example["p"].double().masked_fill(dropped, 0.0)
-            p = (p / p.sum(-1, keepdim=True)).to(format_.dtype) if of_p else example["p"]
-            return {**example, "p": p, "log_q": chosen if of_q else example["log_q"]}
+    def drop(example: Example, rng: Generator) -> Example:
+        log_q = masked(example["log_q"], rng)
+        p = distributions.without(example["p"], log_q.isneginf())
+        return {**example, **({"p": p} if of_p else {}), **({"log_q": log_q} if of_q else {})}
 
-        return st.builds(expand, _inputs(format_), SEEDS)
-
-    return inputs
+    return altered(_inputs, drop)
 
 
 def _extremes(format_: Format) -> st.SearchStrategy[Example]:
     """One class nearly certain, the others nearly impossible; logarithms from zero to half of the largest number."""
-    small = [format_.smallest, format_.tiny, 2.0 * format_.tiny]
     logarithms = [0.0, -0.0, -format_.smallest, -format_.tiny, -1.0, format_.log_smallest, -format_.max / 2.0]
-
-    def expand(rows: int, columns: int, seed: int) -> Example:
-        rng = np.random.default_rng(seed)
-        p = rng.choice(small, size=(rows, columns))
-        p[np.arange(rows), rng.integers(columns, size=rows)] = rng.choice([1.0, 1.0 - format_.u], size=rows)
-        log_q = rng.choice(logarithms, size=(rows, columns))
-        return {name: torch.from_numpy(x).to(format_.dtype) for name, x in (("log_q", log_q), ("p", p))}
-
-    return st.builds(expand, lengths(16, 128), lengths(1, 8, small=FEW_COLUMNS), SEEDS)
+    return distributions.extremes(format_, "log_q", logarithms)
 
 
 def _long_distributions(format_: Format) -> st.SearchStrategy[Example]:
@@ -242,21 +217,7 @@ def zero_for_equal_distributions(kl: Subject, p: Tensor) -> Measurement:
     return compare_absolute(actual, np.zeros(tuple(actual.shape)), absolute + handed, kl.format)
 
 
-@law(
-    "The order of the classes does not change the divergence.",
-    source="a sum does not depend on the order of its terms",
-    bound="twice the value's bound",
-    cause="a class is excluded by its position, or the last probability is computed as one minus the others: treat "
-    "all classes alike",
-)
-def class_order_invariant(kl: Subject, log_q: Tensor, p: Tensor) -> Measurement:
-    """Reverse the classes; compare with the exact value where the output is not finite."""
-    expected = value_oracle(log_q, p)
-    swapped = to_array(kl(log_q.flip(-1), p.flip(-1)))
-    reference = dd.lift(np.where(np.isfinite(swapped), swapped, expected.hi))
-    absolute = 2.0 * kl_absolute_bound(log_q, p, expected, kl.format)
-    return within(kl(log_q, p), reference, absolute, kl.format)
-
+class_order_invariant = distributions.class_order_invariant(_VALUE)
 
 gradient = usual_laws.gradient(
     Exact(("log_q", "p", "cotangent"), lambda _, p, v: gradient_in_log_q_oracle(p, v), _error_in_log_q),
@@ -288,14 +249,6 @@ def _two(log_q: Tensor, p: Tensor) -> Example:
     return {**rows, "cotangent": torch.ones_like(p)}
 
 
-def _unlikely(t: Tensor, _: Format) -> Example:
-    return _two(-t, torch.full_like(t, 0.5))
-
-
-def _rare(t: Tensor, _: Format) -> Example:
-    return _two(torch.full_like(t, -1.0), t)
-
-
 # Contract
 
 KL_DIVERGENCE = Contract(
@@ -312,7 +265,7 @@ KL_DIVERGENCE = Contract(
         class_order_invariant,
         gradient,
         gradient_in_p,
-        *of_impossible_classes(value, _without, zero="log_q = -inf", non_finite=IMPOSSIBLE),
+        *distributions.of_impossible_classes(value, _without, zero="log_q = -inf", non_finite=IMPOSSIBLE),
         gradient.on(
             _without(of_p=True, of_q=True),
             "gradient_of_impossible_classes",
@@ -330,8 +283,8 @@ KL_DIVERGENCE = Contract(
         ),
     ),
     axes={
-        "log_q": Axes(("n", "k"), restore=with_logarithms),
-        "p": Axes(("n", "k"), positive=True, restore=with_sum_one),
+        "log_q": Axes(("n", "k"), restore=distributions.with_logarithms),
+        "p": Axes(("n", "k"), positive=True, restore=distributions.with_sum_one),
         "cotangent": Axes(("n",)),
     },
     output=("n",),
@@ -339,16 +292,16 @@ KL_DIVERGENCE = Contract(
         Ray(
             "unlikely class",
             "log_q = (ln(1 - exp(-t)), -t), p = (1/2, 1/2)",
-            _unlikely,
+            lambda t, _: _two(-t, torch.full_like(t, 0.5)),
             lambda format_: format_.max / 16.0,
             lambda _: 1.0,
         ),
         Ray(
             "rare class",
             "log_q = (ln(1 - 1/e), -1), p = (1 - t, t)",
-            _rare,
-            start=lambda _: 0.5,
-            end=lambda format_: format_.smallest,
+            lambda t, _: _two(torch.full_like(t, -1.0), t),
+            lambda format_: format_.smallest,
+            lambda _: 0.5,
         ),
     ),
 )

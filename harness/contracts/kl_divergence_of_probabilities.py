@@ -23,15 +23,12 @@ import numpy as np
 import torch
 from flint import arb
 from hypothesis import strategies as st
+from numpy.random import Generator
 from torch import Tensor
 
-from harness.contracts.building_blocks import usual_laws
-from harness.contracts.building_blocks.distributions import (
-    distributions,
-    of_impossible_classes,
-    rounded_softmax,
-    with_sum_one,
-)
+from harness.contracts.building_blocks import distributions, usual_laws
+from harness.contracts.building_blocks.distributions import rounded_softmax
+from harness.contracts.building_blocks.examples import altered, tensors
 from harness.contracts.building_blocks.logit_rows import LONG_ROWS
 from harness.contracts.building_blocks.moments import compare_within
 from harness.contracts.building_blocks.usual_laws import Exact, within
@@ -39,7 +36,7 @@ from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, com
 from harness.floats import double_double as dd
 from harness.floats.oracle import log
 from harness.laws import Axes, Contract, Example, Inputs, Ray, Subject, law, many_rows
-from harness.laws.strategies import FEW_COLUMNS, SEEDS, companions, lengths, long_rows
+from harness.laws.strategies import SEEDS, companions, long_rows
 
 SOURCE = "definition; the module documentation derives the bound"
 
@@ -195,46 +192,25 @@ def _inputs(format_: Format) -> st.SearchStrategy[Example]:
         q = torch.from_numpy(portable.exp(to_array(log_q))).clamp(4.0 * format_.tiny, 1.0).to(format_.dtype)
         return {"p": p, "q": q, "cotangent": companions(p[:, 0], rng)}
 
-    return distributions(format_).map(expand)
+    return distributions.pairs(format_).map(expand)
 
 
 def _without(*, of_p: bool, of_q: bool) -> Inputs:
     """Make about a third of the classes impossible under ``p``, ``q``, or both; at least one class remains."""
 
-    def inputs(format_: Format) -> st.SearchStrategy[Example]:
-        def expand(example: Example, seed: int) -> Example:
-            shape = tuple(example["p"].shape)
-            dropped = np.random.default_rng(seed).random(shape) < 1.0 / 3.0
-            dropped[:, 0] = False
-            zeros = torch.from_numpy(dropped)
-            return {
-                **example,
-                **{name: _dropped(example[name], zeros) for name, chosen in (("p", of_p), ("q", of_q)) if chosen},
-            }
+    def drop(example: Example, rng: Generator) -> Example:
+        dropped = torch.from_numpy(rng.random(tuple(example["p"].shape)) < 1.0 / 3.0)
+        dropped[:, 0] = False
+        chosen = [name for name, is_chosen in (("p", of_p), ("q", of_q)) if is_chosen]
+        return {**example, **{name: distributions.without(example[name], dropped) for name in chosen}}
 
-        return st.builds(expand, _inputs(format_), SEEDS)
-
-    return inputs
-
-
-def _dropped(x: Tensor, zeros: Tensor) -> Tensor:
-    """Remove some classes of a distribution."""
-    left = x.double().masked_fill(zeros, 0.0)
-    return (left / left.sum(-1, keepdim=True)).to(x.dtype)
+    return altered(_inputs, drop)
 
 
 def _extremes(format_: Format) -> st.SearchStrategy[Example]:
     """One class nearly certain under ``p``; the others, and all of ``q``, range from one to the smallest number."""
-    small = [format_.smallest, format_.tiny, 2.0 * format_.tiny]
-
-    def expand(rows: int, columns: int, seed: int) -> Example:
-        rng = np.random.default_rng(seed)
-        p = rng.choice(small, size=(rows, columns))
-        p[np.arange(rows), rng.integers(columns, size=rows)] = rng.choice([1.0, 1.0 - format_.u], size=rows)
-        q = rng.choice([*small, 0.25, 0.5, 1.0 - format_.u, 1.0], size=(rows, columns))
-        return {name: torch.from_numpy(x).to(format_.dtype) for name, x in (("p", p), ("q", q))}
-
-    return st.builds(expand, lengths(16, 128), lengths(1, 8, small=FEW_COLUMNS), SEEDS)
+    probabilities = [*distributions.smallest(format_), 0.25, 0.5, 1.0 - format_.u, 1.0]
+    return distributions.extremes(format_, "q", probabilities)
 
 
 def _long_distributions(format_: Format) -> st.SearchStrategy[Example]:
@@ -255,8 +231,8 @@ def _of_other_sums(format_: Format) -> st.SearchStrategy[Example]:
 
     def expand(columns: int, seed: int) -> Example:
         rng = np.random.default_rng(seed)
-        rows = {name: torch.from_numpy(rng.uniform(1.0, 2.0, (32, columns))).to(format_.dtype) for name in ("p", "q")}
-        return {**rows, "cotangent": torch.ones(32, dtype=format_.dtype)}
+        p, q = rng.uniform(1.0, 2.0, (2, 32, columns))
+        return tensors(format_, p=p, q=q, cotangent=np.ones(32))
 
     return st.builds(expand, st.integers(2, 8), SEEDS)
 
@@ -293,21 +269,7 @@ def zero_for_equal_distributions(kl: Subject, p: Tensor) -> Measurement:
     return compare_absolute(actual, np.zeros(tuple(actual.shape)), absolute, kl.format)
 
 
-@law(
-    "The order of the classes does not change the divergence.",
-    source="a sum does not depend on the order of its terms",
-    bound="twice the value's bound",
-    cause="a class is excluded by its position, or the last probability is computed as one minus the others: treat "
-    "all classes alike",
-)
-def class_order_invariant(kl: Subject, p: Tensor, q: Tensor) -> Measurement:
-    """Reverse the classes; compare with the exact value where the output is not finite."""
-    normalised = kl.declares["normalised"]
-    expected = value_oracle(p, q, normalised)
-    swapped = to_array(kl(p.flip(-1), q.flip(-1)))
-    reference = dd.lift(np.where(np.isfinite(swapped), swapped, expected.hi))
-    return _compare(kl(p, q), reference, 2.0 * _absolute_bound(p, q, normalised, expected, kl.format), kl.format)
-
+class_order_invariant = distributions.class_order_invariant(_VALUE)
 
 gradient = usual_laws.gradient(
     Exact(("p", "q", "cotangent"), gradient_in_p_oracle, _error_in_p, ("normalised",)),
@@ -338,14 +300,6 @@ def _two(p: Tensor, q: Tensor) -> Example:
     return {**rows, "cotangent": torch.ones_like(p)}
 
 
-def _unlikely(t: Tensor, _: Format) -> Example:
-    return _two(torch.full_like(t, 0.5), t)
-
-
-def _rare(t: Tensor, _: Format) -> Example:
-    return _two(t, torch.full_like(t, 0.25))
-
-
 # Contract
 
 KL_DIVERGENCE_OF_PROBABILITIES = Contract(
@@ -361,7 +315,7 @@ KL_DIVERGENCE_OF_PROBABILITIES = Contract(
         class_order_invariant,
         gradient,
         gradient_in_q,
-        *of_impossible_classes(value, _without, zero="q = 0", non_finite=IMPOSSIBLE),
+        *distributions.of_impossible_classes(value, _without, zero="q = 0", non_finite=IMPOSSIBLE),
         usual_laws.on_extreme_numbers(
             value, _extremes, "The value is also right for probabilities from the smallest number to one."
         ),
@@ -370,8 +324,8 @@ KL_DIVERGENCE_OF_PROBABILITIES = Contract(
         ),
     ),
     axes={
-        "p": Axes(("n", "k"), positive=True, restore=with_sum_one),
-        "q": Axes(("n", "k"), positive=True, restore=with_sum_one),
+        "p": Axes(("n", "k"), positive=True, restore=distributions.with_sum_one),
+        "q": Axes(("n", "k"), positive=True, restore=distributions.with_sum_one),
         "cotangent": Axes(("n",)),
     },
     output=("n",),
@@ -381,16 +335,16 @@ KL_DIVERGENCE_OF_PROBABILITIES = Contract(
         Ray(
             "unlikely class",
             "p = (1/2, 1/2), q = (1 - t, t)",
-            _unlikely,
-            start=lambda _: 0.5,
-            end=lambda format_: 4.0 * format_.tiny,
+            lambda t, _: _two(torch.full_like(t, 0.5), t),
+            lambda format_: 4.0 * format_.tiny,
+            lambda _: 0.5,
         ),
         Ray(
             "rare class",
             "p = (1 - t, t), q = (3/4, 1/4)",
-            _rare,
-            start=lambda _: 0.5,
-            end=lambda format_: format_.smallest,
+            lambda t, _: _two(t, torch.full_like(t, 0.25)),
+            lambda format_: format_.smallest,
+            lambda _: 0.5,
         ),
     ),
 )

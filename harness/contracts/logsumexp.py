@@ -160,22 +160,16 @@ def shift_equivariant(logsumexp: Subject, logits: Tensor) -> Measurement:
     return compare_near(logsumexp(logits), expected, absolute, logsumexp.format)
 
 
-@law(
+columns_in_any_order = usual_laws.unchanged(
+    _VALUE,
+    "columns_in_any_order",
     "The order of a row's logits does not change its logsumexp.",
+    other=lambda logsumexp, logits: logsumexp(logits.flip(-1)),
+    comparison=compare_absolute,
     source="a sum does not depend on the order of its terms",
-    bound="twice the value's bound",
-    unit="ulp of 1",
-    cause="the columns are treated differently, for example one is dropped, weighted, or assumed to be the "
-    "maximum: treat them alike",
+    cause=logit_rows.COLUMNS_DIFFER,
     non_finite=OVERFLOW,
 )
-def columns_in_any_order(logsumexp: Subject, logits: Tensor) -> Measurement:
-    """Reverse the columns."""
-    exact, reversed_ = logsumexp_oracle(logits), to_array(logsumexp(logits.flip(-1)))
-    reference = np.where(np.isnan(reversed_), exact.hi, reversed_)
-    absolute = 2.0 * logsumexp_absolute_bound(logits, exact, logsumexp.format)
-    return compare_absolute(logsumexp(logits), reference, absolute, logsumexp.format)
-
 
 gradient = usual_laws.gradient(
     Exact(("logits", "cotangent"), _gradient, _gradient_bound),
@@ -204,28 +198,27 @@ def one_column(logsumexp: Subject, logits: Tensor) -> Measurement:
     return compare(logsumexp(logits[:, :1]), to_array(logits)[:, 0], 0.0, logsumexp.format)
 
 
-@law(
+fully_masked_row = usual_laws.rows_become(
+    _VALUE,
+    "fully_masked_row",
     "A row of only -inf has logsumexp -inf.",
+    rows=lambda logits: np.isneginf(to_array(logits)).all(-1),
+    expected=-np.inf,
     source="ln 0 = -inf",
     cause="-inf minus a maximum of -inf is NaN: shift by a finite number there",
-    group="special",
     inputs=logit_rows.every_third_row(logit_rows.all_masked),
 )
-def fully_masked_row(logsumexp: Subject, logits: Tensor) -> Measurement:
-    """Compare the rows of only -inf."""
-    return usual_laws.compare_rows(logsumexp(logits), np.isneginf(to_array(logits)).all(-1), -np.inf, logsumexp.format)
 
-
-@law(
+infinite_logit = usual_laws.rows_become(
+    _VALUE,
+    "infinite_logit",
     "A row with a logit of +inf has logsumexp +inf.",
+    rows=lambda logits: np.isposinf(to_array(logits)).any(-1),
+    expected=np.inf,
     source="the sum is at least its largest term",
     cause="+inf minus a maximum of +inf is NaN: shift by a finite number there",
-    group="special",
     inputs=logit_rows.every_third_row(logit_rows.one_infinite),
 )
-def infinite_logit(logsumexp: Subject, logits: Tensor) -> Measurement:
-    """Compare the rows with one logit of +inf."""
-    return usual_laws.compare_rows(logsumexp(logits), np.isposinf(to_array(logits)).any(-1), np.inf, logsumexp.format)
 
 
 def _total(logsumexp: Subject, terms: Array) -> tuple[float, float]:

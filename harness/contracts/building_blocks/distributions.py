@@ -12,10 +12,13 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from harness.contracts.building_blocks import usual_laws
+from harness.contracts.building_blocks.examples import tensors
 from harness.contracts.building_blocks.logit_rows import largest_logit
+from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Format, portable, to_array
-from harness.laws import Inputs, Law
-from harness.laws.strategies import SEEDS, batches, companions
+from harness.laws import Example, Inputs, Law
+from harness.laws.strategies import FEW_COLUMNS, SEEDS, batches, companions, lengths
 
 
 def with_sum_one(p: Tensor, format_: Format) -> Tensor | None:
@@ -56,7 +59,7 @@ def with_logarithms(log_q: Tensor, format_: Format) -> Tensor | None:
     return torch.where(within, log_q, values.scatter(-1, largest, (-rest).log1p()).to(log_q.dtype))
 
 
-def distributions(format_: Format) -> st.SearchStrategy[tuple[Tensor, Tensor, np.random.Generator]]:
+def pairs(format_: Format) -> st.SearchStrategy[tuple[Tensor, Tensor, np.random.Generator]]:
     """Positive probabilities, and logarithms of another distribution, normalized before they are rounded.
 
     There are four kinds, each for a quarter of the rows: an unrelated distribution of any magnitude; the same
@@ -77,6 +80,29 @@ def rounded_softmax(logits: Tensor, format_: Format) -> Tensor:
     return torch.from_numpy(portable.softmax(to_array(logits))).clamp_min(format_.smallest).to(format_.dtype)
 
 
+def smallest(format_: Format) -> list[float]:
+    """The smallest positive numbers: subnormal and normal."""
+    return [format_.smallest, format_.tiny, 2.0 * format_.tiny]
+
+
+def extremes(format_: Format, other: str, choices: list[float]) -> st.SearchStrategy[Example]:
+    """Draw ``p`` with one nearly certain class, and the other distribution from some numbers."""
+
+    def expand(rows: int, columns: int, seed: int) -> Example:
+        rng = np.random.default_rng(seed)
+        p = rng.choice(smallest(format_), size=(rows, columns))
+        p[np.arange(rows), rng.integers(columns, size=rows)] = rng.choice([1.0, 1.0 - format_.u], size=rows)
+        return tensors(format_, **{"p": p, other: rng.choice(choices, size=(rows, columns))})
+
+    return st.builds(expand, lengths(16, 128), lengths(1, 8, small=FEW_COLUMNS), SEEDS)
+
+
+def without(distribution: Tensor, dropped: Tensor) -> Tensor:
+    """Make some classes impossible, and divide by the sum of the others."""
+    left = distribution.double().masked_fill(dropped, 0.0)
+    return (left / left.sum(-1, keepdim=True)).to(distribution.dtype)
+
+
 def _another(logits: Tensor, p: Tensor, rng: np.random.Generator, format_: Format) -> Tensor:
     """Logarithms for these four kinds."""
     magnitude = portable.exp2(rng.random((len(logits), 1)) * float(portable.log2(largest_logit(format_))))
@@ -88,6 +114,20 @@ def _another(logits: Tensor, p: Tensor, rng: np.random.Generator, format_: Forma
     chosen = torch.from_numpy(rng.integers(0, 4, size=(1, len(p), 1))).expand(1, *p.shape)
     log_q = torch.stack(kinds).gather(0, chosen)[0]
     return log_q.clamp(-largest_logit(format_), 0.0).to(format_.dtype)
+
+
+def class_order_invariant(exact: Exact) -> Law:
+    """Return the law that the divergence of reversed classes is the same."""
+    return usual_laws.unchanged(
+        exact,
+        "class_order_invariant",
+        "The order of the classes does not change the divergence.",
+        other=lambda divergence, *both: divergence(*(x.flip(-1) for x in both)),
+        comparison=exact.comparison,
+        source="a sum does not depend on the order of its terms",
+        cause="a class is excluded by its position, or the last probability is computed as one minus the others: "
+        "treat all classes alike",
+    )
 
 
 def of_impossible_classes(value: Law, without: Callable[..., Inputs], *, zero: str, non_finite: str) -> tuple[Law, ...]:

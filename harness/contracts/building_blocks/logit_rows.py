@@ -113,6 +113,10 @@ def logarithms(terms: Array, format_: Format) -> tuple[Tensor, float]:
 LEFT_OPEN_AT_INFINITY = "inf - inf is undefined although its limit is not; see the convention `infinite_logit`"
 NAN_OR_LIMIT = "`infinite_logit` is a convention (nan or limit): declare the one you intend"
 OR_DIFFERENCE = "`infinite_logit` is a convention (nan, limit or difference): declare the one you intend"
+COLUMNS_DIFFER = (
+    "the columns are treated differently, for example one is dropped, weighted, or assumed to be the maximum: treat "
+    "them alike"
+)
 MASKED_ROWS = "Logits of -inf have gradient zero, and the gradient of the others is the same as without them."
 """Statement about the gradient of masked logits."""
 

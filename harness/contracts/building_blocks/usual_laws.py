@@ -12,7 +12,18 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, lift, to_array
+from harness.floats import (
+    Array,
+    DoubleDouble,
+    Format,
+    Measurement,
+    Oracle,
+    compare,
+    compare_absolute,
+    in_ulp,
+    lift,
+    to_array,
+)
 from harness.floats.oracle import MEBIBYTE, Memory, is_recalling
 from harness.laws import Inputs, Law, Subject, derivative_laws, implementation_laws, no_drift, on_long_rows
 
@@ -168,7 +179,8 @@ def one_sided(
             return compare(actual, reference, 0.0, subject.format)
         return comparison(actual, reference, exact.error_at(subject, *inputs.values()), subject.format)
 
-    return Law(name, statement, measure=measure, reads=exact.reads, group="algebra", **fields)
+    usual = {"group": "algebra", "unit": unit_of(comparison)}
+    return Law(name, statement, measure=measure, reads=exact.reads, **usual, **fields)
 
 
 def at_least(actual: Array, limit: Any) -> Array:
@@ -184,6 +196,51 @@ def at_most(actual: Array, limit: Any) -> Array:
 def not_below_zero(actual: Array, *_: Any) -> Array:
     """Raise values to zero, for outputs that are never negative."""
     return at_least(actual, 0.0)
+
+
+def unchanged(
+    exact: Exact,
+    name: str,
+    statement: str,
+    *,
+    other: Callable[..., Tensor],
+    comparison: AbsoluteComparison = within,
+    **fields: Any,
+) -> Law:
+    """Return the law that another call, ``other(subject, *inputs)``, gives the same output.
+
+    Both outputs err, so the bound is doubled.
+    """
+
+    def measure(subject: Subject, **inputs: Any) -> Measurement:
+        arguments = tuple(inputs.values())
+        expected, values = exact.value(subject, *arguments), to_array(other(subject, *arguments))
+        # Equal infinities agree in an absolute comparison; they have no ulp.
+        usable = ~np.isnan(values) if comparison is compare_absolute else np.isfinite(values)
+        reference = np.where(usable, values, expected.hi)
+        absolute = 2.0 * exact.error_at(subject, *arguments)
+        return comparison(subject(*arguments), reference, absolute, subject.format)
+
+    usual = {"group": "algebra", "bound": "twice the value's bound", "unit": unit_of(comparison)}
+    return Law(name, statement, measure=measure, reads=exact.reads, **{**usual, **fields})
+
+
+def unit_of(comparison: AbsoluteComparison | None) -> str:
+    """Return the unit of a comparison's deviations."""
+    return "ulp of 1" if comparison is compare_absolute else "ulp"
+
+
+def rows_become(
+    exact: Exact, name: str, statement: str, *, rows: Callable[..., Any], expected: Any, **fields: Any
+) -> Law:
+    """Return the law that marked rows, ``rows(*inputs)``, have an expected value, which may be a function of inputs."""
+
+    def measure(subject: Subject, **inputs: Any) -> Measurement:
+        arguments = tuple(inputs.values())
+        values = expected(*arguments) if callable(expected) else expected
+        return compare_rows(subject(*arguments), rows(*arguments), values, subject.format)
+
+    return Law(name, statement, measure=measure, reads=exact.reads, group="special", **fields)
 
 
 def policy(
