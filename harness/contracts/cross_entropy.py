@@ -12,19 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from harness.contracts.building_blocks import exponential_sums as sums
 from harness.contracts.building_blocks import labelled_logits, logit_rows, usual_laws
-from harness.contracts.building_blocks.exponential_sums import (
-    BHH,
-    OVERFLOW,
-    backward_amplified,
-    compare_near,
-    exact_shift,
-    log_softmax_absolute_bound,
-    softmax_exact,
-    softmax_oracle,
-    sum_of_others,
-    through_the_maximum,
-)
 from harness.contracts.building_blocks.reduction import REDUCTIONS, reduced
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, compare_absolute, to_arb, to_array
@@ -39,7 +28,7 @@ def _gradient_screen(elementary: dd.Elementary, x: Array, labels: Any, reduction
     """``p_j`` off the target, and minus the sum of the others on it, where ``p_t - 1`` would cancel."""
     gap = dd.two_sum(x, -x.max(-1, keepdims=True))
     exponentials = elementary.exp(gap)
-    p = elementary.quotient(exponentials, sum_of_others(elementary, exponentials, x) + 1.0)
+    p = elementary.quotient(exponentials, sums.sum_of_others(elementary, exponentials, x) + 1.0)
     at_target = np.zeros(x.shape, dtype=bool)
     np.put_along_axis(at_target, labels[..., None], values=True, axis=-1)
     rest = DoubleDouble(np.where(at_target, 0.0, p.hi), np.where(at_target, 0.0, p.lo))
@@ -52,7 +41,7 @@ def _gradient_screen(elementary: dd.Elementary, x: Array, labels: Any, reduction
 
 def _gradient_exact(x: Any, labels: Any, reduction: str) -> Any:
     one_hot = np.arange(x.shape[-1]) == labels[..., None]
-    gradient = softmax_exact(x) - to_arb(one_hot.astype(np.float64))
+    gradient = sums.softmax_exact(x) - to_arb(one_hot.astype(np.float64))
     return gradient / x.shape[-2] if reduction == "mean" else gradient
 
 
@@ -65,7 +54,7 @@ gradient_oracle = Oracle(_gradient_screen, _gradient_exact)
 def _loss_bound(logits: Tensor, labels: Tensor, reduction: str, _: DoubleDouble, format_: Format) -> Array:
     """Absolute error of the loss: the rows' errors, reduced, and the reduction's own."""
     rows = labelled_logits.loss_oracle(logits, labels, "none").hi
-    every = log_softmax_absolute_bound(logits, dd.lift(_broadcast_loss(rows, logits)), format_)
+    every = sums.log_softmax_absolute_bound(logits, dd.lift(_broadcast_loss(rows, logits)), format_)
     row_bound = labelled_logits.pick(every, labels.numpy())
     if reduction == "none":
         return np.asarray(row_bound)
@@ -83,8 +72,8 @@ def _gradient_bound(logits: Tensor, labels: Tensor, reduction: str, _: DoubleDou
     """``(A_i p_i + 6 u [i = t]) / n``; the maximum gets the sum of these."""
     x = to_array(logits)
     at_target = np.arange(x.shape[-1]) == labels.numpy()[..., None]
-    absolute = backward_amplified(softmax_oracle(logits).hi, x, format_) + 6.0 * format_.u * at_target
-    absolute = through_the_maximum(absolute, x)
+    absolute = sums.backward_amplified(sums.softmax_oracle(logits).hi, x, format_) + 6.0 * format_.u * at_target
+    absolute = sums.through_the_maximum(absolute, x)
     if reduction == "mean":
         absolute = absolute / x.shape[-2]
     return np.asarray(absolute + 4.0 * format_.smallest * x.shape[-1])
@@ -102,7 +91,7 @@ value = usual_laws.value(
     _VALUE,
     "value",
     "cross_entropy(X, t) equals the mean over the rows of ln sum_j exp(x_j) - x_t.",
-    source=BHH,
+    source=sums.BHH,
     bound="mean of u (|y| + g_t + 2 ln S + 3) + D + (k - 1) u_a over the rows, plus the error of that mean",
     cause="logsumexp(x) - x_t loses the digits of x at a large offset, a clamp on the probability caps the loss, "
     "an epsilon changes it, or softmax is applied twice: subtract the row maximum, and use log_softmax",
@@ -114,7 +103,8 @@ finite_on_extreme_logits = usual_laws.finite(
     "finite_on_extreme_logits",
     "cross_entropy(X, t) is finite for all finite X.",
     source="0 <= loss <= 2 max|x| + ln k",
-    cause=f"{OVERFLOW}; or the probability of the label underflows to zero, whose logarithm is -inf: use log_softmax",
+    cause=f"{sums.OVERFLOW}; or the probability of the label underflows to zero, whose logarithm is -inf: "
+    "use log_softmax",
 )
 
 not_negative = usual_laws.one_sided(
@@ -155,18 +145,18 @@ def differs_by_the_logits(loss: Subject, logits: Tensor, labels: Tensor) -> Meas
     difference = dd.two_sum(labelled_logits.pick(x, labels.numpy()), -labelled_logits.pick(x, following.numpy()))
     expected = reduced(difference, loss.declares["reduction"], dd.total) + to_array(loss(logits, labels))
     absolute = _VALUE.error_at(loss, logits, labels) + _VALUE.error_at(loss, logits, following)
-    return compare_near(loss(logits, following), expected, absolute, loss.format)
+    return sums.compare_near(loss(logits, following), expected, absolute, loss.format)
 
 
 shift_invariant = usual_laws.unchanged(
     _VALUE,
     "shift_invariant",
     "Adding the same number to every logit of a row does not change the loss.",
-    other=lambda loss, logits, labels: loss(exact_shift(logits), labels),
+    other=lambda loss, logits, labels: loss(sums.exact_shift(logits), labels),
     comparison=compare_absolute,
     source="exp(x + c) = exp(x) exp(c)",
     cause="logsumexp(x) - x_t depends on the offset: subtract the row maximum first",
-    non_finite=OVERFLOW,
+    non_finite=sums.OVERFLOW,
 )
 
 columns_in_any_order = usual_laws.unchanged(
@@ -177,7 +167,7 @@ columns_in_any_order = usual_laws.unchanged(
     comparison=compare_absolute,
     source="a sum does not depend on the order of its terms",
     cause=logit_rows.COLUMNS_DIFFER,
-    non_finite=OVERFLOW,
+    non_finite=sums.OVERFLOW,
 )
 
 gradient = usual_laws.gradient(

@@ -35,17 +35,8 @@ import torch
 from flint import arb
 from torch import Tensor
 
+from harness.contracts.building_blocks import exponential_sums as sums
 from harness.contracts.building_blocks import logit_rows, usual_laws
-from harness.contracts.building_blocks.exponential_sums import (
-    OVERFLOW,
-    exact_shift,
-    gaps,
-    log_softmax_absolute_bound,
-    softmax_exact,
-    softmax_relative_bound,
-    sum_of_others,
-    through_the_maximum,
-)
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, portable, to_array
 from harness.floats import double_double as dd
@@ -60,7 +51,7 @@ SOURCE = "Shannon's definition; the module documentation derives the bound"
 
 def _halves(elementary: dd.Elementary, x: Array) -> tuple[DoubleDouble, DoubleDouble]:
     """``exp(-g / 2)``, whose square underflows only in the last step, and ``g`` where ``exp(-g / 2)`` is not zero."""
-    gap = gaps(x)
+    gap = sums.gaps(x)
     half = elementary.exp(gap * 0.5)
     positive = half.hi > 0.0
     return half, DoubleDouble(np.where(positive, -gap.hi, 0.0), np.where(positive, -gap.lo, 0.0))
@@ -68,7 +59,7 @@ def _halves(elementary: dd.Elementary, x: Array) -> tuple[DoubleDouble, DoubleDo
 
 def _entropy_screen(elementary: dd.Elementary, x: Array) -> DoubleDouble:
     half, g = _halves(elementary, x)
-    rest = sum_of_others(elementary, half * half, x)
+    rest = sums.sum_of_others(elementary, half * half, x)
     mean = dd.total(half * g * half, keepdims=True) / (rest + 1.0)
     return (elementary.log1p(rest) + mean)[..., 0]
 
@@ -89,13 +80,13 @@ def _entropy_exact(x: Any) -> Any:
 def _pullback_screen(elementary: dd.Elementary, x: Array, cotangent: Array) -> DoubleDouble:
     """``v p_i (g_i - G)``."""
     half, g = _halves(elementary, x)
-    total = sum_of_others(elementary, half * half, x) + 1.0
+    total = sums.sum_of_others(elementary, half * half, x) + 1.0
     mean = dd.total(half * g * half, keepdims=True) / total
     return half * ((g - mean) / total * cotangent[..., None]) * half
 
 
 def _pullback_exact(x: Any, cotangent: Any) -> Any:
-    p, g = softmax_exact(x), _finite_gaps(x)
+    p, g = sums.softmax_exact(x), _finite_gaps(x)
     return p * (g - (p * g).sum(-1, keepdims=True)) * cotangent[..., None]
 
 
@@ -123,7 +114,7 @@ def moments(x: Array) -> Moments:
         gap = x.max(-1, keepdims=True) - x
     exponentials = np.exp(-gap)
     g = np.where(exponentials > 0.0, gap, 0.0)
-    rest = sum_of_others(dd.COMPENSATED, dd.lift(exponentials), x).hi
+    rest = sums.sum_of_others(dd.COMPENSATED, dd.lift(exponentials), x).hi
     p = exponentials / (1.0 + rest)
     return Moments(gap, g, rest, p, (p * g).sum(-1, keepdims=True), (p * g * g).sum(-1, keepdims=True))
 
@@ -159,7 +150,7 @@ def log_softmax_form_bound(logits: Tensor, expected: DoubleDouble, format_: Form
     row = moments(to_array(logits))
     log_p = np.where(row.p > 0.0, -row.g - np.log1p(row.others), 0.0)
     with np.errstate(over="ignore", invalid="ignore"):
-        delta = np.where(row.p > 0.0, log_softmax_absolute_bound(logits, dd.lift(log_p), format_), 0.0)
+        delta = np.where(row.p > 0.0, sums.log_softmax_absolute_bound(logits, dd.lift(log_p), format_), 0.0)
     terms = (row.p * (delta + np.abs(log_p) * (np.expm1(delta) + 3.0 * format_.u))).sum(-1)
     adding = ((row.g.shape[-1] - 1) * format_.u_accumulator + format_.u) * expected.hi
     return np.asarray(np.maximum(terms + adding, entropy_absolute_bound(logits, expected, format_)))
@@ -170,11 +161,11 @@ def gradient_bound(logits: Tensor, cotangent: Tensor, format_: Format) -> Array:
     x, v = to_array(logits), np.abs(to_array(cotangent))[..., None]
     row, k = moments(x), x.shape[-1]
     with np.errstate(invalid="ignore"):
-        relative = np.where(row.p > 0.0, softmax_relative_bound(x, format_), 0.0)
+        relative = np.where(row.p > 0.0, sums.softmax_relative_bound(x, format_), 0.0)
     amplified = 2.0 * relative + (k + 8.0) * format_.u
     terms = 2.0 + row.g + row.mean + np.log1p(row.others)
     absolute = v * row.p * (amplified * terms + 2.0 * format_.u * row.square)
-    absolute = through_the_maximum(absolute, x)
+    absolute = sums.through_the_maximum(absolute, x)
     return np.asarray(absolute + 4.0 * format_.smallest * (1.0 + v) * k * (2.0 - format_.log_smallest))
 
 
@@ -211,7 +202,7 @@ IMPOSSIBLE = "0 * -inf = NaN where a probability is zero: exclude the class with
     bound="sum p (d + |ln p| (e^d - 1 + 3 u)) + ((k - 1) u_a + u) H, where d is the error of ln p in the log-softmax",
     cause="an offset that is not subtracted, an epsilon in the logarithm, or a base other than e: subtract the row "
     "maximum first, and use the natural logarithm",
-    non_finite=f"{IMPOSSIBLE}; or {OVERFLOW}",
+    non_finite=f"{IMPOSSIBLE}; or {sums.OVERFLOW}",
     group="value",
 )
 def value(entropy: Subject, logits: Tensor) -> Measurement:
@@ -226,7 +217,7 @@ def value(entropy: Subject, logits: Tensor) -> Measurement:
     source=SOURCE,
     bound="u (M + G^2 + 9 G + 3 R/S + 2 ln S + H) + (k - 1) u_a (2 G + R/S), M = sum p g^2; plus subnormals",
     cause=DOMINATED,
-    non_finite=f"{IMPOSSIBLE}; or {OVERFLOW}",
+    non_finite=f"{IMPOSSIBLE}; or {sums.OVERFLOW}",
     group="value",
     lost_digits=usual_laws.ABSORBED,
 )
@@ -290,7 +281,7 @@ finite_on_extreme_logits = usual_laws.finite(
     "finite_on_extreme_logits",
     "entropy(X) is finite for all finite X.",
     source="0 <= H <= ln k",
-    cause=f"{IMPOSSIBLE}; or {OVERFLOW}",
+    cause=f"{IMPOSSIBLE}; or {sums.OVERFLOW}",
 )
 
 
@@ -298,10 +289,10 @@ shift_invariant = usual_laws.unchanged(
     _ACCURATE_VALUE,
     "shift_invariant",
     "Adding the same number to every logit of a row does not change its entropy.",
-    other=lambda entropy, logits: entropy(exact_shift(logits)),
+    other=lambda entropy, logits: entropy(sums.exact_shift(logits)),
     source="softmax(x + c) = softmax(x)",
     cause="logits - logsumexp(logits) rounds at the size of the offset: subtract the row maximum first",
-    non_finite=OVERFLOW,
+    non_finite=sums.OVERFLOW,
 )
 
 
@@ -314,7 +305,7 @@ shift_invariant = usual_laws.unchanged(
 )
 def class_order_invariant(entropy: Subject, logits: Tensor) -> Measurement:
     """Reverse the classes of rows that are shifted exactly; other rows are compared with themselves."""
-    shifted = exact_shift(logits)
+    shifted = sums.exact_shift(logits)
     reversed_ = torch.where(shifted.amax(-1, keepdim=True) == 0.0, shifted.flip(-1), shifted)
     expected, swapped = entropy_oracle(shifted), to_array(entropy(reversed_))
     reference = np.where(np.isfinite(swapped), swapped, expected.hi)

@@ -31,12 +31,11 @@ from harness.floats import (
     Oracle,
     compare,
     compare_absolute,
-    exact_sum,
     portable,
     to_array,
 )
 from harness.floats import double_double as dd
-from harness.floats.oracle import log
+from harness.floats.oracle import exact_sum, log
 from harness.laws import AnyNumber, Axes, Contract, Example, Ray, Subject, law
 from harness.laws.strategies import SEEDS, long_rows
 

@@ -11,18 +11,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from harness.contracts.building_blocks import exponential_sums as sums
 from harness.contracts.building_blocks import logit_rows, usual_laws
-from harness.contracts.building_blocks.exponential_sums import (
-    BHH,
-    backward_amplified,
-    exact_shift,
-    log_softmax_absolute_bound,
-    log_softmax_oracle,
-    softmax_exact,
-    softmax_oracle,
-    softmax_screen,
-    through_the_maximum,
-)
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, to_array
 from harness.floats import double_double as dd
@@ -33,12 +23,12 @@ from harness.laws import Contract, Subject, law
 
 
 def _log_pullback_screen(elementary: dd.Elementary, x: Array, cotangent: Array) -> DoubleDouble:
-    p = softmax_screen(elementary, x)
+    p = sums.softmax_screen(elementary, x)
     return dd.lift(cotangent) - p * dd.total(dd.lift(cotangent), keepdims=True)
 
 
 def _log_pullback_exact(x: Any, cotangent: Any) -> Any:
-    return cotangent - softmax_exact(x) * cotangent.sum(-1, keepdims=True)
+    return cotangent - sums.softmax_exact(x) * cotangent.sum(-1, keepdims=True)
 
 
 def _exponentials_sum(elementary: dd.Elementary, y: Array) -> DoubleDouble:
@@ -55,9 +45,9 @@ log_softmax_pullback = Oracle(_log_pullback_screen, _log_pullback_exact)
 def _gradient_bound(logits: Tensor, cotangent: Tensor, _: DoubleDouble, format_: Format) -> Array:
     """``A_i p_i W + 6 u |v_i|`` with ``W = sum |v|``; the maximum gets the sum of these."""
     x, v = to_array(logits), np.abs(to_array(cotangent))
-    weighted = backward_amplified(softmax_oracle(logits).hi, x, format_)
+    weighted = sums.backward_amplified(sums.softmax_oracle(logits).hi, x, format_)
     absolute = weighted * v.sum(-1, keepdims=True) + 6.0 * format_.u * v
-    absolute = through_the_maximum(absolute, x)
+    absolute = sums.through_the_maximum(absolute, x)
     return np.asarray(absolute + 4.0 * format_.smallest * (1.0 + v.sum(-1, keepdims=True)))
 
 
@@ -68,13 +58,13 @@ UNDERFLOW = (
     "and work with logarithms"
 )
 
-_VALUE = Exact(("logits",), log_softmax_oracle, log_softmax_absolute_bound)
+_VALUE = Exact(("logits",), sums.log_softmax_oracle, sums.log_softmax_absolute_bound)
 
 value = usual_laws.value(
     _VALUE,
     "value",
     "log_softmax(X) equals x_i - ln sum_j exp(x_j), entry by entry.",
-    source=BHH,
+    source=sums.BHH,
     bound="u (|y| + g_i + 2 ln S + 3) + D + (k - 1) u_a, with D = ln sum p_j exp(u g_j)",
     cause="x - logsumexp(x) loses digits at large offsets, log(p) loses them where p is subnormal, or an epsilon "
     "in the logarithm limits the result: subtract the row maximum, then the logarithm of the sum",
@@ -122,7 +112,7 @@ dominating_class_not_lost = usual_laws.not_lost(
 )
 def exponentials_sum_to_one(log_softmax: Subject, logits: Tensor) -> Measurement:
     """Exponentiate and sum without rounding, so that the deviation is the implementation's."""
-    actual, p = exponentials_sum(log_softmax(logits)), softmax_oracle(logits).hi
+    actual, p = exponentials_sum(log_softmax(logits)), sums.softmax_oracle(logits).hi
     b = _VALUE.error_at(log_softmax, logits)
     with np.errstate(invalid="ignore", over="ignore"):
         absolute = np.where(p > 0.0, p * np.expm1(b), 0.0).sum(-1) + log_softmax.format.smallest
@@ -133,7 +123,7 @@ shift_invariant = usual_laws.unchanged(
     _VALUE,
     "shift_invariant",
     "Adding the same number to every logit of a row does not change its log-softmax.",
-    other=lambda log_softmax, logits: log_softmax(exact_shift(logits)),
+    other=lambda log_softmax, logits: log_softmax(sums.exact_shift(logits)),
     comparison=compare_absolute,
     source="exp(x + c) = exp(x) exp(c)",
     cause="x - logsumexp(x) depends on the offset: subtract the row maximum first",

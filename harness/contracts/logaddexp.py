@@ -22,20 +22,8 @@ from hypothesis import strategies as st
 from numpy.random import Generator
 from torch import Tensor
 
+from harness.contracts.building_blocks import exponential_sums as sums
 from harness.contracts.building_blocks import usual_laws
-from harness.contracts.building_blocks.exponential_sums import (
-    BHH,
-    OVERFLOW,
-    at_the_limits,
-    compare_near,
-    dominated,
-    exact_shift,
-    logsumexp_exact,
-    logsumexp_screen,
-    normalised,
-    softmax_exact,
-    softmax_screen,
-)
 from harness.contracts.building_blocks.logit_rows import DOMAIN, largest_logit, largest_weight
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import (
@@ -46,12 +34,11 @@ from harness.floats import (
     Oracle,
     compare,
     compare_absolute,
-    from_ordinal,
     portable,
     to_array,
-    to_ordinal,
 )
 from harness.floats import double_double as dd
+from harness.floats.format import from_ordinal, to_ordinal
 from harness.laws import Axes, Contract, Example, Ray, Subject, implementation_laws, law, many_rows, no_drift
 from harness.laws.strategies import SEEDS, STRUCTURES, Shape, batches, companions, extremes, masked
 
@@ -63,10 +50,11 @@ def _pair(a: Any, b: Any) -> Any:
 
 
 logaddexp_oracle = Oracle(
-    lambda elementary, a, b: logsumexp_screen(elementary, _pair(a, b)), lambda a, b: logsumexp_exact(_pair(a, b))
+    lambda elementary, a, b: sums.logsumexp_screen(elementary, _pair(a, b)),
+    lambda a, b: sums.logsumexp_exact(_pair(a, b)),
 )
 gradient_oracle = Oracle(
-    lambda elementary, a, b: softmax_screen(elementary, _pair(a, b)), lambda a, b: softmax_exact(_pair(a, b))
+    lambda elementary, a, b: sums.softmax_screen(elementary, _pair(a, b)), lambda a, b: sums.softmax_exact(_pair(a, b))
 )
 
 
@@ -149,7 +137,7 @@ def _pairs(format_: Format, change: Any) -> st.SearchStrategy[Example]:
         cotangent = companions(pairs[:, 0], rng)
         return _split(change(pairs, rng), cotangent=cotangent)
 
-    structures = (*STRUCTURES, normalised, dominated, at_the_limits, neighbours)
+    structures = (*STRUCTURES, sums.normalised, sums.dominated, sums.at_the_limits, neighbours)
     drawn = batches(format_, largest=largest_logit(format_), structures=structures, rows=(16, 512), columns=(2, 2))
     return st.builds(expand, drawn, SEEDS)
 
@@ -160,7 +148,9 @@ def _extremes(format_: Format) -> st.SearchStrategy[Example]:
 
 # Laws
 
-OVERFLOW_OR_UNDERFLOW = f"{OVERFLOW}; or both exponentials underflow, and ln 0 = -inf: subtract the larger number first"
+OVERFLOW_OR_UNDERFLOW = (
+    f"{sums.OVERFLOW}; or both exponentials underflow, and ln 0 = -inf: subtract the larger number first"
+)
 
 _VALUE = Exact(("a", "b"), logaddexp_oracle, typical_absolute_bound)
 
@@ -168,7 +158,7 @@ value = usual_laws.value(
     _VALUE,
     "value",
     "logaddexp(a, b) equals ln(exp(a) + exp(b)).",
-    source=BHH,
+    source=sums.BHH,
     bound="u (1 + |y| + 2 L) + q R (1 + q R), plus two subnormals, R = exp(u (d + 2)) - 1",
     cause="a constant is added, or an exponent is clipped: subtract the larger of the two",
     non_finite=OVERFLOW_OR_UNDERFLOW,
@@ -178,7 +168,7 @@ digits_not_lost = usual_laws.value(
     Exact(("a", "b"), logaddexp_oracle, logaddexp_absolute_bound),
     "digits_not_lost",
     "logaddexp(a, b) keeps its digits, however small it is.",
-    source=BHH,
+    source=sums.BHH,
     bound="u (|y| + 2 L) + q R (1 + q R), plus two subnormals, R = exp(u (d + 2)) - 1",
     cause="log(1 + exp(-d)) loses digits below u where max(a, b) is small: use log1p",
     non_finite=OVERFLOW_OR_UNDERFLOW,
@@ -200,7 +190,7 @@ at_least_the_maximum = usual_laws.one_sided(
     nearest=lambda actual, a, b: usual_laws.at_least(actual, np.maximum(to_array(a), to_array(b))),
     source="both terms of the sum are positive, and rounding is monotone",
     cause="the shift is larger than the maximum, or the smaller number is used as the shift: shift by the larger one",
-    non_finite=OVERFLOW,
+    non_finite=sums.OVERFLOW,
 )
 
 
@@ -213,7 +203,7 @@ commutes = usual_laws.unchanged(
     source="a sum does not depend on the order of its terms",
     cause="one of the two is always assumed to be the larger, and a + log1p(exp(b - a)) overflows where b - a is "
     "large: choose the larger one",
-    non_finite=OVERFLOW,
+    non_finite=sums.OVERFLOW,
 )
 
 
@@ -223,18 +213,18 @@ commutes = usual_laws.unchanged(
     bound="the value's bounds at both inputs",
     unit="ulp of 1",
     cause="a constant is added inside the logarithm, or the exponent is clipped: subtract the larger of the two",
-    non_finite=OVERFLOW,
+    non_finite=sums.OVERFLOW,
 )
 def shift_equivariant(logaddexp: Subject, a: Tensor, b: Tensor) -> Measurement:
     """Shift by the larger number where that is exact in the format; other pairs are compared with themselves."""
     format_ = logaddexp.format
     pairs = torch.stack([a, b], -1)
-    shifted = exact_shift(pairs)
+    shifted = sums.exact_shift(pairs)
     expected = dd.two_sum(
         to_array(logaddexp(shifted[:, 0], shifted[:, 1])), to_array(pairs).max(-1) - to_array(shifted).max(-1)
     )
     absolute = _VALUE.error_at(logaddexp, a, b) + _VALUE.error_at(logaddexp, shifted[:, 0], shifted[:, 1])
-    return compare_near(logaddexp(a, b), expected, absolute, format_)
+    return sums.compare_near(logaddexp(a, b), expected, absolute, format_)
 
 
 @law(

@@ -11,15 +11,6 @@ import numpy as np
 from torch import Tensor
 
 from harness.contracts.building_blocks import logistic_function, usual_laws
-from harness.contracts.building_blocks.logistic_function import (
-    choose,
-    sigmoid_bound,
-    sigmoid_pullback,
-    sigmoid_slope_bound,
-    sigmoid_typical_bound,
-    sigmoid_typical_slope_bound,
-    softplus_bound,
-)
 from harness.contracts.building_blocks.logit_rows import largest_logit, largest_weight
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_array
@@ -184,9 +175,9 @@ THROUGH_ITS_LOGARITHM = "the exponential of the logsigmoid is also acceptable, a
 _SIGMOID = Logistic(
     "sigmoid",
     "1 / (1 + exp(-x))",
-    _exact_value(logistic_function.sigmoid_oracle, sigmoid_typical_bound),
-    _exact_gradient(sigmoid_pullback, sigmoid_typical_slope_bound),
-    sigmoid_typical_bound,
+    _exact_value(logistic_function.sigmoid_oracle, logistic_function.sigmoid_typical_bound),
+    _exact_gradient(logistic_function.sigmoid_pullback, logistic_function.sigmoid_typical_slope_bound),
+    logistic_function.sigmoid_typical_bound,
     bound_text="y (e^R - 1) plus two subnormals, R the error of min(x, 0) - L plus 2 u, or the bound of "
     "digits_not_lost if larger",
     slope_bound_text="|v| y (1 - y) (e^R - 1 + u (6 + 2 y)), or the bound of gradient_digits_not_lost if larger",
@@ -199,9 +190,9 @@ _SIGMOID = Logistic(
 _SOFTPLUS = Logistic(
     "softplus",
     "ln(1 + exp(x))",
-    _exact_value(logistic_function.softplus_oracle, softplus_bound),
+    _exact_value(logistic_function.softplus_oracle, logistic_function.softplus_bound),
     _exact_gradient(logistic_function.softplus_pullback, logistic_function.softplus_slope_bound),
-    softplus_bound,
+    logistic_function.softplus_bound,
     bound_text="u max(2 sigma(x) + 2 y, 2 sigma(-|x|) + 2 L + y [x > 0]), plus two subnormals",
     slope_bound_text="|v| u (4 + 2 sigma(-x)) sigma(x), plus subnormals",
     cause="1 + exp(x) drops the digits of exp(x), or the threshold beyond which x is returned is too low (exp(-x) "
@@ -214,7 +205,7 @@ _SOFTPLUS = Logistic(
 
 
 def _logsigmoid_bound(x: Array, format_: Format) -> Array:
-    return softplus_bound(-x, format_)
+    return logistic_function.softplus_bound(-x, format_)
 
 
 def _logsigmoid_slope_bound(x: Array, format_: Format) -> Array:
@@ -255,7 +246,7 @@ def difference_law(function: Logistic) -> Law:
         expected = dd.two_sum(to_array(subject(-outer)), to_array(outer))
         x_outer = to_array(outer)
         absolute = function.bound(x_outer, subject.format) + function.bound(-x_outer, subject.format)
-        exact = choose(np.isfinite(expected.hi), expected, function.value.oracle(outer))
+        exact = logistic_function.choose(np.isfinite(expected.hi), expected, function.value.oracle(outer))
         return compare(subject(outer), exact, in_ulp(absolute, exact, subject.format), subject.format)
 
     return difference_is_argument
@@ -285,12 +276,14 @@ def complements_add_to_one(sigmoid: Subject, x: Tensor) -> Measurement:
     smaller = to_array(sigmoid(-size))
     expected = dd.two_sum(np.ones(smaller.shape), np.where(np.isnan(smaller), 0.0, -smaller))
     x_size = to_array(size)
-    absolute = sigmoid_typical_bound(x_size, sigmoid.format) + sigmoid_typical_bound(-x_size, sigmoid.format)
+    absolute = logistic_function.sigmoid_typical_bound(
+        x_size, sigmoid.format
+    ) + logistic_function.sigmoid_typical_bound(-x_size, sigmoid.format)
     return compare(sigmoid(size), expected, in_ulp(absolute, expected, sigmoid.format), sigmoid.format)
 
 
 digits_not_lost = usual_laws.value(
-    _exact_value(logistic_function.sigmoid_oracle, sigmoid_bound),
+    _exact_value(logistic_function.sigmoid_oracle, logistic_function.sigmoid_bound),
     "digits_not_lost",
     "Small values of sigmoid keep the digits that a quotient of exponentials keeps.",
     source="operation-by-operation error analysis of exp and the quotient",
@@ -302,7 +295,7 @@ digits_not_lost = usual_laws.value(
 )
 
 gradient_digits_not_lost = usual_laws.gradient(
-    _exact_gradient(sigmoid_pullback, sigmoid_slope_bound),
+    _exact_gradient(logistic_function.sigmoid_pullback, logistic_function.sigmoid_slope_bound),
     "gradient_digits_not_lost",
     "The gradient of sigmoid keeps its digits where it is small.",
     source="chain rule; the bound is an operation-by-operation analysis of the backward pass",
@@ -323,7 +316,7 @@ gradient_digits_not_lost = usual_laws.gradient(
 def gradient_not_lost(sigmoid: Subject, x: Tensor, cotangent: Tensor) -> Measurement:
     """Measure ``inf`` where the gradient is wrongly zero, which stops learning."""
     return usual_laws.measure_not_lost(
-        sigmoid.gradient((x,), cotangent), sigmoid_pullback(x, cotangent), sigmoid.format
+        sigmoid.gradient((x,), cotangent), logistic_function.sigmoid_pullback(x, cotangent), sigmoid.format
     )
 
 

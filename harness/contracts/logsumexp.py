@@ -14,22 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from harness.contracts.building_blocks import exponential_sums as sums
 from harness.contracts.building_blocks import logit_rows, usual_laws
-from harness.contracts.building_blocks.exponential_sums import (
-    BHH,
-    OVERFLOW,
-    Weighed,
-    at_the_limits,
-    compare_near,
-    dominated,
-    exact_shift,
-    log_total_error,
-    logsumexp_absolute_bound,
-    logsumexp_oracle,
-    normalised,
-    softmax_oracle,
-    softmax_relative_bound,
-)
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, compare, compare_absolute, to_array
 from harness.floats import double_double as dd
@@ -40,8 +26,8 @@ from harness.laws import Axes, Contract, Subject, law, many_rows
 
 def _gradient_bound(logits: Tensor, cotangent: Tensor, _: DoubleDouble, format_: Format) -> Array:
     """Absolute error of the gradient: ``|v| p_i`` times the larger relative error; the maximum gets their sum."""
-    x, weight, probability = to_array(logits), np.abs(to_array(cotangent))[..., None], softmax_oracle(logits).hi
-    through_sum = softmax_relative_bound(x, format_) + 2.0 * format_.u
+    x, weight, probability = to_array(logits), np.abs(to_array(cotangent))[..., None], sums.softmax_oracle(logits).hi
+    through_sum = sums.softmax_relative_bound(x, format_) + 2.0 * format_.u
     with np.errstate(invalid="ignore"):
         relative = np.nan_to_num(probability * np.maximum(through_sum, _through_logarithm(x, format_)), nan=0.0)
     absolute = weight * relative + 2.0 * format_.smallest * (1.0 + weight)
@@ -53,35 +39,37 @@ def _gradient_bound(logits: Tensor, cotangent: Tensor, _: DoubleDouble, format_:
 
 def _through_logarithm(x: Array, format_: Format) -> Array:
     """Relative error of the exponential of the log-softmax, and of its product with the cotangent."""
-    rows = Weighed.of(x)
+    rows = sums.Weighed.of(x)
     with np.errstate(over="ignore", invalid="ignore"):
         in_u = format_.u * (2.0 * rows.g + np.log(rows.total) + 3.0)
-        exponent = in_u + log_total_error(rows, format_)[..., None]
+        exponent = in_u + sums.log_total_error(rows, format_)[..., None]
         return np.asarray(np.expm1(exponent * (1.0 + 2.0 * format_.u)))
 
 
 def _gradient(logits: Tensor, cotangent: Tensor) -> DoubleDouble:
-    return softmax_oracle(logits) * to_array(cotangent)[..., None]
+    return sums.softmax_oracle(logits) * to_array(cotangent)[..., None]
 
 
 # Inputs
 
 
-_inputs = logit_rows.logits_and_weights(normalised, dominated, at_the_limits)
+_inputs = logit_rows.logits_and_weights(sums.normalised, sums.dominated, sums.at_the_limits)
 _masked = logit_rows.some_masked(_inputs)
 
 
 # Laws
 
-OVERFLOW_OR_UNDERFLOW = f"{OVERFLOW}; or all exponentials underflow, and ln 0 = -inf: subtract the row maximum first"
+OVERFLOW_OR_UNDERFLOW = (
+    f"{sums.OVERFLOW}; or all exponentials underflow, and ln 0 = -inf: subtract the row maximum first"
+)
 
-_VALUE = Exact(("logits",), logsumexp_oracle, logsumexp_absolute_bound)
+_VALUE = Exact(("logits",), sums.logsumexp_oracle, sums.logsumexp_absolute_bound)
 
 value = usual_laws.value(
     _VALUE,
     "value",
     "logsumexp(X) equals ln sum_j exp(x_j), row by row.",
-    source=BHH,
+    source=sums.BHH,
     bound="u |y| + 2 u ln S + D + 3 u + (k - 1) u_a, with D = ln sum p_j exp(u g_j)",
     cause="a constant is added to the sum or to its logarithm, or the exponent is clipped: subtract the row "
     "maximum only",
@@ -104,7 +92,7 @@ at_least_the_maximum = usual_laws.one_sided(
     source="the sum is at least its largest term, and rounding is monotone",
     cause="the shift is larger than the maximum, or the mean of the exponentials replaces their sum: shift by the "
     "maximum, and sum",
-    non_finite=OVERFLOW,
+    non_finite=sums.OVERFLOW,
 )
 
 
@@ -118,7 +106,7 @@ at_least_the_maximum = usual_laws.one_sided(
 )
 def excess_not_lost(logsumexp: Subject, logits: Tensor) -> Measurement:
     """Measure ``inf`` where the result is zero and the exact value is a normal number; elsewhere terms may cancel."""
-    expected = logsumexp_oracle(logits)
+    expected = sums.logsumexp_oracle(logits)
     actual = to_array(logsumexp(logits))
     lost = (actual == 0.0) & (to_array(logits).max(-1) == 0.0) & (expected.hi >= logsumexp.format.tiny)
     return Measurement(np.where(lost, np.inf, 0.0), np.zeros(actual.shape), actual, expected.hi)
@@ -131,7 +119,7 @@ def excess_not_lost(logsumexp: Subject, logits: Tensor) -> Measurement:
     unit="ulp of 1",
     cause="the result depends on the number of terms, as with a mean, or a term is omitted or counted twice: sum "
     "each term once",
-    non_finite=OVERFLOW,
+    non_finite=sums.OVERFLOW,
 )
 def splits_into_halves(logsumexp: Subject, logits: Tensor) -> Measurement:
     """Add the outputs for both halves without rounding."""
@@ -140,7 +128,7 @@ def splits_into_halves(logsumexp: Subject, logits: Tensor) -> Measurement:
     parts = torch.stack([logsumexp(half) for half in halves], -1)
     errors = [_VALUE.error_at(logsumexp, half) for half in halves]
     absolute = _VALUE.error_at(logsumexp, logits) + np.maximum.reduce(errors)
-    return compare_near(logsumexp(logits), logsumexp_oracle(parts), absolute, logsumexp.format)
+    return sums.compare_near(logsumexp(logits), sums.logsumexp_oracle(parts), absolute, logsumexp.format)
 
 
 @law(
@@ -149,15 +137,15 @@ def splits_into_halves(logsumexp: Subject, logits: Tensor) -> Measurement:
     bound="the value's bounds at both inputs",
     unit="ulp of 1",
     cause="a constant is added inside the logarithm, or the exponent is clipped: subtract the row maximum only",
-    non_finite=OVERFLOW,
+    non_finite=sums.OVERFLOW,
 )
 def shift_equivariant(logsumexp: Subject, logits: Tensor) -> Measurement:
     """Shift by the row's maximum where that is exact in the format; other rows are compared with themselves."""
-    shifted = exact_shift(logits)
+    shifted = sums.exact_shift(logits)
     x, moved = to_array(logits), to_array(shifted)
     expected = dd.two_sum(to_array(logsumexp(shifted)), x.max(-1) - moved.max(-1))
     absolute = _VALUE.error_at(logsumexp, logits) + _VALUE.error_at(logsumexp, shifted)
-    return compare_near(logsumexp(logits), expected, absolute, logsumexp.format)
+    return sums.compare_near(logsumexp(logits), expected, absolute, logsumexp.format)
 
 
 columns_in_any_order = usual_laws.unchanged(
@@ -168,7 +156,7 @@ columns_in_any_order = usual_laws.unchanged(
     comparison=compare_absolute,
     source="a sum does not depend on the order of its terms",
     cause=logit_rows.COLUMNS_DIFFER,
-    non_finite=OVERFLOW,
+    non_finite=sums.OVERFLOW,
 )
 
 gradient = usual_laws.gradient(

@@ -15,23 +15,8 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.contracts.building_blocks import usual_laws
-from harness.contracts.building_blocks.exponential_sums import (
-    BHH,
-    OVERFLOW,
-    exact_shift,
-    softmax_oracle,
-    softmax_pullback,
-    softmax_typical_bound,
-)
-from harness.contracts.building_blocks.logit_rows import (
-    LONG_ROWS,
-    extreme_logits,
-    largest_logit,
-    logits_and_cotangents,
-    long_logits,
-    many_logits,
-)
+from harness.contracts.building_blocks import exponential_sums as sums
+from harness.contracts.building_blocks import logit_rows, usual_laws
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.contracts.softmax import gradient_bound
 from harness.floats import Array, DoubleDouble, Format, Measurement, compare, exact_sum, in_ulp, portable, to_array
@@ -47,17 +32,17 @@ def filled(logits: Tensor, keep: Tensor) -> Tensor:
 
 def masked_softmax_oracle(logits: Tensor, keep: Tensor) -> DoubleDouble:
     """The softmax of the filled logits."""
-    return softmax_oracle(filled(logits, keep))
+    return sums.softmax_oracle(filled(logits, keep))
 
 
 def masked_softmax_pullback(logits: Tensor, keep: Tensor, cotangent: Tensor) -> DoubleDouble:
     """The softmax's pullback at the filled logits, which is zero at masked entries."""
-    return softmax_pullback(filled(logits, keep), cotangent)
+    return sums.softmax_pullback(filled(logits, keep), cotangent)
 
 
 def _absolute_bound(logits: Tensor, keep: Tensor, expected: DoubleDouble, format_: Format) -> Array:
     """The bound of the softmax, with zero at masked entries."""
-    return np.where(keep.numpy(), softmax_typical_bound(filled(logits, keep), expected, format_), 0.0)
+    return np.where(keep.numpy(), sums.softmax_typical_bound(filled(logits, keep), expected, format_), 0.0)
 
 
 def _where(chosen: Any, expected: DoubleDouble, otherwise: Array) -> DoubleDouble:
@@ -143,7 +128,7 @@ def _unmasked_are_infinite(example: Example, rng: np.random.Generator, _: Format
     return {**example, "logits": logits.masked_fill(torch.from_numpy(chosen), -torch.inf)}
 
 
-_inputs = _masked(logits_and_cotangents)
+_inputs = _masked(logit_rows.logits_and_cotangents)
 
 
 # Laws
@@ -160,10 +145,10 @@ AFTERWARDS = (
 
 @law(
     "masked_softmax(X, keep) is the softmax over the kept entries, and exactly zero at the others.",
-    source=BHH,
+    source=sums.BHH,
     bound="the bound of the softmax of the kept entries; no tolerance at the others",
     cause=f"{AFTERWARDS}; {CONSTANT}",
-    non_finite=f"all kept exponentials underflow next to masked ones and give 0 / 0: mask first; or {OVERFLOW}",
+    non_finite=f"all kept exponentials underflow next to masked ones and give 0 / 0: mask first; or {sums.OVERFLOW}",
     group="value",
 )
 def value(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
@@ -179,7 +164,7 @@ def value(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
     source="definition",
     cause=CONSTANT,
     group="value",
-    inputs=_masked(logits_and_cotangents, _masked_are_largest),
+    inputs=_masked(logit_rows.logits_and_cotangents, _masked_are_largest),
 )
 def masked_entries_are_zero(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
     """Compare masked entries with zero; kept entries pass."""
@@ -208,9 +193,9 @@ def rows_sum_to_one(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Me
     "masked_softmax(X, keep) is finite for all finite X if at least one entry is kept.",
     source="0 <= p <= 1",
     cause="all kept exponentials underflow next to masked ones and give 0 / 0: shift by the largest kept logit; or "
-    f"{OVERFLOW}",
+    f"{sums.OVERFLOW}",
     group="finite",
-    inputs=_masked(logits_and_cotangents, _masked_are_largest),
+    inputs=_masked(logit_rows.logits_and_cotangents, _masked_are_largest),
 )
 def finite_on_extreme_logits(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
     """Any finite value passes."""
@@ -231,7 +216,7 @@ def shift_invariant(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Me
     format_ = masked_softmax.format
     expected = masked_softmax_oracle(logits, keep)
     absolute = 2.0 * _absolute_bound(logits, keep, expected, format_)
-    moved = to_array(masked_softmax(torch.where(keep, exact_shift(filled(logits, keep)), logits), keep))
+    moved = to_array(masked_softmax(torch.where(keep, sums.exact_shift(filled(logits, keep)), logits), keep))
     reference = dd.lift(np.where(np.isfinite(moved), moved, expected.hi))
     return _compare(masked_softmax(logits, keep), reference, absolute, keep, format_)
 
@@ -271,7 +256,7 @@ fully_masked_row = usual_laws.policy(
     source="0 / 0 is undefined; see the convention `fully_masked`",
     bound="1/2 ulp",
     cause="`fully_masked` is a convention (nan, zeros or uniform): declare the one you intend",
-    inputs=_masked(logits_and_cotangents, _third_rows_keep_nothing),
+    inputs=_masked(logit_rows.logits_and_cotangents, _third_rows_keep_nothing),
 )
 
 
@@ -283,7 +268,7 @@ fully_masked_row = usual_laws.policy(
     bound="the gradient's bound; no tolerance in the row itself",
     cause="NaN is replaced only in the output and stays in the backward pass: replace the inputs that produce it",
     group="gradient",
-    inputs=_masked(logits_and_cotangents, _third_rows_keep_nothing),
+    inputs=_masked(logit_rows.logits_and_cotangents, _third_rows_keep_nothing),
 )
 def gradient_beside_a_fully_masked_row(
     masked_softmax: Subject, logits: Tensor, keep: Tensor, cotangent: Tensor
@@ -308,7 +293,7 @@ def gradient_beside_a_fully_masked_row(
     cause="a comparison drops the NaN, NaN counts as masked, or a reduction over everything spreads it: reduce "
     "over the row, and let NaN pass",
     group="special",
-    inputs=_masked(logits_and_cotangents, _nan_is_unmasked),
+    inputs=_masked(logit_rows.logits_and_cotangents, _nan_is_unmasked),
 )
 def nan_at_a_kept_entry(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
     """Compare with NaN, zero or the oracle."""
@@ -337,7 +322,13 @@ def _row(first: Tensor, rest: Tensor, *, keeps_first: bool) -> Example:
 
 def _ray(name: str, formula: str, entries: Callable[[Tensor], tuple[Tensor, Tensor]], *, keeps_first: bool) -> Ray:
     """A ray of such rows, up to the largest logit of the domain."""
-    return Ray(name, formula, lambda t, _: _row(*entries(t), keeps_first=keeps_first), largest_logit, columns=COLUMNS)
+    return Ray(
+        name,
+        formula,
+        lambda t, _: _row(*entries(t), keeps_first=keeps_first),
+        logit_rows.largest_logit,
+        columns=COLUMNS,
+    )
 
 
 # Contract
@@ -355,14 +346,14 @@ MASKED_SOFTMAX = Contract(
         finite_on_extreme_logits,
         shift_invariant,
         value.on(
-            _masked(logits_and_cotangents, _keep_all),
+            _masked(logit_rows.logits_and_cotangents, _keep_all),
             "keeping_all_is_the_softmax",
             "A mask that keeps everything does not change the result.",
             cause="the mask adds an extra sum or product: leave kept logits unchanged",
         ),
         gradient,
         value.on(
-            _masked(logits_and_cotangents, _masked_are_special),
+            _masked(logit_rows.logits_and_cotangents, _masked_are_special),
             "masked_values_do_not_matter",
             "A masked logit may be infinite, NaN or the largest number without changing the result.",
             group="special",
@@ -370,12 +361,12 @@ MASKED_SOFTMAX = Contract(
             non_finite="the mask is added or multiplied, and NaN and infinities survive that: select with where",
         ),
         gradient.on(
-            _masked(logits_and_cotangents, _masked_are_special),
+            _masked(logit_rows.logits_and_cotangents, _masked_are_special),
             "gradient_ignores_masked_values",
             "Masked infinities and NaN do not affect any gradient.",
         ),
         value.on(
-            _masked(logits_and_cotangents, _unmasked_are_infinite),
+            _masked(logit_rows.logits_and_cotangents, _unmasked_are_infinite),
             "kept_minus_infinity_is_zero",
             "A kept logit of -inf has probability zero, as if it were masked.",
             group="special",
@@ -386,13 +377,13 @@ MASKED_SOFTMAX = Contract(
         fully_masked_row,
         gradient_beside_a_fully_masked_row,
         nan_at_a_kept_entry,
-        usual_laws.on_extreme_numbers(value, _masked(extreme_logits)),
+        usual_laws.on_extreme_numbers(value, _masked(logit_rows.extreme_logits)),
         *usual_laws.of_every_operation(
             value,
             gradient,
-            long=_masked(long_logits, seeds=ONE_SEED),
-            cause=LONG_ROWS,
-            many=_masked(many_logits, seeds=ONE_SEED),
+            long=_masked(logit_rows.long_logits, seeds=ONE_SEED),
+            cause=logit_rows.LONG_ROWS,
+            many=_masked(logit_rows.many_logits, seeds=ONE_SEED),
             nan=False,
         ),
     ),

@@ -10,18 +10,8 @@ by the larger of the two, and loses digits beyond the first.
 import numpy as np
 from torch import Tensor
 
+from harness.contracts.building_blocks import exponential_sums as sums
 from harness.contracts.building_blocks import logit_rows, usual_laws
-from harness.contracts.building_blocks.exponential_sums import (
-    BHH,
-    OVERFLOW,
-    backward_amplified,
-    exact_shift,
-    softmax_absolute_bound,
-    softmax_oracle,
-    softmax_pullback,
-    softmax_typical_bound,
-    through_the_maximum,
-)
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, compare, exact_sum, in_ulp, to_array
 from harness.floats import double_double as dd
@@ -29,27 +19,27 @@ from harness.laws import Contract, Subject, law
 
 # Laws
 
-_VALUE = Exact(("logits",), softmax_oracle, softmax_typical_bound)
+_VALUE = Exact(("logits",), sums.softmax_oracle, sums.softmax_typical_bound)
 
 value = usual_laws.value(
     _VALUE,
     "value",
     "softmax(X) equals exp(x_i) / sum_j exp(x_j), entry by entry.",
-    source=BHH,
+    source=sums.BHH,
     bound="p_i (e^T - 1) plus two subnormals, T = u (2 g_i + ln S + 2) + E, or the bound of digits_not_lost if larger",
     cause="the form loses digits at large offsets, such as exp(x - logsumexp(x)), or the exponent is clipped: "
     "subtract the row maximum, exponentiate, and divide by the sum",
-    non_finite=OVERFLOW,
+    non_finite=sums.OVERFLOW,
 )
 
 digits_not_lost = usual_laws.value(
-    Exact(("logits",), softmax_oracle, softmax_absolute_bound),
+    Exact(("logits",), sums.softmax_oracle, sums.softmax_absolute_bound),
     "digits_not_lost",
     "Small probabilities keep the digits that a quotient of exponentials keeps.",
-    source=BHH,
+    source=sums.BHH,
     bound="p_i (e^T - 1), T = u (g_i + ln k + 6) + (k - 1) u_a, plus two subnormals",
     cause="the exponential of a logarithm rounds the gap to the maximum twice: divide by the sum instead",
-    non_finite=OVERFLOW,
+    non_finite=sums.OVERFLOW,
     inputs=logit_rows.logits_and_cotangents,
     examples=12,
     lost_digits="the exponential of the log-softmax is also acceptable, although it loses one bit of the gap",
@@ -62,11 +52,11 @@ digits_not_lost = usual_laws.value(
     bound="the sum of the value's bound over the row",
     cause="the normalization runs over the wrong axis, or the sum is not that of the exponentials: divide by their "
     "sum over the last axis",
-    non_finite=OVERFLOW,
+    non_finite=sums.OVERFLOW,
 )
 def rows_sum_to_one(softmax: Subject, logits: Tensor) -> Measurement:
     """Sum without rounding, so that the deviation is the implementation's."""
-    absolute = softmax_typical_bound(logits, softmax_oracle(logits), softmax.format).sum(-1)
+    absolute = sums.softmax_typical_bound(logits, sums.softmax_oracle(logits), softmax.format).sum(-1)
     actual = exact_sum(softmax(logits))
     return within(actual.hi + actual.lo, dd.lift(np.ones(absolute.shape)), absolute, softmax.format)
 
@@ -78,7 +68,7 @@ non_negative = usual_laws.one_sided(
     nearest=usual_laws.not_below_zero,
     source="definition",
     cause="a probability is computed as a difference, which cancels below zero: divide an exponential by the sum",
-    non_finite=f"{OVERFLOW}; inf / inf is NaN",
+    non_finite=f"{sums.OVERFLOW}; inf / inf is NaN",
 )
 
 finite_on_extreme_logits = usual_laws.finite(
@@ -86,7 +76,7 @@ finite_on_extreme_logits = usual_laws.finite(
     "finite_on_extreme_logits",
     "softmax(X) is finite for all finite X.",
     source="0 <= p <= 1",
-    cause=OVERFLOW,
+    cause=sums.OVERFLOW,
 )
 
 
@@ -95,14 +85,14 @@ finite_on_extreme_logits = usual_laws.finite(
     source="exp(x + c) = exp(x) exp(c)",
     bound="the value's bounds at both inputs",
     cause="the result depends on the offset: subtract the row maximum first",
-    non_finite=OVERFLOW,
+    non_finite=sums.OVERFLOW,
 )
 def shift_invariant(softmax: Subject, logits: Tensor) -> Measurement:
     """Shift by the row's maximum where that is exact in the format; other rows are compared with themselves."""
-    shifted = exact_shift(logits)
-    expected = softmax_oracle(logits)
+    shifted = sums.exact_shift(logits)
+    expected = sums.softmax_oracle(logits)
     # Both outputs err but the second one counts as exact, so the bound is doubled.
-    absolute = 2.0 * softmax_typical_bound(logits, expected, softmax.format)
+    absolute = 2.0 * sums.softmax_typical_bound(logits, expected, softmax.format)
     moved = to_array(softmax(shifted))
     reference = DoubleDouble(np.where(np.isfinite(moved), moved, expected.hi), np.zeros(moved.shape))
     return compare(softmax(logits), reference, in_ulp(absolute, expected, softmax.format), softmax.format)
@@ -113,14 +103,14 @@ def shift_invariant(softmax: Subject, logits: Tensor) -> Measurement:
     source="monotonicity of exp",
     bound="no tolerance beyond the value's bound at both entries",
     cause="the exponent is clipped, or the output is not a softmax of its input: exponentiate without a clip",
-    non_finite=OVERFLOW,
+    non_finite=sums.OVERFLOW,
 )
 def order_preserving(softmax: Subject, logits: Tensor) -> Measurement:
     """Sort each row by its logits and compare neighbors."""
-    expected = softmax_oracle(logits)
+    expected = sums.softmax_oracle(logits)
     order = np.argsort(to_array(logits), axis=-1, kind="stable")
     actual = np.take_along_axis(to_array(softmax(logits)), order, -1)
-    absolute = np.take_along_axis(softmax_typical_bound(logits, expected, softmax.format), order, -1)
+    absolute = np.take_along_axis(sums.softmax_typical_bound(logits, expected, softmax.format), order, -1)
     floor = np.maximum.accumulate(np.where(np.isnan(actual), 0.0, actual), -1)
     reference = np.where(np.isnan(actual), floor, np.maximum(actual, floor))
     limit = np.maximum.accumulate(absolute, -1) + absolute
@@ -130,17 +120,17 @@ def order_preserving(softmax: Subject, logits: Tensor) -> Measurement:
 def gradient_bound(logits: Tensor, cotangent: Tensor, _: DoubleDouble, format_: Format) -> Array:
     """Absolute error of the gradient: ``A_i p_i (|v_i| + V) + p_i sum_j A_j p_j |v_j|`` with ``V = p . |v|``."""
     x, v = to_array(logits), np.abs(to_array(cotangent))
-    probability = softmax_oracle(logits).hi
-    weighted = backward_amplified(probability, x, format_)
+    probability = sums.softmax_oracle(logits).hi
+    weighted = sums.backward_amplified(probability, x, format_)
     mean = (probability * v).sum(-1, keepdims=True)
     # The mean accumulates the errors of all entries, each with its gap.
     absolute = weighted * (v + mean) + probability * (weighted * v).sum(-1, keepdims=True)
-    absolute = through_the_maximum(absolute, x)
+    absolute = sums.through_the_maximum(absolute, x)
     return np.asarray(absolute + 4.0 * format_.smallest * (1.0 + v + v.max(-1, keepdims=True)) * x.shape[-1])
 
 
 gradient = usual_laws.gradient(
-    Exact(("logits", "cotangent"), softmax_pullback, gradient_bound),
+    Exact(("logits", "cotangent"), sums.softmax_pullback, gradient_bound),
     "gradient",
     "The gradient of softmax(X) . v is p (v - p . v).",
     source="quotient rule; the bound of the value, carried through it",
@@ -148,7 +138,7 @@ gradient = usual_laws.gradient(
     "gets the sum over all entries",
     cause="the backward pass squares a sum of unshifted exponentials, which overflows at half of ln(max): subtract "
     "the row maximum first",
-    non_finite=OVERFLOW,
+    non_finite=sums.OVERFLOW,
 )
 
 
@@ -156,11 +146,11 @@ gradient = usual_laws.gradient(
 
 
 def _none_where_masked(logits: Tensor, expected: DoubleDouble, format_: Format) -> Array:
-    return np.where(np.isinf(to_array(logits)), 0.0, softmax_typical_bound(logits, expected, format_))
+    return np.where(np.isinf(to_array(logits)), 0.0, sums.softmax_typical_bound(logits, expected, format_))
 
 
 masked_entries = usual_laws.value(
-    Exact(("logits",), softmax_oracle, _none_where_masked),
+    Exact(("logits",), sums.softmax_oracle, _none_where_masked),
     "masked_entries",
     "A logit of -inf has probability exactly zero, and the other entries equal the softmax without it.",
     source="exp(-inf) = 0",

@@ -29,19 +29,8 @@ from harness.contracts.building_blocks.reduction import REDUCTIONS, reduced
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_array
 from harness.floats import double_double as dd
-from harness.laws import (
-    LONGEST,
-    Axes,
-    CaseError,
-    Contract,
-    Example,
-    Ray,
-    Subject,
-    derivative_laws,
-    implementation_laws,
-    law,
-    on_long_rows,
-)
+from harness.laws import LONGEST, Axes, CaseError, Contract, Example, Ray, Subject, derivative_laws, law
+from harness.laws.every_operation import implementation_laws, on_long_rows
 from harness.laws.strategies import LONG_EXAMPLES, SEEDS, extremes, long_rows, special_numbers
 from harness.record import Fault
 

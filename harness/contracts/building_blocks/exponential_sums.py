@@ -45,19 +45,9 @@ import torch
 from numpy.random import Generator
 from torch import Tensor
 
-from harness.floats import (
-    Array,
-    DoubleDouble,
-    Format,
-    Measurement,
-    Oracle,
-    compare_absolute,
-    elementwise,
-    portable,
-    to_array,
-)
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, portable, to_array
 from harness.floats import double_double as dd
-from harness.floats.oracle import exp, log
+from harness.floats.oracle import elementwise, exp, log
 from harness.laws.strategies import Shape
 
 BHH = "Blanchard, Higham & Higham (2021), algorithm with shifting"

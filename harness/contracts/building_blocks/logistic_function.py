@@ -47,18 +47,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.contracts.building_blocks.examples import with_cotangent
-from harness.floats import (
-    Array,
-    DoubleDouble,
-    Format,
-    Oracle,
-    elementwise,
-    from_ordinal,
-    portable,
-    to_array,
-    to_ordinal,
-)
+from harness.floats import Array, DoubleDouble, Format, Oracle, elementwise, portable, to_array
 from harness.floats import double_double as dd
+from harness.floats.format import from_ordinal, to_ordinal
 from harness.floats.oracle import exp
 from harness.laws import Axes, Example, many_rows
 from harness.laws.strategies import (
