@@ -111,7 +111,6 @@ def linear_bound(X: Tensor, weight: Tensor, bias: Tensor, expected: DoubleDouble
 
 value = usual_laws.value(
     Exact(("X", "weight", "bias"), linear_oracle, linear_bound),
-    "value",
     "linear(X, weight, bias) equals X @ weight.T + bias.",
     source="Higham (2002), section 3.1",
     bound="(u + (d + 1) u_a) (|X| |weight|^T + |bias|) + 2 u (|y| + |y - b|)",

@@ -148,7 +148,6 @@ WRONG_CLASS = "the probability rounds to one or zero and its logarithm is -inf, 
 
 value = usual_laws.value(
     _VALUE,
-    "value",
     "binary_cross_entropy_with_logits(x, y) equals the mean of ln(1 + exp(x)) - x y.",
     source=SOURCE,
     bound="mean of u (2 |x| + 3 L + 2 s + l), plus the error of the sums",
@@ -159,8 +158,8 @@ value = usual_laws.value(
 
 digits_not_lost = usual_laws.value(
     _exact_loss(_accurate_row_bound),
-    "digits_not_lost",
     "The loss keeps its digits, however small it is.",
+    name="digits_not_lost",
     source=SOURCE,
     bound="mean of u (2 l + L + 2 s), plus the error of the sums",
     cause="terms of size |x| cancel: add |x| times the weight of the wrong class and log1p(exp(-|x|))",
@@ -214,7 +213,6 @@ def classes_exchange(loss: Subject, logits: Tensor, targets: Tensor) -> Measurem
 
 gradient = usual_laws.gradient(
     Exact(("logits", "targets"), gradient_oracle, _gradient_error(typical=True), ("reduction",)),
-    "gradient",
     "The gradient in the logits is (sigmoid(x) - y) / n.",
     source="chain rule; the bound is an operation-by-operation analysis of the backward pass",
     bound="u (t + 6 s + 3 |sigma(x) - y|) / n, plus subnormals; t = max(a, 4 - a), a = 2 [x >= 0] + 2 y",
@@ -224,8 +222,8 @@ gradient = usual_laws.gradient(
 
 gradient_digits_not_lost = usual_laws.gradient(
     Exact(("logits", "targets"), gradient_oracle, _gradient_error(typical=False), ("reduction",)),
-    "gradient_digits_not_lost",
     "The gradient keeps its digits where it is small, at least for the logits of one class.",
+    name="gradient_digits_not_lost",
     source="chain rule; the bound is an operation-by-operation analysis of the backward pass",
     bound="u (2 [x >= 0] + 2 y + 6 s + 3 |sigma(x) - y|) / n, plus subnormals",
     cause="autograd of (1 - y) x - logsigmoid(x) gives (1 - y) - sigmoid(-x), which cancels where y and sigmoid(x) "

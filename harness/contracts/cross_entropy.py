@@ -89,7 +89,6 @@ _VALUE = Exact(("logits", "labels"), labelled_logits.loss_oracle, _loss_bound, (
 
 value = usual_laws.value(
     _VALUE,
-    "value",
     "cross_entropy(X, t) equals the mean over the rows of ln sum_j exp(x_j) - x_t.",
     source=sums.BHH,
     bound="mean of u (|y| + g_t + 2 ln S + 3) + D + (k - 1) u_a over the rows, plus the error of that mean",
@@ -172,7 +171,6 @@ columns_in_any_order = usual_laws.unchanged(
 
 gradient = usual_laws.gradient(
     Exact(("logits", "labels"), gradient_oracle, _gradient_bound, ("reduction",)),
-    "gradient",
     "The gradient of cross_entropy is (softmax(X) - one_hot(t)) / n.",
     source="chain rule; the bound of the softmax, carried through it",
     bound="(A_i p_i + 6 u [i = t]) / n and, at the maximum, their sum; A_i = 2 (e^T - 1) + (k + 8) u",

@@ -174,7 +174,6 @@ IMPOSSIBLE = "0 * -inf = NaN: exclude classes of probability zero with torch.whe
 
 value = usual_laws.value(
     _VALUE,
-    "value",
     "kl_divergence(log_q, p) equals sum_j p_j (ln p_j - log_q_j), row by row.",
     source=SOURCE,
     bound="u sum p (3 |ln p| + |log_q| + 2 |t|) + (k - 1) u_a sum p |t| + u |D|, t = ln p - log_q, plus subnormals",
@@ -221,7 +220,6 @@ class_order_invariant = distributions.class_order_invariant(_VALUE)
 
 gradient = usual_laws.gradient(
     Exact(("log_q", "p", "cotangent"), lambda _, p, v: gradient_in_log_q_oracle(p, v), _error_in_log_q),
-    "gradient",
     "The gradient of kl_divergence . v in log_q is -v p.",
     source="the divergence is linear in log_q",
     bound="2 u |v| p",
@@ -230,8 +228,8 @@ gradient = usual_laws.gradient(
 
 gradient_in_p = usual_laws.gradient(
     Exact(("log_q", "p", "cotangent"), gradient_in_p_oracle, _error_in_p),
-    "gradient_in_p",
     "The gradient of kl_divergence . v in p is v (ln p + 1 - log_q), where p is positive.",
+    name="gradient_in_p",
     of=1,
     source="product rule",
     bound="u |v| (4 |ln p| + 2 |log_q| + 4 + 2 |ln p + 1 - log_q|), plus |v| and a subnormal over p",

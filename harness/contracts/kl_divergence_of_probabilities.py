@@ -245,7 +245,6 @@ IMPOSSIBLE = "0 * -inf or 0 / 0 is NaN: exclude classes of probability zero with
 
 value = usual_laws.value(
     _VALUE,
-    "value",
     "kl_divergence(p, q) equals sum_j p_j (ln p_j - ln q_j), row by row.",
     source=SOURCE,
     bound="u sum p (3 |ln p| + 3 |ln q| + 2 |t| + 1) + (k - 1) u_a sum p |t| + u |D|, t = ln p - ln q, plus subnormals",
@@ -273,7 +272,6 @@ class_order_invariant = distributions.class_order_invariant(_VALUE)
 
 gradient = usual_laws.gradient(
     Exact(("p", "q", "cotangent"), gradient_in_p_oracle, _error_in_p, ("normalised",)),
-    "gradient",
     "The gradient of kl_divergence . v in p is v (ln p + 1 - ln q).",
     source="product rule",
     bound="u |v| (4 |ln p| + 4 |ln q| + 5) + 2 u |y|, plus a subnormal over p",
@@ -282,8 +280,8 @@ gradient = usual_laws.gradient(
 
 gradient_in_q = usual_laws.gradient(
     Exact(("p", "q", "cotangent"), gradient_in_q_oracle, _error_in_q, ("normalised",)),
-    "gradient_in_q",
     "The gradient of kl_divergence . v in q is -v p / q.",
+    name="gradient_in_q",
     of=1,
     source="d(-ln q)/dq",
     bound="4 u |v| p / q, plus a subnormal over q",

@@ -229,7 +229,6 @@ OVERFLOW = "squares are summed in a 16-bit format, and float16 ends at 65,504 = 
 
 value = usual_laws.value(
     _VALUE,
-    "value",
     "layer_norm(x) equals (x - mean) / sqrt(variance + eps), row by row, with the biased variance.",
     source=SOURCE,
     bound="|y| min(1, t^2/2) + min(1, t) + (e^R - 1)(|y| + min(1, t)), t = d u_a mean|x| / sqrt(variance + eps), R "
@@ -324,7 +323,6 @@ def constant_rows_become_zeros(layer_norm: Subject, x: Tensor) -> Measurement:
 
 gradient = usual_laws.gradient(
     _GRADIENT,
-    "gradient",
     "The gradient of layer_norm(x) . v is (v_i - mean(v) - y_i mean(v y)) / sqrt(variance + eps).",
     source="chain rule; the bound of the value, carried through it",
     bound="(k (|v| + mean|v|) + 3 k (|y| + 1) P + (E + mean E) P + (|y| + E) mean(|v| E)) / sqrt(variance + eps), "
@@ -336,8 +334,8 @@ gradient = usual_laws.gradient(
 
 gradient_digits_not_lost = usual_laws.gradient(
     _SHARP_GRADIENT,
-    "gradient_digits_not_lost",
     "The gradient keeps its digits, however large the spread of the row.",
+    name="gradient_digits_not_lost",
     source="chain rule; the bound of the value, carried through it",
     bound="the bound of the gradient, without the subnormal",
     cause=moments.CUBED,

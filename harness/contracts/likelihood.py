@@ -153,7 +153,6 @@ _GRADIENT = _Floored(_INPUTS, gradient_oracle, _gradient_error, ("reduction",))
 
 value = usual_laws.value(
     _Floored(_INPUTS, value_oracle, _value_error, ("reduction",)),
-    "value",
     "gaussian_nll equals the mean of (ln v + (target - mean)^2 / v) / 2.",
     source=SOURCE,
     bound="mean of u (2 |ln v| + 5 r), r = (target - mean)^2 / v, plus the error of the sums",
@@ -232,7 +231,6 @@ def least_squares_minimises(nll: Subject, design: Tensor, response: Tensor, vari
 
 gradient = usual_laws.gradient(
     _GRADIENT,
-    "gradient",
     "The gradient of the Gaussian NLL in the mean is (mean - target) / (n variance), with the variance of each row.",
     source="chain rule",
     bound="relative 8 u, plus four subnormals before and after the division",
@@ -242,8 +240,8 @@ gradient = usual_laws.gradient(
 
 gradient_in_variance = usual_laws.gradient(
     Exact(_INPUTS, variance_gradient_oracle, _error_in_variance, ("reduction",)),
-    "gradient_in_variance",
     "The gradient of the Gaussian NLL in the variance is (1 / v - (target - mean)^2 / v^2) / (2 n).",
+    name="gradient_in_variance",
     of=2,
     source="chain rule; the errors of the derivatives of the logarithm and the quotient, which may cancel",
     bound="u (8 / v + 19 r / v) / (2 n), r = (target - mean)^2 / v, also for a derivative through sigma, plus "

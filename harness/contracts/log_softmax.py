@@ -62,7 +62,6 @@ _VALUE = Exact(("logits",), sums.log_softmax_oracle, sums.log_softmax_absolute_b
 
 value = usual_laws.value(
     _VALUE,
-    "value",
     "log_softmax(X) equals x_i - ln sum_j exp(x_j), entry by entry.",
     source=sums.BHH,
     bound="u (|y| + g_i + 2 ln S + 3) + D + (k - 1) u_a, with D = ln sum p_j exp(u g_j)",
@@ -143,7 +142,6 @@ columns_in_any_order = usual_laws.unchanged(
 
 gradient = usual_laws.gradient(
     Exact(("logits", "cotangent"), log_softmax_pullback, _gradient_bound),
-    "gradient",
     "The gradient of log_softmax(X) . v is v - p (sum of v).",
     source="chain rule; the bound of the softmax, carried through it",
     bound="A_i p_i W + 6 u |v_i| and, at the maximum, their sum; A_i = 2 (e^T - 1) + (k + 8) u, W = sum |v|",
@@ -157,8 +155,8 @@ gradient = usual_laws.gradient(
 
 masked_entries = usual_laws.value(
     _VALUE,
-    "masked_entries",
     "A logit of -inf has log-probability -inf; the other entries equal the log-softmax without it.",
+    name="masked_entries",
     source="ln 0 = -inf",
     bound="no tolerance where masked, the value's bound elsewhere",
     cause="0 * -inf or a shift by a masked maximum is NaN, or a large negative constant replaces -inf: use -inf, "

@@ -156,7 +156,6 @@ _VALUE = Exact(("a", "b"), logaddexp_oracle, typical_absolute_bound)
 
 value = usual_laws.value(
     _VALUE,
-    "value",
     "logaddexp(a, b) equals ln(exp(a) + exp(b)).",
     source=sums.BHH,
     bound="u (1 + |y| + 2 L) + q R (1 + q R), plus two subnormals, R = exp(u (d + 2)) - 1",
@@ -166,8 +165,8 @@ value = usual_laws.value(
 
 digits_not_lost = usual_laws.value(
     Exact(("a", "b"), logaddexp_oracle, logaddexp_absolute_bound),
-    "digits_not_lost",
     "logaddexp(a, b) keeps its digits, however small it is.",
+    name="digits_not_lost",
     source=sums.BHH,
     bound="u (|y| + 2 L) + q R (1 + q R), plus two subnormals, R = exp(u (d + 2)) - 1",
     cause="log(1 + exp(-d)) loses digits below u where max(a, b) is small: use log1p",

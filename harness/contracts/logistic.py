@@ -95,7 +95,6 @@ def _laws(function: Logistic, *special_laws: Law) -> tuple[Law, ...]:
     name = function.name
     value = usual_laws.value(
         function.value,
-        "value",
         f"{name}(x) equals {function.formula}, element by element, to a few ulp.",
         source="operation-by-operation error analysis of exp, log1p and the quotient",
         bound=function.bound_text,
@@ -104,7 +103,6 @@ def _laws(function: Logistic, *special_laws: Law) -> tuple[Law, ...]:
     )
     gradient = usual_laws.gradient(
         function.gradient,
-        "gradient",
         f"The gradient of {name}(x) . v is the derivative times v, element by element.",
         source="chain rule; the bound is an operation-by-operation analysis of the backward pass",
         bound=function.slope_bound_text,
@@ -284,8 +282,8 @@ def complements_add_to_one(sigmoid: Subject, x: Tensor) -> Measurement:
 
 digits_not_lost = usual_laws.value(
     _exact_value(logistic_function.sigmoid_oracle, logistic_function.sigmoid_bound),
-    "digits_not_lost",
     "Small values of sigmoid keep the digits that a quotient of exponentials keeps.",
+    name="digits_not_lost",
     source="operation-by-operation error analysis of exp and the quotient",
     bound="y (e^T - 1), T = 2 u (1 + sigma(-x)), plus two subnormals",
     cause="the exponential of a logarithm, whose rounding error grows with |x|: use z / (1 + z) with z = exp(-|x|)",
@@ -296,8 +294,8 @@ digits_not_lost = usual_laws.value(
 
 gradient_digits_not_lost = usual_laws.gradient(
     _exact_gradient(logistic_function.sigmoid_pullback, logistic_function.sigmoid_slope_bound),
-    "gradient_digits_not_lost",
     "The gradient of sigmoid keeps its digits where it is small.",
+    name="gradient_digits_not_lost",
     source="chain rule; the bound is an operation-by-operation analysis of the backward pass",
     bound="|v| max(e |1 - 2 y| + e^2 + 3 u y (1 - y), (9 + 8 z) u y (1 - y)), e the bound of digits_not_lost",
     cause="the exponential of a logarithm, whose rounding error grows with |x|: use z / (1 + z) with z = exp(-|x|)",

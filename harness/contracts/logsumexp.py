@@ -67,7 +67,6 @@ _VALUE = Exact(("logits",), sums.logsumexp_oracle, sums.logsumexp_absolute_bound
 
 value = usual_laws.value(
     _VALUE,
-    "value",
     "logsumexp(X) equals ln sum_j exp(x_j), row by row.",
     source=sums.BHH,
     bound="u |y| + 2 u ln S + D + 3 u + (k - 1) u_a, with D = ln sum p_j exp(u g_j)",
@@ -161,7 +160,6 @@ columns_in_any_order = usual_laws.unchanged(
 
 gradient = usual_laws.gradient(
     Exact(("logits", "cotangent"), _gradient, _gradient_bound),
-    "gradient",
     "The gradient of logsumexp(X) . v is v times softmax(X).",
     source="chain rule; the bound of the softmax, carried through it",
     bound="|v| p_i times the larger of e^T - 1 + 2 u and e^(u (2 g + ln S + 3) + E) - 1; at the maximum, the sum "

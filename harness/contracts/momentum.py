@@ -192,7 +192,6 @@ CAUSE = (
 
 value = usual_laws.value(
     Exact(RUN, momentum_oracle, _error_of_steps, ("decay",)),
-    "value",
     "sgd_with_momentum follows the recursion d = g + decay p, b = mu b + d, p = p - lr b (or p - lr (d + mu b)).",
     source=SOURCE,
     bound="the running error bound of the recursion in the format: u |p| per step, plus the error of its products "
@@ -296,8 +295,8 @@ def _tiny_updates(format_: Format) -> st.SearchStrategy[Example]:
 
 updates_accumulate = usual_laws.value(
     Exact(RUN, momentum_oracle, _error_of_their_sum, ("decay",)),
-    "updates_accumulate",
     "Many updates below one ulp of the parameter add up to their exact sum.",
+    name="updates_accumulate",
     source="Kahan's summation, Higham (2002), section 4.3; Micikevicius et al. (2018) on a master copy of the weights",
     bound="u |p| once, u^2 |p| per step, plus the errors of the updates",
     cause="updates below half an ulp are lost (1 - 0.001 = 1 in bfloat16), and larger ones are rounded to a whole "

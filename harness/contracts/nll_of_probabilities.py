@@ -73,7 +73,6 @@ def _gradient_error(_: Tensor, __: Tensor, reduction: str, expected: DoubleDoubl
 
 value = usual_laws.value(
     Exact(("probabilities", "labels"), value_oracle, _value_error, ("reduction",)),
-    "value",
     "The loss of a row is -ln of the probability at its label.",
     source="definition; a logarithm accurate to one ulp",
     bound="2 u |y|, plus (n - 1) u_a + 2 u for a mean or a sum",
@@ -83,7 +82,6 @@ value = usual_laws.value(
 
 gradient = usual_laws.gradient(
     Exact(("probabilities", "labels"), gradient_oracle, _gradient_error, ("reduction",)),
-    "gradient",
     "The gradient is -1 / p at the label and zero elsewhere.",
     source="d(-ln p)/dp",
     bound="2 u / p; twice as much for a mean",

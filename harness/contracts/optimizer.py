@@ -31,7 +31,6 @@ def _error(_: Tensor, gradient: Tensor, lr: float, expected: DoubleDouble, forma
 
 value = usual_laws.value(
     Exact(("parameter", "gradient", "lr"), sgd_oracle, _error),
-    "value",
     "sgd(p, g, lr) equals p - lr * g.",
     source="definition; rounding of the rate, the product and the difference",
     bound="2 u |lr g| + u |p - lr g|",

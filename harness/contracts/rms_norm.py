@@ -224,7 +224,6 @@ OVERFLOW = "squares are summed in a 16-bit format, and float16 ends at 65,504 = 
 
 value = usual_laws.value(
     _VALUE,
-    "value",
     "rms_norm(x) equals x / sqrt(mean(x^2) + eps), row by row.",
     source=SOURCE,
     bound="|y| (e^R - 1), R = (d + 9) u_a / 2 + u, plus two subnormals",
@@ -291,7 +290,6 @@ def zeros_stay(rms_norm: Subject, x: Tensor) -> Measurement:
 
 gradient = usual_laws.gradient(
     _GRADIENT,
-    "gradient",
     "The gradient of rms_norm(x) . v is (v_i - y_i mean(v y)) / sqrt(mean(x^2) + eps).",
     source="chain rule; the bound of the value, carried through it",
     bound="k (|v| + 3 |y| mean|v y|) / sqrt(mean(x^2) + eps), k = (e^R - 1) + (d + 10) u_a, in the accumulator's "
@@ -302,8 +300,8 @@ gradient = usual_laws.gradient(
 
 gradient_digits_not_lost = usual_laws.gradient(
     _SHARP_GRADIENT,
-    "gradient_digits_not_lost",
     "The gradient keeps its digits, however large the row.",
+    name="gradient_digits_not_lost",
     source="chain rule; the bound of the value, carried through it",
     bound="k (|v| + 3 |y| mean|v y|) / sqrt(mean(x^2) + eps), k = (e^R - 1) + (d + 10) u_a, "
     "in the accumulator's format; rounded by u",
@@ -329,7 +327,7 @@ def infinite_entry(rms_norm: Subject, x: Tensor) -> Measurement:
 # Contract
 
 _VALUE_ON_EXTREME_NUMBERS = usual_laws.on_extreme_numbers(
-    usual_laws.value(_VALUE_OF_ALL, "value", value.statement, source=SOURCE, bound=value.bound, cause=value.cause),
+    usual_laws.value(_VALUE_OF_ALL, value.statement, source=SOURCE, bound=value.bound, cause=value.cause),
     moments.extreme_rows(lambda format_: format_.max),
     cause=moments.SQUARES_OVERFLOW,
     non_finite=moments.SQUARES_OVERFLOW,

@@ -23,7 +23,6 @@ _VALUE = Exact(("logits",), sums.softmax_oracle, sums.softmax_typical_bound)
 
 value = usual_laws.value(
     _VALUE,
-    "value",
     "softmax(X) equals exp(x_i) / sum_j exp(x_j), entry by entry.",
     source=sums.BHH,
     bound="p_i (e^T - 1) plus two subnormals, T = u (2 g_i + ln S + 2) + E, or the bound of digits_not_lost if larger",
@@ -34,8 +33,8 @@ value = usual_laws.value(
 
 digits_not_lost = usual_laws.value(
     Exact(("logits",), sums.softmax_oracle, sums.softmax_absolute_bound),
-    "digits_not_lost",
     "Small probabilities keep the digits that a quotient of exponentials keeps.",
+    name="digits_not_lost",
     source=sums.BHH,
     bound="p_i (e^T - 1), T = u (g_i + ln k + 6) + (k - 1) u_a, plus two subnormals",
     cause="the exponential of a logarithm rounds the gap to the maximum twice: divide by the sum instead",
@@ -131,7 +130,6 @@ def gradient_bound(logits: Tensor, cotangent: Tensor, _: DoubleDouble, format_: 
 
 gradient = usual_laws.gradient(
     Exact(("logits", "cotangent"), sums.softmax_pullback, gradient_bound),
-    "gradient",
     "The gradient of softmax(X) . v is p (v - p . v).",
     source="quotient rule; the bound of the value, carried through it",
     bound="A_i p_i (|v_i| + V) + p_i sum_j A_j p_j |v_j|, A_i = 2 (e^T - 1) + (k + 8) u, V = p . |v|; the maximum "
@@ -151,8 +149,8 @@ def _none_where_masked(logits: Tensor, expected: DoubleDouble, format_: Format) 
 
 masked_entries = usual_laws.value(
     Exact(("logits",), sums.softmax_oracle, _none_where_masked),
-    "masked_entries",
     "A logit of -inf has probability exactly zero, and the other entries equal the softmax without it.",
+    name="masked_entries",
     source="exp(-inf) = 0",
     bound="no tolerance where masked, the value's bound elsewhere",
     cause="0 * -inf or a shift by a masked maximum is NaN, or a large negative constant replaces -inf: use -inf, "

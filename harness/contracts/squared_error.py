@@ -82,7 +82,6 @@ _VALUE = Exact(
 
 value = usual_laws.value(
     _VALUE,
-    "value",
     "squared_error equals factor * mean((prediction - target)^2).",
     source=SOURCE,
     bound="relative 6 u + (n - 1) u_a, plus n subnormals",
@@ -124,7 +123,6 @@ def _gradient_error(
 
 gradient = usual_laws.gradient(
     Exact(("prediction", "target"), gradient_oracle, _gradient_error, _CONVENTIONS),
-    "gradient",
     "The gradient of squared_error in the prediction is 2 * factor * (prediction - target) / n.",
     source="chain rule",
     bound="relative 6 u, plus two subnormals times 1 + |prediction - target|",

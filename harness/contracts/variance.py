@@ -124,7 +124,6 @@ OVERFLOW = "squares are summed in float16, which ends at 65,504 (32 times 46^2):
 
 value = usual_laws.value(
     _exact(updating_bound),
-    "value",
     "variance(x) equals sum((x_i - mean)^2) / (d - correction).",
     source=f"{moments.CGL}: two passes and updating",
     bound="the bound of two passes plus 3 D delta sigma, delta = d u_a mean|x|",
@@ -134,8 +133,8 @@ value = usual_laws.value(
 
 digits_kept_at_an_offset = usual_laws.value(
     _exact(two_pass_bound),
-    "digits_kept_at_an_offset",
     "variance(x) loses no digits to an offset: the mean is subtracted in a separate pass.",
+    name="digits_kept_at_an_offset",
     source=f"{moments.CGL}: two passes",
     bound="(e^T - 1)(V + D delta^2) + D delta^2, T = (d + 3) u_a + u, delta = d u_a mean|x|; plus subnormals",
     cause="updating (Welford) has an error of the mean's rounding times the spread: compute the mean first, then "
@@ -225,7 +224,6 @@ def constant_rows_vary_by_nothing(variance: Subject, x: Tensor) -> Measurement:
 
 gradient = usual_laws.gradient(
     Exact(("x", "cotangent"), variance_pullback, _gradient_error, ("correction",), moments.compare_within),
-    "gradient",
     "The gradient of variance(x) is 2 (x_i - mean) / (d - correction).",
     source="chain rule; the mean also depends on x, but the deviations sum to zero",
     bound="w (8 u_a |c_i| + 2 delta + (d + 8) u_a mean|c|), w = 2 |v| / (d - correction), c = x - mean; rounded by u",

@@ -1,8 +1,8 @@
 """Laws of the usual forms, built from a statement, exact values and admissible errors.
 
 A contract states a law of a usual form by a call of these functions; it spells out laws of other forms. All functions
-take the exact value, the law's name and its statement, and the other fields of :class:`~harness.laws.law.Law` by
-keyword.
+take the exact value, the law's name if it has no usual one, its statement, and the other fields of
+:class:`~harness.laws.law.Law` by keyword.
 """
 
 from collections.abc import Callable, Mapping
@@ -87,7 +87,7 @@ _errors: Memory[tuple[DoubleDouble, Array]] = Memory(32 * MEBIBYTE)
 """Exact values, and their admissible errors: laws and cases share examples."""
 
 
-def value(exact: Exact, name: str, statement: str, *, group: str = "value", **fields: Any) -> Law:
+def value(exact: Exact, statement: str, *, name: str = "value", group: str = "value", **fields: Any) -> Law:
     """Return the law that the output equals the exact value, within its error."""
 
     def measure(subject: Subject, **inputs: Any) -> Measurement:
@@ -96,7 +96,7 @@ def value(exact: Exact, name: str, statement: str, *, group: str = "value", **fi
     return Law(name, statement, measure=measure, reads=exact.reads, group=group, **fields)
 
 
-def gradient(exact: Exact, name: str, statement: str, *, of: int = 0, **fields: Any) -> Law:
+def gradient(exact: Exact, statement: str, *, name: str = "gradient", of: int = 0, **fields: Any) -> Law:
     """Return the law that autograd, in the case's dtype, gives the analytic gradient in the argument at ``of``."""
 
     def measure(subject: Subject, **inputs: Any) -> Measurement:
