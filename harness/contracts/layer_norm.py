@@ -38,7 +38,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import moments, usual_laws
-from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, elementwise, exact_sum, portable, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Example, Subject, law
@@ -127,12 +126,12 @@ def value_bound(x: Array, eps: float, format_: Format) -> Array:
     return np.where(np.isinf(of_squares), np.inf, total)
 
 
-def gradient_bound(x: Array, cotangent: Array, eps: float, work: Format) -> Array:
+def gradient_bound(x: Array, cotangent: Array, eps: float, format_: Format) -> Array:
     """Absolute error of the gradient as accumulated; means of magnitudes replace sums that may cancel.
 
     Without ``eps`` it is ``inf`` where squares underflow to zero, or the cube of a reciprocal root overflows.
     """
-    d, v = x.shape[-1], np.abs(cotangent)
+    d, v, work = x.shape[-1], np.abs(cotangent), format_.accumulator
     y, s, t = _normalised(x, eps, work)
     error, size = value_bound(x, eps, work), np.abs(y)
     k = _relative(d, work) + _half_square(t) + (d + 10) * work.u + moments.underflown(s, eps, work)
@@ -144,11 +143,12 @@ def gradient_bound(x: Array, cotangent: Array, eps: float, work: Format) -> Arra
     return np.where(np.isinf(k) | moments.cube_overflows(s, work), np.inf, total)
 
 
-def _cubed(x: Array, cotangent: Array, eps: float, work: Format) -> Array:
+def _cubed(x: Array, cotangent: Array, eps: float, format_: Format) -> Array:
     """Loss in the gradient, including its subtracted mean, where the cube of the reciprocal root underflows.
 
     It is a subnormal of the cube, but at most the term in which the cube is a factor.
     """
+    work = format_.accumulator
     y, s, _ = _normalised(x, eps, work)
     size, projected = np.abs(y), (np.abs(cotangent) * np.abs(y)).mean(-1, keepdims=True)
     size = size + size.mean(-1, keepdims=True)
@@ -160,29 +160,14 @@ def _cubed(x: Array, cotangent: Array, eps: float, work: Format) -> Array:
     return np.where(s > 0.0, lost, 0.0)
 
 
-def _value_error(x: Tensor, eps: float, _: DoubleDouble, format_: Format) -> Array:
-    return value_bound(to_array(x), eps, format_)
+def _typical_gradient_bound(*arguments: Any) -> Array:
+    """:func:`gradient_bound` through a reciprocal root."""
+    return np.asarray(gradient_bound(*arguments) + _cubed(*arguments))
 
 
-def _gradient_error(x: Tensor, cotangent: Tensor, eps: float, expected: DoubleDouble, format_: Format) -> Array:
-    """Absolute error of the gradient, accumulated and then stored."""
-    computed = gradient_bound(to_array(x), to_array(cotangent), eps, format_.accumulator)
-    return moments.stored(computed, expected, format_)
-
-
-def _typical_gradient_error(x: Tensor, cotangent: Tensor, eps: float, expected: DoubleDouble, format_: Format) -> Array:
-    """Absolute error of the gradient through a reciprocal root, accumulated and then stored."""
-    arguments = to_array(x), to_array(cotangent), eps, format_.accumulator
-    return moments.stored(gradient_bound(*arguments) + _cubed(*arguments), expected, format_)
-
-
-_VALUE = Exact(("x",), layer_norm_oracle, _value_error, ("eps",), moments.compare_within)
-_GRADIENT = Exact(("x", "cotangent"), layer_norm_pullback, _typical_gradient_error, ("eps",), moments.compare_within)
-_SHARP_GRADIENT = Exact(("x", "cotangent"), layer_norm_pullback, _gradient_error, ("eps",), moments.compare_within)
-
-
-def _eps(normalise: Subject) -> float:
-    return float(normalise.declares["eps"])
+_VALUE = moments.exact_value(layer_norm_oracle, value_bound, "eps")
+_GRADIENT = moments.exact_gradient(layer_norm_pullback, _typical_gradient_bound, "eps")
+_SHARP_GRADIENT = moments.exact_gradient(layer_norm_pullback, gradient_bound, "eps")
 
 
 # Inputs
@@ -227,6 +212,8 @@ CANCELS = (
 OVERFLOW = "squares are summed in a 16-bit format, and float16 ends at 65,504 = 256^2: compute in float32"
 
 
+_NORMALIZATION = moments.Normalization("layer_norm", value_bound, ("eps",), OVERFLOW)
+
 value = usual_laws.value(
     _VALUE,
     "layer_norm(x) equals (x - mean) / sqrt(variance + eps), row by row, with the biased variance.",
@@ -247,23 +234,16 @@ value = usual_laws.value(
 )
 def rows_have_mean_zero(layer_norm: Subject, x: Tensor) -> Measurement:
     """Sum without rounding, so that the deviation is the implementation's."""
-    absolute = value_bound(to_array(x), _eps(layer_norm), layer_norm.format).sum(-1)
+    absolute = _NORMALIZATION.error(layer_norm, x).sum(-1)
     summed = exact_sum(layer_norm(x))
     return moments.in_units_of_one(summed.hi, np.zeros(summed.shape), absolute, layer_norm.format)
 
 
-@law(
-    "The mean square of a row of layer_norm(x) is at most one.",
+mean_square_at_most_one = _NORMALIZATION.mean_square_at_most_one(
     source="variance / (variance + eps)",
-    bound="2 mean(|y| E) + mean(E^2), E the value's bound",
     cause="the divisor is less than the root of the mean square, as with a mean absolute deviation or a variance "
     "that cancels: divide by the root of the mean square of x - mean",
-    non_finite=OVERFLOW,
 )
-def mean_square_at_most_one(layer_norm: Subject, x: Tensor) -> Measurement:
-    """Measure the excess over one."""
-    absolute = value_bound(to_array(x), _eps(layer_norm), layer_norm.format)
-    return moments.mean_square_at_most_one(to_array(layer_norm(x)), absolute, layer_norm.format)
 
 
 @law(
@@ -275,37 +255,18 @@ def mean_square_at_most_one(layer_norm: Subject, x: Tensor) -> Measurement:
 )
 def shift_invariant(layer_norm: Subject, x: Tensor) -> Measurement:
     """Compare both rows; where the shift is not exact, a row is compared with itself."""
-    eps, format_, shifted = _eps(layer_norm), layer_norm.format, moments.exact_shift(x)
-    bound = value_bound(to_array(x), eps, format_) + value_bound(to_array(shifted), eps, format_)
-    return moments.in_units_of_one(to_array(layer_norm(x)), to_array(layer_norm(shifted)), bound, format_)
+    shifted = moments.exact_shift(x)
+    bound = _NORMALIZATION.error(layer_norm, x) + _NORMALIZATION.error(layer_norm, shifted)
+    return moments.in_units_of_one(to_array(layer_norm(x)), to_array(layer_norm(shifted)), bound, layer_norm.format)
 
 
-@law(
-    "Negating a row negates its layer_norm.",
-    source="mean(-x) = -mean(x), and the variance is even",
-    bound="twice the value's bound",
-    cause="magnitudes are normalized instead of values, or one sign is clipped: treat both signs alike",
-    non_finite=OVERFLOW,
-)
-def odd(layer_norm: Subject, x: Tensor) -> Measurement:
-    """Compare the output for the negated row with the negated output."""
-    bound = 2.0 * value_bound(to_array(x), _eps(layer_norm), layer_norm.format)
-    return moments.in_units_of_one(to_array(layer_norm(-x)), -to_array(layer_norm(x)), bound, layer_norm.format)
+odd = _NORMALIZATION.odd(source="mean(-x) = -mean(x), and the variance is even")
 
-
-@law(
-    "Doubling a row moves no entry of its layer_norm toward zero, and none beyond twice its value.",
+doubling_at_most_doubles = _NORMALIZATION.doubling_at_most_doubles(
     source="2 sqrt((V + eps) / (4 V + eps)) lies between 1 and 2",
-    bound="the value's bound at 2 x, plus twice that at x",
     cause="the divisor is the variance instead of its root, or grows faster than the row: divide by sqrt(variance "
     "+ eps)",
-    non_finite=OVERFLOW,
 )
-def doubling_at_most_doubles(layer_norm: Subject, x: Tensor) -> Measurement:
-    """Measure how far an entry is outside the interval."""
-    eps, format_ = _eps(layer_norm), layer_norm.format
-    bound = value_bound(2.0 * to_array(x), eps, format_) + 2.0 * value_bound(to_array(x), eps, format_)
-    return moments.between_once_and_twice(layer_norm, x, bound)
 
 
 @law(
@@ -317,7 +278,7 @@ def doubling_at_most_doubles(layer_norm: Subject, x: Tensor) -> Measurement:
 def constant_rows_become_zeros(layer_norm: Subject, x: Tensor) -> Measurement:
     """Compare with zero; NaN is also right if no ``eps`` prevents 0 / 0."""
     constant = (x == x[:, :1]).all(-1).numpy()
-    actual = layer_norm(x) if _eps(layer_norm) else layer_norm(x).nan_to_num(nan=0.0)
+    actual = layer_norm(x) if layer_norm.declares["eps"] else layer_norm(x).nan_to_num(nan=0.0)
     return usual_laws.compare_rows(actual, constant, 0.0, layer_norm.format)
 
 
@@ -332,28 +293,22 @@ gradient = usual_laws.gradient(
     "detached: keep both in float32, in the autograd graph",
 )
 
-gradient_digits_not_lost = usual_laws.gradient(
+gradient_digits_not_lost = moments.gradient_digits_not_lost(
     _SHARP_GRADIENT,
     "The gradient keeps its digits, however large the spread of the row.",
-    name="gradient_digits_not_lost",
-    source="chain rule; the bound of the value, carried through it",
     bound="the bound of the gradient, without the subnormal",
-    cause=moments.CUBED,
-    lost_digits=moments.CUBED_USUALLY,
-    inputs=moments.large_rows_and_cotangents,
 )
 
-
-@law(
+infinite_entry = usual_laws.rows_become(
+    _VALUE,
+    "infinite_entry",
     "A row with an infinite entry is NaN.",
+    rows=lambda x: x.isinf().any(-1).numpy(),
+    expected=np.nan,
     source="inf - inf",
     cause="infinities are dropped or clipped before the mean is taken: let IEEE arithmetic decide",
-    group="special",
     inputs=moments.one_infinite(_conditioned),
 )
-def infinite_entry(layer_norm: Subject, x: Tensor) -> Measurement:
-    """Compare the rows with an infinite entry with NaN."""
-    return usual_laws.compare_rows(layer_norm(x), x.isinf().any(-1).numpy(), np.nan, layer_norm.format)
 
 
 # Contract
@@ -366,14 +321,7 @@ _DROWNED_ROWS_STAY_BOUNDED = value.on(
     "rstd - mean * rstd rounds its products: square the deviations themselves, and divide them",
 )
 
-_VALUE_ON_EXTREME_NUMBERS = usual_laws.on_extreme_numbers(
-    value,
-    moments.extreme_rows(lambda format_: format_.max),
-    cause=moments.SQUARES_OVERFLOW,
-    non_finite=moments.SQUARES_OVERFLOW,
-    lost_digits=moments.UNSCALED,
-    loses_digits_only=True,
-)
+_VALUE_ON_EXTREME_NUMBERS = moments.value_on_extreme_rows(value)
 
 LAYER_NORM = Contract(
     "layer_norm",
@@ -400,9 +348,7 @@ LAYER_NORM = Contract(
     axes={"x": Axes(("n", "d")), "cotangent": Axes(("n", "d"))},
     output=("n", "d"),
     rays=(
-        moments.sized("size", lambda _: 0.0, moments.largest_normalised),
-        moments.sized("large size", lambda _: 1.0, moments.largest_normalised, gradient_digits_not_lost),
-        moments.sized("extreme size", lambda _: 1.0, lambda format_: format_.max, _VALUE_ON_EXTREME_NUMBERS),
+        *moments.sizes(gradient_digits_not_lost, _VALUE_ON_EXTREME_NUMBERS),
         moments.moved(moments.largest_normalised, _DROWNED_ROWS_STAY_BOUNDED, gradient),
         moments.neighbouring(moments.largest_normalised, _DROWNED_ROWS_STAY_BOUNDED),
     ),

@@ -32,9 +32,8 @@ from flint import arb
 from torch import Tensor
 
 from harness.contracts.building_blocks import moments, usual_laws
-from harness.contracts.building_blocks.moments import compare_within, root
-from harness.contracts.building_blocks.usual_laws import Exact
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, elementwise, to_arb, to_array
+from harness.contracts.building_blocks.moments import root
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, elementwise, to_arb
 from harness.floats import double_double as dd
 from harness.laws import AnyNumber, Axes, Contract, Subject, law
 
@@ -109,16 +108,12 @@ def _relative(d: int, format_: Format) -> float:
     return float(np.expm1((d + 9) / 2.0 * format_.accumulator.u + format_.u))
 
 
-Divisor = tuple[float, float, float]
-"""Declared parts of the divisor: ``eps``, ``floor``, ``norm_floor``."""
-
-
-def value_bound(x: Array, declared: Divisor, format_: Format) -> Array:
+def value_bound(x: Array, eps: float, floor: float, norm_floor: float, format_: Format) -> Array:
     """Absolute error, entry by entry; ``inf`` where underflowing squares may leave a divisor of zero."""
-    y, s = _plain(x, declared)
-    underflow = moments.underflown(s, declared[0], format_)
+    y, s = _plain(x, eps, floor, norm_floor)
+    underflow = moments.underflown(s, eps, format_)
     with np.errstate(invalid="ignore"):
-        rounded = (_relative(x.shape[-1], format_) + underflow) * np.abs(y) + _subnormals(x, declared[2], format_)
+        rounded = (_relative(x.shape[-1], format_) + underflow) * np.abs(y) + _subnormals(x, norm_floor, format_)
     return np.where(np.isinf(underflow), np.inf, rounded)
 
 
@@ -128,9 +123,8 @@ def _subnormals(x: Array, norm_floor: float, format_: Format) -> float:
     return float(2.0 * format_.smallest + multiplied)
 
 
-def _plain(x: Array, declared: Divisor) -> tuple[Array, Array]:
+def _plain(x: Array, eps: float, floor: float, norm_floor: float) -> tuple[Array, Array]:
     """``y`` and ``s`` in float64, the latter with the last axis retained."""
-    eps, floor, norm_floor = declared
     factor = moments.scale(x, eps)
     s = np.hypot(np.sqrt(((x * factor) ** 2).mean(-1, keepdims=True)) / factor, np.sqrt(eps))
     s = np.maximum(s, max(floor, norm_floor / np.sqrt(x.shape[-1])))
@@ -138,34 +132,35 @@ def _plain(x: Array, declared: Divisor) -> tuple[Array, Array]:
         return x / s, s
 
 
-def gradient_bound(x: Array, cotangent: Array, declared: Divisor, work: Format) -> Array:
+def gradient_bound(x: Array, cotangent: Array, eps: float, floor: float, norm_floor: float, format_: Format) -> Array:
     """Absolute error of the gradient as accumulated; means of magnitudes replace sums that may cancel.
 
     Near a floor it may be the error of either side. It is ``inf`` where squares may underflow to zero.
     """
-    d, v = x.shape[-1], np.abs(cotangent)
-    y, s = _plain(x, declared)
-    k = _relative(d, work) + (d + 10) * work.u + moments.underflown(s, declared[0], work)
+    d, v, work = x.shape[-1], np.abs(cotangent), format_.accumulator
+    y, s = _plain(x, eps, floor, norm_floor)
+    k = _relative(d, work) + (d + 10) * work.u + moments.underflown(s, eps, work)
     projected = (v * np.abs(y)).mean(-1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
         underflow = 4.0 * work.smallest * (1.0 + np.abs(x) + 1.0 / s)
         rounded = k * (v + 3.0 * np.abs(y) * projected) / s
-        least = max(declared[1], declared[2] / np.sqrt(d))
-        is_near = np.abs(_plain(x, (declared[0], 0.0, 0.0))[1] - least) <= 2.0 * k * least
+        least = max(floor, norm_floor / np.sqrt(d))
+        is_near = np.abs(_plain(x, eps, 0.0, 0.0)[1] - least) <= 2.0 * k * least
         either = np.where(is_near, np.abs(y) * projected / s, 0.0)
         return np.where(np.isinf(k) | (s == 0.0), np.inf, rounded + either + underflow)
 
 
-def _typical_gradient_bound(x: Array, cotangent: Array, declared: Divisor, format_: Format) -> Array:
+def _typical_gradient_bound(x: Array, cotangent: Array, *declared: Any) -> Array:
     """:func:`gradient_bound` plus the underflow of the reciprocal root's cube, and two roundings in a narrower format.
 
     It is ``inf`` where the cube overflows, which an ``eps`` prevents.
     """
-    work, v, (y, s) = format_.accumulator, np.abs(cotangent), _plain(x, declared)
+    *divisor, format_ = declared
+    work, v, (y, s) = format_.accumulator, np.abs(cotangent), _plain(x, *divisor)
     # Split the exponent between the factors, because the smallest float64 times a small entry underflows to zero.
     half = np.sqrt(work.smallest)
     cubed = (half * np.abs(x)) * (half * (v * np.abs(x)).mean(-1, keepdims=True))
-    computed = gradient_bound(x, cotangent, declared, work) + cubed
+    computed = gradient_bound(x, cotangent, *declared) + cubed
     computed = np.where(moments.cube_overflows(s, work), np.inf, computed)
     if format_.u > work.u:
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -175,43 +170,22 @@ def _typical_gradient_bound(x: Array, cotangent: Array, declared: Divisor, forma
     return np.asarray(computed)
 
 
-def _value_error(x: Tensor, eps: float, floor: float, norm_floor: float, _: DoubleDouble, format_: Format) -> Array:
-    return value_bound(to_array(x), (eps, floor, norm_floor), format_)
-
-
-def _error_of_all(x: Tensor, eps: float, floor: float, norm_floor: float, _: DoubleDouble, format_: Format) -> Array:
+def _bound_of_all(x: Array, eps: float, floor: float, norm_floor: float, format_: Format) -> Array:
     """Admissible error of an implementation that scales small rows up, so that its squares do not underflow."""
-    y = np.abs(_plain(to_array(x), (eps, floor, norm_floor))[0])
-    rounded = _relative(x.shape[-1], format_) * y + _subnormals(to_array(x), norm_floor, format_)
+    y = np.abs(_plain(x, eps, floor, norm_floor)[0])
+    rounded = _relative(x.shape[-1], format_) * y + _subnormals(x, norm_floor, format_)
     return np.where(np.isnan(y), np.inf, rounded)
 
 
-def _gradient_error(x: Tensor, cotangent: Tensor, *declared: Any) -> Array:
-    """Absolute error of the gradient, accumulated and then stored."""
-    eps, floor, norm_floor, expected, format_ = declared
-    computed = gradient_bound(to_array(x), to_array(cotangent), (eps, floor, norm_floor), format_.accumulator)
-    return moments.stored(computed, expected, format_)
-
-
-def _typical_gradient_error(x: Tensor, cotangent: Tensor, *declared: Any) -> Array:
-    """Absolute error of the gradient in the usual form, accumulated and then stored."""
-    eps, floor, norm_floor, expected, format_ = declared
-    computed = _typical_gradient_bound(to_array(x), to_array(cotangent), (eps, floor, norm_floor), format_)
-    return moments.stored(computed, expected, format_)
-
-
 DECLARED = ("eps", "floor", "norm_floor")
-_VALUE = Exact(("x",), rms_norm_oracle, _value_error, DECLARED, compare_within)
-_VALUE_OF_ALL = Exact(("x",), rms_norm_oracle, _error_of_all, DECLARED, compare_within)
-_GRADIENT = Exact(("x", "cotangent"), rms_norm_pullback, _typical_gradient_error, DECLARED, compare_within)
-_SHARP_GRADIENT = Exact(("x", "cotangent"), rms_norm_pullback, _gradient_error, DECLARED, compare_within)
+"""Conventions that the divisor follows."""
 
+_VALUE = moments.exact_value(rms_norm_oracle, value_bound, *DECLARED)
+_VALUE_OF_ALL = moments.exact_value(rms_norm_oracle, _bound_of_all, *DECLARED)
+_GRADIENT = moments.exact_gradient(rms_norm_pullback, _typical_gradient_bound, *DECLARED)
+_SHARP_GRADIENT = moments.exact_gradient(rms_norm_pullback, gradient_bound, *DECLARED)
 
-def _bound(normalise: Subject, x: Array) -> Array:
-    """The value's bound under the declared conventions."""
-    eps, floor, norm_floor = (float(normalise.declares[name]) for name in DECLARED)
-    return value_bound(x, (eps, floor, norm_floor), normalise.format)
-
+_rows = moments.rows_and_cotangents(moments.largest_normalised)
 
 # Laws
 
@@ -221,6 +195,8 @@ CAUSE = (
 )
 OVERFLOW = "squares are summed in a 16-bit format, and float16 ends at 65,504 = 256^2: compute in float32"
 
+
+_NORMALIZATION = moments.Normalization("rms_norm", value_bound, DECLARED, OVERFLOW)
 
 value = usual_laws.value(
     _VALUE,
@@ -232,45 +208,19 @@ value = usual_laws.value(
 )
 
 
-@law(
-    "The mean square of a row of rms_norm(x) is at most one.",
+mean_square_at_most_one = _NORMALIZATION.mean_square_at_most_one(
     source="mean(x^2) / (mean(x^2) + eps)",
-    bound="2 mean(|y| E) + mean(E^2), E the value's bound",
     cause="the divisor is less than the root of the mean square, as with a mean absolute value or a standard "
     "deviation: divide by the root of the mean square",
-    non_finite=OVERFLOW,
 )
-def mean_square_at_most_one(rms_norm: Subject, x: Tensor) -> Measurement:
-    """Measure the excess over one."""
-    absolute = _bound(rms_norm, to_array(x))
-    return moments.mean_square_at_most_one(to_array(rms_norm(x)), absolute, rms_norm.format)
 
+odd = _NORMALIZATION.odd(source="the mean square is even")
 
-@law(
-    "Negating a row negates its rms_norm.",
-    source="the mean square is even",
-    bound="twice the value's bound",
-    cause="magnitudes are normalized instead of values, or one sign is clipped: treat both signs alike",
-    non_finite=OVERFLOW,
-)
-def odd(rms_norm: Subject, x: Tensor) -> Measurement:
-    """Compare the output for the negated row with the negated output."""
-    bound = 2.0 * _bound(rms_norm, to_array(x))
-    return moments.in_units_of_one(to_array(rms_norm(-x)), -to_array(rms_norm(x)), bound, rms_norm.format)
-
-
-@law(
-    "Doubling a row moves no entry of its rms_norm toward zero, and none beyond twice its value.",
+doubling_at_most_doubles = _NORMALIZATION.doubling_at_most_doubles(
     source="2 sqrt((q + eps) / (4 q + eps)) with q = mean(x^2) lies between 1 and 2",
-    bound="the value's bound at 2 x, plus twice that at x",
     cause="the divisor is the mean square instead of its root, or grows faster than the row: divide by "
     "sqrt(mean(x^2) + eps)",
-    non_finite=OVERFLOW,
 )
-def doubling_at_most_doubles(rms_norm: Subject, x: Tensor) -> Measurement:
-    """Measure how far an entry is outside the interval."""
-    bound = _bound(rms_norm, 2.0 * to_array(x)) + 2.0 * _bound(rms_norm, to_array(x))
-    return moments.between_once_and_twice(rms_norm, x, bound)
 
 
 @law(
@@ -278,7 +228,7 @@ def doubling_at_most_doubles(rms_norm: Subject, x: Tensor) -> Measurement:
     source="0 / sqrt(eps)",
     cause="eps is missing or rounds to zero, as 1e-8 does in float16, and 0 / 0 is NaN: choose an eps that the "
     "format represents",
-    inputs=moments.some_zero_rows(moments.rows_and_cotangents(moments.largest_normalised)),
+    inputs=moments.some_zero_rows(_rows),
 )
 def zeros_stay(rms_norm: Subject, x: Tensor) -> Measurement:
     """Compare with zero; NaN is also right if no declared convention prevents 0 / 0."""
@@ -298,41 +248,28 @@ gradient = usual_laws.gradient(
     "graph, and divide by it",
 )
 
-gradient_digits_not_lost = usual_laws.gradient(
+gradient_digits_not_lost = moments.gradient_digits_not_lost(
     _SHARP_GRADIENT,
     "The gradient keeps its digits, however large the row.",
-    name="gradient_digits_not_lost",
-    source="chain rule; the bound of the value, carried through it",
     bound="k (|v| + 3 |y| mean|v y|) / sqrt(mean(x^2) + eps), k = (e^R - 1) + (d + 10) u_a, "
     "in the accumulator's format; rounded by u",
-    cause=moments.CUBED,
-    lost_digits=moments.CUBED_USUALLY,
-    inputs=moments.large_rows_and_cotangents,
 )
 
-
-@law(
+infinite_entry = usual_laws.rows_become(
+    _VALUE,
+    "infinite_entry",
     "In a row with an infinite entry all finite entries become zero, and the infinite one NaN.",
+    rows=lambda x: x.isinf().any(-1).numpy(),
+    expected=lambda x: np.where(x.isinf().numpy(), np.nan, 0.0),
     source="x / inf = 0; inf / inf",
     cause="infinities are clipped before squaring, or one NaN spreads over the row: let IEEE arithmetic decide",
-    group="special",
-    inputs=moments.one_infinite(moments.rows_and_cotangents(moments.largest_normalised)),
+    inputs=moments.one_infinite(_rows),
 )
-def infinite_entry(rms_norm: Subject, x: Tensor) -> Measurement:
-    """Compare the rows with an infinite entry."""
-    infinite = x.isinf().numpy()
-    return usual_laws.compare_rows(rms_norm(x), infinite.any(-1), np.where(infinite, np.nan, 0.0), rms_norm.format)
-
 
 # Contract
 
-_VALUE_ON_EXTREME_NUMBERS = usual_laws.on_extreme_numbers(
-    usual_laws.value(_VALUE_OF_ALL, value.statement, source=SOURCE, bound=value.bound, cause=value.cause),
-    moments.extreme_rows(lambda format_: format_.max),
-    cause=moments.SQUARES_OVERFLOW,
-    non_finite=moments.SQUARES_OVERFLOW,
-    lost_digits=moments.UNSCALED,
-    loses_digits_only=True,
+_VALUE_ON_EXTREME_NUMBERS = moments.value_on_extreme_rows(
+    usual_laws.value(_VALUE_OF_ALL, value.statement, source=SOURCE, bound=value.bound, cause=value.cause)
 )
 
 RMS_NORM = Contract(
@@ -341,7 +278,7 @@ RMS_NORM = Contract(
     signature="(x[n,d]) -> [n,d]",
     summary="x / sqrt(mean(x^2) + eps) over the last axis, without weight",
     domain=moments.DOMAIN,
-    inputs=moments.rows_and_cotangents(moments.largest_normalised),
+    inputs=_rows,
     laws=(
         value,
         mean_square_at_most_one,
@@ -356,11 +293,7 @@ RMS_NORM = Contract(
     ),
     axes={"x": Axes(("n", "d")), "cotangent": Axes(("n", "d"))},
     output=("n", "d"),
-    rays=(
-        moments.sized("size", lambda _: 0.0, moments.largest_normalised),
-        moments.sized("large size", lambda _: 1.0, moments.largest_normalised, gradient_digits_not_lost),
-        moments.sized("extreme size", lambda _: 1.0, lambda format_: format_.max, _VALUE_ON_EXTREME_NUMBERS),
-    ),
+    rays=moments.sizes(gradient_digits_not_lost, _VALUE_ON_EXTREME_NUMBERS),
     conventions={
         "eps": moments.EPS,
         "floor": AnyNumber((0.0, 1e-8), least=0.0, most=1e3),

@@ -31,7 +31,6 @@ import torch
 from torch import Tensor
 
 from harness.contracts.building_blocks import moments, usual_laws
-from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Example, Subject, law
@@ -83,30 +82,15 @@ def updating_bound(x: Array, correction: int, format_: Format) -> Array:
     return np.asarray(two_pass_bound(x, correction, format_) + linear[..., 0])
 
 
-def _gradient_error(x: Tensor, cotangent: Tensor, correction: int, expected: DoubleDouble, format_: Format) -> Array:
-    """Absolute error of the gradient, computed in the accumulator's format and then stored."""
-    computed = _gradient_bound(to_array(x), to_array(cotangent), correction, format_.accumulator)
-    return moments.stored(computed, expected, format_)
-
-
-def _gradient_bound(x: Array, cotangent: Array, correction: int, work: Format) -> Array:
+def _gradient_bound(x: Array, cotangent: Array, correction: int, format_: Format) -> Array:
     """Absolute error of the gradient in the format of the accumulator."""
-    d = x.shape[-1]
+    d, work = x.shape[-1], format_.accumulator
     with np.errstate(divide="ignore", invalid="ignore"):
         weight = np.divide(2.0 * np.abs(cotangent), d - correction)[..., None]
     c = np.abs(moments.spread(x)[0])
     mean = c.mean(-1, keepdims=True)
     error = 8.0 * work.u * c + 2.0 * moments.mean_error(x, work) + (d + 8) * work.u * mean
     return np.asarray(weight * error + 4.0 * work.smallest * (1.0 + c + mean))
-
-
-def _exact(bound: Callable[[Array, int, Format], Array]) -> Exact:
-    """Return the variance with one of the bounds as its admissible error."""
-
-    def error(x: Tensor, correction: int, _: DoubleDouble, format_: Format) -> Array:
-        return bound(to_array(x), correction, format_)
-
-    return Exact(("x",), variance_oracle, error, ("correction",), moments.compare_within)
 
 
 def _correction(variance: Subject) -> int:
@@ -122,8 +106,10 @@ CANCELS = (
 OVERFLOW = "squares are summed in float16, which ends at 65,504 (32 times 46^2): accumulate in float32"
 
 
+_VALUE = moments.exact_value(variance_oracle, updating_bound, "correction")
+
 value = usual_laws.value(
-    _exact(updating_bound),
+    _VALUE,
     "variance(x) equals sum((x_i - mean)^2) / (d - correction).",
     source=f"{moments.CGL}: two passes and updating",
     bound="the bound of two passes plus 3 D delta sigma, delta = d u_a mean|x|",
@@ -132,7 +118,7 @@ value = usual_laws.value(
 )
 
 digits_kept_at_an_offset = usual_laws.value(
-    _exact(two_pass_bound),
+    moments.exact_value(variance_oracle, two_pass_bound, "correction"),
     "variance(x) loses no digits to an offset: the mean is subtracted in a separate pass.",
     name="digits_kept_at_an_offset",
     source=f"{moments.CGL}: two passes",
@@ -223,7 +209,7 @@ def constant_rows_vary_by_nothing(variance: Subject, x: Tensor) -> Measurement:
 
 
 gradient = usual_laws.gradient(
-    Exact(("x", "cotangent"), variance_pullback, _gradient_error, ("correction",), moments.compare_within),
+    moments.exact_gradient(variance_pullback, _gradient_bound, "correction"),
     "The gradient of variance(x) is 2 (x_i - mean) / (d - correction).",
     source="chain rule; the mean also depends on x, but the deviations sum to zero",
     bound="w (8 u_a |c_i| + 2 delta + (d + 8) u_a mean|c|), w = 2 |v| / (d - correction), c = x - mean; rounded by u",
@@ -232,16 +218,16 @@ gradient = usual_laws.gradient(
 )
 
 
-@law(
+infinite_entry = usual_laws.rows_become(
+    _VALUE,
+    "infinite_entry",
     "A row with an infinite entry has variance NaN.",
+    rows=lambda x: x.isinf().any(-1).numpy(),
+    expected=np.nan,
     source="inf - inf",
     cause="infinities are dropped or clipped before the mean is taken: let IEEE arithmetic decide",
-    group="special",
     inputs=moments.one_infinite(moments.rows_and_cotangents(lambda format_: _largest(format_))),
 )
-def infinite_entry(variance: Subject, x: Tensor) -> Measurement:
-    """Compare the rows with an infinite entry with NaN."""
-    return usual_laws.compare_rows(variance(x), x.isinf().any(-1).numpy(), np.nan, variance.format)
 
 
 # Contract
