@@ -25,7 +25,6 @@ The constants above are derived here.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +32,9 @@ from torch import Tensor
 
 from harness.contracts.building_blocks import binary_logits, logistic_function, usual_laws
 from harness.contracts.building_blocks.logistic_function import choose, sigma, tail
-from harness.contracts.building_blocks.reduction import REDUCTIONS, reduced
+from harness.contracts.building_blocks.reduction import REDUCTIONS, averaged, oracle_of_loss, oracle_of_slope
 from harness.contracts.building_blocks.usual_laws import Exact, within
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, to_array
+from harness.floats import Array, DoubleDouble, Format, Measurement, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Subject, law
 
@@ -48,16 +47,7 @@ def _rows_screen(elementary: dd.Elementary, x: Array, y: Array) -> DoubleDouble:
     return weight * np.abs(x) + logistic_function.softplus_screen(elementary, -np.abs(x))
 
 
-def _loss_screen(elementary: dd.Elementary, logits: Array, targets: Array, reduction: str) -> DoubleDouble:
-    loss: DoubleDouble = reduced(_rows_screen(elementary, logits, targets), reduction, dd.total)
-    return loss
-
-
-def _loss_exact(logits: Any, targets: Any, reduction: str) -> Any:
-    return reduced(logistic_function.softplus_exact(logits) - logits * targets, reduction, lambda rows: rows.sum(-1))
-
-
-def _slope_screen(x: Array, y: Array) -> DoubleDouble:
+def _slope_screen(_: dd.Elementary, x: Array, y: Array) -> DoubleDouble:
     """``sigma(x) - y`` as ``(1 - y) sigma(x) - y sigma(-x)``, in double-double for every format.
 
     Near ``x = 0``, where ``y = 1/2`` cancels the rest, it uses three terms of the series of ``sigma(x) - 1/2``. If a
@@ -73,18 +63,8 @@ def _slope_screen(x: Array, y: Array) -> DoubleDouble:
     return choose(near, dd.two_sum(np.full(y.shape, 0.5), -y) + series, difference)
 
 
-def _gradient_screen(_: dd.Elementary, logits: Array, targets: Array, reduction: str) -> DoubleDouble:
-    slope = _slope_screen(logits, targets)
-    return slope / float(logits.shape[-1]) if reduction == "mean" else slope
-
-
-def _gradient_exact(logits: Any, targets: Any, reduction: str) -> Any:
-    slope = logistic_function.sigmoid_exact(logits) - targets
-    return slope / logits.shape[-1] if reduction == "mean" else slope
-
-
-loss_oracle = Oracle(_loss_screen, _loss_exact)
-gradient_oracle = Oracle(_gradient_screen, _gradient_exact)
+loss_oracle = oracle_of_loss(_rows_screen, lambda x, y: logistic_function.softplus_exact(x) - x * y)
+gradient_oracle = oracle_of_slope(_slope_screen, lambda x, y: logistic_function.sigmoid_exact(x) - y)
 
 
 # Bounds
@@ -128,7 +108,7 @@ def _gradient_error(*, typical: bool) -> Callable[..., Array]:
         terms = 2.0 * ((x >= 0) + y)
         largest = np.maximum(terms, 4.0 - terms) if typical else terms
         parts = largest + 6.0 * sigma(-np.abs(x)) + 3.0 * slope
-        absolute = format_.u * parts * (1.0 + 8.0 * format_.u) / (x.shape[-1] if reduction == "mean" else 1.0)
+        absolute = averaged(format_.u * parts * (1.0 + 8.0 * format_.u), reduction)
         return np.asarray(absolute + 4.0 * format_.smallest)
 
     return error
@@ -268,18 +248,16 @@ certain_and_right = usual_laws.policy(
 )
 
 
-@law(
+certain_and_wrong = usual_laws.rows_become(
+    _VALUE,
+    "certain_and_wrong",
     "Infinite logits on the wrong side (+inf for y = 0, -inf for y = 1) have an infinite loss.",
+    rows=lambda logits, targets: _infinite_groups(logits, targets, wrong=True),
+    expected=np.inf,
     source="ln(1 + e^x) - x y grows without bound",
     cause="inf - inf: terms of size |x| are subtracted from each other; add terms of one sign instead",
-    group="special",
     inputs=binary_logits.every_third_infinite(0.0),
 )
-def certain_and_wrong(loss: Subject, logits: Tensor, targets: Tensor) -> Measurement:
-    """Compare the groups of infinite logits with infinity."""
-    return usual_laws.compare_rows(
-        loss(logits, targets), _infinite_groups(logits, targets, wrong=True), np.inf, loss.format
-    )
 
 
 # Contract

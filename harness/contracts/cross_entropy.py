@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.contracts.building_blocks import exponential_sums as sums
 from harness.contracts.building_blocks import labelled_logits, logit_rows, usual_laws
-from harness.contracts.building_blocks.reduction import REDUCTIONS, reduced
+from harness.contracts.building_blocks.reduction import REDUCTIONS, averaged, oracle_of_slope, reduced
 from harness.contracts.building_blocks.usual_laws import Exact
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, compare_absolute, to_arb, to_array
+from harness.floats import Array, DoubleDouble, Format, Measurement, compare, compare_absolute, to_arb, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Subject, derivative_laws, implementation_laws, law, on_long_rows
 from harness.laws.strategies import ONE_SEED
@@ -24,28 +25,22 @@ from harness.laws.strategies import ONE_SEED
 # Oracle
 
 
-def _gradient_screen(elementary: dd.Elementary, x: Array, labels: Any, reduction: str) -> DoubleDouble:
+def _gradient_screen(elementary: dd.Elementary, x: Array, labels: Any) -> DoubleDouble:
     """``p_j`` off the target, and minus the sum of the others on it, where ``p_t - 1`` would cancel."""
-    gap = dd.two_sum(x, -x.max(-1, keepdims=True))
-    exponentials = elementary.exp(gap)
-    p = elementary.quotient(exponentials, sums.sum_of_others(elementary, exponentials, x) + 1.0)
-    at_target = np.zeros(x.shape, dtype=bool)
-    np.put_along_axis(at_target, labels[..., None], values=True, axis=-1)
-    rest = DoubleDouble(np.where(at_target, 0.0, p.hi), np.where(at_target, 0.0, p.lo))
-    missing = -dd.total(rest, keepdims=True)
-    hi = np.where(at_target, np.broadcast_to(missing.hi, x.shape), p.hi)
-    lo = np.where(at_target, np.broadcast_to(missing.lo, x.shape), p.lo)
-    gradient = DoubleDouble(hi, lo)
-    return gradient / float(x.shape[-2]) if reduction == "mean" else gradient
+    p, at_target = sums.softmax_screen(elementary, x), _one_hot(x, labels)
+    missing = -dd.total(DoubleDouble(np.where(at_target, 0.0, p.hi), np.where(at_target, 0.0, p.lo)), keepdims=True)
+    return DoubleDouble(np.where(at_target, missing.hi, p.hi), np.where(at_target, missing.lo, p.lo))
 
 
-def _gradient_exact(x: Any, labels: Any, reduction: str) -> Any:
-    one_hot = np.arange(x.shape[-1]) == labels[..., None]
-    gradient = sums.softmax_exact(x) - to_arb(one_hot.astype(np.float64))
-    return gradient / x.shape[-2] if reduction == "mean" else gradient
+def _one_hot(x: Any, labels: Any) -> NDArray[np.bool_]:
+    return np.asarray(np.arange(x.shape[-1]) == labels[..., None])
 
 
-gradient_oracle = Oracle(_gradient_screen, _gradient_exact)
+gradient_oracle = oracle_of_slope(
+    _gradient_screen,
+    lambda x, labels: sums.softmax_exact(x) - to_arb(_one_hot(x, labels).astype(np.float64)),
+    axis=-2,
+)
 
 
 # Bounds
@@ -71,11 +66,9 @@ def _broadcast_loss(rows: Array, logits: Tensor) -> Array:
 def _gradient_bound(logits: Tensor, labels: Tensor, reduction: str, _: DoubleDouble, format_: Format) -> Array:
     """``(A_i p_i + 6 u [i = t]) / n``; the maximum gets the sum of these."""
     x = to_array(logits)
-    at_target = np.arange(x.shape[-1]) == labels.numpy()[..., None]
+    at_target = _one_hot(x, labels.numpy())
     absolute = sums.backward_amplified(sums.softmax_oracle(logits).hi, x, format_) + 6.0 * format_.u * at_target
-    absolute = sums.through_the_maximum(absolute, x)
-    if reduction == "mean":
-        absolute = absolute / x.shape[-2]
+    absolute = averaged(sums.through_the_maximum(absolute, x), reduction, axis=-2)
     return np.asarray(absolute + 4.0 * format_.smallest * x.shape[-1])
 
 

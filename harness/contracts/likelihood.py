@@ -20,15 +20,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
+from harness.contracts.building_blocks.examples import tensors
 from harness.contracts.building_blocks.predictions import LONG, alternating, infinite_errors, infinite_pairs, pairs
-from harness.contracts.building_blocks.reduction import REDUCTIONS, reduced
+from harness.contracts.building_blocks.reduction import REDUCTIONS, averaged, oracle_of_loss, oracle_of_slope
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import (
     Array,
     DoubleDouble,
     Format,
     Measurement,
-    Oracle,
     compare,
     compare_absolute,
     portable,
@@ -51,43 +51,19 @@ FLOORS = AnyNumber((0.0, 1e-6), least=0.0, most=2.0**-7)
 # Oracle
 
 
-def _value_screen(
-    elementary: dd.Elementary, mean: Array, target: Array, variance: Array, reduction: str
-) -> DoubleDouble:
+def _square(mean: Array, target: Array) -> DoubleDouble:
     difference = dd.two_sum(target, -mean)
-    rows = (elementary.log(dd.lift(variance)) + difference * difference / variance) * 0.5
-    value: DoubleDouble = reduced(rows, reduction, dd.total)
-    return value
+    return difference * difference
 
 
-def _value_exact(mean: Any, target: Any, variance: Any, reduction: str) -> Any:
-    return reduced((log(variance) + (target - mean) ** 2 / variance) / 2, reduction, lambda rows: rows.sum(-1))
-
-
-def _gradient_screen(_: dd.Elementary, mean: Array, target: Array, variance: Array, reduction: str) -> DoubleDouble:
-    slope = dd.two_sum(mean, -target) / variance
-    return slope / float(mean.shape[-1]) if reduction == "mean" else slope
-
-
-def _gradient_exact(mean: Any, target: Any, variance: Any, reduction: str) -> Any:
-    slope = (mean - target) / variance
-    return slope / mean.shape[-1] if reduction == "mean" else slope
-
-
-def _variance_screen(_: dd.Elementary, mean: Array, target: Array, variance: Array, reduction: str) -> DoubleDouble:
-    difference = dd.two_sum(target, -mean)
-    slope = (1.0 - difference * difference / variance) / variance * 0.5
-    return slope / float(mean.shape[-1]) if reduction == "mean" else slope
-
-
-def _variance_exact(mean: Any, target: Any, variance: Any, reduction: str) -> Any:
-    slope = (1 / variance - (target - mean) ** 2 / variance**2) / 2
-    return slope / mean.shape[-1] if reduction == "mean" else slope
-
-
-value_oracle = Oracle(_value_screen, _value_exact)
-variance_gradient_oracle = Oracle(_variance_screen, _variance_exact)
-gradient_oracle = Oracle(_gradient_screen, _gradient_exact)
+value_oracle = oracle_of_loss(
+    lambda elementary, m, y, v: (elementary.log(dd.lift(v)) + _square(m, y) / v) * 0.5,
+    lambda m, y, v: (log(v) + (y - m) ** 2 / v) / 2,
+)
+gradient_oracle = oracle_of_slope(lambda _, m, y, v: dd.two_sum(m, -y) / v, lambda m, y, v: (m - y) / v)
+variance_gradient_oracle = oracle_of_slope(
+    lambda _, m, y, v: (1.0 - _square(m, y) / v) / v * 0.5, lambda m, y, v: (1 / v - (y - m) ** 2 / v**2) / 2
+)
 
 
 # Bounds
@@ -125,8 +101,7 @@ def _error_in_variance(
     m, y, v = to_array(mean), to_array(target), to_array(variance)
     # Each rounding counts once for each place where it enters: sqrt(v), its square, its inverse, and the quotient.
     terms = format_.u * (8.0 / v + 19.0 * (y - m) ** 2 / v**2) / 2.0 * (1.0 + 16.0 * format_.u)
-    mean_of = m.shape[-1] if reduction == "mean" else 1
-    return np.asarray(terms / mean_of + 2.0 * format_.smallest * (1.0 + 1.0 / v) ** 2)
+    return np.asarray(averaged(terms, reduction) + 2.0 * format_.smallest * (1.0 + 1.0 / v) ** 2)
 
 
 # Laws
@@ -267,17 +242,17 @@ def _extreme_variances(format_: Format) -> st.SearchStrategy[Example]:
             rng.uniform(low, -low - 10.0, size=(groups, 1)) + rng.uniform(0.0, 1.0, size=(groups, n))
         )
         mean, target = portable.standard_normal(rng, (2, groups, n)) * np.sqrt(variance)
-        drawn = {"mean": mean, "target": target, "variance": variance}
-        return {name: torch.from_numpy(values).to(format_.dtype) for name, values in drawn.items()}
+        return tensors(format_, mean=mean, target=target, variance=variance)
 
     return st.builds(expand, st.integers(4, 64), st.integers(1, 16), SEEDS)
 
 
-def _infinite(format_: Format) -> st.SearchStrategy[Example]:
-    def expand(pair: tuple[Tensor, Tensor]) -> Example:
-        return {"mean": pair[0], "target": pair[1], "variance": torch.full_like(pair[0], 2.0)}
+def _with_variance_two(mean: Tensor, target: Tensor) -> Example:
+    return {"mean": mean, "target": target, "variance": torch.full_like(mean, 2.0)}
 
-    return infinite_pairs(format_).map(expand)
+
+def _infinite(format_: Format) -> st.SearchStrategy[Example]:
+    return infinite_pairs(format_).map(lambda pair: _with_variance_two(*pair))
 
 
 def _long(format_: Format) -> st.SearchStrategy[Example]:
@@ -285,7 +260,7 @@ def _long(format_: Format) -> st.SearchStrategy[Example]:
 
     def expand(rows: Tensor) -> Example:
         target = alternating(rows)
-        return {"mean": rows + target, "target": target, "variance": torch.full_like(rows, 2.0)}
+        return _with_variance_two(rows + target, target)
 
     return long_rows(format_).map(expand)
 
@@ -307,13 +282,8 @@ def _samples(format_: Format) -> st.SearchStrategy[Example]:
         # Exponential noise has different mean and median, so that other likelihoods have different fits.
         noise = -portable.log(1.0 - rng.random((groups, rows))) - 1.0
         response = 0.5 - design[..., 1] + noise
-        return {
-            "mean": mean,
-            "target": target,
-            "variance": torch.from_numpy(variance).to(mean.dtype),
-            "design": torch.from_numpy(design),
-            "response": torch.from_numpy(response),
-        }
+        data = {"design": torch.from_numpy(design), "response": torch.from_numpy(response)}
+        return {"mean": mean, "target": target, **tensors(format_, variance=variance), **data}
 
     return st.builds(expand, pairs(format_, largest), SEEDS)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from harness.contracts.building_blocks import usual_laws
 from harness.contracts.building_blocks.distributions import rounded_softmax, with_sum_one
 from harness.contracts.building_blocks.labelled_logits import pick
-from harness.contracts.building_blocks.reduction import reduced
+from harness.contracts.building_blocks.reduction import averaged, oracle_of_loss, reduced
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import FORMATS, Array, DoubleDouble, Format, Measurement, Oracle, compare
 from harness.floats import double_double as dd
@@ -25,21 +25,11 @@ _DOWN = 60
 """Exponent by which inverses of probabilities are scaled down; it exceeds the number of bits of a subnormal."""
 
 
-def _value_screen(elementary: dd.Elementary, probabilities: Array, labels: Any, reduction: str) -> DoubleDouble:
-    loss: DoubleDouble = reduced(-elementary.log(dd.lift(pick(probabilities, labels))), reduction, dd.total)
-    return loss
-
-
-def _value_exact(probabilities: Any, labels: Any, reduction: str) -> Any:
-    return reduced(-log(pick(probabilities, labels)), reduction, lambda rows: rows.sum(-1))
-
-
 def _gradient_screen(_: dd.Elementary, probabilities: Array, labels: Any, reduction: str) -> DoubleDouble:
     at_label = np.arange(probabilities.shape[-1]) == labels[..., None]
     # Scale down, because the inverse of a subnormal overflows although its n-th part in a mean may not.
     inverse = -(dd.lift(np.full(probabilities.shape, 2.0**-_DOWN)) / probabilities)
-    if reduction == "mean":
-        inverse = inverse / float(probabilities.shape[-2])
+    inverse = averaged(inverse, reduction, axis=-2)
     with np.errstate(over="ignore"):
         hi = np.where(at_label, inverse.hi * 2.0**_DOWN, 0.0)
     return DoubleDouble(hi, np.where(at_label & np.isfinite(hi), inverse.lo * 2.0**_DOWN, 0.0))
@@ -47,11 +37,12 @@ def _gradient_screen(_: dd.Elementary, probabilities: Array, labels: Any, reduct
 
 def _gradient_exact(probabilities: Any, labels: Any, reduction: str) -> Any:
     at_label = np.arange(probabilities.shape[-1]) == labels[..., None]
-    gradient = np.where(at_label, -1 / probabilities, 0 * probabilities)
-    return gradient / probabilities.shape[-2] if reduction == "mean" else gradient
+    return averaged(np.where(at_label, -1 / probabilities, 0 * probabilities), reduction, axis=-2)
 
 
-value_oracle = Oracle(_value_screen, _value_exact)
+value_oracle = oracle_of_loss(
+    lambda elementary, p, labels: -elementary.log(dd.lift(pick(p, labels))), lambda p, labels: -log(pick(p, labels))
+)
 gradient_oracle = Oracle(_gradient_screen, _gradient_exact)
 
 

@@ -17,7 +17,6 @@ N. J. Higham (2002), *Accuracy and Stability of Numerical Algorithms*, 2nd ed., 
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +24,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import predictions, usual_laws
-from harness.contracts.building_blocks.reduction import REDUCTIONS, reduced
+from harness.contracts.building_blocks.reduction import REDUCTIONS, oracle_of_slope, reduced
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_array
 from harness.floats import double_double as dd
@@ -43,22 +42,12 @@ def _value_screen(_: dd.Elementary, prediction: Array, target: Array, factor: fl
     return rows * factor
 
 
-def _value_exact(prediction: Any, target: Any, factor: float, reduction: str) -> Any:
-    return reduced((prediction - target) ** 2, reduction, lambda rows: rows.sum(-1)) * factor
-
-
-def _gradient_screen(_: dd.Elementary, prediction: Array, target: Array, factor: float, reduction: str) -> DoubleDouble:
-    slope = dd.two_sum(prediction, -target) * (2.0 * factor)
-    return slope / float(prediction.shape[-1]) if reduction == "mean" else slope
-
-
-def _gradient_exact(prediction: Any, target: Any, factor: float, reduction: str) -> Any:
-    slope = (prediction - target) * 2 * factor
-    return slope / prediction.shape[-1] if reduction == "mean" else slope
-
-
-value_oracle = Oracle(_value_screen, _value_exact)
-gradient_oracle = Oracle(_gradient_screen, _gradient_exact)
+value_oracle = Oracle(
+    _value_screen, lambda a, b, factor, reduction: reduced((a - b) ** 2, reduction, lambda rows: rows.sum(-1)) * factor
+)
+gradient_oracle = oracle_of_slope(
+    lambda _, a, b, factor: dd.two_sum(a, -b) * (2.0 * factor), lambda a, b, factor: (a - b) * 2 * factor
+)
 
 
 def _loss_error(expected: DoubleDouble, n: int, format_: Format) -> Array:

@@ -15,8 +15,8 @@ from torch import Tensor
 from harness.contracts.building_blocks.examples import altered
 from harness.contracts.building_blocks.exponential_sums import dominated, log_softmax_exact, log_softmax_screen
 from harness.contracts.building_blocks.logit_rows import largest_logit
-from harness.contracts.building_blocks.reduction import reduced
-from harness.floats import Array, DoubleDouble, Format, Oracle, portable
+from harness.contracts.building_blocks.reduction import oracle_of_loss
+from harness.floats import Array, DoubleDouble, Format, portable
 from harness.floats import double_double as dd
 from harness.laws import Example, Inputs
 from harness.laws.strategies import SEEDS, STRUCTURES, batches, labels_for, masked
@@ -96,13 +96,4 @@ def _row_loss_screen(elementary: dd.Elementary, x: Array, labels: Any) -> Double
     return -DoubleDouble(pick(y.hi, labels), pick(y.lo, labels))
 
 
-def _loss_screen(elementary: dd.Elementary, x: Array, labels: Any, reduction: str) -> DoubleDouble:
-    loss: DoubleDouble = reduced(_row_loss_screen(elementary, x, labels), reduction, dd.total)
-    return loss
-
-
-def _loss_exact(x: Any, labels: Any, reduction: str) -> Any:
-    return reduced(-pick(log_softmax_exact(x), labels), reduction, lambda rows: rows.sum(-1))
-
-
-loss_oracle = Oracle(_loss_screen, _loss_exact)
+loss_oracle = oracle_of_loss(_row_loss_screen, lambda x, labels: -pick(log_softmax_exact(x), labels))
