@@ -286,15 +286,8 @@ LOGADDEXP = Contract(
     domain=DOMAIN,
     inputs=pairs_and_weights,
     laws=(
-        value,
-        digits_not_lost,
-        finite_on_extreme_terms,
-        at_least_the_maximum,
-        commutes,
-        shift_equivariant,
-        gradient,
-        nothing_added,
-        infinite_terms,
+        *(value, digits_not_lost, finite_on_extreme_terms, at_least_the_maximum, commutes, shift_equivariant),
+        *(gradient, nothing_added, infinite_terms),
         gradient.on(
             _masked,
             "gradient_of_masked_pairs",
