@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 from hypothesis import strategies as st
+from numpy.random import Generator
 from torch import Tensor
 
 from harness.contracts.building_blocks import exponential_sums as sums
 from harness.contracts.building_blocks import logit_rows, usual_laws
+from harness.contracts.building_blocks.examples import altered
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.contracts.softmax import gradient_bound
 from harness.floats import Array, DoubleDouble, Format, Measurement, compare, exact_sum, in_ulp, portable, to_array
@@ -58,59 +60,61 @@ def _compare(actual: Tensor, expected: DoubleDouble, absolute: Array, keep: Tens
 # Inputs
 
 
-def draw_mask(shape: tuple[int, ...], rng: np.random.Generator) -> Tensor:
+def draw_mask(shape: tuple[int, ...], rng: Generator) -> Tensor:
     """Keep all entries, one entry, or each with a probability that varies by row; each row keeps at least one."""
     unmasked = rng.random(shape) < rng.choice([0.0, 0.3, 0.7, 1.0], size=(shape[0], 1))
     np.put_along_axis(unmasked, rng.integers(shape[-1], size=(shape[0], 1)), values=True, axis=-1)
     return torch.from_numpy(unmasked)
 
 
-Fill = Callable[[Example, np.random.Generator, Format], Example]
+Change = Callable[[Example, Generator], Example]
 
 
-def _masked(inputs: Inputs, change: Fill | None = None, seeds: st.SearchStrategy[int] = SEEDS) -> Inputs:
+def _masked(
+    change: Change = lambda example, _: example,
+    *,
+    inputs: Inputs = logit_rows.logits_and_cotangents,
+    seeds: st.SearchStrategy[int] = SEEDS,
+) -> Inputs:
     """Add a mask to logits, and change the example."""
 
-    def with_mask(format_: Format) -> st.SearchStrategy[Example]:
-        def expand(example: Example, seed: int) -> Example:
-            rng = np.random.default_rng(seed)
-            keep = draw_mask(tuple(example["logits"].shape), rng)
-            example = {"logits": example["logits"], "keep": keep, **example}
-            return change(example, rng, format_) if change is not None else example
+    def with_mask(example: Example, rng: Generator) -> Example:
+        keep = draw_mask(tuple(example["logits"].shape), rng)
+        return change({"logits": example["logits"], "keep": keep, **example}, rng)
 
-        return st.builds(expand, inputs(format_), seeds)
-
-    return with_mask
+    return altered(inputs, with_mask, seeds)
 
 
-def _masked_are_largest(example: Example, rng: np.random.Generator, format_: Format) -> Example:
+def _masked_are_largest(example: Example, rng: Generator) -> Example:
     """Make masked logits larger than kept ones, by any amount from zero to the limit of the format."""
     logits, keep = example["logits"], example["keep"]
     top = filled(logits, keep).amax(-1, keepdim=True).double()
-    above = torch.from_numpy(portable.exp2(rng.random(tuple(logits.shape)) * float(portable.log2(format_.max / 16.0))))
+    largest = torch.finfo(logits.dtype).max
+    above = torch.from_numpy(portable.exp2(rng.random(tuple(logits.shape)) * float(portable.log2(largest / 16.0))))
     larger = torch.where(torch.from_numpy(rng.random(tuple(logits.shape)) < 0.2), top, top + above)
     return {**example, "logits": torch.where(keep, logits, larger.to(logits.dtype))}
 
 
-def _masked_are_special(example: Example, rng: np.random.Generator, format_: Format) -> Example:
+def _masked_are_special(example: Example, rng: Generator) -> Example:
     """Set masked logits to an infinity, NaN, or the largest number."""
-    specials = [np.inf, -np.inf, np.nan, format_.max, -format_.max]
+    largest = torch.finfo(example["logits"].dtype).max
+    specials = [np.inf, -np.inf, np.nan, largest, -largest]
     drawn = torch.from_numpy(rng.choice(specials, size=tuple(example["logits"].shape)))
     logits = torch.where(example["keep"], example["logits"], drawn.to(example["logits"].dtype))
     return {**example, "logits": logits}
 
 
-def _keep_all(example: Example, _: np.random.Generator, __: Format) -> Example:
+def _keep_all(example: Example, _: Generator) -> Example:
     return {**example, "keep": torch.ones_like(example["keep"])}
 
 
-def _third_rows_keep_nothing(example: Example, _: np.random.Generator, __: Format) -> Example:
+def _third_rows_keep_nothing(example: Example, _: Generator) -> Example:
     keep = example["keep"].clone()
     keep[::3] = False
     return {**example, "keep": keep}
 
 
-def _nan_is_unmasked(example: Example, rng: np.random.Generator, _: Format) -> Example:
+def _nan_is_unmasked(example: Example, rng: Generator) -> Example:
     """Put a NaN at one kept entry of every third row."""
     keep = example["keep"].numpy()
     chosen = np.zeros(keep.shape, dtype=bool)
@@ -119,7 +123,7 @@ def _nan_is_unmasked(example: Example, rng: np.random.Generator, _: Format) -> E
     return {**example, "logits": example["logits"].masked_fill(torch.from_numpy(chosen), torch.nan)}
 
 
-def _unmasked_are_infinite(example: Example, rng: np.random.Generator, _: Format) -> Example:
+def _unmasked_are_infinite(example: Example, rng: Generator) -> Example:
     """Set some kept entries to -inf, but never all of a row."""
     logits, keep = example["logits"], example["keep"].numpy()
     chosen = (rng.random(keep.shape) < 0.35) & keep
@@ -128,7 +132,7 @@ def _unmasked_are_infinite(example: Example, rng: np.random.Generator, _: Format
     return {**example, "logits": logits.masked_fill(torch.from_numpy(chosen), -torch.inf)}
 
 
-_inputs = _masked(logit_rows.logits_and_cotangents)
+_inputs = _masked()
 
 
 # Laws
@@ -138,6 +142,7 @@ _VALUE = Exact(("logits", "keep"), masked_softmax_oracle, _absolute_bound)
 CONSTANT = (
     "a large negative constant replaces the mask, and masked entries leak once logits reach its size: fill with -inf"
 )
+ARITHMETIC = "the mask is added or multiplied, and NaN and infinities survive that: select with where"
 AFTERWARDS = (
     "the mask multiplies a softmax over all entries, so masked entries take part of the probability, or all: mask first"
 )
@@ -164,7 +169,7 @@ def value(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
     source="definition",
     cause=CONSTANT,
     group="value",
-    inputs=_masked(logit_rows.logits_and_cotangents, _masked_are_largest),
+    inputs=_masked(_masked_are_largest),
 )
 def masked_entries_are_zero(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
     """Compare masked entries with zero; kept entries pass."""
@@ -182,8 +187,7 @@ def masked_entries_are_zero(masked_softmax: Subject, logits: Tensor, keep: Tenso
 )
 def rows_sum_to_one(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
     """Sum without rounding, so that the deviation is the implementation's."""
-    expected = masked_softmax_oracle(logits, keep)
-    absolute = _absolute_bound(logits, keep, expected, masked_softmax.format).sum(-1)
+    absolute = _VALUE.error_at(masked_softmax, logits, keep).sum(-1)
     total = exact_sum(masked_softmax(logits, keep))
     actual = np.where(keep.numpy().any(-1), total.hi + total.lo, 1.0)
     return within(actual, dd.lift(np.ones(absolute.shape)), absolute, masked_softmax.format)
@@ -195,7 +199,7 @@ def rows_sum_to_one(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Me
     cause="all kept exponentials underflow next to masked ones and give 0 / 0: shift by the largest kept logit; or "
     f"{sums.OVERFLOW}",
     group="finite",
-    inputs=_masked(logit_rows.logits_and_cotangents, _masked_are_largest),
+    inputs=_masked(_masked_are_largest),
 )
 def finite_on_extreme_logits(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
     """Any finite value passes."""
@@ -256,7 +260,7 @@ fully_masked_row = usual_laws.policy(
     source="0 / 0 is undefined; see the convention `fully_masked`",
     bound="1/2 ulp",
     cause="`fully_masked` is a convention (nan, zeros or uniform): declare the one you intend",
-    inputs=_masked(logit_rows.logits_and_cotangents, _third_rows_keep_nothing),
+    inputs=_masked(_third_rows_keep_nothing),
 )
 
 
@@ -268,7 +272,7 @@ fully_masked_row = usual_laws.policy(
     bound="the gradient's bound; no tolerance in the row itself",
     cause="NaN is replaced only in the output and stays in the backward pass: replace the inputs that produce it",
     group="gradient",
-    inputs=_masked(logit_rows.logits_and_cotangents, _third_rows_keep_nothing),
+    inputs=_masked(_third_rows_keep_nothing),
 )
 def gradient_beside_a_fully_masked_row(
     masked_softmax: Subject, logits: Tensor, keep: Tensor, cotangent: Tensor
@@ -293,7 +297,7 @@ def gradient_beside_a_fully_masked_row(
     cause="a comparison drops the NaN, NaN counts as masked, or a reduction over everything spreads it: reduce "
     "over the row, and let NaN pass",
     group="special",
-    inputs=_masked(logit_rows.logits_and_cotangents, _nan_is_unmasked),
+    inputs=_masked(_nan_is_unmasked),
 )
 def nan_at_a_kept_entry(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
     """Compare with NaN, zero or the oracle."""
@@ -310,25 +314,21 @@ def nan_at_a_kept_entry(masked_softmax: Subject, logits: Tensor, keep: Tensor) -
 # Rays: masked logits grow, or kept logits grow
 
 
-def _row(first: Tensor, rest: Tensor, *, keeps_first: bool) -> Example:
-    """One entry and seven others, with the first or the second masked; the cotangent is one at one kept entry."""
-    logits = torch.cat([first[:, None], rest[:, None].repeat(1, COLUMNS - 1)], 1)
-    keep = torch.ones_like(logits, dtype=torch.bool)
-    keep[:, int(keeps_first)] = False
-    cotangent = torch.zeros_like(logits)
-    cotangent[:, 1 - int(keeps_first)] = 1.0
-    return {"logits": logits, "keep": keep, "cotangent": cotangent}
+def _ray(name: str, formula: str, first: float, rest: float, *, keeps_first: bool) -> Ray:
+    """Rows of one entry and seven others, in units of ``t``; the first or the second is masked.
 
+    The cotangent is one at a kept entry.
+    """
 
-def _ray(name: str, formula: str, entries: Callable[[Tensor], tuple[Tensor, Tensor]], *, keeps_first: bool) -> Ray:
-    """A ray of such rows, up to the largest logit of the domain."""
-    return Ray(
-        name,
-        formula,
-        lambda t, _: _row(*entries(t), keeps_first=keeps_first),
-        logit_rows.largest_logit,
-        columns=COLUMNS,
-    )
+    def example(t: Tensor, _: Format) -> Example:
+        logits = t[:, None] * torch.tensor([first, *[rest] * (COLUMNS - 1)], dtype=t.dtype)
+        keep = torch.ones_like(logits, dtype=torch.bool)
+        keep[:, int(keeps_first)] = False
+        cotangent = torch.zeros_like(logits)
+        cotangent[:, 1 - int(keeps_first)] = 1.0
+        return {"logits": logits, "keep": keep, "cotangent": cotangent}
+
+    return Ray(name, formula, example, logit_rows.largest_logit, columns=COLUMNS)
 
 
 # Contract
@@ -342,27 +342,27 @@ MASKED_SOFTMAX = Contract(
     laws=(
         *(value, masked_entries_are_zero, rows_sum_to_one, finite_on_extreme_logits, shift_invariant),
         value.on(
-            _masked(logit_rows.logits_and_cotangents, _keep_all),
+            _masked(_keep_all),
             "keeping_all_is_the_softmax",
             "A mask that keeps everything does not change the result.",
             cause="the mask adds an extra sum or product: leave kept logits unchanged",
         ),
         gradient,
         value.on(
-            _masked(logit_rows.logits_and_cotangents, _masked_are_special),
+            _masked(_masked_are_special),
             "masked_values_do_not_matter",
             "A masked logit may be infinite, NaN or the largest number without changing the result.",
             group="special",
-            cause="the mask is added or multiplied, and NaN and infinities survive that: select with where",
-            non_finite="the mask is added or multiplied, and NaN and infinities survive that: select with where",
+            cause=ARITHMETIC,
+            non_finite=ARITHMETIC,
         ),
         gradient.on(
-            _masked(logit_rows.logits_and_cotangents, _masked_are_special),
+            _masked(_masked_are_special),
             "gradient_ignores_masked_values",
             "Masked infinities and NaN do not affect any gradient.",
         ),
         value.on(
-            _masked(logit_rows.logits_and_cotangents, _unmasked_are_infinite),
+            _masked(_unmasked_are_infinite),
             "kept_minus_infinity_is_zero",
             "A kept logit of -inf has probability zero, as if it were masked.",
             group="special",
@@ -371,28 +371,23 @@ MASKED_SOFTMAX = Contract(
             non_finite="0 * -inf = NaN: select with where instead of multiplying",
         ),
         *(fully_masked_row, gradient_beside_a_fully_masked_row, nan_at_a_kept_entry),
-        usual_laws.on_extreme_numbers(value, _masked(logit_rows.extreme_logits)),
+        usual_laws.on_extreme_numbers(value, _masked(inputs=logit_rows.extreme_logits)),
         *usual_laws.of_every_operation(
             value,
             gradient,
-            long=_masked(logit_rows.long_logits, seeds=ONE_SEED),
+            long=_masked(inputs=logit_rows.long_logits, seeds=ONE_SEED),
             cause=logit_rows.LONG_ROWS,
-            many=_masked(logit_rows.many_logits, seeds=ONE_SEED),
+            many=_masked(inputs=logit_rows.many_logits, seeds=ONE_SEED),
             nan=False,
         ),
     ),
-    axes={"logits": Axes(("n", "k")), "keep": Axes(("n", "k")), "cotangent": Axes(("n", "k"))},
+    axes=dict.fromkeys(("logits", "keep", "cotangent"), Axes(("n", "k"))),
     output=("n", "k"),
     rays=(
-        _ray("masked spike", "(t, 0, ..., 0), t masked", lambda t: (t, torch.zeros_like(t)), keeps_first=False),
-        _ray("kept spike", "(t, 0, ..., 0), one zero masked", lambda t: (t, torch.zeros_like(t)), keeps_first=True),
-        _ray(
-            "kept negative spike",
-            "(-t, 0, ..., 0), one zero masked",
-            lambda t: (-t, torch.zeros_like(t)),
-            keeps_first=True,
-        ),
-        _ray("uniform offset", "(t, t, ..., t), the first masked", lambda t: (t, t), keeps_first=False),
+        _ray("masked spike", "(t, 0, ..., 0), t masked", 1.0, 0.0, keeps_first=False),
+        _ray("kept spike", "(t, 0, ..., 0), one zero masked", 1.0, 0.0, keeps_first=True),
+        _ray("kept negative spike", "(-t, 0, ..., 0), one zero masked", -1.0, 0.0, keeps_first=True),
+        _ray("uniform offset", "(t, t, ..., t), the first masked", 1.0, 1.0, keeps_first=False),
     ),
     conventions={"fully_masked": ("nan", "zeros", "uniform")},
 )

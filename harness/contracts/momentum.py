@@ -42,8 +42,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
-from harness.contracts.building_blocks.usual_laws import Exact
-from harness.floats import FORMATS, Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_arb, to_array
+from harness.contracts.building_blocks.examples import changed, tensors
+from harness.contracts.building_blocks.usual_laws import Exact, within
+from harness.floats import FORMATS, Array, DoubleDouble, Format, Measurement, Oracle, compare, to_arb, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Example, Law, Ray, Subject, implementation_laws, law
 from harness.laws.strategies import SEEDS, batches, companions
@@ -61,7 +62,7 @@ COUPLED, DECOUPLED = "coupled", "decoupled"
 
 
 def _descend(
-    parameter: Any, gradients: Any, lr: Any, momentum: Any, weight_decay: Any, *, nesterov: bool, decay: str
+    parameter: Any, gradients: Any, lr: Any, momentum: Any, weight_decay: Any, nesterov: Any, decay: str = COUPLED
 ) -> Any:
     """The definition, in the arithmetic of the arguments."""
     buffer = None
@@ -75,18 +76,12 @@ def _descend(
 
 
 def _screen(_: dd.Elementary, parameter: Array, gradients: Array, *hyper: Any) -> DoubleDouble:
-    lifted = [dd.lift(gradient) for gradient in gradients]
-    learned: DoubleDouble = _descend(dd.lift(parameter), lifted, *hyper[:3], nesterov=hyper[3], decay=_decay_of(hyper))
+    learned: DoubleDouble = _descend(dd.lift(parameter), [dd.lift(gradient) for gradient in gradients], *hyper)
     return learned
 
 
 def _exact(parameter: Any, gradients: Any, *hyper: Any) -> Any:
-    numbers = (to_arb(number)[()] for number in hyper[:3])
-    return _descend(parameter, gradients, *numbers, nesterov=hyper[3], decay=_decay_of(hyper))
-
-
-def _decay_of(hyper: tuple[Any, ...]) -> str:
-    return hyper[4] if len(hyper) > 4 else COUPLED
+    return _descend(parameter, gradients, *(to_arb(number)[()] for number in hyper[:3]), *hyper[3:])
 
 
 def _decay_screen(_: dd.Elementary, parameter: Array, lr: float, decay: float, steps: int) -> DoubleDouble:
@@ -143,9 +138,10 @@ class _Errors(NamedTuple):
     """Bound if the updates are accumulated in a wider format, or compensated."""
 
 
-def _errors(format_: Format, parameter: Tensor, gradients: Tensor, *hyper: Any) -> _Errors:
-    """Follow the recursion with its running errors."""
-    (lr, momentum, decay, nesterov), is_decoupled = hyper[:4], _decay_of(hyper) == DECOUPLED
+def _errors(parameter: Tensor, gradients: Tensor, *hyper: Any) -> _Errors:
+    """Follow the recursion with its running errors; the last two arguments are the exact value and the format."""
+    lr, momentum, decay, nesterov, kind_of_decay, _, format_ = hyper
+    is_decoupled = kind_of_decay == DECOUPLED
     p, updates, largest = _exactly(to_array(parameter)), np.zeros(parameter.shape), np.abs(to_array(parameter))
     buffer = None
     with np.errstate(invalid="ignore", over="ignore"):
@@ -170,14 +166,9 @@ def _exactly(values: Array) -> _Number:
     return _Number(values, np.zeros(values.shape))
 
 
-def _error_of_steps(*arguments: Any) -> Array:
-    *run, _expected, format_ = arguments
-    return _errors(format_, *run).steps
-
-
-def _error_of_their_sum(*arguments: Any) -> Array:
-    *run, _expected, format_ = arguments
-    return _errors(format_, *run).accumulated
+def _error(sgd: Subject, *run: Any) -> Array:
+    """Admissible error of an implementation that rounds each step."""
+    return _errors(*run, sgd.declares["decay"], None, sgd.format).steps
 
 
 # Laws
@@ -191,7 +182,7 @@ CAUSE = (
 )
 
 value = usual_laws.value(
-    Exact(RUN, momentum_oracle, _error_of_steps, ("decay",)),
+    Exact(RUN, momentum_oracle, lambda *run: _errors(*run).steps, ("decay",)),
     "sgd_with_momentum follows the recursion d = g + decay p, b = mu b + d, p = p - lr b (or p - lr (d + mu b)).",
     source=SOURCE,
     bound="the running error bound of the recursion in the format: u |p| per step, plus the error of its products "
@@ -225,13 +216,12 @@ def no_momentum_is_plain_steps(
 ) -> Measurement:
     """Compare with a sequence of single steps."""
     hyper = lr, 0.0, weight_decay, not NESTEROV
-    declared = sgd.declares["decay"]
     chained = parameter
     for i in range(len(gradients)):
         chained = sgd(chained, gradients[i : i + 1], *hyper)
     reference = dd.lift(to_array(chained))
-    absolute = 2.0 * _errors(sgd.format, parameter, gradients, *hyper, declared).steps
-    return compare(sgd(parameter, gradients, *hyper), reference, in_ulp(absolute, reference, sgd.format), sgd.format)
+    absolute = 2.0 * _error(sgd, parameter, gradients, *hyper)
+    return within(sgd(parameter, gradients, *hyper), reference, absolute, sgd.format)
 
 
 @law(
@@ -249,8 +239,8 @@ def decay_shrinks_geometrically(
     expected = decay_oracle(parameter, lr, weight_decay, len(gradients))
     # With a factor 1 - lr decay, each step also rounds the factor.
     factors = len(gradients) * sgd.format.u * np.abs(expected.hi)
-    absolute = _errors(sgd.format, *run, sgd.declares["decay"]).steps + factors
-    return compare(sgd(*run), expected, in_ulp(absolute, expected, sgd.format), sgd.format)
+    absolute = _error(sgd, *run) + factors
+    return within(sgd(*run), expected, absolute, sgd.format)
 
 
 @law(
@@ -262,12 +252,9 @@ def decay_shrinks_geometrically(
 )
 def homogeneous(sgd: Subject, **run: Any) -> Measurement:
     """Compare with the scaled run."""
-    format_, decay = sgd.format, sgd.declares["decay"]
-    larger = {name: 4.0 * run[name] for name in ("parameter", "gradients")}
     reference = dd.lift(4.0 * to_array(sgd(*run.values())))
-    scaled = {**run, **larger}.values()
-    absolute = _errors(format_, *scaled, decay).steps + 4.0 * _errors(format_, *run.values(), decay).steps
-    return compare(sgd(*scaled), reference, in_ulp(absolute, reference, format_), format_)
+    scaled = {**run, **{name: 4.0 * run[name] for name in ("parameter", "gradients")}}.values()
+    return within(sgd(*scaled), reference, _error(sgd, *scaled) + 4.0 * _error(sgd, *run.values()), sgd.format)
 
 
 def _tiny_updates(format_: Format) -> st.SearchStrategy[Example]:
@@ -279,14 +266,8 @@ def _tiny_updates(format_: Format) -> st.SearchStrategy[Example]:
         parameter[0] = 1.0
         update = rng.uniform(0.1, 1.5, size=64) * rng.choice([-1.0, 1.0], size=64) * format_.u
         gradient = torch.from_numpy(update * (1.0 - momentum) / lr).to(format_.dtype)
-        return {
-            "parameter": torch.from_numpy(parameter).to(format_.dtype),
-            "gradients": gradient.expand(steps, 64).clone(),
-            "lr": lr,
-            "momentum": momentum,
-            "weight_decay": 0.0,
-            "nesterov": False,
-        }
+        hyper = {"lr": lr, "momentum": momentum, "weight_decay": 0.0, "nesterov": False}
+        return {**tensors(format_, parameter=parameter), "gradients": gradient.expand(steps, 64).clone(), **hyper}
 
     return st.builds(
         expand, st.sampled_from([64, 128, 256]), st.sampled_from([0.1, 0.01]), st.sampled_from([0.0, 0.9]), SEEDS
@@ -294,7 +275,7 @@ def _tiny_updates(format_: Format) -> st.SearchStrategy[Example]:
 
 
 updates_accumulate = usual_laws.value(
-    Exact(RUN, momentum_oracle, _error_of_their_sum, ("decay",)),
+    Exact(RUN, momentum_oracle, lambda *run: _errors(*run).accumulated, ("decay",)),
     "Many updates below one ulp of the parameter add up to their exact sum.",
     name="updates_accumulate",
     source="Kahan's summation, Higham (2002), section 4.3; Micikevicius et al. (2018) on a master copy of the weights",
@@ -369,16 +350,12 @@ def _runs(format_: Format) -> st.SearchStrategy[Example]:
     return st.builds(expand, batch, st.integers(*STEPS), SEEDS)
 
 
-def _infinite_gradients(format_: Format) -> st.SearchStrategy[Example]:
-    """Runs in which the last gradient of every third parameter is infinite."""
-
-    def expand(example: Example) -> Example:
-        gradients = example["gradients"].clone()
-        signs = torch.arange(gradients[-1, ::3].numel()) % 2 * 2 - 1
-        gradients[-1, ::3] = signs * torch.inf
-        return {**example, "gradients": gradients, "momentum": 0.9}
-
-    return _runs(format_).map(expand)
+def _with_infinities(example: Example) -> Example:
+    """Make the last gradient of every third parameter infinite."""
+    gradients = example["gradients"].clone()
+    signs = torch.arange(gradients[-1, ::3].numel()) % 2 * 2 - 1
+    gradients[-1, ::3] = signs * torch.inf
+    return {**example, "gradients": gradients, "momentum": 0.9}
 
 
 # Contract
@@ -394,7 +371,7 @@ SGD_WITH_MOMENTUM = Contract(
     laws=(
         *(value, zero_gradients_change_nothing, no_momentum_is_plain_steps, decay_shrinks_geometrically, homogeneous),
         value.on(
-            _infinite_gradients,
+            changed(_runs, _with_infinities),
             "infinite_gradient",
             "An infinite gradient makes its parameter infinite with the opposite sign, and changes no other parameter.",
             group="special",
