@@ -55,14 +55,8 @@ def contract_named(name: str) -> Contract:
         return contract_of_formula(CATALOGUE[name].spelling.text, name)
     known = contracts()
     if name not in known:
-        raise UsageError(
-            f"unknown contract `{name}`",
-            remedy=did_you_mean(
-                name,
-                [*known, *CATALOGUE],
-                "see `harness list --contracts` and `harness list --formulas`, or pass a formula",
-            ),
-        )
+        otherwise = "see `harness list --contracts` and `harness list --formulas`, or pass a formula"
+        raise UsageError(f"unknown contract `{name}`", remedy=did_you_mean(name, [*known, *CATALOGUE], otherwise))
     return known[name]
 
 
@@ -82,12 +76,13 @@ def claimed(case: Case) -> Case:
         adapter, named = adapter_signature(case), passes_inputs_on(case)
         return replace(case, contract=in_order_of(case.function, case.contract, adapter=adapter, named=named))
     name = _own_name(case)
-    if name.rpartition(".")[2] in CATALOGUE:
-        return replace(case, contract=name.rpartition(".")[2])
+    last = name.rpartition(".")[2]
+    if last in CATALOGUE:
+        return replace(case, contract=last)
     try:
         return replace(case, contract=contract_of(case.function, name, contracts().values()).name)
     except UsageError as error:
-        raise _of_a_variant(error, name.rpartition(".")[2]) from None
+        raise _of_a_variant(error, last) from None
 
 
 def _has_formula(contract: str) -> bool:
@@ -207,23 +202,15 @@ def _by_arguments(function: Callable[..., Any], contracts: Sequence[Contract]) -
 def _near(name: str, contracts: Sequence[Contract]) -> list[str]:
     """Return the contracts whose names are part of a name, or else are spelled similarly."""
     key = "".join(_words(name))
-    parts = [
-        (len(name_key), contract.name)
-        for contract in contracts
-        for name_key in _names(contract)
-        if len(name_key) > 3 and name_key in key
-    ]
-    longest = max((length for length, _ in parts), default=0)
-    return [found for length, found in parts if length == longest] or nearest(
-        name, [contract.name for contract in contracts]
-    )
+    keys = [(name_key, contract.name) for contract in contracts for name_key in _names(contract) if len(name_key) > 3]
+    parts = [(len(name_key), found) for name_key, found in keys if name_key in key]
+    longest = max(parts, default=(0, ""))[0]
+    near = [found for length, found in parts if length == longest]
+    return near or nearest(name, [contract.name for contract in contracts])
 
 
 def _unclear(name: str, near: Sequence[str]) -> UsageError:
     options = " or ".join(f"`--contract {contract}`" for contract in dict.fromkeys(near))
-    return UsageError(
-        f"cannot infer the contract of `{name}` from its name",
-        remedy=f"did you mean {options}?"
-        if options
-        else "pass `--contract NAME` (see `harness list --contracts`) or a `--formula`",
-    )
+    otherwise = "pass `--contract NAME` (see `harness list --contracts`) or a `--formula`"
+    remedy = f"did you mean {options}?" if options else otherwise
+    return UsageError(f"cannot infer the contract of `{name}` from its name", remedy=remedy)

@@ -11,6 +11,7 @@ N. J. Higham (2002), *Accuracy and Stability of Numerical Algorithms*, 2nd ed., 
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from harness.contracts.building_blocks.examples import altered, tensors
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_array
 from harness.floats import double_double as dd
-from harness.laws import Axes, Contract, Example, Ray, Subject, implementation_laws, law, on_long_rows
+from harness.laws import Axes, Contract, Example, Law, Ray, Subject, implementation_laws, law, on_long_rows
 from harness.laws.size import many_rows, no_drift, on_many_rows
 from harness.laws.strategies import SEEDS, batches, companions, long_rows, special_numbers
 
@@ -72,24 +73,14 @@ def zeros_keep_their_sign(add: Subject, a: Tensor, b: Tensor) -> Measurement:
     return compare(actual, expected, 0.0, add.format)
 
 
-def _linear_screen(_: dd.Elementary, x: Array, weight: Array, bias: Array) -> DoubleDouble:
-    products = dd.two_product(x[:, None, :], weight[None, :, :])
-    return dd.total(products) + bias
+def _product(a: Array, b: Array) -> DoubleDouble:
+    """``a @ b`` in double-double."""
+    return dd.total(dd.two_product(a[:, None, :], b.T[None, :, :]))
 
 
-linear_oracle = Oracle(_linear_screen, lambda x, weight, bias: x @ weight.T + bias)
-
-
-def _into_x_screen(_: dd.Elementary, cotangent: Array, _x: Array, weight: Array, _bias: Array) -> DoubleDouble:
-    return dd.total(dd.two_product(cotangent[:, None, :], weight.T[None, :, :]))
-
-
-def _into_weight_screen(_: dd.Elementary, cotangent: Array, x: Array, _weight: Array, _bias: Array) -> DoubleDouble:
-    return dd.total(dd.two_product(cotangent.T[:, None, :], x.T[None, :, :]))
-
-
-into_x_oracle = Oracle(_into_x_screen, lambda cotangent, _x, weight, _bias: cotangent @ weight)
-into_weight_oracle = Oracle(_into_weight_screen, lambda cotangent, x, _weight, _bias: cotangent.T @ x)
+linear_oracle = Oracle(lambda _, x, w, b: _product(x, w.T) + b, lambda x, w, b: x @ w.T + b)
+into_x_oracle = Oracle(lambda _, v, _x, weight, _bias: _product(v, weight), lambda v, _x, weight, _bias: v @ weight)
+into_weight_oracle = Oracle(lambda _, v, x, *_rest: _product(v.T, x), lambda v, x, *_rest: v.T @ x)
 into_bias_oracle = Oracle(
     lambda _, cotangent, *_inputs: dd.total(dd.lift(cotangent), 0), lambda cotangent, *_inputs: cotangent.sum(0)
 )
@@ -125,8 +116,7 @@ value = usual_laws.value(
 )
 def zero_weight_gives_bias(linear: Subject, X: Tensor, weight: Tensor, bias: Tensor) -> Measurement:
     """Compare every row with the bias."""
-    expected = dd.lift(np.broadcast_to(to_array(bias), (len(X), len(bias))))
-    return compare(linear(X, weight * 0.0, bias), expected, 0.0, linear.format)
+    return compare(linear(X, weight * 0.0, bias), to_array(bias), 0.0, linear.format)
 
 
 @law(
@@ -137,8 +127,7 @@ def zero_weight_gives_bias(linear: Subject, X: Tensor, weight: Tensor, bias: Ten
 )
 def no_features_give_bias(linear: Subject, X: Tensor, weight: Tensor, bias: Tensor) -> Measurement:
     """Compare every row with the bias."""
-    expected = dd.lift(np.broadcast_to(to_array(bias), (len(X), len(bias))))
-    return compare(linear(X[:, :0], weight[:, :0], bias), expected, 0.0, linear.format)
+    return compare(linear(X[:, :0], weight[:, :0], bias), to_array(bias), 0.0, linear.format)
 
 
 @law(
@@ -160,55 +149,47 @@ def scales_by_powers_of_two(linear: Subject, X: Tensor, weight: Tensor) -> Measu
     return compare(linear(X, weight, bias), halves, np.where(normal, 0.0, twice), format_)
 
 
-def _gradient(linear: Subject, inputs: tuple[Tensor, ...], cotangent: Tensor, oracle: Oracle, of: int) -> Measurement:
-    """Compare the gradient in one argument, by autograd in the case's dtype, with the analytic one."""
-    format_ = linear.format
-    expected = oracle(cotangent, *inputs)
-    magnitude = oracle(cotangent.double().abs(), *(x.double().abs() for x in inputs)).hi
-    terms = cotangent.shape[1] if of == 0 else cotangent.shape[0]
-    absolute = (terms + 1) * (format_.u * magnitude * (1.0 + 16.0 * format_.u) + format_.smallest)
-    actual = linear.gradient(inputs, cotangent, of=of)
-    return within(actual, expected, absolute, format_)
+def _gradient(of: int, oracle: Oracle, name: str, statement: str, **fields: Any) -> Law:
+    """Return the law of the gradient in one argument, which is a product of matrices or a sum."""
+
+    def measure(linear: Subject, X: Tensor, weight: Tensor, bias: Tensor, cotangent: Tensor) -> Measurement:
+        format_, inputs = linear.format, (X, weight, bias)
+        magnitude = oracle(cotangent.double().abs(), *(x.double().abs() for x in inputs)).hi
+        terms = cotangent.shape[1] if of == 0 else cotangent.shape[0]
+        absolute = (terms + 1) * (format_.u * magnitude * (1.0 + 16.0 * format_.u) + format_.smallest)
+        return within(linear.gradient(inputs, cotangent, of=of), oracle(cotangent, *inputs), absolute, format_)
+
+    source = "chain rule; Higham (2002), section 3.5 on products of matrices"
+    return Law(name, statement, source=source, group="gradient", measure=measure, **fields)
 
 
-_CHAIN = "chain rule; Higham (2002), section 3.5 on products of matrices"
-
-
-@law(
+gradient_in_features = _gradient(
+    0,
+    into_x_oracle,
+    "gradient_in_features",
     "The gradient of linear in X is V weight, for weights V of the outputs.",
-    source=_CHAIN,
     bound="(m + 1) (u |V| |weight| + a subnormal)",
     cause="the features are detached, clipped, or converted to another dtype: keep them unchanged in the autograd "
     "graph",
-    group="gradient",
 )
-def gradient_in_features(linear: Subject, X: Tensor, weight: Tensor, bias: Tensor, cotangent: Tensor) -> Measurement:
-    """Compare with the exact product."""
-    return _gradient(linear, (X, weight, bias), cotangent, into_x_oracle, 0)
 
-
-@law(
+gradient_in_weight = _gradient(
+    1,
+    into_weight_oracle,
+    "gradient_in_weight",
     "The gradient of linear in the weight is V^T X, for weights V of the outputs.",
-    source=_CHAIN,
     bound="(n + 1) (u |V|^T |X| + a subnormal)",
     cause="the weight is detached, or the gradient is averaged over the rows: sum it instead",
-    group="gradient",
 )
-def gradient_in_weight(linear: Subject, X: Tensor, weight: Tensor, bias: Tensor, cotangent: Tensor) -> Measurement:
-    """Compare with the exact product."""
-    return _gradient(linear, (X, weight, bias), cotangent, into_weight_oracle, 1)
 
-
-@law(
+gradient_in_bias = _gradient(
+    2,
+    into_bias_oracle,
+    "gradient_in_bias",
     "The gradient of linear in the bias is the sum of V over the rows.",
-    source=_CHAIN,
     bound="(n + 1) (u sum |V| + a subnormal)",
     cause="the bias is detached, or its gradient is averaged over the rows: sum it instead",
-    group="gradient",
 )
-def gradient_in_bias(linear: Subject, X: Tensor, weight: Tensor, bias: Tensor, cotangent: Tensor) -> Measurement:
-    """Compare with the exact sum."""
-    return _gradient(linear, (X, weight, bias), cotangent, into_bias_oracle, 2)
 
 
 def _special_pairs(format_: Format) -> st.SearchStrategy[Example]:

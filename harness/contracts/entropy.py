@@ -28,6 +28,7 @@ is absolute, like the error of a logarithm of a sum near one.
 """
 
 import math
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -156,7 +157,7 @@ def log_softmax_form_bound(logits: Tensor, expected: DoubleDouble, format_: Form
     return np.asarray(np.maximum(terms + adding, entropy_absolute_bound(logits, expected, format_)))
 
 
-def gradient_bound(logits: Tensor, cotangent: Tensor, format_: Format) -> Array:
+def gradient_bound(logits: Tensor, cotangent: Tensor, _: DoubleDouble, format_: Format) -> Array:
     """Absolute error of the gradient; see the law."""
     x, v = to_array(logits), np.abs(to_array(cotangent))[..., None]
     row, k = moments(x), x.shape[-1]
@@ -186,9 +187,6 @@ _masked = logit_rows.some_masked(_inputs)
 
 # Laws
 
-_VALUE = Exact(("logits",), entropy_oracle, log_softmax_form_bound)
-_ACCURATE_VALUE = Exact(("logits",), entropy_oracle, entropy_absolute_bound)
-
 DOMINATED = (
     "ln p of the dominating class is rounded before the multiplication, and the error is large compared with the "
     "entropy: add ln(1 + R) by log1p and the mean gap, which have the same sign"
@@ -196,45 +194,42 @@ DOMINATED = (
 IMPOSSIBLE = "0 * -inf = NaN where a probability is zero: exclude the class with torch.where on the *logarithm*"
 
 
-@law(
+@dataclass(frozen=True)
+class _OfSomeClasses(Exact):
+    """Exact values that ignore rows of only -inf, because another law covers them."""
+
+    def measure(self, subject: Subject, actual: Tensor, *inputs: Any) -> Measurement:
+        """Compare the other rows with the exact value."""
+        expected, values = self.value(subject, *inputs), to_array(actual)
+        nothing = np.isneginf(to_array(inputs[0])).all(-1).reshape((-1,) + (1,) * (values.ndim - 1))
+        reference = DoubleDouble(np.where(nothing, values, expected.hi), np.where(nothing, 0.0, expected.lo))
+        bound = in_ulp(self._error(subject, expected, *inputs), expected, subject.format)
+        return compare(values, reference, np.where(nothing, 0.0, bound), subject.format)
+
+
+_VALUE = _OfSomeClasses(("logits",), entropy_oracle, log_softmax_form_bound)
+_ACCURATE_VALUE = _OfSomeClasses(("logits",), entropy_oracle, entropy_absolute_bound)
+
+value = usual_laws.value(
+    _VALUE,
     "entropy(X) equals -sum_i p_i ln p_i with p = softmax(x), row by row.",
     source=SOURCE,
     bound="sum p (d + |ln p| (e^d - 1 + 3 u)) + ((k - 1) u_a + u) H, where d is the error of ln p in the log-softmax",
     cause="an offset that is not subtracted, an epsilon in the logarithm, or a base other than e: subtract the row "
     "maximum first, and use the natural logarithm",
     non_finite=f"{IMPOSSIBLE}; or {sums.OVERFLOW}",
-    group="value",
 )
-def value(entropy: Subject, logits: Tensor) -> Measurement:
-    """Compare with the oracle."""
-    expected = entropy_oracle(logits)
-    absolute = log_softmax_form_bound(logits, expected, entropy.format)
-    return _compare(entropy(logits), expected, absolute, logits, entropy.format)
 
-
-@law(
+digits_not_lost = usual_laws.value(
+    _ACCURATE_VALUE,
     "entropy(X) keeps its digits, even if one class dominates the row.",
+    name="digits_not_lost",
     source=SOURCE,
     bound="u (M + G^2 + 9 G + 3 R/S + 2 ln S + H) + (k - 1) u_a (2 G + R/S), M = sum p g^2; plus subnormals",
     cause=DOMINATED,
     non_finite=f"{IMPOSSIBLE}; or {sums.OVERFLOW}",
-    group="value",
     lost_digits=usual_laws.ABSORBED,
 )
-def digits_not_lost(entropy: Subject, logits: Tensor) -> Measurement:
-    """Compare with the oracle, within the error of the form with terms of one sign."""
-    expected = entropy_oracle(logits)
-    absolute = entropy_absolute_bound(logits, expected, entropy.format)
-    return _compare(entropy(logits), expected, absolute, logits, entropy.format)
-
-
-def _compare(actual: Tensor, expected: DoubleDouble, absolute: Array, logits: Tensor, format_: Format) -> Measurement:
-    """Compare; rows of only -inf pass, because another law covers them."""
-    values = to_array(actual)
-    nothing = np.isneginf(to_array(logits)).all(-1).reshape((-1,) + (1,) * (values.ndim - 1))
-    reference = DoubleDouble(np.where(nothing, values, expected.hi), np.where(nothing, 0.0, expected.lo))
-    return compare(values, reference, np.where(nothing, 0.0, in_ulp(absolute, expected, format_)), format_)
-
 
 not_negative = usual_laws.one_sided(
     _VALUE,
@@ -313,7 +308,8 @@ def class_order_invariant(entropy: Subject, logits: Tensor) -> Measurement:
     return within(entropy(shifted), reference, absolute, entropy.format)
 
 
-@law(
+gradient = usual_laws.gradient(
+    _OfSomeClasses(("logits", "cotangent"), entropy_pullback, gradient_bound),
     "The gradient of entropy(X) . v is -v p_i (ln p_i + H), which equals v p_i (g_i - G).",
     source="d(-sum p ln p)/dx; the bound of the value, carried through it",
     bound="|v| p_i (A_i (2 + g_i + G + ln S) + 2 u M), A_i = 2 (e^T - 1) + (k + 8) u; the maximum gets the sum "
@@ -321,14 +317,7 @@ def class_order_invariant(entropy: Subject, logits: Tensor) -> Measurement:
     cause="the normalizer or the probabilities are detached, or a clamp stops the gradient: keep them in the "
     "autograd graph, without a clamp",
     non_finite="0 * inf in the backward pass of a logarithm of zero: choose the safe argument *before* the logarithm",
-    group="gradient",
 )
-def gradient(entropy: Subject, logits: Tensor, cotangent: Tensor) -> Measurement:
-    """Compare the gradient by autograd, in the case's dtype, with the analytic one."""
-    format_ = entropy.format
-    expected = entropy_pullback(logits, cotangent)
-    absolute = gradient_bound(logits, cotangent, format_)
-    return _compare(entropy.gradient((logits,), cotangent), expected, absolute, logits, format_)
 
 
 # Special values

@@ -24,16 +24,7 @@ from harness.contracts.building_blocks.examples import tensors
 from harness.contracts.building_blocks.predictions import LONG, alternating, infinite_errors, infinite_pairs, pairs
 from harness.contracts.building_blocks.reduction import REDUCTIONS, averaged, oracle_of_loss, oracle_of_slope
 from harness.contracts.building_blocks.usual_laws import Exact
-from harness.floats import (
-    Array,
-    DoubleDouble,
-    Format,
-    Measurement,
-    compare,
-    compare_absolute,
-    portable,
-    to_array,
-)
+from harness.floats import Array, DoubleDouble, Format, Measurement, compare, compare_absolute, portable, to_array
 from harness.floats import double_double as dd
 from harness.floats.oracle import exact_sum, log
 from harness.laws import AnyNumber, Axes, Contract, Example, Ray, Subject, law

@@ -60,14 +60,12 @@ def _loss_error(expected: DoubleDouble, n: int, format_: Format) -> Array:
 
 _CONVENTIONS = ("factor", "reduction")
 
-_VALUE = Exact(
-    ("prediction", "target"),
-    value_oracle,
-    lambda _prediction, target, _factor, _reduction, expected, format_: _loss_error(
-        expected, target.shape[-1], format_
-    ),
-    _CONVENTIONS,
-)
+
+def _value_error(_: Tensor, target: Tensor, __: float, ___: str, expected: DoubleDouble, format_: Format) -> Array:
+    return _loss_error(expected, target.shape[-1], format_)
+
+
+_VALUE = Exact(("prediction", "target"), value_oracle, _value_error, _CONVENTIONS)
 
 value = usual_laws.value(
     _VALUE,
@@ -252,12 +250,9 @@ def _largest(format_: Format) -> float:
     return math.sqrt(format_.max / 128.0) / 2.0
 
 
-def _errors(t: Tensor, _: Format) -> Example:
-    return {"prediction": t[:, None], "target": torch.zeros_like(t)[:, None]}
-
-
-def _offsets(t: Tensor, _: Format) -> Example:
-    return {"prediction": t[:, None], "target": (t - 1.0)[:, None]}
+def _columns(prediction: Tensor, target: Tensor) -> Example:
+    """One row for each group."""
+    return {"prediction": prediction[:, None], "target": target[:, None]}
 
 
 def _many(t: Tensor, format_: Format) -> Example:
@@ -299,8 +294,8 @@ SQUARED_ERROR = Contract(
     axes={"prediction": Axes(("g", "n"), largest=_largest), "target": Axes(("g", "n"), largest=_largest)},
     output=(),
     rays=(
-        Ray("error", "prediction t, target 0", _errors, _largest),
-        Ray("offset", "prediction t, target t - 1", _offsets, _largest),
+        Ray("error", "prediction t, target 0", lambda t, _: _columns(t, torch.zeros_like(t)), _largest),
+        Ray("offset", "prediction t, target t - 1", lambda t, _: _columns(t, t - 1.0), _largest),
         Ray("rows", "t errors of one", _many, lambda _: LONGEST, lambda _: 1.0, whole=True),
     ),
     total=_total,

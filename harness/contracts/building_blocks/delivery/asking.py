@@ -46,29 +46,28 @@ def found(sentence: str, deviation: float, *, actual: float = 1.0, expected: flo
     return Measurement(max(deviation, 1.0) * one, 0.0 * one, actual * one, expected * one, sentence)
 
 
-def named(deliveries: Deliveries, *keywords: str) -> None:
-    """Skip the law if the loader's factory lacks a parameter.
+def skip_if(condition: object, reason: str) -> None:
+    """Skip the law.
 
     Raises
     ------
     NotApplicable
-        If a parameter is missing.
+        If the condition holds.
     """
+    if condition:
+        raise NotApplicable(reason)
+
+
+def named(deliveries: Deliveries, *keywords: str) -> None:
+    """Skip the law if the loader's factory lacks a parameter."""
     for keyword in keywords:
-        if not deliveries.names(keyword):
-            raise NotApplicable(f"{deliveries.name} has no parameter `{keyword}`, so this law does not apply")
+        missing = f"{deliveries.name} has no parameter `{keyword}`, so this law does not apply"
+        skip_if(not deliveries.names(keyword), missing)
 
 
 def varied(deliveries: Deliveries, keyword: str, value: Any) -> None:
-    """Skip the law for a value other than the default of a parameter that the loader's factory lacks.
-
-    Raises
-    ------
-    NotApplicable
-        If the parameter is missing.
-    """
-    default = getattr(Request(), keyword)
-    if value != default:
+    """Skip the law for a value other than the default of a parameter that the loader's factory lacks."""
+    if value != getattr(Request(), keyword):
         named(deliveries, keyword)
 
 
@@ -80,33 +79,25 @@ def allowed_request(deliveries: Deliveries, **wanted: Any) -> Request:
 
 
 def whole(epoch: Epoch, why: str = "an epoch") -> Epoch:
-    """Return an epoch that was read to its end.
-
-    Raises
-    ------
-    NotApplicable
-        If the epoch was truncated.
-    """
-    if not epoch.ended:
-        raise NotApplicable(f"{why} is too long and was cut; use a smaller data set")
+    """Return an epoch that was read to its end; skip the law if it was truncated."""
+    skip_if(not epoch.ended, f"{why} is too long and was cut; use a smaller data set")
     return epoch
 
 
 def not_random(deliveries: Deliveries) -> None:
-    """Skip the law if samples differ each time they are read.
-
-    Raises
-    ------
-    NotApplicable
-        If they do.
-    """
-    if deliveries.is_random:
-        raise NotApplicable("its samples differ each time they are read, so they cannot be compared")
+    """Skip the law if samples differ each time they are read."""
+    skip_if(deliveries.is_random, "its samples differ each time they are read, so they cannot be compared")
 
 
-def with_workers(spelling: str) -> str:
+def created_with(deliveries: Deliveries, request: Request) -> str:
     """Return how the loader was created, as the end of a sentence."""
+    spelling = deliveries.source.spelled(request)
     return f" with {spelling}" if spelling else ""
+
+
+def differing_places(first: Sequence[object], second: Sequence[object]) -> list[int]:
+    """Return the places at which two sequences differ, up to the end of the shorter one."""
+    return [at for at, (one, another) in enumerate(zip(first, second, strict=False)) if one != another]
 
 
 def spans(numbers: Sequence[int], limit: int = 6) -> str:

@@ -1,22 +1,13 @@
 """Laws about batches after their delivery."""
 
-from collections.abc import Sequence
-
 from harness.calling.adapter import NotApplicable
-from harness.contracts.building_blocks.delivery.asking import (
-    asks,
-    delivery_law,
-    found,
-    not_random,
-    satisfied,
-    varied,
-    with_workers,
-)
 from harness.floats import Measurement
 from harness.laws import Law
-from harness.loading.content import Sample, digest, digests
+from harness.loading.content import digest, digests
 from harness.loading.delivery import Deliveries
 from harness.loading.exercise import keep_batches, write_into
+
+from .asking import allowed_request, asks, created_with, delivery_law, found, not_random, satisfied, skip_if
 
 _BATCHES = 6
 """Number of batches that are compared again after later ones arrived."""
@@ -33,19 +24,13 @@ _MANY = 66
 )
 def batches_stay_what_they_were(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Keep some batches, and compare them again later."""
-    varied(deliveries, "num_workers", num_workers)
-    request = deliveries.request(num_workers=num_workers)
+    request = allowed_request(deliveries, num_workers=num_workers)
     batches = deliveries.exercised(keep_batches, request, _BATCHES)
-    changed = [at for at, (earlier, later) in enumerate(batches) if _marks(earlier) != _marks(later)]
+    changed = [at for at, (earlier, later) in enumerate(batches) if [*map(digest, earlier)] != [*map(digest, later)]]
     if changed:
-        where = with_workers(deliveries.source.spelled(request))
-        message = f"batch {changed[0]} changes when later batches arrive{where}"
+        message = f"batch {changed[0]} changes when later batches arrive{created_with(deliveries, request)}"
         return found(message, len(changed), actual=len(changed))
     return satisfied(len(batches))
-
-
-def _marks(samples: Sequence[Sample]) -> list[str]:
-    return [digest(sample) for sample in samples]
 
 
 @delivery_law(
@@ -55,15 +40,13 @@ def _marks(samples: Sequence[Sample]) -> list[str]:
 )
 def writing_into_a_batch_changes_nothing(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Fill the batches of an epoch with zeros, and read the next epoch."""
-    if deliveries.info.workers:
-        raise NotApplicable("its batches come from other processes")
+    skip_if(deliveries.info.workers, "its batches come from other processes")
     not_random(deliveries)
     request = deliveries.request(num_workers=num_workers)
     first, second = (epoch.samples for epoch in deliveries.epochs(request, 2))
     batch_count = _MANY if deliveries.epochs(request)[0].ended else len(deliveries.epochs(request)[0].sizes)
     wrote, epoch = deliveries.exercised(write_into, request, batch_count)
-    if not wrote:
-        raise NotApplicable("its batches contain nothing writable")
+    skip_if(not wrote, "its batches contain nothing writable")
     samples = deliveries.directly or []
     first_digests, second_digests, direct_digests, later_digests = digests(first, second, samples, epoch.samples)
     expected = {*first_digests, *second_digests, *direct_digests}
@@ -72,10 +55,10 @@ def writing_into_a_batch_changes_nothing(deliveries: Deliveries, num_workers: in
     changed = [at for at, mark in enumerate(later_digests) if mark not in expected]
     if changed and len(samples) >= (deliveries.info.samples or 0):
         message = (
-            f"sample {changed[0]} of the next epoch holds values written into an earlier batch, so batches are "
-            "views of the data"
+            f"sample {changed[0]} of the next epoch holds values written into an earlier batch, so batches are views"
         )
-        return found(f"{message} ({len(changed)} of {len(later_digests)} samples)", len(changed), actual=len(changed))
+        message += f" of the data ({len(changed)} of {len(later_digests)} samples)"
+        return found(message, len(changed), actual=len(changed))
     return satisfied(len(later_digests))
 
 

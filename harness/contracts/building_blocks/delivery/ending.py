@@ -4,7 +4,6 @@ from itertools import pairwise
 from typing import Any
 
 from harness.calling.adapter import NotApplicable
-from harness.contracts.building_blocks.delivery.asking import asks, delivery_law, found, satisfied, varied, with_workers
 from harness.floats import Measurement
 from harness.laws import Law
 from harness.loading.content import digests
@@ -15,6 +14,8 @@ from harness.loading.reader import Epoch
 from harness.loading.source import Request
 from harness.loading.tagged import Injection
 
+from .asking import allowed_request, asks, created_with, delivery_law, differing_places, found, satisfied, skip_if
+
 
 @delivery_law(
     "Leaving an epoch early does not affect the next one, which is complete.",
@@ -23,18 +24,16 @@ from harness.loading.tagged import Injection
 )
 def an_epoch_left_early_spoils_none(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Read two batches, and then an epoch."""
-    varied(deliveries, "num_workers", num_workers)
-    request = deliveries.request(num_workers=num_workers)
+    request = allowed_request(deliveries, num_workers=num_workers)
     (whole_epoch,) = deliveries.epochs(request)
-    if not whole_epoch.ended or len(whole_epoch.sizes) < 3:
-        raise NotApplicable("an epoch is too short or too long to be left early")
+    skip_if(not whole_epoch.ended or len(whole_epoch.sizes) < 3, "an epoch is too short or too long to be left early")
     epoch = deliveries.exercised(leave_early, request, 2)
     if epoch is None:
         raise NotApplicable("the loader supports one epoch only, or has a state and may continue")
     if not epoch.ended and len(epoch.samples) < len(whole_epoch.samples):
         raise NotApplicable("an epoch takes too long to be left early")
     if len(epoch.samples) != len(whole_epoch.samples):
-        where = with_workers(deliveries.source.spelled(request))
+        where = created_with(deliveries, request)
         message = f"after an epoch that was left after 2 batches, the next one has {len(epoch.samples)} of "
         message += f"{len(whole_epoch.samples)} samples{where}"
         return found(message, abs(len(epoch.samples) - len(whole_epoch.samples)), actual=len(epoch.samples))
@@ -53,16 +52,13 @@ def an_epoch_left_early_spoils_none(deliveries: Deliveries, num_workers: int) ->
 )
 def resumes_where_it_stopped(deliveries: Deliveries, num_workers: int, shuffle: bool) -> Measurement:  # noqa: FBT001
     """Take the state at several batches, resume in a new loader, and compare the rest and the next epoch."""
-    varied(deliveries, "num_workers", num_workers)
-    varied(deliveries, "shuffle", shuffle)
-    request = deliveries.request(num_workers=num_workers, shuffle=shuffle)
-    where = with_workers(deliveries.source.spelled(request))
+    request = allowed_request(deliveries, num_workers=num_workers, shuffle=shuffle)
+    where = created_with(deliveries, request)
     straight = deliveries.exercised(go_straight_on, request)
     if straight is None:
         raise NotApplicable("it has no `state_dict` and `load_state_dict`")
     first, following = straight
-    if not first.ended:
-        raise NotApplicable("an epoch takes too long to be resumed at several batches")
+    skip_if(not first.ended, "an epoch takes too long to be resumed at several batches")
     batches, rows = len(first.sizes), 0
     for at in sorted({1, batches // 2, max(batches - 1, 1), batches, batches + 1}):
         rest, after = deliveries.exercised(resume, request, [at])
@@ -100,9 +96,7 @@ def _difference(expected: list[Any], received: list[Any], cause: str) -> str:
     if len(expected) != len(received):
         return f"{cause} has {len(received)} samples instead of {len(expected)}"
     expected_digests, received_digests = digests(expected, received)
-    differing = [
-        at for at, (one, another) in enumerate(zip(expected_digests, received_digests, strict=True)) if one != another
-    ]
+    differing = differing_places(expected_digests, received_digests)
     if not differing:
         return ""
     if set(expected_digests) == set(received_digests):
@@ -121,29 +115,25 @@ def _difference(expected: list[Any], received: list[Any], cause: str) -> str:
 )
 def errors_are_not_swallowed(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Let a sample raise an exception and a worker die, and test whether the reader gets an error."""
-    varied(deliveries, "num_workers", num_workers)
-    request = deliveries.request(num_workers=num_workers)
+    request = allowed_request(deliveries, num_workers=num_workers)
     (whole_epoch,) = deliveries.epochs(request)
-    where = with_workers(deliveries.source.spelled(request))
+    where = created_with(deliveries, request)
     at = min(max(len(whole_epoch.samples) // 2, 0), max(len(whole_epoch.samples) - 1, 0)) // max(num_workers, 1)
     ways = [False, True] if num_workers or deliveries.info.workers else [False]
     for ends in ways:
+        when = f"when {'a worker process dies' if ends else 'the data set raises an exception'} at its sample {at}"
         try:
             epoch = deliveries.failing(request, Injection(at, ends=ends))
         except LoadingError as error:
             if error.fault.kind is FaultKind.HUNG:
-                cause = "a worker process dies" if ends else "the data set raises an exception"
-                return found(f"when {cause} at its sample {at}, the loader hangs{where}", 1)
+                return found(f"{when}, the loader hangs{where}", 1)
             continue
         if epoch is None:
             raise NotApplicable("its data set cannot be accessed, so no error can be injected")
-        cause = "a worker process dies" if ends else "the data set raises an exception"
         if epoch.ended:
-            message = f"when {cause} at its sample {at}, the epoch ends without an error, with {len(epoch.samples)}"
-            return found(
-                f"{message} of {len(whole_epoch.samples)} samples{where}",
-                max(len(whole_epoch.samples) - len(epoch.samples), 1),
-            )
+            missing = len(whole_epoch.samples) - len(epoch.samples)
+            message = f"{when}, the epoch ends without an error, with {len(epoch.samples)}"
+            return found(f"{message} of {len(whole_epoch.samples)} samples{where}", missing)
     return satisfied(len(whole_epoch.samples))
 
 
@@ -164,19 +154,17 @@ _MAX_S = 3.0
 )
 def memory_does_not_grow(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Measure the memory of this process and of persistent workers after each of several epochs."""
-    varied(deliveries, "num_workers", num_workers)
-    request = deliveries.request(num_workers=num_workers)
+    request = allowed_request(deliveries, num_workers=num_workers)
     (whole_epoch,) = deliveries.epochs(request)
     if not whole_epoch.ended or whole_epoch.seconds * (_EPOCHS + _WARM) > _MAX_S:
         raise NotApplicable(f"an epoch takes {whole_epoch.seconds:.1f} s, too long to read several of them")
-    if num_workers and not deliveries.exercised(stay, request):
-        raise NotApplicable("its workers end with the epoch")
+    skip_if(num_workers and not deliveries.exercised(stay, request), "its workers end with the epoch")
     growth = _growth(deliveries, request) and _growth(deliveries, request)
     if growth is None:
         raise NotApplicable("several epochs take too long")
     if growth:
-        where = with_workers(deliveries.source.spelled(request))
-        return found(f"memory grows by {growth / 2**10:,.0f} KiB in each epoch{where}", growth, actual=growth)
+        message = f"memory grows by {growth / 2**10:,.0f} KiB in each epoch{created_with(deliveries, request)}"
+        return found(message, growth, actual=growth)
     return satisfied(len(whole_epoch.samples) * _EPOCHS)
 
 
@@ -197,8 +185,7 @@ def _growth(deliveries: Deliveries, request: Request) -> float | None:
 )
 def nothing_is_left_behind(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Create, read and discard loaders, and count open files and threads each time."""
-    varied(deliveries, "num_workers", num_workers)
-    request = deliveries.request(num_workers=num_workers)
+    request = allowed_request(deliveries, num_workers=num_workers)
     (whole_epoch,) = deliveries.epochs(request)
     if whole_epoch.seconds * (_TIMES + 1) > _MAX_S:
         raise NotApplicable(f"an epoch takes {whole_epoch.seconds:.1f} s, too long to read several of them")

@@ -5,16 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.calling.adapter import NotApplicable
-from harness.contracts.building_blocks.delivery.asking import (
-    asks,
-    delivery_law,
-    found,
-    named,
-    not_random,
-    satisfied,
-    varied,
-    with_workers,
-)
 from harness.floats import Measurement
 from harness.laws import Law
 from harness.loading.content import digests
@@ -22,6 +12,20 @@ from harness.loading.delivery import Deliveries
 from harness.loading.exercise import set_epochs
 from harness.loading.reader import Epoch
 from harness.loading.source import Request
+
+from .asking import (
+    allowed_request,
+    asks,
+    created_with,
+    delivery_law,
+    differing_places,
+    found,
+    named,
+    not_random,
+    satisfied,
+    skip_if,
+    varied,
+)
 
 _FEW = 8
 """Minimum number of samples to compare; two random orders of eight are equal with probability 1/40,320."""
@@ -69,8 +73,7 @@ def order_depends_on_the_seed_alone(deliveries: Deliveries, num_workers: int, sh
     named(deliveries, "num_workers")
     if shuffle:
         named(deliveries, "seed")
-    if deliveries.declares.get("order") == "workers":
-        raise NotApplicable("its order is declared to depend on its workers")
+    skip_if(deliveries.declares.get("order") == "workers", "its order is declared to depend on its workers")
     by_index = deliveries.info.by_index
     if not (by_index or deliveries.names("seed")):
         raise NotApplicable("its workers may share a stream and it has no parameter `seed`, so no order is promised")
@@ -94,12 +97,9 @@ def _ordered(
     first_marks: Sequence[str], second_marks: Sequence[str], num_workers: int, *, complete: bool
 ) -> Measurement:
     same_samples(first_marks, second_marks, complete=complete)
-    differing = [at for at, (one, another) in enumerate(zip(first_marks, second_marks, strict=False)) if one != another]
-    if differing:
-        message = (
-            f"with {num_workers} workers the order differs from that without workers, starting at sample {differing[0]}"
-        )
-        return found(message, len(differing), actual=len(differing))
+    if differing := differing_places(first_marks, second_marks):
+        how = f"with {num_workers} workers the order differs from that without workers"
+        return found(f"{how}, starting at sample {differing[0]}", len(differing), actual=len(differing))
     return satisfied(len(first_marks))
 
 
@@ -147,12 +147,9 @@ def epochs_are_shuffled_anew(deliveries: Deliveries, shuffle: bool, num_workers:
     return satisfied(len(first_marks) + len(second_marks))
 
 
-def _unshuffled(deliveries: Deliveries, first_marks: Sequence[object], second_marks: Sequence[object]) -> Measurement:
-    if (
-        list(first_marks) != list(second_marks)
-        and Counter(first_marks) == Counter(second_marks)
-        and not deliveries.info.streams
-    ):
+def _unshuffled(deliveries: Deliveries, first_marks: list[object], second_marks: list[object]) -> Measurement:
+    has_other_order = first_marks != second_marks and Counter(first_marks) == Counter(second_marks)
+    if has_other_order and not deliveries.info.streams:
         return found("without shuffling, two epochs have different orders", 1, actual=1, expected=0)
     return satisfied(len(first_marks) + len(second_marks))
 
@@ -166,22 +163,19 @@ def _unshuffled(deliveries: Deliveries, first_marks: Sequence[object], second_ma
 def the_same_seed_gives_the_same_epoch(deliveries: Deliveries, num_workers: int, shuffle: bool) -> Measurement:  # noqa: FBT001
     """Compare two equally seeded loaders, created after different random numbers were drawn."""
     named(deliveries, "seed")
-    varied(deliveries, "num_workers", num_workers)
-    varied(deliveries, "shuffle", shuffle)
-    request = deliveries.request(num_workers=num_workers, shuffle=shuffle)
+    request = allowed_request(deliveries, num_workers=num_workers, shuffle=shuffle)
     if num_workers == 0 and deliveries.is_random and deliveries.names("num_workers"):
         raise NotApplicable("without workers, its augmentation draws from the global generators of the calling process")
     first, second = (deliveries.epochs(request, world_seed=seed)[0] for seed in (1, 2))
     first_marks, second_marks = digests(first.samples, second.samples)
-    differing = [at for at, (one, another) in enumerate(zip(first_marks, second_marks, strict=False)) if one != another]
+    differing = differing_places(first_marks, second_marks)
     if not differing:
         return satisfied(len(first_marks) + len(second_marks))
     cause = "the order differs" if Counter(first_marks) == Counter(second_marks) else "the samples differ"
     if deliveries.is_random:
         cause = "the random augmentation differs"
-    where = with_workers(deliveries.source.spelled(request))
-    message = f"{cause} between two equally seeded loaders{where}, starting at sample {differing[0]}"
-    return found(message, len(differing), actual=len(differing))
+    message = f"{cause} between two equally seeded loaders{created_with(deliveries, request)}"
+    return found(f"{message}, starting at sample {differing[0]}", len(differing), actual=len(differing))
 
 
 @delivery_law(

@@ -1,7 +1,6 @@
 """Laws about random numbers: samples draw different ones, and the global random state is not reset."""
 
 from harness.calling.adapter import NotApplicable
-from harness.contracts.building_blocks.delivery.asking import asks, delivery_law, found, satisfied, varied
 from harness.floats import Measurement
 from harness.laws import Law
 from harness.loading.content import digests
@@ -9,6 +8,8 @@ from harness.loading.delivery import Deliveries
 from harness.loading.exercise import deliver_wrapped, seed_and_begin, seed_and_read
 from harness.loading.reader import Epoch
 from harness.loading.tagged import Tag
+
+from .asking import allowed_request, asks, delivery_law, found, satisfied, skip_if, varied
 
 
 @delivery_law(
@@ -20,16 +21,14 @@ from harness.loading.tagged import Tag
 )
 def random_numbers_differ(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Look for two samples that drew from the same state of a generator."""
-    varied(deliveries, "num_workers", num_workers)
-    request = deliveries.request(num_workers=num_workers)
+    request = allowed_request(deliveries, num_workers=num_workers)
     if num_workers == 0 and (wrong := _equally_seeded(deliveries)) is not None:
         return wrong
     first, second = deliveries.epochs(request, 2, tags=True)
     if not first.tags and deliveries.info.wrapped:
         # A wrapper that makes new batches loses the tags; the loader inside it draws the same numbers.
         first, second = deliveries.exercised(deliver_wrapped, request, 2)
-    if not first.tags:
-        raise NotApplicable("its data set cannot be accessed, so its random numbers cannot be observed")
+    skip_if(not first.tags, "its data set cannot be accessed, so its random numbers cannot be observed")
     if not any(tag.drew for tag in (*first.tags, *second.tags)):
         if deliveries.is_random_each_time and (wrong := _repeated_content(deliveries, first, second)) is not None:
             return wrong
@@ -59,9 +58,8 @@ def _equally_seeded(deliveries: Deliveries) -> Measurement | None:
     after = deliveries.exercised(seed_and_read, deliveries.request(), min(3, len(deliveries.directly)))
     same = [name for name in after[0] if len({states.get(name) for states in after}) == 1] if len(after) > 1 else []
     if same:
-        return found(
-            f"each sample sets {' and '.join(same)} to the same state, and therefore draws the same numbers", 1
-        )
+        how = f"each sample sets {' and '.join(same)} to the same state"
+        return found(f"{how}, and therefore draws the same numbers", 1)
     return None
 
 
@@ -74,10 +72,8 @@ def _repeated(first: tuple[int, Tag], second: tuple[int, Tag], generator: str) -
     (epoch, tag), (later, other) = first, second
     source = f"from {generator}"
     if later != epoch:
-        message = (
-            f"sample {other.index} in the second epoch draws the same numbers as sample {tag.index} in the "
-            f"first, {source}"
-        )
+        both = f"sample {other.index} in the second epoch draws the same numbers as sample {tag.index} in the first"
+        message = f"{both}, {source}"
     elif tag.worker != other.worker:
         both = f"sample {tag.index} of worker {tag.worker} and sample {other.index} of worker {other.worker}"
         message = f"{both} draw the same random numbers {source}"
@@ -94,11 +90,8 @@ def _repeated_content(deliveries: Deliveries, first: Epoch, second: Epoch) -> Me
     before = {tag.index: mark for tag, mark in zip(first.tags, first_digests, strict=True)}
     same = sum(before.get(tag.index) == mark for tag, mark in zip(second.tags, second_digests, strict=True))
     if len(first_digests) >= _FEW and same > _NEARLY_ALL * len(first_digests):
-        return found(
-            f"{same} of {len(first_digests)} samples have the same augmentation as in the first epoch",
-            same,
-            actual=same,
-        )
+        message = f"{same} of {len(first_digests)} samples have the same augmentation as in the first epoch"
+        return found(message, same, actual=same)
     return None
 
 
@@ -120,9 +113,8 @@ def the_global_random_state_is_left_alone(deliveries: Deliveries, num_workers: i
     first, second = deliveries.exercised(seed_and_begin, request, [11, 12])
     same = [name for name in first if first[name] == second.get(name)]
     if same:
-        return found(
-            f"it sets the state of {' and '.join(same)}, regardless of the previous state", len(same), actual=len(same)
-        )
+        message = f"it sets the state of {' and '.join(same)}, regardless of the previous state"
+        return found(message, len(same), actual=len(same))
     return satisfied()
 
 

@@ -7,19 +7,6 @@ from dataclasses import replace
 from itertools import chain
 
 from harness.calling.adapter import NotApplicable
-from harness.contracts.building_blocks.delivery.asking import (
-    Requests,
-    allowed_request,
-    asks,
-    delivery_law,
-    found,
-    named,
-    not_random,
-    satisfied,
-    spans,
-    whole,
-    with_workers,
-)
 from harness.floats import Measurement
 from harness.laws import Law
 from harness.loading.content import Sample, digests
@@ -28,23 +15,32 @@ from harness.loading.exercise import announce
 from harness.loading.reader import Epoch
 from harness.loading.source import Request
 
+from .asking import (
+    Requests,
+    allowed_request,
+    asks,
+    created_with,
+    delivery_law,
+    found,
+    named,
+    not_random,
+    satisfied,
+    skip_if,
+    spans,
+    whole,
+)
+
 _EPOCHS = ("first", "second")
 
 
 @delivery_law(
     "Every epoch delivers each sample exactly once, over all workers together.",
     Requests(
-        tuple(
-            {"num_workers": workers, "shuffle": shuffle, "drop_last": drop_last}
-            for workers, shuffle, drop_last in (
-                (0, False, False),
-                (2, False, False),
-                (0, True, False),
-                (3, True, False),
-                (3, False, False),
-                (0, False, True),
-                (3, False, True),
-            )
+        (
+            *asks(num_workers=(0, 2), shuffle=(False,), drop_last=(False,)).several,
+            *asks(num_workers=(0, 3), shuffle=(True,), drop_last=(False,)).several,
+            *asks(num_workers=(3,), shuffle=(False,), drop_last=(False,)).several,
+            *asks(num_workers=(0, 3), shuffle=(False,), drop_last=(True,)).several,
         )
     ),
     cause="workers do not share an iterable data set, the remainder of a division is lost, `drop_last` is set "
@@ -57,12 +53,9 @@ def each_sample_once(deliveries: Deliveries, num_workers: int, shuffle: bool, dr
     if deliveries.info.replaced and not _came_without_replacement(deliveries, request):
         raise NotApplicable("it draws with replacement, so no sample is guaranteed")
     if not deliveries.epochs(request)[0].ended:
-        return (
-            _at_the_beginning(deliveries, request)
-            or _of_indices(deliveries, request)
-            or _within_a_part(deliveries, request)
-        )
-    where, rows = with_workers(deliveries.source.spelled(request)), 0
+        wrong = _at_the_beginning(deliveries, request) or _of_indices(deliveries, request)
+        return wrong or _within_a_part(deliveries, request)
+    where, rows = created_with(deliveries, request), 0
     for which, epoch in zip(_EPOCHS, deliveries.epochs(request, 2), strict=True):
         if not epoch.ended:  # a busy machine
             break
@@ -70,10 +63,7 @@ def each_sample_once(deliveries: Deliveries, num_workers: int, shuffle: bool, dr
         if -1 in extra and extra.count(-1) == len(extra) == len(missing):
             # The number is right but every sample is unknown, so compare indices; other laws check the content.
             extra, missing, total = _by_index(deliveries, request, _EPOCHS.index(which))
-        spare = (
-            request.batch_size - 1 if drop_last or (deliveries.info.drops and not deliveries.source.is_factory) else 0
-        )
-        if extra or len(missing) > spare:
+        if extra or len(missing) > _spare(deliveries, request):
             position = f"in the {which} epoch{where}"
             if not epoch.samples:
                 return found(f"{position}: none of the {total} samples arrives", total, actual=0, expected=total)
@@ -98,23 +88,24 @@ def _came_without_replacement(deliveries: Deliveries, request: Request) -> bool:
     return math.lgamma(n + 1) - math.lgamma(n - k + 1) - k * math.log(n) < math.log(1e-7)
 
 
+def _spare(deliveries: Deliveries, request: Request) -> int:
+    """Return how many samples an incomplete batch may lose."""
+    drops = request.drop_last or (deliveries.info.drops and not deliveries.source.is_factory)
+    return request.batch_size - 1 if drops else 0
+
+
 def _of_indices(deliveries: Deliveries, request: Request) -> Measurement | None:
     """Check the indices of two whole epochs; ``None`` if they are unknown, or the part that was read differs."""
     epochs = deliveries.indices(request)
     n = deliveries.info.samples
     if epochs is None or n is None or deliveries.info.replaced or not _has_same_beginning(deliveries, request):
         return None
-    where = with_workers(deliveries.source.spelled(request))
-    spare = (
-        request.batch_size - 1
-        if request.drop_last or (deliveries.info.drops and not deliveries.source.is_factory)
-        else 0
-    )
+    where = created_with(deliveries, request)
     for which, (indices, _) in zip(_EPOCHS, epochs, strict=True):
         times = Counter(indices)
         extra = [index for index, number in times.items() if number > 1]
         missing = [i for i in range(n) if i not in times] if n == deliveries.info.length else [*range(len(times), n)]
-        if extra or len(missing) > spare:
+        if extra or len(missing) > _spare(deliveries, request):
             message = f"in the {which} epoch{where}: {_description(extra, missing, n)}"
             return found(message, len(extra) + len(missing), actual=len(indices), expected=n)
     return satisfied(sum(len(indices) for indices, _ in epochs))
@@ -127,10 +118,9 @@ def _at_the_beginning(deliveries: Deliveries, request: Request) -> Measurement |
     missing = [i for i, mark in enumerate(expected[: len(received)]) if mark not in arrived]
     if not missing or 2 * len(missing) > len(received):
         return None
-    where = with_workers(deliveries.source.spelled(request))
-    return found(
-        f"among the first samples{where}: {_description([], missing, len(received))}", len(missing), actual=len(missing)
-    )
+    message = _description([], missing, len(received))
+    where = created_with(deliveries, request)
+    return found(f"among the first samples{where}: {message}", len(missing), actual=len(missing))
 
 
 def _has_same_beginning(deliveries: Deliveries, request: Request) -> bool:
@@ -159,7 +149,7 @@ def _within_a_part(deliveries: Deliveries, request: Request) -> Measurement:
     twice = [mark for mark, times in received.items() if times > 1]
     if not twice:
         return satisfied(len(epoch.samples))
-    where = with_workers(deliveries.source.spelled(request))
+    where = created_with(deliveries, request)
     return found(f"{len(twice)} of the first {len(epoch.samples)} samples arrive twice{where}", len(twice))
 
 
@@ -193,8 +183,7 @@ def _by_index(deliveries: Deliveries, request: Request, number: int = 0) -> tupl
     # A sampler of a part of the data set does not reveal which part.
     if not epoch.tags or n is None or n != deliveries.info.length:
         raise NotApplicable("its samples differ each time, so they cannot be identified")
-    if n > max(_MANY, 2 * len(epoch.tags)):
-        raise NotApplicable("its data set reports far more samples than arrived")
+    skip_if(n > max(_MANY, 2 * len(epoch.tags)), "its data set reports far more samples than arrived")
     times = Counter(tag.index for tag in epoch.tags)
     return [i for i, number in times.items() if number > 1], [i for i in range(n or 0) if i not in times], n or 0
 
@@ -243,12 +232,10 @@ def ranks_share_an_epoch(deliveries: Deliveries, world_size: int, shuffle: bool,
     """Compare the union of the ranks with the whole epoch."""
     named(deliveries, "rank", "world_size")
     not_random(deliveries)
-    if deliveries.info.replaced:
-        raise NotApplicable("it draws with replacement, so no sample is guaranteed")
+    skip_if(deliveries.info.replaced, "it draws with replacement, so no sample is guaranteed")
     alone_ = whole(deliveries.epochs(allowed_request(deliveries, num_workers=num_workers, shuffle=False))[0]).samples
     expected = deliveries.directly or alone_
-    if len(expected) < (deliveries.info.samples or 0):
-        raise NotApplicable("an epoch takes too long to be read rank by rank")
+    skip_if(len(expected) < (deliveries.info.samples or 0), "an epoch takes too long to be read rank by rank")
     parts = []
     for rank in range(world_size):
         request = allowed_request(deliveries, num_workers=num_workers, shuffle=shuffle, world_size=world_size)
@@ -292,7 +279,7 @@ def lengths_are_as_declared(deliveries: Deliveries, num_workers: int, drop_last:
     if deliveries.info.streams and num_workers:
         raise NotApplicable("torch does not count the batches of workers for an iterable data set")
     if batches != announced:
-        where = with_workers(deliveries.source.spelled(request))
+        where = created_with(deliveries, request)
         message = f"`len` reports {announced} batches{where}, but {batches} arrive"
         return found(message, abs(batches - announced), actual=batches, expected=announced)
     return satisfied(len(epoch.samples))
@@ -317,26 +304,19 @@ def batches_have_the_size_asked_for(deliveries: Deliveries, num_workers: int, dr
     named(deliveries, "batch_size")
     request = allowed_request(deliveries, num_workers=num_workers, drop_last=drop_last)
     (epoch,) = deliveries.epochs(request)
-    if deliveries.info.whole:
-        raise NotApplicable("it yields samples instead of batches")
+    skip_if(deliveries.info.whole, "it yields samples instead of batches")
     ends = 1 if deliveries.info.by_index else max(num_workers, 1)
     other = [size for size in epoch.sizes if size != request.batch_size]
     tails = [] if drop_last else [size for size in other if size < request.batch_size][:ends]
     wrong = len(other) - len(tails)
-    where = with_workers(deliveries.source.spelled(request))
+    where = created_with(deliveries, request)
     if wrong:
         sizes = spans(other)
         message = f"batches of {sizes} samples arrive instead of {request.batch_size}{where}"
         return found(message, wrong, actual=other[0], expected=request.batch_size)
     in_turns = ends == 1 and not (deliveries.info.by_index and deliveries.info.shuffled is None)
-    if (
-        epoch.ended
-        and epoch.sizes[:-1]
-        and not drop_last
-        and in_turns
-        and other
-        and epoch.sizes[-1] == request.batch_size
-    ):
+    is_last_whole = epoch.ended and epoch.sizes[:-1] and epoch.sizes[-1] == request.batch_size
+    if is_last_whole and not drop_last and in_turns and other:
         at = next(i for i, size in enumerate(epoch.sizes) if size != request.batch_size)
         return found(f"batch {at} of {len(epoch.sizes)} is smaller than the following ones{where}", 1)
     return satisfied(len(epoch.samples))
@@ -351,8 +331,7 @@ def batches_have_the_size_asked_for(deliveries: Deliveries, num_workers: int, dr
 def samples_do_not_depend_on_the_batch_size(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Compare epochs of two batch sizes with different remainders, in any order."""
     named(deliveries, "batch_size")
-    if deliveries.info.replaced:
-        raise NotApplicable("it draws with replacement, and promises no sample")
+    skip_if(deliveries.info.replaced, "it draws with replacement, and promises no sample")
     request = allowed_request(deliveries, num_workers=num_workers)
     whole(deliveries.epochs(request)[0])
     first, second = (whole(epoch).samples for epoch in deliveries.epochs(request, 2))

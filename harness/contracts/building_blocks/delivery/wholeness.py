@@ -4,22 +4,24 @@ from collections.abc import Collection, Mapping, Sequence
 
 from torch import Tensor
 
-from harness.calling.adapter import NotApplicable
-from harness.contracts.building_blocks.delivery.asking import (
-    allowed_request,
-    asks,
-    delivery_law,
-    found,
-    not_random,
-    satisfied,
-    whole,
-    with_workers,
-)
 from harness.floats import Measurement
 from harness.laws import Law
 from harness.loading.content import Sample, digest, digests, kind_of, leaf_digest
 from harness.loading.delivery import Deliveries, Reference
 from harness.loading.exercise import collate, reread_one
+
+from .asking import (
+    allowed_request,
+    asks,
+    created_with,
+    delivery_law,
+    differing_places,
+    found,
+    not_random,
+    satisfied,
+    skip_if,
+    whole,
+)
 
 
 @delivery_law(
@@ -38,8 +40,7 @@ def samples_stay_together(deliveries: Deliveries, num_workers: int, shuffle: boo
     reference = deliveries.directly
     if reference is None or len(reference) < (deliveries.info.samples or 0):
         reference = whole(deliveries.epochs(deliveries.request())[0]).samples
-    if not reference or len(reference[0]) < 2:
-        raise NotApplicable("a sample has only one part")
+    skip_if(not reference or len(reference[0]) < 2, "a sample has only one part")
     parts = {path: {leaf_digest(sample.get(path)) for sample in reference} for path in reference[0]}
     for number, epoch in enumerate(epochs):
         known, received = digests(reference, epoch.samples)
@@ -47,12 +48,9 @@ def samples_stay_together(deliveries: Deliveries, num_workers: int, shuffle: boo
         unexpected = [at for at, mark in enumerate(received) if mark not in distinct]
         apart = [at for at in unexpected if _has_known_parts(epoch.samples[at], parts)]
         if apart:
-            where = with_workers(deliveries.source.spelled(request))
             which = f" of the {_ORDINALS[number]} epoch" if number else ""
-            message = (
-                f"{len(apart)} of {len(received)} samples{which} combine parts of different samples{where}; "
-                f"the first is sample {apart[0]}"
-            )
+            message = f"{len(apart)} of {len(received)} samples{which} combine parts of different samples"
+            message += f"{created_with(deliveries, request)}; the first is sample {apart[0]}"
             return found(message, len(apart), actual=len(apart))
     return satisfied(sum(len(epoch.samples) for epoch in epochs))
 
@@ -78,7 +76,7 @@ def _has_known_parts(sample: Sample, parts: Mapping[str, Collection[str]]) -> bo
 def samples_are_whole(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Compare samples with the reference, with the data set read directly, and with each sample collated alone."""
     request = allowed_request(deliveries, num_workers=num_workers)
-    where = with_workers(deliveries.source.spelled(request))
+    where = created_with(deliveries, request)
     if num_workers == 0 and (wrong := _as_given(deliveries)) is not None:
         return wrong
     expected = deliveries.directly
@@ -110,7 +108,7 @@ def _by_reference(deliveries: Deliveries, reference: Reference) -> Measurement |
         delivered = deliveries.epochs(deliveries.request())[0].samples
     expected = reference.samples(len(delivered))
     known, received = digests(expected, delivered)
-    wrong = [at for at, (left, right) in enumerate(zip(known, received, strict=True)) if left != right]
+    wrong = differing_places(known, received)
     if not wrong:
         return None
     elsewhere = [at for at in wrong if received[at] in known]
