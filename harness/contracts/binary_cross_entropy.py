@@ -171,7 +171,6 @@ not_negative = usual_laws.one_sided(
     nearest=usual_laws.not_below_zero,
     comparison=within,
     source="a probability is at most one",
-    bound="the value's bound",
     cause="an epsilon is added to the probability, or a term has the wrong sign: compute from logits",
 )
 

@@ -106,7 +106,6 @@ not_negative = usual_laws.one_sided(
     nearest=usual_laws.not_below_zero,
     comparison=compare_absolute,
     source="p <= 1",
-    bound="the value's bound",
     cause="the logarithm of the sum is smaller than its largest term, or an epsilon is added to the probability: "
     "use log_softmax",
 )

@@ -277,7 +277,7 @@ KL_DIVERGENCE = Contract(
     ),
     axes={
         "log_q": Axes(("n", "k"), restore=distributions.with_logarithms),
-        "p": Axes(("n", "k"), positive=True, restore=distributions.with_sum_one),
+        "p": distributions.AXES,
         "cotangent": Axes(("n",)),
     },
     output=("n",),

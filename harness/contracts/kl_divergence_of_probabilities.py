@@ -149,13 +149,10 @@ def _lost_by_division(p: Array, q: Array, difference: Array, format_: Format) ->
     return np.asarray((np.where(lost > 0.0, p * of_logarithm, 0.0) + format_.smallest * difference).sum(-1))
 
 
-def _error_in_p(
-    p: Tensor, q: Tensor, cotangent: Tensor, normalised: str, expected: DoubleDouble, format_: Format
-) -> Array:
+def _error_in_p(p: Tensor, q: Tensor, v: Tensor, normalised: str, expected: DoubleDouble, format_: Format) -> Array:
     """``u |v| (4 |ln p| + 4 |ln q| + 5) + 2 u |y|``, and subnormals over ``p``."""
     of_p, of_q = (np.abs(np.log(to_array(x))) for x in (p, q))
-    v = np.abs(to_array(cotangent))[..., None]
-    of_one = v * (4.0 * of_p + 4.0 * of_q + 5.0)
+    of_one = np.abs(to_array(v))[..., None] * (4.0 * of_p + 4.0 * of_q + 5.0)
     rounding = format_.u * (of_one + 2.0 * np.abs(expected.hi))
     rounding = rounding + _along(to_array(p), of_one, format_, normalised)
     return np.asarray(rounding * (1.0 + 8.0 * format_.u) + format_.smallest / to_array(p) + 4.0 * format_.smallest)
@@ -170,13 +167,11 @@ def _along(weights: Array, size: Array, format_: Format, normalised: str) -> Arr
     return np.asarray(2.0 * _over_the_sum(k, format_, normalised) * (size + mean) + (k + 4) * format_.u * mean)
 
 
-def _error_in_q(
-    p: Tensor, q: Tensor, cotangent: Tensor, normalised: str, expected: DoubleDouble, format_: Format
-) -> Array:
+def _error_in_q(p: Tensor, q: Tensor, v: Tensor, normalised: str, expected: DoubleDouble, format_: Format) -> Array:
     """``4 u |y|``, and a subnormal over ``q``; for distributions divided by their sums, ``p / q`` replaces ``y``."""
     size = np.abs(expected.hi)
     if normalised == "yes":
-        size = np.abs(to_array(cotangent))[..., None] * (1.0 + to_array(p) / to_array(q))
+        size = np.abs(to_array(v))[..., None] * (1.0 + to_array(p) / to_array(q))
     rounding = 4.0 * format_.u * (1.0 + 4.0 * format_.u) * size + _along(to_array(q), size, format_, normalised)
     return np.asarray(rounding + format_.smallest * (2.0 + 2.0 / to_array(q)))
 
@@ -317,11 +312,7 @@ KL_DIVERGENCE_OF_PROBABILITIES = Contract(
             value, None, long=_long_distributions, cause=LONG_ROWS, many=_many_distributions
         ),
     ),
-    axes={
-        "p": Axes(("n", "k"), positive=True, restore=distributions.with_sum_one),
-        "q": Axes(("n", "k"), positive=True, restore=distributions.with_sum_one),
-        "cotangent": Axes(("n",)),
-    },
+    axes={"p": distributions.AXES, "q": distributions.AXES, "cotangent": Axes(("n",))},
     output=("n",),
     conventions={"normalised": ("no", "yes")},
     telling=_of_other_sums,

@@ -5,6 +5,8 @@ with known exact values. A loss inherits the parameters' distance from the exact
 of a row changes by at most ``sqrt(2) |(x, 1)|`` times that distance. Its own rounding is added.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from hypothesis import strategies as st
@@ -16,6 +18,9 @@ from harness.contracts.building_blocks.labelled_logits import loss_oracle
 from harness.floats import Array, Format, Measurement, compare_absolute, lift, portable, to_array
 from harness.laws import CaseError, Contract, Example, Subject, law
 from harness.laws.strategies import SEEDS
+
+_DATA = ("X", "y", "X_held_out", "y_held_out", "k", "epochs", "lr")
+"""Arguments of an implementation."""
 
 
 def _losses(curves: Subject, *inputs: object) -> Array:
@@ -54,12 +59,12 @@ def _loss_bound(X: Array, scores: Array, distance: float, format_: Format) -> fl
     "on both: compute the losses before each step, and train on the first split only",
     group="training",
     unit="ulp of 1",
+    reads=_DATA,
 )
-def follow_gradient_descent(
-    curves: Subject, X: Tensor, y: Tensor, X_held_out: Tensor, y_held_out: Tensor, k: int, epochs: int, lr: float
-) -> Measurement:
+def follow_gradient_descent(curves: Subject, **data: Any) -> Measurement:
     """Compare the loss at every epoch; epoch 0 is the start."""
-    actual = _losses(curves, X, y, X_held_out, y_held_out, k, epochs, lr)
+    X, y, X_held_out, y_held_out, k, epochs, lr = data.values()
+    actual = _losses(curves, *data.values())
     if actual.shape != (2, epochs + 1):
         raise CaseError(
             f"{curves.case.name} returns curves of length {actual.shape[1]} instead of epochs + 1 = {epochs + 1}"
@@ -83,13 +88,12 @@ def follow_gradient_descent(
     cause="the model takes a step or a statistic from the held-out data: use it for evaluation only",
     group="training",
     unit="ulp of 1",
+    reads=_DATA,
 )
-def held_out_data_is_not_trained_on(
-    curves: Subject, X: Tensor, y: Tensor, X_held_out: Tensor, y_held_out: Tensor, k: int, epochs: int, lr: float
-) -> Measurement:
+def held_out_data_is_not_trained_on(curves: Subject, **data: Any) -> Measurement:
     """Exchange the held-out rows and compare the training curves."""
-    with_rows = _losses(curves, X, y, X_held_out, y_held_out, k, epochs, lr)[0]
-    with_others = _losses(curves, X, y, -X_held_out, y_held_out, k, epochs, lr)[0]
+    with_rows = _losses(curves, *data.values())[0]
+    with_others = _losses(curves, *{**data, "X_held_out": -data["X_held_out"]}.values())[0]
     return compare_absolute(with_rows, with_others, np.zeros(with_rows.shape), curves.format)
 
 
@@ -100,15 +104,8 @@ def _splits(format_: Format) -> st.SearchStrategy[Example]:
         y, y_held_out = (torch.from_numpy(rng.integers(0, k, size=n)) for _ in range(2))
         return {"X": X, "y": y, "X_held_out": X_held_out, "y_held_out": y_held_out, "k": k, "epochs": epochs, "lr": lr}
 
-    return st.builds(
-        expand,
-        n=st.integers(1, 12),
-        d=st.integers(1, 4),
-        k=st.integers(2, 5),
-        epochs=st.integers(0, 4),
-        lr=st.sampled_from([0.5, 0.1]),
-        seed=SEEDS,
-    )
+    sizes = st.integers(1, 12), st.integers(1, 4), st.integers(2, 5), st.integers(0, 4)
+    return st.builds(expand, *sizes, st.sampled_from([0.5, 0.1]), SEEDS)
 
 
 LEARNING_CURVES = Contract(

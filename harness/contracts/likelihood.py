@@ -60,11 +60,10 @@ variance_gradient_oracle = oracle_of_slope(
 # Bounds
 
 
-def _value_error(
-    mean: Tensor, target: Tensor, variance: Tensor, reduction: str, _: DoubleDouble, format_: Format
-) -> Array:
+def _value_error(*arguments: Any) -> Array:
     """Mean of ``u (2 |ln v| + 5 r)``, and the sums' errors."""
-    m, y, v = to_array(mean), to_array(target), to_array(variance)
+    *inputs, reduction, _, format_ = arguments
+    m, y, v = map(to_array, inputs)
     with np.errstate(invalid="ignore"):
         log_term, square_term = np.abs(np.log(v)), (y - m) ** 2 / v
     n = m.shape[-1]
@@ -77,19 +76,17 @@ def _value_error(
     return np.asarray(absolute * (1.0 + 16.0 * format_.u))
 
 
-def _gradient_error(
-    _: Tensor, __: Tensor, variance: Tensor, ___: str, expected: DoubleDouble, format_: Format
-) -> Array:
+def _gradient_error(*arguments: Any) -> Array:
     """``8 u`` relatively, and four subnormals before and after the division."""
+    _mean, _target, variance, _, expected, format_ = arguments
     underflow = 4.0 * format_.smallest * (1.0 + 1.0 / to_array(variance))
     return np.asarray(8.0 * format_.u * np.abs(expected.hi) + underflow)
 
 
-def _error_in_variance(
-    mean: Tensor, target: Tensor, variance: Tensor, reduction: str, _: DoubleDouble, format_: Format
-) -> Array:
+def _error_in_variance(*arguments: Any) -> Array:
     """``u (8 / v + 19 r / v) / (2 n)``, and subnormals over ``v`` twice."""
-    m, y, v = to_array(mean), to_array(target), to_array(variance)
+    *inputs, reduction, _, format_ = arguments
+    m, y, v = map(to_array, inputs)
     # Each rounding counts once for each place where it enters: sqrt(v), its square, its inverse, and the quotient.
     terms = format_.u * (8.0 / v + 19.0 * (y - m) ** 2 / v**2) / 2.0 * (1.0 + 16.0 * format_.u)
     return np.asarray(averaged(terms, reduction) + 2.0 * format_.smallest * (1.0 + 1.0 / v) ** 2)

@@ -86,7 +86,6 @@ not_positive = usual_laws.one_sided(
     nearest=lambda actual, _: usual_laws.at_most(actual, 0.0),
     comparison=compare_absolute,
     source="p <= 1",
-    bound="the value's bound",
     cause="the logarithm of the sum is smaller than the largest term, because the sum or its shift lost it: add "
     "all terms after the shift",
 )

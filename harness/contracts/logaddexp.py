@@ -273,8 +273,9 @@ def infinite_terms(logaddexp: Subject, a: Tensor, b: Tensor) -> Measurement:
     return compare(actual, np.where(np.isinf(maximum), maximum, actual), 0.0, logaddexp.format)
 
 
-def _pair_of(a: Tensor, b: Tensor) -> Example:
-    return {"a": a, "b": b, "cotangent": torch.ones_like(a)}
+def _ray(name: str, formula: str, a: float, b: float) -> Ray:
+    """Pairs of two multiples of ``t``."""
+    return Ray(name, formula, lambda t, _: {"a": a * t, "b": b * t, "cotangent": torch.ones_like(t)}, largest_logit)
 
 
 # Contract
@@ -298,15 +299,14 @@ LOGADDEXP = Contract(
         *implementation_laws(value),
     ),
     axes={
-        "a": Axes(("n",), largest=largest_logit),
-        "b": Axes(("n",), largest=largest_logit),
+        **dict.fromkeys(("a", "b"), Axes(("n",), largest=largest_logit)),
         "cotangent": Axes(("n",), largest=largest_weight),
     },
     rays=(
-        Ray("two-point gap", "a = 0, b = -t", lambda t, _: _pair_of(torch.zeros_like(t), -t), largest_logit),
-        Ray("uniform offset", "a = b = t", lambda t, _: _pair_of(t, t.clone()), largest_logit),
-        Ray("negative offset", "a = b = -t", lambda t, _: _pair_of(-t, -t), largest_logit),
-        Ray("symmetric pair", "a = t, b = -t", lambda t, _: _pair_of(t, -t), largest_logit),
+        _ray("two-point gap", "a = 0, b = -t", 0.0, -1.0),
+        _ray("uniform offset", "a = b = t", 1.0, 1.0),
+        _ray("negative offset", "a = b = -t", -1.0, -1.0),
+        _ray("symmetric pair", "a = t, b = -t", 1.0, -1.0),
     ),
     output=("n",),
 )

@@ -325,7 +325,6 @@ at_least_relu = usual_laws.one_sided(
     nearest=lambda actual, x: usual_laws.at_least(actual, np.maximum(to_array(x), 0.0)),
     comparison=within,
     source="1 + e^x > max(1, e^x)",
-    bound="the value's bound",
     cause="the exponent is clipped, so the function stops growing: add max(x, 0) to log1p(exp(-|x|))",
 )
 
@@ -336,7 +335,6 @@ at_most_argument = usual_laws.one_sided(
     nearest=lambda actual, x: usual_laws.at_most(actual, np.minimum(to_array(x), 0.0)),
     comparison=within,
     source="sigma(x) < min(1, e^x)",
-    bound="the value's bound",
     cause="an epsilon or a clamp under the logarithm limits the result: subtract log1p(exp(-|x|)) from min(x, 0)",
 )
 

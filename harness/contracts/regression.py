@@ -5,7 +5,7 @@ on the distance from it.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor
 from harness.calling.model import AsStep
 from harness.contracts.building_blocks import book_data, gradient_descent
 from harness.contracts.building_blocks.gradient_descent import TrainingKind, TrainingPlan, flat
-from harness.floats import Format, Measurement, compare_absolute, portable, to_array
+from harness.floats import Array, Format, Measurement, compare_absolute, portable, to_array
 from harness.laws import CaseError, Contract, Example, Law, Subject, law, repeatable, repeated
 from harness.laws.strategies import SEEDS
 
@@ -25,19 +25,36 @@ _TRAINER = "(X[n,d], y[n], batches, lr, (weight[m,d], bias[m])) -> (weight, bias
 # Laws
 
 
-def _arguments(X: Tensor, y: Tensor, start: tuple[Tensor, Tensor], plan: TrainingPlan) -> list[Any]:
-    """Return the arguments of a trainer, or of a step factory with its steps."""
-    return [X, y, [torch.tensor(batch) for batch in plan.batches], plan.lr, start]
+class _Run(NamedTuple):
+    """The data, the start and the minibatches of a training."""
+
+    X: Tensor
+    y: Tensor
+    weight: Tensor
+    bias: Tensor
+    batches: list[list[int]]
+    lr: float
+
+    def plan(self, subject: Subject) -> TrainingPlan:
+        """Return the plan for the kind of training of a contract."""
+        kind: TrainingKind = "linear" if subject.contract.task == "regression" else "softmax"
+        factor = float(subject.declares.get("factor", 1.0))
+        return TrainingPlan(kind, tuple(map(tuple, self.batches)), self.lr, factor)
+
+    @property
+    def arguments(self) -> list[Any]:
+        """Arguments of a trainer, or of a step factory with its steps; the start is copied."""
+        start = (self.weight.clone(), self.bias.clone())
+        return [self.X, self.y, [torch.tensor(batch) for batch in self.batches], self.lr, start]
+
+    def learned(self, subject: Subject) -> Array:
+        """Return the learned parameters as one vector."""
+        return flat(subject.case.name, _trained(subject, self.arguments))
 
 
 def _trained(subject: Subject, arguments: list[Any]) -> Any:
     """Run a trainer, or the steps of a step factory, over the minibatches."""
     return subject.run(*arguments, sequence=None if subject.contract.form == "training" else "train")
-
-
-def _plan(subject: Subject, batches: list[list[int]], lr: float) -> TrainingPlan:
-    kind: TrainingKind = "linear" if subject.contract.task == "regression" else "softmax"
-    return TrainingPlan(kind, tuple(map(tuple, batches)), lr, float(subject.declares.get("factor", 1.0)))
 
 
 @law(
@@ -47,18 +64,17 @@ def _plan(subject: Subject, batches: list[list[int]], lr: float) -> TrainingPlan
     cause="the last batch is divided by the nominal batch size, a gradient is not cleared, a factor is wrong, or a "
     "row is omitted: average over the rows of each batch, and clear the gradient",
     group="training",
+    reads=_Run._fields,
     unit="ulp of 1",
 )
-def follows_gradient_descent(
-    train: Subject, X: Tensor, y: Tensor, weight: Tensor, bias: Tensor, batches: list[list[int]], lr: float
-) -> Measurement:
+def follows_gradient_descent(train: Subject, **data: Any) -> Measurement:
     """Compare all parameters after the last step, in the 2-norm of the bound."""
-    plan = _plan(train, batches, lr)
-    exact = gradient_descent.trajectory_oracle(X, y.to(X.dtype), weight, bias, plan)
-    bound = gradient_descent.trajectory_bound(
-        plan, to_array(X), to_array(y), to_array(weight), to_array(bias), train.format
-    )
-    actual = flat(train.case.name, _trained(train, _arguments(X, y, (weight.clone(), bias.clone()), plan)))
+    run = _Run(**data)
+    plan = run.plan(train)
+    exact = gradient_descent.trajectory_oracle(run.X, run.y.to(run.X.dtype), run.weight, run.bias, plan)
+    X, y, weight, bias = map(to_array, run[:4])
+    bound = gradient_descent.trajectory_bound(plan, X, y, weight, bias, train.format)
+    actual = run.learned(train)
     if actual.shape != exact.shape:
         raise CaseError(f"{train.case.name} returns {actual.size} parameters instead of {exact.hi.size}")
     distance = np.atleast_1d(np.linalg.norm((actual - exact.hi) - exact.lo))
@@ -70,17 +86,16 @@ def follows_gradient_descent(
     source="contract",
     cause="the implementation trains its arguments in place: clone the initial parameters",
     group="training",
+    reads=_Run._fields,
 )
-def inputs_unmodified(
-    train: Subject, X: Tensor, y: Tensor, weight: Tensor, bias: Tensor, batches: list[list[int]], lr: float
-) -> Measurement:
+def inputs_unmodified(train: Subject, **data: Any) -> Measurement:
     """Compare copies made before the call with the inputs after it."""
-    start = (weight.clone(), bias.clone())
-    arguments = _arguments(X.clone(), y.clone(), start, _plan(train, batches, lr))
+    run = _Run(**data)
+    arguments = run._replace(X=run.X.clone(), y=run.y.clone()).arguments
     with train.host.looking() as looks:
         _trained(train, arguments)
     features, targets, *_, W, b = next(iter(looks)).after(arguments)
-    before = np.concatenate([to_array(part).ravel() for part in (X, y, weight, bias)])
+    before = np.concatenate([to_array(part).ravel() for part in run[:4]])
     after = np.concatenate([to_array(part).ravel() for part in (features, targets, W, b)])
     return compare_absolute(after, before, np.zeros(before.shape), train.format)
 
@@ -92,13 +107,9 @@ def calls_agree(
     train: Subject, X: Tensor, y: Tensor, weight: Tensor, bias: Tensor, batches: list[list[int]], lr: float
 ) -> Measurement:
     """Train three times."""
-    plan = _plan(train, batches, lr)
-    return repeated(
-        lambda: flat(train.case.name, _trained(train, _arguments(X, y, (weight.clone(), bias.clone()), plan))),
-        train.format,
-        sizes={part.nbytes for part in (X, y, weight, bias)},
-        host=train.host,
-    )
+    run = _Run(X, y, weight, bias, batches, lr)
+    sizes = {part.nbytes for part in run[:4]}
+    return repeated(lambda: run.learned(train), train.format, sizes=sizes, host=train.host)
 
 
 @law(
@@ -114,8 +125,8 @@ def recovers_the_true_parameters(train: Subject, book_X: Tensor, book_y: Tensor,
     """Train five epochs with batch size 10 and learning rate 0.03, the chapter's setting."""
     n, batch_size, lr, rng = len(book_X), 10, 0.03, np.random.default_rng(order)
     shuffled = [rng.permutation(n)[at : at + batch_size].tolist() for _ in range(5) for at in range(0, n, batch_size)]
-    start = (book_X.new_zeros(1, len(book_data.TRUE_WEIGHT)), book_X.new_zeros(1))
-    learned = flat(train.case.name, _trained(train, _arguments(book_X, book_y, start, _plan(train, shuffled, lr))))
+    weight, bias = book_X.new_zeros(1, len(book_data.TRUE_WEIGHT)), book_X.new_zeros(1)
+    learned = _Run(book_X, book_y, weight, bias, shuffled, lr).learned(train)
     rate = 2.0 * float(train.declares["factor"]) * lr
     wandering = book_data.NOISE * np.sqrt(rate / (batch_size * (2.0 - rate)))
     return book_data.distance_from_truth(learned, np.hypot(book_data.standard_errors(to_array(book_X)), wandering), 7.0)
@@ -143,16 +154,8 @@ def _training(kind: TrainingKind) -> Callable[[Format], st.SearchStrategy[Exampl
                 **(book_data.book_data(format_, seed) if kind == "linear" else {}),
             }
 
-        return st.builds(
-            expand,
-            n=st.integers(1, 24),
-            d=st.integers(1, 5),
-            k=st.integers(2, 5),
-            size=st.integers(1, 10),
-            steps=st.integers(1, 3),
-            lr=st.sampled_from([0.1, 0.03, 0.01]),
-            seed=SEEDS,
-        )
+        sizes = st.integers(1, 24), st.integers(1, 5), st.integers(2, 5), st.integers(1, 10), st.integers(1, 3)
+        return st.builds(expand, *sizes, st.sampled_from([0.1, 0.03, 0.01]), SEEDS)
 
     return strategy
 

@@ -17,7 +17,7 @@ from harness.contracts.building_blocks.examples import tensors
 from harness.contracts.building_blocks.logit_rows import largest_logit
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Format, portable, to_array
-from harness.laws import Example, Inputs, Law
+from harness.laws import Axes, Example, Inputs, Law
 from harness.laws.strategies import FEW_COLUMNS, SEEDS, batches, companions, lengths
 
 
@@ -37,6 +37,10 @@ def with_sum_one(p: Tensor, format_: Format) -> Tensor | None:
     if bool((~within & (rest <= 0.0)).any()):
         return None
     return torch.where(within, p, values.scatter(-1, largest, rest).to(p.dtype))
+
+
+AXES = Axes(("n", "k"), positive=True, restore=with_sum_one)
+"""Axes of probabilities."""
 
 
 def with_logarithms(log_q: Tensor, format_: Format) -> Tensor | None:

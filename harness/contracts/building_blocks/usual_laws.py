@@ -169,7 +169,8 @@ def one_sided(
             return compare(actual, reference, 0.0, subject.format)
         return comparison(actual, reference, exact.error_at(subject, *inputs.values()), subject.format)
 
-    usual = {"group": "algebra", "unit": unit_of(comparison)}
+    bound = "no tolerance" if comparison is None else "the value's bound"
+    usual = {"group": "algebra", "unit": unit_of(comparison), "bound": bound}
     return Law(name, statement, measure=measure, reads=exact.reads, **usual, **fields)
 
 
