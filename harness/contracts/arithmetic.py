@@ -16,11 +16,10 @@ from typing import Any
 import numpy as np
 import torch
 from hypothesis import strategies as st
-from numpy.random import Generator
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
-from harness.contracts.building_blocks.examples import altered, tensors
+from harness.contracts.building_blocks.examples import altered, from_draws, tensors
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_array
 from harness.floats import double_double as dd
@@ -192,23 +191,18 @@ gradient_in_bias = _gradient(
 )
 
 
-def _special_pairs(format_: Format) -> st.SearchStrategy[Example]:
+@from_draws()
+def _special_pairs(format_: Format, rng: np.random.Generator) -> Example:
     """Pairs of the largest numbers, the smallest numbers, and infinities."""
     numbers = np.append(special_numbers(format_), [np.inf, -np.inf])
-
-    def expand(seed: int) -> Example:
-        drawn = torch.from_numpy(np.random.default_rng(seed).choice(numbers, size=(2, 128))).to(format_.dtype)
-        return {"a": drawn[0], "b": drawn[1]}
-
-    return SEEDS.map(expand)
+    drawn = torch.from_numpy(rng.choice(numbers, size=(2, 128))).to(format_.dtype)
+    return {"a": drawn[0], "b": drawn[1]}
 
 
-def _two_vectors(format_: Format) -> st.SearchStrategy[Example]:
-    def expand(batch: Tensor, seed: int) -> Example:
-        a = batch.flatten()
-        return {"a": a, "b": companions(a, np.random.default_rng(seed)) * a.abs().amax().clamp_max(1e3)}
-
-    return st.builds(expand, batches(format_, largest=format_.max / 4e3, rows=(1, 8), columns=(1, 64)), SEEDS)
+@from_draws(lambda format_: batches(format_, largest=format_.max / 4e3, rows=(1, 8), columns=(1, 64)))
+def _two_vectors(_: Format, batch: Tensor, rng: np.random.Generator) -> Example:
+    a = batch.flatten()
+    return {"a": a, "b": companions(a, rng) * a.abs().amax().clamp_max(1e3)}
 
 
 _SMALLEST_BFLOAT16 = 2.0**-100
@@ -251,7 +245,7 @@ def _few_features(format_: Format) -> st.SearchStrategy[Example]:
     return _with_weights(batches(format_, largest=_largest_feature(format_), rows=(8, 16), columns=(1, 8)), format_)
 
 
-def _with_infinities(example: Example, rng: Generator) -> Example:
+def _with_infinities(example: Example, rng: np.random.Generator) -> Example:
     """Make a feature of every third row infinite, and a second one of every sixth row."""
     X = example["X"].clone()
     for step in (3, 6):
@@ -260,17 +254,13 @@ def _with_infinities(example: Example, rng: Generator) -> Example:
     return {**example, "X": X}
 
 
-def _extreme_features(format_: Format) -> st.SearchStrategy[Example]:
+@from_draws()
+def _extreme_features(format_: Format, rng: np.random.Generator) -> Example:
     """One feature, so that only the result can overflow; the bias is negligible next to the largest numbers."""
-
-    def expand(seed: int) -> Example:
-        rng = np.random.default_rng(seed)
-        numbers = special_numbers(format_)
-        X, weight = rng.choice(numbers, size=(16, 1)), rng.choice(numbers, size=(8, 1))
-        bias = rng.choice([0.0, 1.0, -1.0, format_.tiny], size=8)
-        return tensors(format_, X=X, weight=weight, bias=bias)
-
-    return SEEDS.map(expand)
+    numbers = special_numbers(format_)
+    X, weight = rng.choice(numbers, size=(16, 1)), rng.choice(numbers, size=(8, 1))
+    bias = rng.choice([0.0, 1.0, -1.0, format_.tiny], size=8)
+    return tensors(format_, X=X, weight=weight, bias=bias)
 
 
 def _long_features(format_: Format) -> st.SearchStrategy[Example]:

@@ -5,10 +5,11 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from harness.contracts.building_blocks.examples import from_draws
 from harness.floats import FORMATS, Format, Measurement, compare, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Example, Subject, implementation_laws, law, on_long_rows
-from harness.laws.strategies import EDGES, LENGTHS, SEEDS, batches, labels_for
+from harness.laws.strategies import EDGES, LENGTHS, batches, labels_for
 
 
 @law(
@@ -91,26 +92,23 @@ def _many_scores(format_: Format) -> st.SearchStrategy[Example]:
     return st.sampled_from(LENGTHS + EDGES).map(expand)
 
 
-def _labels(_: Format) -> st.SearchStrategy[Example]:
-    def expand(k: int, n: int, seed: int) -> Example:
-        return {"labels": torch.from_numpy(np.random.default_rng(seed).integers(0, k, size=n)), "k": k}
-
-    return st.builds(expand, st.integers(1, 20), st.integers(1, 64), SEEDS)
+@from_draws(st.integers(1, 20), st.integers(1, 64))
+def _labels(_: Format, k: int, n: int, rng: np.random.Generator) -> Example:
+    return {"labels": torch.from_numpy(rng.integers(0, k, size=n)), "k": k}
 
 
-def _scores(format_: Format) -> st.SearchStrategy[Example]:
+@from_draws(
+    lambda format_: batches(format_, largest=format_.max / 16.0, rows=(8, 192), columns=(2, 20)),
+    st.sampled_from([1, 3, 8]),
+)
+def _scores(format_: Format, rows: Tensor, n: int, rng: np.random.Generator) -> Example:
     """Scores ``[g, n, k]`` with one maximum per row, because the result for ties is undefined."""
-
-    def expand(rows: Tensor, n: int, seed: int) -> Example:
-        scores = rows[: len(rows) // n * n].reshape(-1, n, rows.shape[-1])
-        largest = scores.double().amax(-1, keepdim=True)
-        unique = ((scores.double() == largest).sum(-1, keepdim=True) == 1).all(1, keepdim=True)
-        plain = torch.arange(scores.shape[-1]).to(format_.dtype).expand_as(scores)
-        scores = torch.where(unique, scores, plain)
-        return {"scores": scores, "labels": labels_for(scores, np.random.default_rng(seed))}
-
-    rows = batches(format_, largest=format_.max / 16.0, rows=(8, 192), columns=(2, 20))
-    return st.builds(expand, rows, st.sampled_from([1, 3, 8]), SEEDS)
+    scores = rows[: len(rows) // n * n].reshape(-1, n, rows.shape[-1])
+    largest = scores.double().amax(-1, keepdim=True)
+    unique = ((scores.double() == largest).sum(-1, keepdim=True) == 1).all(1, keepdim=True)
+    plain = torch.arange(scores.shape[-1]).to(format_.dtype).expand_as(scores)
+    scores = torch.where(unique, scores, plain)
+    return {"scores": scores, "labels": labels_for(scores, rng)}
 
 
 ONE_HOT = Contract(

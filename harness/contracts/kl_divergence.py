@@ -24,7 +24,6 @@ import numpy as np
 import torch
 from flint import arb
 from hypothesis import strategies as st
-from numpy.random import Generator
 from torch import Tensor
 
 from harness.contracts.building_blocks import distributions, usual_laws
@@ -131,7 +130,7 @@ def _inputs(format_: Format) -> st.SearchStrategy[Example]:
 def _without(*, of_p: bool, of_q: bool) -> Inputs:
     """Make about a third of the classes impossible under ``p``, ``q``, or both."""
 
-    def drop(example: Example, rng: Generator) -> Example:
+    def drop(example: Example, rng: np.random.Generator) -> Example:
         log_q = masked(example["log_q"], rng)
         p = distributions.without(example["p"], log_q.isneginf())
         return {**example, **({"p": p} if of_p else {}), **({"log_q": log_q} if of_q else {})}

@@ -23,12 +23,11 @@ import numpy as np
 import torch
 from flint import arb
 from hypothesis import strategies as st
-from numpy.random import Generator
 from torch import Tensor
 
 from harness.contracts.building_blocks import distributions, usual_laws
 from harness.contracts.building_blocks.distributions import rounded_softmax
-from harness.contracts.building_blocks.examples import altered, tensors
+from harness.contracts.building_blocks.examples import altered, from_draws, tensors
 from harness.contracts.building_blocks.logit_rows import LONG_ROWS
 from harness.contracts.building_blocks.moments import compare_within
 from harness.contracts.building_blocks.usual_laws import Exact, within
@@ -36,7 +35,7 @@ from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, com
 from harness.floats import double_double as dd
 from harness.floats.oracle import log
 from harness.laws import Axes, Contract, Example, Inputs, Ray, Subject, law, many_rows
-from harness.laws.strategies import SEEDS, companions, long_rows
+from harness.laws.strategies import companions, long_rows
 
 SOURCE = "definition; the module documentation derives the bound"
 
@@ -193,7 +192,7 @@ def _inputs(format_: Format) -> st.SearchStrategy[Example]:
 def _without(*, of_p: bool, of_q: bool) -> Inputs:
     """Make about a third of the classes impossible under ``p``, ``q``, or both; at least one class remains."""
 
-    def drop(example: Example, rng: Generator) -> Example:
+    def drop(example: Example, rng: np.random.Generator) -> Example:
         dropped = torch.from_numpy(rng.random(tuple(example["p"].shape)) < 1.0 / 3.0)
         dropped[:, 0] = False
         chosen = [name for name, is_chosen in (("p", of_p), ("q", of_q)) if is_chosen]
@@ -221,15 +220,11 @@ def _many_distributions(format_: Format) -> st.SearchStrategy[Example]:
     return logits(format_).map(lambda rows: {name: rounded_softmax(x, format_) for name, x in rows.items()})
 
 
-def _of_other_sums(format_: Format) -> st.SearchStrategy[Example]:
+@from_draws(st.integers(2, 8))
+def _of_other_sums(format_: Format, columns: int, rng: np.random.Generator) -> Example:
     """Rows of numbers between one and two, which are not distributions and thus reveal a division by the sum."""
-
-    def expand(columns: int, seed: int) -> Example:
-        rng = np.random.default_rng(seed)
-        p, q = rng.uniform(1.0, 2.0, (2, 32, columns))
-        return tensors(format_, p=p, q=q, cotangent=np.ones(32))
-
-    return st.builds(expand, st.integers(2, 8), SEEDS)
+    p, q = rng.uniform(1.0, 2.0, (2, 32, columns))
+    return tensors(format_, p=p, q=q, cotangent=np.ones(32))
 
 
 # Laws

@@ -38,10 +38,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import moments, usual_laws
+from harness.contracts.building_blocks.examples import from_draws
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, elementwise, exact_sum, portable, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Example, Subject, law
-from harness.laws.strategies import SEEDS, Shape
+from harness.laws.strategies import Shape
 
 SOURCE = "Ba, Kiros & Hinton (2016)"
 
@@ -188,18 +189,14 @@ def _conditioned(format_: Format) -> st.SearchStrategy[Example]:
     return _rows(format_).map(expand)
 
 
-def _drowned(format_: Format) -> st.SearchStrategy[Example]:
+@from_draws(st.integers(1, 4))
+def _drowned(format_: Format, columns: int, rng: np.random.Generator) -> Example:
     """A few adjacent numbers, so large that the ulp of their mean is at least of the size of ``sqrt(eps)``."""
     low = float(portable.log2(np.sqrt(moments.EPS[0]) / format_.accumulator.u)) - 2.0
     high = float(portable.log2(moments.largest_normalised(format_))) - 1.0
-
-    def expand(columns: int, seed: int) -> Example:
-        rng = np.random.default_rng(seed)
-        magnitude = portable.exp2(rng.uniform(low, high, size=(64, 1)))
-        rows = moments.neighbours(rng, Shape(64, columns), magnitude, format_)
-        return {"x": torch.from_numpy(rows).to(format_.dtype)}
-
-    return st.builds(expand, st.integers(1, 4), SEEDS)
+    magnitude = portable.exp2(rng.uniform(low, high, size=(64, 1)))
+    rows = moments.neighbours(rng, Shape(64, columns), magnitude, format_)
+    return {"x": torch.from_numpy(rows).to(format_.dtype)}
 
 
 # Laws

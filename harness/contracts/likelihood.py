@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
-from harness.contracts.building_blocks.examples import tensors
+from harness.contracts.building_blocks.examples import from_draws, tensors
 from harness.contracts.building_blocks.predictions import LONG, alternating, infinite_errors, infinite_pairs, pairs
 from harness.contracts.building_blocks.reduction import REDUCTIONS, averaged, oracle_of_loss, oracle_of_slope
 from harness.contracts.building_blocks.usual_laws import Exact
@@ -217,22 +217,16 @@ gradient_in_variance = usual_laws.gradient(
 # Inputs
 
 
-def _extreme_variances(format_: Format) -> st.SearchStrategy[Example]:
+@from_draws(st.integers(4, 64), st.integers(1, 16))
+def _extreme_variances(format_: Format, groups: int, n: int, rng: np.random.Generator) -> Example:
     """Variances from the smallest normal number upwards, with means and targets of the size of their root.
 
     The variances and their inverses are normal numbers, and in float64 squares stay where double-double is exact.
     """
     low = max(float(portable.log2(format_.tiny)), -900.0)
-
-    def expand(groups: int, n: int, seed: int) -> Example:
-        rng = np.random.default_rng(seed)
-        variance = portable.exp2(
-            rng.uniform(low, -low - 10.0, size=(groups, 1)) + rng.uniform(0.0, 1.0, size=(groups, n))
-        )
-        mean, target = portable.standard_normal(rng, (2, groups, n)) * np.sqrt(variance)
-        return tensors(format_, mean=mean, target=target, variance=variance)
-
-    return st.builds(expand, st.integers(4, 64), st.integers(1, 16), SEEDS)
+    variance = portable.exp2(rng.uniform(low, -low - 10.0, size=(groups, 1)) + rng.uniform(0.0, 1.0, size=(groups, n)))
+    mean, target = portable.standard_normal(rng, (2, groups, n)) * np.sqrt(variance)
+    return tensors(format_, mean=mean, target=target, variance=variance)
 
 
 def _with_variance_two(mean: Tensor, target: Tensor) -> Example:

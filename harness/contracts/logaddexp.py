@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 from hypothesis import strategies as st
-from numpy.random import Generator
 from torch import Tensor
 
 from harness.contracts.building_blocks import exponential_sums as sums
@@ -100,7 +99,7 @@ def _gradient_bound(a: Array, b: Array, cotangent: Array, format_: Format) -> Ar
 # Inputs
 
 
-def neighbours(rng: Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
+def neighbours(rng: np.random.Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
     """Numbers that differ by at most four units in the last place."""
     start = torch.from_numpy(portable.standard_normal(rng, (shape.rows, 1)) * magnitude).to(format_.dtype)
     near = from_ordinal(to_ordinal(start) + rng.integers(-4, 5, size=tuple(shape)), format_)
@@ -124,7 +123,7 @@ def _masked(format_: Format) -> st.SearchStrategy[Example]:
 def _with_infinities(format_: Format) -> st.SearchStrategy[Example]:
     """Pairs in which every number may be -inf or +inf."""
 
-    def replace(pairs: Tensor, rng: Generator) -> Tensor:
+    def replace(pairs: Tensor, rng: np.random.Generator) -> Tensor:
         infinite = torch.from_numpy(rng.choice([-np.inf, np.inf], size=tuple(pairs.shape))).to(pairs.dtype)
         return torch.where(torch.from_numpy(rng.random(tuple(pairs.shape)) < 0.6), infinite, pairs)
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from hypothesis import strategies as st
-from numpy.random import Generator
 from torch import Tensor
 
 from harness.contracts.building_blocks import exponential_sums as sums
@@ -60,14 +59,14 @@ def _compare(actual: Tensor, expected: DoubleDouble, absolute: Array, keep: Tens
 # Inputs
 
 
-def draw_mask(shape: tuple[int, ...], rng: Generator) -> Tensor:
+def draw_mask(shape: tuple[int, ...], rng: np.random.Generator) -> Tensor:
     """Keep all entries, one entry, or each with a probability that varies by row; each row keeps at least one."""
     unmasked = rng.random(shape) < rng.choice([0.0, 0.3, 0.7, 1.0], size=(shape[0], 1))
     np.put_along_axis(unmasked, rng.integers(shape[-1], size=(shape[0], 1)), values=True, axis=-1)
     return torch.from_numpy(unmasked)
 
 
-Change = Callable[[Example, Generator], Example]
+Change = Callable[[Example, np.random.Generator], Example]
 
 
 def _masked(
@@ -78,14 +77,14 @@ def _masked(
 ) -> Inputs:
     """Add a mask to logits, and change the example."""
 
-    def with_mask(example: Example, rng: Generator) -> Example:
+    def with_mask(example: Example, rng: np.random.Generator) -> Example:
         keep = draw_mask(tuple(example["logits"].shape), rng)
         return change({"logits": example["logits"], "keep": keep, **example}, rng)
 
     return altered(inputs, with_mask, seeds)
 
 
-def _masked_are_largest(example: Example, rng: Generator) -> Example:
+def _masked_are_largest(example: Example, rng: np.random.Generator) -> Example:
     """Make masked logits larger than kept ones, by any amount from zero to the limit of the format."""
     logits, keep = example["logits"], example["keep"]
     top = filled(logits, keep).amax(-1, keepdim=True).double()
@@ -95,7 +94,7 @@ def _masked_are_largest(example: Example, rng: Generator) -> Example:
     return {**example, "logits": torch.where(keep, logits, larger.to(logits.dtype))}
 
 
-def _masked_are_special(example: Example, rng: Generator) -> Example:
+def _masked_are_special(example: Example, rng: np.random.Generator) -> Example:
     """Set masked logits to an infinity, NaN, or the largest number."""
     largest = torch.finfo(example["logits"].dtype).max
     specials = [np.inf, -np.inf, np.nan, largest, -largest]
@@ -104,17 +103,17 @@ def _masked_are_special(example: Example, rng: Generator) -> Example:
     return {**example, "logits": logits}
 
 
-def _keep_all(example: Example, _: Generator) -> Example:
+def _keep_all(example: Example, _: np.random.Generator) -> Example:
     return {**example, "keep": torch.ones_like(example["keep"])}
 
 
-def _third_rows_keep_nothing(example: Example, _: Generator) -> Example:
+def _third_rows_keep_nothing(example: Example, _: np.random.Generator) -> Example:
     keep = example["keep"].clone()
     keep[::3] = False
     return {**example, "keep": keep}
 
 
-def _nan_is_unmasked(example: Example, rng: Generator) -> Example:
+def _nan_is_unmasked(example: Example, rng: np.random.Generator) -> Example:
     """Put a NaN at one kept entry of every third row."""
     keep = example["keep"].numpy()
     chosen = np.zeros(keep.shape, dtype=bool)
@@ -123,7 +122,7 @@ def _nan_is_unmasked(example: Example, rng: Generator) -> Example:
     return {**example, "logits": example["logits"].masked_fill(torch.from_numpy(chosen), torch.nan)}
 
 
-def _unmasked_are_infinite(example: Example, rng: Generator) -> Example:
+def _unmasked_are_infinite(example: Example, rng: np.random.Generator) -> Example:
     """Set some kept entries to -inf, but never all of a row."""
     logits, keep = example["logits"], example["keep"].numpy()
     chosen = (rng.random(keep.shape) < 0.35) & keep

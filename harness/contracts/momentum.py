@@ -42,12 +42,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
-from harness.contracts.building_blocks.examples import changed, tensors
+from harness.contracts.building_blocks.examples import changed, from_draws, tensors
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import FORMATS, Array, DoubleDouble, Format, Measurement, Oracle, compare, to_arb, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Example, Law, Ray, Subject, implementation_laws, law
-from harness.laws.strategies import SEEDS, batches, companions
+from harness.laws.strategies import batches, companions
 
 SOURCE = "definition, as torch.optim.SGD documents it; running error bound, Higham (2002), section 3.3"
 
@@ -257,21 +257,15 @@ def homogeneous(sgd: Subject, **run: Any) -> Measurement:
     return within(sgd(*scaled), reference, _error(sgd, *scaled) + 4.0 * _error(sgd, *run.values()), sgd.format)
 
 
-def _tiny_updates(format_: Format) -> st.SearchStrategy[Example]:
+@from_draws(st.sampled_from([64, 128, 256]), st.sampled_from([0.1, 0.01]), st.sampled_from([0.0, 0.9]))
+def _tiny_updates(format_: Format, steps: int, lr: float, momentum: float, rng: np.random.Generator) -> Example:
     """Many equal gradients whose updates are between 0.1 and 1.5 times half an ulp of the parameter."""
-
-    def expand(steps: int, lr: float, momentum: float, seed: int) -> Example:
-        rng = np.random.default_rng(seed)
-        parameter = rng.uniform(1.0, 2.0, size=64) * rng.choice([-1.0, 1.0], size=64)
-        parameter[0] = 1.0
-        update = rng.uniform(0.1, 1.5, size=64) * rng.choice([-1.0, 1.0], size=64) * format_.u
-        gradient = torch.from_numpy(update * (1.0 - momentum) / lr).to(format_.dtype)
-        hyper = {"lr": lr, "momentum": momentum, "weight_decay": 0.0, "nesterov": False}
-        return {**tensors(format_, parameter=parameter), "gradients": gradient.expand(steps, 64).clone(), **hyper}
-
-    return st.builds(
-        expand, st.sampled_from([64, 128, 256]), st.sampled_from([0.1, 0.01]), st.sampled_from([0.0, 0.9]), SEEDS
-    )
+    parameter = rng.uniform(1.0, 2.0, size=64) * rng.choice([-1.0, 1.0], size=64)
+    parameter[0] = 1.0
+    update = rng.uniform(0.1, 1.5, size=64) * rng.choice([-1.0, 1.0], size=64) * format_.u
+    gradient = torch.from_numpy(update * (1.0 - momentum) / lr).to(format_.dtype)
+    hyper = {"lr": lr, "momentum": momentum, "weight_decay": 0.0, "nesterov": False}
+    return {**tensors(format_, parameter=parameter), "gradients": gradient.expand(steps, 64).clone(), **hyper}
 
 
 updates_accumulate = usual_laws.value(
@@ -327,27 +321,24 @@ def _ray(name: str, formula: str, steps: int, *laws: Law) -> Ray:
 STEPS = (1, 12)
 
 
-def _runs(format_: Format) -> st.SearchStrategy[Example]:
+@from_draws(
+    lambda format_: batches(format_, largest=format_.max / 1024.0, rows=(1, 16), columns=(1, 16)), st.integers(*STEPS)
+)
+def _runs(_: Format, batch: Tensor, steps: int, rng: np.random.Generator) -> Example:
     """Parameters of every structure; gradients are of order one, of the parameter's size, or zero."""
-
-    def expand(batch: Tensor, steps: int, seed: int) -> Example:
-        rng = np.random.default_rng(seed)
-        parameter = batch.flatten()
-        gradients = companions(parameter.expand(steps, -1), rng)
-        like = rng.choice([0.0, 1.0], size=(steps, 1)) * rng.uniform(-2.0, 2.0, size=(steps, 1))
-        gradients = gradients + torch.from_numpy(like).to(parameter.dtype) * parameter
-        momentum = float(rng.choice([0.0, 0.5, 0.9, 0.99]))
-        return {
-            "parameter": parameter,
-            "gradients": gradients * torch.from_numpy(rng.random((steps, 1)) < 0.9),
-            "lr": float(rng.choice([0.5, 0.1, 0.03, 0.01])),
-            "momentum": momentum,
-            "weight_decay": float(rng.choice([0.0, 1e-3, 0.01, 0.1])),
-            "nesterov": momentum > 0 and bool(rng.integers(2)),
-        }
-
-    batch = batches(format_, largest=format_.max / 1024.0, rows=(1, 16), columns=(1, 16))
-    return st.builds(expand, batch, st.integers(*STEPS), SEEDS)
+    parameter = batch.flatten()
+    gradients = companions(parameter.expand(steps, -1), rng)
+    like = rng.choice([0.0, 1.0], size=(steps, 1)) * rng.uniform(-2.0, 2.0, size=(steps, 1))
+    gradients = gradients + torch.from_numpy(like).to(parameter.dtype) * parameter
+    momentum = float(rng.choice([0.0, 0.5, 0.9, 0.99]))
+    return {
+        "parameter": parameter,
+        "gradients": gradients * torch.from_numpy(rng.random((steps, 1)) < 0.9),
+        "lr": float(rng.choice([0.5, 0.1, 0.03, 0.01])),
+        "momentum": momentum,
+        "weight_decay": float(rng.choice([0.0, 1e-3, 0.01, 0.1])),
+        "nesterov": momentum > 0 and bool(rng.integers(2)),
+    }
 
 
 def _with_infinities(example: Example) -> Example:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
 from harness.contracts.building_blocks.distributions import rounded_softmax, with_sum_one
+from harness.contracts.building_blocks.examples import from_draws
 from harness.contracts.building_blocks.labelled_logits import pick
 from harness.contracts.building_blocks.reduction import averaged, oracle_of_loss, reduced
 from harness.contracts.building_blocks.usual_laws import Exact
@@ -19,7 +20,7 @@ from harness.floats import FORMATS, Array, DoubleDouble, Format, Measurement, Or
 from harness.floats import double_double as dd
 from harness.floats.oracle import log
 from harness.laws import Axes, Contract, Example, Ray, Subject, derivative_laws, implementation_laws, law
-from harness.laws.strategies import SEEDS, batches, labels_for
+from harness.laws.strategies import batches, labels_for
 
 _DOWN = 60
 """Exponent by which inverses of probabilities are scaled down; it exceeds the number of bits of a subnormal."""
@@ -97,16 +98,14 @@ def certain_and_impossible(loss: Subject, probabilities: Tensor, labels: Tensor)
     return compare(loss(p, labels), expected, 0.0, loss.format)
 
 
-def _probabilities(format_: Format) -> st.SearchStrategy[Example]:
+@from_draws(
+    lambda format_: batches(format_, largest=2.0 * -format_.log_smallest, rows=(4, 192)), st.sampled_from([1, 2, 3, 4])
+)
+def _probabilities(format_: Format, logits: Tensor, n: int, rng: np.random.Generator) -> Example:
     """Groups of rounded softmax rows of structured logits; a zero becomes the smallest subnormal."""
-
-    def expand(logits: Tensor, n: int, seed: int) -> Example:
-        rows = logits[: len(logits) // n * n].reshape(-1, n, logits.shape[-1])
-        p = rounded_softmax(rows, format_)
-        return {"probabilities": p, "labels": labels_for(p, np.random.default_rng(seed))}
-
-    rows = batches(format_, largest=2.0 * -format_.log_smallest, rows=(4, 192))
-    return st.builds(expand, rows, st.sampled_from([1, 2, 3, 4]), SEEDS)
+    rows = logits[: len(logits) // n * n].reshape(-1, n, logits.shape[-1])
+    p = rounded_softmax(rows, format_)
+    return {"probabilities": p, "labels": labels_for(p, rng)}
 
 
 def _rare(t: Tensor, _: Format) -> Example:

@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
+from harness.contracts.building_blocks.examples import from_draws
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, to_arb, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Example, Ray, Subject, implementation_laws, law
-from harness.laws.strategies import SEEDS, batches, companions, special_numbers
+from harness.laws.strategies import batches, companions, special_numbers
 
 
 def _step_screen(_: dd.Elementary, parameter: Array, gradient: Array, lr: float) -> DoubleDouble:
@@ -68,24 +69,21 @@ def _small_steps(t: Tensor, _: Format) -> Example:
     return {"parameter": torch.ones_like(t), "gradient": t, "lr": 1.0}
 
 
-def _steps(format_: Format) -> st.SearchStrategy[Example]:
-    def expand(batch: Tensor, lr: float, seed: int) -> Example:
-        parameter: Any = batch.flatten()
-        return {"parameter": parameter, "gradient": companions(parameter, np.random.default_rng(seed)), "lr": lr}
+@from_draws(
+    lambda format_: batches(format_, largest=format_.max / 16.0, rows=(1, 32)),
+    st.sampled_from([0.5, 0.1, 0.03, 0.01, 0.001]),
+)
+def _steps(_: Format, batch: Tensor, lr: float, rng: np.random.Generator) -> Example:
+    parameter: Any = batch.flatten()
+    return {"parameter": parameter, "gradient": companions(parameter, rng), "lr": lr}
 
-    rates = st.sampled_from([0.5, 0.1, 0.03, 0.01, 0.001])
-    return st.builds(expand, batches(format_, largest=format_.max / 16.0, rows=(1, 32)), rates, SEEDS)
 
-
-def _specials(format_: Format) -> st.SearchStrategy[Example]:
+@from_draws(st.sampled_from([0.5, 0.1, 0.001]))
+def _specials(format_: Format, lr: float, rng: np.random.Generator) -> Example:
     """Parameters and gradients that are infinite or among the largest or smallest numbers."""
     numbers = np.append(special_numbers(format_), [np.inf, -np.inf])
-
-    def expand(lr: float, seed: int) -> Example:
-        drawn = torch.from_numpy(np.random.default_rng(seed).choice(numbers, size=(2, 64))).to(format_.dtype)
-        return {"parameter": drawn[0], "gradient": drawn[1], "lr": lr}
-
-    return st.builds(expand, st.sampled_from([0.5, 0.1, 0.001]), SEEDS)
+    drawn = torch.from_numpy(rng.choice(numbers, size=(2, 64))).to(format_.dtype)
+    return {"parameter": drawn[0], "gradient": drawn[1], "lr": lr}
 
 
 SGD = Contract(

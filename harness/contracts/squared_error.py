@@ -24,13 +24,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import predictions, usual_laws
+from harness.contracts.building_blocks.examples import from_draws
 from harness.contracts.building_blocks.reduction import REDUCTIONS, oracle_of_slope, reduced
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_array
 from harness.floats import double_double as dd
 from harness.laws import LONGEST, Axes, CaseError, Contract, Example, Ray, Subject, derivative_laws, law
 from harness.laws.every_operation import implementation_laws, on_long_rows
-from harness.laws.strategies import LONG_EXAMPLES, SEEDS, extremes, long_rows, special_numbers
+from harness.laws.strategies import LONG_EXAMPLES, extremes, long_rows, special_numbers
 from harness.record import Fault
 
 SOURCE = "definition; Higham (2002), section 3.1"
@@ -213,14 +214,11 @@ def _example(pair: tuple[Tensor, Tensor]) -> Example:
     return {"prediction": pair[0], "target": pair[1]}
 
 
-def _of_specials(format_: Format) -> st.SearchStrategy[Example]:
+@from_draws(extremes)
+def _of_specials(format_: Format, prediction: Tensor, rng: np.random.Generator) -> Example:
     """Groups of the largest and the smallest numbers."""
-
-    def expand(prediction: Tensor, seed: int) -> Example:
-        drawn = np.random.default_rng(seed).choice(special_numbers(format_), size=tuple(prediction.shape))
-        return {"prediction": prediction, "target": prediction.new_tensor(drawn)}
-
-    return st.builds(expand, extremes(format_), SEEDS)
+    drawn = rng.choice(special_numbers(format_), size=tuple(prediction.shape))
+    return {"prediction": prediction, "target": prediction.new_tensor(drawn)}
 
 
 def _infinite(format_: Format) -> st.SearchStrategy[Example]:

@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 from hypothesis import strategies as st
-from numpy.random import Generator
 from torch import Tensor
 
 from harness.contracts.building_blocks.examples import altered
@@ -15,7 +14,7 @@ from harness.laws.strategies import ONE_SEED, SEEDS, extremes, long_rows
 _LONGEST = 32
 
 
-def _targets(logits: Tensor, format_: Format, rng: Generator) -> Tensor:
+def _targets(logits: Tensor, format_: Format, rng: np.random.Generator) -> Tensor:
     """Targets ``y`` for which ``1 - y`` is exact: any class, the right one, zero, half and one, or soft ones.
 
     A quarter of the groups has each kind. Right targets make losses and gradients tiny. Soft targets are multiples of
@@ -68,7 +67,7 @@ def zero_groups(format_: Format) -> st.SearchStrategy[Example]:
 def every_third_infinite(target_of_positive: float) -> Inputs:
     """Every third group has only infinite logits, with the given target for +inf and the other target for -inf."""
 
-    def with_infinities(example: Example, rng: Generator) -> Example:
+    def with_infinities(example: Example, rng: np.random.Generator) -> Example:
         logits, targets = example["logits"].clone(), example["targets"].clone()
         positive = rng.random(tuple(logits[::3].shape)) < 0.5
         logits[::3] = torch.from_numpy(np.where(positive, np.inf, -np.inf)).to(logits)

@@ -42,7 +42,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.random import Generator
 from torch import Tensor
 
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, portable, to_array
@@ -264,13 +263,13 @@ def exact_shift(logits: Tensor) -> Tensor:
     return torch.where(torch.from_numpy(is_exact), shifted, logits)
 
 
-def normalised(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
+def normalised(rng: np.random.Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
     """Logarithms of probabilities, whose logsumexp is the rounding error of the logits."""
     x = portable.standard_normal(rng, shape) * np.minimum(magnitude, 64.0)
     return portable.log_softmax(x)
 
 
-def dominated(rng: Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
+def dominated(rng: np.random.Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
     """One zero, and other entries so small that they vanish in a sum near one."""
     largest = np.minimum(magnitude, -format_.log_smallest)
     rows = -largest * (1.0 + rng.random(shape))
@@ -278,7 +277,7 @@ def dominated(rng: Generator, shape: Shape, magnitude: Array, format_: Format) -
     return rows
 
 
-def at_the_limits(rng: Generator, shape: Shape, _: Array, format_: Format) -> Array:
+def at_the_limits(rng: np.random.Generator, shape: Shape, _: Array, format_: Format) -> Array:
     """Rows in which each exponential, or their sum, is near the limits of the format's range or beyond."""
     ends = np.array([format_.log_max - portable.log(shape.columns), format_.log_smallest + 2.0])
     centre = rng.choice(ends, size=(shape.rows, 1)) + portable.standard_normal(rng, (shape.rows, 1))

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from hypothesis import strategies as st
-from numpy.random import Generator
 from torch import Tensor
 
 from harness.contracts.building_blocks.examples import altered
@@ -52,7 +51,7 @@ def many_rows(format_: Format) -> st.SearchStrategy[Example]:
     return st.sampled_from(MANY_ROWS).map(expand)
 
 
-def _mask_off_label(example: Example, rng: Generator) -> Example:
+def _mask_off_label(example: Example, rng: np.random.Generator) -> Example:
     logits, at = example["logits"], example["labels"][..., None]
     return {**example, "logits": masked(logits, rng).scatter(-1, at, logits.gather(-1, at))}
 
@@ -76,7 +75,7 @@ def masked_at_label(format_: Format) -> st.SearchStrategy[Example]:
 def single_rows(inputs: Inputs, seeds: st.SearchStrategy[int] = SEEDS) -> Inputs:
     """Logits of another contract's examples as groups of one row, with labels."""
 
-    def labelled(example: Example, rng: Generator) -> Example:
+    def labelled(example: Example, rng: np.random.Generator) -> Example:
         logits: Tensor = example["logits"][:_SINGLE_ROWS, None, :]
         return {"logits": logits, "labels": labels_for(logits, rng)}
 

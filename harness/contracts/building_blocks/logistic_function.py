@@ -42,7 +42,6 @@ from typing import Any
 import numpy as np
 import torch
 from hypothesis import strategies as st
-from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -194,12 +193,12 @@ def window(format_: Format) -> float:
     return -2.0 * format_.log_smallest
 
 
-def uniform(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
+def uniform(rng: np.random.Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
     """Entries spread evenly up to the magnitude."""
     return np.asarray(rng.uniform(-1.0, 1.0, shape) * magnitude)
 
 
-def near_thresholds(rng: Generator, shape: Shape, _: Array, format_: Format) -> Array:
+def near_thresholds(rng: np.random.Generator, shape: Shape, _: Array, format_: Format) -> Array:
     """Entries within four ulp of a point where ``exp``, ``1 + exp`` or ``log1p`` changes character."""
     p = format_.precision * portable.LN2
     ends = [format_.log_max, -format_.log_smallest, -float(portable.log(format_.tiny))]

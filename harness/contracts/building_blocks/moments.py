@@ -22,11 +22,10 @@ from typing import Any
 import numpy as np
 import torch
 from hypothesis import strategies as st
-from numpy.random import Generator
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
-from harness.contracts.building_blocks.examples import changed, with_cotangent
+from harness.contracts.building_blocks.examples import changed, from_draws, with_cotangent
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, portable, to_array
 from harness.floats import double_double as dd
@@ -80,14 +79,14 @@ def largest_normalised(format_: Format) -> float:
 # Inputs
 
 
-def narrow(rng: Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
+def narrow(rng: np.random.Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
     """Entries around the magnitude, with a relative spread between a few roundings and one."""
     spread = portable.exp2(float(portable.log2(format_.u)) * rng.random((shape.rows, 1)))
     sign = rng.choice(np.array([-1.0, 1.0]), size=(shape.rows, 1))
     return np.asarray(sign * magnitude * (1.0 + spread * portable.standard_normal(rng, shape)))
 
 
-def outlier(rng: Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
+def outlier(rng: np.random.Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
     """Entries within a few ulp, and one at a distance."""
     rows = magnitude * (1.0 + 2.0 * format_.u * rng.integers(-4, 5, size=shape))
     at = np.arange(shape.rows), rng.integers(shape.columns, size=shape.rows)
@@ -95,7 +94,7 @@ def outlier(rng: Generator, shape: Shape, magnitude: Array, format_: Format) -> 
     return np.asarray(rows)
 
 
-def neighbours(rng: Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
+def neighbours(rng: np.random.Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
     """A number and its successor, between which the mean is not representable; some rows are constant."""
     start = rng.choice(np.array([-1.0, 1.0]), size=(shape.rows, 1)) * magnitude * (1.0 + rng.random((shape.rows, 1)))
     number = torch.from_numpy(start).to(format_.dtype)
@@ -122,15 +121,11 @@ def rows_and_cotangents(
     return inputs
 
 
-def constant_rows(format_: Format) -> st.SearchStrategy[Example]:
+@from_draws(lambda _: lengths(16, 128), st.sampled_from([1, 2, 4, 8, 16, LONGEST]))
+def constant_rows(format_: Format, rows: int, columns: int, rng: np.random.Generator) -> Example:
     """A power of two of equal entries ``c 2^k`` with ``|c| < 128``: their sum and mean are exact in the accumulator."""
-
-    def expand(rows: int, columns: int, seed: int) -> Example:
-        rng = np.random.default_rng(seed)
-        entries = rng.integers(-127, 128, size=(rows, 1)) * portable.exp2(rng.integers(-4, 5, size=(rows, 1)))
-        return {"x": torch.from_numpy(np.repeat(entries, columns, axis=1)).to(format_.dtype)}
-
-    return st.builds(expand, lengths(16, 128), st.sampled_from([1, 2, 4, 8, 16, LONGEST]), SEEDS)
+    entries = rng.integers(-127, 128, size=(rows, 1)) * portable.exp2(rng.integers(-4, 5, size=(rows, 1)))
+    return {"x": torch.from_numpy(np.repeat(entries, columns, axis=1)).to(format_.dtype)}
 
 
 def one_infinite(inputs: Inputs) -> Inputs:

@@ -5,6 +5,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from harness.contracts.building_blocks.examples import from_draws
 from harness.floats import Format, to_array
 from harness.laws import Example, Inputs, Law
 from harness.laws.strategies import SEEDS, batches, companions
@@ -28,15 +29,12 @@ def pairs(format_: Format, largest: float) -> st.SearchStrategy[tuple[Tensor, Te
     return st.builds(expand, batches(format_, largest=largest, rows=(4, 64), columns=(1, LONGEST_GROUP)), SEEDS)
 
 
-def whole_pairs(format_: Format) -> st.SearchStrategy[Example]:
+@from_draws(st.tuples(st.integers(4, 64), st.integers(1, LONGEST_GROUP)))
+def whole_pairs(format_: Format, shape: tuple[int, int], rng: np.random.Generator) -> Example:
     """Groups ``[g, n]`` of integers from -8 to 8, whose squares and sums are exact in every format."""
-
-    def expand(shape: tuple[int, int], seed: int) -> Example:
-        drawn = np.random.default_rng(seed).integers(-8, 9, size=(2, *shape))
-        prediction, target = torch.from_numpy(drawn).to(format_.dtype)
-        return {"prediction": prediction, "target": target}
-
-    return st.builds(expand, st.tuples(st.integers(4, 64), st.integers(1, LONGEST_GROUP)), SEEDS)
+    drawn = rng.integers(-8, 9, size=(2, *shape))
+    prediction, target = torch.from_numpy(drawn).to(format_.dtype)
+    return {"prediction": prediction, "target": target}
 
 
 def infinite_pairs(format_: Format) -> st.SearchStrategy[tuple[Tensor, Tensor]]:
