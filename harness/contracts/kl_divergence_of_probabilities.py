@@ -34,7 +34,7 @@ from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, portable, to_array
 from harness.floats import double_double as dd
 from harness.floats.oracle import log
-from harness.laws import Axes, Contract, Example, Inputs, Ray, Subject, law, many_rows
+from harness.laws import Axes, Contract, Example, Inputs, Limit, Ray, Subject, law, many_rows
 from harness.laws.strategies import companions, long_rows
 
 SOURCE = "definition; the module documentation derives the bound"
@@ -282,10 +282,14 @@ gradient_in_q = usual_laws.gradient(
 # Rays
 
 
-def _two(p: Tensor, q: Tensor) -> Example:
-    """Two classes; the given probabilities are for the second one, and the first has the rest."""
-    rows = {"p": torch.stack([1.0 - p, p], 1), "q": torch.stack([1.0 - q, q], 1)}
-    return {**rows, "cotangent": torch.ones_like(p)}
+def _ray(name: str, formula: str, end: Limit, *, p: float | None = None, q: float | None = None) -> Ray:
+    """Two classes; the probability of the second one is given or ``t``, and the first has the rest."""
+
+    def example(t: Tensor, _: Format) -> Example:
+        second = {name: t if x is None else torch.full_like(t, x) for name, x in (("p", p), ("q", q))}
+        return {**{name: torch.stack([1.0 - x, x], 1) for name, x in second.items()}, "cotangent": torch.ones_like(t)}
+
+    return Ray(name, formula, example, end, lambda _: 0.5)
 
 
 # Contract
@@ -312,19 +316,7 @@ KL_DIVERGENCE_OF_PROBABILITIES = Contract(
     conventions={"normalised": ("no", "yes")},
     telling=_of_other_sums,
     rays=(
-        Ray(
-            "unlikely class",
-            "p = (1/2, 1/2), q = (1 - t, t)",
-            lambda t, _: _two(torch.full_like(t, 0.5), t),
-            lambda format_: 4.0 * format_.tiny,
-            lambda _: 0.5,
-        ),
-        Ray(
-            "rare class",
-            "p = (1 - t, t), q = (3/4, 1/4)",
-            lambda t, _: _two(t, torch.full_like(t, 0.25)),
-            lambda format_: format_.smallest,
-            lambda _: 0.5,
-        ),
+        _ray("unlikely class", "p = (1/2, 1/2), q = (1 - t, t)", lambda format_: 4.0 * format_.tiny, p=0.5),
+        _ray("rare class", "p = (1 - t, t), q = (3/4, 1/4)", lambda format_: format_.smallest, q=0.25),
     ),
 )

@@ -14,6 +14,7 @@ The gradient is :math:`1 - q` at the larger number and :math:`q` at the smaller.
 addition, or as :math:`1 / (1 + e^{-d})` with as many roundings.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from torch import Tensor
 
 from harness.contracts.building_blocks import exponential_sums as sums
 from harness.contracts.building_blocks import usual_laws
+from harness.contracts.building_blocks.examples import from_draws
 from harness.contracts.building_blocks.logit_rows import DOMAIN, largest_logit, largest_weight
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import (
@@ -38,8 +40,8 @@ from harness.floats import (
 )
 from harness.floats import double_double as dd
 from harness.floats.format import from_ordinal, to_ordinal
-from harness.laws import Axes, Contract, Example, Ray, Subject, implementation_laws, law, many_rows, no_drift
-from harness.laws.strategies import SEEDS, STRUCTURES, Shape, batches, companions, extremes, masked
+from harness.laws import Axes, Contract, Example, Inputs, Ray, Subject, implementation_laws, law, many_rows, no_drift
+from harness.laws.strategies import STRUCTURES, Shape, batches, companions, extremes, masked
 
 # Oracle
 
@@ -110,39 +112,26 @@ def _split(pairs: Tensor, **rest: Tensor) -> Example:
     return {"a": pairs[:, 0].contiguous(), "b": pairs[:, 1].contiguous(), **rest}
 
 
-def pairs_and_weights(format_: Format) -> st.SearchStrategy[Example]:
-    """Structured pairs, and weights of the outputs for the law of the gradient."""
-    return _pairs(format_, lambda pairs, _: pairs)
+def _structured(format_: Format) -> st.SearchStrategy[Tensor]:
+    structures = (*STRUCTURES, sums.normalised, sums.dominated, sums.at_the_limits, neighbours)
+    return batches(format_, largest=largest_logit(format_), structures=structures, rows=(16, 512), columns=(2, 2))
 
 
-def _masked(format_: Format) -> st.SearchStrategy[Example]:
-    """Pairs in which one number may be -inf."""
-    return _pairs(format_, masked)
+def _pairs(change: Callable[[Tensor, np.random.Generator], Tensor] = lambda pairs, _: pairs) -> Inputs:
+    """Structured pairs with a change, and weights of the outputs for the law of the gradient."""
 
-
-def _with_infinities(format_: Format) -> st.SearchStrategy[Example]:
-    """Pairs in which every number may be -inf or +inf."""
-
-    def replace(pairs: Tensor, rng: np.random.Generator) -> Tensor:
-        infinite = torch.from_numpy(rng.choice([-np.inf, np.inf], size=tuple(pairs.shape))).to(pairs.dtype)
-        return torch.where(torch.from_numpy(rng.random(tuple(pairs.shape)) < 0.6), infinite, pairs)
-
-    return _pairs(format_, replace)
-
-
-def _pairs(format_: Format, change: Any) -> st.SearchStrategy[Example]:
-    def expand(pairs: Tensor, seed: int) -> Example:
-        rng = np.random.default_rng(seed)
+    @from_draws(_structured)
+    def inputs(_: Format, pairs: Tensor, rng: np.random.Generator) -> Example:
         cotangent = companions(pairs[:, 0], rng)
         return _split(change(pairs, rng), cotangent=cotangent)
 
-    structures = (*STRUCTURES, sums.normalised, sums.dominated, sums.at_the_limits, neighbours)
-    drawn = batches(format_, largest=largest_logit(format_), structures=structures, rows=(16, 512), columns=(2, 2))
-    return st.builds(expand, drawn, SEEDS)
+    return inputs
 
 
-def _extremes(format_: Format) -> st.SearchStrategy[Example]:
-    return extremes(format_, columns=(2, 2)).map(_split)
+def _with_infinities(pairs: Tensor, rng: np.random.Generator) -> Tensor:
+    """Replace numbers by -inf or +inf."""
+    infinite = torch.from_numpy(rng.choice([-np.inf, np.inf], size=tuple(pairs.shape))).to(pairs.dtype)
+    return torch.where(torch.from_numpy(rng.random(tuple(pairs.shape)) < 0.6), infinite, pairs)
 
 
 # Laws
@@ -215,14 +204,12 @@ commutes = usual_laws.unchanged(
 )
 def shift_equivariant(logaddexp: Subject, a: Tensor, b: Tensor) -> Measurement:
     """Shift by the larger number where that is exact in the format; other pairs are compared with themselves."""
-    format_ = logaddexp.format
     pairs = torch.stack([a, b], -1)
-    shifted = sums.exact_shift(pairs)
-    expected = dd.two_sum(
-        to_array(logaddexp(shifted[:, 0], shifted[:, 1])), to_array(pairs).max(-1) - to_array(shifted).max(-1)
-    )
-    absolute = _VALUE.error_at(logaddexp, a, b) + _VALUE.error_at(logaddexp, shifted[:, 0], shifted[:, 1])
-    return sums.compare_near(logaddexp(a, b), expected, absolute, format_)
+    moved = sums.exact_shift(pairs)
+    shift = to_array(pairs).max(-1) - to_array(moved).max(-1)
+    expected = dd.two_sum(to_array(logaddexp(moved[:, 0], moved[:, 1])), shift)
+    absolute = _VALUE.error_at(logaddexp, a, b) + _VALUE.error_at(logaddexp, moved[:, 0], moved[:, 1])
+    return sums.compare_near(logaddexp(a, b), expected, absolute, logaddexp.format)
 
 
 @law(
@@ -264,7 +251,7 @@ def nothing_added(logaddexp: Subject, a: Tensor) -> Measurement:
     source="limits of ln(exp(a) + exp(b))",
     cause="the difference of two equal infinities is NaN: return a + ln 2 where a equals b",
     group="special",
-    inputs=_with_infinities,
+    inputs=_pairs(_with_infinities),
 )
 def infinite_terms(logaddexp: Subject, a: Tensor, b: Tensor) -> Measurement:
     """Compare the pairs with an infinite maximum; other laws cover the other pairs."""
@@ -284,16 +271,16 @@ LOGADDEXP = Contract(
     signature="(a[n], b[n]) -> [n]",
     summary="ln(exp(a) + exp(b)), elementwise",
     domain=DOMAIN,
-    inputs=pairs_and_weights,
+    inputs=_pairs(),
     laws=(
         *(value, digits_not_lost, finite_on_extreme_terms, at_least_the_maximum, commutes, shift_equivariant),
         *(gradient, nothing_added, infinite_terms),
         gradient.on(
-            _masked,
+            _pairs(masked),
             "gradient_of_masked_pairs",
             "If one number is -inf, its gradient is zero and the gradient of the other is the weight.",
         ),
-        usual_laws.on_extreme_numbers(value, _extremes),
+        usual_laws.on_extreme_numbers(value, lambda format_: extremes(format_, columns=(2, 2)).map(_split)),
         no_drift(value, many_rows({"a": Axes(("n",)), "b": Axes(("n",))}, largest=0.5)),
         *implementation_laws(value),
     ),

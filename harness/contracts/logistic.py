@@ -128,24 +128,6 @@ def _laws(function: Logistic, *special_laws: Law) -> tuple[Law, ...]:
         monotone_law(function),
         *special_laws,
         gradient,
-        *_laws_of_the_gradient_elsewhere(gradient, name),
-        value.on(
-            logistic_function.vectors_with_infinities,
-            "limits_at_infinity",
-            f"{name}(-inf) and {name}(inf) are the limits.",
-            cause="inf - inf or inf / inf: exponentiate only -|x|, and add",
-            group="special",
-        ),
-        usual_laws.on_extreme_numbers(value, logistic_function.extreme_vectors),
-        no_drift(value, logistic_function.many_numbers),
-        *derivative_laws(gradient),
-        *implementation_laws(value),
-    )
-
-
-def _laws_of_the_gradient_elsewhere(gradient: Law, name: str) -> tuple[Law, Law]:
-    """Return the laws of the gradient at the kink of the usual form, and at infinity."""
-    return (
         gradient.on(
             logistic_function.vectors_around_zero,
             "gradient_at_zero",
@@ -158,6 +140,17 @@ def _laws_of_the_gradient_elsewhere(gradient: Law, name: str) -> tuple[Law, Law]
             f"At -inf and +inf the gradient of {name} is its limit.",
             group="special",
         ),
+        value.on(
+            logistic_function.vectors_with_infinities,
+            "limits_at_infinity",
+            f"{name}(-inf) and {name}(inf) are the limits.",
+            cause="inf - inf or inf / inf: exponentiate only -|x|, and add",
+            group="special",
+        ),
+        usual_laws.on_extreme_numbers(value, logistic_function.extreme_vectors),
+        no_drift(value, logistic_function.many_numbers),
+        *derivative_laws(gradient),
+        *implementation_laws(value),
     )
 
 
