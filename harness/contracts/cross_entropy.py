@@ -150,14 +150,10 @@ shift_invariant = usual_laws.unchanged(
     non_finite=sums.OVERFLOW,
 )
 
-columns_in_any_order = usual_laws.unchanged(
+columns_in_any_order = logit_rows.columns_law(
     _VALUE,
-    "columns_in_any_order",
     "The order of the classes does not change the loss if the labels follow it.",
-    other=lambda loss, logits, labels: loss(logits.flip(-1), logits.shape[-1] - 1 - labels),
-    comparison=compare_absolute,
-    source="a sum does not depend on the order of its terms",
-    cause=logit_rows.COLUMNS_DIFFER,
+    lambda loss, logits, labels: loss(logits.flip(-1), logits.shape[-1] - 1 - labels),
     non_finite=sums.OVERFLOW,
 )
 

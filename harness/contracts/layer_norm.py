@@ -296,16 +296,7 @@ gradient_digits_not_lost = moments.gradient_digits_not_lost(
     bound="the bound of the gradient, without the subnormal",
 )
 
-infinite_entry = usual_laws.rows_become(
-    _VALUE,
-    "infinite_entry",
-    "A row with an infinite entry is NaN.",
-    rows=lambda x: x.isinf().any(-1).numpy(),
-    expected=np.nan,
-    source="inf - inf",
-    cause="infinities are dropped or clipped before the mean is taken: let IEEE arithmetic decide",
-    inputs=moments.one_infinite(_conditioned),
-)
+infinite_entry = moments.infinite_entry(_VALUE, "A row with an infinite entry is NaN.", _conditioned)
 
 
 # Contract

@@ -233,10 +233,6 @@ def _with_variance_two(mean: Tensor, target: Tensor) -> Example:
     return {"mean": mean, "target": target, "variance": torch.full_like(mean, 2.0)}
 
 
-def _infinite(format_: Format) -> st.SearchStrategy[Example]:
-    return infinite_pairs(format_).map(lambda pair: _with_variance_two(*pair))
-
-
 def _long(format_: Format) -> st.SearchStrategy[Example]:
     """Up to 65,536 rows of variance two."""
 
@@ -305,7 +301,7 @@ GAUSSIAN_NLL = Contract(
         *(value, gradient, gradient_in_variance, gradient_is_scaled_squared_error, gradients_agree_exactly),
         least_squares_minimises,
         *_AT_EXTREME_VARIANCES,
-        infinite_errors(value, _infinite),
+        infinite_errors(value, lambda format_: infinite_pairs(format_).map(lambda pair: _with_variance_two(*pair))),
         *usual_laws.of_every_operation(value, gradient, long=_long, cause=LONG, rows=False),
     ),
     axes={

@@ -128,14 +128,10 @@ shift_invariant = usual_laws.unchanged(
     non_finite="exp overflows: subtract the row maximum first",
 )
 
-columns_in_any_order = usual_laws.unchanged(
+columns_in_any_order = logit_rows.columns_law(
     _VALUE,
-    "columns_in_any_order",
     "Reversing the order of the columns reverses the log-softmax.",
-    other=lambda log_softmax, logits: log_softmax(logits.flip(-1)).flip(-1),
-    comparison=compare_absolute,
-    source="a sum does not depend on the order of its terms",
-    cause=logit_rows.COLUMNS_DIFFER,
+    lambda log_softmax, logits: log_softmax(logits.flip(-1)).flip(-1),
     non_finite=UNDERFLOW,
 )
 
@@ -152,16 +148,10 @@ gradient = usual_laws.gradient(
 # Special values
 
 
-masked_entries = usual_laws.value(
+masked_entries = logit_rows.masked_entries_law(
     _VALUE,
     "A logit of -inf has log-probability -inf; the other entries equal the log-softmax without it.",
-    name="masked_entries",
-    source="ln 0 = -inf",
-    bound="no tolerance where masked, the value's bound elsewhere",
-    cause="0 * -inf or a shift by a masked maximum is NaN, or a large negative constant replaces -inf: use -inf, "
-    "and shift by a finite maximum",
-    group="special",
-    inputs=logit_rows.masked_logits,
+    "ln 0 = -inf",
 )
 
 fully_masked_row = logit_rows.fully_masked_law(

@@ -65,10 +65,6 @@ def update_not_lost(sgd: Subject, parameter: Tensor, gradient: Tensor, lr: float
     return Measurement(np.where(lost, np.inf, 0.0), np.zeros(before.shape), actual, before - to_array(gradient) * lr)
 
 
-def _small_steps(t: Tensor, _: Format) -> Example:
-    return {"parameter": torch.ones_like(t), "gradient": t, "lr": 1.0}
-
-
 @from_draws(
     lambda format_: batches(format_, largest=format_.max / 16.0, rows=(1, 32)),
     st.sampled_from([0.5, 0.1, 0.03, 0.01, 0.001]),
@@ -114,7 +110,7 @@ SGD = Contract(
         Ray(
             "learning rate against weight",
             "weight 1, lr g = t",
-            _small_steps,
+            lambda t, _: {"parameter": torch.ones_like(t), "gradient": t, "lr": 1.0},
             start=lambda _: 1.0,
             end=lambda format_: format_.smallest,
             laws=(update_not_lost, value),

@@ -147,16 +147,10 @@ def _none_where_masked(logits: Tensor, expected: DoubleDouble, format_: Format) 
     return np.where(np.isinf(to_array(logits)), 0.0, sums.softmax_typical_bound(logits, expected, format_))
 
 
-masked_entries = usual_laws.value(
+masked_entries = logit_rows.masked_entries_law(
     Exact(("logits",), sums.softmax_oracle, _none_where_masked),
     "A logit of -inf has probability exactly zero, and the other entries equal the softmax without it.",
-    name="masked_entries",
-    source="exp(-inf) = 0",
-    bound="no tolerance where masked, the value's bound elsewhere",
-    cause="0 * -inf or a shift by a masked maximum is NaN, or a large negative constant replaces -inf: use -inf, "
-    "and shift by a finite maximum",
-    group="special",
-    inputs=logit_rows.masked_logits,
+    "exp(-inf) = 0",
 )
 
 fully_masked_row = logit_rows.fully_masked_law(

@@ -221,10 +221,6 @@ def _of_specials(format_: Format, prediction: Tensor, rng: np.random.Generator) 
     return {"prediction": prediction, "target": prediction.new_tensor(drawn)}
 
 
-def _infinite(format_: Format) -> st.SearchStrategy[Example]:
-    return predictions.infinite_pairs(format_).map(_example)
-
-
 def _long(format_: Format) -> st.SearchStrategy[Example]:
     """Up to 65,536 errors near 0, 1 and 4."""
 
@@ -274,7 +270,7 @@ SQUARED_ERROR = Contract(
             "The value is also right for the largest and smallest numbers, and infinite where a square overflows.",
             cause="large errors are clipped, or scaled so that small ones underflow: square the difference unchanged",
         ),
-        predictions.infinite_errors(value, _infinite),
+        predictions.infinite_errors(value, lambda format_: predictions.infinite_pairs(format_).map(_example)),
         on_long_rows(value, _long, cause=predictions.LONG),
         gradient.on(
             _long,

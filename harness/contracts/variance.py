@@ -218,15 +218,10 @@ gradient = usual_laws.gradient(
 )
 
 
-infinite_entry = usual_laws.rows_become(
+infinite_entry = moments.infinite_entry(
     _VALUE,
-    "infinite_entry",
     "A row with an infinite entry has variance NaN.",
-    rows=lambda x: x.isinf().any(-1).numpy(),
-    expected=np.nan,
-    source="inf - inf",
-    cause="infinities are dropped or clipped before the mean is taken: let IEEE arithmetic decide",
-    inputs=moments.one_infinite(moments.rows_and_cotangents(lambda format_: _largest(format_))),
+    moments.rows_and_cotangents(lambda format_: _largest(format_)),
 )
 
 

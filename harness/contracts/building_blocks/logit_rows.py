@@ -12,7 +12,7 @@ from torch import Tensor
 from harness.contracts.building_blocks import usual_laws
 from harness.contracts.building_blocks.examples import altered, changed, with_cotangent
 from harness.contracts.building_blocks.usual_laws import Exact
-from harness.floats import Array, Format, portable, to_array
+from harness.floats import Array, Format, compare_absolute, portable, to_array
 from harness.laws import Axes, Example, Inputs, Law, many_rows
 from harness.laws.strategies import STRUCTURES, Structure, batches, extremes, long_rows, masked
 
@@ -113,10 +113,6 @@ def logarithms(terms: Array, format_: Format) -> tuple[Tensor, float]:
 LEFT_OPEN_AT_INFINITY = "inf - inf is undefined although its limit is not; see the convention `infinite_logit`"
 NAN_OR_LIMIT = "`infinite_logit` is a convention (nan or limit): declare the one you intend"
 OR_DIFFERENCE = "`infinite_logit` is a convention (nan, limit or difference): declare the one you intend"
-COLUMNS_DIFFER = (
-    "the columns are treated differently, for example one is dropped, weighted, or assumed to be the maximum: treat "
-    "them alike"
-)
 MASKED_ROWS = "Logits of -inf have gradient zero, and the gradient of the others is the same as without them."
 """Statement about the gradient of masked logits."""
 
@@ -154,6 +150,36 @@ def infinite_logit_law(
         source=LEFT_OPEN_AT_INFINITY,
         cause=cause,
         inputs=every_third_row(one_infinite),
+    )
+
+
+def masked_entries_law(exact: Exact, statement: str, source: str) -> Law:
+    """Return the law about the entries of an output at some logits of -inf, and about its other entries."""
+    return usual_laws.value(
+        exact,
+        statement,
+        name="masked_entries",
+        source=source,
+        bound="no tolerance where masked, the value's bound elsewhere",
+        cause="0 * -inf or a shift by a masked maximum is NaN, or a large negative constant replaces -inf: use -inf, "
+        "and shift by a finite maximum",
+        group="special",
+        inputs=masked_logits,
+    )
+
+
+def columns_law(exact: Exact, statement: str, other: Callable[..., Tensor], non_finite: str) -> Law:
+    """Return the law that the order of the columns does not matter, where ``other`` reverses them."""
+    return usual_laws.unchanged(
+        exact,
+        "columns_in_any_order",
+        statement,
+        other=other,
+        comparison=compare_absolute,
+        source="a sum does not depend on the order of its terms",
+        cause="the columns are treated differently, for example one is dropped, weighted, or assumed to be the "
+        "maximum: treat them alike",
+        non_finite=non_finite,
     )
 
 

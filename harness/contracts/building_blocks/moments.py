@@ -423,6 +423,20 @@ def gradient_digits_not_lost(exact: Exact, statement: str, bound: str) -> Law:
     )
 
 
+def infinite_entry(exact: Exact, statement: str, inputs: Inputs) -> Law:
+    """Return the law about rows with an infinite entry, whose mean is infinite or NaN."""
+    return usual_laws.rows_become(
+        exact,
+        "infinite_entry",
+        statement,
+        rows=lambda x: x.isinf().any(-1).numpy(),
+        expected=np.nan,
+        source="inf - inf",
+        cause="infinities are dropped or clipped before the mean is taken: let IEEE arithmetic decide",
+        inputs=one_infinite(inputs),
+    )
+
+
 def value_on_extreme_rows(value: Law) -> Law:
     """Derive the law about the value on rows of the largest numbers, whose squares overflow unless they are scaled."""
     return usual_laws.on_extreme_numbers(
