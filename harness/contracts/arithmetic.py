@@ -298,11 +298,10 @@ ADD = Contract(
     laws=(
         correctly_rounded,
         commutative,
-        correctly_rounded.on(
+        correctly_rounded.on_special(
             _special_pairs,
             "rounded_on_special_numbers",
             "The sum is right for the largest and smallest numbers and for infinities; inf - inf is NaN.",
-            group="special",
             cause="the sum saturates, or non-finite values are replaced: let IEEE arithmetic decide",
         ),
         zeros_keep_their_sign,
@@ -324,11 +323,10 @@ LINEAR = Contract(
     laws=(
         *(value, zero_weight_gives_bias, scales_by_powers_of_two, gradient_in_features, gradient_in_weight),
         *(gradient_in_bias, no_features_give_bias),
-        value.on(
+        value.on_special(
             altered(_operands, _with_infinities),
             "infinite_features",
             "An infinite feature makes its row infinite, or NaN where its weight is zero or infinities cancel.",
-            group="special",
             cause="non-finite features are replaced: let IEEE arithmetic decide",
         ),
         usual_laws.on_extreme_numbers(

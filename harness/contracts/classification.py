@@ -131,11 +131,10 @@ ACCURACY = Contract(
     inputs=_scores,
     laws=(
         *(share_of_hits, scale_does_not_matter, order_does_not_matter),
-        share_of_hits.on(
+        share_of_hits.on_special(
             _masked_scores,
             "masked_scores",
             "Scores of -inf, which exclude a class, do not change the accuracy.",
-            group="special",
             cause="the scores are multiplied by a mask, and 0 * -inf is NaN: select with where",
         ),
         on_long_rows(

@@ -245,12 +245,11 @@ CROSS_ENTROPY = Contract(
     laws=(
         *(value, finite_on_extreme_logits, not_negative, loss_not_lost, differs_by_the_logits, shift_invariant),
         *(columns_in_any_order, gradient),
-        value.on(
+        value.on_special(
             labelled_logits.masked_off_label,
             "masked_classes_ignored",
             "A logit of -inf outside the label adds nothing: the loss equals that of the other classes.",
             cause="0 * -inf is NaN, or a large negative constant replaces -inf: use -inf, and avoid the product",
-            group="special",
         ),
         logit_rows.of_masked_rows(gradient, labelled_logits.masked_off_label),
         *(impossible_label, fully_masked_row, infinite_logit),

@@ -349,11 +349,10 @@ ENTROPY = Contract(
     laws=(
         *(value, digits_not_lost, entropy_not_lost, not_negative, at_most_ln_k, finite_on_extreme_logits),
         *(shift_invariant, class_order_invariant, gradient),
-        value.on(
+        value.on_special(
             _masked,
             "impossible_classes_are_ignored",
             "A class with a logit of -inf adds nothing to the entropy.",
-            group="special",
         ),
         logit_rows.of_masked_rows(gradient, _masked),
         fully_masked_row,

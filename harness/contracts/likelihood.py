@@ -267,18 +267,16 @@ def _samples(format_: Format) -> st.SearchStrategy[Example]:
 
 
 _AT_EXTREME_VARIANCES = (
-    value.on(
+    value.on_special(
         _extreme_variances,
         "value_at_extreme_variances",
         "The value is also right for variances down to the smallest normal number.",
-        group="special",
         cause=FLOOR,
     ),
-    gradient.on(
+    gradient.on_special(
         _extreme_variances,
         "gradient_at_extreme_variances",
         "The gradient is also right for variances down to the smallest normal number.",
-        group="special",
         cause=FLOOR,
     ),
 )

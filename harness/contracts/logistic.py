@@ -134,18 +134,16 @@ def _laws(function: Logistic, *special_laws: Law) -> tuple[Law, ...]:
             f"At both zeros and next to them the gradient of {name} is its limit.",
             cause="the derivatives of |x| and max(x, 0) at the kink do not add up: choose the branch with where(x < 0)",
         ),
-        gradient.on(
+        gradient.on_special(
             logistic_function.vectors_with_infinities,
             "gradient_at_infinity",
             f"At -inf and +inf the gradient of {name} is its limit.",
-            group="special",
         ),
-        value.on(
+        value.on_special(
             logistic_function.vectors_with_infinities,
             "limits_at_infinity",
             f"{name}(-inf) and {name}(inf) are the limits.",
             cause="inf - inf or inf / inf: exponentiate only -|x|, and add",
-            group="special",
         ),
         usual_laws.on_extreme_numbers(value, logistic_function.extreme_vectors),
         no_drift(value, logistic_function.many_numbers),

@@ -220,13 +220,12 @@ LOGSUMEXP = Contract(
     laws=(
         *(value, finite_on_extreme_logits, at_least_the_maximum, excess_not_lost, splits_into_halves),
         *(shift_equivariant, columns_in_any_order, gradient, one_column),
-        value.on(
+        value.on_special(
             _masked,
             "masked_entries_ignored",
             "A logit of -inf adds nothing: the logsumexp equals that of the other logits.",
             cause="0 * -inf is NaN, a large negative constant replaces -inf, or a masked row is not shifted by its "
             "maximum: use -inf, and subtract the maximum",
-            group="special",
         ),
         logit_rows.of_masked_rows(gradient, _masked),
         fully_masked_row,

@@ -249,16 +249,11 @@ def _gradient_bound(logits: Tensor, keep: Tensor, cotangent: Tensor, expected: D
 # Special values
 
 
-fully_masked_row = usual_laws.policy(
+fully_masked_row = logit_rows.fully_masked_law(
     _VALUE,
-    "fully_masked_row",
     "A row that keeps no entry gives the declared result: NaN, zeros, or the uniform distribution.",
-    convention="fully_masked",
+    lambda logits, _: {"nan": np.nan, "zeros": 0.0, "uniform": 1.0 / logits.shape[-1]},
     rows=lambda _, keep: ~keep.numpy().any(-1),
-    policies=lambda logits, _: {"nan": np.nan, "zeros": 0.0, "uniform": 1.0 / logits.shape[-1]},
-    source="0 / 0 is undefined; see the convention `fully_masked`",
-    bound="1/2 ulp",
-    cause="`fully_masked` is a convention (nan, zeros or uniform): declare the one you intend",
     inputs=_masked(_third_rows_keep_nothing),
 )
 
@@ -347,11 +342,10 @@ MASKED_SOFTMAX = Contract(
             cause="the mask adds an extra sum or product: leave kept logits unchanged",
         ),
         gradient,
-        value.on(
+        value.on_special(
             _masked(_masked_are_special),
             "masked_values_do_not_matter",
             "A masked logit may be infinite, NaN or the largest number without changing the result.",
-            group="special",
             cause=ARITHMETIC,
             non_finite=ARITHMETIC,
         ),
@@ -360,11 +354,10 @@ MASKED_SOFTMAX = Contract(
             "gradient_ignores_masked_values",
             "Masked infinities and NaN do not affect any gradient.",
         ),
-        value.on(
+        value.on_special(
             _masked(_unmasked_are_infinite),
             "kept_minus_infinity_is_zero",
             "A kept logit of -inf has probability zero, as if it were masked.",
-            group="special",
             cause="-inf is replaced by a finite number before the softmax, or 0 * -inf is NaN: keep -inf, and "
             "select with where",
             non_finite="0 * -inf = NaN: select with where instead of multiplying",

@@ -361,11 +361,10 @@ SGD_WITH_MOMENTUM = Contract(
     inputs=_runs,
     laws=(
         *(value, zero_gradients_change_nothing, no_momentum_is_plain_steps, decay_shrinks_geometrically, homogeneous),
-        value.on(
+        value.on_special(
             changed(_runs, _with_infinities),
             "infinite_gradient",
             "An infinite gradient makes its parameter infinite with the opposite sign, and changes no other parameter.",
-            group="special",
             cause="the gradient is clipped, or a norm over all parameters spreads it: update each parameter from "
             "its own gradient",
         ),

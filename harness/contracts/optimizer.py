@@ -91,11 +91,10 @@ SGD = Contract(
     laws=(
         value,
         zero_gradient_changes_nothing,
-        value.on(
+        value.on_special(
             _specials,
             "value_on_special_numbers",
             "The step is also right for the largest and smallest numbers and for infinities; inf - inf is NaN.",
-            group="special",
             cause="the gradient is clipped, non-finite values are skipped, or the rate is kept in float32 or less: "
             "compute p - lr * g in the dtype of p",
         ),

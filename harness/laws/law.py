@@ -123,6 +123,10 @@ class Law:
         """
         return replace(self, name=name, statement=statement, inputs=inputs, **fields)
 
+    def on_special(self, inputs: Inputs, name: str, statement: str, **fields: Any) -> "Law":
+        """Return the same law about special inputs, such as infinities."""
+        return self.on(inputs, name, statement, group="special", **fields)
+
 
 def law(statement: str, *, group: str = "algebra", **fields: Any) -> Callable[[Callable[..., Measurement]], Law]:
     """Make a law of the function below, whose name becomes the name of the law.

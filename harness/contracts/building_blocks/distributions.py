@@ -150,11 +150,10 @@ def of_impossible_classes(value: Law, without: Callable[..., Inputs], *, zero: s
             f"A class with p = 0 and {zero} adds nothing.",
             **adds_nothing,
         ),
-        value.on(
+        value.on_special(
             without(of_p=False, of_q=True),
             "infinite_where_only_q_is_zero",
             f"A class with p > 0 and {zero} makes the divergence +inf.",
-            group="special",
             cause="q is clamped or gets an epsilon, or the class is omitted because q is zero: use q unchanged",
         ),
     )

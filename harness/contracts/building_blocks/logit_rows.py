@@ -124,13 +124,13 @@ def fully_masked_law(exact: Exact, statement: str, policies: Callable[..., Mappi
         "bound": "1/2 ulp",
         "cause": "`fully_masked` is a convention (nan, zeros or uniform): declare the one you intend",
         "inputs": every_third_row(all_masked),
+        "rows": lambda logits, *_: np.isneginf(to_array(logits)).reshape(len(logits), -1).all(-1),
     }
     return usual_laws.policy(
         exact,
         "fully_masked_row",
         statement,
         convention="fully_masked",
-        rows=lambda logits, *_: np.isneginf(to_array(logits)).reshape(len(logits), -1).all(-1),
         policies=policies,
         **{**default, **fields},
     )

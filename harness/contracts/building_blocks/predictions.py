@@ -66,11 +66,10 @@ LONG = (
 
 def infinite_errors(value: Law, inputs: Inputs) -> Law:
     """Derive the law about pairs with an infinite number, or with two."""
-    return value.on(
+    return value.on_special(
         inputs,
         "infinite_errors",
         "An infinite error makes the loss infinite; two equal infinities have no difference and make it NaN.",
-        group="special",
         cause="equal values are assumed to have error zero, or non-finite values are replaced: let IEEE "
         "arithmetic decide",
     )

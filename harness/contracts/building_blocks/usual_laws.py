@@ -279,7 +279,7 @@ EXTREME_NUMBERS = "The value is also right for the largest and smallest finite n
 
 def on_extreme_numbers(value: Law, inputs: Inputs, statement: str = EXTREME_NUMBERS, **fields: Any) -> Law:
     """Derive the law of the group ``special`` about the value on the largest and the smallest numbers."""
-    return value.on(inputs, "value_on_extreme_numbers", statement, group="special", **fields)
+    return value.on_special(inputs, "value_on_extreme_numbers", statement, **fields)
 
 
 def of_every_operation(
