@@ -50,18 +50,8 @@ from harness.floats import Array, DoubleDouble, Format, Oracle, elementwise, por
 from harness.floats import double_double as dd
 from harness.floats.format import from_ordinal, to_ordinal
 from harness.floats.oracle import exp
-from harness.laws import Axes, Example, many_rows
-from harness.laws.strategies import (
-    FEW_COLUMNS,
-    SEEDS,
-    STRUCTURES,
-    Shape,
-    Structure,
-    batches,
-    extremes,
-    lengths,
-    mixed_magnitudes,
-)
+from harness.laws import Axes, Example, many_rows, strategies
+from harness.laws.strategies import SEEDS, Shape, Structure
 
 log1p = elementwise("log1p")
 
@@ -208,16 +198,16 @@ def near_thresholds(rng: np.random.Generator, shape: Shape, _: Array, format_: F
     return to_array(from_ordinal(centre + rng.integers(-4, 5, size=shape), format_))
 
 
-ARGUMENTS: tuple[Structure, ...] = (uniform, uniform, near_thresholds, near_thresholds, *STRUCTURES)
+ARGUMENTS: tuple[Structure, ...] = (uniform, uniform, near_thresholds, near_thresholds, *strategies.STRUCTURES)
 
 
 def arguments(
     format_: Format, *, largest: float, rows: tuple[int, int] = (8, 128), columns: tuple[int, int] = (1, 32)
 ) -> st.SearchStrategy[Tensor]:
     """Structured tensors ``[rows, columns]``, two in three within the window in which ``exp`` matters."""
-    inside = batches(format_, largest=window(format_), structures=ARGUMENTS, rows=rows, columns=columns)
-    structures = (mixed_magnitudes, uniform)
-    anywhere = batches(format_, largest=largest, structures=structures, rows=rows, columns=columns)
+    inside = strategies.batches(format_, largest=window(format_), structures=ARGUMENTS, rows=rows, columns=columns)
+    structures = (strategies.mixed_magnitudes, uniform)
+    anywhere = strategies.batches(format_, largest=largest, structures=structures, rows=rows, columns=columns)
     return st.one_of(inside, inside, anywhere)
 
 
@@ -236,7 +226,7 @@ many_numbers = many_rows({"x": Axes(("n",))})
 
 def extreme_vectors(format_: Format) -> st.SearchStrategy[Example]:
     """The largest and the smallest numbers of the format, and both zeros."""
-    return _flat(extremes(format_))
+    return _flat(strategies.extremes(format_))
 
 
 def drawn(
@@ -247,7 +237,9 @@ def drawn(
     def expand(n: int, k: int, seed: int) -> Tensor:
         return torch.from_numpy(np.random.default_rng(seed).choice(numbers, size=(n, k))).to(format_.dtype)
 
-    return st.builds(expand, lengths(*rows), lengths(*columns, small=FEW_COLUMNS), SEEDS)
+    return st.builds(
+        expand, strategies.lengths(*rows), strategies.lengths(*columns, small=strategies.FEW_COLUMNS), SEEDS
+    )
 
 
 def around_zero(format_: Format) -> list[float]:

@@ -7,7 +7,8 @@ from harness.loading.content import digest, digests
 from harness.loading.delivery import Deliveries
 from harness.loading.exercise import keep_batches, write_into
 
-from .asking import allowed_request, asks, created_with, delivery_law, found, not_random, satisfied, skip_if
+from .asking import allowed_request, asks, delivery_law
+from .finding import created_with, found, not_random, satisfied, skip_if
 
 _BATCHES = 6
 """Number of batches that are compared again after later ones arrived."""

@@ -14,7 +14,8 @@ from harness.loading.reader import Epoch
 from harness.loading.source import Request
 from harness.loading.tagged import Injection
 
-from .asking import allowed_request, asks, created_with, delivery_law, differing_places, found, satisfied, skip_if
+from .asking import allowed_request, asks, delivery_law
+from .finding import created_with, differing_places, found, satisfied, skip_if
 
 
 @delivery_law(

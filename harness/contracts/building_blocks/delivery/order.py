@@ -13,19 +13,8 @@ from harness.loading.exercise import set_epochs
 from harness.loading.reader import Epoch
 from harness.loading.source import Request
 
-from .asking import (
-    allowed_request,
-    asks,
-    created_with,
-    delivery_law,
-    differing_places,
-    found,
-    named,
-    not_random,
-    satisfied,
-    skip_if,
-    varied,
-)
+from .asking import allowed_request, asks, delivery_law, named, varied
+from .finding import created_with, differing_places, found, not_random, satisfied, skip_if
 
 _FEW = 8
 """Minimum number of samples to compare; two random orders of eight are equal with probability 1/40,320."""

@@ -9,7 +9,8 @@ from harness.loading.exercise import deliver_wrapped, seed_and_begin, seed_and_r
 from harness.loading.reader import Epoch
 from harness.loading.tagged import Tag
 
-from .asking import allowed_request, asks, delivery_law, found, satisfied, skip_if, varied
+from .asking import allowed_request, asks, delivery_law, varied
+from .finding import found, satisfied, skip_if
 
 
 @delivery_law(

@@ -15,20 +15,8 @@ from harness.loading.exercise import announce
 from harness.loading.reader import Epoch
 from harness.loading.source import Request
 
-from .asking import (
-    Requests,
-    allowed_request,
-    asks,
-    created_with,
-    delivery_law,
-    found,
-    named,
-    not_random,
-    satisfied,
-    skip_if,
-    spans,
-    whole,
-)
+from .asking import Requests, allowed_request, asks, delivery_law, named
+from .finding import created_with, found, not_random, satisfied, skip_if, spans, whole
 
 _EPOCHS = ("first", "second")
 

@@ -10,18 +10,8 @@ from harness.loading.content import Sample, digest, digests, kind_of, leaf_diges
 from harness.loading.delivery import Deliveries, Reference
 from harness.loading.exercise import collate, reread_one
 
-from .asking import (
-    allowed_request,
-    asks,
-    created_with,
-    delivery_law,
-    differing_places,
-    found,
-    not_random,
-    satisfied,
-    skip_if,
-    whole,
-)
+from .asking import allowed_request, asks, delivery_law
+from .finding import created_with, differing_places, found, not_random, satisfied, skip_if, whole
 
 
 @delivery_law(
