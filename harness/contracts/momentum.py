@@ -62,7 +62,7 @@ COUPLED, DECOUPLED = "coupled", "decoupled"
 
 
 def _descend(
-    parameter: Any, gradients: Any, lr: Any, momentum: Any, weight_decay: Any, nesterov: Any, decay: str = COUPLED
+    parameter: Any, gradients: Any, lr: Any, momentum: Any, weight_decay: Any, nesterov: Any, decay: Any = COUPLED
 ) -> Any:
     """The definition, in the arithmetic of the arguments."""
     buffer = None
