@@ -37,7 +37,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.contracts.building_blocks import moments, usual_laws
+from harness.contracts.building_blocks import moments, normalization, usual_laws
 from harness.contracts.building_blocks.examples import from_draws
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, elementwise, exact_sum, portable, to_array
 from harness.floats import double_double as dd
@@ -209,7 +209,7 @@ CANCELS = (
 OVERFLOW = "squares are summed in a 16-bit format, and float16 ends at 65,504 = 256^2: compute in float32"
 
 
-_NORMALIZATION = moments.Normalization("layer_norm", value_bound, ("eps",), OVERFLOW)
+_NORMALIZATION = normalization.Normalization("layer_norm", value_bound, ("eps",), OVERFLOW)
 
 value = usual_laws.value(
     _VALUE,
@@ -290,7 +290,7 @@ gradient = usual_laws.gradient(
     "detached: keep both in float32, in the autograd graph",
 )
 
-gradient_digits_not_lost = moments.gradient_digits_not_lost(
+gradient_digits_not_lost = normalization.gradient_digits_not_lost(
     _SHARP_GRADIENT,
     "The gradient keeps its digits, however large the spread of the row.",
     bound="the bound of the gradient, without the subnormal",
@@ -309,7 +309,7 @@ _DROWNED_ROWS_STAY_BOUNDED = value.on(
     "rstd - mean * rstd rounds its products: square the deviations themselves, and divide them",
 )
 
-_VALUE_ON_EXTREME_NUMBERS = moments.value_on_extreme_rows(value)
+_VALUE_ON_EXTREME_NUMBERS = normalization.value_on_extreme_rows(value)
 
 LAYER_NORM = Contract(
     "layer_norm",
@@ -327,7 +327,7 @@ LAYER_NORM = Contract(
     axes={"x": Axes(("n", "d")), "cotangent": Axes(("n", "d"))},
     output=("n", "d"),
     rays=(
-        *moments.sizes(gradient_digits_not_lost, _VALUE_ON_EXTREME_NUMBERS),
+        *normalization.sizes(gradient_digits_not_lost, _VALUE_ON_EXTREME_NUMBERS),
         moments.moved(moments.largest_normalised, _DROWNED_ROWS_STAY_BOUNDED, gradient),
         moments.neighbouring(moments.largest_normalised, _DROWNED_ROWS_STAY_BOUNDED),
     ),

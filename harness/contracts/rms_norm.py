@@ -31,7 +31,7 @@ import numpy as np
 from flint import arb
 from torch import Tensor
 
-from harness.contracts.building_blocks import moments, usual_laws
+from harness.contracts.building_blocks import moments, normalization, usual_laws
 from harness.contracts.building_blocks.moments import root
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, elementwise, to_arb
 from harness.floats import double_double as dd
@@ -196,7 +196,7 @@ CAUSE = (
 OVERFLOW = "squares are summed in a 16-bit format, and float16 ends at 65,504 = 256^2: compute in float32"
 
 
-_NORMALIZATION = moments.Normalization("rms_norm", value_bound, DECLARED, OVERFLOW)
+_NORMALIZATION = normalization.Normalization("rms_norm", value_bound, DECLARED, OVERFLOW)
 
 value = usual_laws.value(
     _VALUE,
@@ -248,7 +248,7 @@ gradient = usual_laws.gradient(
     "graph, and divide by it",
 )
 
-gradient_digits_not_lost = moments.gradient_digits_not_lost(
+gradient_digits_not_lost = normalization.gradient_digits_not_lost(
     _SHARP_GRADIENT,
     "The gradient keeps its digits, however large the row.",
     bound="k (|v| + 3 |y| mean|v y|) / sqrt(mean(x^2) + eps), k = (e^R - 1) + (d + 10) u_a, "
@@ -268,7 +268,7 @@ infinite_entry = usual_laws.rows_become(
 
 # Contract
 
-_VALUE_ON_EXTREME_NUMBERS = moments.value_on_extreme_rows(
+_VALUE_ON_EXTREME_NUMBERS = normalization.value_on_extreme_rows(
     usual_laws.value(_VALUE_OF_ALL, value.statement, source=SOURCE, bound=value.bound, cause=value.cause)
 )
 
@@ -286,7 +286,7 @@ RMS_NORM = Contract(
     ),
     axes={"x": Axes(("n", "d")), "cotangent": Axes(("n", "d"))},
     output=("n", "d"),
-    rays=moments.sizes(gradient_digits_not_lost, _VALUE_ON_EXTREME_NUMBERS),
+    rays=normalization.sizes(gradient_digits_not_lost, _VALUE_ON_EXTREME_NUMBERS),
     conventions={
         "eps": moments.EPS,
         "floor": AnyNumber((0.0, 1e-8), least=0.0, most=1e3),
