@@ -321,8 +321,13 @@ LINEAR = Contract(
     "numbers",
     inputs=_operands,
     laws=(
-        *(value, zero_weight_gives_bias, scales_by_powers_of_two, gradient_in_features, gradient_in_weight),
-        *(gradient_in_bias, no_features_give_bias),
+        value,
+        zero_weight_gives_bias,
+        scales_by_powers_of_two,
+        gradient_in_features,
+        gradient_in_weight,
+        gradient_in_bias,
+        no_features_give_bias,
         value.on_special(
             altered(_operands, _with_infinities),
             "infinite_features",

@@ -130,7 +130,9 @@ ACCURACY = Contract(
     domain="scores with a unique maximum in each row; some laws also use -inf",
     inputs=_scores,
     laws=(
-        *(share_of_hits, scale_does_not_matter, order_does_not_matter),
+        share_of_hits,
+        scale_does_not_matter,
+        order_does_not_matter,
         share_of_hits.on_special(
             _masked_scores,
             "masked_scores",

@@ -243,8 +243,14 @@ CROSS_ENTROPY = Contract(
     domain=logit_rows.DOMAIN,
     inputs=labelled_logits.groups_of_logits,
     laws=(
-        *(value, finite_on_extreme_logits, not_negative, loss_not_lost, differs_by_the_logits, shift_invariant),
-        *(columns_in_any_order, gradient),
+        value,
+        finite_on_extreme_logits,
+        not_negative,
+        loss_not_lost,
+        differs_by_the_logits,
+        shift_invariant,
+        columns_in_any_order,
+        gradient,
         value.on_special(
             labelled_logits.masked_off_label,
             "masked_classes_ignored",
@@ -252,7 +258,9 @@ CROSS_ENTROPY = Contract(
             cause="0 * -inf is NaN, or a large negative constant replaces -inf: use -inf, and avoid the product",
         ),
         logit_rows.of_masked_rows(gradient, labelled_logits.masked_off_label),
-        *(impossible_label, fully_masked_row, infinite_logit),
+        impossible_label,
+        fully_masked_row,
+        infinite_logit,
         usual_laws.on_extreme_numbers(value, labelled_logits.single_rows(logit_rows.extreme_logits)),
         on_long_rows(value, labelled_logits.single_rows(logit_rows.long_logits, ONE_SEED), cause=logit_rows.LONG_ROWS),
         value.on(

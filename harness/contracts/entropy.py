@@ -347,8 +347,15 @@ ENTROPY = Contract(
     domain=logit_rows.DOMAIN,
     inputs=_inputs,
     laws=(
-        *(value, digits_not_lost, entropy_not_lost, not_negative, at_most_ln_k, finite_on_extreme_logits),
-        *(shift_invariant, class_order_invariant, gradient),
+        value,
+        digits_not_lost,
+        entropy_not_lost,
+        not_negative,
+        at_most_ln_k,
+        finite_on_extreme_logits,
+        shift_invariant,
+        class_order_invariant,
+        gradient,
         value.on_special(
             _masked,
             "impossible_classes_are_ignored",

@@ -302,7 +302,11 @@ KL_DIVERGENCE_OF_PROBABILITIES = Contract(
     domain="0 < p, q <= 1, each with a sum of one up to rounding; some laws also use zeros and subnormal q",
     inputs=_inputs,
     laws=(
-        *(value, zero_for_equal_distributions, class_order_invariant, gradient, gradient_in_q),
+        value,
+        zero_for_equal_distributions,
+        class_order_invariant,
+        gradient,
+        gradient_in_q,
         *distributions.of_impossible_classes(value, _without, zero="q = 0", non_finite=IMPOSSIBLE),
         usual_laws.on_extreme_numbers(
             value, _extremes, "The value is also right for probabilities from the smallest number to one."

@@ -296,7 +296,11 @@ GAUSSIAN_NLL = Contract(
     "infinities and NaN",
     inputs=_samples,
     laws=(
-        *(value, gradient, gradient_in_variance, gradient_is_scaled_squared_error, gradients_agree_exactly),
+        value,
+        gradient,
+        gradient_in_variance,
+        gradient_is_scaled_squared_error,
+        gradients_agree_exactly,
         least_squares_minimises,
         *_AT_EXTREME_VARIANCES,
         infinite_errors(value, lambda format_: infinite_pairs(format_).map(lambda pair: _with_variance_two(*pair))),

@@ -188,8 +188,15 @@ LOG_SOFTMAX = Contract(
     domain=logit_rows.DOMAIN,
     inputs=logit_rows.logits_and_cotangents,
     laws=(
-        *(value, finite_on_extreme_logits, not_positive, dominating_class_not_lost, exponentials_sum_to_one),
-        *(shift_invariant, columns_in_any_order, gradient, masked_entries),
+        value,
+        finite_on_extreme_logits,
+        not_positive,
+        dominating_class_not_lost,
+        exponentials_sum_to_one,
+        shift_invariant,
+        columns_in_any_order,
+        gradient,
+        masked_entries,
         logit_rows.of_masked_rows(
             gradient,
             logit_rows.masked_logits,

@@ -264,8 +264,15 @@ LOGADDEXP = Contract(
     domain=DOMAIN,
     inputs=_pairs(),
     laws=(
-        *(value, digits_not_lost, finite_on_extreme_terms, at_least_the_maximum, commutes, shift_equivariant),
-        *(gradient, nothing_added, infinite_terms),
+        value,
+        digits_not_lost,
+        finite_on_extreme_terms,
+        at_least_the_maximum,
+        commutes,
+        shift_equivariant,
+        gradient,
+        nothing_added,
+        infinite_terms,
         gradient.on(
             _pairs(masked),
             "gradient_of_masked_pairs",

@@ -218,8 +218,15 @@ LOGSUMEXP = Contract(
     domain=logit_rows.DOMAIN,
     inputs=_inputs,
     laws=(
-        *(value, finite_on_extreme_logits, at_least_the_maximum, excess_not_lost, splits_into_halves),
-        *(shift_equivariant, columns_in_any_order, gradient, one_column),
+        value,
+        finite_on_extreme_logits,
+        at_least_the_maximum,
+        excess_not_lost,
+        splits_into_halves,
+        shift_equivariant,
+        columns_in_any_order,
+        gradient,
+        one_column,
         value.on_special(
             _masked,
             "masked_entries_ignored",

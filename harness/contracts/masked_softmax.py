@@ -334,7 +334,11 @@ MASKED_SOFTMAX = Contract(
     domain="finite logits, |x| <= max / 16, at least one kept entry in each row; some laws also use other inputs",
     inputs=_inputs,
     laws=(
-        *(value, masked_entries_are_zero, rows_sum_to_one, finite_on_extreme_logits, shift_invariant),
+        value,
+        masked_entries_are_zero,
+        rows_sum_to_one,
+        finite_on_extreme_logits,
+        shift_invariant,
         value.on(
             _masked(_keep_all),
             "keeping_all_is_the_softmax",
@@ -362,7 +366,9 @@ MASKED_SOFTMAX = Contract(
             "select with where",
             non_finite="0 * -inf = NaN: select with where instead of multiplying",
         ),
-        *(fully_masked_row, gradient_beside_a_fully_masked_row, nan_at_a_kept_entry),
+        fully_masked_row,
+        gradient_beside_a_fully_masked_row,
+        nan_at_a_kept_entry,
         usual_laws.on_extreme_numbers(value, _masked(inputs=logit_rows.extreme_logits)),
         *usual_laws.of_every_operation(
             value,

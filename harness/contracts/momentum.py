@@ -360,7 +360,11 @@ SGD_WITH_MOMENTUM = Contract(
     "0 <= decay <= 0.1, nesterov only with mu > 0; some laws also use infinities and NaN",
     inputs=_runs,
     laws=(
-        *(value, zero_gradients_change_nothing, no_momentum_is_plain_steps, decay_shrinks_geometrically, homogeneous),
+        value,
+        zero_gradients_change_nothing,
+        no_momentum_is_plain_steps,
+        decay_shrinks_geometrically,
+        homogeneous,
         value.on_special(
             changed(_runs, _with_infinities),
             "infinite_gradient",

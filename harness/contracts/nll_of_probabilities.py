@@ -133,7 +133,9 @@ NLL_OF_PROBABILITIES = Contract(
     inputs=_probabilities,
     # A NaN away from the label is never read, so the law about NaN does not apply.
     laws=(
-        *(value, certain_and_impossible, gradient),
+        value,
+        certain_and_impossible,
+        gradient,
         *derivative_laws(gradient),
         *implementation_laws(value, many=False, ranks=False, nan=False),
     ),

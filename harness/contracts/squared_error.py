@@ -263,7 +263,11 @@ SQUARED_ERROR = Contract(
     "infinities and NaN",
     inputs=_pairs,
     laws=(
-        *(value, not_negative, symmetric, scales_by_powers_of_two, gradient),
+        value,
+        not_negative,
+        symmetric,
+        scales_by_powers_of_two,
+        gradient,
         usual_laws.on_extreme_numbers(
             value,
             _of_specials,

@@ -247,8 +247,14 @@ VARIANCE = Contract(
     "overflow float32; some laws also use infinities and NaN",
     inputs=moments.rows_and_cotangents(_largest, cotangent=lambda rows: rows[:, 0]),
     laws=(
-        *(value, digits_kept_at_an_offset, not_negative, shift_invariant, doubling_quadruples),
-        *(constant_rows_vary_by_nothing, gradient, infinite_entry),
+        value,
+        digits_kept_at_an_offset,
+        not_negative,
+        shift_invariant,
+        doubling_quadruples,
+        constant_rows_vary_by_nothing,
+        gradient,
+        infinite_entry,
         usual_laws.on_extreme_numbers(
             value,
             moments.extreme_rows(_largest),
