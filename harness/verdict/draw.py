@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 from unittest import mock
 
@@ -232,15 +233,8 @@ def first_failing(
     CaseError, NotApplicable
         If the implementation does not return a result.
     """
-    for example in remembered:
-        if deadline.is_up and trials.census.rows:
-            trials.census.cut_short = True
-            return None
-        trials.census.digests.append(digest_of(example))
-        if (failing := trials.failing(example)) is not None:
-            return failing
-
-    for example, digest in _equally_drawn(trials, examples=examples, seed=seed):
+    known = (Drawn(example, digest_of(example)) for example in remembered)
+    for example, digest in chain(known, _equally_drawn(trials, examples=examples, seed=seed)):
         if deadline.is_up and trials.census.rows:
             trials.census.cut_short = True
             return None
