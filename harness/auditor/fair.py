@@ -4,8 +4,7 @@ import math
 
 from torch import Tensor
 
-from harness.auditor.call import Call
-from harness.auditor.operation import Operation, bare
+from harness.auditor.operation import Call, Operation, bare
 from harness.exact.operator import is_followed
 
 ACCURATE = 64

@@ -14,9 +14,8 @@ from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
 from harness.auditor.balls import Exact
-from harness.auditor.call import Call
 from harness.auditor.fair import is_fair
-from harness.auditor.operation import FirstNonfinite, Operation, Source
+from harness.auditor.operation import Call, FirstNonfinite, Operation, Source
 from harness.auditor.shadow import (
     Cell,
     Distance,

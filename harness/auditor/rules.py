@@ -7,9 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.auditor.call import Call
 from harness.auditor.line import Line, place_and_caller
-from harness.auditor.operation import Operation, bare, known_as
+from harness.auditor.operation import Call, Operation, bare, known_as
 from harness.auditor.remedy import COUNTS, LAWS
 from harness.auditor.shadow import Narrowing
 from harness.auditor.wording import Statement

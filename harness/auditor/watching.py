@@ -7,10 +7,10 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.auditor.balls import Exact, Values
-from harness.auditor.call import Call
 from harness.auditor.change import Changes, stalls
 from harness.auditor.end import UNSCALE, Ends, Scaling
 from harness.auditor.line import Lines, Pass
+from harness.auditor.operation import Call
 from harness.auditor.result import GROWS, NORMALIZATIONS, SUMS, Notes, complex_tensors, is_whole, states_of
 from harness.auditor.result import write as write_complex
 from harness.auditor.rules import ALWAYS, Indices, Rules, clamped, indices_of, may_count, stands_still, wrapped
