@@ -56,13 +56,7 @@ class Watching(TorchDispatchMode):
         Format to simulate instead of float32.
     """
 
-    def __init__(
-        self,
-        *,
-        full: bool = True,
-        balls: bool = False,
-        what_if: WhatIf | None = None,
-    ) -> None:
+    def __init__(self, *, full: bool = True, balls: bool = False, what_if: WhatIf | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.full = full
         self.narrowing = Narrowing(what_if)

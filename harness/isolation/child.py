@@ -152,8 +152,7 @@ class Child:
                 lost = loss(None, "", replace(self.limits, law_s=self.limits.load_s))
             self.close()
             raise UsageError(
-                f"cannot import `{self._setup['target'].partition(':')[0]}`",
-                rule=f"the import {lost.sentence}",
+                f"cannot import `{self._setup['target'].partition(':')[0]}`", rule=f"the import {lost.sentence}"
             ) from None
         if "usage" in self.about:
             self.close()

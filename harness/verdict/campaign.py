@@ -105,11 +105,7 @@ class Campaign(Target):
         least=0,
     )
     replay: bool = option_field(
-        "--replay/--no-replay",
-        "Try the counterexamples of earlier checks first.",
-        "flag",
-        panel=THOROUGH,
-        default=True,
+        "--replay/--no-replay", "Try the counterexamples of earlier checks first.", "flag", panel=THOROUGH, default=True
     )
     corpora: Sequence[Path] = option_field(
         "--corpus",

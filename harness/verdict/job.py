@@ -169,10 +169,7 @@ def jobs(
     if unknown:
         name = min(unknown)
         otherwise = "see `harness list --laws` for the laws of each contract"
-        raise UsageError(
-            f"unknown law `{name}`",
-            remedy=did_you_mean(name, known_laws, otherwise),
-        )
+        raise UsageError(f"unknown law `{name}`", remedy=did_you_mean(name, known_laws, otherwise))
     return selected
 
 
@@ -338,7 +335,4 @@ def _unfit(case: Case, contract: Contract, words: str, missing: Sequence[str]) -
         rest = [f"{name}={_DEFAULTS.get(name, '...').format(first=inputs[0])}" for name in missing] or ["..."]
         remedy = f"pass `--call 'lambda f, {names}: f({names}, {', '.join(rest)})'`"
         remedy += ", or give its mathematics with `--formula`" if "..." in remedy else ""
-    return UsageError(
-        f"cannot call `{case.target}` as {contract.signature}: {words.rstrip('.')}",
-        remedy=remedy,
-    )
+    return UsageError(f"cannot call `{case.target}` as {contract.signature}: {words.rstrip('.')}", remedy=remedy)
