@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.auditor.line import Line, place_and_caller
-from harness.auditor.operation import Call, Operation, bare, known_as
+from harness.auditor.line import Line
+from harness.auditor.operation import Call, Operation, bare
 from harness.auditor.remedy import COUNTS, LAWS
 from harness.auditor.shadow import Narrowing
-from harness.auditor.wording import Statement
+from harness.auditor.wording import Statement, finding_of
 from harness.exact.operator import FLOATING, INTEGERS, NARROW, SMALLEST, UNIT, Operator, dtype_name
 from harness.record.audit import AuditFinding, AuditKind
 
@@ -46,20 +46,12 @@ class Rules:
         """Store a finding once for each line and kind, if a rule has a statement."""
         if statement is None:
             return
-        kind, sentence, remedy = statement
+        kind, name, dtype = statement[0], operator.name, self._format_of.get(result.dtype, result.dtype)
         key = (line.key, kind)
         if (known := self.findings.get(key)) is not None:
             self.findings[key] = known.model_copy(update={"times": known.times + 1})
             return
-        self.findings[key] = AuditFinding(
-            **place_and_caller(line),
-            kind=kind,
-            sentence=sentence,
-            remedy=remedy,
-            operation=known_as(operator.name),
-            dtype=dtype_name(self._format_of.get(result.dtype, result.dtype)),
-            law=LAWS.get((kind, operator.name)),
-        )
+        self.findings[key] = finding_of(statement, line, name, dtype, law=LAWS.get((kind, name)))
 
     def look(self, line: Line, operator: Operator, args: Any, result: Tensor, *, nan_read: bool) -> None:
         """Check a floating-point operation after it ran."""

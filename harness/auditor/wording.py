@@ -2,9 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
+
+import torch
 
 from harness.auditor.blame import Cause
 from harness.auditor.end import Ends
+from harness.auditor.line import Line, place
 from harness.auditor.operation import FirstNonfinite, Operation, bare, known_as
 from harness.auditor.remedy import (
     DIVISIONS,
@@ -18,9 +22,10 @@ from harness.auditor.remedy import (
     of_sum,
     of_underflow,
 )
+from harness.error import cell
 from harness.exact.operator import LARGEST, SMALLEST, dtype_name
 from harness.findings.closed_form import overflows_from
-from harness.record.audit import AuditKind
+from harness.record.audit import AuditFinding, AuditKind
 
 Statement = tuple[AuditKind, str, str]
 """Kind, sentence and remedy."""
@@ -29,6 +34,14 @@ _GROWING = {"add", "sub", "mul", "addcmul", "lerp"}
 """Operations whose infinite result is an overflow, although their operands were overwritten."""
 
 _ROOTS = {"sqrt", "rsqrt", "pow"}
+
+
+def finding_of(statement: Statement, line: Line, name: str, dtype: torch.dtype, **more: Any) -> AuditFinding:
+    """Return the finding about an operation of a line."""
+    kind, sentence, remedy = statement
+    caller = None if line.caller is None else f"{cell(line.caller[0])}:{line.caller[1]}"
+    at = {**place(line), "caller": caller, "operation": known_as(name), "dtype": dtype_name(dtype)}
+    return AuditFinding(**at, kind=kind, sentence=sentence, remedy=remedy, **more)
 
 
 def describe(cause: Cause, ends: Ends) -> Statement:

@@ -24,7 +24,7 @@ from harness.loading.reader import Reader, referred
 from harness.loading.source import Source
 from harness.record import Fault, Status, Verdict, Violation
 from harness.verdict.job import Job
-from harness.verdict.replay import replay_command
+from harness.verdict.violation import witnessed
 
 FAULTS = {
     FaultKind.DIED: Fault.KILLED,
@@ -162,29 +162,10 @@ def _decided(job: Job, requests: Sequence[Example]) -> dict[str, Any]:
 
 def _counted(holding: int, rows: int, measurement: Measurement) -> dict[str, Any]:
     deviation = float(measurement.deviation.max())
-    return {
-        "examples": holding,
-        "rows": rows,
-        "deviation": deviation,
-        "bound": 0.0,
-        "largest": deviation,
-        "typical_bound": 0.0,
-    }
+    bounds = {"bound": 0.0, "typical_bound": 0.0}
+    return {"examples": holding, "rows": rows, "deviation": deviation, "largest": deviation, **bounds}
 
 
 def _violation(job: Job, request: Example, measurement: Measurement) -> Violation:
-    read = {name: request[name] for name in job.law.reads}
-    return Violation(
-        place=(),
-        actual=float(measurement.actual[0]),
-        expected=float(measurement.expected[0]),
-        deviation=float(measurement.deviation[0]),
-        bound=0.0,
-        over=1,
-        of=1,
-        magnitude=0.0,
-        example=read,
-        replay=replay_command(job.case, job.contract, job.law.name, job.format, read, ""),
-        cause=job.law.cause,
-        seen=measurement.circumstance,
-    )
+    fields = {**witnessed(job, request, measurement, 0, ""), "bound": 0.0, "magnitude": 0.0}
+    return Violation(**fields, place=(), over=1, of=1, cause=job.law.cause, seen=measurement.circumstance)

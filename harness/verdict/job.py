@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from harness.calling.adapter import Bridge, adapter_of, compiles_each_shape, is_model
@@ -140,8 +141,8 @@ def jobs(
     for device in devices:
         if device != CPU:
             refuse_absent(device)
-    selected = []
-    known_laws = set()
+    job = partial(Job, strict=strict, watched=watched)
+    selected, known_laws = [], set()
     for case in map(claimed, cases):
         contract = contract_named(case.contract)
         known_laws |= {law.name for law in contract.laws}
@@ -150,16 +151,7 @@ def jobs(
             if wanted_laws and law.name not in wanted_laws:
                 continue
             selected += [
-                Job(
-                    case,
-                    contract,
-                    law,
-                    format_of(name),
-                    device,
-                    strict=strict,
-                    watched=watched,
-                    claimed=name not in unclaimed,
-                )
+                job(case, contract, law, format_of(name), device, claimed=name not in unclaimed)
                 for device in devices
                 if device == CPU or contract.output is not None
                 for name in contract.dtypes
