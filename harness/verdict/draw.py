@@ -91,7 +91,7 @@ def _first(count: int, inputs: Inputs, format_: Format, examples: int, seed: int
     known = _memory.get((count, *key)) or _memory.get((examples, *key))
     if known is None:
         known = [Drawn(example, digest_of(example)) for example in draw(count, inputs, format_, examples, seed)]
-        _memory.keep((count, *key), known, sum(_size(example) for example, _ in known))
+        _memory.keep((count, *key), known, sum(_bytes(list(example.values())) for example, _ in known))
     return known
 
 
@@ -152,10 +152,6 @@ def _feed(content: hashlib.blake2b, value: Any) -> None:
             _feed(content, entry)
     else:
         content.update(repr(value).encode())
-
-
-def _size(example: Example) -> int:
-    return sum(_bytes(value) for value in example.values())
 
 
 def _bytes(value: Any) -> int:

@@ -312,10 +312,11 @@ def _required(signature: inspect.Signature) -> list[str]:
 
 
 def _otherwise(case: Case, contract: Contract, words: str) -> UsageError:
-    return UsageError(
-        f"cannot call `{case.target}` as {contract.signature}: {words.rstrip('.')}",
-        remedy=f'pass `--call "{_OTHERWISE[contract.name]}"`',
-    )
+    return _uncallable(case, contract, words, f'pass `--call "{_OTHERWISE[contract.name]}"`')
+
+
+def _uncallable(case: Case, contract: Contract, words: str, remedy: str) -> UsageError:
+    return UsageError(f"cannot call `{case.target}` as {contract.signature}: {words.rstrip('.')}", remedy=remedy)
 
 
 def _unfit(case: Case, contract: Contract, words: str, missing: Sequence[str]) -> UsageError:
@@ -327,4 +328,4 @@ def _unfit(case: Case, contract: Contract, words: str, missing: Sequence[str]) -
         rest = [f"{name}={_DEFAULTS.get(name, '...').format(first=inputs[0])}" for name in missing] or ["..."]
         remedy = f"pass `--call 'lambda f, {names}: f({names}, {', '.join(rest)})'`"
         remedy += ", or give its mathematics with `--formula`" if "..." in remedy else ""
-    return UsageError(f"cannot call `{case.target}` as {contract.signature}: {words.rstrip('.')}", remedy=remedy)
+    return _uncallable(case, contract, words, remedy)
