@@ -64,14 +64,9 @@ class Findings:
         for wrong in self.watching.indices:
             self._miscounted(wrong)
         self.notes += self.watching.scaling.notes
-        merged = _merged(
-            [
-                *map(_of_cause, self._found.values()),
-                *self.watching.rules.findings.values(),
-                *lost_updates(self.watching.changes.updates, self.watching.ends),
-            ]
-        )
-        return sorted(merged, key=lambda finding: RANKS.index(finding.kind))
+        lost = lost_updates(self.watching.changes.updates, self.watching.ends)
+        found = [*map(_of_cause, self._found.values()), *self.watching.rules.findings.values(), *lost]
+        return sorted(_merged(found), key=lambda finding: RANKS.index(finding.kind))
 
     def _follow(self, end: End) -> None:
         state = end.state
@@ -100,9 +95,8 @@ class Findings:
             operation = worst.writer
         cause = blame_error(operation)
         if cause.operation.is_confirmed() is False:
-            self.notes.append(
-                f"ball arithmetic contradicts float64 at {known_as(cause.operation.name)} and confirms the step"
-            )
+            name = known_as(cause.operation.name)
+            self.notes.append(f"ball arithmetic contradicts float64 at {name} and confirms the step")
             return None
         if cause.operation.is_fair and is_small(cause.operation, self._loss_error(end)):
             self.notes.append(_harmless(cause.operation))
@@ -257,13 +251,8 @@ def _sentence(updates: Sequence[Update], ends: Ends, buffers: Sequence[str]) -> 
     share = sum(update.still for update in updates) / sum(update.wanted for update in updates)
     still, updated = {update.leaf for update in updates}, len(ends.updated)
     is_parameter = first.leaf is not None
-    action = (
-        "weights"
-        if is_parameter
-        else f"entries of the {whose}"
-        if buffers
-        else "entries of an average or of the optimizer's state"
-    )
+    others = f"entries of the {whose}" if buffers else "entries of an average or of the optimizer's state"
+    action = "weights" if is_parameter else others
     where = f" in {len(still):,} of {updated:,} tensors" if is_parameter and len(still) < updated else ""
     return f"{100 * share:.0f} % of the {action}{where} do not change: {_why(max(updates, key=lambda one: one.still))}"
 

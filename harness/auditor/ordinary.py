@@ -54,11 +54,9 @@ class Ordinary(TorchFunctionMode):
         new = new.double()
         finite = new.detach()[new.detach().isfinite()].abs()
         largest = float(finite.max()) if finite.numel() else 0.0
-        return (
-            new
-            if largest <= self._largest
-            else (new.detach() * (self._largest / largest)).requires_grad_(new.requires_grad)
-        )
+        if largest <= self._largest:
+            return new
+        return (new.detach() * (self._largest / largest)).requires_grad_(new.requires_grad)
 
 
 def _wide(value: Any) -> Any:

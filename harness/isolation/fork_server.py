@@ -13,7 +13,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
@@ -157,7 +156,8 @@ class ForkServer:
                 env=origin[1],
             )
         self._line, self._origin = parent_end, origin
-        serving = f"(exec({_source()!r}, m), m['serve'](l.detach(), {self._modules!r}))[1]"
+        source = Path(__file__).with_name("fork_loop.py").read_text(encoding="utf-8")
+        serving = f"(exec({source!r}, m), m['serve'](l.detach(), {self._modules!r}))[1]"
         text = f"exec((lambda m: {serving})({{'__name__': 'm'}}))".encode()
         try:
             parent_end.sendall(len(text).to_bytes(CODE, "little") + text)
@@ -193,13 +193,6 @@ class ForkServer:
             except subprocess.TimeoutExpired:
                 process.kill()
         self._left.clear()
-
-
-def _source() -> str:
-    spec = find_spec("harness.isolation.fork_loop")
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).read_text(encoding="utf-8")
 
 
 SERVER = ForkServer()

@@ -5,11 +5,11 @@ import re
 import tempfile
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any, Self
+from typing import Any
 
 from harness.diagnosis.blame import display_path
 from harness.diagnosis.candidates import Candidate, candidates
@@ -30,16 +30,12 @@ Judge = Callable[[str, "Sequence[str] | None", "Sequence[str] | None"], Sequence
 
 def _sentence(before: Sequence[Verdict], after: Sequence[Verdict]) -> str:
     """Return the result of the verification."""
-    holding, of = (_count_holding(verdicts) for verdicts in (before, after))
+    holding, of = (sum(one.status is Status.HOLDS for one in verdicts) for verdicts in (before, after))
     text = f"verified: {of} of {len(after)} laws hold; was {holding}"
     lost = sorted({law for law, _ in _lost(after) - _lost(before) - _broken(before)})
     left = sorted({law for law, _ in _broken(after)})
     text += f"; still broken: {', '.join(left)}" if left else ""
     return text + (f"; now loses digits: {', '.join(lost)}" if lost else "")
-
-
-def _count_holding(verdicts: Sequence[Verdict]) -> int:
-    return sum(verdict.status is Status.HOLDS for verdict in verdicts)
 
 
 def _broken(verdicts: Sequence[Verdict]) -> set[tuple[str, str]]:
@@ -99,7 +95,7 @@ def _general(finding: Finding) -> str:
     return re.sub(r"\d+(\.\d+)?(e[+-]?\d+)?", "#", sentence(finding))
 
 
-class IsolatedJudge:
+class IsolatedJudge(AbstractContextManager["IsolatedJudge"]):
     """A judge that checks a module in separate processes, next to links to the neighboring files.
 
     The processes stay for all questions about one module, and no law is decided twice. A counterexample is not made
@@ -135,10 +131,6 @@ class IsolatedJudge:
         planned = replace(self._campaign, target=f"{copy}:{name}")
         self._pool = self._stack.enter_context(IsolatedPool(planned, Limits(), 1))
         self._text, self._reached = text, {}
-
-    def __enter__(self) -> Self:
-        """Start nothing yet."""
-        return self
 
     def __exit__(self, *_: object) -> None:
         """End the processes."""

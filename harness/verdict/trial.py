@@ -356,12 +356,8 @@ def worst_row(
 
 def take(example: Example, axes: Mapping[str, Axes], name: str, selected: Sequence[int]) -> Example | None:
     """Keep the given positions of an axis in every input; ``None`` if an index refers to a dropped one."""
-    result = dict(example)
-    index = (
-        torch.arange(len(selected))
-        if selected == range(len(selected))
-        else torch.tensor(list(selected), dtype=torch.long)
-    )
+    result, is_prefix = dict(example), selected == range(len(selected))
+    index = torch.arange(len(selected)) if is_prefix else torch.tensor(list(selected), dtype=torch.long)
     for key, input_axes in axes.items():
         value: Tensor = result[key]
         if input_axes.index_of == name:
