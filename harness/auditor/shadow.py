@@ -86,10 +86,8 @@ class Narrowing:
         if what_if is None:
             return
         if what_if not in WHAT_IF:
-            remedy = did_you_mean(what_if, WHAT_IF)
-            raise UsageError(
-                "unknown `what_if`", rule=f"must be one of {listed(WHAT_IF)}", value=f"`{what_if}`", remedy=remedy
-            )
+            rule, remedy = f"must be one of {listed(WHAT_IF)}", did_you_mean(what_if, WHAT_IF)
+            raise UsageError("unknown `what_if`", rule=rule, value=f"`{what_if}`", remedy=remedy)
         dtype = getattr(torch, what_if.removeprefix("autocast-"))
         if what_if.startswith("autocast-"):
             self._autocast_to = dtype

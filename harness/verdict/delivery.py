@@ -5,7 +5,6 @@ No tensors are drawn or shrunk. Later laws reuse the batches that were read.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from harness.calling.adapter import NotApplicable
@@ -46,20 +45,13 @@ MAX_S = 60.0
 """Seconds after which no further law is checked."""
 
 
-@dataclass
-class _Cache:
-    """Return the deliveries of the current case."""
-
-    case: Case | None = None
-    deliveries: Deliveries | None = None
-
-
-_cache = _Cache()
+_last: list[tuple[Case, Deliveries]] = []
+"""The case that was judged last, with its deliveries."""
 
 
 def forget() -> None:
     """Discard the batches, so that the next law reads again."""
-    _cache.case = _cache.deliveries = None
+    _last.clear()
 
 
 def deliveries_of(case: Case) -> Deliveries:
@@ -70,12 +62,9 @@ def deliveries_of(case: Case) -> Deliveries:
     UsageError
         If the case does not make loaders.
     """
-    known = _cache.case
-    same = known is not None and known.function is case.function and known.declares == case.declares
-    if not same or _cache.deliveries is None:
-        _cache.case = case
-        _cache.deliveries = _deliveries(case)
-    return _cache.deliveries
+    if not any(known.function is case.function and known.declares == case.declares for known, _ in _last):
+        _last[:] = [(case, _deliveries(case))]
+    return _last[0][1]
 
 
 def _deliveries(case: Case) -> Deliveries:
