@@ -5,7 +5,7 @@ import re
 import tempfile
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -95,7 +95,7 @@ def _general(finding: Finding) -> str:
     return re.sub(r"\d+(\.\d+)?(e[+-]?\d+)?", "#", sentence(finding))
 
 
-class IsolatedJudge(AbstractContextManager["IsolatedJudge"]):
+class IsolatedJudge(ExitStack):
     """A judge that checks a module in separate processes, next to links to the neighboring files.
 
     The processes stay for all questions about one module, and no law is decided twice. A counterexample is not made
@@ -103,8 +103,8 @@ class IsolatedJudge(AbstractContextManager["IsolatedJudge"]):
     """
 
     def __init__(self, campaign: Campaign) -> None:
+        super().__init__()
         self._campaign = replace(campaign, recheck_seed=None, corpora=(), minimal=False)
-        self._stack = ExitStack()
         self._text: str | None = None
         self._pool: IsolatedPool | None = None
         self._reached: dict[int, Verdict] = {}
@@ -125,16 +125,12 @@ class IsolatedJudge(AbstractContextManager["IsolatedJudge"]):
         return [self._reached[index] for index in selected]
 
     def _open(self, text: str) -> None:
-        self._stack.close()
+        self.close()
         file, _, name = self._campaign.target.partition(":")
-        copy = self._stack.enter_context(temporary_sibling(Path(file), text))
+        copy = self.enter_context(temporary_sibling(Path(file), text))
         planned = replace(self._campaign, target=f"{copy}:{name}")
-        self._pool = self._stack.enter_context(IsolatedPool(planned, Limits(), 1))
+        self._pool = self.enter_context(IsolatedPool(planned, Limits(), 1))
         self._text, self._reached = text, {}
-
-    def __exit__(self, *_: object) -> None:
-        """End the processes."""
-        self._stack.close()
 
 
 @contextmanager
