@@ -9,7 +9,7 @@ the runs add in another order. It follows from the value if the failing rows hav
 a few ulp. Errors that depend on other rows, on the position or on the number of rows are another fault.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -64,36 +64,32 @@ def followed(job: Job, examples: Sequence[Example], *, seed: int, deadline: Dead
     seed, deadline
         Seed and deadline for further examples.
     """
-    law = job.law
-    if law.name in OF_TWO_RUNS:
-        return _followed_alone(job, examples, seed=seed, deadline=deadline)
-    if law.intermittent or law.lost_digits or law.of_many:
-        return ""
-    for base in (other for other in job.contract.laws if other.name in BASES and other is not law):
-        if law.name in BASES and base.name != "value":
-            continue
-        if base.group == "gradient" and (law.group != "gradient" or not set(base.reads) <= set(law.reads)):
-            continue
-        subject = _LeftOut(job, base) if law.group == "gradient" else _PutRight(job, base)
+    for base, subject, count in _mended(job):
         # Without a result there is no evidence.
         with suppress(CaseError, NotApplicable):
-            failing = first_failing(Trials(job, subject), examples, examples=EXAMPLES, seed=seed, deadline=deadline)
+            failing = first_failing(Trials(job, subject), examples, examples=count, seed=seed, deadline=deadline)
             if failing is None and subject.is_evident:
                 return base.name
     return ""
 
 
-def _followed_alone(job: Job, examples: Sequence[Example], *, seed: int, deadline: Deadline) -> str:
-    """Do the same as :func:`followed` for a law of two runs, on at most its number of examples, which may be large."""
-    value = next((law for law in job.contract.laws if law.name == "value"), None)
-    if value is None or job.contract.grouped or (job.contract.output or ())[:1] != ("n",):
-        return ""
-    subject = _RightAlone(job, value)
-    few = min(EXAMPLES, job.examples)
-    with suppress(CaseError, NotApplicable):
-        if first_failing(Trials(job, subject), examples, examples=few, seed=seed, deadline=deadline) is None:
-            return value.name if subject.is_evident else ""
-    return ""
+def _mended(job: Job) -> "Iterator[tuple[Law, _Mended, int]]":
+    """Yield each law from which the job's law may follow, a subject that keeps it, and the number of examples to draw.
+
+    A law of two runs gets at most its number of examples, which may be large.
+    """
+    law, contract = job.law, job.contract
+    if law.name in OF_TWO_RUNS:
+        value = next((other for other in contract.laws if other.name == "value"), None)
+        if value is not None and not contract.grouped and (contract.output or ())[:1] == ("n",):
+            yield value, _RightAlone(job, value), min(EXAMPLES, job.examples)
+    elif not (law.intermittent or law.lost_digits or law.of_many):
+        for base in (other for other in contract.laws if other.name in BASES and other is not law):
+            if law.name in BASES and base.name != "value":
+                continue
+            if base.group == "gradient" and (law.group != "gradient" or not set(base.reads) <= set(law.reads)):
+                continue
+            yield base, _LeftOut(job, base) if law.group == "gradient" else _PutRight(job, base), EXAMPLES
 
 
 class _Mended(Subject):
