@@ -156,8 +156,7 @@ class ForkServer:
                 env=origin[1],
             )
         self._line, self._origin = parent_end, origin
-        source = Path(__file__).with_name("fork_loop.py").read_text(encoding="utf-8")
-        serving = f"(exec({source!r}, m), m['serve'](l.detach(), {self._modules!r}))[1]"
+        serving = f"(exec({_source()!r}, m), m['serve'](l.detach(), {self._modules!r}))[1]"
         text = f"exec((lambda m: {serving})({{'__name__': 'm'}}))".encode()
         try:
             parent_end.sendall(len(text).to_bytes(CODE, "little") + text)
@@ -193,6 +192,10 @@ class ForkServer:
             except subprocess.TimeoutExpired:
                 process.kill()
         self._left.clear()
+
+
+def _source() -> str:
+    return Path(__file__).with_name("fork_loop.py").read_text(encoding="utf-8")
 
 
 SERVER = ForkServer()

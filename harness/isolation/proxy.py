@@ -149,7 +149,7 @@ def _signature(description: Sequence[Any]) -> Signature:
     )
 
 
-_KIND = type(Parameter.KEYWORD_ONLY)
+_KIND: Any = type(Parameter.KEYWORD_ONLY)
 """The enumeration of the kinds of parameters."""
 
 
