@@ -11,8 +11,7 @@ import torch
 from flint import arb, ctx
 from torch import Tensor
 
-from harness.auditor.operation import Call
-from harness.auditor.shadow import Cell
+from harness.auditor.shadow import Call, Cell
 from harness.exact.elementwise import ELEMENTWISE, PRECISION, Balls, strided
 from harness.exact.operator import FLOATING, Operator, length_of, tensors
 from harness.exact.operators import BY_ROWS, NOT_OURS, OPERATIONS, PRODUCTS, UNKNOWN, carried_out, of_each

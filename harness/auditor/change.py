@@ -13,8 +13,8 @@ from torch import Tensor
 
 from harness.auditor.end import Ends
 from harness.auditor.line import Line
-from harness.auditor.operation import Call, bare
-from harness.auditor.shadow import Cell, Shadows
+from harness.auditor.operation import bare
+from harness.auditor.shadow import Call, Cell, Shadows
 from harness.exact.operator import NARROW, UNIT, key_of, tensors
 from harness.exact.replay import replay
 

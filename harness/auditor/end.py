@@ -18,8 +18,8 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from harness.auditor.blame import blame_not_finite
 from harness.auditor.line import Lines
-from harness.auditor.operation import Call, Source, bare
-from harness.auditor.shadow import Cell, Distance, Shadows, distance, distance_where_finite
+from harness.auditor.operation import Source, bare
+from harness.auditor.shadow import Call, Cell, Distance, Shadows, distance, distance_where_finite
 from harness.exact.operator import LARGEST, is_followed, is_wrapped, key_of, tensors
 
 ENGINE = "_engine_run_backward"

@@ -4,7 +4,8 @@ import math
 
 from torch import Tensor
 
-from harness.auditor.operation import Call, Operation, bare
+from harness.auditor.operation import Operation, bare
+from harness.auditor.shadow import Call
 from harness.exact.operator import is_followed
 
 ACCURATE = 64

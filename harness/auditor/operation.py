@@ -1,17 +1,11 @@
-"""An operation before and after it runs, with links to the operations that wrote its inputs, and its name in torch."""
+"""Record of an operation, with links to the operations that wrote its inputs, and its public name in torch."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from harness.auditor.line import Line
-from harness.exact.operator import Operator
-
-if TYPE_CHECKING:
-    from harness.auditor.shadow import Cell
 
 
 @dataclass(slots=True)
@@ -49,57 +43,6 @@ class Source:
     def worst(self) -> float:
         """Maximum of both errors."""
         return max(self.error, self.spread)
-
-
-@dataclass(slots=True)
-class Call:
-    """An operation before it runs.
-
-    Parameters
-    ----------
-    operator, args, kwargs
-        The operation and its arguments.
-    line, backward
-        The line that called it, and whether autograd did.
-    read, keys, cells
-        Floating-point inputs, the keys of their storages, and these storages.
-    written
-        Inputs that it changes.
-    sources
-        States of the inputs.
-    unit, error, nan, inf
-        Coarsest unit roundoff and largest error of the inputs, and whether one contains NaN or infinity.
-    shadow_of
-        Shadows by the identity of their tensors.
-    before
-        Float64 copies of tensors that it changes.
-    rebound
-        A parameter that is replaced, with its old value; without a parameter, a buffer.
-    statistics
-        Float64 copies of the running statistics that it changes.
-    as_it_is
-        Whether the result keeps its own format in a simulation of another one.
-    """
-
-    operator: Operator
-    args: Any
-    kwargs: Any
-    line: Line
-    backward: bool
-    read: list[Tensor]
-    keys: list[int]
-    cells: "list[Cell]"
-    written: list[Tensor]
-    sources: tuple[Source, ...]
-    unit: float
-    error: float
-    nan: bool
-    inf: bool
-    shadow_of: dict[int, Tensor] = field(default_factory=dict)
-    before: dict[int, Tensor] = field(default_factory=dict)
-    rebound: tuple[int | None, Tensor] | None = None
-    statistics: list[Tensor] = field(default_factory=list)
-    as_it_is: bool = False
 
 
 @dataclass(slots=True)

@@ -15,8 +15,9 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 from harness.auditor.balls import Exact
 from harness.auditor.fair import is_fair
-from harness.auditor.operation import Call, FirstNonfinite, Operation, Source
+from harness.auditor.operation import FirstNonfinite, Operation, Source
 from harness.auditor.shadow import (
+    Call,
     Cell,
     Distance,
     Narrowing,

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from harness.auditor.line import Line
-from harness.auditor.operation import Call, Operation, bare
+from harness.auditor.operation import Operation, bare
 from harness.auditor.remedy import COUNTS, LAWS
-from harness.auditor.shadow import Narrowing
+from harness.auditor.shadow import Call, Narrowing
 from harness.auditor.wording import Statement, finding_of
 from harness.exact.operator import FLOATING, INTEGERS, NARROW, SMALLEST, UNIT, Operator, dtype_name
 from harness.record.audit import AuditFinding, AuditKind

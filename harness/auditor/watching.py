@@ -10,11 +10,10 @@ from harness.auditor.balls import Exact, Values
 from harness.auditor.change import Changes, stalls
 from harness.auditor.end import UNSCALE, Ends, Scaling
 from harness.auditor.line import Lines, Pass
-from harness.auditor.operation import Call
 from harness.auditor.result import GROWS, NORMALIZATIONS, SUMS, Notes, complex_tensors, is_whole, states_of
 from harness.auditor.result import write as write_complex
 from harness.auditor.rules import ALWAYS, Indices, Rules, clamped, indices_of, may_count, stands_still, wrapped
-from harness.auditor.shadow import Narrowing, Shadows
+from harness.auditor.shadow import Call, Narrowing, Shadows
 from harness.exact.operator import (
     FAILURES,
     FLOATING,
