@@ -179,7 +179,7 @@ Key = tuple[tuple[str, int], str]
 
 
 class Margin(NamedTuple):
-    """Headroom of an operation."""
+    """Headroom of an operation, before it is recorded."""
 
     line: Line
     operation: str
@@ -206,16 +206,8 @@ def headroom(watching: Watching, *, limit: int | None = None) -> list[Headroom]:
 
 
 def _record(margin: Margin) -> Headroom:
-    return Headroom(
-        **place(margin.line),
-        operation=known_as(margin.operation),
-        dtype=dtype_name(margin.dtype),
-        backward=margin.backward,
-        quantity=margin.quantity,
-        value=margin.value,
-        breaks_at=margin.breaks_at,
-        factor=margin.factor,
-    )
+    names = {"operation": known_as(margin.operation), "dtype": dtype_name(margin.dtype)}
+    return Headroom(**{**margin._asdict(), **place(margin.line), **names})
 
 
 def _headrooms(watching: Watching) -> Iterator[Margin]:

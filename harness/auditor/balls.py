@@ -3,7 +3,7 @@
 The midpoint of a ball is written to the shadow, so that later comparisons use the exact value.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,7 @@ import torch
 from flint import arb, ctx
 from torch import Tensor
 
-from harness.auditor.call import Call
-from harness.auditor.shadow import Cell
+from harness.auditor.shadow import Call, Cell
 from harness.exact.elementwise import ELEMENTWISE, PRECISION, Balls, strided
 from harness.exact.operator import FLOATING, Operator, length_of, tensors
 from harness.exact.operators import BY_ROWS, NOT_OURS, OPERATIONS, PRODUCTS, UNKNOWN, carried_out, of_each
@@ -96,7 +95,11 @@ class Exact:
 
     def _carried_out(self, call: Call, result: Any, written: list[Tensor]) -> Iterator[tuple[Tensor, Balls]]:
         balls = {id(t): self.of(t, cell) for t, cell in zip(call.read, call.cells, strict=True)}
-        args, kwargs = (_exchanged(value, balls) for value in (call.args, call.kwargs))
+
+        def exchanged(tensor: Tensor) -> Any:
+            return balls[id(tensor)] if id(tensor) in balls else tensor.detach().numpy(force=True)
+
+        args, kwargs = _mapped(exchanged, call.args), _mapped(exchanged, call.kwargs)
         made = carried_out(call.operator, args, kwargs, call.args, result)
         for tensor, values in zip(written, made, strict=False):
             if values is not None:
@@ -121,7 +124,8 @@ class Exact:
         at = int(torch.where(share >= share.max() / 2, sizes, -1.0).argmax())  # the largest of the wrong elements
         index = tuple(int(axis) for axis in np.unravel_index(at, actual.shape))
         try:
-            args = _read_for(name, _placed(call.args, call.shadow_of), actual.shape, index)
+            shadows = _mapped(lambda x: call.shadow_of.get(id(x), x), call.args)
+            args = _read_for(name, shadows, actual.shape, index)
             elements = sum(tensor.numel() for tensor in tensors(args))
             if elements > min(self.questions, MAX_AT_ONCE):
                 return None
@@ -129,14 +133,14 @@ class Exact:
         except UNKNOWN:
             return None
         named = {} if name in _SUMS else {key: x for key, x in call.kwargs.items() if key not in NOT_OURS}
-        copies = _copies(args)  # the step may overwrite them before the check
+        copies = _mapped(lambda x: x.detach().clone(), args)  # the step may overwrite them before the check
         numbers = [float(values.flatten()[at]) for values in (actual, shadow)]
         shape = actual.shape
 
         def answer() -> bool | None:
             try:
                 with ctx.workprec(PRECISION):
-                    made = OPERATIONS[name](*map(_around, copies), **named)
+                    made = OPERATIONS[name](*_mapped(_around, copies), **named)
                     first = np.asarray(made[0] if isinstance(made, tuple) else made, dtype=object)
                     true = first.item() if first.size == 1 else np.broadcast_to(first, shape)[index]
                     error, other = (abs(arb(number) - true) for number in numbers)
@@ -204,19 +208,19 @@ def _read_for(name: str, args: Any, shape: Sequence[int], index: tuple[int, ...]
     return [x[tuple(slice(None) if axis in axes else at for axis, at in enumerate(index))]]
 
 
-def _copies(value: Any) -> Any:
-    """Copy all tensors of an argument."""
+def _mapped(function: Callable[[Tensor], Any], value: Any) -> Any:
+    """Apply a function to all tensors of an argument."""
     if isinstance(value, Tensor):
-        return value.detach().clone()
-    return [_copies(inner) for inner in value] if isinstance(value, list | tuple) else value
+        return function(value)
+    if isinstance(value, dict):
+        return {key: _mapped(function, inner) for key, inner in value.items()}
+    return [_mapped(function, inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
-def _around(value: Any) -> Any:
+def _around(shadow: Tensor) -> Any:
     """Return balls around shadow values."""
-    if not isinstance(value, Tensor):
-        return [_around(inner) for inner in value] if isinstance(value, list | tuple) else value
-    numbers = value.detach().numpy(force=True)
-    if not value.dtype.is_floating_point:
+    numbers = shadow.detach().numpy(force=True)
+    if not shadow.dtype.is_floating_point:
         return numbers
     exactly = to_arb(numbers)
     return exactly + exactly * _OF_SHADOW
@@ -247,18 +251,3 @@ def _cost(call: Call, written: list[Tensor]) -> int:
         inner = call.args[-1].shape[-2] if call.args[-1].dim() > 1 else 1
         return elements + sum(t.numel() for t in written) * inner // _MULTIPLICATIONS_FOR_AN_ADDITION
     return elements * (1 if name in _CHEAP else _COST.get(name, 3))
-
-
-def _exchanged(value: Any, balls: Mapping[int, Balls]) -> Any:
-    """Replace floating-point tensors by balls and other tensors by NumPy arrays."""
-    if isinstance(value, Tensor):
-        return balls[id(value)] if id(value) in balls else value.detach().numpy(force=True)
-    if isinstance(value, dict):
-        return {key: _exchanged(inner, balls) for key, inner in value.items()}
-    return [_exchanged(inner, balls) for inner in value] if isinstance(value, list | tuple) else value
-
-
-def _placed(value: Any, places: Mapping[int, Tensor]) -> Any:
-    if isinstance(value, Tensor):
-        return places.get(id(value), value)
-    return [_placed(inner, places) for inner in value] if isinstance(value, list | tuple) else value

@@ -11,11 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.auditor.call import Call
 from harness.auditor.end import Ends
 from harness.auditor.line import Line
 from harness.auditor.operation import bare
-from harness.auditor.shadow import Cell, Shadows
+from harness.auditor.shadow import Call, Cell, Shadows
 from harness.exact.operator import NARROW, UNIT, key_of, tensors
 from harness.exact.replay import replay
 

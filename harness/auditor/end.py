@@ -6,7 +6,7 @@ and a skipped step is a note.
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Self
@@ -17,10 +17,9 @@ from torch.nn.modules import module as all_modules
 from torch.utils._python_dispatch import _disable_current_modes
 
 from harness.auditor.blame import blame_not_finite
-from harness.auditor.call import Call
 from harness.auditor.line import Lines
 from harness.auditor.operation import Source, bare
-from harness.auditor.shadow import Cell, Distance, Shadows, distance, distance_where_finite
+from harness.auditor.shadow import Call, Cell, Distance, Shadows, distance, distance_where_finite
 from harness.exact.operator import LARGEST, is_followed, is_wrapped, key_of, tensors
 
 ENGINE = "_engine_run_backward"
@@ -227,22 +226,19 @@ class Ends(EngineHook):
 
     def _end_of_backward(self, kind: Kind, name: str, tensor: Tensor, *, leaf: int | None = None) -> None:
         """Add a result during a backward pass, without auditing the comparison."""
-        if not self._shadows.wide:
-            self._end(kind, name, tensor, leaf=leaf)
-            return
-        with unseen():
+        with unseen() if self._shadows.wide else nullcontext():
             self._end(kind, name, tensor, leaf=leaf)
 
     def _end(self, kind: Kind, name: str, tensor: Tensor, *, leaf: int | None = None) -> None:
         cell = self._shadows.cells.get(key_of(tensor))
         if cell is None or cell.state.writer is None or not tensor.numel():
             return
-        error = self._measured(tensor, cell).error if self._shadows.wide and cell.flat is not None else 0.0
+        is_compared = self._shadows.wide and cell.flat is not None
+        error = self._measured(tensor, cell).error if is_compared else 0.0
         state = Source(cell.state.writer, error, cell.state.spread, cell.state.nan, cell.state.inf, leaf)
         unit = max(cell.unit, self._shadows.unit(tensor))
-        off = math.inf
-        if self._shadows.wide and cell.flat is not None and tensor.dim() == 0:
-            off = abs(float(tensor) - float(cell.shadow(tensor)))
+        is_scalar = is_compared and tensor.dim() == 0
+        off = abs(float(tensor) - float(cell.shadow(tensor))) if is_scalar else math.inf
         self.found.append(End(kind, name, state, unit, in_balls=cell.in_balls, off=off))
 
     def _measured(self, tensor: Tensor, cell: Cell) -> Distance:
@@ -256,7 +252,9 @@ class Ends(EngineHook):
     def close(self, returned: Any = None) -> None:
         """Add the results at the end of the step: updates, buffers, and the value that the step returned."""
         for leaf, before in self._before.items():
-            self._update(leaf, before)
+            cell = self._shadows.cells.get(key_of(before.parameter))
+            if cell is not None and cell.flat is not None and cell.state.writer is not None:
+                self.update(leaf, before.parameter, cell, before.actual, before.shadow)
         self._ruin()
         for name, buffer in self._buffers.items():
             self._end(Kind.BUFFER, name, buffer)
@@ -276,12 +274,6 @@ class Ends(EngineHook):
         cell = self._shadows.cells.get(key_of(tensor))
         losses = {end.state.writer for end in self.found if end.kind is Kind.LOSS}
         return cell is not None and cell.state.writer in losses
-
-    def _update(self, leaf: int, before: Before) -> None:
-        cell = self._shadows.cells.get(key_of(before.parameter))
-        if cell is None or cell.flat is None or cell.state.writer is None:
-            return
-        self.update(leaf, before.parameter, cell, before.actual, before.shadow)
 
     def _ruin(self) -> None:
         """Add parameters that are not finite although their gradients are, as after a division by a zero norm."""
@@ -337,9 +329,8 @@ class Scaling:
             if not (is_scaled and self._is_of_scale(end, scale)):
                 remaining.append(end)
         if len(remaining) < len(self._ends):
-            self.notes.append(
-                f"GradScaler skips a step, since gradients overflow at its scale of {scale:g}: as intended"
-            )
+            overflow = f"gradients overflow at its scale of {scale:g}"
+            self.notes.append(f"GradScaler skips a step, since {overflow}: as intended")
         self._ends[:] = remaining
         self._seen = len(remaining)
 

@@ -4,8 +4,8 @@ import math
 
 from torch import Tensor
 
-from harness.auditor.call import Call
 from harness.auditor.operation import Operation, bare
+from harness.auditor.shadow import Call
 from harness.exact.operator import is_followed
 
 ACCURATE = 64

@@ -12,12 +12,11 @@ from harness.auditor.blame import Cause, blame_error, blame_not_finite
 from harness.auditor.change import FAR, Update
 from harness.auditor.end import End, Ends, Kind
 from harness.auditor.fair import is_small
-from harness.auditor.line import place_and_caller
 from harness.auditor.operation import Operation, known_as
 from harness.auditor.remedy import COUNTS, LAWS, is_sum
 from harness.auditor.rules import Indices
 from harness.auditor.watching import Watching
-from harness.auditor.wording import describe, digits, stalled
+from harness.auditor.wording import Statement, describe, digits, finding_of, stalled
 from harness.error import cell
 from harness.exact.operator import NARROW, SMALLEST, UNIT, dtype_name
 from harness.record.audit import RANKS, AuditFinding, AuditKind
@@ -45,9 +44,7 @@ class Found:
     """A cause with everything that it spoils."""
 
     cause: Cause
-    kind: AuditKind
-    sentence: str
-    remedy: str
+    statement: Statement
     reaches: list[str] = field(default_factory=list)
 
 
@@ -67,14 +64,9 @@ class Findings:
         for wrong in self.watching.indices:
             self._miscounted(wrong)
         self.notes += self.watching.scaling.notes
-        merged = _merged(
-            [
-                *map(_of_cause, self._found.values()),
-                *self.watching.rules.findings.values(),
-                *lost_updates(self.watching.changes.updates, self.watching.ends),
-            ]
-        )
-        return sorted(merged, key=lambda finding: RANKS.index(finding.kind))
+        lost = lost_updates(self.watching.changes.updates, self.watching.ends)
+        found = [*map(_of_cause, self._found.values()), *self.watching.rules.findings.values(), *lost]
+        return sorted(_merged(found), key=lambda finding: RANKS.index(finding.kind))
 
     def _follow(self, end: End) -> None:
         state = end.state
@@ -103,9 +95,8 @@ class Findings:
             operation = worst.writer
         cause = blame_error(operation)
         if cause.operation.is_confirmed() is False:
-            self.notes.append(
-                f"ball arithmetic contradicts float64 at {known_as(cause.operation.name)} and confirms the step"
-            )
+            name = known_as(cause.operation.name)
+            self.notes.append(f"ball arithmetic contradicts float64 at {name} and confirms the step")
             return None
         if cause.operation.is_fair and is_small(cause.operation, self._loss_error(end)):
             self.notes.append(_harmless(cause.operation))
@@ -153,7 +144,7 @@ class Findings:
             remedy = "use a smaller loss scale, or let torch.amp.GradScaler choose it: it lowers a scale that overflows"
         key = (cause.operation.line.key, kind)
         if key not in self._found:
-            self._found[key] = Found(cause, kind, sentence, remedy)
+            self._found[key] = Found(cause, (kind, sentence, remedy))
         self._found[key].reaches.append(reaches)
 
     def _miscounted(self, wrong: Indices) -> None:
@@ -161,7 +152,7 @@ class Findings:
         cause = blame_error(wrong.writer) if self.watching.full else Cause(wrong.writer)
         kind = AuditKind.ACCUMULATION if is_sum(cause.operation) else AuditKind.INACCURATE
         key = (cause.operation.line.key, kind)
-        found = self._found.setdefault(key, Found(cause, kind, wrong.sentence, COUNTS))
+        found = self._found.setdefault(key, Found(cause, (kind, wrong.sentence, COUNTS)))
         found.reaches.append("indices")
 
 
@@ -174,15 +165,13 @@ def _harmless(operation: Operation) -> str:
 
 def _of_cause(found: Found) -> AuditFinding:
     operation = found.cause.operation
-    return AuditFinding(
-        **place_and_caller(operation.line),
-        kind=found.kind,
-        sentence=found.sentence,
-        remedy=found.remedy,
-        operation=known_as(operation.name),
-        dtype=dtype_name(operation.dtype),
+    return finding_of(
+        found.statement,
+        operation.line,
+        operation.name,
+        operation.dtype,
         backward=operation.backward,
-        law=None if operation.backward else LAWS.get((found.kind, operation.name)),
+        law=None if operation.backward else LAWS.get((found.statement[0], operation.name)),
         reaches=tuple(dict.fromkeys(found.reaches)),
         oracle=_oracle_of(found.cause),
     )
@@ -247,16 +236,9 @@ def _finding(updates: Sequence[Update], ends: Ends) -> AuditFinding:
     buffers = list(dict.fromkeys(update.buffer for update in updates if update.buffer))
     names = [ends.name(update.leaf) for update in updates if update.leaf is not None]
     of_weights = [f"the update of {name}" for name in dict.fromkeys(names)]
-    return AuditFinding(
-        **place_and_caller(first.line),
-        kind=AuditKind.UPDATE,
-        sentence=_sentence(updates, ends, buffers),
-        remedy=_remedy(first),
-        operation=known_as(first.operation),
-        dtype=dtype_name(first.dtype),
-        reaches=(*of_weights, *(f"the buffer {name}" for name in buffers)),
-        times=len(updates),
-    )
+    reaches = (*of_weights, *(f"the buffer {name}" for name in buffers))
+    statement = (AuditKind.UPDATE, _sentence(updates, ends, buffers), _remedy(first))
+    return finding_of(statement, first.line, first.operation, first.dtype, reaches=reaches, times=len(updates))
 
 
 def _sentence(updates: Sequence[Update], ends: Ends, buffers: Sequence[str]) -> str:
@@ -269,13 +251,8 @@ def _sentence(updates: Sequence[Update], ends: Ends, buffers: Sequence[str]) -> 
     share = sum(update.still for update in updates) / sum(update.wanted for update in updates)
     still, updated = {update.leaf for update in updates}, len(ends.updated)
     is_parameter = first.leaf is not None
-    action = (
-        "weights"
-        if is_parameter
-        else f"entries of the {whose}"
-        if buffers
-        else "entries of an average or of the optimizer's state"
-    )
+    others = f"entries of the {whose}" if buffers else "entries of an average or of the optimizer's state"
+    action = "weights" if is_parameter else others
     where = f" in {len(still):,} of {updated:,} tensors" if is_parameter and len(still) < updated else ""
     return f"{100 * share:.0f} % of the {action}{where} do not change: {_why(max(updates, key=lambda one: one.still))}"
 

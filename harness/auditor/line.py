@@ -151,12 +151,6 @@ def place(line: Line) -> dict[str, Any]:
     return {"file": cell(line.file), "line": line.number, "function": line.function, "module": line.module}
 
 
-def place_and_caller(line: Line) -> dict[str, Any]:
-    """Return the place of a line and of its caller as fields of a finding."""
-    caller = None if line.caller is None else f"{cell(line.caller[0])}:{line.caller[1]}"
-    return {**place(line), "caller": caller}
-
-
 # Source text
 
 _OPERATORS: dict[str, type[ast.operator] | type[ast.unaryop]] = {

@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -54,11 +54,9 @@ class Ordinary(TorchFunctionMode):
         new = new.double()
         finite = new.detach()[new.detach().isfinite()].abs()
         largest = float(finite.max()) if finite.numel() else 0.0
-        return (
-            new
-            if largest <= self._largest
-            else (new.detach() * (self._largest / largest)).requires_grad_(new.requires_grad)
-        )
+        if largest <= self._largest:
+            return new
+        return (new.detach() * (self._largest / largest)).requires_grad_(new.requires_grad)
 
 
 def _wide(value: Any) -> Any:
@@ -78,16 +76,9 @@ class OrdinaryPlan:
         """Return the maximum duration of a call."""
         return 60.0 + 2.0 * call_s
 
-    def load(self) -> "OrdinaryPieces":
-        """Return the calls; each of them imports the module again."""
-        return OrdinaryPieces(self.target)
-
-
-@dataclass(frozen=True)
-class OrdinaryPieces:
-    """The calls of a step, in the process that runs them."""
-
-    target: str
+    def load(self) -> Self:
+        """Return the calls: the plan itself, since each of them imports the module again."""
+        return self
 
     def about(self) -> list[Document]:
         """Return a label for each call."""

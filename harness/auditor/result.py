@@ -14,10 +14,10 @@ from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
 from harness.auditor.balls import Exact
-from harness.auditor.call import Call
 from harness.auditor.fair import is_fair
 from harness.auditor.operation import FirstNonfinite, Operation, Source
 from harness.auditor.shadow import (
+    Call,
     Cell,
     Distance,
     Narrowing,
@@ -201,19 +201,16 @@ def find_first_nonfinite(
     bad = actual.isnan() if nan else actual.isinf()
     first = int(bad.flatten().to(torch.uint8).argmax())
     index = tuple(int(at) for at in np.unravel_index(first, actual.shape))
-    rows = int(bad.flatten(0, -2).any(-1).sum()) if actual.dim() > 1 else int(bad.sum())
-    all_rows = actual.numel() // max(1, actual.shape[-1]) if actual.dim() > 1 else actual.numel()
     wide = _repeated(operator, args, kwargs, actual, index)
-    return FirstNonfinite(
-        count=int(bad.sum()),
-        size=actual.numel(),
-        rows=rows,
-        all_rows=all_rows,
-        operands=tuple(_at(argument, actual, index) for argument in args[:3]),
-        exact=None if shadow is None else float(shadow[index]),
-        again=wide is None or not math.isfinite(wide),
-        wide=wide,
-    )
+    operands = tuple(_at(argument, actual, index) for argument in args[:3])
+    exact = None if shadow is None else float(shadow[index])
+    return FirstNonfinite(*_counts(bad), operands, exact, again=wide is None or not math.isfinite(wide), wide=wide)
+
+
+def _counts(bad: Tensor) -> tuple[int, int, int, int]:
+    """Count the chosen elements, all elements, the rows with a chosen element, and all rows."""
+    rows = bad.flatten(0, -2).any(-1) if bad.dim() > 1 else bad
+    return int(bad.sum()), bad.numel(), int(rows.sum()), rows.numel()
 
 
 def _at(argument: Any, result: Tensor, index: tuple[int, ...]) -> float | None:
@@ -270,13 +267,8 @@ def write(call: Call, tensor: Tensor, shadows: Shadows, operations: list[Operati
     at = (number, call.line, call.operator.name, call.backward, dtype, tensor.shape)
     operation = Operation(*at, call.sources, unit, nan=nan, inf=inf)
     if (nan and not call.nan) or (inf and not call.inf and not call.nan):
-        operation.first_nonfinite = _first_nonfinite(tensor, nan=nan)
+        bad = tensor.isnan() if nan else tensor.isinf()
+        operation.first_nonfinite = FirstNonfinite(*_counts(bad), (), exact=None, again=nan)
     operations.append(operation)
     state = Source(operation, nan=nan, inf=inf)
     shadows.cells[key_of(tensor)] = Cell(StorageWeakRef(tensor.untyped_storage()), tensor.dtype, state, unit)
-
-
-def _first_nonfinite(tensor: Tensor, *, nan: bool) -> FirstNonfinite:
-    bad = tensor.isnan() if nan else tensor.isinf()
-    rows = bad.flatten(0, -2).any(-1) if tensor.dim() > 1 else bad
-    return FirstNonfinite(int(bad.sum()), tensor.numel(), int(rows.sum()), rows.numel(), (), exact=None, again=nan)

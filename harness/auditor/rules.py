@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.auditor.call import Call
-from harness.auditor.line import Line, place_and_caller
-from harness.auditor.operation import Operation, bare, known_as
+from harness.auditor.line import Line
+from harness.auditor.operation import Operation, bare
 from harness.auditor.remedy import COUNTS, LAWS
-from harness.auditor.shadow import Narrowing
+from harness.auditor.shadow import Call, Narrowing
+from harness.auditor.wording import Statement, finding_of
 from harness.exact.operator import FLOATING, INTEGERS, NARROW, SMALLEST, UNIT, Operator, dtype_name
 from harness.record.audit import AuditFinding, AuditKind
 
@@ -42,130 +42,110 @@ class Rules:
         self._format_of = narrowing.format_of
         self.findings: dict[tuple[tuple[str, int], AuditKind], AuditFinding] = {}
 
-    def say(self, line: Line, kind: AuditKind, texts: tuple[str, str], tensor: Tensor, operator: Operator) -> None:
-        """Store a finding once for each line and kind."""
+    def say(self, line: Line, operator: Operator, result: Tensor, statement: Statement | None) -> None:
+        """Store a finding once for each line and kind, if a rule has a statement."""
+        if statement is None:
+            return
+        kind, name, dtype = statement[0], operator.name, self._format_of.get(result.dtype, result.dtype)
         key = (line.key, kind)
-        known = self.findings.get(key)
-        if known is not None:
+        if (known := self.findings.get(key)) is not None:
             self.findings[key] = known.model_copy(update={"times": known.times + 1})
             return
-        sentence, remedy = texts
-        self.findings[key] = AuditFinding(
-            **place_and_caller(line),
-            kind=kind,
-            sentence=sentence,
-            remedy=remedy,
-            operation=known_as(operator.name),
-            dtype=dtype_name(self._format_of.get(tensor.dtype, tensor.dtype)),
-            law=LAWS.get((kind, operator.name)),
-        )
+        self.findings[key] = finding_of(statement, line, name, dtype, law=LAWS.get((kind, name)))
 
     def look(self, line: Line, operator: Operator, args: Any, result: Tensor, *, nan_read: bool) -> None:
         """Check a floating-point operation after it ran."""
-        if operator.base not in _LOOKED_AT and operator.name not in _LOOKED_AT:
+        name, base = operator.name, operator.base
+        if base not in _LOOKED_AT and name not in _LOOKED_AT:
             return
-        is_narrow = self._format_of[result.dtype] in NARROW
-        if is_narrow and operator.base in _PROTECTING:
-            self._vanishing_eps(line, operator, args, result)
-        if operator.name == "binary_cross_entropy":
-            self._saturated(line, operator, args, result)
-        if operator.name in _SOFTMAX and not nan_read:
-            self._closed_rows(line, operator, args, result)
-        if operator.name == "arange" and is_narrow:
-            self._repeated(line, operator, result)
-
-    def _vanishing_eps(self, line: Line, operator: Operator, args: Any, result: Tensor) -> None:
-        scalars = [x for x in args if isinstance(x, int | float) and not isinstance(x, bool)]
         dtype = self._format_of[result.dtype]
-        name, smallest = dtype_name(dtype), SMALLEST[dtype]
-        for eps in scalars[:1]:
-            if eps != 0 and abs(eps) <= smallest / 2:
-                sentence = (
-                    f"eps = {eps:g} rounds to 0 in {name}, whose smallest positive number is {smallest:.3g}: "
-                    "it has no effect"
-                )
-                remedy = f"use an eps of at least {EPS_FROM[dtype]}, or compute this line in float32"
-                self.say(line, AuditKind.EPS, (sentence, remedy), result, operator)
+        if dtype in NARROW and base in _PROTECTING:
+            self.say(line, operator, result, _vanishing_eps(args, dtype))
+        if name == "binary_cross_entropy":
+            self.say(line, operator, result, _saturated(*args[:2]))
+        if name in _SOFTMAX and not nan_read:
+            self.say(line, operator, result, _closed_rows(*args[:2], is_safe=name == "_safe_softmax"))
+        if dtype in NARROW and name == "arange":
+            self.say(line, operator, result, _repeated(result, dtype))
 
-    def _saturated(self, line: Line, operator: Operator, args: Any, result: Tensor) -> None:
-        p, target = args[0].detach(), args[1].detach()
-        count = int((((p == 0) | (p == 1)) & (p != target)).sum())
-        if count:
-            sentence = (
-                f"{count:,} of {p.numel():,} probabilities are exactly 0 or 1 and contradict their target: their "
-                "logarithm is clamped to -100, so the loss and the gradient are wrong there"
-            )
-            remedy = "pass logits to binary_cross_entropy_with_logits instead of probabilities"
-            self.say(line, AuditKind.CLAMPED, (sentence, remedy), result, operator)
 
-    def _closed_rows(self, line: Line, operator: Operator, args: Any, result: Tensor) -> None:
-        x, dim = args[0].detach(), args[1]
-        if not x.numel() or not x.dim():
-            return
-        top, low = x.amax(dim), x.amin(dim)
-        if operator.name == "_safe_softmax":
-            closed, gives = top == -math.inf, "returns zeros"
-        else:
-            closed, gives = (top <= _OPEN) & (top > -math.inf) & (low <= _OPEN), "assigns weight to masked entries"
-        count = int(closed.sum())
-        if count:
-            sentence = f"{count:,} of {top.numel():,} rows are fully masked: softmax {gives} there instead of NaN"
-            remedy = "skip fully masked rows, or multiply the result by the mask"
-            self.say(line, AuditKind.MASKED, (sentence, remedy), result, operator)
+def _vanishing_eps(args: Any, dtype: torch.dtype) -> Statement | None:
+    eps = next((x for x in args if isinstance(x, int | float) and not isinstance(x, bool)), 0)
+    name, smallest = dtype_name(dtype), SMALLEST[dtype]
+    if eps == 0 or abs(eps) > smallest / 2:
+        return None
+    remedy = f"use an eps of at least {EPS_FROM[dtype]}, or compute this line in float32"
+    sentence = f"eps = {eps:g} rounds to 0 in {name}, whose smallest positive number is {smallest:.3g}"
+    return AuditKind.EPS, f"{sentence}: it has no effect", remedy
 
-    def _repeated(self, line: Line, operator: Operator, result: Tensor) -> None:
-        same = int((result[1:] == result[:-1]).sum()) if result.dim() == 1 else 0
-        if same:
-            name = dtype_name(self._format_of[result.dtype])
-            sentence = f"{same:,} of {result.numel():,} numbers of this range equal the previous number in {name}"
-            remedy = "count in integers or float32, and convert the result"
-            self.say(line, AuditKind.REPEATED, (sentence, remedy), result, operator)
 
-    def clamped(self, line: Line, operator: Operator, args: Any, result: Tensor) -> None:
-        """Check whether a clamp blocks most of the gradient."""
-        node = torch._C._current_autograd_node()
-        if node is None or not node.name().startswith("Clamp"):
-            return
-        bounds = [getattr(node, name, None) for name in ("_saved_min", "_saved_max")]
-        if not any(bound is not None and not isinstance(bound, Tensor) and _is_eps(float(bound)) for bound in bounds):
-            return
-        gradient = next((x for x in args[1:] if isinstance(x, Tensor) and x.shape == result.shape), None)
-        if gradient is None:
-            return
-        blocked = (gradient != 0) & (result == 0)
-        count = int(blocked.sum())
-        sizes = [float(torch.linalg.vector_norm(x.double())) for x in (gradient[blocked], gradient)]
-        if count and sizes[0] > _BLOCKED * sizes[1]:
-            sentence = (
-                f"the clamp is active for {count:,} of {result.numel():,} entries, on which the loss depends most: "
-                "their gradient is lost"
-            )
-            remedy = "compute the loss from logits (log_softmax, logsigmoid, *_with_logits) instead of clamping"
-            self.say(line, AuditKind.CLAMPED, (sentence, remedy), result, operator)
+def _saturated(p: Tensor, target: Tensor) -> Statement | None:
+    p, target = p.detach(), target.detach()
+    count = int((((p == 0) | (p == 1)) & (p != target)).sum())
+    sentence = (
+        f"{count:,} of {p.numel():,} probabilities are exactly 0 or 1 and contradict their target: their "
+        "logarithm is clamped to -100, so the loss and the gradient are wrong there"
+    )
+    remedy = "pass logits to binary_cross_entropy_with_logits instead of probabilities"
+    return (AuditKind.CLAMPED, sentence, remedy) if count else None
 
-    def integers(self, line: Line, operator: Operator, args: Any, result: Any) -> None:
-        """Check whether an integer operation wraps around."""
-        if operator.base not in _WRAPPING or operator.writes or not isinstance(result, Tensor):
-            return
-        if result.dtype not in INTEGERS:
-            return
-        wide = operator.overload(*[x.long() if isinstance(x, Tensor) else x for x in args])
-        wrong = wide != result.long()
-        count = int(wrong.sum())
-        if count:
-            at = tuple(wrong.nonzero()[0].tolist())
-            name = dtype_name(result.dtype)
-            sentence = (
-                f"{operator.base} of {name} wraps around in {count:,} of {result.numel():,} entries: "
-                f"{int(wide[at])} becomes {int(result[at])}"
-            )
-            self.say(
-                line,
-                AuditKind.WRAPPED,
-                (sentence, "convert to floating point or to a wider integer first"),
-                result,
-                operator,
-            )
+
+def _closed_rows(x: Tensor, dim: int, *, is_safe: bool) -> Statement | None:
+    x = x.detach()
+    if not x.numel() or not x.dim():
+        return None
+    top, low = x.amax(dim), x.amin(dim)
+    closed = top == -math.inf if is_safe else (top <= _OPEN) & (top > -math.inf) & (low <= _OPEN)
+    gives = "returns zeros" if is_safe else "assigns weight to masked entries"
+    count = int(closed.sum())
+    sentence = f"{count:,} of {top.numel():,} rows are fully masked: softmax {gives} there instead of NaN"
+    remedy = "skip fully masked rows, or multiply the result by the mask"
+    return (AuditKind.MASKED, sentence, remedy) if count else None
+
+
+def _repeated(result: Tensor, dtype: torch.dtype) -> Statement | None:
+    same = int((result[1:] == result[:-1]).sum()) if result.dim() == 1 else 0
+    name = dtype_name(dtype)
+    sentence = f"{same:,} of {result.numel():,} numbers of this range equal the previous number in {name}"
+    remedy = "count in integers or float32, and convert the result"
+    return (AuditKind.REPEATED, sentence, remedy) if same else None
+
+
+def clamped(args: Any, result: Tensor) -> Statement | None:
+    """Say whether a clamp blocks most of the gradient."""
+    node = torch._C._current_autograd_node()
+    if node is None or not node.name().startswith("Clamp"):
+        return None
+    bounds = [getattr(node, name, None) for name in ("_saved_min", "_saved_max")]
+    if not any(bound is not None and not isinstance(bound, Tensor) and _is_eps(float(bound)) for bound in bounds):
+        return None
+    gradient = next((x for x in args[1:] if isinstance(x, Tensor) and x.shape == result.shape), None)
+    if gradient is None:
+        return None
+    blocked = (gradient != 0) & (result == 0)
+    count = int(blocked.sum())
+    lost, size = (float(torch.linalg.vector_norm(x.double())) for x in (gradient[blocked], gradient))
+    sentence = (
+        f"the clamp is active for {count:,} of {result.numel():,} entries, on which the loss depends most: "
+        "their gradient is lost"
+    )
+    remedy = "compute the loss from logits (log_softmax, logsigmoid, *_with_logits) instead of clamping"
+    return (AuditKind.CLAMPED, sentence, remedy) if count and lost > _BLOCKED * size else None
+
+
+def wrapped(operator: Operator, args: Any, result: Tensor) -> Statement | None:
+    """Say whether an integer operation wraps around."""
+    if operator.base not in _WRAPPING or operator.writes or result.dtype not in INTEGERS:
+        return None
+    wide = operator.overload(*[x.long() if isinstance(x, Tensor) else x for x in args])
+    wrong = wide != result.long()
+    count = int(wrong.sum())
+    if not count:
+        return None
+    at = tuple(wrong.nonzero()[0].tolist())
+    where = f"{count:,} of {result.numel():,} entries: {int(wide[at])} becomes {int(result[at])}"
+    sentence = f"{operator.base} of {dtype_name(result.dtype)} wraps around in {where}"
+    return AuditKind.WRAPPED, sentence, "convert to floating point or to a wider integer first"
 
 
 _ROUNDS = {"round", "floor", "ceil", "trunc", "frac"}
@@ -186,8 +166,8 @@ def may_count(call: Call) -> bool:
     return first.writer is None and first.leaf is None and first.largest * UNIT[call.read[0].dtype] >= 1.0
 
 
-def stands_still(call: Call, total: Tensor) -> tuple[str, str] | None:
-    """Return sentence and remedy if adding an integer changes nothing; else ``None``."""
+def stands_still(call: Call, total: Tensor) -> Statement | None:
+    """Say whether adding an integer changes nothing."""
     term = call.args[1] if len(call.args) > 1 else None
     step = term if isinstance(term, Tensor) else torch.as_tensor(term, dtype=torch.float64)
     if not total.numel() or not bool(((step == step.round()) & (total == total.round())).all()):
@@ -197,7 +177,7 @@ def stands_still(call: Call, total: Tensor) -> tuple[str, str] | None:
         return None
     name, at = dtype_name(total.dtype), float(total[is_lost].flatten()[0])
     sentence = f"the count does not change any more: {name} has not every integer above {1 / UNIT[total.dtype]:,.0f}"
-    return f"{sentence}, and it is at {at:,.0f}", COUNTS
+    return AuditKind.UPDATE, f"{sentence}, and it is at {at:,.0f}", COUNTS
 
 
 @dataclass(frozen=True, slots=True)

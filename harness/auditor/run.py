@@ -137,10 +137,7 @@ class audit_run:  # noqa: N801 - read as a function: `run = harness.audit_run()`
         self._ruins: list[Ruin] = []
         self._spoiled = 0
         self._was_finite = True
-        self._warm()
-
-    def _warm(self) -> None:
-        """Run an empty audit, which imports a second's worth of torch modules before timing starts."""
+        # An empty audit imports a second's worth of torch modules before timing starts.
         with audit(mode="events"):
             pass
 

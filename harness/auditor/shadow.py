@@ -1,6 +1,7 @@
 """Copies of storages in wider arithmetic, the formats that they stand for, and the distance of a result from its copy.
 
-Copies of storages, instead of tensors, make views and in-place operations work without special rules.
+Copies of storages, instead of tensors, make views and in-place operations work without special rules. A call is an
+operation before it runs, with the storages that it reads.
 
 The normwise error ignores small elements, and the elementwise error jumps at zeros. Results are judged by the first.
 Blame also uses the mean of the second, with each element limited to one.
@@ -8,7 +9,7 @@ Blame also uses the mean of the second, with each element limited to one.
 
 import math
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,10 +17,11 @@ import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
+from harness.auditor.line import Line
 from harness.auditor.operation import Source
 from harness.error import UsageError, listed
 from harness.exact.elementwise import Balls
-from harness.exact.operator import FLOATING, SMALLEST_NORMAL, UNIT, key_of, length_of, whole
+from harness.exact.operator import FLOATING, SMALLEST_NORMAL, UNIT, Operator, key_of, length_of, whole
 from harness.record.audit import WHAT_IF, WhatIf
 from harness.suggestion import did_you_mean
 
@@ -68,6 +70,57 @@ class Cell:
         return torch.as_strided(flat, size, stride, offset)
 
 
+@dataclass(slots=True)
+class Call:
+    """An operation before it runs.
+
+    Parameters
+    ----------
+    operator, args, kwargs
+        The operation and its arguments.
+    line, backward
+        The line that called it, and whether autograd did.
+    read, keys, cells
+        Floating-point inputs, the keys of their storages, and these storages.
+    written
+        Inputs that it changes.
+    sources
+        States of the inputs.
+    unit, error, nan, inf
+        Coarsest unit roundoff and largest error of the inputs, and whether one contains NaN or infinity.
+    shadow_of
+        Shadows by the identity of their tensors.
+    before
+        Float64 copies of tensors that it changes.
+    rebound
+        A parameter that is replaced, with its old value; without a parameter, a buffer.
+    statistics
+        Float64 copies of the running statistics that it changes.
+    as_it_is
+        Whether the result keeps its own format in a simulation of another one.
+    """
+
+    operator: Operator
+    args: Any
+    kwargs: Any
+    line: Line
+    backward: bool
+    read: list[Tensor]
+    keys: list[int]
+    cells: list[Cell]
+    written: list[Tensor]
+    sources: tuple[Source, ...]
+    unit: float
+    error: float
+    nan: bool
+    inf: bool
+    shadow_of: dict[int, Tensor] = field(default_factory=dict)
+    before: dict[int, Tensor] = field(default_factory=dict)
+    rebound: tuple[int | None, Tensor] | None = None
+    statistics: list[Tensor] = field(default_factory=list)
+    as_it_is: bool = False
+
+
 class Narrowing:
     """Maps each dtype to the format that it stands for, in a simulation of 16-bit arithmetic in a float32 step.
 
@@ -86,10 +139,8 @@ class Narrowing:
         if what_if is None:
             return
         if what_if not in WHAT_IF:
-            remedy = did_you_mean(what_if, WHAT_IF)
-            raise UsageError(
-                "unknown `what_if`", rule=f"must be one of {listed(WHAT_IF)}", value=f"`{what_if}`", remedy=remedy
-            )
+            rule, remedy = f"must be one of {listed(WHAT_IF)}", did_you_mean(what_if, WHAT_IF)
+            raise UsageError("unknown `what_if`", rule=rule, value=f"`{what_if}`", remedy=remedy)
         dtype = getattr(torch, what_if.removeprefix("autocast-"))
         if what_if.startswith("autocast-"):
             self._autocast_to = dtype

@@ -7,14 +7,13 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.auditor.balls import Exact, Values
-from harness.auditor.call import Call
 from harness.auditor.change import Changes, stalls
 from harness.auditor.end import UNSCALE, Ends, Scaling
 from harness.auditor.line import Lines, Pass
 from harness.auditor.result import GROWS, NORMALIZATIONS, SUMS, Notes, complex_tensors, is_whole, states_of
 from harness.auditor.result import write as write_complex
-from harness.auditor.rules import ALWAYS, Indices, Rules, indices_of, may_count, stands_still
-from harness.auditor.shadow import Narrowing, Shadows
+from harness.auditor.rules import ALWAYS, Indices, Rules, clamped, indices_of, may_count, stands_still, wrapped
+from harness.auditor.shadow import Call, Narrowing, Shadows
 from harness.exact.operator import (
     FAILURES,
     FLOATING,
@@ -29,7 +28,7 @@ from harness.exact.operator import (
     tensors,
 )
 from harness.exact.replay import replay
-from harness.record.audit import AuditKind, WhatIf
+from harness.record.audit import WhatIf
 
 _FINE = UNIT[torch.float32]
 
@@ -56,13 +55,7 @@ class Watching(TorchDispatchMode):
         Format to simulate instead of float32.
     """
 
-    def __init__(
-        self,
-        *,
-        full: bool = True,
-        balls: bool = False,
-        what_if: WhatIf | None = None,
-    ) -> None:
+    def __init__(self, *, full: bool = True, balls: bool = False, what_if: WhatIf | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.full = full
         self.narrowing = Narrowing(what_if)
@@ -159,9 +152,9 @@ class Watching(TorchDispatchMode):
         if operator.writes:
             self._keep(every)
         result = operator.overload(*args, **kwargs)
-        if any(tensor.dtype in INTEGERS for tensor in every):
+        if isinstance(result, Tensor) and any(tensor.dtype in INTEGERS for tensor in every):
             with _Quietly():
-                self.rules.integers(self.lines.current()[0], operator, args, result)
+                self.rules.say(self.lines.current()[0], operator, result, wrapped(operator, args, result))
         return result
 
     def _complex(self, operator: Operator, args: Any, kwargs: Any, read: list[Tensor]) -> Any:
@@ -303,9 +296,9 @@ class Watching(TorchDispatchMode):
             target = fresh[0] if fresh else call.written[0]
             self.rules.look(call.line, operator, call.args, target, nan_read=call.nan)
             if call.backward and operator.name == "where":
-                self.rules.clamped(call.line, operator, call.args, target)
-            if counts and (sentence := stands_still(call, target)) is not None:
-                self.rules.say(call.line, AuditKind.UPDATE, sentence, target, operator)
+                self.rules.say(call.line, operator, target, clamped(call.args, target))
+            if counts:
+                self.rules.say(call.line, operator, target, stands_still(call, target))
         elif (wrong := indices_of(call, result)) is not None:
             self.indices.append(wrong)
         if operator.name == UNSCALE:

@@ -2,9 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
+
+import torch
 
 from harness.auditor.blame import Cause
 from harness.auditor.end import Ends
+from harness.auditor.line import Line, place
 from harness.auditor.operation import FirstNonfinite, Operation, bare, known_as
 from harness.auditor.remedy import (
     DIVISIONS,
@@ -18,9 +22,10 @@ from harness.auditor.remedy import (
     of_sum,
     of_underflow,
 )
+from harness.error import cell
 from harness.exact.operator import LARGEST, SMALLEST, dtype_name
 from harness.findings.closed_form import overflows_from
-from harness.record.audit import AuditKind
+from harness.record.audit import AuditFinding, AuditKind
 
 Statement = tuple[AuditKind, str, str]
 """Kind, sentence and remedy."""
@@ -29,6 +34,14 @@ _GROWING = {"add", "sub", "mul", "addcmul", "lerp"}
 """Operations whose infinite result is an overflow, although their operands were overwritten."""
 
 _ROOTS = {"sqrt", "rsqrt", "pow"}
+
+
+def finding_of(statement: Statement, line: Line, name: str, dtype: torch.dtype, **more: Any) -> AuditFinding:
+    """Return the finding about an operation of a line."""
+    kind, sentence, remedy = statement
+    caller = None if line.caller is None else f"{cell(line.caller[0])}:{line.caller[1]}"
+    at = {**place(line), "caller": caller, "operation": known_as(name), "dtype": dtype_name(dtype)}
+    return AuditFinding(**at, kind=kind, sentence=sentence, remedy=remedy, **more)
 
 
 def describe(cause: Cause, ends: Ends) -> Statement:
@@ -63,11 +76,8 @@ def _of_data(operation: Operation, ends: Ends) -> Statement:
         if source.leaf is not None:
             sentence = f"the parameter {ends.name(source.leaf)} already contains NaN or inf when the step begins"
             return AuditKind.DATA, sentence, "audit the previous step, which produced it"
-    return (
-        AuditKind.DATA,
-        f"the input of {known_as(operation.name)} already contains NaN or inf",
-        "check the batch and the initial state of the step",
-    )
+    sentence = f"the input of {known_as(operation.name)} already contains NaN or inf"
+    return AuditKind.DATA, sentence, "check the batch and the initial state of the step"
 
 
 # What is not finite
@@ -117,35 +127,25 @@ def _of_too_few(operation: Operation, first_nonfinite: FirstNonfinite) -> Statem
 def _of_softmax(first_nonfinite: FirstNonfinite) -> Statement:
     if first_nonfinite.operands and first_nonfinite.operands[0] == math.inf:
         return AuditKind.INVALID, f"softmax of +inf is NaN in {_how_many(first_nonfinite)}", REMEDY["infinite"]
-    return (
-        AuditKind.MASKED,
-        f"{_how_many(first_nonfinite)} are fully masked: softmax returns NaN there",
-        REMEDY["masked"],
-    )
+    sentence = f"{_how_many(first_nonfinite)} are fully masked: softmax returns NaN there"
+    return AuditKind.MASKED, sentence, REMEDY["masked"]
 
 
 def _of_overflow(operation: Operation, first_nonfinite: FirstNonfinite) -> Statement:
     name, dtype = known_as(operation.name), dtype_name(operation.dtype)
     limit = overflows_from(operation.name, dtype)
-    operand = first_nonfinite.operands[0] if first_nonfinite.operands else None
+    (operand, divisor), amount = (*first_nonfinite.operands, None, None)[:2], _how_many(first_nonfinite)
     if limit is not None and operand is not None:
-        sentence = (
-            f"{name}({operand:.5g}) overflows in {dtype}: it is inf from {limit!r} on ({_how_many(first_nonfinite)})"
-        )
+        sentence = f"{name}({operand:.5g}) overflows in {dtype}: it is inf from {limit!r} on ({amount})"
         return AuditKind.OVERFLOW, sentence, REMEDY["exp"]
     exact, result = first_nonfinite.exact, "its result exceeds"
     if exact is not None and math.isfinite(exact):
         is_beyond = abs(exact) > LARGEST[operation.dtype]
         result = f"its result {exact:.4g} exceeds" if is_beyond else "an intermediate result exceeds"
     largest = f"{LARGEST[operation.dtype]:.5g}, the largest {dtype} number"
-    sentence = f"{name} overflows: {result} {largest} ({_how_many(first_nonfinite)})"
-    if (
-        bare(operation.name) in DIVISIONS
-        and first_nonfinite.operands[1:2]
-        and 0 < abs(first_nonfinite.operands[1] or 0.0) < 1
-    ):
-        return AuditKind.OVERFLOW, sentence, REMEDY["div"]
-    return AuditKind.OVERFLOW, sentence, of_overflow(operation)
+    is_small_divisor = bare(operation.name) in DIVISIONS and divisor and abs(divisor) < 1
+    remedy = REMEDY["div"] if is_small_divisor else of_overflow(operation)
+    return AuditKind.OVERFLOW, f"{name} overflows: {result} {largest} ({amount})", remedy
 
 
 def _of_pole(operation: Operation, first_nonfinite: FirstNonfinite) -> Statement:
@@ -154,11 +154,8 @@ def _of_pole(operation: Operation, first_nonfinite: FirstNonfinite) -> Statement
     kind, gives = (AuditKind.INVALID, "NaN") if nan else (AuditKind.POLE, "inf")
     if name in DIVISIONS and (second == 0 or name == "reciprocal"):
         numerator = 1.0 if name == "reciprocal" else first
-        return (
-            kind,
-            _division(operation, first_nonfinite, numerator),
-            REMEDY["slope" if _is_slope(operation, first) else "div"],
-        )
+        is_slope = operation.backward and first != 0
+        return kind, _division(operation, first_nonfinite, numerator), REMEDY["slope" if is_slope else "div"]
     if name in LOGARITHMS and first is not None:
         return kind, f"{known}({first:g}) is {'NaN' if nan else '-inf'} in {_how_many(first_nonfinite)}", REMEDY["log"]
     if name in _ROOTS and first is not None:
@@ -169,10 +166,6 @@ def _of_pole(operation: Operation, first_nonfinite: FirstNonfinite) -> Statement
         cause = " of 0 and inf" if name == "mul" else " of infinities" if name in {"sub", "add", "sum"} else ""
     sentence = f"{known}{cause} returns {gives} in {_how_many(first_nonfinite)}"
     return kind, sentence, REMEDY.get(name, "check the inputs of this line")
-
-
-def _is_slope(operation: Operation, numerator: float | None) -> bool:
-    return operation.backward and numerator != 0
 
 
 def _division(operation: Operation, first_nonfinite: FirstNonfinite, numerator: float | None) -> str:
@@ -186,9 +179,8 @@ def _division(operation: Operation, first_nonfinite: FirstNonfinite, numerator: 
 def _how_many(first_nonfinite: FirstNonfinite) -> str:
     if first_nonfinite.all_rows > 1 and first_nonfinite.all_rows != first_nonfinite.size:
         return f"{first_nonfinite.rows:,} of {first_nonfinite.all_rows:,} rows"
-    return (
-        f"{first_nonfinite.count:,} of {first_nonfinite.size:,} {'entry' if first_nonfinite.size == 1 else 'entries'}"
-    )
+    noun = "entry" if first_nonfinite.size == 1 else "entries"
+    return f"{first_nonfinite.count:,} of {first_nonfinite.size:,} {noun}"
 
 
 # What loses digits

@@ -38,9 +38,13 @@ class Option:
     least: float | None = None
 
 
+_METAVARS = {"names": "NAME,...", "repeated": "NAME", "whole": "N", "number": "SECONDS", "folder": "FOLDER"}
+"""Placeholders of values, by kind."""
+
+
 def option_field(name: str, help_: str, kind: str = "text", *, default: Any = None, **options: Any) -> Any:
-    """Declare a field and its option; objects do not share a dictionary."""
-    option = Option(name, help_, kind, **options)
+    """Declare a field and its option, by default with the placeholder of its kind; objects share no dictionary."""
+    option = Option(name, help_, kind, **{"metavar": _METAVARS.get(kind), **options})
     if isinstance(default, dict):
         return field(default_factory=dict, metadata={"option": option})
     return field(default=default, metadata={"option": option})
@@ -114,10 +118,8 @@ class Question:
         panel=FORMULA,
         default="rows",
     )
-    dtypes: Sequence[str] = option_field(
-        "--dtypes", "Dtypes, comma-separated.", "names", metavar="NAME,...", shown="all", default=()
-    )
-    laws: Sequence[str] = option_field("--law", "Check only this law.", "repeated", metavar="NAME", default=())
+    dtypes: Sequence[str] = option_field("--dtypes", "Dtypes, comma-separated.", "names", shown="all", default=())
+    laws: Sequence[str] = option_field("--law", "Check only this law.", "repeated", default=())
 
     def claiming(self, contract: str | None) -> Self:
         """Return the question about a contract, in place of a formula."""

@@ -136,9 +136,7 @@ class Child:
         """
         self._folder = tempfile.mkdtemp(prefix="tmp", dir=self.limits.scratch)
         self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-        parent_end, child_end = socket.socketpair()
-        for end in (parent_end, child_end):
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**21)
+        parent_end, child_end = _line()
         self._control = parent_end
         self._process = self._launch(child_end.fileno())
         child_end.close()
@@ -154,8 +152,7 @@ class Child:
                 lost = loss(None, "", replace(self.limits, law_s=self.limits.load_s))
             self.close()
             raise UsageError(
-                f"cannot import `{self._setup['target'].partition(':')[0]}`",
-                rule=f"the import {lost.sentence}",
+                f"cannot import `{self._setup['target'].partition(':')[0]}`", rule=f"the import {lost.sentence}"
             ) from None
         if "usage" in self.about:
             self.close()
@@ -219,8 +216,7 @@ class Child:
         allowed = self._allowed
         self._end_server()
         self._allowed = replace(allowed, first_call_s=self.limits.first_call_s)
-        if not self.about.get("forks") or self._process.poll() is not None:
-            self.close()
+        self._close_unless_it_forks()
 
     def _end_server(self) -> None:
         if self._server is not None and self._process is not None and self._server != self._process.pid:
@@ -240,9 +236,7 @@ class Child:
         if self._process is None:
             self.start()
         assert self._process is not None
-        parent_end, child_end = socket.socketpair()
-        for end in (parent_end, child_end):
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**21)
+        parent_end, child_end = _line()
         socket.send_fds(self._control, [b"s"], [child_end.fileno()])
         child_end.close()
         self._line, self._sent_limits = parent_end, None
@@ -325,10 +319,14 @@ class Child:
             self._lose(None)
         return reply
 
-    def _lose(self, lost: Loss | None) -> NoReturn:
-        self._end_server()
+    def _close_unless_it_forks(self) -> None:
+        """End the process if it cannot fork another server."""
         if self._process is not None and (not self.about.get("forks") or self._process.poll() is not None):
             self.close()
+
+    def _lose(self, lost: Loss | None) -> NoReturn:
+        self._end_server()
+        self._close_unless_it_forks()
         self._end_strays()
         raise LostError(lost or Loss(Fault.STATE, UNASKED)) from None
 
@@ -413,20 +411,25 @@ class Child:
 
     def _ended_with(self) -> int | None:
         assert self._process is not None
-        if self._server is None or self._server == self._process.pid:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                return self._process.wait(_GRACE_S)
-            return None
-        self._allowed = replace(self._allowed, until=max(self._allowed.until, time.monotonic() + _GRACE_S))
-        if not select.select([self._control], [], [], _GRACE_S)[0]:
-            return None
-        buffer = self._control.recv(8, socket.MSG_WAITALL)
-        self._server = None
-        if len(buffer) == 8:
-            return int.from_bytes(buffer, "little", signed=True)
+        if self._server is not None and self._server != self._process.pid:
+            self._allowed = replace(self._allowed, until=max(self._allowed.until, time.monotonic() + _GRACE_S))
+            if not select.select([self._control], [], [], _GRACE_S)[0]:
+                return None
+            buffer = self._control.recv(8, socket.MSG_WAITALL)
+            self._server = None
+            if len(buffer) == 8:
+                return int.from_bytes(buffer, "little", signed=True)
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self._process.wait(_GRACE_S)
         return None
+
+
+def _line() -> tuple[socket.socket, socket.socket]:
+    """Return both ends of a line that holds a large message."""
+    ends = socket.socketpair()
+    for end in ends:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**21)
+    return ends
 
 
 # Orphaned processes

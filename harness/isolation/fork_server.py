@@ -13,7 +13,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
@@ -196,10 +195,7 @@ class ForkServer:
 
 
 def _source() -> str:
-    spec = find_spec("harness.isolation.fork_loop")
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).read_text(encoding="utf-8")
+    return Path(__file__).with_name("fork_loop.py").read_text(encoding="utf-8")
 
 
 SERVER = ForkServer()

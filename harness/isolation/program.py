@@ -5,56 +5,20 @@ mentions the harness.
 """
 
 import json
+import re
 import secrets
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from harness.calling.discovery import ENTRY_POINTS, root_of
 from harness.isolation.limits import GIBIBYTE, Limits
 
-MODULES = (
-    "error",
-    "suggestion",
-    "case",
-    "record.fault",
-    "calling.bound",
-    "calling.importing",
-    "calling.model",
-    "calling.jax_bridge",
-    "calling.adapter",
-    "calling.device",
-    "calling.modes",
-    "calling.sequence",
-    "calling.watch",
-    "exact.operator",
-    "exact.tape",
-    "isolation.encoding",
-    "isolation.wire",
-    "isolation.request_handler",
-    "isolation.callee",
-)
-"""Modules of the process, each after its imports; the packages have only names."""
+FUNCTIONS, LOADERS = "isolation.callee", "isolation.loader_handler"
+"""The last modules of the programs that call functions and that read loaders; their imports are the others."""
 
-LOADERS = (
-    "timing.clock",
-    "loading.accounting",
-    "loading.content",
-    "loading.source",
-    "loading.spawn_server",
-    "loading.spawning",
-    "loading.fault",
-    "loading.supervision",
-    "loading.generators",
-    "loading.tagged",
-    "loading.watched",
-    "loading.reader",
-    "loading.exercise",
-    "loading.transfer",
-    "isolation.loader_handler",
-)
-"""Additional modules of a process that reads loaders."""
+_IMPORT = re.compile(r"^from (\.+)([\w.]*) import (.+)$", re.MULTILINE)
+"""An import of another module of the package."""
 
 _ENDS_WITH_PARENT = """
 import ctypes, json, os, sys
@@ -117,9 +81,9 @@ def program(*, loaders: bool = False) -> bytes:
         Whether to include the modules for loaders.
     """
     name = f"m{secrets.token_hex(6)}"
-    loader, modules = (_IMPORTED, (*MODULES, *LOADERS)) if loaders else (_LOADER, MODULES)
+    loader, last = (_IMPORTED, LOADERS) if loaders else (_LOADER, FUNCTIONS)
     text = f"{_ENDS_WITH_PARENT}{loader}{_BEGIN}"
-    return text.replace("NAME", repr(name)).replace("SOURCES", repr(_sources(modules))).encode()
+    return text.replace("NAME", repr(name)).replace("SOURCES", repr(_with_packages(last))).encode()
 
 
 def setup(target: str, call: str | None, limits: Limits, root: str | None = None) -> dict[str, Any]:
@@ -140,16 +104,32 @@ def setup(target: str, call: str | None, limits: Limits, root: str | None = None
 
 
 @cache
-def _sources(modules: tuple[str, ...]) -> str:
-    """The sources by the names of the modules below our package; ``null`` for packages."""
-    spec = find_spec("harness")
-    assert spec is not None
-    assert spec.origin is not None
-    folder = Path(spec.origin).parent
+def _with_packages(last: str) -> str:
+    """Return the sources of a program as JSON; ``null`` for packages, which have only names."""
     sources: dict[str, str | None] = {"": None}
-    for module in modules:
-        parts = module.split(".")
-        for depth in range(1, len(parts)):
-            sources.setdefault(".".join(parts[:depth]), None)
-        sources[module] = folder.joinpath(*parts).with_suffix(".py").read_text(encoding="utf-8")
+    for module, source in sources_of(last).items():
+        sources.setdefault(module.rpartition(".")[0], None)
+        sources[module] = source
     return json.dumps(sources)
+
+
+def sources_of(last: str) -> dict[str, str]:
+    """Return the source of a module of the package, after the sources of the modules that it imports."""
+    sources: dict[str, str] = {}
+
+    def add(module: str) -> None:
+        source = _file(module).read_text(encoding="utf-8")
+        for dots, name, names in _IMPORT.findall(source):
+            base = ".".join([*module.split(".")[: -len(dots)], *filter(None, [name])])
+            inside = [f"{base}.{one}".lstrip(".") for one in names.split(", ")]
+            for imported in [base] if _file(base).is_file() else inside:
+                if imported not in sources:
+                    add(imported)
+        sources[module] = source
+
+    add(last)
+    return sources
+
+
+def _file(module: str) -> Path:
+    return Path(__file__).parents[1].joinpath(*module.split(".")).with_suffix(".py")

@@ -98,15 +98,9 @@ class _Calling:
     """Some calls and their replies."""
 
     def __init__(
-        self,
-        host: Requester,
-        index: int,
-        device: str,
-        calls: Sequence[Sequence[Any]],
-        options: Mapping[str, Any],
+        self, host: Requester, index: int, device: str, calls: Sequence[Sequence[Any]], options: Mapping[str, Any]
     ) -> None:
-        self.host, self.index, self.device, self.calls = host, index, device, calls
-        self.options = dict(options)
+        self.host, self.index, self.device, self.calls, self.options = host, index, device, calls, dict(options)
         self.tensors = [x for call in calls for x in call if isinstance(x, Tensor)]
         self.arrays = False
 
@@ -125,25 +119,19 @@ class _Calling:
         options = {"options": self.options} if self.options else {}
         answers = self.each("call", [{"inputs": call, **options} for call in calls])
         self.arrays = any(answer.get("arrays") is True for answer in answers)
-        flat = [_flat(answer["value"]) for answer in answers]
-        self._parts = [parts for parts, _ in flat]
-        self._trees = [tree for _, tree in flat]
-        self.counts = [sum(isinstance(x, Tensor) for x in parts) for parts in self._parts]
+        self._flat = [_flat(answer["value"]) for answer in answers]
+        self.counts = [sum(isinstance(x, Tensor) for x in parts) for parts, _ in self._flat]
         self.handles = [answer.get("handle") for answer in answers]
         for handle in self.handles:
             if isinstance(handle, int):
                 weakref.finalize(self, self.host.dropped, handle, self.host.generation)
-        return [x for parts in self._parts for x in parts if isinstance(x, Tensor)]
+        return [x for parts, _ in self._flat for x in parts if isinstance(x, Tensor)]
 
     def values(self, leaves: Sequence[Tensor]) -> list[Any]:
         """Return the replies with tensors known to autograd; they are not stored, to avoid a reference cycle."""
-        known, every = iter(leaves), self._parts
-        self._parts = []
-        filled = [[next(known) if isinstance(x, Tensor) else x for x in parts] for parts in every]
-        return [
-            parts[0] if tree is None else tree_unflatten(parts, tree)
-            for parts, tree in zip(filled, self._trees, strict=True)
-        ]
+        known, flat, self._flat = iter(leaves), self._flat, []
+        filled = [([next(known) if isinstance(x, Tensor) else x for x in parts], tree) for parts, tree in flat]
+        return [parts[0] if tree is None else tree_unflatten(parts, tree) for parts, tree in filled]
 
 
 def _flat(value: Any) -> tuple[list[Any], TreeSpec | None]:
@@ -155,22 +143,14 @@ def _signature(description: Sequence[Any]) -> Signature:
     """Return the signature from names, kinds and defaults that another process sent."""
     return Signature(
         [
-            Parameter(str(name), _KINDS[str(kind)], default=... if optional is True else Parameter.empty)
+            Parameter(str(name), _KIND[str(kind)], default=... if optional is True else Parameter.empty)
             for name, kind, optional in description
         ]
     )
 
 
-_KINDS = {
-    kind.name: kind
-    for kind in (
-        Parameter.POSITIONAL_ONLY,
-        Parameter.POSITIONAL_OR_KEYWORD,
-        Parameter.VAR_POSITIONAL,
-        Parameter.KEYWORD_ONLY,
-        Parameter.VAR_KEYWORD,
-    )
-}
+_KIND: Any = type(Parameter.KEYWORD_ONLY)
+"""The enumeration of the kinds of parameters."""
 
 
 def _requiring(x: Any, like: Any) -> Any:

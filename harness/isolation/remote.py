@@ -227,28 +227,28 @@ class RemoteHost:
         return RemoteWatch(self, draws=draws)
 
     @contextmanager
-    def watching(self, watch: "RemoteWatch") -> Iterator[None]:
-        """Let a watch observe the calls in the body."""
-        before, self._watch = self._watch, watch
+    def _having(self, **attributes: Any) -> Iterator[None]:
+        """Set attributes for the body."""
+        before = {name: getattr(self, name) for name in attributes}
+        vars(self).update(attributes)
         try:
             yield
         finally:
-            self._watch = before
+            vars(self).update(before)
+
+    def watching(self, watch: "RemoteWatch") -> AbstractContextManager[None]:
+        """Let a watch observe the calls in the body."""
+        return self._having(_watch=watch)
 
     def called(
-        self,
-        case: Case,
-        inputs: Sequence[Any],
-        of_model: AsStep | None,
-        device: str,
-        sequence: str | None = None,
+        self, case: Case, inputs: Sequence[Any], of_model: AsStep | None, device: str, sequence: str | None = None
     ) -> tuple[Any, bool]:
         """Call the implementation, or carry out a sequence with its result."""
+        if sequence is None:
+            (value,), arrays = self.called_each(case, [inputs], device)
+            return value, arrays
         function: Any = case.function
         self._last = function.index
-        if sequence is None:
-            (value,), arrays = function.on(device, [inputs])
-            return value, arrays
         arguments = {"sequence": sequence, "squared": None if of_model is None else of_model.squared}
         answer = self.carried_out("call", inputs, device, function.index, **arguments)
         return answer["value"], answer.get("arrays") is True
@@ -284,13 +284,8 @@ class RemoteHost:
         """Overwrite freed memory there."""
         self.ask("fill", byte=byte, sizes=list(sizes), device=device)
 
-    @contextmanager
-    def _mode(self, **modes: Any) -> Iterator[None]:
-        before, self._modes = self._modes, {**self._modes, **modes}
-        try:
-            yield
-        finally:
-            self._modes = before
+    def _mode(self, **modes: Any) -> AbstractContextManager[None]:
+        return self._having(_modes={**self._modes, **modes})
 
     def modes(
         self, *, threads: int | None = None, dtype: torch.dtype | None = None, switched: bool = False
@@ -309,12 +304,9 @@ class RemoteHost:
     @contextmanager
     def seeing(self) -> Iterator[Observation]:
         """See what becomes of tensors there."""
-        self._seen = seen = Observation()
-        try:
-            with self._mode(see=True):
-                yield seen
-        finally:
-            self._seen = None
+        seen = Observation()
+        with self._having(_seen=seen), self._mode(see=True):
+            yield seen
 
     @contextmanager
     def hearing(self) -> Iterator[list[str]]:
@@ -328,20 +320,12 @@ class RemoteHost:
     def looking(self) -> Iterator[list[InputsAfter]]:
         """Observe the inputs of each call there."""
         looks: list[InputsAfter] = []
-        self._looks = looks
-        try:
+        with self._having(_looks=looks):
             yield looks
-        finally:
-            self._looks = None
 
-    @contextmanager
-    def recording(self, tape: int) -> Iterator[None]:
+    def recording(self, tape: int) -> AbstractContextManager[None]:
         """Have the calls of the body recorded on a tape."""
-        before, self._tape = self._tape, tape
-        try:
-            yield
-        finally:
-            self._tape = before
+        return self._having(_tape=tape)
 
     def recorder(self) -> "Recording":
         """Return what records calls there."""

@@ -35,12 +35,7 @@ class Exhaustion(Target):
     _: KW_ONLY
     folder: Path = Path("shards")
     layouts: Sequence[str] = option_field(
-        "--layouts",
-        "Layouts, comma-separated, such as rows,columns.",
-        "names",
-        metavar="NAME,...",
-        shown="all",
-        default=(),
+        "--layouts", "Layouts, comma-separated, such as rows,columns.", "names", shown="all", default=()
     )
     quantities: Sequence[str] = option_field(
         "--of",

@@ -39,12 +39,11 @@ class Survey(Target):
     """
 
     _: KW_ONLY
-    rays: Sequence[str] = option_field("--ray", "Survey only this ray.", "repeated", metavar="NAME", default=())
+    rays: Sequence[str] = option_field("--ray", "Survey only this ray.", "repeated", default=())
     batches: int = option_field(
         "--batches",
         "Number of batches in each search for the largest error; 0 searches nothing.",
         "whole",
-        metavar="N",
         panel=THOROUGH,
         least=0,
         default=40,
@@ -53,11 +52,10 @@ class Survey(Target):
         "--seconds",
         "Time limit for each search, in seconds, instead of --batches. Results then depend on the machine.",
         "number",
-        metavar="SECONDS",
         panel=THOROUGH,
         least=0.0,
     )
-    seed: int = option_field("--seed", "Random seed.", "whole", metavar="N", panel=THOROUGH, least=0, default=SEED)
+    seed: int = option_field("--seed", "Random seed.", "whole", panel=THOROUGH, least=0, default=SEED)
 
     pays_from: ClassVar[int] = 1
     isolated: ClassVar[bool] = True

@@ -65,57 +65,28 @@ class Campaign(Target):
         "--dtypes",
         "Dtypes to check and to claim. Failures in bfloat16 and float16 count only if named.",
         "names",
-        metavar="NAME,...",
         shown="all",
         default=(),
     )
     devices: Sequence[str] = option_field(
-        "--devices",
-        "Devices, comma-separated: cpu, or cpu,cuda.",
-        "names",
-        metavar="NAME,...",
-        panel=CALLING,
-        default=("cpu",),
+        "--devices", "Devices, comma-separated: cpu, or cpu,cuda.", "names", panel=CALLING, default=("cpu",)
     )
     examples: int | None = option_field(
-        "--examples",
-        "Hypothesis examples for each law.",
-        "whole",
-        metavar="N",
-        panel=THOROUGH,
-        shown="set by the contract",
-        least=1,
+        "--examples", "Hypothesis examples for each law.", "whole", panel=THOROUGH, shown="set by the contract", least=1
     )
     seconds: float | None = option_field(
-        "--seconds",
-        "Time limit for each law, in seconds.",
-        "number",
-        metavar="SECONDS",
-        panel=THOROUGH,
-        shown="none",
-        least=0.01,
+        "--seconds", "Time limit for each law, in seconds.", "number", panel=THOROUGH, shown="none", least=0.01
     )
     seed: int | None = option_field(
-        "--seed",
-        "Random seed.",
-        "whole",
-        metavar="N",
-        panel=THOROUGH,
-        shown="fixed; final re-checks use a new one",
-        least=0,
+        "--seed", "Random seed.", "whole", panel=THOROUGH, shown="fixed; final re-checks use a new one", least=0
     )
     replay: bool = option_field(
-        "--replay/--no-replay",
-        "Try the counterexamples of earlier checks first.",
-        "flag",
-        panel=THOROUGH,
-        default=True,
+        "--replay/--no-replay", "Try the counterexamples of earlier checks first.", "flag", panel=THOROUGH, default=True
     )
     corpora: Sequence[Path] = option_field(
         "--corpus",
         "Folder with your own counterexamples, which are also tried first.",
         "folder",
-        metavar="FOLDER",
         panel=THOROUGH,
         default=(),
     )

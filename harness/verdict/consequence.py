@@ -9,7 +9,7 @@ the runs add in another order. It follows from the value if the failing rows hav
 a few ulp. Errors that depend on other rows, on the position or on the number of rows are another fault.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -27,7 +27,7 @@ from harness.laws.law import Example, Law
 from harness.laws.subject import Subject
 from harness.verdict.draw import Deadline, first_failing
 from harness.verdict.job import Job
-from harness.verdict.trial import Trials, of_rows, take
+from harness.verdict.trial import Trials, along_rows, of_rows, take, without_rows
 
 EXAMPLES = 16
 """Examples drawn in addition to the failing ones; a second defect also breaks the law where the value is right."""
@@ -64,58 +64,42 @@ def followed(job: Job, examples: Sequence[Example], *, seed: int, deadline: Dead
     seed, deadline
         Seed and deadline for further examples.
     """
-    law = job.law
-    if law.name in OF_TWO_RUNS:
-        return _followed_alone(job, examples, seed=seed, deadline=deadline)
-    if law.intermittent or law.lost_digits or law.of_many:
-        return ""
-    for base in (other for other in job.contract.laws if other.name in BASES and other is not law):
-        if law.name in BASES and base.name != "value":
-            continue
-        if base.group == "gradient" and (law.group != "gradient" or not set(base.reads) <= set(law.reads)):
-            continue
-        subject = _LeftOut(job, base) if law.group == "gradient" else _PutRight(job, base)
+    for base, subject, count in _mended(job):
         # Without a result there is no evidence.
         with suppress(CaseError, NotApplicable):
-            failing = first_failing(Trials(job, subject), examples, examples=EXAMPLES, seed=seed, deadline=deadline)
+            failing = first_failing(Trials(job, subject), examples, examples=count, seed=seed, deadline=deadline)
             if failing is None and subject.is_evident:
                 return base.name
     return ""
 
 
-def _followed_alone(job: Job, examples: Sequence[Example], *, seed: int, deadline: Deadline) -> str:
-    """Do the same as :func:`followed` for a law of two runs, on at most its number of examples, which may be large."""
-    value = next((law for law in job.contract.laws if law.name == "value"), None)
-    if value is None or job.contract.grouped or (job.contract.output or ())[:1] != ("n",):
-        return ""
-    subject = _RightAlone(job, value)
-    few = min(EXAMPLES, job.examples)
-    with suppress(CaseError, NotApplicable):
-        if first_failing(Trials(job, subject), examples, examples=few, seed=seed, deadline=deadline) is None:
-            return value.name if subject.is_evident else ""
-    return ""
+def _mended(job: Job) -> "Iterator[tuple[Law, _Mended, int]]":
+    """Yield each law from which the job's law may follow, a subject that keeps it, and the number of examples to draw.
+
+    A law of two runs gets at most its number of examples, which may be large.
+    """
+    law, contract = job.law, job.contract
+    if law.name in OF_TWO_RUNS:
+        value = next((other for other in contract.laws if other.name == "value"), None)
+        if value is not None and not contract.grouped and (contract.output or ())[:1] == ("n",):
+            yield value, _RightAlone(job, value), min(EXAMPLES, job.examples)
+    elif not (law.intermittent or law.lost_digits or law.of_many):
+        for base in (other for other in contract.laws if other.name in BASES and other is not law):
+            if law.name in BASES and base.name != "value":
+                continue
+            if base.group == "gradient" and (law.group != "gradient" or not set(base.reads) <= set(law.reads)):
+                continue
+            yield base, _LeftOut(job, base) if law.group == "gradient" else _PutRight(job, base), EXAMPLES
 
 
 class _Mended(Subject):
-    """A subject with some results corrected or omitted.
+    """A subject with some results corrected or omitted because they break a base law."""
 
-    Parameters
-    ----------
-    job
-        The job.
-    value
-        The law of its value.
-
-    Attributes
-    ----------
-    is_evident
-        Whether anything was corrected or omitted.
-    """
-
-    def __init__(self, job: Job, value: Law) -> None:
+    def __init__(self, job: Job, base: Law) -> None:
         super().__init__(job.case, job.contract, job.format, device=job.device)
-        self._value = value
+        self._base = base
         self.is_evident = False
+        """Whether the corrected or omitted results show that another law follows from the base law."""
 
 
 class _PutRight(_Mended):
@@ -124,14 +108,13 @@ class _PutRight(_Mended):
     def __call__(self, *inputs: Any) -> Any:
         """Call the implementation; replace each wrong row by the exact result, rounded to the format."""
         output = super().__call__(*inputs)
-        measured = self._value.measure(_Answered(self, output), **dict(zip(self._value.reads, inputs, strict=True)))
+        measured = self._base.measure(_Answered(self, output), **dict(zip(self._base.reads, inputs, strict=True)))
         wrong = _broken_rows(measured)
         if not wrong.any() or measured.expected.shape != tuple(output.shape):
             return output
         self.is_evident = True
         exact = torch.from_numpy(np.array(measured.expected)).to(output)
-        chosen = torch.from_numpy(wrong).to(output.device)
-        return torch.where(chosen.reshape(-1, *(1,) * (output.ndim - 1)) if output.ndim else chosen[0], exact, output)
+        return torch.where(torch.as_tensor(along_rows(wrong, output.ndim)).to(output.device), exact, output)
 
 
 class _Answered(Subject):
@@ -146,26 +129,10 @@ class _Answered(Subject):
         return self._answer
 
 
-class _LeftOut(Subject):
-    """A subject without the rows that break another law.
+class _LeftOut(_Mended):
+    """A subject without the rows that break another law; if all are wrong, nothing follows."""
 
-    Parameters
-    ----------
-    job
-        The job.
-    base
-        The other law.
-    """
-
-    def __init__(self, job: Job, base: Law) -> None:
-        super().__init__(job.case, job.contract, job.format, device=job.device)
-        self._base = base
-        self._left_out = self._kept = 0
-
-    @property
-    def is_evident(self) -> bool:
-        """Return whether there were rows of both kinds; if all are wrong, nothing follows."""
-        return self._left_out > 0 and self._kept > 0
+    _left_out = _kept = 0
 
     def measure(self, law: Law, example: Example) -> Measurement:
         """Measure in the rows that keep the other law."""
@@ -175,15 +142,15 @@ class _LeftOut(Subject):
             wrong = np.full(len(_broken_rows(measured)), wrong.any())
         self._left_out += int(wrong.sum())
         self._kept += int((~wrong).sum())
-        as_rows = wrong.reshape(-1, *(1,) * (measured.ratio.ndim - 1)) if measured.ratio.ndim else wrong[0]
-        return replace(measured, deviation=np.where(as_rows, 0.0, measured.deviation))
+        self.is_evident = self._left_out > 0 and self._kept > 0
+        return without_rows(measured, wrong)
 
 
 class _RightAlone(_Mended):
     """A subject without the rows that also lose their digits alone."""
 
-    def __init__(self, job: Job, value: Law) -> None:
-        super().__init__(job, value)
+    def __init__(self, job: Job, base: Law) -> None:
+        super().__init__(job, base)
         self._axes = job.axes
         self._leading = next(axes.names[0] for axes in job.axes.values() if axes.names)
 
@@ -212,7 +179,7 @@ class _RightAlone(_Mended):
             if not len(left) or batch is None:
                 break
             moved = self._moved(batch, np.random.default_rng(turn), times if turn == 0 else 0)
-            measured = self.calling(self._one_by_one).measure(self._value, moved)
+            measured = self.calling(self._one_by_one).measure(self._base, moved)
             signed = np.copysign(measured.deviation, measured.actual - measured.expected)
             bounds = measured.bound.reshape(len(left), times, -1).max(1)
             for row, row_errors, bound in zip(left, signed.reshape(len(left), times, -1), bounds, strict=True):
@@ -221,7 +188,7 @@ class _RightAlone(_Mended):
         return wrong
 
     def _one_by_one(self, *arguments: Any) -> Tensor:
-        places, _ = rows_of(self, self._value)
+        places, _ = rows_of(self, self._base)
         n = next(x.shape[at] for x, at in zip(arguments, places, strict=True) if at is not None)
         return torch.cat(self.each([between(arguments, places, i, i + 1) for i in range(n)]))
 

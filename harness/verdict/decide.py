@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -110,20 +111,12 @@ def decide(
             failure = error
     if violation is None and failure is None:
         failure = _misconduct(trials)
-    census = trials.census
     status, reason = _status(job, violation, failure)
     verdict = unreached(job).model_copy(
         update={
+            **trials.census.fields,
             "status": status,
-            "examples": census.examples,
-            "rows": census.rows,
-            "deviation": census.deviation,
-            "bound": census.bound,
-            "largest": census.largest,
-            "typical_bound": census.typical_bound,
-            "inputs": census.inputs,
             "reason": reason,
-            "cut_short": census.cut_short,
             "fault": failure.fault if isinstance(failure, CaseError) else None,
             "violation": violation,
             "duration_s": time.perf_counter() - started,
@@ -132,19 +125,9 @@ def decide(
     if job.strict or not _loses_subnormals(verdict, job):
         return verdict
     left = None if seconds is None else max(deadline.end - time.perf_counter(), _LEAST_S)
-    return _but_for_subnormals(
-        verdict,
-        decide(
-            _flushing(job),
-            examples=examples,
-            seed=seed,
-            example=example,
-            seconds=left,
-            corpora=corpora,
-            minimal=minimal,
-            further=further,
-        ),
-    )
+    options: dict[str, Any] = {"examples": examples, "seed": seed, "example": example, "corpora": corpora}
+    again = decide(_flushing(job), **options, seconds=left, minimal=minimal, further=further)
+    return _but_for_subnormals(verdict, again)
 
 
 NEGLIGIBLE = 2.0**-100

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -104,7 +105,7 @@ class _Looking:
         for declared in self._combined():
             for tried in self._fitted(declared, law, drawn):
                 if self.explains(tried, law, drawn, default, distinguishing):
-                    best = max(best, (self._share_held(tried, law, distinguishing), tried), key=_first)
+                    best = max(best, (self._share_held(tried, law, distinguishing), tried), key=itemgetter(0))
                     # The first convention that explains all rows; without distinguishing rows, the first.
                     if best[0] >= NEARLY_ALL:
                         return best[1]
@@ -130,7 +131,7 @@ class _Looking:
                 for number in self._numbers(name, declared, law, distinguishing, whole=True):
                     tried = {**declared, name: number}
                     changed = {one: value for one, value in tried.items() if value != self.open[one][0]}
-                    best = max(best, (self._share_held(changed, law, distinguishing), changed), key=_first)
+                    best = max(best, (self._share_held(changed, law, distinguishing), changed), key=itemgetter(0))
         return best[1]
 
     def _combined(self) -> Iterator[dict[str, Any]]:
@@ -181,13 +182,12 @@ class _Looking:
         distinguishing: Sequence[Example],
     ) -> bool:
         """Whether most ordinary rows hold under a convention, and the default fails where the two differ."""
-        few = self.under(declared, law, drawn[1:2])
-        if share(few) < CLEAR_SHARE:
+        if share(self.under(declared, law, drawn[1:2])) < CLEAR_SHARE:
             return False
         tried = self.under(declared, law, drawn)
         if share(tried) < CLEAR_SHARE:
             return False
-        distinguished = np.concatenate([_distinguished(one, other) for one, other in zip(default, tried, strict=True)])
+        distinguished = _distinguished(default, tried)
         if share(default) >= NEARLY_ALL:
             return (
                 self._share_held({}, law, distinguishing) < HALF
@@ -207,22 +207,12 @@ class _Looking:
         for name in left:
             for value in self.open[name][1:]:
                 tried = [_whole(sample) for sample in self.under({**found, name: value}, law, drawn)]
-                by_default, changed = (
-                    np.concatenate([_distinguished(*pair) for pair in zip(one, other, strict=True)])
-                    for one, other in ((default, tried), (tried, default))
-                )
-                right = (
-                    by_default.size >= MIN_DISTINGUISHED
-                    and float(by_default.mean()) < HALF
-                    and float(changed.mean()) >= NEARLY_ALL
-                )
-                if right and share(tried) >= NEARLY_ALL:
+                by_default, changed = _distinguished(default, tried), _distinguished(tried, default)
+                if by_default.size < MIN_DISTINGUISHED or float(by_default.mean()) >= HALF:
+                    continue
+                if float(changed.mean()) >= NEARLY_ALL and share(tried) >= NEARLY_ALL:
                     return {name: value}
         return {}
-
-
-def _first(pair: tuple[float, dict[str, Any]]) -> float:
-    return pair[0]
 
 
 def _rounded(logarithm: float) -> list[float]:
@@ -235,8 +225,12 @@ def _whole(sample: Sample) -> Sample:
     return replace(sample, ordinary=np.ones(len(sample.ordinary), dtype=bool))
 
 
-def _distinguished(one: Sample, other: Sample) -> Rows:
-    """Return which distinguishing ordinary rows hold under the first convention."""
+def _distinguished(default: Sequence[Sample], tried: Sequence[Sample]) -> Rows:
+    """Return which distinguishing ordinary rows hold under the first of two conventions."""
+    return np.concatenate([_distinguished_in(*pair) for pair in zip(default, tried, strict=True)])
+
+
+def _distinguished_in(one: Sample, other: Sample) -> Rows:
     chosen = one.ordinary
     if one.measurement is not None and other.measurement is not None:
         a, b = one.measurement.expected, other.measurement.expected

@@ -5,7 +5,6 @@ No tensors are drawn or shrunk. Later laws reuse the batches that were read.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from harness.calling.adapter import NotApplicable
@@ -24,7 +23,7 @@ from harness.loading.reader import Reader, referred
 from harness.loading.source import Source
 from harness.record import Fault, Status, Verdict, Violation
 from harness.verdict.job import Job
-from harness.verdict.replay import replay_command
+from harness.verdict.violation import witnessed
 
 FAULTS = {
     FaultKind.DIED: Fault.KILLED,
@@ -46,20 +45,13 @@ MAX_S = 60.0
 """Seconds after which no further law is checked."""
 
 
-@dataclass
-class _Cache:
-    """Return the deliveries of the current case."""
-
-    case: Case | None = None
-    deliveries: Deliveries | None = None
-
-
-_cache = _Cache()
+_last: list[tuple[Case, Deliveries]] = []
+"""The case that was judged last, with its deliveries."""
 
 
 def forget() -> None:
     """Discard the batches, so that the next law reads again."""
-    _cache.case = _cache.deliveries = None
+    _last.clear()
 
 
 def deliveries_of(case: Case) -> Deliveries:
@@ -70,12 +62,9 @@ def deliveries_of(case: Case) -> Deliveries:
     UsageError
         If the case does not make loaders.
     """
-    known = _cache.case
-    same = known is not None and known.function is case.function and known.declares == case.declares
-    if not same or _cache.deliveries is None:
-        _cache.case = case
-        _cache.deliveries = _deliveries(case)
-    return _cache.deliveries
+    if not any(known.function is case.function and known.declares == case.declares for known, _ in _last):
+        _last[:] = [(case, _deliveries(case))]
+    return _last[0][1]
 
 
 def _deliveries(case: Case) -> Deliveries:
@@ -162,29 +151,10 @@ def _decided(job: Job, requests: Sequence[Example]) -> dict[str, Any]:
 
 def _counted(holding: int, rows: int, measurement: Measurement) -> dict[str, Any]:
     deviation = float(measurement.deviation.max())
-    return {
-        "examples": holding,
-        "rows": rows,
-        "deviation": deviation,
-        "bound": 0.0,
-        "largest": deviation,
-        "typical_bound": 0.0,
-    }
+    bounds = {"bound": 0.0, "typical_bound": 0.0}
+    return {"examples": holding, "rows": rows, "deviation": deviation, "largest": deviation, **bounds}
 
 
 def _violation(job: Job, request: Example, measurement: Measurement) -> Violation:
-    read = {name: request[name] for name in job.law.reads}
-    return Violation(
-        place=(),
-        actual=float(measurement.actual[0]),
-        expected=float(measurement.expected[0]),
-        deviation=float(measurement.deviation[0]),
-        bound=0.0,
-        over=1,
-        of=1,
-        magnitude=0.0,
-        example=read,
-        replay=replay_command(job.case, job.contract, job.law.name, job.format, read, ""),
-        cause=job.law.cause,
-        seen=measurement.circumstance,
-    )
+    fields = {**witnessed(job, request, measurement, 0, ""), "bound": 0.0, "magnitude": 0.0}
+    return Violation(**fields, place=(), over=1, of=1, cause=job.law.cause, seen=measurement.circumstance)

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 from unittest import mock
 
@@ -90,7 +91,7 @@ def _first(count: int, inputs: Inputs, format_: Format, examples: int, seed: int
     known = _memory.get((count, *key)) or _memory.get((examples, *key))
     if known is None:
         known = [Drawn(example, digest_of(example)) for example in draw(count, inputs, format_, examples, seed)]
-        _memory.keep((count, *key), known, sum(_size(example) for example, _ in known))
+        _memory.keep((count, *key), known, sum(_bytes(list(example.values())) for example, _ in known))
     return known
 
 
@@ -151,10 +152,6 @@ def _feed(content: hashlib.blake2b, value: Any) -> None:
             _feed(content, entry)
     else:
         content.update(repr(value).encode())
-
-
-def _size(example: Example) -> int:
-    return sum(_bytes(value) for value in example.values())
 
 
 def _bytes(value: Any) -> int:
@@ -232,15 +229,8 @@ def first_failing(
     CaseError, NotApplicable
         If the implementation does not return a result.
     """
-    for example in remembered:
-        if deadline.is_up and trials.census.rows:
-            trials.census.cut_short = True
-            return None
-        trials.census.digests.append(digest_of(example))
-        if (failing := trials.failing(example)) is not None:
-            return failing
-
-    for example, digest in _equally_drawn(trials, examples=examples, seed=seed):
+    known = (Drawn(example, digest_of(example)) for example in remembered)
+    for example, digest in chain(known, _equally_drawn(trials, examples=examples, seed=seed)):
         if deadline.is_up and trials.census.rows:
             trials.census.cut_short = True
             return None

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any, Self
+from typing import Any
 
 from harness.diagnosis.blame import display_path
 from harness.diagnosis.candidates import Candidate, candidates
@@ -30,16 +30,12 @@ Judge = Callable[[str, "Sequence[str] | None", "Sequence[str] | None"], Sequence
 
 def _sentence(before: Sequence[Verdict], after: Sequence[Verdict]) -> str:
     """Return the result of the verification."""
-    holding, of = (_count_holding(verdicts) for verdicts in (before, after))
+    holding, of = (sum(one.status is Status.HOLDS for one in verdicts) for verdicts in (before, after))
     text = f"verified: {of} of {len(after)} laws hold; was {holding}"
     lost = sorted({law for law, _ in _lost(after) - _lost(before) - _broken(before)})
     left = sorted({law for law, _ in _broken(after)})
     text += f"; still broken: {', '.join(left)}" if left else ""
     return text + (f"; now loses digits: {', '.join(lost)}" if lost else "")
-
-
-def _count_holding(verdicts: Sequence[Verdict]) -> int:
-    return sum(verdict.status is Status.HOLDS for verdict in verdicts)
 
 
 def _broken(verdicts: Sequence[Verdict]) -> set[tuple[str, str]]:
@@ -99,7 +95,7 @@ def _general(finding: Finding) -> str:
     return re.sub(r"\d+(\.\d+)?(e[+-]?\d+)?", "#", sentence(finding))
 
 
-class IsolatedJudge:
+class IsolatedJudge(ExitStack):
     """A judge that checks a module in separate processes, next to links to the neighboring files.
 
     The processes stay for all questions about one module, and no law is decided twice. A counterexample is not made
@@ -107,8 +103,8 @@ class IsolatedJudge:
     """
 
     def __init__(self, campaign: Campaign) -> None:
+        super().__init__()
         self._campaign = replace(campaign, recheck_seed=None, corpora=(), minimal=False)
-        self._stack = ExitStack()
         self._text: str | None = None
         self._pool: IsolatedPool | None = None
         self._reached: dict[int, Verdict] = {}
@@ -129,20 +125,12 @@ class IsolatedJudge:
         return [self._reached[index] for index in selected]
 
     def _open(self, text: str) -> None:
-        self._stack.close()
+        self.close()
         file, _, name = self._campaign.target.partition(":")
-        copy = self._stack.enter_context(temporary_sibling(Path(file), text))
+        copy = self.enter_context(temporary_sibling(Path(file), text))
         planned = replace(self._campaign, target=f"{copy}:{name}")
-        self._pool = self._stack.enter_context(IsolatedPool(planned, Limits(), 1))
+        self._pool = self.enter_context(IsolatedPool(planned, Limits(), 1))
         self._text, self._reached = text, {}
-
-    def __enter__(self) -> Self:
-        """Start nothing yet."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End the processes."""
-        self._stack.close()
 
 
 @contextmanager

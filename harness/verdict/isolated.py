@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -117,8 +118,8 @@ class Isolated:
     """The processes of a test, whose items check one law each; they end when it is closed."""
 
     def __init__(self, campaign: Campaign) -> None:
-        self._campaign = campaign
-        self._opened: dict[str, tuple[Campaign, IsolatedPool]] = {}
+        self._campaign, self._stack = campaign, ExitStack()
+        self._pools: dict[str, IsolatedPool] = {}
 
     def decide(self, function: Any, identity: Mapping[str, Any]) -> tuple[Verdict, list[Property]]:
         """Return the verdict on the law and dtype of an identity; the first verdict on a function starts its processes.
@@ -129,9 +130,9 @@ class Isolated:
             If it cannot be imported there.
         """
         campaign = importable_campaign(function, self._campaign)
-        if campaign.target not in self._opened:
-            self._opened[campaign.target] = campaign, IsolatedPool(campaign, Limits(), 1).__enter__()
-        campaign, pool = self._opened[campaign.target]
+        if campaign.target not in self._pools:
+            self._pools[campaign.target] = self._stack.enter_context(IsolatedPool(campaign, Limits(), 1))
+        pool = self._pools[campaign.target]
         wanted = [all(piece["unreached"][name] == identity[name] for name in ("law", "dtype")) for piece in pool.pieces]
         properties: dict[Any, Property] = {}
         (verdict,) = campaign.verdicts(pool, properties, [wanted.index(True)])
@@ -139,6 +140,5 @@ class Isolated:
 
     def close(self) -> None:
         """End the processes."""
-        for _, pool in self._opened.values():
-            pool.__exit__()
-        self._opened.clear()
+        self._stack.close()
+        self._pools.clear()

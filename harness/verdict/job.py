@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from harness.calling.adapter import Bridge, adapter_of, compiles_each_shape, is_model
@@ -140,8 +141,8 @@ def jobs(
     for device in devices:
         if device != CPU:
             refuse_absent(device)
-    selected = []
-    known_laws = set()
+    job = partial(Job, strict=strict, watched=watched)
+    selected, known_laws = [], set()
     for case in map(claimed, cases):
         contract = contract_named(case.contract)
         known_laws |= {law.name for law in contract.laws}
@@ -150,16 +151,7 @@ def jobs(
             if wanted_laws and law.name not in wanted_laws:
                 continue
             selected += [
-                Job(
-                    case,
-                    contract,
-                    law,
-                    format_of(name),
-                    device,
-                    strict=strict,
-                    watched=watched,
-                    claimed=name not in unclaimed,
-                )
+                job(case, contract, law, format_of(name), device, claimed=name not in unclaimed)
                 for device in devices
                 if device == CPU or contract.output is not None
                 for name in contract.dtypes
@@ -169,10 +161,7 @@ def jobs(
     if unknown:
         name = min(unknown)
         otherwise = "see `harness list --laws` for the laws of each contract"
-        raise UsageError(
-            f"unknown law `{name}`",
-            remedy=did_you_mean(name, known_laws, otherwise),
-        )
+        raise UsageError(f"unknown law `{name}`", remedy=did_you_mean(name, known_laws, otherwise))
     return selected
 
 
@@ -323,10 +312,11 @@ def _required(signature: inspect.Signature) -> list[str]:
 
 
 def _otherwise(case: Case, contract: Contract, words: str) -> UsageError:
-    return UsageError(
-        f"cannot call `{case.target}` as {contract.signature}: {words.rstrip('.')}",
-        remedy=f'pass `--call "{_OTHERWISE[contract.name]}"`',
-    )
+    return _uncallable(case, contract, words, f'pass `--call "{_OTHERWISE[contract.name]}"`')
+
+
+def _uncallable(case: Case, contract: Contract, words: str, remedy: str) -> UsageError:
+    return UsageError(f"cannot call `{case.target}` as {contract.signature}: {words.rstrip('.')}", remedy=remedy)
 
 
 def _unfit(case: Case, contract: Contract, words: str, missing: Sequence[str]) -> UsageError:
@@ -338,7 +328,4 @@ def _unfit(case: Case, contract: Contract, words: str, missing: Sequence[str]) -
         rest = [f"{name}={_DEFAULTS.get(name, '...').format(first=inputs[0])}" for name in missing] or ["..."]
         remedy = f"pass `--call 'lambda f, {names}: f({names}, {', '.join(rest)})'`"
         remedy += ", or give its mathematics with `--formula`" if "..." in remedy else ""
-    return UsageError(
-        f"cannot call `{case.target}` as {contract.signature}: {words.rstrip('.')}",
-        remedy=remedy,
-    )
+    return _uncallable(case, contract, words, remedy)

@@ -135,10 +135,9 @@ class _Follows:
 
     def shows(self, violation: Violation) -> bool:
         """Whether the imitation is off in the same way on the example, or on others if it is not spelled out."""
-        for example in spelled_out(violation.example, self._job.contract):
-            if self._is_imitated(example, violation.place, violation.actual, violation.expected):
-                return True
-        return not spelled_out(violation.example, self._job.contract) and self._shows_on_drawn()
+        found = violation.place, violation.actual, violation.expected
+        examples = spelled_out(violation.example, self._job.contract)
+        return any(self._is_imitated(one, *found) for one in examples) if examples else self._shows_on_drawn()
 
     def _shows_on_drawn(self) -> bool:
         """Whether the imitation is off in the same way on the first drawn example that the case breaks."""

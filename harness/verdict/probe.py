@@ -13,7 +13,7 @@ import math
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -195,11 +195,13 @@ class Probe:
         return {name: eps_values.get(value, value) for name, value in self._conventions[key].items()}
 
     def _traits(self, job: Job, convention: Mapping[str, Any]) -> list[Property]:
-        key = _key_in(job)
+        """Return the properties in the job's dtype; laws report a missing result."""
+        key, found = _key_in(job), list[Property]()
         if key not in self._natures:
             case = replace(job.case, declares={**job.case.declares, **convention})
-            with _steady(job):
-                self._natures[key] = _look(replace(job, case=case)) if _is_probed(job) else []
+            with _steady(job), contextlib.suppress(CaseError, NotApplicable):
+                found.extend(_seen(replace(job, case=case)) if _is_probed(job) else ())
+            self._natures[key] = found
         return self._natures[key]
 
     def _refused(self, judged: Job, job: Job) -> list[Property]:
@@ -274,17 +276,9 @@ def _spelled(value: Any) -> str:
 # Looking
 
 
-def _look(job: Job) -> list[Property]:
-    """Look for every property in one dtype; laws report a missing result."""
-    found: list[Property] = []
-    with contextlib.suppress(CaseError, NotApplicable):
-        found.extend(_seen(job, _Look(job)))
-    return found
-
-
-def _seen(job: Job, look: "_Look") -> Iterator[Property]:
-    """The properties that a look shows."""
-    declared = job.case.declares
+def _seen(job: Job) -> Iterator[Property]:
+    """Yield the properties of a case in one dtype."""
+    declared, look = job.case.declares, _Look(job)
     if REPEATABLE not in declared and look.draws():
         yield _property(job, REPEATABLE, "no", SENTENCES[REPEATABLE])
         return
@@ -299,18 +293,13 @@ def _seen(job: Job, look: "_Look") -> Iterator[Property]:
         yield _property(job, SUBNORMALS, "flushed", SENTENCES[SUBNORMALS])
 
 
-@dataclass
 class _Look:
-    """The search for the properties of a case in a dtype."""
+    """The search for the properties of a case in a dtype: a few examples, and a call on the last one."""
 
-    job: Job
-
-    def __post_init__(self) -> None:
-        """Draw a few examples, and observe a call on the last one."""
-        value = _value(self.job.contract)
+    def __init__(self, job: Job) -> None:
+        value = _value(job.contract)
         assert value is not None, "only contracts of functions of tensors are probed"
-        self.value = value
-        self.subject = self.job.subject
+        self.job, self.value, self.subject = job, value, job.subject
         self.drawn = examples(value.inputs or self.job.contract.inputs, self.job.format)
         self.call = self._arguments(self.drawn[-1])
         # Keep the raw result.

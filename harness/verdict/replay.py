@@ -109,12 +109,10 @@ def to_json(example: Example, contract: Contract, format_: Format) -> str:
     Tensors are nested lists in the shapes of a call, floats in hexadecimal. A dtype that does not follow from the
     contract and the format precedes the list: ``{"int64": [0, 1]}``.
     """
-    return json.dumps(
-        {
-            name: _nested(value, _implied(name, contract, format_)) if isinstance(value, Tensor) else value
-            for name, value in as_called(example, contract).items()
-        }
-    )
+    called = as_called(example, contract)
+    tensors = {name: value for name, value in called.items() if isinstance(value, Tensor)}
+    nested = {name: _nested(value, _implied(name, contract, format_)) for name, value in tensors.items()}
+    return json.dumps({**called, **nested})
 
 
 def _implied(name: str, contract: Contract, format_: Format) -> torch.dtype | None:
@@ -198,9 +196,8 @@ def replay_command(
     """
     home, _, function = case.target.partition(":")
     if home == "__main__":
-        arguments = {"laws": [law], "dtypes": [format_.name]} | (
-            {"declares": dict(case.declares)} if case.declares else {}
-        )
+        declares = {"declares": dict(case.declares)} if case.declares else {}
+        arguments = {"laws": [law], "dtypes": [format_.name], **declares}
         options = "".join(f", {name}={value!r}" for name, value in arguments.items())
         return f"harness.check({function}, {contract.name!r}{options})"
     words = ["harness", "check", case.target, "--contract", contract.name, "--law", law]
@@ -374,6 +371,5 @@ def _is_law(finding: Breaking) -> bool:
 
 
 def _key(counterexample: Counterexample) -> str:
-    return json.dumps(
-        [counterexample.law, counterexample.dtype, counterexample.model_dump(mode="json")["example"]], sort_keys=True
-    )
+    known = counterexample.model_dump(mode="json")
+    return json.dumps([known["law"], known["dtype"], known["example"]], sort_keys=True)

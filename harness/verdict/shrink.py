@@ -66,11 +66,7 @@ def _middles(passing: int, failing: int, spacing: int, levels: int) -> list[int]
     if not levels or abs(failing - passing) <= spacing:
         return []
     middle = (failing + passing) // 2
-    return [
-        middle,
-        *_middles(passing, middle, spacing, levels - 1),
-        *_middles(middle, failing, spacing, levels - 1),
-    ]
+    return [middle, *_middles(passing, middle, spacing, levels - 1), *_middles(middle, failing, spacing, levels - 1)]
 
 
 _PLACES = 32

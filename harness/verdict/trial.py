@@ -98,6 +98,12 @@ class Census:
         """Digest of the tried examples; ``None`` if there were none."""
         return hashlib.blake2b(b"".join(self.digests), digest_size=3).hexdigest() if self.digests else None
 
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields of a verdict."""
+        names = ("examples", "rows", "deviation", "bound", "largest", "typical_bound", "inputs", "cut_short")
+        return {name: getattr(self, name) for name in names}
+
 
 @dataclass(frozen=True)
 class Trials:
@@ -228,9 +234,18 @@ def _of_broken_rows(measurement: Measurement) -> NDArray[np.float64]:
 def _without(measurement: Measurement, excluded: Callable[[NDArray[np.float64]], NDArray[np.bool_]]) -> Measurement:
     """Return the measurement without the rows that are this far beyond their bounds."""
     severity = of_rows(measurement.severity)
-    rows = excluded(np.array([measurement.most_severe]) if severity is None else severity)
-    left_out = rows.reshape(-1, *(1,) * (measurement.ratio.ndim - 1)) if severity is not None else rows[0]
+    return without_rows(measurement, excluded(np.array([measurement.most_severe]) if severity is None else severity))
+
+
+def without_rows(measurement: Measurement, rows: NDArray[np.bool_]) -> Measurement:
+    """Return the measurement with no deviation in some rows."""
+    left_out = along_rows(rows, measurement.ratio.ndim)
     return replace(measurement, deviation=np.where(left_out, 0.0, measurement.deviation))
+
+
+def along_rows(rows: NDArray[np.bool_], axes: int) -> NDArray[np.bool_]:
+    """Return one flag per row in the shape that broadcasts to an output with so many axes."""
+    return rows.reshape(-1, *(1,) * (axes - 1)) if axes else rows[0]
 
 
 # Rows of an example
@@ -341,12 +356,8 @@ def worst_row(
 
 def take(example: Example, axes: Mapping[str, Axes], name: str, selected: Sequence[int]) -> Example | None:
     """Keep the given positions of an axis in every input; ``None`` if an index refers to a dropped one."""
-    result = dict(example)
-    index = (
-        torch.arange(len(selected))
-        if selected == range(len(selected))
-        else torch.tensor(list(selected), dtype=torch.long)
-    )
+    result, is_prefix = dict(example), selected == range(len(selected))
+    index = torch.arange(len(selected)) if is_prefix else torch.tensor(list(selected), dtype=torch.long)
     for key, input_axes in axes.items():
         value: Tensor = result[key]
         if input_axes.index_of == name:

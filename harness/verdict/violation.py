@@ -234,13 +234,10 @@ def measured(trials: Trials, example: Example, draws: str, *, counted: bool = Fa
         trials.census.note(measurement)
     if not measurement.broken:
         return None
-    violation = violation_of(trials.job, example, measurement, draws)
-    event = event_of(trials.job, example)
-    return (
-        violation
-        if event is None
-        else violation.model_copy(update={"event": event, "cause": repaired(trials.job, event)})
-    )
+    violation, event = violation_of(trials.job, example, measurement, draws), event_of(trials.job, example)
+    if event is None:
+        return violation
+    return violation.model_copy(update={"event": event, "cause": repaired(trials.job, event)})
 
 
 _SIGMOIDS = {"sigmoid", "logsigmoid", "softplus", "binary_cross_entropy_with_logits"}
@@ -263,20 +260,27 @@ def _scope(contract: Contract) -> Scope:
 def violation_of(job: Job, example: Example, measurement: Measurement, draws: str) -> Violation:
     """Return the violation on a measured example."""
     index, one_group = measurement.worst, is_one_group(example, job.contract)
-    read = {name: example[name] for name in job.law.reads}
     return Violation(
+        **witnessed(job, example, measurement, index, draws),
         place=index[1:] if one_group else index,
-        actual=float(measurement.actual[index]),
-        expected=float(measurement.expected[index]),
-        deviation=float(measurement.deviation[index]),
-        bound=measurement.admitted(index),
         over=measurement.over,
         of=measurement.ratio.size,
-        magnitude=magnitude(read),
-        example=to_text(read, job.contract),
-        replay=replay_command(job.case, job.contract, job.law.name, job.format, read, draws, device=job.device),
+        magnitude=magnitude({name: example[name] for name in job.law.reads}),
         cause=_cause(job, measurement),
     )
+
+
+def witnessed(job: Job, example: Example, measurement: Measurement, index: Any, draws: str) -> dict[str, Any]:
+    """Return the fields of a record about one element of the output for an example."""
+    read = {name: example[name] for name in job.law.reads}
+    return {
+        "actual": float(measurement.actual[index]),
+        "expected": float(measurement.expected[index]),
+        "deviation": float(measurement.deviation[index]),
+        "bound": measurement.admitted(index),
+        "example": to_text(read, job.contract),
+        "replay": replay_command(job.case, job.contract, job.law.name, job.format, read, draws, device=job.device),
+    }
 
 
 def related(job: Job, violation: Violation, failing: Example, *, seed: int, deadline: Deadline) -> Violation:

@@ -24,10 +24,10 @@ from harness.record import EventKind, Status, Violation, WorstExample
 from harness.verdict.consequence import BASES
 from harness.verdict.draw import Deadline, failing_rows
 from harness.verdict.job import Job
-from harness.verdict.replay import MAX_ELEMENTS, replay_command, spelled_out, to_text
+from harness.verdict.replay import MAX_ELEMENTS, spelled_out
 from harness.verdict.shrink import minimise
 from harness.verdict.trial import Trials
-from harness.verdict.violation import Cause, magnitude, measured, related, repaired, traced
+from harness.verdict.violation import Cause, magnitude, measured, related, repaired, traced, witnessed
 
 CLEARLY = 2.0
 """Factor on the excess over the bound from which the worst example is shown."""
@@ -154,8 +154,6 @@ class Search:
 
     def _recorded(self, example: Example, cause: Cause, least: float) -> "_Worst | None":
         """Measure by ball arithmetic; ``None`` if the deviation is too small or the example too large."""
-        job = self.trials.job
-        read = {name: example[name] for name in job.law.reads}
         if self._is_large(example):
             return None
         with confirming():
@@ -163,14 +161,7 @@ class Search:
         if not measurement.broken:
             return None
         index = np.unravel_index(int(measurement.severity.argmax()), measurement.severity.shape)
-        recorded = WorstExample(
-            actual=float(measurement.actual[index]),
-            expected=float(measurement.expected[index]),
-            deviation=float(measurement.deviation[index]),
-            bound=measurement.admitted(index),
-            example=to_text(read, job.contract),
-            replay=replay_command(job.case, job.contract, job.law.name, job.format, read, "", device=job.device),
-        )
+        recorded = WorstExample(**witnessed(self.trials.job, example, measurement, index, ""))
         return _Worst(recorded, cause) if severity(recorded) >= least else None
 
     def _note(self, rest: dict[Hashable, Violation], example: Example, cause: Cause, known: Cause) -> None:

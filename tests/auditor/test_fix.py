@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 from samples.command import Command
 
-from harness.auditor.ordinary import Agreement, OrdinaryPieces, agreement
+from harness.auditor.ordinary import Agreement, OrdinaryPlan, agreement
 from harness.cli.audit_judge import new_lines
 from harness.diagnosis.fix import edits
 
@@ -227,7 +227,7 @@ def test_findings_are_lines_and_annotations(harness_command: Command) -> None:
 def results(step: str, text: str = TRAIN) -> list[dict[str, object]]:
     """Return the results of a step of the file on ordinary inputs."""
     Path("train.py").write_text(text, encoding="utf-8")
-    pieces = OrdinaryPieces(f"train.py:{step}")
+    pieces = OrdinaryPlan(f"train.py:{step}")
     return [pieces.do(index) for index in range(len(pieces.about()))]
 
 

@@ -28,7 +28,7 @@ from harness.isolation.child import Child, LostError
 from harness.isolation.encoding import Packed
 from harness.isolation.fork_server import SERVER, STARTER, ForkServer
 from harness.isolation.limits import Limits
-from harness.isolation.program import LOADERS, MODULES, program, setup
+from harness.isolation.program import LOADERS, program, setup, sources_of
 from harness.isolation.remote import RemoteHost
 from harness.record import Fault
 
@@ -248,16 +248,15 @@ def test_a_command_may_keep_the_process_from_the_system(workplace: Path) -> None
 
 def test_the_program_imports_nothing_beyond_itself() -> None:
     """Its modules use relative imports of each other, so that no name of the harness appears there."""
-    root = Path(wire.__file__).parents[1]
-    for module in (*MODULES, *LOADERS):
-        text = root.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
+    sources = sources_of(LOADERS)
+    for module, text in sources.items():
         tree = ast.parse(text)
         assert '"harness.' not in text, module
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.level:
                 place = ".".join([*module.split(".")[: -node.level], *filter(None, [node.module])])
                 names = {place, *(f"{place}.{name.name}".lstrip(".") for name in node.names)}
-                assert names & {*MODULES, *LOADERS}, f"{module} imports {sorted(names)}"
+                assert names & sources.keys(), f"{module} imports {sorted(names)}"
         imported = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level]
         imported += [name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names]
         assert not [name for name in imported if name.split(".")[0] in {"harness", "cases", "reports"}], module
@@ -265,11 +264,9 @@ def test_the_program_imports_nothing_beyond_itself() -> None:
 
 def test_each_module_of_the_program_follows_its_imports() -> None:
     """A module that is absent would end the process that imports it."""
-    root = Path(wire.__file__).parents[1]
     known: set[str] = set()
-    for module in (*MODULES, *LOADERS):
-        tree = ast.parse(root.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8"))
-        for node in tree.body:
+    for module, text in sources_of(LOADERS).items():
+        for node in ast.parse(text).body:
             if isinstance(node, ast.ImportFrom) and node.level:
                 place = ".".join([*module.split(".")[: -node.level], *filter(None, [node.module])])
                 needed = {place} & known or {f"{place}.{name.name}".lstrip(".") for name in node.names}
