@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -111,15 +112,16 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def harness_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
     """Run ``harness`` in this process, which saves the import of torch in every test."""
 
-    def run(*words: str) -> Done:
-        monkeypatch.setattr(sys, "argv", ["harness", *words])
+    def run(line: str, *words: str, code: int | None = None) -> Done:
+        monkeypatch.setattr(sys, "argv", ["harness", *shlex.split(line), *words])
+        ended: object = 0
         try:
             cli.main()
-            code: object = 0
         except SystemExit as stop:
-            code = stop.code
-        out, err = capsys.readouterr()
-        return Done(int(str(code or 0)), out, err)
+            ended = stop.code
+        done = Done(int(str(ended or 0)), *capsys.readouterr())
+        assert code in (None, done.returncode), done
+        return done
 
     return run
 

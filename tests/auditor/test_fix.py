@@ -117,8 +117,7 @@ def steps(train: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_fix_is_shown_with_its_verification(step: str, removed: str, added: str, harness_command: Command) -> None:
     """Only the line of the finding changes, and the file stays as it is without `--write`."""
     before = Path("train.py").read_text(encoding="utf-8")
-    done = harness_command("audit", f"train.py:{step}", "--no-isolate", "--fix")
-    assert done.returncode == 1
+    done = harness_command("audit", f"train.py:{step}", "--no-isolate", "--fix", code=1)
     minus, plus = ([line for line in done.stdout.splitlines() if line.startswith(sign)][1:] for sign in "-+")
     assert any(removed in line for line in minus)
     assert [added in line for line in plus] == [True]
@@ -166,21 +165,20 @@ def test_a_changed_meaning_needs_the_option(harness_command: Command) -> None:
 
 @pytest.mark.usefixtures("steps")
 @pytest.mark.parametrize(("words", "said"), [
-    (("train.py:sound",), "fix: nothing to fix"),
-    (("train.py:unknown",), "fix: none found that repairs a finding of the audit"),
+    ("train.py:sound", "fix: nothing to fix"),
+    ("train.py:unknown", "fix: none found that repairs a finding of the audit"),
 ])  # fmt: skip
-def test_what_has_no_fix_says_so(words: tuple[str, ...], said: str, harness_command: Command) -> None:
+def test_what_has_no_fix_says_so(words: str, said: str, harness_command: Command) -> None:
     """There is nothing to repair, or no rule for the expression."""
-    assert said in harness_command("audit", *words, "--no-isolate", "--fix").stdout
+    assert said in harness_command(f"audit {words}", "--no-isolate", "--fix").stdout
 
 
 @pytest.mark.usefixtures("steps")
 def test_options_of_fixes_need_a_fix(harness_command: Command) -> None:
     """As for a check, the error is one sentence."""
-    done = harness_command("audit", "train.py:naive", "--write")
-    assert (done.returncode, "cannot use `--write` without `--fix`" in done.stderr) == (2, True)
-    done = harness_command("audit", "cases.softmax_regression.scratch:badly_scaled", "--fix")
-    assert (done.returncode, "`--fix` needs `file.py:function`" in done.stderr) == (2, True)
+    assert "cannot use `--write` without `--fix`" in harness_command("audit train.py:naive --write").refusal
+    shipped = "cases.softmax_regression.scratch:badly_scaled"
+    assert "`--fix` needs `file.py:function`" in harness_command("audit", shipped, "--fix").refusal
 
 
 @pytest.mark.usefixtures("steps")

@@ -174,8 +174,7 @@ def student(workplace: Path, one_worker: None) -> None:
 
 def answer(harness: Command, *words: str) -> str:
     """Return the one line on standard error that answers a mistake."""
-    done = harness(*words)
-    assert done.returncode == 2, done
+    done = harness(*words, code=2)
     assert done.stdout == ""
     assert done.stderr.startswith("harness: ")
     assert done.stderr.endswith("\n")
