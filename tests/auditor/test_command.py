@@ -20,6 +20,8 @@ torch.manual_seed(0)
 model = torch.nn.Linear(4, 3)
 X, y = torch.randn(8, 4, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 3
 
+pytestmark = pytest.mark.usefixtures("train")
+
 
 def softmax(logits):
     e = logits.exp()
@@ -86,7 +88,6 @@ SENTENCES = {
 }
 
 
-@pytest.mark.usefixtures("train")
 def test_the_line_is_named_with_the_number_from_which_on_it_overflows(
     workplace: Path, harness_command: Command
 ) -> None:
@@ -102,14 +103,12 @@ def test_the_line_is_named_with_the_number_from_which_on_it_overflows(
     assert "| train.py:13 softmax | overflow |" in Path("a.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.usefixtures("train")
 def test_nothing_is_found_in_a_sound_step(harness_command: Command) -> None:
     """The exit code is 0, and the output has the number of right digits of the loss."""
     done = harness_command("audit", "train.py:sound", "--no-isolate", "--events", "--steps", "2", code=0)
     assert "train.sound: nothing found in" in done.stdout
 
 
-@pytest.mark.usefixtures("train")
 @pytest.mark.parametrize(
     ("target", "expected", "code", "said"),
     [
@@ -127,7 +126,6 @@ def test_a_step_that_is_there_to_go_wrong_passes_where_it_does(
     assert said in done.stdout + done.stderr
 
 
-@pytest.mark.usefixtures("train")
 def test_some_of_the_steps_are_audited_in_full(harness_command: Command) -> None:
     """The first step and every second one after it are audited. The others record events and headroom."""
     words = ("--steps", "4", "--sample", "2", "--json", "a.json")
@@ -138,7 +136,6 @@ def test_some_of_the_steps_are_audited_in_full(harness_command: Command) -> None
     assert harness_command("audit", "train.py:sound", "--events", "--sample", "2").refusal
 
 
-@pytest.mark.usefixtures("train")
 def test_every_format_is_held_beside_balls_where_it_is_asked(harness_command: Command) -> None:
     """Arithmetic that cannot overflow names the same line. Events cannot be combined with balls."""
     done = harness_command("audit", "train.py:sound", "--no-isolate", "--balls", "--json", "a.json", code=0)
@@ -148,7 +145,6 @@ def test_every_format_is_held_beside_balls_where_it_is_asked(harness_command: Co
     assert harness_command("audit", "train.py:sound", "--events", "--balls").refusal
 
 
-@pytest.mark.usefixtures("train")
 def test_what_would_be_is_said_beside_what_is_and_fails_nothing(harness_command: Command) -> None:
     """The forecast is in the terminal and in JSON, but not in a test report."""
     words = ("--what-if", "bfloat16", "--what-if", "autocast-float16", "--json", "a.json", "--junit", "a.xml")
@@ -170,7 +166,6 @@ def test_what_would_be_is_said_beside_what_is_and_fails_nothing(harness_command:
     assert "unknown format `float61`" in harness_command("audit", "train.py:trains", "--what-if", "float61").refusal
 
 
-@pytest.mark.usefixtures("train")
 @pytest.mark.parametrize("step", SENTENCES)
 def test_a_step_that_cannot_be_audited_is_one_sentence(step: str, harness_command: Command) -> None:
     """Findings before the exception are shown."""
@@ -180,7 +175,6 @@ def test_a_step_that_cannot_be_audited_is_one_sentence(step: str, harness_comman
     assert ("overflows" in done.stdout) is (step == "raises")
 
 
-@pytest.mark.usefixtures("train")
 @pytest.mark.parametrize(
     ("step", "sentence"),
     [("exits", "the step ends the process with exit code 4"), ("hangs", "a call did not return within 0.5 s")],
