@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 os.environ |= {"TORCHINDUCTOR_COMPILE_THREADS": "1", "TORCHINDUCTOR_VEC_ISA_OK": "1"}
 
 from samples.command import Command, Done
+from samples.preloaded import preloaded
 
 from harness import cli
 from harness.calling.discovery import make_importable
@@ -79,6 +80,13 @@ def importable() -> Iterator[None]:
         here = str(Path(__file__).parent)
         patch.setenv("PYTHONPATH", os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])]))
         yield
+
+
+@pytest.fixture(scope="session")
+def python(importable: None, widely: None, hashes: None) -> Iterator[str]:
+    """Return the path of a Python whose processes need not import torch, for tests of many short commands."""
+    with preloaded() as path:
+        yield path
 
 
 @pytest.fixture(autouse=True)

@@ -186,13 +186,14 @@ def test_a_change_during_a_check_is_checked_too(homework: Path) -> None:
     assert checks == [NAIVE, STABLE]
 
 
-def test_a_closed_pipe_loses_neither_a_file_nor_the_exit_code(homework: Path) -> None:
+def test_a_closed_pipe_loses_neither_a_file_nor_the_exit_code(homework: Path, python: str) -> None:
     """``harness check ... --json h.json | head -1`` writes the files first, and the verdict decides the exit code."""
     reader, writer = os.pipe()
     os.close(reader)
     words = ("check", "homework.py:softmax", "--contract", "softmax", *ONE_LAW, "--json", "h.json", "--no-isolate")
-    command = [sys.executable, "-m", "harness", *words]
-    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(
+        [python, "-m", "harness", *words], stdout=writer, stderr=subprocess.PIPE, text=True, check=False
+    )
     os.close(writer)
     assert (done.returncode, done.stderr) == (1, "")
     assert json.loads(Path("h.json").read_text(encoding="utf-8"))
