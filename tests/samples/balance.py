@@ -19,7 +19,7 @@ def balance_entries(*, data: str = "Fashion-MNIST") -> list[dict[str, Any]]:
             share = load / (1.0 + load)
             wide = 0.3 if name.endswith("getitems") else 0.05
             settings: dict[str, Any] = {"batch_size": 256, "workers": workers, "step": STEP, "batches": 200}
-            times = {"load_s": load * 5e-4, "step_s": 5e-4, "loop_s": (1 + load) * 5e-4}
+            times: dict[str, Any] = {"load_s": load * 5e-4, "step_s": 5e-4, "loop_s": (1 + load) * 5e-4}
             entry = benchmark(
                 0.1,
                 case=f"fashion_mnist.{name}",
