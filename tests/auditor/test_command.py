@@ -20,8 +20,6 @@ torch.manual_seed(0)
 model = torch.nn.Linear(4, 3)
 X, y = torch.randn(8, 4, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 3
 
-pytestmark = pytest.mark.usefixtures("train")
-
 
 def softmax(logits):
     e = logits.exp()
@@ -77,6 +75,8 @@ def computes_nothing():
 
 number = 3
 """
+
+pytestmark = pytest.mark.usefixtures("train")
 
 SENTENCES = {
     "raises": "cannot audit `train.py:raises`: the step raises ValueError: no luck (train.py, line 29)",

@@ -22,7 +22,8 @@ def received(line):
     os.chdir(asked["folder"])
     os.environ.clear()
     os.environ.update(asked["environment"])
-    sys.path[:0] = ["", *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    folder = [] if "PYTHONSAFEPATH" in os.environ or "-P" in asked["words"] else [""]
+    sys.path[:0] = [*folder, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return [word for word in asked["words"] if word not in ("-E", "-P")]
 
 def run(words):
