@@ -296,10 +296,8 @@ def test_an_invalid_executor_is_one_plain_message(
 def test_local_processes_and_an_executor_are_refused(homework: Path, harness_command: Command, command: str) -> None:
     """They would have no effect."""
     asked = (command, "homework.py:softmax", "--contract", "softmax", "--jobs", "2", "--executor", "a.py:b")
-    assert (
-        "cannot use `--jobs` together with `--executor`: an executor has its own workers; leave one out"
-        in harness_command(*asked).refusal
-    )
+    refusal = harness_command(*asked).refusal
+    assert "cannot use `--jobs` together with `--executor`: an executor has its own workers; leave one out" in refusal
 
 
 def test_a_cluster_takes_a_package_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -180,10 +180,8 @@ def test_a_run_that_the_code_rewrites_is_refused(workplace: Path, harness_comman
     """The change is noticed during the run and when the run is read."""
     Path("rewrites.py").write_text(REWRITES, encoding="utf-8")
     laws = ["--law", "value", "--law", "row_alone", "--law", "any_position"]
-    assert (
-        "was altered"
-        in harness_command("check", "rewrites.py:softmax", *laws, "--dtypes", "float32", "--run", "it").refusal
-    )
+    refusal = harness_command("check", "rewrites.py:softmax", *laws, "--dtypes", "float32", "--run", "it").refusal
+    assert "was altered" in refusal
     with pytest.raises(UsageError, match="altered"):
         list(RunFolder.named("it").read(Verdict))
 
