@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 os.environ |= {"TORCHINDUCTOR_COMPILE_THREADS": "1", "TORCHINDUCTOR_VEC_ISA_OK": "1"}
 
 from samples.command import Command, Done
+from samples.preloaded import preloaded
 
 from harness import cli
 from harness.calling.discovery import make_importable
@@ -80,6 +82,13 @@ def importable() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def python(importable: None, widely: None, hashes: None) -> Iterator[str]:
+    """Return the path of a Python whose processes need not import torch, for tests of many short commands."""
+    with preloaded() as path:
+        yield path
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     """Compute on one thread, and restore the previous number."""
@@ -111,15 +120,16 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def harness_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
     """Run ``harness`` in this process, which saves the import of torch in every test."""
 
-    def run(*words: str) -> Done:
-        monkeypatch.setattr(sys, "argv", ["harness", *words])
+    def run(line: str, *words: str, code: int | None = None) -> Done:
+        monkeypatch.setattr(sys, "argv", ["harness", *shlex.split(line), *words])
+        ended: object = 0
         try:
             cli.main()
-            code: object = 0
         except SystemExit as stop:
-            code = stop.code
-        out, err = capsys.readouterr()
-        return Done(int(str(code or 0)), out, err)
+            ended = stop.code
+        done = Done(int(str(ended or 0)), *capsys.readouterr())
+        assert code in (None, done.returncode), done
+        return done
 
     return run
 

@@ -1,8 +1,8 @@
 """The core works without any optional package, and each feature names the extra that it needs."""
 
 import subprocess
-import sys
 import tomllib
+from collections.abc import Callable
 from importlib.metadata import packages_distributions
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +13,8 @@ from harness.error import EXTRAS
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+Without = Callable[..., subprocess.CompletedProcess[str]]
 
 CHECK = "from harness.cli import main; main()"
 """The command, in a process whose words follow."""
@@ -44,12 +46,16 @@ def names(requirements: list[str]) -> set[str]:
     return {requirement.partition(">")[0] for requirement in requirements}
 
 
-def without(extras: list[str], code: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run code in a process in which the packages of some extras cannot be imported."""
-    blocked = {module for extra in extras for module in EXTRAS[extra].values()}
-    block = f"import sys; sys.modules.update(dict.fromkeys({sorted(blocked)!r}))\n"
-    command = [sys.executable, "-c", block + code, *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+@pytest.fixture
+def without(python: str) -> Without:
+    """Return a function that runs code in a process in which the packages of some extras cannot be imported."""
+
+    def without(extras: list[str], code: str, *words: str) -> subprocess.CompletedProcess[str]:
+        blocked = {module for extra in extras for module in EXTRAS[extra].values()}
+        block = f"import sys; sys.modules.update(dict.fromkeys({sorted(blocked)!r}))\n"
+        return subprocess.run([python, "-c", block + code, *words], capture_output=True, text=True, check=False)
+
+    return without
 
 
 def test_the_table_of_extras_is_that_of_the_project() -> None:
@@ -96,14 +102,14 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
     ids=lambda words: " ".join(words[:3]),
 )
-def test_the_core_needs_no_extra(words: list[str]) -> None:
+def test_the_core_needs_no_extra(without: Without, words: list[str]) -> None:
     """Functions, formulas, documents, runs and the glossary work without optional packages."""
     done = without([*EXTRAS], CHECK, *words)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.usefixtures("module")
-def test_the_plugin_needs_no_extra(tmp_path: Path) -> None:
+def test_the_plugin_needs_no_extra(without: Without, tmp_path: Path) -> None:
     """One law becomes one passed test."""
     test = """
 import harness
@@ -135,20 +141,22 @@ def test_it(check):
         ),
     ],
 )
-def test_a_missing_extra_is_named_in_one_sentence(extra: str, words: list[str], sentence: str) -> None:
+def test_a_missing_extra_is_named_in_one_sentence(
+    without: Without, extra: str, words: list[str], sentence: str
+) -> None:
     """The exit code is 2, and nothing else is printed."""
     done = without([extra], CHECK, *words)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"harness: {sentence}; install `stability-harness[{extra}]`\n"
 
 
-def test_the_package_of_the_report_names_its_extra() -> None:
+def test_the_package_of_the_report_names_its_extra(without: Without) -> None:
     """A script imports it without the command."""
     done = without(["report"], "from harness import reports")
     assert done.stderr.splitlines()[-1].endswith("; install `stability-harness[report]`")
 
 
-def test_a_notebook_shows_the_sentence_in_place_of_a_drawing() -> None:
+def test_a_notebook_shows_the_sentence_in_place_of_a_drawing(without: Without) -> None:
     """The rest of the card stays."""
     code = "from harness.surveyor.discovery import Discoveries; print(Discoveries()._repr_html_())"
     done = without(["report"], code)
@@ -166,7 +174,7 @@ def test_a_missing_peer_is_skipped_with_its_extra() -> None:
     assert all(reason is not None and reason.endswith("install the extra `peers`") for reason in absent)
 
 
-def test_python_does_not_need_pytest_for_a_check() -> None:
+def test_python_does_not_need_pytest_for_a_check(without: Without) -> None:
     """Only the plugin imports it."""
     code = "import harness.api; raise SystemExit('pytest' in sys.modules)"
     assert without([], code).returncode == 0

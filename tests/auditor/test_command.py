@@ -76,6 +76,8 @@ def computes_nothing():
 number = 3
 """
 
+pytestmark = pytest.mark.usefixtures("train")
+
 SENTENCES = {
     "raises": "cannot audit `train.py:raises`: the step raises ValueError: no luck (train.py, line 29)",
     "leaves": "cannot audit `train.py:leaves`: the step ends the program with exit code 3 (train.py, line 33)",
@@ -86,14 +88,12 @@ SENTENCES = {
 }
 
 
-@pytest.mark.usefixtures("train")
 def test_the_line_is_named_with_the_number_from_which_on_it_overflows(
     workplace: Path, harness_command: Command
 ) -> None:
     """Terminal, run and all formats have the line. The step's output is printed unchanged."""
     words = ("--no-isolate", "--run", "mine", "--json", "a.json", "--junit", "a.xml", "--markdown", "a.md")
-    done = harness_command("audit", "train.py:step", *words)
-    assert done.returncode == 1
+    done = harness_command("audit", "train.py:step", *words, code=1)
     assert "train.py:13 softmax: exp(" in done.stdout
     assert "overflows in float32: it is inf from 88.72283935546875 on" in done.stdout
     (audit,) = RunFolder(workplace / ".harness" / "runs" / "mine").read(Audit)
@@ -103,15 +103,12 @@ def test_the_line_is_named_with_the_number_from_which_on_it_overflows(
     assert "| train.py:13 softmax | overflow |" in Path("a.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.usefixtures("train")
 def test_nothing_is_found_in_a_sound_step(harness_command: Command) -> None:
     """The exit code is 0, and the output has the number of right digits of the loss."""
-    done = harness_command("audit", "train.py:sound", "--no-isolate", "--events", "--steps", "2")
-    assert done.returncode == 0
+    done = harness_command("audit", "train.py:sound", "--no-isolate", "--events", "--steps", "2", code=0)
     assert "train.sound: nothing found in" in done.stdout
 
 
-@pytest.mark.usefixtures("train")
 @pytest.mark.parametrize(
     ("target", "expected", "code", "said"),
     [
@@ -125,41 +122,33 @@ def test_a_step_that_is_there_to_go_wrong_passes_where_it_does(
     target: str, expected: str, code: int, said: str, harness_command: Command
 ) -> None:
     """It fails with another defect, or without any."""
-    done = harness_command("audit", target, "--no-isolate", "--quiet", "--expect", expected)
-    assert done.returncode == code
+    done = harness_command("audit", target, "--no-isolate", "--quiet", "--expect", expected, code=code)
     assert said in done.stdout + done.stderr
 
 
-@pytest.mark.usefixtures("train")
 def test_some_of_the_steps_are_audited_in_full(harness_command: Command) -> None:
     """The first step and every second one after it are audited. The others record events and headroom."""
     words = ("--steps", "4", "--sample", "2", "--json", "a.json")
-    assert harness_command("audit", "train.py:sound", "--no-isolate", *words).returncode == 0
+    harness_command("audit", "train.py:sound", "--no-isolate", *words, code=0)
     audits = json.loads(Path("a.json").read_text(encoding="utf-8"))["audits"]
     assert [audit["mode"] for audit in audits] == ["full", "events", "full", "events"]
     assert [audit["loss_error"] is None for audit in audits] == [False, True, False, True]
-    refused = harness_command("audit", "train.py:sound", "--events", "--sample", "2")
-    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+    assert harness_command("audit", "train.py:sound", "--events", "--sample", "2").refusal
 
 
-@pytest.mark.usefixtures("train")
 def test_every_format_is_held_beside_balls_where_it_is_asked(harness_command: Command) -> None:
     """Arithmetic that cannot overflow names the same line. Events cannot be combined with balls."""
-    done = harness_command("audit", "train.py:sound", "--no-isolate", "--balls", "--json", "a.json")
-    assert done.returncode == 0
+    done = harness_command("audit", "train.py:sound", "--no-isolate", "--balls", "--json", "a.json", code=0)
     assert "; the loss agrees with exact arithmetic to" in done.stdout
     (audit,) = json.loads(Path("a.json").read_text(encoding="utf-8"))["audits"]
     assert (audit["mode"], audit["loss_in_balls"], audit["blind"]) == ("balls", True, {})
-    refused = harness_command("audit", "train.py:sound", "--events", "--balls")
-    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+    assert harness_command("audit", "train.py:sound", "--events", "--balls").refusal
 
 
-@pytest.mark.usefixtures("train")
 def test_what_would_be_is_said_beside_what_is_and_fails_nothing(harness_command: Command) -> None:
     """The forecast is in the terminal and in JSON, but not in a test report."""
     words = ("--what-if", "bfloat16", "--what-if", "autocast-float16", "--json", "a.json", "--junit", "a.xml")
-    done = harness_command("audit", "train.py:trains", "--no-isolate", *words)
-    assert done.returncode == 0
+    done = harness_command("audit", "train.py:trains", "--no-isolate", *words, code=0)
     lines = done.stdout.splitlines()
     assert lines[0].startswith("train.trains: nothing found in")
     at = lines.index("what if float32 were computed in bfloat16:")
@@ -172,26 +161,20 @@ def test_what_would_be_is_said_beside_what_is_and_fails_nothing(harness_command:
     audits = json.loads(Path("a.json").read_text(encoding="utf-8"))["audits"]
     assert [audit["what_if"] for audit in audits] == [None, "bfloat16", "autocast-float16"]
     assert [suite.name for suite in JUnitXml.fromfile("a.xml")] == ["train.trains"]
-    refuses = harness_command("audit", "train.py:refuses", "--no-isolate", "--what-if", "float16")
-    assert refuses.returncode == 0
+    refuses = harness_command("audit", "train.py:refuses", "--no-isolate", "--what-if", "float16", code=0)
     assert refuses.stdout.splitlines()[-1].startswith("train.refuses as if in float16 raises ValueError: not finite")
-    refused = harness_command("audit", "train.py:trains", "--what-if", "float61")
-    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
-    assert "unknown format `float61`" in refused.stderr
+    assert "unknown format `float61`" in harness_command("audit", "train.py:trains", "--what-if", "float61").refusal
 
 
-@pytest.mark.usefixtures("train")
 @pytest.mark.parametrize("step", SENTENCES)
 def test_a_step_that_cannot_be_audited_is_one_sentence(step: str, harness_command: Command) -> None:
     """Findings before the exception are shown."""
-    done = harness_command("audit", f"train.py:{step}", "--no-isolate")
-    assert done.returncode == 2
+    done = harness_command("audit", f"train.py:{step}", "--no-isolate", code=2)
     assert SENTENCES[step] in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert ("overflows" in done.stdout) is (step == "raises")
 
 
-@pytest.mark.usefixtures("train")
 @pytest.mark.parametrize(
     ("step", "sentence"),
     [("exits", "the step ends the process with exit code 4"), ("hangs", "a call did not return within 0.5 s")],
@@ -200,6 +183,4 @@ def test_a_step_that_takes_its_process_with_it_is_one_sentence(
     step: str, sentence: str, harness_command: Command
 ) -> None:
     """The command itself survives."""
-    done = harness_command("audit", f"train.py:{step}", "--first-call-seconds", "0.5")
-    assert done.returncode == 2
-    assert sentence in done.stderr
+    assert sentence in harness_command("audit", f"train.py:{step}", "--first-call-seconds", "0.5").refusal

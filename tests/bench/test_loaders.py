@@ -86,9 +86,9 @@ def forked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """Write a file with data sets."""
-    file = tmp_path / "sets.py"
+def data(workplace: Path) -> Path:
+    """Write a file with data sets to the working directory."""
+    file = workplace / "sets.py"
     file.write_text(DATA)
     return file
 
@@ -99,11 +99,8 @@ def infos(folder: Path) -> list[dict[str, Any]]:
     return [entry["extra_info"] for entry in document["benchmarks"]]
 
 
-def test_a_data_set_is_measured_over_its_axes(
-    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_data_set_is_measured_over_its_axes(data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Prefetch varies only with workers. The settings are those of the loader, and a wrong length is reported."""
-    monkeypatch.chdir(tmp_path)
     asked = settings(f"{data}:Short", prefetch=(1, 3), persistent=False, start_method="fork")
     assert run_suite("loaders", run_folder=tmp_path, settings=asked) == 0, capfd.readouterr().out
     found = infos(tmp_path)
@@ -116,10 +113,9 @@ def test_a_data_set_is_measured_over_its_axes(
 
 
 def test_a_data_set_that_fails_is_named_with_its_index_and_the_rest_is_kept(
-    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """It fails only in workers, and the measurements without workers remain."""
-    monkeypatch.chdir(tmp_path)
     assert run_suite("loaders", run_folder=tmp_path, settings=settings(f"{data}:Dies")) == 1
     said = capfd.readouterr().out
     assert "Dies fails to deliver batches [batch 8, workers 1]" in said, said
@@ -129,22 +125,16 @@ def test_a_data_set_that_fails_is_named_with_its_index_and_the_rest_is_kept(
     assert [info["workers"] for info in infos(tmp_path)] == [0]
 
 
-def test_a_data_set_that_raises_is_no_traceback(
-    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_data_set_that_raises_is_no_traceback(data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """The message has the sample, the error and the remedy."""
-    monkeypatch.chdir(tmp_path)
     assert run_suite("loaders", run_folder=tmp_path, settings=settings(f"{data}:Raises", workers=(0,))) == 1
     said = capfd.readouterr().out
     assert "fault      at index 33: loading raises: ValueError: damaged file" in said
     assert "Traceback" not in said
 
 
-def test_a_data_set_that_hangs_is_tried_once(
-    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_data_set_that_hangs_is_tried_once(data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """The time is bounded, and the other configurations are skipped."""
-    monkeypatch.chdir(tmp_path)
     assert run_suite("loaders", run_folder=tmp_path, settings=settings(f"{data}:Hangs", timeout=1.0)) == 1
     said = capfd.readouterr().out
     assert said.count("fault      at index 33: loading hangs: no batch arrived within 1 s") == 2
@@ -152,10 +142,9 @@ def test_a_data_set_that_hangs_is_tried_once(
 
 
 def test_what_is_no_data_set_ends_the_suite_with_a_sentence(
-    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """There is no output of pytest, and no file is written."""
-    monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="is empty: 1 sample or more is needed, got 0"):
         run_suite("loaders", run_folder=tmp_path, settings=settings(f"{data}:Empty"))
     assert "".join(capfd.readouterr()) == ""

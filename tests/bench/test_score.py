@@ -210,8 +210,7 @@ def test_another_right_answer_than_the_references_is_right(files: Path) -> None:
 def test_what_is_wrong_is_not_timed(files: Path, harness_command: Command) -> None:
     """The exit code is 1, the output has the cause, and the document is written."""
     words = ("--reference", "problem.py", "--contract", "softmax", "--json", "score.json")
-    done = harness_command("score", "kernels.py:naive", *words, *LAWS)
-    assert done.returncode == 1
+    done = harness_command("score", "kernels.py:naive", *words, *LAWS, code=1)
     assert done.stdout == ""
     said = json.loads(Path("score.json").read_text(encoding="utf-8"))
     assert (said["correct"], said["tier"], said["speed"]) == (False, "defect", None)
@@ -222,17 +221,14 @@ def test_what_is_wrong_is_not_timed(files: Path, harness_command: Command) -> No
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (("--size", "k=0", "--contract", "softmax"), "cannot read `--size`: it must be an axis and its length"),
-        (("--size", "1=2", "--contract", "softmax"), "`1=2`"),
+        ("--size k=0 --contract softmax", "cannot read `--size`: it must be an axis and its length"),
+        ("--size 1=2 --contract softmax", "`1=2`"),
     ],
     ids=["length", "name"],
 )
-def test_what_cannot_be_answered_is_one_line(
-    files: Path, harness_command: Command, words: tuple[str, ...], text: str
-) -> None:
+def test_what_cannot_be_answered_is_one_line(files: Path, harness_command: Command, words: str, text: str) -> None:
     """The exit code is 2, and there is no document."""
-    done = harness_command("score", "kernels.py", "--reference", "problem.py", *words)
-    assert done.returncode == 2
+    done = harness_command(f"score kernels.py --reference problem.py {words}", code=2)
     assert done.stdout == ""
     assert text in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

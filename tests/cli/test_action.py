@@ -54,10 +54,10 @@ def change(repository: Path, text: str) -> None:
     git(repository, "commit", "--quiet", "--all", "--message", "Change softmax")
 
 
-def test_a_good_commit_passes(repository: Path, tmp_path: Path) -> None:
+def test_a_good_commit_passes(repository: Path, tmp_path: Path, python: str) -> None:
     """The summary has the verdict and the comparison with the base branch."""
     change(repository, f"{GOOD}\n# Stable.\n")
-    job = run_action(repository, tmp_path, base_ref="main", install="false")
+    job = run_action(repository, tmp_path, python, base_ref="main", install="false")
     assert job.passed, job.log
     assert "gate: pass (numerics: 1 unchanged" in job.log
     assert "verdict: no defect in 1 law" in job.summary
@@ -66,29 +66,29 @@ def test_a_good_commit_passes(repository: Path, tmp_path: Path) -> None:
     assert "::error" not in job.log
 
 
-def test_a_bad_commit_fails_with_annotations(repository: Path, tmp_path: Path) -> None:
+def test_a_bad_commit_fails_with_annotations(repository: Path, tmp_path: Path, python: str) -> None:
     """Both steps fail: the law is broken, and it held on the base branch."""
     change(repository, BAD)
-    job = run_action(repository, tmp_path, base_ref="main", install="false")
+    job = run_action(repository, tmp_path, python, base_ref="main", install="false")
     assert job.codes == {"Check the laws": 1, "Compare with the base branch": 1}, job.log
     assert "::error file=src/kern/ops.py,line=2," in job.log
     assert "::error title=harness gate::gate: fail" in job.log
     assert "kern.ops.softmax value [float32]: holds in the baseline, broken now" in job.log
 
 
-def test_a_project_without_settings_has_no_answer(repository: Path, tmp_path: Path) -> None:
+def test_a_project_without_settings_has_no_answer(repository: Path, tmp_path: Path, python: str) -> None:
     """The first step fails with a sentence, and the second compares nothing."""
     (repository / "pyproject.toml").unlink()
-    job = run_action(repository, tmp_path, base_ref="main", install="false")
+    job = run_action(repository, tmp_path, python, base_ref="main", install="false")
     assert job.codes == {"Check the laws": 2, "Compare with the base branch": 0}
     assert "harness init" in job.log
 
 
-def test_the_job_of_gitlab_passes_for_a_good_commit(repository: Path, tmp_path: Path) -> None:
+def test_the_job_of_gitlab_passes_for_a_good_commit(repository: Path, tmp_path: Path, python: str) -> None:
     """It installs torch, the requirement and the project, and writes the test report. It needs no bash."""
     with (repository / "pyproject.toml").open("a", encoding="utf-8") as file:
         file.write("[build-system]\nrequires = []\n")
-    job = run_job(repository, tmp_path, interpreter="sh", install="stability-harness>=0.2")
+    job = run_job(repository, tmp_path, python, interpreter="sh", install="stability-harness>=0.2")
     assert job.code == 0, job.log
     installed = [line for line in job.log.splitlines() if line.startswith("pip ")]
     assert installed[0].startswith("pip install torch ")
@@ -98,14 +98,14 @@ def test_the_job_of_gitlab_passes_for_a_good_commit(repository: Path, tmp_path: 
 
 
 def test_the_job_of_gitlab_fails_for_a_bad_commit(
-    repository: Path, tmp_path: Path, harness_command: Command, monkeypatch: pytest.MonkeyPatch
+    repository: Path, tmp_path: Path, python: str, harness_command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The law is broken, and the comparison with the baseline runs all the same. Both are test reports."""
     monkeypatch.chdir(repository)
-    assert harness_command("check", "--run", "first", "--no-isolate").returncode == 0
-    assert harness_command("gate", "--run", "first", "--update").returncode == 0
+    harness_command("check", "--run", "first", "--no-isolate", code=0)
+    harness_command("gate", "--run", "first", "--update", code=0)
     change(repository, BAD)
-    job = run_job(repository, tmp_path, baseline="baseline.jsonl")
+    job = run_job(repository, tmp_path, python, baseline="baseline.jsonl")
     assert job.code == 1, job.log
     assert "holds in the baseline, broken now" in job.log
     assert job.artifacts == {"laws.xml", "gate.xml"}
@@ -114,10 +114,10 @@ def test_the_job_of_gitlab_fails_for_a_bad_commit(
     assert JUnitXml.fromfile(str(repository / "gate.xml")).failures == 1
 
 
-def test_the_job_of_gitlab_without_settings_has_no_answer(repository: Path, tmp_path: Path) -> None:
+def test_the_job_of_gitlab_without_settings_has_no_answer(repository: Path, tmp_path: Path, python: str) -> None:
     """The exit code is that of the check, which says how to start."""
     (repository / "pyproject.toml").unlink()
-    job = run_job(repository, tmp_path, baseline="baseline.jsonl")
+    job = run_job(repository, tmp_path, python, baseline="baseline.jsonl")
     assert job.code == 2
     assert "harness init" in job.log
     assert not job.artifacts

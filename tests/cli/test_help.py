@@ -55,8 +55,7 @@ def test_every_option_has_a_help_text() -> None:
 
 def test_help_of_a_command_is_what_the_command_prints(harness_command: Command) -> None:
     """A pipe receives it without the codes of a terminal."""
-    done = harness_command("check", "--help")
-    assert done.returncode == 0
+    done = harness_command("check", "--help", code=0)
     assert done.stdout == file_of("check").read_text(encoding="utf-8")
 
 

@@ -19,140 +19,116 @@ def recipe(x):
 constant = 3
 """
 
-CHECK = ("check", "homework.py:softmax")
-HERE = ("--no-isolate", "--law", "value", "--dtypes", "float32")
+CHECK = "check homework.py:softmax"
+HERE = "--no-isolate --law value --dtypes float32"
 """Options for messages that depend on contracts, in this process to save the import of torch."""
 
 MAKE = "make one with `harness check TARGET --run NAME`"
 TARGETS = "name a package, `file.py:function`, `module:function` or an entry point"
 
-MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
-    "missing file": (("check", "elsewhere.py:softmax"), "file not found: `elsewhere.py`; check the path"),
-    "misspelt file": (
-        ("check", "homwork.py:softmax"),
-        "file not found: `homwork.py`; did you mean `homework.py`?",
-    ),
+MISTAKES: dict[str, tuple[str, str]] = {
+    "missing file": ("check elsewhere.py:softmax", "file not found: `elsewhere.py`; check the path"),
+    "misspelt file": ("check homwork.py:softmax", "file not found: `homwork.py`; did you mean `homework.py`?"),
     "no function named": (
-        ("check", "homework.py"),
+        "check homework.py",
         "no function given for `homework.py`; add its name, as in `file.py:function`",
     ),
     "misspelt function": (
-        ("check", "homework.py:softmx", "--contract", "softmax"),
+        "check homework.py:softmx --contract softmax",
         "no `softmx` in `homework.py`; did you mean `softmax`?",
     ),
     "not a function": (
-        ("check", "homework.py:constant", "--contract", "softmax"),
+        "check homework.py:constant --contract softmax",
         "cannot check `homework.py:constant`: a case must be callable, got an object of type int",
     ),
-    "empty file": (
-        ("check", "empty.py:softmax", "--contract", "softmax"),
-        "no `softmax` in `empty.py`: it defines no names",
-    ),
+    "empty file": ("check empty.py:softmax --contract softmax", "no `softmax` in `empty.py`: it defines no names"),
     "syntax error": (
-        ("check", "typo.py:softmax", "--contract", "softmax"),
+        "check typo.py:softmax --contract softmax",
         "cannot import `typo.py`: SyntaxError: '(' was never closed (typo.py, line 1)",
     ),
     "import of a missing package": (
-        ("check", "needs.py:softmax", "--contract", "softmax"),
+        "check needs.py:softmax --contract softmax",
         "cannot import `needs.py`: ModuleNotFoundError: No module named 'no_such_package'",
     ),
     "missing module": (
-        ("check", "no_such_module:softmax", "--contract", "softmax"),
+        "check no_such_module:softmax --contract softmax",
         f"cannot import `no_such_module`: no module named `no_such_module`; {TARGETS}",
     ),
-    "a folder": (("check", "."), f"cannot import `.`; {TARGETS}"),
-    "a package without cases": (
-        ("check", "json"),
-        "no cases in `json`; declare them in a list `CASES` in the package",
-    ),
+    "a folder": ("check .", f"cannot import `.`; {TARGETS}"),
+    "a package without cases": ("check json", "no cases in `json`; declare them in a list `CASES` in the package"),
     "a name without a contract": (
-        ("check", "homework.py:recipe"),
+        "check homework.py:recipe",
         "cannot infer the contract of `recipe` from its name; "
         "pass `--contract NAME` (see `harness list --contracts`) or a `--formula`",
     ),
-    "misspelt contract": (
-        (*CHECK, *HERE, "--contract", "sofmax"),
-        "unknown contract `sofmax`; did you mean `softmax`?",
-    ),
+    "misspelt contract": (f"{CHECK} {HERE} --contract sofmax", "unknown contract `sofmax`; did you mean `softmax`?"),
     "unknown contract": (
-        (*CHECK, *HERE, "--contract", "zebra"),
+        f"{CHECK} {HERE} --contract zebra",
         "unknown contract `zebra`; see `harness list --contracts` and `harness list --formulas`, or pass a formula",
     ),
-    "misspelt law": (
-        (*CHECK, "--no-isolate", "--law", "vaule"),
-        "unknown law `vaule`; did you mean `value`?",
-    ),
+    "misspelt law": (f"{CHECK} --no-isolate --law vaule", "unknown law `vaule`; did you mean `value`?"),
     "unknown law": (
-        (*CHECK, "--no-isolate", "--law", "sums"),
+        f"{CHECK} --no-isolate --law sums",
         "unknown law `sums`; see `harness list --laws` for the laws of each contract",
     ),
-    "law to explain": (
-        ("explain", "valu"),
-        "unknown law or word `valu`; did you mean `value`?",
-    ),
+    "law to explain": ("explain valu", "unknown law or word `valu`; did you mean `value`?"),
     "wrong dtype": (
-        (*CHECK, "--no-isolate", "--dtypes", "float23"),
+        f"{CHECK} --no-isolate --dtypes float23",
         "unknown dtype `float23`: choose from `float64`, `float32`, `bfloat16`, `float16`; did you mean `float32`?",
     ),
     "formula that does not parse": (
-        (*CHECK, "--formula", "x * ("),
+        f"{CHECK} --formula 'x * ('",
         "cannot read the formula at character 5, `x * ▶(`: '(' was never closed",
     ),
     "contract and formula": (
-        (*CHECK, "--contract", "softmax", "--formula", "exp(x)"),
+        f"{CHECK} --contract softmax --formula 'exp(x)'",
         "cannot use `--contract` together with `--formula`; leave one out",
     ),
-    "misspelt option": ((*CHECK, "--dtype", "float32"), "unknown option `--dtype`; did you mean `--dtypes`?"),
-    "unknown option": ((*CHECK, "--zebra"), "unknown option `--zebra`; see `harness check --help`"),
-    "option without its value": (
-        (*CHECK, "--json"),
-        "missing value for `--json`; see `harness check --help`",
-    ),
+    "misspelt option": (f"{CHECK} --dtype float32", "unknown option `--dtype`; did you mean `--dtypes`?"),
+    "unknown option": (f"{CHECK} --zebra", "unknown option `--zebra`; see `harness check --help`"),
+    "option without its value": (f"{CHECK} --json", "missing value for `--json`; see `harness check --help`"),
     "word for a number": (
-        (*CHECK, "--examples", "many"),
+        f"{CHECK} --examples many",
         "invalid value for `--examples`: it must be a whole number of at least 1, got `many`",
     ),
     "number out of range": (
-        (*CHECK, "--timeout=0"),
+        f"{CHECK} --timeout=0",
         "invalid value for `--timeout`: it must be a number of at least 0.01, got `0`",
     ),
-    "two targets": ((*CHECK, "softmax"), "unexpected argument `softmax`; see `harness check --help`"),
-    "misspelt command": (("checkk", "homework.py:softmax"), "unknown command `checkk`; did you mean `check`?"),
-    "unknown command": (("zebra",), "unknown command `zebra`; `harness --help` lists the commands"),
-    "no target": (("audit",), "missing argument `TARGET`; see `harness audit --help`"),
+    "two targets": (f"{CHECK} softmax", "unexpected argument `softmax`; see `harness check --help`"),
+    "misspelt command": ("checkk homework.py:softmax", "unknown command `checkk`; did you mean `check`?"),
+    "unknown command": ("zebra", "unknown command `zebra`; `harness --help` lists the commands"),
+    "no target": ("audit", "missing argument `TARGET`; see `harness audit --help`"),
     "step with arguments": (
-        ("audit", "homework.py:softmax"),
+        "audit homework.py:softmax",
         "cannot audit `homework.py:softmax`: a step must take no arguments, got required arguments `logits`; "
         "write a function that creates its own batch, or put `with harness.audit():` around your call",
     ),
     "misspelt suite": (
-        ("bench", "stepps"),
+        "bench stepps",
         "unknown suite `stepps`: the suites are `loaders`, `steps`, `balance`, `operations`, `vectorization`, "
         "`screening`, `agreement`, `audit`, `tuner`, `search`; did you mean `steps`?",
     ),
-    "report without a run": (("report",), f"no run in `.harness/runs`; {MAKE}"),
+    "report without a run": ("report", f"no run in `.harness/runs`; {MAKE}"),
     "report about a missing run": (
-        ("report", "mine"),
+        "report mine",
         f"no run in `.harness/runs/mine`: a run is a folder with a `run.json`; {MAKE}",
     ),
     "freeze of a missing run": (
-        ("freeze", "mine", "corpus"),
+        "freeze mine corpus",
         f"no run in `.harness/runs/mine`: a run is a folder with a `run.json`; {MAKE}",
     ),
-    "gate without a question": (("gate",), "nothing to compare; pass `--run` or `--against`"),
-    "gate without a run": (("gate", "--update"), "cannot update the baseline without a run; pass `--run`"),
+    "gate without a question": ("gate", "nothing to compare; pass `--run` or `--against`"),
+    "gate without a run": ("gate --update", "cannot update the baseline without a run; pass `--run`"),
     "missing corpus": (
-        (*CHECK, "--corpus", "nofolder"),
+        f"{CHECK} --corpus nofolder",
         "folder not found: `nofolder`; pass the folder that `harness freeze` wrote as `--corpus`",
     ),
     "run in a folder of other files": (
-        (*CHECK, "--run", "./own"),
+        f"{CHECK} --run ./own",
         "cannot write a run to `own`: the folder contains other files; use another `--run`",
     ),
-    "nothing to watch": (
-        ("check", "json:loads", "--watch"),
-        "cannot watch `json:loads`: `--watch` needs `file.py:function`",
-    ),
+    "nothing to watch": ("check json:loads --watch", "cannot watch `json:loads`: `--watch` needs `file.py:function`"),
 }
 """Commands with a mistake, and the expected message after the name of the program."""
 
@@ -174,8 +150,7 @@ def student(workplace: Path, one_worker: None) -> None:
 
 def answer(harness: Command, *words: str) -> str:
     """Return the one line on standard error that answers a mistake."""
-    done = harness(*words)
-    assert done.returncode == 2, done
+    done = harness(*words, code=2)
     assert done.stdout == ""
     assert done.stderr.startswith("harness: ")
     assert done.stderr.endswith("\n")
@@ -188,7 +163,7 @@ def answer(harness: Command, *words: str) -> str:
 def test_a_mistake_is_answered_by_one_plain_line(mistake: str, harness_command: Command) -> None:
     """The line has the problem, the rule, the value, and the remedy."""
     words, line = MISTAKES[mistake]
-    assert answer(harness_command, *words) == line
+    assert answer(harness_command, words) == line
 
 
 def test_a_file_without_permission(harness_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,9 @@
 """A run reports its plan and how it ended, and an altered file is refused with the line number."""
 
-import os
 import resource
 import signal
 import subprocess
 import sys
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,13 +50,12 @@ def tables(run: RunFolder) -> set[str]:
     return {part.name for part in section.parts if isinstance(part, Table)}
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def check(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run as the command ``check``."""
     monkeypatch.setattr(sys, "argv", ["harness", "check", "m.py:f"])
 
 
-@pytest.mark.usefixtures("check")
 def test_a_run_that_was_interrupted_says_so_wherever_it_is_read() -> None:
     """The message has the counts of finished and planned laws. It disappears when the same command finishes."""
     run = kept(Session("it"), 7, 44, KeyboardInterrupt())
@@ -97,7 +94,6 @@ def test_a_command_without_a_run_stores_nothing(workplace: Path) -> None:
     assert list(workplace.iterdir()) == []
 
 
-@pytest.mark.usefixtures("check")
 def test_the_gate_has_no_verdict_on_a_run_that_was_interrupted() -> None:
     """It cannot become the baseline. A complete run has no such finding."""
     kept(Session("it"), 7, 44, KeyboardInterrupt())
@@ -123,18 +119,10 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def _killed() -> RunFolder:
-    path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
-    program = [sys.executable, "-c", textwrap.dedent(KILLED), "check"]
-    done = subprocess.run(program, env=os.environ | {"PYTHONPATH": path}, check=False, timeout=120)
-    assert done.returncode == -signal.SIGKILL
-    return RunFolder.named("it")
-
-
-@pytest.mark.usefixtures("check")
-def test_a_run_that_was_killed_keeps_what_was_found_and_says_so() -> None:
+def test_a_run_that_was_killed_keeps_what_was_found_and_says_so(python: str) -> None:
     """An incomplete last line is distinguished from an altered line, and dropped when the run continues."""
-    run = _killed()
+    assert subprocess.run([python, "-c", KILLED, "check"], check=False, timeout=120).returncode == -signal.SIGKILL
+    run = RunFolder.named("it")
     file = run.path / FILES[Verdict]
     file.write_bytes(file.read_bytes()[:-9])
     assert len(run.read(Verdict)) == 6
@@ -172,7 +160,6 @@ def _lines(change: Callable[[list[bytes]], object]) -> Callable[[Path], None]:
     ],
     ids=["deleted", "the last deleted", "duplicated", "reordered", "forged", "torn", "gone"],
 )
-@pytest.mark.usefixtures("check")
 def test_an_altered_record_is_refused_with_its_line(damage: Callable[[Path], None], text: str) -> None:
     """Every reader of the run refuses it."""
     run = kept(Session("it"), 10, 10)
@@ -182,7 +169,6 @@ def test_an_altered_record_is_refused_with_its_line(damage: Callable[[Path], Non
             read()
 
 
-@pytest.mark.usefixtures("check")
 def test_a_head_that_was_altered_is_refused() -> None:
     """An edit cannot turn an interrupted run into a finished one."""
     run = kept(Session("it"), 7, 44, KeyboardInterrupt())
@@ -192,7 +178,6 @@ def test_a_head_that_was_altered_is_refused() -> None:
         run.head()
 
 
-@pytest.mark.usefixtures("check")
 def test_a_full_disk_is_one_sentence_and_what_was_finished_is_kept() -> None:
     """No partial line remains."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -219,7 +204,6 @@ def test_a_place_that_cannot_be_written_to_is_one_sentence(workplace: Path) -> N
         Session(str(workplace / "taken" / "it"))
 
 
-@pytest.mark.usefixtures("check")
 def test_one_command_at_a_time_writes_into_a_run() -> None:
     """A second command exits with a message, because two would break the chain of checksums."""
     other = "from harness.cli.session import Session; Session('it')"
@@ -228,7 +212,6 @@ def test_one_command_at_a_time_writes_into_a_run() -> None:
     assert "another command is already writing to the run" in done.stderr
 
 
-@pytest.mark.usefixtures("check")
 def test_subjects_of_the_same_name_are_distinguished(workplace: Path) -> None:
     """Subjects of equal name and different paths keep separate results. After an edit, the old results are reported."""
     for folder, body in (("a", "return x"), ("b", "return -x")):
@@ -251,7 +234,6 @@ def test_subjects_of_the_same_name_are_distinguished(workplace: Path) -> None:
     assert "m.f has changed since" in said[2][0]
 
 
-@pytest.mark.usefixtures("check")
 def test_records_without_a_case_of_their_own_are_kept_as_they_are() -> None:
     """A property found twice is stored once."""
     found = Property(case="m.f", name="repeatable", dtype="float16", value="no", sentence="{case} varies.")

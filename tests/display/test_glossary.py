@@ -51,8 +51,7 @@ def test_a_word_is_found_as_people_type_it(typed: str) -> None:
 
 def test_the_command_prints_an_entry(workplace: Path, harness_command: Command) -> None:
     """An entry can be given in place of a law, and a misspelled word gets a suggestion."""
-    done = harness_command("explain", "breaking-points")
-    assert done.returncode == 0
+    done = harness_command("explain", "breaking-points", code=0)
     assert done.stdout.startswith("breaking point\n  meaning     The first representable number on a ray")
     assert "\n  example     88.72283935546875 " in done.stdout
     assert "did you mean `headroom`?" in harness_command("explain", "headrom").stderr

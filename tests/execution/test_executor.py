@@ -151,8 +151,7 @@ def test_the_command_computes_on_a_dask_cluster(homework: Path, scheduler: str, 
     """The output is the same as without a cluster."""
     only = ("--law", "value", "--law", "rows_sum_to_one", "--dtypes", "float32")
     asked = ("check", "homework.py:softmax", "--contract", "softmax", *only)
-    here = harness_command(*asked)
-    assert here.returncode == 1
+    here = harness_command(*asked, code=1)
     assert harness_command(*asked, "--executor", f"dask://{scheduler}") == here
 
 
@@ -297,9 +296,8 @@ def test_an_invalid_executor_is_one_plain_message(
 def test_local_processes_and_an_executor_are_refused(homework: Path, harness_command: Command, command: str) -> None:
     """They would have no effect."""
     asked = (command, "homework.py:softmax", "--contract", "softmax", "--jobs", "2", "--executor", "a.py:b")
-    code, _, err = harness_command(*asked)
-    assert code == 2
-    assert "cannot use `--jobs` together with `--executor`: an executor has its own workers; leave one out" in err
+    refusal = harness_command(*asked).refusal
+    assert "cannot use `--jobs` together with `--executor`: an executor has its own workers; leave one out" in refusal
 
 
 def test_a_cluster_takes_a_package_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

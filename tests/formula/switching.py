@@ -1,7 +1,6 @@
-"""``python -m formula.switching`` in tests/: gradients, wrong and right, where a condition of the formula changes."""
+"""Gradients, wrong and right, where a condition of the formula changes."""
 
 import math
-import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +11,6 @@ from formula.judging import decided
 from formula.spelled import Spelled
 from torch import Tensor
 
-from harness.floats import FORMATS
 from harness.record import Status
 from harness.verdict.job import jobs
 
@@ -167,25 +165,3 @@ def broken(sample: Sample, dtype: str, law: str = "", *, lossy: bool = False) ->
         warnings.simplefilter("ignore", UserWarning)  # torch warns about the deviation of one number
         verdicts = decided([job for job in listed if job.law.name.startswith(law)], examples=None)
     return [one.law for one in verdicts if one.status in statuses and "digits_not_lost" not in one.law]
-
-
-def main(words: list[str]) -> None:
-    """Print each judgment, and the counts with and without the law at switching points."""
-    dtypes = [word for word in words if word in FORMATS] or ["float32"]
-    names = [word for word in words if word not in FORMATS]
-    for text, samples in (("wrong", WRONG), ("right", RIGHT)):
-        for dtype in dtypes:
-            found = before = 0
-            chosen = [sample for sample in samples if not names or sample.name in names]
-            for sample in chosen:
-                laws = broken(sample, dtype, lossy=text == "wrong")
-                found += bool(laws)
-                before += any(not law.startswith((LAW, LOSSY)) for law in laws)
-                sys.stdout.write(f"{text} [{dtype}]: {sample.name}: {', '.join(laws) or 'holds'}\n")
-            counts = f"{found} of {len(chosen)} {text} functions break a law about gradients"
-            sys.stdout.write(f"{counts} in {dtype}, {before} without the laws at switching points\n")
-            sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

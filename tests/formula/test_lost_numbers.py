@@ -3,6 +3,7 @@
 import io
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ from harness.verdict.decide import decide
 from harness.verdict.job import jobs
 
 SQUAREPLUS = "(x + sqrt(x * x + 4)) / 2"
+
+checked = partial(harness.check, corpora=())
 
 
 def squareplus(x: Tensor) -> Tensor:
@@ -67,14 +70,8 @@ INPUTS = {
 @pytest.mark.parametrize("formula", WRONG)
 def test_zero_for_an_ordinary_number_is_a_defect(formula: str) -> None:
     """The value is broken in float32, and the example shows the zero."""
-    (verdict,) = harness.check(
-        WRONG[formula],
-        formula=formula,
-        inputs=INPUTS.get(formula, {}),
-        laws=["value"],
-        dtypes=["float32"],
-        corpora=(),
-    )
+    inputs = INPUTS.get(formula, {})
+    (verdict,) = checked(WRONG[formula], formula=formula, inputs=inputs, laws=["value"], dtypes=["float32"])
     assert verdict.status is Status.BROKEN, verdict
     assert verdict.violation is not None
     assert verdict.violation.actual == 0.0
@@ -84,22 +81,14 @@ def test_zero_for_an_ordinary_number_is_a_defect(formula: str) -> None:
 @pytest.mark.parametrize("formula", RIGHT)
 def test_zero_for_a_small_number_or_for_nearby_inputs_is_none(formula: str) -> None:
     """A difference of equal numbers, and a small term beside a large one, may be zero."""
-    verdicts = harness.check(
-        RIGHT[formula],
-        formula=formula,
-        inputs=INPUTS.get(formula, {}),
-        laws=["value"],
-        dtypes=["float32", "float64"],
-        corpora=(),
-    )
+    inputs = INPUTS.get(formula, {})
+    verdicts = checked(RIGHT[formula], formula=formula, inputs=inputs, laws=["value"], dtypes=["float32", "float64"])
     assert not verdicts.failing, verdicts
 
 
 def test_lost_subnormal_numbers_are_not_shown() -> None:
     """The sigmoid is zero in place of 2.9e-39 and loses no other digits; the verdict counts the law as not required."""
-    verdicts = harness.check(
-        lambda x: 1 / (1 + torch.exp(-x)), "sigmoid", laws=["value"], dtypes=["float32"], corpora=()
-    )
+    verdicts = checked(lambda x: 1 / (1 + torch.exp(-x)), "sigmoid", laws=["value"], dtypes=["float32"])
     (verdict,) = verdicts
     assert verdict.is_of_subnormals
     assert str(verdicts) == "verdict: no defect in 1 law (0 hold, 1 not required)"
@@ -107,9 +96,7 @@ def test_lost_subnormal_numbers_are_not_shown() -> None:
 
 def test_lost_digits_of_ordinary_numbers_are_shown_beside_subnormal_ones() -> None:
     """The swish of float64 is zero from -709.78 on, where normal numbers are true, and beyond -714 subnormal ones."""
-    verdicts = harness.check(
-        lambda x: x / (1 + torch.exp(-x)), "silu", laws=["digits_not_lost"], dtypes=["float64"], corpora=()
-    )
+    verdicts = checked(lambda x: x / (1 + torch.exp(-x)), "silu", laws=["digits_not_lost"], dtypes=["float64"])
     (verdict,) = verdicts
     assert verdict.status is Status.LOST
     assert not verdict.is_of_subnormals
@@ -120,13 +107,8 @@ def test_lost_digits_of_ordinary_numbers_are_shown_beside_subnormal_ones() -> No
 
 def test_what_happens_at_extreme_numbers_only_is_shown_on_request() -> None:
     """A square overflows at 1.8e19, where the result is another extreme number."""
-    verdicts = harness.check(
-        lambda x: torch.sqrt(x * x + 4),
-        formula="sqrt(x * x + 4)",
-        laws=["value_on_extreme_numbers"],
-        dtypes=["float32"],
-        corpora=(),
-    )
+    root, extreme = "sqrt(x * x + 4)", ["value_on_extreme_numbers"]
+    verdicts = checked(lambda x: torch.sqrt(x * x + 4), formula=root, laws=extreme, dtypes=["float32"])
     assert verdicts[0].status is Status.LOST
     usual, verbose = _printed(verdicts, verbose=False), _printed(verdicts, verbose=True)
     assert "overflows" not in usual
@@ -157,24 +139,14 @@ def scaled_gini(x: Tensor, y: Tensor) -> Tensor:
 
 @pytest.mark.parametrize(
     ("function", "dtype", "status"),
-    [
-        (gini, "float16", Status.BROKEN),
-        (gini, "float32", Status.LOST),
-        (scaled_gini, "float16", Status.HOLDS),
-    ],
+    [(gini, "float16", Status.BROKEN), (gini, "float32", Status.LOST), (scaled_gini, "float16", Status.HOLDS)],
 )
 def test_numbers_beyond_the_ordinary_range_of_float16_are_common(
     function: Callable[..., Any], dtype: str, status: Status
 ) -> None:
     """An intermediate overflow that loses an ordinary number is a defect there, and is not required in float32."""
-    (verdict,) = harness.check(
-        function,
-        formula=GINI,
-        inputs={"x": "positive", "y": "positive"},
-        laws=["value_on_extreme_numbers"],
-        dtypes=[dtype],
-        corpora=(),
-    )
+    positive, extreme = dict.fromkeys("xy", "positive"), ["value_on_extreme_numbers"]
+    (verdict,) = checked(function, formula=GINI, inputs=positive, laws=extreme, dtypes=[dtype])
     assert verdict.status is status, verdict
 
 

@@ -68,18 +68,15 @@ def _gelu_error() -> float:
     return float((F.gelu(x) / F.gelu(x.double()) - 1).abs().max())
 
 
-def _of_the_catalogue(
-    name: str, dtype: str, law: str, status: Status, shows: Callable[[], bool], why: str
-) -> TorchBreak:
-    return TorchBreak(name, dtype, law, status, CATALOGUED[name].torch, shows, why)
+def _of_the_catalogue(place: str, shows: Callable[[], bool], why: str, status: Status = Status.BROKEN) -> TorchBreak:
+    """Return a defect of a function in the catalog; the place is its name, a law and a dtype."""
+    name, law, dtype = place.split()
+    return TorchBreak(name, dtype.strip("[]"), law, status, CATALOGUED[name].torch, shows, why)
 
 
 TORCH_BREAKS = {
     "logcumsumexp": _of_the_catalogue(
-        "logcumsumexp",
-        "float32",
-        "gradient",
-        Status.BROKEN,
+        "logcumsumexp gradient [float32]",
         lambda: bool((_slope(lambda x: x.logcumsumexp(0), 1e8, 1e8, 1e8) == torch.tensor([0.0, 0.0, 1.0])).any()),
         "its gradient is formed of the difference of logarithms, which cancels",
     ),
@@ -93,74 +90,49 @@ TORCH_BREAKS = {
         "the sum of squares of a constant row leaves the range, and infinity less infinity is taken for its variance",
     ),
     "normalize": _of_the_catalogue(
-        "normalize",
-        "float16",
-        "finite",
-        Status.BROKEN,
+        "normalize finite [float16]",
         lambda: bool(F.normalize(_zeros(1, 3)).isnan().any()),
         "its eps rounds to zero: 0 / 0 of a vector of zeros",
     ),
     "cosine_similarity": _of_the_catalogue(
-        "cosine_similarity",
-        "float16",
-        "value",
-        Status.BROKEN,
+        "cosine_similarity value [float16]",
         lambda: bool(F.cosine_similarity(_zeros(1, 3), _zeros(1, 3)).isnan().any()),
         "its eps rounds to zero: 0 / 0 of a vector of zeros",
     ),
     "gelu": _of_the_catalogue(
-        "gelu",
-        "float32",
-        "value",
-        Status.BROKEN,
+        "gelu value [float32]",
         lambda: _gelu_error() > 1e-4,
         "with vectors, one plus an error function near minus one: off by 1.6e-4 at -2.898",
     ),
     "tanh": _of_the_catalogue(
-        "tanh",
-        "float32",
-        "gradient_digits_not_lost",
-        Status.LOST,
+        "tanh gradient_digits_not_lost [float32]",
         lambda: float(_slope(torch.tanh, -10.6)) == 0.0,
         "one less the square of an output that was rounded: zero for 2.5e-9",
+        Status.LOST,
     ),
     "label smoothing": _of_the_catalogue(
-        "smoothed_cross_entropy",
-        "float16",
-        "value_on_extreme_numbers",
-        Status.LOST,
+        "smoothed_cross_entropy value_on_extreme_numbers [float16]",
         lambda: bool(_smoothed(42_130.0).isinf()),
         "the sum of all logarithms is kept in float16, and overflows",
+        Status.LOST,
     ),
     "hardsigmoid": _of_the_catalogue(
-        "hardsigmoid",
-        "float64",
-        "gradient",
-        Status.BROKEN,
+        "hardsigmoid gradient [float64]",
         lambda: float(_slope(F.hardsigmoid, 0.5, dtype=torch.float64)) == float(torch.tensor(1 / 6)),
         "a sixth is float32's in the backward pass of float64",
     ),
     "adam": _of_the_catalogue(
-        "adam_steps",
-        "float16",
-        "finite",
-        Status.BROKEN,
+        "adam_steps finite [float16]",
         lambda: bool((_zeros(1) / (_zeros(1) + 1e-8)).isnan().any()),
         "its eps rounds to zero: 0 / 0 of a gradient of zero",
     ),
     "hyperbolic sine": _of_the_catalogue(
-        "sinh",
-        "float32",
-        "finite",
-        Status.BROKEN,
+        "sinh finite [float32]",
         lambda: bool(torch.sinh(torch.full((32,), 89.0)).isinf().any()),
         "the vector kernel overflows from 88.72 where the truth does from 89.42",
     ),
     "soft margin": _of_the_catalogue(
-        "soft_margin",
-        "float32",
-        "finite",
-        Status.BROKEN,
+        "soft_margin finite [float32]",
         lambda: bool(F.soft_margin_loss(torch.tensor([-100.0]), torch.tensor([1.0])).isinf()),
         "log(1 + exp) is computed as it is written: exp overflows at 88.72",
     ),

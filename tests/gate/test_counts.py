@@ -53,7 +53,7 @@ def run_of_fine(workplace: Path, harness_command: Command) -> Path:
     """Return a folder with a run, and with functions that fail."""
     (workplace / "mine.py").write_text(UNCALLABLE, encoding="utf-8")
     words = ("--contract", "softmax", "--law", "value", "--dtypes", "float32", "--run", "pull")
-    assert harness_command("check", "mine.py:fine", *words).returncode == 0
+    harness_command("check", "mine.py:fine", *words, code=0)
     return workplace
 
 
@@ -64,8 +64,7 @@ def test_no_baseline_is_made_of_a_case_that_cannot_be_called(
     run_of_fine: Path, harness_command: Command, name: str, why: str
 ) -> None:
     """The output is one sentence, with exit code 2."""
-    done = harness_command("gate", f"mine.py:{name}", "--contract", "softmax", "--run", "pull", "--update")
-    assert done.returncode == 2
+    done = harness_command("gate", f"mine.py:{name}", "--contract", "softmax", "--run", "pull", "--update", code=2)
     assert not done.stdout
     assert len(done.stderr.splitlines()) == 1
     assert why in done.stderr
@@ -88,8 +87,7 @@ def test_a_case_that_cannot_be_called_hides_no_other_finding(
     text = (run_of_fine / "mine.py").read_text(encoding="utf-8")
     assert old in text
     (run_of_fine / "mine.py").write_text(text.replace(old, new), encoding="utf-8")
-    done = harness_command(*target)
-    assert done.returncode == 2
+    harness_command(*target, code=2)
     found = RunFolder(Path(".harness", "runs", "pull")).read(GateFinding)
     assert {(str(one.gate), str(one.outcome)) for one in found} == {("numerics", "unchanged"), ("counts", "no verdict")}
     (sentence,) = (one.sentence for one in found if one.gate == "counts")
@@ -98,5 +96,4 @@ def test_a_case_that_cannot_be_called_hides_no_other_finding(
 
 def test_a_target_that_is_no_function_is_one_sentence(run_of_fine: Path, harness_command: Command) -> None:
     """It is refused without an update too."""
-    done = harness_command("gate", "mine.py:softmax", "--contract", "softmax", "--run", "pull")
-    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert harness_command("gate", "mine.py:softmax", "--contract", "softmax", "--run", "pull").refusal

@@ -18,29 +18,23 @@ def balance_entries(*, data: str = "Fashion-MNIST") -> list[dict[str, Any]]:
         for workers in (0, 2):
             share = load / (1.0 + load)
             wide = 0.3 if name.endswith("getitems") else 0.05
-            entries.append(
-                benchmark(
-                    0.1,
-                    case=f"fashion_mnist.{name}",
-                    family="fashion_mnist",
-                    style=name.split(".")[0],
-                    batch_size=256,
-                    workers=workers,
-                    data=data,
-                    step=STEP,
-                    load_s=load * 5e-4,
-                    step_s=5e-4,
-                    loop_s=(1 + load) * 5e-4,
-                    load_to_step=load,
-                    load_to_step_low=load * (1 - wide),
-                    load_to_step_high=load * (1 + wide),
-                    wait_share=share,
-                    wait_share_low=share * (1 - wide),
-                    wait_share_high=min(share * (1 + wide), 1.0),
-                    most_waiting=0.2,
-                    batches=200,
-                )
+            settings: dict[str, Any] = {"batch_size": 256, "workers": workers, "step": STEP, "batches": 200}
+            times: dict[str, Any] = {"load_s": load * 5e-4, "step_s": 5e-4, "loop_s": (1 + load) * 5e-4}
+            entry = benchmark(
+                0.1,
+                case=f"fashion_mnist.{name}",
+                load_to_step=load,
+                load_to_step_low=load * (1 - wide),
+                load_to_step_high=load * (1 + wide),
+                wait_share=share,
+                wait_share_low=share * (1 - wide),
+                wait_share_high=min(share * (1 + wide), 1.0),
+                most_waiting=0.2,
+                **settings,
+                **times,
             )
+            entry["extra_info"]["data"] = data
+            entries.append(entry)
     return entries
 
 
@@ -49,23 +43,10 @@ def tuner_entries() -> list[dict[str, Any]]:
     entries = []
     for name, times in (("cheap", (8.0, 9.0)), ("sleepy", (12.0, 30.0))):
         about: dict[str, Any] = {"case": name, "family": "tuning_data", "style": "foreign"}
-        rates: dict[str, Any] = {
-            "way": "exhaustive",
-            "seed": 0,
-            "choice": "batch 128, workers 0",
-            "spent_s": 100.0,
-            "rates": CHOICES,
-        }
-        entries.append(benchmark(110.0, **about, **rates))
+        best: dict[str, Any] = {"seed": 0, "choice": "batch 128, workers 0", "spent_s": 100.0}
+        entries.append(benchmark(110.0, **about, way="exhaustive", rates=CHOICES, **best))
         for seed, spent_s in enumerate(times):
             chosen = ("batch 128, workers 0", "batch 128, workers 2")[seed]
-            found: dict[str, Any] = {
-                "way": "tuner",
-                "seed": seed,
-                "choice": chosen,
-                "spent_s": spent_s,
-                "reason": "tied",
-                "slices": 30,
-            }
-            entries.append(benchmark(spent_s, **about, **found))
+            found: dict[str, Any] = {"seed": seed, "choice": chosen, "spent_s": spent_s, "reason": "tied", "slices": 30}
+            entries.append(benchmark(spent_s, **about, way="tuner", **found))
     return entries

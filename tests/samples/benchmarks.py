@@ -8,11 +8,19 @@ from typing import Any
 from harness.record import RunFolder
 
 
-def benchmark(median_s: float, *, spread: float = 0.06, **extra: Any) -> dict[str, Any]:
-    """Return one entry of pytest-benchmark's JSON."""
+def benchmark(
+    median_s: float, *, case: str, data: list[float] | None = None, spread: float = 0.06, **extra: Any
+) -> dict[str, Any]:
+    """Return one entry of pytest-benchmark's JSON. The name of a shipped case has its family and its style."""
+    names = case.split(".")
     stats = {"min": median_s * (1 - spread), "median": median_s, "mean": median_s * 1.01, "rounds": 40, "iterations": 5}
     quartiles = {"q1": median_s * (1 - spread / 2), "q3": median_s * (1 + spread), "iqr": median_s * spread * 1.5}
-    return {"name": "test", "stats": {**stats, **quartiles, "data": [median_s] * 3}, "extra_info": extra}
+    about = {"case": case, **({"family": names[0], "style": names[1]} if len(names) == 3 else {})}
+    return {
+        "name": "test",
+        "stats": {**stats, **quartiles, "data": data or [median_s] * 3},
+        "extra_info": {**about, **extra},
+    }
 
 
 def write_suite(run: RunFolder, suite: str, entries: list[dict[str, Any]]) -> None:
@@ -51,13 +59,10 @@ def step_entries(devices: tuple[str, ...] = ("cpu",)) -> list[dict[str, Any]]:
                     entry = benchmark(
                         time_s,
                         case=f"{family}.{style}.{name}",
-                        family=family,
-                        style=style,
+                        data=rounds(time_s, seed=len(entries)),
                         contract=f"{family}_step",
                         device=device,
                         batch_size=batch_size,
-                        dtype="float32",
-                        threads=1,
                         cold_s=18 * time_s,
                         phases_s={
                             phase: rounds(time_s * share, seed=place)
@@ -68,17 +73,16 @@ def step_entries(devices: tuple[str, ...] = ("cpu",)) -> list[dict[str, Any]]:
                         bytes_per_s=[1e11] * 21,
                         operations_per_s=[1e11] * 21,
                         floor_s=floor_s,
-                        steps_compared=64,
-                        deviation=1e-7,
-                        bound=1e-4,
+                        **STEP,
                         **(device_facts(time_s) if device != "cpu" else {}),
                     )
-                    entry["stats"]["data"] = rounds(time_s, seed=len(entries))
                     entries.append(entry)
     return entries
 
 
 PHASES = {"forward": 0.3, "loss": 0.1, "backward": 0.5, "update": 0.1}
+STEP: dict[str, Any] = {"dtype": "float32", "threads": 1, "steps_compared": 64, "deviation": 1e-7, "bound": 1e-4}
+"""The facts that all steps share."""
 
 
 def device_facts(time_s: float) -> dict[str, Any]:
@@ -99,56 +103,45 @@ def old_step_entries() -> list[dict[str, Any]]:
 
 def agreement_entries() -> list[dict[str, Any]]:
     """Return steps timed by the harness and by torch's timer: one agrees, one disagrees, one is undecided."""
-    entries = []
-    for number, (factor, spread) in enumerate([(1.0, 0.005), (1.2, 0.005), (1.02, 0.2)]):
-        entry = benchmark(
+    about: dict[str, Any] = {"contract": "softmax_regression_step", "batch_size": 256, "dtype": "float32"}
+    return [
+        benchmark(
             1e-4,
             case=f"softmax_regression.scratch.step_{number}",
-            family="softmax_regression",
-            style="scratch",
-            contract="softmax_regression_step",
-            batch_size=256,
-            dtype="float32",
+            data=rounds(1e-4, seed=number + 10, spread=spread),
             cold_s=1e-3,
             timer_s=rounds(1e-4 / factor, seed=number, spread=spread),
             tolerance=0.03,
+            **about,
         )
-        entry["stats"]["data"] = rounds(1e-4, seed=number + 10, spread=spread)
-        entries.append(entry)
-    return entries
+        for number, (factor, spread) in enumerate([(1.0, 0.005), (1.2, 0.005), (1.02, 0.2)])
+    ]
 
 
 def audit_entries() -> list[dict[str, Any]]:
     """Return the cost of two audits: within the target, and beyond it."""
-    entries = []
-    for number, factor in enumerate((1.0, 4.0)):
-        entry = benchmark(
+    about: dict[str, Any] = {"family": "audit", "style": "concise", "dtype": "float32", "calls": 200, "operations": 100}
+    memory = {"state_bytes": 1000, "plain_bytes": 1000, "events_bytes": 1100}
+    limits = {"events_limit": 3.0, "full_limit": 8.0, "memory_limit": 5.0}
+    run: dict[str, Any] = {"run_steps": 100, "run_audited": 40, "run_step_s": 1e-2}
+    return [
+        benchmark(
             1e-2,
             case=f"step {number}",
-            family="audit",
-            style="concise",
-            dtype="float32",
-            calls=200,
-            operations=100,
+            data=rounds(1e-2, seed=number + 10, spread=0.01),
             cold_s=1e-1,
             idle_s=rounds(1.5e-2, seed=number, spread=0.01),
             events_s=rounds(2e-2 * factor, seed=number + 1, spread=0.01),
             full_s=rounds(7e-2 * factor, seed=number + 2, spread=0.01),
-            state_bytes=1000,
-            plain_bytes=1000,
-            events_bytes=1100,
             full_bytes=int(4000 * factor),
-            events_limit=3.0,
-            full_limit=8.0,
-            memory_limit=5.0,
-            run_steps=100,
-            run_audited=40,
             run_s=2.5 * factor,
-            run_step_s=1e-2,
+            **about,
+            **memory,
+            **limits,
+            **run,
         )
-        entry["stats"]["data"] = rounds(1e-2, seed=number + 10, spread=0.01)
-        entries.append(entry)
-    return entries
+        for number, factor in enumerate((1.0, 4.0))
+    ]
 
 
 def loader_entries(*, data: str = "Fashion-MNIST", limit: bool = True) -> list[dict[str, Any]]:
@@ -172,29 +165,29 @@ def loader_entries(*, data: str = "Fashion-MNIST", limit: bool = True) -> list[d
                 budget: dict[str, Any] = (
                     {"budget": loader_budget(1e-6 + 256 / rate, workers)} if batch_size == 256 else {}
                 )
-                entries.append(
-                    benchmark(
-                        10_000 / (rate * scale),
-                        case=f"fashion_mnist.{name}",
-                        family="fashion_mnist",
-                        style=name.split(".")[0],
-                        batch_size=batch_size,
-                        workers=workers,
-                        samples=10_000,
-                        data=data,
-                        batches=math.ceil(10_000 / batch_size),
-                        first_batch_s=0.002 + 0.04 * workers,
-                        cold_s=None if limit else 0.02 + 10_000 / (rate * scale),
-                        **(loader_slices(1e6 / (rate * scale), workers) if limit else {}),
-                        **budget,
-                    )
+                entry = benchmark(
+                    10_000 / (rate * scale),
+                    case=f"fashion_mnist.{name}",
+                    batch_size=batch_size,
+                    workers=workers,
+                    samples=10_000,
+                    batches=math.ceil(10_000 / batch_size),
+                    first_batch_s=0.002 + 0.04 * workers,
+                    cold_s=None if limit else 0.02 + 10_000 / (rate * scale),
+                    **(loader_slices(1e6 / (rate * scale), workers) if limit else {}),
+                    **budget,
                 )
+                entry["extra_info"]["data"] = data
+                entries.append(entry)
     return entries
 
 
 def loader_slices(wall_us: float, workers: int) -> dict[str, Any]:
     """Return the fields of a loader in newer runs: nine interleaved slices, start, end and memory."""
     scatter = [1 + (turn % 5 - 2) / 50 for turn in range(9)]
+    settings = {"prefetch": 2, "persistent": True, "pin": False, "start_method": None}
+    ends = {"made_s": 0.001, "iterator_s": 0.03 * workers, "start_cpu_s": 0.05 * workers + 0.002}
+    memory = {"pss_bytes": (300 + 40 * workers) * 2**20, "shared_bytes": workers * 2**20}
     return {
         "loader": "torch.utils.data.dataloader.DataLoader",
         "wall_us": [wall_us * factor for factor in scatter],
@@ -205,16 +198,10 @@ def loader_slices(wall_us: float, workers: int) -> dict[str, Any]:
         "reference_wall_us": [50.0 * factor for factor in reversed(scatter)],
         "reference_cpu_us": [50.0] * 9,
         "other_load": 0.3,
-        "made_s": 0.001,
-        "iterator_s": 0.03 * workers,
-        "start_cpu_s": 0.05 * workers + 0.002,
         "shutdown_s": 0.02 * workers,
-        "pss_bytes": (300 + 40 * workers) * 2**20,
-        "shared_bytes": workers * 2**20,
-        "prefetch": 2,
-        "persistent": True,
-        "pin": False,
-        "start_method": None,
+        **settings,
+        **ends,
+        **memory,
     }
 
 
@@ -239,68 +226,44 @@ def loader_budget(loading_s: float, workers: int) -> dict[str, Any]:
 
 def vectorization_entries() -> list[dict[str, Any]]:
     """Return loop and vectorised times of two operations."""
-    entries = []
-    for contract, item_s, fast_s in [("add", 2.1e-6, 4e-10), ("matmul", 6e-6, 9e-10)]:
-        for n in (1, 10, 100, 1000, 10_000):
-            for style, time_s in [("scratch", 1e-6 + item_s * n), ("concise", 2.4e-6 + fast_s * n)]:
-                entries.append(
-                    benchmark(
-                        time_s,
-                        case=f"vectorization.{style}.{contract}",
-                        family="vectorization",
-                        style=style,
-                        contract=contract,
-                        n=n,
-                        cold_s=3 * time_s,
-                    )
-                )
-    return entries
+    return [
+        benchmark(time_s, case=f"vectorization.{style}.{contract}", contract=contract, n=n, cold_s=3 * time_s)
+        for contract, item_s, fast_s in [("add", 2.1e-6, 4e-10), ("matmul", 6e-6, 9e-10)]
+        for n in (1, 10, 100, 1000, 10_000)
+        for style, time_s in [("scratch", 1e-6 + item_s * n), ("concise", 2.4e-6 + fast_s * n)]
+    ]
 
 
 def operation_entries() -> list[dict[str, Any]]:
     """Return the times of three softmaxes and of a single loss."""
-    found = []
-    for name, contract, time_s in [
-        ("softmax_regression.scratch.softmax", "softmax", 4e-5),
-        ("softmax_regression.scratch.shifted_softmax", "softmax", 6e-5),
-        ("softmax_regression.concise.softmax", "softmax", 2e-5),
-        ("linear_regression.concise.mse_loss", "squared_error", 3e-5),
-    ]:
-        family, style, _ = name.split(".")
-        facts: dict[str, Any] = {"case": name, "family": family, "style": style, "contract": contract}
-        found.append(benchmark(time_s, **facts, cold_s=10 * time_s))
-    return found
+    return [
+        benchmark(time_s, case=name, contract=contract, cold_s=10 * time_s)
+        for name, contract, time_s in [
+            ("softmax_regression.scratch.softmax", "softmax", 4e-5),
+            ("softmax_regression.scratch.shifted_softmax", "softmax", 6e-5),
+            ("softmax_regression.concise.softmax", "softmax", 2e-5),
+            ("linear_regression.concise.mse_loss", "squared_error", 3e-5),
+        ]
+    ]
 
 
 def screening_entries() -> list[dict[str, Any]]:
     """Return the speed of checking a softmax for each method."""
+    case = "softmax_regression.concise.softmax"
     return [
-        benchmark(
-            rows / rate,
-            case="softmax_regression.concise.softmax",
-            family="softmax_regression",
-            style="concise",
-            way=way,
-            rows=rows,
-            classes=10,
-            cold_s=2 * rows / rate,
-        )
+        benchmark(rows / rate, case=case, way=way, rows=rows, classes=10, cold_s=2 * rows / rate)
         for way, rows, rate in [("batch", 4096, 1.3e6), ("recipes", 204_800, 6e5), ("one-at-a-time", 50, 700.0)]
     ]
 
 
 def search_entries() -> list[dict[str, Any]]:
     """Return the results of three search methods with three seeds, and of a longer search."""
-    case: dict[str, Any] = {
-        "case": "softmax_regression.concise.softmax",
-        "family": "softmax_regression",
-        "style": "concise",
-    }
+    case = "softmax_regression.concise.softmax"
     ways = {"random normal": 8.0, "structured batches": 64.0, "evolved in ordinal space": 71.0}
     facts: dict[str, Any] = {"objective": "deviation", "rows": 10_000_000, "seconds": 10.0}
     found = [
-        benchmark(10.0, **case, way=way, seed=seed, score=score + seed / 10, **facts)
+        benchmark(10.0, case=case, way=way, seed=seed, score=score + seed / 10, **facts)
         for way, score in ways.items()
         for seed in range(3)
     ]
-    return [*found, benchmark(40.0, **case, way="longer", seed=0, score=72.0, **(facts | {"seconds": 40.0}))]
+    return [*found, benchmark(40.0, case=case, way="longer", seed=0, score=72.0, **(facts | {"seconds": 40.0}))]

@@ -1,7 +1,6 @@
-"""The result of a command that ran in this process."""
+"""A command that runs in this process, and its result."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 
 class Done(NamedTuple):
@@ -11,6 +10,16 @@ class Done(NamedTuple):
     stdout: str
     stderr: str
 
+    @property
+    def refusal(self) -> str:
+        """The one line of a command that could not answer: exit code 2, and no traceback."""
+        assert self.returncode == 2, self
+        (line,) = self.stderr.splitlines()
+        return line
 
-Command = Callable[..., Done]
-"""Runs ``harness`` with some words."""
+
+class Command(Protocol):
+    """Runs ``harness`` with a line and further words, and checks the exit code if one is given."""
+
+    def __call__(self, line: str, *words: str, code: int | None = None) -> Done:
+        """Return the exit code and the output."""

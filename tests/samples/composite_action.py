@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +27,7 @@ class Job(NamedTuple):
         return not any(self.codes.values())
 
 
-def run_action(project: Path, temporary: Path, *, base_ref: str = "", **inputs: str) -> Job:
+def run_action(project: Path, temporary: Path, python: str, *, base_ref: str = "", **inputs: str) -> Job:
     """Run the steps in a project; ``base_ref`` is the base branch of a pull request."""
     action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
     facts = {f"inputs.{name.replace('_', '-')}": value for name, value in inputs.items()}
@@ -39,7 +38,7 @@ def run_action(project: Path, temporary: Path, *, base_ref: str = "", **inputs: 
     for file in files.values():
         file.write_text("", encoding="utf-8")
     environment = {**os.environ, **{name: str(file) for name, file in files.items()}, "RUNNER_TEMP": str(temporary)}
-    environment["PATH"] = f"{folder_with_command(temporary)}{os.pathsep}{environment['PATH']}"
+    environment["PATH"] = f"{folder_with_command(temporary, python)}{os.pathsep}{environment['PATH']}"
     codes: dict[str, int] = {}
     log = ""
     for step in action["runs"]["steps"]:
@@ -54,12 +53,12 @@ def run_action(project: Path, temporary: Path, *, base_ref: str = "", **inputs: 
     return Job(log, codes, files["GITHUB_STEP_SUMMARY"].read_text(encoding="utf-8"), outputs)
 
 
-def folder_with_command(temporary: Path) -> Path:
-    """Write a command ``harness`` that runs the package of this interpreter, and return its folder."""
+def folder_with_command(temporary: Path, python: str) -> Path:
+    """Write a command ``harness`` that runs the package of an interpreter, and return its folder."""
     folder = temporary / "bin"
     folder.mkdir(exist_ok=True)
     command = folder / "harness"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m harness "$@"\n', encoding="utf-8")
+    command.write_text(f'#!/bin/sh\nexec "{python}" -m harness "$@"\n', encoding="utf-8")
     command.chmod(0o755)
     return folder
 

@@ -29,10 +29,10 @@ def job_of(**inputs: str) -> dict[str, Any]:
     return dict(_inserted(job, {**defaults, **inputs}))
 
 
-def run_job(project: Path, temporary: Path, *, interpreter: str = "bash", **inputs: str) -> Job:
+def run_job(project: Path, temporary: Path, python: str, *, interpreter: str = "bash", **inputs: str) -> Job:
     """Run the job in a project. Its installations are only printed."""
     job = job_of(**inputs)
-    commands = folder_with_command(temporary)
+    commands = folder_with_command(temporary, python)
     pip = commands / "pip"
     pip.write_text('#!/bin/sh\necho "pip $*"\n', encoding="utf-8")
     pip.chmod(0o755)

@@ -75,6 +75,7 @@ STAND_IN = "synthetic stand-in"
 
 def environment(**changes: Any) -> Environment:
     """Return an environment of a two-core machine without accelerator."""
+    build = {"BLAS": "mkl", "compiler": "GCC 13.3"}
     facts: dict[str, Any] = {
         "machine": "x86_64",
         "processor": "Intel(R) Xeon(R) Platinum 8481C CPU @ 2.70GHz",
@@ -86,12 +87,7 @@ def environment(**changes: Any) -> Environment:
         "python": "3.11.2 (CPython)",
         "torch": "2.13.0+cpu",
         "torch_threads": 1,
-        "torch_build": {
-            "BLAS": "mkl",
-            "compiler": "GCC 13.3",
-            "CPU capability": "AVX512",
-            "flags": "USE_MKL=ON, USE_OPENMP=ON",
-        },
+        "torch_build": build | {"CPU capability": "AVX512", "flags": "USE_MKL=ON, USE_OPENMP=ON"},
         "versions": {"numpy": "2.4.6", "pandas": "3.1.1", "matplotlib": "3.11.2", "hypothesis": "6.150.0"},
         "git_commit": "25afba4c1d0e9b7f6a5d4c3b2a19080706050403",
         "git_dirty": False,
@@ -162,23 +158,15 @@ def verdict(status: Status = Status.HOLDS, **changes: Any) -> Verdict:
         "bound": 12.0,
         "duration_s": 0.25,
     }
+    broken: dict[str, Any] = {"deviation": math.inf, "bound": 64.0, "violation": violation()}
+    unmeasured: dict[str, Any] = {"deviation": None, "bound": None}
+    declared = {"reason": "exp overflows above log(max)"}
     of_status: dict[Status, dict[str, Any]] = {
-        Status.BROKEN: {"deviation": math.inf, "bound": 64.0, "violation": violation()},
-        Status.EXPECTED: {
-            "deviation": math.inf,
-            "bound": 64.0,
-            "violation": violation(),
-            "reason": "exp overflows above log(max)",
-        },
-        Status.UNEXPECTED: {"reason": "exp overflows above log(max)"},
-        Status.SKIPPED: {
-            "deviation": None,
-            "bound": None,
-            "examples": 0,
-            "rows": 0,
-            "reason": "the contract has no gradient in this dtype",
-        },
-        Status.ERROR: {"deviation": None, "bound": None, "reason": "RuntimeError: expected a floating-point tensor"},
+        Status.BROKEN: broken,
+        Status.EXPECTED: broken | declared,
+        Status.UNEXPECTED: declared,
+        Status.SKIPPED: unmeasured | {"examples": 0, "rows": 0, "reason": "the contract has no gradient in this dtype"},
+        Status.ERROR: unmeasured | {"reason": "RuntimeError: expected a floating-point tensor"},
     }
     return Verdict(**(facts | of_status.get(status, {}) | changes))
 
@@ -193,22 +181,14 @@ def verdicts() -> list[Verdict]:
                 for dtype in DTYPES:
                     status = _status(case, law, dtype)
                     bound = draw.choice([4.0, 12.0, 34.0, 64.0])
-                    facts: dict[str, Any] = {
-                        "case": case,
-                        "family": case.split(".")[0],
-                        "style": case.split(".")[1],
-                        "contract": contract,
-                        "law": law,
-                        "group": group,
-                        "dtype": dtype,
-                        "statement": statement,
-                        "source": source,
-                    }
+                    facts: dict[str, Any] = {"case": case, "contract": contract, "law": law, "group": group}
                     if status is Status.HOLDS:
                         exact = law in {"non_negative", "row_alone"}
                         measured = 0.0 if exact else bound * draw.betavariate(1.2, 4)
                         facts |= {"bound": 0.0 if exact else bound, "deviation": measured}
-                    found.append(verdict(status, **facts))
+                    family, style, _ = case.split(".")
+                    facts |= {"family": family, "style": style, "dtype": dtype}
+                    found.append(verdict(status, **facts, statement=statement, source=source))
     return found
 
 

@@ -73,8 +73,7 @@ def test_a_survey_continues_after_implementations_hang_or_exit(command: Command)
     The sound function after them is surveyed.
     """
     words = ("survey", "hostile_mine", "--law", "value", "--ray", "spike", "--dtypes", "float32", "--batches", "0")
-    code, out, _ = command(*words, "--timeout", "1", "--first-call-seconds", "1", "--run", "it")
-    assert code == 1
+    out = command(*words, "--timeout", "1", "--first-call-seconds", "1", "--run", "it", code=1).stdout
     found = {one.case: one for one in RunFolder(RUNS / "it").read(Breaking)}
     assert found["hostile_mine.sound"].reason is None
     late, exits = (str(found[name].reason) for name in ("hostile_mine.late", "hostile.deadly.exits_with_3"))
@@ -100,8 +99,7 @@ def test_a_survey_calls_through_an_adapter_and_replays_with_it(command: Command)
     """The adapter serves a function with another signature."""
     coarse = "lambda f, x: f(x, dim=1).half().to(x.dtype)"
     words = ("survey", "torch.nn.functional:softmax", "--contract", "softmax", "--call", coarse)
-    code, out, _ = command(*words, "--law", "value", "--ray", "ramp", "--dtypes", "float32", "--batches", "0")
-    assert code == 1
+    out = command(*words, "--law", "value", "--ray", "ramp", "--dtypes", "float32", "--batches", "0", code=1).stdout
     assert f"--call '{coarse}'" in out
 
 
@@ -117,21 +115,9 @@ def test_a_survey_reports_what_arrays_cannot_answer(command: Command) -> None:
 def test_a_declared_failure_of_a_surveyed_function_does_not_fail(command: Command) -> None:
     """A check treats it in the same way."""
     Path("naive.py").write_text("def f(x):\n    return x.exp() / x.exp().sum(-1, keepdim=True)\n")
-    words: tuple[str, ...] = (
-        "survey",
-        "naive.py:f",
-        "--contract",
-        "softmax",
-        "--law",
-        "value",
-        "--ray",
-        "spike",
-        "--batches",
-        "0",
-    )
-    words = (*words, "--dtypes", "float32", "--no-isolate")
-    assert command(*words)[0] == 1
-    assert command(*words, "--breaks", "value=exp overflows")[0] == 0
+    line = "survey naive.py:f --contract softmax --law value --ray spike --batches 0 --dtypes float32 --no-isolate"
+    command(line, code=1)
+    command(line, "--breaks", "value=exp overflows", code=0)
 
 
 @pytest.mark.parametrize(
@@ -145,8 +131,7 @@ def test_a_proof_ends_where_the_implementation_does_not(command: Command, name: 
     """The proof ends in time. Terminal and record have its sentence once, and finished proofs remain."""
     started = time.monotonic()
     words = ("prove", f"hostile_mine.py:{name}", "--contract", "softplus", "--dtypes", "float16", "--timeout", "1")
-    code, out, _ = command(*words, "--first-call-seconds", "1", "--layouts", "contiguous")
-    assert code == 1
+    out = command(*words, "--first-call-seconds", "1", "--layouts", "contiguous", code=1).stdout
     assert time.monotonic() - started < 60.0
     assert sentence.replace("hostile/", "") in out
     found = {proof.quantity: proof for proof in RunFolder(RUNS / "prove").read(Proof)}
@@ -159,8 +144,7 @@ def test_the_pairs_of_a_function_that_hangs_end_too(command: Command) -> None:
     """After three calls without an answer, the rest is skipped."""
     Path("pairs.py").write_text("import time\n\ndef f(x):\n    time.sleep(60.0)\n")
     limits = ("--timeout", "1", "--first-call-seconds", "1")
-    code, out, _ = command("prove", "pairs.py:f", "--contract", "softmax", *limits)
-    assert code == 1
+    out = command("prove", "pairs.py:f", "--contract", "softmax", *limits, code=1).stdout
     assert re.search(
         r"pairs.f hangs: a call did not return within 1 s \(pairs.py, line \d\)\n  affects  value \[float16 rows", out
     )
@@ -195,20 +179,11 @@ def test_an_isolated_proof_is_the_same(workplace: Path) -> None:
 def test_a_proof_of_a_loss_needs_it_row_by_row_and_says_how(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """The mean of many rows gives no result for a row. An adapter returns the loss of each row."""
     monkeypatch.setattr(pairs, "every_pair", lambda format_: small(format_.name, first=8, shards=1))
-    words: tuple[str, ...] = (
-        "prove",
-        "torch.nn.functional:cross_entropy",
-        "--contract",
-        "cross_entropy",
-        "--dtypes",
-        "float16",
-    )
-    words = (*words, "--of", "value", "--no-isolate", "--fresh")
-    code, out, _ = command(*words, "--call", "lambda f, x, y: f(x, y)")
-    assert code == 1
+    line = "prove torch.nn.functional:cross_entropy --contract cross_entropy --dtypes float16 --of value --no-isolate"
+    out = command(line, "--fresh", "--call", "lambda f, x, y: f(x, y)", code=1).stdout
     assert "returns one number for 64 rows, but a proof needs the loss of each row: pass for example `--call" in out
     for options in (("--call", "lambda f, x, y: f(x, y, reduction='none')"), ()):
-        _, out, _ = command(*words, *options)
+        _, out, _ = command(line, "--fresh", *options)
         assert "proofs: all 6 proved" in out
         assert "without an answer" not in out
 
@@ -232,8 +207,7 @@ def test_a_violation_of_a_proof_is_replayed_through_its_adapter(command: Command
     replay = next(line for line in out.splitlines() if line.startswith("  replay"))
     assert "--call 'lambda f, x: f(x)'" in replay
     assert "the replay has this input only: torch may choose another kernel" in out
-    code, again, _ = command(*shlex.split(replay.removeprefix("  replay"))[1:], "--no-isolate")
-    assert code == 1
+    again = command(*shlex.split(replay.removeprefix("  replay"))[1:], "--no-isolate", code=1).stdout
     assert "mine.f breaks value [float16]" in again
 
 

@@ -50,22 +50,19 @@ def command(workplace: Path, harness_command: Command) -> Command:
 def test_a_survey_names_the_convention_and_breaks_nothing_under_it(command: Command) -> None:
     """The sentence is printed once for all rays and laws, and stored. A declared convention is not printed."""
     words = ("survey", "mine.py:spread", "--contract", "variance", *SURVEYED)
-    code, out, _ = command(*words, "--run", "it")
-    assert code == 0
+    out = command(*words, "--run", "it", code=0).stdout
     assert out.count("property: mine.spread agrees with `--declare correction=1`") == 1
     assert {one.value for one in RunFolder(RUNS / "it").read(Breaking)} == {None}
     (kept,) = RunFolder(RUNS / "it").read(Property)
     assert (kept.name, kept.value) == ("convention", "correction=1")
-    code, declared, _ = command(*words, "--declare", "correction=1")
-    assert code == 0
+    declared = command(*words, "--declare", "correction=1", code=0).stdout
     assert "property" not in declared
     assert out.splitlines()[-1] == declared.splitlines()[-1]
 
 
 def test_a_defect_besides_the_convention_still_breaks(command: Command) -> None:
     """The replay has the convention."""
-    code, out, _ = command("survey", "mine.py:spread_that_drifts", "--contract", "variance", *SURVEYED)
-    assert code == 1
+    out = command("survey", "mine.py:spread_that_drifts", "--contract", "variance", *SURVEYED, code=1).stdout
     assert "agrees with `--declare correction=1`" in out
     assert "mine.spread_that_drifts breaks value [float32]" in out
     replay = next(line for line in out.splitlines() if line.startswith("  replay"))
@@ -76,8 +73,7 @@ def test_a_survey_skips_the_format_that_is_wider_than_what_is_computed_in(comman
     """The output states this, declared or not, and nothing breaks there."""
     words = ("survey", "mine.py:narrow", "--contract", "softmax", "--law", "value", "--ray", "ramp", "--batches", "0")
     for declared in ((), ("--declare", "computes_in=float32")):
-        code, out, _ = command(*words, "--dtypes", "float64", "--no-isolate", *declared)
-        assert code == 0
+        out = command(*words, "--dtypes", "float64", "--no-isolate", *declared, code=0).stdout
         assert ("property: mine.narrow computes in float32" in out) == (not declared)
         assert "not surveyed, it computes in float32" in out
         assert "0 breaking points on 0 rays" in out
@@ -99,8 +95,7 @@ def test_a_proof_is_of_what_the_answers_round_to(command: Command) -> None:
     """A second run with stored shards prints the sentence again."""
     words = ("prove", "mine.py:wide", *PROVED)
     for _ in range(2):
-        code, out, _ = command(*words)
-        assert code == 0
+        out = command(*words, code=0).stdout
         assert out.count("property: mine.wide returns float32 for float16 inputs") == 1
     (proof,) = RunFolder(RUNS / "prove").read(Proof)
     assert proof.witness is not None
@@ -109,8 +104,7 @@ def test_a_proof_is_of_what_the_answers_round_to(command: Command) -> None:
 
 def test_a_defect_besides_the_returned_dtype_is_not_proved(command: Command) -> None:
     """The error is two ulp in a dtype that does not hide it."""
-    code, out, _ = command("prove", "mine.py:wide_and_wrong", *PROVED)
-    assert code == 1
+    out = command("prove", "mine.py:wide_and_wrong", *PROVED, code=1).stdout
     assert "returns float32 for float16 inputs" in " ".join(out.split())
     (proof,) = RunFolder(RUNS / "prove").read(Proof)
     assert "value" in {outcome.law for outcome in proof.laws if outcome.status is Status.BROKEN}
@@ -118,8 +112,7 @@ def test_a_defect_besides_the_returned_dtype_is_not_proved(command: Command) -> 
 
 def test_a_function_with_random_numbers_is_not_proved(command: Command) -> None:
     """Calls do not agree, so that no input is visited."""
-    code, out, _ = command("prove", "mine.py:drawn", *PROVED)
-    assert code == 2
+    out = command("prove", "mine.py:drawn", *PROVED, code=2).stdout
     assert "not proved, it draws random numbers, so two calls do not agree: value [float16]" in out
 
 
@@ -141,8 +134,7 @@ def test_pairs_are_judged_as_what_they_round_to(
     monkeypatch.setattr(pairs, "every_pair", lambda format_: small(format_.name, first=8, shards=1))
     target = f"{Path(__file__)}:{function.__name__}"
     words = ("prove", target, "--contract", "softmax", "--dtypes", "float16", "--layouts", "rows", "--no-isolate")
-    done, out, _ = command(*words)
-    assert done == code
+    out = command(*words, code=code).stdout
     assert " ".join(out.split()).count("returns float32 for float16 inputs") == 1
     assert "proofs: all 2 proved" in out
     assert ("2 laws broken" in out) == (code == 1)

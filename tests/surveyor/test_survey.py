@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from samples.command import Command
+from samples.command import Command, Done
 from torch import Tensor
 
 import harness
@@ -38,7 +38,11 @@ FILES = ("breakings.jsonl", "worst.jsonl", "profiles.jsonl", "passages.jsonl", "
 def command(workplace: Path, harness_command: Command) -> Command:
     """Run the command, in a folder with a student's file."""
     (workplace / "homework.py").write_text(HOMEWORK, encoding="utf-8")
-    return lambda *words: harness_command(*words, "--no-isolate")
+
+    def run(line: str, *words: str, code: int | None = None) -> Done:
+        return harness_command(line, *words, "--no-isolate", code=code)
+
+    return run
 
 
 def naive(logits: Tensor) -> Tensor:
@@ -66,10 +70,7 @@ def test_the_command_prints_the_exact_number_its_closed_form_and_what_happens(co
 
     The exit code is 1, because the file declares no failure.
     """
-    code, out, _ = command(
-        "survey", "homework.py:softmax", "--contract", "softmax", "--dtypes", "float32", "--batches", "1"
-    )
-    assert code == 1
+    out = command("survey homework.py:softmax --contract softmax --dtypes float32 --batches 1", code=1).stdout
     for text in (
         "88.72283935546875",
         "0x1.62e43p+6",
@@ -83,8 +84,7 @@ def test_the_command_prints_the_exact_number_its_closed_form_and_what_happens(co
     assert "* first failure found" in out
     assert "sums: float32 in float32" in out
     replay = next(line for line in out.splitlines() if line.startswith("  replay"))
-    again, printed, _ = command(*shlex.split(replay.removeprefix("  replay"))[1:])
-    assert again == 1
+    printed = command(*shlex.split(replay.removeprefix("  replay"))[1:], code=1).stdout
     assert "88.72283935546875" in printed
     assert out.splitlines()[-1].startswith("survey: ")
     assert "undeclared failures: homework.softmax breaks value" in out.splitlines()[-1]
@@ -92,19 +92,9 @@ def test_the_command_prints_the_exact_number_its_closed_form_and_what_happens(co
 
 def test_a_sound_function_is_surveyed_with_exit_code_0(command: Command) -> None:
     """The worst deviation is a lower bound within the bound of the law, and the run is stored."""
-    code, out, _ = command(
-        "survey",
-        "homework.py:stable",
-        "--contract",
-        "softmax",
-        "--dtypes",
-        "bfloat16",
-        "--batches",
-        "2",
-        "--run",
-        "mine",
-    )
-    assert code == 0
+    out = command(
+        "survey homework.py:stable --contract softmax --dtypes bfloat16 --batches 2 --run mine", code=0
+    ).stdout
     assert "* first failure found" not in out
     assert "searched: a lower bound" in out
     folder = RunFolder(RUNS / "mine")
@@ -127,8 +117,7 @@ def test_a_run_is_added_to_and_a_survey_of_the_same_replaces(command: Command) -
 
 def test_shipped_cases_break_where_they_are_declared_to(command: Command) -> None:
     """The exit code is 0, and the closed forms are counted."""
-    code, out, _ = command("survey", "--contract", "sgd", "--batches", "0")
-    assert code == 0
+    out = command("survey", "--contract", "sgd", "--batches", "0", code=0).stdout
     assert "8 of 8 declared closed forms agree" in out
     assert "2.9802322387695312e-08" in out
 
@@ -136,26 +125,22 @@ def test_shipped_cases_break_where_they_are_declared_to(command: Command) -> Non
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (("homework.py:softmax", "--contract", "softmax", "--ray", "spice"), "unknown ray `spice`"),
-        (("homework.py:softmax", "--contract", "softmax", "--law", "sums"), "unknown law `sums`"),
-        (("homework.py:softmax", "--contract", "softmax", "--dtypes", "int8"), "unknown dtype `int8`"),
-        (("homework.py:softmax", "--contract", "accuracy"), "a survey needs a contract with rays, got `accuracy`"),
-        (("homework.py:nothing",), "no `nothing`"),
+        ("homework.py:softmax --contract softmax --ray spice", "unknown ray `spice`"),
+        ("homework.py:softmax --contract softmax --law sums", "unknown law `sums`"),
+        ("homework.py:softmax --contract softmax --dtypes int8", "unknown dtype `int8`"),
+        ("homework.py:softmax --contract accuracy", "a survey needs a contract with rays, got `accuracy`"),
+        ("homework.py:nothing", "no `nothing`"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_an_impossible_survey_is_one_plain_message(command: Command, words: tuple[str, ...], text: str) -> None:
+def test_an_impossible_survey_is_one_plain_message(command: Command, words: str, text: str) -> None:
     """The exit code is 2, without a traceback."""
-    code, _, err = command("survey", *words)
-    assert code == 2
-    assert text in err
-    assert len(err.strip().splitlines()) == 1
+    assert text in command(f"survey {words}").refusal
 
 
 def test_a_function_that_raises_is_reported_and_fails_the_survey(command: Command) -> None:
     """The message of the exception is printed."""
-    code, out, _ = command("survey", "homework.py:raising", "--contract", "softmax", "--dtypes", "float32")
-    assert code == 1
+    out = command("survey", "homework.py:raising", "--contract", "softmax", "--dtypes", "float32", code=1).stdout
     assert "no such luck" in out
 
 

@@ -16,46 +16,23 @@ WHY = {
 }
 """The reasons, by their word in the record."""
 
-LAWS = {
-    **dict.fromkeys(
-        (
-            *("any_position", "any_layout", "any_rank", "any_mode", "row_alone", "nan_stays_in_its_row"),
-            *("shift_invariant", "columns_in_any_order", "class_order_invariant", "commutes", "symmetric", "odd"),
-            *("classes_exchange", "scales_by_powers_of_two", "homogeneous"),
-        ),
-        "runs",
-    ),
-    **dict.fromkeys(
-        (
-            *("not_negative", "not_positive", "monotone", "order_preserving", "at_least_relu", "at_most_argument"),
-            *("at_most_ln_k", "not_below_gibbs", "doubling_at_most_doubles"),
-        ),
-        "side",
-    ),
-    **dict.fromkeys(
-        (
-            *("value_on_many_rows", "value_on_long_rows", "gradient_on_long_rows"),
-            *("infinite_features", "infinite_errors", "doubling_quadruples"),
-        ),
-        "order",
-    ),
-    **dict.fromkeys(
-        (
-            *("fully_masked_row", "infinite_logit", "certain_and_right", "infinite_where_only_q_is_zero"),
-            *("zero_for_equal_distributions", "gradient_of_masked_pairs", "gradient_at_zero"),
-        ),
-        "format",
-    ),
-    "second_derivative": "quotient",
-    "no_drift": "mean",
-    "column_of_predictions": "whole",
-    **dict.fromkeys(
-        (
-            *("any_cotangent", "value", "gradient", "impossible_classes_are_ignored", "value_on_extreme_numbers"),
-            *("gradient_of_masked_rows", "gradient_ignores_masked_values", "gradient_beside_a_fully_masked_row"),
-            *("gradient_digits_not_lost", "rows_sum_to_one"),
-        ),
-        "signs",
-    ),
+_BY_WORD = {
+    "runs": "any_position any_layout any_rank any_mode row_alone nan_stays_in_its_row shift_invariant "
+    "columns_in_any_order class_order_invariant commutes symmetric odd classes_exchange scales_by_powers_of_two "
+    "homogeneous",
+    "side": "not_negative not_positive monotone order_preserving at_least_relu at_most_argument at_most_ln_k "
+    "not_below_gibbs doubling_at_most_doubles",
+    "order": "value_on_many_rows value_on_long_rows gradient_on_long_rows infinite_features infinite_errors "
+    "doubling_quadruples",
+    "format": "fully_masked_row infinite_logit certain_and_right infinite_where_only_q_is_zero "
+    "zero_for_equal_distributions gradient_of_masked_pairs gradient_at_zero",
+    "quotient": "second_derivative",
+    "mean": "no_drift",
+    "whole": "column_of_predictions",
+    "signs": "any_cotangent value gradient impossible_classes_are_ignored value_on_extreme_numbers "
+    "gradient_of_masked_rows gradient_ignores_masked_values gradient_beside_a_fully_masked_row "
+    "gradient_digits_not_lost rows_sum_to_one",
 }
+
+LAWS = {law: word for word, laws in _BY_WORD.items() for law in laws.split()}
 """The word for each law with a reason."""

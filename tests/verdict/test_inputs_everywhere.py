@@ -5,12 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 TESTS = Path(__file__).parent.parent
 
 FEATURES = "from numpy._core._multiarray_umath import __cpu_dispatch__ as d, __cpu_features__ as f"
 
 
-def test_inputs_are_the_recorded_ones_without_newer_instructions() -> None:
+@pytest.mark.parametrize("share", [["--sample"], pytest.param([], marks=pytest.mark.judged)], ids=["sample", "all"])
+def test_inputs_are_the_recorded_ones_without_newer_instructions(share: list[str]) -> None:
     """Variables disable AVX2, FMA and AVX-512 in torch, oneDNN, MKL, NumPy and the C library."""
     shown = run("-c", f"{FEATURES}; print(' '.join(one for one in d if f[one]))")
     older = {
@@ -22,7 +25,7 @@ def test_inputs_are_the_recorded_ones_without_newer_instructions() -> None:
         "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX2,-FMA",
         "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path]),
     }
-    checked = run("-m", "digests", "--check", str(TESTS / "recorded" / "digests.txt"), **older)
+    checked = run("-m", "digests", "--check", str(TESTS / "recorded" / "digests.txt"), *share, **older)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert checked.stdout.strip().startswith("0 of")
 

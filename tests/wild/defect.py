@@ -1,5 +1,6 @@
 """A numerical defect of a package: how to reproduce it, the true value, and the fix."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +27,6 @@ class Defect:
     expression in which all names are those of mpmath.
     """
 
-    package: str
-    """The name for pip."""
     function: str
     documented: str
     """What the documentation of the package says that the function computes."""
@@ -44,6 +43,13 @@ class Defect:
     dtype: str = "float32"
     mended_in: str = ""
     """The first release without the defect."""
+    pip: str = ""
+    """The name for pip, if it is not that of the module."""
+
+    @property
+    def package(self) -> str:
+        """The name for pip."""
+        return self.pip or re.split("[. ]", self.function)[0].replace("_", "-")
 
     @property
     def line(self) -> str:

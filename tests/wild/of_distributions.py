@@ -8,7 +8,6 @@ _NUMPYRO = "import jax.numpy as jnp, numpyro.distributions as N"
 
 _OF_TORCH = [
     Defect(
-        package="torch",
         function="torch.distributions.Normal.cdf",
         documented="the distribution function",
         setup=_D,
@@ -21,7 +20,6 @@ _OF_TORCH = [
         "float32 --law value",
     ),
     Defect(
-        package="torch",
         function="torch.distributions.Exponential.cdf",
         documented="the distribution function",
         setup=f"{_D}; x = torch.tensor(2.0**-30)",
@@ -34,7 +32,6 @@ _OF_TORCH = [
         "--call 'lambda f, x: f(torch.ones_like(x)).cdf(x)' --dtypes float32 --law value",
     ),
     Defect(
-        package="torch",
         function="torch.distributions.Laplace.cdf",
         documented="the distribution function",
         setup=_D,
@@ -47,7 +44,6 @@ _OF_TORCH = [
         "1.0).cdf(-x)' --dtypes float32 --law value",
     ),
     Defect(
-        package="torch",
         function="torch.distributions.Cauchy.cdf",
         documented="the distribution function",
         setup=_D,
@@ -60,7 +56,6 @@ _OF_TORCH = [
         "f(0.0, 1.0).cdf(-x)' --dtypes float32 --law value",
     ),
     Defect(
-        package="torch",
         function="torch.distributions.HalfNormal.cdf",
         documented="the distribution function",
         setup=f"{_D}; x = torch.tensor(2.0**-30)",
@@ -73,7 +68,6 @@ _OF_TORCH = [
         "x: f(1.0).cdf(x)' --dtypes float32 --law value",
     ),
     Defect(
-        package="torch",
         function="torch.distributions.StudentT.log_prob",
         documented="the logarithm of the density",
         setup=_D,
@@ -84,7 +78,6 @@ _OF_TORCH = [
         fixed="-torch.tensor(2 * torch.pi).log().item() / 2 - 1 / (4 * 1e6)",
     ),
     Defect(
-        package="torch",
         function="torch.distributions.VonMises.log_prob",
         documented="the logarithm of the density",
         setup=_D,
@@ -95,7 +88,6 @@ _OF_TORCH = [
         fixed="-torch.log(2 * torch.pi * torch.special.i0e(torch.tensor(1e7))).item()",
     ),
     Defect(
-        package="torch",
         function="torch.distributions.Bernoulli.log_prob",
         documented="the logarithm of the probability",
         setup=_D,
@@ -106,7 +98,6 @@ _OF_TORCH = [
         fixed="torch.xlogy(torch.tensor(1.0), torch.tensor(2.0**-40)).item()",
     ),
     Defect(
-        package="torch",
         function="torch.distributions.RelaxedBernoulli (logits).log_prob",
         documented="the logarithm of the density",
         setup="import torch; from torch.distributions.relaxed_bernoulli import LogitRelaxedBernoulli; "
@@ -121,7 +112,6 @@ _OF_TORCH = [
         "float32 --law finite",
     ),
     Defect(
-        package="torch",
         function="torch.distributions.Binomial.log_prob",
         documented="the logarithm of the probability",
         setup=_D,
@@ -132,7 +122,6 @@ _OF_TORCH = [
         fixed="-torch.log(torch.tensor(torch.pi * 5e7)).item() / 2 - 1 / (4e8)",
     ),
     Defect(
-        package="torch",
         function="torch.distributions.Geometric.entropy",
         documented="the entropy",
         setup=f"{_D}; p = torch.tensor(2.0**-30)",
@@ -146,7 +135,7 @@ _OF_TORCH = [
 
 _OF_PYRO = [
     Defect(
-        package="pyro-ppl",
+        pip="pyro-ppl",
         function="pyro.distributions.VonMises3D.log_prob",
         documented="the logarithm of the density on the sphere",
         setup=f"{_PYRO}; k = torch.tensor(100.0)",
@@ -157,7 +146,7 @@ _OF_PYRO = [
         fixed="(k.log() - torch.log1p(-(-2 * k).exp()) - torch.tensor(2 * torch.pi).log()).item()",
     ),
     Defect(
-        package="pyro-ppl",
+        pip="pyro-ppl",
         function="pyro.distributions.BetaBinomial.log_prob",
         documented="the logarithm of the probability",
         setup=f"{_PYRO}; i = torch.arange(10.0)",
@@ -171,7 +160,6 @@ _OF_PYRO = [
 
 _OF_NUMPYRO = [
     Defect(
-        package="numpyro",
         function="numpyro.distributions.Weibull.cdf",
         documented="the distribution function",
         setup=f"{_NUMPYRO}; x = jnp.array(2.0**-30)",
@@ -185,7 +173,6 @@ _OF_NUMPYRO = [
         "value",
     ),
     Defect(
-        package="numpyro",
         function="numpyro.distributions.LogNormal.variance",
         documented="the variance",
         setup=f"{_NUMPYRO}; s = jnp.array(2.0**-13)",
@@ -196,7 +183,6 @@ _OF_NUMPYRO = [
         fixed="(jnp.expm1(s * s) * jnp.exp(s * s)).item()",
     ),
     Defect(
-        package="numpyro",
         function="numpyro.distributions.VonMises.log_prob",
         documented="the logarithm of the density",
         setup=f"{_NUMPYRO}; from jax.scipy.special import i0e; x = jnp.array(3 * 2.0**-12)",

@@ -8,7 +8,6 @@ _KERAS = "import os; os.environ['KERAS_BACKEND'] = 'torch'; import keras, torch"
 
 _OF_JAX = [
     Defect(
-        package="jax",
         function="jax.nn.standardize",
         documented="the input with mean 0 and variance 1",
         setup=f"{_JAX}; x = jnp.array([4096.0, 4097.0])",
@@ -20,7 +19,6 @@ _OF_JAX = [
         command="jax.nn:standardize --dtypes float32 --law mean_square_at_most_one",
     ),
     Defect(
-        package="jax",
         function="jax.nn.squareplus",
         documented="(x + sqrt(x^2 + b)) / 2",
         setup=f"{_JAX}; x = jnp.array(-10000.0)",
@@ -31,7 +29,6 @@ _OF_JAX = [
         fixed="(2 / (jnp.sqrt(x * x + 4) - x)).item()",
     ),
     Defect(
-        package="jax",
         function="jax.numpy.sinc (gradient)",
         documented="sin(pi x) / (pi x)",
         setup=f"{_JAX}; x = jnp.array(2.0**-13)",
@@ -42,7 +39,6 @@ _OF_JAX = [
         fixed="(-(jnp.pi**2) * x / 3).item()",
     ),
     Defect(
-        package="jax",
         function="jax.numpy.logaddexp (gradient)",
         documented="log(exp(x) + exp(y))",
         setup=_JAX,
@@ -54,7 +50,6 @@ _OF_JAX = [
         command="jax.numpy:logaddexp --dtypes float32 --law gradient",
     ),
     Defect(
-        package="jax",
         function="jax.scipy.special.log_ndtr (gradient)",
         documented="the logarithm of the normal distribution function",
         setup=f"{_JAX}; from jax.scipy.special import log_ndtr; x = jnp.array(-10000.0)",
@@ -65,7 +60,6 @@ _OF_JAX = [
         fixed="(-x - 1 / x).item()",
     ),
     Defect(
-        package="jax",
         function="jax.scipy.special.kl_div",
         documented="x log(x / y) - x + y",
         setup=f"{_JAX}; from jax.scipy.special import kl_div; d = jnp.array(2.0**-13)",
@@ -76,7 +70,6 @@ _OF_JAX = [
         fixed="(d * d * (1 / 2 - d / 3)).item()",
     ),
     Defect(
-        package="jax",
         function="jax.scipy.special.poch",
         documented="gamma(z + m) / gamma(z)",
         setup=f"{_JAX}; from jax.scipy.special import poch",
@@ -87,7 +80,6 @@ _OF_JAX = [
         fixed="(1e6 + jnp.arange(1.0)).prod().item()",
     ),
     Defect(
-        package="jax",
         function="jax.scipy.stats.cauchy.sf",
         documented="the survival function",
         setup=f"{_JAX}; from jax.scipy.stats import cauchy",
@@ -100,7 +92,6 @@ _OF_JAX = [
         "--input x=positive --call jax --dtypes float32 --law value",
     ),
     Defect(
-        package="jax",
         function="jax.scipy.stats.gumbel_r.sf",
         documented="the survival function",
         setup=f"{_JAX}; from jax.scipy.stats import gumbel_r",
@@ -113,7 +104,6 @@ _OF_JAX = [
         "--call jax --dtypes float32 --law value",
     ),
     Defect(
-        package="jax",
         function="jax.scipy.stats.gennorm.cdf",
         documented="the distribution function",
         setup=f"{_JAX}; from jax.scipy.stats import gennorm",
@@ -124,7 +114,6 @@ _OF_JAX = [
         fixed="(jax.scipy.special.gammaincc(1.0, 20.0) / 2).item()",
     ),
     Defect(
-        package="jax",
         function="jax.scipy.stats.wrapcauchy.logpdf",
         documented="log((1 - c^2) / (2 pi (1 + c^2 - 2 c cos(x))))",
         setup=f"{_JAX}; from jax.scipy.stats import wrapcauchy; c = jnp.array(1 - 2.0**-20)",
@@ -135,7 +124,6 @@ _OF_JAX = [
         fixed="(jnp.log1p(c) - jnp.log1p(-c) - jnp.log(2 * jnp.pi)).item()",
     ),
     Defect(
-        package="jax",
         function="jax.scipy.stats.betabinom.logpmf",
         documented="the logarithm of the probability",
         setup=f"{_JAX}; from jax.scipy.stats import betabinom; i = jnp.arange(10.0)",
@@ -149,7 +137,6 @@ _OF_JAX = [
 
 _OF_OPTAX = [
     Defect(
-        package="optax",
         function="optax.log_cosh",
         documented="log(cosh(x))",
         setup=f"{_OPTAX}; x = jnp.array(2.0**-13)",
@@ -162,7 +149,6 @@ _OF_OPTAX = [
         "--input x=-8..8 --call jax --dtypes float32 --law value",
     ),
     Defect(
-        package="optax",
         function="optax.ema (debias)",
         documented="the average without its bias to 0, which leaves a constant unchanged",
         setup=f"{_OPTAX}; e = optax.ema(0.9999); x = jnp.array(1.0)",
@@ -176,7 +162,6 @@ _OF_OPTAX = [
 
 _OF_KERAS = [
     Defect(
-        package="keras",
         function="keras.losses.binary_focal_crossentropy (from_logits)",
         documented="the focal loss of logits",
         setup=f"{_KERAS}; x = torch.tensor([-20.0])",
@@ -190,7 +175,6 @@ _OF_KERAS = [
         "None], from_logits=True)' --dtypes float32 --law value",
     ),
     Defect(
-        package="keras",
         function="keras.losses.log_cosh",
         documented="log(cosh(x))",
         setup=f"{_KERAS}; x = torch.tensor([2.0**-13])",
@@ -203,7 +187,6 @@ _OF_KERAS = [
         "--input x=-8..8 --call 'lambda f, x: f(0 * x[:, None], x[:, None])' --dtypes float32 --law value",
     ),
     Defect(
-        package="keras",
         function="keras.ops.moments (torch)",
         documented="mean and variance",
         setup=f"{_KERAS}; x = torch.tensor([4096.0, 4097.0])",
@@ -214,7 +197,6 @@ _OF_KERAS = [
         fixed="torch.var(x, correction=0).item()",
     ),
     Defect(
-        package="keras",
         function="keras.activations.squareplus",
         documented="(x + sqrt(x^2 + b)) / 2",
         setup=f"{_KERAS}; x = torch.tensor(-10000.0)",

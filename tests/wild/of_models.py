@@ -16,7 +16,6 @@ _FOCAL_FORMULA = (
 
 _LOSSES = [
     Defect(
-        package="torchvision",
         function="torchvision.ops.sigmoid_focal_loss",
         documented="(1 - p)^gamma times the cross-entropy",
         setup=f"import torchvision; {_F}; x = torch.tensor(17.5)",
@@ -28,7 +27,6 @@ _LOSSES = [
         command=f"torchvision.ops:sigmoid_focal_loss {_FOCAL_FORMULA}'lambda f, x: f(x, torch.ones_like(x), alpha=-1)'",
     ),
     Defect(
-        package="fvcore",
         function="fvcore.nn.sigmoid_focal_loss",
         documented="(1 - p)^gamma times the cross-entropy",
         setup=f"import fvcore.nn; {_F}; x = torch.tensor(17.5)",
@@ -40,7 +38,6 @@ _LOSSES = [
         command=f"fvcore.nn:sigmoid_focal_loss {_FOCAL_FORMULA}'lambda f, x: f(x, torch.ones_like(x))'",
     ),
     Defect(
-        package="segmentation-models-pytorch",
         function="segmentation_models_pytorch.losses.FocalLoss (binary)",
         documented="the focal loss of logits",
         setup=f"import segmentation_models_pytorch as smp; {_F}; x = torch.tensor([18.0])",
@@ -54,7 +51,6 @@ _LOSSES = [
         'reduction="none")(x, torch.ones_like(x))\' --dtypes float32 --law value',
     ),
     Defect(
-        package="timm",
         function="timm.loss.PolyBinaryCrossEntropy",
         documented="the cross-entropy plus epsilon times 1 - p",
         setup=f"import timm.loss; {_F}; x = torch.tensor([[17.5]])",
@@ -69,7 +65,6 @@ _LOSSES = [
         "--dtypes float32 --law value",
     ),
     Defect(
-        package="monai",
         function="monai.losses.ContrastiveLoss",
         documented="the normalized, temperature-scaled cross-entropy",
         setup="import torch; from monai.losses import ContrastiveLoss; a = torch.eye(2)",
@@ -80,7 +75,6 @@ _LOSSES = [
         fixed="torch.logsumexp(torch.tensor([0.0, 0.0, 100.0]), 0).item()",
     ),
     Defect(
-        package="pytorch-metric-learning",
         function="pytorch_metric_learning logsumexp (add_one)",
         documented="log(1 + sum(exp(x)))",
         setup=f"{_F}; from pytorch_metric_learning.utils.loss_and_miner_utils import logsumexp",
@@ -93,7 +87,6 @@ _LOSSES = [
         "x: f(x[:, None])[:, 0]' --dtypes float32 --law value",
     ),
     Defect(
-        package="stable-baselines3",
         function="stable_baselines3 SquashedDiagGaussianDistribution.log_prob",
         documented="the log density of tanh of a normal variable (with epsilon = 1e-6 to avoid NaN)",
         setup="import math, torch, torch.nn.functional as F; "
@@ -109,7 +102,6 @@ _LOSSES = [
 
 _METRICS = [
     Defect(
-        package="torchmetrics",
         function="torchmetrics.functional.log_cosh_error",
         documented="log((exp(x) + exp(-x)) / 2)",
         setup="import math, torch, torchmetrics.functional as M; x = torch.tensor([100.0])",
@@ -122,7 +114,6 @@ _METRICS = [
         "--dtypes float32 --law finite --call 'lambda f, x: torch.stack([f(v[None], 0 * v[None]) for v in x])'",
     ),
     Defect(
-        package="torchmetrics",
         function="torchmetrics.functional.text.perplexity",
         documented="exp of the mean negative log probability of the tokens",
         setup="import torch, torch.nn.functional as F; from torchmetrics.functional.text import perplexity; "
@@ -134,7 +125,6 @@ _METRICS = [
         fixed="F.cross_entropy(x[0], t[0]).exp().item()",
     ),
     Defect(
-        package="torchmetrics",
         function="torchmetrics.functional.r2_score",
         documented="1 - sum((y - prediction)^2) / sum((y - mean(y))^2)",
         setup="import torch, torchmetrics.functional as M; "
@@ -146,7 +136,6 @@ _METRICS = [
         fixed="M.r2_score(p - 10000, y - 10000).item()",
     ),
     Defect(
-        package="torchmetrics",
         function="torchmetrics.functional.relative_squared_error",
         documented="sum((y - prediction)^2) / sum((y - mean(y))^2)",
         setup="import torch, torchmetrics.functional as M; "
@@ -158,7 +147,6 @@ _METRICS = [
         fixed="M.relative_squared_error(p - 10000, y - 10000).item()",
     ),
     Defect(
-        package="torch-geometric",
         function="torch_geometric.nn.functional.gini",
         documented="sum(|w_i - w_j|) / (2 (n^2 - n) mean(w))",
         setup="import torch; from torch_geometric.nn.functional import gini; w = torch.tensor([[0.0, 2.0**-27]])",
@@ -172,7 +160,6 @@ _METRICS = [
 
 _FLOWS = [
     Defect(
-        package="nflows",
         function="nflows Tanh (log determinant)",
         documented="the logarithm of the derivative of tanh",
         setup="import math, torch, torch.nn.functional as F; from nflows.transforms import Tanh; "
@@ -186,7 +173,6 @@ _FLOWS = [
         "--call 'lambda f, x: f()(x[:, None])[1]' --dtypes float32",
     ),
     Defect(
-        package="nflows",
         function="nflows Tanh.inverse",
         documented="the inverse of tanh",
         setup="import torch; from nflows.transforms import Tanh; x = torch.tensor([[2.0**-30]])",
@@ -197,7 +183,6 @@ _FLOWS = [
         fixed="torch.atanh(x).item()",
     ),
     Defect(
-        package="geoopt",
         function="geoopt.manifolds.stereographic.math.arsinh",
         documented="the inverse hyperbolic sine",
         setup="import torch; from geoopt.manifolds.stereographic.math import arsinh; x = torch.tensor(-100000.0)",
@@ -210,7 +195,6 @@ _FLOWS = [
         "--form 'sign(x) * log1p(abs(x) + x * x / (1 + sqrt(1 + x * x)))' --dtypes float32 --law value",
     ),
     Defect(
-        package="geoopt",
         function="geoopt.PoincareBall.dist0",
         documented="the distance from the origin of the Poincare ball",
         setup="import geoopt, torch; x = torch.tensor([1 - 2.0**-30, 0.0], dtype=torch.float64)",
@@ -224,7 +208,6 @@ _FLOWS = [
         "x=unit --call 'lambda f, x: f().dist0(x[:, None])' --dtypes float64 --law value",
     ),
     Defect(
-        package="geoopt",
         function="geoopt.Sphere.dist",
         documented="the geodesic distance on the sphere",
         setup="import geoopt, torch; x = torch.tensor([1.0, 0.0]); y = torch.tensor([1.0, 2.0**-13])",
@@ -235,7 +218,6 @@ _FLOWS = [
         fixed="(2 * torch.asin((x - y).norm() / 2)).item()",
     ),
     Defect(
-        package="julius",
         function="julius.core.sinc (gradient)",
         documented="sin(x) / x",
         setup="import julius.core, torch; x = torch.tensor(0.0)",
@@ -246,7 +228,6 @@ _FLOWS = [
         fixed="torch.func.grad(lambda x: torch.sinc(x / torch.pi))(x).item()",
     ),
     Defect(
-        package="gpytorch",
         function="gpytorch.functions.log_normal_cdf",
         documented="the logarithm of the normal distribution function",
         setup="import gpytorch, torch; x = torch.tensor([-1.5], dtype=torch.float64)",

@@ -9,7 +9,6 @@ _LMFIT = "import lmfit.lineshapes, scipy.special"
 
 _OF_SCIPY = [
     Defect(
-        package="numpy",
         function="numpy.log1p (complex)",
         documented="log(1 + z), accurate for small z",
         setup="import numpy; z = 1e-20 + 0j",
@@ -21,7 +20,6 @@ _OF_SCIPY = [
         dtype="float64",
     ),
     Defect(
-        package="scipy",
         function="scipy.spatial.distance.jensenshannon",
         documented="the square root of the Jensen-Shannon divergence",
         setup="import numpy; from scipy.spatial.distance import jensenshannon; "
@@ -35,7 +33,6 @@ _OF_SCIPY = [
         dtype="float64",
     ),
     Defect(
-        package="scipy",
         function="scipy.special.kl_div",
         documented="x log(x / y) - x + y",
         setup=f"{_SPECIAL}; d = 2.0**-27",
@@ -47,7 +44,6 @@ _OF_SCIPY = [
         dtype="float64",
     ),
     Defect(
-        package="scipy",
         function="scipy.stats.fisk.sf",
         documented="the survival function of the log-logistic distribution",
         setup=_STATS,
@@ -61,7 +57,6 @@ _OF_SCIPY = [
         "--call 'numpy(c=3)' --dtypes float64 --law value",
     ),
     Defect(
-        package="scipy",
         function="scipy.stats.burr.sf",
         documented="the survival function of the Burr distribution",
         setup=_STATS,
@@ -75,7 +70,6 @@ _OF_SCIPY = [
         "--input x=positive --call 'numpy(c=2, d=3)' --dtypes float64 --law value",
     ),
     Defect(
-        package="scipy",
         function="scipy.stats.rice.sf",
         documented="the survival function of the Rice distribution",
         setup=_STATS,
@@ -87,7 +81,6 @@ _OF_SCIPY = [
         dtype="float64",
     ),
     Defect(
-        package="scipy",
         function="scipy.spatial.distance.cosine",
         documented="1 - u v / (|u| |v|)",
         setup="import numpy; from scipy.spatial.distance import cosine; "
@@ -103,7 +96,7 @@ _OF_SCIPY = [
 
 _OF_SKLEARN = [
     Defect(
-        package="scikit-learn",
+        pip="scikit-learn",
         function="sklearn.metrics.pairwise.rbf_kernel",
         documented="exp(-gamma |x - y|^2) (a warning about cancellation is only at euclidean_distances)",
         setup="import numpy; from sklearn.metrics.pairwise import rbf_kernel; "
@@ -116,7 +109,7 @@ _OF_SKLEARN = [
         dtype="float64",
     ),
     Defect(
-        package="scikit-learn",
+        pip="scikit-learn",
         function="sklearn.metrics.mean_gamma_deviance",
         documented="2 (log(prediction / y) + y / prediction - 1)",
         setup="from sklearn.metrics import mean_gamma_deviance; d = 2.0**-27",
@@ -128,7 +121,6 @@ _OF_SKLEARN = [
         dtype="float64",
     ),
     Defect(
-        package="statsmodels",
         function="statsmodels links.CLogLog.inverse",
         documented="1 - exp(-exp(z))",
         setup=f"{_SM}; link = sm.families.links.CLogLog()",
@@ -142,7 +134,6 @@ _OF_SKLEARN = [
         "--form '-expm1(-exp(x))' --call 'lambda f, x: f(None, x)' --dtypes float64 --law value",
     ),
     Defect(
-        package="statsmodels",
         function="statsmodels Probit.loglike",
         documented="the log likelihood of the probit model",
         setup=f"{_SM}; m = sm.Probit(numpy.array([1.0, 0.0]), numpy.array([[1.0], [1.0]]))",
@@ -154,7 +145,6 @@ _OF_SKLEARN = [
         dtype="float64",
     ),
     Defect(
-        package="statsmodels",
         function="statsmodels Logit.loglike",
         documented="the log likelihood of the logistic model",
         setup=f"{_SM}; m = sm.Logit(numpy.array([1.0, 0.0]), numpy.array([[1.0], [1.0]]))",
@@ -169,7 +159,6 @@ _OF_SKLEARN = [
 
 _OF_OTHERS = [
     Defect(
-        package="lmfit",
         function="lmfit.lineshapes.expgaussian",
         documented="the exponentially modified Gaussian",
         setup=_LMFIT,
@@ -181,7 +170,6 @@ _OF_OTHERS = [
         dtype="float64",
     ),
     Defect(
-        package="lmfit",
         function="lmfit.lineshapes.pearson7",
         documented="the Pearson VII line shape",
         setup="import lmfit.lineshapes, math; z = 199.5",
@@ -193,7 +181,6 @@ _OF_OTHERS = [
         dtype="float64",
     ),
     Defect(
-        package="bottleneck",
         function="bottleneck.move_std",
         documented="the standard deviation in a moving window",
         setup="import bottleneck, numpy; x = numpy.array([1e10, 0.1, 0.2, 0.3])",
@@ -205,7 +192,6 @@ _OF_OTHERS = [
         dtype="float64",
     ),
     Defect(
-        package="polars",
         function="polars.rolling_corr",
         documented="the correlation in a window (the documentation has the formula mean(x y) - mean(x) mean(y))",
         setup="import polars as pl; "
@@ -219,7 +205,6 @@ _OF_OTHERS = [
         dtype="float64",
     ),
     Defect(
-        package="autograd",
         function="autograd.scipy.special.expit (gradient)",
         documented="the logistic function",
         setup="import autograd, autograd.scipy.special as special",

@@ -7,7 +7,6 @@ _F = "import torch, torch.nn.functional as F"
 
 DEFECTS = [
     Defect(
-        package="torch",
         function="torch.nn.functional.gelu",
         documented="x times the normal distribution function at x",
         setup=_F,
@@ -18,7 +17,6 @@ DEFECTS = [
         fixed="(-6.0 / 2 * torch.erfc(torch.tensor(6.0) / 2**0.5)).item()",
     ),
     Defect(
-        package="torch",
         function="torch.nn.functional.hardsigmoid (gradient)",
         documented="x / 6 + 1 / 2 between -3 and 3",
         setup=f"{_F}; x = torch.tensor(0.0, dtype=torch.float64)",
@@ -31,7 +29,6 @@ DEFECTS = [
         command="torch.nn.functional:hardsigmoid --dtypes float64 --law gradient",
     ),
     Defect(
-        package="torch",
         function="torch.nn.functional.soft_margin_loss",
         documented="log(1 + exp(-y x))",
         setup=_F,
@@ -43,7 +40,6 @@ DEFECTS = [
         command="torch.nn.functional:soft_margin_loss --dtypes float32 --law finite",
     ),
     Defect(
-        package="torch",
         function="torch.nn.functional.kl_div",
         documented="target * (log(target) - input), summed",
         setup=f"{_F}; q = torch.tensor([0.0, -torch.inf]); p = torch.tensor([1.0, 0.0])",
@@ -55,7 +51,6 @@ DEFECTS = [
         command="torch.nn.functional:kl_div --dtypes float32 --law impossible_for_both_adds_nothing",
     ),
     Defect(
-        package="torch",
         function="torch.nn.functional.layer_norm",
         documented="(x - mean) / sqrt(variance + eps)",
         setup=f"{_F}; x = torch.tensor([16777216.0, 16777218.0])",
@@ -67,7 +62,6 @@ DEFECTS = [
         command="torch.nn.functional:layer_norm --dtypes float32 --law drowned_rows_stay_bounded",
     ),
     Defect(
-        package="torch",
         function="torch.nn.functional.group_norm (channels last)",
         documented="(x - mean) / sqrt(variance + eps)",
         setup=f"{_F}; x = (4096 + torch.arange(4.0)).reshape(1, 2, 1, 2).to(memory_format=torch.channels_last)",
@@ -78,7 +72,6 @@ DEFECTS = [
         fixed="F.group_norm(x.contiguous(), 1).flatten()[0].item()",
     ),
     Defect(
-        package="torch",
         function="torch.logsumexp (gradient)",
         documented="the softmax of the input",
         setup=f"{_TORCH}; x = torch.tensor([1e7, 1e7])",
@@ -90,7 +83,6 @@ DEFECTS = [
         command="torch.special:logsumexp --dtypes float32 --law gradient",
     ),
     Defect(
-        package="torch",
         function="torch.logcumsumexp (gradient)",
         documented="the softmax of the input for the last entry",
         setup=f"{_TORCH}; x = torch.tensor([1e7, 1e7])",
@@ -102,7 +94,6 @@ DEFECTS = [
         command="torch:logcumsumexp --dtypes float32 --law gradient",
     ),
     Defect(
-        package="torch",
         function="torch.special.ndtr",
         documented="the normal distribution function",
         setup=f"{_TORCH}; x = torch.tensor(-10.0, dtype=torch.float64)",
@@ -115,7 +106,6 @@ DEFECTS = [
         command="torch.special:ndtr --dtypes float64 --law value",
     ),
     Defect(
-        package="torch",
         function="torch.special.log_ndtr (gradient)",
         documented="the logarithm of the normal distribution function",
         setup=f"{_TORCH}; x = torch.tensor(-1e4)",
@@ -126,7 +116,6 @@ DEFECTS = [
         fixed="((2 / torch.pi) ** 0.5 / torch.special.erfcx(-x / 2**0.5)).item()",
     ),
     Defect(
-        package="torch",
         function="torch.sinc (gradient)",
         documented="sin(pi x) / (pi x)",
         setup=f"{_TORCH}; x = torch.tensor(2.0**-13)",
@@ -137,7 +126,6 @@ DEFECTS = [
         fixed="(-(torch.pi**2) * x / 3).item()",
     ),
     Defect(
-        package="torch",
         function="torch.special.chebyshev_polynomial_u and others",
         documented="polynomials, here at NaN; the line prints the mean of the other values",
         setup="import torch, torch.special as s; x = torch.tensor([float('nan')]); n = torch.tensor([3])",
@@ -150,7 +138,6 @@ DEFECTS = [
         command="torch.special:chebyshev_polynomial_u --dtypes float32 --law nan_stays_in_its_row",
     ),
     Defect(
-        package="torch",
         function="torch.cdist",
         documented="Euclidean distances, by a matrix product if there are more than 25 points",
         setup=f"{_TORCH}; x = (1000 + torch.arange(26.0) / 128)[:, None]",
@@ -161,7 +148,6 @@ DEFECTS = [
         fixed="torch.cdist(x, x, compute_mode='donot_use_mm_for_euclid_dist')[0, 1].item()",
     ),
     Defect(
-        package="torch",
         function="torch.linalg.vector_norm",
         documented="the square root of the sum of squares",
         setup=f"{_TORCH}; x = torch.tensor([3e19, 4e19])",
@@ -172,7 +158,6 @@ DEFECTS = [
         fixed="((m := x.abs().max()) * torch.linalg.vector_norm(x / m)).item()",
     ),
     Defect(
-        package="torch",
         function="torch.sigmoid (complex)",
         documented="1 / (1 + exp(-z))",
         setup=f"{_TORCH}; z = torch.tensor(-800 + 1j, dtype=torch.complex128)",

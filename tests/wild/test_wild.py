@@ -9,7 +9,6 @@ from wild.page import PAGE, page, shell
 from wild.reproduction import MissingPackageError, Reproduction, complaint, is_installed, read, reproduced
 
 WRONG = Defect(
-    package="numpy",
     function="numpy.exp",
     documented="the exponential",
     setup="import numpy",

@@ -34,12 +34,10 @@ def named(exercise: Exercise) -> str:
 )
 def test_an_exercise_fails_and_then_passes(exercise: Exercise, harness_command: Command) -> None:
     """The command writes the starting file; the solution takes its place."""
-    failed = harness_command("learn", exercise.name)
-    assert failed.returncode == 1, failed.stdout + failed.stderr
+    failed = harness_command("learn", exercise.name, code=1)
     assert "not done: " in failed.stdout
     exercise.file.write_text(exercise.solution, encoding="utf-8")
-    passed = harness_command("learn", exercise.name)
-    assert passed.returncode == 0, passed.stdout + passed.stderr
+    passed = harness_command("learn", exercise.name, code=0)
     assert f"done: {exercise.name}\nlearned: {exercise.learned}\n" in passed.stdout
 
 

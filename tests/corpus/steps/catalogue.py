@@ -6,10 +6,14 @@ import re
 from collections.abc import Callable
 from types import ModuleType
 
+import torch
+from corpus.steps.parts import batch, finish, net
+
 import harness
 from harness.record.audit import Mode
 
-Step = Callable[[], object]
+Step = Callable[..., object]
+"""Takes no arguments, or a network and a batch, of which it returns the loss."""
 
 MARK = "# WRONG"
 
@@ -22,8 +26,9 @@ def audited(step: Step, mode: Mode = "full") -> harness.audit:
 
     Its findings must have public names, and recommend no format that is as narrow as their own.
     """
+    torch.manual_seed(0)
     with harness.audit(mode=mode) as found:
-        found.returned(step())
+        found.returned(taken(step))
     for finding in found.findings:
         assert not INTERNAL.search(f"{finding.sentence} {finding.remedy} {finding.operation}"), finding.sentence
         assert finding.dtype in ("bfloat16", "float16") or "float32" not in finding.remedy, finding.remedy
@@ -31,8 +36,17 @@ def audited(step: Step, mode: Mode = "full") -> harness.audit:
     return found
 
 
+def taken(step: Step) -> object:
+    """Take a step. With the loss of a network, it ends with the backward pass and the update."""
+    if not inspect.signature(step).parameters:
+        return step()
+    model, (x, y) = net(), batch()
+    finish(model, step(model, x, y))
+    return None
+
+
 def steps_of(module: ModuleType) -> list[Step]:
-    """Return the steps of a module, in their order: its public functions, which take no arguments."""
+    """Return the steps of a module, in their order: its public functions."""
     defined = [value for name, value in vars(module).items() if inspect.isfunction(value) and name[0] != "_"]
     return [value for value in defined if value.__module__ == module.__name__]
 

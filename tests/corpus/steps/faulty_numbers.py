@@ -6,15 +6,14 @@ Each has one wrong line, marked ``# WRONG``. A fitting remedy names a word in pa
 import torch
 import torch.nn.functional as F
 from corpus.steps.parts import batch, finish, net
-from torch import nn
+from torch import Tensor, nn
 
 
-def logarithm_of_an_underflowed_kernel() -> None:
+def logarithm_of_an_underflowed_kernel(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """The kernel of a few far pairs is 0, and the other entries are ordinary numbers."""
-    model, (x, _) = net(), batch()
     gap = (model(x)[:, 0] * 2).square() + 200.0 * (torch.arange(32) % 8 == 5)
     kernel = torch.exp(-gap)  # WRONG (logarithm|log)
-    finish(model, -kernel.log().mean())
+    return -kernel.log().mean()
 
 
 def logarithm_of_an_underflowed_sigmoid() -> None:
@@ -25,13 +24,12 @@ def logarithm_of_an_underflowed_sigmoid() -> None:
     finish(model, -torch.log(p).mean())
 
 
-def weights_by_underflowed_squares() -> None:
+def weights_by_underflowed_squares(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """All squares are 0, and so is their sum."""
-    model, (x, y) = net(), batch()
     tiny = model(x).abs() * 1e-24
     squares = tiny * tiny  # WRONG (scale)
     weights = squares / squares.sum(1, keepdim=True)
-    finish(model, F.cross_entropy(weights, y))
+    return F.cross_entropy(weights, y)
 
 
 def returns_over_underflowed_discounts() -> None:
@@ -44,7 +42,6 @@ def returns_over_underflowed_discounts() -> None:
 
 def spectrum_of_silence() -> None:
     """The logarithm of the magnitudes of a signal with two silent rows."""
-    torch.manual_seed(0)
     model = nn.Conv1d(1, 2, 5, bias=False)
     x = torch.randn(4, 1, 64)
     x[1] = 0.0
@@ -77,27 +74,24 @@ def survival_of_a_certain_event() -> None:
     finish(model, survival.log().mean())
 
 
-def infinite_term_with_a_weight_of_zero() -> None:
+def infinite_term_with_a_weight_of_zero(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """The divergence overflows, and its weight of 0 during warm-up makes it NaN."""
-    model, (x, y) = net(), batch()
     z = model(x)
     log_variance = z[:, :4] * 600
     divergence = (log_variance.exp() - log_variance - 1).sum(1).mean()  # WRONG (softplus|clamp|scale)
-    finish(model, F.cross_entropy(z, y) + 0.0 * divergence)
+    return F.cross_entropy(z, y) + 0.0 * divergence
 
 
-def advantages_of_equal_rewards() -> None:
+def advantages_of_equal_rewards(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """The deviation is 0."""
-    model, (x, y) = net(), batch()
     rewards = torch.ones(32)
     advantages = (rewards - rewards.mean()) / rewards.std()  # WRONG (divisor|eps)
     log_p = F.log_softmax(model(x), 1)[torch.arange(32), y]
-    finish(model, -(advantages * log_p).mean())
+    return -(advantages * log_p).mean()
 
 
 def mean_of_embeddings_without_words() -> None:
     """A sequence has only padding."""
-    torch.manual_seed(0)
     embed, head = nn.Embedding(20, 16, padding_idx=0), nn.Linear(16, 4)
     words = torch.randint(1, 20, (8, 6))
     words[3] = 0
@@ -108,7 +102,6 @@ def mean_of_embeddings_without_words() -> None:
 
 def attention_over_an_lstm_without_steps() -> None:
     """A sequence of length 0 has no step to attend to."""
-    torch.manual_seed(0)
     lstm, score = nn.LSTM(8, 16, batch_first=True), nn.Linear(16, 1)
     h, _ = lstm(torch.randn(4, 6, 8))
     open_ = torch.arange(6) < torch.tensor([6, 3, 0, 5])[:, None]
@@ -118,7 +111,6 @@ def attention_over_an_lstm_without_steps() -> None:
 
 def direction_of_the_first_state_of_a_gru() -> None:
     """The state is 0 before the first step, and is divided by its length."""
-    torch.manual_seed(0)
     gru, head = nn.GRU(8, 16, batch_first=True), nn.Linear(16, 4)
     h, _ = gru(torch.randn(4, 6, 8))
     states = torch.cat([torch.zeros(4, 1, 16), h], 1)
@@ -128,7 +120,6 @@ def direction_of_the_first_state_of_a_gru() -> None:
 
 def gradients_explode_in_an_rnn() -> None:
     """Weights of 4 to the power of eighty: the state stays 0, its gradient overflows."""
-    torch.manual_seed(0)
     rnn = nn.RNN(4, 8)
     with torch.no_grad():
         rnn.weight_hh_l0.copy_(4 * torch.eye(8))
@@ -139,14 +130,13 @@ def gradients_explode_in_an_rnn() -> None:
     finish(rnn, h[-1].sum())
 
 
-def scores_overflow_under_autocast() -> None:
+def scores_overflow_under_autocast(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """Attention that is not scaled, in float16."""
-    model, (x, y) = net(), batch()
     with torch.autocast("cpu", dtype=torch.float16):
         q = model(x) * 600
         scores = q @ q.t()  # WRONG (scale)
         h = torch.softmax(scores, -1) @ q
-    finish(model, F.cross_entropy(h.float() / 200, y))
+    return F.cross_entropy(h.float() / 200, y)
 
 
 @torch.compile(backend="eager")
@@ -155,7 +145,6 @@ def _compiled_loss(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return -(e / e.sum(1, keepdim=True))[torch.arange(32), y].log().mean()
 
 
-def loss_of_a_compiled_function() -> None:
+def loss_of_a_compiled_function(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """A naive softmax inside of it."""
-    model, (x, y) = net(), batch()
-    finish(model, _compiled_loss(model(x) * 500, y))
+    return _compiled_loss(model(x) * 500, y)

@@ -28,7 +28,6 @@ def nan_behind_a_scaler() -> None:
 
 def weights_explode_at_a_large_rate() -> None:
     """Every step multiplies the error, until its square overflows."""
-    torch.manual_seed(0)
     model, (x, _) = nn.Linear(16, 1), batch()
     y = x.sum(1, keepdim=True)
     optimizer = torch.optim.SGD(model.parameters(), 3.0)
@@ -83,7 +82,6 @@ def counter_of_adam_in_bfloat16() -> None:
 
 def statistics_of_batch_norm_in_bfloat16() -> None:
     """A momentum of 1e-3 moves neither mean nor variance."""
-    torch.manual_seed(0)
     norm, head = nn.BatchNorm1d(16, momentum=1e-3).bfloat16(), nn.Linear(16, 10).bfloat16()
     x, y = batch(256, dtype=torch.bfloat16)
     norm.running_mean.fill_(1.0)
@@ -123,7 +121,6 @@ def average_of_weights_in_float32() -> None:
 
 def indices_counted_in_bfloat16() -> None:
     """A running count of ones is no longer exact from 256 on; its values choose positions."""
-    torch.manual_seed(0)
     embed, head = nn.Embedding(600, 16), nn.Linear(16, 4)
     open_ = torch.ones(2, 500, dtype=torch.bfloat16)
     count = open_.cumsum(1)  # WRONG (int64|integer)
@@ -133,7 +130,6 @@ def indices_counted_in_bfloat16() -> None:
 
 def offsets_computed_in_float16() -> None:
     """Row times width plus column, in float16, which has no odd number above 2048."""
-    torch.manual_seed(0)
     table, head = nn.Embedding(4096, 8), nn.Linear(8, 4)
     row, column = torch.arange(60).half(), (torch.arange(60) % 51).half()
     offset = row * 51 + column  # WRONG (int64|integer)
@@ -142,8 +138,7 @@ def offsets_computed_in_float16() -> None:
 
 def warm_up_below_what_bfloat16_resolves() -> None:
     """The scheduler begins with a rate of 1e-7."""
-    short = torch.bfloat16
-    model, (x, y) = net(dtype=short), batch(dtype=short)
+    model, (x, y) = net(dtype=torch.bfloat16), batch(dtype=torch.bfloat16)
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
     scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, 1e-4, total_iters=1000)
     F.cross_entropy(model(x).float(), y).backward()

@@ -9,48 +9,42 @@ from torch.utils.checkpoint import checkpoint
 
 def softmax_regression() -> None:
     """The chapter's model."""
-    torch.manual_seed(0)
     model, (x, y) = nn.Linear(16, 10), batch(256)
     finish(model, F.cross_entropy(model(x), y), torch.optim.SGD(model.parameters(), 0.1))
 
 
 def linear_regression() -> None:
     """The second model of the chapter."""
-    torch.manual_seed(0)
     model, (x, _) = nn.Linear(16, 1), batch(256)
     y = x @ torch.arange(16.0)[:, None] + 4.2
     finish(model, (model(x) - y).pow(2).mean() / 2, torch.optim.SGD(model.parameters(), 0.03))
 
 
-def causal_mask() -> None:
+def causal_mask(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """Minus infinity is intended."""
-    model, (x, y) = net(), batch()
     h = model(x)
     keep = torch.ones(32, 32, dtype=torch.bool).tril()
     weights = (h @ h.t() / 4).masked_fill(~keep, float("-inf")).softmax(-1)
-    finish(model, F.cross_entropy(weights @ h, y))
+    return F.cross_entropy(weights @ h, y)
 
 
-def additive_mask() -> None:
+def additive_mask(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """The mask is added to the logits."""
-    model, (x, y) = net(), batch()
     h = model(x)
     mask = torch.full((32, 32), float("-inf")).triu(1)
-    finish(model, F.cross_entropy((h @ h.t() / 4 + mask).softmax(-1) @ h, y))
+    return F.cross_entropy((h @ h.t() / 4 + mask).softmax(-1) @ h, y)
 
 
-def finite_mask_with_open_rows() -> None:
+def finite_mask_with_open_rows(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """The mask is the smallest number, and every row keeps an entry."""
-    model, (x, y) = net(), batch()
     h = model(x)
     keep = torch.ones(32, 32, dtype=torch.bool).tril()
     scores = (h @ h.t() / 4).masked_fill(~keep, torch.finfo(torch.float32).min)
-    finish(model, F.cross_entropy(scores.softmax(-1) @ h, y))
+    return F.cross_entropy(scores.softmax(-1) @ h, y)
 
 
 def dropout_and_clipping() -> None:
     """Random numbers, and the norm of the gradients."""
-    torch.manual_seed(0)
     model, (x, y) = nn.Sequential(nn.Linear(16, 32), nn.GELU(), nn.Dropout(0.3), nn.Linear(32, 10)), batch()
     F.cross_entropy(model(x), y).backward()
     nn.utils.clip_grad_norm_(model.parameters(), 0.1)
@@ -59,7 +53,6 @@ def dropout_and_clipping() -> None:
 
 def convolution_with_batch_norm() -> None:
     """A network for images."""
-    torch.manual_seed(0)
     layers = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.LazyLinear(10)
     model = nn.Sequential(*layers)
     x, y = torch.randn(8, 3, 10, 10), torch.randint(0, 10, (8,))
@@ -69,7 +62,6 @@ def convolution_with_batch_norm() -> None:
 
 def recurrent() -> None:
     """An LSTM."""
-    torch.manual_seed(0)
     model, head = nn.LSTM(8, 16, 2, batch_first=True), nn.Linear(16, 10)
     x, y = torch.randn(8, 12, 8), torch.randint(0, 10, (8,))
     finish(nn.ModuleList([model, head]), F.cross_entropy(head(model(x)[0][:, -1]), y))
@@ -77,7 +69,6 @@ def recurrent() -> None:
 
 def gated() -> None:
     """A GRU with packed lengths."""
-    torch.manual_seed(0)
     model, head = nn.GRU(8, 16, batch_first=True), nn.Linear(16, 10)
     x, y = torch.randn(4, 12, 8), torch.randint(0, 10, (4,))
     packed = nn.utils.rnn.pack_padded_sequence(x, torch.tensor([12, 9, 5, 1]), batch_first=True)
@@ -86,7 +77,6 @@ def gated() -> None:
 
 def encoder_with_padding() -> None:
     """Torch's transformer."""
-    torch.manual_seed(0)
     model = nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 2, 32, 0.1, batch_first=True), 2)
     x, padded = torch.randn(4, 10, 16), (torch.arange(10) > 6).expand(4, 10)
     finish(model, model(x, src_key_padding_mask=padded)[:, :7].pow(2).mean(), torch.optim.AdamW(model.parameters()))
@@ -125,8 +115,7 @@ def scaled_float16_gradients() -> None:
 
 def master_weights() -> None:
     """Float32 copies are updated, and bfloat16 copies are used."""
-    short = torch.bfloat16
-    model, (x, y) = net(dtype=short), batch(dtype=short)
+    model, (x, y) = net(dtype=torch.bfloat16), batch(dtype=torch.bfloat16)
     masters = [p.detach().float().requires_grad_() for p in model.parameters()]
     F.cross_entropy(model(x).float(), y).backward()
     for master, p in zip(masters, model.parameters(), strict=True):
@@ -137,18 +126,16 @@ def master_weights() -> None:
             p.copy_(master)
 
 
-def confident_and_right() -> None:
+def confident_and_right(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """Cross-entropy of widely different logits."""
-    model, (x, _) = net(), batch()
     z = model(x) * 500
-    finish(model, F.cross_entropy(z, z.argmax(1)))
+    return F.cross_entropy(z, z.argmax(1))
 
 
-def confident_and_wrong() -> None:
+def confident_and_wrong(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """A large but correct loss."""
-    model, (x, _) = net(), batch()
     z = model(x) * 500
-    finish(model, F.cross_entropy(z, z.argmin(1)))
+    return F.cross_entropy(z, z.argmin(1))
 
 
 def binary_from_logits() -> None:
@@ -163,54 +150,47 @@ def binary_from_probabilities() -> None:
     finish(model, F.binary_cross_entropy(torch.sigmoid(model(x)[:, 0]), (y > 4).float()))
 
 
-def safe_root() -> None:
+def safe_root(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """An eps inside of the root."""
-    model, (x, _) = net(), batch()
     h = F.relu(model(x))
-    finish(model, torch.sqrt(h * h + 1e-6).mean())
+    return torch.sqrt(h * h + 1e-6).mean()
 
 
-def safe_where() -> None:
+def safe_where(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """Both branches are safe."""
-    model, (x, _) = net(), batch()
     h = model(x)
     inside = torch.where(h > 0, h, torch.ones_like(h))
-    finish(model, torch.where(h > 0, inside.sqrt(), torch.zeros_like(h)).mean())
+    return torch.where(h > 0, inside.sqrt(), torch.zeros_like(h)).mean()
 
 
 def tied_embedding_with_padding() -> None:
     """One row of the table stays zero."""
-    torch.manual_seed(0)
     table = nn.Embedding(50, 16, padding_idx=0)
     words = torch.randint(0, 50, (8, 12))
     logits = table(words) @ table.weight.t()
     finish(table, F.cross_entropy(logits.flatten(0, 1), words.flatten(), ignore_index=0))
 
 
-def label_smoothing() -> None:
+def label_smoothing(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """The loss also has class weights."""
-    model, (x, y) = net(), batch()
-    finish(model, F.cross_entropy(model(x), y, weight=torch.linspace(0.5, 2, 10), label_smoothing=0.1))
+    return F.cross_entropy(model(x), y, weight=torch.linspace(0.5, 2, 10), label_smoothing=0.1)
 
 
-def divergence_from_logarithms() -> None:
+def divergence_from_logarithms(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """Both distributions underflow."""
-    model, (x, _) = net(), batch()
     q, p = F.log_softmax(model(x) * 300, 1), F.softmax(x[:, :10], 1)
-    finish(model, F.kl_div(q, p, reduction="batchmean") * 1e-2)
+    return F.kl_div(q, p, reduction="batchmean") * 1e-2
 
 
-def robust_losses() -> None:
+def robust_losses(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """Huber and absolute error with outliers."""
-    model, (x, _) = net(), batch()
     target = torch.randn(32, 10) * 1e4
-    finish(model, F.huber_loss(model(x), target) + F.l1_loss(model(x), target))
+    return F.huber_loss(model(x), target) + F.l1_loss(model(x), target)
 
 
-def converged() -> None:
+def converged(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """The residual is zero, and so is every gradient."""
-    model, (x, _) = net(), batch()
-    finish(model, F.mse_loss(model(x), model(x).detach()))
+    return F.mse_loss(model(x), model(x).detach())
 
 
 def accumulated_gradients() -> None:
@@ -231,10 +211,9 @@ def average_of_weights() -> None:
             a.lerp_(p, 1e-3)
 
 
-def checkpointed() -> None:
+def checkpointed(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """A block that is computed twice."""
-    model, (x, y) = net(), batch()
-    finish(model, F.cross_entropy(checkpoint(model, x, use_reentrant=False), y))
+    return F.cross_entropy(checkpoint(model, x, use_reentrant=False), y)
 
 
 def compensated_sum_in_bfloat16() -> None:
@@ -258,20 +237,18 @@ def normalized_with_eps() -> None:
     finish(model, F.cross_entropy(model(h), y), torch.optim.Adagrad(model.parameters(), 1e-2))
 
 
-def distances() -> None:
+def distances(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """The result of cdist has a diagonal of zeros."""
-    model, (x, _) = net(), batch()
     h = model(x)
-    finish(model, torch.cdist(h, h).mean())
+    return torch.cdist(h, h).mean()
 
 
-def rotary_positions() -> None:
+def rotary_positions(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """Complex numbers in float32."""
-    model, (x, y) = net(), batch()
     angles = torch.outer(torch.arange(32.0), 1.0 / 10000 ** (torch.arange(0, 16, 2) / 16))
     rotation = torch.polar(torch.ones_like(angles), angles)
     turned = torch.view_as_real(torch.view_as_complex(x.view(32, 8, 2)) * rotation).flatten(1)
-    finish(model, F.cross_entropy(model(turned), y))
+    return F.cross_entropy(model(turned), y)
 
 
 def double_precision() -> None:
@@ -290,7 +267,6 @@ def evaluation() -> Tensor:
 
 def adversarial() -> None:
     """Two players with separate steps."""
-    torch.manual_seed(0)
     maker, judge, real = net(8, 16), net(16, 1), torch.randn(32, 16)
     fake = maker(torch.randn(32, 8))
     loss = F.softplus(-judge(real)).mean() + F.softplus(judge(fake.detach())).mean()
@@ -298,10 +274,9 @@ def adversarial() -> None:
     finish(maker, F.softplus(-judge(fake)).mean(), torch.optim.Adam(maker.parameters(), 1e-3))
 
 
-def divided_by_the_wrong_count() -> None:
+def divided_by_the_wrong_count(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """A defect that is not numerical."""
-    model, (x, y) = net(), batch()
-    finish(model, F.cross_entropy(model(x), y, reduction="sum") / 31)
+    return F.cross_entropy(model(x), y, reduction="sum") / 31
 
 
 def gradient_penalty() -> None:
@@ -314,7 +289,6 @@ def gradient_penalty() -> None:
 
 def quasi_newton() -> None:
     """A closure that is called several times."""
-    torch.manual_seed(0)
     model, (x, y) = nn.Linear(16, 10), batch()
     optimizer = torch.optim.LBFGS(model.parameters(), max_iter=3)
 

@@ -3,24 +3,22 @@
 import torch
 import torch.nn.functional as F
 from corpus.steps.parts import batch, finish, net
-from torch import Tensor
+from torch import Tensor, nn
 
 
-def cosine_of_an_empty_row() -> None:
+def cosine_of_an_empty_row(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """A cosine by hand, where a row has length zero."""
-    model, (x, _) = net(), batch()
     x[4] = 0
     h = F.relu(x @ torch.eye(16, requires_grad=True))
     cosine = (h * model(x)[:, :1]).sum(1) / (h.norm(dim=1) * model(x).norm(dim=1))  # WRONG
-    finish(model, (1 - cosine).mean())
+    return (1 - cosine).mean()
 
 
-def logsumexp_by_hand() -> None:
+def logsumexp_by_hand(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """Logsumexp as defined."""
-    model, (x, y) = net(), batch()
     z = model(x) * 250
     log_z = torch.log(torch.exp(z).sum(1))  # WRONG
-    finish(model, (log_z - z[torch.arange(32), y]).mean())
+    return (log_z - z[torch.arange(32), y]).mean()
 
 
 def focal_loss() -> None:
@@ -32,21 +30,19 @@ def focal_loss() -> None:
     finish(model, negative.mean())
 
 
-def divergence_by_hand() -> None:
+def divergence_by_hand(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """The other distribution has underflowed to zero."""
-    model, (x, _) = net(), batch()
     p = torch.softmax(x[:, :10], 1)
     q = torch.softmax(model(x) * 400, 1)
     ratio = p / q  # WRONG
-    finish(model, (p * ratio.log()).sum(1).mean())
+    return (p * ratio.log()).sum(1).mean()
 
 
-def entropy_by_hand() -> None:
+def entropy_by_hand(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """0 log 0."""
-    model, (x, _) = net(), batch()
     p = torch.softmax(model(x) * 600, 1)
     entropy = -(p * p.log()).sum(1)  # WRONG
-    finish(model, entropy.mean())
+    return entropy.mean()
 
 
 def precision_of_a_log_variance() -> None:
@@ -57,39 +53,35 @@ def precision_of_a_log_variance() -> None:
     finish(model, ((mean - x[:, 0]) ** 2 * precision + log_variance).mean())
 
 
-def deviation_of_constant_rows() -> None:
+def deviation_of_constant_rows(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """The root of a variance that is zero."""
-    model, (x, _) = net(), batch()
     h = model(x).clone()
     h[3] = h[3].mean()
     deviation = h.var(1).sqrt()  # WRONG
-    finish(model, deviation.mean())
+    return deviation.mean()
 
 
-def distances_to_oneself() -> None:
+def distances_to_oneself(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """The diagonal of pairwise distances has no slope."""
-    model, (x, _) = net(), batch()
     h = model(x)
     difference = h[:, None] - h[None]
     d = difference.pow(2).sum(-1).sqrt()  # WRONG
-    finish(model, d.mean())
+    return d.mean()
 
 
-def angle_of_parallel_vectors() -> None:
+def angle_of_parallel_vectors(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """The slope of the arc cosine at one is infinite."""
-    model, (x, _) = net(), batch()
     h = F.normalize(model(x), dim=1)
     cosine = (h * h.detach()).sum(1).clamp(-1, 1)
     angle = torch.acos(cosine)  # WRONG
-    finish(model, angle.mean())
+    return angle.mean()
 
 
-def root_of_negative_numbers() -> None:
+def root_of_negative_numbers(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """A power of 1.5."""
-    model, (x, _) = net(), batch()
     h = model(x)
     p = (h - 0.5) ** 1.5  # WRONG
-    finish(model, p.mean())
+    return p.mean()
 
 
 def standardized_batch_of_one() -> None:
@@ -99,27 +91,24 @@ def standardized_batch_of_one() -> None:
     finish(model, F.cross_entropy(model(x), y))
 
 
-def mean_of_nothing() -> None:
+def mean_of_nothing(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """No entry is selected."""
-    model, (x, y) = net(), batch()
     losses = F.cross_entropy(model(x), y, reduction="none")
     hard = losses[losses > 100].mean()  # WRONG
-    finish(model, losses.mean() + hard)
+    return losses.mean() + hard
 
 
-def mask_times_infinity() -> None:
+def mask_times_infinity(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """0 * inf."""
-    model, (x, y) = net(), batch()
     h = model(x)
     keep = torch.ones(32, 32).tril()
     scores = h @ h.t() + (1 - keep) * float("-inf")  # WRONG
-    finish(model, F.cross_entropy(torch.softmax(scores, -1) @ h, y))
+    return F.cross_entropy(torch.softmax(scores, -1) @ h, y)
 
 
 def scores_overflow_in_float16() -> None:
     """Attention without scaling."""
-    half = torch.float16
-    model, (x, y) = net(dtype=half), batch(dtype=half)
+    model, (x, y) = net(dtype=torch.float16), batch(dtype=torch.float16)
     q = model(x * 40) * 20
     scores = q @ q.t()  # WRONG
     finish(model, F.cross_entropy((torch.softmax(scores, -1) @ q).float() / 100, y))
@@ -133,23 +122,21 @@ def logarithm_of_one_plus_little() -> None:
     finish(model, log_rate.mean() * 1e9)
 
 
-def covariance_in_one_pass() -> None:
+def covariance_in_one_pass(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """E[xy] - E[x]E[y] of data with an offset."""
-    model, (x, _) = net(), batch()
     h = model(x) + 5000
     a, b = h[:, 0], h[:, 1]
     covariance = (a * b).mean() - a.mean() * b.mean()  # WRONG
-    finish(model, covariance**2)
+    return covariance**2
 
 
-def root_of_a_cancelled_variance() -> None:
+def root_of_a_cancelled_variance(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """The variance becomes negative before the root."""
-    model, (x, _) = net(), batch()
     h = model(x) * 1e-3 + 3000
     n, s, s2 = h.shape[0], h.sum(0), (h * h).sum(0)
     variance = s2 / n - (s / n) ** 2  # WRONG
     deviation = variance.sqrt()
-    finish(model, deviation.mean())
+    return deviation.mean()
 
 
 def difference_of_energies() -> None:
@@ -226,21 +213,19 @@ def count_in_float16() -> None:
     finish(model, (model(x).pow(2).sum() / count).float())
 
 
-def weighted_mean_without_weights() -> None:
+def weighted_mean_without_weights(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """All weights are zero."""
-    model, (x, y) = net(), batch()
     weights = (y > 99).float()
     losses = F.cross_entropy(model(x), y, reduction="none")
-    finish(model, (weights * losses).sum() / weights.sum())  # WRONG
+    return (weights * losses).sum() / weights.sum()  # WRONG
 
 
-def transport_plan_underflows() -> None:
+def transport_plan_underflows(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """Computes exp(-cost / 0.001), which is zero for a whole row, and then 0 / 0."""
-    model, (x, _) = net(), batch()
     cost = torch.cdist(model(x), x[:, :10])
     kernel = torch.exp(-cost / 0.001)  # WRONG
     plan = kernel / kernel.sum(1, keepdim=True)
-    finish(model, (plan * cost).sum())
+    return (plan * cost).sum()
 
 
 def forward_algorithm_in_probabilities() -> None:
@@ -273,18 +258,16 @@ def geometric_mean_by_a_product() -> None:
 
 def powers_in_float16() -> None:
     """Polynomial features overflow."""
-    half = torch.float16
-    model, (x, y) = net(dtype=half), batch(dtype=half)
+    model, (x, y) = net(dtype=torch.float16), batch(dtype=torch.float16)
     features = (x * 2 + 1) ** 7  # WRONG
     finish(model, F.cross_entropy(model(features * 1e-3).float(), y))
 
 
-def length_of_a_large_vector() -> None:
+def length_of_a_large_vector(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """The squares overflow."""
-    model, (x, y) = net(), batch()
     x = x * 1e22
     length = (x * x).sum(1, keepdim=True).sqrt()  # WRONG
-    finish(model, F.cross_entropy(model(x / length), y))
+    return F.cross_entropy(model(x / length), y)
 
 
 def clamped_probabilities() -> None:

@@ -7,19 +7,17 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 
-def count_of_batches_in_bfloat16() -> None:
+def count_of_batches_in_bfloat16(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """The count stalls at 256."""
-    model, (x, _) = net(), batch()
     count = torch.zeros((), dtype=torch.bfloat16)
     for _ in range(600):
         count += 1  # WRONG
-    finish(model, model(x).pow(2).sum() / count)
+    return model(x).pow(2).sum() / count
 
 
 def average_of_weights_in_bfloat16() -> None:
     """A decay of 0.9999 changes nothing."""
-    short = torch.bfloat16
-    model, (x, y) = net(dtype=short), batch(dtype=short)
+    model, (x, y) = net(dtype=torch.bfloat16), batch(dtype=torch.bfloat16)
     average = [p.detach().clone() for p in model.parameters()]
     finish(model, F.cross_entropy(model(x).float(), y), torch.optim.SGD(model.parameters(), 0.5))
     with torch.no_grad():
@@ -29,8 +27,7 @@ def average_of_weights_in_bfloat16() -> None:
 
 def decay_by_hand_in_bfloat16() -> None:
     """A factor of 1 - 1e-5 is one."""
-    short = torch.bfloat16
-    model, (x, y) = net(dtype=short), batch(dtype=short)
+    model, (x, y) = net(dtype=torch.bfloat16), batch(dtype=torch.bfloat16)
     finish(model, F.cross_entropy(model(x).float(), y), torch.optim.SGD(model.parameters(), 0.5))
     with torch.no_grad():
         for p in model.parameters():
@@ -39,8 +36,7 @@ def decay_by_hand_in_bfloat16() -> None:
 
 def second_moment_underflows_in_float16() -> None:
     """The squares of small gradients are zero."""
-    half = torch.float16
-    model, (x, y) = net(dtype=half), batch(dtype=half)
+    model, (x, y) = net(dtype=torch.float16), batch(dtype=torch.float16)
     (F.cross_entropy(model(x).float(), y) * 1e-3).backward()
     with torch.no_grad():
         for p in model.parameters():
@@ -57,24 +53,22 @@ def blended_images_wrap() -> None:
     finish(model, F.cross_entropy(model(mixed / 255.0), y))
 
 
-def exponential_under_autocast() -> None:
+def exponential_under_autocast(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """Autocast makes the logits half precision, which the code does not show."""
-    model, (x, y) = net(), batch()
     with torch.autocast("cpu", dtype=torch.float16):
         z = model(x) * 30
         e = z.exp()  # WRONG
         p = e / e.sum(1, keepdim=True)
-    finish(model, F.nll_loss((p.float() + 1e-9).log(), y))
+    return F.nll_loss((p.float() + 1e-9).log(), y)
 
 
-def inside_of_a_checkpoint() -> None:
+def inside_of_a_checkpoint(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """The line is computed twice."""
-    model, (x, y) = net(), batch()
 
     def block(h: Tensor) -> Tensor:
         return torch.exp(h * 200) / (1 + torch.exp(h * 200))  # WRONG
 
-    finish(model, F.cross_entropy(checkpoint(block, model(x), use_reentrant=False), y))
+    return F.cross_entropy(checkpoint(block, model(x), use_reentrant=False), y)
 
 
 def precision_of_no_prediction() -> Tensor:
@@ -115,27 +109,24 @@ def positions_in_bfloat16() -> None:
     finish(model, model(x * angles.cos()).pow(2).mean())
 
 
-def seconds_since_1970_in_float32() -> None:
+def seconds_since_1970_in_float32(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """Neighboring floats are 128 s apart."""
-    model, (x, _) = net(), batch()
     stamps = 1_700_000_000 + torch.arange(0, 320, 10)
     age = stamps.float() - 1_700_000_000.0  # WRONG
-    finish(model, model(x * age[:, None] / 320).pow(2).mean())
+    return model(x * age[:, None] / 320).pow(2).mean()
 
 
-def normalization_of_a_dead_channel() -> None:
+def normalization_of_a_dead_channel(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """The running variance is zero, and there is no eps."""
-    model, (x, y) = net(), batch()
     norm = nn.BatchNorm1d(16, eps=0.0).eval()
     norm.running_var[3] = 0.0
     x = norm(x)  # WRONG
-    finish(model, F.cross_entropy(model(x), y))
+    return F.cross_entropy(model(x), y)
 
 
 def clamped_norm_in_float16() -> None:
     """The minimal norm of 1e-8 is zero."""
-    half = torch.float16
-    model, (x, y) = net(dtype=half), batch(dtype=half)
+    model, (x, y) = net(dtype=torch.float16), batch(dtype=torch.float16)
     x[0] = 0
     x = x / x.norm(dim=1, keepdim=True).clamp(min=1e-8)  # WRONG
     finish(model, F.cross_entropy(model(x).float(), y))
@@ -153,8 +144,7 @@ def penalty_on_the_norm_of_gradients() -> None:
 
 def rate_below_what_bfloat16_resolves() -> None:
     """Momentum, with a warm-up rate of 1e-5."""
-    short = torch.bfloat16
-    model, (x, y) = net(dtype=short), batch(dtype=short)
+    model, (x, y) = net(dtype=torch.bfloat16), batch(dtype=torch.bfloat16)
     optimizer = torch.optim.SGD(model.parameters(), 1e-5, momentum=0.9)
     F.cross_entropy(model(x).float(), y).backward()
     optimizer.step()  # WRONG
@@ -170,18 +160,16 @@ def losses_added_up_in_bfloat16() -> None:
     finish(model, total / 400)
 
 
-def infinite_weights_of_rare_classes() -> None:
+def infinite_weights_of_rare_classes(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """Divides by a count of zero."""
-    model, (x, y) = net(), batch()
     counts = torch.bincount(y.clamp(max=7), minlength=10).float()
     weights = 1 / counts  # WRONG
-    finish(model, F.cross_entropy(model(x), y, weight=weights / weights.sum()))
+    return F.cross_entropy(model(x), y, weight=weights / weights.sum())
 
 
 def update_by_data_in_float16() -> None:
     """The product of rate and gradient underflows before it is subtracted."""
-    half = torch.float16
-    model, (x, y) = net(dtype=half), batch(dtype=half)
+    model, (x, y) = net(dtype=torch.float16), batch(dtype=torch.float16)
     (F.cross_entropy(model(x).float(), y) * 1e-2).backward()
     for p in model.parameters():
         p.data = p.data - 1e-6 * p.grad  # WRONG

@@ -3,73 +3,66 @@
 import torch
 import torch.nn.functional as F
 from corpus.steps.parts import batch, finish, net
-from torch import nn
+from torch import Tensor, nn
 
 
-def naive_softmax() -> None:
+def naive_softmax(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """The definition, on large logits."""
-    model, (x, y) = net(), batch()
     z = model(x) * 400
     e = torch.exp(z)  # WRONG
     p = e / e.sum(1, keepdim=True)
-    finish(model, -(p[torch.arange(32), y] + 1e-9).log().mean())
+    return -(p[torch.arange(32), y] + 1e-9).log().mean()
 
 
-def log_of_softmax() -> None:
+def log_of_softmax(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """The logarithm of a probability that is zero."""
-    model, (x, y) = net(), batch()
     p = torch.softmax(model(x) * 500, 1)
     log_p = torch.log(p)  # WRONG
-    finish(model, -log_p[torch.arange(32), y].mean())
+    return -log_p[torch.arange(32), y].mean()
 
 
-def root_at_zero() -> None:
+def root_at_zero(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """The slope of the root is infinite at zero."""
-    model, (x, _) = net(), batch()
     h = model(x)
     target = h.detach().clone()
     target[:, 1:] = 0
     squared = (h - target)[:, 0] ** 2
-    finish(model, torch.sqrt(squared).mean() + h.pow(2).mean())  # WRONG
+    return torch.sqrt(squared).mean() + h.pow(2).mean()  # WRONG
 
 
-def masked_row() -> None:
+def masked_row(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """Two rows have no entry left."""
-    model, (x, y) = net(), batch()
     h = model(x)
     scores = h @ h.t() / 3
     keep = torch.ones(32, 32, dtype=torch.bool).tril()
     keep[5] = keep[9] = False
     scores = scores.masked_fill(~keep, float("-inf"))
     weights = torch.softmax(scores, -1)  # WRONG
-    finish(model, F.cross_entropy(weights @ h, y))
+    return F.cross_entropy(weights @ h, y)
 
 
-def masked_row_with_a_finite_fill() -> None:
+def masked_row_with_a_finite_fill(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """Two rows have no entry left, without a NaN."""
-    model, (x, y) = net(), batch()
     h = model(x)
     scores = h @ h.t() / 3
     keep = torch.ones(32, 32, dtype=torch.bool).tril()
     keep[5] = False
     scores = scores.masked_fill(~keep, -1e9)
     weights = torch.softmax(scores, -1)  # WRONG
-    finish(model, F.cross_entropy(weights @ h, y))
+    return F.cross_entropy(weights @ h, y)
 
 
-def variance_in_one_pass() -> None:
+def variance_in_one_pass(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """E[x^2] - E[x]^2 of data with an offset."""
-    model, (x, y) = net(), batch()
     x = x + 3000
     mean = x.mean(0)
     var = (x**2).mean(0) - mean**2  # WRONG
-    finish(model, F.cross_entropy(model((x - mean) / (var.clamp_min(0) + 1e-5).sqrt()), y))
+    return F.cross_entropy(model((x - mean) / (var.clamp_min(0) + 1e-5).sqrt()), y)
 
 
 def eps_in_float16() -> None:
     """The eps 1e-8 is zero."""
-    half = torch.float16
-    model, (x, y) = net(dtype=half), batch(dtype=half)
+    model, (x, y) = net(dtype=torch.float16), batch(dtype=torch.float16)
     x[3] = 0
     h = x / (x.abs().sum(1, keepdim=True) + 1e-8)  # WRONG
     finish(model, F.cross_entropy(model(h).float(), y))
@@ -77,8 +70,7 @@ def eps_in_float16() -> None:
 
 def update_lost_in_bfloat16() -> None:
     """A learning rate of 1e-3 moves few weights."""
-    short = torch.bfloat16
-    model, (x, y) = net(dtype=short), batch(dtype=short)
+    model, (x, y) = net(dtype=torch.bfloat16), batch(dtype=torch.bfloat16)
     optimizer = torch.optim.SGD(model.parameters(), 1e-3)
     F.cross_entropy(model(x).float(), y).backward()
     optimizer.step()  # WRONG
@@ -86,8 +78,7 @@ def update_lost_in_bfloat16() -> None:
 
 def update_by_hand_lost_in_bfloat16() -> None:
     """A learning rate of 1e-3 moves few weights, without an optimizer."""
-    short = torch.bfloat16
-    model, (x, y) = net(dtype=short), batch(dtype=short)
+    model, (x, y) = net(dtype=torch.bfloat16), batch(dtype=torch.bfloat16)
     F.cross_entropy(model(x).float(), y).backward()
     with torch.no_grad():
         for p in model.parameters():
@@ -96,8 +87,7 @@ def update_by_hand_lost_in_bfloat16() -> None:
 
 def gradients_underflow_in_float16() -> None:
     """The loss is not scaled."""
-    half = torch.float16
-    model, (x, _) = net(dtype=half), batch(4096, dtype=half)
+    model, (x, _) = net(dtype=torch.float16), batch(4096, dtype=torch.float16)
     z = model(x)
     loss = (z - 1).pow(2).float().mean() * 1e-3  # WRONG
     finish(model, loss)
@@ -105,8 +95,7 @@ def gradients_underflow_in_float16() -> None:
 
 def sum_of_70000_in_float16() -> None:
     """The result exceeds 65504."""
-    half = torch.float16
-    model, (x, _) = net(dtype=half), batch(7000, dtype=half)
+    model, (x, _) = net(dtype=torch.float16), batch(7000, dtype=torch.float16)
     z = model(x)
     total = (z.abs() + 10).sum()  # WRONG
     finish(model, total / 70000)
@@ -122,26 +111,23 @@ def running_sum_in_float16() -> None:
     finish(model, model(x).float().pow(2).mean() * total.float())
 
 
-def softplus_past_its_threshold() -> None:
+def softplus_past_its_threshold(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """The threshold is too low for the identity."""
-    model, (x, _) = net(), batch()
     h = F.softplus(model(x) * 10, threshold=0.5)  # WRONG
-    finish(model, h.pow(2).mean())
+    return h.pow(2).mean()
 
 
-def softplus_by_definition() -> None:
+def softplus_by_definition(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """The exponential overflows."""
-    model, (x, _) = net(), batch()
     h = torch.log(1 + torch.exp(model(x) * 300))  # WRONG
-    finish(model, h.mean())
+    return h.mean()
 
 
-def normalized_without_eps() -> None:
+def normalized_without_eps(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """One row is zero."""
-    model, (x, y) = net(), batch()
     x[7] = 0
     x = x / x.norm(dim=1, keepdim=True)  # WRONG
-    finish(model, F.cross_entropy(model(x), y))
+    return F.cross_entropy(model(x), y)
 
 
 def cross_entropy_of_a_saturated_sigmoid() -> None:
@@ -153,25 +139,22 @@ def cross_entropy_of_a_saturated_sigmoid() -> None:
 
 def eps_of_adam_in_float16() -> None:
     """The eps becomes zero, and Adam divides by it."""
-    half = torch.float16
-    model, (x, y) = net(dtype=half), batch(dtype=half)
+    model, (x, y) = net(dtype=torch.float16), batch(dtype=torch.float16)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
     (F.cross_entropy(model(x).float(), y) * 1e-2).backward()
     optimizer.step()  # WRONG
 
 
-def where_hides_the_value_only() -> None:
+def where_hides_the_value_only(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """The gradient of the branch that is not taken is NaN."""
-    model, (x, _) = net(), batch()
     h = model(x)
     r = torch.where(h > 0, torch.sqrt(h), torch.zeros_like(h))  # WRONG
-    finish(model, r.mean())
+    return r.mean()
 
 
 def clipping_overflows_in_float16() -> None:
     """The squares of scaled gradients overflow."""
-    half = torch.float16
-    model, (x, y) = net(dtype=half), batch(dtype=half)
+    model, (x, y) = net(dtype=torch.float16), batch(dtype=torch.float16)
     optimizer = torch.optim.SGD(model.parameters(), 1e-2)
     (F.cross_entropy(model(x).float(), y) * 2.0**19).backward()
     nn.utils.clip_grad_norm_(model.parameters(), 1.0)  # WRONG
@@ -180,8 +163,7 @@ def clipping_overflows_in_float16() -> None:
 
 def square_overflows_in_float16() -> None:
     """A norm by hand overflows."""
-    half = torch.float16
-    model, (x, y) = net(dtype=half), batch(dtype=half)
+    model, (x, y) = net(dtype=torch.float16), batch(dtype=torch.float16)
     x = x * 300
     n = x.pow(2).mean(1, keepdim=True)  # WRONG
     finish(model, F.cross_entropy(model(x * torch.rsqrt(n + 1e-3)).float(), y))
@@ -212,18 +194,16 @@ def bytes_wrap() -> None:
     finish(model, F.cross_entropy(model(x / 255.0), y))
 
 
-def distances_by_squares() -> None:
+def distances_by_squares(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """|a|^2 + |b|^2 - 2ab of points close together and far from zero."""
-    model, (x, _) = net(), batch()
     h = model(x) + 2000
     d = (h * h).sum(1)[:, None] + (h * h).sum(1)[None] - 2 * h @ h.t()  # WRONG
-    finish(model, torch.sqrt(d.clamp_min(0) + 1e-3).mean())
+    return torch.sqrt(d.clamp_min(0) + 1e-3).mean()
 
 
 def second_moment_in_bfloat16() -> None:
     """A decay of 0.999 changes nothing."""
-    short = torch.bfloat16
-    model, (x, y) = net(dtype=short), batch(dtype=short)
+    model, (x, y) = net(dtype=torch.bfloat16), batch(dtype=torch.bfloat16)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
     for p in model.parameters():
         moments = {"exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.full_like(p, 1e-4)}
@@ -232,8 +212,7 @@ def second_moment_in_bfloat16() -> None:
     optimizer.step()  # WRONG
 
 
-def nan_in_the_data() -> None:
+def nan_in_the_data(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """The defect is in the data, not in the model."""
-    model, (x, y) = net(), batch()
     x[2, 3] = float("nan")  # WRONG
-    finish(model, F.cross_entropy(model(x), y))
+    return F.cross_entropy(model(x), y)

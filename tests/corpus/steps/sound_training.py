@@ -55,7 +55,6 @@ def trained_classifier_from_probabilities() -> None:
 
 def trained_binary_classifier() -> None:
     """Logits of 14 on the right side."""
-    torch.manual_seed(0)
     model = nn.Linear(1, 1)
     with torch.no_grad():
         model.weight.fill_(14.0)
@@ -66,7 +65,6 @@ def trained_binary_classifier() -> None:
 
 def trained_regression() -> None:
     """The residuals are a few units in the last place of the targets."""
-    torch.manual_seed(0)
     model, x = nn.Linear(8, 1), torch.randn(64, 8)
     with torch.no_grad():
         y = model(x)
@@ -83,7 +81,6 @@ def trained_brier_score() -> None:
 
 def gated_with_clipping() -> None:
     """A GRU of two layers in both directions."""
-    torch.manual_seed(0)
     gru, head = nn.GRU(8, 12, 2, batch_first=True, bidirectional=True), nn.Linear(24, 4)
     both = nn.ModuleList([gru, head])
     F.cross_entropy(head(gru(torch.randn(4, 10, 8))[0][:, -1]), torch.arange(4)).backward()
@@ -93,7 +90,6 @@ def gated_with_clipping() -> None:
 
 def lstm_with_projections_and_lengths() -> None:
     """Packed sequences of unequal length."""
-    torch.manual_seed(0)
     lstm, head = nn.LSTM(8, 12, proj_size=6, batch_first=True), nn.Linear(6, 4)
     packed = nn.utils.rnn.pack_padded_sequence(torch.randn(4, 9, 8), torch.tensor([9, 7, 4, 2]), batch_first=True)
     _, (h, _) = lstm(packed)
@@ -106,7 +102,6 @@ def lstm_with_projections_and_lengths() -> None:
 
 def simple_recurrence_truncated() -> None:
     """A tanh layer over two windows, where the second one starts from the detached state."""
-    torch.manual_seed(0)
     rnn = nn.RNN(4, 8, batch_first=True)
     x, optimizer = torch.randn(3, 20, 4), torch.optim.SGD(rnn.parameters(), 0.1, weight_decay=1e-2)
     _, h = rnn(x[:, :10])
@@ -117,7 +112,6 @@ def simple_recurrence_truncated() -> None:
 
 def batch_norm_in_bfloat16_that_has_settled() -> None:
     """The statistics equal the statistics of the batch, and no longer move."""
-    torch.manual_seed(0)
     norm, head = nn.BatchNorm1d(16).bfloat16(), nn.Linear(16, 10).bfloat16()
     x, y = batch(256, dtype=torch.bfloat16)
     x = x + 2
@@ -152,7 +146,6 @@ def buffers_that_have_settled() -> None:
 
 def buckets_and_positions() -> None:
     """Indices from a bfloat16 score, which is truncated, and from a count of fifty."""
-    torch.manual_seed(0)
     embed, head = nn.Embedding(60, 16), nn.Linear(16, 4)
     score = torch.sigmoid(torch.randn(4, 50, dtype=torch.bfloat16)) * 50
     count = torch.ones(4, 50, dtype=torch.bfloat16).cumsum(1)
@@ -160,16 +153,14 @@ def buckets_and_positions() -> None:
     finish(nn.ModuleList([embed, head]), F.cross_entropy(head(h), torch.arange(4)))
 
 
-def quantized_activations() -> None:
+def quantized_activations(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """Rounded to 8 bits in bfloat16, and back."""
-    model, (x, y) = net(), batch()
     levels = (x.bfloat16().clamp(-2, 2) * 63).round().to(torch.int8)
-    finish(model, F.cross_entropy(model(levels.float() / 63), y))
+    return F.cross_entropy(model(levels.float() / 63), y)
 
 
 def padded_words() -> None:
     """A sequence without words has a count of 1 instead of 0."""
-    torch.manual_seed(0)
     embed, head = nn.Embedding(20, 16, padding_idx=0), nn.Linear(16, 4)
     words = torch.randint(1, 20, (8, 6))
     words[3] = 0
@@ -201,7 +192,6 @@ def average_and_autocast() -> None:
 
 def clipping_of_a_dead_layer() -> None:
     """Gradients of 0 are divided by a norm of 0 and the eps that torch adds."""
-    torch.manual_seed(0)
     model = nn.Linear(8, 1)
     torch.relu(model(torch.zeros(16, 8)) - 5.0).mean().backward()
     nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -210,7 +200,6 @@ def clipping_of_a_dead_layer() -> None:
 
 def loudness_with_a_floor() -> None:
     """The spectrum of silence, with an eps."""
-    torch.manual_seed(0)
     model = nn.Conv1d(1, 2, 5)
     x = torch.randn(4, 1, 64)
     x[1] = 0.0
