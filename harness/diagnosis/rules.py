@@ -18,19 +18,25 @@ def _exponent(code: Code, node: cst.BaseExpression) -> cst.BaseExpression | None
     return None if found is None else found.of
 
 
-def _unshifted(code: Code, x: cst.BaseExpression) -> cst.BaseExpression:
-    """Return z of z - z.max(...); other expressions stay."""
+def _shifted(code: Code, x: cst.BaseExpression, *names: str) -> tuple[cst.BaseExpression, Called] | None:
+    """Return z and the reduction of z - z.max(...), for a reduction with one of the names."""
     pair = operands(code.seen(x), cst.Subtract)
     if pair is None:
-        return x
+        return None
     value = code.seen(pair[1])
     # `.values` and `[0]` of a maximum along an axis.
     if isinstance(value, cst.Attribute) and value.attr.value == "values":
         value = code.seen(value.value)
     if isinstance(value, cst.Subscript):
         value = code.seen(value.value)
-    largest = code.called(value, "amax", "max")
-    return pair[0] if largest is not None and code.same(largest.of, pair[0]) else x
+    reduction = code.called(value, *names)
+    return (pair[0], reduction) if reduction is not None and code.same(reduction.of, pair[0]) else None
+
+
+def _unshifted(code: Code, x: cst.BaseExpression) -> cst.BaseExpression:
+    """Return z of z - z.max(...); other expressions stay."""
+    found = _shifted(code, x, "amax", "max")
+    return x if found is None else found[0]
 
 
 def _softmax(code: Code, node: cst.BaseExpression) -> tuple[str, str] | None:
@@ -260,10 +266,26 @@ def shift(code: Code, node: cst.BaseExpression) -> str | None:
         top = None if pair is None else _exponent(code, pair[0])
         if pair is None or total is None or top is None or not code.same(total.of, pair[0]) or not code.same(top, x):
             continue
-        axis = total.axis()
-        largest = "max()" if axis is None else f"amax({code.text(axis)}, keepdim=True)"
-        return f"{code.torch}.exp({code.bare(x)} - {code.operand(x)}.{largest})"
+        return f"{code.torch}.exp({_minus_maximum(code, x, total)})"
     return None
+
+
+def _minus_maximum(code: Code, x: cst.BaseExpression, reduction: Called) -> str:
+    """Return x - x.amax(...) along the axis of a reduction."""
+    axis = reduction.axis()
+    largest = "max()" if axis is None else f"amax({code.text(axis)}, keepdim=True)"
+    return f"{code.bare(x)} - {code.operand(x)}.{largest}"
+
+
+_NOT_THE_MAXIMUM = ("mean", "min", "amin", "median", "norm", "sum")
+
+
+def maximum(code: Code, node: cst.BaseExpression) -> str | None:
+    """Subtract the maximum before exponentials where another reduction of the row is subtracted."""
+    found = _shifted(code, node, *_NOT_THE_MAXIMUM) if operands(node, cst.Subtract) is not None else None
+    if found is None or not any(code.called(one, "exp") for one in code.expressions):
+        return None
+    return _minus_maximum(code, *found)
 
 
 def softmax(code: Code, node: cst.BaseExpression) -> str | None:
@@ -349,6 +371,7 @@ SAFE = (
     Rewrite("use softplus", softplus),
     Rewrite("use log1p", log1p),
     Rewrite("use xlogy, which is 0 at 0", xlogy),
+    Rewrite("subtract the row maximum", maximum),
     Rewrite("subtract the row maximum", shift),
     Rewrite("use softmax", softmax),
     Rewrite("use expm1", expm1),

@@ -316,5 +316,43 @@ FAULTY = (
 """,
         ("p * torch.log_softmax(x, dim=-1)",),
     ),
+    Faulty(
+        "softmax",
+        """def softmax_shifted_by_the_mean(x):
+    x = x - x.mean(-1, keepdim=True)
+    e = torch.exp(x)
+    return e / e.sum(-1, keepdim=True)
+""",
+        ("x = x - x.amax(-1, keepdim=True)",),
+        ("mean",),
+    ),
+    Faulty(
+        "softmax",
+        """def softmax_shifted_by_the_minimum(logits):
+    lowest = torch.min(logits, dim=1, keepdim=True).values
+    powers = torch.exp(logits - lowest)
+    return powers / powers.sum(dim=1, keepdim=True)
+""",
+        ("torch.exp(logits - logits.amax(1, keepdim=True))",),
+        ("lowest",),
+    ),
+    Faulty(
+        "log_softmax",
+        """def log_softmax_shifted_by_the_mean(x):
+    shifted = x - torch.mean(x, dim=-1, keepdim=True)
+    return shifted - torch.log(shifted.exp().sum(-1, keepdim=True))
+""",
+        ("torch.log_softmax(",),
+        ("torch.log(",),
+    ),
+    Faulty(
+        "softmax",
+        """def softmax_shifted_by_the_norm(x):
+    shifted = x - x.norm(dim=-1, keepdim=True)
+    return shifted.exp() / shifted.exp().sum(-1, keepdim=True)
+""",
+        ("x - x.amax(-1, keepdim=True)",),
+        ("norm",),
+    ),
 )
-"""All of them: 34 functions in 11 contracts."""
+"""All of them: 38 functions in 11 contracts."""
