@@ -98,7 +98,7 @@ class Search:
             seeks = not sought and excess >= least
             for example in [self._as_bad(row), row] if seeks else [row]:
                 cause = traced(self.trials.job, example)
-                if _is_of(cause, known):
+                if _is_of(cause, known, is_infinite=math.isinf(excess)):
                     if seeks:
                         worst, sought = self._recorded(example, cause, least), True
                         known = known if known.is_known or worst is None else cause
@@ -212,16 +212,21 @@ class _Worst:
     cause: Cause
 
 
-def _is_of(cause: Cause, other: Cause) -> bool:
+def _is_of(cause: Cause, other: Cause, *, is_infinite: bool = False) -> bool:
     """Return whether an example has the same cause as another.
 
-    If its operations cannot be traced, the causes count as equal, unless the other one is wrong in exact arithmetic.
+    If its operations cannot be traced, the causes count as equal, unless the other one is wrong in exact arithmetic,
+    or only loses digits and this example is off by an infinity.
     """
     if not cause.is_known:
-        return not other.is_exact
+        return not other.is_exact and not (is_infinite and _is_gradual(other))
     if other.is_known:
         return (cause.event and cause.event.step) == (other.event and other.event.step)
-    return cause.is_exact or (cause.event is not None and cause.event.kind in _GRADUAL)
+    return cause.is_exact or _is_gradual(cause)
+
+
+def _is_gradual(cause: Cause) -> bool:
+    return cause.event is not None and cause.event.kind in _GRADUAL
 
 
 def _is_separate(cause: Cause, other: Cause, *, is_worse: bool) -> bool:

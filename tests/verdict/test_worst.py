@@ -70,6 +70,23 @@ def test_what_is_infinitely_wrong_has_no_worse_example() -> None:
     assert verdict.violation.worst is None
 
 
+def shifted_by_the_mean(x: Tensor) -> Tensor:
+    """A softmax whose gradient cancels, and whose exponentials overflow far from the mean."""
+    shifted = x - x.mean(-1, keepdim=True)
+    return shifted.exp() / shifted.exp().sum(-1, keepdim=True)
+
+
+def test_a_nan_that_cannot_be_traced_is_not_the_worst_of_lost_digits() -> None:
+    """A long row overflows: that is a violation with another cause, and no example of cancellation."""
+    verdict = decide(job(Case(shifted_by_the_mean, "softmax"), "gradient_on_long_rows"))
+    assert verdict.violation is not None
+    assert verdict.violation.event is not None
+    assert verdict.violation.event.kind is EventKind.CANCELLATION
+    assert verdict.violation.worst is None or math.isfinite(verdict.violation.worst.actual)
+    kinds = {other.event.kind for other in verdict.violation.beside if other.event is not None}
+    assert EventKind.OVERFLOW in kinds
+
+
 def test_what_barely_fails_has_the_cause_of_what_fails_by_far() -> None:
     """Two roundings of a mean have no clear cause. A row with a small spread shows it."""
 
