@@ -8,7 +8,7 @@ from torch import Tensor
 from harness.auditor.line import Line
 from harness.auditor.operation import Source
 from harness.auditor.shadow import Cell
-from harness.exact.operator import Operator
+from harness.exact.tape import Operator
 
 
 @dataclass(slots=True)

@@ -15,7 +15,8 @@ from harness.auditor.result import GROWS, NORMALIZATIONS, SUMS, Notes, complex_t
 from harness.auditor.result import write as write_complex
 from harness.auditor.rules import ALWAYS, Indices, Rules, indices_of, may_count, stands_still
 from harness.auditor.shadow import Narrowing, Shadows
-from harness.exact.operator import (
+from harness.exact.replay import replay
+from harness.exact.tape import (
     FAILURES,
     FLOATING,
     INTEGERS,
@@ -28,7 +29,6 @@ from harness.exact.operator import (
     operator_of,
     tensors,
 )
-from harness.exact.replay import replay
 from harness.record.audit import AuditKind, WhatIf
 
 _FINE = UNIT[torch.float32]

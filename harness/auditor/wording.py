@@ -18,7 +18,7 @@ from harness.auditor.remedy import (
     of_sum,
     of_underflow,
 )
-from harness.exact.operator import LARGEST, SMALLEST, dtype_name
+from harness.exact.tape import LARGEST, SMALLEST, dtype_name
 from harness.findings.closed_form import overflows_from
 from harness.record.audit import AuditKind
 

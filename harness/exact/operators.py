@@ -32,7 +32,7 @@ from harness.exact.elementwise import (
     smaller,
     sqrt,
 )
-from harness.exact.operator import FAILURES, Operator, tensors
+from harness.exact.tape import FAILURES, Operator, tensors
 
 # Operations on rows
 

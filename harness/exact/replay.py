@@ -14,10 +14,9 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
 from harness.exact.elementwise import PRECISION, middle, strided, to_float
-from harness.exact.operator import FAILURES, FLOATING, Operator
 from harness.exact.operators import UNKNOWN, carried_out
 from harness.exact.recurrent import one_dnn_layer, one_dnn_layer_backward
-from harness.exact.tape import Step, Tape, View, is_view, views_in
+from harness.exact.tape import FAILURES, FLOATING, Operator, Step, Tape, View, is_view, views_in
 from harness.floats import to_arb
 
 # Operations in float64

@@ -28,7 +28,6 @@ MODULES = (
     "calling.modes",
     "calling.sequence",
     "calling.watch",
-    "exact.operator",
     "exact.tape",
     "isolation.encoding",
     "isolation.wire",
