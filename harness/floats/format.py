@@ -1,4 +1,4 @@
-"""Floating-point formats, ulps and ordinals: one definition for float64, float32, bfloat16 and float16.
+"""Floating-point formats, ulps, ordinals, and measurements: how far results deviate from the exact values.
 
 The unit of error is ``ulp(y) = 2^(max(floor(log2 |y|), emin) - p + 1)``, evaluated at the *exact* value ``y`` with the
 exponent capped at ``emax``. The deviation ``|actual - y| / ulp(y)`` is a real number and contains no rounding of the
@@ -12,8 +12,9 @@ J.-M. Muller et al. (2018), *Handbook of Floating-Point Arithmetic*, 2nd ed., se
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,33 +24,24 @@ from torch import Tensor
 
 from harness.dtype import PARAMETERS
 from harness.error import UsageError, listed
-from harness.floats.double_double import DoubleDouble
+from harness.floats.double_double import Array, DoubleDouble, lift
 from harness.suggestion import did_you_mean
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Format:
-    """A binary floating-point format.
-
-    Parameters
-    ----------
-    name
-        Name of the torch dtype.
-    precision
-        ``p``: number of significand bits, including the implicit one.
-    emin, emax
-        Exponents of the smallest normal and of the largest finite number.
-    flushes
-        Whether the processor replaces subnormal numbers by zero.
-    """
+    """A binary floating-point format."""
 
     name: str
+    """Name of the torch dtype."""
     precision: int
+    """``p``: number of significand bits, including the implicit one."""
     emin: int
+    """Exponent of the smallest normal number."""
     emax: int
+    """Exponent of the largest finite number."""
     flushes: bool = False
+    """Whether the processor replaces subnormal numbers by zero."""
 
     @cached_property
     def dtype(self) -> torch.dtype:
@@ -116,23 +108,7 @@ FORMATS = {name: Format(name, *parameters) for name, parameters in PARAMETERS.it
 
 
 def format_of(name: str) -> Format:
-    """Return the format with a dtype's name.
-
-    Parameters
-    ----------
-    name
-        ``float64``, ``float32``, ``bfloat16`` or ``float16``.
-
-    Returns
-    -------
-    Format
-        The format with its precision and exponents.
-
-    Raises
-    ------
-    UsageError
-        If there is no such format.
-    """
+    """Return the format with a dtype's name, such as ``float32``; raise a usage error if there is none."""
     if name not in FORMATS:
         raise UsageError(
             f"unknown dtype `{name}`", rule=f"choose from {listed(FORMATS)}", remedy=did_you_mean(name, FORMATS)
@@ -141,18 +117,7 @@ def format_of(name: str) -> Format:
 
 
 def to_array(tensor: Tensor) -> Array:
-    """Convert a tensor to float64 values, exactly; the result shares no memory with the tensor.
-
-    Parameters
-    ----------
-    tensor
-        A tensor of any shape, dtype and device.
-
-    Returns
-    -------
-    Array
-        The values, with the shape of ``tensor``.
-    """
+    """Convert a tensor to float64 values, exactly; the result shares no memory with the tensor."""
     converted = tensor.detach().to(device="cpu", dtype=torch.float64).numpy(force=True)
     return converted.copy(order="K") if tensor.dtype is torch.float64 else converted
 
@@ -163,20 +128,8 @@ _MANTISSA_BITS, _MANTISSA_MASK, _BIAS = 52, (1 << 52) - 1, 1023
 def ulp(expected: DoubleDouble, format_: Format) -> Array:
     """Unit in the last place at the exact values, elementwise, in float64.
 
-    The exponent is one lower if ``hi`` is a power of two and ``lo`` points towards zero. The exact value then lies in
-    the binade below.
-
-    Parameters
-    ----------
-    expected
-        Exact values of any shape; subnormal numbers and zero have the ulp of the smallest normal number.
-    format_
-        The format.
-
-    Returns
-    -------
-    Array
-        Positive powers of two, with the shape of ``expected``.
+    Subnormal numbers and zero have the ulp of the smallest normal number. The exponent is one lower if ``hi`` is a
+    power of two and ``lo`` points towards zero. The exact value then lies in the binade below.
     """
     bits = np.ascontiguousarray(expected.hi, dtype=np.float64).view(np.int64)
     biased = bits >> _MANTISSA_BITS
@@ -195,23 +148,11 @@ def ulp(expected: DoubleDouble, format_: Format) -> Array:
 
 
 def deviation(actual: Array, expected: DoubleDouble, format_: Format) -> Array:
-    """``|actual - expected| / ulp(expected)``, elementwise.
+    """``|actual - expected| / ulp(expected)``, elementwise, for values of the format or of a wider one.
 
-    Parameters
-    ----------
-    actual
-        Values of the format, or of a wider one, converted to float64.
-    expected
-        Exact values; NaN where the contract requires NaN.
-    format_
-        Format of ``actual``.
-
-    Returns
-    -------
-    ndarray of float64
-        In ulp. It is zero where both are NaN or the same infinity. It is ``inf`` where ``actual`` is NaN or an infinity
-        to which the exact value does not round. It is also ``inf`` where the exact value rounds to an infinity and
-        ``actual`` is a number of the format.
+    It is zero where both are NaN or the same infinity. It is ``inf`` where ``actual`` is NaN or an infinity to which
+    the exact value does not round. It is also ``inf`` where the exact value rounds to an infinity and ``actual`` is a
+    number of the format.
     """
     limit_hi, limit_lo = format_.max, float(np.ldexp(1.0, format_.emax - format_.precision))
     excess = (np.abs(expected.hi) - limit_hi) + np.sign(expected.hi) * expected.lo
@@ -237,19 +178,8 @@ def round_to(exact: DoubleDouble, format_: Format) -> Tensor:
     """Round exact values to nearest, ties to even, with a single rounding; infinities and NaN stay.
 
     Converting ``hi`` alone would round twice: ``hi`` is already rounded to float64, and torch converts float64 to
-    float16 through float32. The nearest of that result and its two neighbors is therefore taken.
-
-    Parameters
-    ----------
-    exact
-        Exact values of any shape.
-    format_
-        The format to round to.
-
-    Returns
-    -------
-    Tensor
-        The rounded values, with the shape of ``exact``; ``max + ulp/2`` and larger values become infinite.
+    float16 through float32. The nearest of that result and its two neighbors is therefore taken. ``max + ulp/2`` and
+    larger values become infinite.
     """
     start = torch.from_numpy(np.array(exact.hi)).to(format_.dtype)
     limit = torch.full_like(start, format_.max)
@@ -276,35 +206,15 @@ _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 def as_integers(tensor: Tensor) -> Tensor:
-    """View the bits of a tensor as integers of the same size.
-
-    Parameters
-    ----------
-    tensor
-        A tensor of any shape, of a dtype of at most eight bytes.
-
-    Returns
-    -------
-    Tensor
-        The integers; they share their memory with ``tensor``.
-    """
+    """View the bits of a tensor as integers of the same size, of at most eight bytes."""
     return tensor.detach().view(_INTEGERS[tensor.element_size()])
 
 
 def to_ordinal(tensor: Tensor) -> NDArray[np.int64]:
     """Number the floats of a format so that neighbors differ by one; both zeros are 0.
 
-    The numbers are the sign-magnitude bits, read as an integer. They are exact for every format and include infinities.
-
-    Parameters
-    ----------
-    tensor
-        Floats of any shape, without NaN.
-
-    Returns
-    -------
-    ndarray of int64
-        The numbers, with the shape of ``tensor``.
+    The numbers are the sign-magnitude bits, read as an integer. They are exact for every format and include infinities,
+    but not NaN.
     """
     bits = as_integers(tensor.cpu()).numpy().astype(np.int64, order="C")
     sign_bit = -(1 << (8 * tensor.element_size() - 1))
@@ -312,22 +222,145 @@ def to_ordinal(tensor: Tensor) -> NDArray[np.int64]:
 
 
 def from_ordinal(ordinals: NDArray[np.int64], format_: Format) -> Tensor:
-    """Invert :func:`to_ordinal`; ordinal 0 gives +0.
-
-    Parameters
-    ----------
-    ordinals
-        Numbers of floats, of any shape; see :func:`to_ordinal`.
-    format_
-        The format of the result.
-
-    Returns
-    -------
-    Tensor
-        The floats, with the shape of ``ordinals``.
-    """
+    """Invert :func:`to_ordinal`; ordinal 0 gives +0."""
     size = format_.dtype.itemsize
     sign_bit = -(1 << (8 * size - 1))
     bits = np.array(ordinals, dtype=np.int64)
     bits[bits < 0] = sign_bit - bits[bits < 0]
     return torch.from_numpy(bits.astype(f"int{8 * size}")).view(format_.dtype)
+
+
+# Measurements
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Result of one law on one example, element by element; the law holds where ``deviation <= bound``."""
+
+    deviation: Array
+    """In the law's unit."""
+    bound: Array
+    """In the law's unit."""
+    actual: Array
+    """The implementation's values, for the message."""
+    expected: Array
+    """The exact values, for the message."""
+    circumstance: str = ""
+    """How the implementation was called if a law calls it in several ways, otherwise empty."""
+    free: NDArray[np.bool_] | None = None
+    """Elements for which any result is admissible, and may differ between runs; ``None`` if there are none."""
+
+    @cached_property
+    def ratio(self) -> Array:
+        """``deviation / bound``; zero if the deviation is zero, ``inf`` if the deviation is infinite, for any bound."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = self.deviation / self.bound
+        ratio = np.where(self.deviation == 0.0, 0.0, ratio)
+        return np.where(np.isposinf(self.deviation) | np.isnan(self.deviation), np.inf, ratio)
+
+    @property
+    def worst(self) -> tuple[int, ...]:
+        """Index of the largest ratio."""
+        return tuple(int(i) for i in np.unravel_index(int(np.argmax(self.ratio)), self.ratio.shape))
+
+    @cached_property
+    def severity(self) -> Array:
+        """The ratio to a bound of at least half a unit, so that measurements with a bound of zero can be compared."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            severity = self.deviation / np.maximum(self.bound, 0.5)
+        return np.where(np.isnan(severity), np.inf, severity)
+
+    @property
+    def most_severe(self) -> float:
+        """The largest severity; zero for an empty measurement."""
+        return float(self.severity.max(initial=0.0))
+
+    def admitted(self, index: Any) -> float:
+        """Return the bound at an index; zero if the bound is NaN."""
+        return float(np.nan_to_num(self.bound[index], nan=0.0, posinf=np.inf))
+
+    @property
+    def over(self) -> int:
+        """Number of elements beyond their bound."""
+        return int(np.count_nonzero(self.ratio > 1.0))
+
+    @property
+    def broken(self) -> bool:
+        """Whether any element is beyond its bound."""
+        return self.over > 0
+
+
+def compare(actual: Tensor | Array, expected: DoubleDouble | Array | float, bound: Any, format_: Format) -> Measurement:
+    """Measure the deviation of an output in ulp of the exact value.
+
+    Exact values and the bound, in ulp, are broadcast to the output. If the output has another shape than exact values
+    that are a double-double, every deviation is ``inf``.
+    """
+    values = to_array(actual) if isinstance(actual, Tensor) else np.asarray(actual, dtype=np.float64)
+    exact = lift(expected)
+    if isinstance(expected, DoubleDouble) and values.shape != exact.shape:
+        return _all_infinite(values, exact)
+    exact = DoubleDouble(np.broadcast_to(exact.hi, values.shape), np.broadcast_to(exact.lo, values.shape))
+    limit = np.broadcast_to(np.asarray(bound, dtype=np.float64), values.shape)
+    return Measurement(deviation(values, exact, format_), limit, values, exact.hi)
+
+
+def compare_absolute(actual: Tensor | Array, expected: Array, bound: Array, format_: Format) -> Measurement:
+    """Measure the deviation in ulp of one or of the expected value, whichever is larger.
+
+    The ulp of a value that is near zero after cancellation is no useful unit. The bound is an absolute error. Equal
+    values have deviation zero, also infinities; a NaN and an unexpected infinity have ``inf``.
+    """
+    values = to_array(actual) if isinstance(actual, Tensor) else actual
+    unit = 2.0 * format_.u * np.maximum(1.0, np.where(np.isfinite(expected), np.abs(expected), 1.0))
+    with np.errstate(invalid="ignore"):
+        error = np.where(np.isfinite(values), np.abs(values - expected), np.inf)
+    error = np.where(values == expected, 0.0, error)
+    with np.errstate(over="ignore"):
+        return Measurement(error / unit, np.broadcast_to(bound / unit, values.shape), values, expected)
+
+
+def compare_runs(actual: Array, reference: Array, first: Measurement, format_: Format) -> Measurement:
+    """Compare the output of a second run with the one of the first, ``reference``, within twice the bound of the first.
+
+    The first run, measured against the oracle, supplies the bound and the unit. If an output of the first run exceeds
+    the exact value, the unit is the ulp of that output. NaN equals NaN, and an infinity equals itself.
+    """
+    if actual.shape != reference.shape:
+        return _all_infinite(actual, lift(reference))
+    size = np.fmax(np.abs(np.where(np.isfinite(reference), reference, 0.0)), np.abs(first.expected))
+    with np.errstate(invalid="ignore", over="ignore"):
+        error = np.abs(actual - reference) / ulp(lift(size), format_)
+        bound = 2.0 * first.bound
+    # The number of ulps can overflow for finite outputs; only an infinite or NaN output has an infinite deviation.
+    error = np.where(np.isfinite(actual) & np.isfinite(reference), np.minimum(error, np.finfo(np.float64).max), error)
+    error = np.where((actual == reference) | (np.isnan(actual) & np.isnan(reference)), 0.0, error)
+    error = np.where(np.isnan(error), np.inf, error)
+    if first.free is not None and first.free.shape == error.shape:
+        error = np.where(first.free, 0.0, error)
+    return Measurement(error, bound, actual, reference)
+
+
+def worse(first: Measurement, *others: Measurement) -> Measurement:
+    """Return the largest deviation of each element in several runs with the same bounds, and its output."""
+    worst = first
+    for other in others:
+        is_worse = other.deviation > worst.deviation
+        worst = replace(
+            worst,
+            deviation=np.where(is_worse, other.deviation, worst.deviation),
+            actual=np.where(is_worse, other.actual, worst.actual),
+        )
+    return worst
+
+
+def _all_infinite(values: Array, exact: DoubleDouble) -> Measurement:
+    shape = exact.shape or (1,)
+    actual = np.broadcast_to(np.nan if values.size != 1 else values.reshape(()), shape)
+    return Measurement(np.full(shape, np.inf), np.zeros(shape), actual, exact.hi.reshape(shape))
+
+
+def in_ulp(absolute: Array, expected: DoubleDouble, format_: Format) -> Array:
+    """Convert an absolute error to ulp of the exact value; zero where the exact value is not finite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(np.where(np.isfinite(expected.hi), absolute / ulp(expected, format_), 0.0))
