@@ -7,7 +7,7 @@ the law of the value reports it, and these laws hold.
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -23,13 +23,13 @@ from harness.laws.derivation import (
     against,
     between,
     bound_to,
+    mode_law,
     repeatable,
     repeated,
     rows_of,
     worst_of,
 )
 from harness.laws.law import Example, Inputs, Law
-from harness.laws.mode import mode_law
 from harness.laws.size import size_laws
 from harness.laws.strategies import LONG_EXAMPLES
 from harness.laws.subject import Subject
@@ -39,8 +39,6 @@ _BEGINNING = 256
 
 _ROWS = 16
 """Rows that are called one at a time."""
-
-Call = Callable[..., Any]
 
 
 def implementation_laws(
