@@ -26,7 +26,7 @@ from torch.utils.dlpack import from_dlpack
 from ..case import Case
 from ..error import UsageError, listed
 from . import jax_bridge
-from .importing import attribute
+from .discovery import attribute
 from .model import UnfitModelError
 
 Adapter = Callable[..., Any]

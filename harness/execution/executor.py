@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from harness.calling.importing import attribute
+from harness.calling.discovery import attribute
 from harness.error import UsageError, require
 
 DASK = "dask://"

@@ -25,7 +25,7 @@ import torch
 
 from ..calling.adapter import adapter_of, is_model
 from ..calling.bound import grad
-from ..calling.importing import attribute, called_by_name, imported, packages
+from ..calling.discovery import attribute, called_by_name, imported, packages
 from ..calling.watch import AT_IMPORT, read, restored
 from ..error import UsageError
 from .request_handler import Server, silenced

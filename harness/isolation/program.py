@@ -11,7 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from harness.calling.discovery import ENTRY_POINTS, root_of
+from harness.calling.discovery import root_of
+from harness.calling.target import ENTRY_POINTS
 from harness.isolation.limits import GIBIBYTE, Limits
 
 MODULES = (
@@ -20,7 +21,7 @@ MODULES = (
     "case",
     "record.fault",
     "calling.bound",
-    "calling.importing",
+    "calling.discovery",
     "calling.model",
     "calling.jax_bridge",
     "calling.adapter",

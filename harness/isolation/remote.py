@@ -20,11 +20,11 @@ from torch.utils._pytree import tree_leaves
 
 from harness.calling.adapter import NO_AUTOGRAD, NO_BFLOAT16, NUMPY_IS_ON_THE_CPU, NotApplicable
 from harness.calling.device import CPU, MisplacedError
-from harness.calling.discovery import OBJECTS
+from harness.calling.discovery import single_name
 from harness.calling.host import InputsAfter, Recording, RemoteError, ReshapedError
-from harness.calling.importing import single_name
 from harness.calling.model import UNFIT, AsStep
 from harness.calling.modes import DEFAULT, NO_COMPILER, NO_HEADERS, Observation
+from harness.calling.target import OBJECTS
 from harness.calling.watch import RESTORED, Watch
 from harness.case import Case
 from harness.error import UsageError

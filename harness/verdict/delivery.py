@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.calling.adapter import NotApplicable
+from harness.calling.discovery import attribute
 from harness.calling.host import host_of
-from harness.calling.importing import attribute
 from harness.case import Case
 from harness.error import UsageError
 from harness.floats.format import Measurement

@@ -234,4 +234,4 @@ def wrapped(text: str, width: int) -> str:
 def _in_lines(line: str, width: int) -> list[str]:
     label = _LABEL.match(line)
     indent = " " * (len(label[0]) if label else 4)
-    return filled(line, width, indent) or [""]
+    return filled(line, width, subsequent_indent=indent) or [""]

@@ -370,7 +370,7 @@ def _in_short(finding: Finding) -> str:
 def _filled(text: str, width: int, *, indent: str, whole: bool = False) -> list[str]:
     if not width or whole:
         return [text]
-    return filled(text, width, indent)
+    return filled(text, width, subsequent_indent=indent)
 
 
 def unclaimed_line(verdicts: Sequence[Verdict]) -> str:

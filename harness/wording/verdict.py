@@ -3,6 +3,7 @@
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from harness.findings.merging import findings
 from harness.record.property import Property
@@ -13,9 +14,8 @@ NAMED = 3
 """Maximum number of cases or laws that a line names."""
 
 
-def filled(text: str, width: int, indent: str) -> list[str]:
-    """Break a text into lines between words and indent all but the first; a word is never broken."""
-    return textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+filled = partial(textwrap.wrap, break_long_words=False, break_on_hyphens=False)
+"""Break a text into lines between words; a word is never broken."""
 
 
 def verdict_line(verdicts: Sequence[Verdict], early: str = "") -> str:
