@@ -10,6 +10,7 @@ next blocks of the allocator are overwritten before each repeated call. In a las
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,29 +33,17 @@ CONTENTS = (0x00, 0xFF, 0x42)
 """Bytes that freed memory is filled with: zeros; NaN, or minus one in integers; and ordinary numbers."""
 
 
-def repeatable(statement: str) -> Callable[[Callable[..., Measurement]], Law]:
-    """Make a law of the function below: calls on the same inputs agree.
-
-    Parameters
-    ----------
-    statement
-        One sentence.
-
-    Returns
-    -------
-    callable
-        A decorator that turns the measuring function into a :class:`~harness.laws.Law`.
-    """
-    return law(
-        statement,
-        source="definition of a function of its inputs",
-        bound="no tolerance",
-        cause="uninitialized memory, state kept between calls, randomness, or a sum in thread order: make each "
-        "call independent and deterministic",
-        group="implementation",
-        examples=OF_IMPLEMENTATION,
-        intermittent=True,
-    )
+repeatable = partial(
+    law,
+    source="definition of a function of its inputs",
+    bound="no tolerance",
+    cause="uninitialized memory, state kept between calls, randomness, or a sum in thread order: make each call "
+    "independent and deterministic",
+    group="implementation",
+    examples=OF_IMPLEMENTATION,
+    intermittent=True,
+)
+"""Make a law of the function below: calls on the same inputs agree, as its ``statement`` says in one sentence."""
 
 
 def repeated(
@@ -126,25 +115,17 @@ def _bits(measured: Measurement) -> Measurement:
 # From the law of a value
 
 
-def about_every_operation(
-    measure: Callable[..., Measurement],
-    statement: str,
-    cause: str,
-    *,
-    bound: str = "no tolerance",
-    group: str = "implementation",
-) -> Law:
-    """Make a law of ``measure(subject, value, inputs)`` with the usual descriptions; see :func:`bound_to`."""
-    return Law(
-        measure.__name__,
-        statement,
-        source="definition of a function of its inputs",
-        bound=bound,
-        cause=cause,
-        group=group,
-        measure=measure,
-        examples=OF_IMPLEMENTATION,
-    )
+about_every_operation = partial(
+    law,
+    source="definition of a function of its inputs",
+    bound="no tolerance",
+    group="implementation",
+    examples=OF_IMPLEMENTATION,
+)
+"""Make a law of ``measure(subject, value, inputs)`` below, about the law of a value; see :func:`bound_to`."""
+
+TWICE = "twice the value's bound"
+"""The bound of laws that compare two calls."""
 
 
 def bound_to(law: Law, value: Law) -> Law:
@@ -197,25 +178,16 @@ _LEAST = 2.0**-100
 """Smaller inputs are taken for zero: processors flush subnormal numbers and products in bfloat16's dot products."""
 
 
-def mode_law(value: Law) -> Law:
-    """Derive the law from the law of the value."""
-    law = Law(
-        "any_mode",
-        "The value does not depend on gradient mode, autocast, number of threads, default dtype, a module's training "
-        "mode or a later call.",
-        source="results do not depend on the mode; autocast: the value's law in bfloat16",
-        bound="twice the value's bound; under autocast the value's bound in bfloat16, for inputs that bfloat16 "
-        "represents",
-        cause="another code path runs in this mode, such as dropout or a fused kernel; a tensor takes the default "
-        "dtype; all results share one buffer; or autocast runs a sum in bfloat16: use one code path, name the dtype, "
-        "return new tensors, and accumulate in float32",
-        group="implementation",
-        measure=any_mode,
-        examples=2,
-    )
-    return bound_to(law, value)
-
-
+@about_every_operation(
+    "The value does not depend on gradient mode, autocast, number of threads, default dtype, a module's training mode "
+    "or a later call.",
+    source="results do not depend on the mode; autocast: the value's law in bfloat16",
+    bound=f"{TWICE}; under autocast the value's bound in bfloat16, for inputs that bfloat16 represents",
+    cause="another code path runs in this mode, such as dropout or a fused kernel; a tensor takes the default dtype; "
+    "all results share one buffer; or autocast runs a sum in bfloat16: use one code path, name the dtype, return new "
+    "tensors, and accumulate in float32",
+    examples=2,
+)
 def any_mode(subject: Subject, value: Law, inputs: Example) -> Measurement:
     """Call in each mode, and name the one with the worst deviation.
 
