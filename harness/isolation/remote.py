@@ -21,7 +21,7 @@ from torch.utils._pytree import tree_leaves
 from harness.calling.adapter import NO_AUTOGRAD, NO_BFLOAT16, NUMPY_IS_ON_THE_CPU, NotApplicable
 from harness.calling.device import CPU, MisplacedError
 from harness.calling.discovery import single_name
-from harness.calling.host import InputsAfter, Recording, RemoteError, ReshapedError
+from harness.calling.host import Host, InputsAfter, Recording, RemoteError, ReshapedError
 from harness.calling.model import UNFIT, AsStep
 from harness.calling.modes import DEFAULT, NO_COMPILER, NO_HEADERS, Observation
 from harness.calling.target import OBJECTS
@@ -49,7 +49,7 @@ _SMALL = 1_024
 _SENTENCE = 240
 
 
-class RemoteHost:
+class RemoteHost(Host):
     """The process, as a place in which implementations are called.
 
     Parameters
@@ -388,7 +388,7 @@ def _has_headers() -> bool:
     return Path(sysconfig.get_path("include"), "Python.h").is_file()
 
 
-class RecordingRemoteHost:
+class RecordingRemoteHost(Recording):
     """Records remote calls on one tape."""
 
     _tapes = itertools.count()
