@@ -124,8 +124,12 @@ class Subject:
         NotApplicable
             If the adapter cannot be applied, or the implementation refuses such inputs as declared.
         """
+
+        def called() -> tuple[Any, bool]:
+            return self.host.called(self.case, self._before(inputs), self.contract.of_model, self.device, sequence)
+
         with self._refusing(inputs):
-            return self.attempt(self.case.name, lambda: self._called(inputs, sequence))
+            return self.attempt(self.case.name, lambda: self._after(self._answer(called)))
 
     @contextmanager
     def _refusing(self, inputs: Iterable[Any]) -> Iterator[None]:
@@ -137,14 +141,13 @@ class Subject:
                 raise NotApplicable(reason) from None
             raise
 
-    def _called(self, inputs: tuple[Any, ...], sequence: str | None) -> Any:
+    def _answer(self, call: Callable[[], tuple[Any, bool]]) -> Any:
+        """Return the result of a call, and note whether it consists of another library's arrays."""
         try:
-            output, self._returns_arrays = self.host.called(
-                self.case, self._before(inputs), self.contract.of_model, self.device, sequence
-            )
+            output, self._returns_arrays = call()
         except MisplacedError as error:
             raise CaseError(f"{self.case.name} {error}", Fault.DEVICE) from error
-        return self._after(output)
+        return output
 
     def once(self, *inputs: Any) -> Tensor:
         """Call the implementation once, also if the contract groups, and compare the shape with the contract.
@@ -184,13 +187,8 @@ class Subject:
         """
 
         def called() -> Any:
-            try:
-                arranged = [self._before(inputs) for inputs in calls]
-                found = self.host.called_each(self.case, arranged, self.device)
-            except MisplacedError as error:
-                raise CaseError(f"{self.case.name} {error}", Fault.DEVICE) from error
-            assert found is not None, "it is elsewhere"
-            outputs, self._returns_arrays = found
+            arranged = [self._before(inputs) for inputs in calls]
+            outputs = self._answer(lambda: self.host.called_each(self.case, arranged, self.device))
             return [self._after(output) for output in outputs]
 
         if self.host is HERE or not calls:
@@ -312,20 +310,19 @@ class Subject:
         if self.returns_number:
             return torch.tensor(float(output), dtype=torch.float64)
         if not isinstance(output, Tensor):
-            if isinstance(output, Unsupported) and output.kind == COMPLEX:
-                raise CaseError(f"{self.case.name} returns {COMPLEX}", Fault.TYPE)
-            if isinstance(output, Unsupported) and output.kind.startswith("a tensor"):
-                raise CaseError(f"{self.case.name} returns {output.kind}", Fault.TYPE)
             kind = output.kind if isinstance(output, Unsupported) else kind_of(output)
+            is_tensor = isinstance(output, Unsupported) and (kind == COMPLEX or kind.startswith("a tensor"))
             hint = "; check a NumPy implementation with `--call numpy`" if kind.startswith("numpy.") else ""
-            raise CaseError(f"{self.case.name} returns {kind}, not a tensor{hint}", Fault.TYPE)
+            raise CaseError(
+                f"{self.case.name} returns {kind}{'' if is_tensor else f', not a tensor{hint}'}", Fault.TYPE
+            )
         # Not its own methods, which may say anything.
         with torch._C.DisableTorchFunctionSubclass():
             plain = output if type(output) is Tensor else Tensor.as_subclass(output, Tensor)
         if plain.layout is not torch.strided or plain.is_nested or plain.is_quantized:
             raise CaseError(f"{self.case.name} returns a tensor that is sparse, nested or quantized", Fault.TYPE)
         if plain.is_complex():
-            raise CaseError(f"{self.case.name} returns complex numbers", Fault.TYPE)
+            raise CaseError(f"{self.case.name} returns {COMPLEX}", Fault.TYPE)
         return plain
 
     @property
@@ -387,8 +384,7 @@ class Subject:
                 f"{self.case.name} returns a tensor that autograd cannot follow back to its input", Fault.NO_GRADIENT
             )
         (gradient,) = self.attempt(
-            f"the backward pass of {self.case.name}",
-            lambda: bound.grad([output], [arguments[of]], [weights]),
+            f"the backward pass of {self.case.name}", lambda: bound.grad([output], [arguments[of]], [weights])
         )
         return torch.zeros_like(arguments[of]) if gradient is None else self._tensor(gradient)
 
