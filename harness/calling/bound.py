@@ -53,21 +53,13 @@ def backward(outputs: Sequence[Tensor], cotangents: Sequence[Tensor]) -> None:
 
 
 def _run(
-    outputs: Sequence[Tensor],
-    cotangents: Sequence[Tensor],
-    *flags: Any,
-    allow_unreachable: bool,
-    accumulate: bool,
+    outputs: Sequence[Tensor], cotangents: Sequence[Tensor], *flags: Any, allow_unreachable: bool, accumulate: bool
 ) -> Any:
     if _keep_context is not None:
         _keep_context("context", _copy_context())
     try:
         return _run_backward(
-            _tuple(outputs),
-            _tuple(cotangents),
-            *flags,
-            allow_unreachable=allow_unreachable,
-            accumulate_grad=accumulate,
+            _tuple(outputs), _tuple(cotangents), *flags, allow_unreachable=allow_unreachable, accumulate_grad=accumulate
         )
     finally:
         if _drop_context is not None:

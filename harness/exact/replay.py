@@ -25,11 +25,7 @@ Instead = Callable[..., Any]
 
 
 def replay(
-    operator: Operator,
-    args: Any,
-    kwargs: Mapping[str, Any],
-    shadow_of: Mapping[int, Tensor],
-    result: Any,
+    operator: Operator, args: Any, kwargs: Mapping[str, Any], shadow_of: Mapping[int, Tensor], result: Any
 ) -> Any:
     """Repeat an operation on shadows, and change the shadows of tensors that it writes.
 

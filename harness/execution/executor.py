@@ -73,10 +73,7 @@ def _executor(text: str) -> Iterator[Executor]:
     try:
         factory = factory()
     except Exception as error:
-        raise UsageError(
-            f"cannot create the executor `{text}`",
-            rule=f"{type(error).__name__}: {error}",
-        ) from error
+        raise UsageError(f"cannot create the executor `{text}`", rule=f"{type(error).__name__}: {error}") from error
     if not isinstance(factory, Executor):
         raise UsageError(
             f"cannot use the executor `{text}`",

@@ -178,8 +178,7 @@ class _Worker:
             if isinstance(reply, Loss):
                 self.end()
                 raise UsageError(
-                    f"cannot import `{self.plan.target.partition(':')[0]}`",
-                    rule=f"the import {reply.sentence}",
+                    f"cannot import `{self.plan.target.partition(':')[0]}`", rule=f"the import {reply.sentence}"
                 )
             self.pieces = reply
         assert self.pieces is not None

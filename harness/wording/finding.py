@@ -308,12 +308,7 @@ def shorter_replay(replay: str) -> str:
 
 
 def finding_block(
-    finding: Finding,
-    checked: Sequence[Verdict] = (),
-    *,
-    width: int = 0,
-    name: str = "",
-    options_only: bool = False,
+    finding: Finding, checked: Sequence[Verdict] = (), *, width: int = 0, name: str = "", options_only: bool = False
 ) -> str:
     """Return a finding as a block of text.
 
