@@ -3,17 +3,3 @@
 from harness.findings.finding import RANKS, WRONG, Finding, Grade, by_verdict, grade, grades
 from harness.findings.headroom_trend import Trend, trends
 from harness.findings.merging import findings, mark_of
-
-__all__ = [
-    "RANKS",
-    "WRONG",
-    "Finding",
-    "Grade",
-    "Trend",
-    "by_verdict",
-    "findings",
-    "grade",
-    "grades",
-    "mark_of",
-    "trends",
-]

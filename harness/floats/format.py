@@ -30,18 +30,25 @@ from harness.suggestion import did_you_mean
 
 @dataclass(frozen=True)
 class Format:
-    """A binary floating-point format."""
+    """A binary floating-point format.
+
+    Parameters
+    ----------
+    name
+        Name of the torch dtype.
+    precision
+        ``p``: number of significand bits, including the implicit one.
+    emin, emax
+        Exponents of the smallest normal and of the largest finite number.
+    flushes
+        Whether the processor replaces subnormal numbers by zero.
+    """
 
     name: str
-    """Name of the torch dtype."""
     precision: int
-    """``p``: number of significand bits, including the implicit one."""
     emin: int
-    """Exponent of the smallest normal number."""
     emax: int
-    """Exponent of the largest finite number."""
     flushes: bool = False
-    """Whether the processor replaces subnormal numbers by zero."""
 
     @cached_property
     def dtype(self) -> torch.dtype:
@@ -108,7 +115,23 @@ FORMATS = {name: Format(name, *parameters) for name, parameters in PARAMETERS.it
 
 
 def format_of(name: str) -> Format:
-    """Return the format with a dtype's name, such as ``float32``; raise a usage error if there is none."""
+    """Return the format with a dtype's name.
+
+    Parameters
+    ----------
+    name
+        ``float64``, ``float32``, ``bfloat16`` or ``float16``.
+
+    Returns
+    -------
+    Format
+        The format with its precision and exponents.
+
+    Raises
+    ------
+    UsageError
+        If there is no such format.
+    """
     if name not in FORMATS:
         raise UsageError(
             f"unknown dtype `{name}`", rule=f"choose from {listed(FORMATS)}", remedy=did_you_mean(name, FORMATS)
@@ -117,7 +140,18 @@ def format_of(name: str) -> Format:
 
 
 def to_array(tensor: Tensor) -> Array:
-    """Convert a tensor to float64 values, exactly; the result shares no memory with the tensor."""
+    """Convert a tensor to float64 values, exactly; the result shares no memory with the tensor.
+
+    Parameters
+    ----------
+    tensor
+        A tensor of any shape, dtype and device.
+
+    Returns
+    -------
+    Array
+        The values, with the shape of ``tensor``.
+    """
     converted = tensor.detach().to(device="cpu", dtype=torch.float64).numpy(force=True)
     return converted.copy(order="K") if tensor.dtype is torch.float64 else converted
 
@@ -128,8 +162,20 @@ _MANTISSA_BITS, _MANTISSA_MASK, _BIAS = 52, (1 << 52) - 1, 1023
 def ulp(expected: DoubleDouble, format_: Format) -> Array:
     """Unit in the last place at the exact values, elementwise, in float64.
 
-    Subnormal numbers and zero have the ulp of the smallest normal number. The exponent is one lower if ``hi`` is a
-    power of two and ``lo`` points towards zero. The exact value then lies in the binade below.
+    The exponent is one lower if ``hi`` is a power of two and ``lo`` points towards zero. The exact value then lies in
+    the binade below.
+
+    Parameters
+    ----------
+    expected
+        Exact values of any shape; subnormal numbers and zero have the ulp of the smallest normal number.
+    format_
+        The format.
+
+    Returns
+    -------
+    Array
+        Positive powers of two, with the shape of ``expected``.
     """
     bits = np.ascontiguousarray(expected.hi, dtype=np.float64).view(np.int64)
     biased = bits >> _MANTISSA_BITS
@@ -148,11 +194,23 @@ def ulp(expected: DoubleDouble, format_: Format) -> Array:
 
 
 def deviation(actual: Array, expected: DoubleDouble, format_: Format) -> Array:
-    """``|actual - expected| / ulp(expected)``, elementwise, for values of the format or of a wider one.
+    """``|actual - expected| / ulp(expected)``, elementwise.
 
-    It is zero where both are NaN or the same infinity. It is ``inf`` where ``actual`` is NaN or an infinity to which
-    the exact value does not round. It is also ``inf`` where the exact value rounds to an infinity and ``actual`` is a
-    number of the format.
+    Parameters
+    ----------
+    actual
+        Values of the format, or of a wider one, converted to float64.
+    expected
+        Exact values; NaN where the contract requires NaN.
+    format_
+        Format of ``actual``.
+
+    Returns
+    -------
+    ndarray of float64
+        In ulp. It is zero where both are NaN or the same infinity. It is ``inf`` where ``actual`` is NaN or an infinity
+        to which the exact value does not round. It is also ``inf`` where the exact value rounds to an infinity and
+        ``actual`` is a number of the format.
     """
     limit_hi, limit_lo = format_.max, float(np.ldexp(1.0, format_.emax - format_.precision))
     excess = (np.abs(expected.hi) - limit_hi) + np.sign(expected.hi) * expected.lo
@@ -178,8 +236,19 @@ def round_to(exact: DoubleDouble, format_: Format) -> Tensor:
     """Round exact values to nearest, ties to even, with a single rounding; infinities and NaN stay.
 
     Converting ``hi`` alone would round twice: ``hi`` is already rounded to float64, and torch converts float64 to
-    float16 through float32. The nearest of that result and its two neighbors is therefore taken. ``max + ulp/2`` and
-    larger values become infinite.
+    float16 through float32. The nearest of that result and its two neighbors is therefore taken.
+
+    Parameters
+    ----------
+    exact
+        Exact values of any shape.
+    format_
+        The format to round to.
+
+    Returns
+    -------
+    Tensor
+        The rounded values, with the shape of ``exact``; ``max + ulp/2`` and larger values become infinite.
     """
     start = torch.from_numpy(np.array(exact.hi)).to(format_.dtype)
     limit = torch.full_like(start, format_.max)
@@ -206,15 +275,35 @@ _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 def as_integers(tensor: Tensor) -> Tensor:
-    """View the bits of a tensor as integers of the same size, of at most eight bytes."""
+    """View the bits of a tensor as integers of the same size.
+
+    Parameters
+    ----------
+    tensor
+        A tensor of any shape, of a dtype of at most eight bytes.
+
+    Returns
+    -------
+    Tensor
+        The integers; they share their memory with ``tensor``.
+    """
     return tensor.detach().view(_INTEGERS[tensor.element_size()])
 
 
 def to_ordinal(tensor: Tensor) -> NDArray[np.int64]:
     """Number the floats of a format so that neighbors differ by one; both zeros are 0.
 
-    The numbers are the sign-magnitude bits, read as an integer. They are exact for every format and include infinities,
-    but not NaN.
+    The numbers are the sign-magnitude bits, read as an integer. They are exact for every format and include infinities.
+
+    Parameters
+    ----------
+    tensor
+        Floats of any shape, without NaN.
+
+    Returns
+    -------
+    ndarray of int64
+        The numbers, with the shape of ``tensor``.
     """
     bits = as_integers(tensor.cpu()).numpy().astype(np.int64, order="C")
     sign_bit = -(1 << (8 * tensor.element_size() - 1))
@@ -222,7 +311,20 @@ def to_ordinal(tensor: Tensor) -> NDArray[np.int64]:
 
 
 def from_ordinal(ordinals: NDArray[np.int64], format_: Format) -> Tensor:
-    """Invert :func:`to_ordinal`; ordinal 0 gives +0."""
+    """Invert :func:`to_ordinal`; ordinal 0 gives +0.
+
+    Parameters
+    ----------
+    ordinals
+        Numbers of floats, of any shape; see :func:`to_ordinal`.
+    format_
+        The format of the result.
+
+    Returns
+    -------
+    Tensor
+        The floats, with the shape of ``ordinals``.
+    """
     size = format_.dtype.itemsize
     sign_bit = -(1 << (8 * size - 1))
     bits = np.array(ordinals, dtype=np.int64)
@@ -235,20 +337,26 @@ def from_ordinal(ordinals: NDArray[np.int64], format_: Format) -> Tensor:
 
 @dataclass(frozen=True)
 class Measurement:
-    """Result of one law on one example, element by element; the law holds where ``deviation <= bound``."""
+    """Result of one law on one example, element by element.
+
+    Parameters
+    ----------
+    deviation, bound
+        In the law's unit; the law holds where ``deviation <= bound``.
+    actual, expected
+        The implementation's values and the exact ones, for the message.
+    circumstance
+        How the implementation was called if a law calls it in several ways, otherwise empty.
+    free
+        Elements for which any result is admissible, and may differ between runs; ``None`` if there are none.
+    """
 
     deviation: Array
-    """In the law's unit."""
     bound: Array
-    """In the law's unit."""
     actual: Array
-    """The implementation's values, for the message."""
     expected: Array
-    """The exact values, for the message."""
     circumstance: str = ""
-    """How the implementation was called if a law calls it in several ways, otherwise empty."""
     free: NDArray[np.bool_] | None = None
-    """Elements for which any result is admissible, and may differ between runs; ``None`` if there are none."""
 
     @cached_property
     def ratio(self) -> Array:
@@ -293,8 +401,25 @@ class Measurement:
 def compare(actual: Tensor | Array, expected: DoubleDouble | Array | float, bound: Any, format_: Format) -> Measurement:
     """Measure the deviation of an output in ulp of the exact value.
 
-    Exact values and the bound, in ulp, are broadcast to the output. If the output has another shape than exact values
-    that are a double-double, every deviation is ``inf``.
+    Parameters
+    ----------
+    actual
+        The implementation's output.
+    expected
+        Exact values, broadcast to ``actual``.
+    bound
+        Largest admissible deviation in ulp, broadcast to ``actual``.
+    format_
+        The format whose ulp is the unit.
+
+    Returns
+    -------
+    Measurement
+        Deviations in ulp, and bounds, with the shape of ``actual``.
+
+    Notes
+    -----
+    If the output has another shape than the exact values, every deviation is ``inf``.
     """
     values = to_array(actual) if isinstance(actual, Tensor) else np.asarray(actual, dtype=np.float64)
     exact = lift(expected)
@@ -308,8 +433,21 @@ def compare(actual: Tensor | Array, expected: DoubleDouble | Array | float, boun
 def compare_absolute(actual: Tensor | Array, expected: Array, bound: Array, format_: Format) -> Measurement:
     """Measure the deviation in ulp of one or of the expected value, whichever is larger.
 
-    The ulp of a value that is near zero after cancellation is no useful unit. The bound is an absolute error. Equal
-    values have deviation zero, also infinities; a NaN and an unexpected infinity have ``inf``.
+    The ulp of a value that is near zero after cancellation is no useful unit.
+
+    Parameters
+    ----------
+    actual, expected
+        Values of the same shape; equal ones have deviation zero, also infinities.
+    bound
+        Largest admissible absolute error.
+    format_
+        The format whose ulp is the unit.
+
+    Returns
+    -------
+    Measurement
+        Deviations and bounds in that ulp, with the shape of ``actual``; ``inf`` for a NaN or an unexpected infinity.
     """
     values = to_array(actual) if isinstance(actual, Tensor) else actual
     unit = 2.0 * format_.u * np.maximum(1.0, np.where(np.isfinite(expected), np.abs(expected), 1.0))
@@ -321,10 +459,24 @@ def compare_absolute(actual: Tensor | Array, expected: Array, bound: Array, form
 
 
 def compare_runs(actual: Array, reference: Array, first: Measurement, format_: Format) -> Measurement:
-    """Compare the output of a second run with the one of the first, ``reference``, within twice the bound of the first.
+    """Compare a second run with the first, within twice the bound of the first.
 
-    The first run, measured against the oracle, supplies the bound and the unit. If an output of the first run exceeds
-    the exact value, the unit is the ulp of that output. NaN equals NaN, and an infinity equals itself.
+    Parameters
+    ----------
+    actual
+        Output of the second run.
+    reference
+        Output of the first run; NaN equals NaN, and an infinity equals itself.
+    first
+        The first run measured against the oracle: supplies the bound and the unit. If an output of the first run
+        exceeds the exact value, the unit is the ulp of that output.
+    format_
+        The format whose ulp is the unit.
+
+    Returns
+    -------
+    Measurement
+        Differences in ulp, and twice the bound of the first run.
     """
     if actual.shape != reference.shape:
         return _all_infinite(actual, lift(reference))
@@ -342,7 +494,18 @@ def compare_runs(actual: Array, reference: Array, first: Measurement, format_: F
 
 
 def worse(first: Measurement, *others: Measurement) -> Measurement:
-    """Return the largest deviation of each element in several runs with the same bounds, and its output."""
+    """Return the worst of several runs, element by element.
+
+    Parameters
+    ----------
+    first, others
+        Measurements of the same shape, with the same bounds and exact values.
+
+    Returns
+    -------
+    Measurement
+        The largest deviation of each element, with its output.
+    """
     worst = first
     for other in others:
         is_worse = other.deviation > worst.deviation
@@ -361,6 +524,21 @@ def _all_infinite(values: Array, exact: DoubleDouble) -> Measurement:
 
 
 def in_ulp(absolute: Array, expected: DoubleDouble, format_: Format) -> Array:
-    """Convert an absolute error to ulp of the exact value; zero where the exact value is not finite."""
+    """Convert an absolute error to ulp of the exact value; zero where the exact value is not finite.
+
+    Parameters
+    ----------
+    absolute
+        Absolute errors, broadcast to ``expected``.
+    expected
+        Exact values.
+    format_
+        The format whose ulp is the unit.
+
+    Returns
+    -------
+    Array
+        Errors in ulp.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(np.where(np.isfinite(expected.hi), absolute / ulp(expected, format_), 0.0))

@@ -33,17 +33,25 @@ CONTENTS = (0x00, 0xFF, 0x42)
 """Bytes that freed memory is filled with: zeros; NaN, or minus one in integers; and ordinary numbers."""
 
 
-repeatable = partial(
-    law,
-    source="definition of a function of its inputs",
-    bound="no tolerance",
-    cause="uninitialized memory, state kept between calls, randomness, or a sum in thread order: make each call "
-    "independent and deterministic",
-    group="implementation",
-    examples=OF_IMPLEMENTATION,
-    intermittent=True,
-)
-"""Make a law of the function below: calls on the same inputs agree, as its ``statement`` says in one sentence."""
+def repeatable(statement: str) -> Callable[[Callable[..., Measurement]], Law]:
+    """Make a law of the function below: calls on the same inputs agree.
+
+    Parameters
+    ----------
+    statement
+        One sentence.
+
+    Returns
+    -------
+    callable
+        A decorator that turns the measuring function into a :class:`~harness.laws.Law`.
+    """
+    return about_every_operation(
+        statement,
+        cause="uninitialized memory, state kept between calls, randomness, or a sum in thread order: make each call "
+        "independent and deterministic",
+        intermittent=True,
+    )
 
 
 def repeated(
