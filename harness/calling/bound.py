@@ -21,12 +21,8 @@ _copy_context, _tuple = contextvars.copy_context, tuple
 
 get_rng_state, set_rng_state, equal = torch.get_rng_state, torch.set_rng_state, torch.equal
 zeros_like, stack, cat, linspace, tensor = torch.zeros_like, torch.stack, torch.cat, torch.linspace, torch.tensor
-no_grad, set_grad_enabled, inference_mode, autocast = (
-    torch.no_grad,
-    torch.set_grad_enabled,
-    torch.inference_mode,
-    torch.autocast,
-)
+no_grad, set_grad_enabled = torch.no_grad, torch.set_grad_enabled
+inference_mode, autocast = torch.inference_mode, torch.autocast
 detach, clone, to = Tensor.detach, Tensor.clone, Tensor.to
 get_num_threads, set_num_threads = torch.get_num_threads, torch.set_num_threads
 get_default_dtype, set_default_dtype = torch.get_default_dtype, torch.set_default_dtype

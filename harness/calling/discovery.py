@@ -247,11 +247,8 @@ def called_by_name(path: str, name: str) -> Callable[..., Any]:
     """Return the callable attribute of a file or module with a name, or raise a usage error."""
     function = attribute(path, name)
     if not callable(function):
-        raise UsageError(
-            f"cannot check `{path}:{name}`",
-            rule="a case must be callable",
-            value=f"an object of type {type(function).__name__}",
-        )
+        value = f"an object of type {type(function).__name__}"
+        raise UsageError(f"cannot check `{path}:{name}`", rule="a case must be callable", value=value)
     return function  # type: ignore[no-any-return]
 
 
@@ -320,19 +317,15 @@ def _made(factory: Any, target: str) -> Any:
     try:
         return factory()
     except Exception as error:
-        raise UsageError(
-            f"cannot create the data set: `{target}()` raised {type(error).__name__}: {error}",
-            remedy="make it callable without arguments",
-        ) from error
+        problem = f"cannot create the data set: `{target}()` raised {type(error).__name__}: {error}"
+        raise UsageError(problem, remedy="make it callable without arguments") from error
 
 
 def _check_length(samples: Any, target: str) -> None:
     try:
         length = len(samples)
     except Exception as error:
-        raise UsageError(
-            f"cannot read the length of the data set `{target}`: {type(error).__name__}: {error}",
-            remedy="let `__len__` return the number of samples",
-        ) from error
+        problem = f"cannot read the length of the data set `{target}`: {type(error).__name__}: {error}"
+        raise UsageError(problem, remedy="let `__len__` return the number of samples") from error
     if length < 1:
         raise UsageError(f"the data set `{target}` is empty", rule="1 sample or more is needed", value=str(length))

@@ -57,10 +57,8 @@ def load(target: str = SHIPPED, *, contract: str | None = None, by_name: bool = 
 
 def _single(target: str, contract: str | None, claims: Mapping[str, Any]) -> Case:
     if contract is None:
-        raise UsageError(
-            f"no contract given for `{target}`",
-            remedy="pass `--contract NAME` (see `harness list --contracts`) or a `--formula`",
-        )
+        remedy = "pass `--contract NAME` (see `harness list --contracts`) or a `--formula`"
+        raise UsageError(f"no contract given for `{target}`", remedy=remedy)
     path, _, name = target.partition(":")
     make_importable(target)
     function = attribute(path, name) if contract in OBJECTS else called_by_name(path, name)

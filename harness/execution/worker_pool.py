@@ -117,9 +117,8 @@ class IsolatedPool:
         if self._lost[case] >= LOSSES:
             return Answer(index, reason=f"not tried: {LOSSES} earlier calls of {case} did not return")
         hurry = HURRY if case in self._hung else 1.0
-        limits = replace(
-            self._limits, call_s=self._limits.call_s * hurry, first_call_s=self._limits.first_call_s * hurry
-        )
+        call_s, first_call_s = self._limits.call_s * hurry, self._limits.first_call_s * hurry
+        limits = replace(self._limits, call_s=call_s, first_call_s=first_call_s)
         started = time.perf_counter()
         reply = worker.ask(index, str(self.pieces[index].get("first_call", case)), limits)
         duration_s = time.perf_counter() - started
@@ -177,9 +176,8 @@ class _Worker:
             reply = self._answer(replace(self.limits, law_s=self.limits.load_s))
             if isinstance(reply, Loss):
                 self.end()
-                raise UsageError(
-                    f"cannot import `{self.plan.target.partition(':')[0]}`", rule=f"the import {reply.sentence}"
-                )
+                module = self.plan.target.partition(":")[0]
+                raise UsageError(f"cannot import `{module}`", rule=f"the import {reply.sentence}")
             self.pieces = reply
         assert self.pieces is not None
         return self.pieces

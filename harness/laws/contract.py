@@ -3,9 +3,9 @@
 A convention is a choice that mathematics or custom leaves open; a case declares its own.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, overload
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -38,19 +38,11 @@ class AnyNumber(Sequence[float]):
         """Return whether a value may be declared; it must be a number, and not NaN."""
         return isinstance(value, (int, float)) and self.least <= value <= self.most
 
-    def __iter__(self) -> Iterator[float]:
-        """Yield the usual values."""
-        return iter(self.usual)
-
     def __len__(self) -> int:
         """Return the number of usual values."""
         return len(self.usual)
 
-    @overload
-    def __getitem__(self, at: int) -> float: ...
-    @overload
-    def __getitem__(self, at: slice) -> tuple[float, ...]: ...
-    def __getitem__(self, at: int | slice) -> float | tuple[float, ...]:
+    def __getitem__(self, at: Any) -> Any:
         """Return usual values by position."""
         return self.usual[at]
 
@@ -79,11 +71,7 @@ class Anything(Sequence[Any]):
         """Return 1, for the default ``None``."""
         return 1
 
-    @overload
-    def __getitem__(self, at: int) -> Any: ...
-    @overload
-    def __getitem__(self, at: slice) -> tuple[Any, ...]: ...
-    def __getitem__(self, at: int | slice) -> Any:
+    def __getitem__(self, at: Any) -> Any:
         """Nothing."""
         return (None,)[at]
 

@@ -208,12 +208,8 @@ def _expanded(subject: Subject, value: Law, inputs: Example) -> Iterator[Measure
             usual, expanded = subject(*copies), subject.arranged(partial(_spread, axes=axes))(*copies)
             # Most results have equal bits, and then there is nothing to measure.
             if not _have_equal_bits(usual, expanded):
-                found = against(
-                    _Answered(subject, usual),
-                    value,
-                    dict(zip(inputs, copies, strict=True)),
-                    [_Answered(subject, expanded)],
-                )
+                example = dict(zip(inputs, copies, strict=True))
+                found = against(_Answered(subject, usual), value, example, [_Answered(subject, expanded)])
                 yield replace(found, circumstance=f"if the {how} share memory, as after expand()")
 
 
@@ -398,12 +394,8 @@ def output_is_its_own(subject: Subject, _: Law, inputs: Example) -> Measurement:
     copies = [[x.clone() if isinstance(x, Tensor) else x for x in call] for call in _calls(subject, inputs)]
     with subject.host.looking() as looks:
         outputs = subject.each(copies)
-    return _counted(
-        [
-            look.shares(given, output) if output.numel() else 0
-            for given, output, look in zip(copies, outputs, looks, strict=False)
-        ]
-    )
+    observed = zip(copies, outputs, looks, strict=False)
+    return _counted([look.shares(given, output) if output.numel() else 0 for given, output, look in observed])
 
 
 @about_every_operation(

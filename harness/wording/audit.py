@@ -90,11 +90,7 @@ def headroom_line(headroom: Headroom) -> str:
 def narrowest(audit: Audit, limit: int = NARROWEST) -> list[Headroom]:
     """Return the lines with the least headroom, without lines that already have a finding."""
     wrong = {(finding.file, finding.line) for finding in audit.findings}
-    return [
-        headroom
-        for headroom in audit.headroom
-        if headroom.factor < WIDE and (headroom.file, headroom.line) not in wrong
-    ][:limit]
+    return [one for one in audit.headroom if one.factor < WIDE and (one.file, one.line) not in wrong][:limit]
 
 
 def audit_line(audit: Audit, early: str = "") -> str:

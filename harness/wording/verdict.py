@@ -56,11 +56,8 @@ def census_line(verdicts: Sequence[Verdict]) -> str:
     examples, rows = (sum(getattr(verdict, name) for verdict in verdicts) for name in ("examples", "rows"))
     counted = [(cases, "case"), (len(verdicts), "verdict"), (examples, "example"), (rows, "row")]
     early_ends = sum(verdict.cut_short for verdict in verdicts)
-    cut_short = (
-        f"; {count(early_ends, 'law')} {'was' if early_ends == 1 else 'were'} cut short by --seconds"
-        if early_ends
-        else ""
-    )
+    were = "was" if early_ends == 1 else "were"
+    cut_short = f"; {count(early_ends, 'law')} {were} cut short by --seconds" if early_ends else ""
     return f"checked: {', '.join(count(number, noun) for number, noun in counted)}{cut_short}"
 
 
