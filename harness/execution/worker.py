@@ -20,7 +20,7 @@ from typing import IO, Any
 
 import psutil
 
-from harness.calling import bound, watch
+from harness.calling import modes, watch
 from harness.error import UsageError
 from harness.execution.plan import Pieces, Plan, from_document
 from harness.isolation.forked_process import Second
@@ -229,7 +229,7 @@ def _warm_up() -> None:
     import torch
 
     x = torch.ones(1, requires_grad=True)
-    bound.grad([x * 1.0], [x], [torch.ones(1)])
+    modes.grad([x * 1.0], [x], [torch.ones(1)])
 
 
 def _limit_memory(limits: Limits) -> None:

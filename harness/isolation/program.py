@@ -20,7 +20,6 @@ MODULES = (
     "suggestion",
     "case",
     "record.fault",
-    "calling.bound",
     "calling.discovery",
     "calling.model",
     "calling.jax_bridge",

@@ -13,8 +13,8 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.calling import bound
 from harness.calling.adapter import NotApplicable
+from harness.calling.modes import backward, grad
 from harness.floats import FORMATS, Array, Format, Measurement, compare_runs, to_array
 from harness.laws.case_error import CaseError
 from harness.laws.derivation import bound_to, other_inputs, worst_of
@@ -231,11 +231,11 @@ def _differentiated_twice(subject: Subject, inputs: Example, direction: Tensor, 
         raise NotApplicable("autograd cannot follow the output back to the input")
 
     def twice() -> Tensor | None:
-        (once,) = bound.grad([output], [x], [weights], create=True)
+        (once,) = grad([output], [x], [weights], create=True)
         if once is None or not once.requires_grad:
             return None
         # All of the graph, and not only what leads to x: there stands what refuses.
-        bound.backward([once], [direction.to(x.dtype)])
+        backward([once], [direction.to(x.dtype)])
         return x.grad
 
     try:

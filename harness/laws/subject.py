@@ -16,11 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.calling import bound
 from harness.calling.adapter import ADAPTER_DETACHES, NO_AUTOGRAD, NotApplicable, no_numpy
 from harness.calling.device import CPU, MisplacedError
 from harness.calling.host import HERE, GoneError, Host, RemoteError, ReshapedError
-from harness.calling.modes import no_compiler
+from harness.calling.modes import grad, no_compiler
 from harness.calling.sequence import MisfitError
 from harness.calling.watch import Watch
 from harness.case import FLOATS, Case
@@ -384,7 +383,7 @@ class Subject:
                 f"{self.case.name} returns a tensor that autograd cannot follow back to its input", Fault.NO_GRADIENT
             )
         (gradient,) = self.attempt(
-            f"the backward pass of {self.case.name}", lambda: bound.grad([output], [arguments[of]], [weights])
+            f"the backward pass of {self.case.name}", lambda: grad([output], [arguments[of]], [weights])
         )
         return torch.zeros_like(arguments[of]) if gradient is None else self._tensor(gradient)
 
