@@ -148,7 +148,7 @@ def package_of(target: str) -> Path | None:
     except (ImportError, ValueError):
         return None
     local = next((path for path in (Path(top), Path(f"{top}.py")) if path.exists()), None)
-    return _place(spec and spec.origin) or local
+    return _place(None if spec is None else spec.origin) or local
 
 
 def whence(target: str) -> str | None:

@@ -292,11 +292,13 @@ class RemoteHost(Host):
         finally:
             self._modes = before
 
+    @contextmanager
     def modes(
         self, *, threads: int | None = None, dtype: torch.dtype | None = None, switched: bool = False
-    ) -> AbstractContextManager[None]:
+    ) -> Iterator[None]:
         """Change the settings of that process while it is called."""
-        return self._mode(threads=threads, dtype=dtype, switched=switched)
+        with self._mode(threads=threads, dtype=dtype, switched=switched):
+            yield
 
     def unset_is_nan(self) -> Any:
         """Fill new memory with NaN there."""

@@ -128,7 +128,7 @@ class Subject:
             return self.host.called(self.case, self._before(inputs), self.contract.of_model, self.device, sequence)
 
         with self._refusing(inputs):
-            return self.attempt(self.case.name, lambda: self._after(self._answer(called)))
+            return self.attempt(self.case.name, lambda: self._after(self._taken(called)))
 
     @contextmanager
     def _refusing(self, inputs: Iterable[Any]) -> Iterator[None]:
@@ -140,7 +140,7 @@ class Subject:
                 raise NotApplicable(reason) from None
             raise
 
-    def _answer(self, call: Callable[[], tuple[Any, bool]]) -> Any:
+    def _taken(self, call: Callable[[], tuple[Any, bool]]) -> Any:
         """Return the result of a call, and note whether it consists of another library's arrays."""
         try:
             output, self._returns_arrays = call()
@@ -187,7 +187,7 @@ class Subject:
 
         def called() -> Any:
             arranged = [self._before(inputs) for inputs in calls]
-            outputs = self._answer(lambda: self.host.called_each(self.case, arranged, self.device))
+            outputs = self._taken(lambda: self.host.called_each(self.case, arranged, self.device))
             return [self._after(output) for output in outputs]
 
         if self.host is HERE or not calls:
