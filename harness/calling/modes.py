@@ -119,15 +119,8 @@ def unset_is_nan() -> Iterator[None]:
 
 DEFAULT: Mapping[str, Any] = {
     "grad": True,
-    "inference": False,
-    "autocast": None,
-    "eager": False,
-    "unset": False,
-    "see": False,
-    "hear": False,
-    "switched": False,
-    "threads": None,
-    "dtype": None,
+    **dict.fromkeys(("inference", "eager", "unset", "see", "hear", "switched"), False),
+    **dict.fromkeys(("autocast", "threads", "dtype")),
 }
 """Modes of an ordinary call."""
 
@@ -151,26 +144,14 @@ def entered(modes: Mapping[str, Any]) -> AbstractContextManager[Any]:
 
 @contextmanager
 def settings(*, threads: int | None = None, dtype: torch.dtype | None = None) -> Iterator[None]:
-    """Use another number of threads, or another default dtype, in the body."""
-    with (
-        _changed(get_num_threads, set_num_threads, threads),
-        _changed(get_default_dtype, set_default_dtype, dtype),
-    ):
+    """Use another number of threads, or another default dtype, in the body; ``None`` leaves it unchanged."""
+    of_threads, of_dtype = (get_num_threads, set_num_threads), (get_default_dtype, set_default_dtype)
+    with ExitStack() as stack:
+        for (read, write), value in ((of_threads, threads), (of_dtype, dtype)):
+            if value is not None:
+                stack.callback(write, read())
+                write(value)
         yield
-
-
-@contextmanager
-def _changed(read: Callable[[], Any], write: Callable[[Any], object], value: Any) -> Iterator[None]:
-    """Change one setting in the body; ``None`` leaves it unchanged."""
-    if value is None:
-        yield
-        return
-    before = read()
-    write(value)
-    try:
-        yield
-    finally:
-        write(before)
 
 
 def seed_all(seed: int) -> None:
@@ -268,15 +249,13 @@ def uncompiled() -> AbstractContextManager[object]:
     return stance
 
 
-@contextmanager
-def raised_recompile_limit() -> Iterator[None]:
+def raised_recompile_limit() -> AbstractContextManager[object]:
     """Let the compiler, where it is loaded, compile for all inputs of the body, however different they are."""
-    config = getattr(sys.modules.get("torch._dynamo"), "config", None)
+    config: Any = getattr(sys.modules.get("torch._dynamo"), "config", None)
     if config is None:
-        yield
-        return
-    with config.patch(recompile_limit=RECOMPILED, accumulated_recompile_limit=4 * RECOMPILED):
-        yield
+        return nullcontext()
+    limits = {"recompile_limit": RECOMPILED, "accumulated_recompile_limit": 4 * RECOMPILED}
+    return config.patch(**limits)  # type: ignore[no-any-return]
 
 
 def notify_of_compilation(on_start: Callable[[], object], on_end: Callable[[], object]) -> bool:
