@@ -201,27 +201,21 @@ class _Worker:
 
     def end(self) -> None:
         """End the process and whatever it has started; an interrupt may have come before it had."""
-        if self.process is None:
-            self._remove_scratch()
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        # It may not lead a group yet.
-        self.process.kill()
-        self.process.wait()
-        if isinstance(self.process, Forked):
-            self.process.close()
-        for stream in (self.process.stdin, self.process.stdout, self.printed):
-            assert stream is not None
-            with contextlib.suppress(BrokenPipeError):
-                stream.close()
-        self._remove_scratch()
-        self.process = None
-
-    def _remove_scratch(self) -> None:
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            # It may not lead a group yet.
+            self.process.kill()
+            self.process.wait()
+            if isinstance(self.process, Forked):
+                self.process.close()
+            for stream in (self.process.stdin, self.process.stdout, self.printed):
+                assert stream is not None
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
         if self.scratch is not None:
             shutil.rmtree(self.scratch, ignore_errors=True)
-        self.scratch = None
+        self.process = self.scratch = None
 
     def retire(self) -> None:
         """End the process while another thread may be waiting for it."""
