@@ -145,9 +145,10 @@ def entered(modes: Mapping[str, Any]) -> AbstractContextManager[Any]:
 @contextmanager
 def settings(*, threads: int | None = None, dtype: torch.dtype | None = None) -> Iterator[None]:
     """Use another number of threads, or another default dtype, in the body; ``None`` leaves it unchanged."""
-    of_threads, of_dtype = (get_num_threads, set_num_threads), (get_default_dtype, set_default_dtype)
+    wanted: list[tuple[Callable[[], Any], Callable[[Any], None], Any]]
+    wanted = [(get_num_threads, set_num_threads, threads), (get_default_dtype, set_default_dtype, dtype)]
     with ExitStack() as stack:
-        for (read, write), value in ((of_threads, threads), (of_dtype, dtype)):
+        for read, write, value in wanted:
             if value is not None:
                 stack.callback(write, read())
                 write(value)
