@@ -109,17 +109,35 @@ def assigned(variable: ContextVar[KeptT], value: KeptT) -> Iterator[None]:
 
 
 def confirming() -> AbstractContextManager[None]:
-    """Evaluate every oracle call in the body by ball arithmetic."""
+    """Evaluate every oracle call in the body by ball arithmetic.
+
+    Returns
+    -------
+    context manager
+        The context of the body.
+    """
     return assigned(_confirming, value=True)
 
 
 def remembering() -> AbstractContextManager[None]:
-    """Evaluate the oracle once per tensor in the body, even if several laws call it; the tensors must not change."""
+    """Evaluate the oracle once per tensor in the body, even if several laws call it; the tensors must not change.
+
+    Returns
+    -------
+    context manager
+        The context of the body.
+    """
     return assigned(_remembered, value={})
 
 
 def recalling() -> AbstractContextManager[None]:
-    """In the body, reuse earlier results for the same numbers from any such body."""
+    """In the body, reuse earlier results for the same numbers from any such body.
+
+    Returns
+    -------
+    context manager
+        The context of the body.
+    """
     return assigned(_recalling, value=True)
 
 
