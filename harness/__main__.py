@@ -1,25 +1,11 @@
 """The command: an interrupt during its import also ends it with the right exit code."""
 
-import sys
+from functools import partial
 
-from harness.error import UsageError, reject_windows
-from harness.execution.interrupt import interruptible
+from harness.execution.interrupt import run_command
 
-
-def main() -> None:
-    """Import the command and run it."""
-    try:
-        reject_windows(sys.platform)
-    except UsageError as error:
-        print(f"harness: {error}", file=sys.stderr)  # noqa: T201 - the command line cannot be imported
-        sys.exit(2)
-    with interruptible() as interrupt:
-        try:
-            from harness.cli import main as command
-        except KeyboardInterrupt:
-            sys.exit(interrupt.exit_code(130))
-        command()
-
+main = partial(run_command, "harness.cli")
+"""Import the command and run it."""
 
 if __name__ == "__main__":
     main()

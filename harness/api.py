@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.calling import known
-from harness.calling.importing import single_name
+from harness.calling.discovery import single_name
 from harness.calling.question import Question
+from harness.calling.target import completed, of_function, place_of
 from harness.case import Break, Case
 from harness.display.notebook import Verdicts, block
 from harness.error import UsageError
@@ -104,7 +104,7 @@ def check(
     Without ``isolate``, a function that hangs or ends the process does so to this process.
     """
     claim = formula_contract(contract, formula, form, inputs, over)
-    claim, call = known.completed(known.of_function(function), claim, call)
+    claim, call = completed(of_function(function), claim, call)
     campaign = Campaign(
         "",
         claim,
@@ -177,7 +177,7 @@ def _decided(probe: Probe, job: Job, decide_: Callable[[Job], Verdict]) -> Verdi
 
 def _case(function: Callable[..., Any], question: Question) -> Case:
     """Return the case of a function, which has the name that the command gives it if it is a library's."""
-    location = known.place_of(function) or ""
+    location = place_of(function) or ""
     name = single_name(*location.split(":")) if location else ""
     case = Case(function, question.contract or "", style="foreign", name=name, target=location, call=question.call)
     return replace(case, breaks=question.breaks, declares=question.declares)
@@ -347,7 +347,7 @@ class Check:
 
     def _decided_here(self, function: Callable[..., Any]) -> Verdict:
         contract = self.job.case.contract
-        _, call = known.completed(known.of_function(function), contract, self.campaign.call)
+        _, call = completed(of_function(function), contract, self.campaign.call)
         case = _case(function, replace(self.campaign, contract=contract, call=call))
         with _quietly():
             job = replace(self.job, case=case)

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from harness.calling.discovery import load
+from harness.calling.target import load
 from harness.verdict.job import jobs
 
 ROOT = Path(__file__).parents[1]

@@ -15,7 +15,7 @@ from harness.auditor.finding import Findings
 from harness.auditor.line import Line, place, with_source
 from harness.auditor.operation import Operation, Source, known_as
 from harness.auditor.watching import Watching
-from harness.exact.operator import LARGEST, UNIT, dtype_name
+from harness.exact.tape import LARGEST, UNIT, dtype_name
 from harness.execution.logbook import drawing_in_html, logbook
 from harness.findings.closed_form import overflows_from
 from harness.record.audit import Audit, AuditFinding, Headroom, Mode, Stretch, WhatIf

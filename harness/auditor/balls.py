@@ -13,8 +13,8 @@ from torch import Tensor
 
 from harness.auditor.shadow import Call, Cell
 from harness.exact.elementwise import ELEMENTWISE, PRECISION, Balls, strided
-from harness.exact.operator import FLOATING, Operator, length_of, tensors
 from harness.exact.operators import BY_ROWS, NOT_OURS, OPERATIONS, PRODUCTS, UNKNOWN, carried_out, of_each
+from harness.exact.tape import FLOATING, Operator, length_of, tensors
 from harness.floats import to_arb
 
 MAX_ADDITIONS = 6_000_000

@@ -10,7 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from harness.auditor.operation import FirstNonfinite, Operation, Source, bare
-from harness.exact.operator import SMALLEST_NORMAL
+from harness.exact.tape import SMALLEST_NORMAL
 
 UPSTREAM = 0.5
 """Input error above which a pole is not blamed on the operation that hits it."""

@@ -15,8 +15,8 @@ from harness.auditor.end import Ends
 from harness.auditor.line import Line
 from harness.auditor.operation import bare
 from harness.auditor.shadow import Call, Cell, Shadows
-from harness.exact.operator import NARROW, UNIT, key_of, tensors
 from harness.exact.replay import replay
+from harness.exact.tape import NARROW, UNIT, key_of, tensors
 
 FAR = 0.1
 """Relative distance from its target at which an average must move."""

@@ -20,7 +20,7 @@ from harness.auditor.blame import blame_not_finite
 from harness.auditor.line import Lines
 from harness.auditor.operation import Source, bare
 from harness.auditor.shadow import Call, Cell, Distance, Shadows, distance, distance_where_finite
-from harness.exact.operator import LARGEST, is_followed, is_wrapped, key_of, tensors
+from harness.exact.tape import LARGEST, is_followed, is_wrapped, key_of, tensors
 
 ENGINE = "_engine_run_backward"
 """Function that ``backward`` and ``grad`` call with every root."""

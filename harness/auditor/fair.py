@@ -6,7 +6,7 @@ from torch import Tensor
 
 from harness.auditor.operation import Operation, bare
 from harness.auditor.shadow import Call
-from harness.exact.operator import is_followed
+from harness.exact.tape import is_followed
 
 ACCURATE = 64
 """Input error, in unit roundoffs, up to which the inputs count as accurate."""

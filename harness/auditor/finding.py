@@ -18,7 +18,7 @@ from harness.auditor.rules import Indices
 from harness.auditor.watching import Watching
 from harness.auditor.wording import Statement, describe, digits, finding_of, stalled
 from harness.error import cell
-from harness.exact.operator import NARROW, SMALLEST, UNIT, dtype_name
+from harness.exact.tape import NARROW, SMALLEST, UNIT, dtype_name
 from harness.record.audit import RANKS, AuditFinding, AuditKind
 
 HARMLESS = 0.05

@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from harness.auditor.end import EngineHook
 from harness.calling.discovery import named
-from harness.exact.operator import tensors
+from harness.exact.tape import tensors
 from harness.execution.plan import Document
 
 SCALES = (2.0**-5, 2.0**-10, 1.0)

@@ -28,8 +28,8 @@ from harness.auditor.shadow import (
     has_emptied,
     vanished,
 )
-from harness.exact.operator import FAILURES, FLOATING, NARROW, SMALLEST, UNIT, Operator, is_followed, key_of, tensors
 from harness.exact.replay import replay
+from harness.exact.tape import FAILURES, FLOATING, NARROW, SMALLEST, UNIT, Operator, is_followed, key_of, tensors
 
 SUMS = {"sum", "mm", "bmm", "addmm", "mean"}
 _STEEP = 100.0

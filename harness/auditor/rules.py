@@ -12,7 +12,7 @@ from harness.auditor.operation import Operation, bare
 from harness.auditor.remedy import COUNTS, LAWS
 from harness.auditor.shadow import Call, Narrowing
 from harness.auditor.wording import Statement, finding_of
-from harness.exact.operator import FLOATING, INTEGERS, NARROW, SMALLEST, UNIT, Operator, dtype_name
+from harness.exact.tape import FLOATING, INTEGERS, NARROW, SMALLEST, UNIT, Operator, dtype_name
 from harness.record.audit import AuditFinding, AuditKind
 
 EPS_FROM = {torch.float16: "1e-4", torch.bfloat16: "1e-8"}

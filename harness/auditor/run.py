@@ -12,7 +12,7 @@ from torch import Tensor
 from harness.auditor.audit import audit
 from harness.auditor.end import EngineHook
 from harness.auditor.sampling import WITHIN, Sampling
-from harness.exact.operator import is_followed, is_wrapped, tensors
+from harness.exact.tape import is_followed, is_wrapped, tensors
 from harness.findings.headroom_trend import Trend
 from harness.record.audit import Audit, AuditFinding, AuditRun, Mode, Ruin
 from harness.wording.audit import audit_text, run_lines, trend_line

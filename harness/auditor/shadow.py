@@ -21,7 +21,7 @@ from harness.auditor.line import Line
 from harness.auditor.operation import Source
 from harness.error import UsageError, listed
 from harness.exact.elementwise import Balls
-from harness.exact.operator import FLOATING, SMALLEST_NORMAL, UNIT, Operator, key_of, length_of, whole
+from harness.exact.tape import FLOATING, SMALLEST_NORMAL, UNIT, Operator, key_of, length_of, whole
 from harness.record.audit import WHAT_IF, WhatIf
 from harness.suggestion import did_you_mean
 

@@ -14,7 +14,8 @@ from harness.auditor.result import GROWS, NORMALIZATIONS, SUMS, Notes, complex_t
 from harness.auditor.result import write as write_complex
 from harness.auditor.rules import ALWAYS, Indices, Rules, clamped, indices_of, may_count, stands_still, wrapped
 from harness.auditor.shadow import Call, Narrowing, Shadows
-from harness.exact.operator import (
+from harness.exact.replay import replay
+from harness.exact.tape import (
     FAILURES,
     FLOATING,
     INTEGERS,
@@ -27,7 +28,6 @@ from harness.exact.operator import (
     operator_of,
     tensors,
 )
-from harness.exact.replay import replay
 from harness.record.audit import WhatIf
 
 _FINE = UNIT[torch.float32]

@@ -23,7 +23,7 @@ from harness.auditor.remedy import (
     of_underflow,
 )
 from harness.error import cell
-from harness.exact.operator import LARGEST, SMALLEST, dtype_name
+from harness.exact.tape import LARGEST, SMALLEST, dtype_name
 from harness.findings.closed_form import overflows_from
 from harness.record.audit import AuditFinding, AuditKind
 

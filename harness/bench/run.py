@@ -80,7 +80,7 @@ def run_suite(
     name
         One of :data:`SUITES`.
     target
-        Cases, as for :func:`harness.calling.discovery.load`.
+        Cases, as for :func:`harness.calling.target.load`.
     run_folder
         Folder of the run. Nothing else is written, except for the cache of the data set.
     settings

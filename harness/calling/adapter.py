@@ -26,7 +26,7 @@ from torch.utils.dlpack import from_dlpack
 from ..case import Case
 from ..error import UsageError, listed
 from . import jax_bridge
-from .importing import attribute
+from .discovery import attribute
 from .model import UnfitModelError
 
 Adapter = Callable[..., Any]
@@ -88,12 +88,8 @@ def adapter_of(call: str | Adapter) -> Adapter:
         return _named(*named.groups(default=""))
     adapter = attribute(*call.split(":")) if _PLACE.fullmatch(call) else _evaluated(call)
     if not callable(adapter):
-        raise UsageError(
-            f"cannot use `--call {call}`",
-            rule="an adapter must be callable",
-            value=f"an object of type {type(adapter).__name__}",
-            remedy=_REMEDY,
-        )
+        value = f"an object of type {type(adapter).__name__}"
+        raise UsageError(f"cannot use `--call {call}`", rule="an adapter must be callable", value=value, remedy=_REMEDY)
     return adapter  # type: ignore[no-any-return]
 
 

@@ -36,10 +36,7 @@ def refuse_absent(device: str) -> None:
     there_is = (
         f"the accelerator here is `{accelerator.type}`" if accelerator is not None else "there is no accelerator here"
     )
-    raise UsageError(
-        f"unknown device `{device}`: {there_is}",
-        remedy="`cpu` is always available",
-    )
+    raise UsageError(f"unknown device `{device}`: {there_is}", remedy="`cpu` is always available")
 
 
 def called_on(device: str, call: Callable[..., Any], inputs: Sequence[Any]) -> Any:

@@ -1,29 +1,27 @@
-"""Targets, with their cases and data sets: by package, file, module or entry point. Nothing imports them in advance.
+"""Find and import what a target names: a package, a file, a module or a data set. Nothing imports them in advance.
 
 The shipped cases have a common name, so they are not installed under it. In the wheel they are in the folder
 ``harness/shipped``, in a checkout next to ``harness``. Python finds them only after a target has named them. A user's
 package ``cases`` comes first, from the working directory or from Python's path, unless only the shipped package has the
 module that a target names. In a checkout of this project, the installed package is used, because the ``tox`` jobs test
 the wheel. A checkout has the project's name in its ``pyproject.toml``.
+
+The isolated process, which imports the user's code, has a copy of this module.
 """
 
 import importlib
 import importlib.util
+import os
+import pkgutil
 import sys
-import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from importlib.metadata import PackageNotFoundError, entry_points, metadata
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any
 
-from harness.calling import known
-from harness.calling.importing import attribute, called_by_name, imported, packages, single_name
-from harness.calling.question import Question
-from harness.case import Case
-from harness.error import UsageError, require
+from ..error import UsageError, require
+from ..suggestion import did_you_mean
 
 SHIPPED = "cases"
 """The package of the reference cases."""
@@ -87,12 +85,12 @@ def _is_own(path: Path) -> bool:
 
 def _is_checkout(folder: Path) -> bool:
     """Whether a folder is a checkout of this project."""
-    from harness.record.storage import read_text
+    import tomllib
 
     try:
-        project = tomllib.loads(read_text(folder / "pyproject.toml")).get("project", {})
+        project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
         return bool(project.get("name") == metadata("stability-harness")["Name"])
-    except (UsageError, ValueError, RecursionError, AttributeError, PackageNotFoundError):
+    except (OSError, ValueError, RecursionError, AttributeError, PackageNotFoundError):
         return False
 
 
@@ -106,6 +104,11 @@ def folder_of(target: str) -> Path:
     return own_cases(target) or _ROOT / SHIPPED
 
 
+def is_shipped(target: str) -> bool:
+    """Whether a target is among the shipped cases."""
+    return is_named_cases(target) and own_cases(target) is None
+
+
 def root_of(target: str) -> Path | None:
     """Return the folder from which the package ``cases`` of a target is imported; ``None`` for other targets."""
     return folder_of(target).parent if is_named_cases(target) else None
@@ -114,10 +117,7 @@ def root_of(target: str) -> Path | None:
 def make_importable(target: str) -> None:
     """Let ``import cases`` find the package that a target means from now on.
 
-    Raises
-    ------
-    UsageError
-        If the target is the shipped cases, and the packages that they need are not installed.
+    A usage error says that the packages are missing that the shipped cases need.
     """
     if not is_named_cases(target):
         return
@@ -138,21 +138,27 @@ def make_importable(target: str) -> None:
     importlib.invalidate_caches()
 
 
+def package_of(target: str) -> Path | None:
+    """Return the folder or file of the topmost package of a target, without importing it; ``None`` if not known."""
+    if is_named_cases(target):
+        return folder_of(target)
+    top = target.partition(":")[0].split(".")[0]
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    local = next((path for path in (Path(top), Path(f"{top}.py")) if path.exists()), None)
+    return _place(None if spec is None else spec.origin) or local
+
+
 def whence(target: str) -> str | None:
     """Say from where a target is taken, without importing it; ``None`` where it is a file, or that is not known."""
-    path = target.partition(":")[0]
-    if path.endswith(".py"):
+    if target.partition(":")[0].endswith(".py"):
         return None
-    top = path.split(".")[0]
-    if top == SHIPPED:
-        package = own_cases(target)
-        return "shipped with the harness" if package is None else _path(package)
-    local = next((Path(name) for name in (top, f"{top}.py") if Path(name).exists()), None)
-    spec = importlib.util.find_spec(top)
-    if spec is None or spec.origin in {None, "built-in", "frozen"}:
-        return None if local is None else _path(local)
-    file = Path(spec.origin or "")
-    return _path(file.parent if file.name == "__init__.py" else file)
+    if is_shipped(target):
+        return "shipped with the harness"
+    package = package_of(target)
+    return None if package is None else _path(package)
 
 
 def _path(path: Path) -> str:
@@ -161,132 +167,101 @@ def _path(path: Path) -> str:
     return f"./{absolute.relative_to(Path.cwd())}" if absolute.is_relative_to(Path.cwd()) else str(absolute)
 
 
-# Loading
+# Importing
 
-OBJECTS = ("data_loader",)
-"""The contracts that something claims which cannot be called: a data set, a loader."""
-
-ENTRY_POINTS = "harness.cases"
-"""Entry-point group in which an installed package registers its cases."""
+_TARGETS = "name a package, `file.py:function`, `module:function` or an entry point"
 
 
-def is_shipped(target: str) -> bool:
-    """Whether a target is among the shipped cases."""
-    return is_named_cases(target) and own_cases(target) is None
+def attribute(path: str, name: str) -> Any:
+    """Return the attribute of a file or module with a name, which may have dots, or raise a usage error."""
+    value: Any = _from_file(Path(path)) if path.endswith(".py") else imported(path)
+    for part in name.split("."):
+        if not hasattr(value, part):
+            known = public_names(value)
+            rule = None if known else "it defines no names"
+            raise UsageError(f"no `{part}` in `{path}`", rule=rule, remedy=did_you_mean(part, known))
+        value = getattr(value, part)
+    return value
 
 
-def load(target: str = SHIPPED, *, contract: str | None = None, by_name: bool = False, **claims: Any) -> list[Case]:
-    """Load the cases a target names.
-
-    Raises
-    ------
-    UsageError
-        If the target does not exist, cannot be imported, or holds no case.
-    """
-    path, _, name = target.partition(":")
-    if name:
-        return [_single(target, "" if by_name and contract is None else contract, claims)]
-    if path.endswith(".py"):
-        raise UsageError(f"no function given for `{target}`", remedy="add its name, as in `file.py:function`")
-    for point in entry_points(group=ENTRY_POINTS):
-        if point.name == path:
-            path = point.value
-    make_importable(path)
-    cases = _declared(imported(path))
-    if contract is not None:
-        cases = [case for case in cases if case.contract == contract]
-    if not cases:
-        only = f" of contract `{contract}`" if contract else ""
-        raise UsageError(f"no cases{only} in `{target}`", remedy="declare them in a list `CASES` in the package")
-    return cases
+def public_names(owner: Any) -> list[str]:
+    """Return the public names of a file, module or class."""
+    return [name for name in dir(owner) if not name.startswith("_")]
 
 
-def _single(target: str, contract: str | None, claims: Mapping[str, Any]) -> Case:
-    if contract is None:
-        raise UsageError(
-            f"no contract given for `{target}`",
-            remedy="pass `--contract NAME` (see `harness list --contracts`) or a `--formula`",
-        )
-    path, _, name = target.partition(":")
-    make_importable(target)
-    function = attribute(path, name) if contract in OBJECTS else called_by_name(path, name)
-    return Case(function, contract, style="foreign", name=single_name(path, name), target=target, **claims)
+def reject_unreadable(path: Path) -> None:
+    """Raise a usage error if a file is missing or cannot be read."""
+    if not path.is_file():
+        siblings = [file.name for file in path.parent.glob("*.py")]
+        raise UsageError(f"file not found: `{path}`", remedy=did_you_mean(path.name, siblings, "check the path"))
+    if not os.access(path, os.R_OK):
+        raise UsageError(f"cannot read `{path}`: permission denied")
+
+
+def _from_file(path: Path) -> ModuleType:
+    reject_unreadable(path)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Register the module, so that the module of a class can be found by name.
+    sys.modules.setdefault(path.stem, module)
+    sys.path.insert(0, str(path.parent.absolute()))
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        if sys.modules.get(path.stem) is module:
+            del sys.modules[path.stem]
+        raise UsageError(f"cannot import `{path}`: {type(error).__name__}: {error}") from error
+    finally:
+        # Keep the folder at the end, for imports inside functions.
+        sys.path.append(sys.path.pop(0))
+    return module
+
+
+def imported(name: str) -> ModuleType:
+    """Import a module, or raise a usage error."""
+    if name.startswith("."):
+        raise UsageError(f"cannot import `{name}`", remedy=_TARGETS)
+    # Last, so that the working directory does not hide installed packages.
+    sys.path.append(str(Path.cwd()))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise UsageError(f"cannot import `{name}`: no module named `{error.name or name}`", remedy=_TARGETS) from error
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"cannot import `{name}`: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(str(Path.cwd()))
+
+
+def packages(package: ModuleType) -> Iterator[ModuleType]:
+    """Yield a package and the packages below it, in order of name."""
+    yield package
+    for below in pkgutil.iter_modules(getattr(package, "__path__", ())):
+        if below.ispkg:
+            yield from packages(importlib.import_module(f"{package.__name__}.{below.name}"))
+
+
+def called_by_name(path: str, name: str) -> Callable[..., Any]:
+    """Return the callable attribute of a file or module with a name, or raise a usage error."""
+    function = attribute(path, name)
+    if not callable(function):
+        value = f"an object of type {type(function).__name__}"
+        raise UsageError(f"cannot check `{path}:{name}`", rule="a case must be callable", value=value)
+    return function  # type: ignore[no-any-return]
+
+
+def single_name(path: str, name: str) -> str:
+    """Return the display name of a single function."""
+    stem = Path(path).stem if path.endswith(".py") else path
+    return f"{stem}.{name}"
 
 
 def named(path: str, name: str) -> Any:
-    """Return the attribute of a file or module with a name; see :func:`harness.calling.importing.attribute`."""
+    """Return the attribute of a file or module with a name; see :func:`attribute`."""
     make_importable(f"{path}:{name}")
     return attribute(path, name)
-
-
-def _declared(package: ModuleType) -> list[Case]:
-    """Collect the ``CASES`` of a package and of the packages below it, in order of name."""
-    return [case for module in packages(package) for case in _cases_of(module)]
-
-
-def _cases_of(module: ModuleType) -> Sequence[Case]:
-    declared = getattr(module, "CASES", [])
-    for case in declared:
-        if not isinstance(case, Case):
-            raise UsageError(
-                f"cannot read `CASES` in `{module.__name__}`",
-                rule="every entry must be a `Case`",
-                value=type(case).__name__,
-            )
-    return list(declared)
-
-
-# Targets
-
-
-class Loader(Protocol):
-    """Loads cases in another process, which calls them."""
-
-    def cases(self, target: str, contract: str | None, claims: Mapping[str, Any]) -> list[Case]:
-        """Return the cases of a target, each with a stand-in for the function in the other process."""
-
-    def begins_to_read_loaders(self) -> bool:
-        """Let the process read loaders from now on; return whether that is new."""
-
-
-@dataclass(frozen=True)
-class Target(Question):
-    """A question about the cases of a target, which this class loads.
-
-    Parameters
-    ----------
-    root
-        Folder from which its package is imported, before all others; none by default.
-    """
-
-    target: str = SHIPPED
-    root: str | None = field(default=None, kw_only=True)
-
-    def __post_init__(self) -> None:
-        """Fill in the contract and the adapter of a library's function, if the user does not name another contract."""
-        contract, call = known.completed(known.entry(self.target), self.contract, self.call)
-        object.__setattr__(self, "contract", contract)
-        object.__setattr__(self, "call", call)
-
-    @cached_property
-    def is_foreign(self) -> bool:
-        """Whether the code is not shipped, so that it runs in an isolated process."""
-        return not is_shipped(self.target)
-
-    def cases(self, remote: Loader | None = None) -> list[Case]:
-        """Load the cases.
-
-        Raises
-        ------
-        UsageError
-            If the target does not exist, cannot be imported, or holds no case.
-        """
-        claims = {"declares": self.declares, "breaks": self.breaks, "call": self.call}
-        if remote is not None:
-            return remote.cases(self.target, self.contract, claims)
-        if self.root is not None and self.root not in sys.path:
-            sys.path.insert(0, self.root)
-        return load(self.target, contract=self.contract, by_name=True, **claims)
 
 
 # Data sets
@@ -295,17 +270,9 @@ _REMEDY = "name the data set as `module:name` or `file.py:name`"
 
 
 def dataset_named(target: str, *, streams: bool = False) -> Any:
-    """Load a user's data set, and look at it before it is used.
+    """Load a user's data set: a map-style one of 1 or more samples, or an iterable one where it may stream.
 
-    Returns
-    -------
-    dataset
-        An object with ``__getitem__`` and ``__len__``, of 1 or more samples; or an iterable one.
-
-    Raises
-    ------
-    UsageError
-        If there is none, it cannot be made, or it is none of these.
+    A usage error says that there is none, that it cannot be made, or that it is none of these.
     """
     place, _, name = target.rpartition(":")
     if not place or not name:
@@ -350,19 +317,15 @@ def _made(factory: Any, target: str) -> Any:
     try:
         return factory()
     except Exception as error:
-        raise UsageError(
-            f"cannot create the data set: `{target}()` raised {type(error).__name__}: {error}",
-            remedy="make it callable without arguments",
-        ) from error
+        problem = f"cannot create the data set: `{target}()` raised {type(error).__name__}: {error}"
+        raise UsageError(problem, remedy="make it callable without arguments") from error
 
 
 def _check_length(samples: Any, target: str) -> None:
     try:
         length = len(samples)
     except Exception as error:
-        raise UsageError(
-            f"cannot read the length of the data set `{target}`: {type(error).__name__}: {error}",
-            remedy="let `__len__` return the number of samples",
-        ) from error
+        problem = f"cannot read the length of the data set `{target}`: {type(error).__name__}: {error}"
+        raise UsageError(problem, remedy="let `__len__` return the number of samples") from error
     if length < 1:
         raise UsageError(f"the data set `{target}` is empty", rule="1 sample or more is needed", value=str(length))

@@ -1,6 +1,6 @@
 """The process in which an implementation is called: this one or another.
 
-Laws call implementations and observe the calls through this interface, so that they are written once.
+Laws call implementations and observe the calls through a host, so that they are written once.
 """
 
 import itertools
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,21 +28,8 @@ from harness.case import Case
 from harness.exact.tape import Recorder, Tape, View
 
 
-class Recording(Protocol):
-    """Records calls on a tape."""
-
-    def body(self) -> AbstractContextManager[None]:
-        """Record the calls of the body."""
-
-    def views(self, tensors: Sequence[Tensor]) -> list[tuple[View, ...]]:
-        """Return the tape's views of floating-point results of the body: one view, or several for a stacked tensor."""
-
-    def tape(self) -> Tape:
-        """The tape."""
-
-
-class RecordingHere:
-    """Records calls of this process."""
+class Recording:
+    """Records calls of this process on a tape."""
 
     def __init__(self) -> None:
         self._recorder = Recorder(Tape())
@@ -54,7 +41,7 @@ class RecordingHere:
             yield
 
     def views(self, tensors: Sequence[Tensor]) -> list[tuple[View, ...]]:
-        """Return the tape's views of tensors."""
+        """Return the tape's views of floating-point results of the body: one view, or several for a stacked tensor."""
         return [(self._recorder.view(x),) for x in tensors]
 
     def tape(self) -> Tape:
@@ -65,14 +52,8 @@ class RecordingHere:
 class RemoteError(Exception):
     """An exception of an implementation in another process.
 
-    Parameters
-    ----------
-    words
-        First line of the exception's text.
-    kind
-        ``raised``, ``exited`` or ``memory``.
-    place
-        Line of code that is appended to the message.
+    Its words are the first line of the exception's text, its kind is ``raised``, ``exited``, ``memory`` or ``misfit``,
+    and its place is the line of code that is appended to the message.
     """
 
     def __init__(self, words: str, kind: str = "raised", place: str = "") -> None:
@@ -90,18 +71,12 @@ class ReshapedError(Exception):
 
 @dataclass
 class InputsAfter:
-    """The inputs of a call after the call.
-
-    Parameters
-    ----------
-    changed
-        New values of changed arguments by position, if the call was made in another process.
-    shared
-        Positions of arguments whose memory the output shares; ``None`` if the call was made in this process.
-    """
+    """The inputs of a call after the call."""
 
     changed: dict[int, Tensor] = field(default_factory=dict)
+    """New values of changed arguments by position, if the call was made in another process."""
     shared: set[int] | None = None
+    """Positions of arguments whose memory the output shares; ``None`` if the call was made in this process."""
 
     def after(self, inputs: Sequence[Any]) -> list[Any]:
         """The leaves of the arguments as the call left them."""
@@ -118,87 +93,20 @@ def _memory(x: Tensor) -> int:
     return x.untyped_storage().data_ptr()
 
 
-class Host(Protocol):
-    """The process in which an implementation is called."""
-
-    def watch(self, *, draws: bool) -> Watch:
-        """Return the watch for its calls."""
-
-    def called(
-        self, case: Case, inputs: Sequence[Any], of_model: AsStep | None, device: str, sequence: str | None = None
-    ) -> tuple[Any, bool]:
-        """Call it, or carry out a sequence on its result.
-
-        Returns
-        -------
-        The result, and whether it consists of another library's arrays.
-        """
-
-    def called_each(self, case: Case, calls: Sequence[Sequence[Any]], device: str) -> tuple[list[Any], bool] | None:
-        """Call it on several inputs in one exchange; ``None`` in this process."""
-
-    def repeated_calls(self, call: Callable[..., Any], inputs: Sequence[Any]) -> Iterator[tuple[str, Tensor]]:
-        """Call repeatedly on the same inputs, and yield the stacked results with their kind."""
-
-    def overwrite_freed(self, byte: int, *, sizes: Iterable[int] = (), device: str = CPU) -> None:
-        """See :func:`harness.calling.modes.overwrite_freed`."""
-
-    def unset_is_nan(self) -> AbstractContextManager[None]:
-        """See :func:`harness.calling.modes.unset_is_nan`."""
-
-    def uncompiled(self) -> AbstractContextManager[object]:
-        """See :func:`harness.calling.modes.uncompiled`."""
-
-    def modes(
-        self, *, threads: int | None = None, dtype: torch.dtype | None = None, switched: bool = False
-    ) -> AbstractContextManager[None]:
-        """Call in other modes in the body: threads, torch's default dtype, or the other mode of a module."""
-
-    def seeing(self) -> AbstractContextManager[Observation]:
-        """See what becomes of tensors in the calls of the body."""
-
-    def hearing(self) -> AbstractContextManager[list[str]]:
-        """Collect the warnings of the calls in the body."""
-
-    def looking(self) -> AbstractContextManager[Iterable[InputsAfter]]:
-        """Observe the inputs of the calls in the body, in order."""
-
-    def recorder(self) -> Recording:
-        """Return what records calls."""
-
-    def detaches(self, case: Case, inputs: Sequence[Any]) -> bool:
-        """See :func:`harness.calling.adapter.detaches`."""
-
-    def jax_is_narrow(self) -> bool:
-        """Whether JAX is loaded there, and has no float64."""
-
-    def changed_at_import(self) -> str:
-        """Return what the import of the implementations changed in the process; nothing where that is not known."""
-
-    def repeat_start(self) -> None:
-        """Seed the global random generators."""
-
-    def renew(self) -> None:
-        """Make the next call in a new process, if possible."""
-
-    def clock(self) -> float:
-        """Return the clock for the duration of calls, in seconds."""
-
-
-class Here:
-    """The process that asks."""
+class Host:
+    """The process in which an implementation is called: this one, or in a subclass another one."""
 
     def __init__(self) -> None:
         self._is_switched = False
 
     def watch(self, *, draws: bool) -> Watch:
-        """Return what looks at calls."""
+        """Return the watch for its calls."""
         return Watch(draws=draws)
 
     def called(
         self, case: Case, inputs: Sequence[Any], of_model: AsStep | None, device: str, sequence: str | None = None
     ) -> tuple[Any, bool]:
-        """Call the implementation, or carry out a sequence on its result."""
+        """Call it, or carry out a sequence on its result; say too whether the result is another library's arrays."""
         case = switched(case) if self._is_switched else case
 
         def call(*given: Any) -> Any:
@@ -211,31 +119,32 @@ class Here:
         converted = as_tensors(output)
         return converted, converted is not output
 
-    def called_each(self, case: Case, calls: Sequence[Sequence[Any]], device: str) -> None:
-        """Return ``None``: there is no exchange in this process."""
+    def called_each(self, case: Case, calls: Sequence[Sequence[Any]], device: str) -> tuple[list[Any], bool]:
+        """Call it on several inputs in one exchange with another process."""
+        raise NotImplementedError
 
     def repeated_calls(self, call: Callable[..., Any], inputs: Sequence[Any]) -> Iterator[tuple[str, Tensor]]:
-        """Call once."""
+        """Call repeatedly on the same inputs, here once, and yield the stacked results with their kind."""
         call(*inputs)
         yield from ()
 
     def overwrite_freed(self, byte: int, *, sizes: Iterable[int] = (), device: str = CPU) -> None:
-        """Overwrite freed memory of this process."""
+        """See :func:`harness.calling.modes.overwrite_freed`."""
         overwrite_freed(byte, sizes=sizes, device=device)
 
     def unset_is_nan(self) -> AbstractContextManager[None]:
-        """Let torch fill unset tensors of this process."""
+        """See :func:`harness.calling.modes.unset_is_nan`."""
         return unset_is_nan()
 
     def uncompiled(self) -> AbstractContextManager[object]:
-        """Compile nothing here."""
+        """See :func:`harness.calling.modes.uncompiled`."""
         return uncompiled()
 
     @contextmanager
     def modes(
         self, *, threads: int | None = None, dtype: torch.dtype | None = None, switched: bool = False
     ) -> Iterator[None]:
-        """Change the settings of this process."""
+        """Call in other modes in the body: threads, torch's default dtype, or the other mode of a module."""
         before, self._is_switched = self._is_switched, switched
         try:
             with settings(threads=threads, dtype=dtype):
@@ -244,52 +153,52 @@ class Here:
             self._is_switched = before
 
     def seeing(self) -> AbstractContextManager[Observation]:
-        """Observe the calls of this process."""
+        """See what becomes of tensors in the calls of the body."""
         return Observation()
 
     @contextmanager
     def hearing(self) -> Iterator[list[str]]:
-        """Collect the warnings that are issued here."""
+        """Collect the warnings of the calls in the body."""
         warnings: list[str] = []
         with heard_in(warnings):
             yield warnings
 
     @contextmanager
     def looking(self) -> Iterator[Iterable[InputsAfter]]:
-        """Change nothing: it is seen in the inputs."""
+        """Observe the inputs of the calls in the body, in order; here, they show the changes themselves."""
         yield itertools.repeat(InputsAfter())
 
     def recorder(self) -> Recording:
-        """Return what records calls here."""
-        return RecordingHere()
+        """Return what records calls."""
+        return Recording()
 
     def detaches(self, case: Case, inputs: Sequence[Any]) -> bool:
-        """Ask the adapter."""
+        """See :func:`harness.calling.adapter.detaches`."""
         return detaches(case, inputs)
 
     def jax_is_narrow(self) -> bool:
-        """Whether it is here."""
+        """Whether JAX is loaded there, and has no float64."""
         jax = sys.modules.get("jax")
         return jax is not None and not jax.config.jax_enable_x64
 
     def changed_at_import(self) -> str:
-        """Return nothing: they were imported before."""
+        """Return what the import of the implementations changed in the process; nothing where that is not known."""
         return ""
 
     def repeat_start(self) -> None:
-        """Seed the generators that everybody shares."""
+        """Seed the global random generators."""
         random.seed(0)
         np.random.seed(0)  # noqa: NPY002 - the global generator on purpose
 
     def renew(self) -> None:
-        """Do nothing: there is no other process."""
+        """Make the next call in a new process, if possible."""
 
     def clock(self) -> float:
-        """Seconds of the processor."""
+        """Return the clock for the duration of calls, in seconds."""
         return time.process_time()
 
 
-HERE = Here()
+HERE = Host()
 """This process."""
 
 

@@ -25,10 +25,10 @@ def called(function: Function, inputs: Sequence[Any], options: dict[str, Any]) -
     A call without a gradient returns the JAX result itself.
     """
     whole = partial(function, **options) if options else function
-    wanted = [isinstance(x, Tensor) and x.requires_grad for x in inputs]
-    if any(wanted) and is_grad_enabled():
-        tensors = [x for x in inputs if isinstance(x, Tensor)]
-        return _Call.apply(_of_tensors(whole, inputs), *tensors)  # type: ignore[no-untyped-call]
+    tensors = {at: x for at, x in enumerate(inputs) if isinstance(x, Tensor)}
+    if any(x.requires_grad for x in tensors.values()) and is_grad_enabled():
+        rest = [None if at in tensors else x for at, x in enumerate(inputs)]
+        return _Call.apply(_of_arrays(whole, rest, [*tensors]), *tensors.values())  # type: ignore[no-untyped-call]
     return _run(whole, [_array(x) if isinstance(x, Tensor) else x for x in inputs])
 
 
@@ -38,16 +38,14 @@ def _array(x: Tensor) -> Any:
     return jnp.from_dlpack(x.detach().contiguous())
 
 
-def _of_tensors(function: Function, inputs: Sequence[Any]) -> Function:
-    """Return a function of the arrays among some inputs; the other inputs are fixed."""
-    rest = [None if isinstance(x, Tensor) else x for x in inputs]
-    places = [at for at, x in enumerate(inputs) if isinstance(x, Tensor)]
+def _of_arrays(function: Function, arguments: Sequence[Any], places: Sequence[int]) -> Function:
+    """Return a function of the arguments at some places; the other arguments are fixed."""
 
     def of_arrays(*arrays: Any) -> Any:
-        arguments = list(rest)
+        inputs = list(arguments)
         for at, array in zip(places, arrays, strict=True):
-            arguments[at] = array
-        return function(*arguments)
+            inputs[at] = array
+        return function(*inputs)
 
     return of_arrays
 
@@ -59,7 +57,7 @@ def _run(function: Function, arguments: Sequence[Any]) -> Any:
     places = [at for at, x in enumerate(arguments) if isinstance(x, jax.Array)]
     arrays = [arguments[at] for at in places]
     try:
-        traced, shape = jax.make_jaxpr(_with_arrays(function, arguments, places), return_shape=True)(*arrays)
+        traced, shape = jax.make_jaxpr(_of_arrays(function, arguments, places), return_shape=True)(*arrays)
         text = str(traced.jaxpr)
         leaves, tree = jax.tree.flatten(shape)
         if "callback" in text or not all(hasattr(leaf, "dtype") for leaf in leaves):
@@ -79,30 +77,13 @@ def _evaluated(program: Any, constants: int, *inputs: Any) -> Any:
     return jax.core.eval_jaxpr(program, inputs[:constants], *inputs[constants:])
 
 
-def _with_arrays(function: Function, arguments: Sequence[Any], places: Sequence[int]) -> Function:
-    def of_arrays(*arrays: Any) -> Any:
-        inputs = list(arguments)
-        for at, array in zip(places, arrays, strict=True):
-            inputs[at] = array
-        return function(*inputs)
-
-    return of_arrays
-
-
 def _pullback(function: Function, count: int, wanted: Sequence[int]) -> Function:
     """Return the function that maps inputs and a cotangent to the gradients in some inputs."""
     import jax
 
     def back(*arrays: Any) -> Any:
         inputs, cotangent = arrays[:count], arrays[count]
-
-        def of_wanted(*moved: Any) -> Any:
-            arguments = list(inputs)
-            for at, x in zip(wanted, moved, strict=True):
-                arguments[at] = x
-            return function(*arguments)
-
-        value, pull = jax.vjp(of_wanted, *(inputs[at] for at in wanted))
+        value, pull = jax.vjp(_of_arrays(function, inputs, wanted), *(inputs[at] for at in wanted))
         found = pull(jax.numpy.asarray(cotangent, value.dtype))
         return found if len(wanted) > 1 else found[0]
 

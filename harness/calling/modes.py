@@ -2,12 +2,17 @@
 
 Modes must not change the results. In one of them, freed memory is filled with other values, so that code that reads
 unset memory cannot be right by chance. Without a compiler, code that needs one is skipped and does not fail.
+
+Functions of torch are looked up here once, before other code is loaded, so that it cannot replace them. Code under test
+may replace ``torch.autograd.grad``, or a function that it calls, by code that knows the right gradient. The backward
+passes here call the C++ engine directly.
 """
 
 import contextlib
+import contextvars
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
@@ -16,7 +21,60 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from . import bound
+# Functions that other code cannot replace
+
+_run_backward = torch.autograd.Variable._execution_engine.run_backward
+# Around it, these are called where torch itself calls them. In torch 2.9, the first one exists for other uses, and adds
+# no reference to the object: the next call would free an object that is already free.
+_called_by_torch = getattr(getattr(torch.autograd.graph._engine_run_backward, "__code__", None), "co_names", ())
+_keep_context = torch._C._stash_obj_in_tls if "_stash_obj_in_tls" in _called_by_torch else None
+_drop_context = torch._C._remove_obj_from_tls if "_remove_obj_from_tls" in _called_by_torch else None
+_copy_context, _tuple = contextvars.copy_context, tuple
+
+get_rng_state, set_rng_state, equal = torch.get_rng_state, torch.set_rng_state, torch.equal
+zeros_like, stack, cat, linspace, tensor = torch.zeros_like, torch.stack, torch.cat, torch.linspace, torch.tensor
+no_grad, set_grad_enabled = torch.no_grad, torch.set_grad_enabled
+inference_mode, autocast = torch.inference_mode, torch.autocast
+detach, clone, to = Tensor.detach, Tensor.clone, Tensor.to
+get_num_threads, set_num_threads = torch.get_num_threads, torch.set_num_threads
+get_default_dtype, set_default_dtype = torch.get_default_dtype, torch.set_default_dtype
+
+
+def grad(
+    outputs: Sequence[Tensor],
+    inputs: Sequence[Tensor],
+    cotangents: Sequence[Tensor],
+    *,
+    keep: bool = False,
+    create: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """Return the gradients of weighted outputs in some inputs; ``None`` for an input that has no part in them."""
+    found: tuple[Tensor | None, ...] = _run(
+        outputs, cotangents, keep or create, create, _tuple(inputs), allow_unreachable=True, accumulate=False
+    )
+    return found
+
+
+def backward(outputs: Sequence[Tensor], cotangents: Sequence[Tensor]) -> None:
+    """Accumulate the gradients of weighted outputs in all leaves, and retain the graph."""
+    _run(outputs, cotangents, True, False, (), allow_unreachable=True, accumulate=True)  # noqa: FBT003 - the engine's
+
+
+def _run(
+    outputs: Sequence[Tensor], cotangents: Sequence[Tensor], *flags: Any, allow_unreachable: bool, accumulate: bool
+) -> Any:
+    if _keep_context is not None:
+        _keep_context("context", _copy_context())
+    try:
+        return _run_backward(
+            _tuple(outputs), _tuple(cotangents), *flags, allow_unreachable=allow_unreachable, accumulate_grad=accumulate
+        )
+    finally:
+        if _drop_context is not None:
+            _drop_context("context")
+
+
+# Memory
 
 _SIZES = tuple(2**power for power in range(4, 17))
 _SMALL, _FEW, _MANY = 1024, 4, 12
@@ -61,15 +119,8 @@ def unset_is_nan() -> Iterator[None]:
 
 DEFAULT: Mapping[str, Any] = {
     "grad": True,
-    "inference": False,
-    "autocast": None,
-    "eager": False,
-    "unset": False,
-    "see": False,
-    "hear": False,
-    "switched": False,
-    "threads": None,
-    "dtype": None,
+    **dict.fromkeys(("inference", "eager", "unset", "see", "hear", "switched"), False),
+    **dict.fromkeys(("autocast", "threads", "dtype")),
 }
 """Modes of an ordinary call."""
 
@@ -77,11 +128,11 @@ DEFAULT: Mapping[str, Any] = {
 def entered(modes: Mapping[str, Any]) -> AbstractContextManager[Any]:
     """Enter the modes of a request."""
     stack = ExitStack()
-    stack.enter_context(bound.set_grad_enabled(modes["grad"]))
+    stack.enter_context(set_grad_enabled(modes["grad"]))
     if modes["inference"]:
-        stack.enter_context(bound.inference_mode())
+        stack.enter_context(inference_mode())
     if modes["autocast"] is not None:
-        stack.enter_context(bound.autocast("cpu", modes["autocast"]))
+        stack.enter_context(autocast("cpu", modes["autocast"]))
     if modes["eager"]:
         stack.enter_context(uncompiled())
     if modes["unset"]:
@@ -93,26 +144,15 @@ def entered(modes: Mapping[str, Any]) -> AbstractContextManager[Any]:
 
 @contextmanager
 def settings(*, threads: int | None = None, dtype: torch.dtype | None = None) -> Iterator[None]:
-    """Use another number of threads, or another default dtype, in the body."""
-    with (
-        _changed(bound.get_num_threads, bound.set_num_threads, threads),
-        _changed(bound.get_default_dtype, bound.set_default_dtype, dtype),
-    ):
+    """Use another number of threads, or another default dtype, in the body; ``None`` leaves it unchanged."""
+    wanted: list[tuple[Callable[[], Any], Callable[[Any], None], Any]]
+    wanted = [(get_num_threads, set_num_threads, threads), (get_default_dtype, set_default_dtype, dtype)]
+    with ExitStack() as stack:
+        for read, write, value in wanted:
+            if value is not None:
+                stack.callback(write, read())
+                write(value)
         yield
-
-
-@contextmanager
-def _changed(read: Callable[[], Any], write: Callable[[Any], object], value: Any) -> Iterator[None]:
-    """Change one setting in the body; ``None`` leaves it unchanged."""
-    if value is None:
-        yield
-        return
-    before = read()
-    write(value)
-    try:
-        yield
-    finally:
-        write(before)
 
 
 def seed_all(seed: int) -> None:
@@ -210,15 +250,13 @@ def uncompiled() -> AbstractContextManager[object]:
     return stance
 
 
-@contextmanager
-def raised_recompile_limit() -> Iterator[None]:
+def raised_recompile_limit() -> AbstractContextManager[object]:
     """Let the compiler, where it is loaded, compile for all inputs of the body, however different they are."""
-    config = getattr(sys.modules.get("torch._dynamo"), "config", None)
+    config: Any = getattr(sys.modules.get("torch._dynamo"), "config", None)
     if config is None:
-        yield
-        return
-    with config.patch(recompile_limit=RECOMPILED, accumulated_recompile_limit=4 * RECOMPILED):
-        yield
+        return nullcontext()
+    limits = {"recompile_limit": RECOMPILED, "accumulated_recompile_limit": 4 * RECOMPILED}
+    return config.patch(**limits)  # type: ignore[no-any-return]
 
 
 def notify_of_compilation(on_start: Callable[[], object], on_end: Callable[[], object]) -> bool:

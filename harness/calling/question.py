@@ -57,7 +57,7 @@ class Question:
     Parameters
     ----------
     target, contract
-        As :func:`harness.calling.discovery.load` takes them.
+        As :func:`harness.calling.target.load` takes them.
     declares, breaks, call
         Claims of a single function: see :class:`harness.case.Case`.
     formula, form, inputs, over

@@ -16,12 +16,7 @@ class MisfitError(Exception):
 
 
 def train(
-    make: Callable[..., Any],
-    X: Tensor,
-    y: Tensor,
-    batches: Sequence[Tensor],
-    lr: float,
-    start: tuple[Tensor, Tensor],
+    make: Callable[..., Any], X: Tensor, y: Tensor, batches: Sequence[Tensor], lr: float, start: tuple[Tensor, Tensor]
 ) -> Any:
     """Make a step, and take it on one minibatch after the other.
 

@@ -5,44 +5,30 @@ Two functions with the same name in two files are different subjects, and so is 
 
 import ast
 import hashlib
-import importlib.util
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from harness.calling.discovery import folder_of, is_named_cases
+from harness.calling.discovery import package_of
 from harness.record import Subject
 
 
 def subject_of(target: str) -> Subject | None:
     """Return the source of a target; ``None`` where that is not known."""
     name, _, function = target.partition(":")
-    path = Path(name).resolve() if name.endswith(".py") else _package(target)
-    if path is not None and function and path.is_dir():
+    path = Path(name) if name.endswith(".py") else package_of(target)
+    if path is None:
+        return None
+    path = path.resolve()
+    if function and path.is_dir():
         path = _within(path, name.split(".")[1:])
-    if path is None or not path.exists():
+    if not path.exists():
         return None
     digest = hashlib.sha256()
     for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
         with suppress(OSError):  # not for us to say: whoever imports it does
             digest.update(f"{file.relative_to(path)}\n".encode() + file.read_bytes())
     return Subject(place=str(path), source=digest.hexdigest()[:16])
-
-
-def _package(target: str) -> Path | None:
-    """The file, or the folder, of the topmost package of a target."""
-    if is_named_cases(target):
-        return folder_of(target).resolve()
-    top = target.partition(":")[0].split(".")[0]
-    try:
-        spec = importlib.util.find_spec(top)
-    except (ImportError, ValueError):
-        return None
-    if spec is None or spec.origin in {None, "built-in", "frozen"}:
-        local = next((path for path in (Path(top), Path(f"{top}.py")) if path.exists()), None)
-        return None if local is None else local.resolve()
-    file = Path(spec.origin or "").resolve()
-    return file.parent if file.name == "__init__.py" else file
 
 
 def _within(folder: Path, parts: Sequence[str]) -> Path:

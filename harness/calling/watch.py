@@ -303,11 +303,10 @@ class Watch:
         streams = sys.stdout, sys.stderr
         modules, before = len(sys.modules), read(settings)
         sys.stdout = sys.stderr = self._text
-        _start_timers()
         try:
-            return action()
+            with limited():
+                return action()
         finally:
-            _stop_timers()
             replaced = sys.stdout is not self._text or sys.stderr is not self._text
             sys.stdout, sys.stderr = streams
             self._restore(settings, before, modules)
@@ -354,24 +353,16 @@ class Trust(Watch):
 
 @contextmanager
 def limited() -> Iterator[None]:
-    """Limit the time of other code of an implementation than its calls, such as the text of an exception."""
-    _start_timers()
+    """Limit the time of a call, or of other code of an implementation, such as the text of an exception."""
+    for _, seconds in _limits:
+        signal.setitimer(signal.ITIMER_REAL, _first.pop() if _first else seconds)
     try:
         yield
     finally:
-        _stop_timers()
-
-
-def _start_timers() -> None:
-    for _, seconds in _limits:
-        signal.setitimer(signal.ITIMER_REAL, _first.pop() if _first else seconds)
-
-
-def _stop_timers() -> None:
-    for process, _ in _limits:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        if os.getpid() != process:
-            os._exit(0)  # a copy of the process, which the call has made; the original goes on
+        for process, _ in _limits:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            if os.getpid() != process:
+                os._exit(0)  # a copy of the process, which the call has made; the original goes on
 
 
 def quoted(text: bytes) -> str:

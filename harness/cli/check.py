@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.calling.discovery import OBJECTS
+from harness.calling.target import OBJECTS
 from harness.cli.adoption.settings import checks_the_project
 from harness.cli.fix import FixOption, UnsafeFixesOption, WriteOption, fix_of_check, fixing, tell
 from harness.cli.option_groups import ExecutionOptions, takes_execution_options, takes_question

@@ -29,7 +29,7 @@ def train(
 ) -> None:
     """Train the shipped models; record curves, parameters, overfitting."""
     from harness.bench import experiment
-    from harness.calling.discovery import load
+    from harness.calling.target import load
     from harness.data.dataset import prepare
     from harness.display.verdict import print_training
     from harness.record import ClassWeights, Confusion, Epoch, FitData, Image, LearnedParameter

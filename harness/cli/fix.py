@@ -67,7 +67,7 @@ def fixing(target: str, *, fix: bool, write: bool, unsafe: bool) -> Fixing:
 
 def _read(file: Path) -> str:
     """Read a source file with its line endings."""
-    from harness.calling.importing import reject_unreadable
+    from harness.calling.discovery import reject_unreadable
 
     reject_unreadable(file)
     try:

@@ -194,7 +194,7 @@ def _exact(
     data: str | None,
     update: bool,
 ) -> "Sequence[GateFinding]":
-    from harness.calling.discovery import load
+    from harness.calling.target import load
     from harness.data.images import short_epoch
     from harness.gate.baseline import Baseline, read_baseline, reject_foreign, write_baseline
     from harness.gate.counts import counts

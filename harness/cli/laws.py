@@ -42,7 +42,7 @@ def list_(
     ] = False,
 ) -> None:
     """List the cases, contracts and laws, with the statement of each law."""
-    from harness.calling.discovery import load
+    from harness.calling.target import load
     from harness.display import listing
 
     every = not (cases or contracts or laws or formulas)

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.segment import Segment
 
 from harness.calling.discovery import SHIPPED, declares_cases, own_package
-from harness.calling.known import entry
+from harness.calling.target import entry
 from harness.case import FLOATS, Break
 from harness.cli.panels import OUTPUT
 from harness.error import UsageError, listed, printable

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from harness.calling import bound
+from harness.calling.modes import grad
 from harness.diagnosis.marks import Mark, detaches
 from harness.laws.case_error import CaseError
 from harness.record import Fault
@@ -232,7 +232,7 @@ def _of_value(operation: Operation, setting: Setting, example: Example) -> Tenso
         output = operation.value(setting, *arguments)
         if not output.requires_grad:
             return torch.zeros_like(leaf)
-        (found,) = bound.grad([output], [leaf], [weights(output)])
+        (found,) = grad([output], [leaf], [weights(output)])
     return torch.zeros_like(leaf) if found is None else found
 
 

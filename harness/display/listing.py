@@ -91,7 +91,8 @@ class Explanation(str):
 
     def fitted(self, width: int) -> str:
         """Return the text wrapped to a width, with hanging indentation."""
-        return "\n".join(part for line in self.splitlines() for part in filled(line, width, " " * _LABEL) or [""])
+        lines = [filled(line, width, subsequent_indent=" " * _LABEL) or [""] for line in self.splitlines()]
+        return "\n".join(part for parts in lines for part in parts)
 
 
 def explain(law: str, contract: str | None = None) -> Explanation:

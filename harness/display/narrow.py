@@ -44,7 +44,8 @@ def is_folded_between_words(table: Table, width: int) -> bool:
 
 def print_sentence(console: Console, text: str) -> None:
     """Print a sentence, wrapped on a narrow screen, otherwise on one line."""
-    for line in filled(printable(text), console.width, _INDENT) if console.width < TABLE_WIDTH else [printable(text)]:
+    lines = filled(printable(text), console.width, subsequent_indent=_INDENT)
+    for line in lines if console.width < TABLE_WIDTH else [printable(text)]:
         console.print(line, markup=False, soft_wrap=True)
 
 
@@ -58,7 +59,7 @@ def listed(table: Table, width: int) -> Iterator[str]:
         cells = [" ".join(_plain(cell).split()) for cell in row]
         pairs = enumerate(zip(headings, cells, strict=True))
         rest = [f"{heading} {cell}".strip() for at, (heading, cell) in pairs if cell and at != first]
-        yield from filled(printable(f"{cells[first]}: {'; '.join(rest)}"), width, _INDENT)
+        yield from filled(printable(f"{cells[first]}: {'; '.join(rest)}"), width, subsequent_indent=_INDENT)
 
 
 def _plain(cell: object) -> str:

@@ -76,7 +76,7 @@ def print_verdicts(
 def print_properties(console: Console, properties: Iterable[Property]) -> None:
     """Print the properties of each case as wrapped sentences."""
     for sentence in property_sentences(properties):
-        _print(console, "\n".join(filled(f"property: {sentence}", min(console.width, _WIDTH), indent="  ")))
+        _print(console, "\n".join(filled(f"property: {sentence}", min(console.width, _WIDTH), subsequent_indent="  ")))
 
 
 def _print(console: Console, text: str) -> None:

@@ -9,7 +9,7 @@ Infinities and NaN are followed to the first operation that produces them from f
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -165,16 +165,16 @@ class _Fault:
         adds = event.kind is EventKind.OVERFLOW and self.step.operation in _ADDING
         if not adds and not (event.backward and self.step.operation in _DIVIDING):
             return event
-        wanted = {view.storage for view in self.step.inputs}
+        wanted = _storages(self.step.inputs)
         for earlier in reversed(self.tape.steps[: self.at]):
-            if not wanted & {view.storage for view in earlier.results}:
+            if not wanted & _storages(earlier.results):
                 continue
             if earlier.name in _EXPONENTIALS:
                 (view, *_), (values, *_) = earlier.results, earlier.values
                 large = bool((values >= math.sqrt(torch.finfo(view.dtype).max)).any())
                 return event.model_copy(update={"place": earlier.place}) if large else event
             if earlier.operation in _ADDING | _DIVIDING:
-                wanted |= {view.storage for view in earlier.inputs}
+                wanted |= _storages(earlier.inputs)
         return event
 
     def _beyond(self, loss: Loss) -> Event:
@@ -197,7 +197,7 @@ class _Fault:
 
     def _subnormal_write(self, at: int) -> tuple[int, int] | None:
         """Return the forward operation that wrote a subnormal input of this one, and the element."""
-        wanted = {view.storage for view in self.tape.steps[at].inputs}
+        wanted = _storages(self.tape.steps[at].inputs)
         for earlier in range(at - 1, -1, -1):
             step = self.tape.steps[earlier]
             for view, values in zip(step.results, step.values, strict=True):
@@ -236,16 +236,16 @@ class _Fault:
         if step.name not in _ADDITIONS or any(other.node for other in self.tape.steps[: at + 1]):
             return False
         same = [other for other in self.tape.steps if (other.name, other.line) == (step.name, step.line)]
-        written = {view.storage for other in same for view in other.results}
-        return (
-            len(same) >= REPEATED and sum(bool(written & {v.storage for v in o.inputs}) for o in same) >= REPEATED - 1
-        )
+        written = set[int]().union(*(_storages(other.results) for other in same))
+        continued = sum(bool(written & _storages(other.inputs)) for other in same)
+        return len(same) >= REPEATED and continued >= REPEATED - 1
 
     def _event_at(self, at: int) -> Event:
         """Return the event of a difference; a logarithm of a sum shows that the sum lost a term."""
         step = self.tape.steps[at]
         if step.name in _LOGARITHMS:
-            written = [earlier for earlier in self.tape.steps[:at] if _touches(earlier.results, step.inputs)]
+            read = _storages(step.inputs)
+            written = [earlier for earlier in self.tape.steps[:at] if read & _storages(earlier.results)]
             # A rounded number near one is not a term that a sum lost.
             if written and written[-1] is self.step and self.step.name in _ADDITIONS | {"sum"}:
                 return event_of(self.step, EventKind.ABSORPTION)
@@ -261,8 +261,8 @@ class _Fault:
         return out > AMPLIFIED * known > 0
 
 
-def _touches(written: tuple[View, ...], read: tuple[View, ...]) -> bool:
-    return bool({view.storage for view in written} & {view.storage for view in read})
+def _storages(views: Iterable[View]) -> set[int]:
+    return {view.storage for view in views}
 
 
 def _distance(actual: tuple[Wide, ...], exact: tuple[Wide, ...]) -> float:
@@ -366,13 +366,13 @@ def _is_nan_of_zero(step: Step, result: Tensor) -> bool:
 
 def _selection_before(tape: Tape, at: int) -> Event | None:
     """Follow the zero back to the backward pass of a selection."""
-    wanted = {view.storage for view in tape.steps[at].inputs}
+    wanted = _storages(tape.steps[at].inputs)
     for step in reversed(tape.steps[:at]):
-        if step.node is None or not wanted & {view.storage for view in step.results}:
+        if step.node is None or not wanted & _storages(step.results):
             continue
         if step.operation in _SELECTING:
             return event_of(step, EventKind.INVALID)
-        wanted |= {view.storage for view in step.inputs}
+        wanted |= _storages(step.inputs)
     return None
 
 

@@ -32,7 +32,7 @@ from harness.exact.elementwise import (
     smaller,
     sqrt,
 )
-from harness.exact.operator import FAILURES, Operator, tensors
+from harness.exact.tape import FAILURES, Operator, tensors
 
 # Operations on rows
 
@@ -317,11 +317,7 @@ def _index_add(x: Balls, dim: int, at: NDArray[np.int64], values: Balls) -> Ball
     return output
 
 
-PUTS: Mapping[str, Callable[..., Balls]] = {
-    "index_put": _put,
-    "scatter_add": _scatter_add,
-    "index_add": _index_add,
-}
+PUTS: Mapping[str, Callable[..., Balls]] = {"index_put": _put, "scatter_add": _scatter_add, "index_add": _index_add}
 """Operations that write numbers at indices, added to or in place of the existing ones."""
 
 NOT_OURS = {"dtype", "layout", "device", "pin_memory", "memory_format", "out", "non_blocking"}

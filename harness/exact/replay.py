@@ -5,7 +5,7 @@ float64, a replacement is used. An audit also repeats single operations on its s
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,10 +14,9 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
 from harness.exact.elementwise import PRECISION, middle, strided, to_float
-from harness.exact.operator import FAILURES, FLOATING, Operator
 from harness.exact.operators import UNKNOWN, carried_out
 from harness.exact.recurrent import one_dnn_layer, one_dnn_layer_backward
-from harness.exact.tape import Step, Tape, View, is_view, views_in
+from harness.exact.tape import FAILURES, FLOATING, Operator, Step, Tape, View, is_view, views_in
 from harness.floats import to_arb
 
 # Operations in float64
@@ -26,11 +25,7 @@ Instead = Callable[..., Any]
 
 
 def replay(
-    operator: Operator,
-    args: Any,
-    kwargs: Mapping[str, Any],
-    shadow_of: Mapping[int, Tensor],
-    result: Any,
+    operator: Operator, args: Any, kwargs: Mapping[str, Any], shadow_of: Mapping[int, Tensor], result: Any
 ) -> Any:
     """Repeat an operation on shadows, and change the shadows of tensors that it writes.
 
@@ -50,8 +45,8 @@ def replay(
 
 def repeated(operator: Operator, wide_args: Any, wide_kwargs: Any, args: Any, result: Any) -> Any:
     """Repeat an operation on wide tensors; ``args`` and ``result`` are from the step."""
-    if (kink := _KINKED.get(operator.name)) is not None:
-        wide_args = [*wide_args[:kink], args[kink].to(wide_args[kink].dtype), *wide_args[kink + 1 :]]
+    if operator.name in _KINKED:
+        wide_args = [wide_args[0], args[1].to(wide_args[1].dtype), *wide_args[2:]]
     instead = _INSTEAD.get(operator.name)
     if instead is not None:
         return instead(operator, wide_args, wide_kwargs, result)
@@ -96,14 +91,8 @@ def _update_scale(_operator: Operator, args: Any, _kwargs: Any, result: Any) -> 
     return args[0].copy_(result)
 
 
-_KINKED: Mapping[str, int] = {
-    "threshold_backward": 1,
-    "leaky_relu_backward": 1,
-    "hardtanh_backward": 1,
-    "hardswish_backward": 1,
-    "hardsigmoid_backward": 1,
-}
-"""Index of the argument that decides the side of a kink; the shadow takes the side of the step."""
+_KINKED = {f"{name}_backward" for name in ("threshold", "leaky_relu", "hardtanh", "hardswish", "hardsigmoid")}
+"""Operations whose second argument decides the side of a kink; the shadow takes the side of the step."""
 
 _INSTEAD: Mapping[str, Instead] = {
     "softplus": _softplus,
@@ -134,25 +123,6 @@ class Wide(NamedTuple):
         return (self.hi - other.hi) + (self.lo - other.lo)
 
 
-class Arithmetic(Protocol):
-    """The representation of shadows of storages, and the operations on them."""
-
-    def start(self, values: Tensor) -> Any:
-        """Make the shadow of a storage that holds these numbers."""
-
-    def part(self, shadow: Any, view: View) -> Any:
-        """The part of a shadow that a view shows; changing it changes the shadow."""
-
-    def put(self, part: Any, values: Any) -> None:
-        """Overwrite a part with a tensor or with the result of an operation."""
-
-    def wide(self, part: Any) -> Wide:
-        """What a part holds."""
-
-    def carry_out(self, step: Step, part_of: Any) -> tuple[Any, ...] | None:
-        """Carry out an operation, also in place, and return its new tensors; ``None`` where it cannot."""
-
-
 class Doubles:
     """Torch's own operations, in float64."""
 
@@ -165,7 +135,7 @@ class Doubles:
         return shadow.as_strided(view.size, view.stride, view.offset)
 
     def put(self, part: Tensor, values: Tensor) -> None:
-        """Overwrite a part."""
+        """Overwrite a part with a tensor or with the result of an operation."""
         part.copy_(values)
 
     def wide(self, part: Tensor) -> Wide:
@@ -173,7 +143,7 @@ class Doubles:
         return Wide(part.clone(), torch.zeros_like(part))
 
     def carry_out(self, step: Step, part_of: Any) -> tuple[Any, ...] | None:
-        """The new tensors an operation returns; ``None`` where float64 has no such operation."""
+        """Carry out an operation, also in place, and return its new tensors; ``None`` where float64 has no such one."""
 
         def widened(leaf: Any) -> Any:
             if is_view(leaf):
@@ -200,7 +170,7 @@ class Balls:
         return strided(shadow, view.size, view.stride, view.offset)
 
     def put(self, part: Any, values: Any) -> None:
-        """Overwrite a part."""
+        """Overwrite a part with a tensor or with the result of an operation."""
         if part.size:
             part[...] = _balls(values) if isinstance(values, Tensor) else values
 
@@ -245,6 +215,10 @@ def _balls(values: Tensor) -> Any:
 
 
 _middles = np.frompyfunc(middle, 1, 1)
+
+
+Arithmetic = Doubles | Balls
+"""The representation of shadows of storages, and the operations on them."""
 
 
 class Replay:

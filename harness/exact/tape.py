@@ -1,6 +1,7 @@
 """Record every operation that torch dispatches in a call, forward and backward.
 
-A step is one operation, with its inputs, its results and the calling line: the innermost frame of user code.
+A step is one operation, with its inputs, its results and the calling line: the innermost frame of user code. The
+properties of its operator are read from the operator's schema in torch.
 """
 
 import re
@@ -18,7 +19,121 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from ..error import cell
-from .operator import Operator, operator_of, whole
+
+# Operators
+
+FLOATING = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+"""The dtypes that have a shadow."""
+
+UNIT = {dtype: torch.finfo(dtype).eps / 2 for dtype in FLOATING}
+"""Unit roundoff."""
+
+LARGEST = {dtype: torch.finfo(dtype).max for dtype in FLOATING}
+SMALLEST_NORMAL = {dtype: torch.finfo(dtype).smallest_normal for dtype in FLOATING}
+SMALLEST = {dtype: torch.finfo(dtype).smallest_normal * torch.finfo(dtype).eps for dtype in FLOATING}
+"""Smallest positive subnormal number."""
+
+NARROW = (torch.bfloat16, torch.float16)
+INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32)
+"""Integer dtypes that overflow in practice."""
+
+_CONSTANTS = (
+    "empty", "zeros", "ones", "full", "new_", "arange", "scalar_tensor", "lift_fresh", "rand", "eye", "linspace",
+    "tril_indices", "triu_indices",
+)  # fmt: skip
+_NOT_NUMBERS = ("_local_scalar_dense", "sym_size", "record_stream", "set_", "resize_", "is_same_size")
+_SEQUENCES = (list, tuple)  # a tuple is faster than a union here
+_OVERWRITES = ("copy_", "fill_", "zero_")
+
+
+class Operator:
+    """One overload of an operator."""
+
+    def __init__(self, overload: Any) -> None:
+        schema = overload._schema
+        self.overload = overload
+        self.name: str = schema.name.split("::")[1]
+        self.base = self.name.rstrip("_") if not self.name.startswith("_") else self.name
+        self.writes = [
+            (index, argument.name)
+            for index, argument in enumerate(schema.arguments)
+            if argument.alias_info is not None and argument.alias_info.is_write
+        ]
+        returns_views = any(result.alias_info is not None for result in schema.returns)
+        self.is_view = torch.Tag.inplace_view in overload.tags or (not self.writes and returns_views)
+        self.draws = torch.Tag.nondeterministic_seeded in overload.tags
+        self.is_ignored = schema.name.startswith(("profiler::", "prim::")) or self.name in _NOT_NUMBERS
+        self.is_constant = self.name.startswith(_CONSTANTS)
+        self.overwrites = self.name in _OVERWRITES
+
+    def changed(self, args: Any, kwargs: Any) -> list[Any]:
+        """Return the arguments that a call changes."""
+        return [args[index] if index < len(args) else kwargs.get(name) for index, name in self.writes]
+
+    def written(self, args: Any, kwargs: Any) -> list[Tensor]:
+        """Return the floating-point tensors that a call changes."""
+        return [tensor for tensor in tensors(self.changed(args, kwargs)) if is_followed(tensor)]
+
+
+OPERATORS: dict[int, Operator] = {}
+"""Known operators, by the identity of their overload."""
+
+
+def operator_of(overload: Any) -> Operator:
+    """Return the cached properties of an overload."""
+    known = OPERATORS.get(id(overload))
+    if known is None:
+        known = OPERATORS[id(overload)] = Operator(overload)
+    return known
+
+
+def tensors(value: Any) -> list[Tensor]:
+    """Return every tensor in an argument or a result."""
+    if isinstance(value, Tensor):
+        return [value]
+    collected: list[Tensor] = []
+    if isinstance(value, _SEQUENCES):
+        # Inlined, because a call for each argument would take longer.
+        for inner in value:
+            if isinstance(inner, Tensor):
+                collected.append(inner)
+            elif isinstance(inner, _SEQUENCES):
+                collected += tensors(inner)
+    return collected
+
+
+def is_followed(tensor: Tensor) -> bool:
+    """Whether a tensor has a shadow: it is dense, floating-point, and has data."""
+    return tensor.dtype in UNIT and tensor.layout is torch.strided and not tensor.is_meta and not tensor.is_nested
+
+
+def is_wrapped(tensor: Tensor) -> bool:
+    """Whether a tensor is a wrapper without a storage, as in ``torch.func``."""
+    return bool(torch._C._functorch.is_functorch_wrapped_tensor(tensor))
+
+
+def key_of(tensor: Tensor) -> int:
+    """Return the key of a tensor's storage; it is unique while the storage exists."""
+    return int(tensor.untyped_storage()._cdata)
+
+
+def length_of(tensor: Tensor) -> int:
+    """Return the number of elements of a tensor's storage."""
+    return tensor.untyped_storage().nbytes() // tensor.element_size()
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """Return all elements of a tensor's storage as a row."""
+    return torch.as_strided(tensor, (length_of(tensor),), (1,), 0)
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """Return ``float32`` for ``torch.float32``."""
+    return str(dtype).removeprefix("torch.")
+
+
+FAILURES = (RuntimeError, NotImplementedError, TypeError, IndexError, ValueError)
+"""Errors that torch raises if an operator does not exist in wider arithmetic or rejects mixed dtypes."""
 
 # The line of user code at which something happened
 
@@ -29,11 +144,7 @@ _SHIPPED = str(Path(__file__).parents[1] / "shipped")
 _ASKING = str(Path(__file__).parent)
 """Folder of the files that record operations; all other files of the harness call the function."""
 
-_OTHERS = (
-    "<",
-    _OURS,
-    *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
-)
+_OTHERS = ("<", _OURS, *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")))
 """Path prefixes of files that belong to Python, the harness or an installed package."""
 
 _PYTHON = str(sysconfig.get_path("stdlib"))
@@ -42,25 +153,19 @@ _INSTALLED = tuple({str(sysconfig.get_path(name)) for name in ("purelib", "platl
 
 def place(frames: Iterable[tuple[str, int | None]]) -> str:
     """Return ``(file, line)`` for the first frame whose file the author wrote; nothing where there is none."""
-    author_frames = ((file, line) for file, line in frames if not file.startswith(_OTHERS))
-    for file, line in author_frames:
-        return f" ({Path(cell(file)).name}, line {line})"
-    return ""
+    author_frames = (
+        f" ({Path(cell(file)).name}, line {line})" for file, line in frames if not file.startswith(_OTHERS)
+    )
+    return next(author_frames, "")
 
 
 class Line(NamedTuple):
-    """A line of an implementation.
-
-    Parameters
-    ----------
-    text
-        ``file:line``.
-    instruction
-        Which instruction of its function is carried out: a loop comes back to the same.
-    """
+    """A line of an implementation."""
 
     text: str
+    """``file:line``."""
     instruction: int
+    """Which instruction of its function is carried out: a loop comes back to the same."""
 
 
 def calling_line() -> Line | None:
@@ -98,17 +203,7 @@ def _torch() -> str:
 
 @dataclass(frozen=True)
 class View:
-    """A tensor as a part of a storage that the tape knows.
-
-    Parameters
-    ----------
-    storage
-        Number of the storage.
-    size, stride, offset
-        Size, strides and offset of the tensor.
-    dtype
-        Dtype of the recorded tensor.
-    """
+    """A tensor as a part of a storage that the tape knows by its number."""
 
     storage: int
     size: tuple[int, ...]
@@ -119,36 +214,24 @@ class View:
 
 @dataclass(frozen=True)
 class Step:
-    """One operation.
-
-    Parameters
-    ----------
-    operator
-        The operator that torch dispatched.
-    arguments
-        Positional and keyword arguments, with a :class:`View` for each floating-point tensor.
-    given
-        Values of those views before the operation, in order.
-    results
-        Views of its results: new tensors that it returned, and tensors that it changed.
-    values
-        Values of those views after the operation.
-    returned
-        Its return value, with views.
-    line
-        The line that called it.
-    node
-        Name of the running backward node; ``None`` in the forward pass.
-    """
+    """One operation."""
 
     operator: Any
+    """The overload that torch dispatched."""
     arguments: tuple[tuple[Any, ...], dict[str, Any]]
+    """Positional and keyword arguments, with a :class:`View` for each floating-point tensor."""
     given: tuple[Tensor, ...]
+    """Values of those views before the operation, in order."""
     results: tuple[View, ...]
+    """Views of its results: new tensors that it returned, and tensors that it changed."""
     values: tuple[Tensor, ...]
+    """Values of those views after the operation."""
     returned: Any
+    """Its return value, with views."""
     line: Line | None
+    """The line that called it."""
     node: str | None
+    """Name of the running backward node; ``None`` in the forward pass."""
 
     @property
     def inputs(self) -> tuple[View, ...]:
@@ -246,34 +329,19 @@ class TooLongError(Exception):
 
 @dataclass
 class Tape:
-    """The operations of a call, and its initial numbers.
-
-    Parameters
-    ----------
-    steps
-        Operations in the order of execution.
-    started
-        Storages that no recorded operation created, with their values at the first read.
-    length
-        Number of elements of the storages.
-    answers
-        Return values of the calls.
-    """
+    """The operations of a call in order, and its initial numbers."""
 
     steps: list[Step] = field(default_factory=list)
     started: dict[int, Tensor] = field(default_factory=dict)
+    """Storages that no recorded operation created, with their values at the first read."""
     length: list[int] = field(default_factory=list)
+    """Number of elements of the storages."""
     answers: list[View] = field(default_factory=list)
+    """Return values of the calls."""
 
 
 class Recorder(TorchDispatchMode):
-    """Writes dispatched operations of its body to a tape, and changes nothing.
-
-    Parameters
-    ----------
-    tape
-        The tape, which may hold several calls.
-    """
+    """Writes dispatched operations of its body to a tape, which may hold several calls, and changes nothing."""
 
     def __init__(self, tape: Tape) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

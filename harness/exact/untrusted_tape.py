@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from harness.exact.tape import MAX_ELEMENTS, MAX_STEPS, Line, Step, Tape, View
 
@@ -59,7 +60,7 @@ def read_tape(value: Any) -> Tape:
 
 def _fits(step: Step, length: list[int]) -> bool:
     """Whether a step only has numbers in storages of the tape."""
-    leaves = list(_leaves((step.arguments, step.results, step.returned)))
+    leaves = tree_leaves((step.arguments, step.results, step.returned))
     views = [leaf for leaf in leaves if isinstance(leaf, View)]
     return (
         isinstance(step.operator, torch._ops.OpOverload)
@@ -87,11 +88,3 @@ def within(view: View, length: list[int]) -> bool:
 
 def _is_values(x: Any) -> bool:
     return isinstance(x, Tensor) and x.dtype is torch.float64
-
-
-def _leaves(value: Any) -> Any:
-    if isinstance(value, View) or not isinstance(value, (list, tuple, dict)):
-        yield value
-    else:
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _leaves(part)

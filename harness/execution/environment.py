@@ -15,17 +15,9 @@ from cpuinfo import get_cpu_info
 from harness.record import Environment
 
 _PACKAGES = (
-    "stability-harness",
-    "torch",
-    "torchvision",
-    "numpy",
-    "hypothesis",
-    "pytest",
-    "pytest-benchmark",
-    "pandas",
-    "matplotlib",
-    "python-flint",
-)
+    "stability-harness", "torch", "torchvision", "numpy", "hypothesis", "pytest", "pytest-benchmark", "pandas",
+    "matplotlib", "python-flint",
+)  # fmt: skip
 
 _SETTINGS = ("BLAS_INFO", "LAPACK_INFO", "BUILD_TYPE", "COMMIT_SHA", "USE_CUDA", "USE_MKLDNN", "USE_OPENMP", "USE_ROCM")
 """Build settings of torch that affect results or speed."""

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from harness.calling.importing import attribute
+from harness.calling.discovery import attribute
 from harness.error import UsageError, require
 
 DASK = "dask://"
@@ -34,11 +34,8 @@ def executor_named(text: str, jobs: int | None = None) -> Iterator[Executor]:
         If it does not exist, or if local processes are requested as well.
     """
     if jobs is not None:
-        raise UsageError(
-            "cannot use `--jobs` together with `--executor`",
-            rule="an executor has its own workers",
-            remedy="leave one out",
-        )
+        problem = "cannot use `--jobs` together with `--executor`"
+        raise UsageError(problem, rule="an executor has its own workers", remedy="leave one out")
     with _scheduler(text) if text.startswith(DASK) else _executor(text) as executor:
         yield executor
 
@@ -64,25 +61,17 @@ def _scheduler(text: str) -> Iterator[Executor]:
 def _executor(text: str) -> Iterator[Executor]:
     path, _, name = text.partition(":")
     if not name:
-        raise UsageError(
-            "cannot read `--executor`",
-            rule="it must be dask://HOST:PORT, or FILE.py:FUNCTION or MODULE:FUNCTION that returns an executor",
-            value=f"`{text}`",
-        )
+        rule = "it must be dask://HOST:PORT, or FILE.py:FUNCTION or MODULE:FUNCTION that returns an executor"
+        raise UsageError("cannot read `--executor`", rule=rule, value=f"`{text}`")
     factory = attribute(path, name)
     try:
         factory = factory()
     except Exception as error:
-        raise UsageError(
-            f"cannot create the executor `{text}`",
-            rule=f"{type(error).__name__}: {error}",
-        ) from error
+        raise UsageError(f"cannot create the executor `{text}`", rule=f"{type(error).__name__}: {error}") from error
     if not isinstance(factory, Executor):
-        raise UsageError(
-            f"cannot use the executor `{text}`",
-            rule="the function must return a `concurrent.futures.Executor`",
-            value=f"an object of type {type(factory).__name__}",
-        )
+        rule = "the function must return a `concurrent.futures.Executor`"
+        value = f"an object of type {type(factory).__name__}"
+        raise UsageError(f"cannot use the executor `{text}`", rule=rule, value=value)
     try:
         yield factory
     finally:

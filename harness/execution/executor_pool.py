@@ -90,9 +90,6 @@ def _answer(future: "Future[Reply]") -> Answer:
 
 
 def _lost(error: BaseException) -> UsageError:
-    text = " ".join(str(error).split())
-    return UsageError(
-        "the executor failed",
-        rule=f"{type(error).__name__}{': ' if text else ''}{text}",
-        remedy="check the logs of its workers, then run the command again",
-    )
+    rule = ": ".join(filter(None, (type(error).__name__, " ".join(str(error).split()))))
+    remedy = "check the logs of its workers, then run the command again"
+    return UsageError("the executor failed", rule=rule, remedy=remedy)

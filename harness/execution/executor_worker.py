@@ -145,19 +145,15 @@ def forked_capabilities() -> str:
 
 def _reject_another_kind(wanted: WorkerKind) -> None:
     if worker_kind() != wanted:
-        raise UsageError(
-            f"the worker on {platform.node()} differs from this machine",
-            rule=worker_kind().difference_from(wanted),
-            remedy="run the command on a machine of the same kind as the workers, with the same packages",
-        )
+        remedy = "run the command on a machine of the same kind as the workers, with the same packages"
+        problem = f"the worker on {platform.node()} differs from this machine"
+        raise UsageError(problem, rule=worker_kind().difference_from(wanted), remedy=remedy)
 
 
 def _reject_another_place(folder: str) -> None:
     if not Path(folder).is_dir():
-        raise UsageError(
-            f"the worker on {platform.node()} cannot see the folder `{folder}`",
-            remedy="run the command in a folder that all machines share",
-        )
+        problem = f"the worker on {platform.node()} cannot see the folder `{folder}`"
+        raise UsageError(problem, remedy="run the command in a folder that all machines share")
 
 
 class Outliving:

@@ -10,10 +10,11 @@ import threading
 from collections.abc import Iterator, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Self
 
-from harness.error import UsageError
+from harness.error import UsageError, reject_windows
 
 if TYPE_CHECKING:
     from harness.record import Ended
@@ -155,6 +156,21 @@ def _repeated(interrupt: Interrupt) -> Iterator[None]:
 
 INTERRUPTED = 130
 """Exit code of a command that was interrupted."""
+
+
+def run_command(module: str) -> None:
+    """Import the module of the command and run it; an interrupt during the import ends the process in order."""
+    try:
+        reject_windows(sys.platform)
+    except UsageError as error:
+        print(f"harness: {error}", file=sys.stderr)  # noqa: T201 - the command line cannot be imported
+        sys.exit(2)
+    with interruptible() as interrupt:
+        try:
+            command = import_module(module).main
+        except KeyboardInterrupt:
+            sys.exit(interrupt.exit_code(INTERRUPTED))
+        command()
 
 
 class Ending:

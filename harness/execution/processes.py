@@ -102,7 +102,7 @@ def in_order(
         if until is not None:
             wait([future], timeout=max(0.0, until - time.monotonic()))
             if time.monotonic() >= until:
-                for recheck_seed in futures:
-                    recheck_seed.cancel()
+                for later in futures:
+                    later.cancel()
                 until = None
         yield index, future

@@ -13,62 +13,44 @@ EVERY_S = 0.3
 _Piece = TypeVar("_Piece")
 
 
-def followed(pieces: Sequence[_Piece], task: str) -> Iterator[_Piece]:
-    """Yield pieces of work; a notebook shows a progress bar until the end.
-
-    Parameters
-    ----------
-    pieces
-        The pieces.
-    task
-        Description of the work.
-    """
-    display = _display()
-    if display is None:
-        yield from pieces
-        return
-    start, last_s = time.monotonic(), 0.0
-    handle = display(_html(""), raw=True, display_id=True)
-    try:
-        for done, piece in enumerate(pieces):
-            now = time.monotonic()
-            if now - last_s > EVERY_S:
-                handle.update(_html(_bar(task, done, len(pieces), now - start)), raw=True)
-                last_s = now
-            yield piece
-    finally:
-        handle.update(_html(""), raw=True)
-
-
 class Sign:
-    """A line of progress in a notebook for an unknown number of pieces; removed at the end.
-
-    Parameters
-    ----------
-    task
-        Description of the work.
-    """
+    """A line of progress in a notebook, which begins with the task; removed at the end."""
 
     def __init__(self, task: str) -> None:
-        self._what = task
+        self._task = task
         self._handle: Any = None
 
     def __enter__(self) -> Self:
         """Show it, where there is a notebook."""
         display = _display()
         if display is not None:
-            self._handle = display(_html(escape(self._what)), raw=True, display_id=True)
+            self._handle = display(_html(escape(self._task)), raw=True, display_id=True)
         return self
 
     def show(self, text: str) -> None:
         """Say how far it is."""
+        self.update(f"{escape(self._task)}: {escape(text)}")
+
+    def update(self, html: str) -> None:
+        """Replace the line."""
         if self._handle is not None:
-            self._handle.update(_html(f"{escape(self._what)}: {escape(text)}"), raw=True)
+            self._handle.update(_html(html), raw=True)
 
     def __exit__(self, *_: object) -> None:
         """Take it away."""
-        if self._handle is not None:
-            self._handle.update(_html(""), raw=True)
+        self.update("")
+
+
+def followed(pieces: Sequence[_Piece], task: str) -> Iterator[_Piece]:
+    """Yield pieces of work; a notebook shows a progress bar, with the task, until the end."""
+    start, last_s = time.monotonic(), 0.0
+    with Sign("") as sign:
+        for done, piece in enumerate(pieces):
+            now = time.monotonic()
+            if now - last_s > EVERY_S:
+                sign.update(_bar(task, done, len(pieces), now - start))
+                last_s = now
+            yield piece
 
 
 def _display() -> Any:

@@ -87,11 +87,12 @@ class Here:
 
     def __enter__(self) -> Self:
         """Load the code."""
-        from harness.calling.modes import settings
+        import torch
 
         with ExitStack() as stack:
             # Rows are few, and idle threads of a shared machine cost more than they give.
-            stack.enter_context(settings(threads=1))
+            stack.callback(torch.set_num_threads, torch.get_num_threads())
+            torch.set_num_threads(1)
             # A warning is no failure, and the stream it would be printed to is listened to.
             stack.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore")

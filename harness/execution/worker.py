@@ -16,11 +16,11 @@ import sys
 import threading
 import traceback
 import warnings
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 import psutil
 
-from harness.calling import bound, watch
+from harness.calling import modes, watch
 from harness.error import UsageError
 from harness.execution.plan import Pieces, Plan, from_document
 from harness.isolation.forked_process import Second
@@ -73,21 +73,7 @@ def _converse(plan: dict[str, Any], limits: Limits, requests: IO[str], answers: 
         _say(answers, "bug", traceback.format_exc())
 
 
-class _Backend(Protocol):
-    """Executes the pieces in this process."""
-
-    pieces: Pieces
-    about: list[dict[str, Any]]
-    """The subject of the pieces."""
-
-    def prepare(self) -> None:
-        """Set up the process after the code has been loaded."""
-
-    def done(self, request: dict[str, Any]) -> tuple[str, Any]:
-        """Do one piece, and return the reply."""
-
-
-def _backend(plan: Plan, limits: Limits, second: Second | None) -> _Backend:
+def _backend(plan: Plan, limits: Limits, second: Second | None) -> "_Isolated | _InPlace":
     """Foreign code runs in a separate process if the plan supports this."""
     if getattr(plan, "isolated", False) and plan.is_foreign:
         return _Isolated(plan, limits, second)
@@ -243,7 +229,7 @@ def _warm_up() -> None:
     import torch
 
     x = torch.ones(1, requires_grad=True)
-    bound.grad([x * 1.0], [x], [torch.ones(1)])
+    modes.grad([x * 1.0], [x], [torch.ones(1)])
 
 
 def _limit_memory(limits: Limits) -> None:

@@ -117,9 +117,8 @@ class IsolatedPool:
         if self._lost[case] >= LOSSES:
             return Answer(index, reason=f"not tried: {LOSSES} earlier calls of {case} did not return")
         hurry = HURRY if case in self._hung else 1.0
-        limits = replace(
-            self._limits, call_s=self._limits.call_s * hurry, first_call_s=self._limits.first_call_s * hurry
-        )
+        call_s, first_call_s = self._limits.call_s * hurry, self._limits.first_call_s * hurry
+        limits = replace(self._limits, call_s=call_s, first_call_s=first_call_s)
         started = time.perf_counter()
         reply = worker.ask(index, str(self.pieces[index].get("first_call", case)), limits)
         duration_s = time.perf_counter() - started
@@ -177,10 +176,8 @@ class _Worker:
             reply = self._answer(replace(self.limits, law_s=self.limits.load_s))
             if isinstance(reply, Loss):
                 self.end()
-                raise UsageError(
-                    f"cannot import `{self.plan.target.partition(':')[0]}`",
-                    rule=f"the import {reply.sentence}",
-                )
+                module = self.plan.target.partition(":")[0]
+                raise UsageError(f"cannot import `{module}`", rule=f"the import {reply.sentence}")
             self.pieces = reply
         assert self.pieces is not None
         return self.pieces
@@ -204,27 +201,21 @@ class _Worker:
 
     def end(self) -> None:
         """End the process and whatever it has started; an interrupt may have come before it had."""
-        if self.process is None:
-            self._remove_scratch()
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        # It may not lead a group yet.
-        self.process.kill()
-        self.process.wait()
-        if isinstance(self.process, Forked):
-            self.process.close()
-        for stream in (self.process.stdin, self.process.stdout, self.printed):
-            assert stream is not None
-            with contextlib.suppress(BrokenPipeError):
-                stream.close()
-        self._remove_scratch()
-        self.process = None
-
-    def _remove_scratch(self) -> None:
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            # It may not lead a group yet.
+            self.process.kill()
+            self.process.wait()
+            if isinstance(self.process, Forked):
+                self.process.close()
+            for stream in (self.process.stdin, self.process.stdout, self.printed):
+                assert stream is not None
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
         if self.scratch is not None:
             shutil.rmtree(self.scratch, ignore_errors=True)
-        self.scratch = None
+        self.process = self.scratch = None
 
     def retire(self) -> None:
         """End the process while another thread may be waiting for it."""

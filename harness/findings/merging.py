@@ -77,18 +77,12 @@ def _by_mistake(verdicts: Sequence[Verdict]) -> tuple[list[Verdict], list[Verdic
 
     def base(verdict: Verdict) -> Verdict | None:
         violation = verdict.violation
-        return (
-            None
-            if violation is None or violation.named or violation.event
-            else bases.get((violation.follows, verdict.dtype))
-        )
+        if violation is None or violation.named or violation.event:
+            return None
+        return bases.get((violation.follows, verdict.dtype))
 
     mistakes = [mistake for verdict in direct[:1] if (mistake := mistake_of(verdict)) is not None]
-    indirect = [
-        verdict
-        for verdict in verdicts
-        if base(verdict) is not None or any(_costs_digits(verdict, mistake) for mistake in mistakes)
-    ]
+    indirect = [one for one in verdicts if base(one) or any(_costs_digits(one, mistake) for mistake in mistakes)]
     found = set(map(id, direct + indirect))
     left = [verdict for verdict in verdicts if id(verdict) not in found]
     return direct + indirect, left
@@ -164,13 +158,11 @@ def _with_what_follows(groups: Sequence[list[Verdict]]) -> list[list[Verdict]]:
 def _followed(verdict: Verdict, groups: Sequence[list[Verdict]]) -> list[Verdict] | None:
     """Return the group that a verdict follows from in its dtype; ``None`` if it is independent."""
     violation = verdict.violation
+    if violation is None:
+        return None
     for group in groups:
         for other in group:
-            if (
-                violation is None
-                or other.violation is None
-                or (other.law, other.dtype) != (violation.follows, verdict.dtype)
-            ):
+            if other.violation is None or (other.law, other.dtype) != (violation.follows, verdict.dtype):
                 continue
             events = violation.event is not None or other.violation.event is not None
             seen = [example.actual for example in (other.violation, other.violation.worst) if example is not None]

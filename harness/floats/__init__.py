@@ -4,16 +4,21 @@ from harness.floats.double_double import Array, DoubleDouble, lift
 from harness.floats.format import (
     FORMATS,
     Format,
+    Measurement,
     as_integers,
+    compare,
+    compare_absolute,
+    compare_runs,
     deviation,
     format_of,
     from_ordinal,
+    in_ulp,
     round_to,
     to_array,
     to_ordinal,
     ulp,
+    worse,
 )
-from harness.floats.measurement import Measurement, compare, compare_absolute, compare_runs, in_ulp, worse
 from harness.floats.oracle import (
     Oracle,
     UndecidedError,

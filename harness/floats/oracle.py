@@ -13,7 +13,7 @@ import hashlib
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from operator import methodcaller
 from typing import Any, Generic, TypeVar
@@ -99,38 +99,50 @@ class UndecidedError(ArithmeticError):
 
 
 @contextmanager
-def confirming() -> Iterator[None]:
-    """Evaluate every oracle call in the body by ball arithmetic."""
-    token = _confirming.set(True)
+def assigned(variable: ContextVar[KeptT], value: KeptT) -> Iterator[None]:
+    """Give a context variable a value in the body."""
+    token = variable.set(value)
     try:
         yield
     finally:
-        _confirming.reset(token)
+        variable.reset(token)
 
 
-@contextmanager
-def remembering() -> Iterator[None]:
-    """Evaluate the oracle once per tensor in the body, even if several laws call it; the tensors must not change."""
-    token = _remembered.set({})
-    try:
-        yield
-    finally:
-        _remembered.reset(token)
+def confirming() -> AbstractContextManager[None]:
+    """Evaluate every oracle call in the body by ball arithmetic.
+
+    Returns
+    -------
+    context manager
+        The context of the body.
+    """
+    return assigned(_confirming, value=True)
 
 
-@contextmanager
-def recalling() -> Iterator[None]:
-    """In the body, reuse earlier results for the same numbers from any such body."""
-    token = _recalling.set(True)
-    try:
-        yield
-    finally:
-        _recalling.reset(token)
+def remembering() -> AbstractContextManager[None]:
+    """Evaluate the oracle once per tensor in the body, even if several laws call it; the tensors must not change.
+
+    Returns
+    -------
+    context manager
+        The context of the body.
+    """
+    return assigned(_remembered, value={})
 
 
-def is_recalling() -> bool:
-    """Whether an oracle returns the same object for equal inputs."""
-    return _recalling.get()
+def recalling() -> AbstractContextManager[None]:
+    """In the body, reuse earlier results for the same numbers from any such body.
+
+    Returns
+    -------
+    context manager
+        The context of the body.
+    """
+    return assigned(_recalling, value=True)
+
+
+is_recalling = _recalling.get
+"""Whether an oracle returns the same object for equal inputs."""
 
 
 class Oracle:

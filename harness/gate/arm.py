@@ -32,7 +32,7 @@ class CaseSource:
     tree
         The tree.
     target
-        As :func:`harness.calling.discovery.load` takes it; a file relative to the tree.
+        As :func:`harness.calling.target.load` takes it; a file relative to the tree.
     contract
         Of a target that is a single function.
     images
@@ -211,7 +211,7 @@ class Bench:
     def cases(self) -> dict[str, str]:
         """Load the cases, and return the names and contracts of the cases that can be timed."""
         from harness.bench.workload import is_timed
-        from harness.calling.discovery import load
+        from harness.calling.target import load
         from harness.contracts import claimed
 
         path, _, function = self.source.target.partition(":")

@@ -24,8 +24,8 @@ from typing import Any
 import torch
 
 from ..calling.adapter import adapter_of, is_model
-from ..calling.bound import grad
-from ..calling.importing import attribute, called_by_name, imported, packages
+from ..calling.discovery import attribute, called_by_name, imported, packages
+from ..calling.modes import grad
 from ..calling.watch import AT_IMPORT, read, restored
 from ..error import UsageError
 from .request_handler import Server, silenced

@@ -11,7 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness.calling.discovery import ENTRY_POINTS, root_of
+from harness.calling.discovery import root_of
+from harness.calling.target import ENTRY_POINTS
 from harness.isolation.limits import GIBIBYTE, Limits
 
 FUNCTIONS, LOADERS = "isolation.callee", "isolation.loader_handler"

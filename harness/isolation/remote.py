@@ -10,7 +10,7 @@ import shutil
 import sysconfig
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,11 @@ from torch.utils._pytree import tree_leaves
 
 from harness.calling.adapter import NO_AUTOGRAD, NO_BFLOAT16, NUMPY_IS_ON_THE_CPU, NotApplicable
 from harness.calling.device import CPU, MisplacedError
-from harness.calling.discovery import OBJECTS
-from harness.calling.host import InputsAfter, Recording, RemoteError, ReshapedError
-from harness.calling.importing import single_name
+from harness.calling.discovery import single_name
+from harness.calling.host import Host, InputsAfter, Recording, RemoteError, ReshapedError
 from harness.calling.model import UNFIT, AsStep
 from harness.calling.modes import DEFAULT, NO_COMPILER, NO_HEADERS, Observation
+from harness.calling.target import OBJECTS
 from harness.calling.watch import RESTORED, Watch
 from harness.case import Case
 from harness.error import UsageError
@@ -49,7 +49,7 @@ _SMALL = 1_024
 _SENTENCE = 240
 
 
-class RemoteHost:
+class RemoteHost(Host):
     """The process, as a place in which implementations are called.
 
     Parameters
@@ -287,11 +287,13 @@ class RemoteHost:
     def _mode(self, **modes: Any) -> AbstractContextManager[None]:
         return self._having(_modes={**self._modes, **modes})
 
+    @contextmanager
     def modes(
         self, *, threads: int | None = None, dtype: torch.dtype | None = None, switched: bool = False
-    ) -> AbstractContextManager[None]:
+    ) -> Iterator[None]:
         """Change the settings of that process while it is called."""
-        return self._mode(threads=threads, dtype=dtype, switched=switched)
+        with self._mode(threads=threads, dtype=dtype, switched=switched):
+            yield
 
     def unset_is_nan(self) -> Any:
         """Fill new memory with NaN there."""
@@ -372,7 +374,7 @@ def _has_headers() -> bool:
     return Path(sysconfig.get_path("include"), "Python.h").is_file()
 
 
-class RecordingRemoteHost:
+class RecordingRemoteHost(Recording):
     """Records remote calls on one tape."""
 
     _tapes = itertools.count()

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from ..calling import bound, watch
+from ..calling import modes, watch
 from ..calling.adapter import NotApplicable, as_tensors, called, detaches, instance, no_numpy, switched
 from ..calling.device import CPU, MisplacedError, called_on
 from ..calling.model import AsStep
@@ -81,16 +81,16 @@ class Server:
         if request.get("limits") is not None:
             watch.limit_calls(*request["limits"])
         if request.get("rng") is not None:
-            bound.set_rng_state(request["rng"])
+            modes.set_rng_state(request["rng"])
         if request.get("alike"):
             self._before = self._before or (random.getstate(), np.random.get_state())  # noqa: NPY002
             random.seed(0)
             np.random.seed(0)  # noqa: NPY002 - the generator that everybody shares
         handler: Callable[[dict[str, Any]], dict[str, Any]] = getattr(self, f"_{request['ask']}")
-        before = bound.get_rng_state()
+        before = modes.get_rng_state()
         reply = handler(request)
-        after = bound.get_rng_state()
-        if not bound.equal(before, after):
+        after = modes.get_rng_state()
+        if not modes.equal(before, after):
             reply["rng"] = after
         looked = self._watches.get(request.get("watch", (None,))[0])
         if looked is not None and looked.noticed is not None:
@@ -162,7 +162,7 @@ class Server:
         case, inputs = self._cases[request["case"]], request["inputs"]
         given = tree_leaves(inputs)
         before = (
-            [bound.clone(bound.detach(x)) if isinstance(x, Tensor) else None for x in given] if request["look"] else []
+            [modes.clone(modes.detach(x)) if isinstance(x, Tensor) else None for x in given] if request["look"] else []
         )
         shapes = [tuple(x.shape) for x in given if isinstance(x, Tensor)]
         seen = Observation() if request["modes"]["see"] else None
@@ -215,11 +215,11 @@ class Server:
         inputs, outputs = self._kept[request["handle"]]
         wanted = [x for x in inputs if x.requires_grad]
         pairs = [(x, g) for x, g in zip(outputs, request["cotangents"], strict=True) if x.requires_grad]
-        pairs = [(x, bound.zeros_like(x) if g is None else g) for x, g in pairs]
+        pairs = [(x, modes.zeros_like(x) if g is None else g) for x, g in pairs]
         create = request["create"]
 
         def action() -> Any:
-            return bound.grad([x for x, _ in pairs], wanted, [g for _, g in pairs], keep=True, create=create)
+            return modes.grad([x for x, _ in pairs], wanted, [g for _, g in pairs], keep=True, create=create)
 
         try:
             found = self._carried_out(request, action)
@@ -246,7 +246,7 @@ class Server:
         ]
 
         def action() -> Any:
-            bound.backward([x for x, _ in pairs], [g for _, g in pairs])
+            modes.backward([x for x, _ in pairs], [g for _, g in pairs])
 
         try:
             self._carried_out(request, action)
@@ -263,7 +263,7 @@ class Server:
 
         def action() -> None:
             while len(found) < request["times"] and time.process_time() < until and time.monotonic() < at_most:
-                inputs = [bound.clone(x) if isinstance(x, Tensor) else x for x in request["inputs"]]
+                inputs = [modes.clone(x) if isinstance(x, Tensor) else x for x in request["inputs"]]
                 if request["back"]:
                     found.append(slopes(inputs))
                     if len(found) == 1 and not (found[0].isfinite() & (found[0] != 0.0)).any():
@@ -272,7 +272,7 @@ class Server:
                 output = _plainly(case, inputs, request["device"])
                 answered = as_tensors(output) if case.call is not None else output
                 is_number = isinstance(answered, float)
-                found.append(bound.tensor(answered, dtype=torch.float64) if is_number else answered)
+                found.append(modes.tensor(answered, dtype=torch.float64) if is_number else answered)
 
         try:
             self._carried_out({**request, "watch": (None, False)}, action)
@@ -280,7 +280,7 @@ class Server:
             # That there is no gradient at all is for the laws of the gradient to say.
             return {"value": None} if request["back"] and not found else _raised(case, error)
         if found and all(isinstance(x, Tensor) and type(x) is Tensor and x.shape == found[0].shape for x in found):
-            return {"value": bound.stack([bound.detach(x) for x in found])}
+            return {"value": modes.stack([modes.detach(x) for x in found])}
         return {"value": found[:1]}
 
     def _make(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -298,7 +298,7 @@ class Server:
         self._on = request["device"]
         try:
             self._taken = [
-                [bound.to(x, self._on) if isinstance(x, Tensor) else x for x in one] for one in request["inputs"]
+                [modes.to(x, self._on) if isinstance(x, Tensor) else x for x in one] for one in request["inputs"]
             ]
         except BaseException as error:  # noqa: BLE001 - as above
             return _raised(self._turned, error)
@@ -307,7 +307,7 @@ class Server:
     def _turn(self, _: dict[str, Any]) -> dict[str, Any]:
         """Call on all of them, one after the other, and return a checksum of each result; the caller has the clock."""
         try:
-            with bound.no_grad():
+            with modes.no_grad():
                 self._given = [as_tensors(called(self._turned, inputs)) for inputs in self._taken]
                 return {"value": checksums(self._given)}
         except BaseException as error:  # noqa: BLE001 - as above
@@ -316,7 +316,7 @@ class Server:
     def _tell(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the results for some of them."""
         values = (self._given[at] for at in request["at"])
-        return {"value": [bound.to(bound.detach(x), CPU) if isinstance(x, Tensor) else x for x in values]}
+        return {"value": [modes.to(modes.detach(x), CPU) if isinstance(x, Tensor) else x for x in values]}
 
     def _detaches(self, request: dict[str, Any]) -> dict[str, Any]:
         case = self._cases[request["case"]]
@@ -381,16 +381,16 @@ class _Slopes:
         known = self._weights
         if known is None or (known.shape, known.dtype, known.device) != (output.shape, output.dtype, output.device):
             # Not all alike: what sums to one has a gradient of zero then.
-            self._weights = known = bound.linspace(0.5, 1.0, output.numel()).reshape(output.shape).to(output)
+            self._weights = known = modes.linspace(0.5, 1.0, output.numel()).reshape(output.shape).to(output)
         # A backward pass may write to its cotangent.
-        found = bound.grad([output], wanted, [bound.clone(known)])
-        return bound.cat([x.flatten() for x in found if x is not None])
+        found = modes.grad([output], wanted, [modes.clone(known)])
+        return modes.cat([x.flatten() for x in found if x is not None])
 
 
 def _became(inputs: Sequence[Any], before: Sequence[Any], outputs: Sequence[Tensor]) -> dict[str, Any]:
     """Return the inputs that changed, and the inputs whose memory an output shares."""
     pairs = [(at, x) for at, x in enumerate(inputs) if isinstance(x, Tensor)]
-    changed = [(at, bound.detach(x)) for at, x in pairs if not _same(bound.detach(x), before[at])]
+    changed = [(at, modes.detach(x)) for at, x in pairs if not _same(modes.detach(x), before[at])]
     where = {x.untyped_storage().data_ptr() for x in outputs if x.numel() and x.device.type == CPU}
     return {
         "changed": [list(pair) for pair in changed],

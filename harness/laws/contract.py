@@ -1,25 +1,21 @@
-"""Contracts: the laws, inputs, rays and conventions of an operation, and the declarations of a case.
+"""Contracts: the laws, inputs, rays and conventions of an operation.
 
-A convention is a choice that mathematics or custom leaves open. A trait describes the platform and not the operation,
-so any case may declare it: the format of the computation, the dtype of the result, subnormal numbers, random numbers,
-and inputs that raise an error.
+A convention is a choice that mathematics or custom leaves open; a case declares its own.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, overload
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-import torch
 from torch import Tensor
 
 from harness.calling.model import AsStep
 from harness.case import FLOATS
 from harness.error import listed
-from harness.floats import FORMATS, Array, Format
+from harness.floats import Array, Format
 from harness.laws.examples import OF_CONTRACT
 from harness.laws.law import Inputs, Law
 from harness.laws.ray import Limit, Ray
-from harness.record.property import COMPUTES_IN, REFUSES, REPEATABLE, RETURNS, SUBNORMALS
 
 
 @dataclass(frozen=True)
@@ -42,19 +38,11 @@ class AnyNumber(Sequence[float]):
         """Return whether a value may be declared; it must be a number, and not NaN."""
         return isinstance(value, (int, float)) and self.least <= value <= self.most
 
-    def __iter__(self) -> Iterator[float]:
-        """Yield the usual values."""
-        return iter(self.usual)
-
     def __len__(self) -> int:
         """Return the number of usual values."""
         return len(self.usual)
 
-    @overload
-    def __getitem__(self, at: int) -> float: ...
-    @overload
-    def __getitem__(self, at: slice) -> tuple[float, ...]: ...
-    def __getitem__(self, at: int | slice) -> float | tuple[float, ...]:
+    def __getitem__(self, at: Any) -> Any:
         """Return usual values by position."""
         return self.usual[at]
 
@@ -83,11 +71,7 @@ class Anything(Sequence[Any]):
         """Return 1, for the default ``None``."""
         return 1
 
-    @overload
-    def __getitem__(self, at: int) -> Any: ...
-    @overload
-    def __getitem__(self, at: slice) -> tuple[Any, ...]: ...
-    def __getitem__(self, at: int | slice) -> Any:
+    def __getitem__(self, at: Any) -> Any:
         """Nothing."""
         return (None,)[at]
 
@@ -220,65 +204,3 @@ class Contract:
     of_model: AsStep | None = None
     remark: Callable[[Any], str | None] | None = None
     aliases: tuple[str, ...] = ()
-
-    @property
-    def defaults(self) -> dict[str, Any]:
-        """The default conventions."""
-        return {name: values[0] for name, values in self.conventions.items()}
-
-
-# Traits
-
-TRAITS: Mapping[str, tuple[str, ...]] = {
-    COMPUTES_IN: FLOATS,
-    RETURNS: FLOATS,
-    SUBNORMALS: ("kept", "flushed"),
-    REPEATABLE: ("yes", "no"),
-    REFUSES: ("nothing", "nan", "inf", "non_finite"),
-}
-"""Each property with the values that may be declared."""
-
-OF_ANY_CALL = {"inputs_unmodified", "output_is_its_own", "output_like_input", "no_rows"}
-"""Laws that what draws random numbers keeps too: they do not compare what two calls say."""
-
-
-def unjudged(declares: Mapping[str, Any], format_: Format, law: str) -> str | None:
-    """Return why a law does not apply to such an implementation in a format; ``None`` if it applies."""
-    computes_in = declares.get(COMPUTES_IN)
-    if computes_in is not None and FORMATS[computes_in].precision < format_.precision:
-        return f"it computes in {computes_in}, so {format_.name} inputs give no {format_.name} results"
-    if declares.get(REPEATABLE) == "no" and law not in OF_ANY_CALL:
-        return "it draws random numbers, so two calls do not agree"
-    return None
-
-
-REFUSED = {"nan": "NaN", "inf": "infinities", "non_finite": "NaN and infinities"}
-"""Refused inputs, in words."""
-
-
-def refusal(declares: Mapping[str, Any], inputs: Iterable[Any]) -> str:
-    """Return the reason if such an implementation refuses some of the inputs; an empty text otherwise."""
-    what = declares.get(REFUSES, "nothing")
-    kinds = {"nan": (torch.isnan,), "inf": (torch.isinf,), "non_finite": (torch.isnan, torch.isinf)}.get(what, ())
-    numbers = [x for x in inputs if isinstance(x, Tensor) and x.is_floating_point()]
-    return f"it refuses {REFUSED[what]}" if any(bool(kind(x).any()) for kind in kinds for x in numbers) else ""
-
-
-def format_under(declares: Mapping[str, Any], format_: Format) -> Format:
-    """Return the format of the implementation: without subnormal numbers if it flushes them."""
-    return replace(format_, flushes=True) if declares.get(SUBNORMALS) == "flushed" else format_
-
-
-def flushed(example: Mapping[str, Any], format_: Format) -> dict[str, Any]:
-    """Return an example with zeros for subnormal numbers, as the implementation treats them."""
-    return {name: _flush(x, format_) if isinstance(x, Tensor) else x for name, x in example.items()}
-
-
-def _flush(x: Tensor, format_: Format) -> Tensor:
-    return torch.where(x.abs() < format_.tiny, torch.zeros_like(x), x) if x.is_floating_point() else x
-
-
-def as_declared(output: Tensor, declares: Mapping[str, Any], format_: Format) -> Tensor:
-    """Return the output, rounded to the format if the case declares another dtype for it and it has this dtype."""
-    name = str(output.dtype).removeprefix("torch.")
-    return output.to(format_.dtype) if declares.get(RETURNS) == name != format_.name else output

@@ -13,12 +13,12 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.calling import bound
 from harness.calling.adapter import NotApplicable
+from harness.calling.modes import backward, grad
 from harness.floats import FORMATS, Array, Format, Measurement, compare_runs, to_array
 from harness.laws.case_error import CaseError
 from harness.laws.derivation import bound_to, other_inputs, worst_of
-from harness.laws.law import Example, Inputs, Law
+from harness.laws.law import Example, Inputs, Law, law
 from harness.laws.strategies import companions
 from harness.laws.subject import Subject
 
@@ -43,7 +43,7 @@ def derivative_laws(gradient: Law, *long: Inputs, second: bool = True) -> tuple[
     tuple of Law
         The gradient on long rows, any cotangent, and the second derivative.
     """
-    derived = (_ANY_COTANGENT, _SECOND) if second else (_ANY_COTANGENT,)
+    derived = (any_cotangent, second_derivative) if second else (any_cotangent,)
     return *(_on_long_rows(gradient, inputs) for inputs in long), *(bound_to(law, gradient) for law in derived)
 
 
@@ -72,6 +72,16 @@ def _on_long_rows(gradient: Law, inputs: Inputs) -> Law:
     )
 
 
+@law(
+    "backward() is linear in the incoming gradient, for any strides and after other calls.",
+    source="chain rule",
+    bound="twice the gradient's bound",
+    cause="the backward pass assumes an incoming gradient of one, ignores its strides, or reads a buffer of all calls: "
+    "multiply by it, call contiguous(), and save tensors for each call",
+    group="gradient",
+    examples=4,
+    every_row=False,
+)
 def any_cotangent(subject: Subject, gradient: Law, inputs: Example) -> Measurement:
     """Change the layout of the incoming gradient or scale it, and make another call before the backward pass.
 
@@ -137,6 +147,17 @@ class _Against:
 # The second derivative
 
 
+@law(
+    "The gradient can be differentiated again: the result is exact to half of the digits, or an error is raised.",
+    source="difference quotients of the exact gradient at two steps (Richardson)",
+    bound="sqrt(u), relative to one or to the largest entry, plus the difference of the two quotients",
+    cause="the backward pass detaches a value, or runs outside autograd: mark it once_differentiable, or use "
+    "differentiable operations",
+    unit="ulp of the largest",
+    group="gradient",
+    examples=2,
+    every_row=False,
+)
 def second_derivative(subject: Subject, gradient: Law, inputs: Example) -> Measurement:
     """Differentiate the gradient along a direction, and compare with differences of the exact gradient.
 
@@ -210,11 +231,11 @@ def _differentiated_twice(subject: Subject, inputs: Example, direction: Tensor, 
         raise NotApplicable("autograd cannot follow the output back to the input")
 
     def twice() -> Tensor | None:
-        (once,) = bound.grad([output], [x], [weights], create=True)
+        (once,) = grad([output], [x], [weights], create=True)
         if once is None or not once.requires_grad:
             return None
         # All of the graph, and not only what leads to x: there stands what refuses.
-        bound.backward([once], [direction.to(x.dtype)])
+        backward([once], [direction.to(x.dtype)])
         return x.grad
 
     try:
@@ -222,33 +243,3 @@ def _differentiated_twice(subject: Subject, inputs: Example, direction: Tensor, 
     except CaseError as refusal:
         raise NotApplicable(f"its gradient cannot be differentiated: {refusal}") from refusal
     return to_array(torch.zeros_like(x) if found is None else found)
-
-
-# Laws
-
-_ANY_COTANGENT = Law(
-    "any_cotangent",
-    "backward() is linear in the incoming gradient, for any strides and after other calls.",
-    source="chain rule",
-    bound="twice the gradient's bound",
-    cause="the backward pass assumes an incoming gradient of one, ignores its strides, or reads a buffer of all calls: "
-    "multiply by it, call contiguous(), and save tensors for each call",
-    group="gradient",
-    measure=any_cotangent,
-    examples=4,
-    every_row=False,
-)
-
-_SECOND = Law(
-    "second_derivative",
-    "The gradient can be differentiated again: the result is exact to half of the digits, or an error is raised.",
-    source="difference quotients of the exact gradient at two steps (Richardson)",
-    bound="sqrt(u), relative to one or to the largest entry, plus the difference of the two quotients",
-    cause="the backward pass detaches a value, or runs outside autograd: mark it once_differentiable, or use "
-    "differentiable operations",
-    unit="ulp of the largest",
-    group="gradient",
-    measure=second_derivative,
-    examples=2,
-    every_row=False,
-)

@@ -7,7 +7,7 @@ the law of the value reports it, and these laws hold.
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -19,8 +19,10 @@ from torch import Tensor
 from harness.calling.adapter import NotApplicable
 from harness.floats import Array, Measurement, as_integers, compare_runs, to_array
 from harness.laws.derivation import (
+    TWICE,
     about_every_operation,
     against,
+    any_mode,
     between,
     bound_to,
     repeatable,
@@ -29,7 +31,6 @@ from harness.laws.derivation import (
     worst_of,
 )
 from harness.laws.law import Example, Inputs, Law
-from harness.laws.mode import mode_law
 from harness.laws.size import size_laws
 from harness.laws.strategies import LONG_EXAMPLES
 from harness.laws.subject import Subject
@@ -39,8 +40,6 @@ _BEGINNING = 256
 
 _ROWS = 16
 """Rows that are called one at a time."""
-
-Call = Callable[..., Any]
 
 
 def implementation_laws(
@@ -66,76 +65,10 @@ def implementation_laws(
     tuple of Law
         The laws that apply, in the order of the report.
     """
-    laws = [
-        about_every_operation(
-            any_position,
-            "Reversing the order of the rows reverses the output and changes nothing else.",
-            "the last elements take another path than the first, such as the tail of a vector loop or the edge of "
-            "a block: use the same arithmetic for all elements",
-            bound="twice the value's bound",
-        ),
-        about_every_operation(
-            any_layout,
-            "Strided, transposed and expanded inputs give the same results as contiguous ones.",
-            "strides are ignored when memory is read: use them, or call contiguous(); if only a few digits in 16 "
-            "bits differ, the sum runs in another order: accumulate in float32",
-            bound="twice the value's bound",
-        ),
-        repeatable("Repeated calls on the same inputs give the same bits, whatever freed memory contains.")(
-            calls_agree
-        ),
-        about_every_operation(
-            inputs_unmodified,
-            "The call does not change its inputs, bit for bit.",
-            "an in-place operation: work on a copy",
-        ),
-        about_every_operation(
-            output_is_its_own,
-            "The output shares no memory with an input.",
-            "a view is returned where nothing had to be computed: return a clone",
-        ),
-    ]
-    if rows:
-        laws += [
-            about_every_operation(
-                row_alone, "A row gives the same result alone as in a batch.", _MIXED, bound="twice the value's bound"
-            ),
-            about_every_operation(
-                no_rows,
-                "An input without rows gives an output without rows.",
-                "a maximum or mean over everything, a division by n, or a loop that needs at least one iteration: "
-                "handle the empty input",
-                group="special",
-            ),
-        ]
-    if nan:
-        laws.append(
-            about_every_operation(
-                nan_stays_in_its_row,
-                "A NaN makes its own row of the output NaN and no other.",
-                "a comparison drops the NaN, or a reduction over everything spreads it: reduce over the row only, "
-                "and let NaN pass",
-                group="special",
-                bound="twice the value's bound",
-            )
-        )
-    if dtype:
-        laws.append(
-            about_every_operation(
-                output_like_input,
-                "The output has the dtype and the device of the inputs.",
-                "a constant of another dtype promotes the result, or a Python number is returned: keep the dtype "
-                "of the inputs",
-            )
-        )
+    laws = [any_position, any_layout, calls_agree, inputs_unmodified, output_is_its_own]
+    laws += [row_alone, no_rows] * rows + [nan_stays_in_its_row] * nan + [output_like_input] * dtype + [any_mode]
     derived = tuple(bound_to(law, value) for law in laws)
-    return (*derived, mode_law(value), *(size_laws(value, many=many, ranks=ranks) if rows else ()))
-
-
-_MIXED = (
-    "a statistic runs over the whole batch, such as one maximum for all rows, or the axis is wrong: reduce "
-    "over the last axis only"
-)
+    return (*derived, *(size_laws(value, many=many, ranks=ranks) if rows else ()))
 
 
 def on_long_rows(value: Law, inputs: Inputs, *, cause: str, examples: int = LONG_EXAMPLES) -> Law:
@@ -198,6 +131,12 @@ def _beginning(subject: Subject, example: Example) -> Example:
 # Two runs
 
 
+@about_every_operation(
+    "Reversing the order of the rows reverses the output and changes nothing else.",
+    bound=TWICE,
+    cause="the last elements take another path than the first, such as the tail of a vector loop or the edge of a "
+    "block: use the same arithmetic for all elements",
+)
 def any_position(subject: Subject, value: Law, inputs: Example) -> Measurement:
     """Reverse every input along the rows, and the output back."""
     places, per_row = rows_of(subject, value)
@@ -211,6 +150,12 @@ def any_position(subject: Subject, value: Law, inputs: Example) -> Measurement:
     return against(subject, value, inputs, [subject.arranged(flipped, flipped_back)])
 
 
+@about_every_operation(
+    "Strided, transposed and expanded inputs give the same results as contiguous ones.",
+    bound=TWICE,
+    cause="strides are ignored when memory is read: use them, or call contiguous(); if only a few digits in 16 bits "
+    "differ, the sum runs in another order: accumulate in float32",
+)
 def any_layout(subject: Subject, value: Law, inputs: Example) -> Measurement:
     """Change the layouts of the inputs, different ones for neighbors, and expand one row or one column to several."""
 
@@ -263,12 +208,8 @@ def _expanded(subject: Subject, value: Law, inputs: Example) -> Iterator[Measure
             usual, expanded = subject(*copies), subject.arranged(partial(_spread, axes=axes))(*copies)
             # Most results have equal bits, and then there is nothing to measure.
             if not _have_equal_bits(usual, expanded):
-                found = against(
-                    _Answered(subject, usual),
-                    value,
-                    dict(zip(inputs, copies, strict=True)),
-                    [_Answered(subject, expanded)],
-                )
+                example = dict(zip(inputs, copies, strict=True))
+                found = against(_Answered(subject, usual), value, example, [_Answered(subject, expanded)])
                 yield replace(found, circumstance=f"if the {how} share memory, as after expand()")
 
 
@@ -335,6 +276,12 @@ def _places(subject: Subject, value: Law) -> list[int | None]:
     return places
 
 
+@about_every_operation(
+    "A row gives the same result alone as in a batch.",
+    bound=TWICE,
+    cause="a statistic runs over the whole batch, such as one maximum for all rows, or the axis is wrong: reduce over "
+    "the last axis only",
+)
 def row_alone(subject: Subject, value: Law, inputs: Example) -> Measurement:
     """Call once for each of the first rows."""
     places = _places(subject, value)
@@ -348,6 +295,13 @@ def row_alone(subject: Subject, value: Law, inputs: Example) -> Measurement:
     return against(subject, value, few, [subject.calling(one_by_one)])
 
 
+@about_every_operation(
+    "A NaN makes its own row of the output NaN and no other.",
+    bound=TWICE,
+    cause="a comparison drops the NaN, or a reduction over everything spreads it: reduce over the row only, and let "
+    "NaN pass",
+    group="special",
+)
 def nan_stays_in_its_row(subject: Subject, value: Law, inputs: Example) -> Measurement:
     """Poison one element of every third row, or group of rows, of the first input."""
     first = subject.measure(value, inputs)
@@ -380,6 +334,7 @@ def _repeat(subject: Subject, arguments: Sequence[Any]) -> Measurement | None:
     return measured
 
 
+@repeatable("Repeated calls on the same inputs give the same bits, whatever freed memory contains.")
 def calls_agree(subject: Subject, _: Law, inputs: Example) -> Measurement:
     """Call three times, with an additional call before the last one to detect results that alternate."""
     return repeated(
@@ -407,6 +362,9 @@ def _counted(wrong: list[int]) -> Measurement:
     return Measurement(np.where(count > 0, np.inf, 0.0), np.zeros(len(wrong)), count, np.zeros(len(wrong)))
 
 
+@about_every_operation(
+    "The call does not change its inputs, bit for bit.", cause="an in-place operation: work on a copy"
+)
 def inputs_unmodified(subject: Subject, _: Law, inputs: Example) -> Measurement:
     """Count the elements that a call changes."""
     calls = _calls(subject, inputs)
@@ -427,39 +385,44 @@ def _changed(after: Tensor, before: Tensor) -> int:
     return int(((after != before) & ~(after.isnan() & before.isnan())).sum())
 
 
+@about_every_operation(
+    "The output shares no memory with an input.",
+    cause="a view is returned where nothing had to be computed: return a clone",
+)
 def output_is_its_own(subject: Subject, _: Law, inputs: Example) -> Measurement:
     """Count the inputs whose memory the output shares."""
     copies = [[x.clone() if isinstance(x, Tensor) else x for x in call] for call in _calls(subject, inputs)]
     with subject.host.looking() as looks:
         outputs = subject.each(copies)
-    return _counted(
-        [
-            look.shares(given, output) if output.numel() else 0
-            for given, output, look in zip(copies, outputs, looks, strict=False)
-        ]
-    )
+    observed = zip(copies, outputs, looks, strict=False)
+    return _counted([look.shares(given, output) if output.numel() else 0 for given, output, look in observed])
 
 
+@about_every_operation(
+    "The output has the dtype and the device of the inputs.",
+    cause="a constant of another dtype promotes the result, or a Python number is returned: keep the dtype of the "
+    "inputs",
+)
 def output_like_input(subject: Subject, _: Law, inputs: Example) -> Measurement:
     """Count one if the output has another dtype or device."""
-    wrong, rest = [], dict[str, None]()
+    found = []
     calls = _calls(subject, inputs)
     for arguments, output in zip(calls, subject.each(calls), strict=True):
-        like = next(x for x in arguments if isinstance(x, Tensor) and x.is_floating_point())
-        same = (output.dtype, output.device) == (like.dtype, like.device)
-        wrong.append(int(not same))
-        rest |= (
-            {}
-            if same
-            else {
-                f"it returns {output.dtype}"
-                if output.dtype != like.dtype
-                else f"it returns a tensor on {output.device}": None
-            }
-        )
-    return replace(_counted(wrong), circumstance=" or ".join(rest))
+        like = next(x for x in arguments if _is_float(x))
+        if output.dtype != like.dtype:
+            found.append(f"it returns {output.dtype}")
+        else:
+            found.append("" if output.device == like.device else f"it returns a tensor on {output.device}")
+    different = dict.fromkeys(filter(None, found))
+    return replace(_counted([int(bool(text)) for text in found]), circumstance=" or ".join(different))
 
 
+@about_every_operation(
+    "An input without rows gives an output without rows.",
+    cause="a maximum or mean over everything, a division by n, or a loop that needs at least one iteration: handle the "
+    "empty input",
+    group="special",
+)
 def no_rows(subject: Subject, value: Law, inputs: Example) -> Measurement:
     """Call on empty inputs."""
     places = _places(subject, value)

@@ -45,8 +45,8 @@ from harness.floats import (
 )
 from harness.laws.case_error import CaseError
 from harness.laws.contract import Axes
-from harness.laws.derivation import between, bound_to, rows_of, worst_of
-from harness.laws.law import Example, Inputs, Law
+from harness.laws.derivation import TWICE, between, bound_to, rows_of, worst_of
+from harness.laws.law import Example, Inputs, Law, law
 from harness.laws.subject import Subject
 from harness.record import Fault
 
@@ -62,7 +62,7 @@ _PATIENCE_S = 2.0
 
 def size_laws(value: Law, *, many: bool = True, ranks: bool = True) -> tuple[Law, ...]:
     """Derive one or both laws from the law of a value with independent rows."""
-    return (on_many_rows(value),) * many + (bound_to(_ANY_RANK, value),) * ranks
+    return (on_many_rows(value),) * many + (bound_to(any_rank, value),) * ranks
 
 
 def on_many_rows(value: Law, inputs: Inputs | None = None, *, examples: int = 2) -> Law:
@@ -82,13 +82,22 @@ def on_many_rows(value: Law, inputs: Inputs | None = None, *, examples: int = 2)
     Law
         The law ``value_on_many_rows``, with the bound of the value.
     """
-    return replace(bound_to(_MANY_ROWS, value), inputs=inputs, examples=examples)
+    return replace(bound_to(value_on_many_rows, value), inputs=inputs, examples=examples)
 
 
 # Many rows
 
 
-def _with_many_rows(subject: Subject, value: Law, inputs: Example) -> Measurement:
+@law(
+    "Many rows (more than a block, 65,537, over 2^20 elements) give the same results as a few of them.",
+    source="definition, row by row",
+    bound=TWICE,
+    cause="a loop, a grid of blocks or a 16-bit index ends before the rows do, or wraps around to the first: cover all "
+    "rows",
+    group="length",
+    examples=2,
+)
+def value_on_many_rows(subject: Subject, value: Law, inputs: Example) -> Measurement:
     """Repeat the rows in turn, and compare each with its result in a small batch; a slow implementation gets fewer."""
     places, _ = rows_of(subject, value)
     few, first = tuple(inputs.values()), subject.measure(value, inputs)
@@ -147,6 +156,15 @@ def _doubled(bound: Array) -> Array:
 # Other axes
 
 
+@law(
+    "Rows along two or three leading axes give the same results as along one, or are refused.",
+    source="definition, row by row",
+    bound=TWICE,
+    cause="the second axis, or all axes but the first, is mistaken for the last: count from the end, dim=-1",
+    group="implementation",
+    examples=5,
+    lost_digits="the contract is about matrices, for which an axis counted from the front is right, as in the book",
+)
 def any_rank(subject: Subject, value: Law, inputs: Example) -> Measurement:
     """Split the axis of the rows into two, and into three.
 
@@ -314,34 +332,3 @@ def _normal(rng: Generator, shape: tuple[int, ...], largest: float) -> Array:
     """Draw normal numbers, with a separate size of at least a quarter for each row."""
     size = portable.exp2(rng.uniform(-2.0, float(portable.log2(largest)), size=(shape[0],) + (1,) * (len(shape) - 1)))
     return np.asarray(portable.standard_normal(rng, shape) * size)
-
-
-# Laws
-
-_COMMON: dict[str, Any] = {"source": "definition, row by row", "bound": "twice the value's bound"}
-
-MANY_ROWS = (
-    "a loop, a grid of blocks or a 16-bit index ends before the rows do, or wraps around to the first: cover all rows"
-)
-"""Likely cause of a failure on many rows."""
-
-_MANY_ROWS = Law(
-    "value_on_many_rows",
-    "Many rows (more than a block, 65,537, over 2^20 elements) give the same results as a few of them.",
-    measure=_with_many_rows,
-    group="length",
-    cause=MANY_ROWS,
-    examples=2,
-    **_COMMON,
-)
-
-_ANY_RANK = Law(
-    "any_rank",
-    "Rows along two or three leading axes give the same results as along one, or are refused.",
-    measure=any_rank,
-    group="implementation",
-    cause="the second axis, or all axes but the first, is mistaken for the last: count from the end, dim=-1",
-    examples=5,
-    lost_digits="the contract is about matrices, for which an axis counted from the front is right, as in the book",
-    **_COMMON,
-)

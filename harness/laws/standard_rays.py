@@ -55,7 +55,9 @@ def _standard(axes: Mapping[str, Axes]) -> tuple[Ray, ...]:
         return {name: rows, **{other: _companion(axis, lengths, rows) for other, axis in rest.items()}}
 
     if first.names == ("n",):
-        return _vector_rays(completed, first.largest)
+        reach = _reach(first.largest)
+        positive = Ray("positive", "t", lambda t, _: completed(t), reach)
+        return positive, Ray("negative", "-t", lambda t, _: completed(-t), reach)
     if first.names in {("n", "k"), ("n", "d"), ("g", "n", "k")}:
         return _row_rays(completed, first.largest, grouped=len(first.names) == 3)
     return ()
@@ -75,16 +77,6 @@ def _companion(axes: Axes, lengths: Mapping[str, int], rows: Tensor) -> Tensor:
     if len(shape) > 1:
         weights[..., 1:] = 0.0
     return weights
-
-
-Complete = Callable[[Tensor], dict[str, Any]]
-
-
-def _vector_rays(complete: Complete, largest: Limit) -> tuple[Ray, ...]:
-    return (
-        Ray("positive", "t", lambda t, _: complete(t), _reach(largest)),
-        Ray("negative", "-t", lambda t, _: complete(-t), _reach(largest)),
-    )
 
 
 RayShape = Callable[[Tensor], Tensor]
@@ -120,7 +112,7 @@ SHAPES: tuple[tuple[str, str, int, RayShape], ...] = (
 """Name, formula, columns and rows of the rays whose parameter grows from zero."""
 
 
-def _row_rays(complete: Complete, largest: Limit, *, grouped: bool) -> tuple[Ray, ...]:
+def _row_rays(complete: Callable[[Tensor], dict[str, Any]], largest: Limit, *, grouped: bool) -> tuple[Ray, ...]:
     """Return the rays of rows; an implementation that reduces over all inputs gets each row as a batch."""
 
     def placed(rows: Tensor) -> dict[str, Any]:

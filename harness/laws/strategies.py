@@ -6,8 +6,8 @@ controls the search: a seed reproduces it, and the census reports it. Normal ran
 since they are a weak test of numerics.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from functools import cache
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from numpy.random import Generator
 from torch import Tensor
 
 from harness.floats import Array, Format, from_ordinal, lift, portable, to_ordinal, ulp
-from harness.floats.oracle import MEBIBYTE, Memory
+from harness.floats.oracle import MEBIBYTE, Memory, assigned
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -33,40 +33,27 @@ FEW_COLUMNS = 3
 _few: ContextVar[bool] = ContextVar("few shapes", default=False)
 
 
-@contextmanager
-def few_shapes(*, few: bool) -> Iterator[None]:
+def few_shapes(*, few: bool) -> AbstractContextManager[None]:
     """Draw batches of few shapes in the body, since compilation for one shape takes a tenth of a second.
 
     The shapes are the smallest ones and others that depend on torch's seed, like the lengths of :func:`long_rows`.
     """
-    before = _few.set(few)
-    try:
-        yield
-    finally:
-        _few.reset(before)
+    return assigned(_few, few)
 
+
+shapes_are_few = _few.get
+"""Whether batches have few shapes here."""
 
 _narrow: ContextVar[bool] = ContextVar("narrow batches", default=False)
 
 
-@contextmanager
-def narrow_batches() -> Iterator[None]:
+def narrow_batches() -> AbstractContextManager[None]:
     """Draw no batches with :data:`EDGE_COLUMNS` in the body: a probe needs many ordinary rows."""
-    before = _narrow.set(True)
-    try:
-        yield
-    finally:
-        _narrow.reset(before)
+    return assigned(_narrow, value=True)
 
 
-def batches_are_narrow() -> bool:
-    """Whether batches have ordinary numbers of columns only."""
-    return _narrow.get()
-
-
-def shapes_are_few() -> bool:
-    """Whether batches have few shapes here."""
-    return _few.get()
+batches_are_narrow = _narrow.get
+"""Whether batches have ordinary numbers of columns only."""
 
 
 def lengths(least: int, greatest: int, *, small: int = 1) -> st.SearchStrategy[int]:
@@ -128,17 +115,9 @@ def mixed_magnitudes(rng: Generator, shape: Shape, magnitude: Array, format_: Fo
 
 def thresholds(rng: Generator, shape: Shape, _: Array, format_: Format) -> Array:
     """One entry within four ulp of a point where exponentials or sums change character; the others near zero."""
-    points = np.array(
-        [
-            format_.log_max,
-            format_.log_max - float(portable.log(shape.columns)),
-            format_.log_max / 2,
-            format_.log_smallest,
-            float(portable.log(format_.tiny)),
-            format_.precision * portable.LN2,
-            -format_.precision * portable.LN2,
-        ]
-    )
+    largest, digits = format_.log_max, format_.precision * portable.LN2
+    of_sum, smallest = largest - float(portable.log(shape.columns)), float(portable.log(format_.tiny))
+    points = np.array([largest, of_sum, largest / 2, format_.log_smallest, smallest, digits, -digits])
     centre = torch.from_numpy(rng.choice(points, size=shape.rows)).to(format_.dtype)
     near = from_ordinal(to_ordinal(centre) + rng.integers(-4, 5, size=shape.rows), format_)
     rows = np.zeros(shape)
@@ -175,13 +154,7 @@ def lopsided_ramp(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> 
 
 
 LONG_STRUCTURES: tuple[Structure, ...] = (
-    normal,
-    spike,
-    uniform_offset,
-    ties,
-    lopsided_ramp,
-    mixed_magnitudes,
-    thresholds,
+    *(lopsided_ramp if structure is ramp else structure for structure in STRUCTURES),
     block_maxima,
     far_blocks,
 )
@@ -309,15 +282,8 @@ def on_a_grid(rows: Array, format_: Format) -> Array:
 
 def special_numbers(format_: Format) -> Array:
     """Return both zeros, the smallest and the largest numbers of either sign, and one with its neighbors."""
-    positive = [
-        format_.smallest,
-        format_.tiny,
-        1.0 - format_.u,
-        1.0,
-        1.0 + 2.0 * format_.u,
-        format_.max / 2,
-        format_.max,
-    ]
+    near_one = (1.0 - format_.u, 1.0, 1.0 + 2.0 * format_.u)
+    positive = [format_.smallest, format_.tiny, *near_one, format_.max / 2, format_.max]
     return np.array([0.0, -0.0, *positive, *(-number for number in positive)])
 
 
@@ -384,21 +350,19 @@ def long_rows(format_: Format, *, few: bool = False) -> st.SearchStrategy[Tensor
     all_of += [LongBatch(length, 0.25) for length in rest]
     all_of += [LongBatch(length, None) for length in structured]
     return st.sampled_from(all_of).map(
-        lambda batch: _expanded(
-            ("long", format_, seed, batch), lambda: torch.from_numpy(_long(batch, format_, seed)).to(format_.dtype)
-        )
+        lambda batch: _expanded(("long", format_, seed, batch), lambda: _long(batch, format_, seed))
     )
 
 
-def _long(batch: LongBatch, format_: Format, seed: int) -> Array:
+def _long(batch: LongBatch, format_: Format, seed: int) -> Tensor:
     length, spread = batch
     if spread is None:
-        return _structured(length, format_, seed)
+        return torch.from_numpy(_structured(length, format_, seed)).to(format_.dtype)
     # The longest rows are costly in float64's double-double, and no accumulator stalls there: one will do.
     rows = 1 if (format_.name, length) == ("float64", LENGTHS[-1]) else 4 if length in LENGTHS else 2
     centres = np.array([[0.0], [1.0], [-1.0], [4.0]])[:rows]
     noise = portable.standard_normal(np.random.default_rng(length), (len(centres), length))
-    return np.asarray(centres + spread * noise)
+    return torch.from_numpy(centres + spread * noise).to(format_.dtype)
 
 
 _SQUARE = (31, 32, 33, 64)

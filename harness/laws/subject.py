@@ -1,4 +1,9 @@
-"""Subjects: a case as its laws see it, callable on whole batches and differentiable."""
+"""Subjects: a case as its laws see it, callable on whole batches and differentiable.
+
+A case declares conventions of its contract, and traits. A trait describes the platform and not the operation, so any
+case may declare it: the format of the computation, the dtype of the result, subnormal numbers, random numbers, and
+inputs that raise an error.
+"""
 
 import re
 import traceback
@@ -11,22 +16,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.calling import bound
 from harness.calling.adapter import ADAPTER_DETACHES, NO_AUTOGRAD, NotApplicable, no_numpy
 from harness.calling.device import CPU, MisplacedError
 from harness.calling.host import HERE, GoneError, Host, RemoteError, ReshapedError
-from harness.calling.modes import no_compiler
+from harness.calling.modes import grad, no_compiler
 from harness.calling.sequence import MisfitError
 from harness.calling.watch import Watch
-from harness.case import Case
+from harness.case import FLOATS, Case
 from harness.exact.tape import place
-from harness.floats import Format, Measurement
+from harness.floats import FORMATS, Format, Measurement
 from harness.isolation.encoding import kind_of
 from harness.isolation.wire import Unsupported
 from harness.laws.case_error import MESSAGE, CaseError
-from harness.laws.contract import Contract, as_declared, flushed, format_under, refusal
+from harness.laws.contract import Contract
 from harness.laws.law import Example, Law
 from harness.record import Fault
+from harness.record.property import COMPUTES_IN, REFUSES, REPEATABLE, RETURNS, SUBNORMALS
 
 
 class Subject:
@@ -52,7 +57,7 @@ class Subject:
     ) -> None:
         self.case = case
         self.contract = contract
-        self.declares: Mapping[str, Any] = {**contract.defaults, **case.declares}
+        self.declares: Mapping[str, Any] = with_defaults(contract, case.declares)
         self.format = format_under(self.declares, format_)
         self.device = device
         self._returns_arrays = False
@@ -118,8 +123,12 @@ class Subject:
         NotApplicable
             If the adapter cannot be applied, or the implementation refuses such inputs as declared.
         """
+
+        def called() -> tuple[Any, bool]:
+            return self.host.called(self.case, self._before(inputs), self.contract.of_model, self.device, sequence)
+
         with self._refusing(inputs):
-            return self.attempt(self.case.name, lambda: self._called(inputs, sequence))
+            return self.attempt(self.case.name, lambda: self._after(self._taken(called)))
 
     @contextmanager
     def _refusing(self, inputs: Iterable[Any]) -> Iterator[None]:
@@ -131,14 +140,13 @@ class Subject:
                 raise NotApplicable(reason) from None
             raise
 
-    def _called(self, inputs: tuple[Any, ...], sequence: str | None) -> Any:
+    def _taken(self, call: Callable[[], tuple[Any, bool]]) -> Any:
+        """Return the result of a call, and note whether it consists of another library's arrays."""
         try:
-            output, self._returns_arrays = self.host.called(
-                self.case, self._before(inputs), self.contract.of_model, self.device, sequence
-            )
+            output, self._returns_arrays = call()
         except MisplacedError as error:
             raise CaseError(f"{self.case.name} {error}", Fault.DEVICE) from error
-        return self._after(output)
+        return output
 
     def once(self, *inputs: Any) -> Tensor:
         """Call the implementation once, also if the contract groups, and compare the shape with the contract.
@@ -178,13 +186,8 @@ class Subject:
         """
 
         def called() -> Any:
-            try:
-                arranged = [self._before(inputs) for inputs in calls]
-                found = self.host.called_each(self.case, arranged, self.device)
-            except MisplacedError as error:
-                raise CaseError(f"{self.case.name} {error}", Fault.DEVICE) from error
-            assert found is not None, "it is elsewhere"
-            outputs, self._returns_arrays = found
+            arranged = [self._before(inputs) for inputs in calls]
+            outputs = self._taken(lambda: self.host.called_each(self.case, arranged, self.device))
             return [self._after(output) for output in outputs]
 
         if self.host is HERE or not calls:
@@ -306,20 +309,19 @@ class Subject:
         if self.returns_number:
             return torch.tensor(float(output), dtype=torch.float64)
         if not isinstance(output, Tensor):
-            if isinstance(output, Unsupported) and output.kind == COMPLEX:
-                raise CaseError(f"{self.case.name} returns {COMPLEX}", Fault.TYPE)
-            if isinstance(output, Unsupported) and output.kind.startswith("a tensor"):
-                raise CaseError(f"{self.case.name} returns {output.kind}", Fault.TYPE)
             kind = output.kind if isinstance(output, Unsupported) else kind_of(output)
+            is_tensor = isinstance(output, Unsupported) and (kind == COMPLEX or kind.startswith("a tensor"))
             hint = "; check a NumPy implementation with `--call numpy`" if kind.startswith("numpy.") else ""
-            raise CaseError(f"{self.case.name} returns {kind}, not a tensor{hint}", Fault.TYPE)
+            raise CaseError(
+                f"{self.case.name} returns {kind}{'' if is_tensor else f', not a tensor{hint}'}", Fault.TYPE
+            )
         # Not its own methods, which may say anything.
         with torch._C.DisableTorchFunctionSubclass():
             plain = output if type(output) is Tensor else Tensor.as_subclass(output, Tensor)
         if plain.layout is not torch.strided or plain.is_nested or plain.is_quantized:
             raise CaseError(f"{self.case.name} returns a tensor that is sparse, nested or quantized", Fault.TYPE)
         if plain.is_complex():
-            raise CaseError(f"{self.case.name} returns complex numbers", Fault.TYPE)
+            raise CaseError(f"{self.case.name} returns {COMPLEX}", Fault.TYPE)
         return plain
 
     @property
@@ -381,8 +383,7 @@ class Subject:
                 f"{self.case.name} returns a tensor that autograd cannot follow back to its input", Fault.NO_GRADIENT
             )
         (gradient,) = self.attempt(
-            f"the backward pass of {self.case.name}",
-            lambda: bound.grad([output], [arguments[of]], [weights]),
+            f"the backward pass of {self.case.name}", lambda: grad([output], [arguments[of]], [weights])
         )
         return torch.zeros_like(arguments[of]) if gradient is None else self._tensor(gradient)
 
@@ -427,3 +428,66 @@ def _in_words(error: BaseException) -> str:
 
 def _same(output: Any) -> Any:
     return output
+
+
+# What a case declares
+
+
+def with_defaults(contract: Contract, declares: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the declared conventions of a contract and traits, with the defaults of the other conventions."""
+    return {**{name: values[0] for name, values in contract.conventions.items()}, **declares}
+
+
+TRAITS: Mapping[str, tuple[str, ...]] = {
+    COMPUTES_IN: FLOATS,
+    RETURNS: FLOATS,
+    SUBNORMALS: ("kept", "flushed"),
+    REPEATABLE: ("yes", "no"),
+    REFUSES: ("nothing", "nan", "inf", "non_finite"),
+}
+"""Each property with the values that may be declared."""
+
+OF_ANY_CALL = {"inputs_unmodified", "output_is_its_own", "output_like_input", "no_rows"}
+"""Laws that what draws random numbers keeps too: they do not compare what two calls say."""
+
+
+def unjudged(declares: Mapping[str, Any], format_: Format, law: str) -> str | None:
+    """Return why a law does not apply to such an implementation in a format; ``None`` if it applies."""
+    computes_in = declares.get(COMPUTES_IN)
+    if computes_in is not None and FORMATS[computes_in].precision < format_.precision:
+        return f"it computes in {computes_in}, so {format_.name} inputs give no {format_.name} results"
+    if declares.get(REPEATABLE) == "no" and law not in OF_ANY_CALL:
+        return "it draws random numbers, so two calls do not agree"
+    return None
+
+
+REFUSED = {"nan": "NaN", "inf": "infinities", "non_finite": "NaN and infinities"}
+"""Refused inputs, in words."""
+
+
+def refusal(declares: Mapping[str, Any], inputs: Iterable[Any]) -> str:
+    """Return the reason if such an implementation refuses some of the inputs; an empty text otherwise."""
+    what = declares.get(REFUSES, "nothing")
+    kinds = {"nan": (torch.isnan,), "inf": (torch.isinf,), "non_finite": (torch.isnan, torch.isinf)}.get(what, ())
+    numbers = [x for x in inputs if isinstance(x, Tensor) and x.is_floating_point()]
+    return f"it refuses {REFUSED[what]}" if any(bool(kind(x).any()) for kind in kinds for x in numbers) else ""
+
+
+def format_under(declares: Mapping[str, Any], format_: Format) -> Format:
+    """Return the format of the implementation: without subnormal numbers if it flushes them."""
+    return replace(format_, flushes=True) if declares.get(SUBNORMALS) == "flushed" else format_
+
+
+def flushed(example: Mapping[str, Any], format_: Format) -> dict[str, Any]:
+    """Return an example with zeros for subnormal numbers, as the implementation treats them."""
+    return {name: _flush(x, format_) if isinstance(x, Tensor) else x for name, x in example.items()}
+
+
+def _flush(x: Tensor, format_: Format) -> Tensor:
+    return torch.where(x.abs() < format_.tiny, torch.zeros_like(x), x) if x.is_floating_point() else x
+
+
+def as_declared(output: Tensor, declares: Mapping[str, Any], format_: Format) -> Tensor:
+    """Return the output, rounded to the format if the case declares another dtype for it and it has this dtype."""
+    name = str(output.dtype).removeprefix("torch.")
+    return output.to(format_.dtype) if declares.get(RETURNS) == name != format_.name else output

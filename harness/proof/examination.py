@@ -11,7 +11,7 @@ from torch import Tensor
 
 from harness.calling.watch import Trust
 from harness.floats.double_double import Array, DoubleDouble, two_sum
-from harness.floats.measurement import Measurement
+from harness.floats.format import Measurement
 from harness.floats.oracle import confirming, remembering
 from harness.laws.law import Example, Law
 from harness.laws.subject import Subject

@@ -10,8 +10,8 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.calling.discovery import Loader, Target
 from harness.calling.question import option_field
+from harness.calling.target import Loader, Target
 from harness.execution.runner import carry_out
 from harness.proof.proving import Proving
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Exhaustion(Target):
-    """The proofs of a :class:`~harness.calling.discovery.Target`; every process derives the same shards from it.
+    """The proofs of a :class:`~harness.calling.target.Target`; every process derives the same shards from it.
 
     Parameters
     ----------

@@ -14,8 +14,7 @@ from harness.calling.watch import Trust
 from harness.floats.double_double import Array
 from harness.isolation.wire import Unsupported
 from harness.laws.case_error import CaseError
-from harness.laws.contract import as_declared
-from harness.laws.subject import Subject
+from harness.laws.subject import Subject, as_declared
 from harness.proof.examination import Examination, Suspects
 from harness.proof.layout import PairLayout
 from harness.proof.operation import Argument

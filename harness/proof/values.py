@@ -12,8 +12,7 @@ from harness.calling.adapter import NotApplicable, unbridged
 from harness.calling.host import HERE, clock_of, host_of
 from harness.case import Case
 from harness.floats.double_double import Array
-from harness.floats.format import Format, to_ordinal
-from harness.floats.measurement import Measurement
+from harness.floats.format import Format, Measurement, to_ordinal
 from harness.floats.oracle import confirming, recalling
 from harness.laws.case_error import CaseError
 from harness.laws.contract import Contract

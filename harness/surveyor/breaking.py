@@ -13,8 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from harness.findings.closed_form import FORMS, form_value, reaches
-from harness.floats.format import from_ordinal, to_ordinal
-from harness.floats.measurement import Measurement
+from harness.floats.format import Measurement, from_ordinal, to_ordinal
 from harness.floats.oracle import confirming
 from harness.laws.case_error import CaseError
 from harness.laws.law import Example, Law

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.calling.known import completed, of_function
+from harness.calling.target import completed, of_function
 from harness.case import Break, Case
 from harness.contracts import claimed
 from harness.error import UsageError, listed

@@ -16,7 +16,7 @@ from torch import Tensor
 from harness.calling.adapter import NotApplicable
 from harness.calling.modes import seed_all
 from harness.floats.double_double import Array
-from harness.floats.measurement import Measurement
+from harness.floats.format import Measurement
 from harness.floats.oracle import confirming
 from harness.laws.case_error import CaseError
 from harness.laws.law import Example

@@ -10,8 +10,8 @@ from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.calling.discovery import Loader, Target
 from harness.calling.question import THOROUGH, option_field
+from harness.calling.target import Loader, Target
 from harness.execution.plan import Document
 from harness.execution.runner import Backend, carry_out
 from harness.record import SEED, RayTrace
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Survey(Target):
-    """A survey of a :class:`~harness.calling.discovery.Target`; every process derives the same list of parts from it.
+    """A survey of a :class:`~harness.calling.target.Target`; every process derives the same list of parts from it.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from harness.calling.device import CPU
 from harness.exact.operators import MOVES
 from harness.exact.tape import Step
 from harness.floats import Array
-from harness.floats.measurement import Measurement
+from harness.floats.format import Measurement
 from harness.floats.oracle import confirming
 from harness.laws.case_error import CaseError
 from harness.laws.law import Example

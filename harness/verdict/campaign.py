@@ -11,8 +11,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from harness.calling.discovery import Loader, Target
 from harness.calling.question import CALLING, THOROUGH, option_field
+from harness.calling.target import Loader, Target
 from harness.case import UNCLAIMED, Case
 from harness.error import UsageError, listed
 from harness.execution.plan import Document
@@ -34,7 +34,7 @@ def _has_loaders(cases: Sequence[Case]) -> bool:
 
 @dataclass(frozen=True)
 class Campaign(Target):
-    """The laws to check for a :class:`~harness.calling.discovery.Target`; every process derives the same list of jobs.
+    """The laws to check for a :class:`~harness.calling.target.Target`; every process derives the same list of jobs.
 
     Parameters
     ----------

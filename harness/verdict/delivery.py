@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.calling.adapter import NotApplicable
+from harness.calling.discovery import attribute
 from harness.calling.host import host_of
-from harness.calling.importing import attribute
 from harness.case import Case
 from harness.error import UsageError
-from harness.floats.measurement import Measurement
+from harness.floats.format import Measurement
 from harness.isolation.loader_client import RemoteReader, RemoteReference
 from harness.isolation.remote import RemoteHost
 from harness.laws.law import Example

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from harness.calling.known import place_of
+from harness.calling.target import place_of
 from harness.error import UsageError
 from harness.execution.progress import followed
 from harness.execution.worker_pool import IsolatedPool

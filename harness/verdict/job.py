@@ -19,11 +19,11 @@ from harness.case import Case
 from harness.contracts import claimed, contract_named
 from harness.error import UsageError, listed
 from harness.floats.format import Format, format_of
-from harness.laws.contract import TRAITS, Axes, Contract, choices, unjudged
+from harness.laws.contract import Axes, Contract, choices
 from harness.laws.examples import share_of
 from harness.laws.law import Inputs, Law
 from harness.laws.strategies import few_shapes
-from harness.laws.subject import Subject
+from harness.laws.subject import TRAITS, Subject, unjudged
 from harness.record import ANY, Status, Verdict
 from harness.suggestion import did_you_mean
 

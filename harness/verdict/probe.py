@@ -24,8 +24,9 @@ from harness.calling.adapter import NotApplicable
 from harness.calling.modes import seed_all
 from harness.floats import FORMATS, Format, to_array
 from harness.laws.case_error import CaseError
-from harness.laws.contract import REFUSED, Contract
+from harness.laws.contract import Contract
 from harness.laws.law import Example, Law
+from harness.laws.subject import REFUSED
 from harness.record import Fault, Property, Verdict
 from harness.record.property import COMPUTES_IN, CONVENTION, OPERATION, REFUSES, REPEATABLE, RETURNS, SUBNORMALS
 from harness.verdict.declaration import Flushing, convention_of, own_eps

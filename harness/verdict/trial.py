@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
-from harness.floats.format import Format
-from harness.floats.measurement import Measurement
+from harness.floats.format import Format, Measurement
 from harness.floats.oracle import confirming
 from harness.laws.case_error import CaseError
 from harness.laws.contract import Axes

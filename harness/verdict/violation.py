@@ -21,7 +21,7 @@ from harness.exact.loss import first_loss, hidden_branch
 from harness.exact.replay import Balls, Doubles, Replay
 from harness.exact.tape import Tape, View, is_floating
 from harness.floats import FORMATS
-from harness.floats.measurement import Measurement
+from harness.floats.format import Measurement
 from harness.floats.oracle import confirming, remembering
 from harness.laws.case_error import CaseError
 from harness.laws.contract import Contract

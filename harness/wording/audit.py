@@ -90,11 +90,7 @@ def headroom_line(headroom: Headroom) -> str:
 def narrowest(audit: Audit, limit: int = NARROWEST) -> list[Headroom]:
     """Return the lines with the least headroom, without lines that already have a finding."""
     wrong = {(finding.file, finding.line) for finding in audit.findings}
-    return [
-        headroom
-        for headroom in audit.headroom
-        if headroom.factor < WIDE and (headroom.file, headroom.line) not in wrong
-    ][:limit]
+    return [one for one in audit.headroom if one.factor < WIDE and (one.file, one.line) not in wrong][:limit]
 
 
 def audit_line(audit: Audit, early: str = "") -> str:
@@ -234,4 +230,4 @@ def wrapped(text: str, width: int) -> str:
 def _in_lines(line: str, width: int) -> list[str]:
     label = _LABEL.match(line)
     indent = " " * (len(label[0]) if label else 4)
-    return filled(line, width, indent) or [""]
+    return filled(line, width, subsequent_indent=indent) or [""]

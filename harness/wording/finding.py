@@ -119,7 +119,8 @@ def details(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: 
         if violation.seen:
             rows.append(("law", finding.first.statement))
         else:
-            rows.append(("example", f"[{finding.first.where}] {_outcome(violation, finding.first.unit)}"))
+            outcome = _outcome(violation, finding.first.unit, place=violation.place)
+            rows.append(("example", f"[{finding.first.where}] {outcome}"))
         # The example of a named mistake was chosen to show it; the worst one may show something else.
         if (worst := finding.worst) is not None and finding.named is None:
             law = f", {worst.law}" if worst.law != finding.first.law else ""
@@ -194,12 +195,14 @@ _VERBS = {
 """Short verbs for the kinds of events."""
 
 
-def _outcome(violation: Violation, unit: str, spell: Callable[[float], str] = repr) -> str:
+def _outcome(
+    found: Violation | WorstExample, unit: str, spell: Callable[[float], str] = repr, place: Sequence[int] = ()
+) -> str:
     """Return the inputs, the answer and the truth."""
-    location = f" at {list(violation.place)}" if any(violation.place) else ""
-    inputs = ", ".join(f"{name} = {_short(value, spell)}" for name, value in violation.example.items())
-    actual, expected = _distinct(violation.actual, violation.expected)
-    return f"{inputs}: {actual}{location}, expected {expected}{_off(violation, unit)}"
+    location = f" at {list(place)}" if any(place) else ""
+    inputs = ", ".join(f"{name} = {_short(value, spell)}" for name, value in found.example.items())
+    actual, expected = _distinct(found.actual, found.expected)
+    return f"{inputs}: {actual}{location}, expected {expected}{_off(found, unit)}"
 
 
 def _off(found: Violation | WorstExample, unit: str) -> str:
@@ -230,10 +233,7 @@ _DIGITS, _ALL_DIGITS = 6, 17
 def _worst(verdict: Verdict) -> str:
     violation = verdict.violation
     assert violation is not None
-    found = violation.worst or violation
-    inputs = ", ".join(f"{name} = {_short(value, spell=_input)}" for name, value in found.example.items())
-    actual, expected = _distinct(found.actual, found.expected)
-    return f"{inputs}: {actual}, expected {expected}{_off(found, verdict.unit)}"
+    return _outcome(violation.worst or violation, verdict.unit, _input)
 
 
 def _number(value: float, digits: int = 6) -> str:
@@ -308,12 +308,7 @@ def shorter_replay(replay: str) -> str:
 
 
 def finding_block(
-    finding: Finding,
-    checked: Sequence[Verdict] = (),
-    *,
-    width: int = 0,
-    name: str = "",
-    options_only: bool = False,
+    finding: Finding, checked: Sequence[Verdict] = (), *, width: int = 0, name: str = "", options_only: bool = False
 ) -> str:
     """Return a finding as a block of text.
 
@@ -345,7 +340,7 @@ def finding_in_short(finding: Finding, checked: Sequence[Verdict] = (), *, width
     if finding.violation is not None and not finding.violation.seen and not _is_no_loss(finding):
         worst = finding.worst
         is_clearer = worst is not None and (worst.law, worst.where) == (finding.first.law, finding.first.where)
-        outcome = _outcome(finding.violation, finding.first.unit, _input)
+        outcome = _outcome(finding.violation, finding.first.unit, _input, finding.violation.place)
         suffix = f"; {_worst(worst) if worst is not None and is_clearer else outcome}"
     further = _further(finding, checked)
     text = f"{name or title_of(finding)}  {_in_short(finding)}{suffix}{f' ({further})' if further else ''}"
@@ -370,7 +365,7 @@ def _in_short(finding: Finding) -> str:
 def _filled(text: str, width: int, *, indent: str, whole: bool = False) -> list[str]:
     if not width or whole:
         return [text]
-    return filled(text, width, indent)
+    return filled(text, width, subsequent_indent=indent)
 
 
 def unclaimed_line(verdicts: Sequence[Verdict]) -> str:

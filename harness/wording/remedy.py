@@ -148,8 +148,7 @@ _ADVICE: Mapping[EventKind, Mapping[str, _Advice]] = {
         "": _Advice(_OVERFLOW, _SCALE),
         **dict.fromkeys(("exp", "exp2", "expm1", "sinh", "cosh"), _Advice(_OVERFLOW, "{shift}")),
         **dict.fromkeys(
-            _TERMS,
-            _Advice("{op} of finite terms overflows in {dtype}{limit}", "{accumulate}scale the terms first"),
+            _TERMS, _Advice("{op} of finite terms overflows in {dtype}{limit}", "{accumulate}scale the terms first")
         ),
         **dict.fromkeys(
             ("softmax", "log_softmax", "logsumexp"),
@@ -163,8 +162,7 @@ _ADVICE: Mapping[EventKind, Mapping[str, _Advice]] = {
         **dict.fromkeys(("exp", "exp2"), _Advice(_UNDERFLOW, "{underflow}")),
         **dict.fromkeys(("softmax", "sigmoid"), _Advice(_UNDERFLOW, "{log}")),
         "add": _Advice(
-            "the result of {op} is zero or subnormal in {dtype}{limit}",
-            "choose a larger constant{or_wider}",
+            "the result of {op} is zero or subnormal in {dtype}{limit}", "choose a larger constant{or_wider}"
         ),
     },
     EventKind.INVALID: {
@@ -181,8 +179,7 @@ _ADVICE: Mapping[EventKind, Mapping[str, _Advice]] = {
         ),
         "log": _Advice("{op} has a pole{at}", "keep the input above zero, or {log}"),
         "sqrt": _Advice(
-            "{op} is infinite or NaN at zero",
-            "replace zeros before the root; torch.where after it comes too late",
+            "{op} is infinite or NaN at zero", "replace zeros before the root; torch.where after it comes too late"
         ),
         "pow": _Advice(
             "{op} is infinite or NaN{at}", "replace the input before the power; torch.where after it comes too late"
@@ -207,8 +204,7 @@ _ADVICE: Mapping[EventKind, Mapping[str, _Advice]] = {
     EventKind.CANCELLATION: {
         "": _Advice(_CANCELS, "{difference}"),
         **dict.fromkeys(
-            ("log", "log2", "log10"),
-            _Advice("{op} of a number near one exposes its rounding to {dtype}", "{near_one}"),
+            ("log", "log2", "log10"), _Advice("{op} of a number near one exposes its rounding to {dtype}", "{near_one}")
         ),
         **dict.fromkeys(
             ("softmax", "log_softmax"),
@@ -226,9 +222,7 @@ _ADVICE: Mapping[EventKind, Mapping[str, _Advice]] = {
             _Advice("{op} exposes the rounding of the mean to {dtype}", "compute the mean first, then the squares"),
         ),
     },
-    EventKind.ABSORPTION: {
-        "": _Advice(_ABSORBS, "keep the small term separate: use log1p(small) for log(1 + small)"),
-    },
+    EventKind.ABSORPTION: {"": _Advice(_ABSORBS, "keep the small term separate: use log1p(small) for log(1 + small)")},
     EventKind.ACCUMULATION: {"": _Advice(_ADDS_UP, _WIDER)},
 }
 """Advice by kind and operation; the empty name covers all other operations."""

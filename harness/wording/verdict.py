@@ -3,6 +3,7 @@
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from harness.findings.merging import findings
 from harness.record.property import Property
@@ -13,9 +14,8 @@ NAMED = 3
 """Maximum number of cases or laws that a line names."""
 
 
-def filled(text: str, width: int, indent: str) -> list[str]:
-    """Break a text into lines between words and indent all but the first; a word is never broken."""
-    return textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+filled = partial(textwrap.wrap, break_long_words=False, break_on_hyphens=False)
+"""Break a text into lines between words; a word is never broken."""
 
 
 def verdict_line(verdicts: Sequence[Verdict], early: str = "") -> str:
@@ -56,11 +56,8 @@ def census_line(verdicts: Sequence[Verdict]) -> str:
     examples, rows = (sum(getattr(verdict, name) for verdict in verdicts) for name in ("examples", "rows"))
     counted = [(cases, "case"), (len(verdicts), "verdict"), (examples, "example"), (rows, "row")]
     early_ends = sum(verdict.cut_short for verdict in verdicts)
-    cut_short = (
-        f"; {count(early_ends, 'law')} {'was' if early_ends == 1 else 'were'} cut short by --seconds"
-        if early_ends
-        else ""
-    )
+    were = "was" if early_ends == 1 else "were"
+    cut_short = f"; {count(early_ends, 'law')} {were} cut short by --seconds" if early_ends else ""
     return f"checked: {', '.join(count(number, noun) for number, noun in counted)}{cut_short}"
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.bench.experiment import OVERFITTING, Training, linear_regression, overfitting, softmax_regression
-from harness.calling.discovery import load
+from harness.calling.target import load
 from harness.case import Case
 from harness.contracts.building_blocks.book_data import TRUE_BIAS, TRUE_WEIGHT
 from harness.data.dataset import SYSTEM, prepare

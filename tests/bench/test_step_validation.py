@@ -8,8 +8,8 @@ import torch
 
 from harness.bench.suites import training
 from harness.bench.suites.training import disagreement, problem
-from harness.calling.discovery import load
 from harness.calling.modes import no_compiler
+from harness.calling.target import load
 from harness.case import Case
 
 SHIPPED_STEPS = [case for case in load("cases") if case.contract in training.CONTRACTS]

@@ -9,7 +9,7 @@ import torch
 from samples import chapter
 
 import harness
-from harness.calling.known import entry
+from harness.calling.target import entry
 from harness.case import Case
 from harness.contracts import deciding
 from harness.findings import findings

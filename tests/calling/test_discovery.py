@@ -8,7 +8,8 @@ import pytest
 from samples.command import Command
 
 import cases
-from harness.calling.discovery import Target, is_shipped, load, own_cases, whence
+from harness.calling.discovery import is_shipped, own_cases, whence
+from harness.calling.target import Target, load
 
 DECLARED = """
 from harness.case import Case

@@ -16,7 +16,8 @@ from sweep.page import PAGE
 from torch.nn import functional
 
 import harness
-from harness.calling.known import TABLES, completed, entry, of_function, place_of
+from harness.calling.known import TABLES
+from harness.calling.target import completed, entry, of_function, place_of
 from harness.case import Case
 from harness.contracts import claimed, contract_named
 from harness.error import UsageError

@@ -13,7 +13,7 @@ from junitparser import JUnitXml
 from samples.command import Command
 
 from harness.bench import experiment
-from harness.calling.discovery import load
+from harness.calling.target import load
 from harness.cli import options
 from harness.contracts import contracts
 from harness.data.dataset import VARIABLE

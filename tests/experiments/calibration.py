@@ -10,7 +10,7 @@ import torch
 from injected import work
 
 from harness.bench.workload import is_timed, workload
-from harness.calling.discovery import load
+from harness.calling.target import load
 from harness.data.images import short_epoch
 from harness.gate.policy import read_policy
 from harness.timing.clock import warm

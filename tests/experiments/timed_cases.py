@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from harness.bench.workload import is_timed, loads_images, workload
-from harness.calling.discovery import load
+from harness.calling.target import load
 from harness.data.images import short_epoch
 from harness.gate.policy import read_policy
 

@@ -17,8 +17,8 @@ import pytest
 from samples.command import Command
 
 from harness.bench.workload import is_timed, standard_inputs, workload
-from harness.calling.discovery import load
 from harness.calling.modes import no_compiler
+from harness.calling.target import load
 from harness.case import Case
 from harness.contracts import contracts
 from harness.error import UsageError

@@ -11,8 +11,7 @@ from samples.proof_space import as_defined, correctly_rounded, small, tallied, t
 from torch import Tensor
 
 from harness.floats.double_double import two_sum
-from harness.floats.format import format_of, from_ordinal, to_array, to_ordinal
-from harness.floats.measurement import Measurement
+from harness.floats.format import Measurement, format_of, from_ordinal, to_array, to_ordinal
 from harness.floats.oracle import confirming
 from harness.laws.law import Law
 from harness.proof import examination

@@ -18,8 +18,6 @@ class Witnesses(NamedTuple):
     """Part of the names of the tests; empty for all."""
 
 
-FORMATS = ("tests/floats/test_format.py", "tests/floats/test_measurement.py")
-
 TIERS = ("tests/floats/test_oracle.py", "tests/contracts/test_policies.py")
 """Tests that compare both tiers of each oracle, because controls use the exact tier only after a violation.
 
@@ -27,16 +25,15 @@ They also compare the conventions for rows without a value.
 """
 
 SHARED = {
-    "harness.floats.format": Witnesses(("softmax", "variance"), FORMATS),
-    "harness.floats.measurement": Witnesses(("softmax", "log_softmax"), FORMATS),
+    "harness.floats.format": Witnesses(("softmax", "log_softmax", "variance"), ("tests/floats/test_format.py",)),
     "harness.floats.double_double": Witnesses(("logsumexp",), ("tests/floats/test_double_double.py",)),
     "harness.floats.oracle": Witnesses(("softmax",), ("tests/floats/test_oracle.py",)),
     "harness.laws.derivation": Witnesses(
-        ("softmax",), ("tests/laws/test_derivation.py", "tests/laws/test_every_operation.py")
+        ("softmax",),
+        ("tests/laws/test_derivation.py", "tests/laws/test_every_operation.py", "tests/laws/test_never_tried.py"),
     ),
     "harness.laws.every_operation": Witnesses(("softmax", "squared_error"), ("tests/laws/test_every_operation.py",)),
     "harness.laws.derivative": Witnesses(("softmax", "squared_error"), ("tests/laws/test_every_operation.py",)),
-    "harness.laws.mode": Witnesses(("softmax",), ("tests/laws/test_never_tried.py",)),
     "harness.laws.size": Witnesses(("softmax",), ("tests/laws/test_never_tried.py", "tests/laws/test_size.py")),
 }
 """Modules that every contract uses: formats, comparisons, oracles, and the laws of every operation."""

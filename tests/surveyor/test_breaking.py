@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.calling.discovery import load
+from harness.calling.target import load
 from harness.case import Break, Case
 from harness.error import UsageError
 from harness.floats.format import FORMATS, from_ordinal, to_ordinal

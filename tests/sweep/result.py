@@ -12,7 +12,7 @@ from typing import Any
 from sweep.proof import proved
 
 import harness
-from harness.calling.known import entry
+from harness.calling.target import entry
 from harness.error import UsageError
 from harness.record import Status, Verdict
 from harness.wording.finding import sentence

@@ -13,8 +13,7 @@ from harness.case import Break, Case
 from harness.contracts import contract_named
 from harness.contracts.building_blocks.exponential_sums import softmax_exact, softmax_screen
 from harness.error import UsageError
-from harness.floats.format import FORMATS, format_of, from_ordinal, to_ordinal
-from harness.floats.measurement import Measurement, compare
+from harness.floats.format import FORMATS, Measurement, compare, format_of, from_ordinal, to_ordinal
 from harness.floats.oracle import Oracle
 from harness.laws.subject import Subject
 from harness.record import Fault, Status, Verdict

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from harness.contracts.building_blocks.distributions import with_logarithms, with_sum_one
-from harness.floats.format import FORMATS
-from harness.floats.measurement import Measurement
+from harness.floats.format import FORMATS, Measurement
 from harness.laws.contract import Axes
 from harness.laws.law import Example
 from harness.laws.strategies import masked

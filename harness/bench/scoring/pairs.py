@@ -41,7 +41,7 @@ class Timed:
     Parameters
     ----------
     target
-        As :func:`harness.calling.discovery.load` takes it.
+        As :func:`harness.calling.target.load` takes it.
     contract
         The contract of a single function.
     call

@@ -9,7 +9,8 @@ from typing import Any, NoReturn, TypedDict
 
 import pytest
 
-from harness.calling.discovery import SHIPPED, load
+from harness.calling.discovery import SHIPPED
+from harness.calling.target import load
 from harness.case import Case
 from harness.contracts import claimed, contract_named
 from harness.error import UsageError

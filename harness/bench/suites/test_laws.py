@@ -2,7 +2,8 @@
 
 import pytest
 
-from harness.calling.discovery import is_shipped, load
+from harness.calling.discovery import is_shipped
+from harness.calling.target import load
 from harness.record import Status
 from harness.timing.clock import threads
 from harness.verdict.decide import decide

@@ -56,8 +56,7 @@ _NORMS: Table = {
         ("input", "num_groups"),
     ),
     "instance_norm": Known(
-        "layer_norm",
-        f"lambda f, x: f({_TWICE}).reshape(*x.shape[:-1], 2 * x.shape[-1])[..., :x.shape[-1]]",
+        "layer_norm", f"lambda f, x: f({_TWICE}).reshape(*x.shape[:-1], 2 * x.shape[-1])[..., :x.shape[-1]]"
     ),
     "batch_norm": Known(
         "formula(x, m: -64..64 constant, v: positive constant, w: -8..8, b: -8..8): "
@@ -65,8 +64,7 @@ _NORMS: Table = {
         f"lambda f, x, m, v, w, b: f({_PADDED}[None], *({_PADDED} for x in (m, v, w, b)))[0, :-1].reshape(x.shape)",
     ),
     "local_response_norm": Known(
-        "formula(x): x / (1 + 0.0001 * x * x) ** 0.75",
-        "lambda f, x: f(x.reshape(1, 1, -1), 1).reshape(x.shape)",
+        "formula(x): x / (1 + 0.0001 * x * x) ** 0.75", "lambda f, x: f(x.reshape(1, 1, -1), 1).reshape(x.shape)"
     ),
     "normalize": Known("normalize", _DIM),
 }
@@ -99,8 +97,7 @@ _LOSSES: Table = {
     "soft_margin_loss": _each("soft_margin", "x, y"),
     "multi_margin_loss": _each(_LABEL_MARGIN, "x, t"),
     "multilabel_margin_loss": Known(
-        _LABEL_MARGIN,
-        "lambda f, x, t: f(x, F.pad(t[..., None], (0, x.shape[-1] - 1), value=-1), reduction='none')",
+        _LABEL_MARGIN, "lambda f, x, t: f(x, F.pad(t[..., None], (0, x.shape[-1] - 1), value=-1), reduction='none')"
     ),
     "multilabel_soft_margin_loss": _each(
         "formula(x, y: unit constant): mean(y * log(1 + exp(-x)) + (1 - y) * log(1 + exp(x))) | "

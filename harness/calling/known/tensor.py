@@ -47,11 +47,7 @@ TORCH: Table = {
 }
 """Entries of ``torch``."""
 
-LINALG: Table = {
-    "vector_norm": Known("vector_norm", _DIM),
-    "norm": Known("vector_norm", _DIM),
-    "vecdot": Known("dot"),
-}
+LINALG: Table = {"vector_norm": Known("vector_norm", _DIM), "norm": Known("vector_norm", _DIM), "vecdot": Known("dot")}
 
 _POLYNOMIALS = {
     "chebyshev_polynomial_t": "4 * x ** 3 - 3 * x",

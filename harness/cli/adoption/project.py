@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness.calling import known
+from harness.calling.target import entry
 from harness.case import Case
 from harness.cli.adoption.notebook import SUFFIX, definitions
 from harness.error import UsageError
@@ -174,9 +174,9 @@ def _claim(signature: inspect.Signature, node: Any, file: Path, target: str) -> 
     from harness.contracts import claimed, contract_named
     from harness.verdict.job import reject_misfit
 
-    entry = known.entry(f"{file}:{node.name}")
-    if entry is not None:
-        return entry.claim, entry.call
+    known = entry(f"{file}:{node.name}")
+    if known is not None:
+        return known.claim, known.call
     case = Case(_stand_in(signature), "", name=node.name, target=target, style="foreign")
     try:
         contract = contract_named(claimed(case).contract)

@@ -71,7 +71,7 @@ def replaces_the_comparison(batch_size: int, num_workers: int) -> Any:
 
 def replaces_the_measurement(batch_size: int, num_workers: int) -> Any:
     """Makes no measurement broken."""
-    module = _ours("floats.measurement") or _ours("floats")
+    module = _ours("floats.format") or _ours("floats")
     if module is not None:
         module.Measurement.broken = property(lambda _: False)
     return _loader(batch_size, num_workers)

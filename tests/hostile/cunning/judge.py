@@ -21,7 +21,7 @@ def _wrong(x: Tensor) -> Tensor:
 
 def replaces_the_laws(x: Tensor) -> Tensor:
     """Makes no element exceed its bound."""
-    module = loaded("harness.floats.measurement")
+    module = loaded("harness.floats.format")
     if module is not None:
         module.Measurement.over = property(lambda _: 0)
     return _wrong(x)
@@ -29,7 +29,7 @@ def replaces_the_laws(x: Tensor) -> Tensor:
 
 def replaces_the_comparison(x: Tensor) -> Tensor:
     """Makes each deviation zero, in every module with the comparison."""
-    measurement = loaded("harness.floats.measurement")
+    measurement = loaded("harness.floats.format")
     if measurement is not None:
         real = measurement.deviation
 
@@ -144,7 +144,7 @@ def overwrites_memory(x: Tensor) -> Tensor:
 
 
 def _nothing() -> Any:
-    measurement = loaded("harness.floats.measurement")
+    measurement = loaded("harness.floats.format")
     zeros = np.zeros((1, 1))
     return measurement.Measurement(zeros, zeros, zeros, zeros)
 

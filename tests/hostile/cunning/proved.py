@@ -34,7 +34,7 @@ def wrong(x: Tensor) -> Tensor:
 
 def replaces_the_comparison(x: Tensor) -> Tensor:
     """Makes each deviation zero."""
-    module = loaded("harness.floats.measurement")
+    module = loaded("harness.floats.format")
     if module is not None:
         real = module.deviation
         module.deviation = lambda *given: np.zeros_like(real(*given))
@@ -56,7 +56,7 @@ def replaces_the_oracle(x: Tensor) -> Tensor:
 def replaces_counting(x: Tensor) -> Tensor:
     """Counts no element over its bound."""
     np.count_nonzero = lambda *_, **__: 0  # type: ignore[assignment]
-    module = loaded("harness.floats.measurement")
+    module = loaded("harness.floats.format")
     if module is not None:
         module.Measurement.over = property(lambda _: 0)
     return _wrong(x)

@@ -45,7 +45,7 @@ def wrong_step(weight: Tensor, bias: Tensor, lr: float) -> Any:
 
 def replaces_the_measurement(weight: Tensor, bias: Tensor, lr: float) -> Any:
     """Makes no measurement exceed its bound."""
-    module = loaded("harness.floats.measurement")
+    module = loaded("harness.floats.format")
     if module is not None:
         module.Measurement.over = property(lambda _: 0)
         module.Measurement.broken = property(lambda _: False)

@@ -1,0 +1,189 @@
+"""Targets: the cases that the user names, by package, file, module or entry point, and what is known of a function."""
+
+import ast
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+from harness.calling.discovery import (
+    SHIPPED,
+    attribute,
+    called_by_name,
+    imported,
+    is_shipped,
+    make_importable,
+    packages,
+    single_name,
+)
+from harness.calling.known import TABLES
+from harness.calling.known.book import BOOK
+from harness.calling.known.entry import Known
+from harness.calling.known.functional import FUNCTIONAL
+from harness.calling.question import Question
+from harness.case import Case
+from harness.error import UsageError
+
+# Loading
+
+OBJECTS = ("data_loader",)
+"""The contracts that something claims which cannot be called: a data set, a loader."""
+
+ENTRY_POINTS = "harness.cases"
+"""Entry-point group in which an installed package registers its cases."""
+
+
+def load(target: str = SHIPPED, *, contract: str | None = None, by_name: bool = False, **claims: Any) -> list[Case]:
+    """Load the cases a target names, or raise a usage error."""
+    path, _, name = target.partition(":")
+    if name:
+        return [_single(target, "" if by_name and contract is None else contract, claims)]
+    if path.endswith(".py"):
+        raise UsageError(f"no function given for `{target}`", remedy="add its name, as in `file.py:function`")
+    for point in entry_points(group=ENTRY_POINTS):
+        if point.name == path:
+            path = point.value
+    make_importable(path)
+    cases = [case for case in _declared(imported(path)) if contract in {None, case.contract}]
+    if not cases:
+        only = f" of contract `{contract}`" if contract else ""
+        raise UsageError(f"no cases{only} in `{target}`", remedy="declare them in a list `CASES` in the package")
+    return cases
+
+
+def _single(target: str, contract: str | None, claims: Mapping[str, Any]) -> Case:
+    if contract is None:
+        remedy = "pass `--contract NAME` (see `harness list --contracts`) or a `--formula`"
+        raise UsageError(f"no contract given for `{target}`", remedy=remedy)
+    path, _, name = target.partition(":")
+    make_importable(target)
+    function = attribute(path, name) if contract in OBJECTS else called_by_name(path, name)
+    return Case(function, contract, style="foreign", name=single_name(path, name), target=target, **claims)
+
+
+def _declared(package: ModuleType) -> Iterator[Case]:
+    """Yield the ``CASES`` of a package and of the packages below it, in order of name."""
+    for module in packages(package):
+        for case in getattr(module, "CASES", []):
+            if not isinstance(case, Case):
+                problem = f"cannot read `CASES` in `{module.__name__}`"
+                raise UsageError(problem, rule="every entry must be a `Case`", value=type(case).__name__)
+            yield case
+
+
+class Loader(Protocol):
+    """Loads cases in another process, which calls them."""
+
+    def cases(self, target: str, contract: str | None, claims: Mapping[str, Any]) -> list[Case]:
+        """Return the cases of a target, each with a stand-in for the function in the other process."""
+
+    def begins_to_read_loaders(self) -> bool:
+        """Let the process read loaders from now on; return whether that is new."""
+
+
+@dataclass(frozen=True)
+class Target(Question):
+    """A question about the cases of a target, which this class loads."""
+
+    target: str = SHIPPED
+    root: str | None = field(default=None, kw_only=True)
+    """Folder from which its package is imported, before all others; none by default."""
+
+    def __post_init__(self) -> None:
+        """Fill in the contract and the adapter of a library's function, if the user does not name another contract."""
+        contract, call = completed(entry(self.target), self.contract, self.call)
+        object.__setattr__(self, "contract", contract)
+        object.__setattr__(self, "call", call)
+
+    @cached_property
+    def is_foreign(self) -> bool:
+        """Whether the code is not shipped, so that it runs in an isolated process."""
+        return not is_shipped(self.target)
+
+    def cases(self, remote: Loader | None = None) -> list[Case]:
+        """Load the cases, or raise a usage error."""
+        claims = {"declares": self.declares, "breaks": self.breaks, "call": self.call}
+        if remote is not None:
+            return remote.cases(self.target, self.contract, claims)
+        if self.root is not None and self.root not in sys.path:
+            sys.path.insert(0, self.root)
+        return load(self.target, contract=self.contract, by_name=True, **claims)
+
+
+# What is known of a function
+
+
+def entry(target: str) -> Known | None:
+    """Return the entry of a target, ``module:function`` or a wrapper ``file.py:function``."""
+    module, _, name = target.partition(":")
+    if module.endswith(".py"):
+        return _wrapper(name, *_parsed_signature(Path(module), name))
+    return TABLES.get(module, {}).get(name)
+
+
+def place_of(function: Any) -> str | None:
+    """Return the target that names a known function, also if it is compiled and knows neither module nor name."""
+    for module, table in TABLES.items():
+        loaded = sys.modules.get(module)
+        for name in table if loaded is not None else ():
+            if _attribute(loaded, name) is function:
+                return f"{module}:{name}"
+    return None
+
+
+def of_function(function: Any) -> Known | None:
+    """Return the entry of a library's function, or of a wrapper with the same name and parameters."""
+    place = place_of(function)
+    if place is not None:
+        return entry(place)
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return None
+    names = code.co_varnames[: code.co_argcount]
+    required = names[: len(names) - len(function.__defaults__ or ())]
+    return _wrapper(function.__name__, required, frozenset(code.co_names))
+
+
+def completed(known: Known | None, contract: str | None, call: Any) -> tuple[str | None, Any]:
+    """Return the contract and the adapter of a function: the user's choice, or the known ones.
+
+    An adapter is known for its own contract only.
+    """
+    if known is None or (contract is not None and contract != known.claim):
+        return contract, call
+    return known.claim, (known.call or None) if call is None else call
+
+
+def _attribute(module: Any, name: str) -> Any:
+    value = module
+    for part in name.split("."):
+        value = getattr(value, part, None)
+    return value
+
+
+def _wrapper(name: str, required: tuple[str, ...], used: frozenset[str]) -> Known | None:
+    """Return the entry of a function in a file, from its name, its required parameters and the names in its code."""
+    known = FUNCTIONAL.get(name)
+    if known is not None and known.required and known.required[1:] == required[1:]:
+        return known
+    known = BOOK.get(name)
+    return known if known is not None and known.required == required and used.issuperset(known.uses) else None
+
+
+def _parsed_signature(file: Path, name: str) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Return the parameters without a default of a function in a file, which is read and not run, and its names."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return (), frozenset()
+    for one in tree.body:
+        if isinstance(one, ast.FunctionDef) and one.name == name:
+            given = [argument.arg for argument in (*one.args.posonlyargs, *one.args.args)]
+            required = tuple(given[: len(given) - len(one.args.defaults)])
+            names = (getattr(node, "id", None) or getattr(node, "attr", None) for node in ast.walk(one))
+            return required, frozenset(filter(None, names))
+    return (), frozenset()
