@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, lift, to_array
-from harness.floats.measurement import compare, compare_absolute, in_ulp
+from harness.floats.format import compare, compare_absolute, in_ulp
 from harness.floats.oracle import MEBIBYTE, Memory, is_recalling
 from harness.laws import Inputs, Law, Subject, derivative_laws, implementation_laws, no_drift, on_long_rows
 
