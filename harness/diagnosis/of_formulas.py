@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
@@ -98,6 +99,7 @@ def _of_text(text: str) -> Operation | None:
         "count": (_NO_MEAN,) if any(one.operation == "count" for one in nodes) else (),
         **_constants(nodes),
         **_signs(nodes),
+        **_guards(nodes),
         "after": (generic.SIGN, generic.ROOT, generic.BITS, generic.COMPLEMENT, generic.FACTOR, generic.CONSTANT),
     }
     return Operation(lambda s, *inputs: s.call("rival", partial(compute, s), *inputs), slots)
@@ -107,7 +109,7 @@ def _value(nodes: Iterable[Node], given: Mapping[str, Any], s: Setting) -> Tenso
     """Evaluate the nodes in torch, with the changes of a setting."""
     like = next(x for x in given.values() if isinstance(x, Tensor) and x.is_floating_point())
     found: dict[Node, Any] = {}
-    number = sign = 0
+    number = sign = log = 0
     for one in nodes:
         of = [found[argument] for argument in one.arguments]
         match one.operation:
@@ -123,6 +125,9 @@ def _value(nodes: Iterable[Node], given: Mapping[str, Any], s: Setting) -> Tenso
             case "add" | "sub":
                 found[one] = s.call(f"sign {sign}", _FUNCTIONS[one.operation], *of)
                 sign += 1
+            case "log":
+                found[one] = s.call("log", partial(s.call, f"log {log}", torch.log), of[0])
+                log += 1
             case _:
                 found[one] = _FUNCTIONS[one.operation](*of)
     last: Tensor = found[one]
@@ -152,3 +157,24 @@ def _signs(nodes: Iterable[Node]) -> dict[str, tuple[Choice, ...]]:
     """Return a slot for each sum and difference of the formula, in which it is the other."""
     kinds = [one.operation for one in nodes if one.operation in _TERM_SIGNS]
     return {f"sign {position}": (_TERM_SIGNS[kind],) for position, kind in enumerate(kinds)}
+
+
+def _guarded(what: str) -> tuple[Choice, ...]:
+    """Return the deviations that keep the argument of a logarithm away from zero."""
+    found = (
+        generic.eps(what, lambda x, c: torch.log(x + c)),
+        generic.clamp(what, lambda x, c: torch.log(x.clamp(min=c))),
+        mistake("clamp", f"{what} is clamped between {{c}} and 1 - {{c}}; {{op}} clamps nothing",
+                lambda x, c: torch.log(x.clamp(c, 1.0 - c)), marks.number, calls("clamp", "clip"), numbers=generic.EPS),
+    )  # fmt: skip
+    # The guard may be in another function, which has the name of a logarithm.
+    return tuple(replace(one, marks=(*one.marks, calls("log"))) for one in found)
+
+
+def _guards(nodes: Iterable[Node]) -> dict[str, tuple[Choice, ...]]:
+    """Return a slot for each logarithm of the formula; if there are several, also for all of them together."""
+    many = sum(one.operation == "log" for one in nodes)
+    if many < 2:
+        return {"log": _guarded("the argument of the logarithm")} if many else {}
+    alone = {f"log {position}": _guarded(f"the argument of logarithm {position + 1}") for position in range(many)}
+    return {**alone, "log": _guarded("the argument of each logarithm")}
