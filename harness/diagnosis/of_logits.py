@@ -134,8 +134,7 @@ _LOGSUMEXP = Operation(varied(lambda x: x.logsumexp(-1)), {
 
 def _entropy(s: Setting, x: Tensor) -> Tensor:
     y = along(s, lambda x: torch.log_softmax(x, -1), x)
-    slot = "form" if "form" in s.choices else "eps"
-    return s.call(slot, lambda y, p, _: -(p * y).sum(-1), y, y.exp(), x)  # type: ignore[no-any-return]
+    return s.call(s.replacing(), lambda y, p, _: -(p * y).sum(-1), y, y.exp(), x)  # type: ignore[no-any-return]
 
 
 def _entropy_with_eps(y: Tensor, *_: Tensor, c: float) -> Tensor:
@@ -185,31 +184,34 @@ def _kept(x: Tensor, keep: Tensor) -> Tensor:
     return torch.softmax(x, -1) * keep
 
 
-_WITH_MASK = varied(_masked_softmax)
-_MASKED_SOFTMAX = Operation(lambda s, x, keep: _WITH_MASK(s, x, s.changed("mask", keep)), {
+def _of_kept(x: Tensor, keep: Tensor, c: float) -> Tensor:
+    p = _kept(x, keep)
+    return p / (p.sum(-1, keepdim=True) + c)
+
+
+_MASKED_SOFTMAX = Operation(lambda s, x, keep: s.call(s.replacing(), _masked_softmax, x, s.changed("mask", keep)), {
     "mask": (
         mistake("inverted", "entries are dropped where the mask is true; {op} keeps them",
                 torch.logical_not, calls("masked_fill", "where")),
     ),
     "form": (
         mistake("zero", "dropped logits are set to 0, which still has weight; {op} gives them the logit -inf",
-                lambda _, x, keep: torch.softmax(x * keep, -1)),
+                lambda x, keep: torch.softmax(x * keep, -1)),
         mistake("not normalized", "the mask is applied after the softmax: rows do not sum to 1; "
-                "{op} divides by the sum of the kept entries", lambda _, x, keep: _kept(x, keep)),
+                "{op} divides by the sum of the kept entries", _kept),
         mistake("axis", "the columns of the batch are normalized (axis 0); {op} normalizes each row (axis -1)",
-                lambda _, x, keep: torch.softmax(x.masked_fill(~keep, -torch.inf), 0), marks.other_axis),
+                lambda x, keep: torch.softmax(x.masked_fill(~keep, -torch.inf), 0), marks.other_axis),
         mistake("ignored", "the mask is ignored; {op} drops the entries where it is false",
-                lambda _, x, keep: torch.softmax(x, -1)),
+                lambda x, keep: torch.softmax(x, -1)),
     ),
     "before": _LOGITS,
     "after": (FACTOR,),
     "eps": (
-        eps("the sum of the kept entries",
-            lambda _, x, keep, c: _kept(x, keep) / (_kept(x, keep).sum(-1, keepdim=True) + c)),
+        eps("the sum of the kept entries", _of_kept),
     ),
     "fill": (
         mistake("fill", "dropped logits are set to minus {c}, which still has weight; {op} gives them the logit -inf",
-                lambda _, x, keep, c: torch.softmax(x.masked_fill(~keep, -c), -1),
+                lambda x, keep, c: torch.softmax(x.masked_fill(~keep, -c), -1),
                 marks.number, calls("masked_fill", "where"), numbers=(1e-3, 1.0, 3.0, 10.0, 30.0, 100.0)),
     ),
     "scale": (generic.TEMPERATURE,),

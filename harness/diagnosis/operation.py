@@ -76,6 +76,10 @@ class Setting:
         choice = self.choices.get(slot)
         return "" if choice is None else choice.key
 
+    def replacing(self) -> str:
+        """Return the slot of the deviation that replaces the usual function; empty if there is none."""
+        return next((slot for slot in ("form", "eps", "fill") if slot in self.choices), "")
+
     def call(self, slot: str, usual: Callable[..., Any], *arguments: Any) -> Any:
         """Call the function of a slot: the usual one, or that of the deviation."""
         choice = self.choices.get(slot)
@@ -130,8 +134,7 @@ def varied(usual: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Return the computation of a function of rows whose result a deviation replaces; an axis takes other rows."""
 
     def compute(s: Setting, *inputs: Any) -> Tensor:
-        slot = next((slot for slot in ("form", "eps", "fill") if slot in s.choices), "")
-        return along(s, lambda *rows: s.changed(slot, usual(*rows), *rows), *inputs)
+        return along(s, lambda *rows: s.changed(s.replacing(), usual(*rows), *rows), *inputs)
 
     return compute
 

@@ -177,9 +177,6 @@ FINE = (1e-9, 1e-12)
 GUARDS = {"eps", "clamp"}
 """Deviations that keep a number away from zero."""
 
-DISTINCT = 1e-3
-"""Share of the differences from the contract that a variant may leave. It never serves as a tolerance by itself."""
-
 NEUTRAL = 1e-4
 """Numbers this near to 1 are no deviation: as a factor they change nothing that a reader would see."""
 
