@@ -9,6 +9,8 @@ from functools import cached_property
 import libcst as cst
 from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
 
+Pair = tuple[cst.BaseExpression, cst.BaseExpression]
+
 _MODULES = {"torch", "F", "functional", "nn"}
 """Names of modules whose functions take the tensor as the first argument."""
 
@@ -108,9 +110,22 @@ class Code:
             node = self._assigned[node.value]
         return node
 
-    def called(self, node: cst.BaseExpression, *names: str) -> Called | None:
+    def operands(self, node: cst.BaseExpression | None, kind: type[cst.BaseBinaryOp]) -> Pair | None:
+        """Return the operands of a binary operation, through names that are assigned once."""
+        return None if node is None else operands(self.seen(node), kind)
+
+    def of(self, node: cst.BaseExpression | None, *names: str) -> cst.BaseExpression | None:
+        """Return the tensor of the call of a function with one of the names."""
+        found = self.called(node, *names)
+        return None if found is None else found.of
+
+    def written(self, node: cst.BaseExpression, *names: str) -> Called | None:
+        """Return the call of a function with one of the names, if it stands here and not behind a name."""
+        return self.called(node, *names) if isinstance(node, cst.Call) else None
+
+    def called(self, node: cst.BaseExpression | None, *names: str) -> Called | None:
         """Return the call of a function with one of the names, through names that are assigned once."""
-        node = self.seen(node)
+        node = None if node is None else self.seen(node)
         if not isinstance(node, cst.Call):
             return None
         plain = [one.value for one in node.args if one.keyword is None and not one.star]
@@ -291,9 +306,7 @@ class Rewrite:
     is_safe: bool = True
 
 
-def operands(
-    node: cst.BaseExpression, kind: type[cst.BaseBinaryOp]
-) -> tuple[cst.BaseExpression, cst.BaseExpression] | None:
+def operands(node: cst.BaseExpression, kind: type[cst.BaseBinaryOp]) -> Pair | None:
     """Return the operands of a binary operation; None for another expression."""
     if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, kind):
         return node.left, node.right
@@ -319,9 +332,7 @@ def square_of(code: Code, node: cst.BaseExpression) -> cst.BaseExpression | None
         return power[0]
     if product is not None and code.same(*product):
         return product[0]
-    called = code.called(node, "square", "pow")
-    if called is not None and (
-        called.name == "square" or (called.arguments and code.is_number(called.arguments[0], 2.0))
-    ):
-        return called.of
-    return None
+    called = code.called(node, "pow")
+    if called is not None:
+        return called.of if called.arguments and code.is_number(called.arguments[0], 2.0) else None
+    return code.of(node, "square")

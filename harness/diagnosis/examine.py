@@ -18,7 +18,7 @@ from harness.case import Case
 from harness.contracts import contracts
 from harness.diagnosis import marks, of_elements, of_logits, of_losses, of_statistics
 from harness.diagnosis.of_formulas import operation_of_formula
-from harness.diagnosis.operation import Choice, Example, Operation, Setting, detached, weights
+from harness.diagnosis.operation import Choice, Example, Operation, Setting, detached, mistake, weights
 from harness.diagnosis.search import (
     LEAST,
     NARROW,
@@ -202,13 +202,8 @@ def _choice(contract: Contract, operation: Operation, declares: Mapping[str, Any
     def value(*inputs: Any) -> Tensor:
         return operation.compute(setting, *inputs)
 
-    return Choice(
-        contract.name,
-        f"{contract.name} is computed",
-        "{op} is another operation",
-        apply=value,
-        contract=f"--contract {contract.name}{conventions}",
-    )
+    sentence = f"{contract.name} is computed; {{op}} is another operation"
+    return mistake(contract.name, sentence, value, contract=f"--contract {contract.name}{conventions}")
 
 
 # The operations with known variants, by contract. Each one also has variants of the shape: an axis that is kept or not,
@@ -235,14 +230,11 @@ class _WithoutKeepdim(TorchFunctionMode):
 
 
 def _dropped(numbers: Collection[int]) -> Choice:
-    return Choice(
-        "no keepdim",
-        "`keepdim=True` is missing, so the numbers of the rows are taken for numbers of the columns",
+    return mistake(
+        "no keepdim", "`keepdim=True` is missing, so the numbers of the rows are taken for numbers of the columns; "
         "{op} uses the number of each row in that row",
-        (marks.without_keepdim,),
-        is_plain=False,
-        around=lambda: _WithoutKeepdim(numbers),
-    )
+        None, marks.without_keepdim, is_plain=False, around=lambda: _WithoutKeepdim(numbers),
+    )  # fmt: skip
 
 
 _SOME = tuple(numbers for size in (3, 1, 2) for numbers in combinations(range(3), size))
@@ -251,53 +243,31 @@ _SOME = tuple(numbers for size in (3, 1, 2) for numbers in combinations(range(3)
 DROPPED = tuple(map(_dropped, _SOME))
 """Reductions whose result does not fit to the rows; it fits by chance if a batch is square."""
 
-_KEPT = Choice(
-    "keepdim",
-    "the reduced axis is kept, so the result has the shape [n, 1]",
-    "{op} returns the shape [n]",
-    (marks.keyword("keepdim", "keepdims"),),
-    is_plain=False,
-    apply=lambda y: y[..., None],
-)
-_ADDED = Choice(
-    "batch",
-    "the results of the rows are added",
-    "{op} returns one number for each row",
-    (marks.no_axis,),
-    is_plain=False,
-    apply=lambda y: y.sum(),
-)
-_AVERAGED = Choice(
-    "batch mean",
-    "the mean of the results of the rows is taken",
-    "{op} returns one number for each row",
-    (marks.calls("mean"), marks.no_axis),
-    is_plain=False,
-    apply=lambda y: y.mean(),
-)
-_VECTOR = Choice(
-    "vector",
-    "the result has the shape [1]",
-    "{op} returns a single number",
-    (marks.keyword("keepdim", "keepdims"), marks.calls("reshape", "view", "unsqueeze")),
-    is_plain=False,
-    apply=lambda y: y.reshape(1),
-)
-_COLUMNS = Choice(
-    "axis",
-    "the columns of the batch are reduced (axis 0), so the result has the shape [k]",
+_OF_EACH_ROW = (
+    mistake("keepdim", "the reduced axis is kept, so the result has the shape [n, 1]; {op} returns the shape [n]",
+            lambda y: y[..., None], marks.keyword("keepdim", "keepdims"), is_plain=False),
+    mistake("batch", "the results of the rows are added; {op} returns one number for each row",
+            lambda y: y.sum(), marks.no_axis, is_plain=False),
+    mistake("batch mean", "the mean of the results of the rows is taken; {op} returns one number for each row",
+            lambda y: y.mean(), marks.calls("mean"), marks.no_axis, is_plain=False),
+)  # fmt: skip
+_VECTOR = mistake(
+    "vector", "the result has the shape [1]; {op} returns a single number", lambda y: y.reshape(1),
+    marks.keyword("keepdim", "keepdims"), marks.calls("reshape", "view", "unsqueeze"), is_plain=False,
+)  # fmt: skip
+_COLUMNS = mistake(
+    "axis", "the columns of the batch are reduced (axis 0), so the result has the shape [k]; "
     "{op} reduces each row (axis -1)",
-    (marks.other_axis, marks.no_axis),
-    is_plain=False,
-    apply=lambda *inputs: tuple(x.transpose(0, 1) if isinstance(x, Tensor) and x.ndim == 2 else x for x in inputs),
-)
+    lambda *inputs: tuple(x.transpose(0, 1) if isinstance(x, Tensor) and x.ndim == 2 else x for x in inputs),
+    marks.other_axis, marks.no_axis, is_plain=False,
+)  # fmt: skip
 
 
 def with_shapes(operation: Operation, contract: Contract) -> Operation:
     """Return an operation with the deviations that change the shape of its result."""
     slots = dict(operation.slots)
     if contract.output == ("n",):
-        slots["shape"] = (_KEPT, _ADDED, _AVERAGED)
+        slots["shape"] = _OF_EACH_ROW
         slots["before"] = (*slots.get("before", ()), _COLUMNS)
     elif contract.output == ():
         slots["shape"] = (_VECTOR,)

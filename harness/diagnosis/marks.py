@@ -70,11 +70,6 @@ def no_axis(node: Any, _: float | None) -> bool:
     return name_of(node) in REDUCTIONS and axis_of(node) is None
 
 
-def reductions(*names: str) -> Mark:
-    """Mark a call of one of the reductions."""
-    return calls(*names)
-
-
 def minus(node: Any, _: float | None) -> bool:
     """Mark a negation."""
     return (
@@ -85,6 +80,9 @@ def minus(node: Any, _: float | None) -> bool:
 def operator(*kinds: type[ast.operator]) -> Mark:
     """Mark a binary operation of one of the kinds."""
     return lambda node, _: isinstance(node, ast.BinOp) and isinstance(node.op, kinds)
+
+
+adds, subtracts, multiplies, divides, powers = map(operator, (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow))
 
 
 def keyword(*names: str) -> Mark:

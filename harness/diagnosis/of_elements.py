@@ -8,390 +8,141 @@ from torch import Tensor
 from torch.nn import functional
 
 from harness.diagnosis import generic, marks
-from harness.diagnosis.generic import clamp, eps
-from harness.diagnosis.operation import Choice, Operation, Setting
+from harness.diagnosis.generic import BITS, CONSTANT, DECADES, EXPONENTIAL, FACTOR, LABELS, LOGARITHM, SIGN, first
+from harness.diagnosis.marks import adds, calls, divides, keyword, minus, multiplies, subtracts
+from harness.diagnosis.operation import Choice, Operation, Setting, mistake, varied
+
+_LOGS = (BITS, DECADES, EXPONENTIAL, FACTOR, CONSTANT)
+_SCALE = generic.scaled("scale", "the input is multiplied by {c}; {op} does not scale it")
 
 
-def _sigmoid(s: Setting, x: Tensor) -> Tensor:
-    match s.key("form"):
-        case "tanh":
-            return (torch.tanh(x) + 1.0) / 2.0
-        case "tanh only":
-            return torch.tanh(x)
-        case "hard":
-            return functional.hardsigmoid(x)
-        case "clipped":
-            return (0.2 * x + 0.5).clamp(0.0, 1.0)
-        case "softsign":
-            return 0.5 * (1.0 + x / (1.0 + x.abs()))
-        case "exp":
-            return torch.exp(x)
-        case "no one":
-            return torch.exp(-x)
-    if s.key("scale"):
-        x = x * s.number("scale")
-    return torch.sigmoid(x)
+def _mirrored(name: str, formula: str) -> Choice:
+    return first("sign", f"{name}(-x) is computed; {{op}} is {formula}", torch.neg, calls("exp"), minus)
 
 
-_SCALE = Choice(
-    "scale", "the input is multiplied by {c}", "{op} does not scale it", (marks.number,), numbers=generic.FACTORS
-)
-
-_SIGMOID = Operation(
-    _sigmoid,
-    {
-        "before": (
-            generic.first(
-                "sign", "sigmoid(-x) is computed", "{op} is 1 / (1 + exp(-x))", lambda x: -x, marks.calls("exp")
-            ),
-        ),
-        "form": (
-            Choice(
-                "tanh",
-                "(1 + tanh(x)) / 2 is computed, which is sigmoid(2 x)",
-                "{op} is (1 + tanh(x / 2)) / 2",
-                (marks.calls("tanh"),),
-            ),
-            Choice("tanh only", "tanh(x) is computed", "{op} is 1 / (1 + exp(-x))", (marks.calls("tanh"),)),
-            Choice(
-                "hard",
-                "the piecewise linear hardsigmoid is computed",
-                "{op} is 1 / (1 + exp(-x))",
-                (marks.calls("hardsigmoid", "clamp"),),
-            ),
-            Choice(
-                "clipped",
-                "0.2 x + 0.5 is clipped to [0, 1]",
-                "{op} is 1 / (1 + exp(-x))",
-                (marks.calls("clamp", "clip"),),
-            ),
-            Choice("softsign", "a softsign takes the place of the exponential", "{op} is 1 / (1 + exp(-x))"),
-        ),
-        "scale": (_SCALE,),
-        "after": (generic.LOGARITHM, generic.SIGN, generic.FACTOR, generic.CONSTANT),
-        "eps": (),
-    },
-)
+_SIGMOID = Operation(varied(torch.sigmoid), {
+    "before": (first("sign", "sigmoid(-x) is computed; {op} is 1 / (1 + exp(-x))", torch.neg, calls("exp")),),
+    "form": (
+        mistake("tanh", "(1 + tanh(x)) / 2 is computed, which is sigmoid(2 x); {op} is (1 + tanh(x / 2)) / 2",
+                lambda _, x: (torch.tanh(x) + 1.0) / 2.0, calls("tanh")),
+        mistake("tanh only", "tanh(x) is computed; {op} is 1 / (1 + exp(-x))",
+                lambda _, x: torch.tanh(x), calls("tanh")),
+        mistake("hard", "the piecewise linear hardsigmoid is computed; {op} is 1 / (1 + exp(-x))",
+                lambda _, x: functional.hardsigmoid(x), calls("hardsigmoid", "clamp")),
+        mistake("clipped", "0.2 x + 0.5 is clipped to [0, 1]; {op} is 1 / (1 + exp(-x))",
+                lambda _, x: (0.2 * x + 0.5).clamp(0.0, 1.0), calls("clamp", "clip")),
+        mistake("softsign", "a softsign takes the place of the exponential; {op} is 1 / (1 + exp(-x))",
+                lambda _, x: 0.5 * (1.0 + x / (1.0 + x.abs()))),
+    ),
+    "scale": (_SCALE,),
+    "after": (LOGARITHM, SIGN, FACTOR, CONSTANT),
+})  # fmt: skip
 
 
-def _softplus(s: Setting, x: Tensor) -> Tensor:
-    match s.key("form"):
-        case "relu":
-            return torch.relu(x)
-        case "log":
-            return x
-        case "squareplus":
-            return (x + torch.sqrt(x * x + 4.0)) / 2.0
-    if s.key("scale") == "beta":
-        return functional.softplus(x * s.number("scale"), threshold=1e3) / s.number("scale")
-    if s.key("scale"):
-        return functional.softplus(x * s.number("scale"), threshold=1e3)
+def _softplus(x: Tensor) -> Tensor:
     return functional.softplus(x, threshold=1e3)
 
 
-_BETA = Choice(
-    "beta",
-    "softplus has the sharpness beta = {c}",
-    "{op} has beta = 1",
-    (marks.keyword("beta"), marks.number),
-    numbers=generic.FACTORS[9:],
-)
-_LOGS = (generic.BITS, generic.DECADES, generic.EXPONENTIAL, generic.FACTOR, generic.CONSTANT)
+_SOFTPLUS = Operation(varied(_softplus), {
+    "before": (_mirrored("softplus", "ln(1 + exp(x))"),),
+    "form": (
+        mistake("relu", "max(x, 0) is computed; {op} is ln(1 + exp(x))",
+                lambda _, x: torch.relu(x), calls("relu", "clamp", "maximum")),
+        mistake("squareplus", "(x + sqrt(x^2 + 4)) / 2 is computed; {op} is ln(1 + exp(x))",
+                lambda _, x: (x + torch.sqrt(x * x + 4.0)) / 2.0),
+        mistake("beta", "softplus has the sharpness beta = {c}; {op} has beta = 1",
+                lambda _, x, c: _softplus(x * c) / c, keyword("beta"), marks.number, numbers=generic.POSITIVE),
+    ),
+    "after": (SIGN, *_LOGS),
+    "scale": (_SCALE,),
+})  # fmt: skip
 
-_SOFTPLUS = Operation(
-    _softplus,
-    {
-        "before": (
-            generic.first(
-                "sign",
-                "softplus(-x) is computed",
-                "{op} is ln(1 + exp(x))",
-                lambda x: -x,
-                marks.calls("exp"),
-                marks.minus,
-            ),
-        ),
-        "form": (
-            Choice(
-                "relu", "max(x, 0) is computed", "{op} is ln(1 + exp(x))", (marks.calls("relu", "clamp", "maximum"),)
-            ),
-            Choice("squareplus", "(x + sqrt(x^2 + 4)) / 2 is computed", "{op} is ln(1 + exp(x))"),
-        ),
-        "after": (generic.SIGN, *_LOGS),
-        "scale": (_BETA, _SCALE),
-    },
-)
+_LOGSIGMOID = Operation(varied(functional.logsigmoid), {
+    "before": (_mirrored("logsigmoid", "-ln(1 + exp(-x))"),),
+    "after": (
+        mistake("negative", "the result has the opposite sign: softplus(-x); {op} is -softplus(-x)",
+                lambda y, *_: -y, calls("softplus")),
+        *_LOGS,
+    ),
+    "eps": generic.guards("the sigmoid"),
+    "scale": (_SCALE,),
+})  # fmt: skip
 
+_LOGADDEXP = Operation(varied(torch.logaddexp), {
+    "form": (
+        mistake("shift", "the maximum is subtracted and not added again; {op} adds it to the logarithm",
+                lambda y, a, b: y - torch.maximum(a, b), calls("log1p", "log")),
+        mistake("shift a", "a is subtracted and not added again; {op} adds it to the logarithm",
+                lambda y, a, b: y - a, calls("log1p", "log")),
+        mistake("shift b", "b is subtracted and not added again; {op} adds it to the logarithm",
+                lambda y, a, b: y - b, calls("log1p", "log")),
+        mistake("log2", "powers and logarithm have base 2; {op} has base e",
+                lambda _, a, b: torch.logaddexp2(a, b), calls("logaddexp2", "log2", "exp2")),
+        mistake("maximum", "the maximum is returned; {op} is larger than the maximum",
+                lambda _, a, b: torch.maximum(a, b), calls("maximum", "max")),
+        mistake("minimum", "the minimum is added to the logarithm; {op} adds the maximum",
+                lambda _, a, b: torch.minimum(a, b) + functional.softplus(-(a - b).abs()), calls("minimum", "min")),
+        mistake("mean", "the mean of the exponentials is taken; {op} takes their sum", lambda y, *_: y - math.log(2.0)),
+        mistake("minus", "the exponentials are subtracted; {op} adds them",
+                lambda _, a, b: torch.log((a.exp() - b.exp()).abs()), subtracts),
+        mistake("sum", "a + b is computed; {op} adds the exponentials", lambda _, a, b: a + b, adds),
+        mistake("plus one", "1 is added to the sum of the exponentials; {op} adds nothing",
+                lambda y, *_: functional.softplus(y)),
+    ),
+    "after": (SIGN, *_LOGS),
+    "before": (mistake("sign", "the signs of both inputs are changed; {op} keeps them", lambda a, b: (-a, -b), minus),),
+})  # fmt: skip
 
-def _guard(s: Setting, y: Tensor) -> Tensor:
-    if s.key("eps") == "eps":
-        return torch.logaddexp(y, torch.tensor(math.log(s.number("eps")), dtype=y.dtype))
-    return y.clamp(min=math.log(s.number("eps"))) if s.key("eps") == "clamp" else y
+_SGD = Operation(varied(lambda w, gradient, lr: w - lr * gradient), {
+    "form": (
+        mistake("sign", "the step is added: it goes up the slope; {op} subtracts it",
+                lambda _, w, gradient, lr: w + lr * gradient, adds),
+        mistake("mean", "the step is divided by the number of elements; {op} is parameter - lr * gradient",
+                lambda _, w, gradient, lr: w - lr * gradient / len(w), divides),
+        mistake("no rate", "the learning rate is missing; {op} multiplies the gradient by it",
+                lambda _, w, gradient, lr: w - gradient),
+        mistake("rate twice", "the learning rate is applied twice; {op} applies it once",
+                lambda _, w, gradient, lr: w - lr * (lr * gradient)),
+        mistake("divided", "the gradient is divided by the learning rate; {op} multiplies by it",
+                lambda _, w, gradient, lr: w - gradient / lr, divides),
+        mistake("step only", "the step is returned without the parameter; {op} is parameter - lr * gradient",
+                lambda _, w, gradient, lr: -lr * gradient),
+        mistake("sign of gradient", "only the sign of the gradient is used; {op} uses its value",
+                lambda _, w, gradient, lr: w - lr * gradient.sign(), calls("sign")),
+        mistake("unit", "the gradient is divided by its norm; {op} is not normalized",
+                lambda _, w, gradient, lr: w - lr * gradient / (gradient * gradient).sum().sqrt(), calls("norm")),
+        mistake("average", "the mean of the gradient is used for all elements; {op} uses each element",
+                lambda _, w, gradient, lr: w - lr * gradient.mean(), calls("mean")),
+        mistake("unchanged", "the parameter is returned unchanged; {op} subtracts lr * gradient", lambda _, w, *__: w),
+        mistake("scaled", "the parameter is scaled by 1 - lr; {op} does not decay it",
+                lambda y, w, gradient, lr: y - lr * w),
+        mistake("decay", "a weight decay of {c} is added to the gradient; {op} has none",
+                lambda _, w, gradient, lr, c: w - lr * (gradient + c * w), marks.number, numbers=generic.EPS),
+        mistake("factor", "the step is {c} times the right one; {op} is parameter - lr * gradient",
+                lambda _, w, gradient, lr, c: w - c * lr * gradient, marks.number, numbers=generic.FACTORS),
+        mistake("clip", "the gradient is clipped at {c}; {op} does not clip it",
+                lambda _, w, gradient, lr, c: w - lr * gradient.clamp(-c, c),
+                marks.number, calls("clamp"), numbers=generic.POSITIVE),
+    ),
+    "before": (generic.swapped("the parameter", "the gradient"),),
+})  # fmt: skip
 
-
-def _logsigmoid(s: Setting, x: Tensor) -> Tensor:
-    if s.key("scale"):
-        x = x * s.number("scale")
-    return _guard(s, functional.logsigmoid(x))
-
-
-_LOGSIGMOID = Operation(
-    _logsigmoid,
-    {
-        "before": (
-            generic.first(
-                "sign",
-                "logsigmoid(-x) is computed",
-                "{op} is -ln(1 + exp(-x))",
-                lambda x: -x,
-                marks.calls("exp"),
-                marks.minus,
-            ),
-        ),
-        "after": (
-            Choice(
-                "negative",
-                "the result has the opposite sign: softplus(-x)",
-                "{op} is -softplus(-x)",
-                (marks.calls("softplus"),),
-                apply=lambda y, *_: -y,
-            ),
-            *_LOGS,
-        ),
-        "eps": (
-            eps("the sigmoid before its logarithm is taken", cap=generic.cap_of_log),
-            clamp("the sigmoid", cap=generic.cap_of_log),
-        ),
-        "scale": (_SCALE,),
-    },
-)
-
-
-def _logaddexp(s: Setting, a: Tensor, b: Tensor) -> Tensor:
-    y = torch.logaddexp(a, b)
-    match s.key("form"):
-        case "shift":
-            return y - torch.maximum(a, b)
-        case "shift a":
-            return y - a
-        case "shift b":
-            return y - b
-        case "log2":
-            return torch.logaddexp2(a, b)
-        case "maximum":
-            return torch.maximum(a, b)
-        case "mean":
-            return y - math.log(2.0)
-        case "minus":
-            return torch.log((a.exp() - b.exp()).abs())
-        case "minimum":
-            return torch.minimum(a, b) + functional.softplus(-(a - b).abs())
-        case "sum":
-            return a + b
-        case "plus one":
-            return functional.softplus(y)
-    return y
-
-
-_LOGADDEXP = Operation(
-    _logaddexp,
-    {
-        "form": (
-            Choice(
-                "shift",
-                "the maximum is subtracted and not added again",
-                "{op} adds it to the logarithm",
-                (marks.calls("log1p", "log"),),
-            ),
-            Choice(
-                "shift a",
-                "a is subtracted and not added again",
-                "{op} adds it to the logarithm",
-                (marks.calls("log1p", "log"),),
-            ),
-            Choice(
-                "shift b",
-                "b is subtracted and not added again",
-                "{op} adds it to the logarithm",
-                (marks.calls("log1p", "log"),),
-            ),
-            Choice(
-                "log2",
-                "powers and logarithm have base 2",
-                "{op} has base e",
-                (marks.calls("logaddexp2", "log2", "exp2"),),
-            ),
-            Choice(
-                "maximum",
-                "the maximum is returned",
-                "{op} is larger than the maximum",
-                (marks.calls("maximum", "max"),),
-            ),
-            Choice(
-                "minimum",
-                "the minimum is added to the logarithm",
-                "{op} adds the maximum",
-                (marks.calls("minimum", "min"),),
-            ),
-            Choice("mean", "the mean of the exponentials is taken", "{op} takes their sum"),
-            Choice("minus", "the exponentials are subtracted", "{op} adds them", (marks.operator(ast.Sub),)),
-            Choice("sum", "a + b is computed", "{op} adds the exponentials", (marks.operator(ast.Add),)),
-            Choice("plus one", "1 is added to the sum of the exponentials", "{op} adds nothing"),
-        ),
-        "after": (generic.SIGN, *_LOGS),
-        "before": (
-            Choice(
-                "sign",
-                "the signs of both inputs are changed",
-                "{op} keeps them",
-                (marks.minus,),
-                apply=lambda a, b: (-a, -b),
-            ),
-        ),
-    },
-)
-
-
-def _sgd(s: Setting, parameter: Tensor, gradient: Tensor, lr: float) -> Tensor:
-    step = lr * gradient
-    match s.key("form"):
-        case "no rate":
-            return parameter - gradient
-        case "rate twice":
-            return parameter - lr * step
-        case "divided":
-            return parameter - gradient / lr
-        case "mean":
-            return parameter - step / len(parameter)
-        case "step only":
-            return -step
-        case "sign":
-            return parameter + step
-        case "sign of gradient":
-            return parameter - lr * gradient.sign()
-        case "unit":
-            return parameter - step / (gradient * gradient).sum().sqrt()
-        case "average":
-            return parameter - lr * gradient.mean()
-        case "unchanged":
-            return parameter
-        case "scaled":
-            return (1.0 - lr) * parameter - step
-    if s.key("decay") == "decay":
-        return parameter - lr * (gradient + s.number("decay") * parameter)
-    if s.key("decay") == "clip":
-        return parameter - lr * gradient.clamp(-s.number("decay"), s.number("decay"))
-    if s.key("decay") == "factor":
-        return parameter - s.number("decay") * step
-    return parameter - step
-
-
-_SGD = Operation(
-    _sgd,
-    {
-        "form": (
-            Choice("sign", "the step is added: it goes up the slope", "{op} subtracts it", (marks.operator(ast.Add),)),
-            Choice(
-                "mean",
-                "the step is divided by the number of elements",
-                "{op} is parameter - lr * gradient",
-                (marks.operator(ast.Div),),
-            ),
-            Choice("no rate", "the learning rate is missing", "{op} multiplies the gradient by it"),
-            Choice("rate twice", "the learning rate is applied twice", "{op} applies it once"),
-            Choice(
-                "divided",
-                "the gradient is divided by the learning rate",
-                "{op} multiplies by it",
-                (marks.operator(ast.Div),),
-            ),
-            Choice("step only", "the step is returned without the parameter", "{op} is parameter - lr * gradient"),
-            Choice(
-                "sign of gradient",
-                "only the sign of the gradient is used",
-                "{op} uses its value",
-                (marks.calls("sign"),),
-            ),
-            Choice("unit", "the gradient is divided by its norm", "{op} is not normalized", (marks.calls("norm"),)),
-            Choice(
-                "average",
-                "the mean of the gradient is used for all elements",
-                "{op} uses each element",
-                (marks.calls("mean"),),
-            ),
-            Choice("unchanged", "the parameter is returned unchanged", "{op} subtracts lr * gradient"),
-            Choice("scaled", "the parameter is scaled by 1 - lr", "{op} does not decay it"),
-        ),
-        "decay": (
-            Choice(
-                "decay",
-                "a weight decay of {c} is added to the gradient",
-                "{op} has none",
-                (marks.number,),
-                numbers=generic.EPS,
-            ),
-            Choice(
-                "factor",
-                "the step is {c} times the right one",
-                "{op} is parameter - lr * gradient",
-                (marks.number,),
-                numbers=generic.FACTORS,
-            ),
-            Choice(
-                "clip",
-                "the gradient is clipped at {c}",
-                "{op} does not clip it",
-                (marks.number, marks.calls("clamp")),
-                numbers=generic.FACTORS[9:],
-            ),
-        ),
-        "before": (generic.swapped("the parameter", "the gradient"),),
-    },
-)
-
-
-def _linear(s: Setting, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    match s.key("form"):
-        case "no bias":
-            return x @ weight.T
-        case "minus":
-            return x @ weight.T - bias
-        case "bias only":
-            return bias.expand(len(x), -1)
-        case "bias times":
-            return (x @ weight.T) * bias
-        case "mean":
-            return x @ weight.T / x.shape[-1] + bias
-        case "twice":
-            return x @ weight.T + 2.0 * bias
-        case "transposed" if weight.shape[0] == weight.shape[1]:
-            return x @ weight + bias
-        case "relu":
-            return torch.relu(x @ weight.T + bias)
-    return x @ weight.T + bias
-
-
-_LINEAR = Operation(
-    _linear,
-    {
-        "form": (
-            Choice(
-                "no bias",
-                "the bias is ignored",
-                "{op} adds it",
-                (marks.operator(ast.MatMult), marks.calls("matmul", "mm")),
-            ),
-            Choice("minus", "the bias is subtracted", "{op} adds it", (marks.operator(ast.Sub),)),
-            Choice("bias times", "the bias is a factor", "{op} adds it", (marks.operator(ast.Mult),)),
-            Choice(
-                "mean", "the products are averaged", "{op} sums them", (marks.operator(ast.Div), marks.calls("mean"))
-            ),
-            Choice("twice", "the bias is added twice", "{op} adds it once"),
-            Choice("relu", "negative results are set to 0", "{op} keeps them", (marks.calls("relu", "clamp"),)),
-        ),
-        "after": (generic.SIGN, generic.FACTOR),
-    },
-)
+_LINEAR = Operation(varied(lambda x, weight, bias: x @ weight.T + bias), {
+    "form": (
+        mistake("no bias", "the bias is ignored; {op} adds it",
+                lambda _, x, weight, bias: x @ weight.T, marks.operator(ast.MatMult), calls("matmul", "mm")),
+        mistake("minus", "the bias is subtracted; {op} adds it",
+                lambda _, x, weight, bias: x @ weight.T - bias, subtracts),
+        mistake("bias times", "the bias is a factor; {op} adds it",
+                lambda _, x, weight, bias: (x @ weight.T) * bias, multiplies),
+        mistake("mean", "the products are averaged; {op} sums them",
+                lambda _, x, weight, bias: x @ weight.T / x.shape[-1] + bias, divides, calls("mean")),
+        mistake("twice", "the bias is added twice; {op} adds it once", lambda y, x, weight, bias: y + bias),
+        mistake("relu", "negative results are set to 0; {op} keeps them",
+                lambda y, *_: torch.relu(y), calls("relu", "clamp")),
+    ),
+    "after": (SIGN, FACTOR),
+})  # fmt: skip
 
 
 def _accuracy(s: Setting, scores: Tensor, labels: Tensor) -> Tensor:
@@ -399,125 +150,60 @@ def _accuracy(s: Setting, scores: Tensor, labels: Tensor) -> Tensor:
     hits = (best == labels).to(scores.dtype if scores.is_floating_point() else torch.float64)
     if s.declares.get("reduction", "mean") == "sum":
         hits = hits * len(hits)
-    match s.key("form"):
-        case "count":
-            return hits.sum()
-        case "error":
-            return 1.0 - hits.mean()
-        case "percent":
-            return 100.0 * hits.mean()
-        case "per element":
-            return hits.sum() / scores.numel()
-        case "classes":
-            return hits.sum() / scores.shape[-1]
-        case "errors":
-            return (1.0 - hits).sum()
-    return hits.mean()
+    return s.call("form", lambda hits, _: hits.mean(), hits, scores)  # type: ignore[no-any-return]
 
 
-_ACCURACY = Operation(
-    _accuracy,
-    {
-        "form": (
-            Choice(
-                "count",
-                "the number of hits is returned",
-                "{op} is their share of the rows",
-                (marks.calls("sum"),),
-                "reduction=sum",
-            ),
-            Choice("error", "the share of misses is returned", "{op} is the share of hits"),
-            Choice("errors", "the number of misses is returned", "{op} is the share of hits", (marks.calls("sum"),)),
-            Choice(
-                "percent", "the result is in percent", "{op} is a share between 0 and 1", (marks.operator(ast.Mult),)
-            ),
-            Choice(
-                "per element",
-                "the hits are divided by n k",
-                "{op} divides by the number of rows",
-                (marks.calls("numel"),),
-            ),
-            Choice("classes", "the hits are divided by the number of classes", "{op} divides by the number of rows"),
-            Choice("smallest", "the smallest score wins", "{op} takes the largest", (marks.calls("argmin", "min"),)),
-        ),
-        "before": (generic.labels(1), generic.labels(-1)),
-    },
-)
+_ACCURACY = Operation(_accuracy, {
+    "form": (
+        mistake("count", "the number of hits is returned; {op} is their share of the rows",
+                lambda hits, _: hits.sum(), calls("sum"), declare="reduction=sum"),
+        mistake("error", "the share of misses is returned; {op} is the share of hits",
+                lambda hits, _: 1.0 - hits.mean()),
+        mistake("errors", "the number of misses is returned; {op} is the share of hits",
+                lambda hits, _: (1.0 - hits).sum(), calls("sum")),
+        mistake("percent", "the result is in percent; {op} is a share between 0 and 1",
+                lambda hits, _: 100.0 * hits.mean(), multiplies),
+        mistake("per element", "the hits are divided by n k; {op} divides by the number of rows",
+                lambda hits, scores: hits.sum() / scores.numel(), calls("numel")),
+        mistake("classes", "the hits are divided by the number of classes; {op} divides by the number of rows",
+                lambda hits, scores: hits.sum() / scores.shape[-1]),
+        mistake("smallest", "the smallest score wins; {op} takes the largest", None, calls("argmin", "min")),
+    ),
+    "before": LABELS,
+})  # fmt: skip
 
 
-def _one_hot(s: Setting, labels: Tensor, k: int) -> Tensor:
-    by = {"labels + 1": 1, "labels - 1": -1, "reversed": 0}.get(s.key("form"), 0)
-    hot = functional.one_hot((labels + by) % k, k).to(torch.float64)
-    match s.key("form"):
-        case "reversed":
-            return hot.flip(-1)
-        case "inverted":
-            return 1.0 - hot
-        case "cumulative":
-            return hot.cumsum(-1)
-        case "ordinal":
-            return hot.flip(-1).cumsum(-1).flip(-1)
-    return hot
+def _one_hot(labels: Tensor, k: int) -> Tensor:
+    return functional.one_hot(labels, k).to(torch.float64)
 
 
-_ONE_HOT = Operation(
-    _one_hot,
-    {
-        "form": (
-            Choice(
-                "labels + 1",
-                "the 1 stands one place too far right",
-                "{op} counts labels from 0",
-                (marks.operator(ast.Add),),
-            ),
-            Choice(
-                "labels - 1",
-                "the 1 stands one place too far left",
-                "{op} counts labels from 0",
-                (marks.operator(ast.Sub),),
-            ),
-            Choice(
-                "reversed", "the places count from the right", "{op} counts them from the left", (marks.calls("flip"),)
-            ),
-            Choice(
-                "inverted",
-                "0 stands at the label and 1 elsewhere",
-                "{op} has the 1 at the label",
-                (marks.operator(ast.Sub),),
-            ),
-            Choice("cumulative", "1 stands at the label and after it", "{op} has the 1 at the label only"),
-            Choice("ordinal", "1 stands at the label and before it", "{op} has the 1 at the label only"),
-        ),
-        "after": (generic.FACTOR,),
-    },
-)
+_ONE_HOT = Operation(varied(_one_hot), {
+    "form": (
+        mistake("labels + 1", "the 1 stands one place too far right; {op} counts labels from 0",
+                lambda hot, *_: hot.roll(1, -1), adds),
+        mistake("labels - 1", "the 1 stands one place too far left; {op} counts labels from 0",
+                lambda hot, *_: hot.roll(-1, -1), subtracts),
+        mistake("reversed", "the places count from the right; {op} counts them from the left",
+                lambda hot, *_: hot.flip(-1), calls("flip")),
+        mistake("inverted", "0 stands at the label and 1 elsewhere; {op} has the 1 at the label",
+                lambda hot, *_: 1.0 - hot, subtracts),
+        mistake("cumulative", "1 stands at the label and after it; {op} has the 1 at the label only",
+                lambda hot, *_: hot.cumsum(-1)),
+        mistake("ordinal", "1 stands at the label and before it; {op} has the 1 at the label only",
+                lambda hot, *_: hot.flip(-1).cumsum(-1).flip(-1)),
+    ),
+    "after": (FACTOR,),
+})  # fmt: skip
 
-
-def _add(s: Setting, a: Tensor, b: Tensor) -> Tensor:
-    match s.key("form"):
-        case "minus":
-            return a - b
-        case "times":
-            return a * b
-        case "mean":
-            return (a + b) / 2.0
-        case "twice":
-            return a + 2.0 * b
-    return a + b
-
-
-_ADD = Operation(
-    _add,
-    {
-        "form": (
-            Choice("minus", "b is subtracted", "{op} adds it", (marks.operator(ast.Sub),)),
-            Choice("times", "a and b are multiplied", "{op} adds them", (marks.operator(ast.Mult),)),
-            Choice("mean", "the mean is taken", "{op} takes the sum", (marks.operator(ast.Div),)),
-            Choice("twice", "b is added twice", "{op} adds it once"),
-        ),
-        "after": (generic.SIGN, generic.FACTOR, generic.CONSTANT),
-    },
-)
+_ADD = Operation(varied(torch.add), {
+    "form": (
+        mistake("minus", "b is subtracted; {op} adds it", lambda _, a, b: a - b, subtracts),
+        mistake("times", "a and b are multiplied; {op} adds them", lambda _, a, b: a * b, multiplies),
+        mistake("mean", "the mean is taken; {op} takes the sum", lambda y, *_: y / 2.0, divides),
+        mistake("twice", "b is added twice; {op} adds it once", lambda y, a, b: y + b),
+    ),
+    "after": (SIGN, FACTOR, CONSTANT),
+})  # fmt: skip
 
 OPERATIONS: dict[str, Operation] = {
     "sigmoid": _SIGMOID,

@@ -28,10 +28,10 @@ class Choice:
     """One deviation from a contract."""
 
     key: str
-    computed: str
-    """A clause that describes the function; `{c}` stands for a number that the search finds."""
-    wanted: str
-    """A clause that describes the contract; `{op}` stands for its name."""
+    sentence: str
+    """What is computed; what the contract requires. `{c}` stands for the number, `{op}` for the contract's name."""
+    apply: Callable[..., Any] | None = None
+    """What takes the place of the function in the slot. It receives the number as `c`."""
     marks: tuple[Mark, ...] = ()
     """Signs of the deviation in the source, the most telling first."""
     declare: str = ""
@@ -40,14 +40,27 @@ class Choice:
     """The options that name the contract under which it is right."""
     numbers: tuple[float, ...] = ()
     """Numbers between which the unknown number is searched; empty if there is none."""
-    apply: Callable[..., Any] | None = None
-    """The change of the inputs or the output, for the generic slots `before` and `after`."""
     is_plain: bool = True
     """Whether it is also tried together with another deviation."""
     around: Callable[[], AbstractContextManager[Any]] | None = None
     """The context in which the value is computed."""
     cap: Callable[[float], float] | None = None
     """The largest absolute value that the result can have, as a function of the number."""
+
+    @property
+    def computed(self) -> str:
+        """The clause that describes the function."""
+        return self.sentence.partition("; ")[0]
+
+    @property
+    def wanted(self) -> str:
+        """The clause that describes the contract."""
+        return self.sentence.partition("; ")[2]
+
+
+def mistake(key: str, sentence: str, apply: Callable[..., Any] | None = None, *marks: Mark, **fields: Any) -> Choice:
+    """Return a deviation: one line of a table."""
+    return Choice(key, sentence, apply, marks, **fields)
 
 
 @dataclass(frozen=True)
@@ -63,9 +76,20 @@ class Setting:
         choice = self.choices.get(slot)
         return "" if choice is None else choice.key
 
-    def number(self, slot: str) -> float:
-        """Return the number of the deviation in a slot."""
-        return self.numbers[slot]
+    def replacing(self) -> str:
+        """Return the slot of the deviation that replaces the usual function; empty if there is none."""
+        return next((slot for slot in ("form", "eps", "fill") if slot in self.choices), "")
+
+    def call(self, slot: str, usual: Callable[..., Any], *arguments: Any) -> Any:
+        """Call the function of a slot: the usual one, or that of the deviation."""
+        choice = self.choices.get(slot)
+        if choice is None or choice.apply is None:
+            return usual(*arguments)
+        return choice.apply(*arguments, **({"c": self.numbers[slot]} if choice.numbers else {}))
+
+    def changed(self, slot: str, value: Any, *inputs: Any) -> Any:
+        """Return a value as the deviation in a slot changes it."""
+        return self.call(slot, lambda value, *_: value, value, *inputs)
 
 
 @dataclass(frozen=True)
@@ -80,24 +104,14 @@ class Operation:
 
     def value(self, setting: Setting, *inputs: Any) -> Tensor:
         """Return the value under a setting, with the generic changes of inputs and output."""
-        before, after = setting.choices.get("before"), setting.choices.get("after")
-        if before is not None and before.apply is not None:
-            inputs = before.apply(*inputs)
         with ExitStack() as stack:
             for choice in setting.choices.values():
                 if choice.around is not None:
                     stack.enter_context(choice.around())
-            instead = setting.choices.get("instead")
-            compute = partial(self.compute, setting) if instead is None or instead.apply is None else instead.apply
-            output = compute(*inputs)
-        shape = setting.choices.get("shape")
-        if shape is not None and shape.apply is not None:
-            return shape.apply(output)  # type: ignore[no-any-return]
-        if after is None or after.apply is None:
-            return output
-        if after.numbers:
-            return after.apply(output, setting.number("after"))  # type: ignore[no-any-return]
-        return after.apply(output, *inputs)  # type: ignore[no-any-return]
+            for slot in ("before", "scale"):
+                inputs = setting.call(slot, lambda *inputs: inputs, *inputs)
+            output = setting.call("instead", partial(self.compute, setting), *inputs)
+        return setting.changed("shape", setting.changed("after", output, *inputs))  # type: ignore[no-any-return]
 
     def singles(self) -> list[tuple[tuple[str, Choice], ...]]:
         """Return every single deviation, in the order in which people make them."""
@@ -116,13 +130,18 @@ class Operation:
         return [pair for number in (0, 1) for pair, many in zip(found, unknown, strict=True) if many == number]
 
 
-def along(axis: str, of_rows: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Apply a function of rows along the axis of a deviation; the function keeps the number of columns."""
-    if axis == "axis":
-        return of_rows(x.transpose(0, -1)).transpose(0, -1)
-    if axis == "all":
-        return of_rows(x.reshape(1, -1)).reshape(x.shape)
-    return of_rows(x)
+def varied(usual: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Return the computation of a function of rows whose result a deviation replaces; an axis takes other rows."""
+
+    def compute(s: Setting, *inputs: Any) -> Tensor:
+        return along(s, lambda *rows: s.changed(s.replacing(), usual(*rows), *rows), *inputs)
+
+    return compute
+
+
+def along(s: Setting, of_rows: Callable[..., Tensor], *inputs: Any) -> Tensor:
+    """Apply a function of rows along the axis of a deviation."""
+    return s.call("axis", lambda of_rows, *inputs: of_rows(*inputs), of_rows, *inputs)  # type: ignore[no-any-return]
 
 
 # Gradients where the values are right: the result, or a part of it, is detached from the input
@@ -138,9 +157,9 @@ MOST = 16
 
 ALL = Choice(
     "detached",
-    "the value is right, but it is detached from the input and has no gradient",
+    "the value is right, but it is detached from the input and has no gradient; "
     "leave out what detaches it: `detach`, `item`, `data`, `numpy`, `torch.tensor` or `no_grad`",
-    (detaches,),
+    marks=(detaches,),
 )
 
 
@@ -207,9 +226,9 @@ def _parts(operation: Operation, declares: dict[str, Any], example: Example) -> 
 def _part(numbers: tuple[int, ...]) -> Choice:
     return Choice(
         "part detached",
-        "the value is right, but a part of it is detached, so its share of the gradient is missing",
+        "the value is right, but a part of it is detached, so its share of the gradient is missing; "
         "{op} differentiates every part: leave out `detach`, `item`, `data` or `no_grad`",
-        (detaches,),
+        marks=(detaches,),
         around=lambda: _Detaching(numbers),
     )
 

@@ -14,13 +14,12 @@ def _keeps(called: Called, code: Code) -> bool:
 
 def _exponent(code: Code, node: cst.BaseExpression) -> cst.BaseExpression | None:
     """Return x of exp(x)."""
-    found = code.called(node, "exp")
-    return None if found is None else found.of
+    return code.of(node, "exp")
 
 
 def _shifted(code: Code, x: cst.BaseExpression, *names: str) -> tuple[cst.BaseExpression, Called] | None:
     """Return z and the reduction of z - z.max(...), for a reduction with one of the names."""
-    pair = operands(code.seen(x), cst.Subtract)
+    pair = code.operands(x, cst.Subtract)
     if pair is None:
         return None
     value = code.seen(pair[1])
@@ -44,7 +43,7 @@ def _softmax(code: Code, node: cst.BaseExpression) -> tuple[str, str] | None:
     called = code.called(node, "softmax")
     if called is not None:
         return code.bare(called.of), axis_text(called, code)
-    quotient = operands(code.seen(node), cst.Divide)
+    quotient = code.operands(node, cst.Divide)
     if quotient is None:
         return None
     total, x = code.called(quotient[1], "sum"), _exponent(code, quotient[0])
@@ -55,10 +54,10 @@ def _softmax(code: Code, node: cst.BaseExpression) -> tuple[str, str] | None:
 
 def _sigmoid(code: Code, node: cst.BaseExpression) -> str | None:
     """Return the argument of a sigmoid, called or written out."""
-    called = code.called(node, "sigmoid")
-    if called is not None:
-        return code.operand(called.of)
-    quotient = operands(code.seen(node), cst.Divide)
+    x = code.of(node, "sigmoid")
+    if x is not None:
+        return code.operand(x)
+    quotient = code.operands(node, cst.Divide)
     if quotient is None or not code.is_number(quotient[0], 1.0):
         return None
     return _of_logistic_sum(code, quotient[1])
@@ -66,17 +65,16 @@ def _sigmoid(code: Code, node: cst.BaseExpression) -> str | None:
 
 def _of_logistic_sum(code: Code, node: cst.BaseExpression) -> str | None:
     """Return x of 1 + exp(-x)."""
-    x = _one_plus(code, node)
-    inner = None if x is None else _exponent(code, x)
-    inner = None if inner is None else code.seen(inner)
+    exponent = code.of(_one_plus(code, node), "exp")
+    inner = None if exponent is None else code.seen(exponent)
     if isinstance(inner, cst.UnaryOperation) and isinstance(inner.operator, cst.Minus):
         return code.operand(inner.expression)
     return None
 
 
-def _one_plus(code: Code, node: cst.BaseExpression) -> cst.BaseExpression | None:
+def _one_plus(code: Code, node: cst.BaseExpression | None) -> cst.BaseExpression | None:
     """Return x of 1 + x or x + 1."""
-    pair = operands(code.seen(node), cst.Add)
+    pair = code.operands(node, cst.Add)
     if pair is None:
         return None
     if code.is_number(pair[0], 1.0):
@@ -94,9 +92,7 @@ def _negative(text: str) -> str:
 
 def _log(code: Code, node: cst.BaseExpression) -> cst.BaseExpression | None:
     """Return x of log(x), for a call that stands here and not behind a name."""
-    if not isinstance(node, cst.Call):
-        return None
-    found = code.called(node, "log")
+    found = code.written(node, "log")
     return None if found is None else found.of
 
 
@@ -111,11 +107,8 @@ def log_softmax(code: Code, node: cst.BaseExpression) -> str | None:
         inner = inner.value
     elif (gathered := code.called(inner, "gather", "squeeze")) is not None:
         while gathered is not None:
-            arguments = [*gathered.arguments, *gathered.keywords.values()]
-            words = ["", *(f"{word}=" for word in gathered.keywords)] if gathered.keywords else [""]
-            names = [""] * len(gathered.arguments) + words[1:]
-            arguments_text = ", ".join(name + code.text(one) for name, one in zip(names, arguments, strict=True))
-            before = f".{gathered.name}({arguments_text}){before}"
+            words = [f"{word}={code.text(one)}" for word, one in gathered.keywords.items()]
+            before = f".{gathered.name}({', '.join([*map(code.text, gathered.arguments), *words])}){before}"
             inner = gathered.of
             gathered = code.called(inner, "gather", "squeeze")
     found = _softmax(code, inner)
@@ -124,8 +117,7 @@ def log_softmax(code: Code, node: cst.BaseExpression) -> str | None:
 
 def logsumexp(code: Code, node: cst.BaseExpression) -> str | None:
     """Rewrite log(sum(exp(x)))."""
-    x = _log(code, node)
-    total = None if x is None else code.called(x, "sum")
+    total = code.called(_log(code, node), "sum")
     inner = None if total is None else _exponent(code, total.of)
     if total is None or inner is None or total.axis() is None:
         return None
@@ -139,8 +131,8 @@ def minus_log_sum(code: Code, node: cst.BaseExpression) -> str | None:
         return None
     total = code.called(pair[1], "logsumexp")
     x = None if total is None else total.of
-    if total is None and (called := code.called(pair[1], "log")) is not None:
-        total = code.called(called.of, "sum")
+    if total is None:
+        total = code.called(code.of(pair[1], "log"), "sum")
         x = None if total is None else _exponent(code, total.of)
     if total is None or x is None or not code.same(x, pair[0]) or not _keeps(total, code):
         return None
@@ -149,8 +141,7 @@ def minus_log_sum(code: Code, node: cst.BaseExpression) -> str | None:
 
 def logaddexp(code: Code, node: cst.BaseExpression) -> str | None:
     """Rewrite log(exp(a) + exp(b))."""
-    x = _log(code, node)
-    pair = None if x is None else operands(code.seen(x), cst.Add)
+    pair = code.operands(_log(code, node), cst.Add)
     if pair is None:
         return None
     a, b = (_exponent(code, one) for one in pair)
@@ -159,18 +150,16 @@ def logaddexp(code: Code, node: cst.BaseExpression) -> str | None:
 
 def softplus(code: Code, node: cst.BaseExpression) -> str | None:
     """Rewrite log(1 + exp(x)) and log1p(exp(x))."""
-    x = _log(code, node)
-    inner = None if x is None else _one_plus(code, x)
-    if inner is None and isinstance(node, cst.Call) and (called := code.called(node, "log1p")) is not None:
-        inner = called.of
-    of = None if inner is None else _exponent(code, inner)
+    inner = _one_plus(code, _log(code, node))
+    if inner is None and isinstance(node, cst.Call):
+        inner = code.of(node, "log1p")
+    of = code.of(inner, "exp")
     return None if of is None else f"{code.functional}.softplus({code.bare(of)})"
 
 
 def log1p(code: Code, node: cst.BaseExpression) -> str | None:
     """Rewrite log(1 + x)."""
-    x = _log(code, node)
-    inner = None if x is None else _one_plus(code, x)
+    inner = _one_plus(code, _log(code, node))
     return None if inner is None else f"{code.torch}.log1p({code.bare(inner)})"
 
 
@@ -181,7 +170,7 @@ def logsigmoid(code: Code, node: cst.BaseExpression) -> str | None:
         return None
     if (of := _sigmoid(code, x)) is not None:
         return f"{code.functional}.logsigmoid({plain(of)})"
-    pair = operands(code.seen(x), cst.Subtract)
+    pair = code.operands(x, cst.Subtract)
     if pair is None or not code.is_number(pair[0], 1.0) or (of := _sigmoid(code, pair[1])) is None:
         return None
     return f"{code.functional}.logsigmoid({_negative(of)})"
@@ -193,8 +182,8 @@ def entropy_term(code: Code, node: cst.BaseExpression) -> str | None:
     if pair is None:
         return None
     for p, other in (pair, pair[::-1]):
-        of, found = code.called(other, "log"), _softmax(code, p)
-        if of is not None and found is not None and code.same(of.of, p):
+        of, found = code.of(other, "log"), _softmax(code, p)
+        if of is not None and found is not None and code.same(of, p):
             x, axis = found
             clamped = f"clamp(min={code.torch}.finfo({x}.dtype).min)" if x.isidentifier() else ""
             return f"{code.operand(p)} * {code.torch}.log_softmax({x}{axis}).{clamped}" if clamped else None
@@ -207,8 +196,8 @@ def xlogy(code: Code, node: cst.BaseExpression) -> str | None:
     if pair is None:
         return None
     for x, other in (pair, pair[::-1]):
-        of = code.called(other, "log")
-        if of is not None and code.same(of.of, x):
+        of = code.of(other, "log")
+        if of is not None and code.same(of, x):
             return f"{code.torch}.xlogy({code.bare(x)}, {code.bare(x)})"
     return None
 
@@ -245,17 +234,16 @@ def complement(code: Code, node: cst.BaseExpression) -> str | None:
         return None
     if (x := _sigmoid(code, pair[1])) is not None:
         return f"{code.torch}.sigmoid({_negative(x)})"
-    if (called := code.called(pair[1], "tanh")) is not None:
-        return f"2 * {code.torch}.sigmoid(-2 * {code.operand(called.of)})"
-    called = code.called(pair[1], "cos")
-    return None if called is None else f"2 * {code.torch}.sin({code.operand(called.of)} / 2) ** 2"
+    if (of := code.of(pair[1], "tanh")) is not None:
+        return f"2 * {code.torch}.sigmoid(-2 * {code.operand(of)})"
+    of = code.of(pair[1], "cos")
+    return None if of is None else f"2 * {code.torch}.sin({code.operand(of)} / 2) ** 2"
 
 
 def shift(code: Code, node: cst.BaseExpression) -> str | None:
     """Subtract the maximum from the exponents of a quotient by their sum, along the axis of the sum."""
-    x = _exponent(code, node) if isinstance(node, cst.Call) else None
-    called = code.called(node, "exp") if x is not None else None
-    if x is None or called is None or called.node is not node or _unshifted(code, x) is not x:
+    called = code.written(node, "exp")
+    if called is None or _unshifted(code, x := called.of) is not x:
         return None
     # A call that is written twice runs twice, and may draw other random numbers.
     if code.has_call(x):
@@ -290,8 +278,8 @@ def maximum(code: Code, node: cst.BaseExpression) -> str | None:
 
 def softmax(code: Code, node: cst.BaseExpression) -> str | None:
     """Rewrite exp(x) / sum(exp(x)) where x is a call."""
-    found = _softmax(code, node) if operands(node, cst.Divide) is not None else None
     quotient = operands(node, cst.Divide)
+    found = _softmax(code, node) if quotient is not None else None
     x = None if quotient is None else _exponent(code, quotient[0])
     if found is None or x is None or not code.has_call(_unshifted(code, x)):
         return None
@@ -310,11 +298,7 @@ def centered(code: Code, node: cst.BaseExpression) -> str | None:
     if of_square is None or mean is None or x is None or not code.same(mean.of, x):
         return None
     axes, keepdim = axis_text(of_square, code, keep=True), axis_text(mean, code)
-    center = (
-        f"{code.operand(x)}.mean({(keepdim + ', keepdim=True').removeprefix(', ')})"
-        if keepdim
-        else f"{code.operand(x)}.mean()"
-    )
+    center = f"{code.operand(x)}.mean({f'{keepdim}, keepdim=True'.removeprefix(', ') if keepdim else ''})"
     return f"(({code.bare(x)} - {center}) ** 2).mean({axes.removeprefix(', ')})"
 
 
@@ -326,14 +310,12 @@ def _root(code: Code, node: cst.BaseExpression) -> cst.BaseExpression | None:
     power = operands(node, cst.Power)
     if power is not None:
         return power[0] if code.is_number(power[1], 0.5) else None
-    called = code.called(node, "sqrt") if isinstance(node, cst.Call) else None
-    return None if called is None else called.of
+    return code.of(node, "sqrt") if isinstance(node, cst.Call) else None
 
 
 def norm(code: Code, node: cst.BaseExpression) -> str | None:
     """Rewrite sqrt(sum(x^2)), whose gradient at 0 is NaN."""
-    inner = _root(code, node)
-    total = None if inner is None else code.called(inner, "sum")
+    total = code.called(_root(code, node), "sum")
     x = None if total is None else square_of(code, total.of)
     if total is None or x is None:
         return None
@@ -342,8 +324,7 @@ def norm(code: Code, node: cst.BaseExpression) -> str | None:
 
 def hypotenuse(code: Code, node: cst.BaseExpression) -> str | None:
     """Rewrite sqrt(a^2 + b^2)."""
-    inner = _root(code, node)
-    pair = None if inner is None else operands(code.seen(inner), cst.Add)
+    pair = code.operands(_root(code, node), cst.Add)
     if pair is None:
         return None
     a, b = (square_of(code, one) for one in pair)
@@ -352,7 +333,7 @@ def hypotenuse(code: Code, node: cst.BaseExpression) -> str | None:
 
 def binary_loss(code: Code, node: cst.BaseExpression) -> str | None:
     """Rewrite binary_cross_entropy(sigmoid(x), t)."""
-    called = code.called(node, "binary_cross_entropy") if isinstance(node, cst.Call) else None
+    called = code.written(node, "binary_cross_entropy")
     x = None if called is None else _sigmoid(code, called.of)
     if called is None or x is None or not isinstance(called.node.func, cst.Attribute):
         return None

@@ -6,7 +6,8 @@ Variants are compared on ordinary inputs: small batches of many shapes, and rows
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import Generator, Tensor
 
 from harness.diagnosis.operation import Choice, Example, Operation, Setting
 from harness.floats import FORMATS
-from harness.laws.contract import Contract
+from harness.laws.contract import Axes, Contract
 
 # Inputs
 
@@ -38,6 +39,13 @@ FAR = (25.0, 14.0, 18.0, 9.0, 21.0)
 
 _PROBABILITIES = {"p", "q", "probabilities"}
 
+_INTO: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "distribution": lambda x: torch.softmax(x, -1),
+    "unit": torch.sigmoid,
+    "positive": torch.exp,
+}
+"""How numbers become inputs of a formula, by the kind of their domain."""
+
 SQUARE = tuple((n, n) for n in (3, 4, 2, 5, 6, 7, 8))
 """Rows and columns of square batches, in which rows and columns fit to each other."""
 
@@ -46,7 +54,8 @@ def examples(
     contract: Contract, *, dtype: torch.dtype, far: bool = False, shapes: Sequence[tuple[int, int]] = SHAPES
 ) -> list[Example]:
     """Return the examples of a contract, the same ones each time; none if an input has an unknown kind."""
-    numbers = range(4 if far else len(shapes))
+    has_domain = any(axes.domain in _INTO for axes in contract.axes.values())
+    numbers = range(len(shapes) if not far else 12 if has_domain else 4)
     made = [_example(contract, number, shapes[number], far=far) for number in numbers]
     return [tuple(_typed(x, dtype) for x in one) for one in made if one is not None]
 
@@ -62,20 +71,26 @@ def _example(contract: Contract, number: int, shape: tuple[int, int], *, far: bo
     n, k = (1, 2) if clear else shape
     sizes = {"n": n, "k": k, "d": k, "m": 2 + number % 3, "t": 1}
     scale = SCALES[number % len(SCALES)]
-    drawn = [_input(contract, name, sizes, scale, generator, far=far) for name in _names(contract)]
-    if any(x is None for x in drawn):
+    names = _names(contract)
+    # Inputs of a formula are far out at different places, as a weight that is small hides what it multiplies.
+    starts = {name: number + position for position, name in enumerate(names)} if far else {}
+    drawn = {name: _input(contract, name, sizes, scale, generator, far=starts.get(name)) for name in names}
+    if any(x is None for x in drawn.values()):
         return None
-    return tuple(map(_clear, _names(contract), drawn)) if clear else tuple(drawn)
+    return tuple(_clear(contract, name, x) if clear else x for name, x in drawn.items())
 
 
-def _clear(name: str, x: Any) -> Any:
-    """Make the inputs of the clearest example: one row in which the label is very unlikely."""
+def _clear(contract: Contract, name: str, x: Any) -> Any:
+    """Make the inputs of the clearest example: one row in which the label, or the last entry, is very unlikely."""
     if name in {"labels", "targets"}:
         return torch.ones_like(x)
-    if name in {"logits", "x"}:
-        is_last = torch.arange(x.numel()).reshape(x.shape) == x.numel() - 1
-        return torch.where(is_last, torch.tensor(-CLEAR, dtype=x.dtype), torch.zeros_like(x))
-    return torch.softmax(_clear("logits", x), -1) if name in _PROBABILITIES else x
+    domain = contract.axes[name].domain if name in contract.axes else ""
+    into = _INTO.get("distribution" if name in _PROBABILITIES and not domain else domain)
+    if into is None and name not in {"logits", "x"}:
+        return x
+    is_last = torch.arange(x.numel()).reshape(x.shape) == x.numel() - 1
+    logits = torch.where(is_last, torch.tensor(-CLEAR, dtype=x.dtype), torch.zeros_like(x))
+    return logits if into is None else into(logits)
 
 
 def _names(contract: Contract) -> Sequence[str]:
@@ -85,9 +100,9 @@ def _names(contract: Contract) -> Sequence[str]:
 
 
 def _input(
-    contract: Contract, name: str, sizes: Mapping[str, int], scale: float, generator: Generator, *, far: bool
+    contract: Contract, name: str, sizes: Mapping[str, int], scale: float, generator: Generator, *, far: int | None
 ) -> Any:
-    """Draw one input by its name and its axes."""
+    """Draw one input by its name and its axes; `far` is the place from which entries are counted to move far out."""
     if name == "lr":
         return 0.1
     if name == "k":
@@ -106,32 +121,34 @@ def _input(
         kept = drawn > -0.3
         kept[..., 0] = True
         return kept
-    value = _in_domain(name, drawn, scale, far=far, positive=axes.positive)
+    value = _in_domain(name, axes, drawn, scale, far=far)
     # The inputs of a formula have their own domains, such as an interval.
-    restored = axes.restore(value, FORMATS["float64"]) if axes.restore is not None and not far else value
+    restored = axes.restore(value, FORMATS["float64"]) if axes.restore is not None and far is None else value
     return value if restored is None else restored
 
 
-def _in_domain(name: str, drawn: Tensor, scale: float, *, far: bool, positive: bool) -> Tensor:
+def _in_domain(name: str, axes: Axes, drawn: Tensor, scale: float, *, far: int | None) -> Tensor:
     """Make numbers of the kind that the input is to have."""
+    if axes.domain in _INTO and (far is not None or axes.domain != "positive"):
+        return _INTO[axes.domain](_spread(drawn * scale, far=far is not None, start=far or 0))
     if name in _PROBABILITIES or name == "log_q":
-        logs = torch.log_softmax(_spread(drawn * scale, far=far and name != "p"), -1)
+        logs = torch.log_softmax(_spread(drawn * scale, far=far is not None and name != "p"), -1)
         return logs if name == "log_q" else logs.exp()
     if name == "variance":
         return (drawn * 0.5).exp()
     if name == "targets":
         return torch.where(drawn > 0.5, 1.0, torch.where(drawn < -0.5, 0.0, torch.sigmoid(drawn)))
-    if positive:
+    if axes.positive:
         return (drawn * 0.5).exp() * scale
-    return _spread(drawn * scale, far=far)
+    return _spread(drawn * scale, far=far is not None)
 
 
-def _spread(x: Tensor, *, far: bool) -> Tensor:
+def _spread(x: Tensor, *, far: bool, start: int = 0) -> Tensor:
     """Move one entry in three far out."""
     x = (x * STEP).round() / STEP
     if not far:
         return x
-    place = torch.arange(x.numel()).reshape(x.shape)
+    place = start + torch.arange(x.numel()).reshape(x.shape)
     distance = torch.tensor(FAR, dtype=x.dtype)[place % len(FAR)]
     signed = torch.where(place % 2 == 0, distance, -distance)
     return torch.where(place % 3 == 0, x + signed, x)
@@ -154,8 +171,11 @@ TOLERANCES = (1e-9, 1e-6)
 NARROW = 2e-5
 """The same for values that were computed in float32."""
 
-DISTINCT = 1e-3
-"""Share of the differences from the contract that a variant may leave. It never serves as a tolerance by itself."""
+FINE = (1e-9, 1e-12)
+"""The same for rows far out, where an epsilon in a logarithm changes small results very little."""
+
+GUARDS = {"eps", "clamp"}
+"""Deviations that keep a number away from zero."""
 
 NEUTRAL = 1e-4
 """Numbers this near to 1 are no deviation: as a factor they change nothing that a reader would see."""
@@ -195,6 +215,8 @@ class Seen:
     examples: Sequence[Example]
     answers: Sequence[Tensor]
     tolerance: float
+    is_fine: bool = False
+    """Whether values agree relative to the largest result of an example; otherwise small differences are ignored."""
 
     def setting(self, deviations: Deviations, numbers: dict[str, float] | None = None) -> Setting:
         """Return the setting of some deviations."""
@@ -218,8 +240,7 @@ class Seen:
             return None
         if not value.numel():
             return None
-        admitted = self.tolerance * torch.maximum(value.abs(), result.abs()) + self.tolerance * 0.1
-        return float(((value - result).abs() / admitted).max())
+        return float(((value - result).abs() / self._admitted(value, result)).max())
 
     def agrees(self, setting: Setting) -> bool:
         """Whether the variant agrees on all examples on which it has a value."""
@@ -230,6 +251,22 @@ class Seen:
                 return False
             many += found is not None
         return many >= min(LEAST, len(self.examples))
+
+    @cached_property
+    def worst(self) -> tuple[int, int] | None:
+        """The example and the element at which the contract's own value differs most, relative to the tolerance."""
+        found = []
+        for number, result in enumerate(self.answers):
+            value = self.value(self.setting(()), number)
+            if value is not None and value.shape == result.shape and value.numel() and bool(value.isfinite().all()):
+                share = ((value - result).abs() / self._admitted(value, result)).reshape(-1)
+                found.append((float(share.max()), number, int(share.argmax())))
+        return max(found)[1:] if found else None
+
+    def _admitted(self, value: Tensor, result: Tensor) -> Tensor:
+        """Return the differences within which values agree."""
+        least = float(result.abs().max()) if self.is_fine else 1.0
+        return self.tolerance * (torch.maximum(value.abs(), result.abs()) + 0.1 * least)
 
     def differs(self) -> bool:
         """Whether the contract's own value differs on some example."""
@@ -267,12 +304,17 @@ def diagnose(
     if not far:
         return None
     results = [result.detach().to(torch.float64) for result in call(far)]
-    out_of_range = _usable(Seen(operation, declares, far, results, NARROW), least=1)
-    if out_of_range is None or not out_of_range.differs():
-        return None
-    capped = [one for one in operation.singles() if one[0][1].numbers and one[0][1].key != "factor"]
-    found = _first(out_of_range, capped, deadline)
-    return None if found is None else Diagnosis(found, is_far=True)
+    limited = [one for one in operation.singles() if one[0][1].numbers and one[0][1].key != "factor"]
+    guards = [one for one in limited if one[0][1].key in GUARDS]
+    for tolerance in (NARROW,) if narrow else (NARROW, *FINE):
+        is_fine = tolerance < NARROW
+        seen = _usable(Seen(operation, declares, far, results, tolerance, is_fine=is_fine), least=1)
+        if seen is None or not seen.differs():
+            continue
+        found = _first(seen, guards if is_fine else limited, deadline)
+        if found is not None or not is_fine:
+            return None if found is None else Diagnosis(found, is_far=True)
+    return None
 
 
 def small(results: Sequence[Tensor]) -> list[Tensor]:
@@ -287,7 +329,7 @@ def _usable(seen: Seen, least: int = LEAST) -> Seen | None:
     if len(finite) < min(least, len(seen.examples)):
         return None
     examples, results = [seen.examples[i] for i in finite], [seen.answers[i] for i in finite]
-    return Seen(seen.operation, seen.declares, examples, results, seen.tolerance)
+    return replace(seen, examples=examples, answers=results)
 
 
 def _searched(seen: Seen, deadline: float) -> Setting | None:
@@ -317,7 +359,14 @@ def _solved(seen: Seen, deviations: Deviations, slot: str) -> Setting | None:
     at = _distinguishing_element(seen, deviations, slot, choice)
     if at is None:
         return None
-    number, position = at
+    # A floor may show on few elements only.
+    worst = seen.worst if choice.key in GUARDS and len(deviations) == 1 else None
+    found = (_solved_at(seen, deviations, slot, *one) for one in dict.fromkeys((worst or at, at)))
+    return next((setting for setting in found if setting is not None), None)
+
+
+def _solved_at(seen: Seen, deviations: Deviations, slot: str, number: int, position: int) -> Setting | None:
+    """Return the setting whose number gives an element of an answer, if the variant agrees on all examples."""
 
     def excess(value: float) -> float:
         found = seen.value(seen.setting(deviations, {slot: value}), number)
@@ -325,7 +374,7 @@ def _solved(seen: Seen, deviations: Deviations, slot: str) -> Setting | None:
             return math.nan
         return float(found.reshape(-1)[position]) - float(seen.answers[number].reshape(-1)[position])
 
-    tried = [(value, excess(value)) for value in choice.numbers]
+    tried = [(value, excess(value)) for value in dict(deviations)[slot].numbers]
     for (low, below), (high, above) in pairwise(tried):
         if below == 0.0 or (below < 0.0 < above) or (above < 0.0 < below):
             root = low if below == 0.0 else _bisected(excess, low, high, below)

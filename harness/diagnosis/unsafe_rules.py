@@ -7,7 +7,7 @@ from harness.diagnosis.code import Called, Code, Rewrite, number, operands
 
 def biased(code: Code, node: cst.BaseExpression) -> str | None:
     """Add correction=0 to var or std."""
-    called = code.called(node, "var", "std") if isinstance(node, cst.Call) else None
+    called = code.written(node, "var", "std")
     if called is None or called.keywords.keys() & {"correction", "unbiased"}:
         return None
     text = code.bare(node)
@@ -19,7 +19,7 @@ _REDUCED = ("sum", "mean", "softmax", "log_softmax", "logsumexp", "var", "std", 
 
 def last_axis(code: Code, node: cst.BaseExpression) -> str | None:
     """Reduce along the last axis instead of the first one or all."""
-    called = code.called(node, *_REDUCED) if isinstance(node, cst.Call) else None
+    called = code.written(node, *_REDUCED)
     if called is None:
         return None
     axis = called.axis()
@@ -46,7 +46,7 @@ def without_eps(code: Code, node: cst.BaseExpression) -> str | None:
     pair = operands(node, cst.Add)
     if pair is not None and (small := number(code.seen(pair[1]))) is not None and 0.0 < small < _SMALL:
         return code.bare(pair[0])
-    called = code.called(node, "clamp", "clip", "clamp_min") if isinstance(node, cst.Call) else None
+    called = code.written(node, "clamp", "clip", "clamp_min")
     if called is None:
         return None
     low = called.keywords.get("min", called.arguments[0] if called.arguments else None)
@@ -60,8 +60,8 @@ _SMALL = 0.01
 
 def loss_of_logits(code: Code, node: cst.BaseExpression) -> str | None:
     """Drop a softmax or a sigmoid before a loss of logits, or a softmax of a softmax."""
-    called = code.called(node, "cross_entropy", "binary_cross_entropy_with_logits", "softmax", "log_softmax")
-    if called is None or called.node is not node:
+    called = code.written(node, "cross_entropy", "binary_cross_entropy_with_logits", "softmax", "log_softmax")
+    if called is None:
         return None
     inner = code.called(called.of, "softmax", "sigmoid")
     if inner is None:
@@ -72,7 +72,7 @@ def loss_of_logits(code: Code, node: cst.BaseExpression) -> str | None:
 
 def natural(code: Code, node: cst.BaseExpression) -> str | None:
     """Take the natural logarithm or exponential."""
-    called = code.called(node, "log2", "log10", "exp2", "logaddexp2") if isinstance(node, cst.Call) else None
+    called = code.written(node, "log2", "log10", "exp2", "logaddexp2")
     if called is None or not isinstance(called.node.func, cst.Attribute):
         return None
     name = called.name.removesuffix("10").removesuffix("2")

@@ -9,8 +9,8 @@ _SUMS = ("sum", "mean", "cumsum")
 
 def wider_sum(code: Code, node: cst.BaseExpression, dtype: str) -> str | None:
     """Sum in a wider format."""
-    called = code.called(node, *_SUMS) if isinstance(node, cst.Call) else None
-    if called is None or called.node is not node or "dtype" in called.keywords:
+    called = code.written(node, *_SUMS)
+    if called is None or "dtype" in called.keywords:
         return None
     text = code.bare(node)
     separator = "" if text[:-1].rstrip().endswith(("(", ",")) else ", "

@@ -160,15 +160,28 @@ def _followed(verdict: Verdict, groups: Sequence[list[Verdict]]) -> list[Verdict
     violation = verdict.violation
     if violation is None:
         return None
+    base = violation.follows or _of_short_rows(verdict)
     for group in groups:
         for other in group:
-            if other.violation is None or (other.law, other.dtype) != (violation.follows, verdict.dtype):
+            if other.violation is None or (other.law, other.dtype) != (base, verdict.dtype):
                 continue
             events = violation.event is not None or other.violation.event is not None
             seen = [example.actual for example in (other.violation, other.violation.worst) if example is not None]
             similar = math.isfinite(violation.actual) in map(math.isfinite, seen)
             return group if similar and not events else None
     return None
+
+
+_SHORT = 16
+"""Entries of a row that is not long: narrow sums stall on dozens at the least."""
+
+
+def _of_short_rows(verdict: Verdict) -> str:
+    """Return the law that also breaks on the short rows on which a law of long rows breaks; empty for other laws."""
+    base = verdict.law.removesuffix("_on_long_rows")
+    example = verdict.violation.example.values() if verdict.violation is not None else ()
+    sizes = [size for x in example if isinstance(x, TensorText) and x.values for size in x.shape[-1:]]
+    return base if base != verdict.law and sizes and max(sizes) <= _SHORT else ""
 
 
 def _informative_first(verdict: Verdict) -> tuple[int, ...]:

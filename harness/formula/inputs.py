@@ -185,12 +185,15 @@ def axes_of(formula: Formula, name: str, format_axes: tuple[str, ...]) -> Axes:
         return torch.where(size < least(format_), torch.zeros_like(x), x.clamp(-far, far))
 
     if domain.kind in {"real", "positive"}:
-        return Axes(format_axes, largest=largest, positive=domain.kind == "positive", restore=ordinary)
+        is_positive = domain.kind == "positive"
+        return Axes(format_axes, largest=largest, positive=is_positive, restore=ordinary, domain=domain.kind)
     if domain.kind == "mask":
         return Axes(format_axes)
     if domain.kind == "index":
         return Axes(format_axes, index_of="k")
-    return Axes(format_axes, largest=lambda _: max(1.0, abs(domain.low), abs(domain.high)), restore=_restoring(domain))
+    kind = "unit" if (domain.low, domain.high) == (0.0, 1.0) and not domain.whole else domain.kind
+    ends = max(1.0, abs(domain.low), abs(domain.high))
+    return Axes(format_axes, largest=lambda _: ends, restore=_restoring(domain), domain=kind)
 
 
 def cotangent_axes(names: tuple[str, ...]) -> Axes:

@@ -114,6 +114,8 @@ class Axes:
     restore
         Maps changed values back to the domain, such as probabilities that must sum to one; ``None`` if all values
         within the other limits are valid.
+    domain
+        Kind of the domain of an input of a formula, such as ``positive``, ``unit`` or ``distribution``.
     """
 
     names: tuple[str, ...]
@@ -122,6 +124,7 @@ class Axes:
     kept: bool = False
     largest: Limit | None = None
     restore: Restore | None = None
+    domain: str = ""
 
 
 Form = Literal["function", "step", "training", "fit", "curves", "loader", "delivery"]

@@ -54,6 +54,24 @@ def test_what_follows_from_a_mistake_is_one_finding(
     assert len(found) <= 2
 
 
+def test_a_floor_in_the_logarithm_of_a_formula_is_one_finding() -> None:
+    """The value, its long rows and the gradient break because of one clamp, in a function that is called."""
+
+    def log(t: Tensor, eps: float = 1e-5) -> Tensor:
+        return t.clamp(min=eps).log()
+
+    def entropy(prob: Tensor) -> Tensor:
+        return (-prob * log(prob)).sum(dim=-1)
+
+    laws = ["value", "value_on_long_rows", "gradient"]
+    of = {"formula": "-sum(x * log(x))", "inputs": {"x": "distribution"}, "laws": laws, "dtypes": ["float32"]}
+    verdicts = list(harness.check(entropy, **of))  # type: ignore[arg-type]
+    (finding,) = [one for one in findings(verdicts) if one.status.fails]
+    assert set(finding.laws) == set(laws)
+    assert sentence(finding) == "the argument of the logarithm is clamped at 1e-05; -sum(x * log(x)) clamps nothing"
+    assert source_lines(finding.named)[-1].strip() == "^" * len("log(prob)")
+
+
 def test_the_block_shows_the_line_with_carets() -> None:
     """The line stands below the sentence."""
     verdicts = checked(unbiased, "layer_norm", "value")

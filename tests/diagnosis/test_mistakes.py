@@ -9,6 +9,8 @@ from controls.control import Control
 from corpus.catalogue import of
 from corpus.specimen import Specimen
 from diagnosis.mistakes import WRONG, Wrong
+from formula.patterns import WITHOUT_FLOOR
+from formula.spelled import Spelled
 from torch import Tensor
 from torch.nn import functional
 
@@ -54,6 +56,13 @@ def test_a_sound_implementation_has_no_mistake(control: Control) -> None:
     """The controls of every contract have no mistake."""
     for function in (control.rounded, control.stable):
         assert named(function, control.contract, **control.declares) is None
+
+
+@pytest.mark.parametrize(("name", "spelled", "function"), WITHOUT_FLOOR, ids=[name for name, *_ in WITHOUT_FLOOR])
+def test_a_formula_without_a_floor_has_no_mistake(name: str, spelled: Spelled, function: object) -> None:
+    """Shares near zero lose digits, which no epsilon explains."""
+    contract = spelled.case(function, name).contract  # type: ignore[arg-type]
+    assert named(function, contract) is None
 
 
 def unbiased(x: Tensor) -> Tensor:

@@ -57,6 +57,15 @@ def test_a_failure_on_ordinary_numbers_is_not_attributed_to_infinities() -> None
     assert one.laws == ["gradient", "at_infinity"]
 
 
+@pytest.mark.parametrize(("columns", "number"), [(5, 1), (200, 2)])
+def test_what_breaks_on_short_rows_is_not_a_defect_of_long_ones(columns: int, number: int) -> None:
+    """A smallest example with five columns shows what the law of the value shows; one with 200 does not."""
+    row = TensorText(dtype="float32", shape=(1, columns), values=(float.hex(0.5),) * columns)
+    own: dict[str, Any] = {"example": {"logits": row}, "cause": "a narrow sum", "actual": 0.25, "expected": 0.75}
+    long = broken("value_on_long_rows", group="length", **own)
+    assert len(findings([broken(actual=0.5, expected=0.25), long])) == number
+
+
 def test_lost_digits_in_a_dtype_do_not_count_as_broken() -> None:
     """A finding lists only dtypes with a broken law. Without a broken law, it reports the lost digits."""
     lost = broken("on_extreme_numbers", group="special", status=Status.LOST, event=OVERFLOW)
