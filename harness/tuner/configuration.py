@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from harness.loading.configuration import PREFETCH, Configuration
+from harness.loading.reading import PREFETCH, Configuration
 
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader

@@ -8,9 +8,8 @@ from typing import Any
 from torch.utils.data import IterableDataset
 
 from harness.loading.budget import measure_budget
-from harness.loading.configuration import PREFETCH
 from harness.loading.fault import FaultKind, LoadingFault
-from harness.loading.reading import more_workers_than_cores
+from harness.loading.reading import PREFETCH, more_workers_than_cores
 from harness.record.budget import Budget
 from harness.timing.clock import current_accelerator, threads, without_garbage_collection
 from harness.tuner.advice import Advice, examine

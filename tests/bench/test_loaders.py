@@ -37,9 +37,8 @@ from harness.bench.suites.test_loaders import length_fault
 from harness.case import Case
 from harness.display.bench.loader import print_loaders
 from harness.error import UsageError
-from harness.loading.configuration import Configuration
 from harness.loading.fault import FaultKind
-from harness.loading.reading import MemoryLimit
+from harness.loading.reading import Configuration, MemoryLimit
 from harness.record.bench import LoaderRecord
 
 DATA = """

@@ -15,9 +15,8 @@ from harness.calling.discovery import dataset_named
 from harness.error import UsageError
 from harness.loading import accounting
 from harness.loading.accounting import cpu_s, memory
-from harness.loading.configuration import Configuration
 from harness.loading.fault import FaultKind, LoadingError
-from harness.loading.reading import LoaderReading, samples_in
+from harness.loading.reading import Configuration, LoaderReading, samples_in
 from harness.loading.supervision import runs
 
 BUSY_S = 0.02

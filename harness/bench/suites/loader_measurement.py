@@ -21,9 +21,16 @@ from harness.case import Case
 from harness.execution.environment import usable_cores
 from harness.loading.accounting import Memory, OtherLoad, memory
 from harness.loading.budget import measure_budget
-from harness.loading.configuration import Configuration
 from harness.loading.fault import LoadingError, LoadingFault
-from harness.loading.reading import LoaderReading, MemoryLimit, Start, Throughput, hop_s, more_workers_than_cores
+from harness.loading.reading import (
+    Configuration,
+    LoaderReading,
+    MemoryLimit,
+    Start,
+    Throughput,
+    hop_s,
+    more_workers_than_cores,
+)
 from harness.loading.supervision import bounded, ignored, within
 from harness.record import median_ratio
 from harness.record.bench import LoaderRecord

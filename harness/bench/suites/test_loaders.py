@@ -32,9 +32,8 @@ from harness.calling.discovery import SHIPPED, dataset_named, is_shipped, is_str
 from harness.case import Case
 from harness.data.images import ImageData
 from harness.error import UsageError, listed
-from harness.loading.configuration import PREFETCH, Configuration
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault
-from harness.loading.reading import MemoryLimit, samples_in
+from harness.loading.reading import PREFETCH, Configuration, MemoryLimit, samples_in
 from harness.loading.supervision import LIMIT_S, within
 from harness.loading.watched import diagnose
 from harness.record.budget import Budget

@@ -22,8 +22,7 @@ from harness.bench.suites.tuning_data import DATA_SETS as DEVELOPED_ON
 from harness.bench.suites.tuning_held_apart import HELD_APART
 from harness.error import UsageError, listed
 from harness.execution.environment import usable_cores
-from harness.loading.configuration import PREFETCH
-from harness.loading.reading import more_workers_than_cores
+from harness.loading.reading import PREFETCH, more_workers_than_cores
 from harness.record import Estimate, geometric_mean, mean_ratio
 from harness.record.bench import TunerRecord
 from harness.timing.clock import threads, without_garbage_collection
