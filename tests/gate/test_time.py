@@ -22,10 +22,8 @@ from harness.calling.modes import no_compiler
 from harness.case import Case
 from harness.contracts import contracts
 from harness.error import UsageError
-from harness.gate.against import trees
-from harness.gate.arm import Bench, CaseSource
-from harness.gate.evidence import condition
-from harness.gate.trial import alone
+from harness.gate.arm import Bench, CaseSource, trees
+from harness.gate.trial import alone, condition
 from harness.record import Comparison, GateFinding, RunFolder, Slices
 
 KERNELS = '''"""Two kernels."""
@@ -75,7 +73,7 @@ def change(repository: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new), encoding="utf-8")
 
 
-QUICK = "from harness.gate import schedule; schedule.MAX_SLICES = 5; from harness.cli import main; main()"
+QUICK = "from harness.gate import trial; trial.MAX_SLICES = 5; from harness.cli import main; main()"
 """The command with couples an eighth as long, because the expected effect is twenty times their resolution."""
 
 
