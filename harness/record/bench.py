@@ -12,10 +12,11 @@ import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypedDict, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from harness.case import Case
 from harness.record.budget import Budget
 from harness.record.estimate import Estimate, median_ratio
 from harness.record.storage import invalid
@@ -78,6 +79,19 @@ class BenchRecord(_Part):
     def extra_info(self) -> dict[str, Any]:
         """Return what pytest-benchmark is to keep: the fields that the suite has filled in."""
         return self.model_dump(exclude_unset=True)
+
+
+class Names(TypedDict):
+    """Fields of a record that name its case."""
+
+    case: str
+    family: str
+    style: str
+
+
+def names(case: Case) -> Names:
+    """Return the fields that name a case."""
+    return Names(case=case.name, family=case.family, style=case.style)
 
 
 class StepRecord(BenchRecord):

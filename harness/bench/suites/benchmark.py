@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, repeat
 from pathlib import Path
-from typing import Any, NoReturn, TextIO, TypedDict
+from typing import Any, NoReturn, TextIO
 
 import pytest
 
@@ -302,19 +302,6 @@ def measure(
         plan = rounds_within(budget_s, warmed.warm_s, minimum=minimum)
         benchmark.pedantic(function, rounds=plan.rounds, iterations=plan.iterations)
     return warmed
-
-
-class Names(TypedDict):
-    """Fields of every record that name its case."""
-
-    case: str
-    family: str
-    style: str
-
-
-def names(case: Case) -> Names:
-    """Return the fields that name a case."""
-    return Names(case=case.name, family=case.family, style=case.style)
 
 
 def keep(benchmark: Any, record: BenchRecord) -> None:

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import psutil
 from torch.utils.data import DataLoader
 
-from harness.bench.suites.benchmark import names
 from harness.case import Case
 from harness.execution.environment import usable_cores
 from harness.loading.accounting import Memory, OtherLoad, memory
@@ -33,7 +32,7 @@ from harness.loading.reading import (
 )
 from harness.loading.supervision import bounded, ignored, within
 from harness.record import median_ratio
-from harness.record.bench import LoaderRecord
+from harness.record.bench import LoaderRecord, names
 from harness.record.budget import Budget
 from harness.timing.clock import without_garbage_collection
 

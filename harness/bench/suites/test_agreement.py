@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from torch.utils.benchmark import Timer
 
-from harness.bench.suites.benchmark import DTYPE, Tape, cases_of, keep, names, option, refuse
+from harness.bench.suites.benchmark import DTYPE, Tape, cases_of, keep, option, refuse
 from harness.bench.suites.step_group import FIRST_CALL_S, WARM_S
 from harness.bench.suites.training import CONTRACTS, problem, started
 from harness.calling.modes import no_compiler
 from harness.case import Case
 from harness.record import median_ratio
-from harness.record.bench import AgreementRecord
+from harness.record.bench import AgreementRecord, names
 from harness.timing.clock import WarmUp, threads, warm, within, without_garbage_collection
 from harness.timing.interleaving import SLICE_S, Arm, Slice, calls_within, interleave, rounds_for, whole
 

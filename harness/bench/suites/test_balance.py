@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from harness.bench.suites.benchmark import Tape, cases_of, keep, names, option, parametrize, refuse
+from harness.bench.suites.benchmark import Tape, cases_of, keep, option, parametrize, refuse
 from harness.bench.suites.training import finite, stepper_of, training_step
 from harness.data.images import ImageData
 from harness.loading.fault import LoadingError
 from harness.loading.reading import PREFETCH, more_workers_than_cores
 from harness.loading.supervision import within
 from harness.record import Estimate, geometric_mean, mean_ratio
-from harness.record.bench import BalanceRecord
+from harness.record.bench import BalanceRecord, names
 from harness.timing.clock import threads, without_garbage_collection
 from harness.tuner.loop import MAX_WAITING, Loop, Waiting
 

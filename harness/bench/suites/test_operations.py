@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from harness.bench.option import Shape
-from harness.bench.suites.benchmark import DTYPE, cases_of, keep, measure, names, option
+from harness.bench.suites.benchmark import DTYPE, cases_of, keep, measure, option
 from harness.bench.suites.validation import validate
 from harness.bench.workload import Workload, is_operation, sizes_of, standard_inputs, workload
 from harness.case import Case
 from harness.contracts import contract_named, contracts
 from harness.laws.law import Example
-from harness.record.bench import OperationRecord
+from harness.record.bench import OperationRecord, names
 from harness.timing.clock import WarmUp, threads, within
 
 SECONDS = 0.1

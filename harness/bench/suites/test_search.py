@@ -19,14 +19,14 @@ import torch
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import strategies as st
 
-from harness.bench.suites.benchmark import DTYPE, cases_of, keep, names, option
+from harness.bench.suites.benchmark import DTYPE, cases_of, keep, option
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.contracts.building_blocks.logit_rows import largest_logit
 from harness.floats.format import FORMATS
 from harness.laws.standard_rays import COLUMNS
 from harness.laws.strategies import STRUCTURES, batches, thresholds
-from harness.record.bench import SearchRecord
+from harness.record.bench import SearchRecord, names
 from harness.surveyor.search import ROWS, Budget, Objective, search
 from harness.timing.clock import threads
 from harness.verdict.draw import reproducible
