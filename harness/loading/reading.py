@@ -144,11 +144,6 @@ class Throughput:
     cpu_s: float
 
     @property
-    def samples_per_s(self) -> float:
-        """Samples delivered per second."""
-        return self.samples / self.wall_s
-
-    @property
     def wall_us(self) -> float:
         """Wall-clock microseconds for each sample."""
         return 1e6 * self.wall_s / self.samples
@@ -261,15 +256,6 @@ class LoaderReading:
         for _ in iter(partial(next, self._started()), END):
             if time.perf_counter() >= until:
                 return
-
-    def epoch(self) -> Throughput:
-        """Read to the end of the epoch: a whole one, where the one before was read to its end or finished."""
-        samples = read = 0
-        cpu, start = CpuWindow(), time.perf_counter()
-        for size in iter(partial(next, self._started()), END):
-            samples, read = samples + size, read + 1
-        wall = time.perf_counter() - start
-        return Throughput(samples, read, wall, cpu.close())
 
     def close(self) -> float:
         """Discard the loader and its workers, and return the seconds that this takes."""
