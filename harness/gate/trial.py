@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 from filelock import FileLock, Timeout
@@ -171,35 +172,17 @@ def scheduled(costs: Mapping[str, Cost], begin_s: float, left_s: float) -> Sched
 # The trial
 
 
-@dataclass(frozen=True)
-class Condition:
-    """The state of the machine. Unknown is ``None``."""
-
-    load: float | None
-    """Processes that ran or waited to, on average over the minute before."""
-    stolen_s: float | None
-    """CPU time since the machine started that was given to other virtual machines."""
-    total_s: float
-    frequency_hz: float | None
-
-    def steal_since(self, before: "Condition") -> float | None:
-        """Share of the time since then that the hypervisor gave to others."""
-        if self.stolen_s is None or before.stolen_s is None:
-            return None
-        passed_s = self.total_s - before.total_s
-        return (self.stolen_s - before.stolen_s) / passed_s if passed_s > 0 else None
+CpuTimes = Any
+"""CPU time since the machine started by use, as psutil has it."""
 
 
-def condition() -> Condition:
-    """Look at the machine now."""
-    times = psutil.cpu_times()
-    frequency = psutil.cpu_freq() if hasattr(psutil, "cpu_freq") else None
-    return Condition(
-        load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        stolen_s=getattr(times, "steal", None),
-        total_s=sum(times),
-        frequency_hz=frequency.current * 1e6 if frequency else None,
-    )
+def steal_since(before: CpuTimes) -> float | None:
+    """Return the share of the time since then that the hypervisor gave to others; ``None`` where it is unknown."""
+    now = psutil.cpu_times()
+    if not hasattr(now, "steal"):
+        return None
+    passed_s = sum(now) - sum(before)
+    return float((now.steal - before.steal) / passed_s) if passed_s > 0 else None
 
 
 @dataclass(frozen=True)
@@ -386,7 +369,7 @@ class Trial:
         Another program on the machine slows everything down for tenths of a second, or for seconds. It would affect
         only one arm if the slices of each arm followed each other.
         """
-        before, start = condition(), self._clock()
+        before, start = psutil.cpu_times(), self._clock()
         sought = self._sought()
         taken: dict[tuple[str, SlicePlan, bool], list[dict[str, SliceTimes]]] = defaultdict(list)
         # Results are examined at the end of a block, so the remaining budget is for all pairs until then. In the
@@ -434,9 +417,11 @@ class Trial:
         return len(log_ratios) >= BLOCK and is_slower(log_ratios, self.settings.margins(self.evidence.control).margin)
 
     def _note(
-        self, number: int, case: str, plan: SlicePlan, turns: Sequence[Mapping[str, SliceTimes]], before: Condition
+        self, number: int, case: str, plan: SlicePlan, turns: Sequence[Mapping[str, SliceTimes]], before: CpuTimes
     ) -> None:
-        now = condition()
+        load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+        frequency = psutil.cpu_freq() if hasattr(psutil, "cpu_freq") else None
+        steal = steal_since(before)
         for arm in turns[0]:
             slices = [turn[arm] for turn in turns]
             measured = {
@@ -449,9 +434,9 @@ class Trial:
                 "minima_s": tuple(_short(times.minimum_s) for times in slices),
                 "medians_s": tuple(_short(times.median_s) for times in slices),
                 "cpu_s": tuple(_short(times.cpu_s) for times in slices),
-                "load": now.load,
-                "steal": now.steal_since(before),
-                "frequency_hz": now.frequency_hz,
+                "load": load,
+                "steal": steal,
+                "frequency_hz": frequency.current * 1e6 if frequency else None,
             }
             self.evidence.slices.append(Slices.model_validate(measured))
 
