@@ -175,11 +175,8 @@ def _reject_unfinished(run: str, *, update: bool) -> "list[GateFinding]":
     if not how:
         return []
     if update:
-        raise UsageError(
-            f"cannot make `{run_folder(run).path}` the baseline",
-            rule=f"the run was {how}",
-            remedy="run the command again to the end",
-        )
+        problem = f"cannot make `{run_folder(run).path}` the baseline"
+        raise UsageError(problem, rule=f"the run was {how}", remedy="run the command again to the end")
     sentence = f"The run was {how}; the missing results cannot be compared."
     return [GateFinding(gate=Gate.NUMERICS, case="", subject="", outcome=Outcome.NO_VERDICT, sentence=sentence)]
 

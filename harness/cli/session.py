@@ -54,11 +54,8 @@ class Session:
         path = self.folder.path
         existing = self.folder.is_run
         if not existing and path.is_dir() and any(path.iterdir()):
-            raise UsageError(
-                f"cannot write a run to `{path}`",
-                rule="the folder contains other files",
-                remedy="use another `--run`",
-            )
+            rule = "the folder contains other files"
+            raise UsageError(f"cannot write a run to `{path}`", rule=rule, remedy="use another `--run`")
         with written(path):
             path.mkdir(parents=True, exist_ok=True)
         lock(path)

@@ -281,11 +281,8 @@ class Policy(_Table):
         for table, patterns in (("timed", self.timed), ("cases", self.cases)):
             for pattern in patterns:
                 if not any(fnmatchcase(name, pattern) for name in known):
-                    raise UsageError(
-                        f"`{pattern}` under `{table}` of {TABLE} matches no case",
-                        place=FILE,
-                        remedy="run `harness list` to see the names",
-                    )
+                    problem = f"`{pattern}` under `{table}` of {TABLE} matches no case"
+                    raise UsageError(problem, place=FILE, remedy="run `harness list` to see the names")
 
 
 def read_policy(root: Path, default: Policy | None = None) -> Policy:
@@ -317,13 +314,9 @@ def _validated(table: object, file: Path) -> Policy:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
-        known = listed(Policy.model_fields)
-        raise UsageError(
-            f"invalid key or value of `{key}` under {TABLE}",
-            value=f"{quoted(first.get('input'))} ({first['msg'].lower()})",
-            place=str(file),
-            remedy=f"the keys are {known}",
-        ) from error
+        problem, known = f"invalid key or value of `{key}` under {TABLE}", listed(Policy.model_fields)
+        value = f"{quoted(first.get('input'))} ({first['msg'].lower()})"
+        raise UsageError(problem, value=value, place=str(file), remedy=f"the keys are {known}") from error
 
 
 def project_root(start: Path) -> Path:

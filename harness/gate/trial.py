@@ -460,10 +460,7 @@ def alone(patience_s: float = PATIENCE_S) -> Iterator[None]:
     try:
         acquired = lock.acquire(poll_interval=0.5)
     except Timeout as error:
-        raise UsageError(
-            "another measurement is already running",
-            place=lock.lock_file,
-            remedy="wait for it to finish",
-        ) from error
+        problem = "another measurement is already running"
+        raise UsageError(problem, place=lock.lock_file, remedy="wait for it to finish") from error
     with acquired:
         yield

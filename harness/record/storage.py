@@ -310,6 +310,8 @@ RowT = TypeVar("RowT", bound=Record)
 HEAD = "run.json"
 """The file of the head within a run."""
 
+_MAKE_ONE = "make one with `harness check TARGET --run NAME`"
+
 RUNS = Path(".harness", "runs")
 """Default folder for runs."""
 
@@ -399,11 +401,8 @@ class RunFolder:
         """Read ``run.json``."""
         file = self.path / HEAD
         if not self.is_run:
-            raise UsageError(
-                f"no run in `{self.path}`",
-                rule="a run is a folder with a `run.json`",
-                remedy="make one with `harness check TARGET --run NAME`",
-            )
+            rule = "a run is a folder with a `run.json`"
+            raise UsageError(f"no run in `{self.path}`", rule=rule, remedy=_MAKE_ONE)
         content = read_bytes(file, what="the run")
         _reject_other_schema(content, file)
         text = unsealed_document(content, HEAD, place=str(file))
@@ -492,7 +491,7 @@ class RunFolder:
         """Return the most recently created run below ``root``."""
         heads = [(cls(head.parent).head().created, head.parent) for head in root.glob(f"*/{HEAD}")]
         if not heads:
-            raise UsageError(f"no run in `{root}`", remedy="make one with `harness check TARGET --run NAME`")
+            raise UsageError(f"no run in `{root}`", remedy=_MAKE_ONE)
         return cls(max(heads)[1])
 
 

@@ -210,10 +210,8 @@ def cases_of(config: pytest.Config, *contracts: str) -> dict[str, Case]:
         if case.contract not in contracts or DTYPE not in case.dtypes:
             continue
         if case.name in selected:
-            give_up(
-                config,
-                UsageError(f"two cases have the name `{case.name}`", remedy="give each case its own `name`"),
-            )
+            problem = f"two cases have the name `{case.name}`"
+            give_up(config, UsageError(problem, remedy="give each case its own `name`"))
         selected[case.name] = case
     return selected
 
@@ -235,13 +233,9 @@ def give_up_if_idle(session: pytest.Session) -> None:
     if not contracts or not session.items or not all(map(_stands_for_none, session.items)):
         return
     wanted = " or ".join(f"`{name}`" for name in contracts) if len(contracts) < _MANY else "an operation"
-    error = UsageError(
-        "nothing to time",
-        rule=f"this suite times cases of {wanted} in {DTYPE}",
-        place=f"`{option(session.config, 'cases', SHIPPED)}`",
-        remedy="choose other suites, or omit the names to run all suites that apply",
-    )
-    give_up(session.config, error, idle=True)
+    rule, place = f"this suite times cases of {wanted} in {DTYPE}", f"`{option(session.config, 'cases', SHIPPED)}`"
+    remedy = "choose other suites, or omit the names to run all suites that apply"
+    give_up(session.config, UsageError("nothing to time", rule=rule, place=place, remedy=remedy), idle=True)
 
 
 _MANY = 10
