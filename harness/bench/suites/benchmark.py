@@ -253,11 +253,9 @@ def option(config: pytest.Config, name: str, default: Any) -> Any:
     return default if value is None else value
 
 
-def parametrize(metafunc: pytest.Metafunc, cases: Sequence[str], **axes: Sequence[Any]) -> None:
-    """Make one item for each case and point of the axes; its id joins their values by dashes."""
-    metafunc.parametrize("case", cases)
-    for axis, values in axes.items():
-        metafunc.parametrize(axis, values, ids=str)
+def parametrize(metafunc: pytest.Metafunc, names: Sequence[str], items: Sequence[tuple[Any, ...]]) -> None:
+    """Make one item for each tuple of values; its id joins them by dashes."""
+    metafunc.parametrize(names, items, ids=["-".join(map(str, item)) for item in items])
 
 
 def _loaded(config: pytest.Config) -> list[Case]:

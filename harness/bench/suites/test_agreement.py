@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from torch.utils.benchmark import Timer
 
-from harness.bench.suites.benchmark import DTYPE, Tape, cases_of, keep, option, refuse
+from harness.bench.suites.benchmark import DTYPE, Tape, cases_of, keep, option, parametrize, refuse
 from harness.bench.suites.step_group import FIRST_CALL_S, WARM_S
 from harness.bench.suites.training import CONTRACTS, problem, started
 from harness.calling.modes import no_compiler
@@ -30,7 +30,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make an item for each case and batch size."""
     batch_sizes = option(metafunc.config, "batch_sizes", BATCH_SIZES)
     items = [(case, size) for case in cases_of(metafunc.config, *CONTRACTS) for size in batch_sizes]
-    metafunc.parametrize(("case", "batch_size"), items, ids=[f"{case}-{size}" for case, size in items])
+    parametrize(metafunc, ("case", "batch_size"), items)
 
 
 def by_timer(stmt: str, names: dict[str, Any]) -> Slice:

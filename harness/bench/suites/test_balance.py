@@ -6,6 +6,7 @@ timed in stretches of the same loop. Between them, loading alone and the step al
 
 import time
 from collections.abc import Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 import pytest
@@ -39,7 +40,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make an item for each loader, batch size and number of workers."""
     batch_sizes = option(metafunc.config, "batch_sizes", BATCH_SIZES)
     workers = option(metafunc.config, "workers", WORKERS)
-    parametrize(metafunc, tuple(cases_of(metafunc.config, "loader")), batch_size=batch_sizes, workers=workers)
+    items = list(product(cases_of(metafunc.config, "loader"), batch_sizes, workers))
+    parametrize(metafunc, ("case", "batch_size", "workers"), items)
 
 
 @pytest.mark.benchmark(timer=TAPE.clock)

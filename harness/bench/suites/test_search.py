@@ -19,7 +19,7 @@ import torch
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import strategies as st
 
-from harness.bench.suites.benchmark import DTYPE, cases_of, keep, option
+from harness.bench.suites.benchmark import DTYPE, cases_of, keep, option, parametrize
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.contracts.building_blocks.logit_rows import largest_logit
@@ -48,7 +48,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         for way in (*WAYS, "longer")
         for seed in (seeds if way != "longer" else (0,))
     ]
-    metafunc.parametrize(("case", "way", "seed"), items, ids=[f"{case}-{way}-{seed}" for case, way, seed in items])
+    parametrize(metafunc, ("case", "way", "seed"), items)
 
 
 def test_search(benchmark: Any, pytestconfig: pytest.Config, case: str, way: str, seed: int) -> None:

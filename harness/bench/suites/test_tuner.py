@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from torch.utils.data import Dataset
 
-from harness.bench.suites.benchmark import give_up, keep, option
+from harness.bench.suites.benchmark import give_up, keep, option, parametrize
 from harness.bench.suites.tuning_data import DATA_SETS as DEVELOPED_ON
 from harness.bench.suites.tuning_held_apart import HELD_APART
 from harness.error import UsageError, listed
@@ -65,7 +65,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         for way, numbers in (("exhaustive", (0,)), ("tuner", seeds))
         for seed in numbers
     ]
-    metafunc.parametrize(("name", "way", "seed"), items, ids=[f"{name}-{way}-{seed}" for name, way, seed in items])
+    parametrize(metafunc, ("name", "way", "seed"), items)
 
 
 def test_tuner(benchmark: Any, pytestconfig: pytest.Config, name: str, way: str, seed: int) -> None:
