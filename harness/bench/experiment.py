@@ -180,9 +180,9 @@ _LINEAR_DATA = "y = Xw + b + noise"
 
 def _estimates(case: Case, parameters: WeightAndBias, X: Tensor) -> Iterator[LearnedParameter]:
     learned = [float(value) for part in parameters for value in part.flatten()]
-    names = [*(f"w[{i}]" for i in range(len(TRUE_WEIGHT))), "b"]
+    entries = [*(f"w[{i}]" for i in range(len(TRUE_WEIGHT))), "b"]
     errors = standard_errors(to_array(X))
-    for name, true, value, error in zip(names, (*TRUE_WEIGHT, TRUE_BIAS), learned, errors, strict=True):
+    for name, true, value, error in zip(entries, (*TRUE_WEIGHT, TRUE_BIAS), learned, errors, strict=True):
         yield LearnedParameter(
             **names(case),
             parameter=name,
