@@ -20,6 +20,7 @@ from harness.contracts.building_blocks.book_data import TRUE_BIAS, TRUE_WEIGHT, 
 from harness.data.dataset import CLASSES, Prepared, arrays
 from harness.floats.format import FORMATS, to_array
 from harness.record import LEVELS, ClassWeights, Confusion, Epoch, FitData, Image, LearnedParameter
+from harness.record.bench import names
 
 WeightAndBias = tuple[Tensor, Tensor]
 Labelled = tuple[Tensor, Tensor]
@@ -142,9 +143,7 @@ def overfitting(cases: Sequence[Case], data: Prepared, settings: Training = OVER
         duration_s = (time.perf_counter() - started) / settings.epochs
         for epoch in range(0, settings.epochs + 1, _EVERY):
             yield Epoch(
-                case=case.name,
-                family=case.family,
-                style=case.style,
+                **names(case),
                 experiment=f"too many epochs: softmax regression on {len(X)} images",
                 data=data.source.name,
                 epoch=epoch,
@@ -167,9 +166,7 @@ def _linear_epoch(case: Case, epoch: int, parameters: WeightAndBias, X: Tensor, 
     weight, bias = (part.double() for part in parameters)
     residual = (X.double() @ weight.T + bias).squeeze(1) - y.double()
     return Epoch(
-        case=case.name,
-        family=case.family,
-        style=case.style,
+        **names(case),
         experiment=f"linear regression on {_LINEAR_DATA}",
         data=_LINEAR_DATA,
         epoch=epoch,
@@ -183,13 +180,11 @@ _LINEAR_DATA = "y = Xw + b + noise"
 
 def _estimates(case: Case, parameters: WeightAndBias, X: Tensor) -> Iterator[LearnedParameter]:
     learned = [float(value) for part in parameters for value in part.flatten()]
-    names = [*(f"w[{i}]" for i in range(len(TRUE_WEIGHT))), "b"]
+    entries = [*(f"w[{i}]" for i in range(len(TRUE_WEIGHT))), "b"]
     errors = standard_errors(to_array(X))
-    for name, true, value, error in zip(names, (*TRUE_WEIGHT, TRUE_BIAS), learned, errors, strict=True):
+    for name, true, value, error in zip(entries, (*TRUE_WEIGHT, TRUE_BIAS), learned, errors, strict=True):
         yield LearnedParameter(
-            case=case.name,
-            family=case.family,
-            style=case.style,
+            **names(case),
             parameter=name,
             true=true,
             learned=value,
@@ -209,9 +204,7 @@ def _softmax_epoch(
     train_loss, train_accuracy = _evaluated(parameters, *train)
     held_out_loss, held_out_accuracy = _evaluated(parameters, *held_out)
     return Epoch(
-        case=case.name,
-        family=case.family,
-        style=case.style,
+        **names(case),
         experiment=f"softmax regression on {data.source.name}",
         data=data.source.name,
         epoch=epoch,
@@ -231,9 +224,7 @@ def _weights(case: Case, data: Prepared, weight: Tensor) -> Iterator[ClassWeight
     levels = (weight.double() / (largest or 1.0) * LEVELS).round().to(torch.int8)
     for label, row in zip(CLASSES, levels, strict=True):
         yield ClassWeights(
-            case=case.name,
-            family=case.family,
-            style=case.style,
+            **names(case),
             data=data.source.name,
             label=label,
             height=side,
@@ -248,9 +239,7 @@ def _confusion(case: Case, data: Prepared, parameters: WeightAndBias, held_out: 
     pairs = y * len(CLASSES) + (X @ parameters[0].T + parameters[1]).argmax(dim=1)
     counts = torch.bincount(pairs, minlength=len(CLASSES) ** 2).reshape(len(CLASSES), len(CLASSES))
     return Confusion(
-        case=case.name,
-        family=case.family,
-        style=case.style,
+        **names(case),
         data=data.source.name,
         labels=CLASSES,
         counts=tuple(map(tuple, counts.tolist())),

@@ -48,6 +48,7 @@ GOODBYE_S = 30.0
 """Seconds for a stopped suite to save its finished results."""
 
 _INSTALLED = Path(__file__).parents[2]
+_SUITES = Path(__file__).parent / "suites"
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _PASSED, _FAILED = 0, 1
 
@@ -108,7 +109,7 @@ def run_suite(
     Notes
     -----
     The file holds all finished benchmarks, and under ``harness`` whether they are complete: see
-    :class:`harness.bench.suites.conftest.Account`. If none finished, the file does not change.
+    :class:`harness.bench.suites.benchmark.Account`. If none finished, the file does not change.
     """
     if name not in SUITES:
         raise UsageError(
@@ -139,7 +140,8 @@ def run_suite(
 _FORKING = ForkServer(
     "torch.fx.experimental.symbolic_shapes",
     "pytest",
-    "harness.bench.suites.benchmark",
+    "harness.contracts",
+    "harness.record.bench",
     "harness.data.images",
     "torchvision",
 )
@@ -162,9 +164,10 @@ def _arguments(name: str, scratch: Path, result: Path) -> list[str]:
     # Torch's compiler uses deprecated parts of torch.
     settings.write_text("[pytest]\nfilterwarnings =\n    ignore:.*torch.jit:DeprecationWarning\n", encoding="utf-8")
     return [
-        *("--pyargs", f"harness.bench.suites.test_{name}"),
+        # Without a limit upwards, pytest would take the packages above the suites for test packages.
+        *(str(_SUITES / f"test_{name}.py"), f"--confcutdir={_SUITES}"),
         *("-c", str(settings), f"--rootdir={_INSTALLED}", f"--basetemp={scratch / 'tmp'}"),
-        *("--noconftest", "-p", "harness.bench.suites.conftest"),
+        *("--noconftest", "-p", "harness.bench.suites.benchmark"),
         *("-p", "pytest_benchmark.plugin", "-p", "no:cacheprovider"),
         *("--import-mode=importlib", "--no-header", "-rfEs"),
         *(f"--benchmark-json={result}", f"--benchmark-storage=file://{scratch / 'storage'}", "--benchmark-warmup=off"),

@@ -1,7 +1,8 @@
 """The commands that run training and benchmarks: ``train`` and ``bench``."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,8 +16,9 @@ from harness.execution.interrupt import Ending
 from harness.suggestion import did_you_mean
 
 if TYPE_CHECKING:
-    from harness.record import RunFolder
+    from rich.console import Console
 
+    from harness.record import RunFolder
 
 TRAIN_EPILOG = epilog("""
   harness train --run mine
@@ -219,7 +221,6 @@ def _check_loader_options(suites: list[str], settings: Settings) -> None:
 def _one_suite(name: str, target: str, folder: "RunFolder", settings: Settings, *, quiet: bool) -> int:
     """Run one suite under a progress bar, and print its summary or its number of benchmarks."""
     from harness.bench.run import run_suite
-    from harness.display.bench import print_skips, print_summary
 
     before = dict(folder.benchmarks()).get(name)
     try:
@@ -234,4 +235,21 @@ def _one_suite(name: str, target: str, folder: "RunFolder", settings: Settings, 
     finally:  # after an interrupt, the finished measurements are kept and shown
         document = dict(folder.benchmarks()).get(name)
         if document is not None and document != before:
-            (print_skips if quiet else print_summary)(console(), name, document)
+            print_results(console(), name, document, quiet=quiet)
+
+
+def print_results(screen: "Console", suite: str, document: Mapping[str, Any], *, quiet: bool = False) -> None:
+    """Print the summary of a suite or its number of benchmarks, and why benchmarks were skipped."""
+    from harness.display.bench import SUMMARIES
+    from harness.display.narrow import print_sentence
+
+    def counted(number: int) -> str:
+        return f"{number} benchmark{'s' * (number != 1)}"
+
+    if quiet:
+        screen.print(f"{suite}: {counted(len(document.get('benchmarks', ())))}", markup=False)
+    else:
+        SUMMARIES[suite](screen, document)
+    reasons = Counter(skip["reason"] for skip in document.get("harness", {}).get("skipped", ()))
+    for reason, number in reasons.items():
+        print_sentence(screen, f"skipped: {reason} ({counted(number)})")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.cli.adoption.settings import Project
-    from harness.gate.policy import Policy
+    from harness.gate.confirmation import Policy
     from harness.record import GateFinding, RunFolder
 
 Option = typer.Option
@@ -130,8 +130,8 @@ def gate(
 ) -> None:
     """Decide whether a change made numerics, counts or time worse."""
     from harness.display.gate import WRITERS
+    from harness.gate.confirmation import project_root, read_policy
     from harness.gate.finding import exit_code
-    from harness.gate.policy import project_root, read_policy
     from harness.record import GateFinding
 
     if run is None and (against is None or update):
@@ -175,11 +175,8 @@ def _reject_unfinished(run: str, *, update: bool) -> "list[GateFinding]":
     if not how:
         return []
     if update:
-        raise UsageError(
-            f"cannot make `{run_folder(run).path}` the baseline",
-            rule=f"the run was {how}",
-            remedy="run the command again to the end",
-        )
+        problem = f"cannot make `{run_folder(run).path}` the baseline"
+        raise UsageError(problem, rule=f"the run was {how}", remedy="run the command again to the end")
     sentence = f"The run was {how}; the missing results cannot be compared."
     return [GateFinding(gate=Gate.NUMERICS, case="", subject="", outcome=Outcome.NO_VERDICT, sentence=sentence)]
 
@@ -227,7 +224,7 @@ def _exact(
 def _time(
     reference: str, policy: "Policy", *, contract: str | None, data: str | None, seed: int, into: "RunFolder"
 ) -> "Sequence[GateFinding]":
-    from harness.gate.against import against
+    from harness.gate.finding import against
     from harness.record import Comparison, Slices
 
     with progress() as bar:
@@ -241,12 +238,12 @@ def _time(
             progress=lambda message: bar.update(task, description=message),
         )
     into.write(Comparison, verdict.comparisons)
-    into.write(Slices, verdict.evidence.slices if verdict.evidence else [])
+    into.write(Slices, verdict.slices)
     return verdict.findings
 
 
 def _show(findings: "Sequence[GateFinding]", code: int) -> None:
-    from harness.display.gate import gate_line, spoken
+    from harness.gate.finding import gate_line, spoken
     from harness.record import Outcome
 
     screen = console()

@@ -19,7 +19,7 @@ from harness.calling.source import qualified, subject_of
 from harness.error import UsageError
 from harness.execution.interrupt import Ending
 from harness.execution.plan import Plan, to_document
-from harness.record import FILES, SEED, DataSource, Ended, Row, Run, RunFolder, Subject, Verdict, Work
+from harness.record import FILES, SEED, DataSource, Ended, Record, Run, RunFolder, Subject, Verdict, Work
 from harness.record.storage import Journal, written
 
 SYNC_S = 1.0
@@ -42,7 +42,7 @@ class Session:
     def __init__(self, name: str, *, seed: int = SEED, fresh: bool = False) -> None:
         self.folder = RunFolder.named(name, synced=True)
         self.done = 0
-        self._journals: dict[type[Row], Journal] = {}
+        self._journals: dict[type[Record], Journal] = {}
         self._subject: Subject | None = None
         self._names: dict[str, str] = {}
         self.remarks: list[str] = []
@@ -54,11 +54,8 @@ class Session:
         path = self.folder.path
         existing = self.folder.is_run
         if not existing and path.is_dir() and any(path.iterdir()):
-            raise UsageError(
-                f"cannot write a run to `{path}`",
-                rule="the folder contains other files",
-                remedy="use another `--run`",
-            )
+            rule = "the folder contains other files"
+            raise UsageError(f"cannot write a run to `{path}`", rule=rule, remedy="use another `--run`")
         with written(path):
             path.mkdir(parents=True, exist_ok=True)
         lock(path)
@@ -135,7 +132,7 @@ class Session:
         self._work = self._work.model_copy(update=changes)
         self.sync()
 
-    def keep(self, record: Row) -> None:
+    def keep(self, record: Record) -> None:
         """Append a record; it replaces an earlier one with the same key.
 
         Raises
@@ -151,7 +148,7 @@ class Session:
         if time.monotonic() - self._synced_at > SYNC_S:
             self.sync()
 
-    def discard(self, *kinds: type[Row]) -> None:
+    def discard(self, *kinds: type[Record]) -> None:
         """Discard the records of some kinds, which are about to be replaced."""
         for kind in kinds:
             self.folder.write(kind, [])

@@ -190,11 +190,8 @@ def _from_folder(unpacked: Cache, folder: Path, *, place: str | None) -> Prepare
     except (OSError, RuntimeError) as error:  # no permission, a name too long, `~` of an unknown user
         problem = f"cannot be read ({getattr(error, 'strerror', None) or error})"
     if problem:
-        raise UsageError(
-            f"the Fashion-MNIST folder `{folder}` {problem}",
-            place=place,
-            remedy=f"name the folder with the four IDX files or `{SYNTHETIC}`, or omit the folder",
-        )
+        remedy = f"name the folder with the four IDX files or `{SYNTHETIC}`, or omit the folder"
+        raise UsageError(f"the Fashion-MNIST folder `{folder}` {problem}", place=place, remedy=remedy)
     return _prepared(unpacked, unpacked.take(files), "folder", str(folder))
 
 

@@ -41,6 +41,10 @@ MAX_BYTES = 2**30
 REMEDY = "download or unpack it again: it is damaged or another file"
 
 
+def _damaged(problem: str, rule: str, value: str, file: Path) -> UsageError:
+    return UsageError(problem, rule=rule, value=value, place=str(file), remedy=REMEDY)
+
+
 def read_images(file: Path) -> Bytes:
     """Read and check a file of images.
 
@@ -84,13 +88,8 @@ def read_labels(file: Path) -> Bytes:
     labels = _read(file, dimensions=1)
     wrong = np.flatnonzero(labels >= CLASS_COUNT)
     if wrong.size:
-        raise UsageError(
-            "invalid label",
-            rule=f"labels must be from 0 to {CLASS_COUNT - 1}",
-            value=f"{labels[wrong[0]]} at index {wrong[0]}",
-            place=str(file),
-            remedy=REMEDY,
-        )
+        rule = f"labels must be from 0 to {CLASS_COUNT - 1}"
+        raise _damaged("invalid label", rule, f"{labels[wrong[0]]} at index {wrong[0]}", file)
     return labels
 
 
@@ -156,23 +155,13 @@ def _read(file: Path, *, dimensions: int) -> Bytes:
         declared = math.prod(shape)
         # A count of zero hides the others from the product, and no array takes them.
         if max(declared, *shape) > MAX_BYTES:
-            raise UsageError(
-                "invalid IDX header",
-                rule=f"at most {MAX_BYTES} elements are allowed",
-                value=f"{_times(shape)} elements",
-                place=str(file),
-                remedy=REMEDY,
-            )
+            rule = f"at most {MAX_BYTES} elements are allowed"
+            raise _damaged("invalid IDX header", rule, f"{_times(shape)} elements", file)
         content = bytearray(stream.read(declared + 1))  # one more, so that gzip reaches its CRC at the end
     if len(content) != declared:
         count = f"{len(content)}" if len(content) < declared else "more"
-        raise UsageError(
-            "wrong length of an IDX file",
-            rule=f"{_times(shape)} elements need {declared} bytes after the header",
-            value=f"{count} bytes",
-            place=str(file),
-            remedy=REMEDY,
-        )
+        rule = f"{_times(shape)} elements need {declared} bytes after the header"
+        raise _damaged("wrong length of an IDX file", rule, f"{count} bytes", file)
     return np.frombuffer(content, dtype=np.uint8).reshape(shape)
 
 
@@ -182,21 +171,11 @@ def _read_shape(stream: io.BufferedIOBase, file: Path, dimensions: int) -> tuple
     start = stream.read(size)
     if len(start) >= 4 and int.from_bytes(start[:4], "big") != MAGIC[dimensions]:
         content = {3: "images", 1: "labels"}[dimensions]
-        raise UsageError(
-            f"not an IDX file of {content}",
-            rule=f"it must start with the magic number 0x{MAGIC[dimensions]:08x}",
-            value=f"0x{start[:4].hex()}",
-            place=str(file),
-            remedy=REMEDY,
-        )
+        rule = f"it must start with the magic number 0x{MAGIC[dimensions]:08x}"
+        raise _damaged(f"not an IDX file of {content}", rule, f"0x{start[:4].hex()}", file)
     if len(start) < size:
-        raise UsageError(
-            "incomplete IDX header",
-            rule=f"{dimensions} dimension{'s' * (dimensions > 1)} need a header of {size} bytes",
-            value=f"{len(start)} bytes",
-            place=str(file),
-            remedy=REMEDY,
-        )
+        rule = f"{dimensions} dimension{'s' * (dimensions > 1)} need a header of {size} bytes"
+        raise _damaged("incomplete IDX header", rule, f"{len(start)} bytes", file)
     return struct.unpack(f">{dimensions}I", start[4:])
 
 
@@ -229,10 +208,8 @@ def _opened(file: Path) -> Iterator[io.BufferedIOBase]:
             else:
                 yield plain
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UsageError(
-            f"damaged gzip file `{file}`: {str(error) or type(error).__name__}",
-            remedy=REMEDY,
-        ) from error
+        problem = f"damaged gzip file `{file}`: {str(error) or type(error).__name__}"
+        raise UsageError(problem, remedy=REMEDY) from error
     except OSError as error:
         raise UsageError(
             f"cannot read `{file}`: {error.strerror or error}",

@@ -1,6 +1,5 @@
-"""Findings of the gate as text: a line for the terminal, and JSON, JUnit XML and Markdown."""
+"""Findings of the gate as text for other programs: JSON, JUnit XML and Markdown."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
@@ -8,29 +7,8 @@ from tabulate import tabulate
 
 from harness.display.document import cell, xml_of
 from harness.error import printable
-from harness.gate.finding import worst_first
+from harness.gate.finding import gate_line, spoken
 from harness.record import SCHEMA, Gate, GateFinding, Outcome, Record
-
-ENDINGS = {0: "pass", 1: "fail", 2: "no verdict", 3: "inconclusive"}
-"""Meanings of the exit codes."""
-
-QUIET = {Outcome.UNCHANGED}
-"""Outcomes that are only counted."""
-
-
-def gate_line(findings: Sequence[GateFinding], code: int) -> str:
-    """Return the verdict of all gates as one sentence."""
-    parts = []
-    for gate in dict.fromkeys(finding.gate for finding in findings):
-        counts = Counter(finding.outcome for finding in findings if finding.gate is gate)
-        tally = ", ".join(f"{counts[outcome]:,} {outcome}" for outcome in Outcome if counts[outcome])
-        parts.append(f"{gate}: {tally}")
-    return f"gate: {ENDINGS[code]} ({'; '.join(parts) or 'nothing was compared'})"
-
-
-def spoken(findings: Sequence[GateFinding]) -> list[GateFinding]:
-    """Return the findings to print, starting with the ones that decide the exit code."""
-    return [finding for finding in worst_first(findings) if finding.outcome not in QUIET]
 
 
 class _Document(Record):

@@ -1,4 +1,4 @@
-"""An arm: a live process with the cases of a tree, and times slices on request.
+"""The arms of the time gate: trees of two commits, and live processes with their cases that time slices on request.
 
 Arms of a couple are forked from one parent (:mod:`harness.gate.preload`) and take turns; while one measures, the others
 wait. If a fork is unsafe, arms are spawned instead.
@@ -9,46 +9,143 @@ import multiprocessing
 import os
 import random
 import statistics
+import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from harness.error import UsageError
-from harness.gate.schedule import SlicePlan
+from harness.timing.clock import ROUND_S, warm
+
+BASE, CANDIDATE, NULL, CONTROL = "base", "candidate", "null", "control"
+"""The arms. The control is the second base, when it does a tenth more calls."""
+
+BASE_FOLDER, CANDIDATE_FOLDER = "base", "here"
+"""Names of the trees' folders: equally long, as the length of a path changes where things lie in memory."""
+
+SLICE_S, MIN_TURNS = 0.01, 5
+"""Minimum duration and number of rounds of a slice."""
+
+FEWER, MORE = 10, 11
+"""Numbers of calls of the base and the positive control, which does a tenth more work."""
+
+
+class Trees(NamedTuple):
+    """Two trees in one folder, which also has the images that both load, and compiled Python files."""
+
+    folder: Path
+
+    @property
+    def base(self) -> Path:
+        """The tree of the base."""
+        return self.folder / BASE_FOLDER
+
+    @property
+    def candidate(self) -> Path:
+        """The working tree."""
+        return self.folder / CANDIDATE_FOLDER
+
+
+@contextmanager
+def trees(reference: str) -> Iterator[Trees]:
+    """Check another commit out next to the working tree, and remove it at the end.
+
+    Raises
+    ------
+    UsageError
+        If this is no git repository, or it has no such commit.
+    """
+    top = Path(git("rev-parse", "--show-toplevel"))
+    git("rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}")
+    commit = git("merge-base", reference, "HEAD")
+    with tempfile.TemporaryDirectory(prefix="harness-gate-") as name:
+        both = Trees(Path(name).resolve())
+        git("worktree", "add", "--detach", "--quiet", str(both.base), commit)
+        both.candidate.symlink_to(top, target_is_directory=True)
+        try:
+            yield both
+        finally:
+            git("worktree", "remove", "--force", str(both.base))
+
+
+def git(*arguments: str) -> str:
+    """Return what git says.
+
+    Raises
+    ------
+    UsageError
+        If it fails, with its own words.
+    """
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
+    except FileNotFoundError as error:
+        raise UsageError("`git` not found", rule="the time gate compares commits", remedy="install git") from error
+    except subprocess.CalledProcessError as error:
+        complaint = error.stderr.strip().splitlines()
+        raise UsageError(
+            f"`git {' '.join(arguments)}` failed: {complaint[-1] if complaint else 'no such commit'}",
+            remedy="name a commit, branch or tag as the base; a shallow clone in CI needs `fetch-depth: 0`",
+        ) from error
+    return done.stdout.strip()
 
 
 @dataclass(frozen=True)
 class CaseSource:
-    """Location of the cases of an arm.
-
-    Parameters
-    ----------
-    tree
-        The tree.
-    target
-        As :func:`harness.calling.target.load` takes it; a file relative to the tree.
-    contract
-        Of a target that is a single function.
-    images
-        Folder of the images that loaders load.
-    compiled
-        Folder for compiled Python files.
-    renamed
-        Cases that are requested by another name: their name in the tree, and the requested name.
-    """
+    """Location of the cases of an arm."""
 
     tree: Path
     target: str
+    """As :func:`harness.calling.discovery.load` takes it; a file relative to the tree."""
     contract: str | None
+    """Contract of a target that is a single function."""
     images: Path
+    """Folder of the images that loaders load."""
     compiled: Path
+    """Folder for compiled Python files."""
     renamed: Mapping[str, str] = field(default_factory=dict)
+    """Cases that are requested by another name: their name in the tree, and the requested name."""
+
+
+@dataclass(frozen=True)
+class SlicePlan:
+    """The rounds of a slice of a case, and the calls of a round."""
+
+    rounds: int
+    iterations: int
+
+    @classmethod
+    def of(cls, warm_s: float) -> "SlicePlan":
+        """Plan for a case, given the seconds of a warm call."""
+        return cls._lasting(max(1, round(ROUND_S / warm_s)), warm_s)
+
+    @classmethod
+    def of_control(cls, warm_s: float) -> "SlicePlan":
+        """Plan for a case to which a tenth is added: rounds as short as that allows.
+
+        It has another number of calls than the case's own slices, which distinguishes them.
+        """
+        tens = max(1, round(ROUND_S / (FEWER * warm_s)))
+        return cls._lasting(FEWER * (tens + (FEWER * tens == cls.of(warm_s).iterations)), warm_s)
+
+    @classmethod
+    def _lasting(cls, iterations: int, warm_s: float) -> "SlicePlan":
+        return cls(max(MIN_TURNS, round(SLICE_S / (iterations * warm_s))), iterations)
+
+    @property
+    def more(self) -> int:
+        """Calls a round with a tenth added."""
+        return self.iterations // FEWER * MORE
+
+    def duration_s(self, warm_s: float) -> float:
+        """Seconds of a slice, about."""
+        return (self.rounds * self.iterations + 1) * warm_s
 
 
 class SliceTimes(NamedTuple):
@@ -86,15 +183,7 @@ def installed() -> set[Path]:
 
 
 class ArmProcess:
-    """Client of an arm process.
-
-    Parameters
-    ----------
-    source
-        Location of its cases.
-    method
-        Start method.
-    """
+    """Client of an arm process with the cases of a source; ``method`` starts the process."""
 
     def __init__(self, source: CaseSource, *, method: str = FORK) -> None:
         context: Any = multiprocessing.get_context(method)
@@ -103,36 +192,16 @@ class ArmProcess:
         self._process.start()
         child_end.close()
 
-    def imports(self, within_s: float) -> list[str]:
-        """Names of the imported modules outside the tree of the cases.
+    def ask(self, method: str, *arguments: Any, within_s: float | None = None) -> Any:
+        """Return the result of a method of :class:`Bench` in the process.
 
         Raises
         ------
         ArmError
-            If the process does not answer in time, or the cases cannot be loaded.
+            If the method raises, the process does not answer in time, or it has ended.
         """
-        return list(self._ask("imports", within_s=within_s))
-
-    def cases(self) -> dict[str, str]:
-        """Names of the cases that can be timed, each with its contract."""
-        contracts: dict[str, str] = self._ask("cases")
-        return contracts
-
-    def loads_images(self) -> bool:
-        """Whether any case that can be timed loads images."""
-        return bool(self._ask("loads_images"))
-
-    def prepare(self, case: str) -> float:
-        """Make a case ready and warm, and return the seconds of a warm call."""
-        return float(self._ask("prepare", case))
-
-    def slice(self, case: str, rounds: int, iterations: int) -> SliceTimes:
-        """Time some rounds of a case that was prepared."""
-        return SliceTimes(*self._ask("slice", case, rounds, iterations))
-
-    def _ask(self, *request: Any, within_s: float | None = None) -> Any:
         try:
-            self._parent_end.send(request)
+            self._parent_end.send((method, *arguments))
             if within_s is not None and not self._parent_end.poll(max(within_s, 0.0)):
                 raise ArmError("start-up takes longer than the budget")
             reply, error = self._parent_end.recv()
@@ -193,8 +262,6 @@ class Bench:
         """
         import torch
 
-        from harness.timing.clock import warm
-
         self.cases()
         leaf = torch.ones(1, requires_grad=True)
         warm(lambda: torch.autograd.grad(leaf.exp(), leaf, torch.ones(1)), calls=1, duration_s=0.0)
@@ -246,21 +313,20 @@ class Bench:
     def prepare(self, case: str) -> float:
         """Make a case ready, call it until it is warm, and return the seconds of a warm call."""
         from harness.bench.workload import workload
-        from harness.timing.clock import warm
 
         timed = self._timed[case] = workload(self._loaded()[case], self.source.images)
         gc.collect()
         gc.disable()
         return warm(timed, calls=3, duration_s=0.02).warm_s
 
-    def slice(self, case: str, rounds: int, iterations: int) -> tuple[float, float, float, float]:
+    def slice(self, case: str, rounds: int, iterations: int) -> SliceTimes:
         """Time rounds of some calls each, after one call that is not timed."""
         timed = self._timed[case]
         timed()
         start, cpu = time.perf_counter(), time.process_time()
         times_s = [_round(timed, iterations) for _ in range(rounds)]
         cpu_s = (time.process_time() - cpu) / rounds
-        return (min(times_s), statistics.median(times_s), cpu_s, start)
+        return SliceTimes(min(times_s), statistics.median(times_s), cpu_s, start)
 
 
 def _round(timed: Callable[[], Any], iterations: int) -> float:
@@ -274,22 +340,8 @@ def _round(timed: Callable[[], Any], iterations: int) -> float:
     return end - start
 
 
-BASE, CANDIDATE, NULL, CONTROL = "base", "candidate", "null", "control"
-"""The arms. The control is the second base, when it does a tenth more calls."""
-
-AnswerT = TypeVar("AnswerT")
-
-
 class Couple:
-    """Processes that are alive together; see :func:`couple`.
-
-    Parameters
-    ----------
-    arms
-        The processes, by name of the arm.
-    draw
-        Generator for the order of measurements.
-    """
+    """Processes that are alive together, by name of their arm; ``draw`` draws the order of measurements."""
 
     def __init__(self, arms: Mapping[str, ArmProcess], draw: random.Random) -> None:
         self._arms = arms
@@ -297,32 +349,20 @@ class Couple:
 
     def cases(self, arm: str) -> dict[str, str]:
         """Names of the cases of an arm's tree that are timed, each with its contract."""
-        return self._of(arm, ArmProcess.cases)
+        contracts: dict[str, str] = self._ask(arm, "cases")
+        return contracts
 
     def warm_s(self, case: str) -> float:
         """Seconds of a warm call in the base."""
-        seconds: float = self._of(BASE, lambda arm: arm.prepare(case))
-        return seconds
+        return float(self._ask(BASE, "prepare", case))
 
     def prepare(self, case: str) -> None:
-        """Make a case ready in all arms.
-
-        Raises
-        ------
-        ArmError
-            If an arm cannot; the message names it first.
-        """
-        for name in self._in_random_order(self._arms):
-            self._of(name, lambda arm: arm.prepare(case))
+        """Make a case ready in all arms."""
+        for arm in self._in_random_order(self._arms):
+            self._ask(arm, "prepare", case)
 
     def turn(self, case: str, plan: SlicePlan) -> dict[str, SliceTimes]:
-        """Measure one slice of a case in every arm, in random order.
-
-        Raises
-        ------
-        ArmError
-            If it cannot be timed in an arm; the message names the arm first.
-        """
+        """Measure one slice of a case in every arm, in random order."""
         return self._measured(case, plan, dict.fromkeys(self._arms, plan.iterations))
 
     def control(self, case: str, plan: SlicePlan) -> dict[str, SliceTimes]:
@@ -331,20 +371,18 @@ class Couple:
         return {BASE: measured[BASE], CONTROL: measured[NULL]}
 
     def _measured(self, case: str, plan: SlicePlan, iterations: Mapping[str, int]) -> dict[str, SliceTimes]:
-        def measured(name: str) -> SliceTimes:
-            times: SliceTimes = self._of(name, lambda arm: arm.slice(case, plan.rounds, iterations[name]))
-            return times
-
-        return {name: measured(name) for name in self._in_random_order(iterations)}
+        order = self._in_random_order(iterations)
+        return {arm: self._ask(arm, "slice", case, plan.rounds, iterations[arm]) for arm in order}
 
     def _in_random_order(self, names: Mapping[str, object]) -> list[str]:
         return self._draw.sample(list(names), len(names))
 
-    def _of(self, name: str, query: Callable[..., AnswerT]) -> AnswerT:
+    def _ask(self, arm: str, method: str, *arguments: Any) -> Any:
+        """Ask one arm; the message of an :class:`ArmError` names the arm first."""
         try:
-            return query(self._arms[name])
+            return self._arms[arm].ask(method, *arguments)
         except ArmError as error:
-            raise ArmError(f"in the {name}, {error}") from error
+            raise ArmError(f"in the {arm}, {error}") from error
 
 
 @contextmanager

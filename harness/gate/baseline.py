@@ -175,10 +175,7 @@ def read_baseline(file: Path) -> Baseline:
         If there is none, or it is damaged.
     """
     if not is_there(file):
-        raise UsageError(
-            f"baseline not found: `{file}`",
-            remedy="create it with `harness gate --run RUN --update`",
-        )
+        raise UsageError(f"baseline not found: `{file}`", remedy="create it with `harness gate --run RUN --update`")
     first, *rest = read_text(file, what=WHAT, remedy=REMEDY).removesuffix("\n").split("\n")
     head = _first(first, f"{file}:1")
     origins = head.origins

@@ -1,18 +1,45 @@
-"""Findings from evidence: one sentence for each case, and one exit code for all."""
+"""The time gate, from two commits to findings: one sentence for each case, and one exit code for all."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
-from harness.gate.arm import CANDIDATE, CONTROL, NULL
-from harness.gate.confirmation import BLOCK, Margins, State, is_slower, is_void, seems_slower, state, visible
-from harness.gate.evidence import Evidence
-from harness.gate.policy import TABLE, Policy
-from harness.gate.schedule import FEWER, MORE
-from harness.record import Comparison, Estimate, Gate, GateFinding, Outcome, bounded_ratio, standard_error
+from harness.gate.arm import BASE, CANDIDATE, CONTROL, FEWER, MORE, NULL, ArmError, CaseSource, Trees, trees
+from harness.gate.confirmation import (
+    BLOCK,
+    TABLE,
+    Evidence,
+    Margins,
+    Policy,
+    State,
+    is_slower,
+    is_void,
+    read_policy,
+    seems_slower,
+    state,
+    visible,
+)
+from harness.gate.trial import Trial, TrialSettings, alone
+from harness.record import (
+    Comparison,
+    Estimate,
+    Gate,
+    GateFinding,
+    Method,
+    Outcome,
+    Slices,
+    bounded_ratio,
+    standard_error,
+)
 
 PASSED, REGRESSED, NO_VERDICT, INCONCLUSIVE = 0, 1, 2, 3
 """The exit codes."""
+
+ENDINGS = {PASSED: "pass", REGRESSED: "fail", NO_VERDICT: "no verdict", INCONCLUSIVE: "inconclusive"}
+"""Meanings of the exit codes."""
 
 OUTCOMES = {
     State.SLOWER: Outcome.REGRESSED,
@@ -38,6 +65,22 @@ def exit_code(findings: Sequence[GateFinding], *, strict: bool = False, blind: b
     return INCONCLUSIVE if strict and Outcome.INCONCLUSIVE in outcomes else PASSED
 
 
+def gate_line(findings: Sequence[GateFinding], code: int) -> str:
+    """Return the verdict of all gates as one sentence."""
+    parts = []
+    for gate in dict.fromkeys(finding.gate for finding in findings):
+        counts = Counter(finding.outcome for finding in findings if finding.gate is gate)
+        tally = ", ".join(f"{counts[outcome]:,} {outcome}" for outcome in Outcome if counts[outcome])
+        parts.append(f"{gate}: {tally}")
+    return f"gate: {ENDINGS[code]} ({'; '.join(parts) or 'nothing was compared'})"
+
+
+def spoken(findings: Sequence[GateFinding]) -> list[GateFinding]:
+    """Return the findings to print, starting with the ones that decide the exit code; unchanged ones are counted."""
+    order = [Outcome.REGRESSED, Outcome.NO_VERDICT, Outcome.INCONCLUSIVE, Outcome.NEW, Outcome.IMPROVED]
+    return sorted((one for one in findings if one.outcome in order), key=lambda one: order.index(one.outcome))
+
+
 def on_time(case: str, outcome: Outcome, sentence: str, *, machine: bool = False) -> GateFinding:
     """Return a finding of the time gate."""
     return GateFinding(gate=Gate.TIME, case=case, subject="", outcome=outcome, sentence=sentence, machine=machine)
@@ -46,20 +89,13 @@ def on_time(case: str, outcome: Outcome, sentence: str, *, machine: bool = False
 # Cases
 
 
-@dataclass(frozen=True)
-class Matching:
-    """The compared cases, and findings on the others.
-
-    Parameters
-    ----------
-    compared
-        Names here of cases that both trees have.
-    findings
-        Findings on cases that exist in one tree only.
-    """
+class Matching(NamedTuple):
+    """The compared cases, and findings on the others."""
 
     compared: tuple[str, ...]
+    """Names here of cases that both trees have."""
     findings: tuple[GateFinding, ...]
+    """Findings on cases that exist in one tree only."""
 
 
 def matched(before: Mapping[str, str], current: Mapping[str, str], old: Policy, policy: Policy) -> Matching:
@@ -100,7 +136,7 @@ def comparisons(evidence: Evidence, policy: Policy) -> list[Comparison]:
     """Return the ratios of every case that was measured, the null arm and the positive control included."""
     rows = []
     for case in dict.fromkeys(slices.case for slices in evidence.slices):
-        margins = margins_of(policy, case)
+        margins = policy.margins(case)
         ratios, nulls = (evidence.log_ratios(case, arm) for arm in (CANDIDATE, NULL))
         outcome = OUTCOMES[state(ratios, nulls, margins)]
         if outcome is Outcome.INCONCLUSIVE and bounded_ratio(ratios).high >= 1.0 + _largest(margins):
@@ -117,11 +153,6 @@ def comparisons(evidence: Evidence, policy: Policy) -> list[Comparison]:
 def _largest(margins: Margins) -> float:
     """The slowdown that a passing case must exclude: the control's slowdown, or a larger tolerance."""
     return max(MORE / FEWER - 1.0, margins.tolerance)
-
-
-def margins_of(policy: Policy, case: str) -> Margins:
-    """Return what counts as slower, of a case."""
-    return Margins(policy.allows("margin", case), policy.allows("tolerance", case))
 
 
 def _comparison(case: str, arm: str, log_ratios: Sequence[float], outcome: Outcome, margins: Margins) -> Comparison:
@@ -173,16 +204,14 @@ def _blind(control: Comparison | None, measured: Sequence[Comparison]) -> GateFi
             "", Outcome.NO_VERDICT, "No case was measured in enough pairs of processes.", machine=bool(measured)
         )
     sentence = (
-        f"No verdict on time: 10 % more work in {control.case} was measured as {percent_slower(control.estimate)}, "
+        f"No verdict on time: 10 % more work in {control.case} was measured as {_percent_slower(control)}, "
         f"which is not clearly above {_percent(control.margin)}; {len(measured)} cases have no verdict."
     )
     return on_time(control.case, Outcome.NO_VERDICT, sentence, machine=True)
 
 
 def _seen(control: Comparison) -> GateFinding:
-    sentence = (
-        f"The control works: 10 % more work in {control.case} was measured as {percent_slower(control.estimate)}."
-    )
+    sentence = f"The control works: 10 % more work in {control.case} was measured as {_percent_slower(control)}."
     return on_time(control.case, Outcome.UNCHANGED, sentence)
 
 
@@ -195,7 +224,7 @@ def _seems_slower(ratio: Comparison, evidence: Evidence) -> bool:
 def _slower_unseen(ratio: Comparison) -> GateFinding:
     """A case that was measured as slower, although the gate did not see the control."""
     sentence = (
-        f"{ratio.case} seems slower: {percent_slower(ratio.estimate)} in {ratio.couples} pairs, but the gate did not "
+        f"{ratio.case} seems slower: {_percent_slower(ratio)} in {ratio.couples} pairs, but the gate did not "
         f"see 10 % more work, so this is no verdict; {HELP}."
     )
     return on_time(ratio.case, Outcome.NO_VERDICT, sentence)
@@ -204,7 +233,7 @@ def _slower_unseen(ratio: Comparison) -> GateFinding:
 def _finding(ratio: Comparison, evidence: Evidence) -> GateFinding:
     slower = _seems_slower(ratio, evidence)
     few = f"in {ratio.couples} pairs, and a verdict needs at least {BLOCK}; {HELP}"
-    measured = f"{percent_slower(ratio.estimate)} in {ratio.couples} interleaved pairs of processes"
+    measured = f"{_percent_slower(ratio)} in {ratio.couples} interleaved pairs of processes"
     visible = "" if ratio.visible is None else f"; a slowdown of {_percent(ratio.visible)} would be detected"
     match ratio.outcome:
         case Outcome.REGRESSED:
@@ -223,7 +252,7 @@ def _finding(ratio: Comparison, evidence: Evidence) -> GateFinding:
                 sentence = f"{ratio.case} has no verdict: two runs of the base differ by {itself}."
         case Outcome.NO_VERDICT if ratio.couples < BLOCK:
             what = "seems slower" if slower else "has no verdict"
-            sentence = f"{ratio.case} {what}: {percent_slower(ratio.estimate)} {few}."
+            sentence = f"{ratio.case} {what}: {_percent_slower(ratio)} {few}."
         case Outcome.NO_VERDICT if not slower:
             largest = _percent(_largest(Margins(ratio.margin, ratio.tolerance)))
             sentence = f"{ratio.case} has no verdict: {measured}, so a slowdown of {largest} is possible; {HELP}."
@@ -240,18 +269,62 @@ def percent_slower(ratio: Estimate) -> str:
     return f"{point} % ({low} to {high} %)"
 
 
+def _percent_slower(ratio: Comparison) -> str:
+    return percent_slower(Estimate(ratio.ratio, ratio.low, ratio.high, Method.ONE_SIDED))
+
+
 def _percent(share: float) -> str:
     return f"{100.0 * share:.3g} %"
 
 
-def worst_first(findings: Iterable[GateFinding]) -> list[GateFinding]:
-    """Return the findings, sorted by their effect on the exit code."""
-    order = [
-        Outcome.REGRESSED,
-        Outcome.NO_VERDICT,
-        Outcome.INCONCLUSIVE,
-        Outcome.NEW,
-        Outcome.IMPROVED,
-        Outcome.UNCHANGED,
-    ]
-    return sorted(findings, key=lambda finding: order.index(finding.outcome))
+# The whole gate
+
+
+class TimeVerdict(NamedTuple):
+    """Verdict of the time gate: a sentence on each case and on the measurement, and what it rests on."""
+
+    findings: Sequence[GateFinding]
+    comparisons: Sequence[Comparison] = ()
+    slices: Sequence[Slices] = ()
+
+
+def against(
+    reference: str,
+    policy: Policy,
+    *,
+    contract: str | None = None,
+    data: str | None = None,
+    seed: int = 0,
+    progress: Callable[[str], None] = lambda _: None,
+) -> TimeVerdict:
+    """Compare the time of every case with its time at another commit.
+
+    Raises
+    ------
+    UsageError
+        If there is no such commit, or another measurement is running.
+    """
+    start_s = time.perf_counter()
+    with alone(), trees(reference) as both:
+        old = read_policy(both.base, policy)
+        sources = _sources(both, policy, contract)
+        settings = TrialSettings(policy.budget_s, policy.margins, seed)
+        trial = Trial(sources, settings, progress, start_s=start_s)
+        try:
+            before, current = trial.cases()
+        except ArmError as error:
+            remedy = "" if trial.left_s > 0 else f" of {policy.budget_s:g} s; use a larger `--budget`"
+            return TimeVerdict([on_time("", Outcome.NO_VERDICT, f"The cases cannot be loaded: {error}{remedy}.")])
+        policy.reject_unknown(current)
+        trial.lay_out_images(data)
+        pairs = matched(before, current, old, policy)
+        evidence = trial.run(pairs.compared)
+    ratios = comparisons(evidence, policy)
+    return TimeVerdict([*pairs.findings, *timed(evidence, ratios)], ratios, evidence.slices)
+
+
+def _sources(both: Trees, policy: Policy, contract: str | None) -> Mapping[str, CaseSource]:
+    """Return where the arms find their cases: in the base, cases that were renamed have their old names."""
+    images, compiled = both.folder / "images", both.folder / "compiled"
+    base = CaseSource(both.base, policy.target, contract, images, compiled, policy.renamed)
+    return {BASE: base, CANDIDATE: replace(base, tree=both.candidate, renamed={}), NULL: base}

@@ -1,4 +1,7 @@
-"""The time gate's trial: couple after couple until every case is decided, or the budget is spent."""
+"""The time gate's trial: couple after couple until every case is decided, or the budget is spent.
+
+The schedule of the measurements is such that two blocks of pairs fit into the budget.
+"""
 
 import os
 import random
@@ -9,7 +12,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import psutil
 from filelock import FileLock, Timeout
 
 from harness.data.images import short_epoch
@@ -23,18 +28,25 @@ from harness.gate.arm import (
     ArmProcess,
     CaseSource,
     Couple,
+    SlicePlan,
     SliceTimes,
     couple,
     warm_parent,
 )
-from harness.gate.confirmation import BLOCK, Margins, State, is_slower, state
-from harness.gate.evidence import Condition, Evidence, condition
-from harness.gate.schedule import MIN_SLICES, RESERVE, Cost, Schedule, SlicePlan, scheduled
+from harness.gate.confirmation import BLOCK, Evidence, Margins, State, is_slower, state
 from harness.record import Slices
+
+ARMS = 3
+"""Base, candidate, and a second base."""
+
+MIN_SLICES, MAX_SLICES = 3, 40
+"""Minimum and maximum number of slices per arm and couple."""
+
+RESERVE = 0.8
+"""Planned share of the budget for two blocks of pairs; the rest is a reserve for delays."""
 
 Live = Callable[[Mapping[str, CaseSource], random.Random], AbstractContextManager[Couple]]
 """Begins the processes of a pair, and ends them."""
-
 
 PATIENCE_S = 600.0
 """Maximum seconds to wait for another measurement."""
@@ -43,24 +55,143 @@ STARTUPS = 3.0
 """Suggested budget as a multiple of the start-up, if no case was measured."""
 
 
+# The schedule
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Cost of a case in one process, in seconds: to make it ready, and of a warm call."""
+
+    prepare_s: float
+    warm_s: float
+
+    @property
+    def plan(self) -> SlicePlan:
+        """Plan of its slices."""
+        return SlicePlan.of(self.warm_s)
+
+    @property
+    def control(self) -> SlicePlan:
+        """Plan of its slices as the positive control."""
+        return SlicePlan.of_control(self.warm_s)
+
+    @property
+    def control_round_s(self) -> float:
+        """Seconds of a round of the base that is compared with the positive control."""
+        return self.control.iterations * self.warm_s
+
+    @property
+    def slice_s(self) -> float:
+        """Seconds of a slice."""
+        return self.plan.duration_s(self.warm_s)
+
+    def couple_s(self, slices: int) -> float:
+        """Seconds that the case takes in a couple, given the slices per arm."""
+        return ARMS * (self.prepare_s + slices * self.slice_s)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Plan of the measurements in each pair."""
+
+    costs: Mapping[str, Cost]
+    """Of the cases that are measured."""
+    slices: int
+    """Slices per arm while all cases are measured."""
+    begin_s: float = 0.0
+    """Seconds in which a process begins and has loaded the cases."""
+    unreached: tuple[str, ...] = ()
+    """Cases for which the budget was too small, the slowest first."""
+    enough_s: float = 0.0
+    """The seconds that the quickest of them needs, if the budget suffices for no case; else 0."""
+    begin_pace: float = 1.0
+    """Time of the last pair outside its slices, over the planned time: more than 1 on a machine that became busy."""
+    slices_pace: float = 1.0
+    """The same for the time of its slices."""
+
+    @property
+    def control(self) -> str | None:
+        """The case that is the positive control: of the shortest rounds, or what hides it would not hide the cases."""
+        return min(self.costs, key=lambda case: self.costs[case].control_round_s, default=None)
+
+    def couple_s(self, cases: Sequence[str], slices: int = MIN_SLICES) -> float:
+        """Return the seconds of a couple of some of the cases, about."""
+        begin_s = ARMS * self.begin_s + sum(self.costs[case].couple_s(0) for case in cases)
+        return self.begin_pace * begin_s + slices * self._turn_s(cases)
+
+    def _turn_s(self, cases: Sequence[str]) -> float:
+        """Seconds of a turn: one slice per case and arm."""
+        return self.slices_pace * ARMS * sum(self.costs[case].slice_s for case in cases)
+
+    def at_pace_of(self, cases: Sequence[str], slices: int, begin_s: float, slices_s: float) -> "Schedule":
+        """Return the schedule with the pace of a pair that was measured."""
+        planned = replace(self, begin_pace=1.0, slices_pace=1.0)
+        planned_begin_s, planned_slices_s = planned.couple_s(cases, 0), slices * planned._turn_s(cases)
+        return replace(self, begin_pace=begin_s / planned_begin_s, slices_pace=slices_s / planned_slices_s)
+
+    def fitting(self, cases: Sequence[str], couples: int, left_s: float) -> list[str]:
+        """Return the cases for which there is time in the next pairs."""
+        kept: list[str] = []
+        for case in cases:
+            if couples * self.couple_s([*kept, case]) <= left_s:
+                kept.append(case)
+        return kept
+
+    def slices_of(self, cases: Sequence[str], affordable_s: float) -> int:
+        """Return the number of slices per arm in a couple of some cases, given its seconds.
+
+        After other cases are decided, a pair does not become shorter. The remaining cases are disturbed by other
+        programs, and the fastest of more slices is disturbed less.
+        """
+        as_long = self.slices * self._turn_s(list(self.costs)) / self._turn_s(cases)
+        fitting = (affordable_s - self.couple_s(cases, 0)) / self._turn_s(cases)
+        return max(MIN_SLICES, int(min(MAX_SLICES, as_long, fitting)))
+
+
+def scheduled(costs: Mapping[str, Cost], begin_s: float, left_s: float) -> Schedule:
+    """Drop the slowest cases until the fewest slices of the others fit, then plan as many slices as fit."""
+    couples = 2 * BLOCK / RESERVE
+    affordable_s = left_s / couples - ARMS * begin_s
+    cases = sorted(costs, key=lambda case: costs[case].couple_s(MIN_SLICES))
+    unreached = []
+
+    def needed_s(slices: int) -> float:
+        return sum(costs[case].couple_s(slices) for case in cases)
+
+    while cases and needed_s(MIN_SLICES) > affordable_s:
+        unreached.append(cases.pop())
+    if not cases:
+        quickest_s = costs[unreached[-1]].couple_s(MIN_SLICES) if unreached else 0.0
+        return Schedule({}, MIN_SLICES, begin_s, tuple(unreached), couples * (ARMS * begin_s + quickest_s))
+    slices = MIN_SLICES
+    while slices < MAX_SLICES and needed_s(slices + 1) < affordable_s:
+        slices += 1
+    return Schedule({case: costs[case] for case in cases}, slices, begin_s, tuple(unreached))
+
+
+# The trial
+
+
+CpuTimes = Any
+"""CPU time since the machine started by use, as psutil has it."""
+
+
+def steal_since(before: CpuTimes) -> float | None:
+    """Return the share of the time since then that the hypervisor gave to others; ``None`` where it is unknown."""
+    now = psutil.cpu_times()
+    if not hasattr(now, "steal"):
+        return None
+    passed_s = sum(now) - sum(before)
+    return float((now.steal - before.steal) / passed_s) if passed_s > 0 else None
+
+
 @dataclass(frozen=True)
 class TrialSettings:
-    """Settings of a trial.
-
-    Parameters
-    ----------
-    budget_s
-        Seconds it takes at most.
-    margins
-        What counts as slower, of a case.
-    seed
-        Of the orders that are drawn.
-    max_couples
-        Couples there are at most.
-    """
+    """Settings of a trial: its longest duration, and the seed of the orders that are drawn."""
 
     budget_s: float
     margins: Callable[[str], Margins]
+    """Returns what counts as slower, of a case."""
     seed: int = 0
     max_couples: int = 40
 
@@ -68,20 +199,8 @@ class TrialSettings:
 class Trial:
     """A measurement that goes on couple by couple until its cases are decided.
 
-    Parameters
-    ----------
-    sources
-        Where the arms find their cases.
-    settings
-        How it is made.
-    progress
-        Callback with a description of the next step.
-    live
-        Begins the processes of a pair.
-    clock
-        Returns the seconds since a fixed time.
-    start_s
-        Time of the clock at which the budget begins; now by default.
+    ``progress`` is called with a description of the next step. The budget begins at the time ``start_s`` of the clock,
+    by default now.
     """
 
     def __init__(
@@ -118,8 +237,9 @@ class Trial:
         # Not from the warm parent, which is to import what this one says.
         probe = ArmProcess(self._sources[CANDIDATE], method="spawn")
         try:
-            warm_parent(probe.imports(self.left_s), self._sources[CANDIDATE].compiled.with_name("imports"))
-            candidate, self._loads_images = probe.cases(), probe.loads_images()
+            imports = probe.ask("imports", within_s=self.left_s)
+            warm_parent(imports, self._sources[CANDIDATE].compiled.with_name("imports"))
+            candidate, self._loads_images = probe.ask("cases"), probe.ask("loads_images")
         finally:
             probe.end()
         with self._live({BASE: self._sources[BASE]}, self._draw) as first:
@@ -249,7 +369,7 @@ class Trial:
         Another program on the machine slows everything down for tenths of a second, or for seconds. It would affect
         only one arm if the slices of each arm followed each other.
         """
-        before, start = condition(), self._clock()
+        before, start = psutil.cpu_times(), self._clock()
         sought = self._sought()
         taken: dict[tuple[str, SlicePlan, bool], list[dict[str, SliceTimes]]] = defaultdict(list)
         # Results are examined at the end of a block, so the remaining budget is for all pairs until then. In the
@@ -297,25 +417,28 @@ class Trial:
         return len(log_ratios) >= BLOCK and is_slower(log_ratios, self.settings.margins(self.evidence.control).margin)
 
     def _note(
-        self, number: int, case: str, plan: SlicePlan, turns: Sequence[Mapping[str, SliceTimes]], before: Condition
+        self, number: int, case: str, plan: SlicePlan, turns: Sequence[Mapping[str, SliceTimes]], before: CpuTimes
     ) -> None:
-        now = condition()
+        load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+        frequency = psutil.cpu_freq() if hasattr(psutil, "cpu_freq") else None
+        steal = steal_since(before)
         for arm in turns[0]:
             slices = [turn[arm] for turn in turns]
-            entry: dict[str, object] = {"couple": number, "case": case, "arm": arm, "rounds": plan.rounds}
-            entry |= {"iterations": plan.more if arm == CONTROL else plan.iterations}
-            entry |= {"load": now.load, "steal": now.steal_since(before), "frequency_hz": now.frequency_hz}
-            self.evidence.slices.append(
-                Slices.model_validate(
-                    entry
-                    | {
-                        "starts_s": tuple(round(times.start_s - self._start, 4) for times in slices),
-                        "minima_s": tuple(_short(times.minimum_s) for times in slices),
-                        "medians_s": tuple(_short(times.median_s) for times in slices),
-                        "cpu_s": tuple(_short(times.cpu_s) for times in slices),
-                    }
-                )
-            )
+            measured = {
+                "couple": number,
+                "case": case,
+                "arm": arm,
+                "rounds": plan.rounds,
+                "iterations": plan.more if arm == CONTROL else plan.iterations,
+                "starts_s": tuple(round(times.start_s - self._start, 4) for times in slices),
+                "minima_s": tuple(_short(times.minimum_s) for times in slices),
+                "medians_s": tuple(_short(times.median_s) for times in slices),
+                "cpu_s": tuple(_short(times.cpu_s) for times in slices),
+                "load": load,
+                "steal": steal,
+                "frequency_hz": frequency.current * 1e6 if frequency else None,
+            }
+            self.evidence.slices.append(Slices.model_validate(measured))
 
 
 def _short(seconds: float) -> float:
@@ -337,10 +460,7 @@ def alone(patience_s: float = PATIENCE_S) -> Iterator[None]:
     try:
         acquired = lock.acquire(poll_interval=0.5)
     except Timeout as error:
-        raise UsageError(
-            "another measurement is already running",
-            place=lock.lock_file,
-            remedy="wait for it to finish",
-        ) from error
+        problem = "another measurement is already running"
+        raise UsageError(problem, place=lock.lock_file, remedy="wait for it to finish") from error
     with acquired:
         yield

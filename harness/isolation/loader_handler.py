@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..error import UsageError
-from ..loading.exercise import EXERCISES
 from ..loading.fault import FaultKind, LoadingError
 from ..loading.reader import Reader, referred
 from ..loading.source import Request, Source
-from ..loading.transfer import outward, spelled
+from ..loading.transfer import EXERCISES, outward, spelled
 from .callee import serve
 from .request_handler import Server, in_words
 

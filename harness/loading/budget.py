@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from torch.utils.data import DataLoader
 
-from harness.loading.configuration import Configuration
+from harness.loading.reading import Configuration
 from harness.loading.stack import StackSample, StackSampler, StackSamples
 from harness.loading.trace import NOTING, RECEIVED, SENT, Request, Span, Trace, TracedLoader
 from harness.record.budget import (

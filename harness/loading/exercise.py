@@ -1,7 +1,7 @@
 """Exercises: operations on loaders in their process, which return the results as data.
 
-A :class:`~.reader.Reader` runs ``exercise(reader, ask, ...)``, in this process or in another. The laws judge the
-results.
+A :class:`~.reader.Reader` runs ``exercise(reader, request, ...)``, in this process or in another. The laws judge the
+results. :data:`.transfer.FORMS` lists the exercises with the forms of their results.
 """
 
 import copy
@@ -9,7 +9,7 @@ import gc
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -21,7 +21,7 @@ from torch import Tensor
 from .accounting import in_use_bytes
 from .content import Sample, samples_of
 from .generators import generators_of, global_states, seed_all, states_of
-from .reader import EPOCH_S, FEW, SEED, Epoch, Exercise, Reader, alone, is_generator, tell_epoch, until
+from .reader import EPOCH_S, FEW, SEED, Epoch, Reader, alone, is_generator, tell_epoch, until
 from .source import LoaderInfo, Request, info_of, is_map_style, length_of, torch_loader
 from .tagged import Injection, of_indices, with_failure
 
@@ -299,33 +299,3 @@ def count_open(_: Reader, __: Request) -> list[int]:
     except OSError:
         files = 0
     return [files, threading.active_count()]
-
-
-EXERCISES: Mapping[str, Exercise] = {
-    exercise.__name__: exercise
-    for exercise in (
-        show,
-        deliver,
-        deliver_wrapped,
-        deliver_indices,
-        fail,
-        read_directly,
-        read_twice,
-        reread_one,
-        collate,
-        announce,
-        keep_batches,
-        write_into,
-        seed_and_read,
-        seed_and_begin,
-        set_epochs,
-        leave_early,
-        go_straight_on,
-        resume,
-        stay,
-        use_memory,
-        use,
-        count_open,
-    )
-}
-"""Exercises by name."""

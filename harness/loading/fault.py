@@ -26,6 +26,10 @@ class FaultKind(StrEnum):
     LEFT = "left workers"
 
 
+WITHOUT_SAMPLE = {FaultKind.SHARED_MEMORY, FaultKind.UNPICKLABLE, FaultKind.EMPTY, FaultKind.LEFT}
+"""Kinds that no single sample causes."""
+
+
 @dataclass(frozen=True)
 class LoadingFault:
     """A fault of a loader.

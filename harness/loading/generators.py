@@ -100,9 +100,7 @@ def drawn(before: dict[str, str], after: dict[str, str]) -> tuple[tuple[str, str
 
 def global_states() -> dict[str, str]:
     """Return digests of the states of the global generators."""
-    return {
-        name: _state(source) for name, source in (("random", random), ("numpy.random", np.random), ("torch", torch))
-    }
+    return states_of(GLOBAL)
 
 
 def seed_all(seed: int) -> None:

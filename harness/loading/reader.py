@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from .content import Sample, samples_of
-from .fault import FaultKind, LoadingError, LoadingFault
+from .fault import WITHOUT_SAMPLE, FaultKind, LoadingError, LoadingFault
 from .generators import seed_all
 from .source import Request, Source, info_of, is_map_style, torch_loader
 from .spawning import spawned_quickly
@@ -156,7 +156,7 @@ class Reader:
 
     def _placed(self, request: Request, error: LoadingError) -> LoadingFault:
         """Return the fault with its sample, if another epoch shows it."""
-        if error.fault.index is not None or error.fault.kind in _NO_SAMPLE:
+        if error.fault.index is not None or error.fault.kind in WITHOUT_SAMPLE:
             return error.fault
         with suppress(Exception), spawned_quickly():
             loader = self.make(request)
@@ -268,9 +268,6 @@ def uncollated(data_set: Any, loader: Any, fault: LoadingFault) -> LoadingFault:
 def _shapes(sample: Any) -> str:
     leaves = samples_of(sample, whole=True)[0].values()
     return ", ".join(str(list(leaf.shape)) for leaf in leaves if isinstance(leaf, torch.Tensor))
-
-
-_NO_SAMPLE = {FaultKind.SHARED_MEMORY, FaultKind.UNPICKLABLE, FaultKind.EMPTY, FaultKind.LEFT}
 
 
 def alone(loader: Any, index: int) -> Sample:

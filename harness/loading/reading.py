@@ -1,4 +1,4 @@
-"""Reading through a loader: the first batch, slices of the steady state, whole epochs, and the end.
+"""Reading through a loader: its configuration, the first batch, slices of the steady state, whole epochs, and the end.
 
 A loader is any iterable of batches. A reading counts batches and samples, and measures wall time and the CPU time of
 this process and its workers. The memory limit is a reading without a loader.
@@ -21,6 +21,67 @@ from torch.utils.data import DataLoader, Dataset
 
 from harness.loading.accounting import CpuWindow
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault
+
+PREFETCH = 2
+"""Default number of batches that ``DataLoader`` prefetches for each worker."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The settings of a ``DataLoader`` on which its speed depends.
+
+    Parameters
+    ----------
+    batch_size
+        Samples a batch.
+    workers
+        Processes that load; 0 loads in the process that asks.
+    prefetch
+        Batches each worker keeps ahead; only with workers.
+    persistent
+        Whether workers outlive an epoch; only with workers.
+    pin
+        Whether batches are copied into page-locked memory, from which an accelerator reads faster.
+    start_method
+        How workers are started: ``fork``, ``spawn`` or ``forkserver``; the platform's where absent.
+    """
+
+    batch_size: int
+    workers: int = 0
+    prefetch: int = PREFETCH
+    persistent: bool = True
+    pin: bool = False
+    start_method: str | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the keyword arguments of ``DataLoader`` that differ from its defaults."""
+        given: dict[str, Any] = {"batch_size": self.batch_size}
+        if self.workers:
+            given["num_workers"] = self.workers
+            if self.prefetch != PREFETCH:
+                given["prefetch_factor"] = self.prefetch
+            if self.persistent:
+                given["persistent_workers"] = True
+            if self.start_method is not None:
+                given["multiprocessing_context"] = self.start_method
+        if self.pin:
+            given["pin_memory"] = True
+        return given
+
+    @property
+    def ahead(self) -> int:
+        """Largest number of prefetched batches."""
+        return self.workers * self.prefetch
+
+    def __str__(self) -> str:
+        """Return the settings in words, the usual ones left out."""
+        words = [f"batch {self.batch_size}", f"workers {self.workers}"]
+        if self.workers:
+            words += [f"prefetch {self.prefetch}"] * (self.prefetch != PREFETCH)
+            words += ["workers end with the epoch"] * (not self.persistent)
+            words += [self.start_method] * (self.start_method is not None)  # type: ignore[list-item]
+        return ", ".join(words + ["pinned"] * self.pin)
+
 
 END = 0
 """Stands behind an epoch in place of a batch's size."""
@@ -81,11 +142,6 @@ class Throughput:
     batches: int
     wall_s: float
     cpu_s: float
-
-    @property
-    def samples_per_s(self) -> float:
-        """Samples delivered per second."""
-        return self.samples / self.wall_s
 
     @property
     def wall_us(self) -> float:
@@ -200,15 +256,6 @@ class LoaderReading:
         for _ in iter(partial(next, self._started()), END):
             if time.perf_counter() >= until:
                 return
-
-    def epoch(self) -> Throughput:
-        """Read to the end of the epoch: a whole one, where the one before was read to its end or finished."""
-        samples = read = 0
-        cpu, start = CpuWindow(), time.perf_counter()
-        for size in iter(partial(next, self._started()), END):
-            samples, read = samples + size, read + 1
-        wall = time.perf_counter() - start
-        return Throughput(samples, read, wall, cpu.close())
 
     def close(self) -> float:
         """Discard the loader and its workers, and return the seconds that this takes."""

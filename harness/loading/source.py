@@ -113,11 +113,8 @@ class Source(Promise):
             names = _of(target)
         super().__init__(name, is_factory, not is_factory and not is_data_set(target), names)
         if self.is_one_object and not hasattr(target, "__iter__"):
-            raise UsageError(
-                f"cannot check `{name}` as `data_loader`",
-                rule="it must be a loader, a data set, or a function that returns a loader",
-                value=f"`{type(target).__name__}`",
-            )
+            rule = "it must be a loader, a data set, or a function that returns a loader"
+            raise UsageError(f"cannot check `{name}` as `data_loader`", rule=rule, value=f"`{type(target).__name__}`")
 
     @property
     def _makes_batches(self) -> bool:
@@ -155,12 +152,10 @@ def _named(factory: Any, name: str) -> frozenset[str]:
         if parameter.default is parameter.empty and parameter.kind not in variadic and parameter.name not in KEYWORDS
     ]
     if needed:
-        raise UsageError(
-            f"cannot call the loader factory `{name}`",
-            rule=f"its required arguments may only be {listed(KEYWORDS)}",
-            value=f"`{needed[0]}`",
-            remedy="give this argument a default, or check a function that passes it",
-        )
+        problem, value = f"cannot call the loader factory `{name}`", f"`{needed[0]}`"
+        rule = f"its required arguments may only be {listed(KEYWORDS)}"
+        remedy = "give this argument a default, or check a function that passes it"
+        raise UsageError(problem, rule=rule, value=value, remedy=remedy)
     return frozenset(parameters) & frozenset(KEYWORDS)
 
 
@@ -273,14 +268,8 @@ def info_of(loader: Any) -> LoaderInfo:
     data_set, sampler = loader.dataset, loader.sampler
     length = length_of(data_set)
     if not is_map_style(data_set):
-        return LoaderInfo(
-            data_set,
-            streams=True,
-            length=length,
-            samples=length,
-            drops=loader.drop_last,
-            workers=loader.num_workers,
-        )
+        drops, workers = loader.drop_last, loader.num_workers
+        return LoaderInfo(data_set, streams=True, length=length, samples=length, drops=drops, workers=workers)
     inner = getattr(sampler, "sampler", sampler) if loader.batch_size is None else sampler
     random = isinstance(inner, RandomSampler | SubsetRandomSampler | WeightedRandomSampler)
     unbatched = loader.batch_size is None and loader.batch_sampler is not None

@@ -44,12 +44,7 @@ class _Event(ctypes.Structure):
 class _Times(ctypes.Structure):
     """The structure ``itimerspec`` of POSIX: an interval and a first time, in seconds and nanoseconds."""
 
-    _fields_ = (
-        ("interval_s", ctypes.c_long),
-        ("interval_ns", ctypes.c_long),
-        ("s", ctypes.c_long),
-        ("ns", ctypes.c_long),
-    )
+    _fields_ = tuple((name, ctypes.c_long) for name in ("interval_s", "interval_ns", "s", "ns"))
 
 
 class Looking:

@@ -65,13 +65,8 @@ def within(limit_s: float = LIMIT_S) -> Iterator[None]:
         yield
     if left := _left(before, GOODBYE_S):
         end(left)
-        raise LoadingError(
-            LoadingFault(
-                FaultKind.LEFT,
-                f"processes still running after it was closed: {len(left)}",
-                "join every process that the loader starts",
-            )
-        )
+        sentence = f"processes still running after it was closed: {len(left)}"
+        raise LoadingError(LoadingFault(FaultKind.LEFT, sentence, "join every process that the loader starts"))
 
 
 @dataclass

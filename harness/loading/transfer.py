@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from . import exercise
 from .content import PORTABLE, Opaque, Sample, portable
-from .reader import Epoch
+from .reader import Epoch, Exercise
 from .source import LoaderInfo
 from .tagged import Tag
 
@@ -216,4 +217,7 @@ FORMS: Mapping[str, Form] = {
     "use": each(count),
     "count_open": row(count, count),
 }
-"""Result types of the exercises."""
+"""Forms of the results of the exercises, by the names of their functions."""
+
+EXERCISES: Mapping[str, Exercise] = {name: getattr(exercise, name) for name in FORMS}
+"""Exercises by name."""

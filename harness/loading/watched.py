@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset, get_worker_info
 
-from .fault import FaultKind, LoadingError, LoadingFault, died, pids, words_of
+from .fault import WITHOUT_SAMPLE, FaultKind, LoadingError, LoadingFault, died, pids, words_of
 from .supervision import LIMIT_S, within
 
 _IDLE = -1.0
@@ -145,12 +145,7 @@ def _to_blame(error: LoadingError, watch: Watched, limit_s: float) -> int | None
     if error.fault.kind is FaultKind.HUNG:
         start = time.monotonic() - limit_s / 4
         busy = [row for row in busy if watch.notes[row, 2] < start]
-    if not busy or error.fault.kind in {
-        FaultKind.SHARED_MEMORY,
-        FaultKind.UNPICKLABLE,
-        FaultKind.EMPTY,
-        FaultKind.LEFT,
-    }:
+    if not busy or error.fault.kind in WITHOUT_SAMPLE:
         return None
     if error.fault.worker is not None and error.fault.worker + 1 in busy:
         return error.fault.worker + 1

@@ -46,7 +46,6 @@ from harness.record.estimate import (
 )
 from harness.record.fault import Fault
 from harness.record.fix import Edit, Fix
-from harness.record.folder import FILES, RUNS, Row, RunFolder, oldest_first
 from harness.record.gate import Comparison, Gate, GateFinding, Outcome, Slices
 from harness.record.head import Origin, Run, Subject
 from harness.record.learned import LEVELS, ClassWeights, Confusion, FitData
@@ -74,7 +73,7 @@ from harness.record.schema import (
     WorstExample,
 )
 from harness.record.score import Score, Speed, Tier
-from harness.record.storage import write_atomically
+from harness.record.storage import FILES, RUNS, RunFolder, oldest_first, write_atomically
 from harness.record.survey import Accumulator, Breaking, Profile, Worst, share_of_best
 from harness.record.trace import RayTrace, RecordedCall, Stage
 
@@ -126,7 +125,6 @@ __all__ = [
     "RayTrace",
     "Record",
     "RecordedCall",
-    "Row",
     "Run",
     "RunFolder",
     "Score",

@@ -12,16 +12,27 @@ import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypedDict, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from harness.case import Case
 from harness.record.budget import Budget
 from harness.record.estimate import Estimate, median_ratio
 from harness.record.storage import invalid
 
 Rounds = tuple[float, ...]
 """A number a round, or a slice, in the order in which they were measured."""
+
+
+def unknown(description: str) -> Any:
+    """Declare a field that is unknown in older runs, or where it was not measured."""
+    return Field(default=None, description=description)
+
+
+def series(description: str) -> Any:
+    """Declare a field with a number for each round, which is empty where it was not measured."""
+    return Field(default=(), description=description)
 
 
 class _Part(BaseModel):
@@ -63,11 +74,24 @@ class BenchRecord(_Part):
     case: str = Field(description="family.module.function")
     family: str = Field(description="folder of the case")
     style: str = Field(description="scratch, concise or foreign")
-    cold_s: float | None = Field(default=None, description="first call, before any warm-up")
+    cold_s: float | None = unknown("first call, before any warm-up")
 
     def extra_info(self) -> dict[str, Any]:
         """Return what pytest-benchmark is to keep: the fields that the suite has filled in."""
         return self.model_dump(exclude_unset=True)
+
+
+class Names(TypedDict):
+    """Fields of a record that name its case."""
+
+    case: str
+    family: str
+    style: str
+
+
+def names(case: Case) -> Names:
+    """Return the fields that name a case."""
+    return Names(case=case.name, family=case.family, style=case.style)
 
 
 class StepRecord(BenchRecord):
@@ -75,7 +99,7 @@ class StepRecord(BenchRecord):
 
     suite = "steps"
 
-    contract: str | None = Field(default=None, description="contract the case claims")
+    contract: str | None = unknown("contract the case claims")
     device: str = Field(description="cpu or the type of an accelerator")
     batch_size: int = Field(gt=0, description="samples per step")
     dtype: str = Field(description="floating-point format")
@@ -83,44 +107,28 @@ class StepRecord(BenchRecord):
     phases_s: Mapping[str, Rounds] = Field(
         default_factory=dict, description="seconds per step by phase; empty if the step does not report its phases"
     )
-    bytes: int | None = Field(default=None, description="bytes that a step has to move")
-    operations: int | None = Field(default=None, description="multiplications and additions in a step")
-    bytes_per_s: Rounds = Field(default=(), description="bandwidth for this number of bytes, median of the rounds")
-    operations_per_s: Rounds = Field(
-        default=(), description="operations per second of square matrix products, median of the rounds"
-    )
-    floor_s: Rounds = Field(
-        default=(), description="lower limit of the step time from the rates measured in the same rounds, median"
-    )
-    launch_s: float | None = Field(default=None, description="time for the host to queue a step on an accelerator")
-    device_s: float | None = Field(
-        default=None, description="time on the accelerator from its events, seconds per step"
-    )
-    graph_s: float | None = Field(default=None, description="step replayed as a CUDA graph, timed by the host")
-    graph_device_s: float | None = Field(default=None, description="step replayed as a CUDA graph, timed by events")
-    graph_absent: str | None = Field(default=None, description="reason why there is no CUDA graph")
-    launch_rounds_s: Rounds = Field(default=(), description="time to queue a step, median of the interleaved rounds")
-    device_rounds_s: Rounds = Field(default=(), description="time by events, median of the interleaved rounds")
-    graph_rounds_s: Rounds = Field(
-        default=(), description="replayed step by the host's clock, median of the interleaved rounds"
-    )
-    graph_device_rounds_s: Rounds = Field(
-        default=(), description="replayed step by events, median of the interleaved rounds"
-    )
-    transfer_s: Rounds = Field(
-        default=(), description="time to copy a minibatch from the host to the accelerator, median of the rounds"
-    )
-    l2_bytes: int | None = Field(default=None, description="second-level cache of the accelerator")
-    clock_mhz: Rounds = Field(default=(), description="clock of the accelerator, mean of before and after the rounds")
-    memory_clock_mhz: Rounds = Field(default=(), description="its memory clock, mean of before and after the rounds")
-    power_limit_w: float | None = Field(default=None, description="its power limit in watts")
-    steps_compared: int | None = Field(
-        default=None, description="fresh steps compared with gradient descent in float64"
-    )
-    deviation: float | None = Field(
-        default=None, description="2-norm of the difference of the parameters after these steps"
-    )
-    bound: float | None = Field(default=None, description="bound on that difference from rounding")
+    bytes: int | None = unknown("bytes that a step has to move")
+    operations: int | None = unknown("multiplications and additions in a step")
+    bytes_per_s: Rounds = series("bandwidth for this number of bytes, median of the rounds")
+    operations_per_s: Rounds = series("operations per second of square matrix products, median of the rounds")
+    floor_s: Rounds = series("lower limit of the step time from the rates measured in the same rounds, median")
+    launch_s: float | None = unknown("time for the host to queue a step on an accelerator")
+    device_s: float | None = unknown("time on the accelerator from its events, seconds per step")
+    graph_s: float | None = unknown("step replayed as a CUDA graph, timed by the host")
+    graph_device_s: float | None = unknown("step replayed as a CUDA graph, timed by events")
+    graph_absent: str | None = unknown("reason why there is no CUDA graph")
+    launch_rounds_s: Rounds = series("time to queue a step, median of the interleaved rounds")
+    device_rounds_s: Rounds = series("time by events, median of the interleaved rounds")
+    graph_rounds_s: Rounds = series("replayed step by the host's clock, median of the interleaved rounds")
+    graph_device_rounds_s: Rounds = series("replayed step by events, median of the interleaved rounds")
+    transfer_s: Rounds = series("time to copy a minibatch from the host to the accelerator, median of the rounds")
+    l2_bytes: int | None = unknown("second-level cache of the accelerator")
+    clock_mhz: Rounds = series("clock of the accelerator, mean of before and after the rounds")
+    memory_clock_mhz: Rounds = series("its memory clock, mean of before and after the rounds")
+    power_limit_w: float | None = unknown("its power limit in watts")
+    steps_compared: int | None = unknown("fresh steps compared with gradient descent in float64")
+    deviation: float | None = unknown("2-norm of the difference of the parameters after these steps")
+    bound: float | None = unknown("bound on that difference from rounding")
 
     @property
     def on_device(self) -> Estimate:
@@ -158,12 +166,10 @@ class AuditRecord(BenchRecord):
     events_limit: float = Field(description="time limit of an audit for events, as a multiple of the step")
     full_limit: float = Field(description="time limit of an audit with a shadow, as a multiple of the step")
     memory_limit: float = Field(description="memory limit of an audit, as a multiple of the step")
-    run_steps: int | None = Field(
-        default=None, description="steps of a run that was audited for events within a time limit"
-    )
-    run_audited: int | None = Field(default=None, description="audited steps of that run")
-    run_s: float | None = Field(default=None, description="CPU time of that run")
-    run_step_s: float | None = Field(default=None, description="mean CPU time of the other steps of that run")
+    run_steps: int | None = unknown("steps of a run that was audited for events within a time limit")
+    run_audited: int | None = unknown("audited steps of that run")
+    run_s: float | None = unknown("CPU time of that run")
+    run_step_s: float | None = unknown("mean CPU time of the other steps of that run")
 
     @property
     def run(self) -> float | None:
@@ -186,44 +192,30 @@ class LoaderRecord(BenchRecord):
     workers: int = Field(ge=0, description="worker processes")
     samples: int = Field(gt=0, description="samples per epoch")
     batches: int = Field(ge=0, description="batches per epoch")
-    data: str | None = Field(default=None, description="label of the data")
-    loader: str | None = Field(default=None, description="type of the loader")
-    slice_batches: int | None = Field(default=None, description="batches per slice")
-    first_batch_s: float | None = Field(
-        default=None, description="time until the first batch, including the creation of the loader"
-    )
-    made_s: float | None = Field(
-        default=None, description="part of it: until the loader was created (files read, tensors converted)"
-    )
-    iterator_s: float | None = Field(
-        default=None, description="part of it: until the iterator was created (workers started)"
-    )
-    start_cpu_s: float | None = Field(default=None, description="CPU time until the first batch, including workers")
-    shutdown_s: float | None = Field(default=None, description="time to shut down the loader and its workers")
-    wall_us: Rounds = Field(default=(), description="microseconds per sample; median of the slices")
-    cpu_us: Rounds = Field(
-        default=(), description="CPU microseconds per sample, including workers; median of the slices"
-    )
-    limit_wall_us: Rounds = Field(
-        default=(), description="microseconds per sample of the memory limit, measured interleaved"
-    )
-    limit_cpu_us: Rounds = Field(default=(), description="CPU microseconds per sample of the memory limit")
-    pss_bytes: int | None = Field(
-        default=None, description="memory of the process and its workers, shared pages counted once"
-    )
-    shared_bytes: int | None = Field(default=None, description="part of it in shared memory")
-    prefetch: int | None = Field(default=None, description="batches that each worker prefetches")
-    persistent: bool | None = Field(default=None, description="whether workers persist between epochs")
-    pin: bool | None = Field(default=None, description="whether batches are in page-locked memory")
-    start_method: str | None = Field(default=None, description="start method of the workers, if it was given")
-    remark: str | None = Field(default=None, description="remark on the data set")
-    budget: Budget | None = Field(default=None, description="where the time of a batch goes, in a training loop")
-    reference: str | None = Field(default=None, description="loader that took part in the same rounds, with workers")
-    reference_wall_us: Rounds = Field(default=(), description="microseconds per sample of the reference")
-    reference_cpu_us: Rounds = Field(default=(), description="CPU microseconds per sample of the reference")
-    other_load: float | None = Field(
-        default=None, description="cores that other processes used during the rounds, on average"
-    )
+    data: str | None = unknown("label of the data")
+    loader: str | None = unknown("type of the loader")
+    slice_batches: int | None = unknown("batches per slice")
+    first_batch_s: float | None = unknown("time until the first batch, including the creation of the loader")
+    made_s: float | None = unknown("part of it: until the loader was created (files read, tensors converted)")
+    iterator_s: float | None = unknown("part of it: until the iterator was created (workers started)")
+    start_cpu_s: float | None = unknown("CPU time until the first batch, including workers")
+    shutdown_s: float | None = unknown("time to shut down the loader and its workers")
+    wall_us: Rounds = series("microseconds per sample; median of the slices")
+    cpu_us: Rounds = series("CPU microseconds per sample, including workers; median of the slices")
+    limit_wall_us: Rounds = series("microseconds per sample of the memory limit, measured interleaved")
+    limit_cpu_us: Rounds = series("CPU microseconds per sample of the memory limit")
+    pss_bytes: int | None = unknown("memory of the process and its workers, shared pages counted once")
+    shared_bytes: int | None = unknown("part of it in shared memory")
+    prefetch: int | None = unknown("batches that each worker prefetches")
+    persistent: bool | None = unknown("whether workers persist between epochs")
+    pin: bool | None = unknown("whether batches are in page-locked memory")
+    start_method: str | None = unknown("start method of the workers, if it was given")
+    remark: str | None = unknown("remark on the data set")
+    budget: Budget | None = unknown("where the time of a batch goes, in a training loop")
+    reference: str | None = unknown("loader that took part in the same rounds, with workers")
+    reference_wall_us: Rounds = series("microseconds per sample of the reference")
+    reference_cpu_us: Rounds = series("CPU microseconds per sample of the reference")
+    other_load: float | None = unknown("cores that other processes used during the rounds, on average")
 
     @property
     def gain(self) -> Estimate:
@@ -272,7 +264,7 @@ class BalanceRecord(BenchRecord):
 
     batch_size: int = Field(gt=0, description="samples per batch")
     workers: int = Field(ge=0, description="worker processes")
-    data: str | None = Field(default=None, description="label of the data")
+    data: str | None = unknown("label of the data")
     step: str = Field(description="case of the training step")
     load_s: float = Field(gt=0, description="seconds to load a batch, without training steps")
     step_s: float = Field(gt=0, description="seconds of a training step, without loading")
@@ -309,20 +301,18 @@ class TunerRecord(BenchRecord):
     way: str = Field(description="exhaustive, or tuner")
     seed: int = Field(description="seed of the tuner")
     choice: str = Field(description="chosen configuration")
-    low: float | None = Field(default=None, description="lower end of the 95 % interval of its samples per second")
-    high: float | None = Field(default=None, description="upper end of the 95 % interval of its samples per second")
+    low: float | None = unknown("lower end of the 95 % interval of its samples per second")
+    high: float | None = unknown("upper end of the 95 % interval of its samples per second")
     spent_s: float = Field(gt=0, description="total time of the tuner, in seconds")
-    rates: dict[str, float] | None = Field(default=None, description="samples per second of every configuration")
-    reason: str | None = Field(default=None, description="reason why the tuner stopped")
-    slices: int | None = Field(default=None, description="number of measured slices")
-    measured: int | None = Field(default=None, description="number of measured configurations")
-    notes: tuple[str, ...] = Field(default=(), description="remarks on the data set")
+    rates: dict[str, float] | None = unknown("samples per second of every configuration")
+    reason: str | None = unknown("reason why the tuner stopped")
+    slices: int | None = unknown("number of measured slices")
+    measured: int | None = unknown("number of measured configurations")
+    notes: tuple[str, ...] = series("remarks on the data set")
     rules: dict[str, str] = Field(
         default_factory=dict, description="configuration chosen by each rule of thumb, by its name"
     )
-    to_best: float | None = Field(
-        default=None, description="rate of the tuner's choice / rate of the exhaustive best, remeasured in pairs"
-    )
+    to_best: float | None = unknown("rate of the tuner's choice / rate of the exhaustive best, remeasured in pairs")
 
     @property
     def is_exhaustive(self) -> bool:
@@ -356,9 +346,7 @@ class OperationRecord(BenchRecord):
     suite = "operations"
 
     contract: str = Field(description="contract the case claims")
-    shape: str | None = Field(
-        default=None, description="rows x columns of the input; a vector has as many elements; missing in older runs"
-    )
+    shape: str | None = unknown("rows x columns of the input; a vector has as many elements; missing in older runs")
 
 
 class VectorizationRecord(BenchRecord):

@@ -3,7 +3,6 @@
 from enum import StrEnum
 from typing import Literal
 
-from harness.record.estimate import Estimate, Method
 from harness.record.schema import Count, Record, Size
 
 
@@ -65,11 +64,6 @@ class Comparison(Record):
     """A slowdown within it is none."""
     tolerance: Size
     """A slowdown below it is tolerated: a case is unchanged where its upper bound is below."""
-
-    @property
-    def estimate(self) -> Estimate:
-        """The ratio with its bounds."""
-        return Estimate(self.ratio, self.low, self.high, Method.ONE_SIDED)
 
 
 class Slices(Record):

@@ -1,4 +1,4 @@
-"""Files on disk. Errors are one sentence with the file, the rule, the value and the remedy.
+"""Files on disk, and the folder of a run. Errors are one sentence with the file, the rule, the value and the remedy.
 
 Files that are read are not trusted: regular files of a bounded size, text in UTF-8, JSON as records. Reading never
 blocks: pipes and devices are refused unread.
@@ -19,17 +19,25 @@ import re
 import stat
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from harness.error import UsageError
-from harness.record.schema import FileState, Record
+from harness.record.audit import Audit
+from harness.record.fix import Fix
+from harness.record.gate import Comparison, GateFinding, Slices
+from harness.record.head import Run
+from harness.record.learned import ClassWeights, Confusion, FitData
+from harness.record.proof import Proof
+from harness.record.property import Property
+from harness.record.schema import SCHEMA, Epoch, FileState, Image, LearnedParameter, Record, Verdict
+from harness.record.survey import Accumulator, Breaking, Profile, Worst
+from harness.record.trace import RayTrace
 
 ParsedT = TypeVar("ParsedT", bound=BaseModel)
 
@@ -53,15 +61,12 @@ def is_there(file: Path) -> bool:
     return os.path.lexists(file)
 
 
-def read_bytes(file: Path, *, what: str = "a record", remedy: str = DAMAGED) -> bytes:
-    """Read a whole file, and follow links; ``what`` names its content in messages.
+def _unreadable(what: str, rule: str, value: str | None = None, *, place: object, remedy: str = DAMAGED) -> UsageError:
+    return UsageError(f"cannot read {what}", rule=rule, value=value, place=str(place), remedy=remedy)
 
-    Raises
-    ------
-    UsageError
-        If it is not a regular file, is too large, or cannot be read.
-    """
-    problem = f"cannot read {what}"
+
+def read_bytes(file: Path, *, what: str = "a record", remedy: str = DAMAGED) -> bytes:
+    """Read a whole regular file, and follow links; ``what`` names its content in messages."""
     try:
         # A pipe would be waited for without this.
         descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
@@ -69,60 +74,36 @@ def read_bytes(file: Path, *, what: str = "a record", remedy: str = DAMAGED) -> 
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 kind = next((name for is_such, name in _KINDS if is_such(status.st_mode)), "something else")
-                raise UsageError(problem, rule="not a regular file", value=kind, place=str(file), remedy=remedy)
+                raise _unreadable(what, "not a regular file", kind, place=file, remedy=remedy)
             if status.st_size > MAX_BYTES:
-                raise _too_large(status.st_size, file, what, remedy)
+                limit, size = f"the limit is {MAX_BYTES:,} bytes", f"{status.st_size:,} bytes"
+                raise _unreadable(what, limit, size, place=file, remedy=remedy)
             # No more than that, should it grow meanwhile; and no room for more is taken.
             return stream.read(status.st_size)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise UsageError(problem, rule=reason.lower(), place=str(file), remedy=remedy) from error
-
-
-def _too_large(size: int, file: Path, what: str, remedy: str) -> UsageError:
-    rule, value = f"the limit is {MAX_BYTES:,} bytes", f"{size:,} bytes"
-    return UsageError(f"cannot read {what}", rule=rule, value=value, place=str(file), remedy=remedy)
+        raise _unreadable(what, reason.lower(), place=file, remedy=remedy) from error
 
 
 def read_text(file: Path, *, what: str = "a record", remedy: str = DAMAGED) -> str:
-    """Read a text file.
-
-    Raises
-    ------
-    UsageError
-        If it cannot be read, or is not UTF-8; the message names the line.
-    """
+    """Read a text file."""
     return decoded(read_bytes(file, what=what, remedy=remedy), place=str(file), what=what, remedy=remedy)
 
 
 def decoded(content: bytes, *, place: str, what: str = "a record", remedy: str = DAMAGED) -> str:
-    """Return bytes as the text they are.
-
-    Raises
-    ------
-    UsageError
-        If they are no UTF-8; the line is named.
-    """
+    """Return bytes as the text they are."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
         value = f"the byte 0x{content[error.start]:02x}"
-        raise UsageError(
-            f"cannot read {what}", rule="the text is not UTF-8", value=value, place=f"{place}:{line}", remedy=remedy
-        ) from error
+        line = content.count(b"\n", 0, error.start) + 1
+        raise _unreadable(what, "the text is not UTF-8", value, place=f"{place}:{line}", remedy=remedy) from error
 
 
 def parsed(
     kind: type[ParsedT], text: str | bytes, *, place: str, what: str = "a record", remedy: str = DAMAGED
 ) -> ParsedT:
-    """Validate the JSON of one record, which was read at ``place``.
-
-    Raises
-    ------
-    UsageError
-        If it is not such a record.
-    """
+    """Validate the JSON of one record, which was read at ``place``."""
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
@@ -135,7 +116,7 @@ def invalid(error: ValidationError, *, place: str, what: str, remedy: str = DAMA
     field = ".".join(str(part) for part in first["loc"]) or error.title
     message = str(first["msg"]).removeprefix("Value error, ")
     rule = f"invalid `{field:.80}`: {message[:1].lower()}{message[1:200]}"
-    return UsageError(f"cannot read {what}", rule=rule, value=quoted(first.get("input")), place=place, remedy=remedy)
+    return _unreadable(what, rule, quoted(first.get("input")), place=place, remedy=remedy)
 
 
 def quoted(value: object) -> str:
@@ -147,27 +128,15 @@ def quoted(value: object) -> str:
 
 
 def document(text: str | bytes, *, place: str, what: str, remedy: str = DAMAGED) -> Any:
-    """Read JSON of whatever shape.
-
-    Raises
-    ------
-    UsageError
-        If it is none, or is nested too deeply.
-    """
+    """Read JSON of whatever shape."""
     try:
         return from_json(text)
-    except ValueError as error:
-        raise UsageError(f"cannot read {what}", rule=f"invalid JSON: {error}", place=place, remedy=remedy) from error
+    except ValueError as error:  # no JSON, or nested too deeply
+        raise _unreadable(what, f"invalid JSON: {error}", place=place, remedy=remedy) from error
 
 
 def toml_document(file: Path) -> dict[str, Any]:
-    """Read TOML of whatever shape that the user writes.
-
-    Raises
-    ------
-    UsageError
-        If the file cannot be read, or is not TOML.
-    """
+    """Read TOML of whatever shape that the user writes."""
     text = read_text(file, what=f"`{file.name}`", remedy="fix the file")
     try:
         return tomllib.loads(text)
@@ -177,22 +146,14 @@ def toml_document(file: Path) -> dict[str, Any]:
 
 # Writing
 
-_REMEDIES = {
-    errno.ENOSPC: "free some space (finished results are kept)",
-    errno.EDQUOT: "free some space (finished results are kept)",
-    errno.EFBIG: "allow larger files (finished results are kept)",
-}
+_FREE = "free some space (finished results are kept)"
+_LARGER = "allow larger files (finished results are kept)"
+_REMEDIES = {errno.ENOSPC: _FREE, errno.EDQUOT: _FREE, errno.EFBIG: _LARGER}
 
 
 @contextmanager
 def written(file: Path) -> Iterator[None]:
-    """Turn an error of the file system into a :class:`UsageError` that names the file.
-
-    Raises
-    ------
-    UsageError
-        If the body raises an :class:`OSError`: the disk is full, or the folder is not writable or does not exist.
-    """
+    """Turn an error of the file system into a :class:`UsageError` that names the file."""
     try:
         yield
     except OSError as error:
@@ -206,17 +167,7 @@ def written(file: Path) -> Iterator[None]:
 def write_atomically(path: Path, content: str | bytes, *, synced: bool = False) -> None:
     """Write a file so that a reader sees either the old or the new content; text as UTF-8.
 
-    Parameters
-    ----------
-    path, content
-        The file.
-    synced
-        Whether to return only after the data is on the disk.
-
-    Raises
-    ------
-    UsageError
-        If it cannot be written; the old content then remains.
+    If ``synced``, the data is on the disk when the function returns.
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
     with written(path):
@@ -236,6 +187,8 @@ def write_atomically(path: Path, content: str | bytes, *, synced: bool = False) 
             raise
 
 
+# Chains of lines
+
 ALTERED = "repeat the run, or restore the file from a copy"
 """The way out of a chain that does not hold."""
 
@@ -243,23 +196,15 @@ _LINE = re.compile(rb'(?P<text>.*),"sum":"(?P<sum>[0-9a-f]{16})"}')
 _DOCUMENT = re.compile(rb'(?P<text>.*),\n  "sum": "(?P<sum>[0-9a-f]{16})"\n}\n', re.DOTALL)
 
 
-@dataclass(frozen=True)
-class Chain:
-    """The lines of a file, and the checksum after each.
-
-    Parameters
-    ----------
-    lines
-        The JSON of each record, without its checksum.
-    sums
-        One more entry than lines; the first is the checksum of an empty file with this name.
-    torn
-        Number of bytes of an incomplete last line.
-    """
+class Chain(NamedTuple):
+    """The lines of a file, and the checksum after each."""
 
     lines: tuple[bytes, ...]
+    """The JSON of each record, without its checksum."""
     sums: tuple[str, ...]
+    """One more entry than lines; the first is the checksum of an empty file with this name."""
     torn: int = 0
+    """Number of bytes of an incomplete last line."""
 
 
 def beginning(name: str) -> str:
@@ -280,13 +225,7 @@ def sealed(text: str, before: str) -> tuple[bytes, str]:
 
 
 def unsealed(content: bytes, name: str, *, place: str) -> Chain:
-    """Return the lines of a file, after checking that each follows the line before it.
-
-    Raises
-    ------
-    UsageError
-        If a line does not; the message names it.
-    """
+    """Return the lines of a file, after checking that each follows the line before it."""
     *whole, rest = content.split(b"\n")
     sums, lines = [beginning(name)], []
     for number, line in enumerate(whole, 1):
@@ -297,19 +236,13 @@ def unsealed(content: bytes, name: str, *, place: str) -> Chain:
 
 
 def unsealed_line(line: bytes, before: str, *, place: str, remedy: str = ALTERED) -> tuple[bytes, str]:
-    """Return a record's JSON without its checksum, and the checksum.
-
-    Raises
-    ------
-    UsageError
-        If the checksum does not follow ``before``.
-    """
+    """Return a record's JSON without its checksum, and the checksum."""
     match = _LINE.fullmatch(line)
-    if match is None or checksum(match["text"], before).encode() != match["sum"]:
+    if match is None:
+        raise _unreadable("the records", "the line has no checksum", place=place, remedy=remedy)
+    if checksum(match["text"], before).encode() != match["sum"]:
         rule = "the line was altered or does not follow the previous line"
-        if match is None:
-            rule = "the line has no checksum"
-        raise UsageError("cannot read the records", rule=rule, place=place, remedy=remedy)
+        raise _unreadable("the records", rule, place=place, remedy=remedy)
     return match["text"] + b"}", match["sum"].decode()
 
 
@@ -320,17 +253,11 @@ def sealed_document(text: str, name: str) -> str:
 
 
 def unsealed_document(content: bytes, name: str, *, place: str) -> bytes:
-    """Return indented JSON without its checksum.
-
-    Raises
-    ------
-    UsageError
-        If that is not the checksum of the rest.
-    """
+    """Return indented JSON without its checksum."""
     match = _DOCUMENT.fullmatch(content)
     if match is None or checksum(match["text"], beginning(name)).encode() != match["sum"]:
         rule = "the checksum at the end is missing" if match is None else "the checksum does not match"
-        raise UsageError("cannot read the run", rule=rule, place=place, remedy=ALTERED)
+        raise _unreadable("the run", rule, place=place, remedy=ALTERED)
     return match["text"] + b"\n}"
 
 
@@ -353,13 +280,7 @@ class Journal:
         return FileState(records=self._records, sum=self._sum)
 
     def append(self, record: Record) -> None:
-        """Append a record.
-
-        Raises
-        ------
-        UsageError
-            If the disk is full; the earlier records remain intact.
-        """
+        """Append a record."""
         line, after = sealed(record.model_dump_json(), self._sum)
         with written(self._file):
             try:
@@ -380,3 +301,237 @@ class Journal:
     def close(self) -> None:
         """Append no more."""
         os.close(self._descriptor)
+
+
+# Runs
+
+RowT = TypeVar("RowT", bound=Record)
+
+HEAD = "run.json"
+"""The file of the head within a run."""
+
+_MAKE_ONE = "make one with `harness check TARGET --run NAME`"
+
+RUNS = Path(".harness", "runs")
+"""Default folder for runs."""
+
+FILES: Mapping[type[Record], str] = {
+    Verdict: "verdicts.jsonl",
+    Property: "properties.jsonl",
+    Proof: "proofs.jsonl",
+    Breaking: "breakings.jsonl",
+    Worst: "worst.jsonl",
+    Profile: "profiles.jsonl",
+    RayTrace: "passages.jsonl",
+    Accumulator: "accumulators.jsonl",
+    Epoch: "epochs.jsonl",
+    LearnedParameter: "estimates.jsonl",
+    FitData: "fits.jsonl",
+    ClassWeights: "weights.jsonl",
+    Confusion: "confusions.jsonl",
+    Image: "images.jsonl",
+    Audit: "audits.jsonl",
+    Fix: "fixes.jsonl",
+    GateFinding: "findings.jsonl",
+    Comparison: "comparisons.jsonl",
+    Slices: "slices.jsonl",
+}
+"""File name for each kind of record."""
+
+NAMES = (HEAD, *FILES.values())
+"""Names of all files of a run, except for benchmarks."""
+
+
+class RunFolder:
+    """One run on disk: a folder of plain files, which the first write creates.
+
+    If ``synced``, a method returns only after its data is on the disk.
+
+    The head has the number of records in each file, and the checksum after the last one. While a command is running,
+    the numbers are those of the last sync. For a file that is being replaced, the head also has the previous numbers,
+    so that a reader accepts either content.
+    """
+
+    def __init__(self, path: Path, *, synced: bool = False) -> None:
+        self.path = path
+        self._synced = synced
+
+    @classmethod
+    def named(cls, name: str, *, synced: bool = False) -> Self:
+        """Return the run of a name below :data:`RUNS`, or of a path, which has a slash."""
+        return cls(Path(name) if "/" in name else RUNS / name, synced=synced)
+
+    @property
+    def is_run(self) -> bool:
+        """Whether there is a head, readable or not."""
+        return is_there(self.path / HEAD)
+
+    def runs(self) -> list[Self]:
+        """Return this run, or those in the folder where it is a folder of runs; none where it is neither."""
+        if self.is_run:
+            return [self]
+        return [type(self)(head.parent) for head in self.path.glob(f"*/{HEAD}")]
+
+    # The head
+
+    def write_head(self, run: Run) -> None:
+        """Write ``run.json``; files that ``run`` does not mention keep their entries."""
+        if not run.files and self.is_run:
+            run = run.model_copy(update={"files": self.head().files})
+        text = sealed_document(run.model_dump_json(indent=2), HEAD)
+        write_atomically(self.path / HEAD, text, synced=self._synced)
+
+    def revise(self, **changes: Any) -> None:
+        """Change fields of the head."""
+        self.write_head(self.head().model_copy(update=changes))
+
+    def clear(self) -> None:
+        """Remove the records, and nothing else that lies in the folder."""
+        with written(self.path):
+            for file in (*self.path.glob("bench-*.json"), *(self.path / name for name in NAMES)):
+                file.unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Remove incomplete temporary files of a killed process."""
+        for name in NAMES:
+            for file in self.path.glob(f".{name}.*"):
+                file.unlink(missing_ok=True)
+
+    def head(self) -> Run:
+        """Read ``run.json``."""
+        file = self.path / HEAD
+        if not self.is_run:
+            rule = "a run is a folder with a `run.json`"
+            raise UsageError(f"no run in `{self.path}`", rule=rule, remedy=_MAKE_ONE)
+        content = read_bytes(file, what="the run")
+        _reject_other_schema(content, file)
+        text = unsealed_document(content, HEAD, place=str(file))
+        return parsed(Run, text, place=str(file), what=f"a run of schema {SCHEMA}")
+
+    # Records
+
+    def chain(self, kind: type[Record]) -> Chain:
+        """Read the lines of a kind of record, after checking that none was altered, lost or added."""
+        name = FILES[kind]
+        file = self.path / name
+        chain = unsealed(read_bytes(file) if is_there(file) else b"", name, place=str(file))
+        if self.is_run:
+            _reject_lost(chain, self.head(), name, file)
+        elif chain.torn:
+            raise _lost(f"{file}:{len(chain.lines) + 1}", "the last line is cut off")
+        return chain
+
+    def write(self, kind: type[RowT], rows: Iterable[RowT]) -> None:
+        """Replace the file of a kind of record."""
+        name, lines = FILES[kind], []
+        after = beginning(name)
+        for row in rows:
+            line, after = sealed(row.model_dump_json(), after)
+            lines.append(line)
+        self._replace(name, b"".join(lines), FileState(records=len(lines), sum=after))
+
+    def write_benchmarks(self, suite: str, text: str) -> None:
+        """Replace the benchmark file of a suite with pytest-benchmark's JSON."""
+        content = text.encode("utf-8")
+        self._replace(f"bench-{suite}.json", content, FileState(records=1, sum=checksum(content)))
+
+    def _replace(self, name: str, content: bytes, state: FileState) -> None:
+        """Replace a file; if this is interrupted at any time, the head still describes the content."""
+        if self.is_run:
+            head = self.head()
+            before = head.files.get(name, FileState(records=0, sum=beginning(name)))
+            self.revise(files={**head.files, name: state}, replaced={**head.replaced, name: before})
+        write_atomically(self.path / name, content, synced=self._synced)
+        if self.is_run:
+            self.revise(replaced={other: was for other, was in self.head().replaced.items() if other != name})
+
+    def read(self, kind: type[RowT]) -> list[RowT]:
+        """Read every record of a kind; a missing file gives an empty list.
+
+        The last record with a key counts.
+        """
+        return [row for _, row in self._numbered(kind)]
+
+    def places(self, kind: type[RowT]) -> Iterator[tuple[str, RowT]]:
+        """Yield every record of a kind with its place in the run, such as ``verdicts.jsonl:17``."""
+        for number, row in self._numbered(kind):
+            yield f"{FILES[kind]}:{number}", row
+
+    def _numbered(self, kind: type[RowT]) -> list[tuple[int, RowT]]:
+        file, what = self.path / FILES[kind], f"a record of schema {SCHEMA}"
+        rows: dict[object, tuple[int, RowT]] = {}
+        for number, line in enumerate(self.chain(kind).lines, 1):
+            row = parsed(kind, line, place=f"{file}:{number}", what=what)
+            rows[getattr(row, "key", number)] = (number, row)
+        return list(rows.values())
+
+    def compact(self, kind: Any) -> None:
+        """Leave the records that count, where there are others."""
+        rows = self.read(kind)
+        if len(rows) < len(self.chain(kind).lines):
+            self.write(kind, rows)
+
+    # Benchmarks
+
+    def benchmarks(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield suite name and pytest-benchmark document of each benchmark file, sorted by name."""
+        head = self.head() if self.is_run else None
+        known = [name for name in head.files if name.startswith("bench-")] if head is not None else []
+        what, remedy = "a benchmark file", "run `harness bench` again"
+        for name in sorted({*known, *(file.name for file in self.path.glob("bench-*.json"))}):
+            file = self.path / name
+            content = read_bytes(file, what=what, remedy=remedy)
+            if head is not None and name in known and checksum(content) not in {one.sum for one in _states(head, name)}:
+                raise _unreadable(what, "the checksum does not match", place=file, remedy=remedy)
+            text = decoded(content, place=str(file), what=what, remedy=remedy)
+            yield file.stem.removeprefix("bench-"), document(text, place=str(file), what=what, remedy=remedy)
+
+    @classmethod
+    def latest(cls, root: Path) -> Self:
+        """Return the most recently created run below ``root``."""
+        heads = [(cls(head.parent).head().created, head.parent) for head in root.glob(f"*/{HEAD}")]
+        if not heads:
+            raise UsageError(f"no run in `{root}`", remedy=_MAKE_ONE)
+        return cls(max(heads)[1])
+
+
+def oldest_first(runs: Iterable[RunFolder]) -> list[RunFolder]:
+    """Return runs in the order of their creation, without duplicates."""
+    distinct = {run.path.resolve(): RunFolder(run.path) for run in runs}
+    return sorted(distinct.values(), key=lambda run: (run.head().created, str(run.path)))
+
+
+def _reject_other_schema(content: bytes, file: Path) -> None:
+    head = document(content, place=str(file), what="the run")
+    version = head.get("schema_version") if isinstance(head, dict) else None
+    if version != SCHEMA or isinstance(version, bool):
+        rule, value = f"this version of the harness reads schema {SCHEMA}", f"schema {quoted(version)}"
+        remedy = "read it with the version of the harness that wrote it, or repeat the run"
+        raise _unreadable("the run", rule, value, place=file, remedy=remedy)
+
+
+def _states(head: Run, name: str) -> list[FileState]:
+    """Return the valid contents of a file: the state in the head, and the previous state during a replacement."""
+    empty = FileState(records=0, sum=beginning(name))
+    return [head.files.get(name, empty), *([head.replaced[name]] if name in head.replaced else [])]
+
+
+def _reject_lost(chain: Chain, head: Run, name: str, file: Path) -> None:
+    """Refuse a file with fewer records than the head counts, or with other records; a growing file may have more."""
+    grows = any(work.ended is None for work in head.work)
+    states, line_count = _states(head, name), len(chain.lines)
+    for state in states:
+        is_whole = state.records == line_count if not grows else state.records <= line_count
+        if is_whole and chain.sums[state.records] == state.sum and (grows or not chain.torn):
+            return
+    known = states[0].records
+    if chain.torn and not grows:
+        raise _lost(f"{file}:{line_count + 1}", "the last line is cut off")
+    if known == line_count:
+        raise _lost(str(file), "the checksum does not match")
+    expected = f"expected {known:,} record{'' if known == 1 else 's'}"
+    raise _lost(f"{file}:{min(known, line_count) + 1}", expected, f"{line_count:,}")
+
+
+def _lost(place: str, rule: str, value: str | None = None) -> UsageError:
+    return _unreadable("the records", rule, value, place=place, remedy=ALTERED)

@@ -160,23 +160,32 @@ def examine(dataset: Any, batch_size: int, *, cores: int, step_s: float | None =
     seed
         Random seed for the indices.
     """
-    if isinstance(dataset, IterableDataset):
-        return _examined_stream(dataset, batch_size, cores=cores, step_s=step_s)
-    indices = random.Random(seed).choices(range(len(dataset)), k=batch_size)  # noqa: S311 - a sample, no secret
+    is_stream = isinstance(dataset, IterableDataset)
+    draw = random.Random(seed)  # noqa: S311 - a sample, no secret
+    places = list(range(batch_size)) if is_stream else draw.choices(range(len(dataset)), k=batch_size)
 
     def fetch_items() -> Any:
+        if is_stream:
+            return default_collate(list(islice(dataset, len(places))))
         if hasattr(dataset, "__getitems__"):
-            return default_collate(dataset.__getitems__(indices))
-        return default_collate([dataset[index] for index in indices])
+            return default_collate(dataset.__getitems__(places))
+        return default_collate([dataset[index] for index in places])
 
     wished = batch_size
-    items, batch_size = _enough(fetch_items, indices)
-    obstacle = _obstacle(dataset, indices, items, fetch_items)
+    items, batch_size = _enough(fetch_items, places)
+    obstacle = "it has no indices" if is_stream else _obstacle(dataset, places, items, fetch_items)
     items_s, busy = _timed(fetch_items)
-    batch_s = None if obstacle else _timed(lambda: dataset[indices])[0]
+    batch_s = None if obstacle else _timed(lambda: dataset[places])[0]
     gather_s = _timed(lambda: [torch.stack(tensor.unbind()) for tensor in tensors(items)])[0]
+    copies = is_stream and _copies(dataset, batch_size, items)
     hop = math.inf if _is_too_large(items, wished / batch_size) else hop_s(items)
-    return Advice(batch_size, items_s, batch_s, obstacle, gather_s, busy, hop, cores, step_s)
+    return Advice(batch_size, items_s, batch_s, obstacle, gather_s, busy, hop, cores, step_s, copies=copies)
+
+
+def _copies(stream: Any, batch_size: int, items: Any) -> bool:
+    """Whether each worker delivers all samples of a stream, of which ``items`` are the first."""
+    first = list(islice(DataLoader(stream, batch_size, num_workers=2), 2))
+    return len(first) == 2 and equal(first[1], first[0]) and equal(items, first[0])
 
 
 def _is_too_large(batch: Any, times: float) -> bool:
@@ -195,23 +204,6 @@ def _enough(fetch_items: Callable[[], Any], indices: list[int]) -> tuple[Any, in
         if number == len(every) or time.perf_counter() - start >= _ENOUGH_S / 2:
             return items, number
         number = min(4 * number, len(every))
-
-
-def _examined_stream(dataset: Any, batch_size: int, *, cores: int, step_s: float | None) -> Advice:
-    """Examine the first batches of a data set without indices."""
-    places = list(range(batch_size))
-
-    def fetch_items() -> Any:
-        return default_collate(list(islice(dataset, len(places))))
-
-    wished = batch_size
-    items, batch_size = _enough(fetch_items, places)
-    items_s, busy = _timed(fetch_items)
-    gather_s = _timed(lambda: [torch.stack(tensor.unbind()) for tensor in tensors(items)])[0]
-    first = list(islice(DataLoader(dataset, batch_size, num_workers=2), 2))
-    copies = len(first) == 2 and equal(first[1], first[0]) and equal(items, first[0])
-    hop = math.inf if _is_too_large(items, wished / batch_size) else hop_s(items)
-    return Advice(batch_size, items_s, None, "it has no indices", gather_s, busy, hop, cores, step_s, copies=copies)
 
 
 def _obstacle(dataset: Any, indices: list[int], items: Any, fetch_items: Callable[[], Any]) -> str:

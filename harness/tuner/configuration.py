@@ -1,11 +1,10 @@
 """Configurations of the tuner: settings of a ``DataLoader`` and its kind of fetch, as a line and as a loader."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from harness.loading.configuration import PREFETCH, Configuration
+from harness.loading.reading import Configuration
 
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader
@@ -70,35 +69,6 @@ class Choice(Configuration):
         size, *rest = self.arguments().items()
         shuffled = {"shuffle": True} if shuffle and self.kind is LoaderKind.ITEMS else {}
         return {**dict([size]), **shuffled, **dict(rest)}
-
-
-def grid(
-    batch_sizes: Sequence[int],
-    workers: Sequence[int],
-    *,
-    kinds: Sequence[LoaderKind] = (LoaderKind.ITEMS,),
-    prefetch: Sequence[int] = (PREFETCH,),
-    pin: Sequence[bool] = (False,),
-    start_method: str | None = None,
-) -> tuple[Choice, ...]:
-    """Return all combinations once; settings of workers vary only with workers."""
-    return tuple(
-        dict.fromkeys(
-            Choice(
-                batch_size,
-                number,
-                ahead if number else PREFETCH,
-                pin=pins,
-                start_method=start_method if number else None,
-                kind=kind,
-            )
-            for kind in kinds
-            for batch_size in batch_sizes
-            for number in workers
-            for ahead in prefetch
-            for pins in pin
-        )
-    )
 
 
 def worker_counts(cores: float) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 
-from harness.loading.configuration import PREFETCH
+from harness.loading.reading import PREFETCH
 from harness.record import Estimate, Method, geometric_mean, mean_ratio
 from harness.tuner.configuration import Choice
 from harness.tuner.slices import Measured, differ, overall, rates_of

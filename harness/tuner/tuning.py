@@ -3,18 +3,18 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any
 
 from torch.utils.data import IterableDataset
 
 from harness.loading.budget import measure_budget
-from harness.loading.configuration import PREFETCH
 from harness.loading.fault import FaultKind, LoadingFault
-from harness.loading.reading import more_workers_than_cores
+from harness.loading.reading import PREFETCH, more_workers_than_cores
 from harness.record.budget import Budget
 from harness.timing.clock import current_accelerator, threads, without_garbage_collection
 from harness.tuner.advice import Advice, examine
-from harness.tuner.configuration import Choice, LoaderKind, grid
+from harness.tuner.configuration import Choice, LoaderKind
 from harness.tuner.loop import Loop, Waiting
 from harness.tuner.probe import LoaderProbe
 from harness.tuner.search import LoaderSearch, LoaderSearchSettings, SearchState
@@ -56,12 +56,16 @@ class SearchSpace:
     start_method: str | None = None
 
     def grid(self, kind: LoaderKind = LoaderKind.ITEMS, *, workers: bool = True) -> tuple[Choice, ...]:
-        """Return the configurations of a kind, with or without workers."""
+        """Return the configurations of a kind, with or without workers; settings of workers vary only with workers."""
         numbers = self.workers if workers else [number for number in self.workers if number == 0] or self.workers
         pins = (False, True) if self.pin else (False,)
-        return grid(
-            self.batch_sizes, numbers, kinds=(kind,), prefetch=self.prefetch, pin=pins, start_method=self.start_method
+        choices = (
+            Choice(size, number, ahead, pin=pin, start_method=self.start_method, kind=kind)
+            if number
+            else Choice(size, pin=pin, kind=kind)
+            for size, number, ahead, pin in product(self.batch_sizes, numbers, self.prefetch, pins)
         )
+        return tuple(dict.fromkeys(choices))
 
 
 @dataclass

@@ -24,7 +24,7 @@ from harness.bench.suites.tuning_data import DATA_SETS
 from harness.display.bench.balance import print_balance
 from harness.display.bench.tuner import print_tuner
 from harness.error import UsageError
-from harness.loading.configuration import Configuration
+from harness.loading.reading import Configuration
 from harness.record import RunFolder
 from harness.reports.figures.balance import waiting
 from harness.reports.frame import FRAMES

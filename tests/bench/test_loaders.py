@@ -37,9 +37,8 @@ from harness.bench.suites.test_loaders import length_fault
 from harness.case import Case
 from harness.display.bench.loader import print_loaders
 from harness.error import UsageError
-from harness.loading.configuration import Configuration
 from harness.loading.fault import FaultKind
-from harness.loading.reading import MemoryLimit
+from harness.loading.reading import Configuration, MemoryLimit
 from harness.record.bench import LoaderRecord
 
 DATA = """
@@ -207,31 +206,34 @@ def test_a_loader_that_ignores_workers_is_not_measured_again() -> None:
     assert set(found.epochs) == {(20, 4)}
     skipping = measure_loaders({"pairs": asked(needs_workers=True)}, reference=None, timeout_s=5.0)
     assert skipping.skipped == {"pairs"}
-    assert not skipping.cells
+    assert not skipping.lanes
 
 
 def test_all_loaders_have_a_slice_in_every_round() -> None:
     """So has the limit; the ratio to the reference comes from the same rounds, with an interval."""
-    found = group(fast=Pairs, slow=Slow).cells
-    numbers = {len(cell.slices) for cell in found.values()} | {len(cell.limits) for cell in found.values()}
+    measured = group(fast=Pairs, slow=Slow)
+    found = measured.lanes
+    numbers = {len(lane.slices) for lane in found.values()} | {len(lane.limits) for lane in found.values()}
     assert len(numbers) == 1
     assert MIN_ROUNDS <= numbers.pop() <= MAX_ROUNDS
-    record = found["slow"].record(Case(Slow, "loader"), data="zeros", samples=20, remark=None, reference="fast")
+    record = found["slow"].record(
+        Case(Slow, "loader"), measured, data="zeros", samples=20, remark=None, reference="fast"
+    )
     assert record.reference == "fast"
     assert record.gain.is_known
     assert record.gain.high < 1.0
-    own = found["fast"].record(Case(Pairs, "loader"), data="zeros", samples=20, remark=None, reference="fast")
+    own = found["fast"].record(Case(Pairs, "loader"), measured, data="zeros", samples=20, remark=None, reference="fast")
     assert (own.gain.low, own.gain.point, own.gain.high) == (1.0, 1.0, 1.0)
 
 
 def test_the_load_by_other_processes_is_part_of_the_record() -> None:
     """A busy process next to the measurement is counted, our own work is not."""
     busy = "while True: pass"
-    quiet = group(slow=Slow).cells["slow"].other_load
+    quiet = group(slow=Slow).other_load
     with subprocess.Popen([sys.executable, "-c", busy]) as other:
         try:
             # A child of ours is ours; psutil sees it as such, and so its use is taken off.
-            own = group(slow=Slow).cells["slow"].other_load
+            own = group(slow=Slow).other_load
         finally:
             other.kill()
     assert quiet is not None
@@ -244,18 +246,17 @@ def test_a_loader_that_fails_in_its_turn_leaves_and_the_others_go_on() -> None:
     """The finished measurements remain."""
     Failing.epochs = 0
     found = group(fast=Pairs, failing=Failing)
-    assert list(found.cells) == ["fast"]
+    assert list(found.lanes) == ["fast"]
     assert found.failed["failing"].sentence == "loading raises: OSError: the disk is gone"
-    assert len(found.cells["fast"].slices) >= MIN_ROUNDS
+    assert len(found.lanes["fast"].slices) >= MIN_ROUNDS
 
 
 def test_without_its_reference_a_loader_has_no_ratio() -> None:
     """An unknown ratio is not one."""
     Failing.epochs = 0
-    record = (
-        group(failing=Failing, fast=Pairs)
-        .cells["fast"]
-        .record(Case(Pairs, "loader"), data="zeros", samples=20, remark=None, reference="failing")
+    found = group(failing=Failing, fast=Pairs)
+    record = found.lanes["fast"].record(
+        Case(Pairs, "loader"), found, data="zeros", samples=20, remark=None, reference="failing"
     )
     assert record.reference is None
     assert not record.gain.is_known
@@ -263,11 +264,11 @@ def test_without_its_reference_a_loader_has_no_ratio() -> None:
 
 def test_slices_of_a_short_epoch_are_whole_epochs() -> None:
     """Some loaders shuffle before the first batch, which a part of an epoch would not include."""
-    cell = group(fast=Pairs).cells["fast"]
-    batches = cell.alone.plan.batches
+    lane = group(fast=Pairs).lanes["fast"]
+    batches = lane.alone.plan.batches
     assert batches % 4 == 0
-    assert {one.batches for one in cell.slices} == {batches}
-    assert {one.samples for one in cell.slices} == {5 * batches}
+    assert {one.batches for one in lane.slices} == {batches}
+    assert {one.samples for one in lane.slices} == {5 * batches}
 
 
 class Bursts:
@@ -302,7 +303,7 @@ def test_what_a_thread_laid_ready_is_not_taken_for_speed() -> None:
     """A batch takes at least a millisecond, though most are ready in advance."""
     limit = MemoryLimit([torch.zeros(100, 2)])
     bursts = asked(Bursts, limit=limit, epoch_batches=200, seconds=0.1)
-    found = measure_loaders({"bursts": bursts, "slow": asked(Slow)}, reference="slow", timeout_s=5.0).cells["bursts"]
+    found = measure_loaders({"bursts": bursts, "slow": asked(Slow)}, reference="slow", timeout_s=5.0).lanes["bursts"]
     assert median(one.wall_us * one.samples / one.batches for one in found.slices) > 900.0
 
 

@@ -13,7 +13,7 @@ import pytest
 from harness.bench import run as benchmark
 from harness.bench.option import Settings
 from harness.bench.run import IdleError, run_suite
-from harness.bench.suites.conftest import Progress
+from harness.bench.suites.benchmark import Progress
 from harness.error import UsageError
 
 
@@ -55,7 +55,7 @@ def test_a_suite_whose_command_was_killed_ends(tmp_path: Path) -> None:
     scratch.mkdir()
     suite = (
         "import subprocess, sys, threading\n"
-        "from harness.bench.suites.conftest import end_with_reader\n"
+        "from harness.bench.suites.benchmark import end_with_reader\n"
         "sink, scratch = int(sys.argv[1]), sys.argv[2]\n"
         "threading.Thread(target=end_with_reader, args=(sink, scratch), daemon=True).start()\n"
         "print(subprocess.Popen(['sleep', '1000']).pid, flush=True)\n"

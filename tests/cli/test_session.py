@@ -17,7 +17,7 @@ from harness.cli.session import Session
 from harness.error import UsageError
 from harness.execution.interrupt import Ending
 from harness.record import Ended, Outcome, Property, RunFolder, Status, Verdict, Work, early
-from harness.record.folder import FILES
+from harness.record.storage import FILES
 from harness.reports.page import write_report
 from harness.reports.reading import read as read_run
 from harness.reports.sections.law import laws

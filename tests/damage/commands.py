@@ -19,7 +19,7 @@ import psutil
 
 from harness.error import UsageError
 from harness.record import RunFolder, early
-from harness.record.folder import FILES
+from harness.record.storage import FILES
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 

@@ -8,7 +8,7 @@ import samples.benchmarks
 from rich.console import Console
 
 from harness.bench.run import SUITES
-from harness.display.bench import print_summary
+from harness.cli.experiments import print_results
 from harness.display.bench.drawing import print_screening, print_search
 from harness.display.bench.operation import print_operations, print_vectorization
 from harness.display.bench.step import agreement, print_agreement, print_steps
@@ -37,7 +37,7 @@ def printed(show: Any, told: dict[str, Any]) -> str:
 
 def summary(suite: str, told: dict[str, Any]) -> str:
     """Return the summary of a suite, with the skipped benchmarks."""
-    return printed(lambda console, it: print_summary(console, suite, it), told)
+    return printed(lambda console, it: print_results(console, suite, it), told)
 
 
 def test_steps_are_compared_with_the_chapters_and_the_floor() -> None:

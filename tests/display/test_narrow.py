@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from harness.display.bench import print_summary
+from harness.cli.experiments import print_results
 from harness.display.narrow import listed, print_sentence, print_table
 
 
@@ -61,7 +61,7 @@ def test_nothing_of_a_suite_is_wider_than_the_screen(suite: str, width: int) -> 
     entries = {"steps": samples.benchmarks.step_entries, "vectorization": samples.benchmarks.vectorization_entries}
     document = {"benchmarks": entries[suite](), "harness": {"skipped": []}}
     stream = StringIO()
-    print_summary(Console(file=stream, width=width, highlight=False, soft_wrap=True), suite, document)  # like a pipe
+    print_results(Console(file=stream, width=width, highlight=False, soft_wrap=True), suite, document)  # like a pipe
     rows = [line for line in stream.getvalue().splitlines() if "┃" in line or "│" in line]
     lines = rows if width == 120 else stream.getvalue().splitlines()  # there, a sentence is one line
     assert lines

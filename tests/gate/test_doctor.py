@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 
-from harness.gate.confirmation import BLOCK
+from harness.gate.confirmation import BLOCK, Evidence, Policy
 from harness.gate.doctor import advice, seen
-from harness.gate.evidence import Evidence
-from harness.gate.policy import Policy
 from harness.record import Slices
 
 SHARP, BLUNT = "cases.sharp", "cases.blunt"

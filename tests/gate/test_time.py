@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 from samples.command import Command
 
@@ -22,10 +23,8 @@ from harness.calling.target import load
 from harness.case import Case
 from harness.contracts import contracts
 from harness.error import UsageError
-from harness.gate.against import trees
-from harness.gate.arm import Bench, CaseSource
-from harness.gate.evidence import condition
-from harness.gate.trial import alone
+from harness.gate.arm import Bench, CaseSource, trees
+from harness.gate.trial import alone, steal_since
 from harness.record import Comparison, GateFinding, RunFolder, Slices
 
 KERNELS = '''"""Two kernels."""
@@ -75,7 +74,7 @@ def change(repository: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new), encoding="utf-8")
 
 
-QUICK = "from harness.gate import schedule; schedule.MAX_SLICES = 5; from harness.cli import main; main()"
+QUICK = "from harness.gate import trial; trial.MAX_SLICES = 5; from harness.cli import main; main()"
 """The command with couples an eighth as long, because the expected effect is twenty times their resolution."""
 
 
@@ -198,8 +197,7 @@ def test_one_measurement_runs_at_a_time() -> None:
 
 def test_the_share_of_stolen_time_is_between_none_and_all() -> None:
     """It may be unknown."""
-    before = condition()
-    steal = condition().steal_since(before)
+    steal = steal_since(psutil.cpu_times())
     assert steal is None or 0.0 <= steal <= 1.0
 
 

@@ -6,10 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from harness.gate.arm import BASE, CANDIDATE, CONTROL, NULL, CaseSource, Couple, SliceTimes
-from harness.gate.confirmation import Margins
-from harness.gate.evidence import Evidence
-from harness.gate.schedule import SlicePlan
+from harness.gate.arm import BASE, CANDIDATE, CONTROL, NULL, CaseSource, Couple, SlicePlan, SliceTimes
+from harness.gate.confirmation import Evidence, Margins
 from harness.gate.trial import Trial, TrialSettings
 
 SOURCES = dict.fromkeys((BASE, CANDIDATE, NULL), CaseSource(Path(), "kernels", None, Path(), Path()))

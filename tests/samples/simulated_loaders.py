@@ -5,11 +5,12 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.tuner.configuration import Choice, grid
+from harness.tuner.configuration import Choice
 from harness.tuner.search import LoaderSearch, LoaderSearchSettings, SearchState
 from harness.tuner.slices import Measured
+from harness.tuner.tuning import SearchSpace
 
-GRID = grid((32, 128, 512), (0, 1, 2, 4), prefetch=(2, 4))
+GRID = SearchSpace((32, 128, 512), (0, 1, 2, 4), (2, 4)).grid()
 CORES = 2
 EXHAUSTIVE_S = 3.0
 """Seconds per configuration in an exhaustive search: an epoch of the book's loader."""

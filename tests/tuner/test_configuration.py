@@ -7,7 +7,8 @@ import torch
 from torch.utils import data
 from torch.utils.data import TensorDataset
 
-from harness.tuner.configuration import Choice, LoaderKind, grid, worker_counts
+from harness.tuner.configuration import Choice, LoaderKind, worker_counts
+from harness.tuner.tuning import SearchSpace
 
 DATASET = TensorDataset(torch.arange(10.0).reshape(10, 1), torch.arange(10))
 
@@ -66,7 +67,7 @@ def test_what_is_the_default_of_torch_is_left_out_of_the_line() -> None:
 
 def test_the_grid_has_every_choice_once() -> None:
     """Without workers, prefetch and start method do not vary."""
-    choices = grid((32, 64), (0, 2), prefetch=(2, 4), pin=(False, True), start_method="spawn")
+    choices = SearchSpace((32, 64), (0, 2), (2, 4), pin=True, start_method="spawn").grid()
     assert len(choices) == len(set(choices)) == 2 * 2 * (1 + 2)
     assert {one.prefetch for one in choices if not one.workers} == {2}
     assert {one.start_method for one in choices} == {None, "spawn"}

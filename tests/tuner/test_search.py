@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from samples.simulated_loaders import CORES, GRID, NOISE, RATES, Simulated, exhaustive_s, share_of_best, tuned
 
-from harness.tuner.configuration import Choice, grid
+from harness.tuner.configuration import Choice
 from harness.tuner.search import KEEPS_AHEAD, KEEPS_AHEAD_ALONE, LoaderSearch, LoaderSearchSettings, Reason, SearchState
 from harness.tuner.slices import Measured, differ, overall, rates_of
+from harness.tuner.tuning import SearchSpace
 
 SEEDS = 40
 
@@ -156,7 +157,7 @@ def test_when_the_time_is_up_a_dominated_configuration_is_not_taken() -> None:
 
 def test_workers_that_are_not_worth_it_are_not_looked_at() -> None:
     """If as many workers as cores are dominated, neither fewer nor more are measured."""
-    rates = {one: 1000.0 if not one.workers else 200.0 for one in grid((64,), (0, 1, 2, 4))}
+    rates = {one: 1000.0 if not one.workers else 200.0 for one in SearchSpace((64,), (0, 1, 2, 4), (2,)).grid()}
     assert {one.workers for one in _steady(rates).rates} == {0, 2}
 
 
@@ -168,10 +169,10 @@ def test_one_worker_does_not_decide_about_two() -> None:
 
 def test_a_tie_goes_to_fewest_workers_then_least_memory() -> None:
     """At equal rates, no workers win over two, and then the smaller prefetch factor wins."""
-    level = dict.fromkeys(grid((64,), (0, 2), prefetch=(2, 4)), 1000.0)
+    level = dict.fromkeys(SearchSpace((64,), (0, 2), (2, 4)).grid(), 1000.0)
     found = _steady(level)
     assert (found.best, found.reason) == (Choice(64), Reason.TIED)
-    with_workers = dict.fromkeys(grid((64,), (2,), prefetch=(4, 2)), 1000.0)
+    with_workers = dict.fromkeys(SearchSpace((64,), (2,), (4, 2)).grid(), 1000.0)
     assert _steady(with_workers).best == Choice(64, 2, 2)
 
 

@@ -1,21 +1,32 @@
-"""Common parts of benchmarks: options and cases, the time of a function in rounds, the record, and the refusal.
+"""The pytest plugin of the suites, and what their benchmarks share.
 
-A suite runs on the cases of the target that have its contracts.
+The plugin declares the options, writes the progress, counts the outcomes, and drops timings of failed benchmarks.
+Benchmarks share the cases of the target that have their contracts, the time of a function in rounds, the record, and
+the refusal of a wrong implementation.
 """
 
-from collections.abc import Callable, Sequence
+import json
+import os
+import select
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, repeat
-from typing import Any, NoReturn, TypedDict
+from pathlib import Path
+from typing import Any, NoReturn, TextIO
 
 import pytest
 
+from harness.bench.option import OPTIONS, flag
 from harness.calling.discovery import SHIPPED
 from harness.calling.target import load
 from harness.case import Case
 from harness.contracts import claimed, contract_named
+from harness.data.images import ImageData, image_data
 from harness.error import UsageError
+from harness.isolation.parent import end
 from harness.record.bench import BenchRecord
-from harness.timing.clock import MIN_ROUNDS, WarmUp, rounds_within, warm, without_garbage_collection
+from harness.timing.clock import MIN_ROUNDS, WarmUp, rounds_within, set_aside, warm, without_garbage_collection
 
 NAME = "harness-progress"
 """Registered name of the plugin that writes the progress of the suite."""
@@ -30,6 +41,165 @@ _LOADED = pytest.StashKey[list[Case]]()
 _SELECTED = pytest.StashKey[dict[str, None]]()
 
 
+# The plugin
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options of the suites; in a session with plugins, the harness's plugin declares some of them."""
+    group = parser.getgroup("harness", "benchmarks of the harness")
+    has_plugins = "PYTEST_DISABLE_PLUGIN_AUTOLOAD" not in os.environ
+    for name, declared in OPTIONS.items():
+        if not (has_plugins and declared.in_every_session):
+            group.addoption(flag(name), **declared.keywords())
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Count benchmarks, and write the progress to the process that started the suite."""
+    config.pluginmanager.register(Account(), "harness-account")
+    if config.option.harness_progress is not None:
+        # A killed command cannot end this process, and its results would be lost.
+        ending = config.option.harness_progress, config.option.harness_scratch
+        threading.Thread(target=end_with_reader, args=ending, daemon=True).start()
+        config.pluginmanager.register(Progress(config.option.harness_progress), NAME)
+
+
+def end_with_reader(descriptor: int, scratch: str | None) -> None:
+    """End this process and remove its folder when a pipe has no reader; until then do nothing that takes time."""
+    gone = select.poll()
+    gone.register(descriptor, 0)
+    gone.poll()
+    end(1, scratch)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """End a session without items; else freeze imported objects.
+
+    A full collection of torch, the oracles and the laws takes a fifth of a second, as long as many benchmarks.
+    """
+    give_up_if_idle(session)
+    set_aside()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
+    """Drop the timing of a benchmark that raised, was interrupted, or was found wrong after the timed loop."""
+    try:
+        return (yield)
+    except BaseException:
+        benchmark: Any = pyfuncitem.funcargs.get("benchmark")
+        if benchmark is not None:
+            benchmark.has_error = True
+            if benchmark.stats is not None:
+                benchmark.stats.stats.data.clear()
+        raise
+
+
+@pytest.fixture(scope="session")
+def data(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImageData]:
+    """Yield the images, cut to the requested number, for the duration of the session."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="images-", dir=tmp_path_factory.getbasetemp()) as scratch:
+            folder = pytestconfig.getoption("harness_data")
+            train = pytestconfig.getoption("harness_split") == "train"
+            yield image_data(folder, pytestconfig.getoption("harness_images"), Path(scratch), train=train)
+    except UsageError as error:
+        give_up(pytestconfig, error)
+
+
+class Progress:
+    """A pytest plugin that writes JSON lines to a pipe: the number of items, and each start and end."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._stream: TextIO = os.fdopen(descriptor, "w", encoding="utf-8", buffering=1)
+
+    def _tell(self, **values: object) -> None:
+        self._stream.write(json.dumps(values) + "\n")
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Write the number of items."""
+        self._tell(total=len(session.items))
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Write the name of an item that starts."""
+        self._tell(running=nodeid.rpartition("::")[2])
+
+    def pytest_runtest_logfinish(self) -> None:
+        """Write that an item ended."""
+        self._tell(done=1)
+
+    def refuse(self, error: UsageError, *, idle: bool) -> None:
+        """Write why nothing is measured."""
+        self._tell(refused={**error.parts, "idle": idle})
+
+
+class Account:
+    """A pytest plugin that counts the benchmarks of a session; it ignores other tests.
+
+    It adds an object ``harness`` to the document of pytest-benchmark: ``collected`` and ``passed`` are counts,
+    ``failed`` and ``skipped`` are lists of ``name`` and ``reason``. The suite is ``complete`` if each benchmark passed
+    or was skipped.
+    """
+
+    def __init__(self) -> None:
+        self.collected: set[str] = set()
+        self.passed: set[str] = set()
+        self.failed: dict[str, str] = {}
+        self.skipped: dict[str, str] = {}
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note the collected benchmarks."""
+        self.collected = {
+            item.nodeid
+            for item in session.items
+            if isinstance(item, pytest.Function) and "benchmark" in item.fixturenames
+        }
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note the outcome of a benchmark."""
+        if report.nodeid not in self.collected:
+            return
+        if report.failed:
+            self.passed.discard(report.nodeid)
+            self.failed[report.nodeid] = report.longreprtext
+        elif report.skipped:
+            *_, reason = report.longrepr if isinstance(report.longrepr, tuple) else ("",)
+            self.skipped[report.nodeid] = str(reason).removeprefix("Skipped: ")
+        elif report.when == "call":
+            self.passed.add(report.nodeid)
+
+    @property
+    def missing(self) -> int:
+        """Return the number of benchmarks that neither passed nor were skipped."""
+        return len(self.collected) - len(self.passed) - len(self.skipped)
+
+    def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:
+        """Add the counts to the document before it is written."""
+        output_json["harness"] = {
+            "complete": self.missing == 0,
+            "collected": len(self.collected),
+            "passed": len(self.passed),
+            "failed": _listed(self.failed),
+            "skipped": _listed(self.skipped),
+        }
+
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
+        """Print how many benchmarks are missing, if any."""
+        if self.missing:
+            terminalreporter.section("incomplete", red=True)
+            unfinished = self.missing - len(self.failed)
+            terminalreporter.line(
+                f"{len(self.passed)} of {len(self.collected)} benchmarks were measured and kept; {len(self.failed)} "
+                f"failed, {unfinished} did not finish, {len(self.skipped)} were skipped"
+            )
+
+
+def _listed(reasons: dict[str, str]) -> list[dict[str, str]]:
+    return [{"name": nodeid.rpartition("::")[2], "reason": reason} for nodeid, reason in reasons.items()]
+
+
+# Cases
+
+
 def cases_of(config: pytest.Config, *contracts: str) -> dict[str, Case]:
     """Return the cases of some contracts that support float32, by name and in order of declaration.
 
@@ -41,10 +211,8 @@ def cases_of(config: pytest.Config, *contracts: str) -> dict[str, Case]:
         if case.contract not in contracts or DTYPE not in case.dtypes:
             continue
         if case.name in selected:
-            give_up(
-                config,
-                UsageError(f"two cases have the name `{case.name}`", remedy="give each case its own `name`"),
-            )
+            problem = f"two cases have the name `{case.name}`"
+            give_up(config, UsageError(problem, remedy="give each case its own `name`"))
         selected[case.name] = case
     return selected
 
@@ -66,13 +234,9 @@ def give_up_if_idle(session: pytest.Session) -> None:
     if not contracts or not session.items or not all(map(_stands_for_none, session.items)):
         return
     wanted = " or ".join(f"`{name}`" for name in contracts) if len(contracts) < _MANY else "an operation"
-    error = UsageError(
-        "nothing to time",
-        rule=f"this suite times cases of {wanted} in {DTYPE}",
-        place=f"`{option(session.config, 'cases', SHIPPED)}`",
-        remedy="choose other suites, or omit the names to run all suites that apply",
-    )
-    give_up(session.config, error, idle=True)
+    rule, place = f"this suite times cases of {wanted} in {DTYPE}", f"`{option(session.config, 'cases', SHIPPED)}`"
+    remedy = "choose other suites, or omit the names to run all suites that apply"
+    give_up(session.config, UsageError("nothing to time", rule=rule, place=place, remedy=remedy), idle=True)
 
 
 _MANY = 10
@@ -90,11 +254,9 @@ def option(config: pytest.Config, name: str, default: Any) -> Any:
     return default if value is None else value
 
 
-def parametrize(metafunc: pytest.Metafunc, cases: Sequence[str], **axes: Sequence[Any]) -> None:
-    """Make one item for each case and point of the axes; its id joins their values by dashes."""
-    metafunc.parametrize("case", cases)
-    for axis, values in axes.items():
-        metafunc.parametrize(axis, values, ids=str)
+def parametrize(metafunc: pytest.Metafunc, names: Sequence[str], items: Sequence[tuple[Any, ...]]) -> None:
+    """Make one item for each tuple of values; its id joins them by dashes."""
+    metafunc.parametrize(names, items, ids=["-".join(map(str, item)) for item in items])
 
 
 def _loaded(config: pytest.Config) -> list[Case]:
@@ -133,19 +295,6 @@ def measure(
         plan = rounds_within(budget_s, warmed.warm_s, minimum=minimum)
         benchmark.pedantic(function, rounds=plan.rounds, iterations=plan.iterations)
     return warmed
-
-
-class Names(TypedDict):
-    """Fields of every record that name its case."""
-
-    case: str
-    family: str
-    style: str
-
-
-def names(case: Case) -> Names:
-    """Return the fields that name a case."""
-    return Names(case=case.name, family=case.family, style=case.style)
 
 
 def keep(benchmark: Any, record: BenchRecord) -> None:

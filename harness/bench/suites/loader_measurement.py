@@ -16,17 +16,23 @@ from typing import Any, NamedTuple
 import psutil
 from torch.utils.data import DataLoader
 
-from harness.bench.suites.benchmark import names
 from harness.case import Case
 from harness.execution.environment import usable_cores
 from harness.loading.accounting import Memory, OtherLoad, memory
 from harness.loading.budget import measure_budget
-from harness.loading.configuration import Configuration
 from harness.loading.fault import LoadingError, LoadingFault
-from harness.loading.reading import LoaderReading, MemoryLimit, Start, Throughput, hop_s, more_workers_than_cores
+from harness.loading.reading import (
+    Configuration,
+    LoaderReading,
+    MemoryLimit,
+    Start,
+    Throughput,
+    hop_s,
+    more_workers_than_cores,
+)
 from harness.loading.supervision import bounded, ignored, within
 from harness.record import median_ratio
-from harness.record.bench import LoaderRecord
+from harness.record.bench import LoaderRecord, names
 from harness.record.budget import Budget
 from harness.timing.clock import without_garbage_collection
 
@@ -173,6 +179,7 @@ class Lane:
     alone: Alone
     slices: list[Throughput] = field(default_factory=list)
     limits: list[Throughput] = field(default_factory=list)
+    """Slices of the memory limit by rounds; empty if a batch has no tensor."""
 
     def __post_init__(self) -> None:
         """Create a fresh reading."""
@@ -215,22 +222,8 @@ class Lane:
         """Shut the loader down."""
         self._reading.close()
 
-
-@dataclass(frozen=True)
-class Cell:
-    """Measurement of a loader in one configuration; slices of the loader, its limit and the reference by rounds."""
-
-    request: LoaderRequest
-    alone: Alone
-    slices: list[Throughput]
-    limits: list[Throughput]
-    """Empty if a batch has no tensor."""
-    reference: list[Throughput]
-    other_load: float | None
-    """Cores that other processes used during the rounds; ``None`` if unknown."""
-
     def record(
-        self, case: Case, *, data: str, samples: int, remark: str | None, reference: str | None = None
+        self, case: Case, group: "LoaderGroup", *, data: str, samples: int, remark: str | None, reference: str | None
     ) -> LoaderRecord:
         """Return the record of a case that loads a number of samples of some data."""
         configuration, standalone = self.request.configuration, self.alone
@@ -254,10 +247,10 @@ class Cell:
             limit_cpu_us=tuple(it.cpu_us for it in self.limits),
             pss_bytes=standalone.memory.pss_bytes,
             shared_bytes=standalone.memory.shared_bytes,
-            reference=reference if self.reference else None,
-            reference_wall_us=tuple(it.wall_us for it in self.reference),
-            reference_cpu_us=tuple(it.cpu_us for it in self.reference),
-            other_load=self.other_load,
+            reference=reference if group.reference else None,
+            reference_wall_us=tuple(it.wall_us for it in group.reference),
+            reference_cpu_us=tuple(it.cpu_us for it in group.reference),
+            other_load=group.other_load,
         )
 
 
@@ -273,11 +266,15 @@ requested seconds."""
 
 @dataclass(frozen=True)
 class LoaderGroup:
-    """Loaders that were measured in turns: measurements, faults of other loaders, and loaders that start no workers."""
+    """Loaders that were measured in turns, and the others: with faults, or skipped because they start no workers."""
 
-    cells: Mapping[str, Cell] = field(default_factory=dict)
+    lanes: Mapping[str, Lane] = field(default_factory=dict)
     failed: Mapping[str, LoadingFault] = field(default_factory=dict)
     skipped: frozenset[str] = frozenset()
+    reference: Sequence[Throughput] = ()
+    """Slices of the reference in the same rounds; empty if there is none."""
+    other_load: float | None = None
+    """Cores that other processes used during the rounds; ``None`` if unknown."""
 
 
 def measure_loaders(requests: Mapping[str, LoaderRequest], *, reference: str | None, timeout_s: float) -> LoaderGroup:
@@ -298,13 +295,9 @@ def measure_loaders(requests: Mapping[str, LoaderRequest], *, reference: str | N
             lanes[name] = Lane(loader, alone)
     with ignored():  # also between two turns
         load = _in_turns(lanes, failed, reference, timeout_s)
-    reference_slices = lanes[reference].slices if reference in lanes and reference not in failed else []
-    cells = {
-        name: Cell(lane.request, lane.alone, lane.slices, lane.limits, reference_slices, load)
-        for name, lane in lanes.items()
-        if name not in failed
-    }
-    return LoaderGroup(cells, failed, frozenset(skipped))
+    slices = lanes[reference].slices if reference in lanes and reference not in failed else []
+    measured = {name: lane for name, lane in lanes.items() if name not in failed}
+    return LoaderGroup(measured, failed, frozenset(skipped), slices, load)
 
 
 def _in_turns(

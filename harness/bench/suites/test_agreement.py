@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from torch.utils.benchmark import Timer
 
-from harness.bench.suites.benchmark import DTYPE, Tape, cases_of, keep, names, option, refuse
+from harness.bench.suites.benchmark import DTYPE, Tape, cases_of, keep, option, parametrize, refuse
 from harness.bench.suites.step_group import FIRST_CALL_S, WARM_S
 from harness.bench.suites.training import CONTRACTS, problem, started
 from harness.calling.modes import no_compiler
 from harness.case import Case
 from harness.record import median_ratio
-from harness.record.bench import AgreementRecord
+from harness.record.bench import AgreementRecord, names
 from harness.timing.clock import WarmUp, threads, warm, within, without_garbage_collection
 from harness.timing.interleaving import SLICE_S, Arm, Slice, calls_within, interleave, rounds_for, whole
 
@@ -30,7 +30,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make an item for each case and batch size."""
     batch_sizes = option(metafunc.config, "batch_sizes", BATCH_SIZES)
     items = [(case, size) for case in cases_of(metafunc.config, *CONTRACTS) for size in batch_sizes]
-    metafunc.parametrize(("case", "batch_size"), items, ids=[f"{case}-{size}" for case, size in items])
+    parametrize(metafunc, ("case", "batch_size"), items)
 
 
 def by_timer(stmt: str, names: dict[str, Any]) -> Slice:

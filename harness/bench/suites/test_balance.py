@@ -6,19 +6,19 @@ timed in stretches of the same loop. Between them, loading alone and the step al
 
 import time
 from collections.abc import Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 import pytest
 
-from harness.bench.suites.benchmark import Tape, cases_of, keep, names, option, parametrize, refuse
+from harness.bench.suites.benchmark import Tape, cases_of, keep, option, parametrize, refuse
 from harness.bench.suites.training import finite, stepper_of, training_step
 from harness.data.images import ImageData
-from harness.loading.configuration import PREFETCH
 from harness.loading.fault import LoadingError
-from harness.loading.reading import more_workers_than_cores
+from harness.loading.reading import PREFETCH, more_workers_than_cores
 from harness.loading.supervision import within
 from harness.record import Estimate, geometric_mean, mean_ratio
-from harness.record.bench import BalanceRecord
+from harness.record.bench import BalanceRecord, names
 from harness.timing.clock import threads, without_garbage_collection
 from harness.tuner.loop import MAX_WAITING, Loop, Waiting
 
@@ -40,7 +40,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make an item for each loader, batch size and number of workers."""
     batch_sizes = option(metafunc.config, "batch_sizes", BATCH_SIZES)
     workers = option(metafunc.config, "workers", WORKERS)
-    parametrize(metafunc, tuple(cases_of(metafunc.config, "loader")), batch_size=batch_sizes, workers=workers)
+    items = list(product(cases_of(metafunc.config, "loader"), batch_sizes, workers))
+    parametrize(metafunc, ("case", "batch_size", "workers"), items)
 
 
 @pytest.mark.benchmark(timer=TAPE.clock)

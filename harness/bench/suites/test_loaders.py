@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from harness.bench.suites.benchmark import Tape, cases_of, give_up, keep, option, refuse
 from harness.bench.suites.loader_measurement import (
     REFERENCE,
-    Cell,
+    Lane,
     LoaderGroup,
     LoaderRequest,
     budget_size,
@@ -32,9 +32,8 @@ from harness.calling.discovery import SHIPPED, dataset_named, is_shipped, is_str
 from harness.case import Case
 from harness.data.images import ImageData
 from harness.error import UsageError, listed
-from harness.loading.configuration import PREFETCH, Configuration
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault
-from harness.loading.reading import MemoryLimit, samples_in
+from harness.loading.reading import PREFETCH, Configuration, MemoryLimit, samples_in
 from harness.loading.supervision import LIMIT_S, within
 from harness.loading.watched import diagnose
 from harness.record.budget import Budget
@@ -236,12 +235,13 @@ def test_steady_state(
     benchmark.group = f"loader, batch {configuration.batch_size:4}, workers {configuration.workers}"
     if case in group.skipped:
         pytest.skip(f"{case} starts no processes or threads for workers, so it is measured without workers only")
-    if case not in group.cells:
+    if case not in group.lanes:
         _explain(pytestconfig, source, configuration, group.failed.get(case))
-    cell = group.cells[case]
+    lane = group.lanes[case]
     name, min_workers = _loaders(pytestconfig)[0], min(option(pytestconfig, "workers", WORKERS))
-    record = cell.record(
+    record = lane.record(
         source.case,
+        group,
         data=source.data,
         samples=source.samples,
         remark=_remark(source),
@@ -251,7 +251,7 @@ def test_steady_state(
         record = record.model_copy(update={"budget": _budget(pytestconfig, source, configuration)})
     TAPE.play(benchmark, [1e-6 * wall_us * source.samples for wall_us in record.wall_us], calls=1)
     keep(benchmark, record)
-    _validate(source, cell, request, configuration)
+    _validate(source, lane, request, configuration)
 
 
 def _group(config: pytest.Config, configuration: Configuration, request: pytest.FixtureRequest) -> LoaderGroup:
@@ -347,21 +347,21 @@ def _fail(source: Source, configuration: Configuration, fault: LoadingFault, *re
 # Checks of the samples
 
 
-def _validate(source: Source, cell: Cell, request: pytest.FixtureRequest, configuration: Configuration) -> None:
+def _validate(source: Source, lane: Lane, request: pytest.FixtureRequest, configuration: Configuration) -> None:
     """Refuse the time of a loader that delivered wrong samples."""
     if source.dataset is not None:
-        _validate_lengths(source, cell, configuration)
+        _validate_lengths(source, lane, configuration)
     else:
-        _validate_images(source.case, cell, request.getfixturevalue("data"), configuration)
+        _validate_images(source.case, lane, request.getfixturevalue("data"), configuration)
 
 
-def _validate_images(case: Case, cell: Cell, data: ImageData, configuration: Configuration) -> None:
+def _validate_images(case: Case, lane: Lane, data: ImageData, configuration: Configuration) -> None:
     where, size = str(configuration), configuration.batch_size
     expected = (data.size, -(-data.size // size))
-    if wrong := [epoch for epoch in cell.alone.epochs if epoch != expected]:
+    if wrong := [epoch for epoch in lane.alone.epochs if epoch != expected]:
         rule = "an epoch delivers every sample once, in batches of the requested size"
         refuse(case, rule, where=where, actual=_counted(*wrong[0]), expected=_counted(*expected))
-    images, labels = cell.alone.last
+    images, labels = lane.alone.last
     if images.dtype != torch.float32 or images.shape != (len(labels), 1, 28, 28):
         refuse(case, "images are float32 [b, 1, 28, 28]", where=where, actual=f"{images.dtype} {images.shape}")
     if (wrong_count := _strangers(images, labels, data)) > 0:
@@ -369,10 +369,10 @@ def _validate_images(case: Case, cell: Cell, data: ImageData, configuration: Con
         refuse(case, rule, where=where, actual=f"{wrong_count} of {len(labels)} samples are not")
 
 
-def _validate_lengths(source: Source, cell: Cell, configuration: Configuration) -> None:
+def _validate_lengths(source: Source, lane: Lane, configuration: Configuration) -> None:
     """Compare the number of samples of an epoch with the length of the user's data set."""
     length = len(source.dataset)
-    if wrong := [epoch for epoch in cell.alone.epochs if epoch[0] != length]:
+    if wrong := [epoch for epoch in lane.alone.epochs if epoch[0] != length]:
         rule = "an epoch delivers `len(dataset)` samples"
         refuse(source.case, rule, where=str(configuration), actual=_counted(*wrong[0]), expected=f"{length} samples")
 

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from harness.bench.option import Shape
-from harness.bench.suites.benchmark import DTYPE, cases_of, keep, measure, names, option
+from harness.bench.suites.benchmark import DTYPE, cases_of, keep, measure, option, parametrize
 from harness.bench.suites.validation import validate
 from harness.bench.workload import Workload, is_operation, sizes_of, standard_inputs, workload
 from harness.case import Case
 from harness.contracts import contract_named, contracts
 from harness.laws.law import Example
-from harness.record.bench import OperationRecord
+from harness.record.bench import OperationRecord, names
 from harness.timing.clock import WarmUp, threads, within
 
 SECONDS = 0.1
@@ -38,7 +38,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make an item for each case and shape."""
     shapes = option(metafunc.config, "shapes", SHAPES)
     items = [(name, shape) for name in operations(metafunc.config) for shape in shapes]
-    metafunc.parametrize(("case", "shape"), items, ids=[f"{name}-{shape}" for name, shape in items])
+    parametrize(metafunc, ("case", "shape"), items)
 
 
 def test_operation(benchmark: Any, pytestconfig: pytest.Config, case: str, shape: Shape) -> None:

@@ -14,14 +14,14 @@ import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from harness.bench.suites.benchmark import DTYPE, cases_of, keep, measure, names, option
+from harness.bench.suites.benchmark import DTYPE, cases_of, keep, measure, option, parametrize
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.floats.format import FORMATS
 from harness.laws.law import Law
 from harness.laws.strategies import batches
 from harness.laws.subject import Subject
-from harness.record.bench import ScreeningRecord
+from harness.record.bench import ScreeningRecord, names
 from harness.timing.clock import threads
 from harness.verdict.draw import reproducible
 
@@ -38,7 +38,7 @@ LARGEST = 80.0
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make an item for each softmax and way."""
     items = [(case, way) for case in cases_of(metafunc.config, "softmax") for way in WAYS]
-    metafunc.parametrize(("case", "way"), items, ids=[f"{case}-{way}" for case, way in items])
+    parametrize(metafunc, ("case", "way"), items)
 
 
 def test_screening(benchmark: Any, pytestconfig: pytest.Config, case: str, way: str) -> None:

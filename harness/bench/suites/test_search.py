@@ -19,14 +19,14 @@ import torch
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import strategies as st
 
-from harness.bench.suites.benchmark import DTYPE, cases_of, keep, names, option
+from harness.bench.suites.benchmark import DTYPE, cases_of, keep, option, parametrize
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.contracts.building_blocks.logit_rows import largest_logit
 from harness.floats.format import FORMATS
 from harness.laws.standard_rays import COLUMNS
 from harness.laws.strategies import STRUCTURES, batches, thresholds
-from harness.record.bench import SearchRecord
+from harness.record.bench import SearchRecord, names
 from harness.surveyor.search import ROWS, Budget, Objective, search
 from harness.timing.clock import threads
 from harness.verdict.draw import reproducible
@@ -48,7 +48,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         for way in (*WAYS, "longer")
         for seed in (seeds if way != "longer" else (0,))
     ]
-    metafunc.parametrize(("case", "way", "seed"), items, ids=[f"{case}-{way}-{seed}" for case, way, seed in items])
+    parametrize(metafunc, ("case", "way", "seed"), items)
 
 
 def test_search(benchmark: Any, pytestconfig: pytest.Config, case: str, way: str, seed: int) -> None:

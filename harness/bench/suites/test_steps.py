@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import torch
 
-from harness.bench.suites.benchmark import DTYPE, Tape, cases_of, keep, names, option, refuse
+from harness.bench.suites.benchmark import DTYPE, Tape, cases_of, keep, option, parametrize, refuse
 from harness.bench.suites.step_group import TIMES, Group, Timed, measure_group
 from harness.bench.suites.training import CONTRACTS, comparisons, problem
 from harness.calling.adapter import NotApplicable
 from harness.calling.modes import no_compiler
 from harness.case import Case
-from harness.record.bench import StepRecord
+from harness.record.bench import StepRecord, names
 from harness.timing.clock import NO_ACCELERATOR, Accelerator, current_accelerator, threads
 
 BATCH_SIZES = (1, 32, 256, 1024, 8192)
@@ -46,8 +46,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         for name, case in cases.items()
         if case.contract == contract
     ]
-    names = [f"{case}-{device}-{batch_size}" for case, device, batch_size in items]
-    metafunc.parametrize(("case", "device", "batch_size"), items, ids=names)
+    parametrize(metafunc, ("case", "device", "batch_size"), items)
 
 
 @pytest.mark.benchmark(timer=TAPE.clock)

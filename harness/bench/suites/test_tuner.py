@@ -17,15 +17,14 @@ from typing import Any
 import pytest
 from torch.utils.data import Dataset
 
-from harness.bench.suites.benchmark import Names, give_up, keep, option
+from harness.bench.suites.benchmark import give_up, keep, option, parametrize
 from harness.bench.suites.tuning_data import DATA_SETS as DEVELOPED_ON
 from harness.bench.suites.tuning_held_apart import HELD_APART
 from harness.error import UsageError, listed
 from harness.execution.environment import usable_cores
-from harness.loading.configuration import PREFETCH
-from harness.loading.reading import more_workers_than_cores
+from harness.loading.reading import PREFETCH, more_workers_than_cores
 from harness.record import Estimate, geometric_mean, mean_ratio
-from harness.record.bench import TunerRecord
+from harness.record.bench import Names, TunerRecord
 from harness.timing.clock import threads, without_garbage_collection
 from harness.tuner.advice import examine
 from harness.tuner.configuration import Choice, LoaderKind, worker_counts
@@ -66,7 +65,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         for way, numbers in (("exhaustive", (0,)), ("tuner", seeds))
         for seed in numbers
     ]
-    metafunc.parametrize(("name", "way", "seed"), items, ids=[f"{name}-{way}-{seed}" for name, way, seed in items])
+    parametrize(metafunc, ("name", "way", "seed"), items)
 
 
 def test_tuner(benchmark: Any, pytestconfig: pytest.Config, name: str, way: str, seed: int) -> None:

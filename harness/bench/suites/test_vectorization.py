@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 
-from harness.bench.suites.benchmark import DTYPE, SECONDS, cases_of, keep, measure, names, option
+from harness.bench.suites.benchmark import DTYPE, SECONDS, cases_of, keep, measure, option, parametrize
 from harness.bench.suites.validation import validate
 from harness.case import Case
 from harness.laws.law import Example
-from harness.record.bench import VectorizationRecord
+from harness.record.bench import VectorizationRecord, names
 from harness.timing.clock import threads
 
 SIZES: Mapping[str, tuple[int, ...]] = {"add": (10, 100, 1000, 10_000), "linear": (10, 30, 100)}
@@ -31,7 +31,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         for case, declared in vectorised(metafunc.config).items()
         for n in option(metafunc.config, "sizes", SIZES[declared.contract])
     ]
-    metafunc.parametrize(("case", "n"), items, ids=[f"{case}-{n}" for case, n in items])
+    parametrize(metafunc, ("case", "n"), items)
 
 
 def test_operation(benchmark: Any, pytestconfig: pytest.Config, case: str, n: int) -> None:

@@ -1,4 +1,4 @@
-"""Records on disk can be read back, and a damaged record is refused with one plain message."""
+"""Records on disk can be read back, a damaged record is refused with one plain message, and runs have an order."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from pydantic_core import PydanticSerializationError
 
 from harness.cli.session import Session
 from harness.error import UsageError
-from harness.record import Epoch, Record, Run, RunFolder, Status, TensorText, Verdict
+from harness.record import RUNS, Epoch, Record, Run, RunFolder, Status, TensorText, Verdict, oldest_first
 from harness.record.storage import sealed, write_atomically
 from harness.wording import verdict_line
 
@@ -191,3 +191,39 @@ def test_a_run_that_has_its_report_starts_afresh(workplace: Path) -> None:
 def test_the_verdict_line_is_one_plain_sentence(verdicts: list[Verdict], line: str) -> None:
     """All combinations of statuses are tested."""
     assert verdict_line(verdicts) == line
+
+
+# Folders of runs
+
+
+def run(path: Path, *, created: str) -> RunFolder:
+    """Return a run with the given creation time."""
+    folder = RunFolder(path)
+    folder.write_head(samples.run.head().model_copy(update={"created": created}))
+    return folder
+
+
+def test_a_name_is_below_the_runs_and_a_slash_makes_it_a_path() -> None:
+    """A run in another folder is named by its path."""
+    assert RunFolder.named("mine").path == RUNS / "mine"
+    assert RunFolder.named("./mine").path == Path("mine")
+    assert RunFolder.named("/elsewhere/mine").path == Path("/elsewhere/mine")
+
+
+def test_a_folder_is_a_run_or_holds_runs_or_neither(tmp_path: Path) -> None:
+    """Runs inside of a run are not searched."""
+    inner = run(tmp_path / "runs" / "first", created="2025-01-01T00:00:00+00:00")
+    assert [folder.path for folder in RunFolder(tmp_path / "runs").runs()] == [inner.path]
+    assert RunFolder(tmp_path).runs() == []
+    outer = run(tmp_path / "runs", created="2025-01-01T00:00:00+00:00")
+    assert outer.runs() == [outer]
+
+
+def test_runs_stand_in_the_order_of_their_creation_each_once(tmp_path: Path) -> None:
+    """They may be named repeatedly and in any order."""
+    later = run(tmp_path / "a", created="2025-02-01T00:00:00+00:00")
+    earlier = run(tmp_path / "b", created="2025-01-01T00:00:00+00:00")
+    again = RunFolder(tmp_path / "a" / ".." / "a")
+    assert [folder.path.resolve() for folder in oldest_first([later, earlier, again])] == [earlier.path, later.path]
+    with pytest.raises(UsageError, match=r"a `run\.json`"):
+        oldest_first([RunFolder(tmp_path / "nothing")])
