@@ -4,7 +4,8 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from functools import partial
+from typing import ClassVar, Literal, NamedTuple, get_args
 
 import pandas as pd
 
@@ -29,6 +30,14 @@ class Header(NamedTuple):
 
     heading: str
     kind: HeaderKind = "text"
+
+
+def _headers(kind: HeaderKind, *headings: str) -> tuple[Header, ...]:
+    return tuple(Header(heading, kind) for heading in headings)
+
+
+texts, prose, numbers, codes = (partial(_headers, kind) for kind in get_args(HeaderKind))
+"""Columns of one kind, by their headings."""
 
 
 @dataclass(frozen=True)

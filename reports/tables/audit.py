@@ -6,7 +6,7 @@ from pathlib import PurePath
 from harness.record import Audit, AuditFinding, Headroom, Stretch
 
 from ..number import plain
-from ..table import Header, Table
+from ..table import Header, Table, codes, numbers, prose, texts
 from ..text import listing
 
 
@@ -29,14 +29,14 @@ def findings(audit: Audit) -> Table:
         name="audit-findings",
         title=f"Findings in {audit.title}",
         columns=(
-            *(
-                Header("line", "code"),
-                *source,
-                Header("kind"),
-                Header("problem", "prose"),
-                Header("remedy", "prose"),
-            ),
-            *(Header("reaches"), Header("dtype", "code"), Header("evidence"), Header("times", "number")),
+            *codes("line"),
+            *source,
+            *texts("kind"),
+            *prose("problem", "remedy"),
+            *texts("reaches"),
+            *codes("dtype"),
+            *texts("evidence"),
+            *numbers("times"),
         ),
         rows=tuple(
             (
@@ -62,7 +62,7 @@ def blind(audit: Audit) -> Table:
     return Table(
         name="audit-blind",
         title=f"Operations in {audit.title} that were not tracked (assumed exact)",
-        columns=(Header("line", "code"), Header("operation", "prose"), Header("times", "number")),
+        columns=(*codes("line"), *prose("operation"), *numbers("times")),
         rows=tuple(rows),
     )
 
@@ -74,9 +74,12 @@ def headroom(audit: Audit) -> Table:
         name="audit-headroom",
         title=f"Headroom in {audit.title}",
         columns=(
-            *(Header("line", "code"), *source, Header("operation", "code"), Header("quantity")),
-            *(Header("value on this batch", "number"), Header("breaks at", "number"), Header("factor", "number")),
-            Header("dtype", "code"),
+            *codes("line"),
+            *source,
+            *codes("operation"),
+            *texts("quantity"),
+            *numbers("value on this batch", "breaks at", "factor"),
+            *codes("dtype"),
         ),
         rows=tuple(
             (

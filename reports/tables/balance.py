@@ -8,7 +8,7 @@ from harness.record import DataSource
 
 from ..number import duration, percent, plain, times
 from ..source import caveat_of
-from ..table import Header, Table
+from ..table import Table, codes, numbers, texts
 from ..text import count, workers_in_words
 
 NEAR, QUICK = 0.95, 0.25
@@ -30,9 +30,10 @@ def balance(frame: pd.DataFrame, source: DataSource | None) -> Table:
         name="balance-table",
         title="Does loading keep ahead of the step?",
         columns=(
-            *(Header("loader", "code"), Header("batch size", "number"), Header("workers", "number")),
-            *(Header("verdict"), Header("loop waits", "number"), Header("batch alone", "number")),
-            *(Header("step alone", "number"), Header("loop, per batch", "number"), Header("batch / step", "number")),
+            *codes("loader"),
+            *numbers("batch size", "workers"),
+            *texts("verdict"),
+            *numbers("loop waits", "batch alone", "step alone", "loop, per batch", "batch / step"),
         ),
         rows=tuple(rows),
         caption=f"The step is {steps}. Loading keeps ahead if the interval of the waiting share is below {limit}. "
@@ -80,9 +81,9 @@ def tuner(frame: pd.DataFrame) -> Table:
         name="tuner-table",
         title="Tuner compared with exhaustive measurement",
         columns=(
-            *(Header("data set"), Header("runs that reach both goals", "number"), Header("rate, median", "number")),
-            *(Header("rate, minimum", "number"), Header("time, median", "number"), Header("time, maximum", "number")),
-            *(Header("best of all"), Header("chosen (runs)")),
+            *texts("data set"),
+            *numbers("runs that reach both goals", "rate, median", "rate, minimum", "time, median", "time, maximum"),
+            *texts("best of all", "chosen (runs)"),
         ),
         rows=tuple(rows),
         caption=f"Both goals: at least {percent(NEAR)} of the best rate, in at most {percent(QUICK)} of the time of "

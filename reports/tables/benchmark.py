@@ -3,7 +3,7 @@
 import pandas as pd
 
 from ..number import approximate, duration, times
-from ..table import Header, Table
+from ..table import Table, codes, numbers, texts
 
 SCATTER = (
     "Medians with the interquartile range of the rounds in one process. The range shows the scatter of rounds, not "
@@ -33,15 +33,8 @@ def operations(frame: pd.DataFrame) -> Table:
         name="operations-table",
         title="Time per call",
         columns=(
-            *(
-                Header("contract", "code"),
-                Header("case", "code"),
-                Header("shape", "number"),
-                Header("call", "number"),
-                Header("quartiles", "number"),
-            ),
-            *(Header("relative to fastest", "number"), Header("first call", "number")),
-            Header("worst deviation / bound", "number"),
+            *codes("contract", "case"),
+            *numbers("shape", "call", "quartiles", "relative to fastest", "first call", "worst deviation / bound"),
         ),
         rows=tuple(rows),
         caption="Float32, one thread, with gradient if the contract has one. Shapes are rows x columns; vectors have "
@@ -63,8 +56,9 @@ def screening(frame: pd.DataFrame) -> Table:
         name="screening-table",
         title="Rows checked per second on one core",
         columns=(
-            *(Header("case", "code"), Header("drawn"), Header("classes", "number"), Header("rows/s", "number")),
-            *(Header("quartiles", "number"), Header("relative to one at a time", "number")),
+            *codes("case"),
+            *texts("drawn"),
+            *numbers("classes", "rows/s", "quartiles", "relative to one at a time"),
         ),
         rows=tuple(rows),
         caption=f"Implementation, oracle and deviation together, float32. {SCATTER}",

@@ -4,7 +4,7 @@ from harness.record import Environment, Run
 
 from ..number import plain, size
 from ..source import caveat
-from ..table import Header, Table
+from ..table import Table, codes, texts
 
 
 def machine(run: Run) -> Table:
@@ -25,9 +25,7 @@ def machine(run: Run) -> Table:
         ("seed", str(run.seed)),
         *((f"command {number}", command) for number, command in enumerate(run.commands, 1)),
     ]
-    return Table(
-        name="machine", title="Machine and software", columns=(Header("fact"), Header("value")), rows=tuple(rows)
-    )
+    return Table(name="machine", title="Machine and software", columns=texts("fact", "value"), rows=tuple(rows))
 
 
 def build(env: Environment) -> Table:
@@ -36,7 +34,7 @@ def build(env: Environment) -> Table:
     return Table(
         name="versions",
         title="torch build and versions",
-        columns=(Header("part"), Header("version or setting")),
+        columns=texts("part", "version or setting"),
         rows=tuple(rows),
         folded=True,
     )
@@ -56,7 +54,7 @@ def data(run: Run) -> Table:
     return Table(
         name="data-table",
         title="Data source",
-        columns=(Header("fact"), Header("value", "code")),
+        columns=(*texts("fact"), *codes("value")),
         rows=tuple(rows),
         caption=source.note if source else "",
         caveat=caveat(None, source),

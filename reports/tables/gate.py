@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from harness.record import Comparison, GateFinding, Outcome
 
 from ..number import percent
-from ..table import Header, Table
+from ..table import Table, codes, numbers, prose, texts
 
 ORDER = (
     Outcome.REGRESSED,
@@ -24,7 +24,7 @@ def findings(findings: Sequence[GateFinding]) -> Table:
     return Table(
         name="gate-findings",
         title="Findings of the gate",
-        columns=(Header("gate"), Header("outcome"), Header("finding", "prose")),
+        columns=(*texts("gate", "outcome"), *prose("finding")),
         rows=tuple((str(finding.gate), str(finding.outcome), finding.sentence) for finding in ordered),
         caption="The gate compares numerics and counts exactly with a baseline, and times statistically with another "
         "commit.",
@@ -45,10 +45,7 @@ def comparisons(comparisons: Sequence[Comparison]) -> Table:
     return Table(
         name="gate-times",
         title="Time relative to the base, by arm",
-        columns=(
-            *(Header("case", "code"), Header("arm"), Header("outcome")),
-            *(Header(heading, "number") for heading in headings),
-        ),
+        columns=(*codes("case"), *texts("arm", "outcome"), *numbers(*headings)),
         rows=tuple(rows),
         caption="One-sided 95 % bounds of Student's t over pairs of processes. The null arm is a second base; the "
         "control arm is the base with a tenth more calls.",

@@ -9,7 +9,7 @@ from harness.findings import grades
 from harness.record import Status, Verdict
 
 from ..number import UNKNOWN, plain, times, value
-from ..table import Header, Table
+from ..table import Table, codes, numbers, prose, texts
 from ..text import count, listing
 
 CLOSEST = 12
@@ -28,7 +28,7 @@ def contracts(verdicts: pd.DataFrame) -> Table:
     return Table(
         name="contracts",
         title="Contracts in numbers",
-        columns=(Header("contract", "code"), *(Header(heading, "number") for heading in headings)),
+        columns=(*codes("contract"), *numbers(*headings)),
         rows=tuple(rows),
         caption="Each law counts once for each case, dtype and device.",
     )
@@ -47,9 +47,10 @@ def closest(verdicts: pd.DataFrame) -> Table:
         name="closest",
         title="Laws that hold with the smallest margin",
         columns=(
-            *(Header("case", "code"), Header("law", "code"), Header("dtype", "code")),
-            *(Header("worst deviation", "number"), Header("bound", "number"), Header("unit")),
-            Header("deviation / bound", "number"),
+            *codes("case", "law", "dtype"),
+            *numbers("worst deviation", "bound"),
+            *texts("unit"),
+            *numbers("deviation / bound"),
         ),
         rows=tuple((*row, share) for row, share in zip(rows, shares, strict=True)),
         caption=f"The {count(len(rows), 'largest ratio')} of deviation to bound among the "
@@ -65,7 +66,7 @@ def graded(verdicts: Sequence[Verdict]) -> Table:
     return Table(
         name="grades",
         title="Grades",
-        columns=(Header("case", "code"), *(Header(dtype) for dtype in dtypes)),
+        columns=(*codes("case"), *texts(*dtypes)),
         rows=tuple((case, *(str(by_dtype.get((case, dtype), UNKNOWN)) for dtype in dtypes)) for case in cases),
         caption="Correctly rounded: every value in this run is the nearest float. Faithful: within a few ulp. "
         "Backward stable: within the bound that its input allows. Unstable: a law is broken on finite inputs. Wrong: "
@@ -91,8 +92,10 @@ def declared(verdicts: Sequence[Verdict]) -> Table:
         name="declared-table",
         title="Known failures",
         columns=(
-            *(Header("case", "code"), Header("breaks", "code"), Header("in"), Header("declared reason", "prose")),
-            *(Header("actual", "number"), Header("expected", "number"), Header("largest input", "number")),
+            *codes("case", "breaks"),
+            *texts("in"),
+            *prose("declared reason"),
+            *numbers("actual", "expected", "largest input"),
         ),
         rows=tuple(rows),
         caption="Actual and expected are from the smallest counterexample to the first named law, in float32 if the "
@@ -132,10 +135,7 @@ def skipped(verdicts: pd.DataFrame) -> Table:
     return Table(
         name="skipped-table",
         title="Skipped",
-        columns=(
-            *(Header("reason", "prose"), Header("contract", "code"), Header("laws", "number")),
-            *(Header("cases", "code"), Header("names", "code"), Header("dtypes", "code")),
-        ),
+        columns=(*prose("reason"), *codes("contract"), *numbers("laws"), *codes("cases", "names", "dtypes")),
         rows=tuple(rows),
     )
 

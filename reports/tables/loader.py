@@ -9,7 +9,7 @@ from harness.record import DataSource
 
 from ..number import UNKNOWN, approximate, duration, percent, plain, rate, size, times
 from ..source import caveat_of
-from ..table import Header, Table
+from ..table import Header, Table, codes, numbers, prose
 from ..text import listing, workers_in_words
 from .benchmark import SCATTER
 
@@ -40,9 +40,10 @@ def best_loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
         name="best-loaders",
         title="Fastest configuration per loader",
         columns=(
-            *(Header("loader", "code"), Header("batch size", "number"), Header("workers", "number")),
-            *(Header("samples/s", "number"), Header("relative to first loader", "number")),
-            *(Header("best without workers", "number"), Header("first batch", "number")),
+            *codes("loader"),
+            *numbers(
+                "batch size", "workers", "samples/s", "relative to first loader", "best without workers", "first batch"
+            ),
         ),
         rows=tuple(rows),
         caption="The largest of several medians is biased upwards: configurations that differ by less than their "
@@ -95,9 +96,10 @@ def shares(frame: pd.DataFrame, source: DataSource | None) -> Table:
         name="loader-shares",
         title="Samples per second and share of the limit, by batch size and workers",
         columns=(
-            *(Header("loader", "code"), Header("batch size", "number")),
+            *codes("loader"),
+            *numbers("batch size"),
             *(Header(workers_in_words(number), "number") for number in workers),
-            Header("the limit", "number"),
+            *numbers("the limit"),
         ),
         rows=tuple(rows),
         caption=f"{LIMIT} A loader without workers is measured once.{above(frame)} {conditions(frame)}",
@@ -111,7 +113,7 @@ def spent(frame: pd.DataFrame) -> Table:
     return Table(
         name="budget-table",
         title="Time budget per loader",
-        columns=(Header("loader", "code"), Header("workers", "number"), Header("summary", "prose")),
+        columns=(*codes("loader"), *numbers("workers"), *prose("summary")),
         rows=tuple(rows),
     )
 
@@ -172,10 +174,11 @@ def loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
         name="loaders-table",
         title="Throughput of every loader configuration",
         columns=(
-            *(Header("loader", "code"), Header("batch size", "number"), Header("workers", "number")),
+            *codes("loader"),
+            *numbers("batch size", "workers"),
             *(Header(name.replace("_", " ")) for name in settings),
-            *(Header("samples/s", "number"), Header("95 % interval" if full else "quartiles", "number")),
-            *(Header("relative to first loader", "number"), *(Header(column.heading, "number") for column in measured)),
+            *numbers("samples/s", "95 % interval" if full else "quartiles", "relative to first loader"),
+            *(Header(column.heading, "number") for column in measured),
         ),
         rows=tuple(rows),
         caption=f"{INTERVALS} {LIMIT} {_WORDS}{above(frame)} {conditions(frame)}"

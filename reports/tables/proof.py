@@ -6,7 +6,7 @@ from harness.record import Proof, Status
 from harness.wording import differing, extent, laws_held, witness, worst
 
 from ..number import duration
-from ..table import Header, Table
+from ..table import Table, codes, numbers, prose, texts
 
 
 def proofs(proofs: Sequence[Proof]) -> Table:
@@ -24,12 +24,11 @@ def proofs(proofs: Sequence[Proof]) -> Table:
         name="proofs-table",
         title="Exhaustive checks: every input visited",
         columns=(
-            *(Header("case", "code"), Header("of"), Header("extent"), Header("inputs visited", "number")),
-            *(
-                Header(heading, "number")
-                for heading in ("worst, ulp", "> 1/2 ulp", "> 1 ulp", "not finite", "bits differ")
-            ),
-            *(Header("laws"), Header("worst at", "code")),
+            *codes("case"),
+            *texts("of", "extent"),
+            *numbers("inputs visited", "worst, ulp", "> 1/2 ulp", "> 1 ulp", "not finite", "bits differ"),
+            *texts("laws"),
+            *codes("worst at"),
         ),
         rows=tuple(rows),
         caption="Proved: every input was visited exactly once; checksums of the visited codes confirm this. A proof "
@@ -51,8 +50,10 @@ def kernels(proofs: Sequence[Proof]) -> Table:
         name="kernels-table",
         title="Layouts and kernels",
         columns=(
-            *(Header("layout", "code"), Header("kernel", "prose"), Header("CPU capability"), Header("torch")),
-            *(Header("proofs", "number"), Header("core time", "number"), Header("implementation alone", "number")),
+            *codes("layout"),
+            *prose("kernel"),
+            *texts("CPU capability", "torch"),
+            *numbers("proofs", "core time", "implementation alone"),
         ),
         rows=tuple(rows),
         caption="The time of the implementation alone is the minimum time of a proof.",
@@ -71,10 +72,7 @@ def held(proofs: Sequence[Proof]) -> Table:
     return Table(
         name="held-table",
         title="Laws that held on every input visited",
-        columns=(
-            *(Header("case", "code"), Header("of"), Header("law", "code"), Header("statement", "prose")),
-            *(Header("how"), Header("where", "prose")),
-        ),
+        columns=(*codes("case"), *texts("of"), *codes("law"), *prose("statement"), *texts("how"), *prose("where")),
         rows=tuple((*key, ", ".join(where)) for key, where in rows.items()),
         folded=True,
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from ..number import UNKNOWN, approximate, duration, plain, rate, tick, times
-from ..table import Header, Table
+from ..table import Header, Table, codes, numbers, texts
 from ..text import count, listing
 from .benchmark import SCATTER
 
@@ -33,8 +33,7 @@ def steps(frame: pd.DataFrame, *, accelerator: str | None) -> Table:
         title="Time per training step",
         columns=(
             *(Header(name.replace("_", " "), "code" if name in {"case", "dtype"} else "number") for name in keys),
-            *(Header("CPU step", "number"), Header("CPU, quartiles", "number")),
-            *(Header("CPU samples/s", "number"), Header("CPU first call", "number")),
+            *numbers("CPU step", "CPU, quartiles", "CPU samples/s", "CPU first call"),
             *(_ACCELERATED if wide else ()),
         ),
         rows=tuple(rows),
@@ -58,10 +57,14 @@ def _settings(frame: pd.DataFrame, keys: list[str]) -> str:
     return f"{dtype}, {threads}"
 
 
-_ACCELERATED = (
-    *(Header("accelerator step", "number"), Header("launch time", "number"), Header("device events", "number")),
-    *(Header("CUDA graph", "number"), Header("CUDA graph, events", "number"), Header("copy to device", "number")),
-    Header("CPU / accelerator", "number"),
+_ACCELERATED = numbers(
+    "accelerator step",
+    "launch time",
+    "device events",
+    "CUDA graph",
+    "CUDA graph, events",
+    "copy to device",
+    "CPU / accelerator",
 )
 
 
@@ -81,10 +84,9 @@ def ratios(frame: pd.DataFrame, steps: pd.DataFrame) -> Table:
         name="step-ratios",
         title="Steps relative to the steps of the chapter and to the floor",
         columns=(
-            *(Header("case", "code"), *([Header("device")] if devices else [])),
-            *(Header("batch size", "number"), Header("step", "number")),
-            *(Header("time / scratch", "number"), Header("time / concise", "number")),
-            Header("time / floor", "number"),
+            *codes("case"),
+            *([Header("device")] if devices else []),
+            *numbers("batch size", "step", "time / scratch", "time / concise", "time / floor"),
         ),
         rows=tuple(rows),
         caption=f"The steps of the chapter are the first scratch step and the first concise step. {INTERVALS}",
@@ -132,10 +134,12 @@ def floors(frame: pd.DataFrame) -> Table:
         name="floor-table",
         title="The floor of a step",
         columns=(
-            *(Header("contract", "code"), Header("device"), Header("batch size", "number")),
-            *(Header("bytes", "number"), Header("bandwidth", "number"), Header("operations", "number")),
-            *(Header("rate", "number"), Header("floor", "number"), Header("limited by")),
-            *(Header("closest step / floor", "number"), Header("closest step", "code")),
+            *codes("contract"),
+            *texts("device"),
+            *numbers("batch size", "bytes", "bandwidth", "operations", "rate", "floor"),
+            *texts("limited by"),
+            *numbers("closest step / floor"),
+            *codes("closest step"),
         ),
         rows=tuple(rows),
         caption="The step reads features and targets once, and reads and writes parameters once: "
@@ -157,10 +161,7 @@ def phases(frame: pd.DataFrame, steps: pd.DataFrame) -> Table:
     return Table(
         name="phases-table",
         title="Phases of a step",
-        columns=(
-            *(Header("case", "code"), Header("device"), Header("batch size", "number")),
-            *(Header(name, "number") for name in (*_PHASES, "sum", "whole step")),
-        ),
+        columns=(*codes("case"), *texts("device"), *numbers("batch size", *_PHASES, "sum", "whole step")),
         rows=tuple(rows),
         caption="Medians. Phases are timed in separate rounds; their sum includes the clock reads between them.",
         folded=True,
@@ -182,10 +183,7 @@ def equality(frame: pd.DataFrame) -> Table:
     return Table(
         name="step-equality",
         title="Parameters after several steps, compared with gradient descent in float64",
-        columns=(
-            *(Header("case", "code"), Header("device"), Header("batch size", "number"), Header("steps", "number")),
-            *(Header("difference (2-norm)", "number"), Header("bound", "number")),
-        ),
+        columns=(*codes("case"), *texts("device"), *numbers("batch size", "steps", "difference (2-norm)", "bound")),
         rows=tuple(rows),
         caption="Both start from the same parameters and use the same minibatches. A step beyond its bound is wrong "
         "and has no recorded time.",
@@ -207,10 +205,7 @@ def agreement(frame: pd.DataFrame) -> Table:
     return Table(
         name="agreement-table",
         title="Step times compared with torch.utils.benchmark.Timer",
-        columns=(
-            *(Header("case", "code"), Header("batch size", "number"), Header("ours", "number")),
-            *(Header("Timer", "number"), Header("ours / Timer", "number"), Header("rounds", "number"), Header("apart")),
-        ),
+        columns=(*codes("case"), *numbers("batch size", "ours", "Timer", "ours / Timer", "rounds"), *texts("apart")),
         rows=tuple(rows),
         caption=f"Both measure the same step, interleaved and with the same number of calls. {INTERVALS}",
     )
@@ -226,7 +221,7 @@ def crossovers(frame: pd.DataFrame) -> Table:
     return Table(
         name="crossover-table",
         title="Batch size from which the accelerator is faster",
-        columns=(Header("case", "code"), Header("device"), Header("faster from batch size", "number")),
+        columns=(*codes("case"), *texts("device"), *numbers("faster from batch size")),
         rows=tuple(rows),
         caption="Medians of synchronized steps with the data already on the device. The crossing is interpolated "
         "between measured batch sizes on logarithmic scales.",

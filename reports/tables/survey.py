@@ -8,7 +8,7 @@ from harness.dtype import PARAMETERS
 from harness.record import share_of_best
 
 from ..number import UNKNOWN, approximate, percent, plain, times
-from ..table import Header, Table
+from ..table import Header, Table, codes, numbers, prose, texts
 
 DTYPES = tuple(PARAMETERS)
 
@@ -25,7 +25,7 @@ def breaking_points(frame: pd.DataFrame) -> Table:
     return Table(
         name="breaking-points",
         title="Breaking points with a closed form, by implementation and dtype",
-        columns=(Header("case", "code"), Header("law, ray", "code"), Header("closed form"), *_NUMBERS),
+        columns=(*codes("case", "law, ray"), *texts("closed form"), *_NUMBERS),
         rows=tuple(
             (case, f"{law}, {ray}", _forms(group), *_cells(group))
             for (case, law, ray), group in _broken(frame[frame["declared"]])
@@ -40,10 +40,7 @@ def every_point(frame: pd.DataFrame) -> Table:
     return Table(
         name="every-breaking-point",
         title="All breaking points",
-        columns=(
-            *(Header("case", "code"), Header("law", "code"), Header("ray")),
-            *(*_NUMBERS, Header("closed form"), Header("result there", "prose")),
-        ),
+        columns=(*codes("case", "law"), *texts("ray"), *_NUMBERS, *texts("closed form"), *prose("result there")),
         rows=tuple(
             (case, law, f"{ray}: {group['formula'].iloc[0]}", *_cells(group), _forms(group), _happens(group))
             for (case, law, ray), group in _broken(frame)
@@ -113,9 +110,10 @@ def worst(frame: pd.DataFrame) -> Table:
         name="worst-found",
         title="Worst cases",
         columns=(
-            *(Header("case", "code"), Header("law", "code"), Header("dtype", "code"), Header("largest")),
-            *(Header("deviation", "number"), Header("bound", "number"), Header("deviation / bound", "number")),
-            *(Header("rows", "number"), Header("unit"), Header("evidence")),
+            *codes("case", "law", "dtype"),
+            *texts("largest"),
+            *numbers("deviation", "bound", "deviation / bound", "rows"),
+            *texts("unit", "evidence"),
         ),
         rows=tuple(rows),
         caption="A searched value is a lower bound: a worse input may exist. Only a proved value is the maximum. "
@@ -133,7 +131,7 @@ def accumulators(frame: pd.DataFrame) -> Table:
     return Table(
         name="accumulators",
         title="Precision and order of sums, inferred from the terms that they lose",
-        columns=(Header("case", "code"), *(Header(dtype) for dtype in DTYPES)),
+        columns=(*codes("case"), *texts(*DTYPES)),
         rows=tuple(rows),
         caption="The inputs are one large term and thousands of small ones. A sum in a narrow format loses a small "
         "term that is added to the large one; the missing part of the output shows how many were lost.",
@@ -153,10 +151,7 @@ def ways(frame: pd.DataFrame) -> Table:
     return Table(
         name="ways",
         title="Share of the best known deviation found by each search method",
-        columns=(
-            *(Header("case", "code"), Header("best known", "number")),
-            *(Header(way, "number") for way in names),
-        ),
+        columns=(*codes("case"), *numbers("best known", *names)),
         rows=tuple(rows),
         caption=f"Median of {short['seed'].nunique()} seeds, {approximate(float(short['seconds'].median()))} s each on "
         "one core, eight classes, float32, no known threshold among the seeds. The best known deviation is the "

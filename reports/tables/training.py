@@ -6,7 +6,7 @@ from harness.record import DataSource
 
 from ..number import UNKNOWN, duration, percent, plain, to_error
 from ..source import caveat_of
-from ..table import Header, Table
+from ..table import Table, codes, numbers, texts
 
 
 def results(epochs: pd.DataFrame, source: DataSource | None) -> Table:
@@ -20,10 +20,11 @@ def results(epochs: pd.DataFrame, source: DataSource | None) -> Table:
         name="training-table",
         title="Where training ended",
         columns=(
-            *(Header("experiment"), Header("case", "code"), Header("epochs", "number")),
-            *(Header("training loss", "number"), Header("held-out loss", "number")),
-            *(Header("training accuracy", "number"), Header("held-out accuracy", "number")),
-            Header("median epoch", "number"),
+            *texts("experiment"),
+            *codes("case"),
+            *numbers(
+                "epochs", "training loss", "held-out loss", "training accuracy", "held-out accuracy", "median epoch"
+            ),
         ),
         rows=tuple(rows),
         caption="The time of an epoch covers its training steps, without evaluation.",
@@ -43,9 +44,8 @@ def estimates(frame: pd.DataFrame) -> Table:
         name="estimates-table",
         title="Learned and true parameters",
         columns=(
-            *(Header("case", "code"), Header("parameter", "code"), Header("true", "number")),
-            *(Header("learned", "number"), Header("standard error", "number")),
-            Header("error in standard errors", "number"),
+            *codes("case", "parameter"),
+            *numbers("true", "learned", "standard error", "error in standard errors"),
         ),
         rows=tuple((*row, *ends) for row, *ends in zip(rows, scales, errors, strict=True)),
         caption=_coverage(frame),
