@@ -151,7 +151,7 @@ def _headroom(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
     figure = next(figures_, None)
     if figure is None:
         return None
-    figure = figures.large("front-headroom", figure, figure.caption)
+    figure = figures.large("front-headroom", figure)
     target = next((sheet.name for sheet in sheets if sheet.name == "audit"), "")
     return Picture(figure.visible_title, figure.caption, figure, target)
 

@@ -5,11 +5,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import pandas as pd
 
 from .number import magnitude
+from .part import Part
 from .text import markdown_text
 
 HeaderKind = Literal["text", "prose", "number", "code"]
@@ -41,7 +42,7 @@ texts, prose, numbers, codes = (partial(_headers, kind) for kind in get_args(Hea
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(Part):
     """Rows of text under headings.
 
     Parameters
@@ -62,7 +63,7 @@ class Table:
         Whether the page folds the table away, and Markdown leaves it out, because few readers need it.
     """
 
-    kind: ClassVar[str] = "table"
+    kind = "table"
 
     name: str
     title: str

@@ -5,13 +5,14 @@ import binascii
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from PIL import Image as Picture
 
 from harness.error import UsageError
 from harness.record import DataSource, Image
 
+from ..part import Part
 from ..source import caveats
 from ..text import count
 
@@ -36,10 +37,10 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class Grid:
+class Grid(Part):
     """Samples with a caption; the heading has the caveat of the data."""
 
-    kind: ClassVar[str] = "images"
+    kind = "images"
 
     tiles: tuple[Tile, ...]
     heading: str

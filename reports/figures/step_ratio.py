@@ -12,7 +12,7 @@ from ..svg import drawn
 from ..text import listing, shortened
 from .axis import legend_above, rows_of
 from .name import names_of
-from .step import Quantity, curves_panels
+from .step import Quantity, quantity_panels
 
 INTERVAL = "95 % interval over interleaved rounds in one process"
 """Meaning of the bars in these figures."""
@@ -129,7 +129,7 @@ def _panels(frame: pd.DataFrame, quantity: Quantity, *, name: str, with_line: bo
     groups = frame.groupby(["contract", "device"], sort=False)
     for number, ((contract, device), group) in enumerate(groups):
         span = [*group[quantity.low].dropna(), *group[quantity.high].dropna(), *group[quantity.middle]]
-        panels += curves_panels(
+        panels += quantity_panels(
             _title(contract, device),
             group,
             quantity,

@@ -10,13 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
-from typing import Any, ClassVar
+from typing import Any
 
 from markupsafe import Markup
 
 from harness.record import RayTrace, RecordedCall
 
 from ..number import plain
+from ..part import Part
 from ..text import clean
 
 MAX_CHARACTERS = 200_000
@@ -244,10 +245,10 @@ class View:
 
 
 @dataclass(frozen=True)
-class Watch:
+class Watch(Part):
     """The views of a page in the order of the menus; without a script the page shows the first one."""
 
-    kind: ClassVar[str] = "watch"
+    kind = "watch"
 
     views: tuple[View, ...]
 

@@ -8,9 +8,9 @@ from harness.wording import details, excerpt, property_sentences, sentence, sour
 
 from .. import summary
 from ..breaks import breaks
-from ..part import Cause, Causes, Findings, Note
+from ..part import Cause, Causes, Findings, Note, Part
 from ..reading import Reading
-from ..section import PagePart, section
+from ..section import section
 from ..tables.audit import place
 from ..text import count, cut, listing
 from .block import block_name, has_block
@@ -53,7 +53,7 @@ def _known(reading: Reading) -> str:
 
 
 @section(_needs)
-def attention(reading: Reading) -> Iterator[PagePart]:
+def attention(reading: Reading) -> Iterator[Part]:
     """Yield each finding, its example and its remedy, and a sentence on the other results."""
     found = findings(reading.verdicts, [status for status in Status if status.fails])
     if sentences := property_sentences(reading.properties):
@@ -77,7 +77,7 @@ def attention(reading: Reading) -> Iterator[PagePart]:
 
 
 @section(_known)
-def declared(reading: Reading) -> Iterator[PagePart]:
+def declared(reading: Reading) -> Iterator[Part]:
     """Yield the observed declared failures, with a sentence for each cause."""
     found = findings(reading.verdicts, [Status.EXPECTED])
     visible = [finding for audit in reading.audits for finding in audit.findings if finding.kind in audit.expected]

@@ -12,9 +12,9 @@ from ..breaks import DEFAULT_DTYPE
 from ..definition import definition_of
 from ..figures.law import headroom_figure
 from ..mathml import mathml
-from ..part import Block, Equation, Legend, Note, RunTally
+from ..part import Block, Equation, Legend, Note, Part, RunTally
 from ..reading import Reading
-from ..section import PagePart, section
+from ..section import section
 from ..tables import law
 from ..tables.heat import glance
 from ..tables.matrix import MEANINGS, SYMBOLS, matrices
@@ -46,7 +46,7 @@ def _number_wrong(reading: Reading) -> str:
 
 
 @section(_number_wrong)
-def wrong(reading: Reading) -> Iterator[PagePart]:
+def wrong(reading: Reading) -> Iterator[Part]:
     """Yield each finding in full."""
     for finding in findings(reading.verdicts, [status for status in Status if status.fails]):
         if has_block(finding):
@@ -55,7 +55,7 @@ def wrong(reading: Reading) -> Iterator[PagePart]:
 
 
 @section("Declared failures")
-def declared(reading: Reading) -> Iterator[PagePart]:
+def declared(reading: Reading) -> Iterator[Part]:
     """Yield the observed declared failures, with a counterexample for each."""
     found = findings(reading.verdicts, [Status.EXPECTED])
     if not found:
@@ -95,7 +95,7 @@ def _equation(reading: Reading) -> Equation | None:
 
 
 @section("Definition")
-def definition(reading: Reading) -> Iterator[PagePart]:
+def definition(reading: Reading) -> Iterator[Part]:
     """Yield the formula, the statement of the law of the value, and how the operation relates to others."""
     if (equation := _equation(reading)) is not None:
         yield equation
@@ -118,7 +118,7 @@ def _holding(reading: Reading) -> str:
 
 
 @section(_holding)
-def laws(reading: Reading) -> Iterator[PagePart]:
+def laws(reading: Reading) -> Iterator[Part]:
     """Yield the grades and the matrices."""
     if not reading.verdicts:
         return
@@ -131,7 +131,7 @@ def laws(reading: Reading) -> Iterator[PagePart]:
 
 
 @section("Laws")
-def summary(reading: Reading) -> Iterator[PagePart]:
+def summary(reading: Reading) -> Iterator[Part]:
     """Yield the tally, the contracts, and the laws with the smallest margins."""
     frame = reading.frames.verdicts
     if not reading.verdicts:
@@ -146,7 +146,7 @@ def summary(reading: Reading) -> Iterator[PagePart]:
 
 
 @section("Skipped, and why")
-def skipped(reading: Reading) -> Iterator[PagePart]:
+def skipped(reading: Reading) -> Iterator[Part]:
     """Yield the skipped laws and the reasons."""
     table = law.skipped(reading.frames.verdicts)
     if table.rows:

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from tabulate import tabulate
 
@@ -11,6 +10,7 @@ from harness.dtype import PARAMETERS, short_name
 from harness.record import Confusion, DataSource, Status, Verdict
 
 from ..number import percent
+from ..part import Part
 from ..source import caveats
 from ..text import count, markdown_text
 from .matrix import SYMBOLS
@@ -30,7 +30,7 @@ class Shade:
 
 
 @dataclass(frozen=True)
-class Heat:
+class Heat(Part):
     """A table of colors.
 
     Parameters
@@ -51,7 +51,7 @@ class Heat:
         How to read it.
     """
 
-    kind: ClassVar[str] = "heat"
+    kind = "heat"
 
     name: str
     heading: str

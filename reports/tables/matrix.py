@@ -6,7 +6,6 @@ There are dozens of laws and a few cases, so the matrix is as wide as a page.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import pandas as pd
 
@@ -14,6 +13,7 @@ from harness.dtype import PARAMETERS, short_name
 from harness.record import Status, Verdict
 
 from ..number import plain
+from ..part import Part
 from ..text import count, markdown_text, shortened
 
 SYMBOLS = {
@@ -85,10 +85,10 @@ class LawRow:
 
 
 @dataclass(frozen=True)
-class Matrix:
+class Matrix(Part):
     """The laws of a contract on a device."""
 
-    kind: ClassVar[str] = "matrix"
+    kind = "matrix"
 
     name: str
     contract: str

@@ -104,8 +104,8 @@ def worst(frame: pd.DataFrame) -> Table:
     for _, row in frame.iterrows():
         share = row["deviation"] / row["bound"] if row["bound"] else float("inf" if row["deviation"] else 0)
         kind = "deviation" if row["objective"] == "deviation" else "share of its bound"
-        numbers = (plain(row["deviation"]), plain(row["bound"]), times(share), f"{row['rows']:,}")
-        rows.append((row["case"], row["law"], row["dtype"], kind, *numbers, row["unit"], row["evidence"]))
+        measured = (plain(row["deviation"]), plain(row["bound"]), times(share), f"{row['rows']:,}")
+        rows.append((row["case"], row["law"], row["dtype"], kind, *measured, row["unit"], row["evidence"]))
     return Table(
         name="worst-found",
         title="Worst cases",
