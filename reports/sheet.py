@@ -78,9 +78,9 @@ def sheets(reading: Reading) -> tuple[Sheet, ...]:
     return tuple(named.values())
 
 
-def of_contract(found: Sequence[Sheet], contract: str) -> str:
-    """Return the name of a contract's sheet; empty if it has none."""
-    return next((sheet.name for sheet in found if (sheet.kind, sheet.title) == ("operation", contract)), "")
+def address(found: Sequence[Sheet], kind: str, subject: str) -> str:
+    """Return the name of the sheet on a subject; empty if it has none. Sheets on the run have their name as subject."""
+    return next((one.name for one in found if one.kind == kind and subject in {one.title, one.name}), "")
 
 
 def _sheets(reading: Reading) -> Iterator[Sheet]:

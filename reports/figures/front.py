@@ -159,4 +159,5 @@ def spent(budgets: pd.DataFrame, source: DataSource | None) -> Figure:
 def overfits(epochs: pd.DataFrame, source: DataSource | None) -> Figure | None:
     """Return the first experiment whose held-out loss turns up; ``None`` without one."""
     figures = overfitting.overfitting(epochs, source)
-    return large("front-overfitting", figures[0]) if figures else None
+    claim = "Too many epochs raise the held-out loss"
+    return replace(large("front-overfitting", figures[0]), claim=claim) if figures else None

@@ -6,7 +6,9 @@ curves as a panel for each curve, with the others in gray behind it.
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -33,6 +35,14 @@ def wide_and_narrow(
         draw_narrow or draw, name=f"{name}-narrow", label=label, height_in=narrow_in, width_in=WIDTH_IN, tells=False
     )
     return Panel(title, wide, narrow=narrow)
+
+
+def panels_by(
+    frame: pd.DataFrame, by: str | list[str], panels: Callable[[Any, pd.DataFrame, int], Sequence[Panel]]
+) -> tuple[Panel, ...]:
+    """Return the panels for each group of rows, made from the key, the rows and the number of the group."""
+    groups = enumerate(frame.groupby(by, sort=False))
+    return tuple(panel for number, (key, group) in groups for panel in panels(key, group, number))
 
 
 MAX_TOGETHER = 4
