@@ -12,7 +12,7 @@ from ..svg import add_tooltips, belongs
 from ..text import count, listing, shortened
 from .axis import End, legend_rows, logarithmic, whiskers
 from .name import names_of
-from .panel import curve_panels
+from .panel import curve_panels, panels_by
 
 SIGNS = dict(zip("os^Dv<>Pp*", "●■▲◆▼◀▶✚⬟★", strict=True))
 MARKERS = "".join(SIGNS)
@@ -33,16 +33,15 @@ MAX_CHARACTERS = 24
 def accuracy_against_speed(frame: pd.DataFrame) -> Figure:
     """Return one panel for each contract with several checked implementations in the frame ``operations``."""
     known = frame[frame["ratio"].notna()].drop_duplicates("case")  # the standard shape comes first
-    groups = {
-        str(contract): group for contract, group in known.groupby("contract", sort=False) if len(group) >= MIN_POINTS
-    }
-    panels = [panel for number, group in enumerate(groups.items()) for panel in _panels(*group, number)]
+    known = known.groupby("contract", sort=False).filter(lambda group: len(group) >= MIN_POINTS)
+    groups = {str(contract): group for contract, group in known.groupby("contract", sort=False)}
+    panels = panels_by(known, "contract", _panels)
+    nothing = Panel("accuracy", note="no contract has enough timed implementations with checked values for a plot")
     return Figure(
         name="accuracy-figure",
         frames=("operations",),
         title="Accuracy against speed",
-        panels=tuple(panels)
-        or (Panel("accuracy", note="no contract has enough timed implementations with checked values for a plot"),),
+        panels=panels or (nothing,),
         caption=f"{_dominated(groups)} Float32, one thread, one call on a standard input, with gradient if the "
         "contract has one. Horizontal bars are the interquartile range of the rounds. The vertical axis is the largest "
         "deviation from the exact value on the checked inputs, relative to its bound: above 1 the law of the value is "

@@ -14,7 +14,7 @@ from ..text import count, listing
 from .axis import End, legend_rows, logarithmic
 from .curve import Curves
 from .name import without_family
-from .panel import curve_panels
+from .panel import curve_panels, panels_by
 
 DTYPE = "float32"
 """What is drawn; the tables and the data have the others."""
@@ -35,17 +35,13 @@ HEIGHT_IN = 3.3
 def magnitudes(profiles: pd.DataFrame, breakings: pd.DataFrame) -> Figure:
     """Return the worst deviation against the magnitude of the inputs, a panel for each contract."""
     frame = profiles[profiles["dtype"] == DTYPE]
-    panels = [
-        panel
-        for number, (contract, group) in enumerate(frame.groupby("contract", sort=False))
-        for panel in _panels(str(contract), group, breakings, number=number)
-    ]
+    panels = panels_by(frame, "contract", partial(_panels, breakings=breakings))
     contracts = frame["contract"].nunique()
     return Figure(
         name="magnitude-figure",
         frames=("profiles", "breakings"),
         title="Worst deviation by input magnitude",
-        panels=tuple(panels),
+        panels=panels,
         caption=f"{DTYPE}; worst error over all rays, relative to the allowed error. Each point covers a quarter of a "
         "power of two. Above the dashed line the law is broken; at the upper edge no digit is correct. Dotted lines "
         "are breaking points with a closed form. Identical curves share a label.",
@@ -61,19 +57,14 @@ def _number_broken(frame: pd.DataFrame) -> str:
     if not broken:
         return f"No implementation of {contract} exceeds its error bound"
     if cases == 1:
-        return f"{frame['case'].iloc[0]} exceeds its error bound from inputs of {_first_over(frame)} on"
+        first = float(frame[frame["deviation"] > frame["bound"]]["magnitude"].min())
+        return f"{frame['case'].iloc[0]} exceeds its error bound from inputs of {plain(first)} on"
     return f"{broken} of {count(cases, 'implementation')} of {contract} {'breaks' if broken == 1 else 'break'}"
 
 
-def _first_over(frame: pd.DataFrame) -> str:
-    return plain(float(frame[frame["deviation"] > frame["bound"]]["magnitude"].min()))
-
-
-def _panels(contract: str, group: pd.DataFrame, breakings: pd.DataFrame, *, number: int) -> list[Panel]:
-    broken = breakings[
-        (breakings["contract"] == contract) & (breakings["dtype"] == DTYPE) & (breakings["law"] == group["law"].iloc[0])
-    ]
-    points = sorted(set(broken[broken["declared"]]["value"].dropna()))
+def _panels(contract: str, group: pd.DataFrame, number: int, *, breakings: pd.DataFrame) -> list[Panel]:
+    of_law = (breakings[["contract", "dtype", "law"]] == (contract, DTYPE, group["law"].iloc[0])).all(axis=1)
+    points = sorted(set(breakings[of_law & breakings["declared"]]["value"].dropna()))
     first = [f"{without_family(str(case))} {_start(frame)}" for case, frame in group.groupby("case", sort=False)]
     label = f"Deviation of {contract} against the magnitude of its inputs. {'; '.join(first)}."
 
@@ -142,16 +133,12 @@ def _readings(name: str, frame: pd.DataFrame, shares: Sequence[float]) -> Iterat
 def histogram(histograms: pd.DataFrame) -> Figure:
     """Return the distribution of the deviations, a panel for each contract."""
     frame = histograms[histograms["dtype"] == DTYPE]
-    panels = [
-        panel
-        for number, (contract, group) in enumerate(frame.groupby("contract", sort=False))
-        for panel in _distributions(str(contract), group, number=number)
-    ]
+    panels = panels_by(frame, "contract", _distributions)
     return Figure(
         name="histogram-figure",
         frames=("histograms",),
         title="Distribution of deviations",
-        panels=tuple(panels),
+        panels=panels,
         caption=f"{DTYPE}; share of output elements of {count(len(frame['case'].unique()), 'case')}, rows drawn "
         "from all rays and magnitudes. Results within half an ulp are correctly rounded; the last bin is infinite.",
         columns=1 if len(panels) == frame["contract"].nunique() else 3,
@@ -168,7 +155,7 @@ def _rounded_correctly(frame: pd.DataFrame) -> str:
     return f"{low if low == high else f'{low} to {high}'} of the results are correctly rounded"
 
 
-def _distributions(contract: str, group: pd.DataFrame, *, number: int) -> list[Panel]:
+def _distributions(contract: str, group: pd.DataFrame, number: int) -> list[Panel]:
     rounded = [
         f"{without_family(str(case))} {percent(float(frame['share'].iloc[0]))}"
         for case, frame in group.groupby("case", sort=False)
