@@ -24,7 +24,7 @@ from harness.cli.options import (
     say,
     session,
 )
-from harness.cli.panels import KNOWN, OUTPUT, THOROUGH, epilog
+from harness.cli.panels import epilog, known_option, output_option, thorough_option
 from harness.error import UsageError, listed, printable
 from harness.execution.interrupt import Ending, uninterruptible
 from harness.suggestion import did_you_mean
@@ -88,8 +88,7 @@ def audit(
     ],
     steps: Annotated[int, Option(min=1, help="Number of calls of the step.", metavar="N")] = 1,
     events: Annotated[
-        bool,
-        Option("--events", help="Report only NaN, infinity, broken rules and headroom. Three times as fast."),
+        bool, Option("--events", help="Report only NaN, infinity, broken rules and headroom. Three times as fast.")
     ] = False,
     what_if: Annotated[
         list[str] | None,
@@ -100,52 +99,29 @@ def audit(
     ] = None,
     expect: Annotated[
         list[str] | None,
-        Option(
-            help="Kind of finding that the step must show. The audit fails without it.",
-            metavar="KIND",
-            rich_help_panel=KNOWN,
-        ),
+        known_option(help="Kind of finding that the step must show. The audit fails without it.", metavar="KIND"),
     ] = None,
     sample: Annotated[
         int | None,
-        Option(
-            min=1,
-            help="Audit every N-th step in full, and the others as with --events.",
-            metavar="N",
-            rich_help_panel=THOROUGH,
-        ),
+        thorough_option(min=1, help="Audit every N-th step in full, and the others as with --events.", metavar="N"),
     ] = None,
     within: Annotated[
         float | None,
-        Option(
+        thorough_option(
             min=1.0,
             help="Limit on the CPU time of all steps, as a multiple of their CPU time without an audit.",
             show_default="3 for 20 or more steps, else none",
             metavar="FACTOR",
-            rich_help_panel=THOROUGH,
         ),
     ] = None,
     at: Annotated[
         list[int] | None,
-        Option(
-            min=1,
-            help="Audit only this step; the steps before it run without an audit.",
-            metavar="N",
-            rich_help_panel=THOROUGH,
-        ),
+        thorough_option(min=1, help="Audit only this step; the steps before it run without an audit.", metavar="N"),
     ] = None,
     balls: Annotated[
-        bool,
-        Option(
-            "--balls",
-            help="Compare with ball arithmetic instead of float64. For small steps.",
-            rich_help_panel=THOROUGH,
-        ),
+        bool, thorough_option("--balls", help="Compare with ball arithmetic instead of float64. For small steps.")
     ] = False,
-    verbose: Annotated[
-        bool,
-        Option("--verbose", "-v", help="Show every finding, note and headroom.", rich_help_panel=OUTPUT),
-    ] = False,
+    verbose: Annotated[bool, output_option("--verbose", "-v", help="Show every finding, note and headroom.")] = False,
     quiet: QuietOption = False,
     fix: FixOption = False,
     write: WriteOption = False,

@@ -31,7 +31,7 @@ from harness.cli.options import (
     say_claim,
     session,
 )
-from harness.cli.panels import KNOWN, OUTPUT, THOROUGH, epilog
+from harness.cli.panels import epilog, known_option, output_option, thorough_option
 from harness.cli.picture import record_picture
 from harness.error import UsageError, printable
 from harness.execution.interrupt import Ending, uninterruptible
@@ -92,18 +92,13 @@ def check(
     watch: Annotated[bool, Option("--watch", help="Check again each time the file is saved.")] = False,
     reference: Annotated[
         str | None,
-        Option(
-            help="For a data loader: function that returns the correct sample for an index.",
-            metavar="FILE.py:FUNCTION",
-            rich_help_panel=KNOWN,
+        known_option(
+            help="For a data loader: function that returns the correct sample for an index.", metavar="FILE.py:FUNCTION"
         ),
     ] = None,
-    fail_fast: Annotated[
-        bool, Option("--fail-fast", help="Stop at the first failure.", rich_help_panel=THOROUGH)
-    ] = False,
+    fail_fast: Annotated[bool, thorough_option("--fail-fast", help="Stop at the first failure.")] = False,
     verbose: Annotated[
-        bool,
-        Option("--verbose", "-v", help="Show every law, and each finding with its example.", rich_help_panel=OUTPUT),
+        bool, output_option("--verbose", "-v", help="Show every law, and each finding with its example.")
     ] = False,
     fix: FixOption = False,
     write: WriteOption = False,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.options import console, names, progress, say
-from harness.cli.panels import THOROUGH, epilog
+from harness.cli.panels import epilog, thorough_option
 from harness.error import UsageError, listed
 from harness.execution.interrupt import Ending
 from harness.suggestion import did_you_mean
@@ -40,13 +40,12 @@ def diff(
     ] = None,
     sample: Annotated[
         int,
-        typer.Option(
+        thorough_option(
             min=1,
             max=1 << 16,
             help="Number of blocks to compare; a block is 65,536 neighboring float32 numbers.",
             show_default="65536, which are all numbers",
             metavar="N",
-            rich_help_panel=THOROUGH,
         ),
     ] = 1 << 16,
 ) -> None:

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from harness.cli.options import OutputFormat, console, progress, say
-from harness.cli.panels import FIXES
+from harness.cli.panels import fix_option
 from harness.error import UsageError
 from harness.wording.number import count
 
@@ -23,17 +21,10 @@ if TYPE_CHECKING:
     from harness.verdict.campaign import Campaign
 
 
-FixOption = Annotated[
-    bool, typer.Option("--fix", help="Show a verified fix of a finding as a diff.", rich_help_panel=FIXES)
-]
-WriteOption = Annotated[bool, typer.Option("--write", help="Apply the fix to the file.", rich_help_panel=FIXES)]
+FixOption = Annotated[bool, fix_option("--fix", help="Show a verified fix of a finding as a diff.")]
+WriteOption = Annotated[bool, fix_option("--write", help="Apply the fix to the file.")]
 UnsafeFixesOption = Annotated[
-    bool,
-    typer.Option(
-        "--unsafe-fixes",
-        help="Also try fixes that change the function, such as n - 1 to n.",
-        rich_help_panel=FIXES,
-    ),
+    bool, fix_option("--unsafe-fixes", help="Also try fixes that change the function, such as n - 1 to n.")
 ]
 
 

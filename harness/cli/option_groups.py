@@ -17,7 +17,7 @@ import typer
 from harness.calling.question import Option, Question
 from harness.cli import panels
 from harness.cli.options import complete_contract, complete_law, conventions, declared_breaks, names
-from harness.cli.panels import EXECUTION
+from harness.cli.panels import EXECUTION, execution_option
 from harness.error import UsageError
 from harness.isolation.limits import Limits
 
@@ -151,26 +151,21 @@ def with_contract(question: QuestionT) -> QuestionT:
 
 JobsOption = Annotated[
     int | None,
-    typer.Option(
+    execution_option(
         "--jobs",
         min=1,
         help="Number of processes, each with one thread.",
         show_default="chosen by the amount of work",
         metavar="N",
-        rich_help_panel=EXECUTION,
     ),
 ]
-IsolateOption = Annotated[
-    bool,
-    typer.Option("--isolate/--no-isolate", help="Run user code in a separate process.", rich_help_panel=EXECUTION),
-]
+IsolateOption = Annotated[bool, execution_option("--isolate/--no-isolate", help="Run user code in a separate process.")]
 ExecutorOption = Annotated[
     str | None,
-    typer.Option(
+    execution_option(
         "--executor",
         help="Remote executor: dask://HOST:PORT, or FILE.py:FUNCTION that returns an executor.",
         metavar="EXECUTOR",
-        rich_help_panel=EXECUTION,
     ),
 ]
 _LIMITS = [limit for limit in fields(Limits) if limit.metadata]

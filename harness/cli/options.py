@@ -20,7 +20,7 @@ from rich.segment import Segment
 from harness.calling.discovery import SHIPPED, declares_cases, own_package
 from harness.calling.known import entry
 from harness.case import FLOATS, Break
-from harness.cli.panels import OUTPUT
+from harness.cli.panels import output_option
 from harness.error import UsageError, listed, printable
 from harness.suggestion import did_you_mean
 
@@ -97,21 +97,12 @@ CasesArgument = Annotated[
     ),
 ]
 ContractOption = Annotated[
-    str | None,
-    typer.Option(help="Contract of a single function.", metavar="NAME", autocompletion=complete_contract),
+    str | None, typer.Option(help="Contract of a single function.", metavar="NAME", autocompletion=complete_contract)
 ]
 RunOption = Annotated[
-    str | None,
-    typer.Option(
-        "--run",
-        help="Run to write to: a name below .harness/runs, or a path.",
-        metavar="RUN",
-        rich_help_panel=OUTPUT,
-    ),
+    str | None, output_option("--run", help="Run to write to: a name below .harness/runs, or a path.", metavar="RUN")
 ]
-FreshOption = Annotated[
-    bool, typer.Option("--fresh", help="Delete the run's earlier records first.", rich_help_panel=OUTPUT)
-]
+FreshOption = Annotated[bool, output_option("--fresh", help="Delete the run's earlier records first.")]
 
 
 def reject_nothing(target: str, command: str) -> None:
@@ -125,8 +116,7 @@ def reject_nothing(target: str, command: str) -> None:
 
 
 QuietOption = Annotated[
-    bool,
-    typer.Option("--quiet", "-q", help="Print no tables; the run and its report contain them.", rich_help_panel=OUTPUT),
+    bool, output_option("--quiet", "-q", help="Print no tables; the run and its report contain them.")
 ]
 DataOption = Annotated[
     str | None,
@@ -137,16 +127,10 @@ DataOption = Annotated[
         metavar="FOLDER",
     ),
 ]
-JsonOption = Annotated[
-    Path | None, typer.Option("--json", help="Write the results as JSON.", metavar="FILE", rich_help_panel=OUTPUT)
-]
-JunitOption = Annotated[
-    Path | None,
-    typer.Option("--junit", help="Write the results as JUnit XML.", metavar="FILE", rich_help_panel=OUTPUT),
-]
+JsonOption = Annotated[Path | None, output_option("--json", help="Write the results as JSON.", metavar="FILE")]
+JunitOption = Annotated[Path | None, output_option("--junit", help="Write the results as JUnit XML.", metavar="FILE")]
 MarkdownOption = Annotated[
-    Path | None,
-    typer.Option("--markdown", help="Write the results as Markdown.", metavar="FILE", rich_help_panel=OUTPUT),
+    Path | None, output_option("--markdown", help="Write the results as Markdown.", metavar="FILE")
 ]
 
 
@@ -161,11 +145,10 @@ class OutputFormat(StrEnum):
 
 OutputFormatOption = Annotated[
     OutputFormat,
-    typer.Option(
+    output_option(
         "--output-format",
         help="Format of the findings; concise has a line each, github annotations, sarif version 2.1.0.",
         metavar="|".join(OutputFormat),
-        rich_help_panel=OUTPUT,
     ),
 ]
 

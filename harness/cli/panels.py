@@ -8,6 +8,7 @@ import os
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import typer
@@ -22,6 +23,11 @@ OUTPUT = "Output"
 EXECUTION = "Execution"
 ORDER = (CALLING, FORMULA, KNOWN, LOADERS, THOROUGH, FIXES, OUTPUT, EXECUTION)
 """The panels in the order of ``--help``; the first panel, with the subject of the command, precedes them."""
+
+calling_option, known_option, thorough_option, fix_option, output_option, execution_option = (
+    partial(typer.Option, rich_help_panel=panel) for panel in (CALLING, KNOWN, THOROUGH, FIXES, OUTPUT, EXECUTION)
+)
+"""Options of a panel."""
 
 WORKS_ON = {
     "accuracy": "What to show",

@@ -18,7 +18,7 @@ from harness.cli.options import (
     say_claim,
     session,
 )
-from harness.cli.panels import OUTPUT, THOROUGH, epilog
+from harness.cli.panels import epilog, output_option, thorough_option
 from harness.error import UsageError
 from harness.execution.interrupt import Ending
 from harness.proof.exhaustion import Exhaustion
@@ -56,18 +56,11 @@ def prove(
     question: Exhaustion,
     seconds: Annotated[
         float | None,
-        typer.Option(
-            min=0.0,
-            help="Time after which no new part is started, in seconds.",
-            show_default="none",
-            metavar="SECONDS",
-            rich_help_panel=THOROUGH,
+        thorough_option(
+            min=0.0, help="Time after which no new part is started, in seconds.", show_default="none", metavar="SECONDS"
         ),
     ] = None,
-    run: Annotated[
-        str,
-        typer.Option("--run", help="Run to write to and to continue.", metavar="RUN", rich_help_panel=OUTPUT),
-    ] = "prove",
+    run: Annotated[str, output_option("--run", help="Run to write to and to continue.", metavar="RUN")] = "prove",
     fresh: FreshOption = False,
     execution: ExecutionOptions,
 ) -> None:

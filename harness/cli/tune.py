@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.options import JsonOption, console, files_written, progress, say
-from harness.cli.panels import THOROUGH, epilog
+from harness.cli.panels import epilog, thorough_option
 from harness.error import UsageError, listed
 from harness.suggestion import did_you_mean
 
@@ -67,24 +67,15 @@ def tune(
     step: Annotated[
         str | None,
         Option(
-            help="Training step that the loader must keep up with, a function of a batch.",
-            metavar="FILE.py:FUNCTION",
+            help="Training step that the loader must keep up with, a function of a batch.", metavar="FILE.py:FUNCTION"
         ),
     ] = None,
     step_ms: Annotated[
         float | None,
-        Option(
-            min=1e-6,
-            help="Duration of the training step in milliseconds, instead of --step.",
-            metavar="MS",
-        ),
+        Option(min=1e-06, help="Duration of the training step in milliseconds, instead of --step.", metavar="MS"),
     ] = None,
-    seconds: Annotated[
-        float, Option(min=0.1, help="Time limit, in seconds.", metavar="SECONDS", rich_help_panel=THOROUGH)
-    ] = 30.0,
-    seed: Annotated[
-        int, Option(min=0, help="Random seed for the order of measurements.", metavar="N", rich_help_panel=THOROUGH)
-    ] = 0,
+    seconds: Annotated[float, thorough_option(min=0.1, help="Time limit, in seconds.", metavar="SECONDS")] = 30.0,
+    seed: Annotated[int, thorough_option(min=0, help="Random seed for the order of measurements.", metavar="N")] = 0,
     json: JsonOption = None,
 ) -> None:
     """Find a near-optimal DataLoader configuration for a data set."""
