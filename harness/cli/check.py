@@ -4,33 +4,18 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from harness.calling.discovery import OBJECTS
+from harness.cli import options
 from harness.cli.adoption.settings import checks_the_project
 from harness.cli.fix import FixOption, UnsafeFixesOption, WriteOption, fix_of_check, fixing, tell
 from harness.cli.option_groups import ExecutionOptions, takes_execution_options, takes_question
-from harness.cli.options import (
-    FreshOption,
-    JsonOption,
-    JunitOption,
-    MarkdownOption,
-    OutputFormat,
-    OutputFormatOption,
-    RunOption,
-    TargetArgument,
-    console,
-    files_written,
-    progress,
-    reject_nothing,
-    say,
-    say_claim,
-    session,
-)
+from harness.cli.options import OutputFormat, console, files_written, progress, reject_nothing, say, say_claim, session
 from harness.cli.panels import epilog, known_option, output_option, thorough_option
 from harness.cli.picture import record_picture
 from harness.error import UsageError, printable
@@ -86,7 +71,7 @@ Exit codes:
 @takes_question()
 @takes_execution_options
 def check(
-    target: TargetArgument,
+    target: options.TargetArgument,
     *,
     question: Campaign,
     watch: Annotated[bool, Option("--watch", help="Check again each time the file is saved.")] = False,
@@ -103,12 +88,12 @@ def check(
     fix: FixOption = False,
     write: WriteOption = False,
     unsafe_fixes: UnsafeFixesOption = False,
-    run: RunOption = None,
-    fresh: FreshOption = False,
-    json: JsonOption = None,
-    junit: JunitOption = None,
-    markdown: MarkdownOption = None,
-    output_format: OutputFormatOption = OutputFormat.FULL,
+    run: options.RunOption = None,
+    fresh: options.FreshOption = False,
+    json: options.JsonOption = None,
+    junit: options.JunitOption = None,
+    markdown: options.MarkdownOption = None,
+    output_format: options.OutputFormatOption = OutputFormat.FULL,
     execution: ExecutionOptions,
 ) -> None:
     """Check which mathematical laws an implementation satisfies."""
@@ -138,12 +123,8 @@ def check(
         with Ending(verdicts) as ending, execution.backend(campaign, processes=processes) as backend, progress() as bar:
             decided_by = backend.pieces[0].get("decided_by") if backend.pieces else None
             total, isolated = len(backend.pieces), any(piece.get("isolated") for piece in backend.pieces)
-            opened.plan(
-                replace(campaign, recheck_seed=None),
-                total,
-                "verdict",
-                late_seed=campaign.recheck_seed if isolated else None,
-            )
+            late_seed = campaign.recheck_seed if isolated else None
+            opened.plan(replace(campaign, recheck_seed=None), total, "verdict", late_seed=late_seed)
             task = bar.add_task("checking laws", total=total)
             for verdict in campaign.verdicts(backend, properties):
                 with uninterruptible():
@@ -166,7 +147,7 @@ def check(
         for found in fixes:
             opened.keep(found)
         results = _Results(verdicts, list(properties.values()), early, fixes)
-        _show(campaign, results, files, output_format, decided_by, verbose=verbose)
+        _show(campaign, results, files, output_format, decided_by or "its name", verbose=verbose)
         if proposal is not None:
             tell(proposal, output_format)
         ending.settle()
@@ -206,8 +187,7 @@ def _processes(campaign: Campaign, execution: ExecutionOptions) -> int:
     return min(2, usable)
 
 
-@dataclass(frozen=True)
-class _Results:
+class _Results(NamedTuple):
     """The results of a check, complete or not."""
 
     verdicts: "list[Verdict]"
@@ -221,7 +201,7 @@ def _show(
     results: _Results,
     files: dict[str, Path | None],
     form: OutputFormat,
-    decided_by: str | None,
+    decided_by: str,
     *,
     verbose: bool,
 ) -> None:
@@ -233,25 +213,21 @@ def _show(
 
     # A replay is about a single example, so it shows the whole record.
     in_full = verbose or campaign.example is not None
-    verdicts, properties, early, fixes = results.verdicts, results.properties, results.early, results.fixes
+    verdicts, properties, early, fixes = results
     with files_written(
         files, lambda kind: WRITERS[kind](verdicts, properties, early, campaign.target, fixes)
     ) as written:
         if form is not OutputFormat.FULL:
-            for line in lines_of(form, verdicts, campaign.target, properties, early, fixes):
-                say(line)
+            say(*lines_of(form, verdicts, campaign.target, properties, early, fixes))
             return
-        by = decided_by or "its name"
-        say_claim(campaign.target, campaign.contract, (verdict.contract for verdict in verdicts), by)
+        say_claim(campaign.target, campaign.contract, (verdict.contract for verdict in verdicts), decided_by)
         print_properties(console(), properties)
         print_verdicts(console(), verdicts, single=":" in campaign.target, verbose=in_full, early=early)
         place = whence(campaign.target)
         name = f"{campaign.target} ({place})" if place else campaign.target
         census = census_line(verdicts).replace("checked: ", f"checked: {name}, ", 1)
         verdict = verdict_line(verdicts, early)
-        for line in (*written, census, verdict, unclaimed_line(verdicts), glossary_line(verdicts)):
-            if line:
-                say(line)
+        say(*written, *filter(None, (census, verdict, unclaimed_line(verdicts), glossary_line(verdicts))))
 
 
 WAIT_S = 0.1
@@ -264,17 +240,12 @@ def on_each_change(target: str, checked: Callable[[], int], *, until: int | None
     if not target.partition(":")[2] or file.suffix != ".py":
         raise UsageError(f"cannot watch `{target}`", rule="`--watch` needs `file.py:function`")
     seen, code = _stamp(file), _survived(checked)
-    if code == until:
-        return code
-    say(f"watching {file}; press Ctrl-C to stop")
     with contextlib.suppress(KeyboardInterrupt):
-        while True:
-            time.sleep(WAIT_S)
-            if (stamp := _stamp(file)) not in {seen, None}:
-                seen, code = stamp, _survived(checked)
-                if code == until:
-                    break
-                say(f"watching {file}; press Ctrl-C to stop")
+        while code != until:
+            say(f"watching {file}; press Ctrl-C to stop")
+            while (stamp := _stamp(file)) in {seen, None}:
+                time.sleep(WAIT_S)
+            seen, code = stamp, _survived(checked)
     return code
 
 

@@ -58,8 +58,7 @@ def doctor(
     if diagnosis.control is not None:
         seen = percent_slower(diagnosis.control)
         say(f"control: 10 % more work in {diagnosis.evidence.control} is measured as {seen}")
-    for sentence in advice(diagnosis, policy):
-        say(f"advice: {sentence}")
+    say(*(f"advice: {sentence}" for sentence in advice(diagnosis, policy)))
     raise typer.Exit(0 if diagnosis.sights else NO_SIGHT)
 
 

@@ -79,8 +79,7 @@ def init(
     root = _existing(folder)
     say(f"{layout_of(root)}; reading {root}")
     found = _chosen(functions(root), function or [])
-    for line in described(found, root):
-        say(line)
+    say(*described(found, root))
     asks = sys.stdin.isatty() and not yes and not dry_run
     if asks:
         cases = cases or typer.confirm("Write a package of cases instead of a test file?", default=False)
@@ -131,9 +130,7 @@ def _show(files: "Sequence[Planned]", *, dry_run: bool) -> None:
     for file in files:
         verb = "kept" if file.reason else "would write" if dry_run else "wrote"
         say(f"{verb} {file.path.as_posix()}{f' ({file.reason})' if file.reason else ''}")
-        if file.addition:
-            for line in printable(file.addition).rstrip().splitlines():
-                say(f"    {line}".rstrip())
+        say(*(f"    {line}".rstrip() for line in printable(file.addition).rstrip().splitlines()))
     if not any(file.text for file in files):
         say("nothing changed: the project is set up already")
 

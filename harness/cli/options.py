@@ -46,10 +46,11 @@ class PlainConsole(Console):
         discard_output()
 
 
-def say(text: str) -> None:
-    """Print a line on standard output, without control characters."""
+def say(*lines: str) -> None:
+    """Print lines on standard output, without control characters."""
     try:
-        print(printable(text), flush=True)
+        for line in lines:
+            print(printable(line), flush=True)
     except BrokenPipeError:
         discard_output()
 
@@ -113,6 +114,15 @@ def reject_nothing(target: str, command: str) -> None:
     reason = f"the package `{SHIPPED}` in this folder declares no `CASES`"
     remedy = f"name a function, as in `harness {command} homework.py:softmax`"
     raise UsageError(f"nothing to {command}", rule=reason, remedy=remedy)
+
+
+def reject_unknown(names: Iterable[str], known: Iterable[object], what: str, *, option: str = "") -> None:
+    """Raise an error for the first name that is not known, and suggest similar ones."""
+    every = list(map(str, known))
+    for name in names:
+        if name not in every:
+            rule = f"`{option}` must be one of {listed(every)}" if option else f"choose from {listed(every)}"
+            raise UsageError(f"unknown {what} `{name}`", rule=rule, remedy=did_you_mean(name, every))
 
 
 QuietOption = Annotated[
@@ -272,12 +282,9 @@ def declared_breaks(declared: list[str]) -> dict[str, Break]:
         broken_in = names(dtypes) or FLOATS
         for name in broken_in:
             if name not in FLOATS:
-                raise UsageError(
-                    "cannot read `--breaks`",
-                    rule=f"it must be LAW[:DTYPE,...][=REASON] with a dtype of {listed(FLOATS)}",
-                    value=f"`{text}`",
-                    remedy=did_you_mean(name, FLOATS),
-                )
+                rule = f"it must be LAW[:DTYPE,...][=REASON] with a dtype of {listed(FLOATS)}"
+                near = did_you_mean(name, FLOATS)
+                raise UsageError("cannot read `--breaks`", rule=rule, value=f"`{text}`", remedy=near)
         read[law] = Break(reason or "declared on the command line", broken_in)
     return read
 

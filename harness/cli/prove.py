@@ -7,17 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli import options
 from harness.cli.option_groups import ExecutionOptions, takes_execution_options, takes_question
-from harness.cli.options import (
-    FreshOption,
-    TargetArgument,
-    console,
-    progress,
-    reject_nothing,
-    say,
-    say_claim,
-    session,
-)
+from harness.cli.options import console, progress, reject_nothing, say, say_claim, session
 from harness.cli.panels import epilog, output_option, thorough_option
 from harness.error import UsageError
 from harness.execution.interrupt import Ending
@@ -51,7 +43,7 @@ Exit codes:
 @takes_question("contract", "dtypes", "layouts", "quantities", "call", "declares")
 @takes_execution_options
 def prove(
-    target: TargetArgument = "cases",
+    target: options.TargetArgument = "cases",
     *,
     question: Exhaustion,
     seconds: Annotated[
@@ -61,7 +53,7 @@ def prove(
         ),
     ] = None,
     run: Annotated[str, output_option("--run", help="Run to write to and to continue.", metavar="RUN")] = "prove",
-    fresh: FreshOption = False,
+    fresh: options.FreshOption = False,
     execution: ExecutionOptions,
 ) -> None:
     """Prove the laws and the largest error by checking all inputs."""
@@ -93,13 +85,10 @@ def prove(
         known = [] if proving is None else proving.proofs()
         proofs = [proof for proof in known if proof.skipped is None]
         properties = [] if proving is None else list(proving.properties.values())
-        for proof in proofs:
-            opened.keep(proof)
-        for one in properties:
-            opened.keep(one)
+        for record in (*proofs, *properties):
+            opened.keep(record)
         opened.end(ending)
-    for remark in opened.remarks:
-        say(f"run: {remark}")
+    say(*(f"run: {remark}" for remark in opened.remarks))
     say_claim(target, exhaustion.contract, (proof.contract for proof in known))
     print_properties(console(), properties)
     print_proofs(console(), known)

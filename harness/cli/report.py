@@ -51,9 +51,7 @@ def report(
     page, lines = write_report(run, output, earlier)
     if junit is not None:
         write_atomically(junit, to_junit(run.read(Verdict), early=early(run.head().work, "check")))
-    say(f"report: {page}")
-    for line in lines:
-        say(line)
+    say(f"report: {page}", *lines)
     if open_:
         typer.launch(page.resolve().as_uri())
     if any(work.ended is not Ended.STOPPED for work in unfinished(run.head().work)):

@@ -370,6 +370,5 @@ def _end(codes: Sequence[int], targets: int, files: Mapping[str, Path | None], t
     if len(codes) < targets:
         parts.append(f"{targets - len(codes)} not checked")
     with files_written(files, lambda kind: JOIN[kind](texts[kind])) as written:
-        for line in (*written, f"project: {count(targets, 'target')} ({', '.join(parts)})"):
-            say(line)
+        say(*written, f"project: {count(targets, 'target')} ({', '.join(parts)})")
     raise typer.Exit(max(codes))
