@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -112,9 +113,8 @@ def _list() -> None:
     width = max(map(len, known))
     for section, (title, page) in SECTIONS.items():
         say(f"\n{section}  {title}: docs/course/{page}")
-        for exercise in known.values():
-            if exercise.section == section:
-                say(f"   {entries[exercise.name].state:<7}  {exercise.name:<{width}}  {exercise.title}")
+        members = [exercise for exercise in known.values() if exercise.section == section]
+        say(*(f"   {entries[one.name].state:<7}  {one.name:<{width}}  {one.title}" for one in members))
     following = _next(entries)
     say(f"\nnext: harness learn {following}" if following else "\nall exercises are done")
 
@@ -147,13 +147,10 @@ def _work(exercise: "Exercise", program: Any) -> int:
         update(exercise.name, state=State.STARTED)
         say(f"wrote {exercise.file}")
 
-    def checked() -> int:
-        return _checked(exercise, program)
-
     # A person edits the file meanwhile; a script or a pipe gets one check.
     if sys.stdin.isatty() and sys.stdout.isatty():
-        return on_each_change(f"{exercise.file}:{exercise.name}", checked, until=0)
-    return checked()
+        return on_each_change(f"{exercise.file}:{exercise.name}", partial(_checked, exercise, program), until=0)
+    return _checked(exercise, program)
 
 
 def _checked(exercise: "Exercise", program: Any) -> int:

@@ -1,6 +1,7 @@
 """The command ``score``: correctness of an implementation, and its speed against a reference, as one document."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -101,9 +102,8 @@ def score(
     )
     with execution.backend(campaign, processes=2) as backend, progress() as bar:
         task = bar.add_task("checking laws", total=len(backend.pieces))
-        result = scored(
-            scoring, backend, on_verdict=lambda verdict: bar.update(task, advance=1, description=verdict.law)
-        )
+        done = partial(bar.update, task, advance=1)
+        result = scored(scoring, backend, on_verdict=lambda verdict: done(description=verdict.law))
     text = result.model_dump_json(indent=2) + "\n"
     if json is None:
         say(text.rstrip("\n"))
