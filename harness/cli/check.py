@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,7 +25,8 @@ from harness.wording.number import count
 
 if TYPE_CHECKING:
     from harness.cli.session import Session
-    from harness.record import Fix, Property, Verdict
+    from harness.display.document import Results
+    from harness.record import Property, Verdict
 
 Option = typer.Option
 EPILOG = epilog(
@@ -114,6 +115,8 @@ def check(
             return _checked(opened)
 
     def _checked(opened: "Session") -> int:
+        from harness.display.document import Results
+
         verdicts: list[Verdict] = []
         properties: dict[object, Property] = {}
         printed: set[object] = set()
@@ -145,7 +148,7 @@ def check(
         fixes = [] if proposal is None else proposal.fixes
         for found in fixes:
             opened.keep(found)
-        results = _Results(verdicts, list(properties.values()), early, fixes)
+        results = Results(verdicts, list(properties.values()), early, target, fixes)
         _show(campaign, results, files, output_format, decided_by or "its name", verbose=verbose)
         if proposal is not None:
             tell(proposal, output_format)
@@ -186,18 +189,9 @@ def _processes(campaign: Campaign, execution: ExecutionOptions) -> int:
     return min(2, usable)
 
 
-class _Results(NamedTuple):
-    """The results of a check, complete or not."""
-
-    verdicts: "list[Verdict]"
-    properties: "list[Property]"
-    early: str
-    fixes: "list[Fix]"
-
-
 def _show(
     campaign: Campaign,
-    results: _Results,
+    results: "Results",
     files: dict[str, Path | None],
     form: OutputFormat,
     decided_by: str,
@@ -212,12 +206,10 @@ def _show(
 
     # A replay is about a single example, so it shows the whole record.
     in_full = verbose or campaign.example is not None
-    verdicts, properties, early, fixes = results
-    with files_written(
-        files, lambda kind: WRITERS[kind](verdicts, properties, early, campaign.target, fixes)
-    ) as written:
+    verdicts, properties, early, *_ = results
+    with files_written(files, lambda kind: WRITERS[kind](results)) as written:
         if form is not OutputFormat.FULL:
-            say(*lines_of(form, verdicts, campaign.target, properties, early, fixes))
+            say(*lines_of(form, results))
             return
         say_claim(campaign.target, campaign.contract, (verdict.contract for verdict in verdicts), decided_by)
         print_properties(console(), properties)

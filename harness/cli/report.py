@@ -42,7 +42,7 @@ def report(
     open_: Annotated[bool, output_option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Write a page about a run: HTML, Markdown, data and a badge."""
-    from harness.display.document import to_junit
+    from harness.display.document import Results, to_junit
     from harness.execution.logbook import logbook
     from harness.record import RUNS, Ended, RunFolder, Verdict, early, unfinished, write_atomically
 
@@ -50,7 +50,7 @@ def report(
     *earlier, run = _named(runs) if runs else [RunFolder.latest(RUNS)]
     page, lines = write_report(run, output, earlier)
     if junit is not None:
-        write_atomically(junit, to_junit(run.read(Verdict), early=early(run.head().work, "check")))
+        write_atomically(junit, to_junit(Results(run.read(Verdict), early=early(run.head().work, "check"))))
     say(f"report: {page}", *lines)
     if open_:
         typer.launch(page.resolve().as_uri())

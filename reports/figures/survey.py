@@ -63,8 +63,9 @@ def _number_broken(frame: pd.DataFrame) -> str:
 
 
 def _panels(contract: str, group: pd.DataFrame, number: int, *, breakings: pd.DataFrame) -> list[Panel]:
-    of_law = (breakings[["contract", "dtype", "law"]] == (contract, DTYPE, group["law"].iloc[0])).all(axis=1)
-    points = sorted(set(breakings[of_law & breakings["declared"]]["value"].dropna()))
+    law = group["law"].iloc[0]
+    broken = breakings[(breakings["contract"] == contract) & (breakings["dtype"] == DTYPE) & (breakings["law"] == law)]
+    points = sorted(set(broken[broken["declared"]]["value"].dropna()))
     first = [f"{without_family(str(case))} {_start(frame)}" for case, frame in group.groupby("case", sort=False)]
     label = f"Deviation of {contract} against the magnitude of its inputs. {'; '.join(first)}."
 
