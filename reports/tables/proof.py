@@ -1,7 +1,9 @@
 """Tables on proofs: the results of visiting every input, and their kernels."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 
+from harness.grouping import grouped
 from harness.record import Proof, Status
 from harness.wording import differing, extent, laws_held, witness, worst
 
@@ -42,8 +44,7 @@ def proofs(proofs: Sequence[Proof]) -> Table:
 def kernels(proofs: Sequence[Proof]) -> Table:
     """Return the layouts and kernels of the proofs, with the number of proofs and the times."""
     rows = []
-    for key in dict.fromkeys((proof.layout, proof.kernel, proof.cpu_capability, proof.torch) for proof in proofs):
-        selected = [proof for proof in proofs if (proof.layout, proof.kernel, proof.cpu_capability, proof.torch) == key]
+    for key, selected in grouped(proofs, attrgetter("layout", "kernel", "cpu_capability", "torch")).items():
         total, floor = sum(proof.duration_s for proof in selected), sum(proof.floor_s for proof in selected)
         rows.append((*key, f"{len(selected)}", duration(total), duration(floor)))
     return Table(
