@@ -2,9 +2,10 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Literal, NamedTuple, get_args
 
 import pandas as pd
@@ -33,12 +34,17 @@ class Header(NamedTuple):
     kind: HeaderKind = "text"
 
 
-def _headers(kind: HeaderKind, *headings: str) -> tuple[Header, ...]:
+def _of_kind(kind: HeaderKind, *headings: str) -> tuple[Header, ...]:
     return tuple(Header(heading, kind) for heading in headings)
 
 
-texts, prose, numbers, codes = (partial(_headers, kind) for kind in get_args(HeaderKind))
+texts, prose, numbers, codes = (partial(_of_kind, kind) for kind in get_args(HeaderKind))
 """Columns of one kind, by their headings."""
+
+
+def headers(*parts: Iterable[Header]) -> tuple[Header, ...]:
+    """Return the columns of a table from parts of one kind."""
+    return tuple(chain(*parts))
 
 
 @dataclass(frozen=True)

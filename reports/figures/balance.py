@@ -22,16 +22,14 @@ from .panel import panels_by
 def waiting(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     """Return the share that waits, with its interval and the limit up to which loading keeps ahead."""
     ordered = frame.sort_values(["batch_size", "workers"], kind="stable")
-    return Figure(
-        name="balance-figure",
-        frames=("balance",),
-        title="Share of the training loop spent waiting for the next batch",
-        panels=panels_by(ordered, ["batch_size", "workers"], _panels),
-        caption=f"{_starving(frame)} {cheapest(frame)} Bars show the estimate; whiskers are 95 % intervals within "
-        "one process. Loading keeps ahead if the interval is below the dashed line.",
-        caveat=caveat_of(frame, source),
-        claim=_number_starving(frame),
+    title = "Share of the training loop spent waiting for the next batch"
+    panels = panels_by(ordered, ["batch_size", "workers"], _panels)
+    caption = (
+        f"{_starving(frame)} {cheapest(frame)} Bars show the estimate; whiskers are 95 % intervals within "
+        "one process. Loading keeps ahead if the interval is below the dashed line."
     )
+    claim = _number_starving(frame)
+    return Figure("balance-figure", title, panels, caption, ("balance",), caveat_of(frame, source), claim=claim)
 
 
 def _number_starving(frame: pd.DataFrame) -> str:

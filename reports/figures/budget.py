@@ -74,15 +74,11 @@ def budgets(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     panels = panels_by(large.sort_values("workers", kind="stable"), "workers", partial(_panels, names=names))
     sentences = [f"{row['case']}: {row['sentence']}." for _, row in first_rows(frame).iterrows()]
     few = sentences if len(sentences) <= FEW else []
+    title = f"Where the time of a batch of {int(frame['batch_size'].iloc[0])} goes, in a training loop"
+    caption = " ".join([*few, DISJOINT])
+    claim = _loading_first(frame)
     return Figure(
-        name="budget-figure",
-        frames=("budgets",),
-        title=f"Where the time of a batch of {int(frame['batch_size'].iloc[0])} goes, in a training loop",
-        panels=panels,
-        caption=" ".join([*few, DISJOINT]),
-        caveat=caveat_of(frame, source),
-        columns=1,
-        claim=_loading_first(frame),
+        "budget-figure", title, panels, caption, ("budgets",), caveat_of(frame, source), columns=1, claim=claim
     )
 
 

@@ -49,16 +49,13 @@ def evidence(comparisons: Sequence[Comparison], slices: Sequence[Slices]) -> Fig
         "slowdown, with one-sided 95 % bounds", drawn(draw, name="gate-forest", label=label, height_in=height_in)
     )
     of_widest = _slices(widest.case, [process for process in slices if process.case == widest.case])
-    return Figure(
-        name="gate-figure",
-        frames=("gate_times", "gate_slices"),
-        title="Time relative to the base",
-        panels=(forest, of_widest),
-        caption=f"Slowdowns of the working tree: {_range(candidates)}. The dashed line is the margin, the dotted line "
+    title = "Time relative to the base"
+    caption = (
+        f"Slowdowns of the working tree: {_range(candidates)}. The dashed line is the margin, the dotted line "
         "the tolerance. The right panel shows the case that differs most: the fastest round of every slice relative "
-        "to the fastest round of the base, with equally many slices from all processes.",
-        columns=2,
+        "to the fastest round of the base, with equally many slices from all processes."
     )
+    return Figure("gate-figure", title, (forest, of_widest), caption, ("gate_times", "gate_slices"), columns=2)
 
 
 def _slices(case: str, slices: Sequence[Slices]) -> Panel:

@@ -56,16 +56,13 @@ def headroom_figure(verdicts: pd.DataFrame) -> Figure:
         height_in=1.1 + ROW_IN * len(contracts),
         wide_in=1.5 * WIDE_IN,
     )
-    return Figure(
-        name="laws-figure",
-        frames=("verdicts",),
-        title="Worst deviation as a share of its bound",
-        panels=(panel,),
-        caption=f"{_sentence(measured)} Laws to the right of the line are broken. Circles hold; diamonds are "
-        "declared failures; squares are lost digits; crosses fail the run. Marks at an edge lie at or beyond it.",
-        columns=1,
-        claim=f"{int((measured['ratio'] <= 1.0).sum()):,} of {len(measured):,} measured errors are within their bounds",
+    title = "Worst deviation as a share of its bound"
+    caption = (
+        f"{_sentence(measured)} Laws to the right of the line are broken. Circles hold; diamonds are "
+        "declared failures; squares are lost digits; crosses fail the run. Marks at an edge lie at or beyond it."
     )
+    claim = f"{int((measured['ratio'] <= 1.0).sum()):,} of {len(measured):,} measured errors are within their bounds"
+    return Figure("laws-figure", title, (panel,), caption, ("verdicts",), columns=1, claim=claim)
 
 
 def _draw(axes: Axes, frame: pd.DataFrame, *, contracts: list[str], limit: int) -> None:

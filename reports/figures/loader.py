@@ -28,15 +28,10 @@ def throughput(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     low, high = float(frame["samples_per_s"].min()), float(frame["samples_per_s"].max())
     norm = LogNorm(low, high if high > low else low * 1.01)
     panels = panels_by(frame, "case", partial(_panels, norm=norm))
-    return Figure(
-        name="loaders-figure",
-        frames=("loaders",),
-        title="Loader throughput against batch size and workers",
-        panels=(*panels, *([_scale(norm)] if len(panels) > 1 else [])),
-        caption=_sentences(frame),
-        caveat=caveat_of(frame, source),
-        claim=_best(frame),
-    )
+    title = "Loader throughput against batch size and workers"
+    panels = (*panels, *([_scale(norm)] if len(panels) > 1 else []))
+    caption = _sentences(frame)
+    return Figure("loaders-figure", title, panels, caption, ("loaders",), caveat_of(frame, source), claim=_best(frame))
 
 
 def _panels(case: str, frame: pd.DataFrame, number: int, *, norm: LogNorm) -> list[Panel]:

@@ -25,15 +25,11 @@ def scaling(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     scaled = frame.groupby("case", sort=False).filter(lambda group: len(group["workers"].unique()) > 1)
     span = [*scaled["samples_per_s"], *scaled["samples_per_s_low"].dropna(), *scaled["samples_per_s_high"].dropna()]
     draw = partial(_draw, workers=sorted(scaled["workers"].unique()), span=span)
-    return Figure(
-        name="loader-scaling",
-        frames=("loaders",),
-        title="Loader throughput against the number of workers",
-        panels=panels_by(scaled, "case", partial(_panels, draw=draw)),
-        caption=_sentences(frame, scaled),
-        caveat=caveat_of(frame, source),
-        claim=_helped(scaled),
-    )
+    title = "Loader throughput against the number of workers"
+    panels = panels_by(scaled, "case", partial(_panels, draw=draw))
+    caption = _sentences(frame, scaled)
+    claim = _helped(scaled)
+    return Figure("loader-scaling", title, panels, caption, ("loaders",), caveat_of(frame, source), claim=claim)
 
 
 def _helped(scaled: pd.DataFrame) -> str:

@@ -35,14 +35,11 @@ def step_ratios(frame: pd.DataFrame) -> Figure:
     """Return the time per step as a multiple of the first step from scratch, against the batch size."""
     ratios = _relative_to_scratch(frame)
     panels = _panels(ratios, RATIO, name="step-ratio", with_line=True)
+    title = "Step time relative to the scratch step of the chapter"
+    caption = f"{_closed_forms(frame)} Bars show the {INTERVAL}."
+    claim = _fastest(ratios)
     return Figure(
-        name="step-ratio-figure",
-        frames=("step_ratios",),
-        title="Step time relative to the scratch step of the chapter",
-        panels=panels,
-        caption=f"{_closed_forms(frame)} Bars show the {INTERVAL}.",
-        columns=_columns(panels, ratios),
-        claim=_fastest(ratios),
+        "step-ratio-figure", title, panels, caption, ("step_ratios",), columns=_columns(panels, ratios), claim=claim
     )
 
 
@@ -70,16 +67,13 @@ def floor(frame: pd.DataFrame) -> Figure:
     """Return the distance of every step to the floor against the batch size."""
     known = frame[frame["over_floor"].notna()]
     panels = _panels(known, OVER_FLOOR, name="step-floor", with_line=False)
-    return Figure(
-        name="floor-figure",
-        frames=("steps",),
-        title="Step time relative to the floor",
-        panels=panels,
-        caption="The floor is the minimum time for the required bytes and operations at the rates of the same rounds. "
-        f"{_nearest(known)} The rest at batch size 1 is operator overhead. Bars show the {INTERVAL}.",
-        columns=_columns(panels, known),
-        claim=_closest(known),
+    title = "Step time relative to the floor"
+    caption = (
+        "The floor is the minimum time for the required bytes and operations at the rates of the same rounds. "
+        f"{_nearest(known)} The rest at batch size 1 is operator overhead. Bars show the {INTERVAL}."
     )
+    claim = _closest(known)
+    return Figure("floor-figure", title, panels, caption, ("steps",), columns=_columns(panels, known), claim=claim)
 
 
 def _closest(frame: pd.DataFrame) -> str:
@@ -98,15 +92,13 @@ def phases(frame: pd.DataFrame) -> Figure:
         svg = drawn(partial(_bars, frame=group), name=f"phase-{number}", label=label, height_in=height_in)
         return [Panel(f"{_title(*place)}, batch {size}", svg)]
 
-    return Figure(
-        name="phases-figure",
-        frames=("phases",),
-        title="Time of forward, loss, backward and update",
-        panels=panels_by(subset, PLACE, panels),
-        caption="Medians of the rounds. Reading the clock adds a fraction of a microsecond to each phase; on an "
-        "accelerator, each phase is synchronized. Steps that do not report their phases are omitted.",
-        claim=_longest(subset),
+    title = "Time of forward, loss, backward and update"
+    caption = (
+        "Medians of the rounds. Reading the clock adds a fraction of a microsecond to each phase; on an "
+        "accelerator, each phase is synchronized. Steps that do not report their phases are omitted."
     )
+    claim = _longest(subset)
+    return Figure("phases-figure", title, panels_by(subset, PLACE, panels), caption, ("phases",), claim=claim)
 
 
 def _longest(frame: pd.DataFrame) -> str:

@@ -45,15 +45,12 @@ def _figure(experiment: str, frame: pd.DataFrame, source: DataSource | None, *, 
         for measure in measures
         for panel in _panels(measure, frame, name=f"{name}-{measure}", experiment=experiment)
     ]
+    title = f"{experiment[:1].upper()}{experiment[1:]}"
+    panels = tuple(panels) or (Panel("loss", note="every loss of this run is NaN"),)
+    caption = f"{_ends(frame)} Data: {listing([str(label) for label in frame['data'].unique()])}."
+    claim = _best(experiment, frame)
     return Figure(
-        name=f"{name}-figure",
-        frames=("epochs",),
-        title=f"{experiment[:1].upper()}{experiment[1:]}",
-        panels=tuple(panels) or (Panel("loss", note="every loss of this run is NaN"),),
-        caption=f"{_ends(frame)} Data: {listing([str(label) for label in frame['data'].unique()])}.",
-        caveat=caveat_of(frame, source),
-        columns=2,
-        claim=_best(experiment, frame),
+        f"{name}-figure", title, panels, caption, ("epochs",), caveat_of(frame, source), columns=2, claim=claim
     )
 
 

@@ -65,14 +65,8 @@ def trend(digests: Sequence[Digest]) -> Figure:
             panels += _panels(f"{family}: {what}", frame, comparable, text, number=len(panels))
     other = len(digests) - len(comparable)
     left_out = f" {count(other, 'run')} on other processors excluded from the times." if other else ""
-    return Figure(
-        name="trend-figure",
-        frames=("trend",),
-        title="Trend over runs",
-        panels=tuple(panels),
-        caption=f"{count(len(digests), 'run')}, oldest first.{_moved(steps)}{left_out}",
-        columns=2,
-    )
+    caption = f"{count(len(digests), 'run')}, oldest first.{_moved(steps)}{left_out}"
+    return Figure("trend-figure", "Trend over runs", tuple(panels), caption, ("trend",), columns=2)
 
 
 def _comparable(digests: Sequence[Digest]) -> list[Digest]:

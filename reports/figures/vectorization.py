@@ -46,15 +46,13 @@ def speedup(frame: pd.DataFrame) -> Figure:
     everything = ratios(frame)
     span = [end for ratio in everything for end in (ratio.low, ratio.high, 1.0)]
     panels = [_panel(*group, span=span, number=number) for number, group in enumerate(_by_operation(everything))]
-    return Figure(
-        name="vectorization-figure",
-        frames=("vectorization",),
-        title="Time of the loop / time of the vectorized operation, by size n",
-        panels=tuple(panels),
-        caption=f"{_sentences(everything)} Points are ratios of medians; bars span the ratios of the nearest and "
-        "the farthest quartiles over the rounds in one process.",
-        claim=f"A vectorized operation is up to {times(max(ratio.ratio for ratio in everything))} as fast as a loop",
+    title = "Time of the loop / time of the vectorized operation, by size n"
+    caption = (
+        f"{_sentences(everything)} Points are ratios of medians; bars span the ratios of the nearest and "
+        "the farthest quartiles over the rounds in one process."
     )
+    claim = f"A vectorized operation is up to {times(max(ratio.ratio for ratio in everything))} as fast as a loop"
+    return Figure("vectorization-figure", title, tuple(panels), caption, ("vectorization",), claim=claim)
 
 
 def _panel(operation: str, points: list[Ratio], *, span: list[float], number: int) -> Panel:

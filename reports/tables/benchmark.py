@@ -3,7 +3,7 @@
 import pandas as pd
 
 from ..number import approximate, duration, times
-from ..table import Table, codes, numbers, texts
+from ..table import Table, codes, headers, numbers, texts
 
 SCATTER = (
     "Medians with the interquartile range of the rounds in one process. The range shows the scatter of rounds, not "
@@ -29,18 +29,15 @@ def operations(frame: pd.DataFrame) -> Table:
         )
         for (_, row), ratio in zip(frame.iterrows(), frame["median_s"] / fastest, strict=True)
     ]
-    return Table(
-        name="operations-table",
-        title="Time per call",
-        columns=(
-            *codes("contract", "case"),
-            *numbers("shape", "call", "quartiles", "relative to fastest", "first call", "worst deviation / bound"),
-        ),
-        rows=tuple(rows),
-        caption="Float32, one thread, with gradient if the contract has one. Shapes are rows x columns; vectors have "
-        f"as many elements, but 1,024 at {STANDARD}. {SCATTER}",
-        folded=True,
+    columns = headers(
+        codes("contract", "case"),
+        numbers("shape", "call", "quartiles", "relative to fastest", "first call", "worst deviation / bound"),
     )
+    caption = (
+        "Float32, one thread, with gradient if the contract has one. Shapes are rows x columns; vectors have "
+        f"as many elements, but 1,024 at {STANDARD}. {SCATTER}"
+    )
+    return Table("operations-table", "Time per call", columns, tuple(rows), caption, folded=True)
 
 
 def screening(frame: pd.DataFrame) -> Table:
@@ -52,14 +49,8 @@ def screening(frame: pd.DataFrame) -> Table:
             interval = f"{approximate(row['rows'] / row['q3_s'])} – {approximate(row['rows'] / row['q1_s'])}"
             rates = (approximate(row["rows_per_s"]), interval, times(row["rows_per_s"] / one_at_a_time))
             rows.append((str(case), str(row["way"]), f"{row['classes']}", *rates))
-    return Table(
-        name="screening-table",
-        title="Rows checked per second on one core",
-        columns=(
-            *codes("case"),
-            *texts("drawn"),
-            *numbers("classes", "rows/s", "quartiles", "relative to one at a time"),
-        ),
-        rows=tuple(rows),
-        caption=f"Implementation, oracle and deviation together, float32. {SCATTER}",
+    columns = headers(
+        codes("case"), texts("drawn"), numbers("classes", "rows/s", "quartiles", "relative to one at a time")
     )
+    caption = f"Implementation, oracle and deviation together, float32. {SCATTER}"
+    return Table("screening-table", "Rows checked per second on one core", columns, tuple(rows), caption)

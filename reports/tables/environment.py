@@ -4,7 +4,7 @@ from harness.record import Environment, Run
 
 from ..number import plain, size
 from ..source import caveat
-from ..table import Table, codes, texts
+from ..table import Table, codes, headers, texts
 
 
 def machine(run: Run) -> Table:
@@ -31,13 +31,7 @@ def machine(run: Run) -> Table:
 def build(env: Environment) -> Table:
     """Return the build of torch and all versions."""
     rows = [*(("torch: " + name, value) for name, value in env.torch_build.items()), *env.versions.items()]
-    return Table(
-        name="versions",
-        title="torch build and versions",
-        columns=texts("part", "version or setting"),
-        rows=tuple(rows),
-        folded=True,
-    )
+    return Table("versions", "torch build and versions", texts("part", "version or setting"), tuple(rows), folded=True)
 
 
 def data(run: Run) -> Table:
@@ -51,14 +45,9 @@ def data(run: Run) -> Table:
             ("genuine", "yes: all checksums match the published ones" if source.genuine else "no"),
             *((f"SHA-256 of {name}", checksum) for name, checksum in source.checksums.items()),
         ]
-    return Table(
-        name="data-table",
-        title="Data source",
-        columns=(*texts("fact"), *codes("value")),
-        rows=tuple(rows),
-        caption=source.note if source else "",
-        caveat=caveat(None, source),
-    )
+    columns = headers(texts("fact"), codes("value"))
+    caption = source.note if source else ""
+    return Table("data-table", "Data source", columns, tuple(rows), caption, caveat=caveat(None, source))
 
 
 def _commit(env: Environment) -> str:

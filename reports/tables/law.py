@@ -11,7 +11,7 @@ from harness.grouping import grouped
 from harness.record import Status, Verdict
 
 from ..number import UNKNOWN, plain, times, value
-from ..table import Table, codes, numbers, prose, texts
+from ..table import Table, codes, headers, numbers, prose, texts
 from ..text import count, listing
 
 LAW_OF = attrgetter("case", "law", "device")
@@ -30,12 +30,9 @@ def contracts(verdicts: pd.DataFrame) -> Table:
         for contract, group in verdicts.groupby("contract", sort=False)
     ]
     headings = ["cases", "laws", *statuses, "examples", "rows checked"]
+    caption = "Each law counts once for each case, dtype and device."
     return Table(
-        name="contracts",
-        title="Contracts in numbers",
-        columns=(*codes("contract"), *numbers(*headings)),
-        rows=tuple(rows),
-        caption="Each law counts once for each case, dtype and device.",
+        "contracts", "Contracts in numbers", headers(codes("contract"), numbers(*headings)), tuple(rows), caption
     )
 
 
@@ -48,19 +45,14 @@ def closest(verdicts: pd.DataFrame) -> Table:
         (*subject, plain(deviation), plain(bound), unit, times(ratio))
         for *subject, deviation, bound, unit, ratio in worst[columns].itertuples(index=False)
     ]
-    return Table(
-        name="closest",
-        title="Laws that hold with the smallest margin",
-        columns=(
-            *codes("case", "law", "dtype"),
-            *numbers("worst deviation", "bound"),
-            *texts("unit"),
-            *numbers("deviation / bound"),
-        ),
-        rows=tuple(rows),
-        caption=f"The {count(len(rows), 'largest ratio')} of deviation to bound among the "
-        f"{count(len(verdicts[verdicts['status'] == Status.HOLDS.value]), 'law')} that hold; a law breaks above 1×.",
+    columns = headers(
+        codes("case", "law", "dtype"), numbers("worst deviation", "bound"), texts("unit"), numbers("deviation / bound")
     )
+    caption = (
+        f"The {count(len(rows), 'largest ratio')} of deviation to bound among the "
+        f"{count(len(verdicts[verdicts['status'] == Status.HOLDS.value]), 'law')} that hold; a law breaks above 1×."
+    )
+    return Table("closest", "Laws that hold with the smallest margin", columns, tuple(rows), caption)
 
 
 def graded(verdicts: Sequence[Verdict]) -> Table:
@@ -71,7 +63,7 @@ def graded(verdicts: Sequence[Verdict]) -> Table:
     return Table(
         name="grades",
         title="Grades",
-        columns=(*codes("case"), *texts(*dtypes)),
+        columns=headers(codes("case"), texts(*dtypes)),
         rows=tuple((case, *(str(by_dtype.get((case, dtype), UNKNOWN)) for dtype in dtypes)) for case in cases),
         caption="Correctly rounded: every value in this run is the nearest float. Faithful: within a few ulp. "
         "Backward stable: within the bound that its input allows. Unstable: a law is broken on finite inputs. Wrong: "
@@ -94,20 +86,14 @@ def declared(verdicts: Sequence[Verdict]) -> Table:
         seen = witnesses[0].violation
         values = (value(seen.actual), value(seen.expected), plain(seen.magnitude)) if seen else ("–", "–", "–")
         rows.append((case, ", ".join(witness.law for witness in witnesses), where, reason, *values))
-    return Table(
-        name="declared-table",
-        title="Known failures",
-        columns=(
-            *codes("case", "breaks"),
-            *texts("in"),
-            *prose("declared reason"),
-            *numbers("actual", "expected", "largest input"),
-        ),
-        rows=tuple(rows),
-        caption="Actual and expected are from the smallest counterexample to the first named law, in float32 if the "
-        "law fails there.",
-        folded=True,
+    columns = headers(
+        codes("case", "breaks"), texts("in"), prose("declared reason"), numbers("actual", "expected", "largest input")
     )
+    caption = (
+        "Actual and expected are from the smallest counterexample to the first named law, in float32 if the "
+        "law fails there."
+    )
+    return Table("declared-table", "Known failures", columns, tuple(rows), caption, folded=True)
 
 
 def _where(group: Sequence[Verdict], checked: Counter[tuple[str, str, str]]) -> str:
@@ -134,12 +120,8 @@ def skipped(verdicts: pd.DataFrame) -> Table:
     for (reason, contract), group in frame.groupby(["reason", "contract"], sort=False):
         names = (listing(list(map(str, group[name].unique())), at_most=4) for name in ("case", "law", "dtype"))
         rows.append((str(reason), str(contract), f"{len(group):,}", *names))
-    return Table(
-        name="skipped-table",
-        title="Skipped",
-        columns=(*prose("reason"), *codes("contract"), *numbers("laws"), *codes("cases", "names", "dtypes")),
-        rows=tuple(rows),
-    )
+    columns = headers(prose("reason"), codes("contract"), numbers("laws"), codes("cases", "names", "dtypes"))
+    return Table("skipped-table", "Skipped", columns, tuple(rows))
 
 
 def _numbers(group: pd.DataFrame, statuses: list[str]) -> list[int]:

@@ -8,7 +8,7 @@ from harness.record import Proof, Status
 from harness.wording import differing, extent, laws_held, witness, worst
 
 from ..number import duration
-from ..table import Table, codes, numbers, prose, texts
+from ..table import Table, codes, headers, numbers, prose, texts
 
 
 def proofs(proofs: Sequence[Proof]) -> Table:
@@ -22,23 +22,21 @@ def proofs(proofs: Sequence[Proof]) -> Table:
         )
         for proof in proofs
     ]
-    return Table(
-        name="proofs-table",
-        title="Exhaustive checks: every input visited",
-        columns=(
-            *codes("case"),
-            *texts("of", "extent"),
-            *numbers("inputs visited", "worst, ulp", "> 1/2 ulp", "> 1 ulp", "not finite", "bits differ"),
-            *texts("laws"),
-            *codes("worst at"),
-        ),
-        rows=tuple(rows),
-        caption="Proved: every input was visited exactly once; checksums of the visited codes confirm this. A proof "
+    columns = headers(
+        codes("case"),
+        texts("of", "extent"),
+        numbers("inputs visited", "worst, ulp", "> 1/2 ulp", "> 1 ulp", "not finite", "bits differ"),
+        texts("laws"),
+        codes("worst at"),
+    )
+    caption = (
+        "Proved: every input was visited exactly once; checksums of the visited codes confirm this. A proof "
         "covers the kernel that torch runs for this layout, on the CPU capability named below, with one thread. Ball "
         "arithmetic confirms the worst error; the worst error of a part is a lower bound. The counts are numbers of "
         "inputs: output that far from the exact value, output not finite although it should be, or bits different "
-        "from the first layout.",
+        "from the first layout."
     )
+    return Table("proofs-table", "Exhaustive checks: every input visited", columns, tuple(rows), caption)
 
 
 def kernels(proofs: Sequence[Proof]) -> Table:
@@ -47,18 +45,14 @@ def kernels(proofs: Sequence[Proof]) -> Table:
     for key, selected in grouped(proofs, attrgetter("layout", "kernel", "cpu_capability", "torch")).items():
         total, floor = sum(proof.duration_s for proof in selected), sum(proof.floor_s for proof in selected)
         rows.append((*key, f"{len(selected)}", duration(total), duration(floor)))
-    return Table(
-        name="kernels-table",
-        title="Layouts and kernels",
-        columns=(
-            *codes("layout"),
-            *prose("kernel"),
-            *texts("CPU capability", "torch"),
-            *numbers("proofs", "core time", "implementation alone"),
-        ),
-        rows=tuple(rows),
-        caption="The time of the implementation alone is the minimum time of a proof.",
+    columns = headers(
+        codes("layout"),
+        prose("kernel"),
+        texts("CPU capability", "torch"),
+        numbers("proofs", "core time", "implementation alone"),
     )
+    caption = "The time of the implementation alone is the minimum time of a proof."
+    return Table("kernels-table", "Layouts and kernels", columns, tuple(rows), caption)
 
 
 def held(proofs: Sequence[Proof]) -> Table:
@@ -70,10 +64,8 @@ def held(proofs: Sequence[Proof]) -> Table:
                 how = "follows from the value" if outcome.follows else "measured"
                 of = f"{proof.dtype} {proof.layout}" + ("" if proof.proved else " (a part)")
                 rows.setdefault((proof.case, proof.quantity, outcome.law, outcome.statement, how), []).append(of)
+    title = "Laws that held on every input visited"
+    columns = headers(codes("case"), texts("of"), codes("law"), prose("statement"), texts("how"), prose("where"))
     return Table(
-        name="held-table",
-        title="Laws that held on every input visited",
-        columns=(*codes("case"), *texts("of"), *codes("law"), *prose("statement"), *texts("how"), *prose("where")),
-        rows=tuple((*key, ", ".join(where)) for key, where in rows.items()),
-        folded=True,
+        "held-table", title, columns, tuple((*key, ", ".join(where)) for key, where in rows.items()), folded=True
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from ..number import UNKNOWN, approximate, duration, plain, rate, tick, times
-from ..table import Header, Table, codes, numbers, texts
+from ..table import Header, Table, codes, headers, numbers, texts
 from ..text import count, listing
 from .benchmark import SCATTER
 
@@ -28,17 +28,13 @@ def steps(frame: pd.DataFrame, *, accelerator: str | None) -> Table:
         (*(str(part) for part in key), *_cpu(group), *(_accelerated(group) if wide else ()))
         for key, group in frame.groupby(keys, sort=False)
     ]
-    return Table(
-        name="steps-table",
-        title="Time per training step",
-        columns=(
-            *(Header(name.replace("_", " "), "code" if name in {"case", "dtype"} else "number") for name in keys),
-            *numbers("CPU step", "CPU, quartiles", "CPU samples/s", "CPU first call"),
-            *(_ACCELERATED if wide else ()),
-        ),
-        rows=tuple(rows),
-        caption=f"Forward, loss, backward and update; {_settings(frame, keys)}. {_without_graph(frame)}{SCATTER}",
+    columns = headers(
+        (Header(name.replace("_", " "), "code" if name in {"case", "dtype"} else "number") for name in keys),
+        numbers("CPU step", "CPU, quartiles", "CPU samples/s", "CPU first call"),
+        _ACCELERATED if wide else (),
     )
+    caption = f"Forward, loss, backward and update; {_settings(frame, keys)}. {_without_graph(frame)}{SCATTER}"
+    return Table("steps-table", "Time per training step", columns, tuple(rows), caption)
 
 
 def _without_graph(frame: pd.DataFrame) -> str:
@@ -80,17 +76,14 @@ def ratios(frame: pd.DataFrame, steps: pd.DataFrame) -> Table:
         floor = f"{times(row['over_floor'])} ({plain(row['over_floor_low'])} – {plain(row['over_floor_high'])})"
         place = (*([str(row["device"])] if devices else []), f"{row['batch_size']:,}", duration(row["median_s"]))
         rows.append((str(row["case"]), *place, *cells, floor))
-    return Table(
-        name="step-ratios",
-        title="Steps relative to the steps of the chapter and to the floor",
-        columns=(
-            *codes("case"),
-            *([Header("device")] if devices else []),
-            *numbers("batch size", "step", "time / scratch", "time / concise", "time / floor"),
-        ),
-        rows=tuple(rows),
-        caption=f"The steps of the chapter are the first scratch step and the first concise step. {INTERVALS}",
+    title = "Steps relative to the steps of the chapter and to the floor"
+    columns = headers(
+        codes("case"),
+        [Header("device")] if devices else [],
+        numbers("batch size", "step", "time / scratch", "time / concise", "time / floor"),
     )
+    caption = f"The steps of the chapter are the first scratch step and the first concise step. {INTERVALS}"
+    return Table("step-ratios", title, columns, tuple(rows), caption)
 
 
 def _rows(frame: pd.DataFrame, keys: list[str]) -> Iterator[tuple[object, ...]]:
@@ -130,24 +123,21 @@ def floors(frame: pd.DataFrame) -> Table:
         binds = "memory" if moving_s > multiplying_s else "arithmetic"
         cells = (*work, f"{rate(row['operations_per_s'])}/s", duration(row["floor_s"]), binds)
         rows.append((str(contract), str(device), f"{size:,}", *cells, times(best["over_floor"]), str(best["case"])))
-    return Table(
-        name="floor-table",
-        title="The floor of a step",
-        columns=(
-            *codes("contract"),
-            *texts("device"),
-            *numbers("batch size", "bytes", "bandwidth", "operations", "rate", "floor"),
-            *texts("limited by"),
-            *numbers("closest step / floor"),
-            *codes("closest step"),
-        ),
-        rows=tuple(rows),
-        caption="The step reads features and targets once, and reads and writes parameters once: "
+    columns = headers(
+        codes("contract"),
+        texts("device"),
+        numbers("batch size", "bytes", "bandwidth", "operations", "rate", "floor"),
+        texts("limited by"),
+        numbers("closest step / floor"),
+        codes("closest step"),
+    )
+    caption = (
+        "The step reads features and targets once, and reads and writes parameters once: "
         "4 (n d + 2 (m d + m)) + n t + 4 bytes; both products take 4 n d m multiplications and additions. The "
         "bandwidth is the faster of a sum and a copy of that many bytes, in the cache that holds them; the rate is "
-        "measured with 512 x 512 matrices; one thread.",
-        folded=True,
+        "measured with 512 x 512 matrices; one thread."
     )
+    return Table("floor-table", "The floor of a step", columns, tuple(rows), caption, folded=True)
 
 
 def phases(frame: pd.DataFrame, steps: pd.DataFrame) -> Table:
@@ -158,14 +148,9 @@ def phases(frame: pd.DataFrame, steps: pd.DataFrame) -> Table:
         parts = group.groupby("phase")["median_s"].first()
         cells = (*(duration(parts.get(name)) for name in _PHASES), duration(parts.sum()), duration(whole.get(key)))
         rows.append((str(key[0]), str(key[1]), f"{key[2]:,}", *cells))
-    return Table(
-        name="phases-table",
-        title="Phases of a step",
-        columns=(*codes("case"), *texts("device"), *numbers("batch size", *_PHASES, "sum", "whole step")),
-        rows=tuple(rows),
-        caption="Medians. Phases are timed in separate rounds; their sum includes the clock reads between them.",
-        folded=True,
-    )
+    columns = headers(codes("case"), texts("device"), numbers("batch size", *_PHASES, "sum", "whole step"))
+    caption = "Medians. Phases are timed in separate rounds; their sum includes the clock reads between them."
+    return Table("phases-table", "Phases of a step", columns, tuple(rows), caption, folded=True)
 
 
 _PHASES = ("forward", "loss", "backward", "update")
@@ -180,15 +165,13 @@ def equality(frame: pd.DataFrame) -> Table:
         )
         for _, row in frame[frame["deviation"].notna()].iterrows()
     ]
-    return Table(
-        name="step-equality",
-        title="Parameters after several steps, compared with gradient descent in float64",
-        columns=(*codes("case"), *texts("device"), *numbers("batch size", "steps", "difference (2-norm)", "bound")),
-        rows=tuple(rows),
-        caption="Both start from the same parameters and use the same minibatches. A step beyond its bound is wrong "
-        "and has no recorded time.",
-        folded=True,
+    title = "Parameters after several steps, compared with gradient descent in float64"
+    columns = headers(codes("case"), texts("device"), numbers("batch size", "steps", "difference (2-norm)", "bound"))
+    caption = (
+        "Both start from the same parameters and use the same minibatches. A step beyond its bound is wrong "
+        "and has no recorded time."
     )
+    return Table("step-equality", title, columns, tuple(rows), caption, folded=True)
 
 
 def agreement(frame: pd.DataFrame) -> Table:
@@ -202,13 +185,10 @@ def agreement(frame: pd.DataFrame) -> Table:
         times_ = (duration(row["median_s"]), duration(row["timer_s"]))
         ratio = f"{plain(row['ratio'], digits=4)} ({plain(low, digits=4)} – {plain(high, digits=4)})"
         rows.append((str(row["case"]), f"{row['batch_size']:,}", *times_, ratio, f"{row['rounds']:,}", verdict))
-    return Table(
-        name="agreement-table",
-        title="Step times compared with torch.utils.benchmark.Timer",
-        columns=(*codes("case"), *numbers("batch size", "ours", "Timer", "ours / Timer", "rounds"), *texts("apart")),
-        rows=tuple(rows),
-        caption=f"Both measure the same step, interleaved and with the same number of calls. {INTERVALS}",
-    )
+    title = "Step times compared with torch.utils.benchmark.Timer"
+    columns = headers(codes("case"), numbers("batch size", "ours", "Timer", "ours / Timer", "rounds"), texts("apart"))
+    caption = f"Both measure the same step, interleaved and with the same number of calls. {INTERVALS}"
+    return Table("agreement-table", title, columns, tuple(rows), caption)
 
 
 def crossovers(frame: pd.DataFrame) -> Table:
@@ -218,14 +198,12 @@ def crossovers(frame: pd.DataFrame) -> Table:
         cpu = frame[(frame["case"] == case) & (frame["device"] == "cpu")].groupby("batch_size")["median_s"].first()
         crossing = crossover((cpu / group.groupby("batch_size")["median_s"].first()).dropna())
         rows.append((str(case), str(device), crossing))
-    return Table(
-        name="crossover-table",
-        title="Batch size from which the accelerator is faster",
-        columns=(*codes("case"), *texts("device"), *numbers("faster from batch size")),
-        rows=tuple(rows),
-        caption="Medians of synchronized steps with the data already on the device. The crossing is interpolated "
-        "between measured batch sizes on logarithmic scales.",
+    columns = headers(codes("case"), texts("device"), numbers("faster from batch size"))
+    caption = (
+        "Medians of synchronized steps with the data already on the device. The crossing is interpolated "
+        "between measured batch sizes on logarithmic scales."
     )
+    return Table("crossover-table", "Batch size from which the accelerator is faster", columns, tuple(rows), caption)
 
 
 def crossover(gain: pd.Series) -> str:

@@ -8,7 +8,7 @@ from harness.dtype import PARAMETERS
 from harness.record import share_of_best
 
 from ..number import UNKNOWN, approximate, percent, plain, times
-from ..table import Header, Table, codes, numbers, prose, texts
+from ..table import Header, Table, codes, headers, numbers, prose, texts
 
 DTYPES = tuple(PARAMETERS)
 
@@ -25,7 +25,7 @@ def breaking_points(frame: pd.DataFrame) -> Table:
     return Table(
         name="breaking-points",
         title="Breaking points with a closed form, by implementation and dtype",
-        columns=(*codes("case", "law, ray"), *texts("closed form"), *_NUMBERS),
+        columns=headers(codes("case", "law, ray"), texts("closed form"), _NUMBERS),
         rows=tuple(
             (case, f"{law}, {ray}", _forms(group), *_cells(group))
             for (case, law, ray), group in _broken(frame[frame["declared"]])
@@ -40,7 +40,7 @@ def every_point(frame: pd.DataFrame) -> Table:
     return Table(
         name="every-breaking-point",
         title="All breaking points",
-        columns=(*codes("case", "law"), *texts("ray"), *_NUMBERS, *texts("closed form"), *prose("result there")),
+        columns=headers(codes("case", "law"), texts("ray"), _NUMBERS, texts("closed form"), prose("result there")),
         rows=tuple(
             (case, law, f"{ray}: {group['formula'].iloc[0]}", *_cells(group), _forms(group), _happens(group))
             for (case, law, ray), group in _broken(frame)
@@ -106,20 +106,17 @@ def worst(frame: pd.DataFrame) -> Table:
         kind = "deviation" if row["objective"] == "deviation" else "share of its bound"
         measured = (plain(row["deviation"]), plain(row["bound"]), times(share), f"{row['rows']:,}")
         rows.append((row["case"], row["law"], row["dtype"], kind, *measured, row["unit"], row["evidence"]))
-    return Table(
-        name="worst-found",
-        title="Worst cases",
-        columns=(
-            *codes("case", "law", "dtype"),
-            *texts("largest"),
-            *numbers("deviation", "bound", "deviation / bound", "rows"),
-            *texts("unit", "evidence"),
-        ),
-        rows=tuple(rows),
-        caption="A searched value is a lower bound: a worse input may exist. Only a proved value is the maximum. "
-        "Deviations are computed for the recorded witness by ball arithmetic.",
-        folded=True,
+    columns = headers(
+        codes("case", "law", "dtype"),
+        texts("largest"),
+        numbers("deviation", "bound", "deviation / bound", "rows"),
+        texts("unit", "evidence"),
     )
+    caption = (
+        "A searched value is a lower bound: a worse input may exist. Only a proved value is the maximum. "
+        "Deviations are computed for the recorded witness by ball arithmetic."
+    )
+    return Table("worst-found", "Worst cases", columns, tuple(rows), caption, folded=True)
 
 
 def accumulators(frame: pd.DataFrame) -> Table:
@@ -128,14 +125,12 @@ def accumulators(frame: pd.DataFrame) -> Table:
     for case, group in frame.groupby("case", sort=False):
         cells = {str(row["dtype"]): str(row["sums"]) for _, row in group.iterrows()}
         rows.append((str(case), *(cells.get(dtype, UNKNOWN) for dtype in DTYPES)))
-    return Table(
-        name="accumulators",
-        title="Precision and order of sums, inferred from the terms that they lose",
-        columns=(*codes("case"), *texts(*DTYPES)),
-        rows=tuple(rows),
-        caption="The inputs are one large term and thousands of small ones. A sum in a narrow format loses a small "
-        "term that is added to the large one; the missing part of the output shows how many were lost.",
+    title = "Precision and order of sums, inferred from the terms that they lose"
+    caption = (
+        "The inputs are one large term and thousands of small ones. A sum in a narrow format loses a small "
+        "term that is added to the large one; the missing part of the output shows how many were lost."
     )
+    return Table("accumulators", title, headers(codes("case"), texts(*DTYPES)), tuple(rows), caption)
 
 
 def ways(frame: pd.DataFrame) -> Table:
@@ -148,12 +143,10 @@ def ways(frame: pd.DataFrame) -> Table:
         unit = "deviation / bound" if group["objective"].iloc[0] == "ratio" else "ulp"
         rows.append((str(case), f"{plain(best)} {unit}", *cells))
     short = frame[frame["way"] != "longer"]
-    return Table(
-        name="ways",
-        title="Share of the best known deviation found by each search method",
-        columns=(*codes("case"), *numbers("best known", *names)),
-        rows=tuple(rows),
-        caption=f"Median of {short['seed'].nunique()} seeds, {approximate(float(short['seconds'].median()))} s each on "
+    title = "Share of the best known deviation found by each search method"
+    caption = (
+        f"Median of {short['seed'].nunique()} seeds, {approximate(float(short['seconds'].median()))} s each on "
         "one core, eight classes, float32, no known threshold among the seeds. The best known deviation is the "
-        "largest found by any method, including a longer search.",
+        "largest found by any method, including a longer search."
     )
+    return Table("ways", title, headers(codes("case"), numbers("best known", *names)), tuple(rows), caption)

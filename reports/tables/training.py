@@ -6,7 +6,7 @@ from harness.record import DataSource
 
 from ..number import UNKNOWN, duration, percent, plain, to_error
 from ..source import caveat_of
-from ..table import Table, codes, numbers, texts
+from ..table import Table, codes, headers, numbers, texts
 
 
 def results(epochs: pd.DataFrame, source: DataSource | None) -> Table:
@@ -16,20 +16,14 @@ def results(epochs: pd.DataFrame, source: DataSource | None) -> Table:
         for experiment, frame in epochs.groupby("experiment", sort=False)
         for case, group in frame.groupby("case", sort=False)
     ]
-    return Table(
-        name="training-table",
-        title="Where training ended",
-        columns=(
-            *texts("experiment"),
-            *codes("case"),
-            *numbers(
-                "epochs", "training loss", "held-out loss", "training accuracy", "held-out accuracy", "median epoch"
-            ),
-        ),
-        rows=tuple(rows),
-        caption="The time of an epoch covers its training steps, without evaluation.",
-        caveat=caveat_of(epochs, source),
+    title = "Where training ended"
+    columns = headers(
+        texts("experiment"),
+        codes("case"),
+        numbers("epochs", "training loss", "held-out loss", "training accuracy", "held-out accuracy", "median epoch"),
     )
+    caption = "The time of an epoch covers its training steps, without evaluation."
+    return Table("training-table", title, columns, tuple(rows), caption, caveat=caveat_of(epochs, source))
 
 
 def estimates(frame: pd.DataFrame) -> Table:
@@ -43,9 +37,8 @@ def estimates(frame: pd.DataFrame) -> Table:
     return Table(
         name="estimates-table",
         title="Learned and true parameters",
-        columns=(
-            *codes("case", "parameter"),
-            *numbers("true", "learned", "standard error", "error in standard errors"),
+        columns=headers(
+            codes("case", "parameter"), numbers("true", "learned", "standard error", "error in standard errors")
         ),
         rows=tuple((*row, *ends) for row, *ends in zip(rows, scales, errors, strict=True)),
         caption=_coverage(frame),
