@@ -20,15 +20,11 @@ NO_ACCELERATOR = "no accelerator on this machine"
 def operations(frame: pd.DataFrame) -> Table:
     """Return the time of a call per implementation, with its ratio to the fastest of its contract and shape."""
     fastest = frame.groupby(["contract", "shape"], sort=False, dropna=False)["median_s"].transform("min")
-    rows = [
-        (
-            *(row["contract"], row["case"], STANDARD if pd.isna(row["shape"]) else row["shape"]),
-            duration(row["median_s"]),
-            *(f"{duration(row['q1_s'])} – {duration(row['q3_s'])}", times(ratio)),
-            *(duration(row["cold_s"]), times(row["ratio"])),
-        )
-        for (_, row), ratio in zip(frame.iterrows(), frame["median_s"] / fastest, strict=True)
-    ]
+    rows = []
+    for (_, row), ratio in zip(frame.iterrows(), frame["median_s"] / fastest, strict=True):
+        call = (duration(row["median_s"]), f"{duration(row['q1_s'])} – {duration(row['q3_s'])}", times(ratio))
+        shape = STANDARD if pd.isna(row["shape"]) else row["shape"]
+        rows.append((row["contract"], row["case"], shape, *call, duration(row["cold_s"]), times(row["ratio"])))
     columns = headers(
         codes("contract", "case"),
         numbers("shape", "call", "quartiles", "relative to fastest", "first call", "worst deviation / bound"),

@@ -1,7 +1,7 @@
 """Tables on training steps: times, ratios to the chapter's steps, the floor, phases, agreement, and the accelerator."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -40,10 +40,8 @@ def steps(frame: pd.DataFrame, *, accelerator: str | None) -> Table:
 def _without_graph(frame: pd.DataFrame) -> str:
     """Return the reason for a missing CUDA graph, if steps should have one."""
     reasons = frame[frame["graph_absent"].notna()].groupby("graph_absent", sort=False)["case"].unique()
-    phrases = [
-        f"No CUDA graph of {listing([str(case) for case in cases])}: {reason}. " for reason, cases in reasons.items()
-    ]
-    return "".join(phrases)
+    named = {reason: listing(list(map(str, cases))) for reason, cases in reasons.items()}
+    return "".join(f"No CUDA graph of {cases}: {reason}. " for reason, cases in named.items())
 
 
 def _settings(frame: pd.DataFrame, keys: list[str]) -> str:
@@ -67,7 +65,7 @@ _ACCELERATED = numbers(
 def ratios(frame: pd.DataFrame, steps: pd.DataFrame) -> Table:
     """Return each step as a multiple of the first from scratch, of the first concise one, and of the floor."""
     keys = ["case", "device", "batch_size", "dtype", "threads"]
-    by_key = {(*key, reference): row for *key, reference, row in _rows(frame, [*keys, "reference"])}
+    by_key = {tuple(row[name] for name in (*keys, "reference")): row for _, row in frame.iterrows()}
     known, rows = steps[steps["floor_s"].notna()], []
     devices = (known["device"] != "cpu").any()
     for _, row in known.iterrows():
@@ -86,20 +84,11 @@ def ratios(frame: pd.DataFrame, steps: pd.DataFrame) -> Table:
     return Table("step-ratios", title, columns, tuple(rows), caption)
 
 
-def _rows(frame: pd.DataFrame, keys: list[str]) -> Iterator[tuple[object, ...]]:
-    for _, row in frame.iterrows():
-        yield (*(row[key] for key in keys), row)
-
-
 def _references(frame: pd.DataFrame, row: pd.Series) -> Sequence[str]:
     """Return the two references of a step's contract; a missing one is an empty name."""
     selected = frame[(frame["contract"] == row["contract"]) & (frame["device"] == row["device"])]
-    styles = {**dict.fromkeys(("scratch", "concise"), "")}
-    for reference in selected["reference"].unique():
-        style = next((part for part in str(reference).split(".") if part in styles), None)
-        if style is not None:
-            styles[style] = str(reference)
-    return tuple(styles.values())
+    references = [str(reference) for reference in selected["reference"].unique()]
+    return [next((one for one in references[::-1] if style in one.split(".")), "") for style in ("scratch", "concise")]
 
 
 def _interval(row: object) -> str:
@@ -112,10 +101,8 @@ def _interval(row: object) -> str:
 
 def floors(frame: pd.DataFrame) -> Table:
     """Return the floor for each contract, device and batch size: the work, its shortest time, and the binding limit."""
-    rows = []
-    for (contract, device, size), group in frame[frame["floor_s"].notna()].groupby(
-        ["contract", "device", "batch_size"], sort=False
-    ):
+    rows, groups = [], frame[frame["floor_s"].notna()].groupby(["contract", "device", "batch_size"], sort=False)
+    for (contract, device, size), group in groups:
         row = group.iloc[0]
         moving_s, multiplying_s = row["bytes"] / row["bytes_per_s"], row["operations"] / row["operations_per_s"]
         best = group.sort_values("over_floor", kind="stable").iloc[0]
@@ -158,13 +145,10 @@ _PHASES = ("forward", "loss", "backward", "update")
 
 def equality(frame: pd.DataFrame) -> Table:
     """Return the distance of every step's parameters from gradient descent, and the allowed rounding error."""
-    rows = [
-        (
-            *(str(row["case"]), str(row["device"]), f"{row['batch_size']:,}", f"{row['steps_compared']:.0f}"),
-            *(plain(row["deviation"]), plain(row["bound"])),
-        )
-        for _, row in frame[frame["deviation"].notna()].iterrows()
-    ]
+    rows = []
+    for _, row in frame[frame["deviation"].notna()].iterrows():
+        place = (str(row["case"]), str(row["device"]), f"{row['batch_size']:,}", f"{row['steps_compared']:.0f}")
+        rows.append((*place, plain(row["deviation"]), plain(row["bound"])))
     title = "Parameters after several steps, compared with gradient descent in float64"
     columns = headers(codes("case"), texts("device"), numbers("batch size", "steps", "difference (2-norm)", "bound"))
     caption = (

@@ -77,25 +77,18 @@ def _cell(row: pd.Series) -> str:
     """Return the breaking point as the shortest decimal that identifies the float."""
     if pd.isna(row["value"]):
         return UNKNOWN
-    text = (
-        f"{row['value']:.0f}" if float(row["value"]).is_integer() and row["value"] < 1e9 else repr(float(row["value"]))
-    )
+    value = float(row["value"])
+    text = f"{value:.0f}" if value.is_integer() and value < 1e9 else repr(value)
     return f"{text} *" if row["certainty"] == "scanned" else text
 
 
 def _forms(group: pd.DataFrame) -> str:
     """Return the closed forms, and the dtypes whose breaking points differ from them."""
     known = group[group["form"].notna()]
-    wrong = [
-        "" if agrees is True else f" DISAGREES in {dtype}"
-        for agrees, dtype in zip(_truths(known), known["dtype"], strict=True)
-    ]
-    return "; ".join(dict.fromkeys(form + doubt for form, doubt in zip(known["form"], wrong, strict=True)))
-
-
-def _truths(known: pd.DataFrame) -> list[bool]:
-    """Return whether each form agrees; unknown is no agreement."""
-    return [bool(agrees) for agrees in known["agrees"].fillna(value=False)]
+    claims = zip(known["form"], known["agrees"].fillna(value=False), known["dtype"], strict=True)
+    return "; ".join(
+        dict.fromkeys(form if agrees else f"{form} DISAGREES in {dtype}" for form, agrees, dtype in claims)
+    )
 
 
 def worst(frame: pd.DataFrame) -> Table:

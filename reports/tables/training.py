@@ -28,19 +28,18 @@ def results(epochs: pd.DataFrame, source: DataSource | None) -> Table:
 
 def estimates(frame: pd.DataFrame) -> Table:
     """Return each learned parameter with the true one, and its error in standard errors."""
-    rows = [
-        (row["case"], row["parameter"], *(to_error(row[name], row["standard_error"]) for name in ("true", "learned")))
-        for _, row in frame.iterrows()
-    ]
-    scales = [to_error(error, error) for error in frame["standard_error"]]
-    errors = [UNKNOWN if pd.isna(error) else f"{error:+.2f}" for error in frame["error"]]
+    rows = []
+    for _, row in frame.iterrows():
+        values = (to_error(row[name], row["standard_error"]) for name in ("true", "learned", "standard_error"))
+        error = UNKNOWN if pd.isna(row["error"]) else f"{row['error']:+.2f}"
+        rows.append((row["case"], row["parameter"], *values, error))
     return Table(
         name="estimates-table",
         title="Learned and true parameters",
         columns=headers(
             codes("case", "parameter"), numbers("true", "learned", "standard error", "error in standard errors")
         ),
-        rows=tuple((*row, *ends) for row, *ends in zip(rows, scales, errors, strict=True)),
+        rows=tuple(rows),
         caption=_coverage(frame),
     )
 
