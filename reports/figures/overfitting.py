@@ -83,10 +83,9 @@ def _coincide(curve: pd.DataFrame, other: pd.DataFrame) -> bool:
     """Whether the losses of two runs are indistinguishable in a drawing."""
     if len(curve) != len(other):
         return False
-    first, second = (
-        frame.sort_values("epoch", kind="stable")[LOSSES].to_numpy(dtype=float) for frame in (curve, other)
-    )
-    return bool(np.allclose(first, second, rtol=NEAR, atol=0.0, equal_nan=True))
+    ordered = (frame.sort_values("epoch", kind="stable") for frame in (curve, other))
+    losses = (frame[LOSSES].to_numpy(dtype=float) for frame in ordered)
+    return bool(np.allclose(*losses, rtol=NEAR, atol=0.0, equal_nan=True))
 
 
 def _panel(case: str, curve: pd.DataFrame, *, name: str) -> Panel:
