@@ -82,8 +82,8 @@ def _points(before: pd.DataFrame, after: pd.DataFrame) -> Iterator[Row]:
     for row in _paired("breakings", before, after):
         was, now = _end(row.value_before), _end(row.value)
         change = Change.UNCHANGED if was == now else Change.EARLIER if now < was else Change.LATER
-        ends = ("holds" if value == float("inf") else repr(value) for value in (was, now))
-        yield _row(row, ("breaking point", row.case, f"{row.law}, {row.ray}", row.dtype), *ends, change)
+        before_, after_ = ("holds" if value == float("inf") else repr(value) for value in (was, now))
+        yield _row(row, ("breaking point", row.case, f"{row.law}, {row.ray}", row.dtype), before_, after_, change)
 
 
 def _end(value: float) -> float:

@@ -110,7 +110,11 @@ def rates_drawing(rates: Sequence[tuple[str, float, float, float]], choice: str)
                 if high > axes.get_xlim()[1]:
                     axes.plot(axes.get_xlim()[1], at, marker=">", markersize=5, color=INK, clip_on=False)
             # At the edge, where no interval runs through it.
-            edge = {"xycoords": ("axes fraction", "data"), "xytext": (6, 0), "textcoords": "offset points"}
+            edge: dict[str, Any] = {
+                "xycoords": ("axes fraction", "data"),
+                "xytext": (6, 0),
+                "textcoords": "offset points",
+            }
             axes.annotate(f"{point:,.0f}", (1.0, at), va="center", color=INK, **edge)
         axes.set_yticks(range(len(names)), [fill(name, MAX_CHARACTERS) for name in names])
         axes.set(ylim=(len(names) - 0.4, -0.6), xlabel="samples/s")

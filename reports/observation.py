@@ -12,6 +12,7 @@ A notebook starts with these lines::
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -111,7 +112,7 @@ def observed(head: Run, frames: Frames) -> pd.DataFrame:
     long = [_melted(name, frame) for name, frame in frames.items() if len(frame)]
     rows = _typed(pd.concat([part for part in long if len(part)] or [pd.DataFrame()], ignore_index=True))
     environment = head.environment
-    about = {"run": head.name, "created": pd.Timestamp(head.created), "machine": environment.processor}
+    about: dict[str, Any] = {"run": head.name, "created": pd.Timestamp(head.created), "machine": environment.processor}
     about |= {"torch": environment.torch, "commit": environment.git_commit}
     return rows.assign(**about).astype({column.name: column.dtype for column in _HEAD})
 

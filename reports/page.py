@@ -80,11 +80,12 @@ def _page(reading: Reading) -> dict[str, Any]:
     if survey:
         (also if lines else lines).append(survey_line(survey.breakings, survey.worst))
     verdict = clean("; ".join(lines))
-    wrong = [*failing(reading.verdicts), *surveyed(survey)]
+    wrong: list[object] = [*failing(reading.verdicts), *surveyed(survey)]
     wrong += [finding for finding in reading.gate.findings if finding.outcome in FAILING]
-    fails = bool(wrong) or any(record.fails for record in (*reading.proofs, *reading.audits))
+    wrong += [proof for proof in reading.proofs if proof.fails]
+    wrong += [audit for audit in reading.audits if audit.fails]
     is_open = verdict.startswith("verdict: none") or early(reading.head.work)
-    outcome = "bad" if fails else "none" if is_open else "good"
+    outcome = "bad" if wrong else "none" if is_open else "good"
     code, found = script(), sheets(reading)
     return {
         "run": reading.head,

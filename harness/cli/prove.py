@@ -85,8 +85,10 @@ def prove(
         known = [] if proving is None else proving.proofs()
         proofs = [proof for proof in known if proof.skipped is None]
         properties = [] if proving is None else list(proving.properties.values())
-        for record in (*proofs, *properties):
-            opened.keep(record)
+        for proof in proofs:
+            opened.keep(proof)
+        for one in properties:
+            opened.keep(one)
         opened.end(ending)
     say(*(f"run: {remark}" for remark in opened.remarks))
     say_claim(target, exhaustion.contract, (proof.contract for proof in known))

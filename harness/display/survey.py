@@ -83,8 +83,10 @@ def _print_filled(console: Console, text: str) -> None:
 
 def _filled(text: str, width: int, indent: str = "") -> list[str]:
     """Wrap a text between words; further lines are indented."""
-    indents = {"initial_indent": indent, "subsequent_indent": f"{indent}  "}
-    lines = textwrap.wrap(printable(text), width, break_on_hyphens=False, **indents)
+    further = f"{indent}  "
+    lines = textwrap.wrap(
+        printable(text), width, initial_indent=indent, subsequent_indent=further, break_on_hyphens=False
+    )
     return [line.replace(_WHOLE, " ") for line in lines]
 
 

@@ -10,8 +10,11 @@ from ..style import LINE, dashes_of, pen
 from ..svg import add_tooltips, belongs
 from .axis import End
 
-CONTEXT = {"color": LINE, "linewidth": 0.8, "linestyle": "-", "marker": "", "zorder": 0.5}
+CONTEXT: dict[str, Any] = {"color": LINE, "linewidth": 0.8, "linestyle": "-", "marker": "", "zorder": 0.5}
 """Style of the other curves."""
+
+
+Points = Sequence[float] | pd.Series
 
 
 class Curves:
@@ -31,8 +34,8 @@ class Curves:
         self,
         name: str,
         rows: pd.DataFrame,
-        x: Sequence[float],
-        y: Sequence[float],
+        x: Points,
+        y: Points,
         *,
         tooltips: Iterable[tuple[float, float, str]] = (),
         end: str = "",

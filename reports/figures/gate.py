@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 
@@ -83,7 +83,13 @@ def _forest(axes: Axes, *, comparisons: Sequence[Comparison], cases: Sequence[st
             [100.0 * (getattr(comparison, name) - 1.0) for comparison in selected] for name in ("ratio", "low", "high")
         )
         places = [cases.index(comparison.case) + shift for comparison in selected]
-        look = {"fmt": style.marker, "color": style.color, "label": style.label, "markersize": 3.6, "capsize": 2.0}
+        look: dict[str, Any] = {
+            "fmt": style.marker,
+            "color": style.color,
+            "label": style.label,
+            "markersize": 3.6,
+            "capsize": 2.0,
+        }
         axes.errorbar(middle, places, xerr=whiskers(middle, *ends), **look)
     axes.set_yticks(range(len(cases)), [_two_lines(case) for case in cases])
     axes.set(xlabel="slowdown (%)", ylim=(len(cases) - 0.5, -0.5))

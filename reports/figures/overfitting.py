@@ -84,8 +84,8 @@ def _coincide(curve: pd.DataFrame, other: pd.DataFrame) -> bool:
     if len(curve) != len(other):
         return False
     ordered = (frame.sort_values("epoch", kind="stable") for frame in (curve, other))
-    losses = (frame[LOSSES].to_numpy(dtype=float) for frame in ordered)
-    return bool(np.allclose(*losses, rtol=NEAR, atol=0.0, equal_nan=True))
+    first, second = (frame[LOSSES].to_numpy(dtype=float) for frame in ordered)
+    return bool(np.allclose(first, second, rtol=NEAR, atol=0.0, equal_nan=True))
 
 
 def _panel(case: str, curve: pd.DataFrame, *, name: str) -> Panel:

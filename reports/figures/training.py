@@ -40,13 +40,13 @@ def training_curves(epochs: pd.DataFrame, source: DataSource | None) -> tuple[Fi
 def _figure(experiment: str, frame: pd.DataFrame, source: DataSource | None, *, name: str) -> Figure:
     """Return the loss of an experiment, and its accuracy if there is one."""
     measures = [name for name, columns in MEASURES.items() if frame[list(columns)].notna().to_numpy().any()]
-    panels = [
+    drawn = [
         panel
         for measure in measures
         for panel in _panels(measure, frame, name=f"{name}-{measure}", experiment=experiment)
     ]
     title = f"{experiment[:1].upper()}{experiment[1:]}"
-    panels = tuple(panels) or (Panel("loss", note="every loss of this run is NaN"),)
+    panels = tuple(drawn) or (Panel("loss", note="every loss of this run is NaN"),)
     caption = f"{_ends(frame)} Data: {listing([str(label) for label in frame['data'].unique()])}."
     claim = _best(experiment, frame)
     return Figure(

@@ -32,8 +32,8 @@ LABELS = {"example", "worst", "look at", "breaks", "affects", "rerun"}
 def _needs(reading: Reading) -> str:
     """Return the number of findings as the title of their section."""
     lines = [finding for audit in reading.audits for finding in audit.unexpected]
-    counted = (summary.wrong_in(reading), lines, breaks(summary.unknown(reading).breakings))
-    number = sum(map(len, (*counted, _sentences(reading), _failed(reading))))
+    found, grouped = summary.wrong_in(reading), breaks(summary.unknown(reading).breakings)
+    number = len(found) + len(lines) + len(grouped) + len(_sentences(reading)) + len(_failed(reading))
     if not number:
         is_clear = _judges(reading) and not summary.remarks(reading.head)
         return "Nothing needs attention" if is_clear else "Remarks on this run"

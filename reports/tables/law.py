@@ -40,10 +40,10 @@ def closest(verdicts: pd.DataFrame) -> Table:
     """Return the laws that hold with the least room: the largest deviation as a share of its bound."""
     holding = verdicts[(verdicts["status"] == Status.HOLDS.value) & (verdicts["ratio"] > 0)]
     worst = holding.sort_values("ratio", ascending=False, kind="stable").head(CLOSEST)
-    columns = ["case", "law", "dtype", "deviation", "bound", "unit", "ratio"]
+    names = ["case", "law", "dtype", "deviation", "bound", "unit", "ratio"]
     rows = [
         (*subject, plain(deviation), plain(bound), unit, times(ratio))
-        for *subject, deviation, bound, unit, ratio in worst[columns].itertuples(index=False)
+        for *subject, deviation, bound, unit, ratio in worst[names].itertuples(index=False)
     ]
     columns = headers(
         codes("case", "law", "dtype"), numbers("worst deviation", "bound"), texts("unit"), numbers("deviation / bound")
