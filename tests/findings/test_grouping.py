@@ -1,6 +1,6 @@
 """Groups of values."""
 
-from harness.grouping import grouped
+from harness.findings.grouping import grouped
 
 
 def test_groups_and_their_values_keep_their_order() -> None:
