@@ -1,9 +1,10 @@
 """The undeclared failures that a survey found, by cause: breaking points with one closed form have one cause."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.findings.grouping import grouped
 from harness.record import Breaking
 
 from .part import Cause
@@ -61,15 +62,12 @@ class Break:
     def card(self) -> Cause:
         """The finding on the first layer."""
         first = self.first
-        laws, rays, dtypes = (
-            list(dict.fromkeys(getattr(point, name) for point in self.points)) for name in ("law", "ray", "dtype")
-        )
-        example = (
-            f"[{first.dtype}] {first.formula} at t = {first.value!r}: {first.actual!r}, expected {first.expected!r}"
-        )
+        laws, rays = (list(dict.fromkeys(getattr(point, name) for point in self.points)) for name in ("law", "ray"))
+        where = ", ".join(dict.fromkeys(point.dtype for point in self.points))
+        result = f"{first.actual!r}, expected {first.expected!r}"
         rows = [
-            ("example", example),
-            ("breaks", f"{listing(laws, at_most=MAX_NAMES)}, in {', '.join(dtypes)}"),
+            ("example", f"[{first.dtype}] {first.formula} at t = {first.value!r}: {result}"),
+            ("breaks", f"{listing(laws, at_most=MAX_NAMES)}, in {where}"),
             ("rays", listing(rays, at_most=MAX_NAMES)),
             *([("rerun", first.replay)] if first.replay else []),
         ]
@@ -78,16 +76,10 @@ class Break:
 
 def breaks(points: Sequence[Breaking]) -> list[Break]:
     """Group the undeclared breaking points by case and cause; causes with a closed form come first."""
-    groups: dict[tuple[str, str], list[Breaking]] = {}
-    for point in _undeclared(points):
-        groups.setdefault((point.case, _cause(point)), []).append(point)
+    known = [point for point in points if point.value is not None and not (point.expected_break or point.declared)]
+    groups = grouped(known, lambda point: (point.case, _cause(point)))
     found = [Break(cause, tuple(group)) for (_, cause), group in groups.items()]
     return sorted(found, key=lambda group: group.cause in (NOT_FINITE, INEXACT))
-
-
-def _undeclared(points: Sequence[Breaking]) -> Iterator[Breaking]:
-    known = (point.expected_break or point.declared for point in points)
-    return (point for point, is_known in zip(points, known, strict=True) if point.value is not None and not is_known)
 
 
 def _cause(point: Breaking) -> str:

@@ -5,7 +5,7 @@ counts as changed only if the difference is larger, and the quartiles of the rou
 states of the code at once, and detects a change by a twentieth.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any
 
@@ -41,15 +41,17 @@ class Change(StrEnum):
 _BROKEN = {Status.BROKEN.value, Status.EXPECTED.value, Status.LOST.value, Status.ERROR.value}
 """Declared or not: a declaration does not mend a law."""
 
+Row = tuple[str, ...]
+
 COLUMNS = ("kind", "case", "what", "where", "before", "after", "change")
 
 
 def differences(before: Frames, after: Frames, *, same_machine: bool) -> pd.DataFrame:
     """Return the changes between two runs, the most urgent first; compare times only on the same machine."""
-    parts = [_laws(before.verdicts, after.verdicts), _points(before.breakings, after.breakings)]
-    if same_machine:
-        parts += [_times(name, before[name], after[name]) for name in TIMED]
-    changes = pd.concat([part for part in parts if len(part)] or [pd.DataFrame(columns=COLUMNS)], ignore_index=True)
+    rows = [*_laws(before.verdicts, after.verdicts), *_points(before.breakings, after.breakings)]
+    for name in TIMED if same_machine else ():
+        rows += _times(name, before[name], after[name])
+    changes = pd.DataFrame(rows, columns=COLUMNS).astype("string")
     urgency = {change.value: position for position, change in enumerate(Change)}
     return changes.sort_values("change", key=lambda column: column.map(urgency), kind="stable", ignore_index=True)
 
@@ -67,44 +69,34 @@ def _paired(name: str, before: pd.DataFrame, after: pd.DataFrame) -> list[Any]:
     return list(merged.astype({"who": str}).itertuples())
 
 
-def _laws(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+def _laws(before: pd.DataFrame, after: pd.DataFrame) -> Iterator[Row]:
     skipped = Status.SKIPPED.value
-    both = _paired("verdicts", before[before["status"] != skipped], after[after["status"] != skipped])
-    rows = []
-    for row in both:
+    for row in _paired("verdicts", before[before["status"] != skipped], after[after["status"] != skipped]):
         was, now = row.status_before in _BROKEN, row.status in _BROKEN
         change = Change.UNCHANGED if was == now else Change.BROKEN if now else Change.MENDED
         where = row.dtype if row.device == "cpu" else f"{row.dtype} on {row.device}"
-        rows.append(("law", row.case, row.law, where, *_texts(row, row.status_before, row.status), _known(row, change)))
-    return _table(rows)
+        yield _row(row, ("law", row.case, row.law, where), row.status_before, row.status, change)
 
 
-def _points(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
-    both = _paired("breakings", before, after)
-    rows = []
-    for row in both:
+def _points(before: pd.DataFrame, after: pd.DataFrame) -> Iterator[Row]:
+    for row in _paired("breakings", before, after):
         was, now = _end(row.value_before), _end(row.value)
         change = Change.UNCHANGED if was == now else Change.EARLIER if now < was else Change.LATER
-        ends = ("holds" if value == float("inf") else repr(value) for value in (was, now))
-        name = f"{row.law}, {row.ray}"
-        rows.append(("breaking point", row.case, name, row.dtype, *_texts(row, *ends), _known(row, change)))
-    return _table(rows)
+        before_, after_ = ("holds" if value == float("inf") else repr(value) for value in (was, now))
+        yield _row(row, ("breaking point", row.case, f"{row.law}, {row.ray}", row.dtype), before_, after_, change)
 
 
 def _end(value: float) -> float:
     return float("inf") if pd.isna(value) else float(value)
 
 
-def _times(name: str, before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
-    both = _paired(name, before, after)
+def _times(name: str, before: pd.DataFrame, after: pd.DataFrame) -> Iterator[Row]:
     keys = [key for key in FRAMES[name].keys if key != "case"]
-    rows = []
-    for row in both:
+    for row in _paired(name, before, after):
         where = ", ".join(f"{key.replace('_', ' ')} {getattr(row, key)}" for key in keys)
-        time_text = f"{duration(row.median_s)} ({times(row.median_s / row.median_s_before)})"
-        texts = _texts(row, duration(row.median_s_before), time_text if row.who == "both" else duration(row.median_s))
-        rows.append(("time", row.case, name, where, *texts, _known(row, _time_change(row))))
-    return _table(rows)
+        ratio = f" ({times(row.median_s / row.median_s_before)})" if row.who == "both" else ""
+        texts = (duration(row.median_s_before), f"{duration(row.median_s)}{ratio}")
+        yield _row(row, ("time", row.case, name, where), *texts, _time_change(row))
 
 
 def _time_change(row: Any) -> Change:
@@ -117,15 +109,10 @@ def _time_change(row: Any) -> Change:
     return Change.UNCHANGED
 
 
-def _known(row: Any, change: Change) -> str:
-    """Return the change if both runs have the row."""
-    return {"left_only": Change.NEW, "right_only": Change.UNMEASURED}.get(row.who, change).value
-
-
-def _texts(row: Any, before: str, after: str) -> tuple[str, str]:
-    """Return the values of both runs; a dash for a missing row."""
-    return (UNKNOWN if row.who == "left_only" else before, UNKNOWN if row.who == "right_only" else after)
-
-
-def _table(rows: Iterable[tuple[object, ...]]) -> pd.DataFrame:
-    return pd.DataFrame(list(rows), columns=COLUMNS).astype("string")
+def _row(row: Any, subject: tuple[str, ...], before: str, after: str, change: Change) -> Row:
+    """Return a row of the changes; a run without it has a dash, and the change says so."""
+    if row.who == "left_only":
+        return (*subject, UNKNOWN, after, Change.NEW.value)
+    if row.who == "right_only":
+        return (*subject, before, UNKNOWN, Change.UNMEASURED.value)
+    return (*subject, before, after, change.value)

@@ -1,8 +1,11 @@
 """A figure of the report: panels that stand side by side or below each other, and a caption computed from the run."""
 
 import re
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import Self
+
+from .part import Part
+from .svg import unique_ids
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,13 @@ class Panel:
         match = re.search(r' height="([\d.]+)"', self.svg[: self.svg.find(">")])
         return float(match[1]) if match else 0.0
 
+    def with_unique_ids(self, name: str) -> Self:
+        """Return a panel whose drawings have identifiers that depend on a name."""
+        return replace(self, svg=unique_ids(self.svg, name), narrow=unique_ids(self.narrow, name))
+
 
 @dataclass(frozen=True)
-class Figure:
+class Figure(Part):
     """Panels with a title and a caption.
 
     Parameters
@@ -57,7 +64,7 @@ class Figure:
         The result of this run as a title; empty if the title states the result.
     """
 
-    kind: ClassVar[str] = "figure"
+    kind = "figure"
 
     name: str
     title: str

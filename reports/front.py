@@ -20,7 +20,7 @@ from .part import Entry, Index
 from .reading import Reading
 from .section import Section
 from .sections import attention, fix
-from .sheet import Sheet, of_contract
+from .sheet import Sheet, address
 from .text import count
 
 MAX_PICTURES = 4
@@ -28,14 +28,10 @@ MAX_PICTURES = 4
 
 @dataclass(frozen=True)
 class Picture:
-    """A large figure with a sentence, and the sheet with more details.
+    """A large figure, and the sheet with more details.
 
     Parameters
     ----------
-    title
-        Title of the figure.
-    sentence
-        Description of the figure.
     part
         The figure.
     target
@@ -44,11 +40,19 @@ class Picture:
         Whether it fills a row, with its words at the side.
     """
 
-    title: str
-    sentence: str
     part: Figure | Watch
     target: str = ""
     alone: bool = False
+
+    @property
+    def title(self) -> str:
+        """Title of the figure."""
+        return self.part.first.claim if isinstance(self.part, Watch) else self.part.visible_title
+
+    @property
+    def sentence(self) -> str:
+        """Description of the figure; the interactive one needs none."""
+        return "" if isinstance(self.part, Watch) else self.part.caption
 
     @property
     def height(self) -> float:
@@ -66,8 +70,8 @@ class Picture:
         return self.part.caveat if isinstance(self.part, Figure) else ""
 
 
-PictureBuilder = Callable[[Reading, Sequence[Sheet]], Picture | None]
-"""Draws a picture; ``None`` of a run that has nothing for it."""
+PictureBuilder = Callable[[Reading], tuple[Figure | Watch | None, str, str]]
+"""Draws a picture, or ``None`` of a run that has nothing for it; with the kind and the subject of its sheet."""
 
 
 PURPOSE = (
@@ -104,9 +108,10 @@ class Front:
 
 def front(reading: Reading, sheets: Sequence[Sheet]) -> Front:
     """Return the first layer of a report, with links to the sheets of the second layer."""
-    drawn = [picture for draw in PICTURES if (picture := draw(reading, sheets)) is not None]
-    found = (attention.attention(reading), fix.fixes(reading), attention.declared(reading), _index(reading, sheets))
-    sections = tuple(section for section in found if section is not None)
+    found = (draw(reading) for draw in PICTURES)
+    drawn = [Picture(part, address(sheets, kind, subject)) for part, kind, subject in found if part is not None]
+    built = (attention.attention(reading), fix.fixes(reading), attention.declared(reading), _index(reading, sheets))
+    sections = tuple(section for section in built if section is not None)
     return Front(headline(reading), tuple(origin(reading)), tuple(_placed(drawn[:MAX_PICTURES])), sections)
 
 
@@ -125,102 +130,67 @@ def _placed(pictures: Sequence[Picture]) -> list[Picture]:
     return [*whole, *halves, *wide]
 
 
-def _watch(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
+def _watch(reading: Reading) -> tuple[Watch | None, str, str]:
     """Return the interactive figure of a breaking point."""
     part = watch(reading.traces)
-    if part is None:
-        return None
-    return Picture(part.first.claim, "", part, of_contract(sheets, part.first.trace.contract))
+    return part, "operation", "" if part is None else part.first.trace.contract
 
 
-def _magnitude(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
+def _magnitude(reading: Reading) -> tuple[Figure | None, str, str]:
     """Return the error against the magnitude of the inputs, if possible for the contract of the first picture."""
     frames = reading.frames
-    part = watch(reading.traces)
-    contract = figures.contract_of_picture(frames.profiles, "" if part is None else part.first.trace.contract)
-    if not contract:
-        return None
-    figure = figures.magnitude(frames.profiles, frames.breakings, contract)
-    return Picture(figure.visible_title, figure.caption, figure, of_contract(sheets, contract))
+    contract = figures.contract_of_picture(frames.profiles, _watch(reading)[2])
+    return figures.magnitude(frames.profiles, frames.breakings, contract) if contract else None, "operation", contract
 
 
-def _headroom(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
+def _headroom(reading: Reading) -> tuple[Figure | None, str, str]:
     """Return the headroom of the lines of a training step, or else the growth of its error."""
     ordinary = [audit for audit in reading.audits if not audit.expected and audit.what_if is None]
-    figures_ = (figure for draw in (headroom, errors) for audit in ordinary if (figure := draw(audit)) is not None)
-    figure = next(figures_, None)
-    if figure is None:
-        return None
-    figure = figures.large("front-headroom", figure, figure.caption)
-    target = next((sheet.name for sheet in sheets if sheet.name == "audit"), "")
-    return Picture(figure.visible_title, figure.caption, figure, target)
+    drawn = (figure for draw in (headroom, errors) for audit in ordinary if (figure := draw(audit)) is not None)
+    figure = next(drawn, None)
+    return None if figure is None else figures.large("front-headroom", figure), "run", "audit"
 
 
-def _time(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
+def _time(reading: Reading) -> tuple[Figure | None, str, str]:
     """Return the time of a training step."""
     frame = figures.visible_steps(reading.frames.steps)
-    if frame.empty:
-        return None
-    figure = figures.step_time(frame)
-    family = str(frame["family"].iloc[0])
-    target = next((sheet.name for sheet in sheets if (sheet.kind, sheet.title) == ("model", family)), "")
-    return Picture(figure.visible_title, figure.caption, figure, target)
+    return (None, "", "") if frame.empty else (figures.step_time(frame), "model", str(frame["family"].iloc[0]))
 
 
-def _loading(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
+def _loading(reading: Reading) -> tuple[Figure | None, str, str]:
     """Return the rates of the loaders."""
-    if reading.frames.loaders.empty:
-        return None
-    figure = figures.loading(reading.frames.loaders, reading.head.data)
-    target = next((sheet.name for sheet in sheets if sheet.name == "loading"), "")
-    return Picture(figure.visible_title, figure.caption, figure, target)
+    loaders = reading.frames.loaders
+    return None if loaders.empty else figures.loading(loaders, reading.head.data), "run", "loading"
 
 
-def _overfitting(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
+def _overfitting(reading: Reading) -> tuple[Figure | None, str, str]:
     """Return the effect of too many epochs."""
-    figure = figures.overfits(reading.frames.epochs, reading.head.data)
-    if figure is None:
-        return None
-    target = next((sheet.name for sheet in sheets if (sheet.kind, sheet.title) == ("model", "overfitting")), "")
-    return Picture("Too many epochs raise the held-out loss", figure.caption, figure, target)
+    return figures.overfits(reading.frames.epochs, reading.head.data), "model", "overfitting"
 
 
-def _spent(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
+def _spent(reading: Reading) -> tuple[Figure | None, str, str]:
     """Return the parts of the batch time."""
-    if reading.frames.budgets.empty:
-        return None
-    figure = figures.spent(reading.frames.budgets, reading.head.data)
-    target = next((sheet.name for sheet in sheets if sheet.name == "loading"), "")
-    return Picture(figure.visible_title, figure.caption, figure, target)
+    budgets = reading.frames.budgets
+    return None if budgets.empty else figures.spent(budgets, reading.head.data), "run", "loading"
 
 
 PICTURES: tuple[PictureBuilder, ...] = (_watch, _headroom, _magnitude, _time, _loading, _spent, _overfitting)
 """In the order in which they are preferred."""
 
-TITLES = {
-    "operation": "Operations",
-    "model": "Training",
-    "loader": "Data loaders",
-    "run": "This run",
-}
+TITLES = {"operation": "Operations", "model": "Training", "loader": "Data loaders", "run": "This run"}
 """Kinds of sheets as the index heads them."""
 
 
 def _index(reading: Reading, sheets: Sequence[Sheet]) -> Section:
     """Return all sheets at a glance."""
-    parts = []
-    for kind, title in TITLES.items():
-        selected = [sheet for sheet in sheets if sheet.kind == kind]
-        if selected:
-            parts.append(Index(title, tuple(_entry(sheet, reading) for sheet in selected)))
-    return Section("index", "All pages", tuple(parts))
+    entries = {kind: tuple(_entry(sheet, reading) for sheet in sheets if sheet.kind == kind) for kind in TITLES}
+    parts = tuple(Index(TITLES[kind], group) for kind, group in entries.items() if group)
+    return Section("index", "All pages", parts)
 
 
 def _entry(sheet: Sheet, reading: Reading) -> Entry:
     """Return a sheet with the result of its laws, or with its content if it has no laws."""
-    verdicts = [
-        verdict for verdict in reading.verdicts if sheet.kind == "operation" and verdict.contract == sheet.title
-    ]
+    verdicts = reading.of("contract", sheet.title).verdicts if sheet.kind == "operation" else ()
     ran = [verdict for verdict in verdicts if verdict.status is not Status.SKIPPED]
     if not ran:
         return Entry(sheet.name, sheet.title, "" if sheet.kind == "run" else _contents(sheet))

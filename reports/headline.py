@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 
-from harness.findings import findings
 from harness.record import Audit, Status, early
 from harness.wording import failing, laws_in, sentence, verdict_line
 
@@ -11,7 +10,7 @@ from .figures import front as figures
 from .figures.audit import NEAR
 from .number import rate, times
 from .reading import Reading
-from .summary import FAILING, further, refuted, since, unknown
+from .summary import FAILING, further, refuted, since, unknown, wrong_in
 from .tables.audit import place
 from .text import clean, count, cut, listing, workers_in_words
 
@@ -25,7 +24,7 @@ MAX_CHARACTERS = 260
 def headline(reading: Reading) -> str:
     """Return the verdict in words: the first finding and its remedy, or that there is none."""
     audited = [finding for audit in reading.audits for finding in audit.unexpected]
-    found = findings(reading.verdicts, [status for status in Status if status.fails])
+    found = wrong_in(reading)
     rest = [f"{group.first.case}: {group.sentence}" for group in breaks(unknown(reading).breakings)]
     rest += [*further(reading, grouped=True), *(text for proof in reading.proofs for text in refuted(proof))]
     rest += [finding.sentence for finding in reading.gate.findings if finding.outcome in FAILING]
@@ -34,15 +33,13 @@ def headline(reading: Reading) -> str:
         text = cut(sentence(first).splitlines()[0].rstrip("."), limit=MAX_CHARACTERS)
         named = text if text.startswith(first.case) else f"{first.case}: {text}"
         return f"{named}. {_rest(reading, len(found) - 1, len(rest) + len(audited))}"
+    number = len(audited) + len(rest)
+    more = f" {count(number - 1, 'more finding')} below." if number > 1 else ""
     if audited:
-        first_line = audited[0]
-        text = cut(f"{place(first_line)}: {first_line.sentence.rstrip('.')}", limit=MAX_CHARACTERS)
-        more = f" {count(len(audited) + len(rest) - 1, 'more finding')} below." if len(audited) + len(rest) > 1 else ""
-        return f"{text}: {first_line.remedy.rstrip('.')}.{more}"
-    if rest:
-        more = f" {count(len(rest) - 1, 'more finding')} below." if len(rest) > 1 else ""
-        return f"{cut(rest[0].rstrip('.'), limit=MAX_CHARACTERS)}.{more}"
-    return _without_findings(reading)
+        line = audited[0]
+        text = cut(f"{place(line)}: {line.sentence.rstrip('.')}", limit=MAX_CHARACTERS)
+        return f"{text}: {line.remedy.rstrip('.')}.{more}"
+    return f"{cut(rest[0].rstrip('.'), limit=MAX_CHARACTERS)}.{more}" if rest else _without_findings(reading)
 
 
 def _rest(reading: Reading, causes: int, rest: int) -> str:
@@ -93,10 +90,8 @@ def _nearest(audits: Iterable[Audit]) -> str:
     if not near:
         return ""
     first = min(near, key=lambda line: line.factor)
-    return (
-        f", but {place(first)} is close to breaking: its {first.operation} {first.quantity} has only "
-        f"{times(first.factor)} headroom"
-    )
+    quantity = f"{first.operation} {first.quantity}"
+    return f", but {place(first)} is close to breaking: its {quantity} has only {times(first.factor)} headroom"
 
 
 def _measured(reading: Reading) -> str:
@@ -112,10 +107,8 @@ def _measured(reading: Reading) -> str:
         if name and case_budgets["batch_size"].iloc[0] != fastest["batch_size"]:
             name = f"at batch size {case_budgets['batch_size'].iloc[0]:,}, {name}"
         return clean(cut("; ".join(filter(None, [f"{text}: {name}" if name else text, *further[:1]])), limit=400)) + "."
-    if len(reading.frames.steps):
-        step = figures.step_time(figures.visible_steps(reading.frames.steps)).caption
-        return clean(step)
-    return ""
+    steps = reading.frames.steps
+    return clean(figures.step_time(figures.visible_steps(steps)).caption) if len(steps) else ""
 
 
 def _ran(reading: Reading) -> int:
@@ -136,12 +129,8 @@ def origin(reading: Reading) -> Iterator[tuple[str, str, str]]:
         further = [f"{len(commands) - MAX_COMMANDS} more"] if len(commands) > MAX_COMMANDS else []
         yield "Command", "; ".join([*commands[:MAX_COMMANDS], *further]), ""
     environment = reading.head.environment
-    accelerator = environment.accelerator or "no accelerator"
-    yield (
-        "Machine",
-        f"{environment.processor}, {accelerator}, torch {environment.torch}; {reading.head.created}",
-        "environment",
-    )
+    machine = f"{environment.processor}, {environment.accelerator or 'no accelerator'}, torch {environment.torch}"
+    yield "Machine", f"{machine}; {reading.head.created}", "environment"
     for sentence_ in since(reading):
         yield "Changes", sentence_, "runs"
     if words := list(_words(reading)):
@@ -186,13 +175,11 @@ def _amount(reading: Reading) -> str:
     what = next(iter(cases)) if len(cases) == 1 else count(len(cases), "implementation")
     as_ = next(iter(contracts)) if len(contracts) == 1 else count(len(contracts), "operation")
     dtypes = list(dict.fromkeys(verdict.dtype for verdict in verdicts))
-    laws = laws_in(verdicts)
-    examples = sum(verdict.examples for verdict in verdicts)
-    frames = reading.frames
-    kinds = [("data loader", frames.loaders), ("training step", frames.steps)]
+    kinds = [("data loader", reading.frames.loaders), ("training step", reading.frames.steps)]
     among = [count(number, kind) for kind, frame in kinds if (number := len(cases & set(frame["case"])))]
     if len(cases) > 1 and among:
         what = f"{what} (including {listing(among)})"
-    drawn = f"{count(laws, 'law')}, {count(examples, 'example')}"
+    examples = sum(verdict.examples for verdict in verdicts)
+    drawn = f"{count(laws_in(verdicts), 'law')}, {count(examples, 'example')}"
     link = "as" if len(cases) == 1 and len(contracts) == 1 else "of"
     return clean(f"{what} {link} {as_} in {listing(dtypes)}: {drawn}")

@@ -12,16 +12,9 @@ SUM, PRODUCT, APPLIED, POWER, ATOM = range(5)
 """Precedence of an expression, from low to high."""
 
 LETTERS = {
-    **{name: chr(0x3B1 + at) for at, name in enumerate(["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta"])},
-    "mu": "μ",
-    "sigma": "σ",
-    "pi": "π",
-    "eps": "ε",
-    "lambda_": "λ",
-    "theta": "θ",
-    "tau": "τ",
-    "lr": "η",
+    name: chr(0x3B1 + at) for at, name in enumerate(["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta"])
 }
+LETTERS |= {"mu": "μ", "sigma": "σ", "pi": "π", "eps": "ε", "lambda_": "λ", "theta": "θ", "tau": "τ", "lr": "η"}
 """Names that are written as a Greek letter."""
 
 FUNCTIONS = {"log": "ln", "sigmoid": "σ"}
@@ -74,9 +67,7 @@ class _Writer:
         match tree:
             case ast.Constant(value=int() | float() as value):
                 return Math(f"<mn>{_short(repr(value))}</mn>")
-            case ast.Name(id=name):
-                return _name(name)
-            case ast.Attribute(attr=name):
+            case ast.Name(id=name) | ast.Attribute(attr=name):
                 return _name(name)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 negated = self.of(operand).markup if _is_sum(operand) else self._within(operand, PRODUCT)
@@ -86,10 +77,8 @@ class _Writer:
             case ast.BinOp():
                 return self._binary(tree)
             case ast.Compare(left=left, ops=signs, comparators=others):
-                rest = "".join(
-                    f"<mo>{escape(SIGNS[type(sign)])}</mo>{self.of(other).markup}"
-                    for sign, other in zip(signs, others, strict=True)
-                )
+                pairs = zip(signs, others, strict=True)
+                rest = "".join(f"<mo>{escape(SIGNS[type(sign)])}</mo>{self.of(other).markup}" for sign, other in pairs)
                 return Math(f"<mrow>{self.of(left).markup}{rest}</mrow>", SUM)
             case ast.BoolOp(op=sign, values=values):
                 word = "and" if isinstance(sign, ast.And) else "or"
@@ -138,9 +127,8 @@ class _Writer:
             case "abs", [argument]:
                 return Math(f"<mrow><mo>|</mo>{self.of(argument).markup}<mo>|</mo></mrow>")
             case "log1p", [argument]:
-                return Math(
-                    f"<mrow><mi>ln</mi>{_fenced(f'<mn>1</mn><mo>+</mo>{self._within(argument, SUM)}')}</mrow>", 2
-                )
+                inner = _fenced(f"<mn>1</mn><mo>+</mo>{self._within(argument, SUM)}")
+                return Math(f"<mrow><mi>ln</mi>{inner}</mrow>", APPLIED)
             case "expm1", [argument] if not _is_tall(argument):
                 power = self.of(ast.Call(ast.Name("exp"), [argument], [])).markup
                 return Math(f"<mrow>{power}<mo>−</mo><mn>1</mn></mrow>", SUM)
@@ -205,18 +193,13 @@ def _name(name: str) -> Math:
 
 def _index(tree: ast.expr) -> str:
     """Return the subscript over which a sum runs; empty if the expression has none."""
-    found = [
-        node.slice.id for node in ast.walk(tree) if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Name)
-    ]
-    return escape(found[0]) if found else ""
+    places = [node.slice for node in ast.walk(tree) if isinstance(node, ast.Subscript)]
+    return next((escape(place.id) for place in places if isinstance(place, ast.Name)), "")
 
 
 def _is_bare(tree: ast.expr) -> bool:
     """Whether a function needs no parentheses around its argument."""
-    match tree:
-        case ast.Name() | ast.Subscript() | ast.Constant():
-            return True
-    return _is_sum(tree)
+    return isinstance(tree, ast.Name | ast.Subscript | ast.Constant) or _is_sum(tree)
 
 
 def _is_tall(tree: ast.expr) -> bool:

@@ -59,18 +59,10 @@ def survey_card(
     broken: bool,
 ) -> str:
     """Return a survey as HTML: its result in a sentence, the interactive figure, and the error against the inputs."""
-    page = (
-        templates()
-        .get_template("card.html.j2")
-        .render(
-            title=title,
-            sentences=sentences,
-            outcome="bad" if broken else "good",
-            watched=watch(traces),
-            figure=_error(profiles, breakings),
-            script=Markup(script()),  # noqa: S704 - our own file
-        )
-    )
+    code = Markup(script())  # noqa: S704 - our own file
+    facts = {"title": title, "sentences": sentences, "outcome": "bad" if broken else "good", "script": code}
+    figures = {"watched": watch(traces), "figure": _error(profiles, breakings)}
+    page = templates().get_template("card.html.j2").render(facts | figures)
     frame = f'<iframe title="{escape(title)}" srcdoc="{escape(page)}" height="{HEIGHT_PX}"'
     return f'{frame} style="width:100%;border:1px solid #8c959f;border-radius:6px"></iframe>'
 
@@ -118,10 +110,12 @@ def rates_drawing(rates: Sequence[tuple[str, float, float, float]], choice: str)
                 if high > axes.get_xlim()[1]:
                     axes.plot(axes.get_xlim()[1], at, marker=">", markersize=5, color=INK, clip_on=False)
             # At the edge, where no interval runs through it.
-            axes.annotate(
-                f"{point:,.0f}", (1.0, at), xycoords=("axes fraction", "data"), xytext=(6, 0),
-                textcoords="offset points", va="center", color=INK,
-            )  # fmt: skip
+            edge: dict[str, Any] = {
+                "xycoords": ("axes fraction", "data"),
+                "xytext": (6, 0),
+                "textcoords": "offset points",
+            }
+            axes.annotate(f"{point:,.0f}", (1.0, at), va="center", color=INK, **edge)
         axes.set_yticks(range(len(names)), [fill(name, MAX_CHARACTERS) for name in names])
         axes.set(ylim=(len(names) - 0.4, -0.6), xlabel="samples/s")
         axes.grid(visible=False, axis="y")

@@ -12,6 +12,7 @@ A notebook starts with these lines::
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -110,11 +111,10 @@ def observed(head: Run, frames: Frames) -> pd.DataFrame:
     """Return the observations of a run."""
     long = [_melted(name, frame) for name, frame in frames.items() if len(frame)]
     rows = _typed(pd.concat([part for part in long if len(part)] or [pd.DataFrame()], ignore_index=True))
-    head_values = (head.name, pd.Timestamp(head.created), head.environment.processor, head.environment.torch)
-    names = ("run", "created", "machine", "torch", "commit")
-    return rows.assign(**dict(zip(names, (*head_values, head.environment.git_commit), strict=True))).astype(
-        {column.name: column.dtype for column in _HEAD}
-    )
+    environment = head.environment
+    about: dict[str, Any] = {"run": head.name, "created": pd.Timestamp(head.created), "machine": environment.processor}
+    about |= {"torch": environment.torch, "commit": environment.git_commit}
+    return rows.assign(**about).astype({column.name: column.dtype for column in _HEAD})
 
 
 def _melted(name: str, frame: pd.DataFrame) -> pd.DataFrame:

@@ -80,11 +80,12 @@ def _page(reading: Reading) -> dict[str, Any]:
     if survey:
         (also if lines else lines).append(survey_line(survey.breakings, survey.worst))
     verdict = clean("; ".join(lines))
-    fails = bool(failing(reading.verdicts) or surveyed(survey)) or any(proof.fails for proof in reading.proofs)
-    fails = fails or any(audit.fails for audit in reading.audits)
-    fails = fails or any(finding.outcome in FAILING for finding in reading.gate.findings)
+    wrong: list[object] = [*failing(reading.verdicts), *surveyed(survey)]
+    wrong += [finding for finding in reading.gate.findings if finding.outcome in FAILING]
+    wrong += [proof for proof in reading.proofs if proof.fails]
+    wrong += [audit for audit in reading.audits if audit.fails]
     is_open = verdict.startswith("verdict: none") or early(reading.head.work)
-    outcome = "bad" if fails else "none" if is_open else "good"
+    outcome = "bad" if wrong else "none" if is_open else "good"
     code, found = script(), sheets(reading)
     return {
         "run": reading.head,
@@ -120,15 +121,11 @@ def _badge(reading: Reading) -> dict[str, Any]:
     ran = [verdict for verdict in reading.verdicts if verdict.status is not Status.SKIPPED]
     number, laws = laws_in(failing(reading.verdicts)), laws_in(ran)
     reason = early(reading.head.work, "check")
-    message, color = (
-        (reason, "lightgrey")
-        if reason and not number
-        else ("none checked", "lightgrey")
-        if not ran
-        else (f"{number:,} of {laws:,} fail", "red")
-        if number
-        else (f"no defect in {laws:,}", "brightgreen")
-    )
+    message, color = f"no defect in {laws:,}", "brightgreen"
+    if number:
+        message, color = f"{number:,} of {laws:,} fail", "red"
+    elif reason or not ran:
+        message, color = reason or "none checked", "lightgrey"
     return {"schemaVersion": 1, "label": "laws", "message": message, "color": color}
 
 

@@ -9,21 +9,28 @@ from typing import ClassVar
 from harness.wording.fix import line_kind
 
 
+class Part:
+    """A part of a page."""
+
+    kind: ClassVar[str]
+    """The macro of the templates that shows it."""
+
+
 @dataclass(frozen=True)
-class Note:
+class Note(Part):
     """A paragraph; a folded one introduces folded blocks, and Markdown leaves it out with them."""
 
-    kind: ClassVar[str] = "note"
+    kind = "note"
 
     text: str
     folded: bool = False
 
 
 @dataclass(frozen=True)
-class Equation:
+class Equation(Part):
     """A formula: its text, its markup, and a sentence on it."""
 
-    kind: ClassVar[str] = "equation"
+    kind = "equation"
 
     text: str
     markup: str
@@ -31,36 +38,36 @@ class Equation:
 
 
 @dataclass(frozen=True)
-class Findings:
+class Findings(Part):
     """Sentences that need attention, each with the name of its block, if any; otherwise a single sentence."""
 
-    kind: ClassVar[str] = "findings"
+    kind = "findings"
 
     items: tuple[tuple[str, str], ...]
     otherwise: str
 
 
 @dataclass(frozen=True)
-class RunTally:
+class RunTally(Part):
     """Numbers with their nouns, and whether a number above zero makes the run fail."""
 
-    kind: ClassVar[str] = "tally"
+    kind = "tally"
 
     items: tuple[tuple[str, str, bool], ...]
 
 
 @dataclass(frozen=True)
-class Legend:
+class Legend(Part):
     """Signs with their status and meaning, and an explanation of a cell."""
 
-    kind: ClassVar[str] = "legend"
+    kind = "legend"
 
     items: tuple[tuple[str, str, str], ...]
     reading: str
 
 
 @dataclass(frozen=True)
-class Block:
+class Block(Part):
     """Text in the layout of the terminal.
 
     Parameters
@@ -77,7 +84,7 @@ class Block:
         Whether the lines are a diff, which has colors.
     """
 
-    kind: ClassVar[str] = "block"
+    kind = "block"
 
     name: str
     heading: str
@@ -120,10 +127,10 @@ class Cause:
 
 
 @dataclass(frozen=True)
-class Causes:
+class Causes(Part):
     """Findings by cause, the worst first."""
 
-    kind: ClassVar[str] = "causes"
+    kind = "causes"
 
     items: tuple[Cause, ...]
 
@@ -152,10 +159,10 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Index:
+class Index(Part):
     """The index of the sheets of a kind."""
 
-    kind: ClassVar[str] = "index"
+    kind = "index"
 
     title: str
     entries: tuple[Entry, ...]

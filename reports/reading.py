@@ -6,25 +6,8 @@ from typing import TypeVar
 
 import pandas as pd
 
-from harness.record import (
-    Audit,
-    Breaking,
-    ClassWeights,
-    Comparison,
-    Confusion,
-    FitData,
-    Fix,
-    GateFinding,
-    Image,
-    Proof,
-    Property,
-    RayTrace,
-    Run,
-    RunFolder,
-    Slices,
-    Verdict,
-    Worst,
-)
+from harness import record
+from harness.record.folder import RowT
 from harness.wording import most_informative
 
 from .difference import differences
@@ -36,17 +19,17 @@ from .history import Digest
 class Gated:
     """The findings of the gate in a run, and the evidence for its verdicts on time."""
 
-    findings: tuple[GateFinding, ...] = ()
-    comparisons: tuple[Comparison, ...] = ()
-    slices: tuple[Slices, ...] = ()
+    findings: tuple[record.GateFinding, ...] = ()
+    comparisons: tuple[record.Comparison, ...] = ()
+    slices: tuple[record.Slices, ...] = ()
 
 
 @dataclass(frozen=True)
 class Surveyed:
     """The records of a survey in a run: breaking points, and the worst inputs."""
 
-    breakings: tuple[Breaking, ...] = ()
-    worst: tuple[Worst, ...] = ()
+    breakings: tuple[record.Breaking, ...] = ()
+    worst: tuple[record.Worst, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether there are any records."""
@@ -57,17 +40,9 @@ class Surveyed:
 class Learned:
     """What models learned: samples of a fit, weights as images, confused classes."""
 
-    fits: tuple[FitData, ...] = ()
-    weights: tuple[ClassWeights, ...] = ()
-    confusions: tuple[Confusion, ...] = ()
-
-    def of(self, family: str) -> "Learned":
-        """Return the records about one family."""
-        return Learned(
-            _about(self.fits, "family", family),
-            _about(self.weights, "family", family),
-            _about(self.confusions, "family", family),
-        )
+    fits: tuple[record.FitData, ...] = ()
+    weights: tuple[record.ClassWeights, ...] = ()
+    confusions: tuple[record.Confusion, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,20 +73,20 @@ class Reading:
         Verified fixes of findings.
     """
 
-    head: Run
-    verdicts: tuple[Verdict, ...]
-    proofs: tuple[Proof, ...]
-    images: tuple[Image, ...]
+    head: record.Run
+    verdicts: tuple[record.Verdict, ...]
+    proofs: tuple[record.Proof, ...]
+    images: tuple[record.Image, ...]
     frames: Frames
     digests: tuple[Digest, ...] = ()
     changes: pd.DataFrame | None = None
     gate: Gated = field(default_factory=Gated)
     survey: Surveyed = field(default_factory=Surveyed)
-    properties: tuple[Property, ...] = ()
-    traces: tuple[RayTrace, ...] = ()
-    audits: tuple[Audit, ...] = ()
+    properties: tuple[record.Property, ...] = ()
+    traces: tuple[record.RayTrace, ...] = ()
+    audits: tuple[record.Audit, ...] = ()
     learned: Learned = field(default_factory=Learned)
-    fixes: tuple[Fix, ...] = ()
+    fixes: tuple[record.Fix, ...] = ()
 
     def of(self, column: str, value: str) -> "Reading":
         """Return the part about one contract, family or case; keep records and frames without this column unchanged."""
@@ -120,12 +95,9 @@ class Reading:
             verdicts=_about(self.verdicts, column, value),
             proofs=_about(self.proofs, column, value),
             traces=_about(self.traces, column, value),
-            survey=Surveyed(
-                _about(self.survey.breakings, column, value),
-                _about(self.survey.worst, column, value),
-            ),
+            survey=_part(self.survey, column, value),
             frames=_StoredFrames(self.frames, column, value),
-            learned=self.learned.of(value) if column == "family" else self.learned,
+            learned=_part(self.learned, column, value) if column == "family" else self.learned,
         )
 
     @property
@@ -136,7 +108,7 @@ class Reading:
         return not judged and bool(len(frames.loaders) or len(frames.steps))
 
     @property
-    def before(self) -> Run:
+    def before(self) -> record.Run:
         """The head of the previous run, with which the changes compare."""
         return self.digests[-2].head
 
@@ -172,13 +144,19 @@ class _StoredFrames(Frames):
 
 
 _Record = TypeVar("_Record")
+_Group = TypeVar("_Group", Surveyed, Learned)
 
 
 def _about(records: tuple[_Record, ...], column: str, value: str) -> tuple[_Record, ...]:
-    return tuple(record for record in records if getattr(record, column) == value)
+    return tuple(one for one in records if getattr(one, column) == value)
 
 
-def read(run: RunFolder, earlier: Sequence[RunFolder] = ()) -> Reading:
+def _part(group: _Group, column: str, value: str) -> _Group:
+    """Return the records of a group about one contract, family or case."""
+    return replace(group, **{name: _about(records, column, value) for name, records in vars(group).items()})
+
+
+def read(run: record.RunFolder, earlier: Sequence[record.RunFolder] = ()) -> Reading:
     """Read a run, and earlier runs, oldest first; missing parts are empty.
 
     Raises
@@ -186,29 +164,26 @@ def read(run: RunFolder, earlier: Sequence[RunFolder] = ()) -> Reading:
     UsageError
         If the folder is not a run, or a record in it is damaged.
     """
-    verdicts, proofs, images = tuple(run.read(Verdict)), tuple(run.read(Proof)), tuple(run.read(Image))
-    run_frames = frames(run)
-    gate = Gated(tuple(run.read(GateFinding)), tuple(run.read(Comparison)), tuple(run.read(Slices)))
-    survey = Surveyed(tuple(run.read(Breaking)), tuple(run.read(Worst)))
-    properties, traces = tuple(run.read(Property)), tuple(run.read(RayTrace))
-    standalone = Reading(
+
+    def records(kind: type[RowT]) -> tuple[RowT, ...]:
+        return tuple(run.read(kind))
+
+    reading = Reading(
         run.head(),
-        verdicts,
-        proofs,
-        images,
-        run_frames,
-        gate=gate,
-        survey=survey,
-        properties=properties,
-        traces=traces,
-    )
-    learned = Learned(tuple(run.read(FitData)), tuple(run.read(ClassWeights)), tuple(run.read(Confusion)))
-    standalone = replace(
-        standalone, audits=tuple(most_informative(run.read(Audit))), learned=learned, fixes=tuple(run.read(Fix))
+        records(record.Verdict),
+        records(record.Proof),
+        records(record.Image),
+        frames(run),
+        gate=Gated(records(record.GateFinding), records(record.Comparison), records(record.Slices)),
+        survey=Surveyed(records(record.Breaking), records(record.Worst)),
+        properties=records(record.Property),
+        traces=records(record.RayTrace),
+        audits=tuple(most_informative(run.read(record.Audit))),
+        learned=Learned(records(record.FitData), records(record.ClassWeights), records(record.Confusion)),
+        fixes=records(record.Fix),
     )
     if not earlier:
-        return standalone
-    same = earlier[-1].head().environment.processor == run.head().environment.processor
-    changes = differences(frames(earlier[-1]), run_frames, same_machine=same)
-    digests = tuple(map(Digest.of, (*earlier, run)))
-    return replace(standalone, digests=digests, changes=changes)
+        return reading
+    same = earlier[-1].head().environment.processor == reading.head.environment.processor
+    changes = differences(frames(earlier[-1]), reading.frames, same_machine=same)
+    return replace(reading, digests=tuple(map(Digest.of, (*earlier, run))), changes=changes)

@@ -4,31 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import wraps
 
-from .figure import Figure
-from .figures.image import Grid
-from .figures.trace import Watch
-from .part import Block, Causes, Equation, Findings, Index, Legend, Note, RunTally
+from .part import Part
 from .reading import Reading
-from .table import Table
-from .tables.heat import Heat
-from .tables.matrix import Matrix
-
-PagePart = (
-    Note
-    | Equation
-    | Findings
-    | Causes
-    | Index
-    | RunTally
-    | Legend
-    | Block
-    | Table
-    | Figure
-    | Watch
-    | Matrix
-    | Heat
-    | Grid
-)
 
 
 @dataclass(frozen=True)
@@ -37,10 +14,10 @@ class Section:
 
     name: str
     title: str
-    parts: tuple[PagePart, ...]
+    parts: tuple[Part, ...]
 
 
-SectionParts = Callable[[Reading], Iterator[PagePart]]
+SectionParts = Callable[[Reading], Iterator[Part]]
 """Yields the parts of a section for a run."""
 
 SectionBuilder = Callable[[Reading], Section | None]

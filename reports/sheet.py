@@ -7,14 +7,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from .figure import Figure, Panel
+from .figure import Figure
 from .figures.image import Grid
-from .figures.trace import Watch
-from .part import Block
+from .part import Block, Part
 from .reading import Reading
-from .section import PagePart, Section, SectionBuilder
+from .section import Section, SectionBuilder
 from .sections import audit, environment, gate, law, loader, operation, proof, run, step, survey, training
-from .svg import unique_ids
 from .table import Table
 from .tables.heat import Heat
 from .tables.matrix import Matrix
@@ -80,9 +78,9 @@ def sheets(reading: Reading) -> tuple[Sheet, ...]:
     return tuple(named.values())
 
 
-def of_contract(found: Sequence[Sheet], contract: str) -> str:
-    """Return the name of a contract's sheet; empty if it has none."""
-    return next((sheet.name for sheet in found if (sheet.kind, sheet.title) == ("operation", contract)), "")
+def address(found: Sequence[Sheet], kind: str, subject: str) -> str:
+    """Return the name of the sheet on a subject; empty if it has none. Sheets on the run have their name as subject."""
+    return next((one.name for one in found if one.kind == kind and subject in {one.title, one.name}), "")
 
 
 def _sheets(reading: Reading) -> Iterator[Sheet]:
@@ -116,20 +114,10 @@ def _within(section: Section, sheet: str) -> Section:
     return replace(section, name=f"{sheet}-{section.name}", parts=parts)
 
 
-def _with_unique_names(part: PagePart, sheet: str) -> PagePart:
+def _with_unique_names(part: Part, sheet: str) -> Part:
     """Return a part with unique identifiers; blocks of findings keep theirs, since the first layer links to them."""
-    match part:
-        case Figure():
-            panels = [_panel(panel, sheet) for panel in part.panels]
-            return replace(part, name=f"{sheet}-{part.name}", panels=tuple(panels))
-        case Block() if part.name.startswith("failure-"):
-            return part
-        case Block() | Table() | Matrix() | Heat() | Grid():
-            return replace(part, name=f"{sheet}-{part.name}")
-        case Watch():
-            return part
+    if isinstance(part, Figure):
+        part = replace(part, panels=tuple(panel.with_unique_ids(sheet) for panel in part.panels))
+    if isinstance(part, Figure | Table | Matrix | Heat | Grid | Block) and not part.name.startswith("failure-"):
+        return replace(part, name=f"{sheet}-{part.name}")
     return part
-
-
-def _panel(panel: Panel, sheet: str) -> Panel:
-    return replace(panel, svg=unique_ids(panel.svg, sheet), narrow=unique_ids(panel.narrow, sheet))

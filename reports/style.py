@@ -33,6 +33,11 @@ class Pen(NamedTuple):
     markersize: float
     zorder: float
 
+    @property
+    def face(self) -> str:
+        """Color inside of a marker, so that circles do not hide what is below them."""
+        return "none" if self.marker == "o" else self.color
+
 
 PENS = {
     "scratch": Pen("#d55e00", "o", 2.2, 5.4, 2.0),

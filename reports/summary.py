@@ -1,8 +1,10 @@
 """The findings in one sentence each. The verdict on the whole run is :func:`harness.wording.verdict_line`."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from harness.findings import Finding, findings
+from harness.findings.grouping import grouped
 from harness.record import Breaking, Ended, Outcome, Proof, RayTrace, Run, Status, Verdict, Work, Worst, unfinished
 from harness.wording import by_case, disagreeing, first_loss, in_words, ruin_line, sentence, unanswered, undeclared
 
@@ -15,15 +17,21 @@ from .text import count, cut, listing
 FAILING = (Outcome.REGRESSED, Outcome.NO_VERDICT)
 """Outcomes of the gate that make it fail."""
 
+SUBJECT = attrgetter("case", "law", "dtype")
+"""Case, law and dtype of a record."""
+
 IN_SHORT = 5
 """Findings that the terminal repeats from the page."""
 
 
+def wrong_in(reading: Reading) -> list[Finding]:
+    """Return the findings that make a check fail, the worst first."""
+    return findings(reading.verdicts, [status for status in Status if status.fails])
+
+
 def in_short(reading: Reading) -> list[str]:
     """Return the findings that need attention and the changes as sentences, and the number of the rest."""
-    sentences = [
-        found(finding) for finding in findings(reading.verdicts, [status for status in Status if status.fails])
-    ]
+    sentences = [found(finding) for finding in wrong_in(reading)]
     sentences += [sentence for proof in reading.proofs for sentence in refuted(proof)]
     sentences += further(reading)
     more = [f"{count(len(sentences) - IN_SHORT, 'more finding')} on the page."] if len(sentences) > IN_SHORT else []
@@ -36,11 +44,9 @@ def since(reading: Reading) -> list[str]:
         return []
     counts = {change: number for change, number in tally(reading.changes).items() if change is not Change.UNCHANGED}
     before = reading.before.name
-    if not counts:
-        return [
-            f"Since {before}: all {count(len(reading.changes), 'law and figure', plural='laws and figures')} unchanged."
-        ]
-    return [f"Since {before}: {listing([f'{number:,} {change.value}' for change, number in counts.items()])}."]
+    unchanged = f"all {count(len(reading.changes), 'law and figure', plural='laws and figures')} unchanged"
+    changed = listing([f"{number:,} {change.value}" for change, number in counts.items()])
+    return [f"Since {before}: {changed or unchanged}."]
 
 
 def found(finding: Finding) -> str:
@@ -53,12 +59,13 @@ def found(finding: Finding) -> str:
 
 def declared(found: Sequence[Finding]) -> list[str]:
     """Return a sentence on each observed declared failure; a declaration may cover several causes."""
-    of_reason: dict[str, list[Finding]] = {}
-    for finding in found:
+
+    def named(finding: Finding) -> str:
         name = cut((finding.first.reason or sentence(finding)).splitlines()[0].rstrip("."), limit=200)
-        of_reason.setdefault(f"{finding.case}: {name}", []).append(finding)
+        return f"{finding.case}: {name}"
+
     lines = []
-    for name, group in of_reason.items():
+    for name, group in grouped(found, named).items():
         laws = {verdict.law for finding in group for verdict in finding.verdicts}
         dtypes = list(dict.fromkeys(dtype for finding in group for dtype in finding.dtypes))
         lines.append(f"{name} ({count(len(laws), 'law')}, in {listing(dtypes)}).")
@@ -76,12 +83,9 @@ def refuted(proof: Proof) -> list[str]:
 
 def unknown(reading: Reading) -> Surveyed:
     """Return the results of a survey that no verdict has."""
-    known = {(verdict.case, verdict.law, verdict.dtype) for verdict in reading.verdicts if verdict.status.fails}
-    survey = reading.survey
-    return Surveyed(
-        tuple(record for record in survey.breakings if (record.case, record.law, record.dtype) not in known),
-        tuple(record for record in survey.worst if (record.case, record.law, record.dtype) not in known),
-    )
+    known = {SUBJECT(verdict) for verdict in reading.verdicts if verdict.status.fails}
+    breakings = tuple(record for record in reading.survey.breakings if SUBJECT(record) not in known)
+    return Surveyed(breakings, tuple(record for record in reading.survey.worst if SUBJECT(record) not in known))
 
 
 def further(reading: Reading, *, grouped: bool = False) -> list[str]:
@@ -91,12 +95,9 @@ def further(reading: Reading, *, grouped: bool = False) -> list[str]:
     """
     new = unknown(reading)
     if grouped:
-        known = {
-            (group.first.case, point.law, point.dtype) for group in breaks(new.breakings) for point in group.points
-        }
-        worst = tuple(record for record in new.worst if (record.case, record.law, record.dtype) not in known)
-        is_left = [record.value is None or record.expected_break or record.declared for record in new.breakings]
-        new = Surveyed(tuple(it for it, left in zip(new.breakings, is_left, strict=True) if left), worst)
+        known = {SUBJECT(point): point for group in breaks(new.breakings) for point in group.points}
+        left = [record for record in new.breakings if record.value is None or record.expected_break or record.declared]
+        new = Surveyed(tuple(left), tuple(record for record in new.worst if SUBJECT(record) not in known))
     unseen = [
         f"{audit.title}: {ruin_line(audit.run)}.".replace("`", "")
         for audit in reading.audits

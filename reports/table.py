@@ -2,13 +2,16 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from functools import partial
+from itertools import chain
+from typing import Literal, NamedTuple, get_args
 
 import pandas as pd
 
 from .number import magnitude
+from .part import Part
 from .text import markdown_text
 
 HeaderKind = Literal["text", "prose", "number", "code"]
@@ -31,8 +34,21 @@ class Header(NamedTuple):
     kind: HeaderKind = "text"
 
 
+def _of_kind(kind: HeaderKind, *headings: str) -> tuple[Header, ...]:
+    return tuple(Header(heading, kind) for heading in headings)
+
+
+texts, prose, numbers, codes = (partial(_of_kind, kind) for kind in get_args(HeaderKind))
+"""Columns of one kind, by their headings."""
+
+
+def headers(*parts: Iterable[Header]) -> tuple[Header, ...]:
+    """Return the columns of a table from parts of one kind."""
+    return tuple(chain(*parts))
+
+
 @dataclass(frozen=True)
-class Table:
+class Table(Part):
     """Rows of text under headings.
 
     Parameters
@@ -53,7 +69,7 @@ class Table:
         Whether the page folds the table away, and Markdown leaves it out, because few readers need it.
     """
 
-    kind: ClassVar[str] = "table"
+    kind = "table"
 
     name: str
     title: str

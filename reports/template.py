@@ -32,13 +32,8 @@ def templates() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {
-        "breakable": _breakable,
-        "fenced": fenced,
-        "plain": markdown_text,
-        "counted": count,
-        "drawing": Markup,
-    }
+    environment.filters |= {"breakable": _breakable, "fenced": fenced, "plain": markdown_text}
+    environment.filters |= {"counted": count, "drawing": Markup}
     return environment
 
 

@@ -45,13 +45,7 @@ from harness.suggestion import did_you_mean, nearest
 _UNREADABLE: type[Exception] = typer.BadParameter.__bases__[0]
 """Base class of typer's command-line errors; its module depends on typer's version."""
 
-NUMBERS = {
-    "N": "a whole number",
-    "SECONDS": "a number",
-    "FACTOR": "a number",
-    "MS": "a number",
-    "GIB": "a number",
-}
+NUMBERS = {"N": "a whole number"} | dict.fromkeys(("SECONDS", "FACTOR", "MS", "GIB"), "a number")
 """Descriptions of the values of a placeholder."""
 
 
@@ -126,6 +120,9 @@ def _usage_error(error: Any, command: Any, ctx: Any, words: list[str]) -> UsageE
         known = [name for param in command.get_params(ctx) for name in (*param.opts, *param.secondary_opts)]
         near = nearest(str(option).lstrip("-"), [name[2:] for name in known if name.startswith("--")])
         meant = f"did you mean {' or '.join(f'`--{name}`' for name in near)}?" if near else help_
+        if option in {"--quiet", "-q"}:
+            concise = "; `--output-format concise` prints a line for each finding"
+            meant = f"leave it out{concise if '--output-format' in known else ''}"
         return UsageError(f"unknown option `{option}`", remedy=meant)
     if kind == "MissingParameter":
         return UsageError(f"missing {error.param.param_type_name} {_name(error.param)}", remedy=help_)
@@ -151,10 +148,9 @@ def _invalid(error: Any, words: list[str]) -> UsageError:
         rule = f"one of {listed(metavar.split('|'))}"
     else:
         return UsageError(f"invalid value for {_name(param)}", rule=_plain(error.message))
-    value = _given(param.opts, words)
-    return UsageError(
-        f"invalid value for {_name(param)}", rule=f"it must be {rule}", value=None if value is None else f"`{value}`"
-    )
+    given = _given(param.opts, words)
+    value = None if given is None else f"`{given}`"
+    return UsageError(f"invalid value for {_name(param)}", rule=f"it must be {rule}", value=value)
 
 
 def _given(names: list[str], words: list[str]) -> str | None:

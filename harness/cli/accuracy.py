@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.options import console, run_folder, say
-from harness.cli.panels import OUTPUT, epilog
+from harness.cli.panels import epilog, output_option
 from harness.error import UsageError, listed
 from harness.suggestion import did_you_mean
 
@@ -42,13 +42,8 @@ def accuracy(
     are_casts: Annotated[
         bool, typer.Option("--casts", help="Show the casts to 16 and 8 bits instead; their names are dtypes.")
     ] = False,
-    markdown: Annotated[
-        bool, typer.Option("--markdown", help="Print a Markdown table.", rich_help_panel=OUTPUT)
-    ] = False,
-    picture: Annotated[
-        Path | None,
-        typer.Option("--picture", help="Draw the histograms.", metavar="FILE", rich_help_panel=OUTPUT),
-    ] = None,
+    markdown: Annotated[bool, output_option("--markdown", help="Print a Markdown table.")] = False,
+    picture: Annotated[Path | None, output_option("--picture", help="Draw the histograms.", metavar="FILE")] = None,
 ) -> None:
     """Show how accurate operations are at every float32 number."""
     from tabulate import tabulate

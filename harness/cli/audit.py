@@ -1,38 +1,24 @@
 """The command ``audit``: find the numerical errors of a training step, and the headroom of its lines."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from harness.cli import options
 from harness.cli.fix import FixOption, UnsafeFixesOption, WriteOption, fix_of_audits, fixing, tell
 from harness.cli.option_groups import ExecutionOptions, takes_execution_options
-from harness.cli.options import (
-    FreshOption,
-    JsonOption,
-    JunitOption,
-    MarkdownOption,
-    OutputFormat,
-    OutputFormatOption,
-    QuietOption,
-    RunOption,
-    console,
-    files_written,
-    progress,
-    say,
-    session,
-)
-from harness.cli.panels import KNOWN, OUTPUT, THOROUGH, epilog
-from harness.error import UsageError, listed, printable
+from harness.cli.options import OutputFormat, console, files_written, progress, reject_unknown, say, session
+from harness.cli.panels import epilog, known_option, output_option, thorough_option
+from harness.error import UsageError, printable
 from harness.execution.interrupt import Ending, uninterruptible
-from harness.suggestion import did_you_mean
 
 if TYPE_CHECKING:
     from harness.auditor.plan import AuditPlan
     from harness.cli.session import Session
-    from harness.record import Audit, AuditKind, Fix
+    from harness.record import Audit, AuditKind
     from harness.record.audit import AuditRun, Mode, WhatIf
 
 Option = typer.Option
@@ -88,8 +74,7 @@ def audit(
     ],
     steps: Annotated[int, Option(min=1, help="Number of calls of the step.", metavar="N")] = 1,
     events: Annotated[
-        bool,
-        Option("--events", help="Report only NaN, infinity, broken rules and headroom. Three times as fast."),
+        bool, Option("--events", help="Report only NaN, infinity, broken rules and headroom. Three times as fast.")
     ] = False,
     what_if: Annotated[
         list[str] | None,
@@ -100,68 +85,47 @@ def audit(
     ] = None,
     expect: Annotated[
         list[str] | None,
-        Option(
-            help="Kind of finding that the step must show. The audit fails without it.",
-            metavar="KIND",
-            rich_help_panel=KNOWN,
-        ),
+        known_option(help="Kind of finding that the step must show. The audit fails without it.", metavar="KIND"),
     ] = None,
     sample: Annotated[
         int | None,
-        Option(
-            min=1,
-            help="Audit every N-th step in full, and the others as with --events.",
-            metavar="N",
-            rich_help_panel=THOROUGH,
-        ),
+        thorough_option(min=1, help="Audit every N-th step in full, and the others as with --events.", metavar="N"),
     ] = None,
     within: Annotated[
         float | None,
-        Option(
+        thorough_option(
             min=1.0,
             help="Limit on the CPU time of all steps, as a multiple of their CPU time without an audit.",
             show_default="3 for 20 or more steps, else none",
             metavar="FACTOR",
-            rich_help_panel=THOROUGH,
         ),
     ] = None,
     at: Annotated[
         list[int] | None,
-        Option(
-            min=1,
-            help="Audit only this step; the steps before it run without an audit.",
-            metavar="N",
-            rich_help_panel=THOROUGH,
-        ),
+        thorough_option(min=1, help="Audit only this step; the steps before it run without an audit.", metavar="N"),
     ] = None,
     balls: Annotated[
-        bool,
-        Option(
-            "--balls",
-            help="Compare with ball arithmetic instead of float64. For small steps.",
-            rich_help_panel=THOROUGH,
-        ),
+        bool, thorough_option("--balls", help="Compare with ball arithmetic instead of float64. For small steps.")
     ] = False,
-    verbose: Annotated[
-        bool,
-        Option("--verbose", "-v", help="Show every finding, note and headroom.", rich_help_panel=OUTPUT),
-    ] = False,
-    quiet: QuietOption = False,
+    verbose: Annotated[bool, output_option("--verbose", "-v", help="Show every finding, note and headroom.")] = False,
+    quiet: options.QuietOption = False,
     fix: FixOption = False,
     write: WriteOption = False,
     unsafe_fixes: UnsafeFixesOption = False,
-    run: RunOption = None,
-    fresh: FreshOption = False,
-    json: JsonOption = None,
-    junit: JunitOption = None,
-    markdown: MarkdownOption = None,
-    output_format: OutputFormatOption = OutputFormat.FULL,
+    run: options.RunOption = None,
+    fresh: options.FreshOption = False,
+    json: options.JsonOption = None,
+    junit: options.JunitOption = None,
+    markdown: options.MarkdownOption = None,
+    output_format: options.OutputFormatOption = OutputFormat.FULL,
     *,
     execution: ExecutionOptions,
 ) -> None:
     """Find the lines of a training step that lose accuracy or overflow."""
     from harness.auditor.plan import Auditing, AuditPlan
     from harness.cli.audit_judge import AuditJudge
+    from harness.display.audit import AUDIT_WRITERS
+    from harness.display.output_format import audit_lines
     from harness.wording import most_informative
 
     if events and sample is not None:
@@ -171,11 +135,11 @@ def audit(
         raise UsageError("cannot use `--events` together with `--balls`", remedy="leave one out")
     numbers = tuple(sorted(set(at or ())))
     steps = max(steps, *numbers, 1)
-    has_fix = fix or write or unsafe_fixes
-    wanted = fixing(target, fix=fix, write=write, unsafe=unsafe_fixes) if has_fix else None
-    plan = AuditPlan(target, _mode(events=events, balls=balls), steps, sample)
-    options = {"--sample": sample, "--within": within, "--at": at}
-    plans = [replace(plan, within=_within(plan, options, execution), at=numbers)]
+    wanted = fixing(target, fix=fix, write=write, unsafe=unsafe_fixes)
+    mode: Mode = "events" if events else "balls" if balls else "full"
+    plan = AuditPlan(target, mode, steps, sample)
+    chosen = {"--sample": sample, "--within": within, "--at": at}
+    plans = [replace(plan, within=_within(plan, chosen, execution), at=numbers)]
     plans += [replace(plan, what_if=as_if) for as_if in _formats(what_if or [])]
     expected = _kinds(expect or [])
     audits: list[Audit] = []
@@ -203,9 +167,15 @@ def audit(
         typer.echo(printable(f"run: {remark}"), err=output_format is not OutputFormat.FULL)
     files = {"json": json, "junit": junit, "markdown": markdown}
     early = f"{ending.early} after {opened.done:,} steps" if ending.early else ""
-    _show(audits, files, verbosity=_Verbosity(verbose, quiet, output_format), early=early, fixes=fixes)
-    for line in auditing.would_stop if output_format is OutputFormat.FULL else ():
-        say(line)
+    with files_written(files, lambda kind: AUDIT_WRITERS[kind](audits, fixes)) as written:
+        # A step that ended before its first operation is reported by the command's error.
+        looked_at = [one for one in audits if one.operations]
+        if output_format is OutputFormat.FULL:
+            _show(looked_at, Counter(one.title for one in audits), verbose=verbose, quiet=quiet)
+            say(*filter(None, [early]), *written)
+        else:
+            say(*audit_lines(output_format, most_informative(looked_at), early, fixes))
+    say(*(auditing.would_stop if output_format is OutputFormat.FULL else ()))
     if proposal is not None:
         tell(proposal, output_format)
     ending.settle()
@@ -216,21 +186,21 @@ def audit(
     raise typer.Exit(int(any(one.fails for one in audits)))
 
 
-def _within(plan: "AuditPlan", options: Mapping[str, object], execution: ExecutionOptions) -> float | None:
+def _within(plan: "AuditPlan", chosen: Mapping[str, object], execution: ExecutionOptions) -> float | None:
     """Return the limit on CPU time as a multiple; ``None`` if all steps or every N-th step are audited."""
     from harness.auditor.sampling import WITHIN
 
-    names = [f"`{name}`" for name, value in options.items() if value]
+    names = [f"`{name}`" for name, value in chosen.items() if value]
     is_one_process = execution.jobs in (None, 1) and execution.executor is None
     if len(names) > 1:
         raise UsageError(f"cannot use {' together with '.join(names)}", remedy="leave out all but one")
     if names and plan.sample is None and not is_one_process:
         problem = f"cannot use {names[0]} with several processes"
         raise UsageError(problem, remedy="leave out `--jobs` and `--executor`")
-    if within := cast("float | None", options["--within"]):
+    if within := cast("float | None", chosen["--within"]):
         return within
     is_long = plan.steps >= SHORT and plan.sample is None and is_one_process
-    return WITHIN if is_long or options["--at"] else None
+    return WITHIN if is_long or chosen["--at"] else None
 
 
 def _tell_run(audits: "list[Audit]", run: "AuditRun | None", opened: "Session") -> None:
@@ -246,71 +216,35 @@ def _tell_run(audits: "list[Audit]", run: "AuditRun | None", opened: "Session") 
         opened.keep(audits[index])
 
 
-class _Verbosity(NamedTuple):
-    """Amount of output."""
-
-    verbose: bool
-    quiet: bool
-    form: OutputFormat
-
-
 def _kinds(names: list[str]) -> "tuple[AuditKind, ...]":
     """Return kinds of findings by their names."""
     from harness.record import AuditKind
 
-    known = [kind.value for kind in AuditKind]
-    for name in names:
-        if name not in known:
-            remedy = did_you_mean(name, known)
-            rule = f"`--expect` must be one of {listed(known)}"
-            raise UsageError(f"unknown kind of finding `{name}`", rule=rule, remedy=remedy)
+    reject_unknown(names, [kind.value for kind in AuditKind], "kind of finding", option="--expect")
     return tuple(map(AuditKind, names))
-
-
-def _mode(*, events: bool, balls: bool) -> "Mode":
-    return "events" if events else "balls" if balls else "full"
 
 
 def _formats(names: list[str]) -> "list[WhatIf]":
     """Return the formats of these names, without duplicates."""
     from harness.record import WHAT_IF
 
-    for name in names:
-        if name not in WHAT_IF:
-            remedy = did_you_mean(name, WHAT_IF)
-            rule = f"`--what-if` must be one of {listed(WHAT_IF)}"
-            raise UsageError(f"unknown format `{name}`", rule=rule, remedy=remedy)
+    reject_unknown(names, WHAT_IF, "format", option="--what-if")
     return cast("list[WhatIf]", list(dict.fromkeys(names)))
 
 
-def _show(
-    audits: "list[Audit]", files: dict[str, Path | None], *, verbosity: _Verbosity, early: str, fixes: "list[Fix]"
-) -> None:
+def _show(audits: "list[Audit]", calls: Counter[str], *, verbose: bool, quiet: bool) -> None:
     from harness.wording import audit_line, audit_text, most_informative, run_lines
     from harness.wording.audit import wrapped
 
     width = console().width
-    # A step that ended before its first operation is reported by the command's error.
-    looked_at = [one for one in audits if one.operations]
-    with files_written(files, lambda kind: _written(kind, audits, fixes)) as written:
-        if verbosity.form is not OutputFormat.FULL:
-            from harness.display.output_format import audit_lines
-
-            for line in audit_lines(verbosity.form, most_informative(looked_at), early, fixes):
-                say(line)
-            return
-        for one in most_informative(looked_at):
-            say(wrapped(audit_line(one) if verbosity.quiet else audit_text(one, everything=verbosity.verbose), width))
-            steps = one.run.steps if one.run is not None else sum(other.title == one.title for other in audits)
-            if steps > 1:
-                which = ", the first with findings" if one.findings else "; no step has findings"
-                say(f"this is step {one.step:,} of {steps:,}{which}")
-            for line in () if one.run is None else run_lines(one.run):
-                say(wrapped(line, width))
-        for line in _trends(looked_at):
-            say(wrapped(line, width))
-        for line in [*([early] if early else []), *written]:
-            say(line)
+    for one in most_informative(audits):
+        say(wrapped(audit_line(one) if quiet else audit_text(one, everything=verbose), width))
+        steps = one.run.steps if one.run is not None else calls[one.title]
+        if steps > 1:
+            which = ", the first with findings" if one.findings else "; no step has findings"
+            say(f"this is step {one.step:,} of {steps:,}{which}")
+        say(*(wrapped(line, width) for line in ([] if one.run is None else run_lines(one.run))))
+    say(*(wrapped(line, width) for line in _trends(audits)))
 
 
 def _trends(audits: "list[Audit]") -> list[str]:
@@ -321,10 +255,3 @@ def _trends(audits: "list[Audit]") -> list[str]:
     from harness.wording import trend_line
 
     return [trend_line(trend) for trend in trends(audits)[:TRENDS]]
-
-
-def _written(kind: str, audits: "list[Audit]", fixes: "list[Fix]") -> str:
-    """Return the text of a file."""
-    from harness.display.audit import AUDIT_WRITERS
-
-    return AUDIT_WRITERS[kind](audits, fixes)

@@ -4,34 +4,19 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.calling.target import OBJECTS
+from harness.cli import options
 from harness.cli.adoption.settings import checks_the_project
 from harness.cli.fix import FixOption, UnsafeFixesOption, WriteOption, fix_of_check, fixing, tell
 from harness.cli.option_groups import ExecutionOptions, takes_execution_options, takes_question
-from harness.cli.options import (
-    FreshOption,
-    JsonOption,
-    JunitOption,
-    MarkdownOption,
-    OutputFormat,
-    OutputFormatOption,
-    RunOption,
-    TargetArgument,
-    console,
-    files_written,
-    progress,
-    reject_nothing,
-    say,
-    say_claim,
-    session,
-)
-from harness.cli.panels import KNOWN, OUTPUT, THOROUGH, epilog
+from harness.cli.options import OutputFormat, console, files_written, progress, reject_nothing, say, say_claim, session
+from harness.cli.panels import epilog, known_option, output_option, thorough_option
 from harness.cli.picture import record_picture
 from harness.error import UsageError, printable
 from harness.execution.interrupt import Ending, uninterruptible
@@ -40,7 +25,8 @@ from harness.wording.number import count
 
 if TYPE_CHECKING:
     from harness.cli.session import Session
-    from harness.record import Fix, Property, Verdict
+    from harness.display.document import Results
+    from harness.record import Property, Verdict
 
 Option = typer.Option
 EPILOG = epilog(
@@ -86,42 +72,36 @@ Exit codes:
 @takes_question()
 @takes_execution_options
 def check(
-    target: TargetArgument,
+    target: options.TargetArgument,
     *,
     question: Campaign,
     watch: Annotated[bool, Option("--watch", help="Check again each time the file is saved.")] = False,
     reference: Annotated[
         str | None,
-        Option(
-            help="For a data loader: function that returns the correct sample for an index.",
-            metavar="FILE.py:FUNCTION",
-            rich_help_panel=KNOWN,
+        known_option(
+            help="For a data loader: function that returns the correct sample for an index.", metavar="FILE.py:FUNCTION"
         ),
     ] = None,
-    fail_fast: Annotated[
-        bool, Option("--fail-fast", help="Stop at the first failure.", rich_help_panel=THOROUGH)
-    ] = False,
+    fail_fast: Annotated[bool, thorough_option("--fail-fast", help="Stop at the first failure.")] = False,
     verbose: Annotated[
-        bool,
-        Option("--verbose", "-v", help="Show every law, and each finding with its example.", rich_help_panel=OUTPUT),
+        bool, output_option("--verbose", "-v", help="Show every law, and each finding with its example.")
     ] = False,
     fix: FixOption = False,
     write: WriteOption = False,
     unsafe_fixes: UnsafeFixesOption = False,
-    run: RunOption = None,
-    fresh: FreshOption = False,
-    json: JsonOption = None,
-    junit: JunitOption = None,
-    markdown: MarkdownOption = None,
-    output_format: OutputFormatOption = OutputFormat.FULL,
+    run: options.RunOption = None,
+    fresh: options.FreshOption = False,
+    json: options.JsonOption = None,
+    junit: options.JunitOption = None,
+    markdown: options.MarkdownOption = None,
+    output_format: options.OutputFormatOption = OutputFormat.FULL,
     execution: ExecutionOptions,
 ) -> None:
     """Check which mathematical laws an implementation satisfies."""
     reject_nothing(target, "check")
     if output_format is OutputFormat.SARIF and watch:
         raise UsageError("cannot use `--output-format sarif` together with `--watch`", remedy="leave one out")
-    has_fix = fix or write or unsafe_fixes
-    fix_request = fixing(target, fix=fix, write=write, unsafe=unsafe_fixes) if has_fix else None
+    fix_request = fixing(target, fix=fix, write=write, unsafe=unsafe_fixes)
     for folder in question.corpora:
         from harness.verdict.replay import reject_damaged
 
@@ -135,6 +115,8 @@ def check(
             return _checked(opened)
 
     def _checked(opened: "Session") -> int:
+        from harness.display.document import Results
+
         verdicts: list[Verdict] = []
         properties: dict[object, Property] = {}
         printed: set[object] = set()
@@ -143,12 +125,8 @@ def check(
         with Ending(verdicts) as ending, execution.backend(campaign, processes=processes) as backend, progress() as bar:
             decided_by = backend.pieces[0].get("decided_by") if backend.pieces else None
             total, isolated = len(backend.pieces), any(piece.get("isolated") for piece in backend.pieces)
-            opened.plan(
-                replace(campaign, recheck_seed=None),
-                total,
-                "verdict",
-                late_seed=campaign.recheck_seed if isolated else None,
-            )
+            late_seed = campaign.recheck_seed if isolated else None
+            opened.plan(replace(campaign, recheck_seed=None), total, "verdict", late_seed=late_seed)
             task = bar.add_task("checking laws", total=total)
             for verdict in campaign.verdicts(backend, properties):
                 with uninterruptible():
@@ -170,8 +148,8 @@ def check(
         fixes = [] if proposal is None else proposal.fixes
         for found in fixes:
             opened.keep(found)
-        results = _Results(verdicts, list(properties.values()), early, fixes)
-        _show(campaign, results, files, output_format, decided_by, verbose=verbose)
+        results = Results(verdicts, list(properties.values()), early, target, fixes)
+        _show(campaign, results, files, output_format, decided_by or "its name", verbose=verbose)
         if proposal is not None:
             tell(proposal, output_format)
         ending.settle()
@@ -211,22 +189,12 @@ def _processes(campaign: Campaign, execution: ExecutionOptions) -> int:
     return min(2, usable)
 
 
-@dataclass(frozen=True)
-class _Results:
-    """The results of a check, complete or not."""
-
-    verdicts: "list[Verdict]"
-    properties: "list[Property]"
-    early: str
-    fixes: "list[Fix]"
-
-
 def _show(
     campaign: Campaign,
-    results: _Results,
+    results: "Results",
     files: dict[str, Path | None],
     form: OutputFormat,
-    decided_by: str | None,
+    decided_by: str,
     *,
     verbose: bool,
 ) -> None:
@@ -238,25 +206,19 @@ def _show(
 
     # A replay is about a single example, so it shows the whole record.
     in_full = verbose or campaign.example is not None
-    verdicts, properties, early, fixes = results.verdicts, results.properties, results.early, results.fixes
-    with files_written(
-        files, lambda kind: WRITERS[kind](verdicts, properties, early, campaign.target, fixes)
-    ) as written:
+    verdicts, properties, early, *_ = results
+    with files_written(files, lambda kind: WRITERS[kind](results)) as written:
         if form is not OutputFormat.FULL:
-            for line in lines_of(form, verdicts, campaign.target, properties, early, fixes):
-                say(line)
+            say(*lines_of(form, results))
             return
-        by = decided_by or "its name"
-        say_claim(campaign.target, campaign.contract, (verdict.contract for verdict in verdicts), by)
+        say_claim(campaign.target, campaign.contract, (verdict.contract for verdict in verdicts), decided_by)
         print_properties(console(), properties)
         print_verdicts(console(), verdicts, single=":" in campaign.target, verbose=in_full, early=early)
         place = whence(campaign.target)
         name = f"{campaign.target} ({place})" if place else campaign.target
         census = census_line(verdicts).replace("checked: ", f"checked: {name}, ", 1)
         verdict = verdict_line(verdicts, early)
-        for line in (*written, census, verdict, unclaimed_line(verdicts), glossary_line(verdicts)):
-            if line:
-                say(line)
+        say(*written, *filter(None, (census, verdict, unclaimed_line(verdicts), glossary_line(verdicts))))
 
 
 WAIT_S = 0.1
@@ -269,17 +231,12 @@ def on_each_change(target: str, checked: Callable[[], int], *, until: int | None
     if not target.partition(":")[2] or file.suffix != ".py":
         raise UsageError(f"cannot watch `{target}`", rule="`--watch` needs `file.py:function`")
     seen, code = _stamp(file), _survived(checked)
-    if code == until:
-        return code
-    say(f"watching {file}; press Ctrl-C to stop")
     with contextlib.suppress(KeyboardInterrupt):
-        while True:
-            time.sleep(WAIT_S)
-            if (stamp := _stamp(file)) not in {seen, None}:
-                seen, code = stamp, _survived(checked)
-                if code == until:
-                    break
-                say(f"watching {file}; press Ctrl-C to stop")
+        while code != until:
+            say(f"watching {file}; press Ctrl-C to stop")
+            while (stamp := _stamp(file)) in {seen, None}:
+                time.sleep(WAIT_S)
+            seen, code = stamp, _survived(checked)
     return code
 
 

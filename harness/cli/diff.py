@@ -5,11 +5,9 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import console, names, progress, say
-from harness.cli.panels import THOROUGH, epilog
-from harness.error import UsageError, listed
+from harness.cli.options import console, names, progress, reject_unknown, say
+from harness.cli.panels import epilog, thorough_option
 from harness.execution.interrupt import Ending
-from harness.suggestion import did_you_mean
 
 EPILOG = epilog(
     """
@@ -40,13 +38,12 @@ def diff(
     ] = None,
     sample: Annotated[
         int,
-        typer.Option(
+        thorough_option(
             min=1,
             max=1 << 16,
             help="Number of blocks to compare; a block is 65,536 neighboring float32 numbers.",
             show_default="65536, which are all numbers",
             metavar="N",
-            rich_help_panel=THOROUGH,
         ),
     ] = 1 << 16,
 ) -> None:
@@ -56,10 +53,7 @@ def diff(
     from harness.proof.float32.operation import OPERATIONS
     from harness.wording.number import count
 
-    for name in names(operations):
-        if name not in OPERATIONS:
-            rule = f"choose from {listed(OPERATIONS)}"
-            raise UsageError(f"unknown operation `{name}`", rule=rule, remedy=did_you_mean(name, OPERATIONS))
+    reject_unknown(names(operations), OPERATIONS, "operation")
     differences = [Difference(OPERATIONS[name]) for name in names(operations) or OPERATIONS]
     blocks = [i * BLOCKS // sample for i in range(sample)]
     finished: list[Difference] = []
@@ -75,8 +69,7 @@ def diff(
             finished.append(one)
     if finished:
         print_rows(console(), [one.row for one in finished])
-    for role, release in zip(("before", "after"), about, strict=False):
-        say(f"{role}: {release}")
+    say(*(f"{role}: {release}" for role, release in zip(("before", "after"), about, strict=False)))
     worse = [one.operation.name for one in finished if one.counts["worse"]]
     early = f" -- {ending.early} after {len(finished)} of {count(len(differences), 'operation')}"
     found = f"results of {', '.join(worse)} are worse" if worse else "no result is worse"

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from harness.cli.options import CasesArgument, ContractOption, DataOption, console, progress, say
-from harness.cli.panels import THOROUGH, epilog
+from harness.cli.panels import epilog, thorough_option
 
 if TYPE_CHECKING:
     from harness.gate.doctor import Diagnosis
@@ -37,13 +37,7 @@ def doctor(
     data: DataOption = None,
     budget: Annotated[
         float | None,
-        Option(
-            min=1.0,
-            help="Time limit, in seconds.",
-            show_default="from pyproject.toml",
-            metavar="SECONDS",
-            rich_help_panel=THOROUGH,
-        ),
+        thorough_option(min=1.0, help="Time limit, in seconds.", show_default="from pyproject.toml", metavar="SECONDS"),
     ] = None,
 ) -> None:
     """Measure the timing noise of this machine, which limits the gate."""
@@ -64,8 +58,7 @@ def doctor(
     if diagnosis.control is not None:
         seen = percent_slower(diagnosis.control)
         say(f"control: 10 % more work in {diagnosis.evidence.control} is measured as {seen}")
-    for sentence in advice(diagnosis, policy):
-        say(f"advice: {sentence}")
+    say(*(f"advice: {sentence}" for sentence in advice(diagnosis, policy)))
     raise typer.Exit(0 if diagnosis.sights else NO_SIGHT)
 
 

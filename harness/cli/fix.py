@@ -2,14 +2,12 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from harness.cli.options import OutputFormat, console, progress, say
-from harness.cli.panels import FIXES
+from harness.cli.panels import fix_option
 from harness.error import UsageError
 from harness.wording.number import count
 
@@ -23,17 +21,10 @@ if TYPE_CHECKING:
     from harness.verdict.campaign import Campaign
 
 
-FixOption = Annotated[
-    bool, typer.Option("--fix", help="Show a verified fix of a finding as a diff.", rich_help_panel=FIXES)
-]
-WriteOption = Annotated[bool, typer.Option("--write", help="Apply the fix to the file.", rich_help_panel=FIXES)]
+FixOption = Annotated[bool, fix_option("--fix", help="Show a verified fix of a finding as a diff.")]
+WriteOption = Annotated[bool, fix_option("--write", help="Apply the fix to the file.")]
 UnsafeFixesOption = Annotated[
-    bool,
-    typer.Option(
-        "--unsafe-fixes",
-        help="Also try fixes that change the function, such as n - 1 to n.",
-        rich_help_panel=FIXES,
-    ),
+    bool, fix_option("--unsafe-fixes", help="Also try fixes that change the function, such as n - 1 to n.")
 ]
 
 
@@ -48,14 +39,16 @@ class Fixing:
     unsafe: bool
 
 
-def fixing(target: str, *, fix: bool, write: bool, unsafe: bool) -> Fixing:
-    """Return the request for a fix, with its options.
+def fixing(target: str, *, fix: bool, write: bool, unsafe: bool) -> Fixing | None:
+    """Return the request for a fix, with its options; ``None`` if the user asks for none.
 
     Raises
     ------
     UsageError
         If the target is no function of a file, or an option needs ``--fix``.
     """
+    if not fix and not write and not unsafe:
+        return None
     if not fix:
         option = "--write" if write else "--unsafe-fixes"
         raise UsageError(f"cannot use `{option}` without `--fix`", remedy="add `--fix`")
@@ -135,12 +128,8 @@ def fix_of_audits(request: Fixing, judge: "AuditJudge", audits: "Sequence[Audit]
                 continue
             tried, untried = _candidates_of(narrowed, finding), list["Candidate"]()
             seconds = max(0.0, deadline - time.perf_counter())
-            found = best_fix(
-                tried(narrowed.unsafe),
-                judge.of(narrowed.file, narrowed.text, finding, audits),
-                seconds=seconds,
-                untried=untried,
-            )
+            judged = judge.of(narrowed.file, narrowed.text, finding, audits)
+            found = best_fix(tried(narrowed.unsafe), judged, seconds=seconds, untried=untried)
             if found is not None:
                 return _proposal(narrowed, found, audit.case, finding.sentence)
             message = "repairs a finding of the audit and agrees on ordinary inputs"
@@ -159,12 +148,9 @@ def _within(request: Fixing, finding: "AuditFinding") -> Fixing | None:
     file = Path(finding.file).resolve()
     if not file.is_file() or file.parent != request.file.resolve().parent:
         return None
-    is_own = file == request.file.resolve()
-    text = request.text if is_own else _read(file)
+    text = request.text if file == request.file.resolve() else _read(file)
     name = function_at(text, finding.line)
-    return (
-        None if name is None else Fixing(request.file.with_name(file.name), name, text, request.write, request.unsafe)
-    )
+    return None if name is None else replace(request, file=request.file.with_name(file.name), name=name, text=text)
 
 
 _WIDER = {"float16": "float32", "bfloat16": "float32", "float32": "float64"}
@@ -240,9 +226,8 @@ def apply(request: Fixing, text: str) -> None:
     from harness.record import write_atomically
 
     if _read(request.file) != request.text:
-        raise UsageError(
-            f"cannot apply the fix: {request.file} changed during the check", remedy="check the new version again"
-        )
+        problem = f"cannot apply the fix: {request.file} changed during the check"
+        raise UsageError(problem, remedy="check the new version again")
     file = request.file.resolve()
     mode = file.stat().st_mode
     write_atomically(file, text)

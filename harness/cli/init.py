@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.options import say
-from harness.cli.panels import OUTPUT, epilog
+from harness.cli.panels import epilog, output_option
 from harness.error import UsageError, printable
 from harness.suggestion import did_you_mean
 
@@ -51,8 +51,7 @@ def init(
         Path, typer.Argument(help="Folder of the project.", metavar="FOLDER", show_default="this folder")
     ] = Path(),
     function: Annotated[
-        list[str] | None,
-        Option(help="Check only this function of those found.", show_default="all", metavar="TARGET"),
+        list[str] | None, Option(help="Check only this function of those found.", show_default="all", metavar="TARGET")
     ] = None,
     cases: Annotated[
         bool, Option("--cases", help="Write a package of cases instead of a test file. The gate can time it.")
@@ -71,9 +70,7 @@ def init(
         ),
     ] = None,
     yes: Annotated[bool, Option("--yes", "-y", help="Ask nothing; take the defaults.")] = False,
-    dry_run: Annotated[
-        bool, Option("--dry-run", help="Show the files, and write nothing.", rich_help_panel=OUTPUT)
-    ] = False,
+    dry_run: Annotated[bool, output_option("--dry-run", help="Show the files, and write nothing.")] = False,
 ) -> None:
     """Start to use the harness in a project: write tests, settings and a workflow."""
     from harness.cli.adoption.project import described, functions, layout_of
@@ -82,8 +79,7 @@ def init(
     root = _existing(folder)
     say(f"{layout_of(root)}; reading {root}")
     found = _chosen(functions(root), function or [])
-    for line in described(found, root):
-        say(line)
+    say(*described(found, root))
     asks = sys.stdin.isatty() and not yes and not dry_run
     if asks:
         cases = cases or typer.confirm("Write a package of cases instead of a test file?", default=False)
@@ -134,9 +130,7 @@ def _show(files: "Sequence[Planned]", *, dry_run: bool) -> None:
     for file in files:
         verb = "kept" if file.reason else "would write" if dry_run else "wrote"
         say(f"{verb} {file.path.as_posix()}{f' ({file.reason})' if file.reason else ''}")
-        if file.addition:
-            for line in printable(file.addition).rstrip().splitlines():
-                say(f"    {line}".rstrip())
+        say(*(f"    {line}".rstrip() for line in printable(file.addition).rstrip().splitlines()))
     if not any(file.text for file in files):
         say("nothing changed: the project is set up already")
 

@@ -7,13 +7,9 @@ import typer
 
 from harness.calling.discovery import SHIPPED
 from harness.calling.question import Question
+from harness.cli import options
 from harness.cli.option_groups import takes_question
-from harness.cli.options import (
-    TargetArgument,
-    console,
-    run_folder,
-    say,
-)
+from harness.cli.options import console, run_folder, say
 from harness.cli.panels import epilog
 from harness.error import UsageError
 
@@ -33,7 +29,7 @@ FREEZE_EPILOG = epilog("""
 
 
 def list_(
-    target: TargetArgument = "cases",
+    target: options.TargetArgument = "cases",
     cases: Annotated[bool, typer.Option("--cases", help="Only the cases.")] = False,
     contracts: Annotated[bool, typer.Option("--contracts", help="Only the contracts.")] = False,
     laws: Annotated[bool, typer.Option("--laws", help="Only the laws.")] = False,

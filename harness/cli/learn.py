@@ -8,19 +8,20 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from harness.cli.check import on_each_change
+from harness.cli.course.catalog import exercise_named, exercises
+from harness.cli.course.exercise import SECTIONS, Command, Exercise
+from harness.cli.course.progress import Entry, State, progress, update
 from harness.cli.options import console, say
 from harness.cli.panels import epilog
 from harness.error import UsageError
-
-if TYPE_CHECKING:
-    from harness.cli.course.exercise import Command, Exercise
-    from harness.cli.course.progress import Entry
+from harness.record import write_atomically
 
 EPILOG = epilog(
     """
@@ -54,8 +55,6 @@ FINDINGS = ("DEFECT", "ERROR")
 
 def complete_exercise(incomplete: str) -> list[str]:
     """Return the exercises that start with a text, for shell completion."""
-    from harness.cli.course.catalog import exercises
-
     return [name for name in exercises() if name.startswith(incomplete)]
 
 
@@ -79,8 +78,6 @@ def learn(
     ] = False,
 ) -> None:
     """Learn the linear-networks chapter by exercises, which turn from failing to passing."""
-    from harness.cli.course.catalog import exercise_named, exercises
-
     if hint + solution + verify > 1:
         raise UsageError("cannot use two of `--hint`, `--solution` and `--verify` together", remedy="leave one out")
     program = context.find_root().command
@@ -102,27 +99,20 @@ def learn(
 
 def _list() -> None:
     """Print the exercises by section, with their state."""
-    from harness.cli.course.catalog import exercises
-    from harness.cli.course.exercise import SECTIONS
-    from harness.cli.course.progress import State
-
     known, entries = exercises(), _entries()
     done = sum(entry.state is State.DONE for entry in entries.values())
     say(f"{len(known)} exercises, {done} done")
     width = max(map(len, known))
     for section, (title, page) in SECTIONS.items():
         say(f"\n{section}  {title}: docs/course/{page}")
-        for exercise in known.values():
-            if exercise.section == section:
-                say(f"   {entries[exercise.name].state:<7}  {exercise.name:<{width}}  {exercise.title}")
+        members = [exercise for exercise in known.values() if exercise.section == section]
+        say(*(f"   {entries[one.name].state:<7}  {one.name:<{width}}  {one.title}" for one in members))
     following = _next(entries)
     say(f"\nnext: harness learn {following}" if following else "\nall exercises are done")
 
 
-def _next(entries: "dict[str, Entry]") -> str:
+def _next(entries: dict[str, Entry]) -> str:
     """Return the first exercise that is started, else the first one to do; empty if all are done."""
-    from harness.cli.course.progress import State
-
     for wanted in (State.STARTED, State.TODO):
         for name, entry in entries.items():
             if entry.state is wanted:
@@ -130,11 +120,8 @@ def _next(entries: "dict[str, Entry]") -> str:
     return ""
 
 
-def _work(exercise: "Exercise", program: Any) -> int:
+def _work(exercise: Exercise, program: Any) -> int:
     """Write the starting file, check it, and check again after each save if a person is watching."""
-    from harness.cli.course.progress import State, update
-    from harness.record import write_atomically
-
     say(f"exercise {exercise.number}, {exercise.name}: {exercise.title}")
     if lack := exercise.missing():
         say(f"skipped: {lack}")
@@ -147,19 +134,14 @@ def _work(exercise: "Exercise", program: Any) -> int:
         update(exercise.name, state=State.STARTED)
         say(f"wrote {exercise.file}")
 
-    def checked() -> int:
-        return _checked(exercise, program)
-
     # A person edits the file meanwhile; a script or a pipe gets one check.
     if sys.stdin.isatty() and sys.stdout.isatty():
-        return on_each_change(f"{exercise.file}:{exercise.name}", checked, until=0)
-    return checked()
+        return on_each_change(f"{exercise.file}:{exercise.name}", partial(_checked, exercise, program), until=0)
+    return _checked(exercise, program)
 
 
-def _checked(exercise: "Exercise", program: Any) -> int:
+def _checked(exercise: Exercise, program: Any) -> int:
     """Run the checks with their output, and report whether the exercise is done."""
-    from harness.cli.course.progress import State, update
-
     if complaint := "; ".join(_complaints(exercise, program)):
         is_advised = _entries()[exercise.name].hints >= HINTS
         more = "" if is_advised else f"; `harness learn {exercise.name} --hint` helps"
@@ -174,16 +156,13 @@ def _checked(exercise: "Exercise", program: Any) -> int:
     return 0
 
 
-def _entries() -> "dict[str, Entry]":
+def _entries() -> dict[str, Entry]:
     """Return the progress in every exercise, in the order of the course."""
-    from harness.cli.course.catalog import exercises
-    from harness.cli.course.progress import Entry, progress
-
     known = progress()
     return {name: known.get(name, Entry()) for name in exercises()}
 
 
-def _complaints(exercise: "Exercise", program: Any) -> Iterator[str]:
+def _complaints(exercise: Exercise, program: Any) -> Iterator[str]:
     """Print the results of all checks, and yield the reasons why an exercise is not done."""
     from harness.cli.course.answer import constants, replies
 
@@ -200,7 +179,7 @@ def _complaints(exercise: "Exercise", program: Any) -> Iterator[str]:
             yield complaint
 
 
-def _filled(words: str, exercise: "Exercise", given: dict[str, Any]) -> str:
+def _filled(words: str, exercise: Exercise, given: dict[str, Any]) -> str:
     """Return a command line with the file and its constants.
 
     Raises
@@ -216,7 +195,7 @@ def _filled(words: str, exercise: "Exercise", given: dict[str, Any]) -> str:
         raise UsageError(f"cannot check {exercise.file}", rule=rule) from error
 
 
-def _complaint(command: "Command", words: list[str], program: Any) -> str:
+def _complaint(command: Command, words: list[str], program: Any) -> str:
     """Run a command of the harness in this process, and return why it fails; empty if it passes."""
     if command.judge is None:
         code = program.main(words, prog_name="harness", standalone_mode=False)
@@ -232,7 +211,7 @@ def _complaint(command: "Command", words: list[str], program: Any) -> str:
     return "" if is_done else message
 
 
-def _mistakes(exercise: "Exercise", program: Any) -> list[str]:
+def _mistakes(exercise: Exercise, program: Any) -> list[str]:
     """Check an exercise without output, and return the findings of its checks, else why it is not done."""
     out = io.StringIO()
     try:
@@ -260,10 +239,8 @@ def _findings(output: str, file: str) -> list[str]:
     return [" ".join(sentence.split()) for sentence in found]
 
 
-def _hint(exercise: "Exercise", program: Any) -> None:
+def _hint(exercise: Exercise, program: Any) -> None:
     """Print the next hint and those before it, and with the last one the mistake that the check names."""
-    from harness.cli.course.progress import update
-
     read = min(_entries()[exercise.name].hints + 1, HINTS)
     for number, text in enumerate(exercise.hints[:read], 1):
         _sentence(f"hint {number} of {HINTS}: {text}")
@@ -277,7 +254,7 @@ def _hint(exercise: "Exercise", program: Any) -> None:
     say(f"solution: harness learn {exercise.name} --solution")
 
 
-def _solution(exercise: "Exercise") -> None:
+def _solution(exercise: Exercise) -> None:
     """Print a file that passes.
 
     Raises
@@ -285,8 +262,6 @@ def _solution(exercise: "Exercise") -> None:
     UsageError
         If the student has neither finished the exercise nor read all hints.
     """
-    from harness.cli.course.progress import State
-
     entry = _entries()[exercise.name]
     if entry.state is not State.DONE and entry.hints < HINTS:
         raise UsageError(
@@ -297,10 +272,8 @@ def _solution(exercise: "Exercise") -> None:
     say(exercise.solution.rstrip("\n"))
 
 
-def _verify(chosen: "list[Exercise]", program: Any) -> int:
+def _verify(chosen: list[Exercise], program: Any) -> int:
     """Check exercises, print a line for each, and return 1 unless all are done."""
-    from harness.cli.course.progress import State, update
-
     fails = 0
     for exercise in chosen:
         if lack := exercise.missing():

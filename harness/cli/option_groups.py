@@ -17,7 +17,7 @@ import typer
 from harness.calling.question import Option, Question
 from harness.cli import panels
 from harness.cli.options import complete_contract, complete_law, conventions, declared_breaks, names
-from harness.cli.panels import EXECUTION
+from harness.cli.panels import execution_option
 from harness.error import UsageError
 from harness.isolation.limits import Limits
 
@@ -57,9 +57,7 @@ KINDS = {
 COMPLETIONS: dict[str, Callable[..., list[str]]] = {"contract": complete_contract, "laws": complete_law}
 
 
-def takes_question(
-    *selected: str, **changes: Mapping[str, Any]
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def takes_question(*selected: str, **changes: Mapping[str, Any]) -> Callable[[Command], Command]:
     """Replace the parameter ``question`` of a command by the options of its class.
 
     ``selected`` are the names of its fields; all if there are none. ``changes`` of the option of a field apply to this
@@ -68,8 +66,8 @@ def takes_question(
 
     def replaced(command: Command) -> Command:
         kind = inspect.signature(command).parameters["question"].annotation
-        option_fields = [field for field in fields(kind) if "option" in field.metadata]
-        option_fields = [field for field in option_fields if not selected or field.name in selected]
+        known = [field for field in fields(kind) if "option" in field.metadata]
+        option_fields = [field for field in known if not selected or field.name in selected]
 
         def read(values: dict[str, Any]) -> Question:
             arguments = {field.name: _kind(field).read(values.pop(field.name)) for field in option_fields}
@@ -121,7 +119,7 @@ def _question_option(field: "Field[Any]", changes: Mapping[str, Any]) -> inspect
     if isinstance(default, tuple):
         default = ",".join(default) or None
     annotation = Annotated[_kind(field).type, option]  # type: ignore[valid-type]  # known at run time only
-    return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+    return _parameter(field.name, annotation, default)
 
 
 def with_contract(question: QuestionT) -> QuestionT:
@@ -151,26 +149,21 @@ def with_contract(question: QuestionT) -> QuestionT:
 
 JobsOption = Annotated[
     int | None,
-    typer.Option(
+    execution_option(
         "--jobs",
         min=1,
         help="Number of processes, each with one thread.",
         show_default="chosen by the amount of work",
         metavar="N",
-        rich_help_panel=EXECUTION,
     ),
 ]
-IsolateOption = Annotated[
-    bool,
-    typer.Option("--isolate/--no-isolate", help="Run user code in a separate process.", rich_help_panel=EXECUTION),
-]
+IsolateOption = Annotated[bool, execution_option("--isolate/--no-isolate", help="Run user code in a separate process.")]
 ExecutorOption = Annotated[
     str | None,
-    typer.Option(
+    execution_option(
         "--executor",
         help="Remote executor: dask://HOST:PORT, or FILE.py:FUNCTION that returns an executor.",
         metavar="EXECUTOR",
-        rich_help_panel=EXECUTION,
     ),
 ]
 _LIMITS = [limit for limit in fields(Limits) if limit.metadata]
@@ -210,9 +203,8 @@ class ExecutionOptions:
                 executor = stack.enter_context(executor_named(self.executor, self.jobs))
             if executor is not None or (self.isolate and plan.is_foreign):
                 limits = replace(self.limits, law_s=plan.longest_s(self.limits.call_s))
-            yield stack.enter_context(
-                carry_out(plan, processes=self.jobs or processes, limits=limits, executor=executor)
-            )
+            working = carry_out(plan, processes=self.jobs or processes, limits=limits, executor=executor)
+            yield stack.enter_context(working)
 
 
 def takes_execution_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -225,33 +217,20 @@ def takes_execution_options(command: Callable[..., None]) -> Callable[..., None]
         limits = Limits(**{limit.name: values.pop(limit.name) for limit in _LIMITS})
         return ExecutionOptions(values.pop("jobs"), values.pop("isolate"), values.pop("executor"), limits)
 
-    return _with_options(command, "execution", _options(), read)
-
-
-def _options() -> list[inspect.Parameter]:
-    return [
+    options = [
         _parameter("jobs", JobsOption, None),
         _parameter("isolate", IsolateOption, default=True),
         *(_parameter(limit.name, _option(limit), limit.default) for limit in _LIMITS),
         _parameter("executor", ExecutorOption, None),
     ]
+    return _with_options(command, "execution", options, read)
 
 
 def _option(limit: "Field[Any]") -> Any:
-    metadata = limit.metadata
-    if metadata["least"] is None:
-        given = typer.Option(
-            metadata["option"], help=metadata["help"], metavar=metadata["metavar"], rich_help_panel=EXECUTION
-        )
-        return Annotated[str | None, given]
-    number = typer.Option(
-        metadata["option"],
-        min=metadata["least"],
-        help=metadata["help"],
-        metavar=metadata["metavar"],
-        rich_help_panel=EXECUTION,
-    )
-    return Annotated[float, number]
+    stated = limit.metadata
+    option = execution_option(stated["option"], min=stated["least"], help=stated["help"], metavar=stated["metavar"])
+    kind: Any = str | None if stated["least"] is None else float
+    return Annotated[kind, option]
 
 
 def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:

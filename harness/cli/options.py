@@ -20,7 +20,7 @@ from rich.segment import Segment
 from harness.calling.discovery import SHIPPED, declares_cases, own_package
 from harness.calling.target import entry
 from harness.case import FLOATS, Break
-from harness.cli.panels import OUTPUT
+from harness.cli.panels import output_option
 from harness.error import UsageError, listed, printable
 from harness.suggestion import did_you_mean
 
@@ -46,10 +46,11 @@ class PlainConsole(Console):
         discard_output()
 
 
-def say(text: str) -> None:
-    """Print a line on standard output, without control characters."""
+def say(*lines: str) -> None:
+    """Print lines on standard output, without control characters."""
     try:
-        print(printable(text), flush=True)
+        for line in lines:
+            print(printable(line), flush=True)
     except BrokenPipeError:
         discard_output()
 
@@ -97,21 +98,12 @@ CasesArgument = Annotated[
     ),
 ]
 ContractOption = Annotated[
-    str | None,
-    typer.Option(help="Contract of a single function.", metavar="NAME", autocompletion=complete_contract),
+    str | None, typer.Option(help="Contract of a single function.", metavar="NAME", autocompletion=complete_contract)
 ]
 RunOption = Annotated[
-    str | None,
-    typer.Option(
-        "--run",
-        help="Run to write to: a name below .harness/runs, or a path.",
-        metavar="RUN",
-        rich_help_panel=OUTPUT,
-    ),
+    str | None, output_option("--run", help="Run to write to: a name below .harness/runs, or a path.", metavar="RUN")
 ]
-FreshOption = Annotated[
-    bool, typer.Option("--fresh", help="Delete the run's earlier records first.", rich_help_panel=OUTPUT)
-]
+FreshOption = Annotated[bool, output_option("--fresh", help="Delete the run's earlier records first.")]
 
 
 def reject_nothing(target: str, command: str) -> None:
@@ -124,9 +116,17 @@ def reject_nothing(target: str, command: str) -> None:
     raise UsageError(f"nothing to {command}", rule=reason, remedy=remedy)
 
 
+def reject_unknown(names: Iterable[str], known: Iterable[object], what: str, *, option: str = "") -> None:
+    """Raise an error for the first name that is not known, and suggest similar ones."""
+    every = list(map(str, known))
+    for name in names:
+        if name not in every:
+            rule = f"`{option}` must be one of {listed(every)}" if option else f"choose from {listed(every)}"
+            raise UsageError(f"unknown {what} `{name}`", rule=rule, remedy=did_you_mean(name, every))
+
+
 QuietOption = Annotated[
-    bool,
-    typer.Option("--quiet", "-q", help="Print no tables; the run and its report contain them.", rich_help_panel=OUTPUT),
+    bool, output_option("--quiet", "-q", help="Print no tables; the run and its report contain them.")
 ]
 DataOption = Annotated[
     str | None,
@@ -137,16 +137,10 @@ DataOption = Annotated[
         metavar="FOLDER",
     ),
 ]
-JsonOption = Annotated[
-    Path | None, typer.Option("--json", help="Write the results as JSON.", metavar="FILE", rich_help_panel=OUTPUT)
-]
-JunitOption = Annotated[
-    Path | None,
-    typer.Option("--junit", help="Write the results as JUnit XML.", metavar="FILE", rich_help_panel=OUTPUT),
-]
+JsonOption = Annotated[Path | None, output_option("--json", help="Write the results as JSON.", metavar="FILE")]
+JunitOption = Annotated[Path | None, output_option("--junit", help="Write the results as JUnit XML.", metavar="FILE")]
 MarkdownOption = Annotated[
-    Path | None,
-    typer.Option("--markdown", help="Write the results as Markdown.", metavar="FILE", rich_help_panel=OUTPUT),
+    Path | None, output_option("--markdown", help="Write the results as Markdown.", metavar="FILE")
 ]
 
 
@@ -161,11 +155,10 @@ class OutputFormat(StrEnum):
 
 OutputFormatOption = Annotated[
     OutputFormat,
-    typer.Option(
+    output_option(
         "--output-format",
         help="Format of the findings; concise has a line each, github annotations, sarif version 2.1.0.",
         metavar="|".join(OutputFormat),
-        rich_help_panel=OUTPUT,
     ),
 ]
 
@@ -289,12 +282,9 @@ def declared_breaks(declared: list[str]) -> dict[str, Break]:
         broken_in = names(dtypes) or FLOATS
         for name in broken_in:
             if name not in FLOATS:
-                raise UsageError(
-                    "cannot read `--breaks`",
-                    rule=f"it must be LAW[:DTYPE,...][=REASON] with a dtype of {listed(FLOATS)}",
-                    value=f"`{text}`",
-                    remedy=did_you_mean(name, FLOATS),
-                )
+                rule = f"it must be LAW[:DTYPE,...][=REASON] with a dtype of {listed(FLOATS)}"
+                near = did_you_mean(name, FLOATS)
+                raise UsageError("cannot read `--breaks`", rule=rule, value=f"`{text}`", remedy=near)
         read[law] = Break(reason or "declared on the command line", broken_in)
     return read
 

@@ -8,6 +8,7 @@ import os
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import typer
@@ -22,6 +23,11 @@ OUTPUT = "Output"
 EXECUTION = "Execution"
 ORDER = (CALLING, FORMULA, KNOWN, LOADERS, THOROUGH, FIXES, OUTPUT, EXECUTION)
 """The panels in the order of ``--help``; the first panel, with the subject of the command, precedes them."""
+
+calling_option, known_option, thorough_option, fix_option, output_option, execution_option = (
+    partial(typer.Option, rich_help_panel=panel) for panel in (CALLING, KNOWN, THOROUGH, FIXES, OUTPUT, EXECUTION)
+)
+"""Options of a panel."""
 
 WORKS_ON = {
     "accuracy": "What to show",
@@ -64,14 +70,10 @@ def write_command(command: Any, ctx: typer.Context, formatter: Any) -> None:
     """Write the help of one command."""
     usage = ["[OPTIONS]", *(_usage(param) for param in command.params if _is_argument(param))]
     formatter.write_usage(ctx.command_path, " ".join(usage))
-    examples, _, more = (command.epilog or "").partition(BREAK)
-    _write_help(command, formatter)
-    if examples:
-        _write_verbatim(formatter, "Examples", examples)
+    more = _write_head(command, formatter)
     for title, rows in described(command, ctx):
         _write_rows(formatter, title, rows)
-    if more:
-        formatter.write("\n" + more.rstrip("\n") + "\n")
+    formatter.write(more)
 
 
 def described(command: Any, ctx: typer.Context) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -82,10 +84,7 @@ def described(command: Any, ctx: typer.Context) -> list[tuple[str, list[tuple[st
 def write_group(group: Any, ctx: typer.Context, formatter: Any) -> None:
     """Write the help of the whole command line: its commands, grouped by question."""
     formatter.write_usage(ctx.command_path, "[OPTIONS] COMMAND [ARGS]...")
-    examples, _, more = (group.epilog or "").partition(BREAK)
-    _write_help(group, formatter)
-    if examples:
-        _write_verbatim(formatter, "Examples", examples)
+    more = _write_head(group, formatter)
     panels: dict[str, list[tuple[str, str]]] = {}
     for name in group.list_commands(ctx):
         command = group.get_command(ctx, name)
@@ -95,18 +94,18 @@ def write_group(group: Any, ctx: typer.Context, formatter: Any) -> None:
     for title, rows in panels.items():
         _write_rows(formatter, title, rows, width)
     _write_rows(formatter, "Options", [(_label(param), _about(param)) for param in group.get_params(ctx)])
-    if more:
-        formatter.write("\n" + more.rstrip("\n") + "\n")
+    formatter.write(more)
 
 
-def _write_help(command: Any, formatter: Any) -> None:
+def _write_head(command: Any, formatter: Any) -> str:
+    """Write the sentences on a command and its examples, and return the text for the end."""
     for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
         lines = textwrap.wrap(" ".join(paragraph.split()), formatter.width - 2, break_on_hyphens=False)
         formatter.write("\n" + "".join(f"  {line}\n" for line in lines))
-
-
-def _write_verbatim(formatter: Any, title: str, text: str) -> None:
-    formatter.write(f"\n{_heading(title)}\n{text}\n")
+    examples, _, more = (command.epilog or "").partition(BREAK)
+    if examples:
+        formatter.write(f"\n{_heading('Examples')}\n{examples}\n")
+    return "\n" + more.rstrip("\n") + "\n" if more else ""
 
 
 def _write_rows(formatter: Any, title: str, rows: Iterable[tuple[str, str]], width: int = LABEL) -> None:

@@ -44,16 +44,7 @@ def _dtype(campaign: "Campaign", verdicts: Iterable[Verdict]) -> str:
 def _traces(campaign: "Campaign", dtype: str, execution: ExecutionOptions) -> list["RayTrace"]:
     from harness.surveyor.plan import Survey
 
-    planned = Survey(
-        campaign.target,
-        campaign.contract,
-        campaign.declares,
-        campaign.breaks,
-        campaign.call,
-        laws=("value",),
-        dtypes=(dtype,),
-        batches=0,
-        seed=campaign.first_seed,
-    )
+    claims = (campaign.target, campaign.contract, campaign.declares, campaign.breaks, campaign.call)
+    planned = Survey(*claims, laws=("value",), dtypes=(dtype,), batches=0, seed=campaign.first_seed)
     with execution.backend(planned) as backend:
         return list(planned.traces(backend))

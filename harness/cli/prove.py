@@ -7,18 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli import options
 from harness.cli.option_groups import ExecutionOptions, takes_execution_options, takes_question
-from harness.cli.options import (
-    FreshOption,
-    TargetArgument,
-    console,
-    progress,
-    reject_nothing,
-    say,
-    say_claim,
-    session,
-)
-from harness.cli.panels import OUTPUT, THOROUGH, epilog
+from harness.cli.options import console, progress, reject_nothing, say, say_claim, session
+from harness.cli.panels import epilog, output_option, thorough_option
 from harness.error import UsageError
 from harness.execution.interrupt import Ending
 from harness.proof.exhaustion import Exhaustion
@@ -51,24 +43,17 @@ Exit codes:
 @takes_question("contract", "dtypes", "layouts", "quantities", "call", "declares")
 @takes_execution_options
 def prove(
-    target: TargetArgument = "cases",
+    target: options.TargetArgument = "cases",
     *,
     question: Exhaustion,
     seconds: Annotated[
         float | None,
-        typer.Option(
-            min=0.0,
-            help="Time after which no new part is started, in seconds.",
-            show_default="none",
-            metavar="SECONDS",
-            rich_help_panel=THOROUGH,
+        thorough_option(
+            min=0.0, help="Time after which no new part is started, in seconds.", show_default="none", metavar="SECONDS"
         ),
     ] = None,
-    run: Annotated[
-        str,
-        typer.Option("--run", help="Run to write to and to continue.", metavar="RUN", rich_help_panel=OUTPUT),
-    ] = "prove",
-    fresh: FreshOption = False,
+    run: Annotated[str, output_option("--run", help="Run to write to and to continue.", metavar="RUN")] = "prove",
+    fresh: options.FreshOption = False,
     execution: ExecutionOptions,
 ) -> None:
     """Prove the laws and the largest error by checking all inputs."""
@@ -105,8 +90,7 @@ def prove(
         for one in properties:
             opened.keep(one)
         opened.end(ending)
-    for remark in opened.remarks:
-        say(f"run: {remark}")
+    say(*(f"run: {remark}" for remark in opened.remarks))
     say_claim(target, exhaustion.contract, (proof.contract for proof in known))
     print_properties(console(), properties)
     print_proofs(console(), known)

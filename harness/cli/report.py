@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.options import JunitOption, run_folder, say
-from harness.cli.panels import OUTPUT, epilog
+from harness.cli.panels import epilog, output_option
 
 if TYPE_CHECKING:
     from harness.record import RunFolder
@@ -32,25 +32,17 @@ Exit codes:
 
 def report(
     runs: Annotated[
-        list[str] | None,
-        typer.Argument(help="Runs, or folders of runs.", show_default="the latest run", metavar="RUN"),
+        list[str] | None, typer.Argument(help="Runs, or folders of runs.", show_default="the latest run", metavar="RUN")
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder for the page.",
-            show_default="a folder inside the run",
-            metavar="FOLDER",
-            rich_help_panel=OUTPUT,
-        ),
+        output_option(help="Folder for the page.", show_default="a folder inside the run", metavar="FOLDER"),
     ] = None,
     junit: JunitOption = None,
-    open_: Annotated[
-        bool, typer.Option("--open", help="Open the page in the browser.", rich_help_panel=OUTPUT)
-    ] = False,
+    open_: Annotated[bool, output_option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Write a page about a run: HTML, Markdown, data and a badge."""
-    from harness.display.document import to_junit
+    from harness.display.document import Results, to_junit
     from harness.execution.logbook import logbook
     from harness.record import RUNS, Ended, RunFolder, Verdict, early, unfinished, write_atomically
 
@@ -58,10 +50,8 @@ def report(
     *earlier, run = _named(runs) if runs else [RunFolder.latest(RUNS)]
     page, lines = write_report(run, output, earlier)
     if junit is not None:
-        write_atomically(junit, to_junit(run.read(Verdict), early=early(run.head().work, "check")))
-    say(f"report: {page}")
-    for line in lines:
-        say(line)
+        write_atomically(junit, to_junit(Results(run.read(Verdict), early=early(run.head().work, "check"))))
+    say(f"report: {page}", *lines)
     if open_:
         typer.launch(page.resolve().as_uri())
     if any(work.ended is not Ended.STOPPED for work in unfinished(run.head().work)):

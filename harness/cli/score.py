@@ -1,6 +1,7 @@
 """The command ``score``: correctness of an implementation, and its speed against a reference, as one document."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +9,7 @@ import typer
 
 from harness.cli.option_groups import ExecutionOptions, takes_execution_options, takes_question
 from harness.cli.options import progress, say
-from harness.cli.panels import CALLING, OUTPUT, THOROUGH, epilog
+from harness.cli.panels import calling_option, epilog, output_option, thorough_option
 from harness.error import UsageError
 from harness.verdict.campaign import Campaign
 
@@ -49,49 +50,38 @@ MODEL, REFERENCE_MODEL = "ModelNew", "Model"
 @takes_execution_options
 def score(
     target: Annotated[
-        str,
-        typer.Argument(help="Implementation: FILE:FUNCTION, or FILE for its class ModelNew.", metavar="CANDIDATE"),
+        str, typer.Argument(help="Implementation: FILE:FUNCTION, or FILE for its class ModelNew.", metavar="CANDIDATE")
     ],
     reference: Annotated[
-        str,
-        Option(help="Reference to compare with: FILE:FUNCTION, or FILE for its class Model.", metavar="TARGET"),
+        str, Option(help="Reference to compare with: FILE:FUNCTION, or FILE for its class Model.", metavar="TARGET")
     ],
     *,
     seconds: Annotated[
         float,
-        Option(
-            min=0.1,
-            help="Time after which no new pair of timed processes is started, in seconds.",
-            metavar="SECONDS",
-            rich_help_panel=THOROUGH,
+        thorough_option(
+            min=0.1, help="Time after which no new pair of timed processes is started, in seconds.", metavar="SECONDS"
         ),
     ] = 20.0,
     question: Campaign,
     reference_call: Annotated[
-        str | None, Option(help="Adapter for the reference, as --call.", metavar="ADAPTER", rich_help_panel=CALLING)
+        str | None, calling_option(help="Adapter for the reference, as --call.", metavar="ADAPTER")
     ] = None,
-    device: Annotated[
-        str, Option(help="Device for both: cpu or cuda.", metavar="NAME", rich_help_panel=CALLING)
-    ] = "cpu",
+    device: Annotated[str, calling_option(help="Device for both: cpu or cuda.", metavar="NAME")] = "cpu",
     inputs: Annotated[
         str | None,
-        Option(
-            help="Function that returns the arguments of a timed call, such as get_inputs.",
-            metavar="FILE.py:FUNCTION",
-            rich_help_panel=CALLING,
+        calling_option(
+            help="Function that returns the arguments of a timed call, such as get_inputs.", metavar="FILE.py:FUNCTION"
         ),
     ] = None,
     size: Annotated[
         list[str] | None,
-        Option(
+        calling_option(
             help="Length of an axis of the timed inputs, by its name in the contract, such as k=1000.",
             metavar="NAME=LENGTH",
-            rich_help_panel=CALLING,
         ),
     ] = None,
     json: Annotated[
-        Path | None,
-        Option(help="Write the document to a file.", show_default="print it", metavar="FILE", rich_help_panel=OUTPUT),
+        Path | None, output_option(help="Write the document to a file.", show_default="print it", metavar="FILE")
     ] = None,
     execution: ExecutionOptions,
 ) -> None:
@@ -112,9 +102,8 @@ def score(
     )
     with execution.backend(campaign, processes=2) as backend, progress() as bar:
         task = bar.add_task("checking laws", total=len(backend.pieces))
-        result = scored(
-            scoring, backend, on_verdict=lambda verdict: bar.update(task, advance=1, description=verdict.law)
-        )
+        done = partial(bar.update, task, advance=1)
+        result = scored(scoring, backend, on_verdict=lambda verdict: done(description=verdict.law))
     text = result.model_dump_json(indent=2) + "\n"
     if json is None:
         say(text.rstrip("\n"))

@@ -4,18 +4,9 @@ from dataclasses import replace
 
 import typer
 
+from harness.cli import options
 from harness.cli.option_groups import ExecutionOptions, takes_execution_options, takes_question
-from harness.cli.options import (
-    QuietOption,
-    RunOption,
-    TargetArgument,
-    console,
-    progress,
-    reject_nothing,
-    say,
-    say_claim,
-    session,
-)
+from harness.cli.options import console, progress, reject_nothing, say, say_claim, session
 from harness.cli.panels import epilog
 from harness.execution.interrupt import Ending, uninterruptible
 from harness.surveyor.plan import Survey
@@ -37,11 +28,11 @@ Exit codes:
 @takes_question(laws={"help": "Survey only this law."})
 @takes_execution_options
 def survey(
-    target: TargetArgument = "cases",
+    target: options.TargetArgument = "cases",
     *,
     question: Survey,
-    run: RunOption = None,
-    quiet: QuietOption = False,
+    run: options.RunOption = None,
+    quiet: options.QuietOption = False,
     execution: ExecutionOptions,
 ) -> None:
     """Find the first float at which a law breaks, and the largest error."""
@@ -65,8 +56,7 @@ def survey(
                     opened.done = done = done + 1
                 bar.update(task, advance=1, description=title)
         opened.end(ending)
-    for remark in opened.remarks:
-        say(f"run: {remark}")
+    say(*(f"run: {remark}" for remark in opened.remarks))
     say_claim(target, planned.contract, (found.contract for found in (*discoveries.breakings, *discoveries.worst)))
     if not quiet:
         print_survey(console(), discoveries, single=":" in target)

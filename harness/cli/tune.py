@@ -4,14 +4,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import JsonOption, console, files_written, progress, say
-from harness.cli.panels import THOROUGH, epilog
-from harness.error import UsageError, listed
-from harness.suggestion import did_you_mean
+from harness.cli.options import JsonOption, console, files_written, progress, reject_unknown, say
+from harness.cli.panels import epilog, thorough_option
+from harness.error import UsageError
 
 if TYPE_CHECKING:
     from harness.loading.fault import LoadingError, LoadingFault
-    from harness.tuner.step import Step
     from harness.tuner.tuning import SearchSpace, Tuning
 
 Option = typer.Option
@@ -67,59 +65,41 @@ def tune(
     step: Annotated[
         str | None,
         Option(
-            help="Training step that the loader must keep up with, a function of a batch.",
-            metavar="FILE.py:FUNCTION",
+            help="Training step that the loader must keep up with, a function of a batch.", metavar="FILE.py:FUNCTION"
         ),
     ] = None,
     step_ms: Annotated[
         float | None,
-        Option(
-            min=1e-6,
-            help="Duration of the training step in milliseconds, instead of --step.",
-            metavar="MS",
-        ),
+        Option(min=1e-06, help="Duration of the training step in milliseconds, instead of --step.", metavar="MS"),
     ] = None,
-    seconds: Annotated[
-        float, Option(min=0.1, help="Time limit, in seconds.", metavar="SECONDS", rich_help_panel=THOROUGH)
-    ] = 30.0,
-    seed: Annotated[
-        int, Option(min=0, help="Random seed for the order of measurements.", metavar="N", rich_help_panel=THOROUGH)
-    ] = 0,
+    seconds: Annotated[float, thorough_option(min=0.1, help="Time limit, in seconds.", metavar="SECONDS")] = 30.0,
+    seed: Annotated[int, thorough_option(min=0, help="Random seed for the order of measurements.", metavar="N")] = 0,
     json: JsonOption = None,
 ) -> None:
     """Find a near-optimal DataLoader configuration for a data set."""
     from harness.calling.discovery import dataset_named
     from harness.display.tuning import as_json, print_tuning
-    from harness.tuner.step import load_step
+    from harness.tuner.step import Synthetic, load_step
     from harness.tuner.tuning import Tuning
 
     if step is not None and step_ms is not None:
         raise UsageError("cannot use `--step` together with `--step-ms`", remedy="leave one out")
     space = _space(batch_size, batch_sizes, workers, prefetch, start_method)
     if step_ms is not None and len(space.batch_sizes) > 1:
-        raise UsageError(
-            "cannot use `--step-ms` with several batch sizes",
-            remedy="pass `--step`, which is timed at each batch size",
-        )
+        remedy = "pass `--step`, which is timed at each batch size"
+        raise UsageError("cannot use `--step-ms` with several batch sizes", remedy=remedy)
     data_set = dataset_named(dataset, streams=True)
-    steps = load_step(step) if step is not None else _synthetic(step_ms)
+    steps = load_step(step) if step is not None else None if step_ms is None else Synthetic(step_ms / 1e3)
     tuning = Tuning(data_set, space, cores=_cores(), seconds=seconds, step=steps, seed=seed)
-    interrupted = _run(tuning, dataset)
+    interrupted = _is_interrupted(tuning, dataset)
     if tuning.standing is None:
         raise UsageError("interrupted before the first measurement")
     with files_written({"json": json}, lambda _: as_json(tuning)) as written:
         print_tuning(console(), tuning)
-        for line in written:
-            say(line)
+        say(*written)
     if interrupted:
         say("interrupted; this is the best configuration so far")
         raise typer.Exit(130)
-
-
-def _synthetic(step_ms: float | None) -> "Step | None":
-    from harness.tuner.step import Synthetic
-
-    return None if step_ms is None else Synthetic(step_ms / 1e3)
 
 
 def _space(
@@ -135,10 +115,7 @@ def _space(
     if batch_size is not None and batch_sizes is not None:
         raise UsageError("cannot use `--batch-size` together with `--batch-sizes`", remedy="leave one out")
     methods = multiprocessing.get_all_start_methods()
-    if start_method is not None and start_method not in methods:
-        near = did_you_mean(start_method, methods)
-        rule = f"`--start-method` must be one of {listed(methods)}"
-        raise UsageError(f"unknown start method `{start_method}`", rule=rule, remedy=near)
+    reject_unknown([start_method] if start_method is not None else [], methods, "start method", option="--start-method")
     return SearchSpace(
         _numbers("--batch-sizes", batch_sizes, 1) if batch_sizes else (batch_size or BATCH_SIZE,),
         _numbers("--workers", workers, 0) if workers else worker_counts(_cores()),
@@ -166,7 +143,7 @@ def _cores() -> int:
     return max(1, round(usable_cores()))
 
 
-def _run(tuning: "Tuning", target: str) -> bool:
+def _is_interrupted(tuning: "Tuning", target: str) -> bool:
     """Tune with a progress bar until the end or an interrupt; return whether it was interrupted."""
     from harness.loading.fault import LoadingError
     from harness.loading.supervision import within

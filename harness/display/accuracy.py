@@ -66,6 +66,5 @@ def draw_accuracy(proofs: Sequence[Proof], file: Path) -> None:
     try:
         figure.savefig(file, dpi=120, metadata={"Software": None} if file.suffix == ".png" else None)
     except (OSError, ValueError) as error:
-        raise UsageError(
-            f"cannot write the picture `{file}`", rule=getattr(error, "strerror", None) or str(error)
-        ) from error
+        rule = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"cannot write the picture `{file}`", rule=rule) from error

@@ -1,6 +1,6 @@
 """Audits as JSON, JUnit XML and Markdown."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 from junitparser import Failure, JUnitXml, TestCase, TestSuite
 from tabulate import tabulate
@@ -59,26 +59,18 @@ def audits_to_markdown(audits: Sequence[Audit], fixes: Sequence[Fix] = ()) -> st
     for audit in audits:
         parts.append(f"**{cell(audit_line(audit))}**")
         parts += [cell(line) for line in (() if audit.run is None else run_lines(audit.run))]
-        rows = [
+        wrong = [
             [cell(place(one.file, one.line, one.function)), one.kind.value, cell(one.sentence), cell(one.remedy)]
             for one in audit.findings
         ]
-        if rows:
-            parts.append(str(tabulate(rows, headers=["line", "kind", "what", "remedy"], tablefmt="github")))
-        headrooms = [
+        near = [
             [cell(place(one.file, one.line)), cell(f"{one.operation} ({one.quantity})"), one.dtype, f"{one.factor:.3g}"]
             for one in narrowest(audit)
         ]
-        if headrooms:
-            parts.append(
-                str(tabulate(headrooms, headers=["line", "operation", "dtype", "headroom (factor)"], tablefmt="github"))
-            )
+        tables = ((wrong, ["kind", "what", "remedy"]), (near, ["operation", "dtype", "headroom (factor)"]))
+        parts += [str(tabulate(rows, ["line", *names], tablefmt="github")) for rows, names in tables if rows]
     return "\n\n".join([*parts, *fixes_to_markdown(fixes)]) + "\n"
 
 
-AUDIT_WRITERS: Mapping[str, Callable[[Sequence[Audit], Sequence[Fix]], str]] = {
-    "json": audits_to_json,
-    "junit": audits_to_junit,
-    "markdown": audits_to_markdown,
-}
+AUDIT_WRITERS = {"json": audits_to_json, "junit": audits_to_junit, "markdown": audits_to_markdown}
 """The formats by name."""

@@ -3,7 +3,7 @@
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import IO, cast
+from typing import IO, NamedTuple, cast
 
 from junitparser import Attr, Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from tabulate import tabulate
@@ -11,6 +11,7 @@ from tabulate import tabulate
 from harness.display.location import Location, defined, location
 from harness.error import printable
 from harness.findings import Finding, by_verdict, findings
+from harness.findings.grouping import grouped
 from harness.record import SCHEMA, Event, Fix, Property, Record, Status, Verdict
 from harness.wording import (
     census_line,
@@ -42,23 +43,27 @@ class _Document(Record):
     verdicts: tuple[Verdict, ...]
 
 
-def to_json(
-    verdicts: Sequence[Verdict],
-    properties: Sequence[Property] = (),
-    early: str = "",
-    _target: str = "",
-    fixes: Sequence[Fix] = (),
-) -> str:
+class Results(NamedTuple):
+    """The results of a check: verdicts, properties, why it ended early if it did, its target, and verified fixes."""
+
+    verdicts: Sequence[Verdict]
+    properties: Sequence[Property] = ()
+    early: str = ""
+    target: str = ""
+    fixes: Sequence[Fix] = ()
+
+
+def to_json(results: Results) -> str:
     """Return a JSON document: the verdict in words, the properties, the findings, the fixes, and every record.
 
     NaN and infinities are strings, because JSON has no numbers for them.
     """
     document = _Document(
-        verdict=verdict_line(verdicts, early),
-        properties=tuple(property_sentences(properties)),
-        findings=tuple(map(_found, findings(verdicts))),
-        fixes=tuple(fixes),
-        verdicts=tuple(verdicts),
+        verdict=verdict_line(results.verdicts, results.early),
+        properties=tuple(property_sentences(results.properties)),
+        findings=tuple(map(_found, findings(results.verdicts))),
+        fixes=tuple(results.fixes),
+        verdicts=tuple(results.verdicts),
     )
     return document.model_dump_json(indent=2) + "\n"
 
@@ -82,26 +87,20 @@ class _Test(TestCase):
     line = Attr()
 
 
-def to_junit(
-    verdicts: Sequence[Verdict],
-    properties: Sequence[Property] = (),
-    early: str = "",
-    target: str = "",
-    fixes: Sequence[Fix] = (),
-) -> str:
+def to_junit(results: Results) -> str:
     """Return JUnit XML: a suite for each case, a test for each law and dtype, with the finding as its message.
 
     Properties of a case are properties of its suite. A check that ended early has an additional test with an error.
     A test has the file and the line of its finding, else of the function, if the target is given and has a source.
     A fix is in the text of the failure that it repairs.
     """
+    verdicts, properties, early, target, fixes = results
     document = JUnitXml("harness check")
-    grouped = findings(verdicts)
-    found = by_verdict(grouped)
-    places = {id(finding): location(finding, target) for finding in grouped} if target else {}
-    for case in dict.fromkeys(verdict.case for verdict in verdicts):
+    every = findings(verdicts)
+    found = by_verdict(every)
+    places = {id(finding): location(finding, target) for finding in every} if target else {}
+    for case, of_case in grouped(verdicts, lambda verdict: verdict.case).items():
         suite = TestSuite(case)
-        of_case = [verdict for verdict in verdicts if verdict.case == case]
         default = defined(target, case) if target else None
         for verdict in of_case:
             finding = found.get(verdict.key)
@@ -161,32 +160,23 @@ def _result(
     return failure
 
 
-def to_markdown(
-    verdicts: Sequence[Verdict],
-    properties: Sequence[Property] = (),
-    early: str = "",
-    _target: str = "",
-    fixes: Sequence[Fix] = (),
-) -> str:
+def to_markdown(results: Results) -> str:
     """Return the verdict, the properties, the findings, the fixes, and a table of laws for each case."""
-    parts = [f"**{cell(verdict_line(verdicts, early))}**", cell(census_line(verdicts))]
-    parts += [f"- {cell(text)}" for text in property_sentences(properties)]
+    verdicts = results.verdicts
+    parts = [f"**{cell(verdict_line(verdicts, results.early))}**", cell(census_line(verdicts))]
+    parts += [f"- {cell(text)}" for text in property_sentences(results.properties)]
     parts += [_fenced(printable(finding_in_full(finding, verdicts))) for finding in findings(verdicts)]
-    parts += fixes_to_markdown(fixes)
-    for case in dict.fromkeys(verdict.case for verdict in verdicts):
-        parts += [f"### {cell(case)}", _law_table([verdict for verdict in verdicts if verdict.case == case])]
+    parts += fixes_to_markdown(results.fixes)
+    for case, of_case in grouped(verdicts, lambda verdict: verdict.case).items():
+        parts += [f"### {cell(case)}", _law_table(of_case)]
     return "\n\n".join(parts) + "\n"
 
 
 def _law_table(verdicts: Sequence[Verdict]) -> str:
     dtypes = list(dict.fromkeys(verdict.dtype for verdict in verdicts))
-    by_law: dict[str, dict[str, Verdict]] = {}
-    for verdict in verdicts:
-        by_law.setdefault(verdict.law, {})[verdict.dtype] = verdict
-    rows = [
-        [law, *(str(by_dtype[dtype].status) if dtype in by_dtype else "–" for dtype in dtypes)]
-        for law, by_dtype in by_law.items()
-    ]
+    status_of = {(verdict.law, verdict.dtype): str(verdict.status) for verdict in verdicts}
+    laws = dict.fromkeys(verdict.law for verdict in verdicts)
+    rows = [[law, *(status_of.get((law, dtype), "–") for dtype in dtypes)] for law in laws]
     return str(tabulate(rows, headers=["law", *dtypes], tablefmt="github"))
 
 
@@ -207,9 +197,5 @@ def _fenced(text: str, language: str = "text") -> str:
     return f"{fence}{language}\n{text}\n{fence}"
 
 
-WRITERS: Mapping[str, Callable[[Sequence[Verdict], Sequence[Property], str, str, Sequence[Fix]], str]] = {
-    "json": to_json,
-    "junit": to_junit,
-    "markdown": to_markdown,
-}
+WRITERS: Mapping[str, Callable[[Results], str]] = {"json": to_json, "junit": to_junit, "markdown": to_markdown}
 """The formats by name."""

@@ -44,9 +44,8 @@ def case_table(cases: Iterable[Case]) -> Table:
     """Return a table of cases with their contracts and known failures."""
     table = _table("Cases", "case", "contract", "style", "dtypes", "known failures")
     for case in cases:
-        table.add_row(
-            *map(escape, (case.name, case.contract, case.style, ", ".join(case.dtypes), ", ".join(case.breaks) or "–"))
-        )
+        breaks = ", ".join(case.breaks) or "–"
+        table.add_row(*map(escape, (case.name, case.contract, case.style, ", ".join(case.dtypes), breaks)))
     return table
 
 
@@ -64,9 +63,8 @@ def formula_tables() -> Iterator[Table]:
         table = _table(f"Formulas: {group}", "contract", "definition", "evaluated as", "inputs", "source", whole=1)
         for entry in entries:
             inputs = ", ".join(f"{name} {words}".strip() for name, words in entry.inputs.items())
-            table.add_row(
-                *map(escape, (entry.name, entry.definition, entry.form or "as defined", inputs, entry.source))
-            )
+            form = entry.form or "as defined"
+            table.add_row(*map(escape, (entry.name, entry.definition, form, inputs, entry.source)))
         yield table
 
 
@@ -123,12 +121,9 @@ def explain(law: str, contract: str | None = None) -> Explanation:
     word = glossary.entry(law)
     if word is None:
         known = [*sorted({each.name for _, each in pairs}), *glossary.entries()]
-        raise UsageError(
-            f"unknown law or word `{law}`" if contract is None else f"unknown law `{law}` of `{contract}`",
-            remedy=did_you_mean(
-                law, known, "run `harness list --laws` to see all laws, or pass `--formula` for the laws of a formula"
-            ),
-        )
+        problem = f"unknown law or word `{law}`" if contract is None else f"unknown law `{law}` of `{contract}`"
+        otherwise = "run `harness list --laws` to see all laws, or pass `--formula` for the laws of a formula"
+        raise UsageError(problem, remedy=did_you_mean(law, known, otherwise))
     return Explanation(f"{word.word}\n{_aligned([('meaning', word.meaning), ('example', word.example)])}")
 
 
@@ -141,10 +136,8 @@ def _explained(contract: Contract, law: Law) -> str:
         ("source", law.source),
         ("look at", law.cause),
     ]
-    if law.lost_digits:
-        lines.append(("severity", f"lost digits: {law.lost_digits}"))
-    if law.non_finite:
-        lines.append(("non-finite", law.non_finite))
+    lines += [("severity", f"lost digits: {law.lost_digits}")] if law.lost_digits else []
+    lines += [("non-finite", law.non_finite)] if law.non_finite else []
     return f"{law.name} of {contract.name}  {contract.signature}\n{_aligned(lines)}"
 
 

@@ -3,20 +3,15 @@
 from collections.abc import Sequence
 
 from harness.display.annotation import Annotation, annotated, audited, concise, github, remarked
+from harness.display.document import Results
 from harness.display.sarif import Log, rules_of_audits, rules_of_check
-from harness.record import Audit, Fix, Property, Verdict
+from harness.record import Audit, Fix
 from harness.wording import audit_line, verdict_line
 
 
-def lines_of(
-    kind: str,
-    verdicts: Sequence[Verdict],
-    target: str,
-    properties: Sequence[Property] = (),
-    early: str = "",
-    fixes: Sequence[Fix] = (),
-) -> list[str]:
+def lines_of(kind: str, results: Results) -> list[str]:
     """Return the output of a check as `concise`, `github` or `sarif`; the first two end with the verdict."""
+    verdicts, properties, early, target, fixes = results
     annotations = [*annotated(verdicts, target, fixes), *remarked(properties, target)]
     fails = any(one.status.fails for one in verdicts)
     log = Log(rules_of_check(verdicts, annotations), [verdict_line(verdicts, early)], early, fails=fails)

@@ -8,6 +8,7 @@ from rich.table import Column, Table
 
 from harness.display.narrow import print_sentence, print_table
 from harness.error import printable
+from harness.findings.grouping import grouped
 from harness.record import Proof, Status
 from harness.wording import broken_blocks, differing, extent, unanswered_proofs, where, witness, worst
 from harness.wording.accuracy import departure_lines
@@ -19,8 +20,7 @@ _MAX_BLOCKS = 5
 def print_proofs(console: Console, proofs: Sequence[Proof]) -> None:
     """Print a table for each case, the laws that held, the kernels, the time, and the broken laws."""
     answered = [proof for proof in proofs if proof.error is None and proof.skipped is None]
-    for case in dict.fromkeys(proof.case for proof in answered):
-        selected = [proof for proof in answered if proof.case == case]
+    for case, selected in grouped(answered, lambda proof: proof.case).items():
         print_table(console, _table(case, selected))
         for line in (*_laws(selected), *departure_lines(selected)):
             print_sentence(console, line)
@@ -71,21 +71,20 @@ def _skipped(proofs: Sequence[Proof]) -> list[str]:
 def _laws(proofs: Sequence[Proof]) -> list[str]:
     """Return for each quantity a line with the laws that held in every proof, and a line for each that did not."""
     lines = []
-    for quantity in dict.fromkeys(proof.quantity for proof in proofs):
-        selected = [proof for proof in proofs if proof.quantity == quantity]
+    for quantity, selected in grouped(proofs, lambda proof: proof.quantity).items():
         holding = [_names([proof], Status.HOLDS) for proof in selected]
         everywhere = [law for law in _names(selected, Status.HOLDS) if all(law in names for names in holding)]
         if everywhere:
             lines.append(f"{quantity}: these laws hold on every input visited: {', '.join(everywhere)}")
-        for status, word in (
-            (Status.EXPECTED, "broken, as declared"),
-            (Status.LOST, "loses digits"),
-            (Status.BROKEN, "broken"),
-        ):
+        for status, word in _FAILURES.items():
             for law in _names(selected, status):
                 broken = [proof for proof in selected if law in _names([proof], status)]
                 lines.append(f"{quantity}: {word}: {law} [{where(broken, selected)}]")
     return lines
+
+
+_FAILURES = {Status.EXPECTED: "broken, as declared", Status.LOST: "loses digits", Status.BROKEN: "broken"}
+"""Statuses of laws that do not hold, in words."""
 
 
 def _names(proofs: Sequence[Proof], status: Status) -> list[str]:

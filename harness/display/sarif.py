@@ -62,21 +62,14 @@ def rules_of_check(verdicts: Sequence[Verdict], annotations: Sequence[Annotation
     rules: dict[str, Object] = {}
     for verdict in verdicts:
         if verdict.status is not Status.SKIPPED:
-            rules.setdefault(f"{scope_of(verdict)}/{verdict.law}", _rule(verdict))
+            rules.setdefault(f"{scope_of(verdict)}/{verdict.law}", _of_law(verdict))
     return {**rules, **({PROPERTY: _OF_PROPERTIES} if any(one.rule == PROPERTY for one in annotations) else {})}
 
 
 def rules_of_audits(annotations: Sequence[Annotation]) -> Mapping[str, Object]:
     """Return a rule for each kind of finding."""
     return {
-        one.id: {
-            "id": one.id,
-            "shortDescription": {"text": _OF_AUDITS[one.rule]},
-            "help": {"text": f"{_OF_AUDITS[one.rule]}\nFor more, run `harness explain audit`."},
-            "defaultConfiguration": {"level": "error"},
-            "properties": {"tags": ["numerics"]},
-        }
-        for one in annotations
+        one.id: _rule(one.id, _OF_AUDITS[one.rule], "harness explain audit", tags=["numerics"]) for one in annotations
     }
 
 
@@ -100,24 +93,29 @@ _OF_AUDITS = {
 """Descriptions of the rules of audits."""
 
 
-def _rule(verdict: Verdict) -> Object:
+def _of_law(verdict: Verdict) -> Object:
     contract, statement = scope_of(verdict), printable(verdict.statement)
     explain = f"harness explain {verdict.law}" + ("" if contract == FORMULA else f" --contract {contract}")
+    details = f"{statement}\nSource: {printable(verdict.source)}"
+    return _rule(f"{contract}/{verdict.law}", statement, explain, details, tags=["numerics", verdict.group])
+
+
+def _rule(
+    id_: str, text: str, explain: str, details: str = "", *, level: str = "error", tags: Sequence[str] = ()
+) -> Object:
+    """Return a rule; ``details`` is its text at full length."""
     return {
-        "id": f"{contract}/{verdict.law}",
-        "shortDescription": {"text": statement},
-        "help": {"text": f"{statement}\nSource: {printable(verdict.source)}\nFor more, run `{explain}`."},
-        "defaultConfiguration": {"level": "error"},
-        "properties": {"tags": ["numerics", verdict.group]},
+        "id": id_,
+        "shortDescription": {"text": text},
+        "help": {"text": f"{details or text}\nFor more, run `{explain}`."},
+        "defaultConfiguration": {"level": level},
+        **({"properties": {"tags": tags}} if tags else {}),
     }
 
 
-_OF_PROPERTIES: Object = {
-    "id": PROPERTY,
-    "shortDescription": {"text": "A consistent behavior that may be intended."},
-    "help": {"text": "A consistent behavior that may be intended.\nFor more, run `harness explain property`."},
-    "defaultConfiguration": {"level": "note"},
-}
+_OF_PROPERTIES = _rule(
+    PROPERTY, "A consistent behavior that may be intended.", "harness explain property", level="note"
+)
 """The rule of all properties."""
 
 

@@ -1,7 +1,9 @@
 """Terminal output for surveys: breaking points, the worst inputs, and accumulators."""
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter, itemgetter
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -10,6 +12,7 @@ from rich.table import Column, Table
 from harness.case import FLOATS
 from harness.display.verdict import print_properties
 from harness.error import printable
+from harness.findings.grouping import grouped
 from harness.record import Accumulator, Breaking, Worst
 from harness.surveyor.discovery import Discoveries
 from harness.wording import closed_form, disagreeing, summing, unanswered, undeclared, what_happens
@@ -53,15 +56,17 @@ def _print_worst(console: Console, worst: Sequence[Worst], *, single: bool) -> N
         console.print(_worst_table(worst, single=single))
         return
     console.print("Worst found")
-    groups: dict[tuple[str, str], list[str]] = {}
-    for objectives, record in _worst_rows(worst):
-        name = record.law if single else f"{record.case} {record.law}"
-        text = f"{record.deviation:.6g} {record.unit}, bound {record.bound:.6g}"
+
+    def words(row: tuple[list[str], Worst]) -> tuple[str, str]:
+        objectives, record = row
         sure = record.evidence if record.evidence == "proved" else "a lower bound"
         largest = "" if "deviation" in objectives else f"largest {_LARGEST['ratio']}; "
-        groups.setdefault((name, f"{text} ({largest}{record.rows:,} rows, {sure})"), []).append(record.dtype)
-    for (name, text), dtypes in groups.items():
-        _print_filled(console, f"{name} [{', '.join(dtypes)}]: {text}")
+        numbers = f"{record.deviation:.6g} {record.unit}, bound {record.bound:.6g}"
+        name = record.law if single else f"{record.case} {record.law}"
+        return name, f"{numbers} ({largest}{record.rows:,} rows, {sure})"
+
+    for (name, text), rows in grouped(_worst_rows(worst), words).items():
+        _print_filled(console, f"{name} [{', '.join(record.dtype for _, record in rows)}]: {text}")
 
 
 TABLE_WIDTH = 150
@@ -91,11 +96,8 @@ _WHOLE = "\N{NO-BREAK SPACE}"
 
 def _breaking_list(breakings: Sequence[Breaking], *, width: int, single: bool) -> Iterator[str]:
     """Yield the rows of the table as lines: the law with its effect, then the numbers, which are not broken."""
-    groups: dict[tuple[str, str, str], list[Breaking]] = {}
-    for breaking in breakings:
-        if breaking.value is not None or breaking.declared:
-            groups.setdefault((breaking.case, breaking.law, breaking.ray), []).append(breaking)
-    for (case, law, ray), group in groups.items():
+    broken = [breaking for breaking in breakings if breaking.value is not None or breaking.declared]
+    for (case, law, ray), group in grouped(broken, attrgetter("case", "law", "ray")).items():
         example = next((breaking for breaking in group if breaking.dtype == "float32"), group[0])
         name = law if single else f"{case} {law}"
         forms = _forms(group)
@@ -108,37 +110,30 @@ def _breaking_list(breakings: Sequence[Breaking], *, width: int, single: bool) -
 
 def _sums(accumulators: Sequence[Accumulator]) -> list[str]:
     """Return for each case a line about the precision of its sums."""
-    dtypes_by_case: dict[str, dict[str, list[str]]] = {}
-    for accumulator in accumulators:
-        texts = dtypes_by_case.setdefault(accumulator.case, {})
-        texts.setdefault(summing(accumulator), []).append(accumulator.dtype)
     lines = []
-    for case, texts in dtypes_by_case.items():
-        phrases = [f"{', '.join(dtypes)} {text}" for text, dtypes in texts.items()]
+    for case, of_case in grouped(accumulators, attrgetter("case")).items():
+        texts = grouped(of_case, summing)
+        phrases = [f"{', '.join(one.dtype for one in group)} {text}" for text, group in texts.items()]
         lines.append(f"{case} sums: {'; '.join(phrases)}")
     return lines
 
 
 def _skips(discoveries: Discoveries) -> list[str]:
     """Return why laws were not surveyed, without repeated reasons."""
-    by_reason: dict[tuple[str, str], dict[str, list[str]]] = {}
-    for skip in discoveries.skips:
-        dtypes = by_reason.setdefault((skip.case, skip.reason), {}).setdefault(skip.law, [])
-        dtypes += [skip.dtype] if skip.dtype not in dtypes else []
-    return [f"{case}: not surveyed, {reason}: {_by_law(laws)}" for (case, reason), laws in by_reason.items()]
+    by_reason = grouped(discoveries.skips, attrgetter("case", "reason"))
+    return [f"{case}: not surveyed, {reason}: {_by_law(skips)}" for (case, reason), skips in by_reason.items()]
 
 
 def _silences(discoveries: Discoveries) -> list[str]:
     """Return how the implementation failed to return a result, with the affected laws, without repeated sentences."""
-    by_reason: dict[str, dict[str, list[str]]] = {}
-    for breaking in unanswered(discoveries.breakings):
-        dtypes = by_reason.setdefault(str(breaking.reason), {}).setdefault(breaking.law, [])
-        dtypes += [breaking.dtype] if breaking.dtype not in dtypes else []
-    return [f"{reason}\n  concerns  {_by_law(laws)}" for reason, laws in by_reason.items()]
+    by_reason = grouped(unanswered(discoveries.breakings), lambda breaking: str(breaking.reason))
+    return [f"{reason}\n  concerns  {_by_law(group)}" for reason, group in by_reason.items()]
 
 
-def _by_law(laws: Mapping[str, Sequence[str]]) -> str:
-    return ", ".join(f"{law} [{', '.join(dtypes)}]" for law, dtypes in laws.items())
+def _by_law(records: Iterable[Any]) -> str:
+    """Return the laws of records, each with its dtypes."""
+    groups = grouped(records, attrgetter("law"))
+    return ", ".join(f"{law} [{', '.join(dict.fromkeys(one.dtype for one in group))}]" for law, group in groups.items())
 
 
 def _alarms(discoveries: Discoveries) -> list[str]:
@@ -162,11 +157,11 @@ def _breaking_table(breakings: Sequence[Breaking], *, single: bool) -> Table:
     """Return a table with a row for each law and ray that breaks, and a column for each dtype."""
     dtypes = [dtype for dtype in FLOATS if any(breaking.dtype == dtype for breaking in breakings)]
     names = ("law", "ray") if single else ("case", "law", "ray")
-    table = Table(*(Column(name, overflow="fold") for name in names), title="Breaks at t", title_justify="left")
-    for dtype in dtypes:
-        table.add_column(dtype, justify="right", no_wrap=True)
-    table.add_column("closed form", overflow="fold")
-    table.add_column("what happens", overflow="fold")
+    numbers = (Column(dtype, justify="right", no_wrap=True) for dtype in dtypes)
+    first, last = (
+        tuple(Column(name, overflow="fold") for name in row) for row in (names, ("closed form", "what happens"))
+    )
+    table = Table(*first, *numbers, *last, title="Breaks at t", title_justify="left")
     groups: dict[tuple[str, ...], dict[str, Breaking]] = {}
     for breaking in breakings:
         ray = f"{breaking.ray}\n{breaking.formula}" if single else breaking.ray
@@ -201,27 +196,18 @@ def _cell(breaking: Breaking) -> str:
 
 def _forms(broken: Sequence[Breaking]) -> str:
     """Return the closed forms of a row with their dtypes (none if a form covers all), and mark disagreements."""
-    by_form: dict[str, list[str]] = {}
-    for breaking in broken:
-        if breaking.form is not None:
-            form = breaking.form if breaking.agrees else f"DISAGREES with {breaking.form}"
-            by_form.setdefault(form, []).append(breaking.dtype)
-    return "; ".join(
-        form if len(dtypes) == len(broken) else f"{form} in {', '.join(dtypes)}" for form, dtypes in by_form.items()
-    )
+    known = [breaking for breaking in broken if breaking.form is not None]
+    by_form = grouped(known, lambda one: one.form if one.agrees else f"DISAGREES with {one.form}")
+    texts = {form: ", ".join(one.dtype for one in group) for form, group in by_form.items()}
+    return "; ".join(f"{form}" if len(by_form[form]) == len(broken) else f"{form} in {texts[form]}" for form in by_form)
 
 
 def _holding(breakings: Sequence[Breaking]) -> list[str]:
     """Return a sentence for each law with the rays along which it held in all dtypes."""
-    rays_by_law: dict[str, list[str]] = {}
-    for breaking in breakings:
-        law, ray = breaking.law, breaking.ray
-        similar = [other for other in breakings if (other.law, other.ray) == (law, ray)]
-        if all(other.value is None and other.reason is None for other in similar) and ray not in rays_by_law.get(
-            law, []
-        ):
-            rays_by_law.setdefault(law, []).append(ray)
-    return [f"{law} holds to the end of: {', '.join(rays)}" for law, rays in rays_by_law.items()]
+    by_ray = grouped(breakings, attrgetter("law", "ray"))
+    whole = [key for key, group in by_ray.items() if all(one.value is None and one.reason is None for one in group)]
+    rays_of = grouped(whole, itemgetter(0))
+    return [f"{law} holds to the end of: {', '.join(ray for _, ray in pairs)}" for law, pairs in rays_of.items()]
 
 
 _LARGEST = {"deviation": "deviation", "ratio": "share of its bound"}
@@ -230,12 +216,9 @@ _LARGEST = {"deviation": "deviation", "ratio": "share of its bound"}
 
 def _worst_rows(worst: Sequence[Worst]) -> Iterator[tuple[list[str], Worst]]:
     """Yield the worst records with their objectives; two searches with equal results share a row."""
-    rows: dict[tuple[object, ...], tuple[list[str], Worst]] = {}
-    for record in worst:
-        numbers = (record.deviation, record.bound, record.rows, record.evidence)
-        objectives, _ = rows.setdefault((record.case, record.law, record.dtype, *numbers), ([], record))
-        objectives.append(record.objective)
-    yield from rows.values()
+    same = attrgetter("case", "law", "dtype", "deviation", "bound", "rows", "evidence")
+    for records in grouped(worst, same).values():
+        yield [record.objective for record in records], records[0]
 
 
 def _worst_table(worst: Sequence[Worst], *, single: bool) -> Table:
@@ -248,13 +231,8 @@ def _worst_table(worst: Sequence[Worst], *, single: bool) -> Table:
     for objectives, record in _worst_rows(worst):
         share = record.deviation / record.bound if record.bound else float("inf" if record.deviation else 0.0)
         names = (record.law, record.dtype) if single else (record.case, record.law, record.dtype)
-        table.add_row(
-            *map(escape, names),
-            " and ".join(_LARGEST[objective] for objective in objectives),
-            f"{record.deviation:.6g} {record.unit}",
-            f"{record.bound:.6g}",
-            f"{share:.3g}",
-            f"{record.rows:,}",
-            f"{record.evidence}{'' if record.evidence == 'proved' else ': a lower bound'}",
-        )
+        largest = " and ".join(_LARGEST[objective] for objective in objectives)
+        numbers = (f"{record.deviation:.6g} {record.unit}", f"{record.bound:.6g}", f"{share:.3g}", f"{record.rows:,}")
+        sure = "" if record.evidence == "proved" else ": a lower bound"
+        table.add_row(*map(escape, names), largest, *numbers, f"{record.evidence}{sure}")
     return table

@@ -33,13 +33,16 @@ def budget_table(budget: Budget) -> Table:
 def print_tuning(console: Console, tuning: Tuning) -> None:
     """Print the measured rates, the choice with its reason, notes on the data set, and the line to paste."""
     assert tuning.standing is not None
+    best, shuffle = tuning.standing.best, tuning.shuffles
     print_table(console, _table(tuning))
-    for line in (*_verdict(tuning), *_budget(tuning), *_advice(tuning)):
+    budget = [] if tuning.budget is None else tuning.budget.sentences(on_workers(tuning))
+    notes = [*(f"time: {line}" for line in budget), *(f"note: {sentence}" for sentence in remarks(tuning))]
+    for line in (*_verdict(tuning), *notes):
         print_sentence(console, line)
     if tuning.budget is not None:
         console.print(budget_table(tuning.budget))
     console.print()
-    for line in _paste(tuning):
+    for line in (best.imports(shuffle=shuffle), best.line(shuffle=shuffle)):
         console.print(line, markup=False, soft_wrap=True)
 
 
@@ -96,22 +99,6 @@ def _on_step(tuning: Tuning) -> list[str]:
     return [f"training loop: the wait for data takes {waiting.starvation:.3g} times as long as the step: {times}"]
 
 
-def _advice(tuning: Tuning) -> list[str]:
-    return [f"note: {sentence}" for sentence in remarks(tuning)]
-
-
-def _budget(tuning: Tuning) -> list[str]:
-    if tuning.budget is None:
-        return []
-    return [f"time: {line}" for line in tuning.budget.sentences(on_workers(tuning))]
-
-
-def _paste(tuning: Tuning) -> list[str]:
-    assert tuning.standing is not None
-    best, shuffle = tuning.standing.best, tuning.shuffles
-    return [best.imports(shuffle=shuffle), best.line(shuffle=shuffle)]
-
-
 def as_json(tuning: Tuning) -> str:
     """Return the result as JSON; unknown values are null."""
     state, shuffle = tuning.standing, tuning.shuffles
@@ -126,7 +113,7 @@ def as_json(tuning: Tuning) -> str:
         "second": None if state.second is None else state.second.line(shuffle=shuffle),
         "measured": [
             {"line": choice.line(shuffle=shuffle), "samples_per_s": _numbers(rate)}
-            for choice, rate in sorted(state.rates.items(), key=_rate)
+            for choice, rate in sorted(state.rates.items(), key=lambda entry: -entry[1].point)
         ],
         "step_s": {str(size): seconds for size, seconds in tuning.step_s.items()},
         "wait_share": None if tuning.waiting is None else tuning.waiting.share,
@@ -146,10 +133,6 @@ def _shares(budget: Budget, on_workers: str | None) -> dict[str, Any]:
         "shares": budget.shares,
         "lines": [line.model_dump() for line in budget.lines],
     }
-
-
-def _rate(entry: tuple[Any, Estimate]) -> float:
-    return -entry[1].point
 
 
 def _numbers(estimate: Estimate) -> dict[str, float | None]:

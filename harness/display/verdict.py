@@ -11,6 +11,7 @@ from harness.case import FLOATS
 from harness.display.narrow import TABLE_WIDTH, print_table
 from harness.error import printable
 from harness.findings import WRONG, Finding, Grade, findings, grades
+from harness.findings.grouping import grouped
 from harness.record import ANY, Epoch, LearnedParameter, Property, Status, Verdict
 from harness.wording import finding_block, finding_in_short, property_sentences, skip_lines, title_of, violation_block
 from harness.wording.number import count
@@ -90,10 +91,8 @@ def _name(finding: Finding, *, single: bool) -> str:
 
 def _grade_line(graded: Mapping[tuple[str, str], Grade]) -> str:
     """Return the grades of one function, each with its dtypes."""
-    dtypes_of: dict[Grade, list[str]] = {}
-    for (_, dtype), value in graded.items():
-        dtypes_of.setdefault(value, []).append(dtype)
-    parts = [f"{value} in {', '.join(dtypes)}" for value, dtypes in dtypes_of.items()]
+    by_grade = grouped(graded, lambda key: graded[key])
+    parts = [f"{value} in {', '.join(dtype for _, dtype in keys)}" for value, keys in by_grade.items()]
     return f"grade: {'; '.join(parts)}"
 
 

@@ -1,6 +1,5 @@
 """Accuracy against speed: the share of the bound that each implementation uses, against its time, by contract."""
 
-from functools import partial
 from itertools import cycle
 
 import pandas as pd
@@ -11,9 +10,9 @@ from ..number import duration, plain, times
 from ..style import LINE, pen
 from ..svg import add_tooltips, belongs
 from ..text import count, listing, shortened
-from .axis import End, labelled, legend_above, legend_rows, logarithmic
+from .axis import End, legend_rows, logarithmic, whiskers
 from .name import names_of
-from .panel import wide_and_narrow
+from .panel import curve_panels, panels_by
 
 SIGNS = dict(zip("os^Dv<>Pp*", "●■▲◆▼◀▶✚⬟★", strict=True))
 MARKERS = "".join(SIGNS)
@@ -34,22 +33,19 @@ MAX_CHARACTERS = 24
 def accuracy_against_speed(frame: pd.DataFrame) -> Figure:
     """Return one panel for each contract with several checked implementations in the frame ``operations``."""
     known = frame[frame["ratio"].notna()].drop_duplicates("case")  # the standard shape comes first
-    groups = {
-        str(contract): group for contract, group in known.groupby("contract", sort=False) if len(group) >= MIN_POINTS
-    }
-    panels = [_panel(contract, group, number) for number, (contract, group) in enumerate(groups.items())]
+    known = known.groupby("contract", sort=False).filter(lambda group: len(group) >= MIN_POINTS)
+    groups = {str(contract): group for contract, group in known.groupby("contract", sort=False)}
+    panels = panels_by(known, "contract", _panels)
+    nothing = Panel("accuracy", note="no contract has enough timed implementations with checked values for a plot")
     return Figure(
         name="accuracy-figure",
         frames=("operations",),
         title="Accuracy against speed",
-        panels=tuple(panels)
-        or (Panel("accuracy", note="no contract has enough timed implementations with checked values for a plot"),),
+        panels=panels or (nothing,),
         caption=f"{_dominated(groups)} Float32, one thread, one call on a standard input, with gradient if the "
-        "contract "
-        "has one. Horizontal bars are the interquartile range of the rounds. The vertical axis is the largest "
-        "deviation "
-        "from the exact value on the checked inputs, relative to its bound: above 1 the law of the value is broken, "
-        f"and the time is not compared. Values above {plain(HIGHEST)} are drawn at the edge.",
+        "contract has one. Horizontal bars are the interquartile range of the rounds. The vertical axis is the largest "
+        "deviation from the exact value on the checked inputs, relative to its bound: above 1 the law of the value is "
+        f"broken, and the time is not compared. Values above {plain(HIGHEST)} are drawn at the edge.",
         columns=min(2, max(1, len(panels))),
         claim=_trade(next(iter(groups.values()))) if len(groups) == 1 else "",
     )
@@ -60,54 +56,37 @@ def _trade(group: pd.DataFrame) -> str:
     sound = group[group["ratio"] <= 1.0].sort_values("median_s", kind="stable")
     if len(sound) < 2 or sound["q3_s"].iloc[0] >= sound["q1_s"].iloc[1:].min():
         return ""
-    names, closest = names_of(group), sound.sort_values("ratio", kind="stable").iloc[0]
-    fastest = sound.iloc[0]
+    names, closest, fastest = names_of(group), sound.sort_values("ratio", kind="stable").iloc[0], sound.iloc[0]
     if closest["ratio"] < fastest["ratio"]:
         return f"{names[str(fastest['case'])]} is the fastest, {names[str(closest['case'])]} the most accurate"
     return f"{names[str(fastest['case'])]} is the fastest, and none is more accurate"
 
 
-def _panel(contract: str, frame: pd.DataFrame, number: int) -> Panel:
+def _panels(contract: str, frame: pd.DataFrame, number: int) -> list[Panel]:
     names = names_of(frame)
 
-    def draw(axes: Axes, *, direct: bool) -> None:
+    def draw(axes: Axes) -> list[End]:
         axes.axhline(1.0, color=LINE, linewidth=0.9, linestyle="--", zorder=1)
         marks, ends = cycle(MARKERS), []
         logarithmic(axes.xaxis, [*frame["q1_s"], *frame["q3_s"]], text=duration)
         logarithmic(axes.yaxis, [LOWEST, HIGHEST], text=plain)
         for _, row in frame.iterrows():
-            color, _, _, size, order = pen(row["style"])
-            bars = [[row["median_s"] - row["q1_s"]], [row["q3_s"] - row["median_s"]]]
-            height, name, mark = min(max(row["ratio"], LOWEST), HIGHEST), names[str(row["case"])], next(marks)
-            point = axes.errorbar(
-                [row["median_s"]],
-                [height],
-                xerr=[[max(0.0, bar) for bar in side] for side in bars],
-                label=name,
-                linestyle="",
-                color=color,
-                marker=mark,
-                markersize=size + 1,
-                zorder=order,
-                elinewidth=1.0,
-                clip_on=False,
-            )
-            exact = f"{name}: {duration(row['median_s'])} per call, {plain(row['ratio'])} of the bound"
-            case = str(row["case"])
+            case, time, mark = str(row["case"]), row["median_s"], next(marks)
+            name, height, own_pen = names[case], min(max(row["ratio"], LOWEST), HIGHEST), pen(row["style"])
+            look = own_pen._asdict() | {"marker": mark, "markersize": own_pen.markersize + 1, "linestyle": ""}
+            bar = whiskers([time], [row["q1_s"]], [row["q3_s"]])
+            point = axes.errorbar([time], [height], xerr=bar, label=name, elinewidth=1.0, clip_on=False, **look)
             belongs(case, *point.get_children())
-            add_tooltips(axes, [(row["median_s"], height, exact)], case=case)
-            ends.append(End(height, f"{SIGNS[mark]} {shortened(name, limit=MAX_CHARACTERS)}", color, case))
+            exact = f"{name}: {duration(time)} per call, {plain(row['ratio'])} of the bound"
+            add_tooltips(axes, [(time, height, exact)], case=case)
+            ends.append(End(height, f"{SIGNS[mark]} {shortened(name, limit=MAX_CHARACTERS)}", own_pen.color, case))
         axes.set(xlabel="time per call", ylabel="worst deviation / bound")
-        if direct:
-            labelled(axes, ends, height_in=WIDE_HEIGHT_IN)
-        else:
-            legend_above(axes)
+        return ends
 
     implementations = count(len(frame), "implementation")
-    return wide_and_narrow(
+    return curve_panels(
         contract,
-        partial(draw, direct=True),
-        draw_narrow=partial(draw, direct=False),
+        draw,
         name=f"accuracy-{number}",
         label=f"Worst deviation / bound against time per call, {contract}: {implementations}.",
         height_in=WIDE_HEIGHT_IN,

@@ -1,6 +1,7 @@
 """A training step line by line: the growth of the error, and the headroom of its lines."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from matplotlib.axes import Axes
 
@@ -41,27 +42,20 @@ def headroom(audit: Audit) -> Figure | None:
         f"({count(len(audit.headroom), 'operation')})."
     )
 
-    panel = wide_and_narrow(
-        "",
-        lambda axes: _draw(axes, nearest),
-        name=f"headroom-{audit.title}",
-        label=caption,
-        height_in=0.8 + 0.34 * len(nearest),
-    )
+    draw, height_in = partial(_draw, nearest=nearest), 0.8 + 0.34 * len(nearest)
+    panel = wide_and_narrow("", draw, name=f"headroom-{audit.title}", label=caption, height_in=height_in)
     claim = f"{place(first)} breaks if its {first.operation} {first.quantity} grows {plain(first.factor)}×"
     return Figure("headroom-figure", "Headroom before a line breaks", (panel,), caption, (), columns=1, claim=claim)
 
 
-def _draw(axes: Axes, nearest: list[Headroom]) -> None:
+def _draw(axes: Axes, *, nearest: list[Headroom]) -> None:
     """Draw a bar for each line, with its factor at the end."""
     for at, line in enumerate(nearest):
-        factor = line.factor
         # On a logarithmic axis a bar begins at 1: no headroom.
-        axes.barh(at, factor - 1.0, left=1.0, height=0.6, color=COLORS[line.factor > NEAR])
-        axes.text(factor * 1.1, at, f"{plain(line.factor)}×", va="center", color=INK)
-        add_tooltips(
-            axes, [(factor, at, f"{place(line)}: {line.value!r} now, breaks at {line.breaks_at!r} ({line.dtype})")]
-        )
+        axes.barh(at, line.factor - 1.0, left=1.0, height=0.6, color=COLORS[line.factor > NEAR])
+        axes.text(line.factor * 1.1, at, f"{plain(line.factor)}×", va="center", color=INK)
+        tip = f"{place(line)}: {line.value!r} now, breaks at {line.breaks_at!r} ({line.dtype})"
+        add_tooltips(axes, [(line.factor, at, tip)])
     logarithmic(axes.xaxis, [1.25, 8 * max(line.factor for line in nearest)], text=plain)
     names = [shortened(f"{place(line).partition(' ')[0]} {line.operation}", limit=MAX_CHARACTERS) for line in nearest]
     axes.set_yticks(range(len(nearest)), names)
@@ -83,9 +77,8 @@ def errors(audit: Audit) -> Figure | None:
         return None
     broken = next((stretch for stretch in stretches if stretch.error is None), None)
     if broken is not None:
-        caption = (
-            f"{place(broken)} is the first line with a non-finite result that should be finite ({broken.operation})."
-        )
+        what = f"a non-finite result that should be finite ({broken.operation})"
+        caption = f"{place(broken)} is the first line with {what}."
         claim = f"{place(broken)} returns the first value that is not finite"
     else:
         worst = max(stretches, key=lambda stretch: stretch.error or 0.0)
@@ -94,13 +87,12 @@ def errors(audit: Audit) -> Figure | None:
     caption += (
         f" {audit.title}: each point groups consecutive operations on one source line; squares are backward passes."
     )
-    panel = wide_and_narrow(
-        "", lambda axes: _draw_errors(axes, stretches), name=f"errors-{audit.title}", label=caption, height_in=2.6
-    )
+    draw = partial(_draw_errors, stretches=stretches)
+    panel = wide_and_narrow("", draw, name=f"errors-{audit.title}", label=caption, height_in=2.6)
     return Figure("errors-figure", "Error along the step", (panel,), caption, (), columns=1, claim=claim)
 
 
-def _draw_errors(axes: Axes, stretches: Sequence[Stretch]) -> None:
+def _draw_errors(axes: Axes, *, stretches: Sequence[Stretch]) -> None:
     """Draw a point for each group of operations, and a cross at values that are not finite."""
     heights = [WRONG if stretch.error is None else min(stretch.error, WRONG) for stretch in stretches]
     axes.step(range(len(heights)), heights, where="mid", color=COLORS[1])
@@ -109,19 +101,12 @@ def _draw_errors(axes: Axes, stretches: Sequence[Stretch]) -> None:
         axes.plot(at, [heights[index] for index in at], marker, color=COLORS[1], markersize=4, linestyle="none")
     lost = [index for index, stretch in enumerate(stretches) if stretch.error is None]
     axes.plot(lost, [WRONG] * len(lost), "x", color=COLORS[0], markersize=7, linestyle="none")
-    add_tooltips(
-        axes,
-        [
-            (index, height, f"{place(stretch)} {stretch.operation}: {_error(stretch)}")
-            for index, (height, stretch) in enumerate(zip(heights, stretches, strict=True))
-        ],
-    )
+    texts = [f"{place(stretch)} {stretch.operation}: {_error(stretch)}" for stretch in stretches]
+    add_tooltips(axes, zip(range(len(heights)), heights, texts, strict=True))
     logarithmic(axes.yaxis, [min(heights) / 3, 3 * max(heights)], text=plain)
     axes.set(xlabel="source line, in execution order", ylabel="relative error")
-    is_few = len(stretches) <= MAX_TICKS
-    axes.set_xticks(
-        range(len(stretches)) if is_few else [], [str(stretch.line) for stretch in stretches] if is_few else []
-    )
+    named = stretches if len(stretches) <= MAX_TICKS else []
+    axes.set_xticks(range(len(named)), [str(stretch.line) for stretch in named])
 
 
 def _error(stretch: Stretch) -> str:

@@ -1,7 +1,7 @@
 """Axes every figure shares: logarithmic ticks with units, measured sizes as categories, a legend above the drawing."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -97,6 +97,15 @@ def labelled(axes: Axes, lines: Sequence[End], *, height_in: float) -> None:
         )
         if line.case:
             belongs(line.case, text)
+
+
+def whiskers(middle: Iterable[float], low: Iterable[float], high: Iterable[float]) -> list[list[float]]:
+    """Return the lengths of the bars below and above points; an end on the wrong side of its point has no length."""
+    triples = [*zip(middle, low, high, strict=True)]
+    return [
+        [max(point - least, 0.0) for point, least, _ in triples],
+        [max(most - point, 0.0) for point, _, most in triples],
+    ]
 
 
 def rows_of(axes: Axes, cases: Sequence[str], names: Sequence[str]) -> None:

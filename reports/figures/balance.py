@@ -1,5 +1,7 @@
 """The share of the training loop that waits for its loader: a bar for each loader, a panel for each configuration."""
 
+from functools import partial
+
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -12,26 +14,22 @@ from ..style import INK, MUTED, pen
 from ..svg import drawn
 from ..tables.balance import cheapest
 from ..text import count, workers_in_words
-from .axis import rows_of
+from .axis import rows_of, whiskers
 from .name import names_of
+from .panel import panels_by
 
 
 def waiting(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     """Return the share that waits, with its interval and the limit up to which loading keeps ahead."""
-    panels = [
-        _panel(group, number=number)
-        for number, (_, group) in enumerate(frame.groupby(["batch_size", "workers"], sort=True))
-    ]
-    return Figure(
-        name="balance-figure",
-        frames=("balance",),
-        title="Share of the training loop spent waiting for the next batch",
-        panels=tuple(panels),
-        caption=f"{_starving(frame)} {cheapest(frame)} Bars show the estimate; whiskers are 95 % intervals within "
-        "one process. Loading keeps ahead if the interval is below the dashed line.",
-        caveat=caveat_of(frame, source),
-        claim=_number_starving(frame),
+    ordered = frame.sort_values(["batch_size", "workers"], kind="stable")
+    title = "Share of the training loop spent waiting for the next batch"
+    panels = panels_by(ordered, ["batch_size", "workers"], _panels)
+    caption = (
+        f"{_starving(frame)} {cheapest(frame)} Bars show the estimate; whiskers are 95 % intervals within "
+        "one process. Loading keeps ahead if the interval is below the dashed line."
     )
+    claim = _number_starving(frame)
+    return Figure("balance-figure", title, panels, caption, ("balance",), caveat_of(frame, source), claim=claim)
 
 
 def _number_starving(frame: pd.DataFrame) -> str:
@@ -57,24 +55,23 @@ def _starving(frame: pd.DataFrame) -> str:
     return f"Without workers, loading a batch takes longer than the step in {loaders}: {span}."
 
 
-def _panel(frame: pd.DataFrame, *, number: int) -> Panel:
+def _panels(_: object, frame: pd.DataFrame, number: int) -> list[Panel]:
     first = frame.iloc[0]
     title = f"batch {first['batch_size']}, {workers_in_words(int(first['workers']))}"
     low, high = percent(frame["wait_share"].min()), percent(frame["wait_share"].max())
     label = f"Share of the training loop spent waiting, {title}: {count(len(frame), 'loader')}, from {low} to {high}."
-    svg = drawn(
-        lambda axes: _draw(axes, frame), name=f"balance-{number}", label=label, height_in=0.7 + 0.3 * len(frame)
-    )
-    return Panel(title, svg)
+    height_in = 0.7 + 0.3 * len(frame)
+    return [
+        Panel(title, drawn(partial(_draw, frame=frame), name=f"balance-{number}", label=label, height_in=height_in))
+    ]
 
 
 def _draw(axes: Axes, frame: pd.DataFrame) -> None:
     names = names_of(frame)
     for position, (_, row) in enumerate(frame.iterrows()):
-        share = 100 * row["wait_share"]
-        whisker = [[share - 100 * row["wait_share_low"]], [100 * row["wait_share_high"] - share]]
+        share, *ends = ([100 * row[name]] for name in ("wait_share", "wait_share_low", "wait_share_high"))
         axes.barh(position, share, height=0.6, color=pen(str(row["style"])).color, alpha=0.75)
-        axes.errorbar(share, position, xerr=whisker, color=INK, elinewidth=1.0, capsize=2.5)
+        axes.errorbar(share, position, xerr=whiskers(share, *ends), color=INK, elinewidth=1.0, capsize=2.5)
     axes.axvline(100 * float(frame["most_waiting"].max()), color=MUTED, linestyle="--", linewidth=1.0)
     cases = [str(case) for case in frame["case"]]
     rows_of(axes, cases, [names[case] for case in cases])

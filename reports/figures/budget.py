@@ -15,7 +15,7 @@ from ..tables.loader import first_rows
 from ..text import count, shortened, workers_in_words
 from .axis import legend_above, rows_of
 from .name import names_of
-from .panel import wide_and_narrow
+from .panel import panels_by, wide_and_narrow
 
 COLORS = {
     "index": "#999999",
@@ -44,44 +44,41 @@ MAX_CHARACTERS_WIDE = 36
 FEW = 2
 """Up to this number of loaders, sentences are in the caption; otherwise in a table."""
 
+DISJOINT = "The parts are disjoint and measured. Time outside all parts is shown as not attributed."
+"""Explains the parts."""
+
 LEGEND_ROW_IN = 0.2
 """Height of a row of the legend in inches."""
 
 
-def _panel(frame: pd.DataFrame, names: dict[str, str], *, number: int) -> Panel:
+def _panels(_: object, frame: pd.DataFrame, number: int, *, names: dict[str, str]) -> list[Panel]:
     """Return the shares of the loaders with one number of workers; many loaders have a legend at the side."""
     legend_in, bars_in = LEGEND_ROW_IN * frame["part"].nunique(), 0.28 * frame["case"].nunique()
     side_legend = bars_in >= legend_in
-    return wide_and_narrow(
+    draw = partial(_draw, frame=frame, names=names)
+    panel = wide_and_narrow(
         _title(frame),
-        partial(_draw, frame=frame, names=names, limit=MAX_CHARACTERS_WIDE, side_legend=side_legend),
-        draw_narrow=partial(_draw, frame=frame, names=names, limit=MAX_CHARACTERS, side_legend=False),
+        partial(draw, limit=MAX_CHARACTERS_WIDE, side_legend=side_legend),
+        draw_narrow=partial(draw, limit=MAX_CHARACTERS, side_legend=False),
         name=f"budget-{number}",
         label=_label(frame),
         height_in=0.8 + bars_in + (0.0 if side_legend else 0.5 + legend_in),
         narrow_height_in=1.3 + legend_in + bars_in,
     )
+    return [panel]
 
 
 def budgets(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     """Return the shares of a batch's time; for few loaders, the caption has a sentence on each."""
     large, names = frame[frame["share"] >= LEAST], names_of(frame)
-    panels = [
-        _panel(group, names, number=number) for number, (_, group) in enumerate(large.groupby("workers", sort=True))
-    ]
+    panels = panels_by(large.sort_values("workers", kind="stable"), "workers", partial(_panels, names=names))
     sentences = [f"{row['case']}: {row['sentence']}." for _, row in first_rows(frame).iterrows()]
     few = sentences if len(sentences) <= FEW else []
+    title = f"Where the time of a batch of {int(frame['batch_size'].iloc[0])} goes, in a training loop"
+    caption = " ".join([*few, DISJOINT])
+    claim = _loading_first(frame)
     return Figure(
-        name="budget-figure",
-        frames=("budgets",),
-        title=f"Where the time of a batch of {int(frame['batch_size'].iloc[0])} goes, in a training loop",
-        panels=tuple(panels),
-        caption=" ".join(
-            [*few, "The parts are disjoint and measured. Time outside all parts is shown as not attributed."]
-        ),
-        caveat=caveat_of(frame, source),
-        columns=1,
-        claim=_loading_first(frame),
+        "budget-figure", title, panels, caption, ("budgets",), caveat_of(frame, source), columns=1, claim=claim
     )
 
 

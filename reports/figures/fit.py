@@ -39,7 +39,8 @@ def fit(data: FitData, estimates: pd.DataFrame) -> Figure | None:
 
 def _figure(case: str, data: FitData, parameters: Sequence[float]) -> Figure | None:
     *weights, bias = parameters
-    rows = [row for row in zip(data.inputs, data.targets, strict=True) if _is_drawn((*row[0], row[1], *parameters))]
+    pairs = zip(data.inputs, data.targets, strict=True)
+    rows = [(x, y) for x, y in pairs if all(abs(number) < FAR for number in (*x, y, *parameters))]
     if not rows:
         return None
     data = data.model_copy(update={"inputs": tuple(x for x, _ in rows), "targets": tuple(y for _, y in rows)})
@@ -56,10 +57,8 @@ def _figure(case: str, data: FitData, parameters: Sequence[float]) -> Figure | N
 
 
 def _panel(data: FitData, weights: Sequence[float], bias: float, at: int) -> Panel:
-    pairs = [
-        (row[at], target - bias - _dot(weights, row) + weights[at] * row[at])
-        for row, target in zip(data.inputs, data.targets, strict=True)
-    ]
+    samples = zip(data.inputs, data.targets, strict=True)
+    pairs = [(row[at], target - bias - _dot(weights, row) + weights[at] * row[at]) for row, target in samples]
     title = f"input {at + 1}: slope {plain(weights[at], digits=5)}"
 
     def draw(axes: Axes) -> None:
@@ -72,11 +71,6 @@ def _panel(data: FitData, weights: Sequence[float], bias: float, at: int) -> Pan
 
     svg = drawn(draw, name=f"fit-{at}", label=f"Samples and the learned line of {title}.", height_in=2.6)
     return Panel(title, svg)
-
-
-def _is_drawn(numbers: Sequence[float]) -> bool:
-    """Whether a sample and a line have a place on an axis."""
-    return all(abs(number) < FAR for number in numbers)
 
 
 def _dot(weights: Sequence[float], row: Sequence[float]) -> float:

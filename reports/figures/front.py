@@ -8,17 +8,18 @@ from matplotlib.axes import Axes
 
 from harness.record import DataSource
 
-from ..figure import Figure, Panel
+from ..figure import Figure
 from ..number import duration, rate, times
 from ..source import caveat_of
-from ..style import INK, dashes_of, pen
-from ..svg import add_tooltips, belongs, unique_ids
+from ..style import INK, pen
+from ..svg import add_tooltips, belongs
 from ..text import shortened, workers_in_words
 from . import budget, overfitting
 from .accuracy import SIGNS
-from .axis import End, categories, labelled, legend_above, logarithmic, rows_of
+from .axis import End, categories, logarithmic, rows_of
+from .curve import Curves
 from .name import names_of
-from .panel import CONTEXT, MAX_TOGETHER, multiples, wide_and_narrow
+from .panel import curve_panels, wide_and_narrow
 from .survey import DTYPE, HEIGHT_IN, magnitudes
 
 MAX_LINES = 6
@@ -34,33 +35,15 @@ def contract_of_picture(profiles: pd.DataFrame, contract: str) -> str:
 
 def magnitude(profiles: pd.DataFrame, breakings: pd.DataFrame, contract: str) -> Figure:
     """Return the error of a contract against the magnitude of its inputs."""
-    figure = magnitudes(profiles[profiles["contract"] == contract], breakings)
-    return large("front-magnitude", figure, figure.caption, whole=True)
+    return large("front-magnitude", magnitudes(profiles[profiles["contract"] == contract], breakings), whole=True)
 
 
-def large(name: str, figure: Figure, caption: str, *, whole: bool = False) -> Figure:
+def large(name: str, figure: Figure, *, whole: bool = False) -> Figure:
     """Return the first panel of a figure with identifiers of the first layer, or the whole figure."""
-    visible_panels = figure.panels if whole else figure.panels[:1]
-    is_one = len(visible_panels) == 1
-    panels = tuple(
-        replace(
-            panel,
-            title="" if is_one else panel.title,
-            svg=unique_ids(panel.svg, name),
-            narrow=unique_ids(panel.narrow, name),
-        )
-        for panel in visible_panels
-    )
-    return Figure(
-        name=name,
-        frames=figure.frames,
-        title=figure.title,
-        panels=panels,
-        caption=caption,
-        caveat=figure.caveat,
-        columns=1 if is_one else 3,
-        claim=figure.claim,
-    )
+    panels = [panel.with_unique_ids(name) for panel in (figure.panels if whole else figure.panels[:1])]
+    if len(panels) == 1:
+        return replace(figure, name=name, panels=(replace(panels[0], title=""),), columns=1)
+    return replace(figure, name=name, panels=tuple(panels), columns=3)
 
 
 def visible_steps(steps: pd.DataFrame) -> pd.DataFrame:
@@ -79,83 +62,49 @@ def visible_steps(steps: pd.DataFrame) -> pd.DataFrame:
 def step_time(frame: pd.DataFrame) -> Figure:
     """Return the time of a step against the batch size, from the frame of :func:`steps_shown`."""
     names, device = names_of(frame), str(frame["device"].iloc[0])
-    on = "the CPU" if device == "cpu" else device
     largest = frame[frame["batch_size"] == frame["batch_size"].max()].sort_values("median_s", kind="stable")
     fastest, slowest = largest.iloc[0], largest.iloc[-1]
-    caption = (
-        f"On {on} at batch {fastest['batch_size']:,}, {names[str(fastest['case'])]} takes "
-        f"{duration(fastest['median_s'])} and {names[str(slowest['case'])]} {duration(slowest['median_s'])}, "
-        f"{times(slowest['median_s'] / fastest['median_s'])} as long."
-    )
-
+    fast, slow = names[str(fastest["case"])], names[str(slowest["case"])]
     ratio = times(slowest["median_s"] / fastest["median_s"])
-    claim = f"{names[str(slowest['case'])]} takes {ratio} the time of {names[str(fastest['case'])]}"
-    panels = _step_panels(frame, caption)
-    columns = 1 if len(panels) == 1 else 3
-    return Figure("front-step", "Time of a training step", panels, caption, ("steps",), columns=columns, claim=claim)
-
-
-def _step_panels(frame: pd.DataFrame, label: str) -> tuple[Panel, ...]:
-    """Return one drawing of all steps, or a drawing for each of many steps."""
-    names = names_of(frame)
-    if len(names) > MAX_TOGETHER:
-        return tuple(multiples([*names.values()], partial(_steps, frame=frame), name="front-step", label=label))
-    panel = wide_and_narrow(
-        "",
-        lambda axes: _steps(axes, frame=frame, direct=True),
-        draw_narrow=lambda axes: _steps(axes, frame=frame, direct=False),
-        name="front-step",
-        label=label,
-        height_in=HEIGHT_IN,
-        narrow_height_in=HEIGHT_IN + 0.17 * frame["case"].nunique(),
+    caption = (
+        f"On {'the CPU' if device == 'cpu' else device} at batch {fastest['batch_size']:,}, {fast} takes "
+        f"{duration(fastest['median_s'])} and {slow} {duration(slowest['median_s'])}, {ratio} as long."
     )
-    return (panel,)
+    panels = curve_panels(
+        "",
+        partial(_steps, frame=frame, names=names),
+        name="front-step",
+        label=caption,
+        height_in=HEIGHT_IN,
+        narrow_height_in=HEIGHT_IN + 0.17 * len(names),
+        legend_columns=1,
+        separate=[*names.values()],
+    )
+    claim, columns = f"{slow} takes {ratio} the time of {fast}", 1 if len(panels) == 1 else 3
+    title = "Time of a training step"
+    return Figure("front-step", title, tuple(panels), caption, ("steps",), columns=columns, claim=claim)
 
 
-def _steps(axes: Axes, *, frame: pd.DataFrame, direct: bool = False, only: str = "") -> None:
-    """Draw a line for each case, named at its end or above, or only one of them in color."""
-    places, names = categories(axes, sorted(frame["batch_size"].unique())), names_of(frame)
+def _steps(axes: Axes, *, frame: pd.DataFrame, names: dict[str, str], only: str = "") -> list[End]:
+    """Draw a line for each case, or only one of them in color."""
+    places = categories(axes, sorted(frame["batch_size"].unique()))
     logarithmic(axes.yaxis, [*frame["q1_s"], *frame["q3_s"]], text=duration)
-    ends, signs, dashes = [], iter(SIGNS.items()), dashes_of(frame)
+    curves, signs = Curves(axes, frame, only=only), iter(SIGNS.items())
     for case, curve in frame.sort_values("batch_size").groupby("case", sort=False):
-        style = str(curve["style"].iloc[0])
-        color, _, linewidth, markersize, zorder = pen(style)
-        marker, sign = next(signs)
-        x = [places[size] for size in curve["batch_size"]]
-        name = names[str(case)]
-        if only not in {"", name}:
-            belongs(str(case), *axes.plot(x, curve["median_s"], **CONTEXT))
-            continue
-        line = axes.plot(
-            x,
-            curve["median_s"],
-            color=color,
-            marker=marker,
-            linestyle=next(dashes[style]),
-            lw=linewidth,
-            markersize=markersize,
-            zorder=zorder,
-            label=name,
-        )
-        sizes = zip(x, curve["median_s"], curve["batch_size"], strict=True)
+        (marker, sign), name = next(signs), names[str(case)]
+        x, times_s = [places[size] for size in curve["batch_size"]], curve["median_s"]
+        sizes = zip(x, times_s, curve["batch_size"], strict=True)
         tips = [(at, time, f"{name}, batch {size:,}: {time * 1e6:,.3f} µs") for at, time, size in sizes]
-        add_tooltips(axes, tips, case=str(case))
-        belongs(str(case), *line)
         end = f"{sign} {shortened(name, limit=MAX_CHARACTERS)}"
-        ends.append(End(float(curve["median_s"].iloc[-1]), end, color, str(case)))
+        curves.add(name, curve, x, times_s, tooltips=tips, end=end, marker=marker)
     axes.set(xlabel="batch size (samples)", ylabel="step time")
-    if direct:
-        labelled(axes, ends, height_in=HEIGHT_IN)
-    elif not only:
-        legend_above(axes, columns=1)
+    return curves.ends
 
 
 def loading(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     """Return the best rate per loader, without workers and with them."""
     best = frame.sort_values("samples_per_s", ascending=False, kind="stable")
-    rows = pd.concat([best[best["workers"] == 0], best[best["workers"] > 0]]).assign(
-        several=lambda rows: rows["workers"] > 0
-    )
+    rows = best.assign(several=best["workers"] > 0).sort_values("several", kind="stable")
     rows = rows.drop_duplicates(["case", "several"])
     cases = list(dict.fromkeys(best["case"]))[: 2 * MAX_LINES]
     first, last = best.iloc[0], best[best["case"] == cases[-1]].iloc[0]
@@ -175,17 +124,9 @@ def loading(frame: pd.DataFrame, source: DataSource | None) -> Figure:
         label=f"{caption}.",
         height_in=0.75 + 0.36 * len(cases),
     )
+    title, claim = "Fastest configuration per data loader", f"{names[str(first['case'])]} is the fastest data loader"
     caveat = caveat_of(frame, source)
-    return Figure(
-        "front-loader",
-        "Fastest configuration per data loader",
-        (panel,),
-        f"{caption}.",
-        ("loaders",),
-        caveat,
-        columns=1,
-        claim=f"{names[str(first['case'])]} is the fastest data loader",
-    )
+    return Figure("front-loader", title, (panel,), f"{caption}.", ("loaders",), caveat, columns=1, claim=claim)
 
 
 def _bars(axes: Axes, rows: pd.DataFrame, cases: list[str], *, in_words: bool) -> None:
@@ -212,11 +153,11 @@ def _bars(axes: Axes, rows: pd.DataFrame, cases: list[str], *, in_words: bool) -
 def spent(budgets: pd.DataFrame, source: DataSource | None) -> Figure:
     """Return the parts of the batch time per loader, with the smallest measured number of workers."""
     selected = budgets[budgets["workers"] == budgets["workers"].min()]
-    figure = budget.budgets(selected, source)
-    return large("front-budget", figure, figure.caption)
+    return large("front-budget", budget.budgets(selected, source))
 
 
 def overfits(epochs: pd.DataFrame, source: DataSource | None) -> Figure | None:
     """Return the first experiment whose held-out loss turns up; ``None`` without one."""
     figures = overfitting.overfitting(epochs, source)
-    return large("front-overfitting", figures[0], figures[0].caption) if figures else None
+    claim = "Too many epochs raise the held-out loss"
+    return replace(large("front-overfitting", figures[0]), claim=claim) if figures else None

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 
@@ -12,7 +13,7 @@ from ..figure import Figure, Panel
 from ..style import LINE, MUTED, PENS
 from ..svg import drawn
 from ..text import shortened
-from .axis import legend_above
+from .axis import legend_above, whiskers
 
 
 class MarkerStyle(NamedTuple):
@@ -42,25 +43,19 @@ def evidence(comparisons: Sequence[Comparison], slices: Sequence[Slices]) -> Fig
     cases = list(dict.fromkeys(comparison.case for comparison in comparisons))
     candidates = [comparison for comparison in comparisons if comparison.arm == "candidate"]
     widest = max(candidates, key=lambda comparison: abs(comparison.ratio - 1.0))
-    forest = drawn(
-        lambda axes: _forest(axes, comparisons, cases),
-        name="gate-forest",
-        label=f"Slowdown of {len(cases)} cases with 95 % bounds: {_range(candidates)}.",
-        height_in=1.5 + ROW_IN * len(cases),
+    label = f"Slowdown of {len(cases)} cases with 95 % bounds: {_range(candidates)}."
+    draw, height_in = partial(_forest, comparisons=comparisons, cases=cases), 1.5 + ROW_IN * len(cases)
+    forest = Panel(
+        "slowdown, with one-sided 95 % bounds", drawn(draw, name="gate-forest", label=label, height_in=height_in)
     )
-    return Figure(
-        name="gate-figure",
-        frames=("gate_times", "gate_slices"),
-        title="Time relative to the base",
-        panels=(
-            Panel("slowdown, with one-sided 95 % bounds", forest),
-            _slices(widest.case, [process for process in slices if process.case == widest.case]),
-        ),
-        caption=f"Slowdowns of the working tree: {_range(candidates)}. The dashed line is the margin, the dotted line "
+    of_widest = _slices(widest.case, [process for process in slices if process.case == widest.case])
+    title = "Time relative to the base"
+    caption = (
+        f"Slowdowns of the working tree: {_range(candidates)}. The dashed line is the margin, the dotted line "
         "the tolerance. The right panel shows the case that differs most: the fastest round of every slice relative "
-        "to the fastest round of the base, with equally many slices from all processes.",
-        columns=2,
+        "to the fastest round of the base, with equally many slices from all processes."
     )
+    return Figure("gate-figure", title, (forest, of_widest), caption, ("gate_times", "gate_slices"), columns=2)
 
 
 def _slices(case: str, slices: Sequence[Slices]) -> Panel:
@@ -76,7 +71,7 @@ def _range(comparisons: Sequence[Comparison]) -> str:
     return f"{low:+.1f} % to {high:+.1f} %"
 
 
-def _forest(axes: Axes, comparisons: Sequence[Comparison], cases: Sequence[str]) -> None:
+def _forest(axes: Axes, *, comparisons: Sequence[Comparison], cases: Sequence[str]) -> None:
     """Draw a row for each case, with its arms slightly apart."""
     first = comparisons[0]
     axes.axvline(0.0, color=LINE, linewidth=0.9)
@@ -84,25 +79,18 @@ def _forest(axes: Axes, comparisons: Sequence[Comparison], cases: Sequence[str])
     axes.axvline(100.0 * first.tolerance, color=MUTED, linewidth=0.9, linestyle=":")
     for shift, (arm, style) in zip((-0.2, 0.0, 0.2), MARKER_STYLES.items(), strict=True):
         selected = [comparison for comparison in comparisons if comparison.arm == arm]
-        middle, low, high = (
+        middle, *ends = (
             [100.0 * (getattr(comparison, name) - 1.0) for comparison in selected] for name in ("ratio", "low", "high")
         )
-        # Bounds that a record has on the wrong side of its ratio have no length.
-        bars = [
-            [max(m - b, 0.0) for m, b in zip(middle, low, strict=True)],
-            [max(b - m, 0.0) for m, b in zip(middle, high, strict=True)],
-        ]
         places = [cases.index(comparison.case) + shift for comparison in selected]
-        axes.errorbar(
-            middle,
-            places,
-            xerr=bars,
-            fmt=style.marker,
-            color=style.color,
-            label=style.label,
-            markersize=3.6,
-            capsize=2.0,
-        )
+        look: dict[str, Any] = {
+            "fmt": style.marker,
+            "color": style.color,
+            "label": style.label,
+            "markersize": 3.6,
+            "capsize": 2.0,
+        }
+        axes.errorbar(middle, places, xerr=whiskers(middle, *ends), **look)
     axes.set_yticks(range(len(cases)), [_two_lines(case) for case in cases])
     axes.set(xlabel="slowdown (%)", ylim=(len(cases) - 0.5, -0.5))
     legend_above(axes, columns=1)

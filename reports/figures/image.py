@@ -5,13 +5,13 @@ import binascii
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 from PIL import Image as Picture
 
 from harness.error import UsageError
 from harness.record import DataSource, Image
 
+from ..part import Part
 from ..source import caveats
 from ..text import count
 
@@ -36,10 +36,10 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class Grid:
+class Grid(Part):
     """Samples with a caption; the heading has the caveat of the data."""
 
-    kind: ClassVar[str] = "images"
+    kind = "images"
 
     tiles: tuple[Tile, ...]
     heading: str
@@ -57,11 +57,8 @@ def grid(images: Sequence[Image], source: DataSource | None) -> Grid:
     """
     caveat = caveats([image.data for image in images], source)
     names = ", ".join(dict.fromkeys(image.data for image in images))
-    return Grid(
-        tiles=tuple(_tile(image) for image in images),
-        heading=f"Samples of {names}" + (f" ({caveat})" if caveat else ""),
-        caption=_sentence(images),
-    )
+    heading = f"Samples of {names}" + (f" ({caveat})" if caveat else "")
+    return Grid(tuple(map(_tile, images)), heading, _sentence(images))
 
 
 def _tile(image: Image) -> Tile:
@@ -95,7 +92,7 @@ def png(pixels: bytes, *, height: int, width: int, palette: tuple[bytes, bytes] 
     A palette has three bytes for each color, and an opacity.
     """
     image = Picture.frombytes("L" if palette is None else "P", (width, height), pixels)
-    options: dict[str, Any] = {}
+    options = {}
     if palette is not None:
         image.putpalette(palette[0])
         options["transparency"] = palette[1]

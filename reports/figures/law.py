@@ -56,16 +56,13 @@ def headroom_figure(verdicts: pd.DataFrame) -> Figure:
         height_in=1.1 + ROW_IN * len(contracts),
         wide_in=1.5 * WIDE_IN,
     )
-    return Figure(
-        name="laws-figure",
-        frames=("verdicts",),
-        title="Worst deviation as a share of its bound",
-        panels=(panel,),
-        caption=f"{_sentence(measured)} Laws to the right of the line are broken. Circles hold; diamonds are "
-        "declared failures; squares are lost digits; crosses fail the run. Marks at an edge lie at or beyond it.",
-        columns=1,
-        claim=f"{int((measured['ratio'] <= 1.0).sum()):,} of {len(measured):,} measured errors are within their bounds",
+    title = "Worst deviation as a share of its bound"
+    caption = (
+        f"{_sentence(measured)} Laws to the right of the line are broken. Circles hold; diamonds are "
+        "declared failures; squares are lost digits; crosses fail the run. Marks at an edge lie at or beyond it."
     )
+    claim = f"{int((measured['ratio'] <= 1.0).sum()):,} of {len(measured):,} measured errors are within their bounds"
+    return Figure("laws-figure", title, (panel,), caption, ("verdicts",), columns=1, claim=claim)
 
 
 def _draw(axes: Axes, frame: pd.DataFrame, *, contracts: list[str], limit: int) -> None:
@@ -80,14 +77,11 @@ def _draw(axes: Axes, frame: pd.DataFrame, *, contracts: list[str], limit: int) 
         face = "none" if shape in HOLLOW else color
         axes.plot(seen["at"], seen["height"], shape, color=color, markerfacecolor=face, markersize=3.4, alpha=0.8)
     for style in dict.fromkeys(frame["style"]):
-        axes.plot(
-            [], [], marker="o", linestyle="none", markersize=4, color=pen(style).color, label=NAMES.get(style, style)
-        )
+        axes.plot([], [], "o", markersize=4, color=pen(style).color, label=NAMES.get(style, style))
     axes.set(xlim=(LOW - 0.4, HIGH + 0.4), ylim=(len(contracts), 0.1))
     axes.set_xticks([LOW, 0, HIGH], ["≤ 1e-4", "the bound", "≥ 1e4"])
-    axes.set_yticks(
-        [position + 0.5 for position in range(len(contracts))], [shortened(name, limit=limit) for name in contracts]
-    )
+    middles = [position + 0.5 for position in range(len(contracts))]
+    axes.set_yticks(middles, [shortened(name, limit=limit) for name in contracts])
     axes.xaxis.tick_top()
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1 + LEGEND_IN / (ROW_IN * len(contracts))), ncols=3)

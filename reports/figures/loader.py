@@ -1,5 +1,8 @@
 """Loader throughput as a heat map: batch size down, workers across, one color scale for all loaders."""
 
+from functools import partial
+
+import numpy as np
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
@@ -14,6 +17,7 @@ from ..style import INK, PAPER
 from ..svg import drawn
 from ..text import count, listing
 from .axis import logarithmic
+from .panel import panels_by
 
 MAP = "cividis"
 """A color map of even lightness that reads the same with the common kinds of color blindness and in gray."""
@@ -23,46 +27,31 @@ def throughput(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     """Return the throughput of every loader, with the common scale as the last panel of several."""
     low, high = float(frame["samples_per_s"].min()), float(frame["samples_per_s"].max())
     norm = LogNorm(low, high if high > low else low * 1.01)
-    panels = [
-        _panel(str(case), group, norm=norm, number=number)
-        for number, (case, group) in enumerate(frame.groupby("case", sort=False))
-    ]
-    return Figure(
-        name="loaders-figure",
-        frames=("loaders",),
-        title="Loader throughput against batch size and workers",
-        panels=(*panels, *([_scale(norm)] if len(panels) > 1 else [])),
-        caption=_sentences(frame),
-        caveat=caveat_of(frame, source),
-        claim=_best(frame),
-    )
+    panels = panels_by(frame, "case", partial(_panels, norm=norm))
+    title = "Loader throughput against batch size and workers"
+    panels = (*panels, *([_scale(norm)] if len(panels) > 1 else []))
+    caption = _sentences(frame)
+    return Figure("loaders-figure", title, panels, caption, ("loaders",), caveat_of(frame, source), claim=_best(frame))
 
 
-def _panel(case: str, frame: pd.DataFrame, *, norm: LogNorm, number: int) -> Panel:
+def _panels(case: str, frame: pd.DataFrame, number: int, *, norm: LogNorm) -> list[Panel]:
     """Return one loader; a configuration that was not measured stays empty."""
     table = frame.pivot_table(index="batch_size", columns="workers", values="samples_per_s", aggfunc="first")
     low, high = rate(frame["samples_per_s"].min()), rate(frame["samples_per_s"].max())
     label = f"Throughput of {case}: from {low} to {high} samples per second over {count(len(frame), 'configuration')}."
-    svg = drawn(
-        lambda axes: _draw(axes, table, norm=norm),
-        name=f"loader-{number}",
-        label=label,
-        height_in=0.75 + 0.32 * max(3, len(table)),
-    )
-    return Panel(case, svg)
+    draw, height_in = partial(_draw, table=table, norm=norm), 0.75 + 0.32 * max(3, len(table))
+    return [Panel(case, drawn(draw, name=f"loader-{number}", label=label, height_in=height_in))]
 
 
-def _draw(axes: Axes, table: pd.DataFrame, *, norm: LogNorm) -> None:
+def _draw(axes: Axes, *, table: pd.DataFrame, norm: LogNorm) -> None:
     """Fill each cell with the color of its rate and write the rate into it."""
     rates = table.to_numpy(dtype=float)
     rows, columns = rates.shape
     axes.pcolormesh(rates, cmap=MAP, norm=norm, edgecolors=PAPER, linewidth=1.5)
-    for row in range(rows):
-        for column in range(columns):
-            value = float(rates[row, column])
-            axes.text(column + 0.5, row + 0.5, rate(value), ha="center", va="center", color=_ink(value, norm))
-    axes.set_xticks([column + 0.5 for column in range(columns)], [str(size) for size in table.columns])
-    axes.set_yticks([row + 0.5 for row in range(rows)], [str(size) for size in table.index])
+    for (row, column), value in np.ndenumerate(rates):
+        axes.text(column + 0.5, row + 0.5, rate(value), ha="center", va="center", color=_ink(value, norm))
+    axes.set_xticks(np.arange(columns) + 0.5, map(str, table.columns))
+    axes.set_yticks(np.arange(rows) + 0.5, map(str, table.index))
     axes.set(xlabel="workers (processes)", ylabel="batch size (samples)", ylim=(rows, 0))
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
@@ -99,8 +88,8 @@ def _best(frame: pd.DataFrame) -> str:
     if len(frame["case"].unique()) > 1:
         return ""
     best = frame.sort_values("samples_per_s", ascending=False, kind="stable").iloc[0]
-    position = f"at batch {best['batch_size']:,} {_with(best)}"
-    return f"{best['case']} delivers up to {rate(best['samples_per_s'])} samples per second {position}"
+    fastest = f"{best['case']} delivers up to {rate(best['samples_per_s'])} samples per second"
+    return f"{fastest} at batch {best['batch_size']:,} {_with(best)}"
 
 
 def _with(row: "pd.Series[float]") -> str:
@@ -111,12 +100,11 @@ def _with(row: "pd.Series[float]") -> str:
 def _sentences(frame: pd.DataFrame) -> str:
     """Return the fastest configuration, and the effect of workers on each loader."""
     best = frame.sort_values("samples_per_s", ascending=False, kind="stable").iloc[0]
-    fastest = (
-        f"The fastest configuration is {best['case']} at batch {best['batch_size']} "
-        f"{_with(best)}: {approximate(best['samples_per_s'])} samples/s."
+    fastest = f"{best['case']} at batch {best['batch_size']} {_with(best)}"
+    return (
+        f"The fastest configuration is {fastest}: {approximate(best['samples_per_s'])} samples/s. {_workers(frame)} "
+        "Cells are medians of steady epochs in one process; all colors share one logarithmic scale."
     )
-    cells = "Cells are medians of steady epochs in one process; all colors share one logarithmic scale."
-    return f"{fastest} {_workers(frame)} {cells}"
 
 
 def _workers(frame: pd.DataFrame) -> str:

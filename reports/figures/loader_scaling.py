@@ -1,6 +1,7 @@
 """Loader throughput against the number of workers: a panel per loader, a line per batch size, intervals as bars."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,7 +14,8 @@ from ..source import caveat_of
 from ..style import DASHES, INK, MUTED, pen
 from ..svg import drawn
 from ..text import count, listing
-from .axis import End, categories, labelled, logarithmic
+from .axis import End, categories, labelled, logarithmic, whiskers
+from .panel import panels_by
 
 HEIGHT_IN = 2.5
 
@@ -22,20 +24,12 @@ def scaling(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     """Return a panel for each loader that was measured with several numbers of workers."""
     scaled = frame.groupby("case", sort=False).filter(lambda group: len(group["workers"].unique()) > 1)
     span = [*scaled["samples_per_s"], *scaled["samples_per_s_low"].dropna(), *scaled["samples_per_s_high"].dropna()]
-    workers = sorted(scaled["workers"].unique())
-    panels = [
-        _panel(str(case), group, workers=workers, span=span, number=number)
-        for number, (case, group) in enumerate(scaled.groupby("case", sort=False))
-    ]
-    return Figure(
-        name="loader-scaling",
-        frames=("loaders",),
-        title="Loader throughput against the number of workers",
-        panels=tuple(panels),
-        caption=_sentences(frame, scaled),
-        caveat=caveat_of(frame, source),
-        claim=_helped(scaled),
-    )
+    draw = partial(_draw, workers=sorted(scaled["workers"].unique()), span=span)
+    title = "Loader throughput against the number of workers"
+    panels = panels_by(scaled, "case", partial(_panels, draw=draw))
+    caption = _sentences(frame, scaled)
+    claim = _helped(scaled)
+    return Figure("loader-scaling", title, panels, caption, ("loaders",), caveat_of(frame, source), claim=claim)
 
 
 def _helped(scaled: pd.DataFrame) -> str:
@@ -55,7 +49,7 @@ def _gains(group: pd.DataFrame) -> bool:
     return bool((low[is_more] > limit).any())
 
 
-def _panel(case: str, frame: pd.DataFrame, *, workers: Sequence[int], span: Sequence[float], number: int) -> Panel:
+def _panels(case: str, frame: pd.DataFrame, number: int, *, draw: Callable[..., None]) -> list[Panel]:
     best = frame.sort_values("samples_per_s", ascending=False, kind="stable").iloc[0]
     sizes = count(len(frame["batch_size"].unique()), "batch size")
     label = (
@@ -63,48 +57,32 @@ def _panel(case: str, frame: pd.DataFrame, *, workers: Sequence[int], span: Sequ
         f"at most {rate(best['samples_per_s'])} samples per second, at batch {best['batch_size']} "
         f"with {count(int(best['workers']), 'worker')}."
     )
-    svg = drawn(
-        lambda axes: _draw(axes, frame, workers=workers, span=span),
-        name=f"loader-scaling-{number}",
-        label=label,
-        height_in=HEIGHT_IN,
-    )
-    return Panel(case, svg)
+    name = f"loader-scaling-{number}"
+    return [Panel(case, drawn(partial(draw, frame=frame), name=name, label=label, height_in=HEIGHT_IN))]
 
 
-def _draw(axes: Axes, frame: pd.DataFrame, *, workers: Sequence[int], span: Sequence[float]) -> None:
+def _draw(axes: Axes, *, frame: pd.DataFrame, workers: Sequence[int], span: Sequence[float]) -> None:
     """Draw a line with bars for each batch size, named at its end."""
     places, ends = categories(axes, workers), []
-    color, marker, linewidth, markersize, zorder = pen(str(frame["style"].iloc[0]))
+    look = pen(str(frame["style"].iloc[0]))._asdict()
     for index, (batch_size, line) in enumerate(frame.groupby("batch_size")):
         best = line.sort_values("samples_per_s", ascending=False, kind="stable").drop_duplicates("workers")
         best = best.sort_values("workers", kind="stable")
-        axes.errorbar(
-            [places[number] for number in best["workers"]],
-            best["samples_per_s"],
-            yerr=_bars(best),
-            linestyle=DASHES[index % len(DASHES)],
-            color=color if index < len(DASHES) else MUTED,
-            marker=marker,
-            linewidth=linewidth,
-            markersize=markersize,
-            zorder=zorder,
-            elinewidth=1.0,
-            capsize=2.5,
-        )
+        look |= {"linestyle": DASHES[index % len(DASHES)]} | ({} if index < len(DASHES) else {"color": MUTED})
+        x = [places[number] for number in best["workers"]]
+        axes.errorbar(x, best["samples_per_s"], yerr=_bars(best), elinewidth=1.0, capsize=2.5, **look)
         ends.append(End(float(best["samples_per_s"].iloc[-1]), f"batch {batch_size:,}", INK))
     logarithmic(axes.yaxis, span, text=rate)
     axes.set(xlabel="workers (processes)", ylabel="samples/s")
     labelled(axes, ends, height_in=HEIGHT_IN)
 
 
-def _bars(frame: pd.DataFrame) -> list[pd.Series] | None:
+def _bars(frame: pd.DataFrame) -> list[list[float]] | None:
     """Return the lengths of the bars; ``None`` if a run has no intervals."""
     if frame["samples_per_s_low"].isna().all():
         return None
-    down = frame["samples_per_s"] - frame["samples_per_s_low"]
-    up = frame["samples_per_s_high"] - frame["samples_per_s"]
-    return [down.clip(lower=0).fillna(0), up.clip(lower=0).fillna(0)]
+    rates = frame["samples_per_s"]
+    return whiskers(rates, *(frame[f"samples_per_s_{end}"].fillna(rates) for end in ("low", "high")))
 
 
 def _sentences(frame: pd.DataFrame, scaled: pd.DataFrame) -> str:
@@ -112,12 +90,10 @@ def _sentences(frame: pd.DataFrame, scaled: pd.DataFrame) -> str:
     max_workers = scaled["workers"].max()
     best = scaled[scaled["workers"] == max_workers].groupby("case", sort=False)["efficiency"].max().dropna()
     phrases = [f"{case} {percent(value)}" for case, value in best.items()]
-    words = (
-        f"Efficiency with {count(int(max_workers), 'worker')}, at the best batch size per loader: {listing(phrases)}. "
-    )
+    words = f"Efficiency with {count(int(max_workers), 'worker')}, at the best batch size per loader: "
     single = [str(case) for case in frame["case"].unique() if case not in set(scaled["case"])]
     once = f"Measured without workers only: {listing(single)}. " if single else ""
     bars = "Points are medians of slices, bars 95 % intervals within one process."
     if scaled["samples_per_s_low"].isna().all():
         bars = "Points are medians of steady epochs; this run has no intervals."
-    return f"{words if phrases else ''}{once}{bars}"
+    return f"{f'{words}{listing(phrases)}. ' if phrases else ''}{once}{bars}"

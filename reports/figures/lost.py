@@ -69,12 +69,9 @@ def _is_log_of_zero(call: RecordedCall, entry: int) -> bool:
         return False
     infinite = [stage for stage in call.stages if any(map(math.isinf, stage.values))]
     before = call.stages[: call.stages.index(infinite[0])] if infinite else call.stages
-    return bool(before) and 0.0 in before[-1].values and _is_log(call)
-
-
-def _is_log(call: RecordedCall) -> bool:
-    """Whether the infinity is minus infinity, as of a logarithm, in the result or in an operation."""
-    return -math.inf in call.actual or any(-math.inf in stage.values for stage in call.stages)
+    # A logarithm of zero is minus infinity, in the result or in an operation.
+    is_log = any(-math.inf in values for values in (call.actual, *(stage.values for stage in call.stages)))
+    return bool(before) and 0.0 in before[-1].values and is_log
 
 
 def _expected(call: RecordedCall, entry: int) -> float:

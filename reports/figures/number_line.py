@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from matplotlib.axes import Axes
 
@@ -70,13 +71,8 @@ def number_line(traces: Sequence[RayTrace]) -> Figure | None:
     selected = [lines[dtype] for dtype in PARAMETERS if dtype in lines]
     book = next((result for line in selected for t, result in line.points if t == BOOK), None)
     label = _sentence(selected, book)
-    panel = wide_and_narrow(
-        "",
-        lambda axes: _draw(axes, selected, book),
-        name=f"number-line-{case}",
-        label=label,
-        height_in=0.9 + 0.62 * len(selected),
-    )
+    draw, height_in = partial(_draw, lines=selected, book=book), 0.9 + 0.62 * len(selected)
+    panel = wide_and_narrow("", draw, name=f"number-line-{case}", label=label, height_in=height_in)
     caption = f"{label} Dots are results of exp in calls of {case}; the thin parts of the lines mark subnormal numbers."
     if "float64" in lines:
         caption += " float64 extends beyond both edges."
@@ -90,9 +86,8 @@ def _claim(lines: Sequence[Line], book: float | None) -> str:
         return f"exp overflows from {lines[0].ends_at!r} on in {lines[0].dtype}"
     out_of_range = [line.dtype for line in lines if book is not None and math.log10(book) > line.largest]
     within = [line.dtype for line in lines if line.dtype not in out_of_range]
-    return (
-        f"exp(50) overflows in {listing(out_of_range)}, but not in {listing(within)}" if out_of_range and within else ""
-    )
+    claim = f"exp(50) overflows in {listing(out_of_range)}, but not in {listing(within)}"
+    return claim if out_of_range and within else ""
 
 
 def _line(trace: RayTrace) -> Line | None:
@@ -115,15 +110,11 @@ def _sentence(lines: Sequence[Line], book: float | None) -> str:
     if book is None:
         return text
     out_of_range = [line.dtype for line in lines if math.log10(book) > line.largest]
-    where = (
-        f"beyond the largest number of {' and '.join(out_of_range)}"
-        if out_of_range
-        else "within the range of every format"
-    )
-    return f"exp(50) is {plain(book)}, {where}. {text}"
+    beyond = f"beyond the largest number of {' and '.join(out_of_range)}"
+    return f"exp(50) is {plain(book)}, {beyond if out_of_range else 'within the range of every format'}. {text}"
 
 
-def _draw(axes: Axes, lines: Sequence[Line], book: float | None) -> None:
+def _draw(axes: Axes, *, lines: Sequence[Line], book: float | None) -> None:
     """Draw a line for each format, its smallest and largest numbers at the ends, and a rule at exp(50)."""
     for at, line in enumerate(lines):
         low, normal, high = (max(-EDGE, min(EDGE, end)) for end in (line.smallest, line.normal, line.largest))

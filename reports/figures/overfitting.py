@@ -62,15 +62,9 @@ def _figure(experiment: str, curves: dict[str, pd.DataFrame], source: DataSource
     panels = [_panel(case, curve, name=f"{name}-{position}") for position, (case, curve) in enumerate(curves.items())]
     labels = dict.fromkeys(str(label) for curve in curves.values() for label in curve["data"])
     sentences = " ".join(_sentence(case, curve) for case, curve in curves.items())
-    return Figure(
-        name=f"{name}-figure",
-        frames=("epochs",),
-        title=f"{experiment[:1].upper()}{experiment[1:]}: the held-out loss rises again",
-        panels=tuple(panels),
-        caption=f"{sentences} Data: {', '.join(labels)}.",
-        caveat=caveats(labels, source),
-        columns=1,
-    )
+    title = f"{experiment[:1].upper()}{experiment[1:]}: the held-out loss rises again"
+    caption = f"{sentences} Data: {', '.join(labels)}."
+    return Figure(f"{name}-figure", title, tuple(panels), caption, ("epochs",), caveats(labels, source), columns=1)
 
 
 def _joined(curves: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
@@ -89,9 +83,8 @@ def _coincide(curve: pd.DataFrame, other: pd.DataFrame) -> bool:
     """Whether the losses of two runs are indistinguishable in a drawing."""
     if len(curve) != len(other):
         return False
-    first, second = (
-        frame.sort_values("epoch", kind="stable")[LOSSES].to_numpy(dtype=float) for frame in (curve, other)
-    )
+    ordered = (frame.sort_values("epoch", kind="stable") for frame in (curve, other))
+    first, second = (frame[LOSSES].to_numpy(dtype=float) for frame in ordered)
     return bool(np.allclose(first, second, rtol=NEAR, atol=0.0, equal_nan=True))
 
 

@@ -6,14 +6,15 @@ curves as a panel for each curve, with the others in gray behind it.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from ..figure import Panel
-from ..style import LINE
 from ..svg import WIDE_IN, WIDTH_IN, drawn
+from .axis import End, labelled, legend_above
 
 
 def wide_and_narrow(
@@ -36,7 +37,13 @@ def wide_and_narrow(
     return Panel(title, wide, narrow=narrow)
 
 
-# Small multiples
+def panels_by(
+    frame: pd.DataFrame, by: str | list[str], panels: Callable[[Any, pd.DataFrame, int], Sequence[Panel]]
+) -> tuple[Panel, ...]:
+    """Return the panels for each group of rows, made from the key, the rows and the number of the group."""
+    groups = enumerate(frame.groupby(by, sort=False))
+    return tuple(panel for number, (key, group) in groups for panel in panels(key, group, number))
+
 
 MAX_TOGETHER = 4
 """Most curves in one picture; readers cannot distinguish more of them."""
@@ -47,33 +54,62 @@ HEIGHT_IN = 1.9
 PADDING_IN = 0.07
 """Room above and below the axes."""
 
-CONTEXT: dict[str, Any] = {"color": LINE, "linewidth": 0.8, "linestyle": "-", "marker": "", "zorder": 0.5}
-"""Style of the other curves."""
+
+Drawing = Callable[..., Sequence[End]]
+"""Draws curves into axes and returns their ends; with ``only``, all except the curve of this name are gray."""
 
 
-class Drawing(Protocol):
-    """Draws all curves on shared scales, and all except one in gray."""
+def curve_panels(
+    title: str,
+    draw: Drawing,
+    *,
+    name: str,
+    label: str,
+    height_in: float,
+    narrow_height_in: float | None = None,
+    legend_columns: int = 2,
+    separate: Sequence[str] = (),
+    ending: str = "",
+) -> list[Panel]:
+    """Return a panel whose curves have names at their ends, or above the axes in a narrow window.
 
-    def __call__(self, axes: Axes, *, only: str) -> None:
-        """Draw into the axes; ``only`` is the name of the curve with its color."""
+    The curves named in ``separate`` have a panel each if there are many of them; ``ending`` follows their names.
+    """
+    if len(separate) > MAX_TOGETHER:
+        return [
+            Panel(
+                f"{curve}{ending}",
+                drawn(
+                    partial(_draw_one, draw=draw, curve=curve),
+                    name=f"{name}-{number}",
+                    label=f"{curve}{ending}. {label}",
+                    height_in=HEIGHT_IN,
+                ),
+            )
+            for number, curve in enumerate(separate)
+        ]
+    panel = wide_and_narrow(
+        title,
+        partial(_draw_with_ends, draw=draw, height_in=height_in),
+        draw_narrow=partial(_draw_with_legend, draw=draw, columns=legend_columns),
+        name=name,
+        label=label,
+        height_in=height_in,
+        narrow_height_in=narrow_height_in,
+    )
+    return [panel]
 
 
-def multiples(names: Sequence[str], draw: Drawing, *, name: str, label: str, ending: str = "") -> list[Panel]:
-    """Return a panel for each curve; ``ending`` follows its name in the heading."""
-    return [
-        Panel(
-            f"{curve}{ending}",
-            drawn(_one(draw, curve), name=f"{name}-{number}", label=f"{curve}{ending}. {label}", height_in=HEIGHT_IN),
-        )
-        for number, curve in enumerate(names)
-    ]
+def _draw_with_ends(axes: Axes, *, draw: Drawing, height_in: float) -> None:
+    labelled(axes, draw(axes), height_in=height_in)
 
 
-def _one(draw: Drawing, curve: str) -> Callable[[Axes], None]:
-    return partial(_draw, draw=draw, curve=curve)
+def _draw_with_legend(axes: Axes, *, draw: Drawing, columns: int) -> None:
+    draw(axes)
+    legend_above(axes, columns=columns)
 
 
-def _draw(axes: Axes, *, draw: Drawing, curve: str) -> None:
+def _draw_one(axes: Axes, *, draw: Drawing, curve: str) -> None:
     """Draw one curve in color, with room for a label at the upper edge, whose font is larger on the page."""
     engine = axes.figure.get_layout_engine()
     if isinstance(engine, ConstrainedLayoutEngine):

@@ -1,7 +1,6 @@
 """Step time against batch size: scratch and concise, a panel for each family on the CPU and on the accelerator."""
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import NamedTuple
 
 import pandas as pd
@@ -9,13 +8,13 @@ from matplotlib.axes import Axes
 
 from ..figure import Figure, Panel
 from ..number import duration, times
-from ..style import MUTED, dashes_of, pen
-from ..svg import add_tooltips, belongs
+from ..style import MUTED
 from ..tables.benchmark import NO_ACCELERATOR, SCATTER
 from ..text import count, shortened
-from .axis import End, categories, labelled, legend_above, legend_rows, logarithmic
+from .axis import End, categories, legend_rows, logarithmic, whiskers
+from .curve import Curves
 from .name import names_of
-from .panel import CONTEXT, MAX_TOGETHER, multiples, wide_and_narrow
+from .panel import curve_panels
 
 HEIGHT_IN = 3.0
 """Height of a drawing with names at the ends of its curves."""
@@ -56,11 +55,9 @@ def _panels(family: str, device: str, frame: pd.DataFrame, *, number: int, alone
     subset = frame[frame["device"] == device]
     if subset.empty:
         return [Panel(title, note=f"not measured on {position} in this run")]
-    sizes = sorted(frame["batch_size"].unique())
-    span = [*frame["q1_s"], *frame["q3_s"]]
-    label = _label(title, subset)
-    name = f"step-{number}"
-    return curves_panels(title, subset, TIME, sizes=sizes, span=span, name=name, label=label, alone=alone)
+    sizes, span = sorted(frame["batch_size"].unique()), [*frame["q1_s"], *frame["q3_s"]]
+    name, label = f"step-{number}", _label(title, subset)
+    return quantity_panels(title, subset, TIME, sizes=sizes, span=span, name=name, label=label, alone=alone)
 
 
 class Quantity(NamedTuple):
@@ -76,7 +73,7 @@ class Quantity(NamedTuple):
 TIME = Quantity("median_s", "q1_s", "q3_s", "step time", duration)
 
 
-def curves_panels(
+def quantity_panels(
     title: str,
     frame: pd.DataFrame,
     quantity: Quantity,
@@ -93,72 +90,32 @@ def curves_panels(
     Many curves have a panel each; ``alone`` says that the figure has no other curves, so that their names suffice.
     """
 
-    def draw(axes: Axes, *, direct: bool = False, only: str = "") -> None:
+    def draw(axes: Axes, *, only: str = "") -> list[End]:
         if line is not None:
             axes.axhline(line, color=MUTED, linewidth=0.9, linestyle="--")
-        ends = _curves(axes, frame, quantity, sizes=sizes, span=span, only=only)
-        if direct:
-            labelled(axes, ends, height_in=HEIGHT_IN)
-        elif not only:
-            legend_above(axes)
+        places, curves = categories(axes, sizes), Curves(axes, frame, only=only)
+        logarithmic(axes.yaxis, span, text=quantity.text)
+        for case, curve in _named(frame):
+            values = [curve[column] for column in (quantity.middle, quantity.low, quantity.high)]
+            x, end = [places[size] for size in curve["batch_size"]], shortened(case, limit=MAX_CHARACTERS)
+            points = zip(x, curve["batch_size"], *values, strict=True)
+            tips = [(at, point[0], _tooltip(case, size, point, quantity)) for at, size, *point in points]
+            bars = whiskers(*values)
+            curves.add(case, curve, x, values[0], tooltips=tips, end=end, bars=bars, elinewidth=1.6, hollow=True)
+        axes.set(xlabel="batch size (samples)", ylabel=quantity.label)
+        return curves.ends
 
     names = [text for text, _ in _named(frame)]
-    if len(names) > MAX_TOGETHER:
-        return multiples(names, draw, name=name, label=label, ending="" if alone else f" ({title})")
-    panel = wide_and_narrow(
+    return curve_panels(
         title,
-        partial(draw, direct=True),
-        draw_narrow=partial(draw, direct=False),
+        draw,
         name=name,
         label=label,
         height_in=HEIGHT_IN,
         narrow_height_in=2.1 + 0.17 * legend_rows(names),
+        separate=names,
+        ending="" if alone else f" ({title})",
     )
-    return [panel]
-
-
-def _curves(
-    axes: Axes,
-    frame: pd.DataFrame,
-    quantity: Quantity,
-    *,
-    sizes: Sequence[int],
-    span: Sequence[float],
-    only: str,
-) -> list[End]:
-    """Draw a curve with bars for each case, dtype and number of threads, or only one of them; return their ends."""
-    places = categories(axes, sizes)
-    dashes, ends = dashes_of(frame), []
-    logarithmic(axes.yaxis, span, text=quantity.text)
-    for label, curve in _named(frame):
-        style = str(curve["style"].iloc[0])
-        color, marker, linewidth, markersize, zorder = pen(style)
-        middle, case = curve[quantity.middle], str(curve["case"].iloc[0])
-        if only not in {"", label}:
-            belongs(case, *axes.plot([places[size] for size in curve["batch_size"]], middle, **CONTEXT))
-            continue
-        bars = [middle - curve[quantity.low], curve[quantity.high] - middle]
-        points = axes.errorbar(
-            [places[size] for size in curve["batch_size"]],
-            middle,
-            yerr=[bar.clip(lower=0) for bar in bars],
-            label=label,
-            linestyle=next(dashes[style]),
-            color=color,
-            marker=marker,
-            linewidth=linewidth,
-            markersize=markersize,
-            zorder=zorder,
-            markerfacecolor="none" if marker == "o" else color,
-            elinewidth=1.6,
-        )
-        belongs(case, *points.get_children())
-        ends.append(End(float(middle.iloc[-1]), shortened(label, limit=MAX_CHARACTERS), color, case))
-        known = zip(curve["batch_size"], middle, curve[quantity.low], curve[quantity.high], strict=True)
-        tips = [(places[size], values[0], _tooltip(label, size, values, quantity)) for size, *values in known]
-        add_tooltips(axes, tips, case=case)
-    axes.set(xlabel="batch size (samples)", ylabel=quantity.label)
-    return ends
 
 
 def _tooltip(label: str, size: int, values: Sequence[float], quantity: Quantity) -> str:

@@ -12,13 +12,17 @@ from ..svg import drawn
 from ..text import listing, shortened
 from .axis import legend_above, rows_of
 from .name import names_of
-from .step import Quantity, curves_panels
+from .panel import panels_by
+from .step import Quantity, quantity_panels
 
 INTERVAL = "95 % interval over interleaved rounds in one process"
 """Meaning of the bars in these figures."""
 
 RATIO = Quantity("ratio", "low", "high", "time / first scratch step", times)
 OVER_FLOOR = Quantity("over_floor", "over_floor_low", "over_floor_high", "time / floor", times)
+
+PLACE = ["contract", "device"]
+"""Columns whose values have a panel each."""
 
 PHASES = {"forward": "#0072b2", "loss": "#e69f00", "backward": "#d55e00", "update": "#009e73"}
 """Colours of the phases; they are named in the legend and stand in this order too."""
@@ -31,20 +35,17 @@ def step_ratios(frame: pd.DataFrame) -> Figure:
     """Return the time per step as a multiple of the first step from scratch, against the batch size."""
     ratios = _relative_to_scratch(frame)
     panels = _panels(ratios, RATIO, name="step-ratio", with_line=True)
+    title = "Step time relative to the scratch step of the chapter"
+    caption = f"{_closed_forms(frame)} Bars show the {INTERVAL}."
+    claim = _fastest(ratios)
     return Figure(
-        name="step-ratio-figure",
-        frames=("step_ratios",),
-        title="Step time relative to the scratch step of the chapter",
-        panels=panels,
-        caption=f"{_closed_forms(frame)} Bars show the {INTERVAL}.",
-        columns=_columns(panels, ratios),
-        claim=_fastest(ratios),
+        "step-ratio-figure", title, panels, caption, ("step_ratios",), columns=_columns(panels, ratios), claim=claim
     )
 
 
 def _fastest(frame: pd.DataFrame) -> str:
     """Return the fastest step near batch 256; empty for several contracts or devices."""
-    if frame.groupby(["contract", "device"]).ngroups > 1:
+    if frame.groupby(PLACE).ngroups > 1:
         return ""
     subset = _near_256(frame)
     first = subset.sort_values("ratio", kind="stable").iloc[0]
@@ -66,16 +67,13 @@ def floor(frame: pd.DataFrame) -> Figure:
     """Return the distance of every step to the floor against the batch size."""
     known = frame[frame["over_floor"].notna()]
     panels = _panels(known, OVER_FLOOR, name="step-floor", with_line=False)
-    return Figure(
-        name="floor-figure",
-        frames=("steps",),
-        title="Step time relative to the floor",
-        panels=panels,
-        caption="The floor is the minimum time for the required bytes and operations at the rates of the same rounds. "
-        f"{_nearest(known)} The rest at batch size 1 is operator overhead. Bars show the {INTERVAL}.",
-        columns=_columns(panels, known),
-        claim=_closest(known),
+    title = "Step time relative to the floor"
+    caption = (
+        "The floor is the minimum time for the required bytes and operations at the rates of the same rounds. "
+        f"{_nearest(known)} The rest at batch size 1 is operator overhead. Bars show the {INTERVAL}."
     )
+    claim = _closest(known)
+    return Figure("floor-figure", title, panels, caption, ("steps",), columns=_columns(panels, known), claim=claim)
 
 
 def _closest(frame: pd.DataFrame) -> str:
@@ -87,26 +85,20 @@ def phases(frame: pd.DataFrame) -> Figure:
     """Return the time per phase, a bar for each case, at the batch size nearest to the chapter's 256."""
     subset = _near_256(frame)
     size = subset["batch_size"].iloc[0]
-    panels = []
-    for number, ((contract, device), group) in enumerate(subset.groupby(["contract", "device"], sort=False)):
-        label = f"Phases of a step, {contract} on {device}: {_spelled(group)}."
-        rows = group["case"].nunique()
-        svg = drawn(
-            partial(_bars, frame=group),
-            name=f"phase-{number}",
-            label=label,
-            height_in=1.55 + 0.28 * rows,
-        )
-        panels.append(Panel(f"{_title(contract, device)}, batch {size}", svg))
-    return Figure(
-        name="phases-figure",
-        frames=("phases",),
-        title="Time of forward, loss, backward and update",
-        panels=tuple(panels),
-        caption="Medians of the rounds. Reading the clock adds a fraction of a microsecond to each phase; on an "
-        "accelerator, each phase is synchronized. Steps that do not report their phases are omitted.",
-        claim=_longest(subset),
+
+    def panels(place: tuple[str, str], group: pd.DataFrame, number: int) -> list[Panel]:
+        label = f"Phases of a step, {' on '.join(place)}: {_spelled(group)}."
+        height_in = 1.55 + 0.28 * group["case"].nunique()
+        svg = drawn(partial(_bars, frame=group), name=f"phase-{number}", label=label, height_in=height_in)
+        return [Panel(f"{_title(*place)}, batch {size}", svg)]
+
+    title = "Time of forward, loss, backward and update"
+    caption = (
+        "Medians of the rounds. Reading the clock adds a fraction of a microsecond to each phase; on an "
+        "accelerator, each phase is synchronized. Steps that do not report their phases are omitted."
     )
+    claim = _longest(subset)
+    return Figure("phases-figure", title, panels_by(subset, PLACE, panels), caption, ("phases",), claim=claim)
 
 
 def _longest(frame: pd.DataFrame) -> str:
@@ -119,33 +111,33 @@ def _longest(frame: pd.DataFrame) -> str:
 
 def _relative_to_scratch(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the ratios to the first reference per contract and device, the step from scratch."""
-    first = frame.groupby(["contract", "device"], sort=False)["reference"].transform("first")
+    first = frame.groupby(PLACE, sort=False)["reference"].transform("first")
     return frame[frame["reference"] == first]
 
 
 def _panels(frame: pd.DataFrame, quantity: Quantity, *, name: str, with_line: bool) -> tuple[Panel, ...]:
     """Return a panel for each contract and device."""
-    panels: list[Panel] = []
-    groups = frame.groupby(["contract", "device"], sort=False)
-    for number, ((contract, device), group) in enumerate(groups):
+
+    def panels(place: tuple[str, str], group: pd.DataFrame, number: int) -> list[Panel]:
         span = [*group[quantity.low].dropna(), *group[quantity.high].dropna(), *group[quantity.middle]]
-        panels += curves_panels(
-            _title(contract, device),
+        return quantity_panels(
+            _title(*place),
             group,
             quantity,
             sizes=sorted(group["batch_size"].unique()),
             span=[*span, 1.0] if with_line else span,
             line=1.0 if with_line else None,
             name=f"{name}-{number}",
-            label=f"{quantity.label} against batch size, {contract} on {device}: {_extremes(group, quantity)}.",
-            alone=groups.ngroups == 1,
+            label=f"{quantity.label} against batch size, {' on '.join(place)}: {_extremes(group, quantity)}.",
+            alone=frame.groupby(PLACE).ngroups == 1,
         )
-    return tuple(panels)
+
+    return panels_by(frame, PLACE, panels)
 
 
 def _columns(panels: Sequence[Panel], frame: pd.DataFrame) -> int:
     """Return the number of panels in a row: three if each curve has a panel."""
-    groups = frame.groupby(["contract", "device"]).ngroups
+    groups = frame.groupby(PLACE).ngroups
     return 3 if len(panels) > groups else min(2, frame["contract"].nunique())
 
 
@@ -170,11 +162,8 @@ def _title(contract: object, device: object) -> str:
 
 def _extremes(frame: pd.DataFrame, quantity: Quantity) -> str:
     """Return the range per case over the batch sizes."""
-    phrases = []
-    for case, group in frame.groupby("case", sort=False):
-        low, high = group[quantity.middle].min(), group[quantity.middle].max()
-        phrases.append(f"{case} {times(low)} to {times(high)}")
-    return listing(phrases)
+    ends = frame.groupby("case", sort=False)[quantity.middle].agg(["min", "max"])
+    return listing([f"{case} {times(low)} to {times(high)}" for case, low, high in ends.itertuples()])
 
 
 def _spelled(frame: pd.DataFrame) -> str:
@@ -188,26 +177,24 @@ def _spelled(frame: pd.DataFrame) -> str:
 def _closed_forms(frame: pd.DataFrame) -> str:
     """Return the gain of the fastest step over the chapter's two steps near batch 256, for each contract and device."""
     sentences, names = [], names_of(frame)
-    for (contract, device), group in frame.groupby(["contract", "device"], sort=False):
+    for (contract, device), group in frame.groupby(PLACE, sort=False):
         subset = _near_256(group)
         size = subset["batch_size"].iloc[0]
         fastest = subset[subset["case"] != subset["reference"]].sort_values("ratio", kind="stable")["case"].iloc[0]
         selected = subset[(subset["case"] == fastest) & (subset["reference"] != fastest)]
         gains = [
-            f"{names[row['reference']]} takes {1 / row['ratio']:.2f} times as long ({1 / row['high']:.2f} to "
-            f"{1 / row['low']:.2f})"
-            for _, row in selected.iterrows()
+            f"{names[reference]} takes {1 / ratio:.2f} times as long ({1 / high:.2f} to {1 / low:.2f})"
+            for reference, ratio, low, high in selected[["reference", "ratio", "low", "high"]].itertuples(index=False)
         ]
-        sentences.append(
-            f"{_title(contract, device)}, batch {size}: {names[fastest]} is the fastest; {listing(gains)}."
-        )
+        title = f"{_title(contract, device)}, batch {size}"
+        sentences.append(f"{title}: {names[fastest]} is the fastest; {listing(gains)}.")
     return " ".join(sentences)
 
 
 def _nearest(frame: pd.DataFrame) -> str:
     """Return the step with the smallest distance to the floor."""
     sentences, names = [], names_of(frame)
-    for (contract, device), group in frame.groupby(["contract", "device"], sort=False):
+    for (contract, device), group in frame.groupby(PLACE, sort=False):
         best = group.sort_values("over_floor", kind="stable").iloc[0]
         sentences.append(
             f"{_title(contract, device)}: {names[str(best['case'])]} is closest, at {times(best['over_floor'])} the "

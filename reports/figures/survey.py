@@ -9,12 +9,12 @@ from matplotlib.axes import Axes
 
 from ..figure import Figure, Panel
 from ..number import percent, plain
-from ..style import MUTED, dashes_of, pen
-from ..svg import add_tooltips, belongs
+from ..style import MUTED
 from ..text import count, listing
-from .axis import End, labelled, legend_above, legend_rows, logarithmic
+from .axis import End, legend_rows, logarithmic
+from .curve import Curves
 from .name import without_family
-from .panel import CONTEXT, MAX_TOGETHER, multiples, wide_and_narrow
+from .panel import curve_panels, panels_by
 
 DTYPE = "float32"
 """What is drawn; the tables and the data have the others."""
@@ -35,17 +35,13 @@ HEIGHT_IN = 3.3
 def magnitudes(profiles: pd.DataFrame, breakings: pd.DataFrame) -> Figure:
     """Return the worst deviation against the magnitude of the inputs, a panel for each contract."""
     frame = profiles[profiles["dtype"] == DTYPE]
-    panels = [
-        panel
-        for number, (contract, group) in enumerate(frame.groupby("contract", sort=False))
-        for panel in _panels(str(contract), group, breakings, number=number)
-    ]
+    panels = panels_by(frame, "contract", partial(_panels, breakings=breakings))
     contracts = frame["contract"].nunique()
     return Figure(
         name="magnitude-figure",
         frames=("profiles", "breakings"),
         title="Worst deviation by input magnitude",
-        panels=tuple(panels),
+        panels=panels,
         caption=f"{DTYPE}; worst error over all rays, relative to the allowed error. Each point covers a quarter of a "
         "power of two. Above the dashed line the law is broken; at the upper edge no digit is correct. Dotted lines "
         "are breaking points with a closed form. Identical curves share a label.",
@@ -61,35 +57,28 @@ def _number_broken(frame: pd.DataFrame) -> str:
     if not broken:
         return f"No implementation of {contract} exceeds its error bound"
     if cases == 1:
-        return f"{frame['case'].iloc[0]} exceeds its error bound from inputs of {_first_over(frame)} on"
+        first = float(frame[frame["deviation"] > frame["bound"]]["magnitude"].min())
+        return f"{frame['case'].iloc[0]} exceeds its error bound from inputs of {plain(first)} on"
     return f"{broken} of {count(cases, 'implementation')} of {contract} {'breaks' if broken == 1 else 'break'}"
 
 
-def _first_over(frame: pd.DataFrame) -> str:
-    return plain(float(frame[frame["deviation"] > frame["bound"]]["magnitude"].min()))
-
-
-def _panels(contract: str, group: pd.DataFrame, breakings: pd.DataFrame, *, number: int) -> list[Panel]:
-    broken = breakings[
-        (breakings["contract"] == contract) & (breakings["dtype"] == DTYPE) & (breakings["law"] == group["law"].iloc[0])
-    ]
+def _panels(contract: str, group: pd.DataFrame, number: int, *, breakings: pd.DataFrame) -> list[Panel]:
+    law = group["law"].iloc[0]
+    broken = breakings[(breakings["contract"] == contract) & (breakings["dtype"] == DTYPE) & (breakings["law"] == law)]
     points = sorted(set(broken[broken["declared"]]["value"].dropna()))
     first = [f"{without_family(str(case))} {_start(frame)}" for case, frame in group.groupby("case", sort=False)]
     label = f"Deviation of {contract} against the magnitude of its inputs. {'; '.join(first)}."
 
-    names, draw = [name for name, _ in curves_of(group)], partial(_draw, group=group, points=points)
-    if len(names) > MAX_TOGETHER:
-        return multiples(names, draw, name=f"magnitude-{number}", label=label)
-    panel = wide_and_narrow(
+    return curve_panels(
         contract,
-        partial(draw, direct=True),
-        draw_narrow=draw,
+        partial(_draw, group=group, points=points),
         name=f"magnitude-{number}",
         label=label,
         height_in=HEIGHT_IN,
         narrow_height_in=_height(group),
+        legend_columns=1,
+        separate=[name for name, _ in curves_of(group)],
     )
-    return [panel]
 
 
 def _start(frame: pd.DataFrame) -> str:
@@ -114,40 +103,22 @@ def _shares(frame: pd.DataFrame) -> list[float]:
     return [min(max(share, LEAST), TOP) for share in shares]
 
 
-def _draw(axes: Axes, *, group: pd.DataFrame, points: Sequence[float], direct: bool = False, only: str = "") -> None:
+def _draw(axes: Axes, *, group: pd.DataFrame, points: Sequence[float], only: str = "") -> list[End]:
     """Draw a curve for each case, or only one in color; the bound as a line, breaking points as vertical lines."""
     low, high = float(group["magnitude"].min()), float(group["magnitude"].max())
     axes.axhline(1.0, color=MUTED, linewidth=1.0, linestyle="--", zorder=1)
     for point in points:
         if low <= point <= high:
             axes.axvline(point, color=MUTED, linewidth=0.8, linestyle=":", zorder=0)
-    dashes, ends = dashes_of(group), []
+    curves = Curves(axes, group, only=only)
     for name, frame in curves_of(group):
-        style, shares, case = str(frame["style"].iloc[0]), _shares(frame), str(frame["case"].iloc[0])
-        own_pen = pen(style)
-        if only not in {"", name}:
-            belongs(case, *axes.plot(frame["magnitude"], shares, **CONTEXT))
-            continue
-        line = axes.plot(
-            frame["magnitude"],
-            shares,
-            color=own_pen.color,
-            linewidth=1.6,
-            linestyle=next(dashes[style]),
-            zorder=own_pen.zorder,
-            label=name,
-        )
-        belongs(case, *line)
-        if direct or only:
-            add_tooltips(axes, _readings(name, frame, shares), case=case)
-        ends.append(End(shares[-1], name, own_pen.color, case))
+        shares = _shares(frame)
+        tips = _readings(name, frame, shares)
+        curves.add(name, frame, frame["magnitude"], shares, tooltips=tips, linewidth=1.6, marker="")
     logarithmic(axes.xaxis, [low, high], text=plain)
     logarithmic(axes.yaxis, [LEAST, TOP], text=lambda value: "lost" if value >= TOP else _power(value))
     axes.set(xlabel="largest absolute input", ylabel="error / allowed")
-    if direct:
-        labelled(axes, ends, height_in=HEIGHT_IN)
-    elif not only:
-        legend_above(axes, columns=1)
+    return curves.ends
 
 
 def _readings(name: str, frame: pd.DataFrame, shares: Sequence[float]) -> Iterator[tuple[float, float, str]]:
@@ -163,16 +134,12 @@ def _readings(name: str, frame: pd.DataFrame, shares: Sequence[float]) -> Iterat
 def histogram(histograms: pd.DataFrame) -> Figure:
     """Return the distribution of the deviations, a panel for each contract."""
     frame = histograms[histograms["dtype"] == DTYPE]
-    panels = [
-        panel
-        for number, (contract, group) in enumerate(frame.groupby("contract", sort=False))
-        for panel in _distributions(str(contract), group, number=number)
-    ]
+    panels = panels_by(frame, "contract", _distributions)
     return Figure(
         name="histogram-figure",
         frames=("histograms",),
         title="Distribution of deviations",
-        panels=tuple(panels),
+        panels=panels,
         caption=f"{DTYPE}; share of output elements of {count(len(frame['case'].unique()), 'case')}, rows drawn "
         "from all rays and magnitudes. Results within half an ulp are correctly rounded; the last bin is infinite.",
         columns=1 if len(panels) == frame["contract"].nunique() else 3,
@@ -189,58 +156,35 @@ def _rounded_correctly(frame: pd.DataFrame) -> str:
     return f"{low if low == high else f'{low} to {high}'} of the results are correctly rounded"
 
 
-def _distributions(contract: str, group: pd.DataFrame, *, number: int) -> list[Panel]:
+def _distributions(contract: str, group: pd.DataFrame, number: int) -> list[Panel]:
     rounded = [
         f"{without_family(str(case))} {percent(float(frame['share'].iloc[0]))}"
         for case, frame in group.groupby("case", sort=False)
     ]
-    name, draw = f"histogram-{number}", partial(_bars, group=group)
-    label = f"Distribution of the deviations of {contract}; correctly rounded: {', '.join(rounded)}."
-    if len(rounded) > MAX_TOGETHER:
-        return multiples([without_family(str(case)) for case in group["case"].unique()], draw, name=name, label=label)
-    panel = wide_and_narrow(
+    return curve_panels(
         contract,
-        partial(draw, direct=True),
-        draw_narrow=draw,
-        name=name,
-        label=label,
+        partial(_bars, group=group),
+        name=f"histogram-{number}",
+        label=f"Distribution of the deviations of {contract}; correctly rounded: {', '.join(rounded)}.",
         height_in=HEIGHT_IN,
         narrow_height_in=_height(group),
+        separate=[without_family(str(case)) for case in group["case"].unique()],
     )
-    return [panel]
 
 
-def _bars(axes: Axes, *, group: pd.DataFrame, direct: bool = False, only: str = "") -> None:
+def _bars(axes: Axes, *, group: pd.DataFrame, only: str = "") -> list[End]:
     """Draw the shares of every case as steps over the classes, or only one case in color."""
-    edges = sorted(set(group["up_to"]))
-    dashes, ends = dashes_of(group), []
+    edges, curves = sorted(set(group["up_to"])), Curves(axes, group, only=only)
     for case, frame in group.groupby("case", sort=False):
-        style, name = str(frame["style"].iloc[0]), without_family(str(case))
-        shares = frame.groupby("up_to")["share"].mean().clip(lower=1e-5)
-        if only not in {"", name}:
-            belongs(str(case), *axes.step(range(len(edges)), shares, where="mid", **CONTEXT))
-            continue
-        line = axes.step(
-            range(len(edges)),
-            shares,
-            where="mid",
-            color=pen(style).color,
-            linewidth=1.3,
-            linestyle=next(dashes[style]),
-            zorder=pen(style).zorder,
-            label=name,
-        )
-        belongs(str(case), *line)
-        ends.append(End(float(shares.iloc[-1]), name, pen(style).color, str(case)))
+        shares, name = frame.groupby("up_to")["share"].mean().clip(lower=1e-5), without_family(str(case))
+        steps = range(len(edges))
+        curves.add(name, frame, steps, shares, drawstyle="steps-mid", linewidth=1.3, marker="")
     places = [position for position, edge in enumerate(edges) if edge in {0.5, 4.0, 64.0, 1024.0, 2.0**15, math.inf}]
     names = {0.5: "1/2", 1024.0: "1k", 2.0**15: "32k", math.inf: "inf"}
     axes.set_xticks(places, [names.get(edges[position], f"{edges[position]:g}") for position in places])
     logarithmic(axes.yaxis, [1e-5, 1.0], text=lambda share: f"{100 * share:g} %")
     axes.set(xlabel="deviation up to (ulp)", ylabel="share of elements")
-    if direct:
-        labelled(axes, ends, height_in=HEIGHT_IN)
-    elif not only:
-        legend_above(axes)
+    return curves.ends
 
 
 def _height(group: pd.DataFrame) -> float:

@@ -10,13 +10,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
-from typing import Any, ClassVar
+from typing import Any
 
 from markupsafe import Markup
 
+from harness.findings.grouping import grouped
 from harness.record import RayTrace, RecordedCall
 
 from ..number import plain
+from ..part import Part
 from ..text import clean
 
 MAX_CHARACTERS = 200_000
@@ -218,22 +220,10 @@ class View:
     def document(self) -> dict[str, Any]:
         """Return the data for the script."""
         trace = self.trace
+        stated = ("claim", "where", "subject", "column", "shows", "at", "position", "positions", "end", "ticks")
         return {
-            "contract": trace.contract,
-            "case": clean(trace.case),
-            "dtype": trace.dtype,
-            "ray": trace.ray,
-            "formula": trace.formula,
-            "claim": self.claim,
-            "where": self.where,
-            "subject": self.subject,
-            "column": self.column,
-            "shows": self.shows,
-            "at": self.at,
-            "position": self.position,
-            "positions": self.positions,
-            "end": self.end,
-            "ticks": self.ticks,
+            **{name: clean(getattr(trace, name)) for name in ("contract", "case", "dtype", "ray", "formula")},
+            **{name: getattr(self, name) for name in stated},
             "paths": [self.exact_path, self.actual_path, self.broken_path],
             "columns": self.columns,
             "lanes": [{"name": lane.name, "kind": lane.kind, "cells": lane.texts} for lane in self.lanes],
@@ -244,10 +234,10 @@ class View:
 
 
 @dataclass(frozen=True)
-class Watch:
+class Watch(Part):
     """The views of a page in the order of the menus; without a script the page shows the first one."""
 
-    kind: ClassVar[str] = "watch"
+    kind = "watch"
 
     views: tuple[View, ...]
 
@@ -288,17 +278,16 @@ def _interest(traces: Sequence[RayTrace]) -> Any:
     """Return a sort key: contracts with an undeclared break first; then float32, the first ray and breaks."""
     contracts = list(dict.fromkeys(trace.contract for trace in traces))
     rays = list(dict.fromkeys(trace.ray for trace in traces))
-    rank: dict[str, int] = dict.fromkeys(contracts, 2)
-    for trace in traces:
-        if trace.breaks_at is not None:
-            rank[trace.contract] = min(rank[trace.contract], int(trace.expected_break))
+
+    def breaks(trace: RayTrace) -> int:
+        return 2 if trace.breaks_at is None else int(trace.expected_break)
+
+    rank = {name: min(map(breaks, group)) for name, group in grouped(traces, lambda trace: trace.contract).items()}
 
     def key(trace: RayTrace) -> tuple[int, ...]:
-        breaks = 2 if trace.breaks_at is None else int(trace.expected_break)
-        style = _STYLES.index(trace.style) if trace.style in _STYLES else len(_STYLES)
-        dtype = _DTYPES.index(trace.dtype) if trace.dtype in _DTYPES else len(_DTYPES)
+        style, dtype = [*_STYLES, trace.style].index(trace.style), [*_DTYPES, trace.dtype].index(trace.dtype)
         position = contracts.index(trace.contract)
-        return (rank[trace.contract], position, dtype, rays.index(trace.ray), breaks, style)
+        return (rank[trace.contract], position, dtype, rays.index(trace.ray), breaks(trace), style)
 
     return key
 
@@ -311,30 +300,19 @@ def _view(trace: RayTrace) -> View:
 def _columns(trace: RayTrace) -> list[list[int]]:
     """Return the entries of a row, grouped if they are equal in every call."""
     width = max(len(call.given) for call in trace.stations)
-    groups: dict[tuple[str, ...], list[int]] = {}
-    for entry in range(width):
-        seen = [repr(row[entry]) for call in trace.stations for row in _rows(call) if len(row) == width]
-        groups.setdefault(tuple(seen), []).append(entry)
-    return list(groups.values())
+    rows = [row for call in trace.stations for row in _rows(call) if len(row) == width]
+    return list(grouped(range(width), lambda entry: tuple(repr(row[entry]) for row in rows)).values())
 
 
-def _rows(call: RecordedCall) -> Iterator[tuple[float, ...]]:
-    yield call.given
-    yield from (stage.values for stage in call.stages)
-    yield call.actual
-    yield call.expected
+def _rows(call: RecordedCall) -> list[tuple[float, ...]]:
+    return [call.given, *(stage.values for stage in call.stages), call.actual, call.expected]
 
 
 def _named(entries: list[int]) -> str:
     first, last = entries[0] + 1, entries[-1] + 1
-    is_contiguous = last - first + 1 == len(entries)
-    return (
-        f"entry {first}"
-        if first == last
-        else f"entries {first} to {last}"
-        if is_contiguous
-        else f"{len(entries)} entries"
-    )
+    if first == last:
+        return f"entry {first}"
+    return f"entries {first} to {last}" if last - first + 1 == len(entries) else f"{len(entries)} entries"
 
 
 def _lanes(trace: RayTrace, columns: list[list[int]]) -> Iterator[Lane]:

@@ -15,9 +15,9 @@ from ..source import caveat_of
 from ..style import INK, pen
 from ..svg import belongs
 from ..text import count, listing
-from .axis import End, labelled, legend_above, logarithmic
+from .axis import End, logarithmic
 from .name import names_of
-from .panel import wide_and_narrow
+from .panel import curve_panels
 
 MEASURES = {"loss": ("train_loss", "held_out_loss"), "accuracy": ("train_accuracy", "held_out_accuracy")}
 """What is drawn: the column on the training data and the one on held-out data."""
@@ -39,20 +39,18 @@ def training_curves(epochs: pd.DataFrame, source: DataSource | None) -> tuple[Fi
 
 def _figure(experiment: str, frame: pd.DataFrame, source: DataSource | None, *, name: str) -> Figure:
     """Return the loss of an experiment, and its accuracy if there is one."""
-    panels = [
-        _panel(measure, frame, name=f"{name}-{measure}", experiment=experiment)
-        for measure, columns in MEASURES.items()
-        if frame[list(columns)].notna().to_numpy().any()
+    measures = [name for name, columns in MEASURES.items() if frame[list(columns)].notna().to_numpy().any()]
+    drawn = [
+        panel
+        for measure in measures
+        for panel in _panels(measure, frame, name=f"{name}-{measure}", experiment=experiment)
     ]
+    title = f"{experiment[:1].upper()}{experiment[1:]}"
+    panels = tuple(drawn) or (Panel("loss", note="every loss of this run is NaN"),)
+    caption = f"{_ends(frame)} Data: {listing([str(label) for label in frame['data'].unique()])}."
+    claim = _best(experiment, frame)
     return Figure(
-        name=f"{name}-figure",
-        frames=("epochs",),
-        title=f"{experiment[:1].upper()}{experiment[1:]}",
-        panels=tuple(panels) or (Panel("loss", note="every loss of this run is NaN"),),
-        caption=f"{_ends(frame)} Data: {listing([str(label) for label in frame['data'].unique()])}.",
-        caveat=caveat_of(frame, source),
-        columns=2,
-        claim=_best(experiment, frame),
+        f"{name}-figure", title, panels, caption, ("epochs",), caveat_of(frame, source), columns=2, claim=claim
     )
 
 
@@ -67,35 +65,26 @@ def _best(experiment: str, frame: pd.DataFrame) -> str:
     return f"{name} ends with a {kind} loss of {plain(loss)}" if pd.notna(loss) else ""
 
 
-def _panel(measure: str, frame: pd.DataFrame, *, name: str, experiment: str) -> Panel:
+def _panels(measure: str, frame: pd.DataFrame, *, name: str, experiment: str) -> list[Panel]:
     """Return one measure against the epoch."""
     epochs = count(int(frame["epoch"].max()), "epoch")
     label = f"{measure.capitalize()} against epoch, {experiment}: {count(frame['case'].nunique(), 'case')}, {epochs}."
-    return wide_and_narrow(
-        measure,
-        partial(_draw, frame=frame, measure=measure, direct=True),
-        draw_narrow=partial(_draw, frame=frame, measure=measure, direct=False),
-        name=name,
-        label=label,
-        height_in=HEIGHT_IN,
-    )
+    draw = partial(_draw, frame=frame, measure=measure)
+    return curve_panels(measure, draw, name=name, label=label, height_in=HEIGHT_IN)
 
 
-def _draw(axes: Axes, frame: pd.DataFrame, *, measure: str, direct: bool) -> None:
+def _draw(axes: Axes, frame: pd.DataFrame, *, measure: str) -> list[End]:
     """Draw training data solid and held-out data dashed, broad scratch below narrow concise."""
     for name, curve, column in _curves(frame, measure):
         draw_curve(axes, curve, column, label=name)
         belongs(str(curve["case"].iloc[0]), axes.lines[-1])
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
-    axes.set(xlabel="epoch", ylabel="loss" if measure == "loss" else "accuracy")
+    axes.set(xlabel="epoch", ylabel=measure)
     if measure == "accuracy":
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
     elif _spans_decades(frame):
         logarithmic(axes.yaxis, [*frame["train_loss"], *frame["held_out_loss"]], text=plain)
-    if direct:
-        labelled(axes, list(_ends_named(axes, frame, measure)), height_in=HEIGHT_IN)
-    else:
-        legend_above(axes)
+    return list(_ends_named(axes, frame, measure))
 
 
 def _curves(frame: pd.DataFrame, measure: str) -> Iterator[tuple[str, pd.DataFrame, str]]:
@@ -133,27 +122,15 @@ NEAR = 0.02
 
 def draw_curve(axes: Axes, curve: pd.DataFrame, column: str, *, label: str) -> None:
     """Draw one column of a training run against the epoch."""
-    color, marker, linewidth, markersize, zorder = pen(str(curve["style"].iloc[0]))
-    dash = KINDS["held out" if column.startswith("held_out") else "training"]
-    every = max(1, len(curve) // 12)
-    axes.plot(
-        curve["epoch"],
-        curve[column],
-        label=label,
-        linestyle=dash,
-        markevery=every,
-        color=color,
-        marker=marker,
-        linewidth=linewidth,
-        markersize=markersize,
-        zorder=zorder,
-        markerfacecolor="none" if marker == "o" else color,
-    )
+    own_pen, every = pen(str(curve["style"].iloc[0])), max(1, len(curve) // 12)
+    look = own_pen._asdict() | {"linestyle": KINDS["held out" if column.startswith("held_out") else "training"]}
+    axes.plot(curve["epoch"], curve[column], label=label, markevery=every, markerfacecolor=own_pen.face, **look)
 
 
 def _spans_decades(frame: pd.DataFrame) -> bool:
     """Whether the losses are positive and span more than a factor of fifty."""
-    low, high = frame[["train_loss", "held_out_loss"]].min().min(), frame[["train_loss", "held_out_loss"]].max().max()
+    losses = frame[["train_loss", "held_out_loss"]]
+    low, high = losses.min().min(), losses.max().max()
     return bool(low > 0 and high > 50 * low)
 
 

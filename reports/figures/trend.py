@@ -1,7 +1,6 @@
 """The trend over runs: verdicts that fail, step times and loader rates, run by run, oldest first."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,12 +10,13 @@ from ..figure import Figure, Panel
 from ..frame.column import REAL, TEXT, Column
 from ..history import BATCH, Digest
 from ..number import duration, rate, times
-from ..style import PENS, dashes_of, pen
-from ..svg import belongs, drawn
+from ..style import PENS, pen
+from ..svg import drawn
 from ..text import count
-from .axis import End, labelled, legend_above, legend_rows, logarithmic
+from .axis import End, legend_rows, logarithmic
+from .curve import Curves
 from .name import names_of
-from .panel import wide_and_narrow
+from .panel import curve_panels
 
 MAX_LABELS = 8
 """Runs that are named on an axis; of more, every second, third and so on."""
@@ -60,20 +60,13 @@ def trend(digests: Sequence[Digest]) -> Figure:
     comparable = _comparable(digests)
     steps, rates = (_gathered([getattr(digest, name) for digest in comparable]) for name in MEASURES)
     panels = [_failures(digests)]
-    for family, frame in steps.groupby("family", sort=False):
-        panels.append(_panel(f"{family}: step at batch {BATCH}", frame, comparable, duration, number=len(panels)))
-    for family, frame in rates.groupby("family", sort=False):
-        panels.append(_panel(f"{family}: best samples/s", frame, comparable, rate, number=len(panels)))
+    for gathered, what, text in ((steps, f"step at batch {BATCH}", duration), (rates, "best samples/s", rate)):
+        for family, frame in gathered.groupby("family", sort=False):
+            panels += _panels(f"{family}: {what}", frame, comparable, text, number=len(panels))
     other = len(digests) - len(comparable)
     left_out = f" {count(other, 'run')} on other processors excluded from the times." if other else ""
-    return Figure(
-        name="trend-figure",
-        frames=("trend",),
-        title="Trend over runs",
-        panels=tuple(panels),
-        caption=f"{count(len(digests), 'run')}, oldest first.{_moved(steps)}{left_out}",
-        columns=2,
-    )
+    caption = f"{count(len(digests), 'run')}, oldest first.{_moved(steps)}{left_out}"
+    return Figure("trend-figure", "Trend over runs", tuple(panels), caption, ("trend",), columns=2)
 
 
 def _comparable(digests: Sequence[Digest]) -> list[Digest]:
@@ -101,44 +94,26 @@ def _failures(digests: Sequence[Digest]) -> Panel:
     return Panel("failures", drawn(draw, name="trend-failures", label=label))
 
 
-def _panel(
+def _panels(
     title: str, frame: pd.DataFrame, digests: Sequence[Digest], text: Callable[[float], str], *, number: int
-) -> Panel:
+) -> list[Panel]:
     """Return one line for each case of a family, on a logarithmic scale."""
     names = names_of(frame)
 
-    def draw(axes: Axes, *, direct: bool) -> None:
-        dashes, ends = dashes_of(frame), []
+    def draw(axes: Axes) -> list[End]:
+        curves = Curves(axes, frame)
         for case, line in frame.groupby("case", sort=False):
-            style = str(line["style"].iloc[0])
-            color, marker, width, _, order = pen(style)
-            drawn_line = axes.plot(
-                line["place"],
-                line["value"],
-                label=names[str(case)],
-                linestyle=next(dashes[style]),
-                color=color,
-                marker=_marker(marker, len(digests)),
-                markersize=3,
-                linewidth=width,
-                zorder=order,
-            )
-            belongs(str(case), *drawn_line)
-            ends.append(End(float(line["value"].iloc[-1]), names[str(case)], color, str(case)))
+            marker = _marker(pen(str(line["style"].iloc[0])).marker, len(digests))
+            curves.add(names[str(case)], line, line["place"], line["value"], marker=marker, markersize=3)
         logarithmic(axes.yaxis, list(frame["value"]), text=text)
         _named(axes, digests)
-        if direct:
-            labelled(axes, ends, height_in=WIDE_HEIGHT_IN)
-        else:
-            legend_above(axes)
+        return curves.ends
 
-    label = f"{title}, over {count(len(digests), 'run')}: {count(len(names), 'case')}."
-    return wide_and_narrow(
+    return curve_panels(
         title,
-        partial(draw, direct=True),
-        draw_narrow=partial(draw, direct=False),
+        draw,
         name=f"trend-{number}",
-        label=label,
+        label=f"{title}, over {count(len(digests), 'run')}: {count(len(names), 'case')}.",
         height_in=WIDE_HEIGHT_IN,
         narrow_height_in=HEIGHT_IN + ROW_IN * legend_rows(list(names.values())),
     )
@@ -158,10 +133,8 @@ def _named(axes: Axes, digests: Sequence[Digest]) -> None:
 
 def _moved(steps: pd.DataFrame) -> str:
     """Return the step whose time changed most between the first and the last run with this step."""
-    ratios = {}
-    for case, line in steps.groupby("case", sort=False):
-        if len(line) > 1:
-            ratios[str(case)] = line["value"].iloc[-1] / line["value"].iloc[0]
+    lines = {str(case): line["value"] for case, line in steps.groupby("case", sort=False) if len(line) > 1}
+    ratios = {case: values.iloc[-1] / values.iloc[0] for case, values in lines.items()}
     if not ratios:
         return ""
     case = max(ratios, key=lambda name: max(ratios[name], 1 / ratios[name]))

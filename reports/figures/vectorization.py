@@ -9,7 +9,7 @@ from ..figure import Figure, Panel
 from ..number import times
 from ..style import INK, MUTED
 from ..svg import drawn
-from .axis import categories, logarithmic
+from .axis import categories, logarithmic, whiskers
 
 
 class Ratio(NamedTuple):
@@ -36,56 +36,40 @@ def ratios(frame: pd.DataFrame) -> list[Ratio]:
         if len(loops) and len(vectorized):
             loop, fast = loops.iloc[0], vectorized.iloc[0]
             low, high = loop["q1_s"] / fast["q3_s"], loop["q3_s"] / max(fast["q1_s"], 1e-12)
-            comparison.append(
-                Ratio(f"{family}.{contract}", int(str(n)), loop["median_s"] / fast["median_s"], low, high)
-            )
+            ratio = loop["median_s"] / fast["median_s"]
+            comparison.append(Ratio(f"{family}.{contract}", int(str(n)), ratio, low, high))
     return comparison
 
 
 def speedup(frame: pd.DataFrame) -> Figure:
     """Return the ratio against n, a panel for each operation, all on one scale."""
     everything = ratios(frame)
-    panels = [
-        _panel(operation, group, everything=everything, number=number)
-        for number, (operation, group) in enumerate(_by_operation(everything).items())
-    ]
-    return Figure(
-        name="vectorization-figure",
-        frames=("vectorization",),
-        title="Time of the loop / time of the vectorized operation, by size n",
-        panels=tuple(panels),
-        caption=f"{_sentences(everything)} Points are ratios of medians; bars span the ratios of the nearest and "
-        "the farthest quartiles over the rounds in one process.",
-        claim=f"A vectorized operation is up to {times(max(ratio.ratio for ratio in everything))} as fast as a loop",
+    span = [end for ratio in everything for end in (ratio.low, ratio.high, 1.0)]
+    panels = [_panel(*group, span=span, number=number) for number, group in enumerate(_by_operation(everything))]
+    title = "Time of the loop / time of the vectorized operation, by size n"
+    caption = (
+        f"{_sentences(everything)} Points are ratios of medians; bars span the ratios of the nearest and "
+        "the farthest quartiles over the rounds in one process."
     )
+    claim = f"A vectorized operation is up to {times(max(ratio.ratio for ratio in everything))} as fast as a loop"
+    return Figure("vectorization-figure", title, tuple(panels), caption, ("vectorization",), claim=claim)
 
 
-def _panel(operation: str, points: list[Ratio], *, everything: list[Ratio], number: int) -> Panel:
+def _panel(operation: str, points: list[Ratio], *, span: list[float], number: int) -> Panel:
     """Return one operation."""
-    ordered = sorted(points, key=lambda ratio: ratio.n)
-    svg = drawn(
-        lambda axes: _draw(axes, ordered, span=[end for ratio in everything for end in (ratio.low, ratio.high, 1.0)]),
-        name=f"vectorization-{number}",
-        label=f"Speed-up of {operation} by vectorization: {_range(ordered)}.",
+    label = f"Speed-up of {operation} by vectorization: {_range(points)}."
+    return Panel(
+        operation, drawn(lambda axes: _draw(axes, points, span=span), name=f"vectorization-{number}", label=label)
     )
-    return Panel(operation, svg)
 
 
 def _draw(axes: Axes, ratios: list[Ratio], *, span: list[float]) -> None:
     """Draw the ratios with their bars above the line where both take the same time."""
     places = categories(axes, [ratio.n for ratio in ratios])
-    bars = [[ratio.ratio - ratio.low for ratio in ratios], [ratio.high - ratio.ratio for ratio in ratios]]
+    x, middle = [places[ratio.n] for ratio in ratios], [ratio.ratio for ratio in ratios]
+    bars = whiskers(middle, [ratio.low for ratio in ratios], [ratio.high for ratio in ratios])
     axes.axhline(1, color=MUTED, linewidth=0.9, linestyle="--")
-    axes.errorbar(
-        [places[ratio.n] for ratio in ratios],
-        [ratio.ratio for ratio in ratios],
-        yerr=[[max(0.0, bar) for bar in side] for side in bars],
-        color=INK,
-        marker="o",
-        linewidth=1.4,
-        elinewidth=1.0,
-        capsize=2.5,
-    )
+    axes.errorbar(x, middle, yerr=bars, color=INK, marker="o", linewidth=1.4, elinewidth=1.0, capsize=2.5)
     logarithmic(axes.yaxis, span, text=times)
     axes.set(xlabel="size n", ylabel="loop / vectorized")
 
@@ -98,16 +82,12 @@ def _range(ratios: list[Ratio]) -> str:
 
 def _sentences(ratios: list[Ratio]) -> str:
     """Return the gain of vectorization, a phrase for each operation."""
-    groups = _by_operation(ratios)
-    phrases = [
-        f"{operation}: {_range(sorted(group, key=lambda ratio: ratio.n))}" for operation, group in groups.items()
-    ]
+    phrases = [f"{operation}: {_range(group)}" for operation, group in _by_operation(ratios)]
     return f"Loop time relative to the vectorized time: {'; '.join(phrases)}."
 
 
-def _by_operation(ratios: list[Ratio]) -> dict[str, list[Ratio]]:
-    """Return the ratios per operation."""
-    groups: dict[str, list[Ratio]] = {}
-    for ratio in ratios:
-        groups.setdefault(ratio.operation, []).append(ratio)
-    return groups
+def _by_operation(ratios: list[Ratio]) -> list[tuple[str, list[Ratio]]]:
+    """Return the ratios per operation, by size."""
+    ordered = sorted(ratios, key=lambda ratio: ratio.n)
+    operations = dict.fromkeys(ratio.operation for ratio in ratios)
+    return [(name, [ratio for ratio in ordered if ratio.operation == name]) for name in operations]

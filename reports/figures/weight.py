@@ -25,13 +25,10 @@ def weight_grid(weights: Sequence[ClassWeights], source: DataSource | None) -> G
     first = weights[0]
     selected = [row for row in weights if row.case == first.case]
     caveat = caveats([first.data], source)
-    return Grid(
-        tiles=tuple(map(_tile, selected)),
-        heading=f"Weights learned by {first.case}" + (f" ({caveat})" if caveat else ""),
-        caption=f"One weight per pixel: orange supports the class, blue opposes it; full colors are "
-        f"{plain(first.largest)}.",
-        name="weights",
-    )
+    heading = f"Weights learned by {first.case}" + (f" ({caveat})" if caveat else "")
+    largest = plain(first.largest)
+    caption = f"One weight per pixel: orange supports the class, blue opposes it; full colors are {largest}."
+    return Grid(tuple(map(_tile, selected)), heading, caption, name="weights")
 
 
 def _tile(weights: ClassWeights) -> Tile:
@@ -39,13 +36,8 @@ def _tile(weights: ClassWeights) -> Tile:
     file = png(steps, height=weights.height, width=weights.width, palette=_palette())
     strongest = max(weights.weights, key=abs)
     alternative = f"weights of {weights.label}, the strongest {plain(strongest)}"
-    return Tile(
-        f"data:image/png;base64,{base64.b64encode(file).decode()}",
-        weights.label,
-        "",
-        wrong=False,
-        alternative=alternative,
-    )
+    address = f"data:image/png;base64,{base64.b64encode(file).decode()}"
+    return Tile(address, weights.label, "", wrong=False, alternative=alternative)
 
 
 def _palette() -> tuple[bytes, bytes]:

@@ -87,6 +87,8 @@ LAW = Column("law", TEXT, "name of the law")
 GROUP = Column("group", TEXT, "group of laws")
 DATA = Column("data", TEXT, "label of the data")
 UNIT = Column("unit", TEXT, "unit of deviation and bound")
+LAW_CHECKED = (*CASE, CONTRACT, LAW, GROUP, DTYPE)
+LAW_MEASURED = (*CASE, CONTRACT, LAW, DTYPE)
 TIMING = (
     *columns_of(Stats, "median_s", "q1_s", "q3_s", "min_s", "mean_s", "rounds", "iterations"),
     *columns_of(BenchRecord, "cold_s"),
@@ -94,6 +96,16 @@ TIMING = (
 
 RECORD = Column("record", TEXT, "place of the record in the run: file and line, or file and benchmark number")
 """The last column of every frame: every number can be traced to its record."""
+
+
+def interval_columns(name: str, meaning: str, over: str = "") -> tuple[Column, ...]:
+    """Return the columns for :func:`estimate_columns`, for an interval over the rounds, for example."""
+    low, high = (f"{name}_{end}" if name != "ratio" else end for end in ("low", "high"))
+    ends = (
+        Column(low, REAL, f"lower end of the 95 % interval{over}"),
+        Column(high, REAL, "upper end of the 95 % interval"),
+    )
+    return (Column(name, REAL, meaning), *ends)
 
 
 def estimate_columns(estimate: Estimate, name: str = "") -> dict[str, float]:

@@ -6,16 +6,12 @@ from typing import Any
 
 from harness.record import RunFolder, Verdict
 
-from .column import CASE, CONTRACT, DTYPE, GROUP, LAW, REAL, TEXT, UNIT, WHOLE, Column
+from .column import LAW_CHECKED, REAL, TEXT, UNIT, WHOLE, Column
 from .declaration import Row, frame
 
 
 @frame(
-    *CASE,
-    CONTRACT,
-    LAW,
-    GROUP,
-    DTYPE,
+    *LAW_CHECKED,
     Column("device", TEXT, "device of the check"),
     Column("status", TEXT, "holds, broken, expected, unexpected, skipped or error"),
     Column("examples", WHOLE, "number of examples"),

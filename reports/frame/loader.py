@@ -11,7 +11,7 @@ from harness.record.bench import BalanceRecord, Benchmark, LoaderRecord, TunerRe
 from harness.record.budget import Budget
 
 from .. import benchmark
-from .column import CASE, REAL, TEXT, TIMING, Column, columns_of, estimate_columns
+from .column import CASE, REAL, TEXT, TIMING, Column, columns_of, estimate_columns, interval_columns
 from .declaration import Row, frame
 
 Loader = Benchmark[LoaderRecord]
@@ -23,15 +23,9 @@ Loader = Benchmark[LoaderRecord]
     *TIMING,
     *columns_of(LoaderRecord, "first_batch_s", "made_s", "iterator_s", "start_cpu_s", "shutdown_s", "cpu_us"),
     Column("limit_us", REAL, "microseconds per sample of the memory limit, measured interleaved"),
-    Column("share", REAL, "rate of the loader / rate of the limit"),
-    Column("share_low", REAL, "lower end of the 95 % interval"),
-    Column("share_high", REAL, "upper end of the 95 % interval"),
-    Column("cpu_share", REAL, "CPU time of the limit / CPU time of the loader, independent of other load"),
-    Column("cpu_share_low", REAL, "lower end of the 95 % interval"),
-    Column("cpu_share_high", REAL, "upper end of the 95 % interval"),
-    Column("gain", REAL, "rate / rate of the reference, median over the same rounds"),
-    Column("gain_low", REAL, "lower end of the 95 % interval"),
-    Column("gain_high", REAL, "upper end of the 95 % interval"),
+    *interval_columns("share", "rate of the loader / rate of the limit"),
+    *interval_columns("cpu_share", "CPU time of the limit / CPU time of the loader, independent of other load"),
+    *interval_columns("gain", "rate / rate of the reference, median over the same rounds"),
     Column("efficiency", REAL, "rate relative to the rate without workers, divided by the number of workers"),
     *columns_of(LoaderRecord, "pss_bytes", "shared_bytes", "loader", "prefetch"),
     *columns_of(LoaderRecord, "persistent", "pin", dtype=TEXT),

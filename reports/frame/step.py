@@ -9,7 +9,7 @@ from harness.record import RunFolder
 from harness.record.bench import AgreementRecord, Benchmark, StepRecord
 
 from .. import benchmark
-from .column import CASE, REAL, TEXT, TIMING, WHOLE, Column, columns_of, estimate_columns
+from .column import CASE, REAL, TEXT, TIMING, WHOLE, Column, columns_of, estimate_columns, interval_columns
 from .declaration import Row, frame
 
 Step = Benchmark[StepRecord]
@@ -24,9 +24,7 @@ KEYS = ("case", "device", "batch_size", "dtype", "threads")
     *TIMING,
     Column("samples_per_s", REAL, "batch_size / median_s"),
     *columns_of(StepRecord, "floor_s"),
-    Column("over_floor", REAL, "step / floor, median over the rounds"),
-    Column("over_floor_low", REAL, "lower end of the 95 % interval over the rounds"),
-    Column("over_floor_high", REAL, "upper end of the 95 % interval"),
+    *interval_columns("over_floor", "step / floor, median over the rounds", " over the rounds"),
     Column("on_device_low", REAL, "lower end of the 95 % interval of the time on the accelerator by events"),
     Column("on_device_high", REAL, "upper end of the 95 % interval"),
     keys=KEYS,
@@ -48,9 +46,9 @@ def steps(run: RunFolder) -> Iterator[Row]:
     *CASE,
     *STEP,
     Column("reference", TEXT, "reference case: the first scratch step or the first concise step"),
-    Column("ratio", REAL, "time / time of the reference, median over interleaved rounds"),
-    Column("low", REAL, "lower end of the 95 % interval over the rounds in one process"),
-    Column("high", REAL, "upper end of the 95 % interval"),
+    *interval_columns(
+        "ratio", "time / time of the reference, median over interleaved rounds", " over the rounds in one process"
+    ),
     keys=(*KEYS, "reference"),
 )
 def step_ratios(run: RunFolder) -> Iterator[Row]:
@@ -99,9 +97,9 @@ def phases(run: RunFolder) -> Iterator[Row]:
     *columns_of(AgreementRecord, "contract", "batch_size", "dtype"),
     Column("median_s", REAL, "step time measured by the harness, median of the rounds"),
     *columns_of(AgreementRecord, "timer_s"),
-    Column("ratio", REAL, "step time of the harness / time of Timer, median over interleaved rounds"),
-    Column("low", REAL, "lower end of the 95 % interval over the rounds"),
-    Column("high", REAL, "upper end of the 95 % interval"),
+    *interval_columns(
+        "ratio", "step time of the harness / time of Timer, median over interleaved rounds", " over the rounds"
+    ),
     *columns_of(AgreementRecord, "tolerance"),
     Column("rounds", WHOLE, "rounds of each"),
     keys=("case", "batch_size", "dtype"),

@@ -8,7 +8,7 @@ from harness.record.bench import SearchRecord
 from harness.wording import closed_form, how_sure, summing, what_happens
 
 from .. import benchmark
-from .column import CASE, CONTRACT, DTYPE, GROUP, LAW, REAL, TEXT, TRUTH, UNIT, WHOLE, Column, columns_of
+from .column import CASE, CONTRACT, DTYPE, LAW_CHECKED, LAW_MEASURED, REAL, TEXT, TRUTH, UNIT, WHOLE, Column, columns_of
 from .declaration import Row, frame
 
 _NESTED = {"example", "kind", "place"}
@@ -16,11 +16,7 @@ _NESTED = {"example", "kind", "place"}
 
 
 @frame(
-    *CASE,
-    CONTRACT,
-    LAW,
-    GROUP,
-    DTYPE,
+    *LAW_CHECKED,
     Column("ray", TEXT, "name of the ray"),
     Column("formula", TEXT, "inputs as a function of the parameter t"),
     Column("value", REAL, "first parameter at which the law fails; missing if it holds to the end"),
@@ -59,11 +55,7 @@ def breakings(run: RunFolder) -> Iterator[Row]:
 
 
 @frame(
-    *CASE,
-    CONTRACT,
-    LAW,
-    GROUP,
-    DTYPE,
+    *LAW_CHECKED,
     Column("objective", TEXT, "maximized quantity: deviation, or ratio to the bound"),
     Column("evidence", TEXT, "searched: a lower bound; proved: every input was tried"),
     Column("rows", WHOLE, "number of measured rows"),
@@ -84,10 +76,7 @@ def worst(run: RunFolder) -> Iterator[Row]:
 
 
 @frame(
-    *CASE,
-    CONTRACT,
-    LAW,
-    DTYPE,
+    *LAW_MEASURED,
     Column("magnitude", REAL, "upper end of an interval of the largest absolute input"),
     Column("deviation", REAL, "worst deviation there relative to its bound, in `unit`"),
     Column("bound", REAL, "bound there, in `unit`"),
@@ -102,10 +91,7 @@ def profiles(run: RunFolder) -> Iterator[Row]:
 
 
 @frame(
-    *CASE,
-    CONTRACT,
-    LAW,
-    DTYPE,
+    *LAW_MEASURED,
     Column("up_to", REAL, "upper end of a bin of deviations, in `unit`"),
     Column("count", WHOLE, "elements in the bin"),
     Column("share", REAL, "share of the elements"),

@@ -8,9 +8,9 @@ from harness.wording import details, excerpt, property_sentences, sentence, sour
 
 from .. import summary
 from ..breaks import breaks
-from ..part import Cause, Causes, Findings, Note
+from ..part import Cause, Causes, Findings, Note, Part
 from ..reading import Reading
-from ..section import PagePart, section
+from ..section import section
 from ..tables.audit import place
 from ..text import count, cut, listing
 from .block import block_name, has_block
@@ -31,10 +31,9 @@ LABELS = {"example", "worst", "look at", "breaks", "affects", "rerun"}
 
 def _needs(reading: Reading) -> str:
     """Return the number of findings as the title of their section."""
-    found = findings(reading.verdicts, [status for status in Status if status.fails])
     lines = [finding for audit in reading.audits for finding in audit.unexpected]
-    number = len(found) + len(lines) + len(breaks(summary.unknown(reading).breakings))
-    number += len(_sentences(reading)) + len(_failed(reading))
+    found, grouped = summary.wrong_in(reading), breaks(summary.unknown(reading).breakings)
+    number = len(found) + len(lines) + len(grouped) + len(_sentences(reading)) + len(_failed(reading))
     if not number:
         is_clear = _judges(reading) and not summary.remarks(reading.head)
         return "Nothing needs attention" if is_clear else "Remarks on this run"
@@ -53,9 +52,9 @@ def _known(reading: Reading) -> str:
 
 
 @section(_needs)
-def attention(reading: Reading) -> Iterator[PagePart]:
+def attention(reading: Reading) -> Iterator[Part]:
     """Yield each finding, its example and its remedy, and a sentence on the other results."""
-    found = findings(reading.verdicts, [status for status in Status if status.fails])
+    found = summary.wrong_in(reading)
     if sentences := property_sentences(reading.properties):
         yield Note(f"Properties of the implementations: {'; '.join(sentences)}.")
     causes = [_cause(finding, reading) for finding in found[:MAX_CAUSES]]
@@ -65,10 +64,8 @@ def attention(reading: Reading) -> Iterator[PagePart]:
     causes += [group.card for group in grouped[:MAX_CAUSES]]
     if causes:
         yield Causes(tuple(causes))
-    further = [
-        *_further(found[MAX_CAUSES:]),
-        *((f"{one.first.case}: {one.sentence}.", "") for one in grouped[MAX_CAUSES:]),
-    ]
+    further = [*_further(found[MAX_CAUSES:])]
+    further += [(f"{one.first.case}: {one.sentence}.", "") for one in grouped[MAX_CAUSES:]]
     further += _others(reading)
     if len(lines) > MAX_CAUSES:
         further.insert(0, (f"{count(len(lines) - MAX_CAUSES, 'more line')} of a training step.", "audit"))
@@ -77,7 +74,7 @@ def attention(reading: Reading) -> Iterator[PagePart]:
 
 
 @section(_known)
-def declared(reading: Reading) -> Iterator[PagePart]:
+def declared(reading: Reading) -> Iterator[Part]:
     """Yield the observed declared failures, with a sentence for each cause."""
     found = findings(reading.verdicts, [Status.EXPECTED])
     visible = [finding for audit in reading.audits for finding in audit.findings if finding.kind in audit.expected]
@@ -93,31 +90,20 @@ def declared(reading: Reading) -> Iterator[PagePart]:
 
 def _cause(finding: Finding, reading: Reading) -> Cause:
     visible = [(label, cut(text, limit=MAX_CHARACTERS)) for label, text in details(finding, reading.verdicts)]
-    return Cause(
-        finding.case,
-        title_of(finding),
-        cut(sentence(finding), limit=MAX_CHARACTERS),
-        tuple(fact for fact in visible if fact[0] in LABELS),
-        block_name(finding) if has_block(finding) else "",
-        "\n".join(line[4:] for line in source_lines(finding.named)[1:]),
-    )
+    facts = tuple(fact for fact in visible if fact[0] in LABELS)
+    target = block_name(finding) if has_block(finding) else ""
+    code = "\n".join(line[4:] for line in source_lines(finding.named)[1:])
+    text = cut(sentence(finding), limit=MAX_CHARACTERS)
+    return Cause(finding.case, title_of(finding), text, facts, target, code)
 
 
 def _line(finding: AuditFinding) -> Cause:
     """Return a line of a training step as a finding."""
-    visible = [
-        ("reaches", listing([*finding.reaches], at_most=4)),
-        ("oracle", finding.oracle),
-        ("remedy", finding.remedy),
-    ]
-    return Cause(
-        place(finding),
-        finding.kind.value.upper(),
-        cut(finding.sentence, limit=MAX_CHARACTERS),
-        tuple((label, cut(text, limit=MAX_CHARACTERS)) for label, text in visible if text),
-        "audit",
-        "\n".join(excerpt(finding)),
-    )
+    reaches = listing([*finding.reaches], at_most=4)
+    visible = (("reaches", reaches), ("oracle", finding.oracle), ("remedy", finding.remedy))
+    facts = tuple((label, cut(text, limit=MAX_CHARACTERS)) for label, text in visible if text)
+    sentence_, code = cut(finding.sentence, limit=MAX_CHARACTERS), "\n".join(excerpt(finding))
+    return Cause(place(finding), finding.kind.value.upper(), sentence_, facts, "audit", code)
 
 
 def _further(found: Sequence[Finding]) -> Iterator[tuple[str, str]]:
@@ -152,6 +138,4 @@ def _failed(reading: Reading) -> list[str]:
 
 def _without_findings(reading: Reading) -> str:
     """Return the text for a run without findings that need attention."""
-    if _judges(reading):
-        return "This run has no undeclared defect."
-    return "No law was checked in this run."
+    return "This run has no undeclared defect." if _judges(reading) else "No law was checked in this run."

@@ -8,15 +8,15 @@ from harness.wording import run_lines
 
 from ..figure import Figure
 from ..figures.audit import errors, headroom
-from ..part import Note
+from ..part import Note, Part
 from ..reading import Reading
-from ..section import PagePart, section
+from ..section import section
 from ..table import Table
 from ..tables import audit as tables
 
 
 @section("A training step, line by line")
-def audits(reading: Reading) -> Iterator[PagePart]:
+def audits(reading: Reading) -> Iterator[Part]:
     """Yield the failing lines, the limits of the audit, and the headroom of other lines."""
     for number, audit in enumerate(reading.audits, 1):
         # Several steps stand on one page: the first has the plain names.

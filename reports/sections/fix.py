@@ -6,9 +6,9 @@ from harness.findings import findings
 from harness.record import Fix
 from harness.wording import fix_title, sentence
 
-from ..part import Block, Note
+from ..part import Block, Note, Part
 from ..reading import Reading
-from ..section import PagePart, section
+from ..section import section
 from ..text import count
 
 
@@ -24,7 +24,7 @@ def _number(reading: Reading) -> str:
 
 
 @section(_number)
-def fixes(reading: Reading) -> Iterator[PagePart]:
+def fixes(reading: Reading) -> Iterator[Part]:
     """Yield the rewrites, the diff and the verification of each fix."""
     for number, fix in enumerate(_current(reading), 1):
         yield Note(f"{fix.case}: {fix.repairs}. {fix_title(fix).replace('fix: ', 'Fix: ')} ({fix.sentence}).")

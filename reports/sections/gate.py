@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 
 from ..figures.gate import evidence
+from ..part import Part
 from ..reading import Reading
-from ..section import PagePart, section
+from ..section import section
 from ..tables import gate as tables
 
 
 @section("Gate")
-def gate(reading: Reading) -> Iterator[PagePart]:
+def gate(reading: Reading) -> Iterator[Part]:
     """Yield the findings of the gate, and the evidence for its verdicts on time."""
     findings, comparisons, slices = reading.gate.findings, reading.gate.comparisons, reading.gate.slices
     if not findings:

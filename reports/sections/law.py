@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from harness.dtype import PARAMETERS, short_name
 from harness.findings import Finding, findings
+from harness.findings.grouping import grouped
 from harness.record import Status, unfinished
 from harness.wording import finding_block, sentence
 
@@ -12,9 +13,10 @@ from ..breaks import DEFAULT_DTYPE
 from ..definition import definition_of
 from ..figures.law import headroom_figure
 from ..mathml import mathml
-from ..part import Block, Equation, Legend, Note, RunTally
+from ..part import Block, Equation, Legend, Note, Part, RunTally
 from ..reading import Reading
-from ..section import PagePart, section
+from ..section import section
+from ..summary import wrong_in
 from ..tables import law
 from ..tables.heat import glance
 from ..tables.matrix import MEANINGS, SYMBOLS, matrices
@@ -41,30 +43,23 @@ READING = (
 """Explains the cells of the law matrix."""
 
 
-def _number_wrong(reading: Reading) -> str:
-    return count(len(findings(reading.verdicts, [status for status in Status if status.fails])), "finding")
-
-
-@section(_number_wrong)
-def wrong(reading: Reading) -> Iterator[PagePart]:
+@section(lambda reading: count(len(wrong_in(reading)), "finding"))
+def wrong(reading: Reading) -> Iterator[Part]:
     """Yield each finding in full."""
-    for finding in findings(reading.verdicts, [status for status in Status if status.fails]):
+    for finding in wrong_in(reading):
         if has_block(finding):
             name = block_name(finding)
             yield Block(name, finding.first.law, block_text(finding, reading.verdicts), folded=False)
 
 
 @section("Declared failures")
-def declared(reading: Reading) -> Iterator[PagePart]:
+def declared(reading: Reading) -> Iterator[Part]:
     """Yield the observed declared failures, with a counterexample for each."""
-    found = findings(reading.verdicts, [Status.EXPECTED])
-    if not found:
+    if not (found := findings(reading.verdicts, [Status.EXPECTED])):
         return
     yield law.declared(reading.verdicts)
     yield Note("The smallest example for every cause, with its replay and likely cause:", folded=True)
-    by_reason: dict[tuple[str, str], list[Finding]] = {}
-    for finding in found:
-        by_reason.setdefault((finding.case, _reason(finding)), []).append(finding)
+    by_reason = grouped(found, lambda finding: (finding.case, _reason(finding)))
     for number, ((case, reason), group) in enumerate(by_reason.items(), 1):
         laws = count(sum(len(finding.laws) for finding in group), "law")
         heading = f"{case}: {shortened(reason, limit=MAX_CHARACTERS)} ({laws})"
@@ -95,7 +90,7 @@ def _equation(reading: Reading) -> Equation | None:
 
 
 @section("Definition")
-def definition(reading: Reading) -> Iterator[PagePart]:
+def definition(reading: Reading) -> Iterator[Part]:
     """Yield the formula, the statement of the law of the value, and how the operation relates to others."""
     if (equation := _equation(reading)) is not None:
         yield equation
@@ -108,17 +103,16 @@ def _holding(reading: Reading) -> str:
     """Return the number of laws that every implementation satisfies as the title of their section."""
     if unfinished(reading.head.work, "check"):
         return "Laws"
-    of_law: dict[str, set[Status]] = {}
-    for verdict in reading.verdicts:
-        of_law.setdefault(verdict.law, set()).add(verdict.status)
-    holding = sum(statuses <= {Status.HOLDS, Status.SKIPPED} for statuses in of_law.values())
+    of_law = grouped(reading.verdicts, lambda verdict: verdict.law)
+    holds = {Status.HOLDS, Status.SKIPPED}
+    holding = sum(all(verdict.status in holds for verdict in verdicts) for verdicts in of_law.values())
     cases = len({verdict.case for verdict in reading.verdicts})
     everywhere = "" if cases == 1 else f" in all {cases} implementations"
     return f"{holding} of {count(len(of_law), 'law')} {'holds' if holding == 1 else 'hold'}{everywhere}"
 
 
 @section(_holding)
-def laws(reading: Reading) -> Iterator[PagePart]:
+def laws(reading: Reading) -> Iterator[Part]:
     """Yield the grades and the matrices."""
     if not reading.verdicts:
         return
@@ -131,7 +125,7 @@ def laws(reading: Reading) -> Iterator[PagePart]:
 
 
 @section("Laws")
-def summary(reading: Reading) -> Iterator[PagePart]:
+def summary(reading: Reading) -> Iterator[Part]:
     """Yield the tally, the contracts, and the laws with the smallest margins."""
     frame = reading.frames.verdicts
     if not reading.verdicts:
@@ -146,7 +140,7 @@ def summary(reading: Reading) -> Iterator[PagePart]:
 
 
 @section("Skipped, and why")
-def skipped(reading: Reading) -> Iterator[PagePart]:
+def skipped(reading: Reading) -> Iterator[Part]:
     """Yield the skipped laws and the reasons."""
     table = law.skipped(reading.frames.verdicts)
     if table.rows:

@@ -6,14 +6,15 @@ from ..figures.balance import waiting
 from ..figures.budget import FEW, budgets
 from ..figures.loader import throughput
 from ..figures.loader_scaling import scaling
+from ..part import Part
 from ..reading import Reading
-from ..section import PagePart, section
+from ..section import section
 from ..tables import balance as balances
 from ..tables import loader
 
 
 @section("Data loaders")
-def loaders(reading: Reading) -> Iterator[PagePart]:
+def loaders(reading: Reading) -> Iterator[Part]:
     """Yield the throughput per loader as a heat map, against the workers, and as a table."""
     frame, source = reading.frames.loaders, reading.head.data
     if frame.empty:
@@ -25,7 +26,7 @@ def loaders(reading: Reading) -> Iterator[PagePart]:
 
 
 @section("Data loaders")
-def best(reading: Reading) -> Iterator[PagePart]:
+def best(reading: Reading) -> Iterator[Part]:
     """Yield a comparison of the loaders: their best configurations, and the parts of the batch time."""
     frame, source = reading.frames.loaders, reading.head.data
     if frame.empty:
@@ -40,7 +41,7 @@ def best(reading: Reading) -> Iterator[PagePart]:
 
 
 @section("Loading compared with the step")
-def balance(reading: Reading) -> Iterator[PagePart]:
+def balance(reading: Reading) -> Iterator[Part]:
     """Yield whether loading keeps ahead of the step, and how close the tuner is to the best loader."""
     frame, tuned, source = reading.frames.balance, reading.frames.tuner, reading.head.data
     if len(frame):

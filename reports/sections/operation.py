@@ -4,13 +4,14 @@ from collections.abc import Iterator
 
 from ..figures.accuracy import MIN_POINTS, accuracy_against_speed
 from ..figures.vectorization import ratios, speedup
+from ..part import Part
 from ..reading import Reading
-from ..section import PagePart, section
+from ..section import section
 from ..tables import benchmark
 
 
 @section("Accuracy and speed")
-def operations(reading: Reading) -> Iterator[PagePart]:
+def operations(reading: Reading) -> Iterator[Part]:
     """Yield the accuracy and the speed of the implementations per contract."""
     frame = reading.frames.operations
     if len(frame):
@@ -20,14 +21,14 @@ def operations(reading: Reading) -> Iterator[PagePart]:
 
 
 @section("Vectorization")
-def vectorization(reading: Reading) -> Iterator[PagePart]:
+def vectorization(reading: Reading) -> Iterator[Part]:
     """Yield the gain of vectorization."""
     if ratios(reading.frames.vectorization):
         yield speedup(reading.frames.vectorization)
 
 
 @section("Speed of checking")
-def screening(reading: Reading) -> Iterator[PagePart]:
+def screening(reading: Reading) -> Iterator[Part]:
     """Yield the speed of checking rows."""
     if len(reading.frames.screening):
         yield benchmark.screening(reading.frames.screening)

@@ -4,16 +4,16 @@ from collections.abc import Iterator
 
 from harness.wording import broken_blocks
 
-from ..part import Block
+from ..part import Block, Part
 from ..reading import Reading
-from ..section import PagePart, section
+from ..section import section
 from ..tables import proof
 from ..text import cut
 from .block import MAX_BLOCKS, MAX_CHARACTERS
 
 
 @section("Proofs")
-def proofs(reading: Reading) -> Iterator[PagePart]:
+def proofs(reading: Reading) -> Iterator[Part]:
     """Yield the proofs, their kernels, the laws that held, and the broken ones."""
     if not reading.proofs:
         return

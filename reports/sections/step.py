@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from ..figures.step import step_times
 from ..figures.step_ratio import floor, phases, step_ratios
 from ..frame import Frames
-from ..part import Note
+from ..part import Note, Part
 from ..reading import Reading
-from ..section import PagePart, section
+from ..section import section
 from ..tables import step
 
 
 @section("Training steps")
-def steps(reading: Reading) -> Iterator[PagePart]:
+def steps(reading: Reading) -> Iterator[Part]:
     """Yield step times, ratios, distances to the floor and phases, as far as the run has them."""
     frames, accelerator = reading.frames, reading.head.environment.accelerator
     if len(frames.steps):
@@ -25,7 +25,7 @@ def steps(reading: Reading) -> Iterator[PagePart]:
         yield step.agreement(frames.agreement)
 
 
-def _in_turns(frames: Frames) -> Iterator[PagePart]:
+def _in_turns(frames: Frames) -> Iterator[Part]:
     """Yield the figures of steps that were measured in turns; otherwise a sentence."""
     if frames.steps["floor_s"].isna().all():
         yield Note("These steps were timed one after the other, so their ratios, floor and phases are unknown.")

@@ -7,14 +7,15 @@ from ..figures.fit import fit
 from ..figures.image import grid
 from ..figures.training import training_curves
 from ..figures.weight import weight_grid
+from ..part import Part
 from ..reading import Reading
-from ..section import PagePart, section
+from ..section import section
 from ..tables import training as tables
 from ..tables.heat import confusion
 
 
 @section("Training curves")
-def training(reading: Reading) -> Iterator[PagePart]:
+def training(reading: Reading) -> Iterator[Part]:
     """Yield the curves of every experiment and their last epochs."""
     frame, source = reading.frames.epochs, reading.head.data
     if len(frame):
@@ -23,7 +24,7 @@ def training(reading: Reading) -> Iterator[PagePart]:
 
 
 @section("Learned parameters")
-def learned(reading: Reading) -> Iterator[PagePart]:
+def learned(reading: Reading) -> Iterator[Part]:
     """Yield the fit, learned against true parameters, weights as images, and the confusion of classes."""
     estimates, known, source = reading.frames.estimates, reading.learned, reading.head.data
     for data in known.fits:
@@ -38,13 +39,13 @@ def learned(reading: Reading) -> Iterator[PagePart]:
 
 
 @section("Overfitting")
-def overfitting(reading: Reading) -> Iterator[PagePart]:
+def overfitting(reading: Reading) -> Iterator[Part]:
     """Yield the experiments in which the held-out loss rises again."""
     yield from figures.overfitting(reading.frames.epochs, reading.head.data)
 
 
 @section("Images")
-def images(reading: Reading) -> Iterator[PagePart]:
+def images(reading: Reading) -> Iterator[Part]:
     """Yield the image grid."""
     if reading.images:
         yield grid(reading.images, reading.head.data)

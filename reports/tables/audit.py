@@ -6,7 +6,7 @@ from pathlib import PurePath
 from harness.record import Audit, AuditFinding, Headroom, Stretch
 
 from ..number import plain
-from ..table import Header, Table
+from ..table import Header, Table, codes, headers, numbers, prose, texts
 from ..text import listing
 
 
@@ -28,15 +28,15 @@ def findings(audit: Audit) -> Table:
     return Table(
         name="audit-findings",
         title=f"Findings in {audit.title}",
-        columns=(
-            *(
-                Header("line", "code"),
-                *source,
-                Header("kind"),
-                Header("problem", "prose"),
-                Header("remedy", "prose"),
-            ),
-            *(Header("reaches"), Header("dtype", "code"), Header("evidence"), Header("times", "number")),
+        columns=headers(
+            codes("line"),
+            source,
+            texts("kind"),
+            prose("problem", "remedy"),
+            texts("reaches"),
+            codes("dtype"),
+            texts("evidence"),
+            numbers("times"),
         ),
         rows=tuple(
             (
@@ -59,12 +59,8 @@ def blind(audit: Audit) -> Table:
     for text, times in sorted(audit.blind.items()):
         what, _, at = text.rpartition(" at ")
         rows.append((PurePath(at).name, what.strip(", "), f"{times:,}"))
-    return Table(
-        name="audit-blind",
-        title=f"Operations in {audit.title} that were not tracked (assumed exact)",
-        columns=(Header("line", "code"), Header("operation", "prose"), Header("times", "number")),
-        rows=tuple(rows),
-    )
+    title = f"Operations in {audit.title} that were not tracked (assumed exact)"
+    return Table("audit-blind", title, headers(codes("line"), prose("operation"), numbers("times")), tuple(rows))
 
 
 def headroom(audit: Audit) -> Table:
@@ -73,10 +69,13 @@ def headroom(audit: Audit) -> Table:
     return Table(
         name="audit-headroom",
         title=f"Headroom in {audit.title}",
-        columns=(
-            *(Header("line", "code"), *source, Header("operation", "code"), Header("quantity")),
-            *(Header("value on this batch", "number"), Header("breaks at", "number"), Header("factor", "number")),
-            Header("dtype", "code"),
+        columns=headers(
+            codes("line"),
+            source,
+            codes("operation"),
+            texts("quantity"),
+            numbers("value on this batch", "breaks at", "factor"),
+            codes("dtype"),
         ),
         rows=tuple(
             (

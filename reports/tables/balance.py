@@ -8,7 +8,7 @@ from harness.record import DataSource
 
 from ..number import duration, percent, plain, times
 from ..source import caveat_of
-from ..table import Header, Table
+from ..table import Table, codes, headers, numbers, texts
 from ..text import count, workers_in_words
 
 NEAR, QUICK = 0.95, 0.25
@@ -26,19 +26,18 @@ def balance(frame: pd.DataFrame, source: DataSource | None) -> Table:
         rows.append((*cells, verdict(row), waits, *took, starved))
     steps = " and ".join(map(str, frame["step"].unique()))
     limit = percent(float(frame["most_waiting"].max()))
-    return Table(
-        name="balance-table",
-        title="Does loading keep ahead of the step?",
-        columns=(
-            *(Header("loader", "code"), Header("batch size", "number"), Header("workers", "number")),
-            *(Header("verdict"), Header("loop waits", "number"), Header("batch alone", "number")),
-            *(Header("step alone", "number"), Header("loop, per batch", "number"), Header("batch / step", "number")),
-        ),
-        rows=tuple(rows),
-        caption=f"The step is {steps}. Loading keeps ahead if the interval of the waiting share is below {limit}. "
-        f"{cheapest(frame)} Brackets are 95 % intervals within one process.",
-        caveat=caveat_of(frame, source),
+    title = "Does loading keep ahead of the step?"
+    columns = headers(
+        codes("loader"),
+        numbers("batch size", "workers"),
+        texts("verdict"),
+        numbers("loop waits", "batch alone", "step alone", "loop, per batch", "batch / step"),
     )
+    caption = (
+        f"The step is {steps}. Loading keeps ahead if the interval of the waiting share is below {limit}. "
+        f"{cheapest(frame)} Brackets are 95 % intervals within one process."
+    )
+    return Table("balance-table", title, columns, tuple(rows), caption, caveat=caveat_of(frame, source))
 
 
 def verdict(row: Any) -> str:
@@ -76,17 +75,15 @@ def tuner(frame: pd.DataFrame) -> Table:
         shares = (percent(rate.median()), percent(rate.min()), percent(time.median()), percent(time.max()))
         best = str(group["best"].iloc[0])
         rows.append((str(name), f"{reached} of {len(group)}", *shares, best, choices))
-    return Table(
-        name="tuner-table",
-        title="Tuner compared with exhaustive measurement",
-        columns=(
-            *(Header("data set"), Header("runs that reach both goals", "number"), Header("rate, median", "number")),
-            *(Header("rate, minimum", "number"), Header("time, median", "number"), Header("time, maximum", "number")),
-            *(Header("best of all"), Header("chosen (runs)")),
-        ),
-        rows=tuple(rows),
-        caption=f"Both goals: at least {percent(NEAR)} of the best rate, in at most {percent(QUICK)} of the time of "
+    columns = headers(
+        texts("data set"),
+        numbers("runs that reach both goals", "rate, median", "rate, minimum", "time, median", "time, maximum"),
+        texts("best of all", "chosen (runs)"),
+    )
+    caption = (
+        f"Both goals: at least {percent(NEAR)} of the best rate, in at most {percent(QUICK)} of the time of "
         f"measuring every configuration. All runs reach both on {whole} of {count(len(rows), 'data set')}. The best of "
         "many measurements is biased upwards, so the best and the choice are remeasured in pairs. The exhaustive time "
-        "counts slices only; the time of the tuner counts everything.",
+        "counts slices only; the time of the tuner counts everything."
     )
+    return Table("tuner-table", "Tuner compared with exhaustive measurement", columns, tuple(rows), caption)

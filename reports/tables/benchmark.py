@@ -3,7 +3,7 @@
 import pandas as pd
 
 from ..number import approximate, duration, times
-from ..table import Header, Table
+from ..table import Table, codes, headers, numbers, texts
 
 SCATTER = (
     "Medians with the interquartile range of the rounds in one process. The range shows the scatter of rounds, not "
@@ -20,34 +20,20 @@ NO_ACCELERATOR = "no accelerator on this machine"
 def operations(frame: pd.DataFrame) -> Table:
     """Return the time of a call per implementation, with its ratio to the fastest of its contract and shape."""
     fastest = frame.groupby(["contract", "shape"], sort=False, dropna=False)["median_s"].transform("min")
-    rows = [
-        (
-            *(row["contract"], row["case"], STANDARD if pd.isna(row["shape"]) else row["shape"]),
-            duration(row["median_s"]),
-            *(f"{duration(row['q1_s'])} – {duration(row['q3_s'])}", times(ratio)),
-            *(duration(row["cold_s"]), times(row["ratio"])),
-        )
-        for (_, row), ratio in zip(frame.iterrows(), frame["median_s"] / fastest, strict=True)
-    ]
-    return Table(
-        name="operations-table",
-        title="Time per call",
-        columns=(
-            *(
-                Header("contract", "code"),
-                Header("case", "code"),
-                Header("shape", "number"),
-                Header("call", "number"),
-                Header("quartiles", "number"),
-            ),
-            *(Header("relative to fastest", "number"), Header("first call", "number")),
-            Header("worst deviation / bound", "number"),
-        ),
-        rows=tuple(rows),
-        caption="Float32, one thread, with gradient if the contract has one. Shapes are rows x columns; vectors have "
-        f"as many elements, but 1,024 at {STANDARD}. {SCATTER}",
-        folded=True,
+    rows = []
+    for (_, row), ratio in zip(frame.iterrows(), frame["median_s"] / fastest, strict=True):
+        call = (duration(row["median_s"]), f"{duration(row['q1_s'])} – {duration(row['q3_s'])}", times(ratio))
+        shape = STANDARD if pd.isna(row["shape"]) else row["shape"]
+        rows.append((row["contract"], row["case"], shape, *call, duration(row["cold_s"]), times(row["ratio"])))
+    columns = headers(
+        codes("contract", "case"),
+        numbers("shape", "call", "quartiles", "relative to fastest", "first call", "worst deviation / bound"),
     )
+    caption = (
+        "Float32, one thread, with gradient if the contract has one. Shapes are rows x columns; vectors have "
+        f"as many elements, but 1,024 at {STANDARD}. {SCATTER}"
+    )
+    return Table("operations-table", "Time per call", columns, tuple(rows), caption, folded=True)
 
 
 def screening(frame: pd.DataFrame) -> Table:
@@ -59,13 +45,8 @@ def screening(frame: pd.DataFrame) -> Table:
             interval = f"{approximate(row['rows'] / row['q3_s'])} – {approximate(row['rows'] / row['q1_s'])}"
             rates = (approximate(row["rows_per_s"]), interval, times(row["rows_per_s"] / one_at_a_time))
             rows.append((str(case), str(row["way"]), f"{row['classes']}", *rates))
-    return Table(
-        name="screening-table",
-        title="Rows checked per second on one core",
-        columns=(
-            *(Header("case", "code"), Header("drawn"), Header("classes", "number"), Header("rows/s", "number")),
-            *(Header("quartiles", "number"), Header("relative to one at a time", "number")),
-        ),
-        rows=tuple(rows),
-        caption=f"Implementation, oracle and deviation together, float32. {SCATTER}",
+    columns = headers(
+        codes("case"), texts("drawn"), numbers("classes", "rows/s", "quartiles", "relative to one at a time")
     )
+    caption = f"Implementation, oracle and deviation together, float32. {SCATTER}"
+    return Table("screening-table", "Rows checked per second on one core", columns, tuple(rows), caption)

@@ -4,7 +4,7 @@ from harness.record import Environment, Run
 
 from ..number import plain, size
 from ..source import caveat
-from ..table import Header, Table
+from ..table import Table, codes, headers, texts
 
 
 def machine(run: Run) -> Table:
@@ -25,21 +25,13 @@ def machine(run: Run) -> Table:
         ("seed", str(run.seed)),
         *((f"command {number}", command) for number, command in enumerate(run.commands, 1)),
     ]
-    return Table(
-        name="machine", title="Machine and software", columns=(Header("fact"), Header("value")), rows=tuple(rows)
-    )
+    return Table(name="machine", title="Machine and software", columns=texts("fact", "value"), rows=tuple(rows))
 
 
 def build(env: Environment) -> Table:
     """Return the build of torch and all versions."""
     rows = [*(("torch: " + name, value) for name, value in env.torch_build.items()), *env.versions.items()]
-    return Table(
-        name="versions",
-        title="torch build and versions",
-        columns=(Header("part"), Header("version or setting")),
-        rows=tuple(rows),
-        folded=True,
-    )
+    return Table("versions", "torch build and versions", texts("part", "version or setting"), tuple(rows), folded=True)
 
 
 def data(run: Run) -> Table:
@@ -53,14 +45,9 @@ def data(run: Run) -> Table:
             ("genuine", "yes: all checksums match the published ones" if source.genuine else "no"),
             *((f"SHA-256 of {name}", checksum) for name, checksum in source.checksums.items()),
         ]
-    return Table(
-        name="data-table",
-        title="Data source",
-        columns=(Header("fact"), Header("value", "code")),
-        rows=tuple(rows),
-        caption=source.note if source else "",
-        caveat=caveat(None, source),
-    )
+    columns = headers(texts("fact"), codes("value"))
+    caption = source.note if source else ""
+    return Table("data-table", "Data source", columns, tuple(rows), caption, caveat=caveat(None, source))
 
 
 def _commit(env: Environment) -> str:

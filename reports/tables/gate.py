@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from harness.record import Comparison, GateFinding, Outcome
 
 from ..number import percent
-from ..table import Header, Table
+from ..table import Table, codes, headers, numbers, prose, texts
 
 ORDER = (
     Outcome.REGRESSED,
@@ -24,7 +24,7 @@ def findings(findings: Sequence[GateFinding]) -> Table:
     return Table(
         name="gate-findings",
         title="Findings of the gate",
-        columns=(Header("gate"), Header("outcome"), Header("finding", "prose")),
+        columns=headers(texts("gate", "outcome"), prose("finding")),
         rows=tuple((str(finding.gate), str(finding.outcome), finding.sentence) for finding in ordered),
         caption="The gate compares numerics and counts exactly with a baseline, and times statistically with another "
         "commit.",
@@ -42,18 +42,12 @@ def comparisons(comparisons: Sequence[Comparison]) -> Table:
         for comparison in comparisons
     ]
     headings = ("pairs", "slowdown", "lower bound", "upper bound", "smallest detectable")
-    return Table(
-        name="gate-times",
-        title="Time relative to the base, by arm",
-        columns=(
-            *(Header("case", "code"), Header("arm"), Header("outcome")),
-            *(Header(heading, "number") for heading in headings),
-        ),
-        rows=tuple(rows),
-        caption="One-sided 95 % bounds of Student's t over pairs of processes. The null arm is a second base; the "
-        "control arm is the base with a tenth more calls.",
-        folded=True,
+    columns = headers(codes("case"), texts("arm", "outcome"), numbers(*headings))
+    caption = (
+        "One-sided 95 % bounds of Student's t over pairs of processes. The null arm is a second base; the "
+        "control arm is the base with a tenth more calls."
     )
+    return Table("gate-times", "Time relative to the base, by arm", columns, tuple(rows), caption, folded=True)
 
 
 def _change(ratio: float) -> str:

@@ -3,17 +3,18 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from tabulate import tabulate
 
-from harness.dtype import PARAMETERS, short_name
+from harness.dtype import short_name
+from harness.findings.grouping import grouped
 from harness.record import Confusion, DataSource, Status, Verdict
 
 from ..number import percent
+from ..part import Part
 from ..source import caveats
 from ..text import count, markdown_text
-from .matrix import SYMBOLS
+from .matrix import SYMBOLS, ordered
 
 WORST = (Status.ERROR, Status.BROKEN, Status.UNEXPECTED, Status.EXPECTED, Status.LOST, Status.UNCLAIMED, Status.HOLDS)
 """Order of statuses; a cell shows the first one that occurs in it."""
@@ -30,7 +31,7 @@ class Shade:
 
 
 @dataclass(frozen=True)
-class Heat:
+class Heat(Part):
     """A table of colors.
 
     Parameters
@@ -51,7 +52,7 @@ class Heat:
         How to read it.
     """
 
-    kind: ClassVar[str] = "heat"
+    kind = "heat"
 
     name: str
     heading: str
@@ -75,27 +76,18 @@ def glance(verdicts: Sequence[Verdict]) -> Heat | None:
     ran = [verdict for verdict in verdicts if verdict.status is not Status.SKIPPED]
     if not ran:
         return None
-    order = [*PARAMETERS]
-    groups: dict[str, list[str]] = {}
-    for verdict in ran:
-        groups.setdefault(verdict.style, [])
-        if verdict.dtype not in groups[verdict.style]:
-            groups[verdict.style].append(verdict.dtype)
-    for dtypes in groups.values():
-        dtypes.sort(key=lambda dtype: order.index(dtype) if dtype in order else len(order))
-    cells: dict[tuple[str, str, str], Counter[Status]] = {}
-    for verdict in ran:
-        cells.setdefault((verdict.contract, verdict.style, verdict.dtype), Counter())[verdict.status] += 1
-    rows = [
-        (contract, tuple(_cell(cells.get((contract, style, dtype))) for style in groups for dtype in groups[style]))
-        for contract in dict.fromkeys(verdict.contract for verdict in ran)
-    ]
+    by_style = grouped(ran, lambda verdict: verdict.style)
+    groups = {style: ordered(dict.fromkeys(one.dtype for one in group)) for style, group in by_style.items()}
+    cells = grouped(ran, lambda verdict: (verdict.contract, verdict.style, verdict.dtype))
+    columns = [(style, dtype) for style, dtypes in groups.items() for dtype in dtypes]
+    contracts = dict.fromkeys(verdict.contract for verdict in ran)
+    rows = [(name, tuple(_cell(cells.get((name, *column), [])) for column in columns)) for name in contracts]
     return Heat(
         name="glance",
         heading="All contracts at a glance",
         corner="contract",
         groups=tuple((style, len(dtypes)) for style, dtypes in groups.items()),
-        columns=tuple(short_name(dtype) for dtypes in groups.values() for dtype in dtypes),
+        columns=tuple(short_name(dtype) for _, dtype in columns),
         rows=tuple(rows),
         caption=f"Each cell shows the worst status of a style in a dtype: {', '.join(_signs(ran))}. The number "
         "counts the laws with that status; an empty cell was not claimed.",
@@ -108,9 +100,10 @@ def _signs(verdicts: Sequence[Verdict]) -> Iterator[str]:
     yield from (f"{SYMBOLS[status]} {words.get(status, status.value)}" for status in reversed(WORST) if status in seen)
 
 
-def _cell(counts: Counter[Status] | None) -> Shade:
-    if counts is None:
+def _cell(verdicts: Sequence[Verdict]) -> Shade:
+    if not verdicts:
         return Shade("")
+    counts = Counter(verdict.status for verdict in verdicts)
     worst = next(status for status in WORST if counts[status])
     number = "" if worst is Status.HOLDS else f"{counts[worst]}"
     title = ", ".join(f"{counts[status]} {status.value}" for status in Status if counts[status])
@@ -131,9 +124,7 @@ def confusion(confusions: Sequence[Confusion], source: DataSource | None) -> Hea
     ]
     number, true, predicted = max(wrong, default=(0, "", ""))
     rights = "; ".join(f"{one.case}: {percent(one.right / (one.total or 1))} correct" for one in confusions)
-    frequent = (
-        f" The most frequent mistake: {true} predicted as {predicted}, {count(number, 'time')}." if number else ""
-    )
+    mistake = f" The most frequent mistake: {true} predicted as {predicted}, {count(number, 'time')}."
     caveat = caveats([first.data], source)
     return Heat(
         name="confusion",
@@ -146,6 +137,5 @@ def confusion(confusions: Sequence[Confusion], source: DataSource | None) -> Hea
             for true, row in zip(first.labels, first.counts, strict=True)
         ),
         caption=f"{count(first.total, 'held-out sample')} of {first.data}; darker cells hold a larger share of the "
-        f"class. {rights}."
-        f"{frequent}",
+        f"class. {rights}.{mistake if number else ''}",
     )

@@ -2,15 +2,20 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 
 import pandas as pd
 
 from harness.findings import grades
+from harness.findings.grouping import grouped
 from harness.record import Status, Verdict
 
 from ..number import UNKNOWN, plain, times, value
-from ..table import Header, Table
+from ..table import Table, codes, headers, numbers, prose, texts
 from ..text import count, listing
+
+LAW_OF = attrgetter("case", "law", "device")
+"""Case, law and device of a verdict."""
 
 CLOSEST = 12
 """Number of laws in the table of smallest margins."""
@@ -25,12 +30,9 @@ def contracts(verdicts: pd.DataFrame) -> Table:
         for contract, group in verdicts.groupby("contract", sort=False)
     ]
     headings = ["cases", "laws", *statuses, "examples", "rows checked"]
+    caption = "Each law counts once for each case, dtype and device."
     return Table(
-        name="contracts",
-        title="Contracts in numbers",
-        columns=(Header("contract", "code"), *(Header(heading, "number") for heading in headings)),
-        rows=tuple(rows),
-        caption="Each law counts once for each case, dtype and device.",
+        "contracts", "Contracts in numbers", headers(codes("contract"), numbers(*headings)), tuple(rows), caption
     )
 
 
@@ -38,23 +40,19 @@ def closest(verdicts: pd.DataFrame) -> Table:
     """Return the laws that hold with the least room: the largest deviation as a share of its bound."""
     holding = verdicts[(verdicts["status"] == Status.HOLDS.value) & (verdicts["ratio"] > 0)]
     worst = holding.sort_values("ratio", ascending=False, kind="stable").head(CLOSEST)
+    names = ["case", "law", "dtype", "deviation", "bound", "unit", "ratio"]
     rows = [
-        (row["case"], row["law"], row["dtype"], *(plain(row[name]) for name in ("deviation", "bound")), row["unit"])
-        for _, row in worst.iterrows()
+        (*subject, plain(deviation), plain(bound), unit, times(ratio))
+        for *subject, deviation, bound, unit, ratio in worst[names].itertuples(index=False)
     ]
-    shares = [times(ratio) for ratio in worst["ratio"]]
-    return Table(
-        name="closest",
-        title="Laws that hold with the smallest margin",
-        columns=(
-            *(Header("case", "code"), Header("law", "code"), Header("dtype", "code")),
-            *(Header("worst deviation", "number"), Header("bound", "number"), Header("unit")),
-            Header("deviation / bound", "number"),
-        ),
-        rows=tuple((*row, share) for row, share in zip(rows, shares, strict=True)),
-        caption=f"The {count(len(rows), 'largest ratio')} of deviation to bound among the "
-        f"{count(len(verdicts[verdicts['status'] == Status.HOLDS.value]), 'law')} that hold; a law breaks above 1×.",
+    columns = headers(
+        codes("case", "law", "dtype"), numbers("worst deviation", "bound"), texts("unit"), numbers("deviation / bound")
     )
+    caption = (
+        f"The {count(len(rows), 'largest ratio')} of deviation to bound among the "
+        f"{count(len(verdicts[verdicts['status'] == Status.HOLDS.value]), 'law')} that hold; a law breaks above 1×."
+    )
+    return Table("closest", "Laws that hold with the smallest margin", columns, tuple(rows), caption)
 
 
 def graded(verdicts: Sequence[Verdict]) -> Table:
@@ -65,7 +63,7 @@ def graded(verdicts: Sequence[Verdict]) -> Table:
     return Table(
         name="grades",
         title="Grades",
-        columns=(Header("case", "code"), *(Header(dtype) for dtype in dtypes)),
+        columns=headers(codes("case"), texts(*dtypes)),
         rows=tuple((case, *(str(by_dtype.get((case, dtype), UNKNOWN)) for dtype in dtypes)) for case in cases),
         caption="Correctly rounded: every value in this run is the nearest float. Faithful: within a few ulp. "
         "Backward stable: within the bound that its input allows. Unstable: a law is broken on finite inputs. Wrong: "
@@ -76,44 +74,38 @@ def graded(verdicts: Sequence[Verdict]) -> Table:
 
 def declared(verdicts: Sequence[Verdict]) -> Table:
     """Return the observed declared failures, with a row for each case, reason and set of dtypes."""
-    groups: dict[tuple[str, str, str], list[Verdict]] = {}
-    checked = Counter((verdict.case, verdict.law, verdict.device) for verdict in verdicts)
-    for group in declared_groups(verdicts):
+    checked = Counter(map(LAW_OF, verdicts))
+
+    def key(group: Sequence[Verdict]) -> tuple[str, str, str]:
         witness = representative(group)
-        reason = witness.reason or "no reason declared"
-        groups.setdefault((witness.case, reason, _where(group, checked)), []).append(witness)
+        return witness.case, witness.reason or "no reason declared", _where(group, checked)
+
     rows = []
-    for (case, reason, where), witnesses in groups.items():
+    for (case, reason, where), groups in grouped(declared_groups(verdicts), key).items():
+        witnesses = list(map(representative, groups))
         seen = witnesses[0].violation
         values = (value(seen.actual), value(seen.expected), plain(seen.magnitude)) if seen else ("–", "–", "–")
         rows.append((case, ", ".join(witness.law for witness in witnesses), where, reason, *values))
-    return Table(
-        name="declared-table",
-        title="Known failures",
-        columns=(
-            *(Header("case", "code"), Header("breaks", "code"), Header("in"), Header("declared reason", "prose")),
-            *(Header("actual", "number"), Header("expected", "number"), Header("largest input", "number")),
-        ),
-        rows=tuple(rows),
-        caption="Actual and expected are from the smallest counterexample to the first named law, in float32 if the "
-        "law fails there.",
-        folded=True,
+    columns = headers(
+        codes("case", "breaks"), texts("in"), prose("declared reason"), numbers("actual", "expected", "largest input")
     )
+    caption = (
+        "Actual and expected are from the smallest counterexample to the first named law, in float32 if the "
+        "law fails there."
+    )
+    return Table("declared-table", "Known failures", columns, tuple(rows), caption, folded=True)
 
 
 def _where(group: Sequence[Verdict], checked: Counter[tuple[str, str, str]]) -> str:
     """Return the dtypes in which a case breaks a law, as words if these are all checked dtypes."""
-    number = checked[group[0].case, group[0].law, group[0].device]
-    return "all dtypes" if len(group) == number > 1 else listing([verdict.dtype for verdict in group])
+    return (
+        "all dtypes" if len(group) == checked[LAW_OF(group[0])] > 1 else listing([verdict.dtype for verdict in group])
+    )
 
 
 def declared_groups(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
     """Return the observed declared failures, grouped by case, law and device."""
-    groups: dict[tuple[str, str, str], list[Verdict]] = {}
-    for verdict in verdicts:
-        if verdict.status is Status.EXPECTED:
-            groups.setdefault((verdict.case, verdict.law, verdict.device), []).append(verdict)
-    return list(groups.values())
+    return list(grouped((one for one in verdicts if one.status is Status.EXPECTED), LAW_OF).values())
 
 
 def representative(group: Sequence[Verdict]) -> Verdict:
@@ -124,20 +116,12 @@ def representative(group: Sequence[Verdict]) -> Verdict:
 def skipped(verdicts: pd.DataFrame) -> Table:
     """Return the skipped laws, a row for each reason and contract."""
     frame = verdicts[verdicts["status"] == Status.SKIPPED.value].fillna({"reason": "no reason was recorded"})
-    rows = [
-        (str(reason), str(contract), f"{len(group):,}", *(listing(_names(group[name]), at_most=4) for name in names))
-        for names in [("case", "law", "dtype")]
-        for (reason, contract), group in frame.groupby(["reason", "contract"], sort=False)
-    ]
-    return Table(
-        name="skipped-table",
-        title="Skipped",
-        columns=(
-            *(Header("reason", "prose"), Header("contract", "code"), Header("laws", "number")),
-            *(Header("cases", "code"), Header("names", "code"), Header("dtypes", "code")),
-        ),
-        rows=tuple(rows),
-    )
+    rows = []
+    for (reason, contract), group in frame.groupby(["reason", "contract"], sort=False):
+        names = (listing(list(map(str, group[name].unique())), at_most=4) for name in ("case", "law", "dtype"))
+        rows.append((str(reason), str(contract), f"{len(group):,}", *names))
+    columns = headers(prose("reason"), codes("contract"), numbers("laws"), codes("cases", "names", "dtypes"))
+    return Table("skipped-table", "Skipped", columns, tuple(rows))
 
 
 def _numbers(group: pd.DataFrame, statuses: list[str]) -> list[int]:
@@ -145,8 +129,3 @@ def _numbers(group: pd.DataFrame, statuses: list[str]) -> list[int]:
     counts = [int((group["status"] == status).sum()) for status in statuses]
     totals = [int(group["examples"].sum()), int(group["rows"].sum())]
     return [int(group["case"].nunique()), int(group["law"].nunique()), *counts, *totals]
-
-
-def _names(column: "pd.Series[str]") -> list[str]:
-    """Return each value once, in order."""
-    return [str(value) for value in column.unique()]

@@ -9,7 +9,7 @@ from harness.record import DataSource
 
 from ..number import UNKNOWN, approximate, duration, percent, plain, rate, size, times
 from ..source import caveat_of
-from ..table import Header, Table
+from ..table import Header, Table, codes, headers, numbers, prose
 from ..text import listing, workers_in_words
 from .benchmark import SCATTER
 
@@ -36,19 +36,18 @@ def best_loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
         cells = (f"{best['batch_size']:,}", f"{best['workers']}")
         rates = (approximate(best["samples_per_s"]), _gain(best, base), approximate(without_workers))
         rows.append((str(case), *cells, *rates, duration(best["first_batch_s"])))
-    return Table(
-        name="best-loaders",
-        title="Fastest configuration per loader",
-        columns=(
-            *(Header("loader", "code"), Header("batch size", "number"), Header("workers", "number")),
-            *(Header("samples/s", "number"), Header("relative to first loader", "number")),
-            *(Header("best without workers", "number"), Header("first batch", "number")),
+    title = "Fastest configuration per loader"
+    columns = headers(
+        codes("loader"),
+        numbers(
+            "batch size", "workers", "samples/s", "relative to first loader", "best without workers", "first batch"
         ),
-        rows=tuple(rows),
-        caption="The largest of several medians is biased upwards: configurations that differ by less than their "
-        f"intervals are indistinguishable. {conditions(frame)}",
-        caveat=caveat_of(frame, source),
     )
+    caption = (
+        "The largest of several medians is biased upwards: configurations that differ by less than their "
+        f"intervals are indistinguishable. {conditions(frame)}"
+    )
+    return Table("best-loaders", title, columns, tuple(rows), caption, caveat=caveat_of(frame, source))
 
 
 def _gain(row: pd.Series, base: float) -> str:
@@ -91,29 +90,22 @@ def shares(frame: pd.DataFrame, source: DataSource | None) -> Table:
         cells = {row["workers"]: f"{rate(row['samples_per_s'])}, {percent(row['share'])}" for _, row in best.iterrows()}
         limit = 1e6 / group["limit_us"].median()
         rows.append((str(case), f"{batch_size:,}", *(cells.get(number, UNKNOWN) for number in workers), rate(limit)))
-    return Table(
-        name="loader-shares",
-        title="Samples per second and share of the limit, by batch size and workers",
-        columns=(
-            *(Header("loader", "code"), Header("batch size", "number")),
-            *(Header(workers_in_words(number), "number") for number in workers),
-            Header("the limit", "number"),
-        ),
-        rows=tuple(rows),
-        caption=f"{LIMIT} A loader without workers is measured once.{above(frame)} {conditions(frame)}",
-        caveat=caveat_of(frame, source),
+    title = "Samples per second and share of the limit, by batch size and workers"
+    columns = headers(
+        codes("loader"),
+        numbers("batch size"),
+        (Header(workers_in_words(number), "number") for number in workers),
+        numbers("the limit"),
     )
+    caption = f"{LIMIT} A loader without workers is measured once.{above(frame)} {conditions(frame)}"
+    return Table("loader-shares", title, columns, tuple(rows), caption, caveat=caveat_of(frame, source))
 
 
 def spent(frame: pd.DataFrame) -> Table:
     """Return the parts of the batch time per loader, and the remedy, in words."""
     rows = [(str(row["case"]), str(row["workers"]), str(row["sentence"])) for _, row in first_rows(frame).iterrows()]
-    return Table(
-        name="budget-table",
-        title="Time budget per loader",
-        columns=(Header("loader", "code"), Header("workers", "number"), Header("summary", "prose")),
-        rows=tuple(rows),
-    )
+    title = "Time budget per loader"
+    return Table("budget-table", title, headers(codes("loader"), numbers("workers"), prose("summary")), tuple(rows))
 
 
 def first_rows(frame: pd.DataFrame) -> pd.DataFrame:
@@ -168,22 +160,16 @@ def loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
         )
         rates = (approximate(row["samples_per_s"]), _rate_interval(row), _gain(row, reference))
         rows.append((*cells, *rates, *(column.text(row) for column in measured)))
-    return Table(
-        name="loaders-table",
-        title="Throughput of every loader configuration",
-        columns=(
-            *(Header("loader", "code"), Header("batch size", "number"), Header("workers", "number")),
-            *(Header(name.replace("_", " ")) for name in settings),
-            *(Header("samples/s", "number"), Header("95 % interval" if full else "quartiles", "number")),
-            *(Header("relative to first loader", "number"), *(Header(column.heading, "number") for column in measured)),
-        ),
-        rows=tuple(rows),
-        caption=f"{INTERVALS} {LIMIT} {_WORDS}{above(frame)} {conditions(frame)}"
-        if full
-        else f"Steady epochs. {SCATTER}",
-        folded=True,
-        caveat=caveat_of(frame, source),
+    title = "Throughput of every loader configuration"
+    columns = headers(
+        codes("loader"),
+        numbers("batch size", "workers"),
+        (Header(name.replace("_", " ")) for name in settings),
+        numbers("samples/s", "95 % interval" if full else "quartiles", "relative to first loader"),
+        (Header(column.heading, "number") for column in measured),
     )
+    caption = f"{INTERVALS} {LIMIT} {_WORDS}{above(frame)} {conditions(frame)}" if full else f"Steady epochs. {SCATTER}"
+    return Table("loaders-table", title, columns, tuple(rows), caption, folded=True, caveat=caveat_of(frame, source))
 
 
 _WORDS = (

@@ -4,16 +4,17 @@ There are dozens of laws and a few cases, so the matrix is as wide as a page.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import pandas as pd
 
 from harness.dtype import PARAMETERS, short_name
+from harness.findings.grouping import grouped
 from harness.record import Status, Verdict
 
 from ..number import plain
+from ..part import Part
 from ..text import count, markdown_text, shortened
 
 SYMBOLS = {
@@ -85,10 +86,10 @@ class LawRow:
 
 
 @dataclass(frozen=True)
-class Matrix:
+class Matrix(Part):
     """The laws of a contract on a device."""
 
-    kind: ClassVar[str] = "matrix"
+    kind = "matrix"
 
     name: str
     contract: str
@@ -128,55 +129,41 @@ class Matrix:
 
     def markdown(self) -> str:
         """Return the matrix as Markdown: the signs of a cell side by side in the order of the dtypes."""
-        rows = [
-            [markdown_text(row.law), *("".join(mark.symbols for mark in cell) for cell in row.cells)]
-            for row in self.rows
-        ]
+        signs = [["".join(mark.symbols for mark in cell) for cell in row.cells] for row in self.rows]
+        rows = [[markdown_text(row.law), *cells] for row, cells in zip(self.rows, signs, strict=True)]
         frame = pd.DataFrame(rows, columns=[*map(markdown_text, (f"law ({', '.join(self.dtypes)})", *self.cases))])
         return str(frame.to_markdown(index=False, disable_numparse=True))
 
 
 def matrices(verdicts: Sequence[Verdict]) -> tuple[Matrix, ...]:
     """Return a matrix for each contract and device, in the order they were first checked."""
-    by_place: dict[tuple[str, str], list[Verdict]] = {}
-    for verdict in verdicts:
-        by_place.setdefault((verdict.contract, verdict.device), []).append(verdict)
+    by_place = grouped(verdicts, lambda verdict: (verdict.contract, verdict.device))
     return tuple(_matrix(group, name=f"matrix-{number}") for number, group in enumerate(by_place.values(), 1))
 
 
 def _matrix(verdicts: Sequence[Verdict], *, name: str) -> Matrix:
     """Lay out the verdicts of a contract on a device."""
     by_place = {(verdict.case, verdict.law, verdict.dtype): verdict for verdict in verdicts}
-    dtypes = _ordered(list(dict.fromkeys(verdict.dtype for verdict in verdicts)))
-    families: dict[str, list[str]] = {}
-    for case, family in dict.fromkeys((verdict.case, verdict.family) for verdict in verdicts):
-        families.setdefault(family, []).append(case)
-    cases = [case for members in families.values() for case in members]
-    return Matrix(
-        name=name,
-        contract=verdicts[0].contract,
-        device=verdicts[0].device,
-        dtypes=tuple(dtypes),
-        families=tuple(
-            (family, tuple(_column(case, family, verdicts) for case in members)) for family, members in families.items()
-        ),
-        rows=tuple(
-            LawRow(
-                law.law,
-                law.statement,
-                law.source,
-                tuple(_cell([by_place.get((case, law.law, dtype)) for dtype in dtypes], dtypes) for case in cases),
-            )
-            for law in {verdict.law: verdict for verdict in verdicts}.values()
-        ),
-    )
+    dtypes = ordered(dict.fromkeys(verdict.dtype for verdict in verdicts))
+    families = {
+        family: tuple(_column(of_case) for of_case in grouped(members, lambda verdict: verdict.case).values())
+        for family, members in grouped(verdicts, lambda verdict: verdict.family).items()
+    }
+    cases = [column.case for columns in families.values() for column in columns]
+
+    def row(law: Verdict) -> LawRow:
+        cells = ([by_place.get((case, law.law, dtype)) for dtype in dtypes] for case in cases)
+        return LawRow(law.law, law.statement, law.source, tuple(_cell(cell, dtypes) for cell in cells))
+
+    rows = tuple(map(row, {verdict.law: verdict for verdict in verdicts}.values()))
+    contract, device = verdicts[0].contract, verdicts[0].device
+    return Matrix(name, contract, device, tuple(dtypes), tuple(families.items()), rows)
 
 
-def _column(case: str, family: str, verdicts: Sequence[Verdict]) -> CaseColumn:
+def _column(verdicts: Sequence[Verdict]) -> CaseColumn:
     """Return the heading of the marks of a case."""
-    return CaseColumn(
-        case, case.removeprefix(f"{family}."), _tally([verdict for verdict in verdicts if verdict.case == case])
-    )
+    first = verdicts[0]
+    return CaseColumn(first.case, first.case.removeprefix(f"{first.family}."), _tally(verdicts))
 
 
 def _cell(verdicts: Sequence[Verdict | None], dtypes: Sequence[str]) -> tuple[Mark, ...]:
@@ -220,7 +207,7 @@ def _tally(verdicts: Sequence[Verdict]) -> str:
     return ", ".join(f"{counts[status]} {words.get(status, status.value)}" for status in Status if counts[status])
 
 
-def _ordered(dtypes: list[str]) -> list[str]:
+def ordered(dtypes: Collection[str]) -> list[str]:
     """Return the known dtypes from wide to narrow, then any others."""
     known = [dtype for dtype in PARAMETERS if dtype in dtypes]
     return [*known, *(dtype for dtype in dtypes if dtype not in PARAMETERS)]

@@ -1,12 +1,14 @@
 """Tables on proofs: the results of visiting every input, and their kernels."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 
+from harness.findings.grouping import grouped
 from harness.record import Proof, Status
 from harness.wording import differing, extent, laws_held, witness, worst
 
 from ..number import duration
-from ..table import Header, Table
+from ..table import Table, codes, headers, numbers, prose, texts
 
 
 def proofs(proofs: Sequence[Proof]) -> Table:
@@ -20,43 +22,37 @@ def proofs(proofs: Sequence[Proof]) -> Table:
         )
         for proof in proofs
     ]
-    return Table(
-        name="proofs-table",
-        title="Exhaustive checks: every input visited",
-        columns=(
-            *(Header("case", "code"), Header("of"), Header("extent"), Header("inputs visited", "number")),
-            *(
-                Header(heading, "number")
-                for heading in ("worst, ulp", "> 1/2 ulp", "> 1 ulp", "not finite", "bits differ")
-            ),
-            *(Header("laws"), Header("worst at", "code")),
-        ),
-        rows=tuple(rows),
-        caption="Proved: every input was visited exactly once; checksums of the visited codes confirm this. A proof "
+    columns = headers(
+        codes("case"),
+        texts("of", "extent"),
+        numbers("inputs visited", "worst, ulp", "> 1/2 ulp", "> 1 ulp", "not finite", "bits differ"),
+        texts("laws"),
+        codes("worst at"),
+    )
+    caption = (
+        "Proved: every input was visited exactly once; checksums of the visited codes confirm this. A proof "
         "covers the kernel that torch runs for this layout, on the CPU capability named below, with one thread. Ball "
         "arithmetic confirms the worst error; the worst error of a part is a lower bound. The counts are numbers of "
         "inputs: output that far from the exact value, output not finite although it should be, or bits different "
-        "from the first layout.",
+        "from the first layout."
     )
+    return Table("proofs-table", "Exhaustive checks: every input visited", columns, tuple(rows), caption)
 
 
 def kernels(proofs: Sequence[Proof]) -> Table:
     """Return the layouts and kernels of the proofs, with the number of proofs and the times."""
     rows = []
-    for key in dict.fromkeys((proof.layout, proof.kernel, proof.cpu_capability, proof.torch) for proof in proofs):
-        selected = [proof for proof in proofs if (proof.layout, proof.kernel, proof.cpu_capability, proof.torch) == key]
+    for key, selected in grouped(proofs, attrgetter("layout", "kernel", "cpu_capability", "torch")).items():
         total, floor = sum(proof.duration_s for proof in selected), sum(proof.floor_s for proof in selected)
         rows.append((*key, f"{len(selected)}", duration(total), duration(floor)))
-    return Table(
-        name="kernels-table",
-        title="Layouts and kernels",
-        columns=(
-            *(Header("layout", "code"), Header("kernel", "prose"), Header("CPU capability"), Header("torch")),
-            *(Header("proofs", "number"), Header("core time", "number"), Header("implementation alone", "number")),
-        ),
-        rows=tuple(rows),
-        caption="The time of the implementation alone is the minimum time of a proof.",
+    columns = headers(
+        codes("layout"),
+        prose("kernel"),
+        texts("CPU capability", "torch"),
+        numbers("proofs", "core time", "implementation alone"),
     )
+    caption = "The time of the implementation alone is the minimum time of a proof."
+    return Table("kernels-table", "Layouts and kernels", columns, tuple(rows), caption)
 
 
 def held(proofs: Sequence[Proof]) -> Table:
@@ -68,13 +64,8 @@ def held(proofs: Sequence[Proof]) -> Table:
                 how = "follows from the value" if outcome.follows else "measured"
                 of = f"{proof.dtype} {proof.layout}" + ("" if proof.proved else " (a part)")
                 rows.setdefault((proof.case, proof.quantity, outcome.law, outcome.statement, how), []).append(of)
+    title = "Laws that held on every input visited"
+    columns = headers(codes("case"), texts("of"), codes("law"), prose("statement"), texts("how"), prose("where"))
     return Table(
-        name="held-table",
-        title="Laws that held on every input visited",
-        columns=(
-            *(Header("case", "code"), Header("of"), Header("law", "code"), Header("statement", "prose")),
-            *(Header("how"), Header("where", "prose")),
-        ),
-        rows=tuple((*key, ", ".join(where)) for key, where in rows.items()),
-        folded=True,
+        "held-table", title, columns, tuple((*key, ", ".join(where)) for key, where in rows.items()), folded=True
     )

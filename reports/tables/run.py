@@ -10,7 +10,7 @@ from harness.record import Status
 from ..difference import NOISE, Change, tally
 from ..history import BATCH, Digest
 from ..number import UNKNOWN, duration, plain, rate, size
-from ..table import Header, Table
+from ..table import Header, Table, codes, headers, numbers, texts
 from ..text import count, listing
 
 MAX_COLUMNS = 6
@@ -26,10 +26,7 @@ def changes(changes: pd.DataFrame, *, before: str, same_machine: bool) -> Table:
     return Table(
         name="changes-table",
         title=f"Changes since {before}",
-        columns=(
-            *(Header("change"), Header("kind"), Header("case", "code"), Header("what", "code"), Header("where")),
-            *(Header("before", "number"), Header("after", "number")),
-        ),
+        columns=headers(texts("change", "kind"), codes("case", "what"), texts("where"), numbers("before", "after")),
         rows=(*rows, *(row for change in _ONE_SIDED for row in _one_sided(changes, change))),
         caption=f"{sentence(changes)} {_on_times(same_machine=same_machine)}",
     )
@@ -79,7 +76,7 @@ def side_by_side(digests: Sequence[Digest]) -> Table:
     return Table(
         name="runs-table",
         title="Runs side by side",
-        columns=(Header("fact"), *(Header(digest.head.name) for digest in visible)),
+        columns=headers(texts("fact"), (Header(digest.head.name) for digest in visible)),
         rows=tuple(row for row in rows if any(cell != UNKNOWN for cell in row[1:])),
         caption=f"The latest run is on the left. Times are medians; runs on other machines are not comparable.{older}",
     )

@@ -1,12 +1,12 @@
 """Tables on training steps: times, ratios to the chapter's steps, the floor, phases, agreement, and the accelerator."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
 from ..number import UNKNOWN, approximate, duration, plain, rate, tick, times
-from ..table import Header, Table
+from ..table import Header, Table, codes, headers, numbers, texts
 from ..text import count, listing
 from .benchmark import SCATTER
 
@@ -28,27 +28,20 @@ def steps(frame: pd.DataFrame, *, accelerator: str | None) -> Table:
         (*(str(part) for part in key), *_cpu(group), *(_accelerated(group) if wide else ()))
         for key, group in frame.groupby(keys, sort=False)
     ]
-    return Table(
-        name="steps-table",
-        title="Time per training step",
-        columns=(
-            *(Header(name.replace("_", " "), "code" if name in {"case", "dtype"} else "number") for name in keys),
-            *(Header("CPU step", "number"), Header("CPU, quartiles", "number")),
-            *(Header("CPU samples/s", "number"), Header("CPU first call", "number")),
-            *(_ACCELERATED if wide else ()),
-        ),
-        rows=tuple(rows),
-        caption=f"Forward, loss, backward and update; {_settings(frame, keys)}. {_without_graph(frame)}{SCATTER}",
+    columns = headers(
+        (Header(name.replace("_", " "), "code" if name in {"case", "dtype"} else "number") for name in keys),
+        numbers("CPU step", "CPU, quartiles", "CPU samples/s", "CPU first call"),
+        _ACCELERATED if wide else (),
     )
+    caption = f"Forward, loss, backward and update; {_settings(frame, keys)}. {_without_graph(frame)}{SCATTER}"
+    return Table("steps-table", "Time per training step", columns, tuple(rows), caption)
 
 
 def _without_graph(frame: pd.DataFrame) -> str:
     """Return the reason for a missing CUDA graph, if steps should have one."""
     reasons = frame[frame["graph_absent"].notna()].groupby("graph_absent", sort=False)["case"].unique()
-    phrases = [
-        f"No CUDA graph of {listing([str(case) for case in cases])}: {reason}. " for reason, cases in reasons.items()
-    ]
-    return "".join(phrases)
+    named = {reason: listing(list(map(str, cases))) for reason, cases in reasons.items()}
+    return "".join(f"No CUDA graph of {cases}: {reason}. " for reason, cases in named.items())
 
 
 def _settings(frame: pd.DataFrame, keys: list[str]) -> str:
@@ -58,17 +51,21 @@ def _settings(frame: pd.DataFrame, keys: list[str]) -> str:
     return f"{dtype}, {threads}"
 
 
-_ACCELERATED = (
-    *(Header("accelerator step", "number"), Header("launch time", "number"), Header("device events", "number")),
-    *(Header("CUDA graph", "number"), Header("CUDA graph, events", "number"), Header("copy to device", "number")),
-    Header("CPU / accelerator", "number"),
+_ACCELERATED = numbers(
+    "accelerator step",
+    "launch time",
+    "device events",
+    "CUDA graph",
+    "CUDA graph, events",
+    "copy to device",
+    "CPU / accelerator",
 )
 
 
 def ratios(frame: pd.DataFrame, steps: pd.DataFrame) -> Table:
     """Return each step as a multiple of the first from scratch, of the first concise one, and of the floor."""
     keys = ["case", "device", "batch_size", "dtype", "threads"]
-    by_key = {(*key, reference): row for *key, reference, row in _rows(frame, [*keys, "reference"])}
+    by_key = {tuple(row[name] for name in (*keys, "reference")): row for _, row in frame.iterrows()}
     known, rows = steps[steps["floor_s"].notna()], []
     devices = (known["device"] != "cpu").any()
     for _, row in known.iterrows():
@@ -77,34 +74,21 @@ def ratios(frame: pd.DataFrame, steps: pd.DataFrame) -> Table:
         floor = f"{times(row['over_floor'])} ({plain(row['over_floor_low'])} – {plain(row['over_floor_high'])})"
         place = (*([str(row["device"])] if devices else []), f"{row['batch_size']:,}", duration(row["median_s"]))
         rows.append((str(row["case"]), *place, *cells, floor))
-    return Table(
-        name="step-ratios",
-        title="Steps relative to the steps of the chapter and to the floor",
-        columns=(
-            *(Header("case", "code"), *([Header("device")] if devices else [])),
-            *(Header("batch size", "number"), Header("step", "number")),
-            *(Header("time / scratch", "number"), Header("time / concise", "number")),
-            Header("time / floor", "number"),
-        ),
-        rows=tuple(rows),
-        caption=f"The steps of the chapter are the first scratch step and the first concise step. {INTERVALS}",
+    title = "Steps relative to the steps of the chapter and to the floor"
+    columns = headers(
+        codes("case"),
+        [Header("device")] if devices else [],
+        numbers("batch size", "step", "time / scratch", "time / concise", "time / floor"),
     )
-
-
-def _rows(frame: pd.DataFrame, keys: list[str]) -> Iterator[tuple[object, ...]]:
-    for _, row in frame.iterrows():
-        yield (*(row[key] for key in keys), row)
+    caption = f"The steps of the chapter are the first scratch step and the first concise step. {INTERVALS}"
+    return Table("step-ratios", title, columns, tuple(rows), caption)
 
 
 def _references(frame: pd.DataFrame, row: pd.Series) -> Sequence[str]:
     """Return the two references of a step's contract; a missing one is an empty name."""
     selected = frame[(frame["contract"] == row["contract"]) & (frame["device"] == row["device"])]
-    styles = {**dict.fromkeys(("scratch", "concise"), "")}
-    for reference in selected["reference"].unique():
-        style = next((part for part in str(reference).split(".") if part in styles), None)
-        if style is not None:
-            styles[style] = str(reference)
-    return tuple(styles.values())
+    references = [str(reference) for reference in selected["reference"].unique()]
+    return [next((one for one in references[::-1] if style in one.split(".")), "") for style in ("scratch", "concise")]
 
 
 def _interval(row: object) -> str:
@@ -117,10 +101,8 @@ def _interval(row: object) -> str:
 
 def floors(frame: pd.DataFrame) -> Table:
     """Return the floor for each contract, device and batch size: the work, its shortest time, and the binding limit."""
-    rows = []
-    for (contract, device, size), group in frame[frame["floor_s"].notna()].groupby(
-        ["contract", "device", "batch_size"], sort=False
-    ):
+    rows, groups = [], frame[frame["floor_s"].notna()].groupby(["contract", "device", "batch_size"], sort=False)
+    for (contract, device, size), group in groups:
         row = group.iloc[0]
         moving_s, multiplying_s = row["bytes"] / row["bytes_per_s"], row["operations"] / row["operations_per_s"]
         best = group.sort_values("over_floor", kind="stable").iloc[0]
@@ -128,22 +110,21 @@ def floors(frame: pd.DataFrame) -> Table:
         binds = "memory" if moving_s > multiplying_s else "arithmetic"
         cells = (*work, f"{rate(row['operations_per_s'])}/s", duration(row["floor_s"]), binds)
         rows.append((str(contract), str(device), f"{size:,}", *cells, times(best["over_floor"]), str(best["case"])))
-    return Table(
-        name="floor-table",
-        title="The floor of a step",
-        columns=(
-            *(Header("contract", "code"), Header("device"), Header("batch size", "number")),
-            *(Header("bytes", "number"), Header("bandwidth", "number"), Header("operations", "number")),
-            *(Header("rate", "number"), Header("floor", "number"), Header("limited by")),
-            *(Header("closest step / floor", "number"), Header("closest step", "code")),
-        ),
-        rows=tuple(rows),
-        caption="The step reads features and targets once, and reads and writes parameters once: "
+    columns = headers(
+        codes("contract"),
+        texts("device"),
+        numbers("batch size", "bytes", "bandwidth", "operations", "rate", "floor"),
+        texts("limited by"),
+        numbers("closest step / floor"),
+        codes("closest step"),
+    )
+    caption = (
+        "The step reads features and targets once, and reads and writes parameters once: "
         "4 (n d + 2 (m d + m)) + n t + 4 bytes; both products take 4 n d m multiplications and additions. The "
         "bandwidth is the faster of a sum and a copy of that many bytes, in the cache that holds them; the rate is "
-        "measured with 512 x 512 matrices; one thread.",
-        folded=True,
+        "measured with 512 x 512 matrices; one thread."
     )
+    return Table("floor-table", "The floor of a step", columns, tuple(rows), caption, folded=True)
 
 
 def phases(frame: pd.DataFrame, steps: pd.DataFrame) -> Table:
@@ -154,17 +135,9 @@ def phases(frame: pd.DataFrame, steps: pd.DataFrame) -> Table:
         parts = group.groupby("phase")["median_s"].first()
         cells = (*(duration(parts.get(name)) for name in _PHASES), duration(parts.sum()), duration(whole.get(key)))
         rows.append((str(key[0]), str(key[1]), f"{key[2]:,}", *cells))
-    return Table(
-        name="phases-table",
-        title="Phases of a step",
-        columns=(
-            *(Header("case", "code"), Header("device"), Header("batch size", "number")),
-            *(Header(name, "number") for name in (*_PHASES, "sum", "whole step")),
-        ),
-        rows=tuple(rows),
-        caption="Medians. Phases are timed in separate rounds; their sum includes the clock reads between them.",
-        folded=True,
-    )
+    columns = headers(codes("case"), texts("device"), numbers("batch size", *_PHASES, "sum", "whole step"))
+    caption = "Medians. Phases are timed in separate rounds; their sum includes the clock reads between them."
+    return Table("phases-table", "Phases of a step", columns, tuple(rows), caption, folded=True)
 
 
 _PHASES = ("forward", "loss", "backward", "update")
@@ -172,25 +145,17 @@ _PHASES = ("forward", "loss", "backward", "update")
 
 def equality(frame: pd.DataFrame) -> Table:
     """Return the distance of every step's parameters from gradient descent, and the allowed rounding error."""
-    rows = [
-        (
-            *(str(row["case"]), str(row["device"]), f"{row['batch_size']:,}", f"{row['steps_compared']:.0f}"),
-            *(plain(row["deviation"]), plain(row["bound"])),
-        )
-        for _, row in frame[frame["deviation"].notna()].iterrows()
-    ]
-    return Table(
-        name="step-equality",
-        title="Parameters after several steps, compared with gradient descent in float64",
-        columns=(
-            *(Header("case", "code"), Header("device"), Header("batch size", "number"), Header("steps", "number")),
-            *(Header("difference (2-norm)", "number"), Header("bound", "number")),
-        ),
-        rows=tuple(rows),
-        caption="Both start from the same parameters and use the same minibatches. A step beyond its bound is wrong "
-        "and has no recorded time.",
-        folded=True,
+    rows = []
+    for _, row in frame[frame["deviation"].notna()].iterrows():
+        place = (str(row["case"]), str(row["device"]), f"{row['batch_size']:,}", f"{row['steps_compared']:.0f}")
+        rows.append((*place, plain(row["deviation"]), plain(row["bound"])))
+    title = "Parameters after several steps, compared with gradient descent in float64"
+    columns = headers(codes("case"), texts("device"), numbers("batch size", "steps", "difference (2-norm)", "bound"))
+    caption = (
+        "Both start from the same parameters and use the same minibatches. A step beyond its bound is wrong "
+        "and has no recorded time."
     )
+    return Table("step-equality", title, columns, tuple(rows), caption, folded=True)
 
 
 def agreement(frame: pd.DataFrame) -> Table:
@@ -204,16 +169,10 @@ def agreement(frame: pd.DataFrame) -> Table:
         times_ = (duration(row["median_s"]), duration(row["timer_s"]))
         ratio = f"{plain(row['ratio'], digits=4)} ({plain(low, digits=4)} – {plain(high, digits=4)})"
         rows.append((str(row["case"]), f"{row['batch_size']:,}", *times_, ratio, f"{row['rounds']:,}", verdict))
-    return Table(
-        name="agreement-table",
-        title="Step times compared with torch.utils.benchmark.Timer",
-        columns=(
-            *(Header("case", "code"), Header("batch size", "number"), Header("ours", "number")),
-            *(Header("Timer", "number"), Header("ours / Timer", "number"), Header("rounds", "number"), Header("apart")),
-        ),
-        rows=tuple(rows),
-        caption=f"Both measure the same step, interleaved and with the same number of calls. {INTERVALS}",
-    )
+    title = "Step times compared with torch.utils.benchmark.Timer"
+    columns = headers(codes("case"), numbers("batch size", "ours", "Timer", "ours / Timer", "rounds"), texts("apart"))
+    caption = f"Both measure the same step, interleaved and with the same number of calls. {INTERVALS}"
+    return Table("agreement-table", title, columns, tuple(rows), caption)
 
 
 def crossovers(frame: pd.DataFrame) -> Table:
@@ -223,14 +182,12 @@ def crossovers(frame: pd.DataFrame) -> Table:
         cpu = frame[(frame["case"] == case) & (frame["device"] == "cpu")].groupby("batch_size")["median_s"].first()
         crossing = crossover((cpu / group.groupby("batch_size")["median_s"].first()).dropna())
         rows.append((str(case), str(device), crossing))
-    return Table(
-        name="crossover-table",
-        title="Batch size from which the accelerator is faster",
-        columns=(Header("case", "code"), Header("device"), Header("faster from batch size", "number")),
-        rows=tuple(rows),
-        caption="Medians of synchronized steps with the data already on the device. The crossing is interpolated "
-        "between measured batch sizes on logarithmic scales.",
+    columns = headers(codes("case"), texts("device"), numbers("faster from batch size"))
+    caption = (
+        "Medians of synchronized steps with the data already on the device. The crossing is interpolated "
+        "between measured batch sizes on logarithmic scales."
     )
+    return Table("crossover-table", "Batch size from which the accelerator is faster", columns, tuple(rows), caption)
 
 
 def crossover(gain: pd.Series) -> str:

@@ -8,7 +8,7 @@ from harness.dtype import PARAMETERS
 from harness.record import share_of_best
 
 from ..number import UNKNOWN, approximate, percent, plain, times
-from ..table import Header, Table
+from ..table import Header, Table, codes, headers, numbers, prose, texts
 
 DTYPES = tuple(PARAMETERS)
 
@@ -25,7 +25,7 @@ def breaking_points(frame: pd.DataFrame) -> Table:
     return Table(
         name="breaking-points",
         title="Breaking points with a closed form, by implementation and dtype",
-        columns=(Header("case", "code"), Header("law, ray", "code"), Header("closed form"), *_NUMBERS),
+        columns=headers(codes("case", "law, ray"), texts("closed form"), _NUMBERS),
         rows=tuple(
             (case, f"{law}, {ray}", _forms(group), *_cells(group))
             for (case, law, ray), group in _broken(frame[frame["declared"]])
@@ -40,10 +40,7 @@ def every_point(frame: pd.DataFrame) -> Table:
     return Table(
         name="every-breaking-point",
         title="All breaking points",
-        columns=(
-            *(Header("case", "code"), Header("law", "code"), Header("ray")),
-            *(*_NUMBERS, Header("closed form"), Header("result there", "prose")),
-        ),
+        columns=headers(codes("case", "law"), texts("ray"), _NUMBERS, texts("closed form"), prose("result there")),
         rows=tuple(
             (case, law, f"{ray}: {group['formula'].iloc[0]}", *_cells(group), _forms(group), _happens(group))
             for (case, law, ray), group in _broken(frame)
@@ -80,25 +77,18 @@ def _cell(row: pd.Series) -> str:
     """Return the breaking point as the shortest decimal that identifies the float."""
     if pd.isna(row["value"]):
         return UNKNOWN
-    text = (
-        f"{row['value']:.0f}" if float(row["value"]).is_integer() and row["value"] < 1e9 else repr(float(row["value"]))
-    )
+    value = float(row["value"])
+    text = f"{value:.0f}" if value.is_integer() and value < 1e9 else repr(value)
     return f"{text} *" if row["certainty"] == "scanned" else text
 
 
 def _forms(group: pd.DataFrame) -> str:
     """Return the closed forms, and the dtypes whose breaking points differ from them."""
     known = group[group["form"].notna()]
-    wrong = [
-        "" if agrees is True else f" DISAGREES in {dtype}"
-        for agrees, dtype in zip(_truths(known), known["dtype"], strict=True)
-    ]
-    return "; ".join(dict.fromkeys(form + doubt for form, doubt in zip(known["form"], wrong, strict=True)))
-
-
-def _truths(known: pd.DataFrame) -> list[bool]:
-    """Return whether each form agrees; unknown is no agreement."""
-    return [bool(agrees) for agrees in known["agrees"].fillna(value=False)]
+    claims = zip(known["form"], known["agrees"].fillna(value=False), known["dtype"], strict=True)
+    return "; ".join(
+        dict.fromkeys(form if agrees else f"{form} DISAGREES in {dtype}" for form, agrees, dtype in claims)
+    )
 
 
 def worst(frame: pd.DataFrame) -> Table:
@@ -107,21 +97,19 @@ def worst(frame: pd.DataFrame) -> Table:
     for _, row in frame.iterrows():
         share = row["deviation"] / row["bound"] if row["bound"] else float("inf" if row["deviation"] else 0)
         kind = "deviation" if row["objective"] == "deviation" else "share of its bound"
-        numbers = (plain(row["deviation"]), plain(row["bound"]), times(share), f"{row['rows']:,}")
-        rows.append((row["case"], row["law"], row["dtype"], kind, *numbers, row["unit"], row["evidence"]))
-    return Table(
-        name="worst-found",
-        title="Worst cases",
-        columns=(
-            *(Header("case", "code"), Header("law", "code"), Header("dtype", "code"), Header("largest")),
-            *(Header("deviation", "number"), Header("bound", "number"), Header("deviation / bound", "number")),
-            *(Header("rows", "number"), Header("unit"), Header("evidence")),
-        ),
-        rows=tuple(rows),
-        caption="A searched value is a lower bound: a worse input may exist. Only a proved value is the maximum. "
-        "Deviations are computed for the recorded witness by ball arithmetic.",
-        folded=True,
+        measured = (plain(row["deviation"]), plain(row["bound"]), times(share), f"{row['rows']:,}")
+        rows.append((row["case"], row["law"], row["dtype"], kind, *measured, row["unit"], row["evidence"]))
+    columns = headers(
+        codes("case", "law", "dtype"),
+        texts("largest"),
+        numbers("deviation", "bound", "deviation / bound", "rows"),
+        texts("unit", "evidence"),
     )
+    caption = (
+        "A searched value is a lower bound: a worse input may exist. Only a proved value is the maximum. "
+        "Deviations are computed for the recorded witness by ball arithmetic."
+    )
+    return Table("worst-found", "Worst cases", columns, tuple(rows), caption, folded=True)
 
 
 def accumulators(frame: pd.DataFrame) -> Table:
@@ -130,14 +118,12 @@ def accumulators(frame: pd.DataFrame) -> Table:
     for case, group in frame.groupby("case", sort=False):
         cells = {str(row["dtype"]): str(row["sums"]) for _, row in group.iterrows()}
         rows.append((str(case), *(cells.get(dtype, UNKNOWN) for dtype in DTYPES)))
-    return Table(
-        name="accumulators",
-        title="Precision and order of sums, inferred from the terms that they lose",
-        columns=(Header("case", "code"), *(Header(dtype) for dtype in DTYPES)),
-        rows=tuple(rows),
-        caption="The inputs are one large term and thousands of small ones. A sum in a narrow format loses a small "
-        "term that is added to the large one; the missing part of the output shows how many were lost.",
+    title = "Precision and order of sums, inferred from the terms that they lose"
+    caption = (
+        "The inputs are one large term and thousands of small ones. A sum in a narrow format loses a small "
+        "term that is added to the large one; the missing part of the output shows how many were lost."
     )
+    return Table("accumulators", title, headers(codes("case"), texts(*DTYPES)), tuple(rows), caption)
 
 
 def ways(frame: pd.DataFrame) -> Table:
@@ -150,15 +136,10 @@ def ways(frame: pd.DataFrame) -> Table:
         unit = "deviation / bound" if group["objective"].iloc[0] == "ratio" else "ulp"
         rows.append((str(case), f"{plain(best)} {unit}", *cells))
     short = frame[frame["way"] != "longer"]
-    return Table(
-        name="ways",
-        title="Share of the best known deviation found by each search method",
-        columns=(
-            *(Header("case", "code"), Header("best known", "number")),
-            *(Header(way, "number") for way in names),
-        ),
-        rows=tuple(rows),
-        caption=f"Median of {short['seed'].nunique()} seeds, {approximate(float(short['seconds'].median()))} s each on "
+    title = "Share of the best known deviation found by each search method"
+    caption = (
+        f"Median of {short['seed'].nunique()} seeds, {approximate(float(short['seconds'].median()))} s each on "
         "one core, eight classes, float32, no known threshold among the seeds. The best known deviation is the "
-        "largest found by any method, including a longer search.",
+        "largest found by any method, including a longer search."
     )
+    return Table("ways", title, headers(codes("case"), numbers("best known", *names)), tuple(rows), caption)

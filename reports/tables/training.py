@@ -6,7 +6,7 @@ from harness.record import DataSource
 
 from ..number import UNKNOWN, duration, percent, plain, to_error
 from ..source import caveat_of
-from ..table import Header, Table
+from ..table import Table, codes, headers, numbers, texts
 
 
 def results(epochs: pd.DataFrame, source: DataSource | None) -> Table:
@@ -16,38 +16,30 @@ def results(epochs: pd.DataFrame, source: DataSource | None) -> Table:
         for experiment, frame in epochs.groupby("experiment", sort=False)
         for case, group in frame.groupby("case", sort=False)
     ]
-    return Table(
-        name="training-table",
-        title="Where training ended",
-        columns=(
-            *(Header("experiment"), Header("case", "code"), Header("epochs", "number")),
-            *(Header("training loss", "number"), Header("held-out loss", "number")),
-            *(Header("training accuracy", "number"), Header("held-out accuracy", "number")),
-            Header("median epoch", "number"),
-        ),
-        rows=tuple(rows),
-        caption="The time of an epoch covers its training steps, without evaluation.",
-        caveat=caveat_of(epochs, source),
+    title = "Where training ended"
+    columns = headers(
+        texts("experiment"),
+        codes("case"),
+        numbers("epochs", "training loss", "held-out loss", "training accuracy", "held-out accuracy", "median epoch"),
     )
+    caption = "The time of an epoch covers its training steps, without evaluation."
+    return Table("training-table", title, columns, tuple(rows), caption, caveat=caveat_of(epochs, source))
 
 
 def estimates(frame: pd.DataFrame) -> Table:
     """Return each learned parameter with the true one, and its error in standard errors."""
-    rows = [
-        (row["case"], row["parameter"], *(to_error(row[name], row["standard_error"]) for name in ("true", "learned")))
-        for _, row in frame.iterrows()
-    ]
-    scales = [to_error(error, error) for error in frame["standard_error"]]
-    errors = [UNKNOWN if pd.isna(error) else f"{error:+.2f}" for error in frame["error"]]
+    rows = []
+    for _, row in frame.iterrows():
+        values = (to_error(row[name], row["standard_error"]) for name in ("true", "learned", "standard_error"))
+        error = UNKNOWN if pd.isna(row["error"]) else f"{row['error']:+.2f}"
+        rows.append((row["case"], row["parameter"], *values, error))
     return Table(
         name="estimates-table",
         title="Learned and true parameters",
-        columns=(
-            *(Header("case", "code"), Header("parameter", "code"), Header("true", "number")),
-            *(Header("learned", "number"), Header("standard error", "number")),
-            Header("error in standard errors", "number"),
+        columns=headers(
+            codes("case", "parameter"), numbers("true", "learned", "standard error", "error in standard errors")
         ),
-        rows=tuple((*row, *ends) for row, *ends in zip(rows, scales, errors, strict=True)),
+        rows=tuple(rows),
         caption=_coverage(frame),
     )
 

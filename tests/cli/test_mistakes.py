@@ -27,6 +27,11 @@ MAKE = "make one with `harness check TARGET --run NAME`"
 TARGETS = "name a package, `file.py:function`, `module:function` or an entry point"
 
 MISTAKES: dict[str, tuple[str, str]] = {
+    "quiet, which needs no option": (
+        "check homework.py:softmax --quiet",
+        "unknown option `--quiet`; leave it out; `--output-format concise` prints a line for each finding",
+    ),
+    "quiet, where output has one format": ("prove cases -q", "unknown option `-q`; leave it out"),
     "missing file": ("check elsewhere.py:softmax", "file not found: `elsewhere.py`; check the path"),
     "misspelt file": ("check homwork.py:softmax", "file not found: `homwork.py`; did you mean `homework.py`?"),
     "no function named": (

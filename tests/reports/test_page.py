@@ -5,6 +5,7 @@ import csv
 import hashlib
 import re
 from collections.abc import Callable
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -144,8 +145,9 @@ def test_the_same_run_gives_the_same_bytes(
 
     def drawn(asked: bytes) -> str:
         draw, *_ = cloudpickle.loads(asked)
-        function = getattr(draw, "func", draw)
-        known, kind = len(kinds), (function.__module__, function.__qualname__)
+        while isinstance(draw, partial):
+            draw = draw.keywords.get("draw", draw.func)
+        known, kind = len(kinds), (draw.__module__, draw.__qualname__)
         kinds.add(kind)
         return again(asked) if len(kinds) > known else remembered(asked)
 

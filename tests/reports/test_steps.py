@@ -9,7 +9,7 @@ import samples.benchmarks
 from samples.report import reported, run_of
 
 from harness.record import RunFolder
-from harness.reports.figures import step as figures
+from harness.reports.figures import panel as figures
 from harness.reports.figures.name import names_of
 from harness.reports.figures.step import step_times
 from harness.reports.figures.step_ratio import floor, phases, step_ratios

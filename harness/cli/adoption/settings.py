@@ -245,20 +245,14 @@ def cases_of(project: Project) -> "list[Case]":
     cases: list[Case] = []
     for one in project.targets:
         given = one.as_given()
-        campaign = with_contract(
-            Campaign(
-                importable(one.target),
-                one.contract,
-                declares=conventions(given.get("declares", [])),
-                breaks=declared_breaks(given.get("breaks", [])),
-                call=one.call,
-                formula=one.formula,
-                form=one.form,
-                inputs=stated_inputs(given.get("inputs", [])),
-                over=one.over,
-            )
+        campaign = Campaign(
+            importable(one.target),
+            declares=conventions(given.get("declares", [])),
+            breaks=declared_breaks(given.get("breaks", [])),
+            inputs=stated_inputs(given.get("inputs", [])),
+            **{name: getattr(one, name) for name in ("contract", "call", "formula", "form", "over")},
         )
-        cases += map(claimed, campaign.cases())
+        cases += map(claimed, with_contract(campaign).cases())
     return cases
 
 
@@ -298,11 +292,9 @@ def _add_to_path(project: Project | None) -> None:
 
 def _reject_nothing() -> None:
     if own_cases() is None:
-        raise UsageError(
-            "nothing to check",
-            rule=f"no {FILE} here lists `targets` under {TABLE}",
-            remedy="run `harness init`, or name a function, as in `harness check homework.py:softmax`",
-        )
+        rule = f"no {FILE} here lists `targets` under {TABLE}"
+        remedy = "run `harness init`, or name a function, as in `harness check homework.py:softmax`"
+        raise UsageError("nothing to check", rule=rule, remedy=remedy)
 
 
 def _check_each(
@@ -370,6 +362,5 @@ def _end(codes: Sequence[int], targets: int, files: Mapping[str, Path | None], t
     if len(codes) < targets:
         parts.append(f"{targets - len(codes)} not checked")
     with files_written(files, lambda kind: JOIN[kind](texts[kind])) as written:
-        for line in (*written, f"project: {count(targets, 'target')} ({', '.join(parts)})"):
-            say(line)
+        say(*written, f"project: {count(targets, 'target')} ({', '.join(parts)})")
     raise typer.Exit(max(codes))
