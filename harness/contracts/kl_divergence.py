@@ -32,7 +32,6 @@ from harness.contracts.building_blocks.distributions import (
     of_impossible_classes,
     rounded_softmax,
     with_logarithms,
-    with_sum_one,
 )
 from harness.contracts.building_blocks.logit_rows import LONG_ROWS
 from harness.contracts.building_blocks.usual_laws import Exact, within
@@ -40,6 +39,7 @@ from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, com
 from harness.floats import double_double as dd
 from harness.floats.oracle import exp, log
 from harness.laws import Axes, Contract, Example, Inputs, Ray, Subject, law, many_rows
+from harness.laws.contract import with_sum_one
 from harness.laws.strategies import FEW_COLUMNS, SEEDS, companions, lengths, long_rows, masked
 
 SOURCE = "definition; the module documentation derives the bound"

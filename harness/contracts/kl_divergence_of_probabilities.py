@@ -30,7 +30,6 @@ from harness.contracts.building_blocks.distributions import (
     distributions,
     of_impossible_classes,
     rounded_softmax,
-    with_sum_one,
 )
 from harness.contracts.building_blocks.logit_rows import LONG_ROWS
 from harness.contracts.building_blocks.moments import compare_within
@@ -39,6 +38,7 @@ from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, com
 from harness.floats import double_double as dd
 from harness.floats.oracle import log
 from harness.laws import Axes, Contract, Example, Inputs, Ray, Subject, law, many_rows
+from harness.laws.contract import with_sum_one
 from harness.laws.strategies import FEW_COLUMNS, SEEDS, companions, lengths, long_rows
 
 SOURCE = "definition; the module documentation derives the bound"

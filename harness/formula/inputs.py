@@ -15,7 +15,7 @@ from harness.formula.grammar import Formula
 from harness.formula.node import ENTRY, Node, order
 from harness.formula.spelling import Domain
 from harness.formula.threshold import switching_points, thresholds
-from harness.laws.contract import Axes
+from harness.laws.contract import Axes, Restore, with_sum_one
 from harness.laws.law import Example
 from harness.laws.strategies import (
     EDGE_COLUMNS,
@@ -190,7 +190,10 @@ def axes_of(formula: Formula, name: str, format_axes: tuple[str, ...]) -> Axes:
         return Axes(format_axes)
     if domain.kind == "index":
         return Axes(format_axes, index_of="k")
-    return Axes(format_axes, largest=lambda _: max(1.0, abs(domain.low), abs(domain.high)), restore=_restoring(domain))
+    if domain.kind == "distribution":
+        return Axes(format_axes, restore=with_sum_one)
+    farthest = max(1.0, *map(abs, domain.ends))
+    return Axes(format_axes, largest=lambda _: farthest, is_bounded=True, restore=_restoring(domain))
 
 
 def cotangent_axes(names: tuple[str, ...]) -> Axes:
@@ -198,22 +201,13 @@ def cotangent_axes(names: tuple[str, ...]) -> Axes:
     return Axes(names, restore=lambda x, _: torch.where(x == 0.0, torch.ones_like(x), x))
 
 
-def _restoring(domain: Domain) -> Callable[[Tensor, Format], Tensor | None]:
-    low, high = (domain.low, domain.high) if domain.kind == "range" else (0.0, 1.0)
-
+def _restoring(domain: Domain) -> Restore:
     def inside(x: Tensor, format_: Format) -> Tensor | None:
         # Torch refuses a limit beyond the range of the dtype.
-        limits = (min(max(end, -format_.max), format_.max) for end in (low, high))
+        limits = (min(max(end, -format_.max), format_.max) for end in domain.ends)
         return (x.floor() if domain.whole else x).clamp(*limits)
 
-    def normalised(x: Tensor, _: Format) -> Tensor | None:
-        total = x.double().clamp(min=0.0).sum(-1, keepdim=True)
-        if not bool((total > 0.0).all()):
-            return None
-        renormalized = (x.double().clamp(min=0.0) / total).to(x.dtype)
-        return x if torch.allclose(renormalized.double(), x.double(), rtol=2e-2, atol=0.0) else renormalized
-
-    return normalised if domain.kind == "distribution" else inside
+    return inside
 
 
 # Strategies

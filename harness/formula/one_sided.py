@@ -271,9 +271,7 @@ class _Around:
 
 def _is_admitted(x: Array, domain: Domain, sign: int) -> Flags:
     """Return where a small step stays inside the domain."""
-    if domain.kind in {"real", "positive"}:
-        return np.ones(x.shape, dtype=bool)
-    low, high = (domain.low, domain.high) if domain.kind == "range" else (0.0, 1.0)
+    low, high = domain.ends
     return np.asarray(x < high if sign > 0 else x > low)
 
 

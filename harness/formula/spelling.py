@@ -7,6 +7,7 @@ all entries instead of row by row. This module does not import torch, and a form
 """
 
 import ast
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,8 +20,8 @@ from harness.suggestion import did_you_mean
 _SPELLED = re.compile(r"\s*formula(?P<whole> of all)?\s*(\((?P<inputs>[^()]*)\))?\s*:(?P<body>.*)", re.DOTALL)
 
 DOMAINS = ("real", "positive", "unit", "distribution", "mask", "index")
-"""Domains of an input: any number, a positive number, a number from zero to one, a row that sums to one, a row of
-booleans, an index into the row.
+"""Domains of an input: any number, a positive number, a number from zero to one, a row of these that sums to one before
+it is rounded to the dtype, a row of booleans, an index into the row.
 """
 
 PER_ROW = "per_row"
@@ -65,6 +66,13 @@ class Domain:
         kind = f"{self.low!r}..{self.high!r}" if self.kind == "range" else self.kind * (self.kind != "real")
         per_row = PER_ROW * (self.per_row and self.kind != "index")
         return " ".join(filter(None, [kind, WHOLE * self.whole, per_row, CONSTANT * self.constant]))
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Ends of the numbers: of a range, of shares, or infinite ones."""
+        if self.kind == "range":
+            return self.low, self.high
+        return (0.0, 1.0) if self.kind in {"unit", "distribution"} else (-math.inf, math.inf)
 
     @property
     def is_number(self) -> bool:

@@ -18,24 +18,6 @@ from harness.laws import Inputs, Law
 from harness.laws.strategies import SEEDS, batches, companions
 
 
-def with_sum_one(p: Tensor, format_: Format) -> Tensor | None:
-    """Return probabilities ``[..., k]`` with sum one up to rounding, or ``None`` if the other entries exceed one.
-
-    Notes
-    -----
-    Rounding ``p`` changes the sum by at most :math:`u`, and by a subnormal for each entry that is raised to one. Rows
-    within four times that bound stay unchanged.
-    """
-    values = p.double()
-    largest = values.argmax(-1, keepdim=True)
-    rest = 1.0 - (values.sum(-1, keepdim=True) - values.gather(-1, largest))
-    lacking = (values.sum(-1, keepdim=True) - 1.0).abs()
-    within = ~(lacking > 4.0 * format_.u + p.shape[-1] * format_.smallest)
-    if bool((~within & (rest <= 0.0)).any()):
-        return None
-    return torch.where(within, p, values.scatter(-1, largest, rest).to(p.dtype))
-
-
 def with_logarithms(log_q: Tensor, format_: Format) -> Tensor | None:
     r"""Return logarithms ``[..., k]`` of such probabilities, or ``None`` if the other probabilities exceed one.
 
