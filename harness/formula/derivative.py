@@ -15,6 +15,7 @@ from harness.formula.node import (
     CONSTANT,
     ENTRY,
     ROW,
+    WITHOUT_SLOPE,
     Node,
     absolute,
     chain,
@@ -31,8 +32,6 @@ from harness.formula.node import (
     where,
 )
 
-_CONSTANTS = {"number", "pi", "stop", "count", "less", "not_more", "first_largest", "at"}
-
 
 def gradient(root: Node, cotangent: Node, wrt: Sequence[Node], *, accurate: bool) -> list[Node]:
     """Return the gradient of ``sum(root * cotangent)`` with respect to each given input.
@@ -44,7 +43,7 @@ def gradient(root: Node, cotangent: Node, wrt: Sequence[Node], *, accurate: bool
         if one not in adjoints:
             continue
         for argument, weight in _shares(one, adjoints[one], accurate=accurate):
-            if argument.operation in _CONSTANTS or argument.extent == CONSTANT:
+            if argument.operation in WITHOUT_SLOPE or argument.extent == CONSTANT:
                 continue
             fitted = _fitted(weight, argument)
             adjoints[argument] = adjoints[argument] + fitted if argument in adjoints else fitted

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.floats import Array
-from harness.formula.arithmetic import picked
-from harness.formula.node import Node
+from harness.formula.arithmetic import DOUBLES, picked
+from harness.formula.node import STEPS, Node
 from harness.formula.running_error import DOUBLE, errors
 
 Flags = NDArray[np.bool_]
@@ -167,20 +167,17 @@ def _carried(one: Node, of: list[Flags | None], known: Enclosures) -> Flags | No
     if one.operation not in _ALONG or first is None:
         return None if one.operation in _ALONG else _either(first, of[1] if len(of) > 1 else None)
     wide = np.broadcast_to(first, np.shape(known.value(one.arguments[0])))
-    match one.operation:
-        case "sum" | "largest":
-            return np.asarray(wide.any(-1, keepdims=True))
-        case "cumsum":
-            return np.logical_or.accumulate(wide, axis=-1)
-        case "cumsum_from_end":
-            return np.flip(np.logical_or.accumulate(np.flip(wide, -1), axis=-1), -1)
-        case "pick":
-            return picked(wide, known.value(one.arguments[1]))
+    if one.operation in STEPS:
+        return np.asarray(DOUBLES[one.operation](wide) > 0)
+    if one.operation == "largest":
+        return np.asarray(wide.any(-1, keepdims=True))
+    if one.operation == "pick":
+        return picked(wide, known.value(one.arguments[1]))
     return np.broadcast_to(first, np.shape(known.value(one)))
 
 
 _CONDITIONS = {"less", "not_more", "first_largest", "at", "count"}
-_ALONG = {"sum", "largest", "cumsum", "cumsum_from_end", "pick", "spread"}
+_ALONG = {*STEPS, "largest", "pick", "spread"}
 
 
 def _selected(one: Node, of: list[Flags | None], known: Enclosures) -> Flags | None:
