@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from harness.error import UsageError, listed
 from harness.record.storage import quoted, read_text
@@ -80,6 +81,14 @@ class Domain:
         return self.kind not in {"mask", "index"}
 
 
+_WORDS: Mapping[str, Mapping[str, Any]] = {
+    **{kind: {"kind": kind} for kind in DOMAINS},
+    "index": {"kind": "index", "per_row": True},
+    **{word: {word: True} for word in (PER_ROW, CONSTANT, WHOLE)},
+}
+"""The fields of a domain that a word sets."""
+
+
 def domain(text: str, name: str) -> Domain:
     """Read the domain of an input, such as ``positive``, ``0.5..2`` or ``mask per_row``.
 
@@ -90,25 +99,16 @@ def domain(text: str, name: str) -> Domain:
     """
     described = Domain()
     for word in text.replace(",", " ").split():
-        if word == PER_ROW:
-            described = replace(described, per_row=True)
-        elif word == CONSTANT:
-            described = replace(described, constant=True)
-        elif word == WHOLE:
-            described = replace(described, whole=True)
-        elif word == "index":
-            described = replace(described, kind=word, per_row=True)
-        elif word in DOMAINS:
-            described = replace(described, kind=word)
+        if word in _WORDS:
+            described = replace(described, **_WORDS[word])
         elif (ends := _ends(word)) is not None:
             described = replace(described, kind="range", low=ends[0], high=ends[1])
         else:
-            known = (*DOMAINS, PER_ROW, CONSTANT, WHOLE)
             raise UsageError(
                 f"unknown domain of the input `{name}`",
-                rule=f"known are {listed(known)}, or a range such as `0.5..2`",
+                rule=f"known are {listed(_WORDS)}, or a range such as `0.5..2`",
                 value=f"`{word}`",
-                remedy=did_you_mean(word, known),
+                remedy=did_you_mean(word, _WORDS),
             )
     return described
 
