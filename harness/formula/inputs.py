@@ -231,8 +231,7 @@ def drawn(formula: Formula, format_: Format, *, cotangent: bool, extreme: bool =
 def _with_columns(
     formula: Formula, format_: Format, k: int, *, extreme: bool, similar: bool
 ) -> st.SearchStrategy[Example]:
-    widths = {name: 1 if domain.per_row else k for name, domain in formula.domains.items()}
-    columns = sum(widths.values())
+    columns = _width(formula, k)
     if extreme:
         draw = _similar if similar else _extreme
         rows = st.builds(lambda n, seed: draw(format_, n, columns, seed), st.integers(16, 96), SEEDS)
@@ -247,7 +246,12 @@ def _with_columns(
             rows=(min(ROWS[0], few), min(ROWS[1], few)),
             columns=(columns, columns),
         ).map(lambda x: _no_tiny(to_array(x), format_))
-    return rows.map(lambda x: _split(formula, format_, x, widths, extreme=extreme))
+    return rows.map(lambda x: _split(formula, format_, x, k, extreme=extreme))
+
+
+def _width(formula: Formula, k: int) -> int:
+    """Return the number of columns of all inputs together, for rows of ``k`` entries."""
+    return sum(1 if domain.per_row else k for domain in formula.domains.values())
 
 
 def at_switches(formula: Formula, conditions: tuple[Node, ...], format_: Format) -> st.SearchStrategy[Example]:
@@ -262,10 +266,9 @@ def switching_rows(
     """Return rows for :func:`at_switches`."""
     points = switching_points(formula, conditions, format_.name)
     near = _near(points[np.abs(points) <= reach(formula, format_)], steps=1)
-    widths = {name: 1 if domain.per_row else columns for name, domain in formula.domains.items()}
-    shape = Shape(rows, sum(widths.values()))
+    shape = Shape(rows, _width(formula, columns))
     x = near(np.random.default_rng(seed), shape, np.ones((rows, 1)), format_)
-    example = _split(formula, format_, _no_tiny(x, format_), widths, extreme=False, clipped=True)
+    example = _split(formula, format_, _no_tiny(x, format_), columns, extreme=False, clipped=True)
     return _with_cotangent(formula, format_, example)
 
 
@@ -287,10 +290,9 @@ def infinite(formula: Formula, format_: Format, *, cotangent: bool) -> st.Search
         return {**example, **far}
 
     def rows(k: int) -> st.SearchStrategy[Example]:
-        widths = {name: 1 if domain.per_row else k for name, domain in formula.domains.items()}
-        columns = sum(widths.values())
+        columns = _width(formula, k)
         numbers = batches(format_, structures=(normal, ties), largest=8.0, rows=(8, 64), columns=(columns, columns))
-        return numbers.map(lambda x: _split(formula, format_, _no_tiny(to_array(x), format_), widths, extreme=False))
+        return numbers.map(lambda x: _split(formula, format_, _no_tiny(to_array(x), format_), k, extreme=False))
 
     widest = COLUMNS if formula.by_rows else (1, 1)
     drawn_rows = st.builds(some, st.integers(*widest).flatmap(rows), SEEDS)
@@ -331,16 +333,13 @@ def _similar(format_: Format, rows: int, columns: int, seed: int) -> Array:
     return np.asarray(portable.exp2(exponents) * rng.choice([-1.0, 1.0], size=(rows, 1)))
 
 
-def _split(
-    formula: Formula, format_: Format, x: Array, widths: Mapping[str, int], *, extreme: bool, clipped: bool = False
-) -> Example:
+def _split(formula: Formula, format_: Format, x: Array, k: int, *, extreme: bool, clipped: bool = False) -> Example:
     """Split columns into the inputs. With ``clipped``, numbers inside a range stay unchanged."""
     example, at = {}, 0
     for name, domain in formula.domains.items():
-        part = x[:, at : at + widths[name]]
-        at += widths[name]
-        width = max(widths.values())
-        ready = admitted(np.array(part), domain, format_, width=width, by_rows=formula.by_rows, varied=not extreme)
+        part = x[:, at : at + (1 if domain.per_row else k)]
+        at += part.shape[1]
+        ready = admitted(np.array(part), domain, format_, width=k, by_rows=formula.by_rows, varied=not extreme)
         if clipped and domain.kind == "range":
             ready = _rounded(np.floor(part) if domain.whole else part, domain, format_)
         if extreme and domain.kind == "positive":

@@ -171,14 +171,11 @@ def _genes(job: Job, template: Example) -> tuple[Gene, ...]:
         value: Tensor = template[name]
         width = value[0].numel()
         columns = slice(at, at + width)
-        if axes.index_of is not None:
-            genes.append(Gene(name, tuple(value.shape[1:]), columns, COLUMNS - 1, 0, label=True))
-        else:
-            assert axes.largest is not None
+        limit, lowest = COLUMNS - 1, 0
+        if axes.largest is not None:
             limit = int(to_ordinal(torch.tensor(axes.largest(job.format), dtype=job.format.dtype)))
-            genes.append(
-                Gene(name, tuple(value.shape[1:]), columns, limit, 1 if axes.positive else -limit, label=False)
-            )
+            lowest = 1 if axes.positive else -limit
+        genes.append(Gene(name, tuple(value.shape[1:]), columns, limit, lowest, label=axes.largest is None))
         at += width
     return tuple(genes)
 
