@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import overload
 
 import numpy as np
 import torch
@@ -144,7 +143,9 @@ class Values:
         row = worst_row(example, job.axes, measurement, fails)
         minimal = row if len(row["x"]) == 1 else minimise(row, job.axes, self.format_, fails)
         violation = decide(job, example=minimal, corpora=()).violation
-        if violation is not None and host_of(self.case) is not HERE:
+        if violation is None:
+            return None
+        if host_of(self.case) is not HERE:
             # The remote process can only trace the plain call, because the layout is applied in this process.
             plain = decide(replace(job, case=self.case), example=minimal, corpora=()).violation
             event, cause = (None, likely_cause(law, violation.actual)) if plain is None else (plain.event, plain.cause)
@@ -185,14 +186,8 @@ def witness_of(example: Example, measured: Measurement, at: tuple[int, ...], *, 
     return Witness(example=to_text(example), place=place, **values)
 
 
-@overload
-def as_declared(violation: Violation, job: Job, example: Example) -> Violation: ...
-@overload
-def as_declared(violation: None, job: Job, example: Example) -> None: ...
-def as_declared(violation: Violation | None, job: Job, example: Example) -> Violation | None:
+def as_declared(violation: Violation, job: Job, example: Example) -> Violation:
     """Return the violation with the command that calls the case as the user does."""
-    if violation is None:
-        return None
     read = {name: example[name] for name in job.law.reads}
     replay = replay_command(unbridged(job.case), job.contract, job.law.name, job.format, read, "")
     return violation.model_copy(update={"replay": replay})
