@@ -15,7 +15,7 @@ from harness.formula.grammar import Formula
 from harness.formula.node import ENTRY, Node, order
 from harness.formula.spelling import Domain
 from harness.formula.threshold import switching_points, thresholds
-from harness.laws.contract import Axes, Restore, with_sum_one
+from harness.laws.contract import Axes, with_sum_one
 from harness.laws.law import Example
 from harness.laws.strategies import (
     EDGE_COLUMNS,
@@ -175,9 +175,6 @@ def axes_of(formula: Formula, name: str, format_axes: tuple[str, ...]) -> Axes:
     """Return how an input shrinks, and how far a survey goes."""
     domain = formula.domains[name]
 
-    def largest(format_: Format) -> float:
-        return reach(formula, format_)
-
     def ordinary(x: Tensor, format_: Format) -> Tensor | None:
         size, far = x.abs(), reach(formula, format_)
         if domain.kind == "positive":
@@ -185,7 +182,7 @@ def axes_of(formula: Formula, name: str, format_axes: tuple[str, ...]) -> Axes:
         return torch.where(size < least(format_), torch.zeros_like(x), x.clamp(-far, far))
 
     if domain.kind in {"real", "positive"}:
-        return Axes(format_axes, largest=largest, positive=domain.kind == "positive", restore=ordinary)
+        return Axes(format_axes, largest=partial(reach, formula), positive=domain.kind == "positive", restore=ordinary)
     if domain.kind == "mask":
         return Axes(format_axes)
     if domain.kind == "index":
@@ -193,7 +190,7 @@ def axes_of(formula: Formula, name: str, format_axes: tuple[str, ...]) -> Axes:
     if domain.kind == "distribution":
         return Axes(format_axes, restore=with_sum_one)
     farthest = max(1.0, *map(abs, domain.ends))
-    return Axes(format_axes, largest=lambda _: farthest, is_bounded=True, restore=_restoring(domain))
+    return Axes(format_axes, largest=lambda _: farthest, is_bounded=True, restore=partial(_inside, domain))
 
 
 def cotangent_axes(names: tuple[str, ...]) -> Axes:
@@ -201,13 +198,10 @@ def cotangent_axes(names: tuple[str, ...]) -> Axes:
     return Axes(names, restore=lambda x, _: torch.where(x == 0.0, torch.ones_like(x), x))
 
 
-def _restoring(domain: Domain) -> Restore:
-    def inside(x: Tensor, format_: Format) -> Tensor | None:
-        # Torch refuses a limit beyond the range of the dtype.
-        limits = (min(max(end, -format_.max), format_.max) for end in domain.ends)
-        return (x.floor() if domain.whole else x).clamp(*limits)
-
-    return inside
+def _inside(domain: Domain, x: Tensor, format_: Format) -> Tensor:
+    # Torch refuses a limit beyond the range of the dtype.
+    limits = (min(max(end, -format_.max), format_.max) for end in domain.ends)
+    return (x.floor() if domain.whole else x).clamp(*limits)
 
 
 # Strategies
