@@ -4,7 +4,6 @@ A ball whose exponential overflows is unknown, not infinite; a quotient is unkno
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from harness.floats import elementwise
 from harness.formula.arithmetic import computed, cumsum, from_end, is_at, picked, spread
 from harness.formula.node import Node, order
-from harness.formula.undefined import Flags, undefined
+from harness.formula.undefined import Flags, InBalls, undefined
 
 Balls = NDArray[np.object_]
 
@@ -129,37 +128,6 @@ def balls_of(roots: Sequence[Node], environment: Mapping[str, Any], precision: i
     return [np.asarray(found[root], dtype=object) for root in roots]
 
 
-def _each(says: Callable[[Any], bool]) -> Callable[[Any], Flags]:
-    applied = np.frompyfunc(says, 1, 1)
-    return lambda values: np.asarray(applied(values), dtype=bool)
-
-
-_is_zero, _is_not_zero = _each(lambda x: x.is_zero()), _each(lambda x: not x.contains(0))
-
-
-@dataclass(frozen=True)
-class _InBalls:
-    """Certain facts about balls; implements :class:`~harness.formula.undefined.Enclosures`."""
-
-    found: Mapping[Node, Any]
-
-    def is_zero(self, one: Node) -> Flags:
-        return _is_zero(self.found[one])
-
-    def is_not_zero(self, one: Node) -> Flags:
-        return _is_not_zero(self.found[one])
-
-    def is_below(self, one: Node, bound: float) -> Flags:
-        return _each(lambda x: x < bound)(self.found[one])
-
-    def is_decided(self, one: Node) -> Flags:
-        """Only inputs and indices are certain, because comparisons use the middles of balls."""
-        return np.full(np.shape(self.found[one]), one.operation in {"input", "at"})
-
-    def value(self, one: Node) -> Any:
-        return self.found[one]
-
-
 def is_known(x: arb) -> bool:
     """Return whether a ball has more digits than any format, or lies below their smallest numbers."""
     return bool(x.is_finite() and (x.is_exact() or x.rel_accuracy_bits() >= ENOUGH_BITS or x.abs_upper() < _NEGLIGIBLE))
@@ -182,10 +150,10 @@ def evaluated(roots: Sequence[Sequence[Node]], environment: Mapping[str, Any], s
             with ctx.workprec(precision):
                 found = _evaluated(nodes, {name: x[rest] for name, x in environment.items()})
                 values = np.broadcast_to(np.asarray(found[nodes[-1]], dtype=object), (len(rest), *shape[1:]))
-                known = _each(is_known)(values)
+                known = np.asarray(np.frompyfunc(is_known, 1, 1)(values), dtype=bool)
                 if len(rest) == len(result) and known.all():
                     return np.array(values)
-                settled = known if known.all() else _or_undefined(known, undefined(nodes, _InBalls(found)))
+                settled = known if known.all() else _or_undefined(known, undefined(nodes, InBalls(found)))
             result[rest] = np.where(known, values, result[rest])
             pending = np.setdiff1d(pending, rest[_whole_rows(known)])
             rest = rest[~_whole_rows(settled)]
