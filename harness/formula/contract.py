@@ -80,7 +80,8 @@ def _ray(model: Model, name: str, sign: float) -> Ray:
 
     name_of, along = f"{name} = {text}", _along(model, name, sign)
     rest = "the other entries share the rest" if domain.kind == "distribution" else "the other inputs 1"
-    return Ray(name_of, f"{name_of}, {rest}", along, farthest, nearest, whole=domain.whole, together=True)
+    described = f"{name_of}, {rest}" if len(model.names) > 1 or model.formula.by_rows else name_of
+    return Ray(name_of, described, along, farthest, nearest, whole=domain.whole, together=True)
 
 
 def _along(model: Model, name: str, sign: float) -> Callable[[Tensor, Format], dict[str, Any]]:
