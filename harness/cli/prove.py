@@ -13,7 +13,7 @@ from harness.cli.options import console, progress, reject_nothing, say, say_clai
 from harness.cli.panels import epilog, output_option, thorough_option
 from harness.error import UsageError
 from harness.execution.interrupt import Ending
-from harness.proof.exhaustion import Exhaustion
+from harness.proof.exhaustion import Exhaustion, Proving
 
 if TYPE_CHECKING:
     from harness.record import Proof
@@ -59,7 +59,6 @@ def prove(
     """Prove the laws and the largest error by checking all inputs."""
     from harness.display.proof import print_proofs
     from harness.display.verdict import print_properties
-    from harness.proof.proving import Proving
     from harness.wording import proof_line
 
     reject_nothing(target, "prove")

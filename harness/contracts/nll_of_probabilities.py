@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
-from harness.contracts.building_blocks.distributions import rounded_softmax, with_sum_one
+from harness.contracts.building_blocks.distributions import rounded_softmax
 from harness.contracts.building_blocks.examples import from_draws
 from harness.contracts.building_blocks.labelled_logits import pick
 from harness.contracts.building_blocks.reduction import averaged, oracle_of_loss, reduced
@@ -20,6 +20,7 @@ from harness.floats import FORMATS, Array, DoubleDouble, Format, Measurement, Or
 from harness.floats import double_double as dd
 from harness.floats.oracle import log
 from harness.laws import Axes, Contract, Example, Ray, Subject, derivative_laws, implementation_laws, law
+from harness.laws.contract import with_sum_one
 from harness.laws.strategies import batches, labels_for
 
 _DOWN = 60

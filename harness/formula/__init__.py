@@ -4,6 +4,6 @@
 formulas. ``arithmetic`` and ``ball`` evaluate the graph in float64, double-double and ball arithmetic, and
 ``derivative`` builds its gradient. ``running_error``, ``tangent`` and ``quantity`` compute the bounds; ``model``
 collects the value and the gradients. ``inputs`` draws examples, ``undefined`` finds where a formula has no value, and
-``sense`` rejects formulas that are never finite. ``law`` and ``nothing_kept`` define the laws, and ``contract``
-combines all parts.
+``consistency`` rejects formulas that are never finite. ``law``, ``one_sided`` and ``empty_rows`` define the laws, and
+``contract`` combines all parts.
 """

@@ -8,6 +8,7 @@ double-double version give NaN, which the running error makes undecided.
 import math
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,14 +33,6 @@ def _torch(name: str) -> Callable[[Array], Array]:
         return np.asarray(function(torch.from_numpy(np.array(x, dtype=np.float64))).numpy())
 
     return apply
-
-
-def _chain(a: Array, b: Array) -> Array:
-    return np.where(a == 0.0, 0.0 * np.zeros_like(b), a * b)
-
-
-def _largest(x: Array) -> Array:
-    return np.asarray(x.max(-1, keepdims=True))
 
 
 def first_largest(x: Array) -> NDArray[np.bool_]:
@@ -68,8 +61,19 @@ def widened(x: Any, shape: tuple[int, ...]) -> Any:
     return x if np.shape(x) == shape else np.broadcast_to(x, shape)
 
 
-def _cumsum_from_end(x: Array) -> Array:
-    return np.flip(np.flip(x, -1).cumsum(-1), -1)
+def spread(x: NDArray[Any], like: NDArray[Any]) -> NDArray[Any]:
+    """Repeat the numbers of rows for each entry."""
+    return np.broadcast_to(x, np.broadcast_shapes(x.shape, like.shape))
+
+
+def from_end(running: Callable[[Any], Any], x: Any) -> Any:
+    """Apply an operation along rows from their ends."""
+    return np.flip(running(np.flip(x, -1)), -1)
+
+
+def cumsum(x: Any) -> Any:
+    """Return the running sums of rows."""
+    return x.cumsum(-1)
 
 
 def _sigmoid(x: Array) -> Array:
@@ -77,8 +81,10 @@ def _sigmoid(x: Array) -> Array:
     return np.asarray(np.where(x < 0.0, t, 1.0) / (1.0 + t))
 
 
-_UNARY: Mapping[str, Callable[[Array], Array]] = {
-    **{name: getattr(np, name) for name in ("exp", "log", "log1p", "expm1", "sqrt", "tanh", "sin", "cos")},
+DOUBLES: Mapping[str, Callable[..., Any]] = {
+    **{name: getattr(np, name) for name in ("exp", "log", "log1p", "expm1", "sqrt", "tanh", "sin", "cos", "where")},
+    "number": lambda value: np.asarray(nearest(value)),
+    "pi": lambda _: np.asarray(math.pi),
     "atan": np.arctan,
     "sigmoid": _sigmoid,
     "abs": np.abs,
@@ -87,12 +93,10 @@ _UNARY: Mapping[str, Callable[[Array], Array]] = {
     "erf": _torch("erf"),
     "erfc": _torch("erfc"),
     "sum": lambda x: np.asarray(x.sum(-1, keepdims=True)),
-    "largest": _largest,
+    "largest": lambda x: np.asarray(x.max(-1, keepdims=True)),
     "count": lambda x: np.asarray(float(x.shape[-1])),
-    "cumsum": lambda x: x.cumsum(-1),
-    "cumsum_from_end": _cumsum_from_end,
-}
-_BINARY: Mapping[str, Callable[[Array, Array], Array]] = {
+    "cumsum": cumsum,
+    "cumsum_from_end": partial(from_end, cumsum),
     "add": np.add,
     "sub": np.subtract,
     "mul": np.multiply,
@@ -100,9 +104,11 @@ _BINARY: Mapping[str, Callable[[Array, Array], Array]] = {
     "larger": np.maximum,
     "less": np.less,
     "not_more": np.less_equal,
-    "chain": _chain,
+    "first_largest": first_largest,
+    "chain": lambda a, b: np.where(a == 0.0, 0.0 * np.zeros_like(b), a * b),
     "pick": picked,
-    "spread": lambda x, like: np.broadcast_to(x, np.broadcast_shapes(x.shape, like.shape)),
+    "at": is_at,
+    "spread": spread,
 }
 
 
@@ -114,37 +120,23 @@ def values(
     ``swapped`` breaks ties the other way. ``same_everywhere`` uses slower exponentials and logarithms that have the
     same bits on every processor.
     """
-    found: dict[Node, NDArray[Any]] = {}
-    overridden = {**(_SAME_EVERYWHERE if same_everywhere else {}), **(SWAPPED if swapped else {})}
+    functions = {**DOUBLES, **(_SAME_EVERYWHERE if same_everywhere else {}), **(SWAPPED if swapped else {})}
     with np.errstate(all="ignore"):
-        for one in nodes:
-            found[one] = _value(one, [found[argument] for argument in one.arguments], environment, overridden)
+        return computed(nodes, environment, functions)
+
+
+def computed(
+    nodes: Iterable[Node], environment: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]]
+) -> dict[Node, Any]:
+    """Return the value of every node by a table of operations; an operation without arguments gets the node's value."""
+    found: dict[Node, Any] = {}
+    for one in nodes:
+        if one.operation == "input":
+            found[one] = environment[str(one.value)]
+        else:
+            given = [found[argument] for argument in one.arguments] or [one.value]
+            found[one] = functions[one.operation](*given)
     return found
-
-
-def _value(
-    one: Node, of: list[Any], environment: Environment, overridden: Mapping[str, Callable[..., Any]]
-) -> NDArray[Any]:
-    if one.operation in overridden:
-        return np.asarray(overridden[one.operation](*of))
-    if one.operation in _UNARY:
-        return _UNARY[one.operation](of[0])
-    if one.operation in _BINARY:
-        return _BINARY[one.operation](of[0], of[1])
-    match one.operation:
-        case "input":
-            return environment[str(one.value)]
-        case "number":
-            return np.asarray(nearest(one.value))
-        case "pi":
-            return np.asarray(math.pi)
-        case "where":
-            return np.asarray(np.where(of[0], of[1], of[2]))
-        case "first_largest":
-            return first_largest(of[0])
-        case "at":
-            return is_at(of[0], of[1])
-    raise NotImplementedError(one.operation)
 
 
 SWAPPED: Mapping[str, Callable[..., Any]] = {
@@ -226,7 +218,14 @@ def _unknown(x: DoubleDouble) -> DoubleDouble:
     return lift(np.full(x.shape, np.nan))
 
 
-_PAIRS: Mapping[str, Callable[..., DoubleDouble]] = {
+def _number(value: Any) -> DoubleDouble:
+    exact = Fraction(value or 0)
+    hi = nearest(exact)
+    rest = nearest(exact - Fraction(hi)) if math.isfinite(hi) else 0.0
+    return DoubleDouble(np.asarray(hi), np.asarray(rest))
+
+
+_PAIRS: Mapping[str, Callable[..., Any]] = {
     "exp": dd.exp,
     "log": dd.log,
     "log1p": dd.log1p,
@@ -251,9 +250,13 @@ _PAIRS: Mapping[str, Callable[..., DoubleDouble]] = {
     "chain": lambda a, b: _select(a.hi == 0.0, lift(np.zeros(np.broadcast_shapes(a.shape, b.shape))), a * b),
     "where": _select,
     "pick": lambda x, place: DoubleDouble(picked(x.hi, place), picked(x.lo, place)),
-    "spread": lambda x, like: DoubleDouble(
-        *(np.broadcast_to(part, np.broadcast_shapes(x.shape, like.shape)) for part in x.pair)
-    ),
+    "spread": lambda x, like: DoubleDouble(*(spread(part, like) for part in x.pair)),
+    "number": _number,
+    "pi": lambda _: DoubleDouble(np.asarray(math.pi), np.asarray(1.2246467991473532e-16)),
+    "less": _is_less,
+    "not_more": lambda a, b: ~_is_less(b, a),
+    "first_largest": lambda x: first_largest(x.hi),
+    "at": lambda index, like: is_at(index, like.hi),
 }
 
 _SAME_EVERYWHERE: Mapping[str, Callable[[Array], Array]] = {
@@ -269,33 +272,6 @@ _SAME_EVERYWHERE: Mapping[str, Callable[[Array], Array]] = {
 
 def pairs(nodes: Iterable[Node], environment: Environment) -> dict[Node, Any]:
     """Return the double-double value of every node; conditions and masks are booleans."""
-    found: dict[Node, Any] = {}
+    lifted = {name: lift(x) if x.dtype.kind == "f" else x for name, x in environment.items()}
     with np.errstate(all="ignore"):
-        for one in nodes:
-            found[one] = _pair(one, [found[argument] for argument in one.arguments], environment)
-    return found
-
-
-def _pair(one: Node, of: list[Any], environment: Environment) -> Any:
-    if one.operation in _PAIRS:
-        return _PAIRS[one.operation](*of)
-    match one.operation:
-        case "input":
-            value = environment[str(one.value)]
-            return lift(value) if value.dtype.kind == "f" else value
-        case "number":
-            exact = Fraction(one.value or 0)
-            hi = nearest(exact)
-            rest = nearest(exact - Fraction(hi)) if math.isfinite(hi) else 0.0
-            return DoubleDouble(np.asarray(hi), np.asarray(rest))
-        case "pi":
-            return DoubleDouble(np.asarray(math.pi), np.asarray(1.2246467991473532e-16))
-        case "less":
-            return _is_less(of[0], of[1])
-        case "not_more":
-            return ~_is_less(of[1], of[0])
-        case "first_largest":
-            return first_largest(of[0].hi)
-        case "at":
-            return is_at(of[0], of[1].hi)
-    raise NotImplementedError(one.operation)
+        return computed(nodes, lifted, _PAIRS)

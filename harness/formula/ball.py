@@ -4,7 +4,7 @@ A ball whose exponential overflows is unknown, not infinite; a quotient is unkno
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,9 @@ from flint import arb, ctx, fmpq
 from numpy.typing import NDArray
 
 from harness.floats import elementwise
-from harness.formula.arithmetic import is_at, picked
+from harness.formula.arithmetic import computed, cumsum, from_end, is_at, picked, spread
 from harness.formula.node import Node, order
-from harness.formula.undefined import Flags, undefined
+from harness.formula.undefined import Flags, InBalls, undefined
 
 Balls = NDArray[np.object_]
 
@@ -75,7 +75,19 @@ def _elementwise(function: Callable[..., Any], arguments: int) -> Callable[..., 
     return lambda *of: np.asarray(applied(*of), dtype=object)
 
 
-FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+def _first_largest(x: Balls) -> NDArray[np.bool_]:
+    middles = np.asarray(np.frompyfunc(_middle, 1, 1)(x), dtype=object)
+    at = np.zeros(x.shape[:-1], dtype=int)
+    for row in np.ndindex(at.shape):
+        row_values = list(middles[row])
+        at[row] = max(range(len(row_values)), key=row_values.__getitem__)
+    return np.asarray(np.arange(x.shape[-1]) == at[..., None])
+
+
+_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    "number": lambda value: np.asarray(arb(fmpq(value.numerator, value.denominator)), dtype=object),
+    "pi": lambda _: np.asarray(arb.pi(), dtype=object),
+    "first_largest": _first_largest,
     "exp": _elementwise(_exp, 1),
     "log": _elementwise(_log, 1),
     "log1p": _elementwise(lambda x: x.log1p() if x > -1 else _UNKNOWN, 1),
@@ -93,46 +105,20 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "larger": _elementwise(_larger, 2),
     "less": lambda a, b: np.asarray(np.frompyfunc(_less, 2, 1)(a, b), dtype=bool),
     "not_more": lambda a, b: np.asarray(np.frompyfunc(_not_more, 2, 1)(a, b), dtype=bool),
-    "where": lambda c, a, b: np.where(c, a, b),
+    "where": np.where,
     "sum": lambda x: np.asarray(x.sum(-1, keepdims=True), dtype=object),
     "largest": lambda x: np.asarray(np.frompyfunc(_larger, 2, 1).reduce(x, axis=-1, keepdims=True), dtype=object),
-    "cumsum": lambda x: np.asarray(np.add.accumulate(x, axis=-1), dtype=object),
-    "cumsum_from_end": lambda x: np.flip(np.add.accumulate(np.flip(x, -1), axis=-1), -1),
+    "cumsum": cumsum,
+    "cumsum_from_end": partial(from_end, cumsum),
     "pick": picked,
     "at": is_at,
     "count": lambda x: np.asarray(arb(x.shape[-1]), dtype=object),
-    "spread": lambda x, like: np.broadcast_to(x, np.broadcast_shapes(x.shape, like.shape)),
+    "spread": spread,
 }
 """Operations of graphs on object arrays of balls."""
 
-
-def _first_largest(x: Balls) -> NDArray[np.bool_]:
-    middles = np.asarray(np.frompyfunc(_middle, 1, 1)(x), dtype=object)
-    at = np.zeros(x.shape[:-1], dtype=int)
-    for row in np.ndindex(at.shape):
-        row_values = list(middles[row])
-        at[row] = max(range(len(row_values)), key=row_values.__getitem__)
-    return np.asarray(np.arange(x.shape[-1]) == at[..., None])
-
-
-def _evaluated(nodes: Sequence[Node], environment: Mapping[str, Any]) -> dict[Node, Any]:
-    """Evaluate the nodes at the precision of the context."""
-    found: dict[Node, Any] = {}
-    for one in nodes:
-        of = [found[argument] for argument in one.arguments]
-        match one.operation:
-            case "input":
-                found[one] = environment[str(one.value)]
-            case "number":
-                assert not isinstance(one.value, (str, type(None)))
-                found[one] = np.asarray(arb(fmpq(one.value.numerator, one.value.denominator)), dtype=object)
-            case "pi":
-                found[one] = np.asarray(arb.pi(), dtype=object)
-            case "first_largest":
-                found[one] = _first_largest(of[0])
-            case _:
-                found[one] = FUNCTIONS[one.operation](*of)
-    return found
+_evaluated = partial(computed, functions=_FUNCTIONS)
+"""Evaluate nodes at the precision of the context."""
 
 
 def balls_of(roots: Sequence[Node], environment: Mapping[str, Any], precision: int) -> list[Balls]:
@@ -140,37 +126,6 @@ def balls_of(roots: Sequence[Node], environment: Mapping[str, Any], precision: i
     with ctx.workprec(precision):
         found = _evaluated(order(*roots), environment)
     return [np.asarray(found[root], dtype=object) for root in roots]
-
-
-def _each(says: Callable[[Any], bool]) -> Callable[[Any], Flags]:
-    applied = np.frompyfunc(says, 1, 1)
-    return lambda values: np.asarray(applied(values), dtype=bool)
-
-
-_is_zero, _is_not_zero = _each(lambda x: x.is_zero()), _each(lambda x: not x.contains(0))
-
-
-@dataclass(frozen=True)
-class _InBalls:
-    """Certain facts about balls; implements :class:`~harness.formula.undefined.Enclosures`."""
-
-    found: Mapping[Node, Any]
-
-    def is_zero(self, one: Node) -> Flags:
-        return _is_zero(self.found[one])
-
-    def is_not_zero(self, one: Node) -> Flags:
-        return _is_not_zero(self.found[one])
-
-    def is_below(self, one: Node, bound: float) -> Flags:
-        return _each(lambda x: x < bound)(self.found[one])
-
-    def is_decided(self, one: Node) -> Flags:
-        """Only inputs and indices are certain, because comparisons use the middles of balls."""
-        return np.full(np.shape(self.found[one]), one.operation in {"input", "at"})
-
-    def value(self, one: Node) -> Any:
-        return self.found[one]
 
 
 def is_known(x: arb) -> bool:
@@ -195,10 +150,10 @@ def evaluated(roots: Sequence[Sequence[Node]], environment: Mapping[str, Any], s
             with ctx.workprec(precision):
                 found = _evaluated(nodes, {name: x[rest] for name, x in environment.items()})
                 values = np.broadcast_to(np.asarray(found[nodes[-1]], dtype=object), (len(rest), *shape[1:]))
-                known = _each(is_known)(values)
+                known = np.asarray(np.frompyfunc(is_known, 1, 1)(values), dtype=bool)
                 if len(rest) == len(result) and known.all():
                     return np.array(values)
-                settled = known if known.all() else _or_undefined(known, undefined(nodes, _InBalls(found)))
+                settled = known if known.all() else _or_undefined(known, undefined(nodes, InBalls(found)))
             result[rest] = np.where(known, values, result[rest])
             pending = np.setdiff1d(pending, rest[_whole_rows(known)])
             rest = rest[~_whole_rows(settled)]

@@ -3,6 +3,7 @@
 It also has what every contract has: the laws of ``implementation`` and ``length``, searches, rays and replay.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -49,30 +50,28 @@ MAX_PLACES = 65_535
 
 
 def _rays(model: Model) -> tuple[Ray, ...]:
-    """Return a ray for each input and sign, the other inputs being one; a formula of one input has the usual rays."""
-    if len(model.names) == 1 and not model.whole:
+    """Return a ray for each input and sign, the other inputs being one; a single number has the usual rays."""
+    is_alone = len(model.names) == 1
+    if is_alone and not model.whole and model.formula.domains[model.names[0]].kind in {"real", "positive"}:
         return ()
-    return tuple(_ray(model, name, sign) for name in model.names for sign in _signs(model.formula.domains[name]))
+    domains = model.formula.domains.items()
+    return tuple(_ray(model, name, sign) for name, domain in domains for sign in _signs(domain, is_alone=is_alone))
 
 
-def _signs(domain: Domain) -> list[float]:
-    """Return the signs along which an input has a ray; shares, and ranges that end below one, have none."""
-    match domain.kind:
-        case "real":
-            return [1.0, -1.0]
-        case "positive":
-            return [1.0]
-        case "range":
-            return [sign for sign, end in ((1.0, domain.high), (-1.0, -domain.low)) if end > 1.0]
-    return []
+def _signs(domain: Domain, *, is_alone: bool) -> list[float]:
+    """Return the signs along which an input has a ray; beside others, shares and ranges below one have none."""
+    if not domain.is_number or (domain.kind in {"unit", "distribution"} and not is_alone):
+        return []
+    low, high = (0.0, math.inf) if domain.kind == "positive" else domain.ends
+    return [sign for sign, end in ((1.0, high), (-1.0, -low)) if end > (0.0 if is_alone else 1.0)]
 
 
 def _ray(model: Model, name: str, sign: float) -> Ray:
     domain, text = model.formula.domains[name], "t" if sign > 0 else "-t"
-    ends = (domain.low, domain.high) if sign > 0 else (-domain.high, -domain.low)
+    ends = domain.ends if sign > 0 else (-domain.ends[1], -domain.ends[0])
 
     def farthest(format_: Format) -> float:
-        if domain.kind != "range":
+        if math.isinf(ends[1]):
             return of_inputs.reach(model.formula, format_)
         return min(ends[1], MAX_PLACES if domain.whole else format_.max)
 
@@ -80,7 +79,9 @@ def _ray(model: Model, name: str, sign: float) -> Ray:
         return of_inputs.least(format_) if domain.kind == "positive" else max(ends[0], 0.0)
 
     name_of, along = f"{name} = {text}", _along(model, name, sign)
-    return Ray(name_of, f"{name_of}, the other inputs 1", along, farthest, nearest, whole=domain.whole, together=True)
+    rest = "the other entries share the rest" if domain.kind == "distribution" else "the other inputs 1"
+    described = f"{name_of}, {rest}" if len(model.names) > 1 or model.formula.by_rows else name_of
+    return Ray(name_of, described, along, farthest, nearest, whole=domain.whole, together=True)
 
 
 def _along(model: Model, name: str, sign: float) -> Callable[[Tensor, Format], dict[str, Any]]:
@@ -97,6 +98,8 @@ def _along(model: Model, name: str, sign: float) -> Callable[[Tensor, Format], d
             )
             given[other] = of_inputs.admitted(ones, other_domain, format_).reshape(shape)
         x = given[name] = given[name].clone()
+        if model.formula.domains[name].kind == "distribution":
+            x[:, 1:] = ((1.0 - t.double()[:, None]) / (x.shape[1] - 1)).to(t.dtype)
         x[(..., 0) if x.ndim > 1 else ...] = sign * t
         shape = (len(t), 3) if len(model.axes(COTANGENT)) > 1 else (len(t),)
         return {**given, COTANGENT: torch.ones(shape, dtype=t.dtype)}

@@ -9,12 +9,13 @@ References
 A. Griewank, A. Walther (2008), *Evaluating Derivatives*, 2nd ed., chapter 3.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from harness.formula.node import (
     CONSTANT,
     ENTRY,
     ROW,
+    WITHOUT_SLOPE,
     Node,
     absolute,
     chain,
@@ -31,8 +32,6 @@ from harness.formula.node import (
     where,
 )
 
-_CONSTANTS = {"number", "pi", "stop", "count", "less", "not_more", "first_largest", "at"}
-
 
 def gradient(root: Node, cotangent: Node, wrt: Sequence[Node], *, accurate: bool) -> list[Node]:
     """Return the gradient of ``sum(root * cotangent)`` with respect to each given input.
@@ -43,8 +42,8 @@ def gradient(root: Node, cotangent: Node, wrt: Sequence[Node], *, accurate: bool
     for one in reversed(order(root)):
         if one not in adjoints:
             continue
-        for argument, weight in _shares(one, adjoints[one], accurate=accurate):
-            if argument.operation in _CONSTANTS or argument.extent == CONSTANT:
+        for argument, weight in zip(one.arguments, _shares(one, adjoints[one], accurate=accurate), strict=False):
+            if weight is None or argument.operation in WITHOUT_SLOPE or argument.extent == CONSTANT:
                 continue
             fitted = _fitted(weight, argument)
             adjoints[argument] = adjoints[argument] + fitted if argument in adjoints else fitted
@@ -60,17 +59,17 @@ def _fitted(weight: Node, argument: Node) -> Node:
     return weight
 
 
-Share = tuple[Node, Node]
+Times = Callable[[Node, Node], Node]
+Shares = tuple[Node | None, ...]
+"""The part of a node's weight that each argument receives; ``None`` for a condition."""
 
 
-def _shares(one: Node, g: Node, *, accurate: bool) -> Iterator[Share]:
-    """Yield the part of a node's weight that each argument receives."""
-    times: Callable[[Node, Node], Node] = chain if accurate else (lambda a, b: a * b)
+def _shares(one: Node, g: Node, *, accurate: bool) -> Shares:
+    times: Times = chain if accurate else (lambda a, b: a * b)
     if one.operation in _UNARY:
-        (a,) = one.arguments
-        yield a, times(g, (_ACCURATE if accurate else _UNARY)[one.operation](a, one))
-    elif one.operation in _OTHERS:
-        yield from _OTHERS[one.operation](one, g, times)
+        derivative = (_ACCURATE if accurate else _UNARY)[one.operation]
+        return (times(g, derivative(one.arguments[0], one)),)
+    return _OTHERS[one.operation](g, times, one, *one.arguments) if one.operation in _OTHERS else ()
 
 
 _TWO_OVER_ROOT_PI = 2 / sqrt(node("pi"))
@@ -108,60 +107,30 @@ _ACCURATE: dict[str, Callable[[Node, Node], Node]] = {
 }
 """The same derivatives, without cancellation."""
 
-Times = Callable[[Node, Node], Node]
+
+def _product(g: Node, times: Times, _: Node, a: Node, b: Node) -> Shares:
+    return times(g, b), times(g, a)
 
 
-def _product(one: Node, g: Node, times: Times) -> Iterator[Share]:
-    a, b = one.arguments
-    yield a, times(g, b)
-    yield b, times(g, a)
+def _quotient(g: Node, times: Times, one: Node, _: Node, b: Node) -> Shares:
+    if times is chain:
+        return chain(g, 1 / b), chain(g, -(one / b))
+    return g / b, -(g * (one / b))
 
 
-def _quotient(one: Node, g: Node, times: Times) -> Iterator[Share]:
-    a, b = one.arguments
-    yield a, times(g, 1 / b) if times is chain else g / b
-    yield b, times(g, -(one / b)) if times is chain else -(g * (one / b))
-
-
-def _larger(one: Node, g: Node, _: Times) -> Iterator[Share]:
-    a, b = one.arguments
-    yield a, where(less(a, b), 0, g)
-    yield b, where(less(a, b), g, 0)
-
-
-def _either(one: Node, g: Node, _: Times) -> Iterator[Share]:
-    condition, yes, no = one.arguments
-    yield yes, where(condition, g, 0)
-    yield no, where(condition, 0, g)
-
-
-def _sum(one: Node, g: Node, _: Times) -> Iterator[Share]:
-    (a,) = one.arguments
-    yield a, node("spread", g, a)
-
-
-def _largest(one: Node, g: Node, _: Times) -> Iterator[Share]:
-    (a,) = one.arguments
-    yield a, where(node("first_largest", a), g, 0)
-
-
-def _pick(one: Node, g: Node, _: Times) -> Iterator[Share]:
-    a, index = one.arguments
-    yield a, where(node("at", index, a), g, 0)
-
-
-_OTHERS: dict[str, Callable[[Node, Node, Times], Iterator[Share]]] = {
-    "add": lambda one, g, _: iter([(one.arguments[0], g), (one.arguments[1], g)]),
-    "sub": lambda one, g, _: iter([(one.arguments[0], g), (one.arguments[1], -g)]),
+_OTHERS: dict[str, Callable[..., Shares]] = {
+    "add": lambda g, *_: (g, g),
+    "sub": lambda g, *_: (g, -g),
     "mul": _product,
     "chain": _product,
     "div": _quotient,
-    "larger": _larger,
-    "where": _either,
-    "sum": _sum,
-    "largest": _largest,
-    "pick": _pick,
-    "spread": lambda one, g, _: iter([(one.arguments[0], g)]),
-    "cumsum": lambda one, g, _: iter([(one.arguments[0], node("cumsum_from_end", g))]),
-    "cumsum_from_end": lambda one, g, _: iter([(one.arguments[0], node("cumsum", g))]),
+    "larger": lambda g, _, __, a, b: (where(less(a, b), 0, g), where(less(a, b), g, 0)),
+    "where": lambda g, _, __, condition, *___: (None, where(condition, g, 0), where(condition, 0, g)),
+    "sum": lambda g, _, __, a: (node("spread", g, a),),
+    "largest": lambda g, _, __, a: (where(node("first_largest", a), g, 0),),
+    "pick": lambda g, _, __, a, index: (where(node("at", index, a), g, 0),),
+    "spread": lambda g, *_: (g,),
+    "cumsum": lambda g, *_: (node("cumsum_from_end", g),),
+    "cumsum_from_end": lambda g, *_: (node("cumsum", g),),
 }
+"""``shares(weight, times, node, *arguments)``"""

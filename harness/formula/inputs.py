@@ -15,7 +15,7 @@ from harness.formula.grammar import Formula
 from harness.formula.node import ENTRY, Node, order
 from harness.formula.spelling import Domain
 from harness.formula.threshold import switching_points, thresholds
-from harness.laws.contract import Axes
+from harness.laws.contract import Axes, with_sum_one
 from harness.laws.law import Example
 from harness.laws.strategies import (
     EDGE_COLUMNS,
@@ -175,9 +175,6 @@ def axes_of(formula: Formula, name: str, format_axes: tuple[str, ...]) -> Axes:
     """Return how an input shrinks, and how far a survey goes."""
     domain = formula.domains[name]
 
-    def largest(format_: Format) -> float:
-        return reach(formula, format_)
-
     def ordinary(x: Tensor, format_: Format) -> Tensor | None:
         size, far = x.abs(), reach(formula, format_)
         if domain.kind == "positive":
@@ -186,14 +183,17 @@ def axes_of(formula: Formula, name: str, format_axes: tuple[str, ...]) -> Axes:
 
     if domain.kind in {"real", "positive"}:
         is_positive = domain.kind == "positive"
+        largest = partial(reach, formula)
         return Axes(format_axes, largest=largest, positive=is_positive, restore=ordinary, domain=domain.kind)
     if domain.kind == "mask":
         return Axes(format_axes)
     if domain.kind == "index":
         return Axes(format_axes, index_of="k")
-    kind = "unit" if (domain.low, domain.high) == (0.0, 1.0) and not domain.whole else domain.kind
-    ends = max(1.0, abs(domain.low), abs(domain.high))
-    return Axes(format_axes, largest=lambda _: ends, restore=_restoring(domain), domain=kind)
+    if domain.kind == "distribution":
+        return Axes(format_axes, restore=with_sum_one, domain=domain.kind)
+    kind = "unit" if domain.ends == (0.0, 1.0) and not domain.whole else domain.kind
+    farthest, inside = max(1.0, *map(abs, domain.ends)), partial(_inside, domain)
+    return Axes(format_axes, largest=lambda _: farthest, is_bounded=True, restore=inside, domain=kind)
 
 
 def cotangent_axes(names: tuple[str, ...]) -> Axes:
@@ -201,22 +201,10 @@ def cotangent_axes(names: tuple[str, ...]) -> Axes:
     return Axes(names, restore=lambda x, _: torch.where(x == 0.0, torch.ones_like(x), x))
 
 
-def _restoring(domain: Domain) -> Callable[[Tensor, Format], Tensor | None]:
-    low, high = (domain.low, domain.high) if domain.kind == "range" else (0.0, 1.0)
-
-    def inside(x: Tensor, format_: Format) -> Tensor | None:
-        # Torch refuses a limit beyond the range of the dtype.
-        limits = (min(max(end, -format_.max), format_.max) for end in (low, high))
-        return (x.floor() if domain.whole else x).clamp(*limits)
-
-    def normalised(x: Tensor, _: Format) -> Tensor | None:
-        total = x.double().clamp(min=0.0).sum(-1, keepdim=True)
-        if not bool((total > 0.0).all()):
-            return None
-        renormalized = (x.double().clamp(min=0.0) / total).to(x.dtype)
-        return x if torch.allclose(renormalized.double(), x.double(), rtol=2e-2, atol=0.0) else renormalized
-
-    return normalised if domain.kind == "distribution" else inside
+def _inside(domain: Domain, x: Tensor, format_: Format) -> Tensor:
+    # Torch refuses a limit beyond the range of the dtype.
+    limits = (min(max(end, -format_.max), format_.max) for end in domain.ends)
+    return (x.floor() if domain.whole else x).clamp(*limits)
 
 
 # Strategies
@@ -240,8 +228,7 @@ def drawn(formula: Formula, format_: Format, *, cotangent: bool, extreme: bool =
 def _with_columns(
     formula: Formula, format_: Format, k: int, *, extreme: bool, similar: bool
 ) -> st.SearchStrategy[Example]:
-    widths = {name: 1 if domain.per_row else k for name, domain in formula.domains.items()}
-    columns = sum(widths.values())
+    columns = _width(formula, k)
     if extreme:
         draw = _similar if similar else _extreme
         rows = st.builds(lambda n, seed: draw(format_, n, columns, seed), st.integers(16, 96), SEEDS)
@@ -256,7 +243,12 @@ def _with_columns(
             rows=(min(ROWS[0], few), min(ROWS[1], few)),
             columns=(columns, columns),
         ).map(lambda x: _no_tiny(to_array(x), format_))
-    return rows.map(lambda x: _split(formula, format_, x, widths, extreme=extreme))
+    return rows.map(lambda x: _split(formula, format_, x, k, extreme=extreme))
+
+
+def _width(formula: Formula, k: int) -> int:
+    """Return the number of columns of all inputs together, for rows of ``k`` entries."""
+    return sum(1 if domain.per_row else k for domain in formula.domains.values())
 
 
 def at_switches(formula: Formula, conditions: tuple[Node, ...], format_: Format) -> st.SearchStrategy[Example]:
@@ -271,10 +263,9 @@ def switching_rows(
     """Return rows for :func:`at_switches`."""
     points = switching_points(formula, conditions, format_.name)
     near = _near(points[np.abs(points) <= reach(formula, format_)], steps=1)
-    widths = {name: 1 if domain.per_row else columns for name, domain in formula.domains.items()}
-    shape = Shape(rows, sum(widths.values()))
+    shape = Shape(rows, _width(formula, columns))
     x = near(np.random.default_rng(seed), shape, np.ones((rows, 1)), format_)
-    example = _split(formula, format_, _no_tiny(x, format_), widths, extreme=False, clipped=True)
+    example = _split(formula, format_, _no_tiny(x, format_), columns, extreme=False, clipped=True)
     return _with_cotangent(formula, format_, example)
 
 
@@ -296,10 +287,9 @@ def infinite(formula: Formula, format_: Format, *, cotangent: bool) -> st.Search
         return {**example, **far}
 
     def rows(k: int) -> st.SearchStrategy[Example]:
-        widths = {name: 1 if domain.per_row else k for name, domain in formula.domains.items()}
-        columns = sum(widths.values())
+        columns = _width(formula, k)
         numbers = batches(format_, structures=(normal, ties), largest=8.0, rows=(8, 64), columns=(columns, columns))
-        return numbers.map(lambda x: _split(formula, format_, _no_tiny(to_array(x), format_), widths, extreme=False))
+        return numbers.map(lambda x: _split(formula, format_, _no_tiny(to_array(x), format_), k, extreme=False))
 
     widest = COLUMNS if formula.by_rows else (1, 1)
     drawn_rows = st.builds(some, st.integers(*widest).flatmap(rows), SEEDS)
@@ -340,16 +330,13 @@ def _similar(format_: Format, rows: int, columns: int, seed: int) -> Array:
     return np.asarray(portable.exp2(exponents) * rng.choice([-1.0, 1.0], size=(rows, 1)))
 
 
-def _split(
-    formula: Formula, format_: Format, x: Array, widths: Mapping[str, int], *, extreme: bool, clipped: bool = False
-) -> Example:
+def _split(formula: Formula, format_: Format, x: Array, k: int, *, extreme: bool, clipped: bool = False) -> Example:
     """Split columns into the inputs. With ``clipped``, numbers inside a range stay unchanged."""
     example, at = {}, 0
     for name, domain in formula.domains.items():
-        part = x[:, at : at + widths[name]]
-        at += widths[name]
-        width = max(widths.values())
-        ready = admitted(np.array(part), domain, format_, width=width, by_rows=formula.by_rows, varied=not extreme)
+        part = x[:, at : at + (1 if domain.per_row else k)]
+        at += part.shape[1]
+        ready = admitted(np.array(part), domain, format_, width=k, by_rows=formula.by_rows, varied=not extreme)
         if clipped and domain.kind == "range":
             ready = _rounded(np.floor(part) if domain.whole else part, domain, format_)
         if extreme and domain.kind == "positive":

@@ -7,6 +7,7 @@ representable, or depends on how a tie is broken.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -55,10 +56,6 @@ Bound = Callable[[Quantity, Sequence[Any], Format, Array], Array]
 def larger_bound(of: Quantity, given: Sequence[Any], format_: Format, exact: Array) -> Array:
     """Twice the larger bound, because another order of operations rounds differently."""
     return np.asarray(2.0 * np.maximum(*of.bounds(given, format_, exact)))
-
-
-def _attainable(of: Quantity, given: Sequence[Any], format_: Format, exact: Array) -> Array:
-    return of.attainable(given, format_, exact)
 
 
 def _arrays(given: Sequence[Any]) -> list[Any]:
@@ -192,6 +189,22 @@ def _has_infinity(given: Sequence[Any], shape: tuple[int, ...]) -> Any:
 
 # Laws
 
+Judge = Callable[[Tensor, Sequence[Any], Format], Measurement]
+"""``judge(actual, inputs, format)``"""
+
+Measure = Callable[..., Measurement]
+"""``measure(subject, **inputs)``"""
+
+
+def of_output(judge: Judge) -> Measure:
+    """Judge the output."""
+
+    def measure(subject: Subject, **given: Any) -> Measurement:
+        inputs = tuple(given.values())
+        return judge(subject(*inputs), inputs, subject.format)
+
+    return measure
+
 
 class Laws:
     """The laws of one model."""
@@ -199,6 +212,7 @@ class Laws:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.spelling = model.formula.spelling.definition
+        self.in_both_ways = of_output(self._in_both_ways)
 
     def drawn(self, *, cotangent: bool = False, extreme: bool = False) -> Inputs:
         """Return the examples."""
@@ -208,96 +222,68 @@ class Laws:
         """Return examples with some infinite entries."""
         return lambda format_: of_inputs.infinite(self.model.formula, format_, cotangent=cotangent)
 
-    def in_both_ways(self, subject: Subject, **given: Any) -> Measurement:
+    def _in_both_ways(self, actual: Tensor, given: Sequence[Any], format_: Format) -> Measurement:
         """Measure the value; if it is within its bound, also whether it is finite."""
-        actual, inputs = subject(*given.values()), tuple(given.values())
-        seen = measured(self.model.value, larger_bound, actual, inputs, subject.format)
-        return seen if seen.broken else measured_finite(self.model.value, actual, inputs, subject.format)
+        seen = measured(self.model.value, larger_bound, actual, given, format_)
+        return seen if seen.broken else measured_finite(self.model.value, actual, given, format_)
 
     def values(self) -> Iterator[Law]:
         """Yield the laws of the value."""
-        of, names = self.model.value, self.model.names
-
-        def within(bound: Bound) -> Callable[..., Measurement]:
-            def measure(subject: Subject, **given: Any) -> Measurement:
-                return measured(of, bound, subject(*given.values()), tuple(given.values()), subject.format)
-
-            return measure
-
-        def finite(subject: Subject, **given: Any) -> Measurement:
-            return measured_finite(of, subject(*given.values()), tuple(given.values()), subject.format)
-
-        fields: dict[str, Any] = {"source": SOURCE, "reads": names, "group": "value"}
-        yield Law(
+        of = self.model.value
+        law = partial(Law, source=SOURCE, reads=self.model.names)
+        yield law(
             "value",
             f"The output equals {self.spelling}.",
+            group="value",
             bound=WRITTEN,
             cause=CAUSE,
-            measure=within(larger_bound),
-            **fields,
+            measure=of_output(partial(measured, of, larger_bound)),
         )
-        yield Law(
+        yield law(
             "finite",
             f"The output is finite where {self.spelling} is finite.",
+            group="finite",
             bound="no tolerance",
             cause=OVERFLOWS,
-            measure=finite,
-            **{**fields, "group": "finite"},
+            measure=of_output(partial(measured_finite, of)),
         )
-        yield Law(
+        yield law(
             "digits_not_lost",
             f"The output keeps all digits of {self.spelling} that can be kept.",
+            group="value",
             bound=ATTAINABLE,
             cause=_SHIFTED,
-            measure=within(_attainable),
+            measure=of_output(partial(measured, of, Quantity.attainable)),
             lost_digits=ILL,
             shows_worst=False,
-            **fields,
         )
-        yield Law(
+        yield law(
             "value_on_extreme_numbers",
             f"The output also equals {self.spelling} for the largest and smallest numbers.",
+            group="special",
             bound=WRITTEN,
             cause=OVERFLOWS,
             measure=self.in_both_ways,
             inputs=self.drawn(extreme=True),
             lost_digits="a square or an exponential leaves the range of the dtype; in float16, it is a defect if an "
             "ordinary number is lost",
-            **{**fields, "group": "special"},
         )
-        if not of_inputs.infinite_names(self.model.formula):
-            return
+        if of_inputs.infinite_names(self.model.formula):
+            yield from self._at_infinities(partial(law, group="special", cause=INFINITE, inputs=self.infinite()))
 
-        def at_infinities(limits: Limits) -> Callable[..., Measurement]:
-            def measure(subject: Subject, **given: Any) -> Measurement:
-                actual, inputs = subject(*given.values()), tuple(given.values())
-                return measured_at_infinities(of, actual, inputs, subject.format, limits=limits)
+    def _at_infinities(self, law: Callable[..., Law]) -> Iterator[Law]:
+        where, given = "For infinite inputs, the output", "if IEEE 754 arithmetic gives"
 
-            return measure
+        def limit(limits: Limits) -> Measure:
+            return of_output(partial(measured_at_infinities, self.model.value, limits=limits))
 
-        special: dict[str, Any] = {**fields, "cause": INFINITE, "inputs": self.infinite(), "group": "special"}
-        yield Law(
-            "value_at_infinities",
-            f"For infinite inputs, the output equals {self.spelling} if IEEE 754 arithmetic gives a finite value.",
-            bound=WRITTEN,
-            measure=at_infinities("finite"),
-            **special,
-        )
-        yield Law(
-            "infinite_values",
-            f"For infinite inputs, the output equals {self.spelling} if IEEE 754 arithmetic gives an infinity.",
-            bound="no tolerance",
-            measure=at_infinities("infinite"),
-            lost_digits="an infinite result for an infinite input is a matter of convention",
-            **special,
-        )
-        yield Law(
-            "not_nan_where_infinite",
-            f"For infinite inputs, the output is not NaN if IEEE 754 arithmetic gives an infinity for {self.spelling}.",
-            bound="no tolerance",
-            measure=at_infinities("nan"),
-            **special,
-        )
+        statement = f"{where} equals {self.spelling} {given}"
+        yield law("value_at_infinities", f"{statement} a finite value.", bound=WRITTEN, measure=limit("finite"))
+        convention = "an infinite result for an infinite input is a matter of convention"
+        exact = partial(law, bound="no tolerance")
+        yield exact("infinite_values", f"{statement} an infinity.", measure=limit("infinite"), lost_digits=convention)
+        statement = f"{where} is not NaN {given} an infinity for {self.spelling}."
+        yield exact("not_nan_where_infinite", statement, measure=limit("nan"))
 
     def gradients(self) -> Iterator[Law]:
         """Yield the laws of each gradient."""
@@ -313,84 +299,71 @@ class Laws:
             arguments = tuple(x for key, x in given.items() if key != COTANGENT)
             return subject.gradient(arguments, given[COTANGENT], of=position)
 
-        def within(bound: Bound) -> Callable[..., Measurement]:
-            def measure(subject: Subject, **given: Any) -> Measurement:
-                return measured(of, bound, actual(subject, given), tuple(given.values()), subject.format)
+        def of_gradient(judge: Judge) -> Measure:
+            return lambda subject, **given: judge(actual(subject, given), tuple(given.values()), subject.format)
 
-            return measure
-
-        def finite(subject: Subject, **given: Any) -> Measurement:
-            return measured_finite(of, actual(subject, given), tuple(given.values()), subject.format)
-
-        fields: dict[str, Any] = {"source": "chain rule", "reads": (*self.model.names, COTANGENT), "group": "gradient"}
-        fields["differentiates"] = position
-        yield Law(
+        reads = (*self.model.names, COTANGENT)
+        law = partial(Law, source="chain rule", group="gradient", reads=reads, differentiates=position)
+        yield law(
             f"gradient{suffix}",
             f"The gradient in {name} equals that of {self.spelling}.",
             bound=WRITTEN,
             cause="a value is detached, or another function is differentiated: keep the values in the autograd graph",
-            measure=within(larger_bound),
-            **fields,
+            measure=of_gradient(partial(measured, of, larger_bound)),
         )
-        yield Law(
+        yield law(
             f"gradient_finite{suffix}",
             f"The gradient in {name} is finite where that of {self.spelling} is finite.",
             bound="no tolerance",
             cause="the branch that is not selected is also differentiated, or an intermediate value overflows: "
             "choose safe arguments before the operation",
-            measure=finite,
-            **fields,
+            measure=of_gradient(partial(measured_finite, of)),
         )
-        yield Law(
+        yield law(
             f"gradient_digits_not_lost{suffix}",
             f"The gradient in {name} keeps all digits that can be kept.",
             bound=ATTAINABLE,
             cause=_SHIFTED,
-            measure=within(_attainable),
+            measure=of_gradient(partial(measured, of, Quantity.attainable)),
             lost_digits="autograd uses rounded values, as in most libraries",
             shows_worst=False,
-            **fields,
         )
         if first:
-
-            def finite_anywhere(subject: Subject, **given: Any) -> Measurement:
-                inputs = tuple(given.values())
-                seen = measured_finite(of, actual(subject, given), inputs, subject.format, excused=False)
-                if not seen.broken:
-                    return seen
-                # A wrong value, a subnormal input, and a gradient at the end of the range are other events.
-                value = self.in_both_ways(subject, **{name: given[name] for name in self.model.names})
-                arrays, tiny = _arrays(inputs), subject.format.tiny
-                subnormal = [(x != 0.0) & (np.abs(x) < tiny) for x in arrays if x.dtype.kind == "f"]
-                shape = seen.deviation.shape
-                size = np.abs(seen.expected)
-                ordinary = (size >= tiny) & (size <= _FAR_FROM_THE_END * subject.format.max)
-                judged = ordinary & ~_of_rows([*subnormal, value.ratio > 1.0], shape)
-                return replace(seen, deviation=np.where(judged, seen.deviation, 0.0))
-
-            yield Law(
+            yield law(
                 "gradient_on_extreme_numbers",
                 f"The gradient in {name} is also finite for the largest and smallest numbers, if the output is right.",
                 bound="no tolerance",
                 cause="a factor of the chain rule leaves the range of the dtype although the gradient does not: scale "
                 "the inputs by their largest magnitude first",
-                measure=finite_anywhere,
+                measure=self._finite_anywhere(of, actual),
                 inputs=self.drawn(cotangent=True, extreme=True),
-                **fields,
             )
-        yield from one_sided.laws(self.model, name, suffix, actual, fields)
+        yield from one_sided.laws(self.model, name, suffix, of_gradient, law)
         if first and of_inputs.infinite_names(self.model.formula):
-
-            def at_infinities(subject: Subject, **given: Any) -> Measurement:
-                inputs = tuple(given.values())
-                return measured_at_infinities(of, actual(subject, given), inputs, subject.format, limits="finite")
-
-            yield Law(
+            yield partial(law, group="special")(
                 "gradient_at_infinities",
                 f"If inputs are infinite and {self.spelling} is finite, the gradient in {name} is finite and right.",
                 bound=WRITTEN,
                 cause=INFINITE,
-                measure=at_infinities,
+                measure=of_gradient(partial(measured_at_infinities, of, limits="finite")),
                 inputs=self.infinite(cotangent=True),
-                **{**fields, "group": "special"},
             )
+
+    def _finite_anywhere(self, of: Quantity, actual: Callable[[Subject, dict[str, Any]], Tensor]) -> Measure:
+        """Judge a gradient only where the value is right, and neither the inputs nor the gradient are subnormal."""
+
+        def measure(subject: Subject, **given: Any) -> Measurement:
+            inputs = tuple(given.values())
+            seen = measured_finite(of, actual(subject, given), inputs, subject.format, excused=False)
+            if not seen.broken:
+                return seen
+            # A wrong value, a subnormal input, and a gradient at the end of the range are other events.
+            value = self.in_both_ways(subject, **{name: given[name] for name in self.model.names})
+            arrays, tiny = _arrays(inputs), subject.format.tiny
+            subnormal = [(x != 0.0) & (np.abs(x) < tiny) for x in arrays if x.dtype.kind == "f"]
+            size = np.abs(seen.expected)
+            ordinary = (size >= tiny) & (size <= _FAR_FROM_THE_END * subject.format.max)
+            judged = ordinary & ~_of_rows([*subnormal, value.ratio > 1.0], seen.deviation.shape)
+            return replace(seen, deviation=np.where(judged, seen.deviation, 0.0))
+
+        return measure

@@ -19,6 +19,9 @@ REDUCTIONS = ("sum", "largest", "count", "pick")
 STEPS = ("sum", "cumsum", "cumsum_from_end")
 """Operations that add along the rows."""
 
+WITHOUT_SLOPE = {"number", "pi", "stop", "count", "less", "not_more", "first_largest", "at"}
+"""Operations whose results do not change with small changes of their arguments."""
+
 
 @dataclass(frozen=True, eq=False)
 class Node:

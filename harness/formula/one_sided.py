@@ -7,6 +7,7 @@ distance of a few roundings also counts, because an implementation rounds the co
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ from harness.formula.model import Model
 from harness.formula.node import order
 from harness.formula.quantity import Quantity
 from harness.formula.spelling import Domain
-from harness.laws import Law, Subject
+from harness.laws import Law
 
 TOLERANCE = (
     "half of the digits, relative to the largest one-sided gradient and weight; the range is widened by its length"
@@ -55,47 +56,38 @@ def laws(
     model: Model,
     name: str,
     suffix: str,
-    gradient: Callable[[Subject, dict[str, Any]], Tensor],
-    fields: Mapping[str, Any],
+    of_gradient: Callable[[Callable[..., Measurement]], Callable[..., Measurement]],
+    gradient_law: Callable[..., Law],
 ) -> Iterator[Law]:
     """Yield the laws of the gradient in one input; none if its conditions do not matter."""
     of, formula = model.gradients[name], model.formula
-
-    def within(*, infinite: bool) -> Callable[..., Measurement]:
-        def measure(subject: Subject, **given: Any) -> Measurement:
-            actual, domain = gradient(subject, given), formula.domains[name]
-            return measured(of, name, domain, actual, tuple(given.values()), subject.format, infinite=infinite)
-
-        return measure
-
-    common: dict[str, Any] = {
-        **fields,
-        "cause": "the branch that is not selected is also differentiated, or its slope differs from that of its "
+    judge = partial(measured, of, name, formula.domains[name])
+    law = partial(
+        gradient_law,
+        cause="the branch that is not selected is also differentiated, or its slope differs from that of its "
         "neighbor: choose safe arguments before the operation",
-        "unit": "ulp of one or of the result",
-        "inputs": lambda format_: of_inputs.at_switches(formula, of.conditions, format_),
-        "examples": EXAMPLES,
-        "shows_worst": False,
-    }
+        unit="ulp of one or of the result",
+        inputs=lambda format_: of_inputs.at_switches(formula, of.conditions, format_),
+        examples=EXAMPLES,
+        shows_worst=False,
+    )
     here = f"If a condition of {formula.spelling.definition} changes at an input"
     tied, infinite = _drawn_switches(of, formula)
     if tied:
-        yield Law(
+        yield law(
             f"gradient_at_switching_points{suffix}",
             f"{here}, the gradient in {name} is one of the one-sided gradients or lies between them.",
             bound=TOLERANCE,
-            measure=within(infinite=False),
-            **common,
+            measure=of_gradient(judge),
         )
     if infinite:
-        yield Law(
+        yield law(
             f"gradient_beside_infinite_slopes{suffix}",
             f"{here} and the one-sided gradients in {name} are infinite, the gradient is not NaN if that of the "
             "selected branch is finite.",
             bound="no tolerance",
-            measure=within(infinite=True),
+            measure=of_gradient(partial(judge, infinite=True)),
             lost_digits="no finite gradient is right there, and an infinite one is of little use",
-            **common,
         )
 
 
@@ -271,9 +263,7 @@ class _Around:
 
 def _is_admitted(x: Array, domain: Domain, sign: int) -> Flags:
     """Return where a small step stays inside the domain."""
-    if domain.kind in {"real", "positive"}:
-        return np.ones(x.shape, dtype=bool)
-    low, high = (domain.low, domain.high) if domain.kind == "range" else (0.0, 1.0)
+    low, high = domain.ends
     return np.asarray(x < high if sign > 0 else x > low)
 
 

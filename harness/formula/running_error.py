@@ -27,7 +27,7 @@ import numpy as np
 
 from harness.floats import Array, Format
 from harness.floats.double_double import two_product
-from harness.formula.arithmetic import nearest, picked, widened
+from harness.formula.arithmetic import DOUBLES, nearest, picked, widened
 from harness.formula.node import ENTRY, REDUCTIONS, STEPS, Node
 
 
@@ -190,13 +190,7 @@ def _of_product(of: list[Any], e: list[Array], v: Any, rounding: Rounding, *, sk
 def _of_sum(operation: str, a: Any, e: Array, v: Any, rounding: Rounding) -> Any:
     k = a.shape[-1]
     magnitudes = widened(e, a.shape) + (k - 1) * rounding.accumulated * np.abs(a)
-    if operation == "sum":
-        carried = magnitudes.sum(-1, keepdims=True)
-    elif operation == "cumsum":
-        carried = magnitudes.cumsum(-1)
-    else:
-        carried = np.flip(np.flip(magnitudes, -1).cumsum(-1), -1)
-    error = carried + rounding.basic * np.abs(v) * (k > 1)
+    error = DOUBLES[operation](magnitudes) + rounding.basic * np.abs(v) * (k > 1)
     if operation == "sum" and rounding.of_double and (exact := (e == 0.0).all(-1, keepdims=True)).any():
         error = np.where(exact & _is_whole_sum(a), 0.0, error)
     return error

@@ -7,10 +7,12 @@ all entries instead of row by row. This module does not import torch, and a form
 """
 
 import ast
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from harness.error import UsageError, listed
 from harness.record.storage import quoted, read_text
@@ -19,8 +21,8 @@ from harness.suggestion import did_you_mean
 _SPELLED = re.compile(r"\s*formula(?P<whole> of all)?\s*(\((?P<inputs>[^()]*)\))?\s*:(?P<body>.*)", re.DOTALL)
 
 DOMAINS = ("real", "positive", "unit", "distribution", "mask", "index")
-"""Domains of an input: any number, a positive number, a number from zero to one, a row that sums to one, a row of
-booleans, an index into the row.
+"""Domains of an input: any number, a positive number, a number from zero to one, a row of these that sums to one before
+it is rounded to the dtype, a row of booleans, an index into the row.
 """
 
 PER_ROW = "per_row"
@@ -67,9 +69,24 @@ class Domain:
         return " ".join(filter(None, [kind, WHOLE * self.whole, per_row, CONSTANT * self.constant]))
 
     @property
+    def ends(self) -> tuple[float, float]:
+        """Ends of the numbers: of a range, of shares, or infinite ones."""
+        if self.kind == "range":
+            return self.low, self.high
+        return (0.0, 1.0) if self.kind in {"unit", "distribution"} else (-math.inf, math.inf)
+
+    @property
     def is_number(self) -> bool:
         """Whether the input has a derivative; masks and indices have none."""
         return self.kind not in {"mask", "index"}
+
+
+_WORDS: Mapping[str, Mapping[str, Any]] = {
+    **{kind: {"kind": kind} for kind in DOMAINS},
+    "index": {"kind": "index", "per_row": True},
+    **{word: {word: True} for word in (PER_ROW, CONSTANT, WHOLE)},
+}
+"""The fields of a domain that a word sets."""
 
 
 def domain(text: str, name: str) -> Domain:
@@ -82,25 +99,16 @@ def domain(text: str, name: str) -> Domain:
     """
     described = Domain()
     for word in text.replace(",", " ").split():
-        if word == PER_ROW:
-            described = replace(described, per_row=True)
-        elif word == CONSTANT:
-            described = replace(described, constant=True)
-        elif word == WHOLE:
-            described = replace(described, whole=True)
-        elif word == "index":
-            described = replace(described, kind=word, per_row=True)
-        elif word in DOMAINS:
-            described = replace(described, kind=word)
+        if word in _WORDS:
+            described = replace(described, **_WORDS[word])
         elif (ends := _ends(word)) is not None:
             described = replace(described, kind="range", low=ends[0], high=ends[1])
         else:
-            known = (*DOMAINS, PER_ROW, CONSTANT, WHOLE)
             raise UsageError(
                 f"unknown domain of the input `{name}`",
-                rule=f"known are {listed(known)}, or a range such as `0.5..2`",
+                rule=f"known are {listed(_WORDS)}, or a range such as `0.5..2`",
                 value=f"`{word}`",
-                remedy=did_you_mean(word, known),
+                remedy=did_you_mean(word, _WORDS),
             )
     return described
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from harness.floats import Array
-from harness.formula.arithmetic import picked, widened
-from harness.formula.node import Node
+from harness.formula.arithmetic import DOUBLES, picked, widened
+from harness.formula.node import STEPS, WITHOUT_SLOPE, Node
 
 Tangent = Array | None
 """Changes along the directions of the first axis; ``None`` for a constant."""
@@ -31,15 +31,12 @@ def tangents(nodes: Iterable[Node], values: Mapping[Node, Any], directions: Mapp
 
 def _tangent(one: Node, values: Mapping[Node, Any], of: list[Tangent]) -> Tangent:
     changing = of[:1] if one.operation in {"spread", "pick"} else of
-    if one.operation in _STILL or all(tangent is None for tangent in changing):
+    if one.operation in WITHOUT_SLOPE or all(tangent is None for tangent in changing):
         return None
     v, arguments = values[one], [values[argument] for argument in one.arguments]
     if one.operation in _SLOPES:
         return np.asarray(_times(_SLOPES[one.operation](arguments[0], v), of[0]))
     return np.asarray(_CARRIED[one.operation](v, arguments, of))
-
-
-_STILL = {"number", "pi", "stop", "count", "less", "not_more", "first_largest", "at"}
 
 
 def _times(slope: Any, tangent: Tangent) -> Any:
@@ -74,6 +71,10 @@ def _of_pick(_: Any, a: list[Any], of: list[Tangent]) -> Array:
     return np.stack([picked(tangent, a[1]) for tangent in _wide(of[0], a[0])])
 
 
+def _of_steps(name: str) -> Callable[[Any, list[Any], list[Tangent]], Array]:
+    return lambda _, a, of: np.asarray(DOUBLES[name](_wide(of[0], a[0])))
+
+
 def _wide(tangent: Tangent, like: Any) -> Array:
     assert tangent is not None
     return np.asarray(widened(tangent, (len(tangent), *like.shape)))
@@ -89,11 +90,9 @@ _CARRIED: Mapping[str, Callable[[Any, list[Any], list[Tangent]], Array]] = {
     "larger": lambda _, a, of: _selected(a[0] < a[1], of[1], of[0]),
     "where": lambda _, a, of: _selected(a[0], of[1], of[2]),
     "spread": lambda v, _, of: _wide(of[0], v),
-    "sum": lambda _, a, of: _wide(of[0], a[0]).sum(-1, keepdims=True),
+    **{name: _of_steps(name) for name in STEPS},
     "largest": _of_largest,
     "pick": _of_pick,
-    "cumsum": lambda _, a, of: _wide(of[0], a[0]).cumsum(-1),
-    "cumsum_from_end": lambda _, a, of: np.flip(np.flip(_wide(of[0], a[0]), -1).cumsum(-1), -1),
 }
 
 _BELL = 2.0 / math.sqrt(math.pi)

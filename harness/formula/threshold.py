@@ -20,35 +20,29 @@ from harness.formula.node import Node, order
 @cache
 def thresholds(formula: Formula, format_name: str) -> Array:
     """Return numbers of a format at which a node changes character, along rays on which the other inputs are one."""
-    format_ = FORMATS[format_name]
-    nodes = order(formula.definition, formula.form)
-    found = [np.array([1.0])] if not _numbers(formula) else []
-    for name in _numbers(formula):
-        domain = formula.domains[name]
-        turns = np.concatenate([_turns(nodes, _along(formula, name, shape), format_) for shape in _SHAPES])
-        inside = (domain.low <= turns) & (turns <= domain.high) if domain.kind == "range" else turns == turns
-        found.append(turns[inside] if inside.any() else np.array([1.0]))
-    return np.unique(np.concatenate(found))
+    found = _turns_of_inputs(formula, format_name, order(formula.definition, formula.form))
+    one = np.ones(1)
+    return np.unique(np.concatenate([turns if len(turns) else one for turns in found] or [one]))
 
 
 @cache
 def switching_points(formula: Formula, conditions: tuple[Node, ...], format_name: str) -> Array:
     """Return numbers of a format at which a condition changes, or the next number, along the rays of thresholds."""
-    format_, nodes = FORMATS[format_name], order(*conditions)
-    found = [np.zeros(1)]
-    for name in _numbers(formula):
-        domain = formula.domains[name]
-        turns = np.concatenate([_turns(nodes, _along(formula, name, shape), format_, conditions) for shape in _SHAPES])
-        inside = (domain.low <= turns) & (turns <= domain.high) if domain.kind == "range" else turns == turns
-        found.append(turns[inside])
-    return np.unique(np.concatenate(found))
+    found = _turns_of_inputs(formula, format_name, order(*conditions), conditions)
+    return np.unique(np.concatenate([np.zeros(1), *found]))
 
 
-def _numbers(formula: Formula) -> list[str]:
-    return [name for name, domain in formula.domains.items() if domain.kind in {"real", "positive", "range"}]
-
-
-_SHAPES = ("spike", "alike")
+def _turns_of_inputs(
+    formula: Formula, format_name: str, nodes: list[Node], of: Collection[Node] | None = None
+) -> list[Array]:
+    """Return for each number among the inputs where some nodes change character, inside its domain."""
+    found = []
+    for name, domain in formula.domains.items():
+        if domain.kind in {"real", "positive", "range"}:
+            rays = (_along(formula, name, shape) for shape in ("spike", "alike"))
+            turns = np.concatenate([_turns(nodes, along, FORMATS[format_name], of) for along in rays])
+            found.append(turns[(domain.ends[0] <= turns) & (turns <= domain.ends[1])])
+    return found
 
 
 def _along(formula: Formula, of: str, shape: str) -> Callable[[Array], dict[str, Any]]:

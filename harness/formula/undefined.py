@@ -4,67 +4,78 @@ Enclosures show this by their signs, and a higher precision would not change it.
 others are decided by more digits.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.floats import Array
-from harness.formula.arithmetic import picked
-from harness.formula.node import Node
+from harness.formula.arithmetic import DOUBLES, picked
+from harness.formula.node import STEPS, Node
 from harness.formula.running_error import DOUBLE, errors
 
 Flags = NDArray[np.bool_]
 
 
-class Enclosures(Protocol):
-    """Certain facts about the values of nodes, entry by entry."""
-
-    def is_zero(self, one: Node) -> Flags:
-        """Return where the value is certainly zero."""
-
-    def is_not_zero(self, one: Node) -> Flags:
-        """Return where the value is certainly not zero."""
-
-    def is_below(self, one: Node, bound: float) -> Flags:
-        """Return where the value is certainly less than a number."""
-
-    def is_decided(self, one: Node) -> Flags:
-        """Return where a condition is certain."""
-
-    def value(self, one: Node) -> Any:
-        """Return the approximate value."""
-
-
 @dataclass(frozen=True)
 class InDouble:
-    """Facts from float64 values and their running errors."""
+    """Certain facts about the values of nodes, entry by entry: from float64 values and their running errors."""
 
     values: Mapping[Node, Any]
     errors: Mapping[Node, Array]
 
     def is_zero(self, one: Node) -> Flags:
-        """Return where the value is exactly zero."""
+        """Return where the value is certainly zero."""
         return np.asarray((self.values[one] == 0.0) & (self.errors[one] == 0.0))
 
     def is_not_zero(self, one: Node) -> Flags:
-        """Return where the magnitude exceeds twice the error."""
+        """Return where the value is certainly not zero: its magnitude exceeds twice the error."""
         return np.asarray(np.abs(self.values[one]) > 2.0 * self.errors[one])
 
     def is_below(self, one: Node, bound: float) -> Flags:
-        """Return where the value is below the bound by at least twice the error."""
+        """Return where the value is certainly below a number, by at least twice the error."""
         above = self.values[one] - bound
         return np.asarray((above < 0.0) & (above <= -2.0 * self.errors[one]))
 
     def is_decided(self, one: Node) -> Flags:
-        """Return where the error is zero; undecided conditions have the error one."""
+        """Return where a condition is certain; undecided conditions have the error one."""
         return np.asarray(self.errors[one] == 0.0)
 
-    def value(self, one: Node) -> Any:
-        """Return the float64 value."""
-        return self.values[one]
+
+def _each(says: Callable[[Any], bool]) -> Callable[[Any], Flags]:
+    applied = np.frompyfunc(says, 1, 1)
+    return lambda values: np.asarray(applied(values), dtype=bool)
+
+
+_is_zero, _is_not_zero = _each(lambda x: x.is_zero()), _each(lambda x: not x.contains(0))
+
+
+@dataclass(frozen=True)
+class InBalls:
+    """The same facts from balls."""
+
+    values: Mapping[Node, Any]
+
+    def is_zero(self, one: Node) -> Flags:
+        """Return where the ball is zero."""
+        return _is_zero(self.values[one])
+
+    def is_not_zero(self, one: Node) -> Flags:
+        """Return where the ball does not contain zero."""
+        return _is_not_zero(self.values[one])
+
+    def is_below(self, one: Node, bound: float) -> Flags:
+        """Return where the ball is below a number."""
+        return _each(lambda x: x < bound)(self.values[one])
+
+    def is_decided(self, one: Node) -> Flags:
+        """Only inputs and indices are certain, because comparisons use the middles of balls."""
+        return np.full(np.shape(self.values[one]), one.operation in {"input", "at"})
+
+
+Enclosures = InDouble | InBalls
 
 
 def undefined(nodes: Sequence[Node], known: Enclosures) -> Flags | None:
@@ -166,25 +177,22 @@ def _carried(one: Node, of: list[Flags | None], known: Enclosures) -> Flags | No
     first = of[0]
     if one.operation not in _ALONG or first is None:
         return None if one.operation in _ALONG else _either(first, of[1] if len(of) > 1 else None)
-    wide = np.broadcast_to(first, np.shape(known.value(one.arguments[0])))
-    match one.operation:
-        case "sum" | "largest":
-            return np.asarray(wide.any(-1, keepdims=True))
-        case "cumsum":
-            return np.logical_or.accumulate(wide, axis=-1)
-        case "cumsum_from_end":
-            return np.flip(np.logical_or.accumulate(np.flip(wide, -1), axis=-1), -1)
-        case "pick":
-            return picked(wide, known.value(one.arguments[1]))
-    return np.broadcast_to(first, np.shape(known.value(one)))
+    wide = np.broadcast_to(first, np.shape(known.values[one.arguments[0]]))
+    if one.operation in STEPS:
+        return np.asarray(DOUBLES[one.operation](wide) > 0)
+    if one.operation == "largest":
+        return np.asarray(wide.any(-1, keepdims=True))
+    if one.operation == "pick":
+        return picked(wide, known.values[one.arguments[1]])
+    return np.broadcast_to(first, np.shape(known.values[one]))
 
 
 _CONDITIONS = {"less", "not_more", "first_largest", "at", "count"}
-_ALONG = {"sum", "largest", "cumsum", "cumsum_from_end", "pick", "spread"}
+_ALONG = {*STEPS, "largest", "pick", "spread"}
 
 
 def _selected(one: Node, of: list[Flags | None], known: Enclosures) -> Flags | None:
     """Return where the selected branch has no value; both branches must lack one if the selection is uncertain."""
     condition, yes, no = one.arguments[0], *(False if flags is None else flags for flags in of[1:])
-    branch = np.where(known.value(condition), yes, no)
+    branch = np.where(known.values[condition], yes, no)
     return np.asarray(np.where(known.is_decided(condition), branch, np.logical_and(yes, no)))

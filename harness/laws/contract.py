@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from harness.calling.model import AsStep
@@ -95,6 +96,24 @@ returned unchanged.
 """
 
 
+def with_sum_one(p: Tensor, format_: Format) -> Tensor | None:
+    """Return probabilities ``[..., k]`` with sum one up to rounding, or ``None`` if the other entries exceed one.
+
+    Notes
+    -----
+    Rounding ``p`` changes the sum by at most :math:`u`, and by a subnormal for each entry that is raised to one. Rows
+    within four times that bound stay unchanged.
+    """
+    values = p.double()
+    largest = values.argmax(-1, keepdim=True)
+    rest = 1.0 - (values.sum(-1, keepdim=True) - values.gather(-1, largest))
+    lacking = (values.sum(-1, keepdim=True) - 1.0).abs()
+    within = ~(lacking > 4.0 * format_.u + p.shape[-1] * format_.smallest)
+    if bool((~within & (rest <= 0.0)).any()):
+        return None
+    return torch.where(within, p, values.scatter(-1, largest, rest).to(p.dtype))
+
+
 @dataclass(frozen=True)
 class Axes:
     """Axes and limits of an input, for shrinking and for surveys.
@@ -111,6 +130,8 @@ class Axes:
         Whether only the first axis is shortened and the values stay, because the law needs them as drawn.
     largest
         Bound on the absolute values of the domain; without one, a survey does not change the input.
+    is_bounded
+        Whether no number beyond ``largest`` is in the domain, so that the usual rays do not apply.
     restore
         Maps changed values back to the domain, such as probabilities that must sum to one; ``None`` if all values
         within the other limits are valid.
@@ -123,6 +144,7 @@ class Axes:
     positive: bool = False
     kept: bool = False
     largest: Limit | None = None
+    is_bounded: bool = False
     restore: Restore | None = None
     domain: str = ""
 

@@ -47,7 +47,7 @@ def _standard(axes: Mapping[str, Axes]) -> tuple[Ray, ...]:
     """Return the rays of rows or of a vector; none if there are inputs other than weights and labels."""
     name, first = next(iter(axes.items()), ("", None))
     rest = {other: axis for other, axis in axes.items() if other != name}
-    if first is None or first.largest is None or not all(_follows(*pair) for pair in rest.items()):
+    if first is None or first.largest is None or first.is_bounded or not all(_follows(*pair) for pair in rest.items()):
         return ()
 
     def completed(rows: Tensor) -> dict[str, Any]:

@@ -1,79 +1,28 @@
-"""Convert a tally to a proof record."""
+"""Convert tallies to proof records."""
 
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from functools import reduce
+from operator import add
 
 import torch
+from torch import Tensor
 
 from harness.case import Case
 from harness.laws.law import Law
+from harness.proof.float32.casts import CastSweep, Encoding
+from harness.proof.float32.kernel import Layout
+from harness.proof.float32.task import EVERY, SHARDS, Float32
+from harness.proof.pairs import Pairs
 from harness.proof.tally import LIMITS, Tally, spelled
+from harness.proof.values import Values
 from harness.record import LawOutcome, Proof, Status, Violation
 from harness.verdict.job import status_if_broken
 
+Task = Values | Pairs | Float32
+"""One proof: a case in a format, on one kernel, in independent shards."""
 
-class Named(Protocol):
-    """Has a name."""
-
-    @property
-    def name(self) -> str:
-        """The name."""
-
-
-class Layout(Named, Protocol):
-    """A memory layout of the inputs."""
-
-    @property
-    def kernel(self) -> str:
-        """Description of the kernel that it selects."""
-
-
-class Task(Protocol):
-    """One proof: a case in a format, on one kernel, in independent shards."""
-
-    @property
-    def case(self) -> Case:
-        """The case."""
-
-    @property
-    def contract(self) -> Named:
-        """Its contract."""
-
-    @property
-    def format_(self) -> Named:
-        """The format."""
-
-    @property
-    def layout(self) -> Layout:
-        """Memory layout of the inputs."""
-
-    @property
-    def quantity(self) -> str:
-        """``value`` or ``gradient``."""
-
-    @property
-    def space(self) -> str:
-        """Description of the inputs."""
-
-    @property
-    def shards(self) -> int:
-        """Number of shards."""
-
-    @property
-    def expected_moments(self) -> tuple[int, ...]:
-        """Moments of the whole space, in closed form."""
-
-    @property
-    def reference(self) -> str:
-        """Name of the layout whose output bits are the reference."""
-
-    @property
-    def laws(self) -> tuple[Law, ...]:
-        """The measured laws."""
-
-    @property
-    def following(self) -> tuple[Law, ...]:
-        """The laws that follow from the law of the value on every input."""
+_FINDINGS = (Tally.model_fields.keys() & Proof.model_fields.keys()) - {"beyond"}
+"""What a proof has of a tally as it is."""
 
 
 def conclude(task: Task, tally: Tally) -> Proof:
@@ -93,23 +42,13 @@ def conclude(task: Task, tally: Tally) -> Proof:
         visited=tally.visited,
         checksum=spelled(tally.moments),
         expected_checksum=spelled(task.expected_moments),
-        witness=tally.witness,
-        not_correctly_rounded=tally.not_correctly_rounded,
         beyond={str(limit): number for limit, number in zip(LIMITS, tally.beyond, strict=True)},
-        not_finite=tally.not_finite,
         reference=None if task.reference == task.layout.name else task.reference,
-        differing=tally.differing,
         laws=tuple(_outcomes(task, tally)) if tally.error is None and tally.skipped is None else (),
         threads=torch.get_num_threads(),
         cpu_capability=torch.backends.cpu.get_cpu_capability(),
         torch=torch.__version__,
-        duration_s=tally.duration_s,
-        floor_s=tally.floor_s,
-        histogram=tally.histogram,
-        departures=dict(tally.departures),
-        compared=dict(tally.compared),
-        error=tally.error,
-        skipped=tally.skipped,
+        **{name: getattr(tally, name) for name in _FINDINGS},
     )
 
 
@@ -126,3 +65,19 @@ def _outcome(task: Task, law: Law, violation: Violation | None) -> LawOutcome:
         return LawOutcome(law=law.name, status=Status.HOLDS, statement=law.statement)
     status, reason = status_if_broken(law, task.case, task.format_.name)
     return LawOutcome(law=law.name, status=status, statement=law.statement, reason=reason, violation=violation)
+
+
+def prove_cast(
+    encoding: Encoding, layout: Layout, cast: Callable[[Tensor], Tensor] | None = None, *, codes: range = EVERY
+) -> Proof:
+    """Cast the numbers of some magnitudes, of either sign, and all numbers of the encoding back.
+
+    By default, the cast is the one of torch. The number of codes is a power of two.
+    """
+    case = Case(cast or (lambda x: x.to(encoding.dtype)), "cast", style="foreign", name=f"torch.{encoding.name}")
+    shards = max(1, len(codes) * SHARDS // len(EVERY))
+    task = Float32(case, encoding, encoding, layout, "value", codes, shards, encoding)
+    tally = reduce(add, map(task.tally, range(shards)))
+    if tally.error is None:
+        tally += CastSweep(case, encoding, layout.name, codes).cast_back().tally()
+    return conclude(task, tally).model_copy(update={"contract": encoding.policies})

@@ -19,11 +19,10 @@ from harness.proof.pairs import Pairs
 from harness.proof.space import Codes
 from harness.proof.tally import LIMITS, Tally
 from harness.proof.threshold import Flags, within
-from harness.proof.values import as_declared
+from harness.proof.values import as_declared, witness_of
 from harness.record import Violation, Witness
 from harness.verdict.decide import decide
 from harness.verdict.job import Job
-from harness.verdict.replay import to_text
 
 _MANY = 2**14
 """Number of pairs that are examined together."""
@@ -195,16 +194,9 @@ class Examination:
 
     def _witness(self, suspect: Suspects) -> Witness:
         with confirming():
-            measurement = self._measured(suspect)
-        shape = measurement.deviation.shape
-        position = tuple(int(i) for i in np.unravel_index(int(np.argmax(measurement.deviation)), shape))
-        return Witness(
-            example=to_text({"logits": self._tensor(suspect.operands)}),
-            place=position,
-            actual=float(measurement.actual[position]),
-            expected=float(measurement.expected[position]),
-            deviation=float(measurement.deviation[position]),
-        )
+            measured = self._measured(suspect)
+        at = tuple(int(i) for i in np.unravel_index(int(np.argmax(measured.deviation)), measured.deviation.shape))
+        return witness_of({"logits": self._tensor(suspect.operands)}, measured, at, place=at)
 
     def _job(self, law: Law, suspects: Suspects) -> Job:
         """Return a job whose case replays the outputs that it returned in the sweep."""

@@ -18,7 +18,7 @@ from harness.calling.adapter import Bridge, unbridged
 from harness.calling.discovery import is_shipped
 from harness.calling.source import subject_of
 from harness.execution.plan import Document
-from harness.proof import pairs, values
+from harness.proof import values
 from harness.proof.conclusion import Task, conclude
 from harness.proof.float32.task import Float32
 from harness.proof.sweep import ROW_BY_ROW, Sweep
@@ -160,7 +160,6 @@ def _visited(task: Task, shard: int, probe: Probe | None) -> Tally:
     """Visit the inputs of one shard, with the case's properties taken from the probe."""
     if probe is None or isinstance(task, Float32):
         return _counted(task, shard)
-    assert isinstance(task, values.Values | pairs.Pairs)
     job = Job(unbridged(task.case), task.contract, task.laws[0], task.format_)
     judged, properties = probe.looked(job)
     if (reason := judged.unjudged) is not None:
@@ -175,7 +174,6 @@ def _counted(task: Task, shard: int) -> Tally:
         return task.tally()
     if isinstance(task, Float32):
         return task.tally(shard)
-    assert isinstance(task, pairs.Pairs)
     return Sweep(task).tally(shard)
 
 

@@ -8,7 +8,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.calling.adapter import NotApplicable
 from harness.calling.host import clock_of
 from harness.calling.watch import Trust
 from harness.floats.double_double import Array
@@ -20,7 +19,7 @@ from harness.proof.layout import PairLayout
 from harness.proof.operation import Argument
 from harness.proof.pairs import Pairs
 from harness.proof.space import Codes
-from harness.proof.tally import MOMENTS, Tally
+from harness.proof.tally import MOMENTS, Tally, attempted
 from harness.proof.threshold import CODES, Interval
 
 ROW_BY_ROW = 'lambda f, x, y: f(x, y, reduction="none")'
@@ -123,17 +122,14 @@ class Sweep:
 
     def tally(self, shard: int) -> Tally:
         """Visit every pair of the shard."""
-        started = self.caller.clock()
-        try:
-            for block in self.space.blocks:
-                self._block(self.space.shard(shard), block)
-        except CaseError as error:
-            return Tally(error=str(error), duration_s=self.caller.clock() - started)
-        except NotApplicable as reason:
-            return Tally(skipped=str(reason))
+        return attempted(self.task.case, lambda: self._tally(shard))
+
+    def _tally(self, shard: int) -> Tally:
+        for block in self.space.blocks:
+            self._block(self.space.shard(shard), block)
         moments = tuple(int(self.products[_PLACES[exponents]]) for exponents in MOMENTS)
-        fields = {"moments": moments, "differing": None if self.other is None else self.differing}
-        return self.examination.tally(duration_s=self.caller.clock() - started, floor_s=self.caller.spent_s, **fields)
+        differing = None if self.other is None else self.differing
+        return self.examination.tally(moments=moments, differing=differing, floor_s=self.caller.spent_s)
 
     def _block(self, places: range, block: range) -> None:
         """Visit every pair of the shard's first operands with a block of second operands."""

@@ -1,9 +1,13 @@
 """Tallies: the findings on a part of the inputs. Tallies of disjoint parts can be added."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import zip_longest
 from typing import Any, Self
 
+from harness.calling.adapter import NotApplicable
+from harness.calling.host import clock_of
+from harness.case import Case
+from harness.laws.case_error import CaseError
 from harness.record import Departure, Property, Record, Violation, Witness
 
 LIMITS = (1, 2, 4, 8, 16, 64, 1024)
@@ -67,6 +71,19 @@ class Tally(Record):
             resolved=self.resolved + other.resolved,
             properties=tuple(dict.fromkeys((*self.properties, *other.properties))),
         )
+
+
+def attempted(case: Case, visit: Callable[[], Tally]) -> Tally:
+    """Return the tally of a visit with its time; without an answer of the implementation, its error or the reason."""
+    clock = clock_of(case)
+    started = clock()
+    try:
+        tally = visit()
+    except CaseError as error:
+        tally = Tally(error=str(error))
+    except NotApplicable as reason:
+        tally = Tally(skipped=str(reason))
+    return tally.model_copy(update={"duration_s": clock() - started})
 
 
 def _worse(tally: Tally, other: Tally) -> Tally:

@@ -12,9 +12,10 @@ from harness.floats.format import format_of
 from harness.laws.contract import Contract
 from harness.proof import pairs, values
 from harness.proof.conclusion import Task
-from harness.proof.float32 import task as float32
+from harness.proof.float32.kernel import LAYOUTS as FLOAT32_LAYOUTS
 from harness.proof.float32.operation import OPERATIONS as EVERY_FLOAT32
 from harness.proof.float32.operation import operation_of
+from harness.proof.float32.task import Float32
 from harness.proof.layout import VALUE_LAYOUTS, takes
 from harness.proof.operation import OPERATIONS
 from harness.proof.sweep import ROW_BY_ROW
@@ -94,8 +95,8 @@ def _of_case(case: Case, dtype: str) -> Iterator[Task]:
     if dtype == FLOAT32:
         if (unary := operation_of(case.contract)) is not None:
             for quantity in values.QUANTITIES:
-                for kernel in float32.LAYOUTS:
-                    yield float32.Float32(bridged(case), contract, unary, kernel, quantity)
+                for kernel in FLOAT32_LAYOUTS:
+                    yield Float32(bridged(case), contract, unary, kernel, quantity)
         return
     if contract.name in values.CONTRACTS:
         for quantity in values.QUANTITIES:

@@ -2,24 +2,21 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import overload
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from harness.calling.adapter import NotApplicable, unbridged
+from harness.calling.adapter import unbridged
 from harness.calling.host import HERE, clock_of, host_of
 from harness.case import Case
-from harness.floats.double_double import Array
 from harness.floats.format import Format, Measurement, to_ordinal
 from harness.floats.oracle import confirming, recalling
-from harness.laws.case_error import CaseError
 from harness.laws.contract import Contract
 from harness.laws.law import Example, Law
 from harness.laws.subject import Subject
 from harness.proof.layout import VALUE_LAYOUTS, ValueLayout
-from harness.proof.tally import LIMITS, MOMENTS, Tally
+from harness.proof.tally import LIMITS, MOMENTS, Tally, attempted
 from harness.record import Violation, Witness
 from harness.verdict.decide import decide
 from harness.verdict.job import Job
@@ -91,23 +88,18 @@ class Values:
 
     def tally(self) -> Tally:
         """Visit every number."""
-        clock = clock_of(self.case)
-        started = clock()
-        x = every_number(self.format_)
-        try:
-            with confirming(), recalling():
-                tally = self._tally(x)
-        except CaseError as error:
-            tally = Tally(error=str(error))
-        except NotApplicable as reason:
-            tally = Tally(skipped=str(reason))
-        return tally.model_copy(update={"duration_s": clock() - started})
+        with confirming(), recalling():
+            return attempted(self.case, lambda: self._tally(every_number(self.format_)))
+
+    @property
+    def main(self) -> Law:
+        """The law that compares with the oracle."""
+        return next(law for law in self.laws if law.name == self.quantity)
 
     def _tally(self, x: Tensor) -> Tally:
-        value = next(law for law in self.laws if law.name == self.quantity)
         # The value is also defined at infinities and for NaN; a separate law covers the gradient there.
         proper = x if self.quantity == "value" else x[x.isfinite()]
-        measured = self.subject.measure(value, _example(proper))
+        measured = self.subject.measure(self.main, _example(proper))
         clock = clock_of(self.case)
         started = clock()
         bits = self._output(self.subject, x)
@@ -129,12 +121,11 @@ class Values:
 
     def _broken(self, x: Tensor) -> Iterator[tuple[str, Violation]]:
         """Measure each law on its numbers, and yield the violations."""
-        value = next(law for law in self.laws if law.name == self.quantity)
         finite, infinite, nan = x[x.isfinite()], x[x.isinf()], x[x.isnan()]
         for law in self.laws:
             about_nan = law.name == _NAN
             numbers = nan if about_nan else infinite if law.name in _INFINITE else finite
-            violation = self._violation(value if about_nan else law, _example(numbers))
+            violation = self._violation(self.main if about_nan else law, _example(numbers))
             if violation is not None:
                 yield law.name, violation
 
@@ -151,7 +142,9 @@ class Values:
         row = worst_row(example, job.axes, measurement, fails)
         minimal = row if len(row["x"]) == 1 else minimise(row, job.axes, self.format_, fails)
         violation = decide(job, example=minimal, corpora=()).violation
-        if violation is not None and host_of(self.case) is not HERE:
+        if violation is None:
+            return None
+        if host_of(self.case) is not HERE:
             # The remote process can only trace the plain call, because the layout is applied in this process.
             plain = decide(replace(job, case=self.case), example=minimal, corpora=()).violation
             event, cause = (None, likely_cause(law, violation.actual)) if plain is None else (plain.event, plain.cause)
@@ -182,27 +175,18 @@ def _differing(bits: Tensor, reference: Tensor) -> int:
 
 
 def _witness(measured: Measurement, x: Tensor) -> Witness | None:
-    deviation: Array = measured.deviation
-    at = int(np.argmax(deviation))
-    if deviation[at] == 0.0:
-        return None
-    return Witness(
-        example=to_text({"x": x[at : at + 1]}),
-        place=(0,),
-        actual=float(measured.actual[at]),
-        expected=float(measured.expected[at]),
-        deviation=float(deviation[at]),
-    )
+    at = int(np.argmax(measured.deviation))
+    return witness_of({"x": x[at : at + 1]}, measured, (at,), place=(0,)) if measured.deviation[at] else None
 
 
-@overload
-def as_declared(violation: Violation, job: Job, example: Example) -> Violation: ...
-@overload
-def as_declared(violation: None, job: Job, example: Example) -> None: ...
-def as_declared(violation: Violation | None, job: Job, example: Example) -> Violation | None:
+def witness_of(example: Example, measured: Measurement, at: tuple[int, ...], *, place: tuple[int, ...]) -> Witness:
+    """Return the output at an index of a measurement, which is at a place of the example's output."""
+    values = {name: float(getattr(measured, name)[at]) for name in ("actual", "expected", "deviation")}
+    return Witness(example=to_text(example), place=place, **values)
+
+
+def as_declared(violation: Violation, job: Job, example: Example) -> Violation:
     """Return the violation with the command that calls the case as the user does."""
-    if violation is None:
-        return None
     read = {name: example[name] for name in job.law.reads}
     replay = replay_command(unbridged(job.case), job.contract, job.law.name, job.format, read, "")
     return violation.model_copy(update={"replay": replay})

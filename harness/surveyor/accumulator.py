@@ -57,16 +57,16 @@ def accumulator(job: Job) -> Accumulator | None:
     try:
         probes = [_probe(job, FORMATS[name]) for name in WIDTHS]
     except CaseError as error:
-        return _record(job, None, None, (str(error),))
+        return record(job, None, None, (str(error),))
     shares = [(probe.width, probe.share) for probe in probes if probe.share is not None]
     evidence = tuple(_sentence(width, share, _tolerance(job)) for width, share in shares)
     stalled = next(((width, share) for width, share in shares if share < 1.0 - _tolerance(job)), None)
     if stalled is None:
         finest = shares[-1][0] if shares else None
-        return _record(job, _wider_than(finest) if finest else None, NOTHING_LOST if shares else None, evidence)
+        return record(job, _wider_than(finest) if finest else None, NOTHING_LOST if shares else None, evidence)
     width, share = stalled
     order = "one term after the other" if share <= _NOTHING else f"in about {round(1.0 / (1.0 - share))} parts"
-    return _record(job, width.name, order, evidence)
+    return record(job, width.name, order, evidence)
 
 
 def _tolerance(job: Job) -> float:
@@ -104,15 +104,7 @@ def _sentence(width: Format, share: float, tolerance: float) -> str:
     return f"adding terms of 3/4 u of {width.name} to 1: {lost}"
 
 
-def _record(job: Job, width: str | None, order: str | None, evidence: tuple[str, ...]) -> Accumulator:
-    return Accumulator(
-        case=job.case.name,
-        family=job.case.family,
-        style=job.case.style,
-        contract=job.contract.name,
-        dtype=job.format.name,
-        device="cpu",
-        width=width,
-        order=order,
-        evidence=evidence,
-    )
+def record(job: Job, width: str | None, order: str | None, evidence: tuple[str, ...]) -> Accumulator:
+    """Return the record of how a case sums."""
+    identity = {name: value for name, value in job.identity.items() if name not in {"law", "group"}}
+    return Accumulator(**identity, width=width, order=order, evidence=evidence)

@@ -163,8 +163,8 @@ def breaking(job: Job, ray: Ray) -> Breaking:
         index, confirmed = _confirmed(search, boundary)
         fields = _measured_fields(search, index) if index is not None else {}
     except CaseError as error:
-        return _record(search, Boundary(None, "scanned", 0), reason=str(error))
-    return _record(search, boundary, confirmed=confirmed, **fields)
+        return _record(search, Boundary(None, "scanned", 0), None, reason=str(error))
+    return _record(search, boundary, index, confirmed=confirmed, **fields)
 
 
 def _confirmed(search: RaySearch, boundary: Boundary) -> tuple[int | None, bool | None]:
@@ -184,7 +184,7 @@ def _is_first(search: RaySearch, index: int) -> bool:
 
 
 def _measured_fields(search: RaySearch, index: int) -> dict[str, Any]:
-    """Return the values at the breaking point, and its closed form."""
+    """Return the values at the breaking point."""
     job, value = search.job, search.value(index)
     example = search.example(np.array([index], dtype=np.int64))
     measurement = search.measured(index, confirm=True)
@@ -199,7 +199,6 @@ def _measured_fields(search: RaySearch, index: int) -> dict[str, Any]:
         "bound": measurement.admitted(at),
         "example": to_text(read, job.contract),
         "replay": _replay(job, read),
-        **_form(search, index),
     }
 
 
@@ -210,13 +209,14 @@ def _replay(job: Job, read: Example) -> str | None:
     return replay_command(job.case, job.contract, job.law.name, job.format, read, "")
 
 
-def _form(search: RaySearch, index: int) -> dict[str, Any]:
+def _form(search: RaySearch, index: int | None) -> dict[str, Any]:
     """Return the closed form that the case declares, or a known form with exactly this value."""
     job, ray = search.job, search.ray
     declared = job.case.declared_point(job.law.name, ray.name, job.format.name)
     for name in (declared,) if declared else (FORMS if index else ()):
         form = form_value(name, job.format.name, ray.columns)
-        agrees = _reached(search, index, form) and not (index and _reached(search, index - 1, form))
+        agrees = index is not None and _reached(search, index, form)
+        agrees = agrees and not (index and _reached(search, index - 1, form))
         if declared or agrees:
             return {"form": name, "form_value": float(form), "declared": bool(declared), "agrees": agrees}
     return {}
@@ -241,13 +241,8 @@ def _is_expected(search: RaySearch) -> bool:
     return any(job.case.declared_break(name, job.format.name) for name in names)
 
 
-def _record(search: RaySearch, boundary: Boundary, **fields: Any) -> Breaking:
+def _record(search: RaySearch, boundary: Boundary, index: int | None, **fields: Any) -> Breaking:
     job, ray = search.job, search.ray
-    declared = job.case.declared_point(job.law.name, ray.name, job.format.name)
-    missed = {"form": declared, "declared": True, "agrees": False} if declared and "form" not in fields else {}
-    if missed:
-        missed["form_value"] = float(form_value(str(declared), job.format.name, ray.columns))
-    described = {"value": None, "value_hex": None, **missed, **fields}
     return Breaking(
         **job.identity,
         unit=job.law.unit,
@@ -257,5 +252,5 @@ def _record(search: RaySearch, boundary: Boundary, **fields: Any) -> Breaking:
         expected_break=_is_expected(search),
         certainty=boundary.certainty,
         probes=boundary.probes,
-        **described,
+        **{"value": None, "value_hex": None, **_form(search, index), **fields},
     )

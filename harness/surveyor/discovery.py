@@ -43,6 +43,18 @@ def unanswered(piece: Mapping[str, Any], reason: str) -> list[Discovery]:
     return DISCOVERIES.validate_python([{**document, name: value}])
 
 
+_LISTS: Mapping[type[Record], str] = {
+    Breaking: "breakings",
+    Worst: "worst",
+    Profile: "profiles",
+    RayTrace: "traces",
+    Accumulator: "accumulators",
+    Property: "properties",
+    Skip: "skips",
+}
+"""Field of each kind of discovery."""
+
+
 @dataclass
 class Discoveries:
     """Breaking points, worst cases, profiles, accumulators and skipped laws, in the order they were found.
@@ -62,27 +74,12 @@ class Discoveries:
         """Add discoveries by kind, and return the new ones."""
         storable: list[Storable] = []
         for discovery in discoveries:
-            match discovery:
-                case Breaking():
-                    self.breakings.append(self._doubted(discovery))
-                    storable.append(self.breakings[-1])
-                case Worst():
-                    self.worst.append(discovery)
-                    storable.append(discovery)
-                case Profile():
-                    self.profiles.append(discovery)
-                    storable.append(discovery)
-                case RayTrace():
-                    self.traces.append(discovery)
-                    storable.append(discovery)
-                case Accumulator():
-                    self.accumulators.append(discovery)
-                    storable.append(discovery)
-                case Property() if discovery not in self.properties:
-                    self.properties.append(discovery)
-                    storable.append(discovery)
-                case Skip():
-                    self.skips.append(discovery)
+            new = self._doubted(discovery) if isinstance(discovery, Breaking) else discovery
+            if new in self.properties:
+                continue
+            getattr(self, _LISTS[type(new)]).append(new)
+            if not isinstance(new, Skip):
+                storable.append(new)
         return storable
 
     def __len__(self) -> int:

@@ -84,8 +84,14 @@ class Genome:
         example: dict[str, Any] = {name: _repeated(value, rows) for name, value in self.template.items()}
         for gene in self.genes:
             part = ordinals[:, gene.columns].reshape(rows, *gene.shape)
-            example[gene.name] = torch.from_numpy(part) if gene.label else from_ordinal(part, self.job.format)
+            example[gene.name] = torch.from_numpy(part) if gene.label else self._number(gene, part)
         return example
+
+    def _number(self, gene: Gene, ordinals: Ordinals) -> Tensor:
+        """Read the numbers of an input, restored to its domain."""
+        x, restore = from_ordinal(ordinals, self.job.format), self.job.axes[gene.name].restore
+        restored = x if restore is None else restore(x, self.job.format)
+        return x if restored is None else restored
 
     def seeds(self, rows: int, rng: Generator, *, near_thresholds: bool) -> Ordinals:
         """Draw rows from the rays, their parameters spread over all magnitudes."""
@@ -165,14 +171,11 @@ def _genes(job: Job, template: Example) -> tuple[Gene, ...]:
         value: Tensor = template[name]
         width = value[0].numel()
         columns = slice(at, at + width)
-        if axes.index_of is not None:
-            genes.append(Gene(name, tuple(value.shape[1:]), columns, COLUMNS - 1, 0, label=True))
-        else:
-            assert axes.largest is not None
+        limit, lowest = COLUMNS - 1, 0
+        if axes.largest is not None:
             limit = int(to_ordinal(torch.tensor(axes.largest(job.format), dtype=job.format.dtype)))
-            genes.append(
-                Gene(name, tuple(value.shape[1:]), columns, limit, 1 if axes.positive else -limit, label=False)
-            )
+            lowest = 1 if axes.positive else -limit
+        genes.append(Gene(name, tuple(value.shape[1:]), columns, limit, lowest, label=axes.largest is None))
         at += width
     return tuple(genes)
 

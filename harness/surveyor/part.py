@@ -23,7 +23,7 @@ from harness.laws.law import Example
 from harness.laws.ray import Ray
 from harness.laws.standard_rays import rays_of
 from harness.record import Accumulator, Breaking, Profile, Worst
-from harness.surveyor.accumulator import accumulator
+from harness.surveyor.accumulator import accumulator, record
 from harness.surveyor.breaking import breaking
 from harness.surveyor.discovery import Discovery, Skip
 from harness.surveyor.genome import Genome, rounded
@@ -117,9 +117,7 @@ class Part:
     def unanswered(self, reason: str) -> Breaking | Accumulator:
         """Return the record of an implementation without a result."""
         if self.what == "sums":
-            of_law = {"law", "group"}
-            identity = {name: value for name, value in self.job.identity.items() if name not in of_law}
-            return Accumulator(**identity, width=None, order=None, evidence=(reason,))
+            return record(self.job, None, None, (reason,))
         return Breaking(
             **self.job.identity,
             unit=self.job.law.unit,

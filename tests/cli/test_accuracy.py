@@ -9,8 +9,9 @@ from samples.command import Command
 
 from harness.case import Case
 from harness.contracts import contract_named
+from harness.proof import task
 from harness.proof.conclusion import conclude
-from harness.proof.float32 import recorded, task
+from harness.proof.float32 import recorded
 from harness.proof.float32.kernel import LAYOUTS
 from harness.proof.float32.operation import OPERATIONS
 from harness.proof.float32.rows import WIDTH

@@ -21,8 +21,7 @@ from harness.execution.executor_worker import Order, carried_out, worker_kind
 from harness.execution.result import Answer
 from harness.execution.runner import carry_out
 from harness.isolation.limits import Limits
-from harness.proof.exhaustion import Exhaustion
-from harness.proof.proving import Proving
+from harness.proof.exhaustion import Exhaustion, Proving
 from harness.record import Proof, RunFolder, Verdict
 from harness.surveyor.plan import Survey
 from harness.verdict.campaign import Campaign

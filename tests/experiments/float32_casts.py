@@ -12,10 +12,10 @@ from pathlib import Path
 from tabulate import tabulate
 
 from harness.execution.environment import environment
+from harness.proof.conclusion import prove_cast
 from harness.proof.float32.casts import ENCODINGS
 from harness.proof.float32.kernel import LAYOUTS
 from harness.proof.float32.recorded import CASTS, recorded
-from harness.proof.float32.task import prove_cast
 from harness.record import Proof
 from harness.timing.clock import threads
 from harness.wording.accuracy import cast_row, environments

@@ -1,14 +1,25 @@
-"""Inputs of a range: drawn uniformly, near zero and over all magnitudes."""
+"""Inputs with a domain: a range is drawn over all magnitudes, and every example stays in its domain."""
+
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 import harness
-from harness.floats import FORMATS
+from harness.case import Case
+from harness.contracts import contract_named
+from harness.floats import FORMATS, Format
 from harness.formula import inputs
 from harness.formula.grammar import parsed
 from harness.formula.spelling import domain, written
+from harness.laws import rays_of
+from harness.record import TensorText
+from harness.surveyor.genome import Genome, is_searchable
+from harness.surveyor.search import mutated
+from harness.verdict.job import jobs
+from harness.verdict.replay import from_text
 
 
 def test_cancellation_near_zero_is_found_in_a_wide_range() -> None:
@@ -54,3 +65,51 @@ def test_a_range_beyond_float16_is_restored_within_float16() -> None:
     restored = restore(torch.tensor([0.0, 3.0, 60000.0], dtype=torch.float16), FORMATS["float16"])
     assert restored is not None
     assert restored.tolist() == [1.5, 3.0, 60000.0]
+
+
+def off_one(p: Tensor) -> float:
+    """Return how far the sum of a row is from one."""
+    return float((p.double().sum(-1) - 1.0).abs().max())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_shown_distribution_sums_to_one(dtype: str) -> None:
+    """The sum differs from one only by the rounding of the entries, although entries were dropped and simplified."""
+    verdicts = harness.check(
+        lambda x: -(x * x.clamp(min=1e-3).log()).sum(-1),
+        formula="-sum(x * log(x))",
+        inputs={"x": "distribution"},
+        laws=["value", "gradient"],
+        dtypes=[dtype],
+    )
+    for verdict in verdicts:
+        assert verdict.violation is not None
+        example = verdict.violation.example["x"]
+        assert isinstance(example, TensorText)
+        assert off_one(from_text({"x": example})["x"]) <= 4.0 * FORMATS[dtype].u
+
+
+def is_in_domain(text: str, x: Tensor, format_: Format) -> bool:
+    """Return whether numbers are in a domain."""
+    if text == "distribution":
+        return bool((x >= 0.0).all()) and off_one(x) <= 4.0 * format_.u
+    low, high = {"unit": (0.0, 1.0), "0.5..0.75": (0.5, 0.75), "-3..-1": (-3.0, -1.0)}[text]
+    return bool(((low <= x) & (x <= high)).all())
+
+
+@pytest.mark.parametrize("inputs", [{}, {"y": ""}], ids=["alone", "with another input"])
+@pytest.mark.parametrize("text", ["distribution", "unit", "0.5..0.75", "-3..-1"])
+def test_a_survey_stays_in_the_domain(text: str, inputs: Mapping[str, str]) -> None:
+    """A survey follows and searches only numbers of the domain, also where it changes the best rows."""
+    formula = "sum(x * x * y)" if inputs else "sum(x * x)"
+    contract = written(formula, inputs={"x": text, **inputs}).text
+    (job,) = jobs([Case(lambda *x: x[0], contract)], laws=["value"], dtypes=["float32"])
+    rays = rays_of(contract_named(contract))
+    assert rays
+    for ray in rays:
+        t = torch.linspace(ray.start(job.format), ray.end(job.format), 100).to(job.format.dtype)
+        assert is_in_domain(text, ray.example(t, job.format)["x"], job.format), ray.name
+    if is_searchable(job):
+        genome, rng = Genome(job), np.random.default_rng(0)
+        rows = mutated(genome.seeds(400, rng, near_thresholds=True), genome, rng)
+        assert is_in_domain(text, genome.decode(rows)["x"], job.format)

@@ -12,11 +12,11 @@ from experiments.float32_casts import BEGIN, END, PAGE, table
 from numpy.typing import NDArray
 from torch import Tensor
 
+from harness.proof.conclusion import prove_cast
 from harness.proof.float32.casts import ENCODINGS, Encoding, bits_of
 from harness.proof.float32.kernel import LAYOUTS, SIGN
 from harness.proof.float32.model import INFINITE
 from harness.proof.float32.recorded import CASTS, recorded
-from harness.proof.float32.task import prove_cast
 from harness.record import Proof
 
 ONE = range(0x3F80_0000, 0x3F81_0000)

@@ -22,8 +22,7 @@ from harness.isolation.limits import Limits
 from harness.isolation.program import setup
 from harness.isolation.remote import RemoteHost
 from harness.proof import pairs
-from harness.proof.exhaustion import Exhaustion
-from harness.proof.proving import Proving
+from harness.proof.exhaustion import Exhaustion, Proving
 from harness.proof.shards import Shard, Shards
 from harness.record import RUNS, Proof, RunFolder
 from harness.wording import extent

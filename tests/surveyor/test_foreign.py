@@ -16,9 +16,8 @@ from harness.case import Case
 from harness.execution.runner import carry_out
 from harness.isolation.limits import Limits
 from harness.proof import pairs
-from harness.proof.exhaustion import Exhaustion
+from harness.proof.exhaustion import Exhaustion, Proving
 from harness.proof.layout import LAYOUTS_WITH_DIM, pair_layouts
-from harness.proof.proving import Proving
 from harness.record import RUNS, Breaking, Proof, RunFolder
 from harness.surveyor.plan import Survey
 from harness.verdict.campaign import Campaign

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from harness.contracts.building_blocks.distributions import with_logarithms, with_sum_one
+from harness.contracts.building_blocks.distributions import with_logarithms
 from harness.floats.format import FORMATS, Measurement
-from harness.laws.contract import Axes
+from harness.laws.contract import Axes, with_sum_one
 from harness.laws.law import Example
 from harness.laws.strategies import masked
 from harness.verdict.shrink import minimise

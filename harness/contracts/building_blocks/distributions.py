@@ -18,26 +18,8 @@ from harness.contracts.building_blocks.logit_rows import largest_logit
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Format, portable, to_array
 from harness.laws import Axes, Example, Inputs, Law
+from harness.laws.contract import with_sum_one
 from harness.laws.strategies import FEW_COLUMNS, SEEDS, batches, companions, lengths
-
-
-def with_sum_one(p: Tensor, format_: Format) -> Tensor | None:
-    """Return probabilities ``[..., k]`` with sum one up to rounding, or ``None`` if the other entries exceed one.
-
-    Notes
-    -----
-    Rounding ``p`` changes the sum by at most :math:`u`, and by a subnormal for each entry that is raised to one. Rows
-    within four times that bound stay unchanged.
-    """
-    values = p.double()
-    largest = values.argmax(-1, keepdim=True)
-    rest = 1.0 - (values.sum(-1, keepdim=True) - values.gather(-1, largest))
-    lacking = (values.sum(-1, keepdim=True) - 1.0).abs()
-    within = ~(lacking > 4.0 * format_.u + p.shape[-1] * format_.smallest)
-    if bool((~within & (rest <= 0.0)).any()):
-        return None
-    return torch.where(within, p, values.scatter(-1, largest, rest).to(p.dtype))
-
 
 AXES = Axes(("n", "k"), positive=True, restore=with_sum_one)
 """Axes of probabilities."""

@@ -54,7 +54,7 @@ class Counts:
         new = Departure(count=count, x=x, actual=results[0], expected=results[1])
         self.departures[law] = self.departures[law] + new if law in self.departures else new
 
-    def tally(self, duration_s: float) -> Tally:
+    def tally(self) -> Tally:
         """Return the findings as the tally of a shard."""
         above = self.histogram[::-1].cumsum()[::-1]
         beyond = (self.far.get(limit, int(above[min(8 * limit, CLASSES - 1)])) for limit in LIMITS)
@@ -65,7 +65,6 @@ class Counts:
             not_finite=self.not_finite,
             witness=self.witness,
             order=self.order,
-            duration_s=duration_s,
             floor_s=self.floor_s,
             histogram=tuple(np.trim_zeros(self.histogram, "b").tolist()),
             departures=self.departures,

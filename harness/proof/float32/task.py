@@ -1,29 +1,18 @@
 """A proof of a unary operation or a cast of float32: all 2^32 bit patterns, in shards of magnitudes."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import reduce
-from operator import add
 
-from torch import Tensor
-
-from harness.calling.adapter import NotApplicable
-from harness.calling.host import clock_of
 from harness.case import Case
-from harness.floats.format import FORMATS
-from harness.laws.case_error import CaseError
+from harness.floats.format import FORMATS, Format
+from harness.laws.contract import Contract
 from harness.laws.law import Law
-from harness.proof.conclusion import Named, conclude
 from harness.proof.float32.casts import CastSweep, Encoding
-from harness.proof.float32.count import moments
-from harness.proof.float32.kernel import LAYOUTS, SIGN, Layout
+from harness.proof.float32.count import Counts, moments
+from harness.proof.float32.kernel import SIGN, Layout
 from harness.proof.float32.operation import Operation
 from harness.proof.float32.rows import WIDTH
 from harness.proof.float32.sweep import BLOCK, Sweep
-from harness.proof.tally import Tally
-from harness.record import Proof
-
-__all__ = ["EVERY", "LAYOUTS", "SHARDS", "Float32", "prove_cast"]
+from harness.proof.tally import Tally, attempted
 
 SHARDS = 128
 EVERY = range(2**31)
@@ -38,14 +27,14 @@ class Float32:
     """
 
     case: Case
-    contract: Named
+    contract: Contract | Encoding
     operation: Operation | Encoding
     layout: Layout
     quantity: str
     codes: range = EVERY
     shards: int = SHARDS
 
-    format_: Named = FORMATS["float32"]
+    format_: Format | Encoding = FORMATS["float32"]
     laws: tuple[Law, ...] = ()
     following: tuple[Law, ...] = ()
 
@@ -80,31 +69,9 @@ class Float32:
 
     def tally(self, number: int) -> Tally:
         """Visit every number of a shard."""
-        clock, codes = clock_of(self.case), self.shard(number)
-        started = clock()
-        try:
-            if isinstance(self.operation, Encoding):
-                counts = CastSweep(self.case, self.operation, self.layout.name, codes).run()
-            else:
-                counts = Sweep(self.case, self.operation, self.quantity, self.layout.name, codes).run()
-        except CaseError as error:
-            return Tally(error=str(error), duration_s=clock() - started)
-        except NotApplicable as reason:
-            return Tally(skipped=str(reason))
-        return counts.tally(clock() - started)
+        return attempted(self.case, lambda: self._counts(self.shard(number)).tally())
 
-
-def prove_cast(
-    encoding: Encoding, layout: Layout, cast: Callable[[Tensor], Tensor] | None = None, *, codes: range = EVERY
-) -> Proof:
-    """Cast the numbers of some magnitudes, of either sign, and all numbers of the encoding back.
-
-    By default, the cast is the one of torch. The number of codes is a power of two.
-    """
-    case = Case(cast or (lambda x: x.to(encoding.dtype)), "cast", style="foreign", name=f"torch.{encoding.name}")
-    shards = max(1, len(codes) * SHARDS // len(EVERY))
-    task = Float32(case, encoding, encoding, layout, "value", codes, shards, encoding)
-    tally = reduce(add, map(task.tally, range(shards)))
-    if tally.error is None:
-        tally += CastSweep(case, encoding, layout.name, codes).cast_back().tally(0.0)
-    return conclude(task, tally).model_copy(update={"contract": encoding.policies})
+    def _counts(self, codes: range) -> Counts:
+        if isinstance(self.operation, Encoding):
+            return CastSweep(self.case, self.operation, self.layout.name, codes).run()
+        return Sweep(self.case, self.operation, self.quantity, self.layout.name, codes).run()
