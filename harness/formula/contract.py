@@ -37,8 +37,8 @@ from harness.laws import (
     no_drift,
     on_long_rows,
 )
+from harness.laws.default_examples import OF_FORMULA
 from harness.laws.derivative import derivative_laws
-from harness.laws.examples import OF_FORMULA
 from harness.laws.strategies import FEW_LONG_EXAMPLES
 
 OVER_ALL = "; to check one number for all rows, use `--over all`"

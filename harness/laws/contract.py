@@ -14,7 +14,7 @@ from harness.calling.model import AsStep
 from harness.case import FLOATS
 from harness.error import listed
 from harness.floats import Array, Format
-from harness.laws.examples import OF_CONTRACT
+from harness.laws.default_examples import OF_CONTRACT
 from harness.laws.law import Inputs, Law
 from harness.laws.ray import Limit, Ray
 

@@ -22,7 +22,7 @@ from harness.calling.device import CPU
 from harness.calling.host import HERE, Host
 from harness.floats import FORMATS, Array, Format, Measurement, compare_runs, to_array, worse
 from harness.laws.case_error import CaseError
-from harness.laws.examples import OF_IMPLEMENTATION
+from harness.laws.default_examples import OF_IMPLEMENTATION
 from harness.laws.law import Example, Law, law
 from harness.laws.subject import Subject
 from harness.record import Fault

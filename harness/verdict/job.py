@@ -20,7 +20,7 @@ from harness.contracts import claimed, contract_named
 from harness.error import UsageError, listed
 from harness.floats.format import Format, format_of
 from harness.laws.contract import Axes, Contract, choices
-from harness.laws.examples import share_of
+from harness.laws.default_examples import share_of
 from harness.laws.law import Inputs, Law
 from harness.laws.strategies import few_shapes
 from harness.laws.subject import TRAITS, Subject, unjudged
