@@ -35,7 +35,7 @@ class Pen(NamedTuple):
 
     @property
     def face(self) -> str:
-        """Color inside of a marker, so that circles do not hide what is below them."""
+        """Color inside of a marker, so that circles do not hide other marks."""
         return "none" if self.marker == "o" else self.color
 
 

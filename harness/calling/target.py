@@ -1,4 +1,4 @@
-"""Targets: the cases that the user names, by package, file, module or entry point, and what is known of a function."""
+"""Targets: the cases that the user names, by package, file, module or entry point, and known functions."""
 
 import ast
 import sys
@@ -114,7 +114,7 @@ class Target(Question):
         return load(self.target, contract=self.contract, by_name=True, **claims)
 
 
-# What is known of a function
+# Known functions
 
 
 def entry(target: str) -> Known | None:

@@ -58,7 +58,7 @@ OVER_COLUMNS = mistake(
 COMPLEMENT = mistake("complement", "1 minus the right result is returned; {op} is not", lambda y, *_: 1.0 - y)
 MAGNITUDE = mistake("magnitude", "the sign of the result is lost; {op} keeps it", lambda y, *_: y.abs(), calls("abs"))
 IN_LOGARITHMS = (SIGN, BITS, DECADES, EXPONENTIAL, FACTOR, CONSTANT)
-"""Of the output of an operation that takes logarithms."""
+"""Deviations of the output of an operation that takes logarithms."""
 
 # Of the inputs
 
@@ -127,7 +127,7 @@ AXES = (
             lambda of_rows, x: of_rows(x.reshape(1, -1)).reshape(x.shape), marks.no_axis),
 )  # fmt: skip
 
-# Of a number that is added or a limit
+# Deviations by a number that is added, or by a limit
 
 
 def eps(

@@ -29,9 +29,9 @@ class Choice:
 
     key: str
     sentence: str
-    """What is computed; what the contract requires. `{c}` stands for the number, `{op}` for the contract's name."""
+    """The computed value; the required value. `{c}` stands for the number, `{op}` for the contract's name."""
     apply: Callable[..., Any] | None = None
-    """What takes the place of the function in the slot. It receives the number as `c`."""
+    """The function that replaces the one in the slot. It receives the number as `c`."""
     marks: tuple[Mark, ...] = ()
     """Signs of the deviation in the source, the most telling first."""
     declare: str = ""

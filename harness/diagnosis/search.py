@@ -44,7 +44,7 @@ _INTO: Mapping[str, Callable[[Tensor], Tensor]] = {
     "unit": torch.sigmoid,
     "positive": torch.exp,
 }
-"""How numbers become inputs of a formula, by the kind of their domain."""
+"""Functions that map numbers to inputs of a formula, by the kind of their domain."""
 
 SQUARE = tuple((n, n) for n in (3, 4, 2, 5, 6, 7, 8))
 """Rows and columns of square batches, in which rows and columns fit to each other."""
@@ -72,7 +72,7 @@ def _example(contract: Contract, number: int, shape: tuple[int, int], *, far: bo
     sizes = {"n": n, "k": k, "d": k, "m": 2 + number % 3, "t": 1}
     scale = SCALES[number % len(SCALES)]
     names = _names(contract)
-    # Inputs of a formula are far out at different places, as a weight that is small hides what it multiplies.
+    # Inputs of a formula are far out at different places, because a small weight hides its factor.
     starts = {name: number + position for position, name in enumerate(names)} if far else {}
     drawn = {name: _input(contract, name, sizes, scale, generator, far=starts.get(name)) for name in names}
     if any(x is None for x in drawn.values()):

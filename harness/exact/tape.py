@@ -165,7 +165,7 @@ class Line(NamedTuple):
     text: str
     """``file:line``."""
     instruction: int
-    """Which instruction of its function is carried out: a loop comes back to the same."""
+    """The instruction of its function that is carried out: a loop returns to the same one."""
 
 
 def calling_line() -> Line | None:

@@ -102,7 +102,7 @@ class CaseSource:
 
     tree: Path
     target: str
-    """As :func:`harness.calling.discovery.load` takes it; a file relative to the tree."""
+    """A target of :func:`harness.calling.target.load`; a file is relative to the tree."""
     contract: str | None
     """Contract of a target that is a single function."""
     images: Path

@@ -281,7 +281,7 @@ def _percent(share: float) -> str:
 
 
 class TimeVerdict(NamedTuple):
-    """Verdict of the time gate: a sentence on each case and on the measurement, and what it rests on."""
+    """Verdict of the time gate: a sentence on each case and on the measurement, and its evidence."""
 
     findings: Sequence[GateFinding]
     comparisons: Sequence[Comparison] = ()

@@ -95,7 +95,7 @@ class Schedule:
     """Plan of the measurements in each pair."""
 
     costs: Mapping[str, Cost]
-    """Of the cases that are measured."""
+    """Costs of the measured cases."""
     slices: int
     """Slices per arm while all cases are measured."""
     begin_s: float = 0.0
@@ -173,7 +173,7 @@ def scheduled(costs: Mapping[str, Cost], begin_s: float, left_s: float) -> Sched
 
 
 CpuTimes = Any
-"""CPU time since the machine started by use, as psutil has it."""
+"""CPU time since the machine started, by use, from psutil."""
 
 
 def steal_since(before: CpuTimes) -> float | None:

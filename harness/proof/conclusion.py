@@ -22,7 +22,7 @@ Task = Values | Pairs | Float32
 """One proof: a case in a format, on one kernel, in independent shards."""
 
 _FINDINGS = (Tally.model_fields.keys() & Proof.model_fields.keys()) - {"beyond"}
-"""What a proof has of a tally as it is."""
+"""Fields that a proof copies from a tally."""
 
 
 def conclude(task: Task, tally: Tally) -> Proof:

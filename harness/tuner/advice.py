@@ -38,7 +38,7 @@ _REPEATS, _ENOUGH_S = 3, 0.1
 
 @dataclass(frozen=True)
 class Advice:
-    """How a data set delivers its samples, in seconds per batch.
+    """Delivery of the samples of a data set, in seconds per batch.
 
     Parameters
     ----------

@@ -243,7 +243,7 @@ def without_rows(measurement: Measurement, rows: NDArray[np.bool_]) -> Measureme
 
 
 def along_rows(rows: NDArray[np.bool_], axes: int) -> NDArray[np.bool_]:
-    """Return one flag per row in the shape that broadcasts to an output with so many axes."""
+    """Return one flag per row in the shape that broadcasts to an output with this number of axes."""
     return rows.reshape(-1, *(1,) * (axes - 1)) if axes else rows[0]
 
 

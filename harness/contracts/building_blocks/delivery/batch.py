@@ -55,10 +55,11 @@ def writing_into_a_batch_changes_nothing(deliveries: Deliveries, num_workers: in
         raise NotApplicable("its epochs contain different samples, so they cannot be compared")
     changed = [at for at, mark in enumerate(later_digests) if mark not in expected]
     if changed and len(samples) >= (deliveries.info.samples or 0):
+        share = f"{len(changed)} of {len(later_digests)} samples"
         message = (
-            f"sample {changed[0]} of the next epoch holds values written into an earlier batch, so batches are views"
+            f"sample {changed[0]} of the next epoch holds values written into an earlier batch, so batches are views "
+            f"of the data ({share})"
         )
-        message += f" of the data ({len(changed)} of {len(later_digests)} samples)"
         return found(message, len(changed), actual=len(changed))
     return satisfied(len(later_digests))
 
