@@ -1,4 +1,4 @@
-"""Find and import the object that a target names: a package, a file, a module or a data set. Nothing imports them in advance.
+"""Find and import the object that a target names: a package, a file, a module or a data set, none imported before.
 
 The shipped cases have a common name, so they are not installed under it. In the wheel they are in the folder
 ``harness/shipped``, in a checkout next to ``harness``. Python finds them only after a target has named them. A user's

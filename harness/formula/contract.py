@@ -59,7 +59,7 @@ def _rays(model: Model) -> tuple[Ray, ...]:
 
 
 def _signs(domain: Domain, *, is_alone: bool) -> list[float]:
-    """Return the signs along which an input has a ray; shares and ranges below one have none if there are other inputs."""
+    """Return the signs along which an input has a ray; next to other inputs, shares and ranges below one have none."""
     if not domain.is_number or (domain.kind in {"unit", "distribution"} and not is_alone):
         return []
     low, high = (0.0, math.inf) if domain.kind == "positive" else domain.ends
