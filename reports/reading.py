@@ -7,7 +7,7 @@ from typing import TypeVar
 import pandas as pd
 
 from harness import record
-from harness.record.folder import RowT
+from harness.record.storage import RowT
 from harness.wording import most_informative
 
 from .difference import differences

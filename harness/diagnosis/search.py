@@ -217,6 +217,8 @@ class Seen:
     tolerance: float
     is_fine: bool = False
     """Whether values agree relative to the largest result of an example; otherwise small differences are ignored."""
+    is_far: bool = False
+    """Whether the examples are rows far out."""
 
     def setting(self, deviations: Deviations, numbers: dict[str, float] | None = None) -> Setting:
         """Return the setting of some deviations."""
@@ -308,7 +310,7 @@ def diagnose(
     guards = [one for one in limited if one[0][1].key in GUARDS]
     for tolerance in (NARROW,) if narrow else (NARROW, *FINE):
         is_fine = tolerance < NARROW
-        seen = _usable(Seen(operation, declares, far, results, tolerance, is_fine=is_fine), least=1)
+        seen = _usable(Seen(operation, declares, far, results, tolerance, is_fine=is_fine, is_far=True), least=1)
         if seen is None or not seen.differs():
             continue
         found = _first(seen, guards if is_fine else limited, deadline)
@@ -359,8 +361,9 @@ def _solved(seen: Seen, deviations: Deviations, slot: str) -> Setting | None:
     at = _distinguishing_element(seen, deviations, slot, choice)
     if at is None:
         return None
-    # A floor may show on few elements only.
-    worst = seen.worst if choice.key in GUARDS and len(deviations) == 1 else None
+    # A floor may show on few elements only; in float32 and on ordinary rows, these may also show roundings.
+    is_clear = seen.is_far or seen.tolerance < NARROW
+    worst = seen.worst if is_clear and choice.key in GUARDS and len(deviations) == 1 else None
     found = (_solved_at(seen, deviations, slot, *one) for one in dict.fromkeys((worst or at, at)))
     return next((setting for setting in found if setting is not None), None)
 

@@ -343,10 +343,17 @@ NAMES = (HEAD, *FILES.values())
 
 
 class RunFolder:
-    """One run on disk: a folder of plain files, which the first write creates.
+    """One run on disk.
 
-    If ``synced``, a method returns only after its data is on the disk.
+    Parameters
+    ----------
+    path
+        The folder; the first write creates it.
+    synced
+        Whether a method returns only after its data is on the disk.
 
+    Notes
+    -----
     The head has the number of records in each file, and the checksum after the last one. While a command is running,
     the numbers are those of the last sync. For a file that is being replaced, the head also has the previous numbers,
     so that a reader accepts either content.

@@ -98,7 +98,8 @@ class Search:
             seeks = not sought and excess >= least
             for example in [self._as_bad(row), row] if seeks else [row]:
                 cause = traced(self.trials.job, example)
-                if _is_of(cause, known, is_infinite=math.isinf(excess)):
+                is_finite = not math.isinf(excess) or math.isfinite(self._result(example))
+                if _is_of(cause, known, is_finite=is_finite):
                     if seeks:
                         worst, sought = self._recorded(example, cause, least), True
                         known = known if known.is_known or worst is None else cause
@@ -114,8 +115,7 @@ class Search:
 
         The first failing row has the same cause as the smallest example, unless its results are of another kind.
         """
-        answered = self.trials.measure(failing)
-        became = _kind(float(answered.actual[answered.worst])) == _kind(violation.actual)
+        became = _kind(self._result(failing)) == _kind(violation.actual)
         met = [] if became else [row for row in rows if row[0] is failing]
         law = self.trials.job.law
         if law.name not in BASES:
@@ -183,6 +183,11 @@ class Search:
             if found.is_known and _is_of(found, cause):
                 break
 
+    def _result(self, example: Example) -> float:
+        """Return the result that deviates most."""
+        measurement = self.trials.measure(example)
+        return float(measurement.actual[measurement.worst])
+
     def _smallest(self, example: Example) -> Example:
         """Make an example minimal; an infinite deviation stays infinite, a finite one finite."""
         trials, job = self.trials, self.trials.job
@@ -212,14 +217,14 @@ class _Worst:
     cause: Cause
 
 
-def _is_of(cause: Cause, other: Cause, *, is_infinite: bool = False) -> bool:
+def _is_of(cause: Cause, other: Cause, *, is_finite: bool = True) -> bool:
     """Return whether an example has the same cause as another.
 
     If its operations cannot be traced, the causes count as equal, unless the other one is wrong in exact arithmetic,
-    or only loses digits and this example is off by an infinity.
+    or only loses digits and this example has no finite result.
     """
     if not cause.is_known:
-        return not other.is_exact and not (is_infinite and _is_gradual(other))
+        return not other.is_exact and (is_finite or not _is_gradual(other))
     if other.is_known:
         return (cause.event and cause.event.step) == (other.event and other.event.step)
     return cause.is_exact or _is_gradual(cause)

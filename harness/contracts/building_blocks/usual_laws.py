@@ -170,8 +170,8 @@ def one_sided(
         return comparison(actual, reference, exact.error_at(subject, *inputs.values()), subject.format)
 
     bound = "no tolerance" if comparison is None else "the value's bound"
-    usual: dict[str, Any] = {"group": "algebra", "unit": unit_of(comparison), "bound": bound}
-    return Law(name, statement, measure=measure, reads=exact.reads, **usual, **fields)
+    usual = {"group": "algebra", "unit": unit_of(comparison), "bound": bound}
+    return Law(name, statement, measure=measure, reads=exact.reads, **(usual | fields))
 
 
 def at_least(actual: Array, limit: Any) -> Array:
