@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.findings.grouping import grouped
+from harness.findings.merging import grouped
 from harness.record import Breaking
 
 from .part import Cause

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 
 from harness.findings import Finding, findings
-from harness.findings.grouping import grouped
+from harness.findings.merging import grouped
 from harness.record import Breaking, Ended, Outcome, Proof, RayTrace, Run, Status, Verdict, Work, Worst, unfinished
 from harness.wording import by_case, disagreeing, first_loss, in_words, ruin_line, sentence, unanswered, undeclared
 

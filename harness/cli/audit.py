@@ -135,7 +135,8 @@ def audit(
         raise UsageError("cannot use `--events` together with `--balls`", remedy="leave one out")
     numbers = tuple(sorted(set(at or ())))
     steps = max(steps, *numbers, 1)
-    wanted = fixing(target, fix=fix, write=write, unsafe=unsafe_fixes)
+    has_fix = fix or write or unsafe_fixes
+    wanted = fixing(target, fix=fix, write=write, unsafe=unsafe_fixes) if has_fix else None
     mode: Mode = "events" if events else "balls" if balls else "full"
     plan = AuditPlan(target, mode, steps, sample)
     chosen = {"--sample": sample, "--within": within, "--at": at}

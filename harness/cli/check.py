@@ -101,7 +101,8 @@ def check(
     reject_nothing(target, "check")
     if output_format is OutputFormat.SARIF and watch:
         raise UsageError("cannot use `--output-format sarif` together with `--watch`", remedy="leave one out")
-    fix_request = fixing(target, fix=fix, write=write, unsafe=unsafe_fixes)
+    has_fix = fix or write or unsafe_fixes
+    fix_request = fixing(target, fix=fix, write=write, unsafe=unsafe_fixes) if has_fix else None
     for folder in question.corpora:
         from harness.verdict.replay import reject_damaged
 

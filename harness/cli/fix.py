@@ -39,16 +39,14 @@ class Fixing:
     unsafe: bool
 
 
-def fixing(target: str, *, fix: bool, write: bool, unsafe: bool) -> Fixing | None:
-    """Return the request for a fix, with its options; ``None`` if the user asks for none.
+def fixing(target: str, *, fix: bool, write: bool, unsafe: bool) -> Fixing:
+    """Return the request for a fix, with its options.
 
     Raises
     ------
     UsageError
         If the target is no function of a file, or an option needs ``--fix``.
     """
-    if not fix and not write and not unsafe:
-        return None
     if not fix:
         option = "--write" if write else "--unsafe-fixes"
         raise UsageError(f"cannot use `{option}` without `--fix`", remedy="add `--fix`")

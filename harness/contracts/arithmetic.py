@@ -19,13 +19,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
-from harness.contracts.building_blocks.examples import altered, from_draws, tensors
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Example, Law, Ray, Subject, implementation_laws, law, on_long_rows
 from harness.laws.size import many_rows, no_drift, on_many_rows
-from harness.laws.strategies import SEEDS, batches, companions, long_rows, special_numbers
+from harness.laws.strategies import SEEDS, altered, batches, companions, from_draws, long_rows, special_numbers, tensors
 
 STALL = "a sum accumulated in a 16-bit format stops growing at 2^p (256 in bfloat16): accumulate in float32"
 

@@ -5,11 +5,10 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.contracts.building_blocks.examples import from_draws
 from harness.floats import FORMATS, Format, Measurement, compare, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Example, Subject, implementation_laws, law, on_long_rows
-from harness.laws.strategies import EDGES, LENGTHS, batches, labels_for
+from harness.laws.strategies import EDGES, LENGTHS, batches, from_draws, labels_for
 
 
 @law(

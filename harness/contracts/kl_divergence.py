@@ -28,14 +28,13 @@ from torch import Tensor
 
 from harness.contracts.building_blocks import distributions, usual_laws
 from harness.contracts.building_blocks.distributions import rounded_softmax
-from harness.contracts.building_blocks.examples import altered
 from harness.contracts.building_blocks.logit_rows import LONG_ROWS
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, portable, to_array
 from harness.floats import double_double as dd
 from harness.floats.oracle import exp, log
 from harness.laws import Axes, Contract, Example, Inputs, Ray, Subject, law, many_rows
-from harness.laws.strategies import companions, long_rows, masked
+from harness.laws.strategies import altered, companions, long_rows, masked
 
 SOURCE = "definition; the module documentation derives the bound"
 

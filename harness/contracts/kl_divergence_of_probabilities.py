@@ -27,7 +27,6 @@ from torch import Tensor
 
 from harness.contracts.building_blocks import distributions, usual_laws
 from harness.contracts.building_blocks.distributions import rounded_softmax
-from harness.contracts.building_blocks.examples import altered, from_draws, tensors
 from harness.contracts.building_blocks.logit_rows import LONG_ROWS
 from harness.contracts.building_blocks.moments import compare_within
 from harness.contracts.building_blocks.usual_laws import Exact, within
@@ -35,7 +34,7 @@ from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, com
 from harness.floats import double_double as dd
 from harness.floats.oracle import log
 from harness.laws import Axes, Contract, Example, Inputs, Limit, Ray, Subject, law, many_rows
-from harness.laws.strategies import companions, long_rows
+from harness.laws.strategies import altered, companions, from_draws, long_rows, tensors
 
 SOURCE = "definition; the module documentation derives the bound"
 

@@ -38,11 +38,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import moments, normalization, usual_laws
-from harness.contracts.building_blocks.examples import from_draws
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, elementwise, exact_sum, portable, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Example, Subject, law
-from harness.laws.strategies import Shape
+from harness.laws.strategies import Shape, from_draws
 
 SOURCE = "Ba, Kiros & Hinton (2016)"
 

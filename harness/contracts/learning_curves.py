@@ -12,12 +12,12 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.contracts.building_blocks.examples import from_draws
 from harness.contracts.building_blocks.exponential_sums import log_softmax_absolute_bound
 from harness.contracts.building_blocks.gradient_descent import TrainingPlan, trajectory_bound, trajectory_oracle
 from harness.contracts.building_blocks.labelled_logits import loss_oracle
 from harness.floats import Array, Format, Measurement, compare_absolute, lift, portable, to_array
 from harness.laws import CaseError, Contract, Example, Subject, law
+from harness.laws.strategies import from_draws
 
 _DATA = ("X", "y", "X_held_out", "y_held_out", "k", "epochs", "lr")
 """Arguments of an implementation."""

@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
-from harness.contracts.building_blocks.examples import from_draws, tensors
 from harness.contracts.building_blocks.predictions import LONG, alternating, infinite_errors, infinite_pairs, pairs
 from harness.contracts.building_blocks.reduction import REDUCTIONS, averaged, oracle_of_loss, oracle_of_slope
 from harness.contracts.building_blocks.usual_laws import Exact
@@ -28,7 +27,7 @@ from harness.floats import Array, DoubleDouble, Format, Measurement, compare, co
 from harness.floats import double_double as dd
 from harness.floats.oracle import exact_sum, log
 from harness.laws import AnyNumber, Axes, Contract, Example, Ray, Subject, law
-from harness.laws.strategies import SEEDS, long_rows
+from harness.laws.strategies import SEEDS, from_draws, long_rows, tensors
 
 SOURCE = "Dive into Deep Learning (2023), section 3.1.3"
 FLOOR = (

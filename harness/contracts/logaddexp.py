@@ -24,14 +24,13 @@ from torch import Tensor
 
 from harness.contracts.building_blocks import exponential_sums as sums
 from harness.contracts.building_blocks import usual_laws
-from harness.contracts.building_blocks.examples import from_draws
 from harness.contracts.building_blocks.logit_rows import DOMAIN, largest_logit, largest_weight
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, portable, to_array
 from harness.floats import double_double as dd
 from harness.floats.format import compare, compare_absolute, from_ordinal, to_ordinal
 from harness.laws import Axes, Contract, Example, Inputs, Ray, Subject, implementation_laws, law, many_rows, no_drift
-from harness.laws.strategies import STRUCTURES, Shape, batches, companions, extremes, masked
+from harness.laws.strategies import STRUCTURES, Shape, batches, companions, extremes, from_draws, masked
 
 # Oracle
 

@@ -17,13 +17,12 @@ from torch import Tensor
 
 from harness.contracts.building_blocks import exponential_sums as sums
 from harness.contracts.building_blocks import logit_rows, usual_laws
-from harness.contracts.building_blocks.examples import altered
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.contracts.softmax import gradient_bound
 from harness.floats import Array, DoubleDouble, Format, Measurement, compare, exact_sum, in_ulp, portable, to_array
 from harness.floats import double_double as dd
 from harness.laws import COLUMNS, Axes, Contract, Example, Inputs, Ray, Subject, law
-from harness.laws.strategies import ONE_SEED, SEEDS
+from harness.laws.strategies import ONE_SEED, SEEDS, altered
 
 
 def filled(logits: Tensor, keep: Tensor) -> Tensor:

@@ -42,12 +42,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
-from harness.contracts.building_blocks.examples import changed, from_draws, tensors
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import FORMATS, Array, DoubleDouble, Format, Measurement, Oracle, compare, to_arb, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Example, Law, Ray, Subject, implementation_laws, law
-from harness.laws.strategies import batches, companions
+from harness.laws.strategies import batches, changed, companions, from_draws, tensors
 
 SOURCE = "definition, as torch.optim.SGD documents it; running error bound, Higham (2002), section 3.3"
 

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
 from harness.contracts.building_blocks.distributions import rounded_softmax
-from harness.contracts.building_blocks.examples import from_draws
 from harness.contracts.building_blocks.labelled_logits import pick
 from harness.contracts.building_blocks.reduction import averaged, oracle_of_loss, reduced
 from harness.contracts.building_blocks.usual_laws import Exact
@@ -21,7 +20,7 @@ from harness.floats import double_double as dd
 from harness.floats.oracle import log
 from harness.laws import Axes, Contract, Example, Ray, Subject, derivative_laws, implementation_laws, law
 from harness.laws.contract import with_sum_one
-from harness.laws.strategies import batches, labels_for
+from harness.laws.strategies import batches, from_draws, labels_for
 
 _DOWN = 60
 """Exponent by which inverses of probabilities are scaled down; it exceeds the number of bits of a subnormal."""

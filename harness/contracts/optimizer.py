@@ -8,12 +8,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
-from harness.contracts.building_blocks.examples import from_draws
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, to_arb, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Example, Ray, Subject, implementation_laws, law
-from harness.laws.strategies import batches, companions, special_numbers
+from harness.laws.strategies import batches, companions, from_draws, special_numbers
 
 
 def _step_screen(_: dd.Elementary, parameter: Array, gradient: Array, lr: float) -> DoubleDouble:

@@ -24,14 +24,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import predictions, usual_laws
-from harness.contracts.building_blocks.examples import from_draws
 from harness.contracts.building_blocks.reduction import REDUCTIONS, oracle_of_slope, reduced
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_array
 from harness.floats import double_double as dd
 from harness.laws import LONGEST, Axes, CaseError, Contract, Example, Ray, Subject, derivative_laws, law
 from harness.laws.every_operation import implementation_laws, on_long_rows
-from harness.laws.strategies import LONG_EXAMPLES, extremes, long_rows, special_numbers
+from harness.laws.strategies import LONG_EXAMPLES, extremes, from_draws, long_rows, special_numbers
 from harness.record import Fault
 
 SOURCE = "definition; Higham (2002), section 3.1"

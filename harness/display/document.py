@@ -11,7 +11,7 @@ from tabulate import tabulate
 from harness.display.location import Location, defined, location
 from harness.error import printable
 from harness.findings import Finding, by_verdict, findings
-from harness.findings.grouping import grouped
+from harness.findings.merging import grouped
 from harness.record import SCHEMA, Event, Fix, Property, Record, Status, Verdict
 from harness.wording import (
     census_line,

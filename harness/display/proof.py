@@ -8,7 +8,7 @@ from rich.table import Column, Table
 
 from harness.display.narrow import print_sentence, print_table
 from harness.error import printable
-from harness.findings.grouping import grouped
+from harness.findings.merging import grouped
 from harness.record import Proof, Status
 from harness.wording import broken_blocks, differing, extent, unanswered_proofs, where, witness, worst
 from harness.wording.accuracy import departure_lines

@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from harness.case import FLOATS
 from harness.display.verdict import print_properties
 from harness.error import printable
-from harness.findings.grouping import grouped
+from harness.findings.merging import grouped
 from harness.record import Accumulator, Breaking, Worst
 from harness.surveyor.discovery import Discoveries
 from harness.wording import closed_form, disagreeing, summing, unanswered, undeclared, what_happens

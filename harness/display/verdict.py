@@ -11,7 +11,7 @@ from harness.case import FLOATS
 from harness.display.narrow import TABLE_WIDTH, print_table
 from harness.error import printable
 from harness.findings import WRONG, Finding, Grade, findings, grades
-from harness.findings.grouping import grouped
+from harness.findings.merging import grouped
 from harness.record import ANY, Epoch, LearnedParameter, Property, Status, Verdict
 from harness.wording import finding_block, finding_in_short, property_sentences, skip_lines, title_of, violation_block
 from harness.wording.number import count

@@ -7,12 +7,17 @@ or a common explanation. A law that several causes break belongs to several find
 
 import math
 import re
-from collections.abc import Container, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from harness.findings.finding import NARROW, RANKS, WRONG, Finding, event_of, loses_by_rounding, mistake_of
 from harness.record.fault import Fault
 from harness.record.schema import Event, EventKind, Mistake, Status, TensorText, Verdict
+
+KeyT = TypeVar("KeyT", bound=Hashable)
+ValueT = TypeVar("ValueT")
+
 
 _GROUPS = ("value", "finite", "algebra", "length", "gradient", "special")
 """Groups of laws, most informative first; infinities come last because they break together with others."""
@@ -298,3 +303,11 @@ def _numbers(verdict: Verdict) -> list[Hashable]:
     if violation is None or not math.isfinite(violation.deviation) or float(violation.expected).is_integer():
         return []
     return [("numbers", verdict.dtype, violation.actual, violation.expected)]
+
+
+def grouped(values: Iterable[ValueT], key: Callable[[ValueT], KeyT]) -> dict[KeyT, list[ValueT]]:
+    """Return the values by their keys; keys and values keep their order."""
+    groups: dict[KeyT, list[ValueT]] = {}
+    for value in values:
+        groups.setdefault(key(value), []).append(value)
+    return groups

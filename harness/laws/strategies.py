@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from harness.floats import Array, Format, from_ordinal, lift, portable, to_ordinal, ulp
 from harness.floats.oracle import MEBIBYTE, Memory, assigned
+from harness.laws.law import Example, Inputs
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -414,3 +415,51 @@ def labels_for(logits: Tensor, rng: Generator) -> Tensor:
     anywhere = torch.from_numpy(rng.integers(0, logits.shape[-1], size=tuple(logits.shape[:-1])))
     choice = torch.from_numpy(rng.integers(0, 3, size=tuple(logits.shape[:-1])))
     return torch.where(choice == 0, values.argmax(-1), torch.where(choice == 1, values.argmin(-1), anywhere))
+
+
+# Inputs of laws: functions of the format
+
+
+def from_draws(*draws: st.SearchStrategy[Any] | Callable[[Format], st.SearchStrategy[Any]]) -> Callable[..., Inputs]:
+    """Make inputs of ``expand(format, *drawn, rng)``, from values to draw, or from functions of the format for them."""
+
+    def decorate(expand: Callable[..., Example]) -> Inputs:
+        def inputs(format_: Format) -> st.SearchStrategy[Example]:
+            strategies = (draw if isinstance(draw, st.SearchStrategy) else draw(format_) for draw in draws)
+            return st.builds(
+                lambda *drawn: expand(format_, *drawn[:-1], np.random.default_rng(drawn[-1])), *strategies, SEEDS
+            )
+
+        return inputs
+
+    return decorate
+
+
+def changed(inputs: Inputs, change: Callable[[Example], Example]) -> Inputs:
+    """Return inputs whose examples are changed."""
+    return lambda format_: inputs(format_).map(change)
+
+
+def altered(
+    inputs: Inputs, change: Callable[[Example, np.random.Generator], Example], seeds: st.SearchStrategy[int] = SEEDS
+) -> Inputs:
+    """Return inputs whose examples are changed at random."""
+    return lambda format_: st.builds(
+        lambda example, seed: change(example, np.random.default_rng(seed)), inputs(format_), seeds
+    )
+
+
+def with_cotangent(
+    drawn: st.SearchStrategy[Tensor], name: str, output: Callable[[Tensor], Tensor] = lambda x: x
+) -> st.SearchStrategy[Example]:
+    """Draw an input, and weights of the outputs for the law of the gradient; ``output`` gives them their shape."""
+
+    def expand(x: Tensor, seed: int) -> Example:
+        return {name: x, "cotangent": companions(output(x), np.random.default_rng(seed))}
+
+    return st.builds(expand, drawn, SEEDS)
+
+
+def tensors(format_: Format, **arrays: Array) -> Example:
+    """Return an example of arrays, rounded to the format."""
+    return {name: torch.from_numpy(values).to(format_.dtype) for name, values in arrays.items()}

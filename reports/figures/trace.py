@@ -14,7 +14,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from harness.findings.grouping import grouped
+from harness.findings.merging import grouped
 from harness.record import RayTrace, RecordedCall
 
 from ..number import plain

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from harness.dtype import PARAMETERS, short_name
 from harness.findings import Finding, findings
-from harness.findings.grouping import grouped
+from harness.findings.merging import grouped
 from harness.record import Status, unfinished
 from harness.wording import finding_block, sentence
 

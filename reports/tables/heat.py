@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tabulate import tabulate
 
 from harness.dtype import short_name
-from harness.findings.grouping import grouped
+from harness.findings.merging import grouped
 from harness.record import Confusion, DataSource, Status, Verdict
 
 from ..number import percent

@@ -7,7 +7,7 @@ from operator import attrgetter
 import pandas as pd
 
 from harness.findings import grades
-from harness.findings.grouping import grouped
+from harness.findings.merging import grouped
 from harness.record import Status, Verdict
 
 from ..number import UNKNOWN, plain, times, value

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from harness.dtype import PARAMETERS, short_name
-from harness.findings.grouping import grouped
+from harness.findings.merging import grouped
 from harness.record import Status, Verdict
 
 from ..number import plain

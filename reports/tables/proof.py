@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from operator import attrgetter
 
-from harness.findings.grouping import grouped
+from harness.findings.merging import grouped
 from harness.record import Proof, Status
 from harness.wording import differing, extent, laws_held, witness, worst
 

@@ -7,6 +7,7 @@ import pytest
 import samples.run
 
 from harness.findings import by_verdict, findings
+from harness.findings.merging import grouped
 from harness.record import Event, EventKind, Mistake, Status, TensorText, Verdict, Violation, WorstExample
 from harness.wording import details, finding_block, finding_in_short, glossary_line, sentence, verdict_line
 
@@ -464,3 +465,13 @@ def test_every_failing_verdict_has_its_finding() -> None:
     """The findings are stored by the key of the verdict."""
     verdicts = [broken(event=OVERFLOW), samples.run.verdict(Status.ERROR, law="other")]
     assert set(by_verdict(findings(verdicts))) == {verdict.key for verdict in verdicts}
+
+
+def test_groups_and_their_values_keep_their_order() -> None:
+    """A group stands where its first value does."""
+    assert list(grouped("bAaB", str.lower).items()) == [("b", ["b", "B"]), ("a", ["A", "a"])]
+
+
+def test_no_values_make_no_groups() -> None:
+    """The result is empty."""
+    assert grouped([], str) == {}

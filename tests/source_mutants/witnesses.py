@@ -45,6 +45,7 @@ BLOCKS = {
     "logistic_function": ("logistic", "binary_cross_entropy"),
     "logit_rows": ("softmax", "logsumexp"),
     "moments": ("layer_norm", "variance", "rms_norm"),
+    "normalization": ("layer_norm", "rms_norm"),
     "predictions": ("squared_error", "likelihood"),
     "reduction": ("squared_error", "cross_entropy"),
     "exponential_sums": (

@@ -5,11 +5,10 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.contracts.building_blocks.examples import altered
 from harness.contracts.building_blocks.logistic_function import arguments, around_zero, drawn
 from harness.floats import Format, portable, to_array
 from harness.laws import LONGEST, Example, Inputs, Ray
-from harness.laws.strategies import ONE_SEED, SEEDS, extremes, long_rows
+from harness.laws.strategies import ONE_SEED, SEEDS, altered, extremes, long_rows
 
 _LONGEST = 32
 

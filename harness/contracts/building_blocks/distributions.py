@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
-from harness.contracts.building_blocks.examples import tensors
 from harness.contracts.building_blocks.logit_rows import largest_logit
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Format, portable, to_array
 from harness.laws import Axes, Example, Inputs, Law
 from harness.laws.contract import with_sum_one
-from harness.laws.strategies import FEW_COLUMNS, SEEDS, batches, companions, lengths
+from harness.laws.strategies import FEW_COLUMNS, SEEDS, batches, companions, lengths, tensors
 
 AXES = Axes(("n", "k"), positive=True, restore=with_sum_one)
 """Axes of probabilities."""

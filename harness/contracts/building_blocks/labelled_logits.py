@@ -11,14 +11,13 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.contracts.building_blocks.examples import altered
 from harness.contracts.building_blocks.exponential_sums import dominated, log_softmax_exact, log_softmax_screen
 from harness.contracts.building_blocks.logit_rows import largest_logit
 from harness.contracts.building_blocks.reduction import oracle_of_loss
 from harness.floats import Array, DoubleDouble, Format, portable
 from harness.floats import double_double as dd
 from harness.laws import Example, Inputs
-from harness.laws.strategies import SEEDS, STRUCTURES, batches, labels_for, masked
+from harness.laws.strategies import SEEDS, STRUCTURES, altered, batches, labels_for, masked
 
 _SINGLE_ROWS = 128
 """Maximum number of single-row groups; each group is a separate call."""

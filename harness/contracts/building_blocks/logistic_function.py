@@ -45,13 +45,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.contracts.building_blocks.examples import with_cotangent
 from harness.floats import Array, DoubleDouble, Format, Oracle, elementwise, portable, to_array
 from harness.floats import double_double as dd
 from harness.floats.format import from_ordinal, to_ordinal
 from harness.floats.oracle import exp
 from harness.laws import Axes, Example, many_rows, strategies
-from harness.laws.strategies import SEEDS, Shape, Structure
+from harness.laws.strategies import SEEDS, Shape, Structure, with_cotangent
 
 log1p = elementwise("log1p")
 

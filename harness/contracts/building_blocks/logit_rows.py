@@ -10,11 +10,20 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
-from harness.contracts.building_blocks.examples import altered, changed, with_cotangent
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, Format, compare_absolute, portable, to_array
 from harness.laws import Axes, Example, Inputs, Law, many_rows
-from harness.laws.strategies import STRUCTURES, Structure, batches, extremes, long_rows, masked
+from harness.laws.strategies import (
+    STRUCTURES,
+    Structure,
+    altered,
+    batches,
+    changed,
+    extremes,
+    long_rows,
+    masked,
+    with_cotangent,
+)
 
 DOMAIN = "finite logits, |x| <= max / 16; some laws also use -inf, +inf, NaN and larger numbers"
 

@@ -25,13 +25,24 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
-from harness.contracts.building_blocks.examples import changed, from_draws, with_cotangent
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, portable, to_array
 from harness.floats import double_double as dd
 from harness.floats.format import from_ordinal, to_ordinal
 from harness.laws import COLUMNS, AnyNumber, Axes, Example, Inputs, Law, Limit, Ray, many_rows
-from harness.laws.strategies import SEEDS, STRUCTURES, Shape, batches, extremes, lengths, long_rows, thresholds
+from harness.laws.strategies import (
+    SEEDS,
+    STRUCTURES,
+    Shape,
+    batches,
+    changed,
+    extremes,
+    from_draws,
+    lengths,
+    long_rows,
+    thresholds,
+    with_cotangent,
+)
 
 EPS = AnyNumber((1e-5, 1e-6, 1e-8, 1e-12, 0.0), least=0.0, most=1e3)
 """Number added under the root. Without it, rows whose squares underflow in the accumulator are not checked."""

@@ -5,10 +5,9 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.contracts.building_blocks.examples import from_draws
 from harness.floats import Format, to_array
 from harness.laws import Example, Inputs, Law
-from harness.laws.strategies import SEEDS, batches, companions
+from harness.laws.strategies import SEEDS, batches, companions, from_draws
 
 LONGEST_GROUP = 32
 """Maximum number of rows in an ordinary group."""
