@@ -41,9 +41,9 @@ def doctor(
     ] = None,
 ) -> None:
     """Measure the timing noise of this machine, which limits the gate."""
-    from harness.gate.confirmation import project_root, read_policy
     from harness.gate.doctor import advice, diagnose
     from harness.gate.finding import percent_slower
+    from harness.gate.policy import project_root, read_policy
 
     root = project_root(Path.cwd())
     given = {"target": target, "budget_s": budget}

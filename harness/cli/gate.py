@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.cli.adoption.settings import Project
-    from harness.gate.confirmation import Policy
+    from harness.gate.policy import Policy
     from harness.record import GateFinding, RunFolder
 
 Option = typer.Option
@@ -130,8 +130,8 @@ def gate(
 ) -> None:
     """Decide whether a change made numerics, counts or time worse."""
     from harness.display.gate import WRITERS
-    from harness.gate.confirmation import project_root, read_policy
     from harness.gate.finding import exit_code
+    from harness.gate.policy import project_root, read_policy
     from harness.record import GateFinding
 
     if run is None and (against is None or update):

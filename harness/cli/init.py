@@ -138,7 +138,7 @@ def _show(files: "Sequence[Planned]", *, dry_run: bool) -> None:
 def _baseline(root: Path) -> int:
     """Check the project and write its baseline, each with a command of this process; return the exit code."""
     from harness.cli.adoption.settings import baseline_file, gated
-    from harness.gate.confirmation import read_policy
+    from harness.gate.policy import read_policy
 
     with contextlib.chdir(root):
         file = baseline_file(*gated(read_policy(root), root), root)

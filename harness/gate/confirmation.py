@@ -1,4 +1,4 @@
-"""Suspicion and confirmation of slowdowns, and the policy with the limits of a slowdown.
+"""Suspicion and confirmation of slowdowns.
 
 A couple of processes gives one number for each case, the logarithm of a ratio of times. Only numbers of different
 couples are independent, so every interval is over couples. There are two readings of a couple. The null arm decides
@@ -6,28 +6,18 @@ which reading is sharper on this machine at this time.
 
 A look is taken after each block of couples. A case is suspected if its lower bound exceeds the margin. It has regressed
 only if the next block, which is independent of the suspicion, confirms this.
-
-The policy is the table ``[tool.harness.gate]`` of ``pyproject.toml``, with the tolerances of all gates.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from fnmatch import fnmatchcase
-from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import to_json
 
-from harness.error import UsageError, listed
 from harness.gate.arm import BASE, CONTROL, FEWER, MORE, NULL
-from harness.gate.baseline import baseline_of
 from harness.record import Estimate, Slices, bounded_ratio, one_sided_reach
-from harness.record.storage import is_there, quoted, toml_document
 
 BLOCK = 5
 """Couples between two looks."""
@@ -204,121 +194,3 @@ def _without_suspicion(slowdown: Estimate, margins: Margins) -> State:
     if slowdown.high < 1.0 / (1.0 + margins.margin):
         return State.FASTER
     return State.UNCHANGED if slowdown.high < 1.0 + margins.tolerance else State.OPEN
-
-
-# The policy
-
-TABLE = "[tool.harness.gate]"
-FILE = "pyproject.toml"
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Allowance(_Table):
-    """Tolerances for some cases; absent ones have the value of the whole table."""
-
-    margin: float | None = Field(default=None, gt=0.0, lt=1.0)
-    """A slowdown within it is none; 0.02 is two percent."""
-    tolerance: float | None = Field(default=None, gt=0.0)
-    """A slowdown below it is tolerated if it cannot be distinguished from noise."""
-    ulp: float | None = Field(default=None, ge=0.0)
-    """Allowed growth of the worst deviation of a law, in the law's unit."""
-    growth: float | None = Field(default=None, ge=0.0)
-    """Allowed relative growth of the worst deviation; the larger allowance counts."""
-
-
-class Policy(_Table):
-    """The whole table."""
-
-    target: str = "cases"
-    """The gated target, as for ``harness check``."""
-    baseline: str | None = None
-    """The baseline file for numerics and counts [default: next to the target]."""
-    budget_s: float = Field(default=120.0, gt=0.0)
-    """Seconds the time gate takes at most."""
-    margin: float = Field(default=MARGIN, gt=0.0, lt=1.0)
-    tolerance: float = Field(default=TOLERANCE, gt=0.0)
-    ulp: float = Field(default=0.0, ge=0.0)
-    growth: float = Field(default=0.0, ge=0.0)
-    timed: tuple[str, ...] = ("*",)
-    """Patterns of the cases that are timed."""
-    retired: dict[str, str] = Field(default_factory=dict)
-    """Cases that are gone, or no longer timed, on purpose, each with the reason."""
-    renamed: dict[str, str] = Field(default_factory=dict)
-    """Cases that have another name now: the old one, and the new one."""
-    cases: dict[str, Allowance] = Field(default_factory=dict)
-    """Allowances by pattern of the cases' names; the last that matches counts."""
-
-    def allows(self, quantity: str, case: str) -> float:
-        """Return an allowance of a case."""
-        exceptions = [allowance for pattern, allowance in self.cases.items() if fnmatchcase(case, pattern)]
-        values = [value for table in (self, *exceptions) if (value := getattr(table, quantity)) is not None]
-        return float(values[-1])
-
-    def margins(self, case: str) -> Margins:
-        """Return what counts as slower, of a case."""
-        return Margins(self.allows("margin", case), self.allows("tolerance", case))
-
-    def is_timed(self, case: str) -> bool:
-        """Whether a case is timed, by its name."""
-        return any(fnmatchcase(case, pattern) for pattern in self.timed)
-
-    def baseline_file(self, root: Path) -> Path:
-        """Return the file of the baseline: the one named, or ``baseline.jsonl`` next to the source of the target."""
-        return baseline_of(self.target, root) if self.baseline is None else root / self.baseline
-
-    def reject_unknown(self, names: Iterable[str]) -> None:
-        """Refuse a pattern that matches no case.
-
-        Raises
-        ------
-        UsageError
-            If there is one: a misspelt exception would be none.
-        """
-        known = list(names)
-        for table, patterns in (("timed", self.timed), ("cases", self.cases)):
-            for pattern in patterns:
-                if not any(fnmatchcase(name, pattern) for name in known):
-                    problem = f"`{pattern}` under `{table}` of {TABLE} matches no case"
-                    raise UsageError(problem, place=FILE, remedy="run `harness list` to see the names")
-
-
-def read_policy(root: Path, default: Policy | None = None) -> Policy:
-    """Read the table of a project; a project without one has the default.
-
-    Raises
-    ------
-    UsageError
-        If it has a key that is unknown, or a value of another type.
-    """
-    file = root / FILE
-    if not is_there(file):
-        return default or Policy()
-    table: Any = toml_document(file)
-    for name in ("tool", "harness", "gate"):
-        if not isinstance(table, dict):
-            rule = f"{TABLE} must be a table"
-            raise UsageError("invalid policy", rule=rule, value=quoted(table), place=str(file), remedy="fix the file")
-        if name not in table:
-            return default or Policy()
-        table = table[name]
-    return _validated(table, file)
-
-
-def _validated(table: object, file: Path) -> Policy:
-    try:
-        # JSON accepts a list for a tuple, and is strict about all other types.
-        return Policy.model_validate_json(to_json(table, inf_nan_mode="constants"))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        problem, known = f"invalid key or value of `{key}` under {TABLE}", listed(Policy.model_fields)
-        value = f"{quoted(first.get('input'))} ({first['msg'].lower()})"
-        raise UsageError(problem, value=value, place=str(file), remedy=f"the keys are {known}") from error
-
-
-def project_root(start: Path) -> Path:
-    """Return the nearest folder upwards with a ``pyproject.toml``; the folder itself where there is none."""
-    return next((folder for folder in (start, *start.parents) if (folder / FILE).is_file()), start)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from harness.error import UsageError
 from harness.gate.arm import BASE, CANDIDATE, CONTROL, NULL, ArmError, CaseSource
-from harness.gate.confirmation import BLOCK, Evidence, Margins, Policy, visible
+from harness.gate.confirmation import BLOCK, Evidence, Margins, visible
 from harness.gate.finding import none_reached
+from harness.gate.policy import Policy
 from harness.gate.trial import Trial, TrialSettings, alone
 from harness.record import Estimate, bounded_ratio
 

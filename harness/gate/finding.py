@@ -8,20 +8,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from harness.gate.arm import BASE, CANDIDATE, CONTROL, FEWER, MORE, NULL, ArmError, CaseSource, Trees, trees
-from harness.gate.confirmation import (
-    BLOCK,
-    TABLE,
-    Evidence,
-    Margins,
-    Policy,
-    State,
-    is_slower,
-    is_void,
-    read_policy,
-    seems_slower,
-    state,
-    visible,
-)
+from harness.gate.confirmation import BLOCK, Evidence, Margins, State, is_slower, is_void, seems_slower, state, visible
+from harness.gate.policy import TABLE, Policy, read_policy
 from harness.gate.trial import Trial, TrialSettings, alone
 from harness.record import (
     Comparison,

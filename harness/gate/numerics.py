@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from harness.dtype import ordinal
 from harness.gate.baseline import Baseline, Key, Reference
-from harness.gate.confirmation import TABLE, Policy
+from harness.gate.policy import TABLE, Policy
 from harness.gate.snapshot import AGREE, Figures, Snapshot, Summary
 from harness.record import Gate, GateFinding, Outcome, Status
 from harness.wording.number import count

@@ -20,7 +20,7 @@ from harness.data.layout import NAMES
 from harness.error import UsageError
 from harness.formula.spelling import spelling, written
 from harness.gate.baseline import Baseline, read_baseline, write_baseline
-from harness.gate.confirmation import read_policy
+from harness.gate.policy import read_policy
 from harness.proof.shards import Shards
 from harness.proof.task import tasks_of
 from harness.record import FILES, Audit, Fix, Property, RunFolder, Status, TensorText, Verdict

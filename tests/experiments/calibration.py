@@ -12,7 +12,7 @@ from injected import work
 from harness.bench.workload import is_timed, workload
 from harness.calling.target import load
 from harness.data.images import short_epoch
-from harness.gate.confirmation import read_policy
+from harness.gate.policy import read_policy
 from harness.timing.clock import warm
 
 PASSES, TURNS = 3, 10

@@ -31,8 +31,8 @@ from samples.simulated_gate import Machine, Noise, ran  # noqa: E402 - found thr
 
 from harness.gate import trial  # noqa: E402
 from harness.gate.arm import BASE, CANDIDATE, CONTROL, NULL  # noqa: E402
-from harness.gate.confirmation import Policy  # noqa: E402
 from harness.gate.finding import comparisons, exit_code, timed  # noqa: E402
+from harness.gate.policy import Policy  # noqa: E402
 from harness.record import RunFolder, Slices  # noqa: E402
 
 RECORDED = HERE.parent / "recorded"

@@ -10,7 +10,7 @@ import torch
 from harness.bench.workload import is_timed, loads_images, workload
 from harness.calling.target import load
 from harness.data.images import short_epoch
-from harness.gate.confirmation import read_policy
+from harness.gate.policy import read_policy
 
 POLICY = read_policy(Path.cwd())
 CASES = {case.name: case for case in load() if POLICY.is_timed(case.name) and is_timed(case)}

@@ -13,9 +13,9 @@ from samples.run import head
 from harness.error import UsageError
 from harness.gate.baseline import BEFORE as BEFORE_ALL
 from harness.gate.baseline import Baseline, baseline_of, read_baseline, reject_foreign, write_baseline
-from harness.gate.confirmation import Policy
 from harness.gate.finding import exit_code
 from harness.gate.numerics import compare
+from harness.gate.policy import Policy
 from harness.gate.snapshot import Summary
 from harness.record import Origin, Outcome
 from harness.record.storage import sealed

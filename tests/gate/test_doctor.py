@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from harness.gate.confirmation import BLOCK, Evidence, Policy
+from harness.gate.confirmation import BLOCK, Evidence
 from harness.gate.doctor import advice, seen
+from harness.gate.policy import Policy
 from harness.record import Slices
 
 SHARP, BLUNT = "cases.sharp", "cases.blunt"

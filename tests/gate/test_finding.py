@@ -7,8 +7,9 @@ from junitparser import JUnitXml
 
 from harness.display.gate import to_json, to_junit, to_markdown
 from harness.gate.arm import FEWER, MORE
-from harness.gate.confirmation import BLOCK, Evidence, Policy
+from harness.gate.confirmation import BLOCK, Evidence
 from harness.gate.finding import comparisons, exit_code, gate_line, matched, timed
+from harness.gate.policy import Policy
 from harness.record import GateFinding, Outcome, Slices
 
 A, B = "family.scratch.a", "family.scratch.b"

@@ -7,9 +7,9 @@ from samples.baseline import BEFORE, CASE, POINT, law, of, point
 from samples.run import environment, head
 
 from harness.gate.baseline import Baseline
-from harness.gate.confirmation import Policy
 from harness.gate.finding import exit_code
 from harness.gate.numerics import compare, retained
+from harness.gate.policy import Policy
 from harness.gate.snapshot import Summary, rounded_up
 from harness.record import GateFinding, Outcome, Status, Verdict
 

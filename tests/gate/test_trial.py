@@ -6,8 +6,9 @@ import pytest
 from samples.simulated_gate import CASES, Load, Machine, ran
 
 from harness.gate.arm import CANDIDATE, FEWER, MORE, SlicePlan
-from harness.gate.confirmation import BLOCK, Evidence, Policy
+from harness.gate.confirmation import BLOCK, Evidence
 from harness.gate.finding import comparisons, exit_code, none_reached, timed
+from harness.gate.policy import Policy
 from harness.gate.trial import ARMS, MAX_SLICES, MIN_SLICES, RESERVE, Cost, scheduled
 from harness.timing.clock import ROUND_S
 

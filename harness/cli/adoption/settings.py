@@ -27,7 +27,7 @@ from harness.wording.number import count
 
 if TYPE_CHECKING:
     from harness.case import Case
-    from harness.gate.confirmation import Policy
+    from harness.gate.policy import Policy
 
 
 FILE = "pyproject.toml"
