@@ -5,6 +5,7 @@ A usage error is a plain message and exit code 2, without a traceback. A missing
 
 import re
 import sys
+import traceback
 from collections.abc import Iterable
 from importlib.util import find_spec
 
@@ -148,3 +149,14 @@ def reject_windows(platform: str) -> None:
             rule="it needs Linux or macOS",
             remedy="use the Windows Subsystem for Linux (WSL)",
         )
+
+
+MESSAGE = 240
+"""Characters of an exception's text that are kept."""
+
+
+def in_words(error: BaseException) -> str:
+    """Return the first line of the text of an exception, cut to a length."""
+    text = "".join(traceback.format_exception_only(error)).strip()
+    first = text.splitlines()[0] if text else type(error).__name__
+    return first if len(first) <= MESSAGE else f"{first[:MESSAGE]}..."

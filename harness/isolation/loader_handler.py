@@ -7,13 +7,13 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-from ..error import UsageError
+from ..error import UsageError, in_words
 from ..loading.fault import FaultKind, LoadingError
 from ..loading.reader import Reader, referred
 from ..loading.source import Request, Source
 from ..loading.transfer import EXERCISES, outward, spelled
 from .callee import serve
-from .request_handler import Server, in_words
+from .request_handler import Server
 
 
 class LoaderServer(Server):

@@ -22,12 +22,10 @@ from ..calling.device import CPU, MisplacedError, called_on
 from ..calling.model import AsStep
 from ..calling.modes import DEFAULT, Observation, entered, heard_in, no_compiler, overwrite_freed, uncompiled
 from ..calling.sequence import SEQUENCES, MisfitError
+from ..error import in_words
 from ..exact.tape import Recorder, Tape, View, is_floating, place
 from .encoding import checksums
 from .wire import filled, receive, send
-
-MESSAGE = 240
-"""Characters of an exception's own message that are passed on."""
 
 OUT_OF_MEMORY, SILENT = 77, 78
 """Exit codes: there is no memory left to answer with; the line was closed."""
@@ -427,10 +425,3 @@ def _described(case: Any, error: BaseException) -> dict[str, Any]:
     frames = traceback.extract_tb(error.__traceback__)
     where = place((frame.filename, frame.lineno) for frame in reversed(frames))
     return {"raised": [words, kind, where]}
-
-
-def in_words(error: BaseException) -> str:
-    """Return the first line of an exception's text."""
-    text = "".join(traceback.format_exception_only(error)).strip()
-    first = text.splitlines()[0] if text else type(error).__name__
-    return first if len(first) <= MESSAGE else f"{first[:MESSAGE]}..."

@@ -2,9 +2,6 @@
 
 from harness.record import Fault
 
-MESSAGE = 240
-"""Characters of an implementation's own message that are passed on."""
-
 
 class CaseError(Exception):
     """An error of an implementation: it raises an exception, or returns no tensor.

@@ -33,7 +33,7 @@ from harness.laws.derivation import (
 from harness.laws.law import Example, Inputs, Law
 from harness.laws.size import size_laws
 from harness.laws.strategies import LONG_EXAMPLES
-from harness.laws.subject import Subject
+from harness.laws.subject import Answered, Subject
 
 _BEGINNING = 256
 """Entries of a long row that are tried before all of them."""
@@ -209,20 +209,8 @@ def _expanded(subject: Subject, value: Law, inputs: Example) -> Iterator[Measure
             # Most results have equal bits, and then there is nothing to measure.
             if not _have_equal_bits(usual, expanded):
                 example = dict(zip(inputs, copies, strict=True))
-                found = against(_Answered(subject, usual), value, example, [_Answered(subject, expanded)])
+                found = against(Answered(subject, usual), value, example, [Answered(subject, expanded)])
                 yield replace(found, circumstance=f"if the {how} share memory, as after expand()")
-
-
-class _Answered(Subject):
-    """A subject that was called before, with the result of that call."""
-
-    def __init__(self, subject: Subject, result: Tensor) -> None:
-        vars(self).update(vars(subject))
-        self._result = result
-
-    def __call__(self, *_: Any) -> Tensor:
-        """Return the result."""
-        return self._result
 
 
 def _have_equal_bits(a: Tensor, b: Tensor) -> bool:

@@ -23,11 +23,12 @@ from harness.calling.modes import grad, no_compiler
 from harness.calling.sequence import MisfitError
 from harness.calling.watch import Watch
 from harness.case import FLOATS, Case
+from harness.error import in_words
 from harness.exact.tape import place
 from harness.floats import FORMATS, Format, Measurement
 from harness.isolation.encoding import kind_of
 from harness.isolation.wire import Unsupported
-from harness.laws.case_error import MESSAGE, CaseError
+from harness.laws.case_error import CaseError
 from harness.laws.contract import Contract
 from harness.laws.law import Example, Law
 from harness.record import Fault
@@ -253,7 +254,7 @@ class Subject:
         """Return the error of a law about a result that was not checked before."""
         if reason := no_compiler(error):
             return NotApplicable(reason)
-        return self._unlike_the_contract(f"{_in_words(error)}{_at(error)}")
+        return self._unlike_the_contract(f"{in_words(error)}{_at(error)}")
 
     def _unlike_the_contract(self, words: str) -> CaseError:
         return CaseError(
@@ -273,7 +274,7 @@ class Subject:
             given = self._as_signed(what, error.words) if fault is Fault.RAISED else ""
             raised = error.words if fault is Fault.RAISED else ""
             return CaseError(f"{text.format(what, error.words, error.place)}{given}", fault, raised)
-        words = _in_words(error)
+        words = in_words(error)
         if isinstance(error, (SystemExit, GeneratorExit)):
             return CaseError(f"{what} ends the process: {words}", Fault.EXITED)
         if isinstance(error, MemoryError) or "can't allocate memory" in words:
@@ -300,7 +301,7 @@ class Subject:
         except CaseError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever its class raises
-            words = f"{self.case.name} returns an object that cannot be read as a tensor: {_in_words(error)}"
+            words = f"{self.case.name} returns an object that cannot be read as a tensor: {in_words(error)}"
             failure = CaseError(words, Fault.TYPE)
         raise failure
 
@@ -419,13 +420,6 @@ def _at(error: BaseException) -> str:
     return place((frame.filename, frame.lineno) for frame in reversed(frames))
 
 
-def _in_words(error: BaseException) -> str:
-    """Return the first line of the text of an exception, which may fail as well."""
-    text = "".join(traceback.format_exception_only(error)).strip()
-    first = text.splitlines()[0] if text else type(error).__name__
-    return first if len(first) <= MESSAGE else f"{first[:MESSAGE]}..."
-
-
 def _same(output: Any) -> Any:
     return output
 
@@ -491,3 +485,15 @@ def as_declared(output: Tensor, declares: Mapping[str, Any], format_: Format) ->
     """Return the output, rounded to the format if the case declares another dtype for it and it has this dtype."""
     name = str(output.dtype).removeprefix("torch.")
     return output.to(format_.dtype) if declares.get(RETURNS) == name != format_.name else output
+
+
+class Answered(Subject):
+    """A subject that was called before, with the result of that call."""
+
+    def __init__(self, subject: Subject, result: Tensor) -> None:
+        vars(self).update(vars(subject))
+        self._result = result
+
+    def __call__(self, *_: Any) -> Tensor:
+        """Return the result."""
+        return self._result

@@ -24,7 +24,7 @@ from harness.floats import Array, Measurement
 from harness.laws.case_error import CaseError
 from harness.laws.derivation import between, rows_of
 from harness.laws.law import Example, Law
-from harness.laws.subject import Subject
+from harness.laws.subject import Answered, Subject
 from harness.verdict.draw import Deadline, first_failing
 from harness.verdict.job import Job
 from harness.verdict.trial import Trials, along_rows, of_rows, take, without_rows
@@ -108,25 +108,13 @@ class _PutRight(_Mended):
     def __call__(self, *inputs: Any) -> Any:
         """Call the implementation; replace each wrong row by the exact result, rounded to the format."""
         output = super().__call__(*inputs)
-        measured = self._base.measure(_Answered(self, output), **dict(zip(self._base.reads, inputs, strict=True)))
+        measured = self._base.measure(Answered(self, output), **dict(zip(self._base.reads, inputs, strict=True)))
         wrong = _broken_rows(measured)
         if not wrong.any() or measured.expected.shape != tuple(output.shape):
             return output
         self.is_evident = True
         exact = torch.from_numpy(np.array(measured.expected)).to(output)
         return torch.where(torch.as_tensor(along_rows(wrong, output.ndim)).to(output.device), exact, output)
-
-
-class _Answered(Subject):
-    """A subject that returns a known result."""
-
-    def __init__(self, subject: Subject, result: Tensor) -> None:
-        super().__init__(subject.case, subject.contract, subject.format, subject.watch, subject.device)
-        self._answer = result
-
-    def __call__(self, *_: Any) -> Tensor:
-        """Return the known result."""
-        return self._answer
 
 
 class _LeftOut(_Mended):
