@@ -147,8 +147,7 @@ def _may_fork() -> bool:
 
 def _loaded(setup: dict[str, Any]) -> list[Any]:
     """The cases that a target names."""
-    if setup["own"] is not None:
-        sys.path.insert(0, setup["own"])
+    sys.path[:0] = setup["path"]
     target = setup["target"]
     module, _, name = target.partition(":")
     if name:

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness.calling.discovery import root_of
+from harness.calling.discovery import project_path, root_of
 from harness.calling.target import ENTRY_POINTS
 from harness.isolation.limits import GIBIBYTE, Limits
 
@@ -97,7 +97,7 @@ def setup(target: str, call: str | None, limits: Limits, root: str | None = None
     return {
         "target": f"{points[0] if points else path}{colon}{name}",
         "call": call,
-        "own": root if own_root is None else str(own_root),
+        "path": [*filter(None, [root if own_root is None else str(own_root)]), *project_path()],
         "declares": "harness.case",
         "objects": False,
         "memory": None if limits.memory_gib is None else int(limits.memory_gib * GIBIBYTE),
