@@ -5,8 +5,6 @@ The shipped cases have a common name, so they are not installed under it. In the
 package ``cases`` comes first, from the working directory or from Python's path, unless only the shipped package has the
 module that a target names. In a checkout of this project, the installed package is used, because the ``tox`` jobs test
 the wheel. A checkout has the project's name in its ``pyproject.toml``.
-
-The isolated process, which imports the user's code, has a copy of this module.
 """
 
 import importlib
@@ -22,8 +20,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..error import UsageError, require
-from ..suggestion import did_you_mean
+from harness.error import UsageError, require
+from harness.suggestion import did_you_mean
 
 SHIPPED = "cases"
 """The package of the reference cases."""
