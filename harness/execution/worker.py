@@ -16,6 +16,7 @@ import sys
 import threading
 import traceback
 import warnings
+from importlib import import_module
 from typing import IO, Any
 
 import psutil
@@ -99,6 +100,8 @@ class _Isolated:
     """
 
     def __init__(self, plan: Plan, limits: Limits, standby: StandbyProcess | None) -> None:
+        for module in plan.judges:  # type: ignore[attr-defined]
+            import_module(module)
         from harness.isolation.child import Child
         from harness.isolation.program import setup
         from harness.isolation.remote import RemoteHost
