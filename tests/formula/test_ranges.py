@@ -17,7 +17,7 @@ from harness.formula.spelling import domain, written
 from harness.laws import rays_of
 from harness.record import TensorText
 from harness.surveyor.genome import Genome, is_searchable
-from harness.surveyor.search import mutated
+from harness.surveyor.search import mutate_rows
 from harness.verdict.job import jobs
 from harness.verdict.replay import from_text
 
@@ -111,5 +111,5 @@ def test_a_survey_stays_in_the_domain(text: str, inputs: Mapping[str, str]) -> N
         assert is_in_domain(text, ray.example(t, job.format)["x"], job.format), ray.name
     if is_searchable(job):
         genome, rng = Genome(job), np.random.default_rng(0)
-        rows = mutated(genome.seeds(400, rng, near_thresholds=True), genome, rng)
+        rows = mutate_rows(genome.seeds(400, rng, near_thresholds=True), genome, rng)
         assert is_in_domain(text, genome.decode(rows)["x"], job.format)
