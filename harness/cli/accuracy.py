@@ -49,13 +49,13 @@ def accuracy(
     from tabulate import tabulate
 
     from harness.display.accuracy import draw_accuracy, print_accuracy
-    from harness.proof.float32.recorded import CASTS, in_order, names_of, of_run, recorded
+    from harness.proof.float32.recorded import CASTS, names_of, read_run, recorded, sort_proofs
     from harness.wording.accuracy import accuracy_row, cast_row, of_float32
 
     if are_casts and (runs or picture):
         raise UsageError("cannot use `--casts` together with `--run` or `--picture`", remedy="leave one out")
-    kept = [proof for name in runs for proof in of_run(run_folder(name))] if runs else recorded()
-    known = recorded(CASTS) if are_casts else of_float32(in_order(kept))
+    kept = [proof for name in runs for proof in read_run(run_folder(name))] if runs else recorded()
+    known = recorded(CASTS) if are_casts else of_float32(sort_proofs(kept))
     if not known:
         raise UsageError("there are no proofs in float32", remedy="run `harness prove TARGET --dtypes float32`")
     for name in names or ():

@@ -137,11 +137,11 @@ def with_contract(question: QuestionT) -> QuestionT:
         return question
     if question.contract is not None:
         raise UsageError("cannot use `--contract` together with `--formula`", remedy="leave one out")
-    from harness.formula.grammar import parsed
+    from harness.formula.grammar import parse
     from harness.formula.spelling import written
 
     spelling = written(question.formula, question.form, question.inputs, over=question.over)
-    parsed(spelling)
+    parse(spelling)
     return question.claiming(spelling.text)
 
 

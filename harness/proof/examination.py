@@ -19,7 +19,7 @@ from harness.proof.pairs import Pairs
 from harness.proof.space import Codes
 from harness.proof.tally import LIMITS, Tally
 from harness.proof.threshold import Flags, within
-from harness.proof.values import as_declared, witness_of
+from harness.proof.values import bind_replay, witness_of
 from harness.record import Violation, Witness
 from harness.verdict.decide import decide
 from harness.verdict.job import Job
@@ -189,7 +189,7 @@ class Examination:
             job, example = self._job(law, suspect), self._example(suspect)
             violation = decide(job, example=example, corpora=()).violation
             if violation is not None:
-                self.broken[law.name] = as_declared(violation, replace(job, case=self.task.case), example)
+                self.broken[law.name] = bind_replay(violation, replace(job, case=self.task.case), example)
                 return
 
     def _witness(self, suspect: Suspects) -> Witness:

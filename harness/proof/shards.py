@@ -105,7 +105,7 @@ class Shards:
         write_atomically(self._file(shard), stored.model_dump_json())
         self._known[shard] = stored.tally
 
-    def stored(self, shard: Shard) -> Tally | None:
+    def read_stored(self, shard: Shard) -> Tally | None:
         """Return the tally of a stored shard, or ``None`` if the file is absent, altered, or of another fingerprint.
 
         Raises
@@ -134,7 +134,7 @@ class Shards:
     def _tally(self, index: int) -> Tally | None:
         """Return the sum of the tallies of a task's finished shards; ``None`` if there are none."""
         shards = (Shard(index, number) for number in range(self.tasks[index].shards))
-        tallies = [tally for shard in shards if (tally := self.stored(shard)) is not None]
+        tallies = [tally for shard in shards if (tally := self.read_stored(shard)) is not None]
         return reduce(add, tallies) if tallies else None
 
     def _conclude(self, index: int, tally: Tally) -> Proof:

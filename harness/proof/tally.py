@@ -107,6 +107,6 @@ def _sum(count: int | None, other: int | None) -> int | None:
     return None if count is None and other is None else (count or 0) + (other or 0)
 
 
-def spelled(moments: tuple[int, ...]) -> str:
+def spell_moments(moments: tuple[int, ...]) -> str:
     """Return moments as one text, the checksum of a proof."""
     return "-".join(f"{moment:x}" for moment in moments)

@@ -149,7 +149,7 @@ class Values:
             plain = decide(replace(job, case=self.case), example=minimal, corpora=()).violation
             event, cause = (None, likely_cause(law, violation.actual)) if plain is None else (plain.event, plain.cause)
             violation = violation.model_copy(update={"event": event, "cause": cause})
-        return as_declared(violation, replace(job, case=self.case), minimal)
+        return bind_replay(violation, replace(job, case=self.case), minimal)
 
 
 def _is_pointwise(law: Law) -> bool:
@@ -185,7 +185,7 @@ def witness_of(example: Example, measured: Measurement, at: tuple[int, ...], *, 
     return Witness(example=to_text(example), place=place, **values)
 
 
-def as_declared(violation: Violation, job: Job, example: Example) -> Violation:
+def bind_replay(violation: Violation, job: Job, example: Example) -> Violation:
     """Return the violation with the command that calls the case as the user does."""
     read = {name: example[name] for name in job.law.reads}
     replay = replay_command(unbridged(job.case), job.contract, job.law.name, job.format, read, "")

@@ -111,10 +111,10 @@ class Part:
             if job.law.group == "value":
                 findings.append(profile(job, self.budget.seed))
         except CaseError as error:
-            return [self.unanswered(str(error))]
+            return [self.failure_record(str(error))]
         return findings
 
-    def unanswered(self, reason: str) -> Breaking | Accumulator:
+    def failure_record(self, reason: str) -> Breaking | Accumulator:
         """Return the record of an implementation without a result."""
         if self.what == "sums":
             return record(self.job, None, None, (reason,))

@@ -120,7 +120,7 @@ class Parts:
                 "first_call": f"{part.job.case.name} {part.job.format.name}",
                 "title": part.title,
                 "drawn": part.is_drawn,
-                "unanswered": part.record_failure("the command ended first").model_dump(mode="json"),
+                "unanswered": part.failure_record("the command ended first").model_dump(mode="json"),
             }
             for part in self.parts
         ]

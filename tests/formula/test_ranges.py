@@ -12,7 +12,7 @@ from harness.case import Case
 from harness.contracts import contract_named
 from harness.floats import FORMATS, Format
 from harness.formula import inputs
-from harness.formula.grammar import parsed
+from harness.formula.grammar import parse
 from harness.formula.spelling import domain, written
 from harness.laws import rays_of
 from harness.record import TensorText
@@ -47,7 +47,7 @@ def test_a_draw_stays_in_its_range_and_reaches_all_of_it(text: str) -> None:
     facts, format_ = domain(text, "x"), FORMATS["float64"]
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((300, 4)) * 10.0 ** rng.integers(-4, 3, size=(300, 1))
-    drawn = inputs.admitted(rows, facts, format_, varied=True).numpy()
+    drawn = inputs.map_into_domain(rows, facts, format_, varied=True).numpy()
     assert ((facts.low <= drawn) & (drawn <= facts.high)).all()
     sizes = np.log10(np.abs(drawn[drawn != 0.0]))
     ends = sorted((abs(facts.low), abs(facts.high)))
@@ -59,7 +59,7 @@ def test_a_draw_stays_in_its_range_and_reaches_all_of_it(text: str) -> None:
 
 def test_a_range_beyond_float16_is_restored_within_float16() -> None:
     """A shrinking step clamps to the part of the range that the dtype has."""
-    formula = parsed(written("log(x)", inputs={"x": "1.5..1e9"}))
+    formula = parse(written("log(x)", inputs={"x": "1.5..1e9"}))
     restore = inputs.axes_of(formula, "x", ("n",)).restore
     assert restore is not None
     restored = restore(torch.tensor([0.0, 3.0, 60000.0], dtype=torch.float16), FORMATS["float16"])

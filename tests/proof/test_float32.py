@@ -365,7 +365,7 @@ def test_an_interrupted_proof_continues_with_the_same_result(tmp_path: Path, qua
     file = next((tmp_path / "parts").rglob("0001.json"))
     file.write_text(file.read_text(encoding="utf-8").replace('"resolved":', '"resolved":1'), encoding="utf-8")
     second = Shards([parts], tmp_path / "parts")
-    waiting = [shard for shard in second.every if second.stored(shard) is None]
+    waiting = [shard for shard in second.every if second.read_stored(shard) is None]
     assert waiting == [Shard(0, 1), Shard(0, 2), Shard(0, 3)]
     for shard in waiting:
         second.finish(shard)
