@@ -238,7 +238,7 @@ def _launch(text: str, written: IO[bytes], *, fresh: bool) -> Forked | subproces
     """Start a process that leads a group, so that Ctrl-C in the terminal reaches it once, from here."""
     forked = None
     if not fresh:
-        forked = _FORKING.forked(text, written, folder=None, in_pairs=False, environment=_environment())
+        forked = _FORKING.forked(text, written, environment=_environment())
     if forked is not None:
         forked.stdin.close()
         return forked

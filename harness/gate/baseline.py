@@ -7,14 +7,13 @@ Git stores the file. Each line has a checksum that covers this line only. A diff
 merge lines of two branches. The default place of the file is next to the source of the cases.
 """
 
-import importlib.util
 import os
 from collections.abc import Collection, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from harness.calling.discovery import make_importable
+from harness.calling.discovery import spec_of
 from harness.error import UsageError
 from harness.gate.arm import installed
 from harness.gate.snapshot import Figures, Snapshot, Summary
@@ -250,12 +249,8 @@ def _in_project(module: str, root: Path) -> Path | None:
 
 
 def _imported_from(module: str) -> Path:
-    """The folder from which a module is imported: its own folder if it is a package."""
-    make_importable(module)
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        spec = None
+    """The folder from which a module would be imported: its own folder if it is a package."""
+    spec = spec_of(module)
     folders = [Path(name) for name in (spec.submodule_search_locations or () if spec else ())]
     if spec is not None and spec.origin is not None and Path(spec.origin).is_file():
         folders.insert(0, Path(spec.origin).parent)

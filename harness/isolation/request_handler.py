@@ -16,15 +16,15 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from ..calling import modes, watch
-from ..calling.adapter import NotApplicable, as_tensors, called, detaches, no_numpy, switched
-from ..calling.device import CPU, MisplacedError, called_on
-from ..calling.model import AsStep
-from ..calling.modes import DEFAULT, Observation, entered, heard_in, no_compiler, overwrite_freed, uncompiled
-from ..calling.sequence import SEQUENCES, MisfitError
-from ..error import in_words
-from ..exact.tape import Recorder, Tape, View, is_floating, place
-from .wire import filled, receive, send
+from harness.calling import modes, watch
+from harness.calling.adapter import NotApplicable, as_tensors, called, detaches, no_numpy, switched
+from harness.calling.device import CPU, MisplacedError, called_on
+from harness.calling.model import AsStep
+from harness.calling.modes import DEFAULT, Observation, entered, heard_in, no_compiler, overwrite_freed, uncompiled
+from harness.calling.sequence import SEQUENCES, MisfitError
+from harness.error import in_words
+from harness.exact.tape import Recorder, Tape, View, is_floating, place
+from harness.isolation.wire import filled, receive, send
 
 OUT_OF_MEMORY, SILENT = 77, 78
 """Exit codes: there is no memory left to answer with; the line was closed."""

@@ -104,6 +104,7 @@ class Campaign(Target):
 
     pays_from: ClassVar[int] = 2
     isolated: ClassVar[bool] = True
+    judges: ClassVar[tuple[str, ...]] = ("harness.verdict.judge",)
 
     def longest_s(self, call_s: float) -> float:
         """Seconds that a law may take in which no call was found to hang."""
