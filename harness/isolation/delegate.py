@@ -21,7 +21,8 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
-from typing import Any, Self, TypeVar
+from operator import attrgetter
+from typing import Any, NoReturn, Self, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError, validate_call
 from pydantic_core import from_json, to_json
@@ -88,7 +89,7 @@ def run_in_child(
     UsageError
         If user code cannot be imported, or the process gives no valid result.
     """
-    with Delegate(function, target=target, limits=limits or Limits(), pythonpath=pythonpath) as delegate:
+    with Delegate(function, limits=limits or Limits(), pythonpath=pythonpath) as delegate:
         try:
             return delegate.ask(None, arguments, result, event=event, on_event=on_event)
         except DelegateError as error:
@@ -113,7 +114,7 @@ class Delegate:
         methods answer them.
     setup
         Its keyword arguments.
-    target, limits, pythonpath
+    limits, pythonpath
         As of :func:`run_in_child`.
     server
         Server to fork the process of; a fresh interpreter when absent.
@@ -129,13 +130,13 @@ class Delegate:
         serves: str,
         setup: Mapping[str, Any] | None = None,
         *,
-        target: str,
         limits: Limits,
         pythonpath: Sequence[str] = (),
         server: ForkServer | None = None,
     ) -> None:
         self.has_imported = False
-        self._limits, self._target = limits, target
+        self._loss = ""
+        self._limits = limits
         self._scratch = tempfile.mkdtemp(prefix="harness-", dir=limits.scratch)
         self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._line, child_end = socket.socketpair()
@@ -203,52 +204,58 @@ class Delegate:
         DelegateError
             If it raises anything else, or if the process gives no valid answer in time.
         """
+        if self._loss:
+            # A late answer would be mistaken for the answer to this request.
+            raise DelegateError(self._loss)
         with suppress(OSError):
             _send(self._line, to_json({"method": method, "arguments": arguments}))
-        until = float("inf") if within_s is None else time.monotonic() + within_s
+        end = float("inf") if within_s is None else time.monotonic() + within_s
         while True:
             allowed_s = self._limits.law_s if self.has_imported else self._limits.load_s
-            kind, content = self._receive(
-                min(until, time.monotonic() + allowed_s), min(allowed_s, within_s or allowed_s)
-            )
+            message = self._receive(min(allowed_s, end - time.monotonic()))
+            kind, content = message[:1], message[1:]
             try:
                 if kind == _USAGE:
                     raise UsageError(**dict(_Usage.model_validate_json(content)))
                 if kind == _RAISED:
                     raise DelegateError(f"raises {printable(TypeAdapter(str).validate_json(content))}")
-                self.has_imported = True
-                if kind == _RESULT:
-                    return TypeAdapter(result).validate_json(content)
-                on_event(TypeAdapter(event).validate_json(content))
+                answer = TypeAdapter(result if kind == _RESULT else event).validate_json(content)
             except (ValidationError, TypeError):
-                raise DelegateError("sends a result that is not valid") from None
+                self._lose("sends a result that is not valid")
+            self.has_imported = True
+            if kind == _RESULT:
+                return cast("T", answer)
+            on_event(answer)
 
-    def _receive(self, until: float, allowed_s: float) -> tuple[bytes, bytes]:
-        """Return the kind and the content of the next message."""
+    def _receive(self, allowed_s: float) -> bytes:
+        """Return the next message."""
+        until = time.monotonic() + allowed_s
         length = int.from_bytes(self._read(8, until, allowed_s), "little")
         if not 0 < length <= MAX_BYTES:
-            raise DelegateError(f"sends a message of {length:,} bytes")
-        message = self._read(length, until, allowed_s)
-        return message[:1], message[1:]
+            self._lose(f"sends a message of {length:,} bytes")
+        return self._read(length, until, allowed_s)
 
     def _read(self, count: int, until: float, allowed_s: float) -> bytes:
         """Read from the line until the deadline, which the error gives as seconds that were allowed."""
         buffer = bytearray()
         while len(buffer) < count:
             if os.fstat(self._printed.fileno()).st_size > MAX_BYTES:
-                raise DelegateError(f"prints more than {MAX_BYTES // 2**20} MiB")
+                self._lose(f"prints more than {MAX_BYTES // 2**20} MiB")
             left_s = until - time.monotonic()
             if left_s <= 0.0:
-                raise DelegateError(f"does not finish within {allowed_s:g} s")
+                self._lose(f"does not finish within {round(allowed_s, 1):g} s")
             if select.select([self._line], [], [], min(_TICK_S, left_s))[0]:
-                try:
+                more = b""
+                with suppress(ConnectionResetError):
                     more = self._line.recv(min(count - len(buffer), 2**20))
-                except ConnectionResetError:
-                    more = b""
                 if not more:
-                    raise DelegateError(self._end())
+                    self._lose(self._end())
                 buffer += more
         return bytes(buffer)
+
+    def _lose(self, loss: str) -> NoReturn:
+        self._loss = loss
+        raise DelegateError(loss)
 
     def _end(self) -> str:
         """Describe how the process ended."""
@@ -282,7 +289,7 @@ def main() -> None:
     os.close(nothing)
     opening = _request(line)
     module, _, name = opening["serves"].partition(":")
-    serves = getattr(import_module(module), name)
+    serves = attrgetter(name)(import_module(module))
     # Not before: the harness imports its own packages, and user code the project's.
     sys.path[:0] = opening["pythonpath"]
     if opening["memory"] is not None:

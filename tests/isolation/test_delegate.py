@@ -213,7 +213,7 @@ def test_the_process_ends_with_the_judge(tmp_path: Path) -> None:
 
 def test_an_object_answers_several_requests_and_has_a_deadline_for_each() -> None:
     """It keeps its state, and an unknown method is an error of the judge's own."""
-    with Delegate("served:counter", {"start": 3}, target="mine", limits=Limits()) as counter:
+    with Delegate("served:counter", {"start": 3}, limits=Limits()) as counter:
         assert counter.ask("add", {"number": 4}, int) == 7
         assert counter.ask("add", {"number": -2}, int) == 5
         with pytest.raises(DelegateError, match=r"raises .*ValidationError: 1 validation error"):
