@@ -3,16 +3,19 @@
 import argparse
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from harness.bench.option import OPTIONS, Settings, Shape, Split, StartMethod
+from harness.cli.option_groups import takes_limits
 from harness.cli.options import DataOption, QuietOption, RunOption, TargetArgument, console, progress, say, session
 from harness.cli.panels import LOADERS, OUTPUT, THOROUGH, epilog
 from harness.error import UsageError, listed
 from harness.execution.interrupt import Ending
+from harness.isolation.limits import Limits
 from harness.suggestion import did_you_mean
 
 if TYPE_CHECKING:
@@ -26,49 +29,47 @@ TRAIN_EPILOG = epilog("""
 """)
 
 
+@takes_limits
 def train(
-    target: TargetArgument = "cases", data: DataOption = None, run: RunOption = None, *, quiet: QuietOption = False
+    target: TargetArgument = "cases",
+    data: DataOption = None,
+    run: RunOption = None,
+    *,
+    quiet: QuietOption = False,
+    limits: Limits,
 ) -> None:
     """Train the shipped models; record curves, parameters, overfitting."""
-    from harness.bench import experiment
-    from harness.calling.target import load
+    from harness.bench.training_plan import ROWS, TRAININGS, Row, TrainingPlan, rows_of
     from harness.data.dataset import prepare
     from harness.display.verdict import print_training
-    from harness.record import ClassWeights, Confusion, Epoch, FitData, Image, LearnedParameter
-    from harness.timing.clock import threads
+    from harness.execution.runner import carry_out
 
-    cases, prepared = load(target), prepare(data)
-    rows: list[Epoch | LearnedParameter | FitData | ClassWeights | Confusion | Image] = []
+    plan, source = TrainingPlan(target, data), prepare(data).source
+    rows: list[Row] = []
+    limited = replace(limits, law_s=plan.longest_s(limits.call_s)) if plan.is_foreign else None
     with session(run) as opened:
-        opened.expect(TRAININGS, "training")
-        opened.note_data(prepared.source)
-        opened.discard(Epoch, LearnedParameter, FitData, ClassWeights, Confusion, Image)
-        with Ending(rows) as ending, progress() as bar, threads(1):
-            task = bar.add_task("training", total=TRAININGS)
-            for group in (
-                experiment.linear_regression(cases),
-                experiment.softmax_regression(cases, prepared),
-                experiment.overfitting(cases, prepared),
-            ):
-                for row in group:
+        opened.expect(len(TRAININGS), "training")
+        opened.note_data(source)
+        with Ending(rows) as ending, carry_out(plan, limits=limited) as backend, progress() as bar:
+            opened.discard(*ROWS)
+            task = bar.add_task("training", total=len(TRAININGS))
+            for name, answer in zip(TRAININGS, backend.answers(range(len(TRAININGS))), strict=True):
+                if answer.reply is None:
+                    raise UsageError(f"cannot train `{target}`", rule=answer.reason)
+                for row in rows_of(answer.reply):
                     rows.append(row)
                     opened.keep(row)
-                    bar.update(task, description=getattr(row, "case", "samples"))
                 opened.done += 1
-                bar.update(task, advance=1)
+                bar.update(task, advance=1, description=name)
         opened.end(ending)
     if not quiet:
         print_training(console(), rows)
     if ending.early:
         say(f"{ending.early}; the remaining models were not trained")
-    say(f"data: {prepared.source.note}")
+    say(f"data: {source.note}")
     ending.settle()
     if ending.code is not None:
         raise typer.Exit(ending.code)
-
-
-TRAININGS = 3
-"""Number of trainings: linear regression, softmax regression, and a model that overfits."""
 
 
 def _flag(name: str) -> str:
