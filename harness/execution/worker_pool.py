@@ -21,6 +21,7 @@ from harness.error import UsageError
 from harness.execution.affinity import PendingPieces
 from harness.execution.plan import Document, Plan, to_document
 from harness.execution.result import Answer
+from harness.isolation.environment import user_environment
 from harness.isolation.fork_server import SERVER
 from harness.isolation.forked_process import Forked
 from harness.isolation.limits import Limits
@@ -159,6 +160,7 @@ class _Worker:
             stderr=self.printed,
             start_new_session=True,
             cwd=self.folder,
+            env=user_environment(),
         )
         # Removed by this process or that one, whichever is there last; it is made when both will know of it.
         self.scratch = tempfile.mkdtemp(prefix="tmp")

@@ -160,8 +160,7 @@ class Child:
 
     def _launch(self, stdin: int) -> Second | Forked | subprocess.Popen[bytes]:
         """Return the process: the waiting one, a fork of a server, or a fresh one."""
-        cache = Path(tempfile.gettempdir()) / f"torchinductor_{os.getuid()}"
-        environment = {"TORCHINDUCTOR_CACHE_DIR": str(cache), **host(), "TMPDIR": self._folder}
+        environment = host(self._folder)
         if self._second is not None:
             second, self._second = self._second, None
             second.begin(STARTER, stdin, self._printed.fileno(), environment)

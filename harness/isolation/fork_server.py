@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
+from harness.isolation.environment import user_environment
 from harness.isolation.forked_process import CODE, Forked
 
 SIGNS = ("HARNESS", "PYTEST", "HYPOTHESIS", "COVERAGE", "TOX")
@@ -39,10 +40,10 @@ ONE_THREAD = {
 _GRACE_S = 2.0
 
 
-def host() -> dict[str, str]:
+def host(scratch: str | None = None) -> dict[str, str]:
     """Return environment variables that do not reveal the harness."""
-    inherited = {name: value for name, value in os.environ.items() if name != "_" and not name.startswith(SIGNS)}
-    return {**ONE_THREAD, **inherited}
+    variables = user_environment(scratch)
+    return {**ONE_THREAD, **{name: variables[name] for name in variables if name != "_" and not name.startswith(SIGNS)}}
 
 
 class ForkServer:
@@ -94,13 +95,13 @@ class ForkServer:
         in_pairs
             Whether it gets a child that has imported only torch.
         environment
-            Its environment; this process's by default.
+            Its environment; by default this process's without secrets, because the judge may call user code.
         line
             A line that replaces its input; its output then goes to the file for errors.
         """
         if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
             return None
-        variables = dict(os.environ if environment is None else environment)
+        variables = dict(user_environment() if environment is None else environment)
         message = {"text": text, "folder": folder or str(Path.cwd()), "environment": variables}
         document = json.dumps(message).encode()
         with self._lock:

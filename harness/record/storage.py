@@ -144,6 +144,23 @@ def toml_document(file: Path) -> dict[str, Any]:
         raise UsageError(f"invalid TOML in `{file}`: {error!s:.200}", remedy="fix the file") from error
 
 
+PYPROJECT = "pyproject.toml"
+
+
+def harness_table(file: Path) -> object | None:
+    """Return the table ``[tool.harness]`` of a ``pyproject.toml``, unchecked; ``None`` if it has none.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be read, or is not TOML.
+    """
+    table: Any = toml_document(file)
+    for name in ("tool", "harness"):
+        table = table.get(name) if isinstance(table, dict) else None
+    return table  # type: ignore[no-any-return]
+
+
 # Writing
 
 _FREE = "free some space (finished results are kept)"

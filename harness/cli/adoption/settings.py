@@ -20,7 +20,7 @@ from harness.cli.adoption.notebook import SUFFIX, definitions
 from harness.cli.options import collected, files_written, say
 from harness.error import UsageError, listed
 from harness.record import write_atomically
-from harness.record.storage import quoted, toml_document
+from harness.record.storage import PYPROJECT, harness_table, quoted
 from harness.suggestion import did_you_mean
 from harness.wording.number import count
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from harness.gate.policy import Policy
 
 
-FILE = "pyproject.toml"
 TABLE = "[tool.harness]"
 
 Value = str | float
@@ -89,6 +88,8 @@ class Settings(Options):
     """The targets of ``harness check`` if the command line names none."""
     pythonpath: tuple[str, ...] = ()
     """Folders from which the project's packages are imported, relative to the file."""
+    hide: tuple[str, ...] = ()
+    """Patterns of environment variables that user code does not see, which :mod:`harness.isolation` reads."""
     gate: Mapping[str, Any] = Field(default_factory=dict)
     """The policy of the gate, which the gate reads."""
 
@@ -114,25 +115,11 @@ def find_project(start: Path) -> Project | None:
         If such a file cannot be read, or its table has an unknown key or a wrong value.
     """
     for folder in (start, *start.parents):
-        if (folder / FILE).is_file():
-            table = table_of(folder / FILE)
+        if (folder / PYPROJECT).is_file():
+            table = harness_table(folder / PYPROJECT)
             if table is not None:
-                return Project(folder, _validated(table, folder / FILE))
+                return Project(folder, _validated(table, folder / PYPROJECT))
     return None
-
-
-def table_of(file: Path) -> object | None:
-    """Return the table of a file, unchecked; ``None`` if it has none.
-
-    Raises
-    ------
-    UsageError
-        If the file cannot be read, or is not TOML.
-    """
-    table: Any = toml_document(file)
-    for name in ("tool", "harness"):
-        table = table.get(name) if isinstance(table, dict) else None
-    return table  # type: ignore[no-any-return]
 
 
 def _validated(table: object, file: Path) -> Settings:
@@ -285,7 +272,7 @@ def _set_path(project: Project | None) -> None:
 
 def _reject_nothing() -> None:
     if own_cases() is None:
-        rule = f"no {FILE} here lists `targets` under {TABLE}"
+        rule = f"no {PYPROJECT} here lists `targets` under {TABLE}"
         remedy = "run `harness init`, or name a function, as in `harness check homework.py:softmax`"
         raise UsageError("nothing to check", rule=rule, remedy=remedy)
 

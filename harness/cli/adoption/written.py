@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.cli.adoption.project import Found, Layout
-from harness.cli.adoption.settings import FILE, TABLE, table_of
+from harness.cli.adoption.settings import TABLE
 from harness.error import UsageError
 from harness.record import write_atomically
+from harness.record.storage import PYPROJECT, harness_table
 
 WORKFLOW = Path(".github", "workflows", "numerics.yml")
 TESTS = Path("tests", "test_laws.py")
@@ -115,20 +116,21 @@ def _new(root: Path, path: Path, text: str) -> Planned:
 
 
 def _settings(root: Path, layout: Layout, choice: Choice, target: str) -> Planned:
-    file = root / FILE
+    file = root / PYPROJECT
     before = file.read_text(encoding="utf-8") if file.is_file() else ""
-    table = table_of(file) if before else None
+    table = harness_table(file) if before else None
     if isinstance(table, dict) and table.keys() - {"gate"}:
-        return Planned(Path(FILE), "", "", f"has {TABLE} already")
+        return Planned(Path(PYPROJECT), "", "", f"has {TABLE} already")
     addition = _table(layout, choice, target)
     text = f"{before.rstrip()}\n\n{addition}" if before.strip() else addition
     try:
         tomllib.loads(text)
     except ValueError as error:
         raise UsageError(
-            f"cannot add {TABLE} to `{FILE}`: {error!s:.100}", remedy=f"add it by hand: {' '.join(addition.split())}"
+            f"cannot add {TABLE} to `{PYPROJECT}`: {error!s:.100}",
+            remedy=f"add it by hand: {' '.join(addition.split())}",
         ) from error
-    return Planned(Path(FILE), text, addition)
+    return Planned(Path(PYPROJECT), text, addition)
 
 
 def _ignored(root: Path) -> Planned:
@@ -291,7 +293,7 @@ jobs:
 
 
 def _is_package(root: Path) -> bool:
-    file = root / FILE
+    file = root / PYPROJECT
     if not file.is_file():
         return False
     document = tomllib.loads(file.read_text(encoding="utf-8"))
