@@ -30,7 +30,6 @@ from harness.cli import (
     learn,
     prove,
     report,
-    score,
     survey,
     tune,
 )
@@ -215,7 +214,6 @@ COMMANDS = {
         ("survey", survey.survey, survey.EPILOG),
         ("prove", prove.prove, prove.EPILOG),
         ("accuracy", accuracy.accuracy, accuracy.EPILOG),
-        ("score", score.score, score.EPILOG),
     ),
     "Which line of a training step goes wrong?": (("audit", audit.audit, audit.EPILOG),),
     "How fast is it?": (

@@ -29,56 +29,12 @@ DTYPES = {
 data_ptr = Tensor.data_ptr
 _stride, _offset, _size = Tensor.stride, Tensor.storage_offset, Tensor.size
 _detach, _contiguous, _storage, _stack = Tensor.detach, Tensor.contiguous, Tensor.untyped_storage, torch.stack
-_view, _reshape, _clone, _as_subclass = Tensor.view, Tensor.reshape, Tensor.clone, Tensor.as_subclass
-_sum, _item, _tolist = Tensor.sum, Tensor.item, Tensor.tolist
-_plainly = torch._C.DisableTorchFunctionSubclass
+_as_subclass = Tensor.as_subclass
 
 
 def kind_of(value: Any) -> str:
     """Return the display name of an object's class."""
     return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
-
-
-def checksum(value: Any, depth: int = 0) -> int:
-    """Return a checksum of the bits of all tensors of a value, and of its numbers; zero for what cannot be sent."""
-    if isinstance(value, Tensor):
-        return _checksum_of_tensor(value)
-    if type(value) in {list, tuple, dict} and depth < DEEPEST:
-        parts = value.values() if type(value) is dict else value
-        return sum((2 * at + 1) * checksum(part, depth + 1) for at, part in enumerate(parts)) % _MODULUS
-    return hash(value) % _MODULUS if type(value) in {bool, int, float} else 0
-
-
-_MODULUS = 2**31 - 1
-
-_SMALL = 2**15
-"""Elements below which tensors of one shape are copied to one block: a call of torch takes longer than the copy."""
-
-
-def checksums(values: Sequence[Any]) -> list[int]:
-    """Return the checksum of each value; of small tensors of one shape by a few calls of torch for all."""
-    first = values[0] if values else None
-    if type(first) is not Tensor or len(values) < _FEWEST or first.numel() > _SMALL or not _are_rows(values):
-        return [checksum(value) for value in values]
-    with _plainly():
-        sums = _sum(_words(_reshape(_stack([_detach(x) for x in values]), (len(values), -1))), 1, dtype=torch.int64)
-        return [int(one) % _MODULUS for one in _tolist(sums)]
-
-
-def _checksum_of_tensor(tensor: Tensor) -> int:
-    with _plainly():
-        x = tensor if type(tensor) is Tensor else _as_subclass(tensor, Tensor)
-        if x.layout is not torch.strided or x.is_nested or x.is_quantized or x.device.type == "meta" or not x.numel():
-            return 0
-        return int(_item(_sum(_words(_reshape(_contiguous(_detach(x)), (1, -1))), dtype=torch.int64))) % _MODULUS
-
-
-def _words(rows: Tensor) -> Tensor:
-    """View rows as integers: of eight bytes, or of one byte where eight do not fit."""
-    memory = _view(rows, torch.uint8)
-    if _size(memory)[1] % 8:
-        return memory
-    return _view(memory if _offset(memory) % 8 == 0 else _clone(memory), torch.int64)
 
 
 _SENT_AS_IS = frozenset({type(None), bool, str})
@@ -150,7 +106,7 @@ class Packed:
         return len(self.tensors) - 1
 
     def _tensor(self, tensor: Tensor) -> Any:
-        x = tensor if type(tensor) is Tensor else Tensor.as_subclass(tensor, Tensor)
+        x = tensor if type(tensor) is Tensor else _as_subclass(tensor, Tensor)
         name = str(x.dtype).removeprefix("torch.")
         if x.layout is not torch.strided or x.is_nested or x.is_quantized:
             return {"o": "a tensor that is sparse, nested or quantized"}

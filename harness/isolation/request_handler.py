@@ -17,14 +17,13 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from ..calling import modes, watch
-from ..calling.adapter import NotApplicable, as_tensors, called, detaches, instance, no_numpy, switched
+from ..calling.adapter import NotApplicable, as_tensors, called, detaches, no_numpy, switched
 from ..calling.device import CPU, MisplacedError, called_on
 from ..calling.model import AsStep
 from ..calling.modes import DEFAULT, Observation, entered, heard_in, no_compiler, overwrite_freed, uncompiled
 from ..calling.sequence import SEQUENCES, MisfitError
 from ..error import in_words
 from ..exact.tape import Recorder, Tape, View, is_floating, place
-from .encoding import checksums
 from .wire import filled, receive, send
 
 OUT_OF_MEMORY, SILENT = 77, 78
@@ -280,41 +279,6 @@ class Server:
         if found and all(isinstance(x, Tensor) and type(x) is Tensor and x.shape == found[0].shape for x in found):
             return {"value": modes.stack([modes.detach(x) for x in found])}
         return {"value": found[:1]}
-
-    def _make(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Make the instance that is timed, before there are inputs that it could compute on."""
-        case = self._cases[request["case"]]
-        self._given: list[Any] = []
-        try:
-            self._turned = instance(case)
-        except BaseException as error:  # noqa: BLE001 - as above
-            return _raised(case, error)
-        return {}
-
-    def _take(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Take the inputs of a turn to the device."""
-        self._on = request["device"]
-        try:
-            self._taken = [
-                [modes.to(x, self._on) if isinstance(x, Tensor) else x for x in one] for one in request["inputs"]
-            ]
-        except BaseException as error:  # noqa: BLE001 - as above
-            return _raised(self._turned, error)
-        return {}
-
-    def _turn(self, _: dict[str, Any]) -> dict[str, Any]:
-        """Call on all of them, one after the other, and return a checksum of each result; the caller has the clock."""
-        try:
-            with modes.no_grad():
-                self._given = [as_tensors(called(self._turned, inputs)) for inputs in self._taken]
-                return {"value": checksums(self._given)}
-        except BaseException as error:  # noqa: BLE001 - as above
-            return _raised(self._turned, error)
-
-    def _tell(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Return the results for some of them."""
-        values = (self._given[at] for at in request["at"])
-        return {"value": [modes.to(modes.detach(x), CPU) if isinstance(x, Tensor) else x for x in values]}
 
     def _detaches(self, request: dict[str, Any]) -> dict[str, Any]:
         case = self._cases[request["case"]]

@@ -72,7 +72,6 @@ from harness.record.schema import (
     Violation,
     WorstExample,
 )
-from harness.record.score import Score, Speed, Tier
 from harness.record.storage import FILES, RUNS, RunFolder, oldest_first, write_atomically
 from harness.record.survey import Accumulator, Breaking, Profile, Worst, share_of_best
 from harness.record.trace import RayTrace, RecordedCall, Stage
@@ -127,15 +126,12 @@ __all__ = [
     "RecordedCall",
     "Run",
     "RunFolder",
-    "Score",
     "Slices",
-    "Speed",
     "Stage",
     "Status",
     "Stretch",
     "Subject",
     "TensorText",
-    "Tier",
     "Verdict",
     "Violation",
     "Witness",

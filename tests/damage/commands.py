@@ -57,14 +57,10 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "report": ("report", "before", "--output", "page"),
     "gate": ("gate", "mine.py:softmax", "--contract", "softmax", "--run", "before", "--into", "run"),
     "audit": ("audit", "mine.py:step", "--steps", "3", "--run", "run"),
-    "score": (
-        *("score", "mine.py:stable", "--reference", "mine.py:softmax", "--contract", "softmax"),
-        *("--dtypes", "float32", "--seed", "5", "--json", "score.json"),
-    ),
 }
 """The commands to kill, in a folder with functions, and with a run ``before`` of the foreign check and its baseline."""
 
-MEASURED = {"bench", "score"}
+MEASURED = {"bench"}
 """Commands that measure times, which differ from run to run."""
 
 

@@ -1,1 +1,0 @@
-"""Scoring of generated kernels: whether an implementation is right, and its speed relative to a reference."""
