@@ -39,28 +39,45 @@ def train(
     limits: Limits,
 ) -> None:
     """Train the shipped models; record curves, parameters, overfitting."""
-    from harness.bench.training_plan import ROWS, TRAININGS, Row, TrainingPlan, rows_of
+    from harness.bench import experiment
+    from harness.calling.discovery import is_shipped
     from harness.data.dataset import prepare
     from harness.display.verdict import print_training
-    from harness.execution.runner import carry_out
+    from harness.isolation.delegate import run_in_child
 
-    plan, source = TrainingPlan(target, data), prepare(data).source
-    rows: list[Row] = []
-    limited = replace(limits, law_s=plan.longest_s(limits.call_s)) if plan.is_foreign else None
+    source, total = prepare(data).source, len(experiment.TRAININGS)
+    rows: list[experiment.Row] = []
     with session(run) as opened:
-        opened.expect(len(TRAININGS), "training")
+        opened.expect(total, "training")
         opened.note_data(source)
-        with Ending(rows) as ending, carry_out(plan, limits=limited) as backend, progress() as bar:
-            opened.discard(*ROWS)
-            task = bar.add_task("training", total=len(TRAININGS))
-            for name, answer in zip(TRAININGS, backend.answers(range(len(TRAININGS))), strict=True):
-                if answer.reply is None:
-                    raise UsageError(f"cannot train `{target}`", rule=answer.reason)
-                for row in rows_of(answer.reply):
-                    rows.append(row)
-                    opened.keep(row)
-                opened.done += 1
-                bar.update(task, advance=1, description=name)
+        with Ending(rows) as ending, progress() as bar:
+            task = bar.add_task("training", total=total)
+
+            def take(event: tuple[str, dict[str, Any]]) -> None:
+                name, fields = event
+                if name in experiment.TRAININGS:
+                    opened.done = experiment.TRAININGS.index(name)
+                    bar.update(task, completed=opened.done, description=name)
+                    return
+                if not rows:  # the cases are imported, and earlier records are replaced
+                    opened.discard(*experiment.ROWS.values())
+                rows.append(row := experiment.ROWS[name].model_validate(fields))
+                opened.keep(row)
+                bar.update(task, description=getattr(row, "case", "samples"))
+
+            if is_shipped(target):
+                experiment.train_target(target, data, take)
+            else:
+                run_in_child(
+                    "harness.bench.experiment:train_target",
+                    {"target": target, "data": data},
+                    type(None),
+                    target=target,
+                    limits=replace(limits, law_s=experiment.LONGEST_S),
+                    event=tuple[str, dict[str, Any]],
+                    on_event=take,
+                )
+            opened.done = total
         opened.end(ending)
     if not quiet:
         print_training(console(), rows)

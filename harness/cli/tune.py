@@ -1,7 +1,7 @@
 """The command ``tune``: find a near-optimal ``DataLoader`` configuration for a data set, as a line to paste."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,7 +12,6 @@ from harness.error import UsageError
 from harness.isolation.limits import Limits
 
 if TYPE_CHECKING:
-    from harness.tuner.plan import TuningPlan
     from harness.tuner.tuning import SearchSpace, TuningResult
 
 Option = typer.Option
@@ -82,7 +81,6 @@ def tune(
 ) -> None:
     """Find a near-optimal DataLoader configuration for a data set."""
     from harness.display.tuning import as_json, print_tuning
-    from harness.tuner.plan import TuningPlan
 
     if step is not None and step_ms is not None:
         raise UsageError("cannot use `--step` together with `--step-ms`", remedy="leave one out")
@@ -90,8 +88,9 @@ def tune(
     if step_ms is not None and len(space.batch_sizes) > 1:
         remedy = "pass `--step`, which is timed at each batch size"
         raise UsageError("cannot use `--step-ms` with several batch sizes", remedy=remedy)
-    step_s = None if step_ms is None else step_ms / 1e3
-    result, interrupted = _tune(TuningPlan(dataset, space, _cores(), seconds, step, step_s, seed), limits)
+    question = {"dataset": dataset, "space": space, "cores": _cores(), "seconds": seconds, "step": step, "seed": seed}
+    question["step_s"] = None if step_ms is None else step_ms / 1e3
+    result, interrupted = _tune(question, limits)
     if result is None or result.standing is None:
         raise UsageError("interrupted before the first measurement")
     with files_written({"json": json}, lambda _: as_json(result)) as written:
@@ -143,25 +142,33 @@ def _cores() -> int:
     return max(1, round(usable_cores()))
 
 
-def _tune(plan: "TuningPlan", limits: Limits) -> "tuple[TuningResult | None, bool]":
+def _tune(question: dict[str, Any], limits: Limits) -> "tuple[TuningResult | None, bool]":
     """Tune in another process, with a progress bar; return the last result, and whether an interrupt ended it."""
-    from harness.execution.runner import carry_out
-    from harness.tuner.plan import result_of
+    from harness.isolation.delegate import run_in_child
+    from harness.tuner.target import longest_s
+    from harness.tuner.tuning import TuningResult
 
-    result = None
+    seconds, result = question["seconds"], None
     try:
-        working = carry_out(plan, limits=replace(limits, law_s=plan.longest_s(limits.call_s)))
-        with working as backend, progress() as bar:
-            task = bar.add_task("examining the data set", total=round(plan.seconds))
-            for answer in backend.answers(range(len(backend.pieces))):
-                if answer.reply is None:
-                    raise UsageError(f"cannot tune `{plan.target}`", rule=answer.reason)
-                result = result_of(answer.reply)
-                if result.standing is not None:
-                    best = f"{result.standing.best}: {result.standing.rate.point:,.0f} samples/s"
-                    bar.update(task, completed=round(result.spent_s), description=f"best so far: {best}")
-                if answer.reply["is_over"]:
-                    break
+        with progress() as bar:
+            task = bar.add_task("examining the data set", total=round(seconds))
+
+            def show(reached: TuningResult) -> None:
+                nonlocal result
+                result = reached
+                if (state := reached.standing) is not None:
+                    best = f"best so far: {state.best}: {state.rate.point:,.0f} samples/s"
+                    bar.update(task, completed=round(reached.spent_s), description=best)
+
+            result = run_in_child(
+                "harness.tuner.target:tune_target",
+                question,
+                TuningResult,
+                target=question["dataset"],
+                limits=replace(limits, law_s=longest_s(seconds)),
+                event=TuningResult,
+                on_event=show,
+            )
     except KeyboardInterrupt:
         return result, True
     return result, False
