@@ -9,7 +9,6 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -290,7 +289,7 @@ LONGEST_S = 3600.0
 """Longest time until the next record, in seconds."""
 
 
-def train_target(target: str, data: Path | None, report: Callable[[tuple[str, dict[str, Any]]], None]) -> None:
+def train_target(target: str, data: str | None, report: Callable[[tuple[str, dict[str, Any]]], None]) -> None:
     """Train the cases of a target; report the start of each training, and its records with their names.
 
     Raises
@@ -299,7 +298,7 @@ def train_target(target: str, data: Path | None, report: Callable[[tuple[str, di
         If the cases or the images cannot be loaded.
     """
     cases, prepared = load(target), prepare(data)
-    trainings = (
+    trainings: tuple[Callable[[], Iterator[Row]], ...] = (
         lambda: linear_regression(cases),
         lambda: softmax_regression(cases, prepared),
         lambda: overfitting(cases, prepared),

@@ -151,6 +151,7 @@ Exit codes:
 )
 
 
+@takes_limits
 def bench(
     suites: Annotated[
         list[str] | None,
@@ -180,6 +181,7 @@ def bench(
     ] = "bench",
     *,
     quiet: QuietOption = False,
+    limits: Limits,
 ) -> None:
     """Time training steps, data loaders and vectorized code."""
     from harness.bench import run as benchmark
@@ -216,7 +218,7 @@ def bench(
         codes = []
         for suite in wanted:
             try:
-                codes.append(_one_suite(suite, target, opened.folder, settings, quiet=quiet))
+                codes.append(_one_suite(suite, target, opened.folder, settings, limits, quiet=quiet))
             except benchmark.IdleError as error:
                 # A suite that the user names must run; of the usual suites, only those with work.
                 if suites or (suite == wanted[-1] and not codes):
@@ -236,7 +238,7 @@ def _check_loader_options(suites: list[str], settings: Settings) -> None:
         raise UsageError(problem, remedy="use `harness bench loaders`")
 
 
-def _one_suite(name: str, target: str, folder: "RunFolder", settings: Settings, *, quiet: bool) -> int:
+def _one_suite(name: str, target: str, folder: "RunFolder", settings: Settings, limits: Limits, *, quiet: bool) -> int:
     """Run one suite under a progress bar, and print its summary or its number of benchmarks."""
     from harness.bench.run import run_suite
 
@@ -249,7 +251,8 @@ def _one_suite(name: str, target: str, folder: "RunFolder", settings: Settings, 
                 about = escape(running.partition("[")[2].removesuffix("]"))
                 bar.update(task, completed=done, total=total, description=f"{name} {about}")
 
-            return run_suite(name, target=target, run_folder=folder.path, settings=settings, watch=watch)
+            path = folder.path
+            return run_suite(name, target=target, run_folder=path, settings=settings, limits=limits, watch=watch)
     finally:  # after an interrupt, the finished measurements are kept and shown
         document = dict(folder.benchmarks()).get(name)
         if document is not None and document != before:

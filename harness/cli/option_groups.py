@@ -234,7 +234,9 @@ def takes_limits(command: Command) -> Command:
     def read(values: dict[str, Any]) -> Limits:
         return Limits(**{limit.name: values.pop(limit.name) for limit in _MEASURED})
 
-    return _with_options(command, "limits", [_parameter(one.name, _option(one), one.default) for one in _MEASURED], read)
+    return _with_options(
+        command, "limits", [_parameter(one.name, _option(one), one.default) for one in _MEASURED], read
+    )
 
 
 def _option(limit: "Field[Any]") -> Any:

@@ -89,7 +89,9 @@ class LoaderSearchSettings:
 
 
 def _read_rates(pairs: Any) -> dict[Choice, Estimate]:
-    return dict(pairs if isinstance(pairs, Mapping) else TypeAdapter(list[tuple[Choice, Estimate]]).validate_python(pairs))
+    return dict(
+        pairs if isinstance(pairs, Mapping) else TypeAdapter(list[tuple[Choice, Estimate]]).validate_python(pairs)
+    )
 
 
 Rates = Annotated[
