@@ -167,7 +167,7 @@ ExecutorOption = Annotated[
     ),
 ]
 _LIMITS = [limit for limit in fields(Limits) if limit.metadata]
-_MEASURED = [limit for limit in _LIMITS if limit.name in {"load_s", "memory_gib", "sandbox"}]
+_MEASURED = [limit for limit in _LIMITS if limit.name in {"load_s", "memory_gib"}]
 """Limits of a command that measures, whose calls may take as long as they do."""
 
 

@@ -22,7 +22,7 @@ class _SourceLoader(SourceFileLoader):
 
 
 class _UnchangedFinder:
-    """Finds modules of the harness, and refuses those that have changed since it was made."""
+    """Finds modules of the harness, and refuses a module that has changed since the finder was made."""
 
     def __init__(self) -> None:
         self._began_ns = time.time_ns()
@@ -34,8 +34,8 @@ class _UnchangedFinder:
         if spec is None or spec.origin is None:
             return spec
         if self._has_changed(spec.origin):
-            rule = "a command does not import what was written while user code ran"
-            problem = f"the module `{name}` has changed"
+            rule = "its file was written while user code ran"
+            problem = f"cannot import `{name}`"
             raise UsageError(problem, rule=rule, remedy="install the harness again, and remove what changes it")
         if spec.cached is not None and self._has_changed(spec.cached):
             spec.loader = _SourceLoader(name, spec.origin)
