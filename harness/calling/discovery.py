@@ -125,7 +125,7 @@ def root_of(target: str) -> Path | None:
 
 
 def make_importable(target: str) -> None:
-    """Let this process, which runs user code, import what a target means: its project, and its package ``cases``.
+    """Let this process, which runs user code, import the modules of the project and the ``cases`` of a target.
 
     A usage error says that the packages are missing that the shipped cases need.
     """
