@@ -14,6 +14,7 @@ import importlib.util
 import os
 import pkgutil
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
@@ -212,7 +213,7 @@ def _from_file(path: Path) -> ModuleType:
     except (Exception, SystemExit) as error:
         if sys.modules.get(path.stem) is module:
             del sys.modules[path.stem]
-        raise UsageError(f"cannot import `{path}`: {type(error).__name__}: {error}") from error
+        raise _import_failure(str(path), error) from error
     finally:
         # Keep the folder at the end, for imports inside functions.
         sys.path.append(sys.path.pop(0))
@@ -230,9 +231,24 @@ def imported(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         raise UsageError(f"cannot import `{name}`: no module named `{error.name or name}`", remedy=_TARGETS) from error
     except (Exception, SystemExit) as error:
-        raise UsageError(f"cannot import `{name}`: {type(error).__name__}: {error}") from error
+        raise _import_failure(name, error) from error
     finally:
         sys.path.remove(str(Path.cwd()))
+
+
+PARSERS = {"absl", "argparse", "click", "docopt", "fire", "optparse", "typer"}
+"""Packages that read the command line."""
+
+
+def _import_failure(name: str, error: BaseException) -> UsageError:
+    """Return the usage error for an exception of a user's module."""
+    if not isinstance(error, SystemExit):
+        return UsageError(f"cannot import `{name}`: {type(error).__name__}: {error}")
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    is_parser = any(str(frame.f_globals.get("__name__")).partition(".")[0] in PARSERS for frame in frames)
+    does = "it parses the command line" if is_parser else "it ends the process"
+    problem = f"cannot import `{name}`: {does} at import (SystemExit: {error})"
+    return UsageError(problem, remedy='put that under `if __name__ == "__main__":`')
 
 
 def packages(package: ModuleType) -> Iterator[ModuleType]:
