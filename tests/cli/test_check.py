@@ -42,7 +42,7 @@ def test_a_declared_break_is_expected_in_the_dtypes_it_names(harness: Command, h
     check = ("check", "homework.py:softmax", "--contract", "softmax", "--law", "value")
     some = harness(*check, "--dtypes", "float32,float16", "--breaks", "value:float16=exp overflows", code=1)
     assert (
-        "verdict: 1 defect in homework.softmax: 1 of 1 law (2 verdicts: 0 hold, 1 expected failure, 1 broken)"
+        "verdict: 1 defect in homework.softmax breaks 1 of 1 law (2 verdicts: 0 hold, 1 expected failure, 1 broken)"
         in some.stdout
     )
     harness(*check, "--dtypes", "float32,float16", "--breaks", "value=exp overflows", code=0)
