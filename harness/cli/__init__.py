@@ -265,7 +265,7 @@ def main() -> None:
         try:
             app(prog_name="harness")
         except UsageError as error:
-            _reject(str(error))
+            _reject(str(error), 2 if interrupt.received is None else interrupt.exit_code(INTERRUPTED))
         except SystemExit as end:
             end.code = interrupt.exit_code(end.code)
             _flush()
@@ -309,15 +309,17 @@ def _is_of_scratch(error: OSError) -> bool:
 
 def _of_scratch(error: OSError) -> UsageError:
     value = (error.strerror or str(error)).lower()
-    return UsageError("cannot write temporary files", rule=value, remedy="set `TMPDIR` to a folder that can be written to")
+    return UsageError(
+        "cannot write temporary files", rule=value, remedy="set `TMPDIR` to a folder that can be written to"
+    )
 
 
-def _reject(message: str) -> NoReturn:
-    """Report in one line why there is no answer, and exit with code 2."""
+def _reject(message: str, code: str | int | None = 2) -> NoReturn:
+    """Report in one line why there is no answer, and exit."""
     for stream, text in ((sys.stderr, f"harness: {message}\n"), (sys.stdout, "")):
         try:
             stream.write(text)
             stream.flush()
         except OSError:
             discard_output(stream)
-    sys.exit(2)
+    sys.exit(code)
