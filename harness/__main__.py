@@ -30,9 +30,9 @@ def replace_closed_streams() -> None:
             if null != descriptor:
                 os.dup2(null, descriptor)
                 os.close(null)
-            os.set_inheritable(descriptor, True)
+            os.set_inheritable(descriptor, True)  # noqa: FBT003 - the name says it
             mode = "r" if flags == os.O_RDONLY else "w"
-            setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: PTH123 - no path
+            setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))
 
 
 if __name__ == "__main__":

@@ -59,7 +59,8 @@ def audits_to_markdown(audits: Sequence[Audit], fixes: Sequence[Fix] = ()) -> st
         parts.append(f"**{markdown_text(audit_line(audit))}**")
         parts += [markdown_text(line) for line in (() if audit.run is None else run_lines(audit.run))]
         wrong = [
-            [place(one.file, one.line, one.function), one.kind.value, one.sentence, one.remedy] for one in audit.findings
+            [place(one.file, one.line, one.function), one.kind.value, one.sentence, one.remedy]
+            for one in audit.findings
         ]
         near = [
             [place(one.file, one.line), f"{one.operation} ({one.quantity})", one.dtype, f"{one.factor:.3g}"]

@@ -189,7 +189,10 @@ def markdown_table(rows: Sequence[Sequence[str]], headings: Sequence[str]) -> st
 
 def fixes_to_markdown(fixes: Sequence[Fix]) -> list[str]:
     """Return the titles, the diff and the verification of each fix."""
-    blocks = [(markdown_text(fix_title(fix)), fenced("\n".join(fix.diff), "diff"), markdown_text(fix.sentence)) for fix in fixes]
+    blocks = [
+        (markdown_text(fix_title(fix)), fenced("\n".join(fix.diff), "diff"), markdown_text(fix.sentence))
+        for fix in fixes
+    ]
     return [part for parts in blocks for part in parts]
 
 

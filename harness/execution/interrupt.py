@@ -103,7 +103,7 @@ def interruptible() -> Iterator[Interrupt]:
     ``sys.unraisablehook``. Such an interrupt would be lost, for example in torch's loader iterator. It is raised again
     a moment later, until it has an effect.
 
-    A forked process inherits the handlers. SIGINT raises ``KeyboardInterrupt`` there as well. The others end that process
+    A forked process inherits the handlers. SIGINT raises ``KeyboardInterrupt`` there, too. The others end that process
     at once.
     """
     interrupt, command = Interrupt(), os.getpid()
@@ -116,7 +116,7 @@ def interruptible() -> Iterator[Interrupt]:
             _uninterruptible.pending = signal.Signals(number)
             return
         interrupt.received, interrupt.is_lost = signal.Signals(number), False
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(signal.Signals(number))
 
     if threading.current_thread() is not threading.main_thread():
         yield interrupt
@@ -177,7 +177,7 @@ def run_command(module: str) -> None:
 
 
 def ignore_next_signal() -> None:
-    """Let a command that has ended keep its exit code if a signal comes while Python cleans up; a second one ends it."""
+    """Ignore one signal, so that a command that has ended keeps its exit code while Python cleans up."""
 
     def reset(number: int, _: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)

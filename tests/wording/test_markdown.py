@@ -39,7 +39,9 @@ def shown(text: str) -> str:
 def test_a_reader_sees_the_text_without_markup(text: str) -> None:
     """Lines are joined, and control characters replaced. Names and numbers in backquotes stay code."""
     line = " ".join(printable(text).split())
-    assert shown(markdown_text(text)).replace(" `", "`").replace("` ", "`") == line.replace(" `", "`").replace("` ", "`")
+    assert shown(markdown_text(text)).replace(" `", "`").replace("` ", "`") == line.replace(" `", "`").replace(
+        "` ", "`"
+    )
 
 
 @given(TEXTS, TEXTS)
