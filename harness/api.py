@@ -124,7 +124,7 @@ def check(
     )
     if isolate:
         return Verdicts(*checked(importable_campaign(function, campaign)))
-    _reject_target(function)
+    function = _require_object(function)
     listed = campaign.jobs([case := _case(function, campaign)])
     if listed:
         reject_misfit(listed[0].case, listed[0].contract)
@@ -142,10 +142,11 @@ def check(
         return Verdicts(verdicts, properties.values(), partial(_fixed, function, campaign, verdicts))
 
 
-def _reject_target(function: object) -> None:
-    """Raise a usage error if a function is given by its target, which only a separate process imports."""
+def _require_object(function: Callable[..., Any] | str) -> Callable[..., Any]:
+    """Return a function, or raise a usage error if it is a target, which only a separate process imports."""
     if isinstance(function, str):
         raise UsageError(f"cannot import `{function}` in this process", remedy="pass `isolate=True`")
+    return function
 
 
 def _fixed(
@@ -340,7 +341,7 @@ class Check:
         if self.isolated is not None:
             verdict, self.properties = self.isolated.decide(function, self.job.identity)
         else:
-            verdict = self._decided_here(function)
+            verdict = self._decided_here(_require_object(function))
         self.verdicts.append(verdict)
         if verdict.violation is not None and verdict.status not in {Status.LOST, Status.UNCLAIMED}:
             raise LawBroken(verdict)
@@ -353,8 +354,7 @@ class Check:
             raise Inapplicable(f"{verdict.law} [{verdict.where}]: {verdict.reason}")
         return verdict
 
-    def _decided_here(self, function: Any) -> Verdict:
-        _reject_target(function)
+    def _decided_here(self, function: Callable[..., Any]) -> Verdict:
         contract = self.job.case.contract
         _, call = completed(of_function(function), contract, self.campaign.call)
         case = _case(function, replace(self.campaign, contract=contract, call=call))

@@ -12,8 +12,8 @@ from flint import arb, ctx
 from torch import Tensor
 
 from harness.auditor.shadow import Call, Cell
-from harness.exact.elementwise import ELEMENTWISE, PRECISION, Balls, strided
-from harness.exact.operators import BY_ROWS, NOT_OURS, OPERATIONS, PRODUCTS, UNKNOWN, carried_out, of_each
+from harness.exact.elementwise import ELEMENTWISE, PRECISION, Balls, view_strided
+from harness.exact.operators import BY_ROWS, NOT_OURS, OPERATIONS, PRODUCTS, UNKNOWN, carried_out, operation_of_each
 from harness.exact.tape import FLOATING, Operator, length_of, tensors
 from harness.floats import to_arb
 
@@ -240,12 +240,12 @@ def _lifted(tensor: Tensor, cell: Cell) -> Balls:
 
 def _part(flat: Balls, tensor: Tensor) -> Balls:
     """Return the view of a storage that belongs to a tensor."""
-    return strided(flat, tensor.shape, tensor.stride(), int(tensor.storage_offset()))
+    return view_strided(flat, tensor.shape, tensor.stride(), int(tensor.storage_offset()))
 
 
 def _cost(call: Call, written: list[Tensor]) -> int:
     """Return the cost in additions."""
-    name = of_each(call.operator.base)
+    name = operation_of_each(call.operator.base)
     elements = max(sum(t.numel() for t in call.read), sum(t.numel() for t in written))
     if name in PRODUCTS:
         inner = call.args[-1].shape[-2] if call.args[-1].dim() > 1 else 1

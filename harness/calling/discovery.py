@@ -12,6 +12,7 @@ import importlib.util
 import os
 import pkgutil
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.machinery import ModuleSpec, PathFinder
@@ -124,7 +125,7 @@ def root_of(target: str) -> Path | None:
 
 
 def make_importable(target: str) -> None:
-    """Let this process, which runs user code, import what a target means: its project, and its package ``cases``.
+    """Let this process, which runs user code, import the modules of the project and the ``cases`` of a target.
 
     A usage error says that the packages are missing that the shipped cases need.
     """
@@ -234,7 +235,7 @@ def _from_file(path: Path) -> ModuleType:
     except (Exception, SystemExit) as error:
         if sys.modules.get(path.stem) is module:
             del sys.modules[path.stem]
-        raise UsageError(f"cannot import `{path}`: {type(error).__name__}: {error}") from error
+        raise _import_error(str(path), error) from error
     finally:
         # Keep the folder at the end, for imports inside functions.
         sys.path.append(sys.path.pop(0))
@@ -252,9 +253,28 @@ def imported(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         raise UsageError(f"cannot import `{name}`: no module named `{error.name or name}`", remedy=_TARGETS) from error
     except (Exception, SystemExit) as error:
-        raise UsageError(f"cannot import `{name}`: {type(error).__name__}: {error}") from error
+        raise _import_error(name, error) from error
     finally:
         sys.path.remove(str(Path.cwd()))
+
+
+MAIN_GUARD = 'put that under `if __name__ == "__main__"`'
+"""Remedy for a module that does at import what only a program should do."""
+
+_PARSERS = {"absl", "argparse", "click", "docopt", "fire", "optparse", "tyro", "typer"}
+"""Packages that read the command line, and end the program if they cannot."""
+
+
+def _import_error(place: str, error: BaseException) -> UsageError:
+    """Return the error for an exception at import; a program that ends is told from a module that fails."""
+    text = f"{type(error).__name__}: {error}"
+    if not isinstance(error, SystemExit):
+        return UsageError(f"cannot import `{place}`: {text}")
+    frames = {
+        frame.f_globals.get("__name__", "").partition(".")[0] for frame, _ in traceback.walk_tb(error.__traceback__)
+    }
+    does = "parses the command line" if frames & _PARSERS else "ends the program"
+    return UsageError(f"cannot import `{place}`", rule=f"it {does} at import ({text})", remedy=MAIN_GUARD)
 
 
 def packages(package: ModuleType) -> Iterator[ModuleType]:

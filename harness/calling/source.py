@@ -28,7 +28,7 @@ def subject_of(target: str) -> Subject | None:
     for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
         with suppress(OSError):  # not for us to say: whoever imports it does
             digest.update(f"{file.relative_to(path)}\n".encode() + file.read_bytes())
-    return Subject(place=str(path), source=digest.hexdigest()[:16])
+    return Subject(place=str(path), source=digest.hexdigest()[:16], target=target)
 
 
 def _within(folder: Path, parts: Sequence[str]) -> Path:

@@ -7,6 +7,7 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
+from harness.cli.adoption.settings import search_path
 from harness.cli.options import CasesArgument, ContractOption, DataOption, console, progress, say
 from harness.cli.panels import epilog, thorough_option
 
@@ -51,7 +52,12 @@ def doctor(
     with progress() as bar:
         task = bar.add_task("time", total=None)
         diagnosis = diagnose(
-            root, policy, contract=contract, data=data, progress=lambda message: bar.update(task, description=message)
+            root,
+            policy,
+            contract=contract,
+            data=data,
+            pythonpath=search_path(root),
+            progress=lambda message: bar.update(task, description=message),
         )
     if diagnosis.sights:
         console().print(_table(diagnosis))

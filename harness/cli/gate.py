@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from harness.cli.adoption.settings import baseline_file, cases_of, gated
+from harness.cli.adoption.settings import baseline_file, find_project, gated, questions_of, search_path
 from harness.cli.options import (
     CasesArgument,
     ContractOption,
@@ -28,8 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.cli.adoption.settings import Project
+    from harness.gate.base import Base
     from harness.gate.policy import Policy
-    from harness.record import GateFinding, RunFolder
+    from harness.gate.snapshot import Counts
+    from harness.record import GateFinding, Run, RunFolder, Verdict
+    from harness.verdict.campaign import Campaign
 
 Option = typer.Option
 SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -52,6 +55,8 @@ More examples:
     harness gate --against HEAD~1
   the time of a branch against the commit where it left main, in a minute
     harness gate --against main --budget 60
+  a pull request, which cannot delete the baseline or loosen the policy
+    harness gate --run report --base origin/main
 
 Exit codes:
   0  pass
@@ -67,11 +72,16 @@ RUN = "gate"
 """Default run if only time is measured."""
 
 
-class Place(NamedTuple):
-    """The location of the baseline: the project, and the file from the command line."""
+class Job(NamedTuple):
+    """The comparison of a run: the project and its policy, and the options of the command."""
 
     root: Path
-    named: Path | None
+    policy: "Policy"
+    project: "Project | None"
+    base: "Base | None"
+    file: Path | None
+    contract: str | None
+    data: str | None
 
 
 def gate(
@@ -83,6 +93,14 @@ def gate(
         str | None,
         Option(
             help="Commit, branch or tag whose time is compared. For a branch, the commit where yours left it.",
+            metavar="REF",
+        ),
+    ] = None,
+    base: Annotated[
+        str | None,
+        Option(
+            help="Commit, branch or tag whose policy counts, and whose baselines must still exist.",
+            show_default="that of --against",
             metavar="REF",
         ),
     ] = None,
@@ -130,6 +148,7 @@ def gate(
 ) -> None:
     """Decide whether a change made numerics, counts or time worse."""
     from harness.display.gate import WRITERS
+    from harness.gate.base import read_base
     from harness.gate.finding import exit_code
     from harness.gate.policy import project_root, read_policy
     from harness.record import GateFinding
@@ -140,6 +159,11 @@ def gate(
         raise UsageError("nothing to compare", remedy="pass `--run` or `--against`")
     root = project_root(Path.cwd())
     policy = read_policy(root)
+    findings: list[GateFinding] = []
+    reference = base or against
+    at_base = None if reference is None or update else read_base(reference, root, baseline)
+    if at_base is not None:
+        policy, findings = at_base.judge_policy(policy)
     given = {"target": target, "budget_s": budget}
     policy = policy.model_copy(update={name: value for name, value in given.items() if value is not None})
     policy, project = gated(policy, root)
@@ -147,13 +171,11 @@ def gate(
         rule = "the targets of `[tool.harness]` are single functions"
         raise UsageError("cannot time the project", rule=rule, remedy="list the functions in `CASES` of a package")
     if run is not None:
-        early = _reject_unfinished(run, update=update)
-    findings: list[GateFinding] = []
+        findings += _reject_unfinished(run, update=update)
     with session(into or run or RUN) as opened:
         if run is not None:
-            findings += early
-            place = Place(root, baseline)
-            findings += _exact(run, policy, place, project, contract=contract, data=data, update=update)
+            job = Job(root, policy, project, at_base, baseline, contract, data)
+            findings += _exact(run, job, update=update)
         if against is not None:
             findings += _time(against, policy, contract=contract, data=data, seed=seed, into=opened.folder)
         opened.folder.write(GateFinding, findings)
@@ -181,44 +203,92 @@ def _reject_unfinished(run: str, *, update: bool) -> "list[GateFinding]":
     return [GateFinding(gate=Gate.NUMERICS, case="", subject="", outcome=Outcome.NO_VERDICT, sentence=sentence)]
 
 
-def _exact(
-    run: str,
-    policy: "Policy",
-    place: Place,
-    project: "Project | None",
-    *,
-    contract: str | None,
-    data: str | None,
-    update: bool,
-) -> "Sequence[GateFinding]":
-    from harness.calling.target import load
-    from harness.data.images import short_epoch
+def _exact(run: str, job: Job, *, update: bool) -> "Sequence[GateFinding]":
     from harness.gate.baseline import Baseline, read_baseline, reject_foreign, write_baseline
-    from harness.gate.counts import counts
     from harness.gate.numerics import compare, retained
     from harness.gate.snapshot import summarised
     from harness.record import Breaking, Verdict
 
     folder = run_folder(run)
     head, verdicts, breakings = folder.head(), folder.read(Verdict), folder.read(Breaking)
-    cases = load(policy.target, contract=contract) if project is None else cases_of(project)
-    counted = counts(cases, lambda where: short_epoch(data, where))
+    questions, policy = _questions(head, verdicts, job)
+    file = job.file or _baseline_of(questions, policy, job)
+    counted = _count(questions, job)
     now = summarised(head, verdicts, breakings, counted.by_case)
-    # Loading the cases comes first, so that their package is found where it was imported.
-    file = place.named or baseline_file(policy, project, place.root)
     if not update:
+        at_base = None if job.base is None else job.base.baseline(file)
+        if at_base is None and job.base is not None and not file.is_file():
+            return [*job.base.judge_baselines(file, now, policy), _nothing(job.base, file), *counted.findings]
+        known = at_base if at_base is not None and not file.is_file() else read_baseline(file)
         names = {*counted.failures, *(old for old, new in policy.renamed.items() if new in counted.failures)}
-        known = read_baseline(file).without_counts(names)
-        return [*compare(known, now, policy), *counted.findings]
+        of_branch = [] if job.base is None else job.base.judge_baselines(file, now, policy)
+        return [*of_branch, *compare(known.without_counts(names), now, policy), *counted.findings]
     if counted.failures:
         case, why = next(iter(counted.failures.items()))
         raise UsageError(f"cannot make a baseline: calling `{case}` raises {why}", remedy="correct the case first")
-    if place.named is None and policy.baseline is None and project is None:
+    if job.file is None and policy.baseline is None and job.project is None:
         reject_foreign(file)
     before = read_baseline(file) if file.is_file() else Baseline({}).updated(now)
     write_baseline(file, before.updated(now))
     say(f"baseline: {os.path.relpath(file)}")
     return retained(compare(before, now, policy))
+
+
+def _questions(head: "Run", verdicts: "Sequence[Verdict]", job: Job) -> "tuple[list[Campaign], Policy]":
+    """Return questions about the cases to count: of the project, of the target, or else of the run's own targets."""
+    from harness.verdict.campaign import Campaign
+
+    if job.project is not None:
+        return questions_of(job.project), job.policy
+    claims = {
+        head.subjects[one.case].target: one.contract if ":" in head.subjects[one.case].target else None
+        for one in verdicts
+        if one.case in head.subjects and head.subjects[one.case].target
+    }
+    if "target" in job.policy.model_fields_set or not claims:
+        claims = {job.policy.target: claims.get(job.policy.target)}
+    first, *_ = claims
+    questions = [Campaign(target, job.contract or contract) for target, contract in claims.items()]
+    return questions, job.policy.model_copy(update={"target": first})
+
+
+def _baseline_of(questions: "Sequence[Campaign]", policy: "Policy", job: Job) -> Path:
+    """Return the file of the baseline: next to the source of the target, or in the project if there are several."""
+    from harness.gate.baseline import NAME
+
+    if job.project is None and policy.baseline is None and len({one.target.partition(":")[0] for one in questions}) > 1:
+        return job.root / NAME
+    return baseline_file(policy, job.project, job.root)
+
+
+def _count(questions: "Sequence[Campaign]", job: Job) -> "Counts":
+    """Count the calls of the cases in a process that imports them."""
+    from harness.execution.plan import to_document
+    from harness.gate.snapshot import Counts
+    from harness.isolation.delegate import run_in_child
+
+    names = "`, `".join(dict.fromkeys(one.target.partition(":")[0] for one in questions))
+    arguments = {"questions": [to_document(one) for one in questions], "data": job.data}
+    with progress() as bar:
+        task = bar.add_task("counts", total=None)
+        return run_in_child(
+            "harness.gate.counts:count",
+            arguments,
+            Counts,
+            target=names,
+            pythonpath=search_path(job.root),
+            on_event=lambda case: bar.update(task, description=f"counting {case}"),
+        )
+
+
+def _nothing(base: "Base", file: Path) -> "GateFinding":
+    from harness.record import Gate, GateFinding, Outcome
+
+    sentence = (
+        f"Nothing was compared: neither {base.reference} nor the branch has `{os.path.relpath(file)}`; "
+        "`harness gate --run RUN --update` creates it."
+    )
+    return GateFinding(gate=Gate.NUMERICS, case="", subject="", outcome=Outcome.NEW, sentence=sentence)
 
 
 def _time(
@@ -227,6 +297,7 @@ def _time(
     from harness.gate.finding import against
     from harness.record import Comparison, Slices
 
+    project = find_project(Path.cwd())
     with progress() as bar:
         task = bar.add_task("time", total=None)
         verdict = against(
@@ -234,6 +305,7 @@ def _time(
             policy,
             contract=contract,
             data=data,
+            pythonpath=[] if project is None else project.settings.pythonpath,
             seed=seed,
             progress=lambda message: bar.update(task, description=message),
         )
@@ -248,7 +320,7 @@ def _show(findings: "Sequence[GateFinding]", code: int) -> None:
 
     screen = console()
     unchanged = [finding for finding in findings if finding.outcome is Outcome.UNCHANGED]
-    for finding in (*unchanged, *reversed(spoken(findings))):
+    for finding in (*spoken(findings), *unchanged):
         screen.print(printable(f"{finding.outcome:<12}  {finding.sentence}"), markup=False, soft_wrap=True)
     say(gate_line(findings, code))
 

@@ -23,7 +23,7 @@ from harness.case import Case
 from harness.error import UsageError
 from harness.formula.catalogue import CATALOGUE
 from harness.formula.contract import contract_of as contract_of_formula
-from harness.formula.signature import in_order_of
+from harness.formula.signature import order_like_parameters
 from harness.formula.spelling import is_formula
 from harness.laws.contract import Contract
 from harness.suggestion import did_you_mean, nearest
@@ -74,7 +74,7 @@ def claimed(case: Case) -> Case:
         if not _has_formula(case.contract):
             return case
         adapter, named = adapter_signature(case), passes_inputs_on(case)
-        return replace(case, contract=in_order_of(case.function, case.contract, adapter=adapter, named=named))
+        return replace(case, contract=order_like_parameters(case.function, case.contract, adapter=adapter, named=named))
     name = _own_name(case)
     last = name.rpartition(".")[2]
     if last in CATALOGUE:

@@ -15,7 +15,7 @@ from harness.diagnosis.marks import calls, keyword, multiplies
 from harness.diagnosis.operation import Choice, Operation, Setting, mistake
 from harness.error import UsageError
 from harness.formula.catalogue import CATALOGUE
-from harness.formula.grammar import parsed
+from harness.formula.grammar import parse
 from harness.formula.node import Node
 from harness.formula.spelling import is_formula, spelling
 from harness.laws.contract import Contract
@@ -79,7 +79,7 @@ def operation_of_formula(contract: Contract) -> Operation | None:
 @cache
 def _of_text(text: str) -> Operation | None:
     try:
-        formula = parsed(spelling(text))
+        formula = parse(spelling(text))
     except UsageError:
         return None
     nodes = _order(formula.definition)

@@ -28,7 +28,7 @@ def array(values: Any) -> Balls:
     return np.asarray(values, dtype=object)
 
 
-def strided(flat: Balls, size: Sequence[int], stride: Sequence[int], offset: int) -> Balls:
+def view_strided(flat: Balls, size: Sequence[int], stride: Sequence[int], offset: int) -> Balls:
     """Return a view of a row of balls, like torch's view of a storage."""
     return np.lib.stride_tricks.as_strided(flat[offset:], size, [step * flat.itemsize for step in stride])
 
@@ -70,7 +70,7 @@ def to_float(x: arb) -> tuple[float, float]:
 def _function(on_balls: Callable[..., Any], on_floats: Callable[..., Any], arguments: int = 1) -> Operation:
     """Return a function of arrays; ``on_floats`` decides the result at poles and at infinity."""
 
-    def of_balls(*xs: arb) -> Any:
+    def apply_to_balls(*xs: arb) -> Any:
         if all(x.is_finite() for x in xs):
             ball = on_balls(*xs)
             if ball.is_finite():
@@ -79,13 +79,13 @@ def _function(on_balls: Callable[..., Any], on_floats: Callable[..., Any], argum
             return arb("nan")
         return arb(float(on_floats(*(np.float64(to_float(x)[0]) for x in xs))))
 
-    each = np.frompyfunc(of_balls, arguments, 1)
+    each = np.frompyfunc(apply_to_balls, arguments, 1)
 
-    def applied(*xs: Balls) -> Balls:
+    def apply(*xs: Balls) -> Balls:
         with np.errstate(all="ignore"):
             return array(each(*xs))
 
-    return applied
+    return apply
 
 
 def _power(x: arb, y: arb) -> arb:

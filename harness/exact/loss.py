@@ -115,7 +115,11 @@ class _Fault:
         if loss is None:
             return None
         out_of_range = self._out_of_range(loss)
-        return self._at_exponentials(out_of_range) if out_of_range else self._in_a_sum(loss) or self._rounded(loss)
+        return (
+            self._attribute_to_exponentials(out_of_range)
+            if out_of_range
+            else self._event_of_sum(loss) or self._event_of_rounding(loss)
+        )
 
     def _worst(self) -> Loss | None:
         """Return the element with the largest effect among those with the largest errors."""
@@ -140,15 +144,15 @@ class _Fault:
     def _unit(self, loss: Loss) -> float:
         return torch.finfo(self.step.results[loss.output].dtype).eps / 2
 
-    def _named(self, kind: EventKind, loss: Loss | None = None, step: Step | None = None) -> Event:
+    def _name_event(self, kind: EventKind, loss: Loss | None = None, step: Step | None = None) -> Event:
         return event_of(step or self.step, kind, None if loss is None else loss.at)
 
     def _out_of_range(self, loss: Loss) -> Event | None:
         """Return the event of an overflow, a NaN or an underflow; ``None`` otherwise."""
         if math.isnan(loss.actual):
-            return self._named(EventKind.INVALID, loss)
+            return self._name_event(EventKind.INVALID, loss)
         if not math.isfinite(loss.actual):
-            return self._below_before() or self._beyond(loss)
+            return self._find_earlier_underflow() or self._event_of_overflow(loss)
         smallest = torch.finfo(self.step.results[loss.output].dtype).smallest_normal
         # A value that is exactly zero did not underflow.
         small = 0.0 < abs(loss.exact) <= smallest >= abs(loss.actual)
@@ -157,10 +161,10 @@ class _Fault:
             # 0 * inf is no number whether or not the zero is one: what made the infinity is not at fault.
             invalid = born(self.after)
             product = invalid is not None and invalid.operation == "mul" and not invalid.backward
-            return invalid if product else self._named(EventKind.UNDERFLOW, loss)
+            return invalid if product else self._name_event(EventKind.UNDERFLOW, loss)
         return None
 
-    def _at_exponentials(self, event: Event) -> Event:
+    def _attribute_to_exponentials(self, event: Event) -> Event:
         """Attribute an overflow after large exponentials to the line that computes them."""
         adds = event.kind is EventKind.OVERFLOW and self.step.operation in _ADDING
         if not adds and not (event.backward and self.step.operation in _DIVIDING):
@@ -177,9 +181,9 @@ class _Fault:
                 wanted |= _storages(earlier.inputs)
         return event
 
-    def _beyond(self, loss: Loss) -> Event:
+    def _event_of_overflow(self, loss: Loss) -> Event:
         """Return the event of an overflow; for a sum with large terms, its input is the largest term."""
-        event = self._named(EventKind.OVERFLOW, loss)
+        event = self._name_event(EventKind.OVERFLOW, loss)
         if self.step.name not in SUMS or len(self.step.given) != 1 or self.step.node is not None:
             return event
         term = float(self.step.given[0].abs().max())
@@ -187,7 +191,7 @@ class _Fault:
         large = term >= math.sqrt(torch.finfo(self.step.results[loss.output].dtype).max)
         return event.model_copy(update={"input": term}) if large and math.isfinite(term) else event
 
-    def _below_before(self) -> Event | None:
+    def _find_earlier_underflow(self) -> Event | None:
         """Return the value that underflowed in the forward pass if the backward pass divides by it."""
         found, at = None, self.at
         while self.step.node is not None and (written := self._subnormal_write(at)) is not None:
@@ -206,28 +210,28 @@ class _Fault:
                     return earlier, int(small.reshape(-1).nonzero()[0])
         return None
 
-    def _in_a_sum(self, loss: Loss) -> Event | None:
+    def _event_of_sum(self, loss: Loss) -> Event | None:
         """Return the event of a sum with a large error: cancellation or accumulation."""
         if self.step.name not in SUMS or loss.error <= ORDINARY * self._unit(loss):
             return None
         terms = sum(float(values.abs().sum()) for values in self.step.given[:1])
         cancels = terms > AMPLIFIED * abs(loss.exact) and abs(loss.difference) <= ORDINARY * self._unit(loss) * terms
         if cancels:
-            return self._named(EventKind.CANCELLATION)
+            return self._name_event(EventKind.CANCELLATION)
         long = self.step.given[0].numel() >= LONG * self.step.values[loss.output].numel()
-        return self._named(EventKind.ACCUMULATION) if long else None
+        return self._name_event(EventKind.ACCUMULATION) if long else None
 
-    def _rounded(self, loss: Loss) -> Event | None:
+    def _event_of_rounding(self, loss: Loss) -> Event | None:
         """Return the event of an ordinary rounding, in a sum that absorbs a term or in a later difference."""
         if loss.error > ORDINARY * self._unit(loss):
-            return self._named(EventKind.ABSORPTION) if self.step.name in _OF_ONE_PLUS else None
+            return self._name_event(EventKind.ABSORPTION) if self.step.name in _OF_ONE_PLUS else None
         if self._runs(self.at):
-            return self._named(EventKind.ACCUMULATION)
+            return self._name_event(EventKind.ACCUMULATION)
         amplifies = next((at for at in range(self.at + 1, len(self.tape.steps)) if self._amplifies(at)), None)
         if amplifies is not None:
             return self._event_at(amplifies)
         running = next((at for at in range(len(self.tape.steps)) if self._runs(at)), None)
-        return None if running is None else self._named(EventKind.ACCUMULATION, step=self.tape.steps[running])
+        return None if running is None else self._name_event(EventKind.ACCUMULATION, step=self.tape.steps[running])
 
     def _runs(self, at: int) -> bool:
         """Whether an operation repeatedly adds to the result of the same line."""

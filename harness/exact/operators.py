@@ -148,7 +148,7 @@ PRODUCTS: Mapping[str, Operation] = {
 # Losses and normalizations
 
 
-def _reduced(x: Balls, reduction: int) -> Balls:
+def _reduce(x: Balls, reduction: int) -> Balls:
     return _mean(x) if reduction == MEAN else _sum(x) if reduction == SUM else x
 
 
@@ -166,7 +166,7 @@ def _nll_loss(x: Balls, target: Any, weight: Any, reduction: int, ignored: int) 
     weights = _weights(target, x.shape[-1], weight, ignored)
     terms = np.where(_is_zero(weights), ZERO, -x * weights).sum(-1)
     total = _sum(weights)
-    loss = divide(_sum(terms), total) if reduction == MEAN else _reduced(array(terms), reduction)
+    loss = divide(_sum(terms), total) if reduction == MEAN else _reduce(array(terms), reduction)
     return loss, total
 
 
@@ -256,7 +256,7 @@ BY_ROWS: Mapping[str, Operation] = {
     "_log_softmax_backward_data": _log_softmax_backward,
     "nll_loss_forward": _nll_loss,
     "nll_loss_backward": _nll_loss_backward,
-    "mse_loss": lambda x, target, reduction=MEAN: _reduced((x - target) * (x - target), reduction),
+    "mse_loss": lambda x, target, reduction=MEAN: _reduce((x - target) * (x - target), reduction),
     "mse_loss_backward": _mse_loss_backward,
     "native_batch_norm": _batch_norm,
     "native_batch_norm_backward": _batch_norm_backward,
@@ -284,7 +284,7 @@ PICKED = {"max", "min", "sort", "topk", "kthvalue", "median"}
 """Operations that return indices next to values."""
 
 
-def picked(x: Balls, places: Tensor, *args: Any) -> Balls:
+def pick_balls(x: Balls, places: Tensor, *args: Any) -> Balls:
     """Return the balls at the indices that an operation returned."""
     at: NDArray[np.int64] = places.numpy(force=True)
     dim = next((arg for arg in args if isinstance(arg, int) and not isinstance(arg, bool)), -1)
@@ -339,13 +339,13 @@ def carried_out(operator: Operator, args: Any, kwargs: Mapping[str, Any], rounde
     kwargs = {key: value for key, value in kwargs.items() if key not in NOT_OURS}
     output: Any
     if operator.name.startswith("_foreach_"):
-        output = _each(of_each(name), args, kwargs)
+        output = _each(operation_of_each(name), args, kwargs)
     elif name in MOVES:
-        output = _moved(operator, args, kwargs)
+        output = _move_positions(operator, args, kwargs)
     elif name in COPIES:
         output = lift(args[0])
     elif name in PICKED and isinstance(result, list | tuple):
-        output = picked(args[0], result[1], *args[2 if name in {"kthvalue", "topk"} else 1 :])  # these begin with k
+        output = pick_balls(args[0], result[1], *args[2 if name in {"kthvalue", "topk"} else 1 :])  # these begin with k
     elif name == "threshold_backward":
         side = rounded[1].detach().numpy(force=True) > args[2]  # the side that the step took
         output = np.where(side, args[0], ZERO)
@@ -356,7 +356,7 @@ def carried_out(operator: Operator, args: Any, kwargs: Mapping[str, Any], rounde
     return list(output) if isinstance(output, list | tuple) else [output]
 
 
-def of_each(name: str) -> str:
+def operation_of_each(name: str) -> str:
     """Return the operation that a multi-tensor operation applies to each tensor."""
     return name.removeprefix("_foreach_").rstrip("_") if name.startswith("_foreach_") else name
 
@@ -372,13 +372,13 @@ def _each(name: str, args: list[Any], kwargs: Mapping[str, Any]) -> list[Balls]:
     return [OPERATIONS[name](*row, **kwargs) for row in zip(*columns, strict=False)]
 
 
-def _moved(operator: Operator, args: Any, kwargs: Mapping[str, Any]) -> list[Balls]:
+def _move_positions(operator: Operator, args: Any, kwargs: Mapping[str, Any]) -> list[Balls]:
     """Let torch move positions instead of balls; position 0 stands for zero."""
     pool: list[arb] = [arb(0)]
 
-    def placed(value: Any) -> Any:
+    def to_positions(value: Any) -> Any:
         if isinstance(value, list | tuple):
-            return [placed(inner) for inner in value]
+            return [to_positions(inner) for inner in value]
         if isinstance(value, float):  # the value of a padding or of a scatter
             pool.append(arb(value))
             return float(len(pool) - 1)
@@ -389,7 +389,7 @@ def _moved(operator: Operator, args: Any, kwargs: Mapping[str, Any]) -> list[Bal
         return torch.arange(first, len(pool), dtype=torch.float64).view(value.shape)
 
     with torch.no_grad():
-        moved = operator.overload(*placed(args), **{key: placed(value) for key, value in kwargs.items()})
+        moved = operator.overload(*to_positions(args), **{key: to_positions(value) for key, value in kwargs.items()})
     lifted = np.empty(len(pool), dtype=object)
     lifted[:] = pool
     return [lifted[place.numpy().astype(np.int64)] for place in tensors(moved)]

@@ -13,7 +13,7 @@ from flint import ctx
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
-from harness.exact.elementwise import PRECISION, middle, strided, to_float
+from harness.exact.elementwise import PRECISION, middle, to_float, view_strided
 from harness.exact.operators import UNKNOWN, carried_out
 from harness.exact.recurrent import one_dnn_layer, one_dnn_layer_backward
 from harness.exact.tape import FAILURES, FLOATING, Operator, Step, Tape, View, is_view, views_in
@@ -37,13 +37,13 @@ def replay(
         If the operator does not exist in wider arithmetic.
     """
     wide_args = [
-        shadow_of.get(id(value), value) if isinstance(value, Tensor) else _widened(value, shadow_of) for value in args
+        shadow_of.get(id(value), value) if isinstance(value, Tensor) else _widen(value, shadow_of) for value in args
     ]
-    wide_kwargs = {name: _widened(value, shadow_of) for name, value in kwargs.items()} if kwargs else {}
-    return repeated(operator, wide_args, wide_kwargs, args, result)
+    wide_kwargs = {name: _widen(value, shadow_of) for name, value in kwargs.items()} if kwargs else {}
+    return repeat(operator, wide_args, wide_kwargs, args, result)
 
 
-def repeated(operator: Operator, wide_args: Any, wide_kwargs: Any, args: Any, result: Any) -> Any:
+def repeat(operator: Operator, wide_args: Any, wide_kwargs: Any, args: Any, result: Any) -> Any:
     """Repeat an operation on wide tensors; ``args`` and ``result`` are from the step."""
     if operator.name in _KINKED:
         wide_args = [wide_args[0], args[1].to(wide_args[1].dtype), *wide_args[2:]]
@@ -53,13 +53,13 @@ def repeated(operator: Operator, wide_args: Any, wide_kwargs: Any, args: Any, re
     return operator.overload(*wide_args, **wide_kwargs)
 
 
-def _widened(value: Any, shadow_of: Mapping[int, Tensor]) -> Any:
+def _widen(value: Any, shadow_of: Mapping[int, Tensor]) -> Any:
     if isinstance(value, int | float):
         return value
     if isinstance(value, Tensor):
         return shadow_of.get(id(value), value)
     if isinstance(value, list | tuple):
-        return [_widened(inner, shadow_of) for inner in value]
+        return [_widen(inner, shadow_of) for inner in value]
     return torch.float64 if value in FLOATING else value
 
 
@@ -145,14 +145,14 @@ class Doubles:
     def carry_out(self, step: Step, part_of: Any) -> tuple[Any, ...] | None:
         """Carry out an operation, also in place, and return its new tensors; ``None`` where float64 has no such one."""
 
-        def widened(leaf: Any) -> Any:
+        def widen(leaf: Any) -> Any:
             if is_view(leaf):
                 return part_of(leaf)
             return torch.float64 if isinstance(leaf, torch.dtype) and leaf.is_floating_point else leaf
 
-        args, kwargs = tree_map(widened, step.arguments, is_leaf=is_view)
+        args, kwargs = tree_map(widen, step.arguments, is_leaf=is_view)
         try:
-            result = repeated(step.schema, args, kwargs, step.rounded, step.returned)
+            result = repeat(step.schema, args, kwargs, step.rounded, step.returned)
         except FAILURES:
             return None
         return tuple(x for x in tree_leaves(result) if isinstance(x, Tensor) and x.is_floating_point())
@@ -167,7 +167,7 @@ class Balls:
 
     def part(self, shadow: Any, view: View) -> Any:
         """The part of a shadow that a view shows; changing it changes the shadow."""
-        return strided(shadow, view.size, view.stride, view.offset)
+        return view_strided(shadow, view.size, view.stride, view.offset)
 
     def put(self, part: Any, values: Any) -> None:
         """Overwrite a part with a tensor or with the result of an operation."""
@@ -183,23 +183,23 @@ class Balls:
     def carry_out(self, step: Step, part_of: Any) -> tuple[Any, ...] | None:
         """The new tensors an operation returns."""
 
-        def exchanged(leaf: Any) -> Any:
+        def exchange(leaf: Any) -> Any:
             if is_view(leaf):
                 return part_of(leaf)
             return leaf.numpy(force=True) if isinstance(leaf, Tensor) else leaf
 
-        args, kwargs = tree_map(exchanged, step.arguments, is_leaf=is_view)
+        args, kwargs = tree_map(exchange, step.arguments, is_leaf=is_view)
         try:
             with ctx.workprec(PRECISION):
                 outputs = carried_out(step.schema, args, kwargs, step.rounded, step.returned)
                 outputs = [None if values is None else np.asarray(_middles(values), dtype=object) for values in outputs]
         except UNKNOWN:
-            return self._rounded(step, part_of)
+            return self._replay_rounded(step, part_of)
         for view, values in zip(step.changed, outputs, strict=False):
             part_of(view)[...] = values
         return () if step.changed else tuple(outputs)
 
-    def _rounded(self, step: Step, part_of: Any) -> tuple[Any, ...] | None:
+    def _replay_rounded(self, step: Step, part_of: Any) -> tuple[Any, ...] | None:
         narrow = {view: self.wide(part_of(view)).hi for view in step.inputs}
         result = Doubles().carry_out(step, narrow.__getitem__)
         if result is None:

@@ -66,13 +66,13 @@ class Operator:
         self.is_constant = self.name.startswith(_CONSTANTS)
         self.overwrites = self.name in _OVERWRITES
 
-    def changed(self, args: Any, kwargs: Any) -> list[Any]:
+    def find_changed(self, args: Any, kwargs: Any) -> list[Any]:
         """Return the arguments that a call changes."""
         return [args[index] if index < len(args) else kwargs.get(name) for index, name in self.writes]
 
     def written(self, args: Any, kwargs: Any) -> list[Tensor]:
         """Return the floating-point tensors that a call changes."""
-        return [tensor for tensor in tensors(self.changed(args, kwargs)) if is_followed(tensor)]
+        return [tensor for tensor in tensors(self.find_changed(args, kwargs)) if is_followed(tensor)]
 
 
 OPERATORS: dict[int, Operator] = {}
@@ -246,7 +246,7 @@ class Step:
     @property
     def changed(self) -> tuple[View, ...]:
         """Views of the arguments that the operation changed."""
-        return views_in(self.schema.changed(*self.arguments))
+        return views_in(self.schema.find_changed(*self.arguments))
 
     @cached_property
     def rounded(self) -> Any:
@@ -362,14 +362,14 @@ class Recorder(TorchDispatchMode):
         read = [leaf for leaf in tree_leaves(arguments) if is_floating(leaf)]
         views = [self.view(tensor) for tensor in read]
         given = tuple(_copy(tensor) for tensor in read)
-        kept = tree_map(self._kept, arguments)
+        kept = tree_map(self._keep, arguments)
         result = func(*args, **arguments[1])
         self._write(func, kept, (views, given), arguments, result)
         return result
 
     def _write(self, func: Any, kept: Any, inputs: Any, arguments: Any, result: Any) -> None:
         known = len(self.tape.length)
-        changed = [leaf for leaf in tree_leaves(operator_of(func).changed(*arguments)) if is_floating(leaf)]
+        changed = [leaf for leaf in tree_leaves(operator_of(func).find_changed(*arguments)) if is_floating(leaf)]
         returned = tree_map(lambda leaf: self.view(leaf, created=True) if is_floating(leaf) else leaf, result)
         fresh = [leaf for leaf in tree_leaves(result) if is_floating(leaf) and self._number(leaf) >= known]
         written = [*fresh, *changed]
@@ -392,7 +392,7 @@ class Recorder(TorchDispatchMode):
             return line, None
         return line or self._lines.get(node._sequence_nr()), node.name()
 
-    def _kept(self, leaf: Any) -> Any:
+    def _keep(self, leaf: Any) -> Any:
         if is_floating(leaf):
             return self.view(leaf)
         return leaf.detach().clone() if isinstance(leaf, Tensor) else leaf

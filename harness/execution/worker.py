@@ -28,6 +28,7 @@ from harness.isolation.limits import GIBIBYTE, Limits
 from harness.isolation.lost_worker import OUT_OF_MEMORY, SILENT
 from harness.isolation.parent import end, end_with_parent
 from harness.isolation.standby import StandbyProcess
+from harness.isolation.unchanged import refuse_changes
 from harness.record import Fault
 
 
@@ -40,6 +41,7 @@ def main(*, is_forked: bool = False) -> None:
         Whether this process is a fork of one with torch, and can be forked for user code before it knows the plan.
     """
     standby = StandbyProcess() if is_forked else None
+    refuse_changes()
     requests, answers = _lines()
     line = requests.readline()
     if not line:  # the other side was gone before it could say what to do
@@ -155,6 +157,7 @@ class _InPlace:
 
     def __init__(self, plan: Plan, limits: Limits) -> None:
         self._limits = limits
+        _warm_up()
         self.pieces = plan.load()
         self.about = list(self.pieces.about())
 
@@ -221,7 +224,6 @@ def _prepare(limits: Limits) -> None:
     warnings.simplefilter("ignore")
     # Log messages of libraries, such as a compiler's about its limits, are ignored too.
     logging.disable()
-    _warm_up()
     # Imported objects live until the end.
     gc.freeze()
     gc.enable()
@@ -231,7 +233,7 @@ def _prepare(limits: Limits) -> None:
 
 
 def _warm_up() -> None:
-    """Make a backward pass: the first one takes longer than a call may."""
+    """Make a backward pass: the first one takes longer than a call may, and imports modules, before user code."""
     import torch
 
     x = torch.ones(1, requires_grad=True)

@@ -26,6 +26,7 @@ from harness.isolation.fork_server import SERVER
 from harness.isolation.forked_process import Forked
 from harness.isolation.limits import Limits
 from harness.isolation.lost_worker import SILENT, Loss, loss
+from harness.isolation.unchanged import refuse_changes
 from harness.record import Fault
 
 LOSSES = 3
@@ -55,6 +56,7 @@ class IsolatedPool:
     """
 
     def __init__(self, plan: Plan, limits: Limits, processes: int, *, folder: str | None = None) -> None:
+        refuse_changes()
         self._limits = limits
         self._workers = [_Worker(plan, limits, folder) for _ in range(processes)]
         self._lost: Counter[str] = Counter()

@@ -106,7 +106,7 @@ def lift(value: Any) -> DoubleDouble:
     return DoubleDouble(hi, np.zeros_like(hi))
 
 
-def _settled(hi: Array, lo: Array, plain: Array) -> DoubleDouble:
+def _replace_non_finite(hi: Array, lo: Array, plain: Array) -> DoubleDouble:
     """Replace non-finite entries by the plain float64 result, which has the right infinities and NaN."""
     lost = ~np.isfinite(hi)
     if lost.any():
@@ -145,7 +145,7 @@ def _two_product(a: Array, b: Array) -> Pair:
 def two_sum(a: Array, b: Array) -> DoubleDouble:
     """``a + b`` exactly."""
     with np.errstate(invalid="ignore", over="ignore"):
-        return _settled(*_two_sum(a, b), a + b)
+        return _replace_non_finite(*_two_sum(a, b), a + b)
 
 
 def two_product(a: Array, b: Array) -> DoubleDouble:
@@ -156,8 +156,8 @@ def two_product(a: Array, b: Array) -> DoubleDouble:
         if large_a.any() or large_b.any():
             scale_a, scale_b = np.where(large_a, 2.0**-28, 1.0), np.where(large_b, 2.0**-28, 1.0)
             hi, lo = _two_product(a * scale_a, b * scale_b)
-            return _settled(hi / scale_a / scale_b, lo / scale_a / scale_b, a * b)
-        return _settled(*_two_product(a, b), a * b)
+            return _replace_non_finite(hi / scale_a / scale_b, lo / scale_a / scale_b, a * b)
+        return _replace_non_finite(*_two_product(a, b), a * b)
 
 
 def _add(x: Pair, y: Pair) -> Pair:
@@ -175,7 +175,7 @@ def _multiply(x: Pair, y: Pair) -> Pair:
 def add(x: DoubleDouble, y: DoubleDouble) -> DoubleDouble:
     """AccurateDWPlusDW of Joldes et al.: relative error at most ``3 * 2^-106`` even with cancellation."""
     with np.errstate(invalid="ignore", over="ignore"):
-        return _settled(*_add(x.pair, y.pair), x.hi + y.hi)
+        return _replace_non_finite(*_add(x.pair, y.pair), x.hi + y.hi)
 
 
 def multiply(x: DoubleDouble, y: DoubleDouble) -> DoubleDouble:
@@ -183,7 +183,7 @@ def multiply(x: DoubleDouble, y: DoubleDouble) -> DoubleDouble:
     with np.errstate(invalid="ignore", over="ignore", under="ignore"):
         product, error = two_product(x.hi, y.hi).pair
         hi, lo = _quick_two_sum(product, error + (x.hi * y.lo + x.lo * y.hi))
-        return _settled(hi, lo, x.hi * y.hi)
+        return _replace_non_finite(hi, lo, x.hi * y.hi)
 
 
 def divide(x: DoubleDouble, y: DoubleDouble) -> DoubleDouble:
@@ -192,7 +192,7 @@ def divide(x: DoubleDouble, y: DoubleDouble) -> DoubleDouble:
         quotient = x.hi / y.hi
         remainder = add(x, -multiply(y, lift(quotient)))
         hi, lo = _quick_two_sum(quotient, remainder.hi / y.hi)
-        return _settled(hi, lo, quotient)
+        return _replace_non_finite(hi, lo, quotient)
 
 
 def total(x: DoubleDouble, axis: int = -1, *, keepdims: bool = False) -> DoubleDouble:
@@ -235,11 +235,11 @@ _BLOCK = 8192
 """Elements whose intermediate results fit into the processor's cache."""
 
 
-def _in_blocks(function: Callable[[DoubleDouble], DoubleDouble]) -> Callable[[DoubleDouble], DoubleDouble]:
+def _compute_in_blocks(function: Callable[[DoubleDouble], DoubleDouble]) -> Callable[[DoubleDouble], DoubleDouble]:
     """Apply an elementwise function to large arrays block by block, in half of the time."""
 
     @wraps(function)
-    def applied(x: DoubleDouble) -> DoubleDouble:
+    def apply(x: DoubleDouble) -> DoubleDouble:
         if x.hi.size <= 2 * _BLOCK or not (x.hi.flags.c_contiguous and x.lo.flags.c_contiguous):
             return function(x)
         hi, lo = x.hi.reshape(-1), x.lo.reshape(-1)
@@ -248,10 +248,10 @@ def _in_blocks(function: Callable[[DoubleDouble], DoubleDouble]) -> Callable[[Do
         first, second = map(np.concatenate, zip(*parts, strict=True))
         return DoubleDouble(first.reshape(x.shape), second.reshape(x.shape))
 
-    return applied
+    return apply
 
 
-@_in_blocks
+@_compute_in_blocks
 def exp(x: DoubleDouble) -> DoubleDouble:
     """Exponential; relative error below ``2^-98`` while the result is normal.
 
@@ -263,24 +263,24 @@ def exp(x: DoubleDouble) -> DoubleDouble:
     inside = x.hi == clipped
     x_in = DoubleDouble(clipped, np.where(inside, x.lo, 0.0))
     k = np.rint(x_in.hi / np.log(2.0))
-    s = _expm1_reduced(_reduced(x_in, k))
+    s = _expm1_reduced(_reduce(x_in, k))
     result = add(lift(np.ones_like(k)), s)
     with np.errstate(over="ignore", under="ignore"):
         first = np.trunc(k / 2.0)
         for shift in (first, k - first):
-            result = _scaled(result, shift)
+            result = _scale(result, shift)
     overflow = np.isinf(result.hi)
     hi = np.where(np.isnan(x.hi), np.nan, result.hi)
     return DoubleDouble(hi, np.where(overflow, 0.0, result.lo))
 
 
-def _scaled(x: DoubleDouble, k: Array) -> DoubleDouble:
+def _scale(x: DoubleDouble, k: Array) -> DoubleDouble:
     """``x 2^k``, exactly unless it over- or underflows."""
     exponent = k.astype(np.int64)
     return DoubleDouble(np.ldexp(x.hi, exponent), np.ldexp(x.lo, exponent))
 
 
-def _reduced(x: DoubleDouble, k: Array) -> DoubleDouble:
+def _reduce(x: DoubleDouble, k: Array) -> DoubleDouble:
     """``x - k ln 2``, with the products ``k * ln2`` exact."""
     r = x - k * _LN2_A
     r = r - k * _LN2_B
@@ -299,7 +299,7 @@ def _expm1_reduced(r: DoubleDouble) -> DoubleDouble:
     return DoubleDouble(*series)
 
 
-@_in_blocks
+@_compute_in_blocks
 def log1p(x: DoubleDouble) -> DoubleDouble:
     """``ln(1 + x)`` for ``x > -1``; relative error below ``2^-95``.
 
@@ -313,9 +313,9 @@ def log1p(x: DoubleDouble) -> DoubleDouble:
     start = np.where(usable, y, 0.0)
     lifted = lift(start)
     k = np.where(np.abs(start) < 0.34, 0.0, np.rint(start / np.log(2.0)))
-    s = _expm1_reduced(_reduced(lifted, k))
+    s = _expm1_reduced(_reduce(lifted, k))
     # expm1(y) = 2^k (s + 1) - 1, which is s itself where k = 0.
-    scaled = _scaled(s + 1.0, k) - 1.0
+    scaled = _scale(s + 1.0, k) - 1.0
     expm1_y = DoubleDouble(np.where(k == 0, s.hi, scaled.hi), np.where(k == 0, s.lo, scaled.lo))
     argument = DoubleDouble(np.where(usable, x.hi, 0.0), np.where(usable, x.lo, 0.0))
     residual = argument - expm1_y

@@ -90,7 +90,7 @@ _confirming: ContextVar[bool] = ContextVar("confirming", default=False)
 _remembered: ContextVar[dict[Any, Any] | None] = ContextVar("remembered", default=None)
 _recalling: ContextVar[bool] = ContextVar("recalling", default=False)
 
-_recalled: Memory[DoubleDouble] = Memory(96 * MEBIBYTE)
+_reuse: Memory[DoubleDouble] = Memory(96 * MEBIBYTE)
 """Results of both tiers by their arguments; laws and cases share examples."""
 
 
@@ -99,7 +99,7 @@ class UndecidedError(ArithmeticError):
 
 
 @contextmanager
-def assigned(variable: ContextVar[KeptT], value: KeptT) -> Iterator[None]:
+def set_within(variable: ContextVar[KeptT], value: KeptT) -> Iterator[None]:
     """Give a context variable a value in the body."""
     token = variable.set(value)
     try:
@@ -116,7 +116,7 @@ def confirming() -> AbstractContextManager[None]:
     context manager
         The context of the body.
     """
-    return assigned(_confirming, value=True)
+    return set_within(_confirming, value=True)
 
 
 def remembering() -> AbstractContextManager[None]:
@@ -127,7 +127,7 @@ def remembering() -> AbstractContextManager[None]:
     context manager
         The context of the body.
     """
-    return assigned(_remembered, value={})
+    return set_within(_remembered, value={})
 
 
 def recalling() -> AbstractContextManager[None]:
@@ -138,7 +138,7 @@ def recalling() -> AbstractContextManager[None]:
     context manager
         The context of the body.
     """
-    return assigned(_recalling, value=True)
+    return set_within(_recalling, value=True)
 
 
 is_recalling = _recalling.get
@@ -174,32 +174,32 @@ class Oracle:
         if remembered is None or _confirming.get():
             # Ball arithmetic is so expensive that its results are cached by content, not by identity.
             is_recalling = _recalling.get() or remembered is not None
-            return self._recalled(inputs) if is_recalling else self._answer(inputs)
+            return self._reuse(inputs) if is_recalling else self._answer(inputs)
         key = (self, *map(id, inputs))
         if key not in remembered:
             # Keep the inputs alive: Python may reuse the identity of a deleted object.
-            remembered[key] = inputs, self._screened(inputs)
+            remembered[key] = inputs, self._compute_screen(inputs)
         result: DoubleDouble = remembered[key][1]
         return result
 
     def _answer(self, inputs: tuple[Any, ...]) -> DoubleDouble:
-        return self._confirm(inputs) if _confirming.get() else self._screened(inputs)
+        return self._confirm(inputs) if _confirming.get() else self._compute_screen(inputs)
 
-    def _recalled(self, inputs: tuple[Any, ...]) -> DoubleDouble:
+    def _reuse(self, inputs: tuple[Any, ...]) -> DoubleDouble:
         contents = tuple(map(content_of, inputs))
         if None in contents:
             return self._answer(inputs)
         key = self, _confirming.get(), contents
-        if (known := _recalled.get(key)) is not None:
+        if (known := _reuse.get(key)) is not None:
             return known
         result = self._answer(inputs)
         for part in result.pair:
             if isinstance(part, np.ndarray):  # a NumPy scalar is immutable
                 part.flags.writeable = False
-        _recalled.keep(key, result, sum(part.nbytes for part in result.pair))
+        _reuse.keep(key, result, sum(part.nbytes for part in result.pair))
         return result
 
-    def _screened(self, inputs: tuple[Any, ...]) -> DoubleDouble:
+    def _compute_screen(self, inputs: tuple[Any, ...]) -> DoubleDouble:
         wide = any(isinstance(value, Tensor) and value.dtype.itemsize == 8 for value in inputs if _is_float(value))
         elementary = dd.DOUBLE if wide else dd.COMPENSATED
         return self._screen(elementary, *map(_plain, inputs))
@@ -208,7 +208,7 @@ class Oracle:
         for precision in _PRECISIONS:
             with ctx.workprec(precision):
                 values = np.asarray(self._exact(*map(_exact_input, inputs)), dtype=object)
-                if all(_decided(value) for value in values.flat):
+                if all(_is_decided(value) for value in values.flat):
                     return _to_double_double(values)
         raise UndecidedError(f"undecided at {_PRECISIONS[-1]} bits")
 
@@ -248,7 +248,7 @@ def to_arb(values: Any) -> NDArray[np.object_]:
     return lifted.reshape(plain.shape)
 
 
-def _decided(value: arb) -> bool:
+def _is_decided(value: arb) -> bool:
     return bool(
         not value.is_finite() or value.is_exact() or value.rel_accuracy_bits() >= _ENOUGH_BITS
         or value.abs_upper() < _NEGLIGIBLE

@@ -31,14 +31,14 @@ def exp(x: ArrayLike) -> Array:
     """Exponential."""
     y = np.clip(np.asarray(x, dtype=np.float64), -1100.0, 1100.0)
     k = np.rint(y / LN2)
-    return _scaled((y - k * _LN2_HIGH) - k * _LN2_LOW, k)
+    return _scale((y - k * _LN2_HIGH) - k * _LN2_LOW, k)
 
 
 def exp2(x: ArrayLike) -> Array:
     """Power of two; exact for integers."""
     y = np.clip(np.asarray(x, dtype=np.float64), -2200.0, 2200.0)
     k = np.rint(y)
-    return _scaled((y - k) * LN2, k)
+    return _scale((y - k) * LN2, k)
 
 
 def log(x: ArrayLike) -> Array:
@@ -64,13 +64,13 @@ def log1p(x: ArrayLike) -> Array:
 
 def softmax(x: ArrayLike) -> Array:
     """Softmax along the last axis."""
-    weights = exp(_shifted(x))
+    weights = exp(_subtract_maximum(x))
     return np.asarray(weights / weights.sum(-1, keepdims=True))
 
 
 def log_softmax(x: ArrayLike) -> Array:
     """Logarithm of the softmax along the last axis."""
-    shifted = _shifted(x)
+    shifted = _subtract_maximum(x)
     return np.asarray(shifted - log(exp(shifted).sum(-1, keepdims=True)))
 
 
@@ -84,7 +84,7 @@ def standard_normal(rng: Generator, size: int | tuple[int, ...]) -> Array:
     return np.asarray(np.where(np.abs(drawn) > _TABLE_END, np.rint(drawn * 2.0**20) * 2.0**-20, drawn))
 
 
-def _scaled(r: Array, k: Array) -> Array:
+def _scale(r: Array, k: Array) -> Array:
     """Return ``exp(r) * 2**k`` for ``|r| <= 0.35``; NaN stays NaN."""
     total = np.ones_like(r)
     for n in range(_EXP_TERMS, 0, -1):
@@ -114,7 +114,7 @@ def _split_log_of_number(x: float) -> tuple[Array, Array]:
     return _split_log(x)
 
 
-def _shifted(x: ArrayLike) -> Array:
+def _subtract_maximum(x: ArrayLike) -> Array:
     """Subtract the maximum of each row."""
     y = np.ascontiguousarray(x, dtype=np.float64)
     return np.asarray(y - y.max(-1, keepdims=True))

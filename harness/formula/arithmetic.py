@@ -46,7 +46,7 @@ def _other_largest(x: Array) -> NDArray[np.bool_]:
     return np.where(largest.sum(-1, keepdims=True) > 1, largest & ~first, first)
 
 
-def picked(x: NDArray[Any], index: NDArray[Any]) -> NDArray[Any]:
+def pick_entries(x: NDArray[Any], index: NDArray[Any]) -> NDArray[Any]:
     """Return the indexed entry from each row; an index outside the row is an error."""
     return np.take_along_axis(x, np.broadcast_to(index, (*x.shape[:-1], 1)), -1)
 
@@ -56,7 +56,7 @@ def is_at(index: NDArray[Any], like: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(np.arange(like.shape[-1]) == index)
 
 
-def widened(x: Any, shape: tuple[int, ...]) -> Any:
+def widen(x: Any, shape: tuple[int, ...]) -> Any:
     """Broadcast to a shape; the check for an equal shape is faster than NumPy's own."""
     return x if np.shape(x) == shape else np.broadcast_to(x, shape)
 
@@ -66,7 +66,7 @@ def spread(x: NDArray[Any], like: NDArray[Any]) -> NDArray[Any]:
     return np.broadcast_to(x, np.broadcast_shapes(x.shape, like.shape))
 
 
-def from_end(running: Callable[[Any], Any], x: Any) -> Any:
+def apply_from_end(running: Callable[[Any], Any], x: Any) -> Any:
     """Apply an operation along rows from their ends."""
     return np.flip(running(np.flip(x, -1)), -1)
 
@@ -96,7 +96,7 @@ DOUBLES: Mapping[str, Callable[..., Any]] = {
     "largest": lambda x: np.asarray(x.max(-1, keepdims=True)),
     "count": lambda x: np.asarray(float(x.shape[-1])),
     "cumsum": cumsum,
-    "cumsum_from_end": partial(from_end, cumsum),
+    "cumsum_from_end": partial(apply_from_end, cumsum),
     "add": np.add,
     "sub": np.subtract,
     "mul": np.multiply,
@@ -106,7 +106,7 @@ DOUBLES: Mapping[str, Callable[..., Any]] = {
     "not_more": np.less_equal,
     "first_largest": first_largest,
     "chain": lambda a, b: np.where(a == 0.0, 0.0 * np.zeros_like(b), a * b),
-    "pick": picked,
+    "pick": pick_entries,
     "at": is_at,
     "spread": spread,
 }
@@ -122,10 +122,10 @@ def values(
     """
     functions = {**DOUBLES, **(_SAME_EVERYWHERE if same_everywhere else {}), **(SWAPPED if swapped else {})}
     with np.errstate(all="ignore"):
-        return computed(nodes, environment, functions)
+        return compute_nodes(nodes, environment, functions)
 
 
-def computed(
+def compute_nodes(
     nodes: Iterable[Node], environment: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]]
 ) -> dict[Node, Any]:
     """Return the value of every node by a table of operations; an operation without arguments gets the node's value."""
@@ -249,7 +249,7 @@ _PAIRS: Mapping[str, Callable[..., Any]] = {
     "larger": lambda a, b: _select(_is_less(a, b), b, a),
     "chain": lambda a, b: _select(a.hi == 0.0, lift(np.zeros(np.broadcast_shapes(a.shape, b.shape))), a * b),
     "where": _select,
-    "pick": lambda x, place: DoubleDouble(picked(x.hi, place), picked(x.lo, place)),
+    "pick": lambda x, place: DoubleDouble(pick_entries(x.hi, place), pick_entries(x.lo, place)),
     "spread": lambda x, like: DoubleDouble(*(spread(part, like) for part in x.pair)),
     "number": _number,
     "pi": lambda _: DoubleDouble(np.asarray(math.pi), np.asarray(1.2246467991473532e-16)),
@@ -274,4 +274,4 @@ def pairs(nodes: Iterable[Node], environment: Environment) -> dict[Node, Any]:
     """Return the double-double value of every node; conditions and masks are booleans."""
     lifted = {name: lift(x) if x.dtype.kind == "f" else x for name, x in environment.items()}
     with np.errstate(all="ignore"):
-        return computed(nodes, lifted, _PAIRS)
+        return compute_nodes(nodes, lifted, _PAIRS)

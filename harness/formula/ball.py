@@ -12,9 +12,9 @@ from flint import arb, ctx, fmpq
 from numpy.typing import NDArray
 
 from harness.floats import elementwise
-from harness.formula.arithmetic import computed, cumsum, from_end, is_at, picked, spread
+from harness.formula.arithmetic import apply_from_end, compute_nodes, cumsum, is_at, pick_entries, spread
 from harness.formula.node import Node, order
-from harness.formula.undefined import Flags, InBalls, undefined
+from harness.formula.undefined import Flags, InBalls, find_undefined
 
 Balls = NDArray[np.object_]
 
@@ -109,15 +109,15 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "sum": lambda x: np.asarray(x.sum(-1, keepdims=True), dtype=object),
     "largest": lambda x: np.asarray(np.frompyfunc(_larger, 2, 1).reduce(x, axis=-1, keepdims=True), dtype=object),
     "cumsum": cumsum,
-    "cumsum_from_end": partial(from_end, cumsum),
-    "pick": picked,
+    "cumsum_from_end": partial(apply_from_end, cumsum),
+    "pick": pick_entries,
     "at": is_at,
     "count": lambda x: np.asarray(arb(x.shape[-1]), dtype=object),
     "spread": spread,
 }
 """Operations of graphs on object arrays of balls."""
 
-_evaluated = partial(computed, functions=_FUNCTIONS)
+_evaluated = partial(compute_nodes, functions=_FUNCTIONS)
 """Evaluate nodes at the precision of the context."""
 
 
@@ -133,7 +133,7 @@ def is_known(x: arb) -> bool:
     return bool(x.is_finite() and (x.is_exact() or x.rel_accuracy_bits() >= ENOUGH_BITS or x.abs_upper() < _NEGLIGIBLE))
 
 
-def evaluated(roots: Sequence[Sequence[Node]], environment: Mapping[str, Any], shape: tuple[int, ...]) -> Balls:
+def evaluate(roots: Sequence[Sequence[Node]], environment: Mapping[str, Any], shape: tuple[int, ...]) -> Balls:
     """Return the common value of several graphs; for each row, the first graph that has a known value supplies it.
 
     Each graph is a list of nodes that ends with the root. Inputs are exact balls or booleans, with rows along the first
@@ -153,7 +153,7 @@ def evaluated(roots: Sequence[Sequence[Node]], environment: Mapping[str, Any], s
                 known = np.asarray(np.frompyfunc(is_known, 1, 1)(values), dtype=bool)
                 if len(rest) == len(result) and known.all():
                     return np.array(values)
-                settled = known if known.all() else _or_undefined(known, undefined(nodes, InBalls(found)))
+                settled = known if known.all() else _or_undefined(known, find_undefined(nodes, InBalls(found)))
             result[rest] = np.where(known, values, result[rest])
             pending = np.setdiff1d(pending, rest[_whole_rows(known)])
             rest = rest[~_whole_rows(settled)]

@@ -18,7 +18,7 @@ from harness.floats import Format, to_array
 from harness.formula import empty_rows
 from harness.formula import inputs as of_inputs
 from harness.formula.consistency import agree
-from harness.formula.grammar import Formula, parsed
+from harness.formula.grammar import Formula, parse
 from harness.formula.inputs import COTANGENT
 from harness.formula.law import Laws
 from harness.formula.model import Model
@@ -96,7 +96,7 @@ def _along(model: Model, name: str, sign: float) -> Callable[[Tensor, Format], d
             other_domain = (
                 replace(domain, kind="real") if domain.kind == "range" and domain.low <= 1.0 <= domain.high else domain
             )
-            given[other] = of_inputs.admitted(ones, other_domain, format_).reshape(shape)
+            given[other] = of_inputs.map_into_domain(ones, other_domain, format_).reshape(shape)
         x = given[name] = given[name].clone()
         if model.formula.domains[name].kind == "distribution":
             x[:, 1:] = ((1.0 - t.double()[:, None]) / (x.shape[1] - 1)).to(t.dtype)
@@ -123,7 +123,7 @@ def contract_of(text: str, name: str = "") -> Contract:
     UsageError
         If the text is not a formula, is never finite, or its form differs from its definition.
     """
-    formula = parsed(spelling(text))
+    formula = parse(spelling(text))
     model = Model(formula)
     agree(model)
     laws = Laws(model)
@@ -153,7 +153,7 @@ def contract_of(text: str, name: str = "") -> Contract:
         signature=_signature(model),
         summary=formula.spelling.definition,
         domain=_domain(formula),
-        inputs=laws.drawn(cotangent=True),
+        inputs=laws.draw_examples(cotangent=True),
         laws=(
             value,
             *rest,
@@ -194,7 +194,9 @@ def _many(model: Model) -> Inputs:
 
         def member(name: str, x: Tensor, width: int) -> Tensor:
             rows = to_array(x).reshape(len(x), -1)
-            admitted = of_inputs.admitted(rows, domains[name], format_, width=width, by_rows=model.formula.by_rows)
+            admitted = of_inputs.map_into_domain(
+                rows, domains[name], format_, width=width, by_rows=model.formula.by_rows
+            )
             return admitted.reshape(x.shape)
 
         return rows(format_).map(members)

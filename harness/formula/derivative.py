@@ -45,12 +45,12 @@ def gradient(root: Node, cotangent: Node, wrt: Sequence[Node], *, accurate: bool
         for argument, weight in zip(one.arguments, _shares(one, adjoints[one], accurate=accurate), strict=False):
             if weight is None or argument.operation in WITHOUT_SLOPE or argument.extent == CONSTANT:
                 continue
-            fitted = _fitted(weight, argument)
+            fitted = _fit_extent(weight, argument)
             adjoints[argument] = adjoints[argument] + fitted if argument in adjoints else fitted
     return [adjoints.get(one, node("spread", lift(0), one) if one.extent == ENTRY else lift(0)) for one in wrt]
 
 
-def _fitted(weight: Node, argument: Node) -> Node:
+def _fit_extent(weight: Node, argument: Node) -> Node:
     """Sum or repeat a weight to match the extent of its argument."""
     if argument.extent == ROW and weight.extent == ENTRY:
         return total(weight)
@@ -75,7 +75,7 @@ def _shares(one: Node, g: Node, *, accurate: bool) -> Shares:
 _TWO_OVER_ROOT_PI = 2 / sqrt(node("pi"))
 
 
-def _of_tanh(a: Node, _: Node) -> Node:
+def _derivative_of_tanh(a: Node, _: Node) -> Node:
     """``4 t / (1 + t)^2`` with ``t = exp(-2 |a|)``, which does not saturate."""
     t = exp(-2 * absolute(a))
     return 4 * t / ((1 + t) * (1 + t))
@@ -102,7 +102,7 @@ _UNARY: dict[str, Callable[[Node, Node], Node]] = {
 _ACCURATE: dict[str, Callable[[Node, Node], Node]] = {
     **_UNARY,
     "expm1": lambda a, _: exp(a),
-    "tanh": _of_tanh,
+    "tanh": _derivative_of_tanh,
     "sigmoid": lambda a, y: y * sigmoid(-a),
 }
 """The same derivatives, without cancellation."""

@@ -17,7 +17,7 @@ from harness.floats import Array, Format, Measurement, compare, to_array
 from harness.formula import inputs as of_inputs
 from harness.formula.grammar import Formula
 from harness.formula.inputs import COTANGENT
-from harness.formula.law import WRITTEN, larger_bound, measured
+from harness.formula.law import WRITTEN, larger_bound, measure_deviation
 from harness.formula.model import Model
 from harness.formula.node import ENTRY
 from harness.formula.quantity import Quantity
@@ -39,16 +39,16 @@ def _masks(formula: Formula) -> list[str]:
     return [name for name, domain in domains.items() if domain.kind == "mask" and not domain.per_row]
 
 
-def drawn(formula: Formula, format_: Format, *, cotangent: bool = False) -> st.SearchStrategy[Example]:
+def draw_masked(formula: Formula, format_: Format, *, cotangent: bool = False) -> st.SearchStrategy[Example]:
     """Draw ordinary rows, every third of them fully masked."""
 
-    def emptied(example: Example) -> Example:
+    def empty_some_rows(example: Example) -> Example:
         masks = {name: example[name].clone() for name in _masks(formula)}
         for keep in masks.values():
             keep[::3] = False
         return {**example, **masks}
 
-    return of_inputs.drawn(formula, format_, cotangent=cotangent).map(emptied)
+    return of_inputs.draw_inputs(formula, format_, cotangent=cotangent).map(empty_some_rows)
 
 
 def conventions(model: Model) -> dict[str, Convention]:
@@ -63,7 +63,7 @@ def conventions(model: Model) -> dict[str, Convention]:
     return {CONVENTION: (OPEN, "nan", "zeros", last)}
 
 
-def _declared(policy: str, columns: int) -> float:
+def _declared_value(policy: str, columns: int) -> float:
     of: Mapping[str, float] = {"nan": math.nan, "zeros": 0.0, "uniform": 1.0 / columns, "minus_infinity": -math.inf}
     return of[policy]
 
@@ -81,8 +81,8 @@ def laws(model: Model) -> Iterator[Law]:
         cause=CAUSE,
         group="special",
         reads=model.names,
-        measure=_of_value(model, masks),
-        inputs=lambda format_: drawn(model.formula, format_),
+        measure=_measure_value(model, masks),
+        inputs=lambda format_: draw_masked(model.formula, format_),
     )
     if not model.differentiable:
         return
@@ -97,12 +97,12 @@ def laws(model: Model) -> Iterator[Law]:
         cause="NaN is replaced only in the output and stays in the backward pass: replace the inputs that produce it",
         group="gradient",
         reads=(*model.names, COTANGENT),
-        measure=_of_gradient(model, masks, name),
-        inputs=lambda format_: drawn(model.formula, format_, cotangent=True),
+        measure=_measure_gradient(model, masks, name),
+        inputs=lambda format_: draw_masked(model.formula, format_, cotangent=True),
     )
 
 
-def _of_value(model: Model, masks: list[str]) -> Any:
+def _measure_value(model: Model, masks: list[str]) -> Any:
     of = model.value
 
     def measure(subject: Subject, **given: Any) -> Measurement:
@@ -115,25 +115,25 @@ def _of_value(model: Model, masks: list[str]) -> Any:
                 "`--declare fully_masked=zeros`"
             )
         actual = subject(*inputs)
-        measurement = measured(of, larger_bound, actual, inputs, subject.format)
+        measurement = measure_deviation(of, larger_bound, actual, inputs, subject.format)
         if not empty.any() or measurement.broken or actual.shape != empty.shape:
             return measurement
         values = to_array(actual)
         columns = max(x.shape[-1] for x in given.values() if isinstance(x, Tensor) and x.ndim > 1)
-        expected = np.where(empty, _declared(policy, columns), values)
+        expected = np.where(empty, _declared_value(policy, columns), values)
         return worst_of(compare(values, expected, 0.5, subject.format), measurement)
 
     return measure
 
 
-def _of_gradient(model: Model, masks: list[str], name: str) -> Any:
+def _measure_gradient(model: Model, masks: list[str], name: str) -> Any:
     of, position = model.gradients[name], model.names.index(name)
 
     def measure(subject: Subject, **given: Any) -> Measurement:
         inputs = tuple(given.values())
         arguments = inputs[:-1]
         actual = subject.gradient(arguments, given[COTANGENT], of=position)
-        whole = measured(of, larger_bound, actual, inputs, subject.format)
+        whole = measure_deviation(of, larger_bound, actual, inputs, subject.format)
         if whole.broken or subject.declares[CONVENTION] not in _CONSTANT or actual.shape != whole.actual.shape:
             return whole
         empty = _left_open(model.value, arguments, [given[one] for one in masks])

@@ -55,7 +55,7 @@ MAX_CHARACTERS = 4_000
 """Maximum length of a formula, in characters."""
 
 
-def parsed(spelling: Spelling) -> Formula:
+def parse(spelling: Spelling) -> Formula:
     """Parse a formula into graphs.
 
     Raises
@@ -133,21 +133,21 @@ def _smallest(x: Node, *rest: Node) -> Node:
     return -_largest(-x, *(-other for other in rest))
 
 
-def _shifted(x: Node) -> Node:
+def _subtract_largest(x: Node) -> Node:
     return x - of.stop(of.largest(x))
 
 
 def _softmax(x: Node) -> Node:
-    e = of.exp(_shifted(x))
+    e = of.exp(_subtract_largest(x))
     return e / of.total(e)
 
 
 def _log_softmax(x: Node) -> Node:
-    return _shifted(x) - of.log(of.total(of.exp(_shifted(x))))
+    return _subtract_largest(x) - of.log(of.total(of.exp(_subtract_largest(x))))
 
 
 def _logsumexp(x: Node) -> Node:
-    return of.stop(of.largest(x)) + of.log(of.total(of.exp(_shifted(x))))
+    return of.stop(of.largest(x)) + of.log(of.total(of.exp(_subtract_largest(x))))
 
 
 def _softplus(x: Node) -> Node:
@@ -286,7 +286,7 @@ class _Reader:
             case ast.Subscript(value=row, slice=ast.Name() as place):
                 return self._entry(self._number(row), self._value(place), tree)
         if isinstance(tree, ast.BinOp) and (remedy := synonyms.OPERATORS.get(type(tree.op))):
-            self._misspelt(tree, remedy)
+            self._refuse_misspelling(tree, remedy)
         return self._reject(
             "a formula consists of numbers, names, `+ - * / **`, comparisons, calls and `row[index]`", tree
         )
@@ -302,7 +302,7 @@ class _Reader:
 
     def _is_module(self, tree: ast.expr) -> bool:
         """Return whether the prefix before a dot is a library, not an input or a named part."""
-        parts = synonyms.dotted(tree)
+        parts = synonyms.split_dots(tree)
         known = {*self.domains, *self.named}
         return parts is not None and set(parts) <= synonyms.MODULES and parts[0] not in known
 
@@ -310,9 +310,9 @@ class _Reader:
         """Select one of two values by a condition, which may combine several."""
         match condition:
             case ast.BoolOp(op=ast.And(), values=[first, *rest]):
-                return self._select(first, self._select(_joined(condition, rest), yes, no), no)
+                return self._select(first, self._select(_join(condition, rest), yes, no), no)
             case ast.BoolOp(op=ast.Or(), values=[first, *rest]):
-                return self._select(first, yes, self._select(_joined(condition, rest), yes, no))
+                return self._select(first, yes, self._select(_join(condition, rest), yes, no))
             case ast.BinOp(left=left, op=ast.BitOr(), right=right):
                 return self._select(left, yes, self._select(right, yes, no))
             case ast.BinOp(left=left, op=ast.BitAnd(), right=right):
@@ -379,12 +379,12 @@ class _Reader:
         reduces = word in {"amax", "amin"} or (word in {"max", "min"} and isinstance(called, ast.Attribute))
         word = synonyms.SAME.get(word, word)
         if word not in WORDS and word not in synonyms.MORE:
-            if remedy := synonyms.INSTEAD.get(word) or _of_catalogue(word):
-                self._misspelt(tree, remedy)
+            if remedy := synonyms.INSTEAD.get(word) or _suggest_definition(word):
+                self._refuse_misspelling(tree, remedy)
             known = [*WORDS, *synonyms.MORE]
             self._reject(f"unknown function; known are {listed(WORDS)}", called, did_you_mean(word, known))
         if word in _ALONG_ROWS or reduces:
-            arguments = synonyms.without_last_axis(arguments)
+            arguments = synonyms.drop_last_axis(arguments)
         if word in {*_ALONG_ROWS, "max", "min"}:
             keywords = synonyms.along_last_axis(keywords)
         function = WORDS[word] if word in WORDS else synonyms.MORE[word]
@@ -411,7 +411,7 @@ class _Reader:
         problem = f"cannot read the formula at {_place(self.text, at)}"
         raise UsageError(problem, rule=rule, value=f"`{source or self.text[at:]}`", remedy=remedy)
 
-    def _misspelt(self, tree: ast.expr, remedy: str) -> NoReturn:
+    def _refuse_misspelling(self, tree: ast.expr, remedy: str) -> NoReturn:
         """Refuse a word that formulas replace by another."""
         source = ast.get_source_segment(self.text, tree) or self.text
         raise UsageError(f"cannot read `{source}` at {_place(self.text, tree.col_offset)}", remedy=remedy)
@@ -429,7 +429,7 @@ _ONLY_IN_WHERE = "a comparison or a mask is allowed only as the first argument o
 _NUMBER_FROM_CONDITION = "write `where(condition, 1, 0)` for a number"
 
 
-def _of_catalogue(word: str) -> str | None:
+def _suggest_definition(word: str) -> str | None:
     """Return the definition of a formula of the catalog that is not a word."""
     entry = CATALOGUE.get(word)
     return None if entry is None else f"write its definition, `{entry.definition}`"
@@ -445,7 +445,7 @@ def _is_condition(tree: ast.expr) -> bool:
     return False
 
 
-def _joined(condition: ast.BoolOp, rest: list[ast.expr]) -> ast.expr:
+def _join(condition: ast.BoolOp, rest: list[ast.expr]) -> ast.expr:
     return rest[0] if len(rest) == 1 else ast.copy_location(ast.BoolOp(op=condition.op, values=rest), condition)
 
 

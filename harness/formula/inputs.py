@@ -59,20 +59,20 @@ def least(format_: Format) -> float:
 # Domains
 
 
-def admitted(
+def map_into_domain(
     x: Array, domain: Domain, format_: Format, *, width: int = 1, by_rows: bool = True, varied: bool = False
 ) -> Tensor:
     """Map arbitrary numbers ``[rows, columns]`` into a domain; indices are below ``width``.
 
-    With ``varied``, the rows of a wide range alternate between the three ways of :func:`_in_range`.
+    With ``varied``, the rows of a wide range alternate between the three ways of :func:`_spread_over_range`.
     """
     if domain.kind == "mask":
         return _mask(x, some=by_rows and not domain.per_row)
     if domain.kind == "index":
         return _place(x, width)
-    numbers = _in_range(x, domain, format_) if varied and _is_wide(domain, format_) else None
+    numbers = _spread_over_range(x, domain, format_) if varied and _is_wide(domain, format_) else None
     numbers = _REAL[domain.kind](x, domain, format_) if numbers is None else numbers
-    return _rounded(np.floor(numbers) if domain.whole else numbers, domain, format_)
+    return _round_into_domain(np.floor(numbers) if domain.whole else numbers, domain, format_)
 
 
 def _mask(x: Array, *, some: bool) -> Tensor:
@@ -129,7 +129,7 @@ def _is_wide(domain: Domain, format_: Format) -> bool:
 _WIDE = 16.0
 
 
-def _in_range(x: Array, domain: Domain, format_: Format) -> Array:
+def _spread_over_range(x: Array, domain: Domain, format_: Format) -> Array:
     """Spread the rows of a batch over a range: in turns evenly, unchanged where they are inside, and logarithmically.
 
     An evenly spread batch has no numbers near zero if the range is wide.
@@ -163,7 +163,7 @@ _REAL: Mapping[str, Callable[[Array, Domain, Format], Array]] = {
 }
 
 
-def _rounded(x: Array, domain: Domain, format_: Format) -> Tensor:
+def _round_into_domain(x: Array, domain: Domain, format_: Format) -> Tensor:
     rounded = torch.from_numpy(np.array(x)).to(format_.dtype)
     if domain.kind == "range":
         inside = rounded.double().clamp(domain.low, domain.high)
@@ -210,7 +210,9 @@ def _inside(domain: Domain, x: Tensor, format_: Format) -> Tensor:
 # Strategies
 
 
-def drawn(formula: Formula, format_: Format, *, cotangent: bool, extreme: bool = False) -> st.SearchStrategy[Example]:
+def draw_inputs(
+    formula: Formula, format_: Format, *, cotangent: bool, extreme: bool = False
+) -> st.SearchStrategy[Example]:
     """Draw all inputs together, so that ties, offsets and spikes extend across inputs.
 
     With ``cotangent``, weights of the outputs are included; with ``extreme``, the numbers are the largest and smallest,
@@ -220,12 +222,12 @@ def drawn(formula: Formula, format_: Format, *, cotangent: bool, extreme: bool =
     widths = columns_and_edges(*COLUMNS, edges=edges) if edges and not extreme else st.integers(*COLUMNS)
     return (
         (widths if formula.by_rows else st.just(1))
-        .flatmap(lambda k: _with_columns(formula, format_, k, extreme=extreme, similar=cotangent))
-        .map(lambda example: _with_cotangent(formula, format_, example) if cotangent else example)
+        .flatmap(lambda k: _draw_columns(formula, format_, k, extreme=extreme, similar=cotangent))
+        .map(lambda example: _add_cotangent(formula, format_, example) if cotangent else example)
     )
 
 
-def _with_columns(
+def _draw_columns(
     formula: Formula, format_: Format, k: int, *, extreme: bool, similar: bool
 ) -> st.SearchStrategy[Example]:
     columns = _width(formula, k)
@@ -233,7 +235,7 @@ def _with_columns(
         draw = _similar if similar else _extreme
         rows = st.builds(lambda n, seed: draw(format_, n, columns, seed), st.integers(16, 96), SEEDS)
     else:
-        near = _near(thresholds(formula, format_.name))
+        near = _structure_near(thresholds(formula, format_.name))
         structures = (normal, spike, uniform_offset, ties, ramp, usual_thresholds, near, near)
         few = max(4, EDGE_ENTRIES // columns)
         rows = batches(
@@ -251,7 +253,7 @@ def _width(formula: Formula, k: int) -> int:
     return sum(1 if domain.per_row else k for domain in formula.domains.values())
 
 
-def at_switches(formula: Formula, conditions: tuple[Node, ...], format_: Format) -> st.SearchStrategy[Example]:
+def draw_at_switches(formula: Formula, conditions: tuple[Node, ...], format_: Format) -> st.SearchStrategy[Example]:
     """Draw few rows with an entry at a number where a condition changes, and weights of the outputs."""
     columns = st.integers(1, 4) if formula.by_rows else st.just(1)
     return st.builds(partial(switching_rows, formula, conditions, format_), st.integers(12, 24), columns, SEEDS)
@@ -260,13 +262,13 @@ def at_switches(formula: Formula, conditions: tuple[Node, ...], format_: Format)
 def switching_rows(
     formula: Formula, conditions: tuple[Node, ...], format_: Format, rows: int, columns: int, seed: int
 ) -> Example:
-    """Return rows for :func:`at_switches`."""
+    """Return rows for :func:`draw_at_switches`."""
     points = switching_points(formula, conditions, format_.name)
-    near = _near(points[np.abs(points) <= reach(formula, format_)], steps=1)
+    near = _structure_near(points[np.abs(points) <= reach(formula, format_)], steps=1)
     shape = Shape(rows, _width(formula, columns))
     x = near(np.random.default_rng(seed), shape, np.ones((rows, 1)), format_)
     example = _split(formula, format_, _no_tiny(x, format_), columns, extreme=False, clipped=True)
-    return _with_cotangent(formula, format_, example)
+    return _add_cotangent(formula, format_, example)
 
 
 def infinite_names(formula: Formula) -> list[str]:
@@ -293,10 +295,10 @@ def infinite(formula: Formula, format_: Format, *, cotangent: bool) -> st.Search
 
     widest = COLUMNS if formula.by_rows else (1, 1)
     drawn_rows = st.builds(some, st.integers(*widest).flatmap(rows), SEEDS)
-    return drawn_rows.map(lambda example: _with_cotangent(formula, format_, example) if cotangent else example)
+    return drawn_rows.map(lambda example: _add_cotangent(formula, format_, example) if cotangent else example)
 
 
-def _near(points: Array, steps: int = 4) -> Callable[[Generator, Shape, Array, Format], Array]:
+def _structure_near(points: Array, steps: int = 4) -> Callable[[Generator, Shape, Array, Format], Array]:
     """Put one entry within some steps of a threshold; the others are zero, of order one, or equal to it."""
 
     def near(rng: Generator, shape: Shape, _: Array, format_: Format) -> Array:
@@ -336,9 +338,9 @@ def _split(formula: Formula, format_: Format, x: Array, k: int, *, extreme: bool
     for name, domain in formula.domains.items():
         part = x[:, at : at + (1 if domain.per_row else k)]
         at += part.shape[1]
-        ready = admitted(np.array(part), domain, format_, width=k, by_rows=formula.by_rows, varied=not extreme)
+        ready = map_into_domain(np.array(part), domain, format_, width=k, by_rows=formula.by_rows, varied=not extreme)
         if clipped and domain.kind == "range":
-            ready = _rounded(np.floor(part) if domain.whole else part, domain, format_)
+            ready = _round_into_domain(np.floor(part) if domain.whole else part, domain, format_)
         if extreme and domain.kind == "positive":
             ready = torch.from_numpy(np.maximum(np.abs(part), format_.smallest)).to(format_.dtype)
         flat = domain.per_row or not formula.by_rows
@@ -346,7 +348,7 @@ def _split(formula: Formula, format_: Format, x: Array, k: int, *, extreme: bool
     return example
 
 
-def _with_cotangent(formula: Formula, format_: Format, example: Example) -> Example:
+def _add_cotangent(formula: Formula, format_: Format, example: Example) -> Example:
     """Add weights of the outputs, none of them zero."""
     entry = next(x for name, x in example.items() if not formula.domains[name].per_row)
     reduced = formula.by_rows and formula.form.extent < ENTRY
@@ -367,7 +369,7 @@ def long(formula: Formula, format_: Format) -> st.SearchStrategy[Example]:
             x = to_array(rows) if at == 0 and not domain.per_row else portable.standard_normal(rng, shape)
             if at:
                 x[1::2] = 1.0 + x[1::2] / 64.0
-            ready = admitted(np.array(x), domain, format_, width=rows.shape[-1])
+            ready = map_into_domain(np.array(x), domain, format_, width=rows.shape[-1])
             example[name] = ready[:, 0] if domain.per_row else ready
         return example
 

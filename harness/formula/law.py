@@ -62,16 +62,16 @@ def _arrays(given: Sequence[Any]) -> list[Any]:
     return [to_array(x) if x.dtype.is_floating_point else x.numpy() for x in given]
 
 
-def _known(of: Quantity, given: Sequence[Any], expected: DoubleDouble, format_: Format) -> Any:
+def _find_judged(of: Quantity, given: Sequence[Any], expected: DoubleDouble, format_: Format) -> Any:
     """Return where entries can be judged: the exact result is representable and depends on no tie.
 
     A gradient also needs a representable value, because an overflowed value has no gradient.
     """
     arrays = _arrays(given)
-    known = _is_inside(expected.hi, format_) & ~of.undefined(arrays)
+    known = _is_inside(expected.hi, format_) & ~of.find_undefined(arrays)
     if of.value is not None:
         valued = _is_inside(of.value.oracle(*given[:-1]).hi, format_) & (arrays[-1] != 0.0)
-        known = known & _for_entries(valued, known.shape)
+        known = known & _extend_to_entries(valued, known.shape)
     return known
 
 
@@ -80,13 +80,13 @@ def _is_inside(exact: Array, format_: Format) -> Any:
         return np.abs(exact) * (1.0 + 8.0 * format_.u) < format_.max
 
 
-def _for_entries(valued: Any, shape: tuple[int, ...]) -> Any:
+def _extend_to_entries(valued: Any, shape: tuple[int, ...]) -> Any:
     """Extend flags of the value to the entries of a gradient: entry by entry, or all entries of a row together."""
     flags = valued if valued.shape == shape else valued.reshape(len(valued), -1).all(-1)
     return flags.reshape(flags.shape + (1,) * (len(shape) - flags.ndim))
 
 
-def measured(of: Quantity, bound: Bound, actual: Tensor, given: Sequence[Any], format_: Format) -> Measurement:
+def measure_deviation(of: Quantity, bound: Bound, actual: Tensor, given: Sequence[Any], format_: Format) -> Measurement:
     """Compare an output with the exact value where it can be judged and the bound is finite."""
     expected = of.oracle(*given)
     values = to_array(actual)
@@ -97,7 +97,7 @@ def measured(of: Quantity, bound: Bound, actual: Tensor, given: Sequence[Any], f
         # The form as written excuses lost digits, but not the loss of an ordinary number.
         error = np.where(zero & of.is_never_zero(_arrays(given), format_, expected.hi), 0.0, error)
     with np.errstate(invalid="ignore", over="ignore"):
-        judged = _known(of, given, expected, format_) & (np.abs(expected.hi) + error < format_.max)
+        judged = _find_judged(of, given, expected, format_) & (np.abs(expected.hi) + error < format_.max)
         # After complete cancellation the bound, in ulp, can overflow.
         uncountable = np.isinf(in_ulp(error, expected, format_)) & (np.abs(values - expected.hi) <= error)
     judged &= ~uncountable
@@ -109,7 +109,7 @@ def measured(of: Quantity, bound: Bound, actual: Tensor, given: Sequence[Any], f
     return replace(found, free=undefined) if undefined.any() else found
 
 
-def measured_finite(
+def measure_finite(
     of: Quantity, actual: Tensor, given: Sequence[Any], format_: Format, *, excused: bool = True
 ) -> Measurement:
     """Measure ``inf`` where the output is infinite or NaN and the exact value is representable.
@@ -120,7 +120,7 @@ def measured_finite(
     values = to_array(actual)
     if values.shape != expected.shape:
         return compare(values, expected, 0.0, format_)
-    wrong: Any = ~np.isfinite(values) & _known(of, given, expected, format_)
+    wrong: Any = ~np.isfinite(values) & _find_judged(of, given, expected, format_)
     if of.value is not None and excused and wrong.any():
         # Autograd multiplies factor by factor for any implementation, so overflow between the factors is excused.
         wrong = wrong & ~of.overflows(_arrays(given), format_)
@@ -133,12 +133,12 @@ infinity a large number is acceptable by convention; NaN is not.
 """
 
 
-def measured_at_infinities(
+def measure_at_infinities(
     of: Quantity, actual: Tensor, given: Sequence[Any], format_: Format, *, limits: Limits
 ) -> Measurement:
     """Compare with the limit that the formula has by the rules of IEEE 754, for the chosen kind of limits."""
     arrays = _arrays(given)
-    limit, known = of.at_infinities(arrays)
+    limit, known = of.evaluate_at_infinities(arrays)
     values = to_array(actual)
     if values.shape != limit.shape:
         return compare(values, lift(limit), 0.0, format_)
@@ -149,9 +149,9 @@ def measured_at_infinities(
         error = 2.0 * (of.written(arrays, format_) + of.attainable(finite, format_, np.where(known, limit, 0.0)))
     inside = np.isfinite(error) & _is_inside(limit, format_)
     if of.value is not None:
-        value, valued = of.value.at_infinities(arrays[:-1])
+        value, valued = of.value.evaluate_at_infinities(arrays[:-1])
         # An infinite value has no gradient.
-        inside &= _for_entries(valued & np.isfinite(value), limit.shape)
+        inside &= _extend_to_entries(valued & np.isfinite(value), limit.shape)
         if of.by_rows and value.ndim > 1:
             # Every entry affects every value of its row, so a row with a NaN has no gradient.
             inside &= (~np.isnan(value).any(-1)).reshape((len(value),) + (1,) * (limit.ndim - 1))
@@ -163,7 +163,7 @@ def measured_at_infinities(
         chosen = np.isinf(limit) & (np.isnan(values) == (limits == "nan"))
     if limits == "nan":
         chosen &= _is_firm(of, arrays, limit, format_)
-    known = known & _has_infinity(arrays, limit.shape) & ~of.undefined(arrays) & chosen
+    known = known & _has_infinity(arrays, limit.shape) & ~of.find_undefined(arrays) & chosen
     reference = lift(np.where(known, limit, values))
     return compare(values, reference, in_ulp(np.where(inside & known, error, 0.0), reference, format_), format_)
 
@@ -172,11 +172,11 @@ def _is_firm(of: Quantity, given: Sequence[Any], limit: Array, format_: Format) 
     """Return where slightly different inputs give the same infinity; elsewhere a rounding decides its sign."""
     rest = [[x * (1.0 + k * format_.u) if x.dtype.kind == "f" else x for x in given] for k in (-8.0, 8.0)]
     with np.errstate(invalid="ignore", over="ignore"):
-        limits = [of.at_infinities(other) for other in rest]
+        limits = [of.evaluate_at_infinities(other) for other in rest]
     return np.logical_and.reduce([known & (value == limit) for value, known in limits])
 
 
-def _of_rows(flags: Sequence[Any], shape: tuple[int, ...]) -> Any:
+def _flag_rows(flags: Sequence[Any], shape: tuple[int, ...]) -> Any:
     """Return for each row whether an input has a flag, in the dimensions of the output."""
     rows = np.logical_or.reduce([x.reshape(len(x), -1).any(-1) for x in flags])
     return rows.reshape(rows.shape + (1,) * (len(shape) - 1))
@@ -184,7 +184,7 @@ def _of_rows(flags: Sequence[Any], shape: tuple[int, ...]) -> Any:
 
 def _has_infinity(given: Sequence[Any], shape: tuple[int, ...]) -> Any:
     """Return for each row whether an input is infinite."""
-    return _of_rows([np.isinf(x) for x in given], shape)
+    return _flag_rows([np.isinf(x) for x in given], shape)
 
 
 # Laws
@@ -196,7 +196,7 @@ Measure = Callable[..., Measurement]
 """``measure(subject, **inputs)``"""
 
 
-def of_output(judge: Judge) -> Measure:
+def judge_output(judge: Judge) -> Measure:
     """Judge the output."""
 
     def measure(subject: Subject, **given: Any) -> Measurement:
@@ -212,20 +212,20 @@ class Laws:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.spelling = model.formula.spelling.definition
-        self.in_both_ways = of_output(self._in_both_ways)
+        self.in_both_ways = judge_output(self._measure_in_both_ways)
 
-    def drawn(self, *, cotangent: bool = False, extreme: bool = False) -> Inputs:
+    def draw_examples(self, *, cotangent: bool = False, extreme: bool = False) -> Inputs:
         """Return the examples."""
-        return lambda format_: of_inputs.drawn(self.model.formula, format_, cotangent=cotangent, extreme=extreme)
+        return lambda format_: of_inputs.draw_inputs(self.model.formula, format_, cotangent=cotangent, extreme=extreme)
 
     def infinite(self, *, cotangent: bool = False) -> Inputs:
         """Return examples with some infinite entries."""
         return lambda format_: of_inputs.infinite(self.model.formula, format_, cotangent=cotangent)
 
-    def _in_both_ways(self, actual: Tensor, given: Sequence[Any], format_: Format) -> Measurement:
+    def _measure_in_both_ways(self, actual: Tensor, given: Sequence[Any], format_: Format) -> Measurement:
         """Measure the value; if it is within its bound, also whether it is finite."""
-        seen = measured(self.model.value, larger_bound, actual, given, format_)
-        return seen if seen.broken else measured_finite(self.model.value, actual, given, format_)
+        seen = measure_deviation(self.model.value, larger_bound, actual, given, format_)
+        return seen if seen.broken else measure_finite(self.model.value, actual, given, format_)
 
     def values(self) -> Iterator[Law]:
         """Yield the laws of the value."""
@@ -237,7 +237,7 @@ class Laws:
             group="value",
             bound=WRITTEN,
             cause=CAUSE,
-            measure=of_output(partial(measured, of, larger_bound)),
+            measure=judge_output(partial(measure_deviation, of, larger_bound)),
         )
         yield law(
             "finite",
@@ -245,7 +245,7 @@ class Laws:
             group="finite",
             bound="no tolerance",
             cause=OVERFLOWS,
-            measure=of_output(partial(measured_finite, of)),
+            measure=judge_output(partial(measure_finite, of)),
         )
         yield law(
             "digits_not_lost",
@@ -253,7 +253,7 @@ class Laws:
             group="value",
             bound=ATTAINABLE,
             cause=_SHIFTED,
-            measure=of_output(partial(measured, of, Quantity.attainable)),
+            measure=judge_output(partial(measure_deviation, of, Quantity.attainable)),
             lost_digits=ILL,
             shows_worst=False,
         )
@@ -264,18 +264,18 @@ class Laws:
             bound=WRITTEN,
             cause=OVERFLOWS,
             measure=self.in_both_ways,
-            inputs=self.drawn(extreme=True),
+            inputs=self.draw_examples(extreme=True),
             lost_digits="a square or an exponential leaves the range of the dtype; in float16, it is a defect if an "
             "ordinary number is lost",
         )
         if of_inputs.infinite_names(self.model.formula):
-            yield from self._at_infinities(partial(law, group="special", cause=INFINITE, inputs=self.infinite()))
+            yield from self._laws_at_infinities(partial(law, group="special", cause=INFINITE, inputs=self.infinite()))
 
-    def _at_infinities(self, law: Callable[..., Law]) -> Iterator[Law]:
+    def _laws_at_infinities(self, law: Callable[..., Law]) -> Iterator[Law]:
         where, given = "For infinite inputs, the output", "if IEEE 754 arithmetic gives"
 
         def limit(limits: Limits) -> Measure:
-            return of_output(partial(measured_at_infinities, self.model.value, limits=limits))
+            return judge_output(partial(measure_at_infinities, self.model.value, limits=limits))
 
         statement = f"{where} equals {self.spelling} {given}"
         yield law("value_at_infinities", f"{statement} a finite value.", bound=WRITTEN, measure=limit("finite"))
@@ -299,7 +299,7 @@ class Laws:
             arguments = tuple(x for key, x in given.items() if key != COTANGENT)
             return subject.gradient(arguments, given[COTANGENT], of=position)
 
-        def of_gradient(judge: Judge) -> Measure:
+        def judge_gradient(judge: Judge) -> Measure:
             return lambda subject, **given: judge(actual(subject, given), tuple(given.values()), subject.format)
 
         reads = (*self.model.names, COTANGENT)
@@ -309,7 +309,7 @@ class Laws:
             f"The gradient in {name} equals that of {self.spelling}.",
             bound=WRITTEN,
             cause="a value is detached, or another function is differentiated: keep the values in the autograd graph",
-            measure=of_gradient(partial(measured, of, larger_bound)),
+            measure=judge_gradient(partial(measure_deviation, of, larger_bound)),
         )
         yield law(
             f"gradient_finite{suffix}",
@@ -317,14 +317,14 @@ class Laws:
             bound="no tolerance",
             cause="the branch that is not selected is also differentiated, or an intermediate value overflows: "
             "choose safe arguments before the operation",
-            measure=of_gradient(partial(measured_finite, of)),
+            measure=judge_gradient(partial(measure_finite, of)),
         )
         yield law(
             f"gradient_digits_not_lost{suffix}",
             f"The gradient in {name} keeps all digits that can be kept.",
             bound=ATTAINABLE,
             cause=_SHIFTED,
-            measure=of_gradient(partial(measured, of, Quantity.attainable)),
+            measure=judge_gradient(partial(measure_deviation, of, Quantity.attainable)),
             lost_digits="autograd uses rounded values, as in most libraries",
             shows_worst=False,
         )
@@ -336,16 +336,16 @@ class Laws:
                 cause="a factor of the chain rule leaves the range of the dtype although the gradient does not: scale "
                 "the inputs by their largest magnitude first",
                 measure=self._finite_anywhere(of, actual),
-                inputs=self.drawn(cotangent=True, extreme=True),
+                inputs=self.draw_examples(cotangent=True, extreme=True),
             )
-        yield from one_sided.laws(self.model, name, suffix, of_gradient, law)
+        yield from one_sided.laws(self.model, name, suffix, judge_gradient, law)
         if first and of_inputs.infinite_names(self.model.formula):
             yield partial(law, group="special")(
                 "gradient_at_infinities",
                 f"If inputs are infinite and {self.spelling} is finite, the gradient in {name} is finite and right.",
                 bound=WRITTEN,
                 cause=INFINITE,
-                measure=of_gradient(partial(measured_at_infinities, of, limits="finite")),
+                measure=judge_gradient(partial(measure_at_infinities, of, limits="finite")),
                 inputs=self.infinite(cotangent=True),
             )
 
@@ -354,7 +354,7 @@ class Laws:
 
         def measure(subject: Subject, **given: Any) -> Measurement:
             inputs = tuple(given.values())
-            seen = measured_finite(of, actual(subject, given), inputs, subject.format, excused=False)
+            seen = measure_finite(of, actual(subject, given), inputs, subject.format, excused=False)
             if not seen.broken:
                 return seen
             # A wrong value, a subnormal input, and a gradient at the end of the range are other events.
@@ -363,7 +363,7 @@ class Laws:
             subnormal = [(x != 0.0) & (np.abs(x) < tiny) for x in arrays if x.dtype.kind == "f"]
             size = np.abs(seen.expected)
             ordinary = (size >= tiny) & (size <= _FAR_FROM_THE_END * subject.format.max)
-            judged = ordinary & ~_of_rows([*subnormal, value.ratio > 1.0], seen.deviation.shape)
+            judged = ordinary & ~_flag_rows([*subnormal, value.ratio > 1.0], seen.deviation.shape)
             return replace(seen, deviation=np.where(judged, seen.deviation, 0.0))
 
         return measure

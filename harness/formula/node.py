@@ -80,7 +80,7 @@ Operand: TypeAlias = Node | int | Fraction
 
 
 @cache
-def _interned(operation: str, arguments: tuple[Node, ...], value: Fraction | str | None, extent: int) -> Node:
+def _intern(operation: str, arguments: tuple[Node, ...], value: Fraction | str | None, extent: int) -> Node:
     return Node(operation, arguments, value, extent)
 
 
@@ -89,7 +89,7 @@ def node(operation: str, *arguments: Node, value: Fraction | str | None = None, 
     if extent is None:
         extent = max((argument.extent for argument in arguments), default=CONSTANT)
         extent = ROW if operation in REDUCTIONS else ENTRY if operation == "spread" else extent
-    return _interned(operation, arguments, value, extent)
+    return _intern(operation, arguments, value, extent)
 
 
 def lift(value: Operand) -> Node:

@@ -61,13 +61,13 @@ def laws(
 ) -> Iterator[Law]:
     """Yield the laws of the gradient in one input; none if its conditions do not matter."""
     of, formula = model.gradients[name], model.formula
-    judge = partial(measured, of, name, formula.domains[name])
+    judge = partial(measure_one_sided, of, name, formula.domains[name])
     law = partial(
         gradient_law,
         cause="the branch that is not selected is also differentiated, or its slope differs from that of its "
         "neighbor: choose safe arguments before the operation",
         unit="ulp of one or of the result",
-        inputs=lambda format_: of_inputs.at_switches(formula, of.conditions, format_),
+        inputs=lambda format_: of_inputs.draw_at_switches(formula, of.conditions, format_),
         examples=EXAMPLES,
         shows_worst=False,
     )
@@ -97,7 +97,7 @@ def _drawn_switches(of: Quantity, formula: Formula) -> tuple[bool, bool]:
     for columns in (1, 3) if of.conditions else ():
         one = of_inputs.switching_rows(formula, of.conditions, FORMATS["float32"], 64, columns, 0)
         environment = of.environment([_array(x) for x in one.values()])
-        flags = of.tied(environment)
+        flags = of.find_ties(environment)
         branches = (values(order(of.true[0]), environment, swapped=swapped)[of.true[0]] for swapped in (False, True))
         tied |= bool(flags.any())
         infinite |= any(bool((flags & np.isinf(branch)).any()) for branch in branches)
@@ -108,7 +108,7 @@ def _array(x: Tensor) -> NDArray[Any]:
     return to_array(x) if x.dtype.is_floating_point else x.numpy()
 
 
-def measured(
+def measure_one_sided(
     of: Quantity,
     name: str,
     domain: Domain,
@@ -126,7 +126,7 @@ def measured(
     """
     entries = to_array(actual)
     environment = of.environment([_array(x) for x in given])
-    flags = of.tied(environment)
+    flags = of.find_ties(environment)
     if entries.size != flags.size:
         return compare(entries, of.oracle(*given), 0.0, format_)
     wide = entries.reshape(flags.shape)
@@ -225,7 +225,7 @@ class _Around:
 
     def limits(self, domain: Domain, format_: Format) -> Limits:
         """Return the limits of the gradient."""
-        at_zero, here = self._moved(arb(0))
+        at_zero, here = self._evaluate_moved(arb(0))
         sides = [self._side(sign, here, domain, format_) for sign in (-1, 1)]
         finite = [np.where(side.finite & np.isfinite(g), g, np.nan) for side in sides for g in side.numbers]
         none = np.asarray(np.isnan(finite).all(0))
@@ -238,9 +238,9 @@ class _Around:
         return Limits(low, high, exists, none, exists & ~none & smooth, size)
 
     def _side(self, sign: int, here: Array, domain: Domain, format_: Format) -> _Side:
-        near, _ = self._moved(sign * _TINY[0])
-        nearer, value = self._moved(sign * _TINY[1])
-        rounded, _ = self._moved(arb(sign * _ROUNDINGS * format_.u))
+        near, _ = self._evaluate_moved(sign * _TINY[0])
+        nearer, value = self._evaluate_moved(sign * _TINY[1])
+        rounded, _ = self._evaluate_moved(arb(sign * _ROUNDINGS * format_.u))
         exists = np.isfinite(value).all(-1) & _is_admitted(self.x, domain, sign)
         with np.errstate(invalid="ignore"):
             size = np.fmax(np.fmax(np.abs(near), np.abs(nearer)), self.weights)
@@ -251,7 +251,7 @@ class _Around:
         continuous = jump <= _CLOSE * np.maximum(1.0, np.abs(here).max(-1))
         return _Side((nearer, rounded), exists, finite, infinite, continuous)
 
-    def _moved(self, distance: arb) -> tuple[Array, Array]:
+    def _evaluate_moved(self, distance: arb) -> tuple[Array, Array]:
         """Return the gradient and the value where the entry has moved by a distance relative to its scale."""
         moved = {one: to_arb(x) if x.dtype.kind == "f" else x for one, x in self.rows.items()}
         with ctx.workprec(_BITS):

@@ -57,7 +57,7 @@ def _weaknesses(model: Model, name: str) -> list[Weakness]:
 
 def _first(model: Model, name: str, sign: float) -> Weakness | None:
     t = sign * _grid(of_inputs.reach(model.formula, FORMAT))
-    values = _given(model, name, t)
+    values = _fill_inputs(model, name, t)
     with np.errstate(all="ignore"):
         value = _first_entry(model.value.oracle(*values).hi)
         arrays = [x.double().numpy() if x.is_floating_point() else x.numpy() for x in values]
@@ -80,14 +80,14 @@ def _grid(far: float) -> Array:
     return portable.exp2(np.linspace(low, high, round(16.0 * (high - low)))).astype(np.float32).astype(np.float64)
 
 
-def _given(model: Model, name: str, t: Array) -> list[Any]:
+def _fill_inputs(model: Model, name: str, t: Array) -> list[Any]:
     values = []
     for other in model.names:
         wide = len(model.axes(other)) > 1
         x = np.ones((len(t), 3 if wide else 1))
         if other == name:
             x[:, 0] = t
-        ready = of_inputs.admitted(x, model.formula.domains[other], FORMAT)
+        ready = of_inputs.map_into_domain(x, model.formula.domains[other], FORMAT)
         values.append(ready if wide else ready[:, 0])
     return values
 

@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from harness.floats import Array, DoubleDouble, Format, Oracle, lift, to_arb
 from harness.floats import double_double as dd
 from harness.formula.arithmetic import SWAPPED, Environment, pairs, values
-from harness.formula.ball import evaluated
+from harness.formula.ball import evaluate
 from harness.formula.node import ENTRY, ROW, Node, order
 from harness.formula.running_error import DOUBLE, DOUBLE_DOUBLE, errors, rounding_of
 from harness.formula.tangent import tangents
-from harness.formula.undefined import InDouble, undefined, zero_by_infinity
+from harness.formula.undefined import InDouble, find_undefined, zero_by_infinity
 
 FEW = 16
 """Number of columns up to which the Jacobian is computed entry by entry; wider rows use random signs."""
@@ -119,13 +119,13 @@ class Quantity:
         floor = 2.0**-1073 if wide else 2.0**-190
         finite = np.logical_and.reduce([_all_rows(np.isfinite(x), shape[0]) for x in environment.values()])
         if finite.all() and max(x.size for x in environment.values()) <= FEW_NUMBERS:
-            known = _rounded(self._balls(environment, shape))
+            known = _round(self._balls(environment, shape))
             return DoubleDouble(np.array(self._out(known.hi, shape)), np.array(self._out(known.lo, shape)))
         hi, lo = np.empty(shape), np.empty(shape)
         rows = np.arange(shape[0])
         for in_pairs in (True,) if wide else (False, True):
             some = {name: x[rows] for name, x in environment.items()}
-            result, off = self.enclosed(some, (len(rows), *shape[1:]), in_pairs=in_pairs)
+            result, off = self.enclose(some, (len(rows), *shape[1:]), in_pairs=in_pairs)
             hi[rows], lo[rows] = result.pair
             enough = np.maximum((ENOUGH_WIDE if wide else ENOUGH_NARROW) * np.abs(result.hi), floor)
             left = ~(off <= enough)
@@ -139,10 +139,10 @@ class Quantity:
                 break
         else:
             some = {name: x[rows] for name, x in environment.items()}
-            hi[rows], lo[rows] = _rounded(self._balls(some, (len(rows), *shape[1:]))).pair
+            hi[rows], lo[rows] = _round(self._balls(some, (len(rows), *shape[1:]))).pair
         return DoubleDouble(np.array(self._out(hi, shape)), np.array(self._out(lo, shape)))
 
-    def enclosed(
+    def enclose(
         self, environment: Environment, shape: tuple[int, ...], *, in_pairs: bool
     ) -> tuple[DoubleDouble, Array]:
         """Return the value in float64 or double-double, and its running error, infinite if nothing is known."""
@@ -163,28 +163,28 @@ class Quantity:
         with np.errstate(all="ignore"):
             for nodes in self._true_orders:
                 doubles = values(nodes, environment)
-                flags = undefined(nodes, InDouble(doubles, errors(nodes, doubles, DOUBLE)))
+                flags = find_undefined(nodes, InDouble(doubles, errors(nodes, doubles, DOUBLE)))
                 result &= False if flags is None else flags
         return result
 
     def _exact(self, *given: Any) -> NDArray[np.object_]:
         environment = self.environment([np.asarray(x) for x in given])
         shape = self._shape(environment)
-        result = evaluated(self._true_orders, environment, shape)
+        result = evaluate(self._true_orders, environment, shape)
         return np.asarray(self._out(result, shape), dtype=object)
 
     def _balls(self, environment: Environment, shape: tuple[int, ...]) -> NDArray[np.object_]:
         lifted = {name: to_arb(x) if x.dtype.kind == "f" else x for name, x in environment.items()}
-        return evaluated(self._true_orders, lifted, shape)
+        return evaluate(self._true_orders, lifted, shape)
 
     # Bounds
 
     def written(self, given: Sequence[Any], format_: Format) -> Array:
         """Return the bound as written; infinite where the form leaves the range of the format or loses all digits."""
         environment = self.environment(given)
-        return self._written(values(self._computed_order, environment), self._shape(environment), format_)
+        return self._bound_as_written(values(self._computed_order, environment), self._shape(environment), format_)
 
-    def _written(self, found: dict[Node, Any], shape: tuple[int, ...], format_: Format) -> Array:
+    def _bound_as_written(self, found: dict[Node, Any], shape: tuple[int, ...], format_: Format) -> Array:
         error = errors(self._computed_order, found, rounding_of(format_))[self.computed]
         return np.array(self._out(error, shape))
 
@@ -196,7 +196,7 @@ class Quantity:
         found = errors(nodes, values(nodes, environment), endless)[self.computed]
         return np.asarray(np.isfinite(self._out(found, shape)) & np.isinf(self.written(given, format_)))
 
-    def at_infinities(self, given: Sequence[Any]) -> tuple[Array, NDArray[np.bool_]]:
+    def evaluate_at_infinities(self, given: Sequence[Any]) -> tuple[Array, NDArray[np.bool_]]:
         """Return the limits at infinite inputs by the rules of IEEE 754, in float64, and where they are known.
 
         An infinity is a limit if it results from infinite inputs only, and is neither subtracted from another infinity
@@ -214,11 +214,11 @@ class Quantity:
             limit = np.broadcast_to(result, shape)
         return np.array(self._out(limit, shape)), np.array(self._out(known, shape))
 
-    def undefined(self, given: Sequence[Any]) -> NDArray[np.bool_]:
+    def find_undefined(self, given: Sequence[Any]) -> NDArray[np.bool_]:
         """Return where the result depends on how a tie is broken, or a gradient is zero times an infinite slope."""
         environment = self.environment(given)
         shape = self._shape(environment)
-        flags = self.tied(environment) | self._is_zero_by_infinity(environment)
+        flags = self.find_ties(environment) | self._is_zero_by_infinity(environment)
         return np.array(self._out(flags, shape))
 
     @cached_property
@@ -226,7 +226,7 @@ class Quantity:
         """The comparisons on which the result depends."""
         return tuple(one for one in order(*self.true) if one.operation in SWAPPED)
 
-    def tied(self, environment: Environment) -> NDArray[np.bool_]:
+    def find_ties(self, environment: Environment) -> NDArray[np.bool_]:
         """Return where the result depends on how a tie is broken, in the dimensions of the environment."""
         nodes, shape = self._true_orders[-1], self._shape(environment)
         if not self.conditions:
@@ -278,7 +278,9 @@ class Quantity:
         """Return :meth:`written` and :meth:`attainable` together, which share most nodes."""
         environment = self.environment(given)
         shape, found = self._shape(environment), values(self._both_order, environment)
-        return self._written(found, shape, format_), self._attainable(found, environment, shape, format_, exact)
+        return self._bound_as_written(found, shape, format_), self._attainable(
+            found, environment, shape, format_, exact
+        )
 
     def _attainable(
         self,
@@ -311,7 +313,7 @@ class Quantity:
             if x.dtype.kind != "f" or (self.by_rows and x.shape[-1] > LONG):
                 continue
             if self.by_rows and one.extent == ENTRY and x.shape[-1] > FEW:
-                moved = moved + self._by_signs(nodes, found, name, x)
+                moved = moved + self._estimate_by_signs(nodes, found, name, x)
                 continue
             jacobian = tangents(nodes, found, {name: _units(x, by_rows=self.by_rows and one.extent == ENTRY)})[
                 nodes[-1]
@@ -324,7 +326,7 @@ class Quantity:
             slopes = slopes + np.abs(jacobian).sum(0)
         return moved, slopes
 
-    def _by_signs(self, nodes: list[Node], found: dict[Node, Any], name: str, x: Array) -> Any:
+    def _estimate_by_signs(self, nodes: list[Node], found: dict[Node, Any], name: str, x: Array) -> Any:
         """Estimate the effect of all entries by random signs: twice the root mean square, for the best free shift."""
         joint = tangents(nodes, found, {name: np.ones((1, *x.shape))})[nodes[-1]]
         signs = _signs(x.shape[-1])[:, None, :]
@@ -409,7 +411,7 @@ def _all_rows(x: Any, rows: int) -> NDArray[np.bool_]:
     return np.asarray(x.reshape(rows, -1).all(-1))
 
 
-def _rounded(balls: NDArray[np.object_]) -> DoubleDouble:
+def _round(balls: NDArray[np.object_]) -> DoubleDouble:
     """Return the middles of balls as double-double."""
     hi, lo = np.empty(balls.shape), np.empty(balls.shape)
     for at in np.ndindex(balls.shape):

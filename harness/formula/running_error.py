@@ -27,7 +27,7 @@ import numpy as np
 
 from harness.floats import Array, Format
 from harness.floats.double_double import two_product
-from harness.formula.arithmetic import DOUBLES, nearest, picked, widened
+from harness.formula.arithmetic import DOUBLES, nearest, pick_entries, widen
 from harness.formula.node import ENTRY, REDUCTIONS, STEPS, Node
 
 
@@ -128,7 +128,7 @@ def _error(one: Node, values: Mapping[Node, Any], found: Mapping[Node, Array], r
         case "input":
             return np.zeros(v.shape)
         case "number":
-            return _of_number(Fraction(one.value or 0), rounding)
+            return _error_of_number(Fraction(one.value or 0), rounding)
         case "pi":
             return rounding.basic * math.pi
         case "neg" | "stop" | "abs":
@@ -136,13 +136,13 @@ def _error(one: Node, values: Mapping[Node, Any], found: Mapping[Node, Array], r
         case "count" | "at":
             return 0.0
         case "pick":
-            return picked(widened(e[0], of[0].shape), of[1])
+            return pick_entries(widen(e[0], of[0].shape), of[1])
         case "spread":
-            return widened(e[0], v.shape)
+            return widen(e[0], v.shape)
         case "add" | "sub":
-            return e[0] + e[1] + rounding.basic * np.abs(v) + _of_one_more_term(one, values, rounding)
+            return e[0] + e[1] + rounding.basic * np.abs(v) + _error_of_one_more_term(one, values, rounding)
         case "mul" | "chain":
-            return _of_product(of, e, v, rounding, skips=one.operation == "chain")
+            return _error_of_product(of, e, v, rounding, skips=one.operation == "chain")
         case "div":
             rounding_error = rounding.basic * np.abs(v) + rounding.smallest * ((of[0] != 0.0) | (e[0] > 0.0))
             rounding_error = (
@@ -167,18 +167,18 @@ def _error(one: Node, values: Mapping[Node, Any], found: Mapping[Node, Array], r
             either = np.maximum(*np.broadcast_arrays(e[1], e[2])) + np.abs(of[1] - of[2])
             return np.where(e[0] > 0.0, either, chosen)
         case "sum" | "cumsum" | "cumsum_from_end":
-            return _of_sum(one.operation, of[0], e[0], v, rounding)
+            return _error_of_sum(one.operation, of[0], e[0], v, rounding)
         case "largest":
             return e[0].max(-1, keepdims=True)
     return _GROWTH[one.operation](of[0], v, e[0]) + _own_rounding(one.operation, of[0], v, rounding)
 
 
 @cache
-def _of_number(value: Fraction, rounding: Rounding) -> float:
+def _error_of_number(value: Fraction, rounding: Rounding) -> float:
     return 0.0 if rounding.exact(value) else rounding.basic * abs(nearest(value))
 
 
-def _of_product(of: list[Any], e: list[Array], v: Any, rounding: Rounding, *, skips: bool) -> Any:
+def _error_of_product(of: list[Any], e: list[Array], v: Any, rounding: Rounding, *, skips: bool) -> Any:
     a, b = map(np.abs, of)
     size = a * e[1] + b * e[0] + e[0] * e[1] + rounding.basic * np.abs(v)
     # Zero times an unknown number is zero.
@@ -187,16 +187,16 @@ def _of_product(of: list[Any], e: list[Array], v: Any, rounding: Rounding, *, sk
     return size + rounding.smallest * (((a != 0.0) | (e[0] > 0.0)) & ((b != 0.0) | (e[1] > 0.0)))
 
 
-def _of_sum(operation: str, a: Any, e: Array, v: Any, rounding: Rounding) -> Any:
+def _error_of_sum(operation: str, a: Any, e: Array, v: Any, rounding: Rounding) -> Any:
     k = a.shape[-1]
-    magnitudes = widened(e, a.shape) + (k - 1) * rounding.accumulated * np.abs(a)
+    magnitudes = widen(e, a.shape) + (k - 1) * rounding.accumulated * np.abs(a)
     error = DOUBLES[operation](magnitudes) + rounding.basic * np.abs(v) * (k > 1)
     if operation == "sum" and rounding.of_double and (exact := (e == 0.0).all(-1, keepdims=True)).any():
         error = np.where(exact & _is_whole_sum(a), 0.0, error)
     return error
 
 
-def _of_one_more_term(one: Node, values: Mapping[Node, Any], rounding: Rounding) -> Any:
+def _error_of_one_more_term(one: Node, values: Mapping[Node, Any], rounding: Rounding) -> Any:
     """Return the error of adding a term to a sum first instead of last: the sum may round away each other term.
 
     An example is ``log(1 + sum(exp(x)))`` as a ``logsumexp`` of the row with a zero.

@@ -8,12 +8,12 @@ from typing import Any
 
 from harness.error import UsageError, listed
 from harness.formula.catalogue import CATALOGUE
-from harness.formula.grammar import WORDS, parsed
+from harness.formula.grammar import WORDS, parse
 from harness.formula.spelling import Spelling, spelling
 from harness.suggestion import did_you_mean
 
 
-def in_order_of(
+def order_like_parameters(
     function: Callable[..., Any], text: str, *, adapter: Signature | None = None, named: bool = False
 ) -> str:
     """Return a formula's line with its inputs in the order of an implementation's parameters.
@@ -26,16 +26,16 @@ def in_order_of(
     UsageError
         If the implementation takes another number of inputs.
     """
-    spelled = parsed(spelling(text)).spelling
+    spelled = parse(spelling(text)).spelling
     names = [name for name, _ in spelled.inputs]
     is_direct = adapter is None
-    takes = _parameters(function) if adapter is None or named else _taken(adapter)
+    takes = _parameters(function) if adapter is None or named else _accepted_parameters(adapter)
     if takes is None:
         return spelled.text
     needed = [name for name, optional in takes.items() if not optional]
     if set(names) <= takes.keys() and (is_direct or named or set(needed) <= set(names)):
         # The call itself reports missing parameters.
-        return _ordered(spelled, list(takes))
+        return _order_inputs(spelled, list(takes))
     if not is_direct:
         if named or not set(names) & takes.keys():
             return spelled.text
@@ -59,7 +59,7 @@ def in_order_of(
     )
 
 
-def _ordered(spelling: Spelling, takes: list[str]) -> str:
+def _order_inputs(spelling: Spelling, takes: list[str]) -> str:
     """Return the line with the inputs in the order of the parameters, which are passed by position."""
     inputs = dict(spelling.inputs)
     order = [name for name in takes if name in inputs]
@@ -78,12 +78,12 @@ def _parameters(function: Callable[..., Any]) -> dict[str, bool] | None:
     if isinstance(function, type):
         return None
     try:
-        return _taken(inspect.signature(function))
+        return _accepted_parameters(inspect.signature(function))
     except (TypeError, ValueError):
         return None
 
 
-def _taken(signature: Signature) -> dict[str, bool] | None:
+def _accepted_parameters(signature: Signature) -> dict[str, bool] | None:
     parameters = signature.parameters.values()
     if any(one.kind in {one.VAR_POSITIONAL, one.VAR_KEYWORD} for one in parameters):
         return None

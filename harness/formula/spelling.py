@@ -175,7 +175,7 @@ def spelling(text: str) -> Spelling:
     pairs = [part.partition(":") for part in parts if part != "..."]
     inputs = tuple((name.strip(), domain(words, name.strip())) for name, _, words in pairs)
     complete = bool(parts) and "..." not in parts
-    return Spelling(_on_one_line(definition), _on_one_line(form), inputs, complete, found["whole"] is not None)
+    return Spelling(_join_lines(definition), _join_lines(form), inputs, complete, found["whole"] is not None)
 
 
 def _definition_and_form(text: str) -> tuple[str, str]:
@@ -188,7 +188,7 @@ def _definition_and_form(text: str) -> tuple[str, str]:
     return text, ""
 
 
-def _on_one_line(text: str) -> str:
+def _join_lines(text: str) -> str:
     return " ".join(text.split())
 
 
@@ -206,8 +206,8 @@ def written(
     """
     if over not in OVER:
         raise UsageError("unknown value of `--over`", rule=f"choose from {listed(OVER)}", value=f"`{over}`")
-    definition, names = _defined(formula)
-    of_form, _ = _defined(form) if form else ("", ())
+    definition, names = _read_definition(formula)
+    of_form, _ = _read_definition(form) if form else ("", ())
     stated = {name: domain(words, name) for name, words in (inputs or {}).items()}
     of_all = dict.fromkeys(names, Domain()) | stated
     return Spelling(definition, of_form, tuple(of_all.items()), bool(names), over == "all")
@@ -235,11 +235,11 @@ def stated_inputs(texts: Sequence[str]) -> dict[str, str]:
 _IN_A_FILE = re.compile(r"(?P<file>[^\s():*]+\.py):(?P<name>\w+)")
 
 
-def _defined(text: str) -> tuple[str, tuple[str, ...]]:
+def _read_definition(text: str) -> tuple[str, tuple[str, ...]]:
     """Return a formula, with its inputs if a function names them."""
     found = _IN_A_FILE.fullmatch(text.strip())
     if found is None:
-        return _on_one_line(text), ()
+        return _join_lines(text), ()
     path = Path(found["file"])
     if not path.is_file():
         raise UsageError(f"file not found: `{path}`", remedy="check the path in `--formula` or `--form`")
@@ -262,7 +262,7 @@ def _read(function: ast.FunctionDef, source: str, path: Path) -> tuple[str, tupl
     """Read the body of a function that contains only assignments to names and a return."""
 
     def value_text(value: ast.expr) -> str:
-        return _on_one_line(ast.get_source_segment(source, value) or "")
+        return _join_lines(ast.get_source_segment(source, value) or "")
 
     lines = []
     for statement in function.body:

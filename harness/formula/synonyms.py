@@ -109,18 +109,18 @@ _LAST = {"dim", "axis"}
 _KEEPDIM = {"keepdim", "keepdims"}
 
 
-def dotted(tree: ast.expr) -> tuple[str, ...] | None:
+def split_dots(tree: ast.expr) -> tuple[str, ...] | None:
     """Return the parts of a name with dots; ``None`` for anything else."""
     match tree:
         case ast.Name(id=name):
             return (name,)
         case ast.Attribute(value=value, attr=name):
-            before = dotted(value)
+            before = split_dots(value)
             return None if before is None else (*before, name)
     return None
 
 
-def without_last_axis(arguments: list[ast.expr]) -> list[ast.expr]:
+def drop_last_axis(arguments: list[ast.expr]) -> list[ast.expr]:
     """Remove the axis -1 of a reduction, as in `sum(x, -1)`; in `max(x, -1)` it is another number."""
     return arguments[:-1] if len(arguments) > 1 and _is_last(arguments[-1]) else arguments
 

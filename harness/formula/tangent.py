@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness.floats import Array
-from harness.formula.arithmetic import DOUBLES, picked, widened
+from harness.formula.arithmetic import DOUBLES, pick_entries, widen
 from harness.formula.node import STEPS, WITHOUT_SLOPE, Node
 
 Tangent = Array | None
@@ -56,28 +56,28 @@ def _chain(_: Any, a: list[Any], of: list[Tangent]) -> Array:
     return np.asarray(_times(inner, of[0]) + np.where(a[0] == 0.0, 0.0, _times(a[0], of[1])))
 
 
-def _selected(condition: Any, yes: Tangent, no: Tangent) -> Array:
+def _select(condition: Any, yes: Tangent, no: Tangent) -> Array:
     return np.asarray(np.where(condition, _or_zero(yes), _or_zero(no)))
 
 
-def _of_largest(_: Any, a: list[Any], of: list[Tangent]) -> Array:
+def _tangent_of_largest(_: Any, a: list[Any], of: list[Tangent]) -> Array:
     assert of[0] is not None
     at = np.expand_dims(a[0].argmax(-1), -1)
     tangent = _wide(of[0], a[0])
     return np.take_along_axis(tangent, np.broadcast_to(at, (len(of[0]), *at.shape)), -1)
 
 
-def _of_pick(_: Any, a: list[Any], of: list[Tangent]) -> Array:
-    return np.stack([picked(tangent, a[1]) for tangent in _wide(of[0], a[0])])
+def _tangent_of_pick(_: Any, a: list[Any], of: list[Tangent]) -> Array:
+    return np.stack([pick_entries(tangent, a[1]) for tangent in _wide(of[0], a[0])])
 
 
-def _of_steps(name: str) -> Callable[[Any, list[Any], list[Tangent]], Array]:
+def _tangent_of_steps(name: str) -> Callable[[Any, list[Any], list[Tangent]], Array]:
     return lambda _, a, of: np.asarray(DOUBLES[name](_wide(of[0], a[0])))
 
 
 def _wide(tangent: Tangent, like: Any) -> Array:
     assert tangent is not None
-    return np.asarray(widened(tangent, (len(tangent), *like.shape)))
+    return np.asarray(widen(tangent, (len(tangent), *like.shape)))
 
 
 _CARRIED: Mapping[str, Callable[[Any, list[Any], list[Tangent]], Array]] = {
@@ -87,12 +87,12 @@ _CARRIED: Mapping[str, Callable[[Any, list[Any], list[Tangent]], Array]] = {
     "chain": _chain,
     # Relative changes avoid the quotient of a small result and a large divisor, which would underflow.
     "div": lambda v, a, of: np.asarray(_or_zero(of[0]) / a[1] - v * (_or_zero(of[1]) / a[1])),
-    "larger": lambda _, a, of: _selected(a[0] < a[1], of[1], of[0]),
-    "where": lambda _, a, of: _selected(a[0], of[1], of[2]),
+    "larger": lambda _, a, of: _select(a[0] < a[1], of[1], of[0]),
+    "where": lambda _, a, of: _select(a[0], of[1], of[2]),
     "spread": lambda v, _, of: _wide(of[0], v),
-    **{name: _of_steps(name) for name in STEPS},
-    "largest": _of_largest,
-    "pick": _of_pick,
+    **{name: _tangent_of_steps(name) for name in STEPS},
+    "largest": _tangent_of_largest,
+    "pick": _tangent_of_pick,
 }
 
 _BELL = 2.0 / math.sqrt(math.pi)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.floats import Array
-from harness.formula.arithmetic import DOUBLES, picked
+from harness.formula.arithmetic import DOUBLES, pick_entries
 from harness.formula.node import STEPS, Node
 from harness.formula.running_error import DOUBLE, errors
 
@@ -78,11 +78,11 @@ class InBalls:
 Enclosures = InDouble | InBalls
 
 
-def undefined(nodes: Sequence[Node], known: Enclosures) -> Flags | None:
+def find_undefined(nodes: Sequence[Node], known: Enclosures) -> Flags | None:
     """Return where the last node certainly has no value, or ``None`` if there is no such entry."""
     found: dict[Node, Flags | None] = {}
     for one in nodes:
-        carried = _carried(one, [found[argument] for argument in one.arguments], known)
+        carried = _carry(one, [found[argument] for argument in one.arguments], known)
         found[one] = _either(carried, _undefined_here(one, known))
     return found[nodes[-1]]
 
@@ -96,13 +96,13 @@ def zero_by_infinity(nodes: Sequence[Node], values: Mapping[Node, Any], weight: 
     """
     if not any(_meets_infinity(one, values) for one in nodes):
         return None
-    of_branches = _of_branches(nodes, values, weight)
+    of_branches = _find_untaken(nodes, values, weight)
     # A number that merely overflows in float64 is not infinite.
     known = InDouble(values, errors(nodes, values, DOUBLE))
     found: dict[Node, Flags | None] = {}
     for one in nodes:
         of = [found[argument] for argument in one.arguments]
-        flags = _either(_carried(one, of, known), _undefined_here(one, known))
+        flags = _either(_carry(one, of, known), _undefined_here(one, known))
         if one.operation == "chain" and of[1] is not None:
             flags = _either(flags, np.asarray(of[1] & ~of_branches[one.arguments[0]]))
         found[one] = flags
@@ -116,7 +116,7 @@ def _meets_infinity(one: Node, values: Mapping[Node, Any]) -> bool:
     return bool(((outer == 0.0) & ~np.isfinite(slope)).any())
 
 
-def _of_branches(nodes: Sequence[Node], values: Mapping[Node, Any], weight: str) -> dict[Node, Any]:
+def _find_untaken(nodes: Sequence[Node], values: Mapping[Node, Any], weight: str) -> dict[Node, Any]:
     """Return where a node is zero for structural reasons: in a branch that was not taken, or without weight."""
     found: dict[Node, Any] = {}
     for one in nodes:
@@ -164,13 +164,13 @@ def _undefined_here(one: Node, known: Enclosures) -> Flags | None:
     return flags if flags.any() else None
 
 
-def _carried(one: Node, of: list[Flags | None], known: Enclosures) -> Flags | None:
+def _carry(one: Node, of: list[Flags | None], known: Enclosures) -> Flags | None:
     """Return where a required argument has no value."""
     if one.operation in _CONDITIONS or all(flags is None for flags in of):
         return None
     match one.operation:
         case "where":
-            return _selected(one, of, known)
+            return _find_selected(one, of, known)
         case "chain":
             inner = None if of[1] is None else np.asarray(of[1] & known.is_not_zero(one.arguments[0]))
             return _either(of[0], inner)
@@ -183,7 +183,7 @@ def _carried(one: Node, of: list[Flags | None], known: Enclosures) -> Flags | No
     if one.operation == "largest":
         return np.asarray(wide.any(-1, keepdims=True))
     if one.operation == "pick":
-        return picked(wide, known.values[one.arguments[1]])
+        return pick_entries(wide, known.values[one.arguments[1]])
     return np.broadcast_to(first, np.shape(known.values[one]))
 
 
@@ -191,7 +191,7 @@ _CONDITIONS = {"less", "not_more", "first_largest", "at", "count"}
 _ALONG = {*STEPS, "largest", "pick", "spread"}
 
 
-def _selected(one: Node, of: list[Flags | None], known: Enclosures) -> Flags | None:
+def _find_selected(one: Node, of: list[Flags | None], known: Enclosures) -> Flags | None:
     """Return where the selected branch has no value; both branches must lack one if the selection is uncertain."""
     condition, yes, no = one.arguments[0], *(False if flags is None else flags for flags in of[1:])
     branch = np.where(known.values[condition], yes, no)

@@ -1,99 +1,35 @@
-"""The arms of the time gate: trees of two commits, and live processes with their cases that time slices on request.
+"""The arms of the time gate: live processes with the cases of a tree, which time slices on request.
 
-Arms of a couple are forked from one parent (:mod:`harness.gate.preload`) and take turns; while one measures, the others
-wait. If a fork is unsafe, arms are spawned instead.
+Arms of a pair are forked from one server, which has imported no case, and take turns; while one measures, the others
+wait. If a fork is unsafe, arms are fresh interpreters. Their answers are validated JSON.
 """
 
 import gc
-import multiprocessing
-import os
 import random
 import statistics
-import subprocess
 import sys
 import sysconfig
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self, TypeVar
 
 from harness.error import UsageError
+from harness.isolation.delegate import Delegate, DelegateError
+from harness.isolation.fork_server import ForkServer
+from harness.isolation.limits import Limits
 from harness.timing.clock import ROUND_S, warm
 
 BASE, CANDIDATE, NULL, CONTROL = "base", "candidate", "null", "control"
 """The arms. The control is the second base, when it does a tenth more calls."""
-
-BASE_FOLDER, CANDIDATE_FOLDER = "base", "here"
-"""Names of the trees' folders: equally long, as the length of a path changes where things lie in memory."""
 
 SLICE_S, MIN_TURNS = 0.01, 5
 """Minimum duration and number of rounds of a slice."""
 
 FEWER, MORE = 10, 11
 """Numbers of calls of the base and the positive control, which does a tenth more work."""
-
-
-class Trees(NamedTuple):
-    """Two trees in one folder, which also has the images that both load, and compiled Python files."""
-
-    folder: Path
-
-    @property
-    def base(self) -> Path:
-        """The tree of the base."""
-        return self.folder / BASE_FOLDER
-
-    @property
-    def candidate(self) -> Path:
-        """The working tree."""
-        return self.folder / CANDIDATE_FOLDER
-
-
-@contextmanager
-def trees(reference: str) -> Iterator[Trees]:
-    """Check another commit out next to the working tree, and remove it at the end.
-
-    Raises
-    ------
-    UsageError
-        If this is no git repository, or it has no such commit.
-    """
-    top = Path(git("rev-parse", "--show-toplevel"))
-    git("rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}")
-    commit = git("merge-base", reference, "HEAD")
-    with tempfile.TemporaryDirectory(prefix="harness-gate-") as name:
-        both = Trees(Path(name).resolve())
-        git("worktree", "add", "--detach", "--quiet", str(both.base), commit)
-        both.candidate.symlink_to(top, target_is_directory=True)
-        try:
-            yield both
-        finally:
-            git("worktree", "remove", "--force", str(both.base))
-
-
-def git(*arguments: str) -> str:
-    """Return what git says.
-
-    Raises
-    ------
-    UsageError
-        If it fails, with its own words.
-    """
-    try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
-    except FileNotFoundError as error:
-        raise UsageError("`git` not found", rule="the time gate compares commits", remedy="install git") from error
-    except subprocess.CalledProcessError as error:
-        complaint = error.stderr.strip().splitlines()
-        raise UsageError(
-            f"`git {' '.join(arguments)}` failed: {complaint[-1] if complaint else 'no such commit'}",
-            remedy="name a commit, branch or tag as the base; a shallow clone in CI needs `fetch-depth: 0`",
-        ) from error
-    return done.stdout.strip()
 
 
 @dataclass(frozen=True)
@@ -111,6 +47,8 @@ class CaseSource:
     """Folder for compiled Python files."""
     renamed: Mapping[str, str] = field(default_factory=dict)
     """Cases that are requested by another name: their name in the tree, and the requested name."""
+    pythonpath: tuple[str, ...] = ("", "src")
+    """Folders of the tree from which its packages are imported."""
 
 
 @dataclass(frozen=True)
@@ -161,38 +99,41 @@ class ArmError(Exception):
     """A case could not be timed; the message gives the reason."""
 
 
-FORK = "forkserver" if sys.platform == "linux" else "spawn"
-"""Start method of arms: a fork of a warm parent where forks are safe, which excludes macOS and Windows."""
-
-
-IMPORTS = "HARNESS_GATE_IMPORTS"
-"""Environment variable: file that lists the modules to import in the parent process of the arms."""
-
-
-def warm_parent(imports: Iterable[str], file: Path) -> None:
-    """Set the modules that the parent process of the arms imports before its first fork."""
-    file.write_text("\n".join(imports), encoding="utf-8")
-    os.environ[IMPORTS] = str(file)
-    multiprocessing.get_context("forkserver").set_forkserver_preload(["harness.gate.preload"])
-
-
 def installed() -> set[Path]:
     """Return the folders of installed packages and of the standard library of this interpreter."""
     paths = sysconfig.get_paths()
     return {Path(paths[kind]).resolve() for kind in ("purelib", "platlib", "stdlib", "platstdlib")}
 
 
+T = TypeVar("T")
+
+
 class ArmProcess:
-    """Client of an arm process with the cases of a source; ``method`` starts the process."""
+    """Client of an arm process with the cases of a source, as a context that ends the process.
 
-    def __init__(self, source: CaseSource, *, method: str = FORK) -> None:
-        context: Any = multiprocessing.get_context(method)
-        self._parent_end, child_end = context.Pipe()
-        self._process = context.Process(target=serve, args=(child_end, source), daemon=True)
-        self._process.start()
-        child_end.close()
+    Parameters
+    ----------
+    source
+        Where its cases are.
+    left_s
+        Returns the seconds that are left for an answer, the import of the cases included.
+    server
+        The server of which it is forked; a fresh interpreter when absent.
+    """
 
-    def ask(self, method: str, *arguments: Any, within_s: float | None = None) -> Any:
+    def __init__(self, source: CaseSource, left_s: Callable[[], float], server: ForkServer | None = None) -> None:
+        self._left_s = left_s
+        self._delegate = Delegate("harness.gate.arm:Bench.of", {"source": source}, limits=Limits(), server=server)
+
+    def __enter__(self) -> Self:
+        """Return it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the process."""
+        self._delegate.__exit__()
+
+    def ask(self, result: type[T], method: str, **arguments: Any) -> T:
         """Return the result of a method of :class:`Bench` in the process.
 
         Raises
@@ -200,50 +141,13 @@ class ArmProcess:
         ArmError
             If the method raises, the process does not answer in time, or it has ended.
         """
+        within_s = max(self._left_s(), 0.0)
         try:
-            self._parent_end.send((method, *arguments))
-            if within_s is not None and not self._parent_end.poll(max(within_s, 0.0)):
-                raise ArmError("start-up takes longer than the budget")
-            reply, error = self._parent_end.recv()
-        except (EOFError, BrokenPipeError, ConnectionResetError) as gone:
-            self._process.join()
-            raise ArmError(f"the timing process exited with code {self._process.exitcode}") from gone
-        if error is not None:
-            raise ArmError(error)
-        return reply
-
-    def end(self) -> None:
-        """Let the process end, and wait for it."""
-        self._parent_end.close()
-        self._process.join(5.0)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
-
-
-def serve(connection: Connection, source: CaseSource) -> None:
-    """Answer requests until the connection is closed."""
-    import torch
-
-    torch.set_num_threads(1)
-    sys.pycache_prefix = str(source.compiled)
-    bench = Bench(source)
-    reply: tuple[Any, str | None]
-    while True:
-        try:
-            method, *arguments = connection.recv()
-        except (EOFError, KeyboardInterrupt):
-            return
-        try:
-            reply = getattr(bench, method)(*arguments), None
-        except (ArmError, UsageError) as error:
-            reply = None, str(error)
-        except Exception as error:  # noqa: BLE001 - whatever the case does becomes a finding
-            reply = None, f"it raises {type(error).__name__}: {error}"
-        try:
-            connection.send(reply)
-        except BrokenPipeError:  # the budget was used up meanwhile
-            return
+            return self._delegate.ask(method, arguments, result, within_s=within_s)
+        except UsageError as error:
+            raise ArmError(str(error)) from error
+        except DelegateError as error:
+            raise ArmError(f"{'it' if self._delegate.has_imported else 'the import'} {error}") from None
 
 
 class Bench:
@@ -253,6 +157,15 @@ class Bench:
         self.source = source
         self._cases: dict[str, Any] | None = None
         self._timed: dict[str, Callable[[], Any]] = {}
+
+    @staticmethod
+    def of(source: CaseSource) -> "Bench":
+        """Prepare this process, which is an arm's, for measurements."""
+        import torch
+
+        torch.set_num_threads(1)
+        sys.pycache_prefix = str(source.compiled)
+        return Bench(source)
 
     def imports(self) -> list[str]:
         """Load the cases, and return the names of all imported modules outside the tree.
@@ -284,7 +197,7 @@ class Bench:
         path, _, function = self.source.target.partition(":")
         target = f"{self.source.tree / path}:{function}" if path.endswith(".py") else self.source.target
         # With a src layout, the installed package would otherwise be imported, from whichever tree.
-        sys.path[:0] = [str(self.source.tree), str(self.source.tree / "src")]
+        sys.path[:0] = [str(self.source.tree / folder) for folder in self.source.pythonpath]
         loaded = [claimed(case) for case in load(target, contract=self.source.contract, by_name=True)]
         self._stay_inside(path)
         timed = {case.name: case for case in loaded if is_timed(case)}
@@ -340,7 +253,7 @@ def _round(timed: Callable[[], Any], iterations: int) -> float:
     return end - start
 
 
-class Couple:
+class ProcessPair:
     """Processes that are alive together, by name of their arm; ``draw`` draws the order of measurements."""
 
     def __init__(self, arms: Mapping[str, ArmProcess], draw: random.Random) -> None:
@@ -349,17 +262,16 @@ class Couple:
 
     def cases(self, arm: str) -> dict[str, str]:
         """Names of the cases of an arm's tree that are timed, each with its contract."""
-        contracts: dict[str, str] = self._ask(arm, "cases")
-        return contracts
+        return self._ask(dict[str, str], arm, "cases")
 
     def warm_s(self, case: str) -> float:
         """Seconds of a warm call in the base."""
-        return float(self._ask(BASE, "prepare", case))
+        return self._ask(float, BASE, "prepare", case=case)
 
     def prepare(self, case: str) -> None:
         """Make a case ready in all arms."""
         for arm in self._in_random_order(self._arms):
-            self._ask(arm, "prepare", case)
+            self._ask(float, arm, "prepare", case=case)
 
     def turn(self, case: str, plan: SlicePlan) -> dict[str, SliceTimes]:
         """Measure one slice of a case in every arm, in random order."""
@@ -371,28 +283,29 @@ class Couple:
         return {BASE: measured[BASE], CONTROL: measured[NULL]}
 
     def _measured(self, case: str, plan: SlicePlan, iterations: Mapping[str, int]) -> dict[str, SliceTimes]:
-        order = self._in_random_order(iterations)
-        return {arm: self._ask(arm, "slice", case, plan.rounds, iterations[arm]) for arm in order}
+        return {
+            arm: self._ask(SliceTimes, arm, "slice", case=case, rounds=plan.rounds, iterations=iterations[arm])
+            for arm in self._in_random_order(iterations)
+        }
 
     def _in_random_order(self, names: Mapping[str, object]) -> list[str]:
         return self._draw.sample(list(names), len(names))
 
-    def _ask(self, arm: str, method: str, *arguments: Any) -> Any:
+    def _ask(self, result: type[T], arm: str, method: str, **arguments: Any) -> T:
         """Ask one arm; the message of an :class:`ArmError` names the arm first."""
         try:
-            return self._arms[arm].ask(method, *arguments)
+            return self._arms[arm].ask(result, method, **arguments)
         except ArmError as error:
             raise ArmError(f"in the {arm}, {error}") from error
 
 
 @contextmanager
-def couple(sources: Mapping[str, CaseSource], draw: random.Random) -> Iterator[Couple]:
+def start_pair(
+    sources: Mapping[str, CaseSource], draw: random.Random, left_s: Callable[[], float], server: ForkServer | None
+) -> Iterator[ProcessPair]:
     """Begin one process for each source, in random order, and end them at the end."""
-    arms: dict[str, ArmProcess] = {}
-    try:
-        for name in draw.sample(list(sources), len(sources)):
-            arms[name] = ArmProcess(sources[name])
-        yield Couple(arms, draw)
-    finally:
-        for arm in arms.values():
-            arm.end()
+    with ExitStack() as stack:
+        order = draw.sample(list(sources), len(sources))
+        yield ProcessPair(
+            {name: stack.enter_context(ArmProcess(sources[name], left_s, server)) for name in order}, draw
+        )

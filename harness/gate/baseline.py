@@ -9,11 +9,13 @@ merge lines of two branches. The default place of the file is next to the source
 
 import os
 from collections.abc import Collection, Sequence
+from importlib.machinery import PathFinder
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from harness.calling.discovery import spec_of
+from harness.calling.discovery import folder_of, is_named_cases
 from harness.error import UsageError
 from harness.gate.arm import installed
 from harness.gate.snapshot import Figures, Snapshot, Summary
@@ -175,7 +177,18 @@ def read_baseline(file: Path) -> Baseline:
     """
     if not is_there(file):
         raise UsageError(f"baseline not found: `{file}`", remedy="create it with `harness gate --run RUN --update`")
-    first, *rest = read_text(file, what=WHAT, remedy=REMEDY).removesuffix("\n").split("\n")
+    return parse_baseline(read_text(file, what=WHAT, remedy=REMEDY), file)
+
+
+def parse_baseline(text: str, file: Path) -> Baseline:
+    """Read a baseline from the text of a file.
+
+    Raises
+    ------
+    UsageError
+        If it is damaged.
+    """
+    first, *rest = text.removesuffix("\n").split("\n")
     head = _first(first, f"{file}:1")
     origins = head.origins
     if head.lines is not None and head.lines != len(rest):
@@ -224,8 +237,8 @@ def _damaged(location: str, value: str) -> UsageError:
 PLACE_REMEDY = "name a file of your project with `--baseline`"
 
 
-def baseline_of(target: str, root: Path) -> Path:
-    """Return the default file of the baseline of a target.
+def baseline_of(target: str, root: Path, pythonpath: Sequence[str] = ()) -> Path:
+    """Return the default file of the baseline of a target, whose module is found and not imported.
 
     Raises
     ------
@@ -237,7 +250,7 @@ def baseline_of(target: str, root: Path) -> Path:
         return (Path.cwd() if Path(path).is_file() else root) / Path(path).parent / NAME
     value = next((point.value for point in entry_points(group="harness.cases") if point.name == path), path)
     module = value.partition(":")[0]
-    return (_in_project(module, root) or _imported_from(module)) / NAME
+    return (_in_project(module, root) or _folder_of(module, pythonpath)) / NAME
 
 
 def _in_project(module: str, root: Path) -> Path | None:
@@ -248,12 +261,22 @@ def _in_project(module: str, root: Path) -> Path | None:
     return path.parent if path.with_name(f"{path.name}.py").is_file() else None
 
 
-def _imported_from(module: str) -> Path:
+def _folder_of(module: str, pythonpath: Sequence[str]) -> Path:
     """The folder from which a module would be imported: its own folder if it is a package."""
-    spec = spec_of(module)
-    folders = [Path(name) for name in (spec.submodule_search_locations or () if spec else ())]
-    if spec is not None and spec.origin is not None and Path(spec.origin).is_file():
-        folders.insert(0, Path(spec.origin).parent)
+    top, *rest = module.split(".")
+    first = [str(folder_of(module).parent)] if is_named_cases(module) else [*pythonpath]
+    try:
+        # The specification of a module in a package would import the package.
+        spec = PathFinder.find_spec(top, first) or find_spec(top) or PathFinder.find_spec(top, [str(Path.cwd())])
+    except (ImportError, ValueError):
+        spec = None
+    places = [Path(name) for name in (spec.submodule_search_locations or () if spec else ())]
+    if spec is not None and not places and spec.origin is not None and Path(spec.origin).is_file():
+        places = [Path(spec.origin).parent]
+    inner = [place.joinpath(*rest) for place in places]
+    folders = [
+        path if path.is_dir() else path.parent for path in inner if path.is_dir() or path.with_suffix(".py").is_file()
+    ]
     # A namespace package has several folders, and some may hold no source.
     with_source = [folder for folder in folders if folder.is_dir() and any(folder.rglob("*.py"))]
     if not with_source:

@@ -7,7 +7,7 @@ a clock misses.
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, cast
 
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -15,8 +15,12 @@ from torch.utils._pytree import tree_leaves
 
 from harness.bench.workload import is_timed, loads_images, workload
 from harness.calling.modes import no_compiler
+from harness.calling.target import Target
 from harness.case import Case
-from harness.record import Gate, GateFinding, Outcome
+from harness.contracts import claimed
+from harness.data.images import short_epoch
+from harness.execution.plan import Document, from_document
+from harness.gate.snapshot import Counts
 from harness.timing.clock import threads
 
 
@@ -57,39 +61,18 @@ def counted(function: Callable[[], Any]) -> dict[str, int]:
     return {"bytes": counter.bytes, "operators": counter.operators}
 
 
-class Counts(NamedTuple):
-    """Counts by case, and the reasons why other cases could not be called."""
+def count(questions: list[Document], data: str | None, report: Callable[[str], object]) -> Counts:
+    """Count one call for each timed case of some questions; ``data`` is the folder of the images for loaders.
 
-    by_case: dict[str, dict[str, int]]
-    failures: dict[str, str]
-    uncompiled: dict[str, str]
-    """The reasons why cases that need a compiler were not called."""
-
-    @property
-    def findings(self) -> list[GateFinding]:
-        """A sentence on each case that could not be called."""
-        failed = [
-            _finding(case, Outcome.NO_VERDICT, f"{case} cannot be counted: calling it raises {why}.")
-            for case, why in self.failures.items()
-        ]
-        skipped = [
-            _finding(case, Outcome.INCONCLUSIVE, f"{case} is not counted: {why}.")
-            for case, why in self.uncompiled.items()
-        ]
-        return failed + skipped
-
-
-def _finding(case: str, outcome: Outcome, sentence: str) -> GateFinding:
-    return GateFinding(gate=Gate.COUNTS, case=case, subject="", outcome=outcome, sentence=sentence)
-
-
-def counts(cases: Sequence[Case], images: Callable[[Path], Path]) -> Counts:
-    """Count one call for each timed case."""
-    totals = Counts({}, {}, {})
+    This imports user code, so it runs in a process of its own, by :func:`harness.isolation.delegate.run_in_child`.
+    """
+    totals = Counts()
+    cases = [claimed(case) for question in questions for case in cast("Target", from_document(question)).cases()]
     with tempfile.TemporaryDirectory(prefix="harness-images-") as name, threads(1):
         chosen = [case for case in cases if is_timed(case)]
-        root = images(Path(name)) if any(map(loads_images, chosen)) else Path(name)
+        root = short_epoch(data, Path(name)) if any(map(loads_images, chosen)) else Path(name)
         for case in chosen:
+            report(case.name)
             try:
                 totals.by_case[case.name] = (
                     _delivered(case, root) if loads_images(case) else counted(workload(case, root))

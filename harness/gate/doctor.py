@@ -77,12 +77,14 @@ def diagnose(
     *,
     contract: str | None = None,
     data: str | None = None,
+    pythonpath: Sequence[str] = (),
     progress: Callable[[str], None] = lambda _: None,
 ) -> Diagnosis:
     """Measure the working tree against itself until the budget is spent."""
     with alone(), tempfile.TemporaryDirectory(prefix="harness-doctor-") as name:
         folder = Path(name).resolve()
-        source = CaseSource(root, policy.target, contract, folder / "images", folder / "compiled")
+        images, compiled, folders = folder / "images", folder / "compiled", (*pythonpath, "", "src")
+        source = CaseSource(root, policy.target, contract, images, compiled, pythonpath=folders)
         settings = TrialSettings(policy.budget_s, lambda _: Margins(policy.margin, NEVER))
         trial = Trial(dict.fromkeys((BASE, CANDIDATE, NULL), source), settings, progress)
         try:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from harness.gate.arm import BASE, CANDIDATE, CONTROL, FEWER, MORE, NULL, ArmError, CaseSource, Trees, trees
+from harness.gate.arm import BASE, CANDIDATE, CONTROL, FEWER, MORE, NULL, ArmError, CaseSource
+from harness.gate.base import Trees, trees
 from harness.gate.confirmation import BLOCK, Evidence, Margins, State, is_slower, is_void, seems_slower, state, visible
 from harness.gate.policy import TABLE, Policy, read_policy
 from harness.gate.trial import Trial, TrialSettings, alone
@@ -282,6 +283,7 @@ def against(
     *,
     contract: str | None = None,
     data: str | None = None,
+    pythonpath: Sequence[str] = (),
     seed: int = 0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> TimeVerdict:
@@ -295,7 +297,7 @@ def against(
     start_s = time.perf_counter()
     with alone(), trees(reference) as both:
         old = read_policy(both.base, policy)
-        sources = _sources(both, policy, contract)
+        sources = _sources(both, policy, contract, pythonpath)
         settings = TrialSettings(policy.budget_s, policy.margins, seed)
         trial = Trial(sources, settings, progress, start_s=start_s)
         try:
@@ -311,8 +313,9 @@ def against(
     return TimeVerdict([*pairs.findings, *timed(evidence, ratios)], ratios, evidence.slices)
 
 
-def _sources(both: Trees, policy: Policy, contract: str | None) -> Mapping[str, CaseSource]:
+def _sources(both: Trees, policy: Policy, contract: str | None, pythonpath: Sequence[str]) -> Mapping[str, CaseSource]:
     """Return where the arms find their cases: in the base, cases that were renamed have their old names."""
     images, compiled = both.folder / "images", both.folder / "compiled"
-    base = CaseSource(both.base, policy.target, contract, images, compiled, policy.renamed)
+    folders = (*pythonpath, "", "src")
+    base = CaseSource(both.base, policy.target, contract, images, compiled, policy.renamed, folders)
     return {BASE: base, CANDIDATE: replace(base, tree=both.candidate, renamed={}), NULL: base}

@@ -1,6 +1,7 @@
 """The policy: tolerances of the gate, from the table ``[tool.harness.gate]`` of ``pyproject.toml``."""
 
-from collections.abc import Iterable
+import tomllib
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -70,9 +71,27 @@ class Policy(_Table):
         """Whether a case is timed, by its name."""
         return any(fnmatchcase(case, pattern) for pattern in self.timed)
 
-    def baseline_file(self, root: Path) -> Path:
+    def baseline_file(self, root: Path, pythonpath: Sequence[str] = ()) -> Path:
         """Return the file of the baseline: the one named, or ``baseline.jsonl`` next to the source of the target."""
-        return baseline_of(self.target, root) if self.baseline is None else root / self.baseline
+        return baseline_of(self.target, root, pythonpath) if self.baseline is None else root / self.baseline
+
+    def loosened_from(self, old: "Policy") -> list[str]:
+        """Return how this policy allows more than an older one, or gates something else, in words."""
+        return list(self._loosened_from(old))
+
+    def _loosened_from(self, old: "Policy") -> Iterator[str]:
+        for name in ("target", "baseline"):
+            if getattr(self, name) != getattr(old, name):
+                yield f"`{name}` is {quoted(getattr(self, name))}, was {quoted(getattr(old, name))}"
+        for pattern in old.timed:
+            if pattern not in self.timed:
+                yield f"`timed` lacks {quoted(pattern)}"
+        for pattern in ("", *self.cases):
+            for name in Allowance.model_fields:
+                now, was = self.allows(name, pattern), old.allows(name, pattern)
+                if now > was:
+                    of_pattern = f" of {quoted(pattern)}" if pattern else ""
+                    yield f"`{name}`{of_pattern} is {now:g}, was {was:g}"
 
     def reject_unknown(self, names: Iterable[str]) -> None:
         """Refuse a pattern that matches no case.
@@ -99,20 +118,31 @@ def read_policy(root: Path, default: Policy | None = None) -> Policy:
         If it has a key that is unknown, or a value of another type.
     """
     file = root / FILE
-    if not is_there(file):
-        return default or Policy()
-    table: Any = toml_document(file)
+    return _policy(toml_document(file), str(file), default or Policy()) if is_there(file) else default or Policy()
+
+
+def parse_policy(text: str, place: str) -> Policy:
+    """Read the table of a project from the text of its file.
+
+    Raises
+    ------
+    UsageError
+        If it has a key that is unknown, or a value of another type.
+    """
+    try:
+        return _policy(tomllib.loads(text), place, Policy())
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"invalid TOML in {place}: {error!s:.200}", remedy="fix the file") from error
+
+
+def _policy(table: Any, place: str, default: Policy) -> Policy:
     for name in ("tool", "harness", "gate"):
         if not isinstance(table, dict):
             rule = f"{TABLE} must be a table"
-            raise UsageError("invalid policy", rule=rule, value=quoted(table), place=str(file), remedy="fix the file")
+            raise UsageError("invalid policy", rule=rule, value=quoted(table), place=place, remedy="fix the file")
         if name not in table:
-            return default or Policy()
+            return default
         table = table[name]
-    return _validated(table, file)
-
-
-def _validated(table: object, file: Path) -> Policy:
     try:
         # JSON accepts a list for a tuple, and is strict about all other types.
         return Policy.model_validate_json(to_json(table, inf_nan_mode="constants"))
@@ -121,7 +151,7 @@ def _validated(table: object, file: Path) -> Policy:
         key = ".".join(str(part) for part in first["loc"])
         problem, known = f"invalid key or value of `{key}` under {TABLE}", listed(Policy.model_fields)
         value = f"{quoted(first.get('input'))} ({first['msg'].lower()})"
-        raise UsageError(problem, value=value, place=str(file), remedy=f"the keys are {known}") from error
+        raise UsageError(problem, value=value, place=place, remedy=f"the keys are {known}") from error
 
 
 def project_root(start: Path) -> Path:

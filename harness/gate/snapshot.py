@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from harness.record import Breaking, Origin, Record, Run, Status, Verdict
+from harness.record import Breaking, Gate, GateFinding, Origin, Outcome, Record, Run, Status, Verdict
 
 DIGITS = 4
 """Of a deviation."""
@@ -80,6 +80,32 @@ class Summary(NamedTuple):
     """Cases by name and device."""
     surveyed: bool
     """Whether the run searched for breaking points."""
+
+
+class Counts(Record):
+    """Counts by case, and the reasons why other cases could not be called."""
+
+    by_case: dict[str, dict[str, int]] = Field(default_factory=dict)
+    failures: dict[str, str] = Field(default_factory=dict)
+    uncompiled: dict[str, str] = Field(default_factory=dict)
+    """The reasons why cases that need a compiler were not called."""
+
+    @property
+    def findings(self) -> list[GateFinding]:
+        """A sentence on each case that could not be called."""
+        failed = [
+            _finding(case, Outcome.NO_VERDICT, f"{case} cannot be counted: calling it raises {why}.")
+            for case, why in self.failures.items()
+        ]
+        skipped = [
+            _finding(case, Outcome.INCONCLUSIVE, f"{case} is not counted: {why}.")
+            for case, why in self.uncompiled.items()
+        ]
+        return failed + skipped
+
+
+def _finding(case: str, outcome: Outcome, sentence: str) -> GateFinding:
+    return GateFinding(gate=Gate.COUNTS, case=case, subject="", outcome=outcome, sentence=sentence)
 
 
 def summarised(

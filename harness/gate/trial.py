@@ -1,4 +1,4 @@
-"""The time gate's trial: couple after couple until every case is decided, or the budget is spent.
+"""The time gate's trial: pair after pair until every case is decided, or the budget is spent.
 
 The schedule of the measurements is such that two blocks of pairs fit into the budget.
 """
@@ -27,13 +27,13 @@ from harness.gate.arm import (
     ArmError,
     ArmProcess,
     CaseSource,
-    Couple,
+    ProcessPair,
     SlicePlan,
     SliceTimes,
-    couple,
-    warm_parent,
+    start_pair,
 )
 from harness.gate.confirmation import BLOCK, Evidence, Margins, State, is_slower, state
+from harness.isolation.fork_server import ForkServer
 from harness.record import Slices
 
 ARMS = 3
@@ -45,11 +45,17 @@ MIN_SLICES, MAX_SLICES = 3, 40
 RESERVE = 0.8
 """Planned share of the budget for two blocks of pairs; the rest is a reserve for delays."""
 
-Live = Callable[[Mapping[str, CaseSource], random.Random], AbstractContextManager[Couple]]
-"""Begins the processes of a pair, and ends them."""
+Live = Callable[
+    [Mapping[str, CaseSource], random.Random, Callable[[], float], ForkServer | None],
+    AbstractContextManager[ProcessPair],
+]
+"""Begins the processes of a pair, and ends them; see :func:`harness.gate.arm.start_pair`."""
 
 PATIENCE_S = 600.0
 """Maximum seconds to wait for another measurement."""
+
+GRACE_S = 10.0
+"""Seconds beyond the budget for an answer that was requested within it."""
 
 STARTUPS = 3.0
 """Suggested budget as a multiple of the start-up, if no case was measured."""
@@ -209,7 +215,7 @@ class Trial:
         settings: TrialSettings,
         progress: Callable[[str], None] = lambda _: None,
         *,
-        live: Live = couple,
+        live: Live = start_pair,
         clock: Callable[[], float] = time.perf_counter,
         start_s: float | None = None,
     ) -> None:
@@ -226,6 +232,7 @@ class Trial:
         self._start = clock() if start_s is None else start_s
         self._schedule = Schedule({}, MIN_SLICES)
         self._loads_images = False
+        self._server: ForkServer | None = None
 
     @property
     def left_s(self) -> float:
@@ -234,16 +241,20 @@ class Trial:
 
     def cases(self) -> tuple[dict[str, str], dict[str, str]]:
         """Names of the cases of the base and of the candidate that are timed, each with its contract."""
-        # Not from the warm parent, which is to import what this one says.
-        probe = ArmProcess(self._sources[CANDIDATE], method="spawn")
         try:
-            imports = probe.ask("imports", within_s=self.left_s)
-            warm_parent(imports, self._sources[CANDIDATE].compiled.with_name("imports"))
-            candidate, self._loads_images = probe.ask("cases"), probe.ask("loads_images")
-        finally:
-            probe.end()
-        with self._live({BASE: self._sources[BASE]}, self._draw) as first:
-            return first.cases(BASE), candidate
+            with ArmProcess(self._sources[CANDIDATE], lambda: self.left_s) as probe:
+                self._server = ForkServer(*probe.ask(list[str], "imports"))
+                candidate, self._loads_images = probe.ask(dict[str, str], "cases"), probe.ask(bool, "loads_images")
+            with self._begin({BASE: self._sources[BASE]}) as first:
+                return first.cases(BASE), candidate
+        except ArmError:
+            if self.left_s <= 0.0:
+                raise ArmError("start-up takes longer than the budget") from None
+            raise
+
+    def _begin(self, sources: Mapping[str, CaseSource]) -> AbstractContextManager[ProcessPair]:
+        """Begin a process for each source, which have until a little after the end of the budget."""
+        return self._live(sources, self._draw, lambda: self.left_s + GRACE_S, self._server)
 
     def lay_out_images(self, data: str | None) -> None:
         """Put the images where the arms look for them, if the candidate's cases load any."""
@@ -320,8 +331,12 @@ class Trial:
             return
         self._progress("measuring how long calls take")
         start = self._clock()
-        with self._live({BASE: self._sources[BASE]}, self._draw) as standalone:
-            standalone.cases(BASE)
+        with self._begin({BASE: self._sources[BASE]}) as standalone:
+            try:
+                standalone.cases(BASE)
+            except ArmError as error:
+                self.evidence.failures |= dict.fromkeys(cases, str(error))
+                return
             begin_s = self._clock() - start
             for case in cases:
                 before = self._clock()
@@ -385,7 +400,7 @@ class Trial:
             if case == sought:
                 taken[case, cost.control, True].append(arms.control(case, cost.control))
 
-        with self._live(self._sources, self._draw) as arms:
+        with self._begin(self._sources) as arms:
             for case in self._draw.sample(cases, len(cases)):
                 self._try(arms.prepare, case)
             ready = self._clock()

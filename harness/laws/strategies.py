@@ -19,7 +19,7 @@ from numpy.random import Generator
 from torch import Tensor
 
 from harness.floats import Array, Format, from_ordinal, lift, portable, to_ordinal, ulp
-from harness.floats.oracle import MEBIBYTE, Memory, assigned
+from harness.floats.oracle import MEBIBYTE, Memory, set_within
 from harness.laws.law import Example, Inputs
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -39,7 +39,7 @@ def few_shapes(*, few: bool) -> AbstractContextManager[None]:
 
     The shapes are the smallest ones and others that depend on torch's seed, like the lengths of :func:`long_rows`.
     """
-    return assigned(_few, few)
+    return set_within(_few, few)
 
 
 shapes_are_few = _few.get
@@ -50,7 +50,7 @@ _narrow: ContextVar[bool] = ContextVar("narrow batches", default=False)
 
 def narrow_batches() -> AbstractContextManager[None]:
     """Draw no batches with :data:`EDGE_COLUMNS` in the body: a probe needs many ordinary rows."""
-    return assigned(_narrow, value=True)
+    return set_within(_narrow, value=True)
 
 
 batches_are_narrow = _narrow.get

@@ -13,7 +13,7 @@ from harness.proof.float32.casts import CastSweep, Encoding
 from harness.proof.float32.kernel import Layout
 from harness.proof.float32.task import EVERY, SHARDS, Float32
 from harness.proof.pairs import Pairs
-from harness.proof.tally import LIMITS, Tally, spelled
+from harness.proof.tally import LIMITS, Tally, spell_moments
 from harness.proof.values import Values
 from harness.record import LawOutcome, Proof, Status, Violation
 from harness.verdict.job import status_if_broken
@@ -40,8 +40,8 @@ def conclude(task: Task, tally: Tally) -> Proof:
         space=task.space,
         inputs=task.expected_moments[0],
         visited=tally.visited,
-        checksum=spelled(tally.moments),
-        expected_checksum=spelled(task.expected_moments),
+        checksum=spell_moments(tally.moments),
+        expected_checksum=spell_moments(task.expected_moments),
         beyond={str(limit): number for limit, number in zip(LIMITS, tally.beyond, strict=True)},
         reference=None if task.reference == task.layout.name else task.reference,
         laws=tuple(_outcomes(task, tally)) if tally.error is None and tally.skipped is None else (),

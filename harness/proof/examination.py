@@ -19,7 +19,7 @@ from harness.proof.pairs import Pairs
 from harness.proof.space import Codes
 from harness.proof.tally import LIMITS, Tally
 from harness.proof.threshold import Flags, within
-from harness.proof.values import as_declared, witness_of
+from harness.proof.values import bind_replay, witness_of
 from harness.record import Violation, Witness
 from harness.verdict.decide import decide
 from harness.verdict.job import Job
@@ -48,7 +48,7 @@ class Suspects:
         return Suspects(self.operands[:, index], self.outputs[:, index], self.places[:, index])
 
 
-def joined(parts: Sequence[Suspects]) -> Suspects:
+def concatenate_pairs(parts: Sequence[Suspects]) -> Suspects:
     """Concatenate pairs."""
     return Suspects(
         np.concatenate([part.operands for part in parts], axis=1),
@@ -82,11 +82,11 @@ class Examination:
         """Examine the queued pairs."""
         if not self.pending:
             return
-        every = joined(self.pending)
+        every = concatenate_pairs(self.pending)
         self.pending.clear()
         self.waiting = 0
         first, second = (self.task.pairs.values(codes) for codes in every.operands)
-        is_half, is_one, undecided = self._within(two_sum(first, -second), every.outputs)
+        is_half, is_one, undecided = self._find_within(two_sum(first, -second), every.outputs)
         off, far = np.flatnonzero(~is_half & ~undecided), np.flatnonzero(~is_one & ~undecided)
         self.not_correctly_rounded += len(off)
         if len(far):
@@ -109,7 +109,7 @@ class Examination:
             **fields,
         )
 
-    def _within(self, gap: DoubleDouble, outputs: Codes) -> tuple[Flags, Flags, Flags]:
+    def _find_within(self, gap: DoubleDouble, outputs: Codes) -> tuple[Flags, Flags, Flags]:
         """Return which pairs have both outputs within half an ulp, which within one, and which are undecided."""
         inside = [np.ones(gap.shape, dtype=bool), np.ones(gap.shape, dtype=bool)]
         undecided = np.zeros(gap.shape, dtype=bool)
@@ -132,7 +132,7 @@ class Examination:
             return
         example = self._example(examined)
         with remembering():
-            measured = {law.name: self._of_law(law, examined, example) for law in self._to_measure()}
+            measured = {law.name: self._measure_law(law, examined, example) for law in self._open_laws()}
         deviation = _largest(measured[self.task.main.name], len(examined))
         self._count(deviation)
         self._keep_worst(deviation, examined)
@@ -140,7 +140,7 @@ class Examination:
             if law.name not in self.broken:
                 self._judge(law, measured[law.name], examined)
 
-    def _to_measure(self) -> list[Law]:
+    def _open_laws(self) -> list[Law]:
         """Return the law that counts deviations, and the laws that are not broken yet."""
         return [law for law in self.task.laws if law is self.task.main or law.name not in self.broken]
 
@@ -155,7 +155,7 @@ class Examination:
             return
         tied = suspects.at(deviation == worst)
         if worst == self.worst and self.worst_one is not None:
-            tied = joined([tied, self.worst_one])
+            tied = concatenate_pairs([tied, self.worst_one])
         self.worst, self.worst_one = worst, tied.at(np.lexsort(tied.places[::-1])[:1])
 
     def _confirm(self, undecided: Suspects) -> None:
@@ -168,12 +168,12 @@ class Examination:
 
     def _deviation(self, suspects: Suspects) -> Array:
         """Return the largest output deviation for each pair."""
-        return _largest(self._measured(suspects), len(suspects))
+        return _largest(self._measure_main(suspects), len(suspects))
 
-    def _measured(self, suspects: Suspects) -> Measurement:
-        return self._of_law(self.task.main, suspects, self._example(suspects))
+    def _measure_main(self, suspects: Suspects) -> Measurement:
+        return self._measure_law(self.task.main, suspects, self._example(suspects))
 
-    def _of_law(self, law: Law, suspects: Suspects, example: Example) -> Measurement:
+    def _measure_law(self, law: Law, suspects: Suspects, example: Example) -> Measurement:
         job = self._job(law, suspects)
         return Subject(job.case, job.contract, job.format, Trust()).measure(law, example)
 
@@ -189,12 +189,12 @@ class Examination:
             job, example = self._job(law, suspect), self._example(suspect)
             violation = decide(job, example=example, corpora=()).violation
             if violation is not None:
-                self.broken[law.name] = as_declared(violation, replace(job, case=self.task.case), example)
+                self.broken[law.name] = bind_replay(violation, replace(job, case=self.task.case), example)
                 return
 
     def _witness(self, suspect: Suspects) -> Witness:
         with confirming():
-            measured = self._measured(suspect)
+            measured = self._measure_main(suspect)
         at = tuple(int(i) for i in np.unravel_index(int(np.argmax(measured.deviation)), measured.deviation.shape))
         return witness_of({"logits": self._tensor(suspect.operands)}, measured, at, place=at)
 

@@ -98,13 +98,15 @@ class Operation:
     def answering(self, recorded: Tensor) -> Callable[..., Tensor]:
         """Return a function that returns, once, the recorded output of an implementation, as value or as gradient."""
         if self.label is None:
-            return (lambda logits: _through(logits, recorded)) if self.is_gradient else (lambda _: recorded)
+            return (
+                (lambda logits: _output_with_gradient(logits, recorded)) if self.is_gradient else (lambda _: recorded)
+            )
         if self.is_gradient:
-            return lambda logits, _: _through(logits, recorded)[:, 0]
+            return lambda logits, _: _output_with_gradient(logits, recorded)[:, 0]
         return lambda *_: recorded[:, 0]
 
 
-def _through(logits: Tensor, gradient: Tensor) -> Tensor:
+def _output_with_gradient(logits: Tensor, gradient: Tensor) -> Tensor:
     """Return outputs whose first entry has the given gradient."""
     return torch.stack([(logits * gradient).sum(-1), torch.zeros_like(logits[:, 1])], -1)
 

@@ -96,16 +96,16 @@ class Shards:
         if tally is None:
             return None
         properties = [one.model_dump(mode="json") for one in tally.properties]
-        return {**self._concluded(index, tally).model_dump(mode="json"), "properties": properties}
+        return {**self._conclude(index, tally).model_dump(mode="json"), "properties": properties}
 
     def finish(self, shard: Shard) -> None:
         """Run one shard, and store its tally."""
         task = self.tasks[shard.task]
-        stored = _Stored.of(self._fingerprints[shard.task], _visited(task, shard.number, self.probe))
+        stored = _Stored.of(self._fingerprints[shard.task], _visit(task, shard.number, self.probe))
         write_atomically(self._file(shard), stored.model_dump_json())
         self._known[shard] = stored.tally
 
-    def stored(self, shard: Shard) -> Tally | None:
+    def read_stored(self, shard: Shard) -> Tally | None:
         """Return the tally of a stored shard, or ``None`` if the file is absent, altered, or of another fingerprint.
 
         Raises
@@ -129,15 +129,15 @@ class Shards:
     def proof(self, index: int) -> Proof | None:
         """Return the proof of a task from its finished shards, from any process; ``None`` if there are none."""
         tally = self._tally(index)
-        return None if tally is None else self._concluded(index, tally)
+        return None if tally is None else self._conclude(index, tally)
 
     def _tally(self, index: int) -> Tally | None:
         """Return the sum of the tallies of a task's finished shards; ``None`` if there are none."""
         shards = (Shard(index, number) for number in range(self.tasks[index].shards))
-        tallies = [tally for shard in shards if (tally := self.stored(shard)) is not None]
+        tallies = [tally for shard in shards if (tally := self.read_stored(shard)) is not None]
         return reduce(add, tallies) if tallies else None
 
-    def _concluded(self, index: int, tally: Tally) -> Proof:
+    def _conclude(self, index: int, tally: Tally) -> Proof:
         with threads(1):
             return conclude(self.tasks[index], tally)
 
@@ -156,20 +156,20 @@ class Shards:
         return self.folder / safe / f"{shard.number:04d}.json"
 
 
-def _visited(task: Task, shard: int, probe: Probe | None) -> Tally:
+def _visit(task: Task, shard: int, probe: Probe | None) -> Tally:
     """Visit the inputs of one shard, with the case's properties taken from the probe."""
     if probe is None or isinstance(task, Float32):
-        return _counted(task, shard)
+        return _count(task, shard)
     job = Job(unbridged(task.case), task.contract, task.laws[0], task.format_)
     judged, properties = probe.looked(job)
     if (reason := judged.unjudged) is not None:
         tally = Tally(skipped=reason)
     else:
-        tally = _counted(replace(task, case=replace(task.case, declares=judged.case.declares)), shard)
+        tally = _count(replace(task, case=replace(task.case, declares=judged.case.declares)), shard)
     return tally.model_copy(update={"properties": tuple(properties)})
 
 
-def _counted(task: Task, shard: int) -> Tally:
+def _count(task: Task, shard: int) -> Tally:
     if isinstance(task, values.Values):
         return task.tally()
     if isinstance(task, Float32):

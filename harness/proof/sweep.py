@@ -19,7 +19,7 @@ from harness.proof.layout import PairLayout
 from harness.proof.operation import Argument
 from harness.proof.pairs import Pairs
 from harness.proof.space import Codes
-from harness.proof.tally import MOMENTS, Tally, attempted
+from harness.proof.tally import MOMENTS, Tally, attempt
 from harness.proof.threshold import CODES, Interval
 
 ROW_BY_ROW = 'lambda f, x, y: f(x, y, reduction="none")'
@@ -122,7 +122,7 @@ class Sweep:
 
     def tally(self, shard: int) -> Tally:
         """Visit every pair of the shard."""
-        return attempted(self.task.case, lambda: self._tally(shard))
+        return attempt(self.task.case, lambda: self._tally(shard))
 
     def _tally(self, shard: int) -> Tally:
         for block in self.space.blocks:
@@ -210,14 +210,14 @@ class Lookup:
             np.subtract(left, right, out=row)
             if argument is Argument.MINUS_SIZE:
                 np.copysign(row, np.float32(-1.0), out=row)
-        np.greater(self.gap, self._gathered(self.low), out=self.above)
-        np.less(self.gap, self._gathered(self.high), out=self.below)
+        np.greater(self.gap, self._gather(self.low), out=self.above)
+        np.less(self.gap, self._gather(self.high), out=self.below)
         np.logical_and(self.above, self.below, out=self.above)
         if self.above.all():
             return _NONE
         return np.flatnonzero(~self.above.all(0))
 
-    def _gathered(self, table: Tensor) -> NDArray[np.float32]:
+    def _gather(self, table: Tensor) -> NDArray[np.float32]:
         torch.index_select(table, 0, torch.from_numpy(self.index).view(-1), out=self.ends)
         gathered: NDArray[np.float32] = self.ends.numpy().reshape(self.index.shape)
         return gathered

@@ -66,14 +66,14 @@ class Tally(Record):
             error=self.error or other.error,
             skipped=self.skipped or other.skipped,
             histogram=tuple(a + b for a, b in zip_longest(self.histogram, other.histogram, fillvalue=0)),
-            departures=_merged(self.departures, other.departures),
-            compared=_merged(self.compared, other.compared),
+            departures=_merge(self.departures, other.departures),
+            compared=_merge(self.compared, other.compared),
             resolved=self.resolved + other.resolved,
             properties=tuple(dict.fromkeys((*self.properties, *other.properties))),
         )
 
 
-def attempted(case: Case, visit: Callable[[], Tally]) -> Tally:
+def attempt(case: Case, visit: Callable[[], Tally]) -> Tally:
     """Return the tally of a visit with its time; without an answer of the implementation, its error or the reason."""
     clock = clock_of(case)
     started = clock()
@@ -97,7 +97,7 @@ def _deviation(tally: Tally) -> float:
     return tally.witness.deviation if tally.witness is not None else 0.0
 
 
-def _merged(first: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(first: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
     """Add the values of equal names."""
     both = {name: first[name] + later[name] for name in first if name in later}
     return {**first, **later, **both}
@@ -107,6 +107,6 @@ def _sum(count: int | None, other: int | None) -> int | None:
     return None if count is None and other is None else (count or 0) + (other or 0)
 
 
-def spelled(moments: tuple[int, ...]) -> str:
+def spell_moments(moments: tuple[int, ...]) -> str:
     """Return moments as one text, the checksum of a proof."""
     return "-".join(f"{moment:x}" for moment in moments)

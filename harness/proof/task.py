@@ -62,7 +62,7 @@ def tasks_of(
         for case in cases
         for dtype in dtypes or (DTYPES if case.contract in CONTRACTS else (FLOAT32,))
         if dtype in case.dtypes
-        for task in _of_case(case, dtype)
+        for task in _tasks_of_case(case, dtype)
     ]
     if not tasks and any(case.contract in CONTRACTS for case in cases):
         rule = "a proof needs the loss of each row, but it takes no `reduction`"
@@ -73,11 +73,11 @@ def tasks_of(
             rule=f"all inputs can be enumerated only for the contracts {listed(CONTRACTS)}, "
             f"and in float32 for {listed(EVERY_FLOAT32)}",
         )
-    tasks = _restricted(tasks, "layouts", layouts, lambda task: task.layout.name)
-    return _restricted(tasks, "of", quantities, lambda task: task.quantity.split(",")[0])
+    tasks = _restrict(tasks, "layouts", layouts, lambda task: task.layout.name)
+    return _restrict(tasks, "of", quantities, lambda task: task.quantity.split(",")[0])
 
 
-def _restricted(tasks: list[Task], option: str, wanted: Sequence[str], name: Callable[[Task], str]) -> list[Task]:
+def _restrict(tasks: list[Task], option: str, wanted: Sequence[str], name: Callable[[Task], str]) -> list[Task]:
     """Return the tasks that match the values of an option, or all if there are no values."""
     known = list(dict.fromkeys(name(task) for task in tasks))
     for wish in wanted:
@@ -90,7 +90,7 @@ def _restricted(tasks: list[Task], option: str, wanted: Sequence[str], name: Cal
     return [task for task in tasks if not wanted or name(task) in wanted]
 
 
-def _of_case(case: Case, dtype: str) -> Iterator[Task]:
+def _tasks_of_case(case: Case, dtype: str) -> Iterator[Task]:
     contract, format_ = contract_named(case.contract), format_of(dtype)
     if dtype == FLOAT32:
         if (unary := operation_of(case.contract)) is not None:

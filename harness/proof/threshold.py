@@ -90,7 +90,7 @@ def intervals(function: Increasing, format_: Format, limit: float, *, negative: 
     below, above = _arguments(function, np.minimum(high, function.supremum))
     highs = [np.where(empty, -np.inf, ends) for ends in (below, above)]
     columns = ((lows[0], np.inf), (highs[0], -np.inf), (lows[1], np.inf), (highs[1], -np.inf))
-    return Interval(*(_by_code(ends, fill, negative=negative) for ends, fill in columns))
+    return Interval(*(_spread_over_codes(ends, fill, negative=negative) for ends, fill in columns))
 
 
 def _magnitudes(format_: Format) -> Array:
@@ -136,7 +136,7 @@ def _argument(function: Increasing, value: float) -> tuple[float, float]:
     return below, min(above, value) if function.below_identity else above
 
 
-def _by_code(ends: Array, fill: float, *, negative: bool) -> Array:
+def _spread_over_codes(ends: Array, fill: float, *, negative: bool) -> Array:
     """Spread the ends of the non-negative numbers over all codes; other codes get empty intervals."""
     table = np.full(CODES, fill)
     first = _SIGN if negative else 0
@@ -147,13 +147,13 @@ def _by_code(ends: Array, fill: float, *, negative: bool) -> Array:
 
 def within(exact: DoubleDouble, codes: NDArray[np.int64], interval: Interval) -> tuple[Flags, Flags]:
     """Return which codes are within their limit at exact arguments, and which of the others are undecided."""
-    inside = _at_least(exact, interval.inner_low[codes]) & _at_most(exact, interval.inner_high[codes])
+    inside = _is_at_least(exact, interval.inner_low[codes]) & _is_at_most(exact, interval.inner_high[codes])
     undecided = np.zeros(inside.shape, dtype=bool)
     # Only zero, or an argument that is not a float64, can lie between the inner and the outer ends.
     doubtful = np.flatnonzero(~inside & ((exact.lo != 0.0) | (exact.hi == 0.0)))
     if len(doubtful):
         chosen, chosen_codes = exact[doubtful], codes[doubtful]
-        outside = _at_most(chosen, interval.outer_low[chosen_codes]) | _at_least(
+        outside = _is_at_most(chosen, interval.outer_low[chosen_codes]) | _is_at_least(
             chosen, interval.outer_high[chosen_codes]
         )
         is_empty = interval.inner_low[chosen_codes] == np.inf
@@ -161,9 +161,9 @@ def within(exact: DoubleDouble, codes: NDArray[np.int64], interval: Interval) ->
     return inside, undecided
 
 
-def _at_most(exact: DoubleDouble, end: Array) -> Flags:
+def _is_at_most(exact: DoubleDouble, end: Array) -> Flags:
     return np.asarray((exact.hi < end) | ((exact.hi == end) & (exact.lo <= 0.0)))
 
 
-def _at_least(exact: DoubleDouble, end: Array) -> Flags:
+def _is_at_least(exact: DoubleDouble, end: Array) -> Flags:
     return np.asarray((exact.hi > end) | ((exact.hi == end) & (exact.lo >= 0.0)))

@@ -16,7 +16,7 @@ from harness.laws.contract import Contract
 from harness.laws.law import Example, Law
 from harness.laws.subject import Subject
 from harness.proof.layout import VALUE_LAYOUTS, ValueLayout
-from harness.proof.tally import LIMITS, MOMENTS, Tally, attempted
+from harness.proof.tally import LIMITS, MOMENTS, Tally, attempt
 from harness.record import Violation, Witness
 from harness.verdict.decide import decide
 from harness.verdict.job import Job
@@ -89,7 +89,7 @@ class Values:
     def tally(self) -> Tally:
         """Visit every number."""
         with confirming(), recalling():
-            return attempted(self.case, lambda: self._tally(every_number(self.format_)))
+            return attempt(self.case, lambda: self._tally(every_number(self.format_)))
 
     @property
     def main(self) -> Law:
@@ -112,14 +112,14 @@ class Values:
             not_finite=int(np.count_nonzero(np.isinf(measured.deviation))),
             differing=None if self.layout is VALUE_LAYOUTS[0] else _differing(bits, reference),
             witness=_witness(measured, proper),
-            broken=dict(self._broken(x)),
+            broken=dict(self._find_violations(x)),
             floor_s=floor_s,
         )
 
     def _output(self, subject: Subject, x: Tensor) -> Tensor:
         return subject(x) if self.quantity == "value" else subject.gradient((x,), torch.ones_like(x))
 
-    def _broken(self, x: Tensor) -> Iterator[tuple[str, Violation]]:
+    def _find_violations(self, x: Tensor) -> Iterator[tuple[str, Violation]]:
         """Measure each law on its numbers, and yield the violations."""
         finite, infinite, nan = x[x.isfinite()], x[x.isinf()], x[x.isnan()]
         for law in self.laws:
@@ -149,7 +149,7 @@ class Values:
             plain = decide(replace(job, case=self.case), example=minimal, corpora=()).violation
             event, cause = (None, likely_cause(law, violation.actual)) if plain is None else (plain.event, plain.cause)
             violation = violation.model_copy(update={"event": event, "cause": cause})
-        return as_declared(violation, replace(job, case=self.case), minimal)
+        return bind_replay(violation, replace(job, case=self.case), minimal)
 
 
 def _is_pointwise(law: Law) -> bool:
@@ -185,7 +185,7 @@ def witness_of(example: Example, measured: Measurement, at: tuple[int, ...], *, 
     return Witness(example=to_text(example), place=place, **values)
 
 
-def as_declared(violation: Violation, job: Job, example: Example) -> Violation:
+def bind_replay(violation: Violation, job: Job, example: Example) -> Violation:
     """Return the violation with the command that calls the case as the user does."""
     read = {name: example[name] for name in job.law.reads}
     replay = replay_command(unbridged(job.case), job.contract, job.law.name, job.format, read, "")

@@ -15,6 +15,8 @@ class Subject(Record):
     """Path of its file, or of its package."""
     source: str
     """Checksum of the source."""
+    target: str = ""
+    """What the command named; empty in runs from before it was recorded."""
 
 
 class Run(Record):

@@ -83,7 +83,7 @@ def first_failure(fails: Fails, length: int, probes: Sequence[int], effort: Effo
         return Boundary(None, "scanned", line.tried)
     first = int(failing.argmax())
     monotone = bool(failing[first:].all())
-    index = grid[first] if first == 0 else line.between(grid[first - 1], grid[first])
+    index = grid[first] if first == 0 else line.narrow(grid[first - 1], grid[first])
     settled, index = line.settle(index)
     monotone = monotone and settled and line.consistent and line.stays(index, length)
     return Boundary(index, "monotone" if monotone else "scanned", line.tried)
@@ -112,7 +112,7 @@ class _Line:
                 return int(places[failing.argmax()])
         return None
 
-    def between(self, holds: int, fails: int) -> int:
+    def narrow(self, holds: int, fails: int) -> int:
         """Narrow down to two neighbors: the first one holds and the second one fails."""
         while fails - holds > 1:
             parts = min(self.effort.width + 1, fails - holds)

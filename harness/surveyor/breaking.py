@@ -116,7 +116,7 @@ class RaySearch:
         """The inputs at some places."""
         return self.ray.example(self.parameters(places), self.job.format)
 
-    def measured(self, index: int, *, confirm: bool = False) -> Measurement:
+    def measure_place(self, index: int, *, confirm: bool = False) -> Measurement:
         """Measure one place alone."""
         example = self.example(np.array([index], dtype=np.int64))
         if not confirm:
@@ -127,7 +127,7 @@ class RaySearch:
     def fails(self, places: Places) -> NDArray[np.bool_]:
         """Whether the law fails at each place, on the screen."""
         if self.ray.whole and not self.ray.together:
-            return np.array([self.measured(int(index)).broken for index in places])
+            return np.array([self.measure_place(int(index)).broken for index in places])
         return worst_of_each(self.job.subject.measure(self.job.law, self.example(places)), len(places)) > 1.0
 
     @property
@@ -160,14 +160,14 @@ def breaking(job: Job, ray: Ray) -> Breaking:
     search = RaySearch(job, ray)
     try:
         boundary = first_failure(search.fails, search.length, search.probes(), search.effort)
-        index, confirmed = _confirmed(search, boundary)
+        index, confirmed = _confirm(search, boundary)
         fields = _measured_fields(search, index) if index is not None else {}
     except CaseError as error:
         return _record(search, Boundary(None, "scanned", 0), None, reason=str(error))
     return _record(search, boundary, index, confirmed=confirmed, **fields)
 
 
-def _confirmed(search: RaySearch, boundary: Boundary) -> tuple[int | None, bool | None]:
+def _confirm(search: RaySearch, boundary: Boundary) -> tuple[int | None, bool | None]:
     """Measure the breaking point and its predecessor alone, by ball arithmetic; search nearby if they disagree."""
     if boundary.place is None:
         return None, None
@@ -179,15 +179,15 @@ def _confirmed(search: RaySearch, boundary: Boundary) -> tuple[int | None, bool 
 
 
 def _is_first(search: RaySearch, index: int) -> bool:
-    holds_before = index == 0 or not search.measured(index - 1, confirm=True).broken
-    return holds_before and search.measured(index, confirm=True).broken
+    holds_before = index == 0 or not search.measure_place(index - 1, confirm=True).broken
+    return holds_before and search.measure_place(index, confirm=True).broken
 
 
 def _measured_fields(search: RaySearch, index: int) -> dict[str, Any]:
     """Return the values at the breaking point."""
     job, value = search.job, search.value(index)
     example = search.example(np.array([index], dtype=np.int64))
-    measurement = search.measured(index, confirm=True)
+    measurement = search.measure_place(index, confirm=True)
     at = measurement.worst
     read = {name: example[name] for name in job.law.reads}
     return {
@@ -215,14 +215,14 @@ def _form(search: RaySearch, index: int | None) -> dict[str, Any]:
     declared = job.case.declared_point(job.law.name, ray.name, job.format.name)
     for name in (declared,) if declared else (FORMS if index else ()):
         form = form_value(name, job.format.name, ray.columns)
-        agrees = index is not None and _reached(search, index, form)
-        agrees = agrees and not (index and _reached(search, index - 1, form))
+        agrees = index is not None and _reaches(search, index, form)
+        agrees = agrees and not (index and _reaches(search, index - 1, form))
         if declared or agrees:
             return {"form": name, "form_value": float(form), "declared": bool(declared), "agrees": agrees}
     return {}
 
 
-def _reached(search: RaySearch, index: int, form: Any) -> bool:
+def _reaches(search: RaySearch, index: int, form: Any) -> bool:
     return reaches(search.value(index), form, falling=search.falling)
 
 

@@ -36,7 +36,7 @@ DISCOVERIES: TypeAdapter[list[Discovery]] = TypeAdapter(list[Discovery])
 """Parser for the findings of a part."""
 
 
-def unanswered(piece: Mapping[str, Any], reason: str) -> list[Discovery]:
+def record_failure(piece: Mapping[str, Any], reason: str) -> list[Discovery]:
     """Return the record of a part without a result."""
     document = dict(piece["unanswered"])
     name, value = ("evidence", [reason]) if document["kind"] == "accumulator" else ("reason", reason)
@@ -74,7 +74,7 @@ class Discoveries:
         """Add discoveries by kind, and return the new ones."""
         storable: list[Storable] = []
         for discovery in discoveries:
-            new = self._doubted(discovery) if isinstance(discovery, Breaking) else discovery
+            new = self._drop_coincidence(discovery) if isinstance(discovery, Breaking) else discovery
             if new in self.properties:
                 continue
             getattr(self, _LISTS[type(new)]).append(new)
@@ -86,7 +86,7 @@ class Discoveries:
         kinds: Iterable[Sized] = (self.breakings, self.worst, self.profiles, self.accumulators, self.skips)
         return sum(map(len, kinds))
 
-    def _doubted(self, breaking: Breaking) -> Breaking:
+    def _drop_coincidence(self, breaking: Breaking) -> Breaking:
         """Drop a closed form that was recognized only in 16 bits, where coincidences are frequent."""
         wide = {"float64", "float32"}
         if breaking.form is None or breaking.declared or breaking.dtype in wide:

@@ -38,7 +38,7 @@ class Exploration:
         """Return the laws along the rays, the searches for the worst case, and the order of sums."""
         parts = [Part(job, self.budget, "ray", ray) for job in self.jobs for ray in self._rays(job)]
         if self.budget.batches or self.budget.seconds is not None:
-            searched = (job for job in self.jobs if job.law in _searched(job.contract) and is_searchable(job))
+            searched = (job for job in self.jobs if job.law in _laws_to_search(job.contract) and is_searchable(job))
             parts += [Part(job, self.budget, "search") for job in searched]
         return [*parts, Part(self.jobs[0], self.budget, "sums")]
 
@@ -51,7 +51,7 @@ class Exploration:
         return [ray for ray in rays if follows(job, ray)]
 
 
-def _searched(contract: Contract) -> list[Law]:
+def _laws_to_search(contract: Contract) -> list[Law]:
     """Return the laws to search: the first law of the value, and the laws of the gradient."""
     followed = [law for law in contract.laws if is_followed(law)]
     values = [law for law in followed if law.group == "value"]
@@ -83,7 +83,7 @@ def explorations(
         own_rays = rays_of(job.contract)
         known |= {ray.name for ray in own_rays}
         _validate(job.case, job.contract, own_rays)
-        if own_rays and _wanted(job, named=bool(laws)):
+        if own_rays and _is_followed(job, named=bool(laws)):
             groups.setdefault((job.case.name, job.contract.name, job.format.name), []).append(job)
     for group in groups.values():
         ray_laws = {law.name: law for ray in rays_of(group[0].contract) for law in ray.laws}
@@ -101,7 +101,7 @@ def explorations(
     return [Exploration(tuple(group), budget, rays) for group in groups.values()]
 
 
-def _wanted(job: Job, *, named: bool) -> bool:
+def _is_followed(job: Job, *, named: bool) -> bool:
     """Whether to follow a law: laws of values, finiteness and gradients by default, others if they are named."""
     return is_followed(job.law) or (named and job.law.inputs is None and job.law.group == "algebra")
 
@@ -169,5 +169,5 @@ def survey(
     with threads(1):
         parts = [part for exploration in listed for part in exploration.parts]
         for part in followed(parts, f"surveying {case.name}"):
-            discoveries.add(part.of_probed(probe))
+            discoveries.add(part.find_after_probe(probe))
     return discoveries

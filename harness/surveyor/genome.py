@@ -81,7 +81,7 @@ class Genome:
     def decode(self, ordinals: Ordinals) -> Example:
         """Read rows from integers."""
         rows = len(ordinals)
-        example: dict[str, Any] = {name: _repeated(value, rows) for name, value in self.template.items()}
+        example: dict[str, Any] = {name: _repeat_first_row(value, rows) for name, value in self.template.items()}
         for gene in self.genes:
             part = ordinals[:, gene.columns].reshape(rows, *gene.shape)
             example[gene.name] = torch.from_numpy(part) if gene.label else self._number(gene, part)
@@ -96,16 +96,16 @@ class Genome:
     def seeds(self, rows: int, rng: Generator, *, near_thresholds: bool) -> Ordinals:
         """Draw rows from the rays, their parameters spread over all magnitudes."""
         share = -(-rows // (len(self.rays) + near_thresholds))
-        drawn = [self._on(ray, share, rng) for ray in self.rays]
+        drawn = [self._draw_along_ray(ray, share, rng) for ray in self.rays]
         if near_thresholds:
-            drawn.append(self._near_thresholds(drawn[0], rng))
-        seeds = self.within(np.concatenate(drawn))
+            drawn.append(self._draw_near_thresholds(drawn[0], rng))
+        seeds = self.clip_to_domain(np.concatenate(drawn))
         for gene in self.genes[1:]:
             if not gene.label:
                 self._weigh(seeds, gene, rng)
         return rng.permutation(seeds)[:rows]
 
-    def _on(self, ray: Ray, rows: int, rng: Generator) -> Ordinals:
+    def _draw_along_ray(self, ray: Ray, rows: int, rng: Generator) -> Ordinals:
         first, last = sorted([max(ray.start(self.job.format), self.job.format.tiny), ray.end(self.job.format)])
         low, high = np.log2(first), np.log2(last)
         anywhere = rng.uniform(low, high, size=rows)
@@ -113,7 +113,7 @@ class Genome:
         values = np.exp2(np.where(rng.random(rows) < 0.5, anywhere, nearby))
         return self.encode(ray.example(_parameters(ray, self.job, values), self.job.format))
 
-    def _near_thresholds(self, like: Ordinals, rng: Generator) -> Ordinals:
+    def _draw_near_thresholds(self, like: Ordinals, rng: Generator) -> Ordinals:
         first = self.genes[0]
         width = first.columns.stop - first.columns.start
         rows = thresholds(rng, Shape(len(like), width), np.ones((len(like), 1)), self.job.format)
@@ -129,16 +129,16 @@ class Genome:
 
     def ordinals_of(self, values: NDArray[np.float64]) -> Ordinals:
         """Return the nearest numbers of the format, as integers."""
-        return to_ordinal(rounded(values, self.job.format))
+        return to_ordinal(round_to_format(values, self.job.format))
 
-    def within(self, ordinals: Ordinals) -> Ordinals:
+    def clip_to_domain(self, ordinals: Ordinals) -> Ordinals:
         """Keep every number inside the contract's domain."""
         for gene in self.genes:
             np.clip(ordinals[:, gene.columns], gene.lowest, gene.limit, out=ordinals[:, gene.columns])
         return ordinals
 
 
-def rounded(values: NDArray[np.float64], format_: Format) -> Tensor:
+def round_to_format(values: NDArray[np.float64], format_: Format) -> Tensor:
     """Return the nearest numbers of a format."""
     return torch.from_numpy(values).to(format_.dtype)
 
@@ -180,7 +180,7 @@ def _genes(job: Job, template: Example) -> tuple[Gene, ...]:
     return tuple(genes)
 
 
-def _repeated(value: Any, rows: int) -> Any:
+def _repeat_first_row(value: Any, rows: int) -> Any:
     """Repeat the first row of the template; return plain numbers unchanged."""
     if not isinstance(value, Tensor):
         return value

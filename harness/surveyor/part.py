@@ -26,7 +26,7 @@ from harness.record import Accumulator, Breaking, Profile, Worst
 from harness.surveyor.accumulator import accumulator, record
 from harness.surveyor.breaking import breaking
 from harness.surveyor.discovery import Discovery, Skip
-from harness.surveyor.genome import Genome, rounded
+from harness.surveyor.genome import Genome, round_to_format
 from harness.surveyor.search import ROWS, Budget, Objective, SearchResult, search
 from harness.surveyor.trace import is_drawn, is_reported, trace
 from harness.verdict.job import Job
@@ -81,7 +81,7 @@ class Part:
             except NotApplicable as reason:
                 return [self._skip(str(reason))]
 
-    def of_probed(self, probe: Probe) -> list[Discovery]:
+    def find_after_probe(self, probe: Probe) -> list[Discovery]:
         """Do the task for the case with its probed properties."""
         job, properties = probe.looked(self.job)
         return [*properties, *replace(self, job=job).findings()]
@@ -95,11 +95,11 @@ class Part:
             point = breaking(self.job, self.ray)
             return [point, trace(self.job, self.ray, point)] if is_reported(self.job, self.ray, point) else [point]
         if self.what == "search":
-            return self._searched()
+            return self._search()
         summed = accumulator(self.job)
         return [] if summed is None else [summed]
 
-    def _searched(self) -> list[Discovery]:
+    def _search(self) -> list[Discovery]:
         job = self.job
         subject = f"{self.budget.seed} {job.case.name} {job.law.name} {job.format.name}"
         # In ulp of a tiny gradient a deviation says nothing: its bound is absolute.
@@ -111,10 +111,10 @@ class Part:
             if job.law.group == "value":
                 findings.append(profile(job, self.budget.seed))
         except CaseError as error:
-            return [self.unanswered(str(error))]
+            return [self.failure_record(str(error))]
         return findings
 
-    def unanswered(self, reason: str) -> Breaking | Accumulator:
+    def failure_record(self, reason: str) -> Breaking | Accumulator:
         """Return the record of an implementation without a result."""
         if self.what == "sums":
             return record(self.job, None, None, (reason,))
@@ -141,15 +141,15 @@ def witness(job: Job, result: SearchResult, objective: Objective) -> Worst:
     example = result.example(objective)
     target = _size(job.subject.measure(job.law, example), objective)
 
-    def as_bad(candidate: Example) -> bool:
+    def is_as_bad(candidate: Example) -> bool:
         inside = bool(np.all(_inside(job, candidate)))
         return inside and _size(job.subject.measure(job.law, candidate), objective) >= target * (1 - _SLACK)
 
-    def as_bad_rows(together: Example) -> NDArray[np.bool_] | None:
+    def find_rows_as_bad(together: Example) -> NDArray[np.bool_] | None:
         sizes = of_rows(_values(job.subject.measure(job.law, together), objective))
         return None if sizes is None else _inside(job, together) & (sizes >= target * (1 - _SLACK))
 
-    example = minimise(example, job.axes, job.format, as_bad, broken_rows=as_bad_rows)
+    example = minimise(example, job.axes, job.format, is_as_bad, broken_rows=find_rows_as_bad)
     with confirming():
         measurement = job.subject.measure(job.law, example)
     values = _values(measurement, objective)
@@ -208,7 +208,7 @@ EDGES = (0.5, *(2.0**i for i in range(21)), float("inf"))
 def profile(job: Job, seed: int) -> Profile:
     """Measure a law over the magnitudes of every ray, and on rows drawn from all of them."""
     rng = np.random.default_rng([seed, zlib.crc32(f"{job.contract.name} {job.format.name}".encode())])
-    deviations, bounds = _against_magnitude(job, rng)
+    deviations, bounds = _measure_by_magnitude(job, rng)
     counts = _distribution(job, rng)
     ends = 2.0 ** (_LOWEST + (1 + np.arange(len(deviations))) / PER_DOUBLING)
     measured = np.isfinite(bounds)
@@ -223,7 +223,7 @@ def profile(job: Job, seed: int) -> Profile:
     )
 
 
-def _against_magnitude(job: Job, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _measure_by_magnitude(job: Job, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the deviation with the largest share of its bound per interval over the growing rays, and that bound."""
     intervals = (_HIGHEST - _LOWEST) * PER_DOUBLING
     ratios, deviations, bounds = np.full(intervals, -1.0), np.zeros(intervals), np.full(intervals, np.nan)
@@ -246,7 +246,7 @@ def _along(job: Job, ray: Ray, intervals: int, rng: np.random.Generator) -> list
     values = np.exp2(exponents[inside])
     if not len(values):
         return []
-    example = ray.example(rounded(values.reshape(-1), job.format), job.format)
+    example = ray.example(round_to_format(values.reshape(-1), job.format), job.format)
     if not set(job.law.reads) <= set(example):
         return []
     whole = job.subject.measure(job.law, example)

@@ -15,7 +15,7 @@ from harness.calling.target import Loader, Target
 from harness.execution.plan import Document
 from harness.execution.runner import Backend, carry_out
 from harness.record import SEED, RayTrace
-from harness.surveyor.discovery import DISCOVERIES, Discovery, unanswered
+from harness.surveyor.discovery import DISCOVERIES, Discovery, record_failure
 
 if TYPE_CHECKING:
     from harness.surveyor.part import Part
@@ -95,7 +95,7 @@ class Survey(Target):
         for answer in backend.answers(range(len(backend.pieces))):
             piece = backend.pieces[answer.index]
             if answer.reply is None:
-                yield piece["title"], unanswered(piece, str(answer.reason))
+                yield piece["title"], record_failure(piece, str(answer.reason))
             else:
                 yield piece["title"], DISCOVERIES.validate_python(answer.reply["findings"])
 
@@ -121,7 +121,7 @@ class Parts:
                 "first_call": f"{part.job.case.name} {part.job.format.name}",
                 "title": part.title,
                 "drawn": part.is_drawn,
-                "unanswered": part.unanswered("the command ended first").model_dump(mode="json"),
+                "unanswered": part.failure_record("the command ended first").model_dump(mode="json"),
             }
             for part in self.parts
         ]
@@ -129,5 +129,5 @@ class Parts:
     def do(self, index: int) -> Document:
         """Do one part."""
         part = self.parts[index]
-        findings = part.of_probed(self.probe) if self.probed else part.findings()
+        findings = part.find_after_probe(self.probe) if self.probed else part.findings()
         return {"findings": [finding.model_dump(mode="json") for finding in findings]}

@@ -110,7 +110,7 @@ MUTATIONS: tuple[tuple[Mutation, float], ...] = (
 """The mutations, and the share of the rows that each gets."""
 
 
-def mutated(parents: Ordinals, genome: Genome, rng: Generator) -> Ordinals:
+def mutate_rows(parents: Ordinals, genome: Genome, rng: Generator) -> Ordinals:
     """Change every row by a mutation."""
     shares = np.cumsum([share for _, share in MUTATIONS])
     ends = (shares / shares[-1] * len(parents)).astype(int)
@@ -120,7 +120,7 @@ def mutated(parents: Ordinals, genome: Genome, rng: Generator) -> Ordinals:
         if end > begin:
             children.append(mutate(parents[begin:end], genome, rng))
         begin = end
-    return genome.within(np.concatenate(children))
+    return genome.clip_to_domain(np.concatenate(children))
 
 
 Objective = Literal["deviation", "ratio"]
@@ -276,7 +276,7 @@ def _children(island: _Island, genome: Genome, rows: int) -> Ordinals:
     fresh = int(rows * _FRESH)
     # The better a row is, the more children it has.
     parents = (len(island.rows) * island.rng.random(rows - fresh) ** 2).astype(np.intp)
-    return np.concatenate([mutated(island.rows[parents], genome, island.rng), island.seeds.take(fresh)])
+    return np.concatenate([mutate_rows(island.rows[parents], genome, island.rng), island.seeds.take(fresh)])
 
 
 def _measure(job: Job, result: SearchResult, islands: list[_Island], children: list[Ordinals]) -> None:

@@ -82,7 +82,7 @@ def _places(search: RaySearch, breaks_at: float | None) -> list[int]:
 def _call(search: RaySearch, index: int) -> RecordedCall:
     job, t = search.job, search.value(index)
     example = search.example(np.array([index], dtype=np.int64))
-    measurement, steps = _recorded(job, example)
+    measurement, steps = _record_operations(job, example)
     at = measurement.worst
     given = next(value for value in example.values() if isinstance(value, Tensor))
     actual = _entries(measurement.actual)
@@ -102,7 +102,7 @@ def _entries(values: Array) -> tuple[float, ...]:
     return tuple(np.asarray(values, dtype=np.float64).reshape(-1)[:COLUMNS].tolist())
 
 
-def _recorded(job: Job, example: Example) -> tuple[Measurement, Sequence[Step]]:
+def _record_operations(job: Job, example: Example) -> tuple[Measurement, Sequence[Step]]:
     """Measure a call by ball arithmetic, and record its operations; none if the call is too long."""
     watched = _Watched(job)
     with confirming():
@@ -132,19 +132,19 @@ class _Watched(Subject):
     def __init__(self, job: Job) -> None:
         super().__init__(job.case, job.contract, job.format)
         self._recording = self.host.recorder()
-        self._recorded = False
+        self._record_operations = False
 
     def attempt(self, what: str, action: Callable[[], Any]) -> Any:
         """Call the implementation, and record the first call."""
-        if self._recorded:
+        if self._record_operations:
             return super().attempt(what, action)
-        self._recorded = True
+        self._record_operations = True
 
-        def recorded() -> Any:
+        def call_recorded() -> Any:
             with self._recording.body():
                 return action()
 
-        return super().attempt(what, recorded)
+        return super().attempt(what, call_recorded)
 
     @property
     def steps(self) -> list[Step]:

@@ -188,7 +188,7 @@ def _shard(folder: Path) -> Any:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.unlink(missing_ok=True)
     file.symlink_to((folder / "shard.json").absolute())
-    kept = shards.stored(shards.every[0])
+    kept = shards.read_stored(shards.every[0])
     if kept is None:
         raise UsageError("a shard that was altered is found again")
     return kept.model_dump_json()

@@ -32,7 +32,7 @@ from harness.contracts import (
 from harness.contracts.building_blocks import exponential_sums, logistic_function
 from harness.floats import FORMATS, DoubleDouble, Oracle, to_array
 from harness.floats.oracle import confirming
-from harness.formula.grammar import parsed
+from harness.formula.grammar import parse
 from harness.formula.model import Model
 from harness.formula.quantity import ENOUGH_NARROW, ENOUGH_WIDE, Quantity
 from harness.formula.spelling import spelling
@@ -89,7 +89,7 @@ class Beside:
     def quantity(self) -> Quantity:
         """The quantity of the formula."""
         text = {**FORMULAS, **FURTHER}[self.contract]
-        model = Model(parsed(spelling(text)))
+        model = Model(parse(spelling(text)))
         return model.value if self.of is None else model.gradients[self.of]
 
 
@@ -188,7 +188,7 @@ def undecided(beside: Beside, dtype: str) -> float:
     left = total = 0
     for given in _drawn(beside, dtype):
         environment = of.environment([to_array(one) for one in given])
-        value, off = of.enclosed(environment, of._shape(environment), in_pairs=True)
+        value, off = of.enclose(environment, of._shape(environment), in_pairs=True)
         enough = (ENOUGH_WIDE if wide else ENOUGH_NARROW) * np.abs(value.hi)
         left += int((~(off <= np.maximum(enough, 2.0**-1073 if wide else 2.0**-190))).sum())
         total += off.size

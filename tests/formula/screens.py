@@ -18,7 +18,7 @@ from formula.test_truth import FORMULAS
 from numpy.typing import NDArray
 
 from harness.floats import FORMATS
-from harness.formula.grammar import parsed
+from harness.formula.grammar import parse
 from harness.formula.model import Model
 from harness.formula.quantity import ENOUGH_NARROW, ENOUGH_WIDE, Quantity
 from harness.formula.spelling import written
@@ -51,7 +51,7 @@ def quantities(elements: int, seed: int = 8) -> Iterator[tuple[str, Quantity, li
     """Yield the value and the gradients of each formula, with numbers as inputs."""
     rng = np.random.default_rng(seed)
     for formula, stated in SPELLED:
-        model = Model(parsed(written(formula, None, stated)))
+        model = Model(parse(written(formula, None, stated)))
         k = 4 if model.formula.by_rows else 1
         n = elements // k
         given: list[NDArray[Any]] = []
@@ -71,8 +71,8 @@ def screened(of: Quantity, given: list[NDArray[Any]]) -> Screened:
     """Return the counts."""
     environment = of.environment(given)
     shape = of._shape(environment)
-    double, off = of.enclosed(environment, shape, in_pairs=False)
-    pair, less_off = of.enclosed(environment, shape, in_pairs=True)
+    double, off = of.enclose(environment, shape, in_pairs=False)
+    pair, less_off = of.enclose(environment, shape, in_pairs=True)
     with np.errstate(invalid="ignore", over="ignore"):
         undecided = ~(off <= np.maximum(ENOUGH_NARROW * np.abs(double.hi), FLOOR))
         still = undecided & ~(less_off <= np.maximum(ENOUGH_WIDE * np.abs(pair.hi), FLOOR))
@@ -83,7 +83,7 @@ def screened(of: Quantity, given: list[NDArray[Any]]) -> Screened:
 
 def rates(formula: str, columns: int, rows: int = 4096) -> tuple[float, float]:
     """Return the rows per second of CPU time in float32, for the screen and for both bounds."""
-    model = Model(parsed(written(formula)))
+    model = Model(parse(written(formula)))
     x = np.random.default_rng(8).standard_normal((rows, columns))
     given = torch.from_numpy(x if model.formula.by_rows else x[:, 0]).float()
     of, format_ = model.value, FORMATS["float32"]

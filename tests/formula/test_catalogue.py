@@ -14,7 +14,7 @@ from harness.contracts import contract_named, contracts
 from harness.floats import FORMATS, round_to
 from harness.formula.catalogue import CATALOGUE
 from harness.formula.contract import contract_of
-from harness.formula.grammar import parsed
+from harness.formula.grammar import parse
 from harness.formula.model import Model
 from harness.record import Status, Verdict
 from harness.verdict.job import jobs
@@ -69,7 +69,7 @@ def test_a_mutant_is_killed(name: str) -> None:
 @pytest.mark.parametrize("name", CATALOGUED)
 def test_a_correctly_rounded_implementation_is_not_flagged(name: str) -> None:
     """The laws of value and gradient hold."""
-    model = Model(parsed(CATALOGUE[name].spelling))
+    model = Model(parse(CATALOGUE[name].spelling))
     found = verdicts(name, lambda *inputs: Rounded.apply(model, *inputs), examples=3)
     assert found
     assert not [f"{one.law}: {one.reason or one.violation}" for one in found if one.status is not Status.HOLDS]

@@ -14,8 +14,8 @@ from harness import cli
 from harness.api import Check, checks
 from harness.contracts import contract_named
 from harness.floats import FORMATS
-from harness.formula.grammar import parsed
-from harness.formula.law import larger_bound, measured
+from harness.formula.grammar import parse
+from harness.formula.law import larger_bound, measure_deviation
 from harness.formula.model import Model
 from harness.formula.spelling import written
 from harness.laws import rays_of
@@ -206,7 +206,7 @@ def test_a_mistake_on_the_command_line_is_one_sentence(
 
 def test_a_correctly_rounded_value_loses_no_digits_where_float64_cancels() -> None:
     """No bound is derived from a value that cancelled in float64."""
-    of = Model(parsed(written("l = log_softmax(x); -sum(exp(l) * l)"))).gradients["x"]
+    of = Model(parse(written("l = log_softmax(x); -sum(exp(l) * l)"))).gradients["x"]
     row, one = torch.tensor([[41.121, 0.0]]), torch.ones(1)
     exact = of.oracle(row, one)
     given = [row.double().numpy(), one.double().numpy()]
@@ -216,17 +216,17 @@ def test_a_correctly_rounded_value_loses_no_digits_where_float64_cancels() -> No
 def test_complete_cancellation_in_float64_is_measured_absolutely() -> None:
     """In ulp of zero, the error and the bound would be NaN."""
     rows = torch.tensor([[0.0, 1.5e24, -1.1e24, -1.5e24, 1.1e24, 0.3e24, -0.3e24]], dtype=torch.float64)
-    of = Model(parsed(written("mean(x)"))).value
+    of = Model(parse(written("mean(x)"))).value
     off = torch.full((1,), 1e7, dtype=torch.float64)
-    assert not measured(of, larger_bound, off, (rows,), FORMATS["float64"]).broken
-    assert measured(of, larger_bound, off * 1e3, (rows,), FORMATS["float64"]).broken
+    assert not measure_deviation(of, larger_bound, off, (rows,), FORMATS["float64"]).broken
+    assert measure_deviation(of, larger_bound, off * 1e3, (rows,), FORMATS["float64"]).broken
 
 
 def test_a_deviation_beyond_float64_is_measured() -> None:
     """The result is the largest number with the wrong sign, and NumPy does not warn."""
     x = torch.full((1,), torch.finfo(torch.float64).max * 0.9, dtype=torch.float64)
-    of = Model(parsed(written("x * 1"))).value
-    assert measured(of, larger_bound, -x, (x,), FORMATS["float64"]).broken
+    of = Model(parse(written("x * 1"))).value
+    assert measure_deviation(of, larger_bound, -x, (x,), FORMATS["float64"]).broken
 
 
 def test_a_users_test_is_parametrized_by_a_formula() -> None:

@@ -9,7 +9,7 @@ from formula.oracles import BESIDE, FORMULAS, INFINITIES, Beside, at_infinities,
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.floats import FORMATS, in_ulp, round_to, to_array
-from harness.formula.grammar import parsed
+from harness.formula.grammar import parse
 from harness.formula.model import Model
 from harness.formula.quantity import ENOUGH_NARROW
 from harness.formula.spelling import spelling
@@ -40,7 +40,7 @@ def test_the_bound_as_written_is_nearly_the_one_by_hand(name: str) -> None:
     The oracles agree within the resolution of the hand-written bound.
     """
     contract, format_ = contract_named(name), FORMATS["float32"]
-    model = Model(parsed(spelling(FORMULAS[name])))
+    model = Model(parse(spelling(FORMULAS[name])))
     value = next(law for law in contract.laws if law.name == ABOUT.get(name, "value"))
     case = Case(lambda *given: round_to(model.value.oracle(*given), format_), name, declares=DECLARED.get(name, {}))
     subject, ratios = Subject(case, contract, format_), []
@@ -61,7 +61,7 @@ def test_the_attainable_error_does_not_depend_on_a_shift(name: str, columns: int
 
     This holds for a full Jacobian and for an approximation by random signs.
     """
-    of, format_ = Model(parsed(spelling(FORMULAS[name]))).value, FORMATS["float32"]
+    of, format_ = Model(parse(spelling(FORMULAS[name]))).value, FORMATS["float32"]
     rows = np.round(np.random.default_rng(0).standard_normal((20, columns)) * 64.0) / 64.0
     near, far = (of.attainable([rows + shift], format_) for shift in (0.0, 2.0**20))
     assert (far <= 4.0 * near).all()

@@ -10,9 +10,9 @@ import torch
 import harness
 from harness.contracts import contract_named
 from harness.error import UsageError
-from harness.formula.grammar import parsed
+from harness.formula.grammar import parse
 from harness.formula.node import order
-from harness.formula.signature import in_order_of
+from harness.formula.signature import order_like_parameters
 from harness.formula.spelling import Domain, spelling, stated_inputs, written
 
 
@@ -42,7 +42,7 @@ from harness.formula.spelling import Domain, spelling, stated_inputs, written
 def test_an_invalid_formula_is_refused_at_its_character(formula: str, said: str) -> None:
     """The message is one sentence."""
     with pytest.raises(UsageError) as refusal:
-        parsed(written(formula))
+        parse(written(formula))
     assert said in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
@@ -50,7 +50,7 @@ def test_an_invalid_formula_is_refused_at_its_character(formula: str, said: str)
 def test_an_input_that_is_not_used_is_refused() -> None:
     """An unused input may be a typing error."""
     with pytest.raises(UsageError, match="does not use its input `y`"):
-        parsed(spelling("formula(x, y): exp(x)"))
+        parse(spelling("formula(x, y): exp(x)"))
 
 
 def test_domains_of_inputs_are_validated() -> None:
@@ -64,13 +64,13 @@ def test_domains_of_inputs_are_validated() -> None:
 
 def test_a_decimal_number_is_what_is_written() -> None:
     """A tenth is exact, not the nearest binary number."""
-    numbers = [one.value for one in order(parsed(written("x + 0.1")).definition) if one.operation == "number"]
+    numbers = [one.value for one in order(parse(written("x + 0.1")).definition) if one.operation == "number"]
     assert numbers == [Fraction(1, 10)]
 
 
 def test_common_subexpressions_are_one_node() -> None:
     """Common subexpressions keep gradients small."""
-    formula = parsed(written("exp(x) / (exp(x) + exp(x))"))
+    formula = parse(written("exp(x) / (exp(x) + exp(x))"))
     assert sum(one.operation == "exp" for one in order(formula.definition)) == 1
 
 
@@ -91,11 +91,11 @@ def test_parsing_preserves_the_text_of_a_formula(text: str) -> None:
 
 def test_inputs_are_taken_in_the_order_of_the_parameters() -> None:
     """The names of the parameters decide."""
-    assert in_order_of(lambda y, x: y - x, "formula: x - y").startswith("formula(y, x):")
+    assert order_like_parameters(lambda y, x: y - x, "formula: x - y").startswith("formula(y, x):")
     with pytest.raises(UsageError, match="its parameters are `a`, `b`, got `x`, `y`"):
-        in_order_of(lambda a, b: a - b, "formula: x - y")
+        order_like_parameters(lambda a, b: a - b, "formula: x - y")
     with pytest.raises(UsageError, match="did you mean `tanh`"):
-        in_order_of(lambda x: x, "formula: x * tnh")
+        order_like_parameters(lambda x: x, "formula: x * tnh")
 
 
 def test_parameters_with_defaults_need_not_be_named() -> None:
@@ -104,9 +104,9 @@ def test_parameters_with_defaults_need_not_be_named() -> None:
     def scaled(x: float, factor: float = 1.0, y: float = 0.0) -> float:
         return factor * x - y
 
-    assert in_order_of(scaled, "formula: exp(x)").startswith("formula(x):")
+    assert order_like_parameters(scaled, "formula: exp(x)").startswith("formula(x):")
     with pytest.raises(UsageError, match=r"`factor` comes before `y`; .*`--call 'lambda f, x, y: f\(x=x, y=y\)'`"):
-        in_order_of(scaled, "formula: x - y")
+        order_like_parameters(scaled, "formula: x - y")
 
 
 def test_an_adapter_takes_the_inputs_by_the_names_of_its_parameters() -> None:
@@ -128,8 +128,8 @@ def test_an_adapter_takes_the_inputs_by_the_names_of_its_parameters() -> None:
 def test_the_name_of_a_catalog_formula_is_no_formula(function: Callable[..., Any]) -> None:
     """A single name is the identity, so that GELU itself would be compared with its input."""
     with pytest.raises(UsageError, match="pass `--contract gelu`"):
-        in_order_of(function, "formula: gelu")
-    assert in_order_of(lambda gelu: gelu, "formula: gelu").startswith("formula(gelu):")
+        order_like_parameters(function, "formula: gelu")
+    assert order_like_parameters(lambda gelu: gelu, "formula: gelu").startswith("formula(gelu):")
 
 
 def test_a_form_that_disagrees_with_its_definition_is_refused_with_an_input() -> None:

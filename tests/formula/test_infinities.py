@@ -11,7 +11,7 @@ import harness
 from harness.api import formula_contract
 from harness.case import Case
 from harness.floats import FORMATS
-from harness.formula.grammar import parsed
+from harness.formula.grammar import parse
 from harness.formula.model import Model
 from harness.formula.spelling import written
 from harness.record import Status
@@ -142,15 +142,15 @@ def test_a_limit_is_known_where_it_comes_of_the_inputs(
     formula: str, form: str | None, at: float, expected: float | None
 ) -> None:
     """The limit is unknown after an overflow, and if the form gives another value."""
-    of = Model(parsed(written(formula, form))).value
-    limit, known = of.at_infinities([np.array([at])])
+    of = Model(parse(written(formula, form))).value
+    limit, known = of.evaluate_at_infinities([np.array([at])])
     assert bool(known[0]) == (expected is not None)
     assert expected is None or limit[0] == expected
 
 
 def test_a_bound_as_written_is_finite_at_a_limit() -> None:
     """A result that an infinite input turns into zero is exact."""
-    of = Model(parsed(written("softmax(x)"))).value
+    of = Model(parse(written("softmax(x)"))).value
     error = of.written([np.array([[0.0, -np.inf, 1.0]])], FORMATS["float32"])
     assert np.isfinite(error).all()
     assert error[0, 1] < 1e-40

@@ -11,7 +11,7 @@ import harness
 from harness.contracts import contract_named
 from harness.error import UsageError
 from harness.floats import confirming
-from harness.formula.grammar import parsed
+from harness.formula.grammar import parse
 from harness.formula.model import Model
 from harness.formula.spelling import written
 from harness.record import Status
@@ -44,7 +44,7 @@ def test_a_loss_by_labels_is_judged() -> None:
 
 def test_value_and_gradient_of_an_entry_are_right() -> None:
     """Double-double arithmetic, balls and float64 agree within their precision."""
-    model = Model(parsed(written(FORMULA, inputs={"x": "", "t": "index"})))
+    model = Model(parse(written(FORMULA, inputs={"x": "", "t": "index"})))
     x = torch.randn(6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).requires_grad_()
     t = torch.tensor([0, 4, 2, 2, 1, 3])
     weights = torch.arange(1.0, 7.0, dtype=torch.float64)

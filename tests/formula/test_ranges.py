@@ -12,12 +12,12 @@ from harness.case import Case
 from harness.contracts import contract_named
 from harness.floats import FORMATS, Format
 from harness.formula import inputs
-from harness.formula.grammar import parsed
+from harness.formula.grammar import parse
 from harness.formula.spelling import domain, written
 from harness.laws import rays_of
 from harness.record import TensorText
 from harness.surveyor.genome import Genome, is_searchable
-from harness.surveyor.search import mutated
+from harness.surveyor.search import mutate_rows
 from harness.verdict.job import jobs
 from harness.verdict.replay import from_text
 
@@ -47,7 +47,7 @@ def test_a_draw_stays_in_its_range_and_reaches_all_of_it(text: str) -> None:
     facts, format_ = domain(text, "x"), FORMATS["float64"]
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((300, 4)) * 10.0 ** rng.integers(-4, 3, size=(300, 1))
-    drawn = inputs.admitted(rows, facts, format_, varied=True).numpy()
+    drawn = inputs.map_into_domain(rows, facts, format_, varied=True).numpy()
     assert ((facts.low <= drawn) & (drawn <= facts.high)).all()
     sizes = np.log10(np.abs(drawn[drawn != 0.0]))
     ends = sorted((abs(facts.low), abs(facts.high)))
@@ -59,7 +59,7 @@ def test_a_draw_stays_in_its_range_and_reaches_all_of_it(text: str) -> None:
 
 def test_a_range_beyond_float16_is_restored_within_float16() -> None:
     """A shrinking step clamps to the part of the range that the dtype has."""
-    formula = parsed(written("log(x)", inputs={"x": "1.5..1e9"}))
+    formula = parse(written("log(x)", inputs={"x": "1.5..1e9"}))
     restore = inputs.axes_of(formula, "x", ("n",)).restore
     assert restore is not None
     restored = restore(torch.tensor([0.0, 3.0, 60000.0], dtype=torch.float16), FORMATS["float16"])
@@ -111,5 +111,5 @@ def test_a_survey_stays_in_the_domain(text: str, inputs: Mapping[str, str]) -> N
         assert is_in_domain(text, ray.example(t, job.format)["x"], job.format), ray.name
     if is_searchable(job):
         genome, rng = Genome(job), np.random.default_rng(0)
-        rows = mutated(genome.seeds(400, rng, near_thresholds=True), genome, rng)
+        rows = mutate_rows(genome.seeds(400, rng, near_thresholds=True), genome, rng)
         assert is_in_domain(text, genome.decode(rows)["x"], job.format)

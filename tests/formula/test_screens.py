@@ -9,7 +9,7 @@ from formula.screens import quantities, screened
 
 from harness.formula import quantity
 from harness.formula.arithmetic import values
-from harness.formula.grammar import parsed
+from harness.formula.grammar import parse
 from harness.formula.model import Model
 from harness.formula.node import order
 from harness.formula.running_error import DOUBLE, errors
@@ -49,7 +49,7 @@ def test_a_running_error_that_is_too_small_is_seen(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("word", ["exp", "expm1"])
 def test_the_error_of_an_exponential_stays_within_its_bound(word: str, argument: float, off: float) -> None:
     """The bound holds after an underflow, where an error of the argument has no effect."""
-    root = parsed(written(f"{word}(x - y)")).definition
+    root = parse(written(f"{word}(x - y)")).definition
     nodes = order(root)
     given = {"x": np.array([argument]), "y": np.array([0.0])}
     relative = replace(DOUBLE, basic=off / abs(argument), transcendental=0.0, smallest=0.0)
@@ -62,7 +62,7 @@ def test_the_error_of_an_exponential_stays_within_its_bound(word: str, argument:
 
 def test_a_sum_that_cancels_completely_is_not_decided_by_its_float64_value() -> None:
     """The harmonic mean of numbers with opposite reciprocals has no value, in batches as in single rows."""
-    of = Model(parsed(written("1 / mean(1 / x)"))).value
+    of = Model(parse(written("1 / mean(1 / x)"))).value
     row = np.array([-25.459292, -2.8288102, 14.14405, 8.48643, -14.14405, 19.80167, 2.8288102, -19.80167], np.float32)
     rows = np.repeat(
         np.concatenate([row, np.array([25.459292, -8.48643], np.float32)]).astype(np.float64)[None], 8, axis=0

@@ -13,7 +13,7 @@ import harness
 from harness.floats import FORMATS, to_array
 from harness.formula import inputs as of_inputs
 from harness.formula import one_sided
-from harness.formula.grammar import parsed
+from harness.formula.grammar import parse
 from harness.formula.law import Laws
 from harness.formula.model import Model
 from harness.formula.spelling import Domain, written
@@ -61,7 +61,7 @@ def test_nan_beside_an_infinite_slope_is_no_defect(function: Callable[[Tensor], 
 
 def law_of(formula: str) -> list[Law]:
     """Return the laws of gradients at switching points."""
-    return [law for law in Laws(Model(parsed(written(formula)))).gradients() if law.name.startswith(LAW)]
+    return [law for law in Laws(Model(parse(written(formula)))).gradients() if law.name.startswith(LAW)]
 
 
 @pytest.mark.parametrize("formula", ["log(1 + exp(x))", "max(x, 0) + log1p(exp(-abs(x)))", "where(x < 0, expm1(x), x)"])
@@ -82,7 +82,7 @@ def test_a_formula_whose_branches_have_equal_slopes_has_no_such_law(formula: str
 )
 def test_the_examples_contain_each_switching_point_itself(formula: str, points: list[float]) -> None:
     """Numbers one step before and after it are drawn too."""
-    model = Model(parsed(written(formula)))
+    model = Model(parse(written(formula)))
     conditions = model.gradients["x"].conditions
     x = of_inputs.switching_rows(model.formula, conditions, FORMATS["float32"], 96, 1, 0)["x"]
     for point in points:
@@ -106,9 +106,9 @@ def test_the_examples_contain_each_switching_point_itself(formula: str, points: 
 )
 def test_the_limits_are_the_one_sided_derivatives(formula: str, at: float, expected: tuple[float, float, bool]) -> None:
     """A side with an infinite slope, and a jump of the value, leave finite gradients unjudged."""
-    of = Model(parsed(written(formula))).gradients["x"]
+    of = Model(parse(written(formula))).gradients["x"]
     environment = of.environment([np.array([at]), np.ones(1)])
-    assert of.tied(environment).all() or expected[0] == expected[1] == 0.0
+    assert of.find_ties(environment).all() or expected[0] == expected[1] == 0.0
     around = one_sided._Around(of, "x", environment, np.array([[0]]))
     limits = around.limits(Domain(), FORMATS["float64"])
     assert limits.exists.all()
@@ -132,10 +132,10 @@ def test_the_hidden_branch_of_where_is_named() -> None:
 
 def test_an_outer_gradient_is_admitted_only_within_the_difference_of_the_sides() -> None:
     """The sum of two clamps has the slope 1.01 at zero, outside of 0.01 and 1; the slope 5 is wrong."""
-    of = Model(parsed(written("where(x < 0, 0.01 * x, x)"))).gradients["x"]
+    of = Model(parse(written("where(x < 0, 0.01 * x, x)"))).gradients["x"]
     given = (torch.zeros(1), torch.ones(1))
     for slope, wrong in ((1.01, False), (0.5, False), (5.0, True), (-3.0, True)):
         actual = torch.tensor([slope])
-        found = one_sided.measured(of, "x", Domain(), actual, given, FORMATS["float32"])
+        found = one_sided.measure_one_sided(of, "x", Domain(), actual, given, FORMATS["float32"])
         assert found.broken is wrong
         assert to_array(actual).shape == found.deviation.shape

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from harness.contracts import contract_named
 from harness.error import UsageError
-from harness.formula.grammar import parsed
+from harness.formula.grammar import parse
 from harness.formula.model import Model
 from harness.formula.spelling import spelling
 
@@ -58,7 +58,7 @@ ROWS = torch.tensor([[-3.0, 2.0, 0.5], [0.25, -1.5, 1.0], [2.0, 3.0, -0.75]], dt
 @pytest.mark.parametrize("text", KNOWN)
 def test_a_usual_spelling_is_read(text: str) -> None:
     """The spelling means the function that it names."""
-    model = Model(parsed(spelling(f"formula: {text}")))
+    model = Model(parse(spelling(f"formula: {text}")))
     x = ROWS if model.formula.by_rows else ROWS.flatten()
     np.testing.assert_allclose(model.value.oracle(x).hi, KNOWN[text](x).numpy(), rtol=1e-12)
 
@@ -92,4 +92,4 @@ def test_an_unknown_spelling_is_refused_with_a_suggestion(text: str, remedy: str
 
 def test_an_input_may_have_the_name_of_a_library() -> None:
     """The name is an input if it is not used as prefix."""
-    assert list(parsed(spelling("formula(F): F.exp() + F")).domains) == ["F"]
+    assert list(parse(spelling("formula(F): F.exp() + F")).domains) == ["F"]

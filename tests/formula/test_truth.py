@@ -8,8 +8,8 @@ import torch
 
 from harness.floats import FORMATS, to_array
 from harness.formula.arithmetic import pairs, values
-from harness.formula.grammar import WORDS, parsed
-from harness.formula.inputs import drawn
+from harness.formula.grammar import WORDS, parse
+from harness.formula.inputs import draw_inputs
 from harness.formula.model import Model
 from harness.formula.node import order
 from harness.formula.quantity import Quantity
@@ -38,9 +38,9 @@ FORMULAS = [*ONE, *ROWS, *TWO]
 
 def rows(formula: str, dtype: str, *, extreme: bool = False) -> tuple[Model, list[np.ndarray]]:
     """Return a model and inputs drawn from its contract."""
-    model = Model(parsed(written(formula)))
+    model = Model(parse(written(formula)))
     found: list[dict[str, torch.Tensor]] = []
-    strategy = drawn(model.formula, FORMATS[dtype], cotangent=True, extreme=extreme)
+    strategy = draw_inputs(model.formula, FORMATS[dtype], cotangent=True, extreme=extreme)
     found.append(_example(strategy))
     return model, [to_array(x) for x in found[0].values()]
 
@@ -99,7 +99,7 @@ def test_the_screen_encloses_the_truth(formula: str, *, wide: bool) -> None:
 @pytest.mark.parametrize("formula", [*ONE, *ROWS, *TWO])
 def test_a_gradient_is_the_derivative(formula: str) -> None:
     """Both graphs agree with finite differences of the value."""
-    model = Model(parsed(written(formula)))
+    model = Model(parse(written(formula)))
     rng = np.random.default_rng(3)
     shape = (5, 4) if model.formula.by_rows else (5,)
     given = [np.abs(rng.standard_normal(shape)) + 0.35 for _ in model.names]
@@ -141,17 +141,17 @@ def test_the_gradient_of_a_maximum_is_undefined_at_ties(tied: int) -> None:
     """Each tied position is undefined; a single maximum, and a maximum used as a shift, are not."""
     x = np.array([[1.5] * tied + [0.5, -2.0], [1.5, 0.25, *[0.5] * tied]])
     ties = np.array([[True] * tied + [False] * 2, [False] * (tied + 2)])
-    of = Model(parsed(written("max(x)"))).gradients["x"]
-    np.testing.assert_array_equal(of.undefined([x, np.ones(2)]), ties)
-    shift = Model(parsed(written("m = max(x); m + log(sum(exp(x - m)))"))).gradients["x"]
-    assert not shift.undefined([x, np.ones(2)]).any()
+    of = Model(parse(written("max(x)"))).gradients["x"]
+    np.testing.assert_array_equal(of.find_undefined([x, np.ones(2)]), ties)
+    shift = Model(parse(written("m = max(x); m + log(sum(exp(x - m)))"))).gradients["x"]
+    assert not shift.find_undefined([x, np.ones(2)]).any()
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_a_power_is_known_at_zero(dtype: str) -> None:
     """It is zero for positive exponents; the slope exists for exponents above one. Negative bases have no value."""
     x = torch.tensor([0.0, -1.0, 0.25], dtype=getattr(torch, dtype))
-    steep, flat, inverse = (Model(parsed(written(f"x ** {power}"))) for power in ("(1 / 4)", "1.5", "-0.5"))
+    steep, flat, inverse = (Model(parse(written(f"x ** {power}"))) for power in ("(1 / 4)", "1.5", "-0.5"))
     weight = torch.ones_like(x)
     np.testing.assert_array_equal(flat.value.oracle(x).hi, [0.0, np.nan, 0.125])
     np.testing.assert_array_equal(flat.gradients["x"].oracle(x, weight).hi[[0, 2]], [0.0, 0.75])
@@ -163,7 +163,7 @@ def test_a_power_is_known_at_zero(dtype: str) -> None:
 
 def test_the_conditioning_of_a_quotient_survives_a_large_divisor() -> None:
     """In float64, a share of 1e-162 changes by 372 times the relative change of the responsible entry."""
-    of, format_ = Model(parsed(written("exp(-x) / sum(exp(-x))"))).value, FORMATS["float64"]
+    of, format_ = Model(parse(written("exp(-x) / sum(exp(-x))"))).value, FORMATS["float64"]
     x = np.array([[-372.3, 0.5]])
     share = np.exp(-372.8)
     assert of.attainable([x], format_)[0, 1] >= 4.0 * format_.u * 372.3 * share
@@ -174,6 +174,6 @@ def test_the_bound_of_a_long_row_is_proportional_to_a_tiny_gradient() -> None:
     """The squares of changes below 1e-162 underflow, and once left a bound that no implementation can keep."""
     x = np.zeros((1, 17))
     x[0, :2] = -102.7, 273.2
-    gradient = Model(parsed(written("log(1 + sum(exp(x)))"))).gradients["x"]
+    gradient = Model(parse(written("log(1 + sum(exp(x)))"))).gradients["x"]
     large, small = (gradient.attainable([x, np.array([weight])], FORMATS["float64"]) for weight in (1.0, 2.0**-20))
     np.testing.assert_allclose(small, 2.0**-20 * large, rtol=1e-12)

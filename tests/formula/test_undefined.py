@@ -10,7 +10,7 @@ from flint import ctx
 from harness.floats import confirming, to_arb
 from harness.formula import ball, undefined
 from harness.formula.arithmetic import values
-from harness.formula.grammar import parsed
+from harness.formula.grammar import parse
 from harness.formula.model import Model
 from harness.formula.quantity import Quantity
 from harness.formula.running_error import DOUBLE, errors
@@ -35,7 +35,7 @@ NOWHERE: list[tuple[str, list[list[float]], list[bool]]] = [
 
 def value_of(formula: str) -> Quantity:
     """Return the quantity of the value."""
-    return Model(parsed(written(formula))).value
+    return Model(parse(written(formula))).value
 
 
 @pytest.mark.parametrize(("formula", "rows", "said"), NOWHERE)
@@ -71,12 +71,12 @@ def test_balls_of_undefined_elements_are_not_refined(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(ball, "_evaluated", counted)
     of = value_of("(x - mean(x)) / norm(x - mean(x))")
     rows = np.array([[0.1, 0.1, 0.1], [0.0, 1.0, 2.0]])
-    (balls,) = [ball.evaluated(of._true_orders, {"x": to_arb(rows)}, rows.shape)]
+    (balls,) = [ball.evaluate(of._true_orders, {"x": to_arb(rows)}, rows.shape)]
     assert [x.is_finite() for x in balls[:, 0]] == [False, True]
     assert asked == [(160, 2)]
     asked.clear()
     deep = value_of("exp(x) - 1 - x - x * x / 2 + 0 * max(x)")
-    ball.evaluated(deep._true_orders, {"x": to_arb(np.array([[2.0**-70, 1.0]]))}, (1, 2))
+    ball.evaluate(deep._true_orders, {"x": to_arb(np.array([[2.0**-70, 1.0]]))}, (1, 2))
     assert len(asked) > 1
 
 
@@ -116,24 +116,24 @@ def test_zero_times_an_infinite_slope_is_not_zero_but_of_a_branch() -> None:
     A branch that is not taken, or that has no weight, has no slope.
     """
     p, q = np.array([[1.0, 0.0, 0.0]]), np.array([[0.0, 1.0, 0.0]])
-    distance = Model(parsed(written("norm(sqrt(p) - sqrt(q))"))).gradients["p"]
-    assert distance.undefined([p, q, np.ones(1)])[0, 2]
-    assert not distance.undefined([p + 0.5, q, np.ones(1)]).any()
-    taken = Model(parsed(written("sum(where(q > 0.5, log(p), 0))"))).gradients["p"]
-    assert not taken.undefined([np.zeros((1, 3)), p, np.ones(1)]).any()
-    root = Model(parsed(written("sqrt(p) * sqrt(p)"))).gradients["p"]
-    np.testing.assert_array_equal(root.undefined([np.zeros(2), np.array([1.0, 0.0])]), [True, False])
+    distance = Model(parse(written("norm(sqrt(p) - sqrt(q))"))).gradients["p"]
+    assert distance.find_undefined([p, q, np.ones(1)])[0, 2]
+    assert not distance.find_undefined([p + 0.5, q, np.ones(1)]).any()
+    taken = Model(parse(written("sum(where(q > 0.5, log(p), 0))"))).gradients["p"]
+    assert not taken.find_undefined([np.zeros((1, 3)), p, np.ones(1)]).any()
+    root = Model(parse(written("sqrt(p) * sqrt(p)"))).gradients["p"]
+    np.testing.assert_array_equal(root.find_undefined([np.zeros(2), np.array([1.0, 0.0])]), [True, False])
 
 
 def test_an_overflow_in_float64_is_no_infinite_slope() -> None:
     """The gradient of softplus as written is judged after its exponential has overflowed."""
-    of = Model(parsed(written("log(1 + exp(-x * y))"))).gradients["x"]
-    assert not of.undefined([np.array([-1430.0]), np.ones(1), np.ones(1)]).any()
+    of = Model(parse(written("log(1 + exp(-x * y))"))).gradients["x"]
+    assert not of.find_undefined([np.array([-1430.0]), np.ones(1), np.ones(1)]).any()
 
 
 def test_both_tiers_say_that_a_number_over_zero_has_no_value() -> None:
     """The screen once took the quotient for an infinity, so that another rounding of the mean counted as a defect."""
-    oracle = Model(parsed(spelling("formula: mean(x) / sqrt(mean((x - mean(x)) ** 2))"))).value.oracle
+    oracle = Model(parse(spelling("formula: mean(x) / sqrt(mean((x - mean(x)) ** 2))"))).value.oracle
     rows = torch.tensor([[0.9999999999999998] * 10, [-2.0000000000000004] * 10, [0.5] * 10], dtype=torch.float64)
     ordinary = torch.arange(90, dtype=torch.float64).reshape(9, 10)
     screened = oracle(torch.cat([rows, ordinary]))
@@ -141,12 +141,12 @@ def test_both_tiers_say_that_a_number_over_zero_has_no_value() -> None:
         exact = oracle(torch.cat([rows, ordinary]))
     assert np.isnan(screened.hi[:3]).all()
     assert np.array_equal(np.isnan(screened.hi), np.isnan(exact.hi))
-    assert np.isinf(Model(parsed(spelling("formula: exp(x) / 2"))).value.oracle(ordinary + 1000.0).hi).all()
+    assert np.isinf(Model(parse(spelling("formula: exp(x) / 2"))).value.oracle(ordinary + 1000.0).hi).all()
 
 
 def test_the_screen_knows_a_value_whose_exponential_overflows() -> None:
     """The logarithm of a number beyond the range of float64 is an ordinary number."""
-    oracle = Model(parsed(spelling("formula: log(mean(exp(x)))"))).value.oracle
+    oracle = Model(parse(spelling("formula: log(mean(exp(x)))"))).value.oracle
     rows = torch.linspace(800.0, 9_000.0, 120, dtype=torch.float64).reshape(12, 10)
     for x in (rows, rows.float()):
         shift = x.double().max(-1, keepdim=True).values

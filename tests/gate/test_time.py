@@ -1,16 +1,9 @@
 """The time gate on live processes, in a small repository of cases."""
 
-import gc
-import multiprocessing
-import os
 import subprocess
 import sys
 import sysconfig
-import threading
-from collections.abc import Iterator
-from multiprocessing.connection import Connection
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -23,7 +16,8 @@ from harness.calling.target import load
 from harness.case import Case
 from harness.contracts import contracts
 from harness.error import UsageError
-from harness.gate.arm import Bench, CaseSource, trees
+from harness.gate.arm import Bench, CaseSource
+from harness.gate.base import trees
 from harness.gate.trial import alone, steal_since
 from harness.record import Comparison, GateFinding, RunFolder, Slices
 
@@ -85,32 +79,6 @@ def gate(*arguments: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-class ArmThread(threading.Thread):
-    """An arm in this process that imports the cases again, for tests of the phase before a measurement."""
-
-    def __init__(self, target: Any, args: tuple[Connection, CaseSource], *, daemon: bool) -> None:
-        # The parent closes its end of the connection.
-        own = Connection(os.dup(args[0].fileno()))
-        super().__init__(target=target, args=(own, args[1]), daemon=daemon)
-
-    def start(self) -> None:
-        """Remove the imported cases of another tree, and start."""
-        sys.modules.pop("kernels", None)
-        super().start()
-
-
-@pytest.fixture
-def arms_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Run arms in this process without importing torch, one at a time, because they share imported modules."""
-    here = SimpleNamespace(Pipe=multiprocessing.Pipe, Process=ArmThread)
-    monkeypatch.setattr("harness.gate.arm.multiprocessing", SimpleNamespace(get_context=lambda _: here))
-    monkeypatch.setattr("harness.gate.trial.warm_parent", lambda *_: None)
-    monkeypatch.setattr(sys, "pycache_prefix", sys.pycache_prefix)
-    monkeypatch.setattr(sys, "path", sys.path[:])
-    yield
-    gc.enable()
-
-
 def test_three_times_the_work_is_a_regression_and_the_rest_is_none(repository: Path) -> None:
     """The live run has exit code 1, one sentence, and records with its evidence."""
     change(repository, "return torch.softmax(logits, -1)", "return sum(torch.softmax(logits, -1) for _ in range(3))")
@@ -131,7 +99,6 @@ def test_three_times_the_work_is_a_regression_and_the_rest_is_none(repository: P
     assert not list(Path().glob(".git/worktrees/*")), "the base's worktree is removed"
 
 
-@pytest.mark.usefixtures("arms_here")
 def test_a_renamed_and_a_raising_case_are_no_verdict_and_named(repository: Path, harness_command: Command) -> None:
     """The exit code is 2, and each has a sentence."""
     change(repository, 'name="kernels.entropy"', 'name="kernels.shannon"')
@@ -141,7 +108,6 @@ def test_a_renamed_and_a_raising_case_are_no_verdict_and_named(repository: Path,
     assert "kernels.softmax cannot be timed: in the candidate, it raises ValueError: not today." in text
 
 
-@pytest.mark.usefixtures("arms_here")
 def test_a_tree_whose_cases_cannot_be_loaded_is_no_verdict(repository: Path, harness_command: Command) -> None:
     """The exit code is 2, with the reason."""
     change(repository, "import torch\n", "import no_such_module\n")
@@ -168,7 +134,6 @@ def test_the_gate_is_told_what_to_compare(workplace: Path, harness_command: Comm
     assert "pass `--run`" in harness_command("gate", "--update").refusal
 
 
-@pytest.mark.usefixtures("arms_here")
 def test_a_budget_of_a_second_says_what_would_do(repository: Path, harness_command: Command) -> None:
     """It is too little for two blocks of couples."""
     text = harness_command("gate", "--against", "HEAD", "--budget", "1", "--allow-noise", code=2).stdout

@@ -141,18 +141,14 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _prepare(folder: Path, compared: Path, name: str, kind: str) -> None:
+def _prepare(folder: Path, name: str, kind: str) -> None:
     """Write the module, and what the command needs besides."""
-    shutil.copytree(compared, folder, dirs_exist_ok=True)
     text = MODULES[kind].format(place=str(folder)) + FUNCTIONS
     (folder / "mine.py").write_text(text, encoding="utf-8")
     (folder / "declared.py").write_text(CASES, encoding="utf-8")
     (folder / "test_mine.py").write_text(TEST, encoding="utf-8")
     (folder / "exercises").mkdir()
     (folder / "exercises" / "softmax.py").write_text(text, encoding="utf-8")
-    if name == "init":
-        shutil.rmtree(folder / ".harness")
-        (folder / "baseline.jsonl").unlink()
     if kind == "shadow":
         (folder / "pyproject.toml").write_text('[tool.harness]\npythonpath = ["src"]\ntargets = ["mine.py:softmax"]\n')
         (folder / "src").mkdir()
@@ -200,11 +196,13 @@ def _run(folder: Path, words: Sequence[str], kind: str = "") -> "subprocess.Comp
 @pytest.mark.parametrize("kind", MODULES)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_no_module_makes_a_command_pass_hang_or_tell_a_secret(
-    name: str, kind: str, compared: Path, tmp_path: Path
+    name: str, kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     """A module that ends or stops its process is refused; any other one changes no answer."""
     command = COMMANDS[name]
-    _prepare(tmp_path, compared, name, kind)
+    if name == "gate":
+        shutil.copytree(request.getfixturevalue("compared"), tmp_path, dirs_exist_ok=True)
+    _prepare(tmp_path, name, kind)
     done = _run(tmp_path, command.words, kind)
     allowed = {"exit": {command.refuses}, "hang": {command.refuses}, "rewrite": {command.code, command.refuses}}
     assert done.returncode in allowed.get(kind, {command.code}), done

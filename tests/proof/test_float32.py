@@ -24,7 +24,7 @@ from harness.proof.float32.model import INFINITE, Kind, number, precision, taylo
 from harness.proof.float32.operation import OPERATIONS, operation_of
 from harness.proof.float32.resolution import _comparison, resolve
 from harness.proof.float32.rows import WIDTH, rows_of
-from harness.proof.float32.sweep import Sweep, _judged
+from harness.proof.float32.sweep import Sweep, _judgements
 from harness.proof.float32.task import EVERY, Float32
 from harness.proof.shards import Shard, Shards
 from harness.proof.tally import Tally
@@ -140,8 +140,8 @@ def test_a_block_that_takes_the_place_of_another_is_no_proof(
     whole = task(torch.exp, "exp", blocks(ONE, 4))
     monkeypatch.setattr("harness.proof.float32.sweep.BLOCK", BLOCK)
     assert conclude(whole, whole.tally(0)).proved
-    visit = Sweep._visited
-    monkeypatch.setattr(Sweep, "_visited", lambda self, side, number: visit(self, side, visited[number]))
+    visit = Sweep._visit
+    monkeypatch.setattr(Sweep, "_visit", lambda self, side, number: visit(self, side, visited[number]))
     assert not conclude(whole, whole.tally(0)).proved
 
 
@@ -277,9 +277,9 @@ def test_scaled_blocks_are_counted_as_if_measured(name: str, quantity: str, monk
     def found(outputs: Function, codes: range) -> Tally:
         return facts(task(computing(outputs, quantity), name, codes, quantity=quantity).tally(0))
 
-    _judged.cache_clear()
+    _judgements.cache_clear()
     alone = found(outputs, later)
-    _judged.cache_clear()
+    _judgements.cache_clear()
     found(outputs, blocks(ONE, 2))
     measured.clear()
     assert found(outputs, later) == alone
@@ -365,7 +365,7 @@ def test_an_interrupted_proof_continues_with_the_same_result(tmp_path: Path, qua
     file = next((tmp_path / "parts").rglob("0001.json"))
     file.write_text(file.read_text(encoding="utf-8").replace('"resolved":', '"resolved":1'), encoding="utf-8")
     second = Shards([parts], tmp_path / "parts")
-    waiting = [shard for shard in second.every if second.stored(shard) is None]
+    waiting = [shard for shard in second.every if second.read_stored(shard) is None]
     assert waiting == [Shard(0, 1), Shard(0, 2), Shard(0, 3)]
     for shard in waiting:
         second.finish(shard)

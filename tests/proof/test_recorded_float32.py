@@ -10,10 +10,10 @@ from harness.contracts import contract_named
 from harness.proof.float32.count import moments
 from harness.proof.float32.kernel import LAYOUTS
 from harness.proof.float32.operation import operation_of
-from harness.proof.float32.recorded import in_order, recorded
+from harness.proof.float32.recorded import recorded, sort_proofs
 from harness.proof.float32.rows import WIDTH
 from harness.proof.float32.task import Float32
-from harness.proof.tally import spelled
+from harness.proof.tally import spell_moments
 from harness.record import Proof, TensorText
 
 PROOFS = recorded()
@@ -26,10 +26,10 @@ def named(proof: Proof) -> str:
 
 def test_every_bit_pattern_was_visited_once() -> None:
     """The checksum covers all codes, and most inputs have an error in ulp."""
-    assert in_order(PROOFS) == PROOFS
+    assert sort_proofs(PROOFS) == PROOFS
     for proof in PROOFS:
         assert proof.proved
-        assert proof.checksum == spelled(moments(range(2**32)))
+        assert proof.checksum == spell_moments(moments(range(2**32)))
         assert 2**30 < sum(proof.histogram) <= 2**32 - 2**24
 
 

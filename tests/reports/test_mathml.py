@@ -10,7 +10,7 @@ import pytest
 from harness.contracts import contract_named
 from harness.formula.arithmetic import values
 from harness.formula.catalogue import CATALOGUE
-from harness.formula.grammar import parsed
+from harness.formula.grammar import parse
 from harness.formula.node import order
 from harness.formula.spelling import Domain, Spelling, domain
 from harness.reports.definition import DEFINITIONS
@@ -93,7 +93,7 @@ def test_every_formula_of_the_catalog_has_markup(name: str) -> None:
 
 def _value(text: str, inputs: dict[str, Domain], given: dict[str, np.ndarray]) -> np.ndarray:
     """Evaluate a formula in float64."""
-    root = parsed(Spelling(text, "", tuple(inputs.items()), complete=True)).definition
+    root = parse(Spelling(text, "", tuple(inputs.items()), complete=True)).definition
     return values(order(root), given)[root]
 
 

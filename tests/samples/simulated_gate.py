@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from harness.gate.arm import BASE, CANDIDATE, CONTROL, NULL, CaseSource, Couple, SlicePlan, SliceTimes
+from harness.gate.arm import BASE, CANDIDATE, CONTROL, NULL, CaseSource, ProcessPair, SlicePlan, SliceTimes
 from harness.gate.confirmation import Evidence, Margins
 from harness.gate.trial import Trial, TrialSettings
 
@@ -61,12 +61,12 @@ class Machine:
         self.now += seconds * self._load(self.now)
 
     @contextmanager
-    def live(self, sources: Mapping[str, CaseSource], draw: random.Random) -> Iterator[Couple]:
+    def live(self, sources: Mapping[str, CaseSource], draw: random.Random, *_: object) -> Iterator[ProcessPair]:
         """Begin the processes of a pair."""
         began = self.now
         for _ in sources:
             self.pass_s(self._begin_s)
-        yield cast("Couple", SimulatedPair(self, list(sources), draw, self._noise()))
+        yield cast("ProcessPair", SimulatedPair(self, list(sources), draw, self._noise()))
         if len(sources) > 1:
             self.pairs_s.append(self.now - began)
 
@@ -86,7 +86,7 @@ class Machine:
 
 
 class SimulatedPair:
-    """The part of a :class:`harness.gate.arm.Couple` that a trial uses."""
+    """The part of a :class:`harness.gate.arm.ProcessPair` that a trial uses."""
 
     def __init__(self, machine: Machine, arms: Sequence[str], draw: random.Random, noise: Noise) -> None:
         self._machine, self._arms, self._draw, self._noise = machine, arms, draw, noise

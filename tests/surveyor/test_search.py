@@ -12,7 +12,7 @@ from harness.floats.format import to_ordinal
 from harness.floats.oracle import confirming
 from harness.surveyor.genome import Genome, is_searchable
 from harness.surveyor.part import profile, witness
-from harness.surveyor.search import MUTATIONS, Budget, Mutation, mutated, search
+from harness.surveyor.search import MUTATIONS, Budget, Mutation, mutate_rows, search
 from harness.verdict.job import Job, jobs
 from harness.verdict.replay import from_text
 
@@ -117,7 +117,7 @@ def test_every_mutation_changes_rows_and_stays_in_the_domain(mutate: Mutation) -
     rng = np.random.default_rng(0)
     rows = genome.seeds(256, rng, near_thresholds=False)
     before = rows.copy()
-    after = genome.within(mutate(rows, genome, rng))
+    after = genome.clip_to_domain(mutate(rows, genome, rng))
     assert np.array_equal(rows, before)
     assert after.shape == rows.shape
     assert (after != before).any(1).mean() > 0.2
@@ -130,7 +130,7 @@ def test_labels_are_searched_as_classes() -> None:
     found = search(job, Budget(batches=3))
     label = found.example("ratio")["labels"]
     assert label.dtype == torch.int64
-    rows = mutated(
+    rows = mutate_rows(
         found.genome.seeds(512, np.random.default_rng(0), near_thresholds=False), found.genome, np.random.default_rng(1)
     )
     labels = found.genome.decode(rows)["labels"]

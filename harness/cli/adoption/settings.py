@@ -25,8 +25,8 @@ from harness.suggestion import did_you_mean
 from harness.wording.number import count
 
 if TYPE_CHECKING:
-    from harness.case import Case
     from harness.gate.policy import Policy
+    from harness.verdict.campaign import Campaign
 
 
 TABLE = "[tool.harness]"
@@ -214,21 +214,20 @@ def importable(target: str) -> str:
     return f"{file}{colon}{name}"
 
 
-def cases_of(project: Project) -> "list[Case]":
-    """Load the cases of a project's targets.
+def questions_of(project: Project) -> "list[Campaign]":
+    """Return the questions about a project's targets, without importing these.
 
     Raises
     ------
     UsageError
-        If one cannot be loaded.
+        If a claim about a target cannot be read.
     """
     from harness.cli.option_groups import with_contract
     from harness.cli.options import conventions, declared_breaks
-    from harness.contracts import claimed
     from harness.formula.spelling import stated_inputs
     from harness.verdict.campaign import Campaign
 
-    cases: list[Case] = []
+    questions: list[Campaign] = []
     for one in project.targets:
         given = one.as_given()
         campaign = Campaign(
@@ -238,8 +237,8 @@ def cases_of(project: Project) -> "list[Case]":
             inputs=stated_inputs(given.get("inputs", [])),
             **{name: getattr(one, name) for name in ("contract", "call", "formula", "form", "over")},
         )
-        cases += map(claimed, with_contract(campaign).cases())
-    return cases
+        questions.append(with_contract(campaign))
+    return questions
 
 
 def gated(policy: "Policy", root: Path) -> "tuple[Policy, Project | None]":
@@ -248,7 +247,6 @@ def gated(policy: "Policy", root: Path) -> "tuple[Policy, Project | None]":
     A target of the policy or of the command line comes first.
     """
     project = find_project(root)
-    _set_path(project)
     if project is None or not project.targets or "target" in policy.model_fields_set:
         return policy, None
     first, *rest = project.targets
@@ -260,14 +258,19 @@ def gated(policy: "Policy", root: Path) -> "tuple[Policy, Project | None]":
 def baseline_file(policy: "Policy", project: Project | None, root: Path) -> Path:
     """Return the file of the baseline; for functions of a project, by default next to the settings."""
     if project is None or policy.baseline is not None:
-        return policy.baseline_file(root)
+        return policy.baseline_file(root, search_path(root))
     return project.root / "baseline.jsonl"
+
+
+def search_path(root: Path) -> list[str]:
+    """Return the folders of the setting ``pythonpath`` of a project."""
+    project = find_project(root)
+    return [] if project is None else [str(project.root / name) for name in project.settings.pythonpath]
 
 
 def _set_path(project: Project | None) -> None:
     """Let the processes for user code import from the folders of the setting ``pythonpath``, but not this process."""
-    folders = [] if project is None else [str(project.root / name) for name in project.settings.pythonpath]
-    os.environ[PROJECT_PATH] = os.pathsep.join(folders)
+    os.environ[PROJECT_PATH] = os.pathsep.join([] if project is None else search_path(project.root))
 
 
 def _reject_nothing() -> None:

@@ -103,7 +103,7 @@ class Kernel:
         starts, started = codes[:: _TIMED * self.bits.size], self.clock()
         for start in starts:
             for code in (start, start + SIGN):
-                self._called(code)
+                self._call(code)
         return (self.clock() - started) * len(codes) / (len(starts) * self.bits.size)
 
     def __call__(self, start: int, sign: int) -> Tensor:
@@ -115,7 +115,7 @@ class Kernel:
             If the implementation raises, changes its argument, or returns another shape or dtype.
         """
         code = start if sign > 0 else start + SIGN
-        output = self._called(code)
+        output = self._call(code)
         if not isinstance(output, Tensor) or output.shape != self.argument.shape or output.dtype != self.dtype:
             name = str(self.dtype).removeprefix("torch.")
             raise CaseError(f"{self.case.name} does not return a {name} tensor of the shape of its argument")
@@ -124,7 +124,7 @@ class Kernel:
         self.counts.visit(range(code, code + self.bits.size))
         return output.detach().reshape(-1)
 
-    def _called(self, code: int) -> Any:
+    def _call(self, code: int) -> Any:
         """Write the codes to memory and call the implementation."""
         np.add(self.offsets, np.uint32(code).view(np.int32), out=self.bits)
         np.copyto(self.copy, self.memory)

@@ -107,13 +107,13 @@ def _split(operation: Operation, quantity: str, start: int, bits: int, sign: int
     if piece is not None:
         yield piece
     elif bits == MIN_BITS:
-        yield _enclosed(operation, quantity, start, sign)
+        yield _enclose(operation, quantity, start, sign)
     else:
         yield from _split(operation, quantity, start, bits - 1, sign)
         yield from _split(operation, quantity, start + (1 << (bits - 1)), bits - 1, sign)
 
 
-def _enclosed(operation: Operation, quantity: str, start: int, sign: int) -> Piece:
+def _enclose(operation: Operation, quantity: str, start: int, sign: int) -> Piece:
     """Return a run without a polynomial: its values are too large, or each is computed alone."""
     radius = 2.0 ** (max(start >> 23, 1) - 151 + MIN_BITS)
     with precision(_PRECISIONS[0]):
@@ -134,7 +134,7 @@ def _piece(operation: Operation, quantity: str, start: int, bits: int, sign: int
         return Piece(start, bits, Kind.OVERFLOW, _NOTHING)
     spacing = 2.0 ** (max(start >> 23, 1) - 150)
     radius = spacing * 2.0 ** (bits - 1)
-    return _modelled(operation, quantity, (start, bits), (sign * (low + radius), sign * radius))
+    return _fit(operation, quantity, (start, bits), (sign * (low + radius), sign * radius))
 
 
 def taylor(operation: Operation, quantity: str, center: arb, radius: arb, terms: int) -> list[arb]:
@@ -151,7 +151,7 @@ def _sizes(coefficients: list[arb]) -> arb:
     return sum(map(abs, coefficients), arb(0))
 
 
-def _modelled(operation: Operation, quantity: str, run: tuple[int, int], position: tuple[float, float]) -> Piece | None:
+def _fit(operation: Operation, quantity: str, run: tuple[int, int], position: tuple[float, float]) -> Piece | None:
     center, radius = arb(position[0]), arb(position[1])
     for bits in _PRECISIONS:
         with precision(bits):

@@ -16,13 +16,13 @@ def recorded(file: Path | None = None) -> list[Proof]:
     return [Proof.model_validate_json(line) for line in (file or FILE).read_text(encoding="utf-8").splitlines()]
 
 
-def of_run(folder: RunFolder) -> list[Proof]:
+def read_run(folder: RunFolder) -> list[Proof]:
     """Return the proofs of a run, with their processor."""
     processor = folder.head().environment.processor
     return [proof.model_copy(update={"processor": processor}) for proof in folder.read(Proof)]
 
 
-def in_order(proofs: Sequence[Proof]) -> list[Proof]:
+def sort_proofs(proofs: Sequence[Proof]) -> list[Proof]:
     """Return proofs in the order of the operations, values before gradients."""
     return sorted(proofs, key=lambda proof: (_place(proof), proof.quantity != "value", proof.layout, proof.key))
 

@@ -48,7 +48,7 @@ def resolve(operation: Operation, quantity: str, x: float, y: float) -> Resolved
     """
     p, q, _ = operation.tangent
     if p and quantity == "value" and 0 < abs(x) < _NEGLIGIBLE and math.isfinite(y):
-        deviation, eighths = off_tangent(operation.tangent, np.array([x]), np.array([y]))
+        deviation, eighths = classify_off_tangent(operation.tangent, np.array([x]), np.array([y]))
         return Resolved(float(deviation[0]), int(eighths[0]), p * x / q)
     for bits in _PRECISIONS:
         with precision(bits):
@@ -94,7 +94,7 @@ def _exponent(size: arb) -> int:
     return max(-126, int(exponent) + int(mantissa).bit_length() - 1)
 
 
-def off_tangent(tangent: tuple[int, int, int], x: Array, y: Array) -> tuple[Array, NDArray[np.int64]]:
+def classify_off_tangent(tangent: tuple[int, int, int], x: Array, y: Array) -> tuple[Array, NDArray[np.int64]]:
     """Return deviations and classes of outputs if the value differs from ``p x / q`` by much less than an ulp.
 
     ``x`` are float32 numbers below :data:`SMALL`, and ``y`` finite outputs.

@@ -20,7 +20,7 @@ from harness.proof.float32.count import CLASSES, Counts
 from harness.proof.float32.kernel import Kernel, Outputs
 from harness.proof.float32.model import Kind, number
 from harness.proof.float32.operation import Operation
-from harness.proof.float32.resolution import SMALL, Resolved, off_tangent, resolve
+from harness.proof.float32.resolution import SMALL, Resolved, classify_off_tangent, resolve
 from harness.proof.float32.rows import NEAR, WIDTH, rows_of
 from harness.proof.float32.side import Block, Flags, Judged, Side
 
@@ -47,7 +47,7 @@ Singles = NDArray[np.float32]
 
 
 @lru_cache(maxsize=1)
-def _judged(operation: str, quantity: str) -> dict[tuple[int, int], Judged]:  # noqa: ARG001
+def _judgements(operation: str, quantity: str) -> dict[tuple[int, int], Judged]:  # noqa: ARG001
     """Return the latest blocks that this process has judged, by their sign and place in a period."""
     return {}
 
@@ -64,7 +64,7 @@ class Sweep:
         self.kernel = Kernel(case, layout, self.size, self.counts, is_gradient=is_gradient)
         self.sides = [Side(operation, quantity, codes, sign, blocks=len(codes) // self.size) for sign in (1, -1)]
         self.period, self.growth = (exponent << 23 for exponent in operation.scaling(quantity))
-        self.judged = _judged(operation.name, quantity)
+        self.judged = _judgements(operation.name, quantity)
         self.is_in_order = False
         """Whether the outputs of the last block are one number or a multiple of the inputs, which are in order."""
         self.has_tangent = operation.tangent[0] > 0 and not is_gradient
@@ -93,7 +93,7 @@ class Sweep:
         self.counts.floor_s = self.kernel.alone_s(self.codes)
         return self.counts
 
-    def _visited(self, side: Side, number_: int) -> Block:
+    def _visit(self, side: Side, number_: int) -> Block:
         start, count = self.codes.start + number_ * self.size, self.size // WIDTH
         rows = slice(number_ * count, (number_ + 1) * count)
         block = Block(side, start, number_, rows, self.kernel(start, side.sign).numpy())
@@ -107,9 +107,9 @@ class Sweep:
 
     def _judge_both(self, number_: int) -> None:
         """Count the outputs for numbers of either sign; outputs of a symmetric function deviate by as much."""
-        positive = self._visited(self.sides[0], number_)
+        positive = self._visit(self.sides[0], number_)
         found = self._judge(positive)
-        negative = self._visited(self.sides[1], number_)
+        negative = self._visit(self.sides[1], number_)
         # An implementation may return the same memory again.
         is_new = not np.may_share_memory(positive.outputs, negative.outputs)
         if self.parity and self._compare(positive, negative.outputs) and is_new and found is not None:
@@ -212,7 +212,7 @@ class Sweep:
             scale = float(8.0 / rows.ulp[block.rows.start])
             exact.view(-1).copy_(outputs)
             exact.addmm_(*factors, beta=-scale, alpha=scale)
-            self._to_float32()
+            self._copy_to_float32()
             return float(error.max()) * scale, np.zeros(1, dtype=bool)
         torch.mm(*factors, out=exact)
         torch.from_numpy(self.wide).view(-1).copy_(outputs)
@@ -231,7 +231,7 @@ class Sweep:
         np.divide(2.0**26, power, out=power)
         np.subtract(self.exact, self.wide, out=self.exact)
         np.multiply(self.exact, power, out=self.exact)
-        self._to_float32()
+        self._copy_to_float32()
         np.multiply(error, power, out=power)
         guard = power.astype(np.float32)
         sure = self.eighths + guard
@@ -239,7 +239,7 @@ class Sweep:
         doubtful &= (sure >= 0.49) & (sure < math.inf)
         return guard, doubtful
 
-    def _to_float32(self) -> None:
+    def _copy_to_float32(self) -> None:
         torch.from_numpy(self.eighths).copy_(torch.from_numpy(self.exact))
         np.abs(self.eighths, out=self.eighths)
 
@@ -272,14 +272,14 @@ class Sweep:
         flat, largest = self.eighths.reshape(-1), float(self.eighths.max())
         if math.isnan(largest):
             flat[np.isnan(flat)] = largest = math.inf
-        places = np.flatnonzero(self._near(guard, largest) | doubtful)
+        places = np.flatnonzero(self._find_near(guard, largest) | doubtful)
         if len(places):
             flat[places] = 0.0
             largest = float(flat.max())
         self._offer_largest(block, guard, largest)
         return max(largest, self._resolve(block, places))
 
-    def _near(self, guard: float | Singles, largest: float) -> Flags:
+    def _find_near(self, guard: float | Singles, largest: float) -> Flags:
         """Return which deviations may be in the neighboring class."""
         is_plain = isinstance(guard, float) and largest <= 64.0
         torch.clamp(torch.from_numpy(self.eighths), min=0.5, out=torch.from_numpy(self.part))
@@ -300,7 +300,7 @@ class Sweep:
         self.counts.resolved += len(places)
         if self.has_tangent and number(block.start + self.size) < SMALL and len(places):
             x, y = (values[places].astype(np.float64) for values in (self.kernel.inputs, block.outputs))
-            deviations, classes = off_tangent(self.operation.tangent, x, y)
+            deviations, classes = classify_off_tangent(self.operation.tangent, x, y)
             self._offer(block, int(places[np.argmax(deviations)]))
             flat[places] = classes + 0.5
         else:
@@ -370,9 +370,9 @@ class Sweep:
         changes = np.flatnonzero(np.diff(directions)) + 1 if np.isnan(block.side.direction[block.number]) else ()
         runs = zip((0, *changes), (*changes, len(directions)), strict=True)
         places = ((first * WIDTH, last * WIDTH, int(directions[first])) for first, last in runs)
-        return min(self._in_order(block, i, block.outputs[i:j], direction) for i, j, direction in places)
+        return min(self._is_monotone(block, i, block.outputs[i:j], direction) for i, j, direction in places)
 
-    def _in_order(self, block: Block, start: int, outputs: Outputs, direction: int) -> bool:
+    def _is_monotone(self, block: Block, start: int, outputs: Outputs, direction: int) -> bool:
         if direction == 0:
             return True
         self.counts.pairs += len(outputs) - 1

@@ -12,7 +12,7 @@ from harness.proof.float32.kernel import SIGN, Layout
 from harness.proof.float32.operation import Operation
 from harness.proof.float32.rows import WIDTH
 from harness.proof.float32.sweep import BLOCK, Sweep
-from harness.proof.tally import Tally, attempted
+from harness.proof.tally import Tally, attempt
 
 SHARDS = 128
 EVERY = range(2**31)
@@ -69,7 +69,7 @@ class Float32:
 
     def tally(self, number: int) -> Tally:
         """Visit every number of a shard."""
-        return attempted(self.case, lambda: self._counts(self.shard(number)).tally())
+        return attempt(self.case, lambda: self._counts(self.shard(number)).tally())
 
     def _counts(self, codes: range) -> Counts:
         if isinstance(self.operation, Encoding):
