@@ -4,7 +4,6 @@ The judge names the function, and gets validated JSON back over a private socket
 likes, but it cannot make the judge execute anything, and a process that ends, hangs or floods gives no result.
 """
 
-import ctypes
 import gc
 import inspect
 import os
@@ -30,7 +29,8 @@ from pydantic_core import from_json, to_json
 from harness.calling.discovery import MAIN_GUARD
 from harness.error import UsageError, in_words, printable
 from harness.isolation.environment import user_environment
-from harness.isolation.fork_server import STARTER, ForkServer
+from harness.isolation.fork_loop import end_with_parent
+from harness.isolation.fork_server import ForkServer
 from harness.isolation.forked_process import Forked
 from harness.isolation.limits import GIBIBYTE, Limits
 from harness.isolation.lost_worker import loss
@@ -47,8 +47,7 @@ MAX_BYTES = 64 * 2**20
 
 _TICK_S = 0.5
 _GRACE_S = 3.0
-_PROGRAM = "from harness.isolation.delegate import main; main()"
-_PR_SET_PDEATHSIG = 1
+_PROGRAM = "import gc; gc.disable(); from harness.isolation.delegate import main; main()"
 
 
 def run_in_child(
@@ -147,18 +146,16 @@ class Delegate:
         memory = None if limits.memory_gib is None else int(limits.memory_gib * GIBIBYTE)
         opening = {"serves": serves, "setup": setup, "pythonpath": pythonpath, "memory": memory}
         with suppress(OSError):  # a process that has ended already says so in its reply
-            program = _PROGRAM.encode()
-            self._line.sendall(len(program).to_bytes(8, "little") + program)
             _send(self._line, to_json(opening))
 
     def _launch(self, stdin: int, server: ForkServer | None) -> "Forked | subprocess.Popen[bytes]":
         environment = user_environment(self._scratch)
         if server is not None and not self._limits.sandbox:
-            forked = server.forked(STARTER, self._printed, environment=environment, line=stdin)
+            forked = server.forked(_PROGRAM, self._printed, environment=environment, line=stdin)
             if forked is not None:
                 return forked
         return subprocess.Popen(
-            [*shlex.split(self._limits.sandbox or ""), sys.executable, "-P", "-c", STARTER],
+            [*shlex.split(self._limits.sandbox or ""), sys.executable, "-P", "-c", _PROGRAM],
             stdin=stdin,
             stdout=self._printed,
             stderr=self._printed,
@@ -283,8 +280,7 @@ class _Usage(Record):
 
 def main() -> None:
     """Answer the requests of the judge until it closes the line."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    end_with_parent(signal.SIGKILL)
     line = socket.socket(fileno=os.dup(0))
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
