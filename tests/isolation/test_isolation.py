@@ -69,7 +69,7 @@ def test_the_side_that_reports_imports_no_torch(homework: Path) -> None:
         ("import sys\nsys.exit('not today')", "it ends the program at import (SystemExit: not today)"),
         (
             "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('data')\nparser.parse_args()",
-            'it parses the command line at import (SystemExit: 2); put that under `if __name__ == "__main__":`',
+            'it parses the command line at import (SystemExit: 2); put that under `if __name__ == "__main__"`',
         ),
         ("1 / 0", "ZeroDivisionError"),
         ("while True: pass", "the import does not finish within 4 s"),
