@@ -156,7 +156,7 @@ def _reject_another_place(folder: str) -> None:
         raise UsageError(problem, remedy="run the command in a folder that all machines share")
 
 
-class Outliving:
+class PersistentProcess:
     """The process of one worker thread, which outlives the task and has one order at a time."""
 
     def __init__(self) -> None:
@@ -198,9 +198,9 @@ class Outliving:
 _threads = threading.local()
 
 
-def _process() -> Outliving:
+def _process() -> PersistentProcess:
     """The process of this thread: a worker of Dask may have several."""
     if getattr(_threads, "owner", None) != os.getpid():
-        _threads.owner, _threads.process = os.getpid(), Outliving()
-    process: Outliving = _threads.process
+        _threads.owner, _threads.process = os.getpid(), PersistentProcess()
+    process: PersistentProcess = _threads.process
     return process

@@ -66,10 +66,10 @@ def carry_out(
         from harness.execution.worker_pool import IsolatedPool
 
         return IsolatedPool(plan, limits, processes)
-    return Here(plan, processes)
+    return LocalBackend(plan, processes)
 
 
-class Here:
+class LocalBackend:
     """Trusted processes: this one, or as many others where there is enough to do.
 
     Parameters

@@ -55,7 +55,7 @@ def main(*, is_forked: bool = False) -> None:
         code = 0
     except MemoryError:
         code = OUT_OF_MEMORY
-    except _Silenced:
+    except _PipeClosed:
         code = SILENT
     finally:
         end(code, limits.scratch)
@@ -73,7 +73,7 @@ def _converse(
             _say(answers, *backend.done(request))
     except UsageError as error:
         _say(answers, "usage", error.parts)
-    except (MemoryError, _Silenced):
+    except (MemoryError, _PipeClosed):
         raise
     except Exception:  # noqa: BLE001 - it is raised again on the other side
         _say(answers, "bug", traceback.format_exc())
@@ -140,7 +140,7 @@ class _Isolated:
         try:
             result = self.pieces.do(request["index"])
         except LostError as lost:
-            return "lost", {"fault": lost.loss.fault, "sentence": lost.loss.sentence}
+            return "lost", {"fault": lost.failure.fault, "sentence": lost.failure.sentence}
         return "done", {"said": result, "noticed": self._child.noticed()}
 
 
@@ -203,7 +203,7 @@ def _lines() -> tuple[IO[str], IO[str]]:
     return requests, answers
 
 
-class _Silenced(Exception):  # noqa: N818 - a signal within this module
+class _PipeClosed(Exception):  # noqa: N818 - a signal within this module
     """The line to the other side was closed."""
 
 
@@ -212,7 +212,7 @@ def _say(answers: IO[str], kind: str, what: Any) -> None:
         answers.write(json.dumps({"kind": kind, "what": what}) + "\n")
         answers.flush()
     except (OSError, ValueError) as error:
-        raise _Silenced from error
+        raise _PipeClosed from error
 
 
 def _prepare(limits: Limits) -> None:

@@ -29,7 +29,7 @@ from harness.isolation import wire
 from harness.isolation.environment import user_environment
 from harness.isolation.fork_server import ONE_THREAD
 from harness.isolation.limits import Limits
-from harness.isolation.lost_worker import SILENT, Loss, loss
+from harness.isolation.lost_worker import SILENT, WorkerFailure, describe_failure
 from harness.isolation.standby import StandbyProcess
 from harness.record import Fault
 
@@ -54,9 +54,9 @@ _END = 2**16
 class LostError(GoneError):
     """The process is lost during a request; no law may catch this."""
 
-    def __init__(self, loss: Loss) -> None:
-        self.loss = loss
-        super().__init__(loss.sentence)
+    def __init__(self, failure: WorkerFailure) -> None:
+        self.failure = failure
+        super().__init__(failure.sentence)
 
 
 @dataclass
@@ -142,9 +142,9 @@ class Child:
             wire.send(parent_end, bytes(wire.MARK), self._setup)
             _, self.about = wire.receive(self._read(parent_end))
         except (OSError, wire.WireError, LostError) as error:
-            lost = error.loss if isinstance(error, LostError) else self._loss()
+            lost = error.failure if isinstance(error, LostError) else self._failure()
             if lost.fault is Fault.HUNG:
-                lost = loss(None, "", replace(self.limits, law_s=self.limits.load_s))
+                lost = describe_failure(None, "", replace(self.limits, law_s=self.limits.load_s))
             self.close()
             raise UsageError(
                 f"cannot import `{self._setup['target'].partition(':')[0]}`", rule=f"the import {lost.sentence}"
@@ -294,15 +294,15 @@ class Child:
             request = {**request, "limits": list(self._sent_limits)}
             self._allowed = replace(self._allowed, first_call_s=None)
         if select.select([line], [], [], 0.0)[0]:
-            self._lose(None if self._is_open(line) else self._loss())
+            self._lose(None if self._is_open(line) else self._failure())
         mark, self._asked_at = secrets.token_bytes(wire.MARK), time.monotonic()
         try:
             wire.send(line, mark, request)
             received, reply = wire.receive(replies, special)
         except LostError as lost:
-            self._lose(lost.loss)
+            self._lose(lost.failure)
         except OSError:
-            self._lose(self._loss())
+            self._lose(self._failure())
         except wire.WireError:
             self._lose(None)
         if received != mark or replies.rest or not isinstance(reply, dict):
@@ -314,11 +314,11 @@ class Child:
         if self._process is not None and (not self.about.get("forks") or self._process.poll() is not None):
             self.close()
 
-    def _lose(self, lost: Loss | None) -> NoReturn:
+    def _lose(self, lost: WorkerFailure | None) -> NoReturn:
         self._end_server()
         self._close_unless_it_forks()
         self._end_strays()
-        raise LostError(lost or Loss(Fault.STATE, UNASKED)) from None
+        raise LostError(lost or WorkerFailure(Fault.STATE, UNASKED)) from None
 
     def end_strays(self, wait_s: float) -> int:
         """End processes that have lost their parent and do not end by themselves in time; return how many."""
@@ -371,14 +371,14 @@ class Child:
             watched = [line, self._control] if line is not self._control else [line]
             while not (ready := select.select(watched, [], [], self._patience(until))[0]):
                 if time.monotonic() >= until:
-                    raise LostError(loss(None, "", self.limits))
+                    raise LostError(describe_failure(None, "", self.limits))
                 if not self._sandbox and _is_stopped(self._server):
-                    raise LostError(Loss(Fault.HUNG, STOPS.format(self._allowed.call_s)))
+                    raise LostError(WorkerFailure(Fault.HUNG, STOPS.format(self._allowed.call_s)))
             if line not in ready or (len(ready) > 1):
-                raise LostError(self._loss())
+                raise LostError(self._failure())
             count = line.recv_into(buffer)
             if not count:
-                raise LostError(self._loss())
+                raise LostError(self._failure())
             return count
 
         return take
@@ -387,17 +387,17 @@ class Child:
         """Return the seconds until the next look at the process; the timers in a stopped process have no effect."""
         return max(0.0, min(until - time.monotonic(), self._allowed.call_s))
 
-    def _loss(self) -> Loss:
+    def _failure(self) -> WorkerFailure:
         """Describe how the process ended, or is about to end."""
         code = self._ended_with()
         if code is None:
-            return loss(SILENT, "", self.limits)
+            return describe_failure(SILENT, "", self.limits)
         end = max(0, os.fstat(self._printed.fileno()).st_size - _END)
         printed = os.pread(self._printed.fileno(), _END, end).decode(errors="replace")
         call_s, first_s, _ = self._sent_limits or (self.limits.call_s, None, None)
         if first_s is not None and time.monotonic() - self._asked_at >= first_s:
             call_s = first_s
-        return loss(code, printed, replace(self.limits, call_s=call_s))
+        return describe_failure(code, printed, replace(self.limits, call_s=call_s))
 
     def _ended_with(self) -> int | None:
         assert self._process is not None

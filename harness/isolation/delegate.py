@@ -33,7 +33,7 @@ from harness.isolation.fork_loop import end_with_parent
 from harness.isolation.fork_server import ForkServer
 from harness.isolation.forked_process import Forked
 from harness.isolation.limits import GIBIBYTE, Limits
-from harness.isolation.lost_worker import loss
+from harness.isolation.lost_worker import describe_failure
 from harness.isolation.unchanged import refuse_changes
 from harness.record import Record
 
@@ -262,7 +262,7 @@ class Delegate:
             code = self._process.wait(_GRACE_S)
         except subprocess.TimeoutExpired:
             return "closes files that it has not opened"
-        return loss(code, "", self._limits).sentence
+        return describe_failure(code, "", self._limits).sentence
 
 
 class _Usage(Record):

@@ -103,7 +103,7 @@ class Server:
     def _watch(self, request: dict[str, Any]) -> Any:
         key, draws = request.get("watch", (None, False))
         if key is None:
-            return watch.Trust()
+            return watch.TimeOnlyWatch()
         if key not in self._watches:
             self._watches[key] = watch.Watch(draws=draws)
             for old in list(self._watches)[:-_WATCHES]:
