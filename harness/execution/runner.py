@@ -70,7 +70,7 @@ def carry_out(
 
 
 class LocalBackend:
-    """Trusted processes: this one, or as many others where there is enough to do.
+    """Runs trusted code: in this process, or in several if there is enough to do.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class LocalBackend:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Compute on as many threads as before, and warn as before."""
+        """Restore the number of threads and the warnings."""
         self._stack.close()
 
     def answers(self, indices: Sequence[int], *, seconds: float | None = None) -> Iterator[Answer]:

@@ -1,4 +1,4 @@
-"""Workers from the other side: they are started, asked, listened to, and replaced where one is lost."""
+"""A pool of worker processes, which replaces a worker that is lost."""
 
 import contextlib
 import json
@@ -113,7 +113,7 @@ class IsolatedPool:
                 future.set_exception(error)
 
     def _answer(self, worker: "_Worker", index: int, until: float) -> Answer:
-        """Have one piece done, or say why it cannot be."""
+        """Do one piece in a worker, or say why that is not possible."""
         case = self.pieces[index]["case"]
         if time.monotonic() >= until:
             return Answer(index)
@@ -187,7 +187,7 @@ class _Worker:
         return self.pieces
 
     def ask(self, index: int, kind: str, limits: Limits) -> Document | WorkerFailure:
-        """Have one piece done, whose first call takes its time where it is the first of its kind here."""
+        """Request one piece; the first call of a kind may take longer."""
         if self.process is None:
             self.start()
         self.ready()
@@ -204,7 +204,7 @@ class _Worker:
         return reply  # type: ignore[no-any-return]
 
     def end(self) -> None:
-        """End the process and whatever it has started; an interrupt may have come before it had."""
+        """End the process and its group, also if an interrupt came before its start."""
         if self.process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -264,7 +264,7 @@ class _Worker:
         return reply["what"]
 
     def _code(self, *, wait_s: float) -> int | None:
-        """The exit code; ``None`` where the process has none yet."""
+        """Return the exit code; ``None`` if the process has not ended in time."""
         assert self.process is not None
         try:
             return self.process.wait(wait_s)
@@ -272,7 +272,7 @@ class _Worker:
             return None
 
     def _line(self, deadline: float) -> bytes | None:
-        """Read one line; nothing where the line is closed, ``None`` where time is up."""
+        """Read one line; empty if the pipe is closed, ``None`` if time is up."""
         assert self.process is not None
         assert self.process.stdout is not None
         with selectors.DefaultSelector() as selector:

@@ -1,4 +1,4 @@
-"""A process for foreign code, seen from outside: it starts, receives requests, and ends with all its descendants.
+"""The process for user code, seen from the judge: it starts, receives requests, and ends with its descendants.
 
 It receives requests and returns bytes, and its side effects are reported. A reply that comes before its request, twice,
 or with the mark of another request is an error.
@@ -52,7 +52,7 @@ _END = 2**16
 
 
 class LostError(GoneError):
-    """The process is lost during a request; no law may catch this."""
+    """The process ended or hung during a request; no law may catch this."""
 
     def __init__(self, failure: WorkerFailure) -> None:
         self.failure = failure
@@ -61,7 +61,7 @@ class LostError(GoneError):
 
 @dataclass
 class Allowed:
-    """Time that a piece of work allows the code.
+    """Time limits of a work item.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ class Child:
         self._setup["objects"] = named
 
     def sibling(self, setup: Mapping[str, Any]) -> "Child":
-        """Return another process, which is no stray of this one's."""
+        """Return another process, which this one does not take for a stray."""
         other = Child(self.limits, setup)
         self._beside.append(other)
         return other
@@ -242,7 +242,7 @@ class Child:
         return parent_end
 
     def _number(self, within_s: float) -> int:
-        """Read one number of the process: who is forked of it, or with what that ended."""
+        """Read the process number of its fork, or the exit code of that."""
         buffer = bytearray(8)
         read = self._read(self._control, within=within_s)
         read(memoryview(buffer))
@@ -364,7 +364,7 @@ class Child:
         return read
 
     def _take(self, line: socket.socket, within: float | None = None) -> Callable[[memoryview], int]:
-        """Return what takes what there is of a line, as long as there is time and the process lives."""
+        """Return a function that reads available bytes of a line, and raises if time is up or the process has ended."""
 
         def take(buffer: memoryview) -> int:
             until = self._allowed.until if within is None else min(time.monotonic() + within, self._allowed.until)
@@ -426,20 +426,20 @@ def _line() -> tuple[socket.socket, socket.socket]:
 
 
 def _reap_strays() -> None:
-    """Have what loses its parent among the processes below become this one's child."""
+    """Adopt descendants whose parent ends, so that they are found and ended."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def _is_stopped(pid: int | None) -> bool:
-    """Return whether a process is stopped by a signal; not where the system does not say."""
+    """Return whether a process is stopped by a signal; false where the system does not tell."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[:1] == ["T"]
     return False
 
 
 def _children(pid: int | None) -> set[int]:
-    """The children of a process; none where the system does not say."""
+    """Return the children of a process; none where the system does not tell."""
     found: set[int] = set()
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(OSError):
@@ -455,7 +455,7 @@ def _keeps_memory(pid: int) -> bool:
 
 
 def _end_group(pid: int) -> None:
-    """End a process, and its group where it leads one."""
+    """Kill a process, and its group if it leads one."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if os.getpgid(pid) == pid:
             os.killpg(pid, signal.SIGKILL)

@@ -32,7 +32,7 @@ from harness.isolation.environment import user_environment
 from harness.isolation.fork_loop import end_with_parent
 from harness.isolation.fork_server import ForkServer
 from harness.isolation.forked_process import Forked
-from harness.isolation.limits import GIBIBYTE, Limits
+from harness.isolation.limits import GIBIBYTE, Limits, limit_memory
 from harness.isolation.lost_worker import describe_failure
 from harness.isolation.unchanged import refuse_changes
 from harness.record import Record
@@ -290,8 +290,7 @@ def main() -> None:
     serves = attrgetter(name)(import_module(module))
     # Not before: the harness imports its own packages, and user code the project's.
     sys.path[:0] = opening["pythonpath"]
-    if opening["memory"] is not None:
-        limit_memory(opening["memory"])
+    limit_memory(opening["memory"])
     gc.enable()
     served = None if opening["setup"] is None else validate_call(serves)(**opening["setup"])
     while True:
@@ -327,12 +326,3 @@ def _answer(function: Callable[..., Any], arguments: dict[str, Any], line: socke
 
 def _send(line: socket.socket, message: bytes) -> None:
     line.sendall(len(message).to_bytes(8, "little") + message)
-
-
-def limit_memory(more: int) -> None:
-    """Limit the growth of private memory, not of the address space, because accelerators reserve much more."""
-    import resource
-
-    with suppress(OSError), open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123
-        limit = int(file.read().split()[5]) * resource.getpagesize() + more
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
