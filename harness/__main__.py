@@ -32,7 +32,8 @@ def replace_closed_streams() -> None:
                 os.close(null)
             os.set_inheritable(descriptor, True)  # noqa: FBT003 - the name says it
             mode = "r" if flags == os.O_RDONLY else "w"
-            setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))
+            stream = open(descriptor, mode, encoding="utf-8", closefd=False)  # noqa: SIM115 - to the end
+            setattr(sys, name, stream)
 
 
 if __name__ == "__main__":

@@ -273,8 +273,8 @@ def main() -> None:
         except KeyboardInterrupt:
             sys.exit(interrupt.exit_code(INTERRUPTED))
         except Exception as error:
-            # C code can swallow an interrupt, as torch does while it imports NumPy; the failure then comes later. So
-            # does that of a terminal whose end the signal reports.
+            # C code can swallow an interrupt, as torch does while it imports NumPy; the failure then comes later.
+            # Output also fails later if the signal says that the terminal is gone.
             if interrupt.received is not None:
                 sys.exit(interrupt.exit_code(INTERRUPTED))
             if not isinstance(error, OSError) or not (_is_of_output(error) or _is_of_scratch(error)):
