@@ -303,8 +303,8 @@ def _of_output(error: OSError) -> UsageError:
 
 
 def _is_of_scratch(error: OSError) -> bool:
-    """Return whether an error is about a temporary file, or says that there is no folder for any."""
-    return "temporary directory" in str(error) or Path(str(error.filename)).is_relative_to(tempfile.gettempdir())
+    """Return whether an error is about a temporary file or folder, or says that there is no place for any."""
+    return "temporary directory" in str(error) or Path(str(error.filename)).parent == Path(tempfile.gettempdir())
 
 
 def _of_scratch(error: OSError) -> UsageError:
