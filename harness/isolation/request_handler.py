@@ -44,7 +44,7 @@ def silenced() -> Iterator[None]:
 
 
 def _flush_printed() -> None:
-    """Write what the code has printed; an object that it put in place of standard output may not be able to."""
+    """Write the printed text; an object that the code put in place of standard output may not be able to."""
     with contextlib.suppress(Exception):
         sys.stdout.flush()
 
