@@ -44,7 +44,7 @@ def _test_case(finding: GateFinding) -> TestCase:
             test.result = [Failure(message, finding.outcome.value)]
         case Outcome.NO_VERDICT:
             test.result = [Error(message, finding.outcome.value)]
-        case Outcome.INCONCLUSIVE | Outcome.NEW:
+        case Outcome.INCONCLUSIVE | Outcome.NEW | Outcome.RELEASE:
             test.result = [Skipped(message, finding.outcome.value)]
         case _:
             test.system_out = message

@@ -66,7 +66,8 @@ def gate_line(findings: Sequence[GateFinding], code: int) -> str:
 
 def spoken(findings: Sequence[GateFinding]) -> list[GateFinding]:
     """Return the findings to print, starting with the ones that decide the exit code; unchanged ones are counted."""
-    order = [Outcome.REGRESSED, Outcome.NO_VERDICT, Outcome.INCONCLUSIVE, Outcome.NEW, Outcome.IMPROVED]
+    order = [Outcome.REGRESSED, Outcome.NO_VERDICT, Outcome.RELEASE]
+    order += [Outcome.INCONCLUSIVE, Outcome.NEW, Outcome.IMPROVED]
     return sorted((one for one in findings if one.outcome in order), key=lambda one: order.index(one.outcome))
 
 

@@ -14,6 +14,7 @@ from harness.wording.audit import (
 )
 from harness.wording.finding import (
     details,
+    explanation,
     finding_block,
     finding_in_full,
     finding_in_short,

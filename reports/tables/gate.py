@@ -10,6 +10,7 @@ from ..table import Table, codes, headers, numbers, prose, texts
 ORDER = (
     Outcome.REGRESSED,
     Outcome.NO_VERDICT,
+    Outcome.RELEASE,
     Outcome.INCONCLUSIVE,
     Outcome.NEW,
     Outcome.IMPROVED,
