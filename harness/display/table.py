@@ -7,9 +7,10 @@ from rich.table import Column as RichColumn
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from harness.display.narrow import is_whole, listed, print_sentence
+from harness.display.narrow import is_whole, listed
 from harness.error import printable
 from harness.wording.table import Cell, Table
+from harness.wording.verdict import filled
 
 STYLES = {
     "holds": "green",
@@ -31,14 +32,15 @@ def show_table(console: Console, table: Table, *, with_title: bool = False, is_s
     ``is_short`` leaves out the family that all cases share.
     """
     whole = rich_table(table, with_title=with_title, is_short=is_short)
+    whole.columns[0].no_wrap = table.columns[0].kind == "code"
     if is_whole(console, whole):
         console.print(whole)
     else:
         narrow = rich_table(table, with_title=with_title, is_short=is_short, with_details=False)
         for line in listed(narrow, console.width):
             console.print(line, markup=False, soft_wrap=True)
-    if table.caption:
-        print_sentence(console, table.caption)
+    for line in filled(printable(table.caption), console.width):
+        console.print(line, markup=False, soft_wrap=True)
 
 
 def rich_table(

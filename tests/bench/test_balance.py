@@ -405,7 +405,7 @@ def _printed(printer: Callable[[Console, Any], None], entries: list[dict[str, An
 
 def test_the_terminal_says_the_verdict_on_each_loader_and_the_cheapest_that_keeps_ahead() -> None:
     """The report has the same verdicts."""
-    printed = _printed(print_balance, samples.balance.balance_entries())
+    printed = " ".join(_printed(print_balance, samples.balance.balance_entries()).split())
     assert "starves the step by 23.0×" in printed
     assert "not decided" in printed
     assert "loading keeps ahead" in printed
