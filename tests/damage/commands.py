@@ -41,7 +41,12 @@ def stable(x):
 def step():
     x = torch.linspace(1.0, 120.0, 64).reshape(8, 8).requires_grad_()
     softmax(x).square().sum().backward()
+
+def samples():
+    return torch.utils.data.TensorDataset(torch.rand(2000, 4), torch.arange(2000))
 """
+
+DECLARED = "import mine\nfrom harness.case import Case\n\nCASES = [Case(mine.stable, 'softmax')]\n"
 
 _FOREIGN = ("--contract", "softmax", "--law", "value", "--law", "rows_sum_to_one", "--dtypes", "float32,float64")
 
@@ -57,10 +62,12 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "report": ("report", "before", "--output", "page"),
     "gate": ("gate", "mine.py:softmax", "--contract", "softmax", "--run", "before", "--into", "run"),
     "audit": ("audit", "mine.py:step", "--steps", "3", "--run", "run"),
+    "tune": ("tune", "mine.py:samples", "--seconds", "2", "--workers", "0,2", "--json", "tuned.json"),
+    "train": ("train", "declared", "--data", "synthetic", "--run", "run"),
 }
 """The commands to kill, in a folder with functions, and with a run ``before`` of the foreign check and its baseline."""
 
-MEASURED = {"bench"}
+MEASURED = {"bench", "tune"}
 """Commands that measure times, which differ from run to run."""
 
 
@@ -106,6 +113,7 @@ class _Place:
         self.folder, self.scratch = folder, folder / "scratch"
         self.scratch.mkdir(parents=True)
         (folder / "mine.py").write_text(MINE, encoding="utf-8")
+        (folder / "declared.py").write_text(DECLARED, encoding="utf-8")
         self.mark = secrets.token_hex(8)
 
     def start(self, words: Sequence[str]) -> "subprocess.Popen[bytes]":
