@@ -31,7 +31,7 @@ from harness.wording import property_sentences
 
 
 def check(
-    function: Callable[..., Any],
+    function: Callable[..., Any] | str,
     contract: str | None = None,
     *,
     formula: str | None = None,
@@ -56,7 +56,8 @@ def check(
     Parameters
     ----------
     function
-        The implementation: a function with the contract's signature, a module or its class, or an optimizer.
+        The implementation: a function with the contract's signature, a module or its class, or an optimizer. With
+        ``isolate`` also its target, ``"file.py:function"``; only the separate process imports it then.
     contract
         Name of the contract; by default inferred from the name of the function. Functions of torch, NumPy, SciPy, JAX
         and optax need neither a contract nor an adapter; ``docs/functions-that-can-be-checked.md`` lists them.
@@ -123,6 +124,7 @@ def check(
     )
     if isolate:
         return Verdicts(*checked(importable_campaign(function, campaign)))
+    function = _require_object(function)
     listed = campaign.jobs([case := _case(function, campaign)])
     if listed:
         reject_misfit(listed[0].case, listed[0].contract)
@@ -138,6 +140,13 @@ def check(
                 raise
             properties = {}
         return Verdicts(verdicts, properties.values(), partial(_fixed, function, campaign, verdicts))
+
+
+def _require_object(function: Callable[..., Any] | str) -> Callable[..., Any]:
+    """Return a function, or raise a usage error if it is a target, which only a separate process imports."""
+    if isinstance(function, str):
+        raise UsageError(f"cannot import `{function}` in this process", remedy="pass `isolate=True`")
+    return function
 
 
 def _fixed(
@@ -308,8 +317,8 @@ class Check:
         status, reason = job.when_broken
         return reason if status is Status.EXPECTED else None
 
-    def __call__(self, function: Callable[..., Any]) -> Verdict:
-        """Check the law on a function.
+    def __call__(self, function: Callable[..., Any] | str) -> Verdict:
+        """Check the law on a function; with ``isolate`` also on a target, ``"file.py:function"``.
 
         Returns
         -------
@@ -328,11 +337,11 @@ class Check:
             If the law does not apply to the function.
         """
         __tracebackhide__ = True
-        self.function = function
+        self.function = None if isinstance(function, str) else function
         if self.isolated is not None:
             verdict, self.properties = self.isolated.decide(function, self.job.identity)
         else:
-            verdict = self._decided_here(function)
+            verdict = self._decided_here(_require_object(function))
         self.verdicts.append(verdict)
         if verdict.violation is not None and verdict.status not in {Status.LOST, Status.UNCLAIMED}:
             raise LawBroken(verdict)

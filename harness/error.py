@@ -95,18 +95,27 @@ def cell(file: str) -> str:
 
 
 EXTRAS = {
-    "bench": {"pytest-benchmark": "pytest_benchmark"},
+    "bench": {"jaxtyping": "jaxtyping", "pytest-benchmark": "pytest_benchmark", "torchvision": "torchvision"},
     "cases": {"jaxtyping": "jaxtyping", "torchvision": "torchvision"},
     "dask": {"distributed": "distributed"},
-    "loaders": {"pillow": "PIL", "pyarrow": "pyarrow", "torchvision": "torchvision"},
+    "loaders": {
+        "jaxtyping": "jaxtyping",
+        "pillow": "PIL",
+        "pyarrow": "pyarrow",
+        "pytest-benchmark": "pytest_benchmark",
+        "torchvision": "torchvision",
+    },
     "peers": {
         "datasets": "datasets",
         "grain": "grain",
+        "jaxtyping": "jaxtyping",
         "light-dataloader": "light_dataloader",
         "litdata": "litdata",
+        "pytest-benchmark": "pytest_benchmark",
         "spdl": "spdl",
         "tensorloader": "tensorloader",
         "torchdata": "torchdata",
+        "torchvision": "torchvision",
         "webdataset": "webdataset",
     },
     "report": {
@@ -115,6 +124,7 @@ EXTRAS = {
         "matplotlib": "matplotlib",
         "pandas": "pandas",
         "pillow": "PIL",
+        "pyarrow": "pyarrow",
     },
 }
 """The optional packages of each extra, with the module that each provides."""

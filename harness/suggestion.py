@@ -11,7 +11,10 @@ SPREAD = 0.1
 
 
 def nearest(name: str, known: Iterable[object]) -> list[str]:
-    """Return up to three known names similar to a typed one, best first; case, hyphens and spaces are ignored."""
+    """Return up to three known names similar to a typed one, best first.
+
+    Case, hyphens, spaces and the suffix of Python files are ignored.
+    """
     scores = {str(other): SequenceMatcher(None, _key(name), _key(str(other))).ratio() for other in known}
     least = max(NEAR, max(scores.values(), default=0.0) - SPREAD)
     near = [other for other, score in scores.items() if score >= least]
@@ -25,4 +28,4 @@ def did_you_mean(name: str, known: Iterable[object], otherwise: str | None = Non
 
 
 def _key(name: str) -> str:
-    return name.lower().replace("-", "_").replace(" ", "_")
+    return name.lower().removesuffix(".py").replace("-", "_").replace(" ", "_")

@@ -24,7 +24,7 @@ from .reading import Reading, read
 from .sheet import sheets
 from .summary import FAILING, in_short, surveyed
 from .svg import numbered, styled_once
-from .template import script, templates
+from .template import markdown_template, script, templates
 from .text import clean
 
 SUMMARY_BYTES = 1_000_000
@@ -61,7 +61,7 @@ def write_report(
     reading = read(run, earlier)
     environment, page = templates(), _page(reading)
     write_atomically(folder / "report.html", _written(environment, page))
-    write_atomically(folder / "report.md", _markdown(environment, page))
+    write_atomically(folder / "report.md", _markdown(page))
     write_atomically(folder / "badge.json", json.dumps(_badge(reading), indent=2) + "\n")
     _write_data(reading, folder / "data")
     return folder / "report.html", [page["verdict"], *page["also"], *map(clean, in_short(reading))]
@@ -105,9 +105,9 @@ def _written(environment: Environment, page: dict[str, Any]) -> str:
     return numbered(styled_once(environment.get_template("report.html.j2").render(page)))
 
 
-def _markdown(environment: Environment, page: dict[str, Any]) -> str:
+def _markdown(page: dict[str, Any]) -> str:
     """Return the page as Markdown, without the sheets that make it too long for a summary."""
-    template = environment.get_template("report.md.j2")
+    template = markdown_template()
     found = page["sheets"]
     for number in range(len(found), -1, -1):
         text = template.render(page | {"sheets": found[:number], "left_out": found[number:]})

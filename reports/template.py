@@ -4,7 +4,7 @@ import re
 from functools import cache
 from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 from markupsafe import Markup, escape
 
 from .text import clean, count, fenced, markdown_text
@@ -32,9 +32,22 @@ def templates() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"breakable": _breakable, "fenced": fenced, "plain": markdown_text}
-    environment.filters |= {"counted": count, "drawing": Markup}
+    environment.filters |= {"breakable": _breakable, "counted": count, "drawing": Markup, "fenced": _code_block}
     return environment
+
+
+def markdown_template() -> Template:
+    """Return the template of the Markdown page, which escapes all values except for code blocks and tables."""
+    return templates().overlay(autoescape=True, finalize=_in_markdown).get_template("report.md.j2")
+
+
+def _in_markdown(value: object) -> object:
+    is_escaped = isinstance(value, Markup) or not isinstance(value, str)
+    return value if is_escaped else Markup(markdown_text(value))  # noqa: S704 - escaped here
+
+
+def _code_block(text: str) -> Markup:
+    return Markup(fenced(text))  # noqa: S704 - the fence is longer than any inside
 
 
 def _breakable(text: str) -> Markup:

@@ -1,8 +1,7 @@
 """Phrases, and safe versions of external texts: without control characters or markup, and with limited length."""
 
-import re
-
 from harness.error import printable as clean
+from harness.wording import fenced, markdown_text
 
 __all__ = ["clean", "count", "cut", "fenced", "listing", "markdown_text", "shortened", "workers_in_words"]
 
@@ -32,16 +31,3 @@ def cut(text: str, *, limit: int) -> str:
 def shortened(text: str, *, limit: int) -> str:
     """Return at most ``limit`` characters of a name, an ellipsis last where it is longer."""
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
-
-
-def fenced(text: str) -> str:
-    """Return text as a Markdown code block whose fence is longer than any run of backticks in it."""
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
-    return f"{fence}text\n{text}\n{fence}"
-
-
-def markdown_text(text: str) -> str:
-    """Return text that Markdown shows unchanged: one line, without characters that start markup or a cell."""
-    line = " ".join(text.split())
-    escaped = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"[\\`*\[\]|~$]|(?<!\w)_|_(?!\w)", r"\\\g<0>", escaped)

@@ -5,8 +5,8 @@ import sys
 import pytest
 
 import harness
-from harness.__main__ import main
 from harness.error import UsageError, listed
+from harness.execution.interrupt import run_command
 
 
 def test_names_are_listed_in_their_order_each_in_backquotes() -> None:
@@ -22,7 +22,7 @@ def test_windows_is_refused_in_one_sentence(
     """The command exits with 2 before it imports a module that Windows lacks; a check from Python says the same."""
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(SystemExit) as end:
-        main()
+        run_command("harness.cli")
     assert end.value.code == 2
     assert capsys.readouterr().err.endswith("use the Windows Subsystem for Linux (WSL)\n")
     with pytest.raises(UsageError, match="does not run on Windows"):

@@ -3,11 +3,14 @@
 import subprocess
 import tomllib
 from collections.abc import Callable
-from importlib.metadata import packages_distributions
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from harness.error import EXTRAS
 
@@ -130,10 +133,14 @@ def test_it(check):
 @pytest.mark.parametrize(
     ("extra", "words", "sentence"),
     [
-        ("report", ["report", "it"], "the report needs cloudpickle, jinja2, matplotlib, pandas and pillow"),
-        ("bench", ["bench", "operations"], "`harness bench` needs pytest-benchmark"),
+        ("report", ["report", "it"], "the report needs cloudpickle, jinja2, matplotlib, pandas, pillow and pyarrow"),
+        ("bench", ["bench", "operations"], "`harness bench` needs jaxtyping, pytest-benchmark and torchvision"),
         ("cases", ["check", "cases"], "the package of shipped cases needs jaxtyping and torchvision"),
-        ("loaders", ["bench", "tuner"], "the suite `tuner` needs pillow, pyarrow and torchvision"),
+        (
+            "loaders",
+            ["bench", "tuner"],
+            "the suite `tuner` needs jaxtyping, pillow, pyarrow, pytest-benchmark and torchvision",
+        ),
         (
             "dask",
             ["check", "own.py:log_softmax", "--executor", "dask://localhost:1"],
@@ -150,6 +157,42 @@ def test_a_missing_extra_is_named_in_one_sentence(
     assert done.stderr == f"harness: {sentence}; install `stability-harness[{extra}]`\n"
 
 
+def closure(extra: str) -> set[str]:
+    """Return the packages that an installation of the core and one extra has."""
+    known, remaining = set(), [*PROJECT["dependencies"], *PROJECT["optional-dependencies"][extra]]
+    while remaining:
+        requirement = Requirement(remaining.pop())
+        name = canonicalize_name(requirement.name)
+        if name in known or (requirement.marker is not None and not requirement.marker.evaluate({"extra": ""})):
+            continue
+        known.add(name)
+        with suppress(PackageNotFoundError):
+            remaining += requires(name) or []
+    return known
+
+
+@pytest.mark.usefixtures("module")
+@pytest.mark.parametrize(
+    ("extra", "commands"),
+    [
+        ("report", ["check own.py:log_softmax --law value --dtypes float32 --run it", "report it"]),
+        ("cases", ["check cases.log_domain --law rows_sum_to_one --law value --dtypes float32"]),
+        ("bench", ["bench vectorization --seconds 0.01 --run it"]),
+        ("loaders", ["bench loaders --data-sets parquet --batch-sizes 8 --workers 0 --seconds 0.01 --run it"]),
+    ],
+)
+def test_each_extra_alone_runs_what_it_promises(python: str, extra: str, commands: list[str]) -> None:
+    """It needs no package of the other extras, except for those that its own packages need."""
+    installed = closure(extra)
+    others = {module: package for packages in EXTRAS.values() for package, module in packages.items()}
+    hidden = sorted(module for module, package in others.items() if package not in installed)
+    block = f"import sys; sys.modules.update(dict.fromkeys({hidden!r}))\n"
+    for command in commands:
+        words = [python, "-c", block + CHECK, *command.split()]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
 def test_the_package_of_the_report_names_its_extra(without: Without) -> None:
     """A script imports it without the command."""
     done = without(["report"], "from harness import reports")
@@ -161,7 +204,7 @@ def test_a_notebook_shows_the_sentence_in_place_of_a_drawing(without: Without) -
     code = "from harness.surveyor.discovery import Discoveries; print(Discoveries()._repr_html_())"
     done = without(["report"], code)
     assert done.returncode == 0, done.stderr
-    assert "the drawing needs cloudpickle, jinja2, matplotlib, pandas and pillow" in done.stdout
+    assert "the drawing needs cloudpickle, jinja2, matplotlib, pandas, pillow and pyarrow" in done.stdout
     assert "No breaking point" in done.stdout
 
 

@@ -20,6 +20,12 @@ def test_a_nearly_right_name_is_suggested(typed: str, meant: list[str]) -> None:
     assert nearest(typed, ["softmax", "log_softmax", "layer_norm", "add"]) == meant
 
 
+def test_the_suffix_of_a_file_makes_no_name_similar() -> None:
+    """Files of Python have it in common."""
+    assert nearest("homwork.py", ["mynorm.py", "homework.py"]) == ["homework.py"]
+    assert nearest("homwork.py", ["mynorm.py"]) == []
+
+
 def test_a_misspelled_name_gets_a_suggestion_or_another_remedy() -> None:
     """Without a similar name or another remedy there is none."""
     assert did_you_mean("sgdd", ["sgd", "add"]) == "did you mean `sgd`?"

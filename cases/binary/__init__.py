@@ -1,5 +1,7 @@
 """Binary classification: the sigmoid, its logarithm, the softplus, and the cross-entropy of a logit."""
 
+import torch
+
 from cases.binary import concise, scratch
 from harness.case import Break, Case
 
@@ -25,7 +27,10 @@ _SLOPE_ABOVE_THRESHOLD = Break(
     dtypes=("float64",),
 )
 _WIDE = ("float64", "float32", "bfloat16")
-_KINK = "at zero, autograd uses the derivative one for max(x, 0) and zero for |x|, which gives 1 - y instead of 1/2 - y"
+_KINK = (
+    "at zero, autograd uses the derivative zero for |x|, and one for clamp(min=0) up to torch 2.13, zero from 2.14 on: "
+    "the gradient is 1 - y, or -y, instead of 1/2 - y"
+)
 _CANCELS = "(1 - y) x - logsigmoid(x) cancels for x < 0: the error is u |x| for any loss"
 _LOST = (
     "the logarithm loses its digits below ulp(x): the loss of y = 0 is zero below -(p - e) ln 2, e = floor(log2 |x|): "
@@ -34,6 +39,8 @@ _LOST = (
 
 _RIGHT_1, _WRONG_1 = "positive logit of class 1", "negative logit of class 1"
 _RIGHT_0, _WRONG_0 = "negative logit of class 0", "positive logit of class 0"
+# At a logit of zero, the gradient 1 - y is zero for class 1, and -y is zero for class 0.
+_ZERO_AT_KINK = (_RIGHT_1, _WRONG_1) if torch.__version__ < (2, 14) else (_RIGHT_0, _WRONG_0)
 
 CASES = [
     Case(
@@ -147,12 +154,14 @@ CASES = [
             "gradient": _KINK,
             "gradient_digits_not_lost": _KINK,
             "gradient_at_zero": _KINK,
-            "gradient_not_lost": "at zero the gradient is 1 - y, which is zero for y = 1 instead of -1/2",
+            "gradient_not_lost": (
+                "at zero the gradient is zero instead of 1/2 or -1/2: for y = 1 up to torch 2.13, for y = 0 from 2.14 on"
+            ),
             "certain_and_wrong": "inf - inf for x = inf and y = 0: 0 * inf is NaN",
         },
         breaks_at={
             **{("gradient", ray): "0" for ray in (_RIGHT_1, _WRONG_1, _RIGHT_0, _WRONG_0)},
-            **{("gradient_not_lost", ray): "0" for ray in (_RIGHT_1, _WRONG_1)},
+            **{("gradient_not_lost", ray): "0" for ray in _ZERO_AT_KINK},
         },
     ),
     Case(

@@ -19,7 +19,7 @@ def sigmoid(x: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
 
 
 def _exp_of_minus_abs(x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-    """``exp(-|x|)``, never above one. With ``x.abs()`` the derivative at zero would be zero, not one-sided."""
+    """``exp(-|x|)``, never above one. At zero, its derivative is that from the right, -1; that of ``x.abs()`` is 0."""
     return torch.exp(torch.where(x < 0, x, -x))
 
 
@@ -35,8 +35,14 @@ def softplus(x: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
 
 
 def stable_softplus(x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-    """``max(x, 0) + log1p(exp(-|x|))``: both terms have the same sign, so it is accurate to a few ulp."""
-    return x.clamp(min=0) + torch.log1p(_exp_of_minus_abs(x))
+    """``max(x, 0) + log1p(exp(-|x|))``: both terms have the same sign, so it is accurate to a few ulp.
+
+    Notes
+    -----
+    The gradient at zero is 1/2 only if both terms are differentiated from the same side. The mask does so. The
+    derivative of ``x.clamp(min=0)`` at zero is 1 up to torch 2.13, and 0 from 2.14 on.
+    """
+    return x.masked_fill(x < 0, 0.0) + torch.log1p(_exp_of_minus_abs(x))
 
 
 def logsigmoid(x: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
@@ -64,7 +70,13 @@ def binary_cross_entropy(logits: Float[Tensor, " n"], targets: Float[Tensor, " n
 
 
 def cross_entropy_of_max(logits: Float[Tensor, " n"], targets: Float[Tensor, " n"]) -> Float[Tensor, ""]:
-    """Mean of ``max(x, 0) - x y + log1p(exp(-|x|))``: the usual stable form; the first two terms cancel."""
+    """Mean of ``max(x, 0) - x y + log1p(exp(-|x|))``: the usual stable form; the first two terms cancel.
+
+    Notes
+    -----
+    The loss is smooth, but two of its terms have a kink at zero, where torch chooses their derivatives: the gradient is
+    ``1 - y`` up to torch 2.13 and ``-y`` from 2.14 on. The exact one is ``1/2 - y``.
+    """
     rows = logits.clamp(min=0) - logits * targets + torch.log1p(torch.exp(-logits.abs()))
     return rows.mean()
 

@@ -76,6 +76,10 @@ class AuditPlan:
         UsageError
             If there is no such function, or it needs arguments.
         """
+        # Before the step's module, which may change the path or the files of an import.
+        import harness.auditor.audit
+        import harness.auditor.run  # noqa: F401 - as above
+
         file, _, name = self.target.rpartition(":")
         if not file or not name:
             raise UsageError(

@@ -7,20 +7,23 @@ evaluates all of them, so that curves differ only by the cases.
 import base64
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from harness.calling.target import load
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.contracts.building_blocks.book_data import TRUE_BIAS, TRUE_WEIGHT, book_data, standard_errors
-from harness.data.dataset import CLASSES, Prepared, arrays
+from harness.data.dataset import CLASSES, Prepared, arrays, prepare
 from harness.floats.format import FORMATS, to_array
 from harness.record import LEVELS, ClassWeights, Confusion, Epoch, FitData, Image, LearnedParameter
 from harness.record.bench import names
+from harness.timing.clock import threads
 
 WeightAndBias = tuple[Tensor, Tensor]
 Labelled = tuple[Tensor, Tensor]
@@ -273,3 +276,35 @@ def _images(data: Prepared, held_out: Labelled, parameters: WeightAndBias | None
             width=side,
             pixels=base64.b64encode(grey.tobytes()).decode("ascii"),
         )
+
+
+# By the name of a target
+
+Row = Epoch | LearnedParameter | FitData | ClassWeights | Confusion | Image
+ROWS = {row.__name__: row for row in (Epoch, LearnedParameter, FitData, ClassWeights, Confusion, Image)}
+"""The records of the trainings by their names."""
+
+TRAININGS = ("linear regression", "softmax regression", "overfitting")
+LONGEST_S = 3600.0
+"""Longest time until the next record, in seconds."""
+
+
+def train_target(target: str, data: str | None, report: Callable[[tuple[str, dict[str, Any]]], None]) -> None:
+    """Train the cases of a target; report the start of each training, and its records with their names.
+
+    Raises
+    ------
+    UsageError
+        If the cases or the images cannot be loaded.
+    """
+    cases, prepared = load(target), prepare(data)
+    trainings: tuple[Callable[[], Iterator[Row]], ...] = (
+        lambda: linear_regression(cases),
+        lambda: softmax_regression(cases, prepared),
+        lambda: overfitting(cases, prepared),
+    )
+    with threads(1):
+        for name, training in zip(TRAININGS, trainings, strict=True):
+            report((name, {}))
+            for row in training():
+                report((type(row).__name__, row.model_dump(mode="json")))

@@ -215,6 +215,7 @@ OPTIONS: Mapping[str, Option] = {
     **{option.name: option.metadata[Option] for option in fields(Settings)},
     "progress": Option("File descriptor for progress. The suite ends when its reader closes it.", "FD", int),
     "scratch": Option("Folder to remove when the suite ends.", "FOLDER"),
+    "memory": Option("Growth of memory that user code is allowed.", "BYTES", int),
 }
 """All options of the suites, by name."""
 

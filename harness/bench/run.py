@@ -8,29 +8,37 @@ the folder. It writes to a temporary folder; finished results are moved into the
 """
 
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 from harness.bench.option import Settings, arguments
 from harness.calling.discovery import SHIPPED
 from harness.error import UsageError, listed, printable, require
+from harness.isolation.environment import user_environment
 from harness.isolation.fork_server import ForkServer
 from harness.isolation.forked_process import Forked
+from harness.isolation.limits import GIBIBYTE, Limits
+from harness.isolation.lost_worker import loss
+from harness.isolation.unchanged import refuse_changes
 from harness.record import RunFolder
 from harness.suggestion import did_you_mean
 
-DEFAULT_SUITES = ("loaders", "steps", "balance", "operations", "vectorization", "screening")
+DEFAULT_SUITES = ("loaders", "steps", "balance", "operations", "vectorization")
 """The suites that run by default. Forked suites are adjacent, because their fork server waits a minute."""
 
-SUITES = (*DEFAULT_SUITES, "agreement", "audit", "tuner", "search")
-"""The suites, by name; how near the tuner comes takes ten minutes, a comparison of searches most of an hour."""
+SUITES = (*DEFAULT_SUITES, "screening", "agreement", "audit", "tuner", "search")
+"""The suites, by name; those after the default ones measure the harness itself, for up to most of an hour."""
 
 PIECEWISE = ("tuner",)
 """The suites that can run in pieces: results of earlier pieces stay in the run."""
@@ -44,6 +52,9 @@ _NEEDS = {"audit": "cases", "tuner": "loaders", "search": "loaders"}
 ProgressCallback = Callable[[str, int, int], object]
 """Receives the name of the running item, the number of finished items, and the total."""
 
+LONGEST_S = 3600.0
+"""Time limit of a single benchmark, in seconds."""
+
 GOODBYE_S = 30.0
 """Seconds for a stopped suite to save its finished results."""
 
@@ -51,6 +62,7 @@ _INSTALLED = Path(__file__).parents[2]
 _SUITES = Path(__file__).parent / "suites"
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _PASSED, _FAILED = 0, 1
+_LOOK_S = 0.5
 
 
 class IdleError(UsageError):
@@ -72,6 +84,7 @@ def run_suite(
     run_folder: Path,
     settings: Settings | None = None,
     limit_s: float | None = None,
+    limits: Limits | None = None,
     watch: ProgressCallback = lambda *_: None,
 ) -> int:
     """Run one suite, print its errors, and write ``bench-<name>.json`` into the folder of the run.
@@ -88,6 +101,8 @@ def run_suite(
         Deviations from the settings of the suite.
     limit_s
         Time limit of the suite, in seconds.
+    limits
+        Limits of user code: the time for its import, and its memory. A benchmark has :data:`LONGEST_S`.
     watch
         Callback for progress. The output of pytest is shown only after an error.
 
@@ -115,10 +130,14 @@ def run_suite(
         raise UsageError(
             f"unknown suite `{name}`", rule=f"choose from {listed(SUITES)}", remedy=did_you_mean(name, SUITES)
         )
-    code, kept, interrupted, listener = None, 0, False, _Listener(watch)
+    limits = limits or Limits()
+    refuse_changes()
+    code, kept, interrupted, listener = None, 0, False, _Listener(watch, limits)
     with tempfile.TemporaryDirectory(prefix="harness-bench-") as scratch:
         result, output = Path(scratch, "result.json"), Path(scratch, "output.txt")
         options = [*arguments("cases", target), *arguments("scratch", scratch), *(settings or Settings()).arguments()]
+        if limits.memory_gib is not None:
+            options += arguments("memory", int(limits.memory_gib * GIBIBYTE))
         try:
             words = [*_arguments(name, Path(scratch), result), *options]
             code = _run(_SUITE.format(words=words), limit_s, output, listener, fresh=name in FRESH)
@@ -176,18 +195,35 @@ def _arguments(name: str, scratch: Path, result: Path) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment without variables for pytest, and with one thread for every library."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_CORE_"))}
+    """Return the environment without secrets and variables for pytest, and with one thread for every library."""
+    kept = {name: value for name, value in user_environment().items() if not name.startswith(("PYTEST_", "COV_CORE_"))}
     return kept | _ONE_THREAD | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 
 class _Listener:
     """Reads the progress of a suite, or the error in ``refused`` for which it measures nothing."""
 
-    def __init__(self, watch: ProgressCallback) -> None:
-        self._watch = watch
+    def __init__(self, watch: ProgressCallback, limits: Limits) -> None:
+        self._watch, self._limits = watch, limits
         self._thread: threading.Thread | None = None
+        self._importing: str | None = None
+        self._told_at = time.monotonic()
         self.refused: UsageError | None = None
+
+    def loses_import(self, code: int | None) -> bool:
+        """Whether the suite ended with a code, or has no more time, during the import of user code: ``refused``."""
+        limits = replace(self._limits, law_s=self._limits.load_s)
+        has_time = code is None and time.monotonic() - self._told_at < limits.load_s
+        if self._importing is None or has_time or self.refused is not None:
+            return False
+        module, reason = self._importing.partition(":")[0], loss(code, "", limits).sentence
+        self.refused = UsageError(f"cannot import `{module}`", rule=f"the import {reason}")
+        return True
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether a benchmark has had its time."""
+        return time.monotonic() - self._told_at > LONGEST_S
 
     def begin(self, source: IO[bytes]) -> None:
         """Read the output of the suite to its end."""
@@ -203,7 +239,8 @@ class _Listener:
         total, done, running = 0, 0, ""
         with source as lines:
             for line in lines:
-                message = json.loads(line)
+                message, self._told_at = json.loads(line), time.monotonic()
+                self._importing = message.get("importing", self._importing)
                 if refused := message.get("refused"):
                     kind = IdleError if refused.pop("idle") else UsageError
                     self.refused = kind(**refused)
@@ -219,12 +256,21 @@ def _run(text: str, limit_s: float | None, output: Path, listener: _Listener, *,
         process = _launch(text, written, fresh=fresh)
     assert process.stdout is not None
     listener.begin(process.stdout)
+    until = math.inf if limit_s is None else time.monotonic() + limit_s
     try:
-        return process.wait(limit_s)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGINT)
-        sys.stderr.write(f"stopped at the time limit of {limit_s:g} s\n")
-        return _last_words(process)
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                code = process.wait(min(_LOOK_S, max(0.0, until - time.monotonic())))
+                listener.finish()
+                listener.loses_import(code)
+                return code
+            if listener.loses_import(None):
+                os.killpg(process.pid, signal.SIGKILL)
+                return process.wait()
+            if time.monotonic() >= until or listener.is_overdue:
+                process.send_signal(signal.SIGINT)
+                sys.stderr.write(f"stopped at the time limit of {LONGEST_S if limit_s is None else limit_s:g} s\n")
+                return _last_words(process)
     except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)
         _last_words(process)
@@ -238,7 +284,7 @@ def _launch(text: str, written: IO[bytes], *, fresh: bool) -> Forked | subproces
     """Start a process that leads a group, so that Ctrl-C in the terminal reaches it once, from here."""
     forked = None
     if not fresh:
-        forked = _FORKING.forked(text, written, folder=None, in_pairs=False, environment=_environment())
+        forked = _FORKING.forked(text, written, environment=_environment())
     if forked is not None:
         forked.stdin.close()
         return forked

@@ -5,6 +5,5 @@ calls functions with another signature or on other arrays, and ``known`` lists t
 adapters. ``model`` and ``device`` handle modules and accelerators, and ``modes`` the settings of torch and
 ``torch.compile``. ``watch`` notices and undoes side effects.
 
-Laws reach a call through its ``host``: this process, or an isolated one. Modules that run there use relative imports
-only, because the package has another name there.
+Laws reach a call through its ``host``: this process, or an isolated one.
 """

@@ -23,11 +23,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.dlpack import from_dlpack
 
-from ..case import Case
-from ..error import UsageError, listed
-from . import jax_bridge
-from .discovery import attribute
-from .model import UnfitModelError
+from harness.calling import jax_bridge
+from harness.calling.discovery import attribute
+from harness.calling.model import UnfitModelError
+from harness.case import Case
+from harness.error import UsageError, listed
 
 Adapter = Callable[..., Any]
 """``adapter(function, *inputs)`` returns the function's result for the inputs."""

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..error import UsageError
-from .adapter import NotApplicable
+from harness.calling.adapter import NotApplicable
+from harness.error import UsageError
 
 CPU = "cpu"
 

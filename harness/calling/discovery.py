@@ -5,8 +5,6 @@ The shipped cases have a common name, so they are not installed under it. In the
 package ``cases`` comes first, from the working directory or from Python's path, unless only the shipped package has the
 module that a target names. In a checkout of this project, the installed package is used, because the ``tox`` jobs test
 the wheel. A checkout has the project's name in its ``pyproject.toml``.
-
-The isolated process, which imports the user's code, has a copy of this module.
 """
 
 import importlib
@@ -16,16 +14,21 @@ import pkgutil
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.machinery import ModuleSpec, PathFinder
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..error import UsageError, require
-from ..suggestion import did_you_mean
+from harness.error import UsageError, require
+from harness.suggestion import did_you_mean
 
 SHIPPED = "cases"
 """The package of the reference cases."""
+
+PROJECT_PATH = "HARNESS_PYTHONPATH"
+"""Variable with the folders of the setting ``pythonpath``. Only a process that runs user code imports from them."""
 
 _PACKAGE = Path(__file__).parents[1]
 _ROOT = next(folder for folder in (_PACKAGE / "shipped", _PACKAGE.parent) if folder.is_dir())
@@ -67,9 +70,15 @@ def _local() -> Path | None:
 
 def _importable() -> Path | None:
     """Return what Python finds as ``cases``, loaded or not; a folder without ``__init__.py`` is no package."""
-    specs = (finder.find_spec(SHIPPED, None) for finder in sys.meta_path if hasattr(finder, "find_spec"))
-    origin = next((spec.origin for spec in specs if spec is not None), None)
+    searches = [partial(PathFinder.find_spec, SHIPPED, project_path())]
+    searches += [partial(finder.find_spec, SHIPPED, None) for finder in sys.meta_path if hasattr(finder, "find_spec")]
+    origin = next((spec.origin for search in searches if (spec := search()) is not None), None)
     return _place(origin)
+
+
+def project_path() -> list[str]:
+    """Return the folders of the setting ``pythonpath``, which precede Python's path for user code."""
+    return list(filter(None, os.environ.get(PROJECT_PATH, "").split(os.pathsep)))
 
 
 def _place(origin: str | None) -> Path | None:
@@ -116,10 +125,11 @@ def root_of(target: str) -> Path | None:
 
 
 def make_importable(target: str) -> None:
-    """Let ``import cases`` find the package that a target means from now on.
+    """Let this process, which runs user code, import the modules of the project and the ``cases`` of a target.
 
     A usage error says that the packages are missing that the shipped cases need.
     """
+    sys.path[:0] = [folder for folder in project_path() if folder not in sys.path]
     if not is_named_cases(target):
         return
     package = own_cases(target)
@@ -144,12 +154,24 @@ def package_of(target: str) -> Path | None:
     if is_named_cases(target):
         return folder_of(target)
     top = target.partition(":")[0].split(".")[0]
-    try:
-        spec = importlib.util.find_spec(top)
-    except (ImportError, ValueError):
-        return None
+    spec = spec_of(top)
     local = next((path for path in (Path(top), Path(f"{top}.py")) if path.exists()), None)
     return _place(None if spec is None else spec.origin) or local
+
+
+def spec_of(module: str) -> ModuleSpec | None:
+    """Return the spec of a module, ``None`` if it is not found; neither it nor its packages are imported."""
+    root, (top, *below) = root_of(module), module.split(".")
+    try:
+        spec = PathFinder.find_spec(top, [*([] if root is None else [str(root)]), *project_path()])
+        spec = spec or importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    for name in below:
+        if spec is None or spec.submodule_search_locations is None:
+            return None
+        spec = PathFinder.find_spec(f"{spec.name}.{name}", spec.submodule_search_locations)
+    return spec
 
 
 def whence(target: str) -> str | None:

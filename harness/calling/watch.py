@@ -21,8 +21,8 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 import torch
 
-from ..record.fault import Fault
-from . import modes
+from harness.calling import modes
+from harness.record.fault import Fault
 
 RESTORED = "(restored)"
 """Suffix for a setting that was restored."""

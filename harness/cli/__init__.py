@@ -1,17 +1,19 @@
 """The ``harness`` command, with a module for each group of commands.
 
 Exit codes: 0 if all laws hold or fail as declared, 1 if something is broken, 2 if the question could not be answered,
-130 after an interrupt, and 143 after SIGTERM. Finished results remain stored.
+130 after an interrupt, 143 after SIGTERM, and 129 after SIGHUP. Finished results remain stored.
 """
 
 import errno
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib import metadata
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -36,7 +38,7 @@ from harness.cli import (
 from harness.cli.options import discard_output
 from harness.cli.panels import epilog, write_command, write_group
 from harness.error import UsageError, listed
-from harness.execution.interrupt import interruptible
+from harness.execution.interrupt import INTERRUPTED, interruptible
 from harness.suggestion import did_you_mean, nearest
 
 # Commands with help in panels, and with errors of one line for options that cannot be read
@@ -205,7 +207,20 @@ def common(
         bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Read the options of the command line itself."""
+    """Read the options of the command line itself, and check what every command needs."""
+    reject_missing_scratch()
+
+
+def reject_missing_scratch() -> None:
+    """Raise a usage error if the folder for temporary files cannot be used.
+
+    Python would take another one where the variable is wrong, but the processes that run user code would not.
+    """
+    folder = next((os.environ[name] for name in ("TMPDIR", "TEMP", "TMP") if os.environ.get(name)), None)
+    if folder is None or (Path(folder).is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+        return
+    problem = "cannot be written to" if Path(folder).exists() else "does not exist"
+    raise UsageError(f"the folder for temporary files, `{folder}`, {problem}", remedy="set `TMPDIR` to another folder")
 
 
 COMMANDS = {
@@ -250,20 +265,21 @@ def main() -> None:
         try:
             app(prog_name="harness")
         except UsageError as error:
-            _reject(str(error))
+            _reject(str(error), 2 if interrupt.received is None else interrupt.exit_code(INTERRUPTED))
         except SystemExit as end:
             end.code = interrupt.exit_code(end.code)
             _flush()
             raise
-        except OSError as error:
-            if not _is_of_output(error):
+        except KeyboardInterrupt:
+            sys.exit(interrupt.exit_code(INTERRUPTED))
+        except Exception as error:
+            # C code can swallow an interrupt, as torch does while it imports NumPy; the failure then comes later. So
+            # does that of a terminal whose end the signal reports.
+            if interrupt.received is not None:
+                sys.exit(interrupt.exit_code(INTERRUPTED))
+            if not isinstance(error, OSError) or not (_is_of_output(error) or _is_of_scratch(error)):
                 raise
-            _reject(str(_of_output(error)))
-        except Exception:
-            # C code can swallow an interrupt, as torch does while it imports NumPy; the failure then comes later.
-            if interrupt.received is None:
-                raise
-            sys.exit(interrupt.exit_code(130))
+            _reject(str(_of_output(error) if _is_of_output(error) else _of_scratch(error)))
 
 
 def _flush() -> None:
@@ -286,12 +302,24 @@ def _of_output(error: OSError) -> UsageError:
     return UsageError("cannot write to standard output", rule=value)
 
 
-def _reject(message: str) -> NoReturn:
-    """Report in one line why there is no answer, and exit with code 2."""
-    print(f"harness: {message}", file=sys.stderr)
-    with suppress(OSError):
-        sys.stdout.flush()
-        sys.exit(2)
-    # Otherwise Python repeats the error at exit.
-    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - to the end
-    sys.exit(2)
+def _is_of_scratch(error: OSError) -> bool:
+    """Return whether an error is about a temporary file, or says that there is no folder for any."""
+    return "temporary directory" in str(error) or Path(str(error.filename)).is_relative_to(tempfile.gettempdir())
+
+
+def _of_scratch(error: OSError) -> UsageError:
+    value = (error.strerror or str(error)).lower()
+    return UsageError(
+        "cannot write temporary files", rule=value, remedy="set `TMPDIR` to a folder that can be written to"
+    )
+
+
+def _reject(message: str, code: str | int | None = 2) -> NoReturn:
+    """Report in one line why there is no answer, and exit."""
+    for stream, text in ((sys.stderr, f"harness: {message}\n"), (sys.stdout, "")):
+        try:
+            stream.write(text)
+            stream.flush()
+        except OSError:
+            discard_output(stream)
+    sys.exit(code)

@@ -1,7 +1,7 @@
 """The command ``check``: decide which laws of a target hold, and report the verdicts."""
 
-import contextlib
 import os
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +19,7 @@ from harness.cli.options import OutputFormat, console, files_written, progress, 
 from harness.cli.panels import epilog, known_option, output_option, thorough_option
 from harness.cli.picture import record_picture
 from harness.error import UsageError, printable
-from harness.execution.interrupt import Ending, uninterruptible
+from harness.execution.interrupt import INTERRUPTED, Ending, uninterruptible
 from harness.verdict.campaign import Campaign
 from harness.wording.number import count
 
@@ -232,12 +232,16 @@ def on_each_change(target: str, checked: Callable[[], int], *, until: int | None
     if not target.partition(":")[2] or file.suffix != ".py":
         raise UsageError(f"cannot watch `{target}`", rule="`--watch` needs `file.py:function`")
     seen, code = _stamp(file), _survived(checked)
-    with contextlib.suppress(KeyboardInterrupt):
-        while code != until:
+    try:
+        while code not in {until, INTERRUPTED}:
             say(f"watching {file}; press Ctrl-C to stop")
             while (stamp := _stamp(file)) in {seen, None}:
                 time.sleep(WAIT_S)
             seen, code = stamp, _survived(checked)
+    except KeyboardInterrupt as interrupt:
+        # Ctrl-C is the usual end of a watch; other signals end the command.
+        if {*interrupt.args} - {signal.SIGINT}:
+            raise
     return code
 
 

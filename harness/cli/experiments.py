@@ -3,16 +3,19 @@
 import argparse
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from harness.bench.option import OPTIONS, Settings, Shape, Split, StartMethod
+from harness.cli.option_groups import takes_limits
 from harness.cli.options import DataOption, QuietOption, RunOption, TargetArgument, console, progress, say, session
 from harness.cli.panels import LOADERS, OUTPUT, THOROUGH, epilog
 from harness.error import UsageError, listed
 from harness.execution.interrupt import Ending
+from harness.isolation.limits import Limits
 from harness.suggestion import did_you_mean
 
 if TYPE_CHECKING:
@@ -26,49 +29,64 @@ TRAIN_EPILOG = epilog("""
 """)
 
 
+@takes_limits
 def train(
-    target: TargetArgument = "cases", data: DataOption = None, run: RunOption = None, *, quiet: QuietOption = False
+    target: TargetArgument = "cases",
+    data: DataOption = None,
+    run: RunOption = None,
+    *,
+    quiet: QuietOption = False,
+    limits: Limits,
 ) -> None:
     """Train the shipped models; record curves, parameters, overfitting."""
     from harness.bench import experiment
-    from harness.calling.target import load
+    from harness.calling.discovery import is_shipped
     from harness.data.dataset import prepare
     from harness.display.verdict import print_training
-    from harness.record import ClassWeights, Confusion, Epoch, FitData, Image, LearnedParameter
-    from harness.timing.clock import threads
+    from harness.isolation.delegate import run_in_child
 
-    cases, prepared = load(target), prepare(data)
-    rows: list[Epoch | LearnedParameter | FitData | ClassWeights | Confusion | Image] = []
+    source, total = prepare(data).source, len(experiment.TRAININGS)
+    rows: list[experiment.Row] = []
     with session(run) as opened:
-        opened.expect(TRAININGS, "training")
-        opened.note_data(prepared.source)
-        opened.discard(Epoch, LearnedParameter, FitData, ClassWeights, Confusion, Image)
-        with Ending(rows) as ending, progress() as bar, threads(1):
-            task = bar.add_task("training", total=TRAININGS)
-            for group in (
-                experiment.linear_regression(cases),
-                experiment.softmax_regression(cases, prepared),
-                experiment.overfitting(cases, prepared),
-            ):
-                for row in group:
-                    rows.append(row)
-                    opened.keep(row)
-                    bar.update(task, description=getattr(row, "case", "samples"))
-                opened.done += 1
-                bar.update(task, advance=1)
+        opened.expect(total, "training")
+        opened.note_data(source)
+        with Ending(rows) as ending, progress() as bar:
+            task = bar.add_task("training", total=total)
+
+            def take(event: tuple[str, dict[str, Any]]) -> None:
+                name, fields = event
+                if name in experiment.TRAININGS:
+                    opened.done = experiment.TRAININGS.index(name)
+                    bar.update(task, completed=opened.done, description=name)
+                    return
+                if not rows:  # the cases are imported, and earlier records are replaced
+                    opened.discard(*experiment.ROWS.values())
+                rows.append(row := experiment.ROWS[name].model_validate(fields))
+                opened.keep(row)
+                bar.update(task, description=getattr(row, "case", "samples"))
+
+            if is_shipped(target):
+                experiment.train_target(target, data, take)
+            else:
+                run_in_child(
+                    "harness.bench.experiment:train_target",
+                    {"target": target, "data": data},
+                    type(None),
+                    target=target,
+                    limits=replace(limits, law_s=experiment.LONGEST_S),
+                    event=tuple[str, dict[str, Any]],
+                    on_event=take,
+                )
+            opened.done = total
         opened.end(ending)
     if not quiet:
         print_training(console(), rows)
     if ending.early:
         say(f"{ending.early}; the remaining models were not trained")
-    say(f"data: {prepared.source.note}")
+    say(f"data: {source.note}")
     ending.settle()
     if ending.code is not None:
         raise typer.Exit(ending.code)
-
-
-TRAININGS = 3
-"""Number of trainings: linear regression, softmax regression, and a model that overfits."""
 
 
 def _flag(name: str) -> str:
@@ -115,9 +133,9 @@ Suites that run by default:
   balance        whether loading keeps up with the training step
   operations     single operations
   vectorization  loops against vectorized code
-  screening      how fast rows of inputs are checked
 
-Suites that run only by name:
+Suites about the harness itself, which run only by name:
+  screening      how fast rows of inputs are checked
   agreement      step times compared with torch.utils.benchmark
   audit          CPU time and memory that an audit of a training step needs
   tuner          how close `harness tune` comes to the best loader
@@ -133,6 +151,7 @@ Exit codes:
 )
 
 
+@takes_limits
 def bench(
     suites: Annotated[
         list[str] | None,
@@ -162,6 +181,7 @@ def bench(
     ] = "bench",
     *,
     quiet: QuietOption = False,
+    limits: Limits,
 ) -> None:
     """Time training steps, data loaders and vectorized code."""
     from harness.bench import run as benchmark
@@ -198,7 +218,7 @@ def bench(
         codes = []
         for suite in wanted:
             try:
-                codes.append(_one_suite(suite, target, opened.folder, settings, quiet=quiet))
+                codes.append(_one_suite(suite, target, opened.folder, settings, limits, quiet=quiet))
             except benchmark.IdleError as error:
                 # A suite that the user names must run; of the usual suites, only those with work.
                 if suites or (suite == wanted[-1] and not codes):
@@ -218,7 +238,7 @@ def _check_loader_options(suites: list[str], settings: Settings) -> None:
         raise UsageError(problem, remedy="use `harness bench loaders`")
 
 
-def _one_suite(name: str, target: str, folder: "RunFolder", settings: Settings, *, quiet: bool) -> int:
+def _one_suite(name: str, target: str, folder: "RunFolder", settings: Settings, limits: Limits, *, quiet: bool) -> int:
     """Run one suite under a progress bar, and print its summary or its number of benchmarks."""
     from harness.bench.run import run_suite
 
@@ -231,7 +251,8 @@ def _one_suite(name: str, target: str, folder: "RunFolder", settings: Settings, 
                 about = escape(running.partition("[")[2].removesuffix("]"))
                 bar.update(task, completed=done, total=total, description=f"{name} {about}")
 
-            return run_suite(name, target=target, run_folder=folder.path, settings=settings, watch=watch)
+            path = folder.path
+            return run_suite(name, target=target, run_folder=path, settings=settings, limits=limits, watch=watch)
     finally:  # after an interrupt, the finished measurements are kept and shown
         document = dict(folder.benchmarks()).get(name)
         if document is not None and document != before:

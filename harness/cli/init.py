@@ -27,7 +27,7 @@ EPILOG = epilog(
 """,
     """
 The command reads the project and does not import it. It takes functions whose
-contract follows from their name, and writes
+contract follows from their name, says why it leaves out others, and writes
   a test file, or a package of cases with --cases
   the table [tool.harness] in pyproject.toml, which `harness check` reads
   a GitHub workflow
@@ -74,29 +74,37 @@ def init(
 ) -> None:
     """Start to use the harness in a project: write tests, settings and a workflow."""
     from harness.cli.adoption.project import described, functions, layout_of
-    from harness.cli.adoption.written import NEWEST, WORKFLOW, Choice, planned, this_version, write
+    from harness.cli.adoption.written import NEWEST, WORKFLOW, Choice, Source, planned, this_version, write
 
     root = _existing(folder)
     say(f"{layout_of(root)}; reading {root}")
-    found = _chosen(functions(root), function or [])
-    say(*described(found, root))
+    known, left_out = functions(root)
+    found = _chosen(known, function or [])
+    say(*described(found, [] if function else left_out, root))
     asks = sys.stdin.isatty() and not yes and not dry_run
     if asks:
         cases = cases or typer.confirm("Write a package of cases instead of a test file?", default=False)
     wanted = _answer(workflow, "Write a GitHub workflow?", asks=asks, default=True)
-    source = install or this_version()
-    files = planned(root, layout_of(root), Choice(found, source, cases=cases, workflow=wanted))
+    source = this_version() if install is None else Source(_one_line(install))
+    files = planned(root, layout_of(root), Choice(found, source.requirement, cases=cases, workflow=wanted))
     if not dry_run:
         write(root, files)
     _show(files, dry_run=dry_run)
-    if source == NEWEST and not install and any(file.text for file in files if file.path == WORKFLOW):
-        say(f"note: the workflow installs the newest release of `{NEWEST}`; `--install` names another source")
+    if source.caveat and any(file.text for file in files if file.path == WORKFLOW):
+        say(f"note: the workflow installs the newest release of `{NEWEST}`, because {source.caveat}")
+        say(f"      name another source, as in `--install '{NEWEST} @ git+https://HOST/REPOSITORY@COMMIT'`")
     if dry_run:
         return
     if _answer(baseline, "Check now, and write a baseline?", asks=asks, default=False):
         raise typer.Exit(_baseline(root))
     if any(file.text for file in files):
         say("next: run `harness check`, then `harness init --baseline`")
+
+
+def _one_line(install: str) -> str:
+    if not install.isprintable():
+        raise UsageError("cannot read `--install`", rule="it must be one line", value=repr(install))
+    return install
 
 
 def _existing(folder: Path) -> Path:

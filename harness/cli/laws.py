@@ -1,17 +1,21 @@
 """The commands ``list``, ``explain`` and ``freeze``."""
 
+from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.calling.discovery import SHIPPED
+from harness.calling.discovery import SHIPPED, is_shipped
 from harness.calling.question import Question
 from harness.cli import options
 from harness.cli.option_groups import takes_question
 from harness.cli.options import console, run_folder, say
 from harness.cli.panels import epilog
 from harness.error import UsageError
+
+if TYPE_CHECKING:
+    from harness.case import Case
 
 LIST_EPILOG = epilog("""
   harness list --contracts
@@ -38,14 +42,13 @@ def list_(
     ] = False,
 ) -> None:
     """List the cases, contracts and laws, with the statement of each law."""
-    from harness.calling.target import load
     from harness.display import listing
 
     every = not (cases or contracts or laws or formulas)
     out = console()
     if cases or every:
         try:
-            out.print(listing.fitted(listing.case_table(load(target)), out.width))
+            out.print(listing.fitted(listing.case_table(_cases(target)), out.width))
         except UsageError as error:
             if cases or target != SHIPPED:
                 raise
@@ -57,6 +60,21 @@ def list_(
     if formulas:
         for table in listing.formula_tables():
             out.print(listing.fitted(table, out.width))
+
+
+def _cases(target: str) -> "list[Case]":
+    """Return the cases of a target; another process imports them unless they are shipped."""
+    if is_shipped(target):
+        from harness.calling.target import load
+
+        return load(target)
+    from harness.isolation.child import Child
+    from harness.isolation.limits import Limits
+    from harness.isolation.program import setup
+    from harness.isolation.remote import RemoteHost
+
+    with closing(Child(Limits(), setup(target, None, Limits()))) as child:
+        return RemoteHost(child).cases(target, None, {})
 
 
 @takes_question(

@@ -21,6 +21,7 @@ from harness.cli.course.progress import Entry, State, progress, update
 from harness.cli.options import console, say
 from harness.cli.panels import epilog
 from harness.error import UsageError
+from harness.execution.interrupt import INTERRUPTED
 from harness.record import write_atomically
 
 EPILOG = epilog(
@@ -198,17 +199,30 @@ def _filled(words: str, exercise: Exercise, given: dict[str, Any]) -> str:
 def _complaint(command: Command, words: list[str], program: Any) -> str:
     """Run a command of the harness in this process, and return why it fails; empty if it passes."""
     if command.judge is None:
-        code = program.main(words, prog_name="harness", standalone_mode=False)
-        return "" if code == 0 else f"{words[1]} fails its check"
+        return "" if _run(words, program) == 0 else f"{words[1]} fails its check"
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
         document = Path(folder, "document.json")
-        program.main([*words, "--json", str(document)], prog_name="harness", standalone_mode=False)
+        _run([*words, "--json", str(document)], program)
         if not document.is_file():
             return f"{words[1]} was not measured"
         is_done, message = command.judge(json.loads(document.read_text(encoding="utf-8")))
     if is_done:
         say(message)
     return "" if is_done else message
+
+
+def _run(words: list[str], program: Any) -> int:
+    """Run a command, and return its exit code.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If it was interrupted, which is not a result of the exercise.
+    """
+    code = int(program.main(words, prog_name="harness", standalone_mode=False) or 0)
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt
+    return code
 
 
 def _mistakes(exercise: Exercise, program: Any) -> list[str]:

@@ -167,6 +167,8 @@ ExecutorOption = Annotated[
     ),
 ]
 _LIMITS = [limit for limit in fields(Limits) if limit.metadata]
+_MEASURED = [limit for limit in _LIMITS if limit.name in {"load_s", "memory_gib"}]
+"""Limits of a command that measures, whose calls may take as long as they do."""
 
 
 @dataclass(frozen=True)
@@ -224,6 +226,17 @@ def takes_execution_options(command: Callable[..., None]) -> Callable[..., None]
         _parameter("executor", ExecutorOption, None),
     ]
     return _with_options(command, "execution", options, read)
+
+
+def takes_limits(command: Command) -> Command:
+    """Replace the parameter ``limits`` of a command that measures by the options of its limits."""
+
+    def read(values: dict[str, Any]) -> Limits:
+        return Limits(**{limit.name: values.pop(limit.name) for limit in _MEASURED})
+
+    return _with_options(
+        command, "limits", [_parameter(one.name, _option(one), one.default) for one in _MEASURED], read
+    )
 
 
 def _option(limit: "Field[Any]") -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, Self, TextIO, cast
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -55,10 +55,13 @@ def say(*lines: str) -> None:
         discard_output()
 
 
-def discard_output() -> None:
-    """Discard further output after its reader has gone, as with ``| head -1``; the exit code stays meaningful."""
+def discard_output(stream: TextIO | None = None) -> None:
+    """Discard further output after its reader has gone, as with ``| head -1``; the exit code stays meaningful.
+
+    Otherwise Python repeats the error at exit. The stream is standard output by default.
+    """
     devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, sys.stdout.fileno())
+    os.dup2(devnull, (stream or sys.stdout).fileno())
     os.close(devnull)
 
 

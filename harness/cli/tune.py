@@ -1,22 +1,22 @@
 """The command ``tune``: find a near-optimal ``DataLoader`` configuration for a data set, as a line to paste."""
 
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.cli.option_groups import takes_limits
 from harness.cli.options import JsonOption, console, files_written, progress, reject_unknown, say
 from harness.cli.panels import epilog, thorough_option
 from harness.error import UsageError
+from harness.isolation.limits import Limits
 
 if TYPE_CHECKING:
-    from harness.loading.fault import LoadingError, LoadingFault
-    from harness.tuner.tuning import SearchSpace, Tuning
+    from harness.tuner.tuning import SearchSpace, TuningResult
 
 Option = typer.Option
 BATCH_SIZE = 256
 """Batch size of the book."""
-GRACE_S = 20.0
-"""Seconds after the time limit at which loading is reported as hanging."""
 
 EPILOG = epilog(
     """
@@ -40,6 +40,7 @@ Exit codes:
 """Examples and exit codes of ``--help``."""
 
 
+@takes_limits
 def tune(
     dataset: Annotated[
         str,
@@ -75,12 +76,11 @@ def tune(
     seconds: Annotated[float, thorough_option(min=0.1, help="Time limit, in seconds.", metavar="SECONDS")] = 30.0,
     seed: Annotated[int, thorough_option(min=0, help="Random seed for the order of measurements.", metavar="N")] = 0,
     json: JsonOption = None,
+    *,
+    limits: Limits,
 ) -> None:
     """Find a near-optimal DataLoader configuration for a data set."""
-    from harness.calling.discovery import dataset_named
     from harness.display.tuning import as_json, print_tuning
-    from harness.tuner.step import Synthetic, load_step
-    from harness.tuner.tuning import Tuning
 
     if step is not None and step_ms is not None:
         raise UsageError("cannot use `--step` together with `--step-ms`", remedy="leave one out")
@@ -88,14 +88,13 @@ def tune(
     if step_ms is not None and len(space.batch_sizes) > 1:
         remedy = "pass `--step`, which is timed at each batch size"
         raise UsageError("cannot use `--step-ms` with several batch sizes", remedy=remedy)
-    data_set = dataset_named(dataset, streams=True)
-    steps = load_step(step) if step is not None else None if step_ms is None else Synthetic(step_ms / 1e3)
-    tuning = Tuning(data_set, space, cores=_cores(), seconds=seconds, step=steps, seed=seed)
-    interrupted = _is_interrupted(tuning, dataset)
-    if tuning.standing is None:
+    question = {"dataset": dataset, "space": space, "cores": _cores(), "seconds": seconds, "step": step, "seed": seed}
+    question["step_s"] = None if step_ms is None else step_ms / 1e3
+    result, interrupted = _tune(question, limits)
+    if result is None or result.standing is None:
         raise UsageError("interrupted before the first measurement")
-    with files_written({"json": json}, lambda _: as_json(tuning)) as written:
-        print_tuning(console(), tuning)
+    with files_written({"json": json}, lambda _: as_json(result)) as written:
+        print_tuning(console(), result)
         say(*written)
     if interrupted:
         say("interrupted; this is the best configuration so far")
@@ -143,47 +142,33 @@ def _cores() -> int:
     return max(1, round(usable_cores()))
 
 
-def _is_interrupted(tuning: "Tuning", target: str) -> bool:
-    """Tune with a progress bar until the end or an interrupt; return whether it was interrupted."""
-    from harness.loading.fault import LoadingError
-    from harness.loading.supervision import within
+def _tune(question: dict[str, Any], limits: Limits) -> "tuple[TuningResult | None, bool]":
+    """Tune in another process, with a progress bar; return the last result, and whether an interrupt ended it."""
+    from harness.isolation.delegate import run_in_child
+    from harness.tuner.target import longest_s
+    from harness.tuner.tuning import TuningResult
 
+    seconds, result = question["seconds"], None
     try:
-        with progress() as bar, within(tuning.seconds + GRACE_S):
-            task = bar.add_task("examining the data set", total=round(tuning.seconds))
-            for state in tuning.run():
-                best = f"{state.best}: {state.rate.point:,.0f} samples/s"
-                bar.update(task, completed=round(tuning.spent_s), description=f"best so far: {best}")
-            bar.update(task, description="measuring where the time of a batch goes")
-            tuning.close_budget()
+        with progress() as bar:
+            task = bar.add_task("examining the data set", total=round(seconds))
+
+            def show(reached: TuningResult) -> None:
+                nonlocal result
+                result = reached
+                if (state := reached.standing) is not None:
+                    best = f"best so far: {state.best}: {state.rate.point:,.0f} samples/s"
+                    bar.update(task, completed=round(reached.spent_s), description=best)
+
+            result = run_in_child(
+                "harness.tuner.target:tune_target",
+                question,
+                TuningResult,
+                target=question["dataset"],
+                limits=replace(limits, law_s=longest_s(seconds)),
+                event=TuningResult,
+                on_event=show,
+            )
     except KeyboardInterrupt:
-        return True
-    except LoadingError as error:
-        if isinstance(error.__cause__, UsageError):  # from the training step
-            raise error.__cause__ from None
-        fault = _diagnosed(tuning, error)
-        problem = f"cannot load samples from `{target}`"
-        raise UsageError(problem, rule=fault.sentence, remedy=fault.remedy) from error
-    return False
-
-
-def _diagnosed(tuning: "Tuning", error: "LoadingError") -> "LoadingFault":
-    """Return the fault of a loader, with the index of the bad sample if a second pass finds it.
-
-    An exception that the second pass does not reproduce is not the data set's fault, and is raised again.
-    """
-    from harness.loading.fault import FaultKind
-    from harness.loading.reader import uncollated
-    from harness.loading.watched import diagnose
-
-    if not tuning.shuffles:
-        return tuning.in_time(error.fault, tuning.seconds + GRACE_S)  # a stream has no index
-    looked_at = tuning.looked_at
-    second = diagnose(tuning.dataset, looked_at.load, workers=looked_at.workers, limit_s=GRACE_S)
-    if second is not None and second.index is None and second.kind is FaultKind.RAISED:
-        second = uncollated(tuning.dataset, looked_at.load(tuning.dataset, shuffle=False), second)
-    if second is not None and (second.kind is not FaultKind.HUNG or second.index is not None):
-        return second
-    if error.fault.kind is FaultKind.RAISED:
-        raise error
-    return tuning.in_time(error.fault, tuning.seconds + GRACE_S)
+        return result, True
+    return result, False

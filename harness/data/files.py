@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
-from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms import v2
 
 from harness.data.dataset import CACHE, arrays, prepare
@@ -71,6 +70,12 @@ def _encoded(image: NDArray[np.uint8], kind: str) -> bytes:
     return stream.getvalue()
 
 
+def _decoded(data: bytes) -> Tensor:
+    """Return the pixels of a picture, uint8 ``[3, height, width]``; torchvision's own decoders are deprecated."""
+    with Image.open(io.BytesIO(data)) as image:
+        return v2.functional.pil_to_tensor(image.convert("RGB"))
+
+
 class Pictures(Dataset[Item]):
     """A file for each picture, in a folder for each class.
 
@@ -96,9 +101,7 @@ class Pictures(Dataset[Item]):
         return len(self.files)
 
     def __getitem__(self, index: int) -> Item:
-        data = self.read(index)
-        decoded = decode_image(torch.frombuffer(bytearray(data), dtype=torch.uint8), ImageReadMode.RGB)
-        return self.transform(decoded), int(self.files[index].parent.name)
+        return self.transform(_decoded(self.read(index))), int(self.files[index].parent.name)
 
     def read(self, index: int) -> bytes:
         """Return the bytes of a file."""
@@ -159,9 +162,7 @@ class Archive(Dataset[Item]):
         label, offset, size = self.members[index]
         file = self.opened()
         file.seek(offset)
-        data = file.read(size)
-        decoded = decode_image(torch.frombuffer(bytearray(data), dtype=torch.uint8), ImageReadMode.RGB)
-        return self.transform(decoded), label
+        return self.transform(_decoded(file.read(size))), label
 
 
 def _lines(folder: Path, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 
 from junitparser import Failure, JUnitXml, TestCase, TestSuite
-from tabulate import tabulate
 
-from harness.display.document import cell, fixes_to_markdown, xml_of
+from harness.display.document import fixes_to_markdown, markdown_table, xml_of
 from harness.error import printable
 from harness.record import SCHEMA, Audit, AuditFinding, Fix, Record
-from harness.wording import audit_line, finding_lines, fix_lines, narrowest, run_lines
+from harness.wording import audit_line, finding_lines, fix_lines, markdown_text, narrowest, run_lines
 from harness.wording.audit import place
 
 
@@ -57,18 +56,18 @@ def audits_to_markdown(audits: Sequence[Audit], fixes: Sequence[Fix] = ()) -> st
     """Return the verdict on each step, a table of findings, a table of the narrowest headroom, and the fixes."""
     parts: list[str] = []
     for audit in audits:
-        parts.append(f"**{cell(audit_line(audit))}**")
-        parts += [cell(line) for line in (() if audit.run is None else run_lines(audit.run))]
+        parts.append(f"**{markdown_text(audit_line(audit))}**")
+        parts += [markdown_text(line) for line in (() if audit.run is None else run_lines(audit.run))]
         wrong = [
-            [cell(place(one.file, one.line, one.function)), one.kind.value, cell(one.sentence), cell(one.remedy)]
+            [place(one.file, one.line, one.function), one.kind.value, one.sentence, one.remedy]
             for one in audit.findings
         ]
         near = [
-            [cell(place(one.file, one.line)), cell(f"{one.operation} ({one.quantity})"), one.dtype, f"{one.factor:.3g}"]
+            [place(one.file, one.line), f"{one.operation} ({one.quantity})", one.dtype, f"{one.factor:.3g}"]
             for one in narrowest(audit)
         ]
         tables = ((wrong, ["kind", "what", "remedy"]), (near, ["operation", "dtype", "headroom (factor)"]))
-        parts += [str(tabulate(rows, ["line", *names], tablefmt="github")) for rows, names in tables if rows]
+        parts += [markdown_table(rows, ["line", *names]) for rows, names in tables if rows]
     return "\n\n".join([*parts, *fixes_to_markdown(fixes)]) + "\n"
 
 

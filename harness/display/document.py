@@ -1,7 +1,6 @@
 """Verdicts as text for other programs: JSON, JUnit XML and Markdown."""
 
 import io
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, NamedTuple, cast
 
@@ -15,9 +14,11 @@ from harness.findings.merging import grouped
 from harness.record import SCHEMA, Event, Fix, Property, Record, Status, Verdict
 from harness.wording import (
     census_line,
+    fenced,
     finding_in_full,
     fix_lines,
     fix_title,
+    markdown_text,
     property_sentences,
     sentence,
     verdict_line,
@@ -163,12 +164,12 @@ def _result(
 def to_markdown(results: Results) -> str:
     """Return the verdict, the properties, the findings, the fixes, and a table of laws for each case."""
     verdicts = results.verdicts
-    parts = [f"**{cell(verdict_line(verdicts, results.early))}**", cell(census_line(verdicts))]
-    parts += [f"- {cell(text)}" for text in property_sentences(results.properties)]
-    parts += [_fenced(printable(finding_in_full(finding, verdicts))) for finding in findings(verdicts)]
+    parts = [f"**{markdown_text(verdict_line(verdicts, results.early))}**", markdown_text(census_line(verdicts))]
+    parts += [f"- {markdown_text(text)}" for text in property_sentences(results.properties)]
+    parts += [fenced(finding_in_full(finding, verdicts)) for finding in findings(verdicts)]
     parts += fixes_to_markdown(results.fixes)
     for case, of_case in grouped(verdicts, lambda verdict: verdict.case).items():
-        parts += [f"### {cell(case)}", _law_table(of_case)]
+        parts += [f"### {markdown_text(case)}", _law_table(of_case)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -177,24 +178,22 @@ def _law_table(verdicts: Sequence[Verdict]) -> str:
     status_of = {(verdict.law, verdict.dtype): str(verdict.status) for verdict in verdicts}
     laws = dict.fromkeys(verdict.law for verdict in verdicts)
     rows = [[law, *(status_of.get((law, dtype), "–") for dtype in dtypes)] for law in laws]
-    return str(tabulate(rows, headers=["law", *dtypes], tablefmt="github"))
+    return markdown_table(rows, ["law", *dtypes])
 
 
-def cell(text: str) -> str:
-    """Escape a text for Markdown."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", printable(text).replace("\n", " "))
+def markdown_table(rows: Sequence[Sequence[str]], headings: Sequence[str]) -> str:
+    """Return a table that shows its texts unchanged."""
+    shown = [[markdown_text(text) for text in row] for row in rows]
+    return str(tabulate(shown, [*map(markdown_text, headings)], tablefmt="github", disable_numparse=True))
 
 
 def fixes_to_markdown(fixes: Sequence[Fix]) -> list[str]:
     """Return the titles, the diff and the verification of each fix."""
-    blocks = [(cell(fix_title(fix)), _fenced("\n".join(fix.diff), "diff"), cell(fix.sentence)) for fix in fixes]
+    blocks = [
+        (markdown_text(fix_title(fix)), fenced("\n".join(fix.diff), "diff"), markdown_text(fix.sentence))
+        for fix in fixes
+    ]
     return [part for parts in blocks for part in parts]
-
-
-def _fenced(text: str, language: str = "text") -> str:
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{text}\n{fence}"
 
 
 WRITERS: Mapping[str, Callable[[Results], str]] = {"json": to_json, "junit": to_junit, "markdown": to_markdown}

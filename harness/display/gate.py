@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
-from tabulate import tabulate
 
-from harness.display.document import cell, xml_of
+from harness.display.document import markdown_table, xml_of
 from harness.error import printable
 from harness.gate.finding import gate_line, spoken
 from harness.record import SCHEMA, Gate, GateFinding, Outcome, Record
+from harness.wording import markdown_text
 
 
 class _Document(Record):
@@ -53,13 +53,13 @@ def _test_case(finding: GateFinding) -> TestCase:
 
 def to_markdown(findings: Sequence[GateFinding], code: int) -> str:
     """Return the verdict, a table of findings, and a folded list of unchanged times."""
-    parts = [f"**{cell(gate_line(findings, code))}**"]
-    rows = [[str(finding.gate), str(finding.outcome), cell(finding.sentence)] for finding in spoken(findings)]
+    parts = [f"**{markdown_text(gate_line(findings, code))}**"]
+    rows = [[str(finding.gate), str(finding.outcome), finding.sentence] for finding in spoken(findings)]
     if rows:
-        parts.append(str(tabulate(rows, headers=["gate", "outcome", "finding"], tablefmt="github")))
+        parts.append(markdown_table(rows, ["gate", "outcome", "finding"]))
     unchanged = [finding for finding in findings if finding.gate is Gate.TIME and finding.outcome is Outcome.UNCHANGED]
     if unchanged:
-        listed = "\n".join(f"- {cell(finding.sentence)}" for finding in unchanged)
+        listed = "\n".join(f"- {markdown_text(finding.sentence)}" for finding in unchanged)
         parts.append(f"<details><summary>time, unchanged</summary>\n\n{listed}\n\n</details>")
     return "\n\n".join(parts) + "\n"
 

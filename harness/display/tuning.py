@@ -12,7 +12,7 @@ from harness.record import LEVEL, Estimate
 from harness.record.budget import PARTS, Budget
 from harness.tuner.loop import MAX_WAITING
 from harness.tuner.remark import on_workers, remarks
-from harness.tuner.tuning import Tuning
+from harness.tuner.tuning import TuningResult
 from harness.wording.number import count
 
 SHOWN = 0.0005
@@ -30,7 +30,7 @@ def budget_table(budget: Budget) -> Table:
     return table
 
 
-def print_tuning(console: Console, tuning: Tuning) -> None:
+def print_tuning(console: Console, tuning: TuningResult) -> None:
     """Print the measured rates, the choice with its reason, notes on the data set, and the line to paste."""
     assert tuning.standing is not None
     best, shuffle = tuning.standing.best, tuning.shuffles
@@ -46,7 +46,7 @@ def print_tuning(console: Console, tuning: Tuning) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
 
-def _table(tuning: Tuning) -> Table:
+def _table(tuning: TuningResult) -> Table:
     assert tuning.standing is not None
     rates = tuning.standing.rates
     table = Table("configuration")
@@ -72,7 +72,7 @@ _WIDEST = 100.0
 """Largest ratio of the ends of an interval that is shown."""
 
 
-def _verdict(tuning: Tuning) -> list[str]:
+def _verdict(tuning: TuningResult) -> list[str]:
     state = tuning.standing
     assert state is not None
     lines = [f"choice: {state.best}, {state.rate.point:,.0f} samples/s ({_interval(state.rate)})"]
@@ -88,7 +88,7 @@ def _verdict(tuning: Tuning) -> list[str]:
     return lines
 
 
-def _on_step(tuning: Tuning) -> list[str]:
+def _on_step(tuning: TuningResult) -> list[str]:
     if tuning.waiting is None:
         return []
     waiting = tuning.waiting
@@ -99,7 +99,7 @@ def _on_step(tuning: Tuning) -> list[str]:
     return [f"training loop: the wait for data takes {waiting.starvation:.3g} times as long as the step: {times}"]
 
 
-def as_json(tuning: Tuning) -> str:
+def as_json(tuning: TuningResult) -> str:
     """Return the result as JSON; unknown values are null."""
     state, shuffle = tuning.standing, tuning.shuffles
     assert state is not None

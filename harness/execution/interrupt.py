@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM both become a ``KeyboardInterrupt``; the finished results of interrupted work are kept.
+"""Ctrl-C, SIGTERM and SIGHUP become a ``KeyboardInterrupt``; the finished results of interrupted work are kept.
 
 ``harness.__main__`` imports this module before all others, so it imports records only where it needs them.
 """
@@ -19,7 +19,8 @@ from harness.error import UsageError, reject_windows
 if TYPE_CHECKING:
     from harness.record import Ended
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = tuple(number for number in signal.Signals if number.name in {"SIGINT", "SIGTERM", "SIGHUP"})
+"""The signals that interrupt a command; Windows has no SIGHUP, and is refused later."""
 
 REPEAT_S = 0.05
 """Seconds after which an interrupt that was lost is raised once more."""
@@ -79,13 +80,13 @@ def uninterruptible() -> Iterator[None]:
 
 
 def _code(number: signal.Signals) -> int:
-    """Return the exit code of a shell for a signal: 130 for SIGINT, 143 for SIGTERM."""
+    """Return the exit code of a shell for a signal: 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP."""
     return 128 + number
 
 
 @contextmanager
 def interruptible() -> Iterator[Interrupt]:
-    """Raise ``KeyboardInterrupt`` in the body at a SIGINT or a SIGTERM, and restore the handlers afterwards.
+    """Raise ``KeyboardInterrupt`` in the body at one of the signals, and restore the handlers afterwards.
 
     Yields
     ------
@@ -95,31 +96,34 @@ def interruptible() -> Iterator[Interrupt]:
     Notes
     -----
     A script starts background commands with SIGINT ignored, and Python keeps that. An interrupt would then reach
-    neither the command nor its processes. Only the main thread can set handlers; in other threads nothing changes.
+    neither the command nor its processes. An ignored SIGHUP stays ignored, because ``nohup`` means it. Only the main
+    thread can set handlers; in other threads nothing changes.
 
     Python drops exceptions in destructors and in callbacks of weak references or of the garbage collector, and calls
     ``sys.unraisablehook``. Such an interrupt would be lost, for example in torch's loader iterator. It is raised again
     a moment later, until it has an effect.
 
-    A forked process inherits the handlers. SIGINT raises ``KeyboardInterrupt`` there as well. SIGTERM is meant for that
-    process only, and ends it at once.
+    A forked process inherits the handlers. SIGINT raises ``KeyboardInterrupt`` there, too. The others end that process
+    at once.
     """
     interrupt, command = Interrupt(), os.getpid()
 
     def interrupted(number: int, _: FrameType | None) -> None:
-        if number == signal.SIGTERM and os.getpid() != command:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            signal.raise_signal(signal.SIGTERM)
+        if number != signal.SIGINT and os.getpid() != command:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
         if _uninterruptible.is_under_way:
             _uninterruptible.pending = signal.Signals(number)
             return
         interrupt.received, interrupt.is_lost = signal.Signals(number), False
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(signal.Signals(number))
 
     if threading.current_thread() is not threading.main_thread():
         yield interrupt
         return
-    before = {number: signal.signal(number, interrupted) for number in SIGNALS}
+    is_detached = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    handled = [number for number in SIGNALS if not (is_detached and number == signal.SIGHUP)]
+    before = {number: signal.signal(number, interrupted) for number in handled}
     try:
         with _repeated(interrupt):
             yield interrupt
@@ -167,10 +171,19 @@ def run_command(module: str) -> None:
         sys.exit(2)
     with interruptible() as interrupt:
         try:
-            command = import_module(module).main
+            import_module(module).main()
         except KeyboardInterrupt:
             sys.exit(interrupt.exit_code(INTERRUPTED))
-        command()
+
+
+def ignore_next_signal() -> None:
+    """Ignore one signal, so that a command that has ended keeps its exit code while Python cleans up."""
+
+    def reset(number: int, _: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+
+    for number in SIGNALS:
+        signal.signal(number, reset)
 
 
 class Ending:

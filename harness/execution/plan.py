@@ -26,7 +26,11 @@ class Pieces(Protocol):
 
 
 class Plan(Protocol):
-    """A plan: a dataclass whose fields can be written as JSON."""
+    """A plan: a dataclass whose fields can be written as JSON.
+
+    If it is ``isolated``, another process imports and calls the code. ``judges`` are then the modules that decide the
+    results; the judge imports them before user code starts, which could rewrite the files.
+    """
 
     @property
     def target(self) -> str:

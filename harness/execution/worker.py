@@ -16,6 +16,7 @@ import sys
 import threading
 import traceback
 import warnings
+from importlib import import_module
 from typing import IO, Any
 
 import psutil
@@ -23,21 +24,24 @@ import psutil
 from harness.calling import modes, watch
 from harness.error import UsageError
 from harness.execution.plan import Pieces, Plan, from_document
-from harness.isolation.forked_process import Second
 from harness.isolation.limits import GIBIBYTE, Limits
 from harness.isolation.lost_worker import OUT_OF_MEMORY, SILENT
 from harness.isolation.parent import end, end_with_parent
+from harness.isolation.standby import StandbyProcess
+from harness.isolation.unchanged import refuse_changes
 from harness.record import Fault
 
 
-def main(second: tuple[int, int] | None = None) -> None:
+def main(*, is_forked: bool = False) -> None:
     """Read requests from standard input, and write replies to standard output, until the input ends.
 
     Parameters
     ----------
-    second
-        Number and line of a waiting process for foreign code.
+    is_forked
+        Whether this process is a fork of one with torch, and can be forked for user code before it knows the plan.
     """
+    standby = StandbyProcess() if is_forked else None
+    refuse_changes()
     requests, answers = _lines()
     line = requests.readline()
     if not line:  # the other side was gone before it could say what to do
@@ -47,7 +51,7 @@ def main(second: tuple[int, int] | None = None) -> None:
     threading.Thread(target=end_with_parent, args=(os.getppid(), limits.scratch), daemon=True).start()
     code = 1
     try:
-        _converse(setup["plan"], limits, requests, answers, None if second is None else Second(*second))
+        _converse(setup["plan"], limits, requests, answers, standby)
         code = 0
     except MemoryError:
         code = OUT_OF_MEMORY
@@ -57,9 +61,11 @@ def main(second: tuple[int, int] | None = None) -> None:
         end(code, limits.scratch)
 
 
-def _converse(plan: dict[str, Any], limits: Limits, requests: IO[str], answers: IO[str], second: Second | None) -> None:
+def _converse(
+    plan: dict[str, Any], limits: Limits, requests: IO[str], answers: IO[str], standby: StandbyProcess | None
+) -> None:
     try:
-        backend = _backend(from_document(plan), limits, second)
+        backend = _backend(from_document(plan), limits, standby)
         backend.prepare()
         _say(answers, "ready", backend.about)
         for line in requests:
@@ -73,12 +79,12 @@ def _converse(plan: dict[str, Any], limits: Limits, requests: IO[str], answers: 
         _say(answers, "bug", traceback.format_exc())
 
 
-def _backend(plan: Plan, limits: Limits, second: Second | None) -> "_Isolated | _InPlace":
+def _backend(plan: Plan, limits: Limits, standby: StandbyProcess | None) -> "_Isolated | _InPlace":
     """Foreign code runs in a separate process if the plan supports this."""
     if getattr(plan, "isolated", False) and plan.is_foreign:
-        return _Isolated(plan, limits, second)
-    if second is not None:
-        second.end()
+        return _Isolated(plan, limits, standby)
+    if standby is not None:
+        standby.end()
     return _InPlace(plan, limits)
 
 
@@ -91,18 +97,20 @@ class _Isolated:
         What to do.
     limits
         Under which the code runs.
-    second
-        A process in which it can be called.
+    standby
+        A waiting process in which it can be called.
     """
 
-    def __init__(self, plan: Plan, limits: Limits, second: Second | None) -> None:
+    def __init__(self, plan: Plan, limits: Limits, standby: StandbyProcess | None) -> None:
+        for module in plan.judges:  # type: ignore[attr-defined]
+            import_module(module)
         from harness.isolation.child import Child
         from harness.isolation.program import setup
         from harness.isolation.remote import RemoteHost
 
         self._limits = limits
         loaded = setup(plan.target, getattr(plan, "call", None), limits, getattr(plan, "root", None))
-        self._child = Child(limits, loaded, second, reaps=True)
+        self._child = Child(limits, loaded, standby, reaps=True)
         self._case = ""
         try:
             self.pieces: Pieces = plan.load(RemoteHost(self._child))  # type: ignore[call-arg]
@@ -149,6 +157,7 @@ class _InPlace:
 
     def __init__(self, plan: Plan, limits: Limits) -> None:
         self._limits = limits
+        _warm_up()
         self.pieces = plan.load()
         self.about = list(self.pieces.about())
 
@@ -215,7 +224,6 @@ def _prepare(limits: Limits) -> None:
     warnings.simplefilter("ignore")
     # Log messages of libraries, such as a compiler's about its limits, are ignored too.
     logging.disable()
-    _warm_up()
     # Imported objects live until the end.
     gc.freeze()
     gc.enable()
@@ -225,7 +233,7 @@ def _prepare(limits: Limits) -> None:
 
 
 def _warm_up() -> None:
-    """Make a backward pass: the first one takes longer than a call may."""
+    """Make a backward pass: the first one takes longer than a call may, and imports modules, before user code."""
     import torch
 
     x = torch.ones(1, requires_grad=True)

@@ -26,6 +26,7 @@ from harness.isolation.fork_server import SERVER
 from harness.isolation.forked_process import Forked
 from harness.isolation.limits import Limits
 from harness.isolation.lost_worker import SILENT, Loss, loss
+from harness.isolation.unchanged import refuse_changes
 from harness.record import Fault
 
 LOSSES = 3
@@ -55,6 +56,7 @@ class IsolatedPool:
     """
 
     def __init__(self, plan: Plan, limits: Limits, processes: int, *, folder: str | None = None) -> None:
+        refuse_changes()
         self._limits = limits
         self._workers = [_Worker(plan, limits, folder) for _ in range(processes)]
         self._lost: Counter[str] = Counter()
@@ -150,11 +152,11 @@ class _Worker:
         self.received = b""
         self.pieces: list[Document] | None = None
         self.called: set[str] = set()
-        # A sandbox starts with another program.
-        in_pairs = not self.limits.sandbox
-        self.process = SERVER.forked(_WORKER, self.printed, folder=self.folder, in_pairs=in_pairs) or subprocess.Popen(
-            # Without the working directory on the path, so that no file in it stands in for a module of ours.
-            [sys.executable, "-P", "-c", _WORKER.replace("SECOND", "None")],
+        # A sandbox starts another program, not a fork.
+        text = _FRESH if self.limits.sandbox else _FORKED
+        self.process = SERVER.forked(text, self.printed, folder=self.folder) or subprocess.Popen(
+            # Without the working directory on the path, so that no file in it replaces a module of ours.
+            [sys.executable, "-P", "-c", _FRESH],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.printed,
@@ -286,8 +288,10 @@ class _Worker:
         return line
 
 
-_WORKER = "import gc; gc.disable(); from harness.execution.worker import main; main(SECOND)"
+_FRESH = "import gc; gc.disable(); from harness.execution.worker import main; main()"
 """Garbage collection is disabled during imports, where it takes a fifth of the time; ``main`` enables it again."""
+
+_FORKED = "from harness.execution.worker import main; main(is_forked=True)"
 
 _MARGIN_S = 2.0
 """Additional seconds for a worker after the time limit of a piece, to report how a child process was lost."""

@@ -1,12 +1,11 @@
-"""The isolated process that runs user code: it reads requests from a socket and answers with raw bytes.
+"""The process that runs user code: it loads the code once, and answers requests with raw bytes.
 
-It is a new interpreter with this module and its imports only, under a random name. It loads the code once and forks for
-each worker, so that damage to a process does not reach the next one. Another process judges the answers and trusts none
-of them.
+It forks for each worker, so that damage to a process does not reach the next one. It holds neither the laws nor the
+oracle: another process judges the answers and trusts none of them. Everything that it needs is imported before the
+code, which may replace whatever it can reach.
 """
 
 import contextlib
-import ctypes
 import faulthandler
 import gc
 import inspect
@@ -19,33 +18,37 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from importlib.machinery import PathFinder
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..calling.adapter import adapter_of, is_model
-from ..calling.discovery import attribute, called_by_name, imported, packages
-from ..calling.modes import grad
-from ..calling.watch import AT_IMPORT, read, restored
-from ..error import UsageError
-from .request_handler import Server, silenced
-from .wire import filled, receive, send
+from harness.calling.adapter import adapter_of, is_model
+from harness.calling.discovery import attribute, called_by_name, imported, packages
+from harness.calling.modes import grad
+from harness.calling.watch import AT_IMPORT, read, restored
+from harness.error import UsageError
+from harness.isolation.fork_loop import end_with_parent
+from harness.isolation.request_handler import Server, silenced
+from harness.isolation.wire import filled, receive, send
 
-_PR_SET_PDEATHSIG = 1
-
-
-def main(line: socket.socket) -> None:
-    """Load the target from the first message, describe it, and serve requests."""
-    serve(line, Server)
+_PACKAGE = __name__.partition(".")[0]
 
 
-def serve(given: socket.socket, server: type[Server]) -> None:
-    """Load the target from the first message, describe it, and let a server answer, in this process or in forks."""
-    _die_with_parent()
-    line = socket.socket(fileno=os.dup(given.detach()))
+def main() -> None:
+    """Serve on standard input, in a fresh interpreter."""
+    gc.disable()
+    load_and_serve(socket.socket(fileno=os.dup(0)))
+
+
+def load_and_serve(line: socket.socket) -> None:
+    """Load the target from the first message, describe it, and answer requests, in this process or in forks."""
+    end_with_parent(signal.SIGKILL)
     _, setup = receive(filled(line))
     if _is_left(line):
         os._exit(0)
+    server = _server(setup)
     _new_session(setup)
     settings = read(AT_IMPORT)
     try:
@@ -68,7 +71,7 @@ def serve(given: socket.socket, server: type[Server]) -> None:
             server(connection, cases).serve()
         pid = os.fork()
         if not pid:
-            _die_with_parent()
+            end_with_parent(signal.SIGKILL)
             os.setsid()
             line.close()
             server(connection, cases).serve()
@@ -82,9 +85,13 @@ def serve(given: socket.socket, server: type[Server]) -> None:
 # Before the code, and after it
 
 
-def _die_with_parent() -> None:
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+def _server(setup: dict[str, Any]) -> type[Server]:
+    """Return the class that answers: the modules for loaders are imported only where there may be one."""
+    if not setup["loaders"]:
+        return Server
+    from harness.isolation.loader_handler import LoaderServer
+
+    return LoaderServer
 
 
 def _is_left(line: socket.socket) -> bool:
@@ -147,8 +154,8 @@ def _may_fork() -> bool:
 
 def _loaded(setup: dict[str, Any]) -> list[Any]:
     """The cases that a target names."""
-    if setup["own"] is not None:
-        sys.path.insert(0, setup["own"])
+    _make_way(setup)
+    sys.path[:0] = setup["path"]
     target = setup["target"]
     module, _, name = target.partition(":")
     if name:
@@ -160,10 +167,17 @@ def _loaded(setup: dict[str, Any]) -> list[Any]:
     for case in found:
         if case.call is not None:
             adapter_of(case.call)
-    # A package of cases imports the harness; remove these modules before the calls.
-    for known in [known for known in sys.modules if known.split(".")[0] == setup["declares"].split(".")[0]]:
-        del sys.modules[known]
     return found
+
+
+def _make_way(setup: dict[str, Any]) -> None:
+    """Let the code import a package of its own that has the name of ours, whose modules stay in use here."""
+    file = setup["target"].partition(":")[0]
+    folders = [*([str(Path(file).parent.absolute())] if file.endswith(".py") else []), *setup["path"]]
+    spec = PathFinder.find_spec(_PACKAGE, folders)
+    if spec is not None and spec.origin not in {None, sys.modules[_PACKAGE].__file__}:
+        for name in [name for name in sys.modules if name.partition(".")[0] == _PACKAGE]:
+            del sys.modules[name]
 
 
 class _Single:

@@ -26,11 +26,11 @@ from harness.calling import watch
 from harness.calling.host import GoneError
 from harness.error import UsageError
 from harness.isolation import wire
-from harness.isolation.fork_server import STARTER, ForkServer, host
-from harness.isolation.forked_process import Forked, Second
+from harness.isolation.environment import user_environment
+from harness.isolation.fork_server import ONE_THREAD
 from harness.isolation.limits import Limits
 from harness.isolation.lost_worker import SILENT, Loss, loss
-from harness.isolation.program import program
+from harness.isolation.standby import StandbyProcess
 from harness.record import Fault
 
 UNASKED = "writes into files that it has not opened"
@@ -85,27 +85,24 @@ class Child:
         Limits of the code.
     setup
         Description of the code to load.
-    second
-        A waiting process to use first.
+    standby
+        A waiting process to use first; later ones, and all in a sandbox, are fresh interpreters.
     reaps
         Whether this process has no other children, so that all additional ones are strays.
-    server
-        Fork server to use without a sandbox; a fresh interpreter when absent.
     """
 
     def __init__(
         self,
         limits: Limits,
         setup: Mapping[str, Any],
-        second: Second | None = None,
+        standby: StandbyProcess | None = None,
         *,
         reaps: bool = False,
-        server: ForkServer | None = None,
     ) -> None:
-        self.limits, self._setup, self._reaps, self._forking = limits, dict(setup), reaps, server
+        self.limits, self._setup, self._reaps = limits, dict(setup), reaps
         self._sandbox = shlex.split(limits.sandbox or "")
-        self._second = second
-        self._process: Second | Forked | subprocess.Popen[bytes] | None = None
+        self._standby = standby
+        self._process: StandbyProcess | subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None
         self._replies: wire.Buffered | None = None
         self._server: int | None = None
@@ -142,8 +139,6 @@ class Child:
         child_end.close()
         self._allowed = replace(self._allowed, until=time.monotonic() + self.limits.load_s)
         try:
-            text = program(loaders=self.has_loaders)
-            parent_end.sendall(len(text).to_bytes(8, "little") + text)
             wire.send(parent_end, bytes(wire.MARK), self._setup)
             _, self.about = wire.receive(self._read(parent_end))
         except (OSError, wire.WireError, LostError) as error:
@@ -158,20 +153,17 @@ class Child:
             self.close()
             raise UsageError(**{name: value and str(value) for name, value in self.about["usage"].items()})
 
-    def _launch(self, stdin: int) -> Second | Forked | subprocess.Popen[bytes]:
-        """Return the process: the waiting one, a fork of a server, or a fresh one."""
-        environment = host(self._folder)
-        if self._second is not None:
-            second, self._second = self._second, None
-            second.begin(STARTER, stdin, self._printed.fileno(), environment)
-            return second
-        if self._forking is not None and not self._sandbox:
-            forked = self._forking.forked(STARTER, self._printed, environment=environment, line=stdin)
-            if forked is not None:
-                return forked
+    def _launch(self, line: int) -> StandbyProcess | subprocess.Popen[bytes]:
+        """Return the process: the waiting one, or a fresh one."""
+        environment = {**ONE_THREAD, **user_environment(self._folder)}
+        if self._standby is not None:
+            standby, self._standby = self._standby, None
+            standby.begin(line, self._printed.fileno(), environment)
+            return standby
         return subprocess.Popen(
-            [*self._sandbox, sys.executable, "-P", "-c", STARTER],
-            stdin=stdin,
+            # Without the working directory on the path, so that no file in it replaces a module of ours.
+            [*self._sandbox, sys.executable, "-P", "-c", "from harness.isolation.callee import main; main()"],
+            stdin=line,
             stdout=self._printed,
             stderr=self._printed,
             start_new_session=True,
@@ -184,7 +176,8 @@ class Child:
         ``named`` says whether the target has a loader's name, and need not be callable.
         """
         self.close()
-        self.has_loaders, self._setup["objects"] = True, named
+        self.has_loaders = self._setup["loaders"] = True
+        self._setup["objects"] = named
 
     def sibling(self, setup: Mapping[str, Any]) -> "Child":
         """Return another process, which is no stray of this one's."""
@@ -199,8 +192,6 @@ class Child:
         self._end_server()
         _end_group(self._process.pid)
         self._process.wait()
-        if isinstance(self._process, Forked):
-            self._process.close()
         self._end_strays()
         self._control.close()
         self._printed.close()

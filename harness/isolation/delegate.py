@@ -34,6 +34,7 @@ from harness.isolation.fork_server import STARTER, ForkServer
 from harness.isolation.forked_process import Forked
 from harness.isolation.limits import GIBIBYTE, Limits
 from harness.isolation.lost_worker import loss
+from harness.isolation.unchanged import refuse_changes
 from harness.record import Record
 
 T = TypeVar("T")
@@ -134,6 +135,7 @@ class Delegate:
         pythonpath: Sequence[str] = (),
         server: ForkServer | None = None,
     ) -> None:
+        refuse_changes()
         self.has_imported = False
         self._loss = ""
         self._limits = limits

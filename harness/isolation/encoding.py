@@ -25,11 +25,13 @@ DTYPES = {
 }
 """Dtypes that can be sent to another process."""
 
-# Bound before user code is loaded.
+# Bound before user code is loaded, which may replace methods of the class.
 data_ptr = Tensor.data_ptr
 _stride, _offset, _size = Tensor.stride, Tensor.storage_offset, Tensor.size
+_numel, _element_size, _nbytes = Tensor.numel, Tensor.element_size, torch.UntypedStorage.nbytes
 _detach, _contiguous, _storage, _stack = Tensor.detach, Tensor.contiguous, Tensor.untyped_storage, torch.stack
-_as_subclass = Tensor.as_subclass
+_resolve_conj, _resolve_neg, _as_subclass = Tensor.resolve_conj, Tensor.resolve_neg, Tensor.as_subclass
+_is_complex, _is_contiguous, _is_neg = Tensor.is_complex, Tensor.is_contiguous, Tensor.is_neg
 
 
 def kind_of(value: Any) -> str:
@@ -96,7 +98,7 @@ class Packed:
     def _rows(self, rows: Sequence[Tensor]) -> int:
         """Encode tensors of equal size as a block."""
         x = _stack([_detach(row) for row in rows])
-        count = x.numel() * x.element_size()
+        count = _numel(x) * _element_size(x)
         first = rows[0]
         name = str(first.dtype).removeprefix("torch.")
         entry = {"d": name, "s": list(_size(first)), "g": bool(first.requires_grad), "n": len(rows), "b": count}
@@ -110,7 +112,7 @@ class Packed:
         name = str(x.dtype).removeprefix("torch.")
         if x.layout is not torch.strided or x.is_nested or x.is_quantized:
             return {"o": "a tensor that is sparse, nested or quantized"}
-        if x.is_complex():
+        if _is_complex(x):
             return {"o": "complex numbers"}
         if name not in DTYPES:
             return {"o": f"a tensor of {name}"}
@@ -125,11 +127,11 @@ class Packed:
         return {"T": len(self.tensors) - 1}
 
     def _bytes(self, x: Tensor, entry: dict[str, Any]) -> None:
-        x = x.resolve_conj().resolve_neg()
+        x = _resolve_neg(_resolve_conj(x))
         size, stride = list(_size(x)), list(_stride(x))
-        item = x.element_size()
+        item = _element_size(x)
         extent = 1 + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) if math.prod(size) else 0
-        whole = _storage(x).nbytes() // item
+        whole = _nbytes(_storage(x)) // item
         if extent > 4 * math.prod(size) + 1024:
             x = _contiguous(x)
             stride, extent, whole = list(_stride(x)), math.prod(size), 0
@@ -152,14 +154,14 @@ def _are_rows(tensors: Sequence[Tensor]) -> bool:
     """Whether all have the same dtype and shape, and each fills its storage."""
     first = tensors[0]
     kind = first.dtype, _size(first), first.requires_grad
-    if first.device.type != "cpu" or str(first.dtype).removeprefix("torch.") not in DTYPES or not first.numel():
+    if first.device.type != "cpu" or str(first.dtype).removeprefix("torch.") not in DTYPES or not _numel(first):
         return False
     return all((x.dtype, _size(x), x.requires_grad) == kind and _is_whole(x) for x in tensors)
 
 
 def _is_whole(x: Tensor) -> bool:
     """Whether the tensor fills its storage."""
-    if x.layout is not torch.strided or x.is_nested or x.device.type != "cpu" or x.is_neg() or not x.is_contiguous():
+    if x.layout is not torch.strided or x.is_nested or x.device.type != "cpu" or _is_neg(x) or not _is_contiguous(x):
         return False
-    extent = x.numel() * x.element_size()
-    return not extent < _storage(x).nbytes() <= 4 * extent
+    extent = _numel(x) * _element_size(x)
+    return not extent < _nbytes(_storage(x)) <= 4 * extent

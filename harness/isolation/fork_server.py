@@ -1,7 +1,7 @@
 """The fork server, seen from outside: it imports torch once for all workers.
 
-A fork of the harness would share secrets with foreign code, and may hang after torch has used threads. The server has
-one thread, and has imported only torch. On systems without one, workers are fresh interpreters.
+A fork of the command itself may hang after torch has used threads. The server has one thread, and has imported only the
+modules that its forks share. On systems without one, workers are fresh interpreters.
 """
 
 import atexit
@@ -17,16 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from harness.isolation.environment import user_environment
-from harness.isolation.forked_process import CODE, Forked
-
-SIGNS = ("HARNESS", "PYTEST", "HYPOTHESIS", "COVERAGE", "TOX")
-"""Prefixes of environment variables that would reveal the purpose of a process."""
-
-STARTER = (
-    "import gc,socket as s;gc.disable();l=s.socket(fileno=0);n=int.from_bytes(l.recv(8,s.MSG_WAITALL),'little');"
-    "exec(l.recv(n,s.MSG_WAITALL))"
-)
-"""Program on the interpreter's command line; garbage collection is disabled until all imports are done."""
+from harness.isolation.forked_process import NUMBER_BYTES, Forked
 
 ONE_THREAD = {
     # One thread, on which it computes, so that it can be forked; no arithmetic that torch need not load.
@@ -37,13 +28,11 @@ ONE_THREAD = {
 }
 """Variables of a process that is to be forked."""
 
+_UNREAD = ("HARNESS", "PYTEST", "HYPOTHESIS", "COVERAGE", "TOX")
+"""Prefixes of variables that no imported module reads, so that another value needs no other server."""
+
+_SERVE = "from harness.isolation.fork_loop import main; main()"
 _GRACE_S = 2.0
-
-
-def host(scratch: str | None = None) -> dict[str, str]:
-    """Return environment variables that do not reveal the harness."""
-    variables = user_environment(scratch)
-    return {**ONE_THREAD, **{name: variables[name] for name in variables if name != "_" and not name.startswith(SIGNS)}}
 
 
 class ForkServer:
@@ -52,7 +41,7 @@ class ForkServer:
     Parameters
     ----------
     modules
-        Modules to import besides torch; empty for foreign code.
+        Modules to import before the first fork; none of them may import user code.
 
     Notes
     -----
@@ -78,26 +67,20 @@ class ForkServer:
         printed: IO[bytes],
         *,
         folder: str | None = None,
-        in_pairs: bool = False,
         environment: Mapping[str, str] | None = None,
-        line: int | None = None,
     ) -> Forked | None:
         """Fork a process that executes a program; return ``None`` if that is impossible.
 
         Parameters
         ----------
         text
-            Python code; ``SECOND`` becomes the number and the line of a second process, or ``None``.
+            Python code.
         printed
             File for its errors.
         folder
             Its working directory; this process's by default.
-        in_pairs
-            Whether it gets a child that has imported only torch.
         environment
             Its environment; by default this process's without secrets, because the judge may call user code.
-        line
-            A line that replaces its input; its output then goes to the file for errors.
         """
         if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
             return None
@@ -107,22 +90,21 @@ class ForkServer:
         with self._lock:
             for _ in range(2):
                 with contextlib.suppress(OSError):
-                    return self._ask(document, printed, in_pairs=in_pairs, line_fd=line)
+                    return self._ask(document, printed)
                 # It ended after a time without requests, or was killed.
                 self._leave()
         return None
 
-    def _ask(self, document: bytes, printed: IO[bytes], *, in_pairs: bool, line_fd: int | None) -> Forked:
-        origin = os.getpid(), host()
+    def _ask(self, document: bytes, printed: IO[bytes]) -> Forked:
+        origin = os.getpid(), _environment()
         if self._origin != origin:
             self._leave()
         line = self._line or self._start(origin)
         (message, stdin), (stdout, answers), (status, exit_end) = os.pipe(), os.pipe(), socket.socketpair()
         try:
-            streams = [message, answers, printed.fileno(), exit_end.fileno()]
-            socket.send_fds(line, [b"2" if in_pairs else b"1"], streams if line_fd is None else [*streams, line_fd])
-            pid = line.recv(CODE, socket.MSG_WAITALL)
-            if len(pid) < CODE:
+            socket.send_fds(line, [b"1"], [message, answers, printed.fileno(), exit_end.fileno()])
+            pid = line.recv(NUMBER_BYTES, socket.MSG_WAITALL)
+            if len(pid) < NUMBER_BYTES:
                 raise ConnectionError
         except BaseException:
             for end in (stdin, stdout):
@@ -138,7 +120,7 @@ class ForkServer:
         process = Forked(int.from_bytes(pid, "little"), stdin, stdout, status)
         # A lost process reports this in its reply.
         with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(len(document).to_bytes(CODE, "little") + document)
+            process.stdin.write(len(document).to_bytes(NUMBER_BYTES, "little") + document)
             process.stdin.flush()
         return process
 
@@ -149,7 +131,7 @@ class ForkServer:
         parent_end, child_end = socket.socketpair()
         with child_end:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", STARTER],
+                [sys.executable, "-P", "-c", _SERVE, *self._modules],
                 stdin=child_end.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -157,10 +139,7 @@ class ForkServer:
                 env=origin[1],
             )
         self._line, self._origin = parent_end, origin
-        serving = f"(exec({_source()!r}, m), m['serve'](l.detach(), {self._modules!r}))[1]"
-        text = f"exec((lambda m: {serving})({{'__name__': 'm'}}))".encode()
         try:
-            parent_end.sendall(len(text).to_bytes(CODE, "little") + text)
             if parent_end.recv(1) != b"\1":
                 raise ConnectionError
         except BaseException:
@@ -195,9 +174,14 @@ class ForkServer:
         self._left.clear()
 
 
-def _source() -> str:
-    return Path(__file__).with_name("fork_loop.py").read_text(encoding="utf-8")
+def _environment() -> dict[str, str]:
+    """Return the variables of the server: the ones that an imported module may read."""
+    variables = user_environment()
+    return {
+        **ONE_THREAD,
+        **{name: variables[name] for name in variables if name != "_" and not name.startswith(_UNREAD)},
+    }
 
 
-SERVER = ForkServer()
-"""Whom the workers of this process are forked of."""
+SERVER = ForkServer("harness.isolation.standby")
+"""The server of the workers of this process: it has imported what a process for user code needs."""

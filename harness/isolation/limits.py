@@ -28,7 +28,7 @@ class Limits:
     law_s
         Seconds for a piece of work without a hanging call, because code can disable the timer.
     load_s
-        Seconds for the import of the code.
+        Seconds for the import of the code, with the start of its process.
     scratch
         Folder for the temporary folder of the process; the owner removes it. The system's folder when absent.
 
@@ -51,5 +51,7 @@ class Limits:
         None, "--sandbox", "COMMAND", None, "Command that starts the process of user code, such as bwrap."
     )
     law_s: float = 120.0
-    load_s: float = 120.0
+    load_s: float = _limit(
+        120.0, "--import-seconds", "SECONDS", 0.1, "Time limit for the import of user code, in seconds."
+    )
     scratch: str | None = None

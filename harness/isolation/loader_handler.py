@@ -1,19 +1,15 @@
-"""The process that reads loaders: it answers the same requests as the process that calls functions, and runs exercises.
-
-The workers of a loader import our modules under the name that they have in this process.
-"""
+"""Answer requests about loaders, too: run exercises, and return what the loaders delivered."""
 
 import socket
 from collections.abc import Sequence
 from typing import Any
 
-from ..error import UsageError, in_words
-from ..loading.fault import FaultKind, LoadingError
-from ..loading.reader import Reader, referred
-from ..loading.source import Request, Source
-from ..loading.transfer import EXERCISES, outward, spelled
-from .callee import serve
-from .request_handler import Server
+from harness.error import UsageError, in_words
+from harness.isolation.request_handler import Server
+from harness.loading.fault import FaultKind, LoadingError
+from harness.loading.reader import Reader, referred
+from harness.loading.source import Request, Source
+from harness.loading.transfer import EXERCISES, outward, spelled
 
 
 class LoaderServer(Server):
@@ -65,8 +61,3 @@ class LoaderServer(Server):
 
 def _raised(error: BaseException) -> dict[str, Any]:
     return {"fault": [FaultKind.RAISED.value, f"loading raises: {in_words(error)}", "fix the exception", None, None]}
-
-
-def main(given: socket.socket) -> None:
-    """Load the target from the first message, describe it, and serve requests."""
-    serve(given, LoaderServer)

@@ -16,15 +16,15 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from ..calling import modes, watch
-from ..calling.adapter import NotApplicable, as_tensors, called, detaches, no_numpy, switched
-from ..calling.device import CPU, MisplacedError, called_on
-from ..calling.model import AsStep
-from ..calling.modes import DEFAULT, Observation, entered, heard_in, no_compiler, overwrite_freed, uncompiled
-from ..calling.sequence import SEQUENCES, MisfitError
-from ..error import in_words
-from ..exact.tape import Recorder, Tape, View, is_floating, place
-from .wire import filled, receive, send
+from harness.calling import modes, watch
+from harness.calling.adapter import NotApplicable, as_tensors, called, detaches, no_numpy, switched
+from harness.calling.device import CPU, MisplacedError, called_on
+from harness.calling.model import AsStep
+from harness.calling.modes import DEFAULT, Observation, entered, heard_in, no_compiler, overwrite_freed, uncompiled
+from harness.calling.sequence import SEQUENCES, MisfitError
+from harness.error import in_words
+from harness.exact.tape import Recorder, Tape, View, is_floating, place
+from harness.isolation.wire import filled, receive, send
 
 OUT_OF_MEMORY, SILENT = 77, 78
 """Exit codes: there is no memory left to answer with; the line was closed."""
@@ -41,6 +41,12 @@ def silenced() -> Iterator[None]:
         os._exit(OUT_OF_MEMORY)
     except (OSError, EOFError):
         os._exit(SILENT)
+
+
+def _flush_printed() -> None:
+    """Write what the code has printed; an object that it put in place of standard output may not be able to."""
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
 
 
 class Server:
@@ -62,9 +68,9 @@ class Server:
         with silenced():
             while True:
                 mark, request = receive(read)
-                sys.stdout.flush()
+                _flush_printed()
                 reply = self._answer(request)
-                sys.stdout.flush()
+                _flush_printed()
                 send(self._line, mark, reply, self.special)
                 del request, reply
 

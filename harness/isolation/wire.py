@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .encoding import DEEPEST, DTYPES, Packed, data_ptr
+from harness.isolation.encoding import DEEPEST, DTYPES, Packed, data_ptr
 
 MARK = 16
 """Bytes of a mark."""
@@ -38,8 +38,9 @@ _KINDS = {
     )
 }
 
-# Bound before user code is loaded.
-_unbind, _clone = Tensor.unbind, Tensor.clone
+# Bound before user code is loaded, which may replace methods of the class.
+_unbind, _clone, _view, _as_strided = Tensor.unbind, Tensor.clone, Tensor.view, Tensor.as_strided
+_requires_grad, _empty = Tensor.requires_grad_, torch.empty
 
 
 class WireError(Exception):
@@ -150,7 +151,7 @@ def _read_tensor(entry: dict[str, Any], read: Read) -> Tensor | list[Tensor]:
     if "n" in entry:
         return _read_rows(entry, dtype, size, read)
     if entry.get("a") == "meta":
-        return torch.empty(size, dtype=dtype, device="meta")
+        return _empty(size, dtype=dtype, device="meta")
     stride, offset, count = _whole(entry["t"]), *_whole([entry["o"], entry["b"]])
     if len(stride) != len(size) or count % dtype.itemsize:
         raise WireError
@@ -158,8 +159,8 @@ def _read_tensor(entry: dict[str, Any], read: Read) -> Tensor | list[Tensor]:
     if (offset + extent if extent else 0) * dtype.itemsize > count:
         raise WireError
     storage = _read_bytes(count, read)
-    x = storage.view(dtype).as_strided(size, stride, offset if extent else 0)
-    return x.requires_grad_() if entry["g"] is True and dtype.is_floating_point else x
+    x = _as_strided(_view(storage, dtype), size, stride, offset if extent else 0)
+    return _requires_grad(x) if entry["g"] is True and dtype.is_floating_point else x
 
 
 def _read_rows(entry: dict[str, Any], dtype: torch.dtype, size: list[int], read: Read) -> list[Tensor]:
@@ -167,15 +168,15 @@ def _read_rows(entry: dict[str, Any], dtype: torch.dtype, size: list[int], read:
     length, count = _whole([entry["n"], entry["b"]])
     if not count or length * math.prod(size) * dtype.itemsize != count:
         raise WireError
-    rows = [_clone(row) for row in _unbind(_read_bytes(count, read).view(dtype).view(length, *size))]
+    rows = [_clone(row) for row in _unbind(_view(_view(_read_bytes(count, read), dtype), (length, *size)))]
     if entry["g"] is True and dtype.is_floating_point:
         for row in rows:
-            row.requires_grad_()
+            _requires_grad(row)
     return rows
 
 
 def _read_bytes(count: int, read: Read) -> Tensor:
-    storage = torch.empty(count, dtype=torch.uint8)
+    storage = _empty(count, dtype=torch.uint8)
     if count:
         read(memoryview((ctypes.c_char * count).from_address(data_ptr(storage))).cast("B"))
     return storage

@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .accounting import in_use_bytes
-from .content import Sample, samples_of
-from .generators import generators_of, global_states, seed_all, states_of
-from .reader import EPOCH_S, FEW, SEED, Epoch, Reader, alone, is_generator, tell_epoch, until
-from .source import LoaderInfo, Request, info_of, is_map_style, length_of, torch_loader
-from .tagged import Injection, of_indices, with_failure
+from harness.loading.accounting import in_use_bytes
+from harness.loading.content import Sample, samples_of
+from harness.loading.generators import generators_of, global_states, seed_all, states_of
+from harness.loading.reader import EPOCH_S, FEW, SEED, Epoch, Reader, alone, is_generator, tell_epoch, until
+from harness.loading.source import LoaderInfo, Request, info_of, is_map_style, length_of, torch_loader
+from harness.loading.tagged import Injection, of_indices, with_failure
 
 
 def show(reader: Reader, request: Request) -> LoaderInfo:

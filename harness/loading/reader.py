@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from .content import Sample, samples_of
-from .fault import WITHOUT_SAMPLE, FaultKind, LoadingError, LoadingFault
-from .generators import seed_all
-from .source import Request, Source, info_of, is_map_style, torch_loader
-from .spawning import spawned_quickly
-from .supervision import SOON_S, bounded
-from .tagged import Tag, TaggedBatch, can_be_tagged, tagged, untagged, with_data_set
-from .watched import diagnose
+from harness.loading.content import Sample, samples_of
+from harness.loading.fault import WITHOUT_SAMPLE, FaultKind, LoadingError, LoadingFault
+from harness.loading.generators import seed_all
+from harness.loading.source import Request, Source, info_of, is_map_style, torch_loader
+from harness.loading.spawning import spawned_quickly
+from harness.loading.supervision import SOON_S, bounded
+from harness.loading.tagged import Tag, TaggedBatch, can_be_tagged, tagged, untagged, with_data_set
+from harness.loading.watched import diagnose
 
 EPOCH_S = 3.0
 """Seconds after which an epoch is cut short."""

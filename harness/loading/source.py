@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SubsetRandomSampler, WeightedRandomSampler
 
-from ..error import UsageError, listed
-from .content import Samples
+from harness.error import UsageError, listed
+from harness.loading.content import Samples
 
 
 @dataclass(frozen=True)

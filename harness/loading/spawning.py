@@ -19,10 +19,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
 from multiprocessing import popen_spawn_posix, util
-from pathlib import Path
 from typing import Any
 
-from .spawn_server import LENGTH_BYTES
+from harness.loading.spawn_server import LENGTH_BYTES
 
 _SERVERS = 2
 """Number of processes that take turns, with different hash seeds."""
@@ -32,8 +31,7 @@ _BEGINS_S = 120.0
 
 _SET_CHILD_SUBREAPER, _GET_CHILD_SUBREAPER = 36, 37
 _STREAMS = (0, 1, 2)
-_STARTER = f"import sys; sys.path.append({{!r}}); from {__package__}.spawn_server import serve; serve({{}})"
-_ROOT = str(Path(__file__).resolve().parents[2])
+_STARTER = "from harness.loading.spawn_server import serve; serve({})"
 
 
 class _Server:
@@ -43,7 +41,7 @@ class _Server:
         self._line, child_end = socket.socketpair()
         with child_end:
             self._process = subprocess.Popen(
-                [*interpreter, "-P", "-c", _STARTER.format(_ROOT, child_end.fileno())],
+                [*interpreter, "-P", "-c", _STARTER.format(child_end.fileno())],
                 pass_fds=[child_end.fileno()],
                 env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
             )

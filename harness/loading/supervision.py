@@ -25,10 +25,10 @@ import psutil
 from torch.multiprocessing import get_sharing_strategy
 from torch.utils.data._utils.signal_handling import _set_SIGCHLD_handler
 
-from ..timing.clock import alarm
-from .accounting import cpu_s
-from .fault import SHARED_MEMORY, FaultKind, LoadingError, LoadingFault, hung, named
-from .spawning import servers
+from harness.loading.accounting import cpu_s
+from harness.loading.fault import SHARED_MEMORY, FaultKind, LoadingError, LoadingFault, hung, named
+from harness.loading.spawning import servers
+from harness.timing.clock import alarm
 
 LIMIT_S = 60.0
 """Default time limit for a loader, in seconds."""

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
-from .content import size_of
-from .generators import drawn, generators_of, states_of
-from .source import is_map_style, torch_loader
+from harness.loading.content import size_of
+from harness.loading.generators import drawn, generators_of, states_of
+from harness.loading.source import is_map_style, torch_loader
 
 
 class Wrapper:

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import exercise
-from .content import PORTABLE, Opaque, Sample, portable
-from .reader import Epoch, Exercise
-from .source import LoaderInfo
-from .tagged import Tag
+from harness.loading import exercise
+from harness.loading.content import PORTABLE, Opaque, Sample, portable
+from harness.loading.reader import Epoch, Exercise
+from harness.loading.source import LoaderInfo
+from harness.loading.tagged import Tag
 
 
 class UnreadableError(Exception):

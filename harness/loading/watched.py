@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset, get_worker_info
 
-from .fault import WITHOUT_SAMPLE, FaultKind, LoadingError, LoadingFault, died, pids, words_of
-from .supervision import LIMIT_S, within
+from harness.loading.fault import WITHOUT_SAMPLE, FaultKind, LoadingError, LoadingFault, died, pids, words_of
+from harness.loading.supervision import LIMIT_S, within
 
 _IDLE = -1.0
 

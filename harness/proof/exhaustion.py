@@ -48,6 +48,7 @@ class Exhaustion(Target):
 
     pays_from: ClassVar[int] = 1
     isolated: ClassVar[bool] = True
+    judges: ClassVar[tuple[str, ...]] = ("harness.verdict.judge", "harness.proof.shards", "harness.proof.task")
 
     def longest_s(self, call_s: float) -> float:
         """Return the longest time of a shard in seconds; a shard calls the implementation thousands of times."""

@@ -59,6 +59,7 @@ class Survey(Target):
 
     pays_from: ClassVar[int] = 1
     isolated: ClassVar[bool] = True
+    judges: ClassVar[tuple[str, ...]] = ("harness.verdict.judge", "harness.surveyor.explore")
 
     def longest_s(self, call_s: float) -> float:
         """Return the time limit of a part in seconds: the limit of a law, and the time of a search."""

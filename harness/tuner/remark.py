@@ -12,13 +12,13 @@ from harness.tuner.advice import ALREADY, Advice
 from harness.tuner.configuration import Choice
 from harness.tuner.loop import MAX_WAITING
 from harness.tuner.search import SearchState
-from harness.tuner.tuning import Tuning
+from harness.tuner.tuning import TuningResult
 
 WORTH_ADVICE = 0.25
 """Smallest share of the time of a batch for which there is advice."""
 
 
-def remarks(tuning: Tuning) -> list[str]:
+def remarks(tuning: TuningResult) -> list[str]:
     """Return remarks on the data set, the kind of loader first."""
     advice, waiting = tuning.advice, tuning.waiting
     keeps_up = waiting is not None and waiting.share <= MAX_WAITING
@@ -28,13 +28,13 @@ def remarks(tuning: Tuning) -> list[str]:
     return [*sentences, *([] if keeps_up else _on_cause(tuning, advice))]
 
 
-def _workers_may_gain(tuning: Tuning) -> bool:
+def _workers_may_gain(tuning: TuningResult) -> bool:
     """Whether workers were measured and are at least not distinguishable from the choice."""
     state = tuning.standing
     return state is not None and any(choice.workers for choice in (state.best, *state.similar_choices))
 
 
-def on_workers(tuning: Tuning) -> str | None:
+def on_workers(tuning: TuningResult) -> str | None:
     """Return what measurements say about more workers than the choice has; ``None`` if they say nothing."""
     state, advice = tuning.standing, tuning.advice
     if state is None:
@@ -62,7 +62,7 @@ def _with_more_workers(state: SearchState) -> list[Choice]:
     ]
 
 
-def _on_cause(tuning: Tuning, advice: Advice) -> Iterator[str]:
+def _on_cause(tuning: TuningResult, advice: Advice) -> Iterator[str]:
     """Yield advice on the part of a batch that takes most of the time."""
     if advice.takes_batches or advice.copies:
         return
@@ -72,7 +72,7 @@ def _on_cause(tuning: Tuning, advice: Advice) -> Iterator[str]:
         yield from _on_part(tuning, advice, tuning.budget)
 
 
-def _on_part(tuning: Tuning, advice: Advice, budget: Budget) -> Iterator[str]:
+def _on_part(tuning: TuningResult, advice: Advice, budget: Budget) -> Iterator[str]:
     shares = {part: share for part, share in budget.shares.items() if part in _REMEDIES}
     part = max(shares, key=lambda name: shares[name], default=None)
     if part is None or shares[part] < WORTH_ADVICE:
@@ -83,7 +83,7 @@ def _on_part(tuning: Tuning, advice: Advice, budget: Budget) -> Iterator[str]:
     yield f"{advice.item}; {_NAMES[part]} takes {shares[part]:.0%} of the time: {remedy}"
 
 
-def _more_workers(tuning: Tuning, words: str) -> str:
+def _more_workers(tuning: TuningResult, words: str) -> str:
     """Return the advice to use more workers in some words; nothing if a measurement or the budget contradicts it."""
     if tuning.standing is None or on_workers(tuning) is not None:
         return ""

@@ -18,6 +18,9 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import PlainSerializer, PlainValidator, TypeAdapter
 
 from harness.loading.reading import PREFETCH
 from harness.record import Estimate, Method, geometric_mean, mean_ratio
@@ -85,6 +88,20 @@ class LoaderSearchSettings:
     seed: int = 0
 
 
+def _read_rates(pairs: Any) -> dict[Choice, Estimate]:
+    return dict(
+        pairs if isinstance(pairs, Mapping) else TypeAdapter(list[tuple[Choice, Estimate]]).validate_python(pairs)
+    )
+
+
+Rates = Annotated[
+    Mapping[Choice, Estimate],
+    PlainSerializer(lambda rates: list(rates.items()), return_type=list[tuple[Choice, Estimate]]),
+    PlainValidator(_read_rates),
+]
+"""Rates of configurations; a document has them as pairs."""
+
+
 @dataclass(frozen=True)
 class SearchState:
     """The state of a search.
@@ -116,7 +133,7 @@ class SearchState:
     second: Choice | None
     lead: Estimate | None
     reason: Reason
-    rates: Mapping[Choice, Estimate]
+    rates: Rates
     spent_s: float
     slices: int
     similar_choices: tuple[Choice, ...] = ()

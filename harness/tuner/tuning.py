@@ -68,8 +68,39 @@ class SearchSpace:
         return tuple(dict.fromkeys(choices))
 
 
+@dataclass(kw_only=True)
+class TuningResult:
+    """The result of a tuning until now, without its data set.
+
+    Parameters
+    ----------
+    shuffles
+        Whether the loaders draw an order; a stream has its own.
+    advice
+        How the data set delivers samples; ``None`` before it was examined.
+    step_s
+        Seconds of a step, by batch size.
+    standing
+        State of the search; ``None`` before the first slice.
+    waiting
+        How long the training loop waits with the choice; ``None`` without a step.
+    budget
+        Breakdown of the time of a batch with the choice, in the training loop or, without a step, in loading alone.
+    spent_s
+        Seconds since the start.
+    """
+
+    shuffles: bool = True
+    advice: Advice | None = None
+    step_s: dict[int, float] = field(default_factory=dict)
+    standing: SearchState | None = None
+    waiting: Waiting | None = None
+    budget: Budget | None = None
+    spent_s: float = 0.0
+
+
 @dataclass
-class Tuning:
+class Tuning(TuningResult):
     """A tuning of the loader of a data set.
 
     Parameters
@@ -89,18 +120,6 @@ class Tuning:
 
     Attributes
     ----------
-    advice
-        How the data set delivers samples; ``None`` before it was examined.
-    step_s
-        Seconds of a step, by batch size.
-    standing
-        State of the search; ``None`` before the first slice.
-    waiting
-        How long the training loop waits with the choice; ``None`` without a step.
-    budget
-        Breakdown of the time of a batch with the choice, in the training loop or, without a step, in loading alone.
-    spent_s
-        Seconds since the start.
     looked_at
         Configuration that is being measured.
     """
@@ -111,23 +130,13 @@ class Tuning:
     seconds: float
     step: Step | None = None
     seed: int = 0
-    advice: Advice | None = None
-    step_s: dict[int, float] = field(default_factory=dict)
-    standing: SearchState | None = None
-    waiting: Waiting | None = None
-    budget: Budget | None = None
-    spent_s: float = 0.0
 
     def __post_init__(self) -> None:
         """Begin without workers, at the largest batch size, for which workers gain most; wait for the accelerator."""
+        self.shuffles = not isinstance(self.dataset, IterableDataset)
         self.looked_at = Choice(max(self.space.batch_sizes))
         if self.step is not None:
             self.step = synchronized(self.step, current_accelerator())
-
-    @property
-    def shuffles(self) -> bool:
-        """Whether the loaders draw an order; a stream has its own."""
-        return not isinstance(self.dataset, IterableDataset)
 
     def run(self) -> Iterator[SearchState]:
         """Examine the data set, then search; yield the state after each slice."""

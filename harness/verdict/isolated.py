@@ -81,14 +81,14 @@ def _refusal(value: str) -> UsageError:
 
 
 def importable_campaign(function: Any, campaign: Campaign) -> Campaign:
-    """Return the campaign about a function that another process imports again.
+    """Return the campaign about a function that another process imports, again or, by its target, for the first time.
 
     Raises
     ------
     UsageError
         If the function cannot be imported, or if its adapter exists only in this process.
     """
-    target, root = importable(function)
+    target, root = (function, None) if isinstance(function, str) else importable(function)
     if campaign.call is not None and not isinstance(campaign.call, str):
         raise UsageError(
             "cannot use `call` together with `isolate`",

@@ -24,6 +24,7 @@ from harness.wording.finding import (
     unclaimed_line,
 )
 from harness.wording.fix import fix_html, fix_lines, fix_title
+from harness.wording.markdown import fenced, markdown_text
 from harness.wording.proof import (
     broken_blocks,
     differing,

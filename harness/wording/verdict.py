@@ -85,17 +85,26 @@ def failing(verdicts: Iterable[Verdict]) -> list[Verdict]:
     return sorted(failures, key=lambda verdict: order.index(verdict.status))
 
 
+_FAILURES = {
+    Status.BROKEN: ("defect", "breaks", "break"),
+    Status.UNEXPECTED: ("declared failure", "is not found with", "are not found with"),
+    Status.ERROR: ("error", "affects", "affect"),
+}
+"""The noun of a finding by its status, and what it does to laws, in the singular and the plural."""
+
+
 def _failures(verdicts: Sequence[Verdict], ran: int) -> list[str]:
     """Return a phrase for each kind of failure: how many findings, on how many laws, in which cases."""
     found = findings(verdicts)
     phrases = []
-    for status, noun in ((Status.BROKEN, "defect"), (Status.UNEXPECTED, "declared failure"), (Status.ERROR, "error")):
+    for status, phrase in _FAILURES.items():
         selected = [finding for finding in found if finding.status is status]
         laws = laws_in(verdict for finding in found for verdict in finding.verdicts if verdict.status is status)
         if selected:
-            not_found = " not found" if status is Status.UNEXPECTED else ""
             where = _named(list(dict.fromkeys(finding.case for finding in selected)))
-            phrases.append(f"{count(len(selected), noun)}{not_found} in {where}: {laws:,} of {count(ran, 'law')}")
+            noun, singular, plural = phrase
+            verb = singular if len(selected) == 1 else plural
+            phrases.append(f"{count(len(selected), noun)} in {where} {verb} {laws:,} of {count(ran, 'law')}")
     return phrases
 
 

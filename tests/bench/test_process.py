@@ -15,11 +15,12 @@ from harness.bench.option import Settings
 from harness.bench.run import IdleError, run_suite
 from harness.bench.suites.benchmark import Progress
 from harness.error import UsageError
+from harness.isolation.limits import Limits
 
 
 def ran(child: str, folder: Path, limit_s: float | None = None) -> int:
     """Run a program in place of a suite, and return its code."""
-    listener = benchmark._Listener(lambda *_: None)
+    listener = benchmark._Listener(lambda *_: None, Limits())
     return benchmark._run(f"import os; os.dup2(2, 1)\n{child}", limit_s, folder / "output.txt", listener)
 
 
@@ -128,7 +129,7 @@ def test_pytests_words_are_shown_where_something_went_wrong(
 def test_how_far_a_suite_is_reaches_whoever_started_it() -> None:
     """The progress has the running benchmark, the number done and the total, until the suite closes its end."""
     seen: list[tuple[str, int, int]] = []
-    listener = benchmark._Listener(lambda *reported: seen.append(reported))
+    listener = benchmark._Listener(lambda *reported: seen.append(reported), Limits())
     source, sink = os.pipe()
     telling = Progress(sink)
     listener.begin(os.fdopen(source, "rb"))
@@ -145,7 +146,7 @@ def test_how_far_a_suite_is_reaches_whoever_started_it() -> None:
 @pytest.mark.parametrize("idle", [False, True])
 def test_why_nothing_is_measured_reaches_whoever_started_it(idle: bool) -> None:
     """The whole error arrives, and a suite without work is distinguished."""
-    listener = benchmark._Listener(lambda *_: None)
+    listener = benchmark._Listener(lambda *_: None, Limits())
     source, sink = os.pipe()
     telling = Progress(sink)
     listener.begin(os.fdopen(source, "rb"))
@@ -191,7 +192,7 @@ def test_a_document_cut_short_is_not_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fresh", [False, True])
 def test_a_suite_is_forked_unless_it_measures_memory(tmp_path: Path, fresh: bool) -> None:
     """Output and exit code are the same. A forked suite has already imported the modules."""
-    output, listener = tmp_path / "output.txt", benchmark._Listener(lambda *_: None)
+    output, listener = tmp_path / "output.txt", benchmark._Listener(lambda *_: None, Limits())
     child = "import os, sys; os.dup2(2, 1); print('harness.contracts' in sys.modules, flush=True); sys.exit(3)"
     assert benchmark._run(child, 60.0, output, listener, fresh=fresh) == 3
     listener.finish()

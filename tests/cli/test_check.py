@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from harness.cli import app
 from harness.cli.check import on_each_change
 from harness.cli.options import complete_contract, complete_law
 from harness.contracts import contracts
+from harness.execution.interrupt import INTERRUPTED, interruptible
 from harness.record import RUNS, Property, RayTrace, RunFolder
 
 NAIVE = "def softmax(x):\n    return x.exp() / x.exp().sum(-1, keepdim=True)\n"
@@ -42,7 +44,7 @@ def test_a_declared_break_is_expected_in_the_dtypes_it_names(harness: Command, h
     check = ("check", "homework.py:softmax", "--contract", "softmax", "--law", "value")
     some = harness(*check, "--dtypes", "float32,float16", "--breaks", "value:float16=exp overflows", code=1)
     assert (
-        "verdict: 1 defect in homework.softmax: 1 of 1 law (2 verdicts: 0 hold, 1 expected failure, 1 broken)"
+        "verdict: 1 defect in homework.softmax breaks 1 of 1 law (2 verdicts: 0 hold, 1 expected failure, 1 broken)"
         in some.stdout
     )
     harness(*check, "--dtypes", "float32,float16", "--breaks", "value=exp overflows", code=0)
@@ -169,6 +171,25 @@ def test_watching_checks_again_when_the_file_is_saved(homework: Path) -> None:
         assert process.wait(30.0) == 0
     assert "1 defect in homework.softmax" in verdicts[0]
     assert "no defect in" in verdicts[1]
+
+
+@pytest.mark.parametrize("moment", ["waiting", "checking"])
+def test_a_watch_ends_with_the_code_of_another_signal(homework: Path, moment: str) -> None:
+    """SIGTERM ends the command, whether it waits for a change or checks; Ctrl-C during a check does, too."""
+
+    def checked() -> int:
+        if moment == "waiting":
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            return 0
+        return INTERRUPTED
+
+    with interruptible() as interrupt:
+        if moment == "checking":
+            assert on_each_change("homework.py:softmax", checked) == INTERRUPTED
+            return
+        with pytest.raises(KeyboardInterrupt):
+            on_each_change("homework.py:softmax", checked)
+    assert interrupt.received is signal.SIGTERM
 
 
 def test_a_change_during_a_check_is_checked_too(homework: Path) -> None:

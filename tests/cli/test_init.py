@@ -3,6 +3,8 @@
 import ast
 import io
 import json
+import shlex
+import subprocess
 import tomllib
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +15,7 @@ from samples.command import Command
 
 from harness.cli.adoption.project import Layout, functions, layout_of
 from harness.cli.adoption.settings import find_project, importable
-from harness.cli.adoption.written import this_version
+from harness.cli.adoption.written import Source, this_version
 
 STABLE = """
 raise SystemExit("imported")
@@ -201,7 +203,7 @@ def test_functions_on_other_arrays_get_an_adapter(workplace: Path) -> None:
     text = "import numpy as np\n\ndef sigmoid(x):\n    return 1 / (1 + np.exp(-x))\n"
     (workplace / "arrays.py").write_text(text, encoding="utf-8")
     (workplace / "both.py").write_text(f"import torch\n{text}", encoding="utf-8")
-    assert [(one.target, one.call) for one in functions(workplace)] == [
+    assert [(one.target, one.call) for one in functions(workplace)[0]] == [
         ("arrays.py:sigmoid", "numpy"),
         ("both.py:sigmoid", ""),
     ]
@@ -225,6 +227,8 @@ def test_a_notebook_gives_its_definitions_only(workplace: Path) -> None:
         ("1.2.0", None, "stability-harness==1.2.0"),
         ("1.2.1.dev3+g1a2b3c4", None, "stability-harness"),
         ("1.2.1.dev3+g1a2b3c4", {"url": "file:///home/me/clone", "dir_info": {}}, "stability-harness"),
+        ("1.2.1", {"url": "file:///tmp/h-1.2.1-py3-none-any.whl", "archive_info": {}}, "stability-harness"),
+        ("1.2.1", {"url": "file:///me/h.git", "vcs_info": {"vcs": "git", "commit_id": "1a2b3c4"}}, "stability-harness"),
         (
             "1.2.1.dev3+g1a2b3c4",
             {"url": "https://example.org/h.git", "vcs_info": {"vcs": "git", "commit_id": "1a2b3c4"}},
@@ -236,16 +240,19 @@ def test_a_notebook_gives_its_definitions_only(workplace: Path) -> None:
             "stability-harness @ https://example.org/h-1.2.1-py3-none-any.whl",
         ),
     ],
-    ids=["release", "between releases", "clone", "repository", "file"],
+    ids=["release", "between releases", "clone", "wheel", "local repository", "repository", "file"],
 )
 def test_the_workflow_installs_what_is_installed_here(
     version: str, origin: dict[str, object] | None, requirement: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It cannot install a clone on this machine, so it takes the newest release instead."""
+    """It cannot install a clone or a wheel on this machine, so it takes the newest release instead, and says why."""
     files = {"direct_url.json": json.dumps(origin)} if origin else {}
     installed = SimpleNamespace(version=version, read_text=files.get)
     monkeypatch.setattr("harness.cli.adoption.written.distribution", {"stability-harness": installed}.__getitem__)
-    assert this_version() == requirement
+    source = this_version()
+    assert source.requirement == requirement
+    assert bool(source.caveat) == (requirement == "stability-harness")
+    assert origin is None or not source.caveat or f"from `{origin['url']}`" in source.caveat
 
 
 @pytest.mark.parametrize("words", ["", "--install stability-harness==1.2.0"], ids=["default", "named"])
@@ -253,7 +260,104 @@ def test_a_note_names_the_source_that_the_workflow_installs(
     words: str, workplace: Path, harness_command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The user may need another one. There is no note if the user has named it, or if no workflow is written."""
-    monkeypatch.setattr("harness.cli.adoption.written.this_version", lambda: "stability-harness")
+    local = Source(
+        "stability-harness", "this version was installed from `file:///h.whl`, which only this machine can read"
+    )
+    monkeypatch.setattr("harness.cli.adoption.written.this_version", lambda: local)
     write_flat(workplace)
-    assert ("note: the workflow installs the newest release" in harness_command(f"init {words}").stdout) == (not words)
+    note = (
+        "note: the workflow installs the newest release of `stability-harness`, because this version was installed from"
+    )
+    assert (note in harness_command(f"init {words}").stdout) == (not words)
     assert "note:" not in harness_command(f"init {words}").stdout
+
+
+SOFTMAX = """
+import torch
+
+def softmax(x):
+    return torch.softmax(x, -1)
+"""
+
+ODD_FILES = ["my-losses.py", "class.py", "2d.py", "a\\\"b'.py", "lib/ops.py", "kern/ops.py", "kern/with.py"]
+"""Files that no import statement can name, except for the one in a package."""
+
+
+def test_files_whose_names_are_no_identifiers_are_imported_by_path(
+    workplace: Path, harness_command: Command, python: str
+) -> None:
+    """The written tests pass, and so does a check of the project. Equal names get different ones."""
+    for name in ODD_FILES:
+        (workplace / name).parent.mkdir(exist_ok=True)
+        (workplace / name).write_text(SOFTMAX, encoding="utf-8")
+    (workplace / "kern" / "__init__.py").write_text("", encoding="utf-8")
+    pair = "def fused_softmax(x):\n    return x.softmax(-1)\n\n\nclass FusedSoftmax(torch.nn.Module):\n"
+    pair += "    def forward(self, x):\n        return x.softmax(-1)\n"
+    (workplace / "kern" / "more.py").write_text(f"import torch\n\n\n{pair}", encoding="utf-8")
+    harness_command("init", "--install", "stability-harness @ https://example.org/h.whl", code=0)
+    text = (workplace / "tests" / "test_laws.py").read_text(encoding="utf-8")
+    tests = [node.name for node in ast.parse(text).body if isinstance(node, ast.FunctionDef) and node.name != "load"]
+    assert len(set(tests)) == len(tests) == len(ODD_FILES) + 2
+    assert 'my_losses_softmax = load(ROOT / "my-losses.py").softmax' in text
+    assert "from kern.ops import softmax as ops_softmax" in text
+    project = find_project(workplace)
+    assert project is not None
+    assert len(project.targets) == len(tests)
+    workflow = yaml.safe_load((workplace / ".github" / "workflows" / "numerics.yml").read_text(encoding="utf-8"))
+    (install,) = [step["run"] for step in workflow["jobs"]["laws"]["steps"] if step.get("name") == "Install"]
+    assert shlex.split(install)[-1] == "stability-harness @ https://example.org/h.whl"
+    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "rows_sum_to_one and float32", "tests"]
+    ran = subprocess.run([python, *words], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout
+    assert f"{len(tests)} passed" in ran.stdout
+    assert harness_command("check", "--law", "rows_sum_to_one", "--no-isolate").returncode == 0
+
+
+LEFT_OUT = """
+import torch
+
+def rms_norm(x, weight, eps):
+    return x
+
+def huber_loss(y_hat, y, delta):
+    return y
+
+def mean(values: list[float]):
+    return 0
+
+def now():
+    return 0
+
+def softmax(x):
+    return x.softmax(-1)
+
+class LayerNorm(torch.nn.Module):
+    def __init__(self, size):
+        super().__init__()
+
+    def forward(self, x):
+        return x
+
+def _hidden(x):
+    return x
+"""
+
+
+def test_functions_that_are_left_out_are_listed_with_the_reason(workplace: Path, harness_command: Command) -> None:
+    """Each public function is named; private ones and other classes are not."""
+    (workplace / "kernels.py").write_text(LEFT_OUT, encoding="utf-8")
+    lines = harness_command("init", "--dry-run", code=0).stdout.splitlines()
+    start = lines.index("left out:")
+    reasons = dict(line.split(maxsplit=1) for line in lines[start + 1 : start + 6])
+    assert [*reasons] == [f"kernels.py:{name}" for name in ("rms_norm", "huber_loss", "mean", "now", "LayerNorm")]
+    assert "missing a required argument: 'weight'" in reasons["kernels.py:rms_norm"]
+    assert "`huber_loss`" in reasons["kernels.py:huber_loss"]
+    assert reasons["kernels.py:mean"].startswith("its parameter `values` is no tensor")
+    assert reasons["kernels.py:now"] == "it takes no tensors  (kernels.py:13)"
+    assert reasons["kernels.py:LayerNorm"] == "its constructor needs arguments  (kernels.py:19)"
+
+
+def test_a_requirement_of_several_lines_is_refused(workplace: Path, harness_command: Command) -> None:
+    """It would end the line of the workflow."""
+    write_flat(workplace)
+    assert "must be one line" in harness_command("init", "--install", "a\nb").refusal

@@ -5,13 +5,15 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from samples.command import Command
 
 from harness.cli.course.catalog import exercise_named, exercises
 from harness.cli.course.progress import FILE, State, progress, update
-from harness.cli.learn import _findings, complete_exercise
+from harness.cli.learn import _findings, _run, complete_exercise
+from harness.execution.interrupt import INTERRUPTED
 
 OVERFLOW = exercise_named("overflow")
 """An exercise without a command, which is checked at once."""
@@ -140,6 +142,13 @@ def test_in_a_terminal_the_file_is_watched_until_it_passes(harness: Command, mon
     assert done.stdout.count("not done: ") >= 1
     assert "watching exercises/overflow.py; press Ctrl-C to stop\n" in done.stdout
     assert "done: overflow\n" in done.stdout
+
+
+def test_an_interrupt_of_a_check_is_no_result() -> None:
+    """The exercise is not called wrong, and the command ends."""
+    program = SimpleNamespace(main=lambda *_, **__: INTERRUPTED)
+    with pytest.raises(KeyboardInterrupt):
+        _run(["check", "homework.py:softmax"], program)
 
 
 def test_completion_knows_the_exercises() -> None:

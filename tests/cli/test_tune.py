@@ -7,14 +7,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+from pydantic import TypeAdapter
 from samples.command import Command, Done
 
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault, hung
 from harness.tuner.configuration import Choice
+from harness.tuner.target import tune_target
 from harness.tuner.tuning import SearchSpace, Tuning
 
 SETS = """
@@ -37,6 +41,10 @@ class Raising(Waiting):
         if index == 321:
             raise ValueError("a corrupt image")
         return torch.zeros(4), index
+
+class Large(Waiting):
+    def __init__(self):
+        self.data = torch.zeros(2**28)
 
 class Ragged(Waiting):
     def __getitem__(self, index):
@@ -254,25 +262,29 @@ class Ending:
 def test_an_interrupt_in_a_destructor_ends_the_command(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command ends as usual, with the best configuration known."""
 
-    def interrupted(_: Tuning) -> None:
+    def interrupted(
+        _: str, question: dict[str, Any], kind: type, on_event: Callable[[Any], None], **__: object
+    ) -> None:
+        tune_target(**question, report=lambda document: on_event(TypeAdapter(kind).validate_python(document)))
         Ending()
         time.sleep(20.0)
 
-    monkeypatch.setattr(Tuning, "close_budget", interrupted)
+    monkeypatch.setattr("harness.isolation.delegate.run_in_child", interrupted)
     out = command("sets.py:tensors", "--batch-size", "100", "--seconds", "1", "--workers", "0", code=130).stdout
     assert "interrupted; this is the best configuration so far" in out
     assert "DataLoader(dataset, " in out
 
 
-def test_an_internal_error_is_no_fault_of_the_data_set(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If a second check of the data set finds nothing, the traceback remains."""
+@pytest.mark.usefixtures("command")
+def test_an_internal_error_is_no_fault_of_the_data_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a second check of the data set finds nothing, the error remains."""
 
     def failing(*_: object) -> None:
         raise ArithmeticError("ours")
 
     monkeypatch.setattr("harness.tuner.tuning.LoaderSearch", failing)
     with pytest.raises(LoadingError) as raised:
-        command("sets.py:tensors", "--seconds", "1", "--workers", "0")
+        tune_target("sets.py:tensors", SearchSpace((100,), (0,)), 2, 1.0, None, None, 0, report=lambda _: None)
     assert isinstance(raised.value.__cause__, ArithmeticError)
 
 
@@ -282,8 +294,14 @@ def test_an_interrupt_before_the_first_slice_is_a_plain_line(command: Command, m
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("harness.tuner.tuning.examine", interrupted)
+    monkeypatch.setattr("harness.isolation.delegate.run_in_child", interrupted)
     assert "interrupted before the first measurement" in command("sets.py:tensors", "--seconds", "1").refusal
+
+
+def test_a_data_set_gets_no_more_memory_than_allowed(command: Command) -> None:
+    """The option raises the limit for data sets that are kept in memory."""
+    refusal = command("sets.py:Large", "--seconds", "1", "--memory", "0.5").refusal
+    assert "cannot create the data set" in refusal
 
 
 def test_workers_are_left_out_where_they_are_ruled_out() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from controls.catalogue import CONTROLS
 from controls.control import undecided
-from tightness.record import DTYPES, key_of, moved, read
+from tightness.record import DTYPES, is_comparable, key_of, moved, read
 
 from harness.contracts import contracts
 from harness.floats import FORMATS, DoubleDouble
@@ -34,12 +34,12 @@ def test_every_operation_has_its_controls() -> None:
 
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: f"{job.case.name}-{job.law.name}-{job.format.name}")
 def test_a_sound_implementation_keeps_the_law(job: Job) -> None:
-    """Every law holds, in each group of laws, and its bound is as loose as recorded."""
+    """Every law holds, in each group of laws, and its bound is as loose as recorded by this version of Hypothesis."""
     verdict = decide(job)
     assert verdict.status is Status.HOLDS, verdict.reason or verdict.violation
     assert verdict.rows > 0
     assert key_of(verdict) in RECORDED, f"`python -m tightness {verdict.contract}` in tests/ records it"
-    assert not moved(verdict, RECORDED[key_of(verdict)])
+    assert not is_comparable() or not moved(verdict, RECORDED[key_of(verdict)])
 
 
 def test_ball_arithmetic_decides_near_a_tie() -> None:

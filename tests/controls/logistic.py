@@ -27,8 +27,8 @@ def sigmoid(x: Tensor) -> Tensor:
 
 
 def softplus(x: Tensor) -> Tensor:
-    """Adds two terms of the same sign."""
-    return x.clamp(min=0) + exp_of_minus_abs(x).log1p()
+    """Adds two terms of the same sign, both with the derivative from the right at zero."""
+    return x.masked_fill(x < 0, 0.0) + exp_of_minus_abs(x).log1p()
 
 
 def logsigmoid(x: Tensor) -> Tensor:

@@ -1,8 +1,12 @@
-"""Kill real commands at random moments: the remains can be read and continued, and no process survives."""
+"""Kill real commands at random moments: the remains can be read and continued, and no process survives.
+
+All commands that write files are killed, except ``harness diff``, which writes none.
+"""
 
 import json
 import os
 import random
+import re
 import secrets
 import shutil
 import signal
@@ -21,7 +25,7 @@ from harness.error import UsageError
 from harness.record import RunFolder, early
 from harness.record.storage import FILES
 
-SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 AFTER_S = 5.0
 """Seconds after a kill within which all processes of the command end."""
@@ -41,6 +45,13 @@ def stable(x):
 def step():
     x = torch.linspace(1.0, 120.0, 64).reshape(8, 8).requires_grad_()
     softmax(x).square().sum().backward()
+
+class Numbers:
+    def __len__(self):
+        return 256
+
+    def __getitem__(self, index):
+        return torch.ones(8), index
 """
 
 _FOREIGN = ("--contract", "softmax", "--law", "value", "--law", "rows_sum_to_one", "--dtypes", "float32,float64")
@@ -57,11 +68,25 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "report": ("report", "before", "--output", "page"),
     "gate": ("gate", "mine.py:softmax", "--contract", "softmax", "--run", "before", "--into", "run"),
     "audit": ("audit", "mine.py:step", "--steps", "3", "--run", "run"),
+    "train": ("train", "cases.linear_regression", "--data", "synthetic", "--run", "run"),
+    "tune": ("tune", "mine.py:Numbers", "--seconds", "4", "--workers", "0", "--json", "tuned.json"),
+    "gate update": ("gate", "mine.py:softmax", "--contract", "softmax", "--run", "before", "--update"),
+    "freeze": ("freeze", "before", "corpus"),
+    "init": ("init", "--yes"),
+    "learn": ("learn", "softmax"),
+    "fix": ("check", "mine.py:softmax", *_FOREIGN, "--fix", "--write"),
+    "documents": (
+        *("check", "mine.py:stable", *_FOREIGN, "--seed", "5"),
+        *("--json", "laws.json", "--junit", "laws.xml", "--markdown", "laws.md"),
+    ),
 }
 """The commands to kill, in a folder with functions, and with a run ``before`` of the foreign check and its baseline."""
 
-MEASURED = {"bench"}
-"""Commands that measure times, which differ from run to run."""
+MEASURED = {"bench", "tune", "documents", "report"}
+"""Commands whose records or files contain times, which differ from run to run."""
+
+CHANGING = {"fix", "learn"}
+"""Commands that do another thing the second time; each of their runs begins from the state before the first."""
 
 
 @dataclass
@@ -107,6 +132,7 @@ class _Place:
         self.scratch.mkdir(parents=True)
         (folder / "mine.py").write_text(MINE, encoding="utf-8")
         self.mark = secrets.token_hex(8)
+        self._before: dict[str, bytes] = {}
 
     def start(self, words: Sequence[str]) -> "subprocess.Popen[bytes]":
         tests = str(Path(__file__).parents[1])
@@ -138,9 +164,36 @@ class _Place:
                 continue
         return lines
 
+    def files(self) -> dict[str, bytes]:
+        """Return the files with their contents, except for the run's, caches and temporary files."""
+        paths = {path: path.relative_to(self.folder) for path in self.folder.rglob("*") if path.is_file()}
+        return {
+            str(name): path.read_bytes()
+            for path, name in paths.items()
+            if not {"__pycache__", "scratch", "said", ".hypothesis"} & set(name.parts)
+            and name.parts[:3] != (".harness", "runs", "run")
+        }
+
+    def remember(self) -> None:
+        """Keep the state to which :meth:`begin_anew` returns."""
+        self._before = self.files()
+
     def begin_anew(self) -> None:
-        """Remove the run, so that the next kills leave a partial run."""
+        """Restore the state before the command, so that the next kills leave a partial result."""
         shutil.rmtree(self.folder / ".harness" / "runs" / "run", ignore_errors=True)
+        for name in self.files().keys() - self._before.keys():
+            (self.folder / name).unlink()
+        for name, content in self._before.items():
+            (self.folder / name).write_bytes(content)
+
+    def partial(self, whole: dict[str, bytes], *, by_content: bool) -> list[str]:
+        """Return the files that are neither as before the command nor as after it."""
+        return [
+            name
+            for name, content in self.files().items()
+            if content != self._before.get(name)
+            and (name not in whole or (by_content and content != whole[name]) or not content)
+        ]
 
     def says_finished(self) -> bool:
         """Return whether the run has a command that was not ended early."""
@@ -170,17 +223,24 @@ def _one(name: str, times: int, draw: random.Random, place: _Place, killed: Kill
         place.start((*COMMANDS["foreign check"][:-1], "before")).wait()
     if name == "gate":
         place.start((*words[:-2], "--update")).wait()
+    place.remember()
+    process = place.start(words)
+    _wait_for_handlers(process)
     began = time.monotonic()
-    code = place.start(words).wait()
+    code = process.wait()
     usual_s = time.monotonic() - began
     if code not in {0, 1, 3}:
         killed.wrong.append(f"{name}: exit code {code} without a kill: {place.said[-300:]}")
         return
-    whole, files = place.records(), _names(place)
+    whole, files, written = place.records(), _names(place), place.files()
     place.begin_anew()
     for number in range(1, times + 1):
         before = place.records()
-        _kill(name, words, draw, draw.uniform(0.0, 1.1 * usual_s), place, killed)
+        number_of_signal = _kill(name, words, draw, draw.uniform(0.0, 1.1 * usual_s), place, killed, code)
+        partial = place.partial(written, by_content=name not in MEASURED)
+        # After SIGKILL, no process removes the hidden file that was to replace another.
+        kept = [file for file in partial if number_of_signal != signal.SIGKILL or not Path(file).name.startswith(".")]
+        killed.wrong += [f"{name}, kill {number}: {file} is neither as before nor as after" for file in kept]
         try:
             after = place.records()
         except UsageError as error:
@@ -192,6 +252,8 @@ def _one(name: str, times: int, draw: random.Random, place: _Place, killed: Kill
             file for file, lines in before.items() if name not in MEASURED and set(lines) - set(after.get(file, []))
         ]
         killed.wrong += [f"{name}, kill {number}: a record of {file} that was there before is lost" for file in lost]
+        if name in CHANGING:
+            place.begin_anew()
         if number % every == 0 or number == times:
             killed.reruns += 1
             if place.start(words).wait() != code:
@@ -203,14 +265,34 @@ def _one(name: str, times: int, draw: random.Random, place: _Place, killed: Kill
             place.begin_anew()
 
 
-def _kill(name: str, words: Sequence[str], draw: random.Random, after_s: float, place: _Place, killed: Killed) -> None:
+def _wait_for_handlers(process: "subprocess.Popen[bytes]") -> None:
+    """Wait until the command handles SIGTERM; before that, Python itself is starting."""
+    status = Path(f"/proc/{process.pid}/status")
+    while process.poll() is None:
+        found = re.search(r"^SigCgt:\s*(\w+)", status.read_text(encoding="ascii"), re.M)
+        if found and int(found[1], 16) >> (signal.SIGTERM - 1) & 1:
+            return
+        time.sleep(0.005)
+
+
+def _kill(
+    name: str,
+    words: Sequence[str],
+    draw: random.Random,
+    after_s: float,
+    place: _Place,
+    killed: Killed,
+    code: int,
+) -> signal.Signals | None:
+    """Kill the command, and return the signal; ``None`` if it ended before."""
     # Ignore the files that an earlier SIGKILL has left.
     known = {path.name for path in place.scratch.iterdir()}
     process = place.start(words)
+    _wait_for_handlers(process)
     try:
         process.wait(after_s)
         killed.ends[f"{name} before a signal"] += 1
-        return
+        return None
     except subprocess.TimeoutExpired:
         number = draw.choice(SIGNALS)
     began = time.monotonic()
@@ -223,6 +305,9 @@ def _kill(name: str, words: Sequence[str], draw: random.Random, after_s: float, 
         process.kill()
         process.wait()
     killed.slowest_s = max(killed.slowest_s, time.monotonic() - began)
+    expected = {-number} if number == signal.SIGKILL else {128 + number}
+    if process.returncode not in {*expected, code}:
+        killed.wrong.append(f"{name}, {number.name} after {after_s:.1f} s: exit code {process.returncode}")
     time.sleep(max(0.0, began + AFTER_S - time.monotonic()))
     killed.wrong += [f"{name}, {number.name} after {after_s:.1f} s: left running: {line}" for line in place.left()]
     # Torch's compiler keeps its results for later processes, and after SIGKILL no process removes files.
@@ -232,9 +317,11 @@ def _kill(name: str, words: Sequence[str], draw: random.Random, after_s: float, 
     killed.wrong += [f"{name}, {number.name} after {after_s:.1f} s: the temporary {path} is left" for path in left]
     if "Traceback" in place.said:
         killed.wrong.append(f"{name}, {number.name} after {after_s:.1f} s: {place.said.strip().splitlines()[-1]}")
+    return number
 
 
 def _names(place: _Place) -> set[str]:
-    """Return the files except caches."""
+    """Return the files except caches, and except the hidden files that SIGKILL leaves in place of a replacement."""
     found = (path.relative_to(place.folder) for path in place.folder.rglob("*"))
-    return {str(path) for path in found if not {"__pycache__", "scratch"} & set(path.parts)}
+    names = (str(path) for path in found if not {"__pycache__", "scratch", ".hypothesis"} & set(path.parts))
+    return {name for name in names if not re.search(r"(^|/)\.[^/]+\.\w{8}$", name)}

@@ -13,47 +13,44 @@ from pathlib import Path
 
 import pytest
 
-from harness.isolation import fork_server
 from harness.isolation.fork_server import SERVER, ForkServer
 from harness.isolation.forked_process import Forked
 
 AS_TOLD = "import json, os; print(json.dumps([os.getppid(), os.getcwd(), os.environ.get('HARNESS_SEEN')]), flush=True)"
 
+SLOW = "import time; time.sleep(60)"
+"""A module that a server imports before its first fork."""
+
 ALONE = """
-import sys, threading, time
-from pathlib import Path
-sys.path.insert(0, PACKAGE)
-from harness.isolation import fork_server
-slowly = fork_server._source().replace("import torch\\n", "import time; time.sleep(60)\\n", 1)
-fork_server._source = lambda: slowly
-server = fork_server.ForkServer()
+import threading, time
+from harness.isolation.fork_server import ForkServer
+server = ForkServer("slow")
 threading.Thread(target=lambda: (time.sleep(0.5), print(server.pid, flush=True)), daemon=True).start()
-server.forked("", open("printed", "wb"), folder=None, in_pairs=False)
+server.forked("", open("printed", "wb"))
 """
 
-FIRST = """
+STANDBY = """
 import json, os, sys
-sys.path.insert(0, PACKAGE)
-from harness.isolation.forked_process import Second
-printed = os.open('printed', os.O_RDWR | os.O_CREAT)
-second = Second(*SECOND)
-second.begin(WAITING, os.open(os.devnull, os.O_RDONLY), printed, {'TMPDIR': 'its own'})
-print(json.dumps(second.wait()), flush=True)
+from harness.isolation import standby
+standby.load_and_serve = lambda line: exec(open("waiting.py").read(), {"line": line})
+os.environ["OF_THE_JUDGE"] = "1"
+process = standby.StandbyProcess()
+import harness.laws
+printed = os.open("printed", os.O_RDWR | os.O_CREAT)
+process.begin(os.open(os.devnull, os.O_RDONLY), printed, {"TMPDIR": "its own"})
+print(json.dumps(process.wait()), flush=True)
 """
 
 WAITING = """
-import json, os, sys, traceback
+import json, os, sys
 facts = {
-    'modules': [name for name in sys.modules if 'harness' in name],
-    'torch': 'torch' in sys.modules,
-    'folder': [os.getcwd(), os.environ['TMPDIR']],
-    'signs': [name for name in os.environ if name.startswith(('HARNESS', 'PYTEST'))],
-    'initial signs': 'HARNESS' in open('/proc/self/environ').read(),
-    'globals': sorted(name for name in globals() if not name.startswith('__')),
-    'streams': [os.readlink(f'/proc/self/fd/{number}') for number in (0, 1, 2)],
-    'open': sorted(map(int, os.listdir('/proc/self/fd'))),
-    'frames': [frame.f_code.co_name for frame, _ in traceback.walk_stack(sys._getframe())],
-    'leads': os.getsid(0) == os.getpid(),
+    "laws": "harness.laws" in sys.modules,
+    "torch": "torch" in sys.modules,
+    "folder": [os.getcwd(), os.environ["TMPDIR"]],
+    "of the judge": "OF_THE_JUDGE" in os.environ,
+    "streams": [os.readlink(f"/proc/self/fd/{number}") for number in (0, 1, 2)],
+    "other files": len(os.listdir("/proc/self/fd")) - 3,
+    "leads": os.getsid(0) == os.getpid(),
 }
 print(json.dumps(facts), flush=True)
 os._exit(3)
@@ -68,10 +65,10 @@ def own() -> Iterator[ForkServer]:
     server.close()
 
 
-def forked(server: ForkServer, text: str, folder: Path, *, in_pairs: bool = False) -> Forked:
+def forked(server: ForkServer, text: str, folder: Path) -> Forked:
     """Fork; the fork must succeed here."""
     with tempfile.TemporaryFile() as printed:
-        process = server.forked(text, printed, folder=str(folder), in_pairs=in_pairs)
+        process = server.forked(text, printed, folder=str(folder))
     assert process is not None
     return process
 
@@ -117,49 +114,41 @@ def test_an_endless_process_is_awaited_until_the_timeout_and_killed(own: ForkSer
     assert ended(process) == (b"", -signal.SIGKILL)
 
 
-def test_the_second_process_has_torch_and_no_state_of_the_first(
-    own: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It has no variable of the first, no module of the harness, and only its streams."""
-    monkeypatch.setenv("HARNESS_SEEN", "1")
-    text = FIRST.replace("PACKAGE", repr(str(Path(fork_server.__file__).parents[2])))
-    said, code = ended(forked(own, text.replace("WAITING", repr(WAITING)), tmp_path, in_pairs=True))
-    assert (json.loads(said), code) == (3, 0)
+def test_a_standby_process_has_torch_and_no_state_of_the_judge(tmp_path: Path) -> None:
+    """It has no variable and no law of the judge, and none of its open files but its line."""
+    (tmp_path / "waiting.py").write_text(WAITING, encoding="utf-8")
+    output, code = ended(forked(SERVER, STANDBY, tmp_path))
+    assert (json.loads(output), code) == (3, 0)
     printed = str(tmp_path / "printed")
     assert json.loads(Path(printed).read_text(encoding="utf-8")) == {
-        "modules": [],
+        "laws": False,
         "torch": True,
         "folder": [str(tmp_path), "its own"],
-        "signs": [],
-        "initial signs": False,
-        # Globals of the interpreter's start, and of this text.
-        "globals": ["gc", "json", "l", "n", "os", "s", "sys", "traceback"],
+        "of the judge": False,
         "streams": [os.devnull, printed, printed],
-        # The last descriptor is open on the listed folder.
-        "open": [0, 1, 2, 3],
-        "frames": ["<module>"] * 3,
+        # Its line, and the descriptor that is open on the listed folder.
+        "other files": 2,
         "leads": True,
     }
 
 
-@pytest.fixture
-def light(monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServer]:
-    """Return a server without torch, whose import takes two seconds."""
-    absent = "from types import SimpleNamespace\n\n    torch = SimpleNamespace(set_num_threads=lambda _: None)\n"
-    source = fork_server._source()
-    assert source.count("import torch\n") == 1
-    source = source.replace("import torch\n", absent)
-    monkeypatch.setattr(fork_server, "_source", lambda: source)
-    server = ForkServer()
-    yield server
-    server.close()
+def test_the_server_has_neither_laws_nor_oracle(tmp_path: Path) -> None:
+    """Its forks for user code would have them, too."""
+    text = (
+        "import json, sys; print(json.dumps([name for name in sys.modules if name.startswith('harness.')]), flush=True)"
+    )
+    output, _ = ended(forked(SERVER, text, tmp_path))
+    modules = json.loads(output)
+    assert "harness.isolation.callee" in modules
+    packages = ("harness.laws", "harness.contracts", "harness.verdict", "harness.floats", "harness.formula")
+    assert not [name for name in modules if name.startswith(packages)]
 
 
 def test_a_server_that_ended_or_has_other_variables_is_replaced(
-    light: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Processes of the previous server stay alive. If their exit code is lost, they count as killed."""
-    own = light
+    own = ForkServer()
     ended(forked(own, AS_TOLD, tmp_path))
     first, process = own.pid, forked(own, "import time; time.sleep(60)", tmp_path)
     monkeypatch.setenv("OF_SOMEBODY", "1")
@@ -174,6 +163,7 @@ def test_a_server_that_ended_or_has_other_variables_is_replaced(
     ended(process)
     os.kill(other, signal.SIGKILL)
     assert json.loads(ended(forked(own, AS_TOLD, tmp_path))[0])[0] == own.pid not in {first, other}
+    own.close()
 
 
 def test_nothing_is_forked_if_foreign_children_cannot_be_awaited(
@@ -182,13 +172,14 @@ def test_nothing_is_forked_if_foreign_children_cannot_be_awaited(
     """Workers are then started instead."""
     monkeypatch.delattr(os, "pidfd_open")
     with tempfile.TemporaryFile() as printed:
-        assert SERVER.forked("pass", printed, folder=str(tmp_path), in_pairs=False) is None
+        assert SERVER.forked("pass", printed, folder=str(tmp_path)) is None
 
 
 def test_a_starting_server_ends_with_an_interrupted_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise it would import torch in vain."""
-    monkeypatch.setattr(fork_server, "_source", lambda: "import time\ndef serve(*_): time.sleep(60)")
-    server = ForkServer()
+    (tmp_path / "slow.py").write_text(SLOW, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    server = ForkServer("slow")
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -209,9 +200,11 @@ def test_a_starting_server_ends_with_an_interrupted_command(tmp_path: Path, monk
 
 def test_a_starting_server_ends_with_a_killed_command(tmp_path: Path) -> None:
     """The killed command cannot end it."""
-    package = repr(str(Path(fork_server.__file__).parents[2]))
-    text = ALONE.replace("PACKAGE", package)
-    command = subprocess.Popen([sys.executable, "-c", text], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    (tmp_path / "slow.py").write_text(SLOW, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = subprocess.Popen(
+        [sys.executable, "-P", "-c", ALONE], cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=environment
+    )
     assert command.stdout is not None
     with command, command.stdout:
         pid = int(command.stdout.readline())

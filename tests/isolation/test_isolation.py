@@ -66,11 +66,15 @@ def test_the_side_that_reports_imports_no_torch(homework: Path) -> None:
     [
         ("import os\nos._exit(5)", "the import ends the process with exit code 5"),
         ("import os\nos.abort()", "the import ends the process with SIGABRT"),
-        ("import sys\nsys.exit('not today')", "SystemExit: not today"),
+        ("import sys\nsys.exit('not today')", "it ends the program at import (SystemExit: not today)"),
+        (
+            "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('data')\nparser.parse_args()",
+            'it parses the command line at import (SystemExit: 2); put that under `if __name__ == "__main__"`',
+        ),
         ("1 / 0", "ZeroDivisionError"),
         ("while True: pass", "the import does not finish within 4 s"),
     ],
-    ids=["exits", "aborts", "leaves", "raises", "hangs"],
+    ids=["exits", "aborts", "leaves", "parses", "raises", "hangs"],
 )
 def test_a_file_that_cannot_be_imported_is_the_users_error(workplace: Path, body: str, text: str) -> None:
     """The message has the reason."""
@@ -78,6 +82,17 @@ def test_a_file_that_cannot_be_imported_is_the_users_error(workplace: Path, body
     with pytest.raises(UsageError, match="cannot import") as caught:
         list(Campaign("broken.py:f", "softmax").run(limits=Limits(load_s=4.0 if "while" in body else 120.0)))
     assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "stream", ["type('Writer', (), {'write': lambda self, text: len(text)})()", "None", "open('/dev/full', 'w')"]
+)
+def test_a_file_that_replaces_standard_output_is_judged_like_others(workplace: Path, stream: str) -> None:
+    """The object need not have the methods of a stream."""
+    code = f"import sys\nimport torch\n\nsys.stdout = {stream}\nsys.stdout and sys.stdout.write('loaded')\n\n\n"
+    Path("loud.py").write_text(f"{code}def f(x):\n    return torch.softmax(x, -1)\n", encoding="utf-8")
+    (verdict,) = Campaign("loud.py:f", "softmax", laws=["value"], dtypes=["float32"]).run(limits=Limits())
+    assert verdict.status == "holds", verdict.reason
 
 
 def test_an_import_that_changes_a_setting_is_noticed_once(workplace: Path) -> None:

@@ -17,7 +17,6 @@ from samples.proof_space import small
 
 from harness.execution.runner import carry_out
 from harness.isolation.child import Child
-from harness.isolation.fork_server import SERVER
 from harness.isolation.limits import Limits
 from harness.isolation.program import setup
 from harness.isolation.remote import RemoteHost
@@ -278,7 +277,7 @@ def test_a_remote_proof_equals_a_local_proof(workplace: Path, monkeypatch: pytes
     for name, call in (("softmax", None), ("shifted", "lambda f, x, dim: f(x, dim, 0.0)"), ("loss", None)):
         contract = "cross_entropy" if name == "loss" else "softmax"
         plan = Exhaustion(f"both.py:{name}", contract, call=call, folder=workplace / "here", dtypes=["bfloat16"])
-        child = Child(limits, setup(plan.target, call, limits), server=SERVER)
+        child = Child(limits, setup(plan.target, call, limits))
         try:
             there = replace(plan, folder=workplace / "there").load(RemoteHost(child))
             here = plan.load()

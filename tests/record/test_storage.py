@@ -167,7 +167,7 @@ def test_a_run_that_has_its_report_starts_afresh(workplace: Path) -> None:
         ([verdict(status=Status.SKIPPED)], "verdict: none, every law was skipped (1 skipped)"),
         (
             [verdict(), verdict(status=Status.BROKEN, law="b")],
-            "verdict: 1 defect in a.b.c: 1 of 2 laws (1 holds, 1 broken)",
+            "verdict: 1 defect in a.b.c breaks 1 of 2 laws (1 holds, 1 broken)",
         ),
         (
             [verdict(), verdict(status=Status.EXPECTED, law="b")],
@@ -175,12 +175,12 @@ def test_a_run_that_has_its_report_starts_afresh(workplace: Path) -> None:
         ),
         (
             [verdict(status=Status.UNEXPECTED), verdict(status=Status.ERROR, law="b")],
-            "verdict: 1 declared failure not found in a.b.c: 1 of 2 laws; 1 error in a.b.c: 1 of 2 laws "
+            "verdict: 1 declared failure in a.b.c is not found with 1 of 2 laws; 1 error in a.b.c affects 1 of 2 laws "
             "(0 hold, 1 not found, 1 with an error)",
         ),
         (
             [verdict(), verdict(dtype="float64", status=Status.BROKEN), verdict(law="b")],
-            "verdict: 1 defect in a.b.c: 1 of 2 laws (3 verdicts: 2 hold, 1 broken)",
+            "verdict: 1 defect in a.b.c breaks 1 of 2 laws (3 verdicts: 2 hold, 1 broken)",
         ),
         (
             [verdict(status=Status.LOST), verdict(status=Status.LOST, law="any_rank", group="implementation")],

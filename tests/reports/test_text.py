@@ -50,7 +50,12 @@ from harness.reports.table import Header, Table
         (text.cut("abcdef", limit=4), "abcd … (2 more characters)"),
         (text.shortened("abcdef", limit=4), "abc…"),
         (text.clean("a\x1b[31mb\u202ec\n"), "a\N{REPLACEMENT CHARACTER}[31mb\N{REPLACEMENT CHARACTER}c\n"),
-        (text.markdown_text("a|b <i>\n*c* rows_sum_to_one _d_"), r"a\|b &lt;i&gt; \*c\* rows_sum_to_one \_d\_"),
+        (text.markdown_text("a|b <i>\n*c* rows_sum_to_one _d_"), r"a\|b &lt;i> \*c\* rows_sum_to_one \_d\_"),
+        (text.markdown_text("`value` of `a|b` [x](http://y)"), r"`value` of \`a\|b\` \[x\](http://y)"),
+        (text.markdown_text("# no heading"), r"\# no heading"),
+        (text.markdown_text("1. no list"), r"1\. no list"),
+        (text.markdown_text("> no quotation"), r"\> no quotation"),
+        (text.markdown_text("-0.5"), "-0.5"),
         (text.fenced("a ``` b"), "````text\na ``` b\n````"),
     ],
 )

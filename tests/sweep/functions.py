@@ -18,7 +18,7 @@ _INDICES = "returns a pair with indices; the function without `with_indices` is 
 _LONGER = "another name of a function that is checked"
 
 _FUNCTIONAL: dict[str, str] = {
-    _IN_PLACE: "celu_ elu_ hardtanh_ leaky_relu_ relu_ rrelu_ selu_ threshold_",
+    _IN_PLACE: "celu_ elu_ hardtanh_ leaky_relu_ relu_ rrelu_ scaled_addmm_ selu_ threshold_",
     _RANDOM: "alpha_dropout dropout dropout1d dropout2d dropout3d feature_alpha_dropout gumbel_softmax "
     "fractional_max_pool2d fractional_max_pool2d_with_indices fractional_max_pool3d "
     "fractional_max_pool3d_with_indices",
@@ -32,7 +32,7 @@ _FUNCTIONAL: dict[str, str] = {
     "conv_transpose3d",
     "its weights depend on the shape: check one output with the formulas `linear_upsampling`, `cubic_upsampling` and "
     "`bilinear`": "interpolate upsample upsample_bilinear grid_sample affine_grid",
-    "needs an accelerator": "grouped_mm scaled_mm scaled_grouped_mm",
+    "needs an accelerator": "grouped_mm scaled_addmm scaled_mm scaled_grouped_mm",
     "a linear map and `cross_entropy` in one": "linear_cross_entropy",
     "linear maps around `scaled_dot_product_attention`": "multi_head_attention_forward",
 }

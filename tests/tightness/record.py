@@ -90,6 +90,11 @@ def moved(verdict: Verdict, line: Tightness) -> str:
     return ""
 
 
+def is_comparable() -> bool:
+    """Whether this version of Hypothesis made the record: other versions draw other examples, which move a bound."""
+    return f"Hypothesis {version('hypothesis')}," in FILE.read_text()
+
+
 def differing(verdicts: Iterable[Verdict]) -> list[str]:
     """Return a sentence for each verdict in a recorded dtype that differs from its line or has none."""
     recorded, sentences = read(), []

@@ -136,6 +136,7 @@ DEFECTS = [
         fix="a recurrence whose result is initialized",
         fixed="torch.cat([8 * x**3 - 4 * x, (5 * x**3 - 3 * x) / 2]).nanmean().item()",
         command="torch.special:chebyshev_polynomial_u --dtypes float32 --law nan_stays_in_its_row",
+        mended_in="2.14.0",
     ),
     Defect(
         function="torch.cdist",

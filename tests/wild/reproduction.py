@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
+from packaging.version import Version
 from wild.defect import RIGHT_ULP, WRONG_ULP, Defect, error_ulp
 
 RECORD = Path(__file__).with_name("reproduced.jsonl")
@@ -90,7 +91,7 @@ def complaint(defect: Defect, found: Reproduction) -> str:
     """Return what is not as the entry says; empty if it is."""
     if not defect.mended_in and not found.is_wrong(defect):
         return f"{defect.function} is mended in {defect.package} {found.version}: set `mended_in` of the entry"
-    if defect.mended_in == found.version and found.is_wrong(defect):
+    if defect.mended_in and Version(found.version) >= Version(defect.mended_in) and found.is_wrong(defect):
         return f"{defect.function} is still wrong in {defect.package} {found.version}, and prints {found.printed}"
     if not found.is_fixed(defect):
         return f"the fix of {defect.function} prints {found.fixed}, which is not the true value"

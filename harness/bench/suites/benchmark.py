@@ -11,6 +11,7 @@ import select
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
@@ -18,12 +19,13 @@ from typing import Any, NoReturn, TextIO
 import pytest
 
 from harness.bench.option import OPTIONS, flag
-from harness.calling.discovery import SHIPPED
+from harness.calling.discovery import SHIPPED, is_shipped
 from harness.calling.target import load
 from harness.case import Case
 from harness.contracts import claimed, contract_named
 from harness.data.images import ImageData, image_data
 from harness.error import UsageError
+from harness.isolation.delegate import limit_memory
 from harness.isolation.parent import end
 from harness.record.bench import BenchRecord
 from harness.timing.clock import MIN_ROUNDS, WarmUp, rounds_within, set_aside, warm, without_garbage_collection
@@ -127,6 +129,10 @@ class Progress:
         """Write that an item ended."""
         self._tell(done=1)
 
+    def tell_import(self, target: str | None) -> None:
+        """Write which target is being imported; ``None`` after the import."""
+        self._tell(importing=target)
+
     def refuse(self, error: UsageError, *, idle: bool) -> None:
         """Write why nothing is measured."""
         self._tell(refused={**error.parts, "idle": idle})
@@ -228,6 +234,20 @@ def give_up(config: pytest.Config, error: UsageError, *, idle: bool = False) -> 
     pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
 
 
+@contextmanager
+def importing(config: pytest.Config, target: str) -> Iterator[None]:
+    """Import user code in the body, within the limits of the process that started the session."""
+    if (memory := option(config, "memory", None)) is not None:
+        limit_memory(memory)
+    progress = config.pluginmanager.get_plugin(NAME)
+    if progress is None:
+        yield
+        return
+    progress.tell_import(target)
+    yield
+    progress.tell_import(None)
+
+
 def give_up_if_idle(session: pytest.Session) -> None:
     """End the session if the loaded cases leave the suite without an item."""
     contracts = session.config.stash.get(_SELECTED, {})
@@ -265,9 +285,9 @@ def _loaded(config: pytest.Config) -> list[Case]:
         try:
             if contract is not None:
                 contract_named(contract)
-            config.stash[_LOADED] = [
-                claimed(case) for case in load(option(config, "cases", SHIPPED), contract=contract, by_name=True)
-            ]
+            target = option(config, "cases", SHIPPED)
+            with nullcontext() if is_shipped(target) else importing(config, target):
+                config.stash[_LOADED] = [claimed(case) for case in load(target, contract=contract, by_name=True)]
         except UsageError as error:
             give_up(config, error)
     return config.stash[_LOADED]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from harness.bench.suites.benchmark import Tape, cases_of, give_up, keep, option, refuse
+from harness.bench.suites.benchmark import Tape, cases_of, give_up, importing, keep, option, refuse
 from harness.bench.suites.loader_measurement import (
     REFERENCE,
     Lane,
@@ -156,8 +156,11 @@ def _dataset(config: pytest.Config, name: str) -> Any:
     cache = config.stash.setdefault(_DATASET, {})
     if name not in cache:
         try:
-            is_own = config.getoption("harness_dataset")
-            cache[name] = dataset_named(name) if is_own else _sets_of_files()[name]()
+            if config.getoption("harness_dataset"):
+                with importing(config, name):
+                    cache[name] = dataset_named(name)
+            else:
+                cache[name] = _sets_of_files()[name]()
         except UsageError as error:
             give_up(config, error)
     return cache[name]

@@ -5,6 +5,7 @@ import inspect
 import os
 from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +32,25 @@ class Layout(StrEnum):
     EMPTY = "no Python code"
 
 
+class LeftOut(NamedTuple):
+    """A public function or module that is not checked.
+
+    Parameters
+    ----------
+    target
+        As ``harness check`` takes it.
+    reason
+        Why it is left out.
+    file, line
+        Place of its definition.
+    """
+
+    target: str
+    reason: str
+    file: Path
+    line: int
+
+
 class Found(NamedTuple):
     """A function with a known contract.
 
@@ -45,7 +65,7 @@ class Found(NamedTuple):
     file, line
         Place of its definition.
     module
-        Name under which Python imports its module; empty for a notebook.
+        Name under which an import statement imports its module; empty if none can, as for a notebook or ``class.py``.
     by_name
         Whether a check infers contract and adapter itself.
     """
@@ -73,26 +93,30 @@ def layout_of(root: Path) -> Layout:
     return Layout.NOTEBOOKS if any(_files(root, SUFFIX)) else Layout.EMPTY
 
 
-def functions(root: Path) -> list[Found]:
-    """Return the functions with known contracts, in order of file and line."""
+def functions(root: Path) -> tuple[list[Found], list[LeftOut]]:
+    """Return the functions with known contracts, and the other public ones, in order of file and line."""
     layout = layout_of(root)
     if layout is Layout.NOTEBOOKS:
-        return [one for file in _files(root, SUFFIX) for one in _in_notebook(file, root)]
-    base = root / "src" if layout is Layout.SRC else root
-    return [one for file in _files(base, ".py") for one in _in_module(file, root, base)]
+        definitions = [each for file in _files(root, SUFFIX) for each in _in_notebook(file, root)]
+    else:
+        base = root / "src" if layout is Layout.SRC else root
+        definitions = [each for file in _files(base, ".py") for each in _in_module(file, root, base)]
+    found = [each for each in definitions if isinstance(each, Found)]
+    return found, [each for each in definitions if isinstance(each, LeftOut)]
 
 
 def _files(folder: Path, suffix: str) -> Iterator[Path]:
     for path, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if name not in SKIPPED and not name.startswith("."))
-        yield from (Path(path, name) for name in sorted(names) if name.endswith(suffix) and not _is_test(name))
+        files = (Path(path, name) for name in sorted(names) if name.endswith(suffix) and not _is_test(name))
+        yield from (file for file in files if file.as_posix().isprintable())
 
 
 def _is_test(name: str) -> bool:
     return name.startswith("test_") or name in {"conftest.py", "setup.py", "noxfile.py"} or name.endswith("_test.py")
 
 
-def _in_module(file: Path, root: Path, base: Path) -> Iterator[Found]:
+def _in_module(file: Path, root: Path, base: Path) -> Iterator[Found | LeftOut]:
     try:
         source = file.read_text(encoding="utf-8")
     except (OSError, ValueError):
@@ -102,55 +126,73 @@ def _in_module(file: Path, root: Path, base: Path) -> Iterator[Found]:
     module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
     in_package = packaged and (len(parts) > 1 or base != root)
     path = module if in_package else file.relative_to(root).as_posix()
-    yield from _known(source, file, path, module if packaged else "")
+    is_importable = packaged and all(part.isidentifier() and not iskeyword(part) for part in module.split("."))
+    yield from _definitions(source, file, path, module if is_importable else "")
 
 
-def _in_notebook(file: Path, root: Path) -> Iterator[Found]:
+def _in_notebook(file: Path, root: Path) -> Iterator[Found | LeftOut]:
     try:
         source = definitions(file)
     except UsageError:
         return
-    yield from _known(source, file, file.relative_to(root).as_posix(), "")
+    yield from _definitions(source, file, file.relative_to(root).as_posix(), "")
 
 
-def _known(source: str, file: Path, path: str, module: str) -> Iterator[Found]:
+def _definitions(source: str, file: Path, path: str, module: str) -> Iterator[Found | LeftOut]:
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
     adapter = _array_library(tree)
     for node in tree.body:
-        signature = _signature(node)
-        if signature is None:
+        if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
             continue
-        contract, call = _claim(signature, node, file, f"{path}:{node.name}")  # type: ignore[attr-defined]
-        if contract:
-            target = f"{path}:{node.name}"  # type: ignore[attr-defined]
+        if isinstance(node, ast.ClassDef) and not _is_module(node):
+            continue
+        target = f"{path}:{node.name}"
+        try:
+            contract, call = _claim(_signature(node), node, file, target)
+        except UsageError as error:
+            yield LeftOut(target, str(error), file, node.lineno)
+        else:
             yield Found(target, contract, call or adapter, file, node.lineno, module, not (call or adapter))
 
 
-def _signature(node: ast.stmt) -> inspect.Signature | None:
-    """Return the signature of a public function, or of the forward pass of a module that needs no arguments."""
-    if isinstance(node, ast.ClassDef) and any(ast.unparse(base).endswith("Module") for base in node.bases):
-        methods = {one.name: one for one in node.body if isinstance(one, ast.FunctionDef)}
-        if "forward" not in methods or _required(methods.get("__init__")) > 1:
-            return None
-        return None if node.name.startswith("_") else _parameters(methods["forward"].args, skipped=1)
-    if not isinstance(node, ast.FunctionDef) or node.name.startswith("_") or not _takes_tensors(node.args):
-        return None
-    return _parameters(node.args)
+def _is_module(node: ast.ClassDef) -> bool:
+    return any(ast.unparse(base).endswith("Module") for base in node.bases)
+
+
+def _signature(node: ast.FunctionDef | ast.ClassDef) -> inspect.Signature:
+    """Return the signature of a function, or of the forward pass of a module that needs no arguments.
+
+    Raises
+    ------
+    UsageError
+        If a check cannot call it with tensors.
+    """
+    if isinstance(node, ast.FunctionDef):
+        first = next(iter(node.args.posonlyargs + node.args.args), None)
+        if first is None and node.args.vararg is None:
+            raise UsageError("it takes no tensors")
+        if first is not None and not _may_be_tensor(first):
+            raise UsageError(f"its parameter `{first.arg}` is no tensor")
+        return _parameters(node.args)
+    methods = {method.name: method for method in node.body if isinstance(method, ast.FunctionDef)}
+    if "forward" not in methods:
+        raise UsageError("it defines no `forward`")
+    if _required(methods.get("__init__")) > 1:
+        raise UsageError("its constructor needs arguments")
+    return _parameters(methods["forward"].args, skipped=1)
 
 
 def _required(method: ast.FunctionDef | None) -> int:
     return 0 if method is None else len(method.args.posonlyargs + method.args.args) - len(method.args.defaults)
 
 
-def _takes_tensors(arguments: ast.arguments) -> bool:
-    """Whether the first parameter may be a tensor, by its annotation."""
-    first = next(iter(arguments.posonlyargs + arguments.args), None)
-    if first is None:
-        return False
-    return first.annotation is None or any(part in ast.unparse(first.annotation).lower() for part in _ARRAYS)
+def _may_be_tensor(parameter: ast.arg) -> bool:
+    """Whether a parameter may be a tensor, by its annotation."""
+    annotation = parameter.annotation
+    return annotation is None or any(part in ast.unparse(annotation).lower() for part in _ARRAYS)
 
 
 def _parameters(arguments: ast.arguments, skipped: int = 0) -> inspect.Signature:
@@ -170,7 +212,13 @@ def _parameters(arguments: ast.arguments, skipped: int = 0) -> inspect.Signature
 
 
 def _claim(signature: inspect.Signature, node: Any, file: Path, target: str) -> tuple[str, str]:
-    """Return the contract and the adapter that a check would infer; empty texts if it would refuse."""
+    """Return the contract and the adapter that a check would infer.
+
+    Raises
+    ------
+    UsageError
+        If it would refuse.
+    """
     from harness.contracts import claimed, contract_named
     from harness.verdict.job import reject_misfit
 
@@ -178,13 +226,10 @@ def _claim(signature: inspect.Signature, node: Any, file: Path, target: str) -> 
     if known is not None:
         return known.claim, known.call
     case = Case(_stand_in(signature), "", name=node.name, target=target, style="foreign")
-    try:
-        contract = contract_named(claimed(case).contract)
-        if contract.form != "function":
-            return "", ""
-        reject_misfit(claimed(case), contract)
-    except UsageError:
-        return "", ""
+    contract = contract_named(claimed(case).contract)
+    if contract.form != "function":
+        raise UsageError(f"`{contract.name}` is no contract of a function")
+    reject_misfit(claimed(case), contract)
     return contract.name, ""
 
 
@@ -210,10 +255,10 @@ def _array_library(tree: ast.Module) -> str:
     return "jax" if "jax" in names else "numpy" if "numpy" in names else ""
 
 
-def described(found: Sequence[Found], root: Path) -> list[str]:
-    """Return a line for each function: its target, contract and place."""
-    width = max((len(one.target) for one in found), default=0)
-    return [
-        f"  {one.target:<{width}}  {one.contract}  ({one.file.relative_to(root).as_posix()}:{one.line})"
-        for one in found
-    ]
+def described(found: Sequence[Found], left_out: Sequence[LeftOut], root: Path) -> list[str]:
+    """Return a line for each function: its target, its contract or why it is left out, and its place."""
+    width = max((len(each.target) for each in (*found, *left_out)), default=0)
+    place = {each.target: f"({each.file.relative_to(root).as_posix()}:{each.line})" for each in (*found, *left_out)}
+    lines = [f"  {each.target:<{width}}  {each.contract}  {place[each.target]}" for each in found]
+    others = [f"  {each.target:<{width}}  {each.reason}  {place[each.target]}" for each in left_out]
+    return [*lines, *(["left out:", *others] if others else [])]

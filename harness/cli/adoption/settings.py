@@ -7,7 +7,6 @@ import contextlib
 import functools
 import inspect
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, NoReturn
@@ -16,7 +15,7 @@ import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import to_json
 
-from harness.calling.discovery import SHIPPED, own_cases
+from harness.calling.discovery import PROJECT_PATH, SHIPPED, own_cases
 from harness.cli.adoption.notebook import SUFFIX, definitions
 from harness.cli.options import collected, files_written, say
 from harness.error import UsageError, listed
@@ -174,11 +173,11 @@ def checks_the_project(command: Callable[..., None]) -> Callable[..., None]:
         if target is not None:
             # A file that cannot be read does not matter here.
             with contextlib.suppress(UsageError):
-                _add_to_path(find_project(Path.cwd()))
+                _set_path(find_project(Path.cwd()))
             command(target=importable(target), **given)
             return
         project = find_project(Path.cwd())
-        _add_to_path(project)
+        _set_path(project)
         if project is None or not project.targets:
             _reject_nothing()
             command(target=SHIPPED, **given)
@@ -269,16 +268,9 @@ def search_path(root: Path) -> list[str]:
     return [] if project is None else [str(project.root / name) for name in project.settings.pythonpath]
 
 
-def _add_to_path(project: Project | None) -> None:
-    """Let this process and the isolated ones import from the folders of the setting ``pythonpath``."""
-    if project is None:
-        return
-    for folder in reversed([str(project.root / name) for name in project.settings.pythonpath]):
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
-        paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-        if folder not in paths:
-            os.environ["PYTHONPATH"] = os.pathsep.join([folder, *filter(None, paths)])
+def _set_path(project: Project | None) -> None:
+    """Let the processes for user code import from the folders of the setting ``pythonpath``, but not this process."""
+    os.environ[PROJECT_PATH] = os.pathsep.join([] if project is None else search_path(project.root))
 
 
 def _reject_nothing() -> None:

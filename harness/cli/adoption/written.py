@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import tomllib
 from collections.abc import Sequence
 from importlib.metadata import distribution
@@ -50,19 +51,37 @@ NEWEST = "stability-harness"
 """Requirement of the newest release."""
 
 
-def this_version() -> str:
-    """Return the requirement of this version of the harness; of the newest release if others cannot install this one.
+class Source(NamedTuple):
+    """From where a workflow installs the harness.
+
+    Parameters
+    ----------
+    requirement
+        As pip takes it.
+    caveat
+        Why the requirement is not what is installed here; empty if it is.
+    """
+
+    requirement: str
+    caveat: str = ""
+
+
+def this_version() -> Source:
+    """Return the source of this version of the harness; the newest release if others cannot install this one.
 
     A version that pip installed from a repository or a file on the web is installed from there again.
     """
     installed = distribution(NEWEST)
-    source = json.loads(installed.read_text("direct_url.json") or "{}")  # pip writes it for all sources but the index
-    url = str(source.get("url", ""))
-    if "vcs_info" in source:
-        return f"{NEWEST} @ {source['vcs_info']['vcs']}+{url}@{source['vcs_info']['commit_id']}"
-    if url.startswith("https://"):
-        return f"{NEWEST} @ {url}"
-    return NEWEST if "dev" in installed.version or "+" in installed.version else f"{NEWEST}=={installed.version}"
+    origin = json.loads(installed.read_text("direct_url.json") or "{}")  # pip writes it for all sources but the index
+    url = str(origin.get("url", ""))
+    if url.startswith(("https://", "http://", "ssh://")):
+        vcs = origin.get("vcs_info")
+        return Source(f"{NEWEST} @ {vcs['vcs']}+{url}@{vcs['commit_id']}" if vcs else f"{NEWEST} @ {url}")
+    if url:
+        return Source(NEWEST, f"this version was installed from `{url}`, which only this machine can read")
+    if "dev" in installed.version or "+" in installed.version:
+        return Source(NEWEST, f"this version, {installed.version}, is no release")
+    return Source(f"{NEWEST}=={installed.version}")
 
 
 class Planned(NamedTuple):
@@ -94,7 +113,7 @@ def planned(root: Path, layout: Layout, choice: Choice) -> list[Planned]:
         path, target = _package_of_cases(root, layout, choice.functions)
         files.append(_new(root, path, _cases(choice.functions)))
     elif layout is not Layout.NOTEBOOKS:
-        files.append(_new(root, TESTS, _tests(choice.functions)))
+        files.append(_new(root, TESTS, _tests(root, layout, choice.functions)))
     files.append(_settings(root, layout, choice, target))
     if (root / ".git").exists():
         files.append(_ignored(root))
@@ -164,7 +183,7 @@ def _target(found: Found) -> str:
 
 def _quoted(text: str) -> str:
     """Return a basic string of TOML, which is also a string of Python."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _package_of_cases(root: Path, layout: Layout, functions: Sequence[Found]) -> tuple[Path, str]:
@@ -173,7 +192,7 @@ def _package_of_cases(root: Path, layout: Layout, functions: Sequence[Found]) ->
         outside = next(one.target for one in functions if not one.module)
         raise UsageError(
             "cannot write a package of cases",
-            rule="every function must be in a module that can be imported",
+            rule="every function must be in a module that an import statement can import",
             value=f"`{outside}`",
             remedy="leave out `--cases`",
         )
@@ -188,7 +207,7 @@ def _cases(functions: Sequence[Found]) -> str:
     """Return a package of cases."""
     dtypes = ", ".join(map(_quoted, DTYPES))
     entries = []
-    for one, name in _imported(functions):
+    for one, name in zip(functions, _names(functions), strict=True):
         call = f", call={_quoted(one.call)}" if one.call else ""
         entries.append(f"    Case({name}, {_quoted(one.contract)}{call}, dtypes=DTYPES),")
     parts = [
@@ -200,37 +219,80 @@ def _cases(functions: Sequence[Found]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _tests(functions: Sequence[Found]) -> str:
-    """Return a test file; a module outside a package is imported from the folder of the project."""
-    loose = any("." not in one.module for one in functions)
-    path = ["import sys", "from pathlib import Path", ""] if loose else []
-    search = ["", "sys.path.insert(0, str(Path(__file__).parents[1]))", ""] if loose else [""]
-    head = ['"""Laws of numerical functions: one test for each law and dtype."""', "", *path, "import harness", *search]
-    note = ["", '# Declare a known failure with `breaks={"LAW": "reason"}`.']
-    lines = [*head, *_imports(functions, late=loose), *note]
+_LOAD = '''
+
+def load(path):
+    """Import a file that no import statement can name."""
+    spec = spec_from_file_location(path.stem, path)
+    module = module_from_spec(spec)
+    sys.modules.setdefault(path.stem, module)
+    spec.loader.exec_module(module)
+    return module
+
+'''
+"""Import of a file by its path, in the written tests."""
+
+
+def _tests(root: Path, layout: Layout, functions: Sequence[Found]) -> str:
+    """Return a test file. Modules that are not installed are imported from the folders of the project."""
+    has_files = any(not one.module for one in functions)
+    modules = ["from importlib.util import module_from_spec, spec_from_file_location"] if has_files else []
+    lines = [
+        '"""Laws of numerical functions: one test for each law and dtype."""',
+        "",
+        "import sys",
+        *modules,
+        "from pathlib import Path",
+        "",
+        "import harness",
+        "",
+        "ROOT = Path(__file__).parents[1]",
+        'sys.path.append(str(ROOT / "src"))' if layout is Layout.SRC else "sys.path.insert(0, str(ROOT))",
+        "",
+        *_imports(functions, late=True),
+        *(_LOAD.splitlines() if has_files else []),
+    ]
+    names = _names(functions)
+    lines += [
+        f"{name} = load(ROOT / {_quoted(one.file.relative_to(root).as_posix())}).{one.name}"
+        for one, name in zip(functions, names, strict=True)
+        if not one.module
+    ]
+    lines += ["", '# Declare a known failure with `breaks={"LAW": "reason"}`.']
     lines.append(f"DTYPES = [{', '.join(map(_quoted, DTYPES))}]")
-    for one, name in _imported(functions):
+    tests = _numbered([re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower() for name in names])
+    for one, name, test in zip(functions, names, tests, strict=True):
         call = f", call={_quoted(one.call)}" if one.call else ""
-        test = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
         lines += ["", "", f"@harness.parametrize_laws({_quoted(one.contract)}, dtypes=DTYPES{call})"]
         lines += [f"def test_{test}(check):", f"    check({name})"]
-    return "\n".join(lines) + "\n"
+    return re.sub(r"\n{4,}", "\n\n\n", "\n".join(lines)) + "\n"
 
 
-def _imported(functions: Sequence[Found]) -> list[tuple[Found, str]]:
-    """Return the functions, each with the name that the written file imports."""
+def _names(functions: Sequence[Found]) -> list[str]:
+    """Return the names under which the written file has the functions; all are different."""
     names = [one.name for one in functions]
+    return _numbered(
+        [
+            name if names.count(name) == 1 else f"{re.sub(r'^(?=[0-9])|[^0-9a-zA-Z_]', '_', one.file.stem)}_{name}"
+            for one, name in zip(functions, names, strict=True)
+        ]
+    )
+
+
+def _numbered(names: Sequence[str]) -> list[str]:
+    """Return the names, with a number after the second and later ones of the same name."""
     return [
-        (one, one.name if names.count(one.name) == 1 else f"{one.module.rpartition('.')[2]}_{one.name}")
-        for one in functions
+        f"{name}_{names[:number].count(name) + 1}" if name in names[:number] else name
+        for number, name in enumerate(names)
     ]
 
 
 def _imports(functions: Sequence[Found], *, late: bool = False) -> list[str]:
     """Return one import for each module, in order; a late one follows a statement."""
     names: dict[str, list[str]] = {}
-    for one, name in _imported(functions):
-        names.setdefault(one.module, []).append(one.name if name == one.name else f"{one.name} as {name}")
+    for one, name in zip(functions, _names(functions), strict=True):
+        if one.module:
+            names.setdefault(one.module, []).append(one.name if name == one.name else f"{one.name} as {name}")
     note = "  # noqa: E402" if late else ""
     return [f"from {module} import {', '.join(sorted(names[module]))}{note}" for module in sorted(names)]
 
@@ -272,7 +334,7 @@ jobs:
       - name: Install
         run: |
           pip install torch --index-url https://download.pytorch.org/whl/cpu
-          pip install '{install}'{editable}
+          pip install {shlex.quote(install)}{editable}
       - name: Check the laws
         run: harness check --run ci --fresh --output-format github --junit laws.xml --markdown laws.md
       - name: Write the summary

@@ -6,12 +6,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from harness.contracts.building_blocks.delivery.finding import skip_if
 from harness.floats import Format, Measurement
 from harness.laws import Example, Law
 from harness.loading.delivery import Deliveries
 from harness.loading.source import Request
-
-from .finding import skip_if
 
 
 @dataclass(frozen=True)

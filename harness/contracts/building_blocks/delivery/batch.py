@@ -1,14 +1,13 @@
 """Laws about batches after their delivery."""
 
 from harness.calling.adapter import NotApplicable
+from harness.contracts.building_blocks.delivery.asking import allowed_request, asks, delivery_law
+from harness.contracts.building_blocks.delivery.finding import created_with, found, not_random, satisfied, skip_if
 from harness.floats import Measurement
 from harness.laws import Law
 from harness.loading.content import digest, digests
 from harness.loading.delivery import Deliveries
 from harness.loading.exercise import keep_batches, write_into
-
-from .asking import allowed_request, asks, delivery_law
-from .finding import created_with, found, not_random, satisfied, skip_if
 
 _BATCHES = 6
 """Number of batches that are compared again after later ones arrived."""

@@ -4,6 +4,8 @@ from itertools import pairwise
 from typing import Any
 
 from harness.calling.adapter import NotApplicable
+from harness.contracts.building_blocks.delivery.asking import allowed_request, asks, delivery_law
+from harness.contracts.building_blocks.delivery.finding import created_with, differing_places, found, satisfied, skip_if
 from harness.floats import Measurement
 from harness.laws import Law
 from harness.loading.content import digests
@@ -13,9 +15,6 @@ from harness.loading.fault import FaultKind, LoadingError
 from harness.loading.reader import Epoch
 from harness.loading.source import Request
 from harness.loading.tagged import Injection
-
-from .asking import allowed_request, asks, delivery_law
-from .finding import created_with, differing_places, found, satisfied, skip_if
 
 
 @delivery_law(

@@ -5,6 +5,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.calling.adapter import NotApplicable
+from harness.contracts.building_blocks.delivery.asking import allowed_request, asks, delivery_law, named, varied
+from harness.contracts.building_blocks.delivery.finding import (
+    created_with,
+    differing_places,
+    found,
+    not_random,
+    satisfied,
+    skip_if,
+)
 from harness.floats import Measurement
 from harness.laws import Law
 from harness.loading.content import digests
@@ -12,9 +21,6 @@ from harness.loading.delivery import Deliveries
 from harness.loading.exercise import set_epochs
 from harness.loading.reader import Epoch
 from harness.loading.source import Request
-
-from .asking import allowed_request, asks, delivery_law, named, varied
-from .finding import created_with, differing_places, found, not_random, satisfied, skip_if
 
 _FEW = 8
 """Minimum number of samples to compare; two random orders of eight are equal with probability 1/40,320."""

@@ -1,6 +1,8 @@
 """Laws about random numbers: samples draw different ones, and the global random state is not reset."""
 
 from harness.calling.adapter import NotApplicable
+from harness.contracts.building_blocks.delivery.asking import allowed_request, asks, delivery_law, varied
+from harness.contracts.building_blocks.delivery.finding import found, satisfied, skip_if
 from harness.floats import Measurement
 from harness.laws import Law
 from harness.loading.content import digests
@@ -8,9 +10,6 @@ from harness.loading.delivery import Deliveries
 from harness.loading.exercise import deliver_wrapped, seed_and_begin, seed_and_read
 from harness.loading.reader import Epoch
 from harness.loading.tagged import Tag
-
-from .asking import allowed_request, asks, delivery_law, varied
-from .finding import found, satisfied, skip_if
 
 
 @delivery_law(

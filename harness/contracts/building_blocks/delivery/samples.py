@@ -7,6 +7,16 @@ from dataclasses import replace
 from itertools import chain
 
 from harness.calling.adapter import NotApplicable
+from harness.contracts.building_blocks.delivery.asking import Requests, allowed_request, asks, delivery_law, named
+from harness.contracts.building_blocks.delivery.finding import (
+    created_with,
+    found,
+    not_random,
+    satisfied,
+    skip_if,
+    spans,
+    whole,
+)
 from harness.floats import Measurement
 from harness.laws import Law
 from harness.loading.content import Sample, digests
@@ -14,9 +24,6 @@ from harness.loading.delivery import Deliveries
 from harness.loading.exercise import announce
 from harness.loading.reader import Epoch
 from harness.loading.source import Request
-
-from .asking import Requests, allowed_request, asks, delivery_law, named
-from .finding import created_with, found, not_random, satisfied, skip_if, spans, whole
 
 _EPOCHS = ("first", "second")
 

@@ -4,14 +4,21 @@ from collections.abc import Collection, Mapping, Sequence
 
 from torch import Tensor
 
+from harness.contracts.building_blocks.delivery.asking import allowed_request, asks, delivery_law
+from harness.contracts.building_blocks.delivery.finding import (
+    created_with,
+    differing_places,
+    found,
+    not_random,
+    satisfied,
+    skip_if,
+    whole,
+)
 from harness.floats import Measurement
 from harness.laws import Law
 from harness.loading.content import Sample, digest, digests, kind_of, leaf_digest
 from harness.loading.delivery import Deliveries, Reference
 from harness.loading.exercise import collate, reread_one
-
-from .asking import allowed_request, asks, delivery_law
-from .finding import created_with, differing_places, found, not_random, satisfied, skip_if, whole
 
 
 @delivery_law(

@@ -1,0 +1,26 @@
+"""Everything that decides a verdict, imported at once.
+
+A judge imports this module before user code starts. Otherwise, code that rewrites the installed files could change a
+module that the judge imports later, and with it its own verdict.
+"""
+
+from importlib import import_module
+
+from harness.contracts import contracts
+
+_LATE = (
+    "harness.data",
+    "harness.findings.closed_form",
+    "harness.isolation.loader_client",
+    "harness.verdict.decide",
+    "harness.verdict.job",
+    "harness.verdict.probe",
+    "harness.verdict.replay",
+    "multiprocessing.popen_fork",
+    "numpy.ma",
+)
+"""Modules that would otherwise be imported by the first function that needs them."""
+
+contracts()
+for _module in _LATE:
+    import_module(_module)
