@@ -34,6 +34,11 @@ class Counter(TorchDispatchMode):
         self._seen: set[int] = set()
         self._held: list[Tensor] = []
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Skip the decorator for torch's compiler, whose import takes longer than all counts."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run an operator, and count it."""
         self._see(tree_leaves((args, kwargs)))

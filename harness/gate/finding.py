@@ -10,6 +10,7 @@ from typing import NamedTuple
 from harness.gate.arm import BASE, CANDIDATE, CONTROL, FEWER, MORE, NULL, ArmError, CaseSource
 from harness.gate.base import Trees, trees
 from harness.gate.confirmation import BLOCK, Evidence, Margins, State, is_slower, is_void, seems_slower, state, visible
+from harness.gate.numerics import IN_BASELINE
 from harness.gate.policy import TABLE, Policy, read_policy
 from harness.gate.trial import Trial, TrialSettings, alone
 from harness.record import (
@@ -65,10 +66,14 @@ def gate_line(findings: Sequence[GateFinding], code: int) -> str:
 
 
 def spoken(findings: Sequence[GateFinding]) -> list[GateFinding]:
-    """Return the findings to print, starting with the ones that decide the exit code; unchanged ones are counted."""
+    """Return the findings to print, starting with the ones that decide the exit code; unchanged ones are counted.
+
+    A law that broke comes before a deviation that grew.
+    """
     order = [Outcome.REGRESSED, Outcome.NO_VERDICT, Outcome.RELEASE]
     order += [Outcome.INCONCLUSIVE, Outcome.NEW, Outcome.IMPROVED]
-    return sorted((one for one in findings if one.outcome in order), key=lambda one: order.index(one.outcome))
+    changed = (finding for finding in findings if finding.outcome in order)
+    return sorted(changed, key=lambda finding: (order.index(finding.outcome), IN_BASELINE not in finding.sentence))
 
 
 def on_time(case: str, outcome: Outcome, sentence: str, *, machine: bool = False) -> GateFinding:

@@ -19,6 +19,9 @@ from harness.wording.number import count
 LENGTH = "length"
 """The ray whose parameter is a whole number in every dtype."""
 
+IN_BASELINE = "in the baseline"
+"""Words of a finding on a law whose status has changed."""
+
 UPDATE = "`harness gate --update` accepts it"
 
 
@@ -165,7 +168,7 @@ _OF_KERNELS = {Status.HOLDS, Status.LOST, Status.EXPECTED, Status.SKIPPED}
 def _status(was: Figures, now: Figures, *, figures: bool) -> Difference:
     if was.status is now.status:
         return None
-    change = f"{was.status} in the baseline, {now.status} now"
+    change = f"{was.status} {IN_BASELINE}, {now.status} now"
     if not figures and {was.status, now.status} <= _OF_KERNELS:
         return Outcome.INCONCLUSIVE, f"{change}, on another kind of machine"
     order = [Status.HOLDS, Status.LOST, Status.UNCLAIMED, Status.EXPECTED, Status.SKIPPED, *_FAILURES]

@@ -67,16 +67,16 @@ def serve(descriptor: int, modules: Sequence[str]) -> str:
             os.waitpid(exits.pop(status), 0)
             os.close(status)
         if line in ready:
-            _, descriptors, *_ = socket.recv_fds(line, 1, 5)
+            _, descriptors, *_ = socket.recv_fds(line, 1, 4)
             if len(descriptors) < 4:
                 break
-            streams, status, lines = descriptors[:3], descriptors[3], descriptors[4:]
+            *streams, status = descriptors
             pid = os.fork()
             if not pid:
                 line.detach()
-                return _start_session(streams, lines)
+                return _start_session(streams)
             living[os.pidfd_open(pid)] = pid, status
-            for stream in (*streams, *lines):
+            for stream in streams:
                 os.close(stream)
             line.sendall(pid.to_bytes(NUMBER_BYTES, "little"))
     os._exit(0)
@@ -132,15 +132,13 @@ def _report(pid: int, status: int) -> None:
         os.write(status, code.to_bytes(NUMBER_BYTES, "little", signed=True))
 
 
-def _start_session(streams: list[int], lines: list[int]) -> str:
-    """Start a session with the given streams, receive the program, and use a given line as standard input."""
+def _start_session(streams: list[int]) -> str:
+    """Start a session with the given streams, and receive the program."""
     os.setsid()
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
-    message = json.loads(read_exactly(0, int.from_bytes(read_exactly(0, NUMBER_BYTES), "little")))
-    for number, stream in zip((0, 1), (*lines, 2) if lines else (), strict=False):
-        os.dup2(stream, number)
     close_files()
+    message = json.loads(read_exactly(0, int.from_bytes(read_exactly(0, NUMBER_BYTES), "little")))
     become(message["folder"], message["environment"])
     text: str = message["text"]
     return text

@@ -68,7 +68,6 @@ class ForkServer:
         *,
         folder: str | None = None,
         environment: Mapping[str, str] | None = None,
-        line: int | None = None,
     ) -> Forked | None:
         """Fork a process that executes a program; return ``None`` if that is impossible.
 
@@ -82,8 +81,6 @@ class ForkServer:
             Its working directory; this process's by default.
         environment
             Its environment; by default this process's without secrets, because the judge may call user code.
-        line
-            A line that replaces its input; its output then goes to the file for errors.
         """
         if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
             return None
@@ -93,20 +90,19 @@ class ForkServer:
         with self._lock:
             for _ in range(2):
                 with contextlib.suppress(OSError):
-                    return self._ask(document, printed, line)
+                    return self._ask(document, printed)
                 # It ended after a time without requests, or was killed.
                 self._leave()
         return None
 
-    def _ask(self, document: bytes, printed: IO[bytes], input_line: int | None) -> Forked:
+    def _ask(self, document: bytes, printed: IO[bytes]) -> Forked:
         origin = os.getpid(), _environment()
         if self._origin != origin:
             self._leave()
         line = self._line or self._start(origin)
         (message, stdin), (stdout, answers), (status, exit_end) = os.pipe(), os.pipe(), socket.socketpair()
         try:
-            streams = [message, answers, printed.fileno(), exit_end.fileno()]
-            socket.send_fds(line, [b"1"], streams if input_line is None else [*streams, input_line])
+            socket.send_fds(line, [b"1"], [message, answers, printed.fileno(), exit_end.fileno()])
             pid = line.recv(NUMBER_BYTES, socket.MSG_WAITALL)
             if len(pid) < NUMBER_BYTES:
                 raise ConnectionError
