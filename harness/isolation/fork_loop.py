@@ -42,7 +42,7 @@ def serve(descriptor: int, modules: tuple[str, ...] = ()) -> str:
     torch.set_num_threads(1)
     gc.collect()
     gc.freeze()
-    # Otherwise Triton reports what is still alive at the end of a program as leaks, on its standard error.
+    # Otherwise Triton reports the frozen objects as leaks at the end of a program, on its standard error.
     atexit.register(gc.unfreeze)
     may = len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208 - nothing is imported for it
     _end_with_parent(0)
