@@ -34,11 +34,11 @@ from harness.isolation.unchanged import refuse_changes
 from harness.record import RunFolder
 from harness.suggestion import did_you_mean
 
-DEFAULT_SUITES = ("loaders", "steps", "balance", "operations", "vectorization", "screening")
+DEFAULT_SUITES = ("loaders", "steps", "balance", "operations", "vectorization")
 """The suites that run by default. Forked suites are adjacent, because their fork server waits a minute."""
 
-SUITES = (*DEFAULT_SUITES, "agreement", "audit", "tuner", "search")
-"""The suites, by name; how near the tuner comes takes ten minutes, a comparison of searches most of an hour."""
+SUITES = (*DEFAULT_SUITES, "screening", "agreement", "audit", "tuner", "search")
+"""The suites, by name; those after the default ones measure the harness itself, for up to most of an hour."""
 
 PIECEWISE = ("tuner",)
 """The suites that can run in pieces: results of earlier pieces stay in the run."""

@@ -133,9 +133,9 @@ Suites that run by default:
   balance        whether loading keeps up with the training step
   operations     single operations
   vectorization  loops against vectorized code
-  screening      how fast rows of inputs are checked
 
-Suites that run only by name:
+Suites about the harness itself, which run only by name:
+  screening      how fast rows of inputs are checked
   agreement      step times compared with torch.utils.benchmark
   audit          CPU time and memory that an audit of a training step needs
   tuner          how close `harness tune` comes to the best loader

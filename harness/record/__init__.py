@@ -47,7 +47,7 @@ from harness.record.estimate import (
 from harness.record.fault import Fault
 from harness.record.fix import Edit, Fix
 from harness.record.gate import Comparison, Gate, GateFinding, Outcome, Slices
-from harness.record.head import Origin, Run, Subject
+from harness.record.head import Origin, Parts, Run, Subject
 from harness.record.learned import LEVELS, ClassWeights, Confusion, FitData
 from harness.record.proof import Departure, LawOutcome, Proof, Witness
 from harness.record.property import Property
@@ -117,6 +117,7 @@ __all__ = [
     "Method",
     "Mistake",
     "Origin",
+    "Parts",
     "Outcome",
     "Profile",
     "Proof",

@@ -19,6 +19,30 @@ class Subject(Record):
     """What the command named; empty in runs from before it was recorded."""
 
 
+class Parts(Record):
+    """The commands that ``harness report --new`` runs one after the other, by what they measure."""
+
+    done: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+    """The running one comes first."""
+    is_interrupted: bool = False
+    """Whether no waiting one is run any more."""
+
+    @property
+    def sentence(self) -> str:
+        """The progress in words; empty at the end."""
+        if not self.waiting:
+            return ""
+        first, *later = self.waiting
+        number = f"part {len(self.done) + 1} of {len(self.done) + len(self.waiting)}"
+        if self.is_interrupted:
+            missing = f"; {len(later)} later {'part is' if len(later) == 1 else 'parts are'} missing" if later else ""
+            return f"Interrupted in {number}, {first}{missing}."
+        then = f"; then {later[0]}" if later else ""
+        more = f" and {len(later) - 1} more" if len(later) > 1 else ""
+        return f"Still running: {first} ({number}){then}{more}. Reload this page to see the rest."
+
+
 class Run(Record):
     """The head of a run's folder."""
 
@@ -34,6 +58,8 @@ class Run(Record):
     """The command lines that filled the folder, in order."""
     work: tuple[Work, ...] = ()
     """Planned work of the commands, and how it ended."""
+    parts: Parts | None = None
+    """Progress of a run that is made part by part; ``None`` for other runs."""
     subjects: dict[str, Subject] = Field(default_factory=dict)
     """Sources of the cases, by name."""
     files: dict[str, FileState] = Field(default_factory=dict)

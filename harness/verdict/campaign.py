@@ -4,6 +4,7 @@ Jobs are independent and seeded. Therefore, the result does not depend on the nu
 isolation. This module does not import torch, so a process that only reports starts at once.
 """
 
+import fnmatch
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
@@ -58,6 +59,8 @@ class Campaign(Target):
         Seed of the final re-check of isolated code; no re-check when absent.
     minimal
         Whether to make a counterexample minimal, and to look for the worst one.
+    without
+        Names or patterns of cases to leave out.
     """
 
     _: KW_ONLY
@@ -99,6 +102,13 @@ class Campaign(Target):
     strict: bool = option_field(
         "--strict", "Fail on lost digits and on undeclared properties.", "flag", panel=THOROUGH, default=False
     )
+    without: Sequence[str] = option_field(
+        "--without",
+        "Cases of a package to leave out, as names or patterns such as 'binary.*'.",
+        "names",
+        panel=THOROUGH,
+        default=(),
+    )
     recheck_seed: int | None = None
     minimal: bool = True
 
@@ -109,6 +119,20 @@ class Campaign(Target):
     def longest_s(self, call_s: float) -> float:
         """Seconds that a law may take in which no call was found to hang."""
         return 12.0 * call_s
+
+    def cases(self, remote: Loader | None = None) -> list[Case]:
+        """Load the cases but those to leave out.
+
+        Raises
+        ------
+        UsageError
+            If they cannot be loaded, or if no case has a name that is to be left out.
+        """
+        cases = super().cases(remote)
+        for pattern in self.without:
+            if not fnmatch.filter([case.name for case in cases], pattern):
+                raise UsageError(f"cannot leave out `{pattern}`", rule=f"no case of `{self.target}` has this name")
+        return [case for case in cases if not any(fnmatch.fnmatch(case.name, pattern) for pattern in self.without)]
 
     def load(self, remote: Loader | None = None) -> "Decisions":
         """Load the cases, here or elsewhere, and list the verdicts to reach.

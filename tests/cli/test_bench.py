@@ -125,7 +125,7 @@ class SomeIdle(Suites):
 
 def test_usual_suites_without_work_are_skipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Each has a message; the others run and decide the exit code."""
-    suites = SomeIdle(("steps", "loaders", "screening"))
+    suites = SomeIdle(("steps", "loaders", "operations"))
     ended = bench(monkeypatch, tmp_path, suites)
     assert ended.exit_code == 0
     assert len(suites.settings) == len(DEFAULT_SUITES) - 3
