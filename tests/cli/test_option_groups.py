@@ -20,8 +20,8 @@ from harness.proof.exhaustion import Exhaustion
 from harness.surveyor.plan import Survey
 from harness.verdict.campaign import Campaign
 
-COMMAND_ONLY = {"example", "replay"}
-"""What only the command takes; Python takes the folders of counterexamples in one keyword."""
+COMMAND_ONLY = {"example", "replay", "without"}
+"""Options of the command only; Python takes one function, and the folders of counterexamples in one keyword."""
 
 
 @dataclass(frozen=True)
