@@ -189,7 +189,7 @@ def test_ci_runs_the_commands_of_a_job_in_a_shared_environment(job: str) -> None
 
 def test_the_page_has_the_same_limit_wherever_it_is_made() -> None:
     """A page that is too large fails CI on this project's machine and in the workflow."""
-    limit = 'test "$(wc -c < .harness/runs/report/report/report.html)" -le 2000000\n'
+    limit = 'test "$(wc -c < .harness/runs/report/report/report.html)" -le 2000000'
     for file in (".ci/run", ".github/workflows/ci.yml"):
         assert (ROOT / file).read_text(encoding="utf-8").count(limit) == 1
 
