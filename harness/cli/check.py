@@ -1,5 +1,6 @@
 """The command ``check``: decide which laws of a target hold, and report the verdicts."""
 
+import contextlib
 import os
 import signal
 import time

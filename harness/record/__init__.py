@@ -117,7 +117,6 @@ __all__ = [
     "Method",
     "Mistake",
     "Origin",
-    "Parts",
     "Outcome",
     "Parts",
     "Profile",
