@@ -171,7 +171,7 @@ class _Place:
             str(name): path.read_bytes()
             for path, name in paths.items()
             if not {"__pycache__", "scratch", "said", ".hypothesis"} & set(name.parts)
-            and name.parts[:2] != (".harness", "runs")
+            and name.parts[:2] not in {(".harness", "runs"), (".harness", "data")}
         }
 
     def remember(self) -> None:
