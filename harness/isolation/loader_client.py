@@ -1,24 +1,47 @@
 """Data loaders in another process: requests name exercises, and replies contain data."""
 
 import math
-from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from harness.error import UsageError
 from harness.isolation.child import Child
 from harness.isolation.program import setup
-from harness.isolation.wire import WireError
-from harness.loading import transfer
 from harness.loading.content import Sample
 from harness.loading.exercise import use
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault
 from harness.loading.reader import Exercise, Exercised
 from harness.loading.source import KEYWORDS, Promise, Request
 from harness.loading.supervision import SOON_S
+from harness.loading.transfer import RESULTS, SAMPLES, Count
 
 _SENTENCE = 800
 """Maximum number of characters of a message from there."""
+
+
+class _Promise(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    is_factory: bool
+    is_one_object: bool
+    names: list[str]
+
+
+class _Left(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    left: Count
+    names: list[str]
+
+
+class _Fault(BaseModel):
+    kind: FaultKind
+    sentence: str
+    remedy: str
+    index: Annotated[int, Field(strict=True)] | None
+    worker: Annotated[int, Field(strict=True)] | None
 
 
 class RemoteReader:
@@ -44,8 +67,8 @@ class RemoteReader:
         answer = _answer(child, {"ask": "promise", "case": case, "name": name})
         if "usage" in answer:
             raise UsageError(**{part: text and str(text) for part, text in answer["usage"].items()})
-        is_factory, is_one_object, names = _read(_PROMISE, answer.get("value"))
-        self.source = Promise(name, is_factory, is_one_object, _keywords(names))
+        promise = _validated(_Promise, answer.get("value"))
+        self.source = Promise(name, promise.is_factory, promise.is_one_object, _keywords(promise.names))
 
     def exercised(
         self,
@@ -56,20 +79,16 @@ class RemoteReader:
         hurried: bool = False,
         placed: bool = True,
     ) -> Exercised:
-        """Have it done there: see :meth:`harness.loading.reader.Reader.exercised`."""
+        """Run an exercise in the process; see :meth:`harness.loading.reader.Reader.exercised`."""
         options = {"limit_s": limit_s, "hurried": hurried, "placed": placed}
         name = exercise.__name__
         request = {"ask": "exercise", "exercise": name, "asked": asdict(wanted), "given": list(arguments)}
         answer = _answer(self._child, {**request, "options": options, "case": self._case, "name": self.source.name})
-        value = _read(transfer.FORMS[name], answer.get("value"))
-        left = _read(transfer.count, answer.get("left"))
-        self.source.names = _keywords(_read(transfer.each(transfer.a(str)), answer.get("names")))
+        value = _validated(RESULTS[name], answer.get("value"))
+        rest = _validated(_Left, {"left": answer.get("left"), "names": answer.get("names")})
+        self.source.names = _keywords(rest.names)
         # An orphan is not a worker of a current loader.
-        left += self._child.end_strays(SOON_S) if exercise is use else 0
-        return Exercised(value, left)
-
-
-_PROMISE = transfer.row(transfer.flag, transfer.flag, transfer.each(transfer.a(str)))
+        return Exercised(value, rest.left + (self._child.end_strays(SOON_S) if exercise is use else 0))
 
 
 class RemoteReference:
@@ -88,13 +107,13 @@ class RemoteReference:
         self._child.reads_loaders()
 
     def samples(self, count: int) -> list[Sample]:
-        """Return the first ones."""
+        """Return the first samples."""
         self._child.begin(math.inf, None, self._child.limits.load_s)
         try:
             answer = _answer(self._child, {"ask": "samples", "case": 0, "count": count})
         finally:
             self._child.close()
-        samples: list[Sample] = _read(transfer.each(transfer.sample), answer.get("value"))
+        samples: list[Sample] = _validated(SAMPLES, answer.get("value"))
         if len(samples) != count:
             raise LoadingError(_UNREADABLE)
         return samples
@@ -108,31 +127,18 @@ _UNREADABLE = LoadingFault(FaultKind.RAISED, "its process sends an unreadable an
 
 
 def _answer(child: Child, request: dict[str, Any]) -> dict[str, Any]:
-    """Send a request, and raise the exceptions from there."""
-    answer = child.ask(request, _special)
+    """Send a request, and raise the fault that the process reports."""
+    answer = child.ask(request)
     if "fault" in answer:
-        raise LoadingError(_read(_fault, answer["fault"]))
+        fault = _validated(_Fault, answer["fault"])
+        sentence, remedy = fault.sentence[:_SENTENCE], fault.remedy[:_SENTENCE]
+        raise LoadingError(LoadingFault(fault.kind, sentence, remedy, fault.index, fault.worker))
     return answer
 
 
-def _special(value: Any) -> Any:
+def _validated(kind: Any, value: Any) -> Any:
+    """Return a value that has the fields and types of a record."""
     try:
-        return transfer.read(value)
-    except transfer.UnreadableError as error:
-        raise WireError from error
-
-
-def _fault(value: Any) -> LoadingFault:
-    kind, sentence, remedy, index, worker = transfer.row(
-        *3 * [transfer.a(str)], *2 * [transfer.optional(transfer.a(int))]
-    )(value)
-    if kind not in list(FaultKind):
-        raise transfer.UnreadableError
-    return LoadingFault(FaultKind(kind), sentence[:_SENTENCE], remedy[:_SENTENCE], index, worker)
-
-
-def _read(form: Callable[[Any], Any], value: Any) -> Any:
-    try:
-        return form(value)
-    except transfer.UnreadableError:
+        return (kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)).validate_python(value)
+    except ValidationError:
         raise LoadingError(_UNREADABLE) from None

@@ -2,14 +2,15 @@
 
 import socket
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from harness.error import UsageError, in_words
 from harness.isolation.request_handler import Server
-from harness.loading.fault import FaultKind, LoadingError
+from harness.loading.fault import FaultKind, LoadingError, LoadingFault
 from harness.loading.reader import Reader, referred
 from harness.loading.source import Request, Source
-from harness.loading.transfer import EXERCISES, outward, spelled
+from harness.loading.transfer import EXERCISES, outward
 
 
 class LoaderServer(Server):
@@ -20,12 +21,13 @@ class LoaderServer(Server):
         self._readers: dict[int, Reader] = {}
 
     def _promise(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The promises of a loader target."""
+        """Return what a loader target promises."""
         try:
             source = self._reader(request).source
         except UsageError as error:
             return {"usage": error.parts}
-        return {"value": [source.is_factory, source.is_one_object, sorted(source.names)]}
+        promise = {"is_factory": source.is_factory, "is_one_object": source.is_one_object}
+        return {"value": {**promise, "names": sorted(source.names)}}
 
     def _reader(self, request: dict[str, Any]) -> Reader:
         case: int = request["case"]
@@ -34,15 +36,14 @@ class LoaderServer(Server):
         return self._readers[case]
 
     def _exercise(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Do something with loaders."""
+        """Run an exercise."""
         reader = self._reader(request)
         exercise, wanted, options = EXERCISES[request["exercise"]], Request(**request["asked"]), request["options"]
         try:
             value, left = reader.exercised(exercise, wanted, *request["given"], **options)
             return {"value": outward(value), "left": left, "names": sorted(reader.source.names)}
         except LoadingError as error:
-            fault = error.fault
-            return {"fault": [fault.kind.value, fault.sentence, fault.remedy, fault.index, fault.worker]}
+            return {"fault": {**asdict(error.fault), "kind": error.fault.kind.value}}
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer
             return _raised(error)
 
@@ -53,11 +54,7 @@ class LoaderServer(Server):
         except BaseException as error:  # noqa: BLE001 - as above
             return _raised(error)
 
-    def special(self, value: Any) -> Any:
-        """Encode read samples for the wire."""
-        text = spelled(value)
-        return super().special(value) if text is None else text
-
 
 def _raised(error: BaseException) -> dict[str, Any]:
-    return {"fault": [FaultKind.RAISED.value, f"loading raises: {in_words(error)}", "fix the exception", None, None]}
+    sentence = f"loading raises: {in_words(error)}"
+    return {"fault": {**asdict(LoadingFault(FaultKind.RAISED, sentence, "fix the exception")), "kind": "raised"}}

@@ -1,7 +1,7 @@
 """Exercises: operations on loaders in their process, which return the results as data.
 
 A :class:`~.reader.Reader` runs ``exercise(reader, request, ...)``, in this process or in another. The laws judge the
-results. :data:`.transfer.FORMS` lists the exercises with the forms of their results.
+results. :data:`.transfer.RESULTS` lists the exercises with the validators of their results.
 """
 
 import copy

@@ -119,6 +119,7 @@ __all__ = [
     "Origin",
     "Parts",
     "Outcome",
+    "Parts",
     "Profile",
     "Proof",
     "Property",

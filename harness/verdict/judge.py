@@ -6,6 +6,8 @@ module that the judge imports later, and with it its own verdict.
 
 from importlib import import_module
 
+from hypothesis.strategies import just
+
 from harness.contracts import contracts
 
 _LATE = (
@@ -22,5 +24,7 @@ _LATE = (
 """Modules that would otherwise be imported by the first function that needs them."""
 
 contracts()
+# Hypothesis imports this kind of strategy at its first use.
+just(0).flatmap(just)
 for _module in _LATE:
     import_module(_module)

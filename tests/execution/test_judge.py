@@ -58,7 +58,7 @@ CAMPAIGN = "harness.verdict.campaign", "Campaign"
 PLANS = {
     "naive": (*CAMPAIGN, {"contract": "softmax", "recheck_seed": 7}),
     "fails": (*CAMPAIGN, {"contract": "softmax"}),
-    "swish": (*CAMPAIGN, {"formula": "x * sigmoid(x)"}),
+    "swish": (*CAMPAIGN, {"contract": "formula: x * sigmoid(x)"}),
     "mse": (*CAMPAIGN, {"contract": "squared_error"}),
     "loader": (*CAMPAIGN, {"contract": "data_loader", "laws": ["each_sample_once"]}),
     "naive surveyed": ("harness.surveyor.plan", "Survey", {"contract": "softmax", "laws": ["value"], "batches": 1}),

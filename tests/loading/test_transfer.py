@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from harness.loading import exercise, transfer
 from harness.loading.content import Opaque, digest
@@ -14,9 +15,10 @@ from harness.loading.tagged import Tag
 STATE = (("torch", "a state"),)
 
 
-def crossed(value: Any) -> Any:
-    """Return an object after its transfer."""
-    return transfer.read(transfer.spelled(transfer.outward(value)))
+def crossed(epoch: Epoch) -> Epoch:
+    """Return an epoch after its transfer."""
+    (received,) = transfer.RESULTS["deliver"].validate_python(transfer.outward([epoch]))
+    return received  # type: ignore[no-any-return]
 
 
 def test_an_epoch_arrives_as_it_was_read() -> None:
@@ -45,57 +47,66 @@ def test_two_fetches_that_drew_the_same_are_two() -> None:
 )
 def test_what_cannot_go_is_known_by_what_it_is_made_of(leaf: Any) -> None:
     """Equal objects stay equal, and different ones stay different."""
-    first, again = (transfer.outward([{"0": leaf}])[0] for _ in range(2))
+    parts = transfer.outward([{"0": leaf}, {"0": leaf}, {"0": f"{leaf}"[:9]}])
+    first, again, other = transfer.SAMPLES.validate_python(parts)
     assert isinstance(first["0"], Opaque)
-    assert digest(first) == digest(again)
-    assert digest(first) != digest(transfer.outward([{"0": [leaf, leaf]}])[0])
+    assert digest(first) == digest(again) != digest(other)
 
 
 MALFORMED: list[tuple[str, Any]] = [
     ("show", {"by_index": True}),
-    ("deliver", [LoaderInfo()]),
+    ("deliver", [transfer.outward(LoaderInfo())]),
     ("deliver", None),
     ("read_directly", [{"0": torch.ones(2, dtype=torch.complex64)}]),
     ("read_directly", [{"0": torch.ones(1).expand(2**40)}]),
     ("read_directly", [{"0": torch.ones(2, device="meta")}]),
     ("read_directly", [{"0": object()}]),
-    ("read_twice", [[], []]),
-    ("announce", [-1, None]),
-    ("announce", [True, None]),
+    ("read_twice", ([], [])),
+    ("announce", (-1, None)),
+    ("announce", (True, None)),
     ("use_memory", [1.5]),
     ("stay", 1),
     ("seed_and_begin", [{"torch": 1}, {}]),
-    ("set_epochs", [Epoch(), Epoch()]),
+    ("set_epochs", transfer.outward([Epoch(), Epoch()])),
 ]
 
 
 @pytest.mark.parametrize(("name", "value"), MALFORMED)
 def test_what_has_not_its_form_is_not_taken(name: str, value: Any) -> None:
     """The sender does not matter."""
-    with pytest.raises(transfer.UnreadableError):
-        transfer.FORMS[name](value)
+    with pytest.raises(ValidationError):
+        transfer.RESULTS[name].validate_python(value)
+
+
+EPOCH = transfer.outward(Epoch([{}], [1], [], ended=True))
 
 
 @pytest.mark.parametrize(
-    "spelled",
+    "change",
     [
-        ["epoch", [{}], [2], [], [], True, 0.0],
-        ["epoch", [{}], [1], [[0, 0, 1]], [[["torch", "a"]]], True, 0.0],
-        ["epoch", [{}], [1], [], [], True, -1.0],
-        ["epoch", [{}], [1], [], [], 1, 0.0],
-        ["facts", 1],
-        ["opaque", "kind"],
-        "epoch",
+        {"sizes": [2]},
+        {"tags": [(0, 0, 1)], "draws": [(("torch", "a"),)]},
+        {"seconds": -1.0},
+        {"ended": 1},
+        {"samples": [{"0": {"kind": "kind"}}]},
+        {"further": 1},
     ],
     ids=str,
 )
-def test_no_object_is_made_of_what_stands_for_none(spelled: Any) -> None:
-    """Counts that do not add up, tags without samples and negative times are refused."""
-    with pytest.raises(transfer.UnreadableError):
-        transfer.read(spelled)
+def test_an_epoch_that_contradicts_itself_is_refused(change: dict[str, Any]) -> None:
+    """Counts that do not add up, tags without draws and negative times are refused."""
+    assert transfer.RESULTS["fail"].validate_python(EPOCH).sizes == [1]
+    with pytest.raises(ValidationError):
+        transfer.RESULTS["fail"].validate_python({**EPOCH, **change})
 
 
-def test_each_exercise_has_its_form() -> None:
+def test_facts_about_a_loader_arrive_unchanged() -> None:
+    """All but the data set, which stays where it is."""
+    info = LoaderInfo(by_index=True, length=9, samples=9, shuffled=None, workers=2)
+    assert transfer.RESULTS["show"].validate_python(transfer.outward(info)) == info
+
+
+def test_each_exercise_has_a_validator() -> None:
     """The result of each public function of the module can be read."""
     functions = {name for name, one in vars(exercise).items() if getattr(one, "__module__", "") == exercise.__name__}
-    assert {name for name in functions if not name.startswith("_")} == transfer.FORMS.keys()
+    assert {name for name in functions if not name.startswith("_")} == transfer.RESULTS.keys()

@@ -7,11 +7,14 @@ of the value detects on any row.
 
 Four modules have separate cases. ``backward`` has wrong gradients, ``training`` wrong training steps and loaders.
 ``delivering`` has wrong loaders of other libraries, ``proved`` functions that are wrong for some numbers.
+
+``detecting`` is the list of what no check promises to find: code that detects the check.
 """
 
 from hostile.cunning import backward as backward
 from hostile.cunning import below, evasion, judge, line, sign, system
 from hostile.cunning import delivering as delivering
+from hostile.cunning import detecting as detecting
 from hostile.cunning import proved as proved
 from hostile.cunning import training as training
 
