@@ -86,12 +86,14 @@ class Policy(_Table):
         for pattern in old.timed:
             if pattern not in self.timed:
                 yield f"`timed` lacks {quoted(pattern)}"
-        for pattern in ("", *self.cases):
-            for name in Allowance.model_fields:
+        for name in Allowance.model_fields:
+            own = getattr(self, name)
+            if own > getattr(old, name):
+                yield f"`{name}` is {own:g}, was {getattr(old, name):g}"
+            for pattern in self.cases:
                 now, was = self.allows(name, pattern), old.allows(name, pattern)
-                if now > was:
-                    of_pattern = f" of {quoted(pattern)}" if pattern else ""
-                    yield f"`{name}`{of_pattern} is {now:g}, was {was:g}"
+                if was < now != own:
+                    yield f"`{name}` of {quoted(pattern)} is {now:g}, was {was:g}"
 
     def reject_unknown(self, names: Iterable[str]) -> None:
         """Refuse a pattern that matches no case.

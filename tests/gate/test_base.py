@@ -79,10 +79,10 @@ def test_an_update_of_the_baseline_is_listed(project: Path) -> None:
     [
         ("ulp = 1.0", "ulp = 1e9", "`ulp` is 1e+09, was 1"),
         ("ulp = 1.0", "ulp = 1.0\ntolerance = 0.5", "`tolerance` is 0.5, was 0.05"),
-        ("ulp = 1.0", 'ulp = 1.0\ntimed = ["none"]', '`timed` lacks "*"'),
-        ("kernels.py:softmax", "others.py:softmax", '`target` is "others.py:softmax", was "kernels.py:softmax"'),
-        ("ulp = 1.0", 'ulp = 1.0\nbaseline = "empty.jsonl"', '`baseline` is "empty.jsonl", was null'),
-        ("ulp = 1.0", 'ulp = 1.0\n[tool.harness.gate.cases]\n"*" = { growth = 1.0 }', '`growth` of "*" is 1, was 0'),
+        ("ulp = 1.0", 'ulp = 1.0\ntimed = ["none"]', "`timed` lacks '*'"),
+        ("kernels.py:softmax", "others.py:softmax", "`target` is 'others.py:softmax', was 'kernels.py:softmax'"),
+        ("ulp = 1.0", 'ulp = 1.0\nbaseline = "empty.jsonl"', "`baseline` is 'empty.jsonl', was None"),
+        ("ulp = 1.0", 'ulp = 1.0\n[tool.harness.gate.cases]\n"*" = { growth = 1.0 }', "`growth` of '*' is 1, was 0"),
     ],
 )
 def test_a_looser_policy_has_no_effect_and_is_a_failure(project: Path, old: str, new: str, words: str) -> None:

@@ -21,6 +21,7 @@ def checked(workplace: Path, harness_command: Command) -> Path:
     kernels.write_text(SOFTMAX, encoding="utf-8")
     words = ("--no-isolate", "--law", "value", "--dtypes", "float32", "--run", "one")
     harness_command("check", "kernels.py:softmax", *words, code=0)
+    sys.modules.pop("kernels")  # which the check without isolation imported
     return kernels
 
 
@@ -68,15 +69,14 @@ def test_code_sees_no_secret_and_shadows_no_module_of_the_judge(
     monkeypatch.setenv("GITHUB_PATH", str(workplace / "path"))
     source = workplace / "src"
     source.mkdir()
-    for name in ("tabulate", "hypothesis", "typer", "pydantic", "rich"):
-        (source / f"{name}.py").write_text("from pathlib import Path\nPath('shadowed').write_text(__name__)\n")
     look = "import os\nfrom pathlib import Path\nPath('seen').write_text(' '.join(os.environ))\n"
     (source / "kernels.py").write_text(look + SOFTMAX, encoding="utf-8")
     settings = '[tool.harness]\ntargets = ["kernels:softmax"]\npythonpath = ["src"]\n'
     (workplace / "pyproject.toml").write_text(settings, encoding="utf-8")
     harness_command("check", "--law", "value", "--dtypes", "float32", "--run", "one", code=0)
     (workplace / "seen").unlink()
-    (workplace / "shadowed").unlink(missing_ok=True)
+    for name in ("tabulate", "hypothesis", "typer", "pydantic", "rich"):
+        (source / f"{name}.py").write_text("from pathlib import Path\nPath('shadowed').write_text(__name__)\n")
     harness_command("gate", "--run", "one", "--update", code=0)
     seen = (workplace / "seen").read_text(encoding="utf-8").split()
     assert "PATH" in seen
@@ -101,9 +101,7 @@ def test_a_hang_at_import_ends_within_the_budget_of_the_time_gate(workplace: Pat
     Path("kernels.py").write_text(f"import time\ntime.sleep(600)\n{SOFTMAX}", encoding="utf-8")
     start = time.monotonic()
     refusal = harness_command("doctor", "kernels.py:softmax", "--budget", "2").refusal
-    assert refusal == (
-        "harness: cannot load the cases: start-up takes longer than the budget; use a larger `--budget`\n"
-    )
+    assert refusal == ("harness: cannot load the cases: start-up takes longer than the budget; use a larger `--budget`")
     assert time.monotonic() - start < 60.0
 
 
