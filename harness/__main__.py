@@ -3,7 +3,7 @@
 import os
 import sys
 
-from harness.execution.interrupt import ignore_next_signal, run_command
+from harness.execution.interrupt import ignore_signals, run_command
 
 STREAMS = (("stdin", os.O_RDONLY), ("stdout", os.O_WRONLY), ("stderr", os.O_WRONLY))
 """The standard streams in order of their descriptors."""
@@ -15,7 +15,7 @@ def main() -> None:
     try:
         run_command("harness.cli")
     finally:
-        ignore_next_signal()
+        ignore_signals()
 
 
 def replace_closed_streams() -> None:
@@ -32,7 +32,8 @@ def replace_closed_streams() -> None:
                 os.close(null)
             os.set_inheritable(descriptor, True)  # noqa: FBT003 - the name says it
             mode = "r" if flags == os.O_RDONLY else "w"
-            setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))
+            stream = open(descriptor, mode, encoding="utf-8", closefd=False)  # noqa: SIM115 - to the end
+            setattr(sys, name, stream)
 
 
 if __name__ == "__main__":

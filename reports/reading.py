@@ -2,17 +2,29 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from harness import record
+from harness.record.bench import (
+    AgreementRecord,
+    BalanceRecord,
+    Benchmark,
+    LoaderRecord,
+    OperationRecord,
+    RecordT,
+    StepRecord,
+)
 from harness.record.storage import RowT
 from harness.wording import most_informative
 
+from .benchmark import placed
 from .difference import differences
 from .frame import Frames, frames
 from .history import Digest
+
+_TIMED = (AgreementRecord, BalanceRecord, LoaderRecord, OperationRecord, StepRecord)
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,10 @@ class Reading:
         Parameters and predictions of trained models.
     fixes
         Verified fixes of findings.
+    epochs, estimates
+        Epochs of trainings, and learned parameters.
+    timings
+        Benchmarks of the suites whose tables are made from records.
     """
 
     head: record.Run
@@ -87,6 +103,13 @@ class Reading:
     audits: tuple[record.Audit, ...] = ()
     learned: Learned = field(default_factory=Learned)
     fixes: tuple[record.Fix, ...] = ()
+    epochs: tuple[record.Epoch, ...] = ()
+    estimates: tuple[record.LearnedParameter, ...] = ()
+    timings: tuple[Benchmark[Any], ...] = ()
+
+    def timed(self, kind: type[RecordT]) -> list[Benchmark[RecordT]]:
+        """Return the benchmarks with records of a kind, in the order they ran."""
+        return [timing for timing in self.timings if isinstance(timing.record, kind)]
 
     def of(self, column: str, value: str) -> "Reading":
         """Return the part about one contract, family or case; keep records and frames without this column unchanged."""
@@ -98,6 +121,9 @@ class Reading:
             survey=_part(self.survey, column, value),
             frames=_StoredFrames(self.frames, column, value),
             learned=_part(self.learned, column, value) if column == "family" else self.learned,
+            epochs=_about(self.epochs, column, value) if column != "contract" else self.epochs,
+            estimates=_about(self.estimates, column, value) if column != "contract" else self.estimates,
+            timings=tuple(timing for timing in self.timings if getattr(timing.record, column, value) == value),
         )
 
     @property
@@ -181,6 +207,9 @@ def read(run: record.RunFolder, earlier: Sequence[record.RunFolder] = ()) -> Rea
         audits=tuple(most_informative(run.read(record.Audit))),
         learned=Learned(records(record.FitData), records(record.ClassWeights), records(record.Confusion)),
         fixes=records(record.Fix),
+        epochs=records(record.Epoch),
+        estimates=records(record.LearnedParameter),
+        timings=tuple(timing for kind in _TIMED for _, timing in placed(run, kind)),
     )
     if not earlier:
         return reading

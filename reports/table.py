@@ -1,21 +1,17 @@
-"""A table of the report: text already formatted, written as HTML by the page and as Markdown here."""
+"""A table of the page: what the page needs to know about it beyond its text."""
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import Literal, NamedTuple, get_args
+from typing import get_args
 
-import pandas as pd
+import harness.wording.table
+from harness.wording.table import CASE, Header, Kind
 
 from .number import magnitude
 from .part import Part
-from .text import markdown_text
-
-HeaderKind = Literal["text", "prose", "number", "code"]
-
 
 LONG = 12
 """Rows from which a reader wants to sort and to filter."""
@@ -24,21 +20,11 @@ OPEN = 30
 """More rows than these are shown when asked for."""
 
 
-_CASE = re.compile(r"\w+(\.\w+)+")
-
-
-class Header(NamedTuple):
-    """Heading and kind of a column: numbers are aligned right, code is set in a fixed width, prose is given room."""
-
-    heading: str
-    kind: HeaderKind = "text"
-
-
-def _of_kind(kind: HeaderKind, *headings: str) -> tuple[Header, ...]:
+def _of_kind(kind: Kind, *headings: str) -> tuple[Header, ...]:
     return tuple(Header(heading, kind) for heading in headings)
 
 
-texts, prose, numbers, codes = (partial(_of_kind, kind) for kind in get_args(HeaderKind))
+texts, prose, numbers, codes = (partial(_of_kind, kind) for kind in get_args(Kind))
 """Columns of one kind, by their headings."""
 
 
@@ -48,21 +34,11 @@ def headers(*parts: Iterable[Header]) -> tuple[Header, ...]:
 
 
 @dataclass(frozen=True)
-class Table(Part):
-    """Rows of text under headings.
+class Table(harness.wording.table.Table, Part):
+    """A table of the page.
 
     Parameters
     ----------
-    name
-        Identifier within the page.
-    title
-        Title of the table.
-    columns
-        Headings, left to right.
-    rows
-        One text for each column; the first column heads its row.
-    caption
-        How to read the table.
     caveat
         Caveat of the data; see :func:`reports.source.caveat`.
     folded
@@ -71,11 +47,6 @@ class Table(Part):
 
     kind = "table"
 
-    name: str
-    title: str
-    columns: tuple[Header, ...]
-    rows: tuple[tuple[str, ...], ...]
-    caption: str = ""
     caveat: str = ""
     folded: bool = False
 
@@ -94,19 +65,9 @@ class Table(Part):
         """Whether the page shows only the first rows until the reader requests all."""
         return len(self.rows) > OPEN
 
-    @property
-    def family(self) -> str:
-        """The common prefix of the names that head all rows, up to its dot, which the page shows once above them.
-
-        It is empty for names that are not cases, and for several families.
-        """
-        names = [row[0] for row in self.rows] if self.columns[0].kind == "code" else []
-        families = {name.partition(".")[0] for name in names}
-        return f"{families.pop()}." if len(families) == 1 and all(map(_CASE.fullmatch, names)) else ""
-
     def names_a_case(self, row: Sequence[str]) -> bool:
         """Whether the head of a row is the name of an implementation, which the page can highlight."""
-        return self.columns[0].kind == "code" and _CASE.fullmatch(row[0]) is not None
+        return self.columns[0].kind == "code" and CASE.fullmatch(row[0]) is not None
 
     def sort_key(self, cell: str) -> str:
         """Return the number by which a cell is sorted, as text; empty if it has none."""
@@ -120,9 +81,9 @@ class Table(Part):
         except ValueError:
             return True
 
-    def markdown(self) -> str:
-        """Return the table as GitHub-flavored Markdown."""
-        headings = [markdown_text(column.heading) for column in self.columns]
-        frame = pd.DataFrame([[markdown_text(cell) for cell in row] for row in self.rows], columns=headings)
-        align = ["right" if column.kind == "number" else "left" for column in self.columns]
-        return str(frame.to_markdown(index=False, disable_numparse=True, colalign=align if self.rows else None))
+
+def page_table(table: harness.wording.table.Table, *, caveat: str = "", folded: bool = False) -> Table:
+    """Return a table of records as a part of the page."""
+    columns, rows = table.shown("page")
+    plain = tuple(Header(column.heading, column.kind) for column in columns)
+    return Table(table.name, table.title, plain, rows, table.caption, caveat=caveat, folded=folded)

@@ -42,8 +42,9 @@ def markdown_template() -> Template:
 
 
 def _in_markdown(value: object) -> object:
-    is_escaped = isinstance(value, Markup) or not isinstance(value, str)
-    return value if is_escaped else Markup(markdown_text(value))  # noqa: S704 - escaped here
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return Markup(markdown_text(value))  # noqa: S704 - escaped here
 
 
 def _code_block(text: str) -> Markup:

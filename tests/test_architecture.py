@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from lowest_versions import constraints
 from samples.architecture_picture import PICTURE, drawn, groups
 
 import harness
@@ -153,6 +154,23 @@ def test_the_hooks_run_tools_of_the_job_lint() -> None:
     assert before_push == "tox run -e lint"
 
 
+def test_the_newest_and_the_oldest_releases_run_every_week_and_before_a_release() -> None:
+    """Nothing of the project changes when a dependency does, so that no commit starts these jobs."""
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
+    assert {"schedule", "workflow_dispatch"} <= workflow[True].keys()  # YAML reads the key `on` as a truth value
+    jobs = {entry["job"] for entry in workflow["jobs"]["releases"]["strategy"]["matrix"]["include"]}
+    checklist = (ROOT / "RELEASING.md").read_text(encoding="utf-8")
+    assert jobs == set(re.findall(r"tox run -e (\w+)`", checklist.partition("2. **")[0])) == {"newest", "oldest"}
+
+
+def test_the_lowest_versions_are_those_of_the_project() -> None:
+    """Each package of the core has a lower bound, which the job `oldest` installs."""
+    lowest = dict(constraint.split("==") for constraint in constraints())
+    core = [re.split("[<>=]", requirement)[0] for requirement in PROJECT["project"]["dependencies"]]
+    assert [name for name in core if name not in lowest] == []
+    assert f"torch>={lowest['torch']}" in PROJECT["project"]["dependencies"]
+
+
 @pytest.mark.parametrize("job", ["gate", "mutants", "laws", "types", "judged"])
 def test_ci_runs_the_commands_of_a_job_in_a_shared_environment(job: str) -> None:
     """The commands, their order, and the selection of test modules are the same."""
@@ -171,7 +189,7 @@ def test_ci_runs_the_commands_of_a_job_in_a_shared_environment(job: str) -> None
 
 def test_the_page_has_the_same_limit_wherever_it_is_made() -> None:
     """A page that is too large fails CI on this project's machine and in the workflow."""
-    limit = 'test "$(wc -c < .harness/runs/report/report/report.html)" -le 2000000\n'
+    limit = 'test "$(wc -c < .harness/runs/report/report/report.html)" -le 2000000'
     for file in (".ci/run", ".github/workflows/ci.yml"):
         assert (ROOT / file).read_text(encoding="utf-8").count(limit) == 1
 

@@ -19,7 +19,8 @@ from harness.exact.tape import LARGEST, UNIT, dtype_name
 from harness.execution.logbook import drawing_in_html, logbook
 from harness.findings.closed_form import overflows_from
 from harness.record.audit import Audit, AuditFinding, Headroom, Mode, Stretch, WhatIf
-from harness.wording.audit import audit_html, audit_text
+from harness.wording.audit import audit_text
+from harness.wording.table.audit import audit_html
 
 NARROWEST = 20
 """Maximum number of lines whose headroom is recorded."""

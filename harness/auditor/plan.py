@@ -122,10 +122,10 @@ class AuditPieces:
 
     def _call(self, returned: Callable[[Any], None]) -> str | None:
         """Call the step and register its result; return the description of an exception."""
-        from harness.calling.watch import Trust
+        from harness.calling.watch import TimeOnlyWatch
 
         try:
-            returned(Trust().call(self._step))
+            returned(TimeOnlyWatch().call(self._step))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the description is part of the result
             return _described(error)
         return None

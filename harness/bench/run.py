@@ -29,7 +29,7 @@ from harness.isolation.environment import user_environment
 from harness.isolation.fork_server import ForkServer
 from harness.isolation.forked_process import Forked
 from harness.isolation.limits import GIBIBYTE, Limits
-from harness.isolation.lost_worker import loss
+from harness.isolation.lost_worker import describe_failure
 from harness.isolation.unchanged import refuse_changes
 from harness.record import RunFolder
 from harness.suggestion import did_you_mean
@@ -216,7 +216,7 @@ class _Listener:
         has_time = code is None and time.monotonic() - self._told_at < limits.load_s
         if self._importing is None or has_time or self.refused is not None:
             return False
-        module, reason = self._importing.partition(":")[0], loss(code, "", limits).sentence
+        module, reason = self._importing.partition(":")[0], describe_failure(code, "", limits).sentence
         self.refused = UsageError(f"cannot import `{module}`", rule=f"the import {reason}")
         return True
 

@@ -334,7 +334,7 @@ class Watch:
             self.noticed = fault, sentence
 
 
-class Trust(Watch):
+class TimeOnlyWatch(Watch):
     """Watches only the time, for shipped implementations and for very many calls."""
 
     def __init__(self) -> None:

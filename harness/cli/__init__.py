@@ -273,8 +273,8 @@ def main() -> None:
         except KeyboardInterrupt:
             sys.exit(interrupt.exit_code(INTERRUPTED))
         except Exception as error:
-            # C code can swallow an interrupt, as torch does while it imports NumPy; the failure then comes later. So
-            # does that of a terminal whose end the signal reports.
+            # C code can swallow an interrupt, as torch does while it imports NumPy; the failure then comes later.
+            # Output also fails later if the signal says that the terminal is gone.
             if interrupt.received is not None:
                 sys.exit(interrupt.exit_code(INTERRUPTED))
             if not isinstance(error, OSError) or not (_is_of_output(error) or _is_of_scratch(error)):
@@ -303,8 +303,8 @@ def _of_output(error: OSError) -> UsageError:
 
 
 def _is_of_scratch(error: OSError) -> bool:
-    """Return whether an error is about a temporary file, or says that there is no folder for any."""
-    return "temporary directory" in str(error) or Path(str(error.filename)).is_relative_to(tempfile.gettempdir())
+    """Return whether an error is about a temporary file or folder, or says that there is no place for any."""
+    return "temporary directory" in str(error) or Path(str(error.filename)).parent == Path(tempfile.gettempdir())
 
 
 def _of_scratch(error: OSError) -> UsageError:

@@ -1,10 +1,12 @@
 """The command ``check``: decide which laws of a target hold, and report the verdicts."""
 
+import contextlib
 import os
 import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,6 +28,7 @@ from harness.wording.number import count
 if TYPE_CHECKING:
     from harness.cli.session import Session
     from harness.display.document import Results
+    from harness.gate.release import Releases
     from harness.record import Property, Verdict
 
 Option = typer.Option
@@ -121,6 +124,7 @@ def check(
         verdicts: list[Verdict] = []
         properties: dict[object, Property] = {}
         printed: set[object] = set()
+        noted = _noting(target)
         total = 0
         processes = _processes(campaign, execution)
         with Ending(verdicts) as ending, execution.backend(campaign, processes=processes) as backend, progress() as bar:
@@ -129,7 +133,8 @@ def check(
             late_seed = campaign.recheck_seed if isolated else None
             opened.plan(replace(campaign, recheck_seed=None), total, "verdict", late_seed=late_seed)
             task = bar.add_task("checking laws", total=total)
-            for verdict in campaign.verdicts(backend, properties):
+            for found_verdict in campaign.verdicts(backend, properties):
+                verdict = noted(found_verdict)
                 with uninterruptible():
                     verdicts.append(verdict)
                     opened.keep(verdict)
@@ -164,6 +169,26 @@ def check(
         return _code(verdicts) or int(fails_strictly)
 
     raise typer.Exit(on_each_change(target, checked) if watch else checked())
+
+
+def _noting(target: str) -> "Callable[[Verdict], Verdict]":
+    """Return a function that notes in a failing verdict with which release of torch the baseline has another one."""
+    from harness.record import Status
+
+    @cache
+    def releases() -> "Releases | None":
+        from harness.gate.release import Releases
+
+        # The gate reports a baseline that cannot be read; a check does without it.
+        with contextlib.suppress(UsageError):
+            return Releases.of_target(target)
+        return None
+
+    def noted(verdict: "Verdict") -> "Verdict":
+        known = releases() if verdict.status.fails or verdict.status is Status.UNCLAIMED else None
+        return verdict if known is None else known.noted(verdict)
+
+    return noted
 
 
 def _early(ending: Ending, done: int, total: int) -> str:

@@ -204,8 +204,9 @@ def _reject_unfinished(run: str, *, update: bool) -> "list[GateFinding]":
 
 
 def _exact(run: str, job: Job, *, update: bool) -> "Sequence[GateFinding]":
-    from harness.gate.baseline import Baseline, read_baseline, reject_foreign, write_baseline
+    from harness.gate.baseline import Baseline, baseline_of, read_baseline, reject_foreign, write_baseline
     from harness.gate.numerics import compare, retained
+    from harness.gate.release import Releases, attributed
     from harness.gate.snapshot import summarised
     from harness.record import Breaking, Verdict
 
@@ -222,7 +223,11 @@ def _exact(run: str, job: Job, *, update: bool) -> "Sequence[GateFinding]":
         known = at_base if at_base is not None and not file.is_file() else read_baseline(file)
         names = {*counted.failures, *(old for old, new in policy.renamed.items() if new in counted.failures)}
         of_branch = [] if job.base is None else job.base.judge_baselines(file, now, policy)
-        return [*of_branch, *compare(known.without_counts(names), now, policy), *counted.findings]
+        is_single = job.project is None and len(questions) == 1
+        releases = Releases(known, file, baseline_of(policy.target, job.root).parent if is_single else job.root)
+        found = compare(known.without_counts(names), now, policy)
+        found = [*attributed(found, verdicts, releases, policy, now.origin.hypothesis)]
+        return [*of_branch, *found, *counted.findings]
     if counted.failures:
         case, why = next(iter(counted.failures.items()))
         raise UsageError(f"cannot make a baseline: calling `{case}` raises {why}", remedy="correct the case first")

@@ -134,30 +134,33 @@ class _Job:
         self._name, self._folder = name, run_folder(name)
         self._page, self._is_opened = page, is_opened
         self._durations_s: list[float] = []
+        self._began = time.monotonic()
         self._line = ProgressLine()
         self._page_s, self._page_ended = 0.0, float("-inf")
 
     def run(self) -> None:
         """Run the parts; a part that fails does not stop the others."""
-        self._line.show(self._progress(0.0), is_new=True)
+        self._line.show(self._progress(), is_new=True)
         if sys.platform == "linux":
             # What every part would import again.
             for module in ("torch", "torch.fx.experimental.symbolic_shapes", "harness.contracts"):
                 import_module(module)
         for number, part in enumerate(PARTS):
-            began = time.monotonic()
+            self._began = time.monotonic()
             words = [*part.command.split(), "--run", self._name, *([] if number else ["--fresh"])]
-            code, output = run_command(words, lambda: self._line.show(self._progress(time.monotonic() - began)))
+            code, output = run_command(words, lambda: self._line.show(self._progress()))
             self._line.clear()
             sys.stdout.write(output)
             sys.stdout.flush()
             if not self._folder.is_run:
                 self.codes = [code or 2]
                 return
-            self.codes.append(code if 0 <= code <= 2 else 2)  # noqa: PLR2004 - a process that was killed
-            self._durations_s.append(time.monotonic() - began)
+            # A process that was killed has another code.
+            self.codes.append(code if 0 <= code <= 2 else 2)
+            self._durations_s.append(time.monotonic() - self._began)
+            self._began = time.monotonic()
             if number + 1 < len(PARTS):
-                self._line.show(self._progress(0.0), is_new=True)
+                self._line.show(self._progress(), is_new=True)
                 self._write_page_if_due()
         self.finish()
 
@@ -191,11 +194,11 @@ class _Job:
         elif is_first:
             say(output.partition("\n")[0])
 
-    def _progress(self, running_s: float) -> str:
+    def _progress(self) -> str:
         """Return which part is running, and about how long the rest takes."""
         done = len(self._durations_s)
-        left_s = remaining_s(self._durations_s, running_s, self._share())
-        left = f"{left_s / 60:.0f} min" if left_s >= 90 else f"{max(10.0, round(left_s, -1)):.0f} s"  # noqa: PLR2004
+        left_s = remaining_s(self._durations_s, time.monotonic() - self._began, self._share())
+        left = f"{left_s / 60:.0f} min" if left_s >= 90 else f"{max(10.0, round(left_s, -1)):.0f} s"
         return f"part {done + 1} of {len(PARTS)}, {PARTS[done].title}: about {left} left"
 
     def _share(self) -> float | None:
@@ -203,9 +206,9 @@ class _Job:
         if PARTS[len(self.codes)].command.startswith("bench"):
             return None  # so that nothing is read while time is measured
         with suppress(UsageError):
-            work = self._folder.head().work
-            if len(work) == len(self.codes) + 1 and work[-1].planned and work[-1].done:
-                return work[-1].done / work[-1].planned
+            work = self._folder.head().work[-1]
+            if work.ended is None and work.planned:
+                return work.done / work.planned
         return None
 
 

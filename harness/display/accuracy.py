@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Column, Table
 
-from harness.display.narrow import print_sentence, print_table
+from harness.display.narrow import print_sentence
+from harness.display.table import show_table
 from harness.error import UsageError, require
 from harness.record import Proof
 from harness.wording.accuracy import CAST_LAWS, LAWS, accuracy_row, cast_row, environments, operation
+from harness.wording.table import Header, Table
 
 _RIGHT = ("worst ulp", "worst input", "correctly rounded", "> 1 ulp", "> 2 ulp")
 _CLASSES = 24
@@ -28,10 +28,9 @@ def print_accuracy(console: Console, proofs: Sequence[Proof], *, are_casts: bool
 
 def print_rows(console: Console, rows: Sequence[dict[str, str]]) -> None:
     """Print a table whose columns have the keys of its rows as headings."""
-    table = Table(*(Column(name, justify="right" if name in _RIGHT else "left") for name in rows[0]))
-    for row in rows:
-        table.add_row(*(escape(cell.replace("`", "")) for cell in row.values()))
-    print_table(console, table)
+    columns = tuple(Header(name, "number" if name in _RIGHT else "text") for name in rows[0])
+    cells = tuple(tuple(cell.replace("`", "") for cell in row.values()) for row in rows)
+    show_table(console, Table("accuracy", "Accuracy", columns, cells))
 
 
 def draw_accuracy(proofs: Sequence[Proof], file: Path) -> None:

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from junitparser import Failure, JUnitXml, TestCase, TestSuite
 
-from harness.display.document import fixes_to_markdown, markdown_table, xml_of
+from harness.display.document import fixes_to_markdown, xml_of
 from harness.error import printable
 from harness.record import SCHEMA, Audit, AuditFinding, Fix, Record
 from harness.wording import audit_line, finding_lines, fix_lines, markdown_text, narrowest, run_lines
 from harness.wording.audit import place
+from harness.wording.table.audit import audit_table, headroom_table
 
 
 class _Document(Record):
@@ -58,16 +59,8 @@ def audits_to_markdown(audits: Sequence[Audit], fixes: Sequence[Fix] = ()) -> st
     for audit in audits:
         parts.append(f"**{markdown_text(audit_line(audit))}**")
         parts += [markdown_text(line) for line in (() if audit.run is None else run_lines(audit.run))]
-        wrong = [
-            [place(one.file, one.line, one.function), one.kind.value, one.sentence, one.remedy]
-            for one in audit.findings
-        ]
-        near = [
-            [place(one.file, one.line), f"{one.operation} ({one.quantity})", one.dtype, f"{one.factor:.3g}"]
-            for one in narrowest(audit)
-        ]
-        tables = ((wrong, ["kind", "what", "remedy"]), (near, ["operation", "dtype", "headroom (factor)"]))
-        parts += [markdown_table(rows, ["line", *names]) for rows, names in tables if rows]
+        tables = (audit_table(audit), headroom_table(audit, narrowest(audit)))
+        parts += [table.markdown() for table in tables if table.rows]
     return "\n\n".join([*parts, *fixes_to_markdown(fixes)]) + "\n"
 
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import IO, NamedTuple, cast
 
 from junitparser import Attr, Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
-from tabulate import tabulate
 
 from harness.display.location import Location, defined, location
 from harness.error import printable
@@ -23,6 +22,7 @@ from harness.wording import (
     sentence,
     verdict_line,
 )
+from harness.wording.table.verdict import law_table
 
 
 class _Found(Record):
@@ -169,22 +169,8 @@ def to_markdown(results: Results) -> str:
     parts += [fenced(finding_in_full(finding, verdicts)) for finding in findings(verdicts)]
     parts += fixes_to_markdown(results.fixes)
     for case, of_case in grouped(verdicts, lambda verdict: verdict.case).items():
-        parts += [f"### {markdown_text(case)}", _law_table(of_case)]
+        parts += [f"### {markdown_text(case)}", law_table(of_case).markdown()]
     return "\n\n".join(parts) + "\n"
-
-
-def _law_table(verdicts: Sequence[Verdict]) -> str:
-    dtypes = list(dict.fromkeys(verdict.dtype for verdict in verdicts))
-    status_of = {(verdict.law, verdict.dtype): str(verdict.status) for verdict in verdicts}
-    laws = dict.fromkeys(verdict.law for verdict in verdicts)
-    rows = [[law, *(status_of.get((law, dtype), "–") for dtype in dtypes)] for law in laws]
-    return markdown_table(rows, ["law", *dtypes])
-
-
-def markdown_table(rows: Sequence[Sequence[str]], headings: Sequence[str]) -> str:
-    """Return a table that shows its texts unchanged."""
-    shown = [[markdown_text(text) for text in row] for row in rows]
-    return str(tabulate(shown, [*map(markdown_text, headings)], tablefmt="github", disable_numparse=True))
 
 
 def fixes_to_markdown(fixes: Sequence[Fix]) -> list[str]:

@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
-from harness.display.document import markdown_table, xml_of
+from harness.display.document import xml_of
 from harness.error import printable
 from harness.gate.finding import gate_line, spoken
 from harness.record import SCHEMA, Gate, GateFinding, Outcome, Record
 from harness.wording import markdown_text
+from harness.wording.table.gate import gate_table
 
 
 class _Document(Record):
@@ -44,7 +45,7 @@ def _test_case(finding: GateFinding) -> TestCase:
             test.result = [Failure(message, finding.outcome.value)]
         case Outcome.NO_VERDICT:
             test.result = [Error(message, finding.outcome.value)]
-        case Outcome.INCONCLUSIVE | Outcome.NEW:
+        case Outcome.INCONCLUSIVE | Outcome.NEW | Outcome.RELEASE:
             test.result = [Skipped(message, finding.outcome.value)]
         case _:
             test.system_out = message
@@ -54,9 +55,8 @@ def _test_case(finding: GateFinding) -> TestCase:
 def to_markdown(findings: Sequence[GateFinding], code: int) -> str:
     """Return the verdict, a table of findings, and a folded list of unchanged times."""
     parts = [f"**{markdown_text(gate_line(findings, code))}**"]
-    rows = [[str(finding.gate), str(finding.outcome), finding.sentence] for finding in spoken(findings)]
-    if rows:
-        parts.append(markdown_table(rows, ["gate", "outcome", "finding"]))
+    if deciding := spoken(findings):
+        parts.append(gate_table(deciding).markdown())
     unchanged = [finding for finding in findings if finding.gate is Gate.TIME and finding.outcome is Outcome.UNCHANGED]
     if unchanged:
         listed = "\n".join(f"- {markdown_text(finding.sentence)}" for finding in unchanged)

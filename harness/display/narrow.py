@@ -8,12 +8,17 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.error import printable
+from harness.wording.number import UNKNOWN
 from harness.wording.verdict import filled
 
 TABLE_WIDTH = 120
 """Screen width from which a table is printed as such if its columns can be folded between words."""
 
 _INDENT = "    "
+
+_SOLID = "\N{NO-BREAK SPACE}"
+"""Character between a heading and a number, which stay on one line."""
+
 _BEYOND_ALL = 10_000
 """Width that exceeds every table."""
 
@@ -23,12 +28,17 @@ def print_table(console: Console, table: Table) -> None:
 
     In the list, each row starts with the cell of the first column that is not right-justified.
     """
-    whole = console.measure(table, options=console.options.update(width=_BEYOND_ALL)).maximum
-    if whole <= console.width or is_folded_between_words(table, console.width):
+    if is_whole(console, table):
         console.print(table)
         return
     for line in listed(table, console.width):
         console.print(line, markup=False, soft_wrap=True)
+
+
+def is_whole(console: Console, table: Table) -> bool:
+    """Return whether a table fits on the screen, or can be folded between words."""
+    width = console.measure(table, options=console.options.update(width=_BEYOND_ALL)).maximum
+    return width <= console.width or is_folded_between_words(table, console.width)
 
 
 def is_folded_between_words(table: Table, width: int) -> bool:
@@ -50,16 +60,20 @@ def print_sentence(console: Console, text: str) -> None:
 
 
 def listed(table: Table, width: int) -> Iterator[str]:
-    """Yield the rows of a table as lines of at most ``width`` characters; longer words stay whole."""
+    """Yield the rows of a table as lines of at most ``width`` characters, without unknown cells; words stay whole."""
     if table.title is not None:
         yield _plain(table.title)
     first = next((at for at, column in enumerate(table.columns) if column.justify != "right"), 0)
     headings = [_plain(column.header) for column in table.columns]
     for row in zip(*(column.cells for column in table.columns), strict=True):
         cells = [" ".join(_plain(cell).split()) for cell in row]
-        pairs = enumerate(zip(headings, cells, strict=True))
-        rest = [f"{heading} {cell}".strip() for at, (heading, cell) in pairs if cell and at != first]
-        yield from filled(printable(f"{cells[first]}: {'; '.join(rest)}"), width, subsequent_indent=_INDENT)
+        rest = [
+            f"{heading}{_SOLID if column.justify == 'right' else ' '}{cell}".strip()
+            for at, (column, heading, cell) in enumerate(zip(table.columns, headings, cells, strict=True))
+            if cell not in {"", UNKNOWN} and at != first
+        ]
+        lines = filled(printable(f"{cells[first]}: {'; '.join(rest)}"), width, subsequent_indent=_INDENT)
+        yield from (line.replace(_SOLID, " ") for line in lines)
 
 
 def _plain(cell: object) -> str:

@@ -19,6 +19,7 @@ from harness.wording import (
     violation_block,
 )
 from harness.wording.card import BAD, GOOD, PRE, card
+from harness.wording.table.verdict import law_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,20 +93,12 @@ class Verdicts(list[Verdict]):
 
     def _repr_html_(self) -> str:
         """Return the notebook output: the verdict line, the findings, and a table of laws and dtypes."""
-        dtypes = list(dict.fromkeys(verdict.dtype for verdict in self))
-        marks = {(verdict.law, verdict.dtype): _mark(verdict) for verdict in self}
-        rows = [
-            f"<tr><th style='text-align:left'>{escape(law)}</th>"
-            + "".join(marks.get((law, dtype), "<td>–</td>") for dtype in dtypes)
-            for law in dict.fromkeys(verdict.law for verdict in self)
-        ]
+        laws = law_table(self)
         sentences = "".join(f"<p>{escape(sentence)}</p>" for sentence in property_sentences(self.properties))
-        head = "".join(f"<th>{escape(dtype)}</th>" for dtype in dtypes)
         found = [escape(finding_block(finding, self, width=_WIDTH)) for finding in self._visible]
-        table = f"<table><tr><th>law</th>{head}</tr>{''.join(rows)}</table>"
         body = (
             f"{_bars(self)}{sentences}{''.join(f'{PRE}{text}</pre>' for text in found)}"
-            f"<details><summary>{len(rows)} laws</summary>{table}</details>"
+            f"<details><summary>{len(laws.rows)} laws</summary>{laws.html()}</details>"
         )
         return card(verdict_line(self), body, good=not self.failing)
 
@@ -187,9 +180,3 @@ def block(verdict: Verdict) -> str:
         return violation_block(verdict)
     declared = "declared as a failure, but it holds: " if verdict.status is Status.UNEXPECTED else ""
     return f"{verdict.case} {verdict.law} [{verdict.where}]: {declared}{verdict.reason}"
-
-
-def _mark(verdict: Verdict) -> str:
-    weight = "bold" if verdict.status.fails else "normal"
-    title = escape(verdict.reason or verdict.statement, quote=True)
-    return f"<td title='{title}' style='font-weight:{weight}'>{verdict.status}</td>"

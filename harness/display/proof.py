@@ -1,18 +1,19 @@
 """Terminal output for proofs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Column, Table
 
-from harness.display.narrow import print_sentence, print_table
+from harness.display.narrow import print_sentence
+from harness.display.table import show_table
 from harness.error import printable
 from harness.findings.merging import grouped
 from harness.record import Proof, Status
-from harness.wording import broken_blocks, differing, extent, unanswered_proofs, where, witness, worst
+from harness.wording import broken_blocks, unanswered_proofs, where
 from harness.wording.accuracy import departure_lines
 from harness.wording.number import count
+from harness.wording.table.proof import proof_table
 
 _MAX_BLOCKS = 5
 
@@ -21,7 +22,7 @@ def print_proofs(console: Console, proofs: Sequence[Proof]) -> None:
     """Print a table for each case, the laws that held, the kernels, the time, and the broken laws."""
     answered = [proof for proof in proofs if proof.error is None and proof.skipped is None]
     for case, selected in grouped(answered, lambda proof: proof.case).items():
-        print_table(console, _table(case, selected))
+        show_table(console, replace(proof_table(selected, case), caption=""), with_title=True)
         for line in (*_laws(selected), *departure_lines(selected)):
             print_sentence(console, line)
     if answered:
@@ -41,21 +42,6 @@ def print_proofs(console: Console, proofs: Sequence[Proof]) -> None:
         console.print(f"\n{count(left, 'more broken law')}; use `--dtypes` and `--of` to show them.")
     if blocks:
         console.print()
-
-
-def _table(case: str, proofs: Sequence[Proof]) -> Table:
-    table = Table("quantity", Column("layout", no_wrap=True), "extent", title=escape(case), title_justify="left")
-    for heading in ("inputs", "worst ulp", "at", "> 1/2 ulp", "> 1 ulp", "not finite", "bits differ"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for proof in proofs:
-        counts = (proof.not_correctly_rounded, proof.beyond["1"], proof.not_finite)
-        table.add_row(
-            *(escape(f"{proof.quantity} [{proof.dtype}]"), proof.layout, extent(proof), f"{proof.visited:,}"),
-            *(worst(proof), escape(witness(proof).replace(", ", ",\n"))),
-            *(f"{number:,}" for number in counts),
-            differing(proof),
-        )
-    return table
 
 
 def _skipped(proofs: Sequence[Proof]) -> list[str]:

@@ -5,15 +5,18 @@ import math
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
-from harness.display.narrow import print_sentence, print_table
+from harness.display.narrow import print_sentence
+from harness.display.table import show_table
 from harness.record import LEVEL, Estimate
 from harness.record.budget import PARTS, Budget
+from harness.tuner.configuration import Choice
 from harness.tuner.loop import MAX_WAITING
 from harness.tuner.remark import on_workers, remarks
+from harness.tuner.search import SearchState
 from harness.tuner.tuning import TuningResult
 from harness.wording.number import count
+from harness.wording.table import Cell, Column, Table, build_table
 
 SHOWN = 0.0005
 """Smallest share that is shown; smaller ones would print as 0.0 %."""
@@ -21,44 +24,46 @@ SHOWN = 0.0005
 
 def budget_table(budget: Budget) -> Table:
     """Return a table of the parts of a batch's time with their descriptions."""
-    table = Table("part", "description")
-    for heading in ("per batch", "share"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for part, seconds, share in budget.table():
-        if abs(share) >= SHOWN:
-            table.add_row(part, PARTS[part], f"{1e3 * seconds:.3g} ms", f"{share:.1%}")
-    return table
+    columns: list[Column[tuple[str, float, float]]] = [
+        Column("part", lambda line: line[0]),
+        Column("description", lambda line: PARTS[line[0]]),
+        Column("per batch", lambda line: f"{1e3 * line[1]:.3g} ms", "number"),
+        Column("share", lambda line: f"{line[2]:.1%}", "number"),
+    ]
+    lines = [line for line in budget.table() if abs(line[2]) >= SHOWN]
+    return build_table("budget", "Time budget", lines, columns)
 
 
 def print_tuning(console: Console, tuning: TuningResult) -> None:
     """Print the measured rates, the choice with its reason, notes on the data set, and the line to paste."""
     assert tuning.standing is not None
     best, shuffle = tuning.standing.best, tuning.shuffles
-    print_table(console, _table(tuning))
+    show_table(console, _table(tuning.standing))
     budget = [] if tuning.budget is None else tuning.budget.sentences(on_workers(tuning))
     notes = [*(f"time: {line}" for line in budget), *(f"note: {sentence}" for sentence in remarks(tuning))]
     for line in (*_verdict(tuning), *notes):
         print_sentence(console, line)
     if tuning.budget is not None:
-        console.print(budget_table(tuning.budget))
+        show_table(console, budget_table(tuning.budget))
     console.print()
     for line in (best.imports(shuffle=shuffle), best.line(shuffle=shuffle)):
         console.print(line, markup=False, soft_wrap=True)
 
 
-def _table(tuning: TuningResult) -> Table:
-    assert tuning.standing is not None
-    rates = tuning.standing.rates
-    table = Table("configuration")
-    for heading in ("samples/s", f"{LEVEL:.0%} interval", "relative rate"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    best = rates[tuning.standing.best].point
-    for choice in sorted(rates, key=lambda choice: -rates[choice].point):
-        style = "bold" if choice == tuning.standing.best else None
-        mark = " ~" * (choice in tuning.standing.similar_choices)
-        row = (f"{rates[choice].point:,.0f}", _interval(rates[choice]), f"{rates[choice].point / best:.2f}{mark}")
-        table.add_row(str(choice), *row, style=style)
-    return table
+def _table(state: SearchState) -> Table:
+    """Return the measured rates, the highest first."""
+    rates, best = state.rates, state.rates[state.best].point
+    columns: list[Column[Choice]] = [
+        Column("configuration", lambda choice: Cell(str(choice), "best" * (choice == state.best))),
+        Column("samples/s", lambda choice: f"{rates[choice].point:,.0f}", "number"),
+        Column(f"{LEVEL:.0%} interval", lambda choice: _interval(rates[choice]), "number"),
+        Column(
+            "relative rate",
+            lambda choice: f"{rates[choice].point / best:.2f}{' ~' * (choice in state.similar_choices)}",
+            "number",
+        ),
+    ]
+    return build_table("rates", "Rates", sorted(rates, key=lambda choice: -rates[choice].point), columns)
 
 
 def _interval(estimate: Estimate, digits: str = ",.0f") -> str:

@@ -1,4 +1,4 @@
-"""An executor's workers carry out a plan, wherever they are; seen from where it is sent out."""
+"""A backend that sends the work items of a plan to an executor."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, Future
@@ -51,7 +51,7 @@ class ExecutorPool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the executor to whom it belongs."""
+        """Do nothing: the executor belongs to the caller."""
 
     def answers(self, indices: Sequence[int], *, seconds: float | None = None) -> Iterator[Answer]:
         """Yield the results of some pieces, in their order.

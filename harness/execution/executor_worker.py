@@ -118,7 +118,7 @@ sys.stdout.write(capabilities())
 
 @cache
 def worker_kind() -> WorkerKind:
-    """Return the kind of this process; where it has not imported torch, as one tells that is forked of whoever has."""
+    """Return the kind of this process; a fork of the server finds it out if this process has not imported torch."""
     capabilities_ = json.loads((None if "torch" in sys.modules else forked_capabilities()) or capabilities())
     return WorkerKind(Origin.model_validate(capabilities_["origin"]), tuple(sorted(capabilities_["versions"].items())))
 
@@ -132,7 +132,7 @@ def capabilities() -> str:
 
 
 def forked_capabilities() -> str:
-    """Return the same of a process that is forked for it; nothing where none can be."""
+    """Return the capabilities that a fork of the server reports; empty where there is no server."""
     with tempfile.TemporaryFile() as printed:
         process = SERVER.forked(_TELLS, printed)
         if process is None:
@@ -156,7 +156,7 @@ def _reject_another_place(folder: str) -> None:
         raise UsageError(problem, remedy="run the command in a folder that all machines share")
 
 
-class Outliving:
+class PersistentProcess:
     """The process of one worker thread, which outlives the task and has one order at a time."""
 
     def __init__(self) -> None:
@@ -198,9 +198,9 @@ class Outliving:
 _threads = threading.local()
 
 
-def _process() -> Outliving:
+def _process() -> PersistentProcess:
     """The process of this thread: a worker of Dask may have several."""
     if getattr(_threads, "owner", None) != os.getpid():
-        _threads.owner, _threads.process = os.getpid(), Outliving()
-    process: Outliving = _threads.process
+        _threads.owner, _threads.process = os.getpid(), PersistentProcess()
+    process: PersistentProcess = _threads.process
     return process

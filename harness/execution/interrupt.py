@@ -176,14 +176,10 @@ def run_command(module: str) -> None:
             sys.exit(interrupt.exit_code(INTERRUPTED))
 
 
-def ignore_next_signal() -> None:
-    """Ignore one signal, so that a command that has ended keeps its exit code while Python cleans up."""
-
-    def reset(number: int, _: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)
-
+def ignore_signals() -> None:
+    """Let a command that has ended keep its exit code while Python and the libraries of torch clean up."""
     for number in SIGNALS:
-        signal.signal(number, reset)
+        signal.signal(number, signal.SIG_IGN)
 
 
 class Ending:

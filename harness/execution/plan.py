@@ -11,7 +11,7 @@ Document = dict[str, Any]
 
 
 class Pieces(Protocol):
-    """A plan in a process that carries it out: the code it is about is loaded."""
+    """The work items of a plan, in a process that has loaded the code."""
 
     def about(self) -> Sequence[Document]:
         """The description of each piece, in a fixed order.
@@ -34,11 +34,11 @@ class Plan(Protocol):
 
     @property
     def target(self) -> str:
-        """The code that it is about."""
+        """The target of the plan."""
 
     @property
     def is_foreign(self) -> bool:
-        """Whether the code is foreign."""
+        """Whether it is user code."""
 
     @property
     def pays_from(self) -> int:

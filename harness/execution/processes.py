@@ -45,7 +45,7 @@ _starting = threading.Lock()
 
 
 def _context() -> Any:
-    """Return the start method; on Linux, the fork server exists afterwards."""
+    """Return the start method; on Linux, start its fork server."""
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
     with _starting, _inherited({**ONE_THREAD, "PYTHONSAFEPATH": "1"}):
@@ -57,7 +57,7 @@ def _context() -> Any:
 
 @contextmanager
 def _inherited(variables: Mapping[str, str]) -> Iterator[None]:
-    """Have some more variables in the body, which whoever is started there inherits."""
+    """Set environment variables for the body, which processes started there inherit."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

@@ -28,7 +28,7 @@ class Sign:
         return self
 
     def show(self, text: str) -> None:
-        """Say how far it is."""
+        """Show the progress."""
         self.update(f"{escape(self._task)}: {escape(text)}")
 
     def update(self, html: str) -> None:
@@ -37,7 +37,7 @@ class Sign:
             self._handle.update(_html(html), raw=True)
 
     def __exit__(self, *_: object) -> None:
-        """Take it away."""
+        """Remove it."""
         self.update("")
 
 

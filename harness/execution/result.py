@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from harness.execution.plan import Document
-from harness.isolation.lost_worker import Loss
+from harness.isolation.lost_worker import WorkerFailure
 from harness.record import Fault
 
 
@@ -19,7 +19,7 @@ class Answer:
         The result; ``None`` if the piece did not finish.
     noticed
         A side effect of the implementation, with its kind.
-    loss
+    failure
         How the worker was lost; ``None`` if it was not.
     reason
         Why there is no result, with the name of the case; ``None`` if there is one, or the piece was not started.
@@ -30,6 +30,6 @@ class Answer:
     index: int
     reply: Document | None = None
     noticed: tuple[Fault, str] | None = None
-    loss: Loss | None = None
+    failure: WorkerFailure | None = None
     reason: str | None = None
     duration_s: float = 0.0

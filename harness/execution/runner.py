@@ -4,6 +4,7 @@ Pieces are independent, and their seeds depend only on their content. So the res
 number or the order.
 """
 
+import logging
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -66,11 +67,11 @@ def carry_out(
         from harness.execution.worker_pool import IsolatedPool
 
         return IsolatedPool(plan, limits, processes)
-    return Here(plan, processes)
+    return LocalBackend(plan, processes)
 
 
-class Here:
-    """Trusted processes: this one, or as many others where there is enough to do.
+class LocalBackend:
+    """Runs trusted code: in this process, or in several if there is enough to do.
 
     Parameters
     ----------
@@ -95,14 +96,16 @@ class Here:
             torch.set_num_threads(1)
             # A warning is no failure, and the stream it would be printed to is listened to.
             stack.enter_context(warnings.catch_warnings())
-            warnings.simplefilter("ignore")
+            # Nor is a log record, such as that torch has CUDA and the machine no GPU, which its compiler reports.
+            stack.callback(logging.disable, logging.root.manager.disable)
+            _silence()
             self._loaded = self._plan.load()
             self.pieces = list(self._loaded.about())
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Compute on as many threads as before, and warn as before."""
+        """Restore the number of threads and the warnings."""
         self._stack.close()
 
     def answers(self, indices: Sequence[int], *, seconds: float | None = None) -> Iterator[Answer]:
@@ -129,8 +132,14 @@ _loaded: list[Pieces] = []
 """The plan of a process that is trusted."""
 
 
-def _prepare(plan: Plan) -> None:
+def _silence() -> None:
+    """Ignore warnings and log records in this process."""
     warnings.simplefilter("ignore")
+    logging.disable()
+
+
+def _prepare(plan: Plan) -> None:
+    _silence()
     _loaded[:] = [plan.load()]
 
 

@@ -1,4 +1,4 @@
-"""A process that does pieces of work and may be lost at any time, because it calls foreign code.
+"""A worker process, which judges user code in another process, or calls it and may be lost.
 
 It is a fresh interpreter, or a fork of one with only torch. A fork of the reporting process may hang after torch has
 used threads, and would share data that foreign code must not see. Messages are lines of JSON, so that no data from the
@@ -19,12 +19,10 @@ import warnings
 from importlib import import_module
 from typing import IO, Any
 
-import psutil
-
 from harness.calling import modes, watch
 from harness.error import UsageError
 from harness.execution.plan import Pieces, Plan, from_document
-from harness.isolation.limits import GIBIBYTE, Limits
+from harness.isolation.limits import GIBIBYTE, Limits, limit_memory
 from harness.isolation.lost_worker import OUT_OF_MEMORY, SILENT
 from harness.isolation.parent import end, end_with_parent
 from harness.isolation.standby import StandbyProcess
@@ -55,7 +53,7 @@ def main(*, is_forked: bool = False) -> None:
         code = 0
     except MemoryError:
         code = OUT_OF_MEMORY
-    except _Silenced:
+    except _PipeClosed:
         code = SILENT
     finally:
         end(code, limits.scratch)
@@ -73,7 +71,7 @@ def _converse(
             _say(answers, *backend.done(request))
     except UsageError as error:
         _say(answers, "usage", error.parts)
-    except (MemoryError, _Silenced):
+    except (MemoryError, _PipeClosed):
         raise
     except Exception:  # noqa: BLE001 - it is raised again on the other side
         _say(answers, "bug", traceback.format_exc())
@@ -140,7 +138,7 @@ class _Isolated:
         try:
             result = self.pieces.do(request["index"])
         except LostError as lost:
-            return "lost", {"fault": lost.loss.fault, "sentence": lost.loss.sentence}
+            return "lost", {"fault": lost.failure.fault, "sentence": lost.failure.sentence}
         return "done", {"said": result, "noticed": self._child.noticed()}
 
 
@@ -166,7 +164,7 @@ class _InPlace:
         _prepare(self._limits)
 
     def done(self, request: dict[str, Any]) -> tuple[str, Any]:
-        """Do one piece, and look at what its code did to this process besides."""
+        """Do one piece, and report its side effects on this process."""
         watch.limit_calls(request["call_s"], request["first_call_s"], self._limits.first_call_s)
         sys.stdout.flush()
         before = os.fstat(2).st_size
@@ -195,7 +193,7 @@ def _has_children() -> bool:
 
 
 def _lines() -> tuple[IO[str], IO[str]]:
-    """Take the standard streams for the conversation, and leave the code that is checked others in their place."""
+    """Use the standard streams for messages, and give user code other ones."""
     requests, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -203,7 +201,7 @@ def _lines() -> tuple[IO[str], IO[str]]:
     return requests, answers
 
 
-class _Silenced(Exception):  # noqa: N818 - a signal within this module
+class _PipeClosed(Exception):  # noqa: N818 - a signal within this module
     """The line to the other side was closed."""
 
 
@@ -212,7 +210,7 @@ def _say(answers: IO[str], kind: str, what: Any) -> None:
         answers.write(json.dumps({"kind": kind, "what": what}) + "\n")
         answers.flush()
     except (OSError, ValueError) as error:
-        raise _Silenced from error
+        raise _PipeClosed from error
 
 
 def _prepare(limits: Limits) -> None:
@@ -227,7 +225,8 @@ def _prepare(limits: Limits) -> None:
     # Imported objects live until the end.
     gc.freeze()
     gc.enable()
-    _limit_memory(limits)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limit_memory(None if limits.memory_gib is None else int(limits.memory_gib * GIBIBYTE))
     # Writes the stack of the main thread, then ends the process wherever it is; it needs no lock of Python's.
     faulthandler.register(signal.SIGALRM, all_threads=False, chain=True)
 
@@ -238,12 +237,3 @@ def _warm_up() -> None:
 
     x = torch.ones(1, requires_grad=True)
     modes.grad([x * 1.0], [x], [torch.ones(1)])
-
-
-def _limit_memory(limits: Limits) -> None:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    data = getattr(psutil.Process().memory_info(), "data", None)
-    if limits.memory_gib is not None and data is not None:
-        # Limit private writable memory and not the address space: accelerators reserve much more than they use.
-        limit = data + int(limits.memory_gib * GIBIBYTE)
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))

@@ -1,4 +1,4 @@
-"""Workers from the other side: they are started, asked, listened to, and replaced where one is lost."""
+"""A pool of worker processes, which replaces a worker that is lost."""
 
 import contextlib
 import json
@@ -25,14 +25,14 @@ from harness.isolation.environment import user_environment
 from harness.isolation.fork_server import SERVER
 from harness.isolation.forked_process import Forked
 from harness.isolation.limits import Limits
-from harness.isolation.lost_worker import SILENT, Loss, loss
+from harness.isolation.lost_worker import SILENT, WorkerFailure, describe_failure
 from harness.isolation.unchanged import refuse_changes
 from harness.record import Fault
 
 LOSSES = 3
 """Maximum number of workers lost to a case; its other pieces are then skipped."""
 
-HURRY = 0.1
+TIME_SHARE_AFTER_HANG = 0.1
 """Share of the time limit that remains for a case after one of its calls has hung."""
 
 
@@ -113,31 +113,31 @@ class IsolatedPool:
                 future.set_exception(error)
 
     def _answer(self, worker: "_Worker", index: int, until: float) -> Answer:
-        """Have one piece done, or say why it cannot be."""
+        """Do one piece in a worker, or say why that is not possible."""
         case = self.pieces[index]["case"]
         if time.monotonic() >= until:
             return Answer(index)
         if self._lost[case] >= LOSSES:
             return Answer(index, reason=f"not tried: {LOSSES} earlier calls of {case} did not return")
-        hurry = HURRY if case in self._hung else 1.0
-        call_s, first_call_s = self._limits.call_s * hurry, self._limits.first_call_s * hurry
+        share = TIME_SHARE_AFTER_HANG if case in self._hung else 1.0
+        call_s, first_call_s = self._limits.call_s * share, self._limits.first_call_s * share
         limits = replace(self._limits, call_s=call_s, first_call_s=first_call_s)
         started = time.perf_counter()
         reply = worker.ask(index, str(self.pieces[index].get("first_call", case)), limits)
         duration_s = time.perf_counter() - started
-        if not isinstance(reply, Loss):
+        if not isinstance(reply, WorkerFailure):
             result, noticed = reply["said"], reply["noticed"] and (Fault(reply["noticed"][0]), reply["noticed"][1])
             reason = f"{case} {noticed[1]}" if noticed and result is None else None
             return Answer(index, result, noticed, reason=reason, duration_s=duration_s)
         self._lost[case] += 1
         if reply.fault is Fault.HUNG:
             self._hung.add(case)
-        return Answer(index, loss=reply, reason=f"{case} {reply.sentence}", duration_s=duration_s)
+        return Answer(index, failure=reply, reason=f"{case} {reply.sentence}", duration_s=duration_s)
 
 
 @dataclass
 class _Worker:
-    """One process, which is replaced after a loss."""
+    """One process, which is replaced after a failure."""
 
     plan: Plan
     limits: Limits
@@ -178,7 +178,7 @@ class _Worker:
         """
         if self.pieces is None:
             reply = self._answer(replace(self.limits, law_s=self.limits.load_s))
-            if isinstance(reply, Loss):
+            if isinstance(reply, WorkerFailure):
                 self.end()
                 module = self.plan.target.partition(":")[0]
                 raise UsageError(f"cannot import `{module}`", rule=f"the import {reply.sentence}")
@@ -186,8 +186,8 @@ class _Worker:
         assert self.pieces is not None
         return self.pieces
 
-    def ask(self, index: int, kind: str, limits: Limits) -> Document | Loss:
-        """Have one piece done, whose first call takes its time where it is the first of its kind here."""
+    def ask(self, index: int, kind: str, limits: Limits) -> Document | WorkerFailure:
+        """Request one piece; the first call of a kind may take longer."""
         if self.process is None:
             self.start()
         self.ready()
@@ -196,7 +196,7 @@ class _Worker:
         law_s = limits.law_s + max(0.0, (first_s or 0.0) - limits.call_s)
         self._send({"index": index, "call_s": limits.call_s, "first_call_s": first_s, "law_s": law_s})
         reply = self._answer(limits, first_s)
-        if isinstance(reply, Loss):
+        if isinstance(reply, WorkerFailure):
             # A new process must receive the kind again.
             self.called.clear()
             if not self.survives:
@@ -204,7 +204,7 @@ class _Worker:
         return reply  # type: ignore[no-any-return]
 
     def end(self) -> None:
-        """End the process and whatever it has started; an interrupt may have come before it had."""
+        """End the process and its group, also if an interrupt came before its start."""
         if self.process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -246,25 +246,25 @@ class _Worker:
                 limits = replace(limits, call_s=first_s)
             code = self._code(wait_s=0.0 if line is None else _GRACE_S)
             if code is None and line is not None:
-                return loss(SILENT, "", limits)
+                return describe_failure(SILENT, "", limits)
             end = max(0, os.fstat(self.printed.fileno()).st_size - _END)
-            return loss(code, os.pread(self.printed.fileno(), _END, end).decode(errors="replace"), limits)
+            return describe_failure(code, os.pread(self.printed.fileno(), _END, end).decode(errors="replace"), limits)
         try:
             reply = json.loads(line)
         except json.JSONDecodeError:
-            return Loss(Fault.STATE, "writes into files that it has not opened")
+            return WorkerFailure(Fault.STATE, "writes into files that it has not opened")
         match reply["kind"]:
             case "usage":
                 raise UsageError(**reply["what"])
             case "lost":
                 self.survives = True
-                return Loss(Fault(reply["what"]["fault"]), reply["what"]["sentence"])
+                return WorkerFailure(Fault(reply["what"]["fault"]), reply["what"]["sentence"])
             case "bug":
                 raise RuntimeError(f"in the worker process:\n{reply['what']}")
         return reply["what"]
 
     def _code(self, *, wait_s: float) -> int | None:
-        """The exit code; ``None`` where the process has none yet."""
+        """Return the exit code; ``None`` if the process has not ended in time."""
         assert self.process is not None
         try:
             return self.process.wait(wait_s)
@@ -272,7 +272,7 @@ class _Worker:
             return None
 
     def _line(self, deadline: float) -> bytes | None:
-        """Read one line; nothing where the line is closed, ``None`` where time is up."""
+        """Read one line; empty if the pipe is closed, ``None`` if time is up."""
         assert self.process is not None
         assert self.process.stdout is not None
         with selectors.DefaultSelector() as selector:

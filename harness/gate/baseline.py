@@ -114,7 +114,8 @@ def _reference(entries: Sequence[Seen], origin: Origin) -> Reference:
     if current is not None:
         return Reference(current.snapshot, figures=True, same_draws=True)
     similar = [entry for entry in entries if any(one.hypothesis == origin.hypothesis for one in entry.origins)]
-    return Reference((similar or entries)[0].snapshot, figures=False, same_draws=bool(similar))
+    same_torch = [entry for entry in similar or entries if any(one.torch == origin.torch for one in entry.origins)]
+    return Reference((same_torch or similar or entries)[0].snapshot, figures=False, same_draws=bool(similar))
 
 
 def _updated(before: Sequence[Seen], now: Snapshot, origin: Origin) -> tuple[Seen, ...]:

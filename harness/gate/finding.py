@@ -70,7 +70,8 @@ def spoken(findings: Sequence[GateFinding]) -> list[GateFinding]:
 
     A law that broke comes before a deviation that grew.
     """
-    order = [Outcome.REGRESSED, Outcome.NO_VERDICT, Outcome.INCONCLUSIVE, Outcome.NEW, Outcome.IMPROVED]
+    order = [Outcome.REGRESSED, Outcome.NO_VERDICT, Outcome.RELEASE]
+    order += [Outcome.INCONCLUSIVE, Outcome.NEW, Outcome.IMPROVED]
     changed = (finding for finding in findings if finding.outcome in order)
     return sorted(changed, key=lambda finding: (order.index(finding.outcome), IN_BASELINE not in finding.sentence))
 

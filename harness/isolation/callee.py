@@ -30,6 +30,7 @@ from harness.calling.modes import grad
 from harness.calling.watch import AT_IMPORT, read, restored
 from harness.error import UsageError
 from harness.isolation.fork_loop import end_with_parent
+from harness.isolation.limits import limit_memory
 from harness.isolation.request_handler import Server, silenced
 from harness.isolation.wire import filled, receive, send
 
@@ -95,7 +96,7 @@ def _server(setup: dict[str, Any]) -> type[Server]:
 
 
 def _is_left(line: socket.socket) -> bool:
-    """Whether the parent has already exited, before this process could ask to be ended with it."""
+    """True if the parent exited before this process could ask to be ended with it."""
     try:
         return not line.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:
@@ -115,17 +116,7 @@ def _new_session(setup: dict[str, Any]) -> None:
     logging.disable()
     torch.set_num_threads(1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _limit_memory(setup, hard=False)
-
-
-def _limit_memory(setup: dict[str, Any], *, hard: bool) -> None:
-    """Limit private memory, not the address space, because accelerators reserve much more than they use."""
-    if setup["memory"] is None or not os.path.exists("/proc/self/statm"):  # noqa: PTH110 - before anything is loaded
-        return
-    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - likewise
-        pages = int(file.read().split()[5])
-    limit = pages * resource.getpagesize() + setup["memory"]
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit if hard else resource.getrlimit(resource.RLIMIT_DATA)[1]))
+    limit_memory(setup["memory"], hard=False)
 
 
 def _settle(setup: dict[str, Any]) -> None:
@@ -136,13 +127,13 @@ def _settle(setup: dict[str, Any]) -> None:
         grad([x * 1.0], [x], [torch.ones(1)])
     gc.freeze()
     gc.enable()
-    _limit_memory(setup, hard=True)
+    limit_memory(setup["memory"])
     # Writes the stack of the main thread, then ends the process wherever it is; it needs no lock of Python's.
     faulthandler.register(signal.SIGALRM, all_threads=False, chain=True)
 
 
 def _may_fork() -> bool:
-    """Whether nothing has threads or an accelerator that a fork would not have."""
+    """True if the process can be forked: it has one thread, and uses no accelerator."""
     if threading.active_count() > 1 or torch.cuda.is_initialized() or "jax" in sys.modules:
         return False
     tasks = "/proc/self/task"
@@ -153,7 +144,7 @@ def _may_fork() -> bool:
 
 
 def _loaded(setup: dict[str, Any]) -> list[Any]:
-    """The cases that a target names."""
+    """Return the cases that a target names."""
     _make_way(setup)
     sys.path[:0] = setup["path"]
     target = setup["target"]
@@ -181,7 +172,7 @@ def _make_way(setup: dict[str, Any]) -> None:
 
 
 class _Single:
-    """A function that was named alone."""
+    """A function that the target names, without declarations."""
 
     def __init__(self, function: Callable[..., Any], call: str | None) -> None:
         self.function, self.call = function, call

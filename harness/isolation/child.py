@@ -1,4 +1,4 @@
-"""A process for foreign code, seen from outside: it starts, receives requests, and ends with all its descendants.
+"""The process for user code, seen from the judge: it starts, receives requests, and ends with its descendants.
 
 It receives requests and returns bytes, and its side effects are reported. A reply that comes before its request, twice,
 or with the mark of another request is an error.
@@ -29,7 +29,7 @@ from harness.isolation import wire
 from harness.isolation.environment import user_environment
 from harness.isolation.fork_server import ONE_THREAD
 from harness.isolation.limits import Limits
-from harness.isolation.lost_worker import SILENT, Loss, loss
+from harness.isolation.lost_worker import SILENT, WorkerFailure, describe_failure
 from harness.isolation.standby import StandbyProcess
 from harness.record import Fault
 
@@ -52,16 +52,16 @@ _END = 2**16
 
 
 class LostError(GoneError):
-    """The process is lost during a request; no law may catch this."""
+    """The process ended or hung during a request; no law may catch this."""
 
-    def __init__(self, loss: Loss) -> None:
-        self.loss = loss
-        super().__init__(loss.sentence)
+    def __init__(self, failure: WorkerFailure) -> None:
+        self.failure = failure
+        super().__init__(failure.sentence)
 
 
 @dataclass
 class Allowed:
-    """Time that a piece of work allows the code.
+    """Time limits of a work item.
 
     Parameters
     ----------
@@ -142,9 +142,9 @@ class Child:
             wire.send(parent_end, bytes(wire.MARK), self._setup)
             _, self.about = wire.receive(self._read(parent_end))
         except (OSError, wire.WireError, LostError) as error:
-            lost = error.loss if isinstance(error, LostError) else self._loss()
+            lost = error.failure if isinstance(error, LostError) else self._failure()
             if lost.fault is Fault.HUNG:
-                lost = loss(None, "", replace(self.limits, law_s=self.limits.load_s))
+                lost = describe_failure(None, "", replace(self.limits, law_s=self.limits.load_s))
             self.close()
             raise UsageError(
                 f"cannot import `{self._setup['target'].partition(':')[0]}`", rule=f"the import {lost.sentence}"
@@ -180,7 +180,7 @@ class Child:
         self._setup["objects"] = named
 
     def sibling(self, setup: Mapping[str, Any]) -> "Child":
-        """Return another process, which is no stray of this one's."""
+        """Return another process, which this one does not take for a stray."""
         other = Child(self.limits, setup)
         self._beside.append(other)
         return other
@@ -242,7 +242,7 @@ class Child:
         return parent_end
 
     def _number(self, within_s: float) -> int:
-        """Read one number of the process: who is forked of it, or with what that ended."""
+        """Read the process number of its fork, or the exit code of that."""
         buffer = bytearray(8)
         read = self._read(self._control, within=within_s)
         read(memoryview(buffer))
@@ -294,15 +294,15 @@ class Child:
             request = {**request, "limits": list(self._sent_limits)}
             self._allowed = replace(self._allowed, first_call_s=None)
         if select.select([line], [], [], 0.0)[0]:
-            self._lose(None if self._is_open(line) else self._loss())
+            self._lose(None if self._is_open(line) else self._failure())
         mark, self._asked_at = secrets.token_bytes(wire.MARK), time.monotonic()
         try:
             wire.send(line, mark, request)
             received, reply = wire.receive(replies, special)
         except LostError as lost:
-            self._lose(lost.loss)
+            self._lose(lost.failure)
         except OSError:
-            self._lose(self._loss())
+            self._lose(self._failure())
         except wire.WireError:
             self._lose(None)
         if received != mark or replies.rest or not isinstance(reply, dict):
@@ -314,11 +314,11 @@ class Child:
         if self._process is not None and (not self.about.get("forks") or self._process.poll() is not None):
             self.close()
 
-    def _lose(self, lost: Loss | None) -> NoReturn:
+    def _lose(self, lost: WorkerFailure | None) -> NoReturn:
         self._end_server()
         self._close_unless_it_forks()
         self._end_strays()
-        raise LostError(lost or Loss(Fault.STATE, UNASKED)) from None
+        raise LostError(lost or WorkerFailure(Fault.STATE, UNASKED)) from None
 
     def end_strays(self, wait_s: float) -> int:
         """End processes that have lost their parent and do not end by themselves in time; return how many."""
@@ -364,21 +364,21 @@ class Child:
         return read
 
     def _take(self, line: socket.socket, within: float | None = None) -> Callable[[memoryview], int]:
-        """Return what takes what there is of a line, as long as there is time and the process lives."""
+        """Return a function that reads available bytes of a line, and raises if time is up or the process has ended."""
 
         def take(buffer: memoryview) -> int:
             until = self._allowed.until if within is None else min(time.monotonic() + within, self._allowed.until)
             watched = [line, self._control] if line is not self._control else [line]
             while not (ready := select.select(watched, [], [], self._patience(until))[0]):
                 if time.monotonic() >= until:
-                    raise LostError(loss(None, "", self.limits))
+                    raise LostError(describe_failure(None, "", self.limits))
                 if not self._sandbox and _is_stopped(self._server):
-                    raise LostError(Loss(Fault.HUNG, STOPS.format(self._allowed.call_s)))
+                    raise LostError(WorkerFailure(Fault.HUNG, STOPS.format(self._allowed.call_s)))
             if line not in ready or (len(ready) > 1):
-                raise LostError(self._loss())
+                raise LostError(self._failure())
             count = line.recv_into(buffer)
             if not count:
-                raise LostError(self._loss())
+                raise LostError(self._failure())
             return count
 
         return take
@@ -387,17 +387,17 @@ class Child:
         """Return the seconds until the next look at the process; the timers in a stopped process have no effect."""
         return max(0.0, min(until - time.monotonic(), self._allowed.call_s))
 
-    def _loss(self) -> Loss:
+    def _failure(self) -> WorkerFailure:
         """Describe how the process ended, or is about to end."""
         code = self._ended_with()
         if code is None:
-            return loss(SILENT, "", self.limits)
+            return describe_failure(SILENT, "", self.limits)
         end = max(0, os.fstat(self._printed.fileno()).st_size - _END)
         printed = os.pread(self._printed.fileno(), _END, end).decode(errors="replace")
         call_s, first_s, _ = self._sent_limits or (self.limits.call_s, None, None)
         if first_s is not None and time.monotonic() - self._asked_at >= first_s:
             call_s = first_s
-        return loss(code, printed, replace(self.limits, call_s=call_s))
+        return describe_failure(code, printed, replace(self.limits, call_s=call_s))
 
     def _ended_with(self) -> int | None:
         assert self._process is not None
@@ -426,20 +426,20 @@ def _line() -> tuple[socket.socket, socket.socket]:
 
 
 def _reap_strays() -> None:
-    """Have what loses its parent among the processes below become this one's child."""
+    """Adopt descendants whose parent ends, so that they are found and ended."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def _is_stopped(pid: int | None) -> bool:
-    """Return whether a process is stopped by a signal; not where the system does not say."""
+    """Return whether a process is stopped by a signal; false where the system does not tell."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[:1] == ["T"]
     return False
 
 
 def _children(pid: int | None) -> set[int]:
-    """The children of a process; none where the system does not say."""
+    """Return the children of a process; none where the system does not tell."""
     found: set[int] = set()
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(OSError):
@@ -455,7 +455,7 @@ def _keeps_memory(pid: int) -> bool:
 
 
 def _end_group(pid: int) -> None:
-    """End a process, and its group where it leads one."""
+    """Kill a process, and its group if it leads one."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if os.getpgid(pid) == pid:
             os.killpg(pid, signal.SIGKILL)

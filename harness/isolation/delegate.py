@@ -1,6 +1,6 @@
 """A process that imports user code and runs a function of the harness there, for results that are plain records.
 
-The judge names the function, and gets validated JSON back over a private pipe. User code could send whatever it
+The judge names the function, and gets validated JSON back over a private socket. User code could send whatever it
 likes, but it cannot make the judge execute anything, and a process that ends, hangs or floods gives no result.
 """
 
@@ -11,6 +11,7 @@ import select
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from operator import attrgetter
-from typing import IO, Any, NoReturn, Self, TypeVar, cast
+from typing import Any, NoReturn, Self, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError, validate_call
 from pydantic_core import from_json, to_json
@@ -31,8 +32,8 @@ from harness.isolation.environment import user_environment
 from harness.isolation.fork_loop import end_with_parent
 from harness.isolation.fork_server import ForkServer
 from harness.isolation.forked_process import Forked
-from harness.isolation.limits import GIBIBYTE, Limits
-from harness.isolation.lost_worker import loss
+from harness.isolation.limits import GIBIBYTE, Limits, limit_memory
+from harness.isolation.lost_worker import describe_failure
 from harness.isolation.unchanged import refuse_changes
 from harness.record import Record
 
@@ -46,7 +47,7 @@ MAX_BYTES = 64 * 2**20
 
 _TICK_S = 0.5
 _GRACE_S = 3.0
-_PROGRAM = "from harness.isolation.delegate import main; main()"
+_PROGRAM = "import gc; gc.disable(); from harness.isolation.delegate import main; main()"
 
 
 def run_in_child(
@@ -139,25 +140,24 @@ class Delegate:
         self._limits = limits
         self._scratch = tempfile.mkdtemp(prefix="harness-", dir=limits.scratch)
         self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-        self._process = self._launch(server)
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._requests, self._answers = self._process.stdin, self._process.stdout
+        self._line, child_end = socket.socketpair()
+        with child_end:
+            self._process = self._launch(child_end.fileno(), server)
         memory = None if limits.memory_gib is None else int(limits.memory_gib * GIBIBYTE)
         opening = {"serves": serves, "setup": setup, "pythonpath": pythonpath, "memory": memory}
         with suppress(OSError):  # a process that has ended already says so in its reply
-            _send(self._requests, to_json(opening))
+            _send(self._line, to_json(opening))
 
-    def _launch(self, server: ForkServer | None) -> "Forked | subprocess.Popen[bytes]":
+    def _launch(self, stdin: int, server: ForkServer | None) -> "Forked | subprocess.Popen[bytes]":
         environment = user_environment(self._scratch)
         if server is not None and not self._limits.sandbox:
-            forked = server.forked(_PROGRAM, self._printed, environment=environment)
+            forked = server.forked(_PROGRAM, self._printed, environment=environment, line=stdin)
             if forked is not None:
                 return forked
         return subprocess.Popen(
             [*shlex.split(self._limits.sandbox or ""), sys.executable, "-P", "-c", _PROGRAM],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdin=stdin,
+            stdout=self._printed,
             stderr=self._printed,
             start_new_session=True,
             env=environment,
@@ -174,13 +174,11 @@ class Delegate:
 
     def __exit__(self, *_: object) -> None:
         """End the process, and all of its group."""
+        self._line.close()
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
         self._process.wait()
-        for stream in (self._requests, self._answers):
-            with suppress(BrokenPipeError):
-                stream.close()
         if isinstance(self._process, Forked):
             self._process.close()
         self._printed.close()
@@ -209,7 +207,7 @@ class Delegate:
             # A late answer would be mistaken for the answer to this request.
             raise DelegateError(self._loss)
         with suppress(OSError):
-            _send(self._requests, to_json({"method": method, "arguments": arguments}))
+            _send(self._line, to_json({"method": method, "arguments": arguments}))
         end = float("inf") if within_s is None else time.monotonic() + within_s
         while True:
             allowed_s = self._limits.law_s if self.has_imported else self._limits.load_s
@@ -245,8 +243,10 @@ class Delegate:
             left_s = until - time.monotonic()
             if left_s <= 0.0:
                 self._lose(f"does not finish within {round(allowed_s, 1):g} s")
-            if select.select([self._answers], [], [], min(_TICK_S, left_s))[0]:
-                more = os.read(self._answers.fileno(), min(count - len(buffer), 2**20))
+            if select.select([self._line], [], [], min(_TICK_S, left_s))[0]:
+                more = b""
+                with suppress(ConnectionResetError):
+                    more = self._line.recv(min(count - len(buffer), 2**20))
                 if not more:
                     self._lose(self._end())
                 buffer += more
@@ -262,7 +262,7 @@ class Delegate:
             code = self._process.wait(_GRACE_S)
         except subprocess.TimeoutExpired:
             return "closes files that it has not opened"
-        return loss(code, "", self._limits).sentence
+        return describe_failure(code, "", self._limits).sentence
 
 
 class _Usage(Record):
@@ -281,39 +281,38 @@ class _Usage(Record):
 def main() -> None:
     """Answer the requests of the judge until it closes the line."""
     end_with_parent(signal.SIGKILL)
-    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    line = socket.socket(fileno=os.dup(0))
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
-    os.dup2(2, 1)
-    opening = _request(requests)
+    opening = _request(line)
     module, _, name = opening["serves"].partition(":")
     serves = attrgetter(name)(import_module(module))
     # Not before: the harness imports its own packages, and user code the project's.
     sys.path[:0] = opening["pythonpath"]
-    if opening["memory"] is not None:
-        limit_memory(opening["memory"])
+    limit_memory(opening["memory"])
     gc.enable()
     served = None if opening["setup"] is None else validate_call(serves)(**opening["setup"])
     while True:
-        request = _request(requests)
+        request = _request(line)
         function = serves if served is None else getattr(served, request["method"])
-        _send(answers, _answer(function, request["arguments"], answers))
+        _send(line, _answer(function, request["arguments"], line))
 
 
-def _request(requests: IO[bytes]) -> Any:
+def _request(line: socket.socket) -> Any:
     """Return the next request, or end the process if there is none."""
-    message = requests.read(int.from_bytes(requests.read(8), "little"))
+    head = line.recv(8, socket.MSG_WAITALL)
+    message = line.recv(int.from_bytes(head, "little"), socket.MSG_WAITALL) if head else b""
     if not message:
         os._exit(0)
     return from_json(message)
 
 
-def _answer(function: Callable[..., Any], arguments: dict[str, Any], answers: IO[bytes]) -> bytes:
+def _answer(function: Callable[..., Any], arguments: dict[str, Any], line: socket.socket) -> bytes:
     """Return the message with the result of a function, or with the exception that it raises."""
 
     def report(event: object) -> None:
-        _send(answers, _EVENT + to_json(event))
+        _send(line, _EVENT + to_json(event))
 
     more = {"report": report} if "report" in inspect.signature(function).parameters else {}
     try:
@@ -325,15 +324,5 @@ def _answer(function: Callable[..., Any], arguments: dict[str, Any], answers: IO
         return _RAISED + to_json(in_words(error))
 
 
-def _send(line: IO[bytes], message: bytes) -> None:
-    line.write(len(message).to_bytes(8, "little") + message)
-    line.flush()
-
-
-def limit_memory(more: int) -> None:
-    """Limit the growth of private memory, not of the address space, because accelerators reserve much more."""
-    import resource
-
-    with suppress(OSError), open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123
-        limit = int(file.read().split()[5]) * resource.getpagesize() + more
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+def _send(line: socket.socket, message: bytes) -> None:
+    line.sendall(len(message).to_bytes(8, "little") + message)

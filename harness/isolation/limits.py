@@ -1,5 +1,6 @@
-"""The limits under which foreign code runs."""
+"""The limits under which user code runs."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,3 +56,20 @@ class Limits:
         120.0, "--import-seconds", "SECONDS", 0.1, "Time limit for the import of user code, in seconds."
     )
     scratch: str | None = None
+
+
+def limit_memory(more: int | None, *, hard: bool = True) -> None:
+    """Limit the growth of the private memory of this process, in bytes; nothing where the system does not tell it.
+
+    The address space is not limited, because accelerators reserve much more than they use. A limit that is not ``hard``
+    can be changed again.
+    """
+    if more is None:
+        return
+    import resource
+
+    with suppress(OSError), open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - nothing is imported
+        limit = int(file.read().split()[5]) * resource.getpagesize() + more
+        resource.setrlimit(
+            resource.RLIMIT_DATA, (limit, limit if hard else resource.getrlimit(resource.RLIMIT_DATA)[1])
+        )

@@ -79,7 +79,7 @@ class RemoteReader:
         hurried: bool = False,
         placed: bool = True,
     ) -> Exercised:
-        """Have it done there: see :meth:`harness.loading.reader.Reader.exercised`."""
+        """Run an exercise in the process; see :meth:`harness.loading.reader.Reader.exercised`."""
         options = {"limit_s": limit_s, "hurried": hurried, "placed": placed}
         name = exercise.__name__
         request = {"ask": "exercise", "exercise": name, "asked": asdict(wanted), "given": list(arguments)}
@@ -107,7 +107,7 @@ class RemoteReference:
         self._child.reads_loaders()
 
     def samples(self, count: int) -> list[Sample]:
-        """Return the first ones."""
+        """Return the first samples."""
         self._child.begin(math.inf, None, self._child.limits.load_s)
         try:
             answer = _answer(self._child, {"ask": "samples", "case": 0, "count": count})
@@ -127,7 +127,7 @@ _UNREADABLE = LoadingFault(FaultKind.RAISED, "its process sends an unreadable an
 
 
 def _answer(child: Child, request: dict[str, Any]) -> dict[str, Any]:
-    """Send a request, and raise the exceptions from there."""
+    """Send a request, and raise the fault that the process reports."""
     answer = child.ask(request)
     if "fault" in answer:
         fault = _validated(_Fault, answer["fault"])

@@ -21,7 +21,7 @@ class LoaderServer(Server):
         self._readers: dict[int, Reader] = {}
 
     def _promise(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The promises of a loader target."""
+        """Return what a loader target promises."""
         try:
             source = self._reader(request).source
         except UsageError as error:
@@ -36,7 +36,7 @@ class LoaderServer(Server):
         return self._readers[case]
 
     def _exercise(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Do something with loaders."""
+        """Run an exercise."""
         reader = self._reader(request)
         exercise, wanted, options = EXERCISES[request["exercise"]], Request(**request["asked"]), request["options"]
         try:

@@ -15,7 +15,7 @@ SILENT = 78
 
 
 @dataclass(frozen=True)
-class Loss:
+class WorkerFailure:
     """How a process was lost because of an implementation."""
 
     fault: Fault
@@ -23,7 +23,7 @@ class Loss:
     """Sentence about the implementation, without its name."""
 
 
-def loss(code: int | None, printed: str, limits: Limits) -> Loss:
+def describe_failure(code: int | None, printed: str, limits: Limits) -> WorkerFailure:
     """Describe how a worker was lost.
 
     Parameters
@@ -36,13 +36,13 @@ def loss(code: int | None, printed: str, limits: Limits) -> Loss:
         Its limits.
     """
     if code is None:
-        return Loss(Fault.HUNG, f"does not finish within {limits.law_s:g} s")
+        return WorkerFailure(Fault.HUNG, f"does not finish within {limits.law_s:g} s")
     if code == -signal.SIGALRM:
-        return Loss(Fault.HUNG, f"hangs: a call did not return within {limits.call_s:g} s{_at(printed)}")
+        return WorkerFailure(Fault.HUNG, f"hangs: a call did not return within {limits.call_s:g} s{_at(printed)}")
     if code == OUT_OF_MEMORY:
-        return Loss(Fault.MEMORY, f"exceeds the memory limit of {limits.memory_gib:g} GiB")
+        return WorkerFailure(Fault.MEMORY, f"exceeds the memory limit of {limits.memory_gib:g} GiB")
     if code == SILENT:
-        return Loss(Fault.STATE, "closes files that it has not opened")
+        return WorkerFailure(Fault.STATE, "closes files that it has not opened")
     if code < 0:
         name = signal.Signals(-code).name
         meaning = {
@@ -51,8 +51,8 @@ def loss(code: int | None, printed: str, limits: Limits) -> Loss:
             "SIGKILL": "killed, possibly for its memory use",
         }
         meant = f" ({meaning[name]})" if name in meaning else ""
-        return Loss(Fault.KILLED, f"ends the process with {name}{meant}")
-    return Loss(Fault.EXITED, f"ends the process with exit code {code}")
+        return WorkerFailure(Fault.KILLED, f"ends the process with {name}{meant}")
+    return WorkerFailure(Fault.EXITED, f"ends the process with exit code {code}")
 
 
 def _at(printed: str) -> str:

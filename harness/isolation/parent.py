@@ -13,7 +13,7 @@ PARENT_S = 1.0
 
 
 def end_with_parent(parent: int, scratch: str | None) -> None:
-    """End where the parent has, however long this process would go on.
+    """Wait for the end of the parent, then end this process and its descendants.
 
     Parameters
     ----------

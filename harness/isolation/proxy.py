@@ -1,4 +1,4 @@
-"""A function that stands in for one in another process: it asks, and autograd goes back through it by asking."""
+"""A local function that calls one in another process; autograd sends a request for its backward pass, too."""
 
 import weakref
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from harness.case import Break, Case
 
 
 class Requester(Protocol):
-    """Who is asked."""
+    """Interface of the host that receives the requests."""
 
     views: list[tuple[int, Any]]
 
@@ -113,7 +113,7 @@ class _Calling:
         return answers
 
     def ask(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """Ask, and return the tensors of the answers."""
+        """Send the calls, and return the tensors of the replies."""
         remaining = iter(tensors)
         calls = [[_requiring(next(remaining), x) if isinstance(x, Tensor) else x for x in call] for call in self.calls]
         options = {"options": self.options} if self.options else {}
@@ -165,7 +165,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, calling: _Calling, *tensors: Tensor) -> Any:
-        """Ask for the value."""
+        """Request the value."""
         with torch.enable_grad():
             leaves = calling.ask(tensors)
         flags = [x.requires_grad for x in leaves]
@@ -177,7 +177,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Tensor) -> Any:
-        """Ask for the gradient, in a way that can be differentiated where that is wanted."""
+        """Request the gradient; it can be differentiated if autograd records."""
         tensors = ctx.saved_tensors
         create = torch.is_grad_enabled()
         found = _Backward.apply(ctx.calling, create, len(tensors), *tensors, *cotangents)  # type: ignore[no-untyped-call]
@@ -189,7 +189,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, calling: _Calling, create: Any, count: int, *tensors: Any) -> Any:
-        """Ask for the gradients of the inputs that require one."""
+        """Request the gradients of the inputs that require one."""
         cotangents = iter([x if create or x is None else x.detach() for x in tensors[count:]])
         parts = [
             {"handle": handle, "cotangents": [next(cotangents) for _ in range(count)], "create": create}
@@ -214,7 +214,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *directions: Tensor) -> Any:
-        """Ask for the second derivative."""
+        """Request the second derivative."""
         remaining = iter(directions)
         wanted = [[g for flag, g in [(flag, next(remaining)) for flag in flags] if flag] for flags in ctx.wanted]
         parts = [{"handle": handle, "cotangents": of_call} for handle, of_call in zip(ctx.handles, wanted, strict=True)]
@@ -231,7 +231,7 @@ class _Backward(torch.autograd.Function):
 
 
 def _gradients(answer: dict[str, Any], count: int) -> list[Tensor | None]:
-    """The gradients that were answered: tensors, or none."""
+    """Return the gradients of a reply: tensors or ``None``."""
     found = answer["value"]
     if not isinstance(found, list) or len(found) != count:
         raise RemoteError("an exception: not one gradient for each input")

@@ -105,7 +105,7 @@ class RemoteHost(Host):
         return cases
 
     def begins_to_read_loaders(self) -> bool:
-        """Have loaders read there when cases are loaded again; whether they were not before."""
+        """Let the process read loaders when cases are loaded again; return whether that is new."""
         if self.child.has_loaders:
             return False
         self.child.reads_loaders(named=False)
@@ -223,7 +223,7 @@ class RemoteHost(Host):
     # Interface for the laws
 
     def watch(self, *, draws: bool) -> Watch:
-        """Return what looks at calls there."""
+        """Return a watch for the side effects of remote calls."""
         return RemoteWatch(self, draws=draws)
 
     @contextmanager
@@ -260,7 +260,7 @@ class RemoteHost(Host):
         return function.on(device, calls)  # type: ignore[no-any-return]
 
     def repeated_calls(self, call: Callable[..., Any], inputs: Sequence[Any]) -> Iterator[tuple[str, Tensor]]:
-        """Call once, and once for each process very often, and go back as often: all answers are yielded."""
+        """Repeat a call and its backward pass many times, once for each process, and yield all results."""
         call(*inputs)
         index = self._last
         if self._watch is not None and self._watch.noticed is not None:
@@ -305,7 +305,7 @@ class RemoteHost(Host):
 
     @contextmanager
     def seeing(self) -> Iterator[Observation]:
-        """See what becomes of tensors there."""
+        """Observe conversions of tensors in the process."""
         seen = Observation()
         with self._having(_seen=seen), self._mode(see=True):
             yield seen
@@ -326,7 +326,7 @@ class RemoteHost(Host):
             yield looks
 
     def recording(self, tape: int) -> AbstractContextManager[None]:
-        """Have the calls of the body recorded on a tape."""
+        """Record the calls of the body on a tape."""
         return self._having(_tape=tape)
 
     def recorder(self) -> "Recording":
@@ -334,12 +334,12 @@ class RemoteHost(Host):
         return RecordingRemoteHost(self)
 
     def detaches(self, case: Case, inputs: Sequence[Any]) -> bool:
-        """Ask the adapter there."""
+        """Return whether the adapter detaches its result."""
         function: Any = case.function
         return self.carried_out("detaches", inputs, CPU, function.index)["value"] is True
 
     def jax_is_narrow(self) -> bool:
-        """Whether it is there."""
+        """Return whether JAX computes in 32 bits there."""
         return self.ask("jax")["value"] is True
 
     def changed_at_import(self) -> str:
@@ -348,11 +348,11 @@ class RemoteHost(Host):
         return " and ".join(str(one)[:_SENTENCE] for one in changes) if isinstance(changes, list) else ""
 
     def repeat_start(self) -> None:
-        """Have the generators seeded with the next question."""
+        """Seed the generators with the next request."""
         self._alike = True
 
     def renew(self) -> None:
-        """Ask another process from now on."""
+        """Use another process from now on."""
         self.child.renew()
 
     def clock(self) -> float:
@@ -397,7 +397,7 @@ class RecordingRemoteHost(Recording):
         return [(view,) for view in known]
 
     def tape(self) -> Tape:
-        """The tape."""
+        """Return the tape."""
         return read_tape(self._remote.ask("tape", read_special, tape=self._number)["value"])
 
 

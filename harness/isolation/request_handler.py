@@ -44,7 +44,7 @@ def silenced() -> Iterator[None]:
 
 
 def _flush_printed() -> None:
-    """Write what the code has printed; an object that it put in place of standard output may not be able to."""
+    """Write the printed text; an object that the code put in place of standard output may not be able to."""
     with contextlib.suppress(Exception):
         sys.stdout.flush()
 
@@ -103,7 +103,7 @@ class Server:
     def _watch(self, request: dict[str, Any]) -> Any:
         key, draws = request.get("watch", (None, False))
         if key is None:
-            return watch.Trust()
+            return watch.TimeOnlyWatch()
         if key not in self._watches:
             self._watches[key] = watch.Watch(draws=draws)
             for old in list(self._watches)[:-_WATCHES]:
@@ -111,7 +111,7 @@ class Server:
         return self._watches[key]
 
     def _law(self, request: dict[str, Any]) -> dict[str, Any]:
-        """All calls of a law begin, or are over."""
+        """Begin or end the calls of a law."""
         key = request["watch"][0]
         self._random_as_before()
         if request["begins"]:
@@ -152,7 +152,7 @@ class Server:
 
     @contextlib.contextmanager
     def _switched(self, request: dict[str, Any]) -> Iterator[None]:
-        """Let a copy of a module in its other mode stand for it in the body, where that is asked for."""
+        """Replace a module by a copy in its other mode for the body, if the request says so."""
         before, at = list(self._cases), request["case"]
         if request["modes"]["switched"]:
             self._cases = [*before[:at], switched(before[at]), *before[at + 1 :]]
@@ -199,7 +199,7 @@ class Server:
         return self._handle
 
     def _carried_out(self, request: dict[str, Any], action: Callable[[], Any], seen: Observation | None = None) -> Any:
-        """Carry out, and be watched."""
+        """Carry out an action under a watch."""
         tape = request["tape"]
 
         def recorded() -> Any:
@@ -258,7 +258,7 @@ class Server:
         return {"value": [leaf.grad for leaf in leaves]}
 
     def _again(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Many calls on the same inputs in one exchange, for as long as there is time; or their gradients."""
+        """Repeat a call on the same inputs within a time limit, or its gradient."""
         case, seconds, found = self._cases[request["case"]], request["seconds"], list[Any]()
         slopes = _Slopes(case, request["device"])
         # CPU time, because the machine may be busy; a function that sleeps gets three times as long.
@@ -341,7 +341,7 @@ class _Slopes:
         self._weights: Tensor | None = None
 
     def __call__(self, inputs: Sequence[Any]) -> Tensor:
-        """Call, and go back."""
+        """Return the gradients of a call."""
         wanted = [x.requires_grad_() for x in inputs if isinstance(x, Tensor) and x.is_floating_point()]
         output = _plainly(self._case, inputs, self._device)
         if not isinstance(output, Tensor):

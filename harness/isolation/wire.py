@@ -48,7 +48,7 @@ class WireError(Exception):
 
 
 class Unsupported:
-    """An object that does not go over the line.
+    """Stands for an object that cannot be sent.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ class Buffered:
 
 
 def filled(line: socket.socket) -> Read:
-    """Return what fills buffers from a line, and raises ``EOFError`` where it is closed."""
+    """Return a function that fills buffers from a line, and raises ``EOFError`` if the line is closed."""
 
     def take(buffer: memoryview) -> int:
         count = line.recv_into(buffer)
@@ -193,7 +193,7 @@ _NESTED = frozenset({dict, list})
 
 
 class _Reading:
-    """A value from what stands for it in a header."""
+    """Decodes a value from its form in a header."""
 
     def __init__(self, tensors: Sequence[Tensor | list[Tensor]], special: Callable[[Any], Any]) -> None:
         self._tensors, self._special, self._parts = tensors, special, 0

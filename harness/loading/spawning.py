@@ -95,7 +95,7 @@ class _Server:
 
 @contextmanager
 def _no_alarm() -> Iterator[None]:
-    """Let the time stand still of whoever is interrupted by an alarm: that torch is imported is none of its doing."""
+    """Suspend the interval timer, so that importing torch does not count against the caller's limit."""
     left_s, interval_s = signal.setitimer(signal.ITIMER_REAL, 0.0)
     try:
         yield
@@ -105,7 +105,7 @@ def _no_alarm() -> Iterator[None]:
 
 @contextmanager
 def _adopting() -> Iterator[None]:
-    """Be the parent of whatever loses its own in the body."""
+    """Adopt processes whose parent ends in the body."""
     control, before = ctypes.CDLL(None).prctl, ctypes.c_int()
     control(_GET_CHILD_SUBREAPER, ctypes.byref(before), 0, 0, 0)
     control(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.calling.watch import Trust
+from harness.calling.watch import TimeOnlyWatch
 from harness.floats.double_double import Array, DoubleDouble, two_sum
 from harness.floats.format import Measurement
 from harness.floats.oracle import confirming, remembering
@@ -175,7 +175,7 @@ class Examination:
 
     def _measure_law(self, law: Law, suspects: Suspects, example: Example) -> Measurement:
         job = self._job(law, suspects)
-        return Subject(job.case, job.contract, job.format, Trust()).measure(law, example)
+        return Subject(job.case, job.contract, job.format, TimeOnlyWatch()).measure(law, example)
 
     def _example(self, suspects: Suspects) -> Example:
         return self.task.operation.example(self._tensor(suspects.operands))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.calling.host import clock_of
-from harness.calling.watch import Trust
+from harness.calling.watch import TimeOnlyWatch
 from harness.floats.double_double import Array
 from harness.isolation.wire import Unsupported
 from harness.laws.case_error import CaseError
@@ -49,7 +49,7 @@ class Caller:
         each = getattr(task.case.function, "each", None)
         self.lanes = [Lane(task, layout, size) for _ in range(1 if each is None else LANES)]
         self.labels = () if task.operation.label is None else (task.operation.labels(size),)
-        self.subject = Subject(task.case, task.contract, task.format_, Trust())
+        self.subject = Subject(task.case, task.contract, task.format_, TimeOnlyWatch())
         self.clock, self.spent_s = clock_of(task.case), 0.0
 
     def seconds(self, codes: Codes) -> None:

@@ -131,6 +131,11 @@ class StepRecord(BenchRecord):
     bound: float | None = unknown("bound on that difference from rounding")
 
     @property
+    def turn(self) -> tuple[object, ...]:
+        """The common facts of steps that were measured in turns."""
+        return (self.contract, self.device, self.batch_size, self.dtype, self.threads)
+
+    @property
     def on_device(self) -> Estimate:
         """Time on the accelerator by events, in seconds; unknown on the CPU and for older runs."""
         return median_ratio(self.device_rounds_s, [1.0] * len(self.device_rounds_s))

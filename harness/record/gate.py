@@ -24,6 +24,8 @@ class Outcome(StrEnum):
     """There is nothing to compare it with."""
     INCONCLUSIVE = "inconclusive"
     """The measurement shows neither a regression nor its absence."""
+    RELEASE = "release"
+    """The law fails only because of another release of torch: the source is the baseline's."""
     NO_VERDICT = "no verdict"
     """It could not be compared, though it was to be."""
 

@@ -160,6 +160,8 @@ class EventKind(StrEnum):
     """A term too small to change the sum it is added to."""
     ACCUMULATION = "accumulation"
     """A long sum accumulates in too narrow a format."""
+    SLOPE = "slope"
+    """A derivative that torch chooses, for example at a kink, and with which the gradient is wrong."""
 
 
 class Event(Record):
@@ -179,6 +181,8 @@ class Event(Record):
 
     For a sum of large terms that overflows, this is the largest term.
     """
+    slope: float | None = None
+    """The derivative that torch chose; ``None`` for other kinds of events."""
 
     @property
     def step(self) -> tuple[EventKind, str, bool, str | None]:
@@ -315,6 +319,8 @@ class Verdict(Record):
     """The mistake that an error follows from; ``None`` if none was named."""
     cut_short: bool = False
     """Whether time was up before every example had been drawn."""
+    releases: tuple[str, str] | None = None
+    """Release of torch with which the baseline has another verdict on the same source, and release of this run."""
     duration_s: Size
 
     @property

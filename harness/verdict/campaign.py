@@ -311,8 +311,8 @@ def _verdict(piece: Document, answer: Answer) -> Verdict:
     if answer.noticed is not None:
         return _spoilt(unreached, answer, of_tensors=True)
     fields: dict[str, Any] = {"reason": answer.reason, "duration_s": answer.duration_s}
-    if answer.loss is not None:
-        fields |= {"status": Status.ERROR, "fault": answer.loss.fault}
+    if answer.failure is not None:
+        fields |= {"status": Status.ERROR, "fault": answer.failure.fault}
     return unreached.model_copy(update=fields)
 
 

@@ -19,7 +19,7 @@ from harness.findings import Finding, findings
 from harness.isolation.limits import Limits
 from harness.record import Fix, Status, Verdict
 from harness.verdict.campaign import Campaign
-from harness.wording import sentence
+from harness.wording import explanation, sentence
 
 SCREENED = 3
 """Laws that a candidate is tried on first."""
@@ -91,8 +91,8 @@ def _helps(before: Sequence[Verdict], after: Sequence[Verdict], first: Finding) 
 
 
 def _general(finding: Finding) -> str:
-    """Return the sentence of a finding without numbers, which depend on the example and on the line."""
-    return re.sub(r"\d+(\.\d+)?(e[+-]?\d+)?", "#", sentence(finding))
+    """Return the cause without numbers, which depend on the example and on the line; the law if no cause is known."""
+    return re.sub(r"\d+(\.\d+)?(e[+-]?\d+)?", "#", explanation(finding) or finding.first.law)
 
 
 class IsolatedJudge(ExitStack):

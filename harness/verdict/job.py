@@ -14,7 +14,7 @@ from typing import Any
 from harness.calling.adapter import Bridge, adapter_of, compiles_each_shape, is_model
 from harness.calling.adapter import adapter_signature as signature_of_adapter
 from harness.calling.device import CPU, refuse_absent
-from harness.calling.watch import Trust
+from harness.calling.watch import TimeOnlyWatch
 from harness.case import Case
 from harness.contracts import claimed, contract_named
 from harness.error import UsageError, listed
@@ -47,7 +47,7 @@ class Job:
     @property
     def subject(self) -> Subject:
         """The subject of the law."""
-        return Subject(self.case, self.contract, self.format, None if self.watched else Trust(), self.device)
+        return Subject(self.case, self.contract, self.format, None if self.watched else TimeOnlyWatch(), self.device)
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from harness.calling.adapter import NotApplicable
 from harness.calling.device import CPU
 from harness.exact.loss import first_loss, hidden_branch
 from harness.exact.replay import Balls, Doubles, Replay
+from harness.exact.slope import chosen_slope
 from harness.exact.tape import Tape, View, is_floating
 from harness.floats import FORMATS
 from harness.floats.format import Measurement
@@ -114,6 +115,9 @@ def _traced(job: Job, example: Example) -> Cause:
     cause = _first_loss(tape, job, excess, stays_wrong)
     if np.isnan(measurement.actual[index]) and _may_be_hidden(cause.event):
         cause = Cause(hidden_branch(tape) or cause.event, is_exact=cause.is_exact)
+    if cause.event is None and job.law.name.startswith("gradient") and bool(np.isfinite(measurement.actual[index])):
+        event = chosen_slope(tape, Doubles(), excess)
+        return Cause(event, is_exact=cause.is_exact and event is None)
     # Infinite intermediate values do not explain a finite wrong result.
     invalid = cause.event is not None and cause.event.kind is EventKind.INVALID
     return Cause() if invalid and bool(np.isfinite(measurement.actual[index])) else cause

@@ -1,7 +1,6 @@
 """Sentences, numbers and blocks of text for records: terminal, report, Markdown and notebook use the same words."""
 
 from harness.wording.audit import (
-    audit_html,
     audit_line,
     audit_text,
     excerpt,
@@ -14,6 +13,7 @@ from harness.wording.audit import (
 )
 from harness.wording.finding import (
     details,
+    explanation,
     finding_block,
     finding_in_full,
     finding_in_short,
@@ -49,6 +49,7 @@ from harness.wording.survey import (
     undeclared,
     what_happens,
 )
+from harness.wording.table.audit import audit_html
 from harness.wording.verdict import (
     census_line,
     failing,

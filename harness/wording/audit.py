@@ -3,12 +3,10 @@
 import math
 import re
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 from harness.findings.headroom_trend import Trend
 from harness.record.audit import Audit, AuditFinding, AuditRun, Headroom, in_format
-from harness.wording.card import PRE, card
 from harness.wording.finding import pointed
 from harness.wording.number import SECONDS, count, scaled
 from harness.wording.verdict import filled
@@ -155,23 +153,6 @@ def audit_text(audit: Audit, *, everything: bool = False) -> str:
     if blind := blind_line(audit):
         lines.append(blind)
     return "\n".join([*lines, audit_line(audit)])
-
-
-def audit_html(audit: Audit) -> str:
-    """Return an audit as HTML for a notebook."""
-    found = "".join(f"{PRE}{escape(chr(10).join(finding_lines(finding)))}</pre>" for finding in audit.findings)
-    rows = "".join(
-        f"<tr><td>{escape(place(headroom.file, headroom.line, headroom.function, headroom.module))}</td>"
-        f"<td>{escape(headroom.operation)} ({escape(headroom.quantity)})</td><td>{escape(headroom.dtype)}</td>"
-        f"<td>{headroom.value:.4g}</td><td>{headroom.breaks_from}</td><td>{headroom.factor:.3g}</td></tr>"
-        for headroom in narrowest(audit, len(audit.headroom))
-    )
-    head = "".join(f"<th>{name}</th>" for name in ("line", "operation", "dtype", "value", "breaks at", "factor"))
-    table = f"<details><summary>headroom</summary><table><tr>{head}</tr>{rows}</table></details>" if rows else ""
-    blind = blind_line(audit)
-    unseen = "" if blind is None else f"<p>{escape(blind)}</p>"
-    run = "" if audit.run is None else "".join(f"<p>{escape(line)}</p>" for line in run_lines(audit.run))
-    return card(audit_line(audit), f"{run}{found}{unseen}{table}", good=not audit.fails)
 
 
 def run_line(run: AuditRun) -> str:

@@ -1,7 +1,7 @@
 """The text of findings in all outputs: a sentence, an example, the affected laws and the remedy."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from harness.findings.finding import Finding
 from harness.findings.merging import findings
@@ -55,7 +55,22 @@ Details = list[tuple[str, str]]
 
 
 def sentence(finding: Finding) -> str:
-    """Return the cause as one sentence."""
+    """Return the cause as one sentence, or else the wrong result; before it, the releases of torch that differ."""
+    return f"{_releases(finding)}{explanation(finding) or _wrong_result(finding)}"
+
+
+def _releases(finding: Finding) -> str:
+    """Return with which releases of torch the laws of a finding hold and break; empty if another reason is possible."""
+    releases = {verdict.releases for verdict in finding.verdicts if verdict.status is not Status.LOST}
+    pair = releases.pop() if len(releases) == 1 else None
+    if pair is None:
+        return ""
+    was, now = ("failed", "holds") if finding.status is Status.UNEXPECTED else ("held", "breaks")
+    return f"{was} with torch {pair[0]}, {now} with {pair[1]}: "
+
+
+def explanation(finding: Finding) -> str:
+    """Return the cause as one sentence; empty if no cause is known."""
     first = finding.first
     if finding.named is not None:
         return finding.named.sentence
@@ -81,9 +96,32 @@ def sentence(finding: Finding) -> str:
         return (
             f"the last digits in {formats} are off, probably from accumulated rounding: compute in float32, round once"
         )
-    if first.violation is not None and first.violation.seen:
-        return f"{_law(finding)}: {first.violation.seen}"
-    return f"{_law(finding)}: {first.statement}"
+    return f"{_law(finding)}: {first.violation.seen}" if first.violation is not None and first.violation.seen else ""
+
+
+def _wrong_result(finding: Finding) -> str:
+    """Return the result, the exact one and the input of the smallest example; the law's statement without one."""
+    first, violation = finding.first, finding.violation
+    if violation is None:
+        return f"{_law(finding)}: {first.statement}"
+    actual, expected = _distinct(violation.actual, violation.expected)
+    inputs = {name: value for name, value in violation.example.items() if name != "cotangent" or not _is_one(value)}
+    location = f"{_place(violation.place)} for {_inputs(inputs)}"
+    if len(inputs) == 1 and isinstance(value := next(iter(inputs.values())), TensorText) and len(value.values) == 1:
+        location = f" at {_number(float.fromhex(value.values[0]))}" if "float" in value.dtype else location
+    if first.law not in _OF_THE_CASE or _is_no_loss(finding):
+        return f"{_law(finding)}: {actual}{location}, not {expected}"
+    function = finding.case.rpartition(".")[2]
+    return f"{_OF_THE_CASE[first.law]}{function} is {actual}{location}; {expected} is exact"
+
+
+_OF_THE_CASE = {"value": "", "gradient": "the gradient of "}
+"""Laws that compare a number of the case with the exact number, and words for the number."""
+
+
+def _is_one(value: Input) -> bool:
+    """Whether a cotangent leaves the gradient as it is."""
+    return isinstance(value, TensorText) and bool(value.values) and all(float.fromhex(x) == 1.0 for x in value.values)
 
 
 def _is_no_loss(finding: Finding) -> bool:
@@ -126,6 +164,7 @@ def details(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: 
             law = f", {worst.law}" if worst.law != finding.first.law else ""
             rows.append(("worst", f"[{worst.where}{law}] {_worst(worst)}"))
         if not _is_explained(finding):
+            rows += [] if violation.seen else [("law", finding.first.statement)]
             rows.append(("look at", violation.cause))
     elif finding.named is not None and finding.first.reason:
         rows.append(("error", finding.first.reason))
@@ -199,10 +238,18 @@ def _outcome(
     found: Violation | WorstExample, unit: str, spell: Callable[[float], str] = repr, place: Sequence[int] = ()
 ) -> str:
     """Return the inputs, the answer and the truth."""
-    location = f" at {list(place)}" if any(place) else ""
-    inputs = ", ".join(f"{name} = {_short(value, spell)}" for name, value in found.example.items())
     actual, expected = _distinct(found.actual, found.expected)
-    return f"{inputs}: {actual}{location}, expected {expected}{_off(found, unit)}"
+    return f"{_inputs(found.example, spell)}: {actual}{_place(place)}, expected {expected}{_off(found, unit)}"
+
+
+def _place(place: Sequence[int]) -> str:
+    """Return the index of an element; empty for the first one."""
+    return f" at {list(place)}" if any(place) else ""
+
+
+def _inputs(example: Mapping[str, Input], spell: Callable[[float], str] = repr) -> str:
+    """Return the inputs with their names."""
+    return ", ".join(f"{name} = {_short(value, spell)}" for name, value in example.items())
 
 
 def _off(found: Violation | WorstExample, unit: str) -> str:
@@ -337,13 +384,13 @@ def finding_in_full(finding: Finding, checked: Sequence[Verdict] = ()) -> str:
 def finding_in_short(finding: Finding, checked: Sequence[Verdict] = (), *, width: int = 0, name: str = "") -> str:
     """Return a finding as its sentence, an example and the number of other laws."""
     suffix = ""
-    if finding.violation is not None and not finding.violation.seen and not _is_no_loss(finding):
+    if finding.violation is not None and not finding.violation.seen and explanation(finding):
         worst = finding.worst
         is_clearer = worst is not None and (worst.law, worst.where) == (finding.first.law, finding.first.where)
         outcome = _outcome(finding.violation, finding.first.unit, _input, finding.violation.place)
         suffix = f"; {_worst(worst) if worst is not None and is_clearer else outcome}"
     further = _further(finding, checked)
-    text = f"{name or title_of(finding)}  {_in_short(finding)}{suffix}{f' ({further})' if further else ''}"
+    text = f"{name or title_of(finding)}  {sentence(finding)}{suffix}{f' ({further})' if further else ''}"
     return "\n".join(_filled(text, width, indent="  "))
 
 
@@ -353,13 +400,6 @@ def _further(finding: Finding, checked: Sequence[Verdict]) -> str:
     more = f"and {count(number, 'more law')} " if number else ""
     where = _where(finding, checked)
     return f"{more}in {where}" if where else more.strip()
-
-
-def _in_short(finding: Finding) -> str:
-    """Return the sentence, or only the law if the sentence is about the law."""
-    if finding.violation is None or finding.violation.seen or _is_explained(finding):
-        return sentence(finding)
-    return sentence(finding) if finding.status in {Status.ERROR, Status.UNEXPECTED} else _law(finding)
 
 
 def _filled(text: str, width: int, *, indent: str, whole: bool = False) -> list[str]:

@@ -8,6 +8,7 @@ UNKNOWN = "–"
 
 SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 THOUSANDS = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+BYTES = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1.0, "bytes"))
 
 
 def plain(value: float | None, *, digits: int = 3) -> str:
@@ -34,19 +35,53 @@ def scaled(value: float, units: Sequence[tuple[float, str]]) -> tuple[str, str]:
     return plain(value / factor), unit
 
 
+def approximate(number: float, *, digits: int = 4) -> str:
+    """Return a measured number rounded to ``digits`` significant digits, whole ones included: ``4,244,000``."""
+    if not math.isfinite(number) or number == 0:
+        return plain(number)
+    return plain(round(number, digits - 1 - math.floor(math.log10(abs(number)))), digits=digits)
+
+
+def to_error(number: float, error: float) -> str:
+    """Return a number with as many decimals as show two digits of its standard error."""
+    if not math.isfinite(number) or not math.isfinite(error) or error <= 0:
+        return plain(number, digits=4)
+    return f"{number:,.{min(17, max(0, 1 - math.floor(math.log10(error))))}f}"
+
+
 def duration(value_s: float | None) -> str:
-    """Format seconds with an ASCII unit, such as ``61.8 us``; unknown times are a dash."""
-    return UNKNOWN if value_s is None else " ".join(scaled(value_s, SECONDS)).replace("µ", "u")
+    """Return a time in the unit that leaves one to three digits before the point: ``61.8 µs``."""
+    return _with_unit(value_s, SECONDS, " ")
 
 
-def rate(per_s: float) -> str:
-    """Format a number per second, such as ``2.99M``."""
-    return "".join(scaled(per_s, THOUSANDS))
+def rate(per_s: float | None) -> str:
+    """Return a rate, per second, in at most five characters: ``2.99M``."""
+    return _with_unit(per_s, THOUSANDS, "")
 
 
-def times(value: float) -> str:
-    """Format a factor, such as ``1``, ``36.4`` or ``2,954``; an unknown factor is a dash."""
-    return UNKNOWN if math.isnan(value) else f"{value:.3g}" if value < 100 else f"{value:,.0f}"
+def size(value_bytes: float | None) -> str:
+    """Return a number of bytes with a binary unit."""
+    return _with_unit(value_bytes, BYTES, " ")
+
+
+def _with_unit(value: float | None, units: Sequence[tuple[float, str]], separator: str) -> str:
+    """Return a value with its unit; a dash for a value that is unknown or infinite."""
+    return UNKNOWN if value is None or not math.isfinite(value) else separator.join(scaled(value, units))
+
+
+def times(value: float | None) -> str:
+    """Return a ratio: ``1.81×``."""
+    return UNKNOWN if value is None or math.isnan(value) else f"{plain(value)}×"
+
+
+def percent(value: float | None) -> str:
+    """Return a fraction as a percentage with one decimal."""
+    return UNKNOWN if value is None or math.isnan(value) else f"{100 * value:.1f} %"
+
+
+def interval(low: float, high: float, *, digits: int = 3) -> str:
+    """Return the ends of an interval in brackets: ``(1.75 – 1.88)``."""
+    return f"({plain(low, digits=digits)} – {plain(high, digits=digits)})"
 
 
 def count(number: int, noun: str) -> str:

@@ -27,7 +27,10 @@ def cause_of(event: Event, scope: Scope = "") -> str:
     """
     advice = _advice(event)
     operation = f"the backward pass of {event.operation}" if event.backward else event.operation
-    what = advice.what.format(op=operation, dtype=event.dtype, at=_at(event), limit=_limit(event))
+    if event.slope is not None:
+        what = advice.what.format(op=event.operation, at=f" at {event.input:.6g}", slope=event.slope)
+    else:
+        what = advice.what.format(op=operation, dtype=event.dtype, at=_at(event), limit=_limit(event))
     wider = _WIDER_FORMAT.get(event.dtype)
     remedy = advice.remedy.format(
         **_REMEDIES[scope],
@@ -131,6 +134,8 @@ _CANCELS = "{op} cancels nearly equal numbers that were already rounded to {dtyp
 _ABSORBS = "{op} rounds away a small term in {dtype} that later operations need"
 _ADDS_UP = "a long sum in {dtype} loses small terms"
 
+_SMOOTH = "use a smooth form, or choose with torch.where, because torch's choice at a kink may change with a release"
+
 _TERMS = ("sum", "mean", "cumsum", "mm", "dot", "mv")
 
 _LARGE_TERMS = _Advice(
@@ -224,5 +229,16 @@ _ADVICE: Mapping[EventKind, Mapping[str, _Advice]] = {
     },
     EventKind.ABSORPTION: {"": _Advice(_ABSORBS, "keep the small term separate: use log1p(small) for log(1 + small)")},
     EventKind.ACCUMULATION: {"": _Advice(_ADDS_UP, _WIDER)},
+    EventKind.SLOPE: {
+        "": _Advice("the gradient of {op}{at} is {slope:.6g}", _SMOOTH),
+        **dict.fromkeys(
+            ("clamp", "clamp_min", "clamp_max", "hardtanh"),
+            _Advice("the gradient of {op} at its bound is {slope:.6g}", _SMOOTH),
+        ),
+        **dict.fromkeys(
+            ("maximum", "minimum", "max", "min", "amax", "amin"),
+            _Advice("the gradient of {op} at a tie is {slope:.6g}", _SMOOTH),
+        ),
+    },
 }
 """Advice by kind and operation; the empty name covers all other operations."""

@@ -90,7 +90,7 @@ _FAILURES = {
     Status.UNEXPECTED: ("declared failure", "is not found with", "are not found with"),
     Status.ERROR: ("error", "affects", "affect"),
 }
-"""The noun of a finding by its status, and what it does to laws, in the singular and the plural."""
+"""The noun of a finding by its status, and its verb before the laws, in the singular and the plural."""
 
 
 def _failures(verdicts: Sequence[Verdict], ran: int) -> list[str]:

@@ -12,7 +12,6 @@ from ..number import percent, times
 from ..source import caveat_of
 from ..style import INK, MUTED, pen
 from ..svg import drawn
-from ..tables.balance import cheapest
 from ..text import count, workers_in_words
 from .axis import rows_of, whiskers
 from .name import names_of
@@ -25,7 +24,7 @@ def waiting(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     title = "Share of the training loop spent waiting for the next batch"
     panels = panels_by(ordered, ["batch_size", "workers"], _panels)
     caption = (
-        f"{_starving(frame)} {cheapest(frame)} Bars show the estimate; whiskers are 95 % intervals within "
+        f"{_starving(frame)} Bars show the estimate; whiskers are 95 % intervals within "
         "one process. Loading keeps ahead if the interval is below the dashed line."
     )
     claim = _number_starving(frame)

@@ -6,10 +6,12 @@ from typing import NamedTuple
 import pandas as pd
 from matplotlib.axes import Axes
 
+from harness.wording.table.call import SCATTER
+
 from ..figure import Figure, Panel
 from ..number import duration, times
 from ..style import MUTED
-from ..tables.benchmark import NO_ACCELERATOR, SCATTER
+from ..tables.benchmark import NO_ACCELERATOR
 from ..text import count, shortened
 from .axis import End, categories, legend_rows, logarithmic, whiskers
 from .curve import Curves

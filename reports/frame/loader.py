@@ -1,7 +1,7 @@
 """The frames of loaders, of training loops and of the tuner, with the rates of loaders and the limit of memory.
 
 A new field in the record of a loader becomes a column automatically. This module has the computed columns.
-The table of configurations is in ``reports/tables/loader.py``.
+The table of configurations is in ``harness/wording/table/loader.py``.
 """
 
 from collections.abc import Iterator, Sequence

@@ -54,17 +54,12 @@ def steps(run: RunFolder) -> Iterator[Row]:
 def step_ratios(run: RunFolder) -> Iterator[Row]:
     """One row for each timed step and each reference measured in the same rounds; older runs have none."""
     records = [(location, step) for location, step in benchmark.placed(run, StepRecord) if step.record.floor_s]
-    for _, group in groupby(records, key=lambda entry: _in_turns(entry[1].record)):
+    for _, group in groupby(records, key=lambda entry: entry[1].record.turn):
         steps = list(group)
         for reference in _references([step for _, step in steps]):
             for location, step in steps:
                 ratio = estimate_columns(step.over(reference.stats.rounds_s))
                 yield {**step.row(), **ratio, "reference": reference.record.case, "record": location}
-
-
-def _in_turns(step: StepRecord) -> tuple[object, ...]:
-    """Return the common facts of steps that were measured in turns."""
-    return (step.contract, step.device, step.batch_size, step.dtype, step.threads)
 
 
 def _references(steps: Sequence[Step]) -> list[Step]:

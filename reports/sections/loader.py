@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator
 
+from harness.record.bench import BalanceRecord, LoaderRecord
+from harness.wording.table.loader import balance_table
+
 from ..figures.balance import waiting
 from ..figures.budget import FEW, budgets
 from ..figures.loader import throughput
@@ -9,6 +12,8 @@ from ..figures.loader_scaling import scaling
 from ..part import Part
 from ..reading import Reading
 from ..section import section
+from ..source import caveat_of
+from ..table import page_table
 from ..tables import balance as balances
 from ..tables import loader
 
@@ -22,7 +27,7 @@ def loaders(reading: Reading) -> Iterator[Part]:
     yield throughput(frame, source)
     if frame["workers"].nunique() > 1:
         yield scaling(frame, source)
-    yield loader.loaders(frame, source)
+    yield loader.loaders(reading.timed(LoaderRecord), frame, source)
 
 
 @section("Data loaders")
@@ -46,6 +51,7 @@ def balance(reading: Reading) -> Iterator[Part]:
     frame, tuned, source = reading.frames.balance, reading.frames.tuner, reading.head.data
     if len(frame):
         yield waiting(frame, source)
-        yield balances.balance(frame, source)
+        loops = [loop.record for loop in reading.timed(BalanceRecord)]
+        yield page_table(balance_table(loops), caveat=caveat_of(frame, source))
     if len(tuned):
         yield balances.tuner(tuned)

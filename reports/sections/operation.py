@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator
 
+from harness.record.bench import OperationRecord
+from harness.wording.table.call import operation_table
+
 from ..figures.accuracy import MIN_POINTS, accuracy_against_speed
 from ..figures.vectorization import ratios, speedup
 from ..part import Part
 from ..reading import Reading
 from ..section import section
+from ..table import page_table
 from ..tables import benchmark
 
 
@@ -17,7 +21,8 @@ def operations(reading: Reading) -> Iterator[Part]:
     if len(frame):
         if frame["ratio"].notna().sum() >= MIN_POINTS:
             yield accuracy_against_speed(frame)
-        yield benchmark.operations(frame)
+        shares = {str(case): float(ratio) for case, ratio in zip(frame["case"], frame["ratio"], strict=True)}
+        yield page_table(operation_table(reading.timed(OperationRecord), shares), folded=True)
 
 
 @section("Vectorization")

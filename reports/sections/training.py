@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from harness.wording.table.training import estimate_table, training_table
+
 from ..figures import overfitting as figures
 from ..figures.fit import fit
 from ..figures.image import grid
@@ -10,7 +12,8 @@ from ..figures.weight import weight_grid
 from ..part import Part
 from ..reading import Reading
 from ..section import section
-from ..tables import training as tables
+from ..source import caveat_of
+from ..table import page_table
 from ..tables.heat import confusion
 
 
@@ -20,7 +23,7 @@ def training(reading: Reading) -> Iterator[Part]:
     frame, source = reading.frames.epochs, reading.head.data
     if len(frame):
         yield from training_curves(frame, source)
-        yield tables.results(frame, source)
+        yield page_table(training_table(reading.epochs), caveat=caveat_of(frame, source))
 
 
 @section("Learned parameters")
@@ -31,7 +34,7 @@ def learned(reading: Reading) -> Iterator[Part]:
         if (figure := fit(data, estimates)) is not None:
             yield figure
     if len(estimates):
-        yield tables.estimates(estimates)
+        yield page_table(estimate_table(reading.estimates))
     if known.weights:
         yield weight_grid(known.weights, source)
     if known.confusions:

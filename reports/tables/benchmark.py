@@ -2,38 +2,12 @@
 
 import pandas as pd
 
-from ..number import approximate, duration, times
+from harness.wording.table.call import SCATTER
+
+from ..number import approximate, times
 from ..table import Table, codes, headers, numbers, texts
 
-SCATTER = (
-    "Medians with the interquartile range of the rounds in one process. The range shows the scatter of rounds, not "
-    "the difference between runs."
-)
-"""Caption below tables and figures of times."""
-
-STANDARD = "256x10"
-"""Shape of the standard input, the only one of older runs."""
-
 NO_ACCELERATOR = "no accelerator on this machine"
-
-
-def operations(frame: pd.DataFrame) -> Table:
-    """Return the time of a call per implementation, with its ratio to the fastest of its contract and shape."""
-    fastest = frame.groupby(["contract", "shape"], sort=False, dropna=False)["median_s"].transform("min")
-    rows = []
-    for (_, row), ratio in zip(frame.iterrows(), frame["median_s"] / fastest, strict=True):
-        call = (duration(row["median_s"]), f"{duration(row['q1_s'])} – {duration(row['q3_s'])}", times(ratio))
-        shape = STANDARD if pd.isna(row["shape"]) else row["shape"]
-        rows.append((row["contract"], row["case"], shape, *call, duration(row["cold_s"]), times(row["ratio"])))
-    columns = headers(
-        codes("contract", "case"),
-        numbers("shape", "call", "quartiles", "relative to fastest", "first call", "worst deviation / bound"),
-    )
-    caption = (
-        "Float32, one thread, with gradient if the contract has one. Shapes are rows x columns; vectors have "
-        f"as many elements, but 1,024 at {STANDARD}. {SCATTER}"
-    )
-    return Table("operations-table", "Time per call", columns, tuple(rows), caption, folded=True)
 
 
 def screening(frame: pd.DataFrame) -> Table:

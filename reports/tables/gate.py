@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 
 from harness.record import Comparison, GateFinding, Outcome
+from harness.wording.table.gate import gate_table
 
 from ..number import percent
-from ..table import Table, codes, headers, numbers, prose, texts
+from ..table import Table, codes, headers, numbers, page_table, texts
 
 ORDER = (
     Outcome.REGRESSED,
     Outcome.NO_VERDICT,
+    Outcome.RELEASE,
     Outcome.INCONCLUSIVE,
     Outcome.NEW,
     Outcome.IMPROVED,
@@ -20,15 +22,7 @@ ORDER = (
 
 def findings(findings: Sequence[GateFinding]) -> Table:
     """Return every finding as its sentence."""
-    ordered = sorted(findings, key=lambda finding: ORDER.index(finding.outcome))
-    return Table(
-        name="gate-findings",
-        title="Findings of the gate",
-        columns=headers(texts("gate", "outcome"), prose("finding")),
-        rows=tuple((str(finding.gate), str(finding.outcome), finding.sentence) for finding in ordered),
-        caption="The gate compares numerics and counts exactly with a baseline, and times statistically with another "
-        "commit.",
-    )
+    return page_table(gate_table(sorted(findings, key=lambda finding: ORDER.index(finding.outcome))))
 
 
 def comparisons(comparisons: Sequence[Comparison]) -> Table:

@@ -4,17 +4,17 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tabulate import tabulate
-
 from harness.dtype import short_name
 from harness.findings.merging import grouped
 from harness.record import Confusion, DataSource, Status, Verdict
+from harness.wording.table import Header, markdown_table
+from harness.wording.table.verdict import ordered
 
 from ..number import percent
 from ..part import Part
 from ..source import caveats
-from ..text import count, markdown_text
-from .matrix import SYMBOLS, ordered
+from ..text import count
+from .matrix import SYMBOLS
 
 WORST = (Status.ERROR, Status.BROKEN, Status.UNEXPECTED, Status.EXPECTED, Status.LOST, Status.UNCLAIMED, Status.HOLDS)
 """Order of statuses; a cell shows the first one that occurs in it."""
@@ -66,9 +66,8 @@ class Heat(Part):
         """Return it as GitHub-flavored Markdown."""
         over = [f"{group} " for group, number in self.groups for _ in range(number)] or [""] * len(self.columns)
         heads = [self.corner, *(f"{group}{column}" for group, column in zip(over, self.columns, strict=True))]
-        rows = [[name, *(cell.text for cell in cells)] for name, cells in self.rows]
-        escaped = [[markdown_text(text) for text in row] for row in rows]
-        return str(tabulate(escaped, headers=[*map(markdown_text, heads)], tablefmt="github", disable_numparse=True))
+        rows = [(name, *(cell.text for cell in cells)) for name, cells in self.rows]
+        return markdown_table([*map(Header, heads)], rows)
 
 
 def glance(verdicts: Sequence[Verdict]) -> Heat | None:

@@ -1,28 +1,18 @@
 """Tables on loaders: the best configurations, batch size x workers with the limit, and every configuration."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 
 from harness.record import DataSource
+from harness.record.bench import Benchmark, LoaderRecord
+from harness.wording.table.loader import LIMIT, loader_table
 
-from ..number import UNKNOWN, approximate, duration, percent, plain, rate, size, times
+from ..number import UNKNOWN, approximate, duration, percent, plain, rate, times
 from ..source import caveat_of
-from ..table import Header, Table, codes, headers, numbers, prose
+from ..table import Header, Table, codes, headers, numbers, page_table, prose
 from ..text import listing, workers_in_words
-from .benchmark import SCATTER
-
-INTERVALS = (
-    "Medians of slices of the steady state, with 95 % intervals over the slices in one process; differences between "
-    "processes are not included."
-)
-"""Caption below tables of rates and shares."""
-
-LIMIT = (
-    "The limit only gathers rows of tensors in memory and converts them; it was measured interleaved with each loader."
-)
-"""Explains the limit that shares refer to."""
 
 
 def best_loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
@@ -113,87 +103,8 @@ def first_rows(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.sort_values("workers", kind="stable").drop_duplicates("case")
 
 
-class MeasuredColumn(NamedTuple):
-    """A heading of the table of every configuration, and the text below it."""
-
-    heading: str
-    text: Callable[[pd.Series], str]
-
-
-SETTINGS = ("prefetch", "persistent", "pin", "start_method")
-"""Columns that the table shows where they vary."""
-
-COLUMNS = (
-    MeasuredColumn("CPU per sample", lambda row: duration(1e-6 * row["cpu_us"])),
-    MeasuredColumn("share of the limit", lambda row: _share_of_limit(row, "share")),
-    MeasuredColumn("share of the limit (CPU)", lambda row: _share_of_limit(row, "cpu_share")),
-    MeasuredColumn("efficiency", lambda row: percent(row["efficiency"])),
-    MeasuredColumn("created in", lambda row: duration(row["made_s"])),
-    MeasuredColumn("workers started in", lambda row: duration(row["iterator_s"])),
-    MeasuredColumn("first batch", lambda row: duration(row["first_batch_s"])),
-    MeasuredColumn("CPU until first batch", lambda row: duration(row["start_cpu_s"])),
-    MeasuredColumn("shutdown", lambda row: duration(row["shutdown_s"])),
-    MeasuredColumn("memory", lambda row: size(row["pss_bytes"])),
-    MeasuredColumn("shared memory", lambda row: size(row["shared_bytes"])),
-)
-"""Columns of the table after the columns of the rate, left to right."""
-
-
-def loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
-    """Return every configuration: rate, CPU time, share of the limit, start, end and memory.
-
-    Older runs, which did not measure these, have fewer columns.
-    """
-    first = frame[frame["case"] == frame["case"].iloc[0]] if len(frame) else frame
-    base = first.drop_duplicates(["batch_size", "workers"]).set_index(["batch_size", "workers"])["samples_per_s"]
-    full = bool(frame["cpu_us"].notna().any())
-    measured = COLUMNS if full else (MeasuredColumn("first batch", lambda row: duration(row["first_batch_s"])),)
-    settings = [name for name in SETTINGS if len(frame[name].unique()) > 1]
-    rows = []
-    for _, row in frame.iterrows():
-        reference = float(base.get((row["batch_size"], row["workers"]), float("nan")))
-        cells = (
-            row["case"],
-            f"{row['batch_size']:,}",
-            f"{row['workers']}",
-            *(_setting(row[name]) for name in settings),
-        )
-        rates = (approximate(row["samples_per_s"]), _rate_interval(row), _gain(row, reference))
-        rows.append((*cells, *rates, *(column.text(row) for column in measured)))
-    title = "Throughput of every loader configuration"
-    columns = headers(
-        codes("loader"),
-        numbers("batch size", "workers"),
-        (Header(name.replace("_", " ")) for name in settings),
-        numbers("samples/s", "95 % interval" if full else "quartiles", "relative to first loader"),
-        (Header(column.heading, "number") for column in measured),
-    )
-    caption = f"{INTERVALS} {LIMIT} {_WORDS}{above(frame)} {conditions(frame)}" if full else f"Steady epochs. {SCATTER}"
-    return Table("loaders-table", title, columns, tuple(rows), caption, folded=True, caveat=caveat_of(frame, source))
-
-
-_WORDS = (
-    "CPU time includes the workers. Efficiency is the rate relative to the rate without workers, divided by the "
-    "number of workers: 100 % if each worker adds the full rate of a loader. Memory covers the process and its "
-    "workers; "
-    "shared pages count once."
-)
-
-
-def _setting(value: object) -> str:
-    if pd.isna(value):  # type: ignore[call-overload]
-        return UNKNOWN
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _rate_interval(row: pd.Series) -> str:
-    """Return the interval of a rate, or else its quartiles."""
-    ends = ("low", "high") if pd.notna(row["samples_per_s_low"]) else ("q1", "q3")
-    return " – ".join(approximate(row[f"samples_per_s_{end}"]) for end in ends)
-
-
-def _share_of_limit(row: pd.Series, name: str) -> str:
-    """Return a share of the limit with its interval."""
-    ends = f"({plain(100 * row[f'{name}_low'])} – {plain(100 * row[f'{name}_high'])})"
-    share = percent(row[name])
-    return share if share == UNKNOWN else f"{share} {ends}"
+def loaders(measured: Sequence[Benchmark[LoaderRecord]], frame: pd.DataFrame, source: DataSource | None) -> Table:
+    """Return every configuration: rate, CPU time, share of the limit, start, end and memory."""
+    table = loader_table(measured)
+    caption = f"{table.caption}{above(frame)} {conditions(frame)}"
+    return page_table(replace(table, caption=caption), folded=True, caveat=caveat_of(frame, source))

@@ -4,18 +4,18 @@ There are dozens of laws and a few cases, so the matrix is as wide as a page.
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import pandas as pd
-
-from harness.dtype import PARAMETERS, short_name
+from harness.dtype import short_name
 from harness.findings.merging import grouped
 from harness.record import Status, Verdict
+from harness.wording.table import Header, markdown_table
+from harness.wording.table.verdict import ordered
 
 from ..number import plain
 from ..part import Part
-from ..text import count, markdown_text, shortened
+from ..text import count, shortened
 
 SYMBOLS = {
     Status.HOLDS: "✓",
@@ -130,9 +130,9 @@ class Matrix(Part):
     def markdown(self) -> str:
         """Return the matrix as Markdown: the signs of a cell side by side in the order of the dtypes."""
         signs = [["".join(mark.symbols for mark in cell) for cell in row.cells] for row in self.rows]
-        rows = [[markdown_text(row.law), *cells] for row, cells in zip(self.rows, signs, strict=True)]
-        frame = pd.DataFrame(rows, columns=[*map(markdown_text, (f"law ({', '.join(self.dtypes)})", *self.cases))])
-        return str(frame.to_markdown(index=False, disable_numparse=True))
+        heads = (f"law ({', '.join(self.dtypes)})", *self.cases)
+        rows = [(row.law, *cells) for row, cells in zip(self.rows, signs, strict=True)]
+        return markdown_table([*map(Header, heads)], rows)
 
 
 def matrices(verdicts: Sequence[Verdict]) -> tuple[Matrix, ...]:
@@ -205,9 +205,3 @@ def _tally(verdicts: Sequence[Verdict]) -> str:
     counts = Counter(verdict.status for verdict in verdicts)
     words = {Status.HOLDS: "hold"}
     return ", ".join(f"{counts[status]} {words.get(status, status.value)}" for status in Status if counts[status])
-
-
-def ordered(dtypes: Collection[str]) -> list[str]:
-    """Return the known dtypes from wide to narrow, then any others."""
-    known = [dtype for dtype in PARAMETERS if dtype in dtypes]
-    return [*known, *(dtype for dtype in dtypes if dtype not in PARAMETERS)]

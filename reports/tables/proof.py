@@ -1,42 +1,13 @@
-"""Tables on proofs: the results of visiting every input, and their kernels."""
+"""Tables on proofs: their kernels, and the laws that held."""
 
 from collections.abc import Sequence
 from operator import attrgetter
 
 from harness.findings.merging import grouped
 from harness.record import Proof, Status
-from harness.wording import differing, extent, laws_held, witness, worst
 
 from ..number import duration
 from ..table import Table, codes, headers, numbers, prose, texts
-
-
-def proofs(proofs: Sequence[Proof]) -> Table:
-    """Return one row for each case, quantity, dtype and layout."""
-    rows = [
-        (
-            *(proof.case, f"{proof.quantity}; {proof.dtype}, {proof.layout}", extent(proof), f"{proof.visited:,}"),
-            worst(proof),
-            *(f"{number:,}" for number in (proof.not_correctly_rounded, proof.beyond["1"], proof.not_finite)),
-            *(differing(proof), laws_held(proof) if proof.error is None else proof.error, witness(proof)),
-        )
-        for proof in proofs
-    ]
-    columns = headers(
-        codes("case"),
-        texts("of", "extent"),
-        numbers("inputs visited", "worst, ulp", "> 1/2 ulp", "> 1 ulp", "not finite", "bits differ"),
-        texts("laws"),
-        codes("worst at"),
-    )
-    caption = (
-        "Proved: every input was visited exactly once; checksums of the visited codes confirm this. A proof "
-        "covers the kernel that torch runs for this layout, on the CPU capability named below, with one thread. Ball "
-        "arithmetic confirms the worst error; the worst error of a part is a lower bound. The counts are numbers of "
-        "inputs: output that far from the exact value, output not finite although it should be, or bits different "
-        "from the first layout."
-    )
-    return Table("proofs-table", "Exhaustive checks: every input visited", columns, tuple(rows), caption)
 
 
 def kernels(proofs: Sequence[Proof]) -> Table:

@@ -1,20 +1,14 @@
 """Tables on training steps: times, ratios to the chapter's steps, the floor, phases, agreement, and the accelerator."""
 
 import math
-from collections.abc import Sequence
 
 import pandas as pd
+
+from harness.wording.table.call import SCATTER
 
 from ..number import UNKNOWN, approximate, duration, plain, rate, tick, times
 from ..table import Header, Table, codes, headers, numbers, texts
 from ..text import count, listing
-from .benchmark import SCATTER
-
-INTERVALS = (
-    "Medians of the ratios within the rounds, with 95 % intervals over the rounds in one process; differences between "
-    "processes are not included."
-)
-"""Caption below tables of ratios."""
 
 
 def steps(frame: pd.DataFrame, *, accelerator: str | None) -> Table:
@@ -60,43 +54,6 @@ _ACCELERATED = numbers(
     "copy to device",
     "CPU / accelerator",
 )
-
-
-def ratios(frame: pd.DataFrame, steps: pd.DataFrame) -> Table:
-    """Return each step as a multiple of the first from scratch, of the first concise one, and of the floor."""
-    keys = ["case", "device", "batch_size", "dtype", "threads"]
-    by_key = {tuple(row[name] for name in (*keys, "reference")): row for _, row in frame.iterrows()}
-    known, rows = steps[steps["floor_s"].notna()], []
-    devices = (known["device"] != "cpu").any()
-    for _, row in known.iterrows():
-        key = tuple(row[name] for name in keys)
-        cells = [_interval(by_key.get((*key, reference))) for reference in _references(frame, row)]
-        floor = f"{times(row['over_floor'])} ({plain(row['over_floor_low'])} – {plain(row['over_floor_high'])})"
-        place = (*([str(row["device"])] if devices else []), f"{row['batch_size']:,}", duration(row["median_s"]))
-        rows.append((str(row["case"]), *place, *cells, floor))
-    title = "Steps relative to the steps of the chapter and to the floor"
-    columns = headers(
-        codes("case"),
-        [Header("device")] if devices else [],
-        numbers("batch size", "step", "time / scratch", "time / concise", "time / floor"),
-    )
-    caption = f"The steps of the chapter are the first scratch step and the first concise step. {INTERVALS}"
-    return Table("step-ratios", title, columns, tuple(rows), caption)
-
-
-def _references(frame: pd.DataFrame, row: pd.Series) -> Sequence[str]:
-    """Return the two references of a step's contract; a missing one is an empty name."""
-    selected = frame[(frame["contract"] == row["contract"]) & (frame["device"] == row["device"])]
-    references = [str(reference) for reference in selected["reference"].unique()]
-    return [next((one for one in references[::-1] if style in one.split(".")), "") for style in ("scratch", "concise")]
-
-
-def _interval(row: object) -> str:
-    if not isinstance(row, pd.Series):
-        return UNKNOWN
-    if row["case"] == row["reference"]:
-        return times(1.0)
-    return f"{times(row['ratio'])} ({plain(row['low'])} – {plain(row['high'])})"
 
 
 def floors(frame: pd.DataFrame) -> Table:
@@ -156,23 +113,6 @@ def equality(frame: pd.DataFrame) -> Table:
         "and has no recorded time."
     )
     return Table("step-equality", title, columns, tuple(rows), caption, folded=True)
-
-
-def agreement(frame: pd.DataFrame) -> Table:
-    """Return the measured times next to the times of torch's timer."""
-    rows = []
-    for _, row in frame.iterrows():
-        low, high, tolerance = row["low"], row["high"], row["tolerance"]
-        within = 1 - tolerance <= low and high <= 1 + tolerance
-        out_of_range = low > 1 + tolerance or high < 1 - tolerance
-        verdict = f"within {tolerance:.0%}" if within else f"beyond {tolerance:.0%}" if out_of_range else "undecided"
-        times_ = (duration(row["median_s"]), duration(row["timer_s"]))
-        ratio = f"{plain(row['ratio'], digits=4)} ({plain(low, digits=4)} – {plain(high, digits=4)})"
-        rows.append((str(row["case"]), f"{row['batch_size']:,}", *times_, ratio, f"{row['rounds']:,}", verdict))
-    title = "Step times compared with torch.utils.benchmark.Timer"
-    columns = headers(codes("case"), numbers("batch size", "ours", "Timer", "ours / Timer", "rounds"), texts("apart"))
-    caption = f"Both measure the same step, interleaved and with the same number of calls. {INTERVALS}"
-    return Table("agreement-table", title, columns, tuple(rows), caption)
 
 
 def crossovers(frame: pd.DataFrame) -> Table:

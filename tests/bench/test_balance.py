@@ -21,11 +21,12 @@ from harness.bench.option import Settings
 from harness.bench.run import PIECEWISE
 from harness.bench.suites.test_balance import Stretch, is_known
 from harness.bench.suites.tuning_data import DATA_SETS
-from harness.display.bench.balance import print_balance
+from harness.display.bench import print_balance
 from harness.display.bench.tuner import print_tuner
 from harness.error import UsageError
 from harness.loading.reading import Configuration
 from harness.record import RunFolder
+from harness.record.bench import BalanceRecord, benchmarks
 from harness.reports.figures.balance import waiting
 from harness.reports.frame import FRAMES
 from harness.reports.tables import balance
@@ -33,6 +34,7 @@ from harness.tuner.configuration import Choice
 from harness.tuner.loop import MAX_WAITING, Loop, Waiting
 from harness.tuner.probe import LoaderProbe
 from harness.tuner.step import Synthetic, load_step, step_s
+from harness.wording.table.loader import balance_table
 
 
 class Slow(Dataset[torch.Tensor]):
@@ -327,9 +329,14 @@ def test_the_verdict_follows_from_the_interval_of_the_wait_share(run: RunFolder)
     }
 
 
+def loops(entries: list[dict[str, Any]]) -> list[BalanceRecord]:
+    """Return the records of training loops."""
+    return [loop.record for loop in benchmarks({"benchmarks": entries}, BalanceRecord)]
+
+
 def test_the_table_says_by_how_much_a_loader_starves_the_step(run: RunFolder) -> None:
     """It also names the cheapest configuration that keeps ahead."""
-    table = balance.balance(FRAMES["balance"](run), None)
+    table = balance_table(loops(samples.balance.balance_entries()))
     verdicts = {row[0]: row[3] for row in table.rows}
     assert verdicts["fashion_mnist.concise.torchvision"] == "starves the step by 23.0×"
     assert verdicts["fashion_mnist.scratch.slices"] == "loading keeps ahead"
@@ -344,15 +351,15 @@ def test_the_table_says_by_how_much_a_loader_starves_the_step(run: RunFolder) ->
 
 
 def test_a_run_from_before_the_loop_was_timed_is_read(tmp_path: Path) -> None:
-    """The table lacks only the times of the loop."""
+    """The frame lacks only the times of the loop, and the table has no column for them."""
     entries = samples.balance.balance_entries()
     for entry in entries:
         del entry["extra_info"]["loop_s"]
     folder = RunFolder(tmp_path)
     samples.benchmarks.write_suite(folder, "balance", entries)
-    table = balance.balance(FRAMES["balance"](folder), None)
-    assert {row[7] for row in table.rows} == {"–"}
-    assert table.columns[7].heading == "loop, per batch"
+    assert FRAMES["balance"](folder)["loop_s"].isna().all()
+    headings = [column.heading for column in balance_table(loops(entries)).columns]
+    assert headings[-3:] == ["batch alone", "step alone", "batch / step"]
 
 
 def test_the_figure_says_at_which_batch_size_a_loader_starves_the_step(run: RunFolder) -> None:
@@ -360,17 +367,16 @@ def test_the_figure_says_at_which_batch_size_a_loader_starves_the_step(run: RunF
     found = waiting(FRAMES["balance"](run), None)
     assert found.caption.startswith(
         "Without workers, loading a batch takes longer than the step in 1 loader: 23.0× in concise.torchvision at "
-        "batch 256. The"
+        "batch 256. Bars"
     )
 
 
-def test_a_loader_that_is_quicker_than_the_step_makes_it_wait_all_the_same(run: RunFolder) -> None:
+def test_a_loader_that_is_quicker_than_the_step_makes_it_wait_all_the_same() -> None:
     """Without workers it loads while the step waits. The text states no factor below 1."""
-    found = FRAMES["balance"](run)
-    row = found.iloc[0].copy()
-    row["load_to_step"] = 0.4
-    assert balance.verdict(row) == "the step waits"
-    assert balance.cheapest(found.iloc[:1]) == "No configuration keeps ahead."
+    loop = loops(samples.balance.balance_entries())[0].model_copy(update={"load_to_step": 0.4})
+    table = balance_table([loop])
+    assert table.rows[0][3] == "the step waits"
+    assert "No configuration keeps ahead." in table.caption
 
 
 def test_the_table_of_the_tuner_counts_the_runs_that_reach_both(run: RunFolder) -> None:
@@ -399,13 +405,13 @@ def _printed(printer: Callable[[Console, Any], None], entries: list[dict[str, An
 
 def test_the_terminal_says_the_verdict_on_each_loader_and_the_cheapest_that_keeps_ahead() -> None:
     """The report has the same verdicts."""
-    printed = _printed(print_balance, samples.balance.balance_entries())
-    assert "23 times as long as the step" in printed
+    printed = " ".join(_printed(print_balance, samples.balance.balance_entries()).split())
+    assert "starves the step by 23.0×" in printed
     assert "not decided" in printed
-    assert "loading keeps up" in printed
-    assert "cheapest that keeps up: fashion_mnist.scratch.slices, batch 256, workers 0, waits 14%" in printed
+    assert "loading keeps ahead" in printed
+    assert "keeps ahead is fashion_mnist.scratch.slices at batch 256 with no workers: the loop waits 13.8 %" in printed
     starving = _printed(print_balance, samples.balance.balance_entries()[:2])
-    assert "no configuration keeps up" in starving
+    assert "No configuration keeps ahead" in starving
 
 
 def test_the_terminal_says_how_near_the_tuner_came_and_in_what_time() -> None:

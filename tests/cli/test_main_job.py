@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ def test_the_parts_check_every_shipped_case_once() -> None:
     for _, target, *options in checks:
         without = options[options.index("--without") + 1] if "--without" in options else ""
         found.append([case.name for case in Campaign(target, without=tuple(filter(None, [without]))).cases()])
-    assert sorted(sum(found, [])) == sorted(case.name for case in load("cases"))
+    assert sorted(chain.from_iterable(found)) == sorted(case.name for case in load("cases"))
     assert all(name.startswith("softmax_regression.") for name in found[0])
 
 
@@ -85,7 +86,7 @@ def test_the_job_makes_one_run_of_the_shipped_cases(workplace: Path) -> None:
         reject_misuse(["one", "two"])
     (workplace / "cases").mkdir()
     (workplace / "cases" / "__init__.py").write_text("CASES = []")
-    with pytest.raises(UsageError, match="`--new` checks the shipped cases, and `.*cases` hides them"):
+    with pytest.raises(UsageError, match=r"`--new` checks the shipped cases, and `.*cases` hides them"):
         reject_misuse(["one"])
 
 
@@ -167,7 +168,8 @@ def words_of(run: RunFolder) -> Sequence[str]:
 
 def test_a_part_that_fails_stops_no_other(workplace: Path, python: str) -> None:
     """The highest exit code is that of the job, and the last page has the results of all other parts."""
-    code, output, progress = Job(python, QUICK, "check cases.vectorization --law no_such_law", f"{QUICK} --strict").ended()
+    wrong = "check cases.vectorization --law no_such_law"
+    code, output, progress = Job(python, QUICK, wrong, f"{QUICK} --strict").ended()
     assert code == 2, progress
     assert output.count("report: .harness/runs/it/report/report.html") == 2
     assert output.index("report: ") < output.index("no_such_law")

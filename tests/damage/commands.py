@@ -165,13 +165,13 @@ class _Place:
         return lines
 
     def files(self) -> dict[str, bytes]:
-        """Return the files with their contents, except for the run's, caches and temporary files."""
+        """Return the files with their contents, except for those of runs, caches and temporary files."""
         paths = {path: path.relative_to(self.folder) for path in self.folder.rglob("*") if path.is_file()}
         return {
             str(name): path.read_bytes()
             for path, name in paths.items()
             if not {"__pycache__", "scratch", "said", ".hypothesis"} & set(name.parts)
-            and name.parts[:3] != (".harness", "runs", "run")
+            and name.parts[:2] != (".harness", "runs")
         }
 
     def remember(self) -> None:
@@ -201,7 +201,9 @@ class _Place:
         return run.is_run and not early(run.head().work[-1:])
 
     def records(self) -> dict[str, list[str]]:
-        """Return the sorted records of the run without durations."""
+        """Return the sorted records of the run without durations, and check that the run before it can be read."""
+        if (before := RunFolder(self.folder / ".harness" / "runs" / "before")).is_run:
+            before.head()
         run = RunFolder(self.folder / ".harness" / "runs" / "run")
         if not run.is_run:
             return {}

@@ -9,11 +9,11 @@ from rich.console import Console
 
 from harness.bench.run import SUITES
 from harness.cli.experiments import print_results
+from harness.display.bench import print_agreement, print_operations, print_steps, print_vectorization
 from harness.display.bench.drawing import print_screening, print_search
-from harness.display.bench.operation import print_operations, print_vectorization
-from harness.display.bench.step import agreement, print_agreement, print_steps
 from harness.record import Estimate, Method
 from harness.wording.number import duration, rate, times
+from harness.wording.table.step import agreement
 
 
 def rows(text: str, word: str) -> list[list[str]]:
@@ -45,9 +45,9 @@ def test_steps_are_compared_with_the_chapters_and_the_floor() -> None:
     text = printed(print_steps, document(samples.benchmarks.step_entries()))
     row = next(line for line in text.splitlines() if "scratch.closed_form_step" in line)
     cells = [cell.strip() for cell in row.strip("│").split("│")]
-    assert cells[0] == "1"
+    assert cells[1] == "1"
     assert cells[2].endswith("us")
-    low, high = cells[4].partition("[")[2].rstrip("]").split(", ")
+    low, high = cells[4].partition("(")[2].rstrip(")").split(" – ")
     assert float(low) <= 0.25 <= float(high)
     assert len(cells) == 8
     assert "linear_regression_step, cpu: one step" in text
@@ -74,8 +74,8 @@ def test_one_case_is_compared_with_nothing() -> None:
     entry = samples.benchmarks.step_entries()[0]
     entry["extra_info"]["style"] = "foreign"
     text = printed(print_steps, document([entry]))
-    assert "/ first" not in text
-    assert "/ floor" in text
+    assert "time / first" not in text
+    assert "time / floor" in text
 
 
 def test_agreement_is_decided_by_the_whole_interval() -> None:
@@ -92,31 +92,31 @@ def test_operations_are_compared_with_the_fastest_of_their_contract() -> None:
     """Each contract has its fastest call, and a single call is its own reference."""
     text = printed(print_operations, document(samples.benchmarks.operation_entries()))
     assert [(row[2].rpartition(".")[2], row[3], row[5]) for row in rows(text, "softmax_regression")] == [
-        ("softmax", "40.0 us", "2"),
-        ("shifted_softmax", "60.0 us", "3"),
-        ("softmax", "20.0 us", "1"),
+        ("softmax", "40.0 us", "2.00×"),
+        ("shifted_softmax", "60.0 us", "3.00×"),
+        ("softmax", "20.0 us", "1.00×"),
     ]
     (alone,) = rows(text, "mse_loss")
-    assert (alone[0], alone[1], *alone[4:]) == ("squared_error", "256x10", "29.1 us to 31.8 us", "1", "300 us")
+    assert (alone[0], alone[1], *alone[4:]) == ("squared_error", "256x10", "29.1 us – 31.8 us", "1.00×", "300 us")
 
 
 def test_loops_are_compared_with_vectorized_code_of_the_same_size() -> None:
     """A loop that is faster for one element is shown as faster."""
     text = printed(print_vectorization, document(samples.benchmarks.vectorization_entries()))
     found = {(row[1], row[2].split(".")[1]): row[5] for row in rows(text, ".add")}
-    assert found["1", "scratch"] == "1.29"
-    assert found["10,000", "scratch"] == "3,281"
-    assert {found[n, "concise"] for n in ("1", "10", "100", "1,000", "10,000")} == {"1"}
+    assert found["1", "scratch"] == "1.29×"
+    assert found["10,000", "scratch"] == "3,281×"
+    assert {found[n, "concise"] for n in ("1", "10", "100", "1,000", "10,000")} == {"1.00×"}
     faster = samples.benchmarks.vectorization_entries()[:2]
     faster[0]["stats"]["median"] = faster[1]["stats"]["median"] / 2
-    assert [row[5] for row in rows(printed(print_vectorization, document(faster)), ".add")] == ["1", "2"]
+    assert [row[5] for row in rows(printed(print_vectorization, document(faster)), ".add")] == ["1.00×", "2.00×"]
 
 
 def test_screening_is_compared_with_one_row_at_a_time() -> None:
     """Without the reference measurement, the ratio is a dash."""
     entries = samples.benchmarks.screening_entries()
     found = {row[1]: (row[2], row[4]) for row in rows(printed(print_screening, document(entries)), "concise")}
-    assert found == {"batch": ("1.30M", "1,857"), "recipes": ("600k", "857"), "one-at-a-time": ("700", "1")}
+    assert found == {"batch": ("1.30M", "1,857×"), "recipes": ("600k", "857×"), "one-at-a-time": ("700", "1.00×")}
     assert rows(printed(print_screening, document(entries[:1])), "concise")[0][4] == "–"
 
 
@@ -141,7 +141,7 @@ def test_a_suite_without_a_finished_benchmark_has_a_summary(suite: str) -> None:
 def test_numbers_have_three_digits_and_a_unit() -> None:
     """The unit is the largest with a digit before the point."""
     assert [duration(value) for value in (2.0, 0.0618, 6.18e-5, 9.994e-7, 1e-10)] == [
-        "2.00 s", "61.8 ms", "61.8 us", "999 ns", "0.100 ns"
+        "2.00 s", "61.8 ms", "61.8 µs", "999 ns", "0.100 ns"
     ]  # fmt: skip
     assert [rate(value) for value in (2.99e6, 338_400.0, 12.0, 4.2e12)] == ["2.99M", "338k", "12.0", "4,200G"]
-    assert [times(value) for value in (1.0, 36.44, 2954.2, float("nan"))] == ["1", "36.4", "2,954", "–"]
+    assert [times(value) for value in (1.0, 36.44, 2954.2, float("nan"))] == ["1.00×", "36.4×", "2,954×", "–"]

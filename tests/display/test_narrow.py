@@ -30,12 +30,12 @@ def wide() -> Table:
 
 
 def test_a_table_is_a_list_where_it_does_not_fit() -> None:
-    """The name begins a row, each number follows its heading, and an empty cell is omitted."""
+    """The name begins a row, each number follows its heading, and an empty or unknown cell is omitted."""
     assert shown(wide(), 80) == (
         "Calls\n"
         "vectorization.scratch.add: n 10; call 47.2 us; quartiles 47.0 us to 47.5 us; to\n"
         "    the fastest 34.9; first call 524 us\n"
-        "a[0].concise: n 10; call 1.35 us; to the fastest 1; first call –\n"
+        "a[0].concise: n 10; call 1.35 us; to the fastest 1\n"
     )
 
 

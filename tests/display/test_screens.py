@@ -26,11 +26,11 @@ def test_no_line_is_wider_than_the_screen_and_no_name_is_torn(command: str, widt
 
 
 @pytest.mark.parametrize(
-    ("rows", "title"), [(samples.run.epochs, "After the last"), (samples.run.estimates, "Learned")]
+    ("rows", "title"), [(samples.run.epochs, "Where training ended"), (samples.run.estimates, "Learned")]
 )
 def test_a_training_without_something_has_no_empty_table_of_it(rows: Callable[[], list[object]], title: str) -> None:
     """With curves alone, or parameters alone, there is a single table with its title."""
     stream = StringIO()
     print_training(Console(file=stream, width=160, highlight=False), rows())
-    titles = [line for line in stream.getvalue().splitlines() if line.startswith(("After the last", "Learned"))]
+    titles = [line for line in stream.getvalue().splitlines() if line.startswith(("Where training ended", "Learned"))]
     assert [line.startswith(title) for line in titles] == [True]

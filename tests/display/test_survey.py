@@ -47,7 +47,9 @@ def test_a_narrow_screen_gets_a_list_and_a_wide_one_a_table() -> None:
     assert any("│" in line for line in printed(180, single=True))
 
 
-@pytest.mark.parametrize(("width", "row"), [(80, "value [float32]: "), (180, "deviation and share of its bound")])
+@pytest.mark.parametrize(
+    ("width", "row"), [(80, "largest deviation and share of its"), (180, "deviation and share of its bound")]
+)
 def test_two_searches_that_end_at_the_same_numbers_are_one_row(width: int, row: str) -> None:
     """A result with a different share of the bound has a separate row with this share."""
     known = next(record for record in samples.survey.worst() if record.dtype == "float32")

@@ -243,7 +243,7 @@ def test_an_idle_process_ends(homework: Path, monkeypatch: pytest.MonkeyPatch) -
     """A worker of a cluster may live for months; its next piece starts another process."""
     monkeypatch.setattr(executor_worker, "IDLE_S", 0.05)
     campaign = Campaign("homework.py:softmax", "softmax", laws=["value"], dtypes=["float32"])
-    order, own = Order(campaign, Limits(), str(Path.cwd()), worker_kind()), executor_worker.Outliving()
+    order, own = Order(campaign, Limits(), str(Path.cwd()), worker_kind()), executor_worker.PersistentProcess()
 
     def decided() -> tuple[str, ...]:
         said = own.answer(order, 0).reply

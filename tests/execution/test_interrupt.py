@@ -350,6 +350,44 @@ def test_an_interrupt_that_is_dropped_ends_the_command_by_what_fails_later(
         cli.main()
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_refusal_after_an_interrupt_has_the_code_of_the_signal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: signal.Signals, code: int
+) -> None:
+    """The signal also ends processes of the command, which then cannot answer. The sentence is printed."""
+
+    def refused(**_: object) -> None:
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(number)
+        raise UsageError("cannot import `homework.py`")
+
+    monkeypatch.setattr(cli, "app", refused)
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert (end.value.code, capsys.readouterr().err) == (code, "harness: cannot import `homework.py`\n")
+
+
+def test_a_temporary_file_that_cannot_be_written_is_named_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The folder may be removed, or full, while a command runs. Errors of other files are not taken for it."""
+
+    def written(**_: object) -> None:
+        Path(folder, "tmp1234", "file").touch()
+
+    folder = "/nowhere"
+    monkeypatch.setattr(cli, "app", written)
+    with pytest.raises(FileNotFoundError):
+        cli.main()
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere/tmp1234")
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert capsys.readouterr().err == (
+        "harness: cannot write temporary files: no such file or directory; "
+        "set `TMPDIR` to a folder that can be written to\n"
+    )
+
+
 GONE = UsageError("a cluster stays", value="none")
 
 

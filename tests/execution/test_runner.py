@@ -1,5 +1,6 @@
 """Every means of carrying out a plan gives the same answers in the same order, and reports failed pieces."""
 
+import logging
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -41,7 +42,7 @@ def test_answers_come_in_the_requested_order(means: str, threads: Executor) -> N
         assert [piece["number"] for piece in hands.pieces] == list(range(6))
         answers = list(hands.answers([4, 0, 5, 1]))
     assert [(answer.index, answer.reply) for answer in answers] == [(i, {"number": i}) for i in (4, 0, 5, 1)]
-    assert all(answer.reason is None and answer.loss is None and answer.noticed is None for answer in answers)
+    assert all(answer.reason is None and answer.failure is None and answer.noticed is None for answer in answers)
 
 
 @pytest.mark.parametrize("means", MEANS)
@@ -78,8 +79,8 @@ def test_a_piece_that_does_not_end_is_given_up_after_the_limit(threads: Executor
     """The limit is in wall time, because no call was timed."""
     with carry_out(Counting(count=1, manners={0: "sleeps"}), limits=Limits(law_s=0.5, first_call_s=0.5)) as hands:
         (answer,) = hands.answers([0])
-    assert answer.loss is not None
-    assert answer.loss.fault is Fault.HUNG
+    assert answer.failure is not None
+    assert answer.failure.fault is Fault.HUNG
 
 
 def test_an_interrupt_waits_for_started_pieces_of_trusted_processes(workplace: Path) -> None:
@@ -101,6 +102,14 @@ def test_one_thread_computes_and_the_others_come_back() -> None:
         assert torch.get_num_threads() == 1
         list(hands.answers([0]))
     assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize("means", MEANS)
+def test_log_records_of_libraries_are_ignored(means: str, threads: Executor) -> None:
+    """Torch's compiler reports a build with CUDA on a machine without a GPU: that is no output of a check."""
+    with by(means, Counting(manners=dict.fromkeys(range(4), "logs")), threads) as hands:
+        assert [answer.reply for answer in hands.answers(range(4))] == [{"number": 0}] * 4
+    assert logging.getLogger().isEnabledFor(logging.ERROR)
 
 
 def test_a_plan_is_the_same_in_another_process() -> None:

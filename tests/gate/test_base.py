@@ -10,7 +10,7 @@ from samples.command import Command
 from harness.gate.base import Base, read_base
 from harness.gate.baseline import Baseline, write_baseline
 from harness.gate.policy import Policy, read_policy
-from harness.record import Outcome, Status
+from harness.record import Outcome
 
 POLICY = '[tool.harness.gate]\ntarget = "kernels.py:softmax"\nulp = 1.0\n'
 

@@ -17,7 +17,7 @@ from harness.case import Case
 from harness.error import UsageError
 from harness.isolation.fork_server import SERVER
 from harness.isolation.limits import Limits
-from harness.isolation.lost_worker import OUT_OF_MEMORY, SILENT, loss
+from harness.isolation.lost_worker import OUT_OF_MEMORY, SILENT, describe_failure
 from harness.record import Fault, RunFolder, Status, Verdict
 from harness.surveyor.plan import Survey
 from harness.verdict.campaign import Campaign
@@ -254,7 +254,7 @@ def test_each_way_of_losing_a_process_has_its_sentence(code: int | None, fault: 
         "Stack (most recent call first):\n"
         f'  File "{os.__file__}", line 5 in wait\n  File "/home/a/homework.py", line 7 in softmax\n'
     )
-    found = loss(code, stack, Limits())
+    found = describe_failure(code, stack, Limits())
     assert found.fault is fault
     assert text in found.sentence
 

@@ -14,9 +14,10 @@ import os, sys
 from multiprocessing import popen_spawn_posix, util
 from harness.execution.environment import usable_cores
 from harness.execution.processes import _context
-from harness.isolation.callee import _limit_memory, _may_fork
+from harness.isolation.callee import _may_fork
 from harness.isolation.child import _children, _is_stopped, _reap_strays
 from harness.isolation.fork_server import ForkServer
+from harness.isolation.limits import limit_memory
 from harness.loading.accounting import Computing, cpu_s, in_use_bytes, memory
 from harness.loading.fault import shared_memory_left
 from harness.loading.spawning import spawned_quickly
@@ -31,7 +32,7 @@ assert shared_memory_left() is None
 assert not Looking(print).works
 assert ForkServer().forked("", sys.stderr) is None
 assert not _may_fork()
-_limit_memory({"memory": 1}, hard=True)
+limit_memory(1)
 _reap_strays()
 assert _children(os.getpid()) == set() and not _is_stopped(os.getpid())
 assert _context().get_start_method() == "spawn"

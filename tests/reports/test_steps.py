@@ -9,13 +9,16 @@ import samples.benchmarks
 from samples.report import reported, run_of
 
 from harness.record import RunFolder
+from harness.record.bench import AgreementRecord, StepRecord
 from harness.reports.figures import panel as figures
 from harness.reports.figures.name import names_of
 from harness.reports.figures.step import step_times
 from harness.reports.figures.step_ratio import floor, phases, step_ratios
 from harness.reports.frame import FRAMES
+from harness.reports.reading import read
 from harness.reports.tables import step
 from harness.reports.text import markdown_text
+from harness.wording.table.step import agreement_table, step_table
 
 
 @pytest.fixture
@@ -52,13 +55,14 @@ def test_the_tables_of_steps_say_what_was_measured(measured: RunFolder) -> None:
 
     Phases are next to the whole step, and parameters next to their bounds.
     """
-    steps, beside = FRAMES["steps"](measured), FRAMES["step_ratios"](measured)
-    ratios = step.ratios(beside, steps)
+    steps, reading = FRAMES["steps"](measured), read(measured)
+    ratios = step_table(reading.timed(StepRecord))
     assert len(ratios.rows) == len(steps)
     first, closed = ratios.rows[0], ratios.rows[1]
-    assert first[3] == "1.00×"
-    assert closed[3].startswith(("0.24", "0.25", "0.26"))
-    assert " – " in closed[3]
+    at = [column.heading for column in ratios.columns].index("time / scratch")
+    assert first[at] == "1.00×"
+    assert closed[at].startswith(("0.24", "0.25", "0.26"))
+    assert " – " in closed[at]
     floors = step.floors(steps)
     assert [column.heading for column in floors.columns][8] == "limited by"
     assert {row[8] for row in floors.rows} == {"arithmetic"}
@@ -77,7 +81,7 @@ def test_the_tables_of_steps_say_what_was_measured(measured: RunFolder) -> None:
 
 def test_agreement_is_decided_by_the_whole_interval(measured: RunFolder) -> None:
     """It is within, beyond, or undecided."""
-    rows = step.agreement(FRAMES["agreement"](measured)).rows
+    rows = agreement_table(read(measured).timed(AgreementRecord)).rows
     assert [row[-1] for row in rows] == ["within 3%", "beyond 3%", "undecided"]
 
 

@@ -7,57 +7,48 @@ import pytest
 import samples.benchmarks
 import samples.run
 import samples.survey
+from samples.report import reported
 
-from harness.record import Breaking, RunFolder, Status, Verdict, Worst
+from harness.record import Breaking, RunFolder, Status, Verdict
 from harness.reports.frame import FRAMES
 from harness.reports.page import write_report
 from harness.reports.tables import survey
+from harness.wording.table.survey import breaking_table, worst_table
 
 
-def test_breaking_points_stand_in_a_column_for_each_dtype(bare: RunFolder) -> None:
-    """Each number is the shortest decimal, next to the closed form. The full table has the details."""
-    bare.write(Breaking, samples.survey.breakings())
-    (row,) = survey.breaking_points(FRAMES["breakings"](bare)).rows
+def test_breaking_points_stand_in_a_column_for_each_dtype() -> None:
+    """Each number is the shortest decimal, next to the closed form and the result."""
+    (row,) = breaking_table(samples.survey.breakings()).rows
     numbers = ("709.7827128933841", "88.72283935546875", "89", "11.09375")
-    assert row == ("softmax_regression.scratch.softmax", "value, spike", "ln(max + ulp/2)", *numbers)
-    (whole,) = survey.every_point(FRAMES["breakings"](bare)).rows
-    assert whole[3:] == (*numbers, "ln(max + ulp/2)", "nan, expected 1")
+    assert row[:3] == ("softmax_regression.scratch.softmax", "value", "spike: (t, 0, ..., 0)")
+    assert row[3:] == (*numbers, "ln(max + ulp/2)", "nan, expected 1")
 
 
-def test_a_form_that_disagrees_is_shown_with_its_dtype(bare: RunFolder) -> None:
+def test_a_form_that_disagrees_is_shown_with_its_dtype() -> None:
     """It is shown even if nothing breaks."""
     case = ("softmax_regression.scratch.softmax", "softmax")
     wrong: dict[str, Any] = {"agrees": False, "form": "p ln 2"}
-    bare.write(
-        Breaking,
-        [
-            samples.survey.breaking(*case, "float32", **wrong),
-            samples.survey.breaking(*case, "float64", **wrong, value=None, actual=None),
-        ],
-    )
-    (row,) = survey.breaking_points(FRAMES["breakings"](bare)).rows
-    assert row[2] == "p ln 2 DISAGREES in float32; p ln 2 DISAGREES in float64"
+    broken = samples.survey.breaking(*case, "float32", **wrong)
+    (row,) = breaking_table([broken, samples.survey.breaking(*case, "float64", **wrong, value=None, actual=None)]).rows
+    assert row[5] == "p ln 2 DISAGREES in float32; p ln 2 DISAGREES in float64"
     assert row[3:5] == ("–", "88.72283935546875")
 
 
 def test_a_point_that_is_only_the_first_found_has_an_asterisk(bare: RunFolder) -> None:
     """The caption explains the asterisk."""
     breaking = samples.survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", certainty="scanned")
+    assert breaking_table([breaking]).rows[0][3] == "88.72283935546875 *"
     bare.write(Breaking, [breaking])
-    table = survey.breaking_points(FRAMES["breakings"](bare))
-    assert table.rows[0][4] == "88.72283935546875 *"
-    assert "asterisk" in table.caption
+    assert "An asterisk marks failures" in reported(bare).html
 
 
-def test_the_worst_is_called_searched_and_a_lower_bound(bare: RunFolder) -> None:
+def test_the_worst_is_called_searched_and_a_lower_bound() -> None:
     """An infinite deviation has an infinite share."""
-    bare.write(Worst, samples.survey.worst())
-    table = survey.worst(FRAMES["worst"](bare))
-    assert "lower bound" in table.caption
+    table = worst_table(samples.survey.worst())
     first, last = table.rows[0], table.rows[-1]
-    assert first[4:7] == ("inf", "83.0", "inf×")
+    assert first[4:7] == ("inf ulp", "83", "inf×")
     assert last[6] == "0.860×"
-    assert {row[-1] for row in table.rows} == {"searched"}
+    assert {row[-1] for row in table.rows} == {"searched: a lower bound"}
 
 
 def test_ways_of_searching_are_shares_of_the_best_known(bare: RunFolder) -> None:

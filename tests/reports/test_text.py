@@ -11,6 +11,7 @@ from harness.reports import number, source, text
 from harness.reports.figures.axis import ticks
 from harness.reports.summary import declared, found, remarks
 from harness.reports.table import Header, Table
+from harness.wording.number import to_error
 
 
 @pytest.mark.parametrize(
@@ -26,8 +27,8 @@ from harness.reports.table import Header, Table
         (number.plain(None), "–"),
         (number.value(math.nan), "nan"),
         (number.approximate(4_244_006.3), "4,244,000"),
-        (number.to_error(2.00041, 3.2e-4), "2.00041"),
-        (number.to_error(2.00041, 0.0), "2.000"),
+        (to_error(2.00041, 3.2e-4), "2.00041"),
+        (to_error(2.00041, 0.0), "2.000"),
         (number.duration(1.013e-3), "1.01 ms"),
         (number.duration(9.9996e-4), "1.00 ms"),
         (number.duration(3e-10), "0.300 ns"),

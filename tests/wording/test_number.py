@@ -4,9 +4,7 @@ import math
 
 import pytest
 
-from harness.reports import number as page
-from harness.wording import number as terminal
-from harness.wording.number import SECONDS, THOUSANDS, plain, scaled
+from harness.wording.number import SECONDS, plain, scaled
 
 
 @pytest.mark.parametrize(
@@ -25,10 +23,3 @@ def test_a_number_has_three_significant_digits(value: float, text: str) -> None:
 def test_a_unit_leaves_a_digit_before_the_point_after_rounding(value: float, text: tuple[str, str]) -> None:
     """A value that rounds up to a unit is written in it. Beyond the range, the smallest and the largest unit remain."""
     assert scaled(value, SECONDS) == text
-
-
-@pytest.mark.parametrize("value", [3.2e-9, 9.9996e-7, 4.5e-4, 0.02, 0.99975, 777.0, 999_640.0])
-def test_terminal_and_page_write_a_time_and_a_rate_alike(value: float) -> None:
-    """The page writes the micro sign, the terminal a `u`."""
-    assert terminal.duration(value) == page.duration(value).replace("µ", "u")
-    assert terminal.rate(value) == page.rate(value) == "".join(scaled(value, THOUSANDS))

@@ -10,6 +10,7 @@ from harness.wording.remedy import cause_of
 
 def event(kind: EventKind, operation: str, **facts: object) -> Event:
     """An event in float32."""
+    facts = {"input": 0.0, "slope": 0.5} | facts if kind is EventKind.SLOPE else facts
     return Event.model_validate({"kind": kind, "operation": operation, "dtype": "float32", **facts})
 
 
@@ -25,6 +26,19 @@ def test_a_remedy_suits_the_kind_of_function() -> None:
     assert cause_of(overflow, "sigmoid").endswith(": use exp(-|x|) only")
     assert "|x|" not in cause_of(overflow, "rows") + cause_of(overflow)
     assert "row" not in cause_of(overflow) + cause_of(overflow, "sigmoid")
+
+
+@pytest.mark.parametrize(
+    ("operation", "said"),
+    [
+        ("relu", "the gradient of relu at 0 is 0.5 (mine.py:3): use a smooth form, or choose with torch.where, "),
+        ("clamp", "the gradient of clamp at its bound is 0.5 (mine.py:3): "),
+        ("amax", "the gradient of amax at a tie is 0.5 (mine.py:3): "),
+    ],
+)
+def test_a_chosen_derivative_is_named_with_its_place(operation: str, said: str) -> None:
+    """The sentence says where on the function it is, and not that it is in the backward pass."""
+    assert cause_of(event(EventKind.SLOPE, operation, backward=True, place="mine.py:3")).startswith(said)
 
 
 @pytest.mark.parametrize("kind", EventKind)

@@ -25,7 +25,7 @@ from harness.case import Case
 from harness.contracts import claimed, contract_named
 from harness.data.images import ImageData, image_data
 from harness.error import UsageError
-from harness.isolation.delegate import limit_memory
+from harness.isolation.limits import limit_memory
 from harness.isolation.parent import end
 from harness.record.bench import BenchRecord
 from harness.timing.clock import MIN_ROUNDS, WarmUp, rounds_within, set_aside, warm, without_garbage_collection

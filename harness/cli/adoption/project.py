@@ -40,7 +40,7 @@ class LeftOut(NamedTuple):
     target
         As ``harness check`` takes it.
     reason
-        Why it is left out.
+        Why a check could not call it.
     file, line
         Place of its definition.
     """
@@ -256,7 +256,7 @@ def _array_library(tree: ast.Module) -> str:
 
 
 def described(found: Sequence[Found], left_out: Sequence[LeftOut], root: Path) -> list[str]:
-    """Return a line for each function: its target, its contract or why it is left out, and its place."""
+    """Return a line for each function: its target, its contract or the reason for the omission, and its place."""
     width = max((len(each.target) for each in (*found, *left_out)), default=0)
     place = {each.target: f"({each.file.relative_to(root).as_posix()}:{each.line})" for each in (*found, *left_out)}
     lines = [f"  {each.target:<{width}}  {each.contract}  {place[each.target]}" for each in found]

@@ -6,24 +6,15 @@ from itertools import groupby
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Column, Table
 
-from harness.display.narrow import print_sentence, print_table
-from harness.record import Estimate
+from harness.display.narrow import print_sentence
+from harness.display.table import show_table
 from harness.record.bench import LoaderRecord, benchmarks
-from harness.wording.number import rate
+from harness.wording.table.loader import loader_table
 
 TORCH = "torch.utils.data.dataloader.DataLoader"
 """Record name of torch's ``DataLoader``."""
 
-_WORDS = (
-    "Medians of slices of the steady state, with 95 % intervals within this process. CPU time includes the workers and "
-    "is not affected by other load. "
-)
-_LIMIT = (
-    "The limit is the rate at which rows of tensors in memory are gathered and converted, interleaved with each loader."
-)
 ABOVE_LIMIT = (
     "more than 100 % of the limit. The limit gathers random rows for each batch; a loader that reorders all samples "
     "once per epoch, or has batches ready, is not bound by it."
@@ -33,16 +24,16 @@ ABOVE_LIMIT = (
 
 def print_loaders(console: Console, document: Mapping[str, Any]) -> None:
     """Print a table of every loader and configuration, and a summary."""
-    loaders = [benchmark.record for benchmark in benchmarks(document, LoaderRecord)]
+    measured = benchmarks(document, LoaderRecord)
+    loaders = [benchmark.record for benchmark in measured]
     if loaders:
-        print_table(console, _table(loaders))
+        show_table(console, loader_table(measured), is_short=True)
         for sentence in remarks(loaders):
             print_sentence(console, sentence)
         for remark in dict.fromkeys(loader.remark for loader in loaders if loader.remark):
             print_sentence(console, remark)
         if above := list(dict.fromkeys(_short(loader.case) for loader in loaders if loader.exceeds_limit)):
             print_sentence(console, f"{', '.join(above)}: {ABOVE_LIMIT}")
-        print_sentence(console, _WORDS + _LIMIT)
         if load := loads_in_words([loader.other_load for loader in loaders]):
             print_sentence(console, load)
         for line in budgets(loaders):
@@ -108,50 +99,3 @@ def _size(loader: LoaderRecord) -> int:
 
 def _wall_us(loader: LoaderRecord) -> float:
     return statistics.median(loader.wall_us)
-
-
-def _table(loaders: Sequence[LoaderRecord]) -> Table:
-    table = Table(Column("loader", overflow="fold", min_width=24))
-    for heading in (
-        "batch",
-        "workers",
-        "samples/s",
-        "CPU us/sample",
-        "share of limit",
-        "CPU share of limit",
-        "first batch",
-        "memory",
-    ):
-        table.add_column(heading, justify="right")
-    for _, group in groupby(loaders, key=lambda loader: loader.case):
-        for loader in group:
-            table.add_row(*_row(loader))
-        table.add_section()
-    return table
-
-
-def _row(loader: LoaderRecord) -> Iterator[str]:
-    samples_per_s = loader.rate
-    yield escape(_short(loader.case))
-    yield f"{loader.batch_size:,}"
-    yield str(loader.workers) + _settings(loader)
-    yield f"{rate(samples_per_s.point)} [{rate(samples_per_s.low)}, {rate(samples_per_s.high)}]"
-    yield f"{statistics.median(loader.cpu_us):.3g}"
-    yield _share(loader.share)
-    yield _share(loader.cpu_share)
-    yield "–" if loader.first_batch_s is None else f"{1e3 * loader.first_batch_s:.0f} ms"
-    yield "–" if loader.pss_bytes is None else f"{loader.pss_bytes / 2**20:,.0f} MiB"
-
-
-def _settings(loader: LoaderRecord) -> str:
-    """Return the settings that differ from the defaults."""
-    words = [f"prefetch {loader.prefetch}"] * (loader.prefetch != 2)
-    words += ["not persistent"] * (not loader.persistent)
-    words += [str(loader.start_method)] * (loader.start_method is not None)
-    return "".join(f", {word}" for word in words + ["pinned"] * bool(loader.pin))
-
-
-def _share(share: Estimate) -> str:
-    if not share.is_known:  # a batch without a tensor has no limit
-        return "–"
-    return f"{share.point:.1%} [{share.low:.1%}, {share.high:.1%}]"

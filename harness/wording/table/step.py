@@ -1,0 +1,95 @@
+"""The tables of training steps: the time relative to the chapter's steps and to the floor, and agreement with torch."""
+
+import statistics
+from collections.abc import Sequence
+from functools import partial
+
+from harness.findings.merging import grouped
+from harness.record import Estimate
+from harness.record.bench import AgreementRecord, Benchmark, StepRecord
+from harness.wording.number import UNKNOWN, duration, interval, plain, rate, times
+from harness.wording.table import Column, Table, build_table
+
+INTERVALS = (
+    "Medians of the ratios within the rounds, with 95 % intervals over the rounds in one process; differences between "
+    "processes are not included."
+)
+"""Caption below tables of ratios."""
+
+Step = Benchmark[StepRecord]
+
+
+def step_table(steps: Sequence[Step]) -> Table:
+    """Return each step as a multiple of the first from scratch, of the first concise one, and of the floor.
+
+    If the steps have neither style, and there are several, each is a multiple of the first.
+    """
+    groups = grouped(steps, lambda step: step.record.turn)
+    group_of = {id(step): group for group in groups.values() for step in group}
+    styles = [style for style in ("scratch", "concise") if any(step.record.style == style for step in steps)]
+    if not styles and len({step.record.case for step in steps}) > 1:
+        styles = [steps[0].record.style]
+
+    devices = list(dict.fromkeys(step.record.device for step in steps))
+
+    def relative(step: Step, style: str) -> str | None:
+        reference = next((other for other in group_of[id(step)] if other.record.style == style), None)
+        if reference is None:
+            return None
+        return times(1.0) if reference is step else estimate_text(step.over(reference.stats.rounds_s))
+
+    columns: list[Column[Step]] = [
+        Column("case", lambda step: step.record.case, "code"),
+        Column("device", lambda step: step.record.device if devices != ["cpu"] else None),
+        Column("batch size", lambda step: f"{step.record.batch_size:,}", "number"),
+        Column("step", lambda step: duration(step.stats.median_s), "number"),
+        Column("samples/s", lambda step: rate(step.record.batch_size / step.stats.median_s), "number", "terminal"),
+        *(
+            Column(f"time / {style.replace('foreign', 'first')}", partial(relative, style=style), "number")
+            for style in styles
+        ),
+        Column("time / floor", lambda step: estimate_text(step.over(step.record.floor_s)), "number"),
+        Column("first call", lambda step: duration(step.record.cold_s), "number", "terminal"),
+    ]
+    title = "Steps relative to the steps of the chapter and to the floor"
+    caption = (
+        f"The steps of the chapter are the first scratch step and the first concise step. {INTERVALS} The floor is the "
+        "time for the minimum number of bytes and operations at the rates measured in the same rounds."
+    )
+    return build_table("step-ratios", title, steps, columns, caption=caption)
+
+
+def estimate_text(ratio: Estimate) -> str:
+    """Return a ratio with its interval, or a dash if it is unknown."""
+    return f"{times(ratio.point)} {interval(ratio.low, ratio.high)}" if ratio.is_known else UNKNOWN
+
+
+def agreement_table(steps: Sequence[Benchmark[AgreementRecord]]) -> Table:
+    """Return the measured times next to the times of torch's timer."""
+
+    def ratio(step: Benchmark[AgreementRecord]) -> Estimate:
+        return step.over(step.record.timer_s)
+
+    def ratio_text(step: Benchmark[AgreementRecord]) -> str:
+        known = ratio(step)
+        return f"{plain(known.point, digits=4)} {interval(known.low, known.high, digits=4)}"
+
+    columns: list[Column[Benchmark[AgreementRecord]]] = [
+        Column("case", lambda step: step.record.case, "code"),
+        Column("batch size", lambda step: f"{step.record.batch_size:,}", "number"),
+        Column("ours", lambda step: duration(step.stats.median_s), "number"),
+        Column("Timer", lambda step: duration(statistics.median(step.record.timer_s)), "number"),
+        Column("ours / Timer", ratio_text, "number"),
+        Column("rounds", lambda step: f"{step.stats.rounds:,}", "number"),
+        Column("apart", lambda step: agreement(ratio(step), step.record.tolerance)),
+    ]
+    title = "Step times compared with torch.utils.benchmark.Timer"
+    caption = f"Both measure the same step, interleaved and with the same number of calls. {INTERVALS}"
+    return build_table("agreement-table", title, steps, columns, caption=caption)
+
+
+def agreement(ratio: Estimate, tolerance: float) -> str:
+    """Return whether two times agree within a tolerance, judged by the interval of their ratio."""
+    if abs(ratio.low - 1) <= tolerance and abs(ratio.high - 1) <= tolerance:
+        return f"within {tolerance:.0%}"
+    return "undecided" if ratio.low <= 1 + tolerance and ratio.high >= 1 - tolerance else f"beyond {tolerance:.0%}"

@@ -1,0 +1,102 @@
+"""The tables of verdicts: the laws of a function, and the cases of a package."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from harness.dtype import PARAMETERS
+from harness.findings import Grade
+from harness.findings.merging import grouped
+from harness.record.schema import ANY, Status, Verdict
+from harness.wording.number import UNKNOWN
+from harness.wording.table import Cell, Column, Table, build_table
+
+Verdicts = list[Verdict]
+
+
+def law_table(verdicts: Sequence[Verdict], *, numbers: bool = False, statements: bool = False) -> Table:
+    """Return a row for each law and a column for each dtype.
+
+    ``numbers`` adds the largest deviation, ``statements`` the number of examples and rows and the statement.
+    """
+    dtypes = ordered(dict.fromkeys(verdict.dtype for verdict in verdicts))
+    columns: list[Column[Verdicts]] = [
+        Column("law", lambda law: law[0].law, "code"),
+        *(_status_column(dtype) for dtype in dtypes),
+    ]
+    if numbers:
+        columns.append(Column("worst / bound", _worst))
+    if statements:
+        columns += [*_amounts(), Column("statement", lambda law: law[0].statement, "prose")]
+    return build_table("laws", "Laws", grouped(verdicts, lambda verdict: verdict.law).values(), columns)
+
+
+def ordered(dtypes: Iterable[str]) -> list[str]:
+    """Return the known dtypes from wide to narrow, then any others."""
+    known = list(dtypes)
+    return [*(dtype for dtype in PARAMETERS if dtype in known), *(dtype for dtype in known if dtype not in PARAMETERS)]
+
+
+def _status_column(dtype: str) -> Column[Verdicts]:
+    def status(law: Verdicts) -> str:
+        verdict = next((verdict for verdict in reversed(law) if verdict.dtype == dtype), None)
+        if verdict is None:
+            return UNKNOWN
+        return Cell(str(verdict.status), verdict.status.value, verdict.reason or verdict.statement)
+
+    return Column("verdict" if dtype == ANY else dtype, status)
+
+
+def _amounts() -> list[Column[Verdicts]]:
+    """Return the columns with the number of examples and of rows."""
+    return [
+        Column("examples", lambda verdicts: f"{sum(verdict.examples for verdict in verdicts):,}", "number"),
+        Column("rows", lambda verdicts: f"{sum(verdict.rows for verdict in verdicts):,}", "number"),
+    ]
+
+
+def _worst(verdicts: Verdicts) -> str:
+    """Return the largest deviation relative to its bound among the dtypes."""
+
+    def ratio(verdict: Verdict) -> float:
+        assert verdict.deviation is not None
+        return verdict.deviation / verdict.bound if verdict.bound else math.inf if verdict.deviation else 0.0
+
+    known = [verdict for verdict in verdicts if verdict.deviation is not None and verdict.bound is not None]
+    if not known:
+        return UNKNOWN
+    verdict = max(known, key=ratio)
+    return f"{verdict.deviation:.3g} / {verdict.bound:.3g} {verdict.unit}"
+
+
+def case_table(verdicts: Sequence[Verdict], graded: Mapping[tuple[str, str], Grade], *, wide: bool) -> Table:
+    """Return a row for each case and contract, with its worst grade and the number of verdicts by status."""
+
+    def tally(status: Status) -> Column[Verdicts]:
+        return Column(status.value, lambda case: f"{_counted(case, status) or UNKNOWN}", "number")
+
+    def failing(case: Verdicts) -> str:
+        failed = sum(verdict.status.fails for verdict in case)
+        return Cell(f"{failed}", "broken") if failed else UNKNOWN
+
+    def grade(case: Verdicts) -> str:
+        values = [value for (name, _), value in graded.items() if name == case[0].case]
+        return str(max(values, key=lambda value: value.rank)) if values else UNKNOWN
+
+    columns: list[Column[Verdicts]] = [
+        Column("case", lambda case: case[0].case, "code"),
+        Column("contract", lambda case: case[0].contract, "code"),
+        Column("grade", grade),
+        Column("holds", lambda case: f"{_counted(case, Status.HOLDS)}", "number"),
+        tally(Status.EXPECTED),
+        tally(Status.LOST),
+        Column("failing", failing, "number"),
+        *_amounts(),
+    ]
+    cases = grouped(verdicts, lambda verdict: (verdict.case, verdict.contract)).values()
+    table = build_table("cases", "Cases", cases, columns)
+    return table if wide else table.without("contract", "examples", "rows")
+
+
+def _counted(verdicts: Verdicts, status: Status) -> int:
+    return Counter(verdict.status for verdict in verdicts)[status]
