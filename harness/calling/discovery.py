@@ -266,7 +266,7 @@ _PARSERS = {"absl", "argparse", "click", "docopt", "fire", "optparse", "tyro", "
 
 
 def _import_error(place: str, error: BaseException) -> UsageError:
-    """Return the error for an exception at import; a program that ends is told from a module that fails."""
+    """Return the error for an exception at import; a program that ends differs from a module that fails."""
     text = f"{type(error).__name__}: {error}"
     if not isinstance(error, SystemExit):
         return UsageError(f"cannot import `{place}`: {text}")
