@@ -1,5 +1,6 @@
 """Shared by all tests: imports from this folder, one thread, no files left in the working directory."""
 
+import atexit
 import gc
 import os
 import shlex
@@ -30,9 +31,13 @@ if absence("cases", "a test") is None:
 
 
 def pytest_collection_finish() -> None:
-    """Exclude imported objects from later garbage collections, because they live to the end."""
+    """Exclude imported objects from later garbage collections, because they live to the end.
+
+    Triton would report them there as leaks.
+    """
     gc.collect()
     gc.freeze()
+    atexit.register(gc.unfreeze)
 
 
 @pytest.fixture(autouse=True, scope="module")

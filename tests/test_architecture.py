@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from lowest_versions import constraints
 from samples.architecture_picture import PICTURE, drawn, groups
 
 import harness
@@ -151,6 +152,23 @@ def test_the_hooks_run_tools_of_the_job_lint() -> None:
     *before_commit, before_push = [hook["entry"] for hook in local["hooks"]]
     assert {entry.split()[0] for entry in before_commit} <= tools
     assert before_push == "tox run -e lint"
+
+
+def test_the_newest_and_the_oldest_releases_run_every_week_and_before_a_release() -> None:
+    """Nothing of the project changes when a dependency does, so that no commit starts these jobs."""
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
+    assert {"schedule", "workflow_dispatch"} <= workflow[True].keys()    # YAML reads the key `on` as a truth value
+    jobs = {entry["job"] for entry in workflow["jobs"]["releases"]["strategy"]["matrix"]["include"]}
+    checklist = (ROOT / "RELEASING.md").read_text(encoding="utf-8")
+    assert jobs == set(re.findall(r"tox run -e (\w+)`", checklist.partition("2. **")[0])) == {"newest", "oldest"}
+
+
+def test_the_lowest_versions_are_those_of_the_project() -> None:
+    """Each package of the core has a lower bound, which the job `oldest` installs."""
+    lowest = dict(constraint.split("==") for constraint in constraints())
+    core = [re.split("[<>=]", requirement)[0] for requirement in PROJECT["project"]["dependencies"]]
+    assert [name for name in core if name not in lowest] == []
+    assert f"torch>={lowest['torch']}" in PROJECT["project"]["dependencies"]
 
 
 @pytest.mark.parametrize("job", ["gate", "mutants", "laws", "types", "judged"])

@@ -4,6 +4,7 @@ Pieces are independent, and their seeds depend only on their content. So the res
 number or the order.
 """
 
+import logging
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -95,7 +96,9 @@ class LocalBackend:
             torch.set_num_threads(1)
             # A warning is no failure, and the stream it would be printed to is listened to.
             stack.enter_context(warnings.catch_warnings())
-            warnings.simplefilter("ignore")
+            # Nor is a log record, such as that torch has CUDA and the machine no GPU, which its compiler reports.
+            stack.callback(logging.disable, logging.root.manager.disable)
+            _silence()
             self._loaded = self._plan.load()
             self.pieces = list(self._loaded.about())
             self._stack = stack.pop_all()
@@ -129,8 +132,14 @@ _loaded: list[Pieces] = []
 """The plan of a process that is trusted."""
 
 
-def _prepare(plan: Plan) -> None:
+def _silence() -> None:
+    """Ignore warnings and log records in this process."""
     warnings.simplefilter("ignore")
+    logging.disable()
+
+
+def _prepare(plan: Plan) -> None:
+    _silence()
     _loaded[:] = [plan.load()]
 
 

@@ -3,6 +3,7 @@
 It imports no user code, no law and no oracle, and has one thread. It reports the exit codes of its forks.
 """
 
+import atexit
 import contextlib
 import ctypes
 import gc
@@ -47,6 +48,8 @@ def serve(descriptor: int, modules: Sequence[str]) -> str:
         torch.set_num_threads(1)
     gc.collect()
     gc.freeze()
+    # Otherwise Triton reports the frozen objects as leaks at the end of a program, on its standard error.
+    atexit.register(gc.unfreeze)
     may_fork = len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208 - nothing is imported for it
     end_with_parent(0)
     line.sendall(bytes([may_fork]))

@@ -3,6 +3,7 @@
 Importing this module imports no torch. Clocks and accelerators are arguments, so that tests can use made-up ones.
 """
 
+import atexit
 import gc
 import math
 import signal
@@ -67,9 +68,10 @@ _aside = threading.Event()
 
 
 def set_aside() -> None:
-    """Collect garbage now, and freeze live objects to the end of this process."""
+    """Collect garbage now, and freeze live objects to the end of this process, where Triton reports them as leaks."""
     gc.collect()
     gc.freeze()
+    atexit.register(gc.unfreeze)
     _aside.set()
 
 

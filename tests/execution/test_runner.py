@@ -1,5 +1,6 @@
 """Every means of carrying out a plan gives the same answers in the same order, and reports failed pieces."""
 
+import logging
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -101,6 +102,14 @@ def test_one_thread_computes_and_the_others_come_back() -> None:
         assert torch.get_num_threads() == 1
         list(hands.answers([0]))
     assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize("means", MEANS)
+def test_log_records_of_libraries_are_ignored(means: str, threads: Executor) -> None:
+    """Torch's compiler reports a build with CUDA on a machine without a GPU: that is no output of a check."""
+    with by(means, Counting(manners=dict.fromkeys(range(4), "logs")), threads) as hands:
+        assert [answer.reply for answer in hands.answers(range(4))] == [{"number": 0}] * 4
+    assert logging.getLogger().isEnabledFor(logging.ERROR)
 
 
 def test_a_plan_is_the_same_in_another_process() -> None:

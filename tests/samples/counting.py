@@ -1,5 +1,6 @@
 """A plan without torch: numbers are counted, and some of the pieces misbehave."""
 
+import logging
 import os
 import time
 from collections.abc import Sequence
@@ -12,8 +13,9 @@ from typing import Any, ClassVar
 class Counting:
     """A plan of numbered pieces.
 
-    ``manners`` changes the behavior of a piece by its number: ``interrupts``, ``exits``, ``prints`` or ``sleeps``. Any
-    other text is the name of a file that the piece creates after a sleep.
+    ``manners`` changes the behavior of a piece by its number: ``interrupts``, ``exits``, ``prints``, ``sleeps`` or
+    ``logs``, which returns whether an error would be logged. Any other text is the name of a file that the piece
+    creates after a sleep.
     """
 
     target: str = "counting"
@@ -56,6 +58,8 @@ class Numbers:
                 os.write(2, b"hello\n")
             case "sleeps":
                 time.sleep(600.0)
+            case "logs":
+                return {"number": int(logging.getLogger().isEnabledFor(logging.ERROR))}
             case str() as file:
                 time.sleep(0.5)
                 Path(file).touch()
