@@ -157,7 +157,7 @@ def test_the_hooks_run_tools_of_the_job_lint() -> None:
 def test_the_newest_and_the_oldest_releases_run_every_week_and_before_a_release() -> None:
     """Nothing of the project changes when a dependency does, so that no commit starts these jobs."""
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
-    assert {"schedule", "workflow_dispatch"} <= workflow[True].keys()    # YAML reads the key `on` as a truth value
+    assert {"schedule", "workflow_dispatch"} <= workflow[True].keys()  # YAML reads the key `on` as a truth value
     jobs = {entry["job"] for entry in workflow["jobs"]["releases"]["strategy"]["matrix"]["include"]}
     checklist = (ROOT / "RELEASING.md").read_text(encoding="utf-8")
     assert jobs == set(re.findall(r"tox run -e (\w+)`", checklist.partition("2. **")[0])) == {"newest", "oldest"}

@@ -155,7 +155,7 @@ CASES = [
             "gradient_digits_not_lost": _KINK,
             "gradient_at_zero": _KINK,
             "gradient_not_lost": (
-                "at zero the gradient is zero instead of 1/2 or -1/2: for y = 1 up to torch 2.13, for y = 0 from 2.14 on"
+                "at zero the gradient is zero instead of -1/2 or 1/2: for y = 1 up to torch 2.13, for y = 0 from 2.14"
             ),
             "certain_and_wrong": "inf - inf for x = inf and y = 0: 0 * inf is NaN",
         },
