@@ -1,6 +1,6 @@
 """The main job: a run of the shipped cases, made part by part, with a page from the first part on.
 
-Each part is a command in a process of its own, and no two run at a time, since some of them measure time. The processes
+Each part is a command in a separate process, and no two run at a time, since some of them measure time. The processes
 are forks of this one, which has imported torch and computed nothing.
 """
 
@@ -46,7 +46,7 @@ PARTS = (
     Part("audit of a step", f"audit {CHAPTER}.scratch:well_scaled --quiet", 4.0),
     Part("audit of a step that overflows", f"audit {CHAPTER}.scratch:badly_scaled --expect overflow --quiet", 4.0),
     Part(
-        "loading beside training, operations and loops",
+        "loading while training, operations and loops",
         "bench balance operations vectorization --batch-sizes 256 --shapes 256x10 --quiet",
         60.0,
     ),
@@ -69,7 +69,7 @@ EARLY = 0.2
 """Share of a part below which its work is not extrapolated."""
 
 USUAL_S = 60.0
-"""Seconds for which the durations of :data:`PARTS` count, next to those that are measured on this machine."""
+"""Weight in seconds of the durations in :data:`PARTS`, compared with the durations on this machine."""
 
 
 def reject_misuse(runs: Sequence[str]) -> None:
@@ -142,7 +142,7 @@ class _Job:
         """Run the parts; a part that fails does not stop the others."""
         self._line.show(self._progress(), is_new=True)
         if sys.platform == "linux":
-            # What every part would import again.
+            # Otherwise every part would import these modules.
             for module in ("torch", "torch.fx.experimental.symbolic_shapes", "harness.contracts"):
                 import_module(module)
         for number, part in enumerate(PARTS):
@@ -204,7 +204,7 @@ class _Job:
     def _share(self) -> float | None:
         """Return the share of the running part that is done, if it counts its work; ``None`` if that is unknown."""
         if PARTS[len(self.codes)].command.startswith("bench"):
-            return None  # so that nothing is read while time is measured
+            return None  # nothing is read while time is measured
         with suppress(UsageError):
             work = self._folder.head().work[-1]
             if work.ended is None and work.planned:

@@ -21,8 +21,8 @@ EPILOG = epilog(
 """,
     """
 With --new, the run is made first: the shipped cases are checked, surveyed,
-trained, audited and timed, in about eight minutes. The page exists after the
-first part and is replaced meanwhile; after Ctrl-C, it shows what is finished.
+trained, audited and timed, in several minutes. The page exists after the
+first part and is replaced meanwhile; after Ctrl-C, it shows all finished parts.
 
 With several runs, the page reports the newest one: it lists the changes since
 the previous run, and shows all runs next to each other and over time.

@@ -20,7 +20,7 @@ class Subject(Record):
 
 
 class Parts(Record):
-    """The commands that ``harness report --new`` runs one after the other, by what they measure."""
+    """The parts of a run that ``harness report --new`` makes: each is one command."""
 
     done: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()

@@ -126,7 +126,7 @@ class Campaign(Target):
         Raises
         ------
         UsageError
-            If they cannot be loaded, or if no case has a name that is to be left out.
+            If they cannot be loaded, or if a pattern of ``without`` matches no case.
         """
         cases = super().cases(remote)
         for pattern in self.without:
