@@ -120,7 +120,7 @@ _OF_THE_CASE = {"value": "", "gradient": "the gradient of "}
 
 
 def _is_one(value: Input) -> bool:
-    """Whether a cotangent leaves the gradient as it is."""
+    """Whether a cotangent is one, so that it does not change the gradient."""
     return isinstance(value, TensorText) and bool(value.values) and all(float.fromhex(x) == 1.0 for x in value.values)
 
 
