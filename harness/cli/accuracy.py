@@ -46,8 +46,7 @@ def accuracy(
     picture: Annotated[Path | None, output_option("--picture", help="Draw the histograms.", metavar="FILE")] = None,
 ) -> None:
     """Show how accurate operations are at every float32 number."""
-    from harness.display.accuracy import draw_accuracy, print_accuracy
-    from harness.display.document import markdown_table
+    from harness.display.accuracy import accuracy_table, draw_accuracy, print_accuracy
     from harness.proof.float32.recorded import CASTS, names_of, read_run, recorded, sort_proofs
     from harness.wording.accuracy import accuracy_row, cast_row, of_float32
 
@@ -64,8 +63,7 @@ def accuracy(
             raise UsageError(f"no proof of `{name}` in float32", rule=rule, remedy=did_you_mean(name, every))
     selected = [proof for proof in known if not names or names_of(proof) & set(names)]
     if markdown:
-        rows = [*map(cast_row if are_casts else accuracy_row, selected)]
-        say(markdown_table([[*row.values()] for row in rows], [*rows[0]]))
+        say(accuracy_table([*map(cast_row if are_casts else accuracy_row, selected)]).markdown())
     else:
         print_accuracy(console(), selected, are_casts=are_casts)
     if picture is not None:

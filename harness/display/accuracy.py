@@ -28,9 +28,13 @@ def print_accuracy(console: Console, proofs: Sequence[Proof], *, are_casts: bool
 
 def print_rows(console: Console, rows: Sequence[dict[str, str]]) -> None:
     """Print a table whose columns have the keys of its rows as headings."""
+    show_table(console, accuracy_table([{key: cell.replace("`", "") for key, cell in row.items()} for row in rows]))
+
+
+def accuracy_table(rows: Sequence[dict[str, str]]) -> Table:
+    """Return a table whose columns have the keys of its rows as headings."""
     columns = tuple(Header(name, "number" if name in _RIGHT else "text") for name in rows[0])
-    cells = tuple(tuple(cell.replace("`", "") for cell in row.values()) for row in rows)
-    show_table(console, Table("accuracy", "Accuracy", columns, cells))
+    return Table("accuracy", "Accuracy", columns, tuple(tuple(row.values()) for row in rows))
 
 
 def draw_accuracy(proofs: Sequence[Proof], file: Path) -> None:

@@ -10,8 +10,9 @@ from harness.record import Event, EventKind, Status, Verdict
 from harness.reports import number, source, text
 from harness.reports.figures.axis import ticks
 from harness.reports.summary import declared, found, remarks
-from harness.reports.table import Header, Table
+from harness.reports.table import Table
 from harness.wording.number import to_error
+from harness.wording.table import Header
 
 
 @pytest.mark.parametrize(

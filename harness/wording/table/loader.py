@@ -114,7 +114,7 @@ def balance_table(loops: Sequence[BalanceRecord]) -> Table:
         Column("loop waits", _waits, "number"),
         Column("batch alone", lambda loop: duration(loop.load_s), "number"),
         Column("step alone", lambda loop: duration(loop.step_s), "number"),
-        Column("loop, per batch", lambda loop: duration(loop.loop_s), "number"),
+        Column("loop, per batch", lambda loop: _time(loop.loop_s), "number"),
         Column(
             "batch / step",
             lambda loop: f"{times(loop.load_to_step)} {interval(loop.load_to_step_low, loop.load_to_step_high)}",

@@ -48,7 +48,8 @@ def step_table(steps: Sequence[Step]) -> Table:
             Column(f"time / {style.replace('foreign', 'first')}", partial(relative, style=style), "number")
             for style in styles
         ),
-        Column("time / floor", lambda step: estimate_text(step.over(step.record.floor_s)), "number"),
+        Column("time / floor", lambda step: times(step.over(step.record.floor_s).point), "number", "terminal"),
+        Column("time / floor", lambda step: estimate_text(step.over(step.record.floor_s)), "number", "page"),
         Column("first call", lambda step: duration(step.record.cold_s), "number", "terminal"),
     ]
     title = "Steps relative to the steps of the chapter and to the floor"
