@@ -179,7 +179,7 @@ class _Job:
         """Record how far the run is, and write its page; print the address of the first one, and all of the last."""
         from harness.record import Parts
 
-        titles, done = [part.title for part in PARTS], len(self.codes)
+        titles, done = tuple(part.title for part in PARTS), len(self.codes)
         parts = Parts(done=titles[:done], waiting=titles[done:], is_interrupted=is_interrupted)
         self._folder.revise(parts=parts)
         began = time.monotonic()

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -13,7 +14,6 @@ import pytest
 
 from harness.bench.run import DEFAULT_SUITES
 from harness.calling.target import load
-from harness.cli import main_job
 from harness.cli.main_job import EARLY, PARTS, USUAL_S, ProgressLine, reject_misuse, remaining_s
 from harness.error import UsageError
 from harness.record import Ended, Parts, RunFolder, Verdict
@@ -131,7 +131,7 @@ def test_progress_is_a_plain_line_now_and_then_without_a_terminal(
 ) -> None:
     """News appear at once, and the same part again after half a minute. A terminal has one line in place."""
     now = [0.0]
-    monkeypatch.setattr(main_job.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     line = ProgressLine()
     for now[0] in (0.0, 1.0, 29.0, 31.0, 32.0):
         line.show(f"at {now[0]:g}")
