@@ -77,19 +77,24 @@ def _wait_for_start(descriptor: int) -> None:
             os.dup2(nothing, stream)
         # The judge's own lines are open here, too.
         close_files(descriptor)
-        with socket.socket(fileno=descriptor) as start_line:
-            header, descriptors, *_ = socket.recv_fds(start_line, NUMBER_BYTES, 2)
-            if len(descriptors) < 2:
-                os._exit(0)
-            message = json.loads(read_exactly(start_line.fileno(), int.from_bytes(header, "little")))
-        line, printed = descriptors
-        os.dup2(printed, 1)
-        os.dup2(printed, 2)
-        close_files(line)
-        os.setsid()
-        become(message["folder"], message["environment"])
-        load_and_serve(socket.socket(fileno=line))
+        load_and_serve(socket.socket(fileno=_receive_start(descriptor)))
     except BaseException:  # noqa: BLE001 - the stack below belongs to the judge
         traceback.print_exc()
     finally:
         os._exit(1)
+
+
+def _receive_start(descriptor: int) -> int:
+    """Receive the streams, the folder and the environment, and return the line for requests."""
+    with socket.socket(fileno=descriptor) as start_line:
+        header, descriptors, *_ = socket.recv_fds(start_line, NUMBER_BYTES, 2)
+        if len(descriptors) < 2:
+            os._exit(0)
+        message = json.loads(read_exactly(start_line.fileno(), int.from_bytes(header, "little")))
+    line, printed = descriptors
+    os.dup2(printed, 1)
+    os.dup2(printed, 2)
+    close_files(line)
+    os.setsid()
+    become(message["folder"], message["environment"])
+    return line

@@ -30,14 +30,15 @@ server.forked("", open("printed", "wb"))
 """
 
 STANDBY = """
-import json, os, sys
+import json, os, socket, sys
 from harness.isolation import standby
 standby.load_and_serve = lambda line: exec(open("waiting.py").read(), {"line": line})
 os.environ["OF_THE_JUDGE"] = "1"
 process = standby.StandbyProcess()
 import harness.laws
 printed = os.open("printed", os.O_RDWR | os.O_CREAT)
-process.begin(os.open(os.devnull, os.O_RDONLY), printed, {"TMPDIR": "its own"})
+ends = socket.socketpair()
+process.begin(ends[0].fileno(), printed, {"TMPDIR": "its own"})
 print(json.dumps(process.wait()), flush=True)
 """
 
