@@ -60,7 +60,8 @@ SHADOWS = ("hypothesis", "tabulate", "flint", "rich", "psutil")
 
 SHADOW = """
 import os, sys
-if "mine" not in sys.modules and any(name.startswith(("harness.cli", "harness.verdict", "harness.laws", "harness.display")) for name in sys.modules):
+judging = ("harness.cli", "harness.verdict", "harness.laws", "harness.display")
+if "mine" not in sys.modules and any(name.startswith(judging) for name in sys.modules):
     open({marker!r}, "a").write(__name__)
     os._exit(0)
 """
