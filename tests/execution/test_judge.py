@@ -55,7 +55,7 @@ def loader(batch_size=4, num_workers=0, shuffle=False, drop_last=False):
 """
 
 CAMPAIGN = "harness.verdict.campaign", "Campaign"
-PLANS = {
+PLANS: dict[str, tuple[str, str, dict[str, object]]] = {
     "naive": (*CAMPAIGN, {"contract": "softmax", "recheck_seed": 7}),
     "fails": (*CAMPAIGN, {"contract": "softmax"}),
     "swish": (*CAMPAIGN, {"contract": "formula: x * sigmoid(x)"}),

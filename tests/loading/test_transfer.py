@@ -18,7 +18,7 @@ STATE = (("torch", "a state"),)
 def crossed(epoch: Epoch) -> Epoch:
     """Return an epoch after its transfer."""
     (received,) = transfer.RESULTS["deliver"].validate_python(transfer.outward([epoch]))
-    return received  # type: ignore[no-any-return]
+    return received
 
 
 def test_an_epoch_arrives_as_it_was_read() -> None:
