@@ -158,7 +158,8 @@ def attributed(
             continue
         name = old_names.get(finding.case, finding.case)
         pair = releases.between(verdict, name)
-        noted = releases.noted(verdict, name)
+        # The run may have noted its releases before the source changed.
+        noted = releases.noted(verdict.model_copy(update={"releases": None}), name)
         if pair is None:
             yield finding
         elif noted.releases is None or not releases.has_draws(name, hypothesis):

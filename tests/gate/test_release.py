@@ -154,6 +154,12 @@ def test_a_change_of_the_case_or_of_what_it_imports_remains_a_regression(
     assert finding.sentence == f"{CASE} value [float32]: holds in the baseline, broken now; {CHANGED}"
 
 
+def test_a_note_of_the_run_does_not_count(project: Path) -> None:
+    """The source may have changed since the run, so the gate decides anew."""
+    (project / "softmax_regression" / "scratch.py").write_text("# changed\n", encoding="utf-8")
+    assert gate(project, BROKEN.model_copy(update={"releases": ("2.0.0", NOW)})).outcome is Outcome.REGRESSED
+
+
 def test_changes_of_other_cases_and_of_the_policy_do_not_count(project: Path) -> None:
     """A pull request usually changes something."""
     (project / "softmax_regression" / "concise.py").write_text("import numpy\n", encoding="utf-8")
