@@ -40,7 +40,7 @@ _LOST = (
 _RIGHT_1, _WRONG_1 = "positive logit of class 1", "negative logit of class 1"
 _RIGHT_0, _WRONG_0 = "negative logit of class 0", "positive logit of class 0"
 # At a logit of zero, the gradient 1 - y is zero for class 1, and -y is zero for class 0.
-_ZERO_AT_KINK = (_RIGHT_1, _WRONG_1) if torch.__version__ < (2, 14) else (_RIGHT_0, _WRONG_0)
+_ZERO_AT_KINK = (_RIGHT_1, _WRONG_1) if torch.__version__ < "2.14" else (_RIGHT_0, _WRONG_0)
 
 CASES = [
     Case(

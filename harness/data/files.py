@@ -73,7 +73,8 @@ def _encoded(image: NDArray[np.uint8], kind: str) -> bytes:
 def _decoded(data: bytes) -> Tensor:
     """Return the pixels of a picture, uint8 ``[3, height, width]``; torchvision's own decoders are deprecated."""
     with Image.open(io.BytesIO(data)) as image:
-        return v2.functional.pil_to_tensor(image.convert("RGB"))
+        pixels: Tensor = v2.functional.pil_to_tensor(image.convert("RGB"))
+    return pixels
 
 
 class Pictures(Dataset[Item]):

@@ -1,6 +1,6 @@
 """A process that imports user code and runs a function of the harness there, for results that are plain records.
 
-The judge names the function, and gets validated JSON back over a private socket. User code could send whatever it
+The judge names the function, and gets validated JSON back over a private pipe. User code could send whatever it
 likes, but it cannot make the judge execute anything, and a process that ends, hangs or floods gives no result.
 """
 
@@ -11,7 +11,6 @@ import select
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from operator import attrgetter
-from typing import Any, NoReturn, Self, TypeVar, cast
+from typing import IO, Any, NoReturn, Self, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError, validate_call
 from pydantic_core import from_json, to_json
@@ -140,24 +139,25 @@ class Delegate:
         self._limits = limits
         self._scratch = tempfile.mkdtemp(prefix="harness-", dir=limits.scratch)
         self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-        self._line, child_end = socket.socketpair()
-        with child_end:
-            self._process = self._launch(child_end.fileno(), server)
+        self._process = self._launch(server)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._requests, self._answers = self._process.stdin, self._process.stdout
         memory = None if limits.memory_gib is None else int(limits.memory_gib * GIBIBYTE)
         opening = {"serves": serves, "setup": setup, "pythonpath": pythonpath, "memory": memory}
         with suppress(OSError):  # a process that has ended already says so in its reply
-            _send(self._line, to_json(opening))
+            _send(self._requests, to_json(opening))
 
-    def _launch(self, stdin: int, server: ForkServer | None) -> "Forked | subprocess.Popen[bytes]":
+    def _launch(self, server: ForkServer | None) -> "Forked | subprocess.Popen[bytes]":
         environment = user_environment(self._scratch)
         if server is not None and not self._limits.sandbox:
-            forked = server.forked(_PROGRAM, self._printed, environment=environment, line=stdin)
+            forked = server.forked(_PROGRAM, self._printed, environment=environment)
             if forked is not None:
                 return forked
         return subprocess.Popen(
             [*shlex.split(self._limits.sandbox or ""), sys.executable, "-P", "-c", _PROGRAM],
-            stdin=stdin,
-            stdout=self._printed,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=self._printed,
             start_new_session=True,
             env=environment,
@@ -174,11 +174,13 @@ class Delegate:
 
     def __exit__(self, *_: object) -> None:
         """End the process, and all of its group."""
-        self._line.close()
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
         self._process.wait()
+        for stream in (self._requests, self._answers):
+            with suppress(BrokenPipeError):
+                stream.close()
         if isinstance(self._process, Forked):
             self._process.close()
         self._printed.close()
@@ -207,7 +209,7 @@ class Delegate:
             # A late answer would be mistaken for the answer to this request.
             raise DelegateError(self._loss)
         with suppress(OSError):
-            _send(self._line, to_json({"method": method, "arguments": arguments}))
+            _send(self._requests, to_json({"method": method, "arguments": arguments}))
         end = float("inf") if within_s is None else time.monotonic() + within_s
         while True:
             allowed_s = self._limits.law_s if self.has_imported else self._limits.load_s
@@ -243,10 +245,8 @@ class Delegate:
             left_s = until - time.monotonic()
             if left_s <= 0.0:
                 self._lose(f"does not finish within {round(allowed_s, 1):g} s")
-            if select.select([self._line], [], [], min(_TICK_S, left_s))[0]:
-                more = b""
-                with suppress(ConnectionResetError):
-                    more = self._line.recv(min(count - len(buffer), 2**20))
+            if select.select([self._answers], [], [], min(_TICK_S, left_s))[0]:
+                more = os.read(self._answers.fileno(), min(count - len(buffer), 2**20))
                 if not more:
                     self._lose(self._end())
                 buffer += more
@@ -281,11 +281,12 @@ class _Usage(Record):
 def main() -> None:
     """Answer the requests of the judge until it closes the line."""
     end_with_parent(signal.SIGKILL)
-    line = socket.socket(fileno=os.dup(0))
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
-    opening = _request(line)
+    os.dup2(2, 1)
+    opening = _request(requests)
     module, _, name = opening["serves"].partition(":")
     serves = attrgetter(name)(import_module(module))
     # Not before: the harness imports its own packages, and user code the project's.
@@ -294,25 +295,24 @@ def main() -> None:
     gc.enable()
     served = None if opening["setup"] is None else validate_call(serves)(**opening["setup"])
     while True:
-        request = _request(line)
+        request = _request(requests)
         function = serves if served is None else getattr(served, request["method"])
-        _send(line, _answer(function, request["arguments"], line))
+        _send(answers, _answer(function, request["arguments"], answers))
 
 
-def _request(line: socket.socket) -> Any:
+def _request(requests: IO[bytes]) -> Any:
     """Return the next request, or end the process if there is none."""
-    head = line.recv(8, socket.MSG_WAITALL)
-    message = line.recv(int.from_bytes(head, "little"), socket.MSG_WAITALL) if head else b""
+    message = requests.read(int.from_bytes(requests.read(8), "little"))
     if not message:
         os._exit(0)
     return from_json(message)
 
 
-def _answer(function: Callable[..., Any], arguments: dict[str, Any], line: socket.socket) -> bytes:
+def _answer(function: Callable[..., Any], arguments: dict[str, Any], answers: IO[bytes]) -> bytes:
     """Return the message with the result of a function, or with the exception that it raises."""
 
     def report(event: object) -> None:
-        _send(line, _EVENT + to_json(event))
+        _send(answers, _EVENT + to_json(event))
 
     more = {"report": report} if "report" in inspect.signature(function).parameters else {}
     try:
@@ -324,5 +324,6 @@ def _answer(function: Callable[..., Any], arguments: dict[str, Any], line: socke
         return _RAISED + to_json(in_words(error))
 
 
-def _send(line: socket.socket, message: bytes) -> None:
-    line.sendall(len(message).to_bytes(8, "little") + message)
+def _send(line: IO[bytes], message: bytes) -> None:
+    line.write(len(message).to_bytes(8, "little") + message)
+    line.flush()
