@@ -1,4 +1,4 @@
-"""A table of the page: what the page needs to know about it beyond its text."""
+"""A table of the page, with the facts that its text does not contain."""
 
 import math
 from collections.abc import Iterable, Sequence

@@ -159,7 +159,8 @@ def test_a_missing_extra_is_named_in_one_sentence(
 
 def closure(extra: str) -> set[str]:
     """Return the packages that an installation of the core and one extra has."""
-    known, remaining = set(), [*PROJECT["dependencies"], *PROJECT["optional-dependencies"][extra]]
+    known: set[str] = set()
+    remaining = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"][extra]]
     while remaining:
         requirement = Requirement(remaining.pop())
         name = canonicalize_name(requirement.name)

@@ -28,7 +28,7 @@ _MOST = 64
 
 
 def chosen_slope(tape: Tape, arithmetic: Arithmetic, excess: Callable[[Replay], float]) -> Event | None:
-    """Name the first operation of a tape with another derivative of which the gradient is right; else ``None``."""
+    """Name the first operation whose other derivative makes the gradient of a tape right; else ``None``."""
     backward = list(_backward_passes(tape))
     for forward in tape.steps:
         if forward.node is not None or not forward.given or forward.given[0].numel() > _MOST:
@@ -95,7 +95,7 @@ def _change(forward: Step, cotangent: Tensor, at: int, nudge: float) -> Tensor:
     after = Doubles().carry_out(forward, lambda part: x if part == view else others[part].clone())
     if not before or not after:
         return torch.tensor(float("nan"))
-    # An infinity stays what it is, wherever it is moved.
+    # An infinity does not change, wherever it is moved.
     change: Tensor = (after[0] - before[0]).reshape(-1).nan_to_num(nan=0.0)
     return (change * cotangent).sum()
 

@@ -1,7 +1,7 @@
 """The commit at which a branch left another: its tree, its policy, and its baselines.
 
-A branch could delete the baseline or loosen the policy, so the gate takes both from there: the policy as it is, and of
-the baseline that it exists and which cases it has. An update of the baseline is for review, and is reported.
+A branch could delete the baseline or loosen the policy, so the gate takes the policy from there, and the
+existence and the cases of the baseline. An update of the baseline is for review, and is reported.
 """
 
 import subprocess
@@ -107,7 +107,7 @@ class Base(NamedTuple):
         return self.policy.model_copy(update=names), [_regressed("", sentence)] if loosened else []
 
     def judge_baselines(self, file: Path, now: Summary, policy: Policy) -> list[GateFinding]:
-        """Return findings on baselines that the branch deletes, and on what it changes in the one that is used."""
+        """Return findings on baselines that the branch deletes, and on its changes to the baseline in use."""
         deleted = [path for path in self.baselines if not path.is_file()]
         remedy = f"restore it with `git checkout {self.reference} -- FILE`"
         findings = [
@@ -122,7 +122,9 @@ class Base(NamedTuple):
             return findings
         for name, device in sorted(before.cases.keys() - current.cases.keys()):
             if (policy.renamed.get(name, name), device) in now.cases:
-                findings.append(_regressed(name, f"The branch removes {name} from the baseline, but still has it."))
+                findings.append(
+                    _regressed(name, f"The branch removes {name} from the baseline only.")
+                )
         known = {finding.sentence for finding in compare(current, now, policy)}
         changed = [finding for finding in compare(before, now, policy) if finding.sentence not in known]
         return [*findings, *(finding for finding in retained(changed) if finding.outcome is Outcome.NEW)]

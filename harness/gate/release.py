@@ -1,4 +1,4 @@
-"""What only another release of torch changed: a law with another verdict than in the baseline, on the same source.
+"""Changes that only another release of torch made: a law with another verdict than in the baseline, on the same source.
 
 A verdict is put down to the release if the baseline has another one, from other releases of torch only, and the last
 commit of the baseline has the same source. The source is the module of the case with the modules that it imports and
@@ -49,7 +49,7 @@ class Releases:
 
     @classmethod
     def of_target(cls, target: str) -> "Releases | None":
-        """Return those of the baseline of a checked target or of its project; ``None`` if there is none."""
+        """Return the releases in the baseline of a checked target or of its project; ``None`` without a baseline."""
         root = project_root(Path.cwd())
         path = target.partition(":")[0]
         source = Path(path) if path.endswith(".py") else package_of(target)
@@ -106,7 +106,7 @@ class Releases:
         return _options(before) == _options((project / FILE).read_text(encoding="utf-8"))
 
     def _code(self, name: str) -> Iterable[str]:
-        """Return the Python files of a case: its module, the declarations next to it, and what the module imports."""
+        """Return the Python files of a case: its module, the declarations next to it, and the imports of the module."""
         parts = name.split(".")
         modules = [
             folder.joinpath(*parts[:number]).with_suffix(".py")

@@ -162,7 +162,7 @@ def _loaded(setup: dict[str, Any]) -> list[Any]:
 
 
 def _make_way(setup: dict[str, Any]) -> None:
-    """Let the code import a package of its own that has the name of ours, whose modules stay in use here."""
+    """Let the code import its own package with the name of ours, whose modules stay in use here."""
     file = setup["target"].partition(":")[0]
     folders = [*([str(Path(file).parent.absolute())] if file.endswith(".py") else []), *setup["path"]]
     spec = PathFinder.find_spec(_PACKAGE, folders)

@@ -184,4 +184,4 @@ def _environment() -> dict[str, str]:
 
 
 SERVER = ForkServer("harness.isolation.standby")
-"""The server of the workers of this process: it has imported what a process for user code needs."""
+"""The server of the workers of this process: it has imported everything that a process for user code needs."""

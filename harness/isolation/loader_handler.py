@@ -1,4 +1,4 @@
-"""Answer requests about loaders, too: run exercises, and return what the loaders delivered."""
+"""Answer requests about loaders, too: run exercises, and return the delivered samples."""
 
 import socket
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ class LoaderServer(Server):
         self._readers: dict[int, Reader] = {}
 
     def _promise(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Return what a loader target promises."""
+        """Return the promises of a loader target."""
         try:
             source = self._reader(request).source
         except UsageError as error:

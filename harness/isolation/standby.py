@@ -32,7 +32,7 @@ class StandbyProcess:
         self.returncode: int | None = None
 
     def begin(self, line: int, printed: int, environment: Mapping[str, str]) -> None:
-        """Have it answer on a line, in this process's folder, with a file for what it prints."""
+        """Have it answer on a line, in this process's folder, with a file for its output."""
         message = json.dumps({"folder": str(Path.cwd()), "environment": dict(environment)}).encode()
         with self._start_line:
             socket.send_fds(self._start_line, [len(message).to_bytes(NUMBER_BYTES, "little")], [line, printed])

@@ -24,7 +24,7 @@ Count = Annotated[int, Field(ge=0, lt=_MAX_NUMBER)]
 def outward(value: Any) -> Any:
     """Return a result whose parts can all be sent to another process."""
     if isinstance(value, Epoch):
-        # Fetches are told apart by the identity of their draws, which may be equal.
+        # Fetches are distinguished by the identity of their draws, which may be equal.
         draws = {id(tag.drew): tag.drew for tag in value.tags}
         places = {key: place for place, key in enumerate(draws)}
         tags = [(tag.index, tag.worker, places[id(tag.drew)]) for tag in value.tags]

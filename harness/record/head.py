@@ -16,7 +16,7 @@ class Subject(Record):
     source: str
     """Checksum of the source."""
     target: str = ""
-    """What the command named; empty in runs from before it was recorded."""
+    """Target of the command; empty in runs of older versions."""
 
 
 class Parts(Record):

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,7 @@ def loader(batch_size=4, num_workers=0, shuffle=False, drop_last=False):
 """
 
 CAMPAIGN = "harness.verdict.campaign", "Campaign"
-PLANS: dict[str, tuple[str, str, dict[str, object]]] = {
+PLANS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "naive": (*CAMPAIGN, {"contract": "softmax", "recheck_seed": 7}),
     "fails": (*CAMPAIGN, {"contract": "softmax"}),
     "swish": (*CAMPAIGN, {"contract": "formula: x * sigmoid(x)"}),

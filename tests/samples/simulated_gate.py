@@ -64,7 +64,7 @@ class Machine:
     def live(self, sources: Mapping[str, CaseSource], draw: random.Random, *_: object) -> Iterator[ProcessPair]:
         """Begin the processes of a pair."""
         began = self.now
-        for _ in sources:
+        for _source in sources:
             self.pass_s(self._begin_s)
         yield cast("ProcessPair", SimulatedPair(self, list(sources), draw, self._noise()))
         if len(sources) > 1:

@@ -257,8 +257,9 @@ def _array_library(tree: ast.Module) -> str:
 
 def described(found: Sequence[Found], left_out: Sequence[LeftOut], root: Path) -> list[str]:
     """Return a line for each function: its target, its contract or the reason for the omission, and its place."""
-    width = max((len(each.target) for each in (*found, *left_out)), default=0)
-    place = {each.target: f"({each.file.relative_to(root).as_posix()}:{each.line})" for each in (*found, *left_out)}
+    functions: list[Found | LeftOut] = [*found, *left_out]
+    width = max((len(each.target) for each in functions), default=0)
+    place = {each.target: f"({each.file.relative_to(root).as_posix()}:{each.line})" for each in functions}
     lines = [f"  {each.target:<{width}}  {each.contract}  {place[each.target]}" for each in found]
     others = [f"  {each.target:<{width}}  {each.reason}  {place[each.target]}" for each in left_out]
     return [*lines, *(["left out:", *others] if others else [])]
