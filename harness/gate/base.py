@@ -122,9 +122,7 @@ class Base(NamedTuple):
             return findings
         for name, device in sorted(before.cases.keys() - current.cases.keys()):
             if (policy.renamed.get(name, name), device) in now.cases:
-                findings.append(
-                    _regressed(name, f"The branch removes {name} from the baseline only.")
-                )
+                findings.append(_regressed(name, f"The branch removes {name} from the baseline only."))
         known = {finding.sentence for finding in compare(current, now, policy)}
         changed = [finding for finding in compare(before, now, policy) if finding.sentence not in known]
         return [*findings, *(finding for finding in retained(changed) if finding.outcome is Outcome.NEW)]
