@@ -159,17 +159,17 @@ def gate(
         raise UsageError("nothing to compare", remedy="pass `--run` or `--against`")
     root = project_root(Path.cwd())
     policy = read_policy(root)
+    given = {name: value for name, value in (("target", target), ("budget_s", budget)) if value is not None}
+    _, project = gated(policy.model_copy(update=given), root)
+    if project is not None and against is not None:
+        rule = "the targets of `[tool.harness]` are single functions"
+        raise UsageError("cannot time the project", rule=rule, remedy="list the functions in `CASES` of a package")
     findings: list[GateFinding] = []
     reference = base or against
     at_base = None if reference is None or update else read_base(reference, root, baseline)
     if at_base is not None:
         policy, findings = at_base.judge_policy(policy)
-    given = {"target": target, "budget_s": budget}
-    policy = policy.model_copy(update={name: value for name, value in given.items() if value is not None})
-    policy, project = gated(policy, root)
-    if project is not None and against is not None:
-        rule = "the targets of `[tool.harness]` are single functions"
-        raise UsageError("cannot time the project", rule=rule, remedy="list the functions in `CASES` of a package")
+    policy, project = gated(policy.model_copy(update=given), root)
     if run is not None:
         findings += _reject_unfinished(run, update=update)
     with session(into or run or RUN) as opened:

@@ -98,7 +98,8 @@ def make_run(name: str, options: Sequence[str], *, is_opened: bool = False) -> i
     Returns
     -------
     int
-        The highest exit code of the parts; 130 after an interrupt, which leaves a page of the finished parts.
+        The highest exit code of the parts and of the last page; 130 after an interrupt, which leaves a page of the
+        finished parts.
 
     Raises
     ------
@@ -126,7 +127,7 @@ class _Job:
     Attributes
     ----------
     codes
-        Exit codes of the finished parts.
+        Exit codes of the finished parts, and of the last page.
     """
 
     def __init__(self, name: str, page: Sequence[str], *, is_opened: bool) -> None:
@@ -189,6 +190,9 @@ class _Job:
         self._page_ended = time.monotonic()
         self._page_s = self._page_ended - began
         self._line.clear()
+        if is_last:
+            # The job also fails without its page.
+            self.codes.append(code if 0 <= code <= 2 else 2)
         if is_last or code not in {0, 2}:
             sys.stdout.write(output)
         elif is_first:
