@@ -50,13 +50,15 @@ def imported_since() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def interrupts() -> Iterator[None]:
-    """Restore SIGINT for this process and the processes that it starts, which inherit an ignored signal.
+    """Restore SIGINT and SIGHUP for this process and the processes that it starts, which inherit an ignored signal.
 
     The signal is ignored if the tests run in the background of a script.
     """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from harness.display.narrow import print_sentence
-from harness.display.table import show_table
+from harness.display.table import rich_table, show_table
 from harness.record import LEVEL, Estimate
 from harness.record.budget import PARTS, Budget
 from harness.tuner.configuration import Choice
@@ -44,7 +44,8 @@ def print_tuning(console: Console, tuning: TuningResult) -> None:
     for line in (*_verdict(tuning), *notes):
         print_sentence(console, line)
     if tuning.budget is not None:
-        show_table(console, budget_table(tuning.budget))
+        # Its four short columns can be folded on every screen.
+        console.print(rich_table(budget_table(tuning.budget)))
     console.print()
     for line in (best.imports(shuffle=shuffle), best.line(shuffle=shuffle)):
         console.print(line, markup=False, soft_wrap=True)

@@ -219,6 +219,8 @@ class Delegate:
                 if kind == _USAGE:
                     raise UsageError(**dict(_Usage.model_validate_json(content)))
                 if kind == _RAISED:
+                    # An exception of the import is a usage error.
+                    self.has_imported = True
                     raise DelegateError(f"raises {printable(TypeAdapter(str).validate_json(content))}")
                 answer = TypeAdapter(result if kind == _RESULT else event).validate_json(content)
             except (ValidationError, TypeError):

@@ -279,7 +279,7 @@ def softmax(x):
     return torch.softmax(x, -1)
 """
 
-ODD_FILES = ["my-losses.py", "class.py", "2d.py", "a\\\"b'.py", "lib/ops.py", "kern/ops.py", "kern/with.py"]
+ODD_FILES = ["my-losses.py", "class.py", "2d.py", "a\\\"b'.py", "lib/ops.py", "oddly/ops.py", "oddly/with.py"]
 """Files that no import statement can name, except for the one in a package."""
 
 
@@ -290,16 +290,16 @@ def test_files_whose_names_are_no_identifiers_are_imported_by_path(
     for name in ODD_FILES:
         (workplace / name).parent.mkdir(exist_ok=True)
         (workplace / name).write_text(SOFTMAX, encoding="utf-8")
-    (workplace / "kern" / "__init__.py").write_text("", encoding="utf-8")
+    (workplace / "oddly" / "__init__.py").write_text("", encoding="utf-8")
     pair = "def fused_softmax(x):\n    return x.softmax(-1)\n\n\nclass FusedSoftmax(torch.nn.Module):\n"
     pair += "    def forward(self, x):\n        return x.softmax(-1)\n"
-    (workplace / "kern" / "more.py").write_text(f"import torch\n\n\n{pair}", encoding="utf-8")
+    (workplace / "oddly" / "more.py").write_text(f"import torch\n\n\n{pair}", encoding="utf-8")
     harness_command("init", "--install", "stability-harness @ https://example.org/h.whl", code=0)
     text = (workplace / "tests" / "test_laws.py").read_text(encoding="utf-8")
     tests = [node.name for node in ast.parse(text).body if isinstance(node, ast.FunctionDef) and node.name != "load"]
     assert len(set(tests)) == len(tests) == len(ODD_FILES) + 2
     assert 'my_losses_softmax = load(ROOT / "my-losses.py").softmax' in text
-    assert "from kern.ops import softmax as ops_softmax" in text
+    assert "from oddly.ops import softmax as ops_softmax" in text
     project = find_project(workplace)
     assert project is not None
     assert len(project.targets) == len(tests)
