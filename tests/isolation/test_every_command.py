@@ -104,7 +104,12 @@ COMMANDS = {
     "survey": Command(("survey", "mine.py:softmax", "--law", "value", "--dtypes", "float32", "--batches", "1")),
     "prove": Command(
         (
-            *("prove", "mine.py:softplus", "--contract", "softplus", "--law", "value"),
+            *(
+                "prove",
+                "mine.py:softplus",
+                "--contract",
+                "softplus",
+            ),
             *("--dtypes", "float16", "--layouts", "contiguous"),
         )
     ),
@@ -121,7 +126,7 @@ COMMANDS = {
     "train": Command(("train", "declared"), code=0, result="data:"),
     "gate": Command(("gate", "mine.py:softmax", "--contract", "softmax", "--run", "before")),
     "doctor": Command(
-        ("doctor", "mine.py:softmax", "--contract", "softmax", "--budget", "2"), code=0, result="one call"
+        ("doctor", "mine.py:softmax", "--contract", "softmax", "--budget", "20"), code=0, result="one call"
     ),
     "init": Command(("init", "--yes", "--baseline", "--no-workflow")),
     "learn": Command(("learn", "softmax")),
