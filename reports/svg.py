@@ -6,9 +6,10 @@ import re
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from html import escape
+from itertools import pairwise
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -65,6 +66,9 @@ _MARKS = re.compile(
     r'<g( clip-path="[^"]*")?>((?:<use (?:[^<>]*? )?style="([^"]*)"/>)(?:<use [^<>]* style="\3"/>)+)</g>'
 )
 _D = re.compile(r'<path d="([^"]*)"')
+
+_LINES = re.compile(r'(?<= d=")(?:M[-\d.]+ [-\d.]+(?:L[-\d.]+ [-\d.]+)+z?)+(?=")')
+"""A path of straight lines only."""
 
 _DRAWING = re.compile(r"<svg .*?</svg>", re.DOTALL)
 _DEFAULTS = re.compile(r'<defs><style type="text/css">(.*?)</style></defs>', re.DOTALL)
@@ -187,6 +191,22 @@ def _marked(body: str) -> str:
     return _MARKS.sub(merged_paths, body)
 
 
+def _shorten_lines(path: str) -> str:
+    """Write the points of straight lines relative to their predecessors, in tenths, so that no rounding adds up."""
+    pieces = []
+    for line in path.split("M")[1:]:
+        points = [[round(10 * float(number)) for number in point.split()] for point in line.rstrip("z").split("L")]
+        steps = [end - begin for point, after in pairwise(points) for begin, end in zip(point, after, strict=True)]
+        pieces += ["M", _join_tenths(points[0]), "l", _join_tenths(steps), "z" * line.endswith("z")]
+    return "".join(pieces)
+
+
+def _join_tenths(numbers: Sequence[int]) -> str:
+    """Return numbers in the shortest form of a path: a minus also separates them, and no zero comes before a point."""
+    texts = (f"{number / 10:g}".replace("0.", ".", 1) if abs(number) < 10 else f"{number / 10:g}" for number in numbers)
+    return " ".join(texts).replace(" -", "-")
+
+
 def unique_ids(svg: str, name: str) -> str:
     """Return a drawing with identifiers that depend on a name, since a page may contain it twice."""
     return _IDENTIFIER.sub(lambda at: f"{at[1]}i{zlib.crc32(f'{name}/{at[2]}'.encode(errors='replace')):x}", svg)
@@ -200,7 +220,7 @@ def _inlined(document: str, *, name: str, label: str) -> str:
     body = re.sub(r"> <", "><", _FONTS.sub("sans-serif", body))
     for pattern, short in _COMPACT:
         body = re.sub(pattern, short, body)
-    body = _marked(_joined(_ungrouped(body)))
+    body = _LINES.sub(lambda path: _shorten_lines(path[0]), _marked(_joined(_ungrouped(body))))
     body = unique_ids(body, name)
     for color, variable in _VARIABLES.items():
         body = body.replace(color, f"var(--{variable})")

@@ -27,7 +27,7 @@ from harness.reports.figures.training import training_curves
 from harness.reports.figures.vectorization import ratios
 from harness.reports.frame import FRAMES
 from harness.reports.style import PENS, pen
-from harness.reports.svg import _drawn, drawn, styled_once
+from harness.reports.svg import _drawn, _shorten_lines, drawn, styled_once
 
 
 def luminance(color: str) -> float:
@@ -278,3 +278,9 @@ def test_without_checked_values_there_is_a_sentence_for_a_figure(tmp_path: Path)
     operations = FRAMES["operations"](run).assign(ratio=math.nan)
     (panel,) = accuracy_against_speed(operations).panels
     assert panel.note.startswith("no contract")
+
+
+def test_lines_have_the_same_points_in_fewer_characters() -> None:
+    """The differences add up to the points, to the last tenth; paths with curves stay."""
+    path = "M43.4 76.9L46.4 76.0L46.4 75.1L46.9 75.1zM-0.5 0.0L10.0 -0.3"
+    assert _shorten_lines(path) == "M43.4 76.9l3-.9 0-.9 .5 0zM-.5 0l10.5-.3"
