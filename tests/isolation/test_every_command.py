@@ -219,6 +219,7 @@ def test_no_module_makes_a_command_pass_hang_or_tell_a_secret(
         # The process that counts and times imports the file, as user code does, and may have no answer.
         allowed["shadow"] = {command.code, command.refuses}
     assert done.returncode in allowed.get(kind, {command.code}), done
+    assert "unknown option" not in done.stderr, "a command line that is wrong is refused, too"
     assert done.returncode != 0 or command.result in done.stdout, done
     assert "Traceback" not in done.stdout + done.stderr, done
     if done.returncode == 2 and name not in {"init", "learn"}:
