@@ -19,7 +19,7 @@ from .number import UNKNOWN, duration, times
 NOISE = 1.5
 """Ratio of times between two runs of identical code: processes of one build differ by up to 49 %."""
 
-TIMED = ("steps", "loaders", "operations", "vectorization", "screening")
+TIMED = ("steps", "loaders", "operations", "vectorization")
 """The frames whose rows are times."""
 
 

@@ -40,7 +40,6 @@ RUN = (
     ("gate", "Gate", (gate.gate,)),
     ("runs", "Changes and earlier runs", (run.changes, run.runs)),
     ("images", "Images", (training.images,)),
-    ("speed", "Speed of checking and searching", (operation.screening, survey.searching)),
     ("environment", "Environment", (environment.environment, environment.data)),
 )
 """The sheets on the run as a whole: name, title, sections."""

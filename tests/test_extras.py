@@ -138,8 +138,8 @@ def test_it(check):
         ("cases", ["check", "cases"], "the package of shipped cases needs jaxtyping and torchvision"),
         (
             "loaders",
-            ["bench", "tuner"],
-            "the suite `tuner` needs jaxtyping, pillow, pyarrow, pytest-benchmark and torchvision",
+            ["bench", "loaders", "--data-sets", "parquet"],
+            "`harness bench --data-sets` needs jaxtyping, pillow, pyarrow, pytest-benchmark and torchvision",
         ),
         (
             "dask",

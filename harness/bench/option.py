@@ -176,12 +176,8 @@ class Settings:
     seconds: float | None = _option(
         "Measuring time for each benchmark, in seconds.", "SECONDS", float, least=0.0, in_every_session=True
     )
-    seeds: int | None = _option("Number of seeds for each search method.", "N", int, least=1)
     data_sets: Sequence[str] = _option(
-        "Data sets for the tuner, or file formats for the loaders, comma-separated; other results stay in the run.",
-        "NAME,...",
-        names,
-        absent=(),
+        "File formats of data sets for the loaders, comma-separated.", "NAME,...", names, absent=()
     )
     split: Split | None = _option("Images that loaders load. [default: test]", choices=get_args(Split))
     dataset: str | None = _option("Your own data set: module:factory or file.py:factory.", "TARGET")

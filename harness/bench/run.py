@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -37,17 +37,11 @@ from harness.suggestion import did_you_mean
 DEFAULT_SUITES = ("loaders", "steps", "balance", "operations", "vectorization")
 """The suites that run by default. Forked suites are adjacent, because their fork server waits a minute."""
 
-SUITES = (*DEFAULT_SUITES, "screening", "agreement", "audit", "tuner", "search")
-"""The suites, by name; those after the default ones measure the harness itself, for up to most of an hour."""
+SUITES = (*DEFAULT_SUITES, "agreement")
+"""The suites, by name; the last one compares the harness's clock with torch's, and runs only by name."""
 
-PIECEWISE = ("tuner",)
-"""The suites that can run in pieces: results of earlier pieces stay in the run."""
-
-FRESH = ("loaders", "audit", "tuner")
-"""The suites that need a fresh process: two measure memory, and one measures worker startup."""
-
-_NEEDS = {"audit": "cases", "tuner": "loaders", "search": "loaders"}
-"""The suites that need the packages of another extra than ``bench``."""
+FRESH = ("loaders",)
+"""The suites that need a fresh process, because they measure memory and the startup of workers."""
 
 ProgressCallback = Callable[[str, int, int], object]
 """Receives the name of the running item, the number of finished items, and the total."""
@@ -69,11 +63,10 @@ class IdleError(UsageError):
     """A suite for which the target has nothing to time."""
 
 
-def require_packages(suites: Iterable[str], settings: Settings) -> None:
+def require_packages(settings: Settings) -> None:
     """Raise an error if an optional package that the suites import is missing."""
-    for suite in suites:
-        if extra := "loaders" if settings.data_sets else _NEEDS.get(suite):
-            require(extra, f"the suite `{suite}`")
+    if settings.data_sets:
+        require("loaders", "`harness bench --data-sets`")
     require("bench", "`harness bench`")
 
 
@@ -146,7 +139,7 @@ def run_suite(
             raise
         finally:
             listener.finish()
-            kept = _keep(result, run_folder / f"bench-{name}.json", added=name in PIECEWISE)
+            kept = _keep(result, run_folder / f"bench-{name}.json")
             if listener.refused is None and not interrupted and not (code == _PASSED and kept):
                 sys.stdout.write(printable(output.read_text(encoding="utf-8", errors="replace")))
     if listener.refused is not None:
@@ -310,25 +303,15 @@ def _last_words(process: Forked | subprocess.Popen[bytes]) -> int:
     return process.wait()
 
 
-def _keep(result: Path, file: Path, *, added: bool = False) -> int:
-    """Move the document into the run unless it is empty, and return the number of benchmarks.
-
-    With ``added``, older benchmarks of the file stay.
-    """
+def _keep(result: Path, file: Path) -> int:
+    """Move the document into the run unless it is empty, and return the number of benchmarks."""
     if not result.is_file():
         return 0
     text = result.read_text(encoding="utf-8")
     try:
-        document = json.loads(text)
-        kept = len(document["benchmarks"])
+        kept = len(json.loads(text)["benchmarks"])
     except json.JSONDecodeError:  # killed while writing
         return 0
-    run, suite = RunFolder(file.parent, synced=True), file.stem.removeprefix("bench-")
-    if kept and added and file.is_file():
-        measured = {entry["fullname"] for entry in document["benchmarks"]}
-        before = dict(run.benchmarks())[suite]["benchmarks"]
-        document["benchmarks"][:0] = [entry for entry in before if entry["fullname"] not in measured]
-        text = json.dumps(document)
     if kept:
-        run.write_benchmarks(suite, text)
+        RunFolder(file.parent, synced=True).write_benchmarks(file.stem.removeprefix("bench-"), text)
     return kept

@@ -134,14 +134,8 @@ Suites that run by default:
   operations     single operations
   vectorization  loops against vectorized code
 
-Suites about the harness itself, which run only by name:
-  screening      how fast rows of inputs are checked
+A suite that runs only by name:
   agreement      step times compared with torch.utils.benchmark
-  audit          CPU time and memory that an audit of a training step needs
-  tuner          how close `harness tune` comes to the best loader
-  search         how much of the largest error several search methods find in
-                 equal time. It takes 290 s for each implementation, 44 minutes
-                 for the nine shipped ones; with --seconds 3, 13 minutes.
 
 Exit codes:
   0  everything was measured
@@ -175,7 +169,6 @@ def bench(
     shapes: Annotated[Sequence[Shape] | None, _option("shapes")] = None,
     timeout: Annotated[float | None, _option("timeout", panel=THOROUGH)] = None,
     seconds: Annotated[float | None, _option("seconds", panel=THOROUGH)] = None,
-    seeds: Annotated[int | None, _option("seeds", panel=THOROUGH)] = None,
     run: Annotated[
         str, typer.Option("--run", help="Run to write to.", metavar="RUN", rich_help_panel=OUTPUT)
     ] = "bench",
@@ -199,7 +192,6 @@ def bench(
         shapes=shapes or (),
         data=data,
         seconds=seconds,
-        seeds=seeds,
         split=split,
         dataset=dataset,
         start_method=start_method,
@@ -210,7 +202,7 @@ def bench(
         data_sets=data_sets or (),
     )
     _check_loader_options(wanted, settings)
-    benchmark.require_packages(wanted, settings)
+    benchmark.require_packages(settings)
     with session(run) as opened:
         opened.expect(len(wanted), "suite", plan=f"bench {target} {wanted} {settings}")
         if "balance" in wanted or ("loaders" in wanted and dataset is None):

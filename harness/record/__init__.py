@@ -73,7 +73,7 @@ from harness.record.schema import (
     WorstExample,
 )
 from harness.record.storage import FILES, RUNS, RunFolder, oldest_first, write_atomically
-from harness.record.survey import Accumulator, Breaking, Profile, Worst, share_of_best
+from harness.record.survey import Accumulator, Breaking, Profile, Worst
 from harness.record.trace import RayTrace, RecordedCall, Stage
 
 __all__ = [
@@ -146,7 +146,6 @@ __all__ = [
     "median_ratio",
     "oldest_first",
     "one_sided_reach",
-    "share_of_best",
     "standard_error",
     "unfinished",
     "write_atomically",

@@ -8,7 +8,6 @@ Quantities that terminal and report share, such as a share with its interval, ar
 Fields that older runs lack are unknown. Unknown keys are ignored.
 """
 
-import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -153,41 +152,6 @@ class AgreementRecord(BenchRecord):
     tolerance: float = Field(description="allowed relative difference of the two times")
 
 
-class AuditRecord(BenchRecord):
-    """One audited training step, interleaved with the plain step; times are CPU times of the process."""
-
-    suite = "audit"
-
-    dtype: str = Field(description="floating-point format")
-    calls: int = Field(gt=0, description="operations that torch dispatches in a step, including views")
-    operations: int = Field(description="operations that an audit tracks")
-    idle_s: Rounds = Field(description="the step under a dispatch mode that does nothing")
-    events_s: Rounds = Field(description="the step audited for events and headroom")
-    full_s: Rounds = Field(description="the step audited with a float64 shadow")
-    state_bytes: int = Field(gt=0, description="bytes of batch, parameters, gradients and optimizer state")
-    plain_bytes: int = Field(ge=0, description="peak of the additional bytes during the step")
-    events_bytes: int = Field(ge=0, description="additional bytes when audited for events and headroom")
-    full_bytes: int = Field(ge=0, description="additional bytes when audited with a float64 shadow")
-    events_limit: float = Field(description="time limit of an audit for events, as a multiple of the step")
-    full_limit: float = Field(description="time limit of an audit with a shadow, as a multiple of the step")
-    memory_limit: float = Field(description="memory limit of an audit, as a multiple of the step")
-    run_steps: int | None = unknown("steps of a run that was audited for events within a time limit")
-    run_audited: int | None = unknown("audited steps of that run")
-    run_s: float | None = unknown("CPU time of that run")
-    run_step_s: float | None = unknown("mean CPU time of the other steps of that run")
-
-    @property
-    def run(self) -> float | None:
-        """The CPU time of the run as a multiple of the CPU time of its plain steps."""
-        if self.run_steps is None or self.run_s is None or not self.run_step_s:
-            return None
-        return self.run_s / (self.run_steps * self.run_step_s)
-
-    def memory(self, held: int) -> float:
-        """Return the memory of an audit as a multiple of the step's memory, including the memory in use before it."""
-        return (self.state_bytes + held) / (self.state_bytes + self.plain_bytes)
-
-
 class LoaderRecord(BenchRecord):
     """Epochs of ``samples`` samples in the steady state, in slices that were measured in turns with the limit."""
 
@@ -298,53 +262,6 @@ class BalanceRecord(BenchRecord):
         return self.keeps_ahead or self.wait_share_low > self.most_waiting
 
 
-class TunerRecord(BenchRecord):
-    """The loader that the tuner or an exhaustive measurement chose for a data set, with all measured rates."""
-
-    suite = "tuner"
-
-    way: str = Field(description="exhaustive, or tuner")
-    seed: int = Field(description="seed of the tuner")
-    choice: str = Field(description="chosen configuration")
-    low: float | None = unknown("lower end of the 95 % interval of its samples per second")
-    high: float | None = unknown("upper end of the 95 % interval of its samples per second")
-    spent_s: float = Field(gt=0, description="total time of the tuner, in seconds")
-    rates: dict[str, float] | None = unknown("samples per second of every configuration")
-    reason: str | None = unknown("reason why the tuner stopped")
-    slices: int | None = unknown("number of measured slices")
-    measured: int | None = unknown("number of measured configurations")
-    notes: tuple[str, ...] = series("remarks on the data set")
-    rules: dict[str, str] = Field(
-        default_factory=dict, description="configuration chosen by each rule of thumb, by its name"
-    )
-    to_best: float | None = unknown("rate of the tuner's choice / rate of the exhaustive best, remeasured in pairs")
-
-    @property
-    def is_exhaustive(self) -> bool:
-        """Whether every configuration was measured."""
-        return self.way == "exhaustive"
-
-    def share_of_best(self, exhaustive: "TunerRecord") -> float:
-        """Return the rate of the choice over the best rate, measured again in pairs.
-
-        Records of earlier versions have no pairs. The result is then the rate in the exhaustive measurement, or NaN if
-        that lacks the choice.
-        """
-        if self.to_best is not None:
-            return self.to_best
-        rates = exhaustive.rates or {}
-        return rates.get(self.choice, math.nan) / max(rates.values(), default=math.nan)
-
-    def shares_of_rules(self) -> dict[str, float]:
-        """Return, for each rule of thumb, the rate of its choice over the best rate."""
-        rates = self.rates or {}
-        return {rule: rates[choice] / max(rates.values()) for rule, choice in self.rules.items() if choice in rates}
-
-    def share_of_time(self, exhaustive: "TunerRecord") -> float:
-        """Return the time of the choice over the time of measuring every configuration."""
-        return self.spent_s / exhaustive.spent_s
-
-
 class OperationRecord(BenchRecord):
     """One call on an input of a contract, including the gradient if the contract has one."""
 
@@ -361,29 +278,6 @@ class VectorizationRecord(BenchRecord):
 
     contract: str = Field(description="operation")
     n: int = Field(gt=0, description="size: elements of a vector; rows, features and outputs of a linear map")
-
-
-class ScreeningRecord(BenchRecord):
-    """One way to check ``rows`` rows of a number of classes."""
-
-    suite = "screening"
-
-    way: str = Field(description="way of drawing rows: one batch, recipes of batches, or one row at a time")
-    rows: int = Field(gt=0, description="rows checked per call")
-    classes: int = Field(gt=0, description="entries per row")
-
-
-class SearchRecord(BenchRecord):
-    """The largest deviation that one way of drawing inputs saw."""
-
-    suite = "search"
-
-    way: str = Field(description="way of drawing inputs")
-    seed: int = Field(description="random seed")
-    score: float = Field(description="largest deviation seen, or share of its bound")
-    objective: str = Field(description="deviation in ulp, or ratio to the bound")
-    rows: int = Field(ge=0, description="rows examined")
-    seconds: float = Field(gt=0, description="time budget")
 
 
 RecordT = TypeVar("RecordT", bound=BenchRecord)

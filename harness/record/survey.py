@@ -1,6 +1,5 @@
 """The records of surveys: where laws break, and the worst inputs."""
 
-import math
 from typing import Literal
 
 from harness.record.schema import Count, Deviation, Input, Record, Size
@@ -141,10 +140,3 @@ class Accumulator(Record):
     def key(self) -> tuple[str, ...]:
         """The key of the finding within a run."""
         return (self.case, self.dtype, self.device)
-
-
-def share_of_best(score: float, best: float) -> float:
-    """Return the share of the best known deviation that a search found; of an infinite one, all or nothing."""
-    if score == best:
-        return 1.0
-    return 0.0 if math.isinf(best) else score / best

@@ -11,7 +11,6 @@ from harness.wording.table.call import SCATTER
 from ..figure import Figure, Panel
 from ..number import duration, times
 from ..style import MUTED
-from ..tables.benchmark import NO_ACCELERATOR
 from ..text import count, shortened
 from .axis import End, categories, legend_rows, logarithmic, whiskers
 from .curve import Curves
@@ -47,7 +46,7 @@ def step_times(frame: pd.DataFrame, *, accelerator: str | None) -> Figure:
 
 def _absence(accelerator: str | None) -> str:
     """Return why there are no accelerator times."""
-    return f"{accelerator}: not measured in this run." if accelerator else f"There is {NO_ACCELERATOR}."
+    return f"{accelerator}: not measured in this run." if accelerator else "There is no accelerator on this machine."
 
 
 def _panels(family: str, device: str, frame: pd.DataFrame, *, number: int, alone: bool) -> list[Panel]:

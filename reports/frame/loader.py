@@ -1,4 +1,4 @@
-"""The frames of loaders, of training loops and of the tuner, with the rates of loaders and the limit of memory.
+"""The frames of loaders and of training loops, with the rates of loaders and the limit of memory.
 
 A new field in the record of a loader becomes a column automatically. This module has the computed columns.
 The table of configurations is in ``harness/wording/table/loader.py``.
@@ -7,7 +7,7 @@ The table of configurations is in ``harness/wording/table/loader.py``.
 from collections.abc import Iterator, Sequence
 
 from harness.record import RunFolder
-from harness.record.bench import BalanceRecord, Benchmark, LoaderRecord, TunerRecord
+from harness.record.bench import BalanceRecord, Benchmark, LoaderRecord
 from harness.record.budget import Budget
 
 from .. import benchmark
@@ -133,33 +133,3 @@ def _verdict(balance: BalanceRecord) -> str:
     if balance.keeps_ahead:
         return "keeps ahead"
     return "starves the step" if balance.is_decided else "not decided"
-
-
-@frame(
-    *CASE,
-    *columns_of(TunerRecord, "seed", "choice"),
-    Column("best", TEXT, "fastest configuration of the exhaustive measurement"),
-    Column("share_of_best", REAL, "rate of the choice / rate of the exhaustive best, remeasured in pairs"),
-    *columns_of(TunerRecord, "spent_s"),
-    Column("exhaustive_s", REAL, "seconds to measure every configuration, without startup"),
-    Column("share_of_time", REAL, "spent_s / exhaustive_s"),
-    *columns_of(TunerRecord, "reason"),
-    keys=("case", "seed"),
-)
-def tuner(run: RunFolder) -> Iterator[Row]:
-    """One row for each run of the tuner on a data set that was also measured exhaustively."""
-    records = benchmark.placed(run, TunerRecord)
-    exhaustive = {tuning.record.case: tuning.record for _, tuning in records if tuning.record.is_exhaustive}
-    for location, tuning in records:
-        if not tuning.record.is_exhaustive and tuning.record.case in exhaustive:
-            yield {**tuning.row(), **_comparison(tuning.record, exhaustive[tuning.record.case]), "record": location}
-
-
-def _comparison(tuned: TunerRecord, exhaustive: TunerRecord) -> Row:
-    """Return the comparison of a tuner's choice with the best configuration."""
-    return {
-        "best": exhaustive.choice,
-        "share_of_best": tuned.share_of_best(exhaustive),
-        "exhaustive_s": exhaustive.spent_s,
-        "share_of_time": tuned.share_of_time(exhaustive),
-    }

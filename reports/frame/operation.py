@@ -1,9 +1,9 @@
-"""The frames of single calls: operations, their vectorization, and the speed of checking."""
+"""The frames of single calls: operations and their vectorization."""
 
 from collections.abc import Iterator
 
 from harness.record import RunFolder, Verdict
-from harness.record.bench import OperationRecord, ScreeningRecord, VectorizationRecord
+from harness.record.bench import OperationRecord, VectorizationRecord
 
 from .. import benchmark
 from .column import CASE, REAL, TIMING, Column, columns_of
@@ -45,16 +45,3 @@ def vectorization(run: RunFolder) -> Iterator[Row]:
     """One row for each timed operation and length."""
     for location, call in benchmark.placed(run, VectorizationRecord):
         yield {**call.row(), "record": location}
-
-
-@frame(
-    *CASE,
-    *columns_of(ScreeningRecord, "way", "rows", "classes"),
-    *TIMING,
-    Column("rows_per_s", REAL, "rows / median_s"),
-    keys=("case", "way", "classes"),
-)
-def screening(run: RunFolder) -> Iterator[Row]:
-    """One row for each case and checking method."""
-    for location, check in benchmark.placed(run, ScreeningRecord):
-        yield {**check.row(), "rows_per_s": check.record.rows / check.stats.median_s, "record": location}

@@ -1,14 +1,12 @@
-"""The frames of a survey: breaking points, worst cases, profiles, accumulators, and ways of searching."""
+"""The frames of a survey: breaking points, worst cases, profiles and accumulators."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from harness.record import Accumulator, Breaking, Profile, RunFolder, Worst
-from harness.record.bench import SearchRecord
 from harness.wording import closed_form, how_sure, summing, what_happens
 
-from .. import benchmark
-from .column import CASE, CONTRACT, DTYPE, LAW_CHECKED, LAW_MEASURED, REAL, TEXT, TRUTH, UNIT, WHOLE, Column, columns_of
+from .column import CASE, CONTRACT, DTYPE, LAW_CHECKED, LAW_MEASURED, REAL, TEXT, TRUTH, UNIT, WHOLE, Column
 from .declaration import Row, frame
 
 _NESTED = {"example", "kind", "place"}
@@ -126,14 +124,3 @@ def accumulators(run: RunFolder) -> Iterator[Row]:
     for location, accumulator in run.places(Accumulator):
         words = {"sums": summing(accumulator), "evidence": "; ".join(accumulator.evidence)}
         yield {**accumulator.model_dump(), **words, "record": location}
-
-
-@frame(
-    *CASE,
-    *columns_of(SearchRecord, "way", "seed", "score", "objective", "rows", "seconds"),
-    keys=("case", "way", "seed"),
-)
-def search(run: RunFolder) -> Iterator[Row]:
-    """One row for each case, search method and seed."""
-    for location, drawing in benchmark.placed(run, SearchRecord):
-        yield {**drawing.row(), "record": location}

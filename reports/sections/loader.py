@@ -14,7 +14,6 @@ from ..reading import Reading
 from ..section import section
 from ..source import caveat_of
 from ..table import page_table
-from ..tables import balance as balances
 from ..tables import loader
 
 
@@ -47,11 +46,9 @@ def best(reading: Reading) -> Iterator[Part]:
 
 @section("Loading compared with the step")
 def balance(reading: Reading) -> Iterator[Part]:
-    """Yield whether loading keeps ahead of the step, and how close the tuner is to the best loader."""
-    frame, tuned, source = reading.frames.balance, reading.frames.tuner, reading.head.data
+    """Yield whether loading keeps ahead of the step."""
+    frame, source = reading.frames.balance, reading.head.data
     if len(frame):
         yield waiting(frame, source)
         loops = [loop.record for loop in reading.timed(BalanceRecord)]
         yield page_table(balance_table(loops), caveat=caveat_of(frame, source))
-    if len(tuned):
-        yield balances.tuner(tuned)

@@ -1,4 +1,4 @@
-"""Sections on single calls: accuracy against speed, the gain of vectorization, and the speed of checking."""
+"""Sections on single calls: accuracy against speed, and the gain of vectorization."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,6 @@ from ..part import Part
 from ..reading import Reading
 from ..section import section
 from ..table import page_table
-from ..tables import benchmark
 
 
 @section("Accuracy and speed")
@@ -30,10 +29,3 @@ def vectorization(reading: Reading) -> Iterator[Part]:
     """Yield the gain of vectorization."""
     if ratios(reading.frames.vectorization):
         yield speedup(reading.frames.vectorization)
-
-
-@section("Speed of checking")
-def screening(reading: Reading) -> Iterator[Part]:
-    """Yield the speed of checking rows."""
-    if len(reading.frames.screening):
-        yield benchmark.screening(reading.frames.screening)

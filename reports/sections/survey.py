@@ -43,10 +43,3 @@ def survey(reading: Reading) -> Iterator[Part]:
         yield page_table(worst_table(reading.survey.worst), folded=True)
     if len(frames.accumulators):
         yield tables.accumulators(frames.accumulators)
-
-
-@section("Search methods")
-def searching(reading: Reading) -> Iterator[Part]:
-    """Yield the share of the worst deviation that each search method finds."""
-    if len(reading.frames.search):
-        yield tables.ways(reading.frames.search)

@@ -1,7 +1,6 @@
 """The balance of waiting and stepping in the real loop, for loaders and steps of known duration, and its report."""
 
 import io
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,20 +15,15 @@ from rich.console import Console
 from samples.apart import run_apart
 from torch.utils.data import DataLoader, Dataset
 
-from harness.bench import run as benchmark
 from harness.bench.option import Settings
-from harness.bench.run import PIECEWISE
 from harness.bench.suites.test_balance import Stretch, is_known
-from harness.bench.suites.tuning_data import DATA_SETS
 from harness.display.bench import print_balance
-from harness.display.bench.tuner import print_tuner
 from harness.error import UsageError
 from harness.loading.reading import Configuration
 from harness.record import RunFolder
 from harness.record.bench import BalanceRecord, benchmarks
 from harness.reports.figures.balance import waiting
 from harness.reports.frame import FRAMES
-from harness.reports.tables import balance
 from harness.tuner.configuration import Choice
 from harness.tuner.loop import MAX_WAITING, Loop, Waiting
 from harness.tuner.probe import LoaderProbe
@@ -204,19 +198,6 @@ def test_workers_that_wait_end_when_others_need_their_place() -> None:
         assert probe(Choice(4, 2), 0.01).samples > 0
 
 
-@pytest.mark.parametrize("name", DATA_SETS)
-def test_the_data_sets_of_the_tuner_are_deterministic(name: str) -> None:
-    """A sample is an image of 28 x 28 from 0 to 1 and a label, and never changes."""
-    one, other = DATA_SETS[name](), DATA_SETS[name]()
-    for index in (0, 77, 19_999):
-        image, label = one[index]
-        assert image.shape == (1, 28, 28)
-        assert 0.0 <= float(image.min()) <= float(image.max()) <= 1.0
-        assert (torch.equal(image, other[index][0]), label) == (True, other[index][1])
-    images, _ = next(iter(DataLoader(one, batch_size=3)))
-    assert torch.equal(images[1], one[1][0])
-
-
 @pytest.fixture
 def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a function that runs a suite briefly in a separate process and returns its document."""
@@ -262,60 +243,11 @@ def test_a_users_loader_is_compared_with_a_step_of_the_harness(suite: Any, tmp_p
     assert set(FRAMES["balance"](run)["verdict"]) <= {"keeps ahead", "starves the step", "not decided"}
 
 
-def test_the_suite_of_the_tuner_is_run_in_pieces(suite: Any, tmp_path: Path) -> None:
-    """Each data set is measured exhaustively and tuned. A later piece adds its results to the run."""
-    brief = {"batch_sizes": (64,), "workers": (0, 1), "seconds": 0.1, "seeds": 1}
-    for name in ("in memory", "cheap"):
-        code, output, document = suite("tuner", data_sets=(name,), **brief)
-        assert code == 0, output
-    infos = [one["extra_info"] for one in document["benchmarks"]]
-    assert [(info["case"], info["way"]) for info in infos] == [
-        *(("in memory", "exhaustive"), ("in memory", "tuner"), ("cheap", "exhaustive"), ("cheap", "tuner"))
-    ]
-    assert len(infos[0]["rates"]) == 3
-    assert [info.get("to_best") is None for info in infos] == [True, False, True, False]
-    run = RunFolder(tmp_path / "run")
-    run.write_head(samples.run.head())
-    found = FRAMES["tuner"](run)
-    assert list(found["case"]) == ["in memory", "cheap"]
-    assert list(found["share_of_best"]) == [infos[1]["to_best"], infos[3]["to_best"]]
-    assert (found["share_of_best"] > 0.0).all()
-    assert (found["share_of_time"] > 0.0).all()
-
-
-def test_only_a_suite_in_pieces_adds_to_what_is_there(tmp_path: Path) -> None:
-    """A repeated benchmark replaces the old one. Other suites replace the whole file."""
-
-    def document(**medians: int) -> str:
-        return json.dumps({"benchmarks": [{"fullname": name, "median": value} for name, value in medians.items()]})
-
-    result, file = tmp_path / "result.json", tmp_path / "bench-tuner.json"
-    result.write_text(document(a=1, b=2))
-    assert benchmark._keep(result, file, added=True) == 2
-    result.write_text(document(b=3, c=4))
-    assert benchmark._keep(result, file, added=True) == 2
-    kept = json.loads(file.read_text())["benchmarks"]
-    assert [(one["fullname"], one["median"]) for one in kept] == [("a", 1), ("b", 3), ("c", 4)]
-    assert benchmark._keep(result, file) == 2
-    assert len(json.loads(file.read_text())["benchmarks"]) == 2
-    assert PIECEWISE == ("tuner",)
-
-
-def test_an_unknown_data_set_of_the_tuner_is_refused(suite: Any) -> None:
-    """The message lists the data sets."""
-    code, output, _ = suite("tuner", data_sets=("cheep",))
-    assert code == 2
-    assert "unknown data set of the tuner `cheep`; choose from `rows`, `memory-mapped`," in output
-    assert "`cheap`, `in memory`, `decode-heavy`, `sleepy`" in output
-    assert Settings(data_sets=("cheap", "sleepy")).arguments() == ["--harness-data-sets=cheap,sleepy"]
-
-
 @pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
-    """Return a run with made-up benchmarks of balance and of the tuner."""
+    """Return a run with made-up benchmarks of balance."""
     folder = RunFolder(tmp_path)
     samples.benchmarks.write_suite(folder, "balance", samples.balance.balance_entries())
-    samples.benchmarks.write_suite(folder, "tuner", samples.balance.tuner_entries())
     return folder
 
 
@@ -379,24 +311,6 @@ def test_a_loader_that_is_quicker_than_the_step_makes_it_wait_all_the_same() -> 
     assert "No configuration keeps ahead." in table.caption
 
 
-def test_the_table_of_the_tuner_counts_the_runs_that_reach_both(run: RunFolder) -> None:
-    """Both are rate and time: a run that is too slow does not count, nor does its data set."""
-    found = FRAMES["tuner"](run)
-    assert list(found["share_of_best"]) == [1.0, 0.98, 1.0, 0.98]
-    assert list(found["share_of_time"]) == [0.08, 0.09, 0.12, 0.30]
-    table = balance.tuner(found)
-    assert [row[:2] for row in table.rows] == [("cheap", "2 of 2"), ("sleepy", "1 of 2")]
-    assert "All runs reach both on 1 of 2 data sets." in table.caption
-
-
-def test_a_tuned_data_set_without_its_exhaustive_measurement_is_left_out(tmp_path: Path) -> None:
-    """A comparison is impossible."""
-    folder = RunFolder(tmp_path)
-    entries = [one for one in samples.balance.tuner_entries() if one["extra_info"]["way"] == "tuner"]
-    samples.benchmarks.write_suite(folder, "tuner", entries)
-    assert FRAMES["tuner"](folder).empty
-
-
 def _printed(printer: Callable[[Console, Any], None], entries: list[dict[str, Any]]) -> str:
     stream = io.StringIO()
     printer(Console(file=stream, width=160), {"benchmarks": entries})
@@ -412,12 +326,3 @@ def test_the_terminal_says_the_verdict_on_each_loader_and_the_cheapest_that_keep
     assert "keeps ahead is fashion_mnist.scratch.slices at batch 256 with no workers: the loop waits 13.8 %" in printed
     starving = _printed(print_balance, samples.balance.balance_entries()[:2])
     assert "No configuration keeps ahead" in starving
-
-
-def test_the_terminal_says_how_near_the_tuner_came_and_in_what_time() -> None:
-    """It lists each run and the medians of each data set."""
-    printed = _printed(print_tuner, samples.balance.tuner_entries())
-    assert "cheap: medians of 2 runs: 99.0% of the best rate in 8.5% of the time of an exhaustive search" in printed
-    assert "target (at least 95% of the best rate in at most 20% of the time): met for 1 of 2 data sets" in printed
-    assert "98.0%" in printed
-    assert "30.0%" in printed

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,7 @@ from samples.apart import run_apart
 from harness.bench.option import Settings, Shape
 from harness.bench.run import DEFAULT_SUITES, SUITES, run_suite
 from harness.bench.suites import test_operations
-from harness.bench.suites.audited import audited_step
 from harness.bench.suites.loader_measurement import MAX_ROUNDS, MIN_ROUNDS
-from harness.bench.suites.test_audit import WAYS as AUDITED
-from harness.bench.suites.test_audit import peak_bytes, within_bound
-from harness.bench.suites.test_search import WAYS
 from harness.bench.workload import sizes_of, standard_inputs
 from harness.calling.modes import NO_COMPILER
 from harness.contracts import contract_named
@@ -151,7 +146,6 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
             data="synthetic",
             images=images,
             seconds=0.02,
-            seeds=2,
         )
         code, output, document = run_apart(tmp_path, monkeypatch, suite, target=target, settings=settings)
         files = (str(found.relative_to(tmp_path)) for found in tmp_path.rglob("*") if found.is_file())
@@ -250,23 +244,6 @@ def test_our_times_and_those_of_torchs_timer_are_taken_in_turns(run: Run) -> Non
     assert timed["extra_info"]["tolerance"] == 0.03
 
 
-def test_a_shadow_takes_more_memory_than_the_step_alone() -> None:
-    """The audit takes a small multiple of the memory of the step."""
-    step = audited_step("softmax regression")
-    plain, full = (peak_bytes(partial(way, step)) for way in (AUDITED["plain"], AUDITED["full"]))
-    assert 0 < plain < full < 10 * (plain + step.state_bytes)
-
-
-def test_a_run_stays_within_its_bound_where_a_step_does_not() -> None:
-    """The CPU clock is read from outside. An audited step takes several times as long as a plain one."""
-    run, run_s = within_bound(audited_step("rnn"), 30)
-    assert run.step_s is not None
-    assert run.audited_s is not None
-    assert run.audited_s > 3.0 * run.step_s
-    assert 2 <= run.audited < 20
-    assert run.cpu_s == pytest.approx(run_s, rel=0.1)
-
-
 def test_loaders_are_timed_with_and_without_workers(run: Run) -> None:
     """A loader with missing images or wrong labels fails. The right one is stored with all keys."""
     ran = run(
@@ -348,21 +325,6 @@ def test_vectorised_operations_are_held_against_their_laws(run: Run) -> None:
     assert info == {"case": "mine.right", "family": "mine", "style": "foreign", "contract": "add", "n": 8}
 
 
-def test_ways_of_searching_are_compared_in_equal_time(run: Run) -> None:
-    """Each method and seed has a score. The search in ordinal space finds more than random rows."""
-    ran = run("search", 'Case(lambda x: x.softmax(-1), "softmax", name="mine.softmax")')
-    assert ran.code == 0
-    scores = {(it["extra_info"]["way"], it["extra_info"]["seed"]): it["extra_info"] for it in ran.timed.values()}
-    ways = {way for way, _ in scores}
-    assert ways == {*WAYS, "longer"}
-    assert {seed for way, seed in scores if way in WAYS} == {0, 1}
-    for seed in (0, 1):
-        assert scores["evolved in ordinal space", seed]["score"] > 2 * scores["random normal", seed]["score"]
-        assert scores["Hypothesis", seed]["rows"] > 0
-    assert scores["longer", 0]["seconds"] == pytest.approx(4 * scores["Hypothesis", 0]["seconds"])
-    assert all(info["objective"] == "deviation" for info in scores.values())
-
-
 def test_an_interrupted_suite_keeps_what_it_finished_and_says_so(run: Run) -> None:
     """Groups finished before the interrupt are stored. The exit code shows that the suite is incomplete."""
     ran = run(
@@ -403,13 +365,13 @@ def test_a_suite_that_measures_nothing_is_no_success(run: Run, cases: str, targe
     assert ran.document is None
 
 
-def test_there_are_ten_suites_and_no_other() -> None:
-    """An unknown name is refused with the list. Suites about the harness itself run only on request."""
+def test_there_are_six_suites_and_no_other() -> None:
+    """An unknown name is refused with the list. The comparison with torch's timer runs only on request."""
     usual = ("loaders", "steps", "balance", "operations", "vectorization")
-    assert (usual, (*usual, "screening", "agreement", "audit", "tuner", "search")) == (DEFAULT_SUITES, SUITES)
+    assert (usual, (*usual, "agreement")) == (DEFAULT_SUITES, SUITES)
     with pytest.raises(
         UsageError,
-        match=r"unknown suite `step`: choose from `loaders`, `steps`, .*`tuner`, `search`; did you mean `steps`",
+        match=r"unknown suite `step`: choose from `loaders`, `steps`, .*`agreement`; did you mean `steps`",
     ):
         run_suite("step", run_folder=Path("run"))
 

@@ -1,7 +1,6 @@
 """The command `harness bench`: the settings that it passes to the suites, and how it ends."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ class Suites:
         self.settings.append(settings)
         if watch is not None:
             watch("test_training_step[it]", 1, 2)
-        made = {"steps": samples.benchmarks.step_entries, "audit": samples.benchmarks.audit_entries}
+        made = {"steps": samples.benchmarks.step_entries}
         entries = made.get(name, samples.benchmarks.agreement_entries)()
         (run_folder / f"bench-{name}.json").write_text(json.dumps({"benchmarks": entries, "harness": {}}))
         if isinstance(self.end, BaseException):
@@ -74,24 +73,6 @@ def test_a_suite_with_a_summary_prints_it(monkeypatch: pytest.MonkeyPatch, tmp_p
     ended = bench(monkeypatch, tmp_path, Suites(1), suite)
     assert ended.exit_code == 1
     assert "scratch." in ended.output
-
-
-def test_the_cost_of_an_audit_is_shown_with_its_target(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The second sample exceeds its target in time and memory."""
-    output = bench(monkeypatch, tmp_path, Suites(), "audit").output
-    lines = output.splitlines()
-    first, second = (next(line for line in lines if name in line) for name in ("step 0", "step 1"))
-    assert "none" in first
-    assert "events (3), full (8), run (3)" in second
-    assert "2.50 (40)" in first
-    floors = re.findall(
-        r"(step \d): events may take 3 times .*? leaves (\d+) us per operation; events took (\d+)",
-        " ".join(output.split()),
-    )
-    assert [name for name, *_ in floors] == ["step 1"]
-    left_us, taken_us = map(int, floors[0][1:])
-    assert abs(left_us - 75) <= 3  # 3 less 1.5 steps of 10 ms, over 200 calls
-    assert abs(taken_us - 325) <= 10
 
 
 def test_an_interrupt_shows_what_was_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

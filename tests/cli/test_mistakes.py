@@ -112,7 +112,7 @@ MISTAKES: dict[str, tuple[str, str]] = {
     "misspelt suite": (
         "bench stepps",
         "unknown suite `stepps`: the suites are `loaders`, `steps`, `balance`, `operations`, `vectorization`, "
-        "`screening`, `agreement`, `audit`, `tuner`, `search`; did you mean `steps`?",
+        "`agreement`; did you mean `steps`?",
     ),
     "report without a run": ("report", f"no run in `.harness/runs`; {MAKE}"),
     "report about a missing run": (

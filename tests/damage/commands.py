@@ -64,7 +64,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         *("prove", "torch.nn.functional:softplus", "--contract", "softplus"),
         *("--dtypes", "float16", "--layouts", "contiguous", "--run", "run"),
     ),
-    "bench": ("bench", "screening", "--cases", "mine.py:stable", "--contract", "softmax", "--run", "run"),
+    "bench": ("bench", "operations", "--cases", "mine.py:stable", "--contract", "softmax", "--run", "run"),
     "report": ("report", "before", "--output", "page"),
     "gate": ("gate", "mine.py:softmax", "--contract", "softmax", "--run", "before", "--into", "run"),
     "audit": ("audit", "mine.py:step", "--steps", "3", "--run", "run"),

@@ -10,7 +10,6 @@ from rich.console import Console
 from harness.bench.run import SUITES
 from harness.cli.experiments import print_results
 from harness.display.bench import print_agreement, print_operations, print_steps, print_vectorization
-from harness.display.bench.drawing import print_screening, print_search
 from harness.record import Estimate, Method
 from harness.wording.number import duration, rate, times
 from harness.wording.table.step import agreement
@@ -110,25 +109,6 @@ def test_loops_are_compared_with_vectorized_code_of_the_same_size() -> None:
     faster = samples.benchmarks.vectorization_entries()[:2]
     faster[0]["stats"]["median"] = faster[1]["stats"]["median"] / 2
     assert [row[5] for row in rows(printed(print_vectorization, document(faster)), ".add")] == ["1.00×", "2.00×"]
-
-
-def test_screening_is_compared_with_one_row_at_a_time() -> None:
-    """Without the reference measurement, the ratio is a dash."""
-    entries = samples.benchmarks.screening_entries()
-    found = {row[1]: (row[2], row[4]) for row in rows(printed(print_screening, document(entries)), "concise")}
-    assert found == {"batch": ("1.30M", "1,857×"), "recipes": ("600k", "857×"), "one-at-a-time": ("700", "1.00×")}
-    assert rows(printed(print_screening, document(entries[:1])), "concise")[0][4] == "–"
-
-
-def test_searches_are_shares_of_the_best_known() -> None:
-    """Shares are medians over the seeds. If the best deviation is infinite, a search has found all or nothing."""
-    entries = samples.benchmarks.search_entries()
-    text = printed(print_search, document(entries))
-    assert rows(text, "concise")[0][1:] == ["72 ulp", "11.2%", "89.0%", "98.8%"]
-    assert "medians of 3 seeds, 10 s each" in text
-    for entry in entries[-4:]:
-        entry["extra_info"]["score"] = float("inf")
-    assert rows(printed(print_search, document(entries)), "concise")[0][1:] == ["inf ulp", "0.0%", "0.0%", "100.0%"]
 
 
 @pytest.mark.parametrize("suite", SUITES)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from experiments.kinks import BEGIN, END, KINKS, PAGE, derivatives, kept, release, table
+from programs.kinks import BEGIN, END, KINKS, PAGE, derivatives, kept, release, table
 
 from harness.calling.modes import grad
 from harness.exact.replay import Doubles, Replay
@@ -71,7 +71,7 @@ def test_the_page_has_the_kept_derivatives() -> None:
 def test_the_column_of_this_release_is_true() -> None:
     """Torch chooses at each kink what the page says."""
     if release() not in kept():
-        pytest.skip(f"the page has no column for torch {release()}: run tests/experiments/kinks.py with this Python")
+        pytest.skip(f"the page has no column for torch {release()}: run tests/programs/kinks.py with this Python")
     assert derivatives() == kept()[release()]
 
 

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from experiments.gate_repetitions import LOADS, recorded, simulated
+from programs.gate_repetitions import LOADS, recorded, simulated
 
 from harness.gate import trial
 

@@ -8,8 +8,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from experiments.float32_casts import BEGIN, END, PAGE, table
 from numpy.typing import NDArray
+from programs.float32_casts import BEGIN, END, PAGE, table
 from torch import Tensor
 
 from harness.proof.conclusion import prove_cast
@@ -187,7 +187,7 @@ KEPT = recorded(CASTS)
 
 
 def test_the_kept_proofs_cover_every_cast() -> None:
-    """Each bit pattern was cast once, and the page has the table: ``python tests/experiments/float32_casts.py``."""
+    """Each bit pattern was cast once, and the page has the table: ``python tests/programs/float32_casts.py``."""
     assert [(proof.dtype, proof.layout) for proof in KEPT] == [
         (name, layout.name) for name in ENCODINGS for layout in LAYOUTS
     ]

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from experiments.torch_proofs import BEGIN, END, PAGE, recorded, tables
+from programs.torch_proofs import BEGIN, END, PAGE, recorded, tables
 from samples.proof_space import tallied, task
 
 from harness.floats.format import format_of

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from experiments.float32_accuracy import BEGIN, END, PAGE, PICTURE, tables
+from programs.float32_accuracy import BEGIN, END, PAGE, PICTURE, tables
 
 from harness.case import Case
 from harness.contracts import contract_named
@@ -34,7 +34,7 @@ def test_every_bit_pattern_was_visited_once() -> None:
 
 
 def test_the_page_shows_what_is_recorded() -> None:
-    """``python tests/experiments/float32_accuracy.py`` writes it."""
+    """``python tests/programs/float32_accuracy.py`` writes it."""
     shown = PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
     assert shown == tables(PROOFS)
     assert PICTURE.is_file()

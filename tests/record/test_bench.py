@@ -10,7 +10,7 @@ import samples.benchmarks
 
 from harness.bench.run import SUITES
 from harness.error import UsageError
-from harness.record.bench import BenchRecord, LoaderRecord, ScreeningRecord, Stats, benchmarks
+from harness.record.bench import BenchRecord, LoaderRecord, Stats, VectorizationRecord, benchmarks
 
 RECORDS = {kind.suite: kind for kind in BenchRecord.__subclasses__()}
 """The record type of each suite."""
@@ -18,14 +18,10 @@ RECORDS = {kind.suite: kind for kind in BenchRecord.__subclasses__()}
 ENTRIES = {
     "steps": samples.benchmarks.step_entries(("cpu", "cuda")),
     "agreement": samples.benchmarks.agreement_entries(),
-    "audit": samples.benchmarks.audit_entries(),
     "loaders": samples.benchmarks.loader_entries(),
     "balance": samples.balance.balance_entries(),
-    "tuner": samples.balance.tuner_entries(),
     "operations": samples.benchmarks.operation_entries(),
     "vectorization": samples.benchmarks.vectorization_entries(),
-    "screening": samples.benchmarks.screening_entries(),
-    "search": samples.benchmarks.search_entries(),
 }
 
 
@@ -56,10 +52,10 @@ def test_every_column_has_a_meaning(kind: type[BenchRecord]) -> None:
 
 def test_a_row_has_its_record_and_statistics_by_column() -> None:
     """Names of durations end in `_s`."""
-    benchmark = read("screening", ENTRIES["screening"])[0]
+    benchmark = read("vectorization", ENTRIES["vectorization"])[0]
     row = benchmark.row()
-    assert set(row) == {*ScreeningRecord.model_fields, *Stats.model_fields}
-    assert (row["rows"], row["median_s"], row["rounds"]) == (4096, benchmark.stats.median_s, 40)
+    assert set(row) == {*VectorizationRecord.model_fields, *Stats.model_fields}
+    assert (row["n"], row["median_s"], row["rounds"]) == (1, benchmark.stats.median_s, 40)
 
 
 def test_a_row_has_the_median_of_a_series() -> None:

@@ -103,9 +103,7 @@ def test_the_first_layer_answers_and_the_second_has_a_page_for_each_thing(report
     assert re.findall(r'<section (?:id|class)="([\w-]+)', first) == [*["picture"] * 4, "attention", "declared", "index"]
     kinds = re.findall(r'<article class="sheet (\w+)" id="([\w-]+)"', second)
     assert list(dict.fromkeys(kind for kind, _ in kinds)) == ["operation", "model", "loader", "run"]
-    assert [name for kind, name in kinds if kind == "run"] == [
-        *("laws", "loading", "gate", "images", "speed", "environment")
-    ]
+    assert [name for kind, name in kinds if kind == "run"] == [*("laws", "loading", "gate", "images", "environment")]
     assert {link[1:] for link in Outline(first).links if link.startswith("#")} >= {name for _, name in kinds}
     titles = re.findall(r"^## (.+)$", report.markdown, re.MULTILINE)
     claims = (r"returns NaN from t = ", "of 2 implementations of softmax break", "the time of", "fastest data loader")
@@ -277,10 +275,7 @@ SUITES: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "steps": samples.benchmarks.step_entries,
     "loaders": samples.benchmarks.loader_entries,
     "balance": samples.balance.balance_entries,
-    "tuner": samples.balance.tuner_entries,
     "vectorization": samples.benchmarks.vectorization_entries,
-    "screening": samples.benchmarks.screening_entries,
-    "search": samples.benchmarks.search_entries,
 }
 
 

@@ -10,9 +10,7 @@ import samples.survey
 from samples.report import reported
 
 from harness.record import Breaking, RunFolder, Status, Verdict
-from harness.reports.frame import FRAMES
 from harness.reports.page import write_report
-from harness.reports.tables import survey
 from harness.wording.table.survey import breaking_table, worst_table
 
 
@@ -49,24 +47,6 @@ def test_the_worst_is_called_searched_and_a_lower_bound() -> None:
     assert first[4:7] == ("inf ulp", "83", "inf×")
     assert last[6] == "0.860×"
     assert {row[-1] for row in table.rows} == {"searched: a lower bound"}
-
-
-def test_ways_of_searching_are_shares_of_the_best_known(bare: RunFolder) -> None:
-    """A share is the median over the seeds, relative to the largest deviation found, also by the longer search."""
-    samples.benchmarks.write_suite(bare, "search", samples.benchmarks.search_entries())
-    (row,) = survey.ways(FRAMES["search"](bare)).rows
-    assert row == ("softmax_regression.concise.softmax", "72.0 ulp", "11.2 %", "89.0 %", "98.8 %")
-
-
-def test_the_share_of_an_infinite_deviation_is_all_or_nothing(bare: RunFolder) -> None:
-    """A finite deviation has the share zero."""
-    entries = samples.benchmarks.search_entries()
-    for entry in entries:
-        if entry["extra_info"]["way"] in {"evolved in ordinal space", "longer"}:
-            entry["extra_info"]["score"] = float("inf")
-    samples.benchmarks.write_suite(bare, "search", entries)
-    (row,) = survey.ways(FRAMES["search"](bare)).rows
-    assert row[1:] == ("inf ulp", "0.0 %", "0.0 %", "100.0 %")
 
 
 def test_a_run_without_a_survey_shows_none(bare: RunFolder) -> None:

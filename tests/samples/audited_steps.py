@@ -3,10 +3,10 @@
 import contextlib
 
 import torch
+from programs.audited import SMALL, Audited
 from torch import Tensor
 
 import harness
-from harness.bench.suites.audited import SMALL, Audited
 from harness.record.audit import Mode, WhatIf
 
 

@@ -1,4 +1,4 @@
-"""Made-up benchmarks of balance and of the tuner, in pytest-benchmark's format."""
+"""Made-up benchmarks of balance, in pytest-benchmark's format."""
 
 from typing import Any
 
@@ -7,8 +7,6 @@ from samples.benchmarks import benchmark
 STEP = "softmax_regression.concise.training_step"
 LOADS = {"concise.torchvision": 23.0, "concise.batched_getitems": 0.21, "scratch.slices": 0.16}
 """Time of a batch relative to a step."""
-
-CHOICES = {"batch 32, workers 0": 900.0, "batch 128, workers 0": 1000.0, "batch 128, workers 2": 980.0}
 
 
 def balance_entries(*, data: str = "Fashion-MNIST") -> list[dict[str, Any]]:
@@ -35,18 +33,4 @@ def balance_entries(*, data: str = "Fashion-MNIST") -> list[dict[str, Any]]:
             )
             entry["extra_info"]["data"] = data
             entries.append(entry)
-    return entries
-
-
-def tuner_entries() -> list[dict[str, Any]]:
-    """Return two data sets, measured exhaustively and tuned twice; one tuning of the second is too slow."""
-    entries = []
-    for name, times in (("cheap", (8.0, 9.0)), ("sleepy", (12.0, 30.0))):
-        about: dict[str, Any] = {"case": name, "family": "tuning_data", "style": "foreign"}
-        best: dict[str, Any] = {"seed": 0, "choice": "batch 128, workers 0", "spent_s": 100.0}
-        entries.append(benchmark(110.0, **about, way="exhaustive", rates=CHOICES, **best))
-        for seed, spent_s in enumerate(times):
-            chosen = ("batch 128, workers 0", "batch 128, workers 2")[seed]
-            found: dict[str, Any] = {"seed": seed, "choice": chosen, "spent_s": spent_s, "reason": "tied", "slices": 30}
-            entries.append(benchmark(spent_s, **about, way="tuner", **found))
     return entries

@@ -1,4 +1,4 @@
-"""Made-up benchmarks in pytest-benchmark's format: steps, agreement, loaders, vectorization, screening."""
+"""Made-up benchmarks in pytest-benchmark's format: steps, agreement, loaders, vectorization."""
 
 import json
 import math
@@ -118,32 +118,6 @@ def agreement_entries() -> list[dict[str, Any]]:
     ]
 
 
-def audit_entries() -> list[dict[str, Any]]:
-    """Return the cost of two audits: within the target, and beyond it."""
-    about: dict[str, Any] = {"family": "audit", "style": "concise", "dtype": "float32", "calls": 200, "operations": 100}
-    memory = {"state_bytes": 1000, "plain_bytes": 1000, "events_bytes": 1100}
-    limits = {"events_limit": 3.0, "full_limit": 8.0, "memory_limit": 5.0}
-    run: dict[str, Any] = {"run_steps": 100, "run_audited": 40, "run_step_s": 1e-2}
-    return [
-        benchmark(
-            1e-2,
-            case=f"step {number}",
-            data=rounds(1e-2, seed=number + 10, spread=0.01),
-            cold_s=1e-1,
-            idle_s=rounds(1.5e-2, seed=number, spread=0.01),
-            events_s=rounds(2e-2 * factor, seed=number + 1, spread=0.01),
-            full_s=rounds(7e-2 * factor, seed=number + 2, spread=0.01),
-            full_bytes=int(4000 * factor),
-            run_s=2.5 * factor,
-            **about,
-            **memory,
-            **limits,
-            **run,
-        )
-        for number, factor in enumerate((1.0, 4.0))
-    ]
-
-
 def loader_entries(*, data: str = "Fashion-MNIST", limit: bool = True) -> list[dict[str, Any]]:
     """Return the throughput of six loaders over three batch sizes and three numbers of workers.
 
@@ -245,25 +219,3 @@ def operation_entries() -> list[dict[str, Any]]:
             ("linear_regression.concise.mse_loss", "squared_error", 3e-5),
         ]
     ]
-
-
-def screening_entries() -> list[dict[str, Any]]:
-    """Return the speed of checking a softmax for each method."""
-    case = "softmax_regression.concise.softmax"
-    return [
-        benchmark(rows / rate, case=case, way=way, rows=rows, classes=10, cold_s=2 * rows / rate)
-        for way, rows, rate in [("batch", 4096, 1.3e6), ("recipes", 204_800, 6e5), ("one-at-a-time", 50, 700.0)]
-    ]
-
-
-def search_entries() -> list[dict[str, Any]]:
-    """Return the results of three search methods with three seeds, and of a longer search."""
-    case = "softmax_regression.concise.softmax"
-    ways = {"random normal": 8.0, "structured batches": 64.0, "evolved in ordinal space": 71.0}
-    facts: dict[str, Any] = {"objective": "deviation", "rows": 10_000_000, "seconds": 10.0}
-    found = [
-        benchmark(10.0, case=case, way=way, seed=seed, score=score + seed / 10, **facts)
-        for way, score in ways.items()
-        for seed in range(3)
-    ]
-    return [*found, benchmark(40.0, case=case, way="longer", seed=0, score=72.0, **(facts | {"seconds": 40.0}))]

@@ -10,10 +10,7 @@ import pytest
 import torch
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
-from hypothesis.internal.conjecture import providers
-from hypothesis.internal.constants_ast import Constants
 
-from harness.bench.suites import test_screening
 from harness.calling.adapter import compiles_each_shape
 from harness.case import Case
 from harness.floats import FORMATS, Format
@@ -189,14 +186,3 @@ def test_a_module_of_constants_changes_no_draw(homework: Callable[[], object]) -
     homework()
     assert integers_drawn(alike=True) == before
     assert integers_drawn(alike=False) != before
-
-
-def test_what_is_screened_for_its_time_is_drawn_alike_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hypothesis reads no module for constants, and leaves no files in the working directory of a benchmark."""
-    asked: list[object] = []
-    monkeypatch.setattr(providers, "_get_local_constants", lambda: asked.append(0) or Constants())
-    case = Case(lambda x: torch.softmax(x, -1), "softmax", name="softmax")
-    run, rows = test_screening.one_at_a_time(case)
-    run()
-    assert rows == test_screening.EXAMPLES
-    assert not asked

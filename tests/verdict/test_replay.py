@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from experiments.torch_proofs import recorded
+from programs.torch_proofs import recorded
 from torch import Tensor
 
 import harness

@@ -6,10 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from harness.display.bench.audit import print_audits
-from harness.display.bench.drawing import print_screening, print_search
 from harness.display.bench.loader import print_loaders
-from harness.display.bench.tuner import print_tuner
 from harness.display.table import show_table
 from harness.findings.merging import grouped
 from harness.record.bench import (
@@ -63,10 +60,6 @@ SUMMARIES: Mapping[str, Callable[[Console, Mapping[str, Any]], None]] = {
     "balance": print_balance,
     "operations": print_operations,
     "vectorization": print_vectorization,
-    "screening": print_screening,
     "agreement": print_agreement,
-    "audit": print_audits,
-    "tuner": print_tuner,
-    "search": print_search,
 }
 """The function that prints the results of a suite, by its name."""

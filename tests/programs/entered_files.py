@@ -1,6 +1,6 @@
 """Count the files of ``harness/`` whose functions a command enters: the files that a newcomer has to know to follow it.
 
-Run ``python -m experiments.entered_files`` in the folder ``tests``; ``--files`` lists them, too. A function that only
+Run ``python -m programs.entered_files`` in the folder ``tests``; ``--files`` lists them, too. A function that only
 the import of a module calls, such as a decorator, does not count. A process that is isolated from the harness is not
 observed, so each command runs in one process as well. The gate has a budget that it does not need, so that a busy
 machine does not cut it short.

@@ -1,6 +1,6 @@
 """The kept proofs of torch's operations in float32, and their table and picture in the documentation.
 
-``python tests/experiments/float32_accuracy.py FOLDER...`` keeps the proofs of runs of ``harness prove``. It replaces
+``python tests/programs/float32_accuracy.py FOLDER...`` keeps the proofs of runs of ``harness prove``. It replaces
 earlier ones of the same operation, quantity, layout and processor capability, and writes the table and the picture.
 Without a folder, it only writes the table and the picture again.
 """

@@ -166,7 +166,7 @@ class Stream(IterableDataset[Item]):
             yield torch.full((16, 16), float(index % 256)), index % 10
 
 
-HELD_APART: Mapping[str, Callable[[], Dataset[Any]]] = {
+DATA_SETS: Mapping[str, Callable[[], Dataset[Any]]] = {
     "rows": Rows,
     "memory-mapped": Colours,
     "wide": Wide,

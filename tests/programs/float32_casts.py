@@ -1,6 +1,6 @@
 """The kept proofs of torch's casts to 16 and 8 bits, and their table in the documentation.
 
-``python tests/experiments/float32_casts.py bfloat16 float8_e5m2`` proves casts in each memory layout, and keeps the
+``python tests/programs/float32_casts.py bfloat16 float8_e5m2`` proves casts in each memory layout, and keeps the
 proofs. It replaces earlier ones of the same cast, layout and processor capability, and writes the table. Without a
 name, it only writes the table again.
 """

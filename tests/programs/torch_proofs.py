@@ -1,6 +1,6 @@
 """The recorded proofs of torch's two-class functions, and their tables in the documentation.
 
-``python tests/experiments/torch_proofs.py FOLDER`` records the proofs of a run of ``harness prove``. It keeps earlier
+``python tests/programs/torch_proofs.py FOLDER`` records the proofs of a run of ``harness prove``. It keeps earlier
 records for the same torch and processor that the run lacks, and writes the tables again. The proofs take hours of a
 core; the page has the commands.
 """

@@ -1,6 +1,6 @@
 """How often the time gate passes, fails or gives no verdict, for slowdowns, machine loads and budgets that are known.
 
-``python tests/experiments/gate_repetitions.py simulate`` repeats the gate on a simulated clock with the noise of
+``python tests/programs/gate_repetitions.py simulate`` repeats the gate on a simulated clock with the noise of
 recorded pairs: about 2,000 repetitions in a minute. ``... live`` runs the command itself on a small repository, with
 busy loops beside it, and ``--keep FILE`` adds the pairs of identical code to the recorded ones.
 

@@ -1,6 +1,6 @@
 """The derivatives that releases of torch choose at kinks, and their table in the documentation.
 
-``python tests/experiments/kinks.py PYTHON ...`` computes them with each interpreter, whose environment needs torch and
+``python tests/programs/kinks.py PYTHON ...`` computes them with each interpreter, whose environment needs torch and
 nothing else, keeps them by release, and writes the table. Without an interpreter, it only writes the table again.
 """
 

@@ -1,4 +1,4 @@
-"""The training steps of the audit benchmark: common models on batches of 32, and small models in mostly Python."""
+"""The training steps whose audit is timed: common models on batches of 32, and small models in mostly Python."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -190,9 +190,11 @@ STEPS = {**STANDARD, **SMALL}
 TRANSFORMERS = {"usual vit", "usual transformer encoder", "usual gpt", "transformer encoder", "gpt"}
 
 
-def audited_step(name: str) -> Audited:
-    """Return a step after its first call, which creates gradients and optimizer state."""
+def audited_step(name: str, times: int = 1) -> Audited:
+    """Return a step on a repeated batch, after its first call, which creates gradients and optimizer state."""
     torch.manual_seed(0)
     step = STEPS[name]()
+    X, y = (tensor.repeat(times, *[1] * (tensor.dim() - 1)) for tensor in step.batch)
+    step = Audited(step.model, (X, y), step.optimizer)
     step()
     return step

@@ -1,6 +1,6 @@
 """Measure the reliability of the time gate: runs of identical code and of code with 10 % more work.
 
-Each run is interleaved with pytest-benchmark. ``python tests/experiments/believe.py measure FOLDER`` makes the runs
+Each run is interleaved with pytest-benchmark. ``python tests/programs/believe.py measure FOLDER`` makes the runs
 that FOLDER lacks; it can be interrupted and continued. ``... table FOLDER`` prints the results.
 ``... record FOLDER FILE`` writes the slices in the compact form that the tests of the gate read. It takes 35 to 50
 minutes on an idle machine.
