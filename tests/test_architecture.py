@@ -1,10 +1,12 @@
 """Rules of the architecture that no other tool checks."""
 
+import ast
 import pkgutil
 import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from configparser import ConfigParser
 from importlib import import_module
 from pathlib import Path
@@ -95,6 +97,80 @@ def test_every_module_of_contracts_defines_one(module: pkgutil.ModuleInfo) -> No
             assert law.source
             assert law.bound
             assert law.cause
+
+
+PUBLIC = {"_asdict", "_fields", "_make", "_replace", "_exit", "_getframe"}
+"""Names with an underscore that the standard library documents: of named tuples, ``os`` and ``sys``."""
+
+PRIVATE_MODULES = re.compile(r"(?:^|\.)(?:_(?!_)\w*|internal|popen_\w+)(?:\.|$)")
+
+
+def private_names(text: str, own: set[str]) -> Iterator[str]:
+    """Yield the private names of other projects that a module imports, or reads of an object."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if PRIVATE_MODULES.search(alias.name))
+        elif isinstance(node, ast.ImportFrom) and not (node.module or "").startswith("harness") and not node.level:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (name for name in names if PRIVATE_MODULES.search(name) and node.module != "__future__")
+        elif isinstance(node, ast.Attribute) and is_private(node.attr) and node.attr not in own | PUBLIC:
+            yield node.attr
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in PRIVATE_OF_TORCH:
+            yield node.value
+
+
+PRIVATE_OF_TORCH = {"torch._dynamo", "torch._C", "torch._inductor"}
+
+
+def is_private(name: str) -> bool:
+    """Whether a name begins with an underscore, and is none of Python's own."""
+    return name.startswith("_") and not name.endswith("__")
+
+
+def own_names(text: str) -> Iterator[str]:
+    """Yield the private names that a module defines, in whatever scope."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.keyword) and node.arg:
+            yield node.arg
+
+
+def test_private_names_of_dependencies_are_in_one_package() -> None:
+    """A new release of a dependency is looked through there, and each name has the public way that is missing."""
+    texts = {
+        str(file.relative_to(ROOT)): file.read_text(encoding="utf-8")
+        for folder in ("harness", "cases", "reports")
+        for file in (ROOT / folder).rglob("*.py")
+    }
+    own = {name for text in texts.values() for name in own_names(text)}
+    uses = {file: sorted(set(private_names(text, own))) for file, text in texts.items()}
+    assert {file: names for file, names in uses.items() if names and not file.startswith("harness/compat/")} == {}
+    assert len([name for file, names in uses.items() if file.startswith("harness/compat/") for name in names]) > 20
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("from torch.utils._pytree import tree_map", "torch.utils._pytree.tree_map"),
+        ("from torch.autograd.graph import _engine_run_backward", "torch.autograd.graph._engine_run_backward"),
+        ("import hypothesis.internal.conjecture", "hypothesis.internal.conjecture"),
+        ("from multiprocessing import popen_spawn_posix", "multiprocessing.popen_spawn_posix"),
+        ("key = storage._cdata", "_cdata"),
+        ("sys.modules.get('torch._dynamo')", "torch._dynamo"),
+    ],
+)
+def test_a_private_name_of_a_dependency_is_found(text: str, name: str) -> None:
+    """It is found as a module, as a name of one, as an attribute, and as a text."""
+    assert list(private_names(text, {"_own"})) == [name]
+    assert (
+        list(private_names("from harness.record import _part\nself._own = entry._replace(kind=os._exit)", {"_own"}))
+        == []
+    )
 
 
 def test_contracts_share_only_building_blocks() -> None:

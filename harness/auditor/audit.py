@@ -15,6 +15,7 @@ from harness.auditor.finding import Findings
 from harness.auditor.line import Line, place, with_source
 from harness.auditor.operation import Operation, Source, known_as
 from harness.auditor.watching import Watching
+from harness.compat.torch import DisableAutocast
 from harness.exact.tape import LARGEST, UNIT, dtype_name
 from harness.execution.logbook import drawing_in_html, logbook
 from harness.findings.closed_form import overflows_from
@@ -106,7 +107,7 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
         """Return the record of the audit."""
         watching = self._watching
         if self._record is None:
-            with torch._C._DisableAutocast(), torch.no_grad():
+            with DisableAutocast(), torch.no_grad():
                 watching.ends.close(self._returned)
             found = Findings(watching)
             losses = [end for end in watching.ends.found if end.kind is Kind.LOSS]

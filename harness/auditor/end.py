@@ -14,12 +14,12 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as all_modules
-from torch.utils._python_dispatch import _disable_current_modes
 
 from harness.auditor.blame import blame_not_finite
 from harness.auditor.line import Lines
 from harness.auditor.operation import Source, bare
 from harness.auditor.shadow import Call, Cell, Distance, Shadows, distance, distance_where_finite
+from harness.compat.torch import DisableAutocast, disable_dispatch_modes, storage_address
 from harness.exact.tape import LARGEST, is_followed, is_wrapped, key_of, tensors
 
 ENGINE = "_engine_run_backward"
@@ -88,7 +88,7 @@ class End:
 @contextmanager
 def unseen() -> Iterator[None]:
     """Disable gradients, autocast and the audit."""
-    with _disable_current_modes(), torch._C._DisableAutocast(), torch.no_grad():
+    with disable_dispatch_modes(), DisableAutocast(), torch.no_grad():
         yield
 
 
@@ -172,7 +172,7 @@ class Ends(EngineHook):
     def is_met(self, tensor: Tensor) -> bool:
         """Whether a leaf is a known parameter with an unchanged storage."""
         storage = self._met.get(id(tensor))
-        return storage is not None and storage == tensor.untyped_storage()._cdata
+        return storage is not None and storage == storage_address(tensor.untyped_storage())
 
     def register_leaf(self, tensor: Tensor) -> None:
         """Register a leaf before its first use."""
@@ -185,7 +185,7 @@ class Ends(EngineHook):
         self._parts.add(part)
         self._shadows.leaves[part[0]] = id(tensor)
         is_new = id(tensor) not in self._leaves
-        with torch._C._DisableAutocast(), torch.no_grad():
+        with DisableAutocast(), torch.no_grad():
             self._shadows.cell(tensor).state.leaf = id(tensor)
             if is_new:
                 self._meet_gradient(tensor)

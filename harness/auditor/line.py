@@ -13,8 +13,8 @@ from types import CodeType, FrameType
 from typing import Any, TypeVar
 
 import torch
-from torch.autograd.graph import _engine_run_backward
 
+from harness.compat.torch import BACKWARD_CODE, current_autograd_node, next_sequence_number, sequence_number
 from harness.error import cell
 from harness.record.audit import AuditFinding, Headroom
 
@@ -22,7 +22,6 @@ _TORCH = str(Path(torch.__file__).parent)
 _OURS = str(Path(__file__).parent)
 _PYTHON = str(sysconfig.get_path("stdlib"))
 _INSTALLED = tuple({str(sysconfig.get_path(name)) for name in ("purelib", "platlib")})
-_ENGINE = _engine_run_backward.__code__
 _CONTEXTS = contextlib.__file__
 
 FOREIGN, THEIRS, OWN, ENGINE = range(4)
@@ -81,12 +80,12 @@ class Lines:
 
     def current(self) -> tuple[Line, Pass]:
         """Return the line that called the current operation, and the pass."""
-        node = torch._C._current_autograd_node()
+        node = current_autograd_node()
         above = sys._getframe(2)
         if node is not None:
-            known = self._forward.get(node._sequence_nr())
+            known = self._forward.get(sequence_number(node))
             # Usually the engine itself dispatches the operation.
-            if known is not None and above.f_back is not None and above.f_back.f_code is _ENGINE:
+            if known is not None and above.f_back is not None and above.f_back.f_code is BACKWARD_CODE:
                 return known, Pass.BACKWARD
             frame, within = self._nearest(above)
             if frame is not None and not within:
@@ -98,7 +97,7 @@ class Lines:
         line = NOWHERE if frame is None else self._line(frame)
         if node is None:
             # The first operation with a sequence number creates the node.
-            self._forward.setdefault(torch._C._autograd._get_sequence_nr() - 1, line)
+            self._forward.setdefault(next_sequence_number() - 1, line)
         return line, Pass.BACKWARD if within else Pass.FORWARD
 
     def _nearest(self, frame: FrameType | None) -> tuple[FrameType | None, bool]:
@@ -118,7 +117,7 @@ class Lines:
     def _kind(self, code: CodeType) -> int:
         known = self._kinds.get(id(code))
         if known is None:
-            known = self._kinds[id(code)] = (ENGINE if code is _ENGINE else _kind_of(code.co_filename), code)
+            known = self._kinds[id(code)] = (ENGINE if code is BACKWARD_CODE else _kind_of(code.co_filename), code)
         return known[0]
 
     def _line(self, frame: FrameType) -> Line:

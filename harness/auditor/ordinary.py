@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from harness.auditor.end import EngineHook
 from harness.calling.discovery import named
+from harness.compat.torch import DisableTorchFunction
 from harness.exact.tape import tensors
 from harness.execution.plan import Document
 
@@ -148,7 +149,7 @@ def _leaves(roots: Sequence[Tensor]) -> Iterator[Tensor]:
 
 def _sample(tensor: Tensor) -> list[str]:
     """Return elements of a tensor and its sum, in hexadecimal."""
-    with torch._C.DisableTorchFunction():
+    with DisableTorchFunction():
         flat = tensor.detach().double().flatten()
         some = flat[:: max(1, flat.numel() // SAMPLED)]
         return [value.hex() for value in (*some.tolist(), float(flat.sum()))]

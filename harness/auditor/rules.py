@@ -12,6 +12,7 @@ from harness.auditor.operation import Operation, bare
 from harness.auditor.remedy import COUNTS, LAWS
 from harness.auditor.shadow import Call, Narrowing
 from harness.auditor.wording import Statement, finding_of
+from harness.compat.torch import current_autograd_node
 from harness.exact.tape import FLOATING, INTEGERS, NARROW, SMALLEST, UNIT, Operator, dtype_name
 from harness.record.audit import AuditFinding, AuditKind
 
@@ -113,7 +114,7 @@ def _repeated(result: Tensor, dtype: torch.dtype) -> Statement | None:
 
 def clamped(args: Any, result: Tensor) -> Statement | None:
     """Say whether a clamp blocks most of the gradient."""
-    node = torch._C._current_autograd_node()
+    node = current_autograd_node()
     if node is None or not node.name().startswith("Clamp"):
         return None
     bounds = [getattr(node, name, None) for name in ("_saved_min", "_saved_max")]

@@ -12,6 +12,7 @@ from torch import Tensor
 from harness.auditor.audit import audit
 from harness.auditor.end import EngineHook
 from harness.auditor.sampling import WITHIN, Sampling
+from harness.compat.torch import foreach_norm
 from harness.exact.tape import is_followed, is_wrapped, tensors
 from harness.findings.headroom_trend import Trend
 from harness.record.audit import Audit, AuditFinding, AuditRun, Mode, Ruin
@@ -73,7 +74,7 @@ class QuickCheck(EngineHook):
 
 
 def _are_finite(row: list[Tensor]) -> bool:
-    return math.isfinite(float(torch.stack(torch._foreach_norm(row)).sum()))
+    return math.isfinite(float(torch.stack(foreach_norm(row)).sum()))
 
 
 def _is_finite(tensor: Tensor) -> bool:

@@ -19,6 +19,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 from harness.auditor.line import Line
 from harness.auditor.operation import Source
+from harness.compat.torch import storage_address
 from harness.error import UsageError, listed
 from harness.exact.elementwise import Balls
 from harness.exact.tape import FLOATING, SMALLEST_NORMAL, UNIT, Operator, key_of, length_of, whole
@@ -239,7 +240,7 @@ class Shadows:
         """Return the storage of a new tensor, with the repeated values or a copy as its shadow."""
         storage = tensor.untyped_storage()
         cell = Cell(StorageWeakRef(storage), tensor.dtype, Source(None), self.unit(tensor))
-        self.cells[storage._cdata] = cell
+        self.cells[storage_address(storage)] = cell
         self._made += 1
         if not self.wide:
             return cell
@@ -258,7 +259,7 @@ class Shadows:
 
     def bare(self, storage: torch.UntypedStorage, dtype: torch.dtype, state: Source, unit: float) -> None:
         """Store the state of a new storage without a shadow."""
-        self.cells[storage._cdata] = Cell(StorageWeakRef(storage), dtype, state, unit)
+        self.cells[storage_address(storage)] = Cell(StorageWeakRef(storage), dtype, state, unit)
         self._made += 1
 
     def forget(self, tensor: Tensor) -> None:

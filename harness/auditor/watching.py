@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.auditor.balls import Exact, Values
 from harness.auditor.change import Changes, stalls
@@ -14,6 +13,13 @@ from harness.auditor.result import GROWS, NORMALIZATIONS, SUMS, Notes, complex_t
 from harness.auditor.result import write as write_complex
 from harness.auditor.rules import ALWAYS, Indices, Rules, clamped, indices_of, may_count, stands_still, wrapped
 from harness.auditor.shadow import Call, Narrowing, Shadows
+from harness.compat.torch import (
+    DisableAutocast,
+    TorchDispatchMode,
+    is_any_autocast_enabled,
+    set_grad_enabled,
+    storage_address,
+)
 from harness.exact.replay import replay
 from harness.exact.tape import (
     FAILURES,
@@ -111,7 +117,7 @@ class Watching(TorchDispatchMode):
         if not read and not (self.full and operator.name in _IN_WIDTH):
             return self._integers(operator, args, kwargs, every)
         grad = torch.is_grad_enabled()
-        if not grad and not torch._C._is_any_autocast_enabled():  # backward passes and optimizers
+        if not grad and not is_any_autocast_enabled():  # backward passes and optimizers
             call = self._given(operator, args, kwargs, read, grad=grad)
             result = func(*args, **kwargs)
             self._look(call, result)
@@ -200,7 +206,7 @@ class Watching(TorchDispatchMode):
         overwritten = written if operator.overwrites or (written and "out" in kwargs) else ()
         known, keys, cells, sources, unit, error, nan, inf = self.shadows.cells, [], [], [], 0.0, 0.0, False, False
         for tensor in read:
-            key = tensor.untyped_storage()._cdata
+            key = storage_address(tensor.untyped_storage())
             cell = known.get(key)
             # Inlined for speed, because a call would take longer.
             if cell is None or self.full or cell.dtype is not tensor.dtype:
@@ -313,7 +319,7 @@ class Watching(TorchDispatchMode):
         keys, written, brief = call.keys, call.written, self._notes.brief
         for tensor in followed:
             storage = tensor.untyped_storage()
-            if storage._cdata in keys:
+            if storage_address(storage) in keys:
                 continue
             if tensor.numel():
                 self.shadows.bare(storage, tensor.dtype, *brief(call, tensor))
@@ -367,8 +373,8 @@ class _Quietly:
     def __enter__(self) -> None:
         self._grad = torch.is_grad_enabled()
         if self._grad:
-            torch._C._set_grad_enabled(False)  # noqa: FBT003 - as torch has it
-        self._guard = torch._C._DisableAutocast() if torch._C._is_any_autocast_enabled() else None
+            set_grad_enabled(False)
+        self._guard = DisableAutocast() if is_any_autocast_enabled() else None
         if self._guard is not None:
             self._guard.__enter__()
 
@@ -376,4 +382,4 @@ class _Quietly:
         if self._guard is not None:
             self._guard.__exit__(*raised)
         if self._grad:
-            torch._C._set_grad_enabled(True)  # noqa: FBT003 - as torch has it
+            set_grad_enabled(True)

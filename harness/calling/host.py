@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
 from harness.calling.adapter import as_tensors, called, detaches, switched, unbridged
 from harness.calling.device import CPU, called_on
@@ -25,6 +24,7 @@ from harness.calling.modes import Observation, heard_in, overwrite_freed, settin
 from harness.calling.sequence import SEQUENCES
 from harness.calling.watch import Watch
 from harness.case import Case
+from harness.compat.torch import tree_leaves
 from harness.exact.tape import Recorder, Tape, View
 
 

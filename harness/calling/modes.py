@@ -10,7 +10,6 @@ passes here call the C++ engine directly.
 
 import contextlib
 import contextvars
-import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -21,14 +20,10 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from harness.compat.torch import drop_object, keep_object, loaded_compiler, run_backward
+
 # Functions that other code cannot replace
 
-_run_backward = torch.autograd.Variable._execution_engine.run_backward
-# Around it, these are called where torch itself calls them. In torch 2.9, the first one exists for other uses, and adds
-# no reference to the object: the next call would free an object that is already free.
-_called_by_torch = getattr(getattr(torch.autograd.graph._engine_run_backward, "__code__", None), "co_names", ())
-_keep_context = torch._C._stash_obj_in_tls if "_stash_obj_in_tls" in _called_by_torch else None
-_drop_context = torch._C._remove_obj_from_tls if "_remove_obj_from_tls" in _called_by_torch else None
 _copy_context, _tuple = contextvars.copy_context, tuple
 
 get_rng_state, set_rng_state, equal = torch.get_rng_state, torch.set_rng_state, torch.equal
@@ -63,15 +58,15 @@ def backward(outputs: Sequence[Tensor], cotangents: Sequence[Tensor]) -> None:
 def _run(
     outputs: Sequence[Tensor], cotangents: Sequence[Tensor], *flags: Any, allow_unreachable: bool, accumulate: bool
 ) -> Any:
-    if _keep_context is not None:
-        _keep_context("context", _copy_context())
+    if keep_object is not None:
+        keep_object("context", _copy_context())
     try:
-        return _run_backward(
+        return run_backward(
             _tuple(outputs), _tuple(cotangents), *flags, allow_unreachable=allow_unreachable, accumulate_grad=accumulate
         )
     finally:
-        if _drop_context is not None:
-            _drop_context("context")
+        if drop_object is not None:
+            drop_object("context")
 
 
 # Memory
@@ -244,7 +239,7 @@ def uncompiled() -> AbstractContextManager[object]:
 
     Do nothing if the compiler is not loaded, because loading it takes a second.
     """
-    if "torch._dynamo" not in sys.modules:
+    if loaded_compiler() is None:
         return nullcontext()
     stance: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
     return stance
@@ -252,7 +247,7 @@ def uncompiled() -> AbstractContextManager[object]:
 
 def raised_recompile_limit() -> AbstractContextManager[object]:
     """Let the compiler, where it is loaded, compile for all inputs of the body, however different they are."""
-    config: Any = getattr(sys.modules.get("torch._dynamo"), "config", None)
+    config: Any = getattr(loaded_compiler(), "config", None)
     if config is None:
         return nullcontext()
     limits = {"recompile_limit": RECOMPILED, "accumulated_recompile_limit": 4 * RECOMPILED}
@@ -266,7 +261,7 @@ def notify_of_compilation(on_start: Callable[[], object], on_end: Callable[[], o
     -------
     Whether it is loaded.
     """
-    callback = getattr(sys.modules.get("torch._dynamo"), "callback", None)
+    callback = getattr(loaded_compiler(), "callback", None)
     if callback is None:
         return False
     callback.callback_handler.register_start_callback(lambda *_: on_start())

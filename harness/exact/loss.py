@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
+from harness.compat.torch import tree_leaves
 from harness.exact.replay import Arithmetic, Replay, Wide
 from harness.exact.tape import Step, Tape, View
 from harness.record import Event, EventKind

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from flint import ctx
 from torch import Tensor
-from torch.utils._pytree import tree_leaves, tree_map
 
+from harness.compat.torch import tree_leaves, tree_map
 from harness.exact.elementwise import PRECISION, middle, to_float, view_strided
 from harness.exact.operators import UNKNOWN, carried_out
 from harness.exact.recurrent import one_dnn_layer, one_dnn_layer_backward

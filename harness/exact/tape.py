@@ -15,9 +15,18 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
 
+from harness.compat.torch import (
+    TorchDispatchMode,
+    current_autograd_node,
+    is_functorch_wrapped_tensor,
+    next_sequence_number,
+    schema_of,
+    sequence_number,
+    storage_address,
+    tree_leaves,
+    tree_map,
+)
 from harness.error import cell
 
 # Operators
@@ -50,7 +59,7 @@ class Operator:
     """One overload of an operator."""
 
     def __init__(self, overload: Any) -> None:
-        schema = overload._schema
+        schema = schema_of(overload)
         self.overload = overload
         self.name: str = schema.name.split("::")[1]
         self.base = self.name.rstrip("_") if not self.name.startswith("_") else self.name
@@ -109,12 +118,12 @@ def is_followed(tensor: Tensor) -> bool:
 
 def is_wrapped(tensor: Tensor) -> bool:
     """Whether a tensor is a wrapper without a storage, as in ``torch.func``."""
-    return bool(torch._C._functorch.is_functorch_wrapped_tensor(tensor))
+    return bool(is_functorch_wrapped_tensor(tensor))
 
 
 def key_of(tensor: Tensor) -> int:
     """Return the key of a tensor's storage; it is unique while the storage exists."""
-    return int(tensor.untyped_storage()._cdata)
+    return int(storage_address(tensor.untyped_storage()))
 
 
 def length_of(tensor: Tensor) -> int:
@@ -385,12 +394,12 @@ class Recorder(TorchDispatchMode):
 
     def _calling_line(self) -> tuple[Line | None, str | None]:
         """Return the calling line of the operation, or else its forward line, and the backward node."""
-        node, line = torch._C._current_autograd_node(), calling_line()
+        node, line = current_autograd_node(), calling_line()
         if node is None:
             # Only the first operation that has a number made the node.
-            self._lines.setdefault(torch._C._autograd._get_sequence_nr() - 1, line)
+            self._lines.setdefault(next_sequence_number() - 1, line)
             return line, None
-        return line or self._lines.get(node._sequence_nr()), node.name()
+        return line or self._lines.get(sequence_number(node)), node.name()
 
     def _keep(self, leaf: Any) -> Any:
         if is_floating(leaf):
@@ -404,14 +413,14 @@ class Recorder(TorchDispatchMode):
 
     def _number(self, tensor: Tensor, *, created: bool = False) -> int:
         storage = tensor.untyped_storage()
-        if storage._cdata not in self._number_of:
-            self._number_of[storage._cdata] = number = len(self.tape.length)
+        if storage_address(storage) not in self._number_of:
+            self._number_of[storage_address(storage)] = number = len(self.tape.length)
             self._held.append(storage)
             flat = whole(tensor.detach())
             self.tape.length.append(flat.numel())
             if not created:
                 self.tape.started[number] = flat.double()
-        return self._number_of[storage._cdata]
+        return self._number_of[storage_address(storage)]
 
 
 def _copy(tensor: Tensor) -> Tensor:

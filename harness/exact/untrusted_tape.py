@@ -4,8 +4,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
+from harness.compat.torch import OpOverload, tree_leaves
 from harness.exact.tape import MAX_ELEMENTS, MAX_STEPS, Line, Step, Tape, View
 
 _WORDS = {"floor", "trunc", "none", "tanh", "mean", "sum"}
@@ -63,7 +63,7 @@ def _fits(step: Step, length: list[int]) -> bool:
     leaves = tree_leaves((step.arguments, step.results, step.returned))
     views = [leaf for leaf in leaves if isinstance(leaf, View)]
     return (
-        isinstance(step.operator, torch._ops.OpOverload)
+        isinstance(step.operator, OpOverload)
         and isinstance(step.arguments[1], dict)
         and all(within(view, length) for view in views)
         and all(map(_is_values, (*step.given, *step.values)))

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 import harness.verdict.judge  # noqa: F401 - no module of the project replaces what this imports
 from harness.bench.workload import is_timed, loads_images, workload
 from harness.calling.modes import no_compiler
 from harness.calling.target import Target
 from harness.case import Case
+from harness.compat.torch import TorchDispatchMode, tree_leaves
 from harness.contracts import claimed
 from harness.data.images import short_epoch
 from harness.execution.plan import Document, from_document

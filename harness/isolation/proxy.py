@@ -7,11 +7,11 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from harness.calling.device import CPU
 from harness.calling.host import RemoteError
 from harness.case import Break, Case
+from harness.compat.torch import TreeSpec, tree_flatten, tree_unflatten
 
 
 class Requester(Protocol):

@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
 from harness.calling.adapter import NO_AUTOGRAD, NO_BFLOAT16, NUMPY_IS_ON_THE_CPU, NotApplicable
 from harness.calling.device import CPU, MisplacedError
@@ -27,6 +26,7 @@ from harness.calling.modes import DEFAULT, NO_COMPILER, NO_HEADERS, Observation
 from harness.calling.target import OBJECTS
 from harness.calling.watch import RESTORED, Watch
 from harness.case import Case
+from harness.compat.torch import tree_leaves
 from harness.error import UsageError
 from harness.exact.tape import Tape, View
 from harness.exact.untrusted_tape import read_special, read_tape

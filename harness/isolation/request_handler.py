@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
 from harness.calling import modes, watch
 from harness.calling.adapter import NotApplicable, as_tensors, called, detaches, no_numpy, switched
@@ -22,6 +21,7 @@ from harness.calling.device import CPU, MisplacedError, called_on
 from harness.calling.model import AsStep
 from harness.calling.modes import DEFAULT, Observation, entered, heard_in, no_compiler, overwrite_freed, uncompiled
 from harness.calling.sequence import SEQUENCES, MisfitError
+from harness.compat.torch import OpOverload, overload_name, schema_of, tree_leaves
 from harness.error import in_words
 from harness.exact.tape import Recorder, Tape, View, is_floating, place
 from harness.isolation.wire import filled, receive, send
@@ -306,8 +306,8 @@ def _special(value: Any) -> Any:
     """Encode the objects of a tape for the wire."""
     if isinstance(value, View):
         return ["view", value.storage, list(value.size), list(value.stride), value.offset, value.dtype]
-    if isinstance(value, torch._ops.OpOverload):
-        return ["operator", value._schema.name, value._overloadname]
+    if isinstance(value, OpOverload):
+        return ["operator", schema_of(value).name, overload_name(value)]
     if hasattr(value, "instruction") and hasattr(value, "text"):
         return ["line", value.text, value.instruction]
     return None

@@ -23,6 +23,7 @@ from harness.calling.modes import grad, no_compiler
 from harness.calling.sequence import MisfitError
 from harness.calling.watch import Watch
 from harness.case import FLOATS, Case
+from harness.compat.torch import DisableTorchFunctionSubclass
 from harness.error import in_words
 from harness.exact.tape import place
 from harness.floats import FORMATS, Format, Measurement
@@ -317,7 +318,7 @@ class Subject:
                 f"{self.case.name} returns {kind}{'' if is_tensor else f', not a tensor{hint}'}", Fault.TYPE
             )
         # Not its own methods, which may say anything.
-        with torch._C.DisableTorchFunctionSubclass():
+        with DisableTorchFunctionSubclass():
             plain = output if type(output) is Tensor else Tensor.as_subclass(output, Tensor)
         if plain.layout is not torch.strided or plain.is_nested or plain.is_quantized:
             raise CaseError(f"{self.case.name} returns a tensor that is sparse, nested or quantized", Fault.TYPE)

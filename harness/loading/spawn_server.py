@@ -4,7 +4,6 @@ A forked worker is like a fresh interpreter that has imported torch. It gets the
 variables, and executes the command line of that interpreter.
 """
 
-import atexit
 import fcntl
 import gc
 import os
@@ -13,8 +12,9 @@ import random
 import signal
 import socket
 import sys
-from multiprocessing import util
 from typing import Any
+
+from harness.compat.python import flush_streams, run_exit_functions
 
 _BEYOND_ALL = 2**30
 _MAX_FILES = 250
@@ -95,6 +95,6 @@ def _become(descriptors: list[int], request: dict[str, Any]) -> None:
 
 def _end(code: int) -> None:
     """Exit like an interpreter, but keep the imported modules, because freeing them would copy each page."""
-    atexit._run_exitfuncs()
-    util._flush_std_streams()  # type: ignore[attr-defined]
+    run_exit_functions()
+    flush_streams()
     os._exit(code)

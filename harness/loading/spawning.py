@@ -18,9 +18,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
-from multiprocessing import popen_spawn_posix, util
+from multiprocessing import util
 from typing import Any
 
+from harness.compat.python import popen_spawn_posix
 from harness.loading.spawn_server import LENGTH_BYTES
 
 _SERVERS = 2

@@ -23,8 +23,8 @@ from typing import Any
 
 import psutil
 from torch.multiprocessing import get_sharing_strategy
-from torch.utils.data._utils.signal_handling import _set_SIGCHLD_handler
 
+from harness.compat.torch import set_sigchld_handler
 from harness.loading.accounting import cpu_s
 from harness.loading.fault import SHARED_MEMORY, FaultKind, LoadingError, LoadingFault, hung, named
 from harness.loading.spawning import servers
@@ -340,7 +340,7 @@ def ignored() -> Iterator[None]:
 @contextmanager
 def _handled(block: FrameType | None) -> Iterator[Deaths]:
     """Take the place of torch's handler, in the main thread; torch reports no deaths to others."""
-    _set_SIGCHLD_handler()
+    set_sigchld_handler()
     deaths, before = Deaths(block), signal.getsignal(signal.SIGCHLD)
     if threading.current_thread() is not threading.main_thread():
         yield deaths

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
-from torch.utils.data._utils.pin_memory import pin_memory
-from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter, _SingleProcessDataLoaderIter
 
+from harness.compat.torch import MultiProcessingIterator, SingleProcessIterator, pin_memory
 from harness.loading.accounting import Computing
 from harness.loading.stack import StackSampler, StackSamples
 from harness.loading.tagged import Wrapper, exchange
@@ -295,7 +294,7 @@ class Request:
     is_torchs: bool
 
 
-_TORCHS = {_SingleProcessDataLoaderIter, _MultiProcessingDataLoaderIter}
+_TORCHS = {SingleProcessIterator, MultiProcessingIterator}
 """The iterators of torch's loaders."""
 
 

@@ -22,11 +22,11 @@ import hypothesis
 import numpy as np
 import torch
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
-from hypothesis.internal.conjecture import providers
 from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
+from harness.compat.hypothesis import providers
 from harness.floats import Format, Measurement
 from harness.floats.oracle import MEBIBYTE, Memory
 from harness.laws.case_error import CaseError

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves, tree_map
 
 from harness.calling.adapter import NotApplicable
 from harness.calling.device import CPU
+from harness.compat.torch import tree_leaves, tree_map
 from harness.exact.loss import first_loss, hidden_branch
 from harness.exact.replay import Balls, Doubles, Replay
 from harness.exact.slope import chosen_slope

@@ -1,7 +1,7 @@
 """The worst deviation that each way of drawing inputs finds in equal time, on one core.
 
-``python -m programs.search_methods [TARGET]`` in the folder ``tests`` prints a row for each softmax and log-softmax. For
-the nine shipped ones it takes 44 minutes, and with ``--seconds 3`` 13 minutes.
+``python -m programs.search_methods [TARGET]`` in the folder ``tests`` prints a row for each softmax and log-softmax.
+For the nine shipped ones it takes 44 minutes, and with ``--seconds 3`` 13 minutes.
 
 Every way examines rows of eight classes for the same time. Its score is the largest deviation it finds: in ulp for a
 softmax, and relative to the conditioned bound for a log-softmax, whose ulp means little near zero. Scores are relative

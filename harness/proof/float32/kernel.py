@@ -9,6 +9,7 @@ from torch import Tensor
 
 from harness.calling.host import clock_of
 from harness.case import Case
+from harness.compat.torch import base_of_view
 from harness.laws.case_error import CaseError
 from harness.proof.float32.count import Counts
 from harness.proof.layout import FEW
@@ -83,7 +84,8 @@ class Kernel:
         self.argument = view.requires_grad_(is_gradient)
         self.bits = view.detach().view(torch.int32).numpy()
         self.offsets = np.arange(count, dtype=np.int32).reshape(self.bits.shape)
-        self.memory = (view if view._base is None else view._base).detach().view(torch.int32).numpy()
+        base = base_of_view(view)
+        self.memory = (view if base is None else base).detach().view(torch.int32).numpy()
         # A comparison with a bytearray reads the memory once, and one with an array writes flags as well.
         self.before = bytearray(self.memory.nbytes)
         self.copy = np.frombuffer(self.before, dtype=np.int32).reshape(self.memory.shape)
