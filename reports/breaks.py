@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harness.findings.merging import grouped
 from harness.record import Breaking
 
-from .part import Cause
+from .page_part import Cause
 from .text import listing
 
 CAUSES = {

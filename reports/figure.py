@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Self
 
-from .part import Part
+from .page_part import Part
 from .svg import unique_ids
 
 

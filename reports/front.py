@@ -5,22 +5,23 @@ that list.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from harness.record import Status
-from harness.wording import laws_in
+from harness.findings import findings
+from harness.record import Fix, Status
+from harness.wording import fix_title, laws_in, sentence
 
 from .figure import Figure
 from .figures import front as figures
 from .figures.audit import errors, headroom
 from .figures.trace import Watch, watch
 from .headline import headline, origin
-from .part import Entry, Index
+from .page_part import Block, Entry, Index, Note, Part
 from .reading import Reading
-from .section import Section
-from .sections import attention, fix
-from .sheet import Sheet, address
+from .section import Section, section
+from .sections import attention
+from .subject_sheet import Sheet, address
 from .text import count
 
 MAX_PICTURES = 4
@@ -110,7 +111,7 @@ def front(reading: Reading, sheets: Sequence[Sheet]) -> Front:
     """Return the first layer of a report, with links to the sheets of the second layer."""
     found = (draw(reading) for draw in PICTURES)
     drawn = [Picture(part, address(sheets, kind, subject)) for part, kind, subject in found if part is not None]
-    built = (attention.attention(reading), fix.fixes(reading), attention.declared(reading), _index(reading, sheets))
+    built = (attention.attention(reading), fixes(reading), attention.declared(reading), _index(reading, sheets))
     sections = tuple(section for section in built if section is not None)
     return Front(headline(reading), tuple(origin(reading)), tuple(_placed(drawn[:MAX_PICTURES])), sections)
 
@@ -207,3 +208,22 @@ _BAR = (Status.HOLDS, Status.UNCLAIMED, Status.LOST, Status.EXPECTED, Status.BRO
 
 def _contents(sheet: Sheet) -> str:
     return ", ".join(section.title.lower() for section in sheet.sections)
+
+
+def _current(reading: Reading) -> list[Fix]:
+    """Return the fixes of findings that the run still has."""
+    sentences = {sentence(finding) for finding in findings(reading.verdicts)}
+    sentences |= {finding.sentence for audit in reading.audits for finding in audit.findings}
+    return [fix for fix in reading.fixes if fix.repairs in sentences]
+
+
+def _number(reading: Reading) -> str:
+    return f"{count(len(_current(reading)), 'verified fix').replace('fixs', 'fixes')}"
+
+
+@section(_number)
+def fixes(reading: Reading) -> Iterator[Part]:
+    """Yield the rewrites, the diff and the verification of each fix."""
+    for number, fix in enumerate(_current(reading), 1):
+        yield Note(f"{fix.case}: {fix.repairs}. {fix_title(fix).replace('fix: ', 'Fix: ')} ({fix.sentence}).")
+        yield Block(f"fix-{number}", fix.file, "\n".join(fix.diff), folded=False, is_diff=True)

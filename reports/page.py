@@ -21,7 +21,7 @@ from .figures.trend import COLUMNS, trend_data
 from .front import front
 from .observation import documented, observed
 from .reading import Reading, read
-from .sheet import sheets
+from .subject_sheet import sheets
 from .summary import FAILING, in_short, surveyed
 from .svg import numbered, styled_once
 from .template import markdown_template, script, templates

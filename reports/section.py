@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import wraps
 
-from .part import Part
+from .page_part import Part
 from .reading import Reading
 
 

@@ -11,7 +11,7 @@ import harness.wording.table
 from harness.wording.table import CASE, Header, Kind
 
 from .number import magnitude
-from .part import Part
+from .page_part import Part
 
 LONG = 12
 """Rows from which a reader wants to sort and to filter."""

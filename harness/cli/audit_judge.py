@@ -14,8 +14,8 @@ from harness.wording.number import count
 if TYPE_CHECKING:
     from harness.auditor.ordinary import Agreement
     from harness.auditor.plan import AuditPlan
-    from harness.diagnosis.candidates import Candidate
     from harness.diagnosis.fix import Judge, Verified
+    from harness.diagnosis.fix_candidates import Candidate
     from harness.record import Audit, AuditFinding, AuditKind
 
 

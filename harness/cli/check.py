@@ -27,7 +27,7 @@ from harness.wording.number import count
 
 if TYPE_CHECKING:
     from harness.cli.session import Session
-    from harness.display.document import Results
+    from harness.display.verdict_document import Results
     from harness.gate.release import Releases
     from harness.record import Property, Verdict
 
@@ -119,7 +119,7 @@ def check(
             return _checked(opened)
 
     def _checked(opened: "Session") -> int:
-        from harness.display.document import Results
+        from harness.display.verdict_document import Results
 
         verdicts: list[Verdict] = []
         properties: dict[object, Property] = {}
@@ -225,9 +225,9 @@ def _show(
     verbose: bool,
 ) -> None:
     from harness.calling.discovery import whence
-    from harness.display.document import WRITERS
     from harness.display.output_format import lines_of
     from harness.display.verdict import print_properties, print_verdicts
+    from harness.display.verdict_document import WRITERS
     from harness.wording import census_line, glossary_line, unclaimed_line, verdict_line
 
     # A replay is about a single example, so it shows the whole record.

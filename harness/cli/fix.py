@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from harness.cli.audit_judge import AuditJudge
-    from harness.diagnosis.candidates import Candidate
     from harness.diagnosis.fix import Verified
+    from harness.diagnosis.fix_candidates import Candidate
     from harness.record import Audit, AuditFinding, Fix, Verdict
     from harness.verdict.campaign import Campaign
 
@@ -88,7 +88,7 @@ UNSAFE = "fix: none that keeps the meaning; `--unsafe-fixes` also tries rewrites
 
 def fix_of_check(request: Fixing, campaign: "Campaign", verdicts: "Sequence[Verdict]") -> Proposal:
     """Return a fix of the first finding of a check that the laws verify."""
-    from harness.diagnosis.candidates import candidates
+    from harness.diagnosis.fix_candidates import candidates
     from harness.findings import findings
     from harness.verdict.fix import IsolatedJudge, found_fix
     from harness.wording import sentence
@@ -157,7 +157,7 @@ _WIDER = {"float16": "float32", "bfloat16": "float32", "float32": "float64"}
 
 def _candidates_of(request: Fixing, finding: "AuditFinding") -> "Callable[[bool], list[Candidate]]":
     """Return the candidates about the line of a finding, with or without unsafe ones."""
-    from harness.diagnosis.candidates import candidates
+    from harness.diagnosis.fix_candidates import candidates
     from harness.record import AuditKind
 
     names = ("eps", "clamp") if finding.kind is AuditKind.CLAMPED else ()

@@ -53,7 +53,7 @@ def report(
     """Write a page about a run: HTML, Markdown, data and a badge."""
     if new:
         _make(runs or [RUN], output, junit, is_opened=open_)
-    from harness.display.document import Results, to_junit
+    from harness.display.verdict_document import Results, to_junit
     from harness.execution.logbook import logbook
     from harness.record import RUNS, Ended, RunFolder, Verdict, early, unfinished, write_atomically
 

@@ -108,7 +108,7 @@ def _space(
 
     import torch
 
-    from harness.tuner.configuration import worker_counts
+    from harness.tuner.loader_choice import worker_counts
     from harness.tuner.tuning import SearchSpace
 
     if batch_size is not None and batch_sizes is not None:

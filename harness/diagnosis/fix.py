@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.diagnosis.candidates import Candidate
+from harness.diagnosis.fix_candidates import Candidate
 from harness.record import Edit, Fix
 
 SECONDS = 15.0

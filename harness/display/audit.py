@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from junitparser import Failure, JUnitXml, TestCase, TestSuite
 
-from harness.display.document import fixes_to_markdown, xml_of
+from harness.display.verdict_document import fixes_to_markdown, xml_of
 from harness.error import printable
 from harness.record import SCHEMA, Audit, AuditFinding, Fix, Record
 from harness.wording import audit_line, finding_lines, fix_lines, markdown_text, narrowest, run_lines

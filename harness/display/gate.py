@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
-from harness.display.document import xml_of
+from harness.display.verdict_document import xml_of
 from harness.error import printable
 from harness.gate.finding import gate_line, spoken
 from harness.record import SCHEMA, Gate, GateFinding, Outcome, Record

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from harness.display.annotation import Annotation, annotated, audited, concise, github, remarked
-from harness.display.document import Results
 from harness.display.sarif import Log, rules_of_audits, rules_of_check
+from harness.display.verdict_document import Results
 from harness.record import Audit, Fix
 from harness.wording import audit_line, verdict_line
 

@@ -11,7 +11,7 @@ from harness.execution.progress import Sign
 from harness.loading.fault import LoadingError
 from harness.loading.supervision import within
 from harness.record import Estimate
-from harness.tuner.configuration import Choice, worker_counts
+from harness.tuner.loader_choice import Choice, worker_counts
 from harness.tuner.remark import on_workers, remarks
 from harness.tuner.search import SearchState
 from harness.tuner.step import Step

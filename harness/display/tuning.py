@@ -10,7 +10,7 @@ from harness.display.narrow import print_sentence
 from harness.display.table import rich_table, show_table
 from harness.record import LEVEL, Estimate
 from harness.record.budget import PARTS, Budget
-from harness.tuner.configuration import Choice
+from harness.tuner.loader_choice import Choice
 from harness.tuner.loop import MAX_WAITING
 from harness.tuner.remark import on_workers, remarks
 from harness.tuner.search import SearchState

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from harness.case import Case
 from harness.laws.law import Law
+from harness.proof.every_value import Values
 from harness.proof.float32.casts import CastSweep, Encoding
 from harness.proof.float32.kernel import Layout
 from harness.proof.float32.task import EVERY, SHARDS, Float32
 from harness.proof.pairs import Pairs
 from harness.proof.tally import LIMITS, Tally, spell_moments
-from harness.proof.values import Values
 from harness.record import LawOutcome, Proof, Status, Violation
 from harness.verdict.job import status_if_broken
 

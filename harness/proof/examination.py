@@ -15,11 +15,11 @@ from harness.floats.format import Measurement
 from harness.floats.oracle import confirming, remembering
 from harness.laws.law import Example, Law
 from harness.laws.subject import Subject
+from harness.proof.every_value import bind_replay, witness_of
 from harness.proof.pairs import Pairs
 from harness.proof.space import Codes
 from harness.proof.tally import LIMITS, Tally
 from harness.proof.threshold import Flags, within
-from harness.proof.values import bind_replay, witness_of
 from harness.record import Violation, Witness
 from harness.verdict.decide import decide
 from harness.verdict.job import Job

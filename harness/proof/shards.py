@@ -18,7 +18,7 @@ from harness.calling.adapter import Bridge, unbridged
 from harness.calling.discovery import is_shipped
 from harness.calling.source import subject_of
 from harness.execution.plan import Document
-from harness.proof import values
+from harness.proof import every_value
 from harness.proof.conclusion import Task, conclude
 from harness.proof.float32.task import Float32
 from harness.proof.sweep import ROW_BY_ROW, Sweep
@@ -170,7 +170,7 @@ def _visit(task: Task, shard: int, probe: Probe | None) -> Tally:
 
 
 def _count(task: Task, shard: int) -> Tally:
-    if isinstance(task, values.Values):
+    if isinstance(task, every_value.Values):
         return task.tally()
     if isinstance(task, Float32):
         return task.tally(shard)

@@ -10,7 +10,7 @@ from harness.dtype import PARAMETERS
 from harness.error import UsageError, listed
 from harness.floats.format import format_of
 from harness.laws.contract import Contract
-from harness.proof import pairs, values
+from harness.proof import every_value, pairs
 from harness.proof.conclusion import Task
 from harness.proof.float32.kernel import LAYOUTS as FLOAT32_LAYOUTS
 from harness.proof.float32.operation import OPERATIONS as EVERY_FLOAT32
@@ -27,7 +27,7 @@ DTYPES = tuple(name for name in reversed(tuple(PARAMETERS)) if PARAMETERS[name].
 FLOAT32 = "float32"
 """The format whose inputs can be enumerated for some unary operations; it is proved on request, or if no other is."""
 
-CONTRACTS = (*values.CONTRACTS, *pairs.CONTRACTS)
+CONTRACTS = (*every_value.CONTRACTS, *pairs.CONTRACTS)
 
 
 _ROWS = "return one number per row and pass `--declare reduction=none`, or use `--call` to get one number per row"
@@ -94,14 +94,14 @@ def _tasks_of_case(case: Case, dtype: str) -> Iterator[Task]:
     contract, format_ = contract_named(case.contract), format_of(dtype)
     if dtype == FLOAT32:
         if (unary := operation_of(case.contract)) is not None:
-            for quantity in values.QUANTITIES:
+            for quantity in every_value.QUANTITIES:
                 for kernel in FLOAT32_LAYOUTS:
                     yield Float32(bridged(case), contract, unary, kernel, quantity)
         return
-    if contract.name in values.CONTRACTS:
-        for quantity in values.QUANTITIES:
+    if contract.name in every_value.CONTRACTS:
+        for quantity in every_value.QUANTITIES:
             for layout in VALUE_LAYOUTS:
-                yield values.Values(bridged(case), contract, format_, layout, quantity)
+                yield every_value.Values(bridged(case), contract, format_, layout, quantity)
     if contract.name in pairs.CONTRACTS and (by_row := _row_by_row(case, contract)) is not None:
         answering = bridged(by_row)
         for operation in OPERATIONS[contract.name]:

@@ -10,7 +10,7 @@
 :mod:`~harness.surveyor.accumulator`   the format and order of sums
 :mod:`~harness.surveyor.plan`          the plan, as plain data
 :mod:`~harness.surveyor.explore`       the list of its parts
-:mod:`~harness.surveyor.part`          a single part: the witness of a search, the deviation against magnitude
+:mod:`~harness.surveyor.work_item`     a single part: the witness of a search, the deviation against magnitude
 :mod:`~harness.surveyor.discovery`     the results, by kind
 =====================================  =====================================================================
 

@@ -18,8 +18,8 @@ from harness.suggestion import did_you_mean
 from harness.surveyor.breaking import follows, is_followed
 from harness.surveyor.discovery import Discoveries, Discovery
 from harness.surveyor.genome import is_searchable
-from harness.surveyor.part import Part
 from harness.surveyor.search import Budget
+from harness.surveyor.work_item import WorkItem
 from harness.timing.clock import threads
 from harness.verdict.job import Job, jobs
 from harness.verdict.probe import Probe
@@ -34,13 +34,13 @@ class Exploration:
     rays: Sequence[str] = ()
 
     @property
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[WorkItem]:
         """Return the laws along the rays, the searches for the worst case, and the order of sums."""
-        parts = [Part(job, self.budget, "ray", ray) for job in self.jobs for ray in self._rays(job)]
+        parts = [WorkItem(job, self.budget, "ray", ray) for job in self.jobs for ray in self._rays(job)]
         if self.budget.batches or self.budget.seconds is not None:
             searched = (job for job in self.jobs if job.law in _laws_to_search(job.contract) and is_searchable(job))
-            parts += [Part(job, self.budget, "search") for job in searched]
-        return [*parts, Part(self.jobs[0], self.budget, "sums")]
+            parts += [WorkItem(job, self.budget, "search") for job in searched]
+        return [*parts, WorkItem(self.jobs[0], self.budget, "sums")]
 
     def findings(self) -> list[Discovery]:
         """Return the findings of all parts."""

@@ -18,7 +18,7 @@ from harness.record import SEED, RayTrace
 from harness.surveyor.discovery import DISCOVERIES, Discovery, record_failure
 
 if TYPE_CHECKING:
-    from harness.surveyor.part import Part
+    from harness.surveyor.work_item import WorkItem
     from harness.verdict.probe import Probe
 
 
@@ -103,7 +103,7 @@ class Survey(Target):
 class Parts:
     """The parts of a survey in the process that does them; ``probed`` if it finds the properties of the cases first."""
 
-    def __init__(self, parts: "list[Part]", *, probed: bool = False) -> None:
+    def __init__(self, parts: "list[WorkItem]", *, probed: bool = False) -> None:
         self.parts, self.probed = parts, probed
 
     @cached_property

@@ -7,7 +7,7 @@ from typing import Any
 from torch.utils.data import IterableDataset
 
 from harness.loading.reading import LoaderReading
-from harness.tuner.configuration import Choice
+from harness.tuner.loader_choice import Choice
 from harness.tuner.slices import Measured
 
 MAX_WORKERS = 4

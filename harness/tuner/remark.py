@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from harness.record.budget import COLLATE, DECODE, FETCH, HAND_OVER, READ, TRANSFORM, Budget
 from harness.tuner.advice import ALREADY, Advice
-from harness.tuner.configuration import Choice
+from harness.tuner.loader_choice import Choice
 from harness.tuner.loop import MAX_WAITING
 from harness.tuner.search import SearchState
 from harness.tuner.tuning import TuningResult

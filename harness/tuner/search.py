@@ -24,7 +24,7 @@ from pydantic import PlainSerializer, PlainValidator, TypeAdapter
 
 from harness.loading.reading import PREFETCH
 from harness.record import Estimate, Method, geometric_mean, mean_ratio
-from harness.tuner.configuration import Choice
+from harness.tuner.loader_choice import Choice
 from harness.tuner.slices import Measured, differ, overall, rates_of
 
 KEEPS_AHEAD = 0.8

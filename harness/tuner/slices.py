@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.record.estimate import one_sided_reach
-from harness.tuner.configuration import Choice
+from harness.tuner.loader_choice import Choice
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from harness.loading.reading import PREFETCH, more_workers_than_cores
 from harness.record.budget import Budget
 from harness.timing.clock import current_accelerator, threads, without_garbage_collection
 from harness.tuner.advice import Advice, examine
-from harness.tuner.configuration import Choice, LoaderKind
+from harness.tuner.loader_choice import Choice, LoaderKind
 from harness.tuner.loop import Loop, Waiting
 from harness.tuner.probe import LoaderProbe
 from harness.tuner.search import LoaderSearch, LoaderSearchSettings, SearchState

@@ -12,8 +12,8 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from harness.diagnosis.blame import display_path
-from harness.diagnosis.candidates import Candidate, candidates
 from harness.diagnosis.fix import SECONDS, Verified, best_fix, recorded
+from harness.diagnosis.fix_candidates import Candidate, candidates
 from harness.execution.worker_pool import IsolatedPool
 from harness.findings import Finding, findings
 from harness.isolation.limits import Limits

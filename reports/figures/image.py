@@ -11,7 +11,7 @@ from PIL import Image as Picture
 from harness.error import UsageError
 from harness.record import DataSource, Image
 
-from ..part import Part
+from ..page_part import Part
 from ..source import caveats
 from ..text import count
 

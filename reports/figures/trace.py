@@ -18,7 +18,7 @@ from harness.findings.merging import grouped
 from harness.record import RayTrace, RecordedCall
 
 from ..number import plain
-from ..part import Part
+from ..page_part import Part
 from ..text import clean
 
 MAX_CHARACTERS = 200_000

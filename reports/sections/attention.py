@@ -8,7 +8,7 @@ from harness.wording import details, excerpt, property_sentences, sentence, sour
 
 from .. import summary
 from ..breaks import breaks
-from ..part import Cause, Causes, Findings, Note, Part
+from ..page_part import Cause, Causes, Findings, Note, Part
 from ..reading import Reading
 from ..section import section
 from ..tables.audit import place

@@ -9,7 +9,7 @@ from ..figures.balance import waiting
 from ..figures.budget import FEW, budgets
 from ..figures.loader import throughput
 from ..figures.loader_scaling import scaling
-from ..part import Part
+from ..page_part import Part
 from ..reading import Reading
 from ..section import section
 from ..source import caveat_of

@@ -1,24 +1,89 @@
-"""Sections on several runs: the changes since the previous run, and all runs side by side."""
+"""Sections on a run as a whole: its audits, the gate, changes and earlier runs, and its environment."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import TypeVar
 
+from harness.wording import run_lines
+
+from ..figure import Figure
+from ..figures.audit import errors, headroom
+from ..figures.gate import evidence
 from ..figures.trend import trend
-from ..part import Part
+from ..page_part import Note, Part
 from ..reading import Reading
 from ..section import section
-from ..tables import run
+from ..table import Table
+from ..tables import audit as audit_tables
+from ..tables import environment as environment_tables
+from ..tables import gate as gate_tables
+from ..tables import run as run_tables
 
 
 @section("Changes")
 def changes(reading: Reading) -> Iterator[Part]:
     """Yield the changes since the previous run."""
     if reading.changes is not None:
-        yield run.changes(reading.changes, before=reading.before.name, same_machine=reading.same_machine)
+        yield run_tables.changes(reading.changes, before=reading.before.name, same_machine=reading.same_machine)
 
 
 @section("Runs")
 def runs(reading: Reading) -> Iterator[Part]:
     """Yield the runs side by side, and the trend over them."""
     if reading.digests:
-        yield run.side_by_side(reading.digests)
+        yield run_tables.side_by_side(reading.digests)
         yield trend(reading.digests)
+
+
+@section("Gate")
+def gate(reading: Reading) -> Iterator[Part]:
+    """Yield the findings of the gate, and the evidence for its verdicts on time."""
+    findings, comparisons, slices = reading.gate.findings, reading.gate.comparisons, reading.gate.slices
+    if not findings:
+        return
+    yield gate_tables.findings(findings)
+    if any(comparison.arm == "candidate" for comparison in comparisons):
+        yield evidence(comparisons, slices)
+        yield gate_tables.comparisons(comparisons)
+
+
+@section("Environment")
+def environment(reading: Reading) -> Iterator[Part]:
+    """Yield machine and software."""
+    yield environment_tables.machine(reading.head)
+    yield environment_tables.build(reading.head.environment)
+
+
+@section("Data")
+def data(reading: Reading) -> Iterator[Part]:
+    """Yield the source of the images."""
+    if reading.head.data:
+        yield environment_tables.data(reading.head)
+
+
+@section("A training step, line by line")
+def audits(reading: Reading) -> Iterator[Part]:
+    """Yield the failing lines, the limits of the audit, and the headroom of other lines."""
+    for number, audit in enumerate(reading.audits, 1):
+        # Several steps stand on one page: the first has the plain names.
+        ending = "" if number == 1 else f"-{number}"
+        if audit.run is not None:
+            yield Note(f"{audit.title}: {'; '.join(run_lines(audit.run))}.".replace("`", ""))
+        if audit.findings:
+            yield _named(audit_tables.findings(audit), ending)
+        if audit.blind:
+            yield _named(audit_tables.blind(audit), ending)
+        grown = errors(audit)
+        if grown is not None:
+            yield _named(grown, ending)
+        figure = headroom(audit)
+        if figure is not None:
+            yield _named(figure, ending)
+            yield _named(audit_tables.headroom(audit), ending)
+
+
+_Part = TypeVar("_Part", Table, Figure)
+
+
+def _named(part: _Part, ending: str) -> _Part:
+    return replace(part, name=f"{part.name}{ending}")

@@ -1,19 +1,24 @@
-"""Sections on training: curves, learned parameters, overfitting, and images of the data."""
+"""Sections on training: steps, curves, learned parameters, overfitting, and images of the data."""
 
 from collections.abc import Iterator
 
+from harness.record.bench import AgreementRecord, StepRecord
+from harness.wording.table.step import agreement_table, step_table
 from harness.wording.table.training import estimate_table, training_table
 
 from ..figures import overfitting as figures
 from ..figures.fit import fit
 from ..figures.image import grid
+from ..figures.step import step_times
+from ..figures.step_ratio import floor, phases, step_ratios
 from ..figures.training import training_curves
 from ..figures.weight import weight_grid
-from ..part import Part
+from ..page_part import Note, Part
 from ..reading import Reading
 from ..section import section
 from ..source import caveat_of
 from ..table import page_table
+from ..tables import step
 from ..tables.heat import confusion
 
 
@@ -52,3 +57,35 @@ def images(reading: Reading) -> Iterator[Part]:
     """Yield the image grid."""
     if reading.images:
         yield grid(reading.images, reading.head.data)
+
+
+@section("Training steps")
+def steps(reading: Reading) -> Iterator[Part]:
+    """Yield step times, ratios, distances to the floor and phases, as far as the run has them."""
+    frames, accelerator = reading.frames, reading.head.environment.accelerator
+    if len(frames.steps):
+        yield step_times(frames.steps, accelerator=accelerator)
+        yield from _in_turns(reading)
+        yield step.steps(frames.steps, accelerator=accelerator)
+        if (frames.steps["device"] != "cpu").any():
+            yield step.crossovers(frames.steps)
+    if timed := reading.timed(AgreementRecord):
+        yield page_table(agreement_table(timed))
+
+
+def _in_turns(reading: Reading) -> Iterator[Part]:
+    """Yield the figures of steps that were measured in turns; otherwise a sentence."""
+    frames = reading.frames
+    if frames.steps["floor_s"].isna().all():
+        yield Note("These steps were timed one after the other, so their ratios, floor and phases are unknown.")
+        return
+    if len(frames.step_ratios):
+        yield step_ratios(frames.step_ratios)
+    yield floor(frames.steps)
+    if len(frames.phases):
+        yield phases(frames.phases)
+    yield page_table(step_table(reading.timed(StepRecord)))
+    yield step.floors(frames.steps)
+    yield step.equality(frames.steps)
+    if len(frames.phases):
+        yield step.phases(frames.phases, frames.steps)

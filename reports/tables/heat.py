@@ -11,7 +11,7 @@ from harness.wording.table import Header, markdown_table
 from harness.wording.table.verdict import ordered
 
 from ..number import percent
-from ..part import Part
+from ..page_part import Part
 from ..source import caveats
 from ..text import count
 from .matrix import SYMBOLS

@@ -14,7 +14,7 @@ from harness.wording.table import Header, markdown_table
 from harness.wording.table.verdict import ordered
 
 from ..number import plain
-from ..part import Part
+from ..page_part import Part
 from ..text import count, shortened
 
 SYMBOLS = {

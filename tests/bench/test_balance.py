@@ -24,7 +24,7 @@ from harness.record import RunFolder
 from harness.record.bench import BalanceRecord, benchmarks
 from harness.reports.figures.balance import waiting
 from harness.reports.frame import FRAMES
-from harness.tuner.configuration import Choice
+from harness.tuner.loader_choice import Choice
 from harness.tuner.loop import MAX_WAITING, Loop, Waiting
 from harness.tuner.probe import LoaderProbe
 from harness.tuner.step import Synthetic, load_step, step_s

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 from samples.command import Command, Done
 
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault, hung
-from harness.tuner.configuration import Choice
+from harness.tuner.loader_choice import Choice
 from harness.tuner.target import tune_target
 from harness.tuner.tuning import SearchSpace, Tuning
 

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from harness.cli.fix import Fixing, apply, fixing
 from harness.contracts import contract_named
-from harness.diagnosis.candidates import Candidate, candidates
 from harness.diagnosis.code import function_at
 from harness.diagnosis.fix import difference, edits
+from harness.diagnosis.fix_candidates import Candidate, candidates
 from harness.diagnosis.search import examples
 from harness.error import UsageError
 from harness.record import Status, Verdict

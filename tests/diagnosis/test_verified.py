@@ -6,8 +6,8 @@ import pytest
 from diagnosis.faulty import FAULTY, Faulty
 from diagnosis.verified import recorded
 
-from harness.diagnosis.candidates import candidates
 from harness.diagnosis.fix import difference
+from harness.diagnosis.fix_candidates import candidates
 
 NOTHING_TO_FIX = {"unbiased_variance"}
 """Functions that a check no longer calls wrong: the contract recognizes their convention."""

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from diagnosis.faulty import FAULTY, Faulty
 
-from harness.diagnosis.candidates import candidates
 from harness.diagnosis.fix import difference
+from harness.diagnosis.fix_candidates import candidates
 from harness.execution.worker_pool import IsolatedPool
 from harness.findings import findings
 from harness.isolation.limits import Limits

@@ -24,7 +24,7 @@ from harness.execution import progress
 from harness.record import Estimate, Method, Status
 from harness.reports.notebook import rates_drawing
 from harness.surveyor.discovery import Discoveries
-from harness.tuner.configuration import Choice
+from harness.tuner.loader_choice import Choice
 from harness.tuner.search import Reason, SearchState
 from harness.tuner.tuning import SearchSpace, Tuning
 from harness.wording import audit_html

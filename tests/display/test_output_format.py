@@ -15,9 +15,9 @@ from torch import Tensor
 
 import harness
 from harness.display.annotation import Annotation, concise, github
-from harness.display.document import Results, to_junit
 from harness.display.location import Location
 from harness.display.output_format import lines_of
+from harness.display.verdict_document import Results, to_junit
 from harness.record import Property, Status, Verdict
 
 HERE = Path(__file__)

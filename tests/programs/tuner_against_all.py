@@ -28,7 +28,7 @@ from harness.loading.reading import PREFETCH, more_workers_than_cores
 from harness.record import Estimate, geometric_mean, mean_ratio
 from harness.timing.clock import threads, without_garbage_collection
 from harness.tuner.advice import examine
-from harness.tuner.configuration import Choice, LoaderKind, worker_counts
+from harness.tuner.loader_choice import Choice, LoaderKind, worker_counts
 from harness.tuner.probe import LoaderProbe
 from harness.tuner.tuning import SearchSpace, Tuning
 

@@ -14,7 +14,7 @@ from regret.world import CORES, Costs, on_paper, rate
 from rich.console import Console
 from rich.table import Table
 
-from harness.tuner.configuration import Choice, LoaderKind, worker_counts
+from harness.tuner.loader_choice import Choice, LoaderKind, worker_counts
 from harness.tuner.tuning import SearchSpace, Tuning
 
 SECONDS = 4.0

@@ -16,7 +16,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from harness.tuner.configuration import Choice, LoaderKind
+from harness.tuner.loader_choice import Choice, LoaderKind
 
 CORES = 2
 START_S, STOP_S = 0.03, 0.01

@@ -14,7 +14,7 @@ from harness.record import Breaking, RayTrace, RunFolder, Stage, Status
 from harness.reports.breaks import breaks
 from harness.reports.figures.trace import watch
 from harness.reports.reading import Reading, read
-from harness.reports.sections import attention, law, loader, operation, step, survey, training
+from harness.reports.sections import attention, law, loader, operation, training
 from harness.reports.tables.matrix import matrices
 from harness.reports.template import templates
 
@@ -111,7 +111,7 @@ def reading(full: RunFolder) -> Reading:
 @pytest.mark.parametrize(
     ("section", "words"),
     [
-        (step.steps, ["at batch 256", "of the minimum time", "phase takes"]),
+        (training.steps, ["at batch 256", "of the minimum time", "phase takes"]),
         (training.training, ["reaches a held-out accuracy of"]),
         (loader.best, ["loading takes longer than the step"]),
         (loader.balance, ["always keep the loop waiting over"]),
@@ -122,13 +122,13 @@ def reading(full: RunFolder) -> Reading:
 )
 def test_a_figure_states_its_result(reading: Reading, section: Any, words: list[str]) -> None:
     """The title has the number that the figure shows."""
-    shown = titles(section, reading.of("family", "softmax_regression") if section is step.steps else reading)
+    shown = titles(section, reading.of("family", "softmax_regression") if section is training.steps else reading)
     assert [text for text in words if not any(text in title for title in shown)] == []
 
 
 def test_the_figures_of_an_operation_state_their_results(reading: Reading) -> None:
     """One contract: how many implementations break, and how many results are correctly rounded."""
-    shown = titles(survey.survey, reading.of("contract", "softmax"))
+    shown = titles(operation.survey, reading.of("contract", "softmax"))
     assert any("of softmax" in title for title in shown)
     assert any(title.endswith("of the results are correctly rounded") for title in shown)
 

@@ -13,7 +13,7 @@ from harness.record import GateFinding, RunFolder
 from harness.reports.figures.gate import evidence
 from harness.reports.reading import read
 from harness.reports.sections import attention
-from harness.reports.sections import gate as section
+from harness.reports.sections import run as section
 from harness.reports.tables import gate
 
 

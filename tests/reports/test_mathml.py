@@ -13,8 +13,8 @@ from harness.formula.catalogue import CATALOGUE
 from harness.formula.grammar import parse
 from harness.formula.node import order
 from harness.formula.spelling import Domain, Spelling, domain
-from harness.reports.definition import DEFINITIONS
 from harness.reports.mathml import mathml
+from harness.reports.sections.law import DEFINITIONS
 
 CONVENTIONS = {"eps": "0.00001", "correction": "0", "lr": "0.125"}
 

@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.tuner.configuration import Choice
+from harness.tuner.loader_choice import Choice
 from harness.tuner.search import LoaderSearch, LoaderSearchSettings, SearchState
 from harness.tuner.slices import Measured
 from harness.tuner.tuning import SearchSpace

@@ -11,8 +11,8 @@ from harness.case import Case
 from harness.floats.format import to_ordinal
 from harness.floats.oracle import confirming
 from harness.surveyor.genome import Genome, is_searchable
-from harness.surveyor.part import profile, witness
 from harness.surveyor.search import MUTATIONS, Budget, Mutation, mutate_rows, search
+from harness.surveyor.work_item import profile, witness
 from harness.verdict.job import Job, jobs
 from harness.verdict.replay import from_text
 

@@ -8,7 +8,7 @@ from regret.judging import HELD_APART, JUDGED_ON, choices, judged, main, rates, 
 from regret.world import Costs, on_paper, rate
 
 from harness.tuner.advice import examine
-from harness.tuner.configuration import Choice, LoaderKind
+from harness.tuner.loader_choice import Choice, LoaderKind
 
 
 def test_on_paper_waiting_gains_from_workers_beyond_the_cores_and_computing_does_not() -> None:

@@ -8,7 +8,7 @@ import pytest
 from harness.record.budget import COLLATE, DECODE, FETCH, HAND_OVER, READ, STEP, TRANSFORM, Budget
 from harness.record.estimate import Estimate, Method
 from harness.tuner.advice import ALREADY, Advice
-from harness.tuner.configuration import Choice
+from harness.tuner.loader_choice import Choice
 from harness.tuner.loop import Waiting
 from harness.tuner.remark import on_workers, remarks
 from harness.tuner.search import Reason, SearchState

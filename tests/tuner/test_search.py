@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from samples.simulated_loaders import CORES, GRID, NOISE, RATES, Simulated, exhaustive_s, share_of_best, tuned
 
-from harness.tuner.configuration import Choice
+from harness.tuner.loader_choice import Choice
 from harness.tuner.search import KEEPS_AHEAD, KEEPS_AHEAD_ALONE, LoaderSearch, LoaderSearchSettings, Reason, SearchState
 from harness.tuner.slices import Measured, differ, overall, rates_of
 from harness.tuner.tuning import SearchSpace

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from harness.contracts import contracts
 from harness.formula.catalogue import GROUPS
 from harness.laws import Contract, Law
-from harness.reports.definition import DEFINITIONS
 from harness.reports.mathml import mathml
+from harness.reports.sections.law import DEFINITIONS
 
 
 def pages() -> dict[str, str]:

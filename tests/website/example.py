@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.record import RunFolder
 from harness.reports.figure import Figure
 from harness.reports.reading import read
-from harness.reports.sections.survey import survey, why
+from harness.reports.sections.operation import survey, why
 
 HOMEWORK = """def softmax(x):
     return x.exp() / x.exp().sum(-1, keepdim=True)

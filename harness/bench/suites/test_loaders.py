@@ -168,7 +168,7 @@ def _dataset(config: pytest.Config, name: str) -> Any:
 
 def _sets_of_files() -> Mapping[str, Callable[[], Any]]:
     """Return the data sets with a name; torchvision reads them, and its import is slow."""
-    from harness.data.files import SETS
+    from harness.data.file_formats import SETS
 
     return SETS
 

@@ -338,7 +338,7 @@ def _code(check: Callable[[], None]) -> int:
 
 def _end(codes: Sequence[int], targets: int, files: Mapping[str, Path | None], texts: dict[str, list[str]]) -> NoReturn:
     """Write the joined files, say how many targets passed, and exit."""
-    from harness.display.joined import JOIN
+    from harness.display.verdict_document import JOIN
 
     words = ((0, "passed"), (1, "failed"), (2, "gave no answer"))
     parts = [f"{number} {word}" for code, word in words if (number := sum(one == code for one in codes))]

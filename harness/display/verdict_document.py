@@ -1,6 +1,7 @@
 """Verdicts as text for other programs: JSON, JUnit XML and Markdown."""
 
 import io
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, NamedTuple, cast
 
@@ -184,3 +185,25 @@ def fixes_to_markdown(fixes: Sequence[Fix]) -> list[str]:
 
 WRITERS: Mapping[str, Callable[[Results], str]] = {"json": to_json, "junit": to_junit, "markdown": to_markdown}
 """The formats by name."""
+
+
+def joined_json(texts: Sequence[str]) -> str:
+    """Return one JSON document with the records of all, and a verdict on all."""
+    first, *rest = map(json.loads, texts)
+    for other in rest:
+        first |= {name: [*first[name], *more] for name, more in other.items() if isinstance(more, list)}
+    first["verdict"] = verdict_line([Verdict.model_validate(one) for one in first["verdicts"]])
+    return json.dumps(first, indent=2, ensure_ascii=False) + "\n"
+
+
+def joined_junit(texts: Sequence[str]) -> str:
+    """Return one JUnit document with the suites of all."""
+    document = JUnitXml("harness check")
+    for text in texts:
+        for suite in JUnitXml.fromstring(text.encode("utf-8")):
+            document.add_testsuite(suite)
+    return xml_of(document, pretty=False)
+
+
+JOIN: Mapping[str, Callable[[Sequence[str]], str]] = {"json": joined_json, "junit": joined_junit, "markdown": "\n".join}
+"""The joins by format."""

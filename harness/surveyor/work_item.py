@@ -40,7 +40,7 @@ SEARCH = Ray("search", "rows that a search draws", lambda *_: {}, lambda _: 0.0)
 
 
 @dataclass(frozen=True)
-class Part:
+class WorkItem:
     """One task of a survey.
 
     Parameters

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import harness
-from harness.display.document import Results, to_json, to_junit, to_markdown
+from harness.display.verdict_document import Results, to_json, to_junit, to_markdown
 from harness.record import Verdict
 from harness.wording import verdict_line
 

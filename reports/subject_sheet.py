@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 
 from .figure import Figure
 from .figures.image import Grid
-from .part import Block, Part
+from .page_part import Block, Part
 from .reading import Reading
 from .section import Section, SectionBuilder
-from .sections import audit, environment, gate, law, loader, operation, proof, run, step, survey, training
+from .sections import law, loader, operation, run, training
 from .table import Table
 from .tables.heat import Heat
 from .tables.matrix import Matrix
@@ -20,27 +20,27 @@ from .tables.matrix import Matrix
 OPERATION = (
     law.definition,
     law.wrong,
-    survey.why,
+    operation.why,
     law.laws,
-    survey.survey,
-    proof.proofs,
+    operation.survey,
+    operation.proofs,
     operation.operations,
     law.declared,
     law.skipped,
 )
-MODEL = (training.training, training.overfitting, training.learned, step.steps)
+MODEL = (training.training, training.overfitting, training.learned, training.steps)
 LOADER = (loader.loaders,)
 VECTORIZED = (operation.vectorization,)
 """Sections of the sheets for a contract, a family of training steps, a loader, and loops and vectors."""
 
 RUN = (
-    ("audit", "Training steps, line by line", (audit.audits,)),
+    ("audit", "Training steps, line by line", (run.audits,)),
     ("laws", "All laws", (law.summary,)),
     ("loading", "Loader comparison", (loader.best, loader.balance)),
-    ("gate", "Gate", (gate.gate,)),
+    ("gate", "Gate", (run.gate,)),
     ("runs", "Changes and earlier runs", (run.changes, run.runs)),
     ("images", "Images", (training.images,)),
-    ("environment", "Environment", (environment.environment, environment.data)),
+    ("environment", "Environment", (run.environment, run.data)),
 )
 """The sheets on the run as a whole: name, title, sections."""
 

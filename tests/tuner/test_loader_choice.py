@@ -7,7 +7,7 @@ import torch
 from torch.utils import data
 from torch.utils.data import TensorDataset
 
-from harness.tuner.configuration import Choice, LoaderKind, worker_counts
+from harness.tuner.loader_choice import Choice, LoaderKind, worker_counts
 from harness.tuner.tuning import SearchSpace
 
 DATASET = TensorDataset(torch.arange(10.0).reshape(10, 1), torch.arange(10))
