@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from harness.tuner.loader_choice import Choice
@@ -12,21 +12,18 @@ from harness.tuner.tuning import SearchSpace
 
 GRID = SearchSpace((32, 128, 512), (0, 1, 2, 4), (2, 4)).grid()
 CORES = 2
-EXHAUSTIVE_S = 3.0
-"""Seconds per configuration in an exhaustive search: an epoch of the book's loader."""
-
 START_S, HOP_S, OVERHEAD_S = 0.05, 3e-4, 4e-5
 """Seconds to start a worker, to pass a batch from a worker, and to make any batch."""
 
 
-def per_item(work_s: float, *, computes: bool, tensors_hop_s: float = HOP_S) -> Callable[[Choice], float]:
+def per_item(work_s: float, *, computes: bool) -> Callable[[Choice], float]:
     """Return the rate of a data set whose items take ``work_s`` each, by computing or by waiting."""
 
     def rate(one: Choice) -> float:
         made_s = OVERHEAD_S + one.batch_size * work_s
         if not one.workers:
             return one.batch_size / made_s
-        hop_s = tensors_hop_s + one.batch_size * 1e-7
+        hop_s = HOP_S + one.batch_size * 1e-7
         # The receiving process computes too: slightly more than one core remains for the workers.
         at_once = min(one.workers, CORES - hop_s / (hop_s + made_s)) if computes else one.workers
         crowded = 1.0 + 0.04 * max(0, one.workers - CORES) if computes else 1.0
@@ -36,18 +33,13 @@ def per_item(work_s: float, *, computes: bool, tensors_hop_s: float = HOP_S) -> 
 
 
 RATES: Mapping[str, Callable[[Choice], float]] = {
-    "unimodal": lambda one: (
-        2e4 * math.exp(-((math.log2(one.batch_size / 128) / 4) ** 2) - 0.3 * (one.workers - 2) ** 2)
-    ),
-    "flat and noisy": lambda one: 2e4 * (1 + 0.03 * math.sin(7 * one.workers + one.batch_size + one.prefetch)),
-    "one worker worse than none": per_item(25e-6, computes=True, tensors_hop_s=2e-3),
     "in memory": per_item(5e-7, computes=True),
     "decode-heavy": per_item(200e-6, computes=True),
     "sleepy": per_item(5e-4, computes=False),
 }
 """Samples per second of a configuration, without noise."""
 
-NOISE: Mapping[str, float] = {"flat and noisy": 0.12}
+NOISE = 0.05
 
 
 @dataclass
@@ -72,18 +64,11 @@ class Simulated:
         warming_s += 0.0 if one in self.started else START_S * (1 + one.workers)
         self.started[one] = True
         turns = max(1, math.ceil(seconds / turn_s))
-        noise = NOISE.get(self.name, 0.05)
         drift = 0.1 * math.sin(2.0 * math.pi * self.now_s / 20.0 + self.phase)
-        error = self.random.gauss(0.0, noise * math.sqrt(0.1 / (0.05 + turns * turn_s)))
+        error = self.random.gauss(0.0, NOISE * math.sqrt(0.1 / (0.05 + turns * turn_s)))
         took_s = turns * turn_s * math.exp(error + drift)
         self.now_s += took_s + warming_s
         return Measured(turns * one.batch_size * max(1, one.workers), took_s, took_s + warming_s)
-
-
-def exhaustive_s(name: str, configurations: Sequence[Choice] = GRID) -> float:
-    """Return the seconds of an exhaustive measurement that is long enough to be sure."""
-    loader = Simulated(name, 0)
-    return sum(loader(one, EXHAUSTIVE_S).spent_s for one in configurations)
 
 
 def tuned(name: str, seed: int, **settings: object) -> SearchState:
@@ -91,8 +76,3 @@ def tuned(name: str, seed: int, **settings: object) -> SearchState:
     search = LoaderSearch(GRID, Simulated(name, seed), LoaderSearchSettings(cores=CORES, seed=seed, **settings))  # type: ignore[arg-type]
     (*_, last) = search.run()
     return last
-
-
-def share_of_best(name: str, found: Choice) -> float:
-    """Return the rate of the found choice relative to the best, both without noise."""
-    return RATES[name](found) / max(map(RATES[name], GRID))
