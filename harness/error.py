@@ -1,4 +1,4 @@
-"""Usage errors, and the names in messages.
+"""Usage errors, names in messages, and suggestions for misspelt names.
 
 A usage error is a plain message and exit code 2, without a traceback. A missing optional package is one.
 """
@@ -7,6 +7,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable
+from difflib import SequenceMatcher
 from importlib.util import find_spec
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -170,3 +171,31 @@ def in_words(error: BaseException) -> str:
     text = "".join(traceback.format_exception_only(error)).strip()
     first = text.splitlines()[0] if text else type(error).__name__
     return first if len(first) <= MESSAGE else f"{first[:MESSAGE]}..."
+
+
+NEAR = 0.6
+"""Minimum similarity, from 0 to 1, at which one name may be a misspelling of another."""
+
+SPREAD = 0.1
+"""Maximum distance from the best similarity at which another name is also suggested."""
+
+
+def nearest(name: str, known: Iterable[object]) -> list[str]:
+    """Return up to three known names similar to a typed one, best first.
+
+    Case, hyphens, spaces and the suffix of Python files are ignored.
+    """
+    scores = {str(other): SequenceMatcher(None, _key(name), _key(str(other))).ratio() for other in known}
+    least = max(NEAR, max(scores.values(), default=0.0) - SPREAD)
+    near = [other for other, score in scores.items() if score >= least]
+    return sorted(near, key=lambda other: -scores[other])[:3]
+
+
+def did_you_mean(name: str, known: Iterable[object], otherwise: str | None = None) -> str | None:
+    """Suggest the known names similar to a typed one, or return ``otherwise`` if there are none."""
+    near = nearest(name, known)
+    return f"did you mean {' or '.join(f'`{other}`' for other in near)}?" if near else otherwise
+
+
+def _key(name: str) -> str:
+    return name.lower().removesuffix(".py").replace("-", "_").replace(" ", "_")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.suggestion import did_you_mean, nearest
+from harness.error import did_you_mean, nearest
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,10 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from harness.auditor.line import Line
 from harness.auditor.operation import Source
 from harness.compat.torch import storage_address
-from harness.error import UsageError, listed
+from harness.error import UsageError, did_you_mean, listed
 from harness.exact.elementwise import Balls
 from harness.exact.tape import FLOATING, SMALLEST_NORMAL, UNIT, Operator, key_of, length_of, whole
 from harness.record.audit import WHAT_IF, WhatIf
-from harness.suggestion import did_you_mean
 
 _SELDOM, _LITTLE = 2048, 1 << 20
 """New storages and shadow bytes between searches for freed storages."""

@@ -24,7 +24,7 @@ from typing import IO
 
 from harness.bench.option import Settings, arguments
 from harness.calling.discovery import SHIPPED
-from harness.error import UsageError, listed, printable, require
+from harness.error import UsageError, did_you_mean, listed, printable, require
 from harness.isolation.environment import user_environment
 from harness.isolation.fork_server import ForkServer
 from harness.isolation.forked_process import Forked
@@ -32,7 +32,6 @@ from harness.isolation.limits import GIBIBYTE, Limits
 from harness.isolation.lost_worker import describe_failure
 from harness.isolation.unchanged import refuse_changes
 from harness.record import RunFolder
-from harness.suggestion import did_you_mean
 
 DEFAULT_SUITES = ("loaders", "steps", "balance", "operations", "vectorization")
 """The suites that run by default. Forked suites are adjacent, because their fork server waits a minute."""

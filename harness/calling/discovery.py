@@ -21,8 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from harness.error import UsageError, require
-from harness.suggestion import did_you_mean
+from harness.error import UsageError, did_you_mean, require
 
 SHIPPED = "cases"
 """The package of the reference cases."""

@@ -37,9 +37,8 @@ from harness.cli import (
 )
 from harness.cli.options import discard_output
 from harness.cli.panels import epilog, write_command, write_group
-from harness.error import UsageError, listed
+from harness.error import UsageError, did_you_mean, listed, nearest
 from harness.execution.interrupt import INTERRUPTED, interruptible
-from harness.suggestion import did_you_mean, nearest
 
 # Commands with help in panels, and with errors of one line for options that cannot be read
 

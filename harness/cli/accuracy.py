@@ -7,8 +7,7 @@ import typer
 
 from harness.cli.options import console, run_folder, say
 from harness.cli.panels import epilog, output_option
-from harness.error import UsageError, listed
-from harness.suggestion import did_you_mean
+from harness.error import UsageError, did_you_mean, listed
 
 EPILOG = epilog(
     """

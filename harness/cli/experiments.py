@@ -13,10 +13,9 @@ from harness.bench.option import OPTIONS, Settings, Shape, Split, StartMethod
 from harness.cli.option_groups import takes_limits
 from harness.cli.options import DataOption, QuietOption, RunOption, TargetArgument, console, progress, say, session
 from harness.cli.panels import LOADERS, OUTPUT, THOROUGH, epilog
-from harness.error import UsageError, listed
+from harness.error import UsageError, did_you_mean, listed
 from harness.execution.interrupt import Ending
 from harness.isolation.limits import Limits
-from harness.suggestion import did_you_mean
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -10,8 +10,7 @@ import typer
 
 from harness.cli.options import say
 from harness.cli.panels import epilog, output_option
-from harness.error import UsageError, printable
-from harness.suggestion import did_you_mean
+from harness.error import UsageError, did_you_mean, printable
 
 if TYPE_CHECKING:
     from harness.cli.adoption.project import Found

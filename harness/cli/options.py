@@ -21,8 +21,7 @@ from harness.calling.discovery import SHIPPED, declares_cases, own_package
 from harness.calling.target import entry
 from harness.case import FLOATS, Break
 from harness.cli.panels import output_option
-from harness.error import UsageError, listed, printable
-from harness.suggestion import did_you_mean
+from harness.error import UsageError, did_you_mean, listed, printable
 
 if TYPE_CHECKING:
     from harness.cli.session import Session

@@ -20,13 +20,12 @@ from typing import Any
 
 from harness.calling.adapter import adapter_signature, passes_inputs_on
 from harness.case import Case
-from harness.error import UsageError
+from harness.error import UsageError, did_you_mean, nearest
 from harness.formula.catalogue import CATALOGUE
 from harness.formula.contract import contract_of as contract_of_formula
 from harness.formula.signature import order_like_parameters
 from harness.formula.spelling import is_formula
 from harness.laws.contract import Contract
-from harness.suggestion import did_you_mean, nearest
 
 
 @cache

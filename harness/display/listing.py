@@ -1,10 +1,7 @@
 """Tables of cases, contracts and laws, and explanations of laws and of words in the glossary."""
 
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
 
 from rich.markup import escape
 from rich.table import Column, Table
@@ -14,11 +11,10 @@ from harness.case import Case
 from harness.contracts import contract_named, contracts
 from harness.display import glossary
 from harness.display.narrow import is_folded_between_words
-from harness.error import UsageError
+from harness.error import UsageError, did_you_mean
 from harness.formula.catalogue import GROUPS
 from harness.laws.contract import Contract
 from harness.laws.law import Law
-from harness.suggestion import did_you_mean
 from harness.wording.verdict import filled
 
 
@@ -146,46 +142,3 @@ def _explained(contract: Contract, law: Law) -> str:
 
 def _aligned(lines: Iterable[tuple[str, str]]) -> str:
     return "\n".join(f"  {label:<10}  {fact}" for label, fact in lines)
-
-
-_HERE = Path(__file__).parent
-_PAGES = (_HERE / "glossary.md", _HERE.parents[1] / "docs" / "glossary.md")
-"""The copy in a wheel, and the page in a checkout."""
-
-_EXAMPLE = "Example: "
-
-
-class Entry(NamedTuple):
-    """One word of the glossary."""
-
-    word: str
-    """In the singular."""
-    meaning: str
-    """One sentence."""
-    example: str
-
-
-@cache
-def entries() -> Mapping[str, Entry]:
-    """Return all entries by their word; none if the page is not installed."""
-    page = next((path for path in _PAGES if path.is_file()), None)
-    sections = page.read_text(encoding="utf-8").split("\n## ")[1:] if page else []
-    return {entry.word: entry for entry in map(_parsed, sections)}
-
-
-def _parsed(section: str) -> Entry:
-    word, meaning, example = (" ".join(paragraph.split()) for paragraph in section.strip().split("\n\n"))
-    return Entry(word, meaning, example.removeprefix(_EXAMPLE))
-
-
-def entry(word: str) -> Entry | None:
-    """Return the entry of a word, or ``None`` if the glossary does not have it.
-
-    Case, hyphens and underscores do not matter, and a plural ``s`` is accepted.
-    """
-    key = _key(word)
-    return next((each for name, each in entries().items() if key in {_key(name), _key(name) + "s"}), None)
-
-
-def _key(word: str) -> str:
-    return word.lower().replace("_", " ").replace("-", " ").strip()

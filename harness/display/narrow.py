@@ -23,18 +23,6 @@ _BEYOND_ALL = 10_000
 """Width that exceeds every table."""
 
 
-def print_table(console: Console, table: Table) -> None:
-    """Print a table if it fits or can be folded between words, else its rows as a list.
-
-    In the list, each row starts with the cell of the first column that is not right-justified.
-    """
-    if is_whole(console, table):
-        console.print(table)
-        return
-    for line in listed(table, console.width):
-        console.print(line, markup=False, soft_wrap=True)
-
-
 def is_whole(console: Console, table: Table) -> bool:
     """Return whether a table fits on the screen, or can be folded between words."""
     width = console.measure(table, options=console.options.update(width=_BEYOND_ALL)).maximum

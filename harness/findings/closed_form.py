@@ -12,8 +12,7 @@ from typing import Any
 from flint import arb, ctx
 
 from harness.dtype import PARAMETERS, Parameters
-from harness.error import UsageError, listed
-from harness.suggestion import did_you_mean
+from harness.error import UsageError, did_you_mean, listed
 
 _BITS = 200
 

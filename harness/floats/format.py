@@ -23,9 +23,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.dtype import PARAMETERS
-from harness.error import UsageError, listed
+from harness.error import UsageError, did_you_mean, listed
 from harness.floats.double_double import Array, DoubleDouble, lift
-from harness.suggestion import did_you_mean
 
 
 @dataclass(frozen=True)

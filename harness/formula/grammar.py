@@ -12,13 +12,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, NoReturn
 
-from harness.error import UsageError, listed
+from harness.error import UsageError, did_you_mean, listed
 from harness.formula import node as of
 from harness.formula import synonyms
 from harness.formula.catalogue import CATALOGUE
 from harness.formula.node import ENTRY, ROW, Node, lift, node, order
 from harness.formula.spelling import Domain, Spelling
-from harness.suggestion import did_you_mean
 
 
 @dataclass(frozen=True, eq=False)

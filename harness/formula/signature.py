@@ -6,11 +6,10 @@ from dataclasses import replace
 from inspect import Signature
 from typing import Any
 
-from harness.error import UsageError, listed
+from harness.error import UsageError, did_you_mean, listed
 from harness.formula.catalogue import CATALOGUE
 from harness.formula.grammar import WORDS, parse
 from harness.formula.spelling import Spelling, spelling
-from harness.suggestion import did_you_mean
 
 
 def order_like_parameters(

@@ -14,9 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.error import UsageError, listed
+from harness.error import UsageError, did_you_mean, listed
 from harness.record.storage import quoted, read_text
-from harness.suggestion import did_you_mean
 
 _SPELLED = re.compile(r"\s*formula(?P<whole> of all)?\s*(\((?P<inputs>[^()]*)\))?\s*:(?P<body>.*)", re.DOTALL)
 

@@ -7,7 +7,7 @@ from harness.calling.adapter import bridged
 from harness.case import Case
 from harness.contracts import claimed, contract_named
 from harness.dtype import PARAMETERS
-from harness.error import UsageError, listed
+from harness.error import UsageError, did_you_mean, listed
 from harness.floats.format import format_of
 from harness.laws.contract import Contract
 from harness.proof import every_value, pairs
@@ -19,7 +19,6 @@ from harness.proof.float32.task import Float32
 from harness.proof.layout import VALUE_LAYOUTS, takes
 from harness.proof.operation import OPERATIONS
 from harness.proof.sweep import ROW_BY_ROW
-from harness.suggestion import did_you_mean
 
 DTYPES = tuple(name for name in reversed(tuple(PARAMETERS)) if PARAMETERS[name].bits == 16)
 """The formats whose inputs can be enumerated, and checked for all contracts below."""

@@ -7,14 +7,13 @@ from typing import Any
 from harness.calling.target import completed, of_function
 from harness.case import Break, Case
 from harness.contracts import claimed
-from harness.error import UsageError, listed
+from harness.error import UsageError, did_you_mean, listed
 from harness.execution.progress import followed
 from harness.laws.contract import Contract
 from harness.laws.law import Law
 from harness.laws.ray import Ray
 from harness.laws.standard_rays import rays_of
 from harness.record import SEED
-from harness.suggestion import did_you_mean
 from harness.surveyor.breaking import follows, is_followed
 from harness.surveyor.discovery import Discoveries, Discovery
 from harness.surveyor.genome import is_searchable

@@ -17,7 +17,7 @@ from harness.calling.device import CPU, refuse_absent
 from harness.calling.watch import TimeOnlyWatch
 from harness.case import Case
 from harness.contracts import claimed, contract_named
-from harness.error import UsageError, listed
+from harness.error import UsageError, did_you_mean, listed
 from harness.floats.format import Format, format_of
 from harness.laws.contract import Axes, Contract, choices
 from harness.laws.default_examples import share_of
@@ -25,7 +25,6 @@ from harness.laws.law import Inputs, Law
 from harness.laws.strategies import few_shapes
 from harness.laws.subject import TRAITS, Subject, unjudged
 from harness.record import ANY, Status, Verdict
-from harness.suggestion import did_you_mean
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from cases.fashion_mnist import concise, scratch
 from harness.bench.suites.loader_measurement import budget_size, close_budget
 from harness.contracts.loader import data_folder
-from harness.data import dataset, files
+from harness.data import dataset, file_formats
 from harness.loading.reading import Configuration
 from harness.record.budget import AROUND, DECODE, FETCHING, READ, TRANSFORM, UNSEEN
 
@@ -26,7 +26,7 @@ def of_case(function: Any, workers: int) -> Callable[[Path], Callable[[], Any]]:
 
 def of_files(name: str, workers: int = 0) -> Callable[[Path], Callable[[], Any]]:
     """Return a factory for a loader of a data set of files."""
-    return lambda _: lambda: DataLoader(files.SETS[name](), BATCH, num_workers=workers)
+    return lambda _: lambda: DataLoader(file_formats.SETS[name](), BATCH, num_workers=workers)
 
 
 # Decoding and augmenting a picture take about the same time: the larger depends on the machine.
@@ -44,7 +44,7 @@ LOADERS: dict[str, tuple[Callable[[Path], Callable[[], Any]], int, set[str] | No
 def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Return a folder with few images and files, for budgets that close in 0.2 s."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(files, "COUNT", 64)
+    monkeypatch.setattr(file_formats, "COUNT", 64)
     monkeypatch.setenv(dataset.VARIABLE, dataset.SYNTHETIC)
     monkeypatch.setattr("harness.bench.suites.loader_measurement.SECONDS", 0.2)
     pixels = torch.randint(0, 256, (192, 28, 28), dtype=torch.uint8)

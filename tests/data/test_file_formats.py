@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from harness.data import dataset, files
+from harness.data import dataset, file_formats
 
 COUNT = 30
 LOSSLESS = ("text lines", "line stream", "parquet", "mapped array")
@@ -29,18 +29,18 @@ def written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stand_in: Path) -> 
     dataset.CACHE.mkdir(parents=True)
     for there in stand_in.iterdir():
         (dataset.CACHE / there.name).symlink_to(there)
-    monkeypatch.setattr(files, "COUNT", COUNT)
-    monkeypatch.setattr(files, "WAIT_S", 1e-4)
+    monkeypatch.setattr(file_formats, "COUNT", COUNT)
+    monkeypatch.setattr(file_formats, "WAIT_S", 1e-4)
     monkeypatch.setenv(dataset.VARIABLE, dataset.SYNTHETIC)
     images, labels = dataset.arrays(dataset.prepare().root, train=False)
     return images[:COUNT], labels[:COUNT].tolist()
 
 
-@pytest.mark.parametrize("name", files.SETS)
+@pytest.mark.parametrize("name", file_formats.SETS)
 def test_samples_are_the_images_that_were_written(name: str, written: Any) -> None:
     """Every image occurs once with its label, exact if the format is, with and without workers."""
     images, labels = written
-    samples = files.SETS[name]()
+    samples = file_formats.SETS[name]()
     assert len(samples) == COUNT  # type: ignore[arg-type]
     for workers in (0, 2):
         more: dict[str, Any] = {"multiprocessing_context": "fork"} if workers else {}
@@ -58,7 +58,7 @@ def test_samples_are_the_images_that_were_written(name: str, written: Any) -> No
 
 def test_pictures_are_augmented_where_they_are_to_be(written: Any) -> None:
     """A JPEG file gives another picture each time, a PNG file the same picture."""
-    jpegs, pngs = files.SETS["jpeg files"](), files.SETS["png files"]()
+    jpegs, pngs = file_formats.SETS["jpeg files"](), file_formats.SETS["png files"]()
     assert not torch.equal(jpegs[3][0], jpegs[3][0])
     assert torch.equal(pngs[3][0], pngs[3][0])
     assert np.array_equal(sorted(written[1]), sorted(pngs[index][1] for index in range(COUNT)))
@@ -67,15 +67,15 @@ def test_pictures_are_augmented_where_they_are_to_be(written: Any) -> None:
 def test_files_are_written_once_and_whole(written: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Existing files are not written again, and an interrupted write leaves no file that looks complete."""
     assert written
-    folder = files.SETS["parquet"]().path.parent  # type: ignore[attr-defined]
+    folder = file_formats.SETS["parquet"]().path.parent  # type: ignore[attr-defined]
     before = (folder / "images.parquet").stat().st_mtime_ns
-    files.SETS["parquet"]()
+    file_formats.SETS["parquet"]()
     assert (folder / "images.parquet").stat().st_mtime_ns == before
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(files, "_lines", interrupted)
+    monkeypatch.setattr(file_formats, "_lines", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        files.SETS["text lines"]()
+        file_formats.SETS["text lines"]()
     assert sorted(path.name for path in folder.parent.iterdir()) == [folder.name]

@@ -7,7 +7,8 @@ import pytest
 from samples.command import Command
 
 from harness.contracts import contracts
-from harness.display.listing import Entry, entries, entry, explain
+from harness.display.glossary import Entry, entries, entry
+from harness.display.listing import explain
 
 PAGE = (Path(__file__).parents[2] / "docs" / "glossary.md").read_text(encoding="utf-8")
 WORDS = re.findall(r"^## (.+)$", PAGE, re.M)

@@ -9,13 +9,15 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from harness.cli.experiments import print_results
-from harness.display.narrow import listed, print_sentence, print_table
+from harness.display.narrow import is_whole, listed, print_sentence
 
 
 def shown(table: Table, width: int) -> str:
-    """Return the output of a table on a plain screen of the given width."""
+    """Return a table as a plain screen of the given width shows it: whole, or as a list."""
     stream = StringIO()
-    print_table(Console(file=stream, width=width, highlight=False), table)
+    console = Console(file=stream, width=width, highlight=False)
+    for line in (table,) if is_whole(console, table) else listed(table, width):
+        console.print(line, markup=False, soft_wrap=not isinstance(line, Table))
     return stream.getvalue()
 
 

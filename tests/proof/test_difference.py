@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from harness.proof.float32.difference import SIZE, Difference, _function
+from harness.proof.float32.difference import Difference
 from harness.proof.float32.operation import OPERATIONS
+from harness.proof.float32.release import SIZE, _function
 
 Floats = NDArray[np.float32]
 

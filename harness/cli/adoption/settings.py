@@ -18,10 +18,9 @@ from pydantic_core import to_json
 from harness.calling.discovery import PROJECT_PATH, SHIPPED, own_cases
 from harness.cli.adoption.notebook import SUFFIX, definitions
 from harness.cli.options import collected, files_written, say
-from harness.error import UsageError, listed
+from harness.error import UsageError, did_you_mean, listed
 from harness.record import write_atomically
 from harness.record.storage import PYPROJECT, harness_table, quoted
-from harness.suggestion import did_you_mean
 from harness.wording.number import count
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from importlib import import_module
 
 from harness.cli.course import exercises as package
 from harness.cli.course.exercise import Exercise
-from harness.error import UsageError
-from harness.suggestion import did_you_mean
+from harness.error import UsageError, did_you_mean
 
 
 @cache

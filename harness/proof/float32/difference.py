@@ -4,8 +4,6 @@ A process for each release returns digests of blocks of results. It returns all 
 digests. This process compares these with exact values, whose error is bounded. Ball arithmetic decides close cases.
 """
 
-import ctypes
-import hashlib
 import json
 import os
 import re
@@ -15,12 +13,10 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from harness.error import UsageError
@@ -28,44 +24,10 @@ from harness.floats.double_double import Array
 from harness.proof.float32 import release
 from harness.proof.float32.model import Kind, number
 from harness.proof.float32.operation import Operation
+from harness.proof.float32.release import DIGEST, SIZE
 from harness.proof.float32.resolution import resolve
 from harness.proof.float32.rows import WIDTH, rows_of
 from harness.proof.float32.side import poles_of
-
-SIZE = 1 << 16
-"""Number of inputs of a block: the float32 bit patterns with equal upper halves."""
-
-DIGEST = 16
-"""Bytes of a digest."""
-
-
-def main() -> None:
-    """Answer requests until the end of standard input."""
-    torch.set_num_threads(1)
-    sys.stdout.write(f"torch {torch.__version__} with {torch.backends.cpu.get_cpu_capability()}\n")
-    sys.stdout.flush()
-    for line in sys.stdin:
-        request = json.loads(line)
-        function = _function(request["operation"])
-        for block in request["blocks"]:
-            first = block * SIZE - (1 << 32 if block >= 1 << 15 else 0)
-            result = function((torch.arange(SIZE, dtype=torch.int32) + first).view(torch.float32))
-            # An environment with only torch has no NumPy.
-            bits = ctypes.string_at(result.data_ptr(), 4 * SIZE)
-            sys.stdout.buffer.write(bits if request["raw"] else hashlib.blake2b(bits, digest_size=DIGEST).digest())
-        sys.stdout.flush()
-
-
-def _function(name: str) -> Any:
-    """Return the function of torch with a name."""
-    if name == "gelu_tanh":
-        return partial(torch.nn.functional.gelu, approximate="tanh")
-    return getattr(torch, name, None) or getattr(torch.nn.functional, name)
-
-
-if __name__ == "__main__":
-    main()
-
 
 Floats = NDArray[np.float32]
 
