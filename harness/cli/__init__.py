@@ -1,8 +1,4 @@
-"""The ``harness`` command, with a module for each group of commands.
-
-Exit codes: 0 if all laws hold or fail as declared, 1 if something is broken, 2 if the question could not be answered,
-130 after an interrupt, 143 after SIGTERM, and 129 after SIGHUP. Finished results remain stored.
-"""
+"""The ``harness`` command, with a module for each group of commands."""
 
 import errno
 import os
@@ -37,8 +33,8 @@ from harness.cli import (
 )
 from harness.cli.options import discard_output
 from harness.cli.panels import epilog, write_command, write_group
-from harness.error import UsageError, did_you_mean, listed, nearest
-from harness.execution.interrupt import INTERRUPTED, interruptible
+from harness.error import ExitCode, UsageError, did_you_mean, listed, nearest
+from harness.execution.interrupt import interruptible
 
 # Commands with help in panels, and with errors of one line for options that cannot be read
 
@@ -264,18 +260,21 @@ def main() -> None:
         try:
             app(prog_name="harness")
         except UsageError as error:
-            _reject(str(error), 2 if interrupt.received is None else interrupt.exit_code(INTERRUPTED))
+            _reject(
+                str(error),
+                ExitCode.NO_ANSWER if interrupt.received is None else interrupt.exit_code(ExitCode.INTERRUPTED),
+            )
         except SystemExit as end:
             end.code = interrupt.exit_code(end.code)
             _flush()
             raise
         except KeyboardInterrupt:
-            sys.exit(interrupt.exit_code(INTERRUPTED))
+            sys.exit(interrupt.exit_code(ExitCode.INTERRUPTED))
         except Exception as error:
             # C code can swallow an interrupt, as torch does while it imports NumPy; the failure then comes later.
             # Output also fails later if the signal says that the terminal is gone.
             if interrupt.received is not None:
-                sys.exit(interrupt.exit_code(INTERRUPTED))
+                sys.exit(interrupt.exit_code(ExitCode.INTERRUPTED))
             if not isinstance(error, OSError) or not (_is_of_output(error) or _is_of_scratch(error)):
                 raise
             _reject(str(_of_output(error) if _is_of_output(error) else _of_scratch(error)))
@@ -313,7 +312,7 @@ def _of_scratch(error: OSError) -> UsageError:
     )
 
 
-def _reject(message: str, code: str | int | None = 2) -> NoReturn:
+def _reject(message: str, code: str | int | None = ExitCode.NO_ANSWER) -> NoReturn:
     """Report in one line why there is no answer, and exit."""
     for stream, text in ((sys.stderr, f"harness: {message}\n"), (sys.stdout, "")):
         try:

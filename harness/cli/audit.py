@@ -1,24 +1,23 @@
 """The command ``audit``: find the numerical errors of a training step, and the headroom of its lines."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from harness.cli import options
-from harness.cli.fix import FixOption, UnsafeFixesOption, WriteOption, fix_of_audits, fixing, tell
-from harness.cli.option_groups import ExecutionOptions, takes_execution_options
-from harness.cli.options import OutputFormat, console, files_written, progress, reject_unknown, say, session
+from harness.cli import options, runner
+from harness.cli.fix import FixOptions, Proposal, fix_of_audits, tell
+from harness.cli.option_groups import ExecutionOptions, takes_options
+from harness.cli.options import Output, console, reject_unknown, say
 from harness.cli.panels import epilog, known_option, output_option, thorough_option
-from harness.error import UsageError, printable
-from harness.execution.interrupt import Ending, uninterruptible
+from harness.cli.runner import Work
+from harness.error import UsageError
 
 if TYPE_CHECKING:
     from harness.auditor.plan import AuditPlan
-    from harness.cli.session import Session
-    from harness.record import Audit, AuditKind
+    from harness.record import Audit, AuditKind, Record
     from harness.record.audit import AuditRun, Mode, WhatIf
 
 Option = typer.Option
@@ -53,18 +52,18 @@ More examples:
       --what-if bfloat16 --what-if autocast-float16
   a step that demonstrates an overflow
     harness audit train.py:step --expect overflow
-
-Exit codes:
-  0  no findings, except expected ones and those of --what-if
-  1  a line goes wrong, or an expected finding is missing
-  2  the step could not be audited: it does not exist, needs arguments,
-     raises, exits, hangs, or leaves nothing to examine
 """,
+    exits={
+        0: "no findings, except expected ones and those of --what-if",
+        1: "a line goes wrong, or an expected finding is missing",
+        2: "the step could not be audited: it does not exist, needs arguments, raises, exits, hangs, or leaves "
+        "nothing to examine",
+    },
 )
 """Examples and exit codes of ``--help``."""
 
 
-@takes_execution_options
+@takes_options
 def audit(
     target: Annotated[
         str,
@@ -109,16 +108,9 @@ def audit(
     ] = False,
     verbose: Annotated[bool, output_option("--verbose", "-v", help="Show every finding, note and headroom.")] = False,
     quiet: options.QuietOption = False,
-    fix: FixOption = False,
-    write: WriteOption = False,
-    unsafe_fixes: UnsafeFixesOption = False,
-    run: options.RunOption = None,
-    fresh: options.FreshOption = False,
-    json: options.JsonOption = None,
-    junit: options.JunitOption = None,
-    markdown: options.MarkdownOption = None,
-    output_format: options.OutputFormatOption = OutputFormat.FULL,
     *,
+    fixes: FixOptions,
+    output: Output,
     execution: ExecutionOptions,
 ) -> None:
     """Find the lines of a training step that lose accuracy or overflow."""
@@ -135,8 +127,7 @@ def audit(
         raise UsageError("cannot use `--events` together with `--balls`", remedy="leave one out")
     numbers = tuple(sorted(set(at or ())))
     steps = max(steps, *numbers, 1)
-    has_fix = fix or write or unsafe_fixes
-    wanted = fixing(target, fix=fix, write=write, unsafe=unsafe_fixes) if has_fix else None
+    request = fixes.request(target)
     mode: Mode = "events" if events else "balls" if balls else "full"
     plan = AuditPlan(target, mode, steps, sample)
     chosen = {"--sample": sample, "--within": within, "--at": at}
@@ -145,46 +136,47 @@ def audit(
     expected = _kinds(expect or [])
     audits: list[Audit] = []
     auditing = Auditing(plans, execution.backend)
-    proposal = None
-    with session(run, fresh=fresh) as opened:
-        with Ending(audits) as ending, progress() as bar:
-            opened.plan(plans[0], steps, "step")
-            task = bar.add_task("auditing", total=len(plans) * steps)
-            for called in auditing.audits():
-                with uninterruptible():
-                    if called is not None:
-                        audits.append(found := called.model_copy(update={"expected": expected}))
-                        opened.keep(found)
-                    opened.done = auditing.taken
-                bar.update(task, advance=1)
-        _tell_run(audits, auditing.run, opened)
-        if wanted is not None and not ending.early:
-            proposal = fix_of_audits(wanted, AuditJudge(plans, execution, expected), most_informative(audits))
-        fixes = [] if proposal is None else proposal.fixes
-        for one in fixes:
-            opened.keep(one)
-        opened.end(ending)
-    for remark in opened.remarks:
-        typer.echo(printable(f"run: {remark}"), err=output_format is not OutputFormat.FULL)
-    files = {"json": json, "junit": junit, "markdown": markdown}
-    early = f"{ending.early} after {opened.done:,} steps" if ending.early else ""
-    with files_written(files, lambda kind: AUDIT_WRITERS[kind](audits, fixes)) as written:
-        # A step that ended before its first operation is reported by the command's error.
-        looked_at = [one for one in audits if one.operations]
-        if output_format is OutputFormat.FULL:
-            _show(looked_at, Counter(one.title for one in audits), verbose=verbose, quiet=quiet)
-            say(*filter(None, [early]), *written)
-        else:
-            say(*audit_lines(output_format, most_informative(looked_at), early, fixes))
-    say(*(auditing.would_stop if output_format is OutputFormat.FULL else ()))
-    if proposal is not None:
-        tell(proposal, output_format)
-    ending.settle()
-    if ending.code is not None:
-        raise typer.Exit(ending.code)
-    for reason in auditing.stopped:
-        raise UsageError(f"cannot audit `{target}`", rule=f"the step {reason}")
-    raise typer.Exit(int(any(one.fails for one in audits)))
+    proposal: Proposal | None = None
+
+    def take(called: "Audit | None") -> "list[Audit]":
+        if called is None:
+            return []
+        audits.append(called.model_copy(update={"expected": expected}))
+        return audits[-1:]
+
+    def work(audit: Work) -> None:
+        audit.begin("auditing", steps, plans[0], shown=len(plans) * steps)
+        for called in auditing.audits():
+            audit.keep(None, take, called)
+            audit.opened.done = auditing.taken
+
+    def keep(audit: Work) -> "Iterator[Record]":
+        nonlocal proposal
+        yield from _with_run(audits, auditing.run)
+        if request is not None and not audit.early:
+            judge = AuditJudge(plans, execution, expected)
+            proposal = fix_of_audits(request, judge, most_informative(audits))
+            yield from proposal.fixes
+
+    def show(audit: Work) -> int:
+        found_fixes = [] if proposal is None else proposal.fixes
+        early = f"{audit.ending.early} after {audit.opened.done:,} steps" if audit.early else ""
+        with output.written(lambda kind: AUDIT_WRITERS[kind](audits, found_fixes)) as written:
+            # A step that ended before its first operation is reported by the command's error.
+            examined = [one for one in audits if one.operations]
+            if output.is_full:
+                _show(examined, Counter(one.title for one in audits), verbose=verbose, quiet=quiet)
+                say(*filter(None, [early]), *written)
+            else:
+                say(*audit_lines(output.output_format, most_informative(examined), early, found_fixes))
+        say(*(auditing.would_stop if output.is_full else ()))
+        if proposal is not None:
+            tell(proposal, output.output_format)
+        for reason in () if audit.early else auditing.stopped:
+            raise UsageError(f"cannot audit `{target}`", rule=f"the step {reason}")
+        return int(any(one.fails for one in audits))
+
+    raise typer.Exit(runner.run(work, show, keep=keep, kept=audits, unit="step", output=output))
 
 
 def _within(plan: "AuditPlan", chosen: Mapping[str, object], execution: ExecutionOptions) -> float | None:
@@ -204,8 +196,8 @@ def _within(plan: "AuditPlan", chosen: Mapping[str, object], execution: Executio
     return WITHIN if is_long or chosen["--at"] else None
 
 
-def _tell_run(audits: "list[Audit]", run: "AuditRun | None", opened: "Session") -> None:
-    """Store the number of audited steps with the most informative step."""
+def _with_run(audits: "list[Audit]", run: "AuditRun | None") -> "Iterator[Audit]":
+    """Sort the audits, and add the number of audited steps to the most informative one, which is yielded."""
     from harness.wording import most_informative
 
     if run is None:
@@ -214,7 +206,7 @@ def _tell_run(audits: "list[Audit]", run: "AuditRun | None", opened: "Session") 
     for reported in most_informative([audit for audit in audits if audit.what_if is None]):
         index = audits.index(reported)
         audits[index] = reported.model_copy(update={"run": run})
-        opened.keep(audits[index])
+        yield audits[index]
 
 
 def _kinds(names: list[str]) -> "tuple[AuditKind, ...]":

@@ -13,23 +13,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.calling.target import OBJECTS
-from harness.cli import options
+from harness.cli import options, runner
 from harness.cli.adoption.settings import checks_the_project
-from harness.cli.fix import FixOption, UnsafeFixesOption, WriteOption, fix_of_check, fixing, tell
-from harness.cli.option_groups import ExecutionOptions, takes_execution_options, takes_question
-from harness.cli.options import OutputFormat, console, files_written, progress, reject_nothing, say, say_claim, session
+from harness.cli.fix import FixOptions, Proposal, fix_of_check, tell
+from harness.cli.option_groups import ExecutionOptions, takes_options, takes_question
+from harness.cli.options import Output, OutputFormat, console, reject_nothing, say, say_claim
 from harness.cli.panels import epilog, known_option, output_option, thorough_option
-from harness.cli.picture import record_picture
-from harness.error import UsageError, printable
-from harness.execution.interrupt import INTERRUPTED, Ending, uninterruptible
+from harness.cli.runner import Work
+from harness.error import ExitCode, UsageError
 from harness.verdict.campaign import Campaign
-from harness.wording.number import count
 
 if TYPE_CHECKING:
-    from harness.cli.session import Session
+    from collections.abc import Sequence
+
     from harness.display.verdict_document import Results
     from harness.gate.release import Releases
-    from harness.record import Property, Verdict
+    from harness.record import Fix, Property, Record, Verdict
 
 Option = typer.Option
 EPILOG = epilog(
@@ -59,21 +58,18 @@ More examples:
   a known failure
     harness check homework.py:softmax --contract softmax \
       --breaks 'value_on_long_rows:float16=the sum overflows'
-
-Exit codes:
-  0  every law holds or fails as declared; lost digits are reported, but
-     do not count
-  1  a law is broken; with --strict, also lost digits or an undeclared
-     property
-  2  the question could not be answered
 """,
+    exits={
+        0: "every law holds or fails as declared; lost digits are reported, but do not count",
+        1: "a law is broken; with --strict, also lost digits or an undeclared property",
+    },
 )
 """Examples and exit codes of ``--help``."""
 
 
 @checks_the_project
 @takes_question()
-@takes_execution_options
+@takes_options
 def check(
     target: options.TargetArgument,
     *,
@@ -89,84 +85,71 @@ def check(
     verbose: Annotated[
         bool, output_option("--verbose", "-v", help="Show every law, and each finding with its example.")
     ] = False,
-    fix: FixOption = False,
-    write: WriteOption = False,
-    unsafe_fixes: UnsafeFixesOption = False,
-    run: options.RunOption = None,
-    fresh: options.FreshOption = False,
-    json: options.JsonOption = None,
-    junit: options.JunitOption = None,
-    markdown: options.MarkdownOption = None,
-    output_format: options.OutputFormatOption = OutputFormat.FULL,
+    fixes: FixOptions,
+    output: Output,
     execution: ExecutionOptions,
 ) -> None:
     """Check which mathematical laws an implementation satisfies."""
     reject_nothing(target, "check")
-    if output_format is OutputFormat.SARIF and watch:
+    if output.output_format is OutputFormat.SARIF and watch:
         raise UsageError("cannot use `--output-format sarif` together with `--watch`", remedy="leave one out")
-    has_fix = fix or write or unsafe_fixes
-    fix_request = fixing(target, fix=fix, write=write, unsafe=unsafe_fixes) if has_fix else None
+    request = fixes.request(target)
     for folder in question.corpora:
         from harness.verdict.replay import reject_damaged
 
         reject_damaged(folder)
     declares = {**question.declares, **({"reference": reference} if reference else {})}
     campaign = replace(question, target=target, declares=declares).rechecked()
-    files = {"json": json, "junit": junit, "markdown": markdown}
 
     def checked() -> int:
-        with session(run, campaign.seed, fresh=fresh) as opened:
-            return _checked(opened)
-
-    def _checked(opened: "Session") -> int:
         from harness.display.verdict_document import Results
 
         verdicts: list[Verdict] = []
         properties: dict[object, Property] = {}
-        printed: set[object] = set()
+        proposal: Proposal | None = None
+        decided_by: str | None = None
         noted = _noting(target)
-        total = 0
-        processes = _processes(campaign, execution)
-        with Ending(verdicts) as ending, execution.backend(campaign, processes=processes) as backend, progress() as bar:
-            decided_by = backend.pieces[0].get("decided_by") if backend.pieces else None
-            total, isolated = len(backend.pieces), any(piece.get("isolated") for piece in backend.pieces)
-            late_seed = campaign.recheck_seed if isolated else None
-            opened.plan(replace(campaign, recheck_seed=None), total, "verdict", late_seed=late_seed)
-            task = bar.add_task("checking laws", total=total)
-            for found_verdict in campaign.verdicts(backend, properties):
-                verdict = noted(found_verdict)
-                with uninterruptible():
-                    verdicts.append(verdict)
-                    opened.keep(verdict)
-                    for key in properties.keys() - printed:
-                        opened.keep(properties[key])
-                    printed |= properties.keys()
-                    opened.done += 1
-                bar.update(task, advance=1, description=f"{verdict.case} {verdict.law} [{verdict.dtype}]")
-                if fail_fast and verdict.status.fails:
-                    ending.early = "stopped at the first failure"
-                    break
-        opened.end(ending)
-        for remark in opened.remarks:
-            typer.echo(printable(f"run: {remark}"), err=output_format is not OutputFormat.FULL)
-        early = _early(ending, len(verdicts), total)
-        proposal = None if fix_request is None or early else fix_of_check(fix_request, campaign, verdicts)
-        fixes = [] if proposal is None else proposal.fixes
-        for found in fixes:
-            opened.keep(found)
-        results = Results(verdicts, list(properties.values()), early, target, fixes)
-        _show(campaign, results, files, output_format, decided_by or "its name", verbose=verbose)
-        if proposal is not None:
-            tell(proposal, output_format)
-        ending.settle()
-        if ending.code is not None:
-            return ending.code
-        if not verdicts:
-            raise UsageError(f"no law of `{target}` matches the options", remedy="see `harness list --laws`")
-        if run is not None and not early:
-            record_picture(opened, ending, campaign, verdicts, execution)
-        fails_strictly = any(one.fails(strict=campaign.strict) for one in properties.values())
-        return _code(verdicts) or int(fails_strictly)
+
+        def take(verdict: "Verdict", new: "list[Property]") -> "list[Record]":
+            verdicts.append(verdict)
+            return [verdict, *new]
+
+        def work(check: Work) -> None:
+            nonlocal decided_by
+            kept: set[object] = set()
+            with execution.backend(campaign, processes=_processes(campaign, execution)) as backend:
+                pieces = backend.pieces
+                decided_by = pieces[0].get("decided_by") if pieces else None
+                late_seed = campaign.recheck_seed if any(piece.get("isolated") for piece in pieces) else None
+                plan = replace(campaign, recheck_seed=None)
+                check.begin("checking laws", len(pieces), plan, late_seed=late_seed)
+                for verdict in map(noted, campaign.verdicts(backend, properties)):
+                    new = [properties[key] for key in properties.keys() - kept]
+                    kept |= properties.keys()
+                    check.keep(f"{verdict.case} {verdict.law} [{verdict.dtype}]", take, verdict, new)
+                    if fail_fast and verdict.status.fails:
+                        check.ending.early = "stopped at the first failure"
+                        break
+
+        def keep(check: Work) -> "list[Fix]":
+            nonlocal proposal
+            proposal = None if request is None or check.early else fix_of_check(request, campaign, verdicts)
+            return [] if proposal is None else proposal.fixes
+
+        def show(check: Work) -> int:
+            found_fixes = [] if proposal is None else proposal.fixes
+            results = Results(verdicts, list(properties.values()), check.early, target, found_fixes)
+            _show(campaign, results, output, decided_by or "its name", verbose=verbose)
+            if proposal is not None:
+                tell(proposal, output.output_format)
+            if not verdicts and not check.early:
+                raise UsageError(f"no law of `{target}` matches the options", remedy="see `harness list --laws`")
+            if output.run is not None and not check.early:
+                _record_picture(check, campaign, verdicts, execution)
+            fails_strictly = any(one.fails(strict=campaign.strict) for one in properties.values())
+            return _code(verdicts) or int(fails_strictly)
+
+        return runner.run(work, show, keep=keep, kept=verdicts, unit="verdict", output=output, seed=campaign.seed)
 
     raise typer.Exit(on_each_change(target, checked) if watch else checked())
 
@@ -191,17 +174,12 @@ def _noting(target: str) -> "Callable[[Verdict], Verdict]":
     return noted
 
 
-def _early(ending: Ending, done: int, total: int) -> str:
-    """Return how the check ended early, as the head of the run states it; empty if it did not."""
-    return f"{ending.early} after {done:,} of {count(total, 'verdict')}" if ending.early else ""
-
-
 def _code(verdicts: "list[Verdict]") -> int:
     """Return 0 if everything is as declared, 1 if something fails, 2 if every law was skipped."""
     from harness.record import Status
 
     if all(verdict.status is Status.SKIPPED for verdict in verdicts):
-        return 2
+        return ExitCode.NO_ANSWER
     return int(any(verdict.status.fails for verdict in verdicts))
 
 
@@ -215,15 +193,7 @@ def _processes(campaign: Campaign, execution: ExecutionOptions) -> int:
     return min(2, usable)
 
 
-def _show(
-    campaign: Campaign,
-    results: "Results",
-    files: dict[str, Path | None],
-    form: OutputFormat,
-    decided_by: str,
-    *,
-    verbose: bool,
-) -> None:
+def _show(campaign: Campaign, results: "Results", output: Output, decided_by: str, *, verbose: bool) -> None:
     from harness.calling.discovery import whence
     from harness.display.output_format import lines_of
     from harness.display.verdict import print_properties, print_verdicts
@@ -233,9 +203,9 @@ def _show(
     # A replay is about a single example, so it shows the whole record.
     in_full = verbose or campaign.example is not None
     verdicts, properties, early, *_ = results
-    with files_written(files, lambda kind: WRITERS[kind](results)) as written:
-        if form is not OutputFormat.FULL:
-            say(*lines_of(form, results))
+    with output.written(lambda kind: WRITERS[kind](results)) as written:
+        if not output.is_full:
+            say(*lines_of(output.output_format, results))
             return
         say_claim(campaign.target, campaign.contract, (verdict.contract for verdict in verdicts), decided_by)
         print_properties(console(), properties)
@@ -245,6 +215,31 @@ def _show(
         census = census_line(verdicts).replace("checked: ", f"checked: {name}, ", 1)
         verdict = verdict_line(verdicts, early)
         say(*written, *filter(None, (census, verdict, unclaimed_line(verdicts), glossary_line(verdicts))))
+
+
+DEFAULT_DTYPE = "float32"
+"""The dtype of the picture, if no law is broken in another one only."""
+
+
+def _record_picture(
+    check: Work, campaign: Campaign, verdicts: "Sequence[Verdict]", execution: ExecutionOptions
+) -> None:
+    """Record the results of one function along rays for the report, unless the check was about chosen laws only."""
+    if not campaign.is_single or campaign.laws or campaign.example:
+        return
+    from harness.surveyor.plan import Survey
+
+    broken = [verdict.dtype for verdict in verdicts if verdict.violation is not None and verdict.status.fails]
+    known = broken or list(campaign.dtypes) or [verdict.dtype for verdict in verdicts]
+    dtype = DEFAULT_DTYPE if DEFAULT_DTYPE in known or not known else known[0]
+    claims = (campaign.target, campaign.contract, campaign.declares, campaign.breaks, campaign.call)
+    planned = Survey(*claims, laws=("value",), dtypes=(dtype,), batches=0, seed=campaign.first_seed)
+    # A contract without rays, such as that of a loader, has no picture.
+    with contextlib.suppress(UsageError), execution.backend(planned) as backend:
+        for trace in list(planned.traces(backend)):
+            check.opened.keep(trace)
+    check.opened.sync()
+    check.opened.end(check.ending)
 
 
 WAIT_S = 0.1
@@ -258,7 +253,7 @@ def on_each_change(target: str, checked: Callable[[], int], *, until: int | None
         raise UsageError(f"cannot watch `{target}`", rule="`--watch` needs `file.py:function`")
     seen, code = _stamp(file), _survived(checked)
     try:
-        while code not in {until, INTERRUPTED}:
+        while code not in {until, ExitCode.INTERRUPTED}:
             say(f"watching {file}; press Ctrl-C to stop")
             while (stamp := _stamp(file)) in {seen, None}:
                 time.sleep(WAIT_S)
@@ -285,4 +280,4 @@ def _survived(checked: Callable[[], int]) -> int:
         return checked()
     except UsageError as error:
         say(f"harness: {error}")
-        return 2
+        return ExitCode.NO_ANSWER

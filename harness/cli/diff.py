@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import console, names, progress, reject_unknown, say
+from harness.cli import runner
+from harness.cli.options import console, names, reject_unknown, say
 from harness.cli.panels import epilog, thorough_option
-from harness.execution.interrupt import Ending
+from harness.cli.runner import Work
 
 EPILOG = epilog(
     """
@@ -19,12 +20,11 @@ Exact arithmetic decides which result is better if their bits differ.
 All float32 numbers take about a minute for each operation, or several minutes
 if many results changed. pip installs each release once, with its own
 settings, such as PIP_INDEX_URL, in .harness/environments.
-
-Exit codes:
-  0  no result is worse
-  1  a result is farther from the exact value than before
-  2  the question could not be answered
 """,
+    exits={
+        0: "no result is worse",
+        1: "a result is farther from the exact value than before",
+    },
 )
 
 
@@ -51,28 +51,32 @@ def diff(
     from harness.display.accuracy import print_rows
     from harness.proof.float32.difference import BLOCKS, Difference, Release, interpreter
     from harness.proof.float32.operation import OPERATIONS
-    from harness.wording.number import count
 
-    reject_unknown(names(operations), OPERATIONS, "operation")
+    reject_unknown(names(operations), OPERATIONS)
     differences = [Difference(OPERATIONS[name]) for name in names(operations) or OPERATIONS]
     blocks = [i * BLOCKS // sample for i in range(sample)]
     finished: list[Difference] = []
     about: list[str] = []
-    with Ending(finished) as ending, ExitStack() as stack, progress() as bar:
-        pythons = [interpreter(one) for one in (before, after)]
-        releases = [stack.enter_context(Release(python)) for python in pythons]
-        about += [f"{one.about()} ({python})" for one, python in zip(releases, pythons, strict=True)]
-        task = bar.add_task("comparing", total=sample * len(differences))
-        for one in differences:
-            for done in one.compare(releases, blocks):
-                bar.update(task, advance=done, description=one.operation.name)
-            finished.append(one)
-    if finished:
-        print_rows(console(), [one.row for one in finished])
-    say(*(f"{role}: {release}" for role, release in zip(("before", "after"), about, strict=False)))
-    worse = [one.operation.name for one in finished if one.counts["worse"]]
-    early = f" -- {ending.early} after {len(finished)} of {count(len(differences), 'operation')}"
-    found = f"results of {', '.join(worse)} are worse" if worse else "no result is worse"
-    say(f"diff: {found}{early if ending.early else ''}")
-    ending.settle()
-    raise typer.Exit(int(bool(worse)) if ending.code is None else ending.code)
+
+    def work(comparison: Work) -> None:
+        comparison.begin("comparing", len(differences), shown=sample * len(differences))
+        with ExitStack() as stack:
+            pythons = [interpreter(text) for text in (before, after)]
+            releases = [stack.enter_context(Release(python)) for python in pythons]
+            about.extend(f"{release.about()} ({python})" for release, python in zip(releases, pythons, strict=True))
+            for difference in differences:
+                for blocks_done in difference.compare(releases, blocks):
+                    comparison.move(difference.operation.name, by=blocks_done)
+                finished.append(difference)
+                comparison.opened.done += 1
+
+    def show(comparison: Work) -> int:
+        if finished:
+            print_rows(console(), [difference.row for difference in finished])
+        say(*(f"{role}: {release}" for role, release in zip(("before", "after"), about, strict=False)))
+        worse = [difference.operation.name for difference in finished if difference.counts["worse"]]
+        result = f"results of {', '.join(worse)} are worse" if worse else "no result is worse"
+        say(f"diff: {result}{comparison.early and f' -- {comparison.early}'}")
+        return int(bool(worse))
+
+    raise typer.Exit(runner.run(work, show, kept=finished, unit="operation"))

@@ -10,25 +10,21 @@ from rich.table import Column, Table
 from harness.cli.adoption.settings import search_path
 from harness.cli.options import CasesArgument, ContractOption, DataOption, console, progress, say
 from harness.cli.panels import epilog, thorough_option
+from harness.error import ExitCode
 
 if TYPE_CHECKING:
     from harness.gate.doctor import Diagnosis
 
 Option = typer.Option
-NO_SIGHT = 2
-"""Exit code if nothing could be measured."""
-
-
 EPILOG = epilog(
     """
   harness doctor
   harness doctor homework.py:softmax --budget 60
 """,
-    """
-Exit codes:
-  0  the table is complete
-  2  nothing could be measured
-""",
+    exits={
+        0: "the table is complete",
+        2: "nothing could be measured",
+    },
 )
 
 
@@ -65,7 +61,7 @@ def doctor(
         seen = percent_slower(diagnosis.control)
         say(f"control: 10 % more work in {diagnosis.evidence.control} is measured as {seen}")
     say(*(f"advice: {sentence}" for sentence in advice(diagnosis, policy)))
-    raise typer.Exit(0 if diagnosis.sights else NO_SIGHT)
+    raise typer.Exit(ExitCode.PASSED if diagnosis.sights else ExitCode.NO_ANSWER)
 
 
 def _table(diagnosis: "Diagnosis") -> Table:

@@ -1,20 +1,33 @@
 """The commands that run training and benchmarks: ``train`` and ``bench``."""
 
 import argparse
+import inspect
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 from rich.markup import escape
 
-from harness.bench.option import OPTIONS, Settings, Shape, Split, StartMethod
-from harness.cli.option_groups import takes_limits
-from harness.cli.options import DataOption, QuietOption, RunOption, TargetArgument, console, progress, say, session
+from harness.bench.option import OPTIONS, Settings
+from harness.cli import runner
+from harness.cli.option_groups import parameter_of, replace_parameter, takes_options
+from harness.cli.options import (
+    DataOption,
+    Output,
+    QuietOption,
+    RunOption,
+    TargetArgument,
+    console,
+    progress,
+    say,
+    session,
+)
 from harness.cli.panels import LOADERS, OUTPUT, THOROUGH, epilog
+from harness.cli.runner import Work
 from harness.error import UsageError, did_you_mean, listed
-from harness.execution.interrupt import Ending
 from harness.isolation.limits import Limits
 
 if TYPE_CHECKING:
@@ -28,7 +41,7 @@ TRAIN_EPILOG = epilog("""
 """)
 
 
-@takes_limits
+@takes_options
 def train(
     target: TargetArgument = "cases",
     data: DataOption = None,
@@ -46,63 +59,93 @@ def train(
 
     source, total = prepare(data).source, len(experiment.TRAININGS)
     rows: list[experiment.Row] = []
-    with session(run) as opened:
-        opened.expect(total, "training")
-        opened.note_data(source)
-        with Ending(rows) as ending, progress() as bar:
-            task = bar.add_task("training", total=total)
 
-            def take(event: tuple[str, dict[str, Any]]) -> None:
-                name, fields = event
-                if name in experiment.TRAININGS:
-                    opened.done = experiment.TRAININGS.index(name)
-                    bar.update(task, completed=opened.done, description=name)
-                    return
-                if not rows:  # the cases are imported, and earlier records are replaced
-                    opened.discard(*experiment.ROWS.values())
-                rows.append(row := experiment.ROWS[name].model_validate(fields))
-                opened.keep(row)
-                bar.update(task, description=getattr(row, "case", "samples"))
+    def work(training: Work) -> None:
+        training.begin("training", total)
+        training.opened.note_data(source)
 
-            if is_shipped(target):
-                experiment.train_target(target, data, take)
-            else:
-                run_in_child(
-                    "harness.bench.experiment:train_target",
-                    {"target": target, "data": data},
-                    type(None),
-                    target=target,
-                    limits=replace(limits, law_s=experiment.LONGEST_S),
-                    event=tuple[str, dict[str, Any]],
-                    on_event=take,
-                )
-            opened.done = total
-        opened.end(ending)
-    if not quiet:
-        print_training(console(), rows)
-    if ending.early:
-        say(f"{ending.early}; the remaining models were not trained")
-    say(f"data: {source.note}")
-    ending.settle()
-    if ending.code is not None:
-        raise typer.Exit(ending.code)
+        def take(event: tuple[str, dict[str, Any]]) -> None:
+            name, fields = event
+            if name in experiment.TRAININGS:
+                training.opened.done = experiment.TRAININGS.index(name)
+                training.move(name, to=training.opened.done)
+                return
+            if not rows:  # the cases are imported, and earlier records are replaced
+                training.opened.discard(*experiment.ROWS.values())
+            rows.append(row := experiment.ROWS[name].model_validate(fields))
+            training.opened.keep(row)
+            training.move(getattr(row, "case", "samples"))
+
+        if is_shipped(target):
+            experiment.train_target(target, data, take)
+        else:
+            run_in_child(
+                "harness.bench.experiment:train_target",
+                {"target": target, "data": data},
+                type(None),
+                target=target,
+                limits=replace(limits, law_s=experiment.LONGEST_S),
+                event=tuple[str, dict[str, Any]],
+                on_event=take,
+            )
+        training.opened.done = total
+
+    def show(training: Work) -> int:
+        if not quiet:
+            print_training(console(), rows)
+        if training.ending.early:
+            say(f"{training.ending.early}; the remaining models were not trained")
+        say(f"data: {source.note}")
+        return 0
+
+    raise typer.Exit(runner.run(work, show, kept=rows, unit="training", output=Output(run)))
 
 
 def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _option(name: str, *flags: str, panel: str | None = None) -> Any:
-    """Convert the declaration of a suite's option into an option of the command."""
-    option = OPTIONS[name]
-    return typer.Option(
-        *flags,
-        help=option.help,
-        metavar=option.metavar or "|".join(option.choices) or None,
-        min=option.least,
-        parser=_parser(name) if option.takes_several else None,
-        rich_help_panel=panel,
-    )
+PANELS = {
+    None: ("contract", "data", "shapes"),
+    LOADERS: (
+        "dataset",
+        "split",
+        "batch_sizes",
+        "workers",
+        "prefetch",
+        "pin",
+        "persistent",
+        "start_method",
+        "data_sets",
+    ),
+    THOROUGH: ("timeout", "seconds"),
+}
+"""Options of the suites that the command has, by panel of its help."""
+
+
+def _options() -> Iterator[inspect.Parameter]:
+    """Yield the options of the suites as options of the command."""
+    types = get_type_hints(Settings)
+    for panel, names in PANELS.items():
+        for name in names:
+            option = OPTIONS[name]
+            stated = typer.Option(
+                *(["--pin"] if name == "pin" else []),
+                help=option.help,
+                metavar=option.metavar or "|".join(option.choices) or None,
+                min=option.least,
+                parser=_parser(name) if option.takes_several else None,
+                rich_help_panel=panel,
+            )
+            kind = types[name] | None if option.takes_several else types[name]
+            kind = DataOption if name == "data" else Annotated[kind, stated]
+            yield parameter_of(name, kind, default=False if name == "pin" else None)
+
+
+def _read(values: dict[str, Any]) -> Settings:
+    """Return the options of the suites as given."""
+    given = {name: values.pop(name) for names in PANELS.values() for name in names}
+    return Settings(**{name: value for name, value in given.items() if value is not None})
 
 
 def _parser(name: str) -> Callable[[str], Any]:
@@ -135,16 +178,17 @@ Suites that run by default:
 
 A suite that runs only by name:
   agreement      step times compared with torch.utils.benchmark
-
-Exit codes:
-  0  everything was measured
-  1  a benchmark failed
-  2  nothing could be measured
 """,
+    exits={
+        0: "everything was measured",
+        1: "a benchmark failed",
+        2: "nothing could be measured",
+    },
 )
 
 
-@takes_limits
+@takes_options
+@partial(replace_parameter, name="settings", options=[*_options()], read=_read)
 def bench(
     suites: Annotated[
         list[str] | None,
@@ -154,24 +198,11 @@ def bench(
         str,
         typer.Option("--cases", help="Package of cases, file.py:function or module:function.", metavar="TARGET"),
     ] = "cases",
-    contract: Annotated[str | None, _option("contract")] = None,
-    data: DataOption = None,
-    dataset: Annotated[str | None, _option("dataset", panel=LOADERS)] = None,
-    split: Annotated[Split | None, _option("split", panel=LOADERS)] = None,
-    batch_sizes: Annotated[Sequence[int] | None, _option("batch_sizes", panel=LOADERS)] = None,
-    workers: Annotated[Sequence[int] | None, _option("workers", panel=LOADERS)] = None,
-    prefetch: Annotated[Sequence[int] | None, _option("prefetch", panel=LOADERS)] = None,
-    pin: Annotated[bool, _option("pin", "--pin", panel=LOADERS)] = False,
-    persistent: Annotated[bool | None, _option("persistent", panel=LOADERS)] = None,
-    start_method: Annotated[StartMethod | None, _option("start_method", panel=LOADERS)] = None,
-    data_sets: Annotated[Sequence[str] | None, _option("data_sets", panel=LOADERS)] = None,
-    shapes: Annotated[Sequence[Shape] | None, _option("shapes")] = None,
-    timeout: Annotated[float | None, _option("timeout", panel=THOROUGH)] = None,
-    seconds: Annotated[float | None, _option("seconds", panel=THOROUGH)] = None,
+    *,
+    settings: Settings,
     run: Annotated[
         str, typer.Option("--run", help="Run to write to.", metavar="RUN", rich_help_panel=OUTPUT)
     ] = "bench",
-    *,
     quiet: QuietOption = False,
     limits: Limits,
 ) -> None:
@@ -184,28 +215,12 @@ def bench(
         if suite not in benchmark.SUITES:
             rule = f"the suites are {listed(benchmark.SUITES)}"
             raise UsageError(f"unknown suite `{suite}`", rule=rule, remedy=did_you_mean(suite, benchmark.SUITES))
-    settings = Settings(
-        contract=contract,
-        batch_sizes=batch_sizes or (),
-        workers=workers or (),
-        shapes=shapes or (),
-        data=data,
-        seconds=seconds,
-        split=split,
-        dataset=dataset,
-        start_method=start_method,
-        prefetch=prefetch or (),
-        persistent=persistent,
-        pin=pin,
-        timeout=timeout,
-        data_sets=data_sets or (),
-    )
     _check_loader_options(wanted, settings)
     benchmark.require_packages(settings)
     with session(run) as opened:
         opened.expect(len(wanted), "suite", plan=f"bench {target} {wanted} {settings}")
-        if "balance" in wanted or ("loaders" in wanted and dataset is None):
-            opened.note_data(prepare(data).source)
+        if "balance" in wanted or ("loaders" in wanted and settings.dataset is None):
+            opened.note_data(prepare(settings.data).source)
         codes = []
         for suite in wanted:
             try:

@@ -21,13 +21,6 @@ if TYPE_CHECKING:
     from harness.verdict.campaign import Campaign
 
 
-FixOption = Annotated[bool, fix_option("--fix", help="Show a verified fix of a finding as a diff.")]
-WriteOption = Annotated[bool, fix_option("--write", help="Apply the fix to the file.")]
-UnsafeFixesOption = Annotated[
-    bool, fix_option("--unsafe-fixes", help="Also try fixes that change the function, such as n - 1 to n.")
-]
-
-
 @dataclass(frozen=True)
 class Fixing:
     """The request of the user, and the text of the file before the check or the audit."""
@@ -39,21 +32,33 @@ class Fixing:
     unsafe: bool
 
 
-def fixing(target: str, *, fix: bool, write: bool, unsafe: bool) -> Fixing:
-    """Return the request for a fix, with its options.
+@dataclass(frozen=True)
+class FixOptions:
+    """The options for fixes."""
 
-    Raises
-    ------
-    UsageError
-        If the target is no function of a file, or an option needs ``--fix``.
-    """
-    if not fix:
-        option = "--write" if write else "--unsafe-fixes"
-        raise UsageError(f"cannot use `{option}` without `--fix`", remedy="add `--fix`")
-    file, _, name = target.partition(":")
-    if not file.endswith(".py") or not name:
-        raise UsageError(f"cannot fix `{target}`", rule="`--fix` needs `file.py:function`")
-    return Fixing(Path(file), name, _read(Path(file)), write, unsafe)
+    fix: Annotated[bool, fix_option("--fix", help="Show a verified fix of a finding as a diff.")] = False
+    write: Annotated[bool, fix_option("--write", help="Apply the fix to the file.")] = False
+    unsafe_fixes: Annotated[
+        bool, fix_option("--unsafe-fixes", help="Also try fixes that change the function, such as n - 1 to n.")
+    ] = False
+
+    def request(self, target: str) -> Fixing | None:
+        """Return the request for a fix, if there is one.
+
+        Raises
+        ------
+        UsageError
+            If the target is no function of a file, or an option needs ``--fix``.
+        """
+        if not self.fix:
+            for option, is_given in (("--write", self.write), ("--unsafe-fixes", self.unsafe_fixes)):
+                if is_given:
+                    raise UsageError(f"cannot use `{option}` without `--fix`", remedy="add `--fix`")
+            return None
+        file, _, name = target.partition(":")
+        if not file.endswith(".py") or not name:
+            raise UsageError(f"cannot fix `{target}`", rule="`--fix` needs `file.py:function`")
+        return Fixing(Path(file), name, _read(Path(file)), self.write, self.unsafe_fixes)
 
 
 def _read(file: Path) -> str:

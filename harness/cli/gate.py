@@ -57,14 +57,13 @@ More examples:
     harness gate --against main --budget 60
   a pull request, which cannot delete the baseline or loosen the policy
     harness gate --run report --base origin/main
-
-Exit codes:
-  0  pass
-  1  something got worse
-  2  no verdict: a case is gone or no longer measured, nothing was
-     compared, or the measurement is not reliable
-  3  inconclusive, with --strict
 """,
+    exits={
+        0: "pass",
+        1: "something got worse",
+        2: "no verdict: a case is gone or no longer measured, nothing was compared, or the measurement is not reliable",
+        3: "inconclusive, with --strict",
+    },
 )
 """Examples and exit codes of ``--help``."""
 

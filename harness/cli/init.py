@@ -32,12 +32,12 @@ contract follows from their name, says why it leaves out others, and writes
   a GitHub workflow
   with --baseline: the results of a first check
 It never overwrites a file. A second run changes nothing.
-
-Exit codes:
-  0  the files are written, or nothing was left to write
-  1  with --baseline: the first check found a defect
-  2  nothing was written; one line says why
 """,
+    exits={
+        0: "the files are written, or nothing was left to write",
+        1: "with --baseline: the first check found a defect",
+        2: "nothing was written; one line says why",
+    },
 )
 """Examples and exit codes of ``--help``."""
 

@@ -20,8 +20,7 @@ from harness.cli.course.exercise import SECTIONS, Command, Exercise
 from harness.cli.course.progress import Entry, State, progress, update
 from harness.cli.options import console, say
 from harness.cli.panels import epilog
-from harness.error import UsageError
-from harness.execution.interrupt import INTERRUPTED
+from harness.error import ExitCode, UsageError
 from harness.record import write_atomically
 
 EPILOG = epilog(
@@ -37,14 +36,12 @@ More examples:
 
 The files are in the folder exercises, the progress is in .harness/learn.json.
 An existing file is never overwritten; delete it to start again.
-
-Exit codes:
-  0  the exercise is done, or cannot be done on this machine; with --verify,
-     every exercise
-  1  it is not done
-  2  the question could not be answered, for example because there is no such
-     exercise
 """,
+    exits={
+        0: "the exercise is done, or cannot be done on this machine; with --verify, every exercise",
+        1: "it is not done",
+        2: "the question could not be answered, for example because there is no such exercise",
+    },
 )
 """Examples and exit codes of ``--help``."""
 
@@ -220,7 +217,7 @@ def _run(words: list[str], program: Any) -> int:
         If it was interrupted, which is not a result of the exercise.
     """
     code = int(program.main(words, prog_name="harness", standalone_mode=False) or 0)
-    if code == INTERRUPTED:
+    if code == ExitCode.INTERRUPTED:
         raise KeyboardInterrupt
     return code
 

@@ -18,8 +18,8 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from harness.calling.discovery import own_cases
 from harness.cli.options import run_folder, say
-from harness.error import UsageError, require
-from harness.execution.interrupt import INTERRUPTED, uninterruptible
+from harness.error import ExitCode, UsageError, require
+from harness.execution.interrupt import uninterruptible
 from harness.execution.processes import end_with_parent
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def make_run(name: str, options: Sequence[str], *, is_opened: bool = False) -> i
         job.run()
     except KeyboardInterrupt:
         job.finish(is_interrupted=True)
-        return INTERRUPTED
+        return ExitCode.INTERRUPTED
     return max(job.codes)
 
 
@@ -157,7 +157,7 @@ class _Job:
                 self.codes = [code or 2]
                 return
             # A process that was killed has another code.
-            self.codes.append(code if 0 <= code <= 2 else 2)
+            self.codes.append(code if code in {0, 1, 2} else ExitCode.NO_ANSWER)
             self._durations_s.append(time.monotonic() - self._began)
             self._began = time.monotonic()
             if number + 1 < len(PARTS):
@@ -192,7 +192,7 @@ class _Job:
         self._line.clear()
         if is_last:
             # The job also fails without its page.
-            self.codes.append(code if 0 <= code <= 2 else 2)
+            self.codes.append(code if code in {0, 1, 2} else ExitCode.NO_ANSWER)
         if is_last or code not in {0, 2}:
             sys.stdout.write(output)
         elif is_first:

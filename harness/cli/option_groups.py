@@ -8,7 +8,8 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import MISSING, Field, dataclass, fields, replace
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
@@ -66,20 +67,21 @@ def takes_question(*selected: str, **changes: Mapping[str, Any]) -> Callable[[Co
 
     def replaced(command: Command) -> Command:
         kind = inspect.signature(command).parameters["question"].annotation
-        known = [field for field in fields(kind) if "option" in field.metadata]
-        option_fields = [field for field in known if not selected or field.name in selected]
+        option_fields = [
+            one for one in fields(kind) if "option" in one.metadata and (not selected or one.name in selected)
+        ]
 
         def read(values: dict[str, Any]) -> Question:
-            arguments = {field.name: _kind(field).read(values.pop(field.name)) for field in option_fields}
+            arguments = {one.name: _kind(one).read(values.pop(one.name)) for one in option_fields}
             return with_contract(kind(**arguments))  # type: ignore[no-any-return]
 
-        options = [_question_option(field, changes.get(field.name, {})) for field in option_fields]
-        return _with_options(command, "question", options, read)
+        options = [_question_option(one, changes.get(one.name, {})) for one in option_fields]
+        return replace_parameter(command, "question", options, read)
 
     return replaced
 
 
-def _with_options(
+def replace_parameter(
     command: Command, name: str, options: list[inspect.Parameter], read: Callable[[dict[str, Any]], Any]
 ) -> Command:
     """Replace a parameter of a command by options; ``read`` takes their values from the given ones."""
@@ -119,7 +121,7 @@ def _question_option(field: "Field[Any]", changes: Mapping[str, Any]) -> inspect
     if isinstance(default, tuple):
         default = ",".join(default) or None
     annotation = Annotated[_kind(field).type, option]  # type: ignore[valid-type]  # known at run time only
-    return _parameter(field.name, annotation, default)
+    return parameter_of(field.name, annotation, default)
 
 
 def with_contract(question: QuestionT) -> QuestionT:
@@ -166,9 +168,6 @@ ExecutorOption = Annotated[
         metavar="EXECUTOR",
     ),
 ]
-_LIMITS = [limit for limit in fields(Limits) if limit.metadata]
-_MEASURED = [limit for limit in _LIMITS if limit.name in {"load_s", "memory_gib"}]
-"""Limits of a command that measures, whose calls may take as long as they do."""
 
 
 @dataclass(frozen=True)
@@ -187,10 +186,10 @@ class ExecutionOptions:
         Limits for user code.
     """
 
-    jobs: int | None
-    isolate: bool
-    executor: str | None
-    limits: Limits
+    jobs: JobsOption = None
+    isolate: IsolateOption = True
+    limits: Limits = field(default_factory=Limits)
+    executor: ExecutorOption = None
 
     @contextmanager
     def backend(self, plan: "Plan", *, processes: int = 1) -> "Iterator[Backend]":
@@ -209,42 +208,46 @@ class ExecutionOptions:
             yield stack.enter_context(working)
 
 
-def takes_execution_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Replace the parameter ``execution`` of a command by the execution options.
+def takes_options(command: Command) -> Command:
+    """Replace each parameter of a command whose type is a group of options by the options of the group.
 
-    Options of the limits are declared in :class:`~harness.isolation.limits.Limits`.
+    A group is a dataclass with an option as type of each field. Limits declare the options themselves; a command that
+    takes only limits measures, so its calls may take as long as they do.
     """
-
-    def read(values: dict[str, Any]) -> ExecutionOptions:
-        limits = Limits(**{limit.name: values.pop(limit.name) for limit in _LIMITS})
-        return ExecutionOptions(values.pop("jobs"), values.pop("isolate"), values.pop("executor"), limits)
-
-    options = [
-        _parameter("jobs", JobsOption, None),
-        _parameter("isolate", IsolateOption, default=True),
-        *(_parameter(limit.name, _option(limit), limit.default) for limit in _LIMITS),
-        _parameter("executor", ExecutorOption, None),
-    ]
-    return _with_options(command, "execution", options, read)
-
-
-def takes_limits(command: Command) -> Command:
-    """Replace the parameter ``limits`` of a command that measures by the options of its limits."""
-
-    def read(values: dict[str, Any]) -> Limits:
-        return Limits(**{limit.name: values.pop(limit.name) for limit in _MEASURED})
-
-    return _with_options(
-        command, "limits", [_parameter(one.name, _option(one), one.default) for one in _MEASURED], read
-    )
+    for name, parameter in inspect.signature(command).parameters.items():
+        kind = parameter.annotation
+        if kind is Limits:
+            measured = [limit for limit in fields(Limits) if limit.name in {"load_s", "memory_gib"}]
+            options = [*map(_limit_option, measured)]
+        elif is_dataclass(kind) and not issubclass(kind, Question):
+            options = [*_options_of(kind)]
+        else:
+            continue
+        command = replace_parameter(command, name, options, partial(_read_group, kind))
+    return command
 
 
-def _option(limit: "Field[Any]") -> Any:
+def _options_of(group: Any) -> Iterator[inspect.Parameter]:
+    for option in fields(group):
+        if option.type is Limits:
+            yield from (_limit_option(limit) for limit in fields(Limits) if limit.metadata)
+        else:
+            yield parameter_of(option.name, option.type, option.default)
+
+
+def _read_group(group: Any, values: dict[str, Any]) -> Any:
+    """Return a group with its options taken from the values."""
+    nested = {one.name: _read_group(Limits, values) for one in fields(group) if one.type is Limits}
+    return group(**{one.name: values.pop(one.name) for one in fields(group) if one.name in values}, **nested)
+
+
+def _limit_option(limit: "Field[Any]") -> inspect.Parameter:
     stated = limit.metadata
     option = execution_option(stated["option"], min=stated["least"], help=stated["help"], metavar=stated["metavar"])
     kind: Any = str | None if stated["least"] is None else float
-    return Annotated[kind, option]
+    return parameter_of(limit.name, Annotated[kind, option], limit.default)
 
 
-def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+def parameter_of(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    """Return the parameter of an option."""
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)

@@ -7,7 +7,8 @@ import contextvars
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self, TextIO, cast
@@ -163,6 +164,27 @@ OutputFormatOption = Annotated[
         metavar="|".join(OutputFormat),
     ),
 ]
+
+
+@dataclass(frozen=True)
+class Output:
+    """The options for output: the run to write to, the files to write, and the format on standard output."""
+
+    run: RunOption = None
+    fresh: FreshOption = False
+    json: JsonOption = None
+    junit: JunitOption = None
+    markdown: MarkdownOption = None
+    output_format: OutputFormatOption = OutputFormat.FULL
+
+    @property
+    def is_full(self) -> bool:
+        """Whether standard output is for a reader, and not for a program."""
+        return self.output_format is OutputFormat.FULL
+
+    def written(self, text_of: Callable[[str], str]) -> AbstractContextManager[list[str]]:
+        """Write the files as :func:`files_written`."""
+        return files_written({"json": self.json, "junit": self.junit, "markdown": self.markdown}, text_of)
 
 
 def progress() -> Progress:

@@ -7,11 +7,13 @@ import inspect
 import os
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import typer
+
+from harness.error import ExitCode
 
 CALLING = "How to call it"
 FORMULA = "About the formula"
@@ -61,9 +63,16 @@ BREAK = "\f"
 """Separates the examples at the beginning from the text at the end."""
 
 
-def epilog(examples: str, more: str = "") -> str:
-    """Join the examples before the options and the text after them into the single text that typer accepts."""
-    return f"{examples.strip(chr(10))}{BREAK}{more.strip(chr(10))}"
+def epilog(examples: str, more: str = "", exits: Mapping[int, str] | None = None) -> str:
+    """Join the examples before the options and the text after them into the single text that typer accepts.
+
+    ``exits`` says what the exit codes mean for this command; without an answer, the code is the same for all.
+    """
+    rows = [] if exits is None else ["", "Exit codes:"]
+    for code, text in sorted(({ExitCode.NO_ANSWER: ExitCode.NO_ANSWER.meaning} | dict(exits or {})).items()):
+        rows += textwrap.wrap(text, 78, initial_indent=f"  {code}  ", subsequent_indent=" " * 5) if exits else []
+    end = "\n".join([more.strip("\n"), *rows]).strip("\n")
+    return f"{examples.strip(chr(10))}{BREAK}{end}"
 
 
 def write_command(command: Any, ctx: typer.Context, formatter: Any) -> None:

@@ -1,22 +1,22 @@
 """The command ``prove``."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import options
-from harness.cli.option_groups import ExecutionOptions, takes_execution_options, takes_question
-from harness.cli.options import console, progress, reject_nothing, say, say_claim, session
+from harness.cli import options, runner
+from harness.cli.option_groups import ExecutionOptions, takes_options, takes_question
+from harness.cli.options import Output, console, reject_nothing, run_folder, say, say_claim
 from harness.cli.panels import epilog, output_option, thorough_option
-from harness.error import UsageError
-from harness.execution.interrupt import Ending
+from harness.cli.runner import Work
+from harness.error import ExitCode, UsageError
 from harness.proof.exhaustion import Exhaustion, Proving
 
 if TYPE_CHECKING:
-    from harness.record import Proof
+    from harness.record import Proof, Record
 
 
 EPILOG = epilog(
@@ -31,17 +31,16 @@ inputs of a two-class softmax or log-softmax, 4.3 billion for each kernel,
 takes minutes, and so does every float32 number of an elementary function or
 an activation. Finished parts are saved in the run; after an interrupt, the
 same command continues.
-
-Exit codes:
-  0  proved: no law is broken
-  1  a law is broken
-  2  the question could not be answered
 """,
+    exits={
+        0: "proved: no law is broken",
+        1: "a law is broken",
+    },
 )
 
 
 @takes_question("contract", "dtypes", "layouts", "quantities", "call", "declares")
-@takes_execution_options
+@takes_options
 def prove(
     target: options.TargetArgument = "cases",
     *,
@@ -62,49 +61,49 @@ def prove(
     from harness.wording import proof_line
 
     reject_nothing(target, "prove")
-    with session(run, fresh=fresh) as opened:
-        shards = opened.folder.path / "shards"
+    shards = run_folder(run).path / "shards"
+    exhaustion = replace(question, target=target, folder=shards.absolute())
+    proving: Proving | None = None
+    proofs: list[Proof] = []
+    done: list[str] = []
+
+    def work(proof: Work) -> None:
+        nonlocal proving
         if fresh:
             shutil.rmtree(shards, ignore_errors=True)
-        exhaustion = replace(question, target=target, folder=shards.absolute())
-        proving: Proving | None = None
-        done: list[str] = []
-        with Ending(done) as ending, execution.backend(exhaustion) as backend, progress() as bar:
+        with execution.backend(exhaustion) as backend:
             proving = Proving(backend)
-            total = len(backend.pieces)
-            opened.done = before = total - len(proving.remaining)
-            opened.plan(exhaustion, total, "shard")
-            task = bar.add_task("checking every input", total=total, completed=before)
+            total, left = len(backend.pieces), len(proving.remaining)
+            proof.begin("checking every input", total, exhaustion, done=total - left)
             for title in proving.run(seconds=seconds):
-                done.append(title)
-                opened.done = before + len(done)
-                bar.update(task, advance=1, description=title)
-            if opened.done < total:
-                ending.early = "not finished"
-        known = [] if proving is None else proving.proofs()
-        proofs = [proof for proof in known if proof.skipped is None]
-        properties = [] if proving is None else list(proving.properties.values())
-        for proof in proofs:
-            opened.keep(proof)
-        for one in properties:
-            opened.keep(one)
-        opened.end(ending)
-    say(*(f"run: {remark}" for remark in opened.remarks))
-    say_claim(target, exhaustion.contract, (proof.contract for proof in known))
-    print_properties(console(), properties)
-    print_proofs(console(), known)
-    say(proof_line(proofs) + _not_finished(ending, proofs, 0 if proving is None else proving.waiting))
-    ending.settle()
-    if ending.code is not None:
-        raise typer.Exit(ending.code)
-    if not known:
-        raise UsageError("no part was finished", rule=f"the time limit is {seconds:g} s", remedy="raise `--seconds`")
-    raise typer.Exit(2 if not proofs else int(any(proof.fails for proof in proofs)))
+                proof.keep(title, done.append, title)
+            if len(done) < left:
+                proof.ending.early = "not finished"
+
+    def keep(_: Work) -> "Iterator[Record]":
+        if proving is not None:
+            proofs.extend(proving.proofs())
+            yield from (proof for proof in proofs if proof.skipped is None)
+            yield from proving.properties.values()
+
+    def show(proof: Work) -> int:
+        decided = [proof for proof in proofs if proof.skipped is None]
+        say_claim(target, exhaustion.contract, (proof.contract for proof in proofs))
+        print_properties(console(), [] if proving is None else list(proving.properties.values()))
+        print_proofs(console(), proofs)
+        left = _not_finished(proof.ending.early, decided, 0 if proving is None else proving.waiting)
+        say(proof_line(decided) + left)
+        if not proofs and proof.ending.code is None:
+            rule = f"the time limit is {seconds:g} s"
+            raise UsageError("no part was finished", rule=rule, remedy="raise `--seconds`")
+        return int(any(proof.fails for proof in decided)) if decided else ExitCode.NO_ANSWER
+
+    raise typer.Exit(runner.run(work, show, keep=keep, kept=done, unit="shard", output=Output(run, fresh)))
 
 
-def _not_finished(ending: Ending, proofs: "Sequence[Proof]", waiting: int) -> str:
+def _not_finished(early: str, proofs: "Sequence[Proof]", waiting: int) -> str:
     """Return how much is left to do; empty if nothing is."""
     if not waiting and all(proof.proved or proof.error for proof in proofs):
         return ""
     unstarted = f", {waiting} not started" if waiting else ""
-    return f" -- {ending.early or 'not finished'}{unstarted}; the same command continues"
+    return f" -- {early or 'not finished'}{unstarted}; the same command continues"

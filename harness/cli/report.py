@@ -7,6 +7,7 @@ import typer
 
 from harness.cli.options import JunitOption, run_folder, say
 from harness.cli.panels import epilog, output_option
+from harness.error import ExitCode
 
 if TYPE_CHECKING:
     from harness.record import RunFolder
@@ -26,13 +27,12 @@ first part and is replaced meanwhile; after Ctrl-C, it shows all finished parts.
 
 With several runs, the page reports the newest one: it lists the changes since
 the previous run, and shows all runs next to each other and over time.
-
-Exit codes:
-  0  the page is written
-  1  with --new: a law is broken
-  2  the page is written, but a command of the run was interrupted or failed;
-     or there is no run
 """,
+    exits={
+        0: "the page is written",
+        1: "with --new: a law is broken",
+        2: "the page is written, but a command of the run was interrupted or failed; or there is no run",
+    },
 )
 
 
@@ -66,7 +66,7 @@ def report(
     if open_:
         typer.launch(page.resolve().as_uri())
     if any(work.ended is not Ended.STOPPED for work in unfinished(run.head().work)):
-        raise typer.Exit(2)
+        raise typer.Exit(ExitCode.NO_ANSWER)
 
 
 RUN = "report"

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import typer
 
-from harness.cli import options
-from harness.cli.option_groups import ExecutionOptions, takes_execution_options, takes_question
-from harness.cli.options import console, progress, reject_nothing, say, say_claim, session
+from harness.cli import options, runner
+from harness.cli.option_groups import ExecutionOptions, takes_options, takes_question
+from harness.cli.options import Output, console, reject_nothing, say, say_claim
 from harness.cli.panels import epilog
-from harness.execution.interrupt import Ending, uninterruptible
+from harness.cli.runner import Work
 from harness.surveyor.plan import Survey
 
 EPILOG = epilog(
@@ -16,17 +16,15 @@ EPILOG = epilog(
   harness survey homework.py:softmax
   harness survey homework.py:softmax --dtypes float16 --law value
 """,
-    """
-Exit codes:
-  0  every break is declared, and at the declared point
-  1  something breaks that is not declared, or not at the declared point
-  2  the question could not be answered
-""",
+    exits={
+        0: "every break is declared, and at the declared point",
+        1: "something breaks that is not declared, or not at the declared point",
+    },
 )
 
 
 @takes_question(laws={"help": "Survey only this law."})
-@takes_execution_options
+@takes_options
 def survey(
     target: options.TargetArgument = "cases",
     *,
@@ -39,32 +37,23 @@ def survey(
     from harness.display.survey import print_survey
     from harness.surveyor.discovery import Discoveries
     from harness.wording import disagreeing, unanswered, undeclared
-    from harness.wording.number import count
 
     reject_nothing(target, "survey")
     planned = replace(question, target=target)
-    discoveries, total, done = Discoveries(), 0, 0
-    with session(run, planned.seed) as opened:
-        with Ending(discoveries) as ending, execution.backend(planned) as backend, progress() as bar:
-            total = len(backend.pieces)
-            opened.plan(planned, total, "part")
-            task = bar.add_task("surveying", total=total)
+    discoveries = Discoveries()
+
+    def work(survey: Work) -> None:
+        with execution.backend(planned) as backend:
+            survey.begin("surveying", len(backend.pieces), planned)
             for title, part in planned.findings(backend):
-                with uninterruptible():
-                    for record in discoveries.add(part):
-                        opened.keep(record)
-                    opened.done = done = done + 1
-                bar.update(task, advance=1, description=title)
-        opened.end(ending)
-    say(*(f"run: {remark}" for remark in opened.remarks))
-    say_claim(target, planned.contract, (found.contract for found in (*discoveries.breakings, *discoveries.worst)))
-    if not quiet:
-        print_survey(console(), discoveries, single=":" in target)
-    early = f" -- {ending.early} after {done:,} of {count(total, 'part')}; the rest was not surveyed"
-    say(f"{discoveries}{early if ending.early else ''}")
-    ending.settle()
-    if ending.code is not None:
-        raise typer.Exit(ending.code)
-    breakings = discoveries.breakings
-    wrong = (disagreeing(breakings), undeclared(breakings, discoveries.worst), unanswered(breakings))
-    raise typer.Exit(int(any(wrong)))
+                survey.keep(title, discoveries.add, part)
+
+    def show(survey: Work) -> int:
+        breakings, worst = discoveries.breakings, discoveries.worst
+        say_claim(target, planned.contract, (found.contract for found in (*breakings, *worst)))
+        if not quiet:
+            print_survey(console(), discoveries, single=":" in target)
+        say(f"{discoveries} -- {survey.early}; the rest was not surveyed" if survey.early else f"{discoveries}")
+        return int(any((disagreeing(breakings), undeclared(breakings, worst), unanswered(breakings))))
+
+    raise typer.Exit(runner.run(work, show, kept=discoveries, unit="part", output=Output(run), seed=planned.seed))

@@ -1,18 +1,20 @@
 """The command ``tune``: find a near-optimal ``DataLoader`` configuration for a data set, as a line to paste."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.option_groups import takes_limits
-from harness.cli.options import JsonOption, console, files_written, progress, reject_unknown, say
+from harness.cli import runner
+from harness.cli.option_groups import takes_options
+from harness.cli.options import JsonOption, console, files_written, reject_unknown, say
 from harness.cli.panels import epilog, thorough_option
+from harness.cli.runner import Work
 from harness.error import UsageError
 from harness.isolation.limits import Limits
 
 if TYPE_CHECKING:
-    from harness.tuner.tuning import SearchSpace, TuningResult
+    from harness.tuner.tuning import SearchSpace
 
 Option = typer.Option
 BATCH_SIZE = 256
@@ -30,17 +32,16 @@ More examples:
     harness tune train.py:dataset --batch-size 128
   the cheapest loader that keeps up with a training step of 1.5 ms
     harness tune train.py:dataset --step-ms 1.5
-
-Exit codes:
-  0  a configuration was found
-  2  the question could not be answered, for example because the data set
-     does not deliver
 """,
+    exits={
+        0: "a configuration was found",
+        2: "the question could not be answered, for example because the data set does not deliver",
+    },
 )
 """Examples and exit codes of ``--help``."""
 
 
-@takes_limits
+@takes_options
 def tune(
     dataset: Annotated[
         str,
@@ -81,6 +82,9 @@ def tune(
 ) -> None:
     """Find a near-optimal DataLoader configuration for a data set."""
     from harness.display.tuning import as_json, print_tuning
+    from harness.isolation.delegate import run_in_child
+    from harness.tuner.target import longest_s
+    from harness.tuner.tuning import TuningResult
 
     if step is not None and step_ms is not None:
         raise UsageError("cannot use `--step` together with `--step-ms`", remedy="leave one out")
@@ -90,15 +94,40 @@ def tune(
         raise UsageError("cannot use `--step-ms` with several batch sizes", remedy=remedy)
     question = {"dataset": dataset, "space": space, "cores": _cores(), "seconds": seconds, "step": step, "seed": seed}
     question["step_s"] = None if step_ms is None else step_ms / 1e3
-    result, interrupted = _tune(question, limits)
-    if result is None or result.standing is None:
-        raise UsageError("interrupted before the first measurement")
-    with files_written({"json": json}, lambda _: as_json(result)) as written:
-        print_tuning(console(), result)
-        say(*written)
-    if interrupted:
-        say("interrupted; this is the best configuration so far")
-        raise typer.Exit(130)
+    results: list[TuningResult] = []
+
+    def work(tuning: Work) -> None:
+        tuning.begin("examining the data set", round(seconds))
+
+        def take(reached: TuningResult) -> None:
+            results[:] = [reached]
+            if (state := reached.standing) is not None:
+                best = f"best so far: {state.best}: {state.rate.point:,.0f} samples/s"
+                tuning.move(best, to=round(reached.spent_s))
+
+        results[:] = [
+            run_in_child(
+                "harness.tuner.target:tune_target",
+                question,
+                TuningResult,
+                target=dataset,
+                limits=replace(limits, law_s=longest_s(seconds)),
+                event=TuningResult,
+                on_event=take,
+            )
+        ]
+
+    def show(tuning: Work) -> int:
+        if not results or results[0].standing is None:
+            raise UsageError("interrupted before the first measurement")
+        with files_written({"json": json}, lambda _: as_json(results[0])) as written:
+            print_tuning(console(), results[0])
+            say(*written)
+        if tuning.ending.early:
+            say(f"{tuning.ending.early}; this is the best configuration so far")
+        return 0
+
+    raise typer.Exit(runner.run(work, show, kept=(), unit="second"))
 
 
 def _space(
@@ -140,35 +169,3 @@ def _cores() -> int:
     from harness.execution.environment import usable_cores
 
     return max(1, round(usable_cores()))
-
-
-def _tune(question: dict[str, Any], limits: Limits) -> "tuple[TuningResult | None, bool]":
-    """Tune in another process, with a progress bar; return the last result, and whether an interrupt ended it."""
-    from harness.isolation.delegate import run_in_child
-    from harness.tuner.target import longest_s
-    from harness.tuner.tuning import TuningResult
-
-    seconds, result = question["seconds"], None
-    try:
-        with progress() as bar:
-            task = bar.add_task("examining the data set", total=round(seconds))
-
-            def show(reached: TuningResult) -> None:
-                nonlocal result
-                result = reached
-                if (state := reached.standing) is not None:
-                    best = f"best so far: {state.best}: {state.rate.point:,.0f} samples/s"
-                    bar.update(task, completed=round(reached.spent_s), description=best)
-
-            result = run_in_child(
-                "harness.tuner.target:tune_target",
-                question,
-                TuningResult,
-                target=question["dataset"],
-                limits=replace(limits, law_s=longest_s(seconds)),
-                event=TuningResult,
-                on_event=show,
-            )
-    except KeyboardInterrupt:
-        return result, True
-    return result, False

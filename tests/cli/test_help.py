@@ -1,6 +1,10 @@
 """The help of every command: recorded at 80 columns, in panels, with common options on the first screen."""
 
+import re
+import signal
 import sys
+from collections.abc import Set
+from pathlib import Path
 
 import pytest
 import typer
@@ -8,7 +12,11 @@ from samples.command import Command
 from samples.help_texts import NAMES, RECORDED, file_of, help_of
 
 from harness.cli import app
+from harness.error import ExitCode
+from harness.execution.interrupt import INTERRUPTED, SIGNALS, Interrupt
+from harness.gate.finding import ENDINGS
 
+ROOT = Path(__file__).parents[2]
 SCREEN = 24
 """Lines of the smallest usual terminal."""
 
@@ -72,6 +80,39 @@ def test_headings_are_bold_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.setenv("TERM", "dumb")
     assert "\x1b" not in help_of("check")
+
+
+@pytest.mark.parametrize(
+    ("page", "codes"),
+    [
+        ("README.md", {ExitCode.PASSED, ExitCode.FAILED, ExitCode.NO_ANSWER}),
+        ("docs/find-where-it-breaks.md", {ExitCode.PASSED, ExitCode.FAILED, ExitCode.NO_ANSWER}),
+        ("docs/gate-a-pull-request.md", ENDINGS.keys()),
+        ("docs/read-a-verdict.md", {*ExitCode} - {ExitCode.INCONCLUSIVE}),
+    ],
+)
+def test_the_tables_of_exit_codes_are_complete(page: str, codes: Set[int]) -> None:
+    """A page lists the codes that its command gives; only the gate has one for an inconclusive comparison."""
+    (table,) = re.findall(
+        r"^\| (?:exit )?code \|.*\n\|.*\n((?:\|.*\n)+)", (ROOT / page).read_text("utf-8"), re.MULTILINE
+    )
+    listed = [row.split("|")[1].split(",") for row in table.splitlines()]
+    assert sorted(int(code) for row in listed for code in row) == sorted(codes)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_exit_code_of_a_signal_is_in_the_table(number: signal.Signals) -> None:
+    """It is that of a shell, and says that finished results are kept."""
+    code = ExitCode(int(str(Interrupt(number).exit_code(INTERRUPTED))))
+    assert code.meaning.endswith("finished results are kept")
+
+
+def test_a_command_states_only_known_exit_codes_in_its_help() -> None:
+    """The meanings of one command are in its help; if it says nothing else, a question has no answer with code 2."""
+    for name in NAMES:
+        stated = {int(code): text for code, text in re.findall(r"^  (\d)  (.*)$", help_of(name), re.MULTILINE)}
+        assert not stated or {ExitCode.PASSED, ExitCode.NO_ANSWER} <= stated.keys() <= {*ExitCode}, name
+    assert "  2  the question could not be answered\n" in help_of("check")
 
 
 def test_a_narrow_terminal_wraps_the_help(monkeypatch: pytest.MonkeyPatch) -> None:

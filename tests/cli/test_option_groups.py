@@ -13,7 +13,7 @@ import harness
 from harness import cli
 from harness.calling.question import Question, option_field
 from harness.cli import app
-from harness.cli.option_groups import ExecutionOptions, takes_execution_options, takes_question
+from harness.cli.option_groups import ExecutionOptions, takes_options, takes_question
 from harness.execution.plan import from_document, to_document
 from harness.isolation.limits import Limits
 from harness.proof.exhaustion import Exhaustion
@@ -113,7 +113,7 @@ def test_a_command_receives_shared_options_as_one_argument() -> None:
     """The shared options are one argument next to the other options of the command."""
     given: list[tuple[str, ExecutionOptions]] = []
 
-    @takes_execution_options
+    @takes_options
     def look(target: str, *, execution: ExecutionOptions) -> None:
         """Look."""
         given.append((target, execution))

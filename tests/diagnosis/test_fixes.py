@@ -9,7 +9,7 @@ import torch
 from diagnosis.faulty import FAULTY, Faulty
 from torch import Tensor
 
-from harness.cli.fix import Fixing, apply, fixing
+from harness.cli.fix import Fixing, FixOptions, apply
 from harness.contracts import contract_named
 from harness.diagnosis.code import function_at
 from harness.diagnosis.fix import difference, edits
@@ -265,16 +265,16 @@ def test_a_judge_decides_each_law_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("target", "asked_for", "words"), [
-    ("own.py:f", {"fix": False, "write": True, "unsafe": False}, "cannot use `--write` without `--fix`"),
-    ("own.py:f", {"fix": False, "write": False, "unsafe": True}, "cannot use `--unsafe-fixes` without `--fix`"),
-    ("cases", {"fix": True, "write": False, "unsafe": False}, "`--fix` needs `file.py:function`"),
-    ("torch:softmax", {"fix": True, "write": False, "unsafe": False}, "`--fix` needs `file.py:function`"),
-    ("missing.py:f", {"fix": True, "write": False, "unsafe": False}, "file not found: `missing.py`"),
+    ("own.py:f", {"fix": False, "write": True, "unsafe_fixes": False}, "cannot use `--write` without `--fix`"),
+    ("own.py:f", {"fix": False, "write": False, "unsafe_fixes": True}, "cannot use `--unsafe-fixes` without `--fix`"),
+    ("cases", {"fix": True, "write": False, "unsafe_fixes": False}, "`--fix` needs `file.py:function`"),
+    ("torch:softmax", {"fix": True, "write": False, "unsafe_fixes": False}, "`--fix` needs `file.py:function`"),
+    ("missing.py:f", {"fix": True, "write": False, "unsafe_fixes": False}, "file not found: `missing.py`"),
 ])  # fmt: skip
 def test_a_question_that_cannot_be_answered_is_refused(target: str, asked_for: dict[str, bool], words: str) -> None:
     """Each error is a single sentence."""
     with pytest.raises(UsageError) as refused:
-        fixing(target, **asked_for)
+        FixOptions(**asked_for).request(target)
     assert words in str(refused.value)
 
 

@@ -164,8 +164,8 @@ def test_a_command_that_ends_before_that_was_interrupted_too() -> None:
 @pytest.mark.parametrize(
     ("module", "words"),
     [
-        ("check", "check torch:softmax --contract softmax --dtypes float32"),
-        ("survey", "survey torch:softmax --contract softmax --dtypes float32"),
+        ("runner", "check torch:softmax --contract softmax --dtypes float32"),
+        ("runner", "survey torch:softmax --contract softmax --dtypes float32"),
         ("experiments", "bench steps --run it"),
     ],
 )

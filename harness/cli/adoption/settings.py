@@ -18,7 +18,7 @@ from pydantic_core import to_json
 from harness.calling.discovery import PROJECT_PATH, SHIPPED, own_cases
 from harness.cli.adoption.notebook import SUFFIX, definitions
 from harness.cli.options import collected, files_written, say
-from harness.error import UsageError, did_you_mean, listed
+from harness.error import ExitCode, UsageError, did_you_mean, listed
 from harness.record import write_atomically
 from harness.record.storage import PYPROJECT, harness_table, quoted
 from harness.wording.number import count
@@ -331,7 +331,7 @@ def _code(check: Callable[[], None]) -> int:
         return end.exit_code
     except UsageError as error:
         typer.echo(f"harness: {error}", err=True)
-        return 2
+        return ExitCode.NO_ANSWER
     return 0
 
 
