@@ -19,10 +19,10 @@ from harness.error import UsageError
 from harness.execution.progress import followed
 from harness.formula.spelling import written
 from harness.record import Fault, Fix, Property, Status, Verdict
+from harness.repair.law_judge import local_fix
 from harness.timing.clock import threads
 from harness.verdict.campaign import Campaign
 from harness.verdict.decide import unreached
-from harness.verdict.fix import local_fix
 from harness.verdict.isolated import Isolated, checked, importable_campaign
 from harness.verdict.job import Job, reject_misfit, reject_uncallable
 from harness.verdict.probe import Probe

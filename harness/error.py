@@ -24,7 +24,7 @@ def printable(text: str) -> str:
 
 
 class ExitCode(IntEnum):
-    """The exit codes of all commands, each with its meaning; the help of a command says more of those that it gives."""
+    """The exit codes of all commands, each with its meaning, which the help of a command may state in more detail."""
 
     meaning: str
 

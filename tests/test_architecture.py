@@ -73,10 +73,10 @@ def test_the_picture_of_the_architecture_is_current() -> None:
 
 
 def test_the_listing_of_the_harness_is_one_screen() -> None:
-    """A newcomer sees the architecture in it; files with fixed names do not count."""
+    """A newcomer sees the architecture in it: a package for each question, and the building blocks."""
     fixed = {"__pycache__", "__init__.py", "__main__.py", "py.typed"}
     listing = {path.name for path in (ROOT / "harness").iterdir()} - fixed
-    assert len(listing) <= 30
+    assert len(listing) <= 36
 
 
 @pytest.mark.parametrize(

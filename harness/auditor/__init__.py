@@ -10,4 +10,5 @@ Modules, in the order in which a step passes through them:
 * ``finding`` names lines that go wrong; ``wording`` and ``remedy`` describe the cause.
 * ``audit`` is the context manager, which also reports lines that are close to breaking, and ``plan`` runs an audit in
   another process.
+* ``command`` is ``harness audit``, ``display`` writes its files, and ``repair`` judges fixes.
 """

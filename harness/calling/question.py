@@ -1,6 +1,6 @@
 """Questions about an implementation: each field has its default and its option of the command line.
 
-``harness.cli.option_groups`` makes the options of a command from the fields. The plans of a check, a survey and a
+``harness.command.option_groups`` makes the options of a command from the fields. The plans of a check, a survey and a
 proof are questions, so a new option is a field here or in a plan, and the code that uses it.
 """
 
@@ -11,7 +11,7 @@ from typing import Any, Self
 from harness.case import Break
 
 CALLING, FORMULA, KNOWN, THOROUGH = "CALLING", "FORMULA", "KNOWN", "THOROUGH"
-"""Panels of ``--help``, whose titles are in ``harness.cli.panels``."""
+"""Panels of ``--help``, whose titles are in ``harness.command.panels``."""
 
 
 @dataclass(frozen=True)

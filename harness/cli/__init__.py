@@ -15,25 +15,16 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from harness.cli import (
-    accuracy,
-    audit,
-    check,
-    diff,
-    doctor,
-    experiments,
-    gate,
-    init,
-    laws,
-    learn,
-    prove,
-    report,
-    survey,
-    tune,
-)
-from harness.cli.options import discard_output
-from harness.cli.panels import epilog, write_command, write_group
-from harness.error import ExitCode, UsageError, did_you_mean, listed, nearest
+from harness.adoption.command import EPILOG as INIT_EPILOG
+from harness.adoption.command import init
+from harness.auditor.command import EPILOG as AUDIT_EPILOG
+from harness.auditor.command import audit
+from harness.cli import accuracy, check, diff, doctor, experiments, gate, laws, prove, report, survey, tune
+from harness.command.options import discard_output
+from harness.command.panels import epilog, write_command, write_group
+from harness.course.command import EPILOG as LEARN_EPILOG
+from harness.course.command import learn
+from harness.error import ExitCode, UsageError, listed
 from harness.execution.interrupt import interruptible
 
 # Commands with help in panels, and with errors of one line for options that cannot be read
@@ -225,7 +216,7 @@ COMMANDS = {
         ("prove", prove.prove, prove.EPILOG),
         ("accuracy", accuracy.accuracy, accuracy.EPILOG),
     ),
-    "Which line of a training step goes wrong?": (("audit", audit.audit, audit.EPILOG),),
+    "Which line of a training step goes wrong?": (("audit", audit, AUDIT_EPILOG),),
     "How fast is it?": (
         ("bench", experiments.bench, experiments.BENCH_EPILOG),
         ("tune", tune.tune, tune.EPILOG),
@@ -236,12 +227,12 @@ COMMANDS = {
         ("doctor", doctor.doctor, doctor.EPILOG),
         ("freeze", laws.freeze, laws.FREEZE_EPILOG),
     ),
-    "How do I start in a project?": (("init", init.init, init.EPILOG),),
+    "How do I start in a project?": (("init", init, INIT_EPILOG),),
     "What is there to check?": (
         ("list", laws.list_, laws.LIST_EPILOG),
         ("explain", laws.explain, laws.EXPLAIN_EPILOG),
     ),
-    "How do I learn it?": (("learn", learn.learn, learn.EPILOG),),
+    "How do I learn it?": (("learn", learn, LEARN_EPILOG),),
     "What did a run find?": (
         ("report", report.report, report.EPILOG),
         ("train", experiments.train, experiments.TRAIN_EPILOG),

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import console, run_folder, say
-from harness.cli.panels import epilog, output_option
+from harness.command.options import console, run_folder, say
+from harness.command.panels import epilog, output_option
 from harness.error import UsageError, did_you_mean, listed
 
 EPILOG = epilog(

@@ -2,25 +2,23 @@
 
 import contextlib
 import os
-import signal
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.adoption.settings import checks_the_project
 from harness.calling.target import OBJECTS
-from harness.cli import options, runner
-from harness.cli.adoption.settings import checks_the_project
-from harness.cli.fix import FixOptions, Proposal, fix_of_check, tell
-from harness.cli.option_groups import ExecutionOptions, takes_options, takes_question
-from harness.cli.options import Output, OutputFormat, console, reject_nothing, say, say_claim
-from harness.cli.panels import epilog, known_option, output_option, thorough_option
-from harness.cli.runner import Work
+from harness.command import options, runner
+from harness.command.option_groups import ExecutionOptions, takes_options, takes_question
+from harness.command.options import Output, OutputFormat, console, reject_nothing, say, say_claim
+from harness.command.panels import epilog, known_option, output_option, thorough_option
+from harness.command.runner import Work
+from harness.command.watch import on_each_change
 from harness.error import ExitCode, UsageError
+from harness.repair.proposal import FixOptions, Proposal, fix_of_check, tell
 from harness.verdict.campaign import Campaign
 
 if TYPE_CHECKING:
@@ -240,44 +238,3 @@ def _record_picture(
             check.opened.keep(trace)
     check.opened.sync()
     check.opened.end(check.ending)
-
-
-WAIT_S = 0.1
-"""Longest delay in seconds until a save is noticed."""
-
-
-def on_each_change(target: str, checked: Callable[[], int], *, until: int | None = None) -> int:
-    """Check now and after each save of the file, until interrupted or until an exit code; return the last one."""
-    file = Path(target.partition(":")[0])
-    if not target.partition(":")[2] or file.suffix != ".py":
-        raise UsageError(f"cannot watch `{target}`", rule="`--watch` needs `file.py:function`")
-    seen, code = _stamp(file), _survived(checked)
-    try:
-        while code not in {until, ExitCode.INTERRUPTED}:
-            say(f"watching {file}; press Ctrl-C to stop")
-            while (stamp := _stamp(file)) in {seen, None}:
-                time.sleep(WAIT_S)
-            seen, code = stamp, _survived(checked)
-    except KeyboardInterrupt as interrupt:
-        # Ctrl-C is the usual end of a watch; other signals end the command.
-        if {*interrupt.args} - {signal.SIGINT}:
-            raise
-    return code
-
-
-def _stamp(file: Path) -> tuple[int, int] | None:
-    """Return values that change when a file is saved; ``None`` while it does not exist."""
-    try:
-        status = file.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_mtime_ns, status.st_size
-
-
-def _survived(checked: Callable[[], int]) -> int:
-    """Check once; print a usage error, such as a syntax error in the file, and keep watching."""
-    try:
-        return checked()
-    except UsageError as error:
-        say(f"harness: {error}")
-        return ExitCode.NO_ANSWER

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from harness.cli import runner
-from harness.cli.options import console, names, reject_unknown, say
-from harness.cli.panels import epilog, thorough_option
-from harness.cli.runner import Work
+from harness.command import runner
+from harness.command.options import console, names, reject_unknown, say
+from harness.command.panels import epilog, thorough_option
+from harness.command.runner import Work
 
 EPILOG = epilog(
     """

@@ -7,9 +7,9 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from harness.cli.adoption.settings import search_path
-from harness.cli.options import CasesArgument, ContractOption, DataOption, console, progress, say
-from harness.cli.panels import epilog, thorough_option
+from harness.adoption.settings import search_path
+from harness.command.options import CasesArgument, ContractOption, DataOption, console, progress, say
+from harness.command.panels import epilog, thorough_option
 from harness.error import ExitCode
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import typer
 from rich.markup import escape
 
 from harness.bench.option import OPTIONS, Settings
-from harness.cli import runner
-from harness.cli.option_groups import parameter_of, replace_parameter, takes_options
-from harness.cli.options import (
+from harness.command import runner
+from harness.command.option_groups import parameter_of, replace_parameter, takes_options
+from harness.command.options import (
     DataOption,
     Output,
     QuietOption,
@@ -25,9 +25,9 @@ from harness.cli.options import (
     say,
     session,
 )
-from harness.cli.panels import LOADERS, OUTPUT, THOROUGH, epilog
-from harness.cli.runner import Work
-from harness.error import UsageError, did_you_mean, listed
+from harness.command.panels import LOADERS, OUTPUT, THOROUGH, epilog
+from harness.command.runner import Work
+from harness.error import UsageError, listed
 from harness.isolation.limits import Limits
 
 if TYPE_CHECKING:

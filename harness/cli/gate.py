@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from harness.cli.adoption.settings import baseline_file, find_project, gated, questions_of, search_path
-from harness.cli.options import (
+from harness.adoption.settings import baseline_file, find_project, gated, questions_of, search_path
+from harness.command.options import (
     CasesArgument,
     ContractOption,
     DataOption,
@@ -21,13 +21,13 @@ from harness.cli.options import (
     say,
     session,
 )
-from harness.cli.panels import OUTPUT, THOROUGH, epilog
+from harness.command.panels import OUTPUT, THOROUGH, epilog
 from harness.error import UsageError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.cli.adoption.settings import Project
+    from harness.adoption.settings import Project
     from harness.gate.base import Base
     from harness.gate.policy import Policy
     from harness.gate.snapshot import Counts

@@ -8,10 +8,10 @@ import typer
 
 from harness.calling.discovery import SHIPPED, is_shipped
 from harness.calling.question import Question
-from harness.cli import options
-from harness.cli.option_groups import takes_question
-from harness.cli.options import console, run_folder, say
-from harness.cli.panels import epilog
+from harness.command import options
+from harness.command.option_groups import takes_question
+from harness.command.options import console, run_folder, say
+from harness.command.panels import epilog
 from harness.error import UsageError
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from harness.calling.discovery import own_cases
-from harness.cli.options import run_folder, say
+from harness.command.options import run_folder, say
 from harness.error import ExitCode, UsageError, require
 from harness.execution.interrupt import uninterruptible
 from harness.execution.processes import end_with_parent
@@ -106,7 +106,7 @@ def make_run(name: str, options: Sequence[str], *, is_opened: bool = False) -> i
     UsageError
         If another command writes to the run.
     """
-    from harness.cli.session import lock
+    from harness.command.session import lock
 
     folder = run_folder(name)
     folder.path.mkdir(parents=True, exist_ok=True)

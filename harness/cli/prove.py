@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import options, runner
-from harness.cli.option_groups import ExecutionOptions, takes_options, takes_question
-from harness.cli.options import Output, console, reject_nothing, run_folder, say, say_claim
-from harness.cli.panels import epilog, output_option, thorough_option
-from harness.cli.runner import Work
+from harness.command import options, runner
+from harness.command.option_groups import ExecutionOptions, takes_options, takes_question
+from harness.command.options import Output, console, reject_nothing, run_folder, say, say_claim
+from harness.command.panels import epilog, output_option, thorough_option
+from harness.command.runner import Work
 from harness.error import ExitCode, UsageError
 from harness.proof.exhaustion import Exhaustion, Proving
 

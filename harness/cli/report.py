@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from harness.cli.options import JunitOption, run_folder, say
-from harness.cli.panels import epilog, output_option
+from harness.command.options import JunitOption, run_folder, say
+from harness.command.panels import epilog, output_option
 from harness.error import ExitCode
 
 if TYPE_CHECKING:

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import typer
 
-from harness.cli import options, runner
-from harness.cli.option_groups import ExecutionOptions, takes_options, takes_question
-from harness.cli.options import Output, console, reject_nothing, say, say_claim
-from harness.cli.panels import epilog
-from harness.cli.runner import Work
+from harness.command import options, runner
+from harness.command.option_groups import ExecutionOptions, takes_options, takes_question
+from harness.command.options import Output, console, reject_nothing, say, say_claim
+from harness.command.panels import epilog
+from harness.command.runner import Work
 from harness.surveyor.plan import Survey
 
 EPILOG = epilog(

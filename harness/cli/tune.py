@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import runner
-from harness.cli.option_groups import takes_options
-from harness.cli.options import JsonOption, console, files_written, reject_unknown, say
-from harness.cli.panels import epilog, thorough_option
-from harness.cli.runner import Work
+from harness.command import runner
+from harness.command.option_groups import takes_options
+from harness.command.options import JsonOption, console, files_written, reject_unknown, say
+from harness.command.panels import epilog, thorough_option
+from harness.command.runner import Work
 from harness.error import UsageError
 from harness.isolation.limits import Limits
 

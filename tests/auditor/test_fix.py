@@ -9,8 +9,8 @@ import pytest
 from samples.command import Command
 
 from harness.auditor.ordinary import Agreement, OrdinaryPlan, agreement
-from harness.cli.audit_judge import new_lines
-from harness.diagnosis.fix import edits
+from harness.auditor.repair import new_lines
+from harness.repair.search import edits
 
 TRAIN = """
 import torch

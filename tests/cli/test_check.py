@@ -14,8 +14,8 @@ import pytest
 from samples.command import Command
 
 from harness.cli import app
-from harness.cli.check import on_each_change
-from harness.cli.options import complete_contract, complete_law
+from harness.command.options import complete_contract, complete_law
+from harness.command.watch import on_each_change
 from harness.contracts import contracts
 from harness.execution.interrupt import INTERRUPTED, interruptible
 from harness.record import RUNS, Property, RayTrace, RunFolder

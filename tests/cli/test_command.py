@@ -14,7 +14,7 @@ from samples.command import Command
 
 from harness.bench import experiment
 from harness.calling.target import load
-from harness.cli import options
+from harness.command import options
 from harness.contracts import contracts
 from harness.data.dataset import VARIABLE
 from harness.record import RUNS, RunFolder, Verdict

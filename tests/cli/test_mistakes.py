@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from samples.command import Command
 
-from harness.cli.session import Session
+from harness.command.session import Session
 
 HOMEWORK = """
 def softmax(logits):

@@ -6,7 +6,7 @@ import pytest
 import samples.survey
 from rich.console import Console
 
-from harness.cli import options
+from harness.command import options
 from harness.display.survey import print_survey
 from harness.record import Breaking, Worst
 from harness.surveyor.discovery import Discoveries

@@ -17,7 +17,7 @@ import pytest
 from samples.command import Command
 
 from harness import cli
-from harness.cli.session import Session
+from harness.command.session import Session
 from harness.error import UsageError
 from harness.execution.interrupt import (
     INTERRUPTED,
@@ -164,9 +164,9 @@ def test_a_command_that_ends_before_that_was_interrupted_too() -> None:
 @pytest.mark.parametrize(
     ("module", "words"),
     [
-        ("runner", "check torch:softmax --contract softmax --dtypes float32"),
-        ("runner", "survey torch:softmax --contract softmax --dtypes float32"),
-        ("experiments", "bench steps --run it"),
+        ("command.runner", "check torch:softmax --contract softmax --dtypes float32"),
+        ("command.runner", "survey torch:softmax --contract softmax --dtypes float32"),
+        ("cli.experiments", "bench steps --run it"),
     ],
 )
 def test_commands_hear_of_it(
@@ -180,7 +180,7 @@ def test_commands_hear_of_it(
         time.sleep(20.0)
         yield
 
-    monkeypatch.setattr(f"harness.cli.{module}.progress", interrupted)
+    monkeypatch.setattr(f"harness.{module}.progress", interrupted)
     done = harness_command(words, code=130)
     assert "Traceback" not in done.stderr
 

@@ -77,6 +77,10 @@ def of_document(path: Path, name: str) -> Iterator[Sentence]:
     yield from sentences(path.read_text(encoding="utf-8"), name, 1, DOCUMENTS)
 
 
+_COMMANDS = ("harness/cli/", *(f"harness/{package}/command.py" for package in ("adoption", "auditor", "course")))
+"""Modules with commands."""
+
+
 def of_source(path: Path, name: str) -> Iterator[Sentence]:
     """Yield the sentences of a Python file."""
     source = path.read_text(encoding="utf-8")
@@ -84,7 +88,7 @@ def of_source(path: Path, name: str) -> Iterator[Sentence]:
     documented = {id(text) for text, _ in _docstrings(tree)}
     for text, is_shown in _docstrings(tree):
         # The help of a command is its docstring.
-        kind = MESSAGES if is_shown and name.startswith("harness/cli/") else DOCSTRINGS
+        kind = MESSAGES if is_shown and name.startswith(_COMMANDS) else DOCSTRINGS
         yield from sentences(str(text.value), name, text.lineno, kind)
     pieces = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
     for node in ast.walk(tree):

@@ -9,7 +9,7 @@ import samples.run
 from pydantic import ValidationError, field_serializer
 from pydantic_core import PydanticSerializationError
 
-from harness.cli.session import Session
+from harness.command.session import Session
 from harness.error import UsageError
 from harness.record import RUNS, Epoch, Record, Run, RunFolder, Status, TensorText, Verdict, oldest_first
 from harness.record.storage import sealed, write_atomically

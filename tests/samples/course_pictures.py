@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from harness.cli.course.catalog import exercise_named
+from harness.course.exercise import exercise_named
 from harness.data.dataset import SYSTEM
 from harness.floats import FORMATS
 from harness.reports.figures.image import png

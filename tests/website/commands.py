@@ -6,7 +6,7 @@ from typing import Any
 import typer
 
 from harness.cli import COMMANDS, app
-from harness.cli.panels import BREAK, described
+from harness.command.panels import BREAK, described
 
 
 def pages() -> dict[str, str]:

@@ -1,0 +1,162 @@
+"""The command ``init``: start to use the harness in a project."""
+
+import contextlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from harness.command.options import say
+from harness.command.panels import epilog, output_option
+from harness.error import UsageError, did_you_mean, printable
+
+if TYPE_CHECKING:
+    from harness.adoption.generated_files import Planned
+    from harness.adoption.project import Found
+
+Option = typer.Option
+
+EPILOG = epilog(
+    """
+  harness init
+  harness init --dry-run
+  harness init --cases --baseline
+""",
+    """
+The command reads the project and does not import it. It takes functions whose
+contract follows from their name, says why it leaves out others, and writes
+  a test file, or a package of cases with --cases
+  the table [tool.harness] in pyproject.toml, which `harness check` reads
+  a GitHub workflow
+  with --baseline: the results of a first check
+It never overwrites a file. A second run changes nothing.
+""",
+    exits={
+        0: "the files are written, or nothing was left to write",
+        1: "with --baseline: the first check found a defect",
+        2: "nothing was written; one line says why",
+    },
+)
+"""Examples and exit codes of ``--help``."""
+
+RUN = "init"
+"""Run of the first check."""
+
+
+def init(
+    context: typer.Context,
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of the project.", metavar="FOLDER", show_default="this folder")
+    ] = Path(),
+    function: Annotated[
+        list[str] | None, Option(help="Check only this function of those found.", show_default="all", metavar="TARGET")
+    ] = None,
+    cases: Annotated[
+        bool, Option("--cases", help="Write a package of cases instead of a test file. The gate can time it.")
+    ] = False,
+    workflow: Annotated[
+        bool | None, Option("--workflow/--no-workflow", help="Write a GitHub workflow.", show_default="workflow")
+    ] = None,
+    baseline: Annotated[
+        bool | None,
+        Option("--baseline/--no-baseline", help="Check now, and write the results.", show_default="no-baseline"),
+    ] = None,
+    install: Annotated[
+        str | None,
+        Option(
+            help="Requirement of the harness that the workflow installs.", show_default="this version", metavar="SPEC"
+        ),
+    ] = None,
+    yes: Annotated[bool, Option("--yes", "-y", help="Ask nothing; take the defaults.")] = False,
+    dry_run: Annotated[bool, output_option("--dry-run", help="Show the files, and write nothing.")] = False,
+) -> None:
+    """Start to use the harness in a project: write tests, settings and a workflow."""
+    from harness.adoption.generated_files import NEWEST, WORKFLOW, Choice, Source, planned, this_version, write
+    from harness.adoption.project import described, functions, layout_of
+
+    root = _existing(folder)
+    say(f"{layout_of(root)}; reading {root}")
+    known, left_out = functions(root)
+    found = _chosen(known, function or [])
+    say(*described(found, [] if function else left_out, root))
+    asks = sys.stdin.isatty() and not yes and not dry_run
+    if asks:
+        cases = cases or typer.confirm("Write a package of cases instead of a test file?", default=False)
+    wanted = _answer(workflow, "Write a GitHub workflow?", asks=asks, default=True)
+    source = this_version() if install is None else Source(_one_line(install))
+    files = planned(root, layout_of(root), Choice(found, source.requirement, cases=cases, workflow=wanted))
+    if not dry_run:
+        write(root, files)
+    _show(files, dry_run=dry_run)
+    if source.caveat and any(file.text for file in files if file.path == WORKFLOW):
+        say(f"note: the workflow installs the newest release of `{NEWEST}`, because {source.caveat}")
+        say(f"      name another source, as in `--install '{NEWEST} @ git+https://HOST/REPOSITORY@COMMIT'`")
+    if dry_run:
+        return
+    if _answer(baseline, "Check now, and write a baseline?", asks=asks, default=False):
+        raise typer.Exit(_baseline(root, context.find_root().command))
+    if any(file.text for file in files):
+        say("next: run `harness check`, then `harness init --baseline`")
+
+
+def _one_line(install: str) -> str:
+    if not install.isprintable():
+        raise UsageError("cannot read `--install`", rule="it must be one line", value=repr(install))
+    return install
+
+
+def _existing(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise UsageError(f"cannot read `{folder}`: no such folder")
+    return folder.resolve()
+
+
+def _answer(given: bool | None, question: str, *, asks: bool, default: bool) -> bool:
+    """Return the user's choice: from an option, else from the terminal, else the default."""
+    if given is not None:
+        return given
+    return typer.confirm(question, default=default) if asks else default
+
+
+def _chosen(found: "Sequence[Found]", names: Sequence[str]) -> "Sequence[Found]":
+    if not found:
+        raise UsageError(
+            "found no function with a known contract",
+            rule="the name must be that of a contract, such as `softmax` or `my_layer_norm`",
+            remedy="name one yourself: `harness check FILE.py:FUNCTION --contract NAME`",
+        )
+    known = {one.target: one for one in found}
+    for name in names:
+        if name not in known:
+            raise UsageError(f"`{name}` is not among the functions found", remedy=did_you_mean(name, known))
+    return [known[name] for name in names] if names else found
+
+
+def _show(files: "Sequence[Planned]", *, dry_run: bool) -> None:
+    for file in files:
+        verb = "kept" if file.reason else "would write" if dry_run else "wrote"
+        say(f"{verb} {file.path.as_posix()}{f' ({file.reason})' if file.reason else ''}")
+        say(*(f"    {line}".rstrip() for line in printable(file.addition).rstrip().splitlines()))
+    if not any(file.text for file in files):
+        say("nothing changed: the project is set up already")
+
+
+def _baseline(root: Path, program: Any) -> int:
+    """Check the project and write its baseline, each with a command of this process; return the exit code."""
+    from harness.adoption.settings import baseline_file, gated
+    from harness.gate.policy import read_policy
+
+    with contextlib.chdir(root):
+        file = baseline_file(*gated(read_policy(root), root), root)
+        if file.exists():
+            say(f"kept {file.relative_to(root).as_posix()} (exists already)")
+            return 0
+        code = _command(program, "check", "--run", RUN, "--fresh")
+        return code if code > 1 else max(code, _command(program, "gate", "--run", RUN, "--update"))
+
+
+def _command(program: Any, *words: str) -> int:
+    say(f"$ harness {' '.join(words)}")
+    return int(program.main(list(words), prog_name="harness", standalone_mode=False) or 0)

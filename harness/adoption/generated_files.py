@@ -1,0 +1,361 @@
+"""The files that ``harness init`` writes: tests or cases, settings, and a workflow. Existing files do not change."""
+
+import json
+import re
+import shlex
+import tomllib
+from collections.abc import Sequence
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.adoption.project import Found, Layout
+from harness.adoption.settings import TABLE
+from harness.error import UsageError
+from harness.record import write_atomically
+from harness.record.storage import PYPROJECT, harness_table
+
+WORKFLOW = Path(".github", "workflows", "numerics.yml")
+TESTS = Path("tests", "test_laws.py")
+GENERATED = ".harness/"
+DTYPES = ("float32", "float64")
+"""The dtypes that the written files claim, as a check of a single function does."""
+
+CHECKOUT = "actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683  # v4.2.2"
+SETUP_PYTHON = "actions/setup-python@a26af69be951a213d495a4c3e4e4022e16d87065  # v5.6.0"
+UPLOAD = "actions/upload-artifact@ea165f8d65b6e75b540449e92b4886f43607fa02  # v4.6.2"
+
+
+class Choice(NamedTuple):
+    """The user's selection.
+
+    Parameters
+    ----------
+    functions
+        The functions to check.
+    install
+        Requirement of the harness that the workflow installs.
+    cases
+        Whether to write a package of cases instead of a test file.
+    workflow
+        Whether to write a GitHub workflow.
+    """
+
+    functions: Sequence[Found]
+    install: str
+    cases: bool = False
+    workflow: bool = True
+
+
+NEWEST = "stability-harness"
+"""Requirement of the newest release."""
+
+
+class Source(NamedTuple):
+    """From where a workflow installs the harness.
+
+    Parameters
+    ----------
+    requirement
+        As pip takes it.
+    caveat
+        Why the requirement is not what is installed here; empty if it is.
+    """
+
+    requirement: str
+    caveat: str = ""
+
+
+def this_version() -> Source:
+    """Return the source of this version of the harness; the newest release if others cannot install this one.
+
+    A version that pip installed from a repository or a file on the web is installed from there again.
+    """
+    installed = distribution(NEWEST)
+    origin = json.loads(installed.read_text("direct_url.json") or "{}")  # pip writes it for all sources but the index
+    url = str(origin.get("url", ""))
+    if url.startswith(("https://", "http://", "ssh://")):
+        vcs = origin.get("vcs_info")
+        return Source(f"{NEWEST} @ {vcs['vcs']}+{url}@{vcs['commit_id']}" if vcs else f"{NEWEST} @ {url}")
+    if url:
+        return Source(NEWEST, f"this version was installed from `{url}`, which only this machine can read")
+    if "dev" in installed.version or "+" in installed.version:
+        return Source(NEWEST, f"this version, {installed.version}, is no release")
+    return Source(f"{NEWEST}=={installed.version}")
+
+
+class Planned(NamedTuple):
+    """A file to write.
+
+    Parameters
+    ----------
+    path
+        Relative to the project.
+    text
+        Its whole content; empty if the file stays as it is.
+    addition
+        What is new in it.
+    reason
+        Why it stays as it is.
+    """
+
+    path: Path
+    text: str
+    addition: str
+    reason: str = ""
+
+
+def planned(root: Path, layout: Layout, choice: Choice) -> list[Planned]:
+    """Return the files for a project, in the order in which a reader meets them."""
+    files = []
+    target = ""
+    if choice.cases:
+        path, target = _package_of_cases(root, layout, choice.functions)
+        files.append(_new(root, path, _cases(choice.functions)))
+    elif layout is not Layout.NOTEBOOKS:
+        files.append(_new(root, TESTS, _tests(root, layout, choice.functions)))
+    files.append(_settings(root, layout, choice, target))
+    if (root / ".git").exists():
+        files.append(_ignored(root))
+    if choice.workflow:
+        files.append(_new(root, WORKFLOW, workflow(root, choice.install)))
+    return files
+
+
+def write(root: Path, files: Sequence[Planned]) -> None:
+    """Write the files that are new or changed."""
+    for file in files:
+        if file.text:
+            write_atomically(root / file.path, file.text)
+
+
+def _new(root: Path, path: Path, text: str) -> Planned:
+    reason = "exists already" if (root / path).exists() else ""
+    return Planned(path, "" if reason else text, "" if reason else text, reason)
+
+
+def _settings(root: Path, layout: Layout, choice: Choice, target: str) -> Planned:
+    file = root / PYPROJECT
+    before = file.read_text(encoding="utf-8") if file.is_file() else ""
+    table = harness_table(file) if before else None
+    if isinstance(table, dict) and table.keys() - {"gate"}:
+        return Planned(Path(PYPROJECT), "", "", f"has {TABLE} already")
+    addition = _table(layout, choice, target)
+    text = f"{before.rstrip()}\n\n{addition}" if before.strip() else addition
+    try:
+        tomllib.loads(text)
+    except ValueError as error:
+        raise UsageError(
+            f"cannot add {TABLE} to `{PYPROJECT}`: {error!s:.100}",
+            remedy=f"add it by hand: {' '.join(addition.split())}",
+        ) from error
+    return Planned(Path(PYPROJECT), text, addition)
+
+
+def _ignored(root: Path) -> Planned:
+    """Let git ignore the folder of generated files."""
+    file = root / ".gitignore"
+    before = file.read_text(encoding="utf-8") if file.is_file() else ""
+    if GENERATED in before.splitlines():
+        return Planned(Path(file.name), "", "", f"has {GENERATED} already")
+    start = f"{before.rstrip()}\n" if before.strip() else ""
+    return Planned(Path(file.name), f"{start}{GENERATED}\n", f"{GENERATED}\n")
+
+
+def _table(layout: Layout, choice: Choice, target: str) -> str:
+    lines = [TABLE]
+    if target:
+        lines.append(f"targets = [{_quoted(target)}]")
+    else:
+        lines += ["targets = [", *(f"    {_target(one)}," for one in choice.functions), "]"]
+        lines.append(f"dtypes = [{', '.join(map(_quoted, DTYPES))}]")
+    if layout is Layout.SRC:
+        lines.append('pythonpath = ["src"]')
+    return "\n".join(lines) + "\n"
+
+
+def _target(found: Found) -> str:
+    if found.by_name:
+        return _quoted(found.target)
+    call = f", call = {_quoted(found.call)}" if found.call else ""
+    return f"{{ target = {_quoted(found.target)}, contract = {_quoted(found.contract)}{call} }}"
+
+
+def _quoted(text: str) -> str:
+    """Return a basic string of TOML, which is also a string of Python."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _package_of_cases(root: Path, layout: Layout, functions: Sequence[Found]) -> tuple[Path, str]:
+    """Return the file of the package of cases, and its name: inside the project's package if there is one."""
+    if any(not one.module for one in functions):
+        outside = next(one.target for one in functions if not one.module)
+        raise UsageError(
+            "cannot write a package of cases",
+            rule="every function must be in a module that an import statement can import",
+            value=f"`{outside}`",
+            remedy="leave out `--cases`",
+        )
+    top = min((one.module.partition(".")[0] for one in functions), default="")
+    base = Path("src") if layout is Layout.SRC else Path()
+    if top and (root / base / top / "__init__.py").is_file():
+        return base / top / "laws" / "__init__.py", f"{top}.laws"
+    return Path("laws", "__init__.py"), "laws"
+
+
+def _cases(functions: Sequence[Found]) -> str:
+    """Return a package of cases."""
+    dtypes = ", ".join(map(_quoted, DTYPES))
+    entries = []
+    for one, name in zip(functions, _names(functions), strict=True):
+        call = f", call={_quoted(one.call)}" if one.call else ""
+        entries.append(f"    Case({name}, {_quoted(one.contract)}{call}, dtypes=DTYPES),")
+    parts = [
+        '"""Functions that `harness check` checks. Declare a known failure with `breaks={"LAW": "reason"}`."""',
+        "\n".join(["from harness import Case", *_imports(functions)]),
+        f"DTYPES = ({dtypes})",
+        "\n".join(["CASES = [", *entries, "]"]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+_LOAD = '''
+
+def load(path):
+    """Import a file that no import statement can name."""
+    spec = spec_from_file_location(path.stem, path)
+    module = module_from_spec(spec)
+    sys.modules.setdefault(path.stem, module)
+    spec.loader.exec_module(module)
+    return module
+
+'''
+"""Import of a file by its path, in the written tests."""
+
+
+def _tests(root: Path, layout: Layout, functions: Sequence[Found]) -> str:
+    """Return a test file. Modules that are not installed are imported from the folders of the project."""
+    has_files = any(not one.module for one in functions)
+    modules = ["from importlib.util import module_from_spec, spec_from_file_location"] if has_files else []
+    lines = [
+        '"""Laws of numerical functions: one test for each law and dtype."""',
+        "",
+        "import sys",
+        *modules,
+        "from pathlib import Path",
+        "",
+        "import harness",
+        "",
+        "ROOT = Path(__file__).parents[1]",
+        'sys.path.append(str(ROOT / "src"))' if layout is Layout.SRC else "sys.path.insert(0, str(ROOT))",
+        "",
+        *_imports(functions, late=True),
+        *(_LOAD.splitlines() if has_files else []),
+    ]
+    names = _names(functions)
+    lines += [
+        f"{name} = load(ROOT / {_quoted(one.file.relative_to(root).as_posix())}).{one.name}"
+        for one, name in zip(functions, names, strict=True)
+        if not one.module
+    ]
+    lines += ["", '# Declare a known failure with `breaks={"LAW": "reason"}`.']
+    lines.append(f"DTYPES = [{', '.join(map(_quoted, DTYPES))}]")
+    tests = _numbered([re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower() for name in names])
+    for one, name, test in zip(functions, names, tests, strict=True):
+        call = f", call={_quoted(one.call)}" if one.call else ""
+        lines += ["", "", f"@harness.parametrize_laws({_quoted(one.contract)}, dtypes=DTYPES{call})"]
+        lines += [f"def test_{test}(check):", f"    check({name})"]
+    return re.sub(r"\n{4,}", "\n\n\n", "\n".join(lines)) + "\n"
+
+
+def _names(functions: Sequence[Found]) -> list[str]:
+    """Return the names under which the written file has the functions; all are different."""
+    names = [one.name for one in functions]
+    return _numbered(
+        [
+            name if names.count(name) == 1 else f"{re.sub(r'^(?=[0-9])|[^0-9a-zA-Z_]', '_', one.file.stem)}_{name}"
+            for one, name in zip(functions, names, strict=True)
+        ]
+    )
+
+
+def _numbered(names: Sequence[str]) -> list[str]:
+    """Return the names, with a number after the second and later ones of the same name."""
+    return [
+        f"{name}_{names[:number].count(name) + 1}" if name in names[:number] else name
+        for number, name in enumerate(names)
+    ]
+
+
+def _imports(functions: Sequence[Found], *, late: bool = False) -> list[str]:
+    """Return one import for each module, in order; a late one follows a statement."""
+    names: dict[str, list[str]] = {}
+    for one, name in zip(functions, _names(functions), strict=True):
+        if one.module:
+            names.setdefault(one.module, []).append(one.name if name == one.name else f"{one.name} as {name}")
+    note = "  # noqa: E402" if late else ""
+    return [f"from {module} import {', '.join(sorted(names[module]))}{note}" for module in sorted(names)]
+
+
+def workflow(root: Path, install: str) -> str:
+    """Return a GitHub workflow: it checks the laws, and compares with the baseline that is committed."""
+    packaged = any((root / name).is_file() for name in ("setup.py", "setup.cfg")) or _is_package(root)
+    editable = " -e ." if packaged else ""
+    return f"""\
+# Written by `harness init`: checks the laws of numerical functions, and compares the results with the baseline.
+name: numerics
+on:
+  push:
+    branches: [main]
+  pull_request:
+
+permissions:
+  contents: read
+
+concurrency:
+  group: numerics-${{{{ github.ref }}}}
+  cancel-in-progress: true
+
+jobs:
+  laws:
+    name: laws
+    runs-on: ubuntu-latest
+    timeout-minutes: 30
+    steps:
+      - uses: {CHECKOUT}
+        with:
+          fetch-depth: 0  # the gate needs the commit at which the branch left its base
+          persist-credentials: false
+      - uses: {SETUP_PYTHON}
+        with:
+          python-version: "3.12"
+          cache: pip
+          cache-dependency-path: pyproject.toml
+      - name: Install
+        run: |
+          pip install torch --index-url https://download.pytorch.org/whl/cpu
+          pip install {shlex.quote(install)}{editable}
+      - name: Check the laws
+        run: harness check --run ci --fresh --output-format github --junit laws.xml --markdown laws.md
+      - name: Write the summary
+        if: always()
+        run: if [ -f laws.md ]; then cat laws.md >> "$GITHUB_STEP_SUMMARY"; fi
+      - name: Compare with the baseline
+        env:
+          # The branch cannot delete the baseline, or loosen the policy of the gate.
+          BASE: ${{{{ github.base_ref && format('origin/{{0}}', github.base_ref) || 'HEAD' }}}}
+        run: harness gate --run ci --base "$BASE"
+      - uses: {UPLOAD}
+        if: always()
+        with:
+          name: laws
+          path: laws.xml
+"""
+
+
+def _is_package(root: Path) -> bool:
+    file = root / PYPROJECT
+    if not file.is_file():
+        return False
+    document = tomllib.loads(file.read_text(encoding="utf-8"))
+    return "project" in document and "build-system" in document

@@ -1,0 +1,308 @@
+"""The command ``learn``: exercises on the chapter, each with a starting file that fails its check."""
+
+import io
+import json
+import re
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from harness.command.options import console, say
+from harness.command.panels import epilog
+from harness.command.watch import on_each_change
+from harness.course.exercise import SECTIONS, Command, Exercise, exercise_named, exercises
+from harness.course.progress import Entry, State, progress, update
+from harness.error import ExitCode, UsageError
+from harness.record import write_atomically
+
+EPILOG = epilog(
+    """
+  harness learn
+  harness learn softmax
+  harness learn softmax --hint
+""",
+    """
+More examples:
+  check all exercises
+    harness learn --verify
+
+The files are in the folder exercises, the progress is in .harness/learn.json.
+An existing file is never overwritten; delete it to start again.
+""",
+    exits={
+        0: "the exercise is done, or cannot be done on this machine; with --verify, every exercise",
+        1: "it is not done",
+        2: "the question could not be answered, for example because there is no such exercise",
+    },
+)
+"""Examples and exit codes of ``--help``."""
+
+HINTS = 3
+
+FINDINGS = ("DEFECT", "ERROR")
+"""Beginnings of the lines with findings; in an audit, such a line begins with the name of the file."""
+
+
+def complete_exercise(incomplete: str) -> list[str]:
+    """Return the exercises that start with a text, for shell completion."""
+    return [name for name in exercises() if name.startswith(incomplete)]
+
+
+def learn(
+    context: typer.Context,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="Exercise to work on.",
+            show_default="list the exercises",
+            metavar="NAME",
+            autocompletion=complete_exercise,
+        ),
+    ] = None,
+    hint: Annotated[bool, typer.Option("--hint", help="Show the next of three hints.")] = False,
+    solution: Annotated[
+        bool, typer.Option("--solution", help="Print the solution, after the third hint or when it is done.")
+    ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check every exercise, or only NAME, in one line each.")
+    ] = False,
+) -> None:
+    """Learn the linear-networks chapter by exercises, which turn from failing to passing."""
+    if hint + solution + verify > 1:
+        raise UsageError("cannot use two of `--hint`, `--solution` and `--verify` together", remedy="leave one out")
+    program = context.find_root().command
+    chosen = None if name is None else exercise_named(name)
+    if verify:
+        raise typer.Exit(_verify([chosen] if chosen else list(exercises().values()), program))
+    if chosen is None:
+        if hint or solution:
+            raise UsageError(f"no exercise for `--{'hint' if hint else 'solution'}`", remedy="see `harness learn`")
+        _list()
+        return
+    if hint:
+        _hint(chosen, program)
+    elif solution:
+        _solution(chosen)
+    else:
+        raise typer.Exit(_work(chosen, program))
+
+
+def _list() -> None:
+    """Print the exercises by section, with their state."""
+    known, entries = exercises(), _entries()
+    done = sum(entry.state is State.DONE for entry in entries.values())
+    say(f"{len(known)} exercises, {done} done")
+    width = max(map(len, known))
+    for section, (title, page) in SECTIONS.items():
+        say(f"\n{section}  {title}: docs/course/{page}")
+        members = [exercise for exercise in known.values() if exercise.section == section]
+        say(*(f"   {entries[one.name].state:<7}  {one.name:<{width}}  {one.title}" for one in members))
+    following = _next(entries)
+    say(f"\nnext: harness learn {following}" if following else "\nall exercises are done")
+
+
+def _next(entries: dict[str, Entry]) -> str:
+    """Return the first exercise that is started, else the first one to do; empty if all are done."""
+    for wanted in (State.STARTED, State.TODO):
+        for name, entry in entries.items():
+            if entry.state is wanted:
+                return name
+    return ""
+
+
+def _work(exercise: Exercise, program: Any) -> int:
+    """Write the starting file, check it, and check again after each save if a person is watching."""
+    say(f"exercise {exercise.number}, {exercise.name}: {exercise.title}")
+    if lack := exercise.missing():
+        say(f"skipped: {lack}")
+        return 0
+    _sentence(exercise.question)
+    if exercise.file.exists():
+        say(f"your file: {exercise.file}")
+    else:
+        write_atomically(exercise.file, exercise.start)
+        update(exercise.name, state=State.STARTED)
+        say(f"wrote {exercise.file}")
+
+    # A person edits the file meanwhile; a script or a pipe gets one check.
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        return on_each_change(f"{exercise.file}:{exercise.name}", partial(_checked, exercise, program), until=0)
+    return _checked(exercise, program)
+
+
+def _checked(exercise: Exercise, program: Any) -> int:
+    """Run the checks with their output, and report whether the exercise is done."""
+    if complaint := "; ".join(_complaints(exercise, program)):
+        is_advised = _entries()[exercise.name].hints >= HINTS
+        more = "" if is_advised else f"; `harness learn {exercise.name} --hint` helps"
+        _sentence(f"not done: {complaint}")
+        say(f"edit {exercise.file} and save it{more}")
+        return 1
+    update(exercise.name, state=State.DONE)
+    say(f"done: {exercise.name}")
+    _sentence(f"learned: {exercise.learned}")
+    if following := _next(_entries()):
+        say(f"next: harness learn {following}")
+    return 0
+
+
+def _entries() -> dict[str, Entry]:
+    """Return the progress in every exercise, in the order of the course."""
+    known = progress()
+    return {name: known.get(name, Entry()) for name in exercises()}
+
+
+def _complaints(exercise: Exercise, program: Any) -> Iterator[str]:
+    """Print the results of all checks, and yield the reasons why an exercise is not done."""
+    from harness.course.answer import constants, replies
+
+    source = exercise.file.read_bytes()
+    given = constants(source)
+    for reply in replies(exercise, source):
+        say(f"answer: {reply.sentence}")
+        if not reply.is_right:
+            yield reply.sentence
+    for command in exercise.commands:
+        words = _filled(command.words, exercise, given)
+        say(f"$ harness {words}")
+        if complaint := _complaint(command, shlex.split(words), program):
+            yield complaint
+
+
+def _filled(words: str, exercise: Exercise, given: dict[str, Any]) -> str:
+    """Return a command line with the file and its constants.
+
+    Raises
+    ------
+    UsageError
+        If a constant is missing or not a number.
+    """
+    numbers = {name: value for name, value in given.items() if type(value) is int}
+    try:
+        return words.format_map({**numbers, "file": exercise.file})
+    except KeyError as error:
+        rule = f"`{error.args[0]}` must be a whole number"
+        raise UsageError(f"cannot check {exercise.file}", rule=rule) from error
+
+
+def _complaint(command: Command, words: list[str], program: Any) -> str:
+    """Run a command of the harness in this process, and return why it fails; empty if it passes."""
+    if command.judge is None:
+        return "" if _run(words, program) == 0 else f"{words[1]} fails its check"
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
+        document = Path(folder, "document.json")
+        _run([*words, "--json", str(document)], program)
+        if not document.is_file():
+            return f"{words[1]} was not measured"
+        is_done, message = command.judge(json.loads(document.read_text(encoding="utf-8")))
+    if is_done:
+        say(message)
+    return "" if is_done else message
+
+
+def _run(words: list[str], program: Any) -> int:
+    """Run a command, and return its exit code.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If it was interrupted, which is not a result of the exercise.
+    """
+    code = int(program.main(words, prog_name="harness", standalone_mode=False) or 0)
+    if code == ExitCode.INTERRUPTED:
+        raise KeyboardInterrupt
+    return code
+
+
+def _mistakes(exercise: Exercise, program: Any) -> list[str]:
+    """Check an exercise without output, and return the findings of its checks, else why it is not done."""
+    out = io.StringIO()
+    try:
+        with redirect_stdout(out):
+            complaint = "; ".join(_complaints(exercise, program))
+    except UsageError as error:
+        return [str(error)]
+    found = _findings(out.getvalue(), str(exercise.file))
+    return (found or [complaint]) if complaint else []
+
+
+def _findings(output: str, file: str) -> list[str]:
+    """Return the sentences of the findings in the output of a command, joined from their lines."""
+    found: list[str] = []
+    is_open = False
+    for line in output.splitlines():
+        if line.startswith((*FINDINGS, file)):
+            found.append(line.removeprefix("DEFECT"))
+            is_open = True
+        # A sentence continues on indented lines; a label has spaces after it, and a place ends with its line.
+        elif is_open and line.startswith("  ") and "  " not in line.strip() and not re.search(r":\d+$", line):
+            found[-1] += line
+        else:
+            is_open = False
+    return [" ".join(sentence.split()) for sentence in found]
+
+
+def _hint(exercise: Exercise, program: Any) -> None:
+    """Print the next hint and those before it, and with the last one the mistake that the check names."""
+    read = min(_entries()[exercise.name].hints + 1, HINTS)
+    for number, text in enumerate(exercise.hints[:read], 1):
+        _sentence(f"hint {number} of {HINTS}: {text}")
+    update(exercise.name, hints=read)
+    if read < HINTS:
+        say(f"next hint: harness learn {exercise.name} --hint")
+        return
+    if exercise.file.exists() and not exercise.missing():
+        for mistake in _mistakes(exercise, program):
+            _sentence(f"your mistake: {mistake}")
+    say(f"solution: harness learn {exercise.name} --solution")
+
+
+def _solution(exercise: Exercise) -> None:
+    """Print a file that passes.
+
+    Raises
+    ------
+    UsageError
+        If the student has neither finished the exercise nor read all hints.
+    """
+    entry = _entries()[exercise.name]
+    if entry.state is not State.DONE and entry.hints < HINTS:
+        raise UsageError(
+            f"cannot show the solution of `{exercise.name}`",
+            rule=f"it follows the last of the {HINTS} hints",
+            remedy=f"see `harness learn {exercise.name} --hint`",
+        )
+    say(exercise.solution.rstrip("\n"))
+
+
+def _verify(chosen: list[Exercise], program: Any) -> int:
+    """Check exercises, print a line for each, and return 1 unless all are done."""
+    fails = 0
+    for exercise in chosen:
+        if lack := exercise.missing():
+            say(f"skipped  {exercise.name}: {lack}")
+            continue
+        if not exercise.file.exists():
+            say(f"todo     {exercise.name}: {exercise.file} does not exist")
+            fails += 1
+            continue
+        mistakes = _mistakes(exercise, program)
+        update(exercise.name, state=State.STARTED if mistakes else State.DONE)
+        fails += bool(mistakes)
+        _sentence(f"not done {exercise.name}: {mistakes[0]}" if mistakes else f"done     {exercise.name}")
+    say(f"{len(chosen) - fails} of {len(chosen)} exercises are done or skipped")
+    return int(fails > 0)
+
+
+def _sentence(text: str) -> None:
+    """Print a sentence, wrapped on a narrow screen."""
+    from harness.display.narrow import print_sentence
+
+    print_sentence(console(), text)

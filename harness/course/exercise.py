@@ -1,0 +1,133 @@
+"""The exercises of the course: the texts, the two files, and the checks that decide when one is done."""
+
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from harness.error import UsageError, did_you_mean
+
+FOLDER = Path("exercises")
+"""Folder for the files of the exercises, in the working directory."""
+
+SECTIONS = {
+    1: ("Images and data loaders", "images-and-loaders.md"),
+    2: ("Linear regression and why squared error", "why-squared-error.md"),
+    3: ("Linear regression from scratch", "linear-regression-from-scratch.md"),
+    4: ("Linear regression, concise", "linear-regression-concise.md"),
+    5: ("Softmax regression", "softmax-regression.md"),
+    6: ("Softmax regression from scratch", "softmax-from-scratch.md"),
+    7: ("Softmax regression, concise", "softmax-concise.md"),
+}
+"""Titles of the chapter's sections, and their pages in ``docs/course``."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of ``harness`` that must exit with code 0.
+
+    Parameters
+    ----------
+    words
+        The command line after ``harness``. ``{file}`` is the student's file; other names in braces are constants of
+        the file.
+    judge
+        Judge of the command's JSON document, for commands whose exit code does not answer. It returns whether the
+        exercise is done, and the result in a sentence.
+    """
+
+    words: str
+    judge: Callable[[Mapping[str, Any]], tuple[bool, str]] | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A constant that the student fills in.
+
+    Parameters
+    ----------
+    name
+        Name of the constant in the file.
+    exact
+        Function that computes the right value: a number, a text, or a sequence or dictionary of them.
+    digits
+        Number of significant digits to which a number must agree.
+    """
+
+    name: str
+    exact: Callable[[], Any]
+    digits: int = 3
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """An exercise of the course.
+
+    Parameters
+    ----------
+    number
+        Section and place in it, such as ``6.2``.
+    title
+        What the student does, in the imperative.
+    question
+        The question that the exercise answers, in a few sentences.
+    start, solution
+        The starting file, which fails the checks, and a file that passes them.
+    hints
+        Three hints. The command adds the mistake that the check names to the last one.
+    learned
+        What the student knows afterwards, in one or two sentences.
+    commands, answers
+        What decides whether the exercise is done.
+    missing
+        Function that returns what this machine lacks for the exercise, in a sentence; an empty text if nothing.
+    name
+        Name of the exercise and of its file: the name of its module.
+    """
+
+    number: str
+    title: str
+    question: str
+    start: str
+    solution: str
+    hints: tuple[str, str, str]
+    learned: str
+    commands: tuple[Command, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    missing: Callable[[], str] = str
+    name: str = ""
+
+    @property
+    def section(self) -> int:
+        """Number of the section."""
+        return int(self.number.partition(".")[0])
+
+    @property
+    def file(self) -> Path:
+        """The student's file."""
+        return FOLDER / f"{self.name}.py"
+
+
+@cache
+def exercises() -> dict[str, Exercise]:
+    """Return the exercises by name, in the order of the course."""
+    names = [module.name for module in pkgutil.iter_modules([str(Path(__file__).parent / "exercises")])]
+    found = [replace(import_module(f"harness.course.exercises.{name}").EXERCISE, name=name) for name in names]
+    return {exercise.name: exercise for exercise in sorted(found, key=lambda exercise: exercise.number)}
+
+
+def exercise_named(name: str) -> Exercise:
+    """Return the exercise with a name.
+
+    Raises
+    ------
+    UsageError
+        If there is no such exercise.
+    """
+    if name not in exercises():
+        remedy = did_you_mean(name, exercises(), "`harness learn` lists the exercises")
+        raise UsageError(f"unknown exercise `{name}`", remedy=remedy)
+    return exercises()[name]
