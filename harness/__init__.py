@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from harness.auditor.audit import audit
     from harness.auditor.run import audit_run
     from harness.display.listing import explain
-    from harness.display.tuned import tune
     from harness.plugin import parametrize_laws
     from harness.surveyor.explore import survey
+    from harness.tuner.notebook import tune
 
 __all__ = [
     "Break",
@@ -49,7 +49,7 @@ _HOMES = {
     "load_ipython_extension": "harness.api",
     "parametrize_laws": "harness.plugin",
     "survey": "harness.surveyor.explore",
-    "tune": "harness.display.tuned",
+    "tune": "harness.tuner.notebook",
 }
 """Modules of the names that need torch or pytest."""
 

@@ -18,7 +18,7 @@ from pydantic_core import to_json
 from harness.adoption.notebook import SUFFIX, definitions
 from harness.calling.discovery import PROJECT_PATH, SHIPPED, own_cases
 from harness.command.options import collected, files_written, say
-from harness.error import ExitCode, UsageError, listed
+from harness.error import ExitCode, UsageError, did_you_mean, listed
 from harness.record import write_atomically
 from harness.record.storage import PYPROJECT, harness_table, quoted
 from harness.wording.number import count

@@ -19,13 +19,21 @@ from harness.adoption.command import EPILOG as INIT_EPILOG
 from harness.adoption.command import init
 from harness.auditor.command import EPILOG as AUDIT_EPILOG
 from harness.auditor.command import audit
-from harness.cli import accuracy, check, diff, doctor, experiments, gate, laws, prove, report, survey, tune
+from harness.bench.command import BENCH_EPILOG, TRAIN_EPILOG, bench, train
+from harness.cli import check, doctor, gate, laws, report
 from harness.command.options import discard_output
 from harness.command.panels import epilog, write_command, write_group
 from harness.course.command import EPILOG as LEARN_EPILOG
 from harness.course.command import learn
-from harness.error import ExitCode, UsageError, listed
+from harness.error import ExitCode, UsageError, did_you_mean, listed, nearest
 from harness.execution.interrupt import interruptible
+from harness.proof.command import EPILOG as PROVE_EPILOG
+from harness.proof.command import prove
+from harness.proof.float32.command import ACCURACY_EPILOG, DIFF_EPILOG, accuracy, diff
+from harness.surveyor.command import EPILOG as SURVEY_EPILOG
+from harness.surveyor.command import survey
+from harness.tuner.command import EPILOG as TUNE_EPILOG
+from harness.tuner.command import tune
 
 # Commands with help in panels, and with errors of one line for options that cannot be read
 
@@ -212,18 +220,18 @@ def reject_missing_scratch() -> None:
 COMMANDS = {
     "Is it correct?": (
         ("check", check.check, check.EPILOG),
-        ("survey", survey.survey, survey.EPILOG),
-        ("prove", prove.prove, prove.EPILOG),
-        ("accuracy", accuracy.accuracy, accuracy.EPILOG),
+        ("survey", survey, SURVEY_EPILOG),
+        ("prove", prove, PROVE_EPILOG),
+        ("accuracy", accuracy, ACCURACY_EPILOG),
     ),
     "Which line of a training step goes wrong?": (("audit", audit, AUDIT_EPILOG),),
     "How fast is it?": (
-        ("bench", experiments.bench, experiments.BENCH_EPILOG),
-        ("tune", tune.tune, tune.EPILOG),
+        ("bench", bench, BENCH_EPILOG),
+        ("tune", tune, TUNE_EPILOG),
     ),
     "Did a change make it worse?": (
         ("gate", gate.gate, gate.EPILOG),
-        ("diff", diff.diff, diff.EPILOG),
+        ("diff", diff, DIFF_EPILOG),
         ("doctor", doctor.doctor, doctor.EPILOG),
         ("freeze", laws.freeze, laws.FREEZE_EPILOG),
     ),
@@ -235,7 +243,7 @@ COMMANDS = {
     "How do I learn it?": (("learn", learn, LEARN_EPILOG),),
     "What did a run find?": (
         ("report", report.report, report.EPILOG),
-        ("train", experiments.train, experiments.TRAIN_EPILOG),
+        ("train", train, TRAIN_EPILOG),
     ),
 }
 """The commands by the user's question, in the order of ``--help``."""

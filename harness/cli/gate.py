@@ -146,8 +146,8 @@ def gate(
     markdown: MarkdownOption = None,
 ) -> None:
     """Decide whether a change made numerics, counts or time worse."""
-    from harness.display.gate import WRITERS
     from harness.gate.base import read_base
+    from harness.gate.display import WRITERS
     from harness.gate.finding import exit_code
     from harness.gate.policy import project_root, read_policy
     from harness.record import GateFinding
@@ -331,7 +331,7 @@ def _show(findings: "Sequence[GateFinding]", code: int) -> None:
 
 def _summarize(findings: "Sequence[GateFinding]", code: int) -> None:
     """Append the findings to the summary of a CI job, if there is one."""
-    from harness.display.gate import to_markdown
+    from harness.gate.display import to_markdown
 
     if SUMMARY in os.environ:
         with Path(os.environ[SUMMARY]).open("a", encoding="utf-8") as summary:

@@ -15,9 +15,9 @@ from rich.console import Console
 from samples.apart import run_apart
 from torch.utils.data import DataLoader, Dataset
 
+from harness.bench.display import print_balance
 from harness.bench.option import Settings
 from harness.bench.suites.test_balance import Stretch, is_known
-from harness.display.bench import print_balance
 from harness.error import UsageError
 from harness.loading.reading import Configuration
 from harness.record import RunFolder

@@ -22,6 +22,7 @@ from rich.console import Console
 from torch import Tensor
 
 from harness.bench import run as benchmark
+from harness.bench.display.loader import print_loaders
 from harness.bench.option import Settings
 from harness.bench.run import run_suite
 from harness.bench.suites.loader_measurement import (
@@ -35,7 +36,6 @@ from harness.bench.suites.loader_measurement import (
 from harness.bench.suites.peers import PEERS
 from harness.bench.suites.test_loaders import length_fault
 from harness.case import Case
-from harness.display.bench.loader import print_loaders
 from harness.error import UsageError
 from harness.loading.fault import FaultKind
 from harness.loading.reading import Configuration, MemoryLimit

@@ -7,9 +7,9 @@ import pytest
 import samples.benchmarks
 from rich.console import Console
 
+from harness.bench.command import print_results
+from harness.bench.display import print_agreement, print_operations, print_steps, print_vectorization
 from harness.bench.run import SUITES
-from harness.cli.experiments import print_results
-from harness.display.bench import print_agreement, print_operations, print_steps, print_vectorization
 from harness.record import Estimate, Method
 from harness.wording.number import duration, rate, times
 from harness.wording.table.step import agreement

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from harness.cli.experiments import print_results
-from harness.display.narrow import is_whole, listed, print_sentence
+from harness.bench.command import print_results
+from harness.display.narrow import listed, print_sentence
 
 
 def shown(table: Table, width: int) -> str:

@@ -18,13 +18,13 @@ from matplotlib.figure import Figure
 
 import harness
 from harness.display.notebook import Verdicts
-from harness.display.tuned import Tuned
 from harness.error import UsageError
 from harness.execution import progress
 from harness.record import Estimate, Method, Status
 from harness.reports.notebook import rates_drawing
 from harness.surveyor.discovery import Discoveries
 from harness.tuner.loader_choice import Choice
+from harness.tuner.notebook import Tuned
 from harness.tuner.search import Reason, SearchState
 from harness.tuner.tuning import SearchSpace, Tuning
 from harness.wording import audit_html

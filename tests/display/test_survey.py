@@ -7,9 +7,9 @@ import samples.survey
 from rich.console import Console
 
 from harness.command import options
-from harness.display.survey import print_survey
 from harness.record import Breaking, Worst
 from harness.surveyor.discovery import Discoveries
+from harness.surveyor.display import print_survey
 
 
 def breakings(*, single: bool) -> list[Breaking]:

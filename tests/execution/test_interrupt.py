@@ -166,7 +166,7 @@ def test_a_command_that_ends_before_that_was_interrupted_too() -> None:
     [
         ("command.runner", "check torch:softmax --contract softmax --dtypes float32"),
         ("command.runner", "survey torch:softmax --contract softmax --dtypes float32"),
-        ("cli.experiments", "bench steps --run it"),
+        ("bench.command", "bench steps --run it"),
     ],
 )
 def test_commands_hear_of_it(

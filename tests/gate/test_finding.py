@@ -5,9 +5,9 @@ from typing import Any, Literal
 
 from junitparser import JUnitXml
 
-from harness.display.gate import to_json, to_junit, to_markdown
 from harness.gate.arm import FEWER, MORE
 from harness.gate.confirmation import BLOCK, Evidence
+from harness.gate.display import to_json, to_junit, to_markdown
 from harness.gate.finding import comparisons, exit_code, gate_line, matched, timed
 from harness.gate.policy import Policy
 from harness.record import GateFinding, Outcome, Slices

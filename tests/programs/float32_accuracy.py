@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from harness.display.accuracy import draw_accuracy
+from harness.proof.float32.display import draw_accuracy
 from harness.proof.float32.operation import OPERATIONS
 from harness.proof.float32.recorded import FILE, names_of, operation_name, read_run, recorded, sort_proofs
 from harness.record import Proof, RunFolder

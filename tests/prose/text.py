@@ -77,7 +77,8 @@ def of_document(path: Path, name: str) -> Iterator[Sentence]:
     yield from sentences(path.read_text(encoding="utf-8"), name, 1, DOCUMENTS)
 
 
-_COMMANDS = ("harness/cli/", *(f"harness/{package}/command.py" for package in ("adoption", "auditor", "course")))
+_PACKAGES = ("adoption", "auditor", "bench", "course", "proof", "proof/float32", "surveyor", "tuner")
+_COMMANDS = ("harness/cli/", *(f"harness/{package}/command.py" for package in _PACKAGES))
 """Modules with commands."""
 
 

@@ -10,10 +10,10 @@ import samples.run
 import samples.survey
 from rich.console import Console
 
-from harness.display.proof import print_proofs
-from harness.display.survey import print_survey
 from harness.display.verdict import print_training
+from harness.proof.display import print_proofs
 from harness.surveyor.discovery import Discoveries
+from harness.surveyor.display import print_survey
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "screens.txt"
 WIDTHS = (80, 120)

@@ -56,8 +56,8 @@ def prove(
     execution: ExecutionOptions,
 ) -> None:
     """Prove the laws and the largest error by checking all inputs."""
-    from harness.display.proof import print_proofs
     from harness.display.verdict import print_properties
+    from harness.proof.display import print_proofs
     from harness.wording import proof_line
 
     reject_nothing(target, "prove")

@@ -27,7 +27,7 @@ from harness.command.options import (
 )
 from harness.command.panels import LOADERS, OUTPUT, THOROUGH, epilog
 from harness.command.runner import Work
-from harness.error import UsageError, listed
+from harness.error import UsageError, did_you_mean, listed
 from harness.isolation.limits import Limits
 
 if TYPE_CHECKING:
@@ -267,7 +267,7 @@ def _one_suite(name: str, target: str, folder: "RunFolder", settings: Settings, 
 
 def print_results(screen: "Console", suite: str, document: Mapping[str, Any], *, quiet: bool = False) -> None:
     """Print the summary of a suite or its number of benchmarks, and why benchmarks were skipped."""
-    from harness.display.bench import SUMMARIES
+    from harness.bench.display import SUMMARIES
     from harness.display.narrow import print_sentence
 
     def counted(number: int) -> str:

@@ -1,16 +1,79 @@
-"""The command ``diff``."""
+"""The commands ``accuracy``, about every float32 number, and ``diff``, about two releases of torch."""
 
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from harness.command import runner
-from harness.command.options import console, names, reject_unknown, say
-from harness.command.panels import epilog, thorough_option
+from harness.command.options import console, names, reject_unknown, run_folder, say
+from harness.command.panels import epilog, output_option, thorough_option
 from harness.command.runner import Work
+from harness.error import UsageError, did_you_mean, listed
 
-EPILOG = epilog(
+ACCURACY_EPILOG = epilog(
+    """
+  harness accuracy
+  harness accuracy exp sqrt --picture accuracy.png
+  harness accuracy --casts bfloat16
+""",
+    """
+The proofs of torch come with the package. To prove your function, or
+for your processor, and to show the result:
+  harness prove torch:exp --dtypes float32 --no-isolate --run mine
+  harness accuracy --run mine
+""",
+)
+
+
+def accuracy(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Operations, such as exp.", show_default="all", metavar="NAME")
+    ] = None,
+    *,
+    runs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--run",
+            help="Show the proofs of a run of `harness prove` instead.",
+            metavar="RUN",
+            show_default="the proofs of torch in the package",
+        ),
+    ] = None,
+    are_casts: Annotated[
+        bool, typer.Option("--casts", help="Show the casts to 16 and 8 bits instead; their names are dtypes.")
+    ] = False,
+    markdown: Annotated[bool, output_option("--markdown", help="Print a Markdown table.")] = False,
+    picture: Annotated[Path | None, output_option("--picture", help="Draw the histograms.", metavar="FILE")] = None,
+) -> None:
+    """Show how accurate operations are at every float32 number."""
+    from harness.proof.float32.display import accuracy_table, draw_accuracy, print_accuracy
+    from harness.proof.float32.recorded import CASTS, names_of, read_run, recorded, sort_proofs
+    from harness.wording.accuracy import accuracy_row, cast_row, of_float32
+
+    if are_casts and (runs or picture):
+        raise UsageError("cannot use `--casts` together with `--run` or `--picture`", remedy="leave one out")
+    kept = [proof for name in runs for proof in read_run(run_folder(name))] if runs else recorded()
+    known = recorded(CASTS) if are_casts else of_float32(sort_proofs(kept))
+    if not known:
+        raise UsageError("there are no proofs in float32", remedy="run `harness prove TARGET --dtypes float32`")
+    for name in names or ():
+        if not any(name in names_of(proof) for proof in known):
+            every = sorted({proof.case.rpartition(".")[2] for proof in known})
+            rule = f"choose from {listed(every)}"
+            raise UsageError(f"no proof of `{name}` in float32", rule=rule, remedy=did_you_mean(name, every))
+    selected = [proof for proof in known if not names or names_of(proof) & set(names)]
+    if markdown:
+        say(accuracy_table([*map(cast_row if are_casts else accuracy_row, selected)]).markdown())
+    else:
+        print_accuracy(console(), selected, are_casts=are_casts)
+    if picture is not None:
+        draw_accuracy(selected, picture)
+        say(f"picture: {picture}")
+
+
+DIFF_EPILOG = epilog(
     """
   harness diff torch==2.12.1 torch==2.13.0 --sample 256
   harness diff old/bin/python new/bin/python --operations exp,log
@@ -48,8 +111,8 @@ def diff(
     ] = 1 << 16,
 ) -> None:
     """Compare the results of two torch releases bit by bit."""
-    from harness.display.accuracy import print_rows
     from harness.proof.float32.difference import BLOCKS, Difference, Release, interpreter
+    from harness.proof.float32.display import print_rows
     from harness.proof.float32.operation import OPERATIONS
 
     reject_unknown(names(operations), OPERATIONS)

@@ -34,8 +34,8 @@ def survey(
     execution: ExecutionOptions,
 ) -> None:
     """Find the first float at which a law breaks, and the largest error."""
-    from harness.display.survey import print_survey
     from harness.surveyor.discovery import Discoveries
+    from harness.surveyor.display import print_survey
     from harness.wording import disagreeing, unanswered, undeclared
 
     reject_nothing(target, "survey")

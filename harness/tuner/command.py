@@ -81,8 +81,8 @@ def tune(
     limits: Limits,
 ) -> None:
     """Find a near-optimal DataLoader configuration for a data set."""
-    from harness.display.tuning import as_json, print_tuning
     from harness.isolation.delegate import run_in_child
+    from harness.tuner.display import as_json, print_tuning
     from harness.tuner.target import longest_s
     from harness.tuner.tuning import TuningResult
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from harness.display.bench.loader import print_loaders
+from harness.bench.display.loader import print_loaders
 from harness.display.table import show_table
 from harness.findings.merging import grouped
 from harness.record.bench import (
