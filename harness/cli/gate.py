@@ -21,7 +21,7 @@ from harness.command.options import (
     say,
     session,
 )
-from harness.command.panels import OUTPUT, THOROUGH, epilog
+from harness.command.panels import epilog, output_option, thorough_option
 from harness.error import UsageError, printable
 
 if TYPE_CHECKING:
@@ -111,35 +111,23 @@ def gate(
     data: DataOption = None,
     budget: Annotated[
         float | None,
-        Option(
+        thorough_option(
             min=1.0,
             help="Time limit for the time measurement in seconds, start-up included (10 s, or more on a busy machine).",
             show_default="from pyproject.toml",
             metavar="SECONDS",
-            rich_help_panel=THOROUGH,
         ),
     ] = None,
-    seed: Annotated[
-        int, Option(min=0, help="Random seed for the order of measurements.", metavar="N", rich_help_panel=THOROUGH)
-    ] = 0,
+    seed: Annotated[int, thorough_option(min=0, help="Random seed for the order of measurements.", metavar="N")] = 0,
     strict: Annotated[
-        bool,
-        Option("--strict", help="Exit with code 3 if a comparison is inconclusive.", rich_help_panel=THOROUGH),
+        bool, thorough_option("--strict", help="Exit with code 3 if a comparison is inconclusive.")
     ] = False,
     allow_noise: Annotated[
-        bool,
-        Option(
-            "--allow-noise", help="Pass if the machine is too noisy for a verdict on time.", rich_help_panel=THOROUGH
-        ),
+        bool, thorough_option("--allow-noise", help="Pass if the machine is too noisy for a verdict on time.")
     ] = False,
     into: Annotated[
         str | None,
-        Option(
-            help="Run to write the findings to.",
-            show_default="the run of --run, else gate",
-            metavar="RUN",
-            rich_help_panel=OUTPUT,
-        ),
+        output_option(help="Run to write the findings to.", show_default="the run of --run, else gate", metavar="RUN"),
     ] = None,
     json: JsonOption = None,
     junit: JunitOption = None,

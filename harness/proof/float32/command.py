@@ -115,7 +115,7 @@ def diff(
     from harness.proof.float32.display import print_rows
     from harness.proof.float32.operation import OPERATIONS
 
-    reject_unknown(names(operations), OPERATIONS)
+    reject_unknown(names(operations), OPERATIONS, "operation")
     differences = [Difference(OPERATIONS[name]) for name in names(operations) or OPERATIONS]
     blocks = [i * BLOCKS // sample for i in range(sample)]
     finished: list[Difference] = []
