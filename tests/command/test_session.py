@@ -110,7 +110,7 @@ KILLED = """
 import os, signal
 from harness.command.session import Session
 from harness.record import Verdict
-from cli.test_session import verdicts
+from command.test_session import verdicts
 session = Session("it")
 session.expect(44, "law", plan="the plan")
 for verdict in verdicts(7):

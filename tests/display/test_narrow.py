@@ -9,7 +9,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from harness.bench.command import print_results
-from harness.display.narrow import listed, print_sentence
+from harness.display.narrow import is_whole, listed, print_sentence
 
 
 def shown(table: Table, width: int) -> str:
