@@ -219,7 +219,7 @@ def takes_options(command: Command) -> Command:
         if kind is Limits:
             measured = [limit for limit in fields(Limits) if limit.name in {"load_s", "memory_gib"}]
             options = [*map(_limit_option, measured)]
-        elif is_dataclass(kind) and not issubclass(kind, Question):
+        elif isinstance(kind, type) and is_dataclass(kind) and not issubclass(kind, Question):
             options = [*_options_of(kind)]
         else:
             continue
