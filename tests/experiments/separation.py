@@ -29,9 +29,8 @@ from torch import Tensor
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.floats.format import format_of
-from harness.isolation.child import Child
+from harness.isolation.child import Child, setup
 from harness.isolation.limits import Limits
-from harness.isolation.program import setup
 from harness.isolation.remote import RemoteHost
 from harness.laws.law import Law
 from harness.laws.subject import Subject
