@@ -178,6 +178,6 @@ class PersistentProcess:
 
 
 @cache
-def _process(pid: int, thread: int) -> PersistentProcess:  # noqa: ARG001 - what it is cached by
+def _process(pid: int, thread: int) -> PersistentProcess:  # noqa: ARG001 - keys of the cache
     """Return the process of a thread of this process: a worker of Dask may have several."""
     return PersistentProcess()

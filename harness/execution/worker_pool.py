@@ -133,7 +133,7 @@ class WorkerPool:
                 for future in pending.futures:
                     yield future.result()
             except BaseException:
-                # The results are no longer needed. Trusted code finishes what it has started, such as files.
+                # The results are no longer needed. Trusted code completes its files.
                 pending.clear()
                 if self._limits is not None:
                     for worker in self._workers:

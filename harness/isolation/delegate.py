@@ -197,7 +197,7 @@ class Delegate:
 
     @property
     def printed(self) -> str:
-        """The end of what it has printed, such as a call stack."""
+        """The end of its output, such as a call stack."""
         return read_end(self._printed)
 
     def ask(self, method: str | None, arguments: Mapping[str, Any], result: type[T], **how: Any) -> T:
