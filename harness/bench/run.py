@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from harness.bench.option import Settings, arguments
 from harness.calling.discovery import SHIPPED
@@ -286,7 +286,7 @@ def _launch(text: str, written: IO[bytes], *, fresh: bool) -> ForkedProcess | su
     if forked is not None:
         forked.stdin.close()
         return forked
-    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": written}
+    streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": written}
     return start_interpreter(text, env=_environment(), **streams)
 
 

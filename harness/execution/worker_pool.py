@@ -230,10 +230,10 @@ class _WorkerClient:
         self.called.add(kind)
         law_s = limits.law_s + max(0.0, (first_s or 0.0) - limits.call_s)
         self.process.send("do", {"index": index, "call_s": limits.call_s, "first_call_s": first_s, "law_s": law_s})
-        result = self._receive(Result, limits, first_s)
-        if isinstance(result, WorkerFailure):
+        received = self._receive(Result, limits, first_s)
+        if isinstance(received, WorkerFailure):
             self.end()
-            result = Result(failure=result)
+        result = Result(failure=received) if isinstance(received, WorkerFailure) else received
         if result.failure is not None:
             # A new process must receive the kind again.
             self.called.clear()
@@ -256,8 +256,8 @@ class _WorkerClient:
         start = time.monotonic()
 
         def describe(code: int | None, printed: str) -> WorkerFailure:
-            took_long = first_s is not None and time.monotonic() - start >= first_s
-            return describe_failure(code, printed, replace(limits, call_s=first_s) if took_long else limits)
+            call_s = limits.call_s if first_s is None or time.monotonic() - start < first_s else first_s
+            return describe_failure(code, printed, replace(limits, call_s=call_s))
 
         # Additional time of the first call does not count for the law.
         within_s = limits.law_s + max(0.0, (first_s or 0.0) - limits.call_s) + _MARGIN_S

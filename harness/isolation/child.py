@@ -87,8 +87,9 @@ class Child:
         self._line: socket.socket | None = None
         self._replies: wire.Buffered | None = None
         self._server: int | None = None
-        self.call_s, self._first_call_s = limits.call_s, limits.first_call_s
-        """Seconds for a call, and for the next call if it may take longer."""
+        self.call_s = limits.call_s
+        self._first_call_s: float | None = limits.first_call_s
+        """Seconds for the next call, if it may take longer than a call."""
         self._until = time.monotonic() + limits.load_s
         """Deadline of the piece of work."""
         self._sent_limits: tuple[Any, ...] | None = None

@@ -138,8 +138,10 @@ class ForkServer:
         atexit.register(self.close)
         parent_end, child_end = socket.socketpair()
         with child_end:
-            streams = {"stdin": child_end.fileno(), "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-            self._process = start_interpreter(_SERVE, *self._modules, env=origin[1], **streams)
+            nothing = subprocess.DEVNULL
+            self._process = start_interpreter(
+                _SERVE, *self._modules, stdin=child_end, stdout=nothing, stderr=nothing, env=origin[1]
+            )
         self._line, self._origin = parent_end, origin
         try:
             if parent_end.recv(1) != b"\1":

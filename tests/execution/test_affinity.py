@@ -1,11 +1,11 @@
 """Related pieces run in the same process, unless another piece would wait too long."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 
 from harness.execution.worker_pool import AHEAD, PendingPieces
 
 
-def taken(pending: PendingPieces, keys: Sequence[int]) -> Iterator[int]:
+def taken(pending: PendingPieces, keys: Sequence[Hashable]) -> Iterator[int]:
     """Yield the pieces that a process takes, until none is left."""
     while (piece := pending.next(keys)) is not None:
         yield piece[0]
