@@ -34,7 +34,7 @@ from harness.isolation.fork_server import ForkServer, start_interpreter
 from harness.isolation.forked_process import ForkedProcess
 from harness.isolation.limits import Limits, limit_memory
 from harness.isolation.lost_worker import SILENT, WorkerFailure, describe_failure, read_end
-from harness.isolation.parent import end, end_group
+from harness.isolation.parent import end
 from harness.isolation.unchanged import refuse_changes
 from harness.record import Fault, Record
 
@@ -185,7 +185,10 @@ class Delegate:
 
     def __exit__(self, *_: object) -> None:
         """End the process, and all of its group."""
-        end_group(self._process.pid)
+        # The group may live on after the process; the process may not lead a group yet.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
         self._process.wait()
         for stream in (self._requests, self._answers):
             with suppress(BrokenPipeError):
