@@ -20,15 +20,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from harness.bench.option import Settings, arguments
 from harness.calling.discovery import SHIPPED
 from harness.error import UsageError, did_you_mean, listed, printable, require
 from harness.isolation.environment import user_environment
-from harness.isolation.fork_server import ForkServer
-from harness.isolation.forked_process import Forked
-from harness.isolation.limits import GIBIBYTE, Limits
+from harness.isolation.fork_server import ForkServer, start_interpreter
+from harness.isolation.forked_process import ForkedProcess
+from harness.isolation.limits import Limits
 from harness.isolation.lost_worker import describe_failure
 from harness.isolation.unchanged import refuse_changes
 from harness.record import RunFolder
@@ -128,8 +128,8 @@ def run_suite(
     with tempfile.TemporaryDirectory(prefix="harness-bench-") as scratch:
         result, output = Path(scratch, "result.json"), Path(scratch, "output.txt")
         options = [*arguments("cases", target), *arguments("scratch", scratch), *(settings or Settings()).arguments()]
-        if limits.memory_gib is not None:
-            options += arguments("memory", int(limits.memory_gib * GIBIBYTE))
+        if (memory := limits.memory_bytes) is not None:
+            options += arguments("memory", memory)
         try:
             words = [*_arguments(name, Path(scratch), result), *options]
             code = _run(_SUITE.format(words=words), limit_s, output, listener, fresh=name in FRESH)
@@ -268,30 +268,21 @@ def _run(text: str, limit_s: float | None, output: Path, listener: _Listener, *,
         _last_words(process)
         raise
     finally:
-        if isinstance(process, Forked):
+        if isinstance(process, ForkedProcess):
             process.close()
 
 
-def _launch(text: str, written: IO[bytes], *, fresh: bool) -> Forked | subprocess.Popen[bytes]:
+def _launch(text: str, written: IO[bytes], *, fresh: bool) -> ForkedProcess | subprocess.Popen[bytes]:
     """Start a process that leads a group, so that Ctrl-C in the terminal reaches it once, from here."""
-    forked = None
-    if not fresh:
-        forked = _FORKING.forked(text, written, environment=_environment())
+    forked = None if fresh else _FORKING.fork(text, written, environment=_environment())
     if forked is not None:
         forked.stdin.close()
         return forked
-    return subprocess.Popen(
-        # No file in the working directory may replace an installed module.
-        [sys.executable, "-P", "-c", text],
-        env=_environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=written,
-        process_group=0,
-    )
+    streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": written}
+    return start_interpreter(text, env=_environment(), **streams)
 
 
-def _last_words(process: Forked | subprocess.Popen[bytes]) -> int:
+def _last_words(process: ForkedProcess | subprocess.Popen[bytes]) -> int:
     for _ in range(2):
         try:
             return process.wait(GOODBYE_S / 2)

@@ -68,9 +68,8 @@ def _cases(target: str) -> "list[Case]":
         from harness.calling.target import load
 
         return load(target)
-    from harness.isolation.child import Child
+    from harness.isolation.child import Child, setup
     from harness.isolation.limits import Limits
-    from harness.isolation.program import setup
     from harness.isolation.remote import RemoteHost
 
     with closing(Child(Limits(), setup(target, None, Limits()))) as child:

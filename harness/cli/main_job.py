@@ -20,7 +20,7 @@ from harness.calling.discovery import own_cases
 from harness.command.options import run_folder, say
 from harness.error import ExitCode, UsageError, require
 from harness.execution.interrupt import uninterruptible
-from harness.execution.processes import end_with_parent
+from harness.isolation.parent import watch_parent
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -297,7 +297,9 @@ def _execute(words: Sequence[str], output: int) -> None:
 
     # Ctrl-C in a terminal reaches all processes of a group; the command gets it from its parent, once.
     os.setpgid(0, 0)
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a part has a parent"
+    threading.Thread(target=watch_parent, args=(parent.pid, None), daemon=True).start()
     for stream in (sys.stdout, sys.stderr):
         os.dup2(output, stream.fileno())
     sys.argv = ["harness", *words]

@@ -181,7 +181,7 @@ class ExecutionOptions:
     isolate
         Whether user code runs in separate processes.
     executor
-        Name of an executor, in the form of :func:`harness.execution.executor.executor_named`.
+        Name of an executor, in the form of :func:`harness.execution.executor.open_executor`.
     limits
         Limits for user code.
     """
@@ -199,9 +199,9 @@ class ExecutionOptions:
         with ExitStack() as stack:
             executor = limits = None
             if self.executor is not None:
-                from harness.execution.executor import executor_named
+                from harness.execution.executor import open_executor
 
-                executor = stack.enter_context(executor_named(self.executor, self.jobs))
+                executor = stack.enter_context(open_executor(self.executor, self.jobs))
             if executor is not None or (self.isolate and plan.is_foreign):
                 limits = replace(self.limits, law_s=plan.longest_s(self.limits.call_s))
             working = carry_out(plan, processes=self.jobs or processes, limits=limits, executor=executor)

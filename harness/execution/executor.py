@@ -17,7 +17,7 @@ PATIENCE_S = 10.0
 
 
 @contextmanager
-def executor_named(text: str, jobs: int | None = None) -> Iterator[Executor]:
+def open_executor(text: str, jobs: int | None = None) -> Iterator[Executor]:
     """Open an executor, and shut it down at the end.
 
     Parameters
@@ -36,12 +36,12 @@ def executor_named(text: str, jobs: int | None = None) -> Iterator[Executor]:
     if jobs is not None:
         problem = "cannot use `--jobs` together with `--executor`"
         raise UsageError(problem, rule="an executor has its own workers", remedy="leave one out")
-    with _scheduler(text) if text.startswith(DASK) else _executor(text) as executor:
+    with _open_dask(text) if text.startswith(DASK) else _open_own(text) as executor:
         yield executor
 
 
 @contextmanager
-def _scheduler(text: str) -> Iterator[Executor]:
+def _open_dask(text: str) -> Iterator[Executor]:
     require("dask", f"the executor `{text}`")
     distributed: Any = import_module("distributed")
     address = text.removeprefix(DASK)
@@ -58,7 +58,7 @@ def _scheduler(text: str) -> Iterator[Executor]:
 
 
 @contextmanager
-def _executor(text: str) -> Iterator[Executor]:
+def _open_own(text: str) -> Iterator[Executor]:
     path, _, name = text.partition(":")
     if not name:
         rule = "it must be dask://HOST:PORT, or FILE.py:FUNCTION or MODULE:FUNCTION that returns an executor"

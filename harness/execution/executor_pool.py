@@ -1,16 +1,17 @@
 """A backend that sends the work items of a plan to an executor."""
 
+import math
+import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import CancelledError, Executor, Future
+from concurrent.futures import CancelledError, Executor, Future, wait
 from pathlib import Path
 from typing import Self
 
 from harness.error import UsageError
-from harness.execution.executor_worker import Order, Reply, carried_out, worker_kind
+from harness.execution.executor_worker import Order, Reply, do_piece, worker_kind
 from harness.execution.plan import Document, Plan
-from harness.execution.processes import in_order
 from harness.execution.result import Answer
-from harness.execution.worker_pool import IsolatedPool
+from harness.execution.worker_pool import WorkerPool
 from harness.isolation.limits import Limits
 
 
@@ -46,7 +47,7 @@ class ExecutorPool:
         UsageError
             If it cannot be loaded.
         """
-        with IsolatedPool(self._order.plan, self._order.limits, 1) as pool:
+        with WorkerPool(self._order.plan, self._order.limits, 1) as pool:
             self.pieces = pool.pieces
         return self
 
@@ -63,25 +64,30 @@ class ExecutorPool:
         """
         pending: list[Future[Reply]] = []
         try:
-            pending += (self._submitted(index) for index in indices)
-            for index, future in in_order(indices, pending, seconds):
-                yield Answer(index) if future.cancelled() else _answer(future)
+            pending += (self._submit(index) for index in indices)
+            until = math.inf if seconds is None else time.monotonic() + seconds
+            for index, future in zip(indices, pending, strict=True):
+                wait([future], timeout=None if seconds is None else max(0.0, until - time.monotonic()))
+                if time.monotonic() >= until:
+                    for later in pending:
+                        later.cancel()
+                yield Answer(index) if future.cancelled() else _read_answer(future)
         finally:
             for future in pending:
                 future.cancel()
 
-    def _submitted(self, index: int) -> "Future[Reply]":
+    def _submit(self, index: int) -> "Future[Reply]":
         try:
-            return self._executor.submit(carried_out, self._order, index)
+            return self._executor.submit(do_piece, self._order, index)
         except RuntimeError as error:  # also what the standard library's executors raise when they are broken
-            raise _lost(error) from error
+            raise _describe_loss(error) from error
 
 
-def _answer(future: "Future[Reply]") -> Answer:
+def _read_answer(future: "Future[Reply]") -> Answer:
     try:
         reply = future.result()
     except (Exception, CancelledError) as error:  # the piece raises nothing, so that this is the executor's
-        raise _lost(error) from error
+        raise _describe_loss(error) from error
     if reply.usage is not None:
         raise UsageError(**reply.usage)  # type: ignore[arg-type]
     if reply.answer is None:
@@ -89,7 +95,7 @@ def _answer(future: "Future[Reply]") -> Answer:
     return reply.answer
 
 
-def _lost(error: BaseException) -> UsageError:
+def _describe_loss(error: BaseException) -> UsageError:
     rule = ": ".join(filter(None, (type(error).__name__, " ".join(str(error).split()))))
     remedy = "check the logs of its workers, then run the command again"
     return UsageError("the executor failed", rule=rule, remedy=remedy)

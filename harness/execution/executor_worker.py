@@ -4,11 +4,9 @@ An executor has tasks without memory. The process with the loaded code outlives 
 ready. It ends if no task follows.
 """
 
-import json
 import os
 import platform
 import sys
-import tempfile
 import threading
 import traceback
 from collections.abc import Iterator
@@ -20,7 +18,8 @@ from pathlib import Path
 from harness.error import UsageError
 from harness.execution.plan import Plan
 from harness.execution.result import Answer
-from harness.execution.worker_pool import IsolatedPool
+from harness.execution.worker_pool import WorkerPool
+from harness.isolation.delegate import Delegate
 from harness.isolation.fork_server import SERVER
 from harness.isolation.limits import Limits
 from harness.record import Origin
@@ -97,50 +96,33 @@ class Reply:
     bug: str | None = None
 
 
-def carried_out(order: Order, index: int) -> Reply:
+def do_piece(order: Order, index: int) -> Reply:
     """Do a piece on the executor; it raises nothing, because some executors lose exceptions."""
     try:
         _reject_another_kind(order.kind)
         _reject_another_place(order.folder)
-        return Reply(_process().answer(order, index))
+        return Reply(_process(os.getpid(), threading.get_ident()).answer(order, index))
     except UsageError as error:
         return Reply(usage=error.parts)
     except Exception:  # noqa: BLE001 - it is raised again on the other side
         return Reply(bug=traceback.format_exc())
 
 
-_TELLS = """
-import sys
-from harness.execution.executor_worker import capabilities
-sys.stdout.write(capabilities())
-"""
-
-
 @cache
 def worker_kind() -> WorkerKind:
-    """Return the kind of this process; a fork of the server finds it out if this process has not imported torch."""
-    capabilities_ = json.loads((None if "torch" in sys.modules else forked_capabilities()) or capabilities())
-    return WorkerKind(Origin.model_validate(capabilities_["origin"]), tuple(sorted(capabilities_["versions"].items())))
+    """Return the kind of this process; another process finds it out if this process has not imported torch."""
+    if "torch" in sys.modules:
+        return find_kind()
+    with Delegate(f"{__name__}:find_kind", limits=Limits(), server=SERVER) as delegate:
+        return delegate.ask(None, {}, WorkerKind)
 
 
-def capabilities() -> str:
-    """Return what makes the kind of this process, as JSON."""
+def find_kind() -> WorkerKind:
+    """Describe this process."""
     from harness.execution.environment import environment
 
     here = environment()
-    return json.dumps({"origin": Origin.of(here).model_dump(), "versions": here.versions})
-
-
-def forked_capabilities() -> str:
-    """Return the capabilities that a fork of the server reports; empty where there is no server."""
-    with tempfile.TemporaryFile() as printed:
-        process = SERVER.forked(_TELLS, printed)
-        if process is None:
-            return ""
-        output = process.stdout.read()
-        complete = process.wait() == 0
-        process.close()
-        return output.decode() if complete else ""
+    return WorkerKind(Origin.of(here), tuple(sorted(here.versions.items())))
 
 
 def _reject_another_kind(wanted: WorkerKind) -> None:
@@ -161,22 +143,22 @@ class PersistentProcess:
 
     def __init__(self) -> None:
         self._order: Order | None = None
-        self._pool: IsolatedPool | None = None
+        self._pool: WorkerPool | None = None
         self._busy = threading.Lock()
         self._idle = threading.Timer(IDLE_S, self._end)
 
     def answer(self, order: Order, index: int) -> Answer:
         """Do a piece."""
-        with self._busy, self._awake():
+        with self._busy, self._keep_awake():
             if self._pool is None or self._order != order:
                 self._close()
-                pool = IsolatedPool(order.plan, order.limits, 1, folder=order.folder)
+                pool = WorkerPool(order.plan, order.limits, 1, folder=order.folder)
                 self._pool, self._order = pool.__enter__(), order
             (answer,) = self._pool.answers([index])
             return answer
 
     @contextmanager
-    def _awake(self) -> Iterator[None]:
+    def _keep_awake(self) -> Iterator[None]:
         self._idle.cancel()
         try:
             yield
@@ -195,12 +177,7 @@ class PersistentProcess:
             self._pool = None
 
 
-_threads = threading.local()
-
-
-def _process() -> PersistentProcess:
-    """The process of this thread: a worker of Dask may have several."""
-    if getattr(_threads, "owner", None) != os.getpid():
-        _threads.owner, _threads.process = os.getpid(), PersistentProcess()
-    process: PersistentProcess = _threads.process
-    return process
+@cache
+def _process(pid: int, thread: int) -> PersistentProcess:  # noqa: ARG001 - keys of the cache
+    """Return the process of a thread of this process: a worker of Dask may have several."""
+    return PersistentProcess()

@@ -1,10 +1,29 @@
-"""The result of a piece of work."""
+"""The result of a piece of work, in its worker and for the command."""
 
 from dataclasses import dataclass
 
 from harness.execution.plan import Document
 from harness.isolation.lost_worker import WorkerFailure
 from harness.record import Fault
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcome of a piece in a worker that was not lost.
+
+    Parameters
+    ----------
+    reply
+        What the piece returned.
+    noticed
+        A side effect, with its kind.
+    failure
+        How the process of the code was lost, where it was.
+    """
+
+    reply: Document | None = None
+    noticed: tuple[Fault, str] | None = None
+    failure: WorkerFailure | None = None
 
 
 @dataclass(frozen=True)

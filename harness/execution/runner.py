@@ -12,10 +12,9 @@ from concurrent.futures import Executor
 from contextlib import AbstractContextManager, ExitStack
 from typing import Protocol, Self
 
-from harness.execution.affinity import AffinityPool
-from harness.execution.plan import Document, Pieces, Plan
-from harness.execution.processes import in_order
+from harness.execution.plan import Document, Plan
 from harness.execution.result import Answer
+from harness.execution.worker_pool import WorkerPool
 from harness.isolation.limits import Limits
 
 
@@ -64,9 +63,7 @@ def carry_out(
 
         return ExecutorPool(plan, limits or Limits(), executor)
     if limits is not None:
-        from harness.execution.worker_pool import IsolatedPool
-
-        return IsolatedPool(plan, limits, processes)
+        return WorkerPool(plan, limits, processes)
     return LocalBackend(plan, processes)
 
 
@@ -98,7 +95,8 @@ class LocalBackend:
             stack.enter_context(warnings.catch_warnings())
             # Nor is a log record, such as that torch has CUDA and the machine no GPU, which its compiler reports.
             stack.callback(logging.disable, logging.root.manager.disable)
-            _silence()
+            warnings.simplefilter("ignore")
+            logging.disable()
             self._loaded = self._plan.load()
             self.pieces = list(self._loaded.about())
             self._stack = stack.pop_all()
@@ -111,37 +109,15 @@ class LocalBackend:
     def answers(self, indices: Sequence[int], *, seconds: float | None = None) -> Iterator[Answer]:
         """Yield the results of some pieces, in their order."""
         if self._processes > 1 and len(indices) >= self._plan.pays_from * self._processes:
-            return self._shared(indices, seconds)
-        return self._in_turn(indices, seconds)
+            return self._share(indices, seconds)
+        return self._do_in_turn(indices, seconds)
 
-    def _in_turn(self, indices: Sequence[int], seconds: float | None) -> Iterator[Answer]:
+    def _do_in_turn(self, indices: Sequence[int], seconds: float | None) -> Iterator[Answer]:
         until = None if seconds is None else time.monotonic() + seconds
         for index in indices:
             is_up = until is not None and time.monotonic() >= until
             yield Answer(index, None if is_up else self._loaded.do(index))
 
-    def _shared(self, indices: Sequence[int], seconds: float | None) -> Iterator[Answer]:
-        affinity = [self.pieces[index].get("affinity") for index in indices]
-        with AffinityPool(self._processes, _prepare, self._plan) as processes:
-            futures = processes.submit(_do, indices, affinity)
-            for index, future in in_order(indices, futures, seconds):
-                yield Answer(index, None if future.cancelled() else future.result())
-
-
-_loaded: list[Pieces] = []
-"""The plan of a process that is trusted."""
-
-
-def _silence() -> None:
-    """Ignore warnings and log records in this process."""
-    warnings.simplefilter("ignore")
-    logging.disable()
-
-
-def _prepare(plan: Plan) -> None:
-    _silence()
-    _loaded[:] = [plan.load()]
-
-
-def _do(index: int) -> Document:
-    return _loaded[0].do(index)
+    def _share(self, indices: Sequence[int], seconds: float | None) -> Iterator[Answer]:
+        with WorkerPool(self._plan, None, self._processes) as pool:
+            yield from pool.answers(indices, seconds=seconds)

@@ -1,89 +1,100 @@
 """A worker process, which judges user code in another process, or calls it and may be lost.
 
-It is a fresh interpreter, or a fork of one with only torch. A fork of the reporting process may hang after torch has
-used threads, and would share data that foreign code must not see. Messages are lines of JSON, so that no data from the
-worker is executed.
+It is a :class:`~harness.isolation.delegate.Delegate`: a fresh interpreter, or a fork of one with only torch. A fork of
+the reporting process may hang after torch has used threads, and would share data that foreign code must not see.
 """
 
 import faulthandler
 import gc
-import json
 import logging
 import os
 import resource
 import signal
 import sys
+import tempfile
 import threading
-import traceback
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
-from typing import IO, Any
+from typing import Protocol
 
 from harness.calling import modes, watch
-from harness.error import UsageError
-from harness.execution.plan import Pieces, Plan, from_document
-from harness.isolation.limits import GIBIBYTE, Limits, limit_memory
-from harness.isolation.lost_worker import OUT_OF_MEMORY, SILENT
-from harness.isolation.parent import end, end_with_parent
-from harness.isolation.standby import StandbyProcess
+from harness.execution.plan import Document, Pieces, Plan, from_document
+from harness.execution.result import Result
+from harness.isolation import standby
+from harness.isolation.fork_loop import end_with_parent
+from harness.isolation.limits import Limits, limit_memory
+from harness.isolation.lost_worker import OUT_OF_MEMORY
+from harness.isolation.parent import end, watch_parent
 from harness.isolation.unchanged import refuse_changes
 from harness.record import Fault
 
 
-def main(*, is_forked: bool = False) -> None:
-    """Read requests from standard input, and write replies to standard output, until the input ends.
+def start(plan: Document, limits: Limits | None) -> "Worker":
+    """Make this process a worker.
 
     Parameters
     ----------
-    is_forked
-        Whether this process is a fork of one with torch, and can be forked for user code before it knows the plan.
+    plan
+        The plan as a document.
+    limits
+        Limits of the code; none if it is trusted.
     """
-    standby = StandbyProcess() if is_forked else None
     refuse_changes()
-    requests, answers = _lines()
-    line = requests.readline()
-    if not line:  # the other side was gone before it could say what to do
-        os._exit(SILENT)
-    setup = json.loads(line)
-    limits = Limits(**setup["limits"])
-    threading.Thread(target=end_with_parent, args=(os.getppid(), limits.scratch), daemon=True).start()
-    code = 1
-    try:
-        _converse(setup["plan"], limits, requests, answers, standby)
-        code = 0
-    except MemoryError:
-        code = OUT_OF_MEMORY
-    except _PipeClosed:
-        code = SILENT
-    finally:
-        end(code, limits.scratch)
+    scratch = tempfile.gettempdir()
+    # All descendants end with the worker, not only the process of the code.
+    end_with_parent(0)
+    threading.Thread(target=watch_parent, args=(os.getppid(), scratch), daemon=True).start()
+    return Worker(plan, limits and replace(limits, scratch=scratch), scratch)
 
 
-def _converse(
-    plan: dict[str, Any], limits: Limits, requests: IO[str], answers: IO[str], standby: StandbyProcess | None
-) -> None:
-    try:
-        backend = _backend(from_document(plan), limits, standby)
-        backend.prepare()
-        _say(answers, "ready", backend.about)
-        for line in requests:
-            request = json.loads(line)
-            _say(answers, *backend.done(request))
-    except UsageError as error:
-        _say(answers, "usage", error.parts)
-    except (MemoryError, _PipeClosed):
-        raise
-    except Exception:  # noqa: BLE001 - it is raised again on the other side
-        _say(answers, "bug", traceback.format_exc())
+class Worker:
+    """The worker: it loads the plan, then does one piece after another."""
+
+    def __init__(self, plan: Document, limits: Limits | None, scratch: str) -> None:
+        self._plan, self._limits, self._scratch = plan, limits, scratch
+
+    def load(self) -> list[Document]:
+        """Load the code, and return the pieces."""
+        gc.disable()
+        with self._end_without_memory():
+            plan, waiting = from_document(self._plan), standby.take()
+            # Foreign code runs in a separate process if the plan supports this.
+            if self._limits is not None and getattr(plan, "isolated", False) and plan.is_foreign:
+                self._backend: _Backend = _Isolated(plan, self._limits, waiting)
+            else:
+                if waiting is not None:
+                    waiting.end()
+                self._backend = _InPlace(plan, self._limits)
+            self._backend.prepare()
+            # Imported objects live until the end.
+            gc.freeze()
+            gc.enable()
+            return self._backend.about
+
+    def do(self, index: int, call_s: float, first_call_s: float | None, law_s: float) -> Result:
+        """Do one piece, with its time limits."""
+        with self._end_without_memory():
+            return self._backend.do(index, call_s, first_call_s, law_s)
+
+    @contextmanager
+    def _end_without_memory(self) -> Iterator[None]:
+        try:
+            yield
+        except MemoryError:
+            end(OUT_OF_MEMORY, self._scratch)
 
 
-def _backend(plan: Plan, limits: Limits, standby: StandbyProcess | None) -> "_Isolated | _InPlace":
-    """Foreign code runs in a separate process if the plan supports this."""
-    if getattr(plan, "isolated", False) and plan.is_foreign:
-        return _Isolated(plan, limits, standby)
-    if standby is not None:
-        standby.end()
-    return _InPlace(plan, limits)
+class _Backend(Protocol):
+    about: list[Document]
+
+    def prepare(self) -> None:
+        """Prepare this process for calls, once the code is loaded."""
+
+    def do(self, index: int, call_s: float, first_call_s: float | None, law_s: float) -> Result:
+        """Do one piece."""
 
 
 class _Isolated:
@@ -95,20 +106,18 @@ class _Isolated:
         What to do.
     limits
         Under which the code runs.
-    standby
+    waiting
         A waiting process in which it can be called.
     """
 
-    def __init__(self, plan: Plan, limits: Limits, standby: StandbyProcess | None) -> None:
+    def __init__(self, plan: Plan, limits: Limits, waiting: standby.StandbyProcess | None) -> None:
         for module in plan.judges:  # type: ignore[attr-defined]
             import_module(module)
-        from harness.isolation.child import Child
-        from harness.isolation.program import setup
+        from harness.isolation.child import Child, setup
         from harness.isolation.remote import RemoteHost
 
-        self._limits = limits
         loaded = setup(plan.target, getattr(plan, "call", None), limits, getattr(plan, "root", None))
-        self._child = Child(limits, loaded, standby, reaps=True)
+        self._child = Child(limits, loaded, waiting, reaps=True)
         self._case = ""
         try:
             self.pieces: Pieces = plan.load(RemoteHost(self._child))  # type: ignore[call-arg]
@@ -119,27 +128,24 @@ class _Isolated:
         self._cases = [piece["case"] for piece in self.about]
 
     def prepare(self) -> None:
-        """Compute on one thread, and exclude imported objects from garbage collection."""
+        """Compute on one thread."""
         import torch
 
         torch.set_num_threads(1)
         warnings.simplefilter("ignore")
-        gc.freeze()
-        gc.enable()
 
-    def done(self, request: dict[str, Any]) -> tuple[str, Any]:
+    def do(self, index: int, call_s: float, first_call_s: float | None, law_s: float) -> Result:
         """Do one piece; each case has a new process, which is replaced if a call has changed it."""
         from harness.isolation.child import LostError
 
-        if self._child.is_spoilt or self._case not in {"", self._cases[request["index"]]}:
+        if self._child.is_spoilt or self._case not in {"", self._cases[index]}:
             self._child.renew()
-        self._case = self._cases[request["index"]]
-        self._child.begin(request["call_s"], request["first_call_s"], request["law_s"])
+        self._case = self._cases[index]
+        self._child.begin(call_s, first_call_s, law_s)
         try:
-            result = self.pieces.do(request["index"])
+            return Result(self.pieces.do(index), self._child.take_side_effect())
         except LostError as lost:
-            return "lost", {"fault": lost.failure.fault, "sentence": lost.failure.sentence}
-        return "done", {"said": result, "noticed": self._child.noticed()}
+            return Result(failure=lost.failure)
 
 
 class _InPlace:
@@ -150,38 +156,51 @@ class _InPlace:
     plan
         What to do.
     limits
-        Under which the code runs.
+        Under which the code runs; none if it is trusted.
     """
 
-    def __init__(self, plan: Plan, limits: Limits) -> None:
+    def __init__(self, plan: Plan, limits: Limits | None) -> None:
+        import torch
+
         self._limits = limits
-        _warm_up()
+        # The first backward pass takes longer than a call may, and imports modules.
+        x = torch.ones(1, requires_grad=True)
+        modes.grad([x * 1.0], [x], [torch.ones(1)])
         self.pieces = plan.load()
         self.about = list(self.pieces.about())
 
     def prepare(self) -> None:
-        """Set the limits, once the code is loaded."""
-        _prepare(self._limits)
+        """Compute on one thread, without warnings and log records, and set the limits."""
+        import torch
 
-    def done(self, request: dict[str, Any]) -> tuple[str, Any]:
+        torch.set_num_threads(1)
+        # A warning is no failure, and the stream it would be printed to is listened to. Nor is a log record, such as
+        # a compiler's about its limits.
+        warnings.simplefilter("ignore")
+        logging.disable()
+        if self._limits is None:
+            return
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        limit_memory(self._limits.memory_bytes)
+        # Writes the stack of the main thread, then ends the process wherever it is; it needs no lock of Python's.
+        faulthandler.register(signal.SIGALRM, all_threads=False, chain=True)
+
+    def do(self, index: int, call_s: float, first_call_s: float | None, law_s: float) -> Result:  # noqa: ARG002
         """Do one piece, and report its side effects on this process."""
-        watch.limit_calls(request["call_s"], request["first_call_s"], self._limits.first_call_s)
+        if self._limits is None:
+            return Result(self.pieces.do(index))
+        watch.limit_calls(call_s, first_call_s, self._limits.first_call_s)
         sys.stdout.flush()
         before = os.fstat(2).st_size
         try:
-            result = self.pieces.do(request["index"])
+            reply = self.pieces.do(index)
         except KeyboardInterrupt:
             # The terminal sends the user's interrupt to the other process.
-            return "done", {"said": None, "noticed": (Fault.RAISED, "raises KeyboardInterrupt")}
-        return "done", {"said": result, "noticed": _noticed(before)}
-
-
-def _noticed(before: int) -> tuple[Fault, str] | None:
-    """Return output that bypassed Python's streams, or processes that still run."""
-    sys.stdout.flush()
-    if printed := os.pread(2, 4 * watch.MAX_QUOTED, before):
-        return Fault.PRINTED, watch.PRINTS.format(watch.quoted(printed))
-    return (Fault.STATE, "leaves a process running") if _has_children() else None
+            return Result(noticed=(Fault.RAISED, "raises KeyboardInterrupt"))
+        sys.stdout.flush()
+        if printed := os.pread(2, 4 * watch.MAX_QUOTED, before):
+            return Result(reply, (Fault.PRINTED, watch.PRINTS.format(watch.quoted(printed))))
+        return Result(reply, (Fault.STATE, "leaves a process running") if _has_children() else None)
 
 
 def _has_children() -> bool:
@@ -190,50 +209,3 @@ def _has_children() -> bool:
     except ChildProcessError:
         return False
     return True
-
-
-def _lines() -> tuple[IO[str], IO[str]]:
-    """Use the standard streams for messages, and give user code other ones."""
-    requests, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.dup2(2, 1)
-    return requests, answers
-
-
-class _PipeClosed(Exception):  # noqa: N818 - a signal within this module
-    """The line to the other side was closed."""
-
-
-def _say(answers: IO[str], kind: str, what: Any) -> None:
-    try:
-        answers.write(json.dumps({"kind": kind, "what": what}) + "\n")
-        answers.flush()
-    except (OSError, ValueError) as error:
-        raise _PipeClosed from error
-
-
-def _prepare(limits: Limits) -> None:
-    """Set the limits, once the code is loaded."""
-    import torch
-
-    torch.set_num_threads(1)
-    # A warning is no failure, and the stream it would be printed to is listened to.
-    warnings.simplefilter("ignore")
-    # Log messages of libraries, such as a compiler's about its limits, are ignored too.
-    logging.disable()
-    # Imported objects live until the end.
-    gc.freeze()
-    gc.enable()
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    limit_memory(None if limits.memory_gib is None else int(limits.memory_gib * GIBIBYTE))
-    # Writes the stack of the main thread, then ends the process wherever it is; it needs no lock of Python's.
-    faulthandler.register(signal.SIGALRM, all_threads=False, chain=True)
-
-
-def _warm_up() -> None:
-    """Make a backward pass: the first one takes longer than a call may, and imports modules, before user code."""
-    import torch
-
-    x = torch.ones(1, requires_grad=True)
-    modes.grad([x * 1.0], [x], [torch.ones(1)])

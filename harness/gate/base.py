@@ -6,6 +6,7 @@ existence and the cases of the baseline. An update of the baseline is for review
 
 import subprocess
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from harness.gate.baseline import NAME, Baseline, parse_baseline
 from harness.gate.numerics import compare, retained
 from harness.gate.policy import FILE, TABLE, Policy, parse_policy
 from harness.gate.snapshot import Summary
+from harness.isolation.environment import hide_as_base
 from harness.record import Gate, GateFinding, Outcome
 
 BASE_FOLDER, CANDIDATE_FOLDER = "base", "here"
@@ -140,6 +142,8 @@ def _regressed(case: str, sentence: str) -> GateFinding:
 def read_base(reference: str, root: Path, extra: Path | None = None) -> Base:
     """Read the policy and the baselines of a project at the base; ``extra`` is a baseline of another name.
 
+    From then on, user code does not see the environment variables that the base hides.
+
     Raises
     ------
     UsageError
@@ -157,6 +161,8 @@ def read_base(reference: str, root: Path, extra: Path | None = None) -> Base:
 
     file = prefix / FILE
     policy = parse_policy(text(file), f"`{FILE}` of {reference}") if file in paths else Policy()
+    if file in paths:
+        hide_as_base(tomllib.loads(text(file)))
     if policy.baseline is not None:
         named = (root / policy.baseline).resolve()
     inside = [path for path in paths if path.is_relative_to(prefix)]

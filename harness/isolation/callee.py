@@ -31,8 +31,8 @@ from harness.calling.watch import AT_IMPORT, read, restored
 from harness.error import UsageError
 from harness.isolation.fork_loop import end_with_parent
 from harness.isolation.limits import limit_memory
-from harness.isolation.request_handler import Server, silenced
-from harness.isolation.wire import filled, receive, send
+from harness.isolation.request_handler import Server, exit_quietly
+from harness.isolation.wire import buffered_reader, receive, send
 
 _PACKAGE = __name__.partition(".")[0]
 
@@ -46,24 +46,24 @@ def main() -> None:
 def load_and_serve(line: socket.socket) -> None:
     """Load the target from the first message, describe it, and answer requests, in this process or in forks."""
     end_with_parent(signal.SIGKILL)
-    _, setup = receive(filled(line))
-    if _is_left(line):
+    _, setup = receive(buffered_reader(line))
+    if _has_lost_parent(line):
         os._exit(0)
-    server = _server(setup)
-    _new_session(setup)
+    server = _server_class(setup)
+    _prepare_import(setup)
     settings = read(AT_IMPORT)
     try:
-        cases = _loaded(setup)
+        cases = _load_cases(setup)
         changes = restored(AT_IMPORT, settings, imported=False)
-        about: Any = {"cases": [_description(case) for case in cases], "changes": changes}
+        about: Any = {"cases": [_describe(case) for case in cases], "changes": changes}
     except UsageError as error:
         cases, about = [], {"usage": error.parts}
-    _settle(setup)
+    _prepare_calls(setup)
     forks = _may_fork()
-    with silenced():
+    with exit_quietly():
         send(line, bytes(16), {**about, "forks": forks})
     while True:
-        with silenced():
+        with exit_quietly():
             _, descriptors, *_ = socket.recv_fds(line, 1, 1)
         if not descriptors:
             os._exit(0)
@@ -77,7 +77,7 @@ def load_and_serve(line: socket.socket) -> None:
             line.close()
             server(connection, cases).serve()
         connection.close()
-        with silenced():
+        with exit_quietly():
             line.sendall(pid.to_bytes(8, "little", signed=True))
             _, status = os.waitpid(pid, 0)
             line.sendall(os.waitstatus_to_exitcode(status).to_bytes(8, "little", signed=True))
@@ -86,7 +86,7 @@ def load_and_serve(line: socket.socket) -> None:
 # Before the code, and after it
 
 
-def _server(setup: dict[str, Any]) -> type[Server]:
+def _server_class(setup: dict[str, Any]) -> type[Server]:
     """Return the class that answers: the modules for loaders are imported only where there may be one."""
     if not setup["loaders"]:
         return Server
@@ -95,7 +95,7 @@ def _server(setup: dict[str, Any]) -> type[Server]:
     return LoaderServer
 
 
-def _is_left(line: socket.socket) -> bool:
+def _has_lost_parent(line: socket.socket) -> bool:
     """True if the parent exited before this process could ask to be ended with it."""
     try:
         return not line.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
@@ -105,7 +105,7 @@ def _is_left(line: socket.socket) -> bool:
         return True
 
 
-def _new_session(setup: dict[str, Any]) -> None:
+def _prepare_import(setup: dict[str, Any]) -> None:
     """Prepare the process before user code is imported."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -119,7 +119,7 @@ def _new_session(setup: dict[str, Any]) -> None:
     limit_memory(setup["memory"], hard=False)
 
 
-def _settle(setup: dict[str, Any]) -> None:
+def _prepare_calls(setup: dict[str, Any]) -> None:
     """Prepare the process for calls, after user code is imported."""
     with contextlib.suppress(Exception):
         # The imports of the first backward pass take longer than a call may.
@@ -143,9 +143,9 @@ def _may_fork() -> bool:
 # Load the target
 
 
-def _loaded(setup: dict[str, Any]) -> list[Any]:
+def _load_cases(setup: dict[str, Any]) -> list[Any]:
     """Return the cases that a target names."""
-    _make_way(setup)
+    _free_package_name(setup)
     sys.path[:0] = setup["path"]
     target = setup["target"]
     module, _, name = target.partition(":")
@@ -154,14 +154,14 @@ def _loaded(setup: dict[str, Any]) -> list[Any]:
             adapter_of(setup["call"])
         named = attribute if setup["objects"] else called_by_name
         return [_Single(named(module, name), setup["call"])]
-    found = [case for package in packages(imported(module)) for case in _declared(package)]
-    for case in found:
+    cases = [case for package in packages(imported(module)) for case in _read_cases(package)]
+    for case in cases:
         if case.call is not None:
             adapter_of(case.call)
-    return found
+    return cases
 
 
-def _make_way(setup: dict[str, Any]) -> None:
+def _free_package_name(setup: dict[str, Any]) -> None:
     """Let the code import its own package with the name of ours, whose modules stay in use here."""
     file = setup["target"].partition(":")[0]
     folders = [*([str(Path(file).parent.absolute())] if file.endswith(".py") else []), *setup["path"]]
@@ -178,7 +178,7 @@ class _Single:
         self.function, self.call = function, call
 
 
-def _declared(module: Any) -> Iterator[Any]:
+def _read_cases(module: Any) -> Iterator[Any]:
     for case in getattr(module, "CASES", []):
         if type(case).__name__ != "Case":
             raise UsageError(
@@ -189,14 +189,14 @@ def _declared(module: Any) -> Iterator[Any]:
         yield case
 
 
-def _description(case: Any) -> dict[str, Any]:
-    description: dict[str, Any] = {"adapted": case.call is not None, "parameters": _parameters(case.function)}
+def _describe(case: Any) -> dict[str, Any]:
+    description: dict[str, Any] = {"adapted": case.call is not None, "parameters": _describe_parameters(case.function)}
     is_class = isinstance(case.function, type)
     # An adapter of a class creates the instances itself.
     description["model"] = is_model(case.function) and not (is_class and case.call is not None)
     description["object"] = is_model(case.function) or is_class
     # The parameters of the adapter without the function.
-    description["bridge"] = None if case.call is None else (_parameters(adapter_of(case.call)) or [])[1:]
+    description["bridge"] = None if case.call is None else (_describe_parameters(adapter_of(case.call)) or [])[1:]
     if isinstance(case, _Single):
         return description
     names = ("name", "contract", "style", "target", "dtypes", "attains")
@@ -212,10 +212,10 @@ def _reason(why: Any) -> Any:
     return why if isinstance(why, str) else [why.reason, list(why.dtypes)]
 
 
-def _parameters(function: Any) -> list[list[Any]] | None:
+def _describe_parameters(function: Any) -> list[list[Any]] | None:
     """Return name, kind and whether there is a default, for each parameter."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         return None
-    return [[one.name, one.kind.name, one.default is not one.empty] for one in parameters]
+    return [[p.name, p.kind.name, p.default is not p.empty] for p in parameters]

@@ -9,27 +9,27 @@ import ctypes
 import os
 import secrets
 import select
-import shlex
 import shutil
-import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from harness.calling import watch
+from harness.calling.discovery import project_path, root_of
 from harness.calling.host import GoneError
+from harness.calling.target import ENTRY_POINTS
 from harness.error import UsageError
 from harness.isolation import wire
 from harness.isolation.environment import user_environment
-from harness.isolation.fork_server import ONE_THREAD
+from harness.isolation.fork_server import ONE_THREAD, start_interpreter
 from harness.isolation.limits import Limits
-from harness.isolation.lost_worker import SILENT, WorkerFailure, describe_failure
+from harness.isolation.lost_worker import SILENT, WorkerFailure, describe_failure, read_end
+from harness.isolation.parent import end_group
 from harness.isolation.standby import StandbyProcess
 from harness.record import Fault
 
@@ -48,7 +48,6 @@ _GRACE_S = 3.0
 _FORK_S = 30.0
 _KILL_S = 30.0
 _PR_SET_CHILD_SUBREAPER = 36
-_END = 2**16
 
 
 class LostError(GoneError):
@@ -57,23 +56,6 @@ class LostError(GoneError):
     def __init__(self, failure: WorkerFailure) -> None:
         self.failure = failure
         super().__init__(failure.sentence)
-
-
-@dataclass
-class Allowed:
-    """Time limits of a work item.
-
-    Parameters
-    ----------
-    call_s, first_call_s
-        Seconds for a call, and for the next call if it may take longer.
-    until
-        Deadline of the piece.
-    """
-
-    call_s: float
-    first_call_s: float | None
-    until: float
 
 
 class Child:
@@ -100,13 +82,16 @@ class Child:
         reaps: bool = False,
     ) -> None:
         self.limits, self._setup, self._reaps = limits, dict(setup), reaps
-        self._sandbox = shlex.split(limits.sandbox or "")
         self._standby = standby
         self._process: StandbyProcess | subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None
         self._replies: wire.Buffered | None = None
         self._server: int | None = None
-        self._allowed = Allowed(limits.call_s, limits.first_call_s, time.monotonic() + limits.load_s)
+        self.call_s = limits.call_s
+        self._first_call_s: float | None = limits.first_call_s
+        """Seconds for the next call, if it may take longer than a call."""
+        self._until = time.monotonic() + limits.load_s
+        """Deadline of the piece of work."""
         self._sent_limits: tuple[Any, ...] | None = None
         self._heard = 0
         self.about: dict[str, Any] = {}
@@ -131,13 +116,13 @@ class Child:
         UsageError
             If it cannot be loaded.
         """
-        self._folder = tempfile.mkdtemp(prefix="tmp", dir=self.limits.scratch)
+        self._folder = tempfile.mkdtemp(prefix="harness-", dir=self.limits.scratch)
         self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-        parent_end, child_end = _line()
+        parent_end, child_end = _open_line()
         self._control = parent_end
         self._process = self._launch(child_end.fileno())
         child_end.close()
-        self._allowed = replace(self._allowed, until=time.monotonic() + self.limits.load_s)
+        self._until = time.monotonic() + self.limits.load_s
         try:
             wire.send(parent_end, bytes(wire.MARK), self._setup)
             _, self.about = wire.receive(self._read(parent_end))
@@ -160,17 +145,11 @@ class Child:
             standby, self._standby = self._standby, None
             standby.begin(line, self._printed.fileno(), environment)
             return standby
-        return subprocess.Popen(
-            # Without the working directory on the path, so that no file in it replaces a module of ours.
-            [*self._sandbox, sys.executable, "-P", "-c", "from harness.isolation.callee import main; main()"],
-            stdin=line,
-            stdout=self._printed,
-            stderr=self._printed,
-            start_new_session=True,
-            env=environment,
-        )
+        program = "from harness.isolation.callee import main; main()"
+        streams = {"stdin": line, "stdout": self._printed, "stderr": self._printed}
+        return start_interpreter(program, sandbox=self.limits.sandbox, env=environment, **streams)
 
-    def reads_loaders(self, *, named: bool = True) -> None:
+    def read_loaders(self, *, named: bool = True) -> None:
         """Read loaders from the next start on; the target may then be any object.
 
         ``named`` says whether the target has a loader's name, and need not be callable.
@@ -190,7 +169,7 @@ class Child:
         if self._process is None:
             return
         self._end_server()
-        _end_group(self._process.pid)
+        end_group(self._process.pid)
         self._process.wait()
         self._end_strays()
         self._control.close()
@@ -203,20 +182,20 @@ class Child:
         self.is_spoilt = False
         if self._process is None:
             return
-        allowed = self._allowed
+        until = self._until
         self._end_server()
-        self._allowed = replace(allowed, first_call_s=self.limits.first_call_s)
+        self._until, self._first_call_s = until, self.limits.first_call_s
         self._close_unless_it_forks()
 
     def _end_server(self) -> None:
         if self._server is not None and self._process is not None and self._server != self._process.pid:
-            _end_group(self._server)
+            end_group(self._server)
             try:
-                self._allowed = replace(self._allowed, until=time.monotonic() + _KILL_S)
-                self._number(_KILL_S)  # the exit code does not matter
+                self._until = time.monotonic() + _KILL_S
+                self._read_number(_KILL_S)  # the exit code does not matter
             except (OSError, LostError, EOFError):
                 # A late exit code would be taken for the number of the next fork.
-                _end_group(self._process.pid)
+                end_group(self._process.pid)
                 self._process.wait()
         if self._line is not None:
             self._line.close()
@@ -226,7 +205,7 @@ class Child:
         if self._process is None:
             self.start()
         assert self._process is not None
-        parent_end, child_end = _line()
+        parent_end, child_end = _open_line()
         socket.send_fds(self._control, [b"s"], [child_end.fileno()])
         child_end.close()
         self._line, self._sent_limits = parent_end, None
@@ -235,13 +214,13 @@ class Child:
         self._server = self._process.pid
         if self.about.get("forks"):
             # A number from a sandbox may mean another process, so it is not used to end one.
-            server = self._number(_FORK_S)
+            server = self._read_number(_FORK_S)
             is_ours = server in _children(self._process.pid)
             self._server, self.about["forks"] = (server, True) if is_ours else (self._server, False)
         self._heard = os.fstat(self._printed.fileno()).st_size
         return parent_end
 
-    def _number(self, within_s: float) -> int:
+    def _read_number(self, within_s: float) -> int:
         """Read the process number of its fork, or the exit code of that."""
         buffer = bytearray(8)
         read = self._read(self._control, within=within_s)
@@ -252,22 +231,17 @@ class Child:
 
     def begin(self, call_s: float, first_call_s: float | None, within_s: float) -> None:
         """Begin a piece of work, with its time limits."""
-        self._allowed = Allowed(call_s, first_call_s, time.monotonic() + within_s)
+        self.call_s, self._first_call_s, self._until = call_s, first_call_s, time.monotonic() + within_s
         self._sent_limits = None
 
-    @property
-    def call_s(self) -> float:
-        """Seconds that the piece of work allows a call."""
-        return self._allowed.call_s
-
-    def noticed(self) -> tuple[Fault, str] | None:
+    def take_side_effect(self) -> tuple[Fault, str] | None:
         """Return the side effects of the code since the last time."""
         if self._process is None:
             return None
         # A sandbox ends its descendants.
-        left = set() if self._sandbox or self.has_loaders else _children(self._server)
+        left = set() if self.limits.sandbox or self.has_loaders else _children(self._server)
         for stray in left:
-            _end_group(stray)
+            end_group(stray)
         if self._end_strays() or left:
             self.is_spoilt = True
             return Fault.STATE, STRAYS
@@ -290,9 +264,9 @@ class Child:
         replies = self._replies
         assert replies is not None
         if self._sent_limits is None:
-            self._sent_limits = (self._allowed.call_s, self._allowed.first_call_s, self.limits.first_call_s)
+            self._sent_limits = (self.call_s, self._first_call_s, self.limits.first_call_s)
             request = {**request, "limits": list(self._sent_limits)}
-            self._allowed = replace(self._allowed, first_call_s=None)
+            self._first_call_s = None
         if select.select([line], [], [], 0.0)[0]:
             self._lose(None if self._is_open(line) else self._failure())
         mark, self._asked_at = secrets.token_bytes(wire.MARK), time.monotonic()
@@ -323,12 +297,12 @@ class Child:
     def end_strays(self, wait_s: float) -> int:
         """End processes that have lost their parent and do not end by themselves in time; return how many."""
         until = time.monotonic() + wait_s
-        while (strays := self._strays()) and time.monotonic() < until:
+        while (strays := self._find_strays()) and time.monotonic() < until:
             time.sleep(0.02)
         self._end_strays()
         return len(strays)
 
-    def _strays(self) -> set[int]:
+    def _find_strays(self) -> set[int]:
         if not self._reaps:
             return set()
         processes = {child._process.pid for child in (self, *self._beside) if child._process is not None}
@@ -339,10 +313,10 @@ class Child:
     def _end_strays(self) -> bool:
         """End children that this process inherited; return whether there were any."""
         found = False
-        while strays := self._strays():
+        while strays := self._find_strays():
             found = True
             for stray in strays:
-                _end_group(stray)
+                end_group(stray)
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(stray, 0)
         return found
@@ -367,13 +341,17 @@ class Child:
         """Return a function that reads available bytes of a line, and raises if time is up or the process has ended."""
 
         def take(buffer: memoryview) -> int:
-            until = self._allowed.until if within is None else min(time.monotonic() + within, self._allowed.until)
+            until = self._until if within is None else min(time.monotonic() + within, self._until)
             watched = [line, self._control] if line is not self._control else [line]
-            while not (ready := select.select(watched, [], [], self._patience(until))[0]):
+            # The timers in a stopped process have no effect.
+            while True:
+                left_s = max(0.0, until - time.monotonic())
+                if ready := select.select(watched, [], [], min(left_s, self.call_s))[0]:
+                    break
                 if time.monotonic() >= until:
                     raise LostError(describe_failure(None, "", self.limits))
-                if not self._sandbox and _is_stopped(self._server):
-                    raise LostError(WorkerFailure(Fault.HUNG, STOPS.format(self._allowed.call_s)))
+                if not self.limits.sandbox and _is_stopped(self._server):
+                    raise LostError(WorkerFailure(Fault.HUNG, STOPS.format(self.call_s)))
             if line not in ready or (len(ready) > 1):
                 raise LostError(self._failure())
             count = line.recv_into(buffer)
@@ -383,26 +361,20 @@ class Child:
 
         return take
 
-    def _patience(self, until: float) -> float:
-        """Return the seconds until the next look at the process; the timers in a stopped process have no effect."""
-        return max(0.0, min(until - time.monotonic(), self._allowed.call_s))
-
     def _failure(self) -> WorkerFailure:
         """Describe how the process ended, or is about to end."""
-        code = self._ended_with()
+        code = self._read_exit_code()
         if code is None:
             return describe_failure(SILENT, "", self.limits)
-        end = max(0, os.fstat(self._printed.fileno()).st_size - _END)
-        printed = os.pread(self._printed.fileno(), _END, end).decode(errors="replace")
         call_s, first_s, _ = self._sent_limits or (self.limits.call_s, None, None)
         if first_s is not None and time.monotonic() - self._asked_at >= first_s:
             call_s = first_s
-        return describe_failure(code, printed, replace(self.limits, call_s=call_s))
+        return describe_failure(code, read_end(self._printed), replace(self.limits, call_s=call_s))
 
-    def _ended_with(self) -> int | None:
+    def _read_exit_code(self) -> int | None:
         assert self._process is not None
         if self._server is not None and self._server != self._process.pid:
-            self._allowed = replace(self._allowed, until=max(self._allowed.until, time.monotonic() + _GRACE_S))
+            self._until = max(self._until, time.monotonic() + _GRACE_S)
             if not select.select([self._control], [], [], _GRACE_S)[0]:
                 return None
             buffer = self._control.recv(8, socket.MSG_WAITALL)
@@ -414,7 +386,7 @@ class Child:
         return None
 
 
-def _line() -> tuple[socket.socket, socket.socket]:
+def _open_line() -> tuple[socket.socket, socket.socket]:
     """Return both ends of a line that holds a large message."""
     ends = socket.socketpair()
     for end in ends:
@@ -454,10 +426,21 @@ def _keeps_memory(pid: int) -> bool:
     return False
 
 
-def _end_group(pid: int) -> None:
-    """Kill a process, and its group if it leads one."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if os.getpgid(pid) == pid:
-            os.killpg(pid, signal.SIGKILL)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, signal.SIGKILL)
+# The code
+
+
+def setup(target: str, call: str | None, limits: Limits, root: str | None = None) -> dict[str, Any]:
+    """Return the description of the code to load, without importing it."""
+    from importlib.metadata import entry_points
+
+    path, colon, name = target.partition(":")
+    own_root = root_of(target)
+    points = [] if colon else [point.value for point in entry_points(group=ENTRY_POINTS) if point.name == path]
+    return {
+        "target": f"{points[0] if points else path}{colon}{name}",
+        "call": call,
+        "path": [*filter(None, [root if own_root is None else str(own_root)]), *project_path()],
+        "objects": False,
+        "loaders": False,
+        "memory": limits.memory_bytes,
+    }

@@ -1,14 +1,13 @@
-"""A process that imports user code and runs a function of the harness there, for results that are plain records.
+"""A process that runs a function of the harness with user code or in its neighborhood, for results that are records.
 
-The judge names the function, and gets validated JSON back over a private pipe. User code could send whatever it
-likes, but it cannot make the judge execute anything, and a process that ends, hangs or floods gives no result.
+The requester names the function, and gets validated JSON back over a private pipe. User code could send whatever it
+likes, but it cannot make the requester execute anything, and a process that ends, hangs or floods gives no result.
 """
 
 import gc
 import inspect
 import os
 import select
-import shlex
 import shutil
 import signal
 import subprocess
@@ -18,6 +17,8 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from functools import cache, partial
 from importlib import import_module
 from operator import attrgetter
 from typing import IO, Any, NoReturn, Self, TypeVar, cast
@@ -29,12 +30,13 @@ from harness.calling.discovery import MAIN_GUARD
 from harness.error import UsageError, in_words, printable
 from harness.isolation.environment import user_environment
 from harness.isolation.fork_loop import end_with_parent
-from harness.isolation.fork_server import ForkServer
-from harness.isolation.forked_process import Forked
-from harness.isolation.limits import GIBIBYTE, Limits, limit_memory
-from harness.isolation.lost_worker import describe_failure
+from harness.isolation.fork_server import ForkServer, start_interpreter
+from harness.isolation.forked_process import ForkedProcess
+from harness.isolation.limits import Limits, limit_memory
+from harness.isolation.lost_worker import SILENT, WorkerFailure, describe_failure, read_end
+from harness.isolation.parent import end
 from harness.isolation.unchanged import refuse_changes
-from harness.record import Record
+from harness.record import Fault, Record
 
 T = TypeVar("T")
 
@@ -45,8 +47,12 @@ MAX_BYTES = 64 * 2**20
 """Longest message, and the most text that user code may print."""
 
 _TICK_S = 0.5
+
 _GRACE_S = 3.0
-_PROGRAM = "import gc; gc.disable(); from harness.isolation.delegate import main; main()"
+"""Seconds between the end of a process's messages and its exit code, on a machine with much other work."""
+
+_PROGRAM = "import gc; gc.disable(); from harness.isolation.delegate import main; main({})"
+"""Garbage collection takes a fifth of the time of the imports; ``main`` enables it again."""
 
 
 def run_in_child(
@@ -102,9 +108,13 @@ def run_in_child(
 class DelegateError(Exception):
     """The process gave no result; the message is a predicate, such as ``ends the process with exit code 0``."""
 
+    def __init__(self, failure: WorkerFailure) -> None:
+        self.failure = failure
+        super().__init__(failure.sentence)
+
 
 class Delegate:
-    """The process, as a context that ends it with its group.
+    """The process, as a context that ends it with its group, and removes its folder of temporary files.
 
     Parameters
     ----------
@@ -117,6 +127,11 @@ class Delegate:
         As of :func:`run_in_child`.
     server
         Server to fork the process of; a fresh interpreter when absent.
+    folder
+        Its working directory; the one of this process when absent.
+    keeps_standby
+        Whether it forks a process for user code before it knows anything, if it is a fork itself; see
+        :mod:`harness.isolation.standby`.
 
     Attributes
     ----------
@@ -132,36 +147,28 @@ class Delegate:
         limits: Limits,
         pythonpath: Sequence[str] = (),
         server: ForkServer | None = None,
+        folder: str | None = None,
+        keeps_standby: bool = False,
     ) -> None:
         refuse_changes()
         self.has_imported = False
-        self._loss = ""
+        self._loss: WorkerFailure | None = None
         self._limits = limits
-        self._scratch = tempfile.mkdtemp(prefix="harness-", dir=limits.scratch)
         self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-        self._process = self._launch(server)
+        forked, options = None, "keeps_standby=True" if keeps_standby else ""
+        if server is not None and not limits.sandbox:
+            forked = server.fork(_PROGRAM.format(options), self._printed, folder=folder)
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._printed}
+        self._process: ForkedProcess | subprocess.Popen[bytes] = forked or start_interpreter(
+            _PROGRAM.format(""), sandbox=limits.sandbox, cwd=folder, env=user_environment(), **pipes
+        )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._requests, self._answers = self._process.stdin, self._process.stdout
-        memory = None if limits.memory_gib is None else int(limits.memory_gib * GIBIBYTE)
-        opening = {"serves": serves, "setup": setup, "pythonpath": pythonpath, "memory": memory}
-        with suppress(OSError):  # a process that has ended already says so in its reply
-            _send(self._requests, to_json(opening))
-
-    def _launch(self, server: ForkServer | None) -> "Forked | subprocess.Popen[bytes]":
-        environment = user_environment(self._scratch)
-        if server is not None and not self._limits.sandbox:
-            forked = server.forked(_PROGRAM, self._printed, environment=environment)
-            if forked is not None:
-                return forked
-        return subprocess.Popen(
-            [*shlex.split(self._limits.sandbox or ""), sys.executable, "-P", "-c", _PROGRAM],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._printed,
-            start_new_session=True,
-            env=environment,
-        )
+        # Removed by this process or that one, whichever is there last; it is made when both will know of it.
+        self._scratch = tempfile.mkdtemp(prefix="harness-", dir=limits.scratch)
+        opening = {"serves": serves, "setup": setup, "pythonpath": pythonpath, "memory": limits.memory_bytes}
+        self._send({**opening, "scratch": self._scratch, "environment": user_environment(self._scratch)})
 
     @property
     def pid(self) -> int:
@@ -172,8 +179,13 @@ class Delegate:
         """Return it."""
         return self
 
+    def kill(self) -> None:
+        """End the process, also while another thread waits for its answer."""
+        self._process.kill()
+
     def __exit__(self, *_: object) -> None:
         """End the process, and all of its group."""
+        # The group may live on after the process; the process may not lead a group yet.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
@@ -181,22 +193,53 @@ class Delegate:
         for stream in (self._requests, self._answers):
             with suppress(BrokenPipeError):
                 stream.close()
-        if isinstance(self._process, Forked):
+        if isinstance(self._process, ForkedProcess):
             self._process.close()
         self._printed.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def ask(
+    @property
+    def printed(self) -> str:
+        """The end of its output, such as a call stack."""
+        return read_end(self._printed)
+
+    def ask(self, method: str | None, arguments: Mapping[str, Any], result: type[T], **how: Any) -> T:
+        """Send a request, and return the result; see :meth:`send` and :meth:`receive`."""
+        self.send(method, arguments)
+        return self.receive(result, **how)
+
+    def send(self, method: str | None, arguments: Mapping[str, Any]) -> None:
+        """Request the result of the function, or of a method of the class."""
+        if self._loss is not None:
+            # A late answer would be mistaken for the answer to this request.
+            raise DelegateError(self._loss)
+        self._send({"method": method, "arguments": arguments})
+
+    def _send(self, message: Any) -> None:
+        with suppress(OSError):  # a process that has ended already says so in its reply
+            _write(self._requests, to_json(message))
+
+    def receive(
         self,
-        method: str | None,
-        arguments: Mapping[str, Any],
         result: type[T],
         *,
         within_s: float | None = None,
+        describe: Callable[[int | None, str], WorkerFailure] | None = None,
         event: Any = str,
         on_event: Callable[[Any], object] = lambda _: None,
     ) -> T:
-        """Return the result of the function, or of a method of the class.
+        """Return the requested result.
+
+        Parameters
+        ----------
+        result
+            Its type.
+        within_s
+            Seconds for it; without ``describe``, the limits hold as well.
+        describe
+            Describes how the process was lost, from its exit code and the end of its output.
+        event, on_event
+            As of :func:`run_in_child`.
 
         Raises
         ------
@@ -205,15 +248,13 @@ class Delegate:
         DelegateError
             If it raises anything else, or if the process gives no valid answer in time.
         """
-        if self._loss:
-            # A late answer would be mistaken for the answer to this request.
-            raise DelegateError(self._loss)
-        with suppress(OSError):
-            _send(self._requests, to_json({"method": method, "arguments": arguments}))
         end = float("inf") if within_s is None else time.monotonic() + within_s
         while True:
-            allowed_s = self._limits.law_s if self.has_imported else self._limits.load_s
-            message = self._receive(min(allowed_s, end - time.monotonic()))
+            allowed_s = end - time.monotonic()
+            if describe is None:
+                allowed_s = min(self._limits.law_s if self.has_imported else self._limits.load_s, allowed_s)
+            limits = replace(self._limits, law_s=round(allowed_s, 1))
+            message = self._receive(allowed_s, describe or partial(describe_failure, limits=limits))
             kind, content = message[:1], message[1:]
             try:
                 if kind == _USAGE:
@@ -221,50 +262,54 @@ class Delegate:
                 if kind == _RAISED:
                     # An exception of the import is a usage error.
                     self.has_imported = True
-                    raise DelegateError(f"raises {printable(TypeAdapter(str).validate_json(content))}")
-                answer = TypeAdapter(result if kind == _RESULT else event).validate_json(content)
+                    raised = _validator(str).validate_json(content)
+                    raise DelegateError(WorkerFailure(Fault.RAISED, f"raises {printable(raised)}"))
+                answer = _validator(result if kind == _RESULT else event).validate_json(content)
             except (ValidationError, TypeError):
-                self._lose("sends a result that is not valid")
+                self._lose(WorkerFailure(Fault.STATE, "sends a result that is not valid"))
             self.has_imported = True
             if kind == _RESULT:
                 return cast("T", answer)
             on_event(answer)
 
-    def _receive(self, allowed_s: float) -> bytes:
+    def _receive(self, allowed_s: float, describe: Callable[[int | None, str], WorkerFailure]) -> bytes:
         """Return the next message."""
         until = time.monotonic() + allowed_s
-        length = int.from_bytes(self._read(8, until, allowed_s), "little")
+        length = int.from_bytes(self._read(8, until, describe), "little")
         if not 0 < length <= MAX_BYTES:
-            self._lose(f"sends a message of {length:,} bytes")
-        return self._read(length, until, allowed_s)
+            self._lose(WorkerFailure(Fault.STATE, f"sends a message of {length:,} bytes"))
+        return self._read(length, until, describe)
 
-    def _read(self, count: int, until: float, allowed_s: float) -> bytes:
-        """Read from the line until the deadline, which the error gives as seconds that were allowed."""
+    def _read(self, count: int, until: float, describe: Callable[[int | None, str], WorkerFailure]) -> bytes:
+        """Read from the line until the deadline."""
         buffer = bytearray()
         while len(buffer) < count:
             if os.fstat(self._printed.fileno()).st_size > MAX_BYTES:
-                self._lose(f"prints more than {MAX_BYTES // 2**20} MiB")
+                self._lose(WorkerFailure(Fault.PRINTED, f"prints more than {MAX_BYTES // 2**20} MiB"))
             left_s = until - time.monotonic()
             if left_s <= 0.0:
-                self._lose(f"does not finish within {round(allowed_s, 1):g} s")
+                self._lose(describe(self._process.poll(), self.printed))
             if select.select([self._answers], [], [], min(_TICK_S, left_s))[0]:
                 more = os.read(self._answers.fileno(), min(count - len(buffer), 2**20))
                 if not more:
-                    self._lose(self._end())
+                    self._lose(self._end(describe))
                 buffer += more
         return bytes(buffer)
 
-    def _lose(self, loss: str) -> NoReturn:
-        self._loss = loss
-        raise DelegateError(loss)
-
-    def _end(self) -> str:
+    def _end(self, describe: Callable[[int | None, str], WorkerFailure]) -> WorkerFailure:
         """Describe how the process ended."""
         try:
             code = self._process.wait(_GRACE_S)
         except subprocess.TimeoutExpired:
-            return "closes files that it has not opened"
-        return describe_failure(code, "", self._limits).sentence
+            code = SILENT
+        return describe(code, self.printed)
+
+    def _lose(self, loss: WorkerFailure) -> NoReturn:
+        self._loss = loss
+        raise DelegateError(loss)
+
+
+_validator: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 
 
 class _Usage(Record):
@@ -280,15 +325,28 @@ class _Usage(Record):
 # In the process
 
 
-def main() -> None:
-    """Answer the requests of the judge until it closes the line."""
+def main(*, keeps_standby: bool = False) -> None:
+    """Answer the requests until the line is closed, then end this process and its descendants.
+
+    Parameters
+    ----------
+    keeps_standby
+        Whether to fork a process for user code first.
+    """
+    if keeps_standby:
+        from harness.isolation import standby
+
+        standby.keep()
     end_with_parent(signal.SIGKILL)
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
-    opening = _request(requests)
+    opening = _request(requests, None)
+    # A fork has imported what remembers the folder for temporary files.
+    os.environ.update(opening["environment"])
+    tempfile.tempdir = None
     module, _, name = opening["serves"].partition(":")
     serves = attrgetter(name)(import_module(module))
     # Not before: the harness imports its own packages, and user code the project's.
@@ -296,29 +354,36 @@ def main() -> None:
     limit_memory(opening["memory"])
     gc.enable()
     served = None if opening["setup"] is None else validate_call(serves)(**opening["setup"])
+    checked = cache(validate_call)
     while True:
-        request = _request(requests)
+        request = _request(requests, opening["scratch"])
         function = serves if served is None else getattr(served, request["method"])
-        _send(answers, _answer(function, request["arguments"], answers))
+        answer = _answer(function, checked(function), request["arguments"], answers)
+        try:
+            _write(answers, answer)
+        except OSError:
+            end(SILENT, opening["scratch"])
 
 
-def _request(requests: IO[bytes]) -> Any:
-    """Return the next request, or end the process if there is none."""
+def _request(requests: IO[bytes], scratch: str | None) -> Any:
+    """Return the next request, or end the process and its descendants if there is none."""
     message = requests.read(int.from_bytes(requests.read(8), "little"))
     if not message:
-        os._exit(0)
+        end(0, scratch)
     return from_json(message)
 
 
-def _answer(function: Callable[..., Any], arguments: dict[str, Any], answers: IO[bytes]) -> bytes:
+def _answer(
+    function: Callable[..., Any], checked: Callable[..., Any], arguments: dict[str, Any], answers: IO[bytes]
+) -> bytes:
     """Return the message with the result of a function, or with the exception that it raises."""
 
     def report(event: object) -> None:
-        _send(answers, _EVENT + to_json(event))
+        _write(answers, _EVENT + to_json(event))
 
     more = {"report": report} if "report" in inspect.signature(function).parameters else {}
     try:
-        return _RESULT + to_json(validate_call(function)(**arguments, **more))
+        return _RESULT + to_json(checked(**arguments, **more))
     except UsageError as error:
         return _USAGE + to_json({name: value and str(value) for name, value in error.parts.items()})
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the judge reports it
@@ -326,6 +391,6 @@ def _answer(function: Callable[..., Any], arguments: dict[str, Any], answers: IO
         return _RAISED + to_json(in_words(error))
 
 
-def _send(line: IO[bytes], message: bytes) -> None:
+def _write(line: IO[bytes], message: bytes) -> None:
     line.write(len(message).to_bytes(8, "little") + message)
     line.flush()

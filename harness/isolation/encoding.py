@@ -51,51 +51,51 @@ class Packed:
         self.parts: list[Any] = []
         self.held: list[Tensor] = []
         self._special = special
-        self.value = self._plain(value, 0)
+        self.value = self._encode(value, 0)
 
-    def _plain(self, value: Any, depth: int) -> Any:
+    def _encode(self, value: Any, depth: int) -> Any:
         if value is None or type(value) in {bool, int, str}:
             return value if type(value) is not int or abs(value) < 2**63 else {"o": "int"}
         if type(value) is float:
             return value if math.isfinite(value) else {"f": str(value)}
         if depth < DEEPEST:
             if isinstance(value, Tensor):
-                return self._tensor(value)
+                return self._encode_tensor(value)
             if type(value) in {list, tuple} or (
                 isinstance(value, tuple) and type(value).__module__ == "torch.return_types"
             ):
                 kind = "l" if type(value) is list else "t"
                 if len(value) >= _FEWEST and isinstance(value[0], (dict, list, tuple, Tensor)):
-                    return {"L" if kind == "l" else "U": [len(value), self._column(value, depth + 1)]}
-                return {kind: [x if type(x) in _SENT_AS_IS else self._plain(x, depth + 1) for x in value]}
+                    return {"L" if kind == "l" else "U": [len(value), self._encode_column(value, depth + 1)]}
+                return {kind: [x if type(x) in _SENT_AS_IS else self._encode(x, depth + 1) for x in value]}
             if type(value) is dict and _STRING.issuperset(map(type, value)):
                 return {
-                    "m": {key: x if type(x) in _SENT_AS_IS else self._plain(x, depth + 1) for key, x in value.items()}
+                    "m": {key: x if type(x) in _SENT_AS_IS else self._encode(x, depth + 1) for key, x in value.items()}
                 }
         if isinstance(value, (torch.dtype, torch.layout, torch.memory_format)):
             return {"k": str(value)}
         if isinstance(value, torch.device):
             return {"v": str(value)}
         special = self._special(value)
-        return {"o": kind_of(value)} if special is None else {"x": self._plain(special, depth + 1)}
+        return {"o": kind_of(value)} if special is None else {"x": self._encode(special, depth + 1)}
 
-    def _column(self, values: Sequence[Any], depth: int) -> Any:
+    def _encode_column(self, values: Sequence[Any], depth: int) -> Any:
         """Encode the common structure of the values once, and the differences in order."""
         first, kind = values[0], type(values[0])
         if depth < DEEPEST and all(type(value) is kind for value in values):
             if kind is Tensor and _are_rows(values):
-                return {"R": self._rows(values)}
+                return {"R": self._encode_rows(values)}
             if kind is dict and _STRING.issuperset(map(type, first)) and _agree([value.keys() for value in values]):
                 parts = [(key, [value[key] for value in values]) for key in first]
-                return {"m": {key: self._column(column, depth + 1) for key, column in parts}}
+                return {"m": {key: self._encode_column(column, depth + 1) for key, column in parts}}
             if kind in {list, tuple} and _agree([len(value) for value in values]):
-                columns = [self._column(column, depth + 1) for column in zip(*values, strict=True)]
+                columns = [self._encode_column(column, depth + 1) for column in zip(*values, strict=True)]
                 return {"l" if kind is list else "t": columns}
-            if kind in {type(None), bool, int, str} and _agree(values) and self._plain(first, depth) == first:
+            if kind in {type(None), bool, int, str} and _agree(values) and self._encode(first, depth) == first:
                 return {"E": first}
-        return {"P": [self._plain(value, depth) for value in values]}
+        return {"P": [self._encode(value, depth) for value in values]}
 
-    def _rows(self, rows: Sequence[Tensor]) -> int:
+    def _encode_rows(self, rows: Sequence[Tensor]) -> int:
         """Encode tensors of equal size as a block."""
         x = _stack([_detach(row) for row in rows])
         count = _numel(x) * _element_size(x)
@@ -107,7 +107,7 @@ class Packed:
         self.tensors.append(entry)
         return len(self.tensors) - 1
 
-    def _tensor(self, tensor: Tensor) -> Any:
+    def _encode_tensor(self, tensor: Tensor) -> Any:
         x = tensor if type(tensor) is Tensor else _as_subclass(tensor, Tensor)
         name = str(x.dtype).removeprefix("torch.")
         if x.layout is not torch.strided or x.is_nested or x.is_quantized:
@@ -122,11 +122,11 @@ class Packed:
         elif x.device.type != "cpu":
             return {"o": f"a tensor on {x.device}"}
         else:
-            self._bytes(_detach(x), entry)
+            self._add_storage(_detach(x), entry)
         self.tensors.append(entry)
         return {"T": len(self.tensors) - 1}
 
-    def _bytes(self, x: Tensor, entry: dict[str, Any]) -> None:
+    def _add_storage(self, x: Tensor, entry: dict[str, Any]) -> None:
         x = _resolve_neg(_resolve_conj(x))
         size, stride = list(_size(x)), list(_stride(x))
         item = _element_size(x)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.error import UsageError
-from harness.record.storage import PYPROJECT, harness_table
+from harness.record.storage import PYPROJECT, find_harness_table, harness_table
 
 _OF_THE_CI = ("GITHUB_*", "ACTIONS_*", "RUNNER_*", "CI_JOB_JWT*", "CI_REPOSITORY_URL")
 """Variables with which a CI job is controlled: its tokens, and the files by which a step changes the next ones."""
@@ -29,9 +29,9 @@ def user_environment(scratch: str | None = None) -> dict[str, str]:
     Notes
     -----
     The variables of the CI are left out, and so are names that announce a secret, and names that match a pattern of
-    ``hide`` in the table ``[tool.harness]`` of the nearest ``pyproject.toml``.
+    ``hide`` in the table ``[tool.harness]`` of the nearest ``pyproject.toml``, or of the base of a gate.
     """
-    hidden = (*_OF_THE_CI, *hidden_patterns(Path.cwd()))
+    hidden = (*_OF_THE_CI, *hidden_patterns(Path.cwd()), *_of_the_base)
     variables = {
         name: value
         for name, value in os.environ.items()
@@ -55,6 +55,18 @@ def hidden_patterns(start: Path) -> tuple[str, ...]:
             except UsageError:
                 return ()
             if table is not None:
-                patterns = table.get("hide") if isinstance(table, dict) else None
-                return tuple(map(str, patterns)) if isinstance(patterns, list) else ()
+                return _patterns(table)
     return ()
+
+
+def hide_as_base(document: Any) -> None:
+    """Hide the patterns of a base's ``pyproject.toml``, too: a branch could remove them from its own."""
+    _of_the_base.update(_patterns(find_harness_table(document)))
+
+
+_of_the_base: set[str] = set()
+
+
+def _patterns(table: object) -> tuple[str, ...]:
+    patterns = table.get("hide") if isinstance(table, dict) else None
+    return tuple(map(str, patterns)) if isinstance(patterns, list) else ()

@@ -8,16 +8,17 @@ import atexit
 import contextlib
 import json
 import os
+import shlex
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from harness.isolation.environment import user_environment
-from harness.isolation.forked_process import NUMBER_BYTES, Forked
+from harness.isolation.forked_process import NUMBER_BYTES, ForkedProcess
 
 ONE_THREAD = {
     # One thread, on which it computes, so that it can be forked; no arithmetic that torch need not load.
@@ -33,6 +34,13 @@ _UNREAD = ("HARNESS", "PYTEST", "HYPOTHESIS", "COVERAGE", "TOX")
 
 _SERVE = "from harness.isolation.fork_loop import main; main()"
 _GRACE_S = 2.0
+
+
+def start_interpreter(program: str, *arguments: str, sandbox: str | None = None, **how: Any) -> subprocess.Popen[bytes]:
+    """Start a program in a fresh interpreter, as the leader of a session; keywords as of ``subprocess.Popen``."""
+    # Without the working directory on the path, so that no file in it replaces a module of ours.
+    words = [*shlex.split(sandbox or ""), sys.executable, "-P", "-c", program, *arguments]
+    return subprocess.Popen(words, start_new_session=True, **how)
 
 
 class ForkServer:
@@ -61,14 +69,14 @@ class ForkServer:
         """Its number, where there is one."""
         return None if self._process is None else self._process.pid
 
-    def forked(
+    def fork(
         self,
         text: str,
         printed: IO[bytes],
         *,
         folder: str | None = None,
         environment: Mapping[str, str] | None = None,
-    ) -> Forked | None:
+    ) -> ForkedProcess | None:
         """Fork a process that executes a program; return ``None`` if that is impossible.
 
         Parameters
@@ -95,7 +103,7 @@ class ForkServer:
                 self._leave()
         return None
 
-    def _ask(self, document: bytes, printed: IO[bytes]) -> Forked:
+    def _ask(self, document: bytes, printed: IO[bytes]) -> ForkedProcess:
         origin = os.getpid(), _environment()
         if self._origin != origin:
             self._leave()
@@ -117,7 +125,7 @@ class ForkServer:
             for end in (message, answers):
                 os.close(end)
             exit_end.close()
-        process = Forked(int.from_bytes(pid, "little"), stdin, stdout, status)
+        process = ForkedProcess(int.from_bytes(pid, "little"), stdin, stdout, status)
         # A lost process reports this in its reply.
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(len(document).to_bytes(NUMBER_BYTES, "little") + document)
@@ -130,13 +138,9 @@ class ForkServer:
         atexit.register(self.close)
         parent_end, child_end = socket.socketpair()
         with child_end:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _SERVE, *self._modules],
-                stdin=child_end.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-                env=origin[1],
+            nothing = subprocess.DEVNULL
+            self._process = start_interpreter(
+                _SERVE, *self._modules, stdin=child_end, stdout=nothing, stderr=nothing, env=origin[1]
             )
         self._line, self._origin = parent_end, origin
         try:

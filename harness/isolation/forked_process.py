@@ -6,6 +6,7 @@ import select
 import signal
 import socket
 import subprocess
+from typing import Any
 
 _GRACE_S = 1.0
 
@@ -13,23 +14,23 @@ NUMBER_BYTES = 8
 """Number of bytes for an exit code, a process number or a length."""
 
 
-class Forked:
-    """A child of a fork server, which reports its exit code.
+class WaitableProcess:
+    """A forked process that has ended once its ``end`` can be read, and then gives its exit code.
 
     Parameters
     ----------
     pid
-        Its number; no other process has it until this object is closed.
-    stdin, stdout
-        The ends of its streams.
-    status
-        The line on which the server writes the exit code.
+        Its number.
+    end
+        A file or the number of a file.
     """
 
-    def __init__(self, pid: int, stdin: int, stdout: int, status: socket.socket) -> None:
-        self.pid, self._status = pid, status
-        self.stdin, self.stdout = os.fdopen(stdin, "wb"), os.fdopen(stdout, "rb")
+    def __init__(self, pid: int, end: Any) -> None:
+        self.pid, self._end = pid, end
         self.returncode: int | None = None
+
+    def _read_code(self) -> int:
+        raise NotImplementedError
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for its end.
@@ -40,13 +41,9 @@ class Forked:
             If it does not end in time.
         """
         if self.returncode is None:
-            if not select.select([self._status], [], [], timeout)[0]:
+            if not select.select([self._end], [], [], timeout)[0]:
                 raise subprocess.TimeoutExpired("", timeout or 0.0)
-            message = b""
-            with contextlib.suppress(OSError):
-                message = self._status.recv(NUMBER_BYTES)
-            # The server is gone, and so is the process.
-            self.returncode = int.from_bytes(message, "little", signed=True) if message else -signal.SIGKILL
+            self.returncode = self._read_code()
         return self.returncode
 
     def poll(self) -> int | None:
@@ -65,13 +62,38 @@ class Forked:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
+
+class ForkedProcess(WaitableProcess):
+    """A fork of a fork server, which reports its exit code.
+
+    Parameters
+    ----------
+    pid
+        Its number; no other process has it until this object is closed.
+    stdin, stdout
+        The ends of its streams.
+    status
+        The line on which the server writes the exit code.
+    """
+
+    def __init__(self, pid: int, stdin: int, stdout: int, status: socket.socket) -> None:
+        super().__init__(pid, status)
+        self.stdin, self.stdout = os.fdopen(stdin, "wb"), os.fdopen(stdout, "rb")
+
+    def _read_code(self) -> int:
+        message = b""
+        with contextlib.suppress(OSError):
+            message = self._end.recv(NUMBER_BYTES)
+        # Without a message the server is gone, and so is the process.
+        return int.from_bytes(message, "little", signed=True) if message else -signal.SIGKILL
+
     def close(self) -> None:
         """Close its streams, release its number, and wait until the server has done so."""
         for stream in (self.stdin, self.stdout):
             with contextlib.suppress(BrokenPipeError):
                 stream.close()
-        with self._status, contextlib.suppress(OSError):
-            self._status.shutdown(socket.SHUT_WR)
-            self._status.settimeout(_GRACE_S)
-            while self._status.recv(NUMBER_BYTES):
+        with self._end, contextlib.suppress(OSError):
+            self._end.shutdown(socket.SHUT_WR)
+            self._end.settimeout(_GRACE_S)
+            while self._end.recv(NUMBER_BYTES):
                 pass

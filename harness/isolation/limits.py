@@ -57,6 +57,11 @@ class Limits:
     )
     scratch: str | None = None
 
+    @property
+    def memory_bytes(self) -> int | None:
+        """The memory limit in bytes."""
+        return None if self.memory_gib is None else int(self.memory_gib * GIBIBYTE)
+
 
 def limit_memory(more: int | None, *, hard: bool = True) -> None:
     """Limit the growth of the private memory of this process, in bytes; nothing where the system does not tell it.

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from harness.error import UsageError
-from harness.isolation.child import Child
-from harness.isolation.program import setup
+from harness.isolation.child import Child, setup
 from harness.loading.content import Sample
 from harness.loading.exercise import use
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault
@@ -64,10 +63,10 @@ class RemoteReader:
 
     def __init__(self, child: Child, case: int, name: str) -> None:
         self._child, self._case = child, case
-        answer = _answer(child, {"ask": "promise", "case": case, "name": name})
+        answer = _ask(child, {"ask": "promise", "case": case, "name": name})
         if "usage" in answer:
             raise UsageError(**{part: text and str(text) for part, text in answer["usage"].items()})
-        promise = _validated(_Promise, answer.get("value"))
+        promise = _validate(_Promise, answer.get("value"))
         self.source = Promise(name, promise.is_factory, promise.is_one_object, _keywords(promise.names))
 
     def exercised(
@@ -83,9 +82,9 @@ class RemoteReader:
         options = {"limit_s": limit_s, "hurried": hurried, "placed": placed}
         name = exercise.__name__
         request = {"ask": "exercise", "exercise": name, "asked": asdict(wanted), "given": list(arguments)}
-        answer = _answer(self._child, {**request, "options": options, "case": self._case, "name": self.source.name})
-        value = _validated(RESULTS[name], answer.get("value"))
-        rest = _validated(_Left, {"left": answer.get("left"), "names": answer.get("names")})
+        answer = _ask(self._child, {**request, "options": options, "case": self._case, "name": self.source.name})
+        value = _validate(RESULTS[name], answer.get("value"))
+        rest = _validate(_Left, {"left": answer.get("left"), "names": answer.get("names")})
         self.source.names = _keywords(rest.names)
         # An orphan is not a worker of a current loader.
         return Exercised(value, rest.left + (self._child.end_strays(SOON_S) if exercise is use else 0))
@@ -104,16 +103,16 @@ class RemoteReference:
 
     def __init__(self, child: Child, target: str) -> None:
         self._child = child.sibling(setup(target, None, child.limits))
-        self._child.reads_loaders()
+        self._child.read_loaders()
 
     def samples(self, count: int) -> list[Sample]:
         """Return the first samples."""
         self._child.begin(math.inf, None, self._child.limits.load_s)
         try:
-            answer = _answer(self._child, {"ask": "samples", "case": 0, "count": count})
+            answer = _ask(self._child, {"ask": "samples", "case": 0, "count": count})
         finally:
             self._child.close()
-        samples: list[Sample] = _validated(SAMPLES, answer.get("value"))
+        samples: list[Sample] = _validate(SAMPLES, answer.get("value"))
         if len(samples) != count:
             raise LoadingError(_UNREADABLE)
         return samples
@@ -126,17 +125,17 @@ def _keywords(names: list[str]) -> frozenset[str]:
 _UNREADABLE = LoadingFault(FaultKind.RAISED, "its process sends an unreadable answer", "let the process only load")
 
 
-def _answer(child: Child, request: dict[str, Any]) -> dict[str, Any]:
+def _ask(child: Child, request: dict[str, Any]) -> dict[str, Any]:
     """Send a request, and raise the fault that the process reports."""
     answer = child.ask(request)
     if "fault" in answer:
-        fault = _validated(_Fault, answer["fault"])
+        fault = _validate(_Fault, answer["fault"])
         sentence, remedy = fault.sentence[:_SENTENCE], fault.remedy[:_SENTENCE]
         raise LoadingError(LoadingFault(fault.kind, sentence, remedy, fault.index, fault.worker))
     return answer
 
 
-def _validated(kind: Any, value: Any) -> Any:
+def _validate(kind: Any, value: Any) -> Any:
     """Return a value that has the fields and types of a record."""
     try:
         return (kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)).validate_python(value)

@@ -45,16 +45,16 @@ class LoaderServer(Server):
         except LoadingError as error:
             return {"fault": {**asdict(error.fault), "kind": error.fault.kind.value}}
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer
-            return _raised(error)
+            return _describe_error(error)
 
     def _samples(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the first samples of an indexable data set."""
         try:
             return {"value": outward(referred(self._cases[request["case"]].function, request["count"]))}
         except BaseException as error:  # noqa: BLE001 - as above
-            return _raised(error)
+            return _describe_error(error)
 
 
-def _raised(error: BaseException) -> dict[str, Any]:
+def _describe_error(error: BaseException) -> dict[str, Any]:
     sentence = f"loading raises: {in_words(error)}"
     return {"fault": {**asdict(LoadingFault(FaultKind.RAISED, sentence, "fix the exception")), "kind": "raised"}}

@@ -1,8 +1,10 @@
 """Description of a lost worker, from its exit code and its output."""
 
+import os
 import re
 import signal
 from dataclasses import dataclass
+from typing import IO
 
 from harness.isolation.limits import Limits
 from harness.record import Fault
@@ -21,6 +23,16 @@ class WorkerFailure:
     fault: Fault
     sentence: str
     """Sentence about the implementation, without its name."""
+
+
+_END = 2**16
+"""Size in bytes of the end of the output that is searched for the call stack of a hung call."""
+
+
+def read_end(printed: IO[bytes]) -> str:
+    """Return the end of a process's output."""
+    begin = max(0, os.fstat(printed.fileno()).st_size - _END)
+    return os.pread(printed.fileno(), _END, begin).decode(errors="replace")
 
 
 def describe_failure(code: int | None, printed: str, limits: Limits) -> WorkerFailure:

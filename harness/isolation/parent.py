@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 import time
 from typing import NoReturn
 
@@ -12,7 +13,7 @@ PARENT_S = 1.0
 """Seconds after which it is noticed that the other side is gone."""
 
 
-def end_with_parent(parent: int, scratch: str | None) -> None:
+def watch_parent(parent: int, scratch: str | None) -> None:
     """Wait for the end of the parent, then end this process and its descendants.
 
     Parameters
@@ -25,6 +26,15 @@ def end_with_parent(parent: int, scratch: str | None) -> None:
     while os.getppid() == parent:
         time.sleep(PARENT_S)
     end(1, scratch)
+
+
+def end_group(pid: int) -> None:
+    """Kill a process, and its group if it leads one."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if os.getpgid(pid) == pid:
+            os.killpg(pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def end(code: int, scratch: str | None) -> NoReturn:

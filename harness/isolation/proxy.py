@@ -28,7 +28,7 @@ class Requester(Protocol):
     ) -> list[dict[str, Any]]:
         """Send several requests to an implementation in one message, and raise the exceptions that it raises."""
 
-    def dropped(self, handle: int, generation: int) -> None:
+    def drop(self, handle: int, generation: int) -> None:
         """Discard the stored data of a call."""
 
 
@@ -115,16 +115,16 @@ class _Calling:
     def ask(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Send the calls, and return the tensors of the replies."""
         remaining = iter(tensors)
-        calls = [[_requiring(next(remaining), x) if isinstance(x, Tensor) else x for x in call] for call in self.calls]
+        calls = [[_match_grad(next(remaining), x) if isinstance(x, Tensor) else x for x in call] for call in self.calls]
         options = {"options": self.options} if self.options else {}
         answers = self.each("call", [{"inputs": call, **options} for call in calls])
         self.arrays = any(answer.get("arrays") is True for answer in answers)
-        self._flat = [_flat(answer["value"]) for answer in answers]
+        self._flat = [_flatten(answer["value"]) for answer in answers]
         self.counts = [sum(isinstance(x, Tensor) for x in parts) for parts, _ in self._flat]
         self.handles = [answer.get("handle") for answer in answers]
         for handle in self.handles:
             if isinstance(handle, int):
-                weakref.finalize(self, self.host.dropped, handle, self.host.generation)
+                weakref.finalize(self, self.host.drop, handle, self.host.generation)
         return [x for parts, _ in self._flat for x in parts if isinstance(x, Tensor)]
 
     def values(self, leaves: Sequence[Tensor]) -> list[Any]:
@@ -134,7 +134,7 @@ class _Calling:
         return [parts[0] if tree is None else tree_unflatten(parts, tree) for parts, tree in filled]
 
 
-def _flat(value: Any) -> tuple[list[Any], TreeSpec | None]:
+def _flatten(value: Any) -> tuple[list[Any], TreeSpec | None]:
     """Return the leaves of a value and its structure; none for a tensor, since torch takes long for that."""
     return ([value], None) if isinstance(value, Tensor) else tree_flatten(value)
 
@@ -153,7 +153,7 @@ _KIND: Any = type(Parameter.KEYWORD_ONLY)
 """The enumeration of the kinds of parameters."""
 
 
-def _requiring(x: Any, like: Any) -> Any:
+def _match_grad(x: Any, like: Any) -> Any:
     """Return the tensor with the ``requires_grad`` of another; autograd removes it inside a function."""
     if isinstance(x, Tensor) and x.requires_grad != like.requires_grad:
         return x.detach().requires_grad_(like.requires_grad)
@@ -238,7 +238,7 @@ def _gradients(answer: dict[str, Any], count: int) -> list[Tensor | None]:
     return [x if isinstance(x, Tensor) else None for x in found]
 
 
-def declared(function: Proxy, description: Mapping[str, Any]) -> Case:
+def read_case(function: Proxy, description: Mapping[str, Any]) -> Case:
     """Return a case with the declarations of its package; other objects become texts."""
     call = description["call"]
     return Case(
@@ -252,7 +252,7 @@ def declared(function: Proxy, description: Mapping[str, Any]) -> Case:
         declares={str(name): value for name, value in description["declares"].items()},
         breaks={str(law): _reason(why) for law, why in description["breaks"].items()},
         breaks_at={(str(law), str(ray)): _reason(why) for law, ray, why in description["breaks_at"]},
-        call=call if isinstance(call, str) else (_adapted if function.is_adapted else None),
+        call=call if isinstance(call, str) else (_call_adapter if function.is_adapted else None),
     )
 
 
@@ -260,6 +260,6 @@ def _reason(why: Any) -> str | Break:
     return str(why) if isinstance(why, str) else Break(str(why[0]), tuple(map(str, why[1])))
 
 
-def _adapted(*_: Any) -> Any:
+def _call_adapter(*_: Any) -> Any:
     """Stand for an adapter that is known there."""
     raise AssertionError("it is called where it was loaded")

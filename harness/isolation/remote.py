@@ -31,7 +31,7 @@ from harness.error import UsageError
 from harness.exact.tape import Tape, View
 from harness.exact.untrusted_tape import read_special, read_tape
 from harness.isolation.child import Child
-from harness.isolation.proxy import Proxy, declared
+from harness.isolation.proxy import Proxy, read_case
 from harness.record import Fault
 
 TIMES = 6_000
@@ -90,14 +90,14 @@ class RemoteHost(Host):
         if not name and module.endswith(".py"):
             raise UsageError(f"no function given for `{target}`", remedy="add its name, as in `file.py:function`")
         if contract in OBJECTS and not self.child.has_loaders:
-            self.child.reads_loaders()
+            self.child.read_loaders()
         self.child.start()
         arguments = self.child.about["cases"]
         if name:
             function = Proxy(self, 0, arguments[0])
             short_name = single_name(module, name)
             return [Case(function, contract or "", style="foreign", name=short_name, target=target, **claims)]
-        cases = [declared(Proxy(self, at, one), one) for at, one in enumerate(arguments)]
+        cases = [read_case(Proxy(self, at, one), one) for at, one in enumerate(arguments)]
         cases = [case for case in cases if contract in {None, case.contract}]
         if not cases:
             only = f" of contract `{contract}`" if contract else ""
@@ -108,7 +108,7 @@ class RemoteHost(Host):
         """Let the process read loaders when cases are loaded again; return whether that is new."""
         if self.child.has_loaders:
             return False
-        self.child.reads_loaders(named=False)
+        self.child.read_loaders(named=False)
         return True
 
     # Asking
@@ -137,7 +137,7 @@ class RemoteHost(Host):
             self._watch.notice(Fault(noticed[0]), str(noticed[1]))
         return reply
 
-    def carried_out(self, what: str, inputs: Sequence[Any], device: str, case: int, **arguments: Any) -> dict[str, Any]:
+    def carry_out(self, what: str, inputs: Sequence[Any], device: str, case: int, **arguments: Any) -> dict[str, Any]:
         """Send a request to an implementation, and raise its exceptions."""
         tensors = [x for x in tree_leaves(list(inputs)) if isinstance(x, Tensor)]
         return self.each(what, tensors, device, case, [{"inputs": list(inputs), **arguments}])[0]
@@ -166,12 +166,12 @@ class RemoteHost(Host):
             raise RemoteError("an exception that cannot be decoded")
         self._heard += [str(one)[:_SENTENCE] for one in warnings]
         for answer in answers:
-            self._take_up(answer, tensors, device, case)
+            self._process_answer(answer, tensors, device, case)
         if len(answers) != len(parts):
             raise RemoteError("an exception that cannot be decoded")
         return answers
 
-    def _take_up(self, answer: dict[str, Any], tensors: Sequence[Tensor], device: str, case: int) -> None:
+    def _process_answer(self, answer: dict[str, Any], tensors: Sequence[Tensor], device: str, case: int) -> None:
         """Raise the exceptions of a reply, and store its observations."""
         if "raised" in answer:
             words, kind, place = (str(part)[: 2 * _SENTENCE] for part in answer["raised"])
@@ -180,7 +180,7 @@ class RemoteHost(Host):
             raise MisplacedError(str(answer["misplaced"])[:_SENTENCE])
         if "inapplicable" in answer:
             self._reject(str(answer["inapplicable"])[:_SENTENCE], tensors, device, case)
-        if _start(case, tensors) in self._unfit:
+        if _start_key(case, tensors) in self._unfit:
             raise RemoteError("an error about unsuitable inputs on some calls only")
         self._answered.add(case)
         if self._seen is not None and "seen" in answer:
@@ -204,7 +204,7 @@ class RemoteHost(Host):
             NO_HEADERS: case not in self._answered and not _has_headers(),
         }
         if reason.startswith(UNFIT) and self.child.about["cases"][case]["model"] is True:
-            self._unfit.add(_start(case, tensors))
+            self._unfit.add(_start_key(case, tensors))
             raise NotApplicable(reason)
         if can_be.get(reason, device != CPU):
             raise NotApplicable(reason)
@@ -215,7 +215,7 @@ class RemoteHost(Host):
         """Number of the process; it changes after a loss, and for each case."""
         return self.child.generation
 
-    def dropped(self, handle: int, generation: int) -> None:
+    def drop(self, handle: int, generation: int) -> None:
         """Release the stored data of a call."""
         if generation == self.child.generation:
             self._drop.append(handle)
@@ -227,7 +227,7 @@ class RemoteHost(Host):
         return RemoteWatch(self, draws=draws)
 
     @contextmanager
-    def _having(self, **attributes: Any) -> Iterator[None]:
+    def _set_attributes(self, **attributes: Any) -> Iterator[None]:
         """Set attributes for the body."""
         before = {name: getattr(self, name) for name in attributes}
         vars(self).update(attributes)
@@ -236,9 +236,9 @@ class RemoteHost(Host):
         finally:
             vars(self).update(before)
 
-    def watching(self, watch: "RemoteWatch") -> AbstractContextManager[None]:
+    def use_watch(self, watch: "RemoteWatch") -> AbstractContextManager[None]:
         """Let a watch observe the calls in the body."""
-        return self._having(_watch=watch)
+        return self._set_attributes(_watch=watch)
 
     def called(
         self, case: Case, inputs: Sequence[Any], of_model: AsStep | None, device: str, sequence: str | None = None
@@ -250,7 +250,7 @@ class RemoteHost(Host):
         function: Any = case.function
         self._last = function.index
         arguments = {"sequence": sequence, "squared": None if of_model is None else of_model.squared}
-        answer = self.carried_out("call", inputs, device, function.index, **arguments)
+        answer = self.carry_out("call", inputs, device, function.index, **arguments)
         return answer["value"], answer.get("arrays") is True
 
     def called_each(self, case: Case, calls: Sequence[Sequence[Any]], device: str) -> tuple[list[Any], bool]:
@@ -273,7 +273,7 @@ class RemoteHost(Host):
             if key in self._soaked:
                 continue
             arguments = {"times": times, "seconds": min(REPEATS_S, self.child.call_s / 4.0), "back": what != "calls"}
-            stacked = self.carried_out("again", few, CPU, index, **arguments)["value"]
+            stacked = self.carry_out("again", few, CPU, index, **arguments)["value"]
             # Inputs on which there is nothing but zeros to differ are left to others.
             if not isinstance(stacked, Tensor) or len(stacked) > 1 or what == "calls":
                 self._soaked.add(key)
@@ -285,7 +285,7 @@ class RemoteHost(Host):
         self.ask("fill", byte=byte, sizes=list(sizes), device=device)
 
     def _mode(self, **modes: Any) -> AbstractContextManager[None]:
-        return self._having(_modes={**self._modes, **modes})
+        return self._set_attributes(_modes={**self._modes, **modes})
 
     @contextmanager
     def modes(
@@ -307,7 +307,7 @@ class RemoteHost(Host):
     def seeing(self) -> Iterator[Observation]:
         """Observe conversions of tensors in the process."""
         seen = Observation()
-        with self._having(_seen=seen), self._mode(see=True):
+        with self._set_attributes(_seen=seen), self._mode(see=True):
             yield seen
 
     @contextmanager
@@ -322,12 +322,12 @@ class RemoteHost(Host):
     def looking(self) -> Iterator[list[InputsAfter]]:
         """Observe the inputs of each call there."""
         looks: list[InputsAfter] = []
-        with self._having(_looks=looks):
+        with self._set_attributes(_looks=looks):
             yield looks
 
     def recording(self, tape: int) -> AbstractContextManager[None]:
         """Record the calls of the body on a tape."""
-        return self._having(_tape=tape)
+        return self._set_attributes(_tape=tape)
 
     def recorder(self) -> "Recording":
         """Return what records calls there."""
@@ -336,7 +336,7 @@ class RemoteHost(Host):
     def detaches(self, case: Case, inputs: Sequence[Any]) -> bool:
         """Return whether the adapter detaches its result."""
         function: Any = case.function
-        return self.carried_out("detaches", inputs, CPU, function.index)["value"] is True
+        return self.carry_out("detaches", inputs, CPU, function.index)["value"] is True
 
     def jax_is_narrow(self) -> bool:
         """Return whether JAX computes in 32 bits there."""
@@ -360,7 +360,7 @@ class RemoteHost(Host):
         return time.monotonic()
 
 
-def _start(case: int, tensors: Sequence[Tensor]) -> tuple[Any, ...]:
+def _start_key(case: int, tensors: Sequence[Tensor]) -> tuple[Any, ...]:
     """Return the key for whether a model fits: its initial parameters, which come last."""
     return case, *(x.shape for x in tensors[-2:])
 
@@ -412,18 +412,18 @@ class RemoteWatch(Watch):
 
     def call(self, action: Callable[[], Any]) -> Any:
         """Carry out a call and return its result."""
-        with self._remote.watching(self):
+        with self._remote.use_watch(self):
             return action()
 
     @contextmanager
     def law(self) -> Iterator[None]:
         """Observe all calls of a law."""
-        with self._remote.watching(self):
+        with self._remote.use_watch(self):
             self._remote.ask("law", begins=True)
         generation = self._remote.child.generation
         yield
         if generation == self._remote.child.generation:
-            with self._remote.watching(self):
+            with self._remote.use_watch(self):
                 self._remote.ask("law", begins=False)
 
     def notice(self, fault: Fault, sentence: str) -> None:

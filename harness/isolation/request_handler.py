@@ -24,16 +24,14 @@ from harness.calling.sequence import SEQUENCES, MisfitError
 from harness.compat.torch import OpOverload, overload_name, schema_of, tree_leaves
 from harness.error import in_words
 from harness.exact.tape import Recorder, Tape, View, is_floating, place
-from harness.isolation.wire import filled, receive, send
-
-OUT_OF_MEMORY, SILENT = 77, 78
-"""Exit codes: there is no memory left to answer with; the line was closed."""
+from harness.isolation.lost_worker import OUT_OF_MEMORY, SILENT
+from harness.isolation.wire import buffered_reader, receive, send
 
 _WATCHES = 64
 
 
 @contextlib.contextmanager
-def silenced() -> Iterator[None]:
+def exit_quietly() -> Iterator[None]:
     """Exit quietly if the connection is closed or memory is exhausted."""
     try:
         yield
@@ -64,8 +62,8 @@ class Server:
 
     def serve(self) -> None:
         """Answer until the connection closes, then exit without waiting for threads."""
-        read = filled(self._line)
-        with silenced():
+        read = buffered_reader(self._line)
+        with exit_quietly():
             while True:
                 mark, request = receive(read)
                 _flush_printed()
@@ -76,7 +74,7 @@ class Server:
 
     def special(self, value: Any) -> Any:
         """Encode the objects of a tape for the wire."""
-        return _special(value)
+        return _encode_special(value)
 
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         for handle in request.get("drop", ()):
@@ -113,7 +111,7 @@ class Server:
     def _law(self, request: dict[str, Any]) -> dict[str, Any]:
         """Begin or end the calls of a law."""
         key = request["watch"][0]
-        self._random_as_before()
+        self._restore_random()
         if request["begins"]:
             self._laws[key] = self._watch(request).law()
             self._laws[key].__enter__()
@@ -121,7 +119,7 @@ class Server:
             self._laws.pop(key).__exit__(None, None, None)
         return {}
 
-    def _random_as_before(self) -> None:
+    def _restore_random(self) -> None:
         """Restore the random generators to their state before they were seeded."""
         if self._before is not None:
             random.setstate(self._before[0])
@@ -143,7 +141,7 @@ class Server:
         request = {"tape": None, "look": False, **request, "modes": {**DEFAULT, **request.get("modes", {})}}
         handler = getattr(self, f"_{request['of']}")
         hearing = heard_in(warnings) if request["modes"]["hear"] else contextlib.nullcontext()
-        with hearing, entered(request["modes"]), self._switched(request):
+        with hearing, entered(request["modes"]), self._switch_mode(request):
             for part in request["parts"]:
                 answers.append(handler({**request, **part}))
                 if "value" not in answers[-1]:
@@ -151,7 +149,7 @@ class Server:
         return {"each": answers, "heard": warnings}
 
     @contextlib.contextmanager
-    def _switched(self, request: dict[str, Any]) -> Iterator[None]:
+    def _switch_mode(self, request: dict[str, Any]) -> Iterator[None]:
         """Replace a module by a copy in its other mode for the body, if the request says so."""
         before, at = list(self._cases), request["case"]
         if request["modes"]["switched"]:
@@ -170,13 +168,13 @@ class Server:
         shapes = [tuple(x.shape) for x in given if isinstance(x, Tensor)]
         seen = Observation() if request["modes"]["see"] else None
         try:
-            output = self._carried_out(request, partial(_run, case, request), seen)
+            output = self._carry_out(request, partial(_run, case, request), seen)
             value = output
             if case.call is not None:
                 with watch.limited():
                     value = as_tensors(output)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer
-            return _raised(case, error)
+            return _describe_error(case, error)
         reply: dict[str, Any] = {"value": value}
         if value is not output:
             reply["arrays"] = True
@@ -186,7 +184,7 @@ class Server:
         if shapes != [tuple(x.shape) for x in given if isinstance(x, Tensor)]:
             reply["reshaped"] = True
         elif request["look"]:
-            reply |= _became(given, before, leaves)
+            reply |= _compare_inputs(given, before, leaves)
         if any(isinstance(x, Tensor) and x.requires_grad for x in inputs) and any(x.requires_grad for x in leaves):
             reply["handle"] = self._keep([x for x in inputs if isinstance(x, Tensor)], leaves)
         if request["tape"] is not None:
@@ -198,7 +196,7 @@ class Server:
         self._kept[self._handle] = inputs, outputs
         return self._handle
 
-    def _carried_out(self, request: dict[str, Any], action: Callable[[], Any], seen: Observation | None = None) -> Any:
+    def _carry_out(self, request: dict[str, Any], action: Callable[[], Any], seen: Observation | None = None) -> Any:
         """Carry out an action under a watch."""
         tape = request["tape"]
 
@@ -225,9 +223,9 @@ class Server:
             return modes.grad([x for x, _ in pairs], wanted, [g for _, g in pairs], keep=True, create=create)
 
         try:
-            found = self._carried_out(request, action)
+            found = self._carry_out(request, action)
         except BaseException as error:  # noqa: BLE001 - as above
-            return _raised(case, error)
+            return _describe_error(case, error)
         reply: dict[str, Any] = {"value": list(found)}
         if create and any(x is not None and x.requires_grad for x in found):
             leaves = [x for x in (*wanted, *(g for _, g in pairs)) if x.requires_grad and x.is_leaf]
@@ -252,9 +250,9 @@ class Server:
             modes.backward([x for x, _ in pairs], [g for _, g in pairs])
 
         try:
-            self._carried_out(request, action)
+            self._carry_out(request, action)
         except BaseException as error:  # noqa: BLE001 - as above
-            return _raised(case, error)
+            return _describe_error(case, error)
         return {"value": [leaf.grad for leaf in leaves]}
 
     def _again(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -272,16 +270,16 @@ class Server:
                     if len(found) == 1 and not (found[0].isfinite() & (found[0] != 0.0)).any():
                         return
                     continue
-                output = _plainly(case, inputs, request["device"])
+                output = _call_case(case, inputs, request["device"])
                 answered = as_tensors(output) if case.call is not None else output
                 is_number = isinstance(answered, float)
                 found.append(modes.tensor(answered, dtype=torch.float64) if is_number else answered)
 
         try:
-            self._carried_out({**request, "watch": (None, False)}, action)
+            self._carry_out({**request, "watch": (None, False)}, action)
         except BaseException as error:  # noqa: BLE001 - as above
             # That there is no gradient at all is for the laws of the gradient to say.
-            return {"value": None} if request["back"] and not found else _raised(case, error)
+            return {"value": None} if request["back"] and not found else _describe_error(case, error)
         if found and all(isinstance(x, Tensor) and type(x) is Tensor and x.shape == found[0].shape for x in found):
             return {"value": modes.stack([modes.detach(x) for x in found])}
         return {"value": found[:1]}
@@ -289,9 +287,9 @@ class Server:
     def _detaches(self, request: dict[str, Any]) -> dict[str, Any]:
         case = self._cases[request["case"]]
         try:
-            return {"value": self._carried_out(request, lambda: detaches(case, request["inputs"]))}
+            return {"value": self._carry_out(request, lambda: detaches(case, request["inputs"]))}
         except BaseException as error:  # noqa: BLE001 - as above
-            return _raised(case, error)
+            return _describe_error(case, error)
 
     def _tape(self, request: dict[str, Any]) -> dict[str, Any]:
         recorder = self._recorders.pop(request["tape"], None)
@@ -302,7 +300,7 @@ class Server:
         return {"value": {"steps": steps, "started": [[n, x] for n, x in tape.started.items()], "length": tape.length}}
 
 
-def _special(value: Any) -> Any:
+def _encode_special(value: Any) -> Any:
     """Encode the objects of a tape for the wire."""
     if isinstance(value, View):
         return ["view", value.storage, list(value.size), list(value.stride), value.offset, value.dtype]
@@ -318,7 +316,7 @@ def _run(case: Any, request: dict[str, Any]) -> Any:
     inputs, device, options = request["inputs"], request["device"], request.get("options", {})
     sequence, squared = request.get("sequence"), request.get("squared")
     if sequence is None:
-        return _plainly(case, inputs, device, **options)
+        return _call_case(case, inputs, device, **options)
 
     def make(*arguments: Any) -> Any:
         return called(case, arguments, None if squared is None else AsStep(squared))
@@ -327,7 +325,7 @@ def _run(case: Any, request: dict[str, Any]) -> Any:
     return action(*inputs) if device == CPU else called_on(device, action, inputs)
 
 
-def _plainly(case: Any, inputs: Sequence[Any], device: str, **options: Any) -> Any:
+def _call_case(case: Any, inputs: Sequence[Any], device: str, **options: Any) -> Any:
     if device == CPU:
         return called(case, inputs, **options)
     return called_on(device, lambda *moved: called(case, moved, **options), inputs)
@@ -343,7 +341,7 @@ class _Slopes:
     def __call__(self, inputs: Sequence[Any]) -> Tensor:
         """Return the gradients of a call."""
         wanted = [x.requires_grad_() for x in inputs if isinstance(x, Tensor) and x.is_floating_point()]
-        output = _plainly(self._case, inputs, self._device)
+        output = _call_case(self._case, inputs, self._device)
         if not isinstance(output, Tensor):
             (output,) = [x for x in tree_leaves(as_tensors(output)) if is_floating(x)]
         known = self._weights
@@ -355,7 +353,7 @@ class _Slopes:
         return modes.cat([x.flatten() for x in found if x is not None])
 
 
-def _became(inputs: Sequence[Any], before: Sequence[Any], outputs: Sequence[Tensor]) -> dict[str, Any]:
+def _compare_inputs(inputs: Sequence[Any], before: Sequence[Any], outputs: Sequence[Tensor]) -> dict[str, Any]:
     """Return the inputs that changed, and the inputs whose memory an output shares."""
     pairs = [(at, x) for at, x in enumerate(inputs) if isinstance(x, Tensor)]
     changed = [(at, modes.detach(x)) for at, x in pairs if not _same(modes.detach(x), before[at])]
@@ -370,13 +368,13 @@ def _same(a: Tensor, b: Tensor) -> bool:
     return bool(((a == b) | (a.isnan() & b.isnan())).all())
 
 
-def _raised(case: Any, error: BaseException) -> dict[str, Any]:
+def _describe_error(case: Any, error: BaseException) -> dict[str, Any]:
     """Describe an exception, whose own text may take as long as a call."""
     with watch.limited():
-        return _described(case, error)
+        return _describe_kind(case, error)
 
 
-def _described(case: Any, error: BaseException) -> dict[str, Any]:
+def _describe_kind(case: Any, error: BaseException) -> dict[str, Any]:
     if isinstance(error, NotApplicable):
         return {"inapplicable": str(error)}
     if isinstance(error, MisfitError):

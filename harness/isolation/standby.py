@@ -4,32 +4,29 @@ The judge is itself a fork of a server that has imported torch. Its fork has not
 nor an oracle.
 """
 
-import contextlib
 import json
 import os
-import select
 import signal
 import socket
-import subprocess
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
 from harness.isolation.callee import load_and_serve
 from harness.isolation.fork_loop import become, close_files, end_with_parent, read_exactly
-from harness.isolation.forked_process import NUMBER_BYTES
+from harness.isolation.forked_process import NUMBER_BYTES, WaitableProcess
 
 
-class StandbyProcess:
+class StandbyProcess(WaitableProcess):
     """A fork of this process that waits for a line, and then answers on it; see :func:`.callee.load_and_serve`."""
 
     def __init__(self) -> None:
         self._start_line, child_end = socket.socketpair()
-        self.pid = os.fork()
-        if not self.pid:
+        pid = os.fork()
+        if not pid:
             _wait_for_start(child_end.detach())
         child_end.close()
-        self.returncode: int | None = None
+        super().__init__(pid, os.pidfd_open(pid))
 
     def begin(self, line: int, printed: int, environment: Mapping[str, str]) -> None:
         """Have it answer on a line, in this process's folder, with a file for its output."""
@@ -43,29 +40,22 @@ class StandbyProcess:
         self._start_line.close()
         self.wait()
 
-    def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end.
+    def _read_code(self) -> int:
+        os.close(self._end)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
-        Raises
-        ------
-        subprocess.TimeoutExpired
-            If it does not end in time.
-        """
-        if self.returncode is None:
-            handle = os.pidfd_open(self.pid)
-            try:
-                if not select.select([handle], [], [], timeout)[0]:
-                    raise subprocess.TimeoutExpired("", timeout or 0.0)
-            finally:
-                os.close(handle)
-            self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        return self.returncode
 
-    def poll(self) -> int | None:
-        """Return the exit code if it has ended."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return self.wait(0.0)
-        return None
+_kept: list[StandbyProcess] = []
+
+
+def keep() -> None:
+    """Fork a process that waits until it is taken."""
+    _kept.append(StandbyProcess())
+
+
+def take() -> StandbyProcess | None:
+    """Return the waiting process, if there is one."""
+    return _kept.pop() if _kept else None
 
 
 def _wait_for_start(descriptor: int) -> None:

@@ -109,7 +109,7 @@ class Buffered:
             into, self._begin = into[count:], self._begin + count
 
 
-def filled(line: socket.socket) -> Read:
+def buffered_reader(line: socket.socket) -> Read:
     """Return a function that fills buffers from a line, and raises ``EOFError`` if the line is closed."""
 
     def take(buffer: memoryview) -> int:
@@ -147,12 +147,12 @@ def receive(read: Read, special: Callable[[Any], Any] = lambda value: value) -> 
 
 
 def _read_tensor(entry: dict[str, Any], read: Read) -> Tensor | list[Tensor]:
-    dtype, size = DTYPES[entry["d"]], _whole(entry["s"])
+    dtype, size = DTYPES[entry["d"]], _whole_numbers(entry["s"])
     if "n" in entry:
         return _read_rows(entry, dtype, size, read)
     if entry.get("a") == "meta":
         return _empty(size, dtype=dtype, device="meta")
-    stride, offset, count = _whole(entry["t"]), *_whole([entry["o"], entry["b"]])
+    stride, offset, count = _whole_numbers(entry["t"]), *_whole_numbers([entry["o"], entry["b"]])
     if len(stride) != len(size) or count % dtype.itemsize:
         raise WireError
     extent = sum((n - 1) * step for n, step in zip(size, stride, strict=True)) + 1 if math.prod(size) else 0
@@ -165,7 +165,7 @@ def _read_tensor(entry: dict[str, Any], read: Read) -> Tensor | list[Tensor]:
 
 def _read_rows(entry: dict[str, Any], dtype: torch.dtype, size: list[int], read: Read) -> list[Tensor]:
     """Return the tensors of a block, each with a new storage."""
-    length, count = _whole([entry["n"], entry["b"]])
+    length, count = _whole_numbers([entry["n"], entry["b"]])
     if not count or length * math.prod(size) * dtype.itemsize != count:
         raise WireError
     rows = [_clone(row) for row in _unbind(_view(_view(_read_bytes(count, read), dtype), (length, *size)))]
@@ -182,7 +182,7 @@ def _read_bytes(count: int, read: Read) -> Tensor:
     return storage
 
 
-def _whole(numbers: Sequence[Any]) -> list[int]:
+def _whole_numbers(numbers: Sequence[Any]) -> list[int]:
     for number in numbers:
         if type(number) is not int or not 0 <= number < 2**62:
             raise WireError
@@ -209,7 +209,7 @@ class _Reading:
         ((kind, content),) = value.items()
         match kind:
             case "T":
-                tensor = self._tensors[_whole([content])[0]]
+                tensor = self._tensors[_whole_numbers([content])[0]]
                 if isinstance(tensor, list):
                     raise WireError
                 return tensor
@@ -220,7 +220,7 @@ class _Reading:
                 return parts if kind == "l" else tuple(parts)
             case "L" | "U":
                 length, column = content
-                parts = self._column(column, _whole([length])[0], depth + 1)
+                parts = self._column(column, _whole_numbers([length])[0], depth + 1)
                 return parts if kind == "L" else tuple(parts)
             case "m":
                 return {
@@ -245,7 +245,7 @@ class _Reading:
         ((kind, content),) = column.items()
         match kind:
             case "R":
-                values = self._tensors[_whole([content])[0]]
+                values = self._tensors[_whole_numbers([content])[0]]
             case "E":
                 if isinstance(content, dict):
                     raise WireError
@@ -254,10 +254,10 @@ class _Reading:
                 values = [self.value(part, depth) for part in content]
             case "m":
                 columns = [self._column(part, length, depth + 1) for part in content.values()]
-                values = [dict(zip(content, row, strict=True)) for row in _across(columns, length)]
+                values = [dict(zip(content, row, strict=True)) for row in _transpose(columns, length)]
             case "l" | "t":
                 columns = [self._column(part, length, depth + 1) for part in content]
-                values = [list(row) if kind == "l" else row for row in _across(columns, length)]
+                values = [list(row) if kind == "l" else row for row in _transpose(columns, length)]
             case _:
                 raise WireError
         if not isinstance(values, list) or len(values) != length:
@@ -265,5 +265,5 @@ class _Reading:
         return values
 
 
-def _across(columns: Sequence[list[Any]], length: int) -> list[tuple[Any, ...]]:
+def _transpose(columns: Sequence[list[Any]], length: int) -> list[tuple[Any, ...]]:
     return list(zip(*columns, strict=True)) if columns else [()] * length

@@ -155,7 +155,12 @@ def harness_table(file: Path) -> object | None:
     UsageError
         If the file cannot be read, or is not TOML.
     """
-    table: Any = toml_document(file)
+    return find_harness_table(toml_document(file))
+
+
+def find_harness_table(document: Any) -> object | None:
+    """Return the table ``[tool.harness]`` of a read ``pyproject.toml``, unchecked; ``None`` if it has none."""
+    table = document
     for name in ("tool", "harness"):
         table = table.get(name) if isinstance(table, dict) else None
     return table  # type: ignore[no-any-return]

@@ -12,7 +12,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from harness.diagnosis.blame import display_path
-from harness.execution.worker_pool import IsolatedPool
+from harness.execution.worker_pool import WorkerPool
 from harness.findings import Finding, findings
 from harness.isolation.limits import Limits
 from harness.record import Fix, Status, Verdict
@@ -106,7 +106,7 @@ class IsolatedJudge(ExitStack):
         super().__init__()
         self._campaign = replace(campaign, recheck_seed=None, corpora=(), minimal=False)
         self._text: str | None = None
-        self._pool: IsolatedPool | None = None
+        self._pool: WorkerPool | None = None
         self._reached: dict[int, Verdict] = {}
 
     def __call__(self, text: str, laws: Sequence[str] | None, dtypes: Sequence[str] | None) -> Sequence[Verdict]:
@@ -129,7 +129,7 @@ class IsolatedJudge(ExitStack):
         file, _, name = self._campaign.target.partition(":")
         copy = self.enter_context(temporary_sibling(Path(file), text))
         planned = replace(self._campaign, target=f"{copy}:{name}")
-        self._pool = self.enter_context(IsolatedPool(planned, Limits(), 1))
+        self._pool = self.enter_context(WorkerPool(planned, Limits(), 1))
         self._text, self._reached = text, {}
 
 

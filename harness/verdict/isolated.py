@@ -11,7 +11,7 @@ from typing import Any
 from harness.calling.target import place_of
 from harness.error import UsageError
 from harness.execution.progress import followed
-from harness.execution.worker_pool import IsolatedPool
+from harness.execution.worker_pool import WorkerPool
 from harness.isolation.limits import Limits
 from harness.record import Property, Verdict
 from harness.verdict.campaign import Campaign
@@ -107,7 +107,7 @@ def checked(campaign: Campaign) -> tuple[list[Verdict], list[Property]]:
         If the function cannot be loaded there, or its contract does not exist.
     """
     properties: dict[Any, Property] = {}
-    with IsolatedPool(campaign, Limits(), 1) as pool:
+    with WorkerPool(campaign, Limits(), 1) as pool:
         reached = campaign.verdicts(pool, properties)
         name = pool.pieces[0]["case"] if pool.pieces else campaign.target
         verdicts = [verdict for _, verdict in zip(followed(pool.pieces, f"checking {name}"), reached, strict=True)]
@@ -119,7 +119,7 @@ class Isolated:
 
     def __init__(self, campaign: Campaign) -> None:
         self._campaign, self._stack = campaign, ExitStack()
-        self._pools: dict[str, IsolatedPool] = {}
+        self._pools: dict[str, WorkerPool] = {}
 
     def decide(self, function: Any, identity: Mapping[str, Any]) -> tuple[Verdict, list[Property]]:
         """Return the verdict on the law and dtype of an identity; the first verdict on a function starts its processes.
@@ -131,7 +131,7 @@ class Isolated:
         """
         campaign = importable_campaign(function, self._campaign)
         if campaign.target not in self._pools:
-            self._pools[campaign.target] = self._stack.enter_context(IsolatedPool(campaign, Limits(), 1))
+            self._pools[campaign.target] = self._stack.enter_context(WorkerPool(campaign, Limits(), 1))
         pool = self._pools[campaign.target]
         wanted = [all(piece["unreached"][name] == identity[name] for name in ("law", "dtype")) for piece in pool.pieces]
         properties: dict[Any, Property] = {}

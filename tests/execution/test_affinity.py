@@ -1,36 +1,37 @@
 """Related pieces run in the same process, unless another piece would wait too long."""
 
-from pathlib import Path
+from collections.abc import Hashable, Iterator, Sequence
 
-import pytest
-from samples.in_step import first_one_waits, in_step
-
-from harness.execution.affinity import AHEAD, AffinityPool
-
-pytestmark = pytest.mark.usefixtures("workplace")
+from harness.execution.worker_pool import AHEAD, PendingPieces
 
 
-def test_kindred_pieces_are_done_by_one_process() -> None:
-    """The other process is busy meanwhile. Results come in the requested order."""
-    order = list(range(20))
-    with AffinityPool(2, print, "ready") as processes:
-        futures = processes.submit(in_step, order, [index % 2 for index in order])
-        done = [future.result() for future in futures]
-    assert [index for index, _ in done] == order
-    processes_of = [{process for index, process in done if index % 2 == kin} for kin in (0, 1)]
-    assert all(len(some) == 1 for some in processes_of)
-    assert processes_of[0] != processes_of[1]
+def taken(pending: PendingPieces, keys: Sequence[Hashable]) -> Iterator[int]:
+    """Yield the pieces that a process takes, until none is left."""
+    while (piece := pending.next(keys)) is not None:
+        yield piece[0]
+
+
+def test_a_process_takes_its_own_pieces_first() -> None:
+    """Each process begins with its share of the keys, and then helps another with the rest."""
+    pending = PendingPieces(range(10, 20), [index % 2 for index in range(10)])
+    shares = pending.shares(2)
+    assert shares == [(0,), (1,)]
+    assert list(taken(pending, shares[1])) == [11, 13, 15, 17, 19, 10, 12, 14, 16, 18]
 
 
 def test_a_process_goes_only_so_far_ahead() -> None:
-    """Beyond that, it takes remaining pieces. A failure affects only its piece."""
-    order = list(range(3 * AHEAD))
-    with AffinityPool(2, print, "ready") as processes:
-        futures = processes.submit(first_one_waits, order, [index % 2 for index in order])
-        assert futures[-2].result(timeout=120) == order[-2]
-        with pytest.raises(ZeroDivisionError):
-            futures[1].result(timeout=120)
-        assert futures[4].done()
-        assert not futures[0].done()
-        Path("go").touch()
-        assert futures[0].result(timeout=120) == 0
+    """Beyond that, it takes pieces of the other process, which would wait too long."""
+    count = 3 * AHEAD
+    pending = PendingPieces(range(count), [index % 2 for index in range(count)])
+    order = list(taken(pending, (1,)))
+    skipped = order.index(0)
+    assert order[:skipped] == list(range(1, AHEAD + 1, 2))
+    assert order[skipped : skipped + 2] == [0, AHEAD + 1]
+    assert sorted(order) == list(range(count))
+
+
+def test_nothing_starts_after_the_end() -> None:
+    """An interrupted command starts no more pieces."""
+    pending = PendingPieces([1, 2], ["a", "b"])
+    pending.clear()
+    assert pending.next(["a"]) is None

@@ -1,6 +1,5 @@
 """Executors give the same results as local computation, and report lost workers."""
 
-import json
 import multiprocessing
 import sys
 import time
@@ -15,11 +14,13 @@ from samples.command import Command
 
 from harness.error import UsageError
 from harness.execution import executor_worker
-from harness.execution.executor import executor_named
+from harness.execution.executor import open_executor
 from harness.execution.executor_pool import ExecutorPool
-from harness.execution.executor_worker import Order, carried_out, worker_kind
+from harness.execution.executor_worker import Order, do_piece, worker_kind
 from harness.execution.result import Answer
 from harness.execution.runner import carry_out
+from harness.isolation.delegate import Delegate
+from harness.isolation.fork_server import SERVER
 from harness.isolation.limits import Limits
 from harness.proof.exhaustion import Exhaustion, Proving
 from harness.record import Proof, RunFolder, Verdict
@@ -157,7 +158,8 @@ def test_the_command_computes_on_a_dask_cluster(homework: Path, scheduler: str, 
 @pytest.mark.skipif(sys.platform != "linux", reason="nothing is forked elsewhere")
 def test_another_process_reports_the_kind_of_this_one() -> None:
     """A process forked from a parent with torch gives the same answer as a worker without torch."""
-    assert json.loads(executor_worker.forked_capabilities()) == json.loads(executor_worker.capabilities())
+    with Delegate("harness.execution.executor_worker:find_kind", limits=Limits(), server=SERVER) as other:
+        assert other.ask(None, {}, executor_worker.WorkerKind) == executor_worker.find_kind()
 
 
 # Refusals
@@ -184,7 +186,7 @@ def test_a_worker_of_another_kind_is_refused(
 def test_a_worker_that_does_not_see_the_folder_says_which(homework: Path) -> None:
     """Files are searched there."""
     order = Order(Campaign("homework.py:softmax", "softmax"), Limits(), "/there/is/none", worker_kind())
-    reply = carried_out(order, 0)
+    reply = do_piece(order, 0)
     assert reply.usage is not None
     assert str(reply.usage["problem"]).endswith("cannot see the folder `/there/is/none`")
 
@@ -286,7 +288,7 @@ def test_an_invalid_executor_is_one_plain_message(
 ) -> None:
     """The message has a remedy."""
     monkeypatch.setattr("harness.execution.executor.PATIENCE_S", 0.2)
-    with pytest.raises(UsageError) as caught, executor_named(text):
+    with pytest.raises(UsageError) as caught, open_executor(text):
         pass
     assert message in str(caught.value)
 
@@ -302,5 +304,5 @@ def test_local_processes_and_an_executor_are_refused(homework: Path, harness_com
 def test_a_cluster_takes_a_package_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """The package is optional, and the message names it."""
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(UsageError, match=r"install `stability-harness\[dask\]`"), executor_named("dask://host:1"):
+    with pytest.raises(UsageError, match=r"install `stability-harness\[dask\]`"), open_executor("dask://host:1"):
         pass

@@ -10,6 +10,7 @@ from samples.command import Command
 from harness.gate.base import Base, read_base
 from harness.gate.baseline import Baseline, write_baseline
 from harness.gate.policy import Policy, read_policy
+from harness.isolation import environment
 from harness.record import Outcome
 
 POLICY = '[tool.harness.gate]\ntarget = "kernels.py:softmax"\nulp = 1.0\n'
@@ -102,6 +103,24 @@ def test_a_stricter_policy_and_names_of_cases_are_no_failure(project: Path) -> N
     policy, findings = read_base("main", project).judge_policy(read_policy(project))
     assert findings == []
     assert (policy.ulp, policy.retired, policy.renamed) == (1.0, {"a": "gone"}, {"b": "c"})
+
+
+def test_a_branch_cannot_show_a_variable_that_the_base_hides(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The patterns of both count."""
+    monkeypatch.setattr(environment, "_of_the_base", set())
+    for name in ("ACME_LOGIN", "OUR_LOGIN", "OTHER_LOGIN"):
+        monkeypatch.setenv(name, "1")
+    git("checkout", "-q", "main")
+    (project / "pyproject.toml").write_text(f'[tool.harness]\nhide = ["ACME_*"]\n{POLICY}', encoding="utf-8")
+    git("commit", "-q", "-a", "-m", "hide")
+    git("checkout", "-q", "-b", "theirs")
+    (project / "pyproject.toml").write_text(f'[tool.harness]\nhide = ["OUR_*"]\n{POLICY}', encoding="utf-8")
+    environment.hidden_patterns.cache_clear()
+    assert {"ACME_LOGIN", "OTHER_LOGIN"} <= environment.user_environment().keys()
+    read_base("main", project)
+    seen = environment.user_environment().keys()
+    assert "OTHER_LOGIN" in seen
+    assert not {"ACME_LOGIN", "OUR_LOGIN"} & seen
 
 
 def test_a_damaged_file_of_the_base_is_one_plain_message(project: Path, harness_command: Command) -> None:

@@ -192,6 +192,16 @@ def test_a_process_that_is_left_behind_ends(tmp_path: Path) -> None:
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
+def test_a_process_that_is_left_behind_by_an_early_end_ends() -> None:
+    """The group outlives the process that leads it, until the command ends it."""
+    starts = "import os, subprocess\nprocess = subprocess.Popen(['sleep', '600'])\n"
+    with pytest.raises(UsageError, match="the import ends the process with exit code 0"):
+        call(f"{starts}open('pid', 'w').write(str(process.pid))\nos._exit(0)")
+    pid = int(Path("pid").read_text(encoding="utf-8"))
+    psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=10.0)
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
 def test_the_process_ends_with_the_judge(tmp_path: Path) -> None:
     """A judge that is killed leaves no process behind."""
     Path("hang.py").write_text(

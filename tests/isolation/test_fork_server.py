@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness.isolation.fork_server import SERVER, ForkServer
-from harness.isolation.forked_process import Forked
+from harness.isolation.forked_process import ForkedProcess
 
 AS_TOLD = "import json, os; print(json.dumps([os.getppid(), os.getcwd(), os.environ.get('HARNESS_SEEN')]), flush=True)"
 
@@ -26,7 +26,7 @@ import threading, time
 from harness.isolation.fork_server import ForkServer
 server = ForkServer("slow")
 threading.Thread(target=lambda: (time.sleep(0.5), print(server.pid, flush=True)), daemon=True).start()
-server.forked("", open("printed", "wb"))
+server.fork("", open("printed", "wb"))
 """
 
 STANDBY = """
@@ -66,15 +66,15 @@ def own() -> Iterator[ForkServer]:
     server.close()
 
 
-def forked(server: ForkServer, text: str, folder: Path) -> Forked:
+def forked(server: ForkServer, text: str, folder: Path) -> ForkedProcess:
     """Fork; the fork must succeed here."""
     with tempfile.TemporaryFile() as printed:
-        process = server.forked(text, printed, folder=str(folder))
+        process = server.fork(text, printed, folder=str(folder))
     assert process is not None
     return process
 
 
-def ended(process: Forked) -> tuple[bytes, int]:
+def ended(process: ForkedProcess) -> tuple[bytes, int]:
     """Return the output and the exit code of a process."""
     with process.stdin, process.stdout:
         said, code = process.stdout.read(), process.wait()
@@ -173,7 +173,7 @@ def test_nothing_is_forked_if_foreign_children_cannot_be_awaited(
     """Workers are then started instead."""
     monkeypatch.delattr(os, "pidfd_open")
     with tempfile.TemporaryFile() as printed:
-        assert SERVER.forked("pass", printed, folder=str(tmp_path)) is None
+        assert SERVER.fork("pass", printed, folder=str(tmp_path)) is None
 
 
 def test_a_starting_server_ends_with_an_interrupted_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

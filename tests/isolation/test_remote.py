@@ -22,10 +22,9 @@ from harness.error import UsageError
 from harness.exact.tape import View
 from harness.exact.untrusted_tape import UnfitTapeError, read_special, read_tape, within
 from harness.isolation import wire
-from harness.isolation.child import Child, LostError
+from harness.isolation.child import Child, LostError, setup
 from harness.isolation.encoding import Packed
 from harness.isolation.limits import Limits
-from harness.isolation.program import setup
 from harness.isolation.remote import RemoteHost
 from harness.record import Fault
 
@@ -217,7 +216,7 @@ def test_output_is_heard_and_a_lost_process_replaced(workplace: Path) -> None:
     (case,) = RemoteHost(child).cases("own.py:every", "softmax", {})
     child.begin(20.0, 30.0, 60.0)
     assert torch.equal(case.function(torch.ones(2), 0), torch.ones(2))
-    fault, said = child.noticed() or (None, "")
+    fault, said = child.take_side_effect() or (None, "")
     assert (fault, "written" in said) == (Fault.PRINTED, True)
     first = int(Path("pid").read_text(encoding="ascii"))
     with pytest.raises(LostError):
@@ -244,7 +243,7 @@ def test_a_command_may_keep_the_process_from_the_system(workplace: Path) -> None
     assert torch.equal(case.function(torch.ones(2)), torch.ones(2))
     place.renew()
     assert torch.equal(case.function(torch.ones(2)), torch.ones(2))
-    assert child.noticed() is None
+    assert child.take_side_effect() is None
     child.close()
 
 
@@ -304,7 +303,7 @@ def over(value: Any) -> Any:
     with here, there:
         sender = threading.Thread(target=wire.send, args=(here, bytes(16), value))
         sender.start()
-        _, received = wire.receive(wire.filled(there))
+        _, received = wire.receive(wire.buffered_reader(there))
         sender.join()
     return received
 

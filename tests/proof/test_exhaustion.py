@@ -16,9 +16,8 @@ from samples.command import Command, Done
 from samples.proof_space import small
 
 from harness.execution.runner import carry_out
-from harness.isolation.child import Child
+from harness.isolation.child import Child, setup
 from harness.isolation.limits import Limits
-from harness.isolation.program import setup
 from harness.isolation.remote import RemoteHost
 from harness.proof import pairs
 from harness.proof.exhaustion import Exhaustion, Proving

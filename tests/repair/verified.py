@@ -9,7 +9,7 @@ from pathlib import Path
 
 from repair.faulty import FAULTY, Faulty
 
-from harness.execution.worker_pool import IsolatedPool
+from harness.execution.worker_pool import WorkerPool
 from harness.findings import findings
 from harness.isolation.limits import Limits
 from harness.repair.candidates import candidates
@@ -33,7 +33,7 @@ def verified(one: Faulty) -> str:
         campaign = Campaign(
             f"{file}:{one.name}", one.contract, dtypes=("float32",), examples=10, seconds=0.3, minimal=False
         )
-        with IsolatedPool(campaign, Limits(), 1) as pool:
+        with WorkerPool(campaign, Limits(), 1) as pool:
             verdicts = list(campaign.verdicts(pool))
         names = [name for finding in findings(verdicts) if finding.named is not None for name in finding.named.names]
         tried = candidates(one.text, one.name, names, unsafe=one.unsafe)
