@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.error import UsageError, in_words
 from harness.isolation.request_handler import Server
+from harness.isolation.spawned_workers import fork_spawned_workers
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault
 from harness.loading.reader import Reader, referred
 from harness.loading.source import Request, Source
@@ -32,7 +33,7 @@ class LoaderServer(Server):
     def _reader(self, request: dict[str, Any]) -> Reader:
         case: int = request["case"]
         if case not in self._readers:
-            self._readers[case] = Reader(Source(self._cases[case].function, request["name"]))
+            self._readers[case] = Reader(Source(self._cases[case].function, request["name"]), fork_spawned_workers)
         return self._readers[case]
 
     def _exercise(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import random
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -20,7 +20,6 @@ from harness.loading.content import Sample, samples_of
 from harness.loading.fault import WITHOUT_SAMPLE, FaultKind, LoadingError, LoadingFault
 from harness.loading.generators import seed_all
 from harness.loading.source import Request, Source, info_of, is_map_style, torch_loader
-from harness.loading.spawning import spawned_quickly
 from harness.loading.supervision import SOON_S, bounded
 from harness.loading.tagged import Tag, TaggedBatch, can_be_tagged, tagged, untagged, with_data_set
 from harness.loading.watched import diagnose
@@ -104,6 +103,8 @@ class Reader:
     ----------
     source
         Makes the loaders.
+    worker_start
+        Returns a context in which workers are started; as the loader starts them by default.
 
     Attributes
     ----------
@@ -111,8 +112,9 @@ class Reader:
         Seconds after which an epoch is cut.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, worker_start: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
         self.source = source
+        self._worker_start = worker_start
         self.limit_s = EPOCH_S
 
     def exercised(
@@ -135,7 +137,7 @@ class Reader:
         try:
             with (
                 _quietly(),
-                spawned_quickly(),
+                self._worker_start(),
                 bounded(limit_s, keeps=self.source.is_one_object, wait_s=wait_s) as outcome,
             ):
                 seed_all(SEED)  # a factory with random data makes the same data each time
@@ -158,7 +160,7 @@ class Reader:
         """Return the fault with its sample, if another epoch shows it."""
         if error.fault.index is not None or error.fault.kind in WITHOUT_SAMPLE:
             return error.fault
-        with suppress(Exception), spawned_quickly():
+        with suppress(Exception), self._worker_start():
             loader = self.make(request)
             data_set = info_of(loader).data_set
             if data_set is None or not is_map_style(data_set):

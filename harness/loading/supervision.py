@@ -27,7 +27,6 @@ from torch.utils.data._utils.signal_handling import _set_SIGCHLD_handler
 
 from harness.loading.accounting import cpu_s
 from harness.loading.fault import SHARED_MEMORY, FaultKind, LoadingError, LoadingFault, hung, named
-from harness.loading.spawning import servers
 from harness.timing.clock import alarm
 
 LIMIT_S = 60.0
@@ -202,6 +201,9 @@ def runs(process: psutil.Process) -> bool:
         return False
 
 
+spared: set[int] = set()
+"""Numbers of processes that outlive a block because they fork later workers."""
+
 _SERVANTS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver", "torch_shm_manager")
 
 
@@ -210,7 +212,7 @@ def _serves_all(process: psutil.Process) -> bool:
 
     A worker that was forked from a helper has the same command line, but is no helper.
     """
-    if process.pid in servers():
+    if process.pid in spared:
         return True
     parent = process.parent()
     return _is_servant(process) and not (parent is not None and _is_servant(parent))

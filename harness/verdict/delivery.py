@@ -15,6 +15,7 @@ from harness.error import UsageError
 from harness.floats.format import Measurement
 from harness.isolation.loader_client import RemoteReader, RemoteReference
 from harness.isolation.remote import RemoteHost
+from harness.isolation.spawned_workers import fork_spawned_workers
 from harness.laws.law import Example
 from harness.loading.content import Sample
 from harness.loading.delivery import Deliveries
@@ -78,7 +79,7 @@ def _deliveries(case: Case) -> Deliveries:
     if not isinstance(host, RemoteHost):
         loaded = attribute(path, name) if path else reference
         here = None if loaded is None else ReferenceHere(loaded)
-        return Deliveries(Reader(Source(case.function, case.name)), case.declares, here)
+        return Deliveries(Reader(Source(case.function, case.name), fork_spawned_workers), case.declares, here)
     function: Any = case.function
     reader = RemoteReader(host.child, function.index, case.name)
     remote = RemoteReference(host.child, str(reference)) if path else None

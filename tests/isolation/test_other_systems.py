@@ -18,9 +18,9 @@ from harness.isolation.callee import _may_fork
 from harness.isolation.child import _children, _is_stopped, _reap_strays
 from harness.isolation.fork_server import ForkServer
 from harness.isolation.limits import limit_memory
+from harness.isolation.spawned_workers import fork_spawned_workers
 from harness.loading.accounting import Computing, cpu_s, in_use_bytes, memory
 from harness.loading.fault import shared_memory_left
-from harness.loading.spawning import spawned_quickly
 from harness.loading.stack import Looking
 
 assert sys.platform == "darwin" and not os.path.exists("/proc/self")
@@ -36,7 +36,7 @@ limit_memory(1)
 _reap_strays()
 assert _children(os.getpid()) == set() and not _is_stopped(os.getpid())
 assert _context().get_start_method() == "spawn"
-with spawned_quickly():
+with fork_spawned_workers():
     assert popen_spawn_posix.util is util
 """
 
