@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from harness.error import UsageError
 from harness.isolation.delegate import Delegate, DelegateError
@@ -108,7 +108,7 @@ def installed() -> set[Path]:
 T = TypeVar("T")
 
 
-class ArmProcess:
+class ArmProcess(Delegate):
     """Client of an arm process with the cases of a source, as a context that ends the process.
 
     Parameters
@@ -122,18 +122,10 @@ class ArmProcess:
     """
 
     def __init__(self, source: CaseSource, left_s: Callable[[], float], server: ForkServer | None = None) -> None:
+        super().__init__("harness.gate.arm:Bench.of", {"source": source}, limits=Limits(), server=server)
         self._left_s = left_s
-        self._delegate = Delegate("harness.gate.arm:Bench.of", {"source": source}, limits=Limits(), server=server)
 
-    def __enter__(self) -> Self:
-        """Return it."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End the process."""
-        self._delegate.__exit__()
-
-    def ask(self, result: type[T], method: str, **arguments: Any) -> T:
+    def call(self, result: type[T], method: str, **arguments: Any) -> T:
         """Return the result of a method of :class:`Bench` in the process.
 
         Raises
@@ -141,13 +133,12 @@ class ArmProcess:
         ArmError
             If the method raises, the process does not answer in time, or it has ended.
         """
-        within_s = max(self._left_s(), 0.0)
         try:
-            return self._delegate.ask(method, arguments, result, within_s=within_s)
+            return self.ask(method, arguments, result, within_s=max(self._left_s(), 0.0))
         except UsageError as error:
             raise ArmError(str(error)) from error
         except DelegateError as error:
-            raise ArmError(f"{'it' if self._delegate.has_imported else 'the import'} {error}") from None
+            raise ArmError(f"{'it' if self.has_imported else 'the import'} {error}") from None
 
 
 class Bench:
@@ -294,7 +285,7 @@ class ProcessPair:
     def _ask(self, result: type[T], arm: str, method: str, **arguments: Any) -> T:
         """Ask one arm; the message of an :class:`ArmError` names the arm first."""
         try:
-            return self._arms[arm].ask(result, method, **arguments)
+            return self._arms[arm].call(result, method, **arguments)
         except ArmError as error:
             raise ArmError(f"in the {arm}, {error}") from error
 

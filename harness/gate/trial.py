@@ -35,6 +35,7 @@ from harness.gate.arm import (
 from harness.gate.confirmation import BLOCK, Evidence, Margins, State, is_slower, state
 from harness.isolation.fork_server import ForkServer
 from harness.record import Slices
+from harness.timing.turns import take_turns
 
 ARMS = 3
 """Base, candidate, and a second base."""
@@ -243,8 +244,8 @@ class Trial:
         """Names of the cases of the base and of the candidate that are timed, each with its contract."""
         try:
             with ArmProcess(self._sources[CANDIDATE], lambda: self.left_s) as probe:
-                self._server = ForkServer(*probe.ask(list[str], "imports"))
-                candidate, self._loads_images = probe.ask(dict[str, str], "cases"), probe.ask(bool, "loads_images")
+                self._server = ForkServer(*probe.call(list[str], "imports"))
+                candidate, self._loads_images = probe.call(dict[str, str], "cases"), probe.call(bool, "loads_images")
             with self._begin({BASE: self._sources[BASE]}) as first:
                 return first.cases(BASE), candidate
         except ArmError:
@@ -392,7 +393,7 @@ class Trial:
         done = number - self._began_with
         ahead = 2 * BLOCK - done if done < BLOCK else BLOCK - done % BLOCK
         share_s = self.left_s / ahead
-        slices, taken_slices = self._schedule.slices_of(cases, RESERVE * share_s), 0
+        slices = taken_slices = self._schedule.slices_of(cases, RESERVE * share_s)
 
         def turn(case: str) -> None:
             cost = self._schedule.costs[case]
@@ -400,18 +401,18 @@ class Trial:
             if case == sought:
                 taken[case, cost.control, True].append(arms.control(case, cost.control))
 
+        def are_enough(done: int) -> bool:
+            # The machine has become busy: fewer slices, so that all pairs have their share of the budget.
+            return done >= MIN_SLICES and self._clock() - start >= share_s
+
         with self._begin(self._sources) as arms:
             for case in self._draw.sample(cases, len(cases)):
                 self._try(arms.prepare, case)
             ready = self._clock()
-            for taken_slices in range(1, slices + 1):
-                able = [case for case in cases if case not in self.evidence.failures]
-                for case in self._draw.sample(able, len(able)):
-                    if self.left_s > 0:
-                        self._try(turn, case)
-                # The machine has become busy: fewer slices, so that all pairs have their share of the budget.
-                if taken_slices >= MIN_SLICES and self._clock() - start >= share_s:
-                    break
+            turns = take_turns(cases, self._draw, self.evidence.failures, slices, are_enough)
+            for taken_slices, case in turns:  # noqa: B007 - needed after the loop
+                if self.left_s > 0:
+                    self._try(turn, case)
             measured_s = self._clock() - ready
         begin_s = self._clock() - start - measured_s
         self._schedule = self._schedule.at_pace_of(cases, taken_slices, begin_s, measured_s)

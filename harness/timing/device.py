@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harness.timing.clock import Accelerator, Clock, device_time
-from harness.timing.interleaving import Slice
+from harness.timing.turns import Slice
 
 MAX_CALLS = 50
 """Maximum number of calls between two events."""

@@ -9,7 +9,7 @@ rounds of every group, so that each loader has a ratio to it.
 
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
@@ -35,6 +35,7 @@ from harness.record import median_ratio
 from harness.record.bench import LoaderRecord, names
 from harness.record.budget import Budget
 from harness.timing.clock import without_garbage_collection
+from harness.timing.turns import take_turns
 
 SLICES = 9
 """Slices that share the measuring time of a loader."""
@@ -314,54 +315,37 @@ def _in_turns(
         except LoadingError as error:
             failed[name] = error.fault
 
+    budget_s = PATIENCE * sum(lane.request.seconds for lane in lanes.values())
+    round_s = sum(lane.turn_s for lane in lanes.values())
+    least = SLICES if SLICES * round_s <= budget_s else MIN_ROUNDS
     order = random.Random(0)  # noqa: S311 - an order, no secret
     try:
         # Loaders with threads start last, so that no threads run while workers are forked.
         for name in sorted(lanes, key=lambda name: lanes[name].alone.is_hidden):
             attempt(name, lanes[name].open)
         with without_garbage_collection():
-            load = OtherLoad()
-            rounds = _Rounds(lanes, failed, reference)
-            while rounds.go_on():
-                for name in order.sample(list(lanes), len(lanes)):
-                    attempt(name, lanes[name].turn)
+            load, until = OtherLoad(), time.perf_counter() + budget_s
+
+            def are_enough(done: int) -> bool:
+                return done >= least and (time.perf_counter() >= until or _are_known(lanes, failed, reference))
+
+            for _, name in take_turns(lanes, order, failed, MAX_ROUNDS, are_enough):
+                attempt(name, lanes[name].turn)
             return load.cores()
     finally:
         for name, lane in lanes.items():
             attempt(name, lane.close)
 
 
-class _Rounds:
-    """Decides whether there is another round."""
-
-    def __init__(self, lanes: Mapping[str, Lane], failed: Mapping[str, LoadingFault], reference: str | None) -> None:
-        self._lanes, self._failed, self._reference = lanes, failed, reference
-        self._done = 0
-        budget_s = PATIENCE * sum(lane.request.seconds for lane in lanes.values())
-        self._until = time.perf_counter() + budget_s
-        round_s = sum(lane.turn_s for lane in lanes.values())
-        self._fewest = SLICES if SLICES * round_s <= budget_s else MIN_ROUNDS
-
-    def go_on(self) -> bool:
-        """Whether there is another round: the fewest are not done, or an interval is too wide and there is time."""
-        going = self._done < self._fewest or (
-            self._done < MAX_ROUNDS and time.perf_counter() < self._until and not self._are_known()
-        )
-        self._done += 1
-        return going
-
-    def _are_known(self) -> bool:
-        series = {name: _wall_us(lane.slices) for name, lane in self._lanes.items() if name not in self._failed}
-        base = series.get(self._reference or "")
-        return all(
-            median_ratio([1.0] * len(times), times).is_within(WITHIN)
-            and (base is None or times is base or median_ratio(base, times).is_within(WITHIN))
-            for times in series.values()
-        )
-
-
-def _wall_us(slices: list[Throughput]) -> list[float]:
-    return [it.wall_us for it in slices]
+def _are_known(lanes: Mapping[str, Lane], failed: Collection[str], reference: str | None) -> bool:
+    """Whether the interval of each time is narrow enough, and of each ratio to the reference."""
+    series = {name: [it.wall_us for it in lane.slices] for name, lane in lanes.items() if name not in failed}
+    base = series.get(reference or "")
+    return all(
+        median_ratio([1.0] * len(times), times).is_within(WITHIN)
+        and (base is None or times is base or median_ratio(base, times).is_within(WITHIN))
+        for times in series.values()
+    )
 
 
 # Budgets

@@ -20,7 +20,8 @@ from harness.timing.clock import (
     without_garbage_collection,
 )
 from harness.timing.device import MAX_CALLS, DeviceState, by_events, calls_in_queue, device_state, replayed
-from harness.timing.interleaving import (
+from harness.timing.roofline import CACHED, COPY, MULTIPLY, READ, Gauge, Rates, Work, gauges, rates, work_of_step
+from harness.timing.turns import (
     SLICE_S,
     Arm,
     Interleaved,
@@ -31,7 +32,6 @@ from harness.timing.interleaving import (
     rounds_for,
     whole,
 )
-from harness.timing.roofline import CACHED, COPY, MULTIPLY, READ, Gauge, Rates, Work, gauges, rates, work_of_step
 
 PHASES = ("forward", "loss", "backward", "update")
 """Methods of a step whose phases can be timed separately."""

@@ -16,7 +16,7 @@ from harness.bench.suites.benchmark import DTYPE, Tape, keep, option
 from harness.record.audit import AuditRun
 from harness.record.bench import AuditRecord
 from harness.timing.clock import threads, warm, without_garbage_collection
-from harness.timing.interleaving import SLICE_S, Arm, calls_within, interleave, rounds_for, whole
+from harness.timing.turns import SLICE_S, Arm, calls_within, interleave, rounds_for, whole
 
 SECONDS = 0.5
 """Seconds for each of the four modes of a step."""

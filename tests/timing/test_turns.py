@@ -9,7 +9,7 @@ import pytest
 
 from harness.bench.suites.benchmark import Tape
 from harness.timing.clock import MAX_ROUNDS, within
-from harness.timing.interleaving import MIN_TURNS, Arm, calls_within, in_parts, interleave, rounds_for, whole
+from harness.timing.turns import MIN_TURNS, Arm, calls_within, in_parts, interleave, rounds_for, whole
 
 
 class World:
