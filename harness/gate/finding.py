@@ -12,7 +12,7 @@ from harness.gate.base import Trees, trees
 from harness.gate.confirmation import BLOCK, Evidence, Margins, State, is_slower, is_void, seems_slower, state, visible
 from harness.gate.numerics import IN_BASELINE
 from harness.gate.policy import TABLE, Policy, read_policy
-from harness.gate.trial import Trial, TrialSettings, alone
+from harness.gate.trial import Trial, TrialSettings, reserve_machine
 from harness.record import (
     Comparison,
     Estimate,
@@ -301,7 +301,7 @@ def against(
         If there is no such commit, or another measurement is running.
     """
     start_s = time.perf_counter()
-    with alone(), trees(reference) as both:
+    with reserve_machine(), trees(reference) as both:
         old = read_policy(both.base, policy)
         sources = _sources(both, policy, contract, pythonpath)
         settings = TrialSettings(policy.budget_s, policy.margins, seed)

@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SubsetRandomSampler, WeightedRandomSampler
 
 from harness.error import UsageError, listed
-from harness.loading.content import Samples
+from harness.loading.content import Count, Samples
 
 
 @dataclass(frozen=True)
@@ -232,13 +232,13 @@ class LoaderInfo:
     data_set: Any = None
     by_index: bool = False
     streams: bool = False
-    length: int | None = None
-    samples: int | None = None
+    length: Count | None = None
+    samples: Count | None = None
     shuffled: bool | None = None
     replaced: bool = False
     drops: bool = False
     whole: bool = False
-    workers: int = 0
+    workers: Count = 0
     wrapped: bool = False
 
 

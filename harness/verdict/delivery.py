@@ -20,7 +20,7 @@ from harness.laws.law import Example
 from harness.loading.content import Sample
 from harness.loading.delivery import Deliveries
 from harness.loading.fault import FaultKind, LoadingError
-from harness.loading.reader import Reader, referred
+from harness.loading.reader import Reader, reference_samples
 from harness.loading.source import Source
 from harness.record import Fault, Status, Verdict, Violation
 from harness.verdict.job import Job
@@ -100,7 +100,7 @@ class ReferenceHere:
 
     def samples(self, count: int) -> list[Sample]:
         """Return the first samples."""
-        return referred(self._given, count)
+        return reference_samples(self._given, count)
 
 
 def delivered(job: Job, unreached: Verdict, *, example: Example | None = None) -> Verdict:

@@ -24,7 +24,7 @@ from harness.bench.suites.tuning_data import DATA_SETS
 from harness.display.bench import print_balance
 from harness.display.bench.tuner import print_tuner
 from harness.error import UsageError
-from harness.loading.reading import Configuration
+from harness.loading.throughput import Configuration
 from harness.record import RunFolder
 from harness.record.bench import BalanceRecord, benchmarks
 from harness.reports.figures.balance import waiting

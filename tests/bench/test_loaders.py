@@ -38,7 +38,7 @@ from harness.case import Case
 from harness.display.bench.loader import print_loaders
 from harness.error import UsageError
 from harness.loading.fault import FaultKind
-from harness.loading.reading import Configuration, MemoryLimit
+from harness.loading.throughput import Configuration, MemoryLimit
 from harness.record.bench import LoaderRecord
 
 DATA = """

@@ -12,7 +12,7 @@ import pytest
 from samples.spawned import STATE, tell
 
 from harness.isolation.spawned_workers import fork_spawned_workers
-from harness.loading.supervision import bounded, spared
+from harness.loading.supervision import spared, supervise_and_count
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere they are spawned")
 
@@ -71,7 +71,7 @@ def test_the_processes_that_wait_for_more_are_left_and_what_they_have_forked_is_
     assert told
     servers = [server for server in spared if psutil.pid_exists(server)]
     assert len(servers) == 2
-    with fork_spawned_workers(), bounded(20.0, wait_s=0.1) as ended:
+    with fork_spawned_workers(), supervise_and_count(20.0, wait_s=0.1) as ended:
         worker = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(600,), daemon=True)
         worker.start()
     assert ended.left == 1
@@ -82,7 +82,7 @@ def test_the_processes_that_wait_for_more_are_left_and_what_they_have_forked_is_
 
 def test_a_worker_of_a_forkserver_that_is_left_is_seen() -> None:
     """It has the same command line as the server, which may stay."""
-    with bounded(20.0, wait_s=0.1) as ended:
+    with supervise_and_count(20.0, wait_s=0.1) as ended:
         worker = multiprocessing.get_context("forkserver").Process(target=time.sleep, args=(600,), daemon=True)
         worker.start()
     assert ended.left == 1

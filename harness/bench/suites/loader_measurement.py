@@ -21,16 +21,16 @@ from harness.execution.environment import usable_cores
 from harness.loading.accounting import Memory, OtherLoad, memory
 from harness.loading.budget import measure_budget
 from harness.loading.fault import LoadingError, LoadingFault
-from harness.loading.reading import (
+from harness.loading.supervision import ignore_deaths, supervise, supervise_and_count
+from harness.loading.throughput import (
     Configuration,
     LoaderReading,
     MemoryLimit,
     Start,
     Throughput,
+    allow_more_workers_than_cores,
     hop_s,
-    more_workers_than_cores,
 )
-from harness.loading.supervision import bounded, ignored, within
 from harness.record import median_ratio
 from harness.record.bench import LoaderRecord, names
 from harness.record.budget import Budget
@@ -285,7 +285,7 @@ def measure_loaders(requests: Mapping[str, LoaderRequest], *, reference: str | N
     skipped = set()
     for name, loader in requests.items():
         try:
-            with within(timeout_s):
+            with supervise(timeout_s):
                 alone = measure_alone(loader)
         except LoadingError as error:
             failed[name] = error.fault
@@ -294,7 +294,7 @@ def measure_loaders(requests: Mapping[str, LoaderRequest], *, reference: str | N
             skipped.add(name)
         else:
             lanes[name] = Lane(loader, alone)
-    with ignored():  # also between two turns
+    with ignore_deaths():  # also between two turns
         load = _in_turns(lanes, failed, reference, timeout_s)
     slices = lanes[reference].slices if reference in lanes and reference not in failed else []
     measured = {name: lane for name, lane in lanes.items() if name not in failed}
@@ -310,7 +310,7 @@ def _in_turns(
         if name in failed:
             return
         try:
-            with bounded(timeout_s, keeps=True):
+            with supervise_and_count(timeout_s, keeps=True):
                 action()
         except LoadingError as error:
             failed[name] = error.fault
@@ -366,5 +366,5 @@ def close_budget(
     make: Callable[[], Iterable[Any]], configuration: Configuration, step: Callable[[Any], object] | None
 ) -> Budget:
     """Run a loop with or without a step, and return the breakdown of the time of a batch."""
-    with more_workers_than_cores(), without_garbage_collection():
+    with allow_more_workers_than_cores(), without_garbage_collection():
         return measure_budget(make, step, configuration, cores=usable_cores(), seconds=SECONDS, hop=hop_s)

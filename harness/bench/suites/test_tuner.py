@@ -22,7 +22,7 @@ from harness.bench.suites.tuning_data import DATA_SETS as DEVELOPED_ON
 from harness.bench.suites.tuning_held_apart import HELD_APART
 from harness.error import UsageError, listed
 from harness.execution.environment import usable_cores
-from harness.loading.reading import PREFETCH, more_workers_than_cores
+from harness.loading.throughput import PREFETCH, allow_more_workers_than_cores
 from harness.record import Estimate, geometric_mean, mean_ratio
 from harness.record.bench import Names, TunerRecord
 from harness.timing.clock import threads, without_garbage_collection
@@ -113,7 +113,7 @@ def _in_turns(dataset: Dataset[Any], choices: tuple[Choice, ...], seconds: float
     order = random.Random(0)  # noqa: S311 - an order, no secret
     rates: dict[Choice, list[float]] = {choice: [] for choice in choices}
     live = LoaderProbe(dataset, cores=_cores(), max_workers=ALONE)
-    with threads(1), without_garbage_collection(), more_workers_than_cores(), live as probe:
+    with threads(1), without_garbage_collection(), allow_more_workers_than_cores(), live as probe:
         for _ in range(PASSES):
             for choice in order.sample(choices, len(choices)):
                 rates[choice].append(probe(choice, seconds / PASSES).rate)
