@@ -43,11 +43,11 @@ with fork_spawned_workers():
 READS = """
 import torch
 from torch.utils.data import DataLoader, TensorDataset
-from harness.loading.supervision import within
+from harness.loading.supervision import supervise
 
 if __name__ == "__main__":
     # The worker is spawned, and a process of torch keeps the shared memory.
-    with within(250.0):
+    with supervise(250.0):
         batches = list(DataLoader(TensorDataset(torch.arange(8)), 4, num_workers=1))
     assert torch.equal(torch.cat([numbers for numbers, in batches]), torch.arange(8))
 """

@@ -18,7 +18,7 @@ import psutil, torch
 from torch.utils.data import DataLoader, Dataset
 from harness.case import Case
 from harness.loading.fault import LoadingError
-from harness.loading.supervision import within
+from harness.loading.supervision import supervise
 from harness.tuner.tuning import SearchSpace, Tuning
 from harness.verdict.decide import decide
 from harness.verdict.job import jobs
@@ -37,7 +37,7 @@ case = Case(make_loader, "data_loader", name="large", style="foreign", target="x
 verdict, = (decide(job) for job in jobs([case], laws=["each_sample_once"]))
 space = SearchSpace((8,), (2,))
 try:
-    with within(30):
+    with supervise(30):
         list(Tuning(Large(), space, cores=2, seconds=1.0).run())
     tuned = "tuned"
 except LoadingError as error:
