@@ -113,7 +113,9 @@ def _sensitivity(case: str, evidence: Evidence, policy: Policy) -> Sensitivity:
     smallest = visible(spread / BLOCK**0.5, BLOCK, policy.allows("margin", case))
     assert smallest is not None
     fastest_s = min(
-        min(one.minima_s) / one.iterations for one in evidence.slices if one.case == case and one.arm == BASE
+        min(slices.minima_s) / slices.iterations
+        for slices in evidence.slices
+        if slices.case == case and slices.arm == BASE
     )
     return Sensitivity(case, fastest_s, spread, smallest, bounded_ratio(candidates), len(candidates))
 

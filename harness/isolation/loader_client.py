@@ -12,7 +12,7 @@ from harness.isolation.program import setup
 from harness.loading.content import Count, Sample
 from harness.loading.exercise import RESULTS, use
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault
-from harness.loading.reader import Exercise, ExerciseResult
+from harness.loading.reader import Exercise, ExerciseOptions, ExerciseResult
 from harness.loading.source import KEYWORDS, Promise, Request
 from harness.loading.supervision import SOON_S
 from harness.loading.transfer import SAMPLES
@@ -71,19 +71,14 @@ class RemoteReader:
         self.source = Promise(name, promise.is_factory, promise.is_one_object, _keywords(promise.names))
 
     def run_exercise(
-        self,
-        exercise: Exercise,
-        wanted: Request,
-        *arguments: Any,
-        limit_s: float,
-        hurried: bool = False,
-        placed: bool = True,
+        self, exercise: Exercise, wanted: Request, *arguments: Any, options: ExerciseOptions
     ) -> ExerciseResult:
         """Run an exercise in the process; see :meth:`harness.loading.reader.Reader.run_exercise`."""
-        options = {"limit_s": limit_s, "hurried": hurried, "placed": placed}
         name = exercise.__name__
         request = {"ask": "exercise", "exercise": name, "asked": asdict(wanted), "given": list(arguments)}
-        answer = _answer(self._child, {**request, "options": options, "case": self._case, "name": self.source.name})
+        answer = _answer(
+            self._child, {**request, "options": options._asdict(), "case": self._case, "name": self.source.name}
+        )
         value = _validated(RESULTS[name], answer.get("value"))
         rest = _validated(_Left, {"left": answer.get("left"), "names": answer.get("names")})
         self.source.names = _keywords(rest.names)

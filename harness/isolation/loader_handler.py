@@ -10,7 +10,7 @@ from harness.isolation.request_handler import Server
 from harness.isolation.spawned_workers import fork_spawned_workers
 from harness.loading.exercise import EXERCISES
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault
-from harness.loading.reader import Reader, reference_samples
+from harness.loading.reader import ExerciseOptions, Reader, reference_samples
 from harness.loading.source import Request, Source
 from harness.loading.transfer import to_plain
 
@@ -40,9 +40,10 @@ class LoaderServer(Server):
     def _exercise(self, request: dict[str, Any]) -> dict[str, Any]:
         """Run an exercise."""
         reader = self._reader(request)
-        exercise, wanted, options = EXERCISES[request["exercise"]], Request(**request["asked"]), request["options"]
+        exercise, wanted = EXERCISES[request["exercise"]], Request(**request["asked"])
+        options = ExerciseOptions(**request["options"])
         try:
-            value, left = reader.run_exercise(exercise, wanted, *request["given"], **options)
+            value, left = reader.run_exercise(exercise, wanted, *request["given"], options=options)
             return {"value": to_plain(value), "left": left, "names": sorted(reader.source.names)}
         except LoadingError as error:
             return {"fault": {**asdict(error.fault), "kind": error.fault.kind.value}}

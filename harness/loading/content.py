@@ -86,8 +86,8 @@ def size_of(part: Any) -> int | None:
 
 
 def _commonest(sizes: Sequence[int | None]) -> int | None:
-    known = Counter(size for size in sizes if size is not None)
-    return known.most_common(1)[0][0] if known else None
+    counts = Counter(size for size in sizes if size is not None)
+    return counts.most_common(1)[0][0] if counts else None
 
 
 def _named_parts(part: Any) -> Mapping[str, Any] | None:
@@ -97,7 +97,7 @@ def _named_parts(part: Any) -> Mapping[str, Any] | None:
     if hasattr(part, "_fields") and isinstance(part, tuple):
         return dict(zip(getattr(part, "_fields", ()), part, strict=True))
     if is_dataclass(part) and not isinstance(part, type):
-        return {one.name: getattr(part, one.name) for one in fields(part)}
+        return {entry.name: getattr(part, entry.name) for entry in fields(part)}
     if isinstance(part, _PLAIN) or not hasattr(part, "__dict__") or callable(part):
         return None
     return {name: value for name, value in vars(part).items() if isinstance(value, Tensor | np.ndarray | list)} or None
@@ -117,7 +117,7 @@ def _columns(part: Any, size: int, path: str) -> Iterator[tuple[str, Sequence[An
         if _is_of_samples(part, size):
             yield path, list(part)
             return
-        named = {str(at): value for at, value in enumerate(part)}
+        named = {str(index): value for index, value in enumerate(part)}
     for name, value in (named or {}).items():
         yield from _columns(value, size, f"{path}.{name}" if path else name)
 
@@ -144,7 +144,7 @@ def _leaves(part: Any, path: str) -> Iterator[tuple[str, Any]]:
     else:
         named = _named_parts(part)
         if named is None and isinstance(part, list | tuple):
-            named = {str(at): value for at, value in enumerate(part)}
+            named = {str(index): value for index, value in enumerate(part)}
         if named is None:
             yield path, part
         for name, value in (named or {}).items():
@@ -231,12 +231,12 @@ def _padding(several: Sequence[Sequence[Sample]]) -> dict[str, float]:
         for path, leaf in sample.items():
             if isinstance(leaf, Tensor) and leaf.ndim:
                 shapes.setdefault(path, set()).add(tuple(leaf.shape))
-    found: dict[str, float] = {}
+    padding_values: dict[str, float] = {}
     for path in (path for path, sizes in shapes.items() if len(sizes) > 1):
         columns = [[leaf for sample in samples if isinstance(leaf := sample.get(path), Tensor)] for samples in several]
         if (padding := _best_padding(columns)) is not None:
-            found[path] = padding
-    return found
+            padding_values[path] = padding
+    return padding_values
 
 
 def _best_padding(columns: Sequence[Sequence[Tensor]]) -> float | None:
@@ -256,7 +256,7 @@ _TRIED = 4
 
 def _count_common(lists: Sequence[Sequence[Digest]]) -> int:
     first = Counter(lists[0])
-    return sum((first & Counter(other)).total() for other in lists[1:])
+    return sum((first & Counter(digests)).total() for digests in lists[1:])
 
 
 def _trim(leaf: Any, padding: float) -> Any:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from harness.loading.content import Digest, Sample, digest, digests
 from harness.loading.exercise import deliver, deliver_indices, fail, read_directly, read_twice, show
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault
-from harness.loading.reader import EPOCH_S, HUNG_S, SEED, Epoch, Exercise, ExerciseResult
+from harness.loading.reader import EPOCH_S, HUNG_S, SEED, Epoch, Exercise, ExerciseOptions, ExerciseResult
 from harness.loading.source import LoaderInfo, Promise, Request
 from harness.loading.tagged import Injection
 
@@ -27,13 +27,7 @@ class Exercising(Protocol):
         """Promises of the loaders."""
 
     def run_exercise(
-        self,
-        exercise: Exercise,
-        request: Request,
-        *arguments: Any,
-        limit_s: float,
-        hurried: bool = False,
-        placed: bool = True,
+        self, exercise: Exercise, request: Request, *arguments: Any, options: ExerciseOptions
     ) -> ExerciseResult:
         """Run an exercise within limits."""
 
@@ -103,7 +97,7 @@ class Deliveries:
 
     def request(self, **wanted: Any) -> Request:
         """Return a request, with a batch size that suits the data."""
-        return self.source.named(replace(Request(batch_size=self.batch_size), **wanted))
+        return self.source.fill_defaults(replace(Request(batch_size=self.batch_size), **wanted))
 
     @cached_property
     def batch_size(self) -> int:
@@ -116,7 +110,7 @@ class Deliveries:
         """Samples in an epoch of a loader that takes a batch size and shows no data set; 0 where that is not known."""
         if not self.names("batch_size"):
             return 0
-        request = self.source.named(Request())
+        request = self.source.fill_defaults(Request())
         epochs = self.run_exercise(deliver, request, 1, False, SEED, limit_s=EPOCH_S + HUNG_S)  # noqa: FBT003 - over a line
         self._readings[request, False, SEED] = epochs
         return len(epochs[0].samples) if epochs[0].ended else 0
@@ -139,12 +133,11 @@ class Deliveries:
         """
         key = request.num_workers
         # A fault without workers also occurs with workers.
-        if (known := self._faults.get(key) or self._faults.get(0)) is not None:
-            raise LoadingError(known)
+        if (known_fault := self._faults.get(key) or self._faults.get(0)) is not None:
+            raise LoadingError(known_fault)
         try:
-            value, left = self._reader.run_exercise(
-                exercise, request, *arguments, limit_s=limit_s, hurried=bool(self.left), placed=placed
-            )
+            options = ExerciseOptions(limit_s, bool(self.left), placed)
+            value, left = self._reader.run_exercise(exercise, request, *arguments, options=options)
         except LoadingError as error:
             if kept:
                 self._faults[key] = error.fault
@@ -157,17 +150,17 @@ class Deliveries:
     def epochs(self, request: Request, count: int = 1, *, tags: bool = False, world_seed: int = SEED) -> list[Epoch]:
         """Read several epochs of a loader. If the factory takes the epoch, make a new loader for each."""
         key = (request, tags, world_seed)
-        known = self._readings.get(key, [])
-        if len(known) < count:
+        epochs = self._readings.get(key, [])
+        if len(epochs) < count:
             limit_s = EPOCH_S * count + HUNG_S
-            known = self._readings[key] = self.run_exercise(deliver, request, count, tags, world_seed, limit_s=limit_s)
-            if not any(epoch.samples for epoch in known[:1]) and request == self.request(
+            epochs = self._readings[key] = self.run_exercise(deliver, request, count, tags, world_seed, limit_s=limit_s)
+            if not any(epoch.samples for epoch in epochs[:1]) and request == self.request(
                 num_workers=request.num_workers
             ):
                 raise LoadingError(
                     LoadingFault(FaultKind.EMPTY, "the loader delivers no samples", "use a data set that is not empty")
                 )
-        return known[:count]
+        return epochs[:count]
 
     def indices(self, request: Request) -> list[tuple[list[int], list[int]]] | None:
         """Return the indices of two epochs with the sizes of their batches; ``None`` if only samples are known."""

@@ -122,16 +122,16 @@ def worker_death(text: str, exit_code: int | None = None) -> LoadingFault:
     """Return the fault of a dead worker, with the cause from torch or from the exit code."""
     match = _HOW.search(text)
     if match is not None:
-        how = f"is killed by {match[1]}" if match[1] else f"exits with {match[2]}"
+        end = f"is killed by {match[1]}" if match[1] else f"exits with {match[2]}"
     elif exit_code is None:
-        how = "exits"
+        end = "exits"
     else:
         killed = exit_code < 0
-        how = f"is killed by signal: {signal.strsignal(-exit_code)}" if killed else f"exits with exit code {exit_code}"
+        end = f"is killed by signal: {signal.strsignal(-exit_code)}" if killed else f"exits with exit code {exit_code}"
     remedy = "load without workers to see where the process ends"
-    if "Killed" in how:
+    if "Killed" in end:
         remedy = "memory may have run out: use fewer workers or smaller batches"
-    return LoadingFault(FaultKind.DIED, f"a worker process {how} instead of delivering", remedy)
+    return LoadingFault(FaultKind.DIED, f"a worker process {end} instead of delivering", remedy)
 
 
 def named_processes(error: BaseException) -> set[int]:
@@ -152,9 +152,9 @@ _HUNG_REMEDY = "set a time limit for each wait of the data set; locks and thread
 
 def timeout_fault(limit_s: float) -> LoadingFault:
     """Return the fault of a timeout; scarce shared memory may have lost a batch silently."""
-    text, left = f"loading hangs: no batch arrived within {limit_s:g} s", shared_memory_left()
-    if left is not None and left < _SCARCE:
-        scarce = f"{text}, and only {left / 2**20:.3g} MB of shared memory are left"
+    text, free_bytes = f"loading hangs: no batch arrived within {limit_s:g} s", shared_memory_left()
+    if free_bytes is not None and free_bytes < _SCARCE:
+        scarce = f"{text}, and only {free_bytes / 2**20:.3g} MB of shared memory are left"
         return LoadingFault(FaultKind.SHARED_MEMORY, scarce, _SHARED_MEMORY_REMEDY)
     return LoadingFault(FaultKind.HUNG, text, _HUNG_REMEDY)
 

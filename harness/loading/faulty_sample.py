@@ -50,14 +50,14 @@ class WatchedDataSet(Dataset[Any]):
     def __getitem__(self, index: Any) -> Any:
         return self._noting(self.dataset.__getitem__, index, first=index)
 
-    def _noting(self, fetch: Callable[[Any], Any], what: Any, *, first: Any) -> Any:
+    def _noting(self, fetch: Callable[[Any], Any], request: Any, *, first: Any) -> Any:
         info = get_worker_info()
         row = self.notes[0 if info is None else info.id + 1]
         if row[0] >= 0:  # it has raised before; its worker continues, and the first note stays
-            return fetch(what)
+            return fetch(request)
         row[1], row[2] = os.getpid(), time.monotonic()
         row[0] = float(first)
-        item = fetch(what)
+        item = fetch(request)
         row[0] = _IDLE
         return item
 
@@ -126,8 +126,8 @@ def _explain_death(error: LoadingError, batches: Iterator[Any] | None) -> Loadin
     if cause is None or not codes:
         return error.fault
     if error.fault.kind is FaultKind.DIED:
-        known = [codes[pid] for pid in named_processes(cause) if pid in codes]
-        return worker_death(message_of(cause), known[0]) if known else error.fault
+        exit_codes = [codes[pid] for pid in named_processes(cause) if pid in codes]
+        return worker_death(message_of(cause), exit_codes[0]) if exit_codes else error.fault
     return worker_death("", next(iter(codes.values()))) if isinstance(cause, OSError | EOFError) else error.fault
 
 
@@ -146,8 +146,8 @@ def _add_sample(error: LoadingError, watch: WatchedDataSet, fault: LoadingFault,
             index=index,
             worker=worker,
         )
-    at = f"in the batch that starts at index {index}" if isinstance(watch, WatchedBatches) else f"at index {index}"
-    return replace(fault, sentence=f"{at}: {fault.sentence}", index=index, worker=worker)
+    place = f"in the batch that starts at index {index}" if isinstance(watch, WatchedBatches) else f"at index {index}"
+    return replace(fault, sentence=f"{place}: {fault.sentence}", index=index, worker=worker)
 
 
 def _explain_timeout(watch: WatchedDataSet, fault: LoadingFault, limit_s: float) -> LoadingFault:

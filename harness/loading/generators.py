@@ -44,7 +44,7 @@ def _walk(thing: Any, name: str, visited: set[int], deep: int) -> Iterator[tuple
 def _parts(thing: Any, name: str) -> Iterator[tuple[str, Any]]:
     """Yield the parts of an object, and the objects that a function refers to, with their names."""
     if isinstance(thing, list | tuple):
-        yield from ((f"{name}[{at}]", value) for at, value in enumerate(thing[:16]))
+        yield from ((f"{name}[{index}]", value) for index, value in enumerate(thing[:16]))
     elif isinstance(thing, dict):
         yield from ((f"{name}[{key!r}]", thing[key]) for key in list(thing)[:16])
     elif isinstance(thing, FunctionType):

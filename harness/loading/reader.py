@@ -92,6 +92,24 @@ class ExerciseResult(NamedTuple):
     left: int = 0
 
 
+class ExerciseOptions(NamedTuple):
+    """How an exercise is run.
+
+    Parameters
+    ----------
+    limit_s
+        Maximum seconds; more for a loader that uses the CPU.
+    is_hurried
+        Whether to wait less for processes that it left.
+    locates_fault
+        Whether to read again after a fault, to find its sample.
+    """
+
+    limit_s: float
+    is_hurried: bool = False
+    locates_fault: bool = True
+
+
 Exercise = Callable[..., Any]
 """``exercise(reader, ask, ...)`` uses loaders through a reader and returns the result."""
 
@@ -118,13 +136,7 @@ class Reader:
         self.limit_s = EPOCH_S
 
     def run_exercise(
-        self,
-        exercise: Exercise,
-        request: Request,
-        *arguments: Any,
-        limit_s: float,
-        hurried: bool = False,
-        placed: bool = True,
+        self, exercise: Exercise, request: Request, *arguments: Any, options: ExerciseOptions
     ) -> ExerciseResult:
         """Run an exercise within limits, and restore the global random state.
 
@@ -133,18 +145,18 @@ class Reader:
         LoadingError
             If a loader does something else than deliver.
         """
-        wait_s = 0.05 if hurried else SOON_S
+        wait_s = 0.05 if options.is_hurried else SOON_S
         try:
             with (
                 _quietly(),
                 self._worker_start(),
-                supervise_and_count(limit_s, keeps=self.source.is_one_object, wait_s=wait_s) as outcome,
+                supervise_and_count(options.limit_s, keeps=self.source.is_one_object, wait_s=wait_s) as outcome,
             ):
                 seed_all(SEED)  # a factory with random data makes the same data each time
                 value = exercise(self, request, *arguments)
         except LoadingError as error:
             gc.collect()  # the next workers would inherit leftovers
-            if not placed:
+            if not options.locates_fault:
                 raise
             with _quietly():
                 fault = self._locate_fault(request, error)

@@ -62,9 +62,9 @@ def supervise(limit_s: float = LIMIT_S) -> Iterator[None]:
     """
     with _report_faults(limit_s, _TimeLimitReached) as before:
         yield
-    if left := _await_exits(before, GOODBYE_S):
-        end_processes(left)
-        sentence = f"processes still running after it was closed: {len(left)}"
+    if remaining := _await_exits(before, GOODBYE_S):
+        end_processes(remaining)
+        sentence = f"processes still running after it was closed: {len(remaining)}"
         raise LoadingError(LoadingFault(FaultKind.LEFT, sentence, "join every process that the loader starts"))
 
 
@@ -122,10 +122,10 @@ def supervise_and_count(limit_s: float, *, keeps: bool = False, wait_s: float = 
     if keeps:
         return
     with ignore_deaths():
-        left = _await_exits(before, wait_s)
-    if left:
-        outcome.left = len(left)
-        end_processes(left)
+        remaining = _await_exits(before, wait_s)
+    if remaining:
+        outcome.left = len(remaining)
+        end_processes(remaining)
 
 
 @contextmanager
@@ -185,9 +185,9 @@ def _await_exits(before: set[psutil.Process], wait_s: float) -> set[psutil.Proce
         return set()
     gc.collect()  # a discarded loader may be part of a cycle
     until, pause_s = time.monotonic() + wait_s, 0.01
-    while left := {process for process in _children() - before if is_running(process)}:
+    while remaining := {process for process in _children() - before if is_running(process)}:
         if time.monotonic() >= until:
-            return left
+            return remaining
         time.sleep(pause_s)
         pause_s = min(1.2 * pause_s, 0.1)  # to look for processes takes milliseconds
     return set()

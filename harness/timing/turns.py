@@ -65,7 +65,7 @@ def whole(function: Callable[[], object], clock: Clock) -> Slice:
     return turn
 
 
-def in_parts(parts: Callable[[Callable[[], None]], object], clock: Clock) -> Slice:
+def time_parts(parts: Callable[[Callable[[], None]], object], clock: Clock) -> Slice:
     """Return a turn that times the parts of a call separately; ``parts`` reports the end of a part."""
 
     def turn(calls: int) -> tuple[float, ...]:
@@ -117,8 +117,8 @@ def take_turns(
     for number in range(rounds):
         if enough(number):
             return
-        left = [name for name in arms if name not in failed]
-        for name in order.sample(left, len(left)):
+        names = [name for name in arms if name not in failed]
+        for name in order.sample(names, len(names)):
             yield number + 1, name
 
 

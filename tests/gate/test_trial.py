@@ -7,7 +7,7 @@ from samples.simulated_gate import CASES, Load, Machine, ran
 
 from harness.gate.arm import CANDIDATE, FEWER, MORE, SlicePlan
 from harness.gate.confirmation import BLOCK, Evidence
-from harness.gate.finding import comparisons, exit_code, none_reached, timed
+from harness.gate.finding import comparisons, exit_code, none_reached, time_findings
 from harness.gate.policy import Policy
 from harness.gate.trial import ARMS, MAX_SLICES, MIN_SLICES, RESERVE, Cost, make_schedule
 from harness.timing.clock import ROUND_S
@@ -20,7 +20,7 @@ def pairs(evidence: Evidence) -> Counter[str]:
 
 def code(evidence: Evidence, *, blind: bool = False) -> int:
     """Return the exit code."""
-    return exit_code(timed(evidence, comparisons(evidence, Policy())), blind=blind)
+    return exit_code(time_findings(evidence, comparisons(evidence, Policy())), blind=blind)
 
 
 def after(start_s: float, factor: float) -> Load:
@@ -61,7 +61,7 @@ def test_fewer_cases_are_timed_fully_where_the_first_pair_took_longer_than_plann
     full = [case for case in CASES if counts[case] == 2 * BLOCK]
     assert 0 < len(full) < len(CASES)
     assert {case for case in CASES if case not in full} == set(evidence.unreached)
-    sentences = [finding.sentence for finding in timed(evidence, comparisons(evidence, Policy()))]
+    sentences = [finding.sentence for finding in time_findings(evidence, comparisons(evidence, Policy()))]
     assert sum("got slower: +44.0 %" in sentence for sentence in sentences) == len(full)
     assert code(evidence) == 1
 

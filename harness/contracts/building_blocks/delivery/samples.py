@@ -234,7 +234,7 @@ def ranks_share_an_epoch(deliveries: Deliveries, world_size: int, shuffle: bool,
     parts = []
     for rank in range(world_size):
         request = allowed_request(deliveries, num_workers=num_workers, shuffle=shuffle, world_size=world_size)
-        (epoch,) = deliveries.epochs(deliveries.source.named(replace(request, rank=rank)))
+        (epoch,) = deliveries.epochs(deliveries.source.fill_defaults(replace(request, rank=rank)))
         parts.append(whole(epoch).samples)
     extra, missing = differences(expected, [sample for part in parts for sample in part])
     least = -len(expected) % world_size
