@@ -410,8 +410,8 @@ class Trial:
             for case in self._draw.sample(cases, len(cases)):
                 self._try(arms.prepare, case)
             ready = self._clock()
-            turns = take_turns(cases, self._draw, self.evidence.failures, slices, are_enough)
-            for taken_slices, case in turns:  # noqa: B007 - needed after the loop
+            order = take_turns(cases, self._draw, self.evidence.failures, slices, are_enough)
+            for taken_slices, case in order:  # noqa: B007 - needed after the loop
                 if self.left_s > 0:
                     self._try(turn, case)
             measured_s = self._clock() - ready

@@ -176,7 +176,7 @@ def run_worker(program: str, arguments: list[str], files: list[int]) -> None:
         numpy.random.seed()
     gc.enable()
     try:
-        exec(program, {"__name__": "__main__"})  # noqa: S102 - what is on the command line of that interpreter
+        exec(program, {"__name__": "__main__"})  # noqa: S102 - the command line of that interpreter
     except SystemExit as end:
         if end.code is None or isinstance(end.code, int):
             # Ends like an interpreter, but keeps the imported modules, because freeing them would copy each page.

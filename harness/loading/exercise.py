@@ -94,9 +94,7 @@ def read_directly(reader: Reader, request: Request) -> list[SampleData] | None:
     return list(call_until(reader.limit_s, lambda i: collate_alone(loader, i), range(limit)))
 
 
-def read_twice(
-    reader: Reader, request: Request, count: int
-) -> tuple[list[SampleData], list[SampleData], list[SampleData]]:
+def read_twice(reader: Reader, request: Request, count: int) -> Annotated[list[list[SampleData]], _THREE]:
     """Return the first samples: read once, read again, and read by another loader with another seed."""
     loader = reader.make(request)
     again = [[collate_alone(loader, i) for i in range(count)] for _ in range(2)]

@@ -93,7 +93,7 @@ class ExerciseResult(NamedTuple):
 
 
 class ExerciseOptions(NamedTuple):
-    """How an exercise is run.
+    """Options of running an exercise.
 
     Parameters
     ----------

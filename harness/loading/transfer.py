@@ -55,7 +55,7 @@ def _read_leaf(leaf: Any) -> Any:
 
 
 SampleData = dict[str, Annotated[Any, PlainValidator(_read_leaf)]]
-"""A sample; its annotation validates it, like those of :data:`EpochData` and :data:`InfoData`."""
+"""A sample; the annotation validates it. :data:`EpochData` and :data:`InfoData` do the same for other results."""
 
 
 class _SentEpoch(BaseModel):

@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 import torch
 from pydantic import ValidationError
+from torch.utils.data import DataLoader, TensorDataset
 
 from harness.loading import exercise, transfer
 from harness.loading.content import Opaque, digest
-from harness.loading.reader import Epoch
-from harness.loading.source import LoaderInfo
+from harness.loading.reader import Epoch, Reader
+from harness.loading.source import LoaderInfo, Request, Source
 from harness.loading.tagged import Tag
 
 STATE = (("torch", "a state"),)
@@ -111,3 +112,47 @@ def test_no_exercise_has_a_result_of_any_form(name: str) -> None:
     """The annotation of an exercise is what its result is validated by, so it leaves nothing open."""
     with pytest.raises(ValidationError):
         exercise.RESULTS[name].validate_python(object())
+
+
+class Resumable(DataLoader[Any]):
+    """A loader with everything that an exercise may use."""
+
+    def state_dict(self) -> dict[str, int]:
+        """Return no state."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Begin again."""
+
+    def set_epoch(self, number: int) -> None:
+        """Have the same order in every epoch."""
+
+
+def loaders() -> Resumable:
+    """Return a loader of four batches."""
+    return Resumable(TensorDataset(torch.arange(8.0)), batch_size=2)
+
+
+ARGUMENTS: dict[str, tuple[Any, ...]] = {
+    "deliver": (1, True, 1),
+    "deliver_wrapped": (1,),
+    "deliver_indices": (2,),
+    "fail": (100, False),
+    "read_twice": (2,),
+    "collate": (2,),
+    "keep_batches": (2,),
+    "write_into": (1,),
+    "seed_and_read": (2,),
+    "seed_and_begin": ([1, 2],),
+    "set_epochs": ([0, 1, 0],),
+    "leave_early": (1,),
+    "resume": ([1],),
+    "use_memory": (2, 1, 60.0),
+}
+
+
+@pytest.mark.parametrize("name", exercise.EXERCISES)
+def test_the_result_of_every_exercise_has_the_form_of_its_annotation(name: str) -> None:
+    """Otherwise an honest process would be told that its answer is unreadable."""
+    result = exercise.EXERCISES[name](Reader(Source(loaders, "own")), Request(), *ARGUMENTS.get(name, ()))
+    exercise.RESULTS[name].validate_python(transfer.to_plain(result))
