@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from harness.error import UsageError
 from harness.isolation.delegate import Delegate, DelegateError
@@ -99,7 +100,7 @@ class ArmError(Exception):
     """A case could not be timed; the message gives the reason."""
 
 
-def installed() -> set[Path]:
+def package_folders() -> set[Path]:
     """Return the folders of installed packages and of the standard library of this interpreter."""
     paths = sysconfig.get_paths()
     return {Path(paths[kind]).resolve() for kind in ("purelib", "platlib", "stdlib", "platstdlib")}
@@ -108,7 +109,7 @@ def installed() -> set[Path]:
 T = TypeVar("T")
 
 
-class ArmProcess:
+class ArmProcess(Delegate):
     """Client of an arm process with the cases of a source, as a context that ends the process.
 
     Parameters
@@ -122,18 +123,10 @@ class ArmProcess:
     """
 
     def __init__(self, source: CaseSource, left_s: Callable[[], float], server: ForkServer | None = None) -> None:
+        super().__init__("harness.gate.arm:Bench.of", {"source": source}, limits=Limits(), server=server)
         self._left_s = left_s
-        self._delegate = Delegate("harness.gate.arm:Bench.of", {"source": source}, limits=Limits(), server=server)
 
-    def __enter__(self) -> Self:
-        """Return it."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End the process."""
-        self._delegate.__exit__()
-
-    def ask(self, result: type[T], method: str, **arguments: Any) -> T:
+    def call(self, result: type[T], method: str, **arguments: Any) -> T:
         """Return the result of a method of :class:`Bench` in the process.
 
         Raises
@@ -141,13 +134,12 @@ class ArmProcess:
         ArmError
             If the method raises, the process does not answer in time, or it has ended.
         """
-        within_s = max(self._left_s(), 0.0)
         try:
-            return self._delegate.ask(method, arguments, result, within_s=within_s)
+            return self.ask(method, arguments, result, within_s=max(self._left_s(), 0.0))
         except UsageError as error:
             raise ArmError(str(error)) from error
         except DelegateError as error:
-            raise ArmError(f"{'it' if self._delegate.has_imported else 'the import'} {error}") from None
+            raise ArmError(f"{'it' if self.has_imported else 'the import'} {error}") from None
 
 
 class Bench:
@@ -155,7 +147,6 @@ class Bench:
 
     def __init__(self, source: CaseSource) -> None:
         self.source = source
-        self._cases: dict[str, Any] | None = None
         self._timed: dict[str, Callable[[], Any]] = {}
 
     @staticmethod
@@ -186,10 +177,11 @@ class Bench:
         if file is None:
             return False
         path = Path(file).resolve()
-        return path.is_relative_to(self.source.tree.resolve()) and not any(map(path.is_relative_to, installed()))
+        return path.is_relative_to(self.source.tree.resolve()) and not any(map(path.is_relative_to, package_folders()))
 
-    def cases(self) -> dict[str, str]:
-        """Load the cases, and return the names and contracts of the cases that can be timed."""
+    @cached_property
+    def _cases(self) -> Mapping[str, Any]:
+        """The cases that can be timed, by name."""
         from harness.bench.workload import is_timed
         from harness.calling.target import load
         from harness.contracts import claimed
@@ -200,16 +192,11 @@ class Bench:
         sys.path[:0] = [str(self.source.tree / folder) for folder in self.source.pythonpath]
         loaded = [claimed(case) for case in load(target, contract=self.source.contract, by_name=True)]
         self._stay_inside(path)
-        timed = {case.name: case for case in loaded if is_timed(case)}
-        self._cases = timed | {new: timed[old] for old, new in self.source.renamed.items() if old in timed}
-        return {name: case.contract for name, case in timed.items()}
+        return {case.name: case for case in loaded if is_timed(case)}
 
-    def _loaded(self) -> Mapping[str, Any]:
-        """The cases that can be timed, by name."""
-        if self._cases is None:
-            self.cases()
-        assert self._cases is not None
-        return self._cases
+    def cases(self) -> dict[str, str]:
+        """Load the cases, and return the names and contracts of the cases that can be timed."""
+        return {name: case.contract for name, case in self._cases.items()}
 
     def _stay_inside(self, path: str) -> None:
         """Refuse to time another tree's code under this one's name."""
@@ -221,13 +208,14 @@ class Bench:
         """Whether any case that can be timed loads images."""
         from harness.bench.workload import loads_images
 
-        return any(map(loads_images, self._loaded().values()))
+        return any(map(loads_images, self._cases.values()))
 
     def prepare(self, case: str) -> float:
         """Make a case ready, call it until it is warm, and return the seconds of a warm call."""
         from harness.bench.workload import workload
 
-        timed = self._timed[case] = workload(self._loaded()[case], self.source.images)
+        renamed = {new: self._cases[old] for old, new in self.source.renamed.items() if old in self._cases}
+        timed = self._timed[case] = workload({**self._cases, **renamed}[case], self.source.images)
         gc.collect()
         gc.disable()
         return warm(timed, calls=3, duration_s=0.02).warm_s
@@ -270,31 +258,31 @@ class ProcessPair:
 
     def prepare(self, case: str) -> None:
         """Make a case ready in all arms."""
-        for arm in self._in_random_order(self._arms):
+        for arm in self._draw_order(self._arms):
             self._ask(float, arm, "prepare", case=case)
 
     def turn(self, case: str, plan: SlicePlan) -> dict[str, SliceTimes]:
         """Measure one slice of a case in every arm, in random order."""
-        return self._measured(case, plan, dict.fromkeys(self._arms, plan.iterations))
+        return self._measure(case, plan, dict.fromkeys(self._arms, plan.iterations))
 
     def control(self, case: str, plan: SlicePlan) -> dict[str, SliceTimes]:
         """Measure one slice of a case in the base, and one in the second base with a tenth more calls a round."""
-        measured = self._measured(case, plan, {BASE: plan.iterations, NULL: plan.more})
+        measured = self._measure(case, plan, {BASE: plan.iterations, NULL: plan.more})
         return {BASE: measured[BASE], CONTROL: measured[NULL]}
 
-    def _measured(self, case: str, plan: SlicePlan, iterations: Mapping[str, int]) -> dict[str, SliceTimes]:
+    def _measure(self, case: str, plan: SlicePlan, iterations: Mapping[str, int]) -> dict[str, SliceTimes]:
         return {
             arm: self._ask(SliceTimes, arm, "slice", case=case, rounds=plan.rounds, iterations=iterations[arm])
-            for arm in self._in_random_order(iterations)
+            for arm in self._draw_order(iterations)
         }
 
-    def _in_random_order(self, names: Mapping[str, object]) -> list[str]:
+    def _draw_order(self, names: Mapping[str, object]) -> list[str]:
         return self._draw.sample(list(names), len(names))
 
     def _ask(self, result: type[T], arm: str, method: str, **arguments: Any) -> T:
         """Ask one arm; the message of an :class:`ArmError` names the arm first."""
         try:
-            return self._arms[arm].ask(result, method, **arguments)
+            return self._arms[arm].call(result, method, **arguments)
         except ArmError as error:
             raise ArmError(f"in the {arm}, {error}") from error
 

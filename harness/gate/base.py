@@ -51,13 +51,13 @@ def trees(reference: str) -> Iterator[Trees]:
     """
     top, commit = Path(git("rev-parse", "--show-toplevel")), find_base(reference)
     with tempfile.TemporaryDirectory(prefix="harness-gate-") as name:
-        both = Trees(Path(name).resolve())
-        git("worktree", "add", "--detach", "--quiet", str(both.base), commit)
-        both.candidate.symlink_to(top, target_is_directory=True)
+        checkout = Trees(Path(name).resolve())
+        git("worktree", "add", "--detach", "--quiet", str(checkout.base), commit)
+        checkout.candidate.symlink_to(top, target_is_directory=True)
         try:
-            yield both
+            yield checkout
         finally:
-            git("worktree", "remove", "--force", str(both.base))
+            git("worktree", "remove", "--force", str(checkout.base))
 
 
 def git(*arguments: str) -> str:
@@ -106,14 +106,14 @@ class Base(NamedTuple):
         names = {"renamed": policy.renamed, "retired": policy.retired}
         loosened = policy.loosened_from(self.policy)
         sentence = f"The branch loosens {TABLE}, and the gate uses the one of {self.reference}: {'; '.join(loosened)}."
-        return self.policy.model_copy(update=names), [_regressed("", sentence)] if loosened else []
+        return self.policy.model_copy(update=names), [_regression("", sentence)] if loosened else []
 
     def judge_baselines(self, file: Path, now: Summary, policy: Policy) -> list[GateFinding]:
         """Return findings on baselines that the branch deletes, and on its changes to the baseline in use."""
         deleted = [path for path in self.baselines if not path.is_file()]
         remedy = f"restore it with `git checkout {self.reference} -- FILE`"
         findings = [
-            _regressed("", f"The branch deletes the baseline `{path.name}` in `{path.parent}`; {remedy}.")
+            _regression("", f"The branch deletes the baseline `{path.name}` in `{path.parent}`; {remedy}.")
             for path in deleted
         ]
         before = self.baseline(file)
@@ -124,9 +124,9 @@ class Base(NamedTuple):
             return findings
         for name, device in sorted(before.cases.keys() - current.cases.keys()):
             if (policy.renamed.get(name, name), device) in now.cases:
-                findings.append(_regressed(name, f"The branch removes {name} from the baseline only."))
-        known = {finding.sentence for finding in compare(current, now, policy)}
-        changed = [finding for finding in compare(before, now, policy) if finding.sentence not in known]
+                findings.append(_regression(name, f"The branch removes {name} from the baseline only."))
+        known_sentences = {finding.sentence for finding in compare(current, now, policy)}
+        changed = [finding for finding in compare(before, now, policy) if finding.sentence not in known_sentences]
         return [*findings, *(finding for finding in retained(changed) if finding.outcome is Outcome.NEW)]
 
     def baseline(self, file: Path) -> Baseline | None:
@@ -135,7 +135,7 @@ class Base(NamedTuple):
         return None if text is None else parse_baseline(text, file)
 
 
-def _regressed(case: str, sentence: str) -> GateFinding:
+def _regression(case: str, sentence: str) -> GateFinding:
     return GateFinding(gate=Gate.NUMERICS, case=case, subject="", outcome=Outcome.REGRESSED, sentence=sentence)
 
 
@@ -166,5 +166,5 @@ def read_base(reference: str, root: Path, extra: Path | None = None) -> Base:
     if policy.baseline is not None:
         named = (root / policy.baseline).resolve()
     inside = [path for path in paths if path.is_relative_to(prefix)]
-    found = [path for path in inside if path.name == NAME or top / path == named]
-    return Base(reference, policy, {top / path: f"{text(path)}\n" for path in found})
+    baseline_paths = [path for path in inside if path.name == NAME or top / path == named]
+    return Base(reference, policy, {top / path: f"{text(path)}\n" for path in baseline_paths})

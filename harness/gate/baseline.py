@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 
 from harness.calling.discovery import folder_of, is_named_cases
 from harness.error import UsageError
-from harness.gate.arm import installed
+from harness.gate.arm import package_folders
 from harness.gate.snapshot import Figures, Snapshot, Summary
 from harness.record import SCHEMA, Origin, Record, write_atomically
 from harness.record.schema import Count
@@ -105,7 +105,7 @@ class Baseline(NamedTuple):
         changed on this kind, because the code has changed; a new law is no change. Cases that are missing from the run
         are removed, and also results of this kind of machine with another version of torch.
         """
-        cases = {key: _updated(self.cases.get(key, ()), current, now.origin) for key, current in now.cases.items()}
+        cases = {key: _update_seen(self.cases.get(key, ()), current, now.origin) for key, current in now.cases.items()}
         return Baseline(cases, tuple(dict.fromkeys((*self.known, now.origin))))
 
 
@@ -113,12 +113,12 @@ def _reference(entries: Sequence[Seen], origin: Origin) -> Reference:
     current = next((entry for entry in entries if origin in entry.origins), None)
     if current is not None:
         return Reference(current.snapshot, figures=True, same_draws=True)
-    similar = [entry for entry in entries if any(one.hypothesis == origin.hypothesis for one in entry.origins)]
-    same_torch = [entry for entry in similar or entries if any(one.torch == origin.torch for one in entry.origins)]
+    similar = [entry for entry in entries if any(seen.hypothesis == origin.hypothesis for seen in entry.origins)]
+    same_torch = [entry for entry in similar or entries if any(seen.torch == origin.torch for seen in entry.origins)]
     return Reference((same_torch or similar or entries)[0].snapshot, figures=False, same_draws=bool(similar))
 
 
-def _updated(before: Sequence[Seen], now: Snapshot, origin: Origin) -> tuple[Seen, ...]:
+def _update_seen(before: Sequence[Seen], now: Snapshot, origin: Origin) -> tuple[Seen, ...]:
     rest: list[Seen] = []
     joined = frozenset({origin})
     for entry in before:
@@ -135,11 +135,11 @@ def _updated(before: Sequence[Seen], now: Snapshot, origin: Origin) -> tuple[See
 
 def _is_added_to(before: Snapshot, now: Snapshot) -> bool:
     """Whether the only difference is laws that were not checked before, and bounds that were not kept."""
-    old = {law: _with_old_bounds(row, before.laws[law]) for law, row in now.laws.items() if law in before.laws}
+    old = {law: _keep_old_bounds(row, before.laws[law]) for law, row in now.laws.items() if law in before.laws}
     return _text(before) == _text(now.model_copy(update={"laws": old}))
 
 
-def _with_old_bounds(now: Sequence[Figures | None], before: Sequence[Figures | None]) -> tuple[Figures | None, ...]:
+def _keep_old_bounds(now: Sequence[Figures | None], before: Sequence[Figures | None]) -> tuple[Figures | None, ...]:
     """Figures without the bounds that were not kept before."""
     bounds = [True if figures is None else figures.bound is not None for figures in before]
     return tuple(
@@ -193,18 +193,18 @@ def parse_baseline(text: str, file: Path) -> Baseline:
     head = _first(first, f"{file}:1")
     origins = head.origins
     if head.lines is not None and head.lines != len(rest):
-        raise _damaged(
+        raise _damage_error(
             f"{file}:{min(head.lines, len(rest)) + 2}", f"{len(rest)} lines after the first instead of {head.lines}"
         )
     lines: list[Line] = []
     for number, text in enumerate(rest, 2):
         location = f"{file}:{number}"
-        content = text if head.lines is None else _unsealed(text, location)
+        content = text if head.lines is None else _remove_checksum(text, location)
         line = parsed(Line, content, place=location, what=WHAT, remedy=REMEDY)
         if any(not 0 <= known < len(origins) for known in line.on):
-            raise _damaged(location, "a line from a kind of machine that is missing from the first line")
+            raise _damage_error(location, "a line from a kind of machine that is missing from the first line")
         if any((line.case, line.device, line.on) == (other.case, other.device, other.on) for other in lines):
-            raise _damaged(location, "a second line for the same case")
+            raise _damage_error(location, "a second line for the same case")
         lines.append(line)
     cases: dict[Key, tuple[Seen, ...]] = {}
     for line in lines:
@@ -220,16 +220,16 @@ def _first(text: str, location: str) -> BaselineHeader:
     is_old = document(text, place=location, what=WHAT, remedy=REMEDY)
     is_old = isinstance(is_old, dict) and is_old.get("schema_version") == 1
     return parsed(
-        BaselineHeader, text if is_old else _unsealed(text, location), place=location, what=WHAT, remedy=REMEDY
+        BaselineHeader, text if is_old else _remove_checksum(text, location), place=location, what=WHAT, remedy=REMEDY
     )
 
 
-def _unsealed(text: str, location: str) -> bytes:
+def _remove_checksum(text: str, location: str) -> bytes:
     """A line without its own checksum."""
     return unsealed_line(text.encode("utf-8"), BEFORE, place=location, remedy=REMEDY)[0]
 
 
-def _damaged(location: str, value: str) -> UsageError:
+def _damage_error(location: str, value: str) -> UsageError:
     return UsageError("damaged baseline", rule=f"expected {WHAT}", value=value, place=location, remedy=REMEDY)
 
 
@@ -251,10 +251,10 @@ def baseline_of(target: str, root: Path, pythonpath: Sequence[str] = ()) -> Path
         return (Path.cwd() if Path(path).is_file() else root) / Path(path).parent / NAME
     value = next((point.value for point in entry_points(group="harness.cases") if point.name == path), path)
     module = value.partition(":")[0]
-    return (_in_project(module, root) or _folder_of(module, pythonpath)) / NAME
+    return (_project_folder(module, root) or _folder_of(module, pythonpath)) / NAME
 
 
-def _in_project(module: str, root: Path) -> Path | None:
+def _project_folder(module: str, root: Path) -> Path | None:
     """The folder with a module's source, if the module is at the root of the project."""
     path = root.joinpath(*module.split("."))
     if (path / "__init__.py").is_file():
@@ -293,7 +293,7 @@ def reject_foreign(file: Path) -> None:
     UsageError
         If a new installation would remove the file, or it cannot be written at all.
     """
-    if any(map(file.resolve().is_relative_to, installed())):
+    if any(map(file.resolve().is_relative_to, package_folders())):
         raise UsageError(
             "cannot write the baseline into an installed package", value=f"`{file.parent}`", remedy=PLACE_REMEDY
         )

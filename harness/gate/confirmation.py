@@ -129,11 +129,13 @@ class Evidence:
 
         The control is compared with slices of the base from the same turns, which have fewer calls per round.
         """
-        of_case = [one for one in self.slices if one.case == case]
-        bases = {(one.couple, one.iterations): one for one in of_case if one.arm == BASE}
-        of_arm = [one for one in of_case if one.arm == arm]
-        calls = [one.iterations // MORE * FEWER if arm == CONTROL else one.iterations for one in of_arm]
-        return [(bases[one.couple, fewer].minima_s, one.minima_s) for one, fewer in zip(of_arm, calls, strict=True)]
+        of_case = [slices for slices in self.slices if slices.case == case]
+        bases = {(slices.couple, slices.iterations): slices for slices in of_case if slices.arm == BASE}
+        of_arm = [slices for slices in of_case if slices.arm == arm]
+        calls = [slices.iterations // MORE * FEWER if arm == CONTROL else slices.iterations for slices in of_arm]
+        return [
+            (bases[slices.couple, fewer].minima_s, slices.minima_s) for slices, fewer in zip(of_arm, calls, strict=True)
+        ]
 
 
 def visible(error: float, couples: int, margin: float) -> float | None:
@@ -180,7 +182,7 @@ def state(log_ratios: Sequence[float], nulls: Sequence[float], margins: Margins)
             break
         slowdown = bounded_ratio(log_ratios[:end])
         suspected = slowdown.low > 1.0 + margins.margin
-        reached = State.SUSPECTED if suspected else _without_suspicion(slowdown, margins)
+        reached = State.SUSPECTED if suspected else _judge_unsuspected(slowdown, margins)
         if reached.settled:
             break
     if reached is State.OPEN and is_slower(log_ratios, margins.margin):
@@ -190,7 +192,7 @@ def state(log_ratios: Sequence[float], nulls: Sequence[float], margins: Margins)
     return State.VOID if reached is not State.OPEN and is_void(nulls, margins.margin) else reached
 
 
-def _without_suspicion(slowdown: Estimate, margins: Margins) -> State:
+def _judge_unsuspected(slowdown: Estimate, margins: Margins) -> State:
     if slowdown.high < 1.0 / (1.0 + margins.margin):
         return State.FASTER
     return State.UNCHANGED if slowdown.high < 1.0 + margins.tolerance else State.OPEN

@@ -58,7 +58,7 @@ class Counter(TorchDispatchMode):
         return new
 
 
-def counted(function: Callable[[], Any]) -> dict[str, int]:
+def count_operations(function: Callable[[], Any]) -> dict[str, int]:
     """Count the operations of a call; the first call, which may do more, is not counted."""
     function()
     with Counter() as counter:
@@ -80,7 +80,7 @@ def count(questions: list[Document], data: str | None, report: Callable[[str], o
             report(case.name)
             try:
                 totals.by_case[case.name] = (
-                    _delivered(case, root) if loads_images(case) else counted(workload(case, root))
+                    _count_batches(case, root) if loads_images(case) else count_operations(workload(case, root))
                 )
             except Exception as error:  # noqa: BLE001 - whatever the case does becomes a finding
                 if reason := no_compiler(error):
@@ -90,6 +90,6 @@ def count(questions: list[Document], data: str | None, report: Callable[[str], o
     return totals
 
 
-def _delivered(case: Case, root: Path) -> dict[str, int]:
+def _count_batches(case: Case, root: Path) -> dict[str, int]:
     sizes = [len(labels) for _, labels in case.function(root, False, 100, 0, False)]  # noqa: FBT003 - the signature
     return {"batches": len(sizes), "samples": sum(sizes)}

@@ -11,7 +11,7 @@ from harness.gate.arm import BASE, CANDIDATE, CONTROL, NULL, ArmError, CaseSourc
 from harness.gate.confirmation import BLOCK, Evidence, Margins, visible
 from harness.gate.finding import none_reached
 from harness.gate.policy import Policy
-from harness.gate.trial import Trial, TrialSettings, alone
+from harness.gate.trial import Trial, TrialSettings, reserve_machine
 from harness.record import Estimate, bounded_ratio
 
 NEVER = 1e-9
@@ -25,7 +25,7 @@ STOLEN = 0.01
 
 
 @dataclass(frozen=True)
-class Sight:
+class Sensitivity:
     """Sensitivity for one case.
 
     Parameters
@@ -66,7 +66,7 @@ class Diagnosis:
         The measurements.
     """
 
-    sights: tuple[Sight, ...]
+    sights: tuple[Sensitivity, ...]
     control: Estimate | None
     evidence: Evidence
 
@@ -81,7 +81,7 @@ def diagnose(
     progress: Callable[[str], None] = lambda _: None,
 ) -> Diagnosis:
     """Measure the working tree against itself until the budget is spent."""
-    with alone(), tempfile.TemporaryDirectory(prefix="harness-doctor-") as name:
+    with reserve_machine(), tempfile.TemporaryDirectory(prefix="harness-doctor-") as name:
         folder = Path(name).resolve()
         images, compiled, folders = folder / "images", folder / "compiled", (*pythonpath, "", "src")
         source = CaseSource(root, policy.target, contract, images, compiled, pythonpath=folders)
@@ -95,27 +95,29 @@ def diagnose(
         trial.lay_out_images(data)
         policy.reject_unknown(current)
         evidence = trial.run([case for case in current if policy.is_timed(case)])
-    return seen(evidence, policy)
+    return summarize(evidence, policy)
 
 
-def seen(evidence: Evidence, policy: Policy) -> Diagnosis:
+def summarize(evidence: Evidence, policy: Policy) -> Diagnosis:
     """Return the diagnosis from a measurement of identical code."""
     cases = dict.fromkeys(slices.case for slices in evidence.slices)
-    sights = [_sight(case, evidence, policy) for case in cases if len(evidence.log_ratios(case, CANDIDATE)) > 1]
+    sights = [_sensitivity(case, evidence, policy) for case in cases if len(evidence.log_ratios(case, CANDIDATE)) > 1]
     controls = evidence.log_ratios(evidence.control, CONTROL) if evidence.control else []
     control = bounded_ratio(controls) if len(controls) > 1 else None
     return Diagnosis(tuple(sorted(sights, key=lambda sight: sight.visible)), control, evidence)
 
 
-def _sight(case: str, evidence: Evidence, policy: Policy) -> Sight:
+def _sensitivity(case: str, evidence: Evidence, policy: Policy) -> Sensitivity:
     candidates, nulls = (evidence.log_ratios(case, arm) for arm in (CANDIDATE, NULL))
     spread = statistics.fmean(statistics.stdev(log_ratios) for log_ratios in (candidates, nulls))
     smallest = visible(spread / BLOCK**0.5, BLOCK, policy.allows("margin", case))
     assert smallest is not None
     fastest_s = min(
-        min(one.minima_s) / one.iterations for one in evidence.slices if one.case == case and one.arm == BASE
+        min(slices.minima_s) / slices.iterations
+        for slices in evidence.slices
+        if slices.case == case and slices.arm == BASE
     )
-    return Sight(case, fastest_s, spread, smallest, bounded_ratio(candidates), len(candidates))
+    return Sensitivity(case, fastest_s, spread, smallest, bounded_ratio(candidates), len(candidates))
 
 
 def advice(diagnosis: Diagnosis, policy: Policy) -> list[str]:
@@ -139,11 +141,11 @@ def advice(diagnosis: Diagnosis, policy: Policy) -> list[str]:
         sentences.append(
             f"The hypervisor gave {statistics.median(steals):.1%} of the time to other guests: use another machine."
         )
-    sentences += _dropped(diagnosis.evidence)
+    sentences += _list_missing(diagnosis.evidence)
     return sentences or ["Nothing: this machine detects every slowdown that the policy requires."]
 
 
-def _dropped(evidence: Evidence) -> Sequence[str]:
+def _list_missing(evidence: Evidence) -> Sequence[str]:
     missing = [f"{case} cannot be timed: {why}." for case, why in evidence.failures.items()]
     if evidence.enough_s:
         missing.append(none_reached(evidence))

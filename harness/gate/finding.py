@@ -12,7 +12,7 @@ from harness.gate.base import Trees, trees
 from harness.gate.confirmation import BLOCK, Evidence, Margins, State, is_slower, is_void, seems_slower, state, visible
 from harness.gate.numerics import IN_BASELINE
 from harness.gate.policy import TABLE, Policy, read_policy
-from harness.gate.trial import Trial, TrialSettings, alone
+from harness.gate.trial import Trial, TrialSettings, reserve_machine
 from harness.record import (
     Comparison,
     Estimate,
@@ -76,7 +76,7 @@ def spoken(findings: Sequence[GateFinding]) -> list[GateFinding]:
     return sorted(changed, key=lambda finding: (order.index(finding.outcome), IN_BASELINE not in finding.sentence))
 
 
-def on_time(case: str, outcome: Outcome, sentence: str, *, machine: bool = False) -> GateFinding:
+def time_finding(case: str, outcome: Outcome, sentence: str, *, machine: bool = False) -> GateFinding:
     """Return a finding of the time gate."""
     return GateFinding(gate=Gate.TIME, case=case, subject="", outcome=outcome, sentence=sentence, machine=machine)
 
@@ -93,7 +93,7 @@ class Matching(NamedTuple):
     """Findings on cases that exist in one tree only."""
 
 
-def matched(before: Mapping[str, str], current: Mapping[str, str], old: Policy, policy: Policy) -> Matching:
+def match_cases(before: Mapping[str, str], current: Mapping[str, str], old: Policy, policy: Policy) -> Matching:
     """Match the cases of both trees by name."""
     timed_here = [name for name in current if policy.is_timed(name)]
     timed_before = [name for name in before if old.is_timed(name)]
@@ -107,21 +107,21 @@ def matched(before: Mapping[str, str], current: Mapping[str, str], old: Policy, 
 
 
 def _new(name: str) -> GateFinding:
-    return on_time(name, Outcome.NEW, f"{name} is new: the baseline has no time for it.")
+    return time_finding(name, Outcome.NEW, f"{name} is new: the baseline has no time for it.")
 
 
 def _lost(
     name: str, before: Mapping[str, str], current: Mapping[str, str], new: Sequence[str], policy: Policy
 ) -> GateFinding:
     if name in policy.retired:
-        return on_time(name, Outcome.UNCHANGED, f"{name} is no longer timed: {policy.retired[name]}.")
+        return time_finding(name, Outcome.UNCHANGED, f"{name} is no longer timed: {policy.retired[name]}.")
     if policy.renamed.get(name, name) in current:
         sentence = f"{name} is no longer timed: time it, or give the reason under `retired` in {TABLE}."
-        return on_time(name, Outcome.NO_VERDICT, sentence)
+        return time_finding(name, Outcome.NO_VERDICT, sentence)
     like = [other for other in new if current[other] == before[name]]
     hint = f"; if its new name is {' or '.join(like)}, add it under `renamed`" if like else ""
     sentence = f"{name} is missing{hint}; if that is intended, give the reason under `retired` in {TABLE}."
-    return on_time(name, Outcome.NO_VERDICT, sentence)
+    return time_finding(name, Outcome.NO_VERDICT, sentence)
 
 
 # What was measured
@@ -160,18 +160,19 @@ def _comparison(case: str, arm: str, log_ratios: Sequence[float], outcome: Outco
     )
 
 
-def timed(evidence: Evidence, ratios: Sequence[Comparison]) -> list[GateFinding]:
+def time_findings(evidence: Evidence, ratios: Sequence[Comparison]) -> list[GateFinding]:
     """Return a finding on every case that should be measured, and findings on the gate itself."""
     findings = [
-        on_time(case, Outcome.NO_VERDICT, f"{case} cannot be timed: {why}.") for case, why in evidence.failures.items()
+        time_finding(case, Outcome.NO_VERDICT, f"{case} cannot be timed: {why}.")
+        for case, why in evidence.failures.items()
     ]
     if evidence.enough_s:
         # No noise: a gate that never measures is not to pass.
-        return [*findings, on_time("", Outcome.NO_VERDICT, none_reached(evidence))]
+        return [*findings, time_finding("", Outcome.NO_VERDICT, none_reached(evidence))]
     candidates = [ratio for ratio in ratios if ratio.arm == CANDIDATE and ratio.case not in evidence.failures]
     slower = [ratio for ratio in candidates if _seems_slower(ratio, evidence)]
     unreached = [case for case in evidence.unreached if case not in {ratio.case for ratio in slower}]
-    findings += [_unreached(case) for case in unreached]
+    findings += [_unreached_finding(case) for case in unreached]
     measured = [ratio for ratio in candidates if ratio.case not in unreached]
     control = next((ratio for ratio in ratios if ratio.arm == CONTROL), None)
     if control is None or control.outcome is not Outcome.REGRESSED:
@@ -179,9 +180,9 @@ def timed(evidence: Evidence, ratios: Sequence[Comparison]) -> list[GateFinding]
     return [*findings, *(_finding(ratio, evidence) for ratio in measured), _seen(control)]
 
 
-def _unreached(case: str) -> GateFinding:
+def _unreached_finding(case: str) -> GateFinding:
     sentence = f"{case} was not measured within the budget: use a larger budget, or time fewer cases."
-    return on_time(case, Outcome.NO_VERDICT, sentence, machine=True)
+    return time_finding(case, Outcome.NO_VERDICT, sentence, machine=True)
 
 
 def none_reached(evidence: Evidence) -> str:
@@ -195,19 +196,19 @@ def none_reached(evidence: Evidence) -> str:
 
 def _blind(control: Comparison | None, measured: Sequence[Comparison]) -> GateFinding:
     if control is None:
-        return on_time(
+        return time_finding(
             "", Outcome.NO_VERDICT, "No case was measured in enough pairs of processes.", machine=bool(measured)
         )
     sentence = (
         f"No verdict on time: 10 % more work in {control.case} was measured as {_percent_slower(control)}, "
         f"which is not clearly above {_percent(control.margin)}; {len(measured)} cases have no verdict."
     )
-    return on_time(control.case, Outcome.NO_VERDICT, sentence, machine=True)
+    return time_finding(control.case, Outcome.NO_VERDICT, sentence, machine=True)
 
 
 def _seen(control: Comparison) -> GateFinding:
     sentence = f"The control works: 10 % more work in {control.case} was measured as {_percent_slower(control)}."
-    return on_time(control.case, Outcome.UNCHANGED, sentence)
+    return time_finding(control.case, Outcome.UNCHANGED, sentence)
 
 
 def _seems_slower(ratio: Comparison, evidence: Evidence) -> bool:
@@ -222,7 +223,7 @@ def _slower_unseen(ratio: Comparison) -> GateFinding:
         f"{ratio.case} seems slower: {_percent_slower(ratio)} in {ratio.couples} pairs, but the gate did not "
         f"see 10 % more work, so this is no verdict; {HELP}."
     )
-    return on_time(ratio.case, Outcome.NO_VERDICT, sentence)
+    return time_finding(ratio.case, Outcome.NO_VERDICT, sentence)
 
 
 def _finding(ratio: Comparison, evidence: Evidence) -> GateFinding:
@@ -255,7 +256,7 @@ def _finding(ratio: Comparison, evidence: Evidence) -> GateFinding:
             sentence = f"{ratio.case} may be slower: {measured}; the budget was too small to confirm it."
         case _:
             sentence = f"{ratio.case} is undecided: {measured}{visible}."
-    return on_time(ratio.case, ratio.outcome, sentence, machine=ratio.outcome is Outcome.NO_VERDICT and not slower)
+    return time_finding(ratio.case, ratio.outcome, sentence, machine=ratio.outcome is Outcome.NO_VERDICT and not slower)
 
 
 def percent_slower(ratio: Estimate) -> str:
@@ -301,7 +302,7 @@ def against(
         If there is no such commit, or another measurement is running.
     """
     start_s = time.perf_counter()
-    with alone(), trees(reference) as both:
+    with reserve_machine(), trees(reference) as both:
         old = read_policy(both.base, policy)
         sources = _sources(both, policy, contract, pythonpath)
         settings = TrialSettings(policy.budget_s, policy.margins, seed)
@@ -310,13 +311,13 @@ def against(
             before, current = trial.cases()
         except ArmError as error:
             remedy = "" if trial.left_s > 0 else f" of {policy.budget_s:g} s; use a larger `--budget`"
-            return TimeVerdict([on_time("", Outcome.NO_VERDICT, f"The cases cannot be loaded: {error}{remedy}.")])
+            return TimeVerdict([time_finding("", Outcome.NO_VERDICT, f"The cases cannot be loaded: {error}{remedy}.")])
         policy.reject_unknown(current)
         trial.lay_out_images(data)
-        pairs = matched(before, current, old, policy)
+        pairs = match_cases(before, current, old, policy)
         evidence = trial.run(pairs.compared)
     ratios = comparisons(evidence, policy)
-    return TimeVerdict([*pairs.findings, *timed(evidence, ratios)], ratios, evidence.slices)
+    return TimeVerdict([*pairs.findings, *time_findings(evidence, ratios)], ratios, evidence.slices)
 
 
 def _sources(both: Trees, policy: Policy, contract: str | None, pythonpath: Sequence[str]) -> Mapping[str, CaseSource]:

@@ -35,7 +35,7 @@ def compare(before: Baseline, now: Summary, policy: Policy) -> list[GateFinding]
         findings += _laws(old, current, policy, figures=figures, same_draws=same_draws)
         findings += _points(old, current, figures=figures, surveyed=now.surveyed)
         findings += _counts(old, current) if figures else []
-    findings += loosened([(known[key], current) for key, current in both.items()])
+    findings += find_loosened([(known[key], current) for key, current in both.items()])
     findings += _remote(before, [key for key in both if not known[key].figures], len(both), now)
     if points := sum(len(case.snapshot.breaking_points()) for case in known.values() if not now.surveyed):
         sentence = f"{count(points, 'breaking point')} not compared, because the run has no survey."
@@ -148,7 +148,7 @@ def _laws(
         if difference is None and key[1] not in current.by_chance:
             difference = _size(was[key], now[key], same_draws=same_draws)
         if difference is None and figures:
-            difference = _largest(was[key], now[key], _allowed(was[key], current.case, policy))
+            difference = _largest(was[key], now[key], _largest_allowed(was[key], current.case, policy))
         if difference is not None:
             outcome, words = difference
             yield _finding(current.case, subject, outcome, f"{current.case} {subject}: {words}.")
@@ -190,7 +190,7 @@ def _size(was: Figures, now: Figures, *, same_draws: bool) -> Difference:
     return None
 
 
-def _allowed(was: Figures, case: str, policy: Policy) -> float:
+def _largest_allowed(was: Figures, case: str, policy: Policy) -> float:
     worst = was.largest or 0.0
     return max(worst + policy.allows("ulp", case), worst * (1.0 + policy.allows("growth", case)))
 
@@ -220,11 +220,11 @@ def _points(old: Snapshot, current: Snapshot, *, figures: bool, surveyed: bool) 
             sentence = f"{current.case} {subject}: the run no longer searches for its breaking point."
             yield _finding(current.case, subject, Outcome.REGRESSED, sentence)
         elif figures and now[key] != was[key]:
-            outcome, words = _moved(was[key], now[key], ray, dtype)
+            outcome, words = _describe_move(was[key], now[key], ray, dtype)
             yield _finding(current.case, subject, outcome, f"{current.case} {subject}: {words}.")
 
 
-def _moved(was: str, now: str, ray: str, dtype: str) -> tuple[Outcome, str]:
+def _describe_move(was: str, now: str, ray: str, dtype: str) -> tuple[Outcome, str]:
     if not now:
         return Outcome.IMPROVED, f"holds to the end of the ray, but broke at {was} before; {UPDATE}"
     if not was:
@@ -287,7 +287,7 @@ class Grown(NamedTuple):
         return self.now / self.was if self.was else float("inf")
 
 
-def loosened(both: Sequence[tuple[Reference, Snapshot]]) -> Iterator[GateFinding]:
+def find_loosened(both: Sequence[tuple[Reference, Snapshot]]) -> Iterator[GateFinding]:
     """Yield a finding for each law whose bound became looser, and one for bounds that cannot be compared."""
     grown: dict[tuple[str, str], list[Grown]] = {}
     unknown, compared, other_inputs, of_several = 0, 0, 0, 0
@@ -306,10 +306,10 @@ def loosened(both: Sequence[tuple[Reference, Snapshot]]) -> Iterator[GateFinding
                 continue
             compared += 1
             if (after.bound or 0.0) > LOOSER * (before.bound or 0.0):
-                one = Grown(current.case, dtype, before.bound or 0.0, after.bound or 0.0)
-                grown.setdefault((current.contract, law), []).append(one)
+                growth = Grown(current.case, dtype, before.bound or 0.0, after.bound or 0.0)
+                grown.setdefault((current.contract, law), []).append(growth)
     for (contract, law), group in grown.items():
-        sentence = f"The bound of {contract} {law} {_by(group)}: a looser bound finds less."
+        sentence = f"The bound of {contract} {law} {_describe_growth(group)}: a looser bound finds less."
         yield _finding("", law, Outcome.REGRESSED, sentence)
     if unknown:
         cases = count(unknown, "case")
@@ -341,12 +341,12 @@ def _have_bounds(was: Figures, now: Figures) -> bool:
     return both_hold and None not in (was.bound, now.bound, was.inputs, now.inputs)
 
 
-def _by(group: list[Grown]) -> str:
+def _describe_growth(group: list[Grown]) -> str:
     """Describe the growth of the bounds of a law, and the cases."""
-    largest = max(group, key=lambda one: one.factor)
+    largest = max(group, key=lambda growth: growth.factor)
     grew = "was doubled" if 1.9 < largest.factor < 2.1 else f"grew by a factor of {largest.factor:.3g}"
     if not largest.was:
         grew = "was zero and is now positive"
-    where = count(len({one.case for one in group}), "case")
+    where = count(len({growth.case for growth in group}), "case")
     location = f"{largest.case} [{largest.dtype}]"
     return f"{grew}, from {largest.was:.3g} to {largest.now:.3g} in {location}, and in {where} in total"

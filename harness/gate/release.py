@@ -118,12 +118,12 @@ class Releases:
             return ["*.py"]
         files, left = {module.with_name("__init__.py"), module}, [module]
         while left:
-            left += (new := set(_imported(left.pop(), self._folder)) - files)
+            left += (new := set(_find_imports(left.pop(), self._folder)) - files)
             files |= new
         return map(str, files)
 
 
-def _imported(file: Path, folder: Path) -> Iterator[Path]:
+def _find_imports(file: Path, folder: Path) -> Iterator[Path]:
     """Yield the files next to a file, in a folder or next to it, that the file imports."""
     for node in ast.walk(ast.parse(file.read_bytes())):
         if not isinstance(node, ast.Import | ast.ImportFrom):

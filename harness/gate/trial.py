@@ -35,12 +35,13 @@ from harness.gate.arm import (
 from harness.gate.confirmation import BLOCK, Evidence, Margins, State, is_slower, state
 from harness.isolation.fork_server import ForkServer
 from harness.record import Slices
+from harness.timing.turns import take_turns
 
 ARMS = 3
 """Base, candidate, and a second base."""
 
 MIN_SLICES, MAX_SLICES = 3, 40
-"""Minimum and maximum number of slices per arm and couple."""
+"""Minimum and maximum number of slices per arm and pair."""
 
 RESERVE = 0.8
 """Planned share of the budget for two blocks of pairs; the rest is a reserve for delays."""
@@ -91,8 +92,8 @@ class Cost:
         """Seconds of a slice."""
         return self.plan.duration_s(self.warm_s)
 
-    def couple_s(self, slices: int) -> float:
-        """Seconds that the case takes in a couple, given the slices per arm."""
+    def pair_s(self, slices: int) -> float:
+        """Seconds that the case takes in a pair, given the slices per arm."""
         return ARMS * (self.prepare_s + slices * self.slice_s)
 
 
@@ -120,55 +121,55 @@ class Schedule:
         """The case that is the positive control: of the shortest rounds, or what hides it would not hide the cases."""
         return min(self.costs, key=lambda case: self.costs[case].control_round_s, default=None)
 
-    def couple_s(self, cases: Sequence[str], slices: int = MIN_SLICES) -> float:
-        """Return the seconds of a couple of some of the cases, about."""
-        begin_s = ARMS * self.begin_s + sum(self.costs[case].couple_s(0) for case in cases)
+    def pair_s(self, cases: Sequence[str], slices: int = MIN_SLICES) -> float:
+        """Return the seconds of a pair with some of the cases, about."""
+        begin_s = ARMS * self.begin_s + sum(self.costs[case].pair_s(0) for case in cases)
         return self.begin_pace * begin_s + slices * self._turn_s(cases)
 
     def _turn_s(self, cases: Sequence[str]) -> float:
         """Seconds of a turn: one slice per case and arm."""
         return self.slices_pace * ARMS * sum(self.costs[case].slice_s for case in cases)
 
-    def at_pace_of(self, cases: Sequence[str], slices: int, begin_s: float, slices_s: float) -> "Schedule":
+    def adapt_pace(self, cases: Sequence[str], slices: int, begin_s: float, slices_s: float) -> "Schedule":
         """Return the schedule with the pace of a pair that was measured."""
         planned = replace(self, begin_pace=1.0, slices_pace=1.0)
-        planned_begin_s, planned_slices_s = planned.couple_s(cases, 0), slices * planned._turn_s(cases)
+        planned_begin_s, planned_slices_s = planned.pair_s(cases, 0), slices * planned._turn_s(cases)
         return replace(self, begin_pace=begin_s / planned_begin_s, slices_pace=slices_s / planned_slices_s)
 
-    def fitting(self, cases: Sequence[str], couples: int, left_s: float) -> list[str]:
+    def choose_fitting(self, cases: Sequence[str], pairs: int, left_s: float) -> list[str]:
         """Return the cases for which there is time in the next pairs."""
         kept: list[str] = []
         for case in cases:
-            if couples * self.couple_s([*kept, case]) <= left_s:
+            if pairs * self.pair_s([*kept, case]) <= left_s:
                 kept.append(case)
         return kept
 
-    def slices_of(self, cases: Sequence[str], affordable_s: float) -> int:
-        """Return the number of slices per arm in a couple of some cases, given its seconds.
+    def count_slices(self, cases: Sequence[str], affordable_s: float) -> int:
+        """Return the number of slices per arm in a pair with some cases, given its seconds.
 
         After other cases are decided, a pair does not become shorter. The remaining cases are disturbed by other
         programs, and the fastest of more slices is disturbed less.
         """
         as_long = self.slices * self._turn_s(list(self.costs)) / self._turn_s(cases)
-        fitting = (affordable_s - self.couple_s(cases, 0)) / self._turn_s(cases)
+        fitting = (affordable_s - self.pair_s(cases, 0)) / self._turn_s(cases)
         return max(MIN_SLICES, int(min(MAX_SLICES, as_long, fitting)))
 
 
-def scheduled(costs: Mapping[str, Cost], begin_s: float, left_s: float) -> Schedule:
+def make_schedule(costs: Mapping[str, Cost], begin_s: float, left_s: float) -> Schedule:
     """Drop the slowest cases until the fewest slices of the others fit, then plan as many slices as fit."""
-    couples = 2 * BLOCK / RESERVE
-    affordable_s = left_s / couples - ARMS * begin_s
-    cases = sorted(costs, key=lambda case: costs[case].couple_s(MIN_SLICES))
+    pairs = 2 * BLOCK / RESERVE
+    affordable_s = left_s / pairs - ARMS * begin_s
+    cases = sorted(costs, key=lambda case: costs[case].pair_s(MIN_SLICES))
     unreached = []
 
     def needed_s(slices: int) -> float:
-        return sum(costs[case].couple_s(slices) for case in cases)
+        return sum(costs[case].pair_s(slices) for case in cases)
 
     while cases and needed_s(MIN_SLICES) > affordable_s:
         unreached.append(cases.pop())
     if not cases:
-        quickest_s = costs[unreached[-1]].couple_s(MIN_SLICES) if unreached else 0.0
-        return Schedule({}, MIN_SLICES, begin_s, tuple(unreached), couples * (ARMS * begin_s + quickest_s))
+        quickest_s = costs[unreached[-1]].pair_s(MIN_SLICES) if unreached else 0.0
+        return Schedule({}, MIN_SLICES, begin_s, tuple(unreached), pairs * (ARMS * begin_s + quickest_s))
     slices = MIN_SLICES
     while slices < MAX_SLICES and needed_s(slices + 1) < affordable_s:
         slices += 1
@@ -199,11 +200,11 @@ class TrialSettings:
     margins: Callable[[str], Margins]
     """Returns what counts as slower, of a case."""
     seed: int = 0
-    max_couples: int = 40
+    max_pairs: int = 40
 
 
 class Trial:
-    """A measurement that goes on couple by couple until its cases are decided.
+    """A measurement that goes on pair by pair until its cases are decided.
 
     ``progress`` is called with a description of the next step. The budget begins at the time ``start_s`` of the clock,
     by default now.
@@ -243,8 +244,8 @@ class Trial:
         """Names of the cases of the base and of the candidate that are timed, each with its contract."""
         try:
             with ArmProcess(self._sources[CANDIDATE], lambda: self.left_s) as probe:
-                self._server = ForkServer(*probe.ask(list[str], "imports"))
-                candidate, self._loads_images = probe.ask(dict[str, str], "cases"), probe.ask(bool, "loads_images")
+                self._server = ForkServer(*probe.call(list[str], "imports"))
+                candidate, self._loads_images = probe.call(dict[str, str], "cases"), probe.call(bool, "loads_images")
             with self._begin({BASE: self._sources[BASE]}) as first:
                 return first.cases(BASE), candidate
         except ArmError:
@@ -268,29 +269,29 @@ class Trial:
         """Measure some cases of both trees."""
         self._prepare(cases)
         number = 0
-        while number < self.settings.max_couples:
-            if not (wanted := self._affordable(number) or self._returned(number)):
+        while number < self.settings.max_pairs:
+            if not (wanted := self._choose_affordable(number) or self._choose_returning(number)):
                 break
             self._progress(f"pair of processes {number + 1}: {len(wanted)} cases")
-            self._one_couple(number, wanted)
+            self._measure_pair(number, wanted)
             number += 1
         self.evidence.duration_s = self._clock() - self._start
         return self.evidence
 
-    def _affordable(self, number: int) -> list[str]:
+    def _choose_affordable(self, number: int) -> list[str]:
         """Return the cases of the next pair, and drop those for which the budget does not suffice.
 
         A case is measured in all pairs until the next look, or not at all: fewer pairs are no verdict. After the
         first pair, whose cost is then known, the pairs that confirm a suspicion have to fit as well.
         """
-        wanted = self._wanted()
+        wanted = self._list_undecided()
         done = number - self._began_with
         if done == 0:
             return wanted
-        ranked, block = self._by_importance(wanted), BLOCK - done % BLOCK
-        kept = self._schedule.fitting(ranked, block + BLOCK, self.left_s) if done == 1 else []
+        ranked, block = self._sort_by_importance(wanted), BLOCK - done % BLOCK
+        kept = self._schedule.choose_fitting(ranked, block + BLOCK, self.left_s) if done == 1 else []
         # If no case has time for two blocks, one block can still show that a case is unchanged.
-        kept = kept or self._schedule.fitting(ranked, block, self.left_s)
+        kept = kept or self._schedule.choose_fitting(ranked, block, self.left_s)
         for case in wanted:
             if case not in kept:
                 self._dropped.add(case)
@@ -298,28 +299,29 @@ class Trial:
                     self.evidence.unreached.append(case)
         return [case for case in wanted if case in kept]
 
-    def _returned(self, number: int) -> list[str]:
+    def _choose_returning(self, number: int) -> list[str]:
         """Return cases that were dropped, and for which there is time now that all others are decided."""
         if not self._control_is_seen():
             return []
         schedule = replace(self._schedule, costs=self._costs)
         ranked = sorted(
             (case for case in self.evidence.unreached if case in self._costs),
-            key=lambda case: self._costs[case].couple_s(MIN_SLICES),
+            key=lambda case: self._costs[case].pair_s(MIN_SLICES),
         )
-        kept = schedule.fitting(ranked, 2 * BLOCK, self.left_s) or schedule.fitting(ranked, BLOCK, self.left_s)
+        kept = schedule.choose_fitting(ranked, 2 * BLOCK, self.left_s)
+        kept = kept or schedule.choose_fitting(ranked, BLOCK, self.left_s)
         if kept:
             self._schedule, self._began_with = schedule, number
             self._dropped -= set(kept)
             self.evidence.unreached[:] = [case for case in self.evidence.unreached if case not in kept]
         return kept
 
-    def _by_importance(self, cases: Sequence[str]) -> list[str]:
+    def _sort_by_importance(self, cases: Sequence[str]) -> list[str]:
         """Sort: first the control, which every verdict needs, then suspected cases, then the cheapest cases."""
 
         def rank(case: str) -> tuple[bool, bool, float]:
             is_suspected = self._state(case) is State.SUSPECTED
-            return (case != self._sought(), not is_suspected, self._schedule.costs[case].couple_s(MIN_SLICES))
+            return (case != self._unseen_control(), not is_suspected, self._schedule.costs[case].pair_s(MIN_SLICES))
 
         return sorted(cases, key=rank)
 
@@ -351,7 +353,7 @@ class Trial:
                 else:
                     costs[case] = Cost(self._clock() - before, warm_s)
         spent_s = self.evidence.startup_s = self.settings.budget_s - self.left_s
-        new_schedule = self._schedule = scheduled(costs, begin_s, self.left_s)
+        new_schedule = self._schedule = make_schedule(costs, begin_s, self.left_s)
         self.evidence.unreached += new_schedule.unreached
         self._dropped |= set(new_schedule.unreached)
         self.evidence.control = new_schedule.control
@@ -364,13 +366,13 @@ class Trial:
         self.evidence.enough_s = STARTUPS * self.evidence.startup_s
         self.evidence.unreached += cases
 
-    def _wanted(self) -> list[str]:
+    def _list_undecided(self) -> list[str]:
         """The undecided cases, and the control until it is detected; a decided case stays decided."""
         out = self.evidence.failures.keys() | self._dropped
         able = [case for case in self._schedule.costs if case not in out]
-        return [case for case in able if case == self._sought() or not self._state(case).settled]
+        return [case for case in able if case == self._unseen_control() or not self._state(case).settled]
 
-    def _sought(self) -> str | None:
+    def _unseen_control(self) -> str | None:
         """The control, until it is seen."""
         return None if self._control_is_seen() else self.evidence.control
 
@@ -378,21 +380,21 @@ class Trial:
         log_ratios, nulls = (self.evidence.log_ratios(case, arm) for arm in (CANDIDATE, NULL))
         return state(log_ratios, nulls, self.settings.margins(case))
 
-    def _one_couple(self, number: int, cases: Sequence[str]) -> None:
+    def _measure_pair(self, number: int, cases: Sequence[str]) -> None:
         """Measure cases in turns, so that the slices of a case are spread over the time of the pair.
 
         Another program on the machine slows everything down for tenths of a second, or for seconds. It would affect
         only one arm if the slices of each arm followed each other.
         """
         before, start = psutil.cpu_times(), self._clock()
-        sought = self._sought()
+        sought = self._unseen_control()
         taken: dict[tuple[str, SlicePlan, bool], list[dict[str, SliceTimes]]] = defaultdict(list)
         # Results are examined at the end of a block, so the remaining budget is for all pairs until then. In the
         # first block it is also for the pairs that confirm a suspicion.
         done = number - self._began_with
         ahead = 2 * BLOCK - done if done < BLOCK else BLOCK - done % BLOCK
         share_s = self.left_s / ahead
-        slices, taken_slices = self._schedule.slices_of(cases, RESERVE * share_s), 0
+        slices = taken_slices = self._schedule.count_slices(cases, RESERVE * share_s)
 
         def turn(case: str) -> None:
             cost = self._schedule.costs[case]
@@ -400,21 +402,21 @@ class Trial:
             if case == sought:
                 taken[case, cost.control, True].append(arms.control(case, cost.control))
 
+        def are_enough(done: int) -> bool:
+            # The machine has become busy: fewer slices, so that all pairs have their share of the budget.
+            return done >= MIN_SLICES and self._clock() - start >= share_s
+
         with self._begin(self._sources) as arms:
             for case in self._draw.sample(cases, len(cases)):
                 self._try(arms.prepare, case)
             ready = self._clock()
-            for taken_slices in range(1, slices + 1):
-                able = [case for case in cases if case not in self.evidence.failures]
-                for case in self._draw.sample(able, len(able)):
-                    if self.left_s > 0:
-                        self._try(turn, case)
-                # The machine has become busy: fewer slices, so that all pairs have their share of the budget.
-                if taken_slices >= MIN_SLICES and self._clock() - start >= share_s:
-                    break
+            order = take_turns(cases, self._draw, self.evidence.failures, slices, are_enough)
+            for taken_slices, case in order:  # noqa: B007 - needed after the loop
+                if self.left_s > 0:
+                    self._try(turn, case)
             measured_s = self._clock() - ready
         begin_s = self._clock() - start - measured_s
-        self._schedule = self._schedule.at_pace_of(cases, taken_slices, begin_s, measured_s)
+        self._schedule = self._schedule.adapt_pace(cases, taken_slices, begin_s, measured_s)
         for (case, plan, _), turns in taken.items():
             if len(turns) >= MIN_SLICES and case not in self.evidence.failures:
                 self._note(number, case, plan, turns, before)
@@ -462,7 +464,7 @@ def _short(seconds: float) -> float:
 
 
 @contextmanager
-def alone(patience_s: float = PATIENCE_S) -> Iterator[None]:
+def reserve_machine(patience_s: float = PATIENCE_S) -> Iterator[None]:
     """Keep other measurements of this user away; two at a time would measure each other.
 
     Raises

@@ -6,10 +6,12 @@ It imports no user code, no law and no oracle, and has one thread. It reports th
 import atexit
 import contextlib
 import ctypes
+import fcntl
 import gc
 import importlib
 import json
 import os
+import random
 import select
 import signal
 import socket
@@ -18,6 +20,7 @@ import tempfile
 from collections.abc import Sequence
 from typing import Any
 
+from harness.compat.python import flush_streams, run_exit_functions
 from harness.isolation.forked_process import NUMBER_BYTES
 
 _IDLE_S = 300.0
@@ -136,12 +139,48 @@ def _report(pid: int, status: int) -> None:
 
 
 def _start_session(streams: list[int]) -> str:
-    """Start a session with the given streams, and receive the program."""
-    os.setsid()
+    """Use the given streams, receive the program, and begin a session if the message asks for one."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
     close_files()
     message = json.loads(read_exactly(0, int.from_bytes(read_exactly(0, NUMBER_BYTES), "little")))
+    if message["own_session"]:
+        os.setsid()
     become(message["folder"], message["environment"])
     text: str = message["text"]
     return text
+
+
+def run_worker(program: str, arguments: list[str], files: list[int]) -> None:
+    """Become a worker that a process has spawned; its files have the same numbers as there.
+
+    The files come over the line that stands in place of the standard error. The worker is a fork of this process, which
+    writes its number and ends, so that the requesting process adopts it.
+    """
+    line = socket.socket(fileno=2)
+    _, descriptors, *_ = socket.recv_fds(line, 1, len(files))
+    line.detach()
+    if pid := os.fork():
+        os.write(1, pid.to_bytes(NUMBER_BYTES, "little"))
+        os._exit(0)
+    first_free = max(*files, *descriptors) + 1
+    moved = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, first_free) for descriptor in descriptors]
+    for descriptor, number in zip(moved, files, strict=True):
+        os.dup2(descriptor, number)
+    close_files(*files[3:])
+    sys.argv[:] = arguments
+    # A fresh interpreter draws its seeds from the system.
+    random.seed()
+    sys.modules["torch"].seed()
+    if (numpy := sys.modules.get("numpy")) is not None:
+        numpy.random.seed()
+    gc.enable()
+    try:
+        exec(program, {"__name__": "__main__"})  # noqa: S102 - the command line of that interpreter
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            # Ends like an interpreter, but keeps the imported modules, because freeing them would copy each page.
+            run_exit_functions()
+            flush_streams()
+            os._exit(end.code or 0)
+        raise

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,11 +36,18 @@ _SERVE = "from harness.isolation.fork_loop import main; main()"
 _GRACE_S = 2.0
 
 
-def start_interpreter(program: str, *arguments: str, sandbox: str | None = None, **how: Any) -> subprocess.Popen[bytes]:
+def start_interpreter(
+    program: str,
+    *arguments: str,
+    sandbox: str | None = None,
+    interpreter: Sequence[str] = (),
+    own_session: bool = True,
+    **how: Any,
+) -> subprocess.Popen[bytes]:
     """Start a program in a fresh interpreter, as the leader of a session; keywords as of ``subprocess.Popen``."""
     # Without the working directory on the path, so that no file in it replaces a module of ours.
-    words = [*shlex.split(sandbox or ""), sys.executable, "-P", "-c", program, *arguments]
-    return subprocess.Popen(words, start_new_session=True, **how)
+    words = [*shlex.split(sandbox or ""), *(interpreter or [sys.executable]), "-P", "-c", program, *arguments]
+    return subprocess.Popen(words, start_new_session=own_session, **how)
 
 
 class ForkServer:
@@ -50,14 +57,20 @@ class ForkServer:
     ----------
     modules
         Modules to import before the first fork; none of them may import user code.
+    interpreter
+        Command line of its interpreter; this process's by default.
+    own_session
+        Whether the server and each fork begin a session, so that signals to the group of this process do not reach
+        them.
 
     Notes
     -----
     It ends with this process, or after five minutes without requests and without living forks.
     """
 
-    def __init__(self, *modules: str) -> None:
-        self._modules = modules
+    def __init__(self, *modules: str, interpreter: Sequence[str] = (), own_session: bool = True) -> None:
+        self._modules, self._interpreter, self._own_session = modules, interpreter, own_session
+        self._is_ready = False
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None
@@ -72,7 +85,7 @@ class ForkServer:
     def fork(
         self,
         text: str,
-        printed: IO[bytes],
+        printed: IO[bytes] | socket.socket,
         *,
         folder: str | None = None,
         environment: Mapping[str, str] | None = None,
@@ -84,7 +97,7 @@ class ForkServer:
         text
             Python code.
         printed
-            File for its errors.
+            File for its errors, or a line.
         folder
             Its working directory; this process's by default.
         environment
@@ -94,7 +107,7 @@ class ForkServer:
             return None
         variables = dict(user_environment() if environment is None else environment)
         message = {"text": text, "folder": folder or str(Path.cwd()), "environment": variables}
-        document = json.dumps(message).encode()
+        document = json.dumps({**message, "own_session": self._own_session}).encode()
         with self._lock:
             for _ in range(2):
                 with contextlib.suppress(OSError):
@@ -103,11 +116,19 @@ class ForkServer:
                 self._leave()
         return None
 
-    def _ask(self, document: bytes, printed: IO[bytes]) -> ForkedProcess:
+    def begin(self) -> int:
+        """Start the server if it does not run, without waiting for its imports, and return its number."""
         origin = os.getpid(), _environment()
         if self._origin != origin:
             self._leave()
-        line = self._line or self._start(origin)
+        if self._process is None:
+            self._start(origin)
+        assert self._process is not None
+        return self._process.pid
+
+    def _ask(self, document: bytes, printed: IO[bytes] | socket.socket) -> ForkedProcess:
+        self.begin()
+        line = self._ready_line()
         (message, stdin), (stdout, answers), (status, exit_end) = os.pipe(), os.pipe(), socket.socketpair()
         try:
             socket.send_fds(line, [b"1"], [message, answers, printed.fileno(), exit_end.fileno()])
@@ -132,25 +153,32 @@ class ForkServer:
             process.stdin.flush()
         return process
 
-    def _start(self, origin: tuple[int, dict[str, str]]) -> socket.socket:
+    def _start(self, origin: tuple[int, dict[str, str]]) -> None:
         # Once, also if it has started before.
         atexit.unregister(self.close)
         atexit.register(self.close)
         parent_end, child_end = socket.socketpair()
         with child_end:
             nothing = subprocess.DEVNULL
+            how = {"interpreter": self._interpreter, "own_session": self._own_session, "env": origin[1]}
             self._process = start_interpreter(
-                _SERVE, *self._modules, stdin=child_end, stdout=nothing, stderr=nothing, env=origin[1]
+                _SERVE, *self._modules, stdin=child_end, stdout=nothing, stderr=nothing, **how
             )
-        self._line, self._origin = parent_end, origin
+        self._line, self._origin, self._is_ready = parent_end, origin, False
+
+    def _ready_line(self) -> socket.socket:
+        """Return the line after the server has imported its modules."""
+        assert self._process is not None
+        assert self._line is not None
         try:
-            if parent_end.recv(1) != b"\1":
+            if not self._is_ready and self._line.recv(1) != b"\1":
                 raise ConnectionError
         except BaseException:
             # It has no forks, and would see the end of requests only after the import of torch.
             self._process.kill()
             raise
-        return parent_end
+        self._is_ready = True
+        return self._line
 
     def _leave(self) -> None:
         """Send it no more requests; its forks continue."""

@@ -8,13 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from harness.error import UsageError
 from harness.isolation.child import Child, setup
-from harness.loading.content import Sample
-from harness.loading.exercise import use
+from harness.loading.content import Count, Sample
+from harness.loading.exercise import RESULTS, use
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault
-from harness.loading.reader import Exercise, Exercised
+from harness.loading.reader import Exercise, ExerciseOptions, ExerciseResult
 from harness.loading.source import KEYWORDS, Promise, Request
 from harness.loading.supervision import SOON_S
-from harness.loading.transfer import RESULTS, SAMPLES, Count
+from harness.loading.transfer import SAMPLES
 
 _SENTENCE = 800
 """Maximum number of characters of a message from there."""
@@ -69,25 +69,19 @@ class RemoteReader:
         promise = _validate(_Promise, answer.get("value"))
         self.source = Promise(name, promise.is_factory, promise.is_one_object, _keywords(promise.names))
 
-    def exercised(
-        self,
-        exercise: Exercise,
-        wanted: Request,
-        *arguments: Any,
-        limit_s: float,
-        hurried: bool = False,
-        placed: bool = True,
-    ) -> Exercised:
-        """Run an exercise in the process; see :meth:`harness.loading.reader.Reader.exercised`."""
-        options = {"limit_s": limit_s, "hurried": hurried, "placed": placed}
+    def run_exercise(
+        self, exercise: Exercise, wanted: Request, *arguments: Any, options: ExerciseOptions
+    ) -> ExerciseResult:
+        """Run an exercise in the process; see :meth:`harness.loading.reader.Reader.run_exercise`."""
         name = exercise.__name__
         request = {"ask": "exercise", "exercise": name, "asked": asdict(wanted), "given": list(arguments)}
-        answer = _ask(self._child, {**request, "options": options, "case": self._case, "name": self.source.name})
+        request |= {"options": options._asdict(), "case": self._case, "name": self.source.name}
+        answer = _ask(self._child, request)
         value = _validate(RESULTS[name], answer.get("value"))
         rest = _validate(_Left, {"left": answer.get("left"), "names": answer.get("names")})
         self.source.names = _keywords(rest.names)
         # An orphan is not a worker of a current loader.
-        return Exercised(value, rest.left + (self._child.end_strays(SOON_S) if exercise is use else 0))
+        return ExerciseResult(value, rest.left + (self._child.end_strays(SOON_S) if exercise is use else 0))
 
 
 class RemoteReference:

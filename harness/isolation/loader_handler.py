@@ -7,10 +7,12 @@ from typing import Any
 
 from harness.error import UsageError, in_words
 from harness.isolation.request_handler import Server
+from harness.isolation.spawned_workers import fork_spawned_workers
+from harness.loading.exercise import EXERCISES
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault
-from harness.loading.reader import Reader, referred
+from harness.loading.reader import ExerciseOptions, Reader, reference_samples
 from harness.loading.source import Request, Source
-from harness.loading.transfer import EXERCISES, outward
+from harness.loading.transfer import to_plain
 
 
 class LoaderServer(Server):
@@ -32,16 +34,17 @@ class LoaderServer(Server):
     def _reader(self, request: dict[str, Any]) -> Reader:
         case: int = request["case"]
         if case not in self._readers:
-            self._readers[case] = Reader(Source(self._cases[case].function, request["name"]))
+            self._readers[case] = Reader(Source(self._cases[case].function, request["name"]), fork_spawned_workers)
         return self._readers[case]
 
     def _exercise(self, request: dict[str, Any]) -> dict[str, Any]:
         """Run an exercise."""
         reader = self._reader(request)
-        exercise, wanted, options = EXERCISES[request["exercise"]], Request(**request["asked"]), request["options"]
+        exercise, wanted = EXERCISES[request["exercise"]], Request(**request["asked"])
+        options = ExerciseOptions(**request["options"])
         try:
-            value, left = reader.exercised(exercise, wanted, *request["given"], **options)
-            return {"value": outward(value), "left": left, "names": sorted(reader.source.names)}
+            value, left = reader.run_exercise(exercise, wanted, *request["given"], options=options)
+            return {"value": to_plain(value), "left": left, "names": sorted(reader.source.names)}
         except LoadingError as error:
             return {"fault": {**asdict(error.fault), "kind": error.fault.kind.value}}
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer
@@ -50,7 +53,7 @@ class LoaderServer(Server):
     def _samples(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the first samples of an indexable data set."""
         try:
-            return {"value": outward(referred(self._cases[request["case"]].function, request["count"]))}
+            return {"value": to_plain(reference_samples(self._cases[request["case"]].function, request["count"]))}
         except BaseException as error:  # noqa: BLE001 - as above
             return _describe_error(error)
 

@@ -182,7 +182,7 @@ def in_use_bytes(*, workers: bool = False) -> int:
     For this process, the allocator reports the memory in use, which distinguishes a leak from free memory that is kept.
     For descendants, and if the C library has no such report, it is the resident set without shared memory.
     """
-    allocated = _allocated()
+    allocated = _allocated_bytes()
     return (allocated if allocated is not None else psutil.Process().memory_info().rss) + sum(
         map(_private, _descendants() if workers else ())
     )
@@ -197,7 +197,7 @@ class _Allocated(ctypes.Structure):
     _fields_ = tuple((name, ctypes.c_size_t) for name in _MALLINFO)
 
 
-def _allocated() -> int | None:
+def _allocated_bytes() -> int | None:
     try:
         request = ctypes.CDLL(None).mallinfo2
     except (OSError, AttributeError):
@@ -223,7 +223,7 @@ def _memory(process: psutil.Process) -> Memory | None:
             return Memory(full.rss, None, getattr(full, "uss", None), None, 1)
         sums = _sums(process.pid)
         if SHARED not in sums:  # a kernel before 5.4
-            return _mapped(process.memory_maps(grouped=True))
+            return _memory_of_maps(process.memory_maps(grouped=True))
     except (psutil.NoSuchProcess, psutil.AccessDenied, ProcessLookupError, PermissionError, FileNotFoundError):
         return None
     private = sums["Private_Clean"] + sums["Private_Dirty"]
@@ -240,7 +240,7 @@ def _sums(pid: int) -> dict[str, int]:
     return {name.removesuffix(":"): 1024 * int(kibibytes) for name, kibibytes in pairs}
 
 
-def _mapped(maps: Iterable[Any]) -> Memory:
+def _memory_of_maps(maps: Iterable[Any]) -> Memory:
     """Add up the maps one by one."""
     parts = list(maps)
     return Memory(

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 
 from torch.utils.data import DataLoader
 
-from harness.loading.reading import Configuration
 from harness.loading.stack import StackSample, StackSampler, StackSamples
+from harness.loading.throughput import Configuration
 from harness.loading.trace import NOTING, RECEIVED, SENT, Request, Span, Trace, TracedLoader
 from harness.record.budget import (
     AROUND,
@@ -86,7 +86,7 @@ class BudgetLoop:
 
     def __init__(self, make: Callable[[], Iterable[Any]], step: Callable[[Any], object]) -> None:
         self._step = step
-        self._loader, self.traced = _traced(make())
+        self._loader, self.traced = _trace_loader(make())
         self.is_plain = self._loader is self.traced
         self.sampler = None if self.is_plain else StackSampler()
         self.turns: list[Turn] = []
@@ -148,7 +148,7 @@ class BudgetLoop:
                 self.sampler.end()
 
 
-def _traced(loader: Any) -> tuple[Any, TracedLoader | None]:
+def _trace_loader(loader: Any) -> tuple[Any, TracedLoader | None]:
     """Trace a ``DataLoader``, or the one inside a wrapper; return the outer loader and the traced one."""
     if isinstance(loader, DataLoader):
         traced = TracedLoader(loader)
@@ -241,26 +241,26 @@ class _Account:
         """Return the seconds by part in some turns."""
         seconds: dict[str, float] = defaultdict(float)
         for turn in turns:
-            for begin, end, part in _divided(turn.requested_at, turn.stepped, self._spans(turn)):
+            for begin, end, part in _divide(turn.requested_at, turn.stepped, self._spans(turn)):
                 seconds[part] += end - begin
         fetch_s, around_s = seconds.pop(FETCH, 0.0), seconds.pop(AROUND, 0.0)
-        for part, share in _by_part(self._looks, FETCH).items():
+        for part, share in _seconds_by_part(self._looks, FETCH).items():
             seconds[part] += share * fetch_s
-        for part, share in _by_part(self._around, AROUND).items():
+        for part, share in _seconds_by_part(self._around, AROUND).items():
             seconds[part] += share * around_s
         return {part: value for part, value in seconds.items() if value > 0.0}
 
     def _spans(self, turn: Turn) -> Iterator[Span]:
         """Yield the spans in a turn, the most specific first."""
         yield Span(STEP, turn.arrived, turn.stepped)
-        yield from _begun_in(self._indices, turn)
-        requests = _begun_in(self._requests, turn)
+        yield from _select_begun(self._indices, turn)
+        requests = _select_begun(self._requests, turn)
         for request in requests:
             for span in self._of(request):
                 yield Span(span.part, max(span.begin, request.begin), min(span.end, request.end))
         if requests:  # discarding the previous batch, which a worker made in shared memory
             yield Span(HAND_OVER if requests[-1].trace.worker >= 0 else DATA_LOADER, turn.given, turn.arrived)
-        yield from _begun_in(self._loop.epochs, turn)
+        yield from _select_begun(self._loop.epochs, turn)
         if not self._loop.is_plain:
             yield Span(AROUND, turn.requested_at, turn.arrived)
 
@@ -296,7 +296,7 @@ class _Account:
         ]
 
 
-def _begun_in(spans: Sequence[_Begun], turn: Turn) -> Sequence[_Begun]:
+def _select_begun(spans: Sequence[_Begun], turn: Turn) -> Sequence[_Begun]:
     """Return the spans of a sorted series that begin within a turn."""
     return spans[
         bisect_left(spans, turn.requested_at, key=lambda span: span.begin) : bisect_left(
@@ -305,24 +305,24 @@ def _begun_in(spans: Sequence[_Begun], turn: Turn) -> Sequence[_Begun]:
     ]
 
 
-def _divided(begin: float, end: float, spans: Iterable[Span]) -> Iterator[tuple[float, float, str]]:
+def _divide(begin: float, end: float, spans: Iterable[Span]) -> Iterator[tuple[float, float, str]]:
     """Divide the time among spans; if several overlap, the first one counts."""
     free = [(begin, end)]
     for span in spans:
         if not free:
             return
-        yield from ((low, high, span.part) for low, high in _within(free, span))
-        free = [piece for pair in free for piece in _without(pair, span)]
+        yield from ((low, high, span.part) for low, high in _clip(free, span))
+        free = [piece for pair in free for piece in _cut_out(pair, span)]
 
 
-def _within(free: Sequence[tuple[float, float]], span: Span) -> Iterator[tuple[float, float]]:
+def _clip(free: Sequence[tuple[float, float]], span: Span) -> Iterator[tuple[float, float]]:
     """Yield the intersection of a span and the free time."""
     for low, high in free:
         if max(low, span.begin) < min(high, span.end):
             yield max(low, span.begin), min(high, span.end)
 
 
-def _without(piece: tuple[float, float], span: Span) -> Iterator[tuple[float, float]]:
+def _cut_out(piece: tuple[float, float], span: Span) -> Iterator[tuple[float, float]]:
     """Yield the rest of a piece outside a span."""
     low, high = piece
     if not max(low, span.begin) < min(high, span.end):
@@ -353,7 +353,7 @@ def _sum(several: Iterable[StackSamples]) -> StackSamples:
     return dict(total)
 
 
-def _by_part(looks: StackSamples, rest: str) -> dict[str, float]:
+def _seconds_by_part(looks: StackSamples, rest: str) -> dict[str, float]:
     """Return the share by part in the looks; without looks, everything counts as the rest."""
     total = sum(looks.values())
     if not total:

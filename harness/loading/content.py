@@ -10,14 +10,22 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
 Sample = dict[str, Any]
 """The leaves of a sample by their paths: tensors, words, or whatever else there is."""
+
+_MAX_NUMBER = 2**62
+"""A larger number is no tensor's."""
+
+Number = Annotated[int, Field(gt=-_MAX_NUMBER, lt=_MAX_NUMBER)]
+Count = Annotated[int, Field(ge=0, lt=_MAX_NUMBER)]
+"""Numbers in the results of another process."""
 
 Digest = str
 """Two samples with one digest are taken for one."""
@@ -60,7 +68,7 @@ def size_of(part: Any) -> int | None:
         return len(part) if part.ndim else None
     if isinstance(part, Samples):
         return len(part)
-    named = _named(part)
+    named = _named_parts(part)
     if named is not None:
         # A list may contain samples or parts; the first axis of an array is unambiguous.
         arrays = [size_of(value) for value in named.values() if isinstance(value, Tensor | np.ndarray)]
@@ -78,18 +86,18 @@ def size_of(part: Any) -> int | None:
 
 
 def _commonest(sizes: Sequence[int | None]) -> int | None:
-    known = Counter(size for size in sizes if size is not None)
-    return known.most_common(1)[0][0] if known else None
+    counts = Counter(size for size in sizes if size is not None)
+    return counts.most_common(1)[0][0] if counts else None
 
 
-def _named(part: Any) -> Mapping[str, Any] | None:
+def _named_parts(part: Any) -> Mapping[str, Any] | None:
     """Return the named parts of an object; ``None`` if it has none."""
     if isinstance(part, Mapping):
         return {str(name): value for name, value in part.items()}
     if hasattr(part, "_fields") and isinstance(part, tuple):
         return dict(zip(getattr(part, "_fields", ()), part, strict=True))
     if is_dataclass(part) and not isinstance(part, type):
-        return {one.name: getattr(part, one.name) for one in fields(part)}
+        return {entry.name: getattr(part, entry.name) for entry in fields(part)}
     if isinstance(part, _PLAIN) or not hasattr(part, "__dict__") or callable(part):
         return None
     return {name: value for name, value in vars(part).items() if isinstance(value, Tensor | np.ndarray | list)} or None
@@ -104,12 +112,12 @@ def _columns(part: Any, size: int, path: str) -> Iterator[tuple[str, Sequence[An
         if part.ndim and len(part) == size:
             yield path, list(part)
         return
-    named = _named(part)
+    named = _named_parts(part)
     if named is None and isinstance(part, list | tuple):
         if _is_of_samples(part, size):
             yield path, list(part)
             return
-        named = {str(at): value for at, value in enumerate(part)}
+        named = {str(index): value for index, value in enumerate(part)}
     for name, value in (named or {}).items():
         yield from _columns(value, size, f"{path}.{name}" if path else name)
 
@@ -134,17 +142,13 @@ def _leaves(part: Any, path: str) -> Iterator[tuple[str, Any]]:
     elif isinstance(part, bool | int | float) and abs(part) < _MAX_NUMBER:
         yield path, torch.tensor(part, dtype=torch.float64 if isinstance(part, float) else None)
     else:
-        named = _named(part)
+        named = _named_parts(part)
         if named is None and isinstance(part, list | tuple):
-            named = {str(at): value for at, value in enumerate(part)}
+            named = {str(index): value for index, value in enumerate(part)}
         if named is None:
             yield path, part
         for name, value in (named or {}).items():
             yield from _leaves(value, f"{path}.{name}" if path else name)
-
-
-_MAX_NUMBER = 2**62
-"""A larger number is no tensor's."""
 
 
 def digests(*several: Sequence[Sample]) -> list[list[Digest]]:
@@ -165,7 +169,7 @@ def digest(sample: Sample, padding: Mapping[str, Any] | None = None) -> Digest:
     state = blake2b(digest_size=12)
     for path, leaf in sorted(sample.items()):
         state.update(path.encode())
-        state.update(_bytes(_trimmed(leaf, padding[path]) if padding and path in padding else leaf))
+        state.update(_bytes(_trim(leaf, padding[path]) if padding and path in padding else leaf))
     return state.hexdigest()
 
 
@@ -227,20 +231,20 @@ def _padding(several: Sequence[Sequence[Sample]]) -> dict[str, float]:
         for path, leaf in sample.items():
             if isinstance(leaf, Tensor) and leaf.ndim:
                 shapes.setdefault(path, set()).add(tuple(leaf.shape))
-    found: dict[str, float] = {}
+    padding_values: dict[str, float] = {}
     for path in (path for path, sizes in shapes.items() if len(sizes) > 1):
         columns = [[leaf for sample in samples if isinstance(leaf := sample.get(path), Tensor)] for samples in several]
         if (padding := _best_padding(columns)) is not None:
-            found[path] = padding
-    return found
+            padding_values[path] = padding
+    return padding_values
 
 
 def _best_padding(columns: Sequence[Sequence[Tensor]]) -> float | None:
     """Return the value at the end of leaves whose removal makes the lists agree best; ``None`` if none does."""
     ends = Counter(leaf.flatten()[-1].item() for column in columns for leaf in column if leaf.numel())
-    best, best_common = None, _in_common([[leaf_digest(leaf) for leaf in column] for column in columns])
+    best, best_common = None, _count_common([[leaf_digest(leaf) for leaf in column] for column in columns])
     for value, _ in ends.most_common(_TRIED):
-        common = _in_common([[leaf_digest(_trimmed(leaf, value)) for leaf in column] for column in columns])
+        common = _count_common([[leaf_digest(_trim(leaf, value)) for leaf in column] for column in columns])
         if common > best_common:
             best, best_common = value, common
     return best
@@ -250,12 +254,12 @@ _TRIED = 4
 """Values at the end that are tried for padding."""
 
 
-def _in_common(lists: Sequence[Sequence[Digest]]) -> int:
+def _count_common(lists: Sequence[Sequence[Digest]]) -> int:
     first = Counter(lists[0])
-    return sum((first & Counter(other)).total() for other in lists[1:])
+    return sum((first & Counter(digests)).total() for digests in lists[1:])
 
 
-def _trimmed(leaf: Any, padding: float) -> Any:
+def _trim(leaf: Any, padding: float) -> Any:
     """A tensor without the padding at the end of its first axis."""
     if not isinstance(leaf, Tensor) or not leaf.ndim or not len(leaf):
         return leaf

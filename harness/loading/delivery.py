@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from harness.loading.content import Digest, Sample, digest, digests
 from harness.loading.exercise import deliver, deliver_indices, fail, read_directly, read_twice, show
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault
-from harness.loading.reader import EPOCH_S, HUNG_S, SEED, Epoch, Exercise, Exercised
+from harness.loading.reader import EPOCH_S, HUNG_S, SEED, Epoch, Exercise, ExerciseOptions, ExerciseResult
 from harness.loading.source import LoaderInfo, Promise, Request
 from harness.loading.tagged import Injection
 
@@ -26,15 +26,9 @@ class Exercising(Protocol):
     def source(self) -> Promise:
         """Promises of the loaders."""
 
-    def exercised(
-        self,
-        exercise: Exercise,
-        request: Request,
-        *arguments: Any,
-        limit_s: float,
-        hurried: bool = False,
-        placed: bool = True,
-    ) -> Exercised:
+    def run_exercise(
+        self, exercise: Exercise, request: Request, *arguments: Any, options: ExerciseOptions
+    ) -> ExerciseResult:
         """Run an exercise within limits."""
 
 
@@ -98,12 +92,12 @@ class Deliveries:
     @cached_property
     def info(self) -> LoaderInfo:
         """Facts about a loader that need no reading."""
-        info: LoaderInfo = self.exercised(show, Request(), placed=False)
+        info: LoaderInfo = self.run_exercise(show, Request(), placed=False)
         return info
 
     def request(self, **wanted: Any) -> Request:
         """Return a request, with a batch size that suits the data."""
-        return self.source.named(replace(Request(batch_size=self.batch_size), **wanted))
+        return self.source.fill_defaults(replace(Request(batch_size=self.batch_size), **wanted))
 
     @cached_property
     def batch_size(self) -> int:
@@ -116,12 +110,12 @@ class Deliveries:
         """Samples in an epoch of a loader that takes a batch size and shows no data set; 0 where that is not known."""
         if not self.names("batch_size"):
             return 0
-        request = self.source.named(Request())
-        epochs = self.exercised(deliver, request, 1, False, SEED, limit_s=EPOCH_S + HUNG_S)  # noqa: FBT003 - over a line
+        request = self.source.fill_defaults(Request())
+        epochs = self.run_exercise(deliver, request, 1, False, SEED, limit_s=EPOCH_S + HUNG_S)  # noqa: FBT003 - over a line
         self._readings[request, False, SEED] = epochs
         return len(epochs[0].samples) if epochs[0].ended else 0
 
-    def exercised(
+    def run_exercise(
         self,
         exercise: Exercise,
         request: Request,
@@ -139,12 +133,11 @@ class Deliveries:
         """
         key = request.num_workers
         # A fault without workers also occurs with workers.
-        if (known := self._faults.get(key) or self._faults.get(0)) is not None:
-            raise LoadingError(known)
+        if (known_fault := self._faults.get(key) or self._faults.get(0)) is not None:
+            raise LoadingError(known_fault)
         try:
-            value, left = self._reader.exercised(
-                exercise, request, *arguments, limit_s=limit_s, hurried=bool(self.left), placed=placed
-            )
+            options = ExerciseOptions(limit_s, bool(self.left), placed)
+            value, left = self._reader.run_exercise(exercise, request, *arguments, options=options)
         except LoadingError as error:
             if kept:
                 self._faults[key] = error.fault
@@ -157,22 +150,22 @@ class Deliveries:
     def epochs(self, request: Request, count: int = 1, *, tags: bool = False, world_seed: int = SEED) -> list[Epoch]:
         """Read several epochs of a loader. If the factory takes the epoch, make a new loader for each."""
         key = (request, tags, world_seed)
-        known = self._readings.get(key, [])
-        if len(known) < count:
+        epochs = self._readings.get(key, [])
+        if len(epochs) < count:
             limit_s = EPOCH_S * count + HUNG_S
-            known = self._readings[key] = self.exercised(deliver, request, count, tags, world_seed, limit_s=limit_s)
-            if not any(epoch.samples for epoch in known[:1]) and request == self.request(
+            epochs = self._readings[key] = self.run_exercise(deliver, request, count, tags, world_seed, limit_s=limit_s)
+            if not any(epoch.samples for epoch in epochs[:1]) and request == self.request(
                 num_workers=request.num_workers
             ):
                 raise LoadingError(
                     LoadingFault(FaultKind.EMPTY, "the loader delivers no samples", "use a data set that is not empty")
                 )
-        return known[:count]
+        return epochs[:count]
 
     def indices(self, request: Request) -> list[tuple[list[int], list[int]]] | None:
         """Return the indices of two epochs with the sizes of their batches; ``None`` if only samples are known."""
         if request not in self._indices:
-            self._indices[request] = self.exercised(deliver_indices, request, 2, limit_s=EPOCH_S * 2 + HUNG_S)
+            self._indices[request] = self.run_exercise(deliver_indices, request, 2, limit_s=EPOCH_S * 2 + HUNG_S)
         return self._indices[request]
 
     def failing(self, request: Request, injection: Injection) -> Epoch | None:
@@ -183,7 +176,7 @@ class Deliveries:
         LoadingError
             If the loader reports the error.
         """
-        epoch: Epoch | None = self.exercised(fail, request, injection.at, injection.ends, placed=False, kept=False)
+        epoch: Epoch | None = self.run_exercise(fail, request, injection.at, injection.ends, placed=False, kept=False)
         return epoch
 
     @cached_property
@@ -201,7 +194,7 @@ class Deliveries:
 
     @cached_property
     def _of_the_data_set(self) -> list[Sample] | None:
-        samples: list[Sample] | None = self.exercised(read_directly, self.request())
+        samples: list[Sample] | None = self.run_exercise(read_directly, self.request())
         return samples
 
     @property
@@ -221,7 +214,7 @@ class Deliveries:
         """The first samples: read once, read again, and read by another loader with another seed."""
         if not self._of_the_data_set:
             return [], [], []
-        reads = self.exercised(read_twice, self.request(), min(3, len(self._of_the_data_set)))
+        reads = self.run_exercise(read_twice, self.request(), min(3, len(self._of_the_data_set)))
         first, second, other = ([digest(sample) for sample in samples] for samples in reads)
         return first, second, other
 

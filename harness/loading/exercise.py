@@ -1,7 +1,7 @@
 """Exercises: operations on loaders in their process, which return the results as data.
 
 A :class:`~.reader.Reader` runs ``exercise(reader, request, ...)``, in this process or in another. The laws judge the
-results. :data:`.transfer.RESULTS` lists the exercises with the validators of their results.
+results. A result from another process is validated by the annotation of its exercise; see :data:`RESULTS`.
 """
 
 import copy
@@ -9,47 +9,62 @@ import gc
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from inspect import isfunction
 from itertools import islice
-from typing import Any
+from typing import Annotated, Any, get_type_hints
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from harness.loading.accounting import in_use_bytes
-from harness.loading.content import Sample, samples_of
+from harness.loading.content import Count, Number, samples_of
 from harness.loading.generators import generators_of, global_states, seed_all, states_of
-from harness.loading.reader import EPOCH_S, FEW, SEED, Epoch, Reader, alone, is_generator, tell_epoch, until
-from harness.loading.source import LoaderInfo, Request, info_of, is_map_style, length_of, torch_loader
-from harness.loading.tagged import Injection, of_indices, with_failure
+from harness.loading.reader import (
+    EPOCH_S,
+    FEW,
+    SEED,
+    Exercise,
+    Reader,
+    call_until,
+    collate_alone,
+    is_generator,
+    tell_epoch,
+)
+from harness.loading.source import Request, info_of, is_map_style, length_of, torch_loader
+from harness.loading.tagged import Injection, inject_failure, load_indices
+from harness.loading.transfer import EpochData, InfoData, SampleData, validator_of
+
+_TWO, _THREE = (Field(min_length=number, max_length=number) for number in (2, 3))
 
 
-def show(reader: Reader, request: Request) -> LoaderInfo:
+def show(reader: Reader, request: Request) -> InfoData:
     """Return the facts about a loader that need no reading."""
     return replace(info_of(reader.make(request)), data_set=None)
 
 
-def deliver(reader: Reader, request: Request, count: int, tags: bool, world_seed: int) -> list[Epoch]:  # noqa: FBT001 - goes over a line
+def deliver(reader: Reader, request: Request, count: int, tags: bool, world_seed: int) -> list[EpochData]:  # noqa: FBT001 - goes over a line
     """Return some epochs, after seeding the global generators."""
     if tags:
         return reader.tagged_epochs(request, count, world_seed=world_seed)
     return reader.epochs(request, count, tags=False, world_seed=world_seed)
 
 
-def deliver_wrapped(reader: Reader, request: Request, count: int) -> list[Epoch]:
+def deliver_wrapped(reader: Reader, request: Request, count: int) -> list[EpochData]:
     """Return epochs with tags of a wrapped loader, without its wrapper."""
     return reader.epochs(request, count, tags=True, inner=True)
 
 
-def deliver_indices(reader: Reader, request: Request, count: int) -> list[tuple[list[int], list[int]]] | None:
+def deliver_indices(reader: Reader, request: Request, count: int) -> list[tuple[list[Number], list[Count]]] | None:
     """Return the indices that epochs ask for and the sizes of their batches, without reading a sample."""
     epochs: list[tuple[list[int], list[int]]] = []
     loader = None
     for number in range(request.epoch, request.epoch + count):
         if loader is None or reader.makes_each_epoch(loader):
-            loader = of_indices(reader.make(replace(request, epoch=number)))
+            loader = load_indices(reader.make(replace(request, epoch=number)))
         if loader is None:
             return None
         tell_epoch(loader, number)
@@ -58,10 +73,10 @@ def deliver_indices(reader: Reader, request: Request, count: int) -> list[tuple[
     return epochs
 
 
-def fail(reader: Reader, request: Request, at: int, ends: bool) -> Epoch | None:  # noqa: FBT001 - as above
+def fail(reader: Reader, request: Request, at: int, ends: bool) -> EpochData | None:  # noqa: FBT001 - as above
     """Let a sample raise, or its process end; ``None`` if no error can be injected."""
     injection = Injection(at, ends=ends)
-    loader = with_failure(reader.make(request), injection)
+    loader = inject_failure(reader.make(request), injection)
     epoch = None if loader is None else reader.epoch_of(loader)
     return epoch if injection.happened else None
 
@@ -69,46 +84,46 @@ def fail(reader: Reader, request: Request, at: int, ends: bool) -> Epoch | None:
 # Data sets
 
 
-def read_directly(reader: Reader, request: Request) -> list[Sample] | None:
+def read_directly(reader: Reader, request: Request) -> list[SampleData] | None:
     """Return the samples of the data set, each collated alone; ``None`` if there is no access to it."""
     loader = reader.make(request)
     info = info_of(loader)
     if not info.by_index or info.samples is None:
         return None
     limit = len(info.data_set) if reader.limit_s >= EPOCH_S else min(2 * FEW, len(info.data_set))
-    return list(until(reader.limit_s, lambda i: alone(loader, i), range(limit)))
+    return list(call_until(reader.limit_s, lambda i: collate_alone(loader, i), range(limit)))
 
 
-def read_twice(reader: Reader, request: Request, count: int) -> tuple[list[Sample], list[Sample], list[Sample]]:
+def read_twice(reader: Reader, request: Request, count: int) -> Annotated[list[list[SampleData]], _THREE]:
     """Return the first samples: read once, read again, and read by another loader with another seed."""
     loader = reader.make(request)
-    first, second = ([alone(loader, i) for i in range(count)] for _ in range(2))
+    again = [[collate_alone(loader, i) for i in range(count)] for _ in range(2)]
     seed_all(SEED)
     loader = reader.make(request)
     seed_all(SEED + 1)
-    return first, second, [alone(loader, i) for i in range(count)]
+    return [*again, [collate_alone(loader, i) for i in range(count)]]
 
 
-def reread_one(reader: Reader, request: Request) -> tuple[list[Sample], bool]:
+def reread_one(reader: Reader, request: Request) -> tuple[Annotated[list[SampleData], _THREE], bool]:
     """Return the first sample three times, the last time by another loader, and whether it drew random numbers."""
     loader, another = reader.make(request), reader.make(request)
     data_set = info_of(loader).data_set
     before = states_of(generators_of(data_set))
-    first, second = alone(loader, 0), alone(loader, 0)
+    first, second = collate_alone(loader, 0), collate_alone(loader, 0)
     drew = before != states_of(generators_of(data_set))
-    return [first, second, alone(another, 0)], drew
+    return [first, second, collate_alone(another, 0)], drew
 
 
-def collate(reader: Reader, request: Request, count: int) -> list[tuple[Sample, Sample]]:
+def collate(reader: Reader, request: Request, count: int) -> list[tuple[SampleData, SampleData]]:
     """Return the first samples before and after collation; none if the data set returns batches."""
     loader = torch_loader(reader.make(request))
     assert loader is not None
     if info_of(loader).whole or getattr(loader.dataset, "__getitems__", None) or loader.batch_sampler is None:
         return []
-    return [(samples_of(loader.dataset[i], whole=True)[0], alone(loader, i)) for i in range(count)]
+    return [(samples_of(loader.dataset[i], whole=True)[0], collate_alone(loader, i)) for i in range(count)]
 
 
-def announce(reader: Reader, request: Request) -> tuple[int | None, int | None]:
+def announce(reader: Reader, request: Request) -> tuple[Count | None, Count | None]:
     """Return the announced number of batches, and the length of a data set that has a sample beyond it."""
     loader = reader.make(request)
     data_set = info_of(loader).data_set
@@ -130,7 +145,7 @@ def _has(data_set: Any, index: int) -> bool:
 # Batches
 
 
-def keep_batches(reader: Reader, request: Request, count: int) -> list[tuple[list[Sample], list[Sample]]]:
+def keep_batches(reader: Reader, request: Request, count: int) -> list[tuple[list[SampleData], list[SampleData]]]:
     """Return the first batches, each on arrival and after the arrival of all."""
     loader = reader.make(request)
     tell_epoch(loader, 0)
@@ -141,7 +156,7 @@ def keep_batches(reader: Reader, request: Request, count: int) -> list[tuple[lis
     return list(zip(before, [samples_of(batch, whole=True) for batch in batches], strict=True))
 
 
-def write_into(reader: Reader, request: Request, count: int) -> tuple[bool, Epoch]:
+def write_into(reader: Reader, request: Request, count: int) -> tuple[bool, EpochData]:
     """Write into the first batches of an epoch; return whether that can be, and the next epoch."""
     loader = reader.make(request)
     tell_epoch(loader, 0)
@@ -190,12 +205,12 @@ def seed_and_read(reader: Reader, request: Request, count: int) -> list[dict[str
     after = []
     for i in range(count):
         seed_all(1000 + i)
-        alone(loader, i)
+        collate_alone(loader, i)
         after.append(global_states())
     return after
 
 
-def seed_and_begin(reader: Reader, request: Request, seeds: list[int]) -> list[dict[str, str]]:
+def seed_and_begin(reader: Reader, request: Request, seeds: list[int]) -> Annotated[list[dict[str, str]], _TWO]:
     """Return the states of the global generators after a few batches, begun with each of some seeds."""
     after = []
     for seed in seeds:
@@ -208,7 +223,7 @@ def seed_and_begin(reader: Reader, request: Request, seeds: list[int]) -> list[d
 # Epochs
 
 
-def set_epochs(reader: Reader, request: Request, numbers: list[int]) -> list[Epoch] | None:
+def set_epochs(reader: Reader, request: Request, numbers: list[int]) -> Annotated[list[EpochData], _THREE] | None:
     """Return the epochs of a loader after ``set_epoch``; ``None`` if it has no such method."""
     loader = reader.make(request)
     if not callable(getattr(loader, "set_epoch", None)):
@@ -220,7 +235,7 @@ def set_epochs(reader: Reader, request: Request, numbers: list[int]) -> list[Epo
     return epochs
 
 
-def leave_early(reader: Reader, request: Request, batches: int) -> Epoch | None:
+def leave_early(reader: Reader, request: Request, batches: int) -> EpochData | None:
     """Read some batches, and return an epoch; ``None`` if the loader has one epoch only, or may continue."""
     loader = reader.make(request)
     if _has_state(loader) or (reader.source.is_factory and is_generator(loader)):
@@ -231,7 +246,7 @@ def leave_early(reader: Reader, request: Request, batches: int) -> Epoch | None:
     return reader.epoch_of(loader)
 
 
-def go_straight_on(reader: Reader, request: Request) -> list[Epoch] | None:
+def go_straight_on(reader: Reader, request: Request) -> Annotated[list[EpochData], _TWO] | None:
     """Return two epochs of a loader with a state; ``None`` if it has no state."""
     seed_all(5)
     loader = reader.make(request)
@@ -242,7 +257,7 @@ def _has_state(loader: Any) -> bool:
     return all(callable(getattr(loader, name, None)) for name in ("state_dict", "load_state_dict"))
 
 
-def resume(reader: Reader, request: Request, stops: list[int]) -> list[Epoch]:
+def resume(reader: Reader, request: Request, stops: list[int]) -> Annotated[list[EpochData], _TWO]:
     """Read batches with several loaders, each from the state of the previous loader; return two epochs."""
     seed_all(5)
     loader = reader.make(request)
@@ -266,7 +281,7 @@ def stay(reader: Reader, request: Request) -> bool:
     return bool(getattr(reader.make(request), "persistent_workers", False))
 
 
-def use_memory(reader: Reader, request: Request, count: int, warm: int, max_s: float) -> list[int] | None:
+def use_memory(reader: Reader, request: Request, count: int, warm: int, max_s: float) -> list[Count] | None:
     """Return the bytes in use after each epoch, from the last warm-up epoch on; ``None`` if epochs take long."""
     loader = reader.make(request)
     used, end = [], time.monotonic() + max_s
@@ -284,14 +299,14 @@ def use_memory(reader: Reader, request: Request, count: int, warm: int, max_s: f
     return used
 
 
-def use(reader: Reader, request: Request) -> list[int]:
+def use(reader: Reader, request: Request) -> list[Count]:
     """Read an epoch and discard the loader."""
     loader = reader.make(request)
     tell_epoch(loader, 0)
     return [len(reader.epoch_of(loader).samples)]
 
 
-def count_open(_: Reader, __: Request) -> list[int]:
+def count_open(_: Reader, __: Request) -> Annotated[list[Count], _TWO]:
     """Return the numbers of open files and threads."""
     gc.collect()
     try:
@@ -299,3 +314,16 @@ def count_open(_: Reader, __: Request) -> list[int]:
     except OSError:
         files = 0
     return [files, threading.active_count()]
+
+
+EXERCISES: Mapping[str, Exercise] = {
+    name: thing
+    for name, thing in list(globals().items())
+    if isfunction(thing) and thing.__module__ == __name__ and not name.startswith("_")
+}
+"""Exercises by name."""
+
+RESULTS = {
+    name: validator_of(get_type_hints(exercise, include_extras=True)["return"]) for name, exercise in EXERCISES.items()
+}
+"""Validators of their results."""

@@ -1,7 +1,7 @@
 """Faults of loaders: a plain sentence, the index of the sample if there is one, and a remedy.
 
-Exceptions of a loader become faults in :mod:`harness.loading.supervision`, and :mod:`harness.loading.watched` finds the
-sample that caused one.
+Exceptions of a loader become faults in :mod:`harness.loading.supervision`, and :mod:`harness.loading.faulty_sample`
+finds the sample that caused one.
 """
 
 import os
@@ -85,9 +85,9 @@ _HOW = re.compile(r"killed by (signal: [^.]+)|exited unexpectedly with (exit cod
 _NO_SHARED_MEMORY = ("unable to allocate shared memory", "unable to resize file", "unable to mmap", "Bus error")
 
 
-def named(error: Exception) -> LoadingFault:
+def fault_of(error: Exception) -> LoadingFault:
     """Return the fault that an error means."""
-    text = words_of(error)
+    text = message_of(error)
     worker = int(match[1]) if (match := _WORKER.search(text)) else None
     last = str(error).strip().splitlines()[-1] if str(error).strip() else ""
     if any(words in text for words in _NO_SHARED_MEMORY):
@@ -98,7 +98,7 @@ def named(error: Exception) -> LoadingFault:
             worker=worker,
         )
     if "DataLoader worker" in text and ("exited unexpectedly" in text or "is killed by signal" in text):
-        return died(text)
+        return worker_death(text)
     if "DataLoader timed out" in text:
         return LoadingFault(FaultKind.HUNG, f"a worker is hanging: {last}", _HUNG_REMEDY)
     if _unpicklable(error, text):
@@ -118,28 +118,28 @@ def named(error: Exception) -> LoadingFault:
     )
 
 
-def died(text: str, exit_code: int | None = None) -> LoadingFault:
+def worker_death(text: str, exit_code: int | None = None) -> LoadingFault:
     """Return the fault of a dead worker, with the cause from torch or from the exit code."""
     match = _HOW.search(text)
     if match is not None:
-        how = f"is killed by {match[1]}" if match[1] else f"exits with {match[2]}"
+        end = f"is killed by {match[1]}" if match[1] else f"exits with {match[2]}"
     elif exit_code is None:
-        how = "exits"
+        end = "exits"
     else:
         killed = exit_code < 0
-        how = f"is killed by signal: {signal.strsignal(-exit_code)}" if killed else f"exits with exit code {exit_code}"
+        end = f"is killed by signal: {signal.strsignal(-exit_code)}" if killed else f"exits with exit code {exit_code}"
     remedy = "load without workers to see where the process ends"
-    if "Killed" in how:
+    if "Killed" in end:
         remedy = "memory may have run out: use fewer workers or smaller batches"
-    return LoadingFault(FaultKind.DIED, f"a worker process {how} instead of delivering", remedy)
+    return LoadingFault(FaultKind.DIED, f"a worker process {end} instead of delivering", remedy)
 
 
-def pids(error: BaseException) -> set[int]:
+def named_processes(error: BaseException) -> set[int]:
     """Return the processes that an error of ``DataLoader`` names."""
-    return {int(pid) for match in _PIDS.finditer(words_of(error)) for pid in match[1].split(",")}
+    return {int(pid) for match in _PIDS.finditer(message_of(error)) for pid in match[1].split(",")}
 
 
-def words_of(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
     """Return the text of an error and its cause, which names the signal that killed a worker."""
     return f"{error}\n{error.__cause__ or ''}"
 
@@ -150,11 +150,11 @@ _SHARED_MEMORY_REMEDY = (
 _HUNG_REMEDY = "set a time limit for each wait of the data set; locks and threads do not survive a `fork`"
 
 
-def hung(limit_s: float) -> LoadingFault:
+def timeout_fault(limit_s: float) -> LoadingFault:
     """Return the fault of a timeout; scarce shared memory may have lost a batch silently."""
-    text, left = f"loading hangs: no batch arrived within {limit_s:g} s", shared_memory_left()
-    if left is not None and left < _SCARCE:
-        scarce = f"{text}, and only {left / 2**20:.3g} MB of shared memory are left"
+    text, free_bytes = f"loading hangs: no batch arrived within {limit_s:g} s", shared_memory_left()
+    if free_bytes is not None and free_bytes < _SCARCE:
+        scarce = f"{text}, and only {free_bytes / 2**20:.3g} MB of shared memory are left"
         return LoadingFault(FaultKind.SHARED_MEMORY, scarce, _SHARED_MEMORY_REMEDY)
     return LoadingFault(FaultKind.HUNG, text, _HUNG_REMEDY)
 

@@ -19,7 +19,7 @@ _DEEP, _MANY = 4, 400
 
 def generators_of(thing: Any) -> list[tuple[str, Any]]:
     """Return the names and random number generators that a data set can use."""
-    return [*GLOBAL, *_within(thing, "its data set", set(), _DEEP)]
+    return [*GLOBAL, *_walk(thing, "its data set", set(), _DEEP)]
 
 
 _OWN = "its data set."
@@ -27,7 +27,7 @@ _OWN = "its data set."
 _KINDS = (np.random.Generator, np.random.RandomState, random.Random, torch.Generator)
 
 
-def _within(thing: Any, name: str, visited: set[int], deep: int) -> Iterator[tuple[str, Any]]:
+def _walk(thing: Any, name: str, visited: set[int], deep: int) -> Iterator[tuple[str, Any]]:
     if id(thing) in visited or len(visited) > _MANY:
         return
     visited.add(id(thing))
@@ -38,17 +38,17 @@ def _within(thing: Any, name: str, visited: set[int], deep: int) -> Iterator[tup
     if deep == 0 or isinstance(thing, str | bytes | int | float | torch.Tensor | np.ndarray | type):
         return
     for called, value in _parts(thing, name):
-        yield from _within(value, called, visited, deep - 1)
+        yield from _walk(value, called, visited, deep - 1)
 
 
 def _parts(thing: Any, name: str) -> Iterator[tuple[str, Any]]:
     """Yield the parts of an object, and the objects that a function refers to, with their names."""
     if isinstance(thing, list | tuple):
-        yield from ((f"{name}[{at}]", value) for at, value in enumerate(thing[:16]))
+        yield from ((f"{name}[{index}]", value) for index, value in enumerate(thing[:16]))
     elif isinstance(thing, dict):
         yield from ((f"{name}[{key!r}]", thing[key]) for key in list(thing)[:16])
     elif isinstance(thing, FunctionType):
-        yield from _of_function(thing, name)
+        yield from _function_parts(thing, name)
     elif isinstance(thing, MethodType):
         yield from ((name, thing.__self__), (name, thing.__func__))
     elif isinstance(thing, partial):
@@ -57,10 +57,10 @@ def _parts(thing: Any, name: str) -> Iterator[tuple[str, Any]]:
         yield from ((f"{name}.{key}", value) for key, value in getattr(thing, "__dict__", {}).items())
         for method in ("__getitem__", "__getitems__", "__iter__", "__call__"):
             if isinstance(function := getattr(type(thing), method, None), FunctionType):
-                yield from _of_function(function, name)
+                yield from _function_parts(function, name)
 
 
-def _of_function(function: FunctionType, name: str) -> Iterator[tuple[str, Any]]:
+def _function_parts(function: FunctionType, name: str) -> Iterator[tuple[str, Any]]:
     """Yield the closure and defaults of a function, and the generators and functions of its module that it uses."""
     for called, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
         with suppress(ValueError):  # an empty cell
@@ -93,7 +93,7 @@ def _state(source: Any) -> str:
     return blake2b(raw, digest_size=12).hexdigest()
 
 
-def drawn(before: dict[str, str], after: dict[str, str]) -> tuple[tuple[str, str], ...]:
+def changed_states(before: dict[str, str], after: dict[str, str]) -> tuple[tuple[str, str], ...]:
     """Return the generators whose states differ, each with its state before."""
     return tuple((name, before[name]) for name in before if before[name] != after.get(name))
 

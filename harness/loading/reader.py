@@ -9,7 +9,7 @@ import random
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -18,12 +18,11 @@ import torch
 
 from harness.loading.content import Sample, samples_of
 from harness.loading.fault import WITHOUT_SAMPLE, FaultKind, LoadingError, LoadingFault
+from harness.loading.faulty_sample import diagnose, explain_collation
 from harness.loading.generators import seed_all
 from harness.loading.source import Request, Source, info_of, is_map_style, torch_loader
-from harness.loading.spawning import spawned_quickly
-from harness.loading.supervision import SOON_S, bounded
-from harness.loading.tagged import Tag, TaggedBatch, can_be_tagged, tagged, untagged, with_data_set
-from harness.loading.watched import diagnose
+from harness.loading.supervision import SOON_S, supervise_and_count
+from harness.loading.tagged import Tag, TaggedBatch, add_tags, can_be_tagged, remove_tags, replace_data_set
 
 EPOCH_S = 3.0
 """Seconds after which an epoch is cut short."""
@@ -78,7 +77,7 @@ class Epoch:
     seconds: float = 0.0
 
 
-class Exercised(NamedTuple):
+class ExerciseResult(NamedTuple):
     """Result of an exercise.
 
     Parameters
@@ -93,6 +92,24 @@ class Exercised(NamedTuple):
     left: int = 0
 
 
+class ExerciseOptions(NamedTuple):
+    """Options of running an exercise.
+
+    Parameters
+    ----------
+    limit_s
+        Maximum seconds; more for a loader that uses the CPU.
+    is_hurried
+        Whether to wait less for processes that it left.
+    locates_fault
+        Whether to read again after a fault, to find its sample.
+    """
+
+    limit_s: float
+    is_hurried: bool = False
+    locates_fault: bool = True
+
+
 Exercise = Callable[..., Any]
 """``exercise(reader, ask, ...)`` uses loaders through a reader and returns the result."""
 
@@ -104,6 +121,8 @@ class Reader:
     ----------
     source
         Makes the loaders.
+    worker_start
+        Returns a context in which workers are started; as the loader starts them by default.
 
     Attributes
     ----------
@@ -111,19 +130,14 @@ class Reader:
         Seconds after which an epoch is cut.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, worker_start: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
         self.source = source
+        self._worker_start = worker_start
         self.limit_s = EPOCH_S
 
-    def exercised(
-        self,
-        exercise: Exercise,
-        request: Request,
-        *arguments: Any,
-        limit_s: float,
-        hurried: bool = False,
-        placed: bool = True,
-    ) -> Exercised:
+    def run_exercise(
+        self, exercise: Exercise, request: Request, *arguments: Any, options: ExerciseOptions
+    ) -> ExerciseResult:
         """Run an exercise within limits, and restore the global random state.
 
         Raises
@@ -131,46 +145,47 @@ class Reader:
         LoadingError
             If a loader does something else than deliver.
         """
-        wait_s = 0.05 if hurried else SOON_S
+        wait_s = 0.05 if options.is_hurried else SOON_S
         try:
             with (
                 _quietly(),
-                spawned_quickly(),
-                bounded(limit_s, keeps=self.source.is_one_object, wait_s=wait_s) as outcome,
+                self._worker_start(),
+                supervise_and_count(options.limit_s, keeps=self.source.is_one_object, wait_s=wait_s) as outcome,
             ):
                 seed_all(SEED)  # a factory with random data makes the same data each time
                 value = exercise(self, request, *arguments)
         except LoadingError as error:
             gc.collect()  # the next workers would inherit leftovers
-            if not placed:
+            if not options.locates_fault:
                 raise
             with _quietly():
-                fault = self._placed(request, error)
+                fault = self._locate_fault(request, error)
             raise LoadingError(fault) from error.__cause__
-        return Exercised(value, outcome.left)
+        return ExerciseResult(value, outcome.left)
 
     def make(self, request: Request) -> Any:
         """Make a loader, without tags from an earlier exercise."""
         loader = self.source.make(request)
-        return untagged(loader) if self.source.is_one_object else loader
+        return remove_tags(loader) if self.source.is_one_object else loader
 
-    def _placed(self, request: Request, error: LoadingError) -> LoadingFault:
+    def _locate_fault(self, request: Request, error: LoadingError) -> LoadingFault:
         """Return the fault with its sample, if another epoch shows it."""
         if error.fault.index is not None or error.fault.kind in WITHOUT_SAMPLE:
             return error.fault
-        with suppress(Exception), spawned_quickly():
+        with suppress(Exception), self._worker_start():
             loader = self.make(request)
             data_set = info_of(loader).data_set
             if data_set is None or not is_map_style(data_set):
                 return error.fault
             limit_s = REPEAT_S if error.fault.kind is FaultKind.HUNG else EPOCH_S + HUNG_S
-            found = diagnose(
-                data_set, lambda watch: with_data_set(loader, watch), workers=info_of(loader).workers, limit_s=limit_s
+            workers = info_of(loader).workers
+            fault = diagnose(
+                data_set, lambda watched: replace_data_set(loader, watched), workers=workers, limit_s=limit_s
             )
-            if found is not None and found.index is not None:
-                return found
+            if fault is not None and fault.index is not None:
+                return fault
             if error.fault.kind is FaultKind.RAISED:
-                return uncollated(info_of(loader).data_set, torch_loader(self.make(request)), error.fault)
+                return explain_collation(info_of(loader).data_set, torch_loader(self.make(request)), error.fault)
         return error.fault
 
     def epochs(
@@ -188,7 +203,7 @@ class Reader:
                 loader = self.make(replace(request, epoch=number))
             tell_epoch(loader, number)
             if tags and can_be_tagged(loader):
-                loader = tagged(loader)
+                loader = add_tags(loader)
             epochs.append(self.epoch_of(torch_loader(loader) if inner else loader))
         return epochs
 
@@ -249,28 +264,7 @@ def _quietly() -> Iterator[None]:
         np.random.set_state(numpy)  # noqa: NPY002
 
 
-def uncollated(data_set: Any, loader: Any, fault: LoadingFault) -> LoadingFault:
-    """Name the batch that cannot be collated, and the sample in it that differs from the others."""
-    for indices in loader.batch_sampler or ():
-        samples = [data_set[i] for i in indices]
-        try:
-            loader.collate_fn(samples)
-        except Exception:  # noqa: BLE001 - any error identifies the batch
-            kinds = [_shapes(sample) for sample in samples]
-            odd = next((i for i, kind in zip(indices, kinds, strict=True) if kinds.count(kind) == 1), indices[0])
-            text = f"at index {odd}: the batch of samples {indices[0]} to {indices[-1]} cannot be collated"
-            if len(set(kinds)) > 1:
-                text += f" because their shapes differ: {kinds[list(indices).index(odd)]} and {kinds[0]}"
-            return replace(fault, sentence=f"{text}; {fault.sentence}", index=int(odd))
-    return fault
-
-
-def _shapes(sample: Any) -> str:
-    leaves = samples_of(sample, whole=True)[0].values()
-    return ", ".join(str(list(leaf.shape)) for leaf in leaves if isinstance(leaf, torch.Tensor))
-
-
-def alone(loader: Any, index: int) -> Sample:
+def collate_alone(loader: Any, index: int) -> Sample:
     """Return a sample of a loader's data set, collated alone, as it would be in a batch.
 
     A sample that cannot be collated alone equals no other sample.
@@ -294,7 +288,7 @@ def alone(loader: Any, index: int) -> Sample:
         return {"nothing": f"of sample {index}"}
 
 
-def referred(reference: Any, count: int) -> list[Sample]:
+def reference_samples(reference: Any, count: int) -> list[Sample]:
     """Return the first samples of a reference, which is a function of the index or a sequence."""
     return [samples_of(reference(i) if callable(reference) else reference[i], whole=True)[0] for i in range(count)]
 
@@ -319,7 +313,7 @@ def is_generator(loader: Any) -> bool:
     return iter(loader) is loader if hasattr(loader, "__next__") else False
 
 
-def until(limit_s: float, call: Callable[[int], Any], places: Sequence[int]) -> Iterator[Any]:
+def call_until(limit_s: float, call: Callable[[int], Any], places: Sequence[int]) -> Iterator[Any]:
     """Yield the results of a call for each place until the time limit."""
     start = time.perf_counter()
     for position in places:

@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SubsetRandomSampler, WeightedRandomSampler
 
 from harness.error import UsageError, listed
-from harness.loading.content import Samples
+from harness.loading.content import Count, Samples
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,11 @@ class Promise:
     is_one_object: bool
     names: frozenset[str]
 
-    def named(self, request: Request) -> Request:
+    def fill_defaults(self, request: Request) -> Request:
         """Return the request with defaults for the arguments that the target does not name."""
         return replace(Request(), **{name: getattr(request, name) for name in self.names})
 
-    def spelled(self, request: Request) -> str:
+    def spell(self, request: Request) -> str:
         """Return how the loader is made, in words: what differs from the defaults, workers always."""
         keywords = {name: getattr(request, name) for name in KEYWORDS if name in self.names}
         usual = Request()
@@ -108,9 +108,9 @@ class Source(Promise):
         is_factory = inspect.isclass(target) or (callable(target) and not is_data_set(target))
         if isinstance(target, DataLoader):
             is_factory = False
-        names = _named(target, name) if is_factory else frozenset()
+        names = _declared_keywords(target, name) if is_factory else frozenset()
         if not is_factory and is_data_set(target):
-            names = _of(target)
+            names = _data_set_keywords(target)
         super().__init__(name, is_factory, not is_factory and not is_data_set(target), names)
         if self.is_one_object and not hasattr(target, "__iter__"):
             rule = "it must be a loader, a data set, or a function that returns a loader"
@@ -118,21 +118,21 @@ class Source(Promise):
 
     @property
     def _makes_batches(self) -> bool:
-        return "batch_size" in _named(self.target, self.name)
+        return "batch_size" in _declared_keywords(self.target, self.name)
 
     def make(self, request: Request) -> Any:
         """Make a loader; if the target is a loader, return it."""
         instance = self.target
         if self.is_factory:
-            instance = instance(**{name: getattr(request, name) for name in self.names & _taken(instance)})
+            instance = instance(**{name: getattr(request, name) for name in self.names & _accepted_keywords(instance)})
         # A factory that takes a batch size makes batches, whatever kind of object yields them.
         if is_data_set(instance) and not (self.is_factory and self._makes_batches and hasattr(instance, "__iter__")):
-            self.names |= _of(instance)
+            self.names |= _data_set_keywords(instance)
             return _loader(instance, request)
         return instance
 
 
-def _taken(factory: Any) -> frozenset[str]:
+def _accepted_keywords(factory: Any) -> frozenset[str]:
     """The keywords that a factory itself names, or takes whatever they are."""
     parameters = inspect.signature(factory).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
@@ -140,7 +140,7 @@ def _taken(factory: Any) -> frozenset[str]:
     return frozenset(parameter.name for parameter in parameters) & frozenset(KEYWORDS)
 
 
-def _named(factory: Any, name: str) -> frozenset[str]:
+def _declared_keywords(factory: Any, name: str) -> frozenset[str]:
     try:
         parameters = inspect.signature(factory).parameters
     except (TypeError, ValueError):
@@ -181,7 +181,7 @@ def is_map_style(data_set: Any) -> bool:
     return by_index and not isinstance(data_set, IterableDataset)
 
 
-def _of(data_set: Any) -> frozenset[str]:
+def _data_set_keywords(data_set: Any) -> frozenset[str]:
     return _OF_A_DATA_SET if is_map_style(data_set) else _OF_A_DATA_SET - {"shuffle", "drop_last"}
 
 
@@ -232,13 +232,13 @@ class LoaderInfo:
     data_set: Any = None
     by_index: bool = False
     streams: bool = False
-    length: int | None = None
-    samples: int | None = None
+    length: Count | None = None
+    samples: Count | None = None
     shuffled: bool | None = None
     replaced: bool = False
     drops: bool = False
     whole: bool = False
-    workers: int = 0
+    workers: Count = 0
     wrapped: bool = False
 
 

@@ -197,9 +197,9 @@ _BY_MODULE = [(part, re.compile(rf"(?:^|/)(?:{pattern})")) for part, pattern in 
 
 
 @cache
-def _part(code: CodeType, at: int) -> str | None:
+def _part(code: CodeType, offset: int) -> str | None:
     """Return the part that a place belongs to, by the called name, the module or the function name."""
-    called = _name(_call(code, at)[1])
+    called = _name(_call(code, offset)[1])
     if called and (part := _named(called)):
         return part
     file = code.co_filename.replace("\\", "/")
@@ -219,9 +219,9 @@ def _name(call: str) -> str:
 
 
 @cache
-def _call(code: CodeType, at: int) -> tuple[int, str]:
+def _call(code: CodeType, offset: int) -> tuple[int, str]:
     """The line of an instruction, and the source of the expression that it is about, shortened."""
-    positions = list(code.co_positions())[at // 2] if at >= 0 else (code.co_firstlineno, None, None, None)
+    positions = list(code.co_positions())[offset // 2] if offset >= 0 else (code.co_firstlineno, None, None, None)
     line, end_line, column, end_column = positions
     line = line or code.co_firstlineno
     text = linecache.getline(code.co_filename, line)

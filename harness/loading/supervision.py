@@ -1,7 +1,7 @@
 """Supervision of loaders: a time limit, the deaths of workers, and the processes that are left.
 
-:func:`within` and :func:`bounded` run a loader, turn its exceptions into a :class:`LoadingError`, and leave no process
-behind.
+:func:`supervise` and :func:`supervise_and_count` run a loader, turn its exceptions into a :class:`LoadingError`, and
+leave no process behind.
 
 When a worker dies, torch's signal handler raises an error wherever the main thread is at that moment. In a destructor,
 Python drops the error; at the end of a block, it takes the place of the one that is being handled. Here, the error is
@@ -26,8 +26,7 @@ from torch.multiprocessing import get_sharing_strategy
 
 from harness.compat.torch import set_sigchld_handler
 from harness.loading.accounting import cpu_s
-from harness.loading.fault import SHARED_MEMORY, FaultKind, LoadingError, LoadingFault, hung, named
-from harness.loading.spawning import servers
+from harness.loading.fault import SHARED_MEMORY, FaultKind, LoadingError, LoadingFault, fault_of, timeout_fault
 from harness.timing.clock import alarm
 
 LIMIT_S = 60.0
@@ -43,12 +42,12 @@ _AGAIN_S = 5.0
 """Seconds until the alarm repeats, in case hanging code caught the first one."""
 
 
-class _Overdue(BaseException):
+class _TimeLimitReached(BaseException):
     """The time limit is reached; an ``except Exception`` of the hanging code does not catch it."""
 
 
 @contextmanager
-def within(limit_s: float = LIMIT_S) -> Iterator[None]:
+def supervise(limit_s: float = LIMIT_S) -> Iterator[None]:
     """Run a loader within a time limit, name its fault, and end every process that it started.
 
     Raises
@@ -61,16 +60,16 @@ def within(limit_s: float = LIMIT_S) -> Iterator[None]:
     The limit is an alarm in the main thread, on systems that have one. It does not interrupt an operation that never
     returns to the interpreter.
     """
-    with _named(limit_s, _Overdue) as before:
+    with _report_faults(limit_s, _TimeLimitReached) as before:
         yield
-    if left := _left(before, GOODBYE_S):
-        end(left)
-        sentence = f"processes still running after it was closed: {len(left)}"
+    if remaining := _await_exits(before, GOODBYE_S):
+        end_processes(remaining)
+        sentence = f"processes still running after it was closed: {len(remaining)}"
         raise LoadingError(LoadingFault(FaultKind.LEFT, sentence, "join every process that the loader starts"))
 
 
 @dataclass
-class Ended:
+class RunOutcome:
     """Result of a bounded run.
 
     Parameters
@@ -82,7 +81,7 @@ class Ended:
     left: int = 0
 
 
-class _Patience:
+class _BusyLimit:
     """Extends the time limit of a loader that is using the CPU, as on a busy machine.
 
     Parameters
@@ -98,7 +97,7 @@ class _Patience:
         """Return the exception to raise; ``None`` if the loader has used the CPU since the last call."""
         before, self.used_s = self.used_s, cpu_s()
         busy = self.used_s - before > _BUSY_S
-        return None if busy and time.monotonic() < self.until else _Overdue()
+        return None if busy and time.monotonic() < self.until else _TimeLimitReached()
 
 
 MAX_TIMES = 4
@@ -109,38 +108,38 @@ _BUSY_S = 0.2
 
 
 @contextmanager
-def bounded(limit_s: float, *, keeps: bool = False, wait_s: float = SOON_S) -> Iterator[Ended]:
-    """Run loaders like :func:`within`, but count processes that are left, instead of reporting a fault.
+def supervise_and_count(limit_s: float, *, keeps: bool = False, wait_s: float = SOON_S) -> Iterator[RunOutcome]:
+    """Run loaders like :func:`supervise`, but count processes that are left, instead of reporting a fault.
 
     Raises
     ------
     LoadingError
         If a loader raised, hung or lost a worker.
     """
-    outcome = Ended()
-    with _named(limit_s, _Patience(limit_s).overdue) as before:
+    outcome = RunOutcome()
+    with _report_faults(limit_s, _BusyLimit(limit_s).overdue) as before:
         yield outcome
     if keeps:
         return
-    with ignored():
-        left = _left(before, wait_s)
-    if left:
-        outcome.left = len(left)
-        end(left)
+    with ignore_deaths():
+        remaining = _await_exits(before, wait_s)
+    if remaining:
+        outcome.left = len(remaining)
+        end_processes(remaining)
 
 
 @contextmanager
-def _named(limit_s: float, overdue: Callable[[], BaseException | None]) -> Iterator[set[psutil.Process]]:
+def _report_faults(limit_s: float, overdue: Callable[[], BaseException | None]) -> Iterator[set[psutil.Process]]:
     """Yield the existing processes; name any exception, and end all processes that were started since."""
     before, segments = _children(), _segments()
-    with heard() as deaths:
+    with note_deaths() as deaths:
         try:
             with alarm(limit_s, overdue, again_s=_AGAIN_S):
                 yield before
-        except _Overdue:
-            fault = hung(limit_s)
+        except _TimeLimitReached:
+            fault = timeout_fault(limit_s)
             _end_since(before)
-            _sweep(segments)
+            _remove_segments(segments)
             raise LoadingError(fault) from None
         except LoadingError:
             _end_since(before)
@@ -148,8 +147,8 @@ def _named(limit_s: float, overdue: Callable[[], BaseException | None]) -> Itera
         except Exception as error:  # noqa: BLE001 - foreign code; it becomes a fault, which is raised
             cause = deaths.cause(error)
             _end_since(before)
-            _sweep(segments)
-            raise LoadingError(named(cause)) from cause
+            _remove_segments(segments)
+            raise LoadingError(fault_of(cause)) from cause
         except BaseException:
             _end_since(before)
             raise
@@ -163,7 +162,7 @@ def _segments() -> set[Path]:
     return set(SHARED_MEMORY.glob("torch_*"))
 
 
-def _sweep(before: set[Path]) -> None:
+def _remove_segments(before: set[Path]) -> None:
     """Remove new segments of processes that are gone, unless a process of torch does so."""
     if get_sharing_strategy() == "file_system":
         return
@@ -180,56 +179,59 @@ def _children() -> set[psutil.Process]:
     return set(psutil.Process().children(recursive=True))
 
 
-def _left(before: set[psutil.Process], wait_s: float) -> set[psutil.Process]:
+def _await_exits(before: set[psutil.Process], wait_s: float) -> set[psutil.Process]:
     """Return the processes that were started since and do not exit in time."""
     if not _children() - before:
         return set()
     gc.collect()  # a discarded loader may be part of a cycle
     until, pause_s = time.monotonic() + wait_s, 0.01
-    while left := {process for process in _children() - before if runs(process)}:
+    while remaining := {process for process in _children() - before if is_running(process)}:
         if time.monotonic() >= until:
-            return left
+            return remaining
         time.sleep(pause_s)
         pause_s = min(1.2 * pause_s, 0.1)  # to look for processes takes milliseconds
     return set()
 
 
-def runs(process: psutil.Process) -> bool:
+def is_running(process: psutil.Process) -> bool:
     """Whether a process is running, and is no helper of ``multiprocessing``."""
     try:
-        return process.status() != psutil.STATUS_ZOMBIE and not _serves_all(process)
+        return process.status() != psutil.STATUS_ZOMBIE and not _is_helper(process)
     except psutil.NoSuchProcess:
         return False
 
 
-_SERVANTS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver", "torch_shm_manager")
+spared: set[int] = set()
+"""Numbers of processes that outlive a block because they fork later workers."""
+
+_HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver", "torch_shm_manager")
 
 
-def _serves_all(process: psutil.Process) -> bool:
+def _is_helper(process: psutil.Process) -> bool:
     """Whether it is a helper of ``multiprocessing`` that stays alive for later workers.
 
     A worker that was forked from a helper has the same command line, but is no helper.
     """
-    if process.pid in servers():
+    if process.pid in spared:
         return True
     parent = process.parent()
-    return _is_servant(process) and not (parent is not None and _is_servant(parent))
+    return _has_helper_command(process) and not (parent is not None and _has_helper_command(parent))
 
 
-def _is_servant(process: psutil.Process) -> bool:
-    return any(servant in argument for argument in process.cmdline() for servant in _SERVANTS)
+def _has_helper_command(process: psutil.Process) -> bool:
+    return any(servant in argument for argument in process.cmdline() for servant in _HELPERS)
 
 
 def _end_since(before: set[psutil.Process]) -> None:
     """End the processes that were started since."""
-    with ignored():
-        end(_children() - before)
+    with ignore_deaths():
+        end_processes(_children() - before)
 
 
-def end(processes: set[psutil.Process]) -> None:
+def end_processes(processes: set[psutil.Process]) -> None:
     """Terminate processes, then kill the remaining ones; helpers of ``multiprocessing`` stay."""
-    with ignored():
-        mine = [process for process in processes if runs(process)]
+    with ignore_deaths():
+        mine = [process for process in processes if is_running(process)]
         for process in mine:
             with suppress(psutil.NoSuchProcess):
                 process.terminate()
@@ -317,19 +319,19 @@ class Deaths:
 
 
 @contextmanager
-def heard() -> Iterator[Deaths]:
+def note_deaths() -> Iterator[Deaths]:
     """Note the deaths of workers during a block."""
     block: FrameType | None = sys._getframe()
     while block is not None and block.f_globals.get("__name__") in _OUTSIDE:
         block = block.f_back
-    with _handled(block) as deaths:
+    with _handle_deaths(block) as deaths:
         yield deaths
 
 
 @contextmanager
-def ignored() -> Iterator[None]:
+def ignore_deaths() -> Iterator[None]:
     """Ignore the deaths of workers that are ended on purpose."""
-    with _handled(None) as deaths:
+    with _handle_deaths(None) as deaths:
         try:
             yield
         finally:
@@ -338,7 +340,7 @@ def ignored() -> Iterator[None]:
 
 
 @contextmanager
-def _handled(block: FrameType | None) -> Iterator[Deaths]:
+def _handle_deaths(block: FrameType | None) -> Iterator[Deaths]:
     """Take the place of torch's handler, in the main thread; torch reports no deaths to others."""
     set_sigchld_handler()
     deaths, before = Deaths(block), signal.getsignal(signal.SIGCHLD)

@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
 from harness.loading.content import size_of
-from harness.loading.generators import drawn, generators_of, states_of
+from harness.loading.generators import changed_states, generators_of, states_of
 from harness.loading.source import is_map_style, torch_loader
 
 
@@ -39,7 +39,8 @@ class Wrapper:
         return type(self.__dict__["_inner"]) if "_inner" in self.__dict__ else Wrapper
 
     def __reduce__(self) -> Any:
-        return _rewrapped, (type(self), dict(self.__dict__))  # otherwise an object with another class is not pickled
+        # Otherwise an object with another class is not pickled.
+        return _rebuild_wrapper, (type(self), dict(self.__dict__))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or "_inner" not in self.__dict__:
@@ -55,7 +56,7 @@ class Wrapper:
         return self.__dict__["_inner"]
 
 
-def _rewrapped(kind: type[Wrapper], state: dict[str, Any]) -> Wrapper:
+def _rebuild_wrapper(kind: type[Wrapper], state: dict[str, Any]) -> Wrapper:
     wrapper = kind.__new__(kind)
     wrapper.__dict__.update(state)
     return wrapper
@@ -194,10 +195,10 @@ class _Failing(_Tagging, Dataset[Any]):
         return self._inner[index]
 
 
-def with_failure(loader: Any, injection: Injection) -> Any:
+def inject_failure(loader: Any, injection: Injection) -> Any:
     """Change a loader permanently, so that an error is injected into its data set."""
     if can_be_tagged(loader):
-        return tagged(loader, injection)
+        return add_tags(loader, injection)
     data_set = getattr(loader, "__dict__", {}).get("dataset")
     if torch_loader(loader) is not None or data_set is None or not is_map_style(data_set):
         return None
@@ -216,7 +217,7 @@ class TaggedMap(_Tagging, Dataset[Any]):
         self._reads(len(index) if is_batch else 1)
         before = self._states()
         sample = self._inner[index]
-        return _Tagged(_tags(index, drawn(before, self._states())), sample)
+        return _Tagged(_tags(index, changed_states(before, self._states())), sample)
 
 
 class TaggedBatches(TaggedMap):
@@ -227,7 +228,7 @@ class TaggedBatches(TaggedMap):
         self._reads(len(indices))
         before = self._states()
         fetched = self._inner.__getitems__(indices)
-        return _Tagged(_tags(list(indices), drawn(before, self._states())), fetched)
+        return _Tagged(_tags(list(indices), changed_states(before, self._states())), fetched)
 
 
 class TaggedStream(_Tagging, IterableDataset[Any]):
@@ -242,7 +243,7 @@ class TaggedStream(_Tagging, IterableDataset[Any]):
         for number, sample in enumerate(self._inner):
             self._reads((size_of(sample) or 1) if self._of_batches else 1)
             after = self._states()
-            yield _Tagged(_tags(number, drawn(before, after)), sample)
+            yield _Tagged(_tags(number, changed_states(before, after)), sample)
             before = self._states()
 
 
@@ -260,7 +261,7 @@ class _Indices(_Tagging, Dataset[Any]):
         return indices
 
 
-def of_indices(loader: Any) -> Any:
+def load_indices(loader: Any) -> Any:
     """Change a loader of torch permanently, so that a batch is a list of indices, and no sample is read."""
     inner = torch_loader(loader)
     if inner is None or inner is not loader or type(inner).__iter__ is not DataLoader.__iter__:
@@ -302,7 +303,7 @@ def can_be_tagged(loader: Any) -> bool:
     return inner is not None and getattr(inner, "_iterator", None) is None
 
 
-def tagged(outer: Any, injection: Injection | None = None) -> Any:
+def add_tags(outer: Any, injection: Injection | None = None) -> Any:
     """Change a loader permanently, so that an error is injected, or so that it yields :class:`TaggedBatch`.
 
     A wrapper may be unable to compute with a tagged batch.
@@ -323,7 +324,7 @@ def tagged(outer: Any, injection: Injection | None = None) -> Any:
     return outer
 
 
-def with_data_set(outer: Any, dataset: Any) -> Any:
+def replace_data_set(outer: Any, dataset: Any) -> Any:
     """Replace the data set of a loader, or of the loader that it wraps, permanently."""
     exchange(_inner(outer), dataset=dataset)
     return outer
@@ -335,8 +336,8 @@ def _inner(loader: Any) -> "DataLoader[Any]":
     return inner
 
 
-def untagged(outer: Any) -> Any:
-    """Undo :func:`tagged` or :func:`with_failure`."""
+def remove_tags(outer: Any) -> Any:
+    """Undo :func:`add_tags` or :func:`inject_failure`."""
     loader = torch_loader(outer)
     if loader is None:
         data_set = getattr(outer, "__dict__", {}).get("dataset")

@@ -224,7 +224,7 @@ class TracedBatch:
 
     def __reduce__(self) -> Any:
         sending = _Sending(self.trace)
-        return _received, (_Opening(sending), self.batch, _Closing(sending))
+        return _receive_batch, (_Opening(sending), self.batch, _Closing(sending))
 
 
 @dataclass
@@ -255,7 +255,7 @@ class _Closing:
     def __reduce__(self) -> Any:
         trace = self._sending.trace
         spans = [*trace.spans, Span(SENT, self._sending.began, time.perf_counter())]
-        return _closed, (trace.worker, spans, trace.computed_s, trace.looks)
+        return _close_trace, (trace.worker, spans, trace.computed_s, trace.looks)
 
 
 NOTING = "noting"
@@ -264,11 +264,11 @@ NOTING = "noting"
 SENT, RECEIVED = f"{HAND_OVER}: pickled", f"{HAND_OVER}: read"
 
 
-def _closed(*trace: Any) -> tuple[Trace, float]:
+def _close_trace(*trace: Any) -> tuple[Trace, float]:
     return Trace(*trace), time.perf_counter()
 
 
-def _received(start: float, batch: Any, closed: tuple[Trace, float]) -> TracedBatch:
+def _receive_batch(start: float, batch: Any, closed: tuple[Trace, float]) -> TracedBatch:
     trace, end = closed
     trace.spans.append(Span(RECEIVED, start, end))
     return TracedBatch(batch, trace)

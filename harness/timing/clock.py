@@ -105,9 +105,9 @@ def alarm(limit_s: float, overdue: Callable[[], BaseException | None], *, again_
         signal.signal(signal.SIGALRM, before)
 
 
-def within(seconds: float, what: str) -> AbstractContextManager[None]:
+def within(seconds: float, action: str) -> AbstractContextManager[None]:
     """Interrupt code that exceeds its time with a ``TimeoutError``, on systems with an alarm."""
-    return alarm(seconds, lambda: TimeoutError(f"{what} took longer than {seconds:g} s"))
+    return alarm(seconds, lambda: TimeoutError(f"{action} took longer than {seconds:g} s"))
 
 
 # Warm-up and rounds
@@ -205,7 +205,7 @@ class Accelerator(Protocol):
         """Return a new mark with timing."""
 
     def capture(self, function: Callable[[], object], /) -> Callable[[], object]:
-        """Return a function that replays the queued work as one launch, see :func:`captured`."""
+        """Return a function that replays the queued work as one launch, see :func:`capture_graph`."""
 
 
 @dataclass(frozen=True)
@@ -228,7 +228,7 @@ class TorchAccelerator:
 
     def capture(self, function: Callable[[], object]) -> Callable[[], object]:
         """Return the replay of a CUDA graph."""
-        return captured(function, self.name)
+        return capture_graph(function, self.name)
 
 
 def current_accelerator() -> TorchAccelerator | None:
@@ -283,7 +283,7 @@ class NotCapturableError(Exception):
     """Reason why a step has no graph."""
 
 
-def captured(function: Callable[[], object], device: str) -> Callable[[], object]:
+def capture_graph(function: Callable[[], object], device: str) -> Callable[[], object]:
     """Record the work that a function queues, and return a function that replays it.
 
     The function must queue the same work on the same memory at every call. Warm-up and capture use one side stream:

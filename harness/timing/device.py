@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harness.timing.clock import Accelerator, Clock, device_time
-from harness.timing.interleaving import Slice
+from harness.timing.turns import Slice
 
 MAX_CALLS = 50
 """Maximum number of calls between two events."""
@@ -29,19 +29,21 @@ def calls_in_queue(
     its time says nothing about the host. A call may consist of many launches, so the number of calls is found by
     trial: twice as many each time, until calls take much longer than those into an empty queue.
     """
-    direct_s = min(_launched(function, accelerator, clock, calls=1)[0] for _ in range(PROBES))
+    direct_s = min(_time_launches(function, accelerator, clock, calls=1)[0] for _ in range(PROBES))
     fitting = 1
     while fitting < max_calls:
         trial = min(2 * fitting, max_calls)
         # The system may interrupt a launch once; a full queue slows all further ones each time.
-        attempts = [_launched(function, accelerator, clock, calls=trial) for _ in range(2)]
+        attempts = [_time_launches(function, accelerator, clock, calls=trial) for _ in range(2)]
         if min(sum(launch_s > BLOCKED * direct_s for launch_s in launches_s) for launches_s in attempts) > trial // 10:
             return fitting
         fitting = trial
     return fitting
 
 
-def _launched(function: Callable[[], object], accelerator: Accelerator, clock: Clock, *, calls: int) -> Sequence[float]:
+def _time_launches(
+    function: Callable[[], object], accelerator: Accelerator, clock: Clock, *, calls: int
+) -> Sequence[float]:
     """Return the host's seconds for each of some calls into an empty queue."""
     accelerator.synchronize()
     durations = []
@@ -53,7 +55,7 @@ def _launched(function: Callable[[], object], accelerator: Accelerator, clock: C
     return durations
 
 
-def by_events(launch: Callable[[], object], accelerator: Accelerator, clock: Clock) -> Slice:
+def time_by_events(launch: Callable[[], object], accelerator: Accelerator, clock: Clock) -> Slice:
     """Return a turn that times queued calls: seconds of the host, and seconds of the device by its events."""
 
     def turn(calls: int) -> tuple[float, ...]:
@@ -64,7 +66,7 @@ def by_events(launch: Callable[[], object], accelerator: Accelerator, clock: Clo
     return turn
 
 
-def replayed(replay: Callable[[], object], accelerator: Accelerator, clock: Clock) -> Slice:
+def time_replays(replay: Callable[[], object], accelerator: Accelerator, clock: Clock) -> Slice:
     """Return a turn that times a graph: seconds of calls that are each waited for, and of the device by its events."""
 
     def turn(calls: int) -> tuple[float, ...]:
@@ -111,14 +113,14 @@ def device_state(accelerator: Accelerator | None, query: Query | None = None) ->
     import torch
 
     properties = torch.cuda.get_device_properties()
-    clock_mhz, memory_clock_mhz, power_limit_w = _queried(str(getattr(properties, "uuid", "")), query or _output)
+    clock_mhz, memory_clock_mhz, power_limit_w = _query(str(getattr(properties, "uuid", "")), query or _output)
     return DeviceState(getattr(properties, "L2_cache_size", None), clock_mhz, memory_clock_mhz, power_limit_w)
 
 
 _QUERY = ("clocks.sm", "clocks.mem", "power.limit")
 
 
-def _queried(uuid: str, query: Query) -> list[float | None]:
+def _query(uuid: str, query: Query) -> list[float | None]:
     """Ask ``nvidia-smi`` for clocks and power limit; torch may number devices in another order, so by identifier."""
     which = uuid if uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}"
     command = ["nvidia-smi", f"--id={which}", f"--query-gpu={','.join(_QUERY)}", "--format=csv,noheader,nounits"]

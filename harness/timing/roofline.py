@@ -61,15 +61,15 @@ def gauges(work: Work, device: str, *, l2_bytes: int | None = None) -> dict[str,
     side = SIDE if on_cpu else FILLING_SIDE
     a = torch.full((side, side), 1 / side, device=device)
     product = torch.empty_like(a)
-    found = {
+    gauges_by_kind = {
         READ: Gauge(source.sum, 4 * len(source)),
         COPY: Gauge(lambda: target.copy_(half), 8 * len(half)),
         MULTIPLY: Gauge(lambda: torch.mm(a, a, out=product), 2 * side**3),
     }
     if not on_cpu and l2_bytes and work.bytes <= l2_bytes:
         cached = source[: l2_bytes // 8]  # half of the cache, so that nothing is displaced
-        found[CACHED] = Gauge(cached.sum, 4 * len(cached))
-    return found
+        gauges_by_kind[CACHED] = Gauge(cached.sum, 4 * len(cached))
+    return gauges_by_kind
 
 
 class Rates(NamedTuple):

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, IterableDataset, default_collate
 
 from harness.loading.accounting import Computing
 from harness.loading.fault import shared_memory_left
-from harness.loading.reading import hop_s, is_sequence, tensors
+from harness.loading.throughput import hop_s, is_sequence, tensors
 
 WORTH_IT = 1.2
 """Minimum speed-up for which batches are fetched as a whole."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from harness.loading.reading import Configuration
+from harness.loading.throughput import Configuration
 
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from harness.loading.reading import LoaderReading
+from harness.loading.throughput import LoaderReading
 from harness.tuner.step import Step
 
 MAX_WAITING = 0.2

@@ -9,7 +9,7 @@ from harness.execution.environment import usable_cores
 from harness.execution.logbook import drawing_in_html, logbook
 from harness.execution.progress import Sign
 from harness.loading.fault import LoadingError
-from harness.loading.supervision import within
+from harness.loading.supervision import supervise
 from harness.record import Estimate
 from harness.tuner.loader_choice import Choice, worker_counts
 from harness.tuner.remark import on_workers, remarks
@@ -62,7 +62,7 @@ def tune(
     space = SearchSpace((batch_size,), tuple(workers) if workers is not None else worker_counts(cores))
     tuning = Tuning(dataset, space, cores=cores, seconds=seconds, step=step, seed=seed)
     try:
-        with Sign("tuning") as sign, within(seconds + GRACE_S):
+        with Sign("tuning") as sign, supervise(seconds + GRACE_S):
             for standing in tuning.run():
                 sign.show(f"best so far: {standing.best}, {standing.rate.point:,.0f} samples/s")
             tuning.close_budget()

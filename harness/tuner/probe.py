@@ -6,7 +6,7 @@ from typing import Any
 
 from torch.utils.data import IterableDataset
 
-from harness.loading.reading import LoaderReading
+from harness.loading.throughput import LoaderReading
 from harness.tuner.loader_choice import Choice
 from harness.tuner.slices import Measured
 

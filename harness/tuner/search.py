@@ -22,7 +22,7 @@ from typing import Annotated, Any
 
 from pydantic import PlainSerializer, PlainValidator, TypeAdapter
 
-from harness.loading.reading import PREFETCH
+from harness.loading.throughput import PREFETCH
 from harness.record import Estimate, Method, geometric_mean, mean_ratio
 from harness.tuner.loader_choice import Choice
 from harness.tuner.slices import Measured, differ, overall, rates_of

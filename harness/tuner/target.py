@@ -8,9 +8,8 @@ from pydantic import TypeAdapter
 from harness.calling.discovery import dataset_named
 from harness.error import UsageError
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault
-from harness.loading.reader import uncollated
-from harness.loading.supervision import within
-from harness.loading.watched import diagnose
+from harness.loading.faulty_sample import diagnose, explain_collation
+from harness.loading.supervision import supervise
 from harness.tuner.step import Synthetic, load_step
 from harness.tuner.tuning import SearchSpace, Tuning, TuningResult
 
@@ -66,7 +65,7 @@ def tune_target(
 
     tell()  # the import has ended
     try:
-        with within(seconds + GRACE_S):
+        with supervise(seconds + GRACE_S):
             for _ in tuning.run():
                 tell()
             tuning.close_budget()
@@ -89,7 +88,7 @@ def _diagnose(tuning: Tuning, error: LoadingError) -> LoadingFault:
     looked_at = tuning.looked_at
     second = diagnose(tuning.dataset, looked_at.load, workers=looked_at.workers, limit_s=GRACE_S)
     if second is not None and second.index is None and second.kind is FaultKind.RAISED:
-        second = uncollated(tuning.dataset, looked_at.load(tuning.dataset, shuffle=False), second)
+        second = explain_collation(tuning.dataset, looked_at.load(tuning.dataset, shuffle=False), second)
     if second is not None and (second.kind is not FaultKind.HUNG or second.index is not None):
         return second
     if error.fault.kind is FaultKind.RAISED:

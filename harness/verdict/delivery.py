@@ -15,11 +15,12 @@ from harness.error import UsageError
 from harness.floats.format import Measurement
 from harness.isolation.loader_client import RemoteReader, RemoteReference
 from harness.isolation.remote import RemoteHost
+from harness.isolation.spawned_workers import fork_spawned_workers
 from harness.laws.law import Example
 from harness.loading.content import Sample
 from harness.loading.delivery import Deliveries
 from harness.loading.fault import FaultKind, LoadingError
-from harness.loading.reader import Reader, referred
+from harness.loading.reader import Reader, reference_samples
 from harness.loading.source import Source
 from harness.record import Fault, Status, Verdict, Violation
 from harness.verdict.job import Job
@@ -78,7 +79,7 @@ def _deliveries(case: Case) -> Deliveries:
     if not isinstance(host, RemoteHost):
         loaded = attribute(path, name) if path else reference
         here = None if loaded is None else ReferenceHere(loaded)
-        return Deliveries(Reader(Source(case.function, case.name)), case.declares, here)
+        return Deliveries(Reader(Source(case.function, case.name), fork_spawned_workers), case.declares, here)
     function: Any = case.function
     reader = RemoteReader(host.child, function.index, case.name)
     remote = RemoteReference(host.child, str(reference)) if path else None
@@ -99,7 +100,7 @@ class ReferenceHere:
 
     def samples(self, count: int) -> list[Sample]:
         """Return the first samples."""
-        return referred(self._given, count)
+        return reference_samples(self._given, count)
 
 
 def delivered(job: Job, unreached: Verdict, *, example: Example | None = None) -> Verdict:

@@ -19,7 +19,7 @@ from harness.bench.display import print_balance
 from harness.bench.option import Settings
 from harness.bench.suites.test_balance import Stretch, is_known
 from harness.error import UsageError
-from harness.loading.reading import Configuration
+from harness.loading.throughput import Configuration
 from harness.record import RunFolder
 from harness.record.bench import BalanceRecord, benchmarks
 from harness.reports.figures.balance import waiting

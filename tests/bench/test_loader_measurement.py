@@ -13,7 +13,7 @@ from cases.fashion_mnist import concise, scratch
 from harness.bench.suites.loader_measurement import budget_size, close_budget
 from harness.contracts.loader import data_folder
 from harness.data import dataset, file_formats
-from harness.loading.reading import Configuration
+from harness.loading.throughput import Configuration
 from harness.record.budget import AROUND, DECODE, FETCHING, READ, TRANSFORM, UNSEEN
 
 BATCH = 32

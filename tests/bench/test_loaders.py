@@ -38,7 +38,7 @@ from harness.bench.suites.test_loaders import length_fault
 from harness.case import Case
 from harness.error import UsageError
 from harness.loading.fault import FaultKind
-from harness.loading.reading import Configuration, MemoryLimit
+from harness.loading.throughput import Configuration, MemoryLimit
 from harness.record.bench import LoaderRecord
 
 DATA = """

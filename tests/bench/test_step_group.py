@@ -14,8 +14,8 @@ from harness.case import Case
 from harness.record.bench import StepRecord
 from harness.timing.clock import NotCapturableError
 from harness.timing.device import DeviceState
-from harness.timing.interleaving import MIN_TURNS
 from harness.timing.roofline import COPY, MULTIPLY, READ, Gauge
+from harness.timing.turns import MIN_TURNS
 
 
 class Machine:

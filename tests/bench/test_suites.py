@@ -18,7 +18,7 @@ from harness.bench.workload import sizes_of, standard_inputs
 from harness.calling.modes import NO_COMPILER
 from harness.contracts import contract_named
 from harness.error import UsageError
-from harness.timing.interleaving import MIN_TURNS
+from harness.timing.turns import MIN_TURNS
 
 SPECIMENS = """
 import multiprocessing, os, signal, time

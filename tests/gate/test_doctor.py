@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from harness.gate.confirmation import BLOCK, Evidence
-from harness.gate.doctor import advice, seen
+from harness.gate.doctor import advice, summarize
 from harness.gate.policy import Policy
 from harness.record import Slices
 
@@ -28,12 +28,12 @@ def measured(case: str, spread: float, **condition: Any) -> list[Slices]:
 
 def advised(slices: Sequence[Slices], **evidence: Any) -> list[str]:
     """Return the advice."""
-    return advice(seen(Evidence(list(slices), **evidence), Policy()), Policy())
+    return advice(summarize(Evidence(list(slices), **evidence), Policy()), Policy())
 
 
 def test_the_sharpest_case_is_first_with_what_it_would_show() -> None:
     """The line has scatter, fastest call, smallest visible slowdown, and the difference of identical code."""
-    found = seen(Evidence([*measured(BLUNT, 0.05), *measured(SHARP, 0.001)]), Policy())
+    found = summarize(Evidence([*measured(BLUNT, 0.05), *measured(SHARP, 0.001)]), Policy())
     assert [one.case for one in found.sights] == [SHARP, BLUNT]
     sharp, blunt = found.sights
     assert sharp.call_s == pytest.approx(1e-4)

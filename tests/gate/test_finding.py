@@ -8,7 +8,7 @@ from junitparser import JUnitXml
 from harness.gate.arm import FEWER, MORE
 from harness.gate.confirmation import BLOCK, Evidence
 from harness.gate.display import to_json, to_junit, to_markdown
-from harness.gate.finding import comparisons, exit_code, gate_line, matched, timed
+from harness.gate.finding import comparisons, exit_code, gate_line, match_cases, time_findings
 from harness.gate.policy import Policy
 from harness.record import GateFinding, Outcome, Slices
 
@@ -20,7 +20,7 @@ A, B = "family.scratch.a", "family.scratch.b"
 
 def lost(before: dict[str, str], here: dict[str, str], policy: Policy, old: Policy | None = None) -> list[GateFinding]:
     """Return the findings about cases that only one side has."""
-    return list(matched(before, here, old or Policy(), policy).findings)
+    return list(match_cases(before, here, old or Policy(), policy).findings)
 
 
 def test_a_missing_benchmark_is_no_verdict_and_named() -> None:
@@ -36,7 +36,7 @@ def test_a_renamed_benchmark_is_no_verdict_until_the_policy_says_so() -> None:
     gone, new = lost(before, here, Policy())
     assert f"{A} is missing; if its new name is {B}, add it under `renamed`" in gone.sentence
     assert (exit_code([gone, new]), new.outcome) == (2, Outcome.NEW)
-    found = matched(before, here, Policy(), Policy(renamed={A: B}))
+    found = match_cases(before, here, Policy(), Policy(renamed={A: B}))
     assert (found.compared, found.findings) == ((B,), ())
 
 
@@ -89,7 +89,7 @@ def evidence(
 
 def said(found: Evidence) -> list[GateFinding]:
     """Return the findings."""
-    return timed(found, comparisons(found, Policy()))
+    return time_findings(found, comparisons(found, Policy()))
 
 
 def test_a_regression_is_one_sentence_with_its_interval() -> None:
@@ -217,7 +217,7 @@ def test_a_case_that_may_be_a_tenth_slower_is_no_verdict() -> None:
     assert "so a slowdown of 10 % is possible; use a larger `--budget`" in findings[0].sentence
     assert (exit_code(findings), exit_code(findings, blind=True)) == (2, 0)
     found, policy = evidence(1.0, spread=0.2, couples=BLOCK), Policy(tolerance=0.5)
-    assert exit_code(timed(found, comparisons(found, policy))) == 0
+    assert exit_code(time_findings(found, comparisons(found, policy))) == 0
 
 
 # Outputs

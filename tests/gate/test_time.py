@@ -18,7 +18,7 @@ from harness.contracts import contracts
 from harness.error import UsageError
 from harness.gate.arm import Bench, CaseSource
 from harness.gate.base import trees
-from harness.gate.trial import alone, steal_since
+from harness.gate.trial import reserve_machine, steal_since
 from harness.record import Comparison, GateFinding, RunFolder, Slices
 
 KERNELS = '''"""Two kernels."""
@@ -156,7 +156,11 @@ def test_the_base_is_where_the_branches_part(repository: Path) -> None:
 
 def test_one_measurement_runs_at_a_time() -> None:
     """The second one waits, and gives up with a message."""
-    with alone(), pytest.raises(UsageError, match="another measurement is already running"), alone(patience_s=0.0):
+    with (
+        reserve_machine(),
+        pytest.raises(UsageError, match="another measurement is already running"),
+        reserve_machine(patience_s=0.0),
+    ):
         pass
 
 

@@ -7,9 +7,9 @@ from samples.simulated_gate import CASES, Load, Machine, ran
 
 from harness.gate.arm import CANDIDATE, FEWER, MORE, SlicePlan
 from harness.gate.confirmation import BLOCK, Evidence
-from harness.gate.finding import comparisons, exit_code, none_reached, timed
+from harness.gate.finding import comparisons, exit_code, none_reached, time_findings
 from harness.gate.policy import Policy
-from harness.gate.trial import ARMS, MAX_SLICES, MIN_SLICES, RESERVE, Cost, scheduled
+from harness.gate.trial import ARMS, MAX_SLICES, MIN_SLICES, RESERVE, Cost, make_schedule
 from harness.timing.clock import ROUND_S
 
 
@@ -20,7 +20,7 @@ def pairs(evidence: Evidence) -> Counter[str]:
 
 def code(evidence: Evidence, *, blind: bool = False) -> int:
     """Return the exit code."""
-    return exit_code(timed(evidence, comparisons(evidence, Policy())), blind=blind)
+    return exit_code(time_findings(evidence, comparisons(evidence, Policy())), blind=blind)
 
 
 def after(start_s: float, factor: float) -> Load:
@@ -61,7 +61,7 @@ def test_fewer_cases_are_timed_fully_where_the_first_pair_took_longer_than_plann
     full = [case for case in CASES if counts[case] == 2 * BLOCK]
     assert 0 < len(full) < len(CASES)
     assert {case for case in CASES if case not in full} == set(evidence.unreached)
-    sentences = [finding.sentence for finding in timed(evidence, comparisons(evidence, Policy()))]
+    sentences = [finding.sentence for finding in time_findings(evidence, comparisons(evidence, Policy()))]
     assert sum("got slower: +44.0 %" in sentence for sentence in sentences) == len(full)
     assert code(evidence) == 1
 
@@ -128,54 +128,54 @@ def test_start_up_counts_and_is_named_where_it_took_the_budget() -> None:
 QUICK, SLOW = Cost(0.03, 1e-4), Cost(0.05, 0.2)
 
 
-def test_two_blocks_of_couples_fit_into_the_budget() -> None:
+def test_two_blocks_of_pairs_fit_into_the_budget() -> None:
     """The number of slices fills the budget."""
     costs = {f"case {number}": QUICK for number in range(14)}
-    made = scheduled(costs, begin_s=0.3, left_s=80.0)
-    couple_s = ARMS * 0.3 + sum(cost.couple_s(made.slices) for cost in costs.values())
-    more_s = ARMS * 0.3 + sum(cost.couple_s(made.slices + 1) for cost in costs.values())
-    assert 2 * BLOCK * couple_s <= RESERVE * 80.0 <= 2 * BLOCK * more_s
+    made = make_schedule(costs, begin_s=0.3, left_s=80.0)
+    pair_s = ARMS * 0.3 + sum(cost.pair_s(made.slices) for cost in costs.values())
+    more_s = ARMS * 0.3 + sum(cost.pair_s(made.slices + 1) for cost in costs.values())
+    assert 2 * BLOCK * pair_s <= RESERVE * 80.0 <= 2 * BLOCK * more_s
     assert MIN_SLICES < made.slices < MAX_SLICES
     assert (made.unreached, made.enough_s) == ((), 0.0)
 
 
 def test_what_takes_longest_is_not_reached() -> None:
     """The other cases are measured."""
-    made = scheduled({"slow": SLOW, "quick": QUICK}, begin_s=0.1, left_s=20.0)
+    made = make_schedule({"slow": SLOW, "quick": QUICK}, begin_s=0.1, left_s=20.0)
     assert (list(made.costs), made.unreached) == (["quick"], ("slow",))
 
 
 def test_the_budget_that_would_do_does() -> None:
     """A slow start of processes uses the whole budget; the suggested budget suffices."""
     costs = {"slow": SLOW, "quick": QUICK}
-    made = scheduled(costs, begin_s=4.0, left_s=80.0)
+    made = make_schedule(costs, begin_s=4.0, left_s=80.0)
     assert (dict(made.costs), set(made.unreached)) == ({}, {"slow", "quick"})
     assert made.enough_s > 80.0
-    assert list(scheduled(costs, begin_s=4.0, left_s=made.enough_s + 1e-6).costs) == ["quick"]
-    assert not scheduled(costs, begin_s=4.0, left_s=made.enough_s - 1e-3).costs
+    assert list(make_schedule(costs, begin_s=4.0, left_s=made.enough_s + 1e-6).costs) == ["quick"]
+    assert not make_schedule(costs, begin_s=4.0, left_s=made.enough_s - 1e-3).costs
 
 
 def test_when_few_cases_are_left_they_have_the_time_of_all() -> None:
-    """A couple takes as long as before, or has the maximum of slices."""
-    made = scheduled({f"case {number}": QUICK for number in range(14)}, begin_s=0.3, left_s=80.0)
-    assert made.slices_of(list(made.costs), 100.0) == made.slices
-    assert made.slices_of(["case 0", "case 1"], 100.0) == min(MAX_SLICES, 7 * made.slices)
-    assert made.slices_of(["case 0"], 100.0) == MAX_SLICES
+    """A pair takes as long as before, or has the maximum of slices."""
+    made = make_schedule({f"case {number}": QUICK for number in range(14)}, begin_s=0.3, left_s=80.0)
+    assert made.count_slices(list(made.costs), 100.0) == made.slices
+    assert made.count_slices(["case 0", "case 1"], 100.0) == min(MAX_SLICES, 7 * made.slices)
+    assert made.count_slices(["case 0"], 100.0) == MAX_SLICES
 
 
-def test_the_couples_of_a_block_fit_into_what_is_left() -> None:
+def test_the_pairs_of_a_block_fit_into_what_is_left() -> None:
     """An incomplete block gives no result."""
-    made = scheduled({f"case {number}": QUICK for number in range(14)}, begin_s=0.3, left_s=80.0)
+    made = make_schedule({f"case {number}": QUICK for number in range(14)}, begin_s=0.3, left_s=80.0)
     few = ["case 0", "case 1"]
-    slices = made.slices_of(few, 2.0)
-    assert MIN_SLICES < slices < made.slices_of(few, 100.0)
-    assert made.couple_s(few, slices) <= 2.0 < made.couple_s(few, slices + 1)
-    assert made.slices_of(few, 0.0) == MIN_SLICES
+    slices = made.count_slices(few, 2.0)
+    assert MIN_SLICES < slices < made.count_slices(few, 100.0)
+    assert made.pair_s(few, slices) <= 2.0 < made.pair_s(few, slices + 1)
+    assert made.count_slices(few, 0.0) == MIN_SLICES
 
 
 def test_nothing_to_measure_needs_no_budget() -> None:
     """No case is unreached."""
-    made = scheduled({}, begin_s=0.3, left_s=80.0)
+    made = make_schedule({}, begin_s=0.3, left_s=80.0)
     assert (made.unreached, dict(made.costs)) == ((), {})
 
 
@@ -201,6 +201,6 @@ def test_the_control_has_a_tenth_more_calls_in_rounds_as_short_as_can_be(warm_s:
 def test_the_control_is_the_case_with_the_shortest_rounds() -> None:
     """A round has ten quick calls, or as many very quick calls as the clock needs."""
     costs = {f"{warm_s:g}": Cost(0.03, warm_s) for warm_s in (1e-3, 2e-5, 1e-4)}
-    assert scheduled(costs, begin_s=0.1, left_s=80.0).control == "2e-05"
-    assert scheduled(costs | {"1e-06": Cost(0.03, 1e-6)}, begin_s=0.1, left_s=80.0).control == "1e-06"
-    assert scheduled(costs, begin_s=4.0, left_s=1.0).control is None
+    assert make_schedule(costs, begin_s=0.1, left_s=80.0).control == "2e-05"
+    assert make_schedule(costs | {"1e-06": Cost(0.03, 1e-6)}, begin_s=0.1, left_s=80.0).control == "1e-06"
+    assert make_schedule(costs, begin_s=4.0, left_s=1.0).control is None

@@ -17,9 +17,9 @@ from harness.isolation.callee import _may_fork
 from harness.isolation.child import _children, _is_stopped, _reap_strays
 from harness.isolation.fork_server import ForkServer
 from harness.isolation.limits import limit_memory
+from harness.isolation.spawned_workers import fork_spawned_workers
 from harness.loading.accounting import Computing, cpu_s, in_use_bytes, memory
 from harness.loading.fault import shared_memory_left
-from harness.loading.spawning import spawned_quickly
 from harness.loading.stack import Looking
 
 assert sys.platform == "darwin" and not os.path.exists("/proc/self")
@@ -34,18 +34,19 @@ assert not _may_fork()
 limit_memory(1)
 _reap_strays()
 assert _children(os.getpid()) == set() and not _is_stopped(os.getpid())
-with spawned_quickly():
+assert _context().get_start_method() == "spawn"
+with fork_spawned_workers():
     assert popen_spawn_posix.util is util
 """
 
 READS = """
 import torch
 from torch.utils.data import DataLoader, TensorDataset
-from harness.loading.supervision import within
+from harness.loading.supervision import supervise
 
 if __name__ == "__main__":
     # The worker is spawned, and a process of torch keeps the shared memory.
-    with within(250.0):
+    with supervise(250.0):
         batches = list(DataLoader(TensorDataset(torch.arange(8)), 4, num_workers=1))
     assert torch.equal(torch.cat([numbers for numbers, in batches]), torch.arange(8))
 """

@@ -24,8 +24,8 @@ from torch.utils.data import (
 )
 
 from harness.loading.budget import measure_budget
-from harness.loading.reading import Configuration
 from harness.loading.stack import PERIOD_S
+from harness.loading.throughput import Configuration
 from harness.record.budget import AROUND, COLLATE, DECODE, HAND_OVER, INDEX, READ, STEP, TRANSFORM, UNSEEN, Budget
 
 SAMPLES, BATCH = 48, 6

@@ -14,9 +14,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from harness.execution.interrupt import interruptible
-from harness.loading.fault import FaultKind, LoadingFault, named
-from harness.loading.supervision import runs, within
-from harness.loading.watched import diagnose
+from harness.loading.fault import FaultKind, LoadingFault, fault_of
+from harness.loading.faulty_sample import diagnose
+from harness.loading.supervision import is_running, supervise
 
 # If a worker ends while it sends a tensor, garbage collection closes the other end of its socket.
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket")
@@ -105,7 +105,7 @@ def no_orphan() -> Iterator[None]:
     yield
     gc.collect()
     left = set(psutil.Process().children(recursive=True)) - before
-    assert [one for one in left if runs(one)] == []
+    assert [one for one in left if is_running(one)] == []
 
 
 def diagnosed(dataset: Any, workers: int, limit_s: float = 30.0, **options: Any) -> LoadingFault:
@@ -219,7 +219,7 @@ def test_the_words_of_torch_for_exhausted_shared_memory_are_known() -> None:
     refused = "unable to allocate shared memory(shm) for file </torch_1_2_3>: No space left on device (28)"
     touched = "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that dataloader's workers are"
     for text in (refused, touched):
-        assert named(RuntimeError(text)).kind is FaultKind.SHARED_MEMORY
+        assert fault_of(RuntimeError(text)).kind is FaultKind.SHARED_MEMORY
 
 
 @pytest.mark.filterwarnings("ignore:Got pickle error")
@@ -235,5 +235,5 @@ def test_an_interrupt_ends_the_workers_and_goes_on() -> None:
     """It propagates and does not count as a fault."""
     made = loader(2)(Squares(interrupts))
     # It may arrive while an object of torch is destroyed, where Python drops the exception.
-    with pytest.raises(KeyboardInterrupt), interruptible(), within(30.0):
+    with pytest.raises(KeyboardInterrupt), interruptible(), supervise(30.0):
         list(made)

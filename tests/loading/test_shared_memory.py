@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness.loading import fault
-from harness.loading.fault import FaultKind, hung
+from harness.loading.fault import FaultKind, timeout_fault
 
 LARGE = '''
 import json, os, sys
@@ -18,7 +18,7 @@ import psutil, torch
 from torch.utils.data import DataLoader, Dataset
 from harness.case import Case
 from harness.loading.fault import LoadingError
-from harness.loading.supervision import within
+from harness.loading.supervision import supervise
 from harness.tuner.tuning import SearchSpace, Tuning
 from harness.verdict.decide import decide
 from harness.verdict.job import jobs
@@ -37,7 +37,7 @@ case = Case(make_loader, "data_loader", name="large", style="foreign", target="x
 verdict, = (decide(job) for job in jobs([case], laws=["each_sample_once"]))
 space = SearchSpace((8,), (2,))
 try:
-    with within(30):
+    with supervise(30):
         list(Tuning(Large(), space, cores=2, seconds=1.0).run())
     tuned = "tuned"
 except LoadingError as error:
@@ -101,10 +101,10 @@ def test_nothing_is_left_in_it(outcome: Any) -> None:
 def test_what_hangs_where_little_is_left_is_said_to_lack_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A queue between processes silently loses a batch that does not fit. With enough memory the fault is a hang."""
     monkeypatch.setattr(fault, "shared_memory_left", lambda: 2**20)
-    scarce = hung(5.0)
+    scarce = timeout_fault(5.0)
     assert scarce.kind is FaultKind.SHARED_MEMORY
     assert scarce.sentence.endswith("no batch arrived within 5 s, and only 1 MB of shared memory are left")
     monkeypatch.setattr(fault, "shared_memory_left", lambda: 2**30)
-    assert hung(5.0).kind is FaultKind.HUNG
+    assert timeout_fault(5.0).kind is FaultKind.HUNG
     monkeypatch.setattr(fault, "shared_memory_left", lambda: None)
-    assert hung(5.0).kind is FaultKind.HUNG
+    assert timeout_fault(5.0).kind is FaultKind.HUNG

@@ -16,7 +16,7 @@ import pytest
 
 from harness.loading import supervision
 from harness.loading.fault import FaultKind, LoadingError
-from harness.loading.supervision import heard, ignored, runs, within
+from harness.loading.supervision import ignore_deaths, is_running, note_deaths, supervise
 
 DEATH = "DataLoader worker (pid 7) is killed by signal: Killed."
 
@@ -71,7 +71,7 @@ def test_a_death_is_raised_where_the_block_waits(dying: Callable[[], None]) -> N
         arrive()
         went_on.append(True)
 
-    with pytest.raises(LoadingError) as caught, within():
+    with pytest.raises(LoadingError) as caught, supervise():
         waits()
     assert not went_on
     assert caught.value.fault.kind is FaultKind.DIED
@@ -88,7 +88,7 @@ def test_a_death_in_a_destructor_is_the_cause_of_the_error_that_follows(dying: C
         gc.collect()
         raise ConnectionResetError
 
-    with pytest.raises(LoadingError) as caught, within():
+    with pytest.raises(LoadingError) as caught, supervise():
         loses()
     assert caught.value.fault.kind is FaultKind.DIED
 
@@ -98,7 +98,7 @@ def test_a_death_while_a_block_is_left_does_not_replace_its_fault(
 ) -> None:
     """The error of the block is being handled when the signal arrives."""
     monkeypatch.setattr(supervision, "_end_since", lambda _: (dying(), arrive()))
-    with pytest.raises(LoadingError, match="damaged file"), within():
+    with pytest.raises(LoadingError, match="damaged file"), supervise():
         raises()
 
 
@@ -107,7 +107,7 @@ def test_a_loader_is_interrupted_only_while_it_waits(dying: Callable[[], None], 
     """Elsewhere it may open files, which would stay open. The death is known all the same."""
     next_batch = of_module("torch.utils.data.dataloader", of_module(module, arrive))
     dying()
-    with heard() as deaths, pytest.raises(RuntimeError, match="pid 7") if is_raised else nullcontext():
+    with note_deaths() as deaths, pytest.raises(RuntimeError, match="pid 7") if is_raised else nullcontext():
         next_batch()
     assert str(deaths.first) == DEATH
 
@@ -115,7 +115,7 @@ def test_a_loader_is_interrupted_only_while_it_waits(dying: Callable[[], None], 
 def test_a_count_of_processes_is_not_interrupted(dying: Callable[[], None]) -> None:
     """It reads files of the system, which would stay open. The death is known all the same."""
     dying()
-    with heard() as deaths:
+    with note_deaths() as deaths:
         of_module("psutil._common", arrive)()
     assert str(deaths.first) == DEATH
 
@@ -123,7 +123,7 @@ def test_a_count_of_processes_is_not_interrupted(dying: Callable[[], None]) -> N
 def test_a_signal_between_blocks_raises_nothing(dying: Callable[[], None]) -> None:
     """The interrupted function is not one that the block calls."""
     dying()
-    with heard() as deaths:
+    with note_deaths() as deaths:
         signal.raise_signal(signal.SIGCHLD)
     assert str(deaths.first) == DEATH
 
@@ -131,7 +131,7 @@ def test_a_signal_between_blocks_raises_nothing(dying: Callable[[], None]) -> No
 def test_an_error_of_another_kind_remains(dying: Callable[[], None]) -> None:
     """A death of another loader does not explain it."""
     dying()
-    with heard() as deaths:
+    with note_deaths() as deaths:
         deaths.look()
     error = ValueError("damaged file")
     assert deaths.cause(error) is error
@@ -141,7 +141,7 @@ def test_an_error_of_another_kind_remains(dying: Callable[[], None]) -> None:
 def test_ignored_deaths_are_forgotten(dying: Callable[[], None]) -> None:
     """Nothing is raised during the block or after it, and the handler is restored."""
     before = signal.getsignal(signal.SIGCHLD)
-    with ignored():
+    with ignore_deaths():
         dying()
         arrive()
         dying()
@@ -155,7 +155,7 @@ def test_ignored_deaths_are_forgotten(dying: Callable[[], None]) -> None:
 def test_a_process_that_is_left_behind_is_named_and_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """It first has time to end by itself."""
     monkeypatch.setattr("harness.loading.supervision.GOODBYE_S", 0.1)
-    with pytest.raises(LoadingError, match="processes still running after it was closed: 1") as raised, within(30.0):
+    with pytest.raises(LoadingError, match="processes still running after it was closed: 1") as raised, supervise(30.0):
         process = subprocess.Popen(["sleep", "600"])
     assert process.wait() in {-signal.SIGTERM, 0}  # 0 where it was waited for already
     assert raised.value.fault.kind is FaultKind.LEFT
@@ -165,11 +165,11 @@ def test_the_process_that_keeps_shared_memory_is_not_ended(tmp_path: Path) -> No
     """With torch's sharing strategy ``file_system``, the default on macOS, it serves all later loaders."""
     helper = tmp_path / "torch_shm_manager"
     helper.symlink_to("/bin/sleep")
-    with within(30.0):
+    with supervise(30.0):
         process = subprocess.Popen([helper, "600"])
     try:
         assert process.poll() is None
-        assert not runs(psutil.Process(process.pid))
+        assert not is_running(psutil.Process(process.pid))
     finally:
         process.kill()
         process.wait()
@@ -178,7 +178,7 @@ def test_the_process_that_keeps_shared_memory_is_not_ended(tmp_path: Path) -> No
 def test_the_alarm_is_taken_back(tmp_path: Path) -> None:
     """The previous handler is restored, and no alarm rings later."""
     before = signal.getsignal(signal.SIGALRM)
-    with within(0.2):
+    with supervise(0.2):
         (tmp_path / "quick").touch()
     assert signal.getsignal(signal.SIGALRM) is before
     time.sleep(0.3)
@@ -198,7 +198,7 @@ def without_goodbye(died: list[int]) -> None:
 def test_a_process_that_died_by_itself_is_waited_for() -> None:
     """Its parent has failed and does not wait for it, so that a zombie would remain."""
     died: list[int] = []
-    with pytest.raises(LoadingError, match="no goodbye"), within():
+    with pytest.raises(LoadingError, match="no goodbye"), supervise():
         without_goodbye(died)
     assert len(died) == 1
     assert not psutil.pid_exists(died[0])

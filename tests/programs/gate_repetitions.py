@@ -31,7 +31,7 @@ from samples.simulated_gate import Machine, Noise, ran  # noqa: E402 - found thr
 
 from harness.gate import trial  # noqa: E402
 from harness.gate.arm import BASE, CANDIDATE, CONTROL, NULL  # noqa: E402
-from harness.gate.finding import comparisons, exit_code, timed  # noqa: E402
+from harness.gate.finding import comparisons, exit_code, time_findings  # noqa: E402
 from harness.gate.policy import Policy  # noqa: E402
 from harness.record import RunFolder, Slices  # noqa: E402
 
@@ -118,7 +118,7 @@ def simulated(slowdown: float, load: int, budget_s: float, rows: Sequence[Record
     )
     machine.pass_s(STARTUP_S * draw.uniform(0.8, 1.3))
     evidence = ran(machine, budget_s, seed=draw.randrange(2**31))
-    return exit_code(timed(evidence, comparisons(evidence, Policy())))
+    return exit_code(time_findings(evidence, comparisons(evidence, Policy())))
 
 
 def simulate(runs: int, cells: Sequence[tuple[float, int, float]]) -> int:

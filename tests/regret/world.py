@@ -204,10 +204,10 @@ def on_paper(costs: Costs, seed: int) -> Iterator[Items]:
     clock = Clock()
     items = Items(costs, clock, seed)
     with ExitStack() as stack:
-        for room in ("loading.reading", "tuner.probe", "tuner.tuning", "tuner.advice"):
+        for room in ("loading.throughput", "tuner.probe", "tuner.tuning", "tuner.advice"):
             stack.enter_context(patch(f"harness.{room}.time", clock))
         stack.enter_context(patch("harness.tuner.advice.Computing", lambda: _Computed(clock)))
         stack.enter_context(patch("harness.tuner.advice.hop_s", lambda _: costs.hop))
-        stack.enter_context(patch("harness.loading.reading.CpuWindow", _NoWindow))
+        stack.enter_context(patch("harness.loading.throughput.CpuWindow", _NoWindow))
         stack.enter_context(patch.object(Choice, "load", lambda choice, data, **_: Loader(data, choice)))
         yield items

@@ -107,13 +107,13 @@ class SimulatedPair:
 
     def turn(self, case: str, plan: SlicePlan) -> dict[str, SliceTimes]:
         """Measure one slice in every arm."""
-        return self._measured(case, plan, dict.fromkeys(self._arms, plan.iterations))
+        return self._measure(case, plan, dict.fromkeys(self._arms, plan.iterations))
 
     def control(self, case: str, plan: SlicePlan) -> dict[str, SliceTimes]:
         """Measure one slice of the base, and one with a tenth more calls."""
-        return self._measured(case, plan, {BASE: plan.iterations, CONTROL: plan.more})
+        return self._measure(case, plan, {BASE: plan.iterations, CONTROL: plan.more})
 
-    def _measured(self, case: str, plan: SlicePlan, calls: Mapping[str, int]) -> dict[str, SliceTimes]:
+    def _measure(self, case: str, plan: SlicePlan, calls: Mapping[str, int]) -> dict[str, SliceTimes]:
         turn = self._turns[case] = self._turns.get(case, -1) + 1
         return {
             arm: self._machine.slice(case, arm, (plan.rounds, iterations), self._noise(case, arm, turn))

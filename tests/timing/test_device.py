@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from harness.timing.clock import TorchAccelerator
-from harness.timing.device import MAX_CALLS, DeviceState, by_events, calls_in_queue, device_state, replayed
+from harness.timing.device import MAX_CALLS, DeviceState, calls_in_queue, device_state, time_by_events, time_replays
 
 
 class Queue:
@@ -73,7 +73,7 @@ def test_no_more_calls_are_queued_than_the_queue_holds(room: int, minimum: int, 
     queue: Any = Queue(room)
     calls = calls_in_queue(queue.launch, queue, queue.clock)
     assert minimum <= calls <= max_calls
-    launch_s, device_s = by_events(queue.launch, queue, queue.clock)(calls)
+    launch_s, device_s = time_by_events(queue.launch, queue, queue.clock)(calls)
     assert device_s / calls == pytest.approx(1e-3, rel=0.05)
     if room > 4:
         assert launch_s / calls == pytest.approx(1e-5, rel=0.05)
@@ -82,7 +82,7 @@ def test_no_more_calls_are_queued_than_the_queue_holds(room: int, minimum: int, 
 def test_an_overfull_queue_would_hide_the_host() -> None:
     """The control: fifty calls into a queue of ten make a launch look as long as the work."""
     queue: Any = Queue(10)
-    launch_s, _ = by_events(queue.launch, queue, queue.clock)(50)
+    launch_s, _ = time_by_events(queue.launch, queue, queue.clock)(50)
     assert launch_s / 50 > 50 * queue.host_s
 
 
@@ -102,7 +102,7 @@ def test_one_interrupted_launch_is_no_full_queue() -> None:
 def test_a_graph_is_timed_with_and_without_waiting() -> None:
     """Waited for, a call takes host and device; by events, the device alone."""
     queue: Any = Queue(100)
-    waited_s, device_s = replayed(queue.launch, queue, queue.clock)(10)
+    waited_s, device_s = time_replays(queue.launch, queue, queue.clock)(10)
     assert waited_s / 10 == pytest.approx(1e-3 + 1e-5, rel=0.05)
     assert device_s / 10 == pytest.approx(1e-3, rel=0.05)
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from harness.timing.clock import WARM_CALLS, NotCapturableError, TorchAccelerator, captured
+from harness.timing.clock import WARM_CALLS, NotCapturableError, TorchAccelerator, capture_graph
 
 
 class FakeCuda:
@@ -61,7 +61,7 @@ class FakeGraph:
 def test_a_step_is_warmed_and_captured_on_one_side_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     """The streams wait for each other, and the result replays the graph."""
     cuda = FakeCuda(monkeypatch)
-    replay = captured(lambda: cuda.log.append("step"), "cuda")
+    replay = capture_graph(lambda: cuda.log.append("step"), "cuda")
     replay()
     warm = ["side waits for default", "on side", *["step"] * WARM_CALLS, "end", "default waits for side"]
     assert cuda.log == [*warm, "capture on side", "step", "end", "replay"]
@@ -71,7 +71,7 @@ def test_a_refused_capture_has_its_reason_in_one_line(monkeypatch: pytest.Monkey
     """The message has the first line of torch's error, and the device is synchronized before its next use."""
     cuda = FakeCuda(monkeypatch, refusing="operation not permitted when stream is capturing\nmore of it")
     with pytest.raises(NotCapturableError, match=r"^recording failed: operation not permitted .* capturing$"):
-        captured(lambda: None, "cuda")
+        capture_graph(lambda: None, "cuda")
     assert cuda.log[-1] == "synchronize"
 
 
@@ -85,7 +85,7 @@ def test_other_devices_have_no_such_graphs() -> None:
 def test_a_real_graph_repeats_what_was_recorded() -> None:
     """Each replay adds one."""
     total = torch.zeros(4, device="cuda")
-    replay = captured(lambda: total.add_(1.0), "cuda")
+    replay = capture_graph(lambda: total.add_(1.0), "cuda")
     before = total.clone()
     replay()
     replay()

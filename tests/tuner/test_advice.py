@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, TensorDataset, get_worker_info
 
-from harness.loading.reading import copied, hop_s, tensors
+from harness.loading.throughput import copy_batch, hop_s, tensors
 from harness.tuner.advice import ALREADY, Advice, equal, examine
 
 
@@ -202,7 +202,7 @@ def test_batches_are_equal_bit_for_bit(actual: Any, expected: Any, same: bool) -
 def test_a_copy_of_a_batch_shares_no_memory_with_it() -> None:
     """Each copy is therefore sent like a new batch."""
     batch: dict[str, Any] = {"x": [torch.ones(2), "text"], "n": 3}
-    copy = copied(batch)
+    copy = copy_batch(batch)
     assert equal(copy, batch)
     assert copy["x"][0].data_ptr() != batch["x"][0].data_ptr()
     assert tensors(batch) == [batch["x"][0]]

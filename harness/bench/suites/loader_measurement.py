@@ -9,7 +9,7 @@ rounds of every group, so that each loader has a ratio to it.
 
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
@@ -21,20 +21,21 @@ from harness.execution.environment import usable_cores
 from harness.loading.accounting import Memory, OtherLoad, memory
 from harness.loading.budget import measure_budget
 from harness.loading.fault import LoadingError, LoadingFault
-from harness.loading.reading import (
+from harness.loading.supervision import ignore_deaths, supervise, supervise_and_count
+from harness.loading.throughput import (
     Configuration,
     LoaderReading,
     MemoryLimit,
     Start,
     Throughput,
+    allow_more_workers_than_cores,
     hop_s,
-    more_workers_than_cores,
 )
-from harness.loading.supervision import bounded, ignored, within
 from harness.record import median_ratio
 from harness.record.bench import LoaderRecord, names
 from harness.record.budget import Budget
 from harness.timing.clock import without_garbage_collection
+from harness.timing.turns import take_turns
 
 SLICES = 9
 """Slices that share the measuring time of a loader."""
@@ -284,7 +285,7 @@ def measure_loaders(requests: Mapping[str, LoaderRequest], *, reference: str | N
     skipped = set()
     for name, loader in requests.items():
         try:
-            with within(timeout_s):
+            with supervise(timeout_s):
                 alone = measure_alone(loader)
         except LoadingError as error:
             failed[name] = error.fault
@@ -293,7 +294,7 @@ def measure_loaders(requests: Mapping[str, LoaderRequest], *, reference: str | N
             skipped.add(name)
         else:
             lanes[name] = Lane(loader, alone)
-    with ignored():  # also between two turns
+    with ignore_deaths():  # also between two turns
         load = _in_turns(lanes, failed, reference, timeout_s)
     slices = lanes[reference].slices if reference in lanes and reference not in failed else []
     measured = {name: lane for name, lane in lanes.items() if name not in failed}
@@ -309,59 +310,42 @@ def _in_turns(
         if name in failed:
             return
         try:
-            with bounded(timeout_s, keeps=True):
+            with supervise_and_count(timeout_s, keeps=True):
                 action()
         except LoadingError as error:
             failed[name] = error.fault
 
+    budget_s = PATIENCE * sum(lane.request.seconds for lane in lanes.values())
+    round_s = sum(lane.turn_s for lane in lanes.values())
+    least = SLICES if SLICES * round_s <= budget_s else MIN_ROUNDS
     order = random.Random(0)  # noqa: S311 - an order, no secret
     try:
         # Loaders with threads start last, so that no threads run while workers are forked.
         for name in sorted(lanes, key=lambda name: lanes[name].alone.is_hidden):
             attempt(name, lanes[name].open)
         with without_garbage_collection():
-            load = OtherLoad()
-            rounds = _Rounds(lanes, failed, reference)
-            while rounds.go_on():
-                for name in order.sample(list(lanes), len(lanes)):
-                    attempt(name, lanes[name].turn)
+            load, until = OtherLoad(), time.perf_counter() + budget_s
+
+            def are_enough(done: int) -> bool:
+                return done >= least and (time.perf_counter() >= until or _are_known(lanes, failed, reference))
+
+            for _, name in take_turns(lanes, order, failed, MAX_ROUNDS, are_enough):
+                attempt(name, lanes[name].turn)
             return load.cores()
     finally:
         for name, lane in lanes.items():
             attempt(name, lane.close)
 
 
-class _Rounds:
-    """Decides whether there is another round."""
-
-    def __init__(self, lanes: Mapping[str, Lane], failed: Mapping[str, LoadingFault], reference: str | None) -> None:
-        self._lanes, self._failed, self._reference = lanes, failed, reference
-        self._done = 0
-        budget_s = PATIENCE * sum(lane.request.seconds for lane in lanes.values())
-        self._until = time.perf_counter() + budget_s
-        round_s = sum(lane.turn_s for lane in lanes.values())
-        self._fewest = SLICES if SLICES * round_s <= budget_s else MIN_ROUNDS
-
-    def go_on(self) -> bool:
-        """Whether there is another round: the fewest are not done, or an interval is too wide and there is time."""
-        going = self._done < self._fewest or (
-            self._done < MAX_ROUNDS and time.perf_counter() < self._until and not self._are_known()
-        )
-        self._done += 1
-        return going
-
-    def _are_known(self) -> bool:
-        series = {name: _wall_us(lane.slices) for name, lane in self._lanes.items() if name not in self._failed}
-        base = series.get(self._reference or "")
-        return all(
-            median_ratio([1.0] * len(times), times).is_within(WITHIN)
-            and (base is None or times is base or median_ratio(base, times).is_within(WITHIN))
-            for times in series.values()
-        )
-
-
-def _wall_us(slices: list[Throughput]) -> list[float]:
-    return [it.wall_us for it in slices]
+def _are_known(lanes: Mapping[str, Lane], failed: Collection[str], reference: str | None) -> bool:
+    """Whether the interval of each time is narrow enough, and of each ratio to the reference."""
+    series = {name: [it.wall_us for it in lane.slices] for name, lane in lanes.items() if name not in failed}
+    base = series.get(reference or "")
+    return all(
+        median_ratio([1.0] * len(times), times).is_within(WITHIN)
+        and (base is None or times is base or median_ratio(base, times).is_within(WITHIN))
+        for times in series.values()
+    )
 
 
 # Budgets
@@ -382,5 +366,5 @@ def close_budget(
     make: Callable[[], Iterable[Any]], configuration: Configuration, step: Callable[[Any], object] | None
 ) -> Budget:
     """Run a loop with or without a step, and return the breakdown of the time of a batch."""
-    with more_workers_than_cores(), without_garbage_collection():
+    with allow_more_workers_than_cores(), without_garbage_collection():
         return measure_budget(make, step, configuration, cores=usable_cores(), seconds=SECONDS, hop=hop_s)

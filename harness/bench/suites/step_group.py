@@ -19,19 +19,19 @@ from harness.timing.clock import (
     within,
     without_garbage_collection,
 )
-from harness.timing.device import MAX_CALLS, DeviceState, by_events, calls_in_queue, device_state, replayed
-from harness.timing.interleaving import (
+from harness.timing.device import MAX_CALLS, DeviceState, calls_in_queue, device_state, time_by_events, time_replays
+from harness.timing.roofline import CACHED, COPY, MULTIPLY, READ, Gauge, Rates, Work, gauges, rates, work_of_step
+from harness.timing.turns import (
     SLICE_S,
     Arm,
     Interleaved,
     Times,
     calls_within,
-    in_parts,
     interleave,
     rounds_for,
+    time_parts,
     whole,
 )
-from harness.timing.roofline import CACHED, COPY, MULTIPLY, READ, Gauge, Rates, Work, gauges, rates, work_of_step
 
 PHASES = ("forward", "loss", "backward", "update")
 """Methods of a step whose phases can be timed separately."""
@@ -181,7 +181,7 @@ def _gauged(gauge: Gauge, accelerator: Accelerator | None, clock: Clock) -> Arm:
         return _arm(gauge.call, _nothing, clock, GAUGE_S)
     waited = warm(_waited(gauge.call, accelerator.synchronize), duration_s=0.0, clock=clock)
     calls = calls_in_queue(gauge.call, accelerator, clock, max_calls=calls_within(GAUGE_S, waited.warm_s))
-    return Arm(by_events(gauge.call, accelerator, clock), calls)
+    return Arm(time_by_events(gauge.call, accelerator, clock), calls)
 
 
 def _transfer(task: Problem, device_name: str) -> Callable[[], object]:
@@ -232,18 +232,18 @@ def _lane(
     calls = calls_within(SLICE_S, warmed.warm_s)
     arms = {_WHOLE: Arm(whole(call, clock), calls)}
     if _tells_phases(step):
-        arms[_PHASES] = Arm(in_parts(_in_phases(step, X, y, settle), clock), calls)
+        arms[_PHASES] = Arm(time_parts(_in_phases(step, X, y, settle), clock), calls)
     if accelerator is None:
         return _Lane(case.name, warmed, parameters, arms)
     max_calls = min(MAX_CALLS, calls)
     queued = calls_in_queue(launch, accelerator, clock, max_calls=max_calls)
-    arms[_QUEUED] = Arm(by_events(launch, accelerator, clock), queued)
+    arms[_QUEUED] = Arm(time_by_events(launch, accelerator, clock), queued)
     try:
         replay = accelerator.capture(launch)
     except NotCapturableError as error:
         return _Lane(case.name, warmed, parameters, arms, str(error))
     arms[_GRAPH] = Arm(
-        replayed(replay, accelerator, clock), calls_in_queue(replay, accelerator, clock, max_calls=max_calls)
+        time_replays(replay, accelerator, clock), calls_in_queue(replay, accelerator, clock, max_calls=max_calls)
     )
     return _Lane(case.name, warmed, parameters, arms)
 

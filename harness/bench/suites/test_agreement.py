@@ -14,7 +14,7 @@ from harness.case import Case
 from harness.record import median_ratio
 from harness.record.bench import AgreementRecord, names
 from harness.timing.clock import WarmUp, threads, warm, within, without_garbage_collection
-from harness.timing.interleaving import SLICE_S, Arm, Slice, calls_within, interleave, rounds_for, whole
+from harness.timing.turns import SLICE_S, Arm, Slice, calls_within, interleave, rounds_for, whole
 
 BATCH_SIZES = (1, 256)
 SECONDS = 0.5

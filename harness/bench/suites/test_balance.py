@@ -15,8 +15,8 @@ from harness.bench.suites.benchmark import Tape, cases_of, keep, option, paramet
 from harness.bench.suites.training import finite, stepper_of, training_step
 from harness.data.images import ImageData
 from harness.loading.fault import LoadingError
-from harness.loading.reading import PREFETCH, more_workers_than_cores
-from harness.loading.supervision import within
+from harness.loading.supervision import supervise
+from harness.loading.throughput import PREFETCH, allow_more_workers_than_cores
 from harness.record import Estimate, geometric_mean, mean_ratio
 from harness.record.bench import BalanceRecord, names
 from harness.timing.clock import threads, without_garbage_collection
@@ -61,7 +61,7 @@ def test_training_loop(
 
     def measure() -> None:
         ahead = PREFETCH * workers + 1
-        with more_workers_than_cores(), Loop(make, step) as loop:
+        with allow_more_workers_than_cores(), Loop(make, step) as loop:
             loop.run(seconds, minimum=ahead)  # batches that workers prepared at the start
             while len(stretches) < MIN_STRETCHES or (len(stretches) < MAX_STRETCHES and not is_known(stretches)):
                 start = time.perf_counter()
@@ -69,7 +69,7 @@ def test_training_loop(
                 rounds_s.append(time.perf_counter() - start)
 
     try:
-        with threads(1), without_garbage_collection(), within(option(pytestconfig, "timeout", TIMEOUT_S)):
+        with threads(1), without_garbage_collection(), supervise(option(pytestconfig, "timeout", TIMEOUT_S)):
             measure()
     except LoadingError as error:
         where = f"batch {batch_size}, workers {workers}"

@@ -33,9 +33,9 @@ from harness.case import Case
 from harness.data.images import ImageData
 from harness.error import UsageError, listed
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault
-from harness.loading.reading import PREFETCH, Configuration, MemoryLimit, samples_in
-from harness.loading.supervision import LIMIT_S, within
-from harness.loading.watched import diagnose
+from harness.loading.faulty_sample import diagnose
+from harness.loading.supervision import LIMIT_S, supervise
+from harness.loading.throughput import PREFETCH, Configuration, MemoryLimit, samples_in
 from harness.record.budget import Budget
 from harness.timing.clock import threads
 
@@ -187,7 +187,7 @@ def length_fault(dataset: Any) -> LoadingFault | None:
     """
     length = len(dataset)
     delivers = False
-    with suppress(LoadingError), within(LIMIT_S), suppress(Exception):
+    with suppress(LoadingError), supervise(LIMIT_S), suppress(Exception):
         dataset[length]
         delivers = True
     return (
@@ -321,7 +321,7 @@ def _budget(config: pytest.Config, source: Source, configuration: Configuration)
     """Return the breakdown of the time of a batch; the loop of a user's data set has no step."""
     step = None if source.dataset is not None else training_step(stepper_of(config))[0]
     try:
-        with threads(1), within(option(config, "timeout", TIMEOUT_S)):
+        with threads(1), supervise(option(config, "timeout", TIMEOUT_S)):
             return close_budget(lambda: source.make(configuration), configuration, step)
     except LoadingError as error:
         _fail(source, configuration, error.fault)

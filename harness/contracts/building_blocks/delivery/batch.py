@@ -25,7 +25,7 @@ _MANY = 66
 def batches_stay_what_they_were(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Keep some batches, and compare them again later."""
     request = allowed_request(deliveries, num_workers=num_workers)
-    batches = deliveries.exercised(keep_batches, request, _BATCHES)
+    batches = deliveries.run_exercise(keep_batches, request, _BATCHES)
     changed = [at for at, (earlier, later) in enumerate(batches) if [*map(digest, earlier)] != [*map(digest, later)]]
     if changed:
         message = f"batch {changed[0]} changes when later batches arrive{created_with(deliveries, request)}"
@@ -45,7 +45,7 @@ def writing_into_a_batch_changes_nothing(deliveries: Deliveries, num_workers: in
     request = deliveries.request(num_workers=num_workers)
     first, second = (epoch.samples for epoch in deliveries.epochs(request, 2))
     batch_count = _MANY if deliveries.epochs(request)[0].ended else len(deliveries.epochs(request)[0].sizes)
-    wrote, epoch = deliveries.exercised(write_into, request, batch_count)
+    wrote, epoch = deliveries.run_exercise(write_into, request, batch_count)
     skip_if(not wrote, "its batches contain nothing writable")
     samples = deliveries.directly or []
     first_digests, second_digests, direct_digests, later_digests = digests(first, second, samples, epoch.samples)

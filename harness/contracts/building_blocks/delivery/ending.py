@@ -27,7 +27,7 @@ def an_epoch_left_early_spoils_none(deliveries: Deliveries, num_workers: int) ->
     request = allowed_request(deliveries, num_workers=num_workers)
     (whole_epoch,) = deliveries.epochs(request)
     skip_if(not whole_epoch.ended or len(whole_epoch.sizes) < 3, "an epoch is too short or too long to be left early")
-    epoch = deliveries.exercised(leave_early, request, 2)
+    epoch = deliveries.run_exercise(leave_early, request, 2)
     if epoch is None:
         raise NotApplicable("the loader supports one epoch only, or has a state and may continue")
     if not epoch.ended and len(epoch.samples) < len(whole_epoch.samples):
@@ -54,14 +54,14 @@ def resumes_where_it_stopped(deliveries: Deliveries, num_workers: int, shuffle: 
     """Take the state at several batches, resume in a new loader, and compare the rest and the next epoch."""
     request = allowed_request(deliveries, num_workers=num_workers, shuffle=shuffle)
     where = created_with(deliveries, request)
-    straight = deliveries.exercised(go_straight_on, request)
+    straight = deliveries.run_exercise(go_straight_on, request)
     if straight is None:
         raise NotApplicable("it has no `state_dict` and `load_state_dict`")
     first, following = straight
     skip_if(not first.ended, "an epoch takes too long to be resumed at several batches")
     batches, rows = len(first.sizes), 0
     for at in sorted({1, batches // 2, max(batches - 1, 1), batches, batches + 1}):
-        rest, after = deliveries.exercised(resume, request, [at])
+        rest, after = deliveries.run_exercise(resume, request, [at])
         if not (rest.ended and after.ended and following.ended):
             raise NotApplicable("an epoch takes too long to be resumed at several batches")
         wrong = _comparison(first, following, rest, after, at)
@@ -70,7 +70,7 @@ def resumes_where_it_stopped(deliveries: Deliveries, num_workers: int, shuffle: 
             return found(f"when resumed {when}{where}, {wrong}", 1)
         rows += len(rest.samples)
     if batches > 3:
-        rest, after = deliveries.exercised(resume, request, [batches // 3, 1])
+        rest, after = deliveries.run_exercise(resume, request, [batches // 3, 1])
         wrong = _comparison(first, following, rest, after, batches // 3 + 1)
         if wrong:
             return found(f"when resumed a second time in one epoch{where}, {wrong}", 1)
@@ -158,7 +158,7 @@ def memory_does_not_grow(deliveries: Deliveries, num_workers: int) -> Measuremen
     (whole_epoch,) = deliveries.epochs(request)
     if not whole_epoch.ended or whole_epoch.seconds * (_EPOCHS + _WARM) > _MAX_S:
         raise NotApplicable(f"an epoch takes {whole_epoch.seconds:.1f} s, too long to read several of them")
-    skip_if(num_workers and not deliveries.exercised(stay, request), "its workers end with the epoch")
+    skip_if(num_workers and not deliveries.run_exercise(stay, request), "its workers end with the epoch")
     growth = _growth(deliveries, request) and _growth(deliveries, request)
     if growth is None:
         raise NotApplicable("several epochs take too long")
@@ -170,7 +170,7 @@ def memory_does_not_grow(deliveries: Deliveries, num_workers: int) -> Measuremen
 
 def _growth(deliveries: Deliveries, request: Request) -> float | None:
     """Return the typical growth per epoch in bytes; zero unless every epoch grows, ``None`` if epochs take too long."""
-    used = deliveries.exercised(use_memory, request, _EPOCHS, _WARM, 3 * _MAX_S, limit_s=4 * _MAX_S)
+    used = deliveries.run_exercise(use_memory, request, _EPOCHS, _WARM, 3 * _MAX_S, limit_s=4 * _MAX_S)
     if used is None or len(used) < 2:
         return None
     steps = sorted(after - before for before, after in pairwise(used))
@@ -191,8 +191,8 @@ def nothing_is_left_behind(deliveries: Deliveries, num_workers: int) -> Measurem
         raise NotApplicable(f"an epoch takes {whole_epoch.seconds:.1f} s, too long to read several of them")
     counts = []
     for _ in range(_TIMES + 1):
-        deliveries.exercised(use, request)
-        counts.append(deliveries.exercised(count_open, request))
+        deliveries.run_exercise(use, request)
+        counts.append(deliveries.run_exercise(count_open, request))
     if deliveries.left:
         return found(deliveries.left, 1)
     for which, cause in enumerate(("open file", "thread")):

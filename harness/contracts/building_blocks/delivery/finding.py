@@ -48,7 +48,7 @@ def not_random(deliveries: Deliveries) -> None:
 
 def created_with(deliveries: Deliveries, request: Request) -> str:
     """Return how the loader was created, as the end of a sentence."""
-    spelling = deliveries.source.spelled(request)
+    spelling = deliveries.source.spell(request)
     return f" with {spelling}" if spelling else ""
 
 

@@ -183,7 +183,7 @@ def set_epoch_is_heard(deliveries: Deliveries, num_workers: int, shuffle: bool) 
     """Read epochs 0, 1 and 0 of a loader."""
     varied(deliveries, "num_workers", num_workers)
     request = deliveries.request(num_workers=num_workers, shuffle=shuffle)
-    epochs = deliveries.exercised(set_epochs, request, [0, 1, 0])
+    epochs = deliveries.run_exercise(set_epochs, request, [0, 1, 0])
     if epochs is None:
         raise NotApplicable("it has no `set_epoch`")
     zero, one, third = digests(*(epoch.samples for epoch in epochs))
@@ -191,7 +191,7 @@ def set_epoch_is_heard(deliveries: Deliveries, num_workers: int, shuffle: bool) 
         shortest = min(map(len, (zero, one, third)))
         zero, one, third = zero[:shortest], one[:shortest], third[:shortest]
     if num_workers:
-        expected = deliveries.exercised(set_epochs, deliveries.request(shuffle=shuffle), [0, 1, 0])
+        expected = deliveries.run_exercise(set_epochs, deliveries.request(shuffle=shuffle), [0, 1, 0])
         if expected is not None and all(epoch.ended for epoch in (*epochs, *expected)):
             # Shuffling changes the order in each epoch, whether or not the workers know its number.
             counts = [Counter(digests(epoch.samples)[0]) for epoch in expected]

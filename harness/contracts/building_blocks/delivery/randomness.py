@@ -27,7 +27,7 @@ def random_numbers_differ(deliveries: Deliveries, num_workers: int) -> Measureme
     first, second = deliveries.epochs(request, 2, tags=True)
     if not first.tags and deliveries.info.wrapped:
         # A wrapper that makes new batches loses the tags; the loader inside it draws the same numbers.
-        first, second = deliveries.exercised(deliver_wrapped, request, 2)
+        first, second = deliveries.run_exercise(deliver_wrapped, request, 2)
     skip_if(not first.tags, "its data set cannot be accessed, so its random numbers cannot be observed")
     if not any(tag.drew for tag in (*first.tags, *second.tags)):
         if deliveries.is_random_each_time and (wrong := _repeated_content(deliveries, first, second)) is not None:
@@ -55,7 +55,7 @@ def _equally_seeded(deliveries: Deliveries) -> Measurement | None:
     """Measure whether each sample sets a generator to the same state before it draws from it."""
     if deliveries.directly is None:
         return None
-    after = deliveries.exercised(seed_and_read, deliveries.request(), min(3, len(deliveries.directly)))
+    after = deliveries.run_exercise(seed_and_read, deliveries.request(), min(3, len(deliveries.directly)))
     same = [name for name in after[0] if len({states.get(name) for states in after}) == 1] if len(after) > 1 else []
     if same:
         how = f"each sample sets {' and '.join(same)} to the same state"
@@ -110,7 +110,7 @@ def the_global_random_state_is_left_alone(deliveries: Deliveries, num_workers: i
     """Compare the states after two epochs with different initial states; drawing from the generators is allowed."""
     varied(deliveries, "shuffle", shuffle)
     request = deliveries.request(num_workers=num_workers, shuffle=shuffle)
-    first, second = deliveries.exercised(seed_and_begin, request, [11, 12])
+    first, second = deliveries.run_exercise(seed_and_begin, request, [11, 12])
     same = [name for name in first if first[name] == second.get(name)]
     if same:
         message = f"it sets the state of {' and '.join(same)}, regardless of the previous state"

@@ -234,7 +234,7 @@ def ranks_share_an_epoch(deliveries: Deliveries, world_size: int, shuffle: bool,
     parts = []
     for rank in range(world_size):
         request = allowed_request(deliveries, num_workers=num_workers, shuffle=shuffle, world_size=world_size)
-        (epoch,) = deliveries.epochs(deliveries.source.named(replace(request, rank=rank)))
+        (epoch,) = deliveries.epochs(deliveries.source.fill_defaults(replace(request, rank=rank)))
         parts.append(whole(epoch).samples)
     extra, missing = differences(expected, [sample for part in parts for sample in part])
     least = -len(expected) % world_size
@@ -263,7 +263,7 @@ def ranks_share_an_epoch(deliveries: Deliveries, world_size: int, shuffle: bool,
 def lengths_are_as_declared(deliveries: Deliveries, num_workers: int, drop_last: bool) -> Measurement:  # noqa: FBT001
     """Compare the announced with the delivered numbers."""
     request = allowed_request(deliveries, num_workers=num_workers, drop_last=drop_last)
-    announced, extra = deliveries.exercised(announce, request, placed=False)
+    announced, extra = deliveries.run_exercise(announce, request, placed=False)
     if extra is not None:
         message = f"the data set reports {extra} samples, but also has one at index {extra}"
         return found(message, 1, actual=extra + 1, expected=extra)

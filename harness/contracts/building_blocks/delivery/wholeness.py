@@ -117,7 +117,7 @@ def _by_reference(deliveries: Deliveries, reference: Reference) -> Measurement |
 
 def _changed(deliveries: Deliveries) -> Measurement | None:
     """Measure whether a sample differs when it is read again, although it draws no random numbers."""
-    samples, drew = deliveries.exercised(reread_one, deliveries.request())
+    samples, drew = deliveries.run_exercise(reread_one, deliveries.request())
     first, second, other = map(digest, samples)
     if first == second or drew or other != first or deliveries.source.is_one_object:
         return None
@@ -127,7 +127,7 @@ def _changed(deliveries: Deliveries) -> Measurement | None:
 
 def _truncated(deliveries: Deliveries) -> Measurement | None:
     """Measure whether fractions in the data set arrive as integers."""
-    pairs = deliveries.exercised(collate, deliveries.request(), min(len(deliveries.directly or ()), _LOOKED_AT))
+    pairs = deliveries.run_exercise(collate, deliveries.request(), min(len(deliveries.directly or ()), _LOOKED_AT))
     for i, (expected, collated) in enumerate(pairs):
         for path in expected.keys() & collated.keys():
             left, right = expected[path], collated[path]

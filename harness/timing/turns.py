@@ -1,4 +1,4 @@
-"""Interleaved measurements: each round measures every arm once, in random order, so that drift affects all equally.
+"""Measurements in turns: each round measures every arm once, in random order, so that drift affects all equally.
 
 Arms that are measured minutes apart differ by the state of the machine, by 4 to 49 % for the same code. Within a round
 they are milliseconds apart, so ratios are taken within rounds. Importing this module imports no torch.
@@ -6,7 +6,7 @@ they are milliseconds apart, so ratios are taken within rounds. Importing this m
 
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -65,7 +65,7 @@ def whole(function: Callable[[], object], clock: Clock) -> Slice:
     return turn
 
 
-def in_parts(parts: Callable[[Callable[[], None]], object], clock: Clock) -> Slice:
+def time_parts(parts: Callable[[Callable[[], None]], object], clock: Clock) -> Slice:
     """Return a turn that times the parts of a call separately; ``parts`` reports the end of a part."""
 
     def turn(calls: int) -> tuple[float, ...]:
@@ -96,6 +96,32 @@ Times = dict[str, list[tuple[float, ...]]]
 """Seconds per call and arm, one tuple per round."""
 
 
+def take_turns(
+    arms: Iterable[str], order: random.Random, failed: Collection[str], rounds: int, enough: Callable[[int], bool]
+) -> Iterator[tuple[int, str]]:
+    """Yield the number of a round and the arm whose turn it is, which the caller measures.
+
+    Parameters
+    ----------
+    arms
+        Names of the arms.
+    order
+        Draws the order of each round.
+    failed
+        The arms that have no further turn; the caller adds to them.
+    rounds
+        Maximum number of rounds.
+    enough
+        Returns whether the given number of rounds is enough.
+    """
+    for number in range(rounds):
+        if enough(number):
+            return
+        names = [name for name in arms if name not in failed]
+        for name in order.sample(names, len(names)):
+            yield number + 1, name
+
+
 def interleave(
     arms: Mapping[str, Arm], *, rounds: int, seed: int = 0, enough: Callable[[Times], bool] | None = None
 ) -> Interleaved:
@@ -112,20 +138,19 @@ def interleave(
     enough
         Returns whether the times so far are enough; called every few rounds after the minimum number.
     """
-    order, rng = list(arms), random.Random(seed)  # noqa: S311 - an order, not a secret
+    order = random.Random(seed)  # noqa: S311 - an order, not a secret
     times: Times = {name: [] for name in arms}
     failed: dict[str, Exception] = {}
-    for done in range(rounds):
-        if enough is not None and done >= MIN_TURNS and done % CHECK_EVERY == 0 and enough(times):
-            break
-        rng.shuffle(order)
-        for name in tuple(order):
-            try:
-                slice_ = arms[name].slice(arms[name].calls)
-            except Exception as error:  # noqa: BLE001 - the arm's own benchmark raises it
-                failed[name] = error
-                order.remove(name)
-                del times[name]
-            else:
-                times[name].append(tuple(part_s / arms[name].calls for part_s in slice_))
+
+    def are_enough(done: int) -> bool:
+        return enough is not None and done >= MIN_TURNS and done % CHECK_EVERY == 0 and enough(times)
+
+    for _, name in take_turns(arms, order, failed, rounds, are_enough):
+        try:
+            slice_ = arms[name].slice(arms[name].calls)
+        except Exception as error:  # noqa: BLE001 - the arm's own benchmark raises it
+            failed[name] = error
+            del times[name]
+        else:
+            times[name].append(tuple(part_s / arms[name].calls for part_s in slice_))
     return Interleaved(times, failed)

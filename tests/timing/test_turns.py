@@ -9,7 +9,7 @@ import pytest
 
 from harness.bench.suites.benchmark import Tape
 from harness.timing.clock import MAX_ROUNDS, within
-from harness.timing.interleaving import MIN_TURNS, Arm, calls_within, in_parts, interleave, rounds_for, whole
+from harness.timing.turns import MIN_TURNS, Arm, calls_within, interleave, rounds_for, time_parts, whole
 
 
 class World:
@@ -95,7 +95,7 @@ def test_parts_of_a_call_are_timed_separately() -> None:
             world.work(duration_s)
             ended()
 
-    taken = interleave({"it": Arm(in_parts(parts, world.clock), 3)}, rounds=2)
+    taken = interleave({"it": Arm(time_parts(parts, world.clock), 3)}, rounds=2)
     assert taken.times == {"it": [(1.0, 0.25, 4.0)] * 2}
 
 

@@ -11,8 +11,8 @@ import psutil
 import pytest
 from samples.spawned import STATE, tell
 
-from harness.loading.spawning import servers, spawned_quickly
-from harness.loading.supervision import bounded
+from harness.isolation.spawned_workers import fork_spawned_workers
+from harness.loading.supervision import spared, supervise_and_count
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere they are spawned")
 
@@ -28,7 +28,7 @@ def told() -> Iterator[list[dict[str, Any]]]:
     STATE[0], os.environ["HARNESS_TEST"] = "changed", "set"
     os.chdir("/")
     try:
-        with spawned_quickly():
+        with fork_spawned_workers():
             for _ in range(2):
                 answers, there = context.Pipe(duplex=False)
                 worker = context.Process(target=tell, args=(there,))
@@ -46,7 +46,7 @@ def told() -> Iterator[list[dict[str, Any]]]:
 
 def test_it_is_forked_and_is_a_child_of_whoever_asked(told: list[dict[str, Any]]) -> None:
     """Its parent therefore learns of its end, and its exit handlers run."""
-    assert all("harness.loading.spawn_server" in " ".join(worker["server"]) for worker in told)
+    assert all("harness.isolation.fork_loop" in " ".join(worker["server"]) for worker in told)
     assert [worker["parent"] for worker in told] == [os.getpid()] * 2
     assert [(worker["exit code"], worker["last word"]) for worker in told] == [(7, "goodbye")] * 2
 
@@ -69,19 +69,20 @@ def test_the_processes_that_wait_for_more_are_left_and_what_they_have_forked_is_
 ) -> None:
     """A remaining worker counts, whichever process forked it."""
     assert told
-    assert len(servers()) == 2
-    with spawned_quickly(), bounded(20.0, wait_s=0.1) as ended:
+    servers = [server for server in spared if psutil.pid_exists(server)]
+    assert len(servers) == 2
+    with fork_spawned_workers(), supervise_and_count(20.0, wait_s=0.1) as ended:
         worker = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(600,), daemon=True)
         worker.start()
     assert ended.left == 1
     assert worker.pid is not None
     assert not psutil.pid_exists(worker.pid)
-    assert all(psutil.pid_exists(server) for server in servers())
+    assert all(psutil.pid_exists(server) for server in servers)
 
 
 def test_a_worker_of_a_forkserver_that_is_left_is_seen() -> None:
     """It has the same command line as the server, which may stay."""
-    with bounded(20.0, wait_s=0.1) as ended:
+    with supervise_and_count(20.0, wait_s=0.1) as ended:
         worker = multiprocessing.get_context("forkserver").Process(target=time.sleep, args=(600,), daemon=True)
         worker.start()
     assert ended.left == 1

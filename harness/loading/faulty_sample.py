@@ -13,13 +13,22 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset, get_worker_info
 
-from harness.loading.fault import WITHOUT_SAMPLE, FaultKind, LoadingError, LoadingFault, died, pids, words_of
-from harness.loading.supervision import LIMIT_S, within
+from harness.loading.content import samples_of
+from harness.loading.fault import (
+    WITHOUT_SAMPLE,
+    FaultKind,
+    LoadingError,
+    LoadingFault,
+    message_of,
+    named_processes,
+    worker_death,
+)
+from harness.loading.supervision import LIMIT_S, supervise
 
 _IDLE = -1.0
 
 
-class Watched(Dataset[Any]):
+class WatchedDataSet(Dataset[Any]):
     """A data set that notes each request, its worker and its time.
 
     Parameters
@@ -41,19 +50,19 @@ class Watched(Dataset[Any]):
     def __getitem__(self, index: Any) -> Any:
         return self._noting(self.dataset.__getitem__, index, first=index)
 
-    def _noting(self, fetch: Callable[[Any], Any], what: Any, *, first: Any) -> Any:
+    def _noting(self, fetch: Callable[[Any], Any], request: Any, *, first: Any) -> Any:
         info = get_worker_info()
         row = self.notes[0 if info is None else info.id + 1]
         if row[0] >= 0:  # it has raised before; its worker continues, and the first note stays
-            return fetch(what)
+            return fetch(request)
         row[1], row[2] = os.getpid(), time.monotonic()
         row[0] = float(first)
-        item = fetch(what)
+        item = fetch(request)
         row[0] = _IDLE
         return item
 
 
-class WatchedBatches(Watched):
+class WatchedBatches(WatchedDataSet):
     """The same, of a data set that fetches a batch at once: the first index of the batch is noted."""
 
     def __getitems__(self, indices: Sequence[Any]) -> Any:
@@ -61,9 +70,9 @@ class WatchedBatches(Watched):
         return self._noting(self.dataset.__getitems__, indices, first=indices[0])
 
 
-def watched(dataset: Any, workers: int) -> Watched:
+def watch_data_set(dataset: Any, workers: int) -> WatchedDataSet:
     """Return the data set, watched, with ``__getitems__`` where it has one."""
-    kind = WatchedBatches if getattr(dataset, "__getitems__", None) else Watched
+    kind = WatchedBatches if getattr(dataset, "__getitems__", None) else WatchedDataSet
     return kind(dataset, workers)
 
 
@@ -71,20 +80,41 @@ def diagnose(
     dataset: Any, load: Callable[[Any], Iterable[Any]], *, workers: int = 0, limit_s: float = LIMIT_S
 ) -> LoadingFault | None:
     """Read one epoch, watched, and say at which sample it fails."""
-    watch = watched(dataset, workers)
+    watch = watch_data_set(dataset, workers)
     batches: Iterator[Any] | None = None
     try:
-        with within(limit_s):
+        with supervise(limit_s):
             batches = iter(load(watch))
             for _ in batches:
                 pass
             batches = None  # ends persistent workers
     except LoadingError as error:
-        return _placed(error, watch, _how(error, batches), limit_s)
+        return _add_sample(error, watch, _explain_death(error, batches), limit_s)
     return None
 
 
-def _how(error: LoadingError, batches: Iterator[Any] | None) -> LoadingFault:
+def explain_collation(data_set: Any, loader: Any, fault: LoadingFault) -> LoadingFault:
+    """Name the batch that cannot be collated, and the sample in it that differs from the others."""
+    for indices in loader.batch_sampler or ():
+        samples = [data_set[i] for i in indices]
+        try:
+            loader.collate_fn(samples)
+        except Exception:  # noqa: BLE001 - any error identifies the batch
+            kinds = [_shapes(sample) for sample in samples]
+            odd = next((i for i, kind in zip(indices, kinds, strict=True) if kinds.count(kind) == 1), indices[0])
+            text = f"at index {odd}: the batch of samples {indices[0]} to {indices[-1]} cannot be collated"
+            if len(set(kinds)) > 1:
+                text += f" because their shapes differ: {kinds[list(indices).index(odd)]} and {kinds[0]}"
+            return replace(fault, sentence=f"{text}; {fault.sentence}", index=int(odd))
+    return fault
+
+
+def _shapes(sample: Any) -> str:
+    leaves = samples_of(sample, whole=True)[0].values()
+    return ", ".join(str(list(leaf.shape)) for leaf in leaves if isinstance(leaf, torch.Tensor))
+
+
+def _explain_death(error: LoadingError, batches: Iterator[Any] | None) -> LoadingFault:
     """Return the fault of a dead worker from its exit code, if torch gives no cause.
 
     Torch may check its workers too early, or report to another thread. Then there is only a broken connection.
@@ -96,19 +126,19 @@ def _how(error: LoadingError, batches: Iterator[Any] | None) -> LoadingFault:
     if cause is None or not codes:
         return error.fault
     if error.fault.kind is FaultKind.DIED:
-        known = [codes[pid] for pid in pids(cause) if pid in codes]
-        return died(words_of(cause), known[0]) if known else error.fault
-    return died("", next(iter(codes.values()))) if isinstance(cause, OSError | EOFError) else error.fault
+        exit_codes = [codes[pid] for pid in named_processes(cause) if pid in codes]
+        return worker_death(message_of(cause), exit_codes[0]) if exit_codes else error.fault
+    return worker_death("", next(iter(codes.values()))) if isinstance(cause, OSError | EOFError) else error.fault
 
 
-def _placed(error: LoadingError, watch: Watched, fault: LoadingFault, limit_s: float) -> LoadingFault:
+def _add_sample(error: LoadingError, watch: WatchedDataSet, fault: LoadingFault, limit_s: float) -> LoadingFault:
     """Put the sample that a worker was busy with into the sentence."""
-    row = _to_blame(error, watch, limit_s)
+    row = _suspect_row(error, watch, limit_s)
     if row is None:
-        return _of_timeout(watch, fault, limit_s) if fault.kind is FaultKind.HUNG else fault
+        return _explain_timeout(watch, fault, limit_s) if fault.kind is FaultKind.HUNG else fault
     index, worker = int(watch.notes[row, 0]), None if row == 0 else row - 1
     length = len(watch)
-    if fault.kind is FaultKind.RAISED and _beyond(error) and 0 <= index < length:
+    if fault.kind is FaultKind.RAISED and isinstance(error.__cause__, IndexError) and 0 <= index < length:
         return LoadingFault(
             FaultKind.LENGTH,
             f"`len` of the data set is {length}, but index {index} raises IndexError",
@@ -116,11 +146,11 @@ def _placed(error: LoadingError, watch: Watched, fault: LoadingFault, limit_s: f
             index=index,
             worker=worker,
         )
-    at = f"in the batch that starts at index {index}" if isinstance(watch, WatchedBatches) else f"at index {index}"
-    return replace(fault, sentence=f"{at}: {fault.sentence}", index=index, worker=worker)
+    place = f"in the batch that starts at index {index}" if isinstance(watch, WatchedBatches) else f"at index {index}"
+    return replace(fault, sentence=f"{place}: {fault.sentence}", index=index, worker=worker)
 
 
-def _of_timeout(watch: Watched, fault: LoadingFault, limit_s: float) -> LoadingFault:
+def _explain_timeout(watch: WatchedDataSet, fault: LoadingFault, limit_s: float) -> LoadingFault:
     """Return the fault of a timeout that no sample explains: workers that do not start, or a long epoch."""
     if (watch.notes[:, 1] >= 0).any():
         sentence, remedy = f"reading an epoch takes more than {limit_s:g} s, but no sample hangs", "allow more time"
@@ -132,11 +162,7 @@ def _of_timeout(watch: Watched, fault: LoadingFault, limit_s: float) -> LoadingF
     return replace(fault, sentence=sentence, remedy=remedy)
 
 
-def _beyond(error: LoadingError) -> bool:
-    return isinstance(error.__cause__, IndexError)
-
-
-def _to_blame(error: LoadingError, watch: Watched, limit_s: float) -> int | None:
+def _suspect_row(error: LoadingError, watch: WatchedDataSet, limit_s: float) -> int | None:
     """Return the row of the worker that died or raised, or else of the worker that has been busy for longest.
 
     After a timeout, that is a worker only if it has been busy for a quarter of the time.
@@ -149,7 +175,7 @@ def _to_blame(error: LoadingError, watch: Watched, limit_s: float) -> int | None
         return None
     if error.fault.worker is not None and error.fault.worker + 1 in busy:
         return error.fault.worker + 1
-    dead = pids(error.__cause__) if error.__cause__ is not None else set()
+    dead = named_processes(error.__cause__) if error.__cause__ is not None else set()
     if gone := [row for row in busy if int(watch.notes[row, 1]) in dead]:
         return gone[0]
     return min(busy, key=lambda row: float(watch.notes[row, 2]))

@@ -110,13 +110,13 @@ def tensors(batch: Any) -> list[Tensor]:
     return [tensor for part in batch for tensor in tensors(part)] if is_sequence(batch) else []
 
 
-def copied(batch: Any) -> Any:
+def copy_batch(batch: Any) -> Any:
     """Return a copy of a batch that shares no tensor with it."""
     if isinstance(batch, Tensor):
         return batch.clone()
     if isinstance(batch, Mapping):
-        return {key: copied(value) for key, value in batch.items()}
-    return [copied(part) for part in batch] if is_sequence(batch) else batch
+        return {key: copy_batch(value) for key, value in batch.items()}
+    return [copy_batch(part) for part in batch] if is_sequence(batch) else batch
 
 
 def is_sequence(part: Any) -> bool:
@@ -335,7 +335,7 @@ class MemoryLimit:
 
 
 @contextmanager
-def more_workers_than_cores() -> Iterator[None]:
+def allow_more_workers_than_cores() -> Iterator[None]:
     """Suppress torch's warning about them; data sets that wait may gain from them."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="This DataLoader will create", category=UserWarning)
@@ -358,7 +358,7 @@ class _Same(Dataset[Any]):
         return 4 * _HOPS
 
     def __getitem__(self, index: int) -> Any:
-        return copied(self.batch)
+        return copy_batch(self.batch)
 
 
 def hop_s(batch: Any) -> float:

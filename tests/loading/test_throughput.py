@@ -16,8 +16,8 @@ from harness.error import UsageError
 from harness.loading import accounting
 from harness.loading.accounting import CpuWindow, cpu_s, memory
 from harness.loading.fault import FaultKind, LoadingError
-from harness.loading.reading import Configuration, LoaderReading, samples_in
-from harness.loading.supervision import runs
+from harness.loading.supervision import is_running
+from harness.loading.throughput import Configuration, LoaderReading, samples_in
 
 BUSY_S = 0.02
 
@@ -65,7 +65,7 @@ def test_cpu_time_of_ended_processes_stays_in_the_sum() -> None:
     before = cpu_s()
     reading.close()
     assert before <= cpu_s()
-    assert not any(map(runs, set(psutil.Process().children()) - started))
+    assert not any(map(is_running, set(psutil.Process().children()) - started))
 
 
 def test_memory_counts_workers_and_shared_pages_once() -> None:
