@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from samples.preloaded import preloaded
 from harness import cli
 from harness.calling.discovery import make_importable
 from harness.error import absence
+from harness.isolation import delegate, fork_server
 
 # Tests import the shipped cases by their name, except tests of the core without extras.
 if absence("cases", "a test") is None:
@@ -95,6 +97,15 @@ def python(importable: None, widely: None, hashes: None) -> Iterator[str]:
     """Return the path of a Python whose processes need not import torch, for tests of many short commands."""
     with preloaded() as path:
         yield path
+
+
+@pytest.fixture(autouse=True, scope="session")
+def quick_starts(python: str) -> Iterator[None]:
+    """Fork the fork servers and the processes for user code of this process, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (fork_server, delegate):
+            patch.setattr(module, "sys", SimpleNamespace(executable=python, platform=sys.platform, path=sys.path))
+        yield
 
 
 @pytest.fixture(autouse=True)

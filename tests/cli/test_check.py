@@ -6,7 +6,6 @@ import re
 import shlex
 import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -153,10 +152,10 @@ def test_a_property_is_printed_once_stored_and_fails_under_strict(harness: Comma
     assert said not in declared.stdout
 
 
-def test_watching_checks_again_when_the_file_is_saved(homework: Path) -> None:
+def test_watching_checks_again_when_the_file_is_saved(homework: Path, python: str) -> None:
     """The law breaks, holds after an edit, and the exit code after Ctrl-C is that of the last check."""
     words = ("check", "homework.py:softmax", "--contract", "softmax", *ONE_LAW, "--watch")
-    command = [sys.executable, "-c", "from harness.cli import main; main()", *words]
+    command = [python, "-c", "from harness.cli import main; main()", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         verdicts = []

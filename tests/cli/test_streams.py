@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -32,18 +32,26 @@ def module(workplace: Path) -> Path:
     return file
 
 
-def run(words: Sequence[str], redirect: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(python: str) -> Run:
     """Run the command in a shell, with redirected streams."""
-    shell = ["sh", "-c", f'exec "$@" {redirect}', "sh", sys.executable, "-c", MAIN, *words]
-    environment = {**os.environ, **variables}
-    return subprocess.run(shell, capture_output=True, text=True, check=False, env=environment)
+
+    def run(words: Sequence[str], redirect: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+        shell = ["sh", "-c", f'exec "$@" {redirect}', "sh", python, "-c", MAIN, *words]
+        environment = {**os.environ, **variables}
+        return subprocess.run(shell, capture_output=True, text=True, check=False, env=environment)
+
+    return run
 
 
 @pytest.mark.usefixtures("module")
 @pytest.mark.parametrize(
     ("redirect", "function", "code"), [("2>&-", "softmax", 0), (">&-", "naive", 1), ("<&- >&- 2>&-", "naive", 1)]
 )
-def test_the_exit_code_does_not_depend_on_open_streams(redirect: str, function: str, code: int) -> None:
+def test_the_exit_code_does_not_depend_on_open_streams(run: Run, redirect: str, function: str, code: int) -> None:
     """The connection to the user's code does not get the number of a standard stream."""
     done = run(["check", f"mine.py:{function}", *CHECK], redirect)
     assert (done.returncode, done.stderr) == (code, "")
@@ -51,19 +59,19 @@ def test_the_exit_code_does_not_depend_on_open_streams(redirect: str, function: 
 
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["learn"]])
-def test_a_command_without_standard_output_prints_nothing(workplace: Path, words: list[str]) -> None:
+def test_a_command_without_standard_output_prints_nothing(workplace: Path, run: Run, words: list[str]) -> None:
     """It ends as usual."""
     done = run(words, ">&-")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_a_refusal_needs_no_stream(workplace: Path) -> None:
+def test_a_refusal_needs_no_stream(workplace: Path, run: Run) -> None:
     """The exit code says that there is no answer."""
     for redirect in (">&-", "2>&-", ">&- 2>&-", "2>/dev/full", ">/dev/full 2>/dev/full"):
         assert run(["report", "missing"], redirect).returncode == 2, redirect
 
 
-def test_a_full_disk_is_named_in_one_sentence(workplace: Path) -> None:
+def test_a_full_disk_is_named_in_one_sentence(workplace: Path, run: Run) -> None:
     """Nothing is printed twice."""
     done = run(["--version"], ">/dev/full")
     assert (done.returncode, done.stderr) == (
@@ -76,7 +84,7 @@ def test_a_full_disk_is_named_in_one_sentence(workplace: Path) -> None:
 @pytest.mark.parametrize(
     "words", [["check", "mine.py:softmax"], ["list"], ["init"], ["learn"], ["report"]], ids=lambda words: words[0]
 )
-def test_a_missing_folder_for_temporary_files_is_named_in_one_sentence(words: list[str]) -> None:
+def test_a_missing_folder_for_temporary_files_is_named_in_one_sentence(run: Run, words: list[str]) -> None:
     """Every command says it, whether it needs one or not."""
     done = run(words, TMPDIR="/nowhere")
     sentence = "the folder for temporary files, `/nowhere`, does not exist; set `TMPDIR` to another folder"

@@ -72,17 +72,16 @@ QUICK = "from harness.gate import trial; trial.MAX_SLICES = 5; from harness.cli 
 """The command with couples an eighth as long, because the expected effect is twenty times their resolution."""
 
 
-def gate(*arguments: str) -> tuple[int, str]:
+def gate(python: str, *arguments: str) -> tuple[int, str]:
     """Run the command in a separate process, since it forks."""
-    command = [sys.executable, "-c", QUICK, "gate", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run([python, "-c", QUICK, "gate", *arguments], capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
-def test_three_times_the_work_is_a_regression_and_the_rest_is_none(repository: Path) -> None:
+def test_three_times_the_work_is_a_regression_and_the_rest_is_none(repository: Path, python: str) -> None:
     """The live run has exit code 1, one sentence, and records with its evidence."""
     change(repository, "return torch.softmax(logits, -1)", "return sum(torch.softmax(logits, -1) for _ in range(3))")
-    code, text = gate("--against", "HEAD", "--budget", "300", "--markdown", "gate.md")
+    code, text = gate(python, "--against", "HEAD", "--budget", "300", "--markdown", "gate.md")
     assert code == 1, text
     assert "kernels.softmax got slower: +" in text
     assert "kernels.entropy got slower" not in text
