@@ -26,7 +26,7 @@ from samples.preloaded import preloaded
 from harness import cli
 from harness.calling.discovery import make_importable
 from harness.error import absence
-from harness.isolation import delegate, fork_server
+from harness.isolation import fork_server
 
 # Tests import the shipped cases by their name, except tests of the core without extras.
 if absence("cases", "a test") is None:
@@ -103,8 +103,7 @@ def python(importable: None, widely: None, hashes: None) -> Iterator[str]:
 def quick_starts(python: str) -> Iterator[None]:
     """Fork the fork servers and the processes for user code of this process, too."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (fork_server, delegate):
-            patch.setattr(module, "sys", SimpleNamespace(executable=python, platform=sys.platform, path=sys.path))
+        patch.setattr(fork_server, "sys", SimpleNamespace(executable=python, platform=sys.platform))
         yield
 
 
