@@ -99,12 +99,18 @@ def python(importable: None, widely: None, hashes: None) -> Iterator[str]:
         yield path
 
 
-@pytest.fixture(autouse=True, scope="session")
-def quick_starts(python: str) -> Iterator[None]:
-    """Fork the fork servers and the processes for user code of this process, too."""
+@pytest.fixture(autouse=True, scope="module")
+def quick_starts(python: str, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fork also the interpreters that this process starts, but not in tests of what such an interpreter contains."""
+    is_quick = Path(__file__).parent.joinpath("isolation") not in request.path.parents
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fork_server, "sys", SimpleNamespace(executable=python, platform=sys.platform))
+        if is_quick:
+            patch.setattr(fork_server, "sys", SimpleNamespace(executable=python, platform=sys.platform))
+        else:
+            fork_server.SERVER.close()
         yield
+    if not is_quick:
+        fork_server.SERVER.close()
 
 
 @pytest.fixture(autouse=True)

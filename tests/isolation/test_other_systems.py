@@ -34,7 +34,6 @@ assert not _may_fork()
 limit_memory(1)
 _reap_strays()
 assert _children(os.getpid()) == set() and not _is_stopped(os.getpid())
-assert _context().get_start_method() == "spawn"
 with fork_spawned_workers():
     assert popen_spawn_posix.util is util
 """
