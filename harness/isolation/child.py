@@ -146,7 +146,7 @@ class Child:
             standby.begin(line, self._printed.fileno(), environment)
             return standby
         program = "from harness.isolation.callee import main; main()"
-        streams = {"stdin": line, "stdout": self._printed, "stderr": self._printed}
+        streams: dict[str, Any] = {"stdin": line, "stdout": self._printed, "stderr": self._printed}
         return start_interpreter(program, sandbox=self.limits.sandbox, env=environment, **streams)
 
     def read_loaders(self, *, named: bool = True) -> None:

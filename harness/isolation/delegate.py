@@ -158,7 +158,7 @@ class Delegate:
         forked, options = None, "keeps_standby=True" if keeps_standby else ""
         if server is not None and not limits.sandbox:
             forked = server.fork(_PROGRAM.format(options), self._printed, folder=folder)
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._printed}
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._printed}
         self._process: ForkedProcess | subprocess.Popen[bytes] = forked or start_interpreter(
             _PROGRAM.format(""), sandbox=limits.sandbox, cwd=folder, env=user_environment(), **pipes
         )

@@ -160,7 +160,7 @@ class ForkServer:
         parent_end, child_end = socket.socketpair()
         with child_end:
             nothing = subprocess.DEVNULL
-            how = {"interpreter": self._interpreter, "own_session": self._own_session, "env": origin[1]}
+            how: dict[str, Any] = {"interpreter": self._interpreter, "own_session": self._own_session, "env": origin[1]}
             self._process = start_interpreter(
                 _SERVE, *self._modules, stdin=child_end, stdout=nothing, stderr=nothing, **how
             )

@@ -74,7 +74,12 @@ class RemoteReader:
     ) -> ExerciseResult:
         """Run an exercise in the process; see :meth:`harness.loading.reader.Reader.run_exercise`."""
         name = exercise.__name__
-        request = {"ask": "exercise", "exercise": name, "asked": asdict(wanted), "given": list(arguments)}
+        request: dict[str, Any] = {
+            "ask": "exercise",
+            "exercise": name,
+            "asked": asdict(wanted),
+            "given": list(arguments),
+        }
         request |= {"options": options._asdict(), "case": self._case, "name": self.source.name}
         answer = _ask(self._child, request)
         value = _validate(RESULTS[name], answer.get("value"))

@@ -103,7 +103,8 @@ def test_the_tables_of_exit_codes_are_complete(page: str, codes: Set[int]) -> No
 @pytest.mark.parametrize("number", SIGNALS)
 def test_the_exit_code_of_a_signal_is_in_the_table(number: signal.Signals) -> None:
     """It is that of a shell, and says that finished results are kept."""
-    code = ExitCode(int(str(Interrupt(number).exit_code(INTERRUPTED))))
+    number_of = {code.value: code for code in ExitCode}
+    code = number_of[int(str(Interrupt(number).exit_code(INTERRUPTED)))]
     assert code.meaning.endswith("finished results are kept")
 
 

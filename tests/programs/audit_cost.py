@@ -24,7 +24,7 @@ from harness.auditor.run import audit_run
 from harness.record import median_ratio
 from harness.record.audit import AuditRun
 from harness.timing.clock import threads, warm, without_garbage_collection
-from harness.timing.interleaving import SLICE_S, Arm, calls_within, interleave, rounds_for, whole
+from harness.timing.turns import SLICE_S, Arm, calls_within, interleave, rounds_for, whole
 
 SECONDS = 0.5
 """Seconds for each of the four modes of a step."""
