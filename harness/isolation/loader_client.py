@@ -74,7 +74,7 @@ class RemoteReader:
     ) -> ExerciseResult:
         """Run an exercise in the process; see :meth:`harness.loading.reader.Reader.run_exercise`."""
         name = exercise.__name__
-        request: dict[str, Any] = {
+        request: dict[str, Any] = {"ask": "exercise", "exercise": name, "asked": asdict(wanted)}
             "ask": "exercise",
             "exercise": name,
             "asked": asdict(wanted),
