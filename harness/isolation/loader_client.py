@@ -75,12 +75,8 @@ class RemoteReader:
         """Run an exercise in the process; see :meth:`harness.loading.reader.Reader.run_exercise`."""
         name = exercise.__name__
         request: dict[str, Any] = {"ask": "exercise", "exercise": name, "asked": asdict(wanted)}
-            "ask": "exercise",
-            "exercise": name,
-            "asked": asdict(wanted),
-            "given": list(arguments),
-        }
-        request |= {"options": options._asdict(), "case": self._case, "name": self.source.name}
+        request |= {"given": list(arguments), "options": options._asdict()}
+        request |= {"case": self._case, "name": self.source.name}
         answer = _ask(self._child, request)
         value = _validate(RESULTS[name], answer.get("value"))
         rest = _validate(_Left, {"left": answer.get("left"), "names": answer.get("names")})
