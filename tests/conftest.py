@@ -33,6 +33,11 @@ if absence("cases", "a test") is None:
     make_importable("cases")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the site, whose tests need it first: a worker that made it last would leave the others idle."""
+    items.sort(key=lambda item: "website" not in item.path.parts)
+
+
 def pytest_collection_finish() -> None:
     """Exclude imported objects from later garbage collections, because they live to the end.
 
@@ -99,10 +104,14 @@ def python(importable: None, widely: None, hashes: None) -> Iterator[str]:
         yield path
 
 
+FRESH = ("isolation/", "bench/test_process.py", "cli/test_tune.py")
+"""Tests that start fresh interpreters."""
+
+
 @pytest.fixture(autouse=True, scope="module")
 def quick_starts(python: str, request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fork also the interpreters that this process starts, but not in tests of what such an interpreter contains."""
-    is_quick = Path(__file__).parent.joinpath("isolation") not in request.path.parents
+    """Fork also the interpreters that this process starts, but not in tests of their content or their descendants."""
+    is_quick = not request.path.relative_to(Path(__file__).parent).as_posix().startswith(FRESH)
     with pytest.MonkeyPatch.context() as patch:
         if is_quick:
             patch.setattr(fork_server, "sys", SimpleNamespace(executable=python, platform=sys.platform))
