@@ -104,8 +104,8 @@ def python(importable: None, widely: None, hashes: None) -> Iterator[str]:
         yield path
 
 
-FRESH = ("isolation/", "bench/test_process.py", "cli/test_tune.py")
-"""Tests that start fresh interpreters."""
+FRESH = ("isolation/", "calling/", "bench/test_process.py", "cli/test_tune.py")
+"""Tests that start fresh interpreters, because forks have more modules and files."""
 
 
 @pytest.fixture(autouse=True, scope="module")

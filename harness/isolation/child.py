@@ -116,7 +116,7 @@ class Child:
         UsageError
             If it cannot be loaded.
         """
-        self._folder = tempfile.mkdtemp(prefix="harness-", dir=self.limits.scratch)
+        self._folder = tempfile.mkdtemp(prefix="tmp", dir=self.limits.scratch)
         self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         parent_end, child_end = _open_line()
         self._control = parent_end

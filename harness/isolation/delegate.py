@@ -166,7 +166,7 @@ class Delegate:
         assert self._process.stdout is not None
         self._requests, self._answers = self._process.stdin, self._process.stdout
         # Removed by this process or that one, whichever is there last; it is made when both will know of it.
-        self._scratch = tempfile.mkdtemp(prefix="harness-", dir=limits.scratch)
+        self._scratch = tempfile.mkdtemp(prefix="tmp", dir=limits.scratch)
         opening = {"serves": serves, "setup": setup, "pythonpath": pythonpath, "memory": limits.memory_bytes}
         self._send({**opening, "scratch": self._scratch, "environment": user_environment(self._scratch)})
 

@@ -166,8 +166,8 @@ def divergence_by_xlogy(log_q: Tensor, p: Tensor) -> Tensor:
 @careful("sigmoid")
 def sigmoid_of_two_branches(x: Tensor) -> Tensor:
     """Both branches take the exponential of a number that is not positive."""
-    e = x.clamp(max=0.0).exp()
-    return torch.where(x >= 0, 1.0 / (1.0 + (-x.clamp(min=0.0)).exp()), e / (1.0 + e))
+    e = torch.where(x < 0, x, 0.0).exp()
+    return torch.where(x >= 0, 1.0 / (1.0 + torch.where(x >= 0, -x, 0.0).exp()), e / (1.0 + e))
 
 
 @careful("sigmoid")
