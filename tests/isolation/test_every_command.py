@@ -126,7 +126,7 @@ COMMANDS = {
     "train": Command(("train", "declared"), code=0, result="data:"),
     "gate": Command(("gate", "mine.py:softmax", "--contract", "softmax", "--run", "before")),
     "doctor": Command(
-        ("doctor", "mine.py:softmax", "--contract", "softmax", "--budget", "20"), code=0, result="one call"
+        ("doctor", "mine.py:softmax", "--contract", "softmax", "--budget", "30"), code=0, result="one call"
     ),
     "init": Command(("init", "--yes", "--baseline", "--no-workflow")),
     "learn": Command(("learn", "softmax")),
