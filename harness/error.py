@@ -24,7 +24,7 @@ def printable(text: str) -> str:
 
 
 class ExitCode(IntEnum):
-    """The exit codes of all commands, each with its meaning, which the help of a command may state in more detail."""
+    """The exit codes of all commands and their general meanings; the help of a command may be more specific."""
 
     meaning: str
 

@@ -188,7 +188,7 @@ WRITERS: Mapping[str, Callable[[Results], str]] = {"json": to_json, "junit": to_
 
 
 def joined_json(texts: Sequence[str]) -> str:
-    """Return one JSON document with the records of all, and a verdict on all."""
+    """Return one JSON document with the records of all targets and their common verdict."""
     first, *rest = map(json.loads, texts)
     for other in rest:
         first |= {name: [*first[name], *more] for name, more in other.items() if isinstance(more, list)}
@@ -197,7 +197,7 @@ def joined_json(texts: Sequence[str]) -> str:
 
 
 def joined_junit(texts: Sequence[str]) -> str:
-    """Return one JUnit document with the suites of all."""
+    """Return one JUnit document with the test suites of all targets."""
     document = JUnitXml("harness check")
     for text in texts:
         for suite in JUnitXml.fromstring(text.encode("utf-8")):

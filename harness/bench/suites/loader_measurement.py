@@ -338,7 +338,7 @@ def _in_turns(
 
 
 def _are_known(lanes: Mapping[str, Lane], failed: Collection[str], reference: str | None) -> bool:
-    """Whether the interval of each time is narrow enough, and of each ratio to the reference."""
+    """Whether the intervals of all times and of all ratios to the reference are narrow enough."""
     series = {name: [it.wall_us for it in lane.slices] for name, lane in lanes.items() if name not in failed}
     base = series.get(reference or "")
     return all(
