@@ -12,11 +12,11 @@ from typing import Any
 
 from harness.calling.discovery import single_name
 from harness.calling.question import Question
-from harness.calling.target import completed, of_function, place_of
+from harness.calling.target import complete_claim, find_known, place_of
 from harness.case import Break, Case
 from harness.display.notebook import Verdicts, block
 from harness.error import UsageError
-from harness.execution.progress import followed
+from harness.execution.progress import show_progress
 from harness.formula.spelling import written
 from harness.record import Fault, Fix, Property, Status, Verdict
 from harness.repair.law_judge import local_fix
@@ -105,7 +105,7 @@ def check(
     Without ``isolate``, a function that hangs or ends the process does so to this process.
     """
     claim = formula_contract(contract, formula, form, inputs, over)
-    claim, call = completed(of_function(function), claim, call)
+    claim, call = complete_claim(find_known(function), claim, call)
     campaign = Campaign(
         "",
         claim,
@@ -130,16 +130,16 @@ def check(
         reject_misfit(listed[0].case, listed[0].contract)
     probe = Probe()
     with _quietly():
-        verdicts = [_decided(probe, job, campaign.decide) for job in followed(listed, f"checking {case.name}")]
+        verdicts = [_decide_job(probe, job, campaign.decide) for job in show_progress(listed, f"checking {case.name}")]
         reject_uncallable(listed, verdicts)
         try:
             properties = {one.key: one for job in listed for one in probe.properties(job)}
         except Exception:
             # A function that disturbs its laws disturbs this too, and its verdicts say so.
-            if all(one.status is not Status.ERROR for one in verdicts):
+            if all(verdict.status is not Status.ERROR for verdict in verdicts):
                 raise
             properties = {}
-        return Verdicts(verdicts, properties.values(), partial(_fixed, function, campaign, verdicts))
+        return Verdicts(verdicts, properties.values(), partial(_find_fix, function, campaign, verdicts))
 
 
 def _require_object(function: Callable[..., Any] | str) -> Callable[..., Any]:
@@ -149,7 +149,7 @@ def _require_object(function: Callable[..., Any] | str) -> Callable[..., Any]:
     return function
 
 
-def _fixed(
+def _find_fix(
     function: Callable[..., Any], campaign: Campaign, verdicts: Sequence[Verdict], *, unsafe: bool
 ) -> Fix | None:
     """Return a verified fix of a function of this process."""
@@ -165,10 +165,10 @@ def _all(function: Callable[..., Any], campaign: Campaign) -> list[Verdict]:
     """Return the verdicts of a campaign in this process, without making counterexamples minimal."""
     question, probe = replace(campaign, minimal=False), Probe()
     with _quietly():
-        return [_decided(probe, job, question.decide) for job in question.jobs([_case(function, question)])]
+        return [_decide_job(probe, job, question.decide) for job in question.jobs([_case(function, question)])]
 
 
-def _decided(probe: Probe, job: Job, decide_: Callable[[Job], Verdict]) -> Verdict:
+def _decide_job(probe: Probe, job: Job, decide_: Callable[[Job], Verdict]) -> Verdict:
     """Decide a job; where the function disturbs the check itself, the verdict is an error that says so."""
     try:
         return probe.decided(job, decide_)
@@ -299,7 +299,7 @@ class Check:
         """Return a verified fix of the function that was checked last; all laws are checked first."""
         if self.function is None:
             return None
-        return _fixed(self.function, self.campaign, _all(self.function, self.campaign), unsafe=False)
+        return _find_fix(self.function, self.campaign, _all(self.function, self.campaign), unsafe=False)
 
     def __repr__(self) -> str:
         """Return the law and the dtype, also in a traceback."""
@@ -356,7 +356,7 @@ class Check:
 
     def _decided_here(self, function: Callable[..., Any]) -> Verdict:
         contract = self.job.case.contract
-        _, call = completed(of_function(function), contract, self.campaign.call)
+        _, call = complete_claim(find_known(function), contract, self.campaign.call)
         case = _case(function, replace(self.campaign, contract=contract, call=call))
         with _quietly():
             job = replace(self.job, case=case)

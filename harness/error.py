@@ -102,7 +102,7 @@ class UsageError(Exception):
         return " ".join(printable(f"{text}{way_out}").split())
 
 
-def listed(names: Iterable[object]) -> str:
+def join_names(names: Iterable[object]) -> str:
     """Join names that the user can type, in backquotes and separated by commas."""
     return ", ".join(f"`{name}`" for name in names)
 
@@ -188,7 +188,7 @@ MESSAGE = 240
 """Characters of an exception's text that are kept."""
 
 
-def in_words(error: BaseException) -> str:
+def shorten_error(error: BaseException) -> str:
     """Return the first line of the text of an exception, cut to a length."""
     text = "".join(traceback.format_exception_only(error)).strip()
     first = text.splitlines()[0] if text else type(error).__name__

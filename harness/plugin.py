@@ -236,7 +236,7 @@ class _Fixed:
         finally:
             check: Any = pyfuncitem.funcargs.get("check") if pyfuncitem.get_closest_marker(MARK) else None
             test = (pyfuncitem.nodeid.partition("[")[0], getattr(check, "function", None))
-            fails = check is not None and any(one.status.fails for one in check.verdicts)
+            fails = check is not None and any(verdict.status.fails for verdict in check.verdicts)
             if fails and check.isolated is None and test not in self._tried:
                 self._tried.add(test)
                 if (fix := check.fix()) is not None:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.findings.merging import grouped
+from harness.findings.merging import group_by
 from harness.record import Breaking
 
 from .page_part import Cause
@@ -77,7 +77,7 @@ class Break:
 def breaks(points: Sequence[Breaking]) -> list[Break]:
     """Group the undeclared breaking points by case and cause; causes with a closed form come first."""
     known = [point for point in points if point.value is not None and not (point.expected_break or point.declared)]
-    groups = grouped(known, lambda point: (point.case, _cause(point)))
+    groups = group_by(known, lambda point: (point.case, _cause(point)))
     found = [Break(cause, tuple(group)) for (_, cause), group in groups.items()]
     return sorted(found, key=lambda group: group.cause in (NOT_FINITE, INEXACT))
 

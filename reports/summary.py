@@ -4,9 +4,18 @@ from collections.abc import Sequence
 from operator import attrgetter
 
 from harness.findings import Finding, findings
-from harness.findings.merging import grouped
-from harness.record import Breaking, Ended, Outcome, Proof, RayTrace, Run, Status, Verdict, Work, Worst, unfinished
-from harness.wording import by_case, disagreeing, first_loss, in_words, ruin_line, sentence, unanswered, undeclared
+from harness.findings.merging import group_by
+from harness.record import Breaking, Ended, Outcome, Proof, RayTrace, Run, Status, Verdict, Work, Worst, find_unfinished
+from harness.wording import (
+    disagreeing,
+    first_loss,
+    group_by_case,
+    ruin_line,
+    select_unanswered,
+    select_undeclared,
+    sentence,
+    summarize_failures,
+)
 
 from .breaks import breaks
 from .difference import Change, tally
@@ -65,7 +74,7 @@ def declared(found: Sequence[Finding]) -> list[str]:
         return f"{finding.case}: {name}"
 
     lines = []
-    for name, group in grouped(found, named).items():
+    for name, group in group_by(found, named).items():
         laws = {verdict.law for finding in group for verdict in finding.verdicts}
         dtypes = list(dict.fromkeys(dtype for finding in group for dtype in finding.dtypes))
         lines.append(f"{name} ({count(len(laws), 'law')}, in {listing(dtypes)}).")
@@ -109,10 +118,12 @@ def further(reading: Reading, *, grouped: bool = False) -> list[str]:
 def surveyed(survey: Surveyed, traces: Sequence[RayTrace] = ()) -> list[str]:
     """Return a sentence on each law that broke at an undeclared place, or had no result along a ray."""
     wrong = [_misplaced(breaking) for breaking in disagreeing(survey.breakings)]
-    broken = [_broken(failures, traces) for failures in by_case(undeclared(survey.breakings, survey.worst))]
+    broken = [
+        _broken(failures, traces) for failures in group_by_case(select_undeclared(survey.breakings, survey.worst))
+    ]
     silent = [
         f"{ray.case} gave no answer for {ray.law} [{ray.dtype}] along {ray.ray}: {_first_line(ray)}."
-        for ray in unanswered(survey.breakings)
+        for ray in select_unanswered(survey.breakings)
     ]
     return [*wrong, *broken, *silent]
 
@@ -120,7 +131,7 @@ def surveyed(survey: Surveyed, traces: Sequence[RayTrace] = ()) -> list[str]:
 def _broken(failures: Sequence[Breaking | Worst], traces: Sequence[RayTrace]) -> str:
     """Return the undeclared failures of a case, and the operation that causes them if calls show it."""
     cause = first_loss(traces, failures[0].case)
-    return f"{in_words(failures)}, found by the survey{f': {cause}' if cause else ''}."
+    return f"{summarize_failures(failures)}, found by the survey{f': {cause}' if cause else ''}."
 
 
 def _misplaced(breaking: Breaking) -> str:
@@ -133,7 +144,9 @@ def _misplaced(breaking: Breaking) -> str:
 
 def remarks(run: Run) -> list[str]:
     """Return remarks on the run itself, a sentence each."""
-    sentences = [f"`harness {work.name}` {_was(work)}: its results are incomplete." for work in unfinished(run.work)]
+    sentences = [
+        f"`harness {work.name}` {_was(work)}: its results are incomplete." for work in find_unfinished(run.work)
+    ]
     if run.data is not None and not run.data.genuine:
         sentences.append(f"The data set is not the published one: {run.data.note.rstrip('.')}.")
     if run.environment.git_dirty:

@@ -7,7 +7,7 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 from markupsafe import Markup, escape
 
-from .text import clean, count, fenced, markdown_text
+from .text import clean, count, fence_code, markdown_text
 
 _PACKAGE = __name__.rpartition(".")[0]
 
@@ -48,7 +48,7 @@ def _in_markdown(value: object) -> object:
 
 
 def _code_block(text: str) -> Markup:
-    return Markup(fenced(text))  # noqa: S704 - the fence is longer than any inside
+    return Markup(fence_code(text))  # noqa: S704 - the fence is longer than any inside
 
 
 def _breakable(text: str) -> Markup:

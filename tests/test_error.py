@@ -5,15 +5,15 @@ import sys
 import pytest
 
 import harness
-from harness.error import UsageError, listed
+from harness.error import UsageError, join_names
 from harness.execution.interrupt import run_command
 
 
 def test_names_are_listed_in_their_order_each_in_backquotes() -> None:
     """A mapping is listed by its keys, and an empty list gives an empty text."""
-    assert listed({"softmax": 1, "add": 2}) == "`softmax`, `add`"
-    assert listed(["one"]) == "`one`"
-    assert listed(()) == ""
+    assert join_names({"softmax": 1, "add": 2}) == "`softmax`, `add`"
+    assert join_names(["one"]) == "`one`"
+    assert join_names(()) == ""
 
 
 def test_windows_is_refused_in_one_sentence(

@@ -73,20 +73,20 @@ def init(
     dry_run: Annotated[bool, output_option("--dry-run", help="Show the files, and write nothing.")] = False,
 ) -> None:
     """Start to use the harness in a project: write tests, settings and a workflow."""
-    from harness.adoption.generated_files import NEWEST, WORKFLOW, Choice, Source, planned, this_version, write
-    from harness.adoption.project import described, functions, layout_of
+    from harness.adoption.generated_files import NEWEST, WORKFLOW, Choice, Source, plan_files, this_version, write
+    from harness.adoption.project import describe_functions, functions, layout_of
 
     root = _existing(folder)
     say(f"{layout_of(root)}; reading {root}")
     known, left_out = functions(root)
     found = _chosen(known, function or [])
-    say(*described(found, [] if function else left_out, root))
+    say(*describe_functions(found, [] if function else left_out, root))
     asks = sys.stdin.isatty() and not yes and not dry_run
     if asks:
         cases = cases or typer.confirm("Write a package of cases instead of a test file?", default=False)
     wanted = _answer(workflow, "Write a GitHub workflow?", asks=asks, default=True)
     source = this_version() if install is None else Source(_one_line(install))
-    files = planned(root, layout_of(root), Choice(found, source.requirement, cases=cases, workflow=wanted))
+    files = plan_files(root, layout_of(root), Choice(found, source.requirement, cases=cases, workflow=wanted))
     if not dry_run:
         write(root, files)
     _show(files, dry_run=dry_run)
@@ -145,11 +145,11 @@ def _show(files: "Sequence[Planned]", *, dry_run: bool) -> None:
 
 def _baseline(root: Path, program: Any) -> int:
     """Check the project and write its baseline, each with a command of this process; return the exit code."""
-    from harness.adoption.settings import baseline_file, gated
+    from harness.adoption.settings import baseline_file, complete_policy
     from harness.gate.policy import read_policy
 
     with contextlib.chdir(root):
-        file = baseline_file(*gated(read_policy(root), root), root)
+        file = baseline_file(*complete_policy(read_policy(root), root), root)
         if file.exists():
             say(f"kept {file.relative_to(root).as_posix()} (exists already)")
             return 0

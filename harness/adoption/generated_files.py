@@ -105,7 +105,7 @@ class Planned(NamedTuple):
     reason: str = ""
 
 
-def planned(root: Path, layout: Layout, choice: Choice) -> list[Planned]:
+def plan_files(root: Path, layout: Layout, choice: Choice) -> list[Planned]:
     """Return the files for a project, in the order in which a reader meets them."""
     files = []
     target = ""
@@ -116,7 +116,7 @@ def planned(root: Path, layout: Layout, choice: Choice) -> list[Planned]:
         files.append(_new(root, TESTS, _tests(root, layout, choice.functions)))
     files.append(_settings(root, layout, choice, target))
     if (root / ".git").exists():
-        files.append(_ignored(root))
+        files.append(_ignore_generated_files(root))
     if choice.workflow:
         files.append(_new(root, WORKFLOW, workflow(root, choice.install)))
     return files
@@ -152,7 +152,7 @@ def _settings(root: Path, layout: Layout, choice: Choice, target: str) -> Planne
     return Planned(Path(PYPROJECT), text, addition)
 
 
-def _ignored(root: Path) -> Planned:
+def _ignore_generated_files(root: Path) -> Planned:
     """Let git ignore the folder of generated files."""
     file = root / ".gitignore"
     before = file.read_text(encoding="utf-8") if file.is_file() else ""
@@ -165,10 +165,10 @@ def _ignored(root: Path) -> Planned:
 def _table(layout: Layout, choice: Choice, target: str) -> str:
     lines = [TABLE]
     if target:
-        lines.append(f"targets = [{_quoted(target)}]")
+        lines.append(f"targets = [{_quote_toml(target)}]")
     else:
-        lines += ["targets = [", *(f"    {_target(one)}," for one in choice.functions), "]"]
-        lines.append(f"dtypes = [{', '.join(map(_quoted, DTYPES))}]")
+        lines += ["targets = [", *(f"    {_target(function)}," for function in choice.functions), "]"]
+        lines.append(f"dtypes = [{', '.join(map(_quote_toml, DTYPES))}]")
     if layout is Layout.SRC:
         lines.append('pythonpath = ["src"]')
     return "\n".join(lines) + "\n"
@@ -176,27 +176,27 @@ def _table(layout: Layout, choice: Choice, target: str) -> str:
 
 def _target(found: Found) -> str:
     if found.by_name:
-        return _quoted(found.target)
-    call = f", call = {_quoted(found.call)}" if found.call else ""
-    return f"{{ target = {_quoted(found.target)}, contract = {_quoted(found.contract)}{call} }}"
+        return _quote_toml(found.target)
+    call = f", call = {_quote_toml(found.call)}" if found.call else ""
+    return f"{{ target = {_quote_toml(found.target)}, contract = {_quote_toml(found.contract)}{call} }}"
 
 
-def _quoted(text: str) -> str:
+def _quote_toml(text: str) -> str:
     """Return a basic string of TOML, which is also a string of Python."""
     return json.dumps(text, ensure_ascii=False)
 
 
 def _package_of_cases(root: Path, layout: Layout, functions: Sequence[Found]) -> tuple[Path, str]:
     """Return the file of the package of cases, and its name: inside the project's package if there is one."""
-    if any(not one.module for one in functions):
-        outside = next(one.target for one in functions if not one.module)
+    if any(not function.module for function in functions):
+        outside = next(function.target for function in functions if not function.module)
         raise UsageError(
             "cannot write a package of cases",
             rule="every function must be in a module that an import statement can import",
             value=f"`{outside}`",
             remedy="leave out `--cases`",
         )
-    top = min((one.module.partition(".")[0] for one in functions), default="")
+    top = min((function.module.partition(".")[0] for function in functions), default="")
     base = Path("src") if layout is Layout.SRC else Path()
     if top and (root / base / top / "__init__.py").is_file():
         return base / top / "laws" / "__init__.py", f"{top}.laws"
@@ -205,11 +205,11 @@ def _package_of_cases(root: Path, layout: Layout, functions: Sequence[Found]) ->
 
 def _cases(functions: Sequence[Found]) -> str:
     """Return a package of cases."""
-    dtypes = ", ".join(map(_quoted, DTYPES))
+    dtypes = ", ".join(map(_quote_toml, DTYPES))
     entries = []
     for one, name in zip(functions, _names(functions), strict=True):
-        call = f", call={_quoted(one.call)}" if one.call else ""
-        entries.append(f"    Case({name}, {_quoted(one.contract)}{call}, dtypes=DTYPES),")
+        call = f", call={_quote_toml(one.call)}" if one.call else ""
+        entries.append(f"    Case({name}, {_quote_toml(one.contract)}{call}, dtypes=DTYPES),")
     parts = [
         '"""Functions that `harness check` checks. Declare a known failure with `breaks={"LAW": "reason"}`."""',
         "\n".join(["from harness import Case", *_imports(functions)]),
@@ -235,7 +235,7 @@ def load(path):
 
 def _tests(root: Path, layout: Layout, functions: Sequence[Found]) -> str:
     """Return a test file. Modules that are not installed are imported from the folders of the project."""
-    has_files = any(not one.module for one in functions)
+    has_files = any(not function.module for function in functions)
     modules = ["from importlib.util import module_from_spec, spec_from_file_location"] if has_files else []
     lines = [
         '"""Laws of numerical functions: one test for each law and dtype."""',
@@ -254,24 +254,24 @@ def _tests(root: Path, layout: Layout, functions: Sequence[Found]) -> str:
     ]
     names = _names(functions)
     lines += [
-        f"{name} = load(ROOT / {_quoted(one.file.relative_to(root).as_posix())}).{one.name}"
+        f"{name} = load(ROOT / {_quote_toml(one.file.relative_to(root).as_posix())}).{one.name}"
         for one, name in zip(functions, names, strict=True)
         if not one.module
     ]
     lines += ["", '# Declare a known failure with `breaks={"LAW": "reason"}`.']
-    lines.append(f"DTYPES = [{', '.join(map(_quoted, DTYPES))}]")
-    tests = _numbered([re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower() for name in names])
+    lines.append(f"DTYPES = [{', '.join(map(_quote_toml, DTYPES))}]")
+    tests = _number_duplicates([re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower() for name in names])
     for one, name, test in zip(functions, names, tests, strict=True):
-        call = f", call={_quoted(one.call)}" if one.call else ""
-        lines += ["", "", f"@harness.parametrize_laws({_quoted(one.contract)}, dtypes=DTYPES{call})"]
+        call = f", call={_quote_toml(one.call)}" if one.call else ""
+        lines += ["", "", f"@harness.parametrize_laws({_quote_toml(one.contract)}, dtypes=DTYPES{call})"]
         lines += [f"def test_{test}(check):", f"    check({name})"]
     return re.sub(r"\n{4,}", "\n\n\n", "\n".join(lines)) + "\n"
 
 
 def _names(functions: Sequence[Found]) -> list[str]:
     """Return the names under which the written file has the functions; all are different."""
-    names = [one.name for one in functions]
-    return _numbered(
+    names = [function.name for function in functions]
+    return _number_duplicates(
         [
             name if names.count(name) == 1 else f"{re.sub(r'^(?=[0-9])|[^0-9a-zA-Z_]', '_', one.file.stem)}_{name}"
             for one, name in zip(functions, names, strict=True)
@@ -279,7 +279,7 @@ def _names(functions: Sequence[Found]) -> list[str]:
     )
 
 
-def _numbered(names: Sequence[str]) -> list[str]:
+def _number_duplicates(names: Sequence[str]) -> list[str]:
     """Return the names, with a number after the second and later ones of the same name."""
     return [
         f"{name}_{names[:number].count(name) + 1}" if name in names[:number] else name

@@ -18,7 +18,7 @@ def definitions(notebook: Path) -> str:
     """Return the imports, functions, classes and constants of a notebook, each with the number of its cell."""
     parts = [f'"""Definitions of {notebook.name}; the harness writes this file again if the notebook changes."""']
     for number, source in _cells(notebook):
-        chosen = [_segment(source, node) for node in _parsed(source) if _is_definition(node)]
+        chosen = [_segment(source, node) for node in _parse_cell(source) if _is_definition(node)]
         if chosen:
             parts.append(f"# cell {number}\n" + "\n\n".join(chosen))
     return "\n\n".join(parts) + "\n"
@@ -37,7 +37,7 @@ def _cells(notebook: Path) -> Iterator[tuple[int, str]]:
         yield number, "\n".join(lines)
 
 
-def _parsed(source: str) -> list[ast.stmt]:
+def _parse_cell(source: str) -> list[ast.stmt]:
     """Return the statements of a cell; none if it is not Python."""
     try:
         return ast.parse(source).body

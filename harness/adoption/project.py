@@ -97,12 +97,12 @@ def functions(root: Path) -> tuple[list[Found], list[LeftOut]]:
     """Return the functions with known contracts, and the other public ones, in order of file and line."""
     layout = layout_of(root)
     if layout is Layout.NOTEBOOKS:
-        definitions = [each for file in _files(root, SUFFIX) for each in _in_notebook(file, root)]
+        definitions = [each for file in _files(root, SUFFIX) for each in _find_in_notebook(file, root)]
     else:
         base = root / "src" if layout is Layout.SRC else root
-        definitions = [each for file in _files(base, ".py") for each in _in_module(file, root, base)]
-    found = [each for each in definitions if isinstance(each, Found)]
-    return found, [each for each in definitions if isinstance(each, LeftOut)]
+        definitions = [each for file in _files(base, ".py") for each in _find_in_module(file, root, base)]
+    found = [definition for definition in definitions if isinstance(definition, Found)]
+    return found, [definition for definition in definitions if isinstance(definition, LeftOut)]
 
 
 def _files(folder: Path, suffix: str) -> Iterator[Path]:
@@ -116,7 +116,7 @@ def _is_test(name: str) -> bool:
     return name.startswith("test_") or name in {"conftest.py", "setup.py", "noxfile.py"} or name.endswith("_test.py")
 
 
-def _in_module(file: Path, root: Path, base: Path) -> Iterator[Found | LeftOut]:
+def _find_in_module(file: Path, root: Path, base: Path) -> Iterator[Found | LeftOut]:
     try:
         source = file.read_text(encoding="utf-8")
     except (OSError, ValueError):
@@ -130,7 +130,7 @@ def _in_module(file: Path, root: Path, base: Path) -> Iterator[Found | LeftOut]:
     yield from _definitions(source, file, path, module if is_importable else "")
 
 
-def _in_notebook(file: Path, root: Path) -> Iterator[Found | LeftOut]:
+def _find_in_notebook(file: Path, root: Path) -> Iterator[Found | LeftOut]:
     try:
         source = definitions(file)
     except UsageError:
@@ -180,12 +180,12 @@ def _signature(node: ast.FunctionDef | ast.ClassDef) -> inspect.Signature:
     methods = {method.name: method for method in node.body if isinstance(method, ast.FunctionDef)}
     if "forward" not in methods:
         raise UsageError("it defines no `forward`")
-    if _required(methods.get("__init__")) > 1:
+    if _count_required(methods.get("__init__")) > 1:
         raise UsageError("its constructor needs arguments")
     return _parameters(methods["forward"].args, skipped=1)
 
 
-def _required(method: ast.FunctionDef | None) -> int:
+def _count_required(method: ast.FunctionDef | None) -> int:
     return 0 if method is None else len(method.args.posonlyargs + method.args.args) - len(method.args.defaults)
 
 
@@ -255,11 +255,13 @@ def _array_library(tree: ast.Module) -> str:
     return "jax" if "jax" in names else "numpy" if "numpy" in names else ""
 
 
-def described(found: Sequence[Found], left_out: Sequence[LeftOut], root: Path) -> list[str]:
+def describe_functions(found: Sequence[Found], left_out: Sequence[LeftOut], root: Path) -> list[str]:
     """Return a line for each function: its target, its contract or the reason for the omission, and its place."""
     functions: list[Found | LeftOut] = [*found, *left_out]
-    width = max((len(each.target) for each in functions), default=0)
-    place = {each.target: f"({each.file.relative_to(root).as_posix()}:{each.line})" for each in functions}
+    width = max((len(function.target) for function in functions), default=0)
+    place = {
+        function.target: f"({function.file.relative_to(root).as_posix()}:{function.line})" for function in functions
+    }
     lines = [f"  {each.target:<{width}}  {each.contract}  {place[each.target]}" for each in found]
     others = [f"  {each.target:<{width}}  {each.reason}  {place[each.target]}" for each in left_out]
     return [*lines, *(["left out:", *others] if others else [])]

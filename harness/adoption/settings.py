@@ -18,9 +18,9 @@ from pydantic_core import to_json
 from harness.adoption.notebook import SUFFIX, definitions
 from harness.calling.discovery import PROJECT_PATH, SHIPPED, own_cases
 from harness.command.options import collected, files_written, say
-from harness.error import ExitCode, UsageError, did_you_mean, listed
+from harness.error import ExitCode, UsageError, did_you_mean, join_names
 from harness.record import write_atomically
-from harness.record.storage import PYPROJECT, harness_table, quoted
+from harness.record.storage import PYPROJECT, harness_table, quote_value
 from harness.wording.number import count
 
 if TYPE_CHECKING:
@@ -102,7 +102,10 @@ class Project(NamedTuple):
     @property
     def targets(self) -> list[TargetTable]:
         """The targets as tables."""
-        return [one if isinstance(one, TargetTable) else TargetTable(target=one) for one in self.settings.targets]
+        return [
+            target if isinstance(target, TargetTable) else TargetTable(target=target)
+            for target in self.settings.targets
+        ]
 
 
 def find_project(start: Path) -> Project | None:
@@ -117,11 +120,11 @@ def find_project(start: Path) -> Project | None:
         if (folder / PYPROJECT).is_file():
             table = harness_table(folder / PYPROJECT)
             if table is not None:
-                return Project(folder, _validated(table, folder / PYPROJECT))
+                return Project(folder, _validate_table(table, folder / PYPROJECT))
     return None
 
 
-def _validated(table: object, file: Path) -> Settings:
+def _validate_table(table: object, file: Path) -> Settings:
     try:
         # JSON accepts a list for a tuple, and is strict about all other types.
         return Settings.model_validate_json(to_json(table, inf_nan_mode="constants"))
@@ -132,9 +135,9 @@ def _validated(table: object, file: Path) -> Settings:
         known = TargetTable.model_fields if parts[:1] == ["targets"] else Settings.model_fields
         raise UsageError(
             f"invalid key or value of `{'.'.join(parts)}` under {TABLE}",
-            value=f"{quoted(first.get('input'))} ({first['msg'].lower()})",
+            value=f"{quote_value(first.get('input'))} ({first['msg'].lower()})",
             place=str(file),
-            remedy=did_you_mean(parts[-1] if parts else "", known, f"the keys are {listed(known)}"),
+            remedy=did_you_mean(parts[-1] if parts else "", known, f"the keys are {join_names(known)}"),
         ) from error
 
 
@@ -221,26 +224,26 @@ def questions_of(project: Project) -> "list[Campaign]":
     UsageError
         If a claim about a target cannot be read.
     """
-    from harness.command.option_groups import with_contract
+    from harness.command.option_groups import set_formula_contract
     from harness.command.options import conventions, declared_breaks
     from harness.formula.spelling import stated_inputs
     from harness.verdict.campaign import Campaign
 
     questions: list[Campaign] = []
-    for one in project.targets:
-        given = one.as_given()
+    for target in project.targets:
+        given = target.as_given()
         campaign = Campaign(
-            importable(one.target),
+            importable(target.target),
             declares=conventions(given.get("declares", [])),
             breaks=declared_breaks(given.get("breaks", [])),
             inputs=stated_inputs(given.get("inputs", [])),
-            **{name: getattr(one, name) for name in ("contract", "call", "formula", "form", "over")},
+            **{name: getattr(target, name) for name in ("contract", "call", "formula", "form", "over")},
         )
-        questions.append(with_contract(campaign))
+        questions.append(set_formula_contract(campaign))
     return questions
 
 
-def gated(policy: "Policy", root: Path) -> "tuple[Policy, Project | None]":
+def complete_policy(policy: "Policy", root: Path) -> "tuple[Policy, Project | None]":
     """Return the policy with the target of the project, and the project if its targets are functions.
 
     A target of the policy or of the command line comes first.
@@ -284,16 +287,16 @@ def _check_each(
 ) -> None:
     targets = project.targets
     if len(targets) == 1:
-        command(target=importable(targets[0].target), **_merged(project, targets[0], given, defaults))
+        command(target=importable(targets[0].target), **_merge_options(project, targets[0], given, defaults))
         return
     _reject_several(given, defaults)
     codes: list[int] = []
     texts: dict[str, list[str]] = {}
     token = collected.set(texts)
     try:
-        for one in targets:
-            options = _merged(project, one, given, defaults)
-            codes.append(_code(functools.partial(command, target=importable(one.target), **options)))
+        for target in targets:
+            options = _merge_options(project, target, given, defaults)
+            codes.append(_code(functools.partial(command, target=importable(target.target), **options)))
             # Only the first check may clear the run.
             given["fresh"] = False
             if codes[-1] > 2 or (codes[-1] and given.get("fail_fast")):
@@ -304,7 +307,9 @@ def _check_each(
     _end(codes, len(targets), files, texts)
 
 
-def _merged(project: Project, target: TargetTable, given: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+def _merge_options(
+    project: Project, target: TargetTable, given: dict[str, Any], defaults: dict[str, Any]
+) -> dict[str, Any]:
     """Return the options of a check: from the command line, else of the target, else of the project."""
     chosen = {name: value for name, value in given.items() if name not in defaults or value != defaults[name]}
     merged = {**given, **project.settings.as_given(), **target.as_given(), **chosen}

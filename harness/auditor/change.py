@@ -120,12 +120,12 @@ class Changes:
         elif operator.name == "mul" and call.cells and self._decays(call, grad=grad):
             call.rebound = (None, call.args[0].to(torch.float64))
             call.before[id(call.args[0])] = call.rebound[1]
-        if operator.base in ("sub", "_foreach_sub") and self._ends.updated:
+        if operator.base in ("sub", "_foreach_sub") and self._ends.update:
             written = {id(tensor) for tensor in call.written}
             self._ends.compensated |= {
                 cell.state.leaf
                 for tensor, cell in zip(call.read, call.cells, strict=True)
-                if cell.state.leaf in self._ends.updated and id(tensor) not in written and cell.state.leaf is not None
+                if cell.state.leaf in self._ends.update and id(tensor) not in written and cell.state.leaf is not None
             }
 
     def _is_buffer(self, call: Call) -> bool:

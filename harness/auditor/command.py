@@ -227,17 +227,17 @@ def _formats(names: list[str]) -> "list[WhatIf]":
 
 def _show(audits: "list[Audit]", calls: Counter[str], *, verbose: bool, quiet: bool) -> None:
     from harness.wording import audit_line, audit_text, most_informative, run_lines
-    from harness.wording.audit import wrapped
+    from harness.wording.audit import wrap_text
 
     width = console().width
     for one in most_informative(audits):
-        say(wrapped(audit_line(one) if quiet else audit_text(one, everything=verbose), width))
+        say(wrap_text(audit_line(one) if quiet else audit_text(one, everything=verbose), width))
         steps = one.run.steps if one.run is not None else calls[one.title]
         if steps > 1:
             which = ", the first with findings" if one.findings else "; no step has findings"
             say(f"this is step {one.step:,} of {steps:,}{which}")
-        say(*(wrapped(line, width) for line in ([] if one.run is None else run_lines(one.run))))
-    say(*(wrapped(line, width) for line in _trends(audits)))
+        say(*(wrap_text(line, width) for line in ([] if one.run is None else run_lines(one.run))))
+    say(*(wrap_text(line, width) for line in _trends(audits)))
 
 
 def _trends(audits: "list[Audit]") -> list[str]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from harness.auditor.end import EngineHook
-from harness.calling.discovery import named
+from harness.calling.discovery import find_attribute
 from harness.compat.torch import DisableTorchFunction
 from harness.exact.tape import tensors
 from harness.execution.plan import Document
@@ -90,7 +90,7 @@ class OrdinaryPlan:
         file, _, name = self.target.rpartition(":")
         watching = _Results()
         with ordinary(SCALES[index]):
-            step = named(file, name)
+            step = find_attribute(file, name)
             try:
                 with watching:
                     returned = step()

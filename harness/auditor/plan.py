@@ -12,10 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.calling.discovery import is_shipped, named
+from harness.calling.discovery import find_attribute, is_shipped
 from harness.error import UsageError
 from harness.execution.plan import Document
-from harness.record.audit import Audit, AuditRun, Mode, WhatIf, in_format
+from harness.record.audit import Audit, AuditRun, Mode, WhatIf, name_format
 
 if TYPE_CHECKING:
     from harness.execution.runner import Backend
@@ -85,7 +85,7 @@ class AuditPlan:
             raise UsageError(
                 f"cannot audit `{self.target}`", rule="name a step as `file.py:function` or `module:function`"
             )
-        step = named(file, name)
+        step = find_attribute(file, name)
         if not callable(step):
             kind = type(step).__name__
             raise UsageError(f"cannot audit `{self.target}`", rule="a step must be a function", value=f"`{kind}`")
@@ -219,7 +219,9 @@ class Auditing:
             with self._backend(planned) as backend:
                 yield from self._called(planned, backend, reasons)
             if planned.what_if is not None:
-                self.would_stop += [f"{planned.name} as if {in_format(planned.what_if)} {reason}" for reason in reasons]
+                self.would_stop += [
+                    f"{planned.name} as if {name_format(planned.what_if)} {reason}" for reason in reasons
+                ]
                 continue
             yield from self._once_more(planned, raised=bool(reasons))
             self.stopped += reasons

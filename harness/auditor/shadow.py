@@ -20,7 +20,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from harness.auditor.line import Line
 from harness.auditor.operation import Source
 from harness.compat.torch import storage_address
-from harness.error import UsageError, did_you_mean, listed
+from harness.error import UsageError, did_you_mean, join_names
 from harness.exact.elementwise import Balls
 from harness.exact.tape import FLOATING, SMALLEST_NORMAL, UNIT, Operator, key_of, length_of, whole
 from harness.record.audit import WHAT_IF, WhatIf
@@ -139,7 +139,7 @@ class Narrowing:
         if what_if is None:
             return
         if what_if not in WHAT_IF:
-            rule, remedy = f"must be one of {listed(WHAT_IF)}", did_you_mean(what_if, WHAT_IF)
+            rule, remedy = f"must be one of {join_names(WHAT_IF)}", did_you_mean(what_if, WHAT_IF)
             raise UsageError("unknown `what_if`", rule=rule, value=f"`{what_if}`", remedy=remedy)
         dtype = getattr(torch, what_if.removeprefix("autocast-"))
         if what_if.startswith("autocast-"):

@@ -27,7 +27,7 @@ from harness.command.options import (
 )
 from harness.command.panels import LOADERS, OUTPUT, THOROUGH, epilog
 from harness.command.runner import Work
-from harness.error import UsageError, did_you_mean, listed
+from harness.error import UsageError, did_you_mean, join_names
 from harness.isolation.limits import Limits
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ def bench(
     wanted = suites or list(benchmark.DEFAULT_SUITES)
     for suite in wanted:
         if suite not in benchmark.SUITES:
-            rule = f"the suites are {listed(benchmark.SUITES)}"
+            rule = f"the suites are {join_names(benchmark.SUITES)}"
             raise UsageError(f"unknown suite `{suite}`", rule=rule, remedy=did_you_mean(suite, benchmark.SUITES))
     _check_loader_options(wanted, settings)
     benchmark.require_packages(settings)
@@ -270,13 +270,13 @@ def print_results(screen: "Console", suite: str, document: Mapping[str, Any], *,
     from harness.bench.display import SUMMARIES
     from harness.display.narrow import print_sentence
 
-    def counted(number: int) -> str:
+    def count(number: int) -> str:
         return f"{number} benchmark{'s' * (number != 1)}"
 
     if quiet:
-        screen.print(f"{suite}: {counted(len(document.get('benchmarks', ())))}", markup=False)
+        screen.print(f"{suite}: {count(len(document.get('benchmarks', ())))}", markup=False)
     else:
         SUMMARIES[suite](screen, document)
     reasons = Counter(skip["reason"] for skip in document.get("harness", {}).get("skipped", ()))
     for reason, number in reasons.items():
-        print_sentence(screen, f"skipped: {reason} ({counted(number)})")
+        print_sentence(screen, f"skipped: {reason} ({count(number)})")

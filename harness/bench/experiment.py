@@ -204,8 +204,8 @@ def _softmax_epoch(
     held_out: Labelled,
     duration_s: float,
 ) -> Epoch:
-    train_loss, train_accuracy = _evaluated(parameters, *train)
-    held_out_loss, held_out_accuracy = _evaluated(parameters, *held_out)
+    train_loss, train_accuracy = _evaluate_model(parameters, *train)
+    held_out_loss, held_out_accuracy = _evaluate_model(parameters, *held_out)
     return Epoch(
         **names(case),
         experiment=f"softmax regression on {data.source.name}",
@@ -249,7 +249,7 @@ def _confusion(case: Case, data: Prepared, parameters: WeightAndBias, held_out: 
     )
 
 
-def _evaluated(parameters: WeightAndBias, X: Tensor, y: Tensor) -> tuple[float, float]:
+def _evaluate_model(parameters: WeightAndBias, X: Tensor, y: Tensor) -> tuple[float, float]:
     """Return mean cross-entropy and accuracy, reduced in float64."""
     weight, bias = parameters
     log_p = (X @ weight.T + bias).double().log_softmax(dim=1)

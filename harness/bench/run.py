@@ -24,7 +24,7 @@ from typing import IO, Any
 
 from harness.bench.option import Settings, arguments
 from harness.calling.discovery import SHIPPED
-from harness.error import UsageError, did_you_mean, listed, printable, require
+from harness.error import UsageError, did_you_mean, join_names, printable, require
 from harness.isolation.environment import user_environment
 from harness.isolation.fork_server import ForkServer, start_interpreter
 from harness.isolation.forked_process import ForkedProcess
@@ -120,7 +120,7 @@ def run_suite(
     """
     if name not in SUITES:
         raise UsageError(
-            f"unknown suite `{name}`", rule=f"choose from {listed(SUITES)}", remedy=did_you_mean(name, SUITES)
+            f"unknown suite `{name}`", rule=f"choose from {join_names(SUITES)}", remedy=did_you_mean(name, SUITES)
         )
     limits = limits or Limits()
     refuse_changes()

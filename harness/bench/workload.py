@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.calling.adapter import called
+from harness.calling.adapter import call_case
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.laws.contract import Contract, Form
@@ -80,7 +80,7 @@ def _function(case: Case, sizes: Mapping[str, int] | None) -> Workload:
 
 def _direct(case: Case) -> Callable[..., Any]:
     """Return the function itself if it needs no adapter, so that no code of the harness is timed."""
-    return case.function if case.call is None else lambda *inputs: called(case, inputs)
+    return case.function if case.call is None else lambda *inputs: call_case(case, inputs)
 
 
 def sizes_of(contract: Contract, rows: int, columns: int) -> dict[str, int]:

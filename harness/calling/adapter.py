@@ -27,7 +27,7 @@ from harness.calling import jax_bridge
 from harness.calling.discovery import attribute
 from harness.calling.model import UnfitModelError
 from harness.case import Case
-from harness.error import UsageError, listed
+from harness.error import UsageError, join_names
 
 Adapter = Callable[..., Any]
 """``adapter(function, *inputs)`` returns the function's result for the inputs."""
@@ -46,14 +46,14 @@ NO_MODULE = "it is no module"
 ADAPTER_DETACHES = "its adapter returns a result that autograd cannot follow back to the input"
 
 
-def on_numpy(function: Callable[..., Any], *inputs: Any, **options: Any) -> Any:
+def call_on_numpy(function: Callable[..., Any], *inputs: Any, **options: Any) -> Any:
     """Call on NumPy arrays, which share the tensors' memory."""
     return function(*(_array(x) if isinstance(x, Tensor) else x for x in inputs), **options)
 
 
-def on_jax(function: Callable[..., Any], *inputs: Any, **options: Any) -> Any:
+def call_on_jax(function: Callable[..., Any], *inputs: Any, **options: Any) -> Any:
     """Call on JAX arrays; float64 needs ``JAX_ENABLE_X64=1`` in the environment."""
-    return jax_bridge.called(function, inputs, options)
+    return jax_bridge.call_jax(function, inputs, options)
 
 
 def _array(x: Tensor) -> Any:
@@ -64,7 +64,7 @@ def _array(x: Tensor) -> Any:
     return x.numpy()
 
 
-NAMED: Mapping[str, Adapter] = {"numpy": on_numpy, "jax": on_jax}
+NAMED: Mapping[str, Adapter] = {"numpy": call_on_numpy, "jax": call_on_jax}
 """The adapters that have a name."""
 
 
@@ -85,8 +85,8 @@ def adapter_of(call: str | Adapter) -> Adapter:
     if callable(call):
         return call
     if named := _NAME.fullmatch(call):
-        return _named(*named.groups(default=""))
-    adapter = attribute(*call.split(":")) if _PLACE.fullmatch(call) else _evaluated(call)
+        return _find_adapter(*named.groups(default=""))
+    adapter = attribute(*call.split(":")) if _PLACE.fullmatch(call) else _evaluate_expression(call)
     if not callable(adapter):
         value = f"an object of type {type(adapter).__name__}"
         raise UsageError(f"cannot use `--call {call}`", rule="an adapter must be callable", value=value, remedy=_REMEDY)
@@ -97,7 +97,7 @@ _PLACE = re.compile(r"[\w./\\-]+:[A-Za-z_][\w.]*")
 _NAME = re.compile(rf"\s*({'|'.join(NAMED)})\s*(?:\((.*)\))?\s*", re.DOTALL)
 _OF_JAX = re.compile(r"\b(jax|jnp)\b")
 _REMEDY = (
-    f"use {listed(NAMED)} (optionally with keywords), `file.py:adapter` or a Python expression, "
+    f"use {join_names(NAMED)} (optionally with keywords), `file.py:adapter` or a Python expression, "
     "such as `lambda f, x: f(x, dim=-1)`"
 )
 
@@ -105,15 +105,15 @@ _ON_DEMAND = {"jax": "jax", "jnp": "jax.numpy"}
 """Names of expressions that stand for modules which are imported where an expression has them."""
 
 
-def _named(name: str, keywords: str) -> Adapter:
+def _find_adapter(name: str, keywords: str) -> Adapter:
     """The adapter of a name, which calls the function with keywords where there are some."""
     if name in _ON_DEMAND.values():
-        _evaluated(name)
-    options = _evaluated(f"dict({keywords})")
+        _evaluate_expression(name)
+    options = _evaluate_expression(f"dict({keywords})")
     return partial(NAMED[name], **options) if options else NAMED[name]
 
 
-def _evaluated(expression: str) -> Any:
+def _evaluate_expression(expression: str) -> Any:
     known = {"torch": torch, "F": functional, "nn": nn, "np": np, "numpy": np}
     try:
         named = {node.id for node in ast.walk(ast.parse(expression, mode="eval")) if isinstance(node, ast.Name)}
@@ -129,11 +129,11 @@ def compiles_each_shape(case: Case) -> bool:
 
     This follows from the adapter alone, so that the drawn examples depend neither on the process nor on earlier checks.
     """
-    call = unbridged(case).call
+    call = unwrap_bridge(case).call
     return isinstance(call, str) and _OF_JAX.search(call) is not None
 
 
-def called(case: Case, inputs: Sequence[Any], of_model: Adapter | None = None, **options: Any) -> Any:
+def call_case(case: Case, inputs: Sequence[Any], of_model: Adapter | None = None, **options: Any) -> Any:
     """Call a case on the inputs of its contract.
 
     Raises
@@ -162,7 +162,7 @@ def instance(case: Any) -> Any:
     return SimpleNamespace(function=_instance(case.function), call=None)
 
 
-def switched(case: Any) -> Any:
+def switch_mode(case: Any) -> Any:
     """Return a case whose module is a copy in its other mode: evaluation where it was in training mode.
 
     Raises
@@ -276,8 +276,8 @@ class Bridge:
         if self.is_remote:
             return self.case.function(*inputs, **options)
         if self.case.call is None:
-            return called(self.case, inputs)
-        return as_tensors(adapter_of(self.case.call)(self.case.function, *inputs, **options))
+            return call_case(self.case, inputs)
+        return convert_to_tensors(adapter_of(self.case.call)(self.case.function, *inputs, **options))
 
     @property
     def is_remote(self) -> bool:
@@ -295,48 +295,48 @@ class Bridge:
         return signature.replace(parameters=list(signature.parameters.values())[1:])
 
 
-def bridged(case: Case) -> Case:
+def bridge_case(case: Case) -> Case:
     """Return the case without an adapter, with the signature of its contract."""
     if case.call is None and not isinstance(case.function, (nn.Module, type)):
         return case
     return replace(case, function=Bridge(case), call=None)
 
 
-def unbridged(case: Case) -> Case:
+def unwrap_bridge(case: Case) -> Case:
     """Return the declared case."""
     return case.function.case if isinstance(case.function, Bridge) else case
 
 
 def adapter_signature(case: Case) -> inspect.Signature | None:
     """Return the signature of a case's adapter without the function; ``None`` for a case without an adapter."""
-    plain_case = unbridged(case)
+    plain_case = unwrap_bridge(case)
     return None if plain_case.call is None else Bridge(plain_case).__signature__
 
 
 def passes_inputs_on(case: Case) -> bool:
     """Whether a case's adapter is a named one, which passes its inputs on in order."""
-    call = unbridged(case).call
+    call = unwrap_bridge(case).call
     return isinstance(call, str) and _NAME.fullmatch(call) is not None
 
 
 # What comes back
 
 
-def as_tensors(output: Any) -> Any:
+def convert_to_tensors(output: Any) -> Any:
     """Turn arrays into tensors, also in lists and tuples; other objects stay unchanged."""
     if isinstance(output, (list, tuple)):
-        return type(output)(map(as_tensors, output))
+        return type(output)(map(convert_to_tensors, output))
     if isinstance(output, np.float64):
         # A NumPy float64 scalar is a Python float.
         return float(output)
     if isinstance(output, (np.ndarray, np.generic)):
-        return _from_numpy(np.asarray(output))
+        return _convert_array(np.asarray(output))
     if not isinstance(output, Tensor) and hasattr(output, "__dlpack__"):
         return from_dlpack(output)
     return output
 
 
-def _from_numpy(array: Any) -> Any:
+def _convert_array(array: Any) -> Any:
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
         return array
     # Torch has no negative strides and no read-only memory.

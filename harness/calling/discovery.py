@@ -196,7 +196,7 @@ _TARGETS = "name a package, `file.py:function`, `module:function` or an entry po
 
 def attribute(path: str, name: str) -> Any:
     """Return the attribute of a file or module with a name, which may have dots, or raise a usage error."""
-    value: Any = _from_file(Path(path)) if path.endswith(".py") else imported(path)
+    value: Any = _load_file(Path(path)) if path.endswith(".py") else import_module(path)
     for part in name.split("."):
         if not hasattr(value, part):
             known = public_names(value)
@@ -220,7 +220,7 @@ def reject_unreadable(path: Path) -> None:
         raise UsageError(f"cannot read `{path}`: permission denied")
 
 
-def _from_file(path: Path) -> ModuleType:
+def _load_file(path: Path) -> ModuleType:
     reject_unreadable(path)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
@@ -241,7 +241,7 @@ def _from_file(path: Path) -> ModuleType:
     return module
 
 
-def imported(name: str) -> ModuleType:
+def import_module(name: str) -> ModuleType:
     """Import a module, or raise a usage error."""
     if name.startswith("."):
         raise UsageError(f"cannot import `{name}`", remedy=_TARGETS)
@@ -299,7 +299,7 @@ def single_name(path: str, name: str) -> str:
     return f"{stem}.{name}"
 
 
-def named(path: str, name: str) -> Any:
+def find_attribute(path: str, name: str) -> Any:
     """Return the attribute of a file or module with a name; see :func:`attribute`."""
     make_importable(f"{path}:{name}")
     return attribute(path, name)
@@ -318,9 +318,9 @@ def dataset_named(target: str, *, streams: bool = False) -> Any:
     place, _, name = target.rpartition(":")
     if not place or not name:
         raise UsageError(f"cannot load the data set `{target}`", remedy=_REMEDY)
-    samples = named(place, name)
+    samples = find_attribute(place, name)
     if isinstance(samples, type) or not (_map_style(samples) or is_stream(samples)):
-        samples = _made(samples, target)
+        samples = _make_data_set(samples, target)
     if streams and is_stream(samples):
         return samples
     if not _map_style(samples):
@@ -348,7 +348,7 @@ def _map_style(samples: Any) -> bool:
     return hasattr(kind, "__getitem__") and hasattr(kind, "__len__") and not is_stream(samples)
 
 
-def _made(factory: Any, target: str) -> Any:
+def _make_data_set(factory: Any, target: str) -> Any:
     if not callable(factory):
         raise UsageError(
             f"cannot use `{target}` as a data set",

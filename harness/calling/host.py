@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.calling.adapter import as_tensors, called, detaches, switched, unbridged
+from harness.calling.adapter import call_case, convert_to_tensors, detaches, switch_mode, unwrap_bridge
 from harness.calling.device import CPU, called_on
 from harness.calling.model import AsStep
-from harness.calling.modes import Observation, heard_in, overwrite_freed, settings, uncompiled, unset_is_nan
+from harness.calling.modes import Observation, heard_in, overwrite_freed, run_uncompiled, settings, unset_is_nan
 from harness.calling.sequence import SEQUENCES
 from harness.calling.watch import Watch
 from harness.case import Case
@@ -37,7 +37,7 @@ class Recording:
     @contextmanager
     def body(self) -> Iterator[None]:
         """Record the calls of the body."""
-        with uncompiled(), self._recorder:
+        with run_uncompiled(), self._recorder:
             yield
 
     def views(self, tensors: Sequence[Tensor]) -> list[tuple[View, ...]]:
@@ -107,16 +107,16 @@ class Host:
         self, case: Case, inputs: Sequence[Any], of_model: AsStep | None, device: str, sequence: str | None = None
     ) -> tuple[Any, bool]:
         """Call it, or carry out a sequence on its result; say too whether the result is another library's arrays."""
-        case = switched(case) if self._is_switched else case
+        case = switch_mode(case) if self._is_switched else case
 
         def call(*given: Any) -> Any:
-            return called(case, given, of_model)
+            return call_case(case, given, of_model)
 
         action = call if sequence is None else partial(SEQUENCES[sequence], call)
         output = action(*inputs) if device == CPU else called_on(device, action, inputs)
         if case.call is None:
             return output, False
-        converted = as_tensors(output)
+        converted = convert_to_tensors(output)
         return converted, converted is not output
 
     def called_each(self, case: Case, calls: Sequence[Sequence[Any]], device: str) -> tuple[list[Any], bool]:
@@ -137,8 +137,8 @@ class Host:
         return unset_is_nan()
 
     def uncompiled(self) -> AbstractContextManager[object]:
-        """See :func:`harness.calling.modes.uncompiled`."""
-        return uncompiled()
+        """See :func:`harness.calling.modes.run_uncompiled`."""
+        return run_uncompiled()
 
     @contextmanager
     def modes(
@@ -209,5 +209,5 @@ def clock_of(case: Case) -> Callable[[], float]:
 
 def host_of(case: Case) -> Host:
     """Return where a case is called."""
-    host: Host = getattr(unbridged(case).function, "host", HERE)
+    host: Host = getattr(unwrap_bridge(case).function, "host", HERE)
     return host

@@ -19,7 +19,7 @@ _compiled: dict[Any, Any] = {}
 """Executables by program and shapes."""
 
 
-def called(function: Function, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
+def call_jax(function: Function, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
     """Call a function on JAX arrays, which share the tensors' memory, and let autograd follow the call.
 
     A call without a gradient returns the JAX result itself.
@@ -28,7 +28,7 @@ def called(function: Function, inputs: Sequence[Any], options: dict[str, Any]) -
     tensors = {at: x for at, x in enumerate(inputs) if isinstance(x, Tensor)}
     if any(x.requires_grad for x in tensors.values()) and is_grad_enabled():
         rest = [None if at in tensors else x for at, x in enumerate(inputs)]
-        return _Call.apply(_of_arrays(whole, rest, [*tensors]), *tensors.values())  # type: ignore[no-untyped-call]
+        return _Call.apply(_fix_other_arguments(whole, rest, [*tensors]), *tensors.values())  # type: ignore[no-untyped-call]
     return _run(whole, [_array(x) if isinstance(x, Tensor) else x for x in inputs])
 
 
@@ -38,7 +38,7 @@ def _array(x: Tensor) -> Any:
     return jnp.from_dlpack(x.detach().contiguous())
 
 
-def _of_arrays(function: Function, arguments: Sequence[Any], places: Sequence[int]) -> Function:
+def _fix_other_arguments(function: Function, arguments: Sequence[Any], places: Sequence[int]) -> Function:
     """Return a function of the arguments at some places; the other arguments are fixed."""
 
     def of_arrays(*arrays: Any) -> Any:
@@ -55,9 +55,9 @@ def _run(function: Function, arguments: Sequence[Any]) -> Any:
     import jax
 
     places = [at for at, x in enumerate(arguments) if isinstance(x, jax.Array)]
-    arrays = [arguments[at] for at in places]
+    arrays = [arguments[place] for place in places]
     try:
-        traced, shape = jax.make_jaxpr(_of_arrays(function, arguments, places), return_shape=True)(*arrays)
+        traced, shape = jax.make_jaxpr(_fix_other_arguments(function, arguments, places), return_shape=True)(*arrays)
         text = str(traced.jaxpr)
         leaves, tree = jax.tree.flatten(shape)
         if "callback" in text or not all(hasattr(leaf, "dtype") for leaf in leaves):
@@ -67,11 +67,11 @@ def _run(function: Function, arguments: Sequence[Any]) -> Any:
     inputs = [*traced.consts, *arrays]
     key = text, tuple((jax.numpy.shape(x), str(jax.numpy.result_type(x))) for x in inputs)
     if key not in _compiled:
-        _compiled[key] = jax.jit(partial(_evaluated, traced.jaxpr, len(traced.consts)))
+        _compiled[key] = jax.jit(partial(_evaluate_program, traced.jaxpr, len(traced.consts)))
     return jax.tree.unflatten(tree, _compiled[key](*inputs))
 
 
-def _evaluated(program: Any, constants: int, *inputs: Any) -> Any:
+def _evaluate_program(program: Any, constants: int, *inputs: Any) -> Any:
     import jax
 
     return jax.core.eval_jaxpr(program, inputs[:constants], *inputs[constants:])
@@ -83,7 +83,7 @@ def _pullback(function: Function, count: int, wanted: Sequence[int]) -> Function
 
     def back(*arrays: Any) -> Any:
         inputs, cotangent = arrays[:count], arrays[count]
-        value, pull = jax.vjp(_of_arrays(function, inputs, wanted), *(inputs[at] for at in wanted))
+        value, pull = jax.vjp(_fix_other_arguments(function, inputs, wanted), *(inputs[at] for at in wanted))
         found = pull(jax.numpy.asarray(cotangent, value.dtype))
         return found if len(wanted) > 1 else found[0]
 

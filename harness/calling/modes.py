@@ -120,7 +120,7 @@ DEFAULT: Mapping[str, Any] = {
 """Modes of an ordinary call."""
 
 
-def entered(modes: Mapping[str, Any]) -> AbstractContextManager[Any]:
+def enter_modes(modes: Mapping[str, Any]) -> AbstractContextManager[Any]:
     """Enter the modes of a request."""
     stack = ExitStack()
     stack.enter_context(set_grad_enabled(modes["grad"]))
@@ -129,7 +129,7 @@ def entered(modes: Mapping[str, Any]) -> AbstractContextManager[Any]:
     if modes["autocast"] is not None:
         stack.enter_context(autocast("cpu", modes["autocast"]))
     if modes["eager"]:
-        stack.enter_context(uncompiled())
+        stack.enter_context(run_uncompiled())
     if modes["unset"]:
         stack.enter_context(unset_is_nan())
     if modes["threads"] is not None or modes["dtype"] is not None:
@@ -234,7 +234,7 @@ def no_compiler(error: BaseException) -> str | None:
     return None
 
 
-def uncompiled() -> AbstractContextManager[object]:
+def run_uncompiled() -> AbstractContextManager[object]:
     """Run compiled functions eagerly in the body.
 
     Do nothing if the compiler is not loaded, because loading it takes a second.

@@ -21,7 +21,7 @@ def subject_of(target: str) -> Subject | None:
         return None
     path = path.resolve()
     if function and path.is_dir():
-        path = _within(path, name.split(".")[1:])
+        path = _find_module_file(path, name.split(".")[1:])
     if not path.exists():
         return None
     digest = hashlib.sha256()
@@ -31,7 +31,7 @@ def subject_of(target: str) -> Subject | None:
     return Subject(place=str(path), source=digest.hexdigest()[:16], target=target)
 
 
-def _within(folder: Path, parts: Sequence[str]) -> Path:
+def _find_module_file(folder: Path, parts: Sequence[str]) -> Path:
     """The file of a module in a package, without importing either; as far down as there are files."""
     for part in parts:
         file = folder / f"{part}.py"
@@ -41,7 +41,7 @@ def _within(folder: Path, parts: Sequence[str]) -> Path:
     return folder / "__init__.py"
 
 
-def qualified(case: str, subject: Subject) -> str:
+def qualify_name(case: str, subject: Subject) -> str:
     """Return a name for a case that distinguishes it from cases with the same name: ``b/m.f`` for ``m.f``."""
     path = Path(subject.place)
     near = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

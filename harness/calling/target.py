@@ -14,7 +14,7 @@ from harness.calling.discovery import (
     SHIPPED,
     attribute,
     called_by_name,
-    imported,
+    import_module,
     is_shipped,
     make_importable,
     packages,
@@ -48,7 +48,7 @@ def load(target: str = SHIPPED, *, contract: str | None = None, by_name: bool = 
         if point.name == path:
             path = point.value
     make_importable(path)
-    cases = [case for case in _declared(imported(path)) if contract in {None, case.contract}]
+    cases = [case for case in _find_declared_cases(import_module(path)) if contract in {None, case.contract}]
     if not cases:
         only = f" of contract `{contract}`" if contract else ""
         raise UsageError(f"no cases{only} in `{target}`", remedy="declare them in a list `CASES` in the package")
@@ -65,7 +65,7 @@ def _single(target: str, contract: str | None, claims: Mapping[str, Any]) -> Cas
     return Case(function, contract, style="foreign", name=single_name(path, name), target=target, **claims)
 
 
-def _declared(package: ModuleType) -> Iterator[Case]:
+def _find_declared_cases(package: ModuleType) -> Iterator[Case]:
     """Yield the ``CASES`` of a package and of the packages below it, in order of name."""
     for module in packages(package):
         for case in getattr(module, "CASES", []):
@@ -95,7 +95,7 @@ class Target(Question):
 
     def __post_init__(self) -> None:
         """Fill in the contract and the adapter of a library's function, if the user does not name another contract."""
-        contract, call = completed(entry(self.target), self.contract, self.call)
+        contract, call = complete_claim(entry(self.target), self.contract, self.call)
         object.__setattr__(self, "contract", contract)
         object.__setattr__(self, "call", call)
 
@@ -135,7 +135,7 @@ def place_of(function: Any) -> str | None:
     return None
 
 
-def of_function(function: Any) -> Known | None:
+def find_known(function: Any) -> Known | None:
     """Return the entry of a library's function, or of a wrapper with the same name and parameters."""
     place = place_of(function)
     if place is not None:
@@ -148,7 +148,7 @@ def of_function(function: Any) -> Known | None:
     return _wrapper(function.__name__, required, frozenset(code.co_names))
 
 
-def completed(known: Known | None, contract: str | None, call: Any) -> tuple[str | None, Any]:
+def complete_claim(known: Known | None, contract: str | None, call: Any) -> tuple[str | None, Any]:
     """Return the contract and the adapter of a function: the user's choice, or the known ones.
 
     An adapter is known for its own contract only.

@@ -153,7 +153,7 @@ def _restore_handlers(before: Mapping[str, Any]) -> None:
             signal.signal(signal.Signals[name], handler)
 
 
-def _blocked() -> list[str]:
+def _find_blocked_signals() -> list[str]:
     """Return the signals that do not reach this thread; a blocked alarm ends no call."""
     if not hasattr(signal, "pthread_sigmask"):
         return []
@@ -202,7 +202,7 @@ SETTINGS = (
     Setting("the warning filters", lambda: list(warnings.filters), _restore_filters, _opaque, by_libraries=True),
     Setting("the module search path", lambda: list(sys.path), _restore_path, _opaque, by_libraries=True),
     Setting("signal handlers", _handlers, _restore_handlers, _opaque, by_libraries=True, costly=True),
-    Setting("the blocked signals", _blocked, _block, at_import=True),
+    Setting("the blocked signals", _find_blocked_signals, _block, at_import=True),
     Setting("the environment", _environment, _restore_environment, _keys, by_libraries=True, costly=True),
     Setting("Python's random numbers", random.getstate, random.setstate, _drawn, costly=True, draws=True),
     Setting("NumPy's random numbers", _numpy_draws, _restore_numpy_draws, _drawn, costly=True, draws=True),
@@ -221,7 +221,7 @@ def read(settings: Sequence[Setting]) -> list[Any]:
     return [setting.read() for setting in settings]
 
 
-def restored(settings: Sequence[Setting], before: Sequence[Any], *, imported: bool) -> list[str]:
+def restore_settings(settings: Sequence[Setting], before: Sequence[Any], *, imported: bool) -> list[str]:
     """Restore changed settings, and return a phrase for each change that is not a library's."""
     if read(settings) == before:
         return []
@@ -304,7 +304,7 @@ class Watch:
         modules, before = len(sys.modules), read(settings)
         sys.stdout = sys.stderr = self._text
         try:
-            with limited():
+            with limit_time():
                 return action()
         finally:
             replaced = sys.stdout is not self._text or sys.stderr is not self._text
@@ -313,7 +313,7 @@ class Watch:
             if replaced:
                 self._notice(Fault.STATE, "replaces sys.stdout or sys.stderr (restored)")
             if self._heard.text:
-                self._notice(Fault.PRINTED, PRINTS.format(quoted(self._heard.text)))
+                self._notice(Fault.PRINTED, PRINTS.format(quote_output(self._heard.text)))
 
     @contextmanager
     def law(self) -> Iterator[None]:
@@ -326,7 +326,7 @@ class Watch:
             self._restore(self._all, before, modules)
 
     def _restore(self, settings: Sequence[Setting], before: Sequence[Any], modules: int) -> None:
-        if changes := restored(settings, before, imported=len(sys.modules) > modules):
+        if changes := restore_settings(settings, before, imported=len(sys.modules) > modules):
             self._notice(Fault.STATE, " and ".join(changes))
 
     def _notice(self, fault: Fault, sentence: str) -> None:
@@ -342,7 +342,7 @@ class TimeOnlyWatch(Watch):
 
     def call(self, action: Callable[[], Any]) -> Any:
         """Carry out a call and return its result."""
-        with limited():
+        with limit_time():
             return action()
 
     @contextmanager
@@ -352,7 +352,7 @@ class TimeOnlyWatch(Watch):
 
 
 @contextmanager
-def limited() -> Iterator[None]:
+def limit_time() -> Iterator[None]:
     """Limit the time of a call, or of other code of an implementation, such as the text of an exception."""
     for _, seconds in _limits:
         signal.setitimer(signal.ITIMER_REAL, _first.pop() if _first else seconds)
@@ -365,7 +365,7 @@ def limited() -> Iterator[None]:
                 os._exit(0)  # a copy of the process, which the call has made; the original goes on
 
 
-def quoted(text: bytes) -> str:
+def quote_output(text: bytes) -> str:
     """Quote the beginning of printed text."""
     line = " ".join(text.decode("utf-8", errors="replace").split())
     return f"`{line[:MAX_QUOTED]}{'...' if len(line) > MAX_QUOTED else ''}`"

@@ -25,7 +25,7 @@ from harness.command.options import discard_output
 from harness.command.panels import epilog, write_command, write_group
 from harness.course.command import EPILOG as LEARN_EPILOG
 from harness.course.command import learn
-from harness.error import ExitCode, UsageError, did_you_mean, listed, nearest
+from harness.error import ExitCode, UsageError, did_you_mean, join_names, nearest
 from harness.execution.interrupt import interruptible
 from harness.proof.command import EPILOG as PROVE_EPILOG
 from harness.proof.command import prove
@@ -59,7 +59,7 @@ class Command(TyperCommand):
         UsageError
             If an option does not exist, has no value or has a wrong one, or if an argument is missing.
         """
-        with _in_one_line(self, ctx, args):
+        with _raise_usage_error(self, ctx, args):
             return super().parse_args(ctx, args)
 
 
@@ -78,7 +78,7 @@ class Group(TyperGroup):
         UsageError
             If an option does not exist.
         """
-        with _in_one_line(self, ctx, args):
+        with _raise_usage_error(self, ctx, args):
             return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -96,7 +96,7 @@ class Group(TyperGroup):
 
 
 @contextmanager
-def _in_one_line(command: Any, ctx: Any, args: list[str]) -> Iterator[None]:
+def _raise_usage_error(command: Any, ctx: Any, args: list[str]) -> Iterator[None]:
     """Turn an error of typer into a usage error, except for errors by which typer shows help."""
     words = list(args)
     try:
@@ -128,7 +128,7 @@ def _usage_error(error: Any, command: Any, ctx: Any, words: list[str]) -> UsageE
         problem = f"`{option}` takes no value" if is_flag else f"missing value for `{option}`"
         return UsageError(problem, remedy=help_)
     if extra := re.search(r"unexpected extra argument.*\((.*)\)", error.message):
-        return UsageError(f"unexpected argument {listed(extra[1].split())}", remedy=help_)
+        return UsageError(f"unexpected argument {join_names(extra[1].split())}", remedy=help_)
     return UsageError(_plain(error.message), remedy=help_)
 
 
@@ -140,15 +140,15 @@ def _invalid(error: Any, words: list[str]) -> UsageError:
     if metavar in NUMBERS:
         rule = NUMBERS[metavar] + ("" if least is None else f" of at least {least:g}")
     elif "|" in metavar:
-        rule = f"one of {listed(metavar.split('|'))}"
+        rule = f"one of {join_names(metavar.split('|'))}"
     else:
         return UsageError(f"invalid value for {_name(param)}", rule=_plain(error.message))
-    given = _given(param.opts, words)
+    given = _find_option(param.opts, words)
     value = None if given is None else f"`{given}`"
     return UsageError(f"invalid value for {_name(param)}", rule=f"it must be {rule}", value=value)
 
 
-def _given(names: list[str], words: list[str]) -> str | None:
+def _find_option(names: list[str], words: list[str]) -> str | None:
     """Return the last value of an option on the command line."""
     values = [after for option, after in pairwise(words) if option in names]
     values += [word.partition("=")[2] for word in words if word.partition("=")[0] in names and "=" in word]
@@ -276,7 +276,7 @@ def main() -> None:
                 sys.exit(interrupt.exit_code(ExitCode.INTERRUPTED))
             if not isinstance(error, OSError) or not (_is_of_output(error) or _is_of_scratch(error)):
                 raise
-            _reject(str(_of_output(error) if _is_of_output(error) else _of_scratch(error)))
+            _reject(str(_explain_output_error(error) if _is_of_output(error) else _explain_scratch_error(error)))
 
 
 def _flush() -> None:
@@ -286,7 +286,7 @@ def _flush() -> None:
     except BrokenPipeError:
         discard_output()
     except OSError as error:
-        _reject(str(_of_output(error)))
+        _reject(str(_explain_output_error(error)))
 
 
 def _is_of_output(error: OSError) -> bool:
@@ -294,7 +294,7 @@ def _is_of_output(error: OSError) -> bool:
     return error.filename is None and error.errno in {errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EBADF}
 
 
-def _of_output(error: OSError) -> UsageError:
+def _explain_output_error(error: OSError) -> UsageError:
     value = (error.strerror or str(error)).lower()
     return UsageError("cannot write to standard output", rule=value)
 
@@ -304,7 +304,7 @@ def _is_of_scratch(error: OSError) -> bool:
     return "temporary directory" in str(error) or Path(str(error.filename)).parent == Path(tempfile.gettempdir())
 
 
-def _of_scratch(error: OSError) -> UsageError:
+def _explain_scratch_error(error: OSError) -> UsageError:
     value = (error.strerror or str(error)).lower()
     return UsageError(
         "cannot write temporary files", rule=value, remedy="set `TMPDIR` to a folder that can be written to"

@@ -16,7 +16,7 @@ from harness.command.option_groups import ExecutionOptions, takes_options, takes
 from harness.command.options import Output, OutputFormat, console, reject_nothing, say, say_claim
 from harness.command.panels import epilog, known_option, output_option, thorough_option
 from harness.command.runner import Work
-from harness.command.watch import on_each_change
+from harness.command.watch import run_on_change
 from harness.error import ExitCode, UsageError
 from harness.repair.proposal import FixOptions, Proposal, fix_of_check, tell
 from harness.verdict.campaign import Campaign
@@ -149,7 +149,7 @@ def check(
 
         return runner.run(work, show, keep=keep, kept=verdicts, unit="verdict", output=output, seed=campaign.seed)
 
-    raise typer.Exit(on_each_change(target, checked) if watch else checked())
+    raise typer.Exit(run_on_change(target, checked) if watch else checked())
 
 
 def _noting(target: str) -> "Callable[[Verdict], Verdict]":

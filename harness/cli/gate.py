@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from harness.adoption.settings import baseline_file, find_project, gated, questions_of, search_path
+from harness.adoption.settings import baseline_file, complete_policy, find_project, questions_of, search_path
 from harness.command.options import (
     CasesArgument,
     ContractOption,
@@ -147,7 +147,7 @@ def gate(
     root = project_root(Path.cwd())
     policy = read_policy(root)
     given = {name: value for name, value in (("target", target), ("budget_s", budget)) if value is not None}
-    _, project = gated(policy.model_copy(update=given), root)
+    _, project = complete_policy(policy.model_copy(update=given), root)
     if project is not None and against is not None:
         rule = "the targets of `[tool.harness]` are single functions"
         raise UsageError("cannot time the project", rule=rule, remedy="list the functions in `CASES` of a package")
@@ -156,7 +156,7 @@ def gate(
     at_base = None if reference is None or update else read_base(reference, root, baseline)
     if at_base is not None:
         policy, findings = at_base.judge_policy(policy)
-    policy, project = gated(policy.model_copy(update=given), root)
+    policy, project = complete_policy(policy.model_copy(update=given), root)
     if run is not None:
         findings += _reject_unfinished(run, update=update)
     with session(into or run or RUN) as opened:
@@ -192,9 +192,9 @@ def _reject_unfinished(run: str, *, update: bool) -> "list[GateFinding]":
 
 def _exact(run: str, job: Job, *, update: bool) -> "Sequence[GateFinding]":
     from harness.gate.baseline import Baseline, baseline_of, read_baseline, reject_foreign, write_baseline
-    from harness.gate.numerics import compare, retained
-    from harness.gate.release import Releases, attributed
-    from harness.gate.snapshot import summarised
+    from harness.gate.numerics import accept_differences, compare
+    from harness.gate.release import Releases, attribute_to_releases
+    from harness.gate.snapshot import summarize_run
     from harness.record import Breaking, Verdict
 
     folder = run_folder(run)
@@ -202,7 +202,7 @@ def _exact(run: str, job: Job, *, update: bool) -> "Sequence[GateFinding]":
     questions, policy = _questions(head, verdicts, job)
     file = job.file or _baseline_of(questions, policy, job)
     counted = _count(questions, job)
-    now = summarised(head, verdicts, breakings, counted.by_case)
+    now = summarize_run(head, verdicts, breakings, counted.by_case)
     if not update:
         at_base = None if job.base is None else job.base.baseline(file)
         if at_base is None and job.base is not None and not file.is_file():
@@ -212,18 +212,18 @@ def _exact(run: str, job: Job, *, update: bool) -> "Sequence[GateFinding]":
         of_branch = [] if job.base is None else job.base.judge_baselines(file, now, policy)
         is_single = job.project is None and len(questions) == 1
         releases = Releases(known, file, baseline_of(policy.target, job.root).parent if is_single else job.root)
-        found = compare(known.without_counts(names), now, policy)
-        found = [*attributed(found, verdicts, releases, policy, now.origin.hypothesis)]
+        found = compare(known.drop_counts(names), now, policy)
+        found = [*attribute_to_releases(found, verdicts, releases, policy, now.origin.hypothesis)]
         return [*of_branch, *found, *counted.findings]
     if counted.failures:
         case, why = next(iter(counted.failures.items()))
         raise UsageError(f"cannot make a baseline: calling `{case}` raises {why}", remedy="correct the case first")
     if job.file is None and policy.baseline is None and job.project is None:
         reject_foreign(file)
-    before = read_baseline(file) if file.is_file() else Baseline({}).updated(now)
-    write_baseline(file, before.updated(now))
+    before = read_baseline(file) if file.is_file() else Baseline({}).update(now)
+    write_baseline(file, before.update(now))
     say(f"baseline: {os.path.relpath(file)}")
-    return retained(compare(before, now, policy))
+    return accept_differences(compare(before, now, policy))
 
 
 def _questions(head: "Run", verdicts: "Sequence[Verdict]", job: Job) -> "tuple[list[Campaign], Policy]":
@@ -233,9 +233,9 @@ def _questions(head: "Run", verdicts: "Sequence[Verdict]", job: Job) -> "tuple[l
     if job.project is not None:
         return questions_of(job.project), job.policy
     claims = {
-        head.subjects[one.case].target: one.contract if ":" in head.subjects[one.case].target else None
-        for one in verdicts
-        if one.case in head.subjects and head.subjects[one.case].target
+        head.subjects[verdict.case].target: verdict.contract if ":" in head.subjects[verdict.case].target else None
+        for verdict in verdicts
+        if verdict.case in head.subjects and head.subjects[verdict.case].target
     }
     if "target" in job.policy.model_fields_set or not claims:
         claims = {job.policy.target: claims.get(job.policy.target)}
@@ -248,7 +248,11 @@ def _baseline_of(questions: "Sequence[Campaign]", policy: "Policy", job: Job) ->
     """Return the file of the baseline: next to the source of the target, or in the project if there are several."""
     from harness.gate.baseline import NAME
 
-    if job.project is None and policy.baseline is None and len({one.target.partition(":")[0] for one in questions}) > 1:
+    if (
+        job.project is None
+        and policy.baseline is None
+        and len({question.target.partition(":")[0] for question in questions}) > 1
+    ):
         return job.root / NAME
     return baseline_file(policy, job.project, job.root)
 
@@ -259,8 +263,8 @@ def _count(questions: "Sequence[Campaign]", job: Job) -> "Counts":
     from harness.gate.snapshot import Counts
     from harness.isolation.delegate import run_in_child
 
-    names = "`, `".join(dict.fromkeys(one.target.partition(":")[0] for one in questions))
-    arguments = {"questions": [to_document(one) for one in questions], "data": job.data}
+    names = "`, `".join(dict.fromkeys(question.target.partition(":")[0] for question in questions))
+    arguments = {"questions": [to_document(question) for question in questions], "data": job.data}
     with progress() as bar:
         task = bar.add_task("counts", total=None)
         return run_in_child(
@@ -286,13 +290,13 @@ def _nothing(base: "Base", file: Path) -> "GateFinding":
 def _time(
     reference: str, policy: "Policy", *, contract: str | None, data: str | None, seed: int, into: "RunFolder"
 ) -> "Sequence[GateFinding]":
-    from harness.gate.finding import against
+    from harness.gate.finding import compare_times
     from harness.record import Comparison, Slices
 
     project = find_project(Path.cwd())
     with progress() as bar:
         task = bar.add_task("time", total=None)
-        verdict = against(
+        verdict = compare_times(
             reference,
             policy,
             contract=contract,

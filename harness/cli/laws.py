@@ -48,18 +48,18 @@ def list_(
     out = console()
     if cases or every:
         try:
-            out.print(listing.fitted(listing.case_table(_cases(target)), out.width))
+            out.print(listing.fit_table(listing.case_table(_cases(target)), out.width))
         except UsageError as error:
             if cases or target != SHIPPED:
                 raise
             say(f"cases: {error}\n")
     if contracts or every:
-        out.print(listing.fitted(listing.contract_table(), out.width))
+        out.print(listing.fit_table(listing.contract_table(), out.width))
     if laws or every:
-        out.print(listing.fitted(listing.law_table(), out.width))
+        out.print(listing.fit_table(listing.law_table(), out.width))
     if formulas:
         for table in listing.formula_tables():
-            out.print(listing.fitted(table, out.width))
+            out.print(listing.fit_table(table, out.width))
 
 
 def _cases(target: str) -> "list[Case]":
@@ -92,7 +92,7 @@ def explain(
     """Explain a law: statement, source, bound, common causes and fixes."""
     from harness.display import listing
 
-    say(listing.explain(law, question.contract).fitted(console().width))
+    say(listing.explain(law, question.contract).wrap(console().width))
 
 
 def freeze(

@@ -55,17 +55,17 @@ def report(
         _make(runs or [RUN], output, junit, is_opened=open_)
     from harness.display.verdict_document import Results, to_junit
     from harness.execution.logbook import logbook
-    from harness.record import RUNS, Ended, RunFolder, Verdict, early, unfinished, write_atomically
+    from harness.record import RUNS, Ended, RunFolder, Verdict, early, find_unfinished, write_atomically
 
     write_report = logbook("page").write_report
-    *earlier, run = _named(runs) if runs else [RunFolder.latest(RUNS)]
+    *earlier, run = _find_runs(runs) if runs else [RunFolder.latest(RUNS)]
     page, lines = write_report(run, output, earlier)
     if junit is not None:
         write_atomically(junit, to_junit(Results(run.read(Verdict), early=early(run.head().work, "check"))))
     say(f"report: {page}", *lines)
     if open_:
         typer.launch(page.resolve().as_uri())
-    if any(work.ended is not Ended.STOPPED for work in unfinished(run.head().work)):
+    if any(work.ended is not Ended.STOPPED for work in find_unfinished(run.head().work)):
         raise typer.Exit(ExitCode.NO_ANSWER)
 
 
@@ -83,7 +83,7 @@ def _make(runs: list[str], output: Path | None, junit: Path | None, *, is_opened
     raise typer.Exit(make_run(runs[0], options, is_opened=is_opened))
 
 
-def _named(names: list[str]) -> "list[RunFolder]":
+def _find_runs(names: list[str]) -> "list[RunFolder]":
     """Return the runs of these names and in these folders, oldest first and without duplicates."""
     from harness.record import oldest_first
 

@@ -72,10 +72,13 @@ def takes_question(*selected: str, **changes: Mapping[str, Any]) -> Callable[[Co
         ]
 
         def read(values: dict[str, Any]) -> Question:
-            arguments = {one.name: _kind(one).read(values.pop(one.name)) for one in option_fields}
-            return with_contract(kind(**arguments))  # type: ignore[no-any-return]
+            arguments = {
+                option_field.name: _kind(option_field).read(values.pop(option_field.name))
+                for option_field in option_fields
+            }
+            return set_formula_contract(kind(**arguments))  # type: ignore[no-any-return]
 
-        options = [_question_option(one, changes.get(one.name, {})) for one in option_fields]
+        options = [_question_option(option_field, changes.get(option_field.name, {})) for option_field in option_fields]
         return replace_parameter(command, "question", options, read)
 
     return replaced
@@ -124,7 +127,7 @@ def _question_option(field: "Field[Any]", changes: Mapping[str, Any]) -> inspect
     return parameter_of(field.name, annotation, default)
 
 
-def with_contract(question: QuestionT) -> QuestionT:
+def set_formula_contract(question: QuestionT) -> QuestionT:
     """Return a question with its formula as its contract.
 
     Raises

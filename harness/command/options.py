@@ -22,7 +22,7 @@ from harness.calling.discovery import SHIPPED, declares_cases, own_package
 from harness.calling.target import entry
 from harness.case import FLOATS, Break
 from harness.command.panels import output_option
-from harness.error import UsageError, did_you_mean, listed, printable
+from harness.error import UsageError, did_you_mean, join_names, printable
 
 if TYPE_CHECKING:
     from harness.command.session import Session
@@ -124,7 +124,7 @@ def reject_unknown(names: Iterable[str], known: Iterable[object], what: str, *, 
     every = list(map(str, known))
     for name in names:
         if name not in every:
-            rule = f"`{option}` must be one of {listed(every)}" if option else f"choose from {listed(every)}"
+            rule = f"`{option}` must be one of {join_names(every)}" if option else f"choose from {join_names(every)}"
             raise UsageError(f"unknown {what} `{name}`", rule=rule, remedy=did_you_mean(name, every))
 
 
@@ -306,7 +306,7 @@ def declared_breaks(declared: list[str]) -> dict[str, Break]:
         broken_in = names(dtypes) or FLOATS
         for name in broken_in:
             if name not in FLOATS:
-                rule = f"it must be LAW[:DTYPE,...][=REASON] with a dtype of {listed(FLOATS)}"
+                rule = f"it must be LAW[:DTYPE,...][=REASON] with a dtype of {join_names(FLOATS)}"
                 near = did_you_mean(name, FLOATS)
                 raise UsageError("cannot read `--breaks`", rule=rule, value=f"`{text}`", remedy=near)
         read[law] = Break(reason or "declared on the command line", broken_in)

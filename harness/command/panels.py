@@ -80,14 +80,14 @@ def write_command(command: Any, ctx: typer.Context, formatter: Any) -> None:
     usage = ["[OPTIONS]", *(_usage(param) for param in command.params if _is_argument(param))]
     formatter.write_usage(ctx.command_path, " ".join(usage))
     more = _write_head(command, formatter)
-    for title, rows in described(command, ctx):
+    for title, rows in list_panels(command, ctx):
         _write_rows(formatter, title, rows)
     formatter.write(more)
 
 
-def described(command: Any, ctx: typer.Context) -> list[tuple[str, list[tuple[str, str]]]]:
+def list_panels(command: Any, ctx: typer.Context) -> list[tuple[str, list[tuple[str, str]]]]:
     """Return the panels of a command: the title, and the name and the text of each option."""
-    return [(title, [(_label(it), _about(it)) for it in params]) for title, params in _panels(command, ctx)]
+    return [(title, [(_label(param), _about(param)) for param in params]) for title, params in _panels(command, ctx)]
 
 
 def write_group(group: Any, ctx: typer.Context, formatter: Any) -> None:

@@ -15,12 +15,12 @@ from typing import Any, Self
 
 import typer
 
-from harness.calling.source import qualified, subject_of
+from harness.calling.source import qualify_name, subject_of
 from harness.error import UsageError
 from harness.execution.interrupt import Ending
 from harness.execution.plan import Plan, to_document
 from harness.record import FILES, SEED, DataSource, Ended, Record, Run, RunFolder, Subject, Verdict, Work
-from harness.record.storage import Journal, written
+from harness.record.storage import Journal, report_write_errors
 
 SYNC_S = 1.0
 """Interval in seconds at which new results are synced and the head of the run is updated."""
@@ -56,12 +56,12 @@ class Session:
         if not existing and path.is_dir() and any(path.iterdir()):
             rule = "the folder contains other files"
             raise UsageError(f"cannot write a run to `{path}`", rule=rule, remedy="use another `--run`")
-        with written(path):
+        with report_write_errors(path):
             path.mkdir(parents=True, exist_ok=True)
         lock(path)
         self.folder.sweep()
         if existing and not fresh:
-            head = self._healed(self.folder.head())
+            head = self._repair_state(self.folder.head())
         else:
             # This imports torch, which an unrecorded check does not need in this process.
             from harness.execution.environment import environment
@@ -78,7 +78,7 @@ class Session:
             head.model_copy(update={"commands": (*head.commands, command), "work": (*head.work, self._work)})
         )
 
-    def _healed(self, head: Run) -> Run:
+    def _repair_state(self, head: Run) -> Run:
         """Repair the state of a killed command: mark it as interrupted, and drop a truncated line."""
         if all(work.ended is not None for work in head.work):
             return head
@@ -98,7 +98,7 @@ class Session:
 
     @staticmethod
     def _interrupted(work: Work, files: Mapping[str, Any]) -> Work:
-        return work.model_copy(update={"ended": Ended.INTERRUPTED, "done": reached(work, files)})
+        return work.model_copy(update={"ended": Ended.INTERRUPTED, "done": count_done(work, files)})
 
     def __enter__(self) -> Self:
         """Start the session."""
@@ -143,7 +143,7 @@ class Session:
         kind = type(record)
         if kind not in self._journals:
             self._journals[kind] = Journal(self.folder.path / FILES[kind], self.folder.chain(kind))
-        name = self._named(record.case) if hasattr(record, "case") else None
+        name = self._name_case(record.case) if hasattr(record, "case") else None
         self._journals[kind].append(record if name is None else record.model_copy(update={"case": name}))
         if time.monotonic() - self._synced_at > SYNC_S:
             self.sync()
@@ -153,7 +153,7 @@ class Session:
         for kind in kinds:
             self.folder.write(kind, [])
 
-    def _named(self, case: str) -> str:
+    def _name_case(self, case: str) -> str:
         """Return the name of a case in this run, qualified if it is already in use for another subject."""
         if self._subject is None:
             return case
@@ -164,7 +164,7 @@ class Session:
     def _register(self, case: str, mine: Subject) -> str:
         subjects = self.folder.head().subjects
         other = subjects.get(case)
-        name = case if other is None or other.place == mine.place else qualified(case, mine)
+        name = case if other is None or other.place == mine.place else qualify_name(case, mine)
         before = subjects.get(name)
         if name != case and other is not None:
             self.remarks.append(
@@ -226,7 +226,7 @@ class Session:
         self.folder.revise(data=source)
 
 
-def reached(work: Work, files: Mapping[str, Any]) -> int:
+def count_done(work: Work, files: Mapping[str, Any]) -> int:
     """Return how many pieces a killed command had done: for a check, the number of new verdicts."""
     state = files.get(FILES[Verdict])
     more = 0 if state is None or work.unit not in {"law", "verdict"} else state.records - work.begun_at

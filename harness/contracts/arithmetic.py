@@ -20,7 +20,7 @@ from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
 from harness.contracts.building_blocks.usual_laws import Exact, within
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_array
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, convert_to_ulp, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Example, Law, Ray, Subject, implementation_laws, law, on_long_rows
 from harness.laws.size import many_rows, no_drift, on_many_rows
@@ -143,7 +143,7 @@ def scales_by_powers_of_two(linear: Subject, X: Tensor, weight: Tensor) -> Measu
     least = np.where(products == 0.0, np.inf, products).min(-1)
     normal = np.minimum(least, np.where(x == 0.0, np.inf, np.abs(x)).min(-1, keepdims=True)) >= 4.0 * format_.tiny
     normal &= np.abs(halves.hi) >= 4.0 * format_.tiny
-    twice = 3.0 * in_ulp(linear_bound(X, weight, bias, halves, format_), halves, format_)
+    twice = 3.0 * convert_to_ulp(linear_bound(X, weight, bias, halves, format_), halves, format_)
     return compare(linear(X, weight, bias), halves, np.where(normal, 0.0, twice), format_)
 
 

@@ -39,7 +39,7 @@ from torch import Tensor
 from harness.contracts.building_blocks import exponential_sums as sums
 from harness.contracts.building_blocks import logit_rows, usual_laws
 from harness.contracts.building_blocks.usual_laws import Exact, within
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, portable, to_array
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, convert_to_ulp, portable, to_array
 from harness.floats import double_double as dd
 from harness.floats.oracle import exp, log
 from harness.laws import Contract, Subject, law
@@ -203,7 +203,7 @@ class _OfSomeClasses(Exact):
         expected, values = self.value(subject, *inputs), to_array(actual)
         nothing = np.isneginf(to_array(inputs[0])).all(-1).reshape((-1,) + (1,) * (values.ndim - 1))
         reference = DoubleDouble(np.where(nothing, values, expected.hi), np.where(nothing, 0.0, expected.lo))
-        bound = in_ulp(self._error(subject, expected, *inputs), expected, subject.format)
+        bound = convert_to_ulp(self._error(subject, expected, *inputs), expected, subject.format)
         return compare(values, reference, np.where(nothing, 0.0, bound), subject.format)
 
 

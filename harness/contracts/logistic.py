@@ -13,7 +13,7 @@ from torch import Tensor
 from harness.contracts.building_blocks import logistic_function, usual_laws
 from harness.contracts.building_blocks.logit_rows import largest_logit, largest_weight
 from harness.contracts.building_blocks.usual_laws import Exact, within
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_array
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, convert_to_ulp, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Law, Subject, derivative_laws, implementation_laws, law, no_drift
 
@@ -84,7 +84,7 @@ def monotone_law(function: Logistic) -> Law:
         reached = np.r_[0, np.flatnonzero(actual[1:] >= floor[:-1]) + 1]
         # Use the bound of the element that set the floor, not the largest bound up to here.
         at = reached[np.searchsorted(reached, np.arange(len(actual)), side="right") - 1]
-        limit = in_ulp(absolute + absolute[at], dd.lift(floor), subject.format)
+        limit = convert_to_ulp(absolute + absolute[at], dd.lift(floor), subject.format)
         return compare(actual[rank], floor[rank], limit[rank], subject.format)
 
     return monotone
@@ -236,7 +236,7 @@ def difference_law(function: Logistic) -> Law:
         x_outer = to_array(outer)
         absolute = function.bound(x_outer, subject.format) + function.bound(-x_outer, subject.format)
         exact = logistic_function.choose(np.isfinite(expected.hi), expected, function.value.oracle(outer))
-        return compare(subject(outer), exact, in_ulp(absolute, exact, subject.format), subject.format)
+        return compare(subject(outer), exact, convert_to_ulp(absolute, exact, subject.format), subject.format)
 
     return difference_is_argument
 
@@ -268,7 +268,7 @@ def complements_add_to_one(sigmoid: Subject, x: Tensor) -> Measurement:
     absolute = logistic_function.sigmoid_typical_bound(
         x_size, sigmoid.format
     ) + logistic_function.sigmoid_typical_bound(-x_size, sigmoid.format)
-    return compare(sigmoid(size), expected, in_ulp(absolute, expected, sigmoid.format), sigmoid.format)
+    return compare(sigmoid(size), expected, convert_to_ulp(absolute, expected, sigmoid.format), sigmoid.format)
 
 
 digits_not_lost = usual_laws.value(

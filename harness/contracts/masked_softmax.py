@@ -19,7 +19,17 @@ from harness.contracts.building_blocks import exponential_sums as sums
 from harness.contracts.building_blocks import logit_rows, usual_laws
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.contracts.softmax import gradient_bound
-from harness.floats import Array, DoubleDouble, Format, Measurement, compare, exact_sum, in_ulp, portable, to_array
+from harness.floats import (
+    Array,
+    DoubleDouble,
+    Format,
+    Measurement,
+    compare,
+    convert_to_ulp,
+    exact_sum,
+    portable,
+    to_array,
+)
 from harness.floats import double_double as dd
 from harness.laws import COLUMNS, Axes, Contract, Example, Inputs, Ray, Subject, law
 from harness.laws.strategies import ONE_SEED, SEEDS, altered
@@ -52,7 +62,7 @@ def _where(chosen: Any, expected: DoubleDouble, otherwise: Array) -> DoubleDoubl
 def _compare(actual: Tensor, expected: DoubleDouble, absolute: Array, keep: Tensor, format_: Format) -> Measurement:
     """Compare entry by entry; rows without kept entries pass, because other laws cover them."""
     reference = _where(keep.numpy().any(-1, keepdims=True), expected, to_array(actual))
-    return compare(actual, reference, in_ulp(absolute, expected, format_), format_)
+    return compare(actual, reference, convert_to_ulp(absolute, expected, format_), format_)
 
 
 # Inputs
@@ -280,7 +290,7 @@ def gradient_beside_a_fully_masked_row(
     actual = masked_softmax.gradient((logits, keep), cotangent)
     fallback = to_array(actual) if masked_softmax.declares["fully_masked"] == "nan" else np.zeros(absolute.shape)
     reference = _where(~nothing.numpy(), expected, fallback)
-    return compare(actual, reference, in_ulp(absolute, expected, format_), format_)
+    return compare(actual, reference, convert_to_ulp(absolute, expected, format_), format_)
 
 
 @law(

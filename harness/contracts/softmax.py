@@ -13,7 +13,7 @@ from torch import Tensor
 from harness.contracts.building_blocks import exponential_sums as sums
 from harness.contracts.building_blocks import logit_rows, usual_laws
 from harness.contracts.building_blocks.usual_laws import Exact, within
-from harness.floats import Array, DoubleDouble, Format, Measurement, compare, exact_sum, in_ulp, to_array
+from harness.floats import Array, DoubleDouble, Format, Measurement, compare, convert_to_ulp, exact_sum, to_array
 from harness.floats import double_double as dd
 from harness.laws import Contract, Subject, law
 
@@ -94,7 +94,7 @@ def shift_invariant(softmax: Subject, logits: Tensor) -> Measurement:
     absolute = 2.0 * sums.softmax_typical_bound(logits, expected, softmax.format)
     moved = to_array(softmax(shifted))
     reference = DoubleDouble(np.where(np.isfinite(moved), moved, expected.hi), np.zeros(moved.shape))
-    return compare(softmax(logits), reference, in_ulp(absolute, expected, softmax.format), softmax.format)
+    return compare(softmax(logits), reference, convert_to_ulp(absolute, expected, softmax.format), softmax.format)
 
 
 @law(
@@ -113,7 +113,7 @@ def order_preserving(softmax: Subject, logits: Tensor) -> Measurement:
     floor = np.maximum.accumulate(np.where(np.isnan(actual), 0.0, actual), -1)
     reference = np.where(np.isnan(actual), floor, np.maximum(actual, floor))
     limit = np.maximum.accumulate(absolute, -1) + absolute
-    return compare(actual, reference, in_ulp(limit, dd.lift(reference), softmax.format), softmax.format)
+    return compare(actual, reference, convert_to_ulp(limit, dd.lift(reference), softmax.format), softmax.format)
 
 
 def gradient_bound(logits: Tensor, cotangent: Tensor, _: DoubleDouble, format_: Format) -> Array:

@@ -26,7 +26,7 @@ from torch import Tensor
 from harness.contracts.building_blocks import predictions, usual_laws
 from harness.contracts.building_blocks.reduction import REDUCTIONS, oracle_of_slope, reduced
 from harness.contracts.building_blocks.usual_laws import Exact, within
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_array
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, convert_to_ulp, to_array
 from harness.floats import double_double as dd
 from harness.laws import LONGEST, Axes, CaseError, Contract, Example, Ray, Subject, derivative_laws, law
 from harness.laws.every_operation import implementation_laws, on_long_rows
@@ -133,7 +133,7 @@ def scales_by_powers_of_two(loss: Subject, prediction: Tensor, target: Tensor) -
     normal = np.minimum.reduce(least) >= 16.0 * n * loss.format.tiny
     if loss.declares["reduction"] == "none":
         normal = normal[:, None]
-    twice = 2.0 * in_ulp(_loss_error(halves, n, loss.format), halves, loss.format)
+    twice = 2.0 * convert_to_ulp(_loss_error(halves, n, loss.format), halves, loss.format)
     twice = twice + 4.0 * n * loss.format.smallest / (2.0 * loss.format.u)
     return compare(loss(prediction, target), halves, np.where(normal, 0.0, twice), loss.format)
 

@@ -16,7 +16,7 @@ import typer
 
 from harness.command.options import console, say
 from harness.command.panels import epilog
-from harness.command.watch import on_each_change
+from harness.command.watch import run_on_change
 from harness.course.exercise import SECTIONS, Command, Exercise, exercise_named, exercises
 from harness.course.progress import Entry, State, progress, update
 from harness.error import ExitCode, UsageError
@@ -103,7 +103,7 @@ def _list() -> None:
     for section, (title, page) in SECTIONS.items():
         say(f"\n{section}  {title}: docs/course/{page}")
         members = [exercise for exercise in known.values() if exercise.section == section]
-        say(*(f"   {entries[one.name].state:<7}  {one.name:<{width}}  {one.title}" for one in members))
+        say(*(f"   {entries[member.name].state:<7}  {member.name:<{width}}  {member.title}" for member in members))
     following = _next(entries)
     say(f"\nnext: harness learn {following}" if following else "\nall exercises are done")
 
@@ -133,11 +133,11 @@ def _work(exercise: Exercise, program: Any) -> int:
 
     # A person edits the file meanwhile; a script or a pipe gets one check.
     if sys.stdin.isatty() and sys.stdout.isatty():
-        return on_each_change(f"{exercise.file}:{exercise.name}", partial(_checked, exercise, program), until=0)
-    return _checked(exercise, program)
+        return run_on_change(f"{exercise.file}:{exercise.name}", partial(_run_checks, exercise, program), until=0)
+    return _run_checks(exercise, program)
 
 
-def _checked(exercise: Exercise, program: Any) -> int:
+def _run_checks(exercise: Exercise, program: Any) -> int:
     """Run the checks with their output, and report whether the exercise is done."""
     if complaint := "; ".join(_complaints(exercise, program)):
         is_advised = _entries()[exercise.name].hints >= HINTS
@@ -170,13 +170,13 @@ def _complaints(exercise: Exercise, program: Any) -> Iterator[str]:
         if not reply.is_right:
             yield reply.sentence
     for command in exercise.commands:
-        words = _filled(command.words, exercise, given)
+        words = _fill_words(command.words, exercise, given)
         say(f"$ harness {words}")
         if complaint := _complaint(command, shlex.split(words), program):
             yield complaint
 
 
-def _filled(words: str, exercise: Exercise, given: dict[str, Any]) -> str:
+def _fill_words(words: str, exercise: Exercise, given: dict[str, Any]) -> str:
     """Return a command line with the file and its constants.
 
     Raises

@@ -45,7 +45,7 @@ class Cache:
         if not all(file.is_file() for file in files.values()):
             return False
         with suppress(UsageError):  # a damaged file: the set is not held
-            return (self._known(files) or self._examine(files)[0]) == checksums
+            return (self._find_checksums(files) or self._examine(files)[0]) == checksums
         return False
 
     def take(self, files: Mapping[str, Path]) -> Checksums:
@@ -66,7 +66,7 @@ class Cache:
         UsageError
             If a file is damaged, or the cache cannot be written.
         """
-        known = self._known(files)
+        known = self._find_checksums(files)
         if known is None or not self.holds(known):
             known, arrays = self._examine(files)
             self.put(known, arrays)
@@ -131,7 +131,7 @@ class Cache:
         self._remember(stamps, checksums)
         return checksums, arrays
 
-    def _known(self, files: Mapping[str, Path]) -> Checksums | None:
+    def _find_checksums(self, files: Mapping[str, Path]) -> Checksums | None:
         """Return the checksums of four files seen before; ``None`` where one is new or changed."""
         memory = self._recall()
         stamps = _stamps(files)

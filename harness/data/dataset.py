@@ -103,13 +103,13 @@ def prepare(folder: Path | str | None = None, *, download: bool = False, cache: 
     if named and str(named) == SYNTHETIC:
         return _stand_in(unpacked, why="as requested")
     if named:
-        return _from_folder(unpacked, Path(named), place=None if folder else VARIABLE)
+        return _use_folder(unpacked, Path(named), place=None if folder else VARIABLE)
     if unpacked.holds(PUBLISHED):
-        return _prepared(unpacked, PUBLISHED, "cache", str(unpacked.folder_of(PUBLISHED)))
+        return _describe_set(unpacked, PUBLISHED, "cache", str(unpacked.folder_of(PUBLISHED)))
     if any(_files_in(SYSTEM).values()):
-        return _prepared(unpacked, unpacked.take(_complete(SYSTEM)), "system", str(SYSTEM))
+        return _describe_set(unpacked, unpacked.take(_complete(SYSTEM)), "system", str(SYSTEM))
     if download:
-        return _prepared(unpacked, _download(unpacked), "download", "torchvision's mirror of Fashion-MNIST")
+        return _describe_set(unpacked, _download(unpacked), "download", "torchvision's mirror of Fashion-MNIST")
     damaged = "; its copy in the cache is damaged" if unpacked.folder_of(PUBLISHED).exists() else ""
     return _stand_in(unpacked, why=f"because Fashion-MNIST was not found{damaged}")
 
@@ -138,7 +138,7 @@ def arrays(root: Path | str, *, train: bool) -> tuple[idx.Bytes, idx.Bytes]:
     return read_split(images, labels)
 
 
-def _prepared(unpacked: Cache, checksums: Checksums, origin: DataOrigin, location: str) -> Prepared:
+def _describe_set(unpacked: Cache, checksums: Checksums, origin: DataOrigin, location: str) -> Prepared:
     """Describe a set that lies in the unpacked."""
     genuine = checksums == PUBLISHED
     if genuine:
@@ -181,7 +181,7 @@ def _synthetic_arrays() -> Arrays:
     return created
 
 
-def _from_folder(unpacked: Cache, folder: Path, *, place: str | None) -> Prepared:
+def _use_folder(unpacked: Cache, folder: Path, *, place: str | None) -> Prepared:
     """Use the folder that was named, or refuse it."""
     try:
         expanded = folder.expanduser()
@@ -192,7 +192,7 @@ def _from_folder(unpacked: Cache, folder: Path, *, place: str | None) -> Prepare
     if problem:
         remedy = f"name the folder with the four IDX files or `{SYNTHETIC}`, or omit the folder"
         raise UsageError(f"the Fashion-MNIST folder `{folder}` {problem}", place=place, remedy=remedy)
-    return _prepared(unpacked, unpacked.take(files), "folder", str(folder))
+    return _describe_set(unpacked, unpacked.take(files), "folder", str(folder))
 
 
 def _files_in(folder: Path) -> dict[str, Path | None]:

@@ -62,7 +62,7 @@ def folder_of(kind: str, write: Callable[[Path, NDArray[np.uint8], NDArray[np.ui
     return folder
 
 
-def _encoded(image: NDArray[np.uint8], kind: str) -> bytes:
+def _encode_image(image: NDArray[np.uint8], kind: str) -> bytes:
     """One image, four times as large and in colour, in a format of pictures."""
     stream = io.BytesIO()
     decoded = Image.fromarray(image).resize((LARGE, LARGE), Image.Resampling.BICUBIC).convert("RGB")
@@ -70,7 +70,7 @@ def _encoded(image: NDArray[np.uint8], kind: str) -> bytes:
     return stream.getvalue()
 
 
-def _decoded(data: bytes) -> Tensor:
+def _decode_image(data: bytes) -> Tensor:
     """Return the pixels of a picture, uint8 ``[3, height, width]``; torchvision's own decoders are deprecated."""
     with Image.open(io.BytesIO(data)) as image:
         pixels: Tensor = v2.functional.pil_to_tensor(image.convert("RGB"))
@@ -93,7 +93,7 @@ class Pictures(Dataset[Item]):
             for number, (image, label) in enumerate(zip(images, labels, strict=True)):
                 file = folder / str(label) / f"{number:05}.{kind.lower()}"
                 file.parent.mkdir(exist_ok=True)
-                file.write_bytes(_encoded(image, kind))
+                file.write_bytes(_encode_image(image, kind))
 
         self.files = sorted(folder_of(kind.lower(), write).glob("*/*"))
         self.transform = transform
@@ -102,7 +102,7 @@ class Pictures(Dataset[Item]):
         return len(self.files)
 
     def __getitem__(self, index: int) -> Item:
-        return self.transform(_decoded(self.read(index))), int(self.files[index].parent.name)
+        return self.transform(_decode_image(self.read(index))), int(self.files[index].parent.name)
 
     def read(self, index: int) -> bytes:
         """Return the bytes of a file."""
@@ -146,13 +146,13 @@ class Archive(Dataset[Item]):
         def write(folder: Path, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
             with tarfile.open(folder / "pictures.tar", "w") as archive:
                 for number, (image, label) in enumerate(zip(images, labels, strict=True)):
-                    data, member = _encoded(image, "PNG"), tarfile.TarInfo(f"{number:05}-{label}.png")
+                    data, member = _encode_image(image, "PNG"), tarfile.TarInfo(f"{number:05}-{label}.png")
                     member.size = len(data)
                     archive.addfile(member, io.BytesIO(data))
 
         path = folder_of("tar", write) / "pictures.tar"
         with tarfile.open(path) as archive:
-            self.members = [(int(it.name[6]), it.offset_data, it.size) for it in archive.getmembers()]
+            self.members = [(int(member.name[6]), member.offset_data, member.size) for member in archive.getmembers()]
         self.opened = _Opened(path)
         self.transform = _plain()
 
@@ -163,7 +163,7 @@ class Archive(Dataset[Item]):
         label, offset, size = self.members[index]
         file = self.opened()
         file.seek(offset)
-        return self.transform(_decoded(file.read(size))), label
+        return self.transform(_decode_image(file.read(size))), label
 
 
 def _lines(folder: Path, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
@@ -171,7 +171,7 @@ def _lines(folder: Path, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -
     (folder / "images.txt").write_text("\n".join(rows) + "\n", encoding="ascii")
 
 
-def parsed(line: bytes) -> Item:
+def parse_line(line: bytes) -> Item:
     """Return the image and the label of a line: whole numbers, the label first."""
     label, *pixels = map(int, line.split())
     return torch.tensor(pixels, dtype=torch.float32).div_(255).reshape(1, SIDE, SIDE), label
@@ -192,7 +192,7 @@ class Lines(Dataset[Item]):
     def __getitem__(self, index: int) -> Item:
         file = self.opened()
         file.seek(self.offsets[index])
-        return parsed(file.readline())
+        return parse_line(file.readline())
 
 
 class LineStream(IterableDataset[Item]):
@@ -210,7 +210,7 @@ class LineStream(IterableDataset[Item]):
         with self.path.open("rb") as lines:
             for number, line in enumerate(lines):
                 if number % workers == worker:
-                    yield parsed(line)
+                    yield parse_line(line)
 
 
 class Rows(Dataset[Item]):

@@ -41,7 +41,7 @@ MAX_BYTES = 2**30
 REMEDY = "download or unpack it again: it is damaged or another file"
 
 
-def _damaged(problem: str, rule: str, value: str, file: Path) -> UsageError:
+def _make_damage_error(problem: str, rule: str, value: str, file: Path) -> UsageError:
     return UsageError(problem, rule=rule, value=value, place=str(file), remedy=REMEDY)
 
 
@@ -89,7 +89,7 @@ def read_labels(file: Path) -> Bytes:
     wrong = np.flatnonzero(labels >= CLASS_COUNT)
     if wrong.size:
         rule = f"labels must be from 0 to {CLASS_COUNT - 1}"
-        raise _damaged("invalid label", rule, f"{labels[wrong[0]]} at index {wrong[0]}", file)
+        raise _make_damage_error("invalid label", rule, f"{labels[wrong[0]]} at index {wrong[0]}", file)
     return labels
 
 
@@ -150,18 +150,18 @@ def write(file: Path, array: Bytes) -> None:
 
 def _read(file: Path, *, dimensions: int) -> Bytes:
     """Read one file whole; no more than it declares and one byte is ever held in memory."""
-    with _opened(file) as stream:
+    with _open_file(file) as stream:
         shape = _read_shape(stream, file, dimensions)
         declared = math.prod(shape)
         # A count of zero hides the others from the product, and no array takes them.
         if max(declared, *shape) > MAX_BYTES:
             rule = f"at most {MAX_BYTES} elements are allowed"
-            raise _damaged("invalid IDX header", rule, f"{_times(shape)} elements", file)
+            raise _make_damage_error("invalid IDX header", rule, f"{_times(shape)} elements", file)
         content = bytearray(stream.read(declared + 1))  # one more, so that gzip reaches its CRC at the end
     if len(content) != declared:
         count = f"{len(content)}" if len(content) < declared else "more"
         rule = f"{_times(shape)} elements need {declared} bytes after the header"
-        raise _damaged("wrong length of an IDX file", rule, f"{count} bytes", file)
+        raise _make_damage_error("wrong length of an IDX file", rule, f"{count} bytes", file)
     return np.frombuffer(content, dtype=np.uint8).reshape(shape)
 
 
@@ -172,10 +172,10 @@ def _read_shape(stream: io.BufferedIOBase, file: Path, dimensions: int) -> tuple
     if len(start) >= 4 and int.from_bytes(start[:4], "big") != MAGIC[dimensions]:
         content = {3: "images", 1: "labels"}[dimensions]
         rule = f"it must start with the magic number 0x{MAGIC[dimensions]:08x}"
-        raise _damaged(f"not an IDX file of {content}", rule, f"0x{start[:4].hex()}", file)
+        raise _make_damage_error(f"not an IDX file of {content}", rule, f"0x{start[:4].hex()}", file)
     if len(start) < size:
         rule = f"{dimensions} dimension{'s' * (dimensions > 1)} need a header of {size} bytes"
-        raise _damaged("incomplete IDX header", rule, f"{len(start)} bytes", file)
+        raise _make_damage_error("incomplete IDX header", rule, f"{len(start)} bytes", file)
     return struct.unpack(f">{dimensions}I", start[4:])
 
 
@@ -195,7 +195,7 @@ def _regular(file: Path) -> io.BufferedReader:
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[io.BufferedIOBase]:
+def _open_file(file: Path) -> Iterator[io.BufferedIOBase]:
     """Open a file, decompressing it if it is compressed; what goes wrong on the way is the user's to know."""
     try:
         with _regular(file) as plain:

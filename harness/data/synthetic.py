@@ -57,8 +57,8 @@ def images_and_labels(count: int, *, seed: int = STAND_IN_SEED) -> tuple[Bytes, 
     """
     draw = _Draw(seed)
     fields = draw.smooth_fields(CLASS_COUNT, PATTERN_CELLS)
-    patterns = _shifted(np.clip((fields - 128) * CONTRAST + 128, 0, 255))
-    textures = _shifted(draw.smooth_fields(TEXTURES, TEXTURE_CELLS))
+    patterns = _shift_fields(np.clip((fields - 128) * CONTRAST + 128, 0, 255))
+    textures = _shift_fields(draw.smooth_fields(TEXTURES, TEXTURE_CELLS))
     labels = np.argsort(draw.words(count), kind="stable") % CLASS_COUNT
     images = np.empty((count, SIDE, SIDE), dtype=np.uint8)
     for start in range(0, count, CHUNK):
@@ -77,7 +77,7 @@ class _Draw:
         """Return ``count`` words of 64 random bits."""
         return np.asarray(self._bits.random_raw(count), dtype=np.uint64)
 
-    def below(self, bound: int, count: int) -> Ints:
+    def draw_below(self, bound: int, count: int) -> Ints:
         """Return ``count`` integers from 0 to ``bound - 1``."""
         return ((self.words(count) >> np.uint64(32)) % np.uint64(bound)).astype(np.int32)
 
@@ -97,7 +97,7 @@ class _Draw:
         return fields
 
 
-def _shifted(fields: Ints) -> Ints:
+def _shift_fields(fields: Ints) -> Ints:
     """Return every shift of every field: ``[field, shift, height, width]``."""
     offsets = range(2 * REACH + 1)
     return np.stack([fields[:, y : y + SIDE, x : x + SIDE] for y in offsets for x in offsets], axis=1)
@@ -106,11 +106,11 @@ def _shifted(fields: Ints) -> Ints:
 def _deform(draw: _Draw, patterns: Ints, textures: Ints, labels: NDArray[np.int64]) -> Bytes:
     """Make one image for each label."""
     count, shifts = len(labels), patterns.shape[1]
-    base = patterns[labels, draw.below(shifts, count)]
-    other = patterns[draw.below(CLASS_COUNT, count), draw.below(shifts, count)]
-    texture = textures[draw.below(TEXTURES, count), draw.below(shifts, count)]
-    share = draw.below(MAX_OTHER + 1, count)[:, None, None]
-    gain = LEAST_GAIN + draw.below(256 - LEAST_GAIN, count)[:, None, None]
+    base = patterns[labels, draw.draw_below(shifts, count)]
+    other = patterns[draw.draw_below(CLASS_COUNT, count), draw.draw_below(shifts, count)]
+    texture = textures[draw.draw_below(TEXTURES, count), draw.draw_below(shifts, count)]
+    share = draw.draw_below(MAX_OTHER + 1, count)[:, None, None]
+    gain = LEAST_GAIN + draw.draw_below(256 - LEAST_GAIN, count)[:, None, None]
     mixed = (base * (256 - share) + other * share) >> 8
     mixed = (mixed * (256 - TEXTURE_SHARE) + texture * TEXTURE_SHARE) >> 8
     noise = (NOISE * (draw.grey_levels(base.shape) - 128)) >> 7

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from harness.display.location import Location, defined, location, of_operation
+from harness.display.location import Location, locate_definition, locate_operation, location
 from harness.error import printable
 from harness.findings import Finding, findings
 from harness.record import Audit, AuditFinding, AuditKind, Fix, Property, Verdict
-from harness.record.audit import in_format
+from harness.record.audit import name_format
 from harness.wording import details, finding_lines, fix_lines, property_sentences, run_lines, sentence, title_of
 from harness.wording.finding import NOT_REQUIRED
 
@@ -66,7 +66,7 @@ def scope_of(verdict: Verdict) -> str:
     return verdict.contract if _NAME.fullmatch(verdict.contract) else FORMULA
 
 
-def annotated(verdicts: Sequence[Verdict], target: str, fixes: Sequence[Fix] = ()) -> list[Annotation]:
+def annotate_findings(verdicts: Sequence[Verdict], target: str, fixes: Sequence[Fix] = ()) -> list[Annotation]:
     """Return the findings of a check as annotations, the worst first."""
     fix_of = {fix.repairs: fix for fix in fixes}
     return [
@@ -89,10 +89,10 @@ PROPERTY = "property"
 """Stands for the law in an annotation about a property."""
 
 
-def remarked(properties: Sequence[Property], target: str) -> list[Annotation]:
+def annotate_properties(properties: Sequence[Property], target: str) -> list[Annotation]:
     """Return the properties of a check as notes at the definition of the function."""
     return [
-        Annotation("note", PROPERTY, "PROPERTY", case, text, (), defined(target, case))
+        Annotation("note", PROPERTY, "PROPERTY", case, text, (), locate_definition(target, case))
         for case in dict.fromkeys(one.case for one in properties)
         for text in property_sentences(one for one in properties if one.case == case)
     ]
@@ -102,11 +102,11 @@ AUDIT = "audit"
 """Scope of the rules of audits."""
 
 
-def audited(audits: Sequence[Audit], fixes: Sequence[Fix] = ()) -> list[Annotation]:
+def annotate_audits(audits: Sequence[Audit], fixes: Sequence[Fix] = ()) -> list[Annotation]:
     """Return the findings of audits as annotations; simulated formats and expected findings are notes."""
     found: list[Annotation] = []
     for audit in audits:
-        found += [_of_audit(audit, finding, fixes) for finding in audit.findings]
+        found += [_annotate_audit_finding(audit, finding, fixes) for finding in audit.findings]
         for kind in audit.missing:
             text = f"no {kind} was found, which was expected"
             found.append(Annotation("error", kind_name(kind), kind.value, audit.title, text, scope=AUDIT))
@@ -125,15 +125,15 @@ def kind_name(kind: AuditKind) -> str:
     return kind.value.replace(" ", "-")
 
 
-def _of_audit(audit: Audit, finding: AuditFinding, fixes: Sequence[Fix]) -> Annotation:
+def _annotate_audit_finding(audit: Audit, finding: AuditFinding, fixes: Sequence[Fix]) -> Annotation:
     return Annotation(
         "error" if finding in audit.unexpected else "note",
         kind_name(finding.kind),
         finding.kind.value,
         audit.title,
-        finding.sentence if audit.what_if is None else f"{in_format(audit.what_if)}: {finding.sentence}",
+        finding.sentence if audit.what_if is None else f"{name_format(audit.what_if)}: {finding.sentence}",
         tuple(" ".join(line.split()) for line in finding_lines(finding)[1:]),
-        of_operation(Path(finding.file), finding.line, finding.operation),
+        locate_operation(Path(finding.file), finding.line, finding.operation),
         AUDIT,
         next((fix for fix in fixes if fix.repairs == finding.sentence), None),
     )
@@ -141,7 +141,10 @@ def _of_audit(audit: Audit, finding: AuditFinding, fixes: Sequence[Fix]) -> Anno
 
 def concise(annotations: Sequence[Annotation]) -> list[str]:
     """Return a line for each annotation in the format of compilers: ``file:line:column: severity: message [rule]``."""
-    return [f"{_place(one)}: {one.level}: {_line(one.sentence)} [{one.rule}]" for one in annotations]
+    return [
+        f"{_place(annotation)}: {annotation.level}: {_line(annotation.sentence)} [{annotation.rule}]"
+        for annotation in annotations
+    ]
 
 
 def _place(one: Annotation) -> str:
@@ -154,7 +157,7 @@ def _place(one: Annotation) -> str:
 
 def github(annotations: Sequence[Annotation]) -> list[str]:
     """Return a workflow command of GitHub Actions for each annotation."""
-    return [_command(one) for one in annotations]
+    return [_command(annotation) for annotation in annotations]
 
 
 _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}

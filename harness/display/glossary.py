@@ -30,10 +30,10 @@ def entries() -> Mapping[str, Entry]:
     """Return all entries by their word; none if the page is not installed."""
     page = next((path for path in _PAGES if path.is_file()), None)
     sections = page.read_text(encoding="utf-8").split("\n## ")[1:] if page else []
-    return {entry.word: entry for entry in map(_parsed, sections)}
+    return {entry.word: entry for entry in map(_parse_section, sections)}
 
 
-def _parsed(section: str) -> Entry:
+def _parse_section(section: str) -> Entry:
     word, meaning, example = (" ".join(paragraph.split()) for paragraph in section.strip().split("\n\n"))
     return Entry(word, meaning, example.removeprefix(_EXAMPLE))
 

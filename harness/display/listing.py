@@ -24,7 +24,7 @@ def _table(title: str, *headings: str, whole: int = 2) -> Table:
     return Table(*columns, title=title, title_justify="left")
 
 
-def fitted(table: Table, width: int) -> Table | Text:
+def fit_table(table: Table, width: int) -> Table | Text:
     """Return a table if its words fit into the width, else its rows as paragraphs that start with the name."""
     if is_folded_between_words(table, width):
         return table
@@ -86,7 +86,7 @@ class Explanation(str):
     __slots__ = ()
     __repr__ = str.__str__
 
-    def fitted(self, width: int) -> str:
+    def wrap(self, width: int) -> str:
         """Return the text wrapped to a width, with hanging indentation."""
         lines = [filled(line, width, subsequent_indent=" " * _LABEL) or [""] for line in self.splitlines()]
         return "\n".join(part for parts in lines for part in parts)
@@ -113,20 +113,20 @@ def explain(law: str, contract: str | None = None) -> Explanation:
         If there is no such law and no such word.
     """
     owners = contracts().values() if contract is None else [contract_named(contract)]
-    pairs = [(owner, each) for owner in owners for each in owner.laws]
+    pairs = [(owner, law) for owner in owners for law in owner.laws]
     named = [(owner, each) for owner, each in pairs if each.name == law]
     if named:
-        return Explanation("\n\n".join(_explained(owner, each) for owner, each in named))
+        return Explanation("\n\n".join(_explain_law(owner, each) for owner, each in named))
     word = glossary.entry(law)
     if word is None:
         known = [*sorted({each.name for _, each in pairs}), *glossary.entries()]
         problem = f"unknown law or word `{law}`" if contract is None else f"unknown law `{law}` of `{contract}`"
         otherwise = "run `harness list --laws` to see all laws, or pass `--formula` for the laws of a formula"
         raise UsageError(problem, remedy=did_you_mean(law, known, otherwise))
-    return Explanation(f"{word.word}\n{_aligned([('meaning', word.meaning), ('example', word.example)])}")
+    return Explanation(f"{word.word}\n{_align_lines([('meaning', word.meaning), ('example', word.example)])}")
 
 
-def _explained(contract: Contract, law: Law) -> str:
+def _explain_law(contract: Contract, law: Law) -> str:
     lines = [
         ("statement", law.statement),
         ("holds for", contract.domain),
@@ -137,8 +137,8 @@ def _explained(contract: Contract, law: Law) -> str:
     ]
     lines += [("severity", f"lost digits: {law.lost_digits}")] if law.lost_digits else []
     lines += [("non-finite", law.non_finite)] if law.non_finite else []
-    return f"{law.name} of {contract.name}  {contract.signature}\n{_aligned(lines)}"
+    return f"{law.name} of {contract.name}  {contract.signature}\n{_align_lines(lines)}"
 
 
-def _aligned(lines: Iterable[tuple[str, str]]) -> str:
+def _align_lines(lines: Iterable[tuple[str, str]]) -> str:
     return "\n".join(f"  {label:<10}  {fact}" for label, fact in lines)

@@ -33,22 +33,22 @@ def location(finding: Finding, target: str) -> Location | None:
     if named is not None and named.place is not None:
         file, _, line = named.place.rpartition(":")
         columns = (named.start + 1, named.end + 1) if named.end > named.start else (None, None)
-        return _at(Path(file).resolve(), int(line), *columns)
+        return _make_location(Path(file).resolve(), int(line), *columns)
     event = finding.event
     if event is not None and event.place is not None:
         name, _, line = event.place.rpartition(":")
         path = _neighbor(file_of(target, finding.case), name)
         if path is not None and line.isdecimal():
-            return of_operation(path, int(line), event.operation)
-    return defined(target, finding.case)
+            return locate_operation(path, int(line), event.operation)
+    return locate_definition(target, finding.case)
 
 
-def of_operation(path: Path, line: int, operation: str) -> Location | None:
+def locate_operation(path: Path, line: int, operation: str) -> Location | None:
     """Return the expression on a line that calls an operation, else the line; ``None`` without such a file."""
-    return _at(path.resolve(), line, *_columns(path, line, operation)) if path.is_file() else None
+    return _make_location(path.resolve(), line, *_columns(path, line, operation)) if path.is_file() else None
 
 
-def defined(target: str, case: str) -> Location | None:
+def locate_definition(target: str, case: str) -> Location | None:
     """Return the definition of a case; only its file where a file of the user defines it in another way."""
     path = file_of(target, case)
     tree = None if path is None else _tree(path)
@@ -57,7 +57,7 @@ def defined(target: str, case: str) -> Location | None:
     name = target.partition(":")[2] or case.rpartition(".")[2]
     node = definition(tree, name)
     if node is not None:
-        return _at(path, node.lineno, node.col_offset + 1)
+        return _make_location(path, node.lineno, node.col_offset + 1)
     return Location(path) if target.partition(":")[0].endswith(".py") else None
 
 
@@ -78,7 +78,7 @@ def _neighbor(path: Path | None, name: str) -> Path | None:
     return neighbor if neighbor is not None and neighbor.is_file() else None
 
 
-def _at(path: Path, line: int, column: int | None = None, end_column: int | None = None) -> Location:
+def _make_location(path: Path, line: int, column: int | None = None, end_column: int | None = None) -> Location:
     lines = _text(path).splitlines()
     text = lines[line - 1] if 0 < line <= len(lines) else ""
     start = column or len(text) - len(text.lstrip()) + 1

@@ -47,7 +47,7 @@ def print_sentence(console: Console, text: str) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
 
-def listed(table: Table, width: int) -> Iterator[str]:
+def list_rows(table: Table, width: int) -> Iterator[str]:
     """Yield the rows of a table as lines of at most ``width`` characters, without unknown cells; words stay whole."""
     if table.title is not None:
         yield _plain(table.title)

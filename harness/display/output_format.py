@@ -2,7 +2,14 @@
 
 from collections.abc import Sequence
 
-from harness.display.annotation import Annotation, annotated, audited, concise, github, remarked
+from harness.display.annotation import (
+    Annotation,
+    annotate_audits,
+    annotate_findings,
+    annotate_properties,
+    concise,
+    github,
+)
 from harness.display.sarif import Log, rules_of_audits, rules_of_check
 from harness.display.verdict_document import Results
 from harness.record import Audit, Fix
@@ -12,17 +19,17 @@ from harness.wording import audit_line, verdict_line
 def lines_of(kind: str, results: Results) -> list[str]:
     """Return the output of a check as `concise`, `github` or `sarif`; the first two end with the verdict."""
     verdicts, properties, early, target, fixes = results
-    annotations = [*annotated(verdicts, target, fixes), *remarked(properties, target)]
-    fails = any(one.status.fails for one in verdicts)
+    annotations = [*annotate_findings(verdicts, target, fixes), *annotate_properties(properties, target)]
+    fails = any(verdict.status.fails for verdict in verdicts)
     log = Log(rules_of_check(verdicts, annotations), [verdict_line(verdicts, early)], early, fails=fails)
     return _lines(kind, annotations, log)
 
 
 def audit_lines(kind: str, audits: Sequence[Audit], early: str = "", fixes: Sequence[Fix] = ()) -> list[str]:
     """Return the output of audits as `concise`, `github` or `sarif`; the first two end with a line for each step."""
-    annotations = audited(audits, fixes)
+    annotations = annotate_audits(audits, fixes)
     verdicts = [audit_line(audit, early) for audit in audits]
-    log = Log(rules_of_audits(annotations), verdicts, early, fails=any(one.fails for one in audits))
+    log = Log(rules_of_audits(annotations), verdicts, early, fails=any(audit.fails for audit in audits))
     return _lines(kind, annotations, log)
 
 

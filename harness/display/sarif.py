@@ -51,7 +51,7 @@ class Log:
             "invocations": [invocation],
             "originalUriBaseIds": {ROOT: {"uri": f"{Path.cwd().as_uri()}/"}},
             "columnKind": "unicodeCodePoints",
-            "results": [_result(one, ids) for one in annotations],
+            "results": [_result(annotation, ids) for annotation in annotations],
             "properties": {"verdict": line},
         }
         return json.dumps({"$schema": SCHEMA_URI, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
@@ -62,14 +62,18 @@ def rules_of_check(verdicts: Sequence[Verdict], annotations: Sequence[Annotation
     rules: dict[str, Object] = {}
     for verdict in verdicts:
         if verdict.status is not Status.SKIPPED:
-            rules.setdefault(f"{scope_of(verdict)}/{verdict.law}", _of_law(verdict))
-    return {**rules, **({PROPERTY: _OF_PROPERTIES} if any(one.rule == PROPERTY for one in annotations) else {})}
+            rules.setdefault(f"{scope_of(verdict)}/{verdict.law}", _describe_law(verdict))
+    return {
+        **rules,
+        **({PROPERTY: _OF_PROPERTIES} if any(annotation.rule == PROPERTY for annotation in annotations) else {}),
+    }
 
 
 def rules_of_audits(annotations: Sequence[Annotation]) -> Mapping[str, Object]:
     """Return a rule for each kind of finding."""
     return {
-        one.id: _rule(one.id, _OF_AUDITS[one.rule], "harness explain audit", tags=["numerics"]) for one in annotations
+        annotation.id: _rule(annotation.id, _OF_AUDITS[annotation.rule], "harness explain audit", tags=["numerics"])
+        for annotation in annotations
     }
 
 
@@ -93,7 +97,7 @@ _OF_AUDITS = {
 """Descriptions of the rules of audits."""
 
 
-def _of_law(verdict: Verdict) -> Object:
+def _describe_law(verdict: Verdict) -> Object:
     contract, statement = scope_of(verdict), printable(verdict.statement)
     explain = f"harness explain {verdict.law}" + ("" if contract == FORMULA else f" --contract {contract}")
     details = f"{statement}\nSource: {printable(verdict.source)}"
@@ -134,7 +138,7 @@ def _result(one: Annotation, ids: Sequence[str]) -> Object:
 
 def _fix(fix: Fix) -> Object:
     """Return a verified fix."""
-    change = {"artifactLocation": _artifact(Path(fix.file)), "replacements": [_replacement(one) for one in fix.edits]}
+    change = {"artifactLocation": _artifact(Path(fix.file)), "replacements": [_replacement(edit) for edit in fix.edits]}
     text = f"{'; '.join(fix.titles)} ({fix.sentence})"
     return {"description": {"text": printable(text)}, "artifactChanges": [change]}
 

@@ -7,7 +7,7 @@ from rich.table import Column as RichColumn
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from harness.display.narrow import is_whole, listed
+from harness.display.narrow import is_whole, list_rows
 from harness.error import printable
 from harness.wording.table import Cell, Table
 from harness.wording.verdict import filled
@@ -37,7 +37,7 @@ def show_table(console: Console, table: Table, *, with_title: bool = False, is_s
         console.print(whole)
     else:
         narrow = rich_table(table, with_title=with_title, is_short=is_short, with_details=False)
-        for line in listed(narrow, console.width):
+        for line in list_rows(narrow, console.width):
             console.print(line, markup=False, soft_wrap=True)
     for line in filled(printable(table.caption), console.width):
         console.print(line, markup=False, soft_wrap=True)

@@ -8,7 +8,7 @@ from harness.display.narrow import TABLE_WIDTH
 from harness.display.table import rich_table, show_table
 from harness.error import printable
 from harness.findings import WRONG, Finding, Grade, findings, grades
-from harness.findings.merging import grouped
+from harness.findings.merging import group_by
 from harness.record import Epoch, LearnedParameter, Property, Status, Verdict
 from harness.wording import finding_block, finding_in_short, property_sentences, skip_lines, title_of, violation_block
 from harness.wording.number import count
@@ -80,7 +80,7 @@ def _name(finding: Finding, *, single: bool) -> str:
 
 def _grade_line(graded: Mapping[tuple[str, str], Grade]) -> str:
     """Return the grades of one function, each with its dtypes."""
-    by_grade = grouped(graded, lambda key: graded[key])
+    by_grade = group_by(graded, lambda key: graded[key])
     parts = [f"{value} in {', '.join(dtype for _, dtype in keys)}" for value, keys in by_grade.items()]
     return f"grade: {'; '.join(parts)}"
 

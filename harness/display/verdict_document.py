@@ -7,14 +7,14 @@ from typing import IO, NamedTuple, cast
 
 from junitparser import Attr, Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
-from harness.display.location import Location, defined, location
+from harness.display.location import Location, locate_definition, location
 from harness.error import printable
-from harness.findings import Finding, by_verdict, findings
-from harness.findings.merging import grouped
+from harness.findings import Finding, findings, index_by_verdict
+from harness.findings.merging import group_by
 from harness.record import SCHEMA, Event, Fix, Property, Record, Status, Verdict
 from harness.wording import (
     census_line,
-    fenced,
+    fence_code,
     finding_in_full,
     fix_lines,
     fix_title,
@@ -63,14 +63,14 @@ def to_json(results: Results) -> str:
     document = _Document(
         verdict=verdict_line(results.verdicts, results.early),
         properties=tuple(property_sentences(results.properties)),
-        findings=tuple(map(_found, findings(results.verdicts))),
+        findings=tuple(map(_describe_finding, findings(results.verdicts))),
         fixes=tuple(results.fixes),
         verdicts=tuple(results.verdicts),
     )
     return document.model_dump_json(indent=2) + "\n"
 
 
-def _found(finding: Finding) -> _Found:
+def _describe_finding(finding: Finding) -> _Found:
     return _Found(
         case=finding.case,
         status=finding.status,
@@ -99,15 +99,15 @@ def to_junit(results: Results) -> str:
     verdicts, properties, early, target, fixes = results
     document = JUnitXml("harness check")
     every = findings(verdicts)
-    found = by_verdict(every)
+    found = index_by_verdict(every)
     places = {id(finding): location(finding, target) for finding in every} if target else {}
-    for case, of_case in grouped(verdicts, lambda verdict: verdict.case).items():
+    for case, of_case in group_by(verdicts, lambda verdict: verdict.case).items():
         suite = TestSuite(case)
-        default = defined(target, case) if target else None
+        default = locate_definition(target, case) if target else None
         for verdict in of_case:
             finding = found.get(verdict.key)
             place = places.get(id(finding)) or default
-            suite.add_testcase(_placed(_test_case(verdict, finding, of_case, fixes), place))
+            suite.add_testcase(_add_place(_test_case(verdict, finding, of_case, fixes), place))
         for text in property_sentences(one for one in properties if one.case == case):
             suite.add_property("harness", printable(text))
         document.add_testsuite(suite)
@@ -136,7 +136,7 @@ def _test_case(verdict: Verdict, finding: Finding | None, checked: Sequence[Verd
     return test
 
 
-def _placed(test: _Test, at: Location | None) -> _Test:
+def _add_place(test: _Test, at: Location | None) -> _Test:
     """Add the file and the line as attributes, as pytest's `xunit1` has them."""
     if at is not None:
         test.file = at.relative_to()
@@ -167,9 +167,9 @@ def to_markdown(results: Results) -> str:
     verdicts = results.verdicts
     parts = [f"**{markdown_text(verdict_line(verdicts, results.early))}**", markdown_text(census_line(verdicts))]
     parts += [f"- {markdown_text(text)}" for text in property_sentences(results.properties)]
-    parts += [fenced(finding_in_full(finding, verdicts)) for finding in findings(verdicts)]
+    parts += [fence_code(finding_in_full(finding, verdicts)) for finding in findings(verdicts)]
     parts += fixes_to_markdown(results.fixes)
-    for case, of_case in grouped(verdicts, lambda verdict: verdict.case).items():
+    for case, of_case in group_by(verdicts, lambda verdict: verdict.case).items():
         parts += [f"### {markdown_text(case)}", law_table(of_case).markdown()]
     return "\n\n".join(parts) + "\n"
 
@@ -177,7 +177,7 @@ def to_markdown(results: Results) -> str:
 def fixes_to_markdown(fixes: Sequence[Fix]) -> list[str]:
     """Return the titles, the diff and the verification of each fix."""
     blocks = [
-        (markdown_text(fix_title(fix)), fenced("\n".join(fix.diff), "diff"), markdown_text(fix.sentence))
+        (markdown_text(fix_title(fix)), fence_code("\n".join(fix.diff), "diff"), markdown_text(fix.sentence))
         for fix in fixes
     ]
     return [part for parts in blocks for part in parts]

@@ -237,7 +237,7 @@ class _Fault:
         """Whether an operation repeatedly adds to the result of the same line."""
         step = self.tape.steps[at]
         # A backward pass adds gradients up as often as something was used, which is no sum of many.
-        if step.name not in _ADDITIONS or any(other.node for other in self.tape.steps[: at + 1]):
+        if step.name not in _ADDITIONS or any(step.node for step in self.tape.steps[: at + 1]):
             return False
         same = [other for other in self.tape.steps if (other.name, other.line) == (step.name, step.line)]
         written = set[int]().union(*(_storages(other.results) for other in same))

@@ -37,7 +37,7 @@ def chosen_slope(tape: Tape, arithmetic: Arithmetic, excess: Callable[[Replay], 
             first, last = tape.steps[steps[0]], tape.steps[steps[-1]]
             if (first.operation, first.line) != (forward.operation, forward.line):
                 continue
-            cotangent = _cotangent(forward, [tape.steps[at] for at in steps])
+            cotangent = _cotangent(forward, [tape.steps[step] for step in steps])
             if cotangent is None or last.values[0].numel() != forward.given[0].numel():
                 continue
             for values in _other_gradients(forward, cotangent, last.values[0]):

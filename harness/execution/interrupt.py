@@ -125,7 +125,7 @@ def interruptible() -> Iterator[Interrupt]:
     handled = [number for number in SIGNALS if not (is_detached and number == signal.SIGHUP)]
     before = {number: signal.signal(number, interrupted) for number in handled}
     try:
-        with _repeated(interrupt):
+        with _repeat_interrupt(interrupt):
             yield interrupt
     finally:
         for number, handler in before.items():
@@ -134,7 +134,7 @@ def interruptible() -> Iterator[Interrupt]:
 
 
 @contextmanager
-def _repeated(interrupt: Interrupt) -> Iterator[None]:
+def _repeat_interrupt(interrupt: Interrupt) -> Iterator[None]:
     """Send the main thread its signal again, a moment after Python dropped the interrupt that it became."""
     before, main = sys.unraisablehook, threading.get_ident()
     timers: list[threading.Timer] = []

@@ -41,7 +41,7 @@ class Sign:
         self.update("")
 
 
-def followed(pieces: Sequence[_Piece], task: str) -> Iterator[_Piece]:
+def show_progress(pieces: Sequence[_Piece], task: str) -> Iterator[_Piece]:
     """Yield pieces of work; a notebook shows a progress bar, with the task, until the end."""
     start, last_s = time.monotonic(), 0.0
     with Sign("") as sign:

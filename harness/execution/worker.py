@@ -199,7 +199,7 @@ class _InPlace:
             return Result(noticed=(Fault.RAISED, "raises KeyboardInterrupt"))
         sys.stdout.flush()
         if printed := os.pread(2, 4 * watch.MAX_QUOTED, before):
-            return Result(reply, (Fault.PRINTED, watch.PRINTS.format(watch.quoted(printed))))
+            return Result(reply, (Fault.PRINTED, watch.PRINTS.format(watch.quote_output(printed))))
         return Result(reply, (Fault.STATE, "leaves a process running") if _has_children() else None)
 
 

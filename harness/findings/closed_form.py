@@ -12,7 +12,7 @@ from typing import Any
 from flint import arb, ctx
 
 from harness.dtype import PARAMETERS, Parameters
-from harness.error import UsageError, did_you_mean, listed
+from harness.error import UsageError, did_you_mean, join_names
 
 _BITS = 200
 
@@ -40,18 +40,18 @@ def _constant(number: float, f: Parameters) -> float:
     return rounded if rounded <= math.ldexp(2.0 - 2.0 ** (1 - f.precision), f.emax) else math.inf
 
 
-def _below(number: float, f: Parameters) -> Any:
+def _find_rounding_limit(number: float, f: Parameters) -> Any:
     """Return a constant of the format minus half an ulp, at or below which results round to a smaller number."""
     constant = _constant(number, f)
     return arb(constant) - arb(_ulp(constant * (1 - 2.0**-52), f)) / 2
 
 
-def _summed(f: Parameters, columns: int) -> int:
+def _find_sum_limit(f: Parameters, columns: int) -> int:
     """Entries whose sum overflows before any of them does; float16's sums are formed in float32."""
     return 1 if f == PARAMETERS["float16"] else columns
 
 
-def _at_least_float32(f: Parameters) -> Parameters:
+def _widen_to_float32(f: Parameters) -> Parameters:
     """Return the format, or float32 if it is narrower."""
     return max(f, PARAMETERS["float32"])
 
@@ -75,7 +75,7 @@ FORMS: dict[str, FormValue] = {
     "-ln(sub/2)": lambda f, _: -_half_smallest(f).log(),
     "p ln 2": lambda f, _: f.precision * arb(2).log(),
     "p ln 2 + ln(k - 1)": lambda f, k: f.precision * arb(2).log() + arb(max(k - 1, 1)).log(),
-    "ln(1/c - 1), c = 1e-12 - ulp/2": lambda f, _: (1 / _below(1e-12, f) - 1).log(),
+    "ln(1/c - 1), c = 1e-12 - ulp/2": lambda f, _: (1 / _find_rounding_limit(1e-12, f) - 1).log(),
     "2^(p + 2)": lambda f, _: arb(2) ** (f.precision + 2),
     "2^p": lambda f, _: arb(2) ** f.precision,
     "2^-p": lambda f, _: arb(2) ** -f.precision,
@@ -87,8 +87,8 @@ FORMS: dict[str, FormValue] = {
     "20 (1 + u)": lambda f, _: 20 * (1 + arb(2) ** -f.precision),
     "(p + 1) ln 2": lambda f, _: (f.precision + 1) * arb(2).log(),
     "-ln(sub/2) / 2": lambda f, _: -_half_smallest(f).log() / 2,
-    "sqrt((max + ulp/2) / k), k = 1 in float16": lambda f, k: (_largest(f) / _summed(f, k)).sqrt(),
-    "sqrt((max + ulp/2) / k) in float32": lambda f, k: (_largest(_at_least_float32(f)) / k).sqrt(),
+    "sqrt((max + ulp/2) / k), k = 1 in float16": lambda f, k: (_largest(f) / _find_sum_limit(f, k)).sqrt(),
+    "sqrt((max + ulp/2) / k) in float32": lambda f, k: (_largest(_widen_to_float32(f)) / k).sqrt(),
     "max + ulp/2": lambda f, _: _largest(f),
 }
 """The forms by the text that tables print; ``sub`` is the smallest subnormal number, ``p`` the precision."""
@@ -104,7 +104,7 @@ def form_value(name: str, dtype: str, columns: int) -> Any:
     """
     if name not in FORMS:
         raise UsageError(
-            f"unknown closed form `{name}`", rule=f"choose from {listed(FORMS)}", remedy=did_you_mean(name, FORMS)
+            f"unknown closed form `{name}`", rule=f"choose from {join_names(FORMS)}", remedy=did_you_mean(name, FORMS)
         )
     with ctx.workprec(_BITS):
         return FORMS[name](PARAMETERS[dtype], columns)

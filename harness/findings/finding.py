@@ -67,15 +67,15 @@ class Finding:
     @property
     def broken_laws(self) -> list[str]:
         """The same laws, without laws of a defect that only lose digits."""
-        return list(dict.fromkeys(verdict.law for verdict in self._counted))
+        return list(dict.fromkeys(verdict.law for verdict in self._counting_verdicts))
 
     @property
     def dtypes(self) -> list[str]:
         """The dtypes, and the device if it is not the CPU; without those in which a defect only loses digits."""
-        return list(dict.fromkeys(verdict.where for verdict in self._counted))
+        return list(dict.fromkeys(verdict.where for verdict in self._counting_verdicts))
 
     @property
-    def _counted(self) -> list[Verdict]:
+    def _counting_verdicts(self) -> list[Verdict]:
         milder = {Status.LOST} - {self.status}
         return [verdict for verdict in self.verdicts if verdict.status not in milder]
 
@@ -170,7 +170,7 @@ def loses_by_rounding(verdict: Verdict) -> bool:
     return violation.deviation <= limit and (violation.worst is None or _excess(verdict) <= limit)
 
 
-def by_verdict(found: Iterable[Finding]) -> dict[tuple[str, str, str, str], Finding]:
+def index_by_verdict(found: Iterable[Finding]) -> dict[tuple[str, str, str, str], Finding]:
     """Return the finding of each verdict by the verdict's key: of several, the finding of its first violation."""
     of_key: dict[tuple[str, str, str, str], Finding] = {}
     for finding in found:

@@ -40,7 +40,7 @@ def findings(verdicts: Iterable[Verdict], statuses: Sequence[Status] = WRONG) ->
     for verdict in verdicts:
         if verdict.status in statuses:
             by_case.setdefault((verdict.case, verdict.device), []).append(verdict)
-    grouped = [finding for group in by_case.values() for finding in _of_case(group)]
+    grouped = [finding for group in by_case.values() for finding in _find_in_case(group)]
     return sorted(grouped, key=_order)
 
 
@@ -49,18 +49,18 @@ def _order(finding: Finding) -> tuple[int, bool, bool]:
     return RANKS.index(finding.status), not finding.named, finding.first.group != "value"
 
 
-def _of_case(verdicts: Sequence[Verdict]) -> Iterator[Finding]:
+def _find_in_case(verdicts: Sequence[Verdict]) -> Iterator[Finding]:
     """Yield the findings of a case; all groups that float32 repairs are one finding."""
-    named, rest = _by_mistake([*verdicts, *_other_causes(verdicts)])
+    named, rest = _split_by_mistake([*verdicts, *_other_causes(verdicts)])
     if named:
-        yield _of_group(named)
+        yield _make_finding(named)
     narrow: dict[Status, list[list[Verdict]]] = {}
-    for group in _with_what_follows(list(_groups(rest))):
+    for group in _join_consequences(list(_groups(rest))):
         if _is_of_narrowness(group):
             worst = min((verdict.status for verdict in group), key=RANKS.index)
             narrow.setdefault(worst, []).append(group)
         else:
-            yield _of_group(group)
+            yield _make_finding(group)
     while narrow:
         groups = narrow.pop(min(narrow, key=RANKS.index))
         if len(groups) > 1:
@@ -68,14 +68,16 @@ def _of_case(verdicts: Sequence[Verdict]) -> Iterator[Finding]:
             groups += [group for milder in narrow.values() for group in milder]
             narrow.clear()
         if len(groups) == 1:
-            yield _of_group(groups[0])
+            yield _make_finding(groups[0])
             continue
-        yield _of_group([one for group in groups for one in group if one.dtype in NARROW], is_of_narrowness=True)
+        yield _make_finding([one for group in groups for one in group if one.dtype in NARROW], is_of_narrowness=True)
         # The remedy is float32, so the digits that wider formats lose are other findings.
-        yield from (_of_group(wide) for group in groups if (wide := [one for one in group if one.dtype not in NARROW]))
+        yield from (
+            _make_finding(wide) for group in groups if (wide := [one for one in group if one.dtype not in NARROW])
+        )
 
 
-def _by_mistake(verdicts: Sequence[Verdict]) -> tuple[list[Verdict], list[Verdict]]:
+def _split_by_mistake(verdicts: Sequence[Verdict]) -> tuple[list[Verdict], list[Verdict]]:
     """Separate the verdicts that follow from a named mistake: directly, through a law that does, or by its code."""
     direct = [verdict for verdict in verdicts if mistake_of(verdict) is not None]
     bases = {(verdict.law, verdict.dtype): verdict for verdict in direct}
@@ -87,7 +89,9 @@ def _by_mistake(verdicts: Sequence[Verdict]) -> tuple[list[Verdict], list[Verdic
         return bases.get((violation.follows, verdict.dtype))
 
     mistakes = [mistake for verdict in direct[:1] if (mistake := mistake_of(verdict)) is not None]
-    indirect = [one for one in verdicts if base(one) or any(_costs_digits(one, mistake) for mistake in mistakes)]
+    indirect = [
+        verdict for verdict in verdicts if base(verdict) or any(_costs_digits(verdict, mistake) for mistake in mistakes)
+    ]
     found = set(map(id, direct + indirect))
     left = [verdict for verdict in verdicts if id(verdict) not in found]
     return direct + indirect, left
@@ -114,7 +118,7 @@ def _other_causes(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
             yield verdict.model_copy(update={"violation": violation})
 
 
-def _of_group(group: Sequence[Verdict], *, is_of_narrowness: bool = False) -> Finding:
+def _make_finding(group: Sequence[Verdict], *, is_of_narrowness: bool = False) -> Finding:
     """Return a finding; if a verdict has two examples, the one with a non-finite answer comes first."""
     infinite = {verdict.key for verdict in group if verdict.violation and math.isinf(verdict.violation.deviation)}
 
@@ -144,7 +148,7 @@ def _is_of_narrowness(group: Sequence[Verdict]) -> bool:
     return bool(tried) and all(verdict.violation is not None and verdict.violation.mended_wider for verdict in tried)
 
 
-def _with_what_follows(groups: Sequence[list[Verdict]]) -> list[list[Verdict]]:
+def _join_consequences(groups: Sequence[list[Verdict]]) -> list[list[Verdict]]:
     """Join groups that follow from a wrong value or gradient to the group of that value or gradient.
 
     Groups with a known event are left alone: the event has already joined or separated them. A non-finite answer
@@ -153,19 +157,19 @@ def _with_what_follows(groups: Sequence[list[Verdict]]) -> list[list[Verdict]]:
     """
     groups = list(groups)
     for group in list(groups):
-        owners = [_followed(verdict, groups) for verdict in group]
+        owners = [_find_cause(verdict, groups) for verdict in group]
         if (target := owners[0]) is not None and target is not group and all(owner is not None for owner in owners):
             target.extend(group)
             groups = [other for other in groups if other is not group]
     return groups
 
 
-def _followed(verdict: Verdict, groups: Sequence[list[Verdict]]) -> list[Verdict] | None:
+def _find_cause(verdict: Verdict, groups: Sequence[list[Verdict]]) -> list[Verdict] | None:
     """Return the group that a verdict follows from in its dtype; ``None`` if it is independent."""
     violation = verdict.violation
     if violation is None:
         return None
-    base = violation.follows or _of_short_rows(verdict)
+    base = violation.follows or _find_short_row_law(verdict)
     for group in groups:
         for other in group:
             if other.violation is None or (other.law, other.dtype) != (base, verdict.dtype):
@@ -181,7 +185,7 @@ _SHORT = 16
 """Entries of a row that is not long: narrow sums stall on dozens at the least."""
 
 
-def _of_short_rows(verdict: Verdict) -> str:
+def _find_short_row_law(verdict: Verdict) -> str:
     """Return the law that also breaks on the short rows on which a law of long rows breaks; empty for other laws."""
     base = verdict.law.removesuffix("_on_long_rows")
     example = verdict.violation.example.values() if verdict.violation is not None else ()
@@ -305,7 +309,7 @@ def _numbers(verdict: Verdict) -> list[Hashable]:
     return [("numbers", verdict.dtype, violation.actual, violation.expected)]
 
 
-def grouped(values: Iterable[ValueT], key: Callable[[ValueT], KeyT]) -> dict[KeyT, list[ValueT]]:
+def group_by(values: Iterable[ValueT], key: Callable[[ValueT], KeyT]) -> dict[KeyT, list[ValueT]]:
     """Return the values by their keys; keys and values keep their order."""
     groups: dict[KeyT, list[ValueT]] = {}
     for value in values:

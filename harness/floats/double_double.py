@@ -244,7 +244,9 @@ def _compute_in_blocks(function: Callable[[DoubleDouble], DoubleDouble]) -> Call
             return function(x)
         hi, lo = x.hi.reshape(-1), x.lo.reshape(-1)
         starts = range(0, hi.size, _BLOCK)
-        parts = [function(DoubleDouble(hi[at : at + _BLOCK], lo[at : at + _BLOCK])).pair for at in starts]
+        parts = [
+            function(DoubleDouble(hi[start : start + _BLOCK], lo[start : start + _BLOCK])).pair for start in starts
+        ]
         first, second = map(np.concatenate, zip(*parts, strict=True))
         return DoubleDouble(first.reshape(x.shape), second.reshape(x.shape))
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.dtype import PARAMETERS
-from harness.error import UsageError, did_you_mean, listed
+from harness.error import UsageError, did_you_mean, join_names
 from harness.floats.double_double import Array, DoubleDouble, lift
 
 
@@ -133,7 +133,7 @@ def format_of(name: str) -> Format:
     """
     if name not in FORMATS:
         raise UsageError(
-            f"unknown dtype `{name}`", rule=f"choose from {listed(FORMATS)}", remedy=did_you_mean(name, FORMATS)
+            f"unknown dtype `{name}`", rule=f"choose from {join_names(FORMATS)}", remedy=did_you_mean(name, FORMATS)
         )
     return FORMATS[name]
 
@@ -273,7 +273,7 @@ def round_to(exact: DoubleDouble, format_: Format) -> Tensor:
 _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
-def as_integers(tensor: Tensor) -> Tensor:
+def view_bits(tensor: Tensor) -> Tensor:
     """View the bits of a tensor as integers of the same size.
 
     Parameters
@@ -304,7 +304,7 @@ def to_ordinal(tensor: Tensor) -> NDArray[np.int64]:
     ndarray of int64
         The numbers, with the shape of ``tensor``.
     """
-    bits = as_integers(tensor.cpu()).numpy().astype(np.int64, order="C")
+    bits = view_bits(tensor.cpu()).numpy().astype(np.int64, order="C")
     sign_bit = -(1 << (8 * tensor.element_size() - 1))
     return np.where(bits < 0, sign_bit - bits, bits)
 
@@ -382,7 +382,7 @@ class Measurement:
         """The largest severity; zero for an empty measurement."""
         return float(self.severity.max(initial=0.0))
 
-    def admitted(self, index: Any) -> float:
+    def get_bound(self, index: Any) -> float:
         """Return the bound at an index; zero if the bound is NaN."""
         return float(np.nan_to_num(self.bound[index], nan=0.0, posinf=np.inf))
 
@@ -522,7 +522,7 @@ def _all_infinite(values: Array, exact: DoubleDouble) -> Measurement:
     return Measurement(np.full(shape, np.inf), np.zeros(shape), actual, exact.hi.reshape(shape))
 
 
-def in_ulp(absolute: Array, expected: DoubleDouble, format_: Format) -> Array:
+def convert_to_ulp(absolute: Array, expected: DoubleDouble, format_: Format) -> Array:
     """Convert an absolute error to ulp of the exact value; zero where the exact value is not finite.
 
     Parameters

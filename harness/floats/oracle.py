@@ -26,7 +26,7 @@ from torch import Tensor
 
 from harness.floats import double_double as dd
 from harness.floats.double_double import DoubleDouble
-from harness.floats.format import as_integers, to_array
+from harness.floats.format import to_array, view_bits
 
 KeptT = TypeVar("KeptT")
 
@@ -70,7 +70,7 @@ def content_of(value: Any) -> Hashable | None:
         if value.layout is not torch.strided or value.device.type != "cpu":
             return None
         # NumPy has no bfloat16, so the bits are read as integers.
-        return str(value.dtype), tuple(value.shape), value.stride(), _digest(as_integers(value).numpy())
+        return str(value.dtype), tuple(value.shape), value.stride(), _digest(view_bits(value).numpy())
     if isinstance(value, np.ndarray):
         if value.dtype.hasobject:
             return None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, NoReturn
 
-from harness.error import UsageError, did_you_mean, listed
+from harness.error import UsageError, did_you_mean, join_names
 from harness.formula import node as of
 from harness.formula import synonyms
 from harness.formula.catalogue import CATALOGUE
@@ -364,7 +364,7 @@ class _Reader:
         if name in CONSTANTS:
             return CONSTANTS[name]
         known = [*self.domains, *self.named, *CONSTANTS]
-        rule = f"unknown name; the inputs are {listed(self.domains)}"
+        rule = f"unknown name; the inputs are {join_names(self.domains)}"
         return self._reject(rule, tree, did_you_mean(name, known))
 
     def _call(self, called: ast.expr, arguments: list[ast.expr], keywords: list[ast.keyword], tree: ast.Call) -> Node:
@@ -374,14 +374,14 @@ class _Reader:
             case ast.Attribute(value=before, attr=word):
                 arguments = arguments if self._is_module(before) else [before, *arguments]
             case _:
-                self._reject(f"a formula calls functions by name; known are {listed(WORDS)}", called)
+                self._reject(f"a formula calls functions by name; known are {join_names(WORDS)}", called)
         reduces = word in {"amax", "amin"} or (word in {"max", "min"} and isinstance(called, ast.Attribute))
         word = synonyms.SAME.get(word, word)
         if word not in WORDS and word not in synonyms.MORE:
             if remedy := synonyms.INSTEAD.get(word) or _suggest_definition(word):
                 self._refuse_misspelling(tree, remedy)
             known = [*WORDS, *synonyms.MORE]
-            self._reject(f"unknown function; known are {listed(WORDS)}", called, did_you_mean(word, known))
+            self._reject(f"unknown function; known are {join_names(WORDS)}", called, did_you_mean(word, known))
         if word in _ALONG_ROWS or reduces:
             arguments = synonyms.drop_last_axis(arguments)
         if word in {*_ALONG_ROWS, "max", "min"}:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from torch import Tensor
 
-from harness.floats import Array, DoubleDouble, Format, Measurement, compare, in_ulp, lift, to_array
+from harness.floats import Array, DoubleDouble, Format, Measurement, compare, convert_to_ulp, lift, to_array
 from harness.formula import inputs as of_inputs
 from harness.formula import one_sided
 from harness.formula.inputs import COTANGENT
@@ -99,13 +99,13 @@ def measure_deviation(of: Quantity, bound: Bound, actual: Tensor, given: Sequenc
     with np.errstate(invalid="ignore", over="ignore"):
         judged = _find_judged(of, given, expected, format_) & (np.abs(expected.hi) + error < format_.max)
         # After complete cancellation the bound, in ulp, can overflow.
-        uncountable = np.isinf(in_ulp(error, expected, format_)) & (np.abs(values - expected.hi) <= error)
+        uncountable = np.isinf(convert_to_ulp(error, expected, format_)) & (np.abs(values - expected.hi) <= error)
     judged &= ~uncountable
     hi = np.where(judged, expected.hi, values)
     reference = DoubleDouble(hi, np.where(judged, expected.lo, 0.0))
     # Undefined entries are not compared between runs either.
     undefined = np.isnan(expected.hi)
-    found = compare(values, reference, in_ulp(error, reference, format_), format_)
+    found = compare(values, reference, convert_to_ulp(error, reference, format_), format_)
     return replace(found, free=undefined) if undefined.any() else found
 
 
@@ -165,7 +165,7 @@ def measure_at_infinities(
         chosen &= _is_firm(of, arrays, limit, format_)
     known = known & _has_infinity(arrays, limit.shape) & ~of.find_undefined(arrays) & chosen
     reference = lift(np.where(known, limit, values))
-    return compare(values, reference, in_ulp(np.where(inside & known, error, 0.0), reference, format_), format_)
+    return compare(values, reference, convert_to_ulp(np.where(inside & known, error, 0.0), reference, format_), format_)
 
 
 def _is_firm(of: Quantity, given: Sequence[Any], limit: Array, format_: Format) -> Any:

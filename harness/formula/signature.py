@@ -6,7 +6,7 @@ from dataclasses import replace
 from inspect import Signature
 from typing import Any
 
-from harness.error import UsageError, did_you_mean, listed
+from harness.error import UsageError, did_you_mean, join_names
 from harness.formula.catalogue import CATALOGUE
 from harness.formula.grammar import WORDS, parse
 from harness.formula.spelling import Spelling, spelling
@@ -39,7 +39,8 @@ def order_like_parameters(
         if named or not set(names) & takes.keys():
             return spelled.text
         raise UsageError(
-            f"cannot match the parameters of `--call`, {listed(takes)}, with the formula's inputs, {listed(names)}",
+            f"cannot match the parameters of `--call`, {join_names(takes)}, "
+            f"with the formula's inputs, {join_names(names)}",
             remedy=f"use the same names: `--call 'lambda f, {', '.join(names)}: f({', '.join(names)})'`",
         )
     if [spelled.definition] == names and names[0] in CATALOGUE:
@@ -52,8 +53,8 @@ def order_like_parameters(
     near = next((did_you_mean(name, WORDS) for name in names if name not in takes), None)
     raise UsageError(
         f"the inputs of the formula `{spelled.definition}` do not match the function",
-        rule=f"its parameters are {listed(takes)}",
-        value=listed(names),
+        rule=f"its parameters are {join_names(takes)}",
+        value=join_names(names),
         remedy=near or "use these names, or pass `--call 'lambda f, a, b: f(a, b)'`",
     )
 
@@ -66,7 +67,7 @@ def _order_inputs(spelling: Spelling, takes: list[str]) -> str:
         skipped = next(name for name in takes if name not in inputs)
         by_name = ", ".join(f"{name}={name}" for name in order)
         raise UsageError(
-            f"cannot pass {listed(order)} by position: the parameter `{skipped}` comes before `{order[-1]}`",
+            f"cannot pass {join_names(order)} by position: the parameter `{skipped}` comes before `{order[-1]}`",
             remedy=f"call the function with `--call 'lambda f, {', '.join(order)}: f({by_name})'`",
         )
     return replace(spelling, inputs=tuple((name, inputs[name]) for name in order)).text

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.error import UsageError, did_you_mean, listed
-from harness.record.storage import quoted, read_text
+from harness.error import UsageError, did_you_mean, join_names
+from harness.record.storage import quote_value, read_text
 
 _SPELLED = re.compile(r"\s*formula(?P<whole> of all)?\s*(\((?P<inputs>[^()]*)\))?\s*:(?P<body>.*)", re.DOTALL)
 
@@ -105,7 +105,7 @@ def domain(text: str, name: str) -> Domain:
         else:
             raise UsageError(
                 f"unknown domain of the input `{name}`",
-                rule=f"known are {listed(_WORDS)}, or a range such as `0.5..2`",
+                rule=f"known are {join_names(_WORDS)}, or a range such as `0.5..2`",
                 value=f"`{word}`",
                 remedy=did_you_mean(word, _WORDS),
             )
@@ -168,7 +168,7 @@ def spelling(text: str) -> Spelling:
     """
     found = _SPELLED.fullmatch(text)
     if found is None:
-        raise UsageError("cannot read the formula", rule="the form is `formula: x * tanh(x)`", value=quoted(text))
+        raise UsageError("cannot read the formula", rule="the form is `formula: x * tanh(x)`", value=quote_value(text))
     definition, form = _definition_and_form(found["body"])
     parts = [part.strip() for part in (found["inputs"] or "").split(",") if part.strip()]
     pairs = [part.partition(":") for part in parts if part != "..."]
@@ -204,7 +204,7 @@ def written(
         If the function does not exist or has other statements than assignments and a return, or a domain is unknown.
     """
     if over not in OVER:
-        raise UsageError("unknown value of `--over`", rule=f"choose from {listed(OVER)}", value=f"`{over}`")
+        raise UsageError("unknown value of `--over`", rule=f"choose from {join_names(OVER)}", value=f"`{over}`")
     definition, names = _read_definition(formula)
     of_form, _ = _read_definition(form) if form else ("", ())
     stated = {name: domain(words, name) for name, words in (inputs or {}).items()}

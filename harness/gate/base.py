@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from harness.error import UsageError
 from harness.gate.baseline import NAME, Baseline, parse_baseline
-from harness.gate.numerics import compare, retained
+from harness.gate.numerics import accept_differences, compare
 from harness.gate.policy import FILE, TABLE, Policy, parse_policy
 from harness.gate.snapshot import Summary
 from harness.isolation.environment import hide_as_base
@@ -127,7 +127,7 @@ class Base(NamedTuple):
                 findings.append(_regression(name, f"The branch removes {name} from the baseline only."))
         known_sentences = {finding.sentence for finding in compare(current, now, policy)}
         changed = [finding for finding in compare(before, now, policy) if finding.sentence not in known_sentences]
-        return [*findings, *(finding for finding in retained(changed) if finding.outcome is Outcome.NEW)]
+        return [*findings, *(finding for finding in accept_differences(changed) if finding.outcome is Outcome.NEW)]
 
     def baseline(self, file: Path) -> Baseline | None:
         """Return the baseline that the base has at a place; ``None`` if it has none there."""

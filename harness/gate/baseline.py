@@ -21,7 +21,7 @@ from harness.gate.arm import package_folders
 from harness.gate.snapshot import Figures, Snapshot, Summary
 from harness.record import SCHEMA, Origin, Record, write_atomically
 from harness.record.schema import Count
-from harness.record.storage import beginning, document, is_there, parsed, read_text, sealed, unsealed_line
+from harness.record.storage import beginning, document, is_there, parse_record, read_text, seal_line, unsealed_line
 
 WHAT = f"a baseline of schema {SCHEMA} (written by `harness gate --update`)"
 REMEDY = "create it again, or restore it from git"
@@ -86,7 +86,7 @@ class Baseline(NamedTuple):
         """Return the reference of each case on a kind of machine."""
         return {key: _reference(entries, origin) for key, entries in self.cases.items()}
 
-    def without_counts(self, cases: Collection[str]) -> "Baseline":
+    def drop_counts(self, cases: Collection[str]) -> "Baseline":
         """Return the baseline without the counts of some cases, by their names there: they cannot be compared."""
         known = {
             key: tuple(entry._replace(snapshot=entry.snapshot.model_copy(update={"counts": {}})) for entry in entries)
@@ -96,7 +96,7 @@ class Baseline(NamedTuple):
         }
         return self._replace(cases=known)
 
-    def updated(self, now: Summary) -> "Baseline":
+    def update(self, now: Summary) -> "Baseline":
         """Return the baseline that a run makes of this one.
 
         Notes
@@ -160,7 +160,7 @@ def write_baseline(file: Path, baseline: Baseline) -> None:
         entries = [Line(**dict(entry.snapshot), on=_places(entry.origins, origins)) for entry in baseline.cases[key]]
         lines += [line.model_dump_json(exclude_defaults=True) for line in sorted(entries, key=lambda line: line.on)]
     head = BaselineHeader(lines=len(lines), origins=origins).model_dump_json()
-    write_atomically(file, b"".join(sealed(line, BEFORE)[0] for line in (head, *lines)), synced=True)
+    write_atomically(file, b"".join(seal_line(line, BEFORE)[0] for line in (head, *lines)), synced=True)
 
 
 def _places(some: frozenset[Origin], origins: Sequence[Origin]) -> tuple[int, ...]:
@@ -200,7 +200,7 @@ def parse_baseline(text: str, file: Path) -> Baseline:
     for number, text in enumerate(rest, 2):
         location = f"{file}:{number}"
         content = text if head.lines is None else _remove_checksum(text, location)
-        line = parsed(Line, content, place=location, what=WHAT, remedy=REMEDY)
+        line = parse_record(Line, content, place=location, what=WHAT, remedy=REMEDY)
         if any(not 0 <= known < len(origins) for known in line.on):
             raise _damage_error(location, "a line from a kind of machine that is missing from the first line")
         if any((line.case, line.device, line.on) == (other.case, other.device, other.on) for other in lines):
@@ -219,7 +219,7 @@ def _first(text: str, location: str) -> BaselineHeader:
     """Read the first line; it has no checksum in schema 1."""
     is_old = document(text, place=location, what=WHAT, remedy=REMEDY)
     is_old = isinstance(is_old, dict) and is_old.get("schema_version") == 1
-    return parsed(
+    return parse_record(
         BaselineHeader, text if is_old else _remove_checksum(text, location), place=location, what=WHAT, remedy=REMEDY
     )
 

@@ -42,7 +42,7 @@ class State(StrEnum):
     """The base differs from itself, so no statement is possible."""
 
     @property
-    def settled(self) -> bool:
+    def is_settled(self) -> bool:
         """Whether further couples are of no use."""
         return self in {State.SLOWER, State.FASTER, State.UNCHANGED}
 
@@ -183,7 +183,7 @@ def state(log_ratios: Sequence[float], nulls: Sequence[float], margins: Margins)
         slowdown = bounded_ratio(log_ratios[:end])
         suspected = slowdown.low > 1.0 + margins.margin
         reached = State.SUSPECTED if suspected else _judge_unsuspected(slowdown, margins)
-        if reached.settled:
+        if reached.is_settled:
             break
     if reached is State.OPEN and is_slower(log_ratios, margins.margin):
         reached = State.SUSPECTED

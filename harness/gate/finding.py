@@ -284,7 +284,7 @@ class TimeVerdict(NamedTuple):
     slices: Sequence[Slices] = ()
 
 
-def against(
+def compare_times(
     reference: str,
     policy: Policy,
     *,

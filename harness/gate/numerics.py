@@ -50,7 +50,7 @@ def _key_now(key: Key, policy: Policy) -> Key:
     return policy.renamed.get(key[0], key[0]), key[1]
 
 
-def retained(findings: Sequence[GateFinding]) -> list[GateFinding]:
+def accept_differences(findings: Sequence[GateFinding]) -> list[GateFinding]:
     """Return the findings after the run becomes the baseline: differences are reported as accepted."""
     return [
         finding.model_copy(update={"outcome": Outcome.NEW, "sentence": f"{finding.sentence} Accepted."})

@@ -9,10 +9,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import to_json
 
-from harness.error import UsageError, listed
+from harness.error import UsageError, join_names
 from harness.gate.baseline import baseline_of
 from harness.gate.confirmation import MARGIN, TOLERANCE, Margins
-from harness.record.storage import is_there, quoted, toml_document
+from harness.record.storage import is_there, quote_value, toml_document
 
 TABLE = "[tool.harness.gate]"
 FILE = "pyproject.toml"
@@ -82,10 +82,10 @@ class Policy(_Table):
     def _loosened_from(self, old: "Policy") -> Iterator[str]:
         for name in ("target", "baseline"):
             if getattr(self, name) != getattr(old, name):
-                yield f"`{name}` is {quoted(getattr(self, name))}, was {quoted(getattr(old, name))}"
+                yield f"`{name}` is {quote_value(getattr(self, name))}, was {quote_value(getattr(old, name))}"
         for pattern in old.timed:
             if pattern not in self.timed:
-                yield f"`timed` lacks {quoted(pattern)}"
+                yield f"`timed` lacks {quote_value(pattern)}"
         for name in Allowance.model_fields:
             own = getattr(self, name)
             if own > getattr(old, name):
@@ -93,7 +93,7 @@ class Policy(_Table):
             for pattern in self.cases:
                 now, was = self.allows(name, pattern), old.allows(name, pattern)
                 if was < now != own:
-                    yield f"`{name}` of {quoted(pattern)} is {now:g}, was {was:g}"
+                    yield f"`{name}` of {quote_value(pattern)} is {now:g}, was {was:g}"
 
     def reject_unknown(self, names: Iterable[str]) -> None:
         """Refuse a pattern that matches no case.
@@ -141,7 +141,7 @@ def _policy(table: Any, place: str, default: Policy) -> Policy:
     for name in ("tool", "harness", "gate"):
         if not isinstance(table, dict):
             rule = f"{TABLE} must be a table"
-            raise UsageError("invalid policy", rule=rule, value=quoted(table), place=place, remedy="fix the file")
+            raise UsageError("invalid policy", rule=rule, value=quote_value(table), place=place, remedy="fix the file")
         if name not in table:
             return default
         table = table[name]
@@ -151,8 +151,8 @@ def _policy(table: Any, place: str, default: Policy) -> Policy:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
-        problem, known = f"invalid key or value of `{key}` under {TABLE}", listed(Policy.model_fields)
-        value = f"{quoted(first.get('input'))} ({first['msg'].lower()})"
+        problem, known = f"invalid key or value of `{key}` under {TABLE}", join_names(Policy.model_fields)
+        value = f"{quote_value(first.get('input'))} ({first['msg'].lower()})"
         raise UsageError(problem, value=value, place=place, remedy=f"the keys are {known}") from error
 
 

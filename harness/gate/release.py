@@ -144,7 +144,7 @@ def _options(text: str) -> dict[str, Any]:
     return {name: value for name, value in table.items() if name != "gate"}
 
 
-def attributed(
+def attribute_to_releases(
     findings: Sequence[GateFinding], verdicts: Sequence[Verdict], releases: Releases, policy: Policy, hypothesis: str
 ) -> Iterator[GateFinding]:
     """Yield the findings; a regression that only another release of torch caused says so, and is none."""

@@ -108,7 +108,7 @@ def _finding(case: str, outcome: Outcome, sentence: str) -> GateFinding:
     return GateFinding(gate=Gate.COUNTS, case=case, subject="", outcome=outcome, sentence=sentence)
 
 
-def summarised(
+def summarize_run(
     head: Run, verdicts: Sequence[Verdict], breakings: Sequence[Breaking], counts: dict[str, dict[str, int]]
 ) -> Summary:
     """Return the results of a run, in the form of a baseline."""

@@ -370,7 +370,7 @@ class Trial:
         """The undecided cases, and the control until it is detected; a decided case stays decided."""
         out = self.evidence.failures.keys() | self._dropped
         able = [case for case in self._schedule.costs if case not in out]
-        return [case for case in able if case == self._unseen_control() or not self._state(case).settled]
+        return [case for case in able if case == self._unseen_control() or not self._state(case).is_settled]
 
     def _unseen_control(self) -> str | None:
         """The control, until it is seen."""

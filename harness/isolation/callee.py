@@ -25,9 +25,9 @@ from typing import Any
 import torch
 
 from harness.calling.adapter import adapter_of, is_model
-from harness.calling.discovery import attribute, called_by_name, imported, packages
+from harness.calling.discovery import attribute, called_by_name, import_module, packages
 from harness.calling.modes import grad
-from harness.calling.watch import AT_IMPORT, read, restored
+from harness.calling.watch import AT_IMPORT, read, restore_settings
 from harness.error import UsageError
 from harness.isolation.fork_loop import end_with_parent
 from harness.isolation.limits import limit_memory
@@ -54,7 +54,7 @@ def load_and_serve(line: socket.socket) -> None:
     settings = read(AT_IMPORT)
     try:
         cases = _load_cases(setup)
-        changes = restored(AT_IMPORT, settings, imported=False)
+        changes = restore_settings(AT_IMPORT, settings, imported=False)
         about: Any = {"cases": [_describe(case) for case in cases], "changes": changes}
     except UsageError as error:
         cases, about = [], {"usage": error.parts}
@@ -154,7 +154,7 @@ def _load_cases(setup: dict[str, Any]) -> list[Any]:
             adapter_of(setup["call"])
         named = attribute if setup["objects"] else called_by_name
         return [_Single(named(module, name), setup["call"])]
-    cases = [case for package in packages(imported(module)) for case in _read_cases(package)]
+    cases = [case for package in packages(import_module(module)) for case in _read_cases(package)]
     for case in cases:
         if case.call is not None:
             adapter_of(case.call)

@@ -249,7 +249,7 @@ class Child:
         if size > self._heard:
             printed = os.pread(self._printed.fileno(), 4 * watch.MAX_QUOTED, self._heard)
             self._heard = size
-            return Fault.PRINTED, watch.PRINTS.format(watch.quoted(printed))
+            return Fault.PRINTED, watch.PRINTS.format(watch.quote_output(printed))
         return None
 
     def ask(self, request: dict[str, Any], special: Callable[[Any], Any] = lambda value: value) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from pydantic import TypeAdapter, ValidationError, validate_call
 from pydantic_core import from_json, to_json
 
 from harness.calling.discovery import MAIN_GUARD
-from harness.error import UsageError, in_words, printable
+from harness.error import UsageError, printable, shorten_error
 from harness.isolation.environment import user_environment
 from harness.isolation.fork_loop import end_with_parent
 from harness.isolation.fork_server import ForkServer, start_interpreter
@@ -388,7 +388,7 @@ def _answer(
         return _USAGE + to_json({name: value and str(value) for name, value in error.parts.items()})
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the judge reports it
         traceback.print_exc()
-        return _RAISED + to_json(in_words(error))
+        return _RAISED + to_json(shorten_error(error))
 
 
 def _write(line: IO[bytes], message: bytes) -> None:

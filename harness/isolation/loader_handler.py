@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from harness.error import UsageError, in_words
+from harness.error import UsageError, shorten_error
 from harness.isolation.request_handler import Server
 from harness.isolation.spawned_workers import fork_spawned_workers
 from harness.loading.exercise import EXERCISES
@@ -59,5 +59,5 @@ class LoaderServer(Server):
 
 
 def _describe_error(error: BaseException) -> dict[str, Any]:
-    sentence = f"loading raises: {in_words(error)}"
+    sentence = f"loading raises: {shorten_error(error)}"
     return {"fault": {**asdict(LoadingFault(FaultKind.RAISED, sentence, "fix the exception")), "kind": "raised"}}

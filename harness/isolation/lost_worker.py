@@ -50,7 +50,9 @@ def describe_failure(code: int | None, printed: str, limits: Limits) -> WorkerFa
     if code is None:
         return WorkerFailure(Fault.HUNG, f"does not finish within {limits.law_s:g} s")
     if code == -signal.SIGALRM:
-        return WorkerFailure(Fault.HUNG, f"hangs: a call did not return within {limits.call_s:g} s{_at(printed)}")
+        return WorkerFailure(
+            Fault.HUNG, f"hangs: a call did not return within {limits.call_s:g} s{_find_place(printed)}"
+        )
     if code == OUT_OF_MEMORY:
         return WorkerFailure(Fault.MEMORY, f"exceeds the memory limit of {limits.memory_gib:g} GiB")
     if code == SILENT:
@@ -67,7 +69,7 @@ def describe_failure(code: int | None, printed: str, limits: Limits) -> WorkerFa
     return WorkerFailure(Fault.EXITED, f"ends the process with exit code {code}")
 
 
-def _at(printed: str) -> str:
+def _find_place(printed: str) -> str:
     """Return the innermost place of the last call stack."""
     # This imports torch, which a process that only reports does not need.
     from harness.exact.tape import place

@@ -164,7 +164,7 @@ class RemoteHost(Host):
         answers, warnings = reply.get("each"), reply.get("heard")
         if not isinstance(answers, list) or not isinstance(warnings, list):
             raise RemoteError("an exception that cannot be decoded")
-        self._heard += [str(one)[:_SENTENCE] for one in warnings]
+        self._heard += [str(warning)[:_SENTENCE] for warning in warnings]
         for answer in answers:
             self._process_answer(answer, tensors, device, case)
         if len(answers) != len(parts):
@@ -345,7 +345,7 @@ class RemoteHost(Host):
     def changed_at_import(self) -> str:
         """Return the changes that were reported there."""
         changes = self.child.about.get("changes")
-        return " and ".join(str(one)[:_SENTENCE] for one in changes) if isinstance(changes, list) else ""
+        return " and ".join(str(change)[:_SENTENCE] for change in changes) if isinstance(changes, list) else ""
 
     def repeat_start(self) -> None:
         """Seed the generators with the next request."""

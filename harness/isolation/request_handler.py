@@ -16,13 +16,21 @@ import torch
 from torch import Tensor
 
 from harness.calling import modes, watch
-from harness.calling.adapter import NotApplicable, as_tensors, called, detaches, no_numpy, switched
+from harness.calling.adapter import NotApplicable, call_case, convert_to_tensors, detaches, no_numpy, switch_mode
 from harness.calling.device import CPU, MisplacedError, called_on
 from harness.calling.model import AsStep
-from harness.calling.modes import DEFAULT, Observation, entered, heard_in, no_compiler, overwrite_freed, uncompiled
+from harness.calling.modes import (
+    DEFAULT,
+    Observation,
+    enter_modes,
+    heard_in,
+    no_compiler,
+    overwrite_freed,
+    run_uncompiled,
+)
 from harness.calling.sequence import SEQUENCES, MisfitError
 from harness.compat.torch import OpOverload, overload_name, schema_of, tree_leaves
-from harness.error import in_words
+from harness.error import shorten_error
 from harness.exact.tape import Recorder, Tape, View, is_floating, place
 from harness.isolation.lost_worker import OUT_OF_MEMORY, SILENT
 from harness.isolation.wire import buffered_reader, receive, send
@@ -141,7 +149,7 @@ class Server:
         request = {"tape": None, "look": False, **request, "modes": {**DEFAULT, **request.get("modes", {})}}
         handler = getattr(self, f"_{request['of']}")
         hearing = heard_in(warnings) if request["modes"]["hear"] else contextlib.nullcontext()
-        with hearing, entered(request["modes"]), self._switch_mode(request):
+        with hearing, enter_modes(request["modes"]), self._switch_mode(request):
             for part in request["parts"]:
                 answers.append(handler({**request, **part}))
                 if "value" not in answers[-1]:
@@ -153,7 +161,7 @@ class Server:
         """Replace a module by a copy in its other mode for the body, if the request says so."""
         before, at = list(self._cases), request["case"]
         if request["modes"]["switched"]:
-            self._cases = [*before[:at], switched(before[at]), *before[at + 1 :]]
+            self._cases = [*before[:at], switch_mode(before[at]), *before[at + 1 :]]
         try:
             yield
         finally:
@@ -171,8 +179,8 @@ class Server:
             output = self._carry_out(request, partial(_run, case, request), seen)
             value = output
             if case.call is not None:
-                with watch.limited():
-                    value = as_tensors(output)
+                with watch.limit_time():
+                    value = convert_to_tensors(output)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer
             return _describe_error(case, error)
         reply: dict[str, Any] = {"value": value}
@@ -205,7 +213,7 @@ class Server:
                 return action()
             if tape not in self._recorders:
                 self._recorders[tape] = Recorder(Tape())
-            with uncompiled(), self._recorders[tape]:
+            with run_uncompiled(), self._recorders[tape]:
                 return action()
 
         with seen if seen is not None else contextlib.nullcontext():
@@ -271,7 +279,7 @@ class Server:
                         return
                     continue
                 output = _call_case(case, inputs, request["device"])
-                answered = as_tensors(output) if case.call is not None else output
+                answered = convert_to_tensors(output) if case.call is not None else output
                 is_number = isinstance(answered, float)
                 found.append(modes.tensor(answered, dtype=torch.float64) if is_number else answered)
 
@@ -319,7 +327,7 @@ def _run(case: Any, request: dict[str, Any]) -> Any:
         return _call_case(case, inputs, device, **options)
 
     def make(*arguments: Any) -> Any:
-        return called(case, arguments, None if squared is None else AsStep(squared))
+        return call_case(case, arguments, None if squared is None else AsStep(squared))
 
     action = partial(SEQUENCES[sequence], make)
     return action(*inputs) if device == CPU else called_on(device, action, inputs)
@@ -327,8 +335,8 @@ def _run(case: Any, request: dict[str, Any]) -> Any:
 
 def _call_case(case: Any, inputs: Sequence[Any], device: str, **options: Any) -> Any:
     if device == CPU:
-        return called(case, inputs, **options)
-    return called_on(device, lambda *moved: called(case, moved, **options), inputs)
+        return call_case(case, inputs, **options)
+    return called_on(device, lambda *moved: call_case(case, moved, **options), inputs)
 
 
 class _Slopes:
@@ -343,7 +351,7 @@ class _Slopes:
         wanted = [x.requires_grad_() for x in inputs if isinstance(x, Tensor) and x.is_floating_point()]
         output = _call_case(self._case, inputs, self._device)
         if not isinstance(output, Tensor):
-            (output,) = [x for x in tree_leaves(as_tensors(output)) if is_floating(x)]
+            (output,) = [x for x in tree_leaves(convert_to_tensors(output)) if is_floating(x)]
         known = self._weights
         if known is None or (known.shape, known.dtype, known.device) != (output.shape, output.dtype, output.device):
             # Not all alike: what sums to one has a gradient of zero then.
@@ -370,7 +378,7 @@ def _same(a: Tensor, b: Tensor) -> bool:
 
 def _describe_error(case: Any, error: BaseException) -> dict[str, Any]:
     """Describe an exception, whose own text may take as long as a call."""
-    with watch.limited():
+    with watch.limit_time():
         return _describe_kind(case, error)
 
 
@@ -381,7 +389,7 @@ def _describe_kind(case: Any, error: BaseException) -> dict[str, Any]:
         return {"raised": [str(error), "misfit", ""]}
     if isinstance(error, MisplacedError):
         return {"misplaced": str(error)}
-    words = in_words(error)
+    words = shorten_error(error)
     if isinstance(error, (SystemExit, GeneratorExit)):
         kind = "exited"
     elif isinstance(error, MemoryError) or "can't allocate memory" in words:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from harness.calling.model import AsStep
 from harness.case import FLOATS
-from harness.error import listed
+from harness.error import join_names
 from harness.floats import Array, Format
 from harness.laws.default_examples import OF_CONTRACT
 from harness.laws.law import Inputs, Law
@@ -87,7 +87,7 @@ Convention = tuple[Any, ...] | AnyNumber | Anything
 
 def choices(convention: Convention) -> str:
     """Return the admissible values as text for a message."""
-    return str(convention) if isinstance(convention, AnyNumber | Anything) else listed(convention)
+    return str(convention) if isinstance(convention, AnyNumber | Anything) else join_names(convention)
 
 
 Restore = Callable[[Tensor, Format], Tensor | None]

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
-from harness.floats import Array, Measurement, as_integers, compare_runs, to_array
+from harness.floats import Array, Measurement, compare_runs, to_array, view_bits
 from harness.laws.derivation import (
     TWICE,
     about_every_operation,
@@ -214,7 +214,7 @@ def _expanded(subject: Subject, value: Law, inputs: Example) -> Iterator[Measure
 
 
 def _have_equal_bits(a: Tensor, b: Tensor) -> bool:
-    return (a.dtype, a.shape) == (b.dtype, b.shape) and torch.equal(as_integers(a), as_integers(b))
+    return (a.dtype, a.shape) == (b.dtype, b.shape) and torch.equal(view_bits(a), view_bits(b))
 
 
 def _row_axes(subject: Subject, value: Law) -> list[int | None]:

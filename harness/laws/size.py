@@ -34,13 +34,13 @@ from harness.floats import (
     Array,
     Format,
     Measurement,
-    as_integers,
     compare_runs,
     lift,
     portable,
     round_to,
     to_array,
     ulp,
+    view_bits,
     worse,
 )
 from harness.laws.case_error import CaseError
@@ -132,7 +132,7 @@ def _per_row(subject: Subject, many: Tensor, few: Tensor, first: Measurement) ->
     expected = few.index_select(0, index)
     deviation, actual, bound = np.zeros(first.deviation.shape), first.actual.copy(), _doubled(first.bound)
     # Comparing bits takes one pass, also if there are NaN.
-    if many.dtype == few.dtype and torch.equal(as_integers(many), as_integers(expected)):
+    if many.dtype == few.dtype and torch.equal(view_bits(many), view_bits(expected)):
         return Measurement(deviation, bound, actual, first.actual)
     same = (many == expected) | (many.isnan() & expected.isnan())
     other = (~same).reshape(len(many), -1).any(-1)
@@ -317,7 +317,7 @@ def many_rows(axes: Mapping[str, Axes], *, largest: float = 4.0) -> Inputs:
 
         def expand(further: int) -> Example:
             rng = np.random.default_rng((of_run, further))
-            lengths = {name: int(rng.integers(2, WIDEST + 1)) for one in axes.values() for name in one.names}
+            lengths = {name: int(rng.integers(2, WIDEST + 1)) for axis in axes.values() for name in axis.names}
             lengths["n"] = ROWS
             shapes = {name: tuple(lengths[axis] for axis in one.names) for name, one in axes.items()}
             drawn = {name: _normal(rng, shape, largest) for name, shape in shapes.items()}

@@ -24,7 +24,7 @@ from harness.calling.sequence import MisfitError
 from harness.calling.watch import Watch
 from harness.case import FLOATS, Case
 from harness.compat.torch import DisableTorchFunctionSubclass
-from harness.error import in_words
+from harness.error import shorten_error
 from harness.exact.tape import place
 from harness.floats import FORMATS, Format, Measurement
 from harness.isolation.encoding import kind_of
@@ -255,7 +255,7 @@ class Subject:
         """Return the error of a law about a result that was not checked before."""
         if reason := no_compiler(error):
             return NotApplicable(reason)
-        return self._unlike_the_contract(f"{in_words(error)}{_at(error)}")
+        return self._unlike_the_contract(f"{shorten_error(error)}{_at(error)}")
 
     def _unlike_the_contract(self, words: str) -> CaseError:
         return CaseError(
@@ -275,7 +275,7 @@ class Subject:
             given = self._as_signed(what, error.words) if fault is Fault.RAISED else ""
             raised = error.words if fault is Fault.RAISED else ""
             return CaseError(f"{text.format(what, error.words, error.place)}{given}", fault, raised)
-        words = in_words(error)
+        words = shorten_error(error)
         if isinstance(error, (SystemExit, GeneratorExit)):
             return CaseError(f"{what} ends the process: {words}", Fault.EXITED)
         if isinstance(error, MemoryError) or "can't allocate memory" in words:
@@ -302,7 +302,7 @@ class Subject:
         except CaseError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever its class raises
-            words = f"{self.case.name} returns an object that cannot be read as a tensor: {in_words(error)}"
+            words = f"{self.case.name} returns an object that cannot be read as a tensor: {shorten_error(error)}"
             failure = CaseError(words, Fault.TYPE)
         raise failure
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SubsetRandomSampler, WeightedRandomSampler
 
-from harness.error import UsageError, listed
+from harness.error import UsageError, join_names
 from harness.loading.content import Count, Samples
 
 
@@ -153,7 +153,7 @@ def _declared_keywords(factory: Any, name: str) -> frozenset[str]:
     ]
     if needed:
         problem, value = f"cannot call the loader factory `{name}`", f"`{needed[0]}`"
-        rule = f"its required arguments may only be {listed(KEYWORDS)}"
+        rule = f"its required arguments may only be {join_names(KEYWORDS)}"
         remedy = "give this argument a default, or check a function that passes it"
         raise UsageError(problem, rule=rule, value=value, remedy=remedy)
     return frozenset(parameters) & frozenset(KEYWORDS)

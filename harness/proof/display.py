@@ -8,7 +8,7 @@ from rich.console import Console
 from harness.display.narrow import print_sentence
 from harness.display.table import show_table
 from harness.error import printable
-from harness.findings.merging import grouped
+from harness.findings.merging import group_by
 from harness.record import Proof, Status
 from harness.wording import broken_blocks, unanswered_proofs, where
 from harness.wording.accuracy import departure_lines
@@ -21,7 +21,7 @@ _MAX_BLOCKS = 5
 def print_proofs(console: Console, proofs: Sequence[Proof]) -> None:
     """Print a table for each case, the laws that held, the kernels, the time, and the broken laws."""
     answered = [proof for proof in proofs if proof.error is None and proof.skipped is None]
-    for case, selected in grouped(answered, lambda proof: proof.case).items():
+    for case, selected in group_by(answered, lambda proof: proof.case).items():
         show_table(console, replace(proof_table(selected, case), caption=""), with_title=True)
         for line in (*_laws(selected), *departure_lines(selected)):
             print_sentence(console, line)
@@ -32,7 +32,7 @@ def print_proofs(console: Console, proofs: Sequence[Proof]) -> None:
         first = answered[0]
         print_sentence(console, f"environment: torch {first.torch}, {first.cpu_capability}, one thread per process")
         print_sentence(console, _time(answered))
-    for line in (*_skipped(proofs), *unanswered_proofs(proofs)):
+    for line in (*_say_why_skipped(proofs), *unanswered_proofs(proofs)):
         console.print(printable(line), markup=False, soft_wrap=True)
     blocks = broken_blocks(answered)
     for block in blocks[:_MAX_BLOCKS]:
@@ -44,7 +44,7 @@ def print_proofs(console: Console, proofs: Sequence[Proof]) -> None:
         console.print()
 
 
-def _skipped(proofs: Sequence[Proof]) -> list[str]:
+def _say_why_skipped(proofs: Sequence[Proof]) -> list[str]:
     """Return why there was nothing to prove, without repeated reasons."""
     lines = []
     for reason in dict.fromkeys(proof.skipped for proof in proofs if proof.skipped is not None):
@@ -57,7 +57,7 @@ def _skipped(proofs: Sequence[Proof]) -> list[str]:
 def _laws(proofs: Sequence[Proof]) -> list[str]:
     """Return for each quantity a line with the laws that held in every proof, and a line for each that did not."""
     lines = []
-    for quantity, selected in grouped(proofs, lambda proof: proof.quantity).items():
+    for quantity, selected in group_by(proofs, lambda proof: proof.quantity).items():
         holding = [_names([proof], Status.HOLDS) for proof in selected]
         everywhere = [law for law in _names(selected, Status.HOLDS) if all(law in names for names in holding)]
         if everywhere:

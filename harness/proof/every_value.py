@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.calling.adapter import unbridged
+from harness.calling.adapter import unwrap_bridge
 from harness.calling.host import HERE, clock_of, host_of
 from harness.case import Case
 from harness.floats.format import Format, Measurement, to_ordinal
@@ -188,5 +188,5 @@ def witness_of(example: Example, measured: Measurement, at: tuple[int, ...], *, 
 def bind_replay(violation: Violation, job: Job, example: Example) -> Violation:
     """Return the violation with the command that calls the case as the user does."""
     read = {name: example[name] for name in job.law.reads}
-    replay = replay_command(unbridged(job.case), job.contract, job.law.name, job.format, read, "")
+    replay = replay_command(unwrap_bridge(job.case), job.contract, job.law.name, job.format, read, "")
     return violation.model_copy(update={"replay": replay})

@@ -19,7 +19,7 @@ from harness.proof.every_value import bind_replay, witness_of
 from harness.proof.pairs import Pairs
 from harness.proof.space import Codes
 from harness.proof.tally import LIMITS, Tally
-from harness.proof.threshold import Flags, within
+from harness.proof.threshold import Flags, compare_with_limit
 from harness.record import Violation, Witness
 from harness.verdict.decide import decide
 from harness.verdict.job import Job
@@ -116,7 +116,7 @@ class Examination:
         for spec, codes, *intervals in zip(self.task.outputs, outputs, self.half, self.whole, strict=True):
             argument = spec.argument.of(gap)
             for within_limit, interval in zip(inside, intervals, strict=True):
-                is_inside, is_open = within(argument, codes.astype(np.int64), interval)
+                is_inside, is_open = compare_with_limit(argument, codes.astype(np.int64), interval)
                 within_limit &= is_inside
                 undecided |= is_open
         return inside[0], inside[1], undecided

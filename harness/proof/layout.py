@@ -48,7 +48,7 @@ def _spread(function: Function, x: Tensor) -> Tensor:
 def _few(function: Function, x: Tensor) -> Tensor:
     parts = x.split(FEW)
     each = getattr(function, "each", None)
-    return torch.cat([function(few) for few in parts] if each is None else each([(few,) for few in parts]))
+    return torch.cat([function(part) for part in parts] if each is None else each([(part,) for part in parts]))
 
 
 VALUE_LAYOUTS = (

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from pydantic import ValidationError
 
-from harness.calling.adapter import Bridge, unbridged
+from harness.calling.adapter import Bridge, unwrap_bridge
 from harness.calling.discovery import is_shipped
 from harness.calling.source import subject_of
 from harness.execution.plan import Document
@@ -160,7 +160,7 @@ def _visit(task: Task, shard: int, probe: Probe | None) -> Tally:
     """Visit the inputs of one shard, with the case's properties taken from the probe."""
     if probe is None or isinstance(task, Float32):
         return _count(task, shard)
-    job = Job(unbridged(task.case), task.contract, task.laws[0], task.format_)
+    job = Job(unwrap_bridge(task.case), task.contract, task.laws[0], task.format_)
     judged, properties = probe.looked(job)
     if (reason := judged.unjudged) is not None:
         tally = Tally(skipped=reason)
@@ -191,7 +191,7 @@ def fingerprint(task: Task) -> str:
     capability = torch.backends.cpu.get_cpu_capability()
     declares = sorted(task.case.declares.items())
     key = (_VERSION, torch.__version__, capability, task.shards, task.expected_moments, task.layout.kernel)
-    call = unbridged(task.case).call
+    call = unwrap_bridge(task.case).call
     adapted = () if call in {None, ROW_BY_ROW} else (str(call),)
     return hashlib.sha256(repr((*key, declares, source, *adapted)).encode()).hexdigest()
 

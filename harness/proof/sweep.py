@@ -194,7 +194,7 @@ class Lookup:
         shape = (len(intervals), size)
         self.index = np.empty(shape, dtype=np.int32)
         self.ends, self.gap = torch.empty(len(intervals) * size), np.empty(shape, dtype=np.float32)
-        self.above, self.below = np.empty(shape, dtype=bool), np.empty(shape, dtype=bool)
+        self.above, self.draw_below = np.empty(shape, dtype=bool), np.empty(shape, dtype=bool)
 
     def block(self, values: Array) -> None:
         """Set the block of second operands."""
@@ -211,8 +211,8 @@ class Lookup:
             if argument is Argument.MINUS_SIZE:
                 np.copysign(row, np.float32(-1.0), out=row)
         np.greater(self.gap, self._gather(self.low), out=self.above)
-        np.less(self.gap, self._gather(self.high), out=self.below)
-        np.logical_and(self.above, self.below, out=self.above)
+        np.less(self.gap, self._gather(self.high), out=self.draw_below)
+        np.logical_and(self.above, self.draw_below, out=self.above)
         if self.above.all():
             return _NONE
         return np.flatnonzero(~self.above.all(0))

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from harness.calling.adapter import bridged
+from harness.calling.adapter import bridge_case
 from harness.case import Case
 from harness.contracts import claimed, contract_named
 from harness.dtype import PARAMETERS
-from harness.error import UsageError, did_you_mean, listed
+from harness.error import UsageError, did_you_mean, join_names
 from harness.floats.format import format_of
 from harness.laws.contract import Contract
 from harness.proof import every_value, pairs
@@ -52,7 +52,7 @@ def tasks_of(
         if name not in (*DTYPES, FLOAT32):
             raise UsageError(
                 f"cannot prove anything in `{name}`",
-                rule=f"all inputs can be enumerated only in {listed((*DTYPES, FLOAT32))}",
+                rule=f"all inputs can be enumerated only in {join_names((*DTYPES, FLOAT32))}",
                 remedy=did_you_mean(name, (*DTYPES, FLOAT32)),
             )
     cases = list(map(claimed, cases))
@@ -69,8 +69,8 @@ def tasks_of(
     if not tasks:
         raise UsageError(
             f"cannot prove anything about `{target}`",
-            rule=f"all inputs can be enumerated only for the contracts {listed(CONTRACTS)}, "
-            f"and in float32 for {listed(EVERY_FLOAT32)}",
+            rule=f"all inputs can be enumerated only for the contracts {join_names(CONTRACTS)}, "
+            f"and in float32 for {join_names(EVERY_FLOAT32)}",
         )
     tasks = _restrict(tasks, "layouts", layouts, lambda task: task.layout.name)
     return _restrict(tasks, "of", quantities, lambda task: task.quantity.split(",")[0])
@@ -83,7 +83,7 @@ def _restrict(tasks: list[Task], option: str, wanted: Sequence[str], name: Calla
         if wish not in known:
             raise UsageError(
                 f"unknown value `{wish}` of `--{option}`",
-                rule=f"choose from {listed(known)}",
+                rule=f"choose from {join_names(known)}",
                 remedy=did_you_mean(wish, known),
             )
     return [task for task in tasks if not wanted or name(task) in wanted]
@@ -95,14 +95,14 @@ def _tasks_of_case(case: Case, dtype: str) -> Iterator[Task]:
         if (unary := operation_of(case.contract)) is not None:
             for quantity in every_value.QUANTITIES:
                 for kernel in FLOAT32_LAYOUTS:
-                    yield Float32(bridged(case), contract, unary, kernel, quantity)
+                    yield Float32(bridge_case(case), contract, unary, kernel, quantity)
         return
     if contract.name in every_value.CONTRACTS:
         for quantity in every_value.QUANTITIES:
             for layout in VALUE_LAYOUTS:
-                yield every_value.Values(bridged(case), contract, format_, layout, quantity)
+                yield every_value.Values(bridge_case(case), contract, format_, layout, quantity)
     if contract.name in pairs.CONTRACTS and (by_row := _row_by_row(case, contract)) is not None:
-        answering = bridged(by_row)
+        answering = bridge_case(by_row)
         for operation in OPERATIONS[contract.name]:
             for pair_layout in operation.layouts(answering.function):
                 yield pairs.Pairs(answering, contract, format_, pair_layout, operation)

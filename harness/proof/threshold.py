@@ -145,7 +145,7 @@ def _spread_over_codes(ends: Array, fill: float, *, negative: bool) -> Array:
     return table
 
 
-def within(exact: DoubleDouble, codes: NDArray[np.int64], interval: Interval) -> tuple[Flags, Flags]:
+def compare_with_limit(exact: DoubleDouble, codes: NDArray[np.int64], interval: Interval) -> tuple[Flags, Flags]:
     """Return which codes are within their limit at exact arguments, and which of the others are undecided."""
     inside = _is_at_least(exact, interval.inner_low[codes]) & _is_at_most(exact, interval.inner_high[codes])
     undecided = np.zeros(inside.shape, dtype=bool)

@@ -32,7 +32,7 @@ an altered run is refused. This package imports neither torch nor pandas.
 """
 
 from harness.record.audit import WHAT_IF, Audit, AuditFinding, AuditKind, AuditRun, Headroom, Stretch
-from harness.record.command import Ended, Work, early, unfinished
+from harness.record.command import Ended, Work, early, find_unfinished
 from harness.record.estimate import (
     LEVEL,
     Estimate,
@@ -141,12 +141,12 @@ __all__ = [
     "WorstExample",
     "bounded_ratio",
     "early",
+    "find_unfinished",
     "geometric_mean",
     "mean_ratio",
     "median_ratio",
     "oldest_first",
     "one_sided_reach",
     "standard_error",
-    "unfinished",
     "write_atomically",
 ]

@@ -114,7 +114,7 @@ Mode = Literal["full", "events", "balls"]
 WHAT_IF: tuple[str, ...] = get_args(WhatIf)
 
 
-def in_format(what_if: WhatIf) -> str:
+def name_format(what_if: WhatIf) -> str:
     """Return ``in float16``, or ``under autocast to float16``."""
     name = what_if.removeprefix("autocast-")
     return f"in {name}" if what_if == name else f"under autocast to {name}"
@@ -235,7 +235,7 @@ class Audit(Record):
     @property
     def title(self) -> str:
         """The name of the step, and the format in which it was audited if that is not its dtype."""
-        return self.case if self.what_if is None else f"{self.case} as if {in_format(self.what_if)}"
+        return self.case if self.what_if is None else f"{self.case} as if {name_format(self.what_if)}"
 
     @property
     def unexpected(self) -> tuple[AuditFinding, ...]:

@@ -198,7 +198,11 @@ class LoaderRecord(BenchRecord):
 
     def on_workers(self, loaders: "Sequence[LoaderRecord]") -> str | None:
         """Return what other records of the loader say about more workers; ``None`` if they say nothing."""
-        similar = [it for it in loaders if (it.case, it.batch_size, it.data) == (self.case, self.batch_size, self.data)]
+        similar = [
+            loader
+            for loader in loaders
+            if (loader.case, loader.batch_size, loader.data) == (self.case, self.batch_size, self.data)
+        ]
         more = [it for it in similar if it.workers > self.workers and it.wall_us]
         if not more or not self.wall_us:
             return None

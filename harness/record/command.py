@@ -49,7 +49,7 @@ class Work(Record):
         return how if self.ended is not None else f"{how} (killed or still running)"
 
 
-def unfinished(works: Iterable[Work], *names: str) -> list[Work]:
+def find_unfinished(works: Iterable[Work], *names: str) -> list[Work]:
     """Return the unfinished work that no later command finished; ``names`` restricts it to some commands."""
     missing: dict[str, Work] = {}
     for work in works:
@@ -64,4 +64,4 @@ def unfinished(works: Iterable[Work], *names: str) -> list[Work]:
 
 def early(works: Iterable[Work], *names: str) -> str:
     """Return how the work of some commands ended before its time, in words; empty where all finished."""
-    return "; ".join(dict.fromkeys(work.sentence for work in unfinished(works, *names)))
+    return "; ".join(dict.fromkeys(work.sentence for work in find_unfinished(works, *names)))

@@ -105,7 +105,7 @@ def geometric_mean(values: Sequence[float]) -> Estimate:
     import numpy as np
 
     logs = np.log(values)
-    return _estimated(logs, np.mean, Method.STUDENT)
+    return _estimate_center(logs, np.mean, Method.STUDENT)
 
 
 def mean_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Estimate:
@@ -127,10 +127,10 @@ def median_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Es
     if len(numerator) != len(denominator) or len(numerator) < MIN_SAMPLES:
         return UNKNOWN
     logs = np.log(np.asarray(numerator)) - np.log(np.asarray(denominator))
-    return _estimated(logs, np.median, Method.BLOCKED) if np.isfinite(logs).all() else UNKNOWN
+    return _estimate_center(logs, np.median, Method.BLOCKED) if np.isfinite(logs).all() else UNKNOWN
 
 
-def _estimated(logs: "Array", center: "Callable[[Array], np.floating]", method: Method) -> Estimate:
+def _estimate_center(logs: "Array", center: "Callable[[Array], np.floating]", method: Method) -> Estimate:
     """Return the center of all logarithms, with the t interval from the centers of blocks of neighbors."""
     import numpy as np
 

@@ -31,7 +31,7 @@ class Record(BaseModel):
     @classmethod
     def _is_printable(cls, value: Any) -> Any:
         """Remove control characters of foreign text from a record, and so from every output."""
-        return _cleaned(value)
+        return _clean_value(value)
 
     def model_dump_json(self, **how: Any) -> str:
         """Return it as JSON; an interrupt that comes meanwhile is none of the record, as pydantic says it is."""
@@ -44,16 +44,18 @@ class Record(BaseModel):
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with some fields changed, which are not validated, but are printable too."""
-        return super().model_copy(update={name: _cleaned(value) for name, value in (update or {}).items()}, deep=deep)
+        return super().model_copy(
+            update={name: _clean_value(value) for name, value in (update or {}).items()}, deep=deep
+        )
 
 
-def _cleaned(value: Any) -> Any:
+def _clean_value(value: Any) -> Any:
     if type(value) is str:
         return value if value.isprintable() else printable(value)
     if type(value) is tuple and value and type(value[0]) is str:
-        return tuple(map(_cleaned, value))
+        return tuple(map(_clean_value, value))
     if type(value) is dict:
-        return {_cleaned(key): _cleaned(inner) for key, inner in value.items()}
+        return {_clean_value(key): _clean_value(inner) for key, inner in value.items()}
     return value
 
 

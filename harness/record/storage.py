@@ -87,10 +87,10 @@ def read_bytes(file: Path, *, what: str = "a record", remedy: str = DAMAGED) -> 
 
 def read_text(file: Path, *, what: str = "a record", remedy: str = DAMAGED) -> str:
     """Read a text file."""
-    return decoded(read_bytes(file, what=what, remedy=remedy), place=str(file), what=what, remedy=remedy)
+    return decode(read_bytes(file, what=what, remedy=remedy), place=str(file), what=what, remedy=remedy)
 
 
-def decoded(content: bytes, *, place: str, what: str = "a record", remedy: str = DAMAGED) -> str:
+def decode(content: bytes, *, place: str, what: str = "a record", remedy: str = DAMAGED) -> str:
     """Return bytes as the text they are."""
     try:
         return content.decode("utf-8")
@@ -100,7 +100,7 @@ def decoded(content: bytes, *, place: str, what: str = "a record", remedy: str =
         raise _unreadable(what, "the text is not UTF-8", value, place=f"{place}:{line}", remedy=remedy) from error
 
 
-def parsed(
+def parse_record(
     kind: type[ParsedT], text: str | bytes, *, place: str, what: str = "a record", remedy: str = DAMAGED
 ) -> ParsedT:
     """Validate the JSON of one record, which was read at ``place``."""
@@ -116,10 +116,10 @@ def invalid(error: ValidationError, *, place: str, what: str, remedy: str = DAMA
     field = ".".join(str(part) for part in first["loc"]) or error.title
     message = str(first["msg"]).removeprefix("Value error, ")
     rule = f"invalid `{field:.80}`: {message[:1].lower()}{message[1:200]}"
-    return _unreadable(what, rule, quoted(first.get("input")), place=place, remedy=remedy)
+    return _unreadable(what, rule, quote_value(first.get("input")), place=place, remedy=remedy)
 
 
-def quoted(value: object) -> str:
+def quote_value(value: object) -> str:
     """A value as a message quotes it: in short, whatever it is."""
     try:
         return f"{value!r:.80}"
@@ -174,7 +174,7 @@ _REMEDIES = {errno.ENOSPC: _FREE, errno.EDQUOT: _FREE, errno.EFBIG: _LARGER}
 
 
 @contextmanager
-def written(file: Path) -> Iterator[None]:
+def report_write_errors(file: Path) -> Iterator[None]:
     """Turn an error of the file system into a :class:`UsageError` that names the file."""
     try:
         yield
@@ -192,7 +192,7 @@ def write_atomically(path: Path, content: str | bytes, *, synced: bool = False) 
     If ``synced``, the data is on the disk when the function returns.
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
-    with written(path):
+    with report_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
@@ -239,14 +239,14 @@ def checksum(content: bytes, before: str = "") -> str:
     return hashlib.blake2b(before.encode() + content, digest_size=8).hexdigest()
 
 
-def sealed(text: str, before: str) -> tuple[bytes, str]:
+def seal_line(text: str, before: str) -> tuple[bytes, str]:
     """Return a record's JSON as a line that follows others, and the checksum after it."""
     content = text.encode("utf-8")[:-1]
     after = checksum(content, before)
     return content + b',"sum":"%s"}\n' % after.encode(), after
 
 
-def unsealed(content: bytes, name: str, *, place: str) -> Chain:
+def read_sealed_lines(content: bytes, name: str, *, place: str) -> Chain:
     """Return the lines of a file, after checking that each follows the line before it."""
     *whole, rest = content.split(b"\n")
     sums, lines = [beginning(name)], []
@@ -289,7 +289,7 @@ class Journal:
     def __init__(self, file: Path, chain: Chain) -> None:
         self._file = file
         self._records, self._sum = len(chain.lines), chain.sums[-1]
-        with written(file):
+        with report_write_errors(file):
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
             self._descriptor = os.open(file, flags, 0o644)
             # A line that a killed process did not write to its end.
@@ -303,8 +303,8 @@ class Journal:
 
     def append(self, record: Record) -> None:
         """Append a record."""
-        line, after = sealed(record.model_dump_json(), self._sum)
-        with written(self._file):
+        line, after = seal_line(record.model_dump_json(), self._sum)
+        with report_write_errors(self._file):
             try:
                 rest = memoryview(line)
                 while rest:
@@ -317,7 +317,7 @@ class Journal:
 
     def sync(self) -> None:
         """Write the appended records to the disk."""
-        with written(self._file):
+        with report_write_errors(self._file):
             os.fsync(self._descriptor)
 
     def close(self) -> None:
@@ -416,7 +416,7 @@ class RunFolder:
 
     def clear(self) -> None:
         """Remove the records, and nothing else that lies in the folder."""
-        with written(self.path):
+        with report_write_errors(self.path):
             for file in (*self.path.glob("bench-*.json"), *(self.path / name for name in NAMES)):
                 file.unlink(missing_ok=True)
 
@@ -435,7 +435,7 @@ class RunFolder:
         content = read_bytes(file, what="the run")
         _reject_other_schema(content, file)
         text = unsealed_document(content, HEAD, place=str(file))
-        return parsed(Run, text, place=str(file), what=f"a run of schema {SCHEMA}")
+        return parse_record(Run, text, place=str(file), what=f"a run of schema {SCHEMA}")
 
     # Records
 
@@ -443,7 +443,7 @@ class RunFolder:
         """Read the lines of a kind of record, after checking that none was altered, lost or added."""
         name = FILES[kind]
         file = self.path / name
-        chain = unsealed(read_bytes(file) if is_there(file) else b"", name, place=str(file))
+        chain = read_sealed_lines(read_bytes(file) if is_there(file) else b"", name, place=str(file))
         if self.is_run:
             _reject_lost(chain, self.head(), name, file)
         elif chain.torn:
@@ -455,7 +455,7 @@ class RunFolder:
         name, lines = FILES[kind], []
         after = beginning(name)
         for row in rows:
-            line, after = sealed(row.model_dump_json(), after)
+            line, after = seal_line(row.model_dump_json(), after)
             lines.append(line)
         self._replace(name, b"".join(lines), FileState(records=len(lines), sum=after))
 
@@ -479,18 +479,18 @@ class RunFolder:
 
         The last record with a key counts.
         """
-        return [row for _, row in self._numbered(kind)]
+        return [row for _, row in self._number_rows(kind)]
 
     def places(self, kind: type[RowT]) -> Iterator[tuple[str, RowT]]:
         """Yield every record of a kind with its place in the run, such as ``verdicts.jsonl:17``."""
-        for number, row in self._numbered(kind):
+        for number, row in self._number_rows(kind):
             yield f"{FILES[kind]}:{number}", row
 
-    def _numbered(self, kind: type[RowT]) -> list[tuple[int, RowT]]:
+    def _number_rows(self, kind: type[RowT]) -> list[tuple[int, RowT]]:
         file, what = self.path / FILES[kind], f"a record of schema {SCHEMA}"
         rows: dict[object, tuple[int, RowT]] = {}
         for number, line in enumerate(self.chain(kind).lines, 1):
-            row = parsed(kind, line, place=f"{file}:{number}", what=what)
+            row = parse_record(kind, line, place=f"{file}:{number}", what=what)
             rows[getattr(row, "key", number)] = (number, row)
         return list(rows.values())
 
@@ -512,7 +512,7 @@ class RunFolder:
             content = read_bytes(file, what=what, remedy=remedy)
             if head is not None and name in known and checksum(content) not in {one.sum for one in _states(head, name)}:
                 raise _unreadable(what, "the checksum does not match", place=file, remedy=remedy)
-            text = decoded(content, place=str(file), what=what, remedy=remedy)
+            text = decode(content, place=str(file), what=what, remedy=remedy)
             yield file.stem.removeprefix("bench-"), document(text, place=str(file), what=what, remedy=remedy)
 
     @classmethod
@@ -534,7 +534,7 @@ def _reject_other_schema(content: bytes, file: Path) -> None:
     head = document(content, place=str(file), what="the run")
     version = head.get("schema_version") if isinstance(head, dict) else None
     if version != SCHEMA or isinstance(version, bool):
-        rule, value = f"this version of the harness reads schema {SCHEMA}", f"schema {quoted(version)}"
+        rule, value = f"this version of the harness reads schema {SCHEMA}", f"schema {quote_value(version)}"
         remedy = "read it with the version of the harness that wrote it, or repeat the run"
         raise _unreadable("the run", rule, value, place=file, remedy=remedy)
 

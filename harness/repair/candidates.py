@@ -7,7 +7,7 @@ from itertools import chain
 
 import libcst as cst
 
-from harness.repair.code import Code, Rewrite, code_of, operands, replaced, square_of
+from harness.repair.code import Code, Rewrite, code_of, operands, replace_expressions, square_of
 from harness.repair.rules import SAFE
 from harness.repair.unsafe_rules import UNSAFE
 
@@ -86,13 +86,13 @@ def candidates(
     found: dict[str, Candidate] = {}
     start = Candidate(text, (), is_safe=True, line=line)
     last = () if wider is None else (_fixpoint(start, name, [rule]) for rule in widening_rules(wider))
-    for candidate in chain(_in_order(start, name, mistakes, unsafe=unsafe), last):
+    for candidate in chain(_try_in_order(start, name, mistakes, unsafe=unsafe), last):
         if candidate.titles and candidate.text != text:
             found.setdefault(candidate.text, candidate)
     return list(found.values())[:MAX_CANDIDATES]
 
 
-def _in_order(start: Candidate, name: str, mistakes: Sequence[str], *, unsafe: bool) -> Iterator[Candidate]:
+def _try_in_order(start: Candidate, name: str, mistakes: Sequence[str], *, unsafe: bool) -> Iterator[Candidate]:
     rules = sorted(UNSAFE, key=lambda rule: not _FIRST[rule.title] & set(mistakes)) if unsafe else []
     named = [rule for rule in rules if _FIRST[rule.title] & set(mistakes)]
     # An audit does not know the intended result, so only the named operation may change.
@@ -129,7 +129,7 @@ def _everywhere(start: Candidate, name: str, rule: Rewrite) -> Candidate | None:
     texts = {} if code is None else _matches(code, rule, start.line)
     if code is None or not texts:
         return None
-    return _next(start, replaced(code, texts, name), rule)
+    return _next(start, replace_expressions(code, texts, name), rule)
 
 
 def _single(start: Candidate, name: str, rule: Rewrite) -> Iterator[Candidate]:
@@ -137,7 +137,7 @@ def _single(start: Candidate, name: str, rule: Rewrite) -> Iterator[Candidate]:
     code = code_of(start.text, name)
     if code is not None:
         for node, text in _matches(code, rule, start.line).items():
-            yield _next(start, replaced(code, {node: text}, name), rule)
+            yield _next(start, replace_expressions(code, {node: text}, name), rule)
 
 
 def _matches(code: Code, rule: Rewrite, line: int | None) -> dict[cst.CSTNode, str]:
@@ -149,22 +149,22 @@ def _matches(code: Code, rule: Rewrite, line: int | None) -> dict[cst.CSTNode, s
         text = rule.rule(code, node)
         if text is not None and text != code.bare(node) and (line is None or line in code.lines(node)):
             found[node] = text
-            inside |= _below(node)
+            inside |= _find_descendants(node)
     return found
 
 
-def _below(node: cst.CSTNode) -> set[int]:
+def _find_descendants(node: cst.CSTNode) -> set[int]:
     """Return the identities of the nodes below a node."""
-    return {id(node)}.union(*(_below(child) for child in node.children))
+    return {id(node)}.union(*(_find_descendants(child) for child in node.children))
 
 
 def _next(start: Candidate, text: str, rule: Rewrite) -> Candidate:
     titles = tuple(dict.fromkeys((*start.titles, rule.title)))
-    line = None if start.line is None else _moved(start.text, text, start.line)
+    line = None if start.line is None else _move_line(start.text, text, start.line)
     return Candidate(text, titles, start.is_safe and rule.is_safe, line)
 
 
-def _moved(before: str, after: str, line: int) -> int:
+def _move_line(before: str, after: str, line: int) -> int:
     """Return the new number of a line; for a removed one, the number of the next changed line."""
     old, new = before.splitlines(), after.splitlines()
     is_removed = False

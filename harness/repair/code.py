@@ -56,7 +56,7 @@ class Code:
             at = self._positions[one]
             found |= set(range(at.start.line, at.end.line + 1))
             names = {part.value for part in _walk(one) if isinstance(part, cst.Name)} - seen
-            pending += [self._assigned[name] for name in names if name in self._assigned]
+            pending += [self._assignments[name] for name in names if name in self._assignments]
             seen |= names
         return found
 
@@ -82,7 +82,7 @@ class Code:
         return f"{self.torch}.nn.functional"
 
     @cached_property
-    def _assigned(self) -> dict[str, cst.BaseExpression]:
+    def _assignments(self) -> dict[str, cst.BaseExpression]:
         """The names that have one assignment, with their values; a value that uses a reassigned name does not count."""
         values: dict[str, cst.BaseExpression] = {}
         many = Counter(parameter.name.value for parameter in self.function.params.params)
@@ -105,9 +105,9 @@ class Code:
     def seen(self, node: cst.BaseExpression) -> cst.BaseExpression:
         """Return the value of a name that is assigned once; other expressions stay."""
         for _ in range(8):
-            if not isinstance(node, cst.Name) or node.value not in self._assigned:
+            if not isinstance(node, cst.Name) or node.value not in self._assignments:
                 return node
-            node = self._assigned[node.value]
+            node = self._assignments[node.value]
         return node
 
     def operands(self, node: cst.BaseExpression | None, kind: type[cst.BaseBinaryOp]) -> Pair | None:
@@ -128,8 +128,8 @@ class Code:
         node = None if node is None else self.seen(node)
         if not isinstance(node, cst.Call):
             return None
-        plain = [one.value for one in node.args if one.keyword is None and not one.star]
-        keywords = {one.keyword.value: one.value for one in node.args if one.keyword is not None}
+        plain = [argument.value for argument in node.args if argument.keyword is None and not argument.star]
+        keywords = {argument.keyword.value: argument.value for argument in node.args if argument.keyword is not None}
         if isinstance(node.func, cst.Name):
             name, of, rest = node.func.value, plain[0] if plain else None, plain[1:]
         elif isinstance(node.func, cst.Attribute):
@@ -202,7 +202,7 @@ def code_of(text: str, name: str) -> Code | None:
         found = inside[-1]
     if isinstance(found, cst.ClassDef):
         methods = [one for one in _walk(found) if isinstance(one, cst.FunctionDef)]
-        found = next((one for one in methods if one.name.value in {"forward", "__call__"}), found)
+        found = next((method for method in methods if method.name.value in {"forward", "__call__"}), found)
     return Code(module, found) if isinstance(found, cst.FunctionDef) else None
 
 
@@ -244,7 +244,7 @@ class _Replacing(cst.CSTTransformer):
         return new.with_changes(lpar=original_node.lpar, rpar=original_node.rpar) if keeps else new  # type: ignore[return-value]
 
 
-def replaced(code: Code, texts: Mapping[cst.CSTNode, str], name: str) -> str:
+def replace_expressions(code: Code, texts: Mapping[cst.CSTNode, str], name: str) -> str:
     """Return the text of the module with expressions replaced, and without assignments that nothing reads any more."""
     before = _reads(code.function)
     text = code.module.visit(_Replacing(texts)).code
@@ -276,7 +276,7 @@ class _Dropping(cst.CSTTransformer):
     def __init__(self, function: cst.FunctionDef, names: set[str]) -> None:
         super().__init__()
         lines = [one for one in _walk(function.body) if isinstance(one, cst.SimpleStatementLine)]
-        self._dropped = {id(one) for one in lines if _assigns_only(one, names)}
+        self._dropped = {id(line) for line in lines if _assigns_only(line, names)}
 
     def leave_SimpleStatementLine(  # noqa: N802 - the name that LibCST calls
         self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine

@@ -17,7 +17,7 @@ from harness.findings import Finding, findings
 from harness.isolation.limits import Limits
 from harness.record import Fix, Status, Verdict
 from harness.repair.candidates import Candidate, candidates
-from harness.repair.search import SECONDS, Verified, best_fix, recorded
+from harness.repair.search import SECONDS, Verified, best_fix, make_record
 from harness.verdict.campaign import Campaign
 from harness.wording import explanation, sentence
 
@@ -30,15 +30,15 @@ Judge = Callable[[str, "Sequence[str] | None", "Sequence[str] | None"], Sequence
 
 def _sentence(before: Sequence[Verdict], after: Sequence[Verdict]) -> str:
     """Return the result of the verification."""
-    holding, of = (sum(one.status is Status.HOLDS for one in verdicts) for verdicts in (before, after))
+    holding, of = (sum(verdict.status is Status.HOLDS for verdict in verdicts) for verdicts in (before, after))
     text = f"verified: {of} of {len(after)} laws hold; was {holding}"
-    lost = sorted({law for law, _ in _lost(after) - _lost(before) - _broken(before)})
-    left = sorted({law for law, _ in _broken(after)})
+    lost = sorted({law for law, _ in _lost(after) - _lost(before) - _select_broken(before)})
+    left = sorted({law for law, _ in _select_broken(after)})
     text += f"; still broken: {', '.join(left)}" if left else ""
     return text + (f"; now loses digits: {', '.join(lost)}" if lost else "")
 
 
-def _broken(verdicts: Sequence[Verdict]) -> set[tuple[str, str]]:
+def _select_broken(verdicts: Sequence[Verdict]) -> set[tuple[str, str]]:
     return {(verdict.law, verdict.dtype) for verdict in verdicts if verdict.status.fails}
 
 
@@ -65,7 +65,7 @@ def found_fix(
 
     def judged(candidate: Candidate, best: Verified | None) -> Verified | None:
         known = None if best is None else reached[best.candidate.text]
-        laws, dtype = (first.laws, first.first.dtype) if known is None else _left(known)
+        laws, dtype = (first.laws, first.first.dtype) if known is None else _list_remaining_laws(known)
         # A few laws in one dtype show at little cost whether a candidate can help.
         screened = judge(candidate.text, laws[:SCREENED], [dtype])
         if not screened or all(verdict.status.fails for verdict in screened):
@@ -73,12 +73,12 @@ def found_fix(
         after = reached[candidate.text] = judge(candidate.text, None, None)
         if not _helps(before, after, first):
             return None
-        return Verified(candidate, _sentence(before, after), len(_broken(after)))
+        return Verified(candidate, _sentence(before, after), len(_select_broken(after)))
 
     return best_fix(tried, judged, seconds=seconds, untried=untried)
 
 
-def _left(after: Sequence[Verdict]) -> tuple[list[str], str]:
+def _list_remaining_laws(after: Sequence[Verdict]) -> tuple[list[str], str]:
     """Return the laws that are left broken in the first of their dtypes: only there can another candidate be better."""
     dtype = next(verdict.dtype for verdict in after if verdict.status.fails)
     return [verdict.law for verdict in after if verdict.status.fails and verdict.dtype == dtype], dtype
@@ -87,7 +87,7 @@ def _left(after: Sequence[Verdict]) -> tuple[list[str], str]:
 def _helps(before: Sequence[Verdict], after: Sequence[Verdict], first: Finding) -> bool:
     """Whether a finding is gone, fewer laws are broken, and none that was not broken before."""
     remains = any(_general(finding) == _general(first) for finding in findings(after) if finding.status.fails)
-    return bool(after) and not remains and _broken(after) < _broken(before)
+    return bool(after) and not remains and _select_broken(after) < _select_broken(before)
 
 
 def _general(finding: Finding) -> str:
@@ -182,7 +182,7 @@ class OwnSource:
         text = "".join([*lines[: self.line - 1], body, *lines[last:]])
         moved = replace(verified, candidate=replace(verified.candidate, text=text))
         file = Path(display_path(self.file)) if self.file.is_file() else Path("cell")
-        return recorded(moved, case=case, repairs=repairs, file=file, before="".join(lines))
+        return make_record(moved, case=case, repairs=repairs, file=file, before="".join(lines))
 
     def _lines(self) -> list[str]:
         """Return the lines of the file; blank lines and the function in a notebook."""

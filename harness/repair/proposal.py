@@ -121,9 +121,9 @@ def show_search() -> "Progress":
 def propose(request: Fixing, found: "Verified", case: str, repairs: str) -> Proposal:
     """Return the proposal of a verified fix."""
     from harness.diagnosis.blame import display_path
-    from harness.repair.search import recorded
+    from harness.repair.search import make_record
 
-    fix = recorded(found, case=case, repairs=repairs, file=Path(display_path(request.file)), before=request.text)
+    fix = make_record(found, case=case, repairs=repairs, file=Path(display_path(request.file)), before=request.text)
     return Proposal(request, fix, found.candidate.text)
 
 

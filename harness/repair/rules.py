@@ -17,7 +17,7 @@ def _exponent(code: Code, node: cst.BaseExpression) -> cst.BaseExpression | None
     return code.of(node, "exp")
 
 
-def _shifted(code: Code, x: cst.BaseExpression, *names: str) -> tuple[cst.BaseExpression, Called] | None:
+def _find_shift(code: Code, x: cst.BaseExpression, *names: str) -> tuple[cst.BaseExpression, Called] | None:
     """Return z and the reduction of z - z.max(...), for a reduction with one of the names."""
     pair = code.operands(x, cst.Subtract)
     if pair is None:
@@ -32,9 +32,9 @@ def _shifted(code: Code, x: cst.BaseExpression, *names: str) -> tuple[cst.BaseEx
     return (pair[0], reduction) if reduction is not None and code.same(reduction.of, pair[0]) else None
 
 
-def _unshifted(code: Code, x: cst.BaseExpression) -> cst.BaseExpression:
+def _remove_shift(code: Code, x: cst.BaseExpression) -> cst.BaseExpression:
     """Return z of z - z.max(...); other expressions stay."""
-    found = _shifted(code, x, "amax", "max")
+    found = _find_shift(code, x, "amax", "max")
     return x if found is None else found[0]
 
 
@@ -49,7 +49,7 @@ def _softmax(code: Code, node: cst.BaseExpression) -> tuple[str, str] | None:
     total, x = code.called(quotient[1], "sum"), _exponent(code, quotient[0])
     if total is None or x is None or not code.same(total.of, quotient[0]) or not _keeps(total, code):
         return None
-    return code.bare(_unshifted(code, x)), axis_text(total, code)
+    return code.bare(_remove_shift(code, x)), axis_text(total, code)
 
 
 def _sigmoid(code: Code, node: cst.BaseExpression) -> str | None:
@@ -60,10 +60,10 @@ def _sigmoid(code: Code, node: cst.BaseExpression) -> str | None:
     quotient = code.operands(node, cst.Divide)
     if quotient is None or not code.is_number(quotient[0], 1.0):
         return None
-    return _of_logistic_sum(code, quotient[1])
+    return _match_logistic_sum(code, quotient[1])
 
 
-def _of_logistic_sum(code: Code, node: cst.BaseExpression) -> str | None:
+def _match_logistic_sum(code: Code, node: cst.BaseExpression) -> str | None:
     """Return x of 1 + exp(-x)."""
     exponent = code.of(_one_plus(code, node), "exp")
     inner = None if exponent is None else code.seen(exponent)
@@ -218,12 +218,12 @@ def sigmoid(code: Code, node: cst.BaseExpression) -> str | None:
     if pair is None:
         return None
     if code.is_number(pair[0], 1.0):
-        x = _of_logistic_sum(code, pair[1])
+        x = _match_logistic_sum(code, pair[1])
         return None if x is None else f"{code.torch}.sigmoid({plain(x)})"
     inner, top = _one_plus(code, pair[1]), _exponent(code, pair[0])
     if inner is not None and top is not None and code.same(inner, pair[0]):
         return f"{code.torch}.sigmoid({code.bare(top)})"
-    of = _of_logistic_sum(code, pair[1])
+    of = _match_logistic_sum(code, pair[1])
     return f"{code.operand(pair[0])} * {code.torch}.sigmoid({plain(of)})" if of is not None else None
 
 
@@ -243,13 +243,13 @@ def complement(code: Code, node: cst.BaseExpression) -> str | None:
 def shift(code: Code, node: cst.BaseExpression) -> str | None:
     """Subtract the maximum from the exponents of a quotient by their sum, along the axis of the sum."""
     called = code.written(node, "exp")
-    if called is None or _unshifted(code, x := called.of) is not x:
+    if called is None or _remove_shift(code, x := called.of) is not x:
         return None
     # A call that is written twice runs twice, and may draw other random numbers.
     if code.has_call(x):
         return None
-    for one in code.expressions:
-        pair = operands(one, cst.Divide)
+    for expression in code.expressions:
+        pair = operands(expression, cst.Divide)
         total = None if pair is None else code.called(pair[1], "sum")
         top = None if pair is None else _exponent(code, pair[0])
         if pair is None or total is None or top is None or not code.same(total.of, pair[0]) or not code.same(top, x):
@@ -270,8 +270,8 @@ _NOT_THE_MAXIMUM = ("mean", "min", "amin", "median", "norm", "sum")
 
 def maximum(code: Code, node: cst.BaseExpression) -> str | None:
     """Subtract the maximum before exponentials where another reduction of the row is subtracted."""
-    found = _shifted(code, node, *_NOT_THE_MAXIMUM) if operands(node, cst.Subtract) is not None else None
-    if found is None or not any(code.called(one, "exp") for one in code.expressions):
+    found = _find_shift(code, node, *_NOT_THE_MAXIMUM) if operands(node, cst.Subtract) is not None else None
+    if found is None or not any(code.called(expression, "exp") for expression in code.expressions):
         return None
     return _minus_maximum(code, *found)
 
@@ -281,7 +281,7 @@ def softmax(code: Code, node: cst.BaseExpression) -> str | None:
     quotient = operands(node, cst.Divide)
     found = _softmax(code, node) if quotient is not None else None
     x = None if quotient is None else _exponent(code, quotient[0])
-    if found is None or x is None or not code.has_call(_unshifted(code, x)):
+    if found is None or x is None or not code.has_call(_remove_shift(code, x)):
         return None
     return f"{code.torch}.softmax({found[0]}{found[1]})"
 
@@ -289,7 +289,7 @@ def softmax(code: Code, node: cst.BaseExpression) -> str | None:
 # Moments
 
 
-def centered(code: Code, node: cst.BaseExpression) -> str | None:
+def center_variance(code: Code, node: cst.BaseExpression) -> str | None:
     """Rewrite mean(x^2) - mean(x)^2."""
     pair = operands(node, cst.Subtract)
     of_square, of_mean = (None, None) if pair is None else (code.called(pair[0], "mean"), square_of(code, pair[1]))
@@ -358,7 +358,7 @@ SAFE = (
     Rewrite("use expm1", expm1),
     Rewrite("use sigmoid", sigmoid),
     Rewrite("use the complement, which does not cancel", complement),
-    Rewrite("subtract the mean before squaring", centered),
+    Rewrite("subtract the mean before squaring", center_variance),
     Rewrite("use vector_norm", norm),
     Rewrite("use hypot", hypotenuse),
     Rewrite("pass the logits to the loss", binary_loss),

@@ -55,7 +55,7 @@ def best_fix(
     return best
 
 
-def recorded(verified: Verified, *, case: str, repairs: str, file: Path, before: str) -> Fix:
+def make_record(verified: Verified, *, case: str, repairs: str, file: Path, before: str) -> Fix:
     """Return the record of a fix of a file with some text."""
     after = verified.candidate.text
     return Fix(

@@ -5,7 +5,7 @@ import libcst as cst
 from harness.repair.code import Called, Code, Rewrite, number, operands
 
 
-def biased(code: Code, node: cst.BaseExpression) -> str | None:
+def use_biased_variance(code: Code, node: cst.BaseExpression) -> str | None:
     """Add correction=0 to var or std."""
     called = code.written(node, "var", "std")
     if called is None or called.keywords.keys() & {"correction", "unbiased"}:
@@ -35,13 +35,13 @@ def last_axis(code: Code, node: cst.BaseExpression) -> str | None:
 
 def _is_of_module(called: Called) -> bool:
     """Whether the tensor is an argument of the call."""
-    return any(one.value is called.of for one in called.node.args)
+    return any(argument.value is called.of for argument in called.node.args)
 
 
 # Superfluous additions and operations
 
 
-def without_eps(code: Code, node: cst.BaseExpression) -> str | None:
+def drop_eps(code: Code, node: cst.BaseExpression) -> str | None:
     """Drop a small number that is added, and a clamp by a small number."""
     pair = operands(node, cst.Add)
     if pair is not None and (small := number(code.seen(pair[1]))) is not None and 0.0 < small < _SMALL:
@@ -81,9 +81,9 @@ def natural(code: Code, node: cst.BaseExpression) -> str | None:
 
 
 UNSAFE = (
-    Rewrite("divide by n", biased, is_safe=False),
+    Rewrite("divide by n", use_biased_variance, is_safe=False),
     Rewrite("reduce along the last axis", last_axis, is_safe=False),
-    Rewrite("drop the epsilon or the clamp", without_eps, is_safe=False),
+    Rewrite("drop the epsilon or the clamp", drop_eps, is_safe=False),
     Rewrite("pass the logits", loss_of_logits, is_safe=False),
     Rewrite("use the natural logarithm", natural, is_safe=False),
 )

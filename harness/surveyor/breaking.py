@@ -196,7 +196,7 @@ def _measured_fields(search: RaySearch, index: int) -> dict[str, Any]:
         "actual": float(measurement.actual[at]),
         "expected": float(measurement.expected[at]),
         "deviation": float(measurement.deviation[at]),
-        "bound": measurement.admitted(at),
+        "bound": measurement.get_bound(at),
         "example": to_text(read, job.contract),
         "replay": _replay(job, read),
     }

@@ -11,10 +11,10 @@ from rich.console import Console
 from harness.display.table import show_table
 from harness.display.verdict import print_properties
 from harness.error import printable
-from harness.findings.merging import grouped
+from harness.findings.merging import group_by
 from harness.record import Accumulator, Breaking
 from harness.surveyor.discovery import Discoveries
-from harness.wording import closed_form, disagreeing, summing, unanswered, undeclared
+from harness.wording import closed_form, disagreeing, select_unanswered, select_undeclared, summing
 from harness.wording.table import Table
 from harness.wording.table.survey import breaking_table, worst_table
 
@@ -56,8 +56,8 @@ def _print_filled(console: Console, text: str) -> None:
 def _sums(accumulators: Sequence[Accumulator]) -> list[str]:
     """Return for each case a line about the precision of its sums."""
     lines = []
-    for case, of_case in grouped(accumulators, attrgetter("case")).items():
-        texts = grouped(of_case, summing)
+    for case, of_case in group_by(accumulators, attrgetter("case")).items():
+        texts = group_by(of_case, summing)
         phrases = [f"{', '.join(one.dtype for one in group)} {text}" for text, group in texts.items()]
         lines.append(f"{case} sums: {'; '.join(phrases)}")
     return lines
@@ -65,26 +65,26 @@ def _sums(accumulators: Sequence[Accumulator]) -> list[str]:
 
 def _skips(discoveries: Discoveries) -> list[str]:
     """Return why laws were not surveyed, without repeated reasons."""
-    by_reason = grouped(discoveries.skips, attrgetter("case", "reason"))
-    return [f"{case}: not surveyed, {reason}: {_by_law(skips)}" for (case, reason), skips in by_reason.items()]
+    by_reason = group_by(discoveries.skips, attrgetter("case", "reason"))
+    return [f"{case}: not surveyed, {reason}: {_group_by_law(skips)}" for (case, reason), skips in by_reason.items()]
 
 
 def _silences(discoveries: Discoveries) -> list[str]:
     """Return how the implementation failed to return a result, with the affected laws, without repeated sentences."""
-    by_reason = grouped(unanswered(discoveries.breakings), lambda breaking: str(breaking.reason))
-    return [f"{reason}\n  concerns  {_by_law(group)}" for reason, group in by_reason.items()]
+    by_reason = group_by(select_unanswered(discoveries.breakings), lambda breaking: str(breaking.reason))
+    return [f"{reason}\n  concerns  {_group_by_law(group)}" for reason, group in by_reason.items()]
 
 
-def _by_law(records: Iterable[Any]) -> str:
+def _group_by_law(records: Iterable[Any]) -> str:
     """Return the laws of records, each with its dtypes."""
-    groups = grouped(records, attrgetter("law"))
+    groups = group_by(records, attrgetter("law"))
     return ", ".join(f"{law} [{', '.join(dict.fromkeys(one.dtype for one in group))}]" for law, group in groups.items())
 
 
 def _alarms(discoveries: Discoveries) -> list[str]:
     """Return the undeclared failures, the first for each case and law with its replay, and wrong closed forms."""
     texts: dict[tuple[str, str], str] = {}
-    failures = undeclared(discoveries.breakings, discoveries.worst)
+    failures = select_undeclared(discoveries.breakings, discoveries.worst)
     for failure in sorted(failures, key=lambda failure: failure.dtype != "float32"):
         case, law = failure.case, failure.law
         place = f" along {failure.ray} at t = {failure.value!r}" if isinstance(failure, Breaking) else ""
@@ -106,7 +106,7 @@ LEGEND = (
 
 def _holding(breakings: Sequence[Breaking]) -> list[str]:
     """Return a sentence for each law with the rays along which it held in all dtypes."""
-    by_ray = grouped(breakings, attrgetter("law", "ray"))
+    by_ray = group_by(breakings, attrgetter("law", "ray"))
     whole = [key for key, group in by_ray.items() if all(one.value is None and one.reason is None for one in group)]
-    rays_of = grouped(whole, itemgetter(0))
+    rays_of = group_by(whole, itemgetter(0))
     return [f"{law} holds to the end of: {', '.join(ray for _, ray in pairs)}" for law, pairs in rays_of.items()]

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.calling.target import completed, of_function
+from harness.calling.target import complete_claim, find_known
 from harness.case import Break, Case
 from harness.contracts import claimed
-from harness.error import UsageError, did_you_mean, listed
-from harness.execution.progress import followed
+from harness.error import UsageError, did_you_mean, join_names
+from harness.execution.progress import show_progress
 from harness.laws.contract import Contract
 from harness.laws.law import Law
 from harness.laws.ray import Ray
@@ -92,10 +92,10 @@ def explorations(
     unknown = set(rays) - known
     if unknown:
         ray = min(unknown)
-        rule = f"choose from {listed(sorted(known))}"
+        rule = f"choose from {join_names(sorted(known))}"
         raise UsageError(f"unknown ray `{ray}`", rule=rule, remedy=did_you_mean(ray, known))
     if not groups:
-        without = listed(dict.fromkeys(case.contract for case in cases))
+        without = join_names(dict.fromkeys(case.contract for case in cases))
         raise UsageError("nothing to survey", rule="a survey needs a contract with rays", value=without or "no case")
     return [Exploration(tuple(group), budget, rays) for group in groups.values()]
 
@@ -161,12 +161,12 @@ def survey(
     UsageError
         If the contract or a dtype does not exist, or the contract has no rays.
     """
-    contract, call = completed(of_function(function), contract, call)
+    contract, call = complete_claim(find_known(function), contract, call)
     case = Case(function, contract or "", breaks=breaks or {}, declares=declares or {}, style="foreign", call=call)
     listed = explorations([case], Budget(batches, seed=seed), dtypes=dtypes)
     discoveries, probe = Discoveries(), Probe()
     with threads(1):
         parts = [part for exploration in listed for part in exploration.parts]
-        for part in followed(parts, f"surveying {case.name}"):
+        for part in show_progress(parts, f"surveying {case.name}"):
             discoveries.add(part.find_after_probe(probe))
     return discoveries

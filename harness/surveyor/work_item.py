@@ -160,7 +160,7 @@ def witness(job: Job, result: SearchResult, objective: Objective) -> Worst:
         objective=objective,
         rows=result.rows,
         deviation=float(measurement.deviation[at]),
-        bound=measurement.admitted(at),
+        bound=measurement.get_bound(at),
         unit=job.law.unit,
         place=at[1:] if is_one_group(example, job.contract) else at,
         actual=float(measurement.actual[at]),

@@ -43,7 +43,7 @@ def threads(count: int = 1) -> Iterator[None]:
 
 
 @contextmanager
-def without_garbage_collection() -> Iterator[None]:
+def stop_garbage_collection() -> Iterator[None]:
     """Collect garbage now and not again until the end; live objects are frozen.
 
     A full collection within a measurement of a torch process makes it 1.6 to 2.4 times as long. If the caller has
@@ -105,7 +105,7 @@ def alarm(limit_s: float, overdue: Callable[[], BaseException | None], *, again_
         signal.signal(signal.SIGALRM, before)
 
 
-def within(seconds: float, action: str) -> AbstractContextManager[None]:
+def limit_wall_time(seconds: float, action: str) -> AbstractContextManager[None]:
     """Interrupt code that exceeds its time with a ``TimeoutError``, on systems with an alarm."""
     return alarm(seconds, lambda: TimeoutError(f"{action} took longer than {seconds:g} s"))
 

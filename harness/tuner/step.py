@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from harness.calling.discovery import named
+from harness.calling.discovery import find_attribute
 from harness.error import UsageError
 from harness.timing.clock import Accelerator
 
@@ -38,7 +38,7 @@ def load_step(target: str) -> Step:
     path, _, name = target.rpartition(":")
     if not path or not name:
         raise UsageError(f"cannot load the step `{target}`", rule="name it as `module:function` or `file.py:function`")
-    function = named(path, name)
+    function = find_attribute(path, name)
     if not callable(function):
         kind = type(function).__name__
         raise UsageError(f"cannot load the step `{target}`", rule="a step must be callable", value=f"`{kind}`")

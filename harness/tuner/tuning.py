@@ -12,7 +12,7 @@ from harness.loading.budget import measure_budget
 from harness.loading.fault import FaultKind, LoadingFault
 from harness.loading.throughput import PREFETCH, allow_more_workers_than_cores
 from harness.record.budget import Budget
-from harness.timing.clock import current_accelerator, threads, without_garbage_collection
+from harness.timing.clock import current_accelerator, stop_garbage_collection, threads
 from harness.tuner.advice import Advice, examine
 from harness.tuner.loader_choice import Choice, LoaderKind
 from harness.tuner.loop import Loop, Waiting
@@ -140,7 +140,7 @@ class Tuning(TuningResult):
 
     def run(self) -> Iterator[SearchState]:
         """Examine the data set, then search; yield the state after each slice."""
-        with threads(1), without_garbage_collection(), allow_more_workers_than_cores():
+        with threads(1), stop_garbage_collection(), allow_more_workers_than_cores():
             yield from self._run(time.perf_counter())
 
     def _run(self, start: float) -> Iterator[SearchState]:
@@ -200,7 +200,7 @@ class Tuning(TuningResult):
         assert self.standing is not None
         assert self.advice is not None
         best, hop_s = self.standing.best, self.advice.hop_s
-        with threads(1), without_garbage_collection(), allow_more_workers_than_cores():
+        with threads(1), stop_garbage_collection(), allow_more_workers_than_cores():
             self.budget = measure_budget(
                 lambda: best.load(self.dataset),
                 self.step,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from harness.calling.question import CALLING, THOROUGH, option_field
 from harness.calling.target import Loader, Target
 from harness.case import UNCLAIMED, Case
-from harness.error import UsageError, listed
+from harness.error import UsageError, join_names
 from harness.execution.plan import Document
 from harness.execution.result import Answer
 from harness.execution.runner import Backend, carry_out
@@ -330,6 +330,6 @@ def _spelled_out(example: str, job: "Job") -> dict[str, Any]:
     inputs = from_json(example, job.contract, job.format)
     missing = [name for name in job.law.reads if name not in inputs]
     if missing:
-        needed = listed(job.law.reads)
+        needed = join_names(job.law.reads)
         raise UsageError(f"the example has no `{missing[0]}`", rule=f"`{job.law.name}` needs {needed}")
     return inputs

@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.calling.target import place_of
 from harness.error import UsageError
-from harness.execution.progress import followed
+from harness.execution.progress import show_progress
 from harness.execution.worker_pool import WorkerPool
 from harness.isolation.limits import Limits
 from harness.record import Property, Verdict
@@ -110,7 +110,7 @@ def checked(campaign: Campaign) -> tuple[list[Verdict], list[Property]]:
     with WorkerPool(campaign, Limits(), 1) as pool:
         reached = campaign.verdicts(pool, properties)
         name = pool.pieces[0]["case"] if pool.pieces else campaign.target
-        verdicts = [verdict for _, verdict in zip(followed(pool.pieces, f"checking {name}"), reached, strict=True)]
+        verdicts = [verdict for _, verdict in zip(show_progress(pool.pieces, f"checking {name}"), reached, strict=True)]
     return verdicts, list(properties.values())
 
 

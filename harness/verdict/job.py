@@ -17,7 +17,7 @@ from harness.calling.device import CPU, refuse_absent
 from harness.calling.watch import TimeOnlyWatch
 from harness.case import Case
 from harness.contracts import claimed, contract_named
-from harness.error import UsageError, did_you_mean, listed
+from harness.error import UsageError, did_you_mean, join_names
 from harness.floats.format import Format, format_of
 from harness.laws.contract import Axes, Contract, choices
 from harness.laws.default_examples import share_of
@@ -174,19 +174,19 @@ def _validate(case: Case, contract: Contract) -> None:
         if attained not in lossy:
             raise UsageError(
                 f"unknown law `{attained}` in `attains` of {case.name}",
-                rule=f"the laws of lost digits of `{contract.name}` are {listed(sorted(lossy)) or 'none'}",
+                rule=f"the laws of lost digits of `{contract.name}` are {join_names(sorted(lossy)) or 'none'}",
             )
     for declared in case.breaks:
         if declared not in names:
             raise UsageError(
                 f"unknown law `{declared}` in `breaks` of {case.name}",
-                rule=f"the laws of `{contract.name}` are {listed(sorted(names))}",
+                rule=f"the laws of `{contract.name}` are {join_names(sorted(names))}",
                 remedy=did_you_mean(declared, names),
             )
     admissible = {**contract.conventions, **(TRAITS if contract.output is not None else {})}
     for name, value in case.declares.items():
         if name not in admissible:
-            known = listed(contract.conventions) or "none"
+            known = join_names(contract.conventions) or "none"
             raise UsageError(
                 f"unknown convention `{name}` declared for {case.name}",
                 rule=f"the conventions of `{contract.name}` are {known}",

@@ -19,12 +19,12 @@ from torch import Tensor
 
 from harness.case import Case
 from harness.contracts import contract_named
-from harness.error import UsageError, listed
+from harness.error import UsageError, join_names
 from harness.floats.format import Format
 from harness.laws.contract import Contract
 from harness.laws.law import Example, Law
 from harness.record import Breaking, Counterexample, Input, Proof, TensorText, Verdict, Worst, write_atomically
-from harness.record.storage import is_there, parsed, read_text
+from harness.record.storage import is_there, parse_record, read_text
 
 
 def hexadecimal(value: float) -> str:
@@ -241,7 +241,8 @@ def read_corpus(file: Path) -> tuple[Counterexample, ...]:
     if last[1].strip() != _digest_line(line for _, line in others):
         raise UsageError(f"the digest of the corpus does not match: `{file}`", remedy=_RESTORE)
     return tuple(
-        parsed(Counterexample, line, place=f"{file}:{number}", what=_WHAT, remedy=_REMEDY) for number, line in others
+        parse_record(Counterexample, line, place=f"{file}:{number}", what=_WHAT, remedy=_REMEDY)
+        for number, line in others
     )
 
 
@@ -295,8 +296,8 @@ def _completed(known: Counterexample, contract: Contract, law: Law, file: Path) 
     """Return the example; raise an error if it lacks an input that the law reads."""
     if missing := [name for name in law.reads if name not in known.example]:
         raise UsageError(
-            f"cannot read a counterexample in `{file}`: {listed(missing)} missing",
-            rule=f"`{law.name}` needs {listed(law.reads)}",
+            f"cannot read a counterexample in `{file}`: {join_names(missing)} missing",
+            rule=f"`{law.name}` needs {join_names(law.reads)}",
             remedy=_REMEDY,
         )
     return from_text(known.example, contract)

@@ -81,7 +81,7 @@ class Census:
         if ratio > self.worst_ratio:
             self.worst_ratio = ratio
             self.deviation = float(measurement.deviation[measurement.worst])
-            self.bound = measurement.admitted(measurement.worst)
+            self.bound = measurement.get_bound(measurement.worst)
 
     @property
     def typical_bound(self) -> float | None:

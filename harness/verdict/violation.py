@@ -281,7 +281,7 @@ def witnessed(job: Job, example: Example, measurement: Measurement, index: Any, 
         "actual": float(measurement.actual[index]),
         "expected": float(measurement.expected[index]),
         "deviation": float(measurement.deviation[index]),
-        "bound": measurement.admitted(index),
+        "bound": measurement.get_bound(index),
         "example": to_text(read, job.contract),
         "replay": replay_command(job.case, job.contract, job.law.name, job.format, read, draws, device=job.device),
     }

@@ -24,7 +24,7 @@ from harness.wording.finding import (
     unclaimed_line,
 )
 from harness.wording.fix import fix_html, fix_lines, fix_title
-from harness.wording.markdown import fenced, markdown_text
+from harness.wording.markdown import fence_code, markdown_text
 from harness.wording.proof import (
     broken_blocks,
     differing,
@@ -37,16 +37,16 @@ from harness.wording.proof import (
     worst,
 )
 from harness.wording.survey import (
-    by_case,
     closed_form,
     disagreeing,
     first_loss,
+    group_by_case,
     how_sure,
-    in_words,
+    select_unanswered,
+    select_undeclared,
+    summarize_failures,
     summing,
     survey_line,
-    unanswered,
-    undeclared,
     what_happens,
 )
 from harness.wording.table.audit import audit_html

@@ -31,7 +31,7 @@ CAST_LAWS = {
 """The laws of casts by the name of their departure, each with its statement."""
 
 
-def of_float32(proofs: Sequence[Proof]) -> list[Proof]:
+def select_float32(proofs: Sequence[Proof]) -> list[Proof]:
     """Return the proofs in float32 that have visited any inputs."""
     return [proof for proof in proofs if proof.histogram and proof.error is None]
 
@@ -98,7 +98,7 @@ def cast_row(proof: Proof) -> dict[str, str]:
 def departure_lines(proofs: Sequence[Proof]) -> list[str]:
     """Return a sentence for each law of float32 numbers that some results break."""
     lines = []
-    for proof in of_float32(proofs):
+    for proof in select_float32(proofs):
         for law, found in proof.departures.items():
             results = count(found.count, "result")
             first = f"first {float.fromhex(found.x):.9g}: actual {found.actual:.9g}, expected {found.expected:.9g}"

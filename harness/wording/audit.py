@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.findings.headroom_trend import Trend
-from harness.record.audit import Audit, AuditFinding, AuditRun, Headroom, in_format
-from harness.wording.finding import pointed
-from harness.wording.number import SECONDS, count, scaled
+from harness.record.audit import Audit, AuditFinding, AuditRun, Headroom, name_format
+from harness.wording.finding import point_at
+from harness.wording.number import SECONDS, count, scale_to_unit
 from harness.wording.verdict import filled
 
 WIDEST = 74
@@ -30,10 +30,10 @@ WARNS = 2.0
 def place(file: str, line: int, function: str = "", module: str = "") -> str:
     """Return ``model.py:16 forward [blocks.1.attention]``, the file as seen from here."""
     within = f" {function}" if function and function != "<module>" else ""
-    return f"{near(file)}:{line}{within}{f' [{module}]' if module else ''}"
+    return f"{shorten_path(file)}:{line}{within}{f' [{module}]' if module else ''}"
 
 
-def near(file: str) -> str:
+def shorten_path(file: str) -> str:
     """The shortest name of a file: from the working directory, or from where packages are installed."""
     path = Path(file)
     if path.is_relative_to(Path.cwd()):
@@ -48,9 +48,9 @@ def finding_lines(finding: AuditFinding) -> list[str]:
     lines = [f"{at}:{backward} {finding.sentence}", *(f"    {line}" for line in excerpt(finding))]
     if finding.caller is not None:
         file, _, line = finding.caller.rpartition(":")
-        lines.append(f"  called   {near(file)}:{line}")
+        lines.append(f"  called   {shorten_path(file)}:{line}")
     if finding.reaches:
-        lines.append(f"  reaches  {_listed(finding.reaches)}")
+        lines.append(f"  reaches  {_join_names(finding.reaches)}")
     if finding.oracle is not None:
         lines.append(f"  oracle   {finding.oracle}")
     lines.append(f"  remedy   {finding.remedy}")
@@ -62,10 +62,10 @@ def finding_lines(finding: AuditFinding) -> list[str]:
 def excerpt(finding: AuditFinding) -> list[str]:
     """Return the source line of a finding with carets under the operation; a long line is omitted."""
     has_code = 0 < len(finding.code.strip()) <= WIDEST
-    return pointed(finding.code, finding.start, finding.end) if has_code else []
+    return point_at(finding.code, finding.start, finding.end) if has_code else []
 
 
-def _listed(names: Sequence[str]) -> str:
+def _join_names(names: Sequence[str]) -> str:
     visible = ", ".join(names[:2])
     return visible + (f" and {len(names) - 2} more" if len(names) > 2 else "")
 
@@ -133,13 +133,13 @@ def blind_line(audit: Audit) -> str | None:
 def _times(blind: tuple[str, int]) -> str:
     """Return ``sort at model.py:16 (2x)``."""
     name, at, file = blind[0].partition(" at ")
-    return f"{name}{at}{near(file)} ({blind[1]}x)"
+    return f"{name}{at}{shorten_path(file)} ({blind[1]}x)"
 
 
 def audit_text(audit: Audit, *, everything: bool = False) -> str:
     """Return the findings, the narrowest headroom, notes, limits of the audit, and the verdict."""
     visible = audit.findings if everything else audit.findings[:MAX_FINDINGS]
-    lines = [] if audit.what_if is None else [f"what if float32 were computed {in_format(audit.what_if)}:"]
+    lines = [] if audit.what_if is None else [f"what if float32 were computed {name_format(audit.what_if)}:"]
     lines += [line for finding in visible for line in finding_lines(finding)]
     if len(visible) < len(audit.findings):
         lines.append(f"{len(audit.findings) - len(visible)} more; `-v` shows them")
@@ -160,7 +160,7 @@ def run_line(run: AuditRun) -> str:
     line = f"audited {run.audited:,} of {count(run.steps, 'step')}"
     if not run.step_s or run.audited_s is None or run.within is None:
         return line
-    step, unit = scaled(run.step_s, SECONDS)
+    step, unit = scale_to_unit(run.step_s, SECONDS)
     times = f"an audited step takes {run.audited_s / run.step_s:.2g} times as long as a plain one ({step} {unit})"
     return f"{line}: {times}; the run took {run.ratio:.1f} times its time without the audit, limit {run.within:g}"
 
@@ -203,12 +203,12 @@ _LABEL = re.compile(r" *(?:[a-z]+ {2,}|(?:[\d.]+ bits|no bit) +)")
 """Label of a line: its kind or its headroom."""
 
 
-def wrapped(text: str, width: int) -> str:
+def wrap_text(text: str, width: int) -> str:
     """Wrap the text of an audit, with hanging indentation after labels; longer words, such as paths, stay whole."""
-    return "\n".join(part for line in text.splitlines() for part in _in_lines(line, width))
+    return "\n".join(part for line in text.splitlines() for part in _wrap_line(line, width))
 
 
-def _in_lines(line: str, width: int) -> list[str]:
+def _wrap_line(line: str, width: int) -> list[str]:
     label = _LABEL.match(line)
     indent = " " * (len(label[0]) if label else 4)
     return filled(line, width, subsequent_indent=indent) or [""]

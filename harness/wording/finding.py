@@ -18,7 +18,7 @@ from harness.record.schema import (
     WorstExample,
 )
 from harness.wording.number import count
-from harness.wording.verdict import OF_DIGITS, filled, is_no_loss, nested, violation_block
+from harness.wording.verdict import OF_DIGITS, filled, is_no_loss, nest_elements, violation_block
 
 NAMED = 3
 """Maximum number of laws that a finding names."""
@@ -152,7 +152,7 @@ def details(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: 
     violation = finding.violation
     rows: Details = []
     if finding.is_of_narrowness:
-        rows.append(("events", _happened(finding)))
+        rows.append(("events", _say_what_happened(finding)))
     if violation is not None:
         if violation.seen:
             rows.append(("law", finding.first.statement))
@@ -169,7 +169,7 @@ def details(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: 
     elif finding.named is not None and finding.first.reason:
         rows.append(("error", finding.first.reason))
     if finding.named is not None:
-        rows += _declared(finding.named)
+        rows += _say_how_to_declare(finding.named)
     verb = {Status.BROKEN: "breaks", Status.EXPECTED: "breaks"}.get(finding.status, "affects")
     rows.append((verb, _laws(finding, checked)))
     if violation is not None:
@@ -177,7 +177,7 @@ def details(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: 
     return rows
 
 
-def _declared(mistake: Mistake) -> Details:
+def _say_how_to_declare(mistake: Mistake) -> Details:
     """Say how a mistake is declared if it is meant."""
     verb = "check" if mistake.declare.startswith("--contract") else "declare"
     return [("meant?", f"{verb} it with `{mistake.declare}`")] if mistake.declare else []
@@ -187,11 +187,11 @@ def source_lines(mistake: Mistake | None) -> list[str]:
     """Return the place of a mistake, its line of source, and carets under the expression."""
     if mistake is None or mistake.place is None:
         return []
-    pointed_lines = pointed(mistake.line, mistake.start, mistake.end)
+    pointed_lines = point_at(mistake.line, mistake.start, mistake.end)
     return [f"  {mistake.place}", *(f"    {line}" for line in pointed_lines)]
 
 
-def pointed(code: str, start: int, end: int) -> list[str]:
+def point_at(code: str, start: int, end: int) -> list[str]:
     """Return a line of source without its indent, and carets under the columns of an expression, if they are known."""
     indent = len(code) - len(code.lstrip())
     carets = [f"{' ' * (start - indent)}{'^' * (end - start)}"] if end > start >= indent else []
@@ -204,7 +204,7 @@ def _is_explained(finding: Finding) -> bool:
     return bool(known or finding.is_of_roundings or finding.is_of_narrowness)
 
 
-def _happened(finding: Finding) -> str:
+def _say_what_happened(finding: Finding) -> str:
     """Name what happened to the verdicts of a finding, each once, with the line of code behind the last one on it."""
     events = [verdict.violation.event for verdict in finding.verdicts if verdict.violation is not None]
     known = [event for event in events if event is not None]
@@ -239,7 +239,9 @@ def _outcome(
 ) -> str:
     """Return the inputs, the answer and the truth."""
     actual, expected = _distinct(found.actual, found.expected)
-    return f"{_inputs(found.example, spell)}: {actual}{_place(place)}, expected {expected}{_off(found, unit)}"
+    return (
+        f"{_inputs(found.example, spell)}: {actual}{_place(place)}, expected {expected}{_say_how_far_off(found, unit)}"
+    )
 
 
 def _place(place: Sequence[int]) -> str:
@@ -252,7 +254,7 @@ def _inputs(example: Mapping[str, Input], spell: Callable[[float], str] = repr) 
     return ", ".join(f"{name} = {_short(value, spell)}" for name, value in example.items())
 
 
-def _off(found: Violation | WorstExample, unit: str) -> str:
+def _say_how_far_off(found: Violation | WorstExample, unit: str) -> str:
     """Return the deviation and its bound if the numbers share leading digits; empty otherwise."""
     if _number(found.actual, _SHARED) != _number(found.expected, _SHARED):
         return ""
@@ -300,8 +302,8 @@ def _short(value: Input, spell: Callable[[float], str] = repr) -> str:
     if len(value.values) > SPELLED_OUT or not value.values:
         return f"{value.dtype}{list(value.shape)}"
     if not value.dtype.startswith(("float", "bfloat")):
-        return nested(list(value.values), value.shape)
-    return nested([spell(float.fromhex(text)) for text in value.values], value.shape)
+        return nest_elements(list(value.values), value.shape)
+    return nest_elements([spell(float.fromhex(text)) for text in value.values], value.shape)
 
 
 def _laws(finding: Finding, checked: Sequence[Verdict]) -> str:
@@ -368,10 +370,10 @@ def finding_block(
     name
         Text before the sentence; the kind of finding by default.
     """
-    lines = _filled(f"{name or title_of(finding)}  {sentence(finding)}", width, indent="  ")
+    lines = _fill_text(f"{name or title_of(finding)}  {sentence(finding)}", width, indent="  ")
     lines += source_lines(finding.named)
     for label, text in details(finding, checked, options_only=options_only):
-        lines += _filled(f"  {label:<8}  {text}", width, indent=" " * 12, whole=label == "rerun")
+        lines += _fill_text(f"  {label:<8}  {text}", width, indent=" " * 12, whole=label == "rerun")
     return "\n".join(lines)
 
 
@@ -391,7 +393,7 @@ def finding_in_short(finding: Finding, checked: Sequence[Verdict] = (), *, width
         suffix = f"; {_worst(worst) if worst is not None and is_clearer else outcome}"
     further = _further(finding, checked)
     text = f"{name or title_of(finding)}  {sentence(finding)}{suffix}{f' ({further})' if further else ''}"
-    return "\n".join(_filled(text, width, indent="  "))
+    return "\n".join(_fill_text(text, width, indent="  "))
 
 
 def _further(finding: Finding, checked: Sequence[Verdict]) -> str:
@@ -402,7 +404,7 @@ def _further(finding: Finding, checked: Sequence[Verdict]) -> str:
     return f"{more}in {where}" if where else more.strip()
 
 
-def _filled(text: str, width: int, *, indent: str, whole: bool = False) -> list[str]:
+def _fill_text(text: str, width: int, *, indent: str, whole: bool = False) -> list[str]:
     if not width or whole:
         return [text]
     return filled(text, width, subsequent_indent=indent)
@@ -412,7 +414,9 @@ def unclaimed_line(verdicts: Sequence[Verdict]) -> str:
     """Return the failures in unclaimed dtypes on one line; empty if there are none."""
     reported = {finding.named.sentence for finding in findings(verdicts) if finding.named is not None}
     found = [
-        one for one in findings(verdicts, [Status.UNCLAIMED]) if one.named is None or sentence(one) not in reported
+        finding
+        for finding in findings(verdicts, [Status.UNCLAIMED])
+        if finding.named is None or sentence(finding) not in reported
     ]
     if not found:
         return ""

@@ -31,10 +31,10 @@ _COLORS = {REMOVED: BAD, ADDED: GOOD, PLACE: "#6e7781"}
 
 def fix_html(fix: Fix) -> str:
     """Return a fix as HTML, with the colors of a diff."""
-    text = "\n".join(_colored(line) for line in fix.diff)
+    text = "\n".join(_color_line(line) for line in fix.diff)
     return f"<p>{escape(fix_title(fix))}</p>{PRE}{text}</pre><p>{escape(fix.sentence)}</p>"
 
 
-def _colored(line: str) -> str:
+def _color_line(line: str) -> str:
     color = _COLORS.get(line_kind(line))
     return escape(line) if color is None else f'<span style="color:{color}">{escape(line)}</span>'

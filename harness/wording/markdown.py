@@ -26,7 +26,7 @@ def _escape(part: str) -> str:
     return _MARKUP.sub(r"\\\g<0>", part.replace("&", "&amp;").replace("<", "&lt;"))
 
 
-def fenced(text: str, language: str = "text") -> str:
+def fence_code(text: str, language: str = "text") -> str:
     """Return text as a Markdown code block whose fence is longer than any run of backticks in it."""
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
     return f"{fence}{language}\n{printable(text)}\n{fence}"

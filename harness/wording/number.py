@@ -29,7 +29,7 @@ def plain(value: float | None, *, digits: int = 3) -> str:
     return f"{value:,.{places}f}"
 
 
-def scaled(value: float, units: Sequence[tuple[float, str]]) -> tuple[str, str]:
+def scale_to_unit(value: float, units: Sequence[tuple[float, str]]) -> tuple[str, str]:
     """Return a finite value in the largest unit with a nonzero whole part, and that unit; ``units`` descend."""
     factor, unit = next((pair for pair in units if abs(value) >= 0.9995 * pair[0]), units[-1])
     return plain(value / factor), unit
@@ -42,7 +42,7 @@ def approximate(number: float, *, digits: int = 4) -> str:
     return plain(round(number, digits - 1 - math.floor(math.log10(abs(number)))), digits=digits)
 
 
-def to_error(number: float, error: float) -> str:
+def round_to_error(number: float, error: float) -> str:
     """Return a number with as many decimals as show two digits of its standard error."""
     if not math.isfinite(number) or not math.isfinite(error) or error <= 0:
         return plain(number, digits=4)
@@ -51,22 +51,22 @@ def to_error(number: float, error: float) -> str:
 
 def duration(value_s: float | None) -> str:
     """Return a time in the unit that leaves one to three digits before the point: ``61.8 µs``."""
-    return _with_unit(value_s, SECONDS, " ")
+    return _append_unit(value_s, SECONDS, " ")
 
 
 def rate(per_s: float | None) -> str:
     """Return a rate, per second, in at most five characters: ``2.99M``."""
-    return _with_unit(per_s, THOUSANDS, "")
+    return _append_unit(per_s, THOUSANDS, "")
 
 
 def size(value_bytes: float | None) -> str:
     """Return a number of bytes with a binary unit."""
-    return _with_unit(value_bytes, BYTES, " ")
+    return _append_unit(value_bytes, BYTES, " ")
 
 
-def _with_unit(value: float | None, units: Sequence[tuple[float, str]], separator: str) -> str:
+def _append_unit(value: float | None, units: Sequence[tuple[float, str]], separator: str) -> str:
     """Return a value with its unit; a dash for a value that is unknown or infinite."""
-    return UNKNOWN if value is None or not math.isfinite(value) else separator.join(scaled(value, units))
+    return UNKNOWN if value is None or not math.isfinite(value) else separator.join(scale_to_unit(value, units))
 
 
 def times(value: float | None) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from harness.record.proof import LawOutcome, Proof
 from harness.record.schema import Status, TensorText
 from harness.wording.number import count
-from harness.wording.verdict import spelled
+from harness.wording.verdict import spell_input
 
 
 def proof_line(proofs: Sequence[Proof]) -> str:
@@ -47,10 +47,10 @@ def unanswered_proofs(proofs: Sequence[Proof]) -> list[str]:
 def _quantities(proofs: Sequence[Proof], among: Sequence[Proof]) -> list[str]:
     """Name the quantities of some proofs, each with where."""
     names = dict.fromkeys(proof.quantity for proof in proofs)
-    return [f"{name} [{where(_of(proofs, name), _of(among, name))}]" for name in names]
+    return [f"{name} [{where(_select_quantity(proofs, name), _select_quantity(among, name))}]" for name in names]
 
 
-def _of(proofs: Sequence[Proof], quantity: str) -> list[Proof]:
+def _select_quantity(proofs: Sequence[Proof], quantity: str) -> list[Proof]:
     return [proof for proof in proofs if proof.quantity == quantity]
 
 
@@ -116,7 +116,7 @@ def _block(proof: Proof, outcome: LawOutcome, similar: Sequence[Proof]) -> str:
         ("actual", f"{violation.actual!r} at ({', '.join(map(str, violation.place))})"),
         ("expected", f"{violation.expected!r}"),
         ("deviation", f"{violation.deviation:.6g}, bound {violation.bound:.6g}"),
-        *(("example", f"{name} = {spelled(value)}") for name, value in violation.example.items()),
+        *(("example", f"{name} = {spell_input(value)}") for name, value in violation.example.items()),
         ("replay", violation.replay),
         ("", REPLAYED),
         ("look at", violation.cause),

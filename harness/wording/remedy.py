@@ -30,7 +30,7 @@ def cause_of(event: Event, scope: Scope = "") -> str:
     if event.slope is not None:
         what = advice.what.format(op=event.operation, at=f" at {event.input:.6g}", slope=event.slope)
     else:
-        what = advice.what.format(op=operation, dtype=event.dtype, at=_at(event), limit=_limit(event))
+        what = advice.what.format(op=operation, dtype=event.dtype, at=_say_input(event), limit=_limit(event))
     wider = _WIDER_FORMAT.get(event.dtype)
     remedy = advice.remedy.format(
         **_REMEDIES[scope],
@@ -79,7 +79,7 @@ def _advice(event: Event) -> _Advice:
     return known.get(event.operation, of_any)
 
 
-def _at(event: Event) -> str:
+def _say_input(event: Event) -> str:
     """Return the input, with all digits if they are few enough to read."""
     if event.input is None:
         return ""
@@ -102,7 +102,7 @@ def _limit(event: Event) -> str:
     else:
         side, size, name = "below", math.ldexp(1.0, emin), "smallest normal"
     if inverse is not None:
-        return _beyond(event, side, inverse(size))
+        return _say_limit(event, side, inverse(size))
     return f", whose {name} number is {plain(size, digits=3)}"
 
 
@@ -115,7 +115,7 @@ def _inverse(operation: str) -> Callable[[float], float] | None:
     return None if inverse is None else lambda size: float(inverse(arb(size)))
 
 
-def _beyond(event: Event, side: str, limit: float) -> str:
+def _say_limit(event: Event, side: str, limit: float) -> str:
     """Return the limit, unless the input is next to it, as in a minimal example."""
     if event.input is not None and math.isclose(event.input, limit, rel_tol=_NEAR):
         return ""

@@ -43,12 +43,12 @@ def disagreeing(breakings: Sequence[Breaking]) -> list[Breaking]:
     return [breaking for breaking in breakings if breaking.declared and not breaking.agrees]
 
 
-def unanswered(breakings: Sequence[Breaking]) -> list[Breaking]:
+def select_unanswered(breakings: Sequence[Breaking]) -> list[Breaking]:
     """Return those along which the implementation did not answer."""
     return [breaking for breaking in breakings if breaking.reason is not None]
 
 
-def undeclared(breakings: Sequence[Breaking], worst: Sequence[Worst]) -> list[Breaking | Worst]:
+def select_undeclared(breakings: Sequence[Breaking], worst: Sequence[Worst]) -> list[Breaking | Worst]:
     """Return the undeclared failures, one for each law and dtype."""
     failures: list[Breaking | Worst] = [
         *(breaking for breaking in breakings if breaking.value is not None and not breaking.expected_break),
@@ -60,7 +60,7 @@ def undeclared(breakings: Sequence[Breaking], worst: Sequence[Worst]) -> list[Br
     return list(first.values())
 
 
-def by_case(failures: Sequence[Breaking | Worst]) -> list[list[Breaking | Worst]]:
+def group_by_case(failures: Sequence[Breaking | Worst]) -> list[list[Breaking | Worst]]:
     """Group failures by case."""
     groups: dict[str, list[Breaking | Worst]] = {}
     for failure in failures:
@@ -68,7 +68,7 @@ def by_case(failures: Sequence[Breaking | Worst]) -> list[list[Breaking | Worst]
     return list(groups.values())
 
 
-def in_words(failures: Sequence[Breaking | Worst]) -> str:
+def summarize_failures(failures: Sequence[Breaking | Worst]) -> str:
     """Return the failures of one case: the first law, the number of others, and the dtypes."""
     laws = list(dict.fromkeys(failure.law for failure in failures))
     dtypes = list(dict.fromkeys(failure.dtype for failure in failures))
@@ -95,12 +95,14 @@ def survey_line(breakings: Sequence[Breaking], worst: Sequence[Worst]) -> str:
     """Return the outcome of a survey as one plain sentence."""
     points = sum(breaking.value is not None for breaking in breakings)
     forms = [breaking for breaking in breakings if breaking.declared]
-    wrong, broken, silent = disagreeing(breakings), undeclared(breakings, worst), unanswered(breakings)
+    wrong, broken, silent = disagreeing(breakings), select_undeclared(breakings, worst), select_unanswered(breakings)
     parts = [f"{points:,} breaking points on {len(breakings):,} rays", f"{len(worst):,} worst cases"]
     if forms:
         parts.append(f"{len(forms) - len(wrong)} of {len(forms)} declared closed forms agree")
     if broken:
-        parts.append(f"undeclared failures: {'; '.join(in_words(failures) for failures in by_case(broken))}")
+        parts.append(
+            f"undeclared failures: {'; '.join(summarize_failures(failures) for failures in group_by_case(broken))}"
+        )
     if silent:
         parts.append(f"no answer on {len(silent):,} ray{'' if len(silent) == 1 else 's'}")
     return f"survey: {'; '.join(parts)}"

@@ -32,7 +32,7 @@ def verdict_line(verdicts: Sequence[Verdict], early: str = "") -> str:
         return "verdict: none, no law was checked"
     if not ran:
         return f"verdict: none, every law was skipped ({counts[Status.SKIPPED]:,} skipped)"
-    silent = unjudged(verdicts)
+    silent = find_unjudged(verdicts)
     nothing = f"; nothing was measured in {', '.join(silent)}" if silent else ""
     outcome = "; ".join(_failures(verdicts, ran)) or _soundness(counts, ran)
     many = f"{len(verdicts):,} verdicts: " if len(verdicts) > ran + counts[Status.SKIPPED] else ""
@@ -101,14 +101,14 @@ def _failures(verdicts: Sequence[Verdict], ran: int) -> list[str]:
         selected = [finding for finding in found if finding.status is status]
         laws = laws_in(verdict for finding in found for verdict in finding.verdicts if verdict.status is status)
         if selected:
-            where = _named(list(dict.fromkeys(finding.case for finding in selected)))
+            where = _join_cases(list(dict.fromkeys(finding.case for finding in selected)))
             noun, singular, plural = phrase
             verb = singular if len(selected) == 1 else plural
             phrases.append(f"{count(len(selected), noun)} in {where} {verb} {laws:,} of {count(ran, 'law')}")
     return phrases
 
 
-def _named(cases: Sequence[str]) -> str:
+def _join_cases(cases: Sequence[str]) -> str:
     return ", ".join(cases) if len(cases) <= NAMED else f"{len(cases):,} cases"
 
 
@@ -159,7 +159,7 @@ def violation_block(verdict: Verdict) -> str:
         raise ValueError(f"{verdict.case} does not break {verdict.law} [{verdict.where}]")
     verb = {Status.BROKEN: "breaks", Status.LOST: "loses digits in"}.get(verdict.status, "breaks, as declared,")
     place = f"({', '.join(map(str, violation.place))}{',' if len(violation.place) == 1 else ''})"
-    examples = [f"{name} = {spelled(value)}" for name, value in violation.example.items()]
+    examples = [f"{name} = {spell_input(value)}" for name, value in violation.example.items()]
     table = [
         *([("observed", violation.seen)] if violation.seen else []),
         *([("mistake", _mistake_line(violation.named))] if violation.named is not None else []),
@@ -189,35 +189,35 @@ def _mistake_line(mistake: Mistake) -> str:
 
 def _worst_line(worst: WorstExample, unit: str) -> str:
     """Return the worst example as one line, with the bound for its inputs."""
-    inputs = ", ".join(f"{name} = {spelled(value)}" for name, value in worst.example.items())
+    inputs = ", ".join(f"{name} = {spell_input(value)}" for name, value in worst.example.items())
     outcome = f"{worst.actual!r}, expected {worst.expected!r},"
     return f"{worst.deviation:.6g} {unit}, bound {worst.bound:.6g}: {outcome} at {inputs}; replay {worst.replay}"
 
 
-def spelled(value: object) -> str:
+def spell_input(value: object) -> str:
     """Spell an input out: nested as its shape says, each float also in decimal where there are few."""
     if not isinstance(value, TensorText):
         return str(value)
     if len(value.values) > SPELLED_OUT or not value.values:
         return f"{value.dtype} tensor of shape {list(value.shape)}; the replay reproduces its values"
-    exact = nested(list(value.values), value.shape)
+    exact = nest_elements(list(value.values), value.shape)
     if not value.dtype.startswith(("float", "bfloat")):
         return exact
-    return f"{exact} = {nested([f'{float.fromhex(text):.17g}' for text in value.values], value.shape)}"
+    return f"{exact} = {nest_elements([f'{float.fromhex(text):.17g}' for text in value.values], value.shape)}"
 
 
 SPELLED_OUT = 16
 """Tensors with more elements are named by their shape in the block."""
 
 
-def nested(texts: list[str], shape: tuple[int, ...]) -> str:
+def nest_elements(texts: list[str], shape: tuple[int, ...]) -> str:
     """Return the elements of a tensor, row-major, in brackets as its shape says."""
     if not shape:
         return texts[0]
     if len(shape) == 1:
         return f"[{', '.join(texts)}]"
     size = len(texts) // shape[0] if shape[0] else 0
-    return f"[{', '.join(nested(texts[i * size : (i + 1) * size], shape[1:]) for i in range(shape[0]))}]"
+    return f"[{', '.join(nest_elements(texts[i * size : (i + 1) * size], shape[1:]) for i in range(shape[0]))}]"
 
 
 def property_sentences(properties: Iterable[Property]) -> list[str]:
@@ -231,7 +231,7 @@ def property_sentences(properties: Iterable[Property]) -> list[str]:
     ]
 
 
-def unjudged(verdicts: Iterable[Verdict]) -> list[str]:
+def find_unjudged(verdicts: Iterable[Verdict]) -> list[str]:
     """Return the dtypes in which no law was judged, each named once, in order."""
     ran: dict[str, bool] = {}
     for verdict in verdicts:

@@ -14,7 +14,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from harness.findings.merging import grouped
+from harness.findings.merging import group_by
 from harness.record import RayTrace, RecordedCall
 
 from ..number import plain
@@ -282,7 +282,7 @@ def _interest(traces: Sequence[RayTrace]) -> Any:
     def breaks(trace: RayTrace) -> int:
         return 2 if trace.breaks_at is None else int(trace.expected_break)
 
-    rank = {name: min(map(breaks, group)) for name, group in grouped(traces, lambda trace: trace.contract).items()}
+    rank = {name: min(map(breaks, group)) for name, group in group_by(traces, lambda trace: trace.contract).items()}
 
     def key(trace: RayTrace) -> tuple[int, ...]:
         style, dtype = [*_STYLES, trace.style].index(trace.style), [*_DTYPES, trace.dtype].index(trace.dtype)
@@ -301,7 +301,7 @@ def _columns(trace: RayTrace) -> list[list[int]]:
     """Return the entries of a row, grouped if they are equal in every call."""
     width = max(len(call.given) for call in trace.stations)
     rows = [row for call in trace.stations for row in _rows(call) if len(row) == width]
-    return list(grouped(range(width), lambda entry: tuple(repr(row[entry]) for row in rows)).values())
+    return list(group_by(range(width), lambda entry: tuple(repr(row[entry]) for row in rows)).values())
 
 
 def _rows(call: RecordedCall) -> list[tuple[float, ...]]:

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 
 from harness.dtype import PARAMETERS, short_name
 from harness.findings import Finding, findings
-from harness.findings.merging import grouped
-from harness.record import Status, Verdict, unfinished
+from harness.findings.merging import group_by
+from harness.record import Status, Verdict, find_unfinished
 from harness.wording import finding_block, sentence
 
 from ..breaks import DEFAULT_DTYPE
@@ -98,7 +98,7 @@ def declared(reading: Reading) -> Iterator[Part]:
         return
     yield law.declared(reading.verdicts)
     yield Note("The smallest example for every cause, with its replay and likely cause:", folded=True)
-    by_reason = grouped(found, lambda finding: (finding.case, _reason(finding)))
+    by_reason = group_by(found, lambda finding: (finding.case, _reason(finding)))
     for number, ((case, reason), group) in enumerate(by_reason.items(), 1):
         laws = count(sum(len(finding.laws) for finding in group), "law")
         heading = f"{case}: {shortened(reason, limit=MAX_CHARACTERS)} ({laws})"
@@ -140,9 +140,9 @@ def definition(reading: Reading) -> Iterator[Part]:
 
 def _holding(reading: Reading) -> str:
     """Return the number of laws that every implementation satisfies as the title of their section."""
-    if unfinished(reading.head.work, "check"):
+    if find_unfinished(reading.head.work, "check"):
         return "Laws"
-    of_law = grouped(reading.verdicts, lambda verdict: verdict.law)
+    of_law = group_by(reading.verdicts, lambda verdict: verdict.law)
     holds = {Status.HOLDS, Status.SKIPPED}
     holding = sum(all(verdict.status in holds for verdict in verdicts) for verdicts in of_law.values())
     cases = len({verdict.case for verdict in reading.verdicts})
@@ -157,7 +157,7 @@ def laws(reading: Reading) -> Iterator[Part]:
         return
     grades = law.graded(reading.verdicts)
     # A law that an interrupted check did not reach may be broken.
-    if grades.rows and not unfinished(reading.head.work, "check"):
+    if grades.rows and not find_unfinished(reading.head.work, "check"):
         yield grades
     yield Legend(tuple((SYMBOLS[status], status.value, MEANINGS[status]) for status in _seen(reading)), READING)
     yield from matrices(reading.verdicts)

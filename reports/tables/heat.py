@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.dtype import short_name
-from harness.findings.merging import grouped
+from harness.findings.merging import group_by
 from harness.record import Confusion, DataSource, Status, Verdict
 from harness.wording.table import Header, markdown_table
-from harness.wording.table.verdict import ordered
+from harness.wording.table.verdict import sort_dtypes
 
 from ..number import percent
 from ..page_part import Part
@@ -75,9 +75,9 @@ def glance(verdicts: Sequence[Verdict]) -> Heat | None:
     ran = [verdict for verdict in verdicts if verdict.status is not Status.SKIPPED]
     if not ran:
         return None
-    by_style = grouped(ran, lambda verdict: verdict.style)
-    groups = {style: ordered(dict.fromkeys(one.dtype for one in group)) for style, group in by_style.items()}
-    cells = grouped(ran, lambda verdict: (verdict.contract, verdict.style, verdict.dtype))
+    by_style = group_by(ran, lambda verdict: verdict.style)
+    groups = {style: sort_dtypes(dict.fromkeys(one.dtype for one in group)) for style, group in by_style.items()}
+    cells = group_by(ran, lambda verdict: (verdict.contract, verdict.style, verdict.dtype))
     columns = [(style, dtype) for style, dtypes in groups.items() for dtype in dtypes]
     contracts = dict.fromkeys(verdict.contract for verdict in ran)
     rows = [(name, tuple(_cell(cells.get((name, *column), [])) for column in columns)) for name in contracts]

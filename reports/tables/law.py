@@ -7,7 +7,7 @@ from operator import attrgetter
 import pandas as pd
 
 from harness.findings import grades
-from harness.findings.merging import grouped
+from harness.findings.merging import group_by
 from harness.record import Status, Verdict
 
 from ..number import UNKNOWN, plain, times, value
@@ -81,7 +81,7 @@ def declared(verdicts: Sequence[Verdict]) -> Table:
         return witness.case, witness.reason or "no reason declared", _where(group, checked)
 
     rows = []
-    for (case, reason, where), groups in grouped(declared_groups(verdicts), key).items():
+    for (case, reason, where), groups in group_by(declared_groups(verdicts), key).items():
         witnesses = list(map(representative, groups))
         seen = witnesses[0].violation
         values = (value(seen.actual), value(seen.expected), plain(seen.magnitude)) if seen else ("–", "–", "–")
@@ -105,7 +105,7 @@ def _where(group: Sequence[Verdict], checked: Counter[tuple[str, str, str]]) -> 
 
 def declared_groups(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
     """Return the observed declared failures, grouped by case, law and device."""
-    return list(grouped((one for one in verdicts if one.status is Status.EXPECTED), LAW_OF).values())
+    return list(group_by((one for one in verdicts if one.status is Status.EXPECTED), LAW_OF).values())
 
 
 def representative(group: Sequence[Verdict]) -> Verdict:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.dtype import short_name
-from harness.findings.merging import grouped
+from harness.findings.merging import group_by
 from harness.record import Status, Verdict
 from harness.wording.table import Header, markdown_table
-from harness.wording.table.verdict import ordered
+from harness.wording.table.verdict import sort_dtypes
 
 from ..number import plain
 from ..page_part import Part
@@ -137,17 +137,17 @@ class Matrix(Part):
 
 def matrices(verdicts: Sequence[Verdict]) -> tuple[Matrix, ...]:
     """Return a matrix for each contract and device, in the order they were first checked."""
-    by_place = grouped(verdicts, lambda verdict: (verdict.contract, verdict.device))
+    by_place = group_by(verdicts, lambda verdict: (verdict.contract, verdict.device))
     return tuple(_matrix(group, name=f"matrix-{number}") for number, group in enumerate(by_place.values(), 1))
 
 
 def _matrix(verdicts: Sequence[Verdict], *, name: str) -> Matrix:
     """Lay out the verdicts of a contract on a device."""
     by_place = {(verdict.case, verdict.law, verdict.dtype): verdict for verdict in verdicts}
-    dtypes = ordered(dict.fromkeys(verdict.dtype for verdict in verdicts))
+    dtypes = sort_dtypes(dict.fromkeys(verdict.dtype for verdict in verdicts))
     families = {
-        family: tuple(_column(of_case) for of_case in grouped(members, lambda verdict: verdict.case).values())
-        for family, members in grouped(verdicts, lambda verdict: verdict.family).items()
+        family: tuple(_column(of_case) for of_case in group_by(members, lambda verdict: verdict.case).values())
+        for family, members in group_by(verdicts, lambda verdict: verdict.family).items()
     }
     cases = [column.case for columns in families.values() for column in columns]
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from operator import attrgetter
 
-from harness.findings.merging import grouped
+from harness.findings.merging import group_by
 from harness.record import Proof, Status
 
 from ..number import duration
@@ -13,7 +13,7 @@ from ..table import Table, codes, headers, numbers, prose, texts
 def kernels(proofs: Sequence[Proof]) -> Table:
     """Return the layouts and kernels of the proofs, with the number of proofs and the times."""
     rows = []
-    for key, selected in grouped(proofs, attrgetter("layout", "kernel", "cpu_capability", "torch")).items():
+    for key, selected in group_by(proofs, attrgetter("layout", "kernel", "cpu_capability", "torch")).items():
         total, floor = sum(proof.duration_s for proof in selected), sum(proof.floor_s for proof in selected)
         rows.append((*key, f"{len(selected)}", duration(total), duration(floor)))
     columns = headers(

@@ -161,7 +161,7 @@ def test_host_and_device_time_and_those_of_the_graph_are_apart() -> None:
     """
     machine = Ticking()
     group = measure_group([case(PhasedStep(machine), "a.step")], 4, machine, seconds=1.0, clock=machine.clock)
-    found = test_steps.on_the_device(group.timed["a.step"], group)
+    found = test_steps.read_device_times(group.timed["a.step"], group)
     assert found["launch_s"] == pytest.approx(3.625)
     assert found["device_s"] == pytest.approx(7.25)
     assert found["graph_s"] == pytest.approx(2.1)
@@ -180,7 +180,7 @@ def test_a_step_that_cannot_be_captured_has_a_reason_in_place_of_a_time() -> Non
     """It still has its other times."""
     machine = Ticking(capturable=False)
     group = measure_group([case(PhasedStep(machine), "a.step")], 4, machine, seconds=1.0, clock=machine.clock)
-    found = test_steps.on_the_device(group.timed["a.step"], group)
+    found = test_steps.read_device_times(group.timed["a.step"], group)
     assert found["graph_s"] is None
     assert found["graph_absent"] == "it cannot be recorded: it waits"
     assert found["device_s"] == pytest.approx(7.25)
@@ -191,7 +191,7 @@ def test_without_an_accelerator_there_are_no_such_times() -> None:
     machine = Ticking()
     group = measure_group([case(PhasedStep(machine), "a.step")], 4, None, seconds=1.0, clock=machine.clock)
     assert machine.waits == 0
-    found = test_steps.on_the_device(group.timed["a.step"], group)
+    found = test_steps.read_device_times(group.timed["a.step"], group)
     assert {value for value in found.values() if value != ()} == {None}
     assert group.timed["a.step"].rounds_s[0] == pytest.approx(3.625)
 
@@ -202,7 +202,7 @@ def test_the_state_of_the_device_is_read_before_and_after_the_rounds(monkeypatch
     monkeypatch.setattr(step_group, "device_state", lambda _: next(states))
     machine = Ticking()
     group = measure_group([case(PhasedStep(machine), "a.step")], 4, machine, seconds=1.0, clock=machine.clock)
-    found = test_steps.on_the_device(group.timed["a.step"], group)
+    found = test_steps.read_device_times(group.timed["a.step"], group)
     assert (found["l2_bytes"], found["clock_mhz"], found["power_limit_w"]) == (2**20, (1980.0, 1755.0), 700.0)
 
 

@@ -380,7 +380,7 @@ def test_a_call_that_takes_too_long_at_a_large_shape_is_skipped(monkeypatch: pyt
     """The reason names the shape; at the standard shape nothing is skipped."""
     monkeypatch.setattr(test_operations, "LIMIT_S", 0.05)
     with pytest.raises(pytest.skip.Exception, match=r"timing at shape 9x9 took longer than 0\.05 s"):
-        test_operations._measured(None, lambda: time.sleep(5.0), Shape(9, 9), 0.0)
+        test_operations._measure_calls(None, lambda: time.sleep(5.0), Shape(9, 9), 0.0)
 
 
 def test_a_large_shape_gives_each_kind_of_input_its_lengths() -> None:

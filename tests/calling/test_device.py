@@ -14,7 +14,7 @@ from corpus.specimen import Specimen
 from torch import Tensor, nn
 
 import harness
-from harness.calling.adapter import NotApplicable, called
+from harness.calling.adapter import NotApplicable, call_case
 from harness.calling.device import MisplacedError, called_on, refuse_absent
 from harness.case import Case
 from harness.contracts import contract_named
@@ -126,7 +126,7 @@ def test_an_output_left_elsewhere_is_a_fault_of_the_device(elsewhere: None) -> N
 def test_a_module_follows_its_inputs() -> None:
     """A copy of the module has their dtype and device."""
     own = nn.Linear(3, 2)
-    output = called(Case(own, "linear"), (torch.ones(1, 3, device="meta", dtype=torch.float64),))
+    output = call_case(Case(own, "linear"), (torch.ones(1, 3, device="meta", dtype=torch.float64),))
     assert (output.device.type, output.dtype) == ("meta", torch.float64)
     assert own.weight.device.type == "cpu"
 

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 import harness
 from harness.calling.known import TABLES
-from harness.calling.target import completed, entry, of_function, place_of
+from harness.calling.target import complete_claim, entry, find_known, place_of
 from harness.case import Case
 from harness.contracts import claimed, contract_named
 from harness.error import UsageError
@@ -103,10 +103,10 @@ def test_what_the_user_names_comes_first() -> None:
     """Another contract has no known adapter, and an adapter of the user's stays."""
     known = entry("torch.nn.functional:softmax")
     assert known is not None
-    assert completed(known, "log_softmax", None) == ("log_softmax", None)
-    assert completed(known, None, "numpy") == ("softmax", "numpy")
-    assert completed(known, "softmax", None) == ("softmax", known.call)
-    assert completed(None, None, None) == (None, None)
+    assert complete_claim(known, "log_softmax", None) == ("log_softmax", None)
+    assert complete_claim(known, None, "numpy") == ("softmax", "numpy")
+    assert complete_claim(known, "softmax", None) == ("softmax", known.call)
+    assert complete_claim(None, None, None) == (None, None)
 
 
 OWN = """
@@ -129,8 +129,8 @@ def test_a_wrapper_with_the_parameters_of_a_known_function_is_called_like_it(tmp
     assert entry(f"{tmp_path}/missing.py:layer_norm") is None
     space: dict[str, Any] = {}
     exec(OWN, space)  # noqa: S102 - the text above
-    assert of_function(space["layer_norm"]) == entry("torch.nn.functional:layer_norm")
-    assert of_function(space["rms_norm"]) is None
+    assert find_known(space["layer_norm"]) == entry("torch.nn.functional:layer_norm")
+    assert find_known(space["rms_norm"]) is None
 
 
 def test_a_variant_of_a_catalogued_formula_is_told_to_pass_its_own() -> None:
@@ -148,10 +148,10 @@ def test_a_function_of_jax_has_gradients() -> None:
     _needs("jax")
     import jax
 
-    from harness.calling.adapter import on_jax
+    from harness.calling.adapter import call_on_jax
 
     x = torch.randn(3, 4, requires_grad=True)
-    y = on_jax(jax.nn.softmax, x, axis=-1)
+    y = call_on_jax(jax.nn.softmax, x, axis=-1)
     (slope,) = torch.autograd.grad((y**2).sum(), x, create_graph=True)
     (twice,) = torch.autograd.grad((slope**2).sum(), x)
     exact = x.detach().requires_grad_()

@@ -8,7 +8,7 @@ from torch import nn
 
 from harness.bench.suites.step_group import PHASES
 from harness.bench.suites.training import disagreement, problem
-from harness.calling.adapter import NotApplicable, called
+from harness.calling.adapter import NotApplicable, call_case
 from harness.calling.model import UnfitModelError, step_of_model
 from harness.case import Case
 from harness.contracts import contract_named
@@ -46,7 +46,7 @@ def test_a_module_tells_its_phases_and_stays_as_it_was() -> None:
     model = nn.Linear(3, 2)
     before = model.weight.detach().clone()
     case = Case(model, "softmax_regression_step", name="mine.model")
-    step, (W, _) = called(case, (torch.zeros(2, 3), torch.zeros(2), 0.5), STEP.of_model)
+    step, (W, _) = call_case(case, (torch.zeros(2, 3), torch.zeros(2), 0.5), STEP.of_model)
     step(torch.rand(4, 3), torch.tensor([0, 1, 0, 0]))
     assert all(callable(getattr(step, phase)) for phase in PHASES)
     assert W.abs().sum() > 0
@@ -61,4 +61,4 @@ def test_a_module_with_other_parameters_is_told_which_there_are() -> None:
     ):
         step_of_model(deep, torch.zeros(2, 3), torch.zeros(2), 0.1, squared=False)
     with pytest.raises(NotApplicable):
-        called(Case(deep, STEP.name, name="mine.deep"), (torch.zeros(2, 3), torch.zeros(2), 0.1), STEP.of_model)
+        call_case(Case(deep, STEP.name, name="mine.deep"), (torch.zeros(2, 3), torch.zeros(2), 0.1), STEP.of_model)

@@ -14,7 +14,7 @@ from samples.command import Command
 
 from harness.cli import app
 from harness.command.options import complete_contract, complete_law
-from harness.command.watch import on_each_change
+from harness.command.watch import run_on_change
 from harness.contracts import contracts
 from harness.execution.interrupt import INTERRUPTED, interruptible
 from harness.record import RUNS, Property, RayTrace, RunFolder
@@ -184,10 +184,10 @@ def test_a_watch_ends_with_the_code_of_another_signal(homework: Path, moment: st
 
     with interruptible() as interrupt:
         if moment == "checking":
-            assert on_each_change("homework.py:softmax", checked) == INTERRUPTED
+            assert run_on_change("homework.py:softmax", checked) == INTERRUPTED
             return
         with pytest.raises(KeyboardInterrupt):
-            on_each_change("homework.py:softmax", checked)
+            run_on_change("homework.py:softmax", checked)
     assert interrupt.received is signal.SIGTERM
 
 
@@ -202,7 +202,7 @@ def test_a_change_during_a_check_is_checked_too(homework: Path) -> None:
             return 1
         raise KeyboardInterrupt
 
-    assert on_each_change("homework.py:softmax", checked) == 1, "the exit code of the last check that ended"
+    assert run_on_change("homework.py:softmax", checked) == 1, "the exit code of the last check that ended"
     assert checks == [NAIVE, STABLE]
 
 

@@ -80,7 +80,7 @@ def _lay_out_baseline(folder: Path) -> None:
     laws = [samples.baseline.law(law=f"law_{number}", largest=float(number)) for number in range(8)]
     for name in ("one", "two"):
         now = samples.baseline.of(*laws, breakings=(samples.baseline.point(),), counts={"operators": 3}, name=name)
-        baseline = baseline.updated(now)
+        baseline = baseline.update(now)
     write_baseline(folder / "baseline.jsonl", baseline)
 
 

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from harness.case import Case
 from harness.contracts import contracts
-from harness.display.listing import case_table, contract_table, explain, fitted, law_table
+from harness.display.listing import case_table, contract_table, explain, fit_table, law_table
 from harness.laws.contract import Contract
 from harness.laws.law import Law
 
@@ -37,21 +37,21 @@ def test_every_law_is_explained(contract: Contract, law: Law) -> None:
 )
 def test_the_listing_is_a_list_if_no_table_fits(table: Callable[[], Table], width: int) -> None:
     """On a narrow screen, the list has no line that is too wide and omits nothing. On a wide screen, it is a table."""
-    narrow = fitted(table(), width)
+    narrow = fit_table(table(), width)
     assert isinstance(narrow, Text)
     assert max(map(len, narrow.plain.splitlines())) <= width
     squeezed = "".join(narrow.plain.split())
     for column in table().columns:
         for cell in column.cells:
             assert "".join(Text.from_markup(str(cell)).plain.split()) in squeezed
-    assert isinstance(fitted(table(), 240), Table)
+    assert isinstance(fit_table(table(), 240), Table)
 
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_an_explanation_is_as_wide_as_the_screen(width: int) -> None:
     """Continuation lines are indented below the start of their fact, and no word is lost."""
     whole = explain("value", "softmax")
-    lines = whole.fitted(width).splitlines()
+    lines = whole.wrap(width).splitlines()
     assert max(map(len, lines)) <= width < max(map(len, whole.splitlines()))
     assert " ".join(whole.split()) == " ".join(" ".join(lines).split())
     assert all(line.startswith(" " * 14) or line[:1] != " " or line[2:13].strip() for line in lines)

@@ -9,14 +9,14 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from harness.bench.command import print_results
-from harness.display.narrow import is_whole, listed, print_sentence
+from harness.display.narrow import is_whole, list_rows, print_sentence
 
 
 def shown(table: Table, width: int) -> str:
     """Return a table as a plain screen of the given width shows it: whole, or as a list."""
     stream = StringIO()
     console = Console(file=stream, width=width, highlight=False)
-    for line in (table,) if is_whole(console, table) else listed(table, width):
+    for line in (table,) if is_whole(console, table) else list_rows(table, width):
         console.print(line, markup=False, soft_wrap=not isinstance(line, Table))
     return stream.getvalue()
 
@@ -90,4 +90,4 @@ def test_a_word_that_is_wider_than_the_screen_is_whole() -> None:
     """A path, for example, can still be copied."""
     table = Table("file")
     table.add_row("/" + 90 * "x")
-    assert list(listed(table, 80)) == [f"/{90 * 'x'}:"]
+    assert list(list_rows(table, 80)) == [f"/{90 * 'x'}:"]

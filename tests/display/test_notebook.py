@@ -121,12 +121,12 @@ def test_a_cell_that_defines_nothing_is_refused() -> None:
 
 def test_progress_is_shown_in_a_notebook_and_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """It shows the count and the remaining time. Outside a notebook it shows nothing."""
-    assert list(progress.followed([1, 2], "checking")) == [1, 2]
+    assert list(progress.show_progress([1, 2], "checking")) == [1, 2]
     shown: list[str] = []
     handle = SimpleNamespace(update=lambda data, **_: shown.append(data["text/html"]))
     monkeypatch.setattr(progress, "_display", lambda: lambda *_, **__: handle)
     monkeypatch.setattr(progress, "EVERY_S", -1.0)
-    assert list(progress.followed([1, 2], "checking <b>")) == [1, 2]
+    assert list(progress.show_progress([1, 2], "checking <b>")) == [1, 2]
     assert "checking &lt;b&gt;" in shown[0]
     assert "1 of 2" in shown[1]
     assert shown[-1] == ""

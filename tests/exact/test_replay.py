@@ -6,7 +6,7 @@ from exact.tapes import recorded, replayed
 from torch import Tensor
 from torch._dynamo.testing import CompileCounter
 
-from harness.calling.modes import uncompiled
+from harness.calling.modes import run_uncompiled
 from harness.exact.replay import Balls, Doubles
 from harness.exact.tape import MAX_STEPS, Recorder, Tape, TooLongError
 
@@ -93,7 +93,7 @@ def test_what_is_compiled_is_followed_and_nothing_is_compiled_meanwhile() -> Non
     compiled(X)
     before = backend.frame_count
     tape = Tape()
-    with uncompiled(), Recorder(tape):
+    with run_uncompiled(), Recorder(tape):
         compiled(X)
     assert [step.name for step in tape.steps] == ["exp", "exp", "sum", "div"]
     assert backend.frame_count == before

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import samples.run
 
-from harness.findings import by_verdict, findings
-from harness.findings.merging import grouped
+from harness.findings import findings, index_by_verdict
+from harness.findings.merging import group_by
 from harness.record import Event, EventKind, Mistake, Status, TensorText, Verdict, Violation, WorstExample
 from harness.wording import details, finding_block, finding_in_short, glossary_line, sentence, verdict_line
 
@@ -141,7 +141,7 @@ def test_a_second_cause_of_a_law_is_a_finding_unless_another_has_it() -> None:
     told = broken("gradient", group="gradient", event=cancels, deviation=4.0, bound=2.0)
     joined = findings([both, told])
     assert [one.laws for one in joined] == [["value"], ["value", "gradient"]]
-    assert by_verdict(joined)[both.key] is joined[0]
+    assert index_by_verdict(joined)[both.key] is joined[0]
     # A law of the same finding that is worse by another operation is no example of this one.
     details: list[dict[str, Any]] = [{"deviation": size, "bound": 2.0, "actual": size} for size in (4.0, 1e9)]
     own, far = details
@@ -464,14 +464,14 @@ def test_a_large_example_is_drawn_again_by_extra_options(replay: str, added: str
 def test_every_failing_verdict_has_its_finding() -> None:
     """The findings are stored by the key of the verdict."""
     verdicts = [broken(event=OVERFLOW), samples.run.verdict(Status.ERROR, law="other")]
-    assert set(by_verdict(findings(verdicts))) == {verdict.key for verdict in verdicts}
+    assert set(index_by_verdict(findings(verdicts))) == {verdict.key for verdict in verdicts}
 
 
 def test_groups_and_their_values_keep_their_order() -> None:
     """A group stands where its first value does."""
-    assert list(grouped("bAaB", str.lower).items()) == [("b", ["b", "B"]), ("a", ["A", "a"])]
+    assert list(group_by("bAaB", str.lower).items()) == [("b", ["b", "B"]), ("a", ["A", "a"])]
 
 
 def test_no_values_make_no_groups() -> None:
     """The result is empty."""
-    assert grouped([], str) == {}
+    assert group_by([], str) == {}

@@ -15,10 +15,10 @@ from harness.floats import (
     compare,
     compare_absolute,
     compare_runs,
+    convert_to_ulp,
     deviation,
     format_of,
     from_ordinal,
-    in_ulp,
     lift,
     round_to,
     to_ordinal,
@@ -279,4 +279,4 @@ def test_the_worse_of_several_runs_is_the_one_that_deviates_more() -> None:
 def test_the_absolute_tolerance_is_zero_for_non_finite_values() -> None:
     """The tolerance is zero for an infinite or NaN exact value."""
     exact = lift(np.array([1.0, np.inf, np.nan]))
-    assert in_ulp(np.full(3, 2.0**-22), exact, FLOAT32).tolist() == [2.0, 0.0, 0.0]
+    assert convert_to_ulp(np.full(3, 2.0**-22), exact, FLOAT32).tolist() == [2.0, 0.0, 0.0]

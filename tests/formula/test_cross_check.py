@@ -8,7 +8,7 @@ from formula.oracles import BESIDE, FORMULAS, INFINITIES, Beside, at_infinities,
 
 from harness.case import Case
 from harness.contracts import contract_named
-from harness.floats import FORMATS, in_ulp, round_to, to_array
+from harness.floats import FORMATS, convert_to_ulp, round_to, to_array
 from harness.formula.grammar import parse
 from harness.formula.model import Model
 from harness.formula.quantity import ENOUGH_NARROW
@@ -49,7 +49,7 @@ def test_the_bound_as_written_is_nearly_the_one_by_hand(name: str) -> None:
         by_hand = value.measure(subject, **dict(zip(value.reads, given, strict=True)))
         assert not by_hand.broken
         exact = model.value.oracle(*given)
-        written = in_ulp(model.value.written([to_array(x) for x in given], format_), exact, format_)
+        written = convert_to_ulp(model.value.written([to_array(x) for x in given], format_), exact, format_)
         usual = np.isfinite(written) & (by_hand.bound > 0.0) & (np.abs(exact.hi) >= format_.tiny)
         ratios.append((written / np.where(usual, by_hand.bound, 1.0))[usual])
     assert 0.8 <= np.median(np.concatenate(ratios)) <= 3.0

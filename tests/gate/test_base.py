@@ -26,7 +26,7 @@ def git(*arguments: str) -> None:
 def project(workplace: Path) -> Path:
     """Make a repository with a policy and a baseline, on a branch ``ours`` of ``main``."""
     (workplace / "pyproject.toml").write_text(POLICY, encoding="utf-8")
-    write_baseline(workplace / "baseline.jsonl", Baseline({}).updated(of(law())))
+    write_baseline(workplace / "baseline.jsonl", Baseline({}).update(of(law())))
     git("init", "-q", "-b", "main")
     git("add", ".")
     git("commit", "-q", "-m", "first")
@@ -68,7 +68,7 @@ def test_a_case_that_is_removed_from_the_baseline_is_a_failure(project: Path) ->
 
 def test_an_update_of_the_baseline_is_listed(project: Path) -> None:
     """It is for a person to accept, so it does not fail."""
-    write_baseline(project / "baseline.jsonl", Baseline({}).updated(of(law(largest=9.0))))
+    write_baseline(project / "baseline.jsonl", Baseline({}).update(of(law(largest=9.0))))
     ((outcome, sentence),) = judged(read_base("main", project), project, largest=9.0)
     assert outcome is Outcome.NEW
     assert "the largest deviation is 9, was 3" in sentence

@@ -18,7 +18,7 @@ from harness.gate.numerics import compare
 from harness.gate.policy import Policy
 from harness.gate.snapshot import Summary
 from harness.record import Origin, Outcome
-from harness.record.storage import sealed
+from harness.record.storage import seal_line
 
 EMPTY = Baseline({})
 OTHER = "linear_regression.scratch.linear"
@@ -43,10 +43,10 @@ def test_a_baseline_is_read_as_it_was_written_and_written_alike_each_time(tmp_pa
     """Infinite deviations are kept, and the order of the run does not matter."""
     laws = [law(largest=float("inf")), law(law="rows_sum_to_one"), law(dtype="float16", largest=None)]
     breakings = (point(), point(None, ray="offset"))
-    baseline = EMPTY.updated(of(*laws, breakings=breakings, counts={"operators": 5, "bytes": 7}))
+    baseline = EMPTY.update(of(*laws, breakings=breakings, counts={"operators": 5, "bytes": 7}))
     write_baseline(tmp_path / "a", baseline)
     again = of(*reversed(laws), breakings=breakings[::-1], counts={"bytes": 7, "operators": 5})
-    write_baseline(tmp_path / "b", EMPTY.updated(again))
+    write_baseline(tmp_path / "b", EMPTY.update(again))
     assert read_baseline(tmp_path / "a") == baseline
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
@@ -56,11 +56,11 @@ def test_a_missing_or_damaged_baseline_is_one_plain_message(tmp_path: Path) -> N
     with pytest.raises(UsageError, match=r"baseline not found: .*; create it with `harness gate --run RUN --update`"):
         read_baseline(tmp_path / "none")
     file = tmp_path / "damaged"
-    write_baseline(file, EMPTY.updated(on("Intel")))
+    write_baseline(file, EMPTY.update(on("Intel")))
     whole = file.read_text(encoding="utf-8")
     first, case = whole.splitlines()
     snapshot, _, _ = case.partition(',"sum"')
-    elsewhere = sealed(f'{snapshot},"on":[1]}}', BEFORE_ALL)[0].decode()
+    elsewhere = seal_line(f'{snapshot},"on":[1]}}', BEFORE_ALL)[0].decode()
     for damaged in (
         '{"kind": "baseline"}\n',
         whole[:-20],
@@ -77,7 +77,7 @@ def test_a_missing_or_damaged_baseline_is_one_plain_message(tmp_path: Path) -> N
 
 def test_each_kind_of_machine_is_held_against_its_own_figures(tmp_path: Path) -> None:
     """Different rounding on a machine is no regression there, but a worse result is."""
-    write_baseline(tmp_path / "b", EMPTY.updated(on("Intel")).updated(on("AMD", largest=4.0)))
+    write_baseline(tmp_path / "b", EMPTY.update(on("Intel")).update(on("AMD", largest=4.0)))
     baseline = read_baseline(tmp_path / "b")
     assert told(baseline, on("Intel")) == told(baseline, on("AMD", largest=4.0)) == []
     ((outcome, sentence),) = told(baseline, on("Intel", largest=4.0))
@@ -91,9 +91,9 @@ def test_each_kind_of_machine_is_held_against_its_own_figures(tmp_path: Path) ->
 
 def test_what_machines_agree_on_is_one_line(tmp_path: Path) -> None:
     """A second machine adds lines only for the cases that it rounds differently."""
-    first = EMPTY.updated(on("Intel", other=1.0))
+    first = EMPTY.update(on("Intel", other=1.0))
     write_baseline(tmp_path / "one", first)
-    write_baseline(tmp_path / "two", first.updated(on("AMD", largest=4.0, other=1.0)))
+    write_baseline(tmp_path / "two", first.update(on("AMD", largest=4.0, other=1.0)))
     one, two = ((tmp_path / name).read_text(encoding="utf-8").splitlines() for name in ("one", "two"))
     assert (len(one), len(two)) == (3, 4)
     (shared,) = (line for line in two if f'"{OTHER}"' in line)
@@ -103,21 +103,21 @@ def test_what_machines_agree_on_is_one_line(tmp_path: Path) -> None:
 
 def test_a_changed_case_is_no_longer_known_on_other_machines() -> None:
     """They have results of the old code. Laws are compared there, figures only after these machines have added them."""
-    both = EMPTY.updated(on("Intel", other=1.0)).updated(on("AMD", largest=4.0, other=1.0))
-    changed = both.updated(on("AMD", largest=2.0, other=1.0))
+    both = EMPTY.update(on("Intel", other=1.0)).update(on("AMD", largest=4.0, other=1.0))
+    changed = both.update(on("AMD", largest=2.0, other=1.0))
     ((outcome, sentence),) = told(changed, on("Intel", largest=9.0, other=1.0))
     assert outcome is Outcome.INCONCLUSIVE
     assert "counts of 1 case are not compared" in sentence
     assert told(changed, on("Intel", largest=9.0, other=2.0))[0][0] is Outcome.REGRESSED, "the other case is compared"
-    whole = changed.updated(on("Intel", largest=9.0, other=1.0))
+    whole = changed.update(on("Intel", largest=9.0, other=1.0))
     assert told(whole, on("Intel", largest=9.0, other=1.0)) == told(whole, on("AMD", largest=2.0, other=1.0)) == []
     assert exit_code(compare(whole, on("AMD", largest=9.0, other=1.0), Policy())) == 1
 
 
 def test_another_torch_takes_the_place_of_the_one_before() -> None:
     """It replaces results of the same kind of machine. A removed case is removed for all."""
-    both = EMPTY.updated(on("Intel", other=1.0)).updated(on("AMD", largest=4.0, other=1.0))
-    newer = both.updated(on("AMD", largest=4.0, torch="2.14.0"))
+    both = EMPTY.update(on("Intel", other=1.0)).update(on("AMD", largest=4.0, other=1.0))
+    newer = both.update(on("AMD", largest=4.0, torch="2.14.0"))
     assert [(one.torch, one.instructions) for one in newer.origins] == [("2.13.0", "Intel"), ("2.14.0", "AMD")]
     assert list(newer.cases) == [(CASE, "cpu")]
 
@@ -125,25 +125,25 @@ def test_another_torch_takes_the_place_of_the_one_before() -> None:
 def test_a_moved_breaking_point_is_a_change_like_any_other(tmp_path: Path) -> None:
     """NaN, which does not equal itself, is no change."""
     nan = float("nan")
-    both = EMPTY.updated(on("Intel", largest=nan)).updated(on("AMD", largest=nan))
+    both = EMPTY.update(on("Intel", largest=nan)).update(on("AMD", largest=nan))
     assert len(both.cases[CASE, "cpu"]) == 1
     write_baseline(tmp_path / "both", both)
-    write_baseline(tmp_path / "again", both.updated(on("AMD", largest=nan)))
+    write_baseline(tmp_path / "again", both.update(on("AMD", largest=nan)))
     assert (tmp_path / "both").read_bytes() == (tmp_path / "again").read_bytes()
     environment = on("AMD").origin
     elsewhere = of(law(largest=nan), breakings=(point(BEFORE),), counts={"operators": 5})
     moved = elsewhere._replace(origin=environment)
-    (seen,) = both.updated(moved).cases[CASE, "cpu"]
+    (seen,) = both.update(moved).cases[CASE, "cpu"]
     assert seen.origins == {Origin(**dict(environment))}
 
 
 def test_a_new_law_leaves_what_other_machines_know() -> None:
     """It says nothing about the code: other machines report it as new and compare the rest."""
-    both = EMPTY.updated(on("Intel")).updated(on("AMD", largest=4.0))
+    both = EMPTY.update(on("Intel")).update(on("AMD", largest=4.0))
     snapshot = on("AMD", largest=4.0)
     ((key, case),) = snapshot.cases.items()
     more = case.model_copy(update={"laws": {**case.laws, "calls_agree": case.laws["value"]}})
-    added = both.updated(snapshot._replace(cases={key: more}))
+    added = both.update(snapshot._replace(cases={key: more}))
     assert told(added, on("Intel")) == []
     assert told(added, on("Intel", largest=4.0))[0][0] is Outcome.REGRESSED
     assert [outcome for outcome, _ in told(added, on("AMD", largest=4.0))] == [Outcome.REGRESSED], "the law is gone"
@@ -151,12 +151,12 @@ def test_a_new_law_leaves_what_other_machines_know() -> None:
 
 def test_bounds_that_were_not_kept_are_added_and_leave_what_other_machines_know() -> None:
     """An old baseline without this field does not count as changed code."""
-    before = EMPTY.updated(on("Intel")).updated(on("AMD", largest=4.0))
+    before = EMPTY.update(on("Intel")).update(on("AMD", largest=4.0))
     now = on("AMD", largest=4.0)
     ((key, snapshot),) = now.cases.items()
     bounded = of(law(largest=4.0, typical_bound=6.0), breakings=(point(),), counts={"operators": 5})
     with_bounds = snapshot.model_copy(update={"laws": bounded.cases[key].laws})
-    after = before.updated(now._replace(cases={key: with_bounds}))
+    after = before.update(now._replace(cases={key: with_bounds}))
     assert [len(seen.origins) for seen in after.cases[key]] == [1, 1]
 
 

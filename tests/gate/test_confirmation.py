@@ -42,7 +42,7 @@ def decided(draw: Callable[[int], Sequence[Slices]]) -> State:
         read = sharper([(base, null) for base, _, null in couples])
         ratios = [read(base, candidate) for base, candidate, _ in couples]
         reached = state(ratios, [read(base, null) for base, _, null in couples], LIMITS)
-        if reached.settled:
+        if reached.is_settled:
             break
     return reached
 

@@ -14,7 +14,7 @@ from harness.gate.baseline import Baseline, read_baseline, write_baseline
 from harness.gate.finding import exit_code
 from harness.gate.numerics import compare
 from harness.gate.policy import Policy
-from harness.gate.release import Releases, attributed, release_of
+from harness.gate.release import Releases, attribute_to_releases, release_of
 from harness.gate.snapshot import Summary
 from harness.record import GateFinding, Outcome, Status, Verdict
 
@@ -105,7 +105,7 @@ def project(workplace: Path) -> Path:
     for name, text in FILES.items():
         (workplace / name).parent.mkdir(exist_ok=True)
         (workplace / name).write_text(text, encoding="utf-8")
-    write_baseline(workplace / "baseline.jsonl", Baseline({}).updated(run(law())))
+    write_baseline(workplace / "baseline.jsonl", Baseline({}).update(run(law())))
     commit()
     return workplace
 
@@ -123,7 +123,9 @@ def gate(project: Path, verdict: Verdict = BROKEN, **changes: Any) -> GateFindin
     """Compare a verdict of this release with the baseline, and return the finding about the law."""
     known, now = read_baseline(project / "baseline.jsonl"), run(verdict, f"{NOW}+cpu", **changes)
     releases = Releases(known, project / "baseline.jsonl", project)
-    findings = attributed(compare(known, now, Policy()), [verdict], releases, Policy(), now.origin.hypothesis)
+    findings = attribute_to_releases(
+        compare(known, now, Policy()), [verdict], releases, Policy(), now.origin.hypothesis
+    )
     return next(finding for finding in findings if finding.subject == "value [float32]")
 
 
@@ -201,7 +203,7 @@ def test_other_inputs_may_be_the_reason(project: Path) -> None:
 def test_a_baseline_of_the_same_release_has_a_plain_regression(project: Path) -> None:
     """A law that holds with this release on another machine was not broken by the release."""
     other = run(law(), f"{NOW}+cpu", instructions="another processor")
-    write_baseline(project / "baseline.jsonl", read_baseline(project / "baseline.jsonl").updated(other))
+    write_baseline(project / "baseline.jsonl", read_baseline(project / "baseline.jsonl").update(other))
     commit()
     finding = gate(project)
     assert finding.outcome is Outcome.REGRESSED
@@ -211,7 +213,7 @@ def test_a_baseline_of_the_same_release_has_a_plain_regression(project: Path) ->
 def test_a_verdict_that_was_worse_before_is_not_put_down_to_a_release(project: Path) -> None:
     """A declared failure that is no longer declared is a change of the branch."""
     declared = run(law(status=Status.EXPECTED, largest=3.0))
-    write_baseline(project / "baseline.jsonl", Baseline({}).updated(declared))
+    write_baseline(project / "baseline.jsonl", Baseline({}).update(declared))
     commit()
     assert gate(project).outcome is Outcome.REGRESSED
     finding = gate(project, law(status=Status.UNEXPECTED, reason="it overflows"))

@@ -23,7 +23,7 @@ from harness.auditor.audit import audit
 from harness.auditor.run import audit_run
 from harness.record import median_ratio
 from harness.record.audit import AuditRun
-from harness.timing.clock import threads, warm, without_garbage_collection
+from harness.timing.clock import stop_garbage_collection, threads, warm
 from harness.timing.turns import SLICE_S, Arm, calls_within, interleave, rounds_for, whole
 
 SECONDS = 0.5
@@ -80,7 +80,7 @@ MODES: Mapping[str, Callable[[Audited], object]] = {
 def time_modes(step: Audited) -> dict[str, tuple[float, ...]]:
     """Interleave all modes on a step, and return the CPU seconds of each round by mode."""
     modes = {name: partial(mode, step) for name, mode in MODES.items()}
-    with threads(1), without_garbage_collection():
+    with threads(1), stop_garbage_collection():
         warm_s = {name: warm(mode, calls=1).warm_s for name, mode in modes.items()}
         arms = {
             name: Arm(whole(mode, time.process_time), calls_within(SLICE_S, warm_s[name]))

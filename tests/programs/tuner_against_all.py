@@ -26,7 +26,7 @@ from torch.utils.data import Dataset
 from harness.execution.environment import usable_cores
 from harness.loading.throughput import PREFETCH, allow_more_workers_than_cores
 from harness.record import Estimate, geometric_mean, mean_ratio
-from harness.timing.clock import threads, without_garbage_collection
+from harness.timing.clock import stop_garbage_collection, threads
 from harness.tuner.advice import examine
 from harness.tuner.loader_choice import Choice, LoaderKind, worker_counts
 from harness.tuner.probe import LoaderProbe
@@ -72,7 +72,7 @@ def _in_turns(dataset: Dataset[Any], choices: tuple[Choice, ...], seconds: float
     order = random.Random(0)
     rates: dict[Choice, list[float]] = {choice: [] for choice in choices}
     live = LoaderProbe(dataset, cores=_cores(), max_workers=ALONE)
-    with threads(1), without_garbage_collection(), allow_more_workers_than_cores(), live as probe:
+    with threads(1), stop_garbage_collection(), allow_more_workers_than_cores(), live as probe:
         for _ in range(PASSES):
             for choice in order.sample(choices, len(choices)):
                 rates[choice].append(probe(choice, seconds / PASSES).rate)

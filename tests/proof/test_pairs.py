@@ -20,7 +20,7 @@ from harness.proof.operation import OPERATIONS
 from harness.proof.space import every_pair
 from harness.proof.sweep import Lookup, Sweep
 from harness.proof.tally import LIMITS
-from harness.proof.threshold import within
+from harness.proof.threshold import compare_with_limit
 from harness.record import Status, TensorText
 from harness.verdict.job import Job
 from harness.wording import extent
@@ -61,7 +61,7 @@ def test_a_code_is_within_its_interval_exactly_where_ball_arithmetic_says_so(
     gap, codes = two_sum(x[:, 0], -x[:, 1]), outputs.view(torch.int16).numpy().view(np.uint16).astype(np.int64)
     for j, spec in enumerate(OPERATIONS[contract][0].outputs):
         argument = spec.argument.of(gap)
-        inside, undecided = within(argument, codes[:, j], spec.interval(format_of(dtype), limit))
+        inside, undecided = compare_with_limit(argument, codes[:, j], spec.interval(format_of(dtype), limit))
         expected = deviation[:, j] <= limit
         assert 100 < np.count_nonzero(expected) < 1400
         np.testing.assert_array_equal(inside[~undecided], expected[~undecided])

@@ -12,7 +12,7 @@ from pydantic_core import PydanticSerializationError
 from harness.command.session import Session
 from harness.error import UsageError
 from harness.record import RUNS, Epoch, Record, Run, RunFolder, Status, TensorText, Verdict, oldest_first
-from harness.record.storage import sealed, write_atomically
+from harness.record.storage import seal_line, write_atomically
 from harness.wording import verdict_line
 
 
@@ -62,7 +62,7 @@ def test_a_damaged_line_is_named_with_its_number(workplace: Path, line: str, fie
     """There is no traceback, and no partial run."""
     folder = RunFolder(workplace)
     folder.write(Verdict, [verdict()])
-    written, _ = sealed(line, folder.chain(Verdict).sums[-1])
+    written, _ = seal_line(line, folder.chain(Verdict).sums[-1])
     with (workplace / "verdicts.jsonl").open("ab") as file:
         file.write(written)
     with pytest.raises(UsageError, match=r"verdicts\.jsonl:2") as caught:

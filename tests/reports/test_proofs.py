@@ -9,7 +9,7 @@ from samples.report import reported, run_of
 
 from harness.error import UsageError
 from harness.record import Proof, RunFolder
-from harness.record.storage import beginning, sealed
+from harness.record.storage import beginning, seal_line
 from harness.reports.page import write_report
 from harness.reports.tables import proof as tables
 from harness.wording import broken_blocks, extent, laws_held, proof_line, unanswered_proofs, witness, worst
@@ -110,7 +110,7 @@ def test_the_tables_say_how_a_law_is_known_to_hold() -> None:
 def test_a_proof_without_a_field_is_refused(tmp_path: Path, field: str) -> None:
     """Records are validated when they are read."""
     document = samples.run.proof().model_dump_json(exclude={field})
-    line, _ = sealed(document, beginning("proofs.jsonl"))
+    line, _ = seal_line(document, beginning("proofs.jsonl"))
     (tmp_path / "proofs.jsonl").write_bytes(line)
     with pytest.raises(UsageError, match=field):
         RunFolder(tmp_path).read(Proof)

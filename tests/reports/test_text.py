@@ -11,7 +11,7 @@ from harness.reports import number, source, text
 from harness.reports.figures.axis import ticks
 from harness.reports.summary import declared, found, remarks
 from harness.reports.table import Table
-from harness.wording.number import to_error
+from harness.wording.number import round_to_error
 from harness.wording.table import Header
 
 
@@ -28,8 +28,8 @@ from harness.wording.table import Header
         (number.plain(None), "–"),
         (number.value(math.nan), "nan"),
         (number.approximate(4_244_006.3), "4,244,000"),
-        (to_error(2.00041, 3.2e-4), "2.00041"),
-        (to_error(2.00041, 0.0), "2.000"),
+        (round_to_error(2.00041, 3.2e-4), "2.00041"),
+        (round_to_error(2.00041, 0.0), "2.000"),
         (number.duration(1.013e-3), "1.01 ms"),
         (number.duration(9.9996e-4), "1.00 ms"),
         (number.duration(3e-10), "0.300 ns"),
@@ -58,7 +58,7 @@ from harness.wording.table import Header
         (text.markdown_text("1. no list"), r"1\. no list"),
         (text.markdown_text("> no quotation"), r"\> no quotation"),
         (text.markdown_text("-0.5"), "-0.5"),
-        (text.fenced("a ``` b"), "````text\na ``` b\n````"),
+        (text.fence_code("a ``` b"), "````text\na ``` b\n````"),
     ],
 )
 def test_a_text_is_written_as_the_reader_expects_it(actual: str, expected: str) -> None:

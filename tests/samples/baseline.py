@@ -5,7 +5,7 @@ from typing import Any
 from samples.run import head, verdict
 from samples.survey import breaking
 
-from harness.gate.snapshot import Summary, summarised
+from harness.gate.snapshot import Summary, summarize_run
 from harness.record import Breaking, Verdict
 
 CASE = "softmax_regression.scratch.softmax"
@@ -40,4 +40,4 @@ def of(
     *verdicts: Verdict, breakings: tuple[Breaking, ...] = (), counts: dict[str, int] | None = None, **run: Any
 ) -> Summary:
     """Return the summary of a run."""
-    return summarised(head(**run), verdicts, breakings, {CASE: counts or {}})
+    return summarize_run(head(**run), verdicts, breakings, {CASE: counts or {}})

@@ -20,7 +20,7 @@ from harness.surveyor.breaking import RaySearch, breaking, follows
 from harness.surveyor.explore import explorations
 from harness.surveyor.search import Budget
 from harness.verdict.job import Job, jobs
-from harness.wording import closed_form, disagreeing, survey_line, unanswered, undeclared
+from harness.wording import closed_form, disagreeing, select_unanswered, select_undeclared, survey_line
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 
@@ -156,7 +156,7 @@ def test_an_undeclared_closed_form_is_recognized() -> None:
     """The record states that neither the form nor the break is declared."""
     record = spike_of(Case(naive, "softmax"))
     assert (record.form, record.declared, record.agrees) == ("ln(max + ulp/2)", False, True)
-    assert undeclared([record], []) == [record]
+    assert select_undeclared([record], []) == [record]
 
 
 @pytest.mark.parametrize(
@@ -182,8 +182,8 @@ def test_an_implementation_that_raises_is_a_reason_and_not_a_crash() -> None:
     record = spike_of(Case(raising, "softmax"))
     assert record.reason is not None
     assert "no such luck" in record.reason
-    assert unanswered([record]) == [record]
-    assert undeclared([record], []) == []
+    assert select_unanswered([record]) == [record]
+    assert select_undeclared([record], []) == []
 
 
 def test_a_half_width_accumulator_breaks_where_adding_ones_sticks() -> None:

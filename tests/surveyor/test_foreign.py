@@ -11,7 +11,7 @@ import torch
 from samples.command import Command
 from samples.proof_space import small
 
-from harness.calling.adapter import bridged, unbridged
+from harness.calling.adapter import bridge_case, unwrap_bridge
 from harness.case import Case
 from harness.execution.runner import carry_out
 from harness.isolation.limits import Limits
@@ -214,13 +214,13 @@ def test_a_bridge_has_the_signature_of_its_adapter() -> None:
     """An adapter with ``dim`` reaches every layout, and a module is called like a module."""
     x = torch.tensor([[1.0, 2.0]])
     adapted = Case(torch.softmax, "softmax", call="lambda f, x, dim=-1: f(x, dim)")
-    bridge = bridged(adapted)
+    bridge = bridge_case(adapted)
     assert torch.equal(bridge.function(x, dim=0), torch.ones(1, 2))
     assert pair_layouts(bridge.function) is LAYOUTS_WITH_DIM
     module = Case(torch.nn.Softmax, "softmax", call="lambda f, x: f(dim=-1)(x)")
-    assert torch.equal(bridged(module).function(x), x.softmax(-1))
-    assert unbridged(bridge) is adapted
-    assert bridged(Case(torch.softmax, "softmax")).function is torch.softmax
+    assert torch.equal(bridge_case(module).function(x), x.softmax(-1))
+    assert unwrap_bridge(bridge) is adapted
+    assert bridge_case(Case(torch.softmax, "softmax")).function is torch.softmax
 
 
 def test_a_subpackage_of_the_reference_cases_is_not_foreign() -> None:

@@ -14,7 +14,7 @@ import mpmath
 import numpy as np
 import torch
 
-from harness.calling.adapter import adapter_of, as_tensors
+from harness.calling.adapter import adapter_of, convert_to_tensors
 from harness.contracts import contract_named
 from harness.formula.catalogue import CATALOGUE
 from harness.formula.spelling import is_formula, spelling
@@ -286,7 +286,7 @@ def _again(function: Any, call: str, inputs: Mapping[str, torch.Tensor], cotange
     if of is not None:
         given[of].requires_grad_()
     output = adapter_of(call)(function, *given.values()) if call else function(*given.values())
-    output = as_tensors(output)
+    output = convert_to_tensors(output)
     if of is None:
         return output.detach()
     return torch.autograd.grad(output, given[of], cotangent)[0]

@@ -20,9 +20,9 @@ from harness.timing.clock import (
     current_accelerator,
     device_time,
     rounds_within,
+    stop_garbage_collection,
     threads,
     warm,
-    without_garbage_collection,
 )
 
 
@@ -107,7 +107,7 @@ def test_the_garbage_collector_rests_and_is_restored(enabled: bool) -> None:
     """It is disabled inside. Afterwards its state and the number of frozen objects are as before."""
     frozen, was = gc.get_freeze_count(), gc.isenabled()
 
-    @without_garbage_collection()
+    @stop_garbage_collection()
     def timed() -> None:
         assert not gc.isenabled()
         assert gc.get_freeze_count() > 0
@@ -130,8 +130,8 @@ def test_objects_frozen_by_an_outer_measurement_stay_frozen() -> None:
     """
     own: list[object] = [[]]
     gc.freeze()
-    with without_garbage_collection():
-        with without_garbage_collection():
+    with stop_garbage_collection():
+        with stop_garbage_collection():
             assert not gc.isenabled()
         assert not any(one is own for one in gc.get_objects())
         assert not gc.isenabled()

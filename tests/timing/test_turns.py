@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.bench.suites.benchmark import Tape
-from harness.timing.clock import MAX_ROUNDS, within
+from harness.timing.clock import MAX_ROUNDS, limit_wall_time
 from harness.timing.turns import MIN_TURNS, Arm, calls_within, interleave, rounds_for, time_parts, whole
 
 
@@ -161,7 +161,7 @@ def test_the_tape_plays_what_was_recorded() -> None:
 
 def test_a_long_arm_is_given_up() -> None:
     """The error names it, and the alarm is off afterwards."""
-    limited = within(0.05, "the warm-up of mine")
+    limited = limit_wall_time(0.05, "the warm-up of mine")
     with pytest.raises(TimeoutError, match=r"^the warm-up of mine took longer than 0\.05 s$"), limited:
         time.sleep(60.0)
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)

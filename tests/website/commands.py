@@ -6,7 +6,7 @@ from typing import Any
 import typer
 
 from harness.cli import COMMANDS, app
-from harness.command.panels import BREAK, described
+from harness.command.panels import BREAK, list_panels
 
 
 def pages() -> dict[str, str]:
@@ -33,7 +33,7 @@ def _page(command: Any, parent: Any) -> str:
     lines = [f"# harness {command.name}", "", text, "", *_code(usage)]
     if examples:
         lines += ["## Examples", "", *_code(inspect.cleandoc(examples))]
-    for title, rows in described(command, context):
+    for title, rows in list_panels(command, context):
         lines += [f"## {title}", ""]
         for label, text in rows:
             lines += [f"`{label}`", f": {text or '-'}", ""]

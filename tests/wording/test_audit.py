@@ -4,7 +4,7 @@ import pytest
 import samples.audit
 
 from harness.wording import audit_text
-from harness.wording.audit import wrapped
+from harness.wording.audit import wrap_text
 
 RECORDED = """\
 train.py:3 softmax: exp(100) overflows in float32: it is inf from
@@ -21,9 +21,9 @@ def test_a_finding_on_80_columns_is_what_was_recorded() -> None:
     one_line_each = RECORDED.replace("\n    88.72283935546875", " 88.72283935546875").replace(
         "\n           F.softplus", " F.softplus"
     )
-    assert wrapped(one_line_each, 80) == RECORDED
-    assert wrapped(one_line_each, 120) == one_line_each
-    assert wrapped(RECORDED, 80) == RECORDED
+    assert wrap_text(one_line_each, 80) == RECORDED
+    assert wrap_text(one_line_each, 120) == one_line_each
+    assert wrap_text(RECORDED, 80) == RECORDED
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])
@@ -31,6 +31,6 @@ def test_no_line_is_wider_than_the_screen_and_no_word_is_lost(width: int) -> Non
     """A word that is wider than the screen is printed whole."""
     audit = samples.audit.audit("train.step", samples.audit.finding(), samples.audit.finding(line=13))
     text = audit_text(audit, everything=True)
-    shown = wrapped(text, width)
+    shown = wrap_text(text, width)
     assert shown.split() == text.split()
     assert all(len(line) <= width or len(line.split()) <= 2 for line in shown.splitlines())

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from harness.error import printable
-from harness.wording import fenced, markdown_text
+from harness.wording import fence_code, markdown_text
 from harness.wording.table import Header, markdown_table
 
 HOSTILE = "a|b <img src=x> **c** _d_ [e](http://f) `g` ``h`` $i$ # j\n- k &lt; \\| ~~l~~"
@@ -60,5 +60,5 @@ def test_a_table_has_the_cells_that_it_is_given(heading: str, text: str) -> None
 @pytest.mark.parametrize("text", ["a ``` b", "````\n# x", HOSTILE])
 def test_no_text_closes_its_block_of_code(text: str) -> None:
     """The fence is longer than any run of backquotes."""
-    (token,) = MarkdownIt().parse(fenced(text))
+    (token,) = MarkdownIt().parse(fence_code(text))
     assert (token.type, token.content) == ("fence", f"{text}\n")

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from harness.wording.number import SECONDS, plain, scaled
+from harness.wording.number import SECONDS, plain, scale_to_unit
 
 
 @pytest.mark.parametrize(
@@ -22,4 +22,4 @@ def test_a_number_has_three_significant_digits(value: float, text: str) -> None:
 )
 def test_a_unit_leaves_a_digit_before_the_point_after_rounding(value: float, text: tuple[str, str]) -> None:
     """A value that rounds up to a unit is written in it. Beyond the range, the smallest and the largest unit remain."""
-    assert scaled(value, SECONDS) == text
+    assert scale_to_unit(value, SECONDS) == text

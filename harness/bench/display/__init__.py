@@ -8,7 +8,7 @@ from rich.console import Console
 
 from harness.bench.display.loader import print_loaders
 from harness.display.table import show_table
-from harness.findings.merging import grouped
+from harness.findings.merging import group_by
 from harness.record.bench import (
     AgreementRecord,
     BalanceRecord,
@@ -25,7 +25,7 @@ from harness.wording.table.step import agreement_table, step_table
 def print_steps(console: Console, document: Mapping[str, Any]) -> None:
     """Print a table for each contract and device: times with their ratios to the reference cases and to the floor."""
     steps = benchmarks(document, StepRecord)
-    groups = grouped(steps, lambda step: (step.record.contract, step.record.device))
+    groups = group_by(steps, lambda step: (step.record.contract, step.record.device))
     for number, ((contract, device), group) in enumerate(groups.items(), 1):
         table = replace(step_table(group).without("device"), title=f"{contract}, {device}: one step")
         show_table(

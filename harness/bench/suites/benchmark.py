@@ -28,7 +28,7 @@ from harness.error import UsageError
 from harness.isolation.limits import limit_memory
 from harness.isolation.parent import end
 from harness.record.bench import BenchRecord
-from harness.timing.clock import MIN_ROUNDS, WarmUp, rounds_within, set_aside, warm, without_garbage_collection
+from harness.timing.clock import MIN_ROUNDS, WarmUp, rounds_within, set_aside, stop_garbage_collection, warm
 
 NAME = "harness-progress"
 """Registered name of the plugin that writes the progress of the suite."""
@@ -184,8 +184,8 @@ class Account:
             "complete": self.missing == 0,
             "collected": len(self.collected),
             "passed": len(self.passed),
-            "failed": _listed(self.failed),
-            "skipped": _listed(self.skipped),
+            "failed": _list_reasons(self.failed),
+            "skipped": _list_reasons(self.skipped),
         }
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
@@ -199,7 +199,7 @@ class Account:
             )
 
 
-def _listed(reasons: dict[str, str]) -> list[dict[str, str]]:
+def _list_reasons(reasons: dict[str, str]) -> list[dict[str, str]]:
     return [{"name": nodeid.rpartition("::")[2], "reason": reason} for nodeid, reason in reasons.items()]
 
 
@@ -213,7 +213,7 @@ def cases_of(config: pytest.Config, *contracts: str) -> dict[str, Case]:
     """
     selected: dict[str, Case] = {}
     config.stash.setdefault(_SELECTED, {}).update(dict.fromkeys(contracts))
-    for case in _loaded(config):
+    for case in _load_cases(config):
         if case.contract not in contracts or DTYPE not in case.dtypes:
             continue
         if case.name in selected:
@@ -279,7 +279,7 @@ def parametrize(metafunc: pytest.Metafunc, names: Sequence[str], items: Sequence
     metafunc.parametrize(names, items, ids=["-".join(map(str, item)) for item in items])
 
 
-def _loaded(config: pytest.Config) -> list[Case]:
+def _load_cases(config: pytest.Config) -> list[Case]:
     if _LOADED not in config.stash:
         contract = option(config, "contract", None)
         try:
@@ -310,7 +310,7 @@ def measure(
     The rounds take about ``budget_s`` seconds, and there are at least ``minimum``. After the cold call, the warm-up has
     at least ``warm_calls`` calls and ``warm_s`` seconds.
     """
-    with without_garbage_collection():
+    with stop_garbage_collection():
         warmed = warm(function, calls=warm_calls, duration_s=warm_s)
         plan = rounds_within(budget_s, warmed.warm_s, minimum=minimum)
         benchmark.pedantic(function, rounds=plan.rounds, iterations=plan.iterations)

@@ -34,7 +34,7 @@ from harness.loading.throughput import (
 from harness.record import median_ratio
 from harness.record.bench import LoaderRecord, names
 from harness.record.budget import Budget
-from harness.timing.clock import without_garbage_collection
+from harness.timing.clock import stop_garbage_collection
 from harness.timing.turns import take_turns
 
 SLICES = 9
@@ -242,10 +242,10 @@ class Lane:
             first_batch_s=standalone.start.wall_s,
             start_cpu_s=standalone.start.cpu_s,
             shutdown_s=standalone.shutdown_s,
-            wall_us=tuple(it.wall_us for it in self.slices),
-            cpu_us=tuple(it.cpu_us for it in self.slices),
-            limit_wall_us=tuple(it.wall_us for it in self.limits),
-            limit_cpu_us=tuple(it.cpu_us for it in self.limits),
+            wall_us=tuple(slice_.wall_us for slice_ in self.slices),
+            cpu_us=tuple(slice_.cpu_us for slice_ in self.slices),
+            limit_wall_us=tuple(limit.wall_us for limit in self.limits),
+            limit_cpu_us=tuple(limit.cpu_us for limit in self.limits),
             pss_bytes=standalone.memory.pss_bytes,
             shared_bytes=standalone.memory.shared_bytes,
             reference=reference if group.reference else None,
@@ -295,13 +295,13 @@ def measure_loaders(requests: Mapping[str, LoaderRequest], *, reference: str | N
         else:
             lanes[name] = Lane(loader, alone)
     with ignore_deaths():  # also between two turns
-        load = _in_turns(lanes, failed, reference, timeout_s)
+        load = _take_turns(lanes, failed, reference, timeout_s)
     slices = lanes[reference].slices if reference in lanes and reference not in failed else []
     measured = {name: lane for name, lane in lanes.items() if name not in failed}
     return LoaderGroup(measured, failed, frozenset(skipped), slices, load)
 
 
-def _in_turns(
+def _take_turns(
     lanes: Mapping[str, Lane], failed: dict[str, LoadingFault], reference: str | None, timeout_s: float
 ) -> float | None:
     """Give the loaders their turns, and return the load by other processes meanwhile."""
@@ -323,7 +323,7 @@ def _in_turns(
         # Loaders with threads start last, so that no threads run while workers are forked.
         for name in sorted(lanes, key=lambda name: lanes[name].alone.is_hidden):
             attempt(name, lanes[name].open)
-        with without_garbage_collection():
+        with stop_garbage_collection():
             load, until = OtherLoad(), time.perf_counter() + budget_s
 
             def are_enough(done: int) -> bool:
@@ -339,7 +339,7 @@ def _in_turns(
 
 def _are_known(lanes: Mapping[str, Lane], failed: Collection[str], reference: str | None) -> bool:
     """Whether the intervals of all times and of all ratios to the reference are narrow enough."""
-    series = {name: [it.wall_us for it in lane.slices] for name, lane in lanes.items() if name not in failed}
+    series = {name: [slice_.wall_us for slice_ in lane.slices] for name, lane in lanes.items() if name not in failed}
     base = series.get(reference or "")
     return all(
         median_ratio([1.0] * len(times), times).is_within(WITHIN)
@@ -366,5 +366,5 @@ def close_budget(
     make: Callable[[], Iterable[Any]], configuration: Configuration, step: Callable[[Any], object] | None
 ) -> Budget:
     """Run a loop with or without a step, and return the breakdown of the time of a batch."""
-    with allow_more_workers_than_cores(), without_garbage_collection():
+    with allow_more_workers_than_cores(), stop_garbage_collection():
         return measure_budget(make, step, configuration, cores=usable_cores(), seconds=SECONDS, hop=hop_s)

@@ -59,7 +59,7 @@ def _tensors(root: Path, *, train: bool) -> Batch:
     return torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels).long()
 
 
-def _converted(batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[Batch]:
+def _convert_batches(batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[Batch]:
     for images, labels in batches:
         yield images.float().mul_(1 / 255), labels
 
@@ -85,7 +85,7 @@ def light_dataloader(root: Path, train: bool, batch_size: int, workers: int, shu
     from light_dataloader import TensorDataLoader
 
     loader = TensorDataLoader(_tensors(root, train=train), batch_size, shuffle=shuffle)
-    return Remade(lambda: _converted(loader))
+    return Remade(lambda: _convert_batches(loader))
 
 
 def light_dataloader_in_place(root: Path, train: bool, batch_size: int, workers: int, shuffle: bool) -> Iterable[Batch]:  # noqa: ARG001, FBT001
@@ -93,7 +93,7 @@ def light_dataloader_in_place(root: Path, train: bool, batch_size: int, workers:
     from light_dataloader import TensorDataLoader
 
     loader = TensorDataLoader(_tensors(root, train=train), batch_size, shuffle=shuffle, memory_efficient=True)
-    return Remade(lambda: _converted(loader))
+    return Remade(lambda: _convert_batches(loader))
 
 
 def tensorloader(root: Path, train: bool, batch_size: int, workers: int, shuffle: bool) -> Iterable[Batch]:  # noqa: ARG001, FBT001
@@ -101,7 +101,7 @@ def tensorloader(root: Path, train: bool, batch_size: int, workers: int, shuffle
     from tensorloader import TensorLoader
 
     loader = TensorLoader(_tensors(root, train=train), batch_size=batch_size, shuffle=shuffle)
-    return Remade(lambda: _converted(loader))
+    return Remade(lambda: _convert_batches(loader))
 
 
 def torchdata_nodes(root: Path, train: bool, batch_size: int, workers: int, shuffle: bool) -> Iterable[Batch]:  # noqa: FBT001

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from harness.bench.suites.training import Problem, finite, problem, started
+from harness.bench.suites.training import Problem, finite, problem, start_step
 from harness.case import Case
 from harness.record import median_ratio
 from harness.timing.clock import (
@@ -15,9 +15,9 @@ from harness.timing.clock import (
     Clock,
     NotCapturableError,
     WarmUp,
+    limit_wall_time,
+    stop_garbage_collection,
     warm,
-    within,
-    without_garbage_collection,
 )
 from harness.timing.device import MAX_CALLS, DeviceState, calls_in_queue, device_state, time_by_events, time_replays
 from harness.timing.roofline import CACHED, COPY, MULTIPLY, READ, Gauge, Rates, Work, gauges, rates, work_of_step
@@ -111,7 +111,7 @@ class Group:
     @property
     def floor_s(self) -> list[float]:
         """Return the least time of a step in each round."""
-        return [each.floor_s(self.work) for each in self.rates]
+        return [rate.floor_s(self.work) for rate in self.rates]
 
 
 def measure_group(
@@ -130,7 +130,7 @@ def measure_group(
     device_name, settle = ("cpu", _nothing) if accelerator is None else (accelerator.name, accelerator.synchronize)
     lanes: dict[str, _Lane] = {}
     failed: dict[str, Exception] = {}
-    with without_garbage_collection():
+    with stop_garbage_collection():
         for case in cases:
             try:
                 lanes[case.name] = _lane(case, problem(case, batch_size).to(device_name), settle, clock, accelerator)
@@ -141,13 +141,13 @@ def measure_group(
         measuring = gauges(work, device_name, l2_bytes=before.l2_bytes)
         arms = {name + suffix: arm for name, lane in lanes.items() for suffix, arm in lane.arms.items()}
         for name, gauge in measuring.items():
-            arms[name] = _gauged(gauge, accelerator, clock)
+            arms[name] = _make_rate_arm(gauge, accelerator, clock)
         if accelerator is not None:
             arms[_TRANSFER] = _arm(_transfer(task, device_name), settle, clock, GAUGE_S)
         turns = interleave(arms, rounds=_rounds(arms, seconds), seed=batch_size, enough=_ratios_known(list(lanes)))
         states = (before, device_state(accelerator))
     failed |= {_case(name): error for name, error in turns.failed.items()}
-    timed = {name: _timed(lane, turns) for name, lane in lanes.items() if name not in failed}
+    timed = {name: _read_times(lane, turns) for name, lane in lanes.items() if name not in failed}
     kinds = (kind for kind in (READ, COPY, MULTIPLY, CACHED) if kind in measuring)
     per_s = ([measuring[kind].amount / max(times[-1], 1e-9) for times in turns.times[kind]] for kind in kinds)
     transfer_s = [call_s for (call_s,) in turns.times.get(_TRANSFER, ())]
@@ -175,11 +175,11 @@ def _case(name: str) -> str:
     return name
 
 
-def _gauged(gauge: Gauge, accelerator: Accelerator | None, clock: Clock) -> Arm:
+def _make_rate_arm(gauge: Gauge, accelerator: Accelerator | None, clock: Clock) -> Arm:
     """Return the arm of a rate: waited calls on the CPU, queued calls between events on an accelerator."""
     if accelerator is None:
         return _arm(gauge.call, _nothing, clock, GAUGE_S)
-    waited = warm(_waited(gauge.call, accelerator.synchronize), duration_s=0.0, clock=clock)
+    waited = warm(_wait_for_queue(gauge.call, accelerator.synchronize), duration_s=0.0, clock=clock)
     calls = calls_in_queue(gauge.call, accelerator, clock, max_calls=calls_within(GAUGE_S, waited.warm_s))
     return Arm(time_by_events(gauge.call, accelerator, clock), calls)
 
@@ -205,7 +205,7 @@ def _nothing() -> None:
     """Wait for nothing: the CPU has no queue."""
 
 
-def _waited(call: Callable[[], object], settle: Callable[[], None]) -> Callable[[], object]:
+def _wait_for_queue(call: Callable[[], object], settle: Callable[[], None]) -> Callable[[], object]:
     """Return the call with the wait for its queued work."""
     if settle is _nothing:
         return call
@@ -220,19 +220,19 @@ def _waited(call: Callable[[], object], settle: Callable[[], None]) -> Callable[
 def _lane(
     case: Case, task: Problem, settle: Callable[[], None], clock: Clock, accelerator: Accelerator | None
 ) -> _Lane:
-    step, parameters = started(case, task)
+    step, parameters = start_step(case, task)
     X, y = task.minibatch(0)
 
     def launch() -> None:
         step(X, y)
 
-    call = _waited(launch, settle)
-    with within(FIRST_CALL_S, f"the warm-up of {case.name}"):
+    call = _wait_for_queue(launch, settle)
+    with limit_wall_time(FIRST_CALL_S, f"the warm-up of {case.name}"):
         warmed = warm(call, duration_s=WARM_S, clock=clock)
     calls = calls_within(SLICE_S, warmed.warm_s)
     arms = {_WHOLE: Arm(whole(call, clock), calls)}
     if _tells_phases(step):
-        arms[_PHASES] = Arm(time_parts(_in_phases(step, X, y, settle), clock), calls)
+        arms[_PHASES] = Arm(time_parts(_report_phases(step, X, y, settle), clock), calls)
     if accelerator is None:
         return _Lane(case.name, warmed, parameters, arms)
     max_calls = min(MAX_CALLS, calls)
@@ -252,7 +252,7 @@ def _tells_phases(step: Any) -> bool:
     return all(callable(getattr(step, phase, None)) for phase in PHASES)
 
 
-def _in_phases(step: Any, X: Tensor, y: Tensor, settle: Callable[[], None]) -> Callable[[Callable[[], None]], None]:
+def _report_phases(step: Any, X: Tensor, y: Tensor, settle: Callable[[], None]) -> Callable[[Callable[[], None]], None]:
     """Return a step that reports when a phase ends."""
 
     def call(on_phase_end: Callable[[], None]) -> None:
@@ -273,7 +273,7 @@ def _in_phases(step: Any, X: Tensor, y: Tensor, settle: Callable[[], None]) -> C
 
 
 def _arm(call: Callable[[], object], settle: Callable[[], None], clock: Clock, slice_s: float) -> Arm:
-    waited = _waited(call, settle)
+    waited = _wait_for_queue(call, settle)
     return Arm(whole(waited, clock), calls_within(slice_s, warm(waited, duration_s=0.0, clock=clock).warm_s))
 
 
@@ -295,7 +295,7 @@ def _ratios_known(steps: Sequence[str]) -> Callable[[Times], bool]:
     return known
 
 
-def _timed(lane: _Lane, turns: Interleaved) -> Timed:
+def _read_times(lane: _Lane, turns: Interleaved) -> Timed:
     parts = turns.times.get(lane.name + _PHASES)
     return Timed(
         lane.warmed,

@@ -8,12 +8,12 @@ from torch.utils.benchmark import Timer
 
 from harness.bench.suites.benchmark import DTYPE, Tape, cases_of, keep, option, parametrize, refuse
 from harness.bench.suites.step_group import FIRST_CALL_S, WARM_S
-from harness.bench.suites.training import CONTRACTS, problem, started
+from harness.bench.suites.training import CONTRACTS, problem, start_step
 from harness.calling.modes import no_compiler
 from harness.case import Case
 from harness.record import median_ratio
 from harness.record.bench import AgreementRecord, names
-from harness.timing.clock import WarmUp, threads, warm, within, without_garbage_collection
+from harness.timing.clock import WarmUp, limit_wall_time, stop_garbage_collection, threads, warm
 from harness.timing.turns import SLICE_S, Arm, Slice, calls_within, interleave, rounds_for, whole
 
 BATCH_SIZES = (1, 256)
@@ -33,7 +33,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     parametrize(metafunc, ("case", "batch_size"), items)
 
 
-def by_timer(stmt: str, names: dict[str, Any]) -> Slice:
+def run_torch_timer(stmt: str, names: dict[str, Any]) -> Slice:
     """Return a turn of the timer of torch, which also makes warm-up calls."""
     timer = Timer(stmt, globals=names, num_threads=1)
     return lambda calls: tuple(timer.timeit(calls).raw_times)
@@ -43,7 +43,7 @@ def by_timer(stmt: str, names: dict[str, Any]) -> Slice:
 def test_agreement(benchmark: Any, pytestconfig: pytest.Config, case: str, batch_size: int) -> None:
     """Time one step by both, and refuse if the whole interval of the ratio is 3 % off."""
     declared = cases_of(pytestconfig, *CONTRACTS)[case]
-    with threads(1), without_garbage_collection():
+    with threads(1), stop_garbage_collection():
         warmed, arms = _arms(declared, batch_size)
         seconds, turns_s = option(pytestconfig, "seconds", SECONDS), 2 * arms["ours"].calls * warmed.warm_s
         turns = interleave(arms, rounds=rounds_for(seconds, turns_s, len(arms)), seed=batch_size)
@@ -75,19 +75,19 @@ def test_agreement(benchmark: Any, pytestconfig: pytest.Config, case: str, batch
 def _arms(case: Case, batch_size: int) -> tuple[WarmUp, dict[str, Arm]]:
     """Warm a step up, and return both ways of timing it, with equally many calls."""
     task = problem(case, batch_size)
-    step, _ = started(case, task)
+    step, _ = start_step(case, task)
     X, y = task.minibatch(0)
 
     def call() -> None:
         step(X, y)
 
     try:
-        with within(FIRST_CALL_S, f"the warm-up of {case.name}"):
+        with limit_wall_time(FIRST_CALL_S, f"the warm-up of {case.name}"):
             warmed = warm(call, duration_s=WARM_S)
     except Exception as error:
         if reason := no_compiler(error):
             pytest.skip(reason)
         raise
     calls = calls_within(SLICE_S, warmed.warm_s)
-    theirs = by_timer("step(X, y)", {"step": step, "X": X, "y": y})
+    theirs = run_torch_timer("step(X, y)", {"step": step, "X": X, "y": y})
     return warmed, {"ours": Arm(whole(call, time.perf_counter), calls), "theirs": Arm(theirs, calls)}

@@ -19,7 +19,7 @@ from harness.loading.supervision import supervise
 from harness.loading.throughput import PREFETCH, allow_more_workers_than_cores
 from harness.record import Estimate, geometric_mean, mean_ratio
 from harness.record.bench import BalanceRecord, names
-from harness.timing.clock import threads, without_garbage_collection
+from harness.timing.clock import stop_garbage_collection, threads
 from harness.tuner.loop import MAX_WAITING, Loop, Waiting
 
 BATCH_SIZES = (64, 256)
@@ -69,7 +69,7 @@ def test_training_loop(
                 rounds_s.append(time.perf_counter() - start)
 
     try:
-        with threads(1), without_garbage_collection(), supervise(option(pytestconfig, "timeout", TIMEOUT_S)):
+        with threads(1), stop_garbage_collection(), supervise(option(pytestconfig, "timeout", TIMEOUT_S)):
             measure()
     except LoadingError as error:
         where = f"batch {batch_size}, workers {workers}"

@@ -31,7 +31,7 @@ from harness.bench.suites.training import stepper_of, training_step
 from harness.calling.discovery import SHIPPED, dataset_named, is_shipped, is_stream
 from harness.case import Case
 from harness.data.images import ImageData
-from harness.error import UsageError, listed
+from harness.error import UsageError, join_names
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault
 from harness.loading.faulty_sample import diagnose
 from harness.loading.supervision import LIMIT_S, supervise
@@ -56,7 +56,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     names = _loaders(metafunc.config)
     settings = _configurations(metafunc.config)
     absent = set(filter(_absence, names))
-    items = [(name, it) for it in settings for name in names if name not in absent or it == settings[0]]
+    items = [(name, setting) for setting in settings for name in names if name not in absent or setting == settings[0]]
     varied = len({setting.prefetch for setting in settings}) > 1
     ids = [f"{name}-{it.batch_size}-{it.workers}" + f"-{it.prefetch}" * varied for name, it in items]
     metafunc.parametrize(("case", "configuration"), items, ids=ids)
@@ -69,7 +69,7 @@ def _loaders(config: pytest.Config) -> list[str]:
         sets = _sets_of_files()
         if unknown := [name for name in names if name not in sets]:
             problem = f"unknown data set of files `{unknown[0]}`"
-            give_up(config, UsageError(problem, remedy=f"choose from {listed(sets)}"))
+            give_up(config, UsageError(problem, remedy=f"choose from {join_names(sets)}"))
         return list(names)
     loaders = list(cases_of(config, "loader"))
     shipped = is_shipped(option(config, "cases", SHIPPED))
@@ -311,7 +311,7 @@ def _explain(
     given_up = config.stash[_GIVEN_UP]
     if fault is None:
         _fail(source, configuration, given_up[source.case.name], "not run here, because this loader already hung")
-    diagnosed = _diagnosed(source, configuration, option(config, "timeout", TIMEOUT_S)) or fault
+    diagnosed = _diagnose_failure(source, configuration, option(config, "timeout", TIMEOUT_S)) or fault
     if source.case.name in given_up:
         given_up[source.case.name] = diagnosed
     _fail(source, configuration, diagnosed)
@@ -330,7 +330,7 @@ def _budget(config: pytest.Config, source: Source, configuration: Configuration)
 _GIVEN_UP = pytest.StashKey[dict[str, LoadingFault]]()
 
 
-def _diagnosed(source: Source, configuration: Configuration, limit_s: float) -> LoadingFault | None:
+def _diagnose_failure(source: Source, configuration: Configuration, limit_s: float) -> LoadingFault | None:
     """Run a user's data set again under observation, and name the sample at fault."""
     if not _has_indices(source):
         return None
@@ -363,7 +363,7 @@ def _validate_images(case: Case, lane: Lane, data: ImageData, configuration: Con
     expected = (data.size, -(-data.size // size))
     if wrong := [epoch for epoch in lane.alone.epochs if epoch != expected]:
         rule = "an epoch delivers every sample once, in batches of the requested size"
-        refuse(case, rule, where=where, actual=_counted(*wrong[0]), expected=_counted(*expected))
+        refuse(case, rule, where=where, actual=_count_words(*wrong[0]), expected=_count_words(*expected))
     images, labels = lane.alone.last
     if images.dtype != torch.float32 or images.shape != (len(labels), 1, 28, 28):
         refuse(case, "images are float32 [b, 1, 28, 28]", where=where, actual=f"{images.dtype} {images.shape}")
@@ -377,10 +377,12 @@ def _validate_lengths(source: Source, lane: Lane, configuration: Configuration) 
     length = len(source.dataset)
     if wrong := [epoch for epoch in lane.alone.epochs if epoch[0] != length]:
         rule = "an epoch delivers `len(dataset)` samples"
-        refuse(source.case, rule, where=str(configuration), actual=_counted(*wrong[0]), expected=f"{length} samples")
+        refuse(
+            source.case, rule, where=str(configuration), actual=_count_words(*wrong[0]), expected=f"{length} samples"
+        )
 
 
-def _counted(samples: int, batches: int) -> str:
+def _count_words(samples: int, batches: int) -> str:
     return f"{samples} samples in {batches} batches"
 
 

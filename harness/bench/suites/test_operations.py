@@ -13,7 +13,7 @@ from harness.case import Case
 from harness.contracts import contract_named, contracts
 from harness.laws.law import Example
 from harness.record.bench import OperationRecord, names
-from harness.timing.clock import WarmUp, threads, within
+from harness.timing.clock import WarmUp, limit_wall_time, threads
 
 SECONDS = 0.1
 """Measuring time for each operation and shape, in seconds."""
@@ -48,7 +48,7 @@ def test_operation(benchmark: Any, pytestconfig: pytest.Config, case: str, shape
     benchmark.group = f"{declared.contract}, {shape}"
     with threads(1):
         call = workload(declared, Path(), sizes)
-        warmed = _measured(benchmark, call, shape, option(pytestconfig, "seconds", SECONDS))
+        warmed = _measure_calls(benchmark, call, shape, option(pytestconfig, "seconds", SECONDS))
     record = OperationRecord(**names(declared), contract=declared.contract, shape=str(shape), cold_s=warmed.cold_s)
     keep(benchmark, record)
     validate(declared, example_of(declared, sizes), where=f"{DTYPE}, shape {shape}")
@@ -58,12 +58,12 @@ def _sizes(case: Case, shape: Shape) -> dict[str, int]:
     return {} if shape == STANDARD else sizes_of(contract_named(case.contract), *shape)
 
 
-def _measured(benchmark: Any, call: Workload, shape: Shape, seconds: float) -> WarmUp:
+def _measure_calls(benchmark: Any, call: Workload, shape: Shape, seconds: float) -> WarmUp:
     """Time the calls; skip a large shape at which that takes too long."""
     if shape == STANDARD:
         return measure(benchmark, call, budget_s=seconds)
     try:
-        with within(LIMIT_S, f"timing at shape {shape}"):
+        with limit_wall_time(LIMIT_S, f"timing at shape {shape}"):
             return measure(benchmark, call, budget_s=seconds)
     except TimeoutError as error:
         pytest.skip(str(error))

@@ -73,8 +73,8 @@ def test_training_step(benchmark: Any, pytestconfig: pytest.Config, case: str, d
             cold_s=timed.warmed.cold_s,
             phases_s={phase: tuple(rounds_s) for phase, rounds_s in timed.phases_s.items()},
             **_floor(group),
-            **on_the_device(timed, group),
-            **_validated(declared, timed, accelerator, batch_size),
+            **read_device_times(timed, group),
+            **_validate_step(declared, timed, accelerator, batch_size),
         )
         keep(benchmark, record)
 
@@ -104,13 +104,13 @@ def _floor(group: Group) -> dict[str, Any]:
     return {
         "bytes": group.work.bytes,
         "operations": group.work.operations,
-        "bytes_per_s": [each.bytes_per_s for each in group.rates],
-        "operations_per_s": [each.operations_per_s for each in group.rates],
+        "bytes_per_s": [rate.bytes_per_s for rate in group.rates],
+        "operations_per_s": [rate.operations_per_s for rate in group.rates],
         "floor_s": group.floor_s,
     }
 
 
-def on_the_device(timed: Timed, group: Group) -> dict[str, Any]:
+def read_device_times(timed: Timed, group: Group) -> dict[str, Any]:
     """Return times on an accelerator with their rounds, and the state of the device; unknown on the CPU."""
     before, after = group.states
     clocks = ("clock_mhz", "memory_clock_mhz")
@@ -125,7 +125,7 @@ def _median(rounds: Sequence[float]) -> float | None:
     return statistics.median(rounds) if rounds else None
 
 
-def _validated(case: Case, timed: Timed, accelerator: Accelerator | None, batch_size: int) -> dict[str, Any]:
+def _validate_step(case: Case, timed: Timed, accelerator: Accelerator | None, batch_size: int) -> dict[str, Any]:
     """Refuse a wrong step; otherwise return its distance from gradient descent."""
     device_name = "cpu" if accelerator is None else accelerator.name
     where = f"{DTYPE}, {device_name}, batch {batch_size}"

@@ -17,7 +17,7 @@ SIZES: Mapping[str, tuple[int, ...]] = {"add": (10, 100, 1000, 10_000), "linear"
 """Elements of the vectors; rows, features and outputs of the linear map. The largest loops take 0.1 s."""
 
 
-def vectorised(config: pytest.Config) -> dict[str, Case]:
+def find_vectorized_cases(config: pytest.Config) -> dict[str, Case]:
     """Return the cases of families that add; other families have no loop to compare with."""
     cases = cases_of(config, *SIZES)
     families = {case.family for case in cases.values() if case.contract == "add"}
@@ -28,7 +28,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make an item for each case and size."""
     items = [
         (case, n)
-        for case, declared in vectorised(metafunc.config).items()
+        for case, declared in find_vectorized_cases(metafunc.config).items()
         for n in option(metafunc.config, "sizes", SIZES[declared.contract])
     ]
     parametrize(metafunc, ("case", "n"), items)
@@ -36,7 +36,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def test_operation(benchmark: Any, pytestconfig: pytest.Config, case: str, n: int) -> None:
     """Time one call, then check the result with the laws on values of the contract."""
-    declared = vectorised(pytestconfig)[case]
+    declared = find_vectorized_cases(pytestconfig)[case]
     benchmark.group = f"{declared.contract}, n {n:5}"
     example = operands(declared.contract, n)
     arguments = tuple(example.values())

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.bench.suites.benchmark import DTYPE, cases_of
-from harness.calling.adapter import called
+from harness.calling.adapter import call_case
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.contracts.building_blocks.book_data import NOISE, TRUE_BIAS, TRUE_WEIGHT
@@ -113,7 +113,7 @@ def comparisons(case: Case, task: Problem, device: str) -> tuple[StepComparison,
     the scores.
     """
     on_device = task.to(device)
-    step, parameters = started(case, on_device)
+    step, parameters = start_step(case, on_device)
     losses = [step(*on_device.minibatch(number)) for number in range(len(task.plan.batches))]
     expected_loss, expected = _gradient_descent(task)
     error = math.hypot(*(_distance(a, b) for a, b in zip(parameters, expected, strict=True)))
@@ -134,10 +134,10 @@ def disagreement(case: Case, task: Problem, device: str) -> StepComparison | Non
     return next((comparison for comparison in comparisons(case, task, device) if not comparison.holds), None)
 
 
-def started(case: Case, task: Problem) -> tuple[Any, tuple[Tensor, Tensor]]:
+def start_step(case: Case, task: Problem) -> tuple[Any, tuple[Tensor, Tensor]]:
     """Return a new step of a case with the parameters it updates, copies of the start."""
     start = (task.weight.clone(), task.bias.clone(), task.plan.lr)
-    step, parameters = called(case, start, contract_named(case.contract).of_model)
+    step, parameters = call_case(case, start, contract_named(case.contract).of_model)
     return step, parameters
 
 

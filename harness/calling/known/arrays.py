@@ -1,7 +1,7 @@
 """NumPy, SciPy, JAX and optax, whose functions take arrays, and the functions of Keras on torch."""
 
 from harness.calling.known.elementwise import ACTIVATIONS, ELEMENTARY, SPECIAL
-from harness.calling.known.entry import Known, Table, plain, with_call
+from harness.calling.known.entry import Known, Table, plain, replace_call
 
 _ELEMENTARY = {
     **ELEMENTARY,
@@ -24,24 +24,24 @@ _NOT_IN_JAX = {"erfcx", "huber", "pseudo_huber", "exp2", "expm1", "log1p", "log_
 _OF_JAX = {name: entry for name, entry in _SCIPY.items() if name not in _NOT_IN_JAX}
 
 NUMPY: Table = {
-    **with_call({name: entry for name, entry in _ELEMENTARY.items() if name != "rsqrt"}, "numpy"),
-    **with_call(_REDUCTIONS, "numpy(axis=-1)"),
+    **replace_call({name: entry for name, entry in _ELEMENTARY.items() if name != "rsqrt"}, "numpy"),
+    **replace_call(_REDUCTIONS, "numpy(axis=-1)"),
     "std": Known("formula(x): sqrt(mean((x - mean(x)) ** 2))", "numpy(axis=-1)"),
     "sinc": SPECIAL["sinc"]._replace(call="numpy"),
     "linalg.norm": Known("vector_norm", "numpy(axis=-1)"),
     "vecdot": Known("dot", "numpy"),
 }
 SCIPY_SPECIAL: Table = {
-    **with_call(_SCIPY, "numpy"),
-    **with_call(_ROWS, "numpy(axis=-1)"),
+    **replace_call(_SCIPY, "numpy"),
+    **replace_call(_ROWS, "numpy(axis=-1)"),
     "pseudo_huber": SPECIAL["pseudo_huber"]._replace(call="lambda f, r, d: f(d.numpy(), r.numpy())"),
 }
 
-JAX_NUMPY: Table = {**with_call(_ELEMENTARY, "jax"), **with_call(_REDUCTIONS, "jax(axis=-1)")}
-JAX_SPECIAL: Table = {**with_call(_OF_JAX, "jax"), "logsumexp": Known("logsumexp", "jax(axis=-1)")}
+JAX_NUMPY: Table = {**replace_call(_ELEMENTARY, "jax"), **replace_call(_REDUCTIONS, "jax(axis=-1)")}
+JAX_SPECIAL: Table = {**replace_call(_OF_JAX, "jax"), "logsumexp": Known("logsumexp", "jax(axis=-1)")}
 JAX_NN: Table = {
-    **with_call(ACTIVATIONS, "jax"),
-    **with_call(_ROWS, "jax(axis=-1)"),
+    **replace_call(ACTIVATIONS, "jax"),
+    **replace_call(_ROWS, "jax(axis=-1)"),
     "gelu": Known("gelu_tanh", "jax"),
     "log_sigmoid": Known("logsigmoid", "jax"),
     "hard_tanh": Known("hardtanh", "jax"),

@@ -37,6 +37,6 @@ def plain(names: str) -> Table:
     return {name: Known(name) for name in names.split()}
 
 
-def with_call(table: Table, call: str) -> Table:
+def replace_call(table: Table, call: str) -> Table:
     """Return the same claims with another adapter."""
     return {name: Known(entry.claim, call) for name, entry in table.items()}

@@ -15,7 +15,7 @@ def _each(claim: str, inputs: str) -> Known:
     return Known(claim, _EACH.format(inputs))
 
 
-def _pooled(claim: str, arguments: str, axes: int = 1) -> Known:
+def _make_pooling_claim(claim: str, arguments: str, axes: int = 1) -> Known:
     """Pooling over a window as long as the row."""
     ones = "1, " * (axes - 1)
     shape = f"x.reshape(-1, 1, {ones}x.shape[-1])"
@@ -151,11 +151,11 @@ _PRODUCTS: Table = {
 }
 
 _POOLING: Table = {
-    **{f"avg_pool{n}d": _pooled(_MEAN, "WINDOW", n) for n in (1, 2, 3)},
-    **{f"max_pool{n}d": _pooled(_MAX, "WINDOW", n) for n in (1, 2, 3)},
-    **{f"adaptive_avg_pool{n}d": _pooled(_MEAN, "1", n) for n in (1, 2, 3)},
-    **{f"adaptive_max_pool{n}d": _pooled(_MAX, "1", n) for n in (1, 2, 3)},
-    **{f"lp_pool{n}d": _pooled(_NORM, "2.0, WINDOW", n) for n in (1, 2, 3)},
+    **{f"avg_pool{n}d": _make_pooling_claim(_MEAN, "WINDOW", n) for n in (1, 2, 3)},
+    **{f"max_pool{n}d": _make_pooling_claim(_MAX, "WINDOW", n) for n in (1, 2, 3)},
+    **{f"adaptive_avg_pool{n}d": _make_pooling_claim(_MEAN, "1", n) for n in (1, 2, 3)},
+    **{f"adaptive_max_pool{n}d": _make_pooling_claim(_MAX, "1", n) for n in (1, 2, 3)},
+    **{f"lp_pool{n}d": _make_pooling_claim(_NORM, "2.0, WINDOW", n) for n in (1, 2, 3)},
 }
 
 FUNCTIONAL: Table = {**_ACTIVATIONS, **_NORMS, **_LOSSES, **_DISTANCES, **_PRODUCTS, **_POOLING}

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
 from harness.contracts.building_blocks.usual_laws import Exact
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, portable, to_array
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, convert_to_ulp, portable, to_array
 from harness.floats import double_double as dd
 from harness.floats.format import from_ordinal, to_ordinal
 from harness.laws import COLUMNS, AnyNumber, Axes, Example, Inputs, Law, Limit, Ray, many_rows
@@ -310,7 +310,7 @@ def compare_within(actual: Tensor, expected: DoubleDouble, absolute: Array, form
     Values that cancel to zero are counted in float64's subnormals; if the bound in these units overflows, bound and
     deviation are reduced in proportion. Elements with an infinite admissible error are not checked.
     """
-    measured = compare(actual, expected, in_ulp(absolute, expected, format_), format_)
+    measured = compare(actual, expected, convert_to_ulp(absolute, expected, format_), format_)
     free = np.isposinf(absolute)
     measured = replace(measured, deviation=np.where(free, 0.0, measured.deviation), free=free if free.any() else None)
     out_of_range = np.isinf(measured.bound) & np.isfinite(absolute) & np.isfinite(measured.actual)

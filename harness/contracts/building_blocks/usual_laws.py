@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, lift, to_array
-from harness.floats.format import compare, compare_absolute, in_ulp
+from harness.floats.format import compare, compare_absolute, convert_to_ulp
 from harness.floats.oracle import MEBIBYTE, Memory, is_recalling
 from harness.laws import Inputs, Law, Subject, derivative_laws, implementation_laws, no_drift, on_long_rows
 
@@ -23,7 +23,7 @@ AbsoluteComparison = Callable[[Any, Any, Array, Format], Measurement]
 
 def within(actual: Tensor | Array, expected: DoubleDouble | Array, error: Array, format_: Format) -> Measurement:
     """Measure in ulp of the exact value, within an absolute error."""
-    return compare(actual, expected, in_ulp(error, lift(expected), format_), format_)
+    return compare(actual, expected, convert_to_ulp(error, lift(expected), format_), format_)
 
 
 @dataclass(frozen=True)

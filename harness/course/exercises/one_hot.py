@@ -5,7 +5,7 @@ from harness.course.exercise import Answer, Command, Exercise
 PROBABILITIES, LABELS = ((0.1, 0.3, 0.6), (0.3, 0.2, 0.5)), (0, 2)
 
 
-def _picked() -> list[float]:
+def _pick_probabilities() -> list[float]:
     import torch
 
     picked = torch.tensor(PROBABILITIES, dtype=torch.float64)[[0, 1], LABELS]
@@ -64,5 +64,5 @@ def nll(y_hat, y):
         Command("check {file}:one_hot --contract one_hot --law ones_at_the_labels"),
         Command("check {file}:nll --contract nll_of_probabilities --dtypes float32 --law value --law gradient"),
     ),
-    answers=(Answer("PICKED", _picked),),
+    answers=(Answer("PICKED", _pick_probabilities),),
 )

@@ -10,7 +10,7 @@ from harness.command import runner
 from harness.command.options import console, names, reject_unknown, run_folder, say
 from harness.command.panels import epilog, output_option, thorough_option
 from harness.command.runner import Work
-from harness.error import UsageError, did_you_mean, listed
+from harness.error import UsageError, did_you_mean, join_names
 
 ACCURACY_EPILOG = epilog(
     """
@@ -50,18 +50,18 @@ def accuracy(
     """Show how accurate operations are at every float32 number."""
     from harness.proof.float32.display import accuracy_table, draw_accuracy, print_accuracy
     from harness.proof.float32.recorded import CASTS, names_of, read_run, recorded, sort_proofs
-    from harness.wording.accuracy import accuracy_row, cast_row, of_float32
+    from harness.wording.accuracy import accuracy_row, cast_row, select_float32
 
     if are_casts and (runs or picture):
         raise UsageError("cannot use `--casts` together with `--run` or `--picture`", remedy="leave one out")
     kept = [proof for name in runs for proof in read_run(run_folder(name))] if runs else recorded()
-    known = recorded(CASTS) if are_casts else of_float32(sort_proofs(kept))
+    known = recorded(CASTS) if are_casts else select_float32(sort_proofs(kept))
     if not known:
         raise UsageError("there are no proofs in float32", remedy="run `harness prove TARGET --dtypes float32`")
     for name in names or ():
         if not any(name in names_of(proof) for proof in known):
             every = sorted({proof.case.rpartition(".")[2] for proof in known})
-            rule = f"choose from {listed(every)}"
+            rule = f"choose from {join_names(every)}"
             raise UsageError(f"no proof of `{name}` in float32", rule=rule, remedy=did_you_mean(name, every))
     selected = [proof for proof in known if not names or names_of(proof) & set(names)]
     if markdown:

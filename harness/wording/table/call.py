@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from harness.findings.merging import grouped
+from harness.findings.merging import group_by
 from harness.record.bench import Benchmark, OperationRecord, VectorizationRecord
 from harness.wording.number import duration, times
 from harness.wording.table import Column, Table, build_table
@@ -34,7 +34,7 @@ def operation_table(calls: Sequence[Benchmark[OperationRecord]], shares: Mapping
         Column("contract", lambda call: call.record.contract, "code"),
         Column("shape", lambda call: call.record.shape or STANDARD, "number"),
         Column("case", lambda call: call.record.case, "code"),
-        *_times({id(call): group for group in grouped(calls, kind).values() for call in group}),
+        *_times({id(call): group for group in group_by(calls, kind).values() for call in group}),
     ]
     if shares is not None:
         known = shares
@@ -59,7 +59,7 @@ def vectorization_table(calls: Sequence[Benchmark[VectorizationRecord]]) -> Tabl
         Column("contract", lambda call: call.record.contract, "code"),
         Column("n", lambda call: f"{call.record.n:,}", "number"),
         Column("case", lambda call: call.record.case, "code"),
-        *_times({id(call): group for group in grouped(calls, kind).values() for call in group}),
+        *_times({id(call): group for group in group_by(calls, kind).values() for call in group}),
     ]
     title, ordered = "Loops and vectorized code", sorted(calls, key=kind)
     caption = f"Float32, one thread. {SCATTER}"

@@ -35,8 +35,8 @@ SETTINGS = ("prefetch", "persistent", "pin", "start_method")
 
 def loader_table(loaders: Sequence[Loader]) -> Table:
     """Return every configuration: rate, CPU time, share of the limit, start, end and memory."""
-    varying = [name for name in SETTINGS if len({getattr(it.record, name) for it in loaders}) > 1]
-    without_workers = {_series(it): it.stats.median_s for it in loaders if it.record.workers == 0}
+    varying = [name for name in SETTINGS if len({getattr(loader.record, name) for loader in loaders}) > 1]
+    without_workers = {_series(loader): loader.stats.median_s for loader in loaders if loader.record.workers == 0}
 
     def efficiency(it: Loader) -> str | None:
         base_s, workers = without_workers.get(_series(it)), it.record.workers
@@ -48,7 +48,11 @@ def loader_table(loaders: Sequence[Loader]) -> Table:
         Column("workers", lambda it: f"{it.record.workers}", "number"),
         *(Column(name.replace("_", " "), partial(_setting, name=name)) for name in varying),
         Column("samples/s", lambda it: approximate(it.record.samples / it.stats.median_s), "number"),
-        Column("95 % interval" if any(it.record.wall_us for it in loaders) else "quartiles", _rate_interval, "number"),
+        Column(
+            "95 % interval" if any(loader.record.wall_us for loader in loaders) else "quartiles",
+            _rate_interval,
+            "number",
+        ),
         Column("relative to first loader", lambda it: _estimate(it.record.gain), "number", "page"),
         Column("CPU per sample", lambda it: _median(it.record.cpu_us), "number"),
         Column("share of the limit", lambda it: _share(it.record.share), "number"),

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from functools import partial
 
-from harness.findings.merging import grouped
+from harness.findings.merging import group_by
 from harness.record import Estimate
 from harness.record.bench import AgreementRecord, Benchmark, StepRecord
 from harness.wording.number import UNKNOWN, duration, interval, plain, rate, times
@@ -24,7 +24,7 @@ def step_table(steps: Sequence[Step]) -> Table:
 
     If the steps have neither style, and there are several, each is a multiple of the first.
     """
-    groups = grouped(steps, lambda step: step.record.turn)
+    groups = group_by(steps, lambda step: step.record.turn)
     group_of = {id(step): group for group in groups.values() for step in group}
     styles = [style for style in ("scratch", "concise") if any(step.record.style == style for step in steps)]
     if not styles and len({step.record.case for step in steps}) > 1:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 
 from harness.dtype import PARAMETERS
-from harness.findings.merging import grouped
+from harness.findings.merging import group_by
 from harness.record import Breaking, Worst
 from harness.wording.number import UNKNOWN, times
 from harness.wording.survey import what_happens
@@ -32,7 +32,7 @@ def breaking_table(breakings: Sequence[Breaking], *, caption: str = "") -> Table
         Column("closed form", closed_forms),
         Column("result there", _result, "prose"),
     ]
-    rays = grouped(breakings, attrgetter("case", "law", "ray")).values()
+    rays = group_by(breakings, attrgetter("case", "law", "ray")).values()
     broken = [ray for ray in rays if any(breaking.value is not None or breaking.declared for breaking in ray)]
     return build_table("every-breaking-point", "All breaking points", broken, columns, caption=caption, grouped=1)
 
@@ -85,7 +85,9 @@ def worst_table(worst: Sequence[Worst]) -> Table:
         "A worse input than a searched one may exist; only a proved value is the maximum. Deviations are computed for "
         "the recorded witness by ball arithmetic."
     )
-    return build_table("worst-found", "Worst cases", grouped(worst, same).values(), columns, caption=caption, grouped=1)
+    return build_table(
+        "worst-found", "Worst cases", group_by(worst, same).values(), columns, caption=caption, grouped=1
+    )
 
 
 def _share(worst: Worst) -> float:

@@ -3,9 +3,9 @@
 import statistics
 from collections.abc import Sequence
 
-from harness.findings.merging import grouped
+from harness.findings.merging import group_by
 from harness.record import Epoch, LearnedParameter
-from harness.wording.number import duration, percent, plain, to_error
+from harness.wording.number import duration, percent, plain, round_to_error
 from harness.wording.table import Column, Table, build_table
 
 Training = list[Epoch]
@@ -37,8 +37,8 @@ def training_table(epochs: Sequence[Epoch]) -> Table:
     ]
     runs = [
         training
-        for experiment in grouped(epochs, lambda epoch: epoch.experiment).values()
-        for training in grouped(experiment, lambda epoch: epoch.case).values()
+        for experiment in group_by(epochs, lambda epoch: epoch.experiment).values()
+        for training in group_by(experiment, lambda epoch: epoch.case).values()
     ]
     caption = "The time of an epoch covers its training steps, without evaluation."
     return build_table("training-table", "Where training ended", runs, columns, caption=caption)
@@ -60,9 +60,9 @@ def estimate_table(estimates: Sequence[LearnedParameter]) -> Table:
     columns: list[Column[LearnedParameter]] = [
         Column("case", lambda it: it.case, "code"),
         Column("parameter", lambda it: it.parameter, "code"),
-        Column("true", lambda it: to_error(it.true, it.standard_error), "number"),
-        Column("learned", lambda it: to_error(it.learned, it.standard_error), "number"),
-        Column("standard error", lambda it: to_error(it.standard_error, it.standard_error), "number"),
+        Column("true", lambda it: round_to_error(it.true, it.standard_error), "number"),
+        Column("learned", lambda it: round_to_error(it.learned, it.standard_error), "number"),
+        Column("standard error", lambda it: round_to_error(it.standard_error, it.standard_error), "number"),
         Column("error in standard errors", _error_text, "number"),
     ]
     caption = (

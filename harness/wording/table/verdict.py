@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from harness.dtype import PARAMETERS
 from harness.findings import Grade
-from harness.findings.merging import grouped
+from harness.findings.merging import group_by
 from harness.record.schema import ANY, Status, Verdict
 from harness.wording.number import UNKNOWN
 from harness.wording.table import Cell, Column, Table, build_table
@@ -19,7 +19,7 @@ def law_table(verdicts: Sequence[Verdict], *, numbers: bool = False, statements:
 
     ``numbers`` adds the largest deviation, ``statements`` the number of examples and rows and the statement.
     """
-    dtypes = ordered(dict.fromkeys(verdict.dtype for verdict in verdicts))
+    dtypes = sort_dtypes(dict.fromkeys(verdict.dtype for verdict in verdicts))
     columns: list[Column[Verdicts]] = [
         Column("law", lambda law: law[0].law, "code"),
         *(_status_column(dtype) for dtype in dtypes),
@@ -28,10 +28,10 @@ def law_table(verdicts: Sequence[Verdict], *, numbers: bool = False, statements:
         columns.append(Column("worst / bound", _worst))
     if statements:
         columns += [*_amounts(), Column("statement", lambda law: law[0].statement, "prose")]
-    return build_table("laws", "Laws", grouped(verdicts, lambda verdict: verdict.law).values(), columns)
+    return build_table("laws", "Laws", group_by(verdicts, lambda verdict: verdict.law).values(), columns)
 
 
-def ordered(dtypes: Iterable[str]) -> list[str]:
+def sort_dtypes(dtypes: Iterable[str]) -> list[str]:
     """Return the known dtypes from wide to narrow, then any others."""
     known = list(dtypes)
     return [*(dtype for dtype in PARAMETERS if dtype in known), *(dtype for dtype in known if dtype not in PARAMETERS)]
@@ -73,7 +73,7 @@ def case_table(verdicts: Sequence[Verdict], graded: Mapping[tuple[str, str], Gra
     """Return a row for each case and contract, with its worst grade and the number of verdicts by status."""
 
     def tally(status: Status) -> Column[Verdicts]:
-        return Column(status.value, lambda case: f"{_counted(case, status) or UNKNOWN}", "number")
+        return Column(status.value, lambda case: f"{_count_status(case, status) or UNKNOWN}", "number")
 
     def failing(case: Verdicts) -> str:
         failed = sum(verdict.status.fails for verdict in case)
@@ -87,16 +87,16 @@ def case_table(verdicts: Sequence[Verdict], graded: Mapping[tuple[str, str], Gra
         Column("case", lambda case: case[0].case, "code"),
         Column("contract", lambda case: case[0].contract, "code"),
         Column("grade", grade),
-        Column("holds", lambda case: f"{_counted(case, Status.HOLDS)}", "number"),
+        Column("holds", lambda case: f"{_count_status(case, Status.HOLDS)}", "number"),
         tally(Status.EXPECTED),
         tally(Status.LOST),
         Column("failing", failing, "number"),
         *_amounts(),
     ]
-    cases = grouped(verdicts, lambda verdict: (verdict.case, verdict.contract)).values()
+    cases = group_by(verdicts, lambda verdict: (verdict.case, verdict.contract)).values()
     table = build_table("cases", "Cases", cases, columns)
     return table if wide else table.without("contract", "examples", "rows")
 
 
-def _counted(verdicts: Verdicts, status: Status) -> int:
+def _count_status(verdicts: Verdicts, status: Status) -> int:
     return Counter(verdict.status for verdict in verdicts)[status]
