@@ -120,12 +120,12 @@ class Changes:
         elif operator.name == "mul" and call.cells and self._decays(call, grad=grad):
             call.rebound = (None, call.args[0].to(torch.float64))
             call.before[id(call.args[0])] = call.rebound[1]
-        if operator.base in ("sub", "_foreach_sub") and self._ends.update:
+        if operator.base in ("sub", "_foreach_sub") and self._ends.updated:
             written = {id(tensor) for tensor in call.written}
             self._ends.compensated |= {
                 cell.state.leaf
                 for tensor, cell in zip(call.read, call.cells, strict=True)
-                if cell.state.leaf in self._ends.update and id(tensor) not in written and cell.state.leaf is not None
+                if cell.state.leaf in self._ends.updated and id(tensor) not in written and cell.state.leaf is not None
             }
 
     def _is_buffer(self, call: Call) -> bool:
@@ -180,7 +180,7 @@ class Changes:
         cell, first = self._shadows.cells[key_of(now)], call.args[0]
         if leaf is not None and cell.flat is not None and now.shape == first.shape and id(first) in call.shadow_of:
             shadow = call.shadow_of[id(first)]
-            self._ends.update(leaf, now, cell, before.to(shadow.dtype), shadow)
+            self._ends.updated(leaf, now, cell, before.to(shadow.dtype), shadow)
 
 
 def stalls(call: Call, unit: float) -> bool:

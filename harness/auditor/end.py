@@ -106,7 +106,7 @@ class Ends(EngineHook):
 
     def __init__(self, shadows: Shadows, lines: Lines) -> None:
         self.found: list[End] = []
-        self.update: set[int] = set()
+        self.updated: set[int] = set()
         self.compensated: set[int] = set()
         """Parameters whose update keeps its rounding remainder."""
         self.left: list[tuple[str, Tensor]] = []
@@ -217,7 +217,7 @@ class Ends(EngineHook):
 
     def before_update(self, leaf: int, tensor: Tensor, cell: Cell) -> None:
         """Save a parameter before its first change."""
-        self.update.add(leaf)
+        self.updated.add(leaf)
         if self._shadows.wide and leaf not in self._before:
             shadow = cell.shadow(tensor)
             self._before[leaf] = Before(tensor, tensor.detach().to(shadow.dtype, copy=True), shadow.clone())

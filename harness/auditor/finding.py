@@ -249,7 +249,7 @@ def _sentence(updates: Sequence[Update], ends: Ends, buffers: Sequence[str]) -> 
             f"{dtype_name(first.dtype)} rounds that away within {100 * first.stops_at:.3g} % of its size"
         )
     share = sum(update.still for update in updates) / sum(update.wanted for update in updates)
-    still, updated = {update.leaf for update in updates}, len(ends.update)
+    still, updated = {update.leaf for update in updates}, len(ends.updated)
     is_parameter = first.leaf is not None
     others = f"entries of the {whose}" if buffers else "entries of an average or of the optimizer's state"
     action = "weights" if is_parameter else others
