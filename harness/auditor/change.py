@@ -180,7 +180,7 @@ class Changes:
         cell, first = self._shadows.cells[key_of(now)], call.args[0]
         if leaf is not None and cell.flat is not None and now.shape == first.shape and id(first) in call.shadow_of:
             shadow = call.shadow_of[id(first)]
-            self._ends.updated(leaf, now, cell, before.to(shadow.dtype), shadow)
+            self._ends.update(leaf, now, cell, before.to(shadow.dtype), shadow)
 
 
 def stalls(call: Call, unit: float) -> bool:
