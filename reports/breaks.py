@@ -76,10 +76,10 @@ class Break:
 
 def breaks(points: Sequence[Breaking]) -> list[Break]:
     """Group the undeclared breaking points by case and cause; causes with a closed form come first."""
-    known = [point for point in points if point.value is not None and not (point.expected_break or point.declared)]
-    groups = group_by(known, lambda point: (point.case, _cause(point)))
-    found = [Break(cause, tuple(group)) for (_, cause), group in groups.items()]
-    return sorted(found, key=lambda group: group.cause in (NOT_FINITE, INEXACT))
+    undeclared = [point for point in points if point.value is not None and not (point.expected_break or point.declared)]
+    groups = group_by(undeclared, lambda point: (point.case, _cause(point)))
+    causes = [Break(cause, tuple(group)) for (_, cause), group in groups.items()]
+    return sorted(causes, key=lambda group: group.cause in (NOT_FINITE, INEXACT))
 
 
 def _cause(point: Breaking) -> str:

@@ -109,8 +109,8 @@ class Front:
 
 def front(reading: Reading, sheets: Sequence[Sheet]) -> Front:
     """Return the first layer of a report, with links to the sheets of the second layer."""
-    found = (draw(reading) for draw in PICTURES)
-    drawn = [Picture(part, address(sheets, kind, subject)) for part, kind, subject in found if part is not None]
+    entries = (draw(reading) for draw in PICTURES)
+    drawn = [Picture(part, address(sheets, kind, subject)) for part, kind, subject in entries if part is not None]
     built = (attention.attention(reading), fixes(reading), attention.declared(reading), _index(reading, sheets))
     sections = tuple(section for section in built if section is not None)
     return Front(headline(reading), tuple(origin(reading)), tuple(_placed(drawn[:MAX_PICTURES])), sections)
@@ -125,9 +125,9 @@ def _placed(pictures: Sequence[Picture]) -> list[Picture]:
     wide = [picture for picture in pictures if picture.is_wide]
     halves = [picture for picture in pictures if picture not in whole and not picture.is_wide]
     if len(halves) % 2:
-        at = min(range(len(halves)), key=lambda position: (halves[position].height, -position))
-        lowest = replace(halves.pop(at), alone=True)
-        halves.insert(at if at % 2 == 0 else len(halves), lowest)
+        index = min(range(len(halves)), key=lambda position: (halves[position].height, -position))
+        lowest = replace(halves.pop(index), alone=True)
+        halves.insert(index if index % 2 == 0 else len(halves), lowest)
     return [*whole, *halves, *wide]
 
 

@@ -24,15 +24,15 @@ MAX_CHARACTERS = 260
 def headline(reading: Reading) -> str:
     """Return the verdict in words: the first finding and its remedy, or that there is none."""
     audited = [finding for audit in reading.audits for finding in audit.unexpected]
-    found = wrong_in(reading)
+    failures = wrong_in(reading)
     rest = [f"{group.first.case}: {group.sentence}" for group in breaks(unknown(reading).breakings)]
     rest += [*further(reading, grouped=True), *(text for proof in reading.proofs for text in refuted(proof))]
     rest += [finding.sentence for finding in reading.gate.findings if finding.outcome in FAILING]
-    if found:
-        first = found[0]
+    if failures:
+        first = failures[0]
         text = cut(sentence(first).splitlines()[0].rstrip("."), limit=MAX_CHARACTERS)
         named = text if text.startswith(first.case) else f"{first.case}: {text}"
-        return f"{named}. {_rest(reading, len(found) - 1, len(rest) + len(audited))}"
+        return f"{named}. {_rest(reading, len(failures) - 1, len(rest) + len(audited))}"
     number = len(audited) + len(rest)
     more = f" {count(number - 1, 'more finding')} below." if number > 1 else ""
     if audited:
@@ -59,9 +59,9 @@ def _without_findings(reading: Reading) -> str:
     if early(reading.head.work, "check") or not _ran(reading):
         return _unchecked(reading)
     cases = list(dict.fromkeys(verdict.case for verdict in reading.verdicts))
-    known = laws_in(verdict for verdict in reading.verdicts if verdict.status is Status.EXPECTED)
-    failures = f" ({known:,} fail as declared)" if known else ""
-    defects, laws = "new defects" if known else "defects", count(_ran(reading), "law")
+    declared_count = laws_in(verdict for verdict in reading.verdicts if verdict.status is Status.EXPECTED)
+    failures = f" ({declared_count:,} fail as declared)" if declared_count else ""
+    defects, laws = "new defects" if declared_count else "defects", count(_ran(reading), "law")
     if len(cases) == 1:
         return f"{cases[0]}: no {defects} in {laws}{failures}."
     return f"No {defects}: {len(cases):,} implementations, {laws}{failures}."
@@ -150,8 +150,8 @@ def _words(reading: Reading) -> Iterator[str]:
 
 def _outermost(places: Iterable[str]) -> list[str]:
     """Return each place once, without places inside another."""
-    known = dict.fromkeys(places)
-    return [place for place in known if not any(place.startswith(f"{other}/") for other in known)]
+    candidates = dict.fromkeys(places)
+    return [place for place in candidates if not any(place.startswith(f"{parent}/") for parent in candidates)]
 
 
 def _timed(reading: Reading) -> list[str]:
@@ -172,14 +172,14 @@ def _amount(reading: Reading) -> str:
     """Return the number of implementations, operations, laws and examples, and the dtypes."""
     verdicts = reading.verdicts
     cases, contracts = ({getattr(verdict, name) for verdict in verdicts} for name in ("case", "contract"))
-    what = next(iter(cases)) if len(cases) == 1 else count(len(cases), "implementation")
+    subject = next(iter(cases)) if len(cases) == 1 else count(len(cases), "implementation")
     as_ = next(iter(contracts)) if len(contracts) == 1 else count(len(contracts), "operation")
     dtypes = list(dict.fromkeys(verdict.dtype for verdict in verdicts))
     kinds = [("data loader", reading.frames.loaders), ("training step", reading.frames.steps)]
     among = [count(number, kind) for kind, frame in kinds if (number := len(cases & set(frame["case"])))]
     if len(cases) > 1 and among:
-        what = f"{what} (including {listing(among)})"
+        subject = f"{subject} (including {listing(among)})"
     examples = sum(verdict.examples for verdict in verdicts)
     drawn = f"{count(laws_in(verdicts), 'law')}, {count(examples, 'example')}"
     link = "as" if len(cases) == 1 and len(contracts) == 1 else "of"
-    return clean(f"{what} {link} {as_} in {listing(dtypes)}: {drawn}")
+    return clean(f"{subject} {link} {as_} in {listing(dtypes)}: {drawn}")

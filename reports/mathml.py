@@ -78,7 +78,7 @@ class _Writer:
                 return self._binary(tree)
             case ast.Compare(left=left, ops=signs, comparators=others):
                 pairs = zip(signs, others, strict=True)
-                rest = "".join(f"<mo>{escape(SIGNS[type(sign)])}</mo>{self.of(other).markup}" for sign, other in pairs)
+                rest = "".join(f"<mo>{escape(SIGNS[type(sign)])}</mo>{self.of(term).markup}" for sign, term in pairs)
                 return Math(f"<mrow>{self.of(left).markup}{rest}</mrow>", SUM)
             case ast.BoolOp(op=sign, values=values):
                 word = "and" if isinstance(sign, ast.And) else "or"

@@ -103,19 +103,19 @@ def rates_drawing(rates: Sequence[tuple[str, float, float, float]], choice: str)
     def draw(axes: Axes) -> None:
         ends = [high if math.isfinite(high) else point for _, point, _, high in rates]
         axes.set_xlim(0.0, min(1.05 * max(ends), WIDEST * max(point for _, point, _, _ in rates)))
-        for at, (name, point, low, high) in enumerate(rates):
-            axes.barh(at, point, height=0.6, color=PENS["scratch" if name == choice else "concise"].color)
+        for position, (name, point, low, high) in enumerate(rates):
+            axes.barh(position, point, height=0.6, color=PENS["scratch" if name == choice else "concise"].color)
             if math.isfinite(high):
-                axes.plot([low, min(high, axes.get_xlim()[1])], [at, at], color=INK, linewidth=1.2)
+                axes.plot([low, min(high, axes.get_xlim()[1])], [position, position], color=INK, linewidth=1.2)
                 if high > axes.get_xlim()[1]:
-                    axes.plot(axes.get_xlim()[1], at, marker=">", markersize=5, color=INK, clip_on=False)
+                    axes.plot(axes.get_xlim()[1], position, marker=">", markersize=5, color=INK, clip_on=False)
             # At the edge, where no interval runs through it.
             edge: dict[str, Any] = {
                 "xycoords": ("axes fraction", "data"),
                 "xytext": (6, 0),
                 "textcoords": "offset points",
             }
-            axes.annotate(f"{point:,.0f}", (1.0, at), va="center", color=INK, **edge)
+            axes.annotate(f"{point:,.0f}", (1.0, position), va="center", color=INK, **edge)
         axes.set_yticks(range(len(names)), [fill(name, MAX_CHARACTERS) for name in names])
         axes.set(ylim=(len(names) - 0.4, -0.6), xlabel="samples/s")
         axes.grid(visible=False, axis="y")

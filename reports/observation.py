@@ -77,11 +77,11 @@ def load(*runs: str | Path) -> pd.DataFrame:
     UserWarning
         If a command that filled a run ended early.
     """
-    found = find(*runs)
-    for run in found:
+    run_folders = find(*runs)
+    for run in run_folders:
         if reason := early(run.head().work):
             warnings.warn(f"{run.head().name}: {reason}; the observations are incomplete", stacklevel=2)
-    observations = [observed(run.head(), frames(run)) for run in found]
+    observations = [observed(run.head(), frames(run)) for run in run_folders]
     return pd.concat(observations, ignore_index=True) if observations else _typed(pd.DataFrame())
 
 
@@ -121,15 +121,15 @@ def _melted(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each number of a frame that is not missing."""
     kind = FRAMES[name]
     measures = [column.name for column in kind.columns if column.name not in kind.keys and _is_number(column)]
-    known = {column.name for column in OBSERVATIONS}
-    about = [column for column in frame.columns if column in known and column not in measures and column != "unit"]
+    names = {column.name for column in OBSERVATIONS}
+    about = [column for column in frame.columns if column in names and column not in measures and column != "unit"]
     values = frame[measures].to_numpy(dtype=float, na_value=np.nan)
-    at, row = np.nonzero(~np.isnan(values.T))  # measure by measure
-    units = np.array([_unit(measure) for measure in measures], dtype=object)[at]
+    place, row = np.nonzero(~np.isnan(values.T))  # measure by measure
+    units = np.array([_unit(measure) for measure in measures], dtype=object)[place]
     if "unit" in frame:
-        units = np.where(np.isin(measures, _OF_THE_FRAME)[at], frame["unit"].to_numpy(dtype=object)[row], units)
-    long = frame[about].iloc[row].assign(frame=name, measure=np.array(measures, dtype=object)[at])
-    return long.assign(value=values[row, at], unit=units)
+        units = np.where(np.isin(measures, _OF_THE_FRAME)[place], frame["unit"].to_numpy(dtype=object)[row], units)
+    long = frame[about].iloc[row].assign(frame=name, measure=np.array(measures, dtype=object)[place])
+    return long.assign(value=values[row, place], unit=units)
 
 
 def _is_number(column: Column) -> bool:

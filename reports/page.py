@@ -86,15 +86,15 @@ def _page(reading: Reading) -> dict[str, Any]:
     wrong += [audit for audit in reading.audits if audit.fails]
     is_open = verdict.startswith("verdict: none") or early(reading.head.work)
     outcome = "bad" if wrong else "none" if is_open else "good"
-    code, found = script(), sheets(reading)
+    code, all_sheets = script(), sheets(reading)
     return {
         "run": reading.head,
         "verdict": verdict,
         "also": [clean(line) for line in also],
         "outcome": outcome,
         "only_measures": reading.only_measures,
-        "front": front(reading, found),
-        "sheets": found,
+        "front": front(reading, all_sheets),
+        "sheets": all_sheets,
         "script": Markup(code),  # noqa: S704 - our own file
         "script_hash": f"sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}",
     }
@@ -108,9 +108,9 @@ def _written(environment: Environment, page: dict[str, Any]) -> str:
 def _markdown(page: dict[str, Any]) -> str:
     """Return the page as Markdown, without the sheets that make it too long for a summary."""
     template = markdown_template()
-    found = page["sheets"]
-    for number in range(len(found), -1, -1):
-        text = template.render(page | {"sheets": found[:number], "left_out": found[number:]})
+    all_sheets = page["sheets"]
+    for number in range(len(all_sheets), -1, -1):
+        text = template.render(page | {"sheets": all_sheets[:number], "left_out": all_sheets[number:]})
         if len(text.encode("utf-8")) <= SUMMARY_BYTES:
             break
     return text

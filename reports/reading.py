@@ -174,7 +174,7 @@ _Group = TypeVar("_Group", Surveyed, Learned)
 
 
 def _about(records: tuple[_Record, ...], column: str, value: str) -> tuple[_Record, ...]:
-    return tuple(one for one in records if getattr(one, column) == value)
+    return tuple(entry for entry in records if getattr(entry, column) == value)
 
 
 def _part(group: _Group, column: str, value: str) -> _Group:

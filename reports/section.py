@@ -33,10 +33,10 @@ def section(title: str | Callable[[Reading], str]) -> Callable[[SectionParts], S
     def declare(parts: SectionParts) -> SectionBuilder:
         @wraps(parts)
         def build(reading: Reading) -> Section | None:
-            given = tuple(parts(reading))
-            if not given:
+            content = tuple(parts(reading))
+            if not content:
                 return None
-            return Section(parts.__name__, title if isinstance(title, str) else title(reading), given)
+            return Section(parts.__name__, title if isinstance(title, str) else title(reading), content)
 
         return build
 

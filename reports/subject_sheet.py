@@ -79,13 +79,13 @@ def sheets(reading: Reading) -> tuple[Sheet, ...]:
 
 def address(found: Sequence[Sheet], kind: str, subject: str) -> str:
     """Return the name of the sheet on a subject; empty if it has none. Sheets on the run have their name as subject."""
-    return next((one.name for one in found if one.kind == kind and subject in {one.title, one.name}), "")
+    return next((sheet.name for sheet in found if sheet.kind == kind and subject in {sheet.title, sheet.name}), "")
 
 
 def _sheets(reading: Reading) -> Iterator[Sheet]:
     frames = reading.frames
-    known = (frames.verdicts, frames.breakings, frames.worst, frames.proofs, frames.operations)
-    for contract in dict.fromkeys(str(name) for frame in known for name in frame["contract"]):
+    subject_frames = (frames.verdicts, frames.breakings, frames.worst, frames.proofs, frames.operations)
+    for contract in dict.fromkeys(str(name) for frame in subject_frames for name in frame["contract"]):
         yield _sheet("operation", contract, OPERATION, reading.of("contract", contract))
     for family in dict.fromkeys(str(name) for frame in (frames.steps, frames.epochs) for name in frame["family"]):
         yield _sheet("model", family, MODEL, reading.of("family", family))

@@ -92,9 +92,9 @@ def refuted(proof: Proof) -> list[str]:
 
 def unknown(reading: Reading) -> Surveyed:
     """Return the results of a survey that no verdict has."""
-    known = {SUBJECT(verdict) for verdict in reading.verdicts if verdict.status.fails}
-    breakings = tuple(record for record in reading.survey.breakings if SUBJECT(record) not in known)
-    return Surveyed(breakings, tuple(record for record in reading.survey.worst if SUBJECT(record) not in known))
+    failures = {SUBJECT(verdict) for verdict in reading.verdicts if verdict.status.fails}
+    breakings = tuple(record for record in reading.survey.breakings if SUBJECT(record) not in failures)
+    return Surveyed(breakings, tuple(record for record in reading.survey.worst if SUBJECT(record) not in failures))
 
 
 def further(reading: Reading, *, grouped: bool = False) -> list[str]:
@@ -104,9 +104,9 @@ def further(reading: Reading, *, grouped: bool = False) -> list[str]:
     """
     new = unknown(reading)
     if grouped:
-        known = {SUBJECT(point): point for group in breaks(new.breakings) for point in group.points}
-        left = [record for record in new.breakings if record.value is None or record.expected_break or record.declared]
-        new = Surveyed(tuple(left), tuple(record for record in new.worst if SUBJECT(record) not in known))
+        grouped_points = {SUBJECT(point): point for group in breaks(new.breakings) for point in group.points}
+        rest = [record for record in new.breakings if record.value is None or record.expected_break or record.declared]
+        new = Surveyed(tuple(rest), tuple(record for record in new.worst if SUBJECT(record) not in grouped_points))
     unseen = [
         f"{audit.title}: {ruin_line(audit.run)}.".replace("`", "")
         for audit in reading.audits

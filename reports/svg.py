@@ -149,8 +149,8 @@ def _mark_of(handle: Artist | Container) -> str | None:
 
 def _marks(axes: Axes, *, height: float) -> str:
     """Return invisible circles with tooltips."""
-    known = [point for point in _TOOLTIPS.get(axes, ()) if math.isfinite(point[1])]
-    labels = [(axes.transData.transform((x, y)), text, case) for x, y, text, case in known]
+    points = [point for point in _TOOLTIPS.get(axes, ()) if math.isfinite(point[1])]
+    labels = [(axes.transData.transform((x, y)), text, case) for x, y, text, case in points]
     seen = [mark for mark in labels if 0.0 <= mark[0][1] <= height]  # a curve may leave what is drawn
     circles = "".join(
         f'<circle cx="{x:.1f}" cy="{height - y:.1f}"{_owner(case)}><title>{escape(text)}</title></circle>'

@@ -144,8 +144,8 @@ def _options() -> Iterator[inspect.Parameter]:
 
 def _read(values: dict[str, Any]) -> Settings:
     """Return the options of the suites as given."""
-    given = {name: values.pop(name) for names in PANELS.values() for name in names}
-    return Settings(**{name: value for name, value in given.items() if value is not None})
+    options = {name: values.pop(name) for names in PANELS.values() for name in names}
+    return Settings(**{name: value for name, value in options.items() if value is not None})
 
 
 def _parser(name: str) -> Callable[[str], Any]:

@@ -79,11 +79,11 @@ def _function(on_balls: Callable[..., Any], on_floats: Callable[..., Any], argum
             return arb("nan")
         return arb(float(on_floats(*(np.float64(to_float(x)[0]) for x in xs))))
 
-    each = np.frompyfunc(apply_to_balls, arguments, 1)
+    apply_each = np.frompyfunc(apply_to_balls, arguments, 1)
 
     def apply(*xs: Balls) -> Balls:
         with np.errstate(all="ignore"):
-            return array(each(*xs))
+            return array(apply_each(*xs))
 
     return apply
 

@@ -137,9 +137,9 @@ class _Fault:
             difference = (actual - hi) - exact.lo.reshape(-1)
             same = (actual == hi) & ((difference == 0) | ~hi.isfinite()) | (actual.isnan() & hi.isnan())
             error = (difference / hi).abs().nan_to_num(nan=math.inf).masked_fill(same, -1.0)
-            for at in error.topk(min(_CANDIDATES, error.numel())).indices.tolist():
-                if error[at] >= 0:
-                    yield Loss(output, at, float(actual[at]), float(hi[at]), float(difference[at]))
+            for index in error.topk(min(_CANDIDATES, error.numel())).indices.tolist():
+                if error[index] >= 0:
+                    yield Loss(output, index, float(actual[index]), float(hi[index]), float(difference[index]))
 
     def _unit(self, loss: Loss) -> float:
         return torch.finfo(self.step.results[loss.output].dtype).eps / 2
@@ -193,11 +193,11 @@ class _Fault:
 
     def _find_earlier_underflow(self) -> Event | None:
         """Return the value that underflowed in the forward pass if the backward pass divides by it."""
-        found, at = None, self.at
-        while self.step.node is not None and (written := self._subnormal_write(at)) is not None:
-            at, element = written
-            found = event_of(self.tape.steps[at], EventKind.UNDERFLOW, element)
-        return found
+        event, index = None, self.at
+        while self.step.node is not None and (written := self._subnormal_write(index)) is not None:
+            index, element = written
+            event = event_of(self.tape.steps[index], EventKind.UNDERFLOW, element)
+        return event
 
     def _subnormal_write(self, at: int) -> tuple[int, int] | None:
         """Return the forward operation that wrote a subnormal input of this one, and the element."""
@@ -227,10 +227,10 @@ class _Fault:
             return self._name_event(EventKind.ABSORPTION) if self.step.name in _OF_ONE_PLUS else None
         if self._runs(self.at):
             return self._name_event(EventKind.ACCUMULATION)
-        amplifies = next((at for at in range(self.at + 1, len(self.tape.steps)) if self._amplifies(at)), None)
+        amplifies = next((index for index in range(self.at + 1, len(self.tape.steps)) if self._amplifies(index)), None)
         if amplifies is not None:
             return self._event_at(amplifies)
-        running = next((at for at in range(len(self.tape.steps)) if self._runs(at)), None)
+        running = next((index for index in range(len(self.tape.steps)) if self._runs(index)), None)
         return None if running is None else self._name_event(EventKind.ACCUMULATION, step=self.tape.steps[running])
 
     def _runs(self, at: int) -> bool:
@@ -239,9 +239,9 @@ class _Fault:
         # A backward pass adds gradients up as often as something was used, which is no sum of many.
         if step.name not in _ADDITIONS or any(step.node for step in self.tape.steps[: at + 1]):
             return False
-        same = [other for other in self.tape.steps if (other.name, other.line) == (step.name, step.line)]
-        written = set[int]().union(*(_storages(other.results) for other in same))
-        continued = sum(bool(written & _storages(other.inputs)) for other in same)
+        same = [twin for twin in self.tape.steps if (twin.name, twin.line) == (step.name, step.line)]
+        written = set[int]().union(*(_storages(twin.results) for twin in same))
+        continued = sum(bool(written & _storages(twin.inputs)) for twin in same)
         return len(same) >= REPEATED and continued >= REPEATED - 1
 
     def _event_at(self, at: int) -> Event:
@@ -261,8 +261,8 @@ class _Fault:
         if step.name not in _DIFFERENCES or not step.results:
             return False
         out = _distance(self.after.results[at], self.before.results[at])
-        known = _distance(self.after.given[at], self.before.given[at])
-        return out > AMPLIFIED * known > 0
+        input_distance = _distance(self.after.given[at], self.before.given[at])
+        return out > AMPLIFIED * input_distance > 0
 
 
 def _storages(views: Iterable[View]) -> set[int]:
@@ -304,29 +304,29 @@ def born(replay: Replay) -> Event | None:
         else:
             first_infinity = first_nonfinite
     at_pole = first_infinity is not None and first_infinity.pole and first_infinity.step.node is None
-    found = first_nan if first_infinity is None or (at_pole and first_nan is not None) else first_infinity
-    if found is None:
+    origin = first_nan if first_infinity is None or (at_pole and first_nan is not None) else first_infinity
+    if origin is None:
         return None
-    kind = EventKind.INVALID if found.nan or found.pole else EventKind.OVERFLOW
-    return event_of(found.step, kind, found.element)
+    kind = EventKind.INVALID if origin.nan or origin.pole else EventKind.OVERFLOW
+    return event_of(origin.step, kind, origin.element)
 
 
 def _all_nonfinite(replay: Replay) -> list[_FirstNonfinite]:
     """Search backward from the results."""
     wanted = {view.storage for view in replay.tape.answers if _bad(replay.read(view).hi)}
-    found = []
-    for at in range(len(replay.tape.steps) - 1, -1, -1):
-        step = replay.tape.steps[at]
-        given = tuple(wide.hi for wide in replay.given[at])
-        results = tuple(wide.hi for wide in replay.results[at])
+    nonfinite = []
+    for index in range(len(replay.tape.steps) - 1, -1, -1):
+        step = replay.tape.steps[index]
+        inputs = tuple(wide.hi for wide in replay.given[index])
+        results = tuple(wide.hi for wide in replay.results[index])
         bad = [value for view, value in zip(step.results, results, strict=True) if view.storage in wanted]
         if not any(map(_bad, bad)):
             continue
-        wanted |= {view.storage for view, value in zip(step.inputs, given, strict=True) if _bad(value)}
-        first_nonfinite = _first_nonfinite(step, given, next(filter(_bad, bad)))
+        wanted |= {view.storage for view, value in zip(step.inputs, inputs, strict=True) if _bad(value)}
+        first_nonfinite = _first_nonfinite(step, inputs, next(filter(_bad, bad)))
         if first_nonfinite is not None:
-            found.append(first_nonfinite)
-    return found
+            nonfinite.append(first_nonfinite)
+    return nonfinite
 
 
 def _first_nonfinite(step: Step, given: tuple[Tensor, ...], result: Tensor) -> _FirstNonfinite | None:
@@ -354,18 +354,18 @@ _SELECTING = frozenset({"where", "masked_fill"})
 def hidden_branch(tape: Tape) -> Event | None:
     """Return the event of a selection whose zero gradient becomes NaN; ``None`` if there is none."""
     # The quotient 0 / 0 of the forward pass may be formed again before the zero gradient arrives.
-    for at, step in enumerate(tape.steps):
+    for index, step in enumerate(tape.steps):
         of_zero = step.node is not None and any(_is_nan_of_zero(step, result) for result in step.values)
-        if of_zero and (selection := _selection_before(tape, at)) is not None:
+        if of_zero and (selection := _selection_before(tape, index)) is not None:
             return selection
     return None
 
 
 def _is_nan_of_zero(step: Step, result: Tensor) -> bool:
     """Whether an operation returns NaN for a zero although no input is NaN."""
-    if any(bool(given.isnan().any()) for given in step.given):
+    if any(bool(value.isnan().any()) for value in step.given):
         return False
-    return any(given.shape == result.shape and bool((result.isnan() & (given == 0)).any()) for given in step.given)
+    return any(value.shape == result.shape and bool((result.isnan() & (value == 0)).any()) for value in step.given)
 
 
 def _selection_before(tape: Tape, at: int) -> Event | None:
@@ -396,5 +396,5 @@ def _argument(step: Step, at: int) -> float | None:
     """Return the single input of an element; ``None`` if it has several inputs, or a row."""
     if step.name in _OF_WHOLE_ROWS or len(step.given) != 1:
         return None
-    (given,) = step.given
-    return float(given.reshape(-1)[at]) if at < given.numel() else None
+    (value,) = step.given
+    return float(value.reshape(-1)[at]) if at < value.numel() else None

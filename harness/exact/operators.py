@@ -286,11 +286,11 @@ PICKED = {"max", "min", "sort", "topk", "kthvalue", "median"}
 
 def pick_balls(x: Balls, places: Tensor, *args: Any) -> Balls:
     """Return the balls at the indices that an operation returned."""
-    at: NDArray[np.int64] = places.numpy(force=True)
+    index: NDArray[np.int64] = places.numpy(force=True)
     dim = next((arg for arg in args if isinstance(arg, int) and not isinstance(arg, bool)), -1)
-    if at.ndim == x.ndim:
-        return np.take_along_axis(x, at, dim)
-    return np.take_along_axis(x, np.expand_dims(at, dim), dim).squeeze(dim)
+    if index.ndim == x.ndim:
+        return np.take_along_axis(x, index, dim)
+    return np.take_along_axis(x, np.expand_dims(index, dim), dim).squeeze(dim)
 
 
 def _put(x: Balls, indices: list[Any], values: Balls, accumulate: int = 0) -> Balls:

@@ -39,8 +39,8 @@ def _forward(x: Tensor, weights: Any, h: Tensor, c: Tensor) -> list[_Step]:
     w_input, w_hidden, b_input, b_hidden = weights
     call = x @ w_input.t() + b_input + b_hidden
     steps = []
-    for at in call:
-        i, f, g, o = (at + h @ w_hidden.t()).chunk(4, 1)
+    for contribution in call:
+        i, f, g, o = (contribution + h @ w_hidden.t()).chunk(4, 1)
         i, f, g, o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
         steps.append(_Step(i, f, g, o, h, c, f * c + i * g))
         h, c = steps[-1].h, steps[-1].c
@@ -85,9 +85,9 @@ def one_dnn_layer_backward(_operator: Any, args: Any, _kwargs: Any, _result: Any
     d_h = torch.zeros_like(h) if of_h is None else of_h.view_as(h)
     d_c = torch.zeros_like(c) if of_c is None else of_c.view_as(c)
     gates = []
-    for at in reversed(range(len(steps))):
-        step = steps[at]
-        d_h = d_h if of_output is None else d_h + of_output[at]
+    for index in reversed(range(len(steps))):
+        step = steps[index]
+        d_h = d_h if of_output is None else d_h + of_output[index]
         t = step.c.tanh()
         d_c = d_c + d_h * step.o * (1 - t * t)
         d_i, d_f, d_g, d_o = d_c * step.g, d_c * step.c_before, d_c * step.i, d_h * t

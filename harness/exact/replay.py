@@ -178,7 +178,7 @@ class Balls:
         """What a part holds."""
         with ctx.workprec(PRECISION):
             pairs = np.array([to_float(x) for x in part.flat], dtype=np.float64).reshape(*part.shape, 2)
-        return Wide(*(torch.from_numpy(pairs[..., at].copy()) for at in (0, 1)))
+        return Wide(*(torch.from_numpy(pairs[..., column].copy()) for column in (0, 1)))
 
     def carry_out(self, step: Step, part_of: Any) -> tuple[Any, ...] | None:
         """The new tensors an operation returns."""
@@ -260,11 +260,11 @@ class Replay:
         self._arithmetic = arithmetic
         self._shadows = {number: arithmetic.start(values) for number, values in tape.started.items()}
         with torch.no_grad():
-            for at, step in enumerate(tape.steps):
+            for index, step in enumerate(tape.steps):
                 if copies:
                     self.given.append(tuple(self.read(view) for view in step.inputs))
-                self._carry_out(step, exact=at >= rounded)
-                if at == rounded and element is not None:
+                self._carry_out(step, exact=index >= rounded)
+                if index == rounded and element is not None:
                     self._round(step, *element)
                 if copies:
                     self.results.append(tuple(self.read(view) for view in step.results))
@@ -278,18 +278,18 @@ class Replay:
         view, values = step.results[output], step.values[output].reshape(-1)
         mask = torch.zeros(view.size, dtype=torch.bool).view(-1)
         mask[element] = True
-        at = mask.reshape(view.size).nonzero()[0].tolist()
-        offset = view.offset + sum(i * stride for i, stride in zip(at, view.stride, strict=True))
-        one = View(view.storage, (1,), (1,), offset, view.dtype)
-        self._arithmetic.put(self._part(one), values[element : element + 1])
+        indices = mask.reshape(view.size).nonzero()[0].tolist()
+        offset = view.offset + sum(i * stride for i, stride in zip(indices, view.stride, strict=True))
+        entry = View(view.storage, (1,), (1,), offset, view.dtype)
+        self._arithmetic.put(self._part(entry), values[element : element + 1])
 
     def _carry_out(self, step: Step, *, exact: bool) -> None:
         results = self._arithmetic.carry_out(step, self._part) if exact and not step.schema.draws else None
         # Changed tensors were changed in their shadows; new tensors are returned.
-        known = () if results is None else step.changed
+        kept = () if results is None else step.changed
         new = dict(zip(views_in(step.returned), results or (), strict=False))
         for view, value in zip(step.results, step.values, strict=True):
-            if view not in known:
+            if view not in kept:
                 output = new.get(view)
                 self._arithmetic.put(self._part(view), value if output is None else output)
 

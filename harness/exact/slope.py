@@ -60,13 +60,13 @@ def _backward_passes(tape: Tape) -> Iterator[list[int]]:
 
 def _cotangent(forward: Step, backward: list[Step]) -> Tensor | None:
     """Return the gradient that enters a backward pass: the input that neither it nor the forward operation has made."""
-    known = {view.storage for step in (forward, *backward) for view in step.results}
-    known |= {view.storage for view in forward.inputs}
+    storages = {view.storage for step in (forward, *backward) for view in step.results}
+    storages |= {view.storage for view in forward.inputs}
     entering = {
         view.storage: values
         for step in backward
         for view, values in zip(step.inputs, step.given, strict=True)
-        if view.storage not in known and values.numel() == forward.values[0].numel()
+        if view.storage not in storages and values.numel() == forward.values[0].numel()
     }
     return next(iter(entering.values())).reshape(-1) if len(entering) == 1 else None
 
@@ -76,7 +76,7 @@ def _other_gradients(forward: Step, cotangent: Tensor, recorded: Tensor) -> Iter
     x = forward.given[0].reshape(-1)
     nudges = _NUDGE * torch.where((x == 0) | x.isinf(), 1.0, x.abs())
     left, right = (
-        torch.stack([_change(forward, cotangent, at, side * h) / (side * h) for at, h in enumerate(nudges.tolist())])
+        torch.stack([_change(forward, cotangent, i, side * h) / (side * h) for i, h in enumerate(nudges.tolist())])
         for side in (-1.0, 1.0)
     )
     mean, plain = (left + right) / 2, recorded.reshape(-1)
@@ -103,9 +103,9 @@ def _change(forward: Step, cotangent: Tensor, at: int, nudge: float) -> Tensor:
 def _event(forward: Step, last: Step, cotangent: Tensor, values: Tensor) -> Event | None:
     """Return the event, at the element with the largest difference; ``None`` if its derivative is no single number."""
     recorded, x = last.values[0].reshape(-1), forward.given[0].reshape(-1)
-    at = int((values.reshape(-1) - recorded).abs().argmax())
+    index = int((values.reshape(-1) - recorded).abs().argmax())
     weights = cotangent if cotangent.numel() in {1, x.numel()} else None
-    if weights is None or not (weight := float(weights[at if weights.numel() > 1 else 0])):
+    if weights is None or not (weight := float(weights[index if weights.numel() > 1 else 0])):
         return None
     event = event_of(last, EventKind.SLOPE)
-    return event.model_copy(update={"input": float(x[at]), "slope": float(recorded[at]) / weight + 0.0})
+    return event.model_copy(update={"input": float(x[index]), "slope": float(recorded[index]) / weight + 0.0})

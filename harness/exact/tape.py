@@ -90,10 +90,10 @@ OPERATORS: dict[int, Operator] = {}
 
 def operator_of(overload: Any) -> Operator:
     """Return the cached properties of an overload."""
-    known = OPERATORS.get(id(overload))
-    if known is None:
-        known = OPERATORS[id(overload)] = Operator(overload)
-    return known
+    operator = OPERATORS.get(id(overload))
+    if operator is None:
+        operator = OPERATORS[id(overload)] = Operator(overload)
+    return operator
 
 
 def tensors(value: Any) -> list[Tensor]:
@@ -276,8 +276,8 @@ class Step:
     @property
     def operation(self) -> str:
         """Name of the operation for messages: in the backward pass, the forward operation if torch names it."""
-        found = _NODE.fullmatch(self.node or "")
-        return self.name if found is None else spoken(_UPPER.sub("_", found[1]).lower().removesuffix("_backward"))
+        match = _NODE.fullmatch(self.node or "")
+        return self.name if match is None else spoken(_UPPER.sub("_", match[1]).lower().removesuffix("_backward"))
 
 
 _NODE = re.compile(r"(\w+?)Backward\d+")
@@ -370,17 +370,17 @@ class Recorder(TorchDispatchMode):
         arguments = (args, kwargs or {})
         read = [leaf for leaf in tree_leaves(arguments) if is_floating(leaf)]
         views = [self.view(tensor) for tensor in read]
-        given = tuple(_copy(tensor) for tensor in read)
+        copies = tuple(_copy(tensor) for tensor in read)
         kept = tree_map(self._keep, arguments)
         result = func(*args, **arguments[1])
-        self._write(func, kept, (views, given), arguments, result)
+        self._write(func, kept, (views, copies), arguments, result)
         return result
 
     def _write(self, func: Any, kept: Any, inputs: Any, arguments: Any, result: Any) -> None:
-        known = len(self.tape.length)
+        tensor_count = len(self.tape.length)
         changed = [leaf for leaf in tree_leaves(operator_of(func).find_changed(*arguments)) if is_floating(leaf)]
         returned = tree_map(lambda leaf: self.view(leaf, created=True) if is_floating(leaf) else leaf, result)
-        fresh = [leaf for leaf in tree_leaves(result) if is_floating(leaf) and self._number(leaf) >= known]
+        fresh = [leaf for leaf in tree_leaves(result) if is_floating(leaf) and self._number(leaf) >= tensor_count]
         written = [*fresh, *changed]
         if not written:
             return  # a view: the storage is all there is

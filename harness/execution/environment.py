@@ -90,16 +90,16 @@ def _torch_build() -> dict[str, str]:
 @cache
 def _processor() -> dict[str, Any]:
     """Return facts about the processor; finding them takes a tenth of a second."""
-    known: dict[str, Any] = get_cpu_info()
-    return known
+    info: dict[str, Any] = get_cpu_info()
+    return info
 
 
 def _instructions() -> str:
     """Vendor, model, vector instructions and cache: what libraries of linear algebra choose kernels and blocks by."""
-    known = _processor()
-    flags = set(known.get("flags", ()))
-    model = f"{known.get('vendor_id_raw', 'unknown')} {known.get('family', '?')}-{known.get('model', '?')}"
-    level, size = _last_cache() or (3, int(known.get("l3_cache_size") or 0))
+    processor = _processor()
+    flags = set(processor.get("flags", ()))
+    model = f"{processor.get('vendor_id_raw', 'unknown')} {processor.get('family', '?')}-{processor.get('model', '?')}"
+    level, size = _last_cache() or (3, int(processor.get("l3_cache_size") or 0))
     return " ".join((model, *(name for name in _DISPATCHED if name in flags), f"L{level} {size >> 20} MiB"))
 
 

@@ -66,5 +66,5 @@ def _html(text: str) -> dict[str, str]:
 
 
 def _bar(task: str, done: int, total: int, elapsed_s: float) -> str:
-    left = f", {elapsed_s * (total - done) / done:.0f} s left" if done else ""
-    return f'{escape(task)} <progress value="{done}" max="{total}"></progress> {done:,} of {total:,}{left}'
+    remaining = f", {elapsed_s * (total - done) / done:.0f} s left" if done else ""
+    return f'{escape(task)} <progress value="{done}" max="{total}"></progress> {done:,} of {total:,}{remaining}'

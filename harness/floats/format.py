@@ -216,19 +216,19 @@ def deviation(actual: Array, expected: DoubleDouble, format_: Format) -> Array:
     overflows = np.isinf(expected.hi) | (excess >= limit_lo)
     with np.errstate(invalid="ignore", over="ignore"):
         error = np.abs((actual - expected.hi) - expected.lo) / ulp(expected, format_)
-    found = np.where(np.isfinite(actual), error, np.inf)
+    deviations = np.where(np.isfinite(actual), error, np.inf)
     if overflows.any():
         same_infinity = np.isinf(actual) & (np.sign(actual) == np.sign(expected.hi))
         # A wider output format can represent a number beyond the range of the format; it has an ordinary deviation.
         out_of_range = np.isfinite(actual) & np.isfinite(expected.hi) & (np.abs(actual) >= limit_hi + limit_lo)
         of_overflow = np.where(same_infinity, 0.0, np.where(out_of_range, error, np.inf))
-        found = np.where(overflows, of_overflow, found)
+        deviations = np.where(overflows, of_overflow, deviations)
     if format_.flushes:
-        found = np.where((np.abs(expected.hi) < format_.tiny) & (np.abs(actual) <= format_.tiny), 0.0, found)
+        deviations = np.where((np.abs(expected.hi) < format_.tiny) & (np.abs(actual) <= format_.tiny), 0.0, deviations)
     expected_nan = np.isnan(expected.hi)
     if expected_nan.any():
-        found = np.where(expected_nan, np.where(np.isnan(actual), 0.0, np.inf), found)
-    return np.asarray(found, dtype=np.float64)
+        deviations = np.where(expected_nan, np.where(np.isnan(actual), 0.0, np.inf), deviations)
+    return np.asarray(deviations, dtype=np.float64)
 
 
 def round_to(exact: DoubleDouble, format_: Format) -> Tensor:
@@ -506,12 +506,12 @@ def worse(first: Measurement, *others: Measurement) -> Measurement:
         The largest deviation of each element, with its output.
     """
     worst = first
-    for other in others:
-        is_worse = other.deviation > worst.deviation
+    for measurement in others:
+        is_worse = measurement.deviation > worst.deviation
         worst = replace(
             worst,
-            deviation=np.where(is_worse, other.deviation, worst.deviation),
-            actual=np.where(is_worse, other.actual, worst.actual),
+            deviation=np.where(is_worse, measurement.deviation, worst.deviation),
+            actual=np.where(is_worse, measurement.actual, worst.actual),
         )
     return worst
 

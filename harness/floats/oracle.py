@@ -190,8 +190,8 @@ class Oracle:
         if None in contents:
             return self._answer(inputs)
         key = self, _confirming.get(), contents
-        if (known := _reuse.get(key)) is not None:
-            return known
+        if (previous := _reuse.get(key)) is not None:
+            return previous
         result = self._answer(inputs)
         for part in result.pair:
             if isinstance(part, np.ndarray):  # a NumPy scalar is immutable

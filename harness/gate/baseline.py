@@ -88,13 +88,13 @@ class Baseline(NamedTuple):
 
     def drop_counts(self, cases: Collection[str]) -> "Baseline":
         """Return the baseline without the counts of some cases, by their names there: they cannot be compared."""
-        known = {
+        comparable = {
             key: tuple(entry._replace(snapshot=entry.snapshot.model_copy(update={"counts": {}})) for entry in entries)
             if key[0] in cases
             else entries
             for key, entries in self.cases.items()
         }
-        return self._replace(cases=known)
+        return self._replace(cases=comparable)
 
     def update(self, now: Summary) -> "Baseline":
         """Return the baseline that a run makes of this one.
@@ -125,11 +125,11 @@ def _update_seen(before: Sequence[Seen], now: Snapshot, origin: Origin) -> tuple
         same = _text(entry.snapshot) == _text(now)
         if origin in entry.origins and not same and not _is_added_to(entry.snapshot, now):
             return (Seen(now, frozenset({origin})),)
-        left = frozenset(other for other in entry.origins if other != origin and not origin.supersedes(other))
+        others = frozenset(old for old in entry.origins if old != origin and not origin.supersedes(old))
         if same:
-            joined |= left
-        elif left:
-            rest.append(Seen(entry.snapshot, left))
+            joined |= others
+        elif others:
+            rest.append(Seen(entry.snapshot, others))
     return (*rest, Seen(now, joined))
 
 
@@ -201,9 +201,9 @@ def parse_baseline(text: str, file: Path) -> Baseline:
         location = f"{file}:{number}"
         content = text if head.lines is None else _remove_checksum(text, location)
         line = parse_record(Line, content, place=location, what=WHAT, remedy=REMEDY)
-        if any(not 0 <= known < len(origins) for known in line.on):
+        if any(not 0 <= position < len(origins) for position in line.on):
             raise _damage_error(location, "a line from a kind of machine that is missing from the first line")
-        if any((line.case, line.device, line.on) == (other.case, other.device, other.on) for other in lines):
+        if any((line.case, line.device, line.on) == (entry.case, entry.device, entry.on) for entry in lines):
             raise _damage_error(location, "a second line for the same case")
         lines.append(line)
     cases: dict[Key, tuple[Seen, ...]] = {}

@@ -118,7 +118,7 @@ def _lost(
     if policy.renamed.get(name, name) in current:
         sentence = f"{name} is no longer timed: time it, or give the reason under `retired` in {TABLE}."
         return time_finding(name, Outcome.NO_VERDICT, sentence)
-    like = [other for other in new if current[other] == before[name]]
+    like = [candidate for candidate in new if current[candidate] == before[name]]
     hint = f"; if its new name is {' or '.join(like)}, add it under `renamed`" if like else ""
     sentence = f"{name} is missing{hint}; if that is intended, give the reason under `retired` in {TABLE}."
     return time_finding(name, Outcome.NO_VERDICT, sentence)
@@ -228,7 +228,7 @@ def _slower_unseen(ratio: Comparison) -> GateFinding:
 
 def _finding(ratio: Comparison, evidence: Evidence) -> GateFinding:
     slower = _seems_slower(ratio, evidence)
-    few = f"in {ratio.couples} pairs, and a verdict needs at least {BLOCK}; {HELP}"
+    condition = f"in {ratio.couples} pairs, and a verdict needs at least {BLOCK}; {HELP}"
     measured = f"{_percent_slower(ratio)} in {ratio.couples} interleaved pairs of processes"
     visible = "" if ratio.visible is None else f"; a slowdown of {_percent(ratio.visible)} would be detected"
     match ratio.outcome:
@@ -247,8 +247,8 @@ def _finding(ratio: Comparison, evidence: Evidence) -> GateFinding:
             else:
                 sentence = f"{ratio.case} has no verdict: two runs of the base differ by {itself}."
         case Outcome.NO_VERDICT if ratio.couples < BLOCK:
-            what = "seems slower" if slower else "has no verdict"
-            sentence = f"{ratio.case} {what}: {_percent_slower(ratio)} {few}."
+            predicate = "seems slower" if slower else "has no verdict"
+            sentence = f"{ratio.case} {predicate}: {_percent_slower(ratio)} {condition}."
         case Outcome.NO_VERDICT if not slower:
             largest = _percent(_largest(Margins(ratio.margin, ratio.tolerance)))
             sentence = f"{ratio.case} has no verdict: {measured}, so a slowdown of {largest} is possible; {HELP}."
@@ -302,9 +302,9 @@ def compare_times(
         If there is no such commit, or another measurement is running.
     """
     start_s = time.perf_counter()
-    with reserve_machine(), trees(reference) as both:
-        old = read_policy(both.base, policy)
-        sources = _sources(both, policy, contract, pythonpath)
+    with reserve_machine(), trees(reference) as checkouts:
+        old = read_policy(checkouts.base, policy)
+        sources = _sources(checkouts, policy, contract, pythonpath)
         settings = TrialSettings(policy.budget_s, policy.margins, seed)
         trial = Trial(sources, settings, progress, start_s=start_s)
         try:

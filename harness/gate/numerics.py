@@ -27,22 +27,22 @@ UPDATE = "`harness gate --update` accepts it"
 
 def compare(before: Baseline, now: Summary, policy: Policy) -> list[GateFinding]:
     """Return a finding on each difference, and a finding with the number of comparisons."""
-    known = before.references(now.origin)
-    both = {key: current for key in known if (current := now.cases.get(_key_now(key, policy))) is not None}
-    findings = list(_cases(known, now, policy))
-    for key, current in both.items():
-        old, figures, same_draws = known[key]
+    references = before.references(now.origin)
+    shared_cases = {key: current for key in references if (current := now.cases.get(_key_now(key, policy))) is not None}
+    findings = list(_cases(references, now, policy))
+    for key, current in shared_cases.items():
+        old, figures, same_draws = references[key]
         findings += _laws(old, current, policy, figures=figures, same_draws=same_draws)
         findings += _points(old, current, figures=figures, surveyed=now.surveyed)
         findings += _counts(old, current) if figures else []
-    findings += find_loosened([(known[key], current) for key, current in both.items()])
-    findings += _remote(before, [key for key in both if not known[key].figures], len(both), now)
-    if points := sum(len(case.snapshot.breaking_points()) for case in known.values() if not now.surveyed):
+    findings += find_loosened([(references[key], current) for key, current in shared_cases.items()])
+    findings += _remote(before, [key for key in shared_cases if not references[key].figures], len(shared_cases), now)
+    if points := sum(len(case.snapshot.breaking_points()) for case in references.values() if not now.surveyed):
         sentence = f"{count(points, 'breaking point')} not compared, because the run has no survey."
         findings.append(_finding("", "", Outcome.NO_VERDICT, sentence))
     if not now.cases:
         findings.append(_finding("", "", Outcome.NO_VERDICT, "Nothing was compared: the run contains no verdicts."))
-    return [*findings, *_census([known[key] for key in both])]
+    return [*findings, *_census([references[key] for key in shared_cases])]
 
 
 def _key_now(key: Key, policy: Policy) -> Key:
@@ -68,14 +68,14 @@ def _remote(before: Baseline, unknown: Sequence[Key], compared: int, now: Summar
     """Report the cases without figures from this kind of machine."""
     if not unknown:
         return
-    what = "Deviations, breaking points and counts"
+    quantities = "Deviations, breaking points and counts"
     if len(unknown) < compared:
-        what += f" of {count(len(unknown), 'case')}"
+        quantities += f" of {count(len(unknown), 'case')}"
     origins = "; ".join(
         sorted({str(origin) for key in unknown for entry in before.cases[key] for origin in entry.origins})
     )
     sentence = (
-        f"{what} are not compared: the baseline has them from {origins}, this run from {now.origin}; "
+        f"{quantities} are not compared: the baseline has them from {origins}, this run from {now.origin}; "
         "`harness gate --update` adds them."
     )
     yield _finding("", "", Outcome.INCONCLUSIVE, sentence)
@@ -331,8 +331,8 @@ def find_loosened(both: Sequence[tuple[Reference, Snapshot]]) -> Iterator[GateFi
 
 def _is_unknown(old: Snapshot, current: Snapshot) -> bool:
     """Whether the run has bounds that the baseline did not keep, or not with their inputs."""
-    known, now = ({figures.inputs for figures in one.figures().values()} for one in (old, current))
-    return known == {None} and now != {None}
+    before, now = ({figures.inputs for figures in snapshot.figures().values()} for snapshot in (old, current))
+    return before == {None} and now != {None}
 
 
 def _have_bounds(was: Figures, now: Figures) -> bool:

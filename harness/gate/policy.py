@@ -103,10 +103,10 @@ class Policy(_Table):
         UsageError
             If there is one: a misspelt exception would be none.
         """
-        known = list(names)
+        case_names = list(names)
         for table, patterns in (("timed", self.timed), ("cases", self.cases)):
             for pattern in patterns:
-                if not any(fnmatchcase(name, pattern) for name in known):
+                if not any(fnmatchcase(name, pattern) for name in case_names):
                     problem = f"`{pattern}` under `{table}` of {TABLE} matches no case"
                     raise UsageError(problem, place=FILE, remedy="run `harness list` to see the names")
 
@@ -151,9 +151,9 @@ def _policy(table: Any, place: str, default: Policy) -> Policy:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
-        problem, known = f"invalid key or value of `{key}` under {TABLE}", join_names(Policy.model_fields)
+        problem, keys = f"invalid key or value of `{key}` under {TABLE}", join_names(Policy.model_fields)
         value = f"{quote_value(first.get('input'))} ({first['msg'].lower()})"
-        raise UsageError(problem, value=value, place=place, remedy=f"the keys are {known}") from error
+        raise UsageError(problem, value=value, place=place, remedy=f"the keys are {keys}") from error
 
 
 def project_root(start: Path) -> Path:

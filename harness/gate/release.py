@@ -116,9 +116,9 @@ class Releases:
         module = next((module for module in modules if module.is_file()), None)
         if module is None:
             return ["*.py"]
-        files, left = {module.with_name("__init__.py"), module}, [module]
-        while left:
-            left += (new := set(_find_imports(left.pop(), self._folder)) - files)
+        files, queue = {module.with_name("__init__.py"), module}, [module]
+        while queue:
+            queue += (new := set(_find_imports(queue.pop(), self._folder)) - files)
             files |= new
         return map(str, files)
 
@@ -151,8 +151,8 @@ def attribute_to_releases(
     old_names = {new: old for old, new in policy.renamed.items()}
     by_subject = {(verdict.case, f"{verdict.law} [{verdict.dtype}]", verdict.status): verdict for verdict in verdicts}
     for finding in findings:
-        known = (by_subject.get((finding.case, finding.subject, status)) for status in _HELD)
-        verdict = next((one for one in known if one is not None), None)
+        candidates = (by_subject.get((finding.case, finding.subject, status)) for status in _HELD)
+        verdict = next((candidate for candidate in candidates if candidate is not None), None)
         if finding.outcome is not Outcome.REGRESSED or finding.gate is not Gate.NUMERICS or verdict is None:
             yield finding
             continue
@@ -163,8 +163,8 @@ def attribute_to_releases(
         if pair is None:
             yield finding
         elif noted.releases is None or not releases.has_draws(name, hypothesis):
-            what = "the source" if noted.releases is None else "Hypothesis"
-            reason = f"torch changed from {pair[0]} to {pair[1]}, but {what} may have changed, too"
+            cause = "the source" if noted.releases is None else "Hypothesis"
+            reason = f"torch changed from {pair[0]} to {pair[1]}, but {cause} may have changed, too"
             yield finding.model_copy(update={"sentence": f"{finding.sentence.removesuffix('.')}; {reason}."})
         else:
             text = f"{finding.case} {finding.subject}: {sentence(Finding((noted,)))}."

@@ -204,7 +204,7 @@ def _describe(case: Any) -> dict[str, Any]:
     description["call"] = case.call if isinstance(case.call, str) else None
     description["declares"] = dict(case.declares)
     description["breaks"] = {law: _reason(why) for law, why in case.breaks.items()}
-    description["breaks_at"] = [[*at, _reason(why)] for at, why in case.breaks_at.items()]
+    description["breaks_at"] = [[*place, _reason(why)] for place, why in case.breaks_at.items()]
     return description
 
 

@@ -160,9 +160,9 @@ class Child:
 
     def sibling(self, setup: Mapping[str, Any]) -> "Child":
         """Return another process, which this one does not take for a stray."""
-        other = Child(self.limits, setup)
-        self._beside.append(other)
-        return other
+        child = Child(self.limits, setup)
+        self._beside.append(child)
+        return child
 
     def close(self) -> None:
         """End the process and its descendants."""
@@ -239,10 +239,10 @@ class Child:
         if self._process is None:
             return None
         # A sandbox ends its descendants.
-        left = set() if self.limits.sandbox or self.has_loaders else _children(self._server)
-        for stray in left:
+        strays = set() if self.limits.sandbox or self.has_loaders else _children(self._server)
+        for stray in strays:
             end_group(stray)
-        if self._end_strays() or left:
+        if self._end_strays() or strays:
             self.is_spoilt = True
             return Fault.STATE, STRAYS
         size = os.fstat(self._printed.fileno()).st_size
@@ -306,20 +306,20 @@ class Child:
         if not self._reaps:
             return set()
         processes = {child._process.pid for child in (self, *self._beside) if child._process is not None}
-        found = _children(os.getpid()) - processes
+        strays = _children(os.getpid()) - processes
         # A loader dies with the helper that keeps its shared memory.
-        return {pid for pid in found if not _keeps_memory(pid)} if self.has_loaders and self._server else found
+        return {pid for pid in strays if not _keeps_memory(pid)} if self.has_loaders and self._server else strays
 
     def _end_strays(self) -> bool:
         """End children that this process inherited; return whether there were any."""
-        found = False
+        had_strays = False
         while strays := self._find_strays():
-            found = True
+            had_strays = True
             for stray in strays:
                 end_group(stray)
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(stray, 0)
-        return found
+        return had_strays
 
     def _is_open(self, line: socket.socket) -> bool:
         try:
@@ -412,11 +412,11 @@ def _is_stopped(pid: int | None) -> bool:
 
 def _children(pid: int | None) -> set[int]:
     """Return the children of a process; none where the system does not tell."""
-    found: set[int] = set()
+    children: set[int] = set()
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(OSError):
-            found |= {int(child) for child in task.read_text(encoding="ascii").split()}
-    return found
+            children |= {int(child) for child in task.read_text(encoding="ascii").split()}
+    return children
 
 
 def _keeps_memory(pid: int) -> bool:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -159,11 +160,9 @@ class ForkServer:
         atexit.register(self.close)
         parent_end, child_end = socket.socketpair()
         with child_end:
-            nothing = subprocess.DEVNULL
-            how: dict[str, Any] = {"interpreter": self._interpreter, "own_session": self._own_session, "env": origin[1]}
-            self._process = start_interpreter(
-                _SERVE, *self._modules, stdin=child_end, stdout=nothing, stderr=nothing, **how
-            )
+            start = partial(start_interpreter, interpreter=self._interpreter, own_session=self._own_session)
+            streams = {"stdin": child_end, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            self._process = start(_SERVE, *self._modules, env=origin[1], **streams)
         self._line, self._origin, self._is_ready = parent_end, origin, False
 
     def _ready_line(self) -> socket.socket:
@@ -190,9 +189,9 @@ class ForkServer:
                 self._line.close()
                 self._process.returncode = 0
         self._process = self._line = self._origin = None
-        for left in [left for left in self._left if left[0].poll() is not None]:
-            left[1].close()
-            self._left.remove(left)
+        for server in [server for server in self._left if server[0].poll() is not None]:
+            server[1].close()
+            self._left.remove(server)
 
     def close(self) -> None:
         """End it, and the remains of other servers."""

@@ -108,8 +108,8 @@ class _Calling:
         """Send a request for each call, and collect the records of the tape."""
         answers = self.host.each(what, self.tensors, self.device, self.index, parts)
         for part, answer in zip(parts, answers, strict=True):
-            at = answer.get("handle") if what == "call" else part["handle"]
-            self.host.views += [(at or 0, view) for view in answer.get("views", [])]
+            handle = answer.get("handle") if what == "call" else part["handle"]
+            self.host.views += [(handle or 0, view) for view in answer.get("views", [])]
         return answers
 
     def ask(self, tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -129,8 +129,8 @@ class _Calling:
 
     def values(self, leaves: Sequence[Tensor]) -> list[Any]:
         """Return the replies with tensors known to autograd; they are not stored, to avoid a reference cycle."""
-        known, flat, self._flat = iter(leaves), self._flat, []
-        filled = [([next(known) if isinstance(x, Tensor) else x for x in parts], tree) for parts, tree in flat]
+        remaining, flat, self._flat = iter(leaves), self._flat, []
+        filled = [([next(remaining) if isinstance(x, Tensor) else x for x in parts], tree) for parts, tree in flat]
         return [parts[0] if tree is None else tree_unflatten(parts, tree) for parts, tree in filled]
 
 
@@ -180,8 +180,8 @@ class _Forward(torch.autograd.Function):
         """Request the gradient; it can be differentiated if autograd records."""
         tensors = ctx.saved_tensors
         create = torch.is_grad_enabled()
-        found = _Backward.apply(ctx.calling, create, len(tensors), *tensors, *cotangents)  # type: ignore[no-untyped-call]
-        return None, *(found if isinstance(found, tuple) else (found,))
+        gradients = _Backward.apply(ctx.calling, create, len(tensors), *tensors, *cotangents)  # type: ignore[no-untyped-call]
+        return None, *(gradients if isinstance(gradients, tuple) else (gradients,))
 
 
 class _Backward(torch.autograd.Function):
@@ -197,13 +197,13 @@ class _Backward(torch.autograd.Function):
         ]
         wanted = [[x.requires_grad for x in call if isinstance(x, Tensor)] for call in calling.calls]
         with torch.enable_grad():
-            known = calling.each("backward", [part for part in parts if part["handle"] is not None])
-        answers = iter(known)
+            replies = calling.each("backward", [part for part in parts if part["handle"] is not None])
+        answers = iter(replies)
         gradients: list[Tensor | None] = []
         for part, flags in zip(parts, wanted, strict=True):
             of_call = [] if part["handle"] is None else _gradients(next(answers), sum(flags))
             gradients += [of_call.pop(0) if flag and of_call else None for flag in flags]
-        ctx.calling, ctx.handles, ctx.wanted = calling, [answer.get("handle") for answer in known], wanted
+        ctx.calling, ctx.handles, ctx.wanted = calling, [answer.get("handle") for answer in replies], wanted
         ctx.cotangents = [x is not None for x in tensors[count:]]
         is_known = [x is not None and x.requires_grad for x in gradients]
         gradients = [None if x is None else x.detach() for x in gradients]
@@ -220,22 +220,22 @@ class _Backward(torch.autograd.Function):
         parts = [{"handle": handle, "cotangents": of_call} for handle, of_call in zip(ctx.handles, wanted, strict=True)]
         with torch.enable_grad():
             answers = ctx.calling.each("twice", [part for part in parts if part["handle"] is not None])
-        found = [list(answer["value"]) for answer in answers]
+        gradients = [list(answer["value"]) for answer in answers]
         of_inputs = [
             of_call.pop(0) if flag and of_call else None
-            for flags, of_call in zip(ctx.wanted, found, strict=True)
+            for flags, of_call in zip(ctx.wanted, gradients, strict=True)
             for flag in flags
         ]
-        rest = iter([x for of_call in found for x in of_call])
+        rest = iter([x for of_call in gradients for x in of_call])
         return None, None, None, *of_inputs, *(next(rest, None) if flag else None for flag in ctx.cotangents)
 
 
 def _gradients(answer: dict[str, Any], count: int) -> list[Tensor | None]:
     """Return the gradients of a reply: tensors or ``None``."""
-    found = answer["value"]
-    if not isinstance(found, list) or len(found) != count:
+    gradients = answer["value"]
+    if not isinstance(gradients, list) or len(gradients) != count:
         raise RemoteError("an exception: not one gradient for each input")
-    return [x if isinstance(x, Tensor) else None for x in found]
+    return [x if isinstance(x, Tensor) else None for x in gradients]
 
 
 def read_case(function: Proxy, description: Mapping[str, Any]) -> Case:

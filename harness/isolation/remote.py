@@ -97,7 +97,7 @@ class RemoteHost(Host):
             function = Proxy(self, 0, arguments[0])
             short_name = single_name(module, name)
             return [Case(function, contract or "", style="foreign", name=short_name, target=target, **claims)]
-        cases = [read_case(Proxy(self, at, one), one) for at, one in enumerate(arguments)]
+        cases = [read_case(Proxy(self, index, description), description) for index, description in enumerate(arguments)]
         cases = [case for case in cases if contract in {None, case.contract}]
         if not cases:
             only = f" of contract `{contract}`" if contract else ""
@@ -119,15 +119,15 @@ class RemoteHost(Host):
         if self._watch is not None:
             request["watch"] = (self._watch.key, self._watch.draws)
         state = torch.get_rng_state()
-        known = state.numpy().tobytes()
-        if self._rng != (self.child.generation, known):
+        state_bytes = state.numpy().tobytes()
+        if self._rng != (self.child.generation, state_bytes):
             request["rng"] = state
         if self._alike:
             request["alike"], self._alike = True, False
         if self._drop:
             request["drop"], self._drop[:] = list(self._drop), []
         reply = self.child.ask(request, special)
-        self._rng = self.child.generation, known
+        self._rng = self.child.generation, state_bytes
         drawn = reply.get("rng")
         if isinstance(drawn, Tensor) and drawn.dtype is torch.uint8 and drawn.shape == state.shape:
             torch.set_rng_state(drawn)
@@ -265,20 +265,20 @@ class RemoteHost(Host):
         index = self._last
         if self._watch is not None and self._watch.noticed is not None:
             return
-        few = [x[:1] if isinstance(x, Tensor) and x.ndim else x for x in inputs]
-        if any(x.numel() > _SMALL for x in few if isinstance(x, Tensor)):
+        first_rows = [x[:1] if isinstance(x, Tensor) and x.ndim else x for x in inputs]
+        if any(x.numel() > _SMALL for x in first_rows if isinstance(x, Tensor)):
             return
-        for what, times in (("calls", TIMES), ("backward passes", PASSES)):
-            key = what, index, str([x.dtype for x in few if isinstance(x, Tensor)]), self.child.generation
+        for kind, times in (("calls", TIMES), ("backward passes", PASSES)):
+            key = kind, index, str([x.dtype for x in first_rows if isinstance(x, Tensor)]), self.child.generation
             if key in self._soaked:
                 continue
-            arguments = {"times": times, "seconds": min(REPEATS_S, self.child.call_s / 4.0), "back": what != "calls"}
-            stacked = self.carry_out("again", few, CPU, index, **arguments)["value"]
+            arguments = {"times": times, "seconds": min(REPEATS_S, self.child.call_s / 4.0), "back": kind != "calls"}
+            stacked = self.carry_out("again", first_rows, CPU, index, **arguments)["value"]
             # Inputs on which there is nothing but zeros to differ are left to others.
-            if not isinstance(stacked, Tensor) or len(stacked) > 1 or what == "calls":
+            if not isinstance(stacked, Tensor) or len(stacked) > 1 or kind == "calls":
                 self._soaked.add(key)
             if isinstance(stacked, Tensor) and len(stacked) > 1:
-                yield what, stacked
+                yield kind, stacked
 
     def overwrite_freed(self, byte: int, *, sizes: Iterable[int] = (), device: str = CPU) -> None:
         """Overwrite freed memory there."""
@@ -391,10 +391,10 @@ class RecordingRemoteHost(Recording):
 
     def views(self, tensors: Sequence[Tensor]) -> list[tuple[View, ...]]:
         """Return the tape's views of the tensors from the body; all parts of a tensor that was stacked here."""
-        known = [view for _, view in sorted(self._remote.views, key=lambda pair: pair[0])]
-        if len(known) != len(tensors) and len(tensors) == 1:
-            return [tuple(known)]
-        return [(view,) for view in known]
+        views = [view for _, view in sorted(self._remote.views, key=lambda pair: pair[0])]
+        if len(views) != len(tensors) and len(tensors) == 1:
+            return [tuple(views)]
+        return [(view,) for view in views]
 
     def tape(self) -> Tape:
         """Return the tape."""

@@ -159,9 +159,9 @@ class Server:
     @contextlib.contextmanager
     def _switch_mode(self, request: dict[str, Any]) -> Iterator[None]:
         """Replace a module by a copy in its other mode for the body, if the request says so."""
-        before, at = list(self._cases), request["case"]
+        before, index = list(self._cases), request["case"]
         if request["modes"]["switched"]:
-            self._cases = [*before[:at], switch_mode(before[at]), *before[at + 1 :]]
+            self._cases = [*before[:index], switch_mode(before[index]), *before[index + 1 :]]
         try:
             yield
         finally:
@@ -169,11 +169,9 @@ class Server:
 
     def _call(self, request: dict[str, Any]) -> dict[str, Any]:
         case, inputs = self._cases[request["case"]], request["inputs"]
-        given = tree_leaves(inputs)
-        before = (
-            [modes.clone(modes.detach(x)) if isinstance(x, Tensor) else None for x in given] if request["look"] else []
-        )
-        shapes = [tuple(x.shape) for x in given if isinstance(x, Tensor)]
+        arguments = tree_leaves(inputs)
+        copies = [modes.clone(modes.detach(x)) if isinstance(x, Tensor) else None for x in arguments if request["look"]]
+        shapes = [tuple(x.shape) for x in arguments if isinstance(x, Tensor)]
         seen = Observation() if request["modes"]["see"] else None
         try:
             output = self._carry_out(request, partial(_run, case, request), seen)
@@ -189,10 +187,10 @@ class Server:
         if seen is not None:
             reply["seen"] = [seen.left, seen.to_float32, seen.autocast]
         leaves = [x for x in tree_leaves(value) if isinstance(x, Tensor) and x.layout is torch.strided]
-        if shapes != [tuple(x.shape) for x in given if isinstance(x, Tensor)]:
+        if shapes != [tuple(x.shape) for x in arguments if isinstance(x, Tensor)]:
             reply["reshaped"] = True
         elif request["look"]:
-            reply |= _compare_inputs(given, before, leaves)
+            reply |= _compare_inputs(arguments, copies, leaves)
         if any(isinstance(x, Tensor) and x.requires_grad for x in inputs) and any(x.requires_grad for x in leaves):
             reply["handle"] = self._keep([x for x in inputs if isinstance(x, Tensor)], leaves)
         if request["tape"] is not None:
@@ -231,15 +229,15 @@ class Server:
             return modes.grad([x for x, _ in pairs], wanted, [g for _, g in pairs], keep=True, create=create)
 
         try:
-            found = self._carry_out(request, action)
+            gradients = self._carry_out(request, action)
         except BaseException as error:  # noqa: BLE001 - as above
             return _describe_error(case, error)
-        reply: dict[str, Any] = {"value": list(found)}
-        if create and any(x is not None and x.requires_grad for x in found):
+        reply: dict[str, Any] = {"value": list(gradients)}
+        if create and any(x is not None and x.requires_grad for x in gradients):
             leaves = [x for x in (*wanted, *(g for _, g in pairs)) if x.requires_grad and x.is_leaf]
-            reply["handle"] = self._keep(leaves, list(found))
+            reply["handle"] = self._keep(leaves, list(gradients))
         if request["tape"] is not None:
-            reply["views"] = [self._recorders[request["tape"]].view(x) for x in found if is_floating(x)]
+            reply["views"] = [self._recorders[request["tape"]].view(x) for x in gradients if is_floating(x)]
         return reply
 
     def _twice(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -265,32 +263,32 @@ class Server:
 
     def _again(self, request: dict[str, Any]) -> dict[str, Any]:
         """Repeat a call on the same inputs within a time limit, or its gradient."""
-        case, seconds, found = self._cases[request["case"]], request["seconds"], list[Any]()
+        case, seconds, rows = self._cases[request["case"]], request["seconds"], list[Any]()
         slopes = _Slopes(case, request["device"])
         # CPU time, because the machine may be busy; a function that sleeps gets three times as long.
         until, at_most = time.process_time() + seconds, time.monotonic() + 3.0 * seconds
 
         def action() -> None:
-            while len(found) < request["times"] and time.process_time() < until and time.monotonic() < at_most:
+            while len(rows) < request["times"] and time.process_time() < until and time.monotonic() < at_most:
                 inputs = [modes.clone(x) if isinstance(x, Tensor) else x for x in request["inputs"]]
                 if request["back"]:
-                    found.append(slopes(inputs))
-                    if len(found) == 1 and not (found[0].isfinite() & (found[0] != 0.0)).any():
+                    rows.append(slopes(inputs))
+                    if len(rows) == 1 and not (rows[0].isfinite() & (rows[0] != 0.0)).any():
                         return
                     continue
                 output = _call_case(case, inputs, request["device"])
                 answered = convert_to_tensors(output) if case.call is not None else output
                 is_number = isinstance(answered, float)
-                found.append(modes.tensor(answered, dtype=torch.float64) if is_number else answered)
+                rows.append(modes.tensor(answered, dtype=torch.float64) if is_number else answered)
 
         try:
             self._carry_out({**request, "watch": (None, False)}, action)
         except BaseException as error:  # noqa: BLE001 - as above
             # That there is no gradient at all is for the laws of the gradient to say.
-            return {"value": None} if request["back"] and not found else _describe_error(case, error)
-        if found and all(isinstance(x, Tensor) and type(x) is Tensor and x.shape == found[0].shape for x in found):
-            return {"value": modes.stack([modes.detach(x) for x in found])}
-        return {"value": found[:1]}
+            return {"value": None} if request["back"] and not rows else _describe_error(case, error)
+        if rows and all(type(x) is Tensor and x.shape == rows[0].shape for x in rows):
+            return {"value": modes.stack([modes.detach(x) for x in rows])}
+        return {"value": rows[:1]}
 
     def _detaches(self, request: dict[str, Any]) -> dict[str, Any]:
         case = self._cases[request["case"]]
@@ -352,23 +350,24 @@ class _Slopes:
         output = _call_case(self._case, inputs, self._device)
         if not isinstance(output, Tensor):
             (output,) = [x for x in tree_leaves(convert_to_tensors(output)) if is_floating(x)]
-        known = self._weights
-        if known is None or (known.shape, known.dtype, known.device) != (output.shape, output.dtype, output.device):
+        weights = self._weights
+        like = output.shape, output.dtype, output.device
+        if weights is None or (weights.shape, weights.dtype, weights.device) != like:
             # Not all alike: what sums to one has a gradient of zero then.
-            self._weights = known = modes.linspace(0.5, 1.0, output.numel()).reshape(output.shape).to(output)
+            self._weights = weights = modes.linspace(0.5, 1.0, output.numel()).reshape(output.shape).to(output)
         # A backward pass may write to its cotangent.
-        found = modes.grad([output], wanted, [modes.clone(known)])
-        return modes.cat([x.flatten() for x in found if x is not None])
+        gradients = modes.grad([output], wanted, [modes.clone(weights)])
+        return modes.cat([x.flatten() for x in gradients if x is not None])
 
 
 def _compare_inputs(inputs: Sequence[Any], before: Sequence[Any], outputs: Sequence[Tensor]) -> dict[str, Any]:
     """Return the inputs that changed, and the inputs whose memory an output shares."""
-    pairs = [(at, x) for at, x in enumerate(inputs) if isinstance(x, Tensor)]
-    changed = [(at, modes.detach(x)) for at, x in pairs if not _same(modes.detach(x), before[at])]
+    pairs = [(index, x) for index, x in enumerate(inputs) if isinstance(x, Tensor)]
+    changed = [(index, modes.detach(x)) for index, x in pairs if not _same(modes.detach(x), before[index])]
     where = {x.untyped_storage().data_ptr() for x in outputs if x.numel() and x.device.type == CPU}
     return {
         "changed": [list(pair) for pair in changed],
-        "shared": [at for at, x in pairs if x.numel() and x.untyped_storage().data_ptr() in where],
+        "shared": [index for index, x in pairs if x.numel() and x.untyped_storage().data_ptr() in where],
     }
 
 

@@ -40,9 +40,9 @@ class _ForkingUtil:
     def spawnv_passfds(self, path: Any, arguments: Sequence[Any], files: Sequence[int]) -> int:
         """Start a process that has some of our files, and return its number."""
         try:
-            at = arguments.index("-c")
-            program, *rest = arguments[at + 1 :]
-            return self._fork(program, ["-c", *rest], [*_STREAMS, *sorted(map(int, files))], arguments[:at])
+            position = arguments.index("-c")
+            program, *rest = arguments[position + 1 :]
+            return self._fork(program, ["-c", *rest], [*_STREAMS, *sorted(map(int, files))], arguments[:position])
         except (OSError, ValueError):
             return util.spawnv_passfds(path, arguments, files)
 

@@ -73,11 +73,11 @@ def prove(
             shutil.rmtree(shards, ignore_errors=True)
         with execution.backend(exhaustion) as backend:
             proving = Proving(backend)
-            total, left = len(backend.pieces), len(proving.remaining)
-            proof.begin("checking every input", total, exhaustion, done=total - left)
+            total, remaining = len(backend.pieces), len(proving.remaining)
+            proof.begin("checking every input", total, exhaustion, done=total - remaining)
             for title in proving.run(seconds=seconds):
                 proof.keep(title, done.append, title)
-            if len(done) < left:
+            if len(done) < remaining:
                 proof.ending.early = "not finished"
 
     def keep(_: Work) -> "Iterator[Record]":
@@ -91,8 +91,8 @@ def prove(
         say_claim(target, exhaustion.contract, (proof.contract for proof in proofs))
         print_properties(console(), [] if proving is None else list(proving.properties.values()))
         print_proofs(console(), proofs)
-        left = _not_finished(proof.ending.early, decided, 0 if proving is None else proving.waiting)
-        say(proof_line(decided) + left)
+        remark = _not_finished(proof.ending.early, decided, 0 if proving is None else proving.waiting)
+        say(proof_line(decided) + remark)
         if not proofs and proof.ending.code is None:
             rule = f"the time limit is {seconds:g} s"
             raise UsageError("no part was finished", rule=rule, remedy="raise `--seconds`")

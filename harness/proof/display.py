@@ -38,8 +38,8 @@ def print_proofs(console: Console, proofs: Sequence[Proof]) -> None:
     for block in blocks[:_MAX_BLOCKS]:
         console.print(f"\n{printable(block)}", markup=False, soft_wrap=True)
     if len(blocks) > _MAX_BLOCKS:
-        left = len(blocks) - _MAX_BLOCKS
-        console.print(f"\n{count(left, 'more broken law')}; use `--dtypes` and `--of` to show them.")
+        hidden_count = len(blocks) - _MAX_BLOCKS
+        console.print(f"\n{count(hidden_count, 'more broken law')}; use `--dtypes` and `--of` to show them.")
     if blocks:
         console.print()
 

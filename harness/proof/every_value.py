@@ -175,8 +175,8 @@ def _differing(bits: Tensor, reference: Tensor) -> int:
 
 
 def _witness(measured: Measurement, x: Tensor) -> Witness | None:
-    at = int(np.argmax(measured.deviation))
-    return witness_of({"x": x[at : at + 1]}, measured, (at,), place=(0,)) if measured.deviation[at] else None
+    i = int(np.argmax(measured.deviation))
+    return witness_of({"x": x[i : i + 1]}, measured, (i,), place=(0,)) if measured.deviation[i] else None
 
 
 def witness_of(example: Example, measured: Measurement, at: tuple[int, ...], *, place: tuple[int, ...]) -> Witness:

@@ -82,19 +82,19 @@ class Examination:
         """Examine the queued pairs."""
         if not self.pending:
             return
-        every = concatenate_pairs(self.pending)
+        suspects = concatenate_pairs(self.pending)
         self.pending.clear()
         self.waiting = 0
-        first, second = (self.task.pairs.values(codes) for codes in every.operands)
-        is_half, is_one, undecided = self._find_within(two_sum(first, -second), every.outputs)
+        first, second = (self.task.pairs.values(codes) for codes in suspects.operands)
+        is_half, is_one, undecided = self._find_within(two_sum(first, -second), suspects.outputs)
         off, far = np.flatnonzero(~is_half & ~undecided), np.flatnonzero(~is_one & ~undecided)
         self.not_correctly_rounded += len(off)
         if len(far):
-            self._measure(every.at(far))
+            self._measure(suspects.at(far))
         elif len(off) and self.worst < 1.0:
-            self._keep_worst(self._deviation(every.at(off)), every.at(off))
+            self._keep_worst(self._deviation(suspects.at(off)), suspects.at(off))
         if undecided.any():
-            self._confirm(every.at(undecided))
+            self._confirm(suspects.at(undecided))
 
     def tally(self, **fields: Any) -> Tally:
         """Return the findings, with the worst deviation confirmed by ball arithmetic."""
@@ -195,8 +195,8 @@ class Examination:
     def _witness(self, suspect: Suspects) -> Witness:
         with confirming():
             measured = self._measure_main(suspect)
-        at = tuple(int(i) for i in np.unravel_index(int(np.argmax(measured.deviation)), measured.deviation.shape))
-        return witness_of({"logits": self._tensor(suspect.operands)}, measured, at, place=at)
+        position = tuple(int(i) for i in np.unravel_index(int(np.argmax(measured.deviation)), measured.deviation.shape))
+        return witness_of({"logits": self._tensor(suspect.operands)}, measured, position, place=position)
 
     def _job(self, law: Law, suspects: Suspects) -> Job:
         """Return a job whose case replays the outputs that it returned in the sweep."""

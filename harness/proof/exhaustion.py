@@ -116,14 +116,14 @@ class Proving:
         """Return the proof of a document, and store the properties of its case."""
         fields = dict(proof_document)
         for document in fields.pop("properties", ()):
-            one = Property.model_validate(document)
-            self.properties[one.key] = one
+            record = Property.model_validate(document)
+            self.properties[record.key] = record
         return Proof.model_validate(fields)
 
     def _note(self, task: int, proof: Proof) -> None:
         """Store the proof that visited most inputs; results of several workers overlap."""
-        known = self._known.get(task)
-        if known is None or known.visited <= proof.visited:
+        previous = self._known.get(task)
+        if previous is None or previous.visited <= proof.visited:
             self._known[task] = proof
 
     def proofs(self) -> list[Proof]:

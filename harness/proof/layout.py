@@ -47,8 +47,8 @@ def _spread(function: Function, x: Tensor) -> Tensor:
 
 def _few(function: Function, x: Tensor) -> Tensor:
     parts = x.split(FEW)
-    each = getattr(function, "each", None)
-    return torch.cat([function(part) for part in parts] if each is None else each([(part,) for part in parts]))
+    batched = getattr(function, "each", None)
+    return torch.cat([function(part) for part in parts] if batched is None else batched([(part,) for part in parts]))
 
 
 VALUE_LAYOUTS = (

@@ -95,7 +95,7 @@ class Shards:
         tally = self._tally(index)
         if tally is None:
             return None
-        properties = [one.model_dump(mode="json") for one in tally.properties]
+        properties = [record.model_dump(mode="json") for record in tally.properties]
         return {**self._conclude(index, tally).model_dump(mode="json"), "properties": properties}
 
     def finish(self, shard: Shard) -> None:

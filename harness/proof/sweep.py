@@ -46,8 +46,8 @@ class Caller:
 
     def __init__(self, task: Pairs, layout: PairLayout, size: int) -> None:
         self.task, self.layout = task, layout
-        each = getattr(task.case.function, "each", None)
-        self.lanes = [Lane(task, layout, size) for _ in range(1 if each is None else LANES)]
+        call_each = getattr(task.case.function, "each", None)
+        self.lanes = [Lane(task, layout, size) for _ in range(1 if call_each is None else LANES)]
         self.labels = () if task.operation.label is None else (task.operation.labels(size),)
         self.subject = Subject(task.case, task.contract, task.format_, TimeOnlyWatch())
         self.clock, self.spent_s = clock_of(task.case), 0.0
@@ -88,11 +88,11 @@ class Caller:
     def _outputs(self, lanes: Sequence[Lane]) -> list[Any]:
         """Return the proved outputs or gradients."""
         function, arguments = self.task.case.function, [lane.argument for lane in lanes]
-        each = getattr(function, "each", None)
-        if each is None:
+        call_each = getattr(function, "each", None)
+        if call_each is None:
             outputs = [self.layout.call(function, x, *self.labels) for x in arguments]
         else:
-            outputs = each([(x, *self.labels) for x in arguments], **self.layout.options)
+            outputs = call_each([(x, *self.labels) for x in arguments], **self.layout.options)
         if not self.task.operation.is_gradient:
             return outputs
         weights = [self.task.operation.cotangent(output, self.layout.pairs) for output in outputs]
@@ -141,25 +141,25 @@ class Sweep:
         self.lookup.block(values)
         lanes = len(self.caller.lanes)
         with np.errstate(over="ignore"):
-            for at in range(0, len(places), lanes):
-                self._rows(places[at : at + lanes], numbers, block)
+            for start in range(0, len(places), lanes):
+                self._rows(places[start : start + lanes], numbers, block)
 
     def _rows(self, places: range, numbers: Array, block: range) -> None:
         """Visit every pair of a few first operands with a block of second operands."""
         firsts = self.space.first[places.start : places.stop : places.step]
-        every = self.caller(firsts)
+        all_codes = self.caller(firsts)
         for lane in self.caller.lanes[: len(places)]:
             self._count(lane)
         if self.other is not None:
-            every = [codes.copy() for codes in every]  # an implementation may reuse its output memory
-            for codes, new_codes in zip(every, self.other(firsts), strict=True):
+            all_codes = [codes.copy() for codes in all_codes]  # an implementation may reuse its output memory
+            for codes, new_codes in zip(all_codes, self.other(firsts), strict=True):
                 self._compare(codes, new_codes)
-        for position, first, codes in zip(places, firsts, every, strict=True):
+        for position, first, codes in zip(places, firsts, all_codes, strict=True):
             failing = self.lookup(np.float32(numbers[position]), codes)
             if len(failing):
                 operands = np.stack([np.full(len(failing), first), self.space.second[block.start + failing]])
-                at = np.stack([np.full(len(failing), position), block.start + failing])
-                self.examination.add(Suspects(operands, codes.reshape(len(codes), -1)[:, failing], at))
+                positions = np.stack([np.full(len(failing), position), block.start + failing])
+                self.examination.add(Suspects(operands, codes.reshape(len(codes), -1)[:, failing], positions))
 
     def _count(self, lane: Lane) -> None:
         """Count the pairs of a call, as read from the argument's own buffer."""
@@ -168,11 +168,11 @@ class Sweep:
         self.products += torch.mm(self.seen, self.seen.T).to(torch.int64)
 
     def _compare(self, codes: Codes, new_codes: Codes) -> None:
-        flat, other = (some.reshape(len(some), -1) for some in (codes, new_codes))
-        different = (flat != other).any(0)
+        flat, new_flat = (batch.reshape(len(batch), -1) for batch in (codes, new_codes))
+        different = (flat != new_flat).any(0)
         if different.any():
-            nan = self._is_nan(flat) & self._is_nan(other)
-            self.differing += int(((flat != other) & ~nan).any(0).sum())
+            nan = self._is_nan(flat) & self._is_nan(new_flat)
+            self.differing += int(((flat != new_flat) & ~nan).any(0).sum())
 
     def _is_nan(self, codes: Codes) -> NDArray[np.bool_]:
         return np.isnan(self.space.values(codes))

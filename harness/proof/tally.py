@@ -99,8 +99,8 @@ def _deviation(tally: Tally) -> float:
 
 def _merge(first: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
     """Add the values of equal names."""
-    both = {name: first[name] + later[name] for name in first if name in later}
-    return {**first, **later, **both}
+    sums = {name: first[name] + later[name] for name in first if name in later}
+    return {**first, **later, **sums}
 
 
 def _sum(count: int | None, other: int | None) -> int | None:

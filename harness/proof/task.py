@@ -78,13 +78,13 @@ def tasks_of(
 
 def _restrict(tasks: list[Task], option: str, wanted: Sequence[str], name: Callable[[Task], str]) -> list[Task]:
     """Return the tasks that match the values of an option, or all if there are no values."""
-    known = list(dict.fromkeys(name(task) for task in tasks))
+    names = list(dict.fromkeys(name(task) for task in tasks))
     for wish in wanted:
-        if wish not in known:
+        if wish not in names:
             raise UsageError(
                 f"unknown value `{wish}` of `--{option}`",
-                rule=f"choose from {join_names(known)}",
-                remedy=did_you_mean(wish, known),
+                rule=f"choose from {join_names(names)}",
+                remedy=did_you_mean(wish, names),
             )
     return [task for task in tasks if not wanted or name(task) in wanted]
 

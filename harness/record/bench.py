@@ -203,16 +203,17 @@ class LoaderRecord(BenchRecord):
             for loader in loaders
             if (loader.case, loader.batch_size, loader.data) == (self.case, self.batch_size, self.data)
         ]
-        more = [it for it in similar if it.workers > self.workers and it.wall_us]
+        more = [record for record in similar if record.workers > self.workers and record.wall_us]
         if not more or not self.wall_us:
             return None
-        best = max(more, key=lambda it: it.rate.point)
+        best = max(more, key=lambda record: record.rate.point)
         number = f"{best.workers} worker{'s' * (best.workers != 1)}"
         # Both have a ratio to the reference of their rounds; older runs have rates only.
-        current, other = (self.gain, best.gain) if self.gain.is_known and best.gain.is_known else (self.rate, best.rate)
-        if other.low <= current.high and current.low <= other.high:
+        has_gains = self.gain.is_known and best.gain.is_known
+        current, rate = (self.gain, best.gain) if has_gains else (self.rate, best.rate)
+        if rate.low <= current.high and current.low <= rate.high:
             return f"with {number} the rate of loading alone is not distinguishable"
-        return f"with {number} the rate of loading alone is {other.point / current.point:.2f} times as high"
+        return f"with {number} the rate of loading alone is {rate.point / current.point:.2f} times as high"
 
     @property
     def rate(self) -> Estimate:
@@ -328,5 +329,5 @@ def _benchmark(entry: Any, kind: type[RecordT], *, place: str) -> Benchmark[Reco
     try:
         return Benchmark(kind.model_validate(fields.get("extra_info")), Stats.model_validate(fields.get("stats")))
     except ValidationError as error:
-        what = f"a benchmark of the suite `{kind.suite}`"
-        raise invalid(error, place=place, what=what, remedy="run `harness bench` again") from error
+        description = f"a benchmark of the suite `{kind.suite}`"
+        raise invalid(error, place=place, what=description, remedy="run `harness bench` again") from error

@@ -40,13 +40,13 @@ class Work(Record):
     def sentence(self) -> str:
         """The outcome in words: ``interrupted after 7 of 44 verdicts``."""
         if self.planned is None:
-            how = "interrupted before its work was planned" if self.ended is not Ended.FAILED else "ended by an error"
+            ending = "ended by an error" if self.ended is Ended.FAILED else "interrupted before its work was planned"
         elif self.ended is Ended.FINISHED:
             return f"finished {self.planned:,} {self.unit}{'' if self.planned == 1 else 's'}"
         else:
             after = f"after {self.done:,} of {self.planned:,} {self.unit}{'' if self.planned == 1 else 's'}"
-            how = f"{self.ended or Ended.INTERRUPTED} {after}"
-        return how if self.ended is not None else f"{how} (killed or still running)"
+            ending = f"{self.ended or Ended.INTERRUPTED} {after}"
+        return ending if self.ended is not None else f"{ending} (killed or still running)"
 
 
 def find_unfinished(works: Iterable[Work], *names: str) -> list[Work]:

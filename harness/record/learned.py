@@ -91,7 +91,7 @@ class Confusion(Record):
     @property
     def right(self) -> int:
         """Number of correctly classified samples."""
-        return sum(row[at] for at, row in enumerate(self.counts))
+        return sum(row[index] for index, row in enumerate(self.counts))
 
     @property
     def total(self) -> int:

@@ -472,7 +472,7 @@ class RunFolder:
             self.revise(files={**head.files, name: state}, replaced={**head.replaced, name: before})
         write_atomically(self.path / name, content, synced=self._synced)
         if self.is_run:
-            self.revise(replaced={other: was for other, was in self.head().replaced.items() if other != name})
+            self.revise(replaced={key: was for key, was in self.head().replaced.items() if key != name})
 
     def read(self, kind: type[RowT]) -> list[RowT]:
         """Read every record of a kind; a missing file gives an empty list.
@@ -487,10 +487,10 @@ class RunFolder:
             yield f"{FILES[kind]}:{number}", row
 
     def _number_rows(self, kind: type[RowT]) -> list[tuple[int, RowT]]:
-        file, what = self.path / FILES[kind], f"a record of schema {SCHEMA}"
+        file, description = self.path / FILES[kind], f"a record of schema {SCHEMA}"
         rows: dict[object, tuple[int, RowT]] = {}
         for number, line in enumerate(self.chain(kind).lines, 1):
-            row = parse_record(kind, line, place=f"{file}:{number}", what=what)
+            row = parse_record(kind, line, place=f"{file}:{number}", what=description)
             rows[getattr(row, "key", number)] = (number, row)
         return list(rows.values())
 
@@ -505,15 +505,15 @@ class RunFolder:
     def benchmarks(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Yield suite name and pytest-benchmark document of each benchmark file, sorted by name."""
         head = self.head() if self.is_run else None
-        known = [name for name in head.files if name.startswith("bench-")] if head is not None else []
-        what, remedy = "a benchmark file", "run `harness bench` again"
-        for name in sorted({*known, *(file.name for file in self.path.glob("bench-*.json"))}):
+        states = {name: _states(head, name) for name in head.files if name.startswith("bench-")} if head else {}
+        description, remedy = "a benchmark file", "run `harness bench` again"
+        for name in sorted({*states, *(file.name for file in self.path.glob("bench-*.json"))}):
             file = self.path / name
-            content = read_bytes(file, what=what, remedy=remedy)
-            if head is not None and name in known and checksum(content) not in {one.sum for one in _states(head, name)}:
-                raise _unreadable(what, "the checksum does not match", place=file, remedy=remedy)
-            text = decode(content, place=str(file), what=what, remedy=remedy)
-            yield file.stem.removeprefix("bench-"), document(text, place=str(file), what=what, remedy=remedy)
+            content = read_bytes(file, what=description, remedy=remedy)
+            if name in states and checksum(content) not in {state.sum for state in states[name]}:
+                raise _unreadable(description, "the checksum does not match", place=file, remedy=remedy)
+            text = decode(content, place=str(file), what=description, remedy=remedy)
+            yield file.stem.removeprefix("bench-"), document(text, place=str(file), what=description, remedy=remedy)
 
     @classmethod
     def latest(cls, root: Path) -> Self:
@@ -553,13 +553,13 @@ def _reject_lost(chain: Chain, head: Run, name: str, file: Path) -> None:
         is_whole = state.records == line_count if not grows else state.records <= line_count
         if is_whole and chain.sums[state.records] == state.sum and (grows or not chain.torn):
             return
-    known = states[0].records
+    record_count = states[0].records
     if chain.torn and not grows:
         raise _lost(f"{file}:{line_count + 1}", "the last line is cut off")
-    if known == line_count:
+    if record_count == line_count:
         raise _lost(str(file), "the checksum does not match")
-    expected = f"expected {known:,} record{'' if known == 1 else 's'}"
-    raise _lost(f"{file}:{min(known, line_count) + 1}", expected, f"{line_count:,}")
+    expected = f"expected {record_count:,} record{'' if record_count == 1 else 's'}"
+    raise _lost(f"{file}:{min(record_count, line_count) + 1}", expected, f"{line_count:,}")
 
 
 def _lost(place: str, rule: str, value: str | None = None) -> UsageError:

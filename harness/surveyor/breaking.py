@@ -107,8 +107,8 @@ class RaySearch:
 
     def places(self, values: list[float]) -> list[int]:
         """Return the places of parameters, each rounded to the format; -1 before the start of the ray."""
-        given = _parameters(self.ray, self.job, values)
-        integers = given.tolist() if self.ray.whole else to_ordinal(given).tolist()
+        parameters = _parameters(self.ray, self.job, values)
+        integers = parameters.tolist() if self.ray.whole else to_ordinal(parameters).tolist()
         start = self.ends[0]
         return [abs(integer - start) if (integer < start) == self.falling else -1 for integer in integers]
 
@@ -143,9 +143,9 @@ class RaySearch:
             wide = self.job.format.precision > _COUNTED
             lengths = (256, 2048, 65_520, 65_536) if wide else (*(2**i for i in range(1, 17)), 65_520)
             return self.places([n + step for n in lengths for step in (0, 1)])
-        many = 128 if self.job.contract.grouped else 512
-        spread = [self.length * i // many for i in range(many)]
-        return spread + self.places([2.0 ** (i / (many // 8)) for i in range(-6 * many // 8, 11 * many // 8)])
+        number = 128 if self.job.contract.grouped else 512
+        spread = [self.length * i // number for i in range(number)]
+        return spread + self.places([2.0 ** (i / (number // 8)) for i in range(-6 * number // 8, 11 * number // 8)])
 
 
 def worst_of_each(measurement: Measurement, rows: int) -> NDArray[np.float64]:
@@ -188,15 +188,15 @@ def _measured_fields(search: RaySearch, index: int) -> dict[str, Any]:
     job, value = search.job, search.value(index)
     example = search.example(np.array([index], dtype=np.int64))
     measurement = search.measure_place(index, confirm=True)
-    at = measurement.worst
+    position = measurement.worst
     read = {name: example[name] for name in job.law.reads}
     return {
         "value": value,
         "value_hex": str(int(value)) if search.ray.whole else hexadecimal(value),
-        "actual": float(measurement.actual[at]),
-        "expected": float(measurement.expected[at]),
-        "deviation": float(measurement.deviation[at]),
-        "bound": measurement.get_bound(at),
+        "actual": float(measurement.actual[position]),
+        "expected": float(measurement.expected[position]),
+        "deviation": float(measurement.deviation[position]),
+        "bound": measurement.get_bound(position),
         "example": to_text(read, job.contract),
         "replay": _replay(job, read),
     }

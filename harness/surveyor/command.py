@@ -50,7 +50,7 @@ def survey(
 
     def show(survey: Work) -> int:
         breakings, worst = discoveries.breakings, discoveries.worst
-        say_claim(target, planned.contract, (found.contract for found in (*breakings, *worst)))
+        say_claim(target, planned.contract, (record.contract for record in (*breakings, *worst)))
         if not quiet:
             print_survey(console(), discoveries, single=":" in target)
         say(f"{discoveries} -- {survey.early}; the rest was not surveyed" if survey.early else f"{discoveries}")

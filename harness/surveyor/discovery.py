@@ -92,8 +92,8 @@ class Discoveries:
         if breaking.form is None or breaking.declared or breaking.dtype in wide:
             return breaking
         key = (breaking.case, breaking.law, breaking.ray, breaking.form)
-        known = (before for before in self.breakings if before.dtype in wide)
-        if any((before.case, before.law, before.ray, before.form) == key for before in known):
+        candidates = (before for before in self.breakings if before.dtype in wide)
+        if any((before.case, before.law, before.ray, before.form) == key for before in candidates):
             return breaking
         return breaking.model_copy(update={"form": None, "form_value": None, "agrees": None})
 

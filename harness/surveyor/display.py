@@ -58,7 +58,7 @@ def _sums(accumulators: Sequence[Accumulator]) -> list[str]:
     lines = []
     for case, of_case in group_by(accumulators, attrgetter("case")).items():
         texts = group_by(of_case, summing)
-        phrases = [f"{', '.join(one.dtype for one in group)} {text}" for text, group in texts.items()]
+        phrases = [f"{', '.join(record.dtype for record in group)} {text}" for text, group in texts.items()]
         lines.append(f"{case} sums: {'; '.join(phrases)}")
     return lines
 
@@ -78,7 +78,7 @@ def _silences(discoveries: Discoveries) -> list[str]:
 def _group_by_law(records: Iterable[Any]) -> str:
     """Return the laws of records, each with its dtypes."""
     groups = group_by(records, attrgetter("law"))
-    return ", ".join(f"{law} [{', '.join(dict.fromkeys(one.dtype for one in group))}]" for law, group in groups.items())
+    return ", ".join(f"{law} [{', '.join(dict.fromkeys(row.dtype for row in group))}]" for law, group in groups.items())
 
 
 def _alarms(discoveries: Discoveries) -> list[str]:
@@ -107,6 +107,8 @@ LEGEND = (
 def _holding(breakings: Sequence[Breaking]) -> list[str]:
     """Return a sentence for each law with the rays along which it held in all dtypes."""
     by_ray = group_by(breakings, attrgetter("law", "ray"))
-    whole = [key for key, group in by_ray.items() if all(one.value is None and one.reason is None for one in group)]
+    whole = [
+        key for key, group in by_ray.items() if all(point.value is None and point.reason is None for point in group)
+    ]
     rays_of = group_by(whole, itemgetter(0))
     return [f"{law} holds to the end of: {', '.join(ray for _, ray in pairs)}" for law, pairs in rays_of.items()]

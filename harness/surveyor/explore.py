@@ -77,10 +77,10 @@ def explorations(
     """
     cases = list(map(claimed, cases))
     groups: dict[tuple[str, str, str], list[Job]] = {}
-    known: set[str] = set()
+    ray_names: set[str] = set()
     for job in jobs(cases, laws=laws, dtypes=dtypes, watched=watched):
         own_rays = rays_of(job.contract)
-        known |= {ray.name for ray in own_rays}
+        ray_names |= {ray.name for ray in own_rays}
         _validate(job.case, job.contract, own_rays)
         if own_rays and _is_followed(job, named=bool(laws)):
             groups.setdefault((job.case.name, job.contract.name, job.format.name), []).append(job)
@@ -89,11 +89,11 @@ def explorations(
         followed = {job.law.name for job in group}
         fresh = [law for name, law in ray_laws.items() if name not in followed and (not laws or name in laws)]
         group += [replace(group[0], law=law) for law in fresh]
-    unknown = set(rays) - known
+    unknown = set(rays) - ray_names
     if unknown:
         ray = min(unknown)
-        rule = f"choose from {join_names(sorted(known))}"
-        raise UsageError(f"unknown ray `{ray}`", rule=rule, remedy=did_you_mean(ray, known))
+        rule = f"choose from {join_names(sorted(ray_names))}"
+        raise UsageError(f"unknown ray `{ray}`", rule=rule, remedy=did_you_mean(ray, ray_names))
     if not groups:
         without = join_names(dict.fromkeys(case.contract for case in cases))
         raise UsageError("nothing to survey", rule="a survey needs a contract with rays", value=without or "no case")

@@ -164,19 +164,19 @@ def _shapes(example: Example) -> dict[str, tuple[int, ...]]:
 
 def _genes(job: Job, template: Example) -> tuple[Gene, ...]:
     genes: list[Gene] = []
-    at = 0
+    start = 0
     for name, axes in job.axes.items():
         if axes.largest is None and axes.index_of is None:
             continue
         value: Tensor = template[name]
         width = value[0].numel()
-        columns = slice(at, at + width)
+        columns = slice(start, start + width)
         limit, lowest = COLUMNS - 1, 0
         if axes.largest is not None:
             limit = int(to_ordinal(torch.tensor(axes.largest(job.format), dtype=job.format.dtype)))
             lowest = 1 if axes.positive else -limit
         genes.append(Gene(name, tuple(value.shape[1:]), columns, limit, lowest, label=axes.largest is None))
-        at += width
+        start += width
     return tuple(genes)
 
 

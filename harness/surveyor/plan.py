@@ -87,8 +87,8 @@ class Survey(Target):
         """Yield only the traces along the rays that a report draws."""
         drawn = [index for index, piece in enumerate(backend.pieces) if piece["drawn"]]
         for answer in backend.answers(drawn):
-            found = [] if answer.reply is None else DISCOVERIES.validate_python(answer.reply["findings"])
-            yield from (one for one in found if isinstance(one, RayTrace))
+            findings = [] if answer.reply is None else DISCOVERIES.validate_python(answer.reply["findings"])
+            yield from (finding for finding in findings if isinstance(finding, RayTrace))
 
     def findings(self, backend: Backend) -> Iterator[tuple[str, list[Discovery]]]:
         """Yield the subject and the findings of every part immediately after it ends."""

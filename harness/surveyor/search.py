@@ -39,16 +39,16 @@ def few_ulps(rows: Ordinals, _: Genome, rng: Generator) -> Ordinals:
 
 def one_entry(rows: Ordinals, _: Genome, rng: Generator) -> Ordinals:
     """Move one entry by a few ulp."""
-    changed, every = rows.copy(), np.arange(len(rows))
-    changed[every, _one_each(rows, rng)] += rng.integers(-_FEW, _FEW + 1, size=len(rows))
+    changed, indices = rows.copy(), np.arange(len(rows))
+    changed[indices, _one_each(rows, rng)] += rng.integers(-_FEW, _FEW + 1, size=len(rows))
     return changed
 
 
 def leap(rows: Ordinals, genome: Genome, rng: Generator) -> Ordinals:
     """Move one entry by a step of any size, up to half of the format's numbers."""
-    changed, every = rows.copy(), np.arange(len(rows))
+    changed, indices = rows.copy(), np.arange(len(rows))
     bits = rng.uniform(0.0, 8 * genome.job.format.dtype.itemsize - 2, size=len(rows))
-    changed[every, _one_each(rows, rng)] += (np.exp2(bits) * rng.choice([-1.0, 1.0], size=len(rows))).astype(np.int64)
+    changed[indices, _one_each(rows, rng)] += (np.exp2(bits) * rng.choice([-1.0, 1.0], size=len(rows))).astype(np.int64)
     return changed
 
 
@@ -60,23 +60,23 @@ def drift(rows: Ordinals, genome: Genome, rng: Generator) -> Ordinals:
 
 def copy(rows: Ordinals, _: Genome, rng: Generator) -> Ordinals:
     """Set one entry to another one."""
-    changed, every = rows.copy(), np.arange(len(rows))
-    changed[every, _one_each(rows, rng)] = rows[every, _one_each(rows, rng)]
+    changed, indices = rows.copy(), np.arange(len(rows))
+    changed[indices, _one_each(rows, rng)] = rows[indices, _one_each(rows, rng)]
     return changed
 
 
 def swap(rows: Ordinals, _: Genome, rng: Generator) -> Ordinals:
     """Exchange two entries, since the order of a sum matters."""
-    changed, every = rows.copy(), np.arange(len(rows))
+    changed, indices = rows.copy(), np.arange(len(rows))
     first, second = _one_each(rows, rng), _one_each(rows, rng)
-    changed[every, first], changed[every, second] = rows[every, second], rows[every, first]
+    changed[indices, first], changed[indices, second] = rows[indices, second], rows[indices, first]
     return changed
 
 
 def flip(rows: Ordinals, _: Genome, rng: Generator) -> Ordinals:
     """Change the sign of a random entry or of the whole row."""
-    some = rng.random(rows.shape) < 1.0 / rows.shape[1]
-    return np.where(some | (rng.random((len(rows), 1)) < 0.2), -rows, rows)
+    mask = rng.random(rows.shape) < 1.0 / rows.shape[1]
+    return np.where(mask | (rng.random((len(rows), 1)) < 0.2), -rows, rows)
 
 
 def cross(rows: Ordinals, _: Genome, rng: Generator) -> Ordinals:
@@ -89,8 +89,8 @@ def gap(rows: Ordinals, genome: Genome, rng: Generator) -> Ordinals:
     example = genome.decode(rows)
     first = genome.genes[0]
     values = example[first.name].double().numpy().reshape(len(rows), -1)
-    every, column = np.arange(len(rows)), rng.integers(values.shape[1], size=len(rows))
-    values[every, column] = values.max(1) - np.exp2(rng.uniform(-4.0, 7.0, size=len(rows)))
+    indices, column = np.arange(len(rows)), rng.integers(values.shape[1], size=len(rows))
+    values[indices, column] = values.max(1) - np.exp2(rng.uniform(-4.0, 7.0, size=len(rows)))
     changed = rows.copy()
     changed[:, first.columns] = genome.ordinals_of(values)
     return changed
@@ -286,9 +286,9 @@ def _measure(job: Job, result: SearchResult, islands: list[_Island], children: l
     scores = {"deviation": _each(measurement.deviation, everything), "ratio": _each(measurement.ratio, everything)}
     result.rows += len(everything)
     for best in result.best:
-        at = int(scores[best.objective].argmax())
-        if scores[best.objective][at] > best.score:
-            best.score, best.row = float(scores[best.objective][at]), everything[at].copy()
+        index = int(scores[best.objective].argmax())
+        if scores[best.objective][index] > best.score:
+            best.score, best.row = float(scores[best.objective][index]), everything[index].copy()
     begin = 0
     for island, offspring in zip(islands, children, strict=True):
         _select(island, offspring, scores[island.objective][begin : begin + len(offspring)])

@@ -45,7 +45,7 @@ _QUIET = MOVES | {"clone", "copy", "to", "fill", "zero"}
 
 def is_reported(job: Job, ray: Ray, point: Breaking) -> bool:
     """Whether to show a ray: the first ray that changes few entries, and every such ray that breaks."""
-    first = next((one.name for one in rays_of(job.contract) if one.name in READABLE_RAYS), None)
+    first = next((candidate.name for candidate in rays_of(job.contract) if candidate.name in READABLE_RAYS), None)
     return is_drawn(job, ray) and point.reason is None and (ray.name == first or point.value is not None)
 
 
@@ -83,18 +83,18 @@ def _call(search: RaySearch, index: int) -> RecordedCall:
     job, t = search.job, search.value(index)
     example = search.example(np.array([index], dtype=np.int64))
     measurement, steps = _record_operations(job, example)
-    at = measurement.worst
-    given = next(value for value in example.values() if isinstance(value, Tensor))
+    position = measurement.worst
+    inputs = next(value for value in example.values() if isinstance(value, Tensor))
     actual = _entries(measurement.actual)
     return RecordedCall(
         t=t,
         t_hex=hexadecimal(t),
-        given=_entries(given.double().numpy()),
+        given=_entries(inputs.double().numpy()),
         stages=_stages(steps, actual),
         actual=actual,
         expected=_entries(measurement.expected),
-        deviation=float(measurement.deviation[at]),
-        bound=float(measurement.bound[at]),
+        deviation=float(measurement.deviation[position]),
+        bound=float(measurement.bound[position]),
     )
 
 

@@ -87,8 +87,8 @@ class WorkItem:
         return [*properties, *replace(self, job=job).findings()]
 
     def _skip(self, reason: str) -> Skip:
-        of = self.job.identity
-        return Skip(case=of["case"], law=of["law"], dtype=of["dtype"], reason=reason)
+        identity = self.job.identity
+        return Skip(case=identity["case"], law=identity["law"], dtype=identity["dtype"], reason=reason)
 
     def _findings(self) -> list[Discovery]:
         if self.what == "ray":
@@ -153,18 +153,18 @@ def witness(job: Job, result: SearchResult, objective: Objective) -> Worst:
     with confirming():
         measurement = job.subject.measure(job.law, example)
     values = _values(measurement, objective)
-    at = tuple(int(i) for i in np.unravel_index(int(values.argmax()), values.shape))
+    position = tuple(int(i) for i in np.unravel_index(int(values.argmax()), values.shape))
     read = {name: example[name] for name in job.law.reads}
     return Worst(
         **job.identity,
         objective=objective,
         rows=result.rows,
-        deviation=float(measurement.deviation[at]),
-        bound=measurement.get_bound(at),
+        deviation=float(measurement.deviation[position]),
+        bound=measurement.get_bound(position),
         unit=job.law.unit,
-        place=at[1:] if is_one_group(example, job.contract) else at,
-        actual=float(measurement.actual[at]),
-        expected=float(measurement.expected[at]),
+        place=position[1:] if is_one_group(example, job.contract) else position,
+        actual=float(measurement.actual[position]),
+        expected=float(measurement.expected[position]),
         magnitude=max(float(x.double().abs().max()) for x in read.values() if isinstance(x, Tensor) and x.numel()),
         example=to_text(read, job.contract),
         replay=replay_command(job.case, job.contract, job.law.name, job.format, read, ""),
@@ -230,18 +230,18 @@ def _measure_by_magnitude(job: Job, rng: np.random.Generator) -> tuple[NDArray[n
     for ray in rays_of(job.contract):
         if ray.whole or ray.laws or ray.start(job.format) != 0.0:
             continue
-        for at, measurement in _along(job, ray, intervals, rng):
+        for interval, measurement in _along(job, ray, intervals, rng):
             index = measurement.worst
-            if float(measurement.ratio[index]) > ratios[at]:
-                ratios[at] = measurement.ratio[index]
-                deviations[at], bounds[at] = measurement.deviation[index], measurement.bound[index]
+            if float(measurement.ratio[index]) > ratios[interval]:
+                ratios[interval] = measurement.ratio[index]
+                deviations[interval], bounds[interval] = measurement.deviation[index], measurement.bound[index]
     return deviations, bounds
 
 
 def _along(job: Job, ray: Ray, intervals: int, rng: np.random.Generator) -> list[tuple[int, Measurement]]:
     """Measure one ray, and split the results by interval."""
-    each = _EACH_OF_GROUPED if job.contract.grouped else _EACH
-    exponents = _LOWEST + (np.arange(intervals)[:, None] + rng.random((intervals, each))) / PER_DOUBLING
+    number = _EACH_OF_GROUPED if job.contract.grouped else _EACH
+    exponents = _LOWEST + (np.arange(intervals)[:, None] + rng.random((intervals, number))) / PER_DOUBLING
     inside = 2.0 ** exponents.max(1) <= ray.end(job.format)
     values = np.exp2(exponents[inside])
     if not len(values):
@@ -253,7 +253,7 @@ def _along(job: Job, ray: Ray, intervals: int, rng: np.random.Generator) -> list
     parts = [
         np.reshape(part, (len(values), -1)) for part in (whole.deviation, whole.bound, whole.actual, whole.expected)
     ]
-    return [(int(at), Measurement(*(part[i] for part in parts))) for i, at in enumerate(np.flatnonzero(inside))]
+    return [(int(place), Measurement(*(part[i] for part in parts))) for i, place in enumerate(np.flatnonzero(inside))]
 
 
 def _distribution(job: Job, rng: np.random.Generator) -> NDArray[np.int64]:

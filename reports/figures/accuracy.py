@@ -32,10 +32,10 @@ MAX_CHARACTERS = 24
 
 def accuracy_against_speed(frame: pd.DataFrame) -> Figure:
     """Return one panel for each contract with several checked implementations in the frame ``operations``."""
-    known = frame[frame["ratio"].notna()].drop_duplicates("case")  # the standard shape comes first
-    known = known.groupby("contract", sort=False).filter(lambda group: len(group) >= MIN_POINTS)
-    groups = {str(contract): group for contract, group in known.groupby("contract", sort=False)}
-    panels = panels_by(known, "contract", _panels)
+    rows = frame[frame["ratio"].notna()].drop_duplicates("case")  # the standard shape comes first
+    rows = rows.groupby("contract", sort=False).filter(lambda group: len(group) >= MIN_POINTS)
+    groups = {str(contract): group for contract, group in rows.groupby("contract", sort=False)}
+    panels = panels_by(rows, "contract", _panels)
     nothing = Panel("accuracy", note="no contract has enough timed implementations with checked values for a plot")
     return Figure(
         name="accuracy-figure",
@@ -97,9 +97,9 @@ def _panels(contract: str, frame: pd.DataFrame, number: int) -> list[Panel]:
 def _dominated(groups: dict[str, pd.DataFrame]) -> str:
     """Return sentences on implementations that are faster and more accurate than another sound implementation."""
     sentences = []
-    for contract, every in groups.items():
+    for contract, rows in groups.items():
         # An implementation that breaks the law of the value computes something else, so its time does not compare.
-        group = every[every["ratio"] <= 1.0]
+        group = rows[rows["ratio"] <= 1.0]
         if group.empty:
             continue
         fastest = group.sort_values("median_s").iloc[0]

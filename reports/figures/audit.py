@@ -50,12 +50,12 @@ def headroom(audit: Audit) -> Figure | None:
 
 def _draw(axes: Axes, *, nearest: list[Headroom]) -> None:
     """Draw a bar for each line, with its factor at the end."""
-    for at, line in enumerate(nearest):
+    for position, line in enumerate(nearest):
         # On a logarithmic axis a bar begins at 1: no headroom.
-        axes.barh(at, line.factor - 1.0, left=1.0, height=0.6, color=COLORS[line.factor > NEAR])
-        axes.text(line.factor * 1.1, at, f"{plain(line.factor)}×", va="center", color=INK)
+        axes.barh(position, line.factor - 1.0, left=1.0, height=0.6, color=COLORS[line.factor > NEAR])
+        axes.text(line.factor * 1.1, position, f"{plain(line.factor)}×", va="center", color=INK)
         tip = f"{place(line)}: {line.value!r} now, breaks at {line.breaks_at!r} ({line.dtype})"
-        add_tooltips(axes, [(line.factor, at, tip)])
+        add_tooltips(axes, [(line.factor, position, tip)])
     logarithmic(axes.xaxis, [1.25, 8 * max(line.factor for line in nearest)], text=plain)
     names = [shortened(f"{place(line).partition(' ')[0]} {line.operation}", limit=MAX_CHARACTERS) for line in nearest]
     axes.set_yticks(range(len(nearest)), names)
@@ -77,8 +77,8 @@ def errors(audit: Audit) -> Figure | None:
         return None
     broken = next((stretch for stretch in stretches if stretch.error is None), None)
     if broken is not None:
-        what = f"a non-finite result that should be finite ({broken.operation})"
-        caption = f"{place(broken)} is the first line with {what}."
+        result = f"a non-finite result that should be finite ({broken.operation})"
+        caption = f"{place(broken)} is the first line with {result}."
         claim = f"{place(broken)} returns the first value that is not finite"
     else:
         worst = max(stretches, key=lambda stretch: stretch.error or 0.0)
@@ -97,8 +97,8 @@ def _draw_errors(axes: Axes, *, stretches: Sequence[Stretch]) -> None:
     heights = [WRONG if stretch.error is None else min(stretch.error, WRONG) for stretch in stretches]
     axes.step(range(len(heights)), heights, where="mid", color=COLORS[1])
     for backward, marker in ((False, "o"), (True, "s")):
-        at = [index for index, stretch in enumerate(stretches) if stretch.backward == backward and stretch.error]
-        axes.plot(at, [heights[index] for index in at], marker, color=COLORS[1], markersize=4, linestyle="none")
+        places = [index for index, stretch in enumerate(stretches) if stretch.backward == backward and stretch.error]
+        axes.plot(places, [heights[index] for index in places], marker, color=COLORS[1], markersize=4, linestyle="none")
     lost = [index for index, stretch in enumerate(stretches) if stretch.error is None]
     axes.plot(lost, [WRONG] * len(lost), "x", color=COLORS[0], markersize=7, linestyle="none")
     texts = [f"{place(stretch)} {stretch.operation}: {_error(stretch)}" for stretch in stretches]

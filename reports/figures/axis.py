@@ -45,10 +45,10 @@ def ticks(low: float, high: float) -> list[float]:
     """Return at most :data:`MAX_TICKS` round numbers between two positive ones, as many as possible."""
     decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
     between: list[float] = []
-    for mantissas, every in _GRIDS:
-        exponents = [exponent for exponent in decades if exponent % every == 0]
-        known = [float(f"{mantissa}e{exponent}") for exponent in exponents for mantissa in mantissas]
-        between = [tick for tick in known if low <= tick <= high]
+    for mantissas, step in _GRIDS:
+        exponents = [exponent for exponent in decades if exponent % step == 0]
+        candidates = [float(f"{mantissa}e{exponent}") for exponent in exponents for mantissa in mantissas]
+        between = [tick for tick in candidates if low <= tick <= high]
         if len(between) <= MAX_TICKS:
             break
     return between

@@ -73,9 +73,9 @@ def budgets(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     large, names = frame[frame["share"] >= LEAST], names_of(frame)
     panels = panels_by(large.sort_values("workers", kind="stable"), "workers", partial(_panels, names=names))
     sentences = [f"{row['case']}: {row['sentence']}." for _, row in first_rows(frame).iterrows()]
-    few = sentences if len(sentences) <= FEW else []
+    visible_sentences = sentences if len(sentences) <= FEW else []
     title = f"Where the time of a batch of {int(frame['batch_size'].iloc[0])} goes, in a training loop"
-    caption = " ".join([*few, DISJOINT])
+    caption = " ".join([*visible_sentences, DISJOINT])
     claim = _loading_first(frame)
     return Figure(
         "budget-figure", title, panels, caption, ("budgets",), caveat_of(frame, source), columns=1, claim=claim
@@ -109,8 +109,8 @@ def _draw(axes: Axes, frame: pd.DataFrame, *, names: dict[str, str], limit: int,
         shares = 100 * frame[frame["part"] == part].groupby("case")["share"].first().reindex(cases).fillna(0.0)
         places = [position for position, share in enumerate(shares) if share > 0]
         if places:
-            widths, left = shares.iloc[places], start.iloc[places]
-            axes.barh(places, widths, left=left, color=COLORS[part], height=0.62, label=part)
+            widths, starts = shares.iloc[places], start.iloc[places]
+            axes.barh(places, widths, left=starts, color=COLORS[part], height=0.62, label=part)
         start = start + shares
     rows_of(axes, cases, [shortened(names[case], limit=limit) for case in cases])
     axes.set(xlabel="share of the batch time (%)", xlim=(0, 100), ylim=(len(cases) - 0.5, -0.5))

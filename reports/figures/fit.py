@@ -29,7 +29,7 @@ def fit(data: FitData, estimates: pd.DataFrame) -> Figure | None:
     The learned line then has the slope of the weight.
     """
     number = len(data.inputs[0]) if data.inputs else 0
-    names = [*(f"w[{at}]" for at in range(number)), BIAS]
+    names = [*(f"w[{index}]" for index in range(number)), BIAS]
     for case, group in estimates.groupby("case", sort=False):
         learned = dict(zip(group["parameter"], group["learned"], strict=True))
         if number and set(names) <= set(learned):
@@ -44,7 +44,7 @@ def _figure(case: str, data: FitData, parameters: Sequence[float]) -> Figure | N
     if not rows:
         return None
     data = data.model_copy(update={"inputs": tuple(x for x, _ in rows), "targets": tuple(y for _, y in rows)})
-    panels = [_panel(data, weights, bias, at) for at in range(len(weights))]
+    panels = [_panel(data, weights, bias, index) for index in range(len(weights))]
     errors = [target - bias - _dot(weights, row) for row, target in zip(data.inputs, data.targets, strict=True)]
     spread = (sum(error * error for error in errors) / len(errors)) ** 0.5
     slopes = " and ".join(plain(weight, digits=5) for weight in weights)

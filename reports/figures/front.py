@@ -55,8 +55,8 @@ def visible_steps(steps: pd.DataFrame) -> pd.DataFrame:
     device = sorted(set(selected["device"]), key=lambda name: name == "cpu")[0]
     selected = selected[(selected["device"] == device) & (selected["threads"] == selected["threads"].iloc[0])]
     selected = selected[selected["dtype"] == selected["dtype"].iloc[0]]
-    few: pd.DataFrame = selected[selected["case"].isin(list(dict.fromkeys(selected["case"]))[:MAX_LINES])]
-    return few
+    visible_rows: pd.DataFrame = selected[selected["case"].isin(list(dict.fromkeys(selected["case"]))[:MAX_LINES])]
+    return visible_rows
 
 
 def step_time(frame: pd.DataFrame) -> Figure:
@@ -94,7 +94,7 @@ def _steps(axes: Axes, *, frame: pd.DataFrame, names: dict[str, str], only: str 
         (marker, sign), name = next(signs), names[str(case)]
         x, times_s = [places[size] for size in curve["batch_size"]], curve["median_s"]
         sizes = zip(x, times_s, curve["batch_size"], strict=True)
-        tips = [(at, time, f"{name}, batch {size:,}: {time * 1e6:,.3f} µs") for at, time, size in sizes]
+        tips = [(position, time, f"{name}, batch {size:,}: {time * 1e6:,.3f} µs") for position, time, size in sizes]
         end = f"{sign} {shortened(name, limit=MAX_CHARACTERS)}"
         curves.add(name, curve, x, times_s, tooltips=tips, end=end, marker=marker)
     axes.set(xlabel="batch size (samples)", ylabel="step time")
@@ -134,15 +134,15 @@ def _bars(axes: Axes, rows: pd.DataFrame, cases: list[str], *, in_words: bool) -
     names = names_of(rows)
     for position, case in enumerate(cases):
         for _, row in rows[rows["case"] == case].iterrows():
-            at = position + (0.2 if row["several"] else -0.2)
+            y = position + (0.2 if row["several"] else -0.2)
             color, value = pen(str(row["style"])).color, float(row["samples_per_s"])
             # A bar would need a zero, which a logarithmic axis does not have.
-            point = axes.plot([value], [at], "o", color=color, markerfacecolor="none" if row["several"] else color)
+            point = axes.plot([value], [y], "o", color=color, markerfacecolor="none" if row["several"] else color)
             workers = workers_in_words(int(row["workers"]))
             text = f"{rate(value)}, {workers}" if in_words else rate(value)
-            belongs(case, *point, axes.text(value * 1.12, at, text, va="center", color=INK, fontsize=9.2))
+            belongs(case, *point, axes.text(value * 1.12, y, text, va="center", color=INK, fontsize=9.2))
             tip = f"{case}, batch {row['batch_size']:,}, {workers}: {value:,.1f} samples/s"
-            add_tooltips(axes, [(value, at, tip)], case=case)
+            add_tooltips(axes, [(value, y, tip)], case=case)
     seen = rows["samples_per_s"]
     logarithmic(axes.xaxis, [float(seen.min()) / 3, float(seen.max()) * 6], text=rate)
     rows_of(axes, cases, [shortened(names[case], limit=MAX_CHARACTERS) for case in cases])

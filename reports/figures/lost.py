@@ -32,10 +32,10 @@ DTYPES = ("float32", "float64", "float16", "bfloat16")
 def log_of_zero(traces: Sequence[RayTrace]) -> Figure | None:
     """Return the first trace on which an operation before the result is zero and the result infinite, or ``None``."""
     for trace in _preferred(traces):
-        for at, call in enumerate(trace.stations):
+        for position, call in enumerate(trace.stations):
             entry = next(filter(lambda index: _is_log_of_zero(call, index), range(len(call.actual))), None)
-            if entry is not None and at > 0 and _has_scales(trace, entry):
-                return _meets_zero(trace, at, entry)
+            if entry is not None and position > 0 and _has_scales(trace, entry):
+                return _meets_zero(trace, position, entry)
     return None
 
 
@@ -44,16 +44,16 @@ def flat(traces: Sequence[RayTrace]) -> Figure | None:
     for trace in _preferred(traces):
         calls = trace.stations
         for entry in range(min(len(call.actual) for call in calls)):
-            at = _flat_from(calls, entry)
-            if at is not None and _has_scales(trace, entry):
-                return _stays(trace, at, entry)
+            start = _flat_from(calls, entry)
+            if start is not None and _has_scales(trace, entry):
+                return _stays(trace, start, entry)
     return None
 
 
 def _preferred(traces: Sequence[RayTrace]) -> list[RayTrace]:
     """Return the traces, first the ones in the usual dtype."""
-    known = [trace for trace in traces if len(trace.stations) > MIN_POINTS and trace.dtype in DTYPES]
-    return sorted(known, key=lambda trace: DTYPES.index(trace.dtype))
+    candidates = [trace for trace in traces if len(trace.stations) > MIN_POINTS and trace.dtype in DTYPES]
+    return sorted(candidates, key=lambda trace: DTYPES.index(trace.dtype))
 
 
 def _has_scales(trace: RayTrace, entry: int) -> bool:

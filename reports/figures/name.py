@@ -16,7 +16,7 @@ def names_of(frame: pd.DataFrame) -> dict[str, str]:
     ]
     shared = [Counter(level) for level in zip(*(levels for _, levels in names), strict=True)]
     return {
-        case: next(name for name, known in zip(levels, shared, strict=True) if known[name] == 1)
+        case: next(name for name, counts in zip(levels, shared, strict=True) if counts[name] == 1)
         for case, levels in names
     }
 

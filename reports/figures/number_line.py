@@ -63,11 +63,11 @@ def number_line(traces: Sequence[RayTrace]) -> Figure | None:
 
     Return ``None`` if no call overflowed, because the lines would show nothing.
     """
-    known = [(trace, line) for trace in traces if (line := _line(trace)) is not None]
-    case = next((trace.case for trace, line in known if line.ends_at is not None), None)
+    pairs = [(trace, line) for trace in traces if (line := _line(trace)) is not None]
+    case = next((trace.case for trace, line in pairs if line.ends_at is not None), None)
     if case is None:
         return None
-    lines = {line.dtype: line for trace, line in reversed(known) if trace.case == case}
+    lines = {line.dtype: line for trace, line in reversed(pairs) if trace.case == case}
     selected = [lines[dtype] for dtype in PARAMETERS if dtype in lines]
     book = next((result for line in selected for t, result in line.points if t == BOOK), None)
     label = _sentence(selected, book)
@@ -116,17 +116,17 @@ def _sentence(lines: Sequence[Line], book: float | None) -> str:
 
 def _draw(axes: Axes, *, lines: Sequence[Line], book: float | None) -> None:
     """Draw a line for each format, its smallest and largest numbers at the ends, and a rule at exp(50)."""
-    for at, line in enumerate(lines):
+    for position, line in enumerate(lines):
         low, normal, high = (max(-EDGE, min(EDGE, end)) for end in (line.smallest, line.normal, line.largest))
-        axes.plot([low, normal], [at, at], color=LINE, linewidth=1.2)
-        axes.plot([normal, high], [at, at], color=LINE, linewidth=5)
+        axes.plot([low, normal], [position, position], color=LINE, linewidth=1.2)
+        axes.plot([normal, high], [position, position], color=LINE, linewidth=5)
         seen = [(math.log10(result), t, result) for t, result in line.points if math.log10(result) <= EDGE]
-        axes.plot([x for x, _, _ in seen], [at] * len(seen), "o", color=PENS["concise"].color, markersize=4)
-        some = [point for point in seen[::3] if point not in seen[-1:]] + seen[-1:]
-        add_tooltips(axes, [(x, at, f"exp({t!r}) = {result!r} = {result.hex()}") for x, t, result in some])
+        axes.plot([x for x, _, _ in seen], [position] * len(seen), "o", color=PENS["concise"].color, markersize=4)
+        visible = [point for point in seen[::3] if point not in seen[-1:]] + seen[-1:]
+        add_tooltips(axes, [(x, position, f"exp({t!r}) = {result!r} = {result.hex()}") for x, t, result in visible])
         if line.ends_at is not None and line.largest <= EDGE:
-            axes.plot([high], [at], "x", color=BROKEN, markersize=8, markeredgewidth=2)
-            axes.text(high + 4, at + 0.24, f"inf from exp({line.ends_at:.6g})", color=INK, ha="right", va="top")
+            axes.plot([high], [position], "x", color=BROKEN, markersize=8, markeredgewidth=2)
+            axes.text(high + 4, position + 0.24, f"inf from exp({line.ends_at:.6g})", color=INK, ha="right", va="top")
     if book is not None:
         x = math.log10(book)
         axes.axvline(x, color=INK, linewidth=1.0, linestyle=":")

@@ -71,7 +71,7 @@ def _joined(curves: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Return the curves that differ, each with the names of the cases whose losses coincide."""
     groups: list[tuple[list[str], pd.DataFrame]] = []
     for case, curve in curves.items():
-        names = next((names for names, other in groups if _coincide(curve, other)), None)
+        names = next((names for names, representative in groups if _coincide(curve, representative)), None)
         if names is None:
             groups.append(([case], curve))
         else:
@@ -108,8 +108,8 @@ def _draw(axes: Axes, curve: pd.DataFrame) -> None:
         draw_curve(panel_axes, curve, column, label=text)
         panel_axes.set(ylabel=text, ylim=_limits(curve, column))
         panel_axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
-        some = curve.iloc[:: max(1, len(curve) // MAX_TOOLTIPS)]
-        losses = zip(some["epoch"], some[column], strict=True)
+        samples = curve.iloc[:: max(1, len(curve) // MAX_TOOLTIPS)]
+        losses = zip(samples["epoch"], samples[column], strict=True)
         add_tooltips(panel_axes, [(epoch, loss, f"epoch {epoch}, {text}: {loss!r}") for epoch, loss in losses])
     where = (lowest["epoch"], lowest["held_out_loss"])
     above.plot(*where, color=INK, marker="*", markersize=9, linestyle="none", zorder=5)

@@ -100,7 +100,7 @@ def quantity_panels(
             values = [curve[column] for column in (quantity.middle, quantity.low, quantity.high)]
             x, end = [places[size] for size in curve["batch_size"]], shortened(case, limit=MAX_CHARACTERS)
             points = zip(x, curve["batch_size"], *values, strict=True)
-            tips = [(at, point[0], _tooltip(case, size, point, quantity)) for at, size, *point in points]
+            tips = [(position, point[0], _tooltip(case, size, point, quantity)) for position, size, *point in points]
             bars = whiskers(*values)
             curves.add(case, curve, x, values[0], tooltips=tips, end=end, bars=bars, elinewidth=1.6, hollow=True)
         axes.set(xlabel="batch size (samples)", ylabel=quantity.label)
@@ -148,8 +148,8 @@ def _comparison(frame: pd.DataFrame) -> str:
     sentences = []
     for (family, device), group in frame.groupby(["family", "device"], sort=False):
         rows = group.pivot_table(index="batch_size", columns="style", values="median_s", aggfunc="first")
-        if {"scratch", "concise"} <= set(rows.columns) and len(both := rows.dropna(subset=["scratch", "concise"])):
-            scratch, concise, batch = both["scratch"].iloc[-1], both["concise"].iloc[-1], both.index[-1]
+        if {"scratch", "concise"} <= set(rows.columns) and len(pairs := rows.dropna(subset=["scratch", "concise"])):
+            scratch, concise, batch = pairs["scratch"].iloc[-1], pairs["concise"].iloc[-1], pairs.index[-1]
             position = f"On {'the CPU' if device == 'cpu' else device} at batch {batch}"
             # Interleaved steps have a figure of their ratio within the rounds.
             in_turns = group["floor_s"].notna().any()

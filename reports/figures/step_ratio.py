@@ -65,15 +65,15 @@ def _near_256(frame: pd.DataFrame) -> pd.DataFrame:
 
 def floor(frame: pd.DataFrame) -> Figure:
     """Return the distance of every step to the floor against the batch size."""
-    known = frame[frame["over_floor"].notna()]
-    panels = _panels(known, OVER_FLOOR, name="step-floor", with_line=False)
+    rows = frame[frame["over_floor"].notna()]
+    panels = _panels(rows, OVER_FLOOR, name="step-floor", with_line=False)
     title = "Step time relative to the floor"
     caption = (
         "The floor is the minimum time for the required bytes and operations at the rates of the same rounds. "
-        f"{_nearest(known)} The rest at batch size 1 is operator overhead. Bars show the {INTERVAL}."
+        f"{_nearest(rows)} The rest at batch size 1 is operator overhead. Bars show the {INTERVAL}."
     )
-    claim = _closest(known)
-    return Figure("floor-figure", title, panels, caption, ("steps",), columns=_columns(panels, known), claim=claim)
+    claim = _closest(rows)
+    return Figure("floor-figure", title, panels, caption, ("steps",), columns=_columns(panels, rows), claim=claim)
 
 
 def _closest(frame: pd.DataFrame) -> str:

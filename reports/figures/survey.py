@@ -124,9 +124,9 @@ def _draw(axes: Axes, *, group: pd.DataFrame, points: Sequence[float], only: str
 def _readings(name: str, frame: pd.DataFrame, shares: Sequence[float]) -> Iterator[tuple[float, float, str]]:
     """Yield the tooltips of the points of a curve."""
     numbers = list(zip(frame["magnitude"], frame["deviation"], frame["bound"], shares, strict=True))
-    for at, (magnitude, deviation, bound, share) in enumerate(numbers):
-        turns = at > 0 and (numbers[at - 1][3] > 1.0) != (share > 1.0)
-        if turns or at % EVERY == 0:
+    for index, (magnitude, deviation, bound, share) in enumerate(numbers):
+        turns = index > 0 and (numbers[index - 1][3] > 1.0) != (share > 1.0)
+        if turns or index % EVERY == 0:
             exact = f"{plain(magnitude, digits=9)} = {float(magnitude).hex()}"
             yield magnitude, share, f"{name}: up to {exact}: {plain(deviation)} ulp of {plain(bound)}"
 

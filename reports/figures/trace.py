@@ -148,7 +148,7 @@ class View:
         columns, width = _columns(self.trace), max(len(call.given) for call in self.trace.stations)
         if any(len(call.expected) != width for call in self.trace.stations):
             return self.plotted
-        return next(at for at, entries in enumerate(columns) if self.plotted in entries)
+        return next(index for index, entries in enumerate(columns) if self.plotted in entries)
 
     @property
     def shows(self) -> str:
@@ -328,7 +328,7 @@ def _lanes(trace: RayTrace, columns: list[list[int]]) -> Iterator[Lane]:
 
     def comparison(rows: Sequence[tuple[float, ...]], rest: Sequence[tuple[float, ...]]) -> Any:
         return tuple(
-            tuple((_distinguished(value, other), _share(value, scale)) for value, other in zip_longest(row, neighbors))
+            tuple((_distinguished(x, neighbor), _share(x, scale)) for x, neighbor in zip_longest(row, neighbors))
             for row, neighbors, scale in zip(kept(rows), _as_long(kept(rest), kept(rows)), scales, strict=True)
         )
 
@@ -345,7 +345,7 @@ def _lanes(trace: RayTrace, columns: list[list[int]]) -> Iterator[Lane]:
 
 def _as_long(rows: list[list[float]], rest: list[list[float]]) -> list[list[float]]:
     """Cut each row to the length of the other one."""
-    return [row[: len(other)] for row, other in zip(rows, rest, strict=True)]
+    return [row[: len(reference)] for row, reference in zip(rows, rest, strict=True)]
 
 
 def _distinguished(value: float, other: float | None) -> str:

@@ -122,9 +122,9 @@ NEAR = 0.02
 
 def draw_curve(axes: Axes, curve: pd.DataFrame, column: str, *, label: str) -> None:
     """Draw one column of a training run against the epoch."""
-    own_pen, every = pen(str(curve["style"].iloc[0])), max(1, len(curve) // 12)
+    own_pen, spacing = pen(str(curve["style"].iloc[0])), max(1, len(curve) // 12)
     look = own_pen._asdict() | {"linestyle": KINDS["held out" if column.startswith("held_out") else "training"]}
-    axes.plot(curve["epoch"], curve[column], label=label, markevery=every, markerfacecolor=own_pen.face, **look)
+    axes.plot(curve["epoch"], curve[column], label=label, markevery=spacing, markerfacecolor=own_pen.face, **look)
 
 
 def _spans_decades(frame: pd.DataFrame) -> bool:

@@ -60,11 +60,11 @@ def trend(digests: Sequence[Digest]) -> Figure:
     comparable = _comparable(digests)
     steps, rates = (_gathered([getattr(digest, name) for digest in comparable]) for name in MEASURES)
     panels = [_failures(digests)]
-    for gathered, what, text in ((steps, f"step at batch {BATCH}", duration), (rates, "best samples/s", rate)):
+    for gathered, quantity, text in ((steps, f"step at batch {BATCH}", duration), (rates, "best samples/s", rate)):
         for family, frame in gathered.groupby("family", sort=False):
-            panels += _panels(f"{family}: {what}", frame, comparable, text, number=len(panels))
-    other = len(digests) - len(comparable)
-    left_out = f" {count(other, 'run')} on other processors excluded from the times." if other else ""
+            panels += _panels(f"{family}: {quantity}", frame, comparable, text, number=len(panels))
+    excluded = len(digests) - len(comparable)
+    left_out = f" {count(excluded, 'run')} on other processors excluded from the times." if excluded else ""
     caption = f"{count(len(digests), 'run')}, oldest first.{_moved(steps)}{left_out}"
     return Figure("trend-figure", "Trend over runs", tuple(panels), caption, ("trend",), columns=2)
 
@@ -125,8 +125,8 @@ def _marker(marker: str, runs: int) -> str:
 
 def _named(axes: Axes, digests: Sequence[Digest]) -> None:
     """Name as many runs along x as fit, always including the latest."""
-    every = -(-len(digests) // MAX_LABELS)
-    places = list(range(len(digests)))[::-1][::every][::-1]
+    spacing = -(-len(digests) // MAX_LABELS)
+    places = list(range(len(digests)))[::-1][::spacing][::-1]
     axes.set_xticks(places, [digests[position].label[:10] for position in places], rotation=40, ha="right")
     axes.set_xlim(-0.4, len(digests) - 0.6)
 

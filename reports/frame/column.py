@@ -69,7 +69,7 @@ def _known_dtype(record: type[BaseModel], name: str) -> str | None:
     parts = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
     kinds = [str if get_origin(part) is Literal else part for part in parts if part is not NoneType]
     kind = kinds[0] if len(kinds) == 1 and isinstance(kinds[0], type) else NoneType
-    dtype = next((dtype for known, dtype in _DTYPES if issubclass(kind, known)), None)
+    dtype = next((dtype for base, dtype in _DTYPES if issubclass(kind, base)), None)
     return REAL if dtype == WHOLE and NoneType in parts else dtype
 
 

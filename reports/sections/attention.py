@@ -32,8 +32,8 @@ LABELS = {"example", "worst", "look at", "breaks", "affects", "rerun"}
 def _needs(reading: Reading) -> str:
     """Return the number of findings as the title of their section."""
     lines = [finding for audit in reading.audits for finding in audit.unexpected]
-    found, grouped = summary.wrong_in(reading), breaks(summary.unknown(reading).breakings)
-    number = len(found) + len(lines) + len(grouped) + len(_sentences(reading)) + len(_failed(reading))
+    open_findings, grouped = summary.wrong_in(reading), breaks(summary.unknown(reading).breakings)
+    number = len(open_findings) + len(lines) + len(grouped) + len(_sentences(reading)) + len(_failed(reading))
     if not number:
         is_clear = _judges(reading) and not summary.remarks(reading.head)
         return "Nothing needs attention" if is_clear else "Remarks on this run"
@@ -54,18 +54,18 @@ def _known(reading: Reading) -> str:
 @section(_needs)
 def attention(reading: Reading) -> Iterator[Part]:
     """Yield each finding, its example and its remedy, and a sentence on the other results."""
-    found = summary.wrong_in(reading)
+    open_findings = summary.wrong_in(reading)
     if sentences := property_sentences(reading.properties):
         yield Note(f"Properties of the implementations: {'; '.join(sentences)}.")
-    causes = [_cause(finding, reading) for finding in found[:MAX_CAUSES]]
+    causes = [_cause(finding, reading) for finding in open_findings[:MAX_CAUSES]]
     lines = [finding for audit in reading.audits for finding in audit.unexpected]
     causes += [_line(finding) for finding in lines[:MAX_CAUSES]]
     grouped = breaks(summary.unknown(reading).breakings)
     causes += [group.card for group in grouped[:MAX_CAUSES]]
     if causes:
         yield Causes(tuple(causes))
-    further = [*_further(found[MAX_CAUSES:])]
-    further += [(f"{one.first.case}: {one.sentence}.", "") for one in grouped[MAX_CAUSES:]]
+    further = [*_further(open_findings[MAX_CAUSES:])]
+    further += [(f"{group.first.case}: {group.sentence}.", "") for group in grouped[MAX_CAUSES:]]
     further += _others(reading)
     if len(lines) > MAX_CAUSES:
         further.insert(0, (f"{count(len(lines) - MAX_CAUSES, 'more line')} of a training step.", "audit"))
@@ -76,12 +76,12 @@ def attention(reading: Reading) -> Iterator[Part]:
 @section(_known)
 def declared(reading: Reading) -> Iterator[Part]:
     """Yield the observed declared failures, with a sentence for each cause."""
-    found = findings(reading.verdicts, [Status.EXPECTED])
+    expected_findings = findings(reading.verdicts, [Status.EXPECTED])
     visible = [finding for audit in reading.audits for finding in audit.findings if finding.kind in audit.expected]
     lines = [(f"{place(finding)}: {cut(finding.sentence, limit=MAX_CHARACTERS)}.", "audit") for finding in visible]
-    if not found and not lines:
+    if not expected_findings and not lines:
         return
-    failures = summary.declared(found)
+    failures = summary.declared(expected_findings)
     entries = [*((failure, "") for failure in failures[:MAX_DECLARED]), *lines]
     more = len(failures) - len(failures[:MAX_DECLARED])
     rest = [(f"{count(more, 'more cause')}, each on the page of its operation.", "")] if more else []
@@ -110,8 +110,8 @@ def _further(found: Sequence[Finding]) -> Iterator[tuple[str, str]]:
     """Yield a sentence on each further finding, the name of its block, and the number of the rest."""
     for finding in found[:MAX_SENTENCES]:
         yield summary.found(finding), block_name(finding) if has_block(finding) else ""
-    if left := len(found[MAX_SENTENCES:]):
-        yield f"{count(left, 'more finding')} on the pages of the operations.", ""
+    if hidden_count := len(found[MAX_SENTENCES:]):
+        yield f"{count(hidden_count, 'more finding')} on the pages of the operations.", ""
 
 
 def _others(reading: Reading) -> Iterator[tuple[str, str]]:

@@ -94,11 +94,11 @@ def wrong(reading: Reading) -> Iterator[Part]:
 @section("Declared failures")
 def declared(reading: Reading) -> Iterator[Part]:
     """Yield the observed declared failures, with a counterexample for each."""
-    if not (found := findings(reading.verdicts, [Status.EXPECTED])):
+    if not (expected_findings := findings(reading.verdicts, [Status.EXPECTED])):
         return
     yield law.declared(reading.verdicts)
     yield Note("The smallest example for every cause, with its replay and likely cause:", folded=True)
-    by_reason = group_by(found, lambda finding: (finding.case, _reason(finding)))
+    by_reason = group_by(expected_findings, lambda finding: (finding.case, _reason(finding)))
     for number, ((case, reason), group) in enumerate(by_reason.items(), 1):
         laws = count(sum(len(finding.laws) for finding in group), "law")
         heading = f"{case}: {shortened(reason, limit=MAX_CHARACTERS)} ({laws})"
@@ -118,8 +118,8 @@ OVERFLOWS = "ln(max + ulp/2)"
 def _equation(reading: Reading) -> Equation | None:
     """Return the definition as mathematics, with the part that overflows in color; ``None`` without a formula."""
     text = definition_of(reading.verdicts)
-    known = [point for point in reading.survey.breakings if point.form == OVERFLOWS and point.value is not None]
-    first = min(known, key=lambda point: (point.dtype != DEFAULT_DTYPE, point.value), default=None)
+    points = [point for point in reading.survey.breakings if point.form == OVERFLOWS and point.value is not None]
+    first = min(points, key=lambda point: (point.dtype != DEFAULT_DTYPE, point.value), default=None)
     if first is None or "exp(" not in text:
         markup, note = mathml(text), ""
     else:

@@ -34,16 +34,16 @@ def training(reading: Reading) -> Iterator[Part]:
 @section("Learned parameters")
 def learned(reading: Reading) -> Iterator[Part]:
     """Yield the fit, learned against true parameters, weights as images, and the confusion of classes."""
-    estimates, known, source = reading.frames.estimates, reading.learned, reading.head.data
-    for data in known.fits:
+    estimates, results, source = reading.frames.estimates, reading.learned, reading.head.data
+    for data in results.fits:
         if (figure := fit(data, estimates)) is not None:
             yield figure
     if len(estimates):
         yield page_table(estimate_table(reading.estimates))
-    if known.weights:
-        yield weight_grid(known.weights, source)
-    if known.confusions:
-        yield confusion(known.confusions, source)
+    if results.weights:
+        yield weight_grid(results.weights, source)
+    if results.confusions:
+        yield confusion(results.confusions, source)
 
 
 @section("Overfitting")

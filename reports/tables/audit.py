@@ -24,8 +24,8 @@ def blind(audit: Audit) -> Table:
     """Return the operations that could not be followed, and are assumed to be exact."""
     rows = []
     for text, times in sorted(audit.blind.items()):
-        what, _, at = text.rpartition(" at ")
-        rows.append((PurePath(at).name, what.strip(", "), f"{times:,}"))
+        operation, _, location = text.rpartition(" at ")
+        rows.append((PurePath(location).name, operation.strip(", "), f"{times:,}"))
     title = f"Operations in {audit.title} that were not tracked (assumed exact)"
     return Table("audit-blind", title, headers(codes("line"), prose("operation"), numbers("times")), tuple(rows))
 

@@ -76,7 +76,7 @@ def glance(verdicts: Sequence[Verdict]) -> Heat | None:
     if not ran:
         return None
     by_style = group_by(ran, lambda verdict: verdict.style)
-    groups = {style: sort_dtypes(dict.fromkeys(one.dtype for one in group)) for style, group in by_style.items()}
+    groups = {style: sort_dtypes(dict.fromkeys(law.dtype for law in group)) for style, group in by_style.items()}
     cells = group_by(ran, lambda verdict: (verdict.contract, verdict.style, verdict.dtype))
     columns = [(style, dtype) for style, dtypes in groups.items() for dtype in dtypes]
     contracts = dict.fromkeys(verdict.contract for verdict in ran)
@@ -122,7 +122,7 @@ def confusion(confusions: Sequence[Confusion], source: DataSource | None) -> Hea
         if predicted != true
     ]
     number, true, predicted = max(wrong, default=(0, "", ""))
-    rights = "; ".join(f"{one.case}: {percent(one.right / (one.total or 1))} correct" for one in confusions)
+    rights = "; ".join(f"{matrix.case}: {percent(matrix.right / (matrix.total or 1))} correct" for matrix in confusions)
     mistake = f" The most frequent mistake: {true} predicted as {predicted}, {count(number, 'time')}."
     caveat = caveats([first.data], source)
     return Heat(

@@ -105,7 +105,7 @@ def _where(group: Sequence[Verdict], checked: Counter[tuple[str, str, str]]) -> 
 
 def declared_groups(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
     """Return the observed declared failures, grouped by case, law and device."""
-    return list(group_by((one for one in verdicts if one.status is Status.EXPECTED), LAW_OF).values())
+    return list(group_by((verdict for verdict in verdicts if verdict.status is Status.EXPECTED), LAW_OF).values())
 
 
 def representative(group: Sequence[Verdict]) -> Verdict:

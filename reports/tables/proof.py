@@ -32,9 +32,10 @@ def held(proofs: Sequence[Proof]) -> Table:
     for proof in proofs:
         for outcome in proof.laws:
             if outcome.status is Status.HOLDS:
-                how = "follows from the value" if outcome.follows else "measured"
-                of = f"{proof.dtype} {proof.layout}" + ("" if proof.proved else " (a part)")
-                rows.setdefault((proof.case, proof.quantity, outcome.law, outcome.statement, how), []).append(of)
+                evidence = "follows from the value" if outcome.follows else "measured"
+                place = f"{proof.dtype} {proof.layout}" + ("" if proof.proved else " (a part)")
+                key = (proof.case, proof.quantity, outcome.law, outcome.statement, evidence)
+                rows.setdefault(key, []).append(place)
     title = "Laws that held on every input visited"
     columns = headers(codes("case"), texts("of"), codes("law"), prose("statement"), texts("how"), prose("where"))
     return Table(

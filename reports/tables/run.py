@@ -60,10 +60,10 @@ def _one_sided(changes: pd.DataFrame, change: Change) -> list[tuple[str, ...]]:
         if len(group) == len(changes[changes["kind"] == kind]):
             rows.append((change.value, str(kind), f"all {len(group):,}", "", "", "", ""))
             continue
-        for (case, what), places in group.groupby(["case", "what"], sort=False):
+        for (case, entry), places in group.groupby(["case", "what"], sort=False):
             where = listing([str(location) for location in places["where"]], at_most=4)
             visible = (listing(list(dict.fromkeys(map(str, places[side]))), at_most=2) for side in ("before", "after"))
-            rows.append((change.value, str(kind), str(case), str(what), where, *visible))
+            rows.append((change.value, str(kind), str(case), str(entry), where, *visible))
     return rows
 
 
@@ -71,8 +71,8 @@ def side_by_side(digests: Sequence[Digest]) -> Table:
     """Return the runs in columns, the latest first: their environment, their laws, and their times."""
     visible = list(digests)[: -MAX_COLUMNS - 1 : -1]
     rows = [*_head_rows(visible), *_times(visible)]
-    left = len(digests) - len(visible)
-    older = f" {count(left, 'older run')} not shown." if left else ""
+    hidden_count = len(digests) - len(visible)
+    older = f" {count(hidden_count, 'older run')} not shown." if hidden_count else ""
     return Table(
         name="runs-table",
         title="Runs side by side",

@@ -77,10 +77,10 @@ def _comparison(size: int, words: str, best: LoaderRecord, base: LoaderRecord) -
 
 def loads_in_words(loads: Sequence[float | None]) -> str:
     """Return how busy other processes kept the machine; empty for older runs."""
-    known = [load for load in loads if load is not None]
-    if not known:
+    measured_loads = [load for load in loads if load is not None]
+    if not measured_loads:
         return ""
-    return f"Meanwhile other processes used {min(known):.1f} to {max(known):.1f} cores on average."
+    return f"Meanwhile other processes used {min(measured_loads):.1f} to {max(measured_loads):.1f} cores on average."
 
 
 def _place(loader: LoaderRecord) -> str:

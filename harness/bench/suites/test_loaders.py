@@ -56,9 +56,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     names = _loaders(metafunc.config)
     settings = _configurations(metafunc.config)
     absent = set(filter(_absence, names))
-    items = [(name, setting) for setting in settings for name in names if name not in absent or setting == settings[0]]
+    items = [(name, setup) for setup in settings for name in names if name not in absent or setup == settings[0]]
     varied = len({setting.prefetch for setting in settings}) > 1
-    ids = [f"{name}-{it.batch_size}-{it.workers}" + f"-{it.prefetch}" * varied for name, it in items]
+    ids = [f"{name}-{setup.batch_size}-{setup.workers}" + f"-{setup.prefetch}" * varied for name, setup in items]
     metafunc.parametrize(("case", "configuration"), items, ids=ids)
 
 
@@ -259,18 +259,18 @@ def test_steady_state(
 
 def _group(config: pytest.Config, configuration: Configuration, request: pytest.FixtureRequest) -> LoaderGroup:
     """Return the measurement of a configuration for every loader; measure if needed."""
-    known = config.stash.get(_GROUP, None)
-    if known is None or known[0] != configuration:
+    cached_group = config.stash.get(_GROUP, None)
+    if cached_group is None or cached_group[0] != configuration:
         timeout_s = option(config, "timeout", TIMEOUT_S)
         requests, reference = _requests(config, configuration, request)
         with threads(1):
-            known = (configuration, measure_loaders(requests, reference=reference, timeout_s=timeout_s))
-        config.stash[_GROUP] = known
+            cached_group = (configuration, measure_loaders(requests, reference=reference, timeout_s=timeout_s))
+        config.stash[_GROUP] = cached_group
         given_up = config.stash.setdefault(_GIVEN_UP, {})
-        for name, fault in known[1].failed.items():
+        for name, fault in cached_group[1].failed.items():
             if fault.kind is FaultKind.HUNG and name in requests:
                 given_up.setdefault(name, fault)
-    return known[1]
+    return cached_group[1]
 
 
 def _requests(

@@ -114,11 +114,11 @@ def read_device_times(timed: Timed, group: Group) -> dict[str, Any]:
     """Return times on an accelerator with their rounds, and the state of the device; unknown on the CPU."""
     before, after = group.states
     clocks = ("clock_mhz", "memory_clock_mhz")
-    found: dict[str, Any] = {name: _median(timed.device_s.get(name, ())) for name in TIMES}
-    found |= {"graph_absent": timed.graph_absent, "l2_bytes": after.l2_bytes, "power_limit_w": after.power_limit_w}
-    found |= {name.replace("_s", "_rounds_s"): tuple(timed.device_s.get(name, ())) for name in TIMES}
-    found |= {name: tuple(filter(None, (getattr(before, name), getattr(after, name)))) for name in clocks}
-    return found | {"transfer_s": tuple(group.transfer_s)}
+    fields: dict[str, Any] = {name: _median(timed.device_s.get(name, ())) for name in TIMES}
+    fields |= {"graph_absent": timed.graph_absent, "l2_bytes": after.l2_bytes, "power_limit_w": after.power_limit_w}
+    fields |= {name.replace("_s", "_rounds_s"): tuple(timed.device_s.get(name, ())) for name in TIMES}
+    fields |= {name: tuple(filter(None, (getattr(before, name), getattr(after, name)))) for name in clocks}
+    return fields | {"transfer_s": tuple(group.transfer_s)}
 
 
 def _median(rounds: Sequence[float]) -> float | None:

@@ -23,14 +23,14 @@ def validate(case: Case, example: Example, *, where: str) -> None:
             refuse(case, law.statement, where=where, actual=error)
             return
         if measured.broken:
-            at = measured.worst
+            position = measured.worst
             over = f"{measured.over} of {measured.ratio.size} entries above the bound"
             refuse(
                 case,
                 law.statement,
                 where=where,
-                actual=f"{measured.actual[at]!r} at {at}",
-                expected=repr(measured.expected[at]),
-                deviation=f"{measured.deviation[at]:.6g} {law.unit}, {over}",
-                bound=f"{measured.bound[at]:.6g} {law.unit}",
+                actual=f"{measured.actual[position]!r} at {position}",
+                expected=repr(measured.expected[position]),
+                deviation=f"{measured.deviation[position]:.6g} {law.unit}, {over}",
+                bound=f"{measured.bound[position]:.6g} {law.unit}",
             )

@@ -166,8 +166,8 @@ class CastSweep:
         for sign in (1, -1):
             self._cast(kernel, sign)
         self.counts.floor_s = kernel.alone_s(self.codes)
-        found = self.counts.departures
-        self.counts.not_rounded = sum(found[law].count for law in _ROUNDING if law in found)
+        departures = self.counts.departures
+        self.counts.not_rounded = sum(departures[law].count for law in _ROUNDING if law in departures)
         return self.counts
 
     def _cast(self, kernel: Kernel, sign: int) -> None:
@@ -197,14 +197,14 @@ class CastSweep:
             "flushed": size == 0,
             "nearest": size >= 0,
         }
-        left = np.ones(len(places), dtype=bool)
+        remaining = np.ones(len(places), dtype=bool)
         for law, applies in conditions.items():
-            if len(mine := np.flatnonzero(left & applies)):
+            if len(mine := np.flatnonzero(remaining & applies)):
                 i = mine[0]
                 is_nan = magnitudes[i] > INFINITE
                 x = f"NaN {inputs[i]:#x}" if is_nan else _float(inputs[i]).hex()
                 self.counts.depart(law, len(mine), x, (_float(actual[i]), _float(expected[i])))
-            left &= ~applies
+            remaining &= ~applies
 
     def cast_back(self) -> Counts:
         """Cast every number of the encoding to float32 and back."""

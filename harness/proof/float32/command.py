@@ -55,15 +55,15 @@ def accuracy(
     if are_casts and (runs or picture):
         raise UsageError("cannot use `--casts` together with `--run` or `--picture`", remedy="leave one out")
     kept = [proof for name in runs for proof in read_run(run_folder(name))] if runs else recorded()
-    known = recorded(CASTS) if are_casts else select_float32(sort_proofs(kept))
-    if not known:
+    proofs = recorded(CASTS) if are_casts else select_float32(sort_proofs(kept))
+    if not proofs:
         raise UsageError("there are no proofs in float32", remedy="run `harness prove TARGET --dtypes float32`")
     for name in names or ():
-        if not any(name in names_of(proof) for proof in known):
-            every = sorted({proof.case.rpartition(".")[2] for proof in known})
-            rule = f"choose from {join_names(every)}"
-            raise UsageError(f"no proof of `{name}` in float32", rule=rule, remedy=did_you_mean(name, every))
-    selected = [proof for proof in known if not names or names_of(proof) & set(names)]
+        if not any(name in names_of(proof) for proof in proofs):
+            operations = sorted({proof.case.rpartition(".")[2] for proof in proofs})
+            rule = f"choose from {join_names(operations)}"
+            raise UsageError(f"no proof of `{name}` in float32", rule=rule, remedy=did_you_mean(name, operations))
+    selected = [proof for proof in proofs if not names or names_of(proof) & set(names)]
     if markdown:
         say(accuracy_table([*map(cast_row if are_casts else accuracy_row, selected)]).markdown())
     else:

@@ -158,20 +158,20 @@ class Difference:
     def compare(self, releases: Sequence[Release], blocks: Sequence[int]) -> Iterator[int]:
         """Compare the results of two releases on some blocks, and yield how many were compared."""
         for first in range(0, len(blocks), _TOGETHER):
-            some = blocks[first : first + _TOGETHER]
-            pairs = zip(some, *self._answers(releases, some, DIGEST), strict=True)
+            batch = blocks[first : first + _TOGETHER]
+            pairs = zip(batch, *self._answers(releases, batch, DIGEST), strict=True)
             changed = [block for block, before, after in pairs if before != after]
             with np.errstate(all="ignore"):
-                for block, *both in zip(changed, *self._answers(releases, changed, 4 * SIZE), strict=True):
-                    self.examine(block, *(np.frombuffer(bits, dtype=np.float32) for bits in both))
-            self.compared += len(some) * SIZE
-            yield len(some)
+                for block, *outputs in zip(changed, *self._answers(releases, changed, 4 * SIZE), strict=True):
+                    self.examine(block, *(np.frombuffer(bits, dtype=np.float32) for bits in outputs))
+            self.compared += len(batch) * SIZE
+            yield len(batch)
 
     def _answers(self, releases: Sequence[Release], blocks: Sequence[int], size: int) -> list[list[bytes]]:
         """Return the digests or the bits of some blocks for each release, which compute at the same time."""
-        for one in releases:
-            one.ask(self.operation.name, blocks, raw=size != DIGEST)
-        return [[one.read(size) for _ in blocks] for one in releases]
+        for torch_release in releases:
+            torch_release.ask(self.operation.name, blocks, raw=size != DIGEST)
+        return [[torch_release.read(size) for _ in blocks] for torch_release in releases]
 
     @property
     def row(self) -> dict[str, str]:
@@ -212,13 +212,14 @@ class Difference:
         poles = {code - start: y for code, y in poles_of(self.operation, "value", sign).items()}
         is_pole = np.isin(places, list(poles))
         exact[is_pole] = [poles[position] for position in places[is_pole].tolist()]
-        away = [np.where(_same(one, exact), 0.0, np.nan_to_num(np.abs(one - exact), nan=np.inf)) for one in both]
+        errors = (np.nan_to_num(np.abs(result - exact), nan=np.inf) for result in both)
+        away = [np.where(_same(result, exact), 0.0, error) for result, error in zip(both, errors, strict=True)]
         gains = np.where(away[0] == away[1], 0.0, away[0] - away[1])
         is_close = np.abs(gains) <= 2.0 * error + _ROUNDING * np.minimum(*away)
         is_close = (is_close & (kinds == Kind.ORDINARY)) | (kinds == Kind.SINGLE)
         for i in np.flatnonzero(is_close & ~is_pole & ~_same(*both)):
             x = sign * number(start + int(places[i]))
-            deviations = [resolve(self.operation, "value", x, float(one[i])).deviation for one in both]
+            deviations = [resolve(self.operation, "value", x, float(result[i])).deviation for result in both]
             gains[i] = 0.0 if deviations[0] == deviations[1] else deviations[0] - deviations[1]
         return np.where(_same(*both), 0.0, gains)
 

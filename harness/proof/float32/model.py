@@ -156,12 +156,12 @@ def _fit(operation: Operation, quantity: str, run: tuple[int, int], position: tu
     for bits in _PRECISIONS:
         with precision(bits):
             around = taylor(operation, quantity, arb(position[0], abs(position[1])), radius, DEGREE + 2)
-            remainder, whole = (float(one.abs_upper()) for one in (around[-1], _sizes(around[:-1])))
+            remainder, whole = (float(ball.abs_upper()) for ball in (around[-1], _sizes(around[:-1])))
             if not remainder <= _ENOUGH * max(whole, _TINY):
                 return None
-            at = taylor(operation, quantity, center, radius, DEGREE + 1)
-            radii = float(_sizes(at).rad())
-            coefficients = np.array([float(one) for one in at])
+            expansion = taylor(operation, quantity, center, radius, DEGREE + 1)
+            radii = float(_sizes(expansion).rad())
+            coefficients = np.array([float(ball) for ball in expansion])
             size = float(np.abs(coefficients).sum())
             if radii <= 2.0**-54 * max(size, _TINY):
                 break

@@ -53,9 +53,9 @@ def resolve(operation: Operation, quantity: str, x: float, y: float) -> Resolved
     for bits in _PRECISIONS:
         with precision(bits):
             (exact,) = taylor(operation, quantity, arb(x), arb(1), 1)
-            found = _comparison(exact, y, is_last=bits == _PRECISIONS[-1])
-        if found is not None:
-            return found
+            comparison = _comparison(exact, y, is_last=bits == _PRECISIONS[-1])
+        if comparison is not None:
+            return comparison
     raise UndecidedError(f"{operation.name} at {x.hex()} is undecided at {_PRECISIONS[-1]} bits")
 
 

@@ -131,11 +131,11 @@ def _rows(operation: Operation, quantity: str, codes: range, sign: int) -> Rows:
         return _waves(operation.name, quantity, codes)
     parts = [(piece, *_division(piece.bits)) for piece in pieces(operation, quantity, codes, sign)]
     coefficients = np.concatenate([(piece.coefficients @ matrix).reshape(-1, _TERMS) for piece, matrix, _ in parts])
-    facts = [(one.error + np.abs(one.coefficients) @ omitted, one.kind, one.direction) for one, _, omitted in parts]
-    error, *both = np.repeat(
+    facts = [(fit.error + np.abs(fit.coefficients) @ omitted, fit.kind, fit.direction) for fit, _, omitted in parts]
+    error, *rest = np.repeat(
         np.array(facts, dtype=np.float64), [1 << (piece.bits - MIN_BITS) for piece, *_ in parts], axis=0
     ).T
-    kind, direction = (values.astype(np.int8) for values in both)
+    kind, direction = (values.astype(np.int8) for values in rest)
     first, spread = coefficients[:, 0], 1.000001 * np.abs(coefficients[:, 1:]).sum(1) + error
     least, most = np.abs(first) - spread, 1.000001 * (np.abs(first) + spread)
     ordinary = kind == Kind.ORDINARY
@@ -159,9 +159,9 @@ def _slope(coefficients: Array, error: Array, ulp: Array, codes: range, sign: in
     center = (starts - ((exponent - 1) << 23)) * np.exp2(exponent - 150.0) + half
     rest = np.abs(coefficients[:, 2:]).sum(1) + error
     slope = np.full(len(starts), np.nan)
-    for one in (0.5, 1.0):
-        first, second = (np.abs(coefficients[:, k] - sign * one * x) for k, x in ((0, center), (1, half)))
-        slope[(first + second + rest <= NEAR * ulp) & (starts >= 1 << 24)] = one
+    for candidate in (0.5, 1.0):
+        first, second = (np.abs(coefficients[:, k] - sign * candidate * x) for k, x in ((0, center), (1, half)))
+        slope[(first + second + rest <= NEAR * ulp) & (starts >= 1 << 24)] = candidate
     return slope
 
 

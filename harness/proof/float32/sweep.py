@@ -108,35 +108,35 @@ class Sweep:
     def _judge_both(self, number_: int) -> None:
         """Count the outputs for numbers of either sign; outputs of a symmetric function deviate by as much."""
         positive = self._visit(self.sides[0], number_)
-        found = self._judge(positive)
+        judgement = self._judge(positive)
         negative = self._visit(self.sides[1], number_)
         # An implementation may return the same memory again.
         is_new = not np.may_share_memory(positive.outputs, negative.outputs)
-        if self.parity and self._compare(positive, negative.outputs) and is_new and found is not None:
-            self._repeat(found)
+        if self.parity and self._compare(positive, negative.outputs) and is_new and judgement is not None:
+            self._repeat(judgement)
         else:
             self._judge(negative)
 
     def _judge(self, block: Block) -> Judged | None:
         """Count the outputs of a block; return the counts if a block with the same deviations has the same counts."""
         counts, key, bits = self.counts, self._key(block), block.outputs.view(np.int32)
-        known = None if key is None else self.judged.get(key)
-        if known is not None and not self._is_scaled(known, block.start, bits):
-            known = None
-        if known is not None and known.worst > counts.worst and known.place is not None:
-            self._offer(block, known.place)
-        if known is not None and known.worst <= counts.worst:
-            self._repeat(known)
-            return known
+        previous = None if key is None else self.judged.get(key)
+        if previous is not None and not self._is_scaled(previous, block.start, bits):
+            previous = None
+        if previous is not None and previous.worst > counts.worst and previous.place is not None:
+            self._offer(block, previous.place)
+        if previous is not None and previous.worst <= counts.worst:
+            self._repeat(previous)
+            return previous
         before, worst = (counts.histogram.copy(), counts.resolved, counts.pairs), counts.worst
         if not (self._is_regular(block) & self._order(block)):
             return None
         more = counts.histogram - before[0], counts.resolved - before[1], counts.pairs - before[2]
         place = counts.order[0] - block.start if counts.worst > worst else None
-        found = Judged(block.start, bytearray(0 if key is None else bits.data), *more, counts.worst, place)
-        if key is not None and (known is None or found.worst < known.worst):
-            self.judged[key] = found
-        return found
+        judgement = Judged(block.start, bytearray(0 if key is None else bits.data), *more, counts.worst, place)
+        if key is not None and (previous is None or judgement.worst < previous.worst):
+            self.judged[key] = judgement
+        return judgement
 
     def _key(self, block: Block) -> tuple[int, int] | None:
         """Return the place of a block in a period; ``None`` if its numbers are not scaled ones of other periods."""
@@ -182,8 +182,8 @@ class Sweep:
         is_flat, class_ = not math.isnan(middle), 0
         if math.isnan(slope) and not is_flat:
             return False
-        known = y if is_flat else np.multiply(self.kernel.inputs, np.float32(slope), out=self.part.reshape(-1))
-        if not (outputs == known).all():
+        expected = y if is_flat else np.multiply(self.kernel.inputs, np.float32(slope), out=self.part.reshape(-1))
+        if not (outputs == expected).all():
             return False
         if is_flat and y != middle:
             least, most = (abs(middle - float(y)) * 8.0 / ulps[number_] for ulps in side.ulps)
@@ -260,11 +260,11 @@ class Sweep:
                     wrong[0] &= row * WIDTH not in poles
                     self._depart("not_nan", block, row * WIDTH + np.flatnonzero(wrong), math.nan)
         for place, expected in poles.items():
-            at = divmod(place, WIDTH)
-            if kinds[at[0]] != Kind.UNDEFINED:
+            position = divmod(place, WIDTH)
+            if kinds[position[0]] != Kind.UNDEFINED:
                 self.counts.histogram[0] -= 1
-                self.eighths[at], doubtful[at] = 0.0, False
-            if expected is not None and not np.array_equal(grid[at], expected, equal_nan=True):
+                self.eighths[position], doubtful[position] = 0.0, False
+            if expected is not None and not np.array_equal(grid[position], expected, equal_nan=True):
                 self._depart("limit", block, np.array([place]), expected)
 
     def _decide(self, block: Block, guard: float | Singles, doubtful: Flags) -> float:
@@ -305,8 +305,8 @@ class Sweep:
             flat[places] = classes + 0.5
         else:
             for position in places:
-                found = self._offer(block, int(position))
-                flat[position] = math.inf if math.isinf(found.deviation) else found.eighths + 0.5
+                resolved = self._offer(block, int(position))
+                flat[position] = math.inf if math.isinf(resolved.deviation) else resolved.eighths + 0.5
         return float(flat[places].max(initial=0.0))
 
     def _offer_largest(self, block: Block, guard: float | Singles, largest: float) -> None:
@@ -327,9 +327,9 @@ class Sweep:
     def _offer(self, block: Block, position: int) -> Resolved:
         """Measure one output by ball arithmetic, and keep the worst output."""
         x, y = block.side.x(block.start + position), float(block.outputs[position])
-        found = resolve(self.operation, self.quantity, x, y)
-        self.counts.offer(found, x, y, (block.start + position, int(block.side.sign < 0)))
-        return found
+        resolved = resolve(self.operation, self.quantity, x, y)
+        self.counts.offer(resolved, x, y, (block.start + position, int(block.side.sign < 0)))
+        return resolved
 
     def _lost(self, block: Block) -> None:
         """Count results that are not finite, and zeros where the exact value is none."""
@@ -358,9 +358,9 @@ class Sweep:
         if largest >= CLASSES:
             np.minimum(self.eighths, np.float32(CLASSES - 0.5), out=self.part)
         self.classes.view(self.eighths.shape).copy_(torch.from_numpy(self.part if largest >= CLASSES else self.eighths))
-        found = torch.bincount(self.classes, minlength=256).numpy()
-        self.counts.histogram += found
-        if found[255]:
+        histogram = torch.bincount(self.classes, minlength=256).numpy()
+        self.counts.histogram += histogram
+        if histogram[255]:
             for limit in self.counts.far:
                 self.counts.far[limit] += int(np.count_nonzero(self.eighths > 8.0 * limit))
 
