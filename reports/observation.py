@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from harness.error import UsageError
-from harness.record import Run, RunFolder, early, oldest_first
+from harness.record import Run, RunFolder, early, sort_by_age
 
 from .frame import FRAMES, Frames, frames
 from .frame.column import REAL, RECORD, TEXT, WHOLE, Column
@@ -93,7 +93,7 @@ def find(*runs: str | Path) -> list[RunFolder]:
     UsageError
         If an argument is neither a run nor a folder of runs.
     """
-    return oldest_first(folder for run in runs for folder in _folders(run))
+    return sort_by_age(folder for run in runs for folder in _folders(run))
 
 
 def _folders(run: str | Path) -> list[RunFolder]:

@@ -13,7 +13,7 @@ from harness.adoption.project import Found, Layout
 from harness.adoption.settings import TABLE
 from harness.error import UsageError
 from harness.record import write_atomically
-from harness.record.storage import PYPROJECT, harness_table
+from harness.record.storage import PYPROJECT, read_harness_table
 
 WORKFLOW = Path(".github", "workflows", "numerics.yml")
 TESTS = Path("tests", "test_laws.py")
@@ -137,7 +137,7 @@ def _new(root: Path, path: Path, text: str) -> Planned:
 def _settings(root: Path, layout: Layout, choice: Choice, target: str) -> Planned:
     file = root / PYPROJECT
     before = file.read_text(encoding="utf-8") if file.is_file() else ""
-    table = harness_table(file) if before else None
+    table = read_harness_table(file) if before else None
     if isinstance(table, dict) and table.keys() - {"gate"}:
         return Planned(Path(PYPROJECT), "", "", f"has {TABLE} already")
     addition = _table(layout, choice, target)

@@ -20,7 +20,7 @@ from harness.calling.discovery import PROJECT_PATH, SHIPPED, own_cases
 from harness.command.options import collected, files_written, say
 from harness.error import ExitCode, UsageError, did_you_mean, join_names
 from harness.record import write_atomically
-from harness.record.storage import PYPROJECT, harness_table, quote_value
+from harness.record.storage import PYPROJECT, read_harness_table, quote_value
 from harness.wording.number import count
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def find_project(start: Path) -> Project | None:
     """
     for folder in (start, *start.parents):
         if (folder / PYPROJECT).is_file():
-            table = harness_table(folder / PYPROJECT)
+            table = read_harness_table(folder / PYPROJECT)
             if table is not None:
                 return Project(folder, _validate_table(table, folder / PYPROJECT))
     return None

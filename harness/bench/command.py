@@ -101,7 +101,7 @@ def train(
     raise typer.Exit(runner.run(work, show, kept=rows, unit="training", output=Output(run)))
 
 
-def _flag(name: str) -> str:
+def _format_flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
@@ -123,7 +123,7 @@ PANELS = {
 """Options of the suites that the command has, by panel of its help."""
 
 
-def _options() -> Iterator[inspect.Parameter]:
+def _list_options() -> Iterator[inspect.Parameter]:
     """Yield the options of the suites as options of the command."""
     types = get_type_hints(Settings)
     for panel, names in PANELS.items():
@@ -134,7 +134,7 @@ def _options() -> Iterator[inspect.Parameter]:
                 help=option.help,
                 metavar=option.metavar or "|".join(option.choices) or None,
                 min=option.least,
-                parser=_parser(name) if option.takes_several else None,
+                parser=_make_parser(name) if option.takes_several else None,
                 rich_help_panel=panel,
             )
             kind = types[name] | None if option.takes_several else types[name]
@@ -148,7 +148,7 @@ def _read(values: dict[str, Any]) -> Settings:
     return Settings(**{name: value for name, value in options.items() if value is not None})
 
 
-def _parser(name: str) -> Callable[[str], Any]:
+def _make_parser(name: str) -> Callable[[str], Any]:
     """Return a function that reads several numbers or names, and raises a usage error for other text."""
     parse = OPTIONS[name].parse
 
@@ -156,7 +156,7 @@ def _parser(name: str) -> Callable[[str], Any]:
         try:
             return parse(text)
         except argparse.ArgumentTypeError as error:
-            problem = f"cannot read `{_flag(name)}`"
+            problem = f"cannot read `{_format_flag(name)}`"
             raise UsageError(problem, rule=f"it must be {parse}", value=f"`{text}`") from error
 
     return read
@@ -188,7 +188,7 @@ A suite that runs only by name:
 
 
 @takes_options
-@partial(replace_parameter, name="settings", options=[*_options()], read=_read)
+@partial(replace_parameter, name="settings", options=[*_list_options()], read=_read)
 def bench(
     suites: Annotated[
         list[str] | None,
@@ -224,7 +224,7 @@ def bench(
         codes = []
         for suite in wanted:
             try:
-                codes.append(_one_suite(suite, target, opened.folder, settings, limits, quiet=quiet))
+                codes.append(_run_one_suite(suite, target, opened.folder, settings, limits, quiet=quiet))
             except benchmark.IdleError as error:
                 # A suite that the user names must run; of the usual suites, only those with work.
                 if suites or (suite == wanted[-1] and not codes):
@@ -238,13 +238,15 @@ def _check_loader_options(suites: list[str], settings: Settings) -> None:
     """Refuse options without effect: loader options apply only to torch's loader of a data set."""
     if settings.dataset is None:
         for name in (name for name in settings.given() if OPTIONS[name].of_dataset):
-            raise UsageError(f"cannot use `{_flag(name)}` without a data set", remedy="pass `--dataset`")
+            raise UsageError(f"cannot use `{_format_flag(name)}` without a data set", remedy="pass `--dataset`")
     elif "loaders" not in suites:
         problem = "cannot use `--dataset` without the suite `loaders`"
         raise UsageError(problem, remedy="use `harness bench loaders`")
 
 
-def _one_suite(name: str, target: str, folder: "RunFolder", settings: Settings, limits: Limits, *, quiet: bool) -> int:
+def _run_one_suite(
+    name: str, target: str, folder: "RunFolder", settings: Settings, limits: Limits, *, quiet: bool
+) -> int:
     """Run one suite under a progress bar, and print its summary or its number of benchmarks."""
     from harness.bench.run import run_suite
 

@@ -81,16 +81,16 @@ def linear_regression(
         contract = contract_named(case.contract)
         if contract.form == "fit":
             fitted = case.family
-            yield from _estimates(case, case.function(X, y), X)
+            yield from _record_estimates(case, case.function(X, y), X)
         if (contract.form, contract.task) != ("training", "regression"):
             continue
         parameters: WeightAndBias = (X.new_zeros(1, X.shape[1]), X.new_zeros(1))
-        yield _linear_epoch(case, 0, parameters, X, y, 0.0)
+        yield _record_linear_epoch(case, 0, parameters, X, y, 0.0)
         for epoch in range(1, settings.epochs + 1):
-            parameters, duration_s = _one_epoch(case, X, y, parameters, settings, epoch)
-            yield _linear_epoch(case, epoch, parameters, X, y, duration_s)
+            parameters, duration_s = _run_epoch(case, X, y, parameters, settings, epoch)
+            yield _record_linear_epoch(case, epoch, parameters, X, y, duration_s)
         fitted = case.family
-        yield from _estimates(case, parameters, X)
+        yield from _record_estimates(case, parameters, X)
     if fitted:
         inputs = tuple(map(tuple, X[:_FITTED].tolist()))
         yield FitData(family=fitted, data=_LINEAR_DATA, inputs=inputs, targets=tuple(y[:_FITTED].tolist()))
@@ -119,13 +119,13 @@ def softmax_regression(
         if (contract.form, contract.task) != ("training", "classification"):
             continue
         parameters = start
-        yield _softmax_epoch(case, data, 0, parameters, train, held_out, 0.0)
+        yield _record_softmax_epoch(case, data, 0, parameters, train, held_out, 0.0)
         for epoch in range(1, settings.epochs + 1):
-            parameters, duration_s = _one_epoch(case, *train, parameters, settings, epoch)
-            yield _softmax_epoch(case, data, epoch, parameters, train, held_out, duration_s)
-        yield from _weights(case, data, parameters[0])
-        yield _confusion(case, data, parameters, held_out)
-    yield from _images(data, held_out, parameters if parameters is not start else None)
+            parameters, duration_s = _run_epoch(case, *train, parameters, settings, epoch)
+            yield _record_softmax_epoch(case, data, epoch, parameters, train, held_out, duration_s)
+        yield from _record_weights(case, data, parameters[0])
+        yield _count_confusion(case, data, parameters, held_out)
+    yield from _record_images(data, held_out, parameters if parameters is not start else None)
 
 
 def overfitting(cases: Sequence[Case], data: Prepared, settings: Training = OVERFITTING) -> Iterator[Epoch]:
@@ -156,7 +156,7 @@ def overfitting(cases: Sequence[Case], data: Prepared, settings: Training = OVER
             )
 
 
-def _one_epoch(
+def _run_epoch(
     case: Case, X: Tensor, y: Tensor, parameters: WeightAndBias, settings: Training, epoch: int
 ) -> tuple[WeightAndBias, float]:
     batches = settings.batches(len(X), epoch)
@@ -165,7 +165,9 @@ def _one_epoch(
     return trained, time.perf_counter() - started
 
 
-def _linear_epoch(case: Case, epoch: int, parameters: WeightAndBias, X: Tensor, y: Tensor, duration_s: float) -> Epoch:
+def _record_linear_epoch(
+    case: Case, epoch: int, parameters: WeightAndBias, X: Tensor, y: Tensor, duration_s: float
+) -> Epoch:
     weight, bias = (part.double() for part in parameters)
     residual = (X.double() @ weight.T + bias).squeeze(1) - y.double()
     return Epoch(
@@ -181,7 +183,7 @@ def _linear_epoch(case: Case, epoch: int, parameters: WeightAndBias, X: Tensor, 
 _LINEAR_DATA = "y = Xw + b + noise"
 
 
-def _estimates(case: Case, parameters: WeightAndBias, X: Tensor) -> Iterator[LearnedParameter]:
+def _record_estimates(case: Case, parameters: WeightAndBias, X: Tensor) -> Iterator[LearnedParameter]:
     learned = [float(value) for part in parameters for value in part.flatten()]
     entries = [*(f"w[{i}]" for i in range(len(TRUE_WEIGHT))), "b"]
     errors = standard_errors(to_array(X))
@@ -195,7 +197,7 @@ def _estimates(case: Case, parameters: WeightAndBias, X: Tensor) -> Iterator[Lea
         )
 
 
-def _softmax_epoch(
+def _record_softmax_epoch(
     case: Case,
     data: Prepared,
     epoch: int,
@@ -219,7 +221,7 @@ def _softmax_epoch(
     )
 
 
-def _weights(case: Case, data: Prepared, weight: Tensor) -> Iterator[ClassWeights]:
+def _record_weights(case: Case, data: Prepared, weight: Tensor) -> Iterator[ClassWeights]:
     """Yield an image of the weights for every class, if they are finite."""
     if not weight.isfinite().all():
         return
@@ -237,7 +239,7 @@ def _weights(case: Case, data: Prepared, weight: Tensor) -> Iterator[ClassWeight
         )
 
 
-def _confusion(case: Case, data: Prepared, parameters: WeightAndBias, held_out: Labelled) -> Confusion:
+def _count_confusion(case: Case, data: Prepared, parameters: WeightAndBias, held_out: Labelled) -> Confusion:
     X, y = held_out
     pairs = y * len(CLASSES) + (X @ parameters[0].T + parameters[1]).argmax(dim=1)
     counts = torch.bincount(pairs, minlength=len(CLASSES) ** 2).reshape(len(CLASSES), len(CLASSES))
@@ -262,7 +264,7 @@ def _split(data: Prepared, *, train: bool) -> Labelled:
     return torch.from_numpy(images).flatten(1).float() / 255.0, torch.from_numpy(labels).long()
 
 
-def _images(data: Prepared, held_out: Labelled, parameters: WeightAndBias | None) -> Iterator[Image]:
+def _record_images(data: Prepared, held_out: Labelled, parameters: WeightAndBias | None) -> Iterator[Image]:
     X, y = (part[:_SAMPLES] for part in held_out)
     predicted = [None] * len(X) if parameters is None else (X @ parameters[0].T + parameters[1]).argmax(dim=1).tolist()
     side = int(np.sqrt(X.shape[1]))

@@ -131,14 +131,14 @@ def run_suite(
         if (memory := limits.memory_bytes) is not None:
             options += arguments("memory", memory)
         try:
-            words = [*_arguments(name, Path(scratch), result), *options]
+            words = [*_list_arguments(name, Path(scratch), result), *options]
             code = _run(_SUITE.format(words=words), limit_s, output, listener, fresh=name in FRESH)
         except KeyboardInterrupt:
             interrupted = True
             raise
         finally:
             listener.finish()
-            kept = _keep(result, run_folder / f"bench-{name}.json")
+            kept = _save(result, run_folder / f"bench-{name}.json")
             if listener.refused is None and not interrupted and not (code == _PASSED and kept):
                 sys.stdout.write(printable(output.read_text(encoding="utf-8", errors="replace")))
     if listener.refused is not None:
@@ -169,7 +169,7 @@ sys.exit(pytest.main([*{words!r}, f"--harness-progress={{progress}}"]))
 """Pytest in a process that writes its progress to standard output, and its own output to standard error."""
 
 
-def _arguments(name: str, scratch: Path, result: Path) -> list[str]:
+def _list_arguments(name: str, scratch: Path, result: Path) -> list[str]:
     """Return the arguments of pytest for a suite."""
     settings = scratch / "pytest.ini"
     # Torch's compiler uses deprecated parts of torch.
@@ -186,7 +186,7 @@ def _arguments(name: str, scratch: Path, result: Path) -> list[str]:
     ]
 
 
-def _environment() -> dict[str, str]:
+def _build_environment() -> dict[str, str]:
     """Return the environment without secrets and variables for pytest, and with one thread for every library."""
     kept = {name: value for name, value in user_environment().items() if not name.startswith(("PYTEST_", "COV_CORE_"))}
     return kept | _ONE_THREAD | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
@@ -245,7 +245,7 @@ class _Listener:
 def _run(text: str, limit_s: float | None, output: Path, listener: _Listener, *, fresh: bool = True) -> int:
     """Run Python until the end, the time limit or an interrupt; the process can save its results in each case."""
     with output.open("wb") as written:
-        process = _launch(text, written, fresh=fresh)
+        process = _start(text, written, fresh=fresh)
     assert process.stdout is not None
     listener.begin(process.stdout)
     until = math.inf if limit_s is None else time.monotonic() + limit_s
@@ -262,27 +262,27 @@ def _run(text: str, limit_s: float | None, output: Path, listener: _Listener, *,
             if time.monotonic() >= until or listener.is_overdue:
                 process.send_signal(signal.SIGINT)
                 sys.stderr.write(f"stopped at the time limit of {LONGEST_S if limit_s is None else limit_s:g} s\n")
-                return _last_words(process)
+                return _read_last_words(process)
     except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)
-        _last_words(process)
+        _read_last_words(process)
         raise
     finally:
         if isinstance(process, ForkedProcess):
             process.close()
 
 
-def _launch(text: str, written: IO[bytes], *, fresh: bool) -> ForkedProcess | subprocess.Popen[bytes]:
+def _start(text: str, written: IO[bytes], *, fresh: bool) -> ForkedProcess | subprocess.Popen[bytes]:
     """Start a process that leads a group, so that Ctrl-C in the terminal reaches it once, from here."""
-    forked = None if fresh else _FORKING.fork(text, written, environment=_environment())
+    forked = None if fresh else _FORKING.fork(text, written, environment=_build_environment())
     if forked is not None:
         forked.stdin.close()
         return forked
     streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": written}
-    return start_interpreter(text, env=_environment(), **streams)
+    return start_interpreter(text, env=_build_environment(), **streams)
 
 
-def _last_words(process: ForkedProcess | subprocess.Popen[bytes]) -> int:
+def _read_last_words(process: ForkedProcess | subprocess.Popen[bytes]) -> int:
     for _ in range(2):
         try:
             return process.wait(GOODBYE_S / 2)
@@ -293,7 +293,7 @@ def _last_words(process: ForkedProcess | subprocess.Popen[bytes]) -> int:
     return process.wait()
 
 
-def _keep(result: Path, file: Path) -> int:
+def _save(result: Path, file: Path) -> int:
     """Move the document into the run unless it is empty, and return the number of benchmarks."""
     if not result.is_file():
         return 0

@@ -58,15 +58,15 @@ def workload(case: Case, images: Path, sizes: Mapping[str, int] | None = None) -
     Loaders read ``images``, a folder; an operation has axes of the given ``sizes``, or of the standard ones.
     """
     builder = _BUILDERS.get(contract_named(case.contract).form)
-    return _function(case, sizes) if builder is None else builder(case, images)
+    return _make_call(case, sizes) if builder is None else builder(case, images)
 
 
-def _function(case: Case, sizes: Mapping[str, int] | None) -> Workload:
+def _make_call(case: Case, sizes: Mapping[str, int] | None) -> Workload:
     contract = contract_named(case.contract)
     named = standard_inputs(contract, sizes)
     assert named is not None
     inputs = tuple(named.values())
-    call = _direct(case)
+    call = _find_direct(case)
     if not any(law.group == "gradient" for law in contract.laws):
         return lambda: call(*inputs)
     leaf = next(x for x in inputs if isinstance(x, Tensor) and x.is_floating_point()).requires_grad_()
@@ -78,7 +78,7 @@ def _function(case: Case, sizes: Mapping[str, int] | None) -> Workload:
     return lambda: torch.autograd.grad(call(*inputs), leaf, weights, allow_unused=True)
 
 
-def _direct(case: Case) -> Callable[..., Any]:
+def _find_direct(case: Case) -> Callable[..., Any]:
     """Return the function itself if it needs no adapter, so that no code of the harness is timed."""
     return case.function if case.call is None else lambda *inputs: call_case(case, inputs)
 
@@ -92,10 +92,10 @@ def sizes_of(contract: Contract, rows: int, columns: int) -> dict[str, int]:
 
 def _takes_vectors(contract: Contract) -> bool:
     """Whether the inputs are vectors and numbers only."""
-    return all((match["axes"] or "n") == "n" for match in _INPUT.finditer(_inputs_of(contract)))
+    return all((match["axes"] or "n") == "n" for match in _INPUT.finditer(_list_inputs(contract)))
 
 
-def _inputs_of(contract: Contract) -> str:
+def _list_inputs(contract: Contract) -> str:
     """Return the inputs in the signature of a contract."""
     return contract.signature.partition("(")[2].partition(") ->")[0]
 
@@ -109,17 +109,17 @@ def standard_inputs(
     probabilities. The ``sizes`` replace standard lengths of axes. Without a ``generator`` the values are always the
     same.
     """
-    inner = _inputs_of(contract)
+    inner = _list_inputs(contract)
     arguments = list(_INPUT.finditer(inner))
     if "".join(match.group() for match in arguments) != inner:
         return None
     sizes = {**SIZES, **({"n": VECTOR} if _takes_vectors(contract) else {}), **(sizes or {})}
     generator = generator or torch.Generator().manual_seed(0)
-    inputs = {match["name"]: _input(match, contract, sizes, generator) for match in arguments}
+    inputs = {match["name"]: _make_input(match, contract, sizes, generator) for match in arguments}
     return None if any(value is None for value in inputs.values()) else inputs
 
 
-def _input(
+def _make_input(
     match: re.Match[str], contract: Contract, sizes: Mapping[str, int], generator: torch.Generator
 ) -> Tensor | Any | None:
     name, axes = match["name"], contract.axes.get(match["name"])
@@ -134,7 +134,7 @@ def _input(
     return values / values.sum(-1, keepdim=True) if axes is not None and axes.positive else values
 
 
-def _problem(case: Case, n: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _make_problem(case: Case, n: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return features, targets and a start: the line of the chapter, or 784 pixels to ten classes."""
     generator = torch.Generator().manual_seed(0)
     if contract_named(case.contract).task == "classification":
@@ -144,40 +144,40 @@ def _problem(case: Case, n: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return X, X.sum(1), torch.zeros(1, FEATURES), torch.zeros(1)
 
 
-def _step(case: Case, _images: Path) -> Workload:
-    X, y, weight, bias = _problem(case, BATCH)
+def _make_step(case: Case, _images: Path) -> Workload:
+    X, y, weight, bias = _make_problem(case, BATCH)
     step, _parameters = case.function(weight, bias, 0.001)
     return lambda: step(X, y)
 
 
-def _training(case: Case, _images: Path) -> Workload:
-    X, y, weight, bias = _problem(case, BATCH * BATCHES)
+def _make_training(case: Case, _images: Path) -> Workload:
+    X, y, weight, bias = _make_problem(case, BATCH * BATCHES)
     batches = list(torch.arange(len(X)).split(BATCH))
     return lambda: case.function(X, y, batches, 0.001, (weight.clone(), bias.clone()))
 
 
 def _fit(case: Case, _images: Path) -> Workload:
-    X, y, *_ = _problem(case, BATCH * BATCHES)
+    X, y, *_ = _make_problem(case, BATCH * BATCHES)
     return lambda: case.function(X, y)
 
 
-def _curves(case: Case, _images: Path) -> Workload:
+def _make_curves(case: Case, _images: Path) -> Workload:
     generator = torch.Generator().manual_seed(0)
     X, y = torch.rand(BATCH, 64, generator=generator), torch.randint(CLASSES, (BATCH,), generator=generator)
     return lambda: case.function(X, y, X, y, CLASSES, EPOCHS, 0.1)
 
 
-def _epoch(case: Case, images: Path) -> Workload:
+def _make_epoch(case: Case, images: Path) -> Workload:
     """Return one epoch without workers, so that only the loader itself takes time."""
     batches = case.function(images, False, BATCH, 0, True)  # noqa: FBT003 - the contract's signature
     return lambda: sum(len(labels) for _, labels in batches)
 
 
 _BUILDERS: Mapping[Form, Callable[[Case, Path], Workload]] = {
-    "step": _step,
-    "training": _training,
+    "step": _make_step,
+    "training": _make_training,
     "fit": _fit,
-    "curves": _curves,
-    "loader": _epoch,
+    "curves": _make_curves,
+    "loader": _make_epoch,
 }
 """Workloads by form of contract; other contracts are called on the standard inputs."""

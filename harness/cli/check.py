@@ -162,12 +162,12 @@ def _noting(target: str) -> "Callable[[Verdict], Verdict]":
 
         # The gate reports a baseline that cannot be read; a check does without it.
         with contextlib.suppress(UsageError):
-            return Releases.of_target(target)
+            return Releases.read_target(target)
         return None
 
     def noted(verdict: "Verdict") -> "Verdict":
         known = releases() if verdict.status.fails or verdict.status is Status.UNCLAIMED else None
-        return verdict if known is None else known.noted(verdict)
+        return verdict if known is None else known.add_releases(verdict)
 
     return noted
 

@@ -311,12 +311,12 @@ def _time(
 
 
 def _show(findings: "Sequence[GateFinding]", code: int) -> None:
-    from harness.gate.finding import gate_line, spoken
+    from harness.gate.finding import gate_line, findings_to_print
     from harness.record import Outcome
 
     screen = console()
     unchanged = [finding for finding in findings if finding.outcome is Outcome.UNCHANGED]
-    for finding in (*spoken(findings), *unchanged):
+    for finding in (*findings_to_print(findings), *unchanged):
         screen.print(printable(f"{finding.outcome:<12}  {finding.sentence}"), markup=False, soft_wrap=True)
     say(gate_line(findings, code))
 

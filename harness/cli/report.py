@@ -85,7 +85,7 @@ def _make(runs: list[str], output: Path | None, junit: Path | None, *, is_opened
 
 def _find_runs(names: list[str]) -> "list[RunFolder]":
     """Return the runs of these names and in these folders, oldest first and without duplicates."""
-    from harness.record import oldest_first
+    from harness.record import sort_by_age
 
     folders = map(run_folder, names)
-    return oldest_first(run for folder in folders for run in folder.runs() or [folder])
+    return sort_by_age(run for folder in folders for run in folder.runs() or [folder])

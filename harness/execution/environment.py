@@ -28,10 +28,10 @@ _DISPATCHED = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_f
 
 def environment() -> Environment:
     """Describe this process's machine, torch build and versions."""
-    commit, dirty = _git()
+    commit, dirty = _read_git()
     return Environment(
         machine=platform.machine(),
-        processor=str(_processor().get("brand_raw") or platform.processor() or "unknown"),
+        processor=str(_read_processor().get("brand_raw") or platform.processor() or "unknown"),
         cores=psutil.cpu_count(logical=True) or 1,
         usable_cores=usable_cores(),
         memory_bytes=psutil.virtual_memory().total,
@@ -40,8 +40,8 @@ def environment() -> Environment:
         python=platform.python_version(),
         torch=torch.__version__,
         torch_threads=torch.get_num_threads(),
-        torch_build=_torch_build(),
-        versions={name: version for name in _PACKAGES if (version := _version(name)) is not None},
+        torch_build=_read_torch_build(),
+        versions={name: version for name in _PACKAGES if (version := _find_version(name)) is not None},
         git_commit=commit,
         git_dirty=dirty,
     )
@@ -70,10 +70,10 @@ def accelerator_name() -> str | None:
     return device.type
 
 
-def _torch_build() -> dict[str, str]:
+def _read_torch_build() -> dict[str, str]:
     build = {
         "cpu capability": torch.backends.cpu.get_cpu_capability(),
-        "instructions": _instructions(),
+        "instructions": _describe_instructions(),
         "mkl": str(torch.backends.mkl.is_available()),
         "onednn": str(torch.backends.mkldnn.is_available()),
         "deterministic": str(torch.are_deterministic_algorithms_enabled()),
@@ -88,22 +88,22 @@ def _torch_build() -> dict[str, str]:
 
 
 @cache
-def _processor() -> dict[str, Any]:
+def _read_processor() -> dict[str, Any]:
     """Return facts about the processor; finding them takes a tenth of a second."""
     info: dict[str, Any] = get_cpu_info()
     return info
 
 
-def _instructions() -> str:
+def _describe_instructions() -> str:
     """Vendor, model, vector instructions and cache: what libraries of linear algebra choose kernels and blocks by."""
-    processor = _processor()
+    processor = _read_processor()
     flags = set(processor.get("flags", ()))
     model = f"{processor.get('vendor_id_raw', 'unknown')} {processor.get('family', '?')}-{processor.get('model', '?')}"
-    level, size = _last_cache() or (3, int(processor.get("l3_cache_size") or 0))
+    level, size = _find_last_cache() or (3, int(processor.get("l3_cache_size") or 0))
     return " ".join((model, *(name for name in _DISPATCHED if name in flags), f"L{level} {size >> 20} MiB"))
 
 
-def _last_cache(folder: Path = Path("/sys/devices/system/cpu/cpu0/cache")) -> tuple[int, int] | None:
+def _find_last_cache(folder: Path = Path("/sys/devices/system/cpu/cpu0/cache")) -> tuple[int, int] | None:
     """Return level and size of the last cache from Linux; cpuinfo mistakes the second level of AMD for the third."""
     caches = []
     for index in (size.parent for size in folder.glob("index*/size")):
@@ -112,22 +112,22 @@ def _last_cache(folder: Path = Path("/sys/devices/system/cpu/cpu0/cache")) -> tu
     return max(caches, default=None)
 
 
-def _version(name: str) -> str | None:
+def _find_version(name: str) -> str | None:
     try:
         return version(name)
     except PackageNotFoundError:
         return None
 
 
-def _git() -> tuple[str | None, bool | None]:
+def _read_git() -> tuple[str | None, bool | None]:
     """Commit of the working directory and whether it has changes; ``None`` outside a repository."""
-    commit = _output("git", "rev-parse", "HEAD")
+    commit = _run("git", "rev-parse", "HEAD")
     if commit is None:
         return None, None
-    return commit, bool(_output("git", "status", "--porcelain"))
+    return commit, bool(_run("git", "status", "--porcelain"))
 
 
-def _output(*command: str) -> str | None:
+def _run(*command: str) -> str | None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
     except (OSError, subprocess.SubprocessError):

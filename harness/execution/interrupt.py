@@ -47,8 +47,8 @@ class Interrupt:
         An interrupted command ends with 130 by default. A command that finished before a lost interrupt could be raised
         again counts as interrupted.
         """
-        if self.received is not None and (code == _code(signal.SIGINT) or (self.is_lost and not code)):
-            return _code(self.received)
+        if self.received is not None and (code == _compute_code(signal.SIGINT) or (self.is_lost and not code)):
+            return _compute_code(self.received)
         return code
 
 
@@ -79,7 +79,7 @@ def uninterruptible() -> Iterator[None]:
             signal.raise_signal(number)
 
 
-def _code(number: signal.Signals) -> int:
+def _compute_code(number: signal.Signals) -> int:
     """Return the exit code of a shell for a signal: 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP."""
     return 128 + number
 
@@ -108,7 +108,7 @@ def interruptible() -> Iterator[Interrupt]:
     """
     interrupt, command = Interrupt(), os.getpid()
 
-    def interrupted(number: int, _: FrameType | None) -> None:
+    def raise_interrupt(number: int, _: FrameType | None) -> None:
         if number != signal.SIGINT and os.getpid() != command:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
@@ -123,7 +123,7 @@ def interruptible() -> Iterator[Interrupt]:
         return
     is_detached = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     handled = [number for number in SIGNALS if not (is_detached and number == signal.SIGHUP)]
-    before = {number: signal.signal(number, interrupted) for number in handled}
+    before = {number: signal.signal(number, raise_interrupt) for number in handled}
     try:
         with _repeat_interrupt(interrupt):
             yield interrupt

@@ -55,12 +55,12 @@ class PendingPieces:
     def next(self, keys: Sequence[Hashable]) -> tuple[int, Future[Any]] | None:
         """Take the first piece with one of the given keys, unless another piece is far behind."""
         with self._lock:
-            first = min(filter(None, self._queues.values()), key=_position, default=None)
+            first = min(filter(None, self._queues.values()), key=_get_position, default=None)
             if first is None:
                 return None
             queues = [self._queues[key] for key in keys if self._queues.get(key)]
-            related = min(queues, key=_position, default=first)
-            chosen = first if _position(related) > _position(first) + AHEAD else related
+            related = min(queues, key=_get_position, default=first)
+            chosen = first if _get_position(related) > _get_position(first) + AHEAD else related
             return chosen.popleft()[1:]
 
     def clear(self) -> None:
@@ -69,7 +69,7 @@ class PendingPieces:
             self._queues.clear()
 
 
-def _position(queue: deque[tuple[int, int, Future[Any]]]) -> int:
+def _get_position(queue: deque[tuple[int, int, Future[Any]]]) -> int:
     return queue[0][0]
 
 

@@ -62,19 +62,19 @@ class SlicePlan:
     @classmethod
     def of(cls, warm_s: float) -> "SlicePlan":
         """Plan for a case, given the seconds of a warm call."""
-        return cls._lasting(max(1, round(ROUND_S / warm_s)), warm_s)
+        return cls._fit(max(1, round(ROUND_S / warm_s)), warm_s)
 
     @classmethod
-    def of_control(cls, warm_s: float) -> "SlicePlan":
+    def plan_control(cls, warm_s: float) -> "SlicePlan":
         """Plan for a case to which a tenth is added: rounds as short as that allows.
 
         It has another number of calls than the case's own slices, which distinguishes them.
         """
         tens = max(1, round(ROUND_S / (FEWER * warm_s)))
-        return cls._lasting(FEWER * (tens + (FEWER * tens == cls.of(warm_s).iterations)), warm_s)
+        return cls._fit(FEWER * (tens + (FEWER * tens == cls.of(warm_s).iterations)), warm_s)
 
     @classmethod
-    def _lasting(cls, iterations: int, warm_s: float) -> "SlicePlan":
+    def _fit(cls, iterations: int, warm_s: float) -> "SlicePlan":
         return cls(max(MIN_TURNS, round(SLICE_S / (iterations * warm_s))), iterations)
 
     @property

@@ -106,14 +106,14 @@ class Base(NamedTuple):
         names = {"renamed": policy.renamed, "retired": policy.retired}
         loosened = policy.loosened_from(self.policy)
         sentence = f"The branch loosens {TABLE}, and the gate uses the one of {self.reference}: {'; '.join(loosened)}."
-        return self.policy.model_copy(update=names), [_regression("", sentence)] if loosened else []
+        return self.policy.model_copy(update=names), [_report_regression("", sentence)] if loosened else []
 
     def judge_baselines(self, file: Path, now: Summary, policy: Policy) -> list[GateFinding]:
         """Return findings on baselines that the branch deletes, and on its changes to the baseline in use."""
         deleted = [path for path in self.baselines if not path.is_file()]
         remedy = f"restore it with `git checkout {self.reference} -- FILE`"
         findings = [
-            _regression("", f"The branch deletes the baseline `{path.name}` in `{path.parent}`; {remedy}.")
+            _report_regression("", f"The branch deletes the baseline `{path.name}` in `{path.parent}`; {remedy}.")
             for path in deleted
         ]
         before = self.baseline(file)
@@ -124,7 +124,7 @@ class Base(NamedTuple):
             return findings
         for name, device in sorted(before.cases.keys() - current.cases.keys()):
             if (policy.renamed.get(name, name), device) in now.cases:
-                findings.append(_regression(name, f"The branch removes {name} from the baseline only."))
+                findings.append(_report_regression(name, f"The branch removes {name} from the baseline only."))
         known_sentences = {finding.sentence for finding in compare(current, now, policy)}
         changed = [finding for finding in compare(before, now, policy) if finding.sentence not in known_sentences]
         return [*findings, *(finding for finding in accept_differences(changed) if finding.outcome is Outcome.NEW)]
@@ -135,7 +135,7 @@ class Base(NamedTuple):
         return None if text is None else parse_baseline(text, file)
 
 
-def _regression(case: str, sentence: str) -> GateFinding:
+def _report_regression(case: str, sentence: str) -> GateFinding:
     return GateFinding(gate=Gate.NUMERICS, case=case, subject="", outcome=Outcome.REGRESSED, sentence=sentence)
 
 

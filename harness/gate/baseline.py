@@ -21,7 +21,7 @@ from harness.gate.arm import package_folders
 from harness.gate.snapshot import Figures, Snapshot, Summary
 from harness.record import SCHEMA, Origin, Record, write_atomically
 from harness.record.schema import Count
-from harness.record.storage import beginning, document, is_there, parse_record, read_text, seal_line, unsealed_line
+from harness.record.storage import beginning, document, is_there, parse_record, read_text, seal_line, unseal_line
 
 WHAT = f"a baseline of schema {SCHEMA} (written by `harness gate --update`)"
 REMEDY = "create it again, or restore it from git"
@@ -84,7 +84,7 @@ class Baseline(NamedTuple):
 
     def references(self, origin: Origin) -> dict[Key, Reference]:
         """Return the reference of each case on a kind of machine."""
-        return {key: _reference(entries, origin) for key, entries in self.cases.items()}
+        return {key: _choose_reference(entries, origin) for key, entries in self.cases.items()}
 
     def drop_counts(self, cases: Collection[str]) -> "Baseline":
         """Return the baseline without the counts of some cases, by their names there: they cannot be compared."""
@@ -109,7 +109,7 @@ class Baseline(NamedTuple):
         return Baseline(cases, tuple(dict.fromkeys((*self.known, now.origin))))
 
 
-def _reference(entries: Sequence[Seen], origin: Origin) -> Reference:
+def _choose_reference(entries: Sequence[Seen], origin: Origin) -> Reference:
     current = next((entry for entry in entries if origin in entry.origins), None)
     if current is not None:
         return Reference(current.snapshot, figures=True, same_draws=True)
@@ -122,7 +122,7 @@ def _update_seen(before: Sequence[Seen], now: Snapshot, origin: Origin) -> tuple
     rest: list[Seen] = []
     joined = frozenset({origin})
     for entry in before:
-        same = _text(entry.snapshot) == _text(now)
+        same = _dump(entry.snapshot) == _dump(now)
         if origin in entry.origins and not same and not _is_added_to(entry.snapshot, now):
             return (Seen(now, frozenset({origin})),)
         others = frozenset(old for old in entry.origins if old != origin and not origin.supersedes(old))
@@ -136,7 +136,7 @@ def _update_seen(before: Sequence[Seen], now: Snapshot, origin: Origin) -> tuple
 def _is_added_to(before: Snapshot, now: Snapshot) -> bool:
     """Whether the only difference is laws that were not checked before, and bounds that were not kept."""
     old = {law: _keep_old_bounds(row, before.laws[law]) for law, row in now.laws.items() if law in before.laws}
-    return _text(before) == _text(now.model_copy(update={"laws": old}))
+    return _dump(before) == _dump(now.model_copy(update={"laws": old}))
 
 
 def _keep_old_bounds(now: Sequence[Figures | None], before: Sequence[Figures | None]) -> tuple[Figures | None, ...]:
@@ -148,7 +148,7 @@ def _keep_old_bounds(now: Sequence[Figures | None], before: Sequence[Figures | N
     )
 
 
-def _text(snapshot: Snapshot) -> str:
+def _dump(snapshot: Snapshot) -> str:
     """Return a snapshot as text, in which NaN equals itself."""
     return snapshot.model_dump_json(exclude_defaults=True)
 
@@ -157,13 +157,15 @@ def write_baseline(file: Path, baseline: Baseline) -> None:
     """Write a baseline."""
     origins, lines = baseline.origins, []
     for key in sorted(baseline.cases):
-        entries = [Line(**dict(entry.snapshot), on=_places(entry.origins, origins)) for entry in baseline.cases[key]]
+        entries = [
+            Line(**dict(entry.snapshot), on=_list_places(entry.origins, origins)) for entry in baseline.cases[key]
+        ]
         lines += [line.model_dump_json(exclude_defaults=True) for line in sorted(entries, key=lambda line: line.on)]
     head = BaselineHeader(lines=len(lines), origins=origins).model_dump_json()
     write_atomically(file, b"".join(seal_line(line, BEFORE)[0] for line in (head, *lines)), synced=True)
 
 
-def _places(some: frozenset[Origin], origins: Sequence[Origin]) -> tuple[int, ...]:
+def _list_places(some: frozenset[Origin], origins: Sequence[Origin]) -> tuple[int, ...]:
     """Return the indices of kinds of machine; empty for all, so that a new kind does not change such a line."""
     return () if some.issuperset(origins) else tuple(index for index, origin in enumerate(origins) if origin in some)
 
@@ -190,10 +192,10 @@ def parse_baseline(text: str, file: Path) -> Baseline:
         If it is damaged.
     """
     first, *rest = text.removesuffix("\n").split("\n")
-    head = _first(first, f"{file}:1")
+    head = _read_header(first, f"{file}:1")
     origins = head.origins
     if head.lines is not None and head.lines != len(rest):
-        raise _damage_error(
+        raise _make_damage_error(
             f"{file}:{min(head.lines, len(rest)) + 2}", f"{len(rest)} lines after the first instead of {head.lines}"
         )
     lines: list[Line] = []
@@ -202,9 +204,9 @@ def parse_baseline(text: str, file: Path) -> Baseline:
         content = text if head.lines is None else _remove_checksum(text, location)
         line = parse_record(Line, content, place=location, what=WHAT, remedy=REMEDY)
         if any(not 0 <= position < len(origins) for position in line.on):
-            raise _damage_error(location, "a line from a kind of machine that is missing from the first line")
+            raise _make_damage_error(location, "a line from a kind of machine that is missing from the first line")
         if any((line.case, line.device, line.on) == (entry.case, entry.device, entry.on) for entry in lines):
-            raise _damage_error(location, "a second line for the same case")
+            raise _make_damage_error(location, "a second line for the same case")
         lines.append(line)
     cases: dict[Key, tuple[Seen, ...]] = {}
     for line in lines:
@@ -215,7 +217,7 @@ def parse_baseline(text: str, file: Path) -> Baseline:
     return Baseline(cases, origins)
 
 
-def _first(text: str, location: str) -> BaselineHeader:
+def _read_header(text: str, location: str) -> BaselineHeader:
     """Read the first line; it has no checksum in schema 1."""
     is_old = document(text, place=location, what=WHAT, remedy=REMEDY)
     is_old = isinstance(is_old, dict) and is_old.get("schema_version") == 1
@@ -226,10 +228,10 @@ def _first(text: str, location: str) -> BaselineHeader:
 
 def _remove_checksum(text: str, location: str) -> bytes:
     """A line without its own checksum."""
-    return unsealed_line(text.encode("utf-8"), BEFORE, place=location, remedy=REMEDY)[0]
+    return unseal_line(text.encode("utf-8"), BEFORE, place=location, remedy=REMEDY)[0]
 
 
-def _damage_error(location: str, value: str) -> UsageError:
+def _make_damage_error(location: str, value: str) -> UsageError:
     return UsageError("damaged baseline", rule=f"expected {WHAT}", value=value, place=location, remedy=REMEDY)
 
 
@@ -251,10 +253,10 @@ def baseline_of(target: str, root: Path, pythonpath: Sequence[str] = ()) -> Path
         return (Path.cwd() if Path(path).is_file() else root) / Path(path).parent / NAME
     value = next((point.value for point in entry_points(group="harness.cases") if point.name == path), path)
     module = value.partition(":")[0]
-    return (_project_folder(module, root) or _folder_of(module, pythonpath)) / NAME
+    return (_find_project_folder(module, root) or _find_folder(module, pythonpath)) / NAME
 
 
-def _project_folder(module: str, root: Path) -> Path | None:
+def _find_project_folder(module: str, root: Path) -> Path | None:
     """The folder with a module's source, if the module is at the root of the project."""
     path = root.joinpath(*module.split("."))
     if (path / "__init__.py").is_file():
@@ -262,7 +264,7 @@ def _project_folder(module: str, root: Path) -> Path | None:
     return path.parent if path.with_name(f"{path.name}.py").is_file() else None
 
 
-def _folder_of(module: str, pythonpath: Sequence[str]) -> Path:
+def _find_folder(module: str, pythonpath: Sequence[str]) -> Path:
     """The folder from which a module would be imported: its own folder if it is a package."""
     top, *rest = module.split(".")
     first = [str(folder_of(module).parent)] if is_named_cases(module) else [*pythonpath]

@@ -121,10 +121,10 @@ class Evidence:
         The reading is the sharpest one for the null arm of the case. The control has rounds of another length, so its
         own pairs choose its reading.
         """
-        read = sharper(self._pairs(case, CONTROL if arm == CONTROL else NULL))
-        return [read(*pair) for pair in self._pairs(case, arm)]
+        read = sharper(self._list_pairs(case, CONTROL if arm == CONTROL else NULL))
+        return [read(*pair) for pair in self._list_pairs(case, arm)]
 
-    def _pairs(self, case: str, arm: str) -> list[ArmPair]:
+    def _list_pairs(self, case: str, arm: str) -> list[ArmPair]:
         """Return the base's slices and an arm's, one pair a couple.
 
         The control is compared with slices of the base from the same turns, which have fewer calls per round.

@@ -41,13 +41,13 @@ class Counter(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run an operator, and count it."""
-        self._see(tree_leaves((args, kwargs)))
+        self._count_new_bytes(tree_leaves((args, kwargs)))
         result = func(*args, **(kwargs or {}))
         self.operators += 1
-        self.bytes += self._see(tree_leaves(result))
+        self.bytes += self._count_new_bytes(tree_leaves(result))
         return result
 
-    def _see(self, values: Sequence[Any]) -> int:
+    def _count_new_bytes(self, values: Sequence[Any]) -> int:
         """Return how many bytes of memory are new; keep the tensors, so that their memory is not reused."""
         new = 0
         for value in values:

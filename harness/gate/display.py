@@ -6,7 +6,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from harness.display.verdict_document import xml_of
 from harness.error import printable
-from harness.gate.finding import gate_line, spoken
+from harness.gate.finding import gate_line, findings_to_print
 from harness.record import SCHEMA, Gate, GateFinding, Outcome, Record
 from harness.wording import markdown_text
 from harness.wording.table.gate import gate_table
@@ -55,7 +55,7 @@ def _test_case(finding: GateFinding) -> TestCase:
 def to_markdown(findings: Sequence[GateFinding], code: int) -> str:
     """Return the verdict, a table of findings, and a folded list of unchanged times."""
     parts = [f"**{markdown_text(gate_line(findings, code))}**"]
-    if deciding := spoken(findings):
+    if deciding := findings_to_print(findings):
         parts.append(gate_table(deciding).markdown())
     unchanged = [finding for finding in findings if finding.gate is Gate.TIME and finding.outcome is Outcome.UNCHANGED]
     if unchanged:

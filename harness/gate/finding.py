@@ -65,7 +65,7 @@ def gate_line(findings: Sequence[GateFinding], code: int) -> str:
     return f"gate: {ENDINGS[code]} ({'; '.join(parts) or 'nothing was compared'})"
 
 
-def spoken(findings: Sequence[GateFinding]) -> list[GateFinding]:
+def findings_to_print(findings: Sequence[GateFinding]) -> list[GateFinding]:
     """Return the findings to print, starting with the ones that decide the exit code; unchanged ones are counted.
 
     A law that broke comes before a deviation that grew.
@@ -102,15 +102,15 @@ def match_cases(before: Mapping[str, str], current: Mapping[str, str], old: Poli
     lost = [name for name in timed_before if policy.renamed.get(name, name) not in timed_here]
     return Matching(
         tuple(name for name in timed_here if name in was),
-        (*(_lost(name, before, current, new, policy) for name in lost), *(_new(name) for name in new)),
+        (*(_report_missing(name, before, current, new, policy) for name in lost), *(_report_new(name) for name in new)),
     )
 
 
-def _new(name: str) -> GateFinding:
+def _report_new(name: str) -> GateFinding:
     return time_finding(name, Outcome.NEW, f"{name} is new: the baseline has no time for it.")
 
 
-def _lost(
+def _report_missing(
     name: str, before: Mapping[str, str], current: Mapping[str, str], new: Sequence[str], policy: Policy
 ) -> GateFinding:
     if name in policy.retired:
@@ -134,23 +134,25 @@ def comparisons(evidence: Evidence, policy: Policy) -> list[Comparison]:
         margins = policy.margins(case)
         ratios, nulls = (evidence.log_ratios(case, arm) for arm in (CANDIDATE, NULL))
         outcome = OUTCOMES[state(ratios, nulls, margins)]
-        if outcome is Outcome.INCONCLUSIVE and bounded_ratio(ratios).high >= 1.0 + _largest(margins):
+        if outcome is Outcome.INCONCLUSIVE and bounded_ratio(ratios).high >= 1.0 + _find_largest(margins):
             outcome = Outcome.NO_VERDICT
-        rows.append(_comparison(case, CANDIDATE, ratios, outcome, margins))
+        rows.append(_make_comparison(case, CANDIDATE, ratios, outcome, margins))
         void = state(nulls, nulls, margins) is State.VOID
-        rows.append(_comparison(case, NULL, nulls, Outcome.NO_VERDICT if void else Outcome.UNCHANGED, margins))
+        rows.append(_make_comparison(case, NULL, nulls, Outcome.NO_VERDICT if void else Outcome.UNCHANGED, margins))
         if controls := evidence.log_ratios(case, CONTROL):
             outcome_ = Outcome.REGRESSED if is_slower(controls, margins.margin) else Outcome.INCONCLUSIVE
-            rows.append(_comparison(case, CONTROL, controls, outcome_, margins))
+            rows.append(_make_comparison(case, CONTROL, controls, outcome_, margins))
     return rows
 
 
-def _largest(margins: Margins) -> float:
+def _find_largest(margins: Margins) -> float:
     """The slowdown that a passing case must exclude: the control's slowdown, or a larger tolerance."""
     return max(MORE / FEWER - 1.0, margins.tolerance)
 
 
-def _comparison(case: str, arm: str, log_ratios: Sequence[float], outcome: Outcome, margins: Margins) -> Comparison:
+def _make_comparison(
+    case: str, arm: str, log_ratios: Sequence[float], outcome: Outcome, margins: Margins
+) -> Comparison:
     slowdown = bounded_ratio(log_ratios)
     interval = {"ratio": slowdown.point, "low": slowdown.low, "high": slowdown.high}
     smallest = visible(standard_error(log_ratios), len(log_ratios), margins.margin)
@@ -172,15 +174,19 @@ def time_findings(evidence: Evidence, ratios: Sequence[Comparison]) -> list[Gate
     candidates = [ratio for ratio in ratios if ratio.arm == CANDIDATE and ratio.case not in evidence.failures]
     slower = [ratio for ratio in candidates if _seems_slower(ratio, evidence)]
     unreached = [case for case in evidence.unreached if case not in {ratio.case for ratio in slower}]
-    findings += [_unreached_finding(case) for case in unreached]
+    findings += [_report_unreached(case) for case in unreached]
     measured = [ratio for ratio in candidates if ratio.case not in unreached]
     control = next((ratio for ratio in ratios if ratio.arm == CONTROL), None)
     if control is None or control.outcome is not Outcome.REGRESSED:
-        return [*findings, _blind(control, measured), *(_slower_unseen(ratio) for ratio in slower)]
-    return [*findings, *(_finding(ratio, evidence) for ratio in measured), _seen(control)]
+        return [
+            *findings,
+            _report_unseen_control(control, measured),
+            *(_report_slower_unseen(ratio) for ratio in slower),
+        ]
+    return [*findings, *(_make_finding(ratio, evidence) for ratio in measured), _report_seen_control(control)]
 
 
-def _unreached_finding(case: str) -> GateFinding:
+def _report_unreached(case: str) -> GateFinding:
     sentence = f"{case} was not measured within the budget: use a larger budget, or time fewer cases."
     return time_finding(case, Outcome.NO_VERDICT, sentence, machine=True)
 
@@ -194,20 +200,20 @@ def none_reached(evidence: Evidence) -> str:
     )
 
 
-def _blind(control: Comparison | None, measured: Sequence[Comparison]) -> GateFinding:
+def _report_unseen_control(control: Comparison | None, measured: Sequence[Comparison]) -> GateFinding:
     if control is None:
         return time_finding(
             "", Outcome.NO_VERDICT, "No case was measured in enough pairs of processes.", machine=bool(measured)
         )
     sentence = (
-        f"No verdict on time: 10 % more work in {control.case} was measured as {_percent_slower(control)}, "
-        f"which is not clearly above {_percent(control.margin)}; {len(measured)} cases have no verdict."
+        f"No verdict on time: 10 % more work in {control.case} was measured as {_format_slowdown(control)}, "
+        f"which is not clearly above {_format_percent(control.margin)}; {len(measured)} cases have no verdict."
     )
     return time_finding(control.case, Outcome.NO_VERDICT, sentence, machine=True)
 
 
-def _seen(control: Comparison) -> GateFinding:
-    sentence = f"The control works: 10 % more work in {control.case} was measured as {_percent_slower(control)}."
+def _report_seen_control(control: Comparison) -> GateFinding:
+    sentence = f"The control works: 10 % more work in {control.case} was measured as {_format_slowdown(control)}."
     return time_finding(control.case, Outcome.UNCHANGED, sentence)
 
 
@@ -217,20 +223,20 @@ def _seems_slower(ratio: Comparison, evidence: Evidence) -> bool:
     return seems_slower(log_ratios, nulls, ratio.margin)
 
 
-def _slower_unseen(ratio: Comparison) -> GateFinding:
+def _report_slower_unseen(ratio: Comparison) -> GateFinding:
     """A case that was measured as slower, although the gate did not see the control."""
     sentence = (
-        f"{ratio.case} seems slower: {_percent_slower(ratio)} in {ratio.couples} pairs, but the gate did not "
+        f"{ratio.case} seems slower: {_format_slowdown(ratio)} in {ratio.couples} pairs, but the gate did not "
         f"see 10 % more work, so this is no verdict; {HELP}."
     )
     return time_finding(ratio.case, Outcome.NO_VERDICT, sentence)
 
 
-def _finding(ratio: Comparison, evidence: Evidence) -> GateFinding:
+def _make_finding(ratio: Comparison, evidence: Evidence) -> GateFinding:
     slower = _seems_slower(ratio, evidence)
     condition = f"in {ratio.couples} pairs, and a verdict needs at least {BLOCK}; {HELP}"
-    measured = f"{_percent_slower(ratio)} in {ratio.couples} interleaved pairs of processes"
-    visible = "" if ratio.visible is None else f"; a slowdown of {_percent(ratio.visible)} would be detected"
+    measured = f"{_format_slowdown(ratio)} in {ratio.couples} interleaved pairs of processes"
+    visible = "" if ratio.visible is None else f"; a slowdown of {_format_percent(ratio.visible)} would be detected"
     match ratio.outcome:
         case Outcome.REGRESSED:
             sentence = f"{ratio.case} got slower: {measured}, confirmed by the last {BLOCK} pairs alone."
@@ -248,9 +254,9 @@ def _finding(ratio: Comparison, evidence: Evidence) -> GateFinding:
                 sentence = f"{ratio.case} has no verdict: two runs of the base differ by {itself}."
         case Outcome.NO_VERDICT if ratio.couples < BLOCK:
             predicate = "seems slower" if slower else "has no verdict"
-            sentence = f"{ratio.case} {predicate}: {_percent_slower(ratio)} {condition}."
+            sentence = f"{ratio.case} {predicate}: {_format_slowdown(ratio)} {condition}."
         case Outcome.NO_VERDICT if not slower:
-            largest = _percent(_largest(Margins(ratio.margin, ratio.tolerance)))
+            largest = _format_percent(_find_largest(Margins(ratio.margin, ratio.tolerance)))
             sentence = f"{ratio.case} has no verdict: {measured}, so a slowdown of {largest} is possible; {HELP}."
         case Outcome.NO_VERDICT:
             sentence = f"{ratio.case} may be slower: {measured}; the budget was too small to confirm it."
@@ -265,11 +271,11 @@ def percent_slower(ratio: Estimate) -> str:
     return f"{point} % ({low} to {high} %)"
 
 
-def _percent_slower(ratio: Comparison) -> str:
+def _format_slowdown(ratio: Comparison) -> str:
     return percent_slower(Estimate(ratio.ratio, ratio.low, ratio.high, Method.ONE_SIDED))
 
 
-def _percent(share: float) -> str:
+def _format_percent(share: float) -> str:
     return f"{100.0 * share:.3g} %"
 
 
@@ -304,7 +310,7 @@ def compare_times(
     start_s = time.perf_counter()
     with reserve_machine(), trees(reference) as checkouts:
         old = read_policy(checkouts.base, policy)
-        sources = _sources(checkouts, policy, contract, pythonpath)
+        sources = _build_sources(checkouts, policy, contract, pythonpath)
         settings = TrialSettings(policy.budget_s, policy.margins, seed)
         trial = Trial(sources, settings, progress, start_s=start_s)
         try:
@@ -320,7 +326,9 @@ def compare_times(
     return TimeVerdict([*pairs.findings, *time_findings(evidence, ratios)], ratios, evidence.slices)
 
 
-def _sources(both: Trees, policy: Policy, contract: str | None, pythonpath: Sequence[str]) -> Mapping[str, CaseSource]:
+def _build_sources(
+    both: Trees, policy: Policy, contract: str | None, pythonpath: Sequence[str]
+) -> Mapping[str, CaseSource]:
     """Return where the arms find their cases: in the base, cases that were renamed have their old names."""
     images, compiled = both.folder / "images", both.folder / "compiled"
     folders = (*pythonpath, "", "src")

@@ -28,24 +28,30 @@ UPDATE = "`harness gate --update` accepts it"
 def compare(before: Baseline, now: Summary, policy: Policy) -> list[GateFinding]:
     """Return a finding on each difference, and a finding with the number of comparisons."""
     references = before.references(now.origin)
-    shared_cases = {key: current for key in references if (current := now.cases.get(_key_now(key, policy))) is not None}
-    findings = list(_cases(references, now, policy))
+    shared_cases = {
+        key: current for key in references if (current := now.cases.get(_get_present_key(key, policy))) is not None
+    }
+    findings = list(_compare_cases(references, now, policy))
     for key, current in shared_cases.items():
         old, figures, same_draws = references[key]
-        findings += _laws(old, current, policy, figures=figures, same_draws=same_draws)
-        findings += _points(old, current, figures=figures, surveyed=now.surveyed)
-        findings += _counts(old, current) if figures else []
+        findings += _compare_laws(old, current, policy, figures=figures, same_draws=same_draws)
+        findings += _compare_points(old, current, figures=figures, surveyed=now.surveyed)
+        findings += _compare_counts(old, current) if figures else []
     findings += find_loosened([(references[key], current) for key, current in shared_cases.items()])
-    findings += _remote(before, [key for key in shared_cases if not references[key].figures], len(shared_cases), now)
+    findings += _report_remote(
+        before, [key for key in shared_cases if not references[key].figures], len(shared_cases), now
+    )
     if points := sum(len(case.snapshot.breaking_points()) for case in references.values() if not now.surveyed):
         sentence = f"{count(points, 'breaking point')} not compared, because the run has no survey."
-        findings.append(_finding("", "", Outcome.NO_VERDICT, sentence))
+        findings.append(_make_finding("", "", Outcome.NO_VERDICT, sentence))
     if not now.cases:
-        findings.append(_finding("", "", Outcome.NO_VERDICT, "Nothing was compared: the run contains no verdicts."))
-    return [*findings, *_census([references[key] for key in shared_cases])]
+        findings.append(
+            _make_finding("", "", Outcome.NO_VERDICT, "Nothing was compared: the run contains no verdicts.")
+        )
+    return [*findings, *_count_comparisons([references[key] for key in shared_cases])]
 
 
-def _key_now(key: Key, policy: Policy) -> Key:
+def _get_present_key(key: Key, policy: Policy) -> Key:
     """Return the present name of a case of the baseline."""
     return policy.renamed.get(key[0], key[0]), key[1]
 
@@ -60,11 +66,11 @@ def accept_differences(findings: Sequence[GateFinding]) -> list[GateFinding]:
     ]
 
 
-def _finding(case: str, subject: str, outcome: Outcome, sentence: str, gate: Gate = Gate.NUMERICS) -> GateFinding:
+def _make_finding(case: str, subject: str, outcome: Outcome, sentence: str, gate: Gate = Gate.NUMERICS) -> GateFinding:
     return GateFinding(gate=gate, case=case, subject=subject, outcome=outcome, sentence=sentence)
 
 
-def _remote(before: Baseline, unknown: Sequence[Key], compared: int, now: Summary) -> Iterator[GateFinding]:
+def _report_remote(before: Baseline, unknown: Sequence[Key], compared: int, now: Summary) -> Iterator[GateFinding]:
     """Report the cases without figures from this kind of machine."""
     if not unknown:
         return
@@ -78,52 +84,52 @@ def _remote(before: Baseline, unknown: Sequence[Key], compared: int, now: Summar
         f"{quantities} are not compared: the baseline has them from {origins}, this run from {now.origin}; "
         "`harness gate --update` adds them."
     )
-    yield _finding("", "", Outcome.INCONCLUSIVE, sentence)
+    yield _make_finding("", "", Outcome.INCONCLUSIVE, sentence)
 
 
-def _census(both: Sequence[Reference]) -> Iterator[GateFinding]:
+def _count_comparisons(both: Sequence[Reference]) -> Iterator[GateFinding]:
     """Say how much was compared."""
     snapshots = [case.snapshot for case in both]
     for snapshot in (snapshot for snapshot in snapshots if snapshot.by_chance):
         where = f"{AGREE} [{', '.join(sorted(snapshot.by_chance))}]"
         sentence = f"{snapshot.case} is not repeatable (see {where}): its verdicts are compared, its numbers are not."
-        yield _finding(snapshot.case, where, Outcome.UNCHANGED, sentence)
+        yield _make_finding(snapshot.case, where, Outcome.UNCHANGED, sentence)
     laws = sum(len(snapshot.figures()) for snapshot in snapshots)
     sentence = f"{count(laws, 'verdict')} of {count(len(both), 'case')} compared with the baseline."
-    yield _finding("", "", Outcome.UNCHANGED, sentence)
+    yield _make_finding("", "", Outcome.UNCHANGED, sentence)
     if counts := sum(len(case.snapshot.counts) for case in both if case.figures):
         sentence = f"{count(counts, 'count')} compared with the baseline."
-        yield _finding("", "", Outcome.UNCHANGED, sentence, Gate.COUNTS)
+        yield _make_finding("", "", Outcome.UNCHANGED, sentence, Gate.COUNTS)
 
 
 # Cases
 
 
-def _cases(known: Mapping[Key, Reference], now: Summary, policy: Policy) -> Iterator[GateFinding]:
-    was = {_key_now(key, policy) for key in known}
+def _compare_cases(known: Mapping[Key, Reference], now: Summary, policy: Policy) -> Iterator[GateFinding]:
+    was = {_get_present_key(key, policy) for key in known}
     new = [key for key in now.cases if key not in was]
     for key, (old, *_) in known.items():
-        if _key_now(key, policy) not in now.cases:
-            yield _gone(old, [now.cases[key] for key in new], policy)
+        if _get_present_key(key, policy) not in now.cases:
+            yield _report_gone(old, [now.cases[key] for key in new], policy)
     for case, device in new:
         where = "" if device == "cpu" else f" on {device}"
-        yield _finding(case, "", Outcome.NEW, f"{case}{where} is new: it is not in the baseline; {UPDATE}.")
+        yield _make_finding(case, "", Outcome.NEW, f"{case}{where} is new: it is not in the baseline; {UPDATE}.")
 
 
-def _gone(old: Snapshot, new: Sequence[Snapshot], policy: Policy) -> GateFinding:
+def _report_gone(old: Snapshot, new: Sequence[Snapshot], policy: Policy) -> GateFinding:
     if old.case in policy.retired:
         sentence = f"{old.case} is retired: {policy.retired[old.case]}."
-        return _finding(old.case, "", Outcome.UNCHANGED, sentence)
+        return _make_finding(old.case, "", Outcome.UNCHANGED, sentence)
     like = [current.case for current in new if current.contract == old.contract]
     hint = f"; if its new name is {' or '.join(like)}, add it under `renamed` in {TABLE}" if like else ""
     sentence = f"{old.case} is missing: the run has no verdicts for it{hint}."
-    return _finding(old.case, "", Outcome.NO_VERDICT, sentence)
+    return _make_finding(old.case, "", Outcome.NO_VERDICT, sentence)
 
 
 # Laws
 
 
-def _laws(
+def _compare_laws(
     old: Snapshot, current: Snapshot, policy: Policy, *, figures: bool, same_draws: bool
 ) -> Iterator[GateFinding]:
     was, now = old.figures(), current.figures()
@@ -132,7 +138,7 @@ def _laws(
         lost.setdefault(law, []).append(dtype)
     for law, dtypes in sorted(lost.items()):
         where = ", ".join(sorted(dtypes))
-        yield _finding(
+        yield _make_finding(
             current.case,
             f"{law} [{where}]",
             Outcome.REGRESSED,
@@ -141,17 +147,17 @@ def _laws(
     if added := sorted(now.keys() - was.keys()):
         listed = f"{added[0][0]} [{added[0][1]}]" + (f" and {len(added) - 1} more" if len(added) > 1 else "")
         sentence = f"{current.case} has checks that the baseline does not contain: {listed}; {UPDATE}."
-        yield _finding(current.case, listed, Outcome.NEW, sentence)
+        yield _make_finding(current.case, listed, Outcome.NEW, sentence)
     for key in sorted(was.keys() & now.keys()):
         subject = f"{key[0]} [{key[1]}]"
-        difference = _status(was[key], now[key], figures=figures)
+        difference = _compare_status(was[key], now[key], figures=figures)
         if difference is None and key[1] not in current.by_chance:
-            difference = _size(was[key], now[key], same_draws=same_draws)
+            difference = _compare_size(was[key], now[key], same_draws=same_draws)
         if difference is None and figures:
-            difference = _largest(was[key], now[key], _largest_allowed(was[key], current.case, policy))
+            difference = _compare_largest(was[key], now[key], _compute_largest_allowed(was[key], current.case, policy))
         if difference is not None:
             outcome, words = difference
-            yield _finding(current.case, subject, outcome, f"{current.case} {subject}: {words}.")
+            yield _make_finding(current.case, subject, outcome, f"{current.case} {subject}: {words}.")
 
 
 Difference = tuple[Outcome, str] | None
@@ -165,7 +171,7 @@ _OF_KERNELS = {Status.HOLDS, Status.LOST, Status.EXPECTED, Status.SKIPPED}
 """Statuses between which another machine may decide: its kernels round differently, or it has no compiler."""
 
 
-def _status(was: Figures, now: Figures, *, figures: bool) -> Difference:
+def _compare_status(was: Figures, now: Figures, *, figures: bool) -> Difference:
     if was.status is now.status:
         return None
     change = f"{was.status} {IN_BASELINE}, {now.status} now"
@@ -179,7 +185,7 @@ def _status(was: Figures, now: Figures, *, figures: bool) -> Difference:
     return Outcome.REGRESSED, change
 
 
-def _size(was: Figures, now: Figures, *, same_draws: bool) -> Difference:
+def _compare_size(was: Figures, now: Figures, *, same_draws: bool) -> Difference:
     if now.status is not Status.HOLDS:
         # The search ends at the first failing example, which depends on the processor's rounding.
         return None
@@ -190,12 +196,12 @@ def _size(was: Figures, now: Figures, *, same_draws: bool) -> Difference:
     return None
 
 
-def _largest_allowed(was: Figures, case: str, policy: Policy) -> float:
+def _compute_largest_allowed(was: Figures, case: str, policy: Policy) -> float:
     worst = was.largest or 0.0
     return max(worst + policy.allows("ulp", case), worst * (1.0 + policy.allows("growth", case)))
 
 
-def _largest(was: Figures, now: Figures, allowed: float) -> Difference:
+def _compare_largest(was: Figures, now: Figures, allowed: float) -> Difference:
     if now.largest is None or was.largest is None or now.largest == was.largest:
         return None
     change = f"the largest deviation is {now.largest:g}, was {was.largest:g}"
@@ -207,7 +213,7 @@ def _largest(was: Figures, now: Figures, allowed: float) -> Difference:
 # Breaking points
 
 
-def _points(old: Snapshot, current: Snapshot, *, figures: bool, surveyed: bool) -> Iterator[GateFinding]:
+def _compare_points(old: Snapshot, current: Snapshot, *, figures: bool, surveyed: bool) -> Iterator[GateFinding]:
     was, now = old.breaking_points(), current.breaking_points()
     if not surveyed:
         return
@@ -218,10 +224,10 @@ def _points(old: Snapshot, current: Snapshot, *, figures: bool, surveyed: bool) 
             continue
         if key not in now:
             sentence = f"{current.case} {subject}: the run no longer searches for its breaking point."
-            yield _finding(current.case, subject, Outcome.REGRESSED, sentence)
+            yield _make_finding(current.case, subject, Outcome.REGRESSED, sentence)
         elif figures and now[key] != was[key]:
             outcome, words = _describe_move(was[key], now[key], ray, dtype)
-            yield _finding(current.case, subject, outcome, f"{current.case} {subject}: {words}.")
+            yield _make_finding(current.case, subject, outcome, f"{current.case} {subject}: {words}.")
 
 
 def _describe_move(was: str, now: str, ray: str, dtype: str) -> tuple[Outcome, str]:
@@ -230,11 +236,11 @@ def _describe_move(was: str, now: str, ray: str, dtype: str) -> tuple[Outcome, s
     if not was:
         return Outcome.REGRESSED, f"breaks at {now}, but did not break on this ray before"
     inwards = abs(float.fromhex(now)) < abs(float.fromhex(was))
-    words = f"breaks at {now} instead of {was}, {_distance(was, now, ray, dtype)} {'earlier' if inwards else 'later'}"
+    words = f"breaks at {now} instead of {was}, {_format_distance(was, now, ray, dtype)} {'earlier' if inwards else 'later'}"
     return (Outcome.REGRESSED, words) if inwards else (Outcome.IMPROVED, f"{words}; {UPDATE}")
 
 
-def _distance(was: str, now: str, ray: str, dtype: str) -> str:
+def _format_distance(was: str, now: str, ray: str, dtype: str) -> str:
     a, b = float.fromhex(was), float.fromhex(now)
     steps = round(abs(a - b)) if ray == LENGTH else abs(ordinal(a, dtype) - ordinal(b, dtype))
     noun = "element" if ray == LENGTH else "float"
@@ -244,7 +250,7 @@ def _distance(was: str, now: str, ray: str, dtype: str) -> str:
 # Counts
 
 
-def _counts(old: Snapshot, current: Snapshot) -> Iterator[GateFinding]:
+def _compare_counts(old: Snapshot, current: Snapshot) -> Iterator[GateFinding]:
     for name, was in old.counts.items():
         now = current.counts.get(name)
         if now == was:
@@ -253,7 +259,7 @@ def _counts(old: Snapshot, current: Snapshot) -> Iterator[GateFinding]:
         tail = f"; {UPDATE}" if outcome is Outcome.IMPROVED else ""
         number = "none" if now is None else f"{now:,}"
         sentence = f"{current.case}: {number} {name} per call, was {was:,}{tail}."
-        yield _finding(current.case, name, outcome, sentence, Gate.COUNTS)
+        yield _make_finding(current.case, name, outcome, sentence, Gate.COUNTS)
 
 
 MEANT = ("batches", "samples")
@@ -310,23 +316,23 @@ def find_loosened(both: Sequence[tuple[Reference, Snapshot]]) -> Iterator[GateFi
                 grown.setdefault((current.contract, law), []).append(growth)
     for (contract, law), group in grown.items():
         sentence = f"The bound of {contract} {law} {_describe_growth(group)}: a looser bound finds less."
-        yield _finding("", law, Outcome.REGRESSED, sentence)
+        yield _make_finding("", law, Outcome.REGRESSED, sentence)
     if unknown:
         cases = count(unknown, "case")
         sentence = f"The bounds of {cases} are not compared: the baseline does not record them; {UPDATE_ADDS}."
-        yield _finding("", "", Outcome.INCONCLUSIVE, sentence)
+        yield _make_finding("", "", Outcome.INCONCLUSIVE, sentence)
     if of_several:
         sentence = (
             f"The bounds of {of_several:,} verdicts on {', '.join(sorted(OF_SEVERAL))} are not compared: "
             "they depend on the call that is the worst on a kind of machine."
         )
-        yield _finding("", "", Outcome.INCONCLUSIVE, sentence)
+        yield _make_finding("", "", Outcome.INCONCLUSIVE, sentence)
     if other_inputs:
         sentence = (
             f"The bounds of {other_inputs:,} of {compared + other_inputs:,} verdicts are not compared: "
             f"their inputs differ from the baseline's; {UPDATE_ADDS}."
         )
-        yield _finding("", "", Outcome.INCONCLUSIVE, sentence)
+        yield _make_finding("", "", Outcome.INCONCLUSIVE, sentence)
 
 
 def _is_unknown(old: Snapshot, current: Snapshot) -> bool:

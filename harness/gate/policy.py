@@ -12,7 +12,7 @@ from pydantic_core import to_json
 from harness.error import UsageError, join_names
 from harness.gate.baseline import baseline_of
 from harness.gate.confirmation import MARGIN, TOLERANCE, Margins
-from harness.record.storage import is_there, quote_value, toml_document
+from harness.record.storage import is_there, quote_value, parse_toml
 
 TABLE = "[tool.harness.gate]"
 FILE = "pyproject.toml"
@@ -77,9 +77,9 @@ class Policy(_Table):
 
     def loosened_from(self, old: "Policy") -> list[str]:
         """Return how this policy allows more than an older one, or gates something else, in words."""
-        return list(self._loosened_from(old))
+        return list(self._list_loosened(old))
 
-    def _loosened_from(self, old: "Policy") -> Iterator[str]:
+    def _list_loosened(self, old: "Policy") -> Iterator[str]:
         for name in ("target", "baseline"):
             if getattr(self, name) != getattr(old, name):
                 yield f"`{name}` is {quote_value(getattr(self, name))}, was {quote_value(getattr(old, name))}"
@@ -120,7 +120,7 @@ def read_policy(root: Path, default: Policy | None = None) -> Policy:
         If it has a key that is unknown, or a value of another type.
     """
     file = root / FILE
-    return _policy(toml_document(file), str(file), default or Policy()) if is_there(file) else default or Policy()
+    return _build_policy(parse_toml(file), str(file), default or Policy()) if is_there(file) else default or Policy()
 
 
 def parse_policy(text: str, place: str) -> Policy:
@@ -132,12 +132,12 @@ def parse_policy(text: str, place: str) -> Policy:
         If it has a key that is unknown, or a value of another type.
     """
     try:
-        return _policy(tomllib.loads(text), place, Policy())
+        return _build_policy(tomllib.loads(text), place, Policy())
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"invalid TOML in {place}: {error!s:.200}", remedy="fix the file") from error
 
 
-def _policy(table: Any, place: str, default: Policy) -> Policy:
+def _build_policy(table: Any, place: str, default: Policy) -> Policy:
     for name in ("tool", "harness", "gate"):
         if not isinstance(table, dict):
             rule = f"{TABLE} must be a table"

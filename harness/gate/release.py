@@ -48,7 +48,7 @@ class Releases:
         self._unchanged: dict[str, bool] = {}
 
     @classmethod
-    def of_target(cls, target: str) -> "Releases | None":
+    def read_target(cls, target: str) -> "Releases | None":
         """Return the releases in the baseline of a checked target or of its project; ``None`` without a baseline."""
         root = project_root(Path.cwd())
         path = target.partition(":")[0]
@@ -60,14 +60,14 @@ class Releases:
         file = next((file for file in files if file.is_file()), None)
         return None if file is None else cls(read_baseline(file), file, folder)
 
-    def noted(self, verdict: Verdict, name: str | None = None) -> Verdict:
+    def add_releases(self, verdict: Verdict, name: str | None = None) -> Verdict:
         """Return a verdict with the releases that differ, if nothing else does; ``name`` is the case's old name."""
-        releases = self.between(verdict, name or verdict.case)
+        releases = self.find_change(verdict, name or verdict.case)
         if releases is None or not self.have_source(name or verdict.case):
             return verdict
         return verdict.model_copy(update={"releases": releases})
 
-    def between(self, verdict: Verdict, name: str) -> tuple[str, str] | None:
+    def find_change(self, verdict: Verdict, name: str) -> tuple[str, str] | None:
         """Return the latest other release with another verdict, and the present one; ``None`` if it is no reason."""
         entries = self._cases.get((name, verdict.device), ())
         releases = {release_of(origin.torch): entry for entry in entries for origin in entry.origins}
@@ -98,14 +98,14 @@ class Releases:
         commit = git(*here, "log", "-1", "--format=%H", "--", str(self._file))
         if not commit or git(*here, "rev-parse", "--is-shallow-repository") != "false":
             return False
-        git(*here, "diff", "--quiet", commit, "--", *_COMPILED, *self._code(name))
+        git(*here, "diff", "--quiet", commit, "--", *_COMPILED, *self._find_files(name))
         project = project_root(self._folder)
         if not (project / FILE).is_file():
             return True
         before = git("-C", str(project), "show", f"{commit}:./{FILE}")
-        return _options(before) == _options((project / FILE).read_text(encoding="utf-8"))
+        return _read_options(before) == _read_options((project / FILE).read_text(encoding="utf-8"))
 
-    def _code(self, name: str) -> Iterable[str]:
+    def _find_files(self, name: str) -> Iterable[str]:
         """Return the Python files of a case: its module, the declarations next to it, and the imports of the module."""
         parts = name.split(".")
         modules = [
@@ -138,7 +138,7 @@ def _find_imports(file: Path, folder: Path) -> Iterator[Path]:
             yield from filter(Path.is_file, (path.with_suffix(".py"), path / "__init__.py"))
 
 
-def _options(text: str) -> dict[str, Any]:
+def _read_options(text: str) -> dict[str, Any]:
     """Return the table with the options of the targets, without the policy of the gate."""
     table = tomllib.loads(text).get("tool", {}).get("harness", {})
     return {name: value for name, value in table.items() if name != "gate"}
@@ -157,9 +157,9 @@ def attribute_to_releases(
             yield finding
             continue
         name = old_names.get(finding.case, finding.case)
-        pair = releases.between(verdict, name)
+        pair = releases.find_change(verdict, name)
         # The run may have noted its releases before the source changed.
-        noted = releases.noted(verdict.model_copy(update={"releases": None}), name)
+        noted = releases.add_releases(verdict.model_copy(update={"releases": None}), name)
         if pair is None:
             yield finding
         elif noted.releases is None or not releases.has_draws(name, hypothesis):

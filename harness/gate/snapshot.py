@@ -94,17 +94,17 @@ class Counts(Record):
     def findings(self) -> list[GateFinding]:
         """A sentence on each case that could not be called."""
         failed = [
-            _finding(case, Outcome.NO_VERDICT, f"{case} cannot be counted: calling it raises {why}.")
+            _make_finding(case, Outcome.NO_VERDICT, f"{case} cannot be counted: calling it raises {why}.")
             for case, why in self.failures.items()
         ]
         skipped = [
-            _finding(case, Outcome.INCONCLUSIVE, f"{case} is not counted: {why}.")
+            _make_finding(case, Outcome.INCONCLUSIVE, f"{case} is not counted: {why}.")
             for case, why in self.uncompiled.items()
         ]
         return failed + skipped
 
 
-def _finding(case: str, outcome: Outcome, sentence: str) -> GateFinding:
+def _make_finding(case: str, outcome: Outcome, sentence: str) -> GateFinding:
     return GateFinding(gate=Gate.COUNTS, case=case, subject="", outcome=outcome, sentence=sentence)
 
 
@@ -116,16 +116,16 @@ def summarize_run(
     for case, device in sorted({(verdict.case, verdict.device) for verdict in verdicts}):
         selected = [verdict for verdict in verdicts if (verdict.case, verdict.device) == (case, device)]
         points = [point for point in breakings if (point.case, point.device) == (case, device)]
-        snapshots[case, device] = _snapshot(selected, points, counts.get(case, {}) if device == "cpu" else {})
+        snapshots[case, device] = _make_snapshot(selected, points, counts.get(case, {}) if device == "cpu" else {})
     return Summary(Origin.of(head.environment), snapshots, surveyed=bool(breakings))
 
 
-def _snapshot(verdicts: Sequence[Verdict], breakings: Sequence[Breaking], counts: dict[str, int]) -> Snapshot:
+def _make_snapshot(verdicts: Sequence[Verdict], breakings: Sequence[Breaking], counts: dict[str, int]) -> Snapshot:
     first = verdicts[0]
     chance = {verdict.dtype for verdict in verdicts if verdict.law == AGREE and _is_chance(verdict.status)}
     breakings = [point for point in breakings if point.dtype not in chance]
     dtypes = tuple(sorted({verdict.dtype for verdict in verdicts} | {point.dtype for point in breakings}))
-    figures = {(row.law, row.dtype): _figures(row, by_chance=row.dtype in chance) for row in verdicts}
+    figures = {(row.law, row.dtype): _summarize_verdict(row, by_chance=row.dtype in chance) for row in verdicts}
     breaks = {(point.law, point.ray, point.dtype): point.value_hex or "" for point in breakings}
     points: dict[str, dict[str, tuple[str | None, ...]]] = {}
     for law, ray in sorted({(point.law, point.ray) for point in breakings}):
@@ -147,18 +147,18 @@ def _is_chance(status: Status) -> bool:
     return status in {Status.BROKEN, Status.EXPECTED, Status.LOST, Status.UNCLAIMED}
 
 
-def _figures(verdict: Verdict, *, by_chance: bool) -> Figures:
+def _summarize_verdict(verdict: Verdict, *, by_chance: bool) -> Figures:
     """A verdict in short; where it is a chance on which example a law breaks, no number of examples either."""
     bound = None if verdict.typical_bound is None else float(f"{verdict.typical_bound:.3g}")
     inputs = verdict.inputs if verdict.status is Status.HOLDS else None
     if not by_chance:
-        return Figures(verdict.status, verdict.examples, verdict.rows, rounded_up(verdict.largest), bound, inputs)
+        return Figures(verdict.status, verdict.examples, verdict.rows, round_up(verdict.largest), bound, inputs)
     if verdict.status is Status.HOLDS:
         return Figures(verdict.status, verdict.examples, verdict.rows, None, bound, inputs)
     return Figures(verdict.status, 0, 0, None)
 
 
-def rounded_up(deviation: float | None) -> float | None:
+def round_up(deviation: float | None) -> float | None:
     """Return a deviation with the digits a baseline keeps, never smaller than it was."""
     if deviation is None or deviation == 0.0 or not math.isfinite(deviation):
         return deviation

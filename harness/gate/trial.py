@@ -80,7 +80,7 @@ class Cost:
     @property
     def control(self) -> SlicePlan:
         """Plan of its slices as the positive control."""
-        return SlicePlan.of_control(self.warm_s)
+        return SlicePlan.plan_control(self.warm_s)
 
     @property
     def control_round_s(self) -> float:
@@ -124,16 +124,16 @@ class Schedule:
     def pair_s(self, cases: Sequence[str], slices: int = MIN_SLICES) -> float:
         """Return the seconds of a pair with some of the cases, about."""
         begin_s = ARMS * self.begin_s + sum(self.costs[case].pair_s(0) for case in cases)
-        return self.begin_pace * begin_s + slices * self._turn_s(cases)
+        return self.begin_pace * begin_s + slices * self._compute_turn_s(cases)
 
-    def _turn_s(self, cases: Sequence[str]) -> float:
+    def _compute_turn_s(self, cases: Sequence[str]) -> float:
         """Seconds of a turn: one slice per case and arm."""
         return self.slices_pace * ARMS * sum(self.costs[case].slice_s for case in cases)
 
     def adapt_pace(self, cases: Sequence[str], slices: int, begin_s: float, slices_s: float) -> "Schedule":
         """Return the schedule with the pace of a pair that was measured."""
         planned = replace(self, begin_pace=1.0, slices_pace=1.0)
-        planned_begin_s, planned_slices_s = planned.pair_s(cases, 0), slices * planned._turn_s(cases)
+        planned_begin_s, planned_slices_s = planned.pair_s(cases, 0), slices * planned._compute_turn_s(cases)
         return replace(self, begin_pace=begin_s / planned_begin_s, slices_pace=slices_s / planned_slices_s)
 
     def choose_fitting(self, cases: Sequence[str], pairs: int, left_s: float) -> list[str]:
@@ -150,8 +150,8 @@ class Schedule:
         After other cases are decided, a pair does not become shorter. The remaining cases are disturbed by other
         programs, and the fastest of more slices is disturbed less.
         """
-        as_long = self.slices * self._turn_s(list(self.costs)) / self._turn_s(cases)
-        fitting = (affordable_s - self.pair_s(cases, 0)) / self._turn_s(cases)
+        as_long = self.slices * self._compute_turn_s(list(self.costs)) / self._compute_turn_s(cases)
+        fitting = (affordable_s - self.pair_s(cases, 0)) / self._compute_turn_s(cases)
         return max(MIN_SLICES, int(min(MAX_SLICES, as_long, fitting)))
 
 
@@ -320,8 +320,12 @@ class Trial:
         """Sort: first the control, which every verdict needs, then suspected cases, then the cheapest cases."""
 
         def rank(case: str) -> tuple[bool, bool, float]:
-            is_suspected = self._state(case) is State.SUSPECTED
-            return (case != self._unseen_control(), not is_suspected, self._schedule.costs[case].pair_s(MIN_SLICES))
+            is_suspected = self._get_state(case) is State.SUSPECTED
+            return (
+                case != self._find_unseen_control(),
+                not is_suspected,
+                self._schedule.costs[case].pair_s(MIN_SLICES),
+            )
 
         return sorted(cases, key=rank)
 
@@ -370,13 +374,13 @@ class Trial:
         """The undecided cases, and the control until it is detected; a decided case stays decided."""
         out = self.evidence.failures.keys() | self._dropped
         able = [case for case in self._schedule.costs if case not in out]
-        return [case for case in able if case == self._unseen_control() or not self._state(case).is_settled]
+        return [case for case in able if case == self._find_unseen_control() or not self._get_state(case).is_settled]
 
-    def _unseen_control(self) -> str | None:
+    def _find_unseen_control(self) -> str | None:
         """The control, until it is seen."""
         return None if self._control_is_seen() else self.evidence.control
 
-    def _state(self, case: str) -> State:
+    def _get_state(self, case: str) -> State:
         log_ratios, nulls = (self.evidence.log_ratios(case, arm) for arm in (CANDIDATE, NULL))
         return state(log_ratios, nulls, self.settings.margins(case))
 
@@ -387,7 +391,7 @@ class Trial:
         only one arm if the slices of each arm followed each other.
         """
         before, start = psutil.cpu_times(), self._clock()
-        sought = self._unseen_control()
+        sought = self._find_unseen_control()
         taken: dict[tuple[str, SlicePlan, bool], list[dict[str, SliceTimes]]] = defaultdict(list)
         # Results are examined at the end of a block, so the remaining budget is for all pairs until then. In the
         # first block it is also for the pairs that confirm a suspicion.
@@ -419,7 +423,7 @@ class Trial:
         self._schedule = self._schedule.adapt_pace(cases, taken_slices, begin_s, measured_s)
         for (case, plan, _), turns in taken.items():
             if len(turns) >= MIN_SLICES and case not in self.evidence.failures:
-                self._note(number, case, plan, turns, before)
+                self._record(number, case, plan, turns, before)
 
     def _try(self, step: Callable[[str], None], case: str) -> None:
         try:
@@ -433,7 +437,7 @@ class Trial:
         log_ratios = self.evidence.log_ratios(self.evidence.control, CONTROL)
         return len(log_ratios) >= BLOCK and is_slower(log_ratios, self.settings.margins(self.evidence.control).margin)
 
-    def _note(
+    def _record(
         self, number: int, case: str, plan: SlicePlan, turns: Sequence[Mapping[str, SliceTimes]], before: CpuTimes
     ) -> None:
         load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
@@ -448,9 +452,9 @@ class Trial:
                 "rounds": plan.rounds,
                 "iterations": plan.more if arm == CONTROL else plan.iterations,
                 "starts_s": tuple(round(times.start_s - self._start, 4) for times in slices),
-                "minima_s": tuple(_short(times.minimum_s) for times in slices),
-                "medians_s": tuple(_short(times.median_s) for times in slices),
-                "cpu_s": tuple(_short(times.cpu_s) for times in slices),
+                "minima_s": tuple(_round_duration(times.minimum_s) for times in slices),
+                "medians_s": tuple(_round_duration(times.median_s) for times in slices),
+                "cpu_s": tuple(_round_duration(times.cpu_s) for times in slices),
                 "load": load,
                 "steal": steal,
                 "frequency_hz": frequency.current * 1e6 if frequency else None,
@@ -458,7 +462,7 @@ class Trial:
             self.evidence.slices.append(Slices.model_validate(measured))
 
 
-def _short(seconds: float) -> float:
+def _round_duration(seconds: float) -> float:
     """A duration to five digits: finer than any clock's jitter."""
     return float(f"{seconds:.5g}")
 

@@ -49,7 +49,7 @@ def load_and_serve(line: socket.socket) -> None:
     _, setup = receive(buffered_reader(line))
     if _has_lost_parent(line):
         os._exit(0)
-    server = _server_class(setup)
+    server = _choose_server_class(setup)
     _prepare_import(setup)
     settings = read(AT_IMPORT)
     try:
@@ -86,7 +86,7 @@ def load_and_serve(line: socket.socket) -> None:
 # Before the code, and after it
 
 
-def _server_class(setup: dict[str, Any]) -> type[Server]:
+def _choose_server_class(setup: dict[str, Any]) -> type[Server]:
     """Return the class that answers: the modules for loaders are imported only where there may be one."""
     if not setup["loaders"]:
         return Server
@@ -203,12 +203,12 @@ def _describe(case: Any) -> dict[str, Any]:
     description |= {name: getattr(case, name) for name in names}
     description["call"] = case.call if isinstance(case.call, str) else None
     description["declares"] = dict(case.declares)
-    description["breaks"] = {law: _reason(why) for law, why in case.breaks.items()}
-    description["breaks_at"] = [[*place, _reason(why)] for place, why in case.breaks_at.items()]
+    description["breaks"] = {law: _encode_reason(why) for law, why in case.breaks.items()}
+    description["breaks_at"] = [[*place, _encode_reason(why)] for place, why in case.breaks_at.items()]
     return description
 
 
-def _reason(why: Any) -> Any:
+def _encode_reason(why: Any) -> Any:
     return why if isinstance(why, str) else [why.reason, list(why.dtypes)]
 
 

@@ -127,7 +127,7 @@ class Child:
             wire.send(parent_end, bytes(wire.MARK), self._setup)
             _, self.about = wire.receive(self._read(parent_end))
         except (OSError, wire.WireError, LostError) as error:
-            lost = error.failure if isinstance(error, LostError) else self._failure()
+            lost = error.failure if isinstance(error, LostError) else self._describe_failure()
             if lost.fault is Fault.HUNG:
                 lost = describe_failure(None, "", replace(self.limits, law_s=self.limits.load_s))
             self.close()
@@ -201,7 +201,7 @@ class Child:
             self._line.close()
         self._server = self._line = None
 
-    def _serve(self) -> socket.socket:
+    def _start_server(self) -> socket.socket:
         if self._process is None:
             self.start()
         assert self._process is not None
@@ -215,7 +215,7 @@ class Child:
         if self.about.get("forks"):
             # A number from a sandbox may mean another process, so it is not used to end one.
             server = self._read_number(_FORK_S)
-            is_ours = server in _children(self._process.pid)
+            is_ours = server in _find_children(self._process.pid)
             self._server, self.about["forks"] = (server, True) if is_ours else (self._server, False)
         self._heard = os.fstat(self._printed.fileno()).st_size
         return parent_end
@@ -239,7 +239,7 @@ class Child:
         if self._process is None:
             return None
         # A sandbox ends its descendants.
-        strays = set() if self.limits.sandbox or self.has_loaders else _children(self._server)
+        strays = set() if self.limits.sandbox or self.has_loaders else _find_children(self._server)
         for stray in strays:
             end_group(stray)
         if self._end_strays() or strays:
@@ -260,7 +260,7 @@ class Child:
         LostError
             If the process ends, takes too long, or sends anything but the reply.
         """
-        line = self._line or self._serve()
+        line = self._line or self._start_server()
         replies = self._replies
         assert replies is not None
         if self._sent_limits is None:
@@ -268,19 +268,19 @@ class Child:
             request = {**request, "limits": list(self._sent_limits)}
             self._first_call_s = None
         if select.select([line], [], [], 0.0)[0]:
-            self._lose(None if self._is_open(line) else self._failure())
+            self._raise_loss(None if self._is_open(line) else self._describe_failure())
         mark, self._asked_at = secrets.token_bytes(wire.MARK), time.monotonic()
         try:
             wire.send(line, mark, request)
             received, reply = wire.receive(replies, special)
         except LostError as lost:
-            self._lose(lost.failure)
+            self._raise_loss(lost.failure)
         except OSError:
-            self._lose(self._failure())
+            self._raise_loss(self._describe_failure())
         except wire.WireError:
-            self._lose(None)
+            self._raise_loss(None)
         if received != mark or replies.rest or not isinstance(reply, dict):
-            self._lose(None)
+            self._raise_loss(None)
         return reply
 
     def _close_unless_it_forks(self) -> None:
@@ -288,7 +288,7 @@ class Child:
         if self._process is not None and (not self.about.get("forks") or self._process.poll() is not None):
             self.close()
 
-    def _lose(self, lost: WorkerFailure | None) -> NoReturn:
+    def _raise_loss(self, lost: WorkerFailure | None) -> NoReturn:
         self._end_server()
         self._close_unless_it_forks()
         self._end_strays()
@@ -306,7 +306,7 @@ class Child:
         if not self._reaps:
             return set()
         processes = {child._process.pid for child in (self, *self._beside) if child._process is not None}
-        strays = _children(os.getpid()) - processes
+        strays = _find_children(os.getpid()) - processes
         # A loader dies with the helper that keeps its shared memory.
         return {pid for pid in strays if not _keeps_memory(pid)} if self.has_loaders and self._server else strays
 
@@ -353,15 +353,15 @@ class Child:
                 if not self.limits.sandbox and _is_stopped(self._server):
                     raise LostError(WorkerFailure(Fault.HUNG, STOPS.format(self.call_s)))
             if line not in ready or (len(ready) > 1):
-                raise LostError(self._failure())
+                raise LostError(self._describe_failure())
             count = line.recv_into(buffer)
             if not count:
-                raise LostError(self._failure())
+                raise LostError(self._describe_failure())
             return count
 
         return take
 
-    def _failure(self) -> WorkerFailure:
+    def _describe_failure(self) -> WorkerFailure:
         """Describe how the process ended, or is about to end."""
         code = self._read_exit_code()
         if code is None:
@@ -410,7 +410,7 @@ def _is_stopped(pid: int | None) -> bool:
     return False
 
 
-def _children(pid: int | None) -> set[int]:
+def _find_children(pid: int | None) -> set[int]:
     """Return the children of a process; none where the system does not tell."""
     children: set[int] = set()
     for task in Path(f"/proc/{pid}/task").glob("*/children"):

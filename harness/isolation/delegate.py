@@ -266,7 +266,7 @@ class Delegate:
                     raise DelegateError(WorkerFailure(Fault.RAISED, f"raises {printable(raised)}"))
                 answer = _validator(result if kind == _RESULT else event).validate_json(content)
             except (ValidationError, TypeError):
-                self._lose(WorkerFailure(Fault.STATE, "sends a result that is not valid"))
+                self._raise_loss(WorkerFailure(Fault.STATE, "sends a result that is not valid"))
             self.has_imported = True
             if kind == _RESULT:
                 return cast("T", answer)
@@ -277,7 +277,7 @@ class Delegate:
         until = time.monotonic() + allowed_s
         length = int.from_bytes(self._read(8, until, describe), "little")
         if not 0 < length <= MAX_BYTES:
-            self._lose(WorkerFailure(Fault.STATE, f"sends a message of {length:,} bytes"))
+            self._raise_loss(WorkerFailure(Fault.STATE, f"sends a message of {length:,} bytes"))
         return self._read(length, until, describe)
 
     def _read(self, count: int, until: float, describe: Callable[[int | None, str], WorkerFailure]) -> bytes:
@@ -285,14 +285,14 @@ class Delegate:
         buffer = bytearray()
         while len(buffer) < count:
             if os.fstat(self._printed.fileno()).st_size > MAX_BYTES:
-                self._lose(WorkerFailure(Fault.PRINTED, f"prints more than {MAX_BYTES // 2**20} MiB"))
+                self._raise_loss(WorkerFailure(Fault.PRINTED, f"prints more than {MAX_BYTES // 2**20} MiB"))
             left_s = until - time.monotonic()
             if left_s <= 0.0:
-                self._lose(describe(self._process.poll(), self.printed))
+                self._raise_loss(describe(self._process.poll(), self.printed))
             if select.select([self._answers], [], [], min(_TICK_S, left_s))[0]:
                 more = os.read(self._answers.fileno(), min(count - len(buffer), 2**20))
                 if not more:
-                    self._lose(self._end(describe))
+                    self._raise_loss(self._end(describe))
                 buffer += more
         return bytes(buffer)
 
@@ -304,7 +304,7 @@ class Delegate:
             code = SILENT
         return describe(code, self.printed)
 
-    def _lose(self, loss: WorkerFailure) -> NoReturn:
+    def _raise_loss(self, loss: WorkerFailure) -> NoReturn:
         self._loss = loss
         raise DelegateError(loss)
 
@@ -343,7 +343,7 @@ def main(*, keeps_standby: bool = False) -> None:
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
-    opening = _request(requests, None)
+    opening = _read_request(requests, None)
     # A fork has imported what remembers the folder for temporary files.
     os.environ.update(opening["environment"])
     tempfile.tempdir = None
@@ -356,16 +356,16 @@ def main(*, keeps_standby: bool = False) -> None:
     served = None if opening["setup"] is None else validate_call(serves)(**opening["setup"])
     checked = cache(validate_call)
     while True:
-        request = _request(requests, opening["scratch"])
+        request = _read_request(requests, opening["scratch"])
         function = serves if served is None else getattr(served, request["method"])
-        answer = _answer(function, checked(function), request["arguments"], answers)
+        answer = _encode_answer(function, checked(function), request["arguments"], answers)
         try:
             _write(answers, answer)
         except OSError:
             end(SILENT, opening["scratch"])
 
 
-def _request(requests: IO[bytes], scratch: str | None) -> Any:
+def _read_request(requests: IO[bytes], scratch: str | None) -> Any:
     """Return the next request, or end the process and its descendants if there is none."""
     message = requests.read(int.from_bytes(requests.read(8), "little"))
     if not message:
@@ -373,7 +373,7 @@ def _request(requests: IO[bytes], scratch: str | None) -> Any:
     return from_json(message)
 
 
-def _answer(
+def _encode_answer(
     function: Callable[..., Any], checked: Callable[..., Any], arguments: dict[str, Any], answers: IO[bytes]
 ) -> bytes:
     """Return the message with the result of a function, or with the exception that it raises."""

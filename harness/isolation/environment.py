@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.error import UsageError
-from harness.record.storage import PYPROJECT, find_harness_table, harness_table
+from harness.record.storage import PYPROJECT, find_harness_table, read_harness_table
 
 _OF_THE_CI = ("GITHUB_*", "ACTIONS_*", "RUNNER_*", "CI_JOB_JWT*", "CI_REPOSITORY_URL")
 """Variables with which a CI job is controlled: its tokens, and the files by which a step changes the next ones."""
@@ -51,22 +51,22 @@ def hidden_patterns(start: Path) -> tuple[str, ...]:
     for folder in (start, *start.parents):
         if (folder / PYPROJECT).is_file():
             try:
-                table: Any = harness_table(folder / PYPROJECT)
+                table: Any = read_harness_table(folder / PYPROJECT)
             except UsageError:
                 return ()
             if table is not None:
-                return _patterns(table)
+                return _read_patterns(table)
     return ()
 
 
 def hide_as_base(document: Any) -> None:
     """Hide the patterns of a base's ``pyproject.toml``, too: a branch could remove them from its own."""
-    _of_the_base.update(_patterns(find_harness_table(document)))
+    _of_the_base.update(_read_patterns(find_harness_table(document)))
 
 
 _of_the_base: set[str] = set()
 
 
-def _patterns(table: object) -> tuple[str, ...]:
+def _read_patterns(table: object) -> tuple[str, ...]:
     patterns = table.get("hide") if isinstance(table, dict) else None
     return tuple(map(str, patterns)) if isinstance(patterns, list) else ()

@@ -119,7 +119,7 @@ class ForkServer:
 
     def begin(self) -> int:
         """Start the server if it does not run, without waiting for its imports, and return its number."""
-        origin = os.getpid(), _environment()
+        origin = os.getpid(), _build_environment()
         if self._origin != origin:
             self._leave()
         if self._process is None:
@@ -129,7 +129,7 @@ class ForkServer:
 
     def _ask(self, document: bytes, printed: IO[bytes] | socket.socket) -> ForkedProcess:
         self.begin()
-        line = self._ready_line()
+        line = self._wait_for_line()
         (message, stdin), (stdout, answers), (status, exit_end) = os.pipe(), os.pipe(), socket.socketpair()
         try:
             socket.send_fds(line, [b"1"], [message, answers, printed.fileno(), exit_end.fileno()])
@@ -165,7 +165,7 @@ class ForkServer:
             self._process = start(_SERVE, *self._modules, env=origin[1], **streams)
         self._line, self._origin, self._is_ready = parent_end, origin, False
 
-    def _ready_line(self) -> socket.socket:
+    def _wait_for_line(self) -> socket.socket:
         """Return the line after the server has imported its modules."""
         assert self._process is not None
         assert self._line is not None
@@ -205,7 +205,7 @@ class ForkServer:
         self._left.clear()
 
 
-def _environment() -> dict[str, str]:
+def _build_environment() -> dict[str, str]:
     """Return the variables of the server: the ones that an imported module may read."""
     variables = user_environment()
     return {

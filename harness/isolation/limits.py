@@ -7,7 +7,7 @@ from typing import Any
 GIBIBYTE = 2**30
 
 
-def _limit(default: Any, option: str, metavar: str, least: float | None, text: str) -> Any:
+def _make_limit(default: Any, option: str, metavar: str, least: float | None, text: str) -> Any:
     """Declare a limit that a user sets: its default, and the option with its placeholder, minimum and help."""
     return field(default=default, metadata={"option": option, "metavar": metavar, "least": least, "help": text})
 
@@ -39,20 +39,20 @@ class Limits:
     Both need a system like Linux; other systems apply only the last two limits.
     """
 
-    call_s: float = _limit(10.0, "--timeout", "SECONDS", 0.01, "Time limit for one call of user code, in seconds.")
-    first_call_s: float = _limit(
+    call_s: float = _make_limit(10.0, "--timeout", "SECONDS", 0.01, "Time limit for one call of user code, in seconds.")
+    first_call_s: float = _make_limit(
         60.0,
         "--first-call-seconds",
         "SECONDS",
         0.01,
         "Time limit for the first call, which may compile or import, in seconds.",
     )
-    memory_gib: float | None = _limit(4.0, "--memory", "GIB", 0.1, "Memory limit for user code, in GiB.")
-    sandbox: str | None = _limit(
+    memory_gib: float | None = _make_limit(4.0, "--memory", "GIB", 0.1, "Memory limit for user code, in GiB.")
+    sandbox: str | None = _make_limit(
         None, "--sandbox", "COMMAND", None, "Command that starts the process of user code, such as bwrap."
     )
     law_s: float = 120.0
-    load_s: float = _limit(
+    load_s: float = _make_limit(
         120.0, "--import-seconds", "SECONDS", 0.1, "Time limit for the import of user code, in seconds."
     )
     scratch: str | None = None

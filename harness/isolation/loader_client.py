@@ -67,7 +67,7 @@ class RemoteReader:
         if "usage" in answer:
             raise UsageError(**{part: text and str(text) for part, text in answer["usage"].items()})
         promise = _validate(_Promise, answer.get("value"))
-        self.source = Promise(name, promise.is_factory, promise.is_one_object, _keywords(promise.names))
+        self.source = Promise(name, promise.is_factory, promise.is_one_object, _select_keywords(promise.names))
 
     def run_exercise(
         self, exercise: Exercise, wanted: Request, *arguments: Any, options: ExerciseOptions
@@ -80,7 +80,7 @@ class RemoteReader:
         answer = _ask(self._child, request)
         value = _validate(RESULTS[name], answer.get("value"))
         rest = _validate(_Left, {"left": answer.get("left"), "names": answer.get("names")})
-        self.source.names = _keywords(rest.names)
+        self.source.names = _select_keywords(rest.names)
         # An orphan is not a worker of a current loader.
         return ExerciseResult(value, rest.left + (self._child.end_strays(SOON_S) if exercise is use else 0))
 
@@ -113,7 +113,7 @@ class RemoteReference:
         return samples
 
 
-def _keywords(names: list[str]) -> frozenset[str]:
+def _select_keywords(names: list[str]) -> frozenset[str]:
     return frozenset(names) & frozenset(KEYWORDS)
 
 

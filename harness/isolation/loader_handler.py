@@ -25,13 +25,13 @@ class LoaderServer(Server):
     def _promise(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the promises of a loader target."""
         try:
-            source = self._reader(request).source
+            source = self._open_reader(request).source
         except UsageError as error:
             return {"usage": error.parts}
         promise = {"is_factory": source.is_factory, "is_one_object": source.is_one_object}
         return {"value": {**promise, "names": sorted(source.names)}}
 
-    def _reader(self, request: dict[str, Any]) -> Reader:
+    def _open_reader(self, request: dict[str, Any]) -> Reader:
         case: int = request["case"]
         if case not in self._readers:
             self._readers[case] = Reader(Source(self._cases[case].function, request["name"]), fork_spawned_workers)
@@ -39,7 +39,7 @@ class LoaderServer(Server):
 
     def _exercise(self, request: dict[str, Any]) -> dict[str, Any]:
         """Run an exercise."""
-        reader = self._reader(request)
+        reader = self._open_reader(request)
         exercise, wanted = EXERCISES[request["exercise"]], Request(**request["asked"])
         options = ExerciseOptions(**request["options"])
         try:

@@ -55,8 +55,8 @@ class Proxy:
         self.is_module = description["model"] is True
         parameters = description["parameters"]
         if parameters is not None:
-            self.__signature__ = _signature(parameters)
-        self.bridge = _signature(description["bridge"] or [])
+            self.__signature__ = _build_signature(parameters)
+        self.bridge = _build_signature(description["bridge"] or [])
         """Signature of its adapter, or of the module itself."""
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
@@ -139,7 +139,7 @@ def _flatten(value: Any) -> tuple[list[Any], TreeSpec | None]:
     return ([value], None) if isinstance(value, Tensor) else tree_flatten(value)
 
 
-def _signature(description: Sequence[Any]) -> Signature:
+def _build_signature(description: Sequence[Any]) -> Signature:
     """Return the signature from names, kinds and defaults that another process sent."""
     return Signature(
         [
@@ -201,7 +201,7 @@ class _Backward(torch.autograd.Function):
         answers = iter(replies)
         gradients: list[Tensor | None] = []
         for part, flags in zip(parts, wanted, strict=True):
-            of_call = [] if part["handle"] is None else _gradients(next(answers), sum(flags))
+            of_call = [] if part["handle"] is None else _read_gradients(next(answers), sum(flags))
             gradients += [of_call.pop(0) if flag and of_call else None for flag in flags]
         ctx.calling, ctx.handles, ctx.wanted = calling, [answer.get("handle") for answer in replies], wanted
         ctx.cotangents = [x is not None for x in tensors[count:]]
@@ -230,7 +230,7 @@ class _Backward(torch.autograd.Function):
         return None, None, None, *of_inputs, *(next(rest, None) if flag else None for flag in ctx.cotangents)
 
 
-def _gradients(answer: dict[str, Any], count: int) -> list[Tensor | None]:
+def _read_gradients(answer: dict[str, Any], count: int) -> list[Tensor | None]:
     """Return the gradients of a reply: tensors or ``None``."""
     gradients = answer["value"]
     if not isinstance(gradients, list) or len(gradients) != count:
@@ -250,13 +250,13 @@ def read_case(function: Proxy, description: Mapping[str, Any]) -> Case:
         dtypes=tuple(map(str, description["dtypes"])),
         attains=tuple(map(str, description["attains"])),
         declares={str(name): value for name, value in description["declares"].items()},
-        breaks={str(law): _reason(why) for law, why in description["breaks"].items()},
-        breaks_at={(str(law), str(ray)): _reason(why) for law, ray, why in description["breaks_at"]},
+        breaks={str(law): _read_reason(why) for law, why in description["breaks"].items()},
+        breaks_at={(str(law), str(ray)): _read_reason(why) for law, ray, why in description["breaks_at"]},
         call=call if isinstance(call, str) else (_call_adapter if function.is_adapted else None),
     )
 
 
-def _reason(why: Any) -> str | Break:
+def _read_reason(why: Any) -> str | Break:
     return str(why) if isinstance(why, str) else Break(str(why[0]), tuple(map(str, why[1])))
 
 

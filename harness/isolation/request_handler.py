@@ -206,7 +206,7 @@ class Server:
         """Carry out an action under a watch."""
         tape = request["tape"]
 
-        def recorded() -> Any:
+        def record() -> Any:
             if tape is None:
                 return action()
             if tape not in self._recorders:
@@ -215,7 +215,7 @@ class Server:
                 return action()
 
         with seen if seen is not None else contextlib.nullcontext():
-            return self._watch(request).call(recorded)
+            return self._watch(request).call(record)
 
     def _backward(self, request: dict[str, Any]) -> dict[str, Any]:
         case = self._cases[request["case"]]

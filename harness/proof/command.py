@@ -103,7 +103,7 @@ def prove(
 
 def _not_finished(early: str, proofs: "Sequence[Proof]", waiting: int) -> str:
     """Return how much is left to do; empty if nothing is."""
-    if not waiting and all(proof.proved or proof.error for proof in proofs):
+    if not waiting and all(proof.is_proved or proof.error for proof in proofs):
         return ""
     unstarted = f", {waiting} not started" if waiting else ""
     return f" -- {early or 'not finished'}{unstarted}; the same command continues"

@@ -72,7 +72,7 @@ from harness.record.schema import (
     Violation,
     WorstExample,
 )
-from harness.record.storage import FILES, RUNS, RunFolder, oldest_first, write_atomically
+from harness.record.storage import FILES, RUNS, RunFolder, sort_by_age, write_atomically
 from harness.record.survey import Accumulator, Breaking, Profile, Worst
 from harness.record.trace import RayTrace, RecordedCall, Stage
 

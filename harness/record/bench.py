@@ -42,10 +42,10 @@ class _Part(BaseModel):
     def row(self) -> dict[str, Any]:
         """Return every field by its name; of a series the median, which is unknown where nothing was measured."""
         series = [name for name, field in type(self).model_fields.items() if field.annotation == Rounds]
-        return self.model_dump(exclude=set(series)) | {name: _median(getattr(self, name)) for name in series}
+        return self.model_dump(exclude=set(series)) | {name: _compute_median(getattr(self, name)) for name in series}
 
 
-def _median(series: Rounds) -> float | None:
+def _compute_median(series: Rounds) -> float | None:
     return statistics.median(series) if series else None
 
 
@@ -314,17 +314,17 @@ def benchmarks(document: Any, kind: type[RecordT], *, file: str = "") -> list[Be
     """
     file = file or f"bench-{kind.suite}.json"
     return [
-        _benchmark(entry, kind, place=f"{file}, benchmark {number}")
-        for number, entry in enumerate(_entries(document), 1)
+        _parse_benchmark(entry, kind, place=f"{file}, benchmark {number}")
+        for number, entry in enumerate(_list_entries(document), 1)
     ]
 
 
-def _entries(document: Any) -> Iterator[Any]:
+def _list_entries(document: Any) -> Iterator[Any]:
     entries = document.get("benchmarks") if isinstance(document, Mapping) else None
     yield from entries if isinstance(entries, list) else ()
 
 
-def _benchmark(entry: Any, kind: type[RecordT], *, place: str) -> Benchmark[RecordT]:
+def _parse_benchmark(entry: Any, kind: type[RecordT], *, place: str) -> Benchmark[RecordT]:
     fields = entry if isinstance(entry, Mapping) else {}
     try:
         return Benchmark(kind.model_validate(fields.get("extra_info")), Stats.model_validate(fields.get("stats")))

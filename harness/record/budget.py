@@ -95,12 +95,12 @@ class Budget(BaseModel):
     @property
     def batch_s(self) -> float:
         """Seconds of the loop a batch."""
-        return _mean(self.loop_s)
+        return _compute_mean(self.loop_s)
 
     @property
     def shares(self) -> dict[str, float]:
         """The share of each part in the loop, in the order of :data:`PARTS`; the unattributed rest is the last."""
-        shares = {part: _mean(self.parts_s[part]) / self.batch_s for part in PARTS if part in self.parts_s}
+        shares = {part: _compute_mean(self.parts_s[part]) / self.batch_s for part in PARTS if part in self.parts_s}
         return shares | {UNSEEN: 1.0 - sum(shares.values())}
 
     @property
@@ -118,7 +118,7 @@ class Budget(BaseModel):
     @property
     def own_s(self) -> float:
         """Seconds a batch that the process that trains spends itself, whatever workers do; with their batches' hop."""
-        own_s = self.batch_s - sum(_mean(self.parts_s[part]) for part in ELSEWHERE if part in self.parts_s)
+        own_s = self.batch_s - sum(_compute_mean(self.parts_s[part]) for part in ELSEWHERE if part in self.parts_s)
         return own_s if self.workers else own_s + (self.hop_s or 0.0)
 
     def bound_s(self, workers: int) -> float:
@@ -146,11 +146,11 @@ class Budget(BaseModel):
     @property
     def sentence(self) -> str:
         """What takes most of the time, with its line; what more workers would gain; what takes the rest."""
-        return self.sentence_with(self._on_workers())
+        return self.sentence_with(self._estimate_workers())
 
     def sentence_with(self, on_workers: str) -> str:
         """Return the sentence with something else about workers, such as a measurement."""
-        return "; ".join([self._most(), on_workers, self._rest()])
+        return "; ".join([self._explain_largest(), on_workers, self._list_rest()])
 
     def sentences(self, on_workers: str | None = None) -> Iterator[str]:
         """Yield the sentence, with the measurement of more workers, and whether the budget is incomplete."""
@@ -159,29 +159,29 @@ class Budget(BaseModel):
             rest = f"{self.unseen:.0%} of the loop time is unattributed (more than {CLOSED:.0%})"
             yield f"{rest}: the budget is incomplete"
 
-    def _most(self) -> str:
-        part, share = self._ranked()[0]
-        return f"{share:.0%} of the {_duration(self.batch_s)} per batch is {self._named(part)}"
+    def _explain_largest(self) -> str:
+        part, share = self._sort_shares()[0]
+        return f"{share:.0%} of the {_format_duration(self.batch_s)} per batch is {self._describe_part(part)}"
 
-    def _named(self, part: str) -> str:
+    def _describe_part(self, part: str) -> str:
         line = next((line for line in self.lines if line.part == part), None)
-        words = _words(part)
+        words = _get_words(part)
         return f"{words} ({line})" if line is not None else words
 
-    def _on_workers(self) -> str:
+    def _estimate_workers(self) -> str:
         number, gain = self.more_workers
         if not number:
             return "more workers would not help"
         return f"{number} more worker{'s' * (number != 1)} could make this at most {gain:.1f} times as fast"
 
-    def _rest(self) -> str:
-        named = [f"{_words(part)} {share:.0%}" for part, share in self._ranked()[1:] if share >= WORTH_SAYING]
-        rest = 1.0 - self._ranked()[0][1]
+    def _list_rest(self) -> str:
+        named = [f"{_get_words(part)} {share:.0%}" for part, share in self._sort_shares()[1:] if share >= WORTH_SAYING]
+        rest = 1.0 - self._sort_shares()[0][1]
         return (
             f"the other {rest:.0%}: {', '.join(named)}" if named else f"the other {rest:.0%} is spread over small parts"
         )
 
-    def _ranked(self) -> list[tuple[str, float]]:
+    def _sort_shares(self) -> list[tuple[str, float]]:
         return sorted(self.shares.items(), key=lambda part: -part[1])
 
     def table(self) -> Iterator[tuple[str, float, float]]:
@@ -190,15 +190,15 @@ class Budget(BaseModel):
             yield part, share * self.batch_s, share
 
 
-def _words(part: str) -> str:
+def _get_words(part: str) -> str:
     return _GERUNDS.get(part, part)
 
 
-def _mean(values: tuple[float, ...]) -> float:
+def _compute_mean(values: tuple[float, ...]) -> float:
     return sum(values) / len(values) if values else 0.0
 
 
-def _duration(seconds: float) -> str:
+def _format_duration(seconds: float) -> str:
     if seconds >= 1.0:
         return f"{seconds:.3g} s"
     return f"{1e6 * seconds:.3g} us" if seconds < 1e-3 else f"{1e3 * seconds:.3g} ms"

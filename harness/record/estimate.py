@@ -139,7 +139,7 @@ def _estimate_center(logs: "Array", center: "Callable[[Array], np.floating]", me
     error = standard_error(blocks)
     if math.isinf(error):
         return Estimate(math.exp(point), 0.0, math.inf, method)
-    middle, reach = float(np.mean(blocks)), _quantile((1.0 + LEVEL) / 2, len(blocks) - 1) * error
+    middle, reach = float(np.mean(blocks)), _compute_quantile((1.0 + LEVEL) / 2, len(blocks) - 1) * error
     # The blocks of an uneven split have unequal sizes, so the middle of the blocks differs from the point.
     return Estimate(math.exp(point), math.exp(min(middle - reach, point)), math.exp(max(middle + reach, point)), method)
 
@@ -161,21 +161,21 @@ def standard_error(values: "Sequence[float] | Array") -> float:
 
 def one_sided_reach(error: float, number: int) -> float:
     """Return the distance of a one-sided bound from a mean of ``number`` values with this standard error."""
-    return _quantile(LEVEL, number - 1) * error if number > 1 else math.inf
+    return _compute_quantile(LEVEL, number - 1) * error if number > 1 else math.inf
 
 
 @cache
-def _quantile(level: float, freedom: int) -> float:
+def _compute_quantile(level: float, freedom: int) -> float:
     """Return a quantile of Student's t, for a level above a half."""
     low, high = 0.0, 1.0
-    while _share_below(high, freedom) < level:
+    while _compute_share_below(high, freedom) < level:
         low, high = high, 2 * high
     while low < (middle := (low + high) / 2) < high:
-        low, high = (middle, high) if _share_below(middle, freedom) < level else (low, middle)
+        low, high = (middle, high) if _compute_share_below(middle, freedom) < level else (low, middle)
     return high
 
 
-def _share_below(t: float, freedom: int) -> float:
+def _compute_share_below(t: float, freedom: int) -> float:
     """Return the share of Student's t below a positive ``t`` (Abramowitz and Stegun, 26.7.3 and 26.7.4)."""
     angle = math.atan2(t, math.sqrt(freedom))
     sine, cosine = math.sin(angle), math.cos(angle)

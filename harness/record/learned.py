@@ -57,7 +57,7 @@ class ClassWeights(Record):
         return tuple(memoryview(base64.b64decode(self.levels)).cast("b"))
 
     @model_validator(mode="after")
-    def _are_as_many(self) -> Self:
+    def _check_count(self) -> Self:
         """Refuse levels that are not as many as the image says."""
         try:
             levels = base64.b64decode(self.levels, validate=True)

@@ -112,7 +112,7 @@ class Proof(Record):
     """Why there is nothing to prove; such a proof is printed, and not kept."""
 
     @property
-    def proved(self) -> bool:
+    def is_proved(self) -> bool:
         """Whether every input was visited, and each exactly once."""
         return self.error is None and self.visited == self.inputs and self.checksum == self.expected_checksum
 

@@ -66,13 +66,13 @@ Size = Annotated[float, Field(ge=0)]
 """A number that is no less than zero, and no NaN: a bound, a time."""
 
 
-def _not_negative(value: float) -> float:
+def _reject_negative(value: float) -> float:
     if value < 0:
         raise ValueError("a deviation must not be negative")
     return value
 
 
-Deviation = Annotated[float, AfterValidator(_not_negative)]
+Deviation = Annotated[float, AfterValidator(_reject_negative)]
 """Distance from the exact value; NaN if undefined."""
 
 
@@ -115,13 +115,13 @@ class TensorText(Record):
     """Row-major, ``float.hex`` for floating-point dtypes and decimal for integers; empty where there are too many."""
 
     @model_validator(mode="after")
-    def _values_fit(self) -> Self:
+    def _check_values(self) -> Self:
         """Refuse a damaged tensor: a number that is none, or another count than the shape says."""
         if self.dtype not in DTYPES:
             raise ValueError(f"the dtype of a tensor must be one of {', '.join(DTYPES)}")
         if any(size < 0 for size in self.shape) or math.prod(max(size, 1) for size in self.shape) > MAX_ELEMENTS:
             raise ValueError(f"a tensor cannot have the shape {list(self.shape)}")
-        parse = _float if "float" in self.dtype else _integer
+        parse = _parse_float if "float" in self.dtype else _parse_integer
         for value in self.values:
             parse(value)
         if self.values and len(self.values) != math.prod(self.shape):
@@ -129,14 +129,14 @@ class TensorText(Record):
         return self
 
 
-def _float(text: str) -> float:
+def _parse_float(text: str) -> float:
     try:
         return float.fromhex(text)
     except OverflowError as error:
         raise ValueError(f"{text} is not a float64 number") from error
 
 
-def _integer(text: str) -> int:
+def _parse_integer(text: str) -> int:
     number = int(text == "True") if text in {"True", "False"} else int(text)
     if not -(2**63) <= number < 2**63:
         raise ValueError(f"{text:.40} is not an int64 number")
@@ -341,7 +341,7 @@ class Verdict(Record):
         return (self.case, self.law, self.dtype, self.device)
 
     @model_validator(mode="after")
-    def _agrees_with_itself(self) -> Self:
+    def _reject_contradiction(self) -> Self:
         """Refuse a verdict that contradicts itself."""
         if self.violation is not None and self.status in _WITHOUT_VIOLATION:
             raise ValueError(f"a verdict with status `{self.status}` cannot have a violation")

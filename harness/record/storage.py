@@ -61,7 +61,9 @@ def is_there(file: Path) -> bool:
     return os.path.lexists(file)
 
 
-def _unreadable(what: str, rule: str, value: str | None = None, *, place: object, remedy: str = DAMAGED) -> UsageError:
+def _make_read_error(
+    what: str, rule: str, value: str | None = None, *, place: object, remedy: str = DAMAGED
+) -> UsageError:
     return UsageError(f"cannot read {what}", rule=rule, value=value, place=str(place), remedy=remedy)
 
 
@@ -74,15 +76,15 @@ def read_bytes(file: Path, *, what: str = "a record", remedy: str = DAMAGED) -> 
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 kind = next((name for is_such, name in _KINDS if is_such(status.st_mode)), "something else")
-                raise _unreadable(what, "not a regular file", kind, place=file, remedy=remedy)
+                raise _make_read_error(what, "not a regular file", kind, place=file, remedy=remedy)
             if status.st_size > MAX_BYTES:
                 limit, size = f"the limit is {MAX_BYTES:,} bytes", f"{status.st_size:,} bytes"
-                raise _unreadable(what, limit, size, place=file, remedy=remedy)
+                raise _make_read_error(what, limit, size, place=file, remedy=remedy)
             # No more than that, should it grow meanwhile; and no room for more is taken.
             return stream.read(status.st_size)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise _unreadable(what, reason.lower(), place=file, remedy=remedy) from error
+        raise _make_read_error(what, reason.lower(), place=file, remedy=remedy) from error
 
 
 def read_text(file: Path, *, what: str = "a record", remedy: str = DAMAGED) -> str:
@@ -97,7 +99,7 @@ def decode(content: bytes, *, place: str, what: str = "a record", remedy: str = 
     except UnicodeDecodeError as error:
         value = f"the byte 0x{content[error.start]:02x}"
         line = content.count(b"\n", 0, error.start) + 1
-        raise _unreadable(what, "the text is not UTF-8", value, place=f"{place}:{line}", remedy=remedy) from error
+        raise _make_read_error(what, "the text is not UTF-8", value, place=f"{place}:{line}", remedy=remedy) from error
 
 
 def parse_record(
@@ -116,7 +118,7 @@ def invalid(error: ValidationError, *, place: str, what: str, remedy: str = DAMA
     field = ".".join(str(part) for part in first["loc"]) or error.title
     message = str(first["msg"]).removeprefix("Value error, ")
     rule = f"invalid `{field:.80}`: {message[:1].lower()}{message[1:200]}"
-    return _unreadable(what, rule, quote_value(first.get("input")), place=place, remedy=remedy)
+    return _make_read_error(what, rule, quote_value(first.get("input")), place=place, remedy=remedy)
 
 
 def quote_value(value: object) -> str:
@@ -132,10 +134,10 @@ def document(text: str | bytes, *, place: str, what: str, remedy: str = DAMAGED)
     try:
         return from_json(text)
     except ValueError as error:  # no JSON, or nested too deeply
-        raise _unreadable(what, f"invalid JSON: {error}", place=place, remedy=remedy) from error
+        raise _make_read_error(what, f"invalid JSON: {error}", place=place, remedy=remedy) from error
 
 
-def toml_document(file: Path) -> dict[str, Any]:
+def parse_toml(file: Path) -> dict[str, Any]:
     """Read TOML of whatever shape that the user writes."""
     text = read_text(file, what=f"`{file.name}`", remedy="fix the file")
     try:
@@ -147,7 +149,7 @@ def toml_document(file: Path) -> dict[str, Any]:
 PYPROJECT = "pyproject.toml"
 
 
-def harness_table(file: Path) -> object | None:
+def read_harness_table(file: Path) -> object | None:
     """Return the table ``[tool.harness]`` of a ``pyproject.toml``, unchecked; ``None`` if it has none.
 
     Raises
@@ -155,7 +157,7 @@ def harness_table(file: Path) -> object | None:
     UsageError
         If the file cannot be read, or is not TOML.
     """
-    return find_harness_table(toml_document(file))
+    return find_harness_table(parse_toml(file))
 
 
 def find_harness_table(document: Any) -> object | None:
@@ -251,35 +253,35 @@ def read_sealed_lines(content: bytes, name: str, *, place: str) -> Chain:
     *whole, rest = content.split(b"\n")
     sums, lines = [beginning(name)], []
     for number, line in enumerate(whole, 1):
-        text, after = unsealed_line(line, sums[-1], place=f"{place}:{number}")
+        text, after = unseal_line(line, sums[-1], place=f"{place}:{number}")
         lines.append(text)
         sums.append(after)
     return Chain(tuple(lines), tuple(sums), torn=len(rest))
 
 
-def unsealed_line(line: bytes, before: str, *, place: str, remedy: str = ALTERED) -> tuple[bytes, str]:
+def unseal_line(line: bytes, before: str, *, place: str, remedy: str = ALTERED) -> tuple[bytes, str]:
     """Return a record's JSON without its checksum, and the checksum."""
     match = _LINE.fullmatch(line)
     if match is None:
-        raise _unreadable("the records", "the line has no checksum", place=place, remedy=remedy)
+        raise _make_read_error("the records", "the line has no checksum", place=place, remedy=remedy)
     if checksum(match["text"], before).encode() != match["sum"]:
         rule = "the line was altered or does not follow the previous line"
-        raise _unreadable("the records", rule, place=place, remedy=remedy)
+        raise _make_read_error("the records", rule, place=place, remedy=remedy)
     return match["text"] + b"}", match["sum"].decode()
 
 
-def sealed_document(text: str, name: str) -> str:
+def seal_document(text: str, name: str) -> str:
     """Return indented JSON with its checksum as the last key."""
     content = text.removesuffix("\n}")
     return f'{content},\n  "sum": "{checksum(content.encode(), beginning(name))}"\n}}\n'
 
 
-def unsealed_document(content: bytes, name: str, *, place: str) -> bytes:
+def unseal_document(content: bytes, name: str, *, place: str) -> bytes:
     """Return indented JSON without its checksum."""
     match = _DOCUMENT.fullmatch(content)
     if match is None or checksum(match["text"], beginning(name)).encode() != match["sum"]:
         rule = "the checksum at the end is missing" if match is None else "the checksum does not match"
-        raise _unreadable("the run", rule, place=place, remedy=ALTERED)
+        raise _make_read_error("the run", rule, place=place, remedy=ALTERED)
     return match["text"] + b"\n}"
 
 
@@ -407,7 +409,7 @@ class RunFolder:
         """Write ``run.json``; files that ``run`` does not mention keep their entries."""
         if not run.files and self.is_run:
             run = run.model_copy(update={"files": self.head().files})
-        text = sealed_document(run.model_dump_json(indent=2), HEAD)
+        text = seal_document(run.model_dump_json(indent=2), HEAD)
         write_atomically(self.path / HEAD, text, synced=self._synced)
 
     def revise(self, **changes: Any) -> None:
@@ -434,7 +436,7 @@ class RunFolder:
             raise UsageError(f"no run in `{self.path}`", rule=rule, remedy=_MAKE_ONE)
         content = read_bytes(file, what="the run")
         _reject_other_schema(content, file)
-        text = unsealed_document(content, HEAD, place=str(file))
+        text = unseal_document(content, HEAD, place=str(file))
         return parse_record(Run, text, place=str(file), what=f"a run of schema {SCHEMA}")
 
     # Records
@@ -447,7 +449,7 @@ class RunFolder:
         if self.is_run:
             _reject_lost(chain, self.head(), name, file)
         elif chain.torn:
-            raise _lost(f"{file}:{len(chain.lines) + 1}", "the last line is cut off")
+            raise _make_loss_error(f"{file}:{len(chain.lines) + 1}", "the last line is cut off")
         return chain
 
     def write(self, kind: type[RowT], rows: Iterable[RowT]) -> None:
@@ -505,13 +507,13 @@ class RunFolder:
     def benchmarks(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Yield suite name and pytest-benchmark document of each benchmark file, sorted by name."""
         head = self.head() if self.is_run else None
-        states = {name: _states(head, name) for name in head.files if name.startswith("bench-")} if head else {}
+        states = {name: _list_states(head, name) for name in head.files if name.startswith("bench-")} if head else {}
         description, remedy = "a benchmark file", "run `harness bench` again"
         for name in sorted({*states, *(file.name for file in self.path.glob("bench-*.json"))}):
             file = self.path / name
             content = read_bytes(file, what=description, remedy=remedy)
             if name in states and checksum(content) not in {state.sum for state in states[name]}:
-                raise _unreadable(description, "the checksum does not match", place=file, remedy=remedy)
+                raise _make_read_error(description, "the checksum does not match", place=file, remedy=remedy)
             text = decode(content, place=str(file), what=description, remedy=remedy)
             yield file.stem.removeprefix("bench-"), document(text, place=str(file), what=description, remedy=remedy)
 
@@ -524,7 +526,7 @@ class RunFolder:
         return cls(max(heads)[1])
 
 
-def oldest_first(runs: Iterable[RunFolder]) -> list[RunFolder]:
+def sort_by_age(runs: Iterable[RunFolder]) -> list[RunFolder]:
     """Return runs in the order of their creation, without duplicates."""
     distinct = {run.path.resolve(): RunFolder(run.path) for run in runs}
     return sorted(distinct.values(), key=lambda run: (run.head().created, str(run.path)))
@@ -536,10 +538,10 @@ def _reject_other_schema(content: bytes, file: Path) -> None:
     if version != SCHEMA or isinstance(version, bool):
         rule, value = f"this version of the harness reads schema {SCHEMA}", f"schema {quote_value(version)}"
         remedy = "read it with the version of the harness that wrote it, or repeat the run"
-        raise _unreadable("the run", rule, value, place=file, remedy=remedy)
+        raise _make_read_error("the run", rule, value, place=file, remedy=remedy)
 
 
-def _states(head: Run, name: str) -> list[FileState]:
+def _list_states(head: Run, name: str) -> list[FileState]:
     """Return the valid contents of a file: the state in the head, and the previous state during a replacement."""
     empty = FileState(records=0, sum=beginning(name))
     return [head.files.get(name, empty), *([head.replaced[name]] if name in head.replaced else [])]
@@ -548,19 +550,19 @@ def _states(head: Run, name: str) -> list[FileState]:
 def _reject_lost(chain: Chain, head: Run, name: str, file: Path) -> None:
     """Refuse a file with fewer records than the head counts, or with other records; a growing file may have more."""
     grows = any(work.ended is None for work in head.work)
-    states, line_count = _states(head, name), len(chain.lines)
+    states, line_count = _list_states(head, name), len(chain.lines)
     for state in states:
         is_whole = state.records == line_count if not grows else state.records <= line_count
         if is_whole and chain.sums[state.records] == state.sum and (grows or not chain.torn):
             return
     record_count = states[0].records
     if chain.torn and not grows:
-        raise _lost(f"{file}:{line_count + 1}", "the last line is cut off")
+        raise _make_loss_error(f"{file}:{line_count + 1}", "the last line is cut off")
     if record_count == line_count:
-        raise _lost(str(file), "the checksum does not match")
+        raise _make_loss_error(str(file), "the checksum does not match")
     expected = f"expected {record_count:,} record{'' if record_count == 1 else 's'}"
-    raise _lost(f"{file}:{min(record_count, line_count) + 1}", expected, f"{line_count:,}")
+    raise _make_loss_error(f"{file}:{min(record_count, line_count) + 1}", expected, f"{line_count:,}")
 
 
-def _lost(place: str, rule: str, value: str | None = None) -> UsageError:
-    return _unreadable("the records", rule, value, place=place, remedy=ALTERED)
+def _make_loss_error(place: str, rule: str, value: str | None = None) -> UsageError:
+    return _make_read_error("the records", rule, value, place=place, remedy=ALTERED)

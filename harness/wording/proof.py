@@ -12,8 +12,8 @@ def proof_line(proofs: Sequence[Proof]) -> str:
     """Return how far a run's proofs came as one plain sentence."""
     if not proofs:
         return "proofs: none, no input was visited"
-    proved = [proof for proof in proofs if proof.proved]
-    rest = [proof for proof in proofs if not proof.proved]
+    proved = [proof for proof in proofs if proof.is_proved]
+    rest = [proof for proof in proofs if not proof.is_proved]
     parts = [f"{len(proved):,} of {len(proofs):,} proved" if rest else f"all {len(proofs):,} proved"]
     broken = {(proof.case, outcome.law) for proof in proofs for outcome in proof.laws if outcome.status.fails}
     parts += [f"{count(len(broken), 'law')} broken"] if broken else []
@@ -58,7 +58,7 @@ def extent(proof: Proof) -> str:
     """Return ``proved``, or how much of the inputs was visited; a checksum that does not fit is named."""
     if proof.error is not None:
         return "error"
-    if proof.proved:
+    if proof.is_proved:
         return "proved"
     if proof.visited < proof.inputs:
         return f"partial, {min(0.999, proof.visited / proof.inputs):.1%}"

@@ -51,7 +51,7 @@ def _flattened(proof: Proof) -> dict[str, Any]:
     holding = [outcome.law for outcome in proof.laws if outcome.status is Status.HOLDS]
     broken = [outcome.law for outcome in proof.laws if outcome.status is not Status.HOLDS]
     return {
-        "proved": proof.proved,
+        "proved": proof.is_proved,
         "deviation": None if proof.witness is None else proof.witness.deviation,
         "at": None if proof.witness is None else witness(proof),
         **{f"beyond_{limit}": number for limit, number in proof.beyond.items()},

@@ -33,7 +33,7 @@ def held(proofs: Sequence[Proof]) -> Table:
         for outcome in proof.laws:
             if outcome.status is Status.HOLDS:
                 evidence = "follows from the value" if outcome.follows else "measured"
-                place = f"{proof.dtype} {proof.layout}" + ("" if proof.proved else " (a part)")
+                place = f"{proof.dtype} {proof.layout}" + ("" if proof.is_proved else " (a part)")
                 key = (proof.case, proof.quantity, outcome.law, outcome.statement, evidence)
                 rows.setdefault(key, []).append(place)
     title = "Laws that held on every input visited"

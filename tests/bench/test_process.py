@@ -185,7 +185,7 @@ def test_a_document_cut_short_is_not_kept(tmp_path: Path) -> None:
     result, file = tmp_path / "result.json", tmp_path / "bench-steps.json"
     result.write_text('{"benchmarks": [')
     file.write_text("before")
-    assert benchmark._keep(result, file) == 0
+    assert benchmark._save(result, file) == 0
     assert file.read_text() == "before"
 
 

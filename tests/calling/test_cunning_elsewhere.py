@@ -123,4 +123,4 @@ def test_what_a_loader_raises_is_said(delivered: dict[str, list[Verdict]]) -> No
 def test_nothing_wrong_is_proved_right(proofs: dict[str, Proof], name: str) -> None:
     """The right function is proved by the same command."""
     proof = proofs[name]
-    assert (proof.proved and not proof.fails) is (name in {"proved.right", *DETECTING})
+    assert (proof.is_proved and not proof.fails) is (name in {"proved.right", *DETECTING})

@@ -30,8 +30,8 @@ def test_the_outermost_cache_is_the_one_that_is_named(tmp_path: Path) -> None:
         (tmp_path / f"index{index}").mkdir()
         (tmp_path / f"index{index}" / "level").write_text(f"{level}\n")
         (tmp_path / f"index{index}" / "size").write_text(f"{size}\n")
-    assert module._last_cache(tmp_path) == (3, 32 << 20)
-    assert module._last_cache(tmp_path / "none") is None
+    assert module._find_last_cache(tmp_path) == (3, 32 << 20)
+    assert module._find_last_cache(tmp_path / "none") is None
 
 
 def test_commit_and_dirtiness_are_those_of_the_working_directory(workplace: Path) -> None:

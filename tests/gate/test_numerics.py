@@ -10,7 +10,7 @@ from harness.gate.baseline import Baseline
 from harness.gate.finding import exit_code
 from harness.gate.numerics import accept_differences, compare
 from harness.gate.policy import Policy
-from harness.gate.snapshot import Summary, rounded_up
+from harness.gate.snapshot import Summary, round_up
 from harness.record import GateFinding, Outcome, Status, Verdict
 
 
@@ -205,11 +205,11 @@ def test_an_update_keeps_what_differs_and_says_so() -> None:
 
 def test_deviations_are_rounded_up_to_four_digits() -> None:
     """The baseline therefore never allows less than was observed."""
-    assert rounded_up(1.23401) == 1.235
-    assert rounded_up(1.234) == 1.234
-    assert rounded_up(0.5) == 0.5
-    assert rounded_up(None) is None
-    assert all((rounded_up(value) or 0.0) >= value for value in (0.1, 1 / 3, 12345.6, 1e-30, 6.25e15))
+    assert round_up(1.23401) == 1.235
+    assert round_up(1.234) == 1.234
+    assert round_up(0.5) == 0.5
+    assert round_up(None) is None
+    assert all((round_up(value) or 0.0) >= value for value in (0.1, 1 / 3, 12345.6, 1e-30, 6.25e15))
 
 
 def by_chance(

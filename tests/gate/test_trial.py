@@ -190,7 +190,7 @@ def test_a_slice_lasts_long_enough_for_the_clock(warm_s: float) -> None:
 @pytest.mark.parametrize("warm_s", [1e-7, 1.3e-6, 4.9e-6, 5e-6, 2e-5, 1e-4, 0.3])
 def test_the_control_has_a_tenth_more_calls_in_rounds_as_short_as_can_be(warm_s: float) -> None:
     """Its number of calls differs from that in the usual slices, which identifies it."""
-    control, own = SlicePlan.of_control(warm_s), SlicePlan.of(warm_s)
+    control, own = SlicePlan.plan_control(warm_s), SlicePlan.of(warm_s)
     assert control.more * FEWER == control.iterations * MORE
     assert control.iterations != own.iterations
     # Rounding adds at most half of ten calls, and the difference to other slices another ten.

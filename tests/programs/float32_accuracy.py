@@ -64,7 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("folders", nargs="*", type=Path, help="runs of `harness prove`")
     found = (proof for folder in parser.parse_args().folders for proof in read_run(RunFolder(folder)))
-    new = [proof for proof in select_float32([*found]) if proof.proved]
+    new = [proof for proof in select_float32([*found]) if proof.is_proved]
     kept = sort_proofs([*{_key(proof): proof for proof in (*recorded(), *new)}.values()])
     FILE.write_text("".join(proof.model_dump_json() + "\n" for proof in kept), encoding="utf-8")
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)

@@ -34,7 +34,7 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("folder", type=Path, help="a run of `harness prove`")
-    run = [proof for proof in RunFolder(parser.parse_args().folder).read(Proof) if proof.proved]
+    run = [proof for proof in RunFolder(parser.parse_args().folder).read(Proof) if proof.is_proved]
     if not run:
         parser.error("the run has no proof")
     kept = [proof for proof in recorded() if _where(proof) in map(_where, run)]

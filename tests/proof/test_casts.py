@@ -191,7 +191,7 @@ def test_the_kept_proofs_cover_every_cast() -> None:
     assert [(proof.dtype, proof.layout) for proof in KEPT] == [
         (name, layout.name) for name in ENCODINGS for layout in LAYOUTS
     ]
-    assert all(proof.proved for proof in KEPT)
+    assert all(proof.is_proved for proof in KEPT)
     shown = PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
     assert shown == table(KEPT)
 

@@ -52,7 +52,7 @@ def test_every_number_is_every_bit_pattern_once(dtype: str) -> None:
 def test_a_correctly_rounded_sigmoid_is_proved_to_be_so() -> None:
     """All laws of the value hold, and no error exceeds half an ulp."""
     found = proof(correctly_rounded, "sigmoid", "float16", "value")
-    assert found.proved
+    assert found.is_proved
     assert found.not_correctly_rounded == 0
     assert found.witness is not None
     assert 0.49 < found.witness.deviation <= 0.5
@@ -101,7 +101,7 @@ def test_a_wrong_gradient_is_found_though_the_value_is_right() -> None:
 def test_the_values_of_torch_are_within_half_an_ulp_and_a_little_in_float16(contract: str) -> None:
     """Torch computes in float32 and rounds the result. The proof counts the inputs that are not correctly rounded."""
     found = proof(getattr(torch.nn.functional, contract), contract, "float16", "value")
-    assert found.proved
+    assert found.is_proved
     assert not found.fails
     assert found.witness is not None
     assert 0.5 < found.witness.deviation < 0.5002
@@ -140,6 +140,6 @@ def test_an_implementation_that_raises_is_named() -> None:
     """The proof fails, and no law has an outcome."""
     found = proof(lambda x: x.nonsense, "sigmoid", "float16", "value")
     assert found.fails
-    assert not found.proved
+    assert not found.is_proved
     assert found.laws == ()
     assert "AttributeError" in (found.error or "")

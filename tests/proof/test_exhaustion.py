@@ -137,7 +137,7 @@ def test_a_run_that_is_killed_goes_on_with_the_same_result(workplace: Path, smal
     assert before.items() <= shards(folder).items()
     at_once = exhaustion(workplace / "at_once").run()
     assert facts(known(exhaustion(folder))) == facts(at_once)
-    assert all(proof.proved for proof in at_once)
+    assert all(proof.is_proved for proof in at_once)
 
 
 def test_a_shard_is_done_again_where_it_is_damaged_or_the_implementation_was_edited(
@@ -231,7 +231,7 @@ def test_an_expired_time_limit_leaves_a_partial_proof(
     assert "proofs: 0 of 1 proved" in done.stdout
     assert "not finished; the same command continues" in done.stdout
     assert "partial" in done.stdout
-    assert not any(proof.proved for proof in RunFolder(RUNS / "prove").read(Proof))
+    assert not any(proof.is_proved for proof in RunFolder(RUNS / "prove").read(Proof))
     monkeypatch.setenv("PAUSE_S", "0")
     assert harness(line).stdout.count("proved") >= 2
     monkeypatch.setenv("PAUSE_S", "0.025")

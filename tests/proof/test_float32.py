@@ -139,10 +139,10 @@ def test_a_block_that_takes_the_place_of_another_is_no_proof(
     """Each call adds its codes to the moments."""
     whole = task(torch.exp, "exp", blocks(ONE, 4))
     monkeypatch.setattr("harness.proof.float32.sweep.BLOCK", BLOCK)
-    assert conclude(whole, whole.tally(0)).proved
+    assert conclude(whole, whole.tally(0)).is_proved
     visit = Sweep._visit
     monkeypatch.setattr(Sweep, "_visit", lambda self, side, number: visit(self, side, visited[number]))
-    assert not conclude(whole, whole.tally(0)).proved
+    assert not conclude(whole, whole.tally(0)).is_proved
 
 
 @EITHER
@@ -349,7 +349,7 @@ def test_shards_add_up_to_the_whole(layout: int) -> None:
         parts = replace(one, shards=4)
         total = reduce(add, (parts.tally(shard) for shard in range(4)))
         assert facts(total) == facts(one.tally(0))
-        assert conclude(parts, total).proved
+        assert conclude(parts, total).is_proved
 
 
 @EITHER
@@ -372,7 +372,7 @@ def test_an_interrupted_proof_continues_with_the_same_result(tmp_path: Path, qua
     (one, other) = (shards.proof(0) for shards in (whole, second))
     assert one is not None
     assert other is not None
-    assert one.proved
+    assert one.is_proved
     assert one.model_dump(exclude={"duration_s", "floor_s"}) == other.model_dump(exclude={"duration_s", "floor_s"})
 
 

@@ -153,7 +153,7 @@ def test_a_correctly_rounded_softmax_is_proved_to_be_so(dtype: str) -> None:
     for layout in ("rows", "transposed", "spread"):
         pairs = task(correctly_rounded, "softmax", dtype, layout)
         proof = conclude(pairs, tallied(pairs))
-        assert proof.proved
+        assert proof.is_proved
         assert (proof.not_correctly_rounded, proof.not_finite, proof.differing or 0) == (0, 0, 0)
         assert {outcome.status for outcome in proof.laws} == {Status.HOLDS}
         assert "shift_invariant" in {outcome.law for outcome in proof.laws if outcome.follows}
@@ -202,7 +202,7 @@ def test_the_counts_of_losses_and_gradients_are_those_of_measuring_every_pair(
         subject = Job(pairs.case, pairs.contract, pairs.main, pairs.format_).subject
         measurement = subject.measure(pairs.main, example)
     deviation = measurement.deviation.reshape(space.moments[0], -1).max(-1)
-    assert proof.proved
+    assert proof.is_proved
     assert proof.not_correctly_rounded == np.count_nonzero(deviation > 0.5) > 0
     assert list(proof.beyond.values()) == [np.count_nonzero(deviation > limit) for limit in LIMITS]
     assert proof.witness is not None
@@ -300,13 +300,13 @@ def test_a_shard_that_is_dropped_or_visited_twice_is_noticed() -> None:
     pairs = task(torch_softmax, "softmax", "float16", "rows", small("float16", first=16))
     shards = [Sweep(pairs).tally(number) for number in range(pairs.shards)]
     assert {shard.visited for shard in shards} == {4 * 64}
-    assert conclude(pairs, sum(shards[1:], start=shards[0])).proved
+    assert conclude(pairs, sum(shards[1:], start=shards[0])).is_proved
     dropped = conclude(pairs, shards[0] + shards[1] + shards[2])
-    assert not dropped.proved
+    assert not dropped.is_proved
     assert extent(dropped) == "partial, 75.0%"
     twice = conclude(pairs, shards[0] + shards[1] + shards[2] + shards[2])
     assert twice.visited == twice.inputs
-    assert not twice.proved
+    assert not twice.is_proved
     assert extent(twice).startswith("not proved")
 
 
@@ -319,7 +319,7 @@ def test_an_implementation_that_changes_its_input_proves_nothing() -> None:
         return output
 
     pairs = task(in_place, "softmax", "float16", "rows")
-    assert not conclude(pairs, tallied(pairs)).proved
+    assert not conclude(pairs, tallied(pairs)).is_proved
 
 
 def test_kernels_of_a_function_differ_in_their_bits() -> None:
@@ -350,6 +350,6 @@ def test_an_implementation_without_a_result_is_named(function: Callable[..., obj
     pairs = task(function, "softmax", "float16", "rows")
     proof = conclude(pairs, tallied(pairs))
     assert proof.fails
-    assert not proof.proved
+    assert not proof.is_proved
     assert proof.laws == ()
     assert message in (proof.error or "")

@@ -27,7 +27,7 @@ def test_every_pair_was_visited_once() -> None:
     for proof in PROOFS:
         moments = every_pair(format_of(proof.dtype)).moments
         assert proof.checksum == "-".join(f"{moment:x}" for moment in moments), named(proof)
-        assert proof.proved
+        assert proof.is_proved
 
 
 def test_the_page_shows_what_is_recorded() -> None:

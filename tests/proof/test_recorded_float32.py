@@ -28,7 +28,7 @@ def test_every_bit_pattern_was_visited_once() -> None:
     """The checksum covers all codes, and most inputs have an error in ulp."""
     assert sort_proofs(PROOFS) == PROOFS
     for proof in PROOFS:
-        assert proof.proved
+        assert proof.is_proved
         assert proof.checksum == spell_moments(moments(range(2**32)))
         assert 2**30 < sum(proof.histogram) <= 2**32 - 2**24
 

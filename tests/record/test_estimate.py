@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from harness.record import LEVEL, Estimate, Method, bounded_ratio, geometric_mean, mean_ratio, median_ratio
-from harness.record.estimate import _quantile
+from harness.record.estimate import _compute_quantile
 
 
 def drifting(seed: int, *, factor: float = 1.0, number: int = 40) -> list[float]:
@@ -109,8 +109,8 @@ def test_an_increasing_function_carries_the_interval_with_it() -> None:
 def test_quantiles_of_student_have_a_closed_form_for_one_and_two_degrees_of_freedom(level: float) -> None:
     """Cauchy's distribution, and Gosset's formula."""
     share = 2 * level - 1
-    assert _quantile(level, 1) == pytest.approx(math.tan(math.pi * share / 2), rel=1e-13)
-    assert _quantile(level, 2) == pytest.approx(share * math.sqrt(2 / (1 - share**2)), rel=1e-13)
+    assert _compute_quantile(level, 1) == pytest.approx(math.tan(math.pi * share / 2), rel=1e-13)
+    assert _compute_quantile(level, 2) == pytest.approx(share * math.sqrt(2 / (1 - share**2)), rel=1e-13)
 
 
 @pytest.mark.parametrize("freedom", [3, 4, 9, 30, 199])
@@ -118,4 +118,4 @@ def test_quantiles_of_student_are_those_of_scipy(freedom: int) -> None:
     """SciPy is no dependency of the harness, because it would be needed only for this."""
     stats = pytest.importorskip("scipy.stats", reason="scipy is not installed")
     for level in (0.9, 0.95, 0.975, 0.999):
-        assert _quantile(level, freedom) == pytest.approx(stats.t.ppf(level, freedom), rel=1e-12)
+        assert _compute_quantile(level, freedom) == pytest.approx(stats.t.ppf(level, freedom), rel=1e-12)

@@ -11,7 +11,7 @@ from pydantic_core import PydanticSerializationError
 
 from harness.command.session import Session
 from harness.error import UsageError
-from harness.record import RUNS, Epoch, Record, Run, RunFolder, Status, TensorText, Verdict, oldest_first
+from harness.record import RUNS, Epoch, Record, Run, RunFolder, Status, TensorText, Verdict, sort_by_age
 from harness.record.storage import seal_line, write_atomically
 from harness.wording import verdict_line
 
@@ -224,6 +224,6 @@ def test_runs_stand_in_the_order_of_their_creation_each_once(tmp_path: Path) -> 
     later = run(tmp_path / "a", created="2025-02-01T00:00:00+00:00")
     earlier = run(tmp_path / "b", created="2025-01-01T00:00:00+00:00")
     again = RunFolder(tmp_path / "a" / ".." / "a")
-    assert [folder.path.resolve() for folder in oldest_first([later, earlier, again])] == [earlier.path, later.path]
+    assert [folder.path.resolve() for folder in sort_by_age([later, earlier, again])] == [earlier.path, later.path]
     with pytest.raises(UsageError, match=r"a `run\.json`"):
-        oldest_first([RunFolder(tmp_path / "nothing")])
+        sort_by_age([RunFolder(tmp_path / "nothing")])

@@ -134,7 +134,7 @@ def test_a_proof_ends_where_the_implementation_does_not(command: Command, name: 
     assert time.monotonic() - started < 60.0
     assert sentence.replace("hostile/", "") in out
     found = {proof.quantity: proof for proof in RunFolder(RUNS / "prove").read(Proof)}
-    assert found["value"].proved == (name == "act_hangs_backwards")
+    assert found["value"].is_proved == (name == "act_hangs_backwards")
     assert "act_" in str(found["gradient"].error)
     assert "without an answer" in out.splitlines()[-1]
 
@@ -195,7 +195,7 @@ def test_a_proof_reports_what_arrays_cannot_answer(command: Command) -> None:
     assert "not proved, NumPy has no bfloat16: value [bfloat16], gradient [bfloat16]" in out
     assert "autograd cannot follow back to the input: gradient [float16]" in out
     (kept,) = RunFolder(RUNS / "prove").read(Proof)
-    assert (kept.quantity, kept.dtype, kept.proved) == ("value", "float16", True)
+    assert (kept.quantity, kept.dtype, kept.is_proved) == ("value", "float16", True)
 
 
 def test_a_violation_of_a_proof_is_replayed_through_its_adapter(command: Command) -> None:

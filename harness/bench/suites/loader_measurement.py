@@ -120,19 +120,19 @@ def measure_alone(request: LoaderRequest, *, finish_s: float = FINISH_S) -> Alon
 
     limit = request.limit
     with LoaderReading(noting, count=request.count) as reading:
-        before = _helpers()
+        before = _find_helpers()
         start = reading.start()
-        has_helpers = bool(_helpers() - before)
+        has_helpers = bool(_find_helpers() - before)
         if request.needs_workers and not has_helpers:
             return None
         if limit is None:
-            batch = _one_batch(reading)
+            batch = _read_batch(reading)
             limit = MemoryLimit.of_batch(batch, request.count(batch))
         # A `DataLoader` reads ahead by a known number of batches; another loader with helpers by any number.
         is_hidden = has_helpers and not issubclass(kinds[0], DataLoader)
-        plan = _plan(reading, request, is_hidden=is_hidden)
+        plan = _choose_plan(reading, request, is_hidden=is_hidden)
         reading.skip(min(plan.batches, request.epoch_batches))
-        used, last = memory(), _one_batch(reading)
+        used, last = memory(), _read_batch(reading)
         if not reading.epochs and plan.batch_s * request.epoch_batches <= finish_s:
             reading.finish(seconds=2 * finish_s)
         shutdown_s = reading.close()
@@ -140,13 +140,13 @@ def measure_alone(request: LoaderRequest, *, finish_s: float = FINISH_S) -> Alon
     return Alone(name, start, used, shutdown_s, reading.epochs, last, plan, is_hidden, limit)
 
 
-def _helpers() -> set[int]:
+def _find_helpers() -> set[int]:
     """Return the identifiers of the processes and threads of this program; some may end at any time."""
     process = psutil.Process()
     return {child.pid for child in process.children(recursive=True)} | {thread.id for thread in process.threads()}
 
 
-def _one_batch(reading: LoaderReading) -> Any:
+def _read_batch(reading: LoaderReading) -> Any:
     """Read one more batch, and return it."""
     seen_batches: list[Any] = []
     reading.take = seen_batches.append
@@ -155,7 +155,7 @@ def _one_batch(reading: LoaderReading) -> Any:
     return seen_batches[0]
 
 
-def _plan(reading: LoaderReading, request: LoaderRequest, *, is_hidden: bool) -> Plan:
+def _choose_plan(reading: LoaderReading, request: LoaderRequest, *, is_hidden: bool) -> Plan:
     """Plan a slice: all workers deliver equally often, and fast loaders are read by whole epochs."""
     configuration, slice_s = request.configuration, request.seconds / SLICES
     if is_hidden:

@@ -54,7 +54,7 @@ class Remade:
         return iter(self.make())
 
 
-def _tensors(root: Path, *, train: bool) -> Batch:
+def _load_tensors(root: Path, *, train: bool) -> Batch:
     images, labels = arrays(root, train=train)
     return torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels).long()
 
@@ -64,9 +64,9 @@ def _convert_batches(batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[Batch
         yield images.float().mul_(1 / 255), labels
 
 
-def _gatherer(root: Path, *, train: bool) -> tuple[Callable[[list[int]], Batch], int]:
+def _make_gatherer(root: Path, *, train: bool) -> tuple[Callable[[list[int]], Batch], int]:
     """Return a function that makes a batch from indices, and the number of samples."""
-    images, labels = _tensors(root, train=train)
+    images, labels = _load_tensors(root, train=train)
 
     def gather(indices: list[int]) -> Batch:
         rows = torch.as_tensor(indices)
@@ -75,7 +75,7 @@ def _gatherer(root: Path, *, train: bool) -> tuple[Callable[[list[int]], Batch],
     return gather, len(labels)
 
 
-def _batches_of_indices(n: int, batch_size: int, *, shuffle: bool) -> BatchSampler:
+def _sample_indices(n: int, batch_size: int, *, shuffle: bool) -> BatchSampler:
     order = RandomSampler(range(n)) if shuffle else SequentialSampler(range(n))
     return BatchSampler(order, batch_size, drop_last=False)
 
@@ -84,7 +84,7 @@ def light_dataloader(root: Path, train: bool, batch_size: int, workers: int, shu
     """``TensorDataLoader``, which shuffles the whole set before an epoch."""
     from light_dataloader import TensorDataLoader
 
-    loader = TensorDataLoader(_tensors(root, train=train), batch_size, shuffle=shuffle)
+    loader = TensorDataLoader(_load_tensors(root, train=train), batch_size, shuffle=shuffle)
     return Remade(lambda: _convert_batches(loader))
 
 
@@ -92,7 +92,7 @@ def light_dataloader_in_place(root: Path, train: bool, batch_size: int, workers:
     """``TensorDataLoader`` in the mode that gathers batch by batch."""
     from light_dataloader import TensorDataLoader
 
-    loader = TensorDataLoader(_tensors(root, train=train), batch_size, shuffle=shuffle, memory_efficient=True)
+    loader = TensorDataLoader(_load_tensors(root, train=train), batch_size, shuffle=shuffle, memory_efficient=True)
     return Remade(lambda: _convert_batches(loader))
 
 
@@ -100,7 +100,7 @@ def tensorloader(root: Path, train: bool, batch_size: int, workers: int, shuffle
     """``TensorLoader``, which reorders the set."""
     from tensorloader import TensorLoader
 
-    loader = TensorLoader(_tensors(root, train=train), batch_size=batch_size, shuffle=shuffle)
+    loader = TensorLoader(_load_tensors(root, train=train), batch_size=batch_size, shuffle=shuffle)
     return Remade(lambda: _convert_batches(loader))
 
 
@@ -108,8 +108,8 @@ def torchdata_nodes(root: Path, train: bool, batch_size: int, workers: int, shuf
     """A sampler of batches and a map over them, with threads as workers."""
     from torchdata import nodes
 
-    gather, n = _gatherer(root, train=train)
-    batches = nodes.SamplerWrapper(_batches_of_indices(n, batch_size, shuffle=shuffle))
+    gather, n = _make_gatherer(root, train=train)
+    batches = nodes.SamplerWrapper(_sample_indices(n, batch_size, shuffle=shuffle))
     node = nodes.ParallelMapper(batches, gather, workers, method="thread") if workers else nodes.Mapper(batches, gather)
     loader: Iterable[Batch] = nodes.Loader(node)
     return loader
@@ -132,8 +132,8 @@ def torchdata_stateful(root: Path, train: bool, batch_size: int, workers: int, s
     """``StatefulDataLoader`` instead of ``DataLoader``, over a sampler of batches."""
     from torchdata.stateful_dataloader import StatefulDataLoader
 
-    gather, n = _gatherer(root, train=train)
-    sampler = _batches_of_indices(n, batch_size, shuffle=shuffle)
+    gather, n = _make_gatherer(root, train=train)
+    sampler = _sample_indices(n, batch_size, shuffle=shuffle)
     with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", message="'set_vital' is deprecated"
@@ -160,7 +160,7 @@ def datasets(root: Path, train: bool, batch_size: int, workers: int, shuffle: bo
         pixels = torch.from_numpy(rows["images"]).reshape(-1, 1, *sides)
         return pixels.float().mul_(1 / 255), torch.from_numpy(rows["labels"])
 
-    sampler = _batches_of_indices(n, batch_size, shuffle=shuffle)
+    sampler = _sample_indices(n, batch_size, shuffle=shuffle)
     return DataLoader(
         _Batches(gather, n), batch_size=None, sampler=sampler, num_workers=workers, persistent_workers=workers > 0
     )
@@ -170,10 +170,10 @@ def grain(root: Path, train: bool, batch_size: int, workers: int, shuffle: bool)
     """A data set of batches, read by threads as workers."""
     import grain
 
-    gather, n = _gatherer(root, train=train)
+    gather, n = _make_gatherer(root, train=train)
 
     def epoch() -> Iterable[Batch]:
-        batches = list(_batches_of_indices(n, batch_size, shuffle=shuffle))
+        batches = list(_sample_indices(n, batch_size, shuffle=shuffle))
         options = grain.ReadOptions(num_threads=workers, prefetch_buffer_size=2 * workers)
         elements: Iterable[Batch] = grain.MapDataset.source(batches).map(gather).to_iter_dataset(options)
         return elements
@@ -185,12 +185,12 @@ def spdl(root: Path, train: bool, batch_size: int, workers: int, shuffle: bool) 
     """A pipeline of batches of indices with at least one thread."""
     from spdl.pipeline import PipelineBuilder
 
-    gather, n = _gatherer(root, train=train)
+    gather, n = _make_gatherer(root, train=train)
     concurrency = max(1, workers)
 
     def epoch() -> Iterator[Batch]:
         builder: Any = PipelineBuilder()
-        builder = builder.add_source(_batches_of_indices(n, batch_size, shuffle=shuffle))
+        builder = builder.add_source(_sample_indices(n, batch_size, shuffle=shuffle))
         builder = builder.pipe(gather, concurrency=concurrency).add_sink(2 * concurrency)
         pipeline = builder.build(num_threads=concurrency)
         with pipeline.auto_stop():

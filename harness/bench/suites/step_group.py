@@ -127,26 +127,30 @@ def measure_group(
     A case that raises leaves. On an accelerator, calls and phases are synchronized; further turns time queued calls by
     events, the step as a graph, and the copy of the minibatch to the device.
     """
-    device_name, settle = ("cpu", _nothing) if accelerator is None else (accelerator.name, accelerator.synchronize)
+    device_name, settle = ("cpu", _skip_waiting) if accelerator is None else (accelerator.name, accelerator.synchronize)
     lanes: dict[str, _Lane] = {}
     failed: dict[str, Exception] = {}
     with stop_garbage_collection():
         for case in cases:
             try:
-                lanes[case.name] = _lane(case, problem(case, batch_size).to(device_name), settle, clock, accelerator)
+                lanes[case.name] = _make_lane(
+                    case, problem(case, batch_size).to(device_name), settle, clock, accelerator
+                )
             except Exception as error:  # noqa: BLE001 - the case's own benchmark raises it
                 failed[case.name] = error
         task = problem(cases[0], batch_size)
-        work, before = _work(task), device_state(accelerator)
+        work, before = _estimate_work(task), device_state(accelerator)
         measuring = gauges(work, device_name, l2_bytes=before.l2_bytes)
         arms = {name + suffix: arm for name, lane in lanes.items() for suffix, arm in lane.arms.items()}
         for name, gauge in measuring.items():
             arms[name] = _make_rate_arm(gauge, accelerator, clock)
         if accelerator is not None:
-            arms[_TRANSFER] = _arm(_transfer(task, device_name), settle, clock, GAUGE_S)
-        turns = interleave(arms, rounds=_rounds(arms, seconds), seed=batch_size, enough=_ratios_known(list(lanes)))
+            arms[_TRANSFER] = _make_arm(_make_transfer(task, device_name), settle, clock, GAUGE_S)
+        turns = interleave(
+            arms, rounds=_count_rounds(arms, seconds), seed=batch_size, enough=_make_stop_condition(list(lanes))
+        )
         states = (before, device_state(accelerator))
-    failed |= {_case(name): error for name, error in turns.failed.items()}
+    failed |= {_find_case(name): error for name, error in turns.failed.items()}
     timed = {name: _read_times(lane, turns) for name, lane in lanes.items() if name not in failed}
     kinds = (kind for kind in (READ, COPY, MULTIPLY, CACHED) if kind in measuring)
     per_s = ([measuring[kind].amount / max(times[-1], 1e-9) for times in turns.times[kind]] for kind in kinds)
@@ -168,7 +172,7 @@ TIMES: Mapping[str, tuple[str, int]] = {
 """Times on an accelerator, with the arm and the part of its turn."""
 
 
-def _case(name: str) -> str:
+def _find_case(name: str) -> str:
     """Return the case of an arm."""
     for suffix in (_PHASES, _QUEUED, _GRAPH):
         name = name.removesuffix(suffix)
@@ -178,13 +182,13 @@ def _case(name: str) -> str:
 def _make_rate_arm(gauge: Gauge, accelerator: Accelerator | None, clock: Clock) -> Arm:
     """Return the arm of a rate: waited calls on the CPU, queued calls between events on an accelerator."""
     if accelerator is None:
-        return _arm(gauge.call, _nothing, clock, GAUGE_S)
+        return _make_arm(gauge.call, _skip_waiting, clock, GAUGE_S)
     waited = warm(_wait_for_queue(gauge.call, accelerator.synchronize), duration_s=0.0, clock=clock)
     calls = calls_in_queue(gauge.call, accelerator, clock, max_calls=calls_within(GAUGE_S, waited.warm_s))
     return Arm(time_by_events(gauge.call, accelerator, clock), calls)
 
 
-def _transfer(task: Problem, device_name: str) -> Callable[[], object]:
+def _make_transfer(task: Problem, device_name: str) -> Callable[[], object]:
     """Return a copy of the minibatch from ordinary memory of the host to the device."""
     X, y = task.minibatch(0)
     return lambda: (X.to(device_name, copy=True), y.to(device_name, copy=True))
@@ -201,13 +205,13 @@ class _Lane:
     graph_absent: str | None = None
 
 
-def _nothing() -> None:
+def _skip_waiting() -> None:
     """Wait for nothing: the CPU has no queue."""
 
 
 def _wait_for_queue(call: Callable[[], object], settle: Callable[[], None]) -> Callable[[], object]:
     """Return the call with the wait for its queued work."""
-    if settle is _nothing:
+    if settle is _skip_waiting:
         return call
 
     def both() -> None:
@@ -217,7 +221,7 @@ def _wait_for_queue(call: Callable[[], object], settle: Callable[[], None]) -> C
     return both
 
 
-def _lane(
+def _make_lane(
     case: Case, task: Problem, settle: Callable[[], None], clock: Clock, accelerator: Accelerator | None
 ) -> _Lane:
     step, parameters = start_step(case, task)
@@ -272,27 +276,27 @@ def _report_phases(step: Any, X: Tensor, y: Tensor, settle: Callable[[], None]) 
     return call
 
 
-def _arm(call: Callable[[], object], settle: Callable[[], None], clock: Clock, slice_s: float) -> Arm:
+def _make_arm(call: Callable[[], object], settle: Callable[[], None], clock: Clock, slice_s: float) -> Arm:
     waited = _wait_for_queue(call, settle)
     return Arm(whole(waited, clock), calls_within(slice_s, warm(waited, duration_s=0.0, clock=clock).warm_s))
 
 
-def _rounds(arms: Mapping[str, Arm], seconds: float) -> int:
+def _count_rounds(arms: Mapping[str, Arm], seconds: float) -> int:
     """Return the number of rounds that fit into the time, from a trial round."""
     once = interleave(arms, rounds=1)
     round_s = sum(sum(times[0]) * (arms[name].calls + 1) for name, times in once.times.items())
     return rounds_for(seconds, round_s, len(arms))
 
 
-def _ratios_known(steps: Sequence[str]) -> Callable[[Times], bool]:
+def _make_stop_condition(steps: Sequence[str]) -> Callable[[Times], bool]:
     """Return whether the ratios of the steps are known; of a single step, whether its time is."""
 
-    def known(times: Times) -> bool:
+    def are_known(times: Times) -> bool:
         series = [[whole_s for (whole_s,) in times[name]] for name in steps if name in times]
         bases = series[:1] if len(series) > 1 else [[1.0] * len(times_s) for times_s in series]
         return all(median_ratio(each, base).is_within(WITHIN) for base in bases for each in series)
 
-    return known
+    return are_known
 
 
 def _read_times(lane: _Lane, turns: Interleaved) -> Timed:
@@ -312,6 +316,6 @@ def _read_times(lane: _Lane, turns: Interleaved) -> Timed:
     )
 
 
-def _work(task: Problem) -> Work:
+def _estimate_work(task: Problem) -> Work:
     m, d = task.weight.shape
     return work_of_step(len(task.plan.batches[0]), d, m, target_bytes=task.y.element_size())

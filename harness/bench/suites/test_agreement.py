@@ -44,7 +44,7 @@ def test_agreement(benchmark: Any, pytestconfig: pytest.Config, case: str, batch
     """Time one step by both, and refuse if the whole interval of the ratio is 3 % off, twice."""
     declared = cases_of(pytestconfig, *CONTRACTS)[case]
     with threads(1), stop_garbage_collection():
-        warmed, arms = _arms(declared, batch_size)
+        warmed, arms = _make_arms(declared, batch_size)
         seconds, turns_s = option(pytestconfig, "seconds", SECONDS), 2 * arms["ours"].calls * warmed.warm_s
         # Another process may slow down most turns of one side, so that a difference counts if it is seen again.
         for _ in range(2):
@@ -77,7 +77,7 @@ def test_agreement(benchmark: Any, pytestconfig: pytest.Config, case: str, batch
         )
 
 
-def _arms(case: Case, batch_size: int) -> tuple[WarmUp, dict[str, Arm]]:
+def _make_arms(case: Case, batch_size: int) -> tuple[WarmUp, dict[str, Arm]]:
     """Warm a step up, and return both ways of timing it, with equally many calls."""
     task = problem(case, batch_size)
     step, _ = start_step(case, task)

@@ -65,7 +65,7 @@ def test_training_loop(
             loop.run(seconds, minimum=ahead)  # batches that workers prepared at the start
             while len(stretches) < MIN_STRETCHES or (len(stretches) < MAX_STRETCHES and not is_known(stretches)):
                 start = time.perf_counter()
-                stretches.append(_stretch(loop, seconds, ahead))
+                stretches.append(_run_stretch(loop, seconds, ahead))
                 rounds_s.append(time.perf_counter() - start)
 
     try:
@@ -88,7 +88,7 @@ def test_training_loop(
         loop_s=geometric_mean([stretch.waiting.batch_s for stretch in stretches]).point,
         batches=sum(stretch.waiting.batches for stretch in stretches),
         most_waiting=MAX_WAITING,
-        **_balance(stretches),
+        **_summarize(stretches),
     )
     keep(benchmark, record)
 
@@ -101,12 +101,12 @@ class Stretch(NamedTuple):
     waiting: Waiting
 
 
-def _stretch(loop: Loop, seconds: float, ahead: int) -> Stretch:
+def _run_stretch(loop: Loop, seconds: float, ahead: int) -> Stretch:
     waiting = loop.run(0.4 * seconds)
     return Stretch(loop.load(0.4 * seconds, skip=ahead), loop.step(0.2 * seconds), waiting)
 
 
-def _estimates(stretches: Sequence[Stretch]) -> tuple[Estimate, Estimate]:
+def _estimate_ratios(stretches: Sequence[Stretch]) -> tuple[Estimate, Estimate]:
     """Return the ratio of loading to a step, and the waiting share of the loop."""
     load = mean_ratio([stretch.load_s for stretch in stretches], [stretch.step_s for stretch in stretches])
     waits = geometric_mean([max(stretch.waiting.starvation, 1e-9) for stretch in stretches])
@@ -115,13 +115,13 @@ def _estimates(stretches: Sequence[Stretch]) -> tuple[Estimate, Estimate]:
 
 def is_known(stretches: Sequence[Stretch]) -> bool:
     """Whether more stretches would change neither the ratio nor the verdict."""
-    load, share = _estimates(stretches)
+    load, share = _estimate_ratios(stretches)
     return load.is_within(WITHIN) and not share.low <= MAX_WAITING <= share.high
 
 
-def _balance(stretches: Sequence[Stretch]) -> dict[str, float]:
+def _summarize(stretches: Sequence[Stretch]) -> dict[str, float]:
     """Return the ratio and the waiting share with their intervals."""
-    load, share = _estimates(stretches)
+    load, share = _estimate_ratios(stretches)
     return {
         "load_to_step": load.point,
         "load_to_step_low": load.low,

@@ -53,20 +53,20 @@ TIMEOUT_S = 120.0
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make an item for each loader and configuration; loaders of a group are adjacent."""
-    names = _loaders(metafunc.config)
-    settings = _configurations(metafunc.config)
-    absent = set(filter(_absence, names))
+    names = _list_loaders(metafunc.config)
+    settings = _list_configurations(metafunc.config)
+    absent = set(filter(_explain_absence, names))
     items = [(name, setup) for setup in settings for name in names if name not in absent or setup == settings[0]]
     varied = len({setting.prefetch for setting in settings}) > 1
     ids = [f"{name}-{setup.batch_size}-{setup.workers}" + f"-{setup.prefetch}" * varied for name, setup in items]
     metafunc.parametrize(("case", "configuration"), items, ids=ids)
 
 
-def _loaders(config: pytest.Config) -> list[str]:
+def _list_loaders(config: pytest.Config) -> list[str]:
     if config.getoption("harness_dataset"):
         return [config.getoption("harness_dataset")]
     if names := option(config, "data_sets", ()):
-        sets = _sets_of_files()
+        sets = _list_file_sets()
         if unknown := [name for name in names if name not in sets]:
             problem = f"unknown data set of files `{unknown[0]}`"
             give_up(config, UsageError(problem, remedy=f"choose from {join_names(sets)}"))
@@ -76,12 +76,12 @@ def _loaders(config: pytest.Config) -> list[str]:
     return loaders + list(PEERS) if loaders and shipped else loaders
 
 
-def _absence(name: str) -> str | None:
+def _explain_absence(name: str) -> str | None:
     """Return why a loader cannot be measured; ``None`` if it can."""
     return PEERS[name].absence if name in PEERS else None
 
 
-def _configurations(config: pytest.Config) -> list[Configuration]:
+def _list_configurations(config: pytest.Config) -> list[Configuration]:
     """Return all combinations of the axes; settings of workers vary only with workers."""
     axes = product(
         option(config, "batch_sizes", BATCH_SIZES),
@@ -131,9 +131,9 @@ class Source:
 _DATASET = pytest.StashKey[dict[str, Any]]()
 
 
-def _source(config: pytest.Config, name: str, request: pytest.FixtureRequest) -> Source:
+def _make_source(config: pytest.Config, name: str, request: pytest.FixtureRequest) -> Source:
     if config.getoption("harness_dataset") or option(config, "data_sets", ()):
-        dataset = _dataset(config, name)
+        dataset = _load_dataset(config, name)
         case = Case(type(dataset), "loader", style="foreign", name=name)
 
         def load(it: Configuration) -> Iterable[Any]:
@@ -152,7 +152,7 @@ def _source(config: pytest.Config, name: str, request: pytest.FixtureRequest) ->
     )
 
 
-def _dataset(config: pytest.Config, name: str) -> Any:
+def _load_dataset(config: pytest.Config, name: str) -> Any:
     cache = config.stash.setdefault(_DATASET, {})
     if name not in cache:
         try:
@@ -160,20 +160,20 @@ def _dataset(config: pytest.Config, name: str) -> Any:
                 with importing(config, name):
                     cache[name] = dataset_named(name)
             else:
-                cache[name] = _sets_of_files()[name]()
+                cache[name] = _list_file_sets()[name]()
         except UsageError as error:
             give_up(config, error)
     return cache[name]
 
 
-def _sets_of_files() -> Mapping[str, Callable[[], Any]]:
+def _list_file_sets() -> Mapping[str, Callable[[], Any]]:
     """Return the data sets with a name; torchvision reads them, and its import is slow."""
     from harness.data.file_formats import SETS
 
     return SETS
 
 
-def _remark(source: Source) -> str | None:
+def _find_remark(source: Source) -> str | None:
     """Return a remark on a user's data set that can be measured all the same."""
     fault = length_fault(source.dataset) if _has_indices(source) else None
     return None if fault is None else str(fault)
@@ -231,27 +231,27 @@ def test_steady_state(
     configuration: Configuration,
 ) -> None:
     """Record the slices of a loader that was interleaved with others, and check its samples."""
-    if absence := _absence(case):
+    if absence := _explain_absence(case):
         pytest.skip(absence)
     group = _group(pytestconfig, configuration, request)
-    source = _source(pytestconfig, case, request)
+    source = _make_source(pytestconfig, case, request)
     benchmark.group = f"loader, batch {configuration.batch_size:4}, workers {configuration.workers}"
     if case in group.skipped:
         pytest.skip(f"{case} starts no processes or threads for workers, so it is measured without workers only")
     if case not in group.lanes:
         _explain(pytestconfig, source, configuration, group.failed.get(case))
     lane = group.lanes[case]
-    name, min_workers = _loaders(pytestconfig)[0], min(option(pytestconfig, "workers", WORKERS))
+    name, min_workers = _list_loaders(pytestconfig)[0], min(option(pytestconfig, "workers", WORKERS))
     record = lane.record(
         source.case,
         group,
         data=source.data,
         samples=source.samples,
-        remark=_remark(source),
+        remark=_find_remark(source),
         reference=f"{name} with {min_workers or 'no'} worker{'s' * (min_workers != 1)}",
     )
     if configuration.batch_size == budget_size(option(pytestconfig, "batch_sizes", BATCH_SIZES)):
-        record = record.model_copy(update={"budget": _budget(pytestconfig, source, configuration)})
+        record = record.model_copy(update={"budget": _measure_budget(pytestconfig, source, configuration)})
     TAPE.play(benchmark, [1e-6 * wall_us * source.samples for wall_us in record.wall_us], calls=1)
     keep(benchmark, record)
     _validate(source, lane, request, configuration)
@@ -262,7 +262,7 @@ def _group(config: pytest.Config, configuration: Configuration, request: pytest.
     cached_group = config.stash.get(_GROUP, None)
     if cached_group is None or cached_group[0] != configuration:
         timeout_s = option(config, "timeout", TIMEOUT_S)
-        requests, reference = _requests(config, configuration, request)
+        requests, reference = _build_requests(config, configuration, request)
         with threads(1):
             cached_group = (configuration, measure_loaders(requests, reference=reference, timeout_s=timeout_s))
         config.stash[_GROUP] = cached_group
@@ -273,19 +273,19 @@ def _group(config: pytest.Config, configuration: Configuration, request: pytest.
     return cached_group[1]
 
 
-def _requests(
+def _build_requests(
     config: pytest.Config, configuration: Configuration, request: pytest.FixtureRequest
 ) -> tuple[dict[str, LoaderRequest], str | None]:
     """Return the loaders of a group that can run, and the name of the reference among them."""
     given_up = config.stash.setdefault(_GIVEN_UP, {})
-    names = [name for name in _loaders(config) if not _absence(name)]
+    names = [name for name in _list_loaders(config) if not _explain_absence(name)]
     min_workers = min(option(config, "workers", WORKERS))
     standalone = configuration if configuration.workers == min_workers else replace(
         configuration, workers=min_workers, prefetch=PREFETCH
     )  # fmt: skip
 
     def loader_request(name: str, it: Configuration) -> LoaderRequest:
-        source = _source(config, name, request)
+        source = _make_source(config, name, request)
         return LoaderRequest(
             lambda: source.make(it),
             source.count,
@@ -317,7 +317,7 @@ def _explain(
     _fail(source, configuration, diagnosed)
 
 
-def _budget(config: pytest.Config, source: Source, configuration: Configuration) -> Budget:
+def _measure_budget(config: pytest.Config, source: Source, configuration: Configuration) -> Budget:
     """Return the breakdown of the time of a batch; the loop of a user's data set has no step."""
     step = None if source.dataset is not None else training_step(stepper_of(config))[0]
     try:
@@ -367,7 +367,7 @@ def _validate_images(case: Case, lane: Lane, data: ImageData, configuration: Con
     images, labels = lane.alone.last
     if images.dtype != torch.float32 or images.shape != (len(labels), 1, 28, 28):
         refuse(case, "images are float32 [b, 1, 28, 28]", where=where, actual=f"{images.dtype} {images.shape}")
-    if (wrong_count := _strangers(images, labels, data)) > 0:
+    if (wrong_count := _count_strangers(images, labels, data)) > 0:
         rule = "each sample is an image of the data, with bytes divided by 255, and its label"
         refuse(case, rule, where=where, actual=f"{wrong_count} of {len(labels)} samples are not")
 
@@ -386,7 +386,7 @@ def _count_words(samples: int, batches: int) -> str:
     return f"{samples} samples in {batches} batches"
 
 
-def _strangers(images: Tensor, labels: Tensor, data: ImageData) -> int:
+def _count_strangers(images: Tensor, labels: Tensor, data: ImageData) -> int:
     """Return the number of samples of a batch that are not in the data."""
     grey = (images.double() * 255.0).round().clamp(0, 255).to(torch.uint8).numpy()
     samples = [(image.tobytes(), int(label)) for image, label in zip(grey, labels, strict=True)]

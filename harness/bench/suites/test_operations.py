@@ -44,7 +44,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def test_operation(benchmark: Any, pytestconfig: pytest.Config, case: str, shape: Shape) -> None:
     """Time one call, then check the result with the laws on values of the contract."""
     declared = operations(pytestconfig)[case]
-    sizes = _sizes(declared, shape)
+    sizes = _get_sizes(declared, shape)
     benchmark.group = f"{declared.contract}, {shape}"
     with threads(1):
         call = workload(declared, Path(), sizes)
@@ -54,7 +54,7 @@ def test_operation(benchmark: Any, pytestconfig: pytest.Config, case: str, shape
     validate(declared, example_of(declared, sizes), where=f"{DTYPE}, shape {shape}")
 
 
-def _sizes(case: Case, shape: Shape) -> dict[str, int]:
+def _get_sizes(case: Case, shape: Shape) -> dict[str, int]:
     return {} if shape == STANDARD else sizes_of(contract_named(case.contract), *shape)
 
 

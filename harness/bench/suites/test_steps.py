@@ -72,7 +72,7 @@ def test_training_step(benchmark: Any, pytestconfig: pytest.Config, case: str, d
             threads=torch.get_num_threads(),
             cold_s=timed.warmed.cold_s,
             phases_s={phase: tuple(rounds_s) for phase, rounds_s in timed.phases_s.items()},
-            **_floor(group),
+            **_compute_floor(group),
             **read_device_times(timed, group),
             **_validate_step(declared, timed, accelerator, batch_size),
         )
@@ -99,7 +99,7 @@ def _explain(error: Exception) -> None:
     raise error
 
 
-def _floor(group: Group) -> dict[str, Any]:
+def _compute_floor(group: Group) -> dict[str, Any]:
     """Return the fields of the floor."""
     return {
         "bytes": group.work.bytes,
@@ -114,14 +114,14 @@ def read_device_times(timed: Timed, group: Group) -> dict[str, Any]:
     """Return times on an accelerator with their rounds, and the state of the device; unknown on the CPU."""
     before, after = group.states
     clocks = ("clock_mhz", "memory_clock_mhz")
-    fields: dict[str, Any] = {name: _median(timed.device_s.get(name, ())) for name in TIMES}
+    fields: dict[str, Any] = {name: _compute_median(timed.device_s.get(name, ())) for name in TIMES}
     fields |= {"graph_absent": timed.graph_absent, "l2_bytes": after.l2_bytes, "power_limit_w": after.power_limit_w}
     fields |= {name.replace("_s", "_rounds_s"): tuple(timed.device_s.get(name, ())) for name in TIMES}
     fields |= {name: tuple(filter(None, (getattr(before, name), getattr(after, name)))) for name in clocks}
     return fields | {"transfer_s": tuple(group.transfer_s)}
 
 
-def _median(rounds: Sequence[float]) -> float | None:
+def _compute_median(rounds: Sequence[float]) -> float | None:
     return statistics.median(rounds) if rounds else None
 
 

@@ -73,11 +73,11 @@ def problem(case: Case, batch_size: int) -> Problem:
     classes have unequal frequencies, so that all gradients of biases are far above rounding errors.
     """
     conventions = with_defaults(contract_named(case.contract), case.declares)
-    return _problem(case.contract, float(conventions.get("factor", 1.0)), batch_size)
+    return _make_problem(case.contract, float(conventions.get("factor", 1.0)), batch_size)
 
 
 @lru_cache(maxsize=4)
-def _problem(contract: str, factor: float, batch_size: int) -> Problem:
+def _make_problem(contract: str, factor: float, batch_size: int) -> Problem:
     generator = torch.Generator().manual_seed(batch_size)
     starts = range(0, steps_compared(batch_size) * min(STRIDE, batch_size), min(STRIDE, batch_size))
     batches, n = tuple(tuple(range(start, start + batch_size)) for start in starts), starts[-1] + batch_size
@@ -115,16 +115,16 @@ def comparisons(case: Case, task: Problem, device: str) -> tuple[StepComparison,
     on_device = task.to(device)
     step, parameters = start_step(case, on_device)
     losses = [step(*on_device.minibatch(number)) for number in range(len(task.plan.batches))]
-    expected_loss, expected = _gradient_descent(task)
-    error = math.hypot(*(_distance(a, b) for a, b in zip(parameters, expected, strict=True)))
+    expected_loss, expected = _run_gradient_descent(task)
+    error = math.hypot(*(_measure_distance(a, b) for a, b in zip(parameters, expected, strict=True)))
     return (
         StepComparison(
             "the step returns the loss of its minibatch, before the update",
             abs(float(losses[0]) - expected_loss),
-            _loss_bound(task, expected_loss),
+            _bound_loss(task, expected_loss),
         ),
         StepComparison(
-            f"after {len(losses)} steps, weight and bias agree with gradient descent", error, _parameter_bound(task)
+            f"after {len(losses)} steps, weight and bias agree with gradient descent", error, _bound_parameters(task)
         ),
     )
 
@@ -142,12 +142,12 @@ def start_step(case: Case, task: Problem) -> tuple[Any, tuple[Tensor, Tensor]]:
 
 
 @lru_cache(maxsize=4)
-def _parameter_bound(task: Problem) -> float:
+def _bound_parameters(task: Problem) -> float:
     X, y, weight, bias = (to_array(tensor) for tensor in (task.X, task.y, task.weight, task.bias))
     return trajectory_bound(task.plan, X, y, weight, bias, FORMATS[DTYPE])
 
 
-def _distance(actual: Tensor, expected: Tensor) -> float:
+def _measure_distance(actual: Tensor, expected: Tensor) -> float:
     """Return the 2-norm of the difference; infinite for different shapes and non-finite values."""
     if actual.shape != expected.shape:
         return math.inf
@@ -155,16 +155,16 @@ def _distance(actual: Tensor, expected: Tensor) -> float:
     return distance if math.isfinite(distance) else math.inf
 
 
-def _loss(kind: str, factor: float) -> Callable[[Tensor, Tensor], Tensor]:
+def _choose_loss(kind: str, factor: float) -> Callable[[Tensor, Tensor], Tensor]:
     if kind == "softmax":
         return F.cross_entropy
     return lambda scores, y: factor * F.mse_loss(scores.squeeze(1), y.double())
 
 
 @lru_cache(maxsize=4)
-def _gradient_descent(task: Problem) -> tuple[float, tuple[Tensor, Tensor]]:
+def _run_gradient_descent(task: Problem) -> tuple[float, tuple[Tensor, Tensor]]:
     """Return the first loss, and weight and bias after the last step, in float64."""
-    loss_of = _loss(task.plan.kind, task.plan.factor)
+    loss_of = _choose_loss(task.plan.kind, task.plan.factor)
     weight, bias, losses = task.weight.double(), task.bias.double(), []
     for number in range(len(task.plan.batches)):
         X, y = task.minibatch(number)
@@ -176,7 +176,7 @@ def _gradient_descent(task: Problem) -> tuple[float, tuple[Tensor, Tensor]]:
     return losses[0], (weight.detach(), bias.detach())
 
 
-def _loss_bound(task: Problem, loss: float) -> float:
+def _bound_loss(task: Problem, loss: float) -> float:
     X, y = (to_array(part) for part in task.minibatch(0))
     u, (n, d) = FORMATS[DTYPE].u, X.shape
     W, b = to_array(task.weight), to_array(task.bias)
@@ -230,8 +230,8 @@ def training_step(case: Case) -> tuple[Callable[[Any], object], tuple[Tensor, Te
     weight = 0.01 * torch.randn(CLASSES, PIXELS, generator=generator)
     step, parameters = case.function(weight, torch.zeros(CLASSES), RATE)
 
-    def on_batch(batch: Any) -> object:
+    def run_batch(batch: Any) -> object:
         images, labels = batch
         return step(images.flatten(1), labels)
 
-    return on_batch, parameters
+    return run_batch, parameters
