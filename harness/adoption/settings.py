@@ -20,7 +20,7 @@ from harness.calling.discovery import PROJECT_PATH, SHIPPED, own_cases
 from harness.command.options import collected, files_written, say
 from harness.error import ExitCode, UsageError, did_you_mean, join_names
 from harness.record import write_atomically
-from harness.record.storage import PYPROJECT, read_harness_table, quote_value
+from harness.record.storage import PYPROJECT, quote_value, read_harness_table
 from harness.wording.number import count
 
 if TYPE_CHECKING:

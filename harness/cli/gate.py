@@ -311,7 +311,7 @@ def _time(
 
 
 def _show(findings: "Sequence[GateFinding]", code: int) -> None:
-    from harness.gate.finding import gate_line, findings_to_print
+    from harness.gate.finding import findings_to_print, gate_line
     from harness.record import Outcome
 
     screen = console()

@@ -54,7 +54,7 @@ def middle(x: arb) -> arb:
     return mid if x.is_finite() or not mid.is_finite() else arb("nan")
 
 
-def to_float(x: arb) -> tuple[float, float]:
+def split_middle(x: arb) -> tuple[float, float]:
     """Return a midpoint as the sum of two floats; finite numbers stay finite, and nonzero ones nonzero."""
     x = middle(x)
     hi = float(x)
@@ -67,7 +67,7 @@ def to_float(x: arb) -> tuple[float, float]:
     return hi, float(x - hi)
 
 
-def _function(on_balls: Callable[..., Any], on_floats: Callable[..., Any], arguments: int = 1) -> Operation:
+def _make_function(on_balls: Callable[..., Any], on_floats: Callable[..., Any], arguments: int = 1) -> Operation:
     """Return a function of arrays; ``on_floats`` decides the result at poles and at infinity."""
 
     def apply_to_balls(*xs: arb) -> Any:
@@ -77,7 +77,7 @@ def _function(on_balls: Callable[..., Any], on_floats: Callable[..., Any], argum
                 return ball
         if any(x.is_finite() and not x.is_exact() for x in xs):
             return arb("nan")
-        return arb(float(on_floats(*(np.float64(to_float(x)[0]) for x in xs))))
+        return arb(float(on_floats(*(np.float64(split_middle(x)[0]) for x in xs))))
 
     apply_each = np.frompyfunc(apply_to_balls, arguments, 1)
 
@@ -92,25 +92,26 @@ def _power(x: arb, y: arb) -> arb:
     return x.sqrt() if y == 0.5 else x**y
 
 
-exp, log = _function(arb.exp, np.exp), _function(arb.log, np.log)
-expm1, log1p = _function(arb.expm1, np.expm1), _function(arb.log1p, np.log1p)
-sqrt, tanh, erf = _function(arb.sqrt, np.sqrt), _function(arb.tanh, np.tanh), _function(arb.erf, math.erf)
-erfc, atan = _function(arb.erfc, math.erfc), _function(arb.atan, np.arctan)
-sin, cos = _function(arb.sin, np.sin), _function(arb.cos, np.cos)
-sigmoid = _function(lambda x: 1 / (1 + (-x).exp()), lambda x: 1 / (1 + np.exp(-x)))
-power = _function(_power, np.power, 2)
-divide = _function(lambda a, b: a / b, np.divide, 2)
-_sign = _function(arb.sgn, np.sign)
-_logaddexp = _function(lambda a, b: a.max(b) + (-abs(a - b)).exp().log1p(), np.logaddexp, 2)
+exp, log = _make_function(arb.exp, np.exp), _make_function(arb.log, np.log)
+expm1, log1p = _make_function(arb.expm1, np.expm1), _make_function(arb.log1p, np.log1p)
+sqrt, tanh = _make_function(arb.sqrt, np.sqrt), _make_function(arb.tanh, np.tanh)
+erf, erfc = _make_function(arb.erf, math.erf), _make_function(arb.erfc, math.erfc)
+atan = _make_function(arb.atan, np.arctan)
+sin, cos = _make_function(arb.sin, np.sin), _make_function(arb.cos, np.cos)
+sigmoid = _make_function(lambda x: 1 / (1 + (-x).exp()), lambda x: 1 / (1 + np.exp(-x)))
+power = _make_function(_power, np.power, 2)
+divide = _make_function(lambda a, b: a / b, np.divide, 2)
+_sign = _make_function(arb.sgn, np.sign)
+_logaddexp = _make_function(lambda a, b: a.max(b) + (-abs(a - b)).exp().log1p(), np.logaddexp, 2)
 
 
-def _larger(a: arb, b: arb) -> arb:
+def _choose_larger(a: arb, b: arb) -> arb:
     if a.is_nan() or b.is_nan():
         return arb("nan")
     return a if a > b else b if b > a else a.max(b)
 
 
-_pairs_larger = np.frompyfunc(_larger, 2, 1)
+_pairs_larger = np.frompyfunc(_choose_larger, 2, 1)
 
 
 def larger(a: Balls, b: Balls) -> Balls:

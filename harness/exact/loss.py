@@ -85,10 +85,10 @@ def first_loss(tape: Tape, arithmetic: Arithmetic, excess: Callable[[Replay], fl
         middle = (right + last) // 2
         wrong = excess(Replay(tape, arithmetic, middle)) > 1.0
         right, last = (right, middle) if wrong else (middle, last)
-    return _Fault(tape, arithmetic, _largest_growth(tape, arithmetic, right, excess), excess).event()
+    return _Fault(tape, arithmetic, _find_largest_growth(tape, arithmetic, right, excess), excess).event()
 
 
-def _largest_growth(tape: Tape, arithmetic: Arithmetic, at: int, excess: Callable[[Replay], float]) -> int:
+def _find_largest_growth(tape: Tape, arithmetic: Arithmetic, at: int, excess: Callable[[Replay], float]) -> int:
     """Return the operation that adds most to the error, which may be an earlier one than the given one."""
     before, after = (excess(Replay(tape, arithmetic, rounded)) for rounded in (at, at + 1))
     if before < _MINOR * after or at > _SCANNED:
@@ -111,26 +111,26 @@ class _Fault:
 
     def event(self) -> Event | None:
         """Return the event of the operation; ``None`` if it is unknown."""
-        loss = self._worst()
+        loss = self._find_worst()
         if loss is None:
             return None
-        out_of_range = self._out_of_range(loss)
+        out_of_range = self._find_out_of_range(loss)
         return (
             self._attribute_to_exponentials(out_of_range)
             if out_of_range
-            else self._event_of_sum(loss) or self._event_of_rounding(loss)
+            else self._explain_sum(loss) or self._explain_rounding(loss)
         )
 
-    def _worst(self) -> Loss | None:
+    def _find_worst(self) -> Loss | None:
         """Return the element with the largest effect among those with the largest errors."""
-        losses = sorted(self._losses(), key=lambda loss: loss.error, reverse=True)[:_CANDIDATES]
-        return max(losses, key=self._alone) if len(losses) > 1 else next(iter(losses), None)
+        losses = sorted(self._list_losses(), key=lambda loss: loss.error, reverse=True)[:_CANDIDATES]
+        return max(losses, key=self._measure_alone) if len(losses) > 1 else next(iter(losses), None)
 
-    def _alone(self, loss: Loss) -> float:
+    def _measure_alone(self, loss: Loss) -> float:
         """Return the error of the result if only this element is rounded."""
         return self.excess(Replay(self.tape, self.arithmetic, self.at, (loss.output, loss.at)))
 
-    def _losses(self) -> Iterator[Loss]:
+    def _list_losses(self) -> Iterator[Loss]:
         """Yield the largest errors for every output."""
         for output, (values, exact) in enumerate(zip(self.step.values, self.before.results[self.at], strict=True)):
             actual, hi = values.reshape(-1), exact.hi.reshape(-1)
@@ -144,15 +144,15 @@ class _Fault:
     def _unit(self, loss: Loss) -> float:
         return torch.finfo(self.step.results[loss.output].dtype).eps / 2
 
-    def _name_event(self, kind: EventKind, loss: Loss | None = None, step: Step | None = None) -> Event:
+    def _make_event(self, kind: EventKind, loss: Loss | None = None, step: Step | None = None) -> Event:
         return event_of(step or self.step, kind, None if loss is None else loss.at)
 
-    def _out_of_range(self, loss: Loss) -> Event | None:
+    def _find_out_of_range(self, loss: Loss) -> Event | None:
         """Return the event of an overflow, a NaN or an underflow; ``None`` otherwise."""
         if math.isnan(loss.actual):
-            return self._name_event(EventKind.INVALID, loss)
+            return self._make_event(EventKind.INVALID, loss)
         if not math.isfinite(loss.actual):
-            return self._find_earlier_underflow() or self._event_of_overflow(loss)
+            return self._find_earlier_underflow() or self._explain_overflow(loss)
         smallest = torch.finfo(self.step.results[loss.output].dtype).smallest_normal
         # A value that is exactly zero did not underflow.
         small = 0.0 < abs(loss.exact) <= smallest >= abs(loss.actual)
@@ -161,7 +161,7 @@ class _Fault:
             # 0 * inf is no number whether or not the zero is one: what made the infinity is not at fault.
             invalid = born(self.after)
             product = invalid is not None and invalid.operation == "mul" and not invalid.backward
-            return invalid if product else self._name_event(EventKind.UNDERFLOW, loss)
+            return invalid if product else self._make_event(EventKind.UNDERFLOW, loss)
         return None
 
     def _attribute_to_exponentials(self, event: Event) -> Event:
@@ -169,21 +169,21 @@ class _Fault:
         adds = event.kind is EventKind.OVERFLOW and self.step.operation in _ADDING
         if not adds and not (event.backward and self.step.operation in _DIVIDING):
             return event
-        wanted = _storages(self.step.inputs)
+        wanted = _get_storages(self.step.inputs)
         for earlier in reversed(self.tape.steps[: self.at]):
-            if not wanted & _storages(earlier.results):
+            if not wanted & _get_storages(earlier.results):
                 continue
             if earlier.name in _EXPONENTIALS:
                 (view, *_), (values, *_) = earlier.results, earlier.values
                 large = bool((values >= math.sqrt(torch.finfo(view.dtype).max)).any())
                 return event.model_copy(update={"place": earlier.place}) if large else event
             if earlier.operation in _ADDING | _DIVIDING:
-                wanted |= _storages(earlier.inputs)
+                wanted |= _get_storages(earlier.inputs)
         return event
 
-    def _event_of_overflow(self, loss: Loss) -> Event:
+    def _explain_overflow(self, loss: Loss) -> Event:
         """Return the event of an overflow; for a sum with large terms, its input is the largest term."""
-        event = self._name_event(EventKind.OVERFLOW, loss)
+        event = self._make_event(EventKind.OVERFLOW, loss)
         if self.step.name not in SUMS or len(self.step.given) != 1 or self.step.node is not None:
             return event
         term = float(self.step.given[0].abs().max())
@@ -194,14 +194,14 @@ class _Fault:
     def _find_earlier_underflow(self) -> Event | None:
         """Return the value that underflowed in the forward pass if the backward pass divides by it."""
         event, index = None, self.at
-        while self.step.node is not None and (written := self._subnormal_write(index)) is not None:
+        while self.step.node is not None and (written := self._find_subnormal_write(index)) is not None:
             index, element = written
             event = event_of(self.tape.steps[index], EventKind.UNDERFLOW, element)
         return event
 
-    def _subnormal_write(self, at: int) -> tuple[int, int] | None:
+    def _find_subnormal_write(self, at: int) -> tuple[int, int] | None:
         """Return the forward operation that wrote a subnormal input of this one, and the element."""
-        wanted = _storages(self.tape.steps[at].inputs)
+        wanted = _get_storages(self.tape.steps[at].inputs)
         for earlier in range(at - 1, -1, -1):
             step = self.tape.steps[earlier]
             for view, values in zip(step.results, step.values, strict=True):
@@ -210,46 +210,46 @@ class _Fault:
                     return earlier, int(small.reshape(-1).nonzero()[0])
         return None
 
-    def _event_of_sum(self, loss: Loss) -> Event | None:
+    def _explain_sum(self, loss: Loss) -> Event | None:
         """Return the event of a sum with a large error: cancellation or accumulation."""
         if self.step.name not in SUMS or loss.error <= ORDINARY * self._unit(loss):
             return None
         terms = sum(float(values.abs().sum()) for values in self.step.given[:1])
         cancels = terms > AMPLIFIED * abs(loss.exact) and abs(loss.difference) <= ORDINARY * self._unit(loss) * terms
         if cancels:
-            return self._name_event(EventKind.CANCELLATION)
+            return self._make_event(EventKind.CANCELLATION)
         long = self.step.given[0].numel() >= LONG * self.step.values[loss.output].numel()
-        return self._name_event(EventKind.ACCUMULATION) if long else None
+        return self._make_event(EventKind.ACCUMULATION) if long else None
 
-    def _event_of_rounding(self, loss: Loss) -> Event | None:
+    def _explain_rounding(self, loss: Loss) -> Event | None:
         """Return the event of an ordinary rounding, in a sum that absorbs a term or in a later difference."""
         if loss.error > ORDINARY * self._unit(loss):
-            return self._name_event(EventKind.ABSORPTION) if self.step.name in _OF_ONE_PLUS else None
-        if self._runs(self.at):
-            return self._name_event(EventKind.ACCUMULATION)
+            return self._make_event(EventKind.ABSORPTION) if self.step.name in _OF_ONE_PLUS else None
+        if self._is_running_sum(self.at):
+            return self._make_event(EventKind.ACCUMULATION)
         amplifies = next((index for index in range(self.at + 1, len(self.tape.steps)) if self._amplifies(index)), None)
         if amplifies is not None:
-            return self._event_at(amplifies)
-        running = next((index for index in range(len(self.tape.steps)) if self._runs(index)), None)
-        return None if running is None else self._name_event(EventKind.ACCUMULATION, step=self.tape.steps[running])
+            return self._explain_difference(amplifies)
+        running = next((index for index in range(len(self.tape.steps)) if self._is_running_sum(index)), None)
+        return None if running is None else self._make_event(EventKind.ACCUMULATION, step=self.tape.steps[running])
 
-    def _runs(self, at: int) -> bool:
+    def _is_running_sum(self, at: int) -> bool:
         """Whether an operation repeatedly adds to the result of the same line."""
         step = self.tape.steps[at]
         # A backward pass adds gradients up as often as something was used, which is no sum of many.
         if step.name not in _ADDITIONS or any(step.node for step in self.tape.steps[: at + 1]):
             return False
         same = [twin for twin in self.tape.steps if (twin.name, twin.line) == (step.name, step.line)]
-        written = set[int]().union(*(_storages(twin.results) for twin in same))
-        continued = sum(bool(written & _storages(twin.inputs)) for twin in same)
+        written = set[int]().union(*(_get_storages(twin.results) for twin in same))
+        continued = sum(bool(written & _get_storages(twin.inputs)) for twin in same)
         return len(same) >= REPEATED and continued >= REPEATED - 1
 
-    def _event_at(self, at: int) -> Event:
+    def _explain_difference(self, at: int) -> Event:
         """Return the event of a difference; a logarithm of a sum shows that the sum lost a term."""
         step = self.tape.steps[at]
         if step.name in _LOGARITHMS:
-            read = _storages(step.inputs)
-            written = [earlier for earlier in self.tape.steps[:at] if read & _storages(earlier.results)]
+            read = _get_storages(step.inputs)
+            written = [earlier for earlier in self.tape.steps[:at] if read & _get_storages(earlier.results)]
             # A rounded number near one is not a term that a sum lost.
             if written and written[-1] is self.step and self.step.name in _ADDITIONS | {"sum"}:
                 return event_of(self.step, EventKind.ABSORPTION)
@@ -260,16 +260,16 @@ class _Fault:
         step = self.tape.steps[at]
         if step.name not in _DIFFERENCES or not step.results:
             return False
-        out = _distance(self.after.results[at], self.before.results[at])
-        input_distance = _distance(self.after.given[at], self.before.given[at])
+        out = _get_distance(self.after.results[at], self.before.results[at])
+        input_distance = _get_distance(self.after.given[at], self.before.given[at])
         return out > AMPLIFIED * input_distance > 0
 
 
-def _storages(views: Iterable[View]) -> set[int]:
+def _get_storages(views: Iterable[View]) -> set[int]:
     return {view.storage for view in views}
 
 
-def _distance(actual: tuple[Wide, ...], exact: tuple[Wide, ...]) -> float:
+def _get_distance(actual: tuple[Wide, ...], exact: tuple[Wide, ...]) -> float:
     """Return the largest relative difference of finite numbers; infinite if exactly one value is finite."""
     largest = 0.0
     for a, e in zip(actual, exact, strict=True):
@@ -298,7 +298,7 @@ def born(replay: Replay) -> Event | None:
     zero, is right. The operation that turns it into NaN is at fault, and in a backward pass the pole itself.
     """
     first_nan, first_infinity = None, None
-    for first_nonfinite in _all_nonfinite(replay):
+    for first_nonfinite in _find_all_nonfinite(replay):
         if first_nonfinite.nan:
             first_nan, first_infinity = first_nonfinite, None
         else:
@@ -311,29 +311,29 @@ def born(replay: Replay) -> Event | None:
     return event_of(origin.step, kind, origin.element)
 
 
-def _all_nonfinite(replay: Replay) -> list[_FirstNonfinite]:
+def _find_all_nonfinite(replay: Replay) -> list[_FirstNonfinite]:
     """Search backward from the results."""
-    wanted = {view.storage for view in replay.tape.answers if _bad(replay.read(view).hi)}
+    wanted = {view.storage for view in replay.tape.answers if _has_nonfinite(replay.read(view).hi)}
     nonfinite = []
     for index in range(len(replay.tape.steps) - 1, -1, -1):
         step = replay.tape.steps[index]
         inputs = tuple(wide.hi for wide in replay.given[index])
         results = tuple(wide.hi for wide in replay.results[index])
         bad = [value for view, value in zip(step.results, results, strict=True) if view.storage in wanted]
-        if not any(map(_bad, bad)):
+        if not any(map(_has_nonfinite, bad)):
             continue
-        wanted |= {view.storage for view, value in zip(step.inputs, inputs, strict=True) if _bad(value)}
-        first_nonfinite = _first_nonfinite(step, inputs, next(filter(_bad, bad)))
+        wanted |= {view.storage for view, value in zip(step.inputs, inputs, strict=True) if _has_nonfinite(value)}
+        first_nonfinite = _find_first_nonfinite(step, inputs, next(filter(_has_nonfinite, bad)))
         if first_nonfinite is not None:
             nonfinite.append(first_nonfinite)
     return nonfinite
 
 
-def _first_nonfinite(step: Step, given: tuple[Tensor, ...], result: Tensor) -> _FirstNonfinite | None:
+def _find_first_nonfinite(step: Step, given: tuple[Tensor, ...], result: Tensor) -> _FirstNonfinite | None:
     nan = bool(result.isnan().any())
     if not nan and any(isinstance(leaf, float) and math.isinf(leaf) for leaf in tree_leaves(step.arguments)):
         return None  # a mask
-    if any(value.isnan().any() for value in given) or (not nan and any(map(_bad, given))):
+    if any(value.isnan().any() for value in given) or (not nan and any(map(_has_nonfinite, given))):
         return None
     element = int((result.isnan() if nan else result.isinf()).reshape(-1).nonzero()[0])
     return _FirstNonfinite(step, element, nan, pole=not nan and step.name in _HAVE_POLES and _has_zero(given))
@@ -343,7 +343,7 @@ def _has_zero(given: tuple[Tensor, ...]) -> bool:
     return any(bool((value == 0).any()) for value in given)
 
 
-def _bad(value: Tensor) -> bool:
+def _has_nonfinite(value: Tensor) -> bool:
     return not bool(torch.isfinite(value).all())
 
 
@@ -356,7 +356,7 @@ def hidden_branch(tape: Tape) -> Event | None:
     # The quotient 0 / 0 of the forward pass may be formed again before the zero gradient arrives.
     for index, step in enumerate(tape.steps):
         of_zero = step.node is not None and any(_is_nan_of_zero(step, result) for result in step.values)
-        if of_zero and (selection := _selection_before(tape, index)) is not None:
+        if of_zero and (selection := _find_selection(tape, index)) is not None:
             return selection
     return None
 
@@ -368,15 +368,15 @@ def _is_nan_of_zero(step: Step, result: Tensor) -> bool:
     return any(value.shape == result.shape and bool((result.isnan() & (value == 0)).any()) for value in step.given)
 
 
-def _selection_before(tape: Tape, at: int) -> Event | None:
+def _find_selection(tape: Tape, at: int) -> Event | None:
     """Follow the zero back to the backward pass of a selection."""
-    wanted = _storages(tape.steps[at].inputs)
+    wanted = _get_storages(tape.steps[at].inputs)
     for step in reversed(tape.steps[:at]):
-        if step.node is None or not wanted & _storages(step.results):
+        if step.node is None or not wanted & _get_storages(step.results):
             continue
         if step.operation in _SELECTING:
             return event_of(step, EventKind.INVALID)
-        wanted |= _storages(step.inputs)
+        wanted |= _get_storages(step.inputs)
     return None
 
 
@@ -388,11 +388,11 @@ def event_of(step: Step, kind: EventKind, at: int | None = None) -> Event:
         dtype=str(step.results[0].dtype).removeprefix("torch."),
         backward=step.node is not None,
         place=step.place,
-        input=None if at is None else _argument(step, at),
+        input=None if at is None else _get_argument(step, at),
     )
 
 
-def _argument(step: Step, at: int) -> float | None:
+def _get_argument(step: Step, at: int) -> float | None:
     """Return the single input of an element; ``None`` if it has several inputs, or a row."""
     if step.name in _OF_WHOLE_ROWS or len(step.given) != 1:
         return None

@@ -40,18 +40,18 @@ MEAN, SUM = 1, 2
 """Torch's integer codes for the reductions of losses."""
 
 
-def _axes(x: Balls, dim: Any) -> tuple[int, ...]:
+def _get_axes(x: Balls, dim: Any) -> tuple[int, ...]:
     if dim is None or dim == [] or not x.ndim:
         return tuple(range(x.ndim))
     return tuple(dim) if isinstance(dim, list | tuple) else (dim,)
 
 
 def _count(x: Balls, dim: Any) -> int:
-    return math.prod(x.shape[axis] for axis in _axes(x, dim)) if x.ndim else 1
+    return math.prod(x.shape[axis] for axis in _get_axes(x, dim)) if x.ndim else 1
 
 
 def _sum(x: Balls, dim: Any = None, keepdim: int = 0, **_: Any) -> Balls:
-    return array(x.sum(axis=_axes(x, dim), keepdims=keepdim, initial=arb(0)))
+    return array(x.sum(axis=_get_axes(x, dim), keepdims=keepdim, initial=arb(0)))
 
 
 def _mean(x: Balls, dim: Any = None, keepdim: int = 0, **_: Any) -> Balls:
@@ -59,7 +59,7 @@ def _mean(x: Balls, dim: Any = None, keepdim: int = 0, **_: Any) -> Balls:
 
 
 def _amax(x: Balls, dim: Any = None, keepdim: int = 0) -> Balls:
-    for axis in sorted((axis % x.ndim for axis in _axes(x, dim)), reverse=True):
+    for axis in sorted((axis % x.ndim for axis in _get_axes(x, dim)), reverse=True):
         x = largest(x, axis, keepdims=bool(keepdim))
     return x
 
@@ -82,32 +82,32 @@ def _norm(x: Balls, order: float = 2, dim: Any = None, keepdim: int = 0, **_: An
     return power(_sum(power(array(abs(x)), lift(order)), dim, keepdim), array(1 / arb(order)))
 
 
-def _exponentials(x: Balls, shift: Balls, dim: Any) -> tuple[Balls, Balls]:
+def _compute_exponentials(x: Balls, shift: Balls, dim: Any) -> tuple[Balls, Balls]:
     """Return the exponentials of the shifted rows, and their sums."""
     e = exp(x - shift)
     return e, _sum(e, dim, keepdim=True)
 
 
-def _largest_middle(x: Balls, dim: Any) -> Balls:
+def _find_largest_middle(x: Balls, dim: Any) -> Balls:
     return array(np.frompyfunc(lambda ball: ball.mid(), 1, 1)(_amax(x, dim, keepdim=True)))
 
 
 def _softmax(x: Balls, dim: int, _half: int = 0) -> Balls:
     if not x.ndim:
         return ONE
-    return divide(*_exponentials(x, _largest_middle(x, dim), dim))
+    return divide(*_compute_exponentials(x, _find_largest_middle(x, dim), dim))
 
 
 def _log_softmax(x: Balls, dim: int, _half: int = 0) -> Balls:
-    shift = _largest_middle(x, dim)
-    return x - shift - log(_exponentials(x, shift, dim)[1])
+    shift = _find_largest_middle(x, dim)
+    return x - shift - log(_compute_exponentials(x, shift, dim)[1])
 
 
 def _logsumexp(x: Balls, dim: Any, keepdim: int = 0) -> Balls:
-    axes = _axes(x, dim)
-    shift = _largest_middle(x, axes)
+    axes = _get_axes(x, dim)
+    shift = _find_largest_middle(x, axes)
     shift = np.where(np.frompyfunc(lambda ball: ball.is_finite(), 1, 1)(shift).astype(bool), shift, ZERO)
-    result = array(shift + log(_exponentials(x, shift, axes)[1]))
+    result = array(shift + log(_compute_exponentials(x, shift, axes)[1]))
     return result if keepdim else result.squeeze(axes)
 
 
@@ -131,15 +131,15 @@ def product(a: Balls, b: Balls) -> Balls:
     return output
 
 
-def _products(a: Balls, b: Balls) -> Balls:
+def _compute_products(a: Balls, b: Balls) -> Balls:
     return np.stack([product(*pair) for pair in zip(a, b, strict=True)])
 
 
 PRODUCTS: Mapping[str, Operation] = {
     "mm": product,
     "addmm": lambda x, a, b, *, beta=1, alpha=1: x * number(beta) + product(a, b) * number(alpha),
-    "bmm": _products,
-    "baddbmm": lambda x, a, b, *, beta=1, alpha=1: x * number(beta) + _products(a, b) * number(alpha),
+    "bmm": _compute_products,
+    "baddbmm": lambda x, a, b, *, beta=1, alpha=1: x * number(beta) + _compute_products(a, b) * number(alpha),
     "mv": lambda a, b: product(a, b[:, None])[:, 0],
     "dot": lambda a, b: _sum(a * b),
 }
@@ -156,14 +156,14 @@ def _scale_of(x: Balls, reduction: int) -> Any:
     return 1 / arb(x.size) if reduction == MEAN else arb(1)
 
 
-def _weights(target: NDArray[np.int64], classes: int, weight: Balls | None, ignored: int) -> Balls:
+def _build_weights(target: NDArray[np.int64], classes: int, weight: Balls | None, ignored: int) -> Balls:
     """Return a one-hot row for each class, scaled by the class weight."""
     chosen = (np.arange(classes) == target[..., None]) & (target != ignored)[..., None]
     return np.where(chosen, ONE if weight is None else weight, ZERO)
 
 
 def _nll_loss(x: Balls, target: Any, weight: Any, reduction: int, ignored: int) -> tuple[Balls, Balls]:
-    weights = _weights(target, x.shape[-1], weight, ignored)
+    weights = _build_weights(target, x.shape[-1], weight, ignored)
     terms = np.where(_is_zero(weights), ZERO, -x * weights).sum(-1)
     total = _sum(weights)
     loss = divide(_sum(terms), total) if reduction == MEAN else _reduce(array(terms), reduction)
@@ -175,7 +175,7 @@ _is_zero = np.frompyfunc(lambda ball: bool(ball == 0), 1, 1)
 
 def _nll_loss_backward(*call: Any) -> Balls:
     g, x, target, weight, reduction, ignored, total = call
-    weights = _weights(target, x.shape[-1], weight, ignored)
+    weights = _build_weights(target, x.shape[-1], weight, ignored)
     return -weights * (divide(g, total) if reduction == MEAN else g if reduction == SUM else g[..., None])
 
 
@@ -198,13 +198,13 @@ def _batch_norm(*call: Any) -> tuple[Balls | None, ...]:
     if training:
         mean, variance = _mean(x, dims), _variance(x, dims, correction=0)
     inverse = divide(ONE, sqrt(variance + number(eps)))
-    y = (x - _across(mean, x)) * _across(inverse, x)
-    y = y if weight is None else y * _across(weight, x)
-    y = y if bias is None else y + _across(bias, x)
+    y = (x - _expand(mean, x)) * _expand(inverse, x)
+    y = y if weight is None else y * _expand(weight, x)
+    y = y if bias is None else y + _expand(bias, x)
     return (y, mean, inverse) if training else (y, None, None)
 
 
-def _across(values: Balls, x: Balls) -> Balls:
+def _expand(values: Balls, x: Balls) -> Balls:
     """Reshape one number per channel so that it broadcasts along the channels of ``x``."""
     return values.reshape(-1, *[1] * (x.ndim - 2))
 
@@ -213,12 +213,12 @@ def _batch_norm_backward(*call: Any) -> tuple[Balls | None, ...]:
     g, x, weight, mean, variance, saved_mean, saved_inverse, training, eps, wanted = call
     dims = [axis for axis in range(x.ndim) if axis != 1]
     mean, inverse = (saved_mean, saved_inverse) if training else (mean, divide(ONE, sqrt(variance + number(eps))))
-    normal = (x - _across(mean, x)) * _across(inverse, x)
+    normal = (x - _expand(mean, x)) * _expand(inverse, x)
     along, total = _sum(g * normal, dims), _sum(g, dims)
     count = _count(x, dims)
-    centred = g - _across(total, x) / count - normal * _across(along, x) / count if training else g
+    centred = g - _expand(total, x) / count - normal * _expand(along, x) / count if training else g
     scale = inverse if weight is None else inverse * weight
-    output = (centred * _across(scale, x), along, total)
+    output = (centred * _expand(scale, x), along, total)
     return tuple(value if is_wanted else None for value, is_wanted in zip(output, wanted, strict=True))
 
 
@@ -339,7 +339,7 @@ def carried_out(operator: Operator, args: Any, kwargs: Mapping[str, Any], rounde
     kwargs = {key: value for key, value in kwargs.items() if key not in NOT_OURS}
     output: Any
     if operator.name.startswith("_foreach_"):
-        output = _each(operation_of_each(name), args, kwargs)
+        output = _apply_to_each(operation_of_each(name), args, kwargs)
     elif name in MOVES:
         output = _move_positions(operator, args, kwargs)
     elif name in COPIES:
@@ -361,7 +361,7 @@ def operation_of_each(name: str) -> str:
     return name.removeprefix("_foreach_").rstrip("_") if name.startswith("_foreach_") else name
 
 
-def _each(name: str, args: list[Any], kwargs: Mapping[str, Any]) -> list[Balls]:
+def _apply_to_each(name: str, args: list[Any], kwargs: Mapping[str, Any]) -> list[Balls]:
     """Apply one operation to the elements of lists."""
     if name == "norm":
         name = "linalg_vector_norm"
@@ -376,9 +376,9 @@ def _move_positions(operator: Operator, args: Any, kwargs: Mapping[str, Any]) ->
     """Let torch move positions instead of balls; position 0 stands for zero."""
     pool: list[arb] = [arb(0)]
 
-    def to_positions(value: Any) -> Any:
+    def replace_by_positions(value: Any) -> Any:
         if isinstance(value, list | tuple):
-            return [to_positions(inner) for inner in value]
+            return [replace_by_positions(inner) for inner in value]
         if isinstance(value, float):  # the value of a padding or of a scatter
             pool.append(arb(value))
             return float(len(pool) - 1)
@@ -389,7 +389,8 @@ def _move_positions(operator: Operator, args: Any, kwargs: Mapping[str, Any]) ->
         return torch.arange(first, len(pool), dtype=torch.float64).view(value.shape)
 
     with torch.no_grad():
-        moved = operator.overload(*to_positions(args), **{key: to_positions(value) for key, value in kwargs.items()})
+        options = {key: replace_by_positions(value) for key, value in kwargs.items()}
+        moved = operator.overload(*replace_by_positions(args), **options)
     lifted = np.empty(len(pool), dtype=object)
     lifted[:] = pool
     return [lifted[place.numpy().astype(np.int64)] for place in tensors(moved)]

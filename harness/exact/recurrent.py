@@ -35,7 +35,7 @@ class _Step(NamedTuple):
         return self.o * self.c.tanh()
 
 
-def _forward(x: Tensor, weights: Any, h: Tensor, c: Tensor) -> list[_Step]:
+def _run_forward(x: Tensor, weights: Any, h: Tensor, c: Tensor) -> list[_Step]:
     w_input, w_hidden, b_input, b_hidden = weights
     call = x @ w_input.t() + b_input + b_hidden
     steps = []
@@ -62,7 +62,7 @@ def one_dnn_layer(_operator: Any, args: Any, _kwargs: Any, result: Any) -> tuple
     """
     x, *weights, h, c, is_reversed = args[:8]
     _check(args[9], args[8], args[12])
-    steps = _forward(x.flip(0) if is_reversed else x, weights, h, c)
+    steps = _run_forward(x.flip(0) if is_reversed else x, weights, h, c)
     output = torch.stack([step.h for step in steps])
     return output.flip(0) if is_reversed else output, steps[-1].h, steps[-1].c, result[3]
 
@@ -81,7 +81,7 @@ def one_dnn_layer_backward(_operator: Any, args: Any, _kwargs: Any, _result: Any
     if is_reversed:
         x = x.flip(0)
         of_output = None if of_output is None else of_output.flip(0)
-    steps = _forward(x, weights, h, c)
+    steps = _run_forward(x, weights, h, c)
     d_h = torch.zeros_like(h) if of_h is None else of_h.view_as(h)
     d_c = torch.zeros_like(c) if of_c is None else of_c.view_as(c)
     gates = []

@@ -13,7 +13,7 @@ from flint import ctx
 from torch import Tensor
 
 from harness.compat.torch import tree_leaves, tree_map
-from harness.exact.elementwise import PRECISION, middle, to_float, view_strided
+from harness.exact.elementwise import PRECISION, middle, split_middle, view_strided
 from harness.exact.operators import UNKNOWN, carried_out
 from harness.exact.recurrent import one_dnn_layer, one_dnn_layer_backward
 from harness.exact.tape import FAILURES, FLOATING, Operator, Step, Tape, View, is_view, views_in
@@ -163,7 +163,7 @@ class Balls:
 
     def start(self, values: Tensor) -> Any:
         """Make the shadow of a storage that holds these numbers."""
-        return _balls(values)
+        return _convert_to_balls(values)
 
     def part(self, shadow: Any, view: View) -> Any:
         """The part of a shadow that a view shows; changing it changes the shadow."""
@@ -172,12 +172,12 @@ class Balls:
     def put(self, part: Any, values: Any) -> None:
         """Overwrite a part with a tensor or with the result of an operation."""
         if part.size:
-            part[...] = _balls(values) if isinstance(values, Tensor) else values
+            part[...] = _convert_to_balls(values) if isinstance(values, Tensor) else values
 
     def wide(self, part: Any) -> Wide:
         """What a part holds."""
         with ctx.workprec(PRECISION):
-            pairs = np.array([to_float(x) for x in part.flat], dtype=np.float64).reshape(*part.shape, 2)
+            pairs = np.array([split_middle(x) for x in part.flat], dtype=np.float64).reshape(*part.shape, 2)
         return Wide(*(torch.from_numpy(pairs[..., column].copy()) for column in (0, 1)))
 
     def carry_out(self, step: Step, part_of: Any) -> tuple[Any, ...] | None:
@@ -206,11 +206,11 @@ class Balls:
             return None
         for view in step.results:
             if view in narrow:
-                part_of(view)[...] = _balls(narrow[view])
-        return tuple(map(_balls, result))
+                part_of(view)[...] = _convert_to_balls(narrow[view])
+        return tuple(map(_convert_to_balls, result))
 
 
-def _balls(values: Tensor) -> Any:
+def _convert_to_balls(values: Tensor) -> Any:
     return to_arb(values.numpy(force=True))
 
 
@@ -271,7 +271,7 @@ class Replay:
 
     def read(self, view: View) -> Wide:
         """Return the current values of a view."""
-        return self._arithmetic.wide(self._part(view))
+        return self._arithmetic.wide(self._get_part(view))
 
     def _round(self, step: Step, output: int, element: int) -> None:
         """Reset an element to its recorded value."""
@@ -281,19 +281,19 @@ class Replay:
         indices = mask.reshape(view.size).nonzero()[0].tolist()
         offset = view.offset + sum(i * stride for i, stride in zip(indices, view.stride, strict=True))
         entry = View(view.storage, (1,), (1,), offset, view.dtype)
-        self._arithmetic.put(self._part(entry), values[element : element + 1])
+        self._arithmetic.put(self._get_part(entry), values[element : element + 1])
 
     def _carry_out(self, step: Step, *, exact: bool) -> None:
-        results = self._arithmetic.carry_out(step, self._part) if exact and not step.schema.draws else None
+        results = self._arithmetic.carry_out(step, self._get_part) if exact and not step.schema.draws else None
         # Changed tensors were changed in their shadows; new tensors are returned.
         kept = () if results is None else step.changed
         new = dict(zip(views_in(step.returned), results or (), strict=False))
         for view, value in zip(step.results, step.values, strict=True):
             if view not in kept:
                 output = new.get(view)
-                self._arithmetic.put(self._part(view), value if output is None else output)
+                self._arithmetic.put(self._get_part(view), value if output is None else output)
 
-    def _part(self, view: View) -> Any:
+    def _get_part(self, view: View) -> Any:
         if view.storage not in self._shadows:
             empty = torch.zeros(self.tape.length[view.storage], dtype=torch.float64)
             self._shadows[view.storage] = self._arithmetic.start(empty)

@@ -29,7 +29,7 @@ _MOST = 64
 
 def chosen_slope(tape: Tape, arithmetic: Arithmetic, excess: Callable[[Replay], float]) -> Event | None:
     """Name the first operation whose other derivative makes the gradient of a tape right; else ``None``."""
-    backward = list(_backward_passes(tape))
+    backward = list(_list_backward_passes(tape))
     for forward in tape.steps:
         if forward.node is not None or not forward.given or forward.given[0].numel() > _MOST:
             continue
@@ -37,17 +37,17 @@ def chosen_slope(tape: Tape, arithmetic: Arithmetic, excess: Callable[[Replay], 
             first, last = tape.steps[steps[0]], tape.steps[steps[-1]]
             if (first.operation, first.line) != (forward.operation, forward.line):
                 continue
-            cotangent = _cotangent(forward, [tape.steps[step] for step in steps])
+            cotangent = _find_cotangent(forward, [tape.steps[step] for step in steps])
             if cotangent is None or last.values[0].numel() != forward.given[0].numel():
                 continue
-            for values in _other_gradients(forward, cotangent, last.values[0]):
+            for values in _compute_other_gradients(forward, cotangent, last.values[0]):
                 changed = [*tape.steps[: steps[-1]], replace(last, values=(values,)), *tape.steps[steps[-1] + 1 :]]
                 if excess(Replay(replace(tape, steps=changed), arithmetic, steps[-1] + 1)) <= 1.0:
-                    return _event(forward, last, cotangent, values)
+                    return _make_event(forward, last, cotangent, values)
     return None
 
 
-def _backward_passes(tape: Tape) -> Iterator[list[int]]:
+def _list_backward_passes(tape: Tape) -> Iterator[list[int]]:
     """Yield the steps of the backward pass of each operation."""
     for (node, _), group in groupby(range(len(tape.steps)), lambda at: (tape.steps[at].node, tape.steps[at].line)):
         steps = list(group)
@@ -58,7 +58,7 @@ def _backward_passes(tape: Tape) -> Iterator[list[int]]:
             yield steps
 
 
-def _cotangent(forward: Step, backward: list[Step]) -> Tensor | None:
+def _find_cotangent(forward: Step, backward: list[Step]) -> Tensor | None:
     """Return the gradient that enters a backward pass: the input that neither it nor the forward operation has made."""
     storages = {view.storage for step in (forward, *backward) for view in step.results}
     storages |= {view.storage for view in forward.inputs}
@@ -71,12 +71,12 @@ def _cotangent(forward: Step, backward: list[Step]) -> Tensor | None:
     return next(iter(entering.values())).reshape(-1) if len(entering) == 1 else None
 
 
-def _other_gradients(forward: Step, cotangent: Tensor, recorded: Tensor) -> Iterator[Tensor]:
+def _compute_other_gradients(forward: Step, cotangent: Tensor, recorded: Tensor) -> Iterator[Tensor]:
     """Yield the gradient with other derivatives: of the left side, of the right side, and their mean."""
     x = forward.given[0].reshape(-1)
     nudges = _NUDGE * torch.where((x == 0) | x.isinf(), 1.0, x.abs())
     left, right = (
-        torch.stack([_change(forward, cotangent, i, side * h) / (side * h) for i, h in enumerate(nudges.tolist())])
+        torch.stack([_get_change(forward, cotangent, i, side * h) / (side * h) for i, h in enumerate(nudges.tolist())])
         for side in (-1.0, 1.0)
     )
     mean, plain = (left + right) / 2, recorded.reshape(-1)
@@ -86,7 +86,7 @@ def _other_gradients(forward: Step, cotangent: Tensor, recorded: Tensor) -> Iter
         yield torch.where(differs, slopes, plain).reshape(recorded.shape)
 
 
-def _change(forward: Step, cotangent: Tensor, at: int, nudge: float) -> Tensor:
+def _get_change(forward: Step, cotangent: Tensor, at: int, nudge: float) -> Tensor:
     """Return the change of the results, times the cotangent, where one element of the first input is nudged."""
     view, x = forward.inputs[0], forward.given[0].clone(memory_format=torch.contiguous_format)
     others = dict(zip(forward.inputs[1:], forward.given[1:], strict=True))
@@ -100,7 +100,7 @@ def _change(forward: Step, cotangent: Tensor, at: int, nudge: float) -> Tensor:
     return (change * cotangent).sum()
 
 
-def _event(forward: Step, last: Step, cotangent: Tensor, values: Tensor) -> Event | None:
+def _make_event(forward: Step, last: Step, cotangent: Tensor, values: Tensor) -> Event | None:
     """Return the event, at the element with the largest difference; ``None`` if its derivative is no single number."""
     recorded, x = last.values[0].reshape(-1), forward.given[0].reshape(-1)
     index = int((values.reshape(-1) - recorded).abs().argmax())

@@ -196,13 +196,13 @@ def calling_line() -> Line | None:
 
 
 def _has_lines_of_its_own(file: str) -> bool:
-    if file.startswith(("<", _torch())):
+    if file.startswith(("<", _find_torch())):
         return False
     return file.startswith(_INSTALLED) or not file.startswith(_PYTHON)
 
 
 @cache
-def _torch() -> str:
+def _find_torch() -> str:
     """Return the folder of torch, which is already imported."""
     return str(Path(str(sys.modules["torch"].__file__)).parent)
 
@@ -271,13 +271,13 @@ class Step:
     @property
     def name(self) -> str:
         """Public name of the operation."""
-        return spoken(self.operator.overloadpacket.__name__)
+        return format_name(self.operator.overloadpacket.__name__)
 
     @property
     def operation(self) -> str:
         """Name of the operation for messages: in the backward pass, the forward operation if torch names it."""
         match = _NODE.fullmatch(self.node or "")
-        return self.name if match is None else spoken(_UPPER.sub("_", match[1]).lower().removesuffix("_backward"))
+        return self.name if match is None else format_name(_UPPER.sub("_", match[1]).lower().removesuffix("_backward"))
 
 
 _NODE = re.compile(r"(\w+?)Backward\d+")
@@ -299,7 +299,7 @@ _SPOKEN = {
 """Operations that their users know by another name."""
 
 
-def spoken(name: str) -> str:
+def format_name(name: str) -> str:
     """Return an operator's name without the marks of its variants."""
     plain = name.strip("_")
     return _SPOKEN.get(plain, plain)
@@ -371,7 +371,7 @@ class Recorder(TorchDispatchMode):
         read = [leaf for leaf in tree_leaves(arguments) if is_floating(leaf)]
         views = [self.view(tensor) for tensor in read]
         copies = tuple(_copy(tensor) for tensor in read)
-        kept = tree_map(self._keep, arguments)
+        kept = tree_map(self._copy_leaf, arguments)
         result = func(*args, **arguments[1])
         self._write(func, kept, (views, copies), arguments, result)
         return result
@@ -388,11 +388,11 @@ class Recorder(TorchDispatchMode):
         self._elements += sum(value.numel() for value in (*values, *inputs[1]))
         if len(self.tape.steps) >= MAX_STEPS or self._elements > MAX_ELEMENTS:
             raise TooLongError
-        line, node = self._calling_line()
+        line, node = self._find_calling_line()
         results = tuple(self.view(tensor) for tensor in written)
         self.tape.steps.append(Step(func, kept, inputs[1], results, values, returned, line, node))
 
-    def _calling_line(self) -> tuple[Line | None, str | None]:
+    def _find_calling_line(self) -> tuple[Line | None, str | None]:
         """Return the calling line of the operation, or else its forward line, and the backward node."""
         node, line = current_autograd_node(), calling_line()
         if node is None:
@@ -401,7 +401,7 @@ class Recorder(TorchDispatchMode):
             return line, None
         return line or self._lines.get(sequence_number(node)), node.name()
 
-    def _keep(self, leaf: Any) -> Any:
+    def _copy_leaf(self, leaf: Any) -> Any:
         if is_floating(leaf):
             return self.view(leaf)
         return leaf.detach().clone() if isinstance(leaf, Tensor) else leaf

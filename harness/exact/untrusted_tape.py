@@ -22,13 +22,13 @@ def read_special(value: Any) -> Any:
         case ["view", int(storage), list(size), list(stride), int(offset), torch.dtype() as dtype]:
             return View(storage, tuple(size), tuple(stride), offset, dtype)
         case ["operator", str(name), str(overload)]:
-            return _operator(name, overload)
+            return _find_operator(name, overload)
         case ["line", str(text), int(instruction)]:
             return Line(text, instruction)
     raise ValueError("no part of a tape")
 
 
-def _operator(name: str, overload: str) -> Any:
+def _find_operator(name: str, overload: str) -> Any:
     """Return a torch operation."""
     namespace, _, operator_name = name.partition("::")
     if namespace not in {"aten", "prims"} or not operator_name.isidentifier() or "file" in operator_name:
@@ -65,7 +65,7 @@ def _fits(step: Step, length: list[int]) -> bool:
     return (
         isinstance(step.operator, OpOverload)
         and isinstance(step.arguments[1], dict)
-        and all(within(view, length) for view in views)
+        and all(is_inside(view, length) for view in views)
         and all(map(_is_values, (*step.given, *step.values)))
         and len(step.given) == len(step.inputs)
         and [tuple(x.shape) for x in step.values] == [view.size for view in step.results]
@@ -75,8 +75,8 @@ def _fits(step: Step, length: list[int]) -> bool:
     )
 
 
-def within(view: View, length: list[int]) -> bool:
-    """Whether a view lies within a storage of the tape."""
+def is_inside(view: View, length: list[int]) -> bool:
+    """Whether a view lies is_inside a storage of the tape."""
     numbers = (*view.size, *view.stride, view.offset)
     if not (0 <= view.storage < len(length) and all(type(n) is int and 0 <= n < 2**40 for n in numbers)):
         return False

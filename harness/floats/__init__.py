@@ -25,8 +25,8 @@ from harness.floats.oracle import (
     confirming,
     elementwise,
     exact_sum,
-    recalling,
     remembering,
+    reuse_results,
     to_arb,
 )
 
@@ -49,8 +49,8 @@ __all__ = [
     "format_of",
     "from_ordinal",
     "lift",
-    "recalling",
     "remembering",
+    "reuse_results",
     "round_to",
     "to_arb",
     "to_array",

@@ -91,19 +91,19 @@ class Format:
     @cached_property
     def log_max(self) -> float:
         """``ln(max + ulp/2)``: the exponential of this or a larger number rounds to infinity."""
-        return _log_of(2 - arb(2) ** -self.precision, self.emax)
+        return _compute_log(2 - arb(2) ** -self.precision, self.emax)
 
     @cached_property
     def log_smallest(self) -> float:
         """``ln(smallest / 2)``: the exponential of this or a smaller number rounds to zero."""
-        return _log_of(arb(1), self.emin - self.precision)
+        return _compute_log(arb(1), self.emin - self.precision)
 
     def round(self, value: float) -> float:
         """Round a float64 to the format, to nearest with ties to even."""
         return float(torch.tensor(value, dtype=torch.float64).to(self.dtype))
 
 
-def _log_of(significand: arb, exponent: int) -> float:
+def _compute_log(significand: arb, exponent: int) -> float:
     """``ln(significand * 2^exponent)``, correctly rounded; the float64 product with ``ln 2`` errs by a few ulp."""
     with ctx.workprec(200):
         return float((significand * arb(2) ** exponent).log())
@@ -423,7 +423,7 @@ def compare(actual: Tensor | Array, expected: DoubleDouble | Array | float, boun
     values = to_array(actual) if isinstance(actual, Tensor) else np.asarray(actual, dtype=np.float64)
     exact = lift(expected)
     if isinstance(expected, DoubleDouble) and values.shape != exact.shape:
-        return _all_infinite(values, exact)
+        return _make_infinite(values, exact)
     exact = DoubleDouble(np.broadcast_to(exact.hi, values.shape), np.broadcast_to(exact.lo, values.shape))
     limit = np.broadcast_to(np.asarray(bound, dtype=np.float64), values.shape)
     return Measurement(deviation(values, exact, format_), limit, values, exact.hi)
@@ -478,7 +478,7 @@ def compare_runs(actual: Array, reference: Array, first: Measurement, format_: F
         Differences in ulp, and twice the bound of the first run.
     """
     if actual.shape != reference.shape:
-        return _all_infinite(actual, lift(reference))
+        return _make_infinite(actual, lift(reference))
     size = np.fmax(np.abs(np.where(np.isfinite(reference), reference, 0.0)), np.abs(first.expected))
     with np.errstate(invalid="ignore", over="ignore"):
         error = np.abs(actual - reference) / ulp(lift(size), format_)
@@ -516,7 +516,7 @@ def worse(first: Measurement, *others: Measurement) -> Measurement:
     return worst
 
 
-def _all_infinite(values: Array, exact: DoubleDouble) -> Measurement:
+def _make_infinite(values: Array, exact: DoubleDouble) -> Measurement:
     shape = exact.shape or (1,)
     actual = np.broadcast_to(np.nan if values.size != 1 else values.reshape(()), shape)
     return Measurement(np.full(shape, np.inf), np.zeros(shape), actual, exact.hi.reshape(shape))

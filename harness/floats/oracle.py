@@ -70,15 +70,15 @@ def content_of(value: Any) -> Hashable | None:
         if value.layout is not torch.strided or value.device.type != "cpu":
             return None
         # NumPy has no bfloat16, so the bits are read as integers.
-        return str(value.dtype), tuple(value.shape), value.stride(), _digest(view_bits(value).numpy())
+        return str(value.dtype), tuple(value.shape), value.stride(), _compute_digest(view_bits(value).numpy())
     if isinstance(value, np.ndarray):
         if value.dtype.hasobject:
             return None
-        return str(value.dtype), value.shape, value.strides, _digest(value)
+        return str(value.dtype), value.shape, value.strides, _compute_digest(value)
     return (type(value), repr(value)) if isinstance(value, (bool, int, float, str, type(None))) else None
 
 
-def _digest(values: Any) -> bytes:
+def _compute_digest(values: Any) -> bytes:
     return hashlib.blake2b(np.ascontiguousarray(values).data, digest_size=16).digest()
 
 
@@ -88,7 +88,7 @@ _NEGLIGIBLE = arb(2) ** -1200  # far below half the smallest subnormal of float6
 
 _confirming: ContextVar[bool] = ContextVar("confirming", default=False)
 _remembered: ContextVar[dict[Any, Any] | None] = ContextVar("remembered", default=None)
-_recalling: ContextVar[bool] = ContextVar("recalling", default=False)
+_recalling: ContextVar[bool] = ContextVar("reuse_results", default=False)
 
 _reuse: Memory[DoubleDouble] = Memory(96 * MEBIBYTE)
 """Results of both tiers by their arguments; laws and cases share examples."""
@@ -130,7 +130,7 @@ def remembering() -> AbstractContextManager[None]:
     return set_within(_remembered, value={})
 
 
-def recalling() -> AbstractContextManager[None]:
+def reuse_results() -> AbstractContextManager[None]:
     """In the body, reuse earlier results for the same numbers from any such body.
 
     Returns
@@ -174,7 +174,7 @@ class Oracle:
         if remembered is None or _confirming.get():
             # Ball arithmetic is so expensive that its results are cached by content, not by identity.
             is_recalling = _recalling.get() or remembered is not None
-            return self._reuse(inputs) if is_recalling else self._answer(inputs)
+            return self._reuse(inputs) if is_recalling else self._compute(inputs)
         key = (self, *map(id, inputs))
         if key not in remembered:
             # Keep the inputs alive: Python may reuse the identity of a deleted object.
@@ -182,17 +182,17 @@ class Oracle:
         result: DoubleDouble = remembered[key][1]
         return result
 
-    def _answer(self, inputs: tuple[Any, ...]) -> DoubleDouble:
+    def _compute(self, inputs: tuple[Any, ...]) -> DoubleDouble:
         return self._confirm(inputs) if _confirming.get() else self._compute_screen(inputs)
 
     def _reuse(self, inputs: tuple[Any, ...]) -> DoubleDouble:
         contents = tuple(map(content_of, inputs))
         if None in contents:
-            return self._answer(inputs)
+            return self._compute(inputs)
         key = self, _confirming.get(), contents
         if (previous := _reuse.get(key)) is not None:
             return previous
-        result = self._answer(inputs)
+        result = self._compute(inputs)
         for part in result.pair:
             if isinstance(part, np.ndarray):  # a NumPy scalar is immutable
                 part.flags.writeable = False
@@ -202,14 +202,14 @@ class Oracle:
     def _compute_screen(self, inputs: tuple[Any, ...]) -> DoubleDouble:
         wide = any(isinstance(value, Tensor) and value.dtype.itemsize == 8 for value in inputs if _is_float(value))
         elementary = dd.DOUBLE if wide else dd.COMPENSATED
-        return self._screen(elementary, *map(_plain, inputs))
+        return self._screen(elementary, *map(_convert_plain, inputs))
 
     def _confirm(self, inputs: tuple[Any, ...]) -> DoubleDouble:
         for precision in _PRECISIONS:
             with ctx.workprec(precision):
-                values = np.asarray(self._exact(*map(_exact_input, inputs)), dtype=object)
+                values = np.asarray(self._exact(*map(_convert_input, inputs)), dtype=object)
                 if all(_is_decided(value) for value in values.flat):
-                    return _to_double_double(values)
+                    return _split_balls(values)
         raise UndecidedError(f"undecided at {_PRECISIONS[-1]} bits")
 
 
@@ -217,15 +217,15 @@ def _is_float(value: Any) -> bool:
     return isinstance(value, Tensor) and value.dtype.is_floating_point
 
 
-def _plain(value: Any) -> Any:
+def _convert_plain(value: Any) -> Any:
     """Convert a floating-point tensor to float64 and an integer tensor to int64; return other values unchanged."""
     if isinstance(value, Tensor):
         return to_array(value) if value.dtype.is_floating_point else value.cpu().numpy()
     return value
 
 
-def _exact_input(value: Any) -> Any:
-    plain = _plain(value)
+def _convert_input(value: Any) -> Any:
+    plain = _convert_plain(value)
     return to_arb(plain) if _is_float(value) else plain
 
 
@@ -255,7 +255,7 @@ def _is_decided(value: arb) -> bool:
     )  # fmt: skip
 
 
-def _to_double_double(values: NDArray[np.object_]) -> DoubleDouble:
+def _split_balls(values: NDArray[np.object_]) -> DoubleDouble:
     middles = [value.mid() for value in values.ravel()]
     nearest = [float(middle) for middle in middles]
     rest = [

@@ -6,7 +6,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from harness.display.verdict_document import xml_of
 from harness.error import printable
-from harness.gate.finding import gate_line, findings_to_print
+from harness.gate.finding import findings_to_print, gate_line
 from harness.record import SCHEMA, Gate, GateFinding, Outcome, Record
 from harness.wording import markdown_text
 from harness.wording.table.gate import gate_table

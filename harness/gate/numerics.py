@@ -236,7 +236,8 @@ def _describe_move(was: str, now: str, ray: str, dtype: str) -> tuple[Outcome, s
     if not was:
         return Outcome.REGRESSED, f"breaks at {now}, but did not break on this ray before"
     inwards = abs(float.fromhex(now)) < abs(float.fromhex(was))
-    words = f"breaks at {now} instead of {was}, {_format_distance(was, now, ray, dtype)} {'earlier' if inwards else 'later'}"
+    distance = f"{_format_distance(was, now, ray, dtype)} {'earlier' if inwards else 'later'}"
+    words = f"breaks at {now} instead of {was}, {distance}"
     return (Outcome.REGRESSED, words) if inwards else (Outcome.IMPROVED, f"{words}; {UPDATE}")
 
 

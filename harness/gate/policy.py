@@ -12,7 +12,7 @@ from pydantic_core import to_json
 from harness.error import UsageError, join_names
 from harness.gate.baseline import baseline_of
 from harness.gate.confirmation import MARGIN, TOLERANCE, Margins
-from harness.record.storage import is_there, quote_value, parse_toml
+from harness.record.storage import is_there, parse_toml, quote_value
 
 TABLE = "[tool.harness.gate]"
 FILE = "pyproject.toml"

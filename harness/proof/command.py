@@ -91,7 +91,7 @@ def prove(
         say_claim(target, exhaustion.contract, (proof.contract for proof in proofs))
         print_properties(console(), [] if proving is None else list(proving.properties.values()))
         print_proofs(console(), proofs)
-        remark = _not_finished(proof.ending.early, decided, 0 if proving is None else proving.waiting)
+        remark = _count_unfinished(proof.ending.early, decided, 0 if proving is None else proving.waiting)
         say(proof_line(decided) + remark)
         if not proofs and proof.ending.code is None:
             rule = f"the time limit is {seconds:g} s"
@@ -101,7 +101,7 @@ def prove(
     raise typer.Exit(runner.run(work, show, keep=keep, kept=done, unit="shard", output=Output(run, fresh)))
 
 
-def _not_finished(early: str, proofs: "Sequence[Proof]", waiting: int) -> str:
+def _count_unfinished(early: str, proofs: "Sequence[Proof]", waiting: int) -> str:
     """Return how much is left to do; empty if nothing is."""
     if not waiting and all(proof.is_proved or proof.error for proof in proofs):
         return ""

@@ -44,7 +44,7 @@ def conclude(task: Task, tally: Tally) -> Proof:
         expected_checksum=spell_moments(task.expected_moments),
         beyond={str(limit): number for limit, number in zip(LIMITS, tally.beyond, strict=True)},
         reference=None if task.reference == task.layout.name else task.reference,
-        laws=tuple(_outcomes(task, tally)) if tally.error is None and tally.skipped is None else (),
+        laws=tuple(_list_outcomes(task, tally)) if tally.error is None and tally.skipped is None else (),
         threads=torch.get_num_threads(),
         cpu_capability=torch.backends.cpu.get_cpu_capability(),
         torch=torch.__version__,
@@ -52,15 +52,15 @@ def conclude(task: Task, tally: Tally) -> Proof:
     )
 
 
-def _outcomes(task: Task, tally: Tally) -> Iterator[LawOutcome]:
+def _list_outcomes(task: Task, tally: Tally) -> Iterator[LawOutcome]:
     for law in task.laws:
-        yield _outcome(task, law, tally.broken.get(law.name))
+        yield _build_outcome(task, law, tally.broken.get(law.name))
     if "value" not in tally.broken:
         for law in task.following:
             yield LawOutcome(law=law.name, status=Status.HOLDS, statement=law.statement, follows=True)
 
 
-def _outcome(task: Task, law: Law, violation: Violation | None) -> LawOutcome:
+def _build_outcome(task: Task, law: Law, violation: Violation | None) -> LawOutcome:
     if violation is None:
         return LawOutcome(law=law.name, status=Status.HOLDS, statement=law.statement)
     status, reason = status_if_broken(law, task.case, task.format_.name)

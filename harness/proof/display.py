@@ -23,7 +23,7 @@ def print_proofs(console: Console, proofs: Sequence[Proof]) -> None:
     answered = [proof for proof in proofs if proof.error is None and proof.skipped is None]
     for case, selected in group_by(answered, lambda proof: proof.case).items():
         show_table(console, replace(proof_table(selected, case), caption=""), with_title=True)
-        for line in (*_laws(selected), *departure_lines(selected)):
+        for line in (*_list_laws(selected), *departure_lines(selected)):
             print_sentence(console, line)
     if answered:
         console.print("kernels:")
@@ -32,7 +32,7 @@ def print_proofs(console: Console, proofs: Sequence[Proof]) -> None:
         first = answered[0]
         print_sentence(console, f"environment: torch {first.torch}, {first.cpu_capability}, one thread per process")
         print_sentence(console, _time(answered))
-    for line in (*_say_why_skipped(proofs), *unanswered_proofs(proofs)):
+    for line in (*_explain_skipped(proofs), *unanswered_proofs(proofs)):
         console.print(printable(line), markup=False, soft_wrap=True)
     blocks = broken_blocks(answered)
     for block in blocks[:_MAX_BLOCKS]:
@@ -44,7 +44,7 @@ def print_proofs(console: Console, proofs: Sequence[Proof]) -> None:
         console.print()
 
 
-def _say_why_skipped(proofs: Sequence[Proof]) -> list[str]:
+def _explain_skipped(proofs: Sequence[Proof]) -> list[str]:
     """Return why there was nothing to prove, without repeated reasons."""
     lines = []
     for reason in dict.fromkeys(proof.skipped for proof in proofs if proof.skipped is not None):
@@ -54,17 +54,17 @@ def _say_why_skipped(proofs: Sequence[Proof]) -> list[str]:
     return lines
 
 
-def _laws(proofs: Sequence[Proof]) -> list[str]:
+def _list_laws(proofs: Sequence[Proof]) -> list[str]:
     """Return for each quantity a line with the laws that held in every proof, and a line for each that did not."""
     lines = []
     for quantity, selected in group_by(proofs, lambda proof: proof.quantity).items():
-        holding = [_names([proof], Status.HOLDS) for proof in selected]
-        everywhere = [law for law in _names(selected, Status.HOLDS) if all(law in names for names in holding)]
+        holding = [_list_names([proof], Status.HOLDS) for proof in selected]
+        everywhere = [law for law in _list_names(selected, Status.HOLDS) if all(law in names for names in holding)]
         if everywhere:
             lines.append(f"{quantity}: these laws hold on every input visited: {', '.join(everywhere)}")
         for status, word in _FAILURES.items():
-            for law in _names(selected, status):
-                broken = [proof for proof in selected if law in _names([proof], status)]
+            for law in _list_names(selected, status):
+                broken = [proof for proof in selected if law in _list_names([proof], status)]
                 lines.append(f"{quantity}: {word}: {law} [{where(broken, selected)}]")
     return lines
 
@@ -73,7 +73,7 @@ _FAILURES = {Status.EXPECTED: "broken, as declared", Status.LOST: "loses digits"
 """Statuses of laws that do not hold, in words."""
 
 
-def _names(proofs: Sequence[Proof], status: Status) -> list[str]:
+def _list_names(proofs: Sequence[Proof], status: Status) -> list[str]:
     """Return the laws of a status in any of the proofs."""
     outcomes = (outcome for proof in proofs for outcome in proof.laws)
     return list(dict.fromkeys(outcome.law for outcome in outcomes if outcome.status is status))

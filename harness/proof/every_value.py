@@ -11,7 +11,7 @@ from harness.calling.adapter import unwrap_bridge
 from harness.calling.host import HERE, clock_of, host_of
 from harness.case import Case
 from harness.floats.format import Format, Measurement, to_ordinal
-from harness.floats.oracle import confirming, recalling
+from harness.floats.oracle import confirming, reuse_results
 from harness.laws.contract import Contract
 from harness.laws.law import Example, Law
 from harness.laws.subject import Subject
@@ -88,35 +88,35 @@ class Values:
 
     def tally(self) -> Tally:
         """Visit every number."""
-        with confirming(), recalling():
-            return attempt(self.case, lambda: self._tally(every_number(self.format_)))
+        with confirming(), reuse_results():
+            return attempt(self.case, lambda: self._compute_tally(every_number(self.format_)))
 
     @property
     def main(self) -> Law:
         """The law that compares with the oracle."""
         return next(law for law in self.laws if law.name == self.quantity)
 
-    def _tally(self, x: Tensor) -> Tally:
+    def _compute_tally(self, x: Tensor) -> Tally:
         # The value is also defined at infinities and for NaN; a separate law covers the gradient there.
         proper = x if self.quantity == "value" else x[x.isfinite()]
-        measured = self.subject.measure(self.main, _example(proper))
+        measured = self.subject.measure(self.main, _build_example(proper))
         clock = clock_of(self.case)
         started = clock()
-        bits = self._output(self.subject, x)
+        bits = self._compute_output(self.subject, x)
         floor_s = clock() - started
-        reference = self._output(Subject(self.case, self.contract, self.format_), x)
+        reference = self._compute_output(Subject(self.case, self.contract, self.format_), x)
         return Tally(
             moments=moments(x),
             not_correctly_rounded=int(np.count_nonzero(measured.deviation > 0.5)),
             beyond=tuple(int(np.count_nonzero(measured.deviation > limit)) for limit in LIMITS),
             not_finite=int(np.count_nonzero(np.isinf(measured.deviation))),
-            differing=None if self.layout is VALUE_LAYOUTS[0] else _differing(bits, reference),
-            witness=_witness(measured, proper),
+            differing=None if self.layout is VALUE_LAYOUTS[0] else _count_differing(bits, reference),
+            witness=_find_witness(measured, proper),
             broken=dict(self._find_violations(x)),
             floor_s=floor_s,
         )
 
-    def _output(self, subject: Subject, x: Tensor) -> Tensor:
+    def _compute_output(self, subject: Subject, x: Tensor) -> Tensor:
         return subject(x) if self.quantity == "value" else subject.gradient((x,), torch.ones_like(x))
 
     def _find_violations(self, x: Tensor) -> Iterator[tuple[str, Violation]]:
@@ -125,11 +125,11 @@ class Values:
         for law in self.laws:
             about_nan = law.name == _NAN
             numbers = nan if about_nan else infinite if law.name in _INFINITE else finite
-            violation = self._violation(self.main if about_nan else law, _example(numbers))
+            violation = self._find_violation(self.main if about_nan else law, _build_example(numbers))
             if violation is not None:
                 yield law.name, violation
 
-    def _violation(self, law: Law, example: Example) -> Violation | None:
+    def _find_violation(self, law: Law, example: Example) -> Violation | None:
         """Measure one law, and shrink a failing example."""
         job = Job(self.laid_out, self.contract, law, self.format_)
         measurement = job.subject.measure(law, example)
@@ -164,17 +164,17 @@ def moments(x: Tensor) -> tuple[int, ...]:
     return tuple(sum(code**i for code in codes) if j == 0 else 0 for i, j in MOMENTS)
 
 
-def _example(x: Tensor) -> Example:
+def _build_example(x: Tensor) -> Example:
     return {"x": x, "cotangent": torch.ones_like(x)}
 
 
-def _differing(bits: Tensor, reference: Tensor) -> int:
+def _count_differing(bits: Tensor, reference: Tensor) -> int:
     """Count the outputs that differ in their bits; two NaN are equal."""
     different = (bits.view(torch.int16) != reference.view(torch.int16)) & ~(bits.isnan() & reference.isnan())
     return int(different.sum())
 
 
-def _witness(measured: Measurement, x: Tensor) -> Witness | None:
+def _find_witness(measured: Measurement, x: Tensor) -> Witness | None:
     i = int(np.argmax(measured.deviation))
     return witness_of({"x": x[i : i + 1]}, measured, (i,), place=(0,)) if measured.deviation[i] else None
 

@@ -92,7 +92,7 @@ class Examination:
         if len(far):
             self._measure(suspects.at(far))
         elif len(off) and self.worst < 1.0:
-            self._keep_worst(self._deviation(suspects.at(off)), suspects.at(off))
+            self._keep_worst(self._compute_deviation(suspects.at(off)), suspects.at(off))
         if undecided.any():
             self._confirm(suspects.at(undecided))
 
@@ -103,7 +103,7 @@ class Examination:
             not_correctly_rounded=self.not_correctly_rounded,
             beyond=tuple(int(number) for number in self.beyond),
             not_finite=self.not_finite,
-            witness=None if self.worst_one is None else self._witness(self.worst_one),
+            witness=None if self.worst_one is None else self._build_witness(self.worst_one),
             order=() if self.worst_one is None else tuple(self.worst_one.places[:, 0].tolist()),
             broken=self.broken,
             **fields,
@@ -114,7 +114,7 @@ class Examination:
         inside = [np.ones(gap.shape, dtype=bool), np.ones(gap.shape, dtype=bool)]
         undecided = np.zeros(gap.shape, dtype=bool)
         for spec, codes, *intervals in zip(self.task.outputs, outputs, self.half, self.whole, strict=True):
-            argument = spec.argument.of(gap)
+            argument = spec.argument.evaluate(gap)
             for within_limit, interval in zip(inside, intervals, strict=True):
                 is_inside, is_open = compare_with_limit(argument, codes.astype(np.int64), interval)
                 within_limit &= is_inside
@@ -130,10 +130,10 @@ class Examination:
         examined = far.at(np.sort(np.append(np.flatnonzero(~nan), first)))
         if not len(examined):
             return
-        example = self._example(examined)
+        example = self._build_example(examined)
         with remembering():
             measured = {law.name: self._measure_law(law, examined, example) for law in self._open_laws()}
-        deviation = _largest(measured[self.task.main.name], len(examined))
+        deviation = _find_largest(measured[self.task.main.name], len(examined))
         self._count(deviation)
         self._keep_worst(deviation, examined)
         for law in self.task.laws:
@@ -161,23 +161,23 @@ class Examination:
     def _confirm(self, undecided: Suspects) -> None:
         """Decide pairs by ball arithmetic."""
         with confirming():
-            deviation = self._deviation(undecided)
+            deviation = self._compute_deviation(undecided)
         self.not_correctly_rounded += int(np.count_nonzero(deviation > 0.5))
         self._count(deviation)
         self._keep_worst(deviation, undecided)
 
-    def _deviation(self, suspects: Suspects) -> Array:
+    def _compute_deviation(self, suspects: Suspects) -> Array:
         """Return the largest output deviation for each pair."""
-        return _largest(self._measure_main(suspects), len(suspects))
+        return _find_largest(self._measure_main(suspects), len(suspects))
 
     def _measure_main(self, suspects: Suspects) -> Measurement:
-        return self._measure_law(self.task.main, suspects, self._example(suspects))
+        return self._measure_law(self.task.main, suspects, self._build_example(suspects))
 
     def _measure_law(self, law: Law, suspects: Suspects, example: Example) -> Measurement:
-        job = self._job(law, suspects)
+        job = self._make_job(law, suspects)
         return Subject(job.case, job.contract, job.format, TimeOnlyWatch()).measure(law, example)
 
-    def _example(self, suspects: Suspects) -> Example:
+    def _build_example(self, suspects: Suspects) -> Example:
         return self.task.operation.example(self._tensor(suspects.operands))
 
     def _judge(self, law: Law, measurement: Measurement, suspects: Suspects) -> None:
@@ -186,19 +186,19 @@ class Examination:
         close = np.flatnonzero(ratio > _CLOSE)
         for i in close[np.argsort(-ratio[close], kind="stable")]:
             suspect = suspects.at([i])
-            job, example = self._job(law, suspect), self._example(suspect)
+            job, example = self._make_job(law, suspect), self._build_example(suspect)
             violation = decide(job, example=example, corpora=()).violation
             if violation is not None:
                 self.broken[law.name] = bind_replay(violation, replace(job, case=self.task.case), example)
                 return
 
-    def _witness(self, suspect: Suspects) -> Witness:
+    def _build_witness(self, suspect: Suspects) -> Witness:
         with confirming():
             measured = self._measure_main(suspect)
         position = tuple(int(i) for i in np.unravel_index(int(np.argmax(measured.deviation)), measured.deviation.shape))
         return witness_of({"logits": self._tensor(suspect.operands)}, measured, position, place=position)
 
-    def _job(self, law: Law, suspects: Suspects) -> Job:
+    def _make_job(self, law: Law, suspects: Suspects) -> Job:
         """Return a job whose case replays the outputs that it returned in the sweep."""
         recorded = self._tensor(suspects.outputs)
         case = replace(self.task.case, function=self.task.operation.answering(recorded))
@@ -209,6 +209,6 @@ class Examination:
         return torch.from_numpy(np.ascontiguousarray(codes).view(np.int16)).view(self.task.format_.dtype).T
 
 
-def _largest(measurement: Measurement, count: int) -> Array:
+def _find_largest(measurement: Measurement, count: int) -> Array:
     """Return the largest output deviation for each pair."""
     return np.asarray(measurement.deviation.reshape(count, -1).max(-1))

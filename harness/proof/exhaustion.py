@@ -89,7 +89,9 @@ class Proving:
         self._lost: dict[int, str] = {}
         self.properties: dict[Any, Property] = {}
         """Properties of the cases, by their identifying key."""
-        self._known = {i: self._proof(proof) for i, piece in enumerate(first) if (proof := piece["proof"]) is not None}
+        self._known = {
+            i: self._read_proof(proof) for i, piece in enumerate(first) if (proof := piece["proof"]) is not None
+        }
 
     def __len__(self) -> int:
         """Number of proofs with at least one finished shard."""
@@ -105,14 +107,14 @@ class Proving:
         for answer in self._backend.answers(self.remaining, seconds=seconds):
             piece = self._backend.pieces[answer.index]
             if answer.reply is not None:
-                self._note(piece["task"], self._proof(answer.reply))
+                self._store(piece["task"], self._read_proof(answer.reply))
             elif answer.reason is not None:
                 self._lost.setdefault(piece["task"], answer.reason)
             else:
                 continue
             yield piece["title"]
 
-    def _proof(self, proof_document: Document) -> Proof:
+    def _read_proof(self, proof_document: Document) -> Proof:
         """Return the proof of a document, and store the properties of its case."""
         fields = dict(proof_document)
         for document in fields.pop("properties", ()):
@@ -120,7 +122,7 @@ class Proving:
             self.properties[record.key] = record
         return Proof.model_validate(fields)
 
-    def _note(self, task: int, proof: Proof) -> None:
+    def _store(self, task: int, proof: Proof) -> None:
         """Store the proof that visited most inputs; results of several workers overlap."""
         previous = self._known.get(task)
         if previous is None or previous.visited <= proof.visited:

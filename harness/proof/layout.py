@@ -45,7 +45,7 @@ def _spread(function: Function, x: Tensor) -> Tensor:
     return output
 
 
-def _few(function: Function, x: Tensor) -> Tensor:
+def _call_in_parts(function: Function, x: Tensor) -> Tensor:
     parts = x.split(FEW)
     batched = getattr(function, "each", None)
     return torch.cat([function(part) for part in parts] if batched is None else batched([(part,) for part in parts]))
@@ -54,7 +54,7 @@ def _few(function: Function, x: Tensor) -> Tensor:
 VALUE_LAYOUTS = (
     ValueLayout("contiguous", "contiguous numbers: the vector body", lambda function, x: function(x)),
     ValueLayout("spread", "every second number in memory: the scalar loop", _spread),
-    ValueLayout("few", f"{FEW} numbers per call: the remainder after full vectors", _few),
+    ValueLayout("few", f"{FEW} numbers per call: the remainder after full vectors", _call_in_parts),
 )
 """Layouts of a unary operation; the output bits of the first are the reference for the others."""
 

@@ -22,7 +22,7 @@ class Argument(Enum):
     MINUS_GAP = "minus the gap"
     MINUS_SIZE = "minus the size of the gap"
 
-    def of(self, gap: DoubleDouble) -> DoubleDouble:
+    def evaluate(self, gap: DoubleDouble) -> DoubleDouble:
         """Return the argument at exact gaps."""
         if self is Argument.GAP:
             return gap
@@ -111,7 +111,7 @@ def _output_with_gradient(logits: Tensor, gradient: Tensor) -> Tensor:
     return torch.stack([(logits * gradient).sum(-1), torch.zeros_like(logits[:, 1])], -1)
 
 
-def _loss(label: int) -> tuple[Operation, Operation]:
+def _build_loss(label: int) -> tuple[Operation, Operation]:
     """Return the loss at a label and its gradient: minus the other probability at the label, and plus it elsewhere."""
     argument = Argument.MINUS_GAP if label == 0 else Argument.GAP
     slope = tuple(Output(SIGMOID, argument, negative=j == label) for j in (0, 1))
@@ -139,6 +139,6 @@ OPERATIONS = {
         # The gradient of the first logarithm is (q, -q), where q is the other class's probability.
         Operation("gradient", "gradient", tuple(Output(SIGMOID, Argument.MINUS_GAP, negative=j == 1) for j in (0, 1))),
     ),
-    "cross_entropy": (*_loss(0), *_loss(1)),
+    "cross_entropy": (*_build_loss(0), *_build_loss(1)),
 }
 """Proved operations for contracts with enumerable pairs."""

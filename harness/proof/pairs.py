@@ -90,21 +90,21 @@ class Pairs:
         """The laws that judge each pair and are measured."""
         if self.operation.is_gradient:
             return (self.main,)
-        return tuple(law for law in self._laws_of_pairs() if law.name not in _OF_TWO_PAIRS)
+        return tuple(law for law in self._select_laws() if law.name not in _OF_TWO_PAIRS)
 
     @property
     def following(self) -> tuple[Law, ...]:
         """The laws that follow from the law of the value."""
         if self.operation.is_gradient:
             return ()
-        return tuple(law for law in self._laws_of_pairs() if law.name in self.operation.following)
+        return tuple(law for law in self._select_laws() if law.name in self.operation.following)
 
     @property
     def main(self) -> Law:
         """The law that compares with the oracle."""
         return next(law for law in self.contract.laws if law.name == self.operation.law)
 
-    def _laws_of_pairs(self) -> tuple[Law, ...]:
+    def _select_laws(self) -> tuple[Law, ...]:
         groups = {"value", "algebra", "finite"}
         laws = (law for law in self.contract.laws if law.group in groups and law.inputs is None)
         return tuple(law for law in laws if "cotangent" not in law.reads)

@@ -69,11 +69,11 @@ class Shards:
     def about(self) -> list[Document]:
         """Describe each shard: its task, whether it is stored already, and the current state of the proof."""
         blank = [conclude(task, Tally()).model_dump(mode="json") for task in self.tasks]
-        so_far = [self._document(i) for i in range(len(self.tasks))]
+        so_far = [self._build_document(i) for i in range(len(self.tasks))]
         return [
             {
                 "case": self.tasks[shard.task].case.name,
-                "title": self._title(shard),
+                "title": self._format_title(shard),
                 "task": shard.task,
                 "kept": shard in self._known,
                 **({"blank": blank[shard.task], "proof": so_far[shard.task]} if shard.number == 0 else {}),
@@ -86,13 +86,13 @@ class Shards:
         # An implementation that prints would fill files with hundreds of thousands of lines.
         with Path(os.devnull).open("w") as nothing, redirect_stdout(nothing), redirect_stderr(nothing):
             self.finish(self.every[index])
-        document = self._document(self.every[index].task)
+        document = self._build_document(self.every[index].task)
         assert document is not None
         return document
 
-    def _document(self, index: int) -> Document | None:
+    def _build_document(self, index: int) -> Document | None:
         """Return the current state of a task's proof, with the properties of its case."""
-        tally = self._tally(index)
+        tally = self._sum_tallies(index)
         if tally is None:
             return None
         properties = [record.model_dump(mode="json") for record in tally.properties]
@@ -102,7 +102,7 @@ class Shards:
         """Run one shard, and store its tally."""
         task = self.tasks[shard.task]
         stored = _Stored.of(self._fingerprints[shard.task], _visit(task, shard.number, self.probe))
-        write_atomically(self._file(shard), stored.model_dump_json())
+        write_atomically(self._get_file(shard), stored.model_dump_json())
         self._known[shard] = stored.tally
 
     def read_stored(self, shard: Shard) -> Tally | None:
@@ -114,7 +114,7 @@ class Shards:
             If the file cannot be read.
         """
         if shard not in self._known:
-            file = self._file(shard)
+            file = self._get_file(shard)
             if not is_there(file):
                 return None
             try:
@@ -128,10 +128,10 @@ class Shards:
 
     def proof(self, index: int) -> Proof | None:
         """Return the proof of a task from its finished shards, from any process; ``None`` if there are none."""
-        tally = self._tally(index)
+        tally = self._sum_tallies(index)
         return None if tally is None else self._conclude(index, tally)
 
-    def _tally(self, index: int) -> Tally | None:
+    def _sum_tallies(self, index: int) -> Tally | None:
         """Return the sum of the tallies of a task's finished shards; ``None`` if there are none."""
         shards = (Shard(index, number) for number in range(self.tasks[index].shards))
         tallies = [tally for shard in shards if (tally := self.read_stored(shard)) is not None]
@@ -145,11 +145,11 @@ class Shards:
     def _fingerprints(self) -> list[str]:
         return [fingerprint(task) for task in self.tasks]
 
-    def _title(self, shard: Shard) -> str:
+    def _format_title(self, shard: Shard) -> str:
         task = self.tasks[shard.task]
         return f"{task.case.name} {task.quantity} [{task.format_.name}, {task.layout.name}]"
 
-    def _file(self, shard: Shard) -> Path:
+    def _get_file(self, shard: Shard) -> Path:
         task = self.tasks[shard.task]
         name = "-".join((task.case.name, task.quantity, task.format_.name, task.layout.name))
         safe = "".join(letter if letter.isalnum() or letter in "-._" else "_" for letter in name)
@@ -179,7 +179,7 @@ def _count(task: Task, shard: int) -> Tally:
 
 def fingerprint(task: Task) -> str:
     """Hash all that a shard's result depends on: the implementation's file, torch, the CPU, the shard version."""
-    function = _plain(task.case.function)
+    function = _unwrap(task.case.function)
     subject = None if is_shipped(task.case.target) else subject_of(task.case.target)
     if subject is not None:  # user code must not be imported in this process
         source = f"{task.case.target} {subject.source}".encode()
@@ -196,7 +196,7 @@ def fingerprint(task: Task) -> str:
     return hashlib.sha256(repr((*key, declares, source, *adapted)).encode()).hexdigest()
 
 
-def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
+def _unwrap(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the function itself, without wrappers."""
     plain: Callable[..., Any] = function.case.function if isinstance(function, Bridge) else function
     plain = plain.func if isinstance(plain, partial) else plain

@@ -43,7 +43,7 @@ class Space:
     @cached_property
     def moments(self) -> tuple[int, ...]:
         """Sums of products of powers of the codes over all pairs, in closed form."""
-        return tuple(_power_sum(self.first, i) * _power_sum(self.second, j) for i, j in MOMENTS)
+        return tuple(_sum_powers(self.first, i) * _sum_powers(self.second, j) for i, j in MOMENTS)
 
     def shard(self, number: int) -> range:
         """Return the places in the first operand that a shard visits, spread over all of it as a fair sample."""
@@ -72,5 +72,5 @@ def every_pair(format_: Format) -> Space:
     return Space(format_, codes, codes, SHARDS)
 
 
-def _power_sum(codes: Codes, exponent: int) -> int:
+def _sum_powers(codes: Codes, exponent: int) -> int:
     return sum(code**exponent for code in codes.tolist())

@@ -63,11 +63,11 @@ class Caller:
         for lane, first in zip(lanes, firsts, strict=True):
             lane.operands[0] = int(first.view(np.int16))
         started = self.clock()
-        outputs = self.subject.attempt(name, lambda: self._outputs(lanes))
+        outputs = self.subject.attempt(name, lambda: self._compute_outputs(lanes))
         self.spent_s += self.clock() - started
-        return [self._codes(output) for output in outputs]
+        return [self._check_output(output) for output in outputs]
 
-    def _codes(self, output: Any) -> Codes:
+    def _check_output(self, output: Any) -> Codes:
         """Check the type and shape of an output, and return its codes."""
         name, argument = self.task.case.name, self.lanes[0].argument
         if not isinstance(output, Tensor):
@@ -85,7 +85,7 @@ class Caller:
         classes = output.detach()[None] if is_loss else self.layout.pairs(output.detach())
         return codes_of(classes.view(torch.int16))
 
-    def _outputs(self, lanes: Sequence[Lane]) -> list[Any]:
+    def _compute_outputs(self, lanes: Sequence[Lane]) -> list[Any]:
         """Return the proved outputs or gradients."""
         function, arguments = self.task.case.function, [lane.argument for lane in lanes]
         call_each = getattr(function, "each", None)
@@ -122,16 +122,16 @@ class Sweep:
 
     def tally(self, shard: int) -> Tally:
         """Visit every pair of the shard."""
-        return attempt(self.task.case, lambda: self._tally(shard))
+        return attempt(self.task.case, lambda: self._build_tally(shard))
 
-    def _tally(self, shard: int) -> Tally:
+    def _build_tally(self, shard: int) -> Tally:
         for block in self.space.blocks:
-            self._block(self.space.shard(shard), block)
+            self._visit_block(self.space.shard(shard), block)
         moments = tuple(int(self.products[_PLACES[exponents]]) for exponents in MOMENTS)
         differing = None if self.other is None else self.differing
         return self.examination.tally(moments=moments, differing=differing, floor_s=self.caller.spent_s)
 
-    def _block(self, places: range, block: range) -> None:
+    def _visit_block(self, places: range, block: range) -> None:
         """Visit every pair of the shard's first operands with a block of second operands."""
         callers = [self.caller] if self.other is None else [self.caller, self.other]
         second = self.space.second[block.start : block.stop]
@@ -142,9 +142,9 @@ class Sweep:
         lanes = len(self.caller.lanes)
         with np.errstate(over="ignore"):
             for start in range(0, len(places), lanes):
-                self._rows(places[start : start + lanes], numbers, block)
+                self._visit_rows(places[start : start + lanes], numbers, block)
 
-    def _rows(self, places: range, numbers: Array, block: range) -> None:
+    def _visit_rows(self, places: range, numbers: Array, block: range) -> None:
         """Visit every pair of a few first operands with a block of second operands."""
         firsts = self.space.first[places.start : places.stop : places.step]
         all_codes = self.caller(firsts)
@@ -188,7 +188,7 @@ class Lookup:
     def __init__(self, task: Pairs, size: int) -> None:
         intervals = [spec.interval(task.format_, 0.5) for spec in task.outputs]
         self.is_shared = all(np.array_equal(a, b) for a, b in zip(intervals[0], intervals[-1], strict=True))
-        tables = zip(*(_rounded_inwards(interval) for interval in intervals[: 1 if self.is_shared else 2]), strict=True)
+        tables = zip(*(_round_inwards(interval) for interval in intervals[: 1 if self.is_shared else 2]), strict=True)
         self.low, self.high = (torch.from_numpy(np.concatenate(ends)) for ends in tables)
         self.arguments = [output.argument for output in task.outputs]
         shape = (len(intervals), size)
@@ -226,7 +226,7 @@ class Lookup:
 _NONE = np.empty(0, dtype=np.int64)
 
 
-def _rounded_inwards(interval: Interval) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _round_inwards(interval: Interval) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Round the inner ends to float32, inwards; a strict comparison with a gap rounded to float32 is then certain."""
     with np.errstate(over="ignore"):
         low, high = interval.inner_low.astype(np.float32), interval.inner_high.astype(np.float32)

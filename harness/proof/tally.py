@@ -51,7 +51,7 @@ class Tally(Record):
         return self.moments[0]
 
     def __add__(self, other: Self) -> "Tally":
-        worse = _worse(other, self)
+        worse = _choose_worse(other, self)
         return Tally(
             moments=tuple(a + b for a, b in zip(self.moments, other.moments, strict=True)),
             not_correctly_rounded=self.not_correctly_rounded + other.not_correctly_rounded,
@@ -86,14 +86,14 @@ def attempt(case: Case, visit: Callable[[], Tally]) -> Tally:
     return tally.model_copy(update={"duration_s": clock() - started})
 
 
-def _worse(tally: Tally, other: Tally) -> Tally:
+def _choose_worse(tally: Tally, other: Tally) -> Tally:
     """Return the tally whose witness deviates more; among equal ones, the earlier."""
     if tally.witness is None or other.witness is None:
         return other if tally.witness is None else tally
-    return max(tally, other, key=lambda tally: (_deviation(tally), tuple(-position for position in tally.order)))
+    return max(tally, other, key=lambda tally: (_get_deviation(tally), tuple(-position for position in tally.order)))
 
 
-def _deviation(tally: Tally) -> float:
+def _get_deviation(tally: Tally) -> float:
     return tally.witness.deviation if tally.witness is not None else 0.0
 
 

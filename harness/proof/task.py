@@ -61,7 +61,7 @@ def tasks_of(
         for case in cases
         for dtype in dtypes or (DTYPES if case.contract in CONTRACTS else (FLOAT32,))
         if dtype in case.dtypes
-        for task in _tasks_of_case(case, dtype)
+        for task in _list_tasks(case, dtype)
     ]
     if not tasks and any(case.contract in CONTRACTS for case in cases):
         rule = "a proof needs the loss of each row, but it takes no `reduction`"
@@ -72,11 +72,11 @@ def tasks_of(
             rule=f"all inputs can be enumerated only for the contracts {join_names(CONTRACTS)}, "
             f"and in float32 for {join_names(EVERY_FLOAT32)}",
         )
-    tasks = _restrict(tasks, "layouts", layouts, lambda task: task.layout.name)
-    return _restrict(tasks, "of", quantities, lambda task: task.quantity.split(",")[0])
+    tasks = _select(tasks, "layouts", layouts, lambda task: task.layout.name)
+    return _select(tasks, "of", quantities, lambda task: task.quantity.split(",")[0])
 
 
-def _restrict(tasks: list[Task], option: str, wanted: Sequence[str], name: Callable[[Task], str]) -> list[Task]:
+def _select(tasks: list[Task], option: str, wanted: Sequence[str], name: Callable[[Task], str]) -> list[Task]:
     """Return the tasks that match the values of an option, or all if there are no values."""
     names = list(dict.fromkeys(name(task) for task in tasks))
     for wish in wanted:
@@ -89,7 +89,7 @@ def _restrict(tasks: list[Task], option: str, wanted: Sequence[str], name: Calla
     return [task for task in tasks if not wanted or name(task) in wanted]
 
 
-def _tasks_of_case(case: Case, dtype: str) -> Iterator[Task]:
+def _list_tasks(case: Case, dtype: str) -> Iterator[Task]:
     contract, format_ = contract_named(case.contract), format_of(dtype)
     if dtype == FLOAT32:
         if (unary := operation_of(case.contract)) is not None:
@@ -101,14 +101,14 @@ def _tasks_of_case(case: Case, dtype: str) -> Iterator[Task]:
         for quantity in every_value.QUANTITIES:
             for layout in VALUE_LAYOUTS:
                 yield every_value.Values(bridge_case(case), contract, format_, layout, quantity)
-    if contract.name in pairs.CONTRACTS and (by_row := _row_by_row(case, contract)) is not None:
+    if contract.name in pairs.CONTRACTS and (by_row := _split_rows(case, contract)) is not None:
         answering = bridge_case(by_row)
         for operation in OPERATIONS[contract.name]:
             for pair_layout in operation.layouts(answering.function):
                 yield pairs.Pairs(answering, contract, format_, pair_layout, operation)
 
 
-def _row_by_row(case: Case, contract: Contract) -> Case | None:
+def _split_rows(case: Case, contract: Contract) -> Case | None:
     """Return the case with one result per row, or ``None`` if it returns only the mean or the sum of several rows."""
     if "reduction" not in contract.conventions:
         return case

@@ -83,25 +83,25 @@ def intervals(function: Increasing, format_: Format, limit: float, *, negative: 
     With ``negative``, the output is the negative of the function. A code that is never right, such as NaN or a number
     of the wrong sign, has an empty interval. Both zeros are right at the same arguments.
     """
-    low, high = _values(format_, limit)
+    low, high = _bound_values(format_, limit)
     empty = low >= function.supremum
-    below, above = _arguments(function, np.where(empty, 0.0, low))
+    below, above = _bound_arguments(function, np.where(empty, 0.0, low))
     lows = [np.where(empty, np.inf, ends) for ends in (above, below)]
-    below, above = _arguments(function, np.minimum(high, function.supremum))
+    below, above = _bound_arguments(function, np.minimum(high, function.supremum))
     highs = [np.where(empty, -np.inf, ends) for ends in (below, above)]
     columns = ((lows[0], np.inf), (highs[0], -np.inf), (lows[1], np.inf), (highs[1], -np.inf))
     return Interval(*(_spread_over_codes(ends, fill, negative=negative) for ends, fill in columns))
 
 
-def _magnitudes(format_: Format) -> Array:
+def _list_magnitudes(format_: Format) -> Array:
     """Return the non-negative numbers of the format, infinity last."""
     codes = torch.arange(_SIGN, dtype=torch.int32).to(torch.int16).view(format_.dtype)
     return to_array(codes[~codes.isnan()])
 
 
-def _values(format_: Format, limit: float) -> tuple[Array, Array]:
+def _bound_values(format_: Format, limit: float) -> tuple[Array, Array]:
     """Return the smallest and largest value within ``limit`` ulp of each non-negative number; exact in float64."""
-    numbers = _magnitudes(format_)
+    numbers = _list_magnitudes(format_)
     finite = numbers[:-1]
     exponent = np.frexp(np.maximum(finite, format_.tiny))[1] - 1
     unit = np.ldexp(1.0, exponent - format_.precision + 1)
@@ -115,15 +115,15 @@ def _values(format_: Format, limit: float) -> tuple[Array, Array]:
     return np.append(np.maximum(low, 0.0), overflow), np.append(high, np.inf)
 
 
-def _arguments(function: Increasing, values: Array) -> tuple[Array, Array]:
+def _bound_arguments(function: Increasing, values: Array) -> tuple[Array, Array]:
     """Return for each value's argument the largest float64 below or at it, and the smallest above or at it."""
     unique, position = np.unique(values, return_inverse=True)
     with ctx.workprec(_BITS):
-        arguments = np.array([_argument(function, float(value)) for value in unique])
+        arguments = np.array([_bound_argument(function, float(value)) for value in unique])
     return arguments[position, 0], arguments[position, 1]
 
 
-def _argument(function: Increasing, value: float) -> tuple[float, float]:
+def _bound_argument(function: Increasing, value: float) -> tuple[float, float]:
     if value <= 0.0 or value >= function.supremum:
         end = -np.inf if value <= 0.0 else np.inf
         return end, end

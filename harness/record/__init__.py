@@ -145,8 +145,8 @@ __all__ = [
     "geometric_mean",
     "mean_ratio",
     "median_ratio",
-    "oldest_first",
     "one_sided_reach",
+    "sort_by_age",
     "standard_error",
     "write_atomically",
 ]

@@ -4,7 +4,7 @@
 :mod:`~harness.surveyor.boundary`      the first failing place on a line of integers
 :mod:`~harness.surveyor.breaking`      breaking points of laws along the rays of a contract
 :mod:`~harness.findings.closed_form`   breaking points from theory
-:mod:`~harness.surveyor.genome`        inputs as integers that a search can change
+:mod:`~harness.surveyor.encoding`        inputs as integers that a search can change
 :mod:`~harness.surveyor.search`        a batched search that changes the best rows, and the changes
 :mod:`~harness.surveyor.trace`       the computation along a ray
 :mod:`~harness.surveyor.accumulator`   the format and order of sums

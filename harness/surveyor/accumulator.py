@@ -55,26 +55,26 @@ def accumulator(job: Job) -> Accumulator | None:
     if job.contract.total is None:
         return None
     try:
-        probes = [_probe(job, FORMATS[name]) for name in WIDTHS]
+        probes = [_measure_probe(job, FORMATS[name]) for name in WIDTHS]
     except CaseError as error:
         return record(job, None, None, (str(error),))
     shares = [(probe.width, probe.share) for probe in probes if probe.share is not None]
-    evidence = tuple(_sentence(width, share, _tolerance(job)) for width, share in shares)
-    stalled = next(((width, share) for width, share in shares if share < 1.0 - _tolerance(job)), None)
+    evidence = tuple(_explain(width, share, _compute_tolerance(job)) for width, share in shares)
+    stalled = next(((width, share) for width, share in shares if share < 1.0 - _compute_tolerance(job)), None)
     if stalled is None:
         finest = shares[-1][0] if shares else None
-        return record(job, _wider_than(finest) if finest else None, NOTHING_LOST if shares else None, evidence)
+        return record(job, _find_wider(finest) if finest else None, NOTHING_LOST if shares else None, evidence)
     width, share = stalled
     order = "one term after the other" if share <= _NOTHING else f"in about {round(1.0 / (1.0 - share))} parts"
     return record(job, width.name, order, evidence)
 
 
-def _tolerance(job: Job) -> float:
+def _compute_tolerance(job: Job) -> float:
     """Return the largest share of a loss that the rounding of the output can explain."""
     return max(_ALL, 4.0 * job.format.u)
 
 
-def _probe(job: Job, width: Format) -> Probe:
+def _measure_probe(job: Job, width: Format) -> Probe:
     """Sum one and many small terms, each three quarters of the smallest term that a width adds to one."""
     assert job.contract.total is not None
     small = 0.75 * width.u
@@ -93,13 +93,13 @@ def _count(job: Job, small: float) -> int | None:
     return None if needed > MAX_TERMS else 2 ** math.ceil(math.log2(needed))
 
 
-def _wider_than(width: Format) -> str | None:
+def _find_wider(width: Format) -> str | None:
     """Return the next wider format, which is the narrowest that loses nothing; ``None`` beyond float64."""
     wider = [name for name in WIDTHS if FORMATS[name].precision > width.precision]
     return wider[0] if wider else None
 
 
-def _sentence(width: Format, share: float, tolerance: float) -> str:
+def _explain(width: Format, share: float, tolerance: float) -> str:
     lost = "nothing is lost" if share >= 1.0 - tolerance else f"{100.0 * (1.0 - share):.3g} % is lost"
     return f"adding terms of 3/4 u of {width.name} to 1: {lost}"
 

@@ -48,7 +48,7 @@ def is_followed(law: Law) -> bool:
 
 def follows(job: Job, ray: Ray) -> bool:
     """Whether a ray has the inputs of the job's law."""
-    example = ray.example(_parameters(ray, job, [ray.start(job.format)]), job.format)
+    example = ray.example(_make_parameters(ray, job, [ray.start(job.format)]), job.format)
     if ray.laws or job.law.inputs is not None:
         # A law about other inputs than the contract's is followed where a ray of such inputs names it.
         return job.law in ray.laws and set(job.law.reads) <= set(example)
@@ -63,7 +63,7 @@ def first_value(job: Job) -> Law | None:
     return next((law for law in job.contract.laws if is_followed(law) and law.group == "value"), None)
 
 
-def _parameters(ray: Ray, job: Job, values: list[float]) -> torch.Tensor:
+def _make_parameters(ray: Ray, job: Job, values: list[float]) -> torch.Tensor:
     return torch.tensor(values, dtype=torch.int64 if ray.whole else job.format.dtype)
 
 
@@ -78,7 +78,7 @@ class RaySearch:
     def ends(self) -> tuple[int, int]:
         """Integers of the first and of the last parameter."""
         start, end = (
-            _parameters(self.ray, self.job, [limit(self.job.format)]) for limit in (self.ray.start, self.ray.end)
+            _make_parameters(self.ray, self.job, [limit(self.job.format)]) for limit in (self.ray.start, self.ray.end)
         )
         return (int(start), int(end)) if self.ray.whole else (int(to_ordinal(start)[0]), int(to_ordinal(end)[0]))
 
@@ -107,7 +107,7 @@ class RaySearch:
 
     def places(self, values: list[float]) -> list[int]:
         """Return the places of parameters, each rounded to the format; -1 before the start of the ray."""
-        parameters = _parameters(self.ray, self.job, values)
+        parameters = _make_parameters(self.ray, self.job, values)
         integers = parameters.tolist() if self.ray.whole else to_ordinal(parameters).tolist()
         start = self.ends[0]
         return [abs(integer - start) if (integer < start) == self.falling else -1 for integer in integers]
@@ -209,7 +209,7 @@ def _replay(job: Job, read: Example) -> str | None:
     return replay_command(job.case, job.contract, job.law.name, job.format, read, "")
 
 
-def _form(search: RaySearch, index: int | None) -> dict[str, Any]:
+def _find_form(search: RaySearch, index: int | None) -> dict[str, Any]:
     """Return the closed form that the case declares, or a known form with exactly this value."""
     job, ray = search.job, search.ray
     declared = job.case.declared_point(job.law.name, ray.name, job.format.name)
@@ -252,5 +252,5 @@ def _record(search: RaySearch, boundary: Boundary, index: int | None, **fields: 
         expected_break=_is_expected(search),
         certainty=boundary.certainty,
         probes=boundary.probes,
-        **{"value": None, "value_hex": None, **_form(search, index), **fields},
+        **{"value": None, "value_hex": None, **_find_form(search, index), **fields},
     )

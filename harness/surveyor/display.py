@@ -31,14 +31,14 @@ def print_survey(console: Console, discoveries: Discoveries, *, single: bool) ->
         _show(console, breaking_table(breakings), "Breaks at t", single=single)
         if any(breaking.value is not None and breaking.certainty == "scanned" for breaking in breakings):
             _print_filled(console, LEGEND)
-    for sentence in _holding(breakings) if single else ():
+    for sentence in _list_holding(breakings) if single else ():
         _print_filled(console, sentence)
     if discoveries.worst:
         _show(console, worst_table(discoveries.worst), "Worst found", single=single)
-    for text in (*_sums(discoveries.accumulators), *_skips(discoveries)):
+    for text in (*_explain_sums(discoveries.accumulators), *_explain_skips(discoveries)):
         _print_filled(console, text)
     # A replay command must not be wrapped, so that it can be copied.
-    for text in (*_silences(discoveries), *_alarms(discoveries)):
+    for text in (*_explain_silences(discoveries), *_list_alarms(discoveries)):
         console.print(printable(text), markup=False, soft_wrap=True)
 
 
@@ -53,7 +53,7 @@ def _print_filled(console: Console, text: str) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
 
-def _sums(accumulators: Sequence[Accumulator]) -> list[str]:
+def _explain_sums(accumulators: Sequence[Accumulator]) -> list[str]:
     """Return for each case a line about the precision of its sums."""
     lines = []
     for case, of_case in group_by(accumulators, attrgetter("case")).items():
@@ -63,13 +63,13 @@ def _sums(accumulators: Sequence[Accumulator]) -> list[str]:
     return lines
 
 
-def _skips(discoveries: Discoveries) -> list[str]:
+def _explain_skips(discoveries: Discoveries) -> list[str]:
     """Return why laws were not surveyed, without repeated reasons."""
     by_reason = group_by(discoveries.skips, attrgetter("case", "reason"))
     return [f"{case}: not surveyed, {reason}: {_group_by_law(skips)}" for (case, reason), skips in by_reason.items()]
 
 
-def _silences(discoveries: Discoveries) -> list[str]:
+def _explain_silences(discoveries: Discoveries) -> list[str]:
     """Return how the implementation failed to return a result, with the affected laws, without repeated sentences."""
     by_reason = group_by(select_unanswered(discoveries.breakings), lambda breaking: str(breaking.reason))
     return [f"{reason}\n  concerns  {_group_by_law(group)}" for reason, group in by_reason.items()]
@@ -81,7 +81,7 @@ def _group_by_law(records: Iterable[Any]) -> str:
     return ", ".join(f"{law} [{', '.join(dict.fromkeys(row.dtype for row in group))}]" for law, group in groups.items())
 
 
-def _alarms(discoveries: Discoveries) -> list[str]:
+def _list_alarms(discoveries: Discoveries) -> list[str]:
     """Return the undeclared failures, the first for each case and law with its replay, and wrong closed forms."""
     texts: dict[tuple[str, str], str] = {}
     failures = select_undeclared(discoveries.breakings, discoveries.worst)
@@ -104,7 +104,7 @@ LEGEND = (
 """Legend for the mark in a cell."""
 
 
-def _holding(breakings: Sequence[Breaking]) -> list[str]:
+def _list_holding(breakings: Sequence[Breaking]) -> list[str]:
     """Return a sentence for each law with the rays along which it held in all dtypes."""
     by_ray = group_by(breakings, attrgetter("law", "ray"))
     whole = [

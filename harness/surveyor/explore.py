@@ -16,7 +16,7 @@ from harness.laws.standard_rays import rays_of
 from harness.record import SEED
 from harness.surveyor.breaking import follows, is_followed
 from harness.surveyor.discovery import Discoveries, Discovery
-from harness.surveyor.genome import is_searchable
+from harness.surveyor.encoding import is_searchable
 from harness.surveyor.search import Budget
 from harness.surveyor.work_item import WorkItem
 from harness.timing.clock import threads
@@ -35,9 +35,9 @@ class Exploration:
     @property
     def parts(self) -> list[WorkItem]:
         """Return the laws along the rays, the searches for the worst case, and the order of sums."""
-        parts = [WorkItem(job, self.budget, "ray", ray) for job in self.jobs for ray in self._rays(job)]
+        parts = [WorkItem(job, self.budget, "ray", ray) for job in self.jobs for ray in self._list_rays(job)]
         if self.budget.batches or self.budget.seconds is not None:
-            searched = (job for job in self.jobs if job.law in _laws_to_search(job.contract) and is_searchable(job))
+            searched = (job for job in self.jobs if job.law in _choose_laws(job.contract) and is_searchable(job))
             parts += [WorkItem(job, self.budget, "search") for job in searched]
         return [*parts, WorkItem(self.jobs[0], self.budget, "sums")]
 
@@ -45,12 +45,12 @@ class Exploration:
         """Return the findings of all parts."""
         return [finding for part in self.parts for finding in part.findings()]
 
-    def _rays(self, job: Job) -> list[Ray]:
+    def _list_rays(self, job: Job) -> list[Ray]:
         rays = (ray for ray in rays_of(job.contract) if not self.rays or ray.name in self.rays)
         return [ray for ray in rays if follows(job, ray)]
 
 
-def _laws_to_search(contract: Contract) -> list[Law]:
+def _choose_laws(contract: Contract) -> list[Law]:
     """Return the laws to search: the first law of the value, and the laws of the gradient."""
     followed = [law for law in contract.laws if is_followed(law)]
     values = [law for law in followed if law.group == "value"]

@@ -1,6 +1,6 @@
 """Batched search: measure thousands of rows at a time, and change the best of them in ordinal space.
 
-Every mutation returns as many rows as it gets. The genome moves entries outside the domain back into it.
+Every mutation returns as many rows as it gets. The encoding moves entries outside the domain back into it.
 
 Islands evolve separately, so that one good row does not dominate. An island without improvement starts again. The
 result depends only on the seed and the number of batches, and not on the number of processes. With a time limit, the
@@ -17,82 +17,84 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from harness.laws.law import Example
-from harness.surveyor.genome import Genome, Ordinals
+from harness.surveyor.encoding import ExampleEncoding, Ordinals
 from harness.verdict.job import Job
 
-Mutation = Callable[[Ordinals, Genome, Generator], Ordinals]
+Mutation = Callable[[Ordinals, ExampleEncoding, Generator], Ordinals]
 
 _FEW = 8
 """Largest number of ulp of a small step."""
 
 
-def _one_each(rows: Ordinals, rng: Generator) -> NDArray[np.intp]:
+def _draw_columns(rows: Ordinals, rng: Generator) -> NDArray[np.intp]:
     """Draw a random column for each row."""
     return rng.integers(rows.shape[1], size=len(rows))
 
 
-def few_ulps(rows: Ordinals, _: Genome, rng: Generator) -> Ordinals:
+def few_ulps(rows: Ordinals, _: ExampleEncoding, rng: Generator) -> Ordinals:
     """Move about half of the entries by a few ulp."""
     steps = rng.integers(-_FEW, _FEW + 1, size=rows.shape)
     return rows + np.where(rng.random(rows.shape) < 0.5, steps, 0)
 
 
-def one_entry(rows: Ordinals, _: Genome, rng: Generator) -> Ordinals:
+def one_entry(rows: Ordinals, _: ExampleEncoding, rng: Generator) -> Ordinals:
     """Move one entry by a few ulp."""
     changed, indices = rows.copy(), np.arange(len(rows))
-    changed[indices, _one_each(rows, rng)] += rng.integers(-_FEW, _FEW + 1, size=len(rows))
+    changed[indices, _draw_columns(rows, rng)] += rng.integers(-_FEW, _FEW + 1, size=len(rows))
     return changed
 
 
-def leap(rows: Ordinals, genome: Genome, rng: Generator) -> Ordinals:
+def leap(rows: Ordinals, encoding: ExampleEncoding, rng: Generator) -> Ordinals:
     """Move one entry by a step of any size, up to half of the format's numbers."""
     changed, indices = rows.copy(), np.arange(len(rows))
-    bits = rng.uniform(0.0, 8 * genome.job.format.dtype.itemsize - 2, size=len(rows))
-    changed[indices, _one_each(rows, rng)] += (np.exp2(bits) * rng.choice([-1.0, 1.0], size=len(rows))).astype(np.int64)
+    bits = rng.uniform(0.0, 8 * encoding.job.format.dtype.itemsize - 2, size=len(rows))
+    changed[indices, _draw_columns(rows, rng)] += (np.exp2(bits) * rng.choice([-1.0, 1.0], size=len(rows))).astype(
+        np.int64
+    )
     return changed
 
 
-def drift(rows: Ordinals, genome: Genome, rng: Generator) -> Ordinals:
+def drift(rows: Ordinals, encoding: ExampleEncoding, rng: Generator) -> Ordinals:
     """Move all entries, each by up to a step that the row has in common, up to an eighth of the significand."""
-    bits = rng.uniform(1.0, max(2.0, genome.job.format.precision - 3.0), size=(len(rows), 1))
+    bits = rng.uniform(1.0, max(2.0, encoding.job.format.precision - 3.0), size=(len(rows), 1))
     return rows + (np.exp2(bits) * rng.uniform(-1.0, 1.0, size=rows.shape)).astype(np.int64)
 
 
-def copy(rows: Ordinals, _: Genome, rng: Generator) -> Ordinals:
+def copy(rows: Ordinals, _: ExampleEncoding, rng: Generator) -> Ordinals:
     """Set one entry to another one."""
     changed, indices = rows.copy(), np.arange(len(rows))
-    changed[indices, _one_each(rows, rng)] = rows[indices, _one_each(rows, rng)]
+    changed[indices, _draw_columns(rows, rng)] = rows[indices, _draw_columns(rows, rng)]
     return changed
 
 
-def swap(rows: Ordinals, _: Genome, rng: Generator) -> Ordinals:
+def swap(rows: Ordinals, _: ExampleEncoding, rng: Generator) -> Ordinals:
     """Exchange two entries, since the order of a sum matters."""
     changed, indices = rows.copy(), np.arange(len(rows))
-    first, second = _one_each(rows, rng), _one_each(rows, rng)
+    first, second = _draw_columns(rows, rng), _draw_columns(rows, rng)
     changed[indices, first], changed[indices, second] = rows[indices, second], rows[indices, first]
     return changed
 
 
-def flip(rows: Ordinals, _: Genome, rng: Generator) -> Ordinals:
+def flip(rows: Ordinals, _: ExampleEncoding, rng: Generator) -> Ordinals:
     """Change the sign of a random entry or of the whole row."""
     mask = rng.random(rows.shape) < 1.0 / rows.shape[1]
     return np.where(mask | (rng.random((len(rows), 1)) < 0.2), -rows, rows)
 
 
-def cross(rows: Ordinals, _: Genome, rng: Generator) -> Ordinals:
+def cross(rows: Ordinals, _: ExampleEncoding, rng: Generator) -> Ordinals:
     """Take each entry from the row itself or from another one."""
     return np.where(rng.random(rows.shape) < 0.5, rows, rng.permutation(rows))
 
 
-def gap(rows: Ordinals, genome: Genome, rng: Generator) -> Ordinals:
+def gap(rows: Ordinals, encoding: ExampleEncoding, rng: Generator) -> Ordinals:
     """Set one entry of the first input to its largest entry minus a gap in the range of exponentials."""
-    example = genome.decode(rows)
-    first = genome.genes[0]
+    example = encoding.decode(rows)
+    first = encoding.genes[0]
     values = example[first.name].double().numpy().reshape(len(rows), -1)
     indices, column = np.arange(len(rows)), rng.integers(values.shape[1], size=len(rows))
     values[indices, column] = values.max(1) - np.exp2(rng.uniform(-4.0, 7.0, size=len(rows)))
     changed = rows.copy()
-    changed[:, first.columns] = genome.ordinals_of(values)
+    changed[:, first.columns] = encoding.ordinals_of(values)
     return changed
 
 
@@ -110,7 +112,7 @@ MUTATIONS: tuple[tuple[Mutation, float], ...] = (
 """The mutations, and the share of the rows that each gets."""
 
 
-def mutate_rows(parents: Ordinals, genome: Genome, rng: Generator) -> Ordinals:
+def mutate_rows(parents: Ordinals, encoding: ExampleEncoding, rng: Generator) -> Ordinals:
     """Change every row by a mutation."""
     shares = np.cumsum([share for _, share in MUTATIONS])
     ends = (shares / shares[-1] * len(parents)).astype(int)
@@ -118,9 +120,9 @@ def mutate_rows(parents: Ordinals, genome: Genome, rng: Generator) -> Ordinals:
     begin = 0
     for (mutate, _), end in zip(MUTATIONS, ends, strict=True):
         if end > begin:
-            children.append(mutate(parents[begin:end], genome, rng))
+            children.append(mutate(parents[begin:end], encoding, rng))
         begin = end
-    return genome.clip_to_domain(np.concatenate(children))
+    return encoding.clip_to_domain(np.concatenate(children))
 
 
 Objective = Literal["deviation", "ratio"]
@@ -198,11 +200,11 @@ class SearchResult:
         The best row for each objective.
     rows
         Number of measured rows.
-    genome
+    encoding
         The encoding of the rows.
     """
 
-    genome: Genome
+    encoding: ExampleEncoding
     best: tuple[Best, ...]
     rows: int = 0
 
@@ -210,20 +212,20 @@ class SearchResult:
         """Return the best row as inputs."""
         (best,) = (best for best in self.best if best.objective == objective)
         assert best.row is not None
-        return self.genome.decode(best.row[None])
+        return self.encoding.decode(best.row[None])
 
 
 class _Seeds:
     """Rows drawn from the rays, many at a time, and returned in portions."""
 
-    def __init__(self, genome: Genome, rng: Generator, *, near_thresholds: bool) -> None:
-        self.genome, self.rng, self.near_thresholds = genome, rng, near_thresholds
-        self.left = np.empty((0, genome.width), dtype=np.int64)
+    def __init__(self, encoding: ExampleEncoding, rng: Generator, *, near_thresholds: bool) -> None:
+        self.encoding, self.rng, self.near_thresholds = encoding, rng, near_thresholds
+        self.left = np.empty((0, encoding.width), dtype=np.int64)
 
     def take(self, rows: int) -> Ordinals:
         """Return the next rows."""
         if len(self.left) < rows:
-            self.left = self.genome.seeds(max(rows, ROWS), self.rng, near_thresholds=self.near_thresholds)
+            self.left = self.encoding.seeds(max(rows, ROWS), self.rng, near_thresholds=self.near_thresholds)
         batch, self.left = self.left[:rows], self.left[rows:]
         return batch
 
@@ -247,43 +249,46 @@ def search(job: Job, budget: Budget, *, clock: Callable[[], float] = time.perf_c
     CaseError
         If the implementation raises.
     """
-    genome = Genome(job)
-    result = SearchResult(genome, tuple(map(Best, budget.objectives)))
+    encoding = ExampleEncoding(job)
+    result = SearchResult(encoding, tuple(map(Best, budget.objectives)))
     rows = _GROUPED_ROWS if job.contract.grouped else ROWS
-    islands = [_island(genome, budget, number) for number in range(4)]
+    islands = [_make_island(encoding, budget, number) for number in range(4)]
     until = None if budget.seconds is None else clock() + budget.seconds
     batch = 0
     while batch < budget.batches if until is None else clock() < until:
         if batch and all(np.isposinf(best.score) for best in result.best):
             break
-        children = [_children(island, genome, rows // len(islands)) for island in islands]
+        children = [_make_children(island, encoding, rows // len(islands)) for island in islands]
         _measure(job, result, islands, children)
         batch += 1
     return result
 
 
-def _island(genome: Genome, budget: Budget, number: int) -> _Island:
+def _make_island(encoding: ExampleEncoding, budget: Budget, number: int) -> _Island:
     rng = np.random.default_rng([budget.seed, number])
     objective = budget.objectives[number % len(budget.objectives)]
-    seeds = _Seeds(genome, rng, near_thresholds=budget.thresholds)
-    return _Island(objective, rng, seeds, np.empty((0, genome.width), dtype=np.int64), np.empty(0))
+    seeds = _Seeds(encoding, rng, near_thresholds=budget.thresholds)
+    return _Island(objective, rng, seeds, np.empty((0, encoding.width), dtype=np.int64), np.empty(0))
 
 
-def _children(island: _Island, genome: Genome, rows: int) -> Ordinals:
+def _make_children(island: _Island, encoding: ExampleEncoding, rows: int) -> Ordinals:
     """Return the next rows to measure: changed copies of the best rows, and some new draws."""
     if not len(island.rows):
         return island.seeds.take(rows)
     fresh = int(rows * _FRESH)
     # The better a row is, the more children it has.
     parents = (len(island.rows) * island.rng.random(rows - fresh) ** 2).astype(np.intp)
-    return np.concatenate([mutate_rows(island.rows[parents], genome, island.rng), island.seeds.take(fresh)])
+    return np.concatenate([mutate_rows(island.rows[parents], encoding, island.rng), island.seeds.take(fresh)])
 
 
 def _measure(job: Job, result: SearchResult, islands: list[_Island], children: list[Ordinals]) -> None:
     """Measure the rows of the islands as a single batch, and keep the best."""
     everything = np.concatenate(children)
-    measurement = job.subject.measure(job.law, result.genome.decode(everything))
-    scores = {"deviation": _each(measurement.deviation, everything), "ratio": _each(measurement.ratio, everything)}
+    measurement = job.subject.measure(job.law, result.encoding.decode(everything))
+    scores = {
+        "deviation": _max_rows(measurement.deviation, everything),
+        "ratio": _max_rows(measurement.ratio, everything),
+    }
     result.rows += len(everything)
     for best in result.best:
         index = int(scores[best.objective].argmax())
@@ -295,7 +300,7 @@ def _measure(job: Job, result: SearchResult, islands: list[_Island], children: l
         begin += len(offspring)
 
 
-def _each(values: Any, rows: Ordinals) -> Scores:
+def _max_rows(values: Any, rows: Ordinals) -> Scores:
     """Return the largest value per row."""
     return np.asarray(np.reshape(values, (len(rows), -1)).max(1, initial=0.0), dtype=np.float64)
 

@@ -64,11 +64,11 @@ def trace(job: Job, ray: Ray, point: Breaking) -> RayTrace:
         breaks_at=point.value,
         form=point.form,
         expected_break=point.expected_break,
-        stations=tuple(_call(search, index) for index in _places(search, point.value)),
+        stations=tuple(_call(search, index) for index in _list_places(search, point.value)),
     )
 
 
-def _places(search: RaySearch, breaks_at: float | None) -> list[int]:
+def _list_places(search: RaySearch, breaks_at: float | None) -> list[int]:
     """Return the places of the calls, in order."""
     reach = min(_BEYOND * (breaks_at or search.job.format.log_max), search.ray.end(search.job.format))
     places = set(search.places([reach * (step / SPREAD) ** _CLOSER for step in range(SPREAD + 1)]))
@@ -85,20 +85,20 @@ def _call(search: RaySearch, index: int) -> RecordedCall:
     measurement, steps = _record_operations(job, example)
     position = measurement.worst
     inputs = next(value for value in example.values() if isinstance(value, Tensor))
-    actual = _entries(measurement.actual)
+    actual = _list_entries(measurement.actual)
     return RecordedCall(
         t=t,
         t_hex=hexadecimal(t),
-        given=_entries(inputs.double().numpy()),
-        stages=_stages(steps, actual),
+        given=_list_entries(inputs.double().numpy()),
+        stages=_list_stages(steps, actual),
         actual=actual,
-        expected=_entries(measurement.expected),
+        expected=_list_entries(measurement.expected),
         deviation=float(measurement.deviation[position]),
         bound=float(measurement.bound[position]),
     )
 
 
-def _entries(values: Array) -> tuple[float, ...]:
+def _list_entries(values: Array) -> tuple[float, ...]:
     return tuple(np.asarray(values, dtype=np.float64).reshape(-1)[:COLUMNS].tolist())
 
 
@@ -112,10 +112,10 @@ def _record_operations(job: Job, example: Example) -> tuple[Measurement, Sequenc
             return job.subject.measure(job.law, example), ()
 
 
-def _stages(steps: Sequence[Step], actual: tuple[float, ...]) -> tuple[Stage, ...]:
+def _list_stages(steps: Sequence[Step], actual: tuple[float, ...]) -> tuple[Stage, ...]:
     """Return the results of the operations of a call except the last one."""
     stages = [
-        Stage(operation=step.operation, values=_entries(step.values[0].numpy()))
+        Stage(operation=step.operation, values=_list_entries(step.values[0].numpy()))
         for step in steps
         if step.name not in _QUIET and 0 < step.values[0].numel() <= COLUMNS
     ]

@@ -26,7 +26,7 @@ from harness.record import Accumulator, Breaking, Profile, Worst
 from harness.surveyor.accumulator import accumulator, record
 from harness.surveyor.breaking import breaking
 from harness.surveyor.discovery import Discovery, Skip
-from harness.surveyor.genome import Genome, round_to_format
+from harness.surveyor.encoding import ExampleEncoding, round_to_format
 from harness.surveyor.search import ROWS, Budget, Objective, SearchResult, search
 from harness.surveyor.trace import is_drawn, is_reported, trace
 from harness.verdict.job import Job
@@ -77,7 +77,7 @@ class WorkItem:
         with torch.random.fork_rng(devices=[]):
             seed_all(self.budget.seed)
             try:
-                return self._findings()
+                return self._find_all()
             except NotApplicable as reason:
                 return [self._skip(str(reason))]
 
@@ -90,7 +90,7 @@ class WorkItem:
         identity = self.job.identity
         return Skip(case=identity["case"], law=identity["law"], dtype=identity["dtype"], reason=reason)
 
-    def _findings(self) -> list[Discovery]:
+    def _find_all(self) -> list[Discovery]:
         if self.what == "ray":
             point = breaking(self.job, self.ray)
             return [point, trace(self.job, self.ray, point)] if is_reported(self.job, self.ray, point) else [point]
@@ -139,20 +139,20 @@ _SLACK = 1e-9
 def witness(job: Job, result: SearchResult, objective: Objective) -> Worst:
     """Record the best row of a search for one objective."""
     example = result.example(objective)
-    target = _size(job.subject.measure(job.law, example), objective)
+    target = _get_size(job.subject.measure(job.law, example), objective)
 
     def is_as_bad(candidate: Example) -> bool:
-        inside = bool(np.all(_inside(job, candidate)))
-        return inside and _size(job.subject.measure(job.law, candidate), objective) >= target * (1 - _SLACK)
+        inside = bool(np.all(_find_inside(job, candidate)))
+        return inside and _get_size(job.subject.measure(job.law, candidate), objective) >= target * (1 - _SLACK)
 
     def find_rows_as_bad(together: Example) -> NDArray[np.bool_] | None:
-        sizes = of_rows(_values(job.subject.measure(job.law, together), objective))
-        return None if sizes is None else _inside(job, together) & (sizes >= target * (1 - _SLACK))
+        sizes = of_rows(_get_values(job.subject.measure(job.law, together), objective))
+        return None if sizes is None else _find_inside(job, together) & (sizes >= target * (1 - _SLACK))
 
     example = minimise(example, job.axes, job.format, is_as_bad, broken_rows=find_rows_as_bad)
     with confirming():
         measurement = job.subject.measure(job.law, example)
-    values = _values(measurement, objective)
+    values = _get_values(measurement, objective)
     position = tuple(int(i) for i in np.unravel_index(int(values.argmax()), values.shape))
     read = {name: example[name] for name in job.law.reads}
     return Worst(
@@ -172,15 +172,15 @@ def witness(job: Job, result: SearchResult, objective: Objective) -> Worst:
     )
 
 
-def _values(measurement: Measurement, objective: Objective) -> Array:
+def _get_values(measurement: Measurement, objective: Objective) -> Array:
     return measurement.ratio if objective == "ratio" else measurement.deviation
 
 
-def _size(measurement: Measurement, objective: Objective) -> float:
-    return float(_values(measurement, objective).max(initial=0.0))
+def _get_size(measurement: Measurement, objective: Objective) -> float:
+    return float(_get_values(measurement, objective).max(initial=0.0))
 
 
-def _inside(job: Job, example: Example) -> NDArray[np.bool_]:
+def _find_inside(job: Job, example: Example) -> NDArray[np.bool_]:
     """Return which rows have only numbers within the domain of the contract."""
     inside = np.array([True])
     leading = next((axes.names[:1] for axes in job.axes.values()), ())
@@ -209,7 +209,7 @@ def profile(job: Job, seed: int) -> Profile:
     """Measure a law over the magnitudes of every ray, and on rows drawn from all of them."""
     rng = np.random.default_rng([seed, zlib.crc32(f"{job.contract.name} {job.format.name}".encode())])
     deviations, bounds = _measure_by_magnitude(job, rng)
-    counts = _distribution(job, rng)
+    counts = _count_classes(job, rng)
     ends = 2.0 ** (_LOWEST + (1 + np.arange(len(deviations))) / PER_DOUBLING)
     measured = np.isfinite(bounds)
     return Profile(
@@ -230,7 +230,7 @@ def _measure_by_magnitude(job: Job, rng: np.random.Generator) -> tuple[NDArray[n
     for ray in rays_of(job.contract):
         if ray.whole or ray.laws or ray.start(job.format) != 0.0:
             continue
-        for interval, measurement in _along(job, ray, intervals, rng):
+        for interval, measurement in _measure_ray(job, ray, intervals, rng):
             index = measurement.worst
             if float(measurement.ratio[index]) > ratios[interval]:
                 ratios[interval] = measurement.ratio[index]
@@ -238,7 +238,7 @@ def _measure_by_magnitude(job: Job, rng: np.random.Generator) -> tuple[NDArray[n
     return deviations, bounds
 
 
-def _along(job: Job, ray: Ray, intervals: int, rng: np.random.Generator) -> list[tuple[int, Measurement]]:
+def _measure_ray(job: Job, ray: Ray, intervals: int, rng: np.random.Generator) -> list[tuple[int, Measurement]]:
     """Measure one ray, and split the results by interval."""
     number = _EACH_OF_GROUPED if job.contract.grouped else _EACH
     exponents = _LOWEST + (np.arange(intervals)[:, None] + rng.random((intervals, number))) / PER_DOUBLING
@@ -256,9 +256,9 @@ def _along(job: Job, ray: Ray, intervals: int, rng: np.random.Generator) -> list
     return [(int(place), Measurement(*(part[i] for part in parts))) for i, place in enumerate(np.flatnonzero(inside))]
 
 
-def _distribution(job: Job, rng: np.random.Generator) -> NDArray[np.int64]:
+def _count_classes(job: Job, rng: np.random.Generator) -> NDArray[np.int64]:
     """Count the output's elements in each class of the histogram."""
-    genome = Genome(job)
-    rows = genome.seeds(ROWS if not job.contract.grouped else ROWS // 8, rng, near_thresholds=False)
-    deviation = job.subject.measure(job.law, genome.decode(rows)).deviation.reshape(-1)
+    encoding = ExampleEncoding(job)
+    rows = encoding.seeds(ROWS if not job.contract.grouped else ROWS // 8, rng, near_thresholds=False)
+    deviation = job.subject.measure(job.law, encoding.decode(rows)).deviation.reshape(-1)
     return np.bincount(np.searchsorted(EDGES, deviation, side="left"), minlength=len(EDGES))

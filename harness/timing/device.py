@@ -113,14 +113,14 @@ def device_state(accelerator: Accelerator | None, query: Query | None = None) ->
     import torch
 
     properties = torch.cuda.get_device_properties()
-    clock_mhz, memory_clock_mhz, power_limit_w = _query(str(getattr(properties, "uuid", "")), query or _output)
+    clock_mhz, memory_clock_mhz, power_limit_w = _read_values(str(getattr(properties, "uuid", "")), query or _run)
     return DeviceState(getattr(properties, "L2_cache_size", None), clock_mhz, memory_clock_mhz, power_limit_w)
 
 
 _QUERY = ("clocks.sm", "clocks.mem", "power.limit")
 
 
-def _query(uuid: str, query: Query) -> list[float | None]:
+def _read_values(uuid: str, query: Query) -> list[float | None]:
     """Ask ``nvidia-smi`` for clocks and power limit; torch may number devices in another order, so by identifier."""
     which = uuid if uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}"
     command = ["nvidia-smi", f"--id={which}", f"--query-gpu={','.join(_QUERY)}", "--format=csv,noheader,nounits"]
@@ -128,10 +128,10 @@ def _query(uuid: str, query: Query) -> list[float | None]:
         words = query(command).strip().split(",")
     except (OSError, subprocess.SubprocessError):
         words = []
-    return [_number(word) for word in words] if len(words) == len(_QUERY) else [None] * len(_QUERY)
+    return [_parse_number(word) for word in words] if len(words) == len(_QUERY) else [None] * len(_QUERY)
 
 
-def _number(word: str) -> float | None:
+def _parse_number(word: str) -> float | None:
     """Return a number; ``None`` for words such as ``[N/A]``."""
     try:
         return float(word)
@@ -139,5 +139,5 @@ def _number(word: str) -> float | None:
         return None
 
 
-def _output(command: Sequence[str]) -> str:
+def _run(command: Sequence[str]) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout

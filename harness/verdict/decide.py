@@ -21,7 +21,7 @@ from torch import Tensor
 from harness.calling.adapter import NotApplicable
 from harness.calling.modes import seed_all
 from harness.floats import Format
-from harness.floats.oracle import confirming, recalling
+from harness.floats.oracle import confirming, reuse_results
 from harness.laws.case_error import CaseError
 from harness.laws.law import Example
 from harness.laws.strategies import SEEDS
@@ -91,7 +91,7 @@ def decide(
         budget *= PATIENCE
     remembered = known_examples(job.contract, job.law, job.format, corpora)
     draws = f"--seed {seed} --examples {budget}"
-    with torch.random.fork_rng(devices=[]), _seeded(seed), trials.subject.watch.law(), recalling(), job.drawing():
+    with torch.random.fork_rng(devices=[]), _seeded(seed), trials.subject.watch.law(), reuse_results(), job.drawing():
         try:
             if example is not None:
                 violation = measured(trials, example, draws, counted=True)

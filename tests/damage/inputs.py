@@ -184,7 +184,7 @@ def _lay_out_shard(folder: Path) -> None:
 def _shard(folder: Path) -> Any:
     """Return whether an altered shard is discarded and computed again."""
     shards = _shards(folder / "again")
-    file = shards._file(shards.every[0])
+    file = shards._get_file(shards.every[0])
     file.parent.mkdir(parents=True, exist_ok=True)
     file.unlink(missing_ok=True)
     file.symlink_to((folder / "shard.json").absolute())

@@ -173,9 +173,9 @@ def test_an_oracle_answers_once_where_it_remembers() -> None:
 def test_an_oracle_recalls_results_for_equal_numbers() -> None:
     """Other tensors with the same numbers recall the result, also in nested blocks. Recalled arrays are read-only."""
     identity, screened = counted_identity()
-    with oracle.recalling():
+    with oracle.reuse_results():
         first = identity(torch.ones(3))
-    with oracle.recalling():
+    with oracle.reuse_results():
         assert identity(torch.ones(3)) is first
         assert identity(torch.ones(4)) is not first
     with pytest.raises(ValueError, match="read-only"):
@@ -196,10 +196,10 @@ def test_ball_arithmetic_recalls_only_its_results() -> None:
         return x
 
     identity = Oracle(lambda _, x: dd.lift(x), exact)
-    with oracle.recalling():
+    with oracle.reuse_results():
         identity(torch.ones(3))
     with oracle.confirming():
-        with oracle.recalling():
+        with oracle.reuse_results():
             first = identity(torch.ones(3))
         with oracle.remembering():
             x = torch.ones(3)
@@ -217,7 +217,7 @@ def test_a_single_number_is_recalled_too() -> None:
     """A mean is a NumPy scalar without flags."""
     pair = dd.DoubleDouble(np.ones(3).sum(), np.zeros(3).sum())
     total = Oracle(lambda *_: pair, lambda x: x)
-    with oracle.recalling():
+    with oracle.reuse_results():
         assert total(torch.ones(3)) is total(torch.ones(3))
 
 

@@ -16,7 +16,7 @@ from harness.formula.grammar import parse
 from harness.formula.spelling import domain, written
 from harness.laws import rays_of
 from harness.record import TensorText
-from harness.surveyor.genome import Genome, is_searchable
+from harness.surveyor.encoding import ExampleEncoding, is_searchable
 from harness.surveyor.search import mutate_rows
 from harness.verdict.job import jobs
 from harness.verdict.replay import from_text
@@ -110,6 +110,6 @@ def test_a_survey_stays_in_the_domain(text: str, inputs: Mapping[str, str]) -> N
         t = torch.linspace(ray.start(job.format), ray.end(job.format), 100).to(job.format.dtype)
         assert is_in_domain(text, ray.example(t, job.format)["x"], job.format), ray.name
     if is_searchable(job):
-        genome, rng = Genome(job), np.random.default_rng(0)
-        rows = mutate_rows(genome.seeds(400, rng, near_thresholds=True), genome, rng)
-        assert is_in_domain(text, genome.decode(rows)["x"], job.format)
+        encoding, rng = ExampleEncoding(job), np.random.default_rng(0)
+        rows = mutate_rows(encoding.seeds(400, rng, near_thresholds=True), encoding, rng)
+        assert is_in_domain(text, encoding.decode(rows)["x"], job.format)

@@ -14,7 +14,7 @@ import os, sys
 from multiprocessing import popen_spawn_posix, util
 from harness.execution.environment import usable_cores
 from harness.isolation.callee import _may_fork
-from harness.isolation.child import _children, _is_stopped, _reap_strays
+from harness.isolation.child import _find_children, _is_stopped, _reap_strays
 from harness.isolation.fork_server import ForkServer
 from harness.isolation.limits import limit_memory
 from harness.isolation.spawned_workers import fork_spawned_workers
@@ -33,7 +33,7 @@ assert ForkServer().fork("", sys.stderr) is None
 assert not _may_fork()
 limit_memory(1)
 _reap_strays()
-assert _children(os.getpid()) == set() and not _is_stopped(os.getpid())
+assert _find_children(os.getpid()) == set() and not _is_stopped(os.getpid())
 with fork_spawned_workers():
     assert popen_spawn_posix.util is util
 """

@@ -20,7 +20,7 @@ from harness.calling.host import RemoteError, ReshapedError
 from harness.calling.modes import NO_COMPILER
 from harness.error import UsageError
 from harness.exact.tape import View
-from harness.exact.untrusted_tape import UnfitTapeError, read_special, read_tape, within
+from harness.exact.untrusted_tape import UnfitTapeError, is_inside, read_special, read_tape
 from harness.isolation import wire
 from harness.isolation.child import Child, LostError, setup
 from harness.isolation.encoding import Packed
@@ -427,10 +427,10 @@ def test_an_invalid_message_is_refused(header: bytes) -> None:
 
 def test_a_tape_reaches_nowhere_beyond_its_own_numbers() -> None:
     """Views beyond their storage are refused, and so are operations that are not numeric."""
-    assert within(View(0, (2, 2), (2, 1), 0, torch.float32), [4])
-    assert not within(View(0, (2, 2), (2, 1), 1, torch.float32), [4])
-    assert not within(View(0, (2,), (2**39,), 0, torch.float32), [4])
-    assert not within(View(1, (1,), (1,), 0, torch.float32), [4])
+    assert is_inside(View(0, (2, 2), (2, 1), 0, torch.float32), [4])
+    assert not is_inside(View(0, (2, 2), (2, 1), 1, torch.float32), [4])
+    assert not is_inside(View(0, (2,), (2**39,), 0, torch.float32), [4])
+    assert not is_inside(View(1, (1,), (1,), 0, torch.float32), [4])
     for name in ("aten::from_file", "profiler::_record_function_enter", "os::system", "aten::no_such_operation"):
         with pytest.raises((ValueError, AttributeError)):
             read_special(["operator", name, ""])

@@ -13,7 +13,7 @@ from tabulate import tabulate
 
 from harness.proof.float32.display import draw_accuracy
 from harness.proof.float32.operation import OPERATIONS
-from harness.proof.float32.recorded import FILE, names_of, operation_name, read_run, recorded, sort_proofs
+from harness.proof.float32.recorded import FILE, names_of, operation_name, read_recorded, read_run, sort_proofs
 from harness.record import Proof, RunFolder
 from harness.wording.accuracy import accuracy_row, environments, select_float32
 from harness.wording.number import count
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("folders", nargs="*", type=Path, help="runs of `harness prove`")
     found = (proof for folder in parser.parse_args().folders for proof in read_run(RunFolder(folder)))
     new = [proof for proof in select_float32([*found]) if proof.is_proved]
-    kept = sort_proofs([*{_key(proof): proof for proof in (*recorded(), *new)}.values()])
+    kept = sort_proofs([*{_key(proof): proof for proof in (*read_recorded(), *new)}.values()])
     FILE.write_text("".join(proof.model_dump_json() + "\n" for proof in kept), encoding="utf-8")
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     PAGE.write_text(before + BEGIN + tables(kept) + END + rest.partition(END)[2], encoding="utf-8")

@@ -15,7 +15,7 @@ from harness.execution.environment import environment
 from harness.proof.conclusion import prove_cast
 from harness.proof.float32.casts import ENCODINGS
 from harness.proof.float32.kernel import LAYOUTS
-from harness.proof.float32.recorded import CASTS, recorded
+from harness.proof.float32.recorded import CASTS, read_recorded
 from harness.record import Proof
 from harness.timing.clock import threads
 from harness.wording.accuracy import cast_row, environments
@@ -35,12 +35,12 @@ def main() -> None:
             _keep(proof.model_copy(update={"processor": environment().processor}))
             print(cast_row(proof), f"{proof.duration_s:.1f} s", flush=True)
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    PAGE.write_text(before + BEGIN + table(recorded(CASTS)) + END + rest.partition(END)[2], encoding="utf-8")
+    PAGE.write_text(before + BEGIN + table(read_recorded(CASTS)) + END + rest.partition(END)[2], encoding="utf-8")
 
 
 def _keep(new: Proof) -> None:
     """Write a proof to the file."""
-    known = {_key(proof): proof for proof in (*recorded(CASTS), new)}
+    known = {_key(proof): proof for proof in (*read_recorded(CASTS), new)}
     order = [(name, layout.name) for name in ENCODINGS for layout in LAYOUTS]
     kept = sorted(known.values(), key=lambda proof: order.index((proof.dtype, proof.layout)))
     CASTS.write_text("".join(proof.model_dump_json() + "\n" for proof in kept), encoding="utf-8")

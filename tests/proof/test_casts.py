@@ -16,7 +16,7 @@ from harness.proof.conclusion import prove_cast
 from harness.proof.float32.casts import ENCODINGS, Encoding, bits_of
 from harness.proof.float32.kernel import LAYOUTS, SIGN
 from harness.proof.float32.model import INFINITE
-from harness.proof.float32.recorded import CASTS, recorded
+from harness.proof.float32.recorded import CASTS, read_recorded
 from harness.record import Proof
 
 ONE = range(0x3F80_0000, 0x3F81_0000)
@@ -183,7 +183,7 @@ def test_another_dtype_is_an_error() -> None:
     assert "does not return a bfloat16 tensor" in (proof.error or "")
 
 
-KEPT = recorded(CASTS)
+KEPT = read_recorded(CASTS)
 
 
 def test_the_kept_proofs_cover_every_cast() -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from harness.proof.float32.difference import Difference
 from harness.proof.float32.operation import OPERATIONS
-from harness.proof.float32.release import SIZE, _function
+from harness.proof.float32.release import SIZE, _find_function
 
 Floats = NDArray[np.float32]
 
@@ -107,4 +107,4 @@ def test_each_operation_has_the_function_of_torch() -> None:
 
     x = torch.linspace(0.25, 3.0, 64)
     for name, operation in OPERATIONS.items():
-        assert torch.equal(_function(name)(x), operation.function(x)), name
+        assert torch.equal(_find_function(name)(x), operation.function(x)), name

@@ -22,9 +22,9 @@ from harness.proof.float32.count import Counts, moments
 from harness.proof.float32.kernel import LAYOUTS, Kernel
 from harness.proof.float32.model import INFINITE, Kind, number, precision, taylor
 from harness.proof.float32.operation import OPERATIONS, operation_of
-from harness.proof.float32.resolution import _comparison, resolve
+from harness.proof.float32.resolution import _compare, resolve
 from harness.proof.float32.rows import WIDTH, rows_of
-from harness.proof.float32.sweep import Sweep, _judgements
+from harness.proof.float32.sweep import Sweep, _get_judgements
 from harness.proof.float32.task import EVERY, Float32
 from harness.proof.shards import Shard, Shards
 from harness.proof.tally import Tally
@@ -277,9 +277,9 @@ def test_scaled_blocks_are_counted_as_if_measured(name: str, quantity: str, monk
     def found(outputs: Function, codes: range) -> Tally:
         return facts(task(computing(outputs, quantity), name, codes, quantity=quantity).tally(0))
 
-    _judgements.cache_clear()
+    _get_judgements.cache_clear()
     alone = found(outputs, later)
-    _judgements.cache_clear()
+    _get_judgements.cache_clear()
     found(outputs, blocks(ONE, 2))
     measured.clear()
     assert found(outputs, later) == alone
@@ -395,7 +395,7 @@ def test_ties_next_to_the_tangent_are_decided_as_by_balls(name: str, x: float) -
     for y in (near, np.nextafter(near, np.float32(1)), np.nextafter(near, np.float32(-1))):
         with precision(1024):
             (value,) = taylor(OPERATIONS[name], "value", arb(x), arb(1), 1)
-            by_balls = _comparison(value, float(y))
+            by_balls = _compare(value, float(y))
         found = resolve(OPERATIONS[name], "value", x, float(y))
         assert by_balls is not None
         assert found.eighths == by_balls.eighths

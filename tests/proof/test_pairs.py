@@ -60,7 +60,7 @@ def test_a_code_is_within_its_interval_exactly_where_ball_arithmetic_says_so(
     x = to_array(logits)
     gap, codes = two_sum(x[:, 0], -x[:, 1]), outputs.view(torch.int16).numpy().view(np.uint16).astype(np.int64)
     for j, spec in enumerate(OPERATIONS[contract][0].outputs):
-        argument = spec.argument.of(gap)
+        argument = spec.argument.evaluate(gap)
         inside, undecided = compare_with_limit(argument, codes[:, j], spec.interval(format_of(dtype), limit))
         expected = deviation[:, j] <= limit
         assert 100 < np.count_nonzero(expected) < 1400

@@ -10,13 +10,13 @@ from harness.contracts import contract_named
 from harness.proof.float32.count import moments
 from harness.proof.float32.kernel import LAYOUTS
 from harness.proof.float32.operation import operation_of
-from harness.proof.float32.recorded import recorded, sort_proofs
+from harness.proof.float32.recorded import read_recorded, sort_proofs
 from harness.proof.float32.rows import WIDTH
 from harness.proof.float32.task import Float32
 from harness.proof.tally import spell_moments
 from harness.record import Proof, TensorText
 
-PROOFS = recorded()
+PROOFS = read_recorded()
 
 
 def named(proof: Proof) -> str:

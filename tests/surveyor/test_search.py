@@ -10,7 +10,7 @@ from torch import Tensor
 from harness.case import Case
 from harness.floats.format import to_ordinal
 from harness.floats.oracle import confirming
-from harness.surveyor.genome import Genome, is_searchable
+from harness.surveyor.encoding import ExampleEncoding, is_searchable
 from harness.surveyor.search import MUTATIONS, Budget, Mutation, mutate_rows, search
 from harness.surveyor.work_item import profile, witness
 from harness.verdict.job import Job, jobs
@@ -103,25 +103,25 @@ def test_the_witness_is_measured_by_ball_arithmetic_and_replays(objective: Any) 
 
 def test_rows_are_written_as_integers_and_read_back() -> None:
     """Weights of the law of the gradient are included."""
-    genome = Genome(job_of(law="gradient"))
-    rows = genome.seeds(64, np.random.default_rng(0), near_thresholds=True)
-    example = genome.decode(rows)
+    encoding = ExampleEncoding(job_of(law="gradient"))
+    rows = encoding.seeds(64, np.random.default_rng(0), near_thresholds=True)
+    example = encoding.decode(rows)
     assert {name: tuple(value.shape) for name, value in example.items()} == {"logits": (64, 8), "cotangent": (64, 8)}
-    assert np.array_equal(genome.encode(example), rows)
+    assert np.array_equal(encoding.encode(example), rows)
 
 
 @pytest.mark.parametrize("mutate", [one for one, _ in MUTATIONS], ids=lambda one: one.__name__)
 def test_every_mutation_changes_rows_and_stays_in_the_domain(mutate: Mutation) -> None:
     """The number of rows stays the same, and no entry exceeds the limit of the contract."""
-    genome = Genome(job_of(dtype="float16"))
+    encoding = ExampleEncoding(job_of(dtype="float16"))
     rng = np.random.default_rng(0)
-    rows = genome.seeds(256, rng, near_thresholds=False)
+    rows = encoding.seeds(256, rng, near_thresholds=False)
     before = rows.copy()
-    after = genome.clip_to_domain(mutate(rows, genome, rng))
+    after = encoding.clip_to_domain(mutate(rows, encoding, rng))
     assert np.array_equal(rows, before)
     assert after.shape == rows.shape
     assert (after != before).any(1).mean() > 0.2
-    assert float(genome.decode(after)["logits"].abs().max()) <= genome.job.format.max / 16
+    assert float(encoding.decode(after)["logits"].abs().max()) <= encoding.job.format.max / 16
 
 
 def test_labels_are_searched_as_classes() -> None:
@@ -131,9 +131,11 @@ def test_labels_are_searched_as_classes() -> None:
     label = found.example("ratio")["labels"]
     assert label.dtype == torch.int64
     rows = mutate_rows(
-        found.genome.seeds(512, np.random.default_rng(0), near_thresholds=False), found.genome, np.random.default_rng(1)
+        found.encoding.seeds(512, np.random.default_rng(0), near_thresholds=False),
+        found.encoding,
+        np.random.default_rng(1),
     )
-    labels = found.genome.decode(rows)["labels"]
+    labels = found.encoding.decode(rows)["labels"]
     assert 0 <= int(labels.min()) < int(labels.max()) <= 7
 
 
@@ -156,8 +158,8 @@ def test_a_profile_has_bounds_and_deviations_and_counts_every_element() -> None:
 
 def test_thresholds_among_the_seeds_can_be_left_out() -> None:
     """With them some rows are near ln(max), without them only by chance."""
-    genome = Genome(job_of())
+    encoding = ExampleEncoding(job_of())
     at = int(to_ordinal(torch.tensor(88.72284)))
-    near, far = (genome.seeds(4096, np.random.default_rng(0), near_thresholds=wanted) for wanted in (True, False))
+    near, far = (encoding.seeds(4096, np.random.default_rng(0), near_thresholds=wanted) for wanted in (True, False))
     assert (np.abs(near - at) <= 4).any()
     assert not (np.abs(far - at) <= 4).any()

@@ -90,7 +90,7 @@ class Plan(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Alone:
+class SingleMeasurement:
     """Measurement of a loader, given by its type, while no other one is open."""
 
     loader: str
@@ -109,7 +109,7 @@ class Alone:
     """Memory limit; ``None`` if a batch has no tensor."""
 
 
-def measure_alone(request: LoaderRequest, *, finish_s: float = FINISH_S) -> Alone | None:
+def measure_alone(request: LoaderRequest, *, finish_s: float = FINISH_S) -> SingleMeasurement | None:
     """Read a loader from its start to its end; ``None`` if it needs workers and starts none."""
     kinds: list[type] = []
 
@@ -137,7 +137,7 @@ def measure_alone(request: LoaderRequest, *, finish_s: float = FINISH_S) -> Alon
             reading.finish(seconds=2 * finish_s)
         shutdown_s = reading.close()
     name = f"{kinds[0].__module__}.{kinds[0].__qualname__}"
-    return Alone(name, start, used, shutdown_s, reading.epochs, last, plan, is_hidden, limit)
+    return SingleMeasurement(name, start, used, shutdown_s, reading.epochs, last, plan, is_hidden, limit)
 
 
 def _find_helpers() -> set[int]:
@@ -173,11 +173,11 @@ def _choose_plan(reading: LoaderReading, request: LoaderRequest, *, is_hidden: b
 
 
 @dataclass
-class Lane:
+class OpenLoader:
     """A loader that stays open while it is measured in turns with others."""
 
     request: LoaderRequest
-    alone: Alone
+    alone: SingleMeasurement
     slices: list[Throughput] = field(default_factory=list)
     limits: list[Throughput] = field(default_factory=list)
     """Slices of the memory limit by rounds; empty if a batch has no tensor."""
@@ -269,7 +269,7 @@ requested seconds."""
 class LoaderGroup:
     """Loaders that were measured in turns, and the others: with faults, or skipped because they start no workers."""
 
-    lanes: Mapping[str, Lane] = field(default_factory=dict)
+    lanes: Mapping[str, OpenLoader] = field(default_factory=dict)
     failed: Mapping[str, LoadingFault] = field(default_factory=dict)
     skipped: frozenset[str] = frozenset()
     reference: Sequence[Throughput] = ()
@@ -281,7 +281,7 @@ class LoaderGroup:
 def measure_loaders(requests: Mapping[str, LoaderRequest], *, reference: str | None, timeout_s: float) -> LoaderGroup:
     """Measure each loader alone, each within the time limit, then all of them in turns with the reference, if any."""
     failed: dict[str, LoadingFault] = {}
-    lanes: dict[str, Lane] = {}
+    lanes: dict[str, OpenLoader] = {}
     skipped = set()
     for name, loader in requests.items():
         try:
@@ -293,7 +293,7 @@ def measure_loaders(requests: Mapping[str, LoaderRequest], *, reference: str | N
         if alone is None:
             skipped.add(name)
         else:
-            lanes[name] = Lane(loader, alone)
+            lanes[name] = OpenLoader(loader, alone)
     with ignore_deaths():  # also between two turns
         load = _take_turns(lanes, failed, reference, timeout_s)
     slices = lanes[reference].slices if reference in lanes and reference not in failed else []
@@ -302,7 +302,7 @@ def measure_loaders(requests: Mapping[str, LoaderRequest], *, reference: str | N
 
 
 def _take_turns(
-    lanes: Mapping[str, Lane], failed: dict[str, LoadingFault], reference: str | None, timeout_s: float
+    lanes: Mapping[str, OpenLoader], failed: dict[str, LoadingFault], reference: str | None, timeout_s: float
 ) -> float | None:
     """Give the loaders their turns, and return the load by other processes meanwhile."""
 
@@ -337,7 +337,7 @@ def _take_turns(
             attempt(name, lane.close)
 
 
-def _are_known(lanes: Mapping[str, Lane], failed: Collection[str], reference: str | None) -> bool:
+def _are_known(lanes: Mapping[str, OpenLoader], failed: Collection[str], reference: str | None) -> bool:
     """Whether the intervals of all times and of all ratios to the reference are narrow enough."""
     series = {name: [slice_.wall_us for slice_ in lane.slices] for name, lane in lanes.items() if name not in failed}
     base = series.get(reference or "")

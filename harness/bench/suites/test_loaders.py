@@ -19,9 +19,9 @@ from torch.utils.data import DataLoader
 from harness.bench.suites.benchmark import Tape, cases_of, give_up, importing, keep, option, refuse
 from harness.bench.suites.loader_measurement import (
     REFERENCE,
-    Lane,
     LoaderGroup,
     LoaderRequest,
+    OpenLoader,
     budget_size,
     close_budget,
     measure_loaders,
@@ -350,7 +350,7 @@ def _fail(source: Source, configuration: Configuration, fault: LoadingFault, *re
 # Checks of the samples
 
 
-def _validate(source: Source, lane: Lane, request: pytest.FixtureRequest, configuration: Configuration) -> None:
+def _validate(source: Source, lane: OpenLoader, request: pytest.FixtureRequest, configuration: Configuration) -> None:
     """Refuse the time of a loader that delivered wrong samples."""
     if source.dataset is not None:
         _validate_lengths(source, lane, configuration)
@@ -358,7 +358,7 @@ def _validate(source: Source, lane: Lane, request: pytest.FixtureRequest, config
         _validate_images(source.case, lane, request.getfixturevalue("data"), configuration)
 
 
-def _validate_images(case: Case, lane: Lane, data: ImageData, configuration: Configuration) -> None:
+def _validate_images(case: Case, lane: OpenLoader, data: ImageData, configuration: Configuration) -> None:
     where, size = str(configuration), configuration.batch_size
     expected = (data.size, -(-data.size // size))
     if wrong := [epoch for epoch in lane.alone.epochs if epoch != expected]:
@@ -372,7 +372,7 @@ def _validate_images(case: Case, lane: Lane, data: ImageData, configuration: Con
         refuse(case, rule, where=where, actual=f"{wrong_count} of {len(labels)} samples are not")
 
 
-def _validate_lengths(source: Source, lane: Lane, configuration: Configuration) -> None:
+def _validate_lengths(source: Source, lane: OpenLoader, configuration: Configuration) -> None:
     """Compare the number of samples of an epoch with the length of the user's data set."""
     length = len(source.dataset)
     if wrong := [epoch for epoch in lane.alone.epochs if epoch[0] != length]:

@@ -97,15 +97,15 @@ class Encoding:
         """The float32 bits of each code."""
         bits, codes = np.full(1 << self.bits, _NAN, dtype=np.uint32), np.arange(self.largest + 1)
         bits[self.overflow | self.sign], bits[self.overflow] = INFINITE | SIGN, INFINITE
-        bits[codes | self.sign] = _codes(self.sizes[:-1]) | SIGN
-        bits[codes] = _codes(self.sizes[:-1])
+        bits[codes | self.sign] = _get_codes(self.sizes[:-1]) | SIGN
+        bits[codes] = _get_codes(self.sizes[:-1])
         bits[self.nan] = _NAN
         return bits
 
     @cached_property
     def ties(self) -> Codes:
         """The magnitudes halfway between two neighbors, as float32 codes; the last one is halfway to overflow."""
-        return _codes((self.sizes[:-1] + self.sizes[1:]) / 2.0)
+        return _get_codes((self.sizes[:-1] + self.sizes[1:]) / 2.0)
 
     @cached_property
     def starts(self) -> Codes:
@@ -122,7 +122,7 @@ class Encoding:
         return codes
 
 
-def _codes(numbers: Array) -> Codes:
+def _get_codes(numbers: Array) -> Codes:
     """Return the codes of float32 numbers."""
     singles = numbers.astype(np.float32)
     assert (singles == numbers).all()
@@ -202,8 +202,8 @@ class CastSweep:
             if len(mine := np.flatnonzero(remaining & applies)):
                 i = mine[0]
                 is_nan = magnitudes[i] > INFINITE
-                x = f"NaN {inputs[i]:#x}" if is_nan else _float(inputs[i]).hex()
-                self.counts.depart(law, len(mine), x, (_float(actual[i]), _float(expected[i])))
+                x = f"NaN {inputs[i]:#x}" if is_nan else _get_number(inputs[i]).hex()
+                self.counts.depart(law, len(mine), x, (_get_number(actual[i]), _get_number(expected[i])))
             remaining &= ~applies
 
     def cast_back(self) -> Counts:
@@ -219,7 +219,7 @@ class CastSweep:
         for law, actual in (("back", back), ("round trip", round_trip)):
             if len(wrong := np.flatnonzero(actual != expected)):
                 i = wrong[0]
-                results = _float(actual[i]), _float(expected[i])
+                results = _get_number(actual[i]), _get_number(expected[i])
                 self.counts.depart(law, len(wrong), f"{self.encoding.name} {i:#x}", results)
         return self.counts
 
@@ -230,6 +230,6 @@ def bits_of(numbers: Tensor) -> Codes:
     return bits.view(f"u{bits.itemsize}")
 
 
-def _float(bits: int) -> float:
+def _get_number(bits: int) -> float:
     """Return the float32 number with some bits."""
     return float(np.uint32(bits).view(np.float32))

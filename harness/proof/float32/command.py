@@ -49,13 +49,13 @@ def accuracy(
 ) -> None:
     """Show how accurate operations are at every float32 number."""
     from harness.proof.float32.display import accuracy_table, draw_accuracy, print_accuracy
-    from harness.proof.float32.recorded import CASTS, names_of, read_run, recorded, sort_proofs
+    from harness.proof.float32.recorded import CASTS, names_of, read_recorded, read_run, sort_proofs
     from harness.wording.accuracy import accuracy_row, cast_row, select_float32
 
     if are_casts and (runs or picture):
         raise UsageError("cannot use `--casts` together with `--run` or `--picture`", remedy="leave one out")
-    kept = [proof for name in runs for proof in read_run(run_folder(name))] if runs else recorded()
-    proofs = recorded(CASTS) if are_casts else select_float32(sort_proofs(kept))
+    kept = [proof for name in runs for proof in read_run(run_folder(name))] if runs else read_recorded()
+    proofs = read_recorded(CASTS) if are_casts else select_float32(sort_proofs(kept))
     if not proofs:
         raise UsageError("there are no proofs in float32", remedy="run `harness prove TARGET --dtypes float32`")
     for name in names or ():

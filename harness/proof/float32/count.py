@@ -76,8 +76,8 @@ class Counts:
 def moments(codes: range) -> tuple[int, ...]:
     """Return count, sum and sum of squares of a run of codes, in the order of the tally."""
     total = sum((codes.start, codes.stop - 1)) * len(codes) // 2
-    return len(codes), total, 0, _squares(codes.stop) - _squares(codes.start), 0, 0
+    return len(codes), total, 0, _sum_squares(codes.stop) - _sum_squares(codes.start), 0, 0
 
 
-def _squares(stop: int) -> int:
+def _sum_squares(stop: int) -> int:
     return (stop - 1) * stop * (2 * stop - 1) // 6

@@ -159,15 +159,15 @@ class Difference:
         """Compare the results of two releases on some blocks, and yield how many were compared."""
         for first in range(0, len(blocks), _TOGETHER):
             batch = blocks[first : first + _TOGETHER]
-            pairs = zip(batch, *self._answers(releases, batch, DIGEST), strict=True)
+            pairs = zip(batch, *self._read_answers(releases, batch, DIGEST), strict=True)
             changed = [block for block, before, after in pairs if before != after]
             with np.errstate(all="ignore"):
-                for block, *outputs in zip(changed, *self._answers(releases, changed, 4 * SIZE), strict=True):
+                for block, *outputs in zip(changed, *self._read_answers(releases, changed, 4 * SIZE), strict=True):
                     self.examine(block, *(np.frombuffer(bits, dtype=np.float32) for bits in outputs))
             self.compared += len(batch) * SIZE
             yield len(batch)
 
-    def _answers(self, releases: Sequence[Release], blocks: Sequence[int], size: int) -> list[list[bytes]]:
+    def _read_answers(self, releases: Sequence[Release], blocks: Sequence[int], size: int) -> list[list[bytes]]:
         """Return the digests or the bits of some blocks for each release, which compute at the same time."""
         for torch_release in releases:
             torch_release.ask(self.operation.name, blocks, raw=size != DIGEST)
@@ -191,8 +191,8 @@ class Difference:
     def examine(self, block: int, before: Floats, after: Floats) -> None:
         """Judge the changed results of a block."""
         places = np.flatnonzero(before.view(np.uint32) != after.view(np.uint32))
-        gains = self._gains(block, places, before[places].astype(np.float64), after[places].astype(np.float64))
-        distances = np.abs(_ordinal(after[places]) - _ordinal(before[places])).astype(np.float64)
+        gains = self._compute_gains(block, places, before[places].astype(np.float64), after[places].astype(np.float64))
+        distances = np.abs(_count_ordinals(after[places]) - _count_ordinals(before[places])).astype(np.float64)
         distances[np.isnan(before[places]) != np.isnan(after[places])] = np.inf
         inputs = (block * SIZE + places).astype(np.uint32).view(np.float32)
         for kind, mine in zip(KINDS, (gains > 0, gains < 0, gains == 0), strict=True):
@@ -202,7 +202,7 @@ class Difference:
                 new = Change(*map(float, (distances[i], inputs[i], before[places[i]], after[places[i]])))
                 self.largest[kind] = max(self.largest.get(kind, new), new, key=lambda change: change.distance)
 
-    def _gains(self, block: int, places: NDArray[np.int64], *both: Array) -> Array:
+    def _compute_gains(self, block: int, places: NDArray[np.int64], *both: Array) -> Array:
         """Return by how much each result came closer to the exact value; only the sign is exact."""
         sign, start = (1, block * SIZE) if block < BLOCKS // 2 else (-1, (block - BLOCKS // 2) * SIZE)
         rows = rows_of(self.operation, "value", range(start, start + SIZE), sign)
@@ -228,7 +228,7 @@ def _same(first: Array, second: Array) -> NDArray[np.bool_]:
     return np.asarray((first == second) | (np.isnan(first) & np.isnan(second)))
 
 
-def _ordinal(values: Floats) -> NDArray[np.int64]:
+def _count_ordinals(values: Floats) -> NDArray[np.int64]:
     """Number float32 numbers so that neighbors differ by one."""
     bits = values.view(np.int32).astype(np.int64)
     return np.where(bits < 0, -(1 << 31) - bits, bits)

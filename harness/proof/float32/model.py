@@ -103,7 +103,7 @@ def pieces(operation: Operation, quantity: str, codes: range, sign: int) -> Iter
 
 
 def _split(operation: Operation, quantity: str, start: int, bits: int, sign: int) -> Iterator[Piece]:
-    piece = _piece(operation, quantity, start, bits, sign)
+    piece = _fit_piece(operation, quantity, start, bits, sign)
     if piece is not None:
         yield piece
     elif bits == MIN_BITS:
@@ -123,7 +123,7 @@ def _enclose(operation: Operation, quantity: str, start: int, sign: int) -> Piec
     return Piece(start, MIN_BITS, Kind.SINGLE, _NOTHING)
 
 
-def _piece(operation: Operation, quantity: str, start: int, bits: int, sign: int) -> Piece | None:
+def _fit_piece(operation: Operation, quantity: str, start: int, bits: int, sign: int) -> Piece | None:
     """Return the function on a run of codes, or ``None`` if it must be split."""
     if start >= INFINITE:
         return Piece(start, bits, Kind.UNDEFINED, _NOTHING)
@@ -146,7 +146,7 @@ def taylor(operation: Operation, quantity: str, center: arb, radius: arb, terms:
     return [series[k] for k in range(terms)]
 
 
-def _sizes(coefficients: list[arb]) -> arb:
+def _sum_sizes(coefficients: list[arb]) -> arb:
     """Return the sum of the sizes; its radius is no less than the sum of the radii."""
     return sum(map(abs, coefficients), arb(0))
 
@@ -156,11 +156,11 @@ def _fit(operation: Operation, quantity: str, run: tuple[int, int], position: tu
     for bits in _PRECISIONS:
         with precision(bits):
             around = taylor(operation, quantity, arb(position[0], abs(position[1])), radius, DEGREE + 2)
-            remainder, whole = (float(ball.abs_upper()) for ball in (around[-1], _sizes(around[:-1])))
+            remainder, whole = (float(ball.abs_upper()) for ball in (around[-1], _sum_sizes(around[:-1])))
             if not remainder <= _ENOUGH * max(whole, _TINY):
                 return None
             expansion = taylor(operation, quantity, center, radius, DEGREE + 1)
-            radii = float(_sizes(expansion).rad())
+            radii = float(_sum_sizes(expansion).rad())
             coefficients = np.array([float(ball) for ball in expansion])
             size = float(np.abs(coefficients).sum())
             if radii <= 2.0**-54 * max(size, _TINY):

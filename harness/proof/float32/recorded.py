@@ -11,7 +11,7 @@ CASTS = FILE.with_name("casts.jsonl")
 _ORDER = {name: place for place, name in enumerate(OPERATIONS)}
 
 
-def recorded(file: Path | None = None) -> list[Proof]:
+def read_recorded(file: Path | None = None) -> list[Proof]:
     """Return the kept proofs of a file; by default, the file of the operations."""
     return [Proof.model_validate_json(line) for line in (file or FILE).read_text(encoding="utf-8").splitlines()]
 
@@ -24,7 +24,7 @@ def read_run(folder: RunFolder) -> list[Proof]:
 
 def sort_proofs(proofs: Sequence[Proof]) -> list[Proof]:
     """Return proofs in the order of the operations, values before gradients."""
-    return sorted(proofs, key=lambda proof: (_place(proof), proof.quantity != "value", proof.layout, proof.key))
+    return sorted(proofs, key=lambda proof: (_get_place(proof), proof.quantity != "value", proof.layout, proof.key))
 
 
 def names_of(proof: Proof) -> set[str]:
@@ -37,5 +37,5 @@ def operation_name(proof: Proof) -> str:
     return proof.contract if proof.contract in OPERATIONS else proof.case.rpartition(".")[2]
 
 
-def _place(proof: Proof) -> int:
+def _get_place(proof: Proof) -> int:
     return _ORDER.get(operation_name(proof), len(_ORDER))

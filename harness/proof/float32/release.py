@@ -27,7 +27,7 @@ def main() -> None:
     sys.stdout.flush()
     for line in sys.stdin:
         request = json.loads(line)
-        function = _function(request["operation"])
+        function = _find_function(request["operation"])
         for block in request["blocks"]:
             first = block * SIZE - (1 << 32 if block >= 1 << 15 else 0)
             result = function((torch.arange(SIZE, dtype=torch.int32) + first).view(torch.float32))
@@ -37,7 +37,7 @@ def main() -> None:
         sys.stdout.flush()
 
 
-def _function(name: str) -> Any:
+def _find_function(name: str) -> Any:
     """Return the function of torch with a name."""
     if name == "gelu_tanh":
         return partial(torch.nn.functional.gelu, approximate="tanh")

@@ -53,13 +53,13 @@ def resolve(operation: Operation, quantity: str, x: float, y: float) -> Resolved
     for bits in _PRECISIONS:
         with precision(bits):
             (exact,) = taylor(operation, quantity, arb(x), arb(1), 1)
-            comparison = _comparison(exact, y, is_last=bits == _PRECISIONS[-1])
+            comparison = _compare(exact, y, is_last=bits == _PRECISIONS[-1])
         if comparison is not None:
             return comparison
     raise UndecidedError(f"{operation.name} at {x.hex()} is undecided at {_PRECISIONS[-1]} bits")
 
 
-def _comparison(exact: arb, y: float, *, is_last: bool = False) -> Resolved | None:
+def _compare(exact: arb, y: float, *, is_last: bool = False) -> Resolved | None:
     """Return ``None`` if the precision is too low."""
     if not exact.is_finite():
         return None
@@ -68,15 +68,15 @@ def _comparison(exact: arb, y: float, *, is_last: bool = False) -> Resolved | No
     if low >= LARGEST:
         same = math.isinf(y) and (y > 0) == (exact > 0)
         return Resolved(0.0, 0, expected) if same else Resolved(math.inf, INFINITE, expected)
-    if is_last and math.isfinite(y) and abs(arb(y) - exact) * arb(2) ** (26 - _exponent(low)) < _NOTHING:
+    if is_last and math.isfinite(y) and abs(arb(y) - exact) * arb(2) ** (26 - _get_exponent(low)) < _NOTHING:
         return Resolved(0.0, 0, expected)
     if high >= LARGEST:
         return None
     if not math.isfinite(y):
         return Resolved(math.inf, INFINITE, expected)
     # No precision separates some values from a power of two; then the smaller ulp counts.
-    exponent = _exponent(low)
-    if _exponent(high) != exponent and not is_last:
+    exponent = _get_exponent(low)
+    if _get_exponent(high) != exponent and not is_last:
         return None
     eighths = abs(arb(y) - exact) * arb(2) ** (26 - exponent)
     whole = (eighths.mid() + 0.5).floor()
@@ -86,7 +86,7 @@ def _comparison(exact: arb, y: float, *, is_last: bool = False) -> Resolved | No
     return Resolved(float(eighths.mid()) / 8.0, max(int(above) - 1, 0), expected)
 
 
-def _exponent(size: arb) -> int:
+def _get_exponent(size: arb) -> int:
     """Return the exponent that determines the ulp of a number."""
     if size <= 2.0**-126:
         return -126

@@ -87,14 +87,14 @@ class Rows:
 
 
 @cache
-def _powers() -> Array:
+def _build_powers() -> Array:
     """Powers of the row's variable, which runs from -1 to 1."""
     variable = (np.arange(WIDTH) - WIDTH // 2) / (WIDTH // 2)
     return np.stack([variable**k for k in range(_TERMS)])
 
 
 @cache
-def _division(bits: int) -> tuple[Array, Array]:
+def _build_division(bits: int) -> tuple[Array, Array]:
     """Return a matrix from the coefficients of a piece to its rows, and weights of omitted terms."""
     count = 1 << (bits - MIN_BITS)
     centers, half = (2.0 * np.arange(count) + 1) / count - 1, 1.0 / count
@@ -117,8 +117,8 @@ def rows_of(operation: Operation, quantity: str, codes: range, sign: int) -> Row
         return replace(rows, low=rows.low * factor, high=rows.high * factor, ulp=rows.ulp * factor)
     parity = operation.parity if quantity == "value" else -operation.parity
     if sign > 0 or not parity:
-        return _rows(operation, quantity, codes, sign)
-    rows = _rows(operation, quantity, codes, 1)
+        return _build_rows(operation, quantity, codes, sign)
+    rows = _build_rows(operation, quantity, codes, 1)
     if parity > 0:
         return rows
     turned = replace(rows, coefficients=-rows.coefficients, direction=-rows.direction)
@@ -126,10 +126,10 @@ def rows_of(operation: Operation, quantity: str, codes: range, sign: int) -> Row
 
 
 @lru_cache(maxsize=4)
-def _rows(operation: Operation, quantity: str, codes: range, sign: int) -> Rows:
+def _build_rows(operation: Operation, quantity: str, codes: range, sign: int) -> Rows:
     if operation.is_wave and codes.start >= _WAVES_FROM:
-        return _waves(operation.name, quantity, codes)
-    parts = [(piece, *_division(piece.bits)) for piece in pieces(operation, quantity, codes, sign)]
+        return _build_wave_rows(operation.name, quantity, codes)
+    parts = [(piece, *_build_division(piece.bits)) for piece in pieces(operation, quantity, codes, sign)]
     coefficients = np.concatenate([(piece.coefficients @ matrix).reshape(-1, _TERMS) for piece, matrix, _ in parts])
     facts = [(fit.error + np.abs(fit.coefficients) @ omitted, fit.kind, fit.direction) for fit, _, omitted in parts]
     error, *rest = np.repeat(
@@ -148,11 +148,11 @@ def _rows(operation: Operation, quantity: str, codes: range, sign: int) -> Rows:
     ulp = ulp_of(least)
     same = (ulp == ulp_of(most)) & ((least > 0) | (most < 2.0**-126)) & (error <= CAREFUL * ulp)
     ulp[~same] = np.nan
-    slope = _slope(coefficients, np.where(kind == Kind.ORDINARY, error, np.inf), ulp, codes, sign)
-    return Rows(coefficients, ((0, _powers()),), error, kind, direction, low, high, ulp, slope)
+    slope = _find_slope(coefficients, np.where(kind == Kind.ORDINARY, error, np.inf), ulp, codes, sign)
+    return Rows(coefficients, ((0, _build_powers()),), error, kind, direction, low, high, ulp, slope)
 
 
-def _slope(coefficients: Array, error: Array, ulp: Array, codes: range, sign: int) -> Array:
+def _find_slope(coefficients: Array, error: Array, ulp: Array, codes: range, sign: int) -> Array:
     starts = np.arange(codes.start, codes.stop, WIDTH)
     exponent = np.maximum(starts >> 23, 1)
     half = WIDTH // 2 * np.exp2(exponent - 150.0)
@@ -171,7 +171,7 @@ def ulp_of(sizes: Array) -> Array:
     return ulps
 
 
-def _waves(name: str, quantity: str, codes: range) -> Rows:
+def _build_wave_rows(name: str, quantity: str, codes: range) -> Rows:
     """Return the rows of a sine or cosine at positive numbers: f(a + b) = f(a) cos b + f'(a) sin b.
 
     ``a`` is the first number of a row, and ``b`` the distance from it.
@@ -181,7 +181,7 @@ def _waves(name: str, quantity: str, codes: range) -> Rows:
     with precision(320):
         for i, start in enumerate(starts[: max(0, (INFINITE - codes.start) // WIDTH)]):
             if start % (1 << 23) == 0 or i == 0:
-                powers.append((i, _wave_powers(2.0 ** ((start >> 23) - 150))))
+                powers.append((i, _build_wave_powers(2.0 ** ((start >> 23) - 150))))
             sine, cosine = arb(number(start)).sin(), arb(number(start)).cos()
             value, slope = (sine, cosine) if name == "sin" else (cosine, -sine)
             if quantity != "value":
@@ -195,7 +195,7 @@ def _waves(name: str, quantity: str, codes: range) -> Rows:
     return Rows(coefficients, tuple(powers), error, kind, none, *[unknown] * 4)
 
 
-def _wave_powers(spacing: float) -> Array:
+def _build_wave_powers(spacing: float) -> Array:
     """Return the cosines and sines of the distances from the first number of a row."""
     matrix = np.zeros((_TERMS, WIDTH))
     for j in range(WIDTH):

@@ -36,8 +36,8 @@ class Side:
         self.directions = self.directions_of(rows)
         self.has_kinds: Flags = np.any(rows.kind.reshape(blocks, -1), axis=1)
         self.is_undefined: Flags = np.all(rows.kind.reshape(blocks, -1) == Kind.UNDEFINED, axis=1)
-        self.is_uneven: Flags = np.isnan(_same(rows.ulp, blocks))
-        self.slopes, self.direction = (_same(values, blocks) for values in (rows.slope, self.directions))
+        self.is_uneven: Flags = np.isnan(_find_common(rows.ulp, blocks))
+        self.slopes, self.direction = (_find_common(values, blocks) for values in (rows.slope, self.directions))
         low, high = rows.low.reshape(blocks, -1).min(1), rows.high.reshape(blocks, -1).max(1)
         least = np.maximum(low, -high)
         self.ulps: tuple[Array, Array] = ulp_of(least), ulp_of(np.maximum(high, -low))
@@ -85,7 +85,7 @@ class Block(NamedTuple):
     outputs: Outputs
 
 
-def _same(values: NDArray[np.floating | np.signedinteger], blocks: int) -> Array:
+def _find_common(values: NDArray[np.floating | np.signedinteger], blocks: int) -> Array:
     """Return the number that all rows of a block have, for each block; NaN where they differ."""
     grid = values.reshape(blocks, -1)
     return np.where((grid == grid[:, :1]).all(1), grid[:, 0], np.nan).astype(np.float64)

@@ -47,7 +47,7 @@ Singles = NDArray[np.float32]
 
 
 @lru_cache(maxsize=1)
-def _judgements(operation: str, quantity: str) -> dict[tuple[int, int], Judged]:  # noqa: ARG001
+def _get_judgements(operation: str, quantity: str) -> dict[tuple[int, int], Judged]:  # noqa: ARG001
     """Return the latest blocks that this process has judged, by their sign and place in a period."""
     return {}
 
@@ -64,7 +64,7 @@ class Sweep:
         self.kernel = Kernel(case, layout, self.size, self.counts, is_gradient=is_gradient)
         self.sides = [Side(operation, quantity, codes, sign, blocks=len(codes) // self.size) for sign in (1, -1)]
         self.period, self.growth = (exponent << 23 for exponent in operation.scaling(quantity))
-        self.judged = _judgements(operation.name, quantity)
+        self.judged = _get_judgements(operation.name, quantity)
         self.is_in_order = False
         """Whether the outputs of the last block are one number or a multiple of the inputs, which are in order."""
         self.has_tangent = operation.tangent[0] > 0 and not is_gradient
@@ -101,7 +101,7 @@ class Sweep:
         if side.last is not None and direction == side.last_direction != 0:
             self.counts.pairs += 1
             if first < side.last if direction > 0 else first > side.last:
-                self._depart("monotone", block, np.array([0]), float(side.last))
+                self._record_departures("monotone", block, np.array([0]), float(side.last))
         side.last, side.last_direction = block.outputs[-1], side.directions[rows.stop - 1]
         return block
 
@@ -119,7 +119,7 @@ class Sweep:
 
     def _judge(self, block: Block) -> Judged | None:
         """Count the outputs of a block; return the counts if a block with the same deviations has the same counts."""
-        counts, key, bits = self.counts, self._key(block), block.outputs.view(np.int32)
+        counts, key, bits = self.counts, self._get_key(block), block.outputs.view(np.int32)
         previous = None if key is None else self.judged.get(key)
         if previous is not None and not self._is_scaled(previous, block.start, bits):
             previous = None
@@ -129,7 +129,7 @@ class Sweep:
             self._repeat(previous)
             return previous
         before, worst = (counts.histogram.copy(), counts.resolved, counts.pairs), counts.worst
-        if not (self._is_regular(block) & self._order(block)):
+        if not (self._is_regular(block) & self._check_order(block)):
             return None
         more = counts.histogram - before[0], counts.resolved - before[1], counts.pairs - before[2]
         place = counts.order[0] - block.start if counts.worst > worst else None
@@ -138,7 +138,7 @@ class Sweep:
             self.judged[key] = judgement
         return judgement
 
-    def _key(self, block: Block) -> tuple[int, int] | None:
+    def _get_key(self, block: Block) -> tuple[int, int] | None:
         """Return the place of a block in a period; ``None`` if its numbers are not scaled ones of other periods."""
         has_others = self.period and block.start >= 1 << 23 and block.side.is_scaled[block.number]
         return (block.side.sign, block.start % self.period) if has_others else None
@@ -165,11 +165,11 @@ class Sweep:
         is_special = bool(side.has_kinds[number_] or poles)
         guard, doubtful = self._measure(block, is_plain=not (side.is_uneven[number_] or is_special))
         if is_special:
-            self._special(block, poles, doubtful)
+            self._measure_special(block, poles, doubtful)
         largest = self._decide(block, guard, doubtful)
         is_kept = largest <= 8.0 or (largest < CLASSES - 1 and bool(block.outputs.all()))
         if not is_kept:
-            self._lost(block)
+            self._count_lost(block)
         self._count_classes(largest)
         return is_kept and not is_special
 
@@ -243,7 +243,7 @@ class Sweep:
         torch.from_numpy(self.eighths).copy_(torch.from_numpy(self.exact))
         np.abs(self.eighths, out=self.eighths)
 
-    def _special(self, block: Block, poles: dict[int, float | None], doubtful: Flags) -> None:
+    def _measure_special(self, block: Block, poles: dict[int, float | None], doubtful: Flags) -> None:
         """Set the deviations of rows that have no polynomial and of poles, which are in no class."""
         kinds, grid = block.side.rows.kind[block.rows], block.outputs.reshape(self.eighths.shape)
         for row in np.flatnonzero(kinds):
@@ -252,20 +252,20 @@ class Sweep:
                 limit = float(block.side.rows.low[block.rows.start + row])
                 wrong = grid[row] != limit
                 self.eighths[row, wrong] = np.inf
-                self._depart("not_infinite", block, row * WIDTH + np.flatnonzero(wrong), limit)
+                self._record_departures("not_infinite", block, row * WIDTH + np.flatnonzero(wrong), limit)
             elif kinds[row] == Kind.UNDEFINED:
                 self.counts.histogram[0] -= WIDTH
                 if self.quantity == "value":
                     wrong = ~np.isnan(grid[row])
                     wrong[0] &= row * WIDTH not in poles
-                    self._depart("not_nan", block, row * WIDTH + np.flatnonzero(wrong), math.nan)
+                    self._record_departures("not_nan", block, row * WIDTH + np.flatnonzero(wrong), math.nan)
         for place, expected in poles.items():
             position = divmod(place, WIDTH)
             if kinds[position[0]] != Kind.UNDEFINED:
                 self.counts.histogram[0] -= 1
                 self.eighths[position], doubtful[position] = 0.0, False
             if expected is not None and not np.array_equal(grid[position], expected, equal_nan=True):
-                self._depart("limit", block, np.array([place]), expected)
+                self._record_departures("limit", block, np.array([place]), expected)
 
     def _decide(self, block: Block, guard: float | Singles, doubtful: Flags) -> float:
         """Put each output into the right class, and return the largest deviation in eighths of an ulp."""
@@ -331,20 +331,22 @@ class Sweep:
         self.counts.offer(resolved, x, y, (block.start + position, int(block.side.sign < 0)))
         return resolved
 
-    def _lost(self, block: Block) -> None:
+    def _count_lost(self, block: Block) -> None:
         """Count results that are not finite, and zeros where the exact value is none."""
         flat, outputs = self.eighths.reshape(-1), block.outputs
         infinite = np.flatnonzero(np.isinf(flat))
         if len(infinite):
             places = infinite[~np.isfinite(outputs[infinite])]
             self.counts.not_finite += len(places)
-            self._depart("lost", block, places)
+            self._record_departures("lost", block, places)
             self._offer(block, int(infinite[0]))
         zeros = np.flatnonzero((outputs == 0.0) & (flat > 8.0) & (flat < np.inf))
         for law, is_normal in (("flushed", False), ("lost", True)):
-            self._depart(law, block, zeros[(flat[zeros] >= _NORMAL) == is_normal])
+            self._record_departures(law, block, zeros[(flat[zeros] >= _NORMAL) == is_normal])
 
-    def _depart(self, law: str, block: Block, places: NDArray[np.int64], expected: float | None = None) -> None:
+    def _record_departures(
+        self, law: str, block: Block, places: NDArray[np.int64], expected: float | None = None
+    ) -> None:
         """Count the outputs that break a law, and keep the first."""
         if not len(places):
             return
@@ -364,7 +366,7 @@ class Sweep:
             for limit in self.counts.far:
                 self.counts.far[limit] += int(np.count_nonzero(self.eighths > 8.0 * limit))
 
-    def _order(self, block: Block) -> bool:
+    def _check_order(self, block: Block) -> bool:
         """Compare neighbors where the function is monotone; return whether all are in order."""
         directions = block.side.directions[block.rows]
         changes = np.flatnonzero(np.diff(directions)) + 1 if np.isnan(block.side.direction[block.number]) else ()
@@ -380,7 +382,7 @@ class Sweep:
             return True
         wrong = outputs[1:] < outputs[:-1] if direction > 0 else outputs[1:] > outputs[:-1]
         if len(places := np.flatnonzero(wrong)):
-            self._depart("monotone", block, places + start + 1, float(outputs[places[0]]))
+            self._record_departures("monotone", block, places + start + 1, float(outputs[places[0]]))
         return not len(places)
 
     def _compare(self, block: Block, negative: Outputs) -> bool:
@@ -390,5 +392,5 @@ class Sweep:
         self.counts.mirrored += self.size
         wrong = places[~(np.isnan(positive[places]) & np.isnan(negative[places]))]
         if len(wrong):
-            self._depart("symmetric", block, wrong, self.parity * float(negative[wrong[0]]))
+            self._record_departures("symmetric", block, wrong, self.parity * float(negative[wrong[0]]))
         return not len(places)

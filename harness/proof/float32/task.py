@@ -69,9 +69,9 @@ class Float32:
 
     def tally(self, number: int) -> Tally:
         """Visit every number of a shard."""
-        return attempt(self.case, lambda: self._counts(self.shard(number)).tally())
+        return attempt(self.case, lambda: self._run_sweep(self.shard(number)).tally())
 
-    def _counts(self, codes: range) -> Counts:
+    def _run_sweep(self, codes: range) -> Counts:
         if isinstance(self.operation, Encoding):
             return CastSweep(self.case, self.operation, self.layout.name, codes).run()
         return Sweep(self.case, self.operation, self.quantity, self.layout.name, codes).run()

@@ -56,17 +56,17 @@ class Gene:
 
 def is_searchable(job: Job) -> bool:
     """Whether rays have the inputs of the law, and some input may be changed."""
-    return bool(_seeding(job)) and any(axes.largest is not None for axes in job.axes.values())
+    return bool(_choose_rays(job)) and any(axes.largest is not None for axes in job.axes.values())
 
 
-class Genome:
+class ExampleEncoding:
     """The encoding of the examples of a job as integers; :func:`is_searchable` returns whether it exists."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.rays = _seeding(job)
-        self.template = self.rays[0].example(_parameters(self.rays[0], job, np.array([1.0])), job.format)
-        self.genes = _genes(job, self.template)
+        self.rays = _choose_rays(job)
+        self.template = self.rays[0].example(_make_parameters(self.rays[0], job, np.array([1.0])), job.format)
+        self.genes = _make_genes(job, self.template)
 
     @property
     def width(self) -> int:
@@ -84,10 +84,10 @@ class Genome:
         example: dict[str, Any] = {name: _repeat_first_row(value, rows) for name, value in self.template.items()}
         for gene in self.genes:
             part = ordinals[:, gene.columns].reshape(rows, *gene.shape)
-            example[gene.name] = torch.from_numpy(part) if gene.label else self._number(gene, part)
+            example[gene.name] = torch.from_numpy(part) if gene.label else self._read_numbers(gene, part)
         return example
 
-    def _number(self, gene: Gene, ordinals: Ordinals) -> Tensor:
+    def _read_numbers(self, gene: Gene, ordinals: Ordinals) -> Tensor:
         """Read the numbers of an input, restored to its domain."""
         x, restore = from_ordinal(ordinals, self.job.format), self.job.axes[gene.name].restore
         restored = x if restore is None else restore(x, self.job.format)
@@ -111,7 +111,7 @@ class Genome:
         anywhere = rng.uniform(low, high, size=rows)
         nearby = rng.uniform(max(low, min(_TINY, high)), min(high, _HUGE), size=rows)
         values = np.exp2(np.where(rng.random(rows) < 0.5, anywhere, nearby))
-        return self.encode(ray.example(_parameters(ray, self.job, values), self.job.format))
+        return self.encode(ray.example(_make_parameters(ray, self.job, values), self.job.format))
 
     def _draw_near_thresholds(self, like: Ordinals, rng: Generator) -> Ordinals:
         first = self.genes[0]
@@ -143,26 +143,26 @@ def round_to_format(values: NDArray[np.float64], format_: Format) -> Tensor:
     return torch.from_numpy(values).to(format_.dtype)
 
 
-def _parameters(ray: Ray, job: Job, values: NDArray[np.float64]) -> Tensor:
+def _make_parameters(ray: Ray, job: Job, values: NDArray[np.float64]) -> Tensor:
     return torch.from_numpy(values).to(torch.int64 if ray.whole else job.format.dtype)
 
 
-def _seeding(job: Job) -> list[Ray]:
+def _choose_rays(job: Job) -> list[Ray]:
     """Return the rays with the inputs of the law and the shape of the first ray with the usual number of columns."""
     rays = [ray for ray in rays_of(job.contract) if not ray.whole and ray.columns != 2]
-    example = {ray.name: ray.example(_parameters(ray, job, np.array([1.0])), job.format) for ray in rays}
+    example = {ray.name: ray.example(_make_parameters(ray, job, np.array([1.0])), job.format) for ray in rays}
     usable = [ray for ray in rays if set(job.law.reads) <= set(example[ray.name])]
     if not usable:
         return []
-    first = _shapes(example[usable[0].name])
-    return [ray for ray in usable if _shapes(example[ray.name]) == first]
+    first = _get_shapes(example[usable[0].name])
+    return [ray for ray in usable if _get_shapes(example[ray.name]) == first]
 
 
-def _shapes(example: Example) -> dict[str, tuple[int, ...]]:
+def _get_shapes(example: Example) -> dict[str, tuple[int, ...]]:
     return {name: tuple(value.shape) for name, value in example.items() if isinstance(value, Tensor)}
 
 
-def _genes(job: Job, template: Example) -> tuple[Gene, ...]:
+def _make_genes(job: Job, template: Example) -> tuple[Gene, ...]:
     genes: list[Gene] = []
     start = 0
     for name, axes in job.axes.items():
