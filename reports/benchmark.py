@@ -8,7 +8,7 @@ from harness.record import RunFolder
 from harness.record.bench import Benchmark, RecordT, benchmarks
 
 
-def placed(run: RunFolder, kind: type[RecordT]) -> list[tuple[str, Benchmark[RecordT]]]:
+def list_placed(run: RunFolder, kind: type[RecordT]) -> list[tuple[str, Benchmark[RecordT]]]:
     """Return every benchmark of a suite with its place, as ``bench-steps.json:17``, in the order they ran.
 
     Raises

@@ -77,12 +77,12 @@ class Break:
 def breaks(points: Sequence[Breaking]) -> list[Break]:
     """Group the undeclared breaking points by case and cause; causes with a closed form come first."""
     undeclared = [point for point in points if point.value is not None and not (point.expected_break or point.declared)]
-    groups = group_by(undeclared, lambda point: (point.case, _cause(point)))
+    groups = group_by(undeclared, lambda point: (point.case, _find_cause(point)))
     causes = [Break(cause, tuple(group)) for (_, cause), group in groups.items()]
     return sorted(causes, key=lambda group: group.cause in (NOT_FINITE, INEXACT))
 
 
-def _cause(point: Breaking) -> str:
+def _find_cause(point: Breaking) -> str:
     if point.form is not None:
         return point.form
     return INEXACT if point.actual is not None and math.isfinite(point.actual) else NOT_FINITE

@@ -48,9 +48,9 @@ COLUMNS = ("kind", "case", "what", "where", "before", "after", "change")
 
 def differences(before: Frames, after: Frames, *, same_machine: bool) -> pd.DataFrame:
     """Return the changes between two runs, the most urgent first; compare times only on the same machine."""
-    rows = [*_laws(before.verdicts, after.verdicts), *_points(before.breakings, after.breakings)]
+    rows = [*_compare_laws(before.verdicts, after.verdicts), *_compare_points(before.breakings, after.breakings)]
     for name in TIMED if same_machine else ():
-        rows += _times(name, before[name], after[name])
+        rows += _compare_times(name, before[name], after[name])
     changes = pd.DataFrame(rows, columns=COLUMNS).astype("string")
     urgency = {change.value: position for position, change in enumerate(Change)}
     return changes.sort_values("change", key=lambda column: column.map(urgency), kind="stable", ignore_index=True)
@@ -62,41 +62,41 @@ def tally(changes: pd.DataFrame) -> dict[Change, int]:
     return {change: int(counts[change.value]) for change in Change if change.value in counts}
 
 
-def _paired(name: str, before: pd.DataFrame, after: pd.DataFrame) -> list[Any]:
+def _pair_rows(name: str, before: pd.DataFrame, after: pd.DataFrame) -> list[Any]:
     """Return the rows of both runs side by side, with their origin; rows of the later run come first."""
     keys = list(FRAMES[name].keys)
     merged = after.merge(before, on=keys, how="outer", suffixes=("", "_before"), indicator="who", sort=False)
     return list(merged.astype({"who": str}).itertuples())
 
 
-def _laws(before: pd.DataFrame, after: pd.DataFrame) -> Iterator[Row]:
+def _compare_laws(before: pd.DataFrame, after: pd.DataFrame) -> Iterator[Row]:
     skipped = Status.SKIPPED.value
-    for row in _paired("verdicts", before[before["status"] != skipped], after[after["status"] != skipped]):
+    for row in _pair_rows("verdicts", before[before["status"] != skipped], after[after["status"] != skipped]):
         was, now = row.status_before in _BROKEN, row.status in _BROKEN
         change = Change.UNCHANGED if was == now else Change.BROKEN if now else Change.MENDED
         where = row.dtype if row.device == "cpu" else f"{row.dtype} on {row.device}"
-        yield _row(row, ("law", row.case, row.law, where), row.status_before, row.status, change)
+        yield _make_row(row, ("law", row.case, row.law, where), row.status_before, row.status, change)
 
 
-def _points(before: pd.DataFrame, after: pd.DataFrame) -> Iterator[Row]:
-    for row in _paired("breakings", before, after):
-        was, now = _end(row.value_before), _end(row.value)
+def _compare_points(before: pd.DataFrame, after: pd.DataFrame) -> Iterator[Row]:
+    for row in _pair_rows("breakings", before, after):
+        was, now = _get_end(row.value_before), _get_end(row.value)
         change = Change.UNCHANGED if was == now else Change.EARLIER if now < was else Change.LATER
         before_, after_ = ("holds" if value == float("inf") else repr(value) for value in (was, now))
-        yield _row(row, ("breaking point", row.case, f"{row.law}, {row.ray}", row.dtype), before_, after_, change)
+        yield _make_row(row, ("breaking point", row.case, f"{row.law}, {row.ray}", row.dtype), before_, after_, change)
 
 
-def _end(value: float) -> float:
+def _get_end(value: float) -> float:
     return float("inf") if pd.isna(value) else float(value)
 
 
-def _times(name: str, before: pd.DataFrame, after: pd.DataFrame) -> Iterator[Row]:
+def _compare_times(name: str, before: pd.DataFrame, after: pd.DataFrame) -> Iterator[Row]:
     keys = [key for key in FRAMES[name].keys if key != "case"]
-    for row in _paired(name, before, after):
+    for row in _pair_rows(name, before, after):
         where = ", ".join(f"{key.replace('_', ' ')} {getattr(row, key)}" for key in keys)
         ratio = f" ({times(row.median_s / row.median_s_before)})" if row.who == "both" else ""
         texts = (duration(row.median_s_before), f"{duration(row.median_s)}{ratio}")
-        yield _row(row, ("time", row.case, name, where), *texts, _time_change(row))
+        yield _make_row(row, ("time", row.case, name, where), *texts, _time_change(row))
 
 
 def _time_change(row: Any) -> Change:
@@ -109,7 +109,7 @@ def _time_change(row: Any) -> Change:
     return Change.UNCHANGED
 
 
-def _row(row: Any, subject: tuple[str, ...], before: str, after: str, change: Change) -> Row:
+def _make_row(row: Any, subject: tuple[str, ...], before: str, after: str, change: Change) -> Row:
     """Return a row of the changes; a run without it has a dash, and the change says so."""
     if row.who == "left_only":
         return (*subject, UNKNOWN, after, Change.NEW.value)

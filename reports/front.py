@@ -111,12 +111,12 @@ def front(reading: Reading, sheets: Sequence[Sheet]) -> Front:
     """Return the first layer of a report, with links to the sheets of the second layer."""
     entries = (draw(reading) for draw in PICTURES)
     drawn = [Picture(part, address(sheets, kind, subject)) for part, kind, subject in entries if part is not None]
-    built = (attention.attention(reading), fixes(reading), attention.declared(reading), _index(reading, sheets))
+    built = (attention.attention(reading), fixes(reading), attention.declared(reading), _build_index(reading, sheets))
     sections = tuple(section for section in built if section is not None)
-    return Front(headline(reading), tuple(origin(reading)), tuple(_placed(drawn[:MAX_PICTURES])), sections)
+    return Front(headline(reading), tuple(origin(reading)), tuple(_sort_pictures(drawn[:MAX_PICTURES])), sections)
 
 
-def _placed(pictures: Sequence[Picture]) -> list[Picture]:
+def _sort_pictures(pictures: Sequence[Picture]) -> list[Picture]:
     """Order pictures for rows of two without gaps; if their number is odd, the lowest picture has a separate row.
 
     The interactive figure comes first and small multiples last, because they fill a row.
@@ -182,19 +182,19 @@ TITLES = {"operation": "Operations", "model": "Training", "loader": "Data loader
 """Kinds of sheets as the index heads them."""
 
 
-def _index(reading: Reading, sheets: Sequence[Sheet]) -> Section:
+def _build_index(reading: Reading, sheets: Sequence[Sheet]) -> Section:
     """Return all sheets at a glance."""
-    entries = {kind: tuple(_entry(sheet, reading) for sheet in sheets if sheet.kind == kind) for kind in TITLES}
+    entries = {kind: tuple(_build_entry(sheet, reading) for sheet in sheets if sheet.kind == kind) for kind in TITLES}
     parts = tuple(Index(TITLES[kind], group) for kind, group in entries.items() if group)
     return Section("index", "All pages", parts)
 
 
-def _entry(sheet: Sheet, reading: Reading) -> Entry:
+def _build_entry(sheet: Sheet, reading: Reading) -> Entry:
     """Return a sheet with the result of its laws, or with its content if it has no laws."""
     verdicts = reading.of("contract", sheet.title).verdicts if sheet.kind == "operation" else ()
     ran = [verdict for verdict in verdicts if verdict.status is not Status.SKIPPED]
     if not ran:
-        return Entry(sheet.name, sheet.title, "" if sheet.kind == "run" else _contents(sheet))
+        return Entry(sheet.name, sheet.title, "" if sheet.kind == "run" else _list_contents(sheet))
     counts, laws = Counter(verdict.status for verdict in ran), count(laws_in(ran), "law")
     failed = laws_in(verdict for verdict in ran if verdict.status.fails)
     cases = count(len({verdict.case for verdict in verdicts}), "case")
@@ -206,24 +206,24 @@ def _entry(sheet: Sheet, reading: Reading) -> Entry:
 _BAR = (Status.HOLDS, Status.UNCLAIMED, Status.LOST, Status.EXPECTED, Status.BROKEN, Status.UNEXPECTED, Status.ERROR)
 
 
-def _contents(sheet: Sheet) -> str:
+def _list_contents(sheet: Sheet) -> str:
     return ", ".join(section.title.lower() for section in sheet.sections)
 
 
-def _current(reading: Reading) -> list[Fix]:
+def _select_current(reading: Reading) -> list[Fix]:
     """Return the fixes of findings that the run still has."""
     sentences = {sentence(finding) for finding in findings(reading.verdicts)}
     sentences |= {finding.sentence for audit in reading.audits for finding in audit.findings}
     return [fix for fix in reading.fixes if fix.repairs in sentences]
 
 
-def _number(reading: Reading) -> str:
-    return f"{count(len(_current(reading)), 'verified fix').replace('fixs', 'fixes')}"
+def _count_fixes(reading: Reading) -> str:
+    return f"{count(len(_select_current(reading)), 'verified fix').replace('fixs', 'fixes')}"
 
 
-@section(_number)
+@section(_count_fixes)
 def fixes(reading: Reading) -> Iterator[Part]:
     """Yield the rewrites, the diff and the verification of each fix."""
-    for number, fix in enumerate(_current(reading), 1):
+    for number, fix in enumerate(_select_current(reading), 1):
         yield Note(f"{fix.case}: {fix.repairs}. {fix_title(fix).replace('fix: ', 'Fix: ')} ({fix.sentence}).")
         yield Block(f"fix-{number}", fix.file, "\n".join(fix.diff), folded=False, is_diff=True)

@@ -10,7 +10,7 @@ from .figures import front as figures
 from .figures.audit import NEAR
 from .number import rate, times
 from .reading import Reading
-from .summary import FAILING, further, refuted, since, unknown, wrong_in
+from .summary import FAILING, further, list_refuted, since, unknown, wrong_in
 from .tables.audit import place
 from .text import clean, count, cut, listing, workers_in_words
 
@@ -26,27 +26,27 @@ def headline(reading: Reading) -> str:
     audited = [finding for audit in reading.audits for finding in audit.unexpected]
     failures = wrong_in(reading)
     rest = [f"{group.first.case}: {group.sentence}" for group in breaks(unknown(reading).breakings)]
-    rest += [*further(reading, grouped=True), *(text for proof in reading.proofs for text in refuted(proof))]
+    rest += [*further(reading, grouped=True), *(text for proof in reading.proofs for text in list_refuted(proof))]
     rest += [finding.sentence for finding in reading.gate.findings if finding.outcome in FAILING]
     if failures:
         first = failures[0]
         text = cut(sentence(first).splitlines()[0].rstrip("."), limit=MAX_CHARACTERS)
         named = text if text.startswith(first.case) else f"{first.case}: {text}"
-        return f"{named}. {_rest(reading, len(failures) - 1, len(rest) + len(audited))}"
+        return f"{named}. {_count_rest(reading, len(failures) - 1, len(rest) + len(audited))}"
     number = len(audited) + len(rest)
     more = f" {count(number - 1, 'more finding')} below." if number > 1 else ""
     if audited:
         line = audited[0]
         text = cut(f"{place(line)}: {line.sentence.rstrip('.')}", limit=MAX_CHARACTERS)
         return f"{text}: {line.remedy.rstrip('.')}.{more}"
-    return f"{cut(rest[0].rstrip('.'), limit=MAX_CHARACTERS)}.{more}" if rest else _without_findings(reading)
+    return f"{cut(rest[0].rstrip('.'), limit=MAX_CHARACTERS)}.{more}" if rest else _report_success(reading)
 
 
-def _rest(reading: Reading, causes: int, rest: int) -> str:
+def _count_rest(reading: Reading, causes: int, rest: int) -> str:
     """Return a sentence on the other findings, or that the rest holds."""
     if causes + rest:
         return f"{count(causes + rest, 'more finding')} below."
-    failed, ran = laws_in(failing(reading.verdicts)), _ran(reading)
+    failed, ran = laws_in(failing(reading.verdicts)), _count_laws(reading)
     lost = laws_in(verdict for verdict in reading.verdicts if verdict.status is Status.LOST)
     if ran <= failed + lost:
         return "No checked law holds."
@@ -54,20 +54,20 @@ def _rest(reading: Reading, causes: int, rest: int) -> str:
     return f"{digits} other laws hold."
 
 
-def _without_findings(reading: Reading) -> str:
+def _report_success(reading: Reading) -> str:
     """Return that nothing is wrong, and the number of checks."""
-    if early(reading.head.work, "check") or not _ran(reading):
-        return _unchecked(reading)
+    if early(reading.head.work, "check") or not _count_laws(reading):
+        return _report_unchecked(reading)
     cases = list(dict.fromkeys(verdict.case for verdict in reading.verdicts))
     declared_count = laws_in(verdict for verdict in reading.verdicts if verdict.status is Status.EXPECTED)
     failures = f" ({declared_count:,} fail as declared)" if declared_count else ""
-    defects, laws = "new defects" if declared_count else "defects", count(_ran(reading), "law")
+    defects, laws = "new defects" if declared_count else "defects", count(_count_laws(reading), "law")
     if len(cases) == 1:
         return f"{cases[0]}: no {defects} in {laws}{failures}."
     return f"No {defects}: {len(cases):,} implementations, {laws}{failures}."
 
 
-def _unchecked(reading: Reading) -> str:
+def _report_unchecked(reading: Reading) -> str:
     if reading.verdicts:
         line = verdict_line(reading.verdicts, early(reading.head.work, "check"))
         words = line.removeprefix("verdict: ").partition(" (")[0]
@@ -78,13 +78,13 @@ def _unchecked(reading: Reading) -> str:
         steps = [audit for audit in reading.audits if audit.what_if is None]
         operations = sum(audit.operations for audit in steps)
         text = f"{count(len(steps), 'training step')} audited: no defect in {operations:,} operations"
-        return f"{text}{_nearest(steps)}."
+        return f"{text}{_find_nearest(steps)}."
     if reading.proofs:
         return f"{count(len(reading.proofs), 'proof')}: no law is broken on any visited input."
-    return _measured(reading) or "No law was checked in this run."
+    return _report_measurement(reading) or "No law was checked in this run."
 
 
-def _nearest(audits: Iterable[Audit]) -> str:
+def _find_nearest(audits: Iterable[Audit]) -> str:
     """Return the line that is about to break, if any."""
     near = [line for audit in audits for line in audit.headroom if 1.0 <= line.factor < NEAR]
     if not near:
@@ -94,7 +94,7 @@ def _nearest(audits: Iterable[Audit]) -> str:
     return f", but {place(first)} is close to breaking: its {quantity} has only {times(first.factor)} headroom"
 
 
-def _measured(reading: Reading) -> str:
+def _report_measurement(reading: Reading) -> str:
     """Return the main result of a run that only measured: the time budget of its loader, or the speed of its steps."""
     budgets, loaders = reading.frames.budgets, reading.frames.loaders
     if len(loaders):
@@ -111,19 +111,19 @@ def _measured(reading: Reading) -> str:
     return clean(figures.step_time(figures.visible_steps(steps)).caption) if len(steps) else ""
 
 
-def _ran(reading: Reading) -> int:
+def _count_laws(reading: Reading) -> int:
     return laws_in(verdict for verdict in reading.verdicts if verdict.status is not Status.SKIPPED)
 
 
 def origin(reading: Reading) -> Iterator[tuple[str, str, str]]:
     """Yield the subject of the run, its environment and its changes: labels, texts, sheets."""
     if reading.verdicts:
-        yield "Checks", _amount(reading), "laws"
+        yield "Checks", _count_amount(reading), "laws"
     if reading.audits:
-        yield "Audits", listing([_audited(audit) for audit in reading.audits], at_most=3), "audit"
-    if timed := _timed(reading):
+        yield "Audits", listing([_report_audit(audit) for audit in reading.audits], at_most=3), "audit"
+    if timed := _count_timed(reading):
         yield "Timings", listing(timed), ""
-    if places := _outermost(subject.place for subject in reading.head.subjects.values()):
+    if places := _select_outermost(subject.place for subject in reading.head.subjects.values()):
         yield "Source", listing(places, at_most=3), ""
     if commands := [cut(command, limit=160) for command in dict.fromkeys(reading.head.commands)]:
         further = [f"{len(commands) - MAX_COMMANDS} more"] if len(commands) > MAX_COMMANDS else []
@@ -133,11 +133,11 @@ def origin(reading: Reading) -> Iterator[tuple[str, str, str]]:
     yield "Machine", f"{machine}; {reading.head.created}", "environment"
     for sentence_ in since(reading):
         yield "Changes", sentence_, "runs"
-    if words := list(_words(reading)):
+    if words := list(_list_terms(reading)):
         yield "Terms", "; ".join(words), ""
 
 
-def _words(reading: Reading) -> Iterator[str]:
+def _list_terms(reading: Reading) -> Iterator[str]:
     """Yield the meaning of every term that a new reader may not know."""
     statuses = {verdict.status for verdict in reading.verdicts}
     if statuses & {Status.EXPECTED, Status.UNEXPECTED}:
@@ -148,27 +148,27 @@ def _words(reading: Reading) -> Iterator[str]:
         yield "ray: a family of inputs with one parameter t, such as (t, 0, ..., 0)"
 
 
-def _outermost(places: Iterable[str]) -> list[str]:
+def _select_outermost(places: Iterable[str]) -> list[str]:
     """Return each place once, without places inside another."""
     candidates = dict.fromkeys(places)
     return [place for place in candidates if not any(place.startswith(f"{parent}/") for parent in candidates)]
 
 
-def _timed(reading: Reading) -> list[str]:
+def _count_timed(reading: Reading) -> list[str]:
     """Return the number of timed objects."""
     frames = reading.frames
     kinds = (("training step", frames.steps), ("data loader", frames.loaders), ("single call", frames.operations))
     return [count(frame["case"].nunique(), kind) for kind, frame in kinds if len(frame)]
 
 
-def _audited(audit: Audit) -> str:
+def _report_audit(audit: Audit) -> str:
     """Return a training step with its purpose, and the extent of its audit."""
     expected = f", expected to show {listing([kind.value for kind in audit.expected])}" if audit.expected else ""
     *_, module, function = ["", *audit.case.split(".")]
     return f"{module}.{function} ({count(audit.operations, 'operation')}{expected})".removeprefix(".")
 
 
-def _amount(reading: Reading) -> str:
+def _count_amount(reading: Reading) -> str:
     """Return the number of implementations, operations, laws and examples, and the dtypes."""
     verdicts = reading.verdicts
     cases, contracts = ({getattr(verdict, name) for verdict in verdicts} for name in ("case", "contract"))

@@ -58,8 +58,8 @@ class Digest:
             statuses=Counter(verdict.status for verdict in verdicts),
             failing=len(failing(verdicts)),
             points=sum(breaking.value is not None for breaking in breakings) if breakings else None,
-            step_times=_best(timed, "median_s", is_minimum=True),
-            best_rates=_best(loaders(run), "samples_per_s", is_minimum=False),
+            step_times=_find_best(timed, "median_s", is_minimum=True),
+            best_rates=_find_best(loaders(run), "samples_per_s", is_minimum=False),
         )
 
     @property
@@ -69,7 +69,7 @@ class Digest:
         return commit[:7] if commit else self.head.name
 
 
-def _best(measured: pd.DataFrame, column: str, *, is_minimum: bool) -> pd.DataFrame:
+def _find_best(measured: pd.DataFrame, column: str, *, is_minimum: bool) -> pd.DataFrame:
     """Return the smallest or the largest value per case."""
     groups = measured.groupby(["family", "case", "style"], sort=False)[column]
     return (groups.min() if is_minimum else groups.max()).rename("value").reset_index()

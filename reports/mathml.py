@@ -44,13 +44,13 @@ def mathml(text: str, marked: Collection[str] = ()) -> str:
     try:
         *parts, last = ast.parse(text.strip()).body
         writer = _Writer(marked)
-        written = [writer.of(last.value).markup] if isinstance(last, ast.Expr) else []
+        written = [writer.write(last.value).markup] if isinstance(last, ast.Expr) else []
         for number, part in enumerate(parts):
             if not isinstance(part, ast.Assign) or not isinstance(part.targets[0], ast.Name):
                 return ""
             before = ",&#x2003;" if number else "&#x2003;where&#x2003;"
-            name = writer.of(part.targets[0]).markup
-            written.append(f"<mtext>{before}</mtext>{name}<mo>=</mo>{writer.of(part.value).markup}")
+            name = writer.write(part.targets[0]).markup
+            written.append(f"<mtext>{before}</mtext>{name}<mo>=</mo>{writer.write(part.value).markup}")
     except (SyntaxError, ValueError, RecursionError, KeyError):
         return ""
     return f'<math display="block">{"".join(written)}</math>' if written else ""
@@ -62,113 +62,115 @@ class _Writer:
     def __init__(self, marked: Collection[str]) -> None:
         self._marked = marked
 
-    def of(self, tree: ast.expr) -> Math:
+    def write(self, tree: ast.expr) -> Math:
         """Return an expression."""
         match tree:
             case ast.Constant(value=int() | float() as value):
-                return Math(f"<mn>{_short(repr(value))}</mn>")
+                return Math(f"<mn>{_shorten(repr(value))}</mn>")
             case ast.Name(id=name) | ast.Attribute(attr=name):
-                return _name(name)
+                return _write_name(name)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
-                negated = self.of(operand).markup if _is_sum(operand) else self._within(operand, PRODUCT)
+                negated = self.write(operand).markup if _is_sum(operand) else self._nest(operand, PRODUCT)
                 return Math(f"<mrow><mo>−</mo>{negated}</mrow>", SUM)
             case ast.UnaryOp(op=ast.Not() | ast.Invert(), operand=operand):
-                return Math(f"<mrow><mo>¬</mo>{self._within(operand, ATOM)}</mrow>", APPLIED)
+                return Math(f"<mrow><mo>¬</mo>{self._nest(operand, ATOM)}</mrow>", APPLIED)
             case ast.BinOp():
-                return self._binary(tree)
+                return self._write_binary(tree)
             case ast.Compare(left=left, ops=signs, comparators=others):
                 pairs = zip(signs, others, strict=True)
-                rest = "".join(f"<mo>{escape(SIGNS[type(sign)])}</mo>{self.of(term).markup}" for sign, term in pairs)
-                return Math(f"<mrow>{self.of(left).markup}{rest}</mrow>", SUM)
+                rest = "".join(f"<mo>{escape(SIGNS[type(sign)])}</mo>{self.write(term).markup}" for sign, term in pairs)
+                return Math(f"<mrow>{self.write(left).markup}{rest}</mrow>", SUM)
             case ast.BoolOp(op=sign, values=values):
                 word = "and" if isinstance(sign, ast.And) else "or"
-                return Math(f"<mtext>&#xa0;{word}&#xa0;</mtext>".join(self.of(value).markup for value in values), SUM)
+                return Math(
+                    f"<mtext>&#xa0;{word}&#xa0;</mtext>".join(self.write(value).markup for value in values), SUM
+                )
             case ast.IfExp(test=test, body=yes, orelse=no):
-                return self._cases(test, yes, no)
+                return self._write_cases(test, yes, no)
             case ast.Subscript(value=row, slice=place):
-                return Math(f"<msub>{self._within(row, ATOM)}{self.of(place).markup}</msub>")
+                return Math(f"<msub>{self._nest(row, ATOM)}{self.write(place).markup}</msub>")
             case ast.Call(func=ast.Name(id=word) | ast.Attribute(attr=word), args=arguments):
                 return self._call(word, arguments)
         raise ValueError(f"no mathematics for {ast.dump(tree)[:80]}")
 
-    def _within(self, tree: ast.expr, least: int) -> str:
+    def _nest(self, tree: ast.expr, least: int) -> str:
         """Return an expression, in parentheses if it binds less tightly."""
-        expression = self.of(tree)
-        return expression.markup if expression.binds >= least else _fenced(expression.markup)
+        expression = self.write(tree)
+        return expression.markup if expression.binds >= least else _fence(expression.markup)
 
-    def _binary(self, tree: ast.BinOp) -> Math:
+    def _write_binary(self, tree: ast.BinOp) -> Math:
         left, right = tree.left, tree.right
         match tree.op:
             case ast.Add():
-                return Math(f"<mrow>{self.of(left).markup}<mo>+</mo>{self._within(right, SUM)}</mrow>", SUM)
+                return Math(f"<mrow>{self.write(left).markup}<mo>+</mo>{self._nest(right, SUM)}</mrow>", SUM)
             case ast.Sub():
-                return Math(f"<mrow>{self.of(left).markup}<mo>−</mo>{self._within(right, PRODUCT)}</mrow>", SUM)
+                return Math(f"<mrow>{self.write(left).markup}<mo>−</mo>{self._nest(right, PRODUCT)}</mrow>", SUM)
             case ast.Mult():
-                first, second = self._within(left, PRODUCT), self._within(right, PRODUCT)
+                first, second = self._nest(left, PRODUCT), self._nest(right, PRODUCT)
                 sign = "<mo>·</mo>" if second.startswith("<mn>") else THIN if _is_applied(right) else TIMES
                 return Math(f"<mrow>{first}{sign}{second}</mrow>", PRODUCT)
             case ast.Div():
-                return Math(f"<mfrac>{_row(self.of(left).markup)}{_row(self.of(right).markup)}</mfrac>", APPLIED)
+                return Math(f"<mfrac>{_row(self.write(left).markup)}{_row(self.write(right).markup)}</mfrac>", APPLIED)
             case ast.Pow() if isinstance(right, ast.Constant) and right.value == 0.5:
-                return Math(f"<msqrt>{self.of(left).markup}</msqrt>")
+                return Math(f"<msqrt>{self.write(left).markup}</msqrt>")
             case ast.Pow():
-                return Math(f"<msup>{self._within(left, ATOM)}{_row(self.of(right).markup)}</msup>", POWER)
+                return Math(f"<msup>{self._nest(left, ATOM)}{_row(self.write(right).markup)}</msup>", POWER)
         raise ValueError(f"no mathematics for {ast.dump(tree.op)}")
 
     def _call(self, word: str, arguments: list[ast.expr]) -> Math:
         match word, arguments:
             case "exp", [argument] if not _is_tall(argument):
-                power = f"<msup><mi>e</mi>{_row(self.of(argument).markup)}</msup>"
-                return Math(self._colored(power, word), POWER)
+                power = f"<msup><mi>e</mi>{_row(self.write(argument).markup)}</msup>"
+                return Math(self._mark(power, word), POWER)
             case "sqrt", [argument]:
-                return Math(f"<msqrt>{self.of(argument).markup}</msqrt>")
+                return Math(f"<msqrt>{self.write(argument).markup}</msqrt>")
             case "square", [argument]:
-                return Math(f"<msup>{self._within(argument, ATOM)}<mn>2</mn></msup>", POWER)
+                return Math(f"<msup>{self._nest(argument, ATOM)}<mn>2</mn></msup>", POWER)
             case "abs", [argument]:
-                return Math(f"<mrow><mo>|</mo>{self.of(argument).markup}<mo>|</mo></mrow>")
+                return Math(f"<mrow><mo>|</mo>{self.write(argument).markup}<mo>|</mo></mrow>")
             case "log1p", [argument]:
-                inner = _fenced(f"<mn>1</mn><mo>+</mo>{self._within(argument, SUM)}")
+                inner = _fence(f"<mn>1</mn><mo>+</mo>{self._nest(argument, SUM)}")
                 return Math(f"<mrow><mi>ln</mi>{inner}</mrow>", APPLIED)
             case "expm1", [argument] if not _is_tall(argument):
-                power = self.of(ast.Call(ast.Name("exp"), [argument], [])).markup
+                power = self.write(ast.Call(ast.Name("exp"), [argument], [])).markup
                 return Math(f"<mrow>{power}<mo>−</mo><mn>1</mn></mrow>", SUM)
             case "sum", [argument]:
                 return self._sum(argument)
             case "dot", [left, right]:
                 return self._sum(ast.BinOp(left, ast.Mult(), right))
             case "mean", [ast.Name() as argument]:
-                return Math(f'<mover accent="true">{self.of(argument).markup}<mo stretchy="true">¯</mo></mover>')
+                return Math(f'<mover accent="true">{self.write(argument).markup}<mo stretchy="true">¯</mo></mover>')
             case "count", [_]:
                 return Math("<mi>n</mi>")
             case "where", [condition, yes, no]:
-                return self._cases(condition, yes, no)
-        return self._applied(word, arguments)
+                return self._write_cases(condition, yes, no)
+        return self._write_application(word, arguments)
 
-    def _applied(self, word: str, arguments: list[ast.expr]) -> Math:
+    def _write_application(self, word: str, arguments: list[ast.expr]) -> Math:
         """Return a function with its arguments, without parentheses around a single name or a sum of exponentials."""
         name = f"<mi>{escape(FUNCTIONS.get(word, word))}</mi>"
-        inner = "<mo>,</mo>".join(self.of(argument).markup for argument in arguments)
+        inner = "<mo>,</mo>".join(self.write(argument).markup for argument in arguments)
         is_bare = word == "log" and len(arguments) == 1 and _is_bare(arguments[0])
-        applied = f"{THIN}{inner}" if is_bare else _fenced(inner)
-        return Math(self._colored(f"<mrow>{name}{applied}</mrow>", word), APPLIED)
+        applied = f"{THIN}{inner}" if is_bare else _fence(inner)
+        return Math(self._mark(f"<mrow>{name}{applied}</mrow>", word), APPLIED)
 
     def _sum(self, argument: ast.expr) -> Math:
-        index = _index(argument)
+        index = _find_index(argument)
         sign = f"<munder><mo>∑</mo><mi>{index}</mi></munder>" if index else "<mo>∑</mo>"
-        return Math(f"<mrow>{sign}{self._within(argument, PRODUCT)}</mrow>", SUM)
+        return Math(f"<mrow>{sign}{self._nest(argument, PRODUCT)}</mrow>", SUM)
 
-    def _cases(self, condition: ast.expr, yes: ast.expr, no: ast.expr) -> Math:
+    def _write_cases(self, condition: ast.expr, yes: ast.expr, no: ast.expr) -> Math:
         """Return two values with the condition that decides."""
-        first = f"<mtd>{self.of(yes).markup}</mtd><mtd><mtext>if&#xa0;</mtext>{self.of(condition).markup}</mtd>"
-        second = f"<mtd>{self.of(no).markup}</mtd><mtd><mtext>otherwise</mtext></mtd>"
+        first = f"<mtd>{self.write(yes).markup}</mtd><mtd><mtext>if&#xa0;</mtext>{self.write(condition).markup}</mtd>"
+        second = f"<mtd>{self.write(no).markup}</mtd><mtd><mtext>otherwise</mtext></mtd>"
         rows = f"<mtable columnalign='left left'><mtr>{first}</mtr><mtr>{second}</mtr></mtable>"
         return Math(f'<mrow><mo stretchy="true">{{</mo>{rows}</mrow>', SUM)
 
-    def _colored(self, markup: str, word: str) -> str:
+    def _mark(self, markup: str, word: str) -> str:
         return f'<mrow class="breaks">{markup}</mrow>' if word in self._marked else markup
 
 
-def _short(digits: str) -> str:
+def _shorten(digits: str) -> str:
     """Return a number with an ellipsis after its first digits if it has many; the text of the formula has all."""
     is_long = len(digits) > LONGEST and "e" not in digits
     return f"{digits[: LONGEST - 2]}…" if is_long else digits
@@ -178,20 +180,20 @@ def _row(markup: str) -> str:
     return f"<mrow>{markup}</mrow>"
 
 
-def _fenced(markup: str) -> str:
+def _fence(markup: str) -> str:
     return f"<mrow><mo>(</mo>{markup}<mo>)</mo></mrow>"
 
 
-def _name(name: str) -> Math:
+def _write_name(name: str) -> Math:
     """Return a name: Greek if it is a letter's, with what follows an underscore as a subscript."""
     if name.startswith("log_"):
-        return Math(f"<mrow><mi>ln</mi>{THIN}{_name(name.removeprefix('log_')).markup}</mrow>")
+        return Math(f"<mrow><mi>ln</mi>{THIN}{_write_name(name.removeprefix('log_')).markup}</mrow>")
     base, _, below = name.partition("_")
     written = f"<mi>{escape(LETTERS.get(base, base))}</mi>"
     return Math(f"<msub>{written}<mi>{escape(below)}</mi></msub>" if base and below else written)
 
 
-def _index(tree: ast.expr) -> str:
+def _find_index(tree: ast.expr) -> str:
     """Return the subscript over which a sum runs; empty if the expression has none."""
     places = [node.slice for node in ast.walk(tree) if isinstance(node, ast.Subscript)]
     return next((escape(place.id) for place in places if isinstance(place, ast.Name)), "")

@@ -23,7 +23,7 @@ from .figures.survey import DTYPE, magnitudes
 from .figures.trace import watch
 from .frame import FRAMES
 from .style import GRID, INK, LINE, MUTED, PAPER, PENS
-from .svg import WIDE_IN, drawn
+from .svg import WIDE_IN, draw_svg
 from .template import script, templates
 
 HEIGHT_PX = 900
@@ -61,7 +61,7 @@ def survey_card(
     """Return a survey as HTML: its result in a sentence, the interactive figure, and the error against the inputs."""
     code = Markup(script())  # noqa: S704 - our own file
     facts = {"title": title, "sentences": sentences, "outcome": "bad" if broken else "good", "script": code}
-    figures = {"watched": watch(traces), "figure": _error(profiles, breakings)}
+    figures = {"watched": watch(traces), "figure": _build_error(profiles, breakings)}
     page = templates().get_template("card.html.j2").render(facts | figures)
     frame = f'<iframe title="{escape(title)}" srcdoc="{escape(page)}" height="{HEIGHT_PX}"'
     return f'{frame} style="width:100%;border:1px solid #8c959f;border-radius:6px"></iframe>'
@@ -69,7 +69,7 @@ def survey_card(
 
 def error_drawing(profiles: Sequence[Profile], breakings: Sequence[Breaking]) -> Drawing | None:
     """Return the error against the magnitude of the inputs; ``None`` if it was not measured."""
-    figure = _error(profiles, breakings)
+    figure = _build_error(profiles, breakings)
     return None if figure is None else Drawing(figure.panels[0].svg)
 
 
@@ -122,10 +122,10 @@ def rates_drawing(rates: Sequence[tuple[str, float, float, float]], choice: str)
 
     label = "; ".join(f"{name}: {point:,.0f} samples/s" for name, point, _, _ in rates)
     rows = sum(max(1.0, 0.75 * len(wrap(name, MAX_CHARACTERS))) for name in names)
-    return Drawing(drawn(draw, name="rates", label=label, height_in=0.8 + 0.3 * rows, width_in=WIDE_IN))
+    return Drawing(draw_svg(draw, name="rates", label=label, height_in=0.8 + 0.3 * rows, width_in=WIDE_IN))
 
 
-def _error(profiles: Sequence[Profile], breakings: Sequence[Breaking]) -> Figure | None:
+def _build_error(profiles: Sequence[Profile], breakings: Sequence[Breaking]) -> Figure | None:
     if not any(profile.dtype == DTYPE for profile in profiles):
         return None
     with TemporaryDirectory() as folder:

@@ -40,7 +40,7 @@ _TAIL = (
 )
 
 
-def _keys() -> tuple[Column, ...]:
+def _list_keys() -> tuple[Column, ...]:
     """Return the columns that identify a row of any frame; integers may be missing."""
     named = {column.name: column for frame in FRAMES.values() for column in frame.columns}
     wanted = dict.fromkeys(["case", *_CONSTANT, *(key for frame in FRAMES.values() for key in frame.keys)])
@@ -48,7 +48,7 @@ def _keys() -> tuple[Column, ...]:
     return tuple(column._replace(dtype="Int64") if column.dtype == WHOLE else column for column in columns)
 
 
-OBSERVATIONS = (*_HEAD, *_keys(), *_TAIL)
+OBSERVATIONS = (*_HEAD, *_list_keys(), *_TAIL)
 """The columns of :func:`load`, in order."""
 
 
@@ -81,8 +81,8 @@ def load(*runs: str | Path) -> pd.DataFrame:
     for run in run_folders:
         if reason := early(run.head().work):
             warnings.warn(f"{run.head().name}: {reason}; the observations are incomplete", stacklevel=2)
-    observations = [observed(run.head(), frames(run)) for run in run_folders]
-    return pd.concat(observations, ignore_index=True) if observations else _typed(pd.DataFrame())
+    observations = [build_observations(run.head(), frames(run)) for run in run_folders]
+    return pd.concat(observations, ignore_index=True) if observations else _convert_types(pd.DataFrame())
 
 
 def find(*runs: str | Path) -> list[RunFolder]:
@@ -93,10 +93,10 @@ def find(*runs: str | Path) -> list[RunFolder]:
     UsageError
         If an argument is neither a run nor a folder of runs.
     """
-    return sort_by_age(folder for run in runs for folder in _folders(run))
+    return sort_by_age(folder for run in runs for folder in _find_folders(run))
 
 
-def _folders(run: str | Path) -> list[RunFolder]:
+def _find_folders(run: str | Path) -> list[RunFolder]:
     folder = RunFolder(Path(run)) if isinstance(run, Path) or Path(run).is_dir() else RunFolder.named(run)
     if folders := folder.runs():
         return folders
@@ -107,17 +107,17 @@ def _folders(run: str | Path) -> list[RunFolder]:
     )
 
 
-def observed(head: Run, frames: Frames) -> pd.DataFrame:
+def build_observations(head: Run, frames: Frames) -> pd.DataFrame:
     """Return the observations of a run."""
-    long = [_melted(name, frame) for name, frame in frames.items() if len(frame)]
-    rows = _typed(pd.concat([part for part in long if len(part)] or [pd.DataFrame()], ignore_index=True))
+    long = [_melt(name, frame) for name, frame in frames.items() if len(frame)]
+    rows = _convert_types(pd.concat([part for part in long if len(part)] or [pd.DataFrame()], ignore_index=True))
     environment = head.environment
     about: dict[str, Any] = {"run": head.name, "created": pd.Timestamp(head.created), "machine": environment.processor}
     about |= {"torch": environment.torch, "commit": environment.git_commit}
     return rows.assign(**about).astype({column.name: column.dtype for column in _HEAD})
 
 
-def _melted(name: str, frame: pd.DataFrame) -> pd.DataFrame:
+def _melt(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each number of a frame that is not missing."""
     kind = FRAMES[name]
     measures = [column.name for column in kind.columns if column.name not in kind.keys and _is_number(column)]
@@ -125,7 +125,7 @@ def _melted(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     about = [column for column in frame.columns if column in names and column not in measures and column != "unit"]
     values = frame[measures].to_numpy(dtype=float, na_value=np.nan)
     place, row = np.nonzero(~np.isnan(values.T))  # measure by measure
-    units = np.array([_unit(measure) for measure in measures], dtype=object)[place]
+    units = np.array([_get_unit(measure) for measure in measures], dtype=object)[place]
     if "unit" in frame:
         units = np.where(np.isin(measures, _OF_THE_FRAME)[place], frame["unit"].to_numpy(dtype=object)[row], units)
     long = frame[about].iloc[row].assign(frame=name, measure=np.array(measures, dtype=object)[place])
@@ -136,7 +136,7 @@ def _is_number(column: Column) -> bool:
     return column.dtype in {REAL, WHOLE}
 
 
-def _unit(measure: str) -> str:
+def _get_unit(measure: str) -> str:
     """Return the unit at the end of a name."""
     return next((unit for part, unit in _UNITS if part in f"{measure}_"), "1")
 
@@ -148,13 +148,13 @@ _UNITS = (("_per_s_", "1/s"), ("_bytes_", "B"), ("_us_", "µs"), ("_s_", "s"))
 """Parts of the name of a measure, and the unit each stands for."""
 
 
-def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+def _convert_types(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of an observation with their types; the columns of the run are still empty."""
     wanted = frame.reindex(columns=[column.name for column in OBSERVATIONS])
     return wanted.astype({column.name: column.dtype for column in OBSERVATIONS})
 
 
-def documented() -> Iterator[tuple[str, str, str, str]]:
+def list_columns() -> Iterator[tuple[str, str, str, str]]:
     """Yield frame, column, type and meaning of every column, first the columns of :func:`load`."""
     declared = {name: frame.columns for name, frame in FRAMES.items()}
     for name, columns in {"observations": OBSERVATIONS, **declared}.items():

@@ -19,11 +19,11 @@ from harness.wording import audit_line, failing, laws_in, proof_line, survey_lin
 
 from .figures.trend import COLUMNS, trend_data
 from .front import front
-from .observation import documented, observed
+from .observation import build_observations, list_columns
 from .reading import Reading, read
 from .subject_sheet import sheets
-from .summary import FAILING, in_short, surveyed
-from .svg import numbered, styled_once
+from .summary import FAILING, list_sentences, list_surveyed
+from .svg import merge_styles, shorten_ids
 from .template import markdown_template, script, templates
 from .text import clean
 
@@ -59,15 +59,15 @@ def write_report(
     """
     folder = run.path / "report" if target is None else target
     reading = read(run, earlier)
-    environment, page = templates(), _page(reading)
-    write_atomically(folder / "report.html", _written(environment, page))
-    write_atomically(folder / "report.md", _markdown(page))
-    write_atomically(folder / "badge.json", json.dumps(_badge(reading), indent=2) + "\n")
+    environment, page = templates(), _build_page(reading)
+    write_atomically(folder / "report.html", _render(environment, page))
+    write_atomically(folder / "report.md", _render_markdown(page))
+    write_atomically(folder / "badge.json", json.dumps(_build_badge(reading), indent=2) + "\n")
     _write_data(reading, folder / "data")
-    return folder / "report.html", [page["verdict"], *page["also"], *map(clean, in_short(reading))]
+    return folder / "report.html", [page["verdict"], *page["also"], *map(clean, list_sentences(reading))]
 
 
-def _page(reading: Reading) -> dict[str, Any]:
+def _build_page(reading: Reading) -> dict[str, Any]:
     """Return the values for the templates."""
     survey = reading.survey
     also: list[str] = []
@@ -80,7 +80,7 @@ def _page(reading: Reading) -> dict[str, Any]:
     if survey:
         (also if lines else lines).append(survey_line(survey.breakings, survey.worst))
     verdict = clean("; ".join(lines))
-    wrong: list[object] = [*failing(reading.verdicts), *surveyed(survey)]
+    wrong: list[object] = [*failing(reading.verdicts), *list_surveyed(survey)]
     wrong += [finding for finding in reading.gate.findings if finding.outcome in FAILING]
     wrong += [proof for proof in reading.proofs if proof.fails]
     wrong += [audit for audit in reading.audits if audit.fails]
@@ -100,12 +100,12 @@ def _page(reading: Reading) -> dict[str, Any]:
     }
 
 
-def _written(environment: Environment, page: dict[str, Any]) -> str:
+def _render(environment: Environment, page: dict[str, Any]) -> str:
     """Return the page as HTML, with shortened drawings."""
-    return numbered(styled_once(environment.get_template("report.html.j2").render(page)))
+    return shorten_ids(merge_styles(environment.get_template("report.html.j2").render(page)))
 
 
-def _markdown(page: dict[str, Any]) -> str:
+def _render_markdown(page: dict[str, Any]) -> str:
     """Return the page as Markdown, without the sheets that make it too long for a summary."""
     template = markdown_template()
     all_sheets = page["sheets"]
@@ -116,7 +116,7 @@ def _markdown(page: dict[str, Any]) -> str:
     return text
 
 
-def _badge(reading: Reading) -> dict[str, Any]:
+def _build_badge(reading: Reading) -> dict[str, Any]:
     """Return the verdict in the endpoint schema of shields.io."""
     ran = [verdict for verdict in reading.verdicts if verdict.status is not Status.SKIPPED]
     number, laws = laws_in(failing(reading.verdicts)), laws_in(ran)
@@ -133,10 +133,11 @@ def _write_data(reading: Reading, folder: Path) -> None:
     """Write each frame, and the meaning of its columns, as CSV; and every number in one Parquet file."""
     for name, frame in reading.frames.items():
         write_atomically(folder / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
-    columns = [*documented()]
+    columns = [*list_columns()]
     if reading.digests:
         columns += [("trend", *column) for column in COLUMNS]
         write_atomically(folder / "trend.csv", trend_data(reading.digests).to_csv(index=False, lineterminator="\n"))
     schema = pd.DataFrame(columns, columns=["frame", "column", "dtype", "meaning"])
     write_atomically(folder / "schema.csv", schema.to_csv(index=False, lineterminator="\n"))
-    write_atomically(folder / "observations.parquet", observed(reading.head, reading.frames).to_parquet(index=False))
+    observations = build_observations(reading.head, reading.frames)
+    write_atomically(folder / "observations.parquet", observations.to_parquet(index=False))

@@ -19,7 +19,7 @@ from harness.record.bench import (
 from harness.record.storage import RowT
 from harness.wording import most_informative
 
-from .benchmark import placed
+from .benchmark import list_placed
 from .difference import differences
 from .frame import Frames, frames
 from .history import Digest
@@ -107,7 +107,7 @@ class Reading:
     estimates: tuple[record.LearnedParameter, ...] = ()
     timings: tuple[Benchmark[Any], ...] = ()
 
-    def timed(self, kind: type[RecordT]) -> list[Benchmark[RecordT]]:
+    def list_timed(self, kind: type[RecordT]) -> list[Benchmark[RecordT]]:
         """Return the benchmarks with records of a kind, in the order they ran."""
         return [timing for timing in self.timings if isinstance(timing.record, kind)]
 
@@ -115,14 +115,14 @@ class Reading:
         """Return the part about one contract, family or case; keep records and frames without this column unchanged."""
         return replace(
             self,
-            verdicts=_about(self.verdicts, column, value),
-            proofs=_about(self.proofs, column, value),
-            traces=_about(self.traces, column, value),
-            survey=_part(self.survey, column, value),
+            verdicts=_select(self.verdicts, column, value),
+            proofs=_select(self.proofs, column, value),
+            traces=_select(self.traces, column, value),
+            survey=_select_group(self.survey, column, value),
             frames=_StoredFrames(self.frames, column, value),
-            learned=_part(self.learned, column, value) if column == "family" else self.learned,
-            epochs=_about(self.epochs, column, value) if column != "contract" else self.epochs,
-            estimates=_about(self.estimates, column, value) if column != "contract" else self.estimates,
+            learned=_select_group(self.learned, column, value) if column == "family" else self.learned,
+            epochs=_select(self.epochs, column, value) if column != "contract" else self.epochs,
+            estimates=_select(self.estimates, column, value) if column != "contract" else self.estimates,
             timings=tuple(timing for timing in self.timings if getattr(timing.record, column, value) == value),
         )
 
@@ -173,13 +173,13 @@ _Record = TypeVar("_Record")
 _Group = TypeVar("_Group", Surveyed, Learned)
 
 
-def _about(records: tuple[_Record, ...], column: str, value: str) -> tuple[_Record, ...]:
+def _select(records: tuple[_Record, ...], column: str, value: str) -> tuple[_Record, ...]:
     return tuple(entry for entry in records if getattr(entry, column) == value)
 
 
-def _part(group: _Group, column: str, value: str) -> _Group:
+def _select_group(group: _Group, column: str, value: str) -> _Group:
     """Return the records of a group about one contract, family or case."""
-    return replace(group, **{name: _about(records, column, value) for name, records in vars(group).items()})
+    return replace(group, **{name: _select(records, column, value) for name, records in vars(group).items()})
 
 
 def read(run: record.RunFolder, earlier: Sequence[record.RunFolder] = ()) -> Reading:
@@ -209,7 +209,7 @@ def read(run: record.RunFolder, earlier: Sequence[record.RunFolder] = ()) -> Rea
         fixes=records(record.Fix),
         epochs=records(record.Epoch),
         estimates=records(record.LearnedParameter),
-        timings=tuple(timing for kind in _TIMED for _, timing in placed(run, kind)),
+        timings=tuple(timing for kind in _TIMED for _, timing in list_placed(run, kind)),
     )
     if not earlier:
         return reading

@@ -70,10 +70,10 @@ class Sheet:
 def sheets(reading: Reading) -> tuple[Sheet, ...]:
     """Return the sheets for which a run has data, with unique names."""
     named: dict[str, Sheet] = {}
-    for sheet in _sheets(reading):
+    for sheet in _build_sheets(reading):
         if sheet.sections:
-            name = _name(sheet, named)
-            named[name] = replace(sheet, name=name, sections=tuple(_within(part, name) for part in sheet.sections))
+            name = _choose_name(sheet, named)
+            named[name] = replace(sheet, name=name, sections=tuple(_prefix(part, name) for part in sheet.sections))
     return tuple(named.values())
 
 
@@ -82,38 +82,38 @@ def address(found: Sequence[Sheet], kind: str, subject: str) -> str:
     return next((sheet.name for sheet in found if sheet.kind == kind and subject in {sheet.title, sheet.name}), "")
 
 
-def _sheets(reading: Reading) -> Iterator[Sheet]:
+def _build_sheets(reading: Reading) -> Iterator[Sheet]:
     frames = reading.frames
     subject_frames = (frames.verdicts, frames.breakings, frames.worst, frames.proofs, frames.operations)
     for contract in dict.fromkeys(str(name) for frame in subject_frames for name in frame["contract"]):
-        yield _sheet("operation", contract, OPERATION, reading.of("contract", contract))
+        yield _build_sheet("operation", contract, OPERATION, reading.of("contract", contract))
     for family in dict.fromkeys(str(name) for frame in (frames.steps, frames.epochs) for name in frame["family"]):
-        yield _sheet("model", family, MODEL, reading.of("family", family))
-    yield _sheet("model", "loops and vectors", VECTORIZED, reading)
+        yield _build_sheet("model", family, MODEL, reading.of("family", family))
+    yield _build_sheet("model", "loops and vectors", VECTORIZED, reading)
     for case in dict.fromkeys(map(str, frames.loaders["case"])):
-        yield _sheet("loader", case, LOADER, reading.of("case", case))
+        yield _build_sheet("loader", case, LOADER, reading.of("case", case))
     for name, title, builders in RUN:
-        yield replace(_sheet("run", title, builders, reading), name=name)
+        yield replace(_build_sheet("run", title, builders, reading), name=name)
 
 
-def _sheet(kind: str, title: str, builders: Sequence[SectionBuilder], reading: Reading) -> Sheet:
+def _build_sheet(kind: str, title: str, builders: Sequence[SectionBuilder], reading: Reading) -> Sheet:
     return Sheet("", kind, title, tuple(filter(None, (build(reading) for build in builders))))
 
 
-def _name(sheet: Sheet, used: dict[str, Sheet]) -> str:
+def _choose_name(sheet: Sheet, used: dict[str, Sheet]) -> str:
     """Return a unique identifier that resembles the title."""
     words = re.sub(r"[^a-z0-9]+", "-", sheet.title.lower())[:60].strip("-")
     name = sheet.name or f"{sheet.kind}-{words}"
     return name if name not in used else f"{name}-{len(used)}"
 
 
-def _within(section: Section, sheet: str) -> Section:
+def _prefix(section: Section, sheet: str) -> Section:
     """Return a section with identifiers that are unique to its sheet."""
-    parts = tuple(_with_unique_names(part, sheet) for part in section.parts)
+    parts = tuple(_prefix_part(part, sheet) for part in section.parts)
     return replace(section, name=f"{sheet}-{section.name}", parts=parts)
 
 
-def _with_unique_names(part: Part, sheet: str) -> Part:
+def _prefix_part(part: Part, sheet: str) -> Part:
     """Return a part with unique identifiers; blocks of findings keep theirs, since the first layer links to them."""
     if isinstance(part, Figure):
         part = replace(part, panels=tuple(panel.with_unique_ids(sheet) for panel in part.panels))

@@ -38,10 +38,10 @@ def wrong_in(reading: Reading) -> list[Finding]:
     return findings(reading.verdicts, [status for status in Status if status.fails])
 
 
-def in_short(reading: Reading) -> list[str]:
+def list_sentences(reading: Reading) -> list[str]:
     """Return the findings that need attention and the changes as sentences, and the number of the rest."""
-    sentences = [found(finding) for finding in wrong_in(reading)]
-    sentences += [sentence for proof in reading.proofs for sentence in refuted(proof)]
+    sentences = [explain_finding(finding) for finding in wrong_in(reading)]
+    sentences += [sentence for proof in reading.proofs for sentence in list_refuted(proof)]
     sentences += further(reading)
     more = [f"{count(len(sentences) - IN_SHORT, 'more finding')} on the page."] if len(sentences) > IN_SHORT else []
     return [*sentences[:IN_SHORT], *more, *remarks(reading.head), *since(reading)]
@@ -58,30 +58,30 @@ def since(reading: Reading) -> list[str]:
     return [f"Since {before}: {changed or unchanged}."]
 
 
-def found(finding: Finding) -> str:
+def explain_finding(finding: Finding) -> str:
     """Return one sentence on a finding: its cause and the number of broken laws."""
     first = finding.first
     name = cut(sentence(finding).splitlines()[0].rstrip("."), limit=300)
     laws = count(len(finding.broken_laws), "law")
-    return f"{finding.case}: {name} ({first.law} [{first.where}]{_amount(first)}; {laws})."
+    return f"{finding.case}: {name} ({first.law} [{first.where}]{_format_amount(first)}; {laws})."
 
 
-def declared(found: Sequence[Finding]) -> list[str]:
+def explain_declared(found: Sequence[Finding]) -> list[str]:
     """Return a sentence on each observed declared failure; a declaration may cover several causes."""
 
-    def named(finding: Finding) -> str:
+    def format_name(finding: Finding) -> str:
         name = cut((finding.first.reason or sentence(finding)).splitlines()[0].rstrip("."), limit=200)
         return f"{finding.case}: {name}"
 
     lines = []
-    for name, group in group_by(found, named).items():
+    for name, group in group_by(found, format_name).items():
         laws = {verdict.law for finding in group for verdict in finding.verdicts}
         dtypes = list(dict.fromkeys(dtype for finding in group for dtype in finding.dtypes))
         lines.append(f"{name} ({count(len(laws), 'law')}, in {listing(dtypes)}).")
     return lines
 
 
-def refuted(proof: Proof) -> list[str]:
+def list_refuted(proof: Proof) -> list[str]:
     """Return a sentence on each law with an undeclared break, or on the reason for a missing result."""
     where = f"[{proof.dtype}, {proof.layout}]"
     if proof.error is not None:
@@ -112,29 +112,29 @@ def further(reading: Reading, *, grouped: bool = False) -> list[str]:
         for audit in reading.audits
         if audit.run is not None and audit.run.is_open
     ]
-    return [*surveyed(new, reading.traces), *unseen]
+    return [*list_surveyed(new, reading.traces), *unseen]
 
 
-def surveyed(survey: Surveyed, traces: Sequence[RayTrace] = ()) -> list[str]:
+def list_surveyed(survey: Surveyed, traces: Sequence[RayTrace] = ()) -> list[str]:
     """Return a sentence on each law that broke at an undeclared place, or had no result along a ray."""
-    wrong = [_misplaced(breaking) for breaking in disagreeing(survey.breakings)]
+    wrong = [_compare_points(breaking) for breaking in disagreeing(survey.breakings)]
     broken = [
-        _broken(failures, traces) for failures in group_by_case(select_undeclared(survey.breakings, survey.worst))
+        _explain(failures, traces) for failures in group_by_case(select_undeclared(survey.breakings, survey.worst))
     ]
     silent = [
-        f"{ray.case} gave no answer for {ray.law} [{ray.dtype}] along {ray.ray}: {_first_line(ray)}."
+        f"{ray.case} gave no answer for {ray.law} [{ray.dtype}] along {ray.ray}: {_get_first_line(ray)}."
         for ray in select_unanswered(survey.breakings)
     ]
     return [*wrong, *broken, *silent]
 
 
-def _broken(failures: Sequence[Breaking | Worst], traces: Sequence[RayTrace]) -> str:
+def _explain(failures: Sequence[Breaking | Worst], traces: Sequence[RayTrace]) -> str:
     """Return the undeclared failures of a case, and the operation that causes them if calls show it."""
     cause = first_loss(traces, failures[0].case)
     return f"{summarize_failures(failures)}, found by the survey{f': {cause}' if cause else ''}."
 
 
-def _misplaced(breaking: Breaking) -> str:
+def _compare_points(breaking: Breaking) -> str:
     """Return the actual and the declared breaking point of a law."""
     where = "does not break" if breaking.value is None else f"breaks at {plain(breaking.value, digits=10)}"
     form = f"{breaking.form} = {plain(breaking.form_value, digits=10)}"
@@ -145,7 +145,7 @@ def _misplaced(breaking: Breaking) -> str:
 def remarks(run: Run) -> list[str]:
     """Return remarks on the run itself, a sentence each."""
     sentences = [
-        f"`harness {work.name}` {_was(work)}: its results are incomplete." for work in find_unfinished(run.work)
+        f"`harness {work.name}` {_get_outcome(work)}: its results are incomplete." for work in find_unfinished(run.work)
     ]
     if run.data is not None and not run.data.genuine:
         sentences.append(f"The data set is not the published one: {run.data.note.rstrip('.')}.")
@@ -154,18 +154,18 @@ def remarks(run: Run) -> list[str]:
     return sentences
 
 
-def _was(work: Work) -> str:
+def _get_outcome(work: Work) -> str:
     return work.sentence if work.ended is Ended.FAILED else f"was {work.sentence}"
 
 
-def _amount(verdict: Verdict) -> str:
+def _format_amount(verdict: Verdict) -> str:
     """Return the deviation of a broken law relative to its bound; empty if it was not recorded."""
     if verdict.deviation is None or verdict.bound is None:
         return ""
     return f": deviation {plain(verdict.deviation)} {verdict.unit}, bound {plain(verdict.bound)} {verdict.unit}"
 
 
-def _first_line(verdict: Breaking) -> str:
+def _get_first_line(verdict: Breaking) -> str:
     """Return the first line of a reason, without its full stop."""
     lines = (verdict.reason or "").strip().splitlines()
     return cut(lines[0].rstrip("."), limit=300) if lines else "no reason was recorded"

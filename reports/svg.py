@@ -96,7 +96,7 @@ def belongs(case: str, *artists: Artist) -> None:
         artist.set_gid(f"{_OF}{case}")
 
 
-def drawn(
+def draw_svg(
     draw: Callable[[Axes], object],
     *,
     name: str,
@@ -106,12 +106,12 @@ def drawn(
     tells: bool = True,
 ) -> str:
     """Draw one set of axes as an ``<svg>`` element, and cache it, because the layers of a page share drawings."""
-    return _drawn(cloudpickle.dumps((draw, name, label, height_in, width_in, tells)))
+    return _draw(cloudpickle.dumps((draw, name, label, height_in, width_in, tells)))
 
 
 @lru_cache(MAX_REMEMBERED)
-def _drawn(request: bytes) -> str:
-    """Return the drawing that the arguments of :func:`drawn` ask for: equal bytes mean equal arguments."""
+def _draw(request: bytes) -> str:
+    """Return the drawing that the arguments of :func:`draw_svg` ask for: equal bytes mean equal arguments."""
     draw, name, label, height_in, width_in, tells = cloudpickle.loads(request)
     stream = io.StringIO()
     with house(), matplotlib.rc_context({"svg.hashsalt": name}), warnings.catch_warnings():
@@ -125,8 +125,8 @@ def _drawn(request: bytes) -> str:
             _mark_legend(axes)
         # Not `savefig`: that draws everything once before, for the extent of pictures in pixels.
         canvas.print_svg(stream, metadata=_NO_METADATA)
-    marks = "".join(_marks(axes, height=72 * height_in) for axes in figure.axes) if tells else ""
-    return clean(_inlined(stream.getvalue(), name=name, label=label).replace("</svg>", f"{marks}</svg>"))
+    marks = "".join(_draw_marks(axes, height=72 * height_in) for axes in figure.axes) if tells else ""
+    return clean(_reduce(stream.getvalue(), name=name, label=label).replace("</svg>", f"{marks}</svg>"))
 
 
 def _mark_legend(axes: Axes) -> None:
@@ -135,35 +135,35 @@ def _mark_legend(axes: Axes) -> None:
     if legend is None:
         return
     handles, labels = axes.get_legend_handles_labels()
-    marks = dict(zip(labels, map(_mark_of, handles), strict=True))
+    marks = dict(zip(labels, map(_find_mark, handles), strict=True))
     for sample, text in zip(legend.legend_handles, legend.get_texts(), strict=True):
         for artist in filter(None, (sample, text)):
             artist.set_gid(marks.get(text.get_text()))
 
 
-def _mark_of(handle: Artist | Container) -> str | None:
+def _find_mark(handle: Artist | Container) -> str | None:
     """Return the identifier of a curve or of its first part."""
     parts = handle.get_children() if isinstance(handle, Container) else [handle]
     return parts[0].get_gid() if parts else None
 
 
-def _marks(axes: Axes, *, height: float) -> str:
+def _draw_marks(axes: Axes, *, height: float) -> str:
     """Return invisible circles with tooltips."""
     points = [point for point in _TOOLTIPS.get(axes, ()) if math.isfinite(point[1])]
     labels = [(axes.transData.transform((x, y)), text, case) for x, y, text, case in points]
     seen = [mark for mark in labels if 0.0 <= mark[0][1] <= height]  # a curve may leave what is drawn
     circles = "".join(
-        f'<circle cx="{x:.1f}" cy="{height - y:.1f}"{_owner(case)}><title>{escape(text)}</title></circle>'
+        f'<circle cx="{x:.1f}" cy="{height - y:.1f}"{_format_owner(case)}><title>{escape(text)}</title></circle>'
         for (x, y), text, case in seen
     )
     return f'<g class="told">{circles}</g>' if circles else ""
 
 
-def _owner(case: str) -> str:
+def _format_owner(case: str) -> str:
     return f' data-of="{escape(case)}"' if case else ""
 
 
-def _ungrouped(body: str) -> str:
+def _remove_groups(body: str) -> str:
     """Omit groups without an attribute, which have no effect."""
     pieces, bare = [], []
     for piece in re.split(r"(<g>|<g [^>]*[^/]>|</g>)", body):
@@ -176,19 +176,19 @@ def _ungrouped(body: str) -> str:
     return "".join(pieces)
 
 
-def _joined(body: str) -> str:
+def _join_lines(body: str) -> str:
     """Join consecutive lines of the same style, such as the bars of a curve."""
     return _SAME_STYLE.sub(lambda lines: f'<path d="{"".join(_D.findall(lines[0]))}"{lines[1]}/>', body)
 
 
-def _marked(body: str) -> str:
+def _move_styles(body: str) -> str:
     """Move the common style of the marks of a curve to their group."""
 
-    def merged_paths(group: re.Match[str]) -> str:
+    def merge_paths(group: re.Match[str]) -> str:
         clip, marks, style = group.groups(default="")
         return f'<g{clip} style="{style}">' + marks.replace(f' style="{style}"', "") + "</g>"
 
-    return _MARKS.sub(merged_paths, body)
+    return _MARKS.sub(merge_paths, body)
 
 
 def _shorten_lines(path: str) -> str:
@@ -212,7 +212,7 @@ def unique_ids(svg: str, name: str) -> str:
     return _IDENTIFIER.sub(lambda at: f"{at[1]}i{zlib.crc32(f'{name}/{at[2]}'.encode(errors='replace')):x}", svg)
 
 
-def _inlined(document: str, *, name: str, label: str) -> str:
+def _reduce(document: str, *, name: str, label: str) -> str:
     """Reduce a document to its element for a page, with text alternative, unique identifiers and page colors."""
     body = document[document.index("<svg") :].partition(">")[2]
     body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.DOTALL)
@@ -220,7 +220,7 @@ def _inlined(document: str, *, name: str, label: str) -> str:
     body = re.sub(r"> <", "><", _FONTS.sub("sans-serif", body))
     for pattern, short in _COMPACT:
         body = re.sub(pattern, short, body)
-    body = _LINES.sub(lambda path: _shorten_lines(path[0]), _marked(_joined(_ungrouped(body))))
+    body = _LINES.sub(lambda path: _shorten_lines(path[0]), _move_styles(_join_lines(_remove_groups(body))))
     body = unique_ids(body, name)
     for color, variable in _VARIABLES.items():
         body = body.replace(color, f"var(--{variable})")
@@ -231,31 +231,31 @@ def _inlined(document: str, *, name: str, label: str) -> str:
     return f'{opening} font-family="sans-serif" role="img" aria-label="{escape(label)}">{body.strip()}'
 
 
-def styled_once(page: str) -> str:
+def merge_styles(page: str) -> str:
     """Return a page in which styles that several elements share are classes in its ``<style>``."""
     drawings = _DRAWING.findall(page)
     times = Counter(style for drawing in drawings for _, style in _STYLED.findall(drawing))
     classes = {style: f"d{number}" for number, style in enumerate(style for style in times if times[style] > 1)}
 
-    def named(element: re.Match[str]) -> str:
+    def replace_style(element: re.Match[str]) -> str:
         return f'{element[1]}class="{classes[element[2]]}"' if element[2] in classes else element[0]
 
     rules = dict.fromkeys(rule for drawing in drawings for rule in _DEFAULTS.findall(drawing))
     sheet = "\n".join([*rules, *(f".{name}{{{style}}}" for style, name in classes.items())])
-    page = _DRAWING.sub(lambda drawing: _STYLED.sub(named, _DEFAULTS.sub("", drawing[0])), page)
+    page = _DRAWING.sub(lambda drawing: _STYLED.sub(replace_style, _DEFAULTS.sub("", drawing[0])), page)
     return page.replace("</style>", f"{sheet}\n</style>", 1)
 
 
-def numbered(page: str) -> str:
+def shorten_ids(page: str) -> str:
     """Return a page with short identifiers in its drawings and for implementations, numbered in order of appearance."""
     names: dict[str, str] = {}
 
-    def short(identifier: re.Match[str]) -> str:
+    def shorten(identifier: re.Match[str]) -> str:
         return f"{identifier[1]}_{names.setdefault(identifier[2], f'{len(names):x}')}"
 
     owners: dict[str, int] = {}
     page = _OWNER.sub(lambda of: f' data-of="{owners.setdefault(of[1], len(owners))}"', page)
-    return _DRAWING.sub(lambda drawing: _IDENTIFIER.sub(short, drawing[0]), page)
+    return _DRAWING.sub(lambda drawing: _IDENTIFIER.sub(shorten, drawing[0]), page)
 
 
 _OWNER = re.compile(r' data-of="([^"]*)"')

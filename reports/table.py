@@ -20,11 +20,11 @@ OPEN = 30
 """More rows than these are shown when asked for."""
 
 
-def _of_kind(kind: Kind, *headings: str) -> tuple[Header, ...]:
+def _make_headers(kind: Kind, *headings: str) -> tuple[Header, ...]:
     return tuple(Header(heading, kind) for heading in headings)
 
 
-texts, prose, numbers, codes = (partial(_of_kind, kind) for kind in get_args(Kind))
+texts, prose, numbers, codes = (partial(_make_headers, kind) for kind in get_args(Kind))
 """Columns of one kind, by their headings."""
 
 

@@ -38,10 +38,10 @@ def templates() -> Environment:
 
 def markdown_template() -> Template:
     """Return the template of the Markdown page, which escapes all values except for code blocks and tables."""
-    return templates().overlay(autoescape=True, finalize=_in_markdown).get_template("report.md.j2")
+    return templates().overlay(autoescape=True, finalize=_convert_to_markdown).get_template("report.md.j2")
 
 
-def _in_markdown(value: object) -> object:
+def _convert_to_markdown(value: object) -> object:
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
     return Markup(markdown_text(value))  # noqa: S704 - escaped here

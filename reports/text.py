@@ -3,7 +3,7 @@
 from harness.error import printable as clean
 from harness.wording import fence_code, markdown_text
 
-__all__ = ["clean", "count", "cut", "fence_code", "listing", "markdown_text", "shortened", "workers_in_words"]
+__all__ = ["clean", "count", "cut", "fence_code", "listing", "markdown_text", "shorten", "workers_in_words"]
 
 
 def count(number: int, noun: str, *, plural: str = "") -> str:
@@ -28,6 +28,6 @@ def cut(text: str, *, limit: int) -> str:
     return text if len(text) <= limit else f"{text[:limit]} … ({len(text) - limit:,} more characters)"
 
 
-def shortened(text: str, *, limit: int) -> str:
+def shorten(text: str, *, limit: int) -> str:
     """Return at most ``limit`` characters of a name, an ellipsis last where it is longer."""
     return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -224,7 +224,7 @@ def bench(
         codes = []
         for suite in wanted:
             try:
-                codes.append(_run_one_suite(suite, target, opened.folder, settings, limits, quiet=quiet))
+                codes.append(_run_one(suite, target, opened.folder, settings, limits, quiet=quiet))
             except benchmark.IdleError as error:
                 # A suite that the user names must run; of the usual suites, only those with work.
                 if suites or (suite == wanted[-1] and not codes):
@@ -244,9 +244,7 @@ def _check_loader_options(suites: list[str], settings: Settings) -> None:
         raise UsageError(problem, remedy="use `harness bench loaders`")
 
 
-def _run_one_suite(
-    name: str, target: str, folder: "RunFolder", settings: Settings, limits: Limits, *, quiet: bool
-) -> int:
+def _run_one(name: str, target: str, folder: "RunFolder", settings: Settings, limits: Limits, *, quiet: bool) -> int:
     """Run one suite under a progress bar, and print its summary or its number of benchmarks."""
     from harness.bench.run import run_suite
 

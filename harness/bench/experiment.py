@@ -85,10 +85,10 @@ def linear_regression(
         if (contract.form, contract.task) != ("training", "regression"):
             continue
         parameters: WeightAndBias = (X.new_zeros(1, X.shape[1]), X.new_zeros(1))
-        yield _record_linear_epoch(case, 0, parameters, X, y, 0.0)
+        yield _record_linear(case, 0, parameters, X, y, 0.0)
         for epoch in range(1, settings.epochs + 1):
             parameters, duration_s = _run_epoch(case, X, y, parameters, settings, epoch)
-            yield _record_linear_epoch(case, epoch, parameters, X, y, duration_s)
+            yield _record_linear(case, epoch, parameters, X, y, duration_s)
         fitted = case.family
         yield from _record_estimates(case, parameters, X)
     if fitted:
@@ -119,10 +119,10 @@ def softmax_regression(
         if (contract.form, contract.task) != ("training", "classification"):
             continue
         parameters = start
-        yield _record_softmax_epoch(case, data, 0, parameters, train, held_out, 0.0)
+        yield _record_softmax(case, data, 0, parameters, train, held_out, 0.0)
         for epoch in range(1, settings.epochs + 1):
             parameters, duration_s = _run_epoch(case, *train, parameters, settings, epoch)
-            yield _record_softmax_epoch(case, data, epoch, parameters, train, held_out, duration_s)
+            yield _record_softmax(case, data, epoch, parameters, train, held_out, duration_s)
         yield from _record_weights(case, data, parameters[0])
         yield _count_confusion(case, data, parameters, held_out)
     yield from _record_images(data, held_out, parameters if parameters is not start else None)
@@ -165,9 +165,7 @@ def _run_epoch(
     return trained, time.perf_counter() - started
 
 
-def _record_linear_epoch(
-    case: Case, epoch: int, parameters: WeightAndBias, X: Tensor, y: Tensor, duration_s: float
-) -> Epoch:
+def _record_linear(case: Case, epoch: int, parameters: WeightAndBias, X: Tensor, y: Tensor, duration_s: float) -> Epoch:
     weight, bias = (part.double() for part in parameters)
     residual = (X.double() @ weight.T + bias).squeeze(1) - y.double()
     return Epoch(
@@ -197,7 +195,7 @@ def _record_estimates(case: Case, parameters: WeightAndBias, X: Tensor) -> Itera
         )
 
 
-def _record_softmax_epoch(
+def _record_softmax(
     case: Case,
     data: Prepared,
     epoch: int,

@@ -67,7 +67,7 @@ def split_middle(x: arb) -> tuple[float, float]:
     return hi, float(x - hi)
 
 
-def _make_function(on_balls: Callable[..., Any], on_floats: Callable[..., Any], arguments: int = 1) -> Operation:
+def _make(on_balls: Callable[..., Any], on_floats: Callable[..., Any], arguments: int = 1) -> Operation:
     """Return a function of arrays; ``on_floats`` decides the result at poles and at infinity."""
 
     def apply_to_balls(*xs: arb) -> Any:
@@ -92,17 +92,16 @@ def _power(x: arb, y: arb) -> arb:
     return x.sqrt() if y == 0.5 else x**y
 
 
-exp, log = _make_function(arb.exp, np.exp), _make_function(arb.log, np.log)
-expm1, log1p = _make_function(arb.expm1, np.expm1), _make_function(arb.log1p, np.log1p)
-sqrt, tanh = _make_function(arb.sqrt, np.sqrt), _make_function(arb.tanh, np.tanh)
-erf, erfc = _make_function(arb.erf, math.erf), _make_function(arb.erfc, math.erfc)
-atan = _make_function(arb.atan, np.arctan)
-sin, cos = _make_function(arb.sin, np.sin), _make_function(arb.cos, np.cos)
-sigmoid = _make_function(lambda x: 1 / (1 + (-x).exp()), lambda x: 1 / (1 + np.exp(-x)))
-power = _make_function(_power, np.power, 2)
-divide = _make_function(lambda a, b: a / b, np.divide, 2)
-_sign = _make_function(arb.sgn, np.sign)
-_logaddexp = _make_function(lambda a, b: a.max(b) + (-abs(a - b)).exp().log1p(), np.logaddexp, 2)
+exp, log = _make(arb.exp, np.exp), _make(arb.log, np.log)
+expm1, log1p = _make(arb.expm1, np.expm1), _make(arb.log1p, np.log1p)
+sqrt, tanh, erf = _make(arb.sqrt, np.sqrt), _make(arb.tanh, np.tanh), _make(arb.erf, math.erf)
+erfc, atan = _make(arb.erfc, math.erfc), _make(arb.atan, np.arctan)
+sin, cos = _make(arb.sin, np.sin), _make(arb.cos, np.cos)
+sigmoid = _make(lambda x: 1 / (1 + (-x).exp()), lambda x: 1 / (1 + np.exp(-x)))
+power = _make(_power, np.power, 2)
+divide = _make(lambda a, b: a / b, np.divide, 2)
+_sign = _make(arb.sgn, np.sign)
+_logaddexp = _make(lambda a, b: a.max(b) + (-abs(a - b)).exp().log1p(), np.logaddexp, 2)
 
 
 def _choose_larger(a: arb, b: arb) -> arb:

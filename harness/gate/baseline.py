@@ -157,9 +157,8 @@ def write_baseline(file: Path, baseline: Baseline) -> None:
     """Write a baseline."""
     origins, lines = baseline.origins, []
     for key in sorted(baseline.cases):
-        entries = [
-            Line(**dict(entry.snapshot), on=_list_places(entry.origins, origins)) for entry in baseline.cases[key]
-        ]
+        seen = baseline.cases[key]
+        entries = [Line(**dict(entry.snapshot), on=_list_places(entry.origins, origins)) for entry in seen]
         lines += [line.model_dump_json(exclude_defaults=True) for line in sorted(entries, key=lambda line: line.on)]
     head = BaselineHeader(lines=len(lines), origins=origins).model_dump_json()
     write_atomically(file, b"".join(seal_line(line, BEFORE)[0] for line in (head, *lines)), synced=True)

@@ -101,15 +101,13 @@ def diagnose(
 def summarize(evidence: Evidence, policy: Policy) -> Diagnosis:
     """Return the diagnosis from a measurement of identical code."""
     cases = dict.fromkeys(slices.case for slices in evidence.slices)
-    sights = [
-        _estimate_sensitivity(case, evidence, policy) for case in cases if len(evidence.log_ratios(case, CANDIDATE)) > 1
-    ]
+    sights = [_estimate(case, evidence, policy) for case in cases if len(evidence.log_ratios(case, CANDIDATE)) > 1]
     controls = evidence.log_ratios(evidence.control, CONTROL) if evidence.control else []
     control = bounded_ratio(controls) if len(controls) > 1 else None
     return Diagnosis(tuple(sorted(sights, key=lambda sight: sight.visible)), control, evidence)
 
 
-def _estimate_sensitivity(case: str, evidence: Evidence, policy: Policy) -> Sensitivity:
+def _estimate(case: str, evidence: Evidence, policy: Policy) -> Sensitivity:
     candidates, nulls = (evidence.log_ratios(case, arm) for arm in (CANDIDATE, NULL))
     spread = statistics.fmean(statistics.stdev(log_ratios) for log_ratios in (candidates, nulls))
     smallest = visible(spread / BLOCK**0.5, BLOCK, policy.allows("margin", case))

@@ -136,12 +136,12 @@ def comparisons(evidence: Evidence, policy: Policy) -> list[Comparison]:
         outcome = OUTCOMES[state(ratios, nulls, margins)]
         if outcome is Outcome.INCONCLUSIVE and bounded_ratio(ratios).high >= 1.0 + _find_largest(margins):
             outcome = Outcome.NO_VERDICT
-        rows.append(_make_comparison(case, CANDIDATE, ratios, outcome, margins))
+        rows.append(_compare(case, CANDIDATE, ratios, outcome, margins))
         void = state(nulls, nulls, margins) is State.VOID
-        rows.append(_make_comparison(case, NULL, nulls, Outcome.NO_VERDICT if void else Outcome.UNCHANGED, margins))
+        rows.append(_compare(case, NULL, nulls, Outcome.NO_VERDICT if void else Outcome.UNCHANGED, margins))
         if controls := evidence.log_ratios(case, CONTROL):
             outcome_ = Outcome.REGRESSED if is_slower(controls, margins.margin) else Outcome.INCONCLUSIVE
-            rows.append(_make_comparison(case, CONTROL, controls, outcome_, margins))
+            rows.append(_compare(case, CONTROL, controls, outcome_, margins))
     return rows
 
 
@@ -150,9 +150,7 @@ def _find_largest(margins: Margins) -> float:
     return max(MORE / FEWER - 1.0, margins.tolerance)
 
 
-def _make_comparison(
-    case: str, arm: str, log_ratios: Sequence[float], outcome: Outcome, margins: Margins
-) -> Comparison:
+def _compare(case: str, arm: str, log_ratios: Sequence[float], outcome: Outcome, margins: Margins) -> Comparison:
     slowdown = bounded_ratio(log_ratios)
     interval = {"ratio": slowdown.point, "low": slowdown.low, "high": slowdown.high}
     smallest = visible(standard_error(log_ratios), len(log_ratios), margins.margin)
@@ -178,12 +176,8 @@ def time_findings(evidence: Evidence, ratios: Sequence[Comparison]) -> list[Gate
     measured = [ratio for ratio in candidates if ratio.case not in unreached]
     control = next((ratio for ratio in ratios if ratio.arm == CONTROL), None)
     if control is None or control.outcome is not Outcome.REGRESSED:
-        return [
-            *findings,
-            _report_unseen_control(control, measured),
-            *(_report_slower_unseen(ratio) for ratio in slower),
-        ]
-    return [*findings, *(_make_finding(ratio, evidence) for ratio in measured), _report_seen_control(control)]
+        return [*findings, _report_unseen(control, measured), *map(_report_slower, slower)]
+    return [*findings, *(_make_finding(ratio, evidence) for ratio in measured), _report_seen(control)]
 
 
 def _report_unreached(case: str) -> GateFinding:
@@ -200,7 +194,7 @@ def none_reached(evidence: Evidence) -> str:
     )
 
 
-def _report_unseen_control(control: Comparison | None, measured: Sequence[Comparison]) -> GateFinding:
+def _report_unseen(control: Comparison | None, measured: Sequence[Comparison]) -> GateFinding:
     if control is None:
         return time_finding(
             "", Outcome.NO_VERDICT, "No case was measured in enough pairs of processes.", machine=bool(measured)
@@ -212,7 +206,7 @@ def _report_unseen_control(control: Comparison | None, measured: Sequence[Compar
     return time_finding(control.case, Outcome.NO_VERDICT, sentence, machine=True)
 
 
-def _report_seen_control(control: Comparison) -> GateFinding:
+def _report_seen(control: Comparison) -> GateFinding:
     sentence = f"The control works: 10 % more work in {control.case} was measured as {_format_slowdown(control)}."
     return time_finding(control.case, Outcome.UNCHANGED, sentence)
 
@@ -223,7 +217,7 @@ def _seems_slower(ratio: Comparison, evidence: Evidence) -> bool:
     return seems_slower(log_ratios, nulls, ratio.margin)
 
 
-def _report_slower_unseen(ratio: Comparison) -> GateFinding:
+def _report_slower(ratio: Comparison) -> GateFinding:
     """A case that was measured as slower, although the gate did not see the control."""
     sentence = (
         f"{ratio.case} seems slower: {_format_slowdown(ratio)} in {ratio.couples} pairs, but the gate did not "

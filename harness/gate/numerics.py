@@ -28,30 +28,24 @@ UPDATE = "`harness gate --update` accepts it"
 def compare(before: Baseline, now: Summary, policy: Policy) -> list[GateFinding]:
     """Return a finding on each difference, and a finding with the number of comparisons."""
     references = before.references(now.origin)
-    shared_cases = {
-        key: current for key in references if (current := now.cases.get(_get_present_key(key, policy))) is not None
-    }
+    pairs = {key: current for key in references if (current := now.cases.get(_get_key(key, policy))) is not None}
     findings = list(_compare_cases(references, now, policy))
-    for key, current in shared_cases.items():
+    for key, current in pairs.items():
         old, figures, same_draws = references[key]
         findings += _compare_laws(old, current, policy, figures=figures, same_draws=same_draws)
         findings += _compare_points(old, current, figures=figures, surveyed=now.surveyed)
         findings += _compare_counts(old, current) if figures else []
-    findings += find_loosened([(references[key], current) for key, current in shared_cases.items()])
-    findings += _report_remote(
-        before, [key for key in shared_cases if not references[key].figures], len(shared_cases), now
-    )
+    findings += find_loosened([(references[key], current) for key, current in pairs.items()])
+    findings += _list_remote(before, [key for key in pairs if not references[key].figures], len(pairs), now)
     if points := sum(len(case.snapshot.breaking_points()) for case in references.values() if not now.surveyed):
         sentence = f"{count(points, 'breaking point')} not compared, because the run has no survey."
-        findings.append(_make_finding("", "", Outcome.NO_VERDICT, sentence))
+        findings.append(_report("", "", Outcome.NO_VERDICT, sentence))
     if not now.cases:
-        findings.append(
-            _make_finding("", "", Outcome.NO_VERDICT, "Nothing was compared: the run contains no verdicts.")
-        )
-    return [*findings, *_count_comparisons([references[key] for key in shared_cases])]
+        findings.append(_report("", "", Outcome.NO_VERDICT, "Nothing was compared: the run contains no verdicts."))
+    return [*findings, *_count_comparisons([references[key] for key in pairs])]
 
 
-def _get_present_key(key: Key, policy: Policy) -> Key:
+def _get_key(key: Key, policy: Policy) -> Key:
     """Return the present name of a case of the baseline."""
     return policy.renamed.get(key[0], key[0]), key[1]
 
@@ -66,11 +60,11 @@ def accept_differences(findings: Sequence[GateFinding]) -> list[GateFinding]:
     ]
 
 
-def _make_finding(case: str, subject: str, outcome: Outcome, sentence: str, gate: Gate = Gate.NUMERICS) -> GateFinding:
+def _report(case: str, subject: str, outcome: Outcome, sentence: str, gate: Gate = Gate.NUMERICS) -> GateFinding:
     return GateFinding(gate=gate, case=case, subject=subject, outcome=outcome, sentence=sentence)
 
 
-def _report_remote(before: Baseline, unknown: Sequence[Key], compared: int, now: Summary) -> Iterator[GateFinding]:
+def _list_remote(before: Baseline, unknown: Sequence[Key], compared: int, now: Summary) -> Iterator[GateFinding]:
     """Report the cases without figures from this kind of machine."""
     if not unknown:
         return
@@ -84,7 +78,7 @@ def _report_remote(before: Baseline, unknown: Sequence[Key], compared: int, now:
         f"{quantities} are not compared: the baseline has them from {origins}, this run from {now.origin}; "
         "`harness gate --update` adds them."
     )
-    yield _make_finding("", "", Outcome.INCONCLUSIVE, sentence)
+    yield _report("", "", Outcome.INCONCLUSIVE, sentence)
 
 
 def _count_comparisons(both: Sequence[Reference]) -> Iterator[GateFinding]:
@@ -93,37 +87,37 @@ def _count_comparisons(both: Sequence[Reference]) -> Iterator[GateFinding]:
     for snapshot in (snapshot for snapshot in snapshots if snapshot.by_chance):
         where = f"{AGREE} [{', '.join(sorted(snapshot.by_chance))}]"
         sentence = f"{snapshot.case} is not repeatable (see {where}): its verdicts are compared, its numbers are not."
-        yield _make_finding(snapshot.case, where, Outcome.UNCHANGED, sentence)
+        yield _report(snapshot.case, where, Outcome.UNCHANGED, sentence)
     laws = sum(len(snapshot.figures()) for snapshot in snapshots)
     sentence = f"{count(laws, 'verdict')} of {count(len(both), 'case')} compared with the baseline."
-    yield _make_finding("", "", Outcome.UNCHANGED, sentence)
+    yield _report("", "", Outcome.UNCHANGED, sentence)
     if counts := sum(len(case.snapshot.counts) for case in both if case.figures):
         sentence = f"{count(counts, 'count')} compared with the baseline."
-        yield _make_finding("", "", Outcome.UNCHANGED, sentence, Gate.COUNTS)
+        yield _report("", "", Outcome.UNCHANGED, sentence, Gate.COUNTS)
 
 
 # Cases
 
 
 def _compare_cases(known: Mapping[Key, Reference], now: Summary, policy: Policy) -> Iterator[GateFinding]:
-    was = {_get_present_key(key, policy) for key in known}
+    was = {_get_key(key, policy) for key in known}
     new = [key for key in now.cases if key not in was]
     for key, (old, *_) in known.items():
-        if _get_present_key(key, policy) not in now.cases:
+        if _get_key(key, policy) not in now.cases:
             yield _report_gone(old, [now.cases[key] for key in new], policy)
     for case, device in new:
         where = "" if device == "cpu" else f" on {device}"
-        yield _make_finding(case, "", Outcome.NEW, f"{case}{where} is new: it is not in the baseline; {UPDATE}.")
+        yield _report(case, "", Outcome.NEW, f"{case}{where} is new: it is not in the baseline; {UPDATE}.")
 
 
 def _report_gone(old: Snapshot, new: Sequence[Snapshot], policy: Policy) -> GateFinding:
     if old.case in policy.retired:
         sentence = f"{old.case} is retired: {policy.retired[old.case]}."
-        return _make_finding(old.case, "", Outcome.UNCHANGED, sentence)
+        return _report(old.case, "", Outcome.UNCHANGED, sentence)
     like = [current.case for current in new if current.contract == old.contract]
     hint = f"; if its new name is {' or '.join(like)}, add it under `renamed` in {TABLE}" if like else ""
     sentence = f"{old.case} is missing: the run has no verdicts for it{hint}."
-    return _make_finding(old.case, "", Outcome.NO_VERDICT, sentence)
+    return _report(old.case, "", Outcome.NO_VERDICT, sentence)
 
 
 # Laws
@@ -138,7 +132,7 @@ def _compare_laws(
         lost.setdefault(law, []).append(dtype)
     for law, dtypes in sorted(lost.items()):
         where = ", ".join(sorted(dtypes))
-        yield _make_finding(
+        yield _report(
             current.case,
             f"{law} [{where}]",
             Outcome.REGRESSED,
@@ -147,7 +141,7 @@ def _compare_laws(
     if added := sorted(now.keys() - was.keys()):
         listed = f"{added[0][0]} [{added[0][1]}]" + (f" and {len(added) - 1} more" if len(added) > 1 else "")
         sentence = f"{current.case} has checks that the baseline does not contain: {listed}; {UPDATE}."
-        yield _make_finding(current.case, listed, Outcome.NEW, sentence)
+        yield _report(current.case, listed, Outcome.NEW, sentence)
     for key in sorted(was.keys() & now.keys()):
         subject = f"{key[0]} [{key[1]}]"
         difference = _compare_status(was[key], now[key], figures=figures)
@@ -157,7 +151,7 @@ def _compare_laws(
             difference = _compare_largest(was[key], now[key], _compute_largest_allowed(was[key], current.case, policy))
         if difference is not None:
             outcome, words = difference
-            yield _make_finding(current.case, subject, outcome, f"{current.case} {subject}: {words}.")
+            yield _report(current.case, subject, outcome, f"{current.case} {subject}: {words}.")
 
 
 Difference = tuple[Outcome, str] | None
@@ -224,10 +218,10 @@ def _compare_points(old: Snapshot, current: Snapshot, *, figures: bool, surveyed
             continue
         if key not in now:
             sentence = f"{current.case} {subject}: the run no longer searches for its breaking point."
-            yield _make_finding(current.case, subject, Outcome.REGRESSED, sentence)
+            yield _report(current.case, subject, Outcome.REGRESSED, sentence)
         elif figures and now[key] != was[key]:
             outcome, words = _describe_move(was[key], now[key], ray, dtype)
-            yield _make_finding(current.case, subject, outcome, f"{current.case} {subject}: {words}.")
+            yield _report(current.case, subject, outcome, f"{current.case} {subject}: {words}.")
 
 
 def _describe_move(was: str, now: str, ray: str, dtype: str) -> tuple[Outcome, str]:
@@ -236,12 +230,13 @@ def _describe_move(was: str, now: str, ray: str, dtype: str) -> tuple[Outcome, s
     if not was:
         return Outcome.REGRESSED, f"breaks at {now}, but did not break on this ray before"
     inwards = abs(float.fromhex(now)) < abs(float.fromhex(was))
-    distance = f"{_format_distance(was, now, ray, dtype)} {'earlier' if inwards else 'later'}"
-    words = f"breaks at {now} instead of {was}, {distance}"
+    words = (
+        f"breaks at {now} instead of {was}, {_count_steps(was, now, ray, dtype)} {'earlier' if inwards else 'later'}"
+    )
     return (Outcome.REGRESSED, words) if inwards else (Outcome.IMPROVED, f"{words}; {UPDATE}")
 
 
-def _format_distance(was: str, now: str, ray: str, dtype: str) -> str:
+def _count_steps(was: str, now: str, ray: str, dtype: str) -> str:
     a, b = float.fromhex(was), float.fromhex(now)
     steps = round(abs(a - b)) if ray == LENGTH else abs(ordinal(a, dtype) - ordinal(b, dtype))
     noun = "element" if ray == LENGTH else "float"
@@ -260,7 +255,7 @@ def _compare_counts(old: Snapshot, current: Snapshot) -> Iterator[GateFinding]:
         tail = f"; {UPDATE}" if outcome is Outcome.IMPROVED else ""
         number = "none" if now is None else f"{now:,}"
         sentence = f"{current.case}: {number} {name} per call, was {was:,}{tail}."
-        yield _make_finding(current.case, name, outcome, sentence, Gate.COUNTS)
+        yield _report(current.case, name, outcome, sentence, Gate.COUNTS)
 
 
 MEANT = ("batches", "samples")
@@ -317,23 +312,23 @@ def find_loosened(both: Sequence[tuple[Reference, Snapshot]]) -> Iterator[GateFi
                 grown.setdefault((current.contract, law), []).append(growth)
     for (contract, law), group in grown.items():
         sentence = f"The bound of {contract} {law} {_describe_growth(group)}: a looser bound finds less."
-        yield _make_finding("", law, Outcome.REGRESSED, sentence)
+        yield _report("", law, Outcome.REGRESSED, sentence)
     if unknown:
         cases = count(unknown, "case")
         sentence = f"The bounds of {cases} are not compared: the baseline does not record them; {UPDATE_ADDS}."
-        yield _make_finding("", "", Outcome.INCONCLUSIVE, sentence)
+        yield _report("", "", Outcome.INCONCLUSIVE, sentence)
     if of_several:
         sentence = (
             f"The bounds of {of_several:,} verdicts on {', '.join(sorted(OF_SEVERAL))} are not compared: "
             "they depend on the call that is the worst on a kind of machine."
         )
-        yield _make_finding("", "", Outcome.INCONCLUSIVE, sentence)
+        yield _report("", "", Outcome.INCONCLUSIVE, sentence)
     if other_inputs:
         sentence = (
             f"The bounds of {other_inputs:,} of {compared + other_inputs:,} verdicts are not compared: "
             f"their inputs differ from the baseline's; {UPDATE_ADDS}."
         )
-        yield _make_finding("", "", Outcome.INCONCLUSIVE, sentence)
+        yield _report("", "", Outcome.INCONCLUSIVE, sentence)
 
 
 def _is_unknown(old: Snapshot, current: Snapshot) -> bool:

@@ -321,11 +321,7 @@ class Trial:
 
         def rank(case: str) -> tuple[bool, bool, float]:
             is_suspected = self._get_state(case) is State.SUSPECTED
-            return (
-                case != self._find_unseen_control(),
-                not is_suspected,
-                self._schedule.costs[case].pair_s(MIN_SLICES),
-            )
+            return case != self._find_unseen(), not is_suspected, self._schedule.costs[case].pair_s(MIN_SLICES)
 
         return sorted(cases, key=rank)
 
@@ -374,9 +370,9 @@ class Trial:
         """The undecided cases, and the control until it is detected; a decided case stays decided."""
         out = self.evidence.failures.keys() | self._dropped
         able = [case for case in self._schedule.costs if case not in out]
-        return [case for case in able if case == self._find_unseen_control() or not self._get_state(case).is_settled]
+        return [case for case in able if case == self._find_unseen() or not self._get_state(case).is_settled]
 
-    def _find_unseen_control(self) -> str | None:
+    def _find_unseen(self) -> str | None:
         """The control, until it is seen."""
         return None if self._control_is_seen() else self.evidence.control
 
@@ -391,7 +387,7 @@ class Trial:
         only one arm if the slices of each arm followed each other.
         """
         before, start = psutil.cpu_times(), self._clock()
-        sought = self._find_unseen_control()
+        sought = self._find_unseen()
         taken: dict[tuple[str, SlicePlan, bool], list[dict[str, SliceTimes]]] = defaultdict(list)
         # Results are examined at the end of a block, so the remaining budget is for all pairs until then. In the
         # first block it is also for the pairs that confirm a suspicion.

@@ -89,9 +89,7 @@ class Proving:
         self._lost: dict[int, str] = {}
         self.properties: dict[Any, Property] = {}
         """Properties of the cases, by their identifying key."""
-        self._known = {
-            i: self._read_proof(proof) for i, piece in enumerate(first) if (proof := piece["proof"]) is not None
-        }
+        self._known = {i: self._read(proof) for i, piece in enumerate(first) if (proof := piece["proof"]) is not None}
 
     def __len__(self) -> int:
         """Number of proofs with at least one finished shard."""
@@ -107,14 +105,14 @@ class Proving:
         for answer in self._backend.answers(self.remaining, seconds=seconds):
             piece = self._backend.pieces[answer.index]
             if answer.reply is not None:
-                self._store(piece["task"], self._read_proof(answer.reply))
+                self._store(piece["task"], self._read(answer.reply))
             elif answer.reason is not None:
                 self._lost.setdefault(piece["task"], answer.reason)
             else:
                 continue
             yield piece["title"]
 
-    def _read_proof(self, proof_document: Document) -> Proof:
+    def _read(self, proof_document: Document) -> Proof:
         """Return the proof of a document, and store the properties of its case."""
         fields = dict(proof_document)
         for document in fields.pop("properties", ()):

@@ -61,9 +61,7 @@ def is_there(file: Path) -> bool:
     return os.path.lexists(file)
 
 
-def _make_read_error(
-    what: str, rule: str, value: str | None = None, *, place: object, remedy: str = DAMAGED
-) -> UsageError:
+def _make_error(what: str, rule: str, value: str | None = None, *, place: object, remedy: str = DAMAGED) -> UsageError:
     return UsageError(f"cannot read {what}", rule=rule, value=value, place=str(place), remedy=remedy)
 
 
@@ -76,15 +74,15 @@ def read_bytes(file: Path, *, what: str = "a record", remedy: str = DAMAGED) -> 
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 kind = next((name for is_such, name in _KINDS if is_such(status.st_mode)), "something else")
-                raise _make_read_error(what, "not a regular file", kind, place=file, remedy=remedy)
+                raise _make_error(what, "not a regular file", kind, place=file, remedy=remedy)
             if status.st_size > MAX_BYTES:
                 limit, size = f"the limit is {MAX_BYTES:,} bytes", f"{status.st_size:,} bytes"
-                raise _make_read_error(what, limit, size, place=file, remedy=remedy)
+                raise _make_error(what, limit, size, place=file, remedy=remedy)
             # No more than that, should it grow meanwhile; and no room for more is taken.
             return stream.read(status.st_size)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise _make_read_error(what, reason.lower(), place=file, remedy=remedy) from error
+        raise _make_error(what, reason.lower(), place=file, remedy=remedy) from error
 
 
 def read_text(file: Path, *, what: str = "a record", remedy: str = DAMAGED) -> str:
@@ -99,7 +97,7 @@ def decode(content: bytes, *, place: str, what: str = "a record", remedy: str = 
     except UnicodeDecodeError as error:
         value = f"the byte 0x{content[error.start]:02x}"
         line = content.count(b"\n", 0, error.start) + 1
-        raise _make_read_error(what, "the text is not UTF-8", value, place=f"{place}:{line}", remedy=remedy) from error
+        raise _make_error(what, "the text is not UTF-8", value, place=f"{place}:{line}", remedy=remedy) from error
 
 
 def parse_record(
@@ -118,7 +116,7 @@ def invalid(error: ValidationError, *, place: str, what: str, remedy: str = DAMA
     field = ".".join(str(part) for part in first["loc"]) or error.title
     message = str(first["msg"]).removeprefix("Value error, ")
     rule = f"invalid `{field:.80}`: {message[:1].lower()}{message[1:200]}"
-    return _make_read_error(what, rule, quote_value(first.get("input")), place=place, remedy=remedy)
+    return _make_error(what, rule, quote_value(first.get("input")), place=place, remedy=remedy)
 
 
 def quote_value(value: object) -> str:
@@ -134,7 +132,7 @@ def document(text: str | bytes, *, place: str, what: str, remedy: str = DAMAGED)
     try:
         return from_json(text)
     except ValueError as error:  # no JSON, or nested too deeply
-        raise _make_read_error(what, f"invalid JSON: {error}", place=place, remedy=remedy) from error
+        raise _make_error(what, f"invalid JSON: {error}", place=place, remedy=remedy) from error
 
 
 def parse_toml(file: Path) -> dict[str, Any]:
@@ -263,10 +261,10 @@ def unseal_line(line: bytes, before: str, *, place: str, remedy: str = ALTERED) 
     """Return a record's JSON without its checksum, and the checksum."""
     match = _LINE.fullmatch(line)
     if match is None:
-        raise _make_read_error("the records", "the line has no checksum", place=place, remedy=remedy)
+        raise _make_error("the records", "the line has no checksum", place=place, remedy=remedy)
     if checksum(match["text"], before).encode() != match["sum"]:
         rule = "the line was altered or does not follow the previous line"
-        raise _make_read_error("the records", rule, place=place, remedy=remedy)
+        raise _make_error("the records", rule, place=place, remedy=remedy)
     return match["text"] + b"}", match["sum"].decode()
 
 
@@ -281,7 +279,7 @@ def unseal_document(content: bytes, name: str, *, place: str) -> bytes:
     match = _DOCUMENT.fullmatch(content)
     if match is None or checksum(match["text"], beginning(name)).encode() != match["sum"]:
         rule = "the checksum at the end is missing" if match is None else "the checksum does not match"
-        raise _make_read_error("the run", rule, place=place, remedy=ALTERED)
+        raise _make_error("the run", rule, place=place, remedy=ALTERED)
     return match["text"] + b"\n}"
 
 
@@ -513,7 +511,7 @@ class RunFolder:
             file = self.path / name
             content = read_bytes(file, what=description, remedy=remedy)
             if name in states and checksum(content) not in {state.sum for state in states[name]}:
-                raise _make_read_error(description, "the checksum does not match", place=file, remedy=remedy)
+                raise _make_error(description, "the checksum does not match", place=file, remedy=remedy)
             text = decode(content, place=str(file), what=description, remedy=remedy)
             yield file.stem.removeprefix("bench-"), document(text, place=str(file), what=description, remedy=remedy)
 
@@ -538,7 +536,7 @@ def _reject_other_schema(content: bytes, file: Path) -> None:
     if version != SCHEMA or isinstance(version, bool):
         rule, value = f"this version of the harness reads schema {SCHEMA}", f"schema {quote_value(version)}"
         remedy = "read it with the version of the harness that wrote it, or repeat the run"
-        raise _make_read_error("the run", rule, value, place=file, remedy=remedy)
+        raise _make_error("the run", rule, value, place=file, remedy=remedy)
 
 
 def _list_states(head: Run, name: str) -> list[FileState]:
@@ -565,4 +563,4 @@ def _reject_lost(chain: Chain, head: Run, name: str, file: Path) -> None:
 
 
 def _make_loss_error(place: str, rule: str, value: str | None = None) -> UsageError:
-    return _make_read_error("the records", rule, value, place=place, remedy=ALTERED)
+    return _make_error("the records", rule, value, place=place, remedy=ALTERED)

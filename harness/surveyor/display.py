@@ -107,8 +107,6 @@ LEGEND = (
 def _list_holding(breakings: Sequence[Breaking]) -> list[str]:
     """Return a sentence for each law with the rays along which it held in all dtypes."""
     by_ray = group_by(breakings, attrgetter("law", "ray"))
-    whole = [
-        key for key, group in by_ray.items() if all(point.value is None and point.reason is None for point in group)
-    ]
+    whole = [key for key, group in by_ray.items() if all(row.value is None and row.reason is None for row in group)]
     rays_of = group_by(whole, itemgetter(0))
     return [f"{law} holds to the end of: {', '.join(ray for _, ray in pairs)}" for law, pairs in rays_of.items()]

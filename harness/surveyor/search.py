@@ -48,9 +48,8 @@ def leap(rows: Ordinals, encoding: ExampleEncoding, rng: Generator) -> Ordinals:
     """Move one entry by a step of any size, up to half of the format's numbers."""
     changed, indices = rows.copy(), np.arange(len(rows))
     bits = rng.uniform(0.0, 8 * encoding.job.format.dtype.itemsize - 2, size=len(rows))
-    changed[indices, _draw_columns(rows, rng)] += (np.exp2(bits) * rng.choice([-1.0, 1.0], size=len(rows))).astype(
-        np.int64
-    )
+    columns = _draw_columns(rows, rng)
+    changed[indices, columns] += (np.exp2(bits) * rng.choice([-1.0, 1.0], size=len(rows))).astype(np.int64)
     return changed
 
 
@@ -285,10 +284,8 @@ def _measure(job: Job, result: SearchResult, islands: list[_Island], children: l
     """Measure the rows of the islands as a single batch, and keep the best."""
     everything = np.concatenate(children)
     measurement = job.subject.measure(job.law, result.encoding.decode(everything))
-    scores = {
-        "deviation": _max_rows(measurement.deviation, everything),
-        "ratio": _max_rows(measurement.ratio, everything),
-    }
+    sizes = {"deviation": measurement.deviation, "ratio": measurement.ratio}
+    scores = {objective: _list_largest(values, everything) for objective, values in sizes.items()}
     result.rows += len(everything)
     for best in result.best:
         index = int(scores[best.objective].argmax())
@@ -300,7 +297,7 @@ def _measure(job: Job, result: SearchResult, islands: list[_Island], children: l
         begin += len(offspring)
 
 
-def _max_rows(values: Any, rows: Ordinals) -> Scores:
+def _list_largest(values: Any, rows: Ordinals) -> Scores:
     """Return the largest value per row."""
     return np.asarray(np.reshape(values, (len(rows), -1)).max(1, initial=0.0), dtype=np.float64)
 

@@ -9,7 +9,7 @@ from ..figure import Figure, Panel
 from ..number import duration, plain, times
 from ..style import LINE, pen
 from ..svg import add_tooltips, belongs
-from ..text import count, listing, shortened
+from ..text import count, listing, shorten
 from .axis import End, legend_rows, logarithmic, whiskers
 from .name import names_of
 from .panel import curve_panels, panels_by
@@ -35,23 +35,23 @@ def accuracy_against_speed(frame: pd.DataFrame) -> Figure:
     rows = frame[frame["ratio"].notna()].drop_duplicates("case")  # the standard shape comes first
     rows = rows.groupby("contract", sort=False).filter(lambda group: len(group) >= MIN_POINTS)
     groups = {str(contract): group for contract, group in rows.groupby("contract", sort=False)}
-    panels = panels_by(rows, "contract", _panels)
+    panels = panels_by(rows, "contract", _build_panels)
     nothing = Panel("accuracy", note="no contract has enough timed implementations with checked values for a plot")
     return Figure(
         name="accuracy-figure",
         frames=("operations",),
         title="Accuracy against speed",
         panels=panels or (nothing,),
-        caption=f"{_dominated(groups)} Float32, one thread, one call on a standard input, with gradient if the "
+        caption=f"{_compare_pairs(groups)} Float32, one thread, one call on a standard input, with gradient if the "
         "contract has one. Horizontal bars are the interquartile range of the rounds. The vertical axis is the largest "
         "deviation from the exact value on the checked inputs, relative to its bound: above 1 the law of the value is "
         f"broken, and the time is not compared. Values above {plain(HIGHEST)} are drawn at the edge.",
         columns=min(2, max(1, len(panels))),
-        claim=_trade(next(iter(groups.values()))) if len(groups) == 1 else "",
+        claim=_compare_fastest(next(iter(groups.values()))) if len(groups) == 1 else "",
     )
 
 
-def _trade(group: pd.DataFrame) -> str:
+def _compare_fastest(group: pd.DataFrame) -> str:
     """Return whether the fastest sound implementation is also as accurate as any; empty if none is the fastest."""
     sound = group[group["ratio"] <= 1.0].sort_values("median_s", kind="stable")
     if len(sound) < 2 or sound["q3_s"].iloc[0] >= sound["q1_s"].iloc[1:].min():
@@ -62,7 +62,7 @@ def _trade(group: pd.DataFrame) -> str:
     return f"{names[str(fastest['case'])]} is the fastest, and none is more accurate"
 
 
-def _panels(contract: str, frame: pd.DataFrame, number: int) -> list[Panel]:
+def _build_panels(contract: str, frame: pd.DataFrame, number: int) -> list[Panel]:
     names = names_of(frame)
 
     def draw(axes: Axes) -> list[End]:
@@ -79,7 +79,7 @@ def _panels(contract: str, frame: pd.DataFrame, number: int) -> list[Panel]:
             belongs(case, *point.get_children())
             exact = f"{name}: {duration(time)} per call, {plain(row['ratio'])} of the bound"
             add_tooltips(axes, [(time, height, exact)], case=case)
-            ends.append(End(height, f"{SIGNS[mark]} {shortened(name, limit=MAX_CHARACTERS)}", own_pen.color, case))
+            ends.append(End(height, f"{SIGNS[mark]} {shorten(name, limit=MAX_CHARACTERS)}", own_pen.color, case))
         axes.set(xlabel="time per call", ylabel="worst deviation / bound")
         return ends
 
@@ -94,7 +94,7 @@ def _panels(contract: str, frame: pd.DataFrame, number: int) -> list[Panel]:
     )
 
 
-def _dominated(groups: dict[str, pd.DataFrame]) -> str:
+def _compare_pairs(groups: dict[str, pd.DataFrame]) -> str:
     """Return sentences on implementations that are faster and more accurate than another sound implementation."""
     sentences = []
     for contract, rows in groups.items():

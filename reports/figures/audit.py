@@ -12,7 +12,7 @@ from ..number import plain
 from ..style import BROKEN, INK, PENS
 from ..svg import add_tooltips
 from ..tables.audit import place
-from ..text import count, shortened
+from ..text import count, shorten
 from .axis import logarithmic
 from .panel import wide_and_narrow
 
@@ -57,7 +57,7 @@ def _draw(axes: Axes, *, nearest: list[Headroom]) -> None:
         tip = f"{place(line)}: {line.value!r} now, breaks at {line.breaks_at!r} ({line.dtype})"
         add_tooltips(axes, [(line.factor, position, tip)])
     logarithmic(axes.xaxis, [1.25, 8 * max(line.factor for line in nearest)], text=plain)
-    names = [shortened(f"{place(line).partition(' ')[0]} {line.operation}", limit=MAX_CHARACTERS) for line in nearest]
+    names = [shorten(f"{place(line).partition(' ')[0]} {line.operation}", limit=MAX_CHARACTERS) for line in nearest]
     axes.set_yticks(range(len(nearest)), names)
     axes.set(ylim=(len(nearest) - 0.4, -0.6), xlabel="headroom (×)")
     axes.grid(visible=False, axis="y")
@@ -101,7 +101,7 @@ def _draw_errors(axes: Axes, *, stretches: Sequence[Stretch]) -> None:
         axes.plot(places, [heights[index] for index in places], marker, color=COLORS[1], markersize=4, linestyle="none")
     lost = [index for index, stretch in enumerate(stretches) if stretch.error is None]
     axes.plot(lost, [WRONG] * len(lost), "x", color=COLORS[0], markersize=7, linestyle="none")
-    texts = [f"{place(stretch)} {stretch.operation}: {_error(stretch)}" for stretch in stretches]
+    texts = [f"{place(stretch)} {stretch.operation}: {_format_error(stretch)}" for stretch in stretches]
     add_tooltips(axes, zip(range(len(heights)), heights, texts, strict=True))
     logarithmic(axes.yaxis, [min(heights) / 3, 3 * max(heights)], text=plain)
     axes.set(xlabel="source line, in execution order", ylabel="relative error")
@@ -109,5 +109,5 @@ def _draw_errors(axes: Axes, *, stretches: Sequence[Stretch]) -> None:
     axes.set_xticks(range(len(named)), [str(stretch.line) for stretch in named])
 
 
-def _error(stretch: Stretch) -> str:
+def _format_error(stretch: Stretch) -> str:
     return "not finite, but should be" if stretch.error is None else f"relative error {stretch.error!r}"

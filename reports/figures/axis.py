@@ -11,7 +11,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from ..number import tick
 from ..svg import belongs
-from ..text import shortened
+from ..text import shorten
 
 SMALLEST, LARGEST = 1e-300, 1e300
 """Beyond these a scale has no room for the next power of ten."""
@@ -58,7 +58,7 @@ def categories(axes: Axes, sizes: Sequence[int]) -> dict[int, int]:
     """Put each measured size at a separate place along x, label as many as fit, and return the places."""
     places = {size: position for position, size in enumerate(sizes)}
     shown = sizes[:: 1 + len(sizes) // 8]
-    axes.set_xticks([places[size] for size in shown], [_short(size) for size in shown])
+    axes.set_xticks([places[size] for size in shown], [_format_size(size) for size in shown])
     axes.set_xlim(-0.4, len(sizes) - 0.6)
     return places
 
@@ -66,8 +66,8 @@ def categories(axes: Axes, sizes: Sequence[int]) -> dict[int, int]:
 def legend_above(axes: Axes, *, columns: int = 2) -> None:
     """Put the legend above the axes, where it hides no data, in as many columns as fit, ``columns`` at most."""
     handles, labels = axes.get_legend_handles_labels()
-    names = [_cut(label) for label in labels]
-    axes.legend(handles, names, loc="lower left", bbox_to_anchor=(0, 1.02), ncols=_fitting(names, columns))
+    names = [_truncate(label) for label in labels]
+    axes.legend(handles, names, loc="lower left", bbox_to_anchor=(0, 1.02), ncols=_count_columns(names, columns))
 
 
 class End(NamedTuple):
@@ -79,12 +79,12 @@ class End(NamedTuple):
     case: str = ""
 
 
-def labelled(axes: Axes, lines: Sequence[End], *, height_in: float) -> None:
+def label_lines(axes: Axes, lines: Sequence[End], *, height_in: float) -> None:
     """Name lines at their right ends, in their color and without overlaps."""
     right = axes.get_xlim()[1]
-    heights = [_share(axes, right, line.value) for line in lines]
+    heights = [_get_share(axes, right, line.value) for line in lines]
     gap = 1.3 * LABEL_PT / (72 * 0.78 * height_in)
-    for height, line in zip(_spread_out(heights, gap), lines, strict=True):
+    for height, line in zip(_move_apart(heights, gap), lines, strict=True):
         text = axes.annotate(
             line.name,
             xy=(1, height),
@@ -118,12 +118,12 @@ def rows_of(axes: Axes, cases: Sequence[str], names: Sequence[str]) -> None:
 LABEL_PT = 9.4
 
 
-def _share(axes: Axes, x: float, y: float) -> float:
+def _get_share(axes: Axes, x: float, y: float) -> float:
     """Return the height of a value, as a share of the axes."""
     return float(axes.transLimits.transform(axes.transScale.transform((x, y)))[1])
 
 
-def _spread_out(heights: Sequence[float], gap: float) -> list[float]:
+def _move_apart(heights: Sequence[float], gap: float) -> list[float]:
     """Move heights until their distances are at least ``gap``, in their order, first down and then up."""
     order = sorted(range(len(heights)), key=lambda position: -heights[position])
     moved = list(heights)
@@ -138,26 +138,26 @@ def _spread_out(heights: Sequence[float], gap: float) -> list[float]:
 
 def legend_rows(labels: Sequence[str], *, columns: int = 2) -> int:
     """Return the number of rows of such a legend, for which a drawing needs room."""
-    return math.ceil(len(labels) / _fitting([_cut(label) for label in labels], columns))
+    return math.ceil(len(labels) / _count_columns([_truncate(label) for label in labels], columns))
 
 
-def _cut(label: str) -> str:
-    return shortened(label, limit=LEGEND_CHARACTERS - SAMPLE_CHARACTERS)
+def _truncate(label: str) -> str:
+    return shorten(label, limit=LEGEND_CHARACTERS - SAMPLE_CHARACTERS)
 
 
-def _fitting(names: Sequence[str], columns: int) -> int:
+def _count_columns(names: Sequence[str], columns: int) -> int:
     """Return the number of columns in which names fit."""
-    return next((number for number in range(columns, 1, -1) if _fits(names, number)), 1)
+    return next((number for number in range(columns, 1, -1) if _has_room(names, number)), 1)
 
 
-def _fits(names: Sequence[str], columns: int) -> bool:
+def _has_room(names: Sequence[str], columns: int) -> bool:
     """Whether names, filled column by column, fit next to each other with the samples of their lines."""
     rows = math.ceil(len(names) / columns)
     widths = [max(map(len, names[start : start + rows])) for start in range(0, len(names), rows)]
     return sum(width + SAMPLE_CHARACTERS for width in widths) <= LEGEND_CHARACTERS
 
 
-def _short(size: int) -> str:
+def _format_size(size: int) -> str:
     """Return a size in at most four characters if it is a power of two or ten."""
     for factor, unit in [(2**20, "Mi"), (10**6, "M"), (10**3, "k")]:
         if size >= 10_000 and size % factor == 0:

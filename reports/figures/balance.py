@@ -11,7 +11,7 @@ from ..figure import Figure, Panel
 from ..number import percent, times
 from ..source import caveat_of
 from ..style import INK, MUTED, pen
-from ..svg import drawn
+from ..svg import draw_svg
 from ..text import count, workers_in_words
 from .axis import rows_of, whiskers
 from .name import names_of
@@ -22,16 +22,16 @@ def waiting(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     """Return the share that waits, with its interval and the limit up to which loading keeps ahead."""
     ordered = frame.sort_values(["batch_size", "workers"], kind="stable")
     title = "Share of the training loop spent waiting for the next batch"
-    panels = panels_by(ordered, ["batch_size", "workers"], _panels)
+    panels = panels_by(ordered, ["batch_size", "workers"], _build_panels)
     caption = (
-        f"{_starving(frame)} Bars show the estimate; whiskers are 95 % intervals within "
+        f"{_explain_starving(frame)} Bars show the estimate; whiskers are 95 % intervals within "
         "one process. Loading keeps ahead if the interval is below the dashed line."
     )
-    claim = _number_starving(frame)
+    claim = _count_starving(frame)
     return Figure("balance-figure", title, panels, caption, ("balance",), caveat_of(frame, source), claim=claim)
 
 
-def _number_starving(frame: pd.DataFrame) -> str:
+def _count_starving(frame: pd.DataFrame) -> str:
     """Return the number of loaders that make the loop wait too long in every configuration."""
     starves = (frame["verdict"] == "starves the step").groupby(frame["case"], sort=False).all()
     highest = f"{100 * frame['most_waiting'].max():.0f} %"
@@ -39,7 +39,7 @@ def _number_starving(frame: pd.DataFrame) -> str:
     return f"{loaders} always keep the loop waiting over {highest} of the time"
 
 
-def _starving(frame: pd.DataFrame) -> str:
+def _explain_starving(frame: pd.DataFrame) -> str:
     """Return the number of loaders that starve the step without workers, and the range of this effect."""
     starving = frame[(frame["verdict"] == "starves the step") & (frame["load_to_step"] >= 1) & (frame["workers"] == 0)]
     if starving.empty:
@@ -54,14 +54,14 @@ def _starving(frame: pd.DataFrame) -> str:
     return f"Without workers, loading a batch takes longer than the step in {loaders}: {span}."
 
 
-def _panels(_: object, frame: pd.DataFrame, number: int) -> list[Panel]:
+def _build_panels(_: object, frame: pd.DataFrame, number: int) -> list[Panel]:
     first = frame.iloc[0]
     title = f"batch {first['batch_size']}, {workers_in_words(int(first['workers']))}"
     low, high = percent(frame["wait_share"].min()), percent(frame["wait_share"].max())
     label = f"Share of the training loop spent waiting, {title}: {count(len(frame), 'loader')}, from {low} to {high}."
     height_in = 0.7 + 0.3 * len(frame)
     return [
-        Panel(title, drawn(partial(_draw, frame=frame), name=f"balance-{number}", label=label, height_in=height_in))
+        Panel(title, draw_svg(partial(_draw, frame=frame), name=f"balance-{number}", label=label, height_in=height_in))
     ]
 
 

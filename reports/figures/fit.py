@@ -10,7 +10,7 @@ from harness.record import FitData
 from ..figure import Figure, Panel
 from ..number import plain
 from ..style import PENS
-from ..svg import add_tooltips, drawn
+from ..svg import add_tooltips, draw_svg
 from ..text import count
 
 SAMPLE, LEARNED = PENS["concise"].color, PENS["scratch"].color
@@ -33,18 +33,18 @@ def fit(data: FitData, estimates: pd.DataFrame) -> Figure | None:
     for case, group in estimates.groupby("case", sort=False):
         learned = dict(zip(group["parameter"], group["learned"], strict=True))
         if number and set(names) <= set(learned):
-            return _figure(str(case), data, [float(learned[name]) for name in names])
+            return _build_figure(str(case), data, [float(learned[name]) for name in names])
     return None
 
 
-def _figure(case: str, data: FitData, parameters: Sequence[float]) -> Figure | None:
+def _build_figure(case: str, data: FitData, parameters: Sequence[float]) -> Figure | None:
     *weights, bias = parameters
     pairs = zip(data.inputs, data.targets, strict=True)
     rows = [(x, y) for x, y in pairs if all(abs(number) < FAR for number in (*x, y, *parameters))]
     if not rows:
         return None
     data = data.model_copy(update={"inputs": tuple(x for x, _ in rows), "targets": tuple(y for _, y in rows)})
-    panels = [_panel(data, weights, bias, index) for index in range(len(weights))]
+    panels = [_build_panel(data, weights, bias, index) for index in range(len(weights))]
     errors = [target - bias - _dot(weights, row) for row, target in zip(data.inputs, data.targets, strict=True)]
     spread = (sum(error * error for error in errors) / len(errors)) ** 0.5
     slopes = " and ".join(plain(weight, digits=5) for weight in weights)
@@ -56,7 +56,7 @@ def _figure(case: str, data: FitData, parameters: Sequence[float]) -> Figure | N
     return Figure("fit", "Samples and fitted line", tuple(panels), caption, ("estimates",), columns=2)
 
 
-def _panel(data: FitData, weights: Sequence[float], bias: float, at: int) -> Panel:
+def _build_panel(data: FitData, weights: Sequence[float], bias: float, at: int) -> Panel:
     samples = zip(data.inputs, data.targets, strict=True)
     pairs = [(row[at], target - bias - _dot(weights, row) + weights[at] * row[at]) for row, target in samples]
     title = f"input {at + 1}: slope {plain(weights[at], digits=5)}"
@@ -69,7 +69,7 @@ def _panel(data: FitData, weights: Sequence[float], bias: float, at: int) -> Pan
         add_tooltips(axes, [(x, y, f"x = {x!r}: {y!r}; fitted line: {weights[at] * x!r}") for x, y in pairs[::3]])
         axes.set(xlabel=f"input {at + 1}", ylabel="partial residual of y")
 
-    svg = drawn(draw, name=f"fit-{at}", label=f"Samples and the learned line of {title}.", height_in=2.6)
+    svg = draw_svg(draw, name=f"fit-{at}", label=f"Samples and the learned line of {title}.", height_in=2.6)
     return Panel(title, svg)
 
 

@@ -13,7 +13,7 @@ from ..number import duration, rate, times
 from ..source import caveat_of
 from ..style import INK, pen
 from ..svg import add_tooltips, belongs
-from ..text import shortened, workers_in_words
+from ..text import shorten, workers_in_words
 from . import budget, overfitting
 from .accuracy import SIGNS
 from .axis import End, categories, logarithmic, rows_of
@@ -72,7 +72,7 @@ def step_time(frame: pd.DataFrame) -> Figure:
     )
     panels = curve_panels(
         "",
-        partial(_steps, frame=frame, names=names),
+        partial(_draw_steps, frame=frame, names=names),
         name="front-step",
         label=caption,
         height_in=HEIGHT_IN,
@@ -85,7 +85,7 @@ def step_time(frame: pd.DataFrame) -> Figure:
     return Figure("front-step", title, tuple(panels), caption, ("steps",), columns=columns, claim=claim)
 
 
-def _steps(axes: Axes, *, frame: pd.DataFrame, names: dict[str, str], only: str = "") -> list[End]:
+def _draw_steps(axes: Axes, *, frame: pd.DataFrame, names: dict[str, str], only: str = "") -> list[End]:
     """Draw a line for each case, or only one of them in color."""
     places = categories(axes, sorted(frame["batch_size"].unique()))
     logarithmic(axes.yaxis, [*frame["q1_s"], *frame["q3_s"]], text=duration)
@@ -95,7 +95,7 @@ def _steps(axes: Axes, *, frame: pd.DataFrame, names: dict[str, str], only: str 
         x, times_s = [places[size] for size in curve["batch_size"]], curve["median_s"]
         sizes = zip(x, times_s, curve["batch_size"], strict=True)
         tips = [(position, time, f"{name}, batch {size:,}: {time * 1e6:,.3f} µs") for position, time, size in sizes]
-        end = f"{sign} {shortened(name, limit=MAX_CHARACTERS)}"
+        end = f"{sign} {shorten(name, limit=MAX_CHARACTERS)}"
         curves.add(name, curve, x, times_s, tooltips=tips, end=end, marker=marker)
     axes.set(xlabel="batch size (samples)", ylabel="step time")
     return curves.ends
@@ -118,8 +118,8 @@ def loading(frame: pd.DataFrame, source: DataSource | None) -> Figure:
         caption += f", {ratio} the best rate of {names[str(last['case'])]}"
     panel = wide_and_narrow(
         "",
-        lambda axes: _bars(axes, rows, cases, in_words=True),
-        draw_narrow=lambda axes: _bars(axes, rows, cases, in_words=False),
+        lambda axes: _draw_bars(axes, rows, cases, in_words=True),
+        draw_narrow=lambda axes: _draw_bars(axes, rows, cases, in_words=False),
         name="front-loader",
         label=f"{caption}.",
         height_in=0.75 + 0.36 * len(cases),
@@ -129,7 +129,7 @@ def loading(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     return Figure("front-loader", title, (panel,), f"{caption}.", ("loaders",), caveat, columns=1, claim=claim)
 
 
-def _bars(axes: Axes, rows: pd.DataFrame, cases: list[str], *, in_words: bool) -> None:
+def _draw_bars(axes: Axes, rows: pd.DataFrame, cases: list[str], *, in_words: bool) -> None:
     """Draw two points for each loader, each with its rate and, if there is room, the number of workers."""
     names = names_of(rows)
     for position, case in enumerate(cases):
@@ -145,7 +145,7 @@ def _bars(axes: Axes, rows: pd.DataFrame, cases: list[str], *, in_words: bool) -
             add_tooltips(axes, [(value, y, tip)], case=case)
     seen = rows["samples_per_s"]
     logarithmic(axes.xaxis, [float(seen.min()) / 3, float(seen.max()) * 6], text=rate)
-    rows_of(axes, cases, [shortened(names[case], limit=MAX_CHARACTERS) for case in cases])
+    rows_of(axes, cases, [shorten(names[case], limit=MAX_CHARACTERS) for case in cases])
     axes.set(ylim=(len(cases) - 0.4, -0.6), xlabel="samples/s" if in_words else "samples/s (○ workers)")
     axes.grid(visible=False, axis="y")
 

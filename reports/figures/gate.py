@@ -11,8 +11,8 @@ from harness.record import Comparison, Slices
 
 from ..figure import Figure, Panel
 from ..style import LINE, MUTED, PENS
-from ..svg import drawn
-from ..text import shortened
+from ..svg import draw_svg
+from ..text import shorten
 from .axis import legend_above, whiskers
 
 
@@ -43,35 +43,35 @@ def evidence(comparisons: Sequence[Comparison], slices: Sequence[Slices]) -> Fig
     cases = list(dict.fromkeys(comparison.case for comparison in comparisons))
     candidates = [comparison for comparison in comparisons if comparison.arm == "candidate"]
     widest = max(candidates, key=lambda comparison: abs(comparison.ratio - 1.0))
-    label = f"Slowdown of {len(cases)} cases with 95 % bounds: {_range(candidates)}."
-    draw, height_in = partial(_forest, comparisons=comparisons, cases=cases), 1.5 + ROW_IN * len(cases)
+    label = f"Slowdown of {len(cases)} cases with 95 % bounds: {_format_range(candidates)}."
+    draw, height_in = partial(_draw_forest, comparisons=comparisons, cases=cases), 1.5 + ROW_IN * len(cases)
     forest = Panel(
-        "slowdown, with one-sided 95 % bounds", drawn(draw, name="gate-forest", label=label, height_in=height_in)
+        "slowdown, with one-sided 95 % bounds", draw_svg(draw, name="gate-forest", label=label, height_in=height_in)
     )
-    of_widest = _slices(widest.case, [process for process in slices if process.case == widest.case])
+    of_widest = _build_slices_panel(widest.case, [process for process in slices if process.case == widest.case])
     title = "Time relative to the base"
     caption = (
-        f"Slowdowns of the working tree: {_range(candidates)}. The dashed line is the margin, the dotted line "
+        f"Slowdowns of the working tree: {_format_range(candidates)}. The dashed line is the margin, the dotted line "
         "the tolerance. The right panel shows the case that differs most: the fastest round of every slice relative "
         "to the fastest round of the base, with equally many slices from all processes."
     )
     return Figure("gate-figure", title, (forest, of_widest), caption, ("gate_times", "gate_slices"), columns=2)
 
 
-def _slices(case: str, slices: Sequence[Slices]) -> Panel:
+def _build_slices_panel(case: str, slices: Sequence[Slices]) -> Panel:
     title = f"{case}, slice by slice"
     if not slices:
         return Panel(title, note="no slices in this run")
     label = f"Fastest rounds by slice of {case} over time, by arm."
-    return Panel(title, drawn(lambda axes: _course(axes, slices), name="gate-slices", label=label))
+    return Panel(title, draw_svg(lambda axes: _draw_course(axes, slices), name="gate-slices", label=label))
 
 
-def _range(comparisons: Sequence[Comparison]) -> str:
+def _format_range(comparisons: Sequence[Comparison]) -> str:
     low, high = (100.0 * (pick(comparison.ratio for comparison in comparisons) - 1.0) for pick in (min, max))
     return f"{low:+.1f} % to {high:+.1f} %"
 
 
-def _forest(axes: Axes, *, comparisons: Sequence[Comparison], cases: Sequence[str]) -> None:
+def _draw_forest(axes: Axes, *, comparisons: Sequence[Comparison], cases: Sequence[str]) -> None:
     """Draw a row for each case, with its arms slightly apart."""
     first = comparisons[0]
     axes.axvline(0.0, color=LINE, linewidth=0.9)
@@ -91,17 +91,17 @@ def _forest(axes: Axes, *, comparisons: Sequence[Comparison], cases: Sequence[st
             "capsize": 2.0,
         }
         axes.errorbar(middle, places, xerr=whiskers(middle, *ends), **look)
-    axes.set_yticks(range(len(cases)), [_two_lines(case) for case in cases])
+    axes.set_yticks(range(len(cases)), [_split_name(case) for case in cases])
     axes.set(xlabel="slowdown (%)", ylim=(len(cases) - 0.5, -0.5))
     legend_above(axes, columns=1)
 
 
-def _two_lines(case: str) -> str:
+def _split_name(case: str) -> str:
     """Return the family above the rest of a case's name."""
-    return "\n".join(shortened(part, limit=NAME) for part in case.split(".", 1))
+    return "\n".join(shorten(part, limit=NAME) for part in case.split(".", 1))
 
 
-def _course(axes: Axes, slices: Sequence[Slices]) -> None:
+def _draw_course(axes: Axes, slices: Sequence[Slices]) -> None:
     """Draw the slices of a case over time, without the control, which has another length."""
     same_length = [process for process in slices if process.iterations == slices[0].iterations]
     fastest = min(min(process.minima_s) for process in same_length if process.arm == "base") or math.nan

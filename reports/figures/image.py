@@ -58,18 +58,18 @@ def grid(images: Sequence[Image], source: DataSource | None) -> Grid:
     caveat = caveats([image.data for image in images], source)
     names = ", ".join(dict.fromkeys(image.data for image in images))
     heading = f"Samples of {names}" + (f" ({caveat})" if caveat else "")
-    return Grid(tuple(map(_tile, images)), heading, _sentence(images))
+    return Grid(tuple(map(_make_tile, images)), heading, _count_correct(images))
 
 
-def _tile(image: Image) -> Tile:
+def _make_tile(image: Image) -> Tile:
     """Return one sample; a wrong prediction is marked in words."""
     wrong = image.predicted is not None and image.predicted != image.label
     prediction = "" if image.predicted is None else f"{'wrong: ' if wrong else ''}predicted {image.predicted}"
-    encoded = base64.b64encode(png(_pixels(image), height=image.height, width=image.width)).decode()
+    encoded = base64.b64encode(png(_read_pixels(image), height=image.height, width=image.width)).decode()
     return Tile(f"data:image/png;base64,{encoded}", image.label, prediction, wrong)
 
 
-def _pixels(image: Image) -> bytes:
+def _read_pixels(image: Image) -> bytes:
     """Return the gray levels of an image, and check their number."""
     try:
         pixels = base64.b64decode(image.pixels, validate=True)
@@ -101,7 +101,7 @@ def png(pixels: bytes, *, height: int, width: int, palette: tuple[bytes, bytes] 
     return stream.getvalue()
 
 
-def _sentence(images: Sequence[Image]) -> str:
+def _count_correct(images: Sequence[Image]) -> str:
     """Return the number of samples and the number of correct classifications."""
     predicted = [image for image in images if image.predicted is not None]
     right = sum(image.predicted == image.label for image in predicted)

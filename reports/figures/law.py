@@ -11,7 +11,7 @@ from ..figure import Figure
 from ..number import times
 from ..style import MUTED, pen
 from ..svg import WIDE_IN
-from ..text import count, shortened
+from ..text import count, shorten
 from .panel import wide_and_narrow
 
 LOW, HIGH = -4, 4
@@ -52,13 +52,13 @@ def headroom_figure(verdicts: pd.DataFrame) -> Figure:
         lambda axes: _draw(axes, measured, contracts=contracts, limit=MAX_CHARACTERS_WIDE),
         draw_narrow=lambda axes: _draw(axes, measured, contracts=contracts, limit=MAX_CHARACTERS),
         name="laws",
-        label=_sentence(measured),
+        label=_explain(measured),
         height_in=1.1 + ROW_IN * len(contracts),
         wide_in=1.5 * WIDE_IN,
     )
     title = "Worst deviation as a share of its bound"
     caption = (
-        f"{_sentence(measured)} Laws to the right of the line are broken. Circles hold; diamonds are "
+        f"{_explain(measured)} Laws to the right of the line are broken. Circles hold; diamonds are "
         "declared failures; squares are lost digits; crosses fail the run. Marks at an edge lie at or beyond it."
     )
     claim = f"{int((measured['ratio'] <= 1.0).sum()):,} of {len(measured):,} measured errors are within their bounds"
@@ -70,7 +70,7 @@ def _draw(axes: Axes, frame: pd.DataFrame, *, contracts: list[str], limit: int) 
     axes.axvline(0, color=MUTED, linewidth=0.9, linestyle="--")
     places = frame["contract"].map({contract: position for position, contract in enumerate(contracts)})
     lanes = frame["style"].map(LANES).fillna(LANES["foreign"])
-    marks = frame.assign(at=frame["ratio"].map(_position), height=places + lanes)
+    marks = frame.assign(at=frame["ratio"].map(_compute_position), height=places + lanes)
     for (style, status), group in marks.groupby(["style", "status"], sort=False):
         color, seen = pen(str(style)).color, group.drop_duplicates(["at", "height"])
         shape = SHAPES.get(str(status), "X")
@@ -81,13 +81,13 @@ def _draw(axes: Axes, frame: pd.DataFrame, *, contracts: list[str], limit: int) 
     axes.set(xlim=(LOW - 0.4, HIGH + 0.4), ylim=(len(contracts), 0.1))
     axes.set_xticks([LOW, 0, HIGH], ["≤ 1e-4", "the bound", "≥ 1e4"])
     middles = [position + 0.5 for position in range(len(contracts))]
-    axes.set_yticks(middles, [shortened(name, limit=limit) for name in contracts])
+    axes.set_yticks(middles, [shorten(name, limit=limit) for name in contracts])
     axes.xaxis.tick_top()
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1 + LEGEND_IN / (ROW_IN * len(contracts))), ncols=3)
 
 
-def _position(ratio: float) -> float:
+def _compute_position(ratio: float) -> float:
     """Return the decimal logarithm of a share, rounded away from the line and limited to the edges."""
     if ratio <= 0 or math.isinf(ratio):
         return LOW if ratio <= 0 else HIGH
@@ -95,7 +95,7 @@ def _position(ratio: float) -> float:
     return max(LOW, min(HIGH, (math.floor(steps) if steps <= 0 else math.ceil(steps)) / STEPS))
 
 
-def _sentence(frame: pd.DataFrame) -> str:
+def _explain(frame: pd.DataFrame) -> str:
     """Return the distance of the laws that hold from their bounds."""
     holding = frame[frame["status"] == Status.HOLDS.value]
     if holding.empty:

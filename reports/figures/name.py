@@ -22,9 +22,9 @@ def names_of(frame: pd.DataFrame) -> dict[str, str]:
 
 
 def _levels(case: str, style: str) -> tuple[str, str, str]:
-    return (case, case, case) if style == "foreign" else (style, without_family(case), case)
+    return (case, case, case) if style == "foreign" else (style, remove_family(case), case)
 
 
-def without_family(case: str) -> str:
+def remove_family(case: str) -> str:
     """Return a case without its family, if it has one."""
     return case.partition(".")[2] or case

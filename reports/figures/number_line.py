@@ -63,24 +63,24 @@ def number_line(traces: Sequence[RayTrace]) -> Figure | None:
 
     Return ``None`` if no call overflowed, because the lines would show nothing.
     """
-    pairs = [(trace, line) for trace in traces if (line := _line(trace)) is not None]
+    pairs = [(trace, line) for trace in traces if (line := _find_line(trace)) is not None]
     case = next((trace.case for trace, line in pairs if line.ends_at is not None), None)
     if case is None:
         return None
     lines = {line.dtype: line for trace, line in reversed(pairs) if trace.case == case}
     selected = [lines[dtype] for dtype in PARAMETERS if dtype in lines]
     book = next((result for line in selected for t, result in line.points if t == BOOK), None)
-    label = _sentence(selected, book)
+    label = _explain(selected, book)
     draw, height_in = partial(_draw, lines=selected, book=book), 0.9 + 0.62 * len(selected)
     panel = wide_and_narrow("", draw, name=f"number-line-{case}", label=label, height_in=height_in)
     caption = f"{label} Dots are results of exp in calls of {case}; the thin parts of the lines mark subnormal numbers."
     if "float64" in lines:
         caption += " float64 extends beyond both edges."
     title = "exp overflows at a different input in each format"
-    return Figure("number-line", title, (panel,), caption, (), columns=1, claim=_claim(selected, book))
+    return Figure("number-line", title, (panel,), caption, (), columns=1, claim=_compare_formats(selected, book))
 
 
-def _claim(lines: Sequence[Line], book: float | None) -> str:
+def _compare_formats(lines: Sequence[Line], book: float | None) -> str:
     """Return the formats in which exp(50) overflows, if some have it and some do not; of one format, where exp ends."""
     if len(lines) == 1 and lines[0].ends_at is not None:
         return f"exp overflows from {lines[0].ends_at!r} on in {lines[0].dtype}"
@@ -90,7 +90,7 @@ def _claim(lines: Sequence[Line], book: float | None) -> str:
     return claim if out_of_range and within else ""
 
 
-def _line(trace: RayTrace) -> Line | None:
+def _find_line(trace: RayTrace) -> Line | None:
     """Return the results of ``exp`` on the first entry of the calls; ``None`` without such calls."""
     calls = [
         (call.given[0], stage.values[0])
@@ -104,7 +104,7 @@ def _line(trace: RayTrace) -> Line | None:
     return Line(trace.dtype, finite, next((t for t, result in calls if result == math.inf), None))
 
 
-def _sentence(lines: Sequence[Line], book: float | None) -> str:
+def _explain(lines: Sequence[Line], book: float | None) -> str:
     ends = "; ".join(f"{line.dtype} at {line.ends_at!r}" for line in lines if line.ends_at is not None)
     text = f"exp is infinite from these inputs on: {ends}." if ends else ""
     if book is None:

@@ -52,22 +52,22 @@ def overfitting(epochs: pd.DataFrame, source: DataSource | None) -> tuple[Figure
     for experiment, frame in epochs.groupby("experiment", sort=False):
         curves = {str(case): curve for case, curve in frame.groupby("case", sort=False) if overfits(curve)}
         if curves:
-            figures.append(_figure(str(experiment), curves, source, name=f"overfitting-{len(figures) + 1}"))
+            figures.append(_build_figure(str(experiment), curves, source, name=f"overfitting-{len(figures) + 1}"))
     return tuple(figures)
 
 
-def _figure(experiment: str, curves: dict[str, pd.DataFrame], source: DataSource | None, *, name: str) -> Figure:
+def _build_figure(experiment: str, curves: dict[str, pd.DataFrame], source: DataSource | None, *, name: str) -> Figure:
     """Return one experiment."""
-    curves = _joined(curves)
+    curves = _join(curves)
     panels = [_panel(case, curve, name=f"{name}-{position}") for position, (case, curve) in enumerate(curves.items())]
     labels = dict.fromkeys(str(label) for curve in curves.values() for label in curve["data"])
-    sentences = " ".join(_sentence(case, curve) for case, curve in curves.items())
+    sentences = " ".join(_explain(case, curve) for case, curve in curves.items())
     title = f"{experiment[:1].upper()}{experiment[1:]}: the held-out loss rises again"
     caption = f"{sentences} Data: {', '.join(labels)}."
     return Figure(f"{name}-figure", title, tuple(panels), caption, ("epochs",), caveats(labels, source), columns=1)
 
 
-def _joined(curves: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+def _join(curves: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Return the curves that differ, each with the names of the cases whose losses coincide."""
     groups: list[tuple[list[str], pd.DataFrame]] = []
     for case, curve in curves.items():
@@ -90,7 +90,7 @@ def _coincide(curve: pd.DataFrame, other: pd.DataFrame) -> bool:
 
 def _panel(case: str, curve: pd.DataFrame, *, name: str) -> Panel:
     """Return one training run, wide and narrow."""
-    label = _sentence(case, curve)
+    label = _explain(case, curve)
     return wide_and_narrow(case, lambda axes: _draw(axes, curve), name=name, label=label, height_in=3.5)
 
 
@@ -106,7 +106,7 @@ def _draw(axes: Axes, curve: pd.DataFrame) -> None:
         panel_axes.axvspan(lowest["epoch"], curve["epoch"].max(), color=GRID, alpha=0.55, linewidth=0, zorder=0)
         panel_axes.axvline(lowest["epoch"], color=LINE, linewidth=0.9, zorder=1)
         draw_curve(panel_axes, curve, column, label=text)
-        panel_axes.set(ylabel=text, ylim=_limits(curve, column))
+        panel_axes.set(ylabel=text, ylim=_choose_limits(curve, column))
         panel_axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
         samples = curve.iloc[:: max(1, len(curve) // MAX_TOOLTIPS)]
         losses = zip(samples["epoch"], samples[column], strict=True)
@@ -126,7 +126,7 @@ FAR = 2.0
 """The axis extends above the lowest loss by this multiple of the final rise; a much higher start is cut off."""
 
 
-def _limits(curve: pd.DataFrame, column: str) -> tuple[float | None, float | None]:
+def _choose_limits(curve: pd.DataFrame, column: str) -> tuple[float | None, float | None]:
     """Return a scale that shows the end of a loss; the whole range if the start is not much higher."""
     seen = curve.sort_values("epoch", kind="stable")[column].dropna()
     finite = seen[seen.abs() < math.inf]
@@ -139,7 +139,7 @@ def _limits(curve: pd.DataFrame, column: str) -> tuple[float | None, float | Non
     return low - 0.15 * margin, low + margin
 
 
-def _sentence(case: str, curve: pd.DataFrame) -> str:
+def _explain(case: str, curve: pd.DataFrame) -> str:
     """Return the lowest and the last held-out loss of a run."""
     lowest, last = lowest_epoch(curve), curve.sort_values("epoch").iloc[-1]
     later = int(last["epoch"] - lowest["epoch"])

@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from ..figure import Panel
-from ..svg import WIDE_IN, WIDTH_IN, drawn
-from .axis import End, labelled, legend_above
+from ..svg import WIDE_IN, WIDTH_IN, draw_svg
+from .axis import End, label_lines, legend_above
 
 
 def wide_and_narrow(
@@ -29,9 +29,9 @@ def wide_and_narrow(
     wide_in: float = WIDE_IN,
 ) -> Panel:
     """Return a panel with a wide and a narrow drawing, which has no room next to the lines; sizes are in inches."""
-    wide = drawn(draw, name=name, label=label, height_in=height_in, width_in=wide_in)
+    wide = draw_svg(draw, name=name, label=label, height_in=height_in, width_in=wide_in)
     narrow_in = height_in if narrow_height_in is None else narrow_height_in
-    narrow = drawn(
+    narrow = draw_svg(
         draw_narrow or draw, name=f"{name}-narrow", label=label, height_in=narrow_in, width_in=WIDTH_IN, tells=False
     )
     return Panel(title, wide, narrow=narrow)
@@ -79,7 +79,7 @@ def curve_panels(
         return [
             Panel(
                 f"{curve}{ending}",
-                drawn(
+                draw_svg(
                     partial(_draw_one, draw=draw, curve=curve),
                     name=f"{name}-{number}",
                     label=f"{curve}{ending}. {label}",
@@ -101,7 +101,7 @@ def curve_panels(
 
 
 def _draw_with_ends(axes: Axes, *, draw: Drawing, height_in: float) -> None:
-    labelled(axes, draw(axes), height_in=height_in)
+    label_lines(axes, draw(axes), height_in=height_in)
 
 
 def _draw_with_legend(axes: Axes, *, draw: Drawing, columns: int) -> None:

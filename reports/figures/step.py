@@ -11,7 +11,7 @@ from harness.wording.table.call import SCATTER
 from ..figure import Figure, Panel
 from ..number import duration, times
 from ..style import MUTED
-from ..text import count, shortened
+from ..text import count, shorten
 from .axis import End, categories, legend_rows, logarithmic, whiskers
 from .curve import Curves
 from .name import names_of
@@ -29,27 +29,27 @@ def step_times(frame: pd.DataFrame, *, accelerator: str | None) -> Figure:
     devices = ["cpu", *sorted(set(frame["device"]) - {"cpu"})]
     subjects = [(family, device) for family in frame["family"].unique() for device in devices]
     groups = [
-        _panels(family, device, frame[frame["family"] == family], number=number, alone=len(subjects) == 1)
+        _build_panels(family, device, frame[frame["family"] == family], number=number, alone=len(subjects) == 1)
         for number, (family, device) in enumerate(subjects)
     ]
-    absence = f" {_absence(accelerator)}" if len(devices) == 1 else ""
+    absence = f" {_explain_absence(accelerator)}" if len(devices) == 1 else ""
     return Figure(
         name="steps-figure",
         frames=("steps",),
         title="Time per training step by batch size",
         panels=tuple(panel for group in groups for panel in group),
-        caption=f"{_comparison(frame)} Points are medians, bars the interquartile range of {_rounds(frame)}.{absence}",
+        caption=f"{_compare(frame)} Points are medians, bars the interquartile range of {_rounds(frame)}.{absence}",
         columns=3 if any(len(group) > 1 for group in groups) else len(devices),
-        claim=_comparison(frame).rstrip(".") if frame.groupby(["family", "device"]).ngroups == 1 else "",
+        claim=_compare(frame).rstrip(".") if frame.groupby(["family", "device"]).ngroups == 1 else "",
     )
 
 
-def _absence(accelerator: str | None) -> str:
+def _explain_absence(accelerator: str | None) -> str:
     """Return why there are no accelerator times."""
     return f"{accelerator}: not measured in this run." if accelerator else "There is no accelerator on this machine."
 
 
-def _panels(family: str, device: str, frame: pd.DataFrame, *, number: int, alone: bool) -> list[Panel]:
+def _build_panels(family: str, device: str, frame: pd.DataFrame, *, number: int, alone: bool) -> list[Panel]:
     """Return one family on one device; all devices share the time scale."""
     position = "the CPU" if device == "cpu" else device
     title = f"{family}, {'CPU' if device == 'cpu' else device}"
@@ -57,7 +57,7 @@ def _panels(family: str, device: str, frame: pd.DataFrame, *, number: int, alone
     if subset.empty:
         return [Panel(title, note=f"not measured on {position} in this run")]
     sizes, span = sorted(frame["batch_size"].unique()), [*frame["q1_s"], *frame["q3_s"]]
-    name, label = f"step-{number}", _label(title, subset)
+    name, label = f"step-{number}", _format_label(title, subset)
     return quantity_panels(title, subset, TIME, sizes=sizes, span=span, name=name, label=label, alone=alone)
 
 
@@ -96,9 +96,9 @@ def quantity_panels(
             axes.axhline(line, color=MUTED, linewidth=0.9, linestyle="--")
         places, curves = categories(axes, sizes), Curves(axes, frame, only=only)
         logarithmic(axes.yaxis, span, text=quantity.text)
-        for case, curve in _named(frame):
+        for case, curve in _list_curves(frame):
             values = [curve[column] for column in (quantity.middle, quantity.low, quantity.high)]
-            x, end = [places[size] for size in curve["batch_size"]], shortened(case, limit=MAX_CHARACTERS)
+            x, end = [places[size] for size in curve["batch_size"]], shorten(case, limit=MAX_CHARACTERS)
             points = zip(x, curve["batch_size"], *values, strict=True)
             tips = [(position, point[0], _tooltip(case, size, point, quantity)) for position, size, *point in points]
             bars = whiskers(*values)
@@ -106,7 +106,7 @@ def quantity_panels(
         axes.set(xlabel="batch size (samples)", ylabel=quantity.label)
         return curves.ends
 
-    names = [text for text, _ in _named(frame)]
+    names = [text for text, _ in _list_curves(frame)]
     return curve_panels(
         title,
         draw,
@@ -125,25 +125,25 @@ def _tooltip(label: str, size: int, values: Sequence[float], quantity: Quantity)
     return f"{label}, batch {size:,}: {value} ({low} to {high})"
 
 
-def _named(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+def _list_curves(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     names = names_of(frame)
-    for key, curve in frame.sort_values("batch_size", kind="stable").groupby(_series(frame), sort=False):
+    for key, curve in frame.sort_values("batch_size", kind="stable").groupby(_find_series(frame), sort=False):
         yield ", ".join([names[str(key[0])], *(str(part) for part in key[1:])]), curve
 
 
-def _series(frame: pd.DataFrame) -> list[str]:
+def _find_series(frame: pd.DataFrame) -> list[str]:
     """Return the columns that identify a curve: the case, and other columns that vary."""
     return ["case", *(name for name in ("dtype", "threads") if len(frame[name].unique()) > 1)]
 
 
-def _label(title: str, frame: pd.DataFrame) -> str:
+def _format_label(title: str, frame: pd.DataFrame) -> str:
     """Return the text alternative of a panel."""
     low, high = duration(frame["median_s"].min()), duration(frame["median_s"].max())
     cases = count(frame["case"].nunique(), "case")
     return f"Step time against batch size, {title}: {cases}, from {low} to {high} per step."
 
 
-def _comparison(frame: pd.DataFrame) -> str:
+def _compare(frame: pd.DataFrame) -> str:
     """Compare the first scratch and concise cases at the largest common batch, for each family and device."""
     sentences = []
     for (family, device), group in frame.groupby(["family", "device"], sort=False):

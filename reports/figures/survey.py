@@ -13,7 +13,7 @@ from ..style import MUTED
 from ..text import count, listing
 from .axis import End, legend_rows, logarithmic
 from .curve import Curves
-from .name import without_family
+from .name import remove_family
 from .panel import curve_panels, panels_by
 
 DTYPE = "float32"
@@ -35,7 +35,7 @@ HEIGHT_IN = 3.3
 def magnitudes(profiles: pd.DataFrame, breakings: pd.DataFrame) -> Figure:
     """Return the worst deviation against the magnitude of the inputs, a panel for each contract."""
     frame = profiles[profiles["dtype"] == DTYPE]
-    panels = panels_by(frame, "contract", partial(_panels, breakings=breakings))
+    panels = panels_by(frame, "contract", partial(_build_panels, breakings=breakings))
     contracts = frame["contract"].nunique()
     return Figure(
         name="magnitude-figure",
@@ -46,11 +46,11 @@ def magnitudes(profiles: pd.DataFrame, breakings: pd.DataFrame) -> Figure:
         "power of two. Above the dashed line the law is broken; at the upper edge no digit is correct. Dotted lines "
         "are breaking points with a closed form. Identical curves share a label.",
         columns=1 if len(panels) == contracts else 3,
-        claim=_number_broken(frame) if contracts == 1 else "",
+        claim=_count_broken(frame) if contracts == 1 else "",
     )
 
 
-def _number_broken(frame: pd.DataFrame) -> str:
+def _count_broken(frame: pd.DataFrame) -> str:
     """Return the number of implementations of a contract that break for large inputs."""
     contract, cases = frame["contract"].iloc[0], frame["case"].nunique()
     broken = frame[frame["deviation"] > frame["bound"]]["case"].nunique()
@@ -62,11 +62,11 @@ def _number_broken(frame: pd.DataFrame) -> str:
     return f"{broken} of {count(cases, 'implementation')} of {contract} {'breaks' if broken == 1 else 'break'}"
 
 
-def _panels(contract: str, group: pd.DataFrame, number: int, *, breakings: pd.DataFrame) -> list[Panel]:
+def _build_panels(contract: str, group: pd.DataFrame, number: int, *, breakings: pd.DataFrame) -> list[Panel]:
     law = group["law"].iloc[0]
     broken = breakings[(breakings["contract"] == contract) & (breakings["dtype"] == DTYPE) & (breakings["law"] == law)]
     points = sorted(set(broken[broken["declared"]]["value"].dropna()))
-    first = [f"{without_family(str(case))} {_start(frame)}" for case, frame in group.groupby("case", sort=False)]
+    first = [f"{remove_family(str(case))} {_start(frame)}" for case, frame in group.groupby("case", sort=False)]
     label = f"Deviation of {contract} against the magnitude of its inputs. {'; '.join(first)}."
 
     return curve_panels(
@@ -75,7 +75,7 @@ def _panels(contract: str, group: pd.DataFrame, number: int, *, breakings: pd.Da
         name=f"magnitude-{number}",
         label=label,
         height_in=HEIGHT_IN,
-        narrow_height_in=_height(group),
+        narrow_height_in=_compute_height(group),
         legend_columns=1,
         separate=[name for name, _ in curves_of(group)],
     )
@@ -91,12 +91,12 @@ def curves_of(group: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Return the curves of a contract; coinciding curves appear once, with all their names."""
     by_shares: dict[tuple[float, ...], tuple[list[str], pd.DataFrame]] = {}
     for case, curve in group.groupby("case", sort=False):
-        names, _ = by_shares.setdefault(tuple(_shares(curve)), ([], curve))
-        names.append(without_family(str(case)))
+        names, _ = by_shares.setdefault(tuple(_list_shares(curve)), ([], curve))
+        names.append(remove_family(str(case)))
     return [(listing(names, at_most=2), curve) for names, curve in by_shares.values()]
 
 
-def _shares(frame: pd.DataFrame) -> list[float]:
+def _list_shares(frame: pd.DataFrame) -> list[float]:
     """Return the deviation as a share of its bound, limited to the plot."""
     pairs = zip(frame["deviation"], frame["bound"], strict=True)
     shares = [(math.inf if deviation else 0.0) if not bound else deviation / bound for deviation, bound in pairs]
@@ -112,16 +112,16 @@ def _draw(axes: Axes, *, group: pd.DataFrame, points: Sequence[float], only: str
             axes.axvline(point, color=MUTED, linewidth=0.8, linestyle=":", zorder=0)
     curves = Curves(axes, group, only=only)
     for name, frame in curves_of(group):
-        shares = _shares(frame)
-        tips = _readings(name, frame, shares)
+        shares = _list_shares(frame)
+        tips = _list_tooltips(name, frame, shares)
         curves.add(name, frame, frame["magnitude"], shares, tooltips=tips, linewidth=1.6, marker="")
     logarithmic(axes.xaxis, [low, high], text=plain)
-    logarithmic(axes.yaxis, [LEAST, TOP], text=lambda value: "lost" if value >= TOP else _power(value))
+    logarithmic(axes.yaxis, [LEAST, TOP], text=lambda value: "lost" if value >= TOP else _format_power(value))
     axes.set(xlabel="largest absolute input", ylabel="error / allowed")
     return curves.ends
 
 
-def _readings(name: str, frame: pd.DataFrame, shares: Sequence[float]) -> Iterator[tuple[float, float, str]]:
+def _list_tooltips(name: str, frame: pd.DataFrame, shares: Sequence[float]) -> Iterator[tuple[float, float, str]]:
     """Yield the tooltips of the points of a curve."""
     numbers = list(zip(frame["magnitude"], frame["deviation"], frame["bound"], shares, strict=True))
     for index, (magnitude, deviation, bound, share) in enumerate(numbers):
@@ -134,7 +134,7 @@ def _readings(name: str, frame: pd.DataFrame, shares: Sequence[float]) -> Iterat
 def histogram(histograms: pd.DataFrame) -> Figure:
     """Return the distribution of the deviations, a panel for each contract."""
     frame = histograms[histograms["dtype"] == DTYPE]
-    panels = panels_by(frame, "contract", _distributions)
+    panels = panels_by(frame, "contract", _build_distributions)
     return Figure(
         name="histogram-figure",
         frames=("histograms",),
@@ -143,11 +143,11 @@ def histogram(histograms: pd.DataFrame) -> Figure:
         caption=f"{DTYPE}; share of output elements of {count(len(frame['case'].unique()), 'case')}, rows drawn "
         "from all rays and magnitudes. Results within half an ulp are correctly rounded; the last bin is infinite.",
         columns=1 if len(panels) == frame["contract"].nunique() else 3,
-        claim=_rounded_correctly(frame),
+        claim=_find_rounding_range(frame),
     )
 
 
-def _rounded_correctly(frame: pd.DataFrame) -> str:
+def _find_rounding_range(frame: pd.DataFrame) -> str:
     """Return the smallest and the largest share of correctly rounded results."""
     shares = frame[frame["up_to"] <= 0.5].groupby("case", sort=False)["share"].first()
     if shares.empty:
@@ -156,27 +156,27 @@ def _rounded_correctly(frame: pd.DataFrame) -> str:
     return f"{low if low == high else f'{low} to {high}'} of the results are correctly rounded"
 
 
-def _distributions(contract: str, group: pd.DataFrame, number: int) -> list[Panel]:
+def _build_distributions(contract: str, group: pd.DataFrame, number: int) -> list[Panel]:
     rounded = [
-        f"{without_family(str(case))} {percent(float(frame['share'].iloc[0]))}"
+        f"{remove_family(str(case))} {percent(float(frame['share'].iloc[0]))}"
         for case, frame in group.groupby("case", sort=False)
     ]
     return curve_panels(
         contract,
-        partial(_bars, group=group),
+        partial(_draw_bars, group=group),
         name=f"histogram-{number}",
         label=f"Distribution of the deviations of {contract}; correctly rounded: {', '.join(rounded)}.",
         height_in=HEIGHT_IN,
-        narrow_height_in=_height(group),
-        separate=[without_family(str(case)) for case in group["case"].unique()],
+        narrow_height_in=_compute_height(group),
+        separate=[remove_family(str(case)) for case in group["case"].unique()],
     )
 
 
-def _bars(axes: Axes, *, group: pd.DataFrame, only: str = "") -> list[End]:
+def _draw_bars(axes: Axes, *, group: pd.DataFrame, only: str = "") -> list[End]:
     """Draw the shares of every case as steps over the classes, or only one case in color."""
     edges, curves = sorted(set(group["up_to"])), Curves(axes, group, only=only)
     for case, frame in group.groupby("case", sort=False):
-        shares, name = frame.groupby("up_to")["share"].mean().clip(lower=1e-5), without_family(str(case))
+        shares, name = frame.groupby("up_to")["share"].mean().clip(lower=1e-5), remove_family(str(case))
         steps = range(len(edges))
         curves.add(name, frame, steps, shares, drawstyle="steps-mid", linewidth=1.3, marker="")
     places = [position for position, edge in enumerate(edges) if edge in {0.5, 4.0, 64.0, 1024.0, 2.0**15, math.inf}]
@@ -187,11 +187,11 @@ def _bars(axes: Axes, *, group: pd.DataFrame, only: str = "") -> list[End]:
     return curves.ends
 
 
-def _height(group: pd.DataFrame) -> float:
+def _compute_height(group: pd.DataFrame) -> float:
     """Return the height in inches that leaves room for the legend."""
-    return 2.6 + 0.17 * legend_rows(["bound", *(without_family(str(case)) for case in group["case"].unique())])
+    return 2.6 + 0.17 * legend_rows(["bound", *(remove_family(str(case)) for case in group["case"].unique())])
 
 
-def _power(value: float) -> str:
+def _format_power(value: float) -> str:
     """Return a number as text; numbers from a thousand on are powers of ten."""
     return f"1e{math.log10(value):.0f}" if value >= 1e3 else f"{value:g}"

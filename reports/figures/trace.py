@@ -107,8 +107,8 @@ class View:
         if point is None:
             return f"No value of {name} exceeds its error bound on this ray"
         call = self.trace.stations[self.at]
-        answer, exact = _entry(call.actual, self.plotted), call.expected[self.plotted]
-        failure, where = _failure(answer, exact), f"from t = {plain(point, digits=4)} on"
+        answer, exact = _get_entry(call.actual, self.plotted), call.expected[self.plotted]
+        failure, where = _explain_failure(answer, exact), f"from t = {plain(point, digits=4)} on"
         if failure == WRONG and any(stage.operation.startswith("clamp") for stage in call.stages):
             return f"Clamping makes {name} {failure.removeprefix('is ')} {where}"
         return f"{name} {failure} {where}"
@@ -135,17 +135,17 @@ class View:
     @cached_property
     def plotted(self) -> int:
         """Index of the plotted entry: the one with the largest relative error where the law first breaks."""
-        return _worst_entry(self.trace)
+        return _find_worst_entry(self.trace)
 
     @property
     def subject(self) -> str:
         """The plotted entry in words."""
-        return _subject(self.trace, self.plotted)
+        return _format_subject(self.trace, self.plotted)
 
     @property
     def column(self) -> int:
         """Index of the cell that holds the plotted entry in a row of answers."""
-        columns, width = _columns(self.trace), max(len(call.given) for call in self.trace.stations)
+        columns, width = _group_columns(self.trace), max(len(call.given) for call in self.trace.stations)
         if any(len(call.expected) != width for call in self.trace.stations):
             return self.plotted
         return next(index for index, entries in enumerate(columns) if self.plotted in entries)
@@ -197,7 +197,7 @@ class View:
     @property
     def actual_path(self) -> str:
         """The plotted entry of the returned result; a value that is not a number or off the axis leaves a gap."""
-        answers = [_entry(call.actual, self.plotted) for call in self.trace.stations]
+        answers = [_get_entry(call.actual, self.plotted) for call in self.trace.stations]
         return self._path([math.nan if value is None else self._height(value) for value in answers])
 
     @property
@@ -249,23 +249,23 @@ class Watch(Part):
     @property
     def data(self) -> Markup:
         """The views as JSON that cannot end a script element."""
-        return Markup(f"[{','.join(map(_as_json, self.views))}]".replace("<", "\\u003c"))  # noqa: S704 - ends no script
+        return Markup(f"[{','.join(map(_dump, self.views))}]".replace("<", "\\u003c"))  # noqa: S704 - ends no script
 
 
 def watch(traces: Sequence[RayTrace]) -> Watch | None:
     """Return the views of some traces, undeclared breaks first; ``None`` without any."""
     views: list[View] = []
     characters = 0
-    for trace in sorted(filter(_is_whole, traces), key=_interest(traces)):
-        view = _view(trace)
-        characters += len(_as_json(view))
+    for trace in sorted(filter(_is_whole, traces), key=_make_sort_key(traces)):
+        view = _build_view(trace)
+        characters += len(_dump(view))
         if views and characters > MAX_CHARACTERS:
             break
         views.append(view)
     return Watch(tuple(views)) if views else None
 
 
-def _as_json(view: View) -> str:
+def _dump(view: View) -> str:
     return json.dumps(view.document(), separators=(",", ":"), allow_nan=False)
 
 
@@ -274,7 +274,7 @@ def _is_whole(trace: RayTrace) -> bool:
     return len(ts) > 1 and all(abs(t) < FAR for t in ts) and all(call.expected for call in trace.stations)
 
 
-def _interest(traces: Sequence[RayTrace]) -> Any:
+def _make_sort_key(traces: Sequence[RayTrace]) -> Any:
     """Return a sort key: contracts with an undeclared break first; then float32, the first ray and breaks."""
     contracts = list(dict.fromkeys(trace.contract for trace in traces))
     rays = list(dict.fromkeys(trace.ray for trace in traces))
@@ -292,23 +292,23 @@ def _interest(traces: Sequence[RayTrace]) -> Any:
     return key
 
 
-def _view(trace: RayTrace) -> View:
-    columns = _columns(trace)
-    return View(trace, tuple(map(_named, columns)), tuple(_lanes(trace, columns)), tuple(_says(trace)))
+def _build_view(trace: RayTrace) -> View:
+    columns = _group_columns(trace)
+    return View(trace, tuple(map(_format_range, columns)), tuple(_lanes(trace, columns)), tuple(_explain(trace)))
 
 
-def _columns(trace: RayTrace) -> list[list[int]]:
+def _group_columns(trace: RayTrace) -> list[list[int]]:
     """Return the entries of a row, grouped if they are equal in every call."""
     width = max(len(call.given) for call in trace.stations)
-    rows = [row for call in trace.stations for row in _rows(call) if len(row) == width]
+    rows = [row for call in trace.stations for row in _list_rows(call) if len(row) == width]
     return list(group_by(range(width), lambda entry: tuple(repr(row[entry]) for row in rows)).values())
 
 
-def _rows(call: RecordedCall) -> list[tuple[float, ...]]:
+def _list_rows(call: RecordedCall) -> list[tuple[float, ...]]:
     return [call.given, *(stage.values for stage in call.stages), call.actual, call.expected]
 
 
-def _named(entries: list[int]) -> str:
+def _format_range(entries: list[int]) -> str:
     first, last = entries[0] + 1, entries[-1] + 1
     if first == last:
         return f"entry {first}"
@@ -320,16 +320,16 @@ def _lanes(trace: RayTrace, columns: list[list[int]]) -> Iterator[Lane]:
     calls = trace.stations
     width = max(len(call.given) for call in calls)
 
-    def kept(rows: Sequence[tuple[float, ...]]) -> list[list[float]]:
+    def select(rows: Sequence[tuple[float, ...]]) -> list[list[float]]:
         return [[row[entries[0]] for entries in columns] if len(row) == width else [*row] for row in rows]
 
     def cells(rows: Sequence[tuple[float, ...]]) -> Any:
-        return tuple(tuple((_text(value), None) for value in row) for row in kept(rows))
+        return tuple(tuple((_format(value), None) for value in row) for row in select(rows))
 
     def comparison(rows: Sequence[tuple[float, ...]], rest: Sequence[tuple[float, ...]]) -> Any:
         return tuple(
-            tuple((_distinguished(x, neighbor), _share(x, scale)) for x, neighbor in zip_longest(row, neighbors))
-            for row, neighbors, scale in zip(kept(rows), _as_long(kept(rest), kept(rows)), scales, strict=True)
+            tuple((_format_apart(x, neighbor), _compute_share(x, scale)) for x, neighbor in zip_longest(row, neighbors))
+            for row, neighbors, scale in zip(select(rows), _truncate(select(rest), select(rows)), scales, strict=True)
         )
 
     scales = [_scale(call) for call in calls]
@@ -343,15 +343,15 @@ def _lanes(trace: RayTrace, columns: list[list[int]]) -> Iterator[Lane]:
     yield Lane("exact", "exact", comparison(exact, actual))
 
 
-def _as_long(rows: list[list[float]], rest: list[list[float]]) -> list[list[float]]:
+def _truncate(rows: list[list[float]], rest: list[list[float]]) -> list[list[float]]:
     """Cut each row to the length of the other one."""
     return [row[: len(reference)] for row, reference in zip(rows, rest, strict=True)]
 
 
-def _distinguished(value: float, other: float | None) -> str:
+def _format_apart(value: float, other: float | None) -> str:
     """Return a number with as many digits as distinguish it from another one."""
-    text = _text(value)
-    looks_equal = other is not None and value != other and not math.isnan(value) and text == _text(other)
+    text = _format(value)
+    looks_equal = other is not None and value != other and not math.isnan(value) and text == _format(other)
     return repr(value) if looks_equal else text
 
 
@@ -360,29 +360,29 @@ def _scale(call: RecordedCall) -> float:
     return max(finite, default=0.0) or 1.0
 
 
-def _share(value: float, scale: float) -> int:
+def _compute_share(value: float, scale: float) -> int:
     return 100 if not math.isfinite(value) else round(100.0 * min(abs(value) / scale, 1.0))
 
 
-def _text(value: float) -> str:
+def _format(value: float) -> str:
     """Return a number with eight digits; the data has all of them."""
     return "nan" if math.isnan(value) else f"{value:.{_DIGITS}g}"
 
 
-def _says(trace: RayTrace) -> Iterator[str]:
+def _explain(trace: RayTrace) -> Iterator[str]:
     """Yield one sentence for each call, on the plotted entry; the script builds the same one."""
-    entry = _worst_entry(trace)
-    subject = _subject(trace, entry)
+    entry = _find_worst_entry(trace)
+    subject = _format_subject(trace, entry)
     for call in trace.stations:
-        actual = _entry(call.actual, entry)
+        actual = _get_entry(call.actual, entry)
         true = call.expected[entry]
-        answer = "missing" if actual is None else _distinguished(actual, true).replace("nan", "NaN")
-        exact = _distinguished(true, actual)
+        answer = "missing" if actual is None else _format_apart(actual, true).replace("nan", "NaN")
+        exact = _format_apart(true, actual)
         verdict = "the law is broken" if call.broken else "the error is within its bound"
         yield f"t = {call.t!r}: {subject} is {answer}; the exact value is {exact}; {verdict}."
 
 
-def _failure(answer: float | None, exact: float) -> str:
+def _explain_failure(answer: float | None, exact: float) -> str:
     if answer is None:
         return "has the wrong shape"
     if math.isnan(answer):
@@ -392,16 +392,16 @@ def _failure(answer: float | None, exact: float) -> str:
     return "returns 0" if answer == 0.0 != exact else WRONG
 
 
-def _entry(values: Sequence[float], entry: int) -> float | None:
+def _get_entry(values: Sequence[float], entry: int) -> float | None:
     """Return one entry of an answer; ``None`` if the answer has no such entry."""
     return values[entry] if entry < len(values) else None
 
 
-def _subject(trace: RayTrace, entry: int) -> str:
+def _format_subject(trace: RayTrace, entry: int) -> str:
     return f"entry {entry + 1}" if max(len(call.expected) for call in trace.stations) > 1 else "the answer"
 
 
-def _worst_entry(trace: RayTrace) -> int:
+def _find_worst_entry(trace: RayTrace) -> int:
     """Return the index of the entry with the largest relative error where the law first breaks; 0 if it holds."""
     broken = [call for call in trace.stations if call.broken and call.actual]
     first = next((call for call in broken if call.t == trace.breaks_at), broken[0] if broken else None)

@@ -32,29 +32,29 @@ def training_curves(epochs: pd.DataFrame, source: DataSource | None) -> tuple[Fi
     """Return one figure for each experiment, in the order they were trained."""
     groups = epochs.groupby("experiment", sort=False)
     return tuple(
-        _figure(str(experiment), group, source, name=f"training-{number}")
+        _build_figure(str(experiment), group, source, name=f"training-{number}")
         for number, (experiment, group) in enumerate(groups, 1)
     )
 
 
-def _figure(experiment: str, frame: pd.DataFrame, source: DataSource | None, *, name: str) -> Figure:
+def _build_figure(experiment: str, frame: pd.DataFrame, source: DataSource | None, *, name: str) -> Figure:
     """Return the loss of an experiment, and its accuracy if there is one."""
     measures = [name for name, columns in MEASURES.items() if frame[list(columns)].notna().to_numpy().any()]
     drawn = [
         panel
         for measure in measures
-        for panel in _panels(measure, frame, name=f"{name}-{measure}", experiment=experiment)
+        for panel in _build_panels(measure, frame, name=f"{name}-{measure}", experiment=experiment)
     ]
     title = f"{experiment[:1].upper()}{experiment[1:]}"
     panels = tuple(drawn) or (Panel("loss", note="every loss of this run is NaN"),)
-    caption = f"{_ends(frame)} Data: {listing([str(label) for label in frame['data'].unique()])}."
-    claim = _best(experiment, frame)
+    caption = f"{_explain_ends(frame)} Data: {listing([str(label) for label in frame['data'].unique()])}."
+    claim = _find_best(experiment, frame)
     return Figure(
         f"{name}-figure", title, panels, caption, ("epochs",), caveat_of(frame, source), columns=2, claim=claim
     )
 
 
-def _best(experiment: str, frame: pd.DataFrame) -> str:
+def _find_best(experiment: str, frame: pd.DataFrame) -> str:
     """Return the best accuracy or the lowest loss at the end of an experiment, on held-out data if possible."""
     last = frame.sort_values("epoch", kind="stable").drop_duplicates("case", keep="last")
     name, accuracy = f"{experiment[:1].upper()}{experiment[1:]}", last["held_out_accuracy"].max()
@@ -65,7 +65,7 @@ def _best(experiment: str, frame: pd.DataFrame) -> str:
     return f"{name} ends with a {kind} loss of {plain(loss)}" if pd.notna(loss) else ""
 
 
-def _panels(measure: str, frame: pd.DataFrame, *, name: str, experiment: str) -> list[Panel]:
+def _build_panels(measure: str, frame: pd.DataFrame, *, name: str, experiment: str) -> list[Panel]:
     """Return one measure against the epoch."""
     epochs = count(int(frame["epoch"].max()), "epoch")
     label = f"{measure.capitalize()} against epoch, {experiment}: {count(frame['case'].nunique(), 'case')}, {epochs}."
@@ -75,19 +75,19 @@ def _panels(measure: str, frame: pd.DataFrame, *, name: str, experiment: str) ->
 
 def _draw(axes: Axes, frame: pd.DataFrame, *, measure: str) -> list[End]:
     """Draw training data solid and held-out data dashed, broad scratch below narrow concise."""
-    for name, curve, column in _curves(frame, measure):
+    for name, curve, column in _list_curves(frame, measure):
         draw_curve(axes, curve, column, label=name)
         belongs(str(curve["case"].iloc[0]), axes.lines[-1])
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     axes.set(xlabel="epoch", ylabel=measure)
     if measure == "accuracy":
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
-    elif _spans_decades(frame):
+    elif _has_decades(frame):
         logarithmic(axes.yaxis, [*frame["train_loss"], *frame["held_out_loss"]], text=plain)
-    return list(_ends_named(axes, frame, measure))
+    return list(_list_ends(axes, frame, measure))
 
 
-def _curves(frame: pd.DataFrame, measure: str) -> Iterator[tuple[str, pd.DataFrame, str]]:
+def _list_curves(frame: pd.DataFrame, measure: str) -> Iterator[tuple[str, pd.DataFrame, str]]:
     """Yield name, epochs and column per curve."""
     names = names_of(frame)
     for case, curve in frame.groupby("case", sort=False):
@@ -96,7 +96,7 @@ def _curves(frame: pd.DataFrame, measure: str) -> Iterator[tuple[str, pd.DataFra
                 yield f"{names[str(case)]}, {kind}", curve.sort_values("epoch"), column
 
 
-def _ends_named(axes: Axes, frame: pd.DataFrame, measure: str) -> Iterator[End]:
+def _list_ends(axes: Axes, frame: pd.DataFrame, measure: str) -> Iterator[End]:
     """Yield the ends of curves; curves with the same end share a name."""
     names = names_of(frame)
     for column, kind in zip(MEASURES[measure], KINDS, strict=True):
@@ -127,14 +127,14 @@ def draw_curve(axes: Axes, curve: pd.DataFrame, column: str, *, label: str) -> N
     axes.plot(curve["epoch"], curve[column], label=label, markevery=spacing, markerfacecolor=own_pen.face, **look)
 
 
-def _spans_decades(frame: pd.DataFrame) -> bool:
+def _has_decades(frame: pd.DataFrame) -> bool:
     """Whether the losses are positive and span more than a factor of fifty."""
     losses = frame[["train_loss", "held_out_loss"]]
     low, high = losses.min().min(), losses.max().max()
     return bool(low > 0 and high > 50 * low)
 
 
-def _ends(frame: pd.DataFrame) -> str:
+def _explain_ends(frame: pd.DataFrame) -> str:
     """Return a sentence on the last epoch of every case."""
     names = names_of(frame)
     sentences = []

@@ -11,7 +11,7 @@ from ..frame.column import REAL, TEXT, Column
 from ..history import BATCH, Digest
 from ..number import duration, rate, times
 from ..style import PENS, pen
-from ..svg import drawn
+from ..svg import draw_svg
 from ..text import count
 from .axis import End, legend_rows, logarithmic
 from .curve import Curves
@@ -45,11 +45,11 @@ COLUMNS = (
 
 def trend_data(digests: Sequence[Digest]) -> pd.DataFrame:
     """Return the data of :func:`trend`: a row for each run and failures, step time or loader rate."""
-    comparable = _comparable(digests)
+    comparable = _select_comparable(digests)
     failures = pd.DataFrame([(digest.head.name, digest.failing) for digest in digests], columns=["run", "value"])
     parts = [failures.assign(case="", measure="verdicts that fail")]
     for name, measure in MEASURES.items():
-        gathered = _gathered([getattr(digest, name) for digest in comparable])
+        gathered = _join_parts([getattr(digest, name) for digest in comparable])
         runs = [comparable[position].head.name for position in gathered["place"]]
         parts += [gathered.assign(run=runs, measure=measure)] if len(gathered) else []
     return pd.concat(parts, ignore_index=True)[[column.name for column in COLUMNS]]
@@ -57,44 +57,44 @@ def trend_data(digests: Sequence[Digest]) -> pd.DataFrame:
 
 def trend(digests: Sequence[Digest]) -> Figure:
     """Return the trend over runs, oldest first, without times from other processors than the latest run's."""
-    comparable = _comparable(digests)
-    steps, rates = (_gathered([getattr(digest, name) for digest in comparable]) for name in MEASURES)
-    panels = [_failures(digests)]
+    comparable = _select_comparable(digests)
+    steps, rates = (_join_parts([getattr(digest, name) for digest in comparable]) for name in MEASURES)
+    panels = [_draw_failures(digests)]
     for gathered, quantity, text in ((steps, f"step at batch {BATCH}", duration), (rates, "best samples/s", rate)):
         for family, frame in gathered.groupby("family", sort=False):
-            panels += _panels(f"{family}: {quantity}", frame, comparable, text, number=len(panels))
+            panels += _build_panels(f"{family}: {quantity}", frame, comparable, text, number=len(panels))
     excluded = len(digests) - len(comparable)
     left_out = f" {count(excluded, 'run')} on other processors excluded from the times." if excluded else ""
-    caption = f"{count(len(digests), 'run')}, oldest first.{_moved(steps)}{left_out}"
+    caption = f"{count(len(digests), 'run')}, oldest first.{_find_change(steps)}{left_out}"
     return Figure("trend-figure", "Trend over runs", tuple(panels), caption, ("trend",), columns=2)
 
 
-def _comparable(digests: Sequence[Digest]) -> list[Digest]:
+def _select_comparable(digests: Sequence[Digest]) -> list[Digest]:
     """Return the digests with the processor of the latest run, since times on others are not comparable."""
     processor = digests[-1].head.environment.processor
     return [digest for digest in digests if digest.head.environment.processor == processor]
 
 
-def _gathered(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def _join_parts(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Return one row for each run and case, with the place of the run."""
     records = [part.assign(place=position) for position, part in enumerate(parts) if len(part)]
     return pd.concat(records, ignore_index=True) if records else pd.DataFrame(columns=["family", "case", "place"])
 
 
-def _failures(digests: Sequence[Digest]) -> Panel:
+def _draw_failures(digests: Sequence[Digest]) -> Panel:
     failing = [digest.failing for digest in digests]
 
     def draw(axes: Axes) -> None:
-        axes.plot(failing, color=PENS["scratch"].color, marker=_marker("o", len(digests)), linewidth=1.8)
+        axes.plot(failing, color=PENS["scratch"].color, marker=_choose_marker("o", len(digests)), linewidth=1.8)
         axes.set(ylabel="verdicts that fail", ylim=(-0.2, max(1.0, 1.1 * max(failing))))
         axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-        _named(axes, digests)
+        _show_names(axes, digests)
 
     label = f"Failures over {count(len(digests), 'run')}: {failing[0]} in the first, {failing[-1]} in the last."
-    return Panel("failures", drawn(draw, name="trend-failures", label=label))
+    return Panel("failures", draw_svg(draw, name="trend-failures", label=label))
 
 
-def _panels(
+def _build_panels(
     title: str, frame: pd.DataFrame, digests: Sequence[Digest], text: Callable[[float], str], *, number: int
 ) -> list[Panel]:
     """Return one line for each case of a family, on a logarithmic scale."""
@@ -103,10 +103,10 @@ def _panels(
     def draw(axes: Axes) -> list[End]:
         curves = Curves(axes, frame)
         for case, line in frame.groupby("case", sort=False):
-            marker = _marker(pen(str(line["style"].iloc[0])).marker, len(digests))
+            marker = _choose_marker(pen(str(line["style"].iloc[0])).marker, len(digests))
             curves.add(names[str(case)], line, line["place"], line["value"], marker=marker, markersize=3)
         logarithmic(axes.yaxis, list(frame["value"]), text=text)
-        _named(axes, digests)
+        _show_names(axes, digests)
         return curves.ends
 
     return curve_panels(
@@ -119,11 +119,11 @@ def _panels(
     )
 
 
-def _marker(marker: str, runs: int) -> str:
+def _choose_marker(marker: str, runs: int) -> str:
     return marker if runs <= MAX_MARKERS else ""
 
 
-def _named(axes: Axes, digests: Sequence[Digest]) -> None:
+def _show_names(axes: Axes, digests: Sequence[Digest]) -> None:
     """Name as many runs along x as fit, always including the latest."""
     spacing = -(-len(digests) // MAX_LABELS)
     places = list(range(len(digests)))[::-1][::spacing][::-1]
@@ -131,7 +131,7 @@ def _named(axes: Axes, digests: Sequence[Digest]) -> None:
     axes.set_xlim(-0.4, len(digests) - 0.6)
 
 
-def _moved(steps: pd.DataFrame) -> str:
+def _find_change(steps: pd.DataFrame) -> str:
     """Return the step whose time changed most between the first and the last run with this step."""
     lines = {str(case): line["value"] for case, line in steps.groupby("case", sort=False) if len(line) > 1}
     ratios = {case: values.iloc[-1] / values.iloc[0] for case, values in lines.items()}

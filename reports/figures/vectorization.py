@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from ..figure import Figure, Panel
 from ..number import times
 from ..style import INK, MUTED
-from ..svg import drawn
+from ..svg import draw_svg
 from .axis import categories, logarithmic, whiskers
 
 
@@ -45,21 +45,21 @@ def speedup(frame: pd.DataFrame) -> Figure:
     """Return the ratio against n, a panel for each operation, all on one scale."""
     everything = ratios(frame)
     span = [end for ratio in everything for end in (ratio.low, ratio.high, 1.0)]
-    panels = [_panel(*group, span=span, number=number) for number, group in enumerate(_by_operation(everything))]
+    panels = [_build_panel(*group, span=span, number=number) for number, group in enumerate(_group(everything))]
     title = "Time of the loop / time of the vectorized operation, by size n"
     caption = (
-        f"{_sentences(everything)} Points are ratios of medians; bars span the ratios of the nearest and "
+        f"{_explain(everything)} Points are ratios of medians; bars span the ratios of the nearest and "
         "the farthest quartiles over the rounds in one process."
     )
     claim = f"A vectorized operation is up to {times(max(ratio.ratio for ratio in everything))} as fast as a loop"
     return Figure("vectorization-figure", title, tuple(panels), caption, ("vectorization",), claim=claim)
 
 
-def _panel(operation: str, points: list[Ratio], *, span: list[float], number: int) -> Panel:
+def _build_panel(operation: str, points: list[Ratio], *, span: list[float], number: int) -> Panel:
     """Return one operation."""
-    label = f"Speed-up of {operation} by vectorization: {_range(points)}."
+    label = f"Speed-up of {operation} by vectorization: {_format_range(points)}."
     return Panel(
-        operation, drawn(lambda axes: _draw(axes, points, span=span), name=f"vectorization-{number}", label=label)
+        operation, draw_svg(lambda axes: _draw(axes, points, span=span), name=f"vectorization-{number}", label=label)
     )
 
 
@@ -74,19 +74,19 @@ def _draw(axes: Axes, ratios: list[Ratio], *, span: list[float]) -> None:
     axes.set(xlabel="size n", ylabel="loop / vectorized")
 
 
-def _range(ratios: list[Ratio]) -> str:
+def _format_range(ratios: list[Ratio]) -> str:
     """Return the ratio at the smallest and at the largest size."""
     first, last = ratios[0], ratios[-1]
     return f"{times(first.ratio)} at n = {first.n:,}, {times(last.ratio)} at n = {last.n:,}"
 
 
-def _sentences(ratios: list[Ratio]) -> str:
+def _explain(ratios: list[Ratio]) -> str:
     """Return the gain of vectorization, a phrase for each operation."""
-    phrases = [f"{operation}: {_range(group)}" for operation, group in _by_operation(ratios)]
+    phrases = [f"{operation}: {_format_range(group)}" for operation, group in _group(ratios)]
     return f"Loop time relative to the vectorized time: {'; '.join(phrases)}."
 
 
-def _by_operation(ratios: list[Ratio]) -> list[tuple[str, list[Ratio]]]:
+def _group(ratios: list[Ratio]) -> list[tuple[str, list[Ratio]]]:
     """Return the ratios per operation, by size."""
     ordered = sorted(ratios, key=lambda ratio: ratio.n)
     operations = dict.fromkeys(ratio.operation for ratio in ratios)

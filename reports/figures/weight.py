@@ -28,19 +28,19 @@ def weight_grid(weights: Sequence[ClassWeights], source: DataSource | None) -> G
     heading = f"Weights learned by {first.case}" + (f" ({caveat})" if caveat else "")
     largest = plain(first.largest)
     caption = f"One weight per pixel: orange supports the class, blue opposes it; full colors are {largest}."
-    return Grid(tuple(map(_tile, selected)), heading, caption, name="weights")
+    return Grid(tuple(map(_make_tile, selected)), heading, caption, name="weights")
 
 
-def _tile(weights: ClassWeights) -> Tile:
+def _make_tile(weights: ClassWeights) -> Tile:
     steps = bytes(STEPS + round(STEPS * level / LEVELS) for level in weights.signed)
-    file = png(steps, height=weights.height, width=weights.width, palette=_palette())
+    file = png(steps, height=weights.height, width=weights.width, palette=_make_palette())
     strongest = max(weights.weights, key=abs)
     alternative = f"weights of {weights.label}, the strongest {plain(strongest)}"
     address = f"data:image/png;base64,{base64.b64encode(file).decode()}"
     return Tile(address, weights.label, "", wrong=False, alternative=alternative)
 
 
-def _palette() -> tuple[bytes, bytes]:
+def _make_palette() -> tuple[bytes, bytes]:
     """Return the colors and their opacities."""
     places = range(-STEPS, STEPS + 1)
     colors = b"".join(struct.pack("BBB", *(FOR if position > 0 else AGAINST)) for position in places)

@@ -33,7 +33,7 @@ def columns_of(record: type[BaseModel], *names: str, dtype: str | None = None) -
     TypeError
         If a field has no description, or has no type for a column and no ``dtype`` is given.
     """
-    return tuple(Column(name, dtype or _dtype(record, name), _meaning(record, name)) for name in names)
+    return tuple(Column(name, dtype or _get_dtype(record, name), _get_meaning(record, name)) for name in names)
 
 
 def further_columns(
@@ -44,7 +44,7 @@ def further_columns(
     Fields in ``without`` make no column, and neither do fields that are not text, number, boolean or series.
     """
     passed = {column.name for column in declared} | set(without)
-    names = [name for name in record.model_fields if name not in passed and _known_dtype(record, name)]
+    names = [name for name in record.model_fields if name not in passed and _find_dtype(record, name)]
     return columns_of(record, *names)
 
 
@@ -52,8 +52,8 @@ _DTYPES: tuple[tuple[type, str], ...] = ((bool, TRUTH), (int, WHOLE), (float, RE
 """Types of fields and of their columns; a truth is a whole number too, and so it stands first."""
 
 
-def _dtype(record: type[BaseModel], name: str) -> str:
-    dtype = _known_dtype(record, name)
+def _get_dtype(record: type[BaseModel], name: str) -> str:
+    dtype = _find_dtype(record, name)
     if dtype is None:
         raise TypeError(
             f"`{record.__name__}.{name}` cannot become a column: it is neither text, number, bool nor series"
@@ -61,7 +61,7 @@ def _dtype(record: type[BaseModel], name: str) -> str:
     return dtype
 
 
-def _known_dtype(record: type[BaseModel], name: str) -> str | None:
+def _find_dtype(record: type[BaseModel], name: str) -> str | None:
     """Return the column type, if any: a series becomes its median, an optional integer a real number with NaN."""
     annotation = record.model_fields[name].annotation
     if annotation == Rounds:
@@ -73,7 +73,7 @@ def _known_dtype(record: type[BaseModel], name: str) -> str | None:
     return REAL if dtype == WHOLE and NoneType in parts else dtype
 
 
-def _meaning(record: type[BaseModel], name: str) -> str:
+def _get_meaning(record: type[BaseModel], name: str) -> str:
     description = record.model_fields[name].description
     if description is None:
         raise TypeError(f"`{record.__name__}.{name}` cannot become a column: it has no description")

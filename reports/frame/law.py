@@ -35,10 +35,10 @@ def verdicts(run: RunFolder) -> Iterator[Row]:
     """One row for each case, law, dtype and device."""
     for location, verdict in run.places(Verdict):
         ratio = share_of_bound(verdict.deviation, verdict.bound)
-        yield {**verdict.model_dump(), **_counterexample(verdict), "ratio": ratio, "record": location}
+        yield {**verdict.model_dump(), **_list_facts(verdict), "ratio": ratio, "record": location}
 
 
-def _counterexample(verdict: Verdict) -> dict[str, Any]:
+def _list_facts(verdict: Verdict) -> dict[str, Any]:
     """Return the scalar facts of a violation; none if the law holds."""
     if verdict.violation is None:
         return {}

@@ -44,8 +44,8 @@ Loader = Benchmark[LoaderRecord]
 )
 def loaders(run: RunFolder) -> Iterator[Row]:
     """One row for each timed loader configuration; quantities that older runs did not measure are missing."""
-    records = benchmark.placed(run, LoaderRecord)
-    without_workers = {_series(loader): loader for _, loader in records if loader.record.workers == 0}
+    records = benchmark.list_placed(run, LoaderRecord)
+    without_workers = {_get_series(loader): loader for _, loader in records if loader.record.workers == 0}
     for location, loader in records:
         row = loader.row()
         yield {
@@ -54,8 +54,8 @@ def loaders(run: RunFolder) -> Iterator[Row]:
             **estimate_columns(loader.record.share, "share"),
             **estimate_columns(loader.record.cpu_share, "cpu_share"),
             **estimate_columns(loader.record.gain, "gain"),
-            "efficiency": _efficiency(loader, without_workers.get(_series(loader))),
-            **_rates(loader),
+            "efficiency": _compute_efficiency(loader, without_workers.get(_get_series(loader))),
+            **_compute_rates(loader),
             "record": location,
         }
 
@@ -72,28 +72,28 @@ def loaders(run: RunFolder) -> Iterator[Row]:
 )
 def budgets(run: RunFolder) -> Iterator[Row]:
     """One row for each part of the batch time of each loader with a complete budget."""
-    placed = benchmark.placed(run, LoaderRecord)
+    placed = benchmark.list_placed(run, LoaderRecord)
     records = [loader.record for _, loader in placed]
     for location, loader in placed:
         budget = loader.record.budget
         for part, seconds, share in budget.table() if budget is not None else ():
             cells = {"part": part, "seconds": seconds, "share": share}
-            whole = {} if budget is None else {"unseen": budget.unseen, "sentence": _sentence(budget, loader, records)}
+            whole = {} if budget is None else {"unseen": budget.unseen, "sentence": _explain(budget, loader, records)}
             yield {**loader.row(), **cells, **whole, "record": location}
 
 
-def _sentence(budget: Budget, loader: Loader, records: Sequence[LoaderRecord]) -> str:
+def _explain(budget: Budget, loader: Loader, records: Sequence[LoaderRecord]) -> str:
     """Return the sentence on a budget, with the measured rates of more workers if there are any."""
     on_workers = loader.record.on_workers(records)
     return budget.sentence if on_workers is None else budget.sentence_with(on_workers)
 
 
-def _series(loader: Loader) -> tuple[str, int]:
+def _get_series(loader: Loader) -> tuple[str, int]:
     """Return the common facts of configurations that differ only in their workers."""
     return (loader.record.case, loader.record.batch_size)
 
 
-def _rates(loader: Loader) -> dict[str, float | None]:
+def _compute_rates(loader: Loader) -> dict[str, float | None]:
     """Return samples per second from the rounds, and the interval over the slices; unknown without them."""
     samples, stats = loader.record.samples, loader.stats
     return estimate_columns(loader.record.rate, "samples_per_s") | {
@@ -103,7 +103,7 @@ def _rates(loader: Loader) -> dict[str, float | None]:
     }
 
 
-def _efficiency(loader: Loader, without_workers: Loader | None) -> float | None:
+def _compute_efficiency(loader: Loader, without_workers: Loader | None) -> float | None:
     """Return the contribution per worker, as a share of the rate without workers."""
     if without_workers is None or not loader.record.workers:
         return None
@@ -124,11 +124,11 @@ def _sample_s(loader: Loader) -> float:
 )
 def balance(run: RunFolder) -> Iterator[Row]:
     """One row for each training loop of a loader and a step."""
-    for location, loop in benchmark.placed(run, BalanceRecord):
-        yield {**loop.row(), "verdict": _verdict(loop.record), "record": location}
+    for location, loop in benchmark.list_placed(run, BalanceRecord):
+        yield {**loop.row(), "verdict": _explain_balance(loop.record), "record": location}
 
 
-def _verdict(balance: BalanceRecord) -> str:
+def _explain_balance(balance: BalanceRecord) -> str:
     """Say whether loading keeps ahead, if the interval of the waiting share shows it."""
     if balance.keeps_ahead:
         return "keeps ahead"

@@ -20,13 +20,13 @@ from .law import share_of_bound
 )
 def operations(run: RunFolder) -> Iterator[Row]:
     """One row for each timed operation and shape, with its largest float32 deviation relative to the bound."""
-    calls = benchmark.placed(run, OperationRecord)
-    shares = _shares(run) if calls else {}
+    calls = benchmark.list_placed(run, OperationRecord)
+    shares = _find_shares(run) if calls else {}
     for location, call in calls:
         yield {**call.row(), "ratio": shares.get(call.record.case), "record": location}
 
 
-def _shares(run: RunFolder) -> dict[str, float | None]:
+def _find_shares(run: RunFolder) -> dict[str, float | None]:
     """Return the share of its bound that the value of every case reaches in float32 on the CPU."""
     return {
         verdict.case: share_of_bound(verdict.deviation, verdict.bound)
@@ -43,5 +43,5 @@ def _shares(run: RunFolder) -> dict[str, float | None]:
 )
 def vectorization(run: RunFolder) -> Iterator[Row]:
     """One row for each timed operation and length."""
-    for location, call in benchmark.placed(run, VectorizationRecord):
+    for location, call in benchmark.list_placed(run, VectorizationRecord):
         yield {**call.row(), "record": location}

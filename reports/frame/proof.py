@@ -43,10 +43,10 @@ LIMITS = (1, 2, 4, 8, 16, 64, 1024)
 def proofs(run: RunFolder) -> Iterator[Row]:
     """One row for each case, quantity, dtype and layout with visited inputs."""
     for location, proof in run.places(Proof):
-        yield {**proof.model_dump(), **_flattened(proof), "record": location}
+        yield {**proof.model_dump(), **_dump(proof), "record": location}
 
 
-def _flattened(proof: Proof) -> dict[str, Any]:
+def _dump(proof: Proof) -> dict[str, Any]:
     """Return a proof in nested form."""
     holding = [outcome.law for outcome in proof.laws if outcome.status is Status.HOLDS]
     broken = [outcome.law for outcome in proof.laws if outcome.status is not Status.HOLDS]

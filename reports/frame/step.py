@@ -32,7 +32,7 @@ KEYS = ("case", "device", "batch_size", "dtype", "threads")
 )
 def steps(run: RunFolder) -> Iterator[Row]:
     """One row for each timed training step, with its distance from the floor."""
-    for location, step in benchmark.placed(run, StepRecord):
+    for location, step in benchmark.list_placed(run, StepRecord):
         yield {
             **step.row(),
             **estimate_columns(step.over(step.record.floor_s), "over_floor"),
@@ -53,16 +53,16 @@ def steps(run: RunFolder) -> Iterator[Row]:
 )
 def step_ratios(run: RunFolder) -> Iterator[Row]:
     """One row for each timed step and each reference measured in the same rounds; older runs have none."""
-    records = [(location, step) for location, step in benchmark.placed(run, StepRecord) if step.record.floor_s]
+    records = [(location, step) for location, step in benchmark.list_placed(run, StepRecord) if step.record.floor_s]
     for _, group in groupby(records, key=lambda entry: entry[1].record.turn):
         steps = list(group)
-        for reference in _references([step for _, step in steps]):
+        for reference in _find_references([step for _, step in steps]):
             for location, step in steps:
                 ratio = estimate_columns(step.over(reference.stats.rounds_s))
                 yield {**step.row(), **ratio, "reference": reference.record.case, "record": location}
 
 
-def _references(steps: Sequence[Step]) -> list[Step]:
+def _find_references(steps: Sequence[Step]) -> list[Step]:
     """Return the first step from scratch and the first concise one, if they exist."""
     first: dict[str, Step] = {}
     for step in steps:
@@ -81,7 +81,7 @@ def _references(steps: Sequence[Step]) -> list[Step]:
 )
 def phases(run: RunFolder) -> Iterator[Row]:
     """One row for each phase of each timed step with separate phases."""
-    for location, step in benchmark.placed(run, StepRecord):
+    for location, step in benchmark.list_placed(run, StepRecord):
         for phase, rounds_s in step.record.phases_s.items():
             quartiles = dict(zip(("q1_s", "median_s", "q3_s"), np.quantile(rounds_s, (0.25, 0.5, 0.75)), strict=True))
             yield {**step.row(), "phase": phase, **quartiles, "record": location}
@@ -101,5 +101,5 @@ def phases(run: RunFolder) -> Iterator[Row]:
 )
 def agreement(run: RunFolder) -> Iterator[Row]:
     """One row for each step also timed by the timer of torch."""
-    for location, step in benchmark.placed(run, AgreementRecord):
+    for location, step in benchmark.list_placed(run, AgreementRecord):
         yield {**step.row(), **estimate_columns(step.over(step.record.timer_s)), "record": location}

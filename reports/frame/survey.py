@@ -101,7 +101,8 @@ def histograms(run: RunFolder) -> Iterator[Row]:
     for location, profile in run.places(Profile):
         total = sum(profile.counts)
         for edge, count in zip(profile.edges, profile.counts, strict=True):
-            yield {**_head(profile, location), "up_to": edge, "count": count, "share": count / total if total else None}
+            share = count / total if total else None
+            yield {**_head(profile, location), "up_to": edge, "count": count, "share": share}
 
 
 def _head(profile: Profile, location: str) -> dict[str, Any]:

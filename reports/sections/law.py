@@ -19,7 +19,7 @@ from ..summary import wrong_in
 from ..tables import law
 from ..tables.heat import glance
 from ..tables.matrix import MEANINGS, SYMBOLS, matrices
-from ..text import count, cut, shortened
+from ..text import count, cut, shorten
 from .block import MAX_CHARACTERS as MAX_IN_A_BLOCK
 from .block import block_name, block_text, has_block
 
@@ -96,17 +96,17 @@ def declared(reading: Reading) -> Iterator[Part]:
     """Yield the observed declared failures, with a counterexample for each."""
     if not (expected_findings := findings(reading.verdicts, [Status.EXPECTED])):
         return
-    yield law.declared(reading.verdicts)
+    yield law.list_declared(reading.verdicts)
     yield Note("The smallest example for every cause, with its replay and likely cause:", folded=True)
-    by_reason = group_by(expected_findings, lambda finding: (finding.case, _reason(finding)))
+    by_reason = group_by(expected_findings, lambda finding: (finding.case, _find_reason(finding)))
     for number, ((case, reason), group) in enumerate(by_reason.items(), 1):
         laws = count(sum(len(finding.laws) for finding in group), "law")
-        heading = f"{case}: {shortened(reason, limit=MAX_CHARACTERS)} ({laws})"
+        heading = f"{case}: {shorten(reason, limit=MAX_CHARACTERS)} ({laws})"
         blocks = [finding_block(finding, reading.verdicts, options_only=True) for finding in group]
         yield Block(f"declared-{number}", heading, cut("\n\n".join(blocks), limit=MAX_IN_A_BLOCK), folded=True)
 
 
-def _reason(finding: Finding) -> str:
+def _find_reason(finding: Finding) -> str:
     """Return the declared reason of a failure, or else its cause."""
     return (finding.first.reason or sentence(finding)).splitlines()[0].rstrip(".")
 
@@ -115,7 +115,7 @@ OVERFLOWS = "ln(max + ulp/2)"
 """Closed form of the breaking points at which an exponential overflows."""
 
 
-def _equation(reading: Reading) -> Equation | None:
+def _build_equation(reading: Reading) -> Equation | None:
     """Return the definition as mathematics, with the part that overflows in color; ``None`` without a formula."""
     text = definition_of(reading.verdicts)
     points = [point for point in reading.survey.breakings if point.form == OVERFLOWS and point.value is not None]
@@ -131,14 +131,14 @@ def _equation(reading: Reading) -> Equation | None:
 @section("Definition")
 def definition(reading: Reading) -> Iterator[Part]:
     """Yield the formula, the statement of the law of the value, and how the operation relates to others."""
-    if (equation := _equation(reading)) is not None:
+    if (equation := _build_equation(reading)) is not None:
         yield equation
     statements = dict.fromkeys(verdict.statement for verdict in reading.verdicts if verdict.law == "value")
     related = dict.fromkeys(verdict.statement for verdict in reading.verdicts if verdict.group == EQUIVALENCE)
     yield from map(Note, [*list(statements)[:1], *list(related)[:MAX_RELATED]])
 
 
-def _holding(reading: Reading) -> str:
+def _count_holding(reading: Reading) -> str:
     """Return the number of laws that every implementation satisfies as the title of their section."""
     if find_unfinished(reading.head.work, "check"):
         return "Laws"
@@ -150,16 +150,16 @@ def _holding(reading: Reading) -> str:
     return f"{holding} of {count(len(of_law), 'law')} {'holds' if holding == 1 else 'hold'}{everywhere}"
 
 
-@section(_holding)
+@section(_count_holding)
 def laws(reading: Reading) -> Iterator[Part]:
     """Yield the grades and the matrices."""
     if not reading.verdicts:
         return
-    grades = law.graded(reading.verdicts)
+    grades = law.list_grades(reading.verdicts)
     # A law that an interrupted check did not reach may be broken.
     if grades.rows and not find_unfinished(reading.head.work, "check"):
         yield grades
-    yield Legend(tuple((SYMBOLS[status], status.value, MEANINGS[status]) for status in _seen(reading)), READING)
+    yield Legend(tuple((SYMBOLS[status], status.value, MEANINGS[status]) for status in _list_seen(reading)), READING)
     yield from matrices(reading.verdicts)
 
 
@@ -169,7 +169,7 @@ def summary(reading: Reading) -> Iterator[Part]:
     frame = reading.frames.verdicts
     if not reading.verdicts:
         return
-    yield _tally(reading)
+    yield _count(reading)
     if (picture := glance(reading.verdicts)) is not None:
         yield picture
     yield law.contracts(frame)
@@ -181,26 +181,26 @@ def summary(reading: Reading) -> Iterator[Part]:
 @section("Skipped, and why")
 def skipped(reading: Reading) -> Iterator[Part]:
     """Yield the skipped laws and the reasons."""
-    table = law.skipped(reading.frames.verdicts)
+    table = law.list_skipped(reading.frames.verdicts)
     if table.rows:
         yield table
 
 
-def _seen(reading: Reading) -> list[Status]:
+def _list_seen(reading: Reading) -> list[Status]:
     """Return the statuses of the verdicts."""
     return [status for status in Status if any(verdict.status is status for verdict in reading.verdicts)]
 
 
-def _tally(reading: Reading) -> RunTally:
+def _count(reading: Reading) -> RunTally:
     """Return the number of verdicts with each status, and of examples and rows."""
     counts = Counter(verdict.status for verdict in reading.verdicts)
-    statuses = [(f"{counts[status]:,}", _word(status, counts[status]), status.fails) for status in Status]
+    statuses = [(f"{counts[status]:,}", _choose_word(status, counts[status]), status.fails) for status in Status]
     examples = sum(verdict.examples for verdict in reading.verdicts)
     rows = sum(verdict.rows for verdict in reading.verdicts)
     return RunTally((*statuses, (f"{examples:,}", "examples", False), (f"{rows:,}", "rows checked", False)))
 
 
-def _word(status: Status, number: int) -> str:
+def _choose_word(status: Status, number: int) -> str:
     """Return the word for a number of verdicts."""
     plurals = {Status.HOLDS: "hold", Status.ERROR: "errors"}
     return status.value if number == 1 else plurals.get(status, status.value)

@@ -26,7 +26,7 @@ def loaders(reading: Reading) -> Iterator[Part]:
     yield throughput(frame, source)
     if frame["workers"].nunique() > 1:
         yield scaling(frame, source)
-    yield loader.loaders(reading.timed(LoaderRecord), frame, source)
+    yield loader.loaders(reading.list_timed(LoaderRecord), frame, source)
 
 
 @section("Data loaders")
@@ -50,5 +50,5 @@ def balance(reading: Reading) -> Iterator[Part]:
     frame, source = reading.frames.balance, reading.head.data
     if len(frame):
         yield waiting(frame, source)
-        loops = [loop.record for loop in reading.timed(BalanceRecord)]
+        loops = [loop.record for loop in reading.list_timed(BalanceRecord)]
         yield page_table(balance_table(loops), caveat=caveat_of(frame, source))

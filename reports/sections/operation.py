@@ -32,7 +32,7 @@ def operations(reading: Reading) -> Iterator[Part]:
         if frame["ratio"].notna().sum() >= MIN_POINTS:
             yield accuracy_against_speed(frame)
         shares = {str(case): float(ratio) for case, ratio in zip(frame["case"], frame["ratio"], strict=True)}
-        yield page_table(operation_table(reading.timed(OperationRecord), shares), folded=True)
+        yield page_table(operation_table(reading.list_timed(OperationRecord), shares), folded=True)
 
 
 @section("Vectorization")
@@ -49,7 +49,7 @@ def proofs(reading: Reading) -> Iterator[Part]:
         return
     yield page_table(proof_table(reading.proofs))
     yield proof_tables.kernels(reading.proofs)
-    yield proof_tables.held(reading.proofs)
+    yield proof_tables.list_held(reading.proofs)
     for number, text in enumerate(broken_blocks(reading.proofs)[:MAX_BLOCKS], 1):
         yield Block(f"proof-{number}", text.partition("\n")[0], cut(text, limit=MAX_CHARACTERS), folded=True)
 

@@ -70,20 +70,20 @@ def audits(reading: Reading) -> Iterator[Part]:
         if audit.run is not None:
             yield Note(f"{audit.title}: {'; '.join(run_lines(audit.run))}.".replace("`", ""))
         if audit.findings:
-            yield _named(audit_tables.findings(audit), ending)
+            yield _add_ending(audit_tables.findings(audit), ending)
         if audit.blind:
-            yield _named(audit_tables.blind(audit), ending)
+            yield _add_ending(audit_tables.blind(audit), ending)
         grown = errors(audit)
         if grown is not None:
-            yield _named(grown, ending)
+            yield _add_ending(grown, ending)
         figure = headroom(audit)
         if figure is not None:
-            yield _named(figure, ending)
-            yield _named(audit_tables.headroom(audit), ending)
+            yield _add_ending(figure, ending)
+            yield _add_ending(audit_tables.headroom(audit), ending)
 
 
 _Part = TypeVar("_Part", Table, Figure)
 
 
-def _named(part: _Part, ending: str) -> _Part:
+def _add_ending(part: _Part, ending: str) -> _Part:
     return replace(part, name=f"{part.name}{ending}")

@@ -65,15 +65,15 @@ def steps(reading: Reading) -> Iterator[Part]:
     frames, accelerator = reading.frames, reading.head.environment.accelerator
     if len(frames.steps):
         yield step_times(frames.steps, accelerator=accelerator)
-        yield from _in_turns(reading)
+        yield from _list_figures(reading)
         yield step.steps(frames.steps, accelerator=accelerator)
         if (frames.steps["device"] != "cpu").any():
             yield step.crossovers(frames.steps)
-    if timed := reading.timed(AgreementRecord):
+    if timed := reading.list_timed(AgreementRecord):
         yield page_table(agreement_table(timed))
 
 
-def _in_turns(reading: Reading) -> Iterator[Part]:
+def _list_figures(reading: Reading) -> Iterator[Part]:
     """Yield the figures of steps that were measured in turns; otherwise a sentence."""
     frames = reading.frames
     if frames.steps["floor_s"].isna().all():
@@ -84,7 +84,7 @@ def _in_turns(reading: Reading) -> Iterator[Part]:
     yield floor(frames.steps)
     if len(frames.phases):
         yield phases(frames.phases)
-    yield page_table(step_table(reading.timed(StepRecord)))
+    yield page_table(step_table(reading.list_timed(StepRecord)))
     yield step.floors(frames.steps)
     yield step.equality(frames.steps)
     if len(frames.phases):

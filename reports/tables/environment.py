@@ -21,7 +21,7 @@ def machine(run: Run) -> Table:
         ("operating system", env.os),
         ("Python", env.python),
         ("torch", f"{env.torch}, computing with {env.torch_threads} thread{'' if env.torch_threads == 1 else 's'}"),
-        ("commit", _commit(env)),
+        ("commit", _format_commit(env)),
         ("seed", str(run.seed)),
         *((f"command {number}", command) for number, command in enumerate(run.commands, 1)),
     ]
@@ -50,7 +50,7 @@ def data(run: Run) -> Table:
     return Table("data-table", "Data source", columns, tuple(rows), caption, caveat=caveat(None, source))
 
 
-def _commit(env: Environment) -> str:
+def _format_commit(env: Environment) -> str:
     """Return the commit, and whether the working tree differed from it."""
     if env.git_commit is None:
         return "unknown"

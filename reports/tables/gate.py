@@ -30,7 +30,7 @@ def comparisons(comparisons: Sequence[Comparison]) -> Table:
     rows = [
         (
             *(comparison.case, comparison.arm, str(comparison.outcome), f"{comparison.couples}"),
-            *(_change(ratio) for ratio in (comparison.ratio, comparison.low, comparison.high)),
+            *(_format_change(ratio) for ratio in (comparison.ratio, comparison.low, comparison.high)),
             percent(comparison.visible),
         )
         for comparison in comparisons
@@ -44,5 +44,5 @@ def comparisons(comparisons: Sequence[Comparison]) -> Table:
     return Table("gate-times", "Time relative to the base, by arm", columns, tuple(rows), caption, folded=True)
 
 
-def _change(ratio: float) -> str:
+def _format_change(ratio: float) -> str:
     return f"{100.0 * (ratio - 1.0):+.1f} %"

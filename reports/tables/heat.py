@@ -80,7 +80,7 @@ def glance(verdicts: Sequence[Verdict]) -> Heat | None:
     cells = group_by(ran, lambda verdict: (verdict.contract, verdict.style, verdict.dtype))
     columns = [(style, dtype) for style, dtypes in groups.items() for dtype in dtypes]
     contracts = dict.fromkeys(verdict.contract for verdict in ran)
-    rows = [(name, tuple(_cell(cells.get((name, *column), [])) for column in columns)) for name in contracts]
+    rows = [(name, tuple(_build_cell(cells.get((name, *column), [])) for column in columns)) for name in contracts]
     return Heat(
         name="glance",
         heading="All contracts at a glance",
@@ -88,18 +88,18 @@ def glance(verdicts: Sequence[Verdict]) -> Heat | None:
         groups=tuple((style, len(dtypes)) for style, dtypes in groups.items()),
         columns=tuple(short_name(dtype) for _, dtype in columns),
         rows=tuple(rows),
-        caption=f"Each cell shows the worst status of a style in a dtype: {', '.join(_signs(ran))}. The number "
+        caption=f"Each cell shows the worst status of a style in a dtype: {', '.join(_list_signs(ran))}. The number "
         "counts the laws with that status; an empty cell was not claimed.",
     )
 
 
-def _signs(verdicts: Sequence[Verdict]) -> Iterator[str]:
+def _list_signs(verdicts: Sequence[Verdict]) -> Iterator[str]:
     words = {Status.HOLDS: "all laws hold", Status.LOST: "digits are lost", Status.EXPECTED: "fails as declared"}
     seen = {verdict.status for verdict in verdicts}
     yield from (f"{SYMBOLS[status]} {words.get(status, status.value)}" for status in reversed(WORST) if status in seen)
 
 
-def _cell(verdicts: Sequence[Verdict]) -> Shade:
+def _build_cell(verdicts: Sequence[Verdict]) -> Shade:
     if not verdicts:
         return Shade("")
     counts = Counter(verdict.status for verdict in verdicts)

@@ -26,7 +26,7 @@ def contracts(verdicts: pd.DataFrame) -> Table:
     always = (Status.HOLDS, Status.BROKEN, Status.EXPECTED)
     statuses = [status.value for status in Status if status in always or any(verdicts["status"] == status.value)]
     rows = [
-        (str(contract), *(f"{number:,}" for number in _numbers(group, statuses)))
+        (str(contract), *(f"{number:,}" for number in _count_numbers(group, statuses)))
         for contract, group in verdicts.groupby("contract", sort=False)
     ]
     headings = ["cases", "laws", *statuses, "examples", "rows checked"]
@@ -55,7 +55,7 @@ def closest(verdicts: pd.DataFrame) -> Table:
     return Table("closest", "Laws that hold with the smallest margin", columns, tuple(rows), caption)
 
 
-def graded(verdicts: Sequence[Verdict]) -> Table:
+def list_grades(verdicts: Sequence[Verdict]) -> Table:
     """Return the grade of every case in every dtype that has one."""
     by_dtype = grades(verdicts)
     dtypes = dict.fromkeys(verdict.dtype for verdict in verdicts)
@@ -72,13 +72,13 @@ def graded(verdicts: Sequence[Verdict]) -> Table:
     )
 
 
-def declared(verdicts: Sequence[Verdict]) -> Table:
+def list_declared(verdicts: Sequence[Verdict]) -> Table:
     """Return the observed declared failures, with a row for each case, reason and set of dtypes."""
     checked = Counter(map(LAW_OF, verdicts))
 
     def key(group: Sequence[Verdict]) -> tuple[str, str, str]:
         witness = representative(group)
-        return witness.case, witness.reason or "no reason declared", _where(group, checked)
+        return witness.case, witness.reason or "no reason declared", _list_dtypes(group, checked)
 
     rows = []
     for (case, reason, where), groups in group_by(declared_groups(verdicts), key).items():
@@ -96,7 +96,7 @@ def declared(verdicts: Sequence[Verdict]) -> Table:
     return Table("declared-table", "Known failures", columns, tuple(rows), caption, folded=True)
 
 
-def _where(group: Sequence[Verdict], checked: Counter[tuple[str, str, str]]) -> str:
+def _list_dtypes(group: Sequence[Verdict], checked: Counter[tuple[str, str, str]]) -> str:
     """Return the dtypes in which a case breaks a law, as words if these are all checked dtypes."""
     return (
         "all dtypes" if len(group) == checked[LAW_OF(group[0])] > 1 else listing([verdict.dtype for verdict in group])
@@ -113,7 +113,7 @@ def representative(group: Sequence[Verdict]) -> Verdict:
     return next((verdict for verdict in group if verdict.dtype == "float32"), group[0])
 
 
-def skipped(verdicts: pd.DataFrame) -> Table:
+def list_skipped(verdicts: pd.DataFrame) -> Table:
     """Return the skipped laws, a row for each reason and contract."""
     frame = verdicts[verdicts["status"] == Status.SKIPPED.value].fillna({"reason": "no reason was recorded"})
     rows = []
@@ -124,7 +124,7 @@ def skipped(verdicts: pd.DataFrame) -> Table:
     return Table("skipped-table", "Skipped", columns, tuple(rows))
 
 
-def _numbers(group: pd.DataFrame, statuses: list[str]) -> list[int]:
+def _count_numbers(group: pd.DataFrame, statuses: list[str]) -> list[int]:
     """Return cases, laws, verdicts by status, examples and rows of a contract."""
     counts = [int((group["status"] == status).sum()) for status in statuses]
     totals = [int(group["examples"].sum()), int(group["rows"].sum())]

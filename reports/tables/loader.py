@@ -24,7 +24,7 @@ def best_loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
         without_workers = group[group["workers"] == 0]["samples_per_s"].max()
         base = best["samples_per_s"] if number == 0 else base
         cells = (f"{best['batch_size']:,}", f"{best['workers']}")
-        rates = (approximate(best["samples_per_s"]), _gain(best, base), approximate(without_workers))
+        rates = (approximate(best["samples_per_s"]), _format_gain(best, base), approximate(without_workers))
         rows.append((str(case), *cells, *rates, duration(best["first_batch_s"])))
     title = "Fastest configuration per loader"
     columns = headers(
@@ -40,14 +40,14 @@ def best_loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
     return Table("best-loaders", title, columns, tuple(rows), caption, caveat=caveat_of(frame, source))
 
 
-def _gain(row: pd.Series, base: float) -> str:
+def _format_gain(row: pd.Series, base: float) -> str:
     """Return the rate relative to the reference with its interval; for older runs, relative to a rate."""
     if pd.isna(row["gain"]):
         return times(row["samples_per_s"] / base)
     return f"{times(row['gain'])} ({plain(row['gain_low'])} – {plain(row['gain_high'])})"
 
 
-def above(frame: pd.DataFrame) -> str:
+def compare_with_limit(frame: pd.DataFrame) -> str:
     """Return a sentence on loaders that are faster than the limit; empty if there are none."""
     names = list(frame[frame["share_low"] > 1.0]["case"].unique())
     if not names:
@@ -87,7 +87,7 @@ def shares(frame: pd.DataFrame, source: DataSource | None) -> Table:
         (Header(workers_in_words(number), "number") for number in workers),
         numbers("the limit"),
     )
-    caption = f"{LIMIT} A loader without workers is measured once.{above(frame)} {conditions(frame)}"
+    caption = f"{LIMIT} A loader without workers is measured once.{compare_with_limit(frame)} {conditions(frame)}"
     return Table("loader-shares", title, columns, tuple(rows), caption, caveat=caveat_of(frame, source))
 
 
@@ -106,5 +106,5 @@ def first_rows(frame: pd.DataFrame) -> pd.DataFrame:
 def loaders(measured: Sequence[Benchmark[LoaderRecord]], frame: pd.DataFrame, source: DataSource | None) -> Table:
     """Return every configuration: rate, CPU time, share of the limit, start, end and memory."""
     table = loader_table(measured)
-    caption = f"{table.caption}{above(frame)} {conditions(frame)}"
+    caption = f"{table.caption}{compare_with_limit(frame)} {conditions(frame)}"
     return page_table(replace(table, caption=caption), folded=True, caveat=caveat_of(frame, source))

@@ -15,7 +15,7 @@ from harness.wording.table.verdict import sort_dtypes
 
 from ..number import plain
 from ..page_part import Part
-from ..text import count, shortened
+from ..text import count, shorten
 
 SYMBOLS = {
     Status.HOLDS: "✓",
@@ -138,69 +138,69 @@ class Matrix(Part):
 def matrices(verdicts: Sequence[Verdict]) -> tuple[Matrix, ...]:
     """Return a matrix for each contract and device, in the order they were first checked."""
     by_place = group_by(verdicts, lambda verdict: (verdict.contract, verdict.device))
-    return tuple(_matrix(group, name=f"matrix-{number}") for number, group in enumerate(by_place.values(), 1))
+    return tuple(_build_matrix(group, name=f"matrix-{number}") for number, group in enumerate(by_place.values(), 1))
 
 
-def _matrix(verdicts: Sequence[Verdict], *, name: str) -> Matrix:
+def _build_matrix(verdicts: Sequence[Verdict], *, name: str) -> Matrix:
     """Lay out the verdicts of a contract on a device."""
     by_place = {(verdict.case, verdict.law, verdict.dtype): verdict for verdict in verdicts}
     dtypes = sort_dtypes(dict.fromkeys(verdict.dtype for verdict in verdicts))
     families = {
-        family: tuple(_column(of_case) for of_case in group_by(members, lambda verdict: verdict.case).values())
+        family: tuple(_build_column(of_case) for of_case in group_by(members, lambda verdict: verdict.case).values())
         for family, members in group_by(verdicts, lambda verdict: verdict.family).items()
     }
     cases = [column.case for columns in families.values() for column in columns]
 
     def row(law: Verdict) -> LawRow:
         cells = ([by_place.get((case, law.law, dtype)) for dtype in dtypes] for case in cases)
-        return LawRow(law.law, law.statement, law.source, tuple(_cell(cell, dtypes) for cell in cells))
+        return LawRow(law.law, law.statement, law.source, tuple(_build_cell(cell, dtypes) for cell in cells))
 
     rows = tuple(map(row, {verdict.law: verdict for verdict in verdicts}.values()))
     contract, device = verdicts[0].contract, verdicts[0].device
     return Matrix(name, contract, device, tuple(dtypes), tuple(families.items()), rows)
 
 
-def _column(verdicts: Sequence[Verdict]) -> CaseColumn:
+def _build_column(verdicts: Sequence[Verdict]) -> CaseColumn:
     """Return the heading of the marks of a case."""
     first = verdicts[0]
-    return CaseColumn(first.case, first.case.removeprefix(f"{first.family}."), _tally(verdicts))
+    return CaseColumn(first.case, first.case.removeprefix(f"{first.family}."), _count_verdicts(verdicts))
 
 
-def _cell(verdicts: Sequence[Verdict | None], dtypes: Sequence[str]) -> tuple[Mark, ...]:
+def _build_cell(verdicts: Sequence[Verdict | None], dtypes: Sequence[str]) -> tuple[Mark, ...]:
     """Return the marks of a cell; a single mark if all are equal, as in most cells."""
-    marks = [_mark(verdict, dtype=dtype) for verdict, dtype in zip(verdicts, dtypes, strict=True)]
+    marks = [_make_mark(verdict, dtype=dtype) for verdict, dtype in zip(verdicts, dtypes, strict=True)]
     first = marks[0]
     same = {mark.status for mark in marks} == {first.status} and len({_reason(verdict) for verdict in verdicts}) == 1
     if not same or len(marks) == 1:
         return tuple(marks)
     words = "not claimed" if verdicts[0] is None else f"{first.status}{_reason(verdicts[0])}"
-    amounts = [_amount(verdict) or "–" for verdict in verdicts]
+    amounts = [_format_amount(verdict) or "–" for verdict in verdicts]
     amounts = amounts[:1] if len(set(amounts)) == 1 else amounts
     unit = verdicts[0].unit if verdicts[0] is not None else ""
-    worst = f": {', '.join(amounts)} {unit}" if any(map(_amount, verdicts)) else ""
+    worst = f": {', '.join(amounts)} {unit}" if any(map(_format_amount, verdicts)) else ""
     return (Mark(first.status, "".join(mark.symbols for mark in marks), f"{words}{worst}"),)
 
 
 def _reason(verdict: Verdict | None) -> str:
-    return f"; {shortened(verdict.reason, limit=REASON)}" if verdict is not None and verdict.reason else ""
+    return f"; {shorten(verdict.reason, limit=REASON)}" if verdict is not None and verdict.reason else ""
 
 
-def _amount(verdict: Verdict | None) -> str:
+def _format_amount(verdict: Verdict | None) -> str:
     if verdict is None or verdict.deviation is None or verdict.bound is None:
         return ""
     return f"{plain(verdict.deviation)} of {plain(verdict.bound)}"
 
 
-def _mark(verdict: Verdict | None, *, dtype: str) -> Mark:
+def _make_mark(verdict: Verdict | None, *, dtype: str) -> Mark:
     """Return the mark of a verdict, or of a missing one."""
     if verdict is None:
         return Mark("none", NOT_CLAIMED, f"{dtype}: not claimed")
-    amount = f", {_amount(verdict)} {verdict.unit}" if _amount(verdict) else ""
+    amount = f", {_format_amount(verdict)} {verdict.unit}" if _format_amount(verdict) else ""
     text = f"{dtype}: {verdict.status.value}{amount}{_reason(verdict)}"
     return Mark(verdict.status.value, SYMBOLS[verdict.status], text)
 
 
-def _tally(verdicts: Sequence[Verdict]) -> str:
+def _count_verdicts(verdicts: Sequence[Verdict]) -> str:
     """Return the verdicts of a case in words: ``30 hold, 2 expected``."""
     counts = Counter(verdict.status for verdict in verdicts)
     words = {Status.HOLDS: "hold"}

@@ -26,7 +26,7 @@ def kernels(proofs: Sequence[Proof]) -> Table:
     return Table("kernels-table", "Layouts and kernels", columns, tuple(rows), caption)
 
 
-def held(proofs: Sequence[Proof]) -> Table:
+def list_held(proofs: Sequence[Proof]) -> Table:
     """Return the laws that held on every input, and the evidence."""
     rows: dict[tuple[str, ...], list[str]] = {}
     for proof in proofs:

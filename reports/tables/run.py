@@ -27,8 +27,8 @@ def changes(changes: pd.DataFrame, *, before: str, same_machine: bool) -> Table:
         name="changes-table",
         title=f"Changes since {before}",
         columns=headers(texts("change", "kind"), codes("case", "what"), texts("where"), numbers("before", "after")),
-        rows=(*rows, *(row for change in _ONE_SIDED for row in _one_sided(changes, change))),
-        caption=f"{sentence(changes)} {_on_times(same_machine=same_machine)}",
+        rows=(*rows, *(row for change in _ONE_SIDED for row in _list_one_sided(changes, change))),
+        caption=f"{sentence(changes)} {_explain_times(same_machine=same_machine)}",
     )
 
 
@@ -44,7 +44,7 @@ def sentence(changes: pd.DataFrame) -> str:
     return f"{listing(counts)}." if counts else "The two runs have no results in common."
 
 
-def _on_times(*, same_machine: bool) -> str:
+def _explain_times(*, same_machine: bool) -> str:
     if not same_machine:
         return "The runs were made on different processors, so their times are not compared."
     return (
@@ -53,7 +53,7 @@ def _on_times(*, same_machine: bool) -> str:
     )
 
 
-def _one_sided(changes: pd.DataFrame, change: Change) -> list[tuple[str, ...]]:
+def _list_one_sided(changes: pd.DataFrame, change: Change) -> list[tuple[str, ...]]:
     """Return a row for each case and entry that only one run has, or a single row for a kind without other entries."""
     rows: list[tuple[str, ...]] = []
     for kind, group in changes[changes["change"] == change.value].groupby("kind", sort=False):
@@ -70,7 +70,7 @@ def _one_sided(changes: pd.DataFrame, change: Change) -> list[tuple[str, ...]]:
 def side_by_side(digests: Sequence[Digest]) -> Table:
     """Return the runs in columns, the latest first: their environment, their laws, and their times."""
     visible = list(digests)[: -MAX_COLUMNS - 1 : -1]
-    rows = [*_head_rows(visible), *_times(visible)]
+    rows = [*_list_head_rows(visible), *_list_times(visible)]
     hidden_count = len(digests) - len(visible)
     older = f" {count(hidden_count, 'older run')} not shown." if hidden_count else ""
     return Table(
@@ -82,7 +82,7 @@ def side_by_side(digests: Sequence[Digest]) -> Table:
     )
 
 
-def _head_rows(visible: Sequence[Digest]) -> list[tuple[str, ...]]:
+def _list_head_rows(visible: Sequence[Digest]) -> list[tuple[str, ...]]:
     heads = [digest.head for digest in visible]
     environments = [head.environment for head in heads]
     head_rows: list[tuple[str, list[Any]]] = [
@@ -102,18 +102,18 @@ def _head_rows(visible: Sequence[Digest]) -> list[tuple[str, ...]]:
     return [(name, *cells) for name, cells in head_rows]
 
 
-def _times(visible: Sequence[Digest]) -> list[tuple[str, ...]]:
+def _list_times(visible: Sequence[Digest]) -> list[tuple[str, ...]]:
     """Return the step time per case at one batch size, and the best rate per loader."""
-    steps, rates = ([_by_case(getattr(digest, name)) for digest in visible] for name in ("step_times", "best_rates"))
+    steps, rates = ([_get_values(getattr(digest, name)) for digest in visible] for name in ("step_times", "best_rates"))
     return [
-        *((f"step, batch {BATCH}: {case}", *(duration(run.get(case)) for run in steps)) for case in _cases(steps)),
-        *((f"best samples/s: {case}", *(rate(run.get(case)) for run in rates)) for case in _cases(rates)),
+        *((f"step, batch {BATCH}: {case}", *(duration(run.get(case)) for run in steps)) for case in _list_cases(steps)),
+        *((f"best samples/s: {case}", *(rate(run.get(case)) for run in rates)) for case in _list_cases(rates)),
     ]
 
 
-def _by_case(frame: pd.DataFrame) -> dict[str, float]:
+def _get_values(frame: pd.DataFrame) -> dict[str, float]:
     return {str(case): float(value) for case, value in zip(frame["case"], frame["value"], strict=True)}
 
 
-def _cases(by_case: Sequence[dict[str, float]]) -> list[str]:
+def _list_cases(by_case: Sequence[dict[str, float]]) -> list[str]:
     return list(dict.fromkeys(case for values in by_case for case in values))

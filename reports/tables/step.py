@@ -19,7 +19,7 @@ def steps(frame: pd.DataFrame, *, accelerator: str | None) -> Table:
     keys = ["case", "batch_size", *(name for name in ("dtype", "threads") if len(frame[name].unique()) > 1)]
     wide = accelerator is not None or any(frame["device"] != "cpu")
     rows = [
-        (*(str(part) for part in key), *_cpu(group), *(_accelerated(group) if wide else ()))
+        (*(str(part) for part in key), *_format_cpu(group), *(_format_accelerator(group) if wide else ()))
         for key, group in frame.groupby(keys, sort=False)
     ]
     columns = headers(
@@ -27,11 +27,11 @@ def steps(frame: pd.DataFrame, *, accelerator: str | None) -> Table:
         numbers("CPU step", "CPU, quartiles", "CPU samples/s", "CPU first call"),
         _ACCELERATED if wide else (),
     )
-    caption = f"Forward, loss, backward and update; {_settings(frame, keys)}. {_without_graph(frame)}{SCATTER}"
+    caption = f"Forward, loss, backward and update; {_settings(frame, keys)}. {_explain_graph(frame)}{SCATTER}"
     return Table("steps-table", "Time per training step", columns, tuple(rows), caption)
 
 
-def _without_graph(frame: pd.DataFrame) -> str:
+def _explain_graph(frame: pd.DataFrame) -> str:
     """Return the reason for a missing CUDA graph, if steps should have one."""
     reasons = frame[frame["graph_absent"].notna()].groupby("graph_absent", sort=False)["case"].unique()
     named = {reason: listing(list(map(str, cases))) for reason, cases in reasons.items()}
@@ -147,7 +147,7 @@ def crossover(gain: pd.Series) -> str:
     return f"about {approximate(before * (after.index[0] / before) ** share, digits=2)}"
 
 
-def _cpu(group: pd.DataFrame) -> tuple[str, str, str, str]:
+def _format_cpu(group: pd.DataFrame) -> tuple[str, str, str, str]:
     """Return step time, quartiles, throughput and first call on the CPU."""
     rows = group[group["device"] == "cpu"]
     if rows.empty:
@@ -157,7 +157,7 @@ def _cpu(group: pd.DataFrame) -> tuple[str, str, str, str]:
     return (duration(row["median_s"]), quartiles, approximate(row["samples_per_s"]), duration(row["cold_s"]))
 
 
-def _accelerated(group: pd.DataFrame) -> tuple[str, ...]:
+def _format_accelerator(group: pd.DataFrame) -> tuple[str, ...]:
     """Return the times on the accelerator by the host's clock and by events, and the ratio of the CPU's to it."""
     rows = group[group["device"] != "cpu"]
     if rows.empty:

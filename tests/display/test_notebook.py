@@ -165,7 +165,7 @@ def test_whiskers_stay_inside_the_axes_and_labels_are_whole(monkeypatch: pytest.
         draw(axes)
         return ""
 
-    monkeypatch.setattr("harness.reports.notebook.drawn", drawn)
+    monkeypatch.setattr("harness.reports.notebook.draw_svg", drawn)
     long = "batch 256, workers 2, prefetch 4, forkserver, pinned, fetched at once"
     rates_drawing([("batch 256", 100.0, 90.0, 150.0), (long, 80.0, 1.0, 900.0), ("alone", 50.0, 0.0, math.inf)], long)
     edge = axes.get_xlim()[1]

@@ -27,7 +27,7 @@ from harness.reports.figures.training import training_curves
 from harness.reports.figures.vectorization import ratios
 from harness.reports.frame import FRAMES
 from harness.reports.style import PENS, pen
-from harness.reports.svg import _drawn, _shorten_lines, drawn, styled_once
+from harness.reports.svg import _draw, _shorten_lines, draw_svg, merge_styles
 
 
 def luminance(color: str) -> float:
@@ -51,12 +51,12 @@ def test_digits_that_are_lost_are_not_marked_as_what_makes_a_run_fail(tmp_path: 
 
 def test_marks_that_look_alike_say_so_once() -> None:
     """Shared properties are in the group for the limits of the axes; two different marks keep theirs."""
-    svg = drawn(lambda axes: axes.plot([0, 1, 3], "o"), name="alike", label="three")
+    svg = draw_svg(lambda axes: axes.plot([0, 1, 3], "o"), name="alike", label="three")
     (group,) = re.findall(r'<g clip-path="[^"]*" style="([^"]*)">((?:<use [^<>]*/>)+)</g>', svg)
     assert "fill:#" in group[0]
     assert group[1].count("<use ") == 3
     assert "style" not in group[1]
-    apart = drawn(lambda axes: axes.scatter([0, 1], [0, 1], c=["red", "blue"]), name="apart", label="two")
+    apart = draw_svg(lambda axes: axes.scatter([0, 1], [0, 1], c=["red", "blue"]), name="apart", label="two")
     assert len(re.findall(r'<use [^<>]*style="fill:#(?:ff0000|0000ff)', apart)) == 2
 
 
@@ -78,10 +78,10 @@ def test_shared_styles_give_the_same_drawings() -> None:
     """Replacing the classes by their rules gives the original drawings. Text that looks like a style is unchanged."""
     words = 'me style="fill:red" <b style="fill:red">'
     svgs = [
-        drawn(lambda axes: axes.plot([0, 1, 3], "o-", label=words) and axes.legend(), name=name, label=words)
+        draw_svg(lambda axes: axes.plot([0, 1, 3], "o-", label=words) and axes.legend(), name=name, label=words)
         for name in ("first", "second")
     ]
-    head, _, body = styled_once(f"<style>\n</style>{''.join(svgs)}").partition("</style>")
+    head, _, body = merge_styles(f"<style>\n</style>{''.join(svgs)}").partition("</style>")
     rules = dict(re.findall(r"^\.(d\d+)\{(.*)\}$", head, re.MULTILINE))
     defaults = '<defs><style type="text/css">*{stroke-linejoin:round;stroke-linecap:butt}</style></defs>'
     assert head.count("*{stroke-linejoin:round;stroke-linecap:butt}") == 1
@@ -97,16 +97,16 @@ def test_an_unknown_style_is_drawn_as_foreign() -> None:
 
 def test_a_drawing_follows_the_colours_of_the_page_and_keeps_its_identifiers_apart() -> None:
     """Grays become variables, identifiers contain the name of the drawing, text stays text, and there is no date."""
-    svg = drawn(lambda axes: axes.set_xlabel("n & more"), name="mine", label='say "what"')
+    svg = draw_svg(lambda axes: axes.set_xlabel("n & more"), name="mine", label='say "what"')
     assert svg.startswith("<svg ")
     assert "fill:var(--muted)" in svg
     assert re.search('id="i[0-9a-f]+"', svg)
-    assert svg != drawn(lambda axes: axes.set_xlabel("n & more"), name="other", label='say "what"')
+    assert svg != draw_svg(lambda axes: axes.set_xlabel("n & more"), name="other", label='say "what"')
     assert 'role="img" aria-label="say &quot;what&quot;"' in svg
     assert "n &amp; more</text>" in svg
     assert "<metadata" not in svg
-    _drawn.cache_clear()
-    assert svg == drawn(lambda axes: axes.set_xlabel("n & more"), name="mine", label='say "what"')
+    _draw.cache_clear()
+    assert svg == draw_svg(lambda axes: axes.set_xlabel("n & more"), name="mine", label='say "what"')
 
 
 def test_a_drawing_is_repeated_if_any_input_differs() -> None:
@@ -114,18 +114,18 @@ def test_a_drawing_is_repeated_if_any_input_differs() -> None:
 
     def line(last: float = 2.0, *, name: str = "n", label: str = "l", height_in: float = 2.0) -> str:
         frame = pd.DataFrame({"height": [0.0, last]})
-        return drawn(lambda axes: axes.plot(frame["height"]), name=name, label=label, height_in=height_in)
+        return draw_svg(lambda axes: axes.plot(frame["height"]), name=name, label=label, height_in=height_in)
 
-    _drawn.cache_clear()
+    _draw.cache_clear()
     assert line() == line()
-    assert _drawn.cache_info().misses == 1
+    assert _draw.cache_info().misses == 1
     others = {line(), line(-2.0), line(name="m"), line(label="m"), line(height_in=3.0)}
-    assert len(others) == _drawn.cache_info().misses == 5
+    assert len(others) == _draw.cache_info().misses == 5
 
 
 def test_compacting_a_drawing_keeps_its_texts() -> None:
     """A colon loses its space in a style, but not in a label."""
-    svg = drawn(lambda axes: axes.set_title("lowest: 0.846; fill: #1"), name="mine", label="")
+    svg = draw_svg(lambda axes: axes.set_title("lowest: 0.846; fill: #1"), name="mine", label="")
     assert "lowest: 0.846; fill: #1</text>" in svg
     assert 'style="' in svg
     assert not re.search(r'style="[^"]*: ', svg)

@@ -12,7 +12,7 @@ from harness.record import ClassWeights, Confusion, FitData, LearnedParameter, R
 from harness.reports.figures.fit import fit
 from harness.reports.figures.weight import STEPS, weight_grid
 from harness.reports.frame import FRAMES
-from harness.reports.svg import numbered
+from harness.reports.svg import shorten_ids
 from harness.reports.tables.heat import confusion, glance
 
 DATA = samples.run.fits()[0]
@@ -86,4 +86,4 @@ def test_an_inconsistent_record_is_refused(
 def test_identifiers_of_drawings_are_as_short_as_they_can_be() -> None:
     """Equal identifiers stay equal, and different ones stay different. Text outside of drawings is unchanged."""
     page = '<a href="#ideadbeef"></a><svg id="ideadbeef"><use href="#i1"/><use href="#ideadbeef"/></svg>'
-    assert numbered(page) == '<a href="#ideadbeef"></a><svg id="_0"><use href="#_1"/><use href="#_0"/></svg>'
+    assert shorten_ids(page) == '<a href="#ideadbeef"></a><svg id="_0"><use href="#_1"/><use href="#_0"/></svg>'

@@ -138,7 +138,7 @@ def test_the_same_run_gives_the_same_bytes(
 ) -> None:
     """Two reports of a run have identical files. The second report draws a drawing of each kind again."""
     first, second = report.page.parent, tmp_path / "second"
-    remembered, again = svg._drawn, svg._drawn.__wrapped__
+    remembered, again = svg._draw, svg._draw.__wrapped__
     kinds: set[tuple[Any, Any]] = set()
 
     def drawn(asked: bytes) -> str:
@@ -149,7 +149,7 @@ def test_the_same_run_gives_the_same_bytes(
         kinds.add(kind)
         return again(asked) if len(kinds) > known else remembered(asked)
 
-    monkeypatch.setattr(svg, "_drawn", drawn)
+    monkeypatch.setattr(svg, "_draw", drawn)
     write_report(full, second)
     assert len(kinds) > 15
     files = sorted(path.relative_to(first) for path in first.rglob("*.*"))

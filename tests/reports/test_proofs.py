@@ -98,7 +98,7 @@ def test_a_run_of_proofs_alone_is_reported(tmp_path: Path) -> None:
 
 def test_the_tables_say_how_a_law_is_known_to_hold() -> None:
     """It was measured, or follows from the value. A partial proof is marked."""
-    table = tables.held(samples.run.proofs())
+    table = tables.list_held(samples.run.proofs())
     assert {row[4] for row in table.rows} == {"measured", "follows from the value"}
     assert any("float16 spread (a part)" in row[5] for row in table.rows)
     (rows, spread) = tables.kernels(samples.run.proofs()).rows

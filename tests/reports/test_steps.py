@@ -56,7 +56,7 @@ def test_the_tables_of_steps_say_what_was_measured(measured: RunFolder) -> None:
     Phases are next to the whole step, and parameters next to their bounds.
     """
     steps, reading = FRAMES["steps"](measured), read(measured)
-    ratios = step_table(reading.timed(StepRecord))
+    ratios = step_table(reading.list_timed(StepRecord))
     assert len(ratios.rows) == len(steps)
     first, closed = ratios.rows[0], ratios.rows[1]
     at = [column.heading for column in ratios.columns].index("time / scratch")
@@ -81,7 +81,7 @@ def test_the_tables_of_steps_say_what_was_measured(measured: RunFolder) -> None:
 
 def test_agreement_is_decided_by_the_whole_interval(measured: RunFolder) -> None:
     """It is within, beyond, or undecided."""
-    rows = agreement_table(read(measured).timed(AgreementRecord)).rows
+    rows = agreement_table(read(measured).list_timed(AgreementRecord)).rows
     assert [row[-1] for row in rows] == ["within 3%", "beyond 3%", "undecided"]
 
 

@@ -9,7 +9,7 @@ from harness.findings import findings
 from harness.record import Event, EventKind, Status, Verdict
 from harness.reports import number, source, text
 from harness.reports.figures.axis import ticks
-from harness.reports.summary import declared, found, remarks
+from harness.reports.summary import explain_declared, explain_finding, remarks
 from harness.reports.table import Table
 from harness.wording.number import round_to_error
 from harness.wording.table import Header
@@ -50,7 +50,7 @@ from harness.wording.table import Header
         (text.listing(["a", "b", "c"]), "a, b and c"),
         (text.listing(["a", "b", "c", "d"], at_most=2), "a, b and 2 more"),
         (text.cut("abcdef", limit=4), "abcd … (2 more characters)"),
-        (text.shortened("abcdef", limit=4), "abc…"),
+        (text.shorten("abcdef", limit=4), "abc…"),
         (text.clean("a\x1b[31mb\u202ec\n"), "a\N{REPLACEMENT CHARACTER}[31mb\N{REPLACEMENT CHARACTER}c\n"),
         (text.markdown_text("a|b <i>\n*c* rows_sum_to_one _d_"), r"a\|b &lt;i> \*c\* rows_sum_to_one \_d\_"),
         (text.markdown_text("`value` of `a|b` [x](http://y)"), r"`value` of \`a\|b\` \[x\](http://y)"),
@@ -121,7 +121,7 @@ def test_every_span_has_a_few_round_ticks(low: float, span: float) -> None:
 def test_a_finding_is_one_sentence_with_its_facts(status: Status, part: str) -> None:
     """The facts are deviation and bound, the declared reason, or the error."""
     (one,) = findings([samples.run.verdict(status)])
-    assert part in found(one)
+    assert part in explain_finding(one)
 
 
 def test_several_causes_that_one_reason_declares_are_one_sentence() -> None:
@@ -138,7 +138,7 @@ def test_several_causes_that_one_reason_declares_are_one_sentence() -> None:
     found = findings([breaks("exp", "a"), breaks("sum", "b"), breaks("mul", "c", "x")], [Status.EXPECTED])
     assert len(found) == 3
     case = verdict.case
-    assert set(declared(found)) == {
+    assert set(explain_declared(found)) == {
         f"{case}: exp overflows above 88.72 (2 laws, in float32).",
         f"{case}: x (1 law, in float32).",
     }

@@ -146,9 +146,7 @@ def measure_group(
             arms[name] = _make_rate_arm(gauge, accelerator, clock)
         if accelerator is not None:
             arms[_TRANSFER] = _make_arm(_make_transfer(task, device_name), settle, clock, GAUGE_S)
-        turns = interleave(
-            arms, rounds=_count_rounds(arms, seconds), seed=batch_size, enough=_make_stop_condition(list(lanes))
-        )
+        turns = interleave(arms, rounds=_count_rounds(arms, seconds), seed=batch_size, enough=_make_enough(list(lanes)))
         states = (before, device_state(accelerator))
     failed |= {_find_case(name): error for name, error in turns.failed.items()}
     timed = {name: _read_times(lane, turns) for name, lane in lanes.items() if name not in failed}
@@ -288,7 +286,7 @@ def _count_rounds(arms: Mapping[str, Arm], seconds: float) -> int:
     return rounds_for(seconds, round_s, len(arms))
 
 
-def _make_stop_condition(steps: Sequence[str]) -> Callable[[Times], bool]:
+def _make_enough(steps: Sequence[str]) -> Callable[[Times], bool]:
     """Return whether the ratios of the steps are known; of a single step, whether its time is."""
 
     def are_known(times: Times) -> bool:

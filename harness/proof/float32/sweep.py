@@ -101,7 +101,7 @@ class Sweep:
         if side.last is not None and direction == side.last_direction != 0:
             self.counts.pairs += 1
             if first < side.last if direction > 0 else first > side.last:
-                self._record_departures("monotone", block, np.array([0]), float(side.last))
+                self._record_break("monotone", block, np.array([0]), float(side.last))
         side.last, side.last_direction = block.outputs[-1], side.directions[rows.stop - 1]
         return block
 
@@ -252,20 +252,20 @@ class Sweep:
                 limit = float(block.side.rows.low[block.rows.start + row])
                 wrong = grid[row] != limit
                 self.eighths[row, wrong] = np.inf
-                self._record_departures("not_infinite", block, row * WIDTH + np.flatnonzero(wrong), limit)
+                self._record_break("not_infinite", block, row * WIDTH + np.flatnonzero(wrong), limit)
             elif kinds[row] == Kind.UNDEFINED:
                 self.counts.histogram[0] -= WIDTH
                 if self.quantity == "value":
                     wrong = ~np.isnan(grid[row])
                     wrong[0] &= row * WIDTH not in poles
-                    self._record_departures("not_nan", block, row * WIDTH + np.flatnonzero(wrong), math.nan)
+                    self._record_break("not_nan", block, row * WIDTH + np.flatnonzero(wrong), math.nan)
         for place, expected in poles.items():
             position = divmod(place, WIDTH)
             if kinds[position[0]] != Kind.UNDEFINED:
                 self.counts.histogram[0] -= 1
                 self.eighths[position], doubtful[position] = 0.0, False
             if expected is not None and not np.array_equal(grid[position], expected, equal_nan=True):
-                self._record_departures("limit", block, np.array([place]), expected)
+                self._record_break("limit", block, np.array([place]), expected)
 
     def _decide(self, block: Block, guard: float | Singles, doubtful: Flags) -> float:
         """Put each output into the right class, and return the largest deviation in eighths of an ulp."""
@@ -338,15 +338,13 @@ class Sweep:
         if len(infinite):
             places = infinite[~np.isfinite(outputs[infinite])]
             self.counts.not_finite += len(places)
-            self._record_departures("lost", block, places)
+            self._record_break("lost", block, places)
             self._offer(block, int(infinite[0]))
         zeros = np.flatnonzero((outputs == 0.0) & (flat > 8.0) & (flat < np.inf))
         for law, is_normal in (("flushed", False), ("lost", True)):
-            self._record_departures(law, block, zeros[(flat[zeros] >= _NORMAL) == is_normal])
+            self._record_break(law, block, zeros[(flat[zeros] >= _NORMAL) == is_normal])
 
-    def _record_departures(
-        self, law: str, block: Block, places: NDArray[np.int64], expected: float | None = None
-    ) -> None:
+    def _record_break(self, law: str, block: Block, places: NDArray[np.int64], expected: float | None = None) -> None:
         """Count the outputs that break a law, and keep the first."""
         if not len(places):
             return
@@ -382,7 +380,7 @@ class Sweep:
             return True
         wrong = outputs[1:] < outputs[:-1] if direction > 0 else outputs[1:] > outputs[:-1]
         if len(places := np.flatnonzero(wrong)):
-            self._record_departures("monotone", block, places + start + 1, float(outputs[places[0]]))
+            self._record_break("monotone", block, places + start + 1, float(outputs[places[0]]))
         return not len(places)
 
     def _compare(self, block: Block, negative: Outputs) -> bool:
@@ -392,5 +390,5 @@ class Sweep:
         self.counts.mirrored += self.size
         wrong = places[~(np.isnan(positive[places]) & np.isnan(negative[places]))]
         if len(wrong):
-            self._record_departures("symmetric", block, wrong, self.parity * float(negative[wrong[0]]))
+            self._record_break("symmetric", block, wrong, self.parity * float(negative[wrong[0]]))
         return not len(places)
