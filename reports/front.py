@@ -194,7 +194,8 @@ def _build_entry(sheet: Sheet, reading: Reading) -> Entry:
     verdicts = reading.of("contract", sheet.title).verdicts if sheet.kind == "operation" else ()
     ran = [verdict for verdict in verdicts if verdict.status is not Status.SKIPPED]
     if not ran:
-        return Entry(sheet.name, sheet.title, "" if sheet.kind == "run" else _list_contents(sheet))
+        contents = ", ".join(section.title.lower() for section in sheet.sections)
+    return Entry(sheet.name, sheet.title, "" if sheet.kind == "run" else contents)
     counts, laws = Counter(verdict.status for verdict in ran), count(laws_in(ran), "law")
     failed = laws_in(verdict for verdict in ran if verdict.status.fails)
     cases = count(len({verdict.case for verdict in verdicts}), "case")
@@ -204,10 +205,6 @@ def _build_entry(sheet: Sheet, reading: Reading) -> Entry:
 
 
 _BAR = (Status.HOLDS, Status.UNCLAIMED, Status.LOST, Status.EXPECTED, Status.BROKEN, Status.UNEXPECTED, Status.ERROR)
-
-
-def _list_contents(sheet: Sheet) -> str:
-    return ", ".join(section.title.lower() for section in sheet.sections)
 
 
 def _select_current(reading: Reading) -> list[Fix]:

@@ -120,7 +120,9 @@ def build_observations(head: Run, frames: Frames) -> pd.DataFrame:
 def _melt(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each number of a frame that is not missing."""
     kind = FRAMES[name]
-    measures = [column.name for column in kind.columns if column.name not in kind.keys and _is_number(column)]
+    measures = [
+        column.name for column in kind.columns if column.name not in kind.keys and column.dtype in {REAL, WHOLE}
+    ]
     names = {column.name for column in OBSERVATIONS}
     about = [column for column in frame.columns if column in names and column not in measures and column != "unit"]
     values = frame[measures].to_numpy(dtype=float, na_value=np.nan)
@@ -130,10 +132,6 @@ def _melt(name: str, frame: pd.DataFrame) -> pd.DataFrame:
         units = np.where(np.isin(measures, _OF_THE_FRAME)[place], frame["unit"].to_numpy(dtype=object)[row], units)
     long = frame[about].iloc[row].assign(frame=name, measure=np.array(measures, dtype=object)[place])
     return long.assign(value=values[row, place], unit=units)
-
-
-def _is_number(column: Column) -> bool:
-    return column.dtype in {REAL, WHOLE}
 
 
 def _get_unit(measure: str) -> str:

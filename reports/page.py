@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment
 from markupsafe import Markup
 
 from harness.record import RunFolder, Status, early, write_atomically
@@ -60,7 +59,8 @@ def write_report(
     folder = run.path / "report" if target is None else target
     reading = read(run, earlier)
     environment, page = templates(), _build_page(reading)
-    write_atomically(folder / "report.html", _render(environment, page))
+    html = environment.get_template("report.html.j2").render(page)
+    write_atomically(folder / "report.html", shorten_ids(merge_styles(html)))
     write_atomically(folder / "report.md", _render_markdown(page))
     write_atomically(folder / "badge.json", json.dumps(_build_badge(reading), indent=2) + "\n")
     _write_data(reading, folder / "data")
@@ -98,11 +98,6 @@ def _build_page(reading: Reading) -> dict[str, Any]:
         "script": Markup(code),  # noqa: S704 - our own file
         "script_hash": f"sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}",
     }
-
-
-def _render(environment: Environment, page: dict[str, Any]) -> str:
-    """Return the page as HTML, with shortened drawings."""
-    return shorten_ids(merge_styles(environment.get_template("report.html.j2").render(page)))
 
 
 def _render_markdown(page: dict[str, Any]) -> str:

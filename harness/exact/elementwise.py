@@ -143,10 +143,6 @@ def _normal_cdf(x: Balls) -> Balls:
     return (1 + erf(x / arb(2).sqrt())) / 2
 
 
-def _gelu(x: Balls, approximate: str = "none") -> Balls:
-    return x * (_normal_cdf(x) if approximate == "none" else (1 + tanh(_inner(x))) / 2)
-
-
 def _inner(x: Balls) -> Balls:
     """Return the argument of tanh in the tanh approximation of GELU, with the float64 constant of torch."""
     return (2 / arb.pi()).sqrt() * (x + arb(0.044715) * x**3)
@@ -163,14 +159,6 @@ def _gelu_backward(g: Balls, x: Balls, approximate: str = "none") -> Balls:
 def _silu_backward(g: Balls, x: Balls) -> Balls:
     s = sigmoid(x)
     return g * (s * (1 + x * (1 - s)))
-
-
-def _log_sigmoid(x: Balls) -> tuple[Balls, None]:
-    return -_softplus(-x), None
-
-
-def _lerp(a: Balls, b: Balls, weight: Any) -> Balls:
-    return a + (weight if isinstance(weight, np.ndarray) else number(weight)) * (b - a)
 
 
 ELEMENTWISE: Mapping[str, Operation] = {
@@ -214,11 +202,13 @@ ELEMENTWISE: Mapping[str, Operation] = {
     "masked_fill": lambda x, mask, value: np.where(mask, lift(value), x),
     "addcmul": lambda x, a, b, *, value=1: x + a * b * number(value),
     "addcdiv": lambda x, a, b, *, value=1: x + divide(a, b) * number(value),
-    "lerp": _lerp,
+    "lerp": lambda a, b, weight: a + (weight if isinstance(weight, np.ndarray) else number(weight)) * (b - a),
     "softplus": _softplus,
     "silu": lambda x: x * sigmoid(x),
-    "gelu": lambda x, *, approximate="none": _gelu(x, approximate),
-    "log_sigmoid_forward": _log_sigmoid,
+    "gelu": lambda x, *, approximate="none": (
+        x * (_normal_cdf(x) if approximate == "none" else (1 + tanh(_inner(x))) / 2)
+    ),
+    "log_sigmoid_forward": lambda x: (-_softplus(-x), None),
     "logaddexp": _logaddexp,
     "tanh_backward": lambda g, y: g * (1 - y * y),
     "sigmoid_backward": lambda g, y: g * y * (1 - y),

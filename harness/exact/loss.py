@@ -336,11 +336,8 @@ def _find_first_nonfinite(step: Step, given: tuple[Tensor, ...], result: Tensor)
     if any(value.isnan().any() for value in given) or (not nan and any(map(_has_nonfinite, given))):
         return None
     element = int((result.isnan() if nan else result.isinf()).reshape(-1).nonzero()[0])
-    return _FirstNonfinite(step, element, nan, pole=not nan and step.name in _HAVE_POLES and _has_zero(given))
-
-
-def _has_zero(given: tuple[Tensor, ...]) -> bool:
-    return any(bool((value == 0).any()) for value in given)
+    pole = not nan and step.name in _HAVE_POLES and any(bool((value == 0).any()) for value in given)
+    return _FirstNonfinite(step, element, nan, pole=pole)
 
 
 def _has_nonfinite(value: Tensor) -> bool:

@@ -111,14 +111,6 @@ def _logsumexp(x: Balls, dim: Any, keepdim: int = 0) -> Balls:
     return result if keepdim else result.squeeze(axes)
 
 
-def _softmax_backward(g: Balls, y: Balls, dim: int, _dtype: Any) -> Balls:
-    return y * (g - _sum(g * y, dim, keepdim=True))
-
-
-def _log_softmax_backward(g: Balls, y: Balls, dim: int, _dtype: Any) -> Balls:
-    return g - exp(y) * _sum(g, dim, keepdim=True)
-
-
 # Products of matrices
 
 
@@ -152,10 +144,6 @@ def _reduce(x: Balls, reduction: int) -> Balls:
     return _mean(x) if reduction == MEAN else _sum(x) if reduction == SUM else x
 
 
-def _scale_of(x: Balls, reduction: int) -> Any:
-    return 1 / arb(x.size) if reduction == MEAN else arb(1)
-
-
 def _build_weights(target: NDArray[np.int64], classes: int, weight: Balls | None, ignored: int) -> Balls:
     """Return a one-hot row for each class, scaled by the class weight."""
     chosen = (np.arange(classes) == target[..., None]) & (target != ignored)[..., None]
@@ -180,7 +168,7 @@ def _nll_loss_backward(*call: Any) -> Balls:
 
 
 def _mse_loss_backward(g: Balls, x: Balls, target: Balls, reduction: int) -> Balls:
-    return g * 2 * (x - target) * _scale_of(x, reduction)
+    return g * 2 * (x - target) * (1 / arb(x.size) if reduction == MEAN else arb(1))
 
 
 def _layer_norm(x: Balls, shape: Any, weight: Any, bias: Any, eps: float) -> tuple[Balls, Balls, Balls]:
@@ -252,8 +240,8 @@ BY_ROWS: Mapping[str, Operation] = {
     "logsumexp": _logsumexp,
     "_softmax": _softmax,
     "_log_softmax": _log_softmax,
-    "_softmax_backward_data": _softmax_backward,
-    "_log_softmax_backward_data": _log_softmax_backward,
+    "_softmax_backward_data": lambda g, y, dim, _: y * (g - _sum(g * y, dim, keepdim=True)),
+    "_log_softmax_backward_data": lambda g, y, dim, _: g - exp(y) * _sum(g, dim, keepdim=True),
     "nll_loss_forward": _nll_loss,
     "nll_loss_backward": _nll_loss_backward,
     "mse_loss": lambda x, target, reduction=MEAN: _reduce((x - target) * (x - target), reduction),

@@ -54,7 +54,7 @@ class Interrupt:
 
 @dataclass
 class _Uninterruptible:
-    """Whether an interrupt is to wait, and which one does."""
+    """State of a delay: whether interrupts must wait, and the interrupt that waits."""
 
     is_under_way: bool = False
     pending: signal.Signals | None = None

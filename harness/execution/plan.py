@@ -38,11 +38,11 @@ class Plan(Protocol):
 
     @property
     def is_foreign(self) -> bool:
-        """Whether it is user code."""
+        """Whether the target is user code."""
 
     @property
     def pays_from(self) -> int:
-        """Pieces for each process from which it pays to start several."""
+        """Work items per process from which several processes are faster than one."""
 
     def longest_s(self, call_s: float) -> float:
         """Return the time limit of a piece, given that of a call."""

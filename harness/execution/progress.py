@@ -21,7 +21,7 @@ class Sign:
         self._handle: Any = None
 
     def __enter__(self) -> Self:
-        """Show it, where there is a notebook."""
+        """Show the line in a notebook."""
         display = _display()
         if display is not None:
             self._handle = display(_html(escape(self._task)), raw=True, display_id=True)
@@ -37,7 +37,7 @@ class Sign:
             self._handle.update(_html(html), raw=True)
 
     def __exit__(self, *_: object) -> None:
-        """Remove it."""
+        """Remove the line."""
         self.update("")
 
 

@@ -61,7 +61,7 @@ def trees(reference: str) -> Iterator[Trees]:
 
 
 def git(*arguments: str) -> str:
-    """Return what git says.
+    """Run Git, and return its output.
 
     Raises
     ------

@@ -97,7 +97,7 @@ class Baseline(NamedTuple):
         return self._replace(cases=comparable)
 
     def update(self, now: Summary) -> "Baseline":
-        """Return the baseline that a run makes of this one.
+        """Return this baseline after the results of a run replace older ones.
 
         Notes
         -----

@@ -82,7 +82,7 @@ def _list_remote(before: Baseline, unknown: Sequence[Key], compared: int, now: S
 
 
 def _count_comparisons(both: Sequence[Reference]) -> Iterator[GateFinding]:
-    """Say how much was compared."""
+    """Report the number of comparisons."""
     snapshots = [case.snapshot for case in both]
     for snapshot in (snapshot for snapshot in snapshots if snapshot.by_chance):
         where = f"{AGREE} [{', '.join(sorted(snapshot.by_chance))}]"

@@ -64,7 +64,7 @@ class Policy(_Table):
         return float(values[-1])
 
     def margins(self, case: str) -> Margins:
-        """Return what counts as slower, of a case."""
+        """Return the limits from which a case counts as slower."""
         return Margins(self.allows("margin", case), self.allows("tolerance", case))
 
     def is_timed(self, case: str) -> bool:

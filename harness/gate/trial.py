@@ -118,7 +118,7 @@ class Schedule:
 
     @property
     def control(self) -> str | None:
-        """The case that is the positive control: of the shortest rounds, or what hides it would not hide the cases."""
+        """The positive control: the case with the shortest rounds, as a slowdown that it shows is visible in all."""
         return min(self.costs, key=lambda case: self.costs[case].control_round_s, default=None)
 
     def pair_s(self, cases: Sequence[str], slices: int = MIN_SLICES) -> float:

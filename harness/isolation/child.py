@@ -404,14 +404,14 @@ def _reap_strays() -> None:
 
 
 def _is_stopped(pid: int | None) -> bool:
-    """Return whether a process is stopped by a signal; false where the system does not tell."""
+    """True if a process is stopped by a signal; false if the system does not say so."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[:1] == ["T"]
     return False
 
 
 def _find_children(pid: int | None) -> set[int]:
-    """Return the children of a process; none where the system does not tell."""
+    """Return the children of a process, or an empty set if the system does not list them."""
     children: set[int] = set()
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(OSError):
@@ -420,7 +420,7 @@ def _find_children(pid: int | None) -> set[int]:
 
 
 def _keeps_memory(pid: int) -> bool:
-    """Whether a process is torch's helper for the sharing strategy ``file_system``, by its name of 15 characters."""
+    """True if a process is torch's helper for the sharing strategy ``file_system``, by its name of 15 characters."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace") == "torch_shm_manag\n"
     return False

@@ -1,4 +1,4 @@
-"""A process that runs a function of the harness with user code or in its neighborhood, for results that are records.
+"""A process that runs a function of the harness together with user code, and returns records.
 
 The requester names the function, and gets validated JSON back over a private pipe. User code could send whatever it
 likes, but it cannot make the requester execute anything, and a process that ends, hangs or floods gives no result.
@@ -172,7 +172,7 @@ class Delegate:
 
     @property
     def pid(self) -> int:
-        """Its number."""
+        """Process number."""
         return self._process.pid
 
     def __enter__(self) -> Self:

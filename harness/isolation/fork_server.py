@@ -80,7 +80,7 @@ class ForkServer:
 
     @property
     def pid(self) -> int | None:
-        """Its number, where there is one."""
+        """Process number of the server, if it runs."""
         return None if self._process is None else self._process.pid
 
     def fork(
@@ -180,7 +180,7 @@ class ForkServer:
         return self._line
 
     def _leave(self) -> None:
-        """Send it no more requests; its forks continue."""
+        """Send the server no more requests; its forks continue."""
         if self._process is not None and self._line is not None:
             if self._origin is not None and self._origin[0] == os.getpid():
                 self._left.append((self._process, self._line))
@@ -194,7 +194,7 @@ class ForkServer:
             self._left.remove(server)
 
     def close(self) -> None:
-        """End it, and the remains of other servers."""
+        """End the server, and the earlier servers that still run."""
         self._leave()
         for process, line in self._left:
             line.close()

@@ -64,7 +64,7 @@ class Limits:
 
 
 def limit_memory(more: int | None, *, hard: bool = True) -> None:
-    """Limit the growth of the private memory of this process, in bytes; nothing where the system does not tell it.
+    """Limit the growth of the private memory of this process, in bytes, if the system reports that memory.
 
     The address space is not limited, because accelerators reserve much more than they use. A limit that is not ``hard``
     can be changed again.

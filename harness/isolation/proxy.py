@@ -64,7 +64,7 @@ class Proxy:
         return self.each([inputs], **options)[0]
 
     def each(self, calls: Sequence[Sequence[Any]], **options: Any) -> list[Any]:
-        """Call it on the CPU, once for each of some inputs, all in one exchange."""
+        """Call the implementation on the CPU, once for each set of inputs, in one exchange."""
         return self.on(CPU, calls, options)[0]
 
     def on(
@@ -261,5 +261,5 @@ def _read_reason(why: Any) -> str | Break:
 
 
 def _call_adapter(*_: Any) -> Any:
-    """Stand for an adapter that is known there."""
+    """Stand in for an adapter that only the other process has."""
     raise AssertionError("it is called where it was loaded")

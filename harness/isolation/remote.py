@@ -201,7 +201,7 @@ class RemoteHost(Host):
             NUMPY_IS_ON_THE_CPU: device != CPU,
             # A case that has replied has been compiled.
             NO_COMPILER: case not in self._answered and (device != CPU or not _has_compiler()),
-            NO_HEADERS: case not in self._answered and not _has_headers(),
+            NO_HEADERS: case not in self._answered and not Path(sysconfig.get_path("include"), "Python.h").is_file(),
         }
         if reason.startswith(UNFIT) and self.child.about["cases"][case]["model"] is True:
             self._unfit.add(_start_key(case, tensors))
@@ -300,7 +300,7 @@ class RemoteHost(Host):
         return self._mode(unset=True)
 
     def uncompiled(self) -> Any:
-        """Compile nothing there."""
+        """Run the body without compilation in the process."""
         return self._mode(eager=True)
 
     @contextmanager
@@ -330,7 +330,7 @@ class RemoteHost(Host):
         return self._set_attributes(_tape=tape)
 
     def recorder(self) -> "Recording":
-        """Return what records calls there."""
+        """Return the recorder of calls in the process."""
         return RecordingRemoteHost(self)
 
     def detaches(self, case: Case, inputs: Sequence[Any]) -> bool:
@@ -368,10 +368,6 @@ def _start_key(case: int, tensors: Sequence[Tensor]) -> tuple[Any, ...]:
 def _has_compiler() -> bool:
     """Return whether this machine has a C++ compiler."""
     return any(shutil.which(name) for name in (os.environ.get("CXX", "c++"), "g++", "clang++"))
-
-
-def _has_headers() -> bool:
-    return Path(sysconfig.get_path("include"), "Python.h").is_file()
 
 
 class RecordingRemoteHost(Recording):

@@ -241,7 +241,7 @@ class Server:
         return reply
 
     def _twice(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Differentiate a gradient: all of its graph, since what refuses may stand aside of the way."""
+        """Differentiate a gradient through its whole graph, because an operation off the path may refuse."""
         case = self._cases[request["case"]]
         leaves, once = self._kept[request["handle"]]
         for leaf in leaves:

@@ -98,7 +98,7 @@ _forking_util = _ForkingUtil()
 
 @contextmanager
 def fork_spawned_workers() -> Iterator[None]:
-    """Have workers that are spawned in the body forked of a process that has imported torch, on Linux."""
+    """Fork the workers that the body spawns from a process that has imported torch, on Linux."""
     if sys.platform != "linux":
         yield
         return

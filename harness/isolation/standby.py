@@ -1,4 +1,4 @@
-"""A process for user code that is forked of the judge before the judge knows what to judge.
+"""A process for user code, forked from the command before the command knows its target.
 
 The judge is itself a fork of a server that has imported torch. Its fork has nothing else: neither the plan, nor laws,
 nor an oracle.
@@ -29,14 +29,14 @@ class StandbyProcess(WaitableProcess):
         super().__init__(pid, os.pidfd_open(pid))
 
     def begin(self, line: int, printed: int, environment: Mapping[str, str]) -> None:
-        """Have it answer on a line, in this process's folder, with a file for its output."""
+        """Let the process answer on a line, in the folder of its parent, with a file for its output."""
         message = json.dumps({"folder": str(Path.cwd()), "environment": dict(environment)}).encode()
         with self._start_line:
             socket.send_fds(self._start_line, [len(message).to_bytes(NUMBER_BYTES, "little")], [line, printed])
             self._start_line.sendall(message)
 
     def end(self) -> None:
-        """End it if it is not used."""
+        """End the process if nobody took it."""
         self._start_line.close()
         self.wait()
 

@@ -49,6 +49,6 @@ class _UnchangedFinder:
 
 
 def refuse_changes() -> None:
-    """Import no module of the harness from now on that changes; to be called before user code starts."""
+    """Refuse to import modules of the harness that change from now on; call this before user code starts."""
     if not any(isinstance(finder, _UnchangedFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _UnchangedFinder())

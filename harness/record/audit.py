@@ -49,7 +49,7 @@ class AuditRun(Record):
 
     @property
     def is_open(self) -> bool:
-        """Whether a step went wrong that no audit has seen."""
+        """Whether an unaudited step failed."""
         return bool(self.ruins) and self.again != "the same"
 
 
@@ -239,7 +239,7 @@ class Audit(Record):
 
     @property
     def unexpected(self) -> tuple[AuditFinding, ...]:
-        """The findings that the step is not there to show; what would be is none of them."""
+        """The findings other than the ones that the step is meant to show; none for a trial in another format."""
         if self.what_if is not None:
             return ()
         return tuple(finding for finding in self.findings if finding.kind not in self.expected)
@@ -254,7 +254,7 @@ class Audit(Record):
 
     @property
     def fails(self) -> bool:
-        """Whether it goes otherwise than expected, or its run has a step that went wrong and no audit has seen."""
+        """Whether the findings differ from the expected ones, or an unaudited step of the run failed."""
         return bool(self.unexpected or self.missing) or (self.run is not None and self.run.is_open)
 
     @property

@@ -40,7 +40,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, defer_build=True)
 
     def row(self) -> dict[str, Any]:
-        """Return every field by its name; of a series the median, which is unknown where nothing was measured."""
+        """Return every field by name, and the median of each series, which is unknown without measurements."""
         series = [name for name, field in type(self).model_fields.items() if field.annotation == Rounds]
         return self.model_dump(exclude=set(series)) | {name: _compute_median(getattr(self, name)) for name in series}
 
@@ -76,7 +76,7 @@ class BenchRecord(_Part):
     cold_s: float | None = unknown("first call, before any warm-up")
 
     def extra_info(self) -> dict[str, Any]:
-        """Return what pytest-benchmark is to keep: the fields that the suite has filled in."""
+        """Return the fields that the suite has set, for pytest-benchmark to store."""
         return self.model_dump(exclude_unset=True)
 
 
@@ -296,7 +296,7 @@ class Benchmark(Generic[RecordT]):
     stats: Stats
 
     def row(self) -> dict[str, Any]:
-        """Return all of it as one flat row, series as their medians."""
+        """Return the benchmark as one flat row, with the medians of series."""
         return self.record.row() | self.stats.row()
 
     def over(self, series: Rounds) -> Estimate:

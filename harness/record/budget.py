@@ -117,7 +117,7 @@ class Budget(BaseModel):
 
     @property
     def own_s(self) -> float:
-        """Seconds a batch that the process that trains spends itself, whatever workers do; with their batches' hop."""
+        """Seconds per batch that the training process spends itself, with the transfer of batches from workers."""
         own_s = self.batch_s - sum(_compute_mean(self.parts_s[part]) for part in ELSEWHERE if part in self.parts_s)
         return own_s if self.workers else own_s + (self.hop_s or 0.0)
 
@@ -145,7 +145,7 @@ class Budget(BaseModel):
 
     @property
     def sentence(self) -> str:
-        """What takes most of the time, with its line; what more workers would gain; what takes the rest."""
+        """Sentence on the largest part, with its line, on the gain from more workers, and on the rest."""
         return self.sentence_with(self._estimate_workers())
 
     def sentence_with(self, on_workers: str) -> str:

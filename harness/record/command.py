@@ -63,5 +63,5 @@ def find_unfinished(works: Iterable[Work], *names: str) -> list[Work]:
 
 
 def early(works: Iterable[Work], *names: str) -> str:
-    """Return how the work of some commands ended before its time, in words; empty where all finished."""
+    """Return in words how some commands ended early; empty if all finished."""
     return "; ".join(dict.fromkeys(work.sentence for work in find_unfinished(works, *names)))

@@ -82,7 +82,7 @@ class Origin(Record):
 
     @classmethod
     def of(cls, environment: Environment) -> "Origin":
-        """Return what of an environment the figures depend on."""
+        """Return the facts of an environment on which the figures depend."""
         build = environment.torch_build
         return cls(
             torch=environment.torch,

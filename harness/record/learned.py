@@ -53,7 +53,7 @@ class ClassWeights(Record):
 
     @property
     def signed(self) -> tuple[int, ...]:
-        """The levels."""
+        """The levels as integers with a sign."""
         return tuple(memoryview(base64.b64decode(self.levels)).cast("b"))
 
     @model_validator(mode="after")

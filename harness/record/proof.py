@@ -1,4 +1,4 @@
-"""The records of proofs: what going through every input says of a case."""
+"""Records of proofs: the result of visiting every input of a case."""
 
 from collections.abc import Mapping
 from typing import Literal, Self
@@ -118,7 +118,7 @@ class Proof(Record):
 
     @property
     def fails(self) -> bool:
-        """Whether a law is broken that was not declared to be, or the question was not answered.
+        """Whether an undeclared law is broken, or the proof has no result.
 
         In float32, only results that should be finite are a failure; other departures are listed.
         """

@@ -44,5 +44,5 @@ class Property(Record):
         return (self.case, self.name, self.dtype, self.device)
 
     def fails(self, *, strict: bool) -> bool:
-        """Whether it makes a run fail: none does that was declared, and so is not found."""
+        """Whether the property makes a run fail; a declared one is not recorded."""
         return strict and self.name != OPERATION

@@ -34,7 +34,7 @@ class Record(BaseModel):
         return _clean_value(value)
 
     def model_dump_json(self, **how: Any) -> str:
-        """Return it as JSON; an interrupt that comes meanwhile is none of the record, as pydantic says it is."""
+        """Return the record as JSON; raise an interrupt as such, which pydantic reports as an error of the record."""
         try:
             return super().model_dump_json(**how)
         except PydanticSerializationError as error:
@@ -116,7 +116,7 @@ class TensorText(Record):
 
     @model_validator(mode="after")
     def _check_values(self) -> Self:
-        """Refuse a damaged tensor: a number that is none, or another count than the shape says."""
+        """Refuse a damaged tensor: text that is no number, or a count that differs from the shape."""
         if self.dtype not in DTYPES:
             raise ValueError(f"the dtype of a tensor must be one of {', '.join(DTYPES)}")
         if any(size < 0 for size in self.shape) or math.prod(max(size, 1) for size in self.shape) > MAX_ELEMENTS:
@@ -265,7 +265,7 @@ class Counterexample(Record):
 
     @model_validator(mode="after")
     def _is_spelled_out(self) -> Self:
-        """Refuse what could not be tried."""
+        """Refuse an example with missing values, which could not be replayed."""
         for name, value in self.example.items():
             if isinstance(value, TensorText) and len(value.values) != math.prod(value.shape):
                 raise ValueError(f"the values of `{name}` are missing")

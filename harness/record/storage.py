@@ -91,7 +91,7 @@ def read_text(file: Path, *, what: str = "a record", remedy: str = DAMAGED) -> s
 
 
 def decode(content: bytes, *, place: str, what: str = "a record", remedy: str = DAMAGED) -> str:
-    """Return bytes as the text they are."""
+    """Decode the bytes of a text."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -120,7 +120,7 @@ def invalid(error: ValidationError, *, place: str, what: str, remedy: str = DAMA
 
 
 def quote_value(value: object) -> str:
-    """A value as a message quotes it: in short, whatever it is."""
+    """Return a short quotation of any value, for a message."""
     try:
         return f"{value!r:.80}"
     except (RecursionError, ValueError):  # deeper than Python descends into, or longer than it counts
@@ -128,7 +128,7 @@ def quote_value(value: object) -> str:
 
 
 def document(text: str | bytes, *, place: str, what: str, remedy: str = DAMAGED) -> Any:
-    """Read JSON of whatever shape."""
+    """Parse JSON without a check of its structure."""
     try:
         return from_json(text)
     except ValueError as error:  # no JSON, or nested too deeply
@@ -136,7 +136,7 @@ def document(text: str | bytes, *, place: str, what: str, remedy: str = DAMAGED)
 
 
 def parse_toml(file: Path) -> dict[str, Any]:
-    """Read TOML of whatever shape that the user writes."""
+    """Read a user's TOML file without a check of its structure."""
     text = read_text(file, what=f"`{file.name}`", remedy="fix the file")
     try:
         return tomllib.loads(text)

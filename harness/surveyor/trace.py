@@ -119,11 +119,7 @@ def _list_stages(steps: Sequence[Step], actual: tuple[float, ...]) -> tuple[Stag
         for step in steps
         if step.name not in _QUIET and 0 < step.values[0].numel() <= COLUMNS
     ]
-    return tuple(stages[:-1] if stages and _same(stages[-1].values, actual) else stages)
-
-
-def _same(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
-    return np.array_equal(a, b, equal_nan=True)
+    return tuple(stages[:-1] if stages and np.array_equal(stages[-1].values, actual, equal_nan=True) else stages)
 
 
 class _Watched(Subject):

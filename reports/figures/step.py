@@ -32,7 +32,8 @@ def step_times(frame: pd.DataFrame, *, accelerator: str | None) -> Figure:
         _build_panels(family, device, frame[frame["family"] == family], number=number, alone=len(subjects) == 1)
         for number, (family, device) in enumerate(subjects)
     ]
-    absence = f" {_explain_absence(accelerator)}" if len(devices) == 1 else ""
+    reason = f"{accelerator}: not measured in this run." if accelerator else "There is no accelerator on this machine."
+    absence = f" {reason}" if len(devices) == 1 else ""
     return Figure(
         name="steps-figure",
         frames=("steps",),
@@ -42,11 +43,6 @@ def step_times(frame: pd.DataFrame, *, accelerator: str | None) -> Figure:
         columns=3 if any(len(group) > 1 for group in groups) else len(devices),
         claim=_compare(frame).rstrip(".") if frame.groupby(["family", "device"]).ngroups == 1 else "",
     )
-
-
-def _explain_absence(accelerator: str | None) -> str:
-    """Return why there are no accelerator times."""
-    return f"{accelerator}: not measured in this run." if accelerator else "There is no accelerator on this machine."
 
 
 def _build_panels(family: str, device: str, frame: pd.DataFrame, *, number: int, alone: bool) -> list[Panel]:

@@ -70,7 +70,8 @@ def attention(reading: Reading) -> Iterator[Part]:
     if len(lines) > MAX_CAUSES:
         further.insert(0, (f"{count(len(lines) - MAX_CAUSES, 'more line')} of a training step.", "audit"))
     if further or (not causes and not reading.only_measures):
-        yield Findings(tuple(further), _explain_absence(reading))
+        absence = "This run has no undeclared defect." if _has_verdicts(reading) else "No law was checked in this run."
+        yield Findings(tuple(further), absence)
 
 
 @section(_count_declared)
@@ -134,8 +135,3 @@ def _list_sentences(reading: Reading) -> list[str]:
 
 def _list_failed(reading: Reading) -> list[str]:
     return [finding.sentence for finding in reading.gate.findings if finding.outcome in summary.FAILING]
-
-
-def _explain_absence(reading: Reading) -> str:
-    """Return the text for a run without findings that need attention."""
-    return "This run has no undeclared defect." if _has_verdicts(reading) else "No law was checked in this run."

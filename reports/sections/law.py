@@ -159,7 +159,8 @@ def laws(reading: Reading) -> Iterator[Part]:
     # A law that an interrupted check did not reach may be broken.
     if grades.rows and not find_unfinished(reading.head.work, "check"):
         yield grades
-    yield Legend(tuple((SYMBOLS[status], status.value, MEANINGS[status]) for status in _list_seen(reading)), READING)
+    seen = [status for status in Status if any(verdict.status is status for verdict in reading.verdicts)]
+    yield Legend(tuple((SYMBOLS[status], status.value, MEANINGS[status]) for status in seen), READING)
     yield from matrices(reading.verdicts)
 
 
@@ -184,11 +185,6 @@ def skipped(reading: Reading) -> Iterator[Part]:
     table = law.list_skipped(reading.frames.verdicts)
     if table.rows:
         yield table
-
-
-def _list_seen(reading: Reading) -> list[Status]:
-    """Return the statuses of the verdicts."""
-    return [status for status in Status if any(verdict.status is status for verdict in reading.verdicts)]
 
 
 def _count(reading: Reading) -> RunTally:

@@ -233,7 +233,7 @@ def _make_lane(
         warmed = warm(call, duration_s=WARM_S, clock=clock)
     calls = calls_within(SLICE_S, warmed.warm_s)
     arms = {_WHOLE: Arm(whole(call, clock), calls)}
-    if _tells_phases(step):
+    if all(callable(getattr(step, phase, None)) for phase in PHASES):
         arms[_PHASES] = Arm(time_parts(_report_phases(step, X, y, settle), clock), calls)
     if accelerator is None:
         return _Lane(case.name, warmed, parameters, arms)
@@ -248,10 +248,6 @@ def _make_lane(
         time_replays(replay, accelerator, clock), calls_in_queue(replay, accelerator, clock, max_calls=max_calls)
     )
     return _Lane(case.name, warmed, parameters, arms)
-
-
-def _tells_phases(step: Any) -> bool:
-    return all(callable(getattr(step, phase, None)) for phase in PHASES)
 
 
 def _report_phases(step: Any, X: Tensor, y: Tensor, settle: Callable[[], None]) -> Callable[[Callable[[], None]], None]:

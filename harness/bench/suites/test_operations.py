@@ -44,7 +44,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def test_operation(benchmark: Any, pytestconfig: pytest.Config, case: str, shape: Shape) -> None:
     """Time one call, then check the result with the laws on values of the contract."""
     declared = operations(pytestconfig)[case]
-    sizes = _get_sizes(declared, shape)
+    sizes = {} if shape == STANDARD else sizes_of(contract_named(declared.contract), *shape)
     benchmark.group = f"{declared.contract}, {shape}"
     with threads(1):
         call = workload(declared, Path(), sizes)
@@ -52,10 +52,6 @@ def test_operation(benchmark: Any, pytestconfig: pytest.Config, case: str, shape
     record = OperationRecord(**names(declared), contract=declared.contract, shape=str(shape), cold_s=warmed.cold_s)
     keep(benchmark, record)
     validate(declared, example_of(declared, sizes), where=f"{DTYPE}, shape {shape}")
-
-
-def _get_sizes(case: Case, shape: Shape) -> dict[str, int]:
-    return {} if shape == STANDARD else sizes_of(contract_named(case.contract), *shape)
 
 
 def _measure_calls(benchmark: Any, call: Workload, shape: Shape, seconds: float) -> WarmUp:
