@@ -161,7 +161,7 @@ class ForkServer:
         parent_end, child_end = socket.socketpair()
         with child_end:
             start = partial(start_interpreter, interpreter=self._interpreter, own_session=self._own_session)
-            streams = {"stdin": child_end, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            streams: dict[str, Any] = {"stdin": child_end, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
             self._process = start(_SERVE, *self._modules, env=origin[1], **streams)
         self._line, self._origin, self._is_ready = parent_end, origin, False
 

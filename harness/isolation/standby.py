@@ -36,7 +36,7 @@ class StandbyProcess(WaitableProcess):
             self._start_line.sendall(message)
 
     def end(self) -> None:
-        """End the process if nobody took it."""
+        """End the process if it was not taken."""
         self._start_line.close()
         self.wait()
 

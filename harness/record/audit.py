@@ -239,7 +239,7 @@ class Audit(Record):
 
     @property
     def unexpected(self) -> tuple[AuditFinding, ...]:
-        """The findings other than the ones that the step is meant to show; none for a trial in another format."""
+        """The findings beyond the expected ones; none for a trial in another format."""
         if self.what_if is not None:
             return ()
         return tuple(finding for finding in self.findings if finding.kind not in self.expected)
