@@ -97,7 +97,7 @@ def find(*runs: str | Path) -> list[RunFolder]:
 
 
 def _find_folders(run: str | Path) -> list[RunFolder]:
-    folder = RunFolder(Path(run)) if isinstance(run, Path) or Path(run).is_dir() else RunFolder.named(run)
+    folder = RunFolder(Path(run)) if isinstance(run, Path) or Path(run).is_dir() else RunFolder.find(run)
     if folders := folder.runs():
         return folders
     raise UsageError(

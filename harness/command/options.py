@@ -261,7 +261,7 @@ def run_folder(name: str) -> "RunFolder":
     """Return the run with a name below ``.harness/runs``, or at a path."""
     from harness.record import RunFolder
 
-    return RunFolder.named(name)
+    return RunFolder.find(name)
 
 
 def conventions(declared: list[str]) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class Session:
     """
 
     def __init__(self, name: str, *, seed: int = SEED, fresh: bool = False) -> None:
-        self.folder = RunFolder.named(name, synced=True)
+        self.folder = RunFolder.find(name, synced=True)
         self.done = 0
         self._journals: dict[type[Record], Journal] = {}
         self._subject: Subject | None = None

@@ -49,10 +49,10 @@ class ClassWeights(Record):
     @property
     def weights(self) -> tuple[float, ...]:
         """The weights, to half a level."""
-        return tuple(level * self.largest / LEVELS for level in self.signed)
+        return tuple(level * self.largest / LEVELS for level in self.integer_levels)
 
     @property
-    def signed(self) -> tuple[int, ...]:
+    def integer_levels(self) -> tuple[int, ...]:
         """The levels as integers with a sign."""
         return tuple(memoryview(base64.b64decode(self.levels)).cast("b"))
 

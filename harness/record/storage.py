@@ -386,7 +386,7 @@ class RunFolder:
         self._synced = synced
 
     @classmethod
-    def named(cls, name: str, *, synced: bool = False) -> Self:
+    def find(cls, name: str, *, synced: bool = False) -> Self:
         """Return the run of a name below :data:`RUNS`, or of a path, which has a slash."""
         return cls(Path(name) if "/" in name else RUNS / name, synced=synced)
 

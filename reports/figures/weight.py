@@ -32,7 +32,7 @@ def weight_grid(weights: Sequence[ClassWeights], source: DataSource | None) -> G
 
 
 def _make_tile(weights: ClassWeights) -> Tile:
-    steps = bytes(STEPS + round(STEPS * level / LEVELS) for level in weights.signed)
+    steps = bytes(STEPS + round(STEPS * level / LEVELS) for level in weights.integer_levels)
     file = png(steps, height=weights.height, width=weights.width, palette=_make_palette())
     strongest = max(weights.weights, key=abs)
     alternative = f"weights of {weights.label}, the strongest {plain(strongest)}"

@@ -175,7 +175,7 @@ def test_a_part_that_fails_stops_no_other(workplace: Path, python: str) -> None:
     assert output.index("report: ") < output.index("no_such_law")
     assert "verdict: no defect in " in output.rpartition("report: ")[2]
     assert re.match(r"part 1 of 3, part 0: about \d+ s left\n", progress)
-    run = RunFolder.named("it")
+    run = RunFolder.find("it")
     assert words_of(run) == ["check", "check", "check"]
     assert run.read(Verdict)
     assert run.head().parts == Parts(done=("part 0", "part 1", "part 2"))
@@ -191,7 +191,7 @@ def test_an_interrupted_job_leaves_a_page_of_the_finished_parts(workplace: Path,
     assert code == 128 + signal.SIGTERM
     assert "report: .harness/runs/it/report/report.html\n" in rest
     assert "Interrupted in part 2 of 3, part 1; 1 later part is missing." in page()
-    run = RunFolder.named("it")
+    run = RunFolder.find("it")
     assert run.head().work[0].ended is Ended.FINISHED
     assert all(work.ended is not None for work in run.head().work)
     assert {verdict.law for verdict in run.read(Verdict)} >= {"value"}

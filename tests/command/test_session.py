@@ -122,7 +122,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_a_run_that_was_killed_keeps_what_was_found_and_says_so(python: str) -> None:
     """An incomplete last line is distinguished from an altered line, and dropped when the run continues."""
     assert subprocess.run([python, "-c", KILLED, "check"], check=False, timeout=120).returncode == -signal.SIGKILL
-    run = RunFolder.named("it")
+    run = RunFolder.find("it")
     file = run.path / FILES[Verdict]
     file.write_bytes(file.read_bytes()[:-9])
     assert len(run.read(Verdict)) == 6

@@ -198,7 +198,7 @@ def test_a_run_that_the_code_rewrites_is_refused(workplace: Path, harness_comman
     refusal = harness_command("check", "rewrites.py:softmax", *laws, "--dtypes", "float32", "--run", "it").refusal
     assert "was altered" in refusal
     with pytest.raises(UsageError, match="altered"):
-        list(RunFolder.named("it").read(Verdict))
+        list(RunFolder.find("it").read(Verdict))
 
 
 @pytest.mark.parametrize("does", ["list(hands.answers([0]))", "time.sleep(1000)"], ids=["in a call", "between calls"])

@@ -205,9 +205,9 @@ def run(path: Path, *, created: str) -> RunFolder:
 
 def test_a_name_is_below_the_runs_and_a_slash_makes_it_a_path() -> None:
     """A run in another folder is named by its path."""
-    assert RunFolder.named("mine").path == RUNS / "mine"
-    assert RunFolder.named("./mine").path == Path("mine")
-    assert RunFolder.named("/elsewhere/mine").path == Path("/elsewhere/mine")
+    assert RunFolder.find("mine").path == RUNS / "mine"
+    assert RunFolder.find("./mine").path == Path("mine")
+    assert RunFolder.find("/elsewhere/mine").path == Path("/elsewhere/mine")
 
 
 def test_a_folder_is_a_run_or_holds_runs_or_neither(tmp_path: Path) -> None:
