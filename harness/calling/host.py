@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from harness.calling.adapter import call_case, convert_to_tensors, detaches, switch_mode, unwrap_bridge
-from harness.calling.device import CPU, called_on
+from harness.calling.device import CPU, call_on
 from harness.calling.model import AsStep
-from harness.calling.modes import Observation, heard_in, overwrite_freed, run_uncompiled, settings, unset_is_nan
+from harness.calling.modes import Observation, collect_warnings, overwrite_freed, run_uncompiled, settings, unset_is_nan
 from harness.calling.sequence import SEQUENCES
 from harness.calling.watch import Watch
 from harness.case import Case
@@ -80,7 +80,7 @@ class InputsAfter:
 
     def after(self, inputs: Sequence[Any]) -> list[Any]:
         """The leaves of the arguments as the call left them."""
-        return [self.changed.get(at, x) for at, x in enumerate(tree_leaves(list(inputs)))]
+        return [self.changed.get(position, x) for position, x in enumerate(tree_leaves(list(inputs)))]
 
     def shares(self, inputs: Sequence[Any], output: Tensor) -> int:
         """Return the number of arguments whose memory the output shares."""
@@ -113,7 +113,7 @@ class Host:
             return call_case(case, given, of_model)
 
         action = call if sequence is None else partial(SEQUENCES[sequence], call)
-        output = action(*inputs) if device == CPU else called_on(device, action, inputs)
+        output = action(*inputs) if device == CPU else call_on(device, action, inputs)
         if case.call is None:
             return output, False
         converted = convert_to_tensors(output)
@@ -160,7 +160,7 @@ class Host:
     def hearing(self) -> Iterator[list[str]]:
         """Collect the warnings of the calls in the body."""
         warnings: list[str] = []
-        with heard_in(warnings):
+        with collect_warnings(warnings):
             yield warnings
 
     @contextmanager

@@ -44,10 +44,10 @@ def grad(
     create: bool = False,
 ) -> tuple[Tensor | None, ...]:
     """Return the gradients of weighted outputs in some inputs; ``None`` for an input that has no part in them."""
-    found: tuple[Tensor | None, ...] = _run(
+    gradients: tuple[Tensor | None, ...] = _run(
         outputs, cotangents, keep or create, create, _tuple(inputs), allow_unreachable=True, accumulate=False
     )
-    return found
+    return gradients
 
 
 def backward(outputs: Sequence[Tensor], cotangents: Sequence[Tensor]) -> None:
@@ -180,23 +180,23 @@ class Observation(TorchFunctionMode):
         """Carry the operation out."""
         self.left |= getattr(func, "__name__", "") in {"numpy", "__array__", "__dlpack__"}
         output = func(*args, **(kwargs or {}))
-        given = args[0] if args else None
-        if isinstance(output, Tensor) and isinstance(given, Tensor):
-            self.to_float32 |= (given.dtype, output.dtype) == (torch.float64, torch.float32)
-            if torch.is_autocast_enabled(given.device.type):
-                self.autocast = str(torch.get_autocast_dtype(given.device.type)).removeprefix("torch.")
+        source = args[0] if args else None
+        if isinstance(output, Tensor) and isinstance(source, Tensor):
+            self.to_float32 |= (source.dtype, output.dtype) == (torch.float64, torch.float32)
+            if torch.is_autocast_enabled(source.device.type):
+                self.autocast = str(torch.get_autocast_dtype(source.device.type)).removeprefix("torch.")
         return output
 
 
 @contextlib.contextmanager
-def heard_in(categories: list[str]) -> Iterator[None]:
+def collect_warnings(categories: list[str]) -> Iterator[None]:
     """Collect the categories of the body's warnings in a list, which is complete when the body ends."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             yield
         finally:
-            categories += [one.category.__name__ for one in caught]
+            categories += [warning.category.__name__ for warning in caught]
 
 
 # The compiler
@@ -219,7 +219,7 @@ _MISSING = {"InvalidCxxCompiler", "TritonMissing"}
 """Exceptions of torch if the C++ compiler for the CPU, or Triton for an accelerator, is missing."""
 
 
-def no_compiler(error: BaseException) -> str | None:
+def explain_missing_compiler(error: BaseException) -> str | None:
     """Return why a compiled implementation cannot run here; ``None`` where the error is another one."""
     cause: BaseException | None = error
     while cause is not None:
@@ -245,7 +245,7 @@ def run_uncompiled() -> AbstractContextManager[object]:
     return stance
 
 
-def raised_recompile_limit() -> AbstractContextManager[object]:
+def raise_recompile_limit() -> AbstractContextManager[object]:
     """Let the compiler, where it is loaded, compile for all inputs of the body, however different they are."""
     config: Any = getattr(loaded_compiler(), "config", None)
     if config is None:

@@ -57,8 +57,8 @@ def definition(tree: ast.AST, name: str) -> Definition | None:
     """Return the last definition of a qualified name; functions inside functions count, too."""
     node: ast.AST = tree
     for part in (part for part in name.split(".") if part != "<locals>"):
-        found = [one for one in ast.walk(node) if isinstance(one, Definition) and one.name == part]
-        if not found:
+        matches = [child for child in ast.walk(node) if isinstance(child, Definition) and child.name == part]
+        if not matches:
             return None
-        node = found[-1]
+        node = matches[-1]
     return node if isinstance(node, Definition) else None

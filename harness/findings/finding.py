@@ -57,7 +57,7 @@ class Finding:
     @property
     def named(self) -> Mistake | None:
         """The named mistake from which all verdicts follow."""
-        return mistake_of(self.first)
+        return get_mistake(self.first)
 
     @property
     def laws(self) -> list[str]:
@@ -98,13 +98,13 @@ class Finding:
         # Under a sentence about one operation stands what that operation did.
         step = None if self.is_of_narrowness or self.event is None else self.event.step
         seen = [verdict for verdict in self.verdicts if step is None or _is_of_step(verdict, step)]
-        worst = max((verdict for verdict in seen if verdict.violation is not None), key=_excess)
-        clearly = _excess(worst) >= _CLEARLY * _ratio(self.violation)
-        return worst if clearly and _answer(worst) != _answer(self.first, smallest=True) else None
+        worst = max((verdict for verdict in seen if verdict.violation is not None), key=_compute_excess)
+        clearly = _compute_excess(worst) >= _CLEARLY * _compute_ratio(self.violation)
+        return worst if clearly and _get_answer(worst) != _get_answer(self.first, smallest=True) else None
 
 
 def _is_of_step(verdict: Verdict, step: Hashable) -> bool:
-    event = event_of(verdict)
+    event = get_event(verdict)
     return event is not None and event.step == step
 
 
@@ -112,12 +112,12 @@ _CLEARLY = 2.0
 """A worst example is shown if its deviation exceeds the bound this many times as far."""
 
 
-def _ratio(violation: Violation) -> float:
+def _compute_ratio(violation: Violation) -> float:
     """Return a deviation as a multiple of its bound; a bound of zero counts as one."""
     return violation.deviation / (violation.bound or 1.0)
 
 
-def _answer(verdict: Verdict, *, smallest: bool = False) -> tuple[object, ...]:
+def _get_answer(verdict: Verdict, *, smallest: bool = False) -> tuple[object, ...]:
     """Return the answer on the worst example of a verdict, or on its smallest, to compare it with other laws."""
     violation = verdict.violation
     assert violation is not None
@@ -125,23 +125,23 @@ def _answer(verdict: Verdict, *, smallest: bool = False) -> tuple[object, ...]:
     return verdict.where, chosen.example, repr(chosen.actual), repr(chosen.expected)
 
 
-def _excess(verdict: Verdict) -> float:
+def _compute_excess(verdict: Verdict) -> float:
     violation = verdict.violation
     assert violation is not None
-    found = violation.worst
-    ratio = 0.0 if math.isnan(violation.expected) else _ratio(violation)
+    worst = violation.worst
+    ratio = 0.0 if math.isnan(violation.expected) else _compute_ratio(violation)
     # A distance from an undefined exact value shows nothing.
-    if found is None or math.isnan(found.expected):
+    if worst is None or math.isnan(worst.expected):
         return ratio
-    return max(ratio, found.deviation / (found.bound or 1.0))
+    return max(ratio, worst.deviation / (worst.bound or 1.0))
 
 
-def mistake_of(verdict: Verdict) -> Mistake | None:
+def get_mistake(verdict: Verdict) -> Mistake | None:
     """Return the named mistake from which a verdict follows; ``None`` if there is none."""
     return verdict.named if verdict.violation is None else verdict.violation.named
 
 
-def event_of(verdict: Verdict) -> Event | None:
+def get_event(verdict: Verdict) -> Event | None:
     """Return the event in the computation of the smallest example; ``None`` if unknown."""
     return None if verdict.violation is None else verdict.violation.event
 
@@ -167,7 +167,7 @@ def loses_by_rounding(verdict: Verdict) -> bool:
     if violation.actual == 0.0 != violation.expected:
         return False
     limit = 2.0 ** (NARROW[verdict.dtype] - 3)
-    return violation.deviation <= limit and (violation.worst is None or _excess(verdict) <= limit)
+    return violation.deviation <= limit and (violation.worst is None or _compute_excess(verdict) <= limit)
 
 
 def index_by_verdict(found: Iterable[Finding]) -> dict[tuple[str, str, str, str], Finding]:
@@ -233,9 +233,9 @@ def grade(verdicts: Sequence[Verdict]) -> Grade | None:
     if not values or any(verdict.status in {Status.ERROR, Status.UNCLAIMED} for verdict in verdicts):
         return None
     broken = [verdict for verdict in verdicts if verdict.violation is not None and verdict.status is not Status.LOST]
-    if any(_magnitude(verdict) <= ORDINARY and verdict.group != _LENGTH for verdict in broken):
+    if any(_find_largest_input(verdict) <= ORDINARY and verdict.group != _LENGTH for verdict in broken):
         return Grade.WRONG
-    if any(_magnitude(verdict) != float("inf") for verdict in broken):
+    if any(_find_largest_input(verdict) != float("inf") for verdict in broken):
         return Grade.UNSTABLE
     if any(verdict.status is Status.LOST and verdict.group in _OF_DIGITS for verdict in verdicts):
         return Grade.BACKWARD_STABLE
@@ -245,7 +245,7 @@ def grade(verdicts: Sequence[Verdict]) -> Grade | None:
     return Grade.FAITHFUL if largest <= FEW else Grade.BACKWARD_STABLE
 
 
-def _magnitude(verdict: Verdict) -> float:
+def _find_largest_input(verdict: Verdict) -> float:
     """The largest absolute input of the smallest example that breaks the law."""
     assert verdict.violation is not None
     return verdict.violation.magnitude
