@@ -116,16 +116,11 @@ def _find_place(function: Any) -> tuple[str, str]:
     module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
     short_name = getattr(function, "__name__", None)
     if isinstance(short_name, str) and (name is None or "<locals>" in str(name)):
-        modules = [
-            module_name
-            for module_name, module_ in list(sys.modules.items())
-            if getattr(module_, "__dict__", {}).get(short_name) is function
-        ]
-        public = [
-            module_name for module_name in modules if not any(part.startswith("_") for part in module_name.split("."))
-        ]
-        if modules:
-            return min(public or modules, key=lambda module_name: (module_name.count("."), module_name)), short_name
+        loaded = list(sys.modules.items())
+        owners = [path for path, owner in loaded if getattr(owner, "__dict__", {}).get(short_name) is function]
+        public = [path for path in owners if not any(part.startswith("_") for part in path.split("."))]
+        if owners:
+            return min(public or owners, key=lambda path: (path.count("."), path)), short_name
     return module or type(function).__module__, name or type(function).__qualname__
 
 

@@ -207,10 +207,8 @@ def nearest(name: str, known: Iterable[object]) -> list[str]:
 
     Case, hyphens, spaces and the suffix of Python files are ignored.
     """
-    scores = {
-        str(candidate): SequenceMatcher(None, _normalize(name), _normalize(str(candidate))).ratio()
-        for candidate in known
-    }
+    typed = _normalize(name)
+    scores = {text: SequenceMatcher(None, typed, _normalize(text)).ratio() for text in map(str, known)}
     least = max(NEAR, max(scores.values(), default=0.0) - SPREAD)
     near = [candidate for candidate, score in scores.items() if score >= least]
     return sorted(near, key=lambda candidate: -scores[candidate])[:3]

@@ -292,9 +292,8 @@ def _render_imports(functions: Sequence[FoundFunction], *, late: bool = False) -
     names: dict[str, list[str]] = {}
     for function, name in zip(functions, _choose_names(functions), strict=True):
         if function.module:
-            names.setdefault(function.module, []).append(
-                function.name if name == function.name else f"{function.name} as {name}"
-            )
+            alias = "" if name == function.name else f" as {name}"
+            names.setdefault(function.module, []).append(f"{function.name}{alias}")
     note = "  # noqa: E402" if late else ""
     return [f"from {module} import {', '.join(sorted(names[module]))}{note}" for module in sorted(names)]
 

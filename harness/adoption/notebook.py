@@ -48,9 +48,7 @@ def _parse_cell(source: str) -> list[ast.stmt]:
 def _is_definition(node: ast.stmt) -> bool:
     """Whether a statement defines something; a constant may be computed from others, but calls nothing."""
     if isinstance(node, ast.Assign | ast.AnnAssign):
-        return node.value is not None and not any(
-            isinstance(child, ast.Call | ast.Await) for child in ast.walk(node.value)
-        )
+        return node.value is not None and not any(isinstance(x, ast.Call | ast.Await) for x in ast.walk(node.value))
     return isinstance(node, _DEFINITIONS)
 
 

@@ -97,12 +97,10 @@ def find_functions(root: Path) -> tuple[list[FoundFunction], list[LeftOut]]:
     """Return the functions with known contracts, and the other public ones, in order of file and line."""
     layout = find_layout(root)
     if layout is Layout.NOTEBOOKS:
-        definitions = [definition for file in _find_files(root, SUFFIX) for definition in _find_in_notebook(file, root)]
+        definitions = [node for file in _find_files(root, SUFFIX) for node in _find_in_notebook(file, root)]
     else:
         base = root / "src" if layout is Layout.SRC else root
-        definitions = [
-            definition for file in _find_files(base, ".py") for definition in _find_in_module(file, root, base)
-        ]
+        definitions = [node for file in _find_files(base, ".py") for node in _find_in_module(file, root, base)]
     recognized = [definition for definition in definitions if isinstance(definition, FoundFunction)]
     return recognized, [definition for definition in definitions if isinstance(definition, LeftOut)]
 
@@ -149,7 +147,7 @@ def _find_definitions(source: str, file: Path, path: str, module: str) -> Iterat
     for node in tree.body:
         if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
             continue
-        if isinstance(node, ast.ClassDef) and not _is_module(node):
+        if isinstance(node, ast.ClassDef) and not any(ast.unparse(base).endswith("Module") for base in node.bases):
             continue
         target = f"{path}:{node.name}"
         try:
@@ -158,10 +156,6 @@ def _find_definitions(source: str, file: Path, path: str, module: str) -> Iterat
             yield LeftOut(target, str(error), file, node.lineno)
         else:
             yield FoundFunction(target, contract, call or adapter, file, node.lineno, module, not (call or adapter))
-
-
-def _is_module(node: ast.ClassDef) -> bool:
-    return any(ast.unparse(base).endswith("Module") for base in node.bases)
 
 
 def _read_signature(node: ast.FunctionDef | ast.ClassDef) -> inspect.Signature:

@@ -105,10 +105,8 @@ class _Call(torch.autograd.Function):
     def backward(ctx: Any, *cotangents: Tensor) -> Any:
         """Return the gradients of the inputs that require one."""
         tensors = ctx.saved_tensors
-        wanted = [position for position, x in enumerate(tensors) if x.requires_grad]
+        wanted = [i for i, x in enumerate(tensors) if x.requires_grad]
         back = _make_pullback(ctx.function, len(tensors), wanted)
         result = _Call.apply(back, *tensors, *cotangents)  # type: ignore[no-untyped-call]
         gradients = iter(result if isinstance(result, tuple) else (result,))
-        return None, *(
-            next(gradients).to(x.dtype) if position in wanted else None for position, x in enumerate(tensors)
-        )
+        return None, *(next(gradients).to(x.dtype) if i in wanted else None for i, x in enumerate(tensors))

@@ -43,10 +43,8 @@ def doctor(
     from harness.gate.policy import project_root, read_policy
 
     root = project_root(Path.cwd())
-    overrides = {"target": target, "budget_s": budget}
-    policy = read_policy(root).model_copy(
-        update={name: value for name, value in overrides.items() if value is not None}
-    )
+    overrides = {name: value for name, value in (("target", target), ("budget_s", budget)) if value is not None}
+    policy = read_policy(root).model_copy(update=overrides)
     with progress() as bar:
         task = bar.add_task("time", total=None)
         diagnosis = diagnose(

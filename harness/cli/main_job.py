@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness.calling.discovery import find_own_cases
 from harness.command.options import run_folder, say
@@ -274,12 +274,8 @@ def run_command(words: Sequence[str], look: Callable[[], object]) -> tuple[int, 
             with uninterruptible():
                 _stop_process(process)
             raise
-        return process.exitcode or 0, _read_text(output)
-
-
-def _read_text(output: IO[bytes]) -> str:
-    output.seek(0)
-    return output.read().decode(errors="replace")
+        output.seek(0)
+        return process.exitcode or 0, output.read().decode(errors="replace")
 
 
 def _stop_process(process: "BaseProcess") -> None:

@@ -68,21 +68,14 @@ def takes_question(*selected: str, **changes: Mapping[str, Any]) -> Callable[[Co
     def replace_question(command: Command) -> Command:
         kind = inspect.signature(command).parameters["question"].annotation
         option_fields = [
-            option_field
-            for option_field in fields(kind)
-            if "option" in option_field.metadata and (not selected or option_field.name in selected)
+            field for field in fields(kind) if "option" in field.metadata and (not selected or field.name in selected)
         ]
 
         def read(values: dict[str, Any]) -> Question:
-            arguments = {
-                option_field.name: _get_kind(option_field).read(values.pop(option_field.name))
-                for option_field in option_fields
-            }
+            arguments = {field.name: _get_kind(field).read(values.pop(field.name)) for field in option_fields}
             return set_formula_contract(kind(**arguments))  # type: ignore[no-any-return]
 
-        options = [
-            _make_question_option(option_field, changes.get(option_field.name, {})) for option_field in option_fields
-        ]
+        options = [_make_question_option(field, changes.get(field.name, {})) for field in option_fields]
         return replace_parameter(command, "question", options, read)
 
     return replace_question
@@ -244,17 +237,8 @@ def _list_options(group: Any) -> Iterator[inspect.Parameter]:
 
 def _read_group(group: Any, values: dict[str, Any]) -> Any:
     """Return a group with its options taken from the values."""
-    nested = {
-        option_field.name: _read_group(Limits, values) for option_field in fields(group) if option_field.type is Limits
-    }
-    return group(
-        **{
-            option_field.name: values.pop(option_field.name)
-            for option_field in fields(group)
-            if option_field.name in values
-        },
-        **nested,
-    )
+    nested = {field.name: _read_group(Limits, values) for field in fields(group) if field.type is Limits}
+    return group(**{field.name: values.pop(field.name) for field in fields(group) if field.name in values}, **nested)
 
 
 def _make_limit_option(limit: "Field[Any]") -> inspect.Parameter:

@@ -124,9 +124,7 @@ def reject_unknown(names: Iterable[str], known: Iterable[object], what: str, *, 
     choices = list(map(str, known))
     for name in names:
         if name not in choices:
-            rule = (
-                f"`{option}` must be one of {join_names(choices)}" if option else f"choose from {join_names(choices)}"
-            )
+            rule = f"{f'`{option}` must be one of' if option else 'choose from'} {join_names(choices)}"
             raise UsageError(f"unknown {what} `{name}`", rule=rule, remedy=did_you_mean(name, choices))
 
 

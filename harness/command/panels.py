@@ -87,10 +87,8 @@ def write_command(command: Any, ctx: typer.Context, formatter: Any) -> None:
 
 def list_panels(command: Any, ctx: typer.Context) -> list[tuple[str, list[tuple[str, str]]]]:
     """Return the panels of a command: the title, and the name and the text of each option."""
-    return [
-        (title, [(_format_label(param), _format_help(param)) for param in params])
-        for title, params in _group_options(command, ctx)
-    ]
+    panels = _group_options(command, ctx)
+    return [(title, [(_format_label(param), _format_help(param)) for param in params]) for title, params in panels]
 
 
 def write_group(group: Any, ctx: typer.Context, formatter: Any) -> None:

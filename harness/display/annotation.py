@@ -144,7 +144,7 @@ def _annotate_audit_finding(audit: Audit, finding: AuditFinding, fixes: Sequence
 def format_concise(annotations: Sequence[Annotation]) -> list[str]:
     """Return a line for each annotation in the format of compilers: ``file:line:column: severity: message [rule]``."""
     return [
-        f"{_format_place(annotation)}: {annotation.level}: {_join_lines(annotation.sentence)} [{annotation.rule}]"
+        f"{_format_place(annotation)}: {annotation.level}: {' '.join(annotation.sentence.split())} [{annotation.rule}]"
         for annotation in annotations
     ]
 
@@ -174,9 +174,8 @@ def _format_command(annotation: Annotation) -> str:
         parameters = {"file": place.relative_to(_find_repository(place.path)), "line": place.line, "col": place.column}
         parameters["endColumn"] = place.end_column
     parameters["title"] = f"{annotation.title} {annotation.subject}"
-    listed = ",".join(
-        f"{name}={_escape_property(str(value))}" for name, value in parameters.items() if value is not None
-    )
+    texts = {name: _escape_data(str(value)) for name, value in parameters.items() if value is not None}
+    listed = ",".join(f"{name}={text.replace(':', '%3A').replace(',', '%2C')}" for name, text in texts.items())
     return f"::{_COMMANDS[annotation.level]} {listed}::{_escape_data(annotation.message)}"
 
 
@@ -189,12 +188,3 @@ def _find_repository(path: Path) -> Path | None:
 def _escape_data(text: str) -> str:
     """Escape a message of a workflow command."""
     return printable(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _escape_property(text: str) -> str:
-    """Escape a parameter of a workflow command."""
-    return _escape_data(text).replace(":", "%3A").replace(",", "%2C")
-
-
-def _join_lines(text: str) -> str:
-    return " ".join(text.split())

@@ -45,8 +45,7 @@ def find_entry(word: str) -> Entry | None:
     """
     key = _normalize(word)
     return next(
-        (candidate for name, candidate in read_entries().items() if key in {_normalize(name), _normalize(name) + "s"}),
-        None,
+        (item for name, item in read_entries().items() if _normalize(name) in {key, key.removesuffix("s")}), None
     )
 
 

@@ -104,9 +104,8 @@ def _find_columns(path: Path, line: int, operation: str) -> tuple[int | None, in
         return None, None
     node = min(calls, key=lambda call: call.col_offset)
     text = _read_text(path).splitlines()[line - 1].encode()
-    start, end = (
-        len(text[:offset].decode(errors="replace")) + 1 for offset in (node.col_offset, node.end_col_offset or 0)
-    )
+    offsets = (node.col_offset, node.end_col_offset or 0)
+    start, end = (len(text[:offset].decode(errors="replace")) + 1 for offset in offsets)
     return start, end
 
 

@@ -72,10 +72,8 @@ def make_check_rules(verdicts: Sequence[Verdict], annotations: Sequence[Annotati
 def make_audit_rules(annotations: Sequence[Annotation]) -> Mapping[str, Object]:
     """Return a rule for each kind of finding."""
     return {
-        annotation.id: _make_rule(
-            annotation.id, _OF_AUDITS[annotation.rule], "harness explain audit", tags=["numerics"]
-        )
-        for annotation in annotations
+        note.id: _make_rule(note.id, _OF_AUDITS[note.rule], "harness explain audit", tags=["numerics"])
+        for note in annotations
     }
 
 
@@ -140,10 +138,8 @@ def _make_result(annotation: Annotation, ids: Sequence[str]) -> Object:
 
 def _make_fix(fix: Fix) -> Object:
     """Return a verified fix."""
-    change = {
-        "artifactLocation": _make_artifact(Path(fix.file)),
-        "replacements": [_make_replacement(edit) for edit in fix.edits],
-    }
+    replacements = [_make_replacement(edit) for edit in fix.edits]
+    change = {"artifactLocation": _make_artifact(Path(fix.file)), "replacements": replacements}
     text = f"{'; '.join(fix.titles)} ({fix.sentence})"
     return {"description": {"text": printable(text)}, "artifactChanges": [change]}
 
@@ -182,6 +178,5 @@ def _compute_fingerprint(annotation: Annotation) -> str:
     """Return a digest of the rule, the function, the text of the line and the sentence, without any number."""
     text = annotation.location.text if annotation.location is not None else ""
     sentence = re.sub(r"\d+", "#", annotation.sentence)
-    return hashlib.sha256(
-        "\0".join([annotation.id, annotation.subject, text, sentence]).encode(errors="replace")
-    ).hexdigest()[:32]
+    parts = "\0".join([annotation.id, annotation.subject, text, sentence])
+    return hashlib.sha256(parts.encode(errors="replace")).hexdigest()[:32]

@@ -7,7 +7,7 @@ from rich.console import Console
 from harness.display.narrow import TABLE_WIDTH
 from harness.display.table import make_rich_table, show_table
 from harness.error import printable
-from harness.findings import WRONG, Finding, Grade, findings, grades
+from harness.findings import WRONG, Grade, findings, grades
 from harness.findings.merging import group_by
 from harness.record import Epoch, LearnedParameter, Property, Status, Verdict
 from harness.wording import finding_block, finding_in_short, property_sentences, skip_lines, title_of, violation_block
@@ -43,7 +43,7 @@ def print_verdicts(
     full = len(visible) if verbose else _IN_FULL
     width = min(console.width, _WIDTH)
     for number, finding in enumerate(visible[: full + _IN_SHORT]):
-        name = _format_name(finding, single=single)
+        name = title_of(finding) + ("" if single else f"  {finding.case}")
         if number < full:
             _print(console, finding_block(finding, verdicts, width=width, name=name, options_only=single))
         else:
@@ -71,11 +71,6 @@ def print_properties(console: Console, properties: Iterable[Property]) -> None:
 
 def _print(console: Console, text: str) -> None:
     console.print(printable(text), markup=False, soft_wrap=True)
-
-
-def _format_name(finding: Finding, *, single: bool) -> str:
-    """Return the start of a finding: its kind, and the case if there are several."""
-    return title_of(finding) if single else f"{title_of(finding)}  {finding.case}"
 
 
 def _format_grades(graded: Mapping[tuple[str, str], Grade]) -> str:

@@ -20,12 +20,12 @@ FormValue = Callable[[Parameters, int], Any]
 """``form(format, columns) -> arb``"""
 
 
-def _compute_overflow_limit(f: Parameters) -> Any:
+def _find_upper_limit(f: Parameters) -> Any:
     """Return the largest finite number plus half an ulp, from which results round to infinity."""
     return (2 - arb(2) ** -f.precision) * arb(2) ** f.emax
 
 
-def _compute_underflow_limit(f: Parameters) -> Any:
+def _find_lower_limit(f: Parameters) -> Any:
     """Return half of the smallest subnormal number, up to which results round to zero."""
     return arb(2) ** (f.emin - f.precision)
 
@@ -51,11 +51,6 @@ def _find_sum_limit(f: Parameters, columns: int) -> int:
     return 1 if f == PARAMETERS["float16"] else columns
 
 
-def _widen_to_float32(f: Parameters) -> Parameters:
-    """Return the format, or float32 if it is narrower."""
-    return max(f, PARAMETERS["float32"])
-
-
 def _find_absorption_limit(f: Parameters, _: int) -> Any:
     """Solve ``ln(1 + exp(-t))`` = half an ulp of ``t``, including the exponent of ``t``."""
     exponents = range(1, f.emax.bit_length() + 1)
@@ -65,14 +60,14 @@ def _find_absorption_limit(f: Parameters, _: int) -> Any:
 
 def _find_first_leak(f: Parameters, columns: int) -> Any:
     """Return the first logit whose share of the others is not zero, after subtracting the constant of the format."""
-    return arb(_round_constant(1e9, f)) + (_compute_underflow_limit(f) * (columns - 1)).log()
+    return arb(_round_constant(1e9, f)) + (_find_lower_limit(f) * (columns - 1)).log()
 
 
 FORMS: dict[str, FormValue] = {
-    "ln(max + ulp/2)": lambda f, _: _compute_overflow_limit(f).log(),
-    "ln((max + ulp/2) / k)": lambda f, k: (_compute_overflow_limit(f) / k).log(),
-    "ln(max + ulp/2) / 2": lambda f, _: _compute_overflow_limit(f).log() / 2,
-    "-ln(sub/2)": lambda f, _: -_compute_underflow_limit(f).log(),
+    "ln(max + ulp/2)": lambda f, _: _find_upper_limit(f).log(),
+    "ln((max + ulp/2) / k)": lambda f, k: (_find_upper_limit(f) / k).log(),
+    "ln(max + ulp/2) / 2": lambda f, _: _find_upper_limit(f).log() / 2,
+    "-ln(sub/2)": lambda f, _: -_find_lower_limit(f).log(),
     "p ln 2": lambda f, _: f.precision * arb(2).log(),
     "p ln 2 + ln(k - 1)": lambda f, k: f.precision * arb(2).log() + arb(max(k - 1, 1)).log(),
     "ln(1/c - 1), c = 1e-12 - ulp/2": lambda f, _: (1 / _find_rounding_limit(1e-12, f) - 1).log(),
@@ -86,12 +81,10 @@ FORMS: dict[str, FormValue] = {
     "2^(p + 30) (1 + u)": lambda f, _: arb(2) ** (f.precision + 30) * (1 + arb(2) ** -f.precision),
     "20 (1 + u)": lambda f, _: 20 * (1 + arb(2) ** -f.precision),
     "(p + 1) ln 2": lambda f, _: (f.precision + 1) * arb(2).log(),
-    "-ln(sub/2) / 2": lambda f, _: -_compute_underflow_limit(f).log() / 2,
-    "sqrt((max + ulp/2) / k), k = 1 in float16": lambda f, k: (
-        _compute_overflow_limit(f) / _find_sum_limit(f, k)
-    ).sqrt(),
-    "sqrt((max + ulp/2) / k) in float32": lambda f, k: (_compute_overflow_limit(_widen_to_float32(f)) / k).sqrt(),
-    "max + ulp/2": lambda f, _: _compute_overflow_limit(f),
+    "-ln(sub/2) / 2": lambda f, _: -_find_lower_limit(f).log() / 2,
+    "sqrt((max + ulp/2) / k), k = 1 in float16": lambda f, k: (_find_upper_limit(f) / _find_sum_limit(f, k)).sqrt(),
+    "sqrt((max + ulp/2) / k) in float32": lambda f, k: (_find_upper_limit(max(f, PARAMETERS["float32"])) / k).sqrt(),
+    "max + ulp/2": lambda f, _: _find_upper_limit(f),
 }
 """The forms by the text that tables print; ``sub`` is the smallest subnormal number, ``p`` the precision."""
 
@@ -135,6 +128,6 @@ def find_overflow(operation: str, dtype: str) -> float | None:
     if inverse is None:
         return None
     with ctx.workprec(_BITS):
-        limit = inverse(_compute_overflow_limit(f))
+        limit = inverse(_find_upper_limit(f))
         ulp = _compute_ulp(float(limit), f)
         return float((limit / ulp).ceil()) * ulp

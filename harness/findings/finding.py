@@ -1,7 +1,7 @@
 """A finding: the verdicts on a case that have one cause. A grade: how accurate a case is in a dtype."""
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -97,15 +97,11 @@ class Finding:
             return None
         # Under a sentence about one operation stands what that operation did.
         step = None if self.is_of_narrowness or self.event is None else self.event.step
-        seen = [verdict for verdict in self.verdicts if step is None or _is_of_step(verdict, step)]
+        events = [(verdict, get_event(verdict)) for verdict in self.verdicts]
+        seen = [verdict for verdict, event in events if step is None or (event is not None and event.step == step)]
         worst = max((verdict for verdict in seen if verdict.violation is not None), key=_compute_excess)
         clearly = _compute_excess(worst) >= _CLEARLY * _compute_ratio(self.violation)
         return worst if clearly and _get_answer(worst) != _get_answer(self.first, smallest=True) else None
-
-
-def _is_of_step(verdict: Verdict, step: Hashable) -> bool:
-    event = get_event(verdict)
-    return event is not None and event.step == step
 
 
 _CLEARLY = 2.0

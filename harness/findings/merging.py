@@ -70,9 +70,8 @@ def _find_in_case(verdicts: Sequence[Verdict]) -> Iterator[Finding]:
         if len(groups) == 1:
             yield _make_finding(groups[0])
             continue
-        yield _make_finding(
-            [verdict for group in groups for verdict in group if verdict.dtype in NARROW], is_of_narrowness=True
-        )
+        together = [verdict for group in groups for verdict in group]
+        yield _make_finding([verdict for verdict in together if verdict.dtype in NARROW], is_of_narrowness=True)
         # The remedy is float32, so the digits that wider formats lose are other findings.
         yield from (
             _make_finding(wide)
@@ -234,7 +233,7 @@ def _group_by_mark(verdicts: Sequence[Verdict]) -> Iterator[list[Verdict]]:
         if not matches:
             groups.append(group)
         for match in {id(group_): group_ for group_ in matches[1:]}.values():
-            if match is not group and not _has_event(match):
+            if match is not group and not any(map(get_event, match)):
                 group.extend(match)
                 groups.remove(match)
                 by_mark.update({mark: group for mark, owner in by_mark.items() if owner is match})
@@ -249,10 +248,6 @@ def _group_by_mark(verdicts: Sequence[Verdict]) -> Iterator[list[Verdict]]:
 
 def _is_unexplained(verdict: Verdict) -> bool:
     return get_event(verdict) is None and not (verdict.violation and verdict.violation.named)
-
-
-def _has_event(group: Sequence[Verdict]) -> bool:
-    return any(get_event(verdict) is not None for verdict in group)
 
 
 def _list_marks(verdict: Verdict, wide: Container[str] = ()) -> list[Hashable]:

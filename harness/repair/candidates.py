@@ -116,15 +116,7 @@ def _try_in_order(start: Candidate, name: str, mistakes: Sequence[str], *, unsaf
 def _apply_until_stable(start: Candidate, name: str, rules: Sequence[Rewrite]) -> Candidate:
     """Apply rules until none applies any more."""
     for _ in range(ROUNDS):
-        changed = next(
-            (
-                candidate
-                for rule in rules
-                for candidate in [_apply_everywhere(start, name, rule)]
-                if candidate is not None
-            ),
-            None,
-        )
+        changed = next(filter(None, (_apply_everywhere(start, name, rule) for rule in rules)), None)
         if changed is None:
             return start
         start = changed

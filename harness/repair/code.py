@@ -56,7 +56,7 @@ class Code:
             position = self._positions[expression]
             lines |= set(range(position.start.line, position.end.line + 1))
             names = {part.value for part in _walk(expression) if isinstance(part, cst.Name)} - seen
-            pending += [self._assignments[name] for name in names if name in self._assignments]
+            pending += [self._counts[name] for name in names if name in self._assignments]
             seen |= names
         return lines
 
@@ -85,26 +85,22 @@ class Code:
     def _assignments(self) -> dict[str, cst.BaseExpression]:
         """The names that have one assignment, with their values; a value that uses a reassigned name does not count."""
         values: dict[str, cst.BaseExpression] = {}
-        assignments = Counter(parameter.name.value for parameter in self.function.params.params)
+        counts = Counter(parameter.name.value for parameter in self.function.params.params)
         for node in _walk(self.function.body):
             if isinstance(node, cst.Assign):
                 for target in node.targets:
-                    names = [node_.value for node_ in _walk(target.target) if isinstance(node_, cst.Name)]
-                    assignments.update(names)
+                    names = [name.value for name in _walk(target.target) if isinstance(name, cst.Name)]
+                    counts.update(names)
                     if isinstance(target.target, cst.Name) and len(node.targets) == 1:
                         values[target.target.value] = node.value
             elif isinstance(node, cst.AugAssign | cst.AnnAssign | cst.For | cst.NamedExpr):
                 target_ = node.target
-                assignments.update({node_.value: 2 for node_ in _walk(target_) if isinstance(node_, cst.Name)})
-        return {
-            name: value
-            for name, value in values.items()
-            if assignments[name] == 1 and self._is_steady(value, assignments)
-        }
+                counts.update({name.value: 2 for name in _walk(target_) if isinstance(name, cst.Name)})
+        return {name: value for name, value in values.items() if counts[name] == 1 and self._is_steady(value, counts)}
 
     @staticmethod
-    def _is_steady(value: cst.BaseExpression, many: Mapping[str, int]) -> bool:
-        return all(many.get(name.value, 1) <= 1 for name in _walk(value) if isinstance(name, cst.Name))
+    def _is_steady(value: cst.BaseExpression, counts: Mapping[str, int]) -> bool:
+        return all(counts.get(name.value, 1) <= 1 for name in _walk(value) if isinstance(name, cst.Name))
 
     def resolve(self, node: cst.BaseExpression) -> cst.BaseExpression:
         """Return the value of a name that is assigned once; other expressions stay."""
@@ -256,9 +252,8 @@ def replace_expressions(code: Code, texts: Mapping[cst.CSTNode, str], name: str)
         parsed = find_code(text, name)
         assert parsed is not None, "the function is still there"
         # The names that a dropped assignment read may have no other reader.
-        shorter = parsed.module.visit(
-            _AssignmentRemover(parsed.function, before - _find_read_names(parsed.function))
-        ).code
+        unread = before - _find_read_names(parsed.function)
+        shorter = parsed.module.visit(_AssignmentRemover(parsed.function, unread)).code
         if shorter == text:
             return text
         text = shorter

@@ -86,10 +86,8 @@ def _list_remaining_laws(after: Sequence[Verdict]) -> tuple[list[str], str]:
 
 def _helps(before: Sequence[Verdict], after: Sequence[Verdict], first: Finding) -> bool:
     """Whether a finding is gone, fewer laws are broken, and none that was not broken before."""
-    remains = any(
-        _remove_numbers(finding) == _remove_numbers(first) for finding in findings(after) if finding.status.fails
-    )
-    return bool(after) and not remains and _select_broken(after) < _select_broken(before)
+    causes = {_remove_numbers(finding) for finding in findings(after) if finding.status.fails}
+    return bool(after) and _remove_numbers(first) not in causes and _select_broken(after) < _select_broken(before)
 
 
 def _remove_numbers(finding: Finding) -> str:

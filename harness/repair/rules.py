@@ -223,12 +223,8 @@ def sigmoid(code: Code, node: cst.BaseExpression) -> str | None:
     inner, top = _match_one_plus(code, pair[1]), _match_exponential(code, pair[0])
     if inner is not None and top is not None and code.is_same(inner, pair[0]):
         return f"{code.torch}.sigmoid({code.bare(top)})"
-    argument = _match_logistic_sum(code, pair[1])
-    return (
-        f"{code.operand(pair[0])} * {code.torch}.sigmoid({strip_parentheses(argument)})"
-        if argument is not None
-        else None
-    )
+    x = _match_logistic_sum(code, pair[1])
+    return f"{code.operand(pair[0])} * {code.torch}.sigmoid({strip_parentheses(x)})" if x is not None else None
 
 
 def complement(code: Code, node: cst.BaseExpression) -> str | None:
@@ -256,15 +252,10 @@ def shift(code: Code, node: cst.BaseExpression) -> str | None:
         pair = match_operands(expression, cst.Divide)
         total = None if pair is None else code.find_call(pair[1], "sum")
         top = None if pair is None else _match_exponential(code, pair[0])
-        if (
-            pair is None
-            or total is None
-            or top is None
-            or not code.is_same(total.tensor, pair[0])
-            or not code.is_same(top, x)
-        ):
+        if pair is None or total is None or top is None:
             continue
-        return f"{code.torch}.exp({_subtract_maximum(code, x, total)})"
+        if code.is_same(total.tensor, pair[0]) and code.is_same(top, x):
+            return f"{code.torch}.exp({_subtract_maximum(code, x, total)})"
     return None
 
 
@@ -302,10 +293,8 @@ def softmax(code: Code, node: cst.BaseExpression) -> str | None:
 def center_variance(code: Code, node: cst.BaseExpression) -> str | None:
     """Rewrite mean(x^2) - mean(x)^2."""
     pair = match_operands(node, cst.Subtract)
-    of_square, of_mean = (
-        (None, None) if pair is None else (code.find_call(pair[0], "mean"), match_square(code, pair[1]))
-    )
-    mean = None if of_mean is None else code.find_call(of_mean, "mean")
+    of_square = None if pair is None else code.find_call(pair[0], "mean")
+    mean = None if pair is None else code.find_call(match_square(code, pair[1]), "mean")
     x = None if of_square is None else match_square(code, of_square.tensor)
     if of_square is None or mean is None or x is None or not code.is_same(mean.tensor, x):
         return None

@@ -2,7 +2,7 @@
 
 import libcst as cst
 
-from harness.repair.code import Code, Rewrite, TensorCall, match_operands, read_number
+from harness.repair.code import Code, Rewrite, match_operands, read_number
 
 
 def use_biased_variance(code: Code, node: cst.BaseExpression) -> str | None:
@@ -26,16 +26,12 @@ def use_last_axis(code: Code, node: cst.BaseExpression) -> str | None:
     if axis is None:
         if call.name not in {"sum", "mean", "amax"} or call.keywords or call.arguments:
             return None
-        return f"{code.bare(node)[:-1]}{'' if not _is_of_module(call) else ', '}-1, keepdim=True)"
+        is_argument = any(argument.value is call.tensor for argument in call.node.args)
+        return f"{code.bare(node)[:-1]}{', ' if is_argument else ''}-1, keepdim=True)"
     if read_number(axis) != 0.0:
         return None
     changed = node.deep_replace(axis, cst.parse_expression("-1"))
     return code.bare(changed) if isinstance(changed, cst.BaseExpression) else None
-
-
-def _is_of_module(call: TensorCall) -> bool:
-    """Whether the tensor is an argument of the call."""
-    return any(argument.value is call.tensor for argument in call.node.args)
 
 
 # Superfluous additions and operations

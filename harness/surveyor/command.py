@@ -54,8 +54,7 @@ def survey(
         if not quiet:
             print_survey(console(), discoveries, single=":" in target)
         say(f"{discoveries} -- {survey.early}; the rest was not surveyed" if survey.early else f"{discoveries}")
-        return int(
-            any((select_disagreeing(breakings), select_undeclared(breakings, worst), select_unanswered(breakings)))
-        )
+        undeclared = select_undeclared(breakings, worst)
+        return int(any((select_disagreeing(breakings), undeclared, select_unanswered(breakings))))
 
     raise typer.Exit(runner.run(work, show, kept=discoveries, unit="part", output=Output(run), seed=planned.seed))

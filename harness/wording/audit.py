@@ -50,7 +50,8 @@ def finding_lines(finding: AuditFinding) -> list[str]:
         file, _, line = finding.caller.rpartition(":")
         lines.append(f"  called   {shorten_path(file)}:{line}")
     if finding.reaches:
-        lines.append(f"  reaches  {_join_names(finding.reaches)}")
+        more = len(finding.reaches) - 2
+        lines.append(f"  reaches  {', '.join(finding.reaches[:2])}{f' and {more} more' if more > 0 else ''}")
     if finding.oracle is not None:
         lines.append(f"  oracle   {finding.oracle}")
     lines.append(f"  remedy   {finding.remedy}")
@@ -63,11 +64,6 @@ def excerpt(finding: AuditFinding) -> list[str]:
     """Return the source line of a finding with carets under the operation; a long line is omitted."""
     has_code = 0 < len(finding.code.strip()) <= WIDEST
     return point_at(finding.code, finding.start, finding.end) if has_code else []
-
-
-def _join_names(names: Sequence[str]) -> str:
-    visible = ", ".join(names[:2])
-    return visible + (f" and {len(names) - 2} more" if len(names) > 2 else "")
 
 
 def format_headroom(headroom: Headroom) -> str:
@@ -88,11 +84,7 @@ def format_headroom(headroom: Headroom) -> str:
 def select_narrowest(audit: Audit, limit: int = NARROWEST) -> list[Headroom]:
     """Return the lines with the least headroom, without lines that already have a finding."""
     wrong = {(finding.file, finding.line) for finding in audit.findings}
-    return [
-        headroom
-        for headroom in audit.headroom
-        if headroom.factor < WIDE and (headroom.file, headroom.line) not in wrong
-    ][:limit]
+    return [line for line in audit.headroom if line.factor < WIDE and (line.file, line.line) not in wrong][:limit]
 
 
 def audit_line(audit: Audit, early: str = "") -> str:
@@ -106,12 +98,9 @@ def audit_line(audit: Audit, early: str = "") -> str:
     agrees = ""
     if audit.loss_error is not None and audit.loss_error < 0.5:
         reference = "exact arithmetic" if audit.loss_in_balls else "float64"
-        agrees = f"; the loss agrees with {reference} to {_format_digits(audit.loss_error)}"
+        digits = f"{-math.log10(audit.loss_error):.1f}" if audit.loss_error else "all"
+        agrees = f"; the loss agrees with {reference} to {digits} digits"
     return f"{audit.title}: {findings} {looked}{agrees}{f' -- {early}' if early else ''}"
-
-
-def _format_digits(error: float) -> str:
-    return "all digits" if error == 0.0 else f"{-math.log10(error):.1f} digits"
 
 
 def select_informative(audits: Sequence[Audit]) -> list[Audit]:

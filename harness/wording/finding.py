@@ -96,11 +96,8 @@ def explanation(finding: Finding) -> str:
         return (
             f"the last digits in {formats} are off, probably from accumulated rounding: compute in float32, round once"
         )
-    return (
-        f"{_format_law(finding)}: {first.violation.seen}"
-        if first.violation is not None and first.violation.seen
-        else ""
-    )
+    seen = first.violation.seen if first.violation is not None else ""
+    return f"{_format_law(finding)}: {seen}" if seen else ""
 
 
 def _format_wrong_result(finding: Finding) -> str:
@@ -167,7 +164,8 @@ def list_details(finding: Finding, checked: Sequence[Verdict] = (), *, options_o
         if (worst := finding.worst) is not None and finding.named is None:
             law = f", {worst.law}" if worst.law != finding.first.law else ""
             rows.append(("worst", f"[{worst.where}{law}] {_format_worst(worst)}"))
-        if not _is_explained(finding):
+        has_cause = finding.event is not None or finding.named is not None
+        if not (has_cause or finding.is_of_roundings or finding.is_of_narrowness):
             rows += [] if violation.seen else [("law", finding.first.statement)]
             rows.append(("look at", violation.cause))
     elif finding.named is not None and finding.first.reason:
@@ -200,12 +198,6 @@ def point_at(code: str, start: int, end: int) -> list[str]:
     indent = len(code) - len(code.lstrip())
     carets = [f"{' ' * (start - indent)}{'^' * (end - start)}"] if end > start >= indent else []
     return [code.strip(), *carets]
-
-
-def _is_explained(finding: Finding) -> bool:
-    """Whether the sentence has the cause."""
-    has_cause = finding.event is not None or finding.named
-    return bool(has_cause or finding.is_of_roundings or finding.is_of_narrowness)
 
 
 def _list_events(finding: Finding) -> str:
@@ -274,11 +266,8 @@ def _round_distinctly(actual: float, expected: float) -> tuple[str, str]:
         numbers = _format_number(actual, digits), _format_number(expected, digits)
         if numbers[0] != numbers[1]:
             # One more digit shows by how much.
-            return (
-                numbers
-                if digits == _DIGITS
-                else (_format_number(actual, digits + 1), _format_number(expected, digits + 1))
-            )
+            shown = digits + (digits > _DIGITS)
+            return _format_number(actual, shown), _format_number(expected, shown)
     return _format_number(actual, _ALL_DIGITS), _format_number(expected, _ALL_DIGITS)
 
 

@@ -30,9 +30,8 @@ def cause_of(event: Event, scope: Scope = "") -> str:
     if event.slope is not None:
         description = advice.what.format(op=event.operation, at=f" at {event.input:.6g}", slope=event.slope)
     else:
-        description = advice.what.format(
-            op=operation, dtype=event.dtype, at=_say_input(event), limit=_format_limit(event)
-        )
+        values = {"at": _say_input(event), "limit": _format_limit(event)}
+        description = advice.what.format(op=operation, dtype=event.dtype, **values)
     wider = _WIDER_FORMAT.get(event.dtype)
     remedy = advice.remedy.format(
         **_REMEDIES[scope],

@@ -95,11 +95,8 @@ def survey_line(breakings: Sequence[Breaking], worst: Sequence[Worst]) -> str:
     """Return the outcome of a survey as one plain sentence."""
     points = sum(breaking.value is not None for breaking in breakings)
     forms = [breaking for breaking in breakings if breaking.declared]
-    wrong, broken, silent = (
-        select_disagreeing(breakings),
-        select_undeclared(breakings, worst),
-        select_unanswered(breakings),
-    )
+    wrong, silent = select_disagreeing(breakings), select_unanswered(breakings)
+    broken = select_undeclared(breakings, worst)
     parts = [f"{points:,} breaking points on {len(breakings):,} rays", f"{len(worst):,} worst cases"]
     if forms:
         parts.append(f"{len(forms) - len(wrong)} of {len(forms)} declared closed forms agree")

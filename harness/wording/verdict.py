@@ -34,7 +34,8 @@ def verdict_line(verdicts: Sequence[Verdict], early: str = "") -> str:
         return f"verdict: none, every law was skipped ({counts[Status.SKIPPED]:,} skipped)"
     silent = find_unjudged(verdicts)
     nothing = f"; nothing was measured in {', '.join(silent)}" if silent else ""
-    outcome = "; ".join(_list_failures(verdicts, ran)) or _format_soundness(counts, ran)
+    soundness = f"no {'undeclared ' if counts[Status.EXPECTED] else ''}defect in {count(ran, 'law')}"
+    outcome = "; ".join(_list_failures(verdicts, ran)) or soundness
     total = f"{len(verdicts):,} verdicts: " if len(verdicts) > ran + counts[Status.SKIPPED] else ""
     return f"verdict: {outcome}{nothing} ({total}{_format_tally(verdicts)})"
 
@@ -42,12 +43,6 @@ def verdict_line(verdicts: Sequence[Verdict], early: str = "") -> str:
 def count_laws(verdicts: Iterable[Verdict]) -> int:
     """Count the laws of all cases; a law with several dtypes or devices counts once."""
     return len({(verdict.case, verdict.law) for verdict in verdicts})
-
-
-def _format_soundness(counts: Counter[Status], ran: int) -> str:
-    """Return that no defect was found, and in how many laws."""
-    declared = "undeclared " if counts[Status.EXPECTED] else ""
-    return f"no {declared}defect in {count(ran, 'law')}"
 
 
 def census_line(verdicts: Sequence[Verdict]) -> str:
@@ -75,7 +70,7 @@ def skip_lines(verdicts: Iterable[Verdict]) -> list[str]:
 
 def _list_first(names: Iterable[str], noun: str) -> str:
     listed = list(names)
-    return ", ".join(listed) if len(listed) <= NAMED else f"{len(listed)} {noun}"
+    return ", ".join(listed) if len(listed) <= NAMED else f"{len(listed):,} {noun}"
 
 
 def select_failing(verdicts: Iterable[Verdict]) -> list[Verdict]:
@@ -101,20 +96,16 @@ def _list_failures(verdicts: Sequence[Verdict], ran: int) -> list[str]:
         selected = [finding for finding in merged if finding.status is status]
         laws = count_laws(verdict for finding in merged for verdict in finding.verdicts if verdict.status is status)
         if selected:
-            where = _join_cases(list(dict.fromkeys(finding.case for finding in selected)))
+            where = _list_first(dict.fromkeys(finding.case for finding in selected), "cases")
             noun, singular, plural = phrase
             verb = singular if len(selected) == 1 else plural
             phrases.append(f"{count(len(selected), noun)} in {where} {verb} {laws:,} of {count(ran, 'law')}")
     return phrases
 
 
-def _join_cases(cases: Sequence[str]) -> str:
-    return ", ".join(cases) if len(cases) <= NAMED else f"{len(cases):,} cases"
-
-
 def _format_tally(verdicts: Sequence[Verdict]) -> str:
     """Return how many verdicts have each status; the numbers add up to all verdicts."""
-    counts = Counter(_find_kind(verdict) for verdict in verdicts)
+    counts = Counter(NOT_REQUIRED if is_no_loss(verdict) else verdict.status.value for verdict in verdicts)
     holding, losing, expected = (counts[status.value] for status in (Status.HOLDS, Status.LOST, Status.EXPECTED))
     failing = [Status.BROKEN, Status.UNEXPECTED, Status.ERROR]
     statuses = [*(status.value for status in failing), NOT_REQUIRED, Status.UNCLAIMED.value, Status.SKIPPED.value]
@@ -135,10 +126,6 @@ OF_DIGITS = {"value", "length", "gradient"}
 
 _ENDINGS = {Status.UNEXPECTED.value: "not found", Status.ERROR.value: "with an error"}
 """Kinds whose words in the tally differ from the status."""
-
-
-def _find_kind(verdict: Verdict) -> str:
-    return NOT_REQUIRED if is_no_loss(verdict) else verdict.status.value
 
 
 def is_no_loss(verdict: Verdict) -> bool:

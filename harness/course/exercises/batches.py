@@ -9,10 +9,6 @@ def _count_batches() -> int:
     return -(-ROWS // BATCH_SIZE)
 
 
-def _count_last() -> int:
-    return ROWS - (_count_batches() - 1) * BATCH_SIZE
-
-
 EXERCISE = Exercise(
     number="3.1",
     title="Deliver shuffled minibatches and a smaller last one",
@@ -88,5 +84,8 @@ def make_loader(batch_size={BATCH_SIZE}, shuffle=True):
             "--law epochs_are_shuffled_anew"
         ),
     ),
-    answers=(Answer("NUMBER_OF_BATCHES", _count_batches), Answer("ROWS_OF_THE_LAST", _count_last)),
+    answers=(
+        Answer("NUMBER_OF_BATCHES", _count_batches),
+        Answer("ROWS_OF_THE_LAST", lambda: ROWS - (_count_batches() - 1) * BATCH_SIZE),
+    ),
 )

@@ -53,7 +53,12 @@ def loader_table(loaders: Sequence[Loader]) -> Table:
             _format_rate_interval,
             "number",
         ),
-        Column("relative to first loader", lambda it: _format_estimate(it.record.gain), "number", "page"),
+        Column(
+            "relative to first loader",
+            lambda it: estimate_text(it.record.gain) if it.record.gain.is_known else None,
+            "number",
+            "page",
+        ),
         Column("CPU per sample", lambda it: _compute_median(it.record.cpu_us), "number"),
         Column("share of the limit", lambda it: _format_share(it.record.share), "number"),
         Column("share of the limit (CPU)", lambda it: _format_share(it.record.cpu_share), "number"),
@@ -90,10 +95,6 @@ def _format_rate_interval(loader: Loader) -> str:
 def _format_share(share: Estimate) -> str | None:
     """Return a share of the limit with its interval; a batch without a tensor has no limit."""
     return f"{percent(share.point)} {interval(100 * share.low, 100 * share.high)}" if share.is_known else None
-
-
-def _format_estimate(ratio: Estimate) -> str | None:
-    return estimate_text(ratio) if ratio.is_known else None
 
 
 def _compute_median(series_us: Sequence[float]) -> str | None:

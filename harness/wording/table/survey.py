@@ -56,10 +56,7 @@ def format_breaking_point(breaking: Breaking) -> str:
 def list_closed_forms(ray: Ray) -> str:
     """Return the closed forms, and the dtypes whose breaking points differ from them."""
     declared = [breaking for breaking in ray if breaking.form is not None]
-    forms = (
-        f"{breaking.form}" if breaking.agrees else f"{breaking.form} DISAGREES in {breaking.dtype}"
-        for breaking in declared
-    )
+    forms = (f"{x.form}" if x.agrees else f"{x.form} DISAGREES in {x.dtype}" for x in declared)
     return "; ".join(dict.fromkeys(forms))
 
 
