@@ -34,7 +34,7 @@ Adapter = Callable[..., Any]
 
 
 class NotApplicable(Exception):  # noqa: N818 - not an error: the verdict is that there is nothing to say
-    """Why a law has nothing to say of an implementation."""
+    """Raised if a law does not apply to an implementation; the message is the reason."""
 
 
 # Named adapters
@@ -102,11 +102,11 @@ _REMEDY = (
 )
 
 _ON_DEMAND = {"jax": "jax", "jnp": "jax.numpy"}
-"""Names of expressions that stand for modules which are imported where an expression has them."""
+"""Modules that are imported only if an expression names them, by that name."""
 
 
 def _find_adapter(name: str, keywords: str) -> Adapter:
-    """The adapter of a name, which calls the function with keywords where there are some."""
+    """Return the adapter with a name; keywords are passed on to the function."""
     if name in _ON_DEMAND.values():
         _evaluate_expression(name)
     options = _evaluate_expression(f"dict({keywords})")
@@ -198,7 +198,7 @@ class Witness:
         return output
 
     def __getattr__(self, name: str) -> Any:
-        """Look what else the function has up."""
+        """Look other attributes up on the function."""
         return getattr(self._function, name)
 
 
@@ -213,7 +213,7 @@ def detaches(case: Case, inputs: Sequence[Any]) -> bool:
 
 
 def is_model(function: Any) -> bool:
-    """Whether it is a module, or a class of them."""
+    """True if a function is a module or a module class."""
     return isinstance(function, nn.Module) or _is_class(function, nn.Module)
 
 
@@ -251,7 +251,7 @@ def _copy_like(module: nn.Module, inputs: Sequence[Any]) -> nn.Module:
 def _take_steps(
     optimizer: Callable[..., Any], parameter: Tensor, gradient: Tensor, lr: float, *settings: Any
 ) -> Tensor:
-    """Take one step of a fresh optimizer, or one for each of several gradients where momentum is set."""
+    """Take one step of a fresh optimizer, or with momentum one step for each of several gradients."""
     names = ("momentum", "weight_decay", "nesterov")
     moved = nn.Parameter(parameter.detach().clone())
     stepping = optimizer([moved], lr=lr, **dict(zip(names, settings, strict=False)))
@@ -274,7 +274,7 @@ class Bridge:
     case: Case
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
-        """Call the implementation; options are the adapter's."""
+        """Call the implementation; the options go to the adapter."""
         if self.is_remote:
             return self.case.function(*inputs, **options)
         if self.case.call is None:
@@ -325,7 +325,7 @@ def passes_inputs_on(case: Case) -> bool:
 
 
 def convert_to_tensors(output: Any) -> Any:
-    """Turn arrays into tensors, also in lists and tuples; other objects stay unchanged."""
+    """Convert arrays to tensors, also in lists and tuples; other objects stay unchanged."""
     if isinstance(output, (list, tuple)):
         return type(output)(map(convert_to_tensors, output))
     if isinstance(output, np.float64):
@@ -346,7 +346,7 @@ def _convert_array(array: Any) -> Any:
 
 
 def explain_missing_numpy(case: Case, error: BaseException) -> str | None:
-    """Why NumPy is out of question, where the adapter itself asked torch for an array that cannot be had.
+    """Return why the adapter cannot use NumPy, if it asked torch for an array that torch cannot provide.
 
     The same complaint from within the implementation is the implementation's failure.
     """

@@ -19,11 +19,11 @@ CPU = "cpu"
 
 
 class MisplacedError(Exception):
-    """An output that is on another device than the inputs were."""
+    """Raised if an output is on another device than the inputs."""
 
 
 def refuse_absent(device: str) -> None:
-    """Refuse a device that this machine does not have.
+    """Raise a usage error for a device that this machine does not have.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def call_on(device: str, call: Callable[..., Any], inputs: Sequence[Any]) -> Any
 
 
 def _copy_to(x: Tensor, device: str) -> Tensor:
-    """Copy a tensor; one whose elements are not side by side with all of the memory that it is a part of."""
+    """Copy a tensor; if its elements are not contiguous, copy the whole memory to which it belongs."""
     try:
         if x.requires_grad or x.is_contiguous():
             return x.to(device, copy=True)
@@ -73,7 +73,7 @@ def _copy_to(x: Tensor, device: str) -> Tensor:
 
 
 def _has_same_bits(a: Tensor, b: Tensor) -> bool:
-    """Whether nothing was written; NaN equals NaN."""
+    """True if two tensors are equal element by element; NaN equals NaN."""
     return bool(((a == b) | ((a != a) & (b != b))).all())
 
 

@@ -174,7 +174,7 @@ def find_spec(module: str) -> ModuleSpec | None:
 
 
 def explain_origin(target: str) -> str | None:
-    """Say from where a target is taken, without importing it; ``None`` where it is a file, or that is not known."""
+    """Return where a target is found, without importing it; ``None`` if it is a file or its place is unknown."""
     if target.partition(":")[0].endswith(".py"):
         return None
     if is_shipped(target):
@@ -184,7 +184,7 @@ def explain_origin(target: str) -> str | None:
 
 
 def _format_path(path: Path) -> str:
-    """A path as a reader sees it from the working directory."""
+    """Return a path relative to the working directory if it is below it."""
     absolute = path.absolute()
     return f"./{absolute.relative_to(Path.cwd())}" if absolute.is_relative_to(Path.cwd()) else str(absolute)
 
@@ -258,7 +258,7 @@ def import_module(name: str) -> ModuleType:
 
 
 MAIN_GUARD = 'put that under `if __name__ == "__main__"`'
-"""Remedy for a module that does at import what only a program should do."""
+"""Remedy for a module that runs its program when it is imported."""
 
 _PARSERS = {"absl", "argparse", "click", "docopt", "fire", "optparse", "tyro", "typer"}
 """Packages that read the command line, and end the program if they cannot."""

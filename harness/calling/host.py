@@ -62,11 +62,11 @@ class RemoteError(Exception):
 
 
 class GoneError(BaseException):
-    """The process in which an implementation is called is lost; no law may catch that."""
+    """Raised if the process of an implementation is lost. Laws do not catch it."""
 
 
 class ReshapedError(Exception):
-    """A call changed the shape of its inputs."""
+    """Raised if a call changes the shape of its inputs."""
 
 
 @dataclass
@@ -79,7 +79,7 @@ class InputsAfter:
     """Positions of arguments whose memory the output shares; ``None`` if the call was made in this process."""
 
     def after(self, inputs: Sequence[Any]) -> list[Any]:
-        """The leaves of the arguments as the call left them."""
+        """Return the leaves of the arguments after the call."""
         return [self.changed.get(position, x) for position, x in enumerate(tree_leaves(list(inputs)))]
 
     def shares(self, inputs: Sequence[Any], output: Tensor) -> int:
@@ -100,13 +100,13 @@ class Host:
         self._is_switched = False
 
     def watch(self, *, draws: bool) -> Watch:
-        """Return the watch for its calls."""
+        """Return the watch for the calls of this process."""
         return Watch(draws=draws)
 
     def called(
         self, case: Case, inputs: Sequence[Any], of_model: AsStep | None, device: str, sequence: str | None = None
     ) -> tuple[Any, bool]:
-        """Call it, or carry out a sequence on its result; say too whether the result is another library's arrays."""
+        """Call a case, or run a sequence on its result; also return whether the result has another library's arrays."""
         case = switch_mode(case) if self._is_switched else case
 
         def call(*given: Any) -> Any:
@@ -120,7 +120,7 @@ class Host:
         return converted, converted is not output
 
     def called_each(self, case: Case, calls: Sequence[Sequence[Any]], device: str) -> tuple[list[Any], bool]:
-        """Call it on several inputs in one exchange with another process."""
+        """Call a case on several inputs in one exchange with another process."""
         raise NotImplementedError
 
     def repeated_calls(self, call: Callable[..., Any], inputs: Sequence[Any]) -> Iterator[tuple[str, Tensor]]:
@@ -153,7 +153,7 @@ class Host:
             self._is_switched = before
 
     def seeing(self) -> AbstractContextManager[Observation]:
-        """See what becomes of tensors in the calls of the body."""
+        """Observe the conversions of tensors in the calls of the body."""
         return Observation()
 
     @contextmanager
@@ -169,7 +169,7 @@ class Host:
         yield itertools.repeat(InputsAfter())
 
     def recorder(self) -> Recording:
-        """Return what records calls."""
+        """Return the recorder of calls."""
         return Recording()
 
     def detaches(self, case: Case, inputs: Sequence[Any]) -> bool:
@@ -182,7 +182,7 @@ class Host:
         return jax is not None and not jax.config.jax_enable_x64
 
     def changed_at_import(self) -> str:
-        """Return what the import of the implementations changed in the process; nothing where that is not known."""
+        """Return the settings that the import of the implementations changed; empty if that is unknown."""
         return ""
 
     def repeat_start(self) -> None:
@@ -203,11 +203,11 @@ HERE = Host()
 
 
 def clock_of(case: Case) -> Callable[[], float]:
-    """Return the clock that calls of a case are charged with, wherever they are made."""
+    """Return the clock that measures the calls of a case, in whichever process they run."""
     return host_of(case).clock
 
 
 def host_of(case: Case) -> Host:
-    """Return where a case is called."""
+    """Return the process in which a case is called."""
     host: Host = getattr(unwrap_bridge(case).function, "host", HERE)
     return host

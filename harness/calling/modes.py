@@ -43,7 +43,7 @@ def grad(
     keep: bool = False,
     create: bool = False,
 ) -> tuple[Tensor | None, ...]:
-    """Return the gradients of weighted outputs in some inputs; ``None`` for an input that has no part in them."""
+    """Return the gradients of weighted outputs in some inputs; ``None`` for an input on which they do not depend."""
     gradients: tuple[Tensor | None, ...] = _run(
         outputs, cotangents, keep or create, create, _tuple(inputs), allow_unreachable=True, accumulate=False
     )
@@ -77,7 +77,7 @@ _SMALL, _FEW, _MANY = 1024, 4, 12
 
 
 def overwrite_freed(byte: int, *, sizes: Iterable[int] = (), device: str = "cpu") -> None:
-    """Fill the blocks of memory that are handed out next, in less than a millisecond.
+    """Overwrite the memory that the allocator will reuse next; this takes less than a millisecond.
 
     Notes
     -----
@@ -177,7 +177,7 @@ class Observation(TorchFunctionMode):
         """The dtype of autocast, where it was on; the last one."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Carry the operation out."""
+        """Run the operation, and note conversions of its result."""
         self.left |= getattr(func, "__name__", "") in {"numpy", "__array__", "__dlpack__"}
         output = func(*args, **(kwargs or {}))
         source = args[0] if args else None
@@ -202,7 +202,7 @@ def collect_warnings(categories: list[str]) -> Iterator[None]:
 # The compiler
 
 NO_COMPILER = "torch.compile finds no compiler on this machine"
-"""Why a compiled implementation is skipped."""
+"""Reason for skipping a compiled implementation."""
 
 NO_HEADERS = "torch.compile finds no Python.h on this machine"
 """Reason if a compiler exists but the Python headers are not installed."""
@@ -220,7 +220,7 @@ _MISSING = {"InvalidCxxCompiler", "TritonMissing"}
 
 
 def explain_missing_compiler(error: BaseException) -> str | None:
-    """Return why a compiled implementation cannot run here; ``None`` where the error is another one."""
+    """Return why a compiled implementation cannot run here; ``None`` for another error."""
     cause: BaseException | None = error
     while cause is not None:
         if type(cause).__module__.startswith("torch."):
@@ -246,7 +246,7 @@ def run_uncompiled() -> AbstractContextManager[object]:
 
 
 def raise_recompile_limit() -> AbstractContextManager[object]:
-    """Let the compiler, where it is loaded, compile for all inputs of the body, however different they are."""
+    """Raise the compiler's limit, if it is loaded, so that it compiles for all inputs of the body."""
     config: Any = getattr(loaded_compiler(), "config", None)
     if config is None:
         return nullcontext()

@@ -31,7 +31,7 @@ from harness.error import UsageError
 # Loading
 
 OBJECTS = ("data_loader",)
-"""The contracts that something claims which cannot be called: a data set, a loader."""
+"""Contracts of targets that are not callable: data sets and loaders."""
 
 ENTRY_POINTS = "harness.cases"
 """Entry-point group in which an installed package registers its cases."""
@@ -126,7 +126,7 @@ def entry(target: str) -> Known | None:
 
 
 def place_of(function: Any) -> str | None:
-    """Return the target that names a known function, also if it is compiled and knows neither module nor name."""
+    """Return the target that names a known function, also if it is compiled and has neither module nor name."""
     for module, table in TABLES.items():
         loaded = sys.modules.get(module)
         for name in table if loaded is not None else ():

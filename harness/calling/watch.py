@@ -30,7 +30,7 @@ RESTORED = "(restored)"
 
 @dataclass(frozen=True)
 class Setting:
-    """One piece of global state.
+    """A piece of global state with its reader, its repair and its sentence.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def _format_threads(_name: str, before: int, after: int) -> str:
 
 
 def _keeps_subnormals() -> bool:
-    """Whether half of the smallest normal number is none of the numbers that are flushed to zero."""
+    """True if subnormal numbers are not flushed to zero."""
     return _SMALLEST_NORMAL * 0.5 != 0.0
 
 
@@ -108,7 +108,7 @@ _ONE, _QUARTER_ULP = 1.0, sys.float_info.epsilon / 4.0
 
 
 def _round_to_nearest(_before: str) -> None:
-    """Round to nearest again, which is the mode that any process begins with."""
+    """Restore rounding to nearest, the mode in which every process starts."""
     for library in ("libm.so.6", None):
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(library).fesetround(0)
@@ -121,7 +121,7 @@ def _read_recursion_limit() -> int:
 
 
 def _read_environment() -> dict[str, str]:
-    """All variables but those in which torch's compilers keep notes for themselves."""
+    """Return the environment without the variables that torch's compilers set for themselves."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("TORCH", "TRITON"))}
 
 
@@ -379,11 +379,11 @@ class _TruncatedStream(io.BufferedIOBase):
         self.text = b""
 
     def writable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def write(self, data: object) -> int:
-        """Keep what fits."""
+        """Keep the beginning of the data, up to the limit."""
         written = bytes(data)  # type: ignore[call-overload]
         self.text += written[: max(0, 4 * MAX_QUOTED - len(self.text))]
         return len(written)

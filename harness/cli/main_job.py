@@ -51,16 +51,16 @@ PARTS = (
         60.0,
     ),
 )
-"""In the order in which a reader wants them."""
+"""The parts, the most useful for a reader first."""
 
 PAGE_SHARE = 0.1
 """A page is written between two parts if it takes at most this share of the time since the last one."""
 
 PLAIN_S = 30.0
-"""Seconds between two lines of progress where no terminal shows one line in place."""
+"""Interval in seconds between lines of progress if standard error is no terminal."""
 
 LOOK_S = 1.0
-"""Seconds between two looks at a running part."""
+"""Interval in seconds at which a running part is polled."""
 
 GOODBYE_S = 60.0
 """Seconds for an interrupted part to store its finished results."""

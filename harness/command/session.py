@@ -276,7 +276,7 @@ def lock(folder: Path) -> None:
 
 
 def unlock(folder: Path) -> None:
-    """Let others write."""
+    """Allow other processes to write into a run."""
     descriptor = _held.pop(_get_key(folder), None)
     if descriptor is not None:
         os.close(descriptor)

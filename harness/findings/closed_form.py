@@ -47,7 +47,7 @@ def _find_rounding_limit(number: float, f: Parameters) -> Any:
 
 
 def _find_sum_limit(f: Parameters, columns: int) -> int:
-    """Entries whose sum overflows before any of them does; float16's sums are formed in float32."""
+    """Return the number of entries whose sum can overflow: one in float16, because its sums are formed in float32."""
     return 1 if f == PARAMETERS["float16"] else columns
 
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from harness.record.schema import Event, Mistake, Status, Verdict, Violation
 
 WRONG = (Status.BROKEN, Status.ERROR, Status.UNEXPECTED, Status.LOST)
-"""The statuses of a finding, unless others are named."""
+"""Statuses that make a finding, by default."""
 
 RANKS = (*WRONG, Status.EXPECTED, Status.UNCLAIMED)
 """Order of statuses; the status of a finding is the first one among its verdicts."""
@@ -31,12 +31,12 @@ class Finding:
 
     @property
     def first(self) -> Verdict:
-        """The verdict that stands for all."""
+        """The verdict that represents the finding."""
         return self.verdicts[0]
 
     @property
     def case(self) -> str:
-        """The case."""
+        """The case whose laws fail."""
         return self.first.case
 
     @property
@@ -81,7 +81,7 @@ class Finding:
 
     @property
     def is_of_roundings(self) -> bool:
-        """Whether all that is known is that answers in 16 bits are off by some of their digits."""
+        """True if nothing is known but that answers in 16 bits have a few wrong digits."""
         return all(map(loses_by_rounding, self.verdicts))
 
     @property
@@ -105,7 +105,7 @@ class Finding:
 
 
 _CLEARLY = 2.0
-"""A worst example is shown if its deviation exceeds the bound this many times as far."""
+"""Factor by which the worst example must exceed its bound further than the smallest one, so that it is shown."""
 
 
 def _compute_ratio(violation: Violation) -> float:
@@ -143,7 +143,7 @@ def get_event(verdict: Verdict) -> Event | None:
 
 
 NARROW = {"bfloat16": 8, "float16": 11}
-"""The formats of 16 bits, and their precisions."""
+"""Precisions of the formats of 16 bits."""
 
 _ROUNDED = {"value", "algebra", "special", "length", "gradient", "implementation"}
 """Groups of laws that a sum of roundings can break."""
@@ -208,7 +208,7 @@ class Grade(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Place from the best, 0."""
+        """Number of better grades."""
         return list(Grade).index(self)
 
 

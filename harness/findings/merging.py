@@ -23,7 +23,7 @@ _GROUPS = ("value", "finite", "algebra", "length", "gradient", "special")
 """Groups of laws, most informative first; infinities come last because they break together with others."""
 
 _FAMILIAR = ("float32", "float64", "bfloat16", "float16")
-"""Dtypes, the ones first that people know."""
+"""Dtypes, the best-known first."""
 
 
 def findings(verdicts: Iterable[Verdict], statuses: Sequence[Status] = WRONG) -> list[Finding]:
@@ -45,7 +45,7 @@ def findings(verdicts: Iterable[Verdict], statuses: Sequence[Status] = WRONG) ->
 
 
 def _get_rank(finding: Finding) -> tuple[int, bool, bool]:
-    """Put the worst first; of these, a named mistake, then wrong values."""
+    """Sort by severity; among equals, named mistakes come first, then wrong values."""
     return RANKS.index(finding.status), not finding.named, finding.first.group != "value"
 
 
@@ -103,7 +103,7 @@ def _split_by_mistake(verdicts: Sequence[Verdict]) -> tuple[list[Verdict], list[
 
 
 _SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
-"""Signs of operations in code."""
+"""Operators in source code by the name of the operation."""
 
 
 def _costs_digits(verdict: Verdict, mistake: Mistake) -> bool:
@@ -117,7 +117,7 @@ def _costs_digits(verdict: Verdict, mistake: Mistake) -> bool:
 
 
 def _list_other_causes(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
-    """Yield each verdict again with every other cause that its law is broken by."""
+    """Yield copies of the verdicts, one for each further cause that breaks the law."""
     for verdict in verdicts:
         for violation in verdict.violation.beside if verdict.violation is not None else ():
             yield verdict.model_copy(update={"violation": violation})
@@ -187,7 +187,7 @@ def _find_cause(verdict: Verdict, groups: Sequence[list[Verdict]]) -> list[Verdi
 
 
 _SHORT = 16
-"""Entries of a row that is not long: narrow sums stall on dozens at the least."""
+"""Maximum length of a short row; narrow sums stall from a few dozen entries on."""
 
 
 def _find_short_row_law(verdict: Verdict) -> str:
@@ -265,7 +265,7 @@ def _list_marks(verdict: Verdict, wide: Container[str] = ()) -> list[Hashable]:
 
 
 def get_mark(event: Event) -> Hashable:
-    """Return what events have in common that are one cause.
+    """Return a mark that is equal for events with one cause.
 
     Leaving the range on a line of code is one, and so is canceling on one, in its backward pass too; else it is the
     same step, as where zero is multiplied by infinity, which no scaling mends.

@@ -16,7 +16,7 @@ def _make_loss_claim(claim: str, inputs: str) -> Known:
 
 
 def _make_pooling_claim(claim: str, arguments: str, axes: int = 1) -> Known:
-    """Pooling over a window as long as the row."""
+    """Return the entry of a pooling whose window is the whole row."""
     ones = "1, " * (axes - 1)
     shape = f"x.reshape(-1, 1, {ones}x.shape[-1])"
     window = arguments.replace("WINDOW", "x.shape[-1]" if axes == 1 else f"({ones}x.shape[-1])")
@@ -42,10 +42,10 @@ _ACTIVATIONS: Table = {
 }
 
 _TWICE = "torch.cat([x, x], -1).reshape(1, -1, 2 * x.shape[-1])"
-"""A row twice has the same mean and variance, and torch does not refuse it if the row has one entry."""
+"""Repeats each row, which keeps mean and variance, because torch refuses a row with one entry."""
 
 _PADDED = "F.pad(x.reshape(-1), (0, 1))"
-"""One more channel, since torch refuses none."""
+"""Adds a channel, because torch requires one."""
 
 _NORMS: Table = {
     "layer_norm": Known("layer_norm", "lambda f, x: f(x, x.shape[-1:])", ("input", "normalized_shape")),
