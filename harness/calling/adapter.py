@@ -151,7 +151,7 @@ def call_case(case: Case, inputs: Sequence[Any], of_model: Adapter | None = None
     if _is_class(function, nn.Module):
         return _copy_like(_instantiate(function), inputs)(*inputs)
     if _is_class(function, torch.optim.Optimizer):
-        return _take_steps(function, *inputs)
+        return _step(function, *inputs)
     return function(*inputs, **options)
 
 
@@ -248,9 +248,7 @@ def _copy_like(module: nn.Module, inputs: Sequence[Any]) -> nn.Module:
     return copy.deepcopy(module).to(floating.device, floating.dtype)
 
 
-def _take_steps(
-    optimizer: Callable[..., Any], parameter: Tensor, gradient: Tensor, lr: float, *settings: Any
-) -> Tensor:
+def _step(optimizer: Callable[..., Any], parameter: Tensor, gradient: Tensor, lr: float, *settings: Any) -> Tensor:
     """Take one step of a fresh optimizer, or with momentum one step for each of several gradients."""
     names = ("momentum", "weight_decay", "nesterov")
     moved = nn.Parameter(parameter.detach().clone())

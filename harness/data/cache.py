@@ -135,11 +135,9 @@ class Cache:
         """Return the checksums of four files seen before; ``None`` where one is new or changed."""
         memory = self._recall()
         stamps = _make_stamps(files)
-        digests = {name: memory.get(stamp.path) for name, stamp in stamps.items()}
+        memos = {name: memory.get(stamp.path) for name, stamp in stamps.items()}
         checksums = {
-            name: digest.checksum
-            for name, digest in digests.items()
-            if digest is not None and digest.stamp == stamps[name]
+            name: memo.checksum for name, memo in memos.items() if memo is not None and memo.stamp == stamps[name]
         }
         return checksums if len(checksums) == len(NAMES) else None
 

@@ -104,18 +104,16 @@ AUDIT = "audit"
 
 def annotate_audits(audits: Sequence[Audit], fixes: Sequence[Fix] = ()) -> list[Annotation]:
     """Return the findings of audits as annotations; simulated formats and expected findings are notes."""
-    annotations: list[Annotation] = []
+    notes: list[Annotation] = []
     for audit in audits:
-        annotations += [_annotate_audit_finding(audit, finding, fixes) for finding in audit.findings]
+        notes += [_annotate_audit_finding(audit, finding, fixes) for finding in audit.findings]
         for kind in audit.missing:
             text = f"no {kind} was found, which was expected"
-            annotations.append(Annotation("error", get_rule_name(kind), kind.value, audit.title, text, scope=AUDIT))
+            notes.append(Annotation("error", get_rule_name(kind), kind.value, audit.title, text, scope=AUDIT))
         if audit.run is not None and audit.run.is_open:
             text, *more = run_lines(audit.run)[::-1]
-            annotations.append(
-                Annotation("error", NOT_AUDITED, NOT_AUDITED, audit.title, text, tuple(more), scope=AUDIT)
-            )
-    return annotations
+            notes.append(Annotation("error", NOT_AUDITED, NOT_AUDITED, audit.title, text, tuple(more), scope=AUDIT))
+    return notes
 
 
 NOT_AUDITED = "not-audited"

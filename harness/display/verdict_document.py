@@ -55,7 +55,7 @@ class Results(NamedTuple):
     fixes: Sequence[Fix] = ()
 
 
-def format_json(results: Results) -> str:
+def make_json(results: Results) -> str:
     """Return a JSON document: the verdict in words, the properties, the findings, the fixes, and every record.
 
     NaN and infinities are strings, because JSON has no numbers for them.
@@ -89,7 +89,7 @@ class _Test(TestCase):
     line = Attr()
 
 
-def format_junit(results: Results) -> str:
+def make_junit(results: Results) -> str:
     """Return JUnit XML: a suite for each case, a test for each law and dtype, with the finding as its message.
 
     Properties of a case are properties of its suite. A check that ended early has an additional test with an error.
@@ -162,7 +162,7 @@ def _make_result(
     return failure
 
 
-def format_markdown(results: Results) -> str:
+def make_markdown(results: Results) -> str:
     """Return the verdict, the properties, the findings, the fixes, and a table of laws for each case."""
     verdicts = results.verdicts
     parts = [f"**{render_markdown(verdict_line(verdicts, results.early))}**", render_markdown(census_line(verdicts))]
@@ -183,11 +183,7 @@ def format_fixes(fixes: Sequence[Fix]) -> list[str]:
     return [part for parts in blocks for part in parts]
 
 
-WRITERS: Mapping[str, Callable[[Results], str]] = {
-    "json": format_json,
-    "junit": format_junit,
-    "markdown": format_markdown,
-}
+WRITERS: Mapping[str, Callable[[Results], str]] = {"json": make_json, "junit": make_junit, "markdown": make_markdown}
 """The formats by name."""
 
 

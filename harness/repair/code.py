@@ -56,7 +56,7 @@ class Code:
             position = self._positions[expression]
             lines |= set(range(position.start.line, position.end.line + 1))
             names = {part.value for part in _walk(expression) if isinstance(part, cst.Name)} - seen
-            pending += [self._counts[name] for name in names if name in self._assignments]
+            pending += [self._assignments[name] for name in names if name in self._assignments]
             seen |= names
         return lines
 

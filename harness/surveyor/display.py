@@ -14,13 +14,7 @@ from harness.error import printable
 from harness.findings.merging import group_by
 from harness.record import Accumulator, Breaking
 from harness.surveyor.discovery import Discoveries
-from harness.wording import (
-    format_accumulator,
-    format_closed_form,
-    select_disagreeing,
-    select_unanswered,
-    select_undeclared,
-)
+from harness.wording import format_closed_form, format_summing, select_disagreeing, select_unanswered, select_undeclared
 from harness.wording.table import Table
 from harness.wording.table.survey import breaking_table, worst_table
 
@@ -63,7 +57,7 @@ def _sums(accumulators: Sequence[Accumulator]) -> list[str]:
     """Return for each case a line about the precision of its sums."""
     lines = []
     for case, of_case in group_by(accumulators, attrgetter("case")).items():
-        texts = group_by(of_case, format_accumulator)
+        texts = group_by(of_case, format_summing)
         phrases = [f"{', '.join(one.dtype for one in group)} {text}" for text, group in texts.items()]
         lines.append(f"{case} sums: {'; '.join(phrases)}")
     return lines

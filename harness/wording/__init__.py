@@ -38,10 +38,10 @@ from harness.wording.proof import (
 )
 from harness.wording.survey import (
     find_first_loss,
-    format_accumulator,
     format_certainty,
     format_closed_form,
     format_result,
+    format_summing,
     group_by_case,
     select_disagreeing,
     select_unanswered,

@@ -106,7 +106,7 @@ def explain_departures(proofs: Sequence[Proof]) -> list[str]:
     return lines
 
 
-def list_environments(proofs: Sequence[Proof]) -> list[str]:
+def list_builds(proofs: Sequence[Proof]) -> list[str]:
     """Return the builds and processors of some proofs."""
     places = ((proof.torch, proof.processor or "an unknown processor", proof.cpu_capability) for proof in proofs)
     return [

@@ -109,7 +109,7 @@ def survey_line(breakings: Sequence[Breaking], worst: Sequence[Worst]) -> str:
     return f"survey: {'; '.join(parts)}"
 
 
-def format_accumulator(accumulator: Accumulator) -> str:
+def format_summing(accumulator: Accumulator) -> str:
     """Return width and order in words."""
     if accumulator.width is None:
         return "as if exact" if accumulator.order else "in an unknown width"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from harness.record import Accumulator, Breaking, Profile, RunFolder, Worst
-from harness.wording import format_accumulator, format_certainty, format_closed_form, format_result
+from harness.wording import format_certainty, format_closed_form, format_result, format_summing
 
 from .column import CASE, CONTRACT, DTYPE, LAW_CHECKED, LAW_MEASURED, REAL, TEXT, TRUTH, UNIT, WHOLE, Column
 from .declaration import Row, frame
@@ -122,5 +122,5 @@ def _head(profile: Profile, location: str) -> dict[str, Any]:
 def accumulators(run: RunFolder) -> Iterator[Row]:
     """One row for each case and dtype."""
     for location, accumulator in run.places(Accumulator):
-        words = {"sums": format_accumulator(accumulator), "evidence": "; ".join(accumulator.evidence)}
+        words = {"sums": format_summing(accumulator), "evidence": "; ".join(accumulator.evidence)}
         yield {**accumulator.model_dump(), **words, "record": location}

@@ -17,7 +17,7 @@ import harness
 from harness.display.annotation import Annotation, format_concise, format_github
 from harness.display.location import Location
 from harness.display.output_format import format_check
-from harness.display.verdict_document import Results, format_junit
+from harness.display.verdict_document import Results, make_junit
 from harness.record import Property, Status, Verdict
 
 HERE = Path(__file__)
@@ -228,8 +228,8 @@ def test_an_incomplete_check_is_no_success(of_softmax: Sequence[Verdict]) -> Non
 def test_a_junit_test_has_a_file_and_a_line(of_softmax: Sequence[Verdict], monkeypatch: pytest.MonkeyPatch) -> None:
     """A failing test has the line of its finding, and another one the line of the definition."""
     monkeypatch.chdir(HERE.parent)
-    root = ElementTree.fromstring(format_junit(Results(of_softmax, target=TARGET)))  # noqa: S314 - our own
+    root = ElementTree.fromstring(make_junit(Results(of_softmax, target=TARGET)))  # noqa: S314 - our own
     places = {one.get("name"): (one.get("file"), one.get("line")) for one in root.iter("testcase")}
     assert places["value [float32]"] == (HERE.name, str(line_of("é = x.exp()")))
     assert places["no_rows [float32]"] == (HERE.name, str(line_of("def naive")))
-    assert "file=" not in format_junit(Results(of_softmax))
+    assert "file=" not in make_junit(Results(of_softmax))

@@ -15,7 +15,7 @@ from harness.proof.float32.display import draw_accuracy
 from harness.proof.float32.operation import OPERATIONS
 from harness.proof.float32.recorded import FILE, names_of, operation_name, read_run, recorded, sort_proofs
 from harness.record import Proof, RunFolder
-from harness.wording.accuracy import list_environments, make_accuracy_row, select_float32
+from harness.wording.accuracy import list_builds, make_accuracy_row, select_float32
 from harness.wording.number import count
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -87,7 +87,7 @@ def tables(proofs: Sequence[Proof]) -> str:
     laws = [_some(row, "operation", "quantity", "kernel", "holds", "breaks") for row in rows]
     parts = [
         _table([{**first, **second} for first, second in zip(accuracy, shares, strict=True)]),
-        *(f"Valid for {environment}." for environment in list_environments(proofs)),
+        *(f"Valid for {environment}." for environment in list_builds(proofs)),
         "## Laws",
         _table(laws),
         "## Times",

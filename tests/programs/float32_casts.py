@@ -18,7 +18,7 @@ from harness.proof.float32.kernel import LAYOUTS
 from harness.proof.float32.recorded import CASTS, recorded
 from harness.record import Proof
 from harness.timing.clock import threads
-from harness.wording.accuracy import list_environments, make_cast_row
+from harness.wording.accuracy import list_builds, make_cast_row
 
 PAGE = Path(__file__).parents[2] / "docs" / "accuracy-of-torch.md"
 BEGIN, END = "<!-- casts -->\n", "<!-- end of casts -->\n"
@@ -54,7 +54,7 @@ def table(proofs: Sequence[Proof]) -> str:
     """Return the casts as Markdown, with the time of each proof."""
     rows = [{**make_cast_row(proof), "core-s": f"{proof.duration_s:.0f}"} for proof in proofs]
     lines = tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True)
-    valid = "".join(f"Valid for {environment}.\n\n" for environment in list_environments(proofs))
+    valid = "".join(f"Valid for {environment}.\n\n" for environment in list_builds(proofs))
     return f"\n{lines}\n\n{valid}"
 
 

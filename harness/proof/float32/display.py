@@ -9,14 +9,7 @@ from harness.display.narrow import print_sentence
 from harness.display.table import show_table
 from harness.error import UsageError, require
 from harness.record import Proof
-from harness.wording.accuracy import (
-    CAST_LAWS,
-    LAWS,
-    format_operation,
-    list_environments,
-    make_accuracy_row,
-    make_cast_row,
-)
+from harness.wording.accuracy import CAST_LAWS, LAWS, format_operation, list_builds, make_accuracy_row, make_cast_row
 from harness.wording.table import Header, Table
 
 _RIGHT = ("worst ulp", "worst input", "correctly rounded", "> 1 ulp", "> 2 ulp")
@@ -29,7 +22,7 @@ def print_accuracy(console: Console, proofs: Sequence[Proof], *, are_casts: bool
     print_rows(console, list(map(make_cast_row if are_casts else make_accuracy_row, proofs)))
     for name, statement in CAST_LAWS.items() if are_casts else LAWS.values():
         print_sentence(console, f"{name}: {statement}")
-    for environment in list_environments(proofs):
+    for environment in list_builds(proofs):
         print_sentence(console, f"environment: {environment}")
 
 
