@@ -37,7 +37,7 @@ class Digest:
 
     head: Run
     statuses: Counter[Status]
-    select_failing: int
+    failing: int
     points: int | None
     step_times: pd.DataFrame
     best_rates: pd.DataFrame

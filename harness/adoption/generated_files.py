@@ -44,7 +44,7 @@ class Choice(NamedTuple):
     functions: Sequence[FoundFunction]
     install: str
     cases: bool = False
-    render_workflow: bool = True
+    workflow: bool = True
 
 
 NEWEST = "stability-harness"

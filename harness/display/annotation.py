@@ -29,9 +29,9 @@ class Annotation:
     subject: str
     """Name of the function."""
     sentence: str
-    list_details: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
     """Further lines of the finding."""
-    find_location: Location | None = None
+    location: Location | None = None
     scope: str = ""
     """The contract of the rule, or the command that has the rule."""
     fix: Fix | None = None
