@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.calling.discovery import single_name
+from harness.calling.discovery import get_single_name
 from harness.calling.question import Question
 from harness.calling.target import complete_claim, find_known, place_of
 from harness.case import Break, Case
@@ -19,7 +19,7 @@ from harness.error import UsageError
 from harness.execution.progress import show_progress
 from harness.formula.spelling import written
 from harness.record import Fault, Fix, Property, Status, Verdict
-from harness.repair.law_judge import local_fix
+from harness.repair.law_judge import find_local_fix
 from harness.timing.clock import threads
 from harness.verdict.campaign import Campaign
 from harness.verdict.decide import unreached
@@ -125,7 +125,7 @@ def check(
     if isolate:
         return Verdicts(*checked(importable_campaign(function, campaign)))
     function = _require_object(function)
-    listed = campaign.jobs([case := _case(function, campaign)])
+    listed = campaign.jobs([case := _make_case(function, campaign)])
     if listed:
         reject_misfit(listed[0].case, listed[0].contract)
     probe = Probe()
@@ -133,7 +133,7 @@ def check(
         verdicts = [_decide_job(probe, job, campaign.decide) for job in show_progress(listed, f"checking {case.name}")]
         reject_uncallable(listed, verdicts)
         try:
-            properties = {one.key: one for job in listed for one in probe.properties(job)}
+            properties = {record.key: record for job in listed for record in probe.properties(job)}
         except Exception:
             # A function that disturbs its laws disturbs this too, and its verdicts say so.
             if all(verdict.status is not Status.ERROR for verdict in verdicts):
@@ -156,16 +156,16 @@ def _find_fix(
 
     def recheck(changed: Callable[..., Any], laws: Sequence[str] | None, dtypes: Sequence[str] | None) -> list[Verdict]:
         question = replace(campaign, laws=tuple(laws or campaign.laws), dtypes=tuple(dtypes or campaign.dtypes))
-        return _all(changed, question)
+        return _check_all(changed, question)
 
-    return local_fix(function, verdicts, recheck, unsafe=unsafe)
+    return find_local_fix(function, verdicts, recheck, unsafe=unsafe)
 
 
-def _all(function: Callable[..., Any], campaign: Campaign) -> list[Verdict]:
+def _check_all(function: Callable[..., Any], campaign: Campaign) -> list[Verdict]:
     """Return the verdicts of a campaign in this process, without making counterexamples minimal."""
     question, probe = replace(campaign, minimal=False), Probe()
     with _quietly():
-        return [_decide_job(probe, job, question.decide) for job in question.jobs([_case(function, question)])]
+        return [_decide_job(probe, job, question.decide) for job in question.jobs([_make_case(function, question)])]
 
 
 def _decide_job(probe: Probe, job: Job, decide_: Callable[[Job], Verdict]) -> Verdict:
@@ -184,10 +184,10 @@ def _decide_job(probe: Probe, job: Job, decide_: Callable[[Job], Verdict]) -> Ve
         return unreached(job).model_copy(update={"status": Status.ERROR, "reason": reason, "fault": Fault.STATE})
 
 
-def _case(function: Callable[..., Any], question: Question) -> Case:
+def _make_case(function: Callable[..., Any], question: Question) -> Case:
     """Return the case of a function, which has the name that the command gives it if it is a library's."""
     location = place_of(function) or ""
-    name = single_name(*location.split(":")) if location else ""
+    name = get_single_name(*location.split(":")) if location else ""
     case = Case(function, question.contract or "", style="foreign", name=name, target=location, call=question.call)
     return replace(case, breaks=question.breaks, declares=question.declares)
 
@@ -299,7 +299,7 @@ class Check:
         """Return a verified fix of the function that was checked last; all laws are checked first."""
         if self.function is None:
             return None
-        return _find_fix(self.function, self.campaign, _all(self.function, self.campaign), unsafe=False)
+        return _find_fix(self.function, self.campaign, _check_all(self.function, self.campaign), unsafe=False)
 
     def __repr__(self) -> str:
         """Return the law and the dtype, also in a traceback."""
@@ -341,23 +341,23 @@ class Check:
         if self.isolated is not None:
             verdict, self.properties = self.isolated.decide(function, self.job.identity)
         else:
-            verdict = self._decided_here(_require_object(function))
+            verdict = self._decide_here(_require_object(function))
         self.verdicts.append(verdict)
         if verdict.violation is not None and verdict.status not in {Status.LOST, Status.UNCLAIMED}:
             raise LawBroken(verdict)
         if verdict.status is Status.ERROR:
             raise Failed(verdict)
-        undeclared = [one for one in self.properties if one.fails(strict=self.job.strict)]
+        undeclared = [record for record in self.properties if record.fails(strict=self.job.strict)]
         if undeclared:
             raise Undeclared("\n".join(property_sentences(undeclared)))
         if verdict.status is Status.SKIPPED:
             raise Inapplicable(f"{verdict.law} [{verdict.where}]: {verdict.reason}")
         return verdict
 
-    def _decided_here(self, function: Callable[..., Any]) -> Verdict:
+    def _decide_here(self, function: Callable[..., Any]) -> Verdict:
         contract = self.job.case.contract
         _, call = complete_claim(find_known(function), contract, self.campaign.call)
-        case = _case(function, replace(self.campaign, contract=contract, call=call))
+        case = _make_case(function, replace(self.campaign, contract=contract, call=call))
         with _quietly():
             job = replace(self.job, case=case)
             verdict = self.probe.decided(job, self.campaign.decide)
@@ -377,7 +377,7 @@ def checks(question: Campaign, *, isolate: bool = False) -> list[Check]:
     if contract is None:
         raise UsageError("nothing to check against", remedy="pass a contract or `formula` to `parametrize_laws`")
     campaign = question.claiming(contract)
-    listed = campaign.jobs([_case(_nothing, campaign)])
+    listed = campaign.jobs([_make_case(_nothing, campaign)])
     probe, isolated = Probe(), Isolated(campaign) if isolate else None
     return [Check(job, campaign, probe, isolated) for job in listed]
 

@@ -81,7 +81,7 @@ class Case:
         """Derive style, name and target from the place where the function is defined."""
         if self.style and self.target and self.name:
             return
-        module, function = _place(self.function)
+        module, function = _find_place(self.function)
         parts = module.split(".")
         if not self.style:
             object.__setattr__(self, "style", parts[-1] if parts[-1] in {"scratch", "concise"} else "foreign")
@@ -99,14 +99,14 @@ class Case:
 
     def declared_break(self, law: str, dtype: str) -> str | None:
         """Return the declared reason why ``law`` fails in ``dtype``; ``None`` if it should hold."""
-        return _declared(self.breaks.get(law), dtype)
+        return _find_declared(self.breaks.get(law), dtype)
 
     def declared_point(self, law: str, ray: str, dtype: str) -> str | None:
         """Return the declared closed form at which ``law`` fails along ``ray``; ``None`` if there is none."""
-        return _declared(self.breaks_at.get((law, ray)), dtype)
+        return _find_declared(self.breaks_at.get((law, ray)), dtype)
 
 
-def _place(function: Any) -> tuple[str, str]:
+def _find_place(function: Any) -> tuple[str, str]:
     """Return the module and the name of a function, or of its type if the function has none.
 
     Compiled functions may have only a name, such as the functions of ``scipy.special`` and the ufuncs of JAX. Wrapped
@@ -116,16 +116,15 @@ def _place(function: Any) -> tuple[str, str]:
     module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
     short_name = getattr(function, "__name__", None)
     if isinstance(short_name, str) and (name is None or "<locals>" in str(name)):
-        known = [
-            at for at, one in list(sys.modules.items()) if getattr(one, "__dict__", {}).get(short_name) is function
-        ]
-        public = [at for at in known if not any(part.startswith("_") for part in at.split("."))]
-        if known:
-            return min(public or known, key=lambda at: (at.count("."), at)), short_name
+        loaded = list(sys.modules.items())
+        owners = [path for path, owner in loaded if getattr(owner, "__dict__", {}).get(short_name) is function]
+        public = [path for path in owners if not any(part.startswith("_") for part in path.split("."))]
+        if owners:
+            return min(public or owners, key=lambda path: (path.count("."), path)), short_name
     return module or type(function).__module__, name or type(function).__qualname__
 
 
-def _declared(declared: str | Break | None, dtype: str) -> str | None:
+def _find_declared(declared: str | Break | None, dtype: str) -> str | None:
     if isinstance(declared, Break):
         return declared.reason if dtype in declared.dtypes else None
     return declared

@@ -113,8 +113,8 @@ def cell(file: str) -> str:
     The kernel compiles each cell under the name of a temporary file.
     """
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    known = None if shell is None else shell.compile.format_code_name(file)
-    return file if known is None else f"cell {known[1].removeprefix('In[').removesuffix(']')}"
+    name = None if shell is None else shell.compile.format_code_name(file)
+    return file if name is None else f"cell {name[1].removeprefix('In[').removesuffix(']')}"
 
 
 EXTRAS = {
@@ -207,17 +207,18 @@ def nearest(name: str, known: Iterable[object]) -> list[str]:
 
     Case, hyphens, spaces and the suffix of Python files are ignored.
     """
-    scores = {str(other): SequenceMatcher(None, _key(name), _key(str(other))).ratio() for other in known}
+    typed = _normalize(name)
+    scores = {text: SequenceMatcher(None, typed, _normalize(text)).ratio() for text in map(str, known)}
     least = max(NEAR, max(scores.values(), default=0.0) - SPREAD)
-    near = [other for other, score in scores.items() if score >= least]
-    return sorted(near, key=lambda other: -scores[other])[:3]
+    near = [candidate for candidate, score in scores.items() if score >= least]
+    return sorted(near, key=lambda candidate: -scores[candidate])[:3]
 
 
 def did_you_mean(name: str, known: Iterable[object], otherwise: str | None = None) -> str | None:
     """Suggest the known names similar to a typed one, or return ``otherwise`` if there are none."""
     near = nearest(name, known)
-    return f"did you mean {' or '.join(f'`{other}`' for other in near)}?" if near else otherwise
+    return f"did you mean {' or '.join(f'`{candidate}`' for candidate in near)}?" if near else otherwise
 
 
-def _key(name: str) -> str:
+def _normalize(name: str) -> str:
     return name.lower().removesuffix(".py").replace("-", "_").replace(" ", "_")

@@ -171,10 +171,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for isolated in {check.isolated for check in parameters}:
         if isolated is not None:
             config.add_cleanup(isolated.close)
-    metafunc.parametrize("check", [pytest.param(check, id=check.id, marks=_marks(check)) for check in parameters])
+    metafunc.parametrize("check", [pytest.param(check, id=check.id, marks=_make_marks(check)) for check in parameters])
 
 
-def _marks(check: "Check") -> list[pytest.MarkDecorator]:
+def _make_marks(check: "Check") -> list[pytest.MarkDecorator]:
     from harness.api import LawBroken
 
     if check.declared is None:
@@ -201,8 +201,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
     finally:
         for verdict in getattr(check, "verdicts", ()):
             pyfuncitem.user_properties.append((PROPERTY, verdict.model_dump_json()))
-        for one in getattr(check, "properties", ()):
-            pyfuncitem.user_properties.append((FOUND, one.model_dump_json()))
+        for record in getattr(check, "properties", ()):
+            pyfuncitem.user_properties.append((FOUND, record.model_dump_json()))
     if not check.verdicts:
         pytest.fail("nothing was checked: the test did not call `check` on a function", pytrace=False)
     return result
@@ -255,11 +255,11 @@ class _Audited:
             return (yield)
         from harness.auditor.audit import audit
 
-        with audit(name=pyfuncitem.name, **mark.kwargs) as found:
+        with audit(name=pyfuncitem.name, **mark.kwargs) as report:
             result = yield
-        if found.findings:
-            pytest.fail(str(found), pytrace=False)
-        if not found.record.ends:
+        if report.findings:
+            pytest.fail(str(report), pytrace=False)
+        if not report.record.ends:
             pytest.fail("nothing was audited: the test called neither backward nor a model", pytrace=False)
         return result
 
@@ -270,33 +270,33 @@ HELD_BACK = "held back"
 
 def _breaks(report: object) -> bool:
     """Whether an item fails because of a finding or an undeclared property, which are reported once."""
-    verdicts = _verdicts(report)
+    verdicts = _read_verdicts(report)
     broken = bool(verdicts) and verdicts[-1].violation is not None and verdicts[-1].status.fails
-    return broken or bool(_properties(report, UNDECLARED))
+    return broken or bool(_read_properties(report, UNDECLARED))
 
 
-def _verdicts(report: object) -> "list[Verdict]":
+def _read_verdicts(report: object) -> "list[Verdict]":
     """The verdicts that an item reached."""
-    if not (texts := _properties(report, PROPERTY)):
+    if not (texts := _read_properties(report, PROPERTY)):
         return []
     from harness.record import Verdict
 
     return [Verdict.model_validate_json(text) for text in texts]
 
 
-def _properties(report: object, of: str) -> list[str]:
+def _read_properties(report: object, of: str) -> list[str]:
     return [value for name, value in getattr(report, "user_properties", ()) if name == of]
 
 
-def _sentences(reports: Sequence[object], *, strict: bool) -> list[str]:
+def _format_sentences(reports: Sequence[object], *, strict: bool) -> list[str]:
     """Return the sentences about the properties of the functions, and mark those that fail items."""
     from harness.record import Property
     from harness.wording import property_sentences
 
-    found = [Property.model_validate_json(text) for report in reports for text in _properties(report, FOUND)]
-    known = {one.key: one for one in found}.values()
-    failing = property_sentences(one for one in known if one.fails(strict=strict))
-    return [f"{'UNDECLARED  ' if sentence in failing else ''}{sentence}" for sentence in property_sentences(known)]
+    records = [Property.model_validate_json(text) for report in reports for text in _read_properties(report, FOUND)]
+    distinct = {record.key: record for record in records}.values()
+    failing = property_sentences(record for record in distinct if record.fails(strict=strict))
+    return [f"{'UNDECLARED  ' if sentence in failing else ''}{sentence}" for sentence in property_sentences(distinct)]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -306,7 +306,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.stats["failed"] = held
     reports = [report for reports in terminalreporter.stats.values() for report in reports]
     called = [report for report in reports if getattr(report, "when", None) == "call"]
-    verdicts = [verdict for report in called for verdict in _verdicts(report)]
+    verdicts = [verdict for report in called for verdict in _read_verdicts(report)]
     if not verdicts:
         return
     from harness.error import printable
@@ -314,26 +314,26 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     from harness.wording import verdict_line
 
     terminalreporter.section("laws")
-    for sentence in _sentences(called, strict=terminalreporter.config.getoption("harness_strict")):
+    for sentence in _format_sentences(called, strict=terminalreporter.config.getoption("harness_strict")):
         terminalreporter.write_line(printable(sentence))
     for number, finding in enumerate(findings(verdicts)):
-        terminalreporter.write_line(printable(_finding_text(finding, verdicts, first=number == 0)))
-    for line in _fixes(called):
+        terminalreporter.write_line(printable(_format_finding(finding, verdicts, first=number == 0)))
+    for line in _list_fixes(called):
         terminalreporter.write_line(printable(line))
     examples, rows = (sum(getattr(verdict, name) for verdict in verdicts) for name in ("examples", "rows"))
     terminalreporter.write_line(f"{verdict_line(verdicts)}; {examples:,} examples, {rows:,} rows")
 
 
-def _fixes(reports: Sequence[object]) -> list[str]:
+def _list_fixes(reports: Sequence[object]) -> list[str]:
     """Return the lines of the fixes, each once."""
     from harness.record import Fix
     from harness.wording import fix_lines
 
-    texts = dict.fromkeys(text for report in reports for text in _properties(report, FIX))
+    texts = dict.fromkeys(text for report in reports for text in _read_properties(report, FIX))
     return [line for text in texts for line in fix_lines(Fix.model_validate_json(text))]
 
 
-def _finding_text(finding: "Finding", verdicts: "list[Verdict]", *, first: bool) -> str:
+def _format_finding(finding: "Finding", verdicts: "list[Verdict]", *, first: bool) -> str:
     from harness.wording import finding_block, finding_in_short, title_of
 
     spell = finding_block if first else finding_in_short

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from harness.findings import findings
 from harness.record import Fix, Status
-from harness.wording import fix_title, laws_in, sentence
+from harness.wording import count_laws, fix_title, sentence
 
 from .figure import Figure
 from .figures import front as figures
@@ -196,8 +196,8 @@ def _build_entry(sheet: Sheet, reading: Reading) -> Entry:
     if not ran:
         contents = ", ".join(section.title.lower() for section in sheet.sections)
     return Entry(sheet.name, sheet.title, "" if sheet.kind == "run" else contents)
-    counts, laws = Counter(verdict.status for verdict in ran), count(laws_in(ran), "law")
-    failed = laws_in(verdict for verdict in ran if verdict.status.fails)
+    counts, laws = Counter(verdict.status for verdict in ran), count(count_laws(ran), "law")
+    failed = count_laws(verdict for verdict in ran if verdict.status.fails)
     cases = count(len({verdict.case for verdict in verdicts}), "case")
     result = f"{failed:,} of {laws} {'fails' if failed == 1 else 'fail'}" if failed else laws
     shares = tuple((status.value, round(100 * counts[status] / len(ran), 2)) for status in _BAR if counts[status])

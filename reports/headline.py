@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from harness.record import Audit, Status, early
-from harness.wording import failing, laws_in, sentence, verdict_line
+from harness.wording import count_laws, select_failing, sentence, verdict_line
 
 from .breaks import breaks
 from .figures import front as figures
@@ -46,8 +46,8 @@ def _count_rest(reading: Reading, causes: int, rest: int) -> str:
     """Return a sentence on the other findings, or that the rest holds."""
     if causes + rest:
         return f"{count(causes + rest, 'more finding')} below."
-    failed, ran = laws_in(failing(reading.verdicts)), _count_laws(reading)
-    lost = laws_in(verdict for verdict in reading.verdicts if verdict.status is Status.LOST)
+    failed, ran = count_laws(select_failing(reading.verdicts)), _count_laws(reading)
+    lost = count_laws(verdict for verdict in reading.verdicts if verdict.status is Status.LOST)
     if ran <= failed + lost:
         return "No checked law holds."
     digits = f"{count(lost, 'law')} {'loses' if lost == 1 else 'lose'} digits; all" if lost else "All"
@@ -59,7 +59,7 @@ def _report_success(reading: Reading) -> str:
     if early(reading.head.work, "check") or not _count_laws(reading):
         return _report_unchecked(reading)
     cases = list(dict.fromkeys(verdict.case for verdict in reading.verdicts))
-    declared_count = laws_in(verdict for verdict in reading.verdicts if verdict.status is Status.EXPECTED)
+    declared_count = count_laws(verdict for verdict in reading.verdicts if verdict.status is Status.EXPECTED)
     failures = f" ({declared_count:,} fail as declared)" if declared_count else ""
     defects, laws = "new defects" if declared_count else "defects", count(_count_laws(reading), "law")
     if len(cases) == 1:
@@ -112,7 +112,7 @@ def _report_measurement(reading: Reading) -> str:
 
 
 def _count_laws(reading: Reading) -> int:
-    return laws_in(verdict for verdict in reading.verdicts if verdict.status is not Status.SKIPPED)
+    return count_laws(verdict for verdict in reading.verdicts if verdict.status is not Status.SKIPPED)
 
 
 def origin(reading: Reading) -> Iterator[tuple[str, str, str]]:
@@ -180,6 +180,6 @@ def _count_amount(reading: Reading) -> str:
     if len(cases) > 1 and among:
         subject = f"{subject} (including {listing(among)})"
     examples = sum(verdict.examples for verdict in verdicts)
-    drawn = f"{count(laws_in(verdicts), 'law')}, {count(examples, 'example')}"
+    drawn = f"{count(count_laws(verdicts), 'law')}, {count(examples, 'example')}"
     link = "as" if len(cases) == 1 and len(contracts) == 1 else "of"
     return clean(f"{subject} {link} {as_} in {listing(dtypes)}: {drawn}")

@@ -7,7 +7,7 @@ from typing import Self
 import pandas as pd
 
 from harness.record import Breaking, Run, RunFolder, Status, Verdict
-from harness.wording import failing
+from harness.wording import select_failing
 
 from .frame.loader import loaders
 from .frame.step import steps
@@ -56,7 +56,7 @@ class Digest:
         return cls(
             head=run.head(),
             statuses=Counter(verdict.status for verdict in verdicts),
-            failing=len(failing(verdicts)),
+            failing=len(select_failing(verdicts)),
             points=sum(breaking.value is not None for breaking in breakings) if breakings else None,
             step_times=_find_best(timed, "median_s", is_minimum=True),
             best_rates=_find_best(loaders(run), "samples_per_s", is_minimum=False),

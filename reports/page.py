@@ -14,7 +14,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from harness.record import RunFolder, Status, early, write_atomically
-from harness.wording import audit_line, failing, laws_in, proof_line, survey_line, verdict_line
+from harness.wording import audit_line, count_laws, proof_line, select_failing, survey_line, verdict_line
 
 from .figures.trend import COLUMNS, trend_data
 from .front import front
@@ -80,7 +80,7 @@ def _build_page(reading: Reading) -> dict[str, Any]:
     if survey:
         (also if lines else lines).append(survey_line(survey.breakings, survey.worst))
     verdict = clean("; ".join(lines))
-    wrong: list[object] = [*failing(reading.verdicts), *list_surveyed(survey)]
+    wrong: list[object] = [*select_failing(reading.verdicts), *list_surveyed(survey)]
     wrong += [finding for finding in reading.gate.findings if finding.outcome in FAILING]
     wrong += [proof for proof in reading.proofs if proof.fails]
     wrong += [audit for audit in reading.audits if audit.fails]
@@ -114,7 +114,7 @@ def _render_markdown(page: dict[str, Any]) -> str:
 def _build_badge(reading: Reading) -> dict[str, Any]:
     """Return the verdict in the endpoint schema of shields.io."""
     ran = [verdict for verdict in reading.verdicts if verdict.status is not Status.SKIPPED]
-    number, laws = laws_in(failing(reading.verdicts)), laws_in(ran)
+    number, laws = count_laws(select_failing(reading.verdicts)), count_laws(ran)
     reason = early(reading.head.work, "check")
     message, color = f"no defect in {laws:,}", "brightgreen"
     if number:

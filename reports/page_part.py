@@ -6,7 +6,7 @@ Every part has a ``kind``; the templates have one macro for each.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.wording.fix import line_kind
+from harness.wording.fix import find_line_kind
 
 
 class Part:
@@ -95,7 +95,7 @@ class Block(Part):
     @property
     def lines(self) -> list[tuple[str, str]]:
         """The kind of each line of a diff, and the line."""
-        return [(line_kind(line), line) for line in self.text.splitlines()]
+        return [(find_line_kind(line), line) for line in self.text.splitlines()]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from harness.record.bench import (
     StepRecord,
 )
 from harness.record.storage import RowT
-from harness.wording import most_informative
+from harness.wording import select_informative
 
 from .benchmark import list_placed
 from .difference import differences
@@ -204,7 +204,7 @@ def read(run: record.RunFolder, earlier: Sequence[record.RunFolder] = ()) -> Rea
         survey=Surveyed(records(record.Breaking), records(record.Worst)),
         properties=records(record.Property),
         traces=records(record.RayTrace),
-        audits=tuple(most_informative(run.read(record.Audit))),
+        audits=tuple(select_informative(run.read(record.Audit))),
         learned=Learned(records(record.FitData), records(record.ClassWeights), records(record.Confusion)),
         fixes=records(record.Fix),
         epochs=records(record.Epoch),

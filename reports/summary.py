@@ -7,10 +7,10 @@ from harness.findings import Finding, findings
 from harness.findings.merging import group_by
 from harness.record import Breaking, Ended, Outcome, Proof, RayTrace, Run, Status, Verdict, Work, Worst, find_unfinished
 from harness.wording import (
-    disagreeing,
-    first_loss,
+    find_first_loss,
     group_by_case,
-    ruin_line,
+    report_failed_steps,
+    select_disagreeing,
     select_unanswered,
     select_undeclared,
     sentence,
@@ -108,7 +108,7 @@ def further(reading: Reading, *, grouped: bool = False) -> list[str]:
         rest = [record for record in new.breakings if record.value is None or record.expected_break or record.declared]
         new = Surveyed(tuple(rest), tuple(record for record in new.worst if SUBJECT(record) not in grouped_points))
     unseen = [
-        f"{audit.title}: {ruin_line(audit.run)}.".replace("`", "")
+        f"{audit.title}: {report_failed_steps(audit.run)}.".replace("`", "")
         for audit in reading.audits
         if audit.run is not None and audit.run.is_open
     ]
@@ -117,7 +117,7 @@ def further(reading: Reading, *, grouped: bool = False) -> list[str]:
 
 def list_surveyed(survey: Surveyed, traces: Sequence[RayTrace] = ()) -> list[str]:
     """Return a sentence on each law that broke at an undeclared place, or had no result along a ray."""
-    wrong = [_compare_points(breaking) for breaking in disagreeing(survey.breakings)]
+    wrong = [_compare_points(breaking) for breaking in select_disagreeing(survey.breakings)]
     broken = [
         _explain(failures, traces) for failures in group_by_case(select_undeclared(survey.breakings, survey.worst))
     ]
@@ -130,7 +130,7 @@ def list_surveyed(survey: Surveyed, traces: Sequence[RayTrace] = ()) -> list[str
 
 def _explain(failures: Sequence[Breaking | Worst], traces: Sequence[RayTrace]) -> str:
     """Return the undeclared failures of a case, and the operation that causes them if calls show it."""
-    cause = first_loss(traces, failures[0].case)
+    cause = find_first_loss(traces, failures[0].case)
     return f"{summarize_failures(failures)}, found by the survey{f': {cause}' if cause else ''}."
 
 

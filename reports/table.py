@@ -84,6 +84,6 @@ class Table(harness.wording.table.Table, Part):
 
 def page_table(table: harness.wording.table.Table, *, caveat: str = "", folded: bool = False) -> Table:
     """Return a table of records as a part of the page."""
-    columns, rows = table.shown("page")
+    columns, rows = table.select_columns("page")
     plain = tuple(Header(column.heading, column.kind) for column in columns)
     return Table(table.name, table.title, plain, rows, table.caption, caveat=caveat, folded=folded)

@@ -7,7 +7,7 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 from markupsafe import Markup, escape
 
-from .text import clean, count, fence_code, markdown_text
+from .text import clean, count, fence_code, render_markdown
 
 _PACKAGE = __name__.rpartition(".")[0]
 
@@ -44,7 +44,7 @@ def markdown_template() -> Template:
 def _convert_to_markdown(value: object) -> object:
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
-    return Markup(markdown_text(value))  # noqa: S704 - escaped here
+    return Markup(render_markdown(value))  # noqa: S704 - escaped here
 
 
 def _code_block(text: str) -> Markup:

@@ -1,9 +1,9 @@
 """Phrases, and safe versions of external texts: without control characters or markup, and with limited length."""
 
 from harness.error import printable as clean
-from harness.wording import fence_code, markdown_text
+from harness.wording import fence_code, render_markdown
 
-__all__ = ["clean", "count", "cut", "fence_code", "listing", "markdown_text", "shorten", "workers_in_words"]
+__all__ = ["clean", "count", "cut", "fence_code", "listing", "render_markdown", "shorten", "workers_in_words"]
 
 
 def count(number: int, noun: str, *, plural: str = "") -> str:

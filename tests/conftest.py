@@ -170,4 +170,4 @@ def harness_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
 @pytest.fixture
 def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Check foreign code in one process by default, because a second one would import torch too."""
-    monkeypatch.setattr("harness.cli.check._processes", lambda *_: 1)
+    monkeypatch.setattr("harness.cli.check._count_processes", lambda *_: 1)

@@ -14,7 +14,7 @@ from harness.error import UsageError, did_you_mean, printable
 
 if TYPE_CHECKING:
     from harness.adoption.generated_files import Planned
-    from harness.adoption.project import Found
+    from harness.adoption.project import FoundFunction
 
 Option = typer.Option
 
@@ -73,20 +73,20 @@ def init(
     dry_run: Annotated[bool, output_option("--dry-run", help="Show the files, and write nothing.")] = False,
 ) -> None:
     """Start to use the harness in a project: write tests, settings and a workflow."""
-    from harness.adoption.generated_files import NEWEST, WORKFLOW, Choice, Source, plan_files, this_version, write
-    from harness.adoption.project import describe_functions, functions, layout_of
+    from harness.adoption.generated_files import NEWEST, WORKFLOW, Choice, Source, find_this_version, plan_files, write
+    from harness.adoption.project import describe_functions, find_functions, find_layout
 
-    root = _existing(folder)
-    say(f"{layout_of(root)}; reading {root}")
-    known, left_out = functions(root)
-    found = _chosen(known, function or [])
-    say(*describe_functions(found, [] if function else left_out, root))
+    root = _require_folder(folder)
+    say(f"{find_layout(root)}; reading {root}")
+    recognized, left_out = find_functions(root)
+    chosen = _select_functions(recognized, function or [])
+    say(*describe_functions(chosen, [] if function else left_out, root))
     asks = sys.stdin.isatty() and not yes and not dry_run
     if asks:
         cases = cases or typer.confirm("Write a package of cases instead of a test file?", default=False)
-    wanted = _answer(workflow, "Write a GitHub workflow?", asks=asks, default=True)
-    source = this_version() if install is None else Source(_one_line(install))
-    files = plan_files(root, layout_of(root), Choice(found, source.requirement, cases=cases, workflow=wanted))
+    wanted = _get_answer(workflow, "Write a GitHub workflow?", asks=asks, default=True)
+    source = find_this_version() if install is None else Source(_require_one_line(install))
+    files = plan_files(root, find_layout(root), Choice(chosen, source.requirement, cases=cases, workflow=wanted))
     if not dry_run:
         write(root, files)
     _show(files, dry_run=dry_run)
@@ -95,43 +95,43 @@ def init(
         say(f"      name another source, as in `--install '{NEWEST} @ git+https://HOST/REPOSITORY@COMMIT'`")
     if dry_run:
         return
-    if _answer(baseline, "Check now, and write a baseline?", asks=asks, default=False):
-        raise typer.Exit(_baseline(root, context.find_root().command))
+    if _get_answer(baseline, "Check now, and write a baseline?", asks=asks, default=False):
+        raise typer.Exit(_write_baseline(root, context.find_root().command))
     if any(file.text for file in files):
         say("next: run `harness check`, then `harness init --baseline`")
 
 
-def _one_line(install: str) -> str:
+def _require_one_line(install: str) -> str:
     if not install.isprintable():
         raise UsageError("cannot read `--install`", rule="it must be one line", value=repr(install))
     return install
 
 
-def _existing(folder: Path) -> Path:
+def _require_folder(folder: Path) -> Path:
     if not folder.is_dir():
         raise UsageError(f"cannot read `{folder}`: no such folder")
     return folder.resolve()
 
 
-def _answer(given: bool | None, question: str, *, asks: bool, default: bool) -> bool:
+def _get_answer(given: bool | None, question: str, *, asks: bool, default: bool) -> bool:
     """Return the user's choice: from an option, else from the terminal, else the default."""
     if given is not None:
         return given
     return typer.confirm(question, default=default) if asks else default
 
 
-def _chosen(found: "Sequence[Found]", names: Sequence[str]) -> "Sequence[Found]":
+def _select_functions(found: "Sequence[FoundFunction]", names: Sequence[str]) -> "Sequence[FoundFunction]":
     if not found:
         raise UsageError(
             "found no function with a known contract",
             rule="the name must be that of a contract, such as `softmax` or `my_layer_norm`",
             remedy="name one yourself: `harness check FILE.py:FUNCTION --contract NAME`",
         )
-    known = {one.target: one for one in found}
+    by_target = {function.target: function for function in found}
     for name in names:
-        if name not in known:
-            raise UsageError(f"`{name}` is not among the functions found", remedy=did_you_mean(name, known))
-    return [known[name] for name in names] if names else found
+        if name not in by_target:
+            raise UsageError(f"`{name}` is not among the functions found", remedy=did_you_mean(name, by_target))
+    return [by_target[name] for name in names] if names else found
 
 
 def _show(files: "Sequence[Planned]", *, dry_run: bool) -> None:
@@ -143,20 +143,20 @@ def _show(files: "Sequence[Planned]", *, dry_run: bool) -> None:
         say("nothing changed: the project is set up already")
 
 
-def _baseline(root: Path, program: Any) -> int:
+def _write_baseline(root: Path, program: Any) -> int:
     """Check the project and write its baseline, each with a command of this process; return the exit code."""
-    from harness.adoption.settings import baseline_file, complete_policy
+    from harness.adoption.settings import complete_policy, find_baseline
     from harness.gate.policy import read_policy
 
     with contextlib.chdir(root):
-        file = baseline_file(*complete_policy(read_policy(root), root), root)
+        file = find_baseline(*complete_policy(read_policy(root), root), root)
         if file.exists():
             say(f"kept {file.relative_to(root).as_posix()} (exists already)")
             return 0
-        code = _command(program, "check", "--run", RUN, "--fresh")
-        return code if code > 1 else max(code, _command(program, "gate", "--run", RUN, "--update"))
+        code = _run_command(program, "check", "--run", RUN, "--fresh")
+        return code if code > 1 else max(code, _run_command(program, "gate", "--run", RUN, "--update"))
 
 
-def _command(program: Any, *words: str) -> int:
+def _run_command(program: Any, *words: str) -> int:
     say(f"$ harness {' '.join(words)}")
     return int(program.main(list(words), prog_name="harness", standalone_mode=False) or 0)

@@ -9,7 +9,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.adoption.project import Found, Layout
+from harness.adoption.project import FoundFunction, Layout
 from harness.adoption.settings import TABLE
 from harness.error import UsageError
 from harness.record import write_atomically
@@ -41,7 +41,7 @@ class Choice(NamedTuple):
         Whether to write a GitHub workflow.
     """
 
-    functions: Sequence[Found]
+    functions: Sequence[FoundFunction]
     install: str
     cases: bool = False
     workflow: bool = True
@@ -66,7 +66,7 @@ class Source(NamedTuple):
     caveat: str = ""
 
 
-def this_version() -> Source:
+def find_this_version() -> Source:
     """Return the source of this version of the harness; the newest release if others cannot install this one.
 
     A version that pip installed from a repository or a file on the web is installed from there again.
@@ -110,15 +110,15 @@ def plan_files(root: Path, layout: Layout, choice: Choice) -> list[Planned]:
     files = []
     target = ""
     if choice.cases:
-        path, target = _package_of_cases(root, layout, choice.functions)
-        files.append(_new(root, path, _cases(choice.functions)))
+        path, target = _find_package_file(root, layout, choice.functions)
+        files.append(_plan_file(root, path, _render_cases(choice.functions)))
     elif layout is not Layout.NOTEBOOKS:
-        files.append(_new(root, TESTS, _tests(root, layout, choice.functions)))
-    files.append(_settings(root, layout, choice, target))
+        files.append(_plan_file(root, TESTS, _render_tests(root, layout, choice.functions)))
+    files.append(_plan_settings(root, layout, choice, target))
     if (root / ".git").exists():
         files.append(_ignore_generated_files(root))
     if choice.workflow:
-        files.append(_new(root, WORKFLOW, workflow(root, choice.install)))
+        files.append(_plan_file(root, WORKFLOW, render_workflow(root, choice.install)))
     return files
 
 
@@ -129,18 +129,18 @@ def write(root: Path, files: Sequence[Planned]) -> None:
             write_atomically(root / file.path, file.text)
 
 
-def _new(root: Path, path: Path, text: str) -> Planned:
+def _plan_file(root: Path, path: Path, text: str) -> Planned:
     reason = "exists already" if (root / path).exists() else ""
     return Planned(path, "" if reason else text, "" if reason else text, reason)
 
 
-def _settings(root: Path, layout: Layout, choice: Choice, target: str) -> Planned:
+def _plan_settings(root: Path, layout: Layout, choice: Choice, target: str) -> Planned:
     file = root / PYPROJECT
     before = file.read_text(encoding="utf-8") if file.is_file() else ""
     table = read_harness_table(file) if before else None
     if isinstance(table, dict) and table.keys() - {"gate"}:
         return Planned(Path(PYPROJECT), "", "", f"has {TABLE} already")
-    addition = _table(layout, choice, target)
+    addition = _format_table(layout, choice, target)
     text = f"{before.rstrip()}\n\n{addition}" if before.strip() else addition
     try:
         tomllib.loads(text)
@@ -162,19 +162,19 @@ def _ignore_generated_files(root: Path) -> Planned:
     return Planned(Path(file.name), f"{start}{GENERATED}\n", f"{GENERATED}\n")
 
 
-def _table(layout: Layout, choice: Choice, target: str) -> str:
+def _format_table(layout: Layout, choice: Choice, target: str) -> str:
     lines = [TABLE]
     if target:
         lines.append(f"targets = [{_quote_toml(target)}]")
     else:
-        lines += ["targets = [", *(f"    {_target(function)}," for function in choice.functions), "]"]
+        lines += ["targets = [", *(f"    {_format_target(function)}," for function in choice.functions), "]"]
         lines.append(f"dtypes = [{', '.join(map(_quote_toml, DTYPES))}]")
     if layout is Layout.SRC:
         lines.append('pythonpath = ["src"]')
     return "\n".join(lines) + "\n"
 
 
-def _target(found: Found) -> str:
+def _format_target(found: FoundFunction) -> str:
     if found.by_name:
         return _quote_toml(found.target)
     call = f", call = {_quote_toml(found.call)}" if found.call else ""
@@ -186,7 +186,7 @@ def _quote_toml(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _package_of_cases(root: Path, layout: Layout, functions: Sequence[Found]) -> tuple[Path, str]:
+def _find_package_file(root: Path, layout: Layout, functions: Sequence[FoundFunction]) -> tuple[Path, str]:
     """Return the file of the package of cases, and its name: inside the project's package if there is one."""
     if any(not function.module for function in functions):
         outside = next(function.target for function in functions if not function.module)
@@ -203,16 +203,16 @@ def _package_of_cases(root: Path, layout: Layout, functions: Sequence[Found]) ->
     return Path("laws", "__init__.py"), "laws"
 
 
-def _cases(functions: Sequence[Found]) -> str:
+def _render_cases(functions: Sequence[FoundFunction]) -> str:
     """Return a package of cases."""
     dtypes = ", ".join(map(_quote_toml, DTYPES))
     entries = []
-    for one, name in zip(functions, _names(functions), strict=True):
-        call = f", call={_quote_toml(one.call)}" if one.call else ""
-        entries.append(f"    Case({name}, {_quote_toml(one.contract)}{call}, dtypes=DTYPES),")
+    for function, name in zip(functions, _choose_names(functions), strict=True):
+        call = f", call={_quote_toml(function.call)}" if function.call else ""
+        entries.append(f"    Case({name}, {_quote_toml(function.contract)}{call}, dtypes=DTYPES),")
     parts = [
         '"""Functions that `harness check` checks. Declare a known failure with `breaks={"LAW": "reason"}`."""',
-        "\n".join(["from harness import Case", *_imports(functions)]),
+        "\n".join(["from harness import Case", *_render_imports(functions)]),
         f"DTYPES = ({dtypes})",
         "\n".join(["CASES = [", *entries, "]"]),
     ]
@@ -233,7 +233,7 @@ def load(path):
 """Import of a file by its path, in the written tests."""
 
 
-def _tests(root: Path, layout: Layout, functions: Sequence[Found]) -> str:
+def _render_tests(root: Path, layout: Layout, functions: Sequence[FoundFunction]) -> str:
     """Return a test file. Modules that are not installed are imported from the folders of the project."""
     has_files = any(not function.module for function in functions)
     modules = ["from importlib.util import module_from_spec, spec_from_file_location"] if has_files else []
@@ -249,32 +249,32 @@ def _tests(root: Path, layout: Layout, functions: Sequence[Found]) -> str:
         "ROOT = Path(__file__).parents[1]",
         'sys.path.append(str(ROOT / "src"))' if layout is Layout.SRC else "sys.path.insert(0, str(ROOT))",
         "",
-        *_imports(functions, late=True),
+        *_render_imports(functions, late=True),
         *(_LOAD.splitlines() if has_files else []),
     ]
-    names = _names(functions)
+    names = _choose_names(functions)
     lines += [
-        f"{name} = load(ROOT / {_quote_toml(one.file.relative_to(root).as_posix())}).{one.name}"
-        for one, name in zip(functions, names, strict=True)
-        if not one.module
+        f"{name} = load(ROOT / {_quote_toml(function.file.relative_to(root).as_posix())}).{function.name}"
+        for function, name in zip(functions, names, strict=True)
+        if not function.module
     ]
     lines += ["", '# Declare a known failure with `breaks={"LAW": "reason"}`.']
     lines.append(f"DTYPES = [{', '.join(map(_quote_toml, DTYPES))}]")
     tests = _number_duplicates([re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower() for name in names])
-    for one, name, test in zip(functions, names, tests, strict=True):
-        call = f", call={_quote_toml(one.call)}" if one.call else ""
-        lines += ["", "", f"@harness.parametrize_laws({_quote_toml(one.contract)}, dtypes=DTYPES{call})"]
+    for function, name, test in zip(functions, names, tests, strict=True):
+        call = f", call={_quote_toml(function.call)}" if function.call else ""
+        lines += ["", "", f"@harness.parametrize_laws({_quote_toml(function.contract)}, dtypes=DTYPES{call})"]
         lines += [f"def test_{test}(check):", f"    check({name})"]
     return re.sub(r"\n{4,}", "\n\n\n", "\n".join(lines)) + "\n"
 
 
-def _names(functions: Sequence[Found]) -> list[str]:
+def _choose_names(functions: Sequence[FoundFunction]) -> list[str]:
     """Return the names under which the written file has the functions; all are different."""
     names = [function.name for function in functions]
     return _number_duplicates(
         [
-            name if names.count(name) == 1 else f"{re.sub(r'^(?=[0-9])|[^0-9a-zA-Z_]', '_', one.file.stem)}_{name}"
-            for one, name in zip(functions, names, strict=True)
+            name if names.count(name) == 1 else f"{re.sub(r'^(?=[0-9])|[^0-9a-zA-Z_]', '_', function.file.stem)}_{name}"
+            for function, name in zip(functions, names, strict=True)
         ]
     )
 
@@ -287,17 +287,18 @@ def _number_duplicates(names: Sequence[str]) -> list[str]:
     ]
 
 
-def _imports(functions: Sequence[Found], *, late: bool = False) -> list[str]:
+def _render_imports(functions: Sequence[FoundFunction], *, late: bool = False) -> list[str]:
     """Return one import for each module, in order; a late one follows a statement."""
     names: dict[str, list[str]] = {}
-    for one, name in zip(functions, _names(functions), strict=True):
-        if one.module:
-            names.setdefault(one.module, []).append(one.name if name == one.name else f"{one.name} as {name}")
+    for function, name in zip(functions, _choose_names(functions), strict=True):
+        if function.module:
+            alias = "" if name == function.name else f" as {name}"
+            names.setdefault(function.module, []).append(f"{function.name}{alias}")
     note = "  # noqa: E402" if late else ""
     return [f"from {module} import {', '.join(sorted(names[module]))}{note}" for module in sorted(names)]
 
 
-def workflow(root: Path, install: str) -> str:
+def render_workflow(root: Path, install: str) -> str:
     """Return a GitHub workflow: it checks the laws, and compares with the baseline that is committed."""
     packaged = any((root / name).is_file() for name in ("setup.py", "setup.cfg")) or _is_package(root)
     editable = " -e ." if packaged else ""

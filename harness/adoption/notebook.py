@@ -14,17 +14,17 @@ SUFFIX = ".ipynb"
 _DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
-def definitions(notebook: Path) -> str:
+def read_definitions(notebook: Path) -> str:
     """Return the imports, functions, classes and constants of a notebook, each with the number of its cell."""
     parts = [f'"""Definitions of {notebook.name}; the harness writes this file again if the notebook changes."""']
-    for number, source in _cells(notebook):
-        chosen = [_segment(source, node) for node in _parse_cell(source) if _is_definition(node)]
+    for number, source in _read_cells(notebook):
+        chosen = [_get_segment(source, node) for node in _parse_cell(source) if _is_definition(node)]
         if chosen:
             parts.append(f"# cell {number}\n" + "\n\n".join(chosen))
     return "\n\n".join(parts) + "\n"
 
 
-def _cells(notebook: Path) -> Iterator[tuple[int, str]]:
+def _read_cells(notebook: Path) -> Iterator[tuple[int, str]]:
     """Yield the number and the source of each code cell, without the commands of IPython."""
     try:
         document: Any = json.loads(read_text(notebook, what="the notebook", remedy="check the file"))
@@ -48,10 +48,10 @@ def _parse_cell(source: str) -> list[ast.stmt]:
 def _is_definition(node: ast.stmt) -> bool:
     """Whether a statement defines something; a constant may be computed from others, but calls nothing."""
     if isinstance(node, ast.Assign | ast.AnnAssign):
-        return node.value is not None and not any(isinstance(one, ast.Call | ast.Await) for one in ast.walk(node.value))
+        return node.value is not None and not any(isinstance(x, ast.Call | ast.Await) for x in ast.walk(node.value))
     return isinstance(node, _DEFINITIONS)
 
 
-def _segment(source: str, node: ast.stmt) -> str:
-    first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))])
+def _get_segment(source: str, node: ast.stmt) -> str:
+    first = min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", ()))])
     return "\n".join(source.splitlines()[first - 1 : node.end_lineno])

@@ -9,7 +9,7 @@ from keyword import iskeyword
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness.adoption.notebook import SUFFIX, definitions
+from harness.adoption.notebook import SUFFIX, read_definitions
 from harness.calling.target import entry
 from harness.case import Case
 from harness.error import UsageError
@@ -51,7 +51,7 @@ class LeftOut(NamedTuple):
     line: int
 
 
-class Found(NamedTuple):
+class FoundFunction(NamedTuple):
     """A function with a known contract.
 
     Parameters
@@ -84,28 +84,28 @@ class Found(NamedTuple):
         return self.target.rpartition(":")[2]
 
 
-def layout_of(root: Path) -> Layout:
+def find_layout(root: Path) -> Layout:
     """Return the layout of a project."""
     if any((root / "src").rglob("*.py")):
         return Layout.SRC
-    if any(_files(root, ".py")):
+    if any(_find_files(root, ".py")):
         return Layout.FLAT
-    return Layout.NOTEBOOKS if any(_files(root, SUFFIX)) else Layout.EMPTY
+    return Layout.NOTEBOOKS if any(_find_files(root, SUFFIX)) else Layout.EMPTY
 
 
-def functions(root: Path) -> tuple[list[Found], list[LeftOut]]:
+def find_functions(root: Path) -> tuple[list[FoundFunction], list[LeftOut]]:
     """Return the functions with known contracts, and the other public ones, in order of file and line."""
-    layout = layout_of(root)
+    layout = find_layout(root)
     if layout is Layout.NOTEBOOKS:
-        definitions = [each for file in _files(root, SUFFIX) for each in _find_in_notebook(file, root)]
+        definitions = [node for file in _find_files(root, SUFFIX) for node in _find_in_notebook(file, root)]
     else:
         base = root / "src" if layout is Layout.SRC else root
-        definitions = [each for file in _files(base, ".py") for each in _find_in_module(file, root, base)]
-    found = [definition for definition in definitions if isinstance(definition, Found)]
-    return found, [definition for definition in definitions if isinstance(definition, LeftOut)]
+        definitions = [node for file in _find_files(base, ".py") for node in _find_in_module(file, root, base)]
+    recognized = [definition for definition in definitions if isinstance(definition, FoundFunction)]
+    return recognized, [definition for definition in definitions if isinstance(definition, LeftOut)]
 
 
-def _files(folder: Path, suffix: str) -> Iterator[Path]:
+def _find_files(folder: Path, suffix: str) -> Iterator[Path]:
     for path, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if name not in SKIPPED and not name.startswith("."))
         files = (Path(path, name) for name in sorted(names) if name.endswith(suffix) and not _is_test(name))
@@ -116,7 +116,7 @@ def _is_test(name: str) -> bool:
     return name.startswith("test_") or name in {"conftest.py", "setup.py", "noxfile.py"} or name.endswith("_test.py")
 
 
-def _find_in_module(file: Path, root: Path, base: Path) -> Iterator[Found | LeftOut]:
+def _find_in_module(file: Path, root: Path, base: Path) -> Iterator[FoundFunction | LeftOut]:
     try:
         source = file.read_text(encoding="utf-8")
     except (OSError, ValueError):
@@ -127,42 +127,38 @@ def _find_in_module(file: Path, root: Path, base: Path) -> Iterator[Found | Left
     in_package = packaged and (len(parts) > 1 or base != root)
     path = module if in_package else file.relative_to(root).as_posix()
     is_importable = packaged and all(part.isidentifier() and not iskeyword(part) for part in module.split("."))
-    yield from _definitions(source, file, path, module if is_importable else "")
+    yield from _find_definitions(source, file, path, module if is_importable else "")
 
 
-def _find_in_notebook(file: Path, root: Path) -> Iterator[Found | LeftOut]:
+def _find_in_notebook(file: Path, root: Path) -> Iterator[FoundFunction | LeftOut]:
     try:
-        source = definitions(file)
+        source = read_definitions(file)
     except UsageError:
         return
-    yield from _definitions(source, file, file.relative_to(root).as_posix(), "")
+    yield from _find_definitions(source, file, file.relative_to(root).as_posix(), "")
 
 
-def _definitions(source: str, file: Path, path: str, module: str) -> Iterator[Found | LeftOut]:
+def _find_definitions(source: str, file: Path, path: str, module: str) -> Iterator[FoundFunction | LeftOut]:
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
-    adapter = _array_library(tree)
+    adapter = _find_array_library(tree)
     for node in tree.body:
         if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
             continue
-        if isinstance(node, ast.ClassDef) and not _is_module(node):
+        if isinstance(node, ast.ClassDef) and not any(ast.unparse(base).endswith("Module") for base in node.bases):
             continue
         target = f"{path}:{node.name}"
         try:
-            contract, call = _claim(_signature(node), node, file, target)
+            contract, call = _infer_claim(_read_signature(node), node, file, target)
         except UsageError as error:
             yield LeftOut(target, str(error), file, node.lineno)
         else:
-            yield Found(target, contract, call or adapter, file, node.lineno, module, not (call or adapter))
+            yield FoundFunction(target, contract, call or adapter, file, node.lineno, module, not (call or adapter))
 
 
-def _is_module(node: ast.ClassDef) -> bool:
-    return any(ast.unparse(base).endswith("Module") for base in node.bases)
-
-
-def _signature(node: ast.FunctionDef | ast.ClassDef) -> inspect.Signature:
+def _read_signature(node: ast.FunctionDef | ast.ClassDef) -> inspect.Signature:
     """Return the signature of a function, or of the forward pass of a module that needs no arguments.
 
     Raises
@@ -176,13 +172,13 @@ def _signature(node: ast.FunctionDef | ast.ClassDef) -> inspect.Signature:
             raise UsageError("it takes no tensors")
         if first is not None and not _may_be_tensor(first):
             raise UsageError(f"its parameter `{first.arg}` is no tensor")
-        return _parameters(node.args)
+        return _read_parameters(node.args)
     methods = {method.name: method for method in node.body if isinstance(method, ast.FunctionDef)}
     if "forward" not in methods:
         raise UsageError("it defines no `forward`")
     if _count_required(methods.get("__init__")) > 1:
         raise UsageError("its constructor needs arguments")
-    return _parameters(methods["forward"].args, skipped=1)
+    return _read_parameters(methods["forward"].args, skipped=1)
 
 
 def _count_required(method: ast.FunctionDef | None) -> int:
@@ -195,23 +191,23 @@ def _may_be_tensor(parameter: ast.arg) -> bool:
     return annotation is None or any(part in ast.unparse(annotation).lower() for part in _ARRAYS)
 
 
-def _parameters(arguments: ast.arguments, skipped: int = 0) -> inspect.Signature:
+def _read_parameters(arguments: ast.arguments, skipped: int = 0) -> inspect.Signature:
     ordered = arguments.posonlyargs + arguments.args
     required = len(ordered) - len(arguments.defaults)
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     read = [
-        inspect.Parameter(one.arg, kind, default=inspect.Parameter.empty if at < required else None)
-        for at, one in enumerate(ordered)
+        inspect.Parameter(argument.arg, kind, default=inspect.Parameter.empty if position < required else None)
+        for position, argument in enumerate(ordered)
     ]
     if arguments.vararg is not None:
         read.append(inspect.Parameter(arguments.vararg.arg, inspect.Parameter.VAR_POSITIONAL))
-    for one, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+    for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
         value = inspect.Parameter.empty if default is None else None
-        read.append(inspect.Parameter(one.arg, inspect.Parameter.KEYWORD_ONLY, default=value))
+        read.append(inspect.Parameter(argument.arg, inspect.Parameter.KEYWORD_ONLY, default=value))
     return inspect.Signature(read[skipped:])
 
 
-def _claim(signature: inspect.Signature, node: Any, file: Path, target: str) -> tuple[str, str]:
+def _infer_claim(signature: inspect.Signature, node: Any, file: Path, target: str) -> tuple[str, str]:
     """Return the contract and the adapter that a check would infer.
 
     Raises
@@ -222,10 +218,10 @@ def _claim(signature: inspect.Signature, node: Any, file: Path, target: str) -> 
     from harness.contracts import claimed, contract_named
     from harness.verdict.job import reject_misfit
 
-    known = entry(f"{file}:{node.name}")
-    if known is not None:
-        return known.claim, known.call
-    case = Case(_stand_in(signature), "", name=node.name, target=target, style="foreign")
+    library_entry = entry(f"{file}:{node.name}")
+    if library_entry is not None:
+        return library_entry.claim, library_entry.call
+    case = Case(_make_stand_in(signature), "", name=node.name, target=target, style="foreign")
     contract = contract_named(claimed(case).contract)
     if contract.form != "function":
         raise UsageError(f"`{contract.name}` is no contract of a function")
@@ -233,7 +229,7 @@ def _claim(signature: inspect.Signature, node: Any, file: Path, target: str) -> 
     return contract.name, ""
 
 
-def _stand_in(signature: inspect.Signature) -> Callable[..., Any]:
+def _make_stand_in(signature: inspect.Signature) -> Callable[..., Any]:
     """Return a function with a signature. It is never called."""
 
     def stand_in() -> None: ...
@@ -242,12 +238,12 @@ def _stand_in(signature: inspect.Signature) -> Callable[..., Any]:
     return stand_in
 
 
-def _array_library(tree: ast.Module) -> str:
+def _find_array_library(tree: ast.Module) -> str:
     """Return the adapter of the array library that a file imports if it does not import torch; else nothing."""
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names |= {one.name.partition(".")[0] for one in node.names}
+            names |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.add(node.module.partition(".")[0])
     if "torch" in names:
@@ -255,13 +251,13 @@ def _array_library(tree: ast.Module) -> str:
     return "jax" if "jax" in names else "numpy" if "numpy" in names else ""
 
 
-def describe_functions(found: Sequence[Found], left_out: Sequence[LeftOut], root: Path) -> list[str]:
+def describe_functions(found: Sequence[FoundFunction], left_out: Sequence[LeftOut], root: Path) -> list[str]:
     """Return a line for each function: its target, its contract or the reason for the omission, and its place."""
-    functions: list[Found | LeftOut] = [*found, *left_out]
+    functions: list[FoundFunction | LeftOut] = [*found, *left_out]
     width = max((len(function.target) for function in functions), default=0)
     place = {
         function.target: f"({function.file.relative_to(root).as_posix()}:{function.line})" for function in functions
     }
-    lines = [f"  {each.target:<{width}}  {each.contract}  {place[each.target]}" for each in found]
-    others = [f"  {each.target:<{width}}  {each.reason}  {place[each.target]}" for each in left_out]
+    lines = [f"  {function.target:<{width}}  {function.contract}  {place[function.target]}" for function in found]
+    others = [f"  {function.target:<{width}}  {function.reason}  {place[function.target]}" for function in left_out]
     return [*lines, *(["left out:", *others] if others else [])]

@@ -15,9 +15,9 @@ import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import to_json
 
-from harness.adoption.notebook import SUFFIX, definitions
-from harness.calling.discovery import PROJECT_PATH, SHIPPED, own_cases
-from harness.command.options import collected, files_written, say
+from harness.adoption.notebook import SUFFIX, read_definitions
+from harness.calling.discovery import PROJECT_PATH, SHIPPED, find_own_cases
+from harness.command.options import collected, say, write_files
 from harness.error import ExitCode, UsageError, did_you_mean, join_names
 from harness.record import write_atomically
 from harness.record.storage import PYPROJECT, quote_value, read_harness_table
@@ -50,10 +50,10 @@ class Options(_Table):
 
     def as_given(self) -> dict[str, Any]:
         """Return the options that are set, as the command line passes them."""
-        given = self.model_dump(exclude_none=True, include=set(Options.model_fields))
-        joined = {name: ",".join(given.pop(name)) for name in ("dtypes", "devices")}
-        laws = list(given.pop("law"))
-        return given | {name: text for name, text in joined.items() if text} | ({"laws": laws} if laws else {})
+        options = self.model_dump(exclude_none=True, include=set(Options.model_fields))
+        joined = {name: ",".join(options.pop(name)) for name in ("dtypes", "devices")}
+        laws = list(options.pop("law"))
+        return options | {name: text for name, text in joined.items() if text} | ({"laws": laws} if laws else {})
 
 
 class TargetTable(Options):
@@ -130,14 +130,14 @@ def _validate_table(table: object, file: Path) -> Settings:
         return Settings.model_validate_json(to_json(table, inf_nan_mode="constants"))
     except ValidationError as error:
         # A target may have two forms; the innermost error is about the form that it has.
-        first = max(error.errors(include_url=False), key=lambda one: len(one["loc"]))
+        first = max(error.errors(include_url=False), key=lambda detail: len(detail["loc"]))
         parts = [str(part) for part in first["loc"] if part not in {"str", "TargetTable"}]
-        known = TargetTable.model_fields if parts[:1] == ["targets"] else Settings.model_fields
+        keys = TargetTable.model_fields if parts[:1] == ["targets"] else Settings.model_fields
         raise UsageError(
             f"invalid key or value of `{'.'.join(parts)}` under {TABLE}",
             value=f"{quote_value(first.get('input'))} ({first['msg'].lower()})",
             place=str(file),
-            remedy=did_you_mean(parts[-1] if parts else "", known, f"the keys are {join_names(known)}"),
+            remedy=did_you_mean(parts[-1] if parts else "", keys, f"the keys are {join_names(keys)}"),
         ) from error
 
 
@@ -168,31 +168,31 @@ def checks_the_project(command: Callable[..., None]) -> Callable[..., None]:
     The command line takes precedence over the options of a target, and those take precedence over the project's.
     """
     signature = inspect.signature(command)
-    defaults = {name: one.default for name, one in signature.parameters.items()}
+    defaults = {name: parameter.default for name, parameter in signature.parameters.items()}
 
     @functools.wraps(command)
-    def with_targets(target: str | None, **given: Any) -> None:
+    def run_on_targets(target: str | None, **options: Any) -> None:
         if target is not None:
             # A file that cannot be read does not matter here.
             with contextlib.suppress(UsageError):
                 _set_path(find_project(Path.cwd()))
-            command(target=importable(target), **given)
+            command(target=importable(target), **options)
             return
         project = find_project(Path.cwd())
         _set_path(project)
         if project is None or not project.targets:
             _reject_nothing()
-            command(target=SHIPPED, **given)
+            command(target=SHIPPED, **options)
             return
-        given |= {name: file.absolute() for name in (*FILES, "corpora") if (file := given.get(name)) is not None}
+        options |= {name: file.absolute() for name in (*FILES, "corpora") if (file := options.get(name)) is not None}
         with contextlib.chdir(project.root):
-            _check_each(command, project, given, defaults)
+            _check_each(command, project, options, defaults)
 
     optional = signature.parameters["target"].replace(annotation=ProjectTargetArgument, default=None)
-    rest = [one for name, one in signature.parameters.items() if name != "target"]
-    with_targets.__signature__ = signature.replace(parameters=[optional, *rest])  # type: ignore[attr-defined]
-    with_targets.__annotations__ = {one.name: one.annotation for one in (optional, *rest)}
-    return with_targets
+    rest = [parameter for name, parameter in signature.parameters.items() if name != "target"]
+    run_on_targets.__signature__ = signature.replace(parameters=[optional, *rest])  # type: ignore[attr-defined]
+    run_on_targets.__annotations__ = {parameter.name: parameter.annotation for parameter in (optional, *rest)}
+    return run_on_targets
 
 
 def importable(target: str) -> str:
@@ -210,13 +210,13 @@ def importable(target: str) -> str:
     if not notebook.is_file():
         raise UsageError(f"file not found: `{notebook}`", remedy="check the path")
     file = NOTEBOOKS / notebook.with_suffix(".py").name
-    text = definitions(notebook)
+    text = read_definitions(notebook)
     if not file.is_file() or file.read_text(encoding="utf-8") != text:
         write_atomically(file, text)
     return f"{file}{colon}{name}"
 
 
-def questions_of(project: Project) -> "list[Campaign]":
+def make_questions(project: Project) -> "list[Campaign]":
     """Return the questions about a project's targets, without importing these.
 
     Raises
@@ -225,18 +225,18 @@ def questions_of(project: Project) -> "list[Campaign]":
         If a claim about a target cannot be read.
     """
     from harness.command.option_groups import set_formula_contract
-    from harness.command.options import conventions, declared_breaks
+    from harness.command.options import read_breaks, read_conventions
     from harness.formula.spelling import stated_inputs
     from harness.verdict.campaign import Campaign
 
     questions: list[Campaign] = []
     for target in project.targets:
-        given = target.as_given()
+        options = target.as_given()
         campaign = Campaign(
             importable(target.target),
-            declares=conventions(given.get("declares", [])),
-            breaks=declared_breaks(given.get("breaks", [])),
-            inputs=stated_inputs(given.get("inputs", [])),
+            declares=read_conventions(options.get("declares", [])),
+            breaks=read_breaks(options.get("breaks", [])),
+            inputs=stated_inputs(options.get("inputs", [])),
             **{name: getattr(target, name) for name in ("contract", "call", "formula", "form", "over")},
         )
         questions.append(set_formula_contract(campaign))
@@ -257,14 +257,14 @@ def complete_policy(policy: "Policy", root: Path) -> "tuple[Policy, Project | No
     return policy.model_copy(update={"target": first.target}), None
 
 
-def baseline_file(policy: "Policy", project: Project | None, root: Path) -> Path:
+def find_baseline(policy: "Policy", project: Project | None, root: Path) -> Path:
     """Return the file of the baseline; for functions of a project, by default next to the settings."""
     if project is None or policy.baseline is not None:
-        return policy.baseline_file(root, search_path(root))
+        return policy.baseline_file(root, read_search_path(root))
     return project.root / "baseline.jsonl"
 
 
-def search_path(root: Path) -> list[str]:
+def read_search_path(root: Path) -> list[str]:
     """Return the folders of the setting ``pythonpath`` of a project."""
     project = find_project(root)
     return [] if project is None else [str(project.root / name) for name in project.settings.pythonpath]
@@ -272,11 +272,11 @@ def search_path(root: Path) -> list[str]:
 
 def _set_path(project: Project | None) -> None:
     """Let the processes for user code import from the folders of the setting ``pythonpath``, but not this process."""
-    os.environ[PROJECT_PATH] = os.pathsep.join([] if project is None else search_path(project.root))
+    os.environ[PROJECT_PATH] = os.pathsep.join([] if project is None else read_search_path(project.root))
 
 
 def _reject_nothing() -> None:
-    if own_cases() is None:
+    if find_own_cases() is None:
         rule = f"no {PYPROJECT} here lists `targets` under {TABLE}"
         remedy = "run `harness init`, or name a function, as in `harness check homework.py:softmax`"
         raise UsageError("nothing to check", rule=rule, remedy=remedy)
@@ -296,7 +296,7 @@ def _check_each(
     try:
         for target in targets:
             options = _merge_options(project, target, given, defaults)
-            codes.append(_code(functools.partial(command, target=importable(target.target), **options)))
+            codes.append(_run_check(functools.partial(command, target=importable(target.target), **options)))
             # Only the first check may clear the run.
             given["fresh"] = False
             if codes[-1] > 2 or (codes[-1] and given.get("fail_fast")):
@@ -304,7 +304,7 @@ def _check_each(
     finally:
         collected.reset(token)
     files = {name: Path(os.path.relpath(given[name])) for name in texts}
-    _end(codes, len(targets), files, texts)
+    _finish(codes, len(targets), files, texts)
 
 
 def _merge_options(
@@ -314,9 +314,9 @@ def _merge_options(
     chosen = {name: value for name, value in given.items() if name not in defaults or value != defaults[name]}
     merged = {**given, **project.settings.as_given(), **target.as_given(), **chosen}
     # A formula on the command line replaces a contract of the table, and the reverse.
-    for name, other in (("formula", "contract"), ("contract", "formula")):
-        if name in chosen and other not in chosen:
-            merged[other] = None
+    for name, rival in (("formula", "contract"), ("contract", "formula")):
+        if name in chosen and rival not in chosen:
+            merged[rival] = None
     return merged
 
 
@@ -328,7 +328,7 @@ def _reject_several(given: dict[str, Any], defaults: dict[str, Any]) -> None:
         raise UsageError(f"cannot use `{option}` for several targets", remedy="name one of them")
 
 
-def _code(check: Callable[[], None]) -> int:
+def _run_check(check: Callable[[], None]) -> int:
     """Return the exit code of a check; a usage error is printed, and the other targets are still checked."""
     try:
         check()
@@ -340,14 +340,16 @@ def _code(check: Callable[[], None]) -> int:
     return 0
 
 
-def _end(codes: Sequence[int], targets: int, files: Mapping[str, Path | None], texts: dict[str, list[str]]) -> NoReturn:
+def _finish(
+    codes: Sequence[int], targets: int, files: Mapping[str, Path | None], texts: dict[str, list[str]]
+) -> NoReturn:
     """Write the joined files, say how many targets passed, and exit."""
     from harness.display.verdict_document import JOIN
 
     words = ((0, "passed"), (1, "failed"), (2, "gave no answer"))
-    parts = [f"{number} {word}" for code, word in words if (number := sum(one == code for one in codes))]
+    parts = [f"{number} {word}" for code, word in words if (number := sum(result == code for result in codes))]
     if len(codes) < targets:
         parts.append(f"{targets - len(codes)} not checked")
-    with files_written(files, lambda kind: JOIN[kind](texts[kind])) as written:
+    with write_files(files, lambda kind: JOIN[kind](texts[kind])) as written:
         say(*written, f"project: {count(targets, 'target')} ({', '.join(parts)})")
     raise typer.Exit(max(codes))

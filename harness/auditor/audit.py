@@ -18,9 +18,9 @@ from harness.auditor.watching import Watching
 from harness.compat.torch import DisableAutocast
 from harness.exact.tape import LARGEST, UNIT, dtype_name
 from harness.execution.logbook import drawing_in_html, logbook
-from harness.findings.closed_form import overflows_from
+from harness.findings.closed_form import find_overflow
 from harness.record.audit import Audit, AuditFinding, Headroom, Mode, Stretch, WhatIf
-from harness.wording.audit import audit_text
+from harness.wording.audit import format_audit
 from harness.wording.table.audit import audit_html
 
 NARROWEST = 20
@@ -151,7 +151,7 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
 
     def __str__(self) -> str:
         """Return the findings, the headroom and the verdict as text."""
-        return audit_text(self.record)
+        return format_audit(self.record)
 
     def _repr_html_(self) -> str:
         """Return the notebook output."""
@@ -241,7 +241,7 @@ _HARMLESS = {"full", "masked_fill", "masked_fill_", "where", "zero_", "fill_"}
 
 def _of_input(operation: Operation) -> Iterator[Margin]:
     """Yield the headroom of an exponential's input."""
-    limit, value = overflows_from(operation.name, dtype_name(operation.dtype)), (operation.read_range or (0.0, 0.0))[1]
+    limit, value = find_overflow(operation.name, dtype_name(operation.dtype)), (operation.read_range or (0.0, 0.0))[1]
     if limit is not None and 0.0 < value < math.inf:
         yield _headroom_of(operation, "input", value, limit, limit / value)
 

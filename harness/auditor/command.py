@@ -14,7 +14,7 @@ from harness.command.options import Output, console, reject_unknown, say
 from harness.command.panels import epilog, known_option, output_option, thorough_option
 from harness.command.runner import Work
 from harness.error import UsageError
-from harness.repair.proposal import FixOptions, Proposal, tell
+from harness.repair.proposal import FixOptions, Proposal, print_proposal
 
 if TYPE_CHECKING:
     from harness.auditor.plan import AuditPlan
@@ -117,8 +117,8 @@ def audit(
     """Find the lines of a training step that lose accuracy or overflow."""
     from harness.auditor.display import AUDIT_WRITERS
     from harness.auditor.plan import Auditing, AuditPlan
-    from harness.display.output_format import audit_lines
-    from harness.wording import most_informative
+    from harness.display.output_format import format_audits
+    from harness.wording import select_informative
 
     if events and sample is not None:
         remedy = "leave out `--events`; between sampled steps it applies anyway"
@@ -155,7 +155,7 @@ def audit(
         yield from _with_run(audits, auditing.run)
         if request is not None and not audit.early:
             judge = AuditJudge(plans, execution, expected)
-            proposal = fix_of_audits(request, judge, most_informative(audits))
+            proposal = fix_of_audits(request, judge, select_informative(audits))
             yield from proposal.fixes
 
     def show(audit: Work) -> int:
@@ -168,10 +168,10 @@ def audit(
                 _show(examined, Counter(one.title for one in audits), verbose=verbose, quiet=quiet)
                 say(*filter(None, [early]), *written)
             else:
-                say(*audit_lines(output.output_format, most_informative(examined), early, found_fixes))
+                say(*format_audits(output.output_format, select_informative(examined), early, found_fixes))
         say(*(auditing.would_stop if output.is_full else ()))
         if proposal is not None:
-            tell(proposal, output.output_format)
+            print_proposal(proposal, output.output_format)
         for reason in () if audit.early else auditing.stopped:
             raise UsageError(f"cannot audit `{target}`", rule=f"the step {reason}")
         return int(any(one.fails for one in audits))
@@ -198,12 +198,12 @@ def _within(plan: "AuditPlan", chosen: Mapping[str, object], execution: Executio
 
 def _with_run(audits: "list[Audit]", run: "AuditRun | None") -> "Iterator[Audit]":
     """Sort the audits, and add the number of audited steps to the most informative one, which is yielded."""
-    from harness.wording import most_informative
+    from harness.wording import select_informative
 
     if run is None:
         return
     audits.sort(key=lambda audit: (audit.what_if is not None, audit.step))
-    for reported in most_informative([audit for audit in audits if audit.what_if is None]):
+    for reported in select_informative([audit for audit in audits if audit.what_if is None]):
         index = audits.index(reported)
         audits[index] = reported.model_copy(update={"run": run})
         yield audits[index]
@@ -226,12 +226,12 @@ def _formats(names: list[str]) -> "list[WhatIf]":
 
 
 def _show(audits: "list[Audit]", calls: Counter[str], *, verbose: bool, quiet: bool) -> None:
-    from harness.wording import audit_line, audit_text, most_informative, run_lines
+    from harness.wording import audit_line, format_audit, run_lines, select_informative
     from harness.wording.audit import wrap_text
 
     width = console().width
-    for one in most_informative(audits):
-        say(wrap_text(audit_line(one) if quiet else audit_text(one, everything=verbose), width))
+    for one in select_informative(audits):
+        say(wrap_text(audit_line(one) if quiet else format_audit(one, everything=verbose), width))
         steps = one.run.steps if one.run is not None else calls[one.title]
         if steps > 1:
             which = ", the first with findings" if one.findings else "; no step has findings"
@@ -244,7 +244,7 @@ def _trends(audits: "list[Audit]") -> list[str]:
     """Return the lines whose headroom shrinks, in words; a trend needs several steps."""
     if len(audits) == 1:
         return []
-    from harness.findings import trends
-    from harness.wording import trend_line
+    from harness.findings import find_trends
+    from harness.wording import format_trend
 
-    return [trend_line(trend) for trend in trends(audits)[:TRENDS]]
+    return [format_trend(trend) for trend in find_trends(audits)[:TRENDS]]

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from junitparser import Failure, JUnitXml, TestCase, TestSuite
 
-from harness.display.verdict_document import fixes_to_markdown, xml_of
+from harness.display.verdict_document import format_fixes, format_xml
 from harness.error import printable
 from harness.record import SCHEMA, Audit, AuditFinding, Fix, Record
-from harness.wording import audit_line, finding_lines, fix_lines, markdown_text, narrowest, run_lines
-from harness.wording.audit import place
+from harness.wording import audit_line, finding_lines, fix_lines, render_markdown, run_lines, select_narrowest
+from harness.wording.audit import format_place
 from harness.wording.table.audit import audit_table, headroom_table
 
 
@@ -35,11 +35,11 @@ def audits_to_junit(audits: Sequence[Audit], fixes: Sequence[Fix] = ()) -> str:
             tests.append(_failure(audit, "the steps that were not looked at", "not finite", run_lines(audit.run)))
         suite.add_testcases(tests or [TestCase("goes nowhere wrong", classname=audit.case, time=audit.duration_s)])
         document.add_testsuite(suite)
-    return xml_of(document)
+    return format_xml(document)
 
 
 def _test_case(audit: Audit, finding: AuditFinding, fixes: Sequence[Fix]) -> TestCase:
-    name = f"{place(finding.file, finding.line)} {finding.kind}"
+    name = f"{format_place(finding.file, finding.line)} {finding.kind}"
     repairs = [line for fix in fixes if fix.repairs == finding.sentence for line in fix_lines(fix)]
     return _failure(audit, name, finding.kind.value, [finding.sentence, *finding_lines(finding), *repairs])
 
@@ -57,11 +57,11 @@ def audits_to_markdown(audits: Sequence[Audit], fixes: Sequence[Fix] = ()) -> st
     """Return the verdict on each step, a table of findings, a table of the narrowest headroom, and the fixes."""
     parts: list[str] = []
     for audit in audits:
-        parts.append(f"**{markdown_text(audit_line(audit))}**")
-        parts += [markdown_text(line) for line in (() if audit.run is None else run_lines(audit.run))]
-        tables = (audit_table(audit), headroom_table(audit, narrowest(audit)))
+        parts.append(f"**{render_markdown(audit_line(audit))}**")
+        parts += [render_markdown(line) for line in (() if audit.run is None else run_lines(audit.run))]
+        tables = (audit_table(audit), headroom_table(audit, select_narrowest(audit)))
         parts += [table.markdown() for table in tables if table.rows]
-    return "\n\n".join([*parts, *fixes_to_markdown(fixes)]) + "\n"
+    return "\n\n".join([*parts, *format_fixes(fixes)]) + "\n"
 
 
 AUDIT_WRITERS = {"json": audits_to_json, "junit": audits_to_junit, "markdown": audits_to_markdown}

@@ -13,10 +13,10 @@ from harness.error import UsageError
 from harness.repair.proposal import (
     NOTHING,
     UNSAFE,
-    Fixing,
+    FixRequest,
     Proposal,
-    late_reason,
-    no_reason,
+    explain_absence,
+    explain_lateness,
     propose,
     read_source,
     show_search,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from harness.auditor.plan import AuditPlan
     from harness.record import Audit, AuditFinding, AuditKind
     from harness.repair.candidates import Candidate
-    from harness.repair.search import Judge, Verified
+    from harness.repair.search import Judge, VerifiedFix
 
 
 def wrong_in(audit: "Audit") -> "tuple[AuditFinding, ...]":
@@ -47,14 +47,14 @@ class AuditJudge:
     def of(self, file: Path, text: str, finding: "AuditFinding", audits: "Sequence[Audit]") -> "Judge":
         """Return the judge of the candidates for a file and one of its findings."""
 
-        def judged(candidate: "Candidate", best: "Verified | None") -> "Verified | None":
-            from harness.repair.law_judge import temporary_sibling
-            from harness.repair.search import Verified, edits
+        def judged(candidate: "Candidate", best: "VerifiedFix | None") -> "VerifiedFix | None":
+            from harness.repair.law_judge import make_temporary_sibling
+            from harness.repair.search import VerifiedFix, list_edits
 
-            with temporary_sibling(file, candidate.text) as copy:
+            with make_temporary_sibling(file, candidate.text) as copy:
                 after = self._audits(copy.parent)
                 left = [] if after is None else _wrong(after)
-                changed = new_lines(edits(text, candidate.text))
+                changed = new_lines(list_edits(text, candidate.text))
                 if after is None or not _helps(finding, left, _new(left, audits), changed, file):
                     return None
                 if best is not None and len(left) >= best.left:
@@ -62,7 +62,7 @@ class AuditJudge:
                 agrees = self._agreement(copy.parent)
             if candidate.is_safe and not agrees.is_close:
                 return None
-            return Verified(candidate, _sentence(audits, after, agrees), len(left))
+            return VerifiedFix(candidate, _sentence(audits, after, agrees), len(left))
 
         return judged
 
@@ -175,9 +175,9 @@ def _how_close(agrees: "Agreement") -> str:
     return f"differ{ending} by up to {agrees.off:.2g} of {'its' if ending else 'their'} size"
 
 
-def fix_of_audits(request: Fixing, judge: "AuditJudge", audits: "Sequence[Audit]") -> Proposal:
+def fix_of_audits(request: FixRequest, judge: "AuditJudge", audits: "Sequence[Audit]") -> Proposal:
     """Return a fix of the first finding of audits that has one."""
-    from harness.repair.search import SECONDS, best_fix
+    from harness.repair.search import SECONDS, find_best_fix
 
     deadline = time.perf_counter() + SECONDS
     wrong = [(audit, finding) for audit in audits for finding in wrong_in(audit)]
@@ -191,11 +191,11 @@ def fix_of_audits(request: Fixing, judge: "AuditJudge", audits: "Sequence[Audit]
             tried, untried = _candidates_of(narrowed, finding), list["Candidate"]()
             seconds = max(0.0, deadline - time.perf_counter())
             judged = judge.of(narrowed.file, narrowed.text, finding, audits)
-            found = best_fix(tried(unsafe=narrowed.unsafe), judged, seconds=seconds, untried=untried)
+            found = find_best_fix(tried(unsafe=narrowed.unsafe), judged, seconds=seconds, untried=untried)
             if found is not None:
                 return propose(narrowed, found, audit.case, finding.sentence)
             message = "repairs a finding of the audit and agrees on ordinary inputs"
-            none = late_reason(untried) or no_reason(narrowed, tried, message)
+            none = explain_lateness(untried) or explain_absence(narrowed, tried, message)
             reason = none if reason != UNSAFE else reason
     return Proposal(request, reason=reason)
 
@@ -203,15 +203,15 @@ def fix_of_audits(request: Fixing, judge: "AuditJudge", audits: "Sequence[Audit]
 _ELSEWHERE = "fix: none, because the line is not in the file of the step or in one next to it"
 
 
-def _within(request: Fixing, finding: "AuditFinding") -> Fixing | None:
+def _within(request: FixRequest, finding: "AuditFinding") -> FixRequest | None:
     """Return the request about the file and the function of a finding; None if the file is in another folder."""
-    from harness.repair.code import function_at
+    from harness.repair.code import find_function
 
     file = Path(finding.file).resolve()
     if not file.is_file() or file.parent != request.file.resolve().parent:
         return None
     text = request.text if file == request.file.resolve() else read_source(file)
-    name = function_at(text, finding.line)
+    name = find_function(text, finding.line)
     return None if name is None else replace(request, file=request.file.with_name(file.name), name=name, text=text)
 
 
@@ -219,12 +219,12 @@ _WIDER = {"float16": "float32", "bfloat16": "float32", "float32": "float64"}
 """Formats in which a sum or a square may be computed instead."""
 
 
-def _candidates_of(request: Fixing, finding: "AuditFinding") -> "Callable[..., list[Candidate]]":
+def _candidates_of(request: FixRequest, finding: "AuditFinding") -> "Callable[..., list[Candidate]]":
     """Return the candidates about the line of a finding, with or without unsafe ones."""
     from harness.record import AuditKind
-    from harness.repair.candidates import candidates
+    from harness.repair.candidates import list_candidates
 
     names = ("eps", "clamp") if finding.kind is AuditKind.CLAMPED else ()
     is_narrow = finding.kind in {AuditKind.ACCUMULATION, AuditKind.OVERFLOW}
     wider = _WIDER.get(finding.dtype) if is_narrow and not finding.backward else None
-    return partial(candidates, request.text, request.name, names, line=finding.line, wider=wider)
+    return partial(list_candidates, request.text, request.name, names, line=finding.line, wider=wider)

@@ -16,7 +16,7 @@ from harness.compat.torch import foreach_norm
 from harness.exact.tape import is_followed, is_wrapped, tensors
 from harness.findings.headroom_trend import Trend
 from harness.record.audit import Audit, AuditFinding, AuditRun, Mode, Ruin
-from harness.wording.audit import audit_text, run_lines, trend_line
+from harness.wording.audit import format_audit, format_trend, run_lines
 
 
 class QuickCheck(EngineHook):
@@ -221,6 +221,6 @@ class audit_run:  # noqa: N801 - read as a function: `run = harness.audit_run()`
 
     def __str__(self) -> str:
         """Return findings, trends and costs as text."""
-        lines = [] if self._most_informative is None else [audit_text(self._most_informative)]
-        lines += [trend_line(trend) for trend in self.trends[:TRENDS]]
+        lines = [] if self._most_informative is None else [format_audit(self._most_informative)]
+        lines += [format_trend(trend) for trend in self.trends[:TRENDS]]
         return "\n".join([*lines, *run_lines(self.record)])

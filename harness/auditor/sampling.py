@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 from statistics import fmean, median
 
-from harness.findings.headroom_trend import Trend, trends
+from harness.findings.headroom_trend import Trend, find_trends
 from harness.record.audit import Audit
 
 WITHIN = 3.0
@@ -125,7 +125,7 @@ class Sampling:
             self.audited.append(self.done)
             self._audited_s.append(all_s)
             self._recent.append(audit)
-            self.trends = trends(self._recent)
+            self.trends = find_trends(self._recent)
         self._look_at(loss)
 
     def _look_at(self, loss: float | None) -> None:

@@ -24,7 +24,7 @@ from harness.auditor.remedy import (
 )
 from harness.error import cell
 from harness.exact.tape import LARGEST, SMALLEST, dtype_name
-from harness.findings.closed_form import overflows_from
+from harness.findings.closed_form import find_overflow
 from harness.record.audit import AuditFinding, AuditKind
 
 Statement = tuple[AuditKind, str, str]
@@ -133,7 +133,7 @@ def _of_softmax(first_nonfinite: FirstNonfinite) -> Statement:
 
 def _of_overflow(operation: Operation, first_nonfinite: FirstNonfinite) -> Statement:
     name, dtype = known_as(operation.name), dtype_name(operation.dtype)
-    limit = overflows_from(operation.name, dtype)
+    limit = find_overflow(operation.name, dtype)
     (operand, divisor), amount = (*first_nonfinite.operands, None, None)[:2], _how_many(first_nonfinite)
     if limit is not None and operand is not None:
         sentence = f"{name}({operand:.5g}) overflows in {dtype}: it is inf from {limit!r} on ({amount})"

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from harness.bench.option import OPTIONS, Settings
 from harness.command import runner
-from harness.command.option_groups import parameter_of, replace_parameter, takes_options
+from harness.command.option_groups import make_parameter, replace_parameter, takes_options
 from harness.command.options import (
     DataOption,
     Output,
@@ -139,7 +139,7 @@ def _list_options() -> Iterator[inspect.Parameter]:
             )
             kind = types[name] | None if option.takes_several else types[name]
             kind = DataOption if name == "data" else Annotated[kind, stated]
-            yield parameter_of(name, kind, default=False if name == "pin" else None)
+            yield make_parameter(name, kind, default=False if name == "pin" else None)
 
 
 def _read(values: dict[str, Any]) -> Settings:

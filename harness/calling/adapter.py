@@ -34,7 +34,7 @@ Adapter = Callable[..., Any]
 
 
 class NotApplicable(Exception):  # noqa: N818 - not an error: the verdict is that there is nothing to say
-    """Why a law has nothing to say of an implementation."""
+    """Raised if a law does not apply to an implementation; the message is the reason."""
 
 
 # Named adapters
@@ -48,7 +48,7 @@ ADAPTER_DETACHES = "its adapter returns a result that autograd cannot follow bac
 
 def call_on_numpy(function: Callable[..., Any], *inputs: Any, **options: Any) -> Any:
     """Call on NumPy arrays, which share the tensors' memory."""
-    return function(*(_array(x) if isinstance(x, Tensor) else x for x in inputs), **options)
+    return function(*(_convert_to_jax(x) if isinstance(x, Tensor) else x for x in inputs), **options)
 
 
 def call_on_jax(function: Callable[..., Any], *inputs: Any, **options: Any) -> Any:
@@ -56,7 +56,7 @@ def call_on_jax(function: Callable[..., Any], *inputs: Any, **options: Any) -> A
     return jax_bridge.call_jax(function, inputs, options)
 
 
-def _array(x: Tensor) -> Any:
+def _convert_to_jax(x: Tensor) -> Any:
     if x.dtype is torch.bfloat16:
         raise NotApplicable(NO_BFLOAT16)
     if x.requires_grad:
@@ -102,11 +102,11 @@ _REMEDY = (
 )
 
 _ON_DEMAND = {"jax": "jax", "jnp": "jax.numpy"}
-"""Names of expressions that stand for modules which are imported where an expression has them."""
+"""Modules that are imported only if an expression names them, by that name."""
 
 
 def _find_adapter(name: str, keywords: str) -> Adapter:
-    """The adapter of a name, which calls the function with keywords where there are some."""
+    """Return the adapter with a name; keywords are passed on to the function."""
     if name in _ON_DEMAND.values():
         _evaluate_expression(name)
     options = _evaluate_expression(f"dict({keywords})")
@@ -114,11 +114,11 @@ def _find_adapter(name: str, keywords: str) -> Adapter:
 
 
 def _evaluate_expression(expression: str) -> Any:
-    known = {"torch": torch, "F": functional, "nn": nn, "np": np, "numpy": np}
+    names = {"torch": torch, "F": functional, "nn": nn, "np": np, "numpy": np}
     try:
         named = {node.id for node in ast.walk(ast.parse(expression, mode="eval")) if isinstance(node, ast.Name)}
-        known |= {name: import_module(_ON_DEMAND[name]) for name in named & _ON_DEMAND.keys()}
-        return eval(expression, known)  # noqa: S307 - of the user's own command line
+        names |= {name: import_module(_ON_DEMAND[name]) for name in named & _ON_DEMAND.keys()}
+        return eval(expression, names)  # noqa: S307 - of the user's own command line
     except Exception as error:  # noqa: BLE001 - whatever is wrong with it is the user's to mend
         problem = f"cannot evaluate `--call {expression}`: {type(error).__name__}: {error}"
         raise UsageError(problem, remedy=_REMEDY) from None
@@ -143,23 +143,23 @@ def call_case(case: Case, inputs: Sequence[Any], of_model: Adapter | None = None
     """
     function = case.function
     if case.call is None and of_model is not None and is_model(function):
-        return _fitting(of_model, function, inputs)
+        return _require_fit(of_model, function, inputs)
     if isinstance(function, nn.Module):
-        function = _like(function, inputs)
+        function = _copy_like(function, inputs)
     if case.call is not None:
         return adapter_of(case.call)(function, *inputs, **options)
     if _is_class(function, nn.Module):
-        return _like(_instance(function), inputs)(*inputs)
+        return _copy_like(_instantiate(function), inputs)(*inputs)
     if _is_class(function, torch.optim.Optimizer):
-        return _steps(function, *inputs)
+        return _step(function, *inputs)
     return function(*inputs, **options)
 
 
-def instance(case: Any) -> Any:
+def instantiate_case(case: Any) -> Any:
     """Return the case with an instance if its function is a module class without an adapter."""
     if case.call is not None or not _is_class(case.function, nn.Module):
         return case
-    return SimpleNamespace(function=_instance(case.function), call=None)
+    return SimpleNamespace(function=_instantiate(case.function), call=None)
 
 
 def switch_mode(case: Any) -> Any:
@@ -170,7 +170,7 @@ def switch_mode(case: Any) -> Any:
     NotApplicable
         If it is no module.
     """
-    module = instance(case).function
+    module = instantiate_case(case).function
     if not isinstance(module, nn.Module):
         raise NotApplicable(NO_MODULE)
     return SimpleNamespace(function=copy.deepcopy(module).train(not module.training), call=case.call)
@@ -198,7 +198,7 @@ class Witness:
         return output
 
     def __getattr__(self, name: str) -> Any:
-        """Look what else the function has up."""
+        """Look other attributes up on the function."""
         return getattr(self._function, name)
 
 
@@ -207,17 +207,17 @@ def detaches(case: Case, inputs: Sequence[Any]) -> bool:
     if case.call is None:
         return False
     function = case.function
-    witness = Witness(_like(function, inputs) if isinstance(function, nn.Module) else function)
+    witness = Witness(_copy_like(function, inputs) if isinstance(function, nn.Module) else function)
     adapter_of(case.call)(witness, *inputs)
     return witness.taken is False or witness.given is True
 
 
 def is_model(function: Any) -> bool:
-    """Whether it is a module, or a class of them."""
+    """True if a function is a module or a module class."""
     return isinstance(function, nn.Module) or _is_class(function, nn.Module)
 
 
-def _fitting(of_model: Adapter, model: Any, inputs: Sequence[Any]) -> Any:
+def _require_fit(of_model: Adapter, model: Any, inputs: Sequence[Any]) -> Any:
     """Return the result of a model, or raise if it does not fit."""
     try:
         return of_model(model, *inputs)
@@ -229,13 +229,13 @@ def _is_class(function: Any, base: type) -> bool:
     return isinstance(function, type) and issubclass(function, base)
 
 
-def _instance(model: Callable[..., nn.Module]) -> nn.Module:
+def _instantiate(model: Callable[..., nn.Module]) -> nn.Module:
     """Return an instance of a module class, with arguments from ``get_init_inputs`` in its file."""
     arguments = getattr(model, "forward").__globals__.get("get_init_inputs", list)()  # noqa: B009 - a class
     return model(*arguments)
 
 
-def _like(module: nn.Module, inputs: Sequence[Any]) -> nn.Module:
+def _copy_like(module: nn.Module, inputs: Sequence[Any]) -> nn.Module:
     """Return a copy of the module whose parameters have the dtype and the device of the inputs."""
     floating = next((x for x in inputs if isinstance(x, Tensor) and x.is_floating_point()), None)
     parameter = next((p for p in (*module.parameters(), *module.buffers()) if p.is_floating_point()), None)
@@ -248,8 +248,8 @@ def _like(module: nn.Module, inputs: Sequence[Any]) -> nn.Module:
     return copy.deepcopy(module).to(floating.device, floating.dtype)
 
 
-def _steps(optimizer: Callable[..., Any], parameter: Tensor, gradient: Tensor, lr: float, *settings: Any) -> Tensor:
-    """Take one step of a fresh optimizer, or one for each of several gradients where momentum is set."""
+def _step(optimizer: Callable[..., Any], parameter: Tensor, gradient: Tensor, lr: float, *settings: Any) -> Tensor:
+    """Take one step of a fresh optimizer, or with momentum one step for each of several gradients."""
     names = ("momentum", "weight_decay", "nesterov")
     moved = nn.Parameter(parameter.detach().clone())
     stepping = optimizer([moved], lr=lr, **dict(zip(names, settings, strict=False)))
@@ -272,7 +272,7 @@ class Bridge:
     case: Case
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
-        """Call the implementation; options are the adapter's."""
+        """Call the implementation; the options go to the adapter."""
         if self.is_remote:
             return self.case.function(*inputs, **options)
         if self.case.call is None:
@@ -307,7 +307,7 @@ def unwrap_bridge(case: Case) -> Case:
     return case.function.case if isinstance(case.function, Bridge) else case
 
 
-def adapter_signature(case: Case) -> inspect.Signature | None:
+def find_adapter_signature(case: Case) -> inspect.Signature | None:
     """Return the signature of a case's adapter without the function; ``None`` for a case without an adapter."""
     plain_case = unwrap_bridge(case)
     return None if plain_case.call is None else Bridge(plain_case).__signature__
@@ -323,7 +323,7 @@ def passes_inputs_on(case: Case) -> bool:
 
 
 def convert_to_tensors(output: Any) -> Any:
-    """Turn arrays into tensors, also in lists and tuples; other objects stay unchanged."""
+    """Convert arrays to tensors, also in lists and tuples; other objects stay unchanged."""
     if isinstance(output, (list, tuple)):
         return type(output)(map(convert_to_tensors, output))
     if isinstance(output, np.float64):
@@ -343,8 +343,8 @@ def _convert_array(array: Any) -> Any:
     return torch.from_numpy(array if array.flags.writeable and min(array.strides, default=0) >= 0 else array.copy())
 
 
-def no_numpy(case: Case, error: BaseException) -> str | None:
-    """Why NumPy is out of question, where the adapter itself asked torch for an array that cannot be had.
+def explain_missing_numpy(case: Case, error: BaseException) -> str | None:
+    """Return why the adapter cannot use NumPy, if it asked torch for an array that torch cannot provide.
 
     The same complaint from within the implementation is the implementation's failure.
     """

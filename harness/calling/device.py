@@ -19,11 +19,11 @@ CPU = "cpu"
 
 
 class MisplacedError(Exception):
-    """An output that is on another device than the inputs were."""
+    """Raised if an output is on another device than the inputs."""
 
 
 def refuse_absent(device: str) -> None:
-    """Refuse a device that this machine does not have.
+    """Raise a usage error for a device that this machine does not have.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def refuse_absent(device: str) -> None:
     raise UsageError(f"unknown device `{device}`: {there_is}", remedy="`cpu` is always available")
 
 
-def called_on(device: str, call: Callable[..., Any], inputs: Sequence[Any]) -> Any:
+def call_on(device: str, call: Callable[..., Any], inputs: Sequence[Any]) -> Any:
     """Call on copies of the inputs on a device, and copy results and changes back.
 
     Raises
@@ -49,20 +49,20 @@ def called_on(device: str, call: Callable[..., Any], inputs: Sequence[Any]) -> A
     NotApplicable
         If the device does not have the dtype of an input.
     """
-    moved = [_copied_to(x, device) if isinstance(x, Tensor) else x for x in inputs]
+    moved = [_copy_to(x, device) if isinstance(x, Tensor) else x for x in inputs]
     before = [x.detach().clone() if isinstance(x, Tensor) else x for x in moved]
     output = call(*moved)
     pairs = [pair for pair in zip(inputs, moved, before, strict=True) if isinstance(pair[0], Tensor)]
     for original, copied, unchanged in pairs:
         if copied.shape != original.shape:
             original.resize_(copied.shape)
-        elif not _same_bits(copied.detach(), unchanged):
+        elif not _has_same_bits(copied.detach(), unchanged):
             original.detach().copy_(copied.detach())
-    return _back(output, device, [(original, copied) for original, copied, _ in pairs])
+    return _copy_back(output, device, [(original, copied) for original, copied, _ in pairs])
 
 
-def _copied_to(x: Tensor, device: str) -> Tensor:
-    """Copy a tensor; one whose elements are not side by side with all of the memory that it is a part of."""
+def _copy_to(x: Tensor, device: str) -> Tensor:
+    """Copy a tensor; if its elements are not contiguous, copy the whole memory to which it belongs."""
     try:
         if x.requires_grad or x.is_contiguous():
             return x.to(device, copy=True)
@@ -72,14 +72,14 @@ def _copied_to(x: Tensor, device: str) -> Tensor:
         raise NotApplicable(f"{device} has no {str(x.dtype).removeprefix('torch.')}") from error
 
 
-def _same_bits(a: Tensor, b: Tensor) -> bool:
-    """Whether nothing was written; NaN equals NaN."""
+def _has_same_bits(a: Tensor, b: Tensor) -> bool:
+    """True if two tensors are equal element by element; NaN equals NaN."""
     return bool(((a == b) | ((a != a) & (b != b))).all())
 
 
-def _back(output: Any, device: str, inputs: Sequence[tuple[Tensor, Tensor]]) -> Any:
+def _copy_back(output: Any, device: str, inputs: Sequence[tuple[Tensor, Tensor]]) -> Any:
     if isinstance(output, (tuple, list)):
-        return type(output)(_back(part, device, inputs) for part in output)
+        return type(output)(_copy_back(part, device, inputs) for part in output)
     if not isinstance(output, Tensor):
         return output
     if output.device.type != device:

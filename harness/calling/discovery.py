@@ -34,16 +34,16 @@ _ROOT = next(folder for folder in (_PACKAGE / "shipped", _PACKAGE.parent) if fol
 """The folder with the shipped package."""
 
 
-def own_cases(target: str = SHIPPED) -> Path | None:
+def find_own_cases(target: str = SHIPPED) -> Path | None:
     """Return the user's package or module ``cases`` if a target names it; ``None`` if it names the shipped package."""
-    package = own_package()
+    package = find_own_package()
     meant = package is not None and (_has(package, target) or not _has(_ROOT / SHIPPED, target))
     return package if meant else None
 
 
-def own_package() -> Path | None:
+def find_own_package() -> Path | None:
     """Return the folder or file of the user's ``cases``, of whatever content."""
-    return next((path for path in (_local(), _importable()) if path is not None and _is_own(path)), None)
+    return next((path for path in (_find_local(), _find_importable()) if path is not None and _is_own(path)), None)
 
 
 def declares_cases(cases: Path) -> bool:
@@ -58,7 +58,7 @@ def _has(cases: Path, target: str) -> bool:
     return (path.exists() or path.with_suffix(".py").is_file()) and (bool(colon) or declares_cases(cases))
 
 
-def _local() -> Path | None:
+def _find_local() -> Path | None:
     """Return the package or module in the working directory."""
     folder = Path.cwd() / SHIPPED
     if (folder / "__init__.py").is_file():
@@ -67,12 +67,12 @@ def _local() -> Path | None:
     return module if module.is_file() else None
 
 
-def _importable() -> Path | None:
+def _find_importable() -> Path | None:
     """Return what Python finds as ``cases``, loaded or not; a folder without ``__init__.py`` is no package."""
     searches = [partial(PathFinder.find_spec, SHIPPED, project_path())]
     searches += [partial(finder.find_spec, SHIPPED, None) for finder in sys.meta_path if hasattr(finder, "find_spec")]
     origin = next((spec.origin for search in searches if (spec := search()) is not None), None)
-    return _place(origin)
+    return _get_place(origin)
 
 
 def project_path() -> list[str]:
@@ -80,7 +80,7 @@ def project_path() -> list[str]:
     return list(filter(None, os.environ.get(PROJECT_PATH, "").split(os.pathsep)))
 
 
-def _place(origin: str | None) -> Path | None:
+def _get_place(origin: str | None) -> Path | None:
     """Return the folder of a package or the file of a module, from the file that Python loads."""
     file = Path(origin or "")
     if not file.is_file():
@@ -110,12 +110,12 @@ def is_named_cases(target: str) -> bool:
 
 def folder_of(target: str) -> Path:
     """Return the folder or file of the package ``cases`` that a target means."""
-    return own_cases(target) or _ROOT / SHIPPED
+    return find_own_cases(target) or _ROOT / SHIPPED
 
 
 def is_shipped(target: str) -> bool:
     """Whether a target is among the shipped cases."""
-    return is_named_cases(target) and own_cases(target) is None
+    return is_named_cases(target) and find_own_cases(target) is None
 
 
 def root_of(target: str) -> Path | None:
@@ -131,7 +131,7 @@ def make_importable(target: str) -> None:
     sys.path[:0] = [folder for folder in project_path() if folder not in sys.path]
     if not is_named_cases(target):
         return
-    package = own_cases(target)
+    package = find_own_cases(target)
     if package is None:
         require("cases", "the package of shipped cases")
 
@@ -139,11 +139,11 @@ def make_importable(target: str) -> None:
         # A checkout has the shipped cases too, such as the tree of an older commit.
         return not _is_own(path) if package is None else path == package
 
-    loaded, found = _place(getattr(sys.modules.get(SHIPPED), "__file__", None)), _importable()
+    loaded, importable = _get_place(getattr(sys.modules.get(SHIPPED), "__file__", None)), _find_importable()
     if loaded is not None and not is_meant(loaded):
         for name in [name for name in sys.modules if name.split(".")[0] == SHIPPED]:
             del sys.modules[name]
-    if found is None or not is_meant(found):
+    if importable is None or not is_meant(importable):
         sys.path.insert(0, str(folder_of(target).parent))
     importlib.invalidate_caches()
 
@@ -153,12 +153,12 @@ def package_of(target: str) -> Path | None:
     if is_named_cases(target):
         return folder_of(target)
     top = target.partition(":")[0].split(".")[0]
-    spec = spec_of(top)
+    spec = find_spec(top)
     local = next((path for path in (Path(top), Path(f"{top}.py")) if path.exists()), None)
-    return _place(None if spec is None else spec.origin) or local
+    return _get_place(None if spec is None else spec.origin) or local
 
 
-def spec_of(module: str) -> ModuleSpec | None:
+def find_spec(module: str) -> ModuleSpec | None:
     """Return the spec of a module, ``None`` if it is not found; neither it nor its packages are imported."""
     root, (top, *below) = root_of(module), module.split(".")
     try:
@@ -173,18 +173,18 @@ def spec_of(module: str) -> ModuleSpec | None:
     return spec
 
 
-def whence(target: str) -> str | None:
-    """Say from where a target is taken, without importing it; ``None`` where it is a file, or that is not known."""
+def explain_origin(target: str) -> str | None:
+    """Return where a target is found, without importing it; ``None`` if it is a file or its place is unknown."""
     if target.partition(":")[0].endswith(".py"):
         return None
     if is_shipped(target):
         return "shipped with the harness"
     package = package_of(target)
-    return None if package is None else _path(package)
+    return None if package is None else _format_path(package)
 
 
-def _path(path: Path) -> str:
-    """A path as a reader sees it from the working directory."""
+def _format_path(path: Path) -> str:
+    """Return a path relative to the working directory if it is below it."""
     absolute = path.absolute()
     return f"./{absolute.relative_to(Path.cwd())}" if absolute.is_relative_to(Path.cwd()) else str(absolute)
 
@@ -199,14 +199,14 @@ def attribute(path: str, name: str) -> Any:
     value: Any = _load_file(Path(path)) if path.endswith(".py") else import_module(path)
     for part in name.split("."):
         if not hasattr(value, part):
-            known = public_names(value)
-            rule = None if known else "it defines no names"
-            raise UsageError(f"no `{part}` in `{path}`", rule=rule, remedy=did_you_mean(part, known))
+            names = list_public_names(value)
+            rule = None if names else "it defines no names"
+            raise UsageError(f"no `{part}` in `{path}`", rule=rule, remedy=did_you_mean(part, names))
         value = getattr(value, part)
     return value
 
 
-def public_names(owner: Any) -> list[str]:
+def list_public_names(owner: Any) -> list[str]:
     """Return the public names of a file, module or class."""
     return [name for name in dir(owner) if not name.startswith("_")]
 
@@ -258,7 +258,7 @@ def import_module(name: str) -> ModuleType:
 
 
 MAIN_GUARD = 'put that under `if __name__ == "__main__"`'
-"""Remedy for a module that does at import what only a program should do."""
+"""Remedy for a module that runs its program when it is imported."""
 
 _PARSERS = {"absl", "argparse", "click", "docopt", "fire", "optparse", "tyro", "typer"}
 """Packages that read the command line, and end the program if they cannot."""
@@ -284,7 +284,7 @@ def packages(package: ModuleType) -> Iterator[ModuleType]:
             yield from packages(importlib.import_module(f"{package.__name__}.{below.name}"))
 
 
-def called_by_name(path: str, name: str) -> Callable[..., Any]:
+def load_callable(path: str, name: str) -> Callable[..., Any]:
     """Return the callable attribute of a file or module with a name, or raise a usage error."""
     function = attribute(path, name)
     if not callable(function):
@@ -293,7 +293,7 @@ def called_by_name(path: str, name: str) -> Callable[..., Any]:
     return function  # type: ignore[no-any-return]
 
 
-def single_name(path: str, name: str) -> str:
+def get_single_name(path: str, name: str) -> str:
     """Return the display name of a single function."""
     stem = Path(path).stem if path.endswith(".py") else path
     return f"{stem}.{name}"
@@ -310,7 +310,7 @@ def find_attribute(path: str, name: str) -> Any:
 _REMEDY = "name the data set as `module:name` or `file.py:name`"
 
 
-def dataset_named(target: str, *, streams: bool = False) -> Any:
+def load_data_set(target: str, *, streams: bool = False) -> Any:
     """Load a user's data set: a map-style one of 1 or more samples, or an iterable one where it may stream.
 
     A usage error says that there is none, that it cannot be made, or that it is none of these.
@@ -319,11 +319,11 @@ def dataset_named(target: str, *, streams: bool = False) -> Any:
     if not place or not name:
         raise UsageError(f"cannot load the data set `{target}`", remedy=_REMEDY)
     samples = find_attribute(place, name)
-    if isinstance(samples, type) or not (_map_style(samples) or is_stream(samples)):
+    if isinstance(samples, type) or not (_require_map_style(samples) or is_stream(samples)):
         samples = _make_data_set(samples, target)
     if streams and is_stream(samples):
         return samples
-    if not _map_style(samples):
+    if not _require_map_style(samples):
         only = ", which only supports iteration" if hasattr(type(samples), "__iter__") else ""
         raise UsageError(
             f"cannot use `{target}` as a data set",
@@ -342,7 +342,7 @@ def is_stream(samples: Any) -> bool:
     return isinstance(samples, IterableDataset)
 
 
-def _map_style(samples: Any) -> bool:
+def _require_map_style(samples: Any) -> bool:
     kind = type(samples)
     # An iterable data set of torch's inherits a `__getitem__` that only raises.
     return hasattr(kind, "__getitem__") and hasattr(kind, "__len__") and not is_stream(samples)

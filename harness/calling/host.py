@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from harness.calling.adapter import call_case, convert_to_tensors, detaches, switch_mode, unwrap_bridge
-from harness.calling.device import CPU, called_on
+from harness.calling.device import CPU, call_on
 from harness.calling.model import AsStep
-from harness.calling.modes import Observation, heard_in, overwrite_freed, run_uncompiled, settings, unset_is_nan
+from harness.calling.modes import Observation, collect_warnings, overwrite_freed, run_uncompiled, settings, unset_is_nan
 from harness.calling.sequence import SEQUENCES
 from harness.calling.watch import Watch
 from harness.case import Case
@@ -62,11 +62,11 @@ class RemoteError(Exception):
 
 
 class GoneError(BaseException):
-    """The process in which an implementation is called is lost; no law may catch that."""
+    """Raised if the process of an implementation is lost. Laws do not catch it."""
 
 
 class ReshapedError(Exception):
-    """A call changed the shape of its inputs."""
+    """Raised if a call changes the shape of its inputs."""
 
 
 @dataclass
@@ -79,8 +79,8 @@ class InputsAfter:
     """Positions of arguments whose memory the output shares; ``None`` if the call was made in this process."""
 
     def after(self, inputs: Sequence[Any]) -> list[Any]:
-        """The leaves of the arguments as the call left them."""
-        return [self.changed.get(at, x) for at, x in enumerate(tree_leaves(list(inputs)))]
+        """Return the leaves of the arguments after the call."""
+        return [self.changed.get(position, x) for position, x in enumerate(tree_leaves(list(inputs)))]
 
     def shares(self, inputs: Sequence[Any], output: Tensor) -> int:
         """Return the number of arguments whose memory the output shares."""
@@ -100,27 +100,27 @@ class Host:
         self._is_switched = False
 
     def watch(self, *, draws: bool) -> Watch:
-        """Return the watch for its calls."""
+        """Return the watch for the calls of this process."""
         return Watch(draws=draws)
 
     def called(
         self, case: Case, inputs: Sequence[Any], of_model: AsStep | None, device: str, sequence: str | None = None
     ) -> tuple[Any, bool]:
-        """Call it, or carry out a sequence on its result; say too whether the result is another library's arrays."""
+        """Call a case, or run a sequence on its result; also return whether the result has another library's arrays."""
         case = switch_mode(case) if self._is_switched else case
 
         def call(*given: Any) -> Any:
             return call_case(case, given, of_model)
 
         action = call if sequence is None else partial(SEQUENCES[sequence], call)
-        output = action(*inputs) if device == CPU else called_on(device, action, inputs)
+        output = action(*inputs) if device == CPU else call_on(device, action, inputs)
         if case.call is None:
             return output, False
         converted = convert_to_tensors(output)
         return converted, converted is not output
 
     def called_each(self, case: Case, calls: Sequence[Sequence[Any]], device: str) -> tuple[list[Any], bool]:
-        """Call it on several inputs in one exchange with another process."""
+        """Call a case on several inputs in one exchange with another process."""
         raise NotImplementedError
 
     def repeated_calls(self, call: Callable[..., Any], inputs: Sequence[Any]) -> Iterator[tuple[str, Tensor]]:
@@ -153,14 +153,14 @@ class Host:
             self._is_switched = before
 
     def seeing(self) -> AbstractContextManager[Observation]:
-        """See what becomes of tensors in the calls of the body."""
+        """Observe the conversions of tensors in the calls of the body."""
         return Observation()
 
     @contextmanager
     def hearing(self) -> Iterator[list[str]]:
         """Collect the warnings of the calls in the body."""
         warnings: list[str] = []
-        with heard_in(warnings):
+        with collect_warnings(warnings):
             yield warnings
 
     @contextmanager
@@ -169,7 +169,7 @@ class Host:
         yield itertools.repeat(InputsAfter())
 
     def recorder(self) -> Recording:
-        """Return what records calls."""
+        """Return the recorder of calls."""
         return Recording()
 
     def detaches(self, case: Case, inputs: Sequence[Any]) -> bool:
@@ -182,7 +182,7 @@ class Host:
         return jax is not None and not jax.config.jax_enable_x64
 
     def changed_at_import(self) -> str:
-        """Return what the import of the implementations changed in the process; nothing where that is not known."""
+        """Return the settings that the import of the implementations changed; empty if that is unknown."""
         return ""
 
     def repeat_start(self) -> None:
@@ -203,11 +203,11 @@ HERE = Host()
 
 
 def clock_of(case: Case) -> Callable[[], float]:
-    """Return the clock that calls of a case are charged with, wherever they are made."""
+    """Return the clock that measures the calls of a case, in whichever process they run."""
     return host_of(case).clock
 
 
 def host_of(case: Case) -> Host:
-    """Return where a case is called."""
+    """Return the process in which a case is called."""
     host: Host = getattr(unwrap_bridge(case).function, "host", HERE)
     return host

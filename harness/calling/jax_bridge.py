@@ -25,14 +25,14 @@ def call_jax(function: Function, inputs: Sequence[Any], options: dict[str, Any])
     A call without a gradient returns the JAX result itself.
     """
     whole = partial(function, **options) if options else function
-    tensors = {at: x for at, x in enumerate(inputs) if isinstance(x, Tensor)}
+    tensors = {position: x for position, x in enumerate(inputs) if isinstance(x, Tensor)}
     if any(x.requires_grad for x in tensors.values()) and is_grad_enabled():
-        rest = [None if at in tensors else x for at, x in enumerate(inputs)]
+        rest = [None if position in tensors else x for position, x in enumerate(inputs)]
         return _Call.apply(_fix_other_arguments(whole, rest, [*tensors]), *tensors.values())  # type: ignore[no-untyped-call]
-    return _run(whole, [_array(x) if isinstance(x, Tensor) else x for x in inputs])
+    return _run(whole, [_convert_to_jax(x) if isinstance(x, Tensor) else x for x in inputs])
 
 
-def _array(x: Tensor) -> Any:
+def _convert_to_jax(x: Tensor) -> Any:
     from jax import numpy as jnp
 
     return jnp.from_dlpack(x.detach().contiguous())
@@ -41,20 +41,20 @@ def _array(x: Tensor) -> Any:
 def _fix_other_arguments(function: Function, arguments: Sequence[Any], places: Sequence[int]) -> Function:
     """Return a function of the arguments at some places; the other arguments are fixed."""
 
-    def of_arrays(*arrays: Any) -> Any:
+    def call_on_arrays(*arrays: Any) -> Any:
         inputs = list(arguments)
-        for at, array in zip(places, arrays, strict=True):
-            inputs[at] = array
+        for place, array in zip(places, arrays, strict=True):
+            inputs[place] = array
         return function(*inputs)
 
-    return of_arrays
+    return call_on_arrays
 
 
 def _run(function: Function, arguments: Sequence[Any]) -> Any:
     """Call a function as one compiled program, or operation by operation if it cannot be traced."""
     import jax
 
-    places = [at for at, x in enumerate(arguments) if isinstance(x, jax.Array)]
+    places = [position for position, x in enumerate(arguments) if isinstance(x, jax.Array)]
     arrays = [arguments[place] for place in places]
     try:
         traced, shape = jax.make_jaxpr(_fix_other_arguments(function, arguments, places), return_shape=True)(*arrays)
@@ -77,17 +77,17 @@ def _evaluate_program(program: Any, constants: int, *inputs: Any) -> Any:
     return jax.core.eval_jaxpr(program, inputs[:constants], *inputs[constants:])
 
 
-def _pullback(function: Function, count: int, wanted: Sequence[int]) -> Function:
+def _make_pullback(function: Function, count: int, wanted: Sequence[int]) -> Function:
     """Return the function that maps inputs and a cotangent to the gradients in some inputs."""
     import jax
 
-    def back(*arrays: Any) -> Any:
+    def compute_gradients(*arrays: Any) -> Any:
         inputs, cotangent = arrays[:count], arrays[count]
-        value, pull = jax.vjp(_fix_other_arguments(function, inputs, wanted), *(inputs[at] for at in wanted))
-        found = pull(jax.numpy.asarray(cotangent, value.dtype))
-        return found if len(wanted) > 1 else found[0]
+        value, pull = jax.vjp(_fix_other_arguments(function, inputs, wanted), *(inputs[place] for place in wanted))
+        gradients = pull(jax.numpy.asarray(cotangent, value.dtype))
+        return gradients if len(wanted) > 1 else gradients[0]
 
-    return back
+    return compute_gradients
 
 
 class _Call(torch.autograd.Function):
@@ -98,15 +98,15 @@ class _Call(torch.autograd.Function):
         """Return the value: a tensor, or a tuple of them."""
         ctx.function = function
         ctx.save_for_backward(*tensors)
-        value = _run(function, [_array(x) for x in tensors])
+        value = _run(function, [_convert_to_jax(x) for x in tensors])
         return tuple(map(from_dlpack, value)) if isinstance(value, (tuple, list)) else from_dlpack(value)
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Tensor) -> Any:
         """Return the gradients of the inputs that require one."""
         tensors = ctx.saved_tensors
-        wanted = [at for at, x in enumerate(tensors) if x.requires_grad]
-        back = _pullback(ctx.function, len(tensors), wanted)
-        found = _Call.apply(back, *tensors, *cotangents)  # type: ignore[no-untyped-call]
-        gradients = iter(found if isinstance(found, tuple) else (found,))
-        return None, *(next(gradients).to(x.dtype) if at in wanted else None for at, x in enumerate(tensors))
+        wanted = [i for i, x in enumerate(tensors) if x.requires_grad]
+        back = _make_pullback(ctx.function, len(tensors), wanted)
+        result = _Call.apply(back, *tensors, *cotangents)  # type: ignore[no-untyped-call]
+        gradients = iter(result if isinstance(result, tuple) else (result,))
+        return None, *(next(gradients).to(x.dtype) if i in wanted else None for i, x in enumerate(tensors))

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 UNFIT = "the parameters of a model of this regression must have the shapes"
-"""Begins why a model does not fit."""
+"""Beginning of the reason why a model does not fit."""
 
 
 class UnfitModelError(Exception):
-    """Why a model is no model of the regression it is to be trained for."""
+    """Raised if a model does not fit the regression for which it is trained."""
 
 
 class ModelStep:

@@ -43,11 +43,11 @@ def grad(
     keep: bool = False,
     create: bool = False,
 ) -> tuple[Tensor | None, ...]:
-    """Return the gradients of weighted outputs in some inputs; ``None`` for an input that has no part in them."""
-    found: tuple[Tensor | None, ...] = _run(
+    """Return the gradients of weighted outputs in some inputs; ``None`` for an input on which they do not depend."""
+    gradients: tuple[Tensor | None, ...] = _run(
         outputs, cotangents, keep or create, create, _tuple(inputs), allow_unreachable=True, accumulate=False
     )
-    return found
+    return gradients
 
 
 def backward(outputs: Sequence[Tensor], cotangents: Sequence[Tensor]) -> None:
@@ -77,7 +77,7 @@ _SMALL, _FEW, _MANY = 1024, 4, 12
 
 
 def overwrite_freed(byte: int, *, sizes: Iterable[int] = (), device: str = "cpu") -> None:
-    """Fill the blocks of memory that are handed out next, in less than a millisecond.
+    """Overwrite the memory that the allocator will reuse next; this takes less than a millisecond.
 
     Notes
     -----
@@ -177,32 +177,32 @@ class Observation(TorchFunctionMode):
         """The dtype of autocast, where it was on; the last one."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Carry the operation out."""
+        """Run the operation, and note conversions of its result."""
         self.left |= getattr(func, "__name__", "") in {"numpy", "__array__", "__dlpack__"}
         output = func(*args, **(kwargs or {}))
-        given = args[0] if args else None
-        if isinstance(output, Tensor) and isinstance(given, Tensor):
-            self.to_float32 |= (given.dtype, output.dtype) == (torch.float64, torch.float32)
-            if torch.is_autocast_enabled(given.device.type):
-                self.autocast = str(torch.get_autocast_dtype(given.device.type)).removeprefix("torch.")
+        source = args[0] if args else None
+        if isinstance(output, Tensor) and isinstance(source, Tensor):
+            self.to_float32 |= (source.dtype, output.dtype) == (torch.float64, torch.float32)
+            if torch.is_autocast_enabled(source.device.type):
+                self.autocast = str(torch.get_autocast_dtype(source.device.type)).removeprefix("torch.")
         return output
 
 
 @contextlib.contextmanager
-def heard_in(categories: list[str]) -> Iterator[None]:
+def collect_warnings(categories: list[str]) -> Iterator[None]:
     """Collect the categories of the body's warnings in a list, which is complete when the body ends."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             yield
         finally:
-            categories += [one.category.__name__ for one in caught]
+            categories += [warning.category.__name__ for warning in caught]
 
 
 # The compiler
 
 NO_COMPILER = "torch.compile finds no compiler on this machine"
-"""Why a compiled implementation is skipped."""
+"""Reason for skipping a compiled implementation."""
 
 NO_HEADERS = "torch.compile finds no Python.h on this machine"
 """Reason if a compiler exists but the Python headers are not installed."""
@@ -219,8 +219,8 @@ _MISSING = {"InvalidCxxCompiler", "TritonMissing"}
 """Exceptions of torch if the C++ compiler for the CPU, or Triton for an accelerator, is missing."""
 
 
-def no_compiler(error: BaseException) -> str | None:
-    """Return why a compiled implementation cannot run here; ``None`` where the error is another one."""
+def explain_missing_compiler(error: BaseException) -> str | None:
+    """Return why a compiled implementation cannot run here; ``None`` for another error."""
     cause: BaseException | None = error
     while cause is not None:
         if type(cause).__module__.startswith("torch."):
@@ -245,8 +245,8 @@ def run_uncompiled() -> AbstractContextManager[object]:
     return stance
 
 
-def raised_recompile_limit() -> AbstractContextManager[object]:
-    """Let the compiler, where it is loaded, compile for all inputs of the body, however different they are."""
+def raise_recompile_limit() -> AbstractContextManager[object]:
+    """Raise the compiler's limit, if it is loaded, so that it compiles for all inputs of the body."""
     config: Any = getattr(loaded_compiler(), "config", None)
     if config is None:
         return nullcontext()

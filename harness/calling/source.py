@@ -14,7 +14,7 @@ from harness.record import Subject
 
 
 def subject_of(target: str) -> Subject | None:
-    """Return the source of a target; ``None`` where that is not known."""
+    """Return the source of a target; ``None`` if it is unknown."""
     name, _, function = target.partition(":")
     path = Path(name) if name.endswith(".py") else package_of(target)
     if path is None:
@@ -32,7 +32,7 @@ def subject_of(target: str) -> Subject | None:
 
 
 def _find_module_file(folder: Path, parts: Sequence[str]) -> Path:
-    """The file of a module in a package, without importing either; as far down as there are files."""
+    """Return the file of the deepest module of a dotted path that has one, without importing it."""
     for part in parts:
         file = folder / f"{part}.py"
         if file.is_file():
@@ -57,8 +57,8 @@ def definition(tree: ast.AST, name: str) -> Definition | None:
     """Return the last definition of a qualified name; functions inside functions count, too."""
     node: ast.AST = tree
     for part in (part for part in name.split(".") if part != "<locals>"):
-        found = [one for one in ast.walk(node) if isinstance(one, Definition) and one.name == part]
-        if not found:
+        matches = [child for child in ast.walk(node) if isinstance(child, Definition) and child.name == part]
+        if not matches:
             return None
-        node = found[-1]
+        node = matches[-1]
     return node if isinstance(node, Definition) else None

@@ -13,12 +13,12 @@ from typing import Any, Protocol
 from harness.calling.discovery import (
     SHIPPED,
     attribute,
-    called_by_name,
+    get_single_name,
     import_module,
     is_shipped,
+    load_callable,
     make_importable,
     packages,
-    single_name,
 )
 from harness.calling.known import TABLES
 from harness.calling.known.book import BOOK
@@ -31,7 +31,7 @@ from harness.error import UsageError
 # Loading
 
 OBJECTS = ("data_loader",)
-"""The contracts that something claims which cannot be called: a data set, a loader."""
+"""Contracts of targets that are not callable: data sets and loaders."""
 
 ENTRY_POINTS = "harness.cases"
 """Entry-point group in which an installed package registers its cases."""
@@ -41,7 +41,7 @@ def load(target: str = SHIPPED, *, contract: str | None = None, by_name: bool = 
     """Load the cases a target names, or raise a usage error."""
     path, _, name = target.partition(":")
     if name:
-        return [_single(target, "" if by_name and contract is None else contract, claims)]
+        return [_load_single(target, "" if by_name and contract is None else contract, claims)]
     if path.endswith(".py"):
         raise UsageError(f"no function given for `{target}`", remedy="add its name, as in `file.py:function`")
     for point in entry_points(group=ENTRY_POINTS):
@@ -55,14 +55,14 @@ def load(target: str = SHIPPED, *, contract: str | None = None, by_name: bool = 
     return cases
 
 
-def _single(target: str, contract: str | None, claims: Mapping[str, Any]) -> Case:
+def _load_single(target: str, contract: str | None, claims: Mapping[str, Any]) -> Case:
     if contract is None:
         remedy = "pass `--contract NAME` (see `harness list --contracts`) or a `--formula`"
         raise UsageError(f"no contract given for `{target}`", remedy=remedy)
     path, _, name = target.partition(":")
     make_importable(target)
-    function = attribute(path, name) if contract in OBJECTS else called_by_name(path, name)
-    return Case(function, contract, style="foreign", name=single_name(path, name), target=target, **claims)
+    function = attribute(path, name) if contract in OBJECTS else load_callable(path, name)
+    return Case(function, contract, style="foreign", name=get_single_name(path, name), target=target, **claims)
 
 
 def _find_declared_cases(package: ModuleType) -> Iterator[Case]:
@@ -121,16 +121,16 @@ def entry(target: str) -> Known | None:
     """Return the entry of a target, ``module:function`` or a wrapper ``file.py:function``."""
     module, _, name = target.partition(":")
     if module.endswith(".py"):
-        return _wrapper(name, *_parsed_signature(Path(module), name))
+        return _match_wrapper(name, *_parse_signature(Path(module), name))
     return TABLES.get(module, {}).get(name)
 
 
 def place_of(function: Any) -> str | None:
-    """Return the target that names a known function, also if it is compiled and knows neither module nor name."""
+    """Return the target that names a known function, also if it is compiled and has neither module nor name."""
     for module, table in TABLES.items():
         loaded = sys.modules.get(module)
         for name in table if loaded is not None else ():
-            if _attribute(loaded, name) is function:
+            if _get_attribute(loaded, name) is function:
                 return f"{module}:{name}"
     return None
 
@@ -145,7 +145,7 @@ def find_known(function: Any) -> Known | None:
         return None
     names = code.co_varnames[: code.co_argcount]
     required = names[: len(names) - len(function.__defaults__ or ())]
-    return _wrapper(function.__name__, required, frozenset(code.co_names))
+    return _match_wrapper(function.__name__, required, frozenset(code.co_names))
 
 
 def complete_claim(known: Known | None, contract: str | None, call: Any) -> tuple[str | None, Any]:
@@ -158,32 +158,32 @@ def complete_claim(known: Known | None, contract: str | None, call: Any) -> tupl
     return known.claim, (known.call or None) if call is None else call
 
 
-def _attribute(module: Any, name: str) -> Any:
+def _get_attribute(module: Any, name: str) -> Any:
     value = module
     for part in name.split("."):
         value = getattr(value, part, None)
     return value
 
 
-def _wrapper(name: str, required: tuple[str, ...], used: frozenset[str]) -> Known | None:
+def _match_wrapper(name: str, required: tuple[str, ...], used: frozenset[str]) -> Known | None:
     """Return the entry of a function in a file, from its name, its required parameters and the names in its code."""
-    known = FUNCTIONAL.get(name)
-    if known is not None and known.required and known.required[1:] == required[1:]:
-        return known
-    known = BOOK.get(name)
-    return known if known is not None and known.required == required and used.issuperset(known.uses) else None
+    entry_ = FUNCTIONAL.get(name)
+    if entry_ is not None and entry_.required and entry_.required[1:] == required[1:]:
+        return entry_
+    entry_ = BOOK.get(name)
+    return entry_ if entry_ is not None and entry_.required == required and used.issuperset(entry_.uses) else None
 
 
-def _parsed_signature(file: Path, name: str) -> tuple[tuple[str, ...], frozenset[str]]:
+def _parse_signature(file: Path, name: str) -> tuple[tuple[str, ...], frozenset[str]]:
     """Return the parameters without a default of a function in a file, which is read and not run, and its names."""
     try:
         tree = ast.parse(file.read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return (), frozenset()
-    for one in tree.body:
-        if isinstance(one, ast.FunctionDef) and one.name == name:
-            given = [argument.arg for argument in (*one.args.posonlyargs, *one.args.args)]
-            required = tuple(given[: len(given) - len(one.args.defaults)])
-            names = (getattr(node, "id", None) or getattr(node, "attr", None) for node in ast.walk(one))
+    for statement in tree.body:
+        if isinstance(statement, ast.FunctionDef) and statement.name == name:
+            parameters = [argument.arg for argument in (*statement.args.posonlyargs, *statement.args.args)]
+            required = tuple(parameters[: len(parameters) - len(statement.args.defaults)])
+            names = (getattr(node, "id", None) or getattr(node, "attr", None) for node in ast.walk(statement))
             return required, frozenset(filter(None, names))
     return (), frozenset()

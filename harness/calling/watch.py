@@ -30,7 +30,7 @@ RESTORED = "(restored)"
 
 @dataclass(frozen=True)
 class Setting:
-    """One piece of global state.
+    """A piece of global state with its reader, its repair and its sentence.
 
     Parameters
     ----------
@@ -67,34 +67,34 @@ class Setting:
         return text and text + (f" {RESTORED}" if self.restore else "")
 
 
-def _opaque(name: str, _before: Any, _after: Any) -> str:
+def _format_change(name: str, _before: Any, _after: Any) -> str:
     return f"changes {name}"
 
 
-def _drawn(name: str, _before: Any, _after: Any) -> str:
+def _format_draw(name: str, _before: Any, _after: Any) -> str:
     return f"seeds or draws {name}"
 
 
-def _keys(name: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:
+def _format_keys(name: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:
     changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
     return f"changes {name}: {', '.join(changed)}"
 
 
-def _threads_left(_name: str, before: int, after: int) -> str:
+def _format_threads(_name: str, before: int, after: int) -> str:
     """Return the sentence about new threads; threads that end in the meantime do not count."""
-    left = after - before
-    return f"leaves {left} thread{'s'[: left > 1]} running" if left > 0 else ""
+    surplus = after - before
+    return f"leaves {surplus} thread{'s'[: surplus > 1]} running" if surplus > 0 else ""
 
 
 def _keeps_subnormals() -> bool:
-    """Whether half of the smallest normal number is none of the numbers that are flushed to zero."""
+    """True if subnormal numbers are not flushed to zero."""
     return _SMALLEST_NORMAL * 0.5 != 0.0
 
 
 _SMALLEST_NORMAL = sys.float_info.min
 
 
-def _rounding() -> str:
+def _read_rounding() -> str:
     """Return the rounding mode of this thread, read off three sums."""
     if _ONE + _QUARTER_ULP > _ONE:
         return "upward"
@@ -108,25 +108,25 @@ _ONE, _QUARTER_ULP = 1.0, sys.float_info.epsilon / 4.0
 
 
 def _round_to_nearest(_before: str) -> None:
-    """Round to nearest again, which is the mode that any process begins with."""
+    """Restore rounding to nearest, the mode in which every process starts."""
     for library in ("libm.so.6", None):
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(library).fesetround(0)
             return
 
 
-def _recursion_limit() -> int:
+def _read_recursion_limit() -> int:
     """Return the limit, ignoring the value to which torch's compiler raises it."""
     return max(sys.getrecursionlimit(), 2000)
 
 
-def _environment() -> dict[str, str]:
-    """All variables but those in which torch's compilers keep notes for themselves."""
+def _read_environment() -> dict[str, str]:
+    """Return the environment without the variables that torch's compilers set for themselves."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("TORCH", "TRITON"))}
 
 
 def _restore_environment(before: Mapping[str, str]) -> None:
-    for name in _environment().keys() - before.keys():
+    for name in _read_environment().keys() - before.keys():
         del os.environ[name]
     os.environ.update(before)
 
@@ -140,7 +140,7 @@ def _restore_filters(before: Sequence[Any]) -> None:
     warnings.filters[:] = before  # type: ignore[index]
 
 
-def _handlers() -> dict[str, Any]:
+def _read_handlers() -> dict[str, Any]:
     return {number.name: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, *_ALARM)}
 
 
@@ -160,11 +160,11 @@ def _find_blocked_signals() -> list[str]:
     return sorted(signal.Signals(number).name for number in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
 
 
-def _block(before: Sequence[str]) -> None:
+def _restore_blocked_signals(before: Sequence[str]) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [signal.Signals[name] for name in before])
 
 
-def _numpy_draws() -> tuple[Any, ...]:
+def _read_numpy_draws() -> tuple[Any, ...]:
     state: Any = np.random.get_state()  # noqa: NPY002 - the global generator is compared
     kind, key, *rest = state
     return kind, key.tobytes(), *rest
@@ -194,20 +194,20 @@ SETTINGS = (
         costly=True,
     ),
     Setting("whether subnormal numbers are kept", _keeps_subnormals, lambda keeps: torch.set_flush_denormal(not keeps)),
-    Setting("the rounding mode", _rounding, _round_to_nearest, at_import=True),
+    Setting("the rounding mode", _read_rounding, _round_to_nearest, at_import=True),
     Setting("NumPy's handling of floating-point errors", np.geterr, lambda before: np.seterr(**before)),
     Setting("the working directory", os.getcwd, os.chdir, costly=True),
-    Setting("the recursion limit", _recursion_limit, sys.setrecursionlimit),
+    Setting("the recursion limit", _read_recursion_limit, sys.setrecursionlimit),
     Setting("garbage collection", gc.isenabled, lambda enabled: gc.enable() if enabled else gc.disable()),
-    Setting("the warning filters", lambda: list(warnings.filters), _restore_filters, _opaque, by_libraries=True),
-    Setting("the module search path", lambda: list(sys.path), _restore_path, _opaque, by_libraries=True),
-    Setting("signal handlers", _handlers, _restore_handlers, _opaque, by_libraries=True, costly=True),
-    Setting("the blocked signals", _find_blocked_signals, _block, at_import=True),
-    Setting("the environment", _environment, _restore_environment, _keys, by_libraries=True, costly=True),
-    Setting("Python's random numbers", random.getstate, random.setstate, _drawn, costly=True, draws=True),
-    Setting("NumPy's random numbers", _numpy_draws, _restore_numpy_draws, _drawn, costly=True, draws=True),
+    Setting("the warning filters", lambda: list(warnings.filters), _restore_filters, _format_change, by_libraries=True),
+    Setting("the module search path", lambda: list(sys.path), _restore_path, _format_change, by_libraries=True),
+    Setting("signal handlers", _read_handlers, _restore_handlers, _format_change, by_libraries=True, costly=True),
+    Setting("the blocked signals", _find_blocked_signals, _restore_blocked_signals, at_import=True),
+    Setting("the environment", _read_environment, _restore_environment, _format_keys, by_libraries=True, costly=True),
+    Setting("Python's random numbers", random.getstate, random.setstate, _format_draw, costly=True, draws=True),
+    Setting("NumPy's random numbers", _read_numpy_draws, _restore_numpy_draws, _format_draw, costly=True, draws=True),
     # Settings that cannot be restored are last, so that the sentence ends with them.
-    Setting("threads", threading.active_count, None, _threads_left, by_libraries=True, costly=True),
+    Setting("threads", threading.active_count, None, _format_threads, by_libraries=True, costly=True),
 )
 """Settings that are compared before and after a call."""
 
@@ -290,9 +290,9 @@ class Watch:
         self._all = [setting for setting in SETTINGS if draws or not setting.draws]
         self._quick = [setting for setting in self._all if not setting.costly]
         self._calls = 0
-        self._heard = _Heard()
+        self._output = _TruncatedStream()
         self._text = io.TextIOWrapper(
-            cast("BinaryIO", self._heard), encoding="utf-8", errors="replace", write_through=True
+            cast("BinaryIO", self._output), encoding="utf-8", errors="replace", write_through=True
         )
         self.noticed: tuple[Fault, str] | None = None
 
@@ -312,15 +312,15 @@ class Watch:
             self._restore(settings, before, modules)
             if replaced:
                 self._notice(Fault.STATE, "replaces sys.stdout or sys.stderr (restored)")
-            if self._heard.text:
-                self._notice(Fault.PRINTED, PRINTS.format(quote_output(self._heard.text)))
+            if self._output.text:
+                self._notice(Fault.PRINTED, PRINTS.format(quote_output(self._output.text)))
 
     @contextmanager
     def law(self) -> Iterator[None]:
         """Watch all calls of a law, so that their changes are undone before the next law."""
         modules, before = len(sys.modules), read(self._all)
         try:
-            with modes.raised_recompile_limit():
+            with modes.raise_recompile_limit():
                 yield
         finally:
             self._restore(self._all, before, modules)
@@ -371,7 +371,7 @@ def quote_output(text: bytes) -> str:
     return f"`{line[:MAX_QUOTED]}{'...' if len(line) > MAX_QUOTED else ''}`"
 
 
-class _Heard(io.BufferedIOBase):
+class _TruncatedStream(io.BufferedIOBase):
     """A stream that keeps only the beginning of the text, so that endless printing fills no memory."""
 
     def __init__(self) -> None:
@@ -379,11 +379,11 @@ class _Heard(io.BufferedIOBase):
         self.text = b""
 
     def writable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def write(self, data: object) -> int:
-        """Keep what fits."""
+        """Keep the beginning of the data, up to the limit."""
         written = bytes(data)  # type: ignore[call-overload]
         self.text += written[: max(0, 4 * MAX_QUOTED - len(self.text))]
         return len(written)

@@ -104,35 +104,35 @@ def _raise_usage_error(command: Any, ctx: Any, args: list[str]) -> Iterator[None
     except _UNREADABLE as error:
         if type(error).__name__ == "NoArgsIsHelpError" or ctx.resilient_parsing:
             raise
-        raise _usage_error(error, command, ctx, words) from None
+        raise _make_usage_error(error, command, ctx, words) from None
 
 
-def _usage_error(error: Any, command: Any, ctx: Any, words: list[str]) -> UsageError:
+def _make_usage_error(error: Any, command: Any, ctx: Any, words: list[str]) -> UsageError:
     help_ = f"see `{ctx.command_path} --help`"
     kind, option = type(error).__name__, getattr(error, "option_name", None)
     if kind == "NoSuchOption":
         # Compare without the dashes that all options share.
-        known = [name for param in command.get_params(ctx) for name in (*param.opts, *param.secondary_opts)]
-        near = nearest(str(option).lstrip("-"), [name[2:] for name in known if name.startswith("--")])
+        options = [name for param in command.get_params(ctx) for name in (*param.opts, *param.secondary_opts)]
+        near = nearest(str(option).lstrip("-"), [name[2:] for name in options if name.startswith("--")])
         meant = f"did you mean {' or '.join(f'`--{name}`' for name in near)}?" if near else help_
         if option in {"--quiet", "-q"}:
             concise = "; `--output-format concise` prints a line for each finding"
-            meant = f"leave it out{concise if '--output-format' in known else ''}"
+            meant = f"leave it out{concise if '--output-format' in options else ''}"
         return UsageError(f"unknown option `{option}`", remedy=meant)
     if kind == "MissingParameter":
-        return UsageError(f"missing {error.param.param_type_name} {_name(error.param)}", remedy=help_)
+        return UsageError(f"missing {error.param.param_type_name} {_format_name(error.param)}", remedy=help_)
     if kind == "BadParameter" and error.param is not None:
-        return _invalid(error, words)
+        return _make_value_error(error, words)
     if kind == "BadOptionUsage":
         is_flag = "not" in error.message
         problem = f"`{option}` takes no value" if is_flag else f"missing value for `{option}`"
         return UsageError(problem, remedy=help_)
     if extra := re.search(r"unexpected extra argument.*\((.*)\)", error.message):
         return UsageError(f"unexpected argument {join_names(extra[1].split())}", remedy=help_)
-    return UsageError(_plain(error.message), remedy=help_)
+    return UsageError(_format_message(error.message), remedy=help_)
 
 
-def _invalid(error: Any, words: list[str]) -> UsageError:
+def _make_value_error(error: Any, words: list[str]) -> UsageError:
     """Return the error for a value of the wrong type or range, independent of typer's wording."""
     param, metavar = error.param, error.param.metavar or ""
     least = getattr(param, "min", None)
@@ -142,10 +142,10 @@ def _invalid(error: Any, words: list[str]) -> UsageError:
     elif "|" in metavar:
         rule = f"one of {join_names(metavar.split('|'))}"
     else:
-        return UsageError(f"invalid value for {_name(param)}", rule=_plain(error.message))
-    given = _find_option(param.opts, words)
-    value = None if given is None else f"`{given}`"
-    return UsageError(f"invalid value for {_name(param)}", rule=f"it must be {rule}", value=value)
+        return UsageError(f"invalid value for {_format_name(param)}", rule=_format_message(error.message))
+    text = _find_option(param.opts, words)
+    value = None if text is None else f"`{text}`"
+    return UsageError(f"invalid value for {_format_name(param)}", rule=f"it must be {rule}", value=value)
 
 
 def _find_option(names: list[str], words: list[str]) -> str | None:
@@ -155,14 +155,14 @@ def _find_option(names: list[str], words: list[str]) -> str | None:
     return values[-1] if values else None
 
 
-def _name(param: Any) -> str:
+def _format_name(param: Any) -> str:
     """Return a parameter as the user types it, in backquotes."""
     if param.param_type_name == "argument":
         return f"`{param.metavar or param.name.upper()}`"
     return f"`{max(param.opts, key=len)}`"
 
 
-def _plain(message: str) -> str:
+def _format_message(message: str) -> str:
     """Convert a message of typer to our style: lower case, names in backquotes, no period at the end."""
     text = re.sub(r"'([^']*)'", r"`\1`", message.strip().rstrip("."))
     return text[:1].lower() + text[1:]

@@ -18,7 +18,7 @@ from harness.command.panels import epilog, known_option, output_option, thorough
 from harness.command.runner import Work
 from harness.command.watch import run_on_change
 from harness.error import ExitCode, UsageError
-from harness.repair.proposal import FixOptions, Proposal, fix_of_check, tell
+from harness.repair.proposal import FixOptions, Proposal, print_proposal, propose_fix_of_check
 from harness.verdict.campaign import Campaign
 
 if TYPE_CHECKING:
@@ -99,14 +99,14 @@ def check(
     declares = {**question.declares, **({"reference": reference} if reference else {})}
     campaign = replace(question, target=target, declares=declares).rechecked()
 
-    def checked() -> int:
+    def run_check() -> int:
         from harness.display.verdict_document import Results
 
         verdicts: list[Verdict] = []
         properties: dict[object, Property] = {}
         proposal: Proposal | None = None
         decided_by: str | None = None
-        noted = _noting(target)
+        noted = _make_annotator(target)
 
         def take(verdict: "Verdict", new: "list[Property]") -> "list[Record]":
             verdicts.append(verdict)
@@ -115,7 +115,7 @@ def check(
         def work(check: Work) -> None:
             nonlocal decided_by
             kept: set[object] = set()
-            with execution.backend(campaign, processes=_processes(campaign, execution)) as backend:
+            with execution.backend(campaign, processes=_count_processes(campaign, execution)) as backend:
                 pieces = backend.pieces
                 decided_by = pieces[0].get("decided_by") if pieces else None
                 late_seed = campaign.recheck_seed if any(piece.get("isolated") for piece in pieces) else None
@@ -131,7 +131,7 @@ def check(
 
         def keep(check: Work) -> "list[Fix]":
             nonlocal proposal
-            proposal = None if request is None or check.early else fix_of_check(request, campaign, verdicts)
+            proposal = None if request is None or check.early else propose_fix_of_check(request, campaign, verdicts)
             return [] if proposal is None else proposal.fixes
 
         def show(check: Work) -> int:
@@ -139,25 +139,25 @@ def check(
             results = Results(verdicts, list(properties.values()), check.early, target, found_fixes)
             _show(campaign, results, output, decided_by or "its name", verbose=verbose)
             if proposal is not None:
-                tell(proposal, output.output_format)
+                print_proposal(proposal, output.output_format)
             if not verdicts and not check.early:
                 raise UsageError(f"no law of `{target}` matches the options", remedy="see `harness list --laws`")
             if output.run is not None and not check.early:
                 _record_picture(check, campaign, verdicts, execution)
-            fails_strictly = any(one.fails(strict=campaign.strict) for one in properties.values())
-            return _code(verdicts) or int(fails_strictly)
+            fails_strictly = any(record.fails(strict=campaign.strict) for record in properties.values())
+            return _get_exit_code(verdicts) or int(fails_strictly)
 
         return runner.run(work, show, keep=keep, kept=verdicts, unit="verdict", output=output, seed=campaign.seed)
 
-    raise typer.Exit(run_on_change(target, checked) if watch else checked())
+    raise typer.Exit(run_on_change(target, run_check) if watch else run_check())
 
 
-def _noting(target: str) -> "Callable[[Verdict], Verdict]":
+def _make_annotator(target: str) -> "Callable[[Verdict], Verdict]":
     """Return a function that notes in a failing verdict with which release of torch the baseline has another one."""
     from harness.record import Status
 
     @cache
-    def releases() -> "Releases | None":
+    def read_releases() -> "Releases | None":
         from harness.gate.release import Releases
 
         # The gate reports a baseline that cannot be read; a check does without it.
@@ -165,14 +165,14 @@ def _noting(target: str) -> "Callable[[Verdict], Verdict]":
             return Releases.read_target(target)
         return None
 
-    def noted(verdict: "Verdict") -> "Verdict":
-        known = releases() if verdict.status.fails or verdict.status is Status.UNCLAIMED else None
-        return verdict if known is None else known.add_releases(verdict)
+    def add_note(verdict: "Verdict") -> "Verdict":
+        baseline = read_releases() if verdict.status.fails or verdict.status is Status.UNCLAIMED else None
+        return verdict if baseline is None else baseline.add_releases(verdict)
 
-    return noted
+    return add_note
 
 
-def _code(verdicts: "list[Verdict]") -> int:
+def _get_exit_code(verdicts: "list[Verdict]") -> int:
     """Return 0 if everything is as declared, 1 if something fails, 2 if every law was skipped."""
     from harness.record import Status
 
@@ -181,7 +181,7 @@ def _code(verdicts: "list[Verdict]") -> int:
     return int(any(verdict.status.fails for verdict in verdicts))
 
 
-def _processes(campaign: Campaign, execution: ExecutionOptions) -> int:
+def _count_processes(campaign: Campaign, execution: ExecutionOptions) -> int:
     """Return 1 for shipped cases, few laws and loaders, whose laws share the data that was read; otherwise 2."""
     if campaign.contract in OBJECTS:
         return 1
@@ -192,8 +192,8 @@ def _processes(campaign: Campaign, execution: ExecutionOptions) -> int:
 
 
 def _show(campaign: Campaign, results: "Results", output: Output, decided_by: str, *, verbose: bool) -> None:
-    from harness.calling.discovery import whence
-    from harness.display.output_format import lines_of
+    from harness.calling.discovery import explain_origin
+    from harness.display.output_format import format_check
     from harness.display.verdict import print_properties, print_verdicts
     from harness.display.verdict_document import WRITERS
     from harness.wording import census_line, glossary_line, unclaimed_line, verdict_line
@@ -203,12 +203,12 @@ def _show(campaign: Campaign, results: "Results", output: Output, decided_by: st
     verdicts, properties, early, *_ = results
     with output.written(lambda kind: WRITERS[kind](results)) as written:
         if not output.is_full:
-            say(*lines_of(output.output_format, results))
+            say(*format_check(output.output_format, results))
             return
         say_claim(campaign.target, campaign.contract, (verdict.contract for verdict in verdicts), decided_by)
         print_properties(console(), properties)
         print_verdicts(console(), verdicts, single=":" in campaign.target, verbose=in_full, early=early)
-        place = whence(campaign.target)
+        place = explain_origin(campaign.target)
         name = f"{campaign.target} ({place})" if place else campaign.target
         census = census_line(verdicts).replace("checked: ", f"checked: {name}, ", 1)
         verdict = verdict_line(verdicts, early)
@@ -228,8 +228,8 @@ def _record_picture(
     from harness.surveyor.plan import Survey
 
     broken = [verdict.dtype for verdict in verdicts if verdict.violation is not None and verdict.status.fails]
-    known = broken or list(campaign.dtypes) or [verdict.dtype for verdict in verdicts]
-    dtype = DEFAULT_DTYPE if DEFAULT_DTYPE in known or not known else known[0]
+    dtypes = broken or list(campaign.dtypes) or [verdict.dtype for verdict in verdicts]
+    dtype = DEFAULT_DTYPE if DEFAULT_DTYPE in dtypes or not dtypes else dtypes[0]
     claims = (campaign.target, campaign.contract, campaign.declares, campaign.breaks, campaign.call)
     planned = Survey(*claims, laws=("value",), dtypes=(dtype,), batches=0, seed=campaign.first_seed)
     # A contract without rays, such as that of a loader, has no picture.

@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from harness.adoption.settings import search_path
+from harness.adoption.settings import read_search_path
 from harness.command.options import CasesArgument, ContractOption, DataOption, console, progress, say
 from harness.command.panels import epilog, thorough_option
 from harness.error import ExitCode
@@ -43,8 +43,8 @@ def doctor(
     from harness.gate.policy import project_root, read_policy
 
     root = project_root(Path.cwd())
-    given = {"target": target, "budget_s": budget}
-    policy = read_policy(root).model_copy(update={name: value for name, value in given.items() if value is not None})
+    overrides = {name: value for name, value in (("target", target), ("budget_s", budget)) if value is not None}
+    policy = read_policy(root).model_copy(update=overrides)
     with progress() as bar:
         task = bar.add_task("time", total=None)
         diagnosis = diagnose(
@@ -52,11 +52,11 @@ def doctor(
             policy,
             contract=contract,
             data=data,
-            pythonpath=search_path(root),
+            pythonpath=read_search_path(root),
             progress=lambda message: bar.update(task, description=message),
         )
     if diagnosis.sights:
-        console().print(_table(diagnosis))
+        console().print(_make_table(diagnosis))
     if diagnosis.control is not None:
         seen = percent_slower(diagnosis.control)
         say(f"control: 10 % more work in {diagnosis.evidence.control} is measured as {seen}")
@@ -64,7 +64,7 @@ def doctor(
     raise typer.Exit(ExitCode.PASSED if diagnosis.sights else ExitCode.NO_ANSWER)
 
 
-def _table(diagnosis: "Diagnosis") -> Table:
+def _make_table(diagnosis: "Diagnosis") -> Table:
     from harness.gate.finding import percent_slower
 
     couples = diagnosis.sights[0].couples

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from harness.adoption.settings import baseline_file, complete_policy, find_project, questions_of, search_path
+from harness.adoption.settings import complete_policy, find_baseline, find_project, make_questions, read_search_path
 from harness.command.options import (
     CasesArgument,
     ContractOption,
@@ -15,11 +15,11 @@ from harness.command.options import (
     JunitOption,
     MarkdownOption,
     console,
-    files_written,
     progress,
     run_folder,
     say,
     session,
+    write_files,
 )
 from harness.command.panels import epilog, output_option, thorough_option
 from harness.error import UsageError, printable
@@ -146,8 +146,8 @@ def gate(
         raise UsageError("nothing to compare", remedy="pass `--run` or `--against`")
     root = project_root(Path.cwd())
     policy = read_policy(root)
-    given = {name: value for name, value in (("target", target), ("budget_s", budget)) if value is not None}
-    _, project = complete_policy(policy.model_copy(update=given), root)
+    overrides = {name: value for name, value in (("target", target), ("budget_s", budget)) if value is not None}
+    _, project = complete_policy(policy.model_copy(update=overrides), root)
     if project is not None and against is not None:
         rule = "the targets of `[tool.harness]` are single functions"
         raise UsageError("cannot time the project", rule=rule, remedy="list the functions in `CASES` of a package")
@@ -156,19 +156,19 @@ def gate(
     at_base = None if reference is None or update else read_base(reference, root, baseline)
     if at_base is not None:
         policy, findings = at_base.judge_policy(policy)
-    policy, project = complete_policy(policy.model_copy(update=given), root)
+    policy, project = complete_policy(policy.model_copy(update=overrides), root)
     if run is not None:
         findings += _reject_unfinished(run, update=update)
     with session(into or run or RUN) as opened:
         if run is not None:
             job = Job(root, policy, project, at_base, baseline, contract, data)
-            findings += _exact(run, job, update=update)
+            findings += _compare_exactly(run, job, update=update)
         if against is not None:
             findings += _time(against, policy, contract=contract, data=data, seed=seed, into=opened.folder)
         opened.folder.write(GateFinding, findings)
     code = exit_code(findings, strict=strict, blind=allow_noise)
     files = {"json": json, "junit": junit, "markdown": markdown}
-    with files_written(files, lambda kind: WRITERS[kind](findings, code)) as written:
+    with write_files(files, lambda kind: WRITERS[kind](findings, code)) as written:
         _summarize(findings, code)
         _show(findings, code)
         for line in written:
@@ -180,17 +180,17 @@ def _reject_unfinished(run: str, *, update: bool) -> "list[GateFinding]":
     """Return a finding if a run is incomplete; such a run does not become the baseline."""
     from harness.record import Gate, GateFinding, Outcome, early
 
-    how = early(run_folder(run).head().work, "check", "survey")
-    if not how:
+    reason = early(run_folder(run).head().work, "check", "survey")
+    if not reason:
         return []
     if update:
         problem = f"cannot make `{run_folder(run).path}` the baseline"
-        raise UsageError(problem, rule=f"the run was {how}", remedy="run the command again to the end")
-    sentence = f"The run was {how}; the missing results cannot be compared."
+        raise UsageError(problem, rule=f"the run was {reason}", remedy="run the command again to the end")
+    sentence = f"The run was {reason}; the missing results cannot be compared."
     return [GateFinding(gate=Gate.NUMERICS, case="", subject="", outcome=Outcome.NO_VERDICT, sentence=sentence)]
 
 
-def _exact(run: str, job: Job, *, update: bool) -> "Sequence[GateFinding]":
+def _compare_exactly(run: str, job: Job, *, update: bool) -> "Sequence[GateFinding]":
     from harness.gate.baseline import Baseline, baseline_of, read_baseline, reject_foreign, write_baseline
     from harness.gate.numerics import accept_differences, compare
     from harness.gate.release import Releases, attribute_to_releases
@@ -199,22 +199,22 @@ def _exact(run: str, job: Job, *, update: bool) -> "Sequence[GateFinding]":
 
     folder = run_folder(run)
     head, verdicts, breakings = folder.head(), folder.read(Verdict), folder.read(Breaking)
-    questions, policy = _questions(head, verdicts, job)
-    file = job.file or _baseline_of(questions, policy, job)
+    questions, policy = _make_questions(head, verdicts, job)
+    file = job.file or _find_baseline(questions, policy, job)
     counted = _count(questions, job)
     now = summarize_run(head, verdicts, breakings, counted.by_case)
     if not update:
         at_base = None if job.base is None else job.base.baseline(file)
         if at_base is None and job.base is not None and not file.is_file():
-            return [*job.base.judge_baselines(file, now, policy), _nothing(job.base, file), *counted.findings]
-        known = at_base if at_base is not None and not file.is_file() else read_baseline(file)
+            return [*job.base.judge_baselines(file, now, policy), _report_nothing(job.base, file), *counted.findings]
+        previous = at_base if at_base is not None and not file.is_file() else read_baseline(file)
         names = {*counted.failures, *(old for old, new in policy.renamed.items() if new in counted.failures)}
         of_branch = [] if job.base is None else job.base.judge_baselines(file, now, policy)
         is_single = job.project is None and len(questions) == 1
-        releases = Releases(known, file, baseline_of(policy.target, job.root).parent if is_single else job.root)
-        found = compare(known.drop_counts(names), now, policy)
-        found = [*attribute_to_releases(found, verdicts, releases, policy, now.origin.hypothesis)]
-        return [*of_branch, *found, *counted.findings]
+        releases = Releases(previous, file, baseline_of(policy.target, job.root).parent if is_single else job.root)
+        differences = compare(previous.drop_counts(names), now, policy)
+        differences = [*attribute_to_releases(differences, verdicts, releases, policy, now.origin.hypothesis)]
+        return [*of_branch, *differences, *counted.findings]
     if counted.failures:
         case, why = next(iter(counted.failures.items()))
         raise UsageError(f"cannot make a baseline: calling `{case}` raises {why}", remedy="correct the case first")
@@ -226,12 +226,12 @@ def _exact(run: str, job: Job, *, update: bool) -> "Sequence[GateFinding]":
     return accept_differences(compare(before, now, policy))
 
 
-def _questions(head: "Run", verdicts: "Sequence[Verdict]", job: Job) -> "tuple[list[Campaign], Policy]":
+def _make_questions(head: "Run", verdicts: "Sequence[Verdict]", job: Job) -> "tuple[list[Campaign], Policy]":
     """Return questions about the cases to count: of the project, of the target, or else of the run's own targets."""
     from harness.verdict.campaign import Campaign
 
     if job.project is not None:
-        return questions_of(job.project), job.policy
+        return make_questions(job.project), job.policy
     claims = {
         head.subjects[verdict.case].target: verdict.contract if ":" in head.subjects[verdict.case].target else None
         for verdict in verdicts
@@ -244,7 +244,7 @@ def _questions(head: "Run", verdicts: "Sequence[Verdict]", job: Job) -> "tuple[l
     return questions, job.policy.model_copy(update={"target": first})
 
 
-def _baseline_of(questions: "Sequence[Campaign]", policy: "Policy", job: Job) -> Path:
+def _find_baseline(questions: "Sequence[Campaign]", policy: "Policy", job: Job) -> Path:
     """Return the file of the baseline: next to the source of the target, or in the project if there are several."""
     from harness.gate.baseline import NAME
 
@@ -254,7 +254,7 @@ def _baseline_of(questions: "Sequence[Campaign]", policy: "Policy", job: Job) ->
         and len({question.target.partition(":")[0] for question in questions}) > 1
     ):
         return job.root / NAME
-    return baseline_file(policy, job.project, job.root)
+    return find_baseline(policy, job.project, job.root)
 
 
 def _count(questions: "Sequence[Campaign]", job: Job) -> "Counts":
@@ -272,12 +272,12 @@ def _count(questions: "Sequence[Campaign]", job: Job) -> "Counts":
             arguments,
             Counts,
             target=names,
-            pythonpath=search_path(job.root),
+            pythonpath=read_search_path(job.root),
             on_event=lambda case: bar.update(task, description=f"counting {case}"),
         )
 
 
-def _nothing(base: "Base", file: Path) -> "GateFinding":
+def _report_nothing(base: "Base", file: Path) -> "GateFinding":
     from harness.record import Gate, GateFinding, Outcome
 
     sentence = (

@@ -44,25 +44,25 @@ def list_(
     """List the cases, contracts and laws, with the statement of each law."""
     from harness.display import listing
 
-    every = not (cases or contracts or laws or formulas)
+    is_all = not (cases or contracts or laws or formulas)
     out = console()
-    if cases or every:
+    if cases or is_all:
         try:
-            out.print(listing.fit_table(listing.case_table(_cases(target)), out.width))
+            out.print(listing.fit_table(listing.case_table(_load_cases(target)), out.width))
         except UsageError as error:
             if cases or target != SHIPPED:
                 raise
             say(f"cases: {error}\n")
-    if contracts or every:
+    if contracts or is_all:
         out.print(listing.fit_table(listing.contract_table(), out.width))
-    if laws or every:
+    if laws or is_all:
         out.print(listing.fit_table(listing.law_table(), out.width))
     if formulas:
         for table in listing.formula_tables():
             out.print(listing.fit_table(table, out.width))
 
 
-def _cases(target: str) -> "list[Case]":
+def _load_cases(target: str) -> "list[Case]":
     """Return the cases of a target; another process imports them unless they are shipped."""
     if is_shipped(target):
         from harness.calling.target import load

@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from harness.calling.discovery import own_cases
+from harness.calling.discovery import find_own_cases
 from harness.command.options import run_folder, say
 from harness.error import ExitCode, UsageError, require
 from harness.execution.interrupt import uninterruptible
@@ -51,16 +51,16 @@ PARTS = (
         60.0,
     ),
 )
-"""In the order in which a reader wants them."""
+"""The parts, the most useful for a reader first."""
 
 PAGE_SHARE = 0.1
 """A page is written between two parts if it takes at most this share of the time since the last one."""
 
 PLAIN_S = 30.0
-"""Seconds between two lines of progress where no terminal shows one line in place."""
+"""Interval in seconds between lines of progress if standard error is no terminal."""
 
 LOOK_S = 1.0
-"""Seconds between two looks at a running part."""
+"""Interval in seconds at which a running part is polled."""
 
 GOODBYE_S = 60.0
 """Seconds for an interrupted part to store its finished results."""
@@ -76,7 +76,7 @@ def reject_misuse(runs: Sequence[str]) -> None:
     """Raise an error if the main job cannot make a single run of the shipped cases with its page."""
     if len(runs) != 1:
         raise UsageError("cannot make several runs", remedy="name one run with `--new`")
-    if (package := own_cases()) is not None:
+    if (package := find_own_cases()) is not None:
         rule = f"`--new` checks the shipped cases, and `{package}` hides them"
         raise UsageError("cannot make a run here", rule=rule, remedy="use another folder")
     for extra in ("report", "bench"):
@@ -141,7 +141,7 @@ class _Job:
 
     def run(self) -> None:
         """Run the parts; a part that fails does not stop the others."""
-        self._line.show(self._progress(), is_new=True)
+        self._line.show(self._format_progress(), is_new=True)
         if sys.platform == "linux":
             # Otherwise every part would import these modules.
             for module in ("torch", "torch.fx.experimental.symbolic_shapes", "harness.contracts"):
@@ -149,7 +149,7 @@ class _Job:
         for number, part in enumerate(PARTS):
             self._began = time.monotonic()
             words = [*part.command.split(), "--run", self._name, *([] if number else ["--fresh"])]
-            code, output = run_command(words, lambda: self._line.show(self._progress()))
+            code, output = run_command(words, lambda: self._line.show(self._format_progress()))
             self._line.clear()
             sys.stdout.write(output)
             sys.stdout.flush()
@@ -161,7 +161,7 @@ class _Job:
             self._durations_s.append(time.monotonic() - self._began)
             self._began = time.monotonic()
             if number + 1 < len(PARTS):
-                self._line.show(self._progress(), is_new=True)
+                self._line.show(self._format_progress(), is_new=True)
                 self._write_page_if_due()
         self.finish()
 
@@ -198,14 +198,14 @@ class _Job:
         elif is_first:
             say(output.partition("\n")[0])
 
-    def _progress(self) -> str:
+    def _format_progress(self) -> str:
         """Return which part is running, and about how long the rest takes."""
         done = len(self._durations_s)
-        left_s = remaining_s(self._durations_s, time.monotonic() - self._began, self._share())
-        left = f"{left_s / 60:.0f} min" if left_s >= 90 else f"{max(10.0, round(left_s, -1)):.0f} s"
-        return f"part {done + 1} of {len(PARTS)}, {PARTS[done].title}: about {left} left"
+        left_s = estimate_remaining_s(self._durations_s, time.monotonic() - self._began, self._compute_share())
+        remainder = f"{left_s / 60:.0f} min" if left_s >= 90 else f"{max(10.0, round(left_s, -1)):.0f} s"
+        return f"part {done + 1} of {len(PARTS)}, {PARTS[done].title}: about {remainder} left"
 
-    def _share(self) -> float | None:
+    def _compute_share(self) -> float | None:
         """Return the share of the running part that is done, if it counts its work; ``None`` if that is unknown."""
         if PARTS[len(self.codes)].command.startswith("bench"):
             return None  # nothing is read while time is measured
@@ -216,7 +216,7 @@ class _Job:
         return None
 
 
-def remaining_s(durations_s: Sequence[float], running_s: float, share: float | None) -> float:
+def estimate_remaining_s(durations_s: Sequence[float], running_s: float, share: float | None) -> float:
     """Return about how many seconds the rest of the job takes.
 
     Parameters
@@ -272,17 +272,13 @@ def run_command(words: Sequence[str], look: Callable[[], object]) -> tuple[int, 
                 look()
         except KeyboardInterrupt:
             with uninterruptible():
-                _end(process)
+                _stop_process(process)
             raise
-        return process.exitcode or 0, _text(output)
+        output.seek(0)
+        return process.exitcode or 0, output.read().decode(errors="replace")
 
 
-def _text(output: IO[bytes]) -> str:
-    output.seek(0)
-    return output.read().decode(errors="replace")
-
-
-def _end(process: "BaseProcess") -> None:
+def _stop_process(process: "BaseProcess") -> None:
     """Interrupt a command, and wait until it has stored its finished results."""
     if process.pid is not None and process.is_alive():
         os.kill(process.pid, signal.SIGINT)

@@ -53,7 +53,7 @@ def report(
     """Write a page about a run: HTML, Markdown, data and a badge."""
     if new:
         _make(runs or [RUN], output, junit, is_opened=open_)
-    from harness.display.verdict_document import Results, to_junit
+    from harness.display.verdict_document import Results, make_junit
     from harness.execution.logbook import logbook
     from harness.record import RUNS, Ended, RunFolder, Verdict, early, find_unfinished, write_atomically
 
@@ -61,7 +61,7 @@ def report(
     *earlier, run = _find_runs(runs) if runs else [RunFolder.latest(RUNS)]
     page, lines = write_report(run, output, earlier)
     if junit is not None:
-        write_atomically(junit, to_junit(Results(run.read(Verdict), early=early(run.head().work, "check"))))
+        write_atomically(junit, make_junit(Results(run.read(Verdict), early=early(run.head().work, "check"))))
     say(f"report: {page}", *lines)
     if open_:
         typer.launch(page.resolve().as_uri())

@@ -17,7 +17,7 @@ import typer
 
 from harness.calling.question import Option, Question
 from harness.command import panels
-from harness.command.options import complete_contract, complete_law, conventions, declared_breaks, names
+from harness.command.options import complete_contract, complete_law, read_breaks, read_conventions, split_names
 from harness.command.panels import execution_option
 from harness.error import UsageError
 from harness.isolation.limits import Limits
@@ -30,7 +30,7 @@ Command = Callable[..., None]
 QuestionT = TypeVar("QuestionT", bound=Question)
 
 
-def _stated_inputs(texts: list[str]) -> dict[str, str]:
+def _read_inputs(texts: list[str]) -> dict[str, str]:
     from harness.formula.spelling import stated_inputs
 
     return stated_inputs(texts)
@@ -45,11 +45,11 @@ class Kind(NamedTuple):
 
 KINDS = {
     "text": Kind(str | None),
-    "names": Kind(str | None, names),
+    "names": Kind(str | None, split_names),
     "repeated": Kind(list[str] | None, lambda texts: tuple(texts or ())),
-    "conventions": Kind(list[str] | None, lambda texts: conventions(texts or [])),
-    "breaks": Kind(list[str] | None, lambda texts: declared_breaks(texts or [])),
-    "inputs": Kind(list[str] | None, lambda texts: _stated_inputs(texts) if texts else {}),
+    "conventions": Kind(list[str] | None, lambda texts: read_conventions(texts or [])),
+    "breaks": Kind(list[str] | None, lambda texts: read_breaks(texts or [])),
+    "inputs": Kind(list[str] | None, lambda texts: _read_inputs(texts) if texts else {}),
     "whole": Kind(int | None),
     "number": Kind(float | None),
     "flag": Kind(bool),
@@ -65,23 +65,20 @@ def takes_question(*selected: str, **changes: Mapping[str, Any]) -> Callable[[Co
     command only.
     """
 
-    def replaced(command: Command) -> Command:
+    def replace_question(command: Command) -> Command:
         kind = inspect.signature(command).parameters["question"].annotation
         option_fields = [
-            one for one in fields(kind) if "option" in one.metadata and (not selected or one.name in selected)
+            field for field in fields(kind) if "option" in field.metadata and (not selected or field.name in selected)
         ]
 
         def read(values: dict[str, Any]) -> Question:
-            arguments = {
-                option_field.name: _kind(option_field).read(values.pop(option_field.name))
-                for option_field in option_fields
-            }
+            arguments = {field.name: _get_kind(field).read(values.pop(field.name)) for field in option_fields}
             return set_formula_contract(kind(**arguments))  # type: ignore[no-any-return]
 
-        options = [_question_option(option_field, changes.get(option_field.name, {})) for option_field in option_fields]
+        options = [_make_question_option(field, changes.get(field.name, {})) for field in option_fields]
         return replace_parameter(command, "question", options, read)
 
-    return replaced
+    return replace_question
 
 
 def replace_parameter(
@@ -91,7 +88,7 @@ def replace_parameter(
     signature = inspect.signature(command)
 
     @functools.wraps(command)
-    def with_options(**values: Any) -> None:
+    def run_with_options(**values: Any) -> None:
         value = read(values)
         command(**values, **{name: value})
 
@@ -100,16 +97,16 @@ def replace_parameter(
         for parameter in signature.parameters.values()
         for option in (options if parameter.name == name else [parameter.replace(kind=parameter.KEYWORD_ONLY)])
     ]
-    with_options.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return with_options
+    run_with_options.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run_with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run_with_options
 
 
-def _kind(field: "Field[Any]") -> Kind:
+def _get_kind(field: "Field[Any]") -> Kind:
     return KINDS[field.metadata["option"].kind]
 
 
-def _question_option(field: "Field[Any]", changes: Mapping[str, Any]) -> inspect.Parameter:
+def _make_question_option(field: "Field[Any]", changes: Mapping[str, Any]) -> inspect.Parameter:
     stated: Option = replace(field.metadata["option"], **changes)
     option = typer.Option(
         stated.name,
@@ -123,8 +120,8 @@ def _question_option(field: "Field[Any]", changes: Mapping[str, Any]) -> inspect
     default = None if field.default is MISSING else field.default
     if isinstance(default, tuple):
         default = ",".join(default) or None
-    annotation = Annotated[_kind(field).type, option]  # type: ignore[valid-type]  # known at run time only
-    return parameter_of(field.name, annotation, default)
+    annotation = Annotated[_get_kind(field).type, option]  # type: ignore[valid-type]  # known at run time only
+    return make_parameter(field.name, annotation, default)
 
 
 def set_formula_contract(question: QuestionT) -> QuestionT:
@@ -221,36 +218,36 @@ def takes_options(command: Command) -> Command:
         kind = parameter.annotation
         if kind is Limits:
             measured = [limit for limit in fields(Limits) if limit.name in {"load_s", "memory_gib"}]
-            options = [*map(_limit_option, measured)]
+            options = [*map(_make_limit_option, measured)]
         elif isinstance(kind, type) and is_dataclass(kind) and not issubclass(kind, Question):
-            options = [*_options_of(kind)]
+            options = [*_list_options(kind)]
         else:
             continue
         command = replace_parameter(command, name, options, partial(_read_group, kind))
     return command
 
 
-def _options_of(group: Any) -> Iterator[inspect.Parameter]:
+def _list_options(group: Any) -> Iterator[inspect.Parameter]:
     for option in fields(group):
         if option.type is Limits:
-            yield from (_limit_option(limit) for limit in fields(Limits) if limit.metadata)
+            yield from (_make_limit_option(limit) for limit in fields(Limits) if limit.metadata)
         else:
-            yield parameter_of(option.name, option.type, option.default)
+            yield make_parameter(option.name, option.type, option.default)
 
 
 def _read_group(group: Any, values: dict[str, Any]) -> Any:
     """Return a group with its options taken from the values."""
-    nested = {one.name: _read_group(Limits, values) for one in fields(group) if one.type is Limits}
-    return group(**{one.name: values.pop(one.name) for one in fields(group) if one.name in values}, **nested)
+    nested = {field.name: _read_group(Limits, values) for field in fields(group) if field.type is Limits}
+    return group(**{field.name: values.pop(field.name) for field in fields(group) if field.name in values}, **nested)
 
 
-def _limit_option(limit: "Field[Any]") -> inspect.Parameter:
+def _make_limit_option(limit: "Field[Any]") -> inspect.Parameter:
     stated = limit.metadata
     option = execution_option(stated["option"], min=stated["least"], help=stated["help"], metavar=stated["metavar"])
     kind: Any = str | None if stated["least"] is None else float
-    return parameter_of(limit.name, Annotated[kind, option], limit.default)
+    return make_parameter(limit.name, Annotated[kind, option], limit.default)
 
 
-def parameter_of(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+def make_parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
     """Return the parameter of an option."""
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)

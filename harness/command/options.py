@@ -18,7 +18,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.segment import Segment
 
-from harness.calling.discovery import SHIPPED, declares_cases, own_package
+from harness.calling.discovery import SHIPPED, declares_cases, find_own_package
 from harness.calling.target import entry
 from harness.case import FLOATS, Break
 from harness.command.panels import output_option
@@ -111,7 +111,7 @@ FreshOption = Annotated[bool, output_option("--fresh", help="Delete the run's ea
 
 def reject_nothing(target: str, command: str) -> None:
     """Raise an error if the user names no target, and the user's own package ``cases`` declares no ``CASES``."""
-    package = own_package() if target == SHIPPED else None
+    package = find_own_package() if target == SHIPPED else None
     if package is None or declares_cases(package):
         return
     reason = f"the package `{SHIPPED}` in this folder declares no `CASES`"
@@ -121,11 +121,11 @@ def reject_nothing(target: str, command: str) -> None:
 
 def reject_unknown(names: Iterable[str], known: Iterable[object], what: str, *, option: str = "") -> None:
     """Raise an error for the first name that is not known, and suggest similar ones."""
-    every = list(map(str, known))
+    choices = list(map(str, known))
     for name in names:
-        if name not in every:
-            rule = f"`{option}` must be one of {join_names(every)}" if option else f"choose from {join_names(every)}"
-            raise UsageError(f"unknown {what} `{name}`", rule=rule, remedy=did_you_mean(name, every))
+        if name not in choices:
+            rule = f"{f'`{option}` must be one of' if option else 'choose from'} {join_names(choices)}"
+            raise UsageError(f"unknown {what} `{name}`", rule=rule, remedy=did_you_mean(name, choices))
 
 
 QuietOption = Annotated[
@@ -183,14 +183,14 @@ class Output:
         return self.output_format is OutputFormat.FULL
 
     def written(self, text_of: Callable[[str], str]) -> AbstractContextManager[list[str]]:
-        """Write the files as :func:`files_written`."""
-        return files_written({"json": self.json, "junit": self.junit, "markdown": self.markdown}, text_of)
+        """Write the files as :func:`write_files`."""
+        return write_files({"json": self.json, "junit": self.junit, "markdown": self.markdown}, text_of)
 
 
 def progress() -> Progress:
     """Return a progress bar on standard error; it is disabled if that is not a terminal."""
-    left = TimeRemainingColumn(compact=True)
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), left, TextColumn("{task.description}"))
+    remaining_time = TimeRemainingColumn(compact=True)
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), remaining_time, TextColumn("{task.description}"))
     screen = console(stderr=True)
     # The bar keeps this stream while the output of an implementation is redirected.
     screen.file = sys.stderr
@@ -202,7 +202,7 @@ collected: contextvars.ContextVar[dict[str, list[str]] | None] = contextvars.Con
 
 
 @contextmanager
-def files_written(files: Mapping[str, Path | None], text_of: Callable[[str], str]) -> Iterator[list[str]]:
+def write_files(files: Mapping[str, Path | None], text_of: Callable[[str], str]) -> Iterator[list[str]]:
     """Write files before the body prints the results, and yield the lines that name the files.
 
     Raises
@@ -264,7 +264,7 @@ def run_folder(name: str) -> "RunFolder":
     return RunFolder.find(name)
 
 
-def conventions(declared: list[str]) -> dict[str, Any]:
+def read_conventions(declared: list[str]) -> dict[str, Any]:
     """Read the values of ``--declare``."""
     conventions: dict[str, Any] = {}
     for text in declared:
@@ -280,18 +280,18 @@ def conventions(declared: list[str]) -> dict[str, Any]:
 
 def say_claim(target: str, contract: str | None, contracts: Iterable[str], decided_by: str = "its name") -> None:
     """Print the contract of a function if the user did not name one, and the adapter of a known function."""
-    claimed, known = next(iter(contracts), None), entry(target)
+    claimed, library_entry = next(iter(contracts), None), entry(target)
     if ":" not in target or claimed is None:
         return
-    if known is not None and contract in {None, known.claim}:
-        called = f", called by `{known.call}`" if known.call and not known.why else ""
-        why = f"called {known.why}" if known.why else "known for this function"
+    if library_entry is not None and contract in {None, library_entry.claim}:
+        called = f", called by `{library_entry.call}`" if library_entry.call and not library_entry.why else ""
+        why = f"called {library_entry.why}" if library_entry.why else "known for this function"
         say(f"checked as {claimed}{called} ({why}; use `--contract` or `--formula` to change it)")
     elif contract is None:
         say(f"checked as {claimed} (from {decided_by}; use `--contract` to change it)")
 
 
-def declared_breaks(declared: list[str]) -> dict[str, Break]:
+def read_breaks(declared: list[str]) -> dict[str, Break]:
     """Read the values of ``--breaks``, each ``LAW[:DTYPE,...][=REASON]``.
 
     Raises
@@ -303,7 +303,7 @@ def declared_breaks(declared: list[str]) -> dict[str, Break]:
     for text in declared:
         claim, _, reason = text.partition("=")
         law, _, dtypes = claim.partition(":")
-        broken_in = names(dtypes) or FLOATS
+        broken_in = split_names(dtypes) or FLOATS
         for name in broken_in:
             if name not in FLOATS:
                 rule = f"it must be LAW[:DTYPE,...][=REASON] with a dtype of {join_names(FLOATS)}"
@@ -313,6 +313,6 @@ def declared_breaks(declared: list[str]) -> dict[str, Break]:
     return read
 
 
-def names(text: str | None) -> tuple[str, ...]:
+def split_names(text: str | None) -> tuple[str, ...]:
     """Split comma-separated names."""
     return tuple(name.strip() for name in text.split(",")) if text else ()

@@ -77,7 +77,7 @@ def epilog(examples: str, more: str = "", exits: Mapping[int, str] | None = None
 
 def write_command(command: Any, ctx: typer.Context, formatter: Any) -> None:
     """Write the help of one command."""
-    usage = ["[OPTIONS]", *(_usage(param) for param in command.params if _is_argument(param))]
+    usage = ["[OPTIONS]", *(_format_usage(param) for param in command.params if _is_argument(param))]
     formatter.write_usage(ctx.command_path, " ".join(usage))
     more = _write_head(command, formatter)
     for title, rows in list_panels(command, ctx):
@@ -87,7 +87,8 @@ def write_command(command: Any, ctx: typer.Context, formatter: Any) -> None:
 
 def list_panels(command: Any, ctx: typer.Context) -> list[tuple[str, list[tuple[str, str]]]]:
     """Return the panels of a command: the title, and the name and the text of each option."""
-    return [(title, [(_label(param), _about(param)) for param in params]) for title, params in _panels(command, ctx)]
+    panels = _group_options(command, ctx)
+    return [(title, [(_format_label(param), _format_help(param)) for param in params]) for title, params in panels]
 
 
 def write_group(group: Any, ctx: typer.Context, formatter: Any) -> None:
@@ -102,7 +103,7 @@ def write_group(group: Any, ctx: typer.Context, formatter: Any) -> None:
     width = max(len(name) for rows in panels.values() for name, _ in rows)
     for title, rows in panels.items():
         _write_rows(formatter, title, rows, width)
-    _write_rows(formatter, "Options", [(_label(param), _about(param)) for param in group.get_params(ctx)])
+    _write_rows(formatter, "Options", [(_format_label(param), _format_help(param)) for param in group.get_params(ctx)])
     formatter.write(more)
 
 
@@ -113,29 +114,29 @@ def _write_head(command: Any, formatter: Any) -> str:
         formatter.write("\n" + "".join(f"  {line}\n" for line in lines))
     examples, _, more = (command.epilog or "").partition(BREAK)
     if examples:
-        formatter.write(f"\n{_heading('Examples')}\n{examples}\n")
+        formatter.write(f"\n{_format_heading('Examples')}\n{examples}\n")
     return "\n" + more.rstrip("\n") + "\n" if more else ""
 
 
 def _write_rows(formatter: Any, title: str, rows: Iterable[tuple[str, str]], width: int = LABEL) -> None:
-    formatter.write(f"\n{_heading(title)}\n")
+    formatter.write(f"\n{_format_heading(title)}\n")
     for label, text in rows:
         lines = textwrap.wrap(text, formatter.width - width - 4, break_on_hyphens=False, break_long_words=False)
         if len(label) > width:
             formatter.write(f"  {label}\n")
             label = ""
-        for at, line in enumerate(lines or [""]):
-            row = f"  {label if at == 0 else '':<{width}}  {line}".rstrip()
+        for number, line in enumerate(lines or [""]):
+            row = f"  {label if number == 0 else '':<{width}}  {line}".rstrip()
             formatter.write(row.replace(NO_BREAK, " ") + "\n")
 
 
-def _heading(title: str) -> str:
+def _format_heading(title: str) -> str:
     is_plain = not sys.stdout.isatty() or os.environ.get("TERM") == "dumb" or "NO_COLOR" in os.environ
     text = title if title.endswith("?") else f"{title}:"
     return text if is_plain else str(typer.style(text, bold=True))
 
 
-def _panels(command: Any, ctx: typer.Context) -> list[tuple[str, list[Any]]]:
+def _group_options(command: Any, ctx: typer.Context) -> list[tuple[str, list[Any]]]:
     """Return the options of each panel, in order; options without a panel are in the first one."""
     first = WORKS_ON.get(command.name, f"What to {command.name}")
     panels: dict[str, list[Any]] = {title: [] for title in (first, *ORDER)}
@@ -149,12 +150,12 @@ def _is_argument(param: Any) -> bool:
     return bool(param.param_type_name == "argument")
 
 
-def _usage(param: Any) -> str:
-    name = _label(param)
+def _format_usage(param: Any) -> str:
+    name = _format_label(param)
     return name if param.required else f"[{name}]"
 
 
-def _label(param: Any) -> str:
+def _format_label(param: Any) -> str:
     """Return the name of an option or argument with the placeholder of its value."""
     if _is_argument(param):
         name = param.metavar or param.name.upper()
@@ -165,17 +166,17 @@ def _label(param: Any) -> str:
     return f"{names} {param.metavar or 'VALUE'}"
 
 
-def _about(param: Any) -> str:
+def _format_help(param: Any) -> str:
     """Return the help of an option or argument with its default."""
     text = next((OF_TYPER[name] for name in param.opts if name in OF_TYPER), None) or param.help or ""
-    notes = [*_default(param), *(["repeatable"] if getattr(param, "multiple", False) else [])]
+    notes = [*_format_default(param), *(["repeatable"] if getattr(param, "multiple", False) else [])]
     bracket = f"[{'; '.join(notes)}]"
     # A short note stays on one line.
     joined = bracket.replace(" ", NO_BREAK) if len(bracket) <= SHORT else bracket
     return f"{text} {joined}" if notes else text
 
 
-def _default(param: Any) -> Sequence[str]:
+def _format_default(param: Any) -> Sequence[str]:
     if param.required:
         return ["required"]
     if isinstance(param.show_default, str):

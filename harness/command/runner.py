@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Work:
-    """The work of a command under way: its run, its progress bar, and how it ended.
+    """The running work of a command: its run, its progress bar, and its ending.
 
     Attributes
     ----------

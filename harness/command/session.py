@@ -73,7 +73,7 @@ class Session:
         command = shlex.join(["harness", *sys.argv[1:]])
         begun_at = head.files[FILES[Verdict]].records if FILES[Verdict] in head.files else 0
         words = sys.argv[1:] or ["harness"]
-        self._work = Work(name=words[0], plan=_digest(command), begun_at=begun_at)
+        self._work = Work(name=words[0], plan=_compute_digest(command), begun_at=begun_at)
         self.folder.write_head(
             head.model_copy(update={"commands": (*head.commands, command), "work": (*head.work, self._work)})
         )
@@ -89,7 +89,7 @@ class Session:
                 journal = Journal(self.folder.path / name, chain)
                 files[name] = journal.state
                 journal.close()
-        work = tuple(self._interrupted(work, files) if work.ended is None else work for work in head.work)
+        work = tuple(self._mark_interrupted(work, files) if work.ended is None else work for work in head.work)
         # Benchmark files keep both states, because it is unknown which one is on disk.
         replaced = {name: state for name, state in head.replaced.items() if name not in FILES.values()}
         healed = head.model_copy(update={"work": work, "files": files, "replaced": replaced})
@@ -97,7 +97,7 @@ class Session:
         return healed
 
     @staticmethod
-    def _interrupted(work: Work, files: Mapping[str, Any]) -> Work:
+    def _mark_interrupted(work: Work, files: Mapping[str, Any]) -> Work:
         return work.model_copy(update={"ended": Ended.INTERRUPTED, "done": count_done(work, files)})
 
     def __enter__(self) -> Self:
@@ -107,10 +107,10 @@ class Session:
     def __exit__(self, _: object, error: BaseException | None, __: TracebackType | None) -> None:
         """Record how the command ended, unless that is recorded already, and close all files."""
         if self._work.ended is None:
-            how = _how(error)
+            ending = _find_ending(error)
             # If the disk is full, the first error already reports it.
             with suppress(*([UsageError] if error is not None else [])):
-                self._end(how)
+                self._end(ending)
         for journal in self._journals.values():
             journal.close()
         self._journals.clear()
@@ -128,7 +128,7 @@ class Session:
 
     def expect(self, pieces: int, unit: str, *, plan: str | None = None) -> None:
         """Record how much work is planned; equal plans have the same digest."""
-        changes = {"planned": pieces, "unit": unit, **({} if plan is None else {"plan": _digest(plan)})}
+        changes = {"planned": pieces, "unit": unit, **({} if plan is None else {"plan": _compute_digest(plan)})}
         self._work = self._work.model_copy(update=changes)
         self.sync()
 
@@ -163,12 +163,12 @@ class Session:
 
     def _register(self, case: str, mine: Subject) -> str:
         subjects = self.folder.head().subjects
-        other = subjects.get(case)
-        name = case if other is None or other.place == mine.place else qualify_name(case, mine)
+        previous = subjects.get(case)
+        name = case if previous is None or previous.place == mine.place else qualify_name(case, mine)
         before = subjects.get(name)
-        if name != case and other is not None:
+        if name != case and previous is not None:
             self.remarks.append(
-                f"another subject named {case}, from {other.place}, is in this run; this one is recorded as {name}"
+                f"another subject named {case}, from {previous.place}, is in this run; this one is recorded as {name}"
             )
         elif before is not None and before.source != mine.source:
             self.remarks.append(
@@ -233,7 +233,7 @@ def count_done(work: Work, files: Mapping[str, Any]) -> int:
     return max(work.done, min(more, work.planned or 0))
 
 
-def _how(error: BaseException | None) -> Ended:
+def _find_ending(error: BaseException | None) -> Ended:
     if isinstance(error, KeyboardInterrupt):
         return Ended.INTERRUPTED
     if error is None or isinstance(error, SystemExit | typer.Exit):
@@ -241,7 +241,7 @@ def _how(error: BaseException | None) -> Ended:
     return Ended.FAILED
 
 
-def _digest(text: str) -> str:
+def _compute_digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]
 
 
@@ -258,7 +258,7 @@ def lock(folder: Path) -> None:
         If another process does.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    key = _key(folder)
+    key = _get_key(folder)
     if key in _held:
         os.close(descriptor)
         return
@@ -276,12 +276,12 @@ def lock(folder: Path) -> None:
 
 
 def unlock(folder: Path) -> None:
-    """Let others write."""
-    descriptor = _held.pop(_key(folder), None)
+    """Allow other processes to write into a run."""
+    descriptor = _held.pop(_get_key(folder), None)
     if descriptor is not None:
         os.close(descriptor)
 
 
-def _key(folder: Path) -> tuple[int, int]:
+def _get_key(folder: Path) -> tuple[int, int]:
     status = folder.stat()
     return status.st_dev, status.st_ino

@@ -17,11 +17,11 @@ def run_on_change(target: str, checked: Callable[[], int], *, until: int | None 
     file = Path(target.partition(":")[0])
     if not target.partition(":")[2] or file.suffix != ".py":
         raise UsageError(f"cannot watch `{target}`", rule="`--watch` needs `file.py:function`")
-    seen, code = _stamp(file), _check_and_survive(checked)
+    seen, code = _get_stamp(file), _check_and_survive(checked)
     try:
         while code not in {until, ExitCode.INTERRUPTED}:
             say(f"watching {file}; press Ctrl-C to stop")
-            while (stamp := _stamp(file)) in {seen, None}:
+            while (stamp := _get_stamp(file)) in {seen, None}:
                 time.sleep(WAIT_S)
             seen, code = stamp, _check_and_survive(checked)
     except KeyboardInterrupt as interrupt:
@@ -31,7 +31,7 @@ def run_on_change(target: str, checked: Callable[[], int], *, until: int | None 
     return code
 
 
-def _stamp(file: Path) -> tuple[int, int] | None:
+def _get_stamp(file: Path) -> tuple[int, int] | None:
     """Return values that change when a file is saved; ``None`` while it does not exist."""
     try:
         status = file.stat()

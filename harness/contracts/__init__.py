@@ -18,7 +18,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from harness.calling.adapter import adapter_signature, passes_inputs_on
+from harness.calling.adapter import find_adapter_signature, passes_inputs_on
 from harness.case import Case
 from harness.error import UsageError, did_you_mean, nearest
 from harness.formula.catalogue import CATALOGUE
@@ -72,7 +72,7 @@ def claimed(case: Case) -> Case:
     if case.contract:
         if not _has_formula(case.contract):
             return case
-        adapter, named = adapter_signature(case), passes_inputs_on(case)
+        adapter, named = find_adapter_signature(case), passes_inputs_on(case)
         return replace(case, contract=order_like_parameters(case.function, case.contract, adapter=adapter, named=named))
     name = _own_name(case)
     last = name.rpartition(".")[2]

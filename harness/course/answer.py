@@ -42,7 +42,7 @@ class Reply:
         return f"{self.name} = {self.given!r} is right{exact}"
 
 
-def constants(source: str | bytes) -> dict[str, Any]:
+def read_constants(source: str | bytes) -> dict[str, Any]:
     """Return the constants that a file assigns at its top level, without executing it.
 
     Raises
@@ -67,13 +67,13 @@ def constants(source: str | bytes) -> dict[str, Any]:
     return values
 
 
-def replies(exercise: Exercise, source: str | bytes) -> list[Reply]:
+def make_replies(exercise: Exercise, source: str | bytes) -> list[Reply]:
     """Compare the constants of a file with the exact values."""
-    given = constants(source)
+    values = read_constants(source)
     return [
         reply
         for answer in exercise.answers
-        for reply in _compare(answer, answer.name, given.get(answer.name, ...), answer.exact())
+        for reply in _compare(answer, answer.name, values.get(answer.name, ...), answer.exact())
     ]
 
 
@@ -95,5 +95,5 @@ def _agree(given: Any, exact: Any, digits: int) -> bool:
     if isinstance(exact, Sequence) and not isinstance(exact, str):
         if not isinstance(given, Sequence) or len(given) != len(exact):
             return False
-        return all(_agree(one, other, digits) for one, other in zip(given, exact, strict=True))
+        return all(_agree(element, exact_element, digits) for element, exact_element in zip(given, exact, strict=True))
     return type(given) is type(exact) and bool(given == exact)

@@ -17,8 +17,8 @@ import typer
 from harness.command.options import console, say
 from harness.command.panels import epilog
 from harness.command.watch import run_on_change
-from harness.course.exercise import SECTIONS, Command, Exercise, exercise_named, exercises
-from harness.course.progress import Entry, State, progress, update
+from harness.course.exercise import SECTIONS, Command, Exercise, find_exercise, load_exercises
+from harness.course.progress import Entry, State, read_progress, update
 from harness.error import ExitCode, UsageError
 from harness.record import write_atomically
 
@@ -52,7 +52,7 @@ FINDINGS = ("DEFECT", "ERROR")
 
 def complete_exercise(incomplete: str) -> list[str]:
     """Return the exercises that start with a text, for shell completion."""
-    return [name for name in exercises() if name.startswith(incomplete)]
+    return [name for name in load_exercises() if name.startswith(incomplete)]
 
 
 def learn(
@@ -78,31 +78,31 @@ def learn(
     if hint + solution + verify > 1:
         raise UsageError("cannot use two of `--hint`, `--solution` and `--verify` together", remedy="leave one out")
     program = context.find_root().command
-    chosen = None if name is None else exercise_named(name)
+    chosen = None if name is None else find_exercise(name)
     if verify:
-        raise typer.Exit(_verify([chosen] if chosen else list(exercises().values()), program))
+        raise typer.Exit(_verify([chosen] if chosen else list(load_exercises().values()), program))
     if chosen is None:
         if hint or solution:
             raise UsageError(f"no exercise for `--{'hint' if hint else 'solution'}`", remedy="see `harness learn`")
         _list()
         return
     if hint:
-        _hint(chosen, program)
+        _print_hint(chosen, program)
     elif solution:
-        _solution(chosen)
+        _print_solution(chosen)
     else:
         raise typer.Exit(_work(chosen, program))
 
 
 def _list() -> None:
     """Print the exercises by section, with their state."""
-    known, entries = exercises(), _entries()
+    by_name, entries = load_exercises(), _read_entries()
     done = sum(entry.state is State.DONE for entry in entries.values())
-    say(f"{len(known)} exercises, {done} done")
-    width = max(map(len, known))
+    say(f"{len(by_name)} exercises, {done} done")
+    width = max(map(len, by_name))
     for section, (title, page) in SECTIONS.items():
         say(f"\n{section}  {title}: docs/course/{page}")
-        members = [exercise for exercise in known.values() if exercise.section == section]
+        members = [exercise for exercise in by_name.values() if exercise.section == section]
         say(*(f"   {entries[member.name].state:<7}  {member.name:<{width}}  {member.title}" for member in members))
     following = _next(entries)
     say(f"\nnext: harness learn {following}" if following else "\nall exercises are done")
@@ -123,7 +123,7 @@ def _work(exercise: Exercise, program: Any) -> int:
     if lack := exercise.missing():
         say(f"skipped: {lack}")
         return 0
-    _sentence(exercise.question)
+    _print_sentence(exercise.question)
     if exercise.file.exists():
         say(f"your file: {exercise.file}")
     else:
@@ -139,40 +139,40 @@ def _work(exercise: Exercise, program: Any) -> int:
 
 def _run_checks(exercise: Exercise, program: Any) -> int:
     """Run the checks with their output, and report whether the exercise is done."""
-    if complaint := "; ".join(_complaints(exercise, program)):
-        is_advised = _entries()[exercise.name].hints >= HINTS
+    if complaint := "; ".join(_find_complaints(exercise, program)):
+        is_advised = _read_entries()[exercise.name].hints >= HINTS
         more = "" if is_advised else f"; `harness learn {exercise.name} --hint` helps"
-        _sentence(f"not done: {complaint}")
+        _print_sentence(f"not done: {complaint}")
         say(f"edit {exercise.file} and save it{more}")
         return 1
     update(exercise.name, state=State.DONE)
     say(f"done: {exercise.name}")
-    _sentence(f"learned: {exercise.learned}")
-    if following := _next(_entries()):
+    _print_sentence(f"learned: {exercise.learned}")
+    if following := _next(_read_entries()):
         say(f"next: harness learn {following}")
     return 0
 
 
-def _entries() -> dict[str, Entry]:
+def _read_entries() -> dict[str, Entry]:
     """Return the progress in every exercise, in the order of the course."""
-    known = progress()
-    return {name: known.get(name, Entry()) for name in exercises()}
+    saved = read_progress()
+    return {name: saved.get(name, Entry()) for name in load_exercises()}
 
 
-def _complaints(exercise: Exercise, program: Any) -> Iterator[str]:
+def _find_complaints(exercise: Exercise, program: Any) -> Iterator[str]:
     """Print the results of all checks, and yield the reasons why an exercise is not done."""
-    from harness.course.answer import constants, replies
+    from harness.course.answer import make_replies, read_constants
 
     source = exercise.file.read_bytes()
-    given = constants(source)
-    for reply in replies(exercise, source):
+    values = read_constants(source)
+    for reply in make_replies(exercise, source):
         say(f"answer: {reply.sentence}")
         if not reply.is_right:
             yield reply.sentence
     for command in exercise.commands:
-        words = _fill_words(command.words, exercise, given)
+        words = _fill_words(command.words, exercise, values)
         say(f"$ harness {words}")
-        if complaint := _complaint(command, shlex.split(words), program):
+        if complaint := _explain_failure(command, shlex.split(words), program):
             yield complaint
 
 
@@ -192,7 +192,7 @@ def _fill_words(words: str, exercise: Exercise, given: dict[str, Any]) -> str:
         raise UsageError(f"cannot check {exercise.file}", rule=rule) from error
 
 
-def _complaint(command: Command, words: list[str], program: Any) -> str:
+def _explain_failure(command: Command, words: list[str], program: Any) -> str:
     """Run a command of the harness in this process, and return why it fails; empty if it passes."""
     if command.judge is None:
         return "" if _run(words, program) == 0 else f"{words[1]} fails its check"
@@ -221,50 +221,50 @@ def _run(words: list[str], program: Any) -> int:
     return code
 
 
-def _mistakes(exercise: Exercise, program: Any) -> list[str]:
+def _find_mistakes(exercise: Exercise, program: Any) -> list[str]:
     """Check an exercise without output, and return the findings of its checks, else why it is not done."""
     out = io.StringIO()
     try:
         with redirect_stdout(out):
-            complaint = "; ".join(_complaints(exercise, program))
+            complaint = "; ".join(_find_complaints(exercise, program))
     except UsageError as error:
         return [str(error)]
-    found = _findings(out.getvalue(), str(exercise.file))
-    return (found or [complaint]) if complaint else []
+    sentences = _parse_findings(out.getvalue(), str(exercise.file))
+    return (sentences or [complaint]) if complaint else []
 
 
-def _findings(output: str, file: str) -> list[str]:
+def _parse_findings(output: str, file: str) -> list[str]:
     """Return the sentences of the findings in the output of a command, joined from their lines."""
-    found: list[str] = []
+    sentences: list[str] = []
     is_open = False
     for line in output.splitlines():
         if line.startswith((*FINDINGS, file)):
-            found.append(line.removeprefix("DEFECT"))
+            sentences.append(line.removeprefix("DEFECT"))
             is_open = True
         # A sentence continues on indented lines; a label has spaces after it, and a place ends with its line.
         elif is_open and line.startswith("  ") and "  " not in line.strip() and not re.search(r":\d+$", line):
-            found[-1] += line
+            sentences[-1] += line
         else:
             is_open = False
-    return [" ".join(sentence.split()) for sentence in found]
+    return [" ".join(sentence.split()) for sentence in sentences]
 
 
-def _hint(exercise: Exercise, program: Any) -> None:
+def _print_hint(exercise: Exercise, program: Any) -> None:
     """Print the next hint and those before it, and with the last one the mistake that the check names."""
-    read = min(_entries()[exercise.name].hints + 1, HINTS)
+    read = min(_read_entries()[exercise.name].hints + 1, HINTS)
     for number, text in enumerate(exercise.hints[:read], 1):
-        _sentence(f"hint {number} of {HINTS}: {text}")
+        _print_sentence(f"hint {number} of {HINTS}: {text}")
     update(exercise.name, hints=read)
     if read < HINTS:
         say(f"next hint: harness learn {exercise.name} --hint")
         return
     if exercise.file.exists() and not exercise.missing():
-        for mistake in _mistakes(exercise, program):
-            _sentence(f"your mistake: {mistake}")
+        for mistake in _find_mistakes(exercise, program):
+            _print_sentence(f"your mistake: {mistake}")
     say(f"solution: harness learn {exercise.name} --solution")
 
 
-def _solution(exercise: Exercise) -> None:
+def _print_solution(exercise: Exercise) -> None:
     """Print a file that passes.
 
     Raises
@@ -272,7 +272,7 @@ def _solution(exercise: Exercise) -> None:
     UsageError
         If the student has neither finished the exercise nor read all hints.
     """
-    entry = _entries()[exercise.name]
+    entry = _read_entries()[exercise.name]
     if entry.state is not State.DONE and entry.hints < HINTS:
         raise UsageError(
             f"cannot show the solution of `{exercise.name}`",
@@ -293,15 +293,15 @@ def _verify(chosen: list[Exercise], program: Any) -> int:
             say(f"todo     {exercise.name}: {exercise.file} does not exist")
             fails += 1
             continue
-        mistakes = _mistakes(exercise, program)
+        mistakes = _find_mistakes(exercise, program)
         update(exercise.name, state=State.STARTED if mistakes else State.DONE)
         fails += bool(mistakes)
-        _sentence(f"not done {exercise.name}: {mistakes[0]}" if mistakes else f"done     {exercise.name}")
+        _print_sentence(f"not done {exercise.name}: {mistakes[0]}" if mistakes else f"done     {exercise.name}")
     say(f"{len(chosen) - fails} of {len(chosen)} exercises are done or skipped")
     return int(fails > 0)
 
 
-def _sentence(text: str) -> None:
+def _print_sentence(text: str) -> None:
     """Print a sentence, wrapped on a narrow screen."""
     from harness.display.narrow import print_sentence
 

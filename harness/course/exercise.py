@@ -112,14 +112,14 @@ class Exercise:
 
 
 @cache
-def exercises() -> dict[str, Exercise]:
+def load_exercises() -> dict[str, Exercise]:
     """Return the exercises by name, in the order of the course."""
     names = [module.name for module in pkgutil.iter_modules([str(Path(__file__).parent / "exercises")])]
-    found = [replace(import_module(f"harness.course.exercises.{name}").EXERCISE, name=name) for name in names]
-    return {exercise.name: exercise for exercise in sorted(found, key=lambda exercise: exercise.number)}
+    loaded = [replace(import_module(f"harness.course.exercises.{name}").EXERCISE, name=name) for name in names]
+    return {exercise.name: exercise for exercise in sorted(loaded, key=lambda exercise: exercise.number)}
 
 
-def exercise_named(name: str) -> Exercise:
+def find_exercise(name: str) -> Exercise:
     """Return the exercise with a name.
 
     Raises
@@ -127,7 +127,7 @@ def exercise_named(name: str) -> Exercise:
     UsageError
         If there is no such exercise.
     """
-    if name not in exercises():
-        remedy = did_you_mean(name, exercises(), "`harness learn` lists the exercises")
+    if name not in load_exercises():
+        remedy = did_you_mean(name, load_exercises(), "`harness learn` lists the exercises")
         raise UsageError(f"unknown exercise `{name}`", remedy=remedy)
-    return exercises()[name]
+    return load_exercises()[name]

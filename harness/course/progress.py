@@ -35,7 +35,7 @@ class Entry:
     hints: int = 0
 
 
-def progress() -> dict[str, Entry]:
+def read_progress() -> dict[str, Entry]:
     """Return the progress by exercise; exercises that are not in it are to do.
 
     Raises
@@ -55,7 +55,7 @@ def progress() -> dict[str, Entry]:
 
 def update(name: str, *, state: State | None = None, hints: int | None = None) -> Entry:
     """Change the progress in one exercise, and return it."""
-    entries = progress()
+    entries = read_progress()
     entry = entries.setdefault(name, Entry())
     entry.state = entry.state if state is None else state
     entry.hints = entry.hints if hints is None else hints

@@ -41,7 +41,7 @@ class Cache:
 
     def holds(self, checksums: Checksums) -> bool:
         """Return whether the set is there, undamaged."""
-        files = self._files(checksums)
+        files = self._list_files(checksums)
         if not all(file.is_file() for file in files.values()):
             return False
         with suppress(UsageError):  # a damaged file: the set is not held
@@ -66,11 +66,11 @@ class Cache:
         UsageError
             If a file is damaged, or the cache cannot be written.
         """
-        known = self._find_checksums(files)
-        if known is None or not self.holds(known):
-            known, arrays = self._examine(files)
-            self.put(known, arrays)
-        return known
+        checksums = self._find_checksums(files)
+        if checksums is None or not self.holds(checksums):
+            checksums, arrays = self._examine(files)
+            self.put(checksums, arrays)
+        return checksums
 
     def put(self, checksums: Checksums, arrays: Arrays) -> None:
         """Write a set unless it is there; a reader sees all four files or none.
@@ -102,7 +102,7 @@ class Cache:
             except OSError:
                 if not self.holds(checksums):  # where it does, another process was quicker
                     raise
-        self._remember(_stamps(self._files(checksums)), checksums)
+        self._remember(_make_stamps(self._list_files(checksums)), checksums)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -117,13 +117,13 @@ class Cache:
                 remedy="free some space or fix the permissions there, or choose another cache folder",
             ) from error
 
-    def _files(self, checksums: Checksums) -> dict[str, Path]:
+    def _list_files(self, checksums: Checksums) -> dict[str, Path]:
         """Return the files of a set, by name."""
         return {name: self.folder_of(checksums) / LAYOUT / name for name in NAMES}
 
     def _examine(self, files: Mapping[str, Path]) -> tuple[Checksums, Arrays]:
         """Read, validate and hash four files, and remember them."""
-        stamps = _stamps(files)
+        stamps = _make_stamps(files)
         arrays: Arrays = {}
         for images, labels in PAIRS.values():
             arrays[images], arrays[labels] = read_split(files[images], files[labels])
@@ -134,10 +134,10 @@ class Cache:
     def _find_checksums(self, files: Mapping[str, Path]) -> Checksums | None:
         """Return the checksums of four files seen before; ``None`` where one is new or changed."""
         memory = self._recall()
-        stamps = _stamps(files)
-        digests = {name: memory.get(stamp.path) for name, stamp in stamps.items()}
+        stamps = _make_stamps(files)
+        memos = {name: memory.get(stamp.path) for name, stamp in stamps.items()}
         checksums = {
-            name: known.checksum for name, known in digests.items() if known is not None and known.stamp == stamps[name]
+            name: memo.checksum for name, memo in memos.items() if memo is not None and memo.stamp == stamps[name]
         }
         return checksums if len(checksums) == len(NAMES) else None
 
@@ -175,7 +175,7 @@ class _Seen:
 _MEMORY = TypeAdapter(dict[str, _Seen])
 
 
-def _stamps(files: Mapping[str, Path]) -> dict[str, _Stamp]:
+def _make_stamps(files: Mapping[str, Path]) -> dict[str, _Stamp]:
     """Return the stamps of files."""
     stats = {name: (str(file.resolve()), file.stat()) for name, file in files.items()}
     return {name: _Stamp(path, stat.st_size, stat.st_mtime_ns) for name, (path, stat) in stats.items()}

@@ -101,17 +101,17 @@ def prepare(folder: Path | str | None = None, *, download: bool = False, cache: 
     unpacked = Cache(cache)
     named = folder or os.environ.get(VARIABLE)
     if named and str(named) == SYNTHETIC:
-        return _stand_in(unpacked, why="as requested")
+        return _make_stand_in(unpacked, why="as requested")
     if named:
         return _use_folder(unpacked, Path(named), place=None if folder else VARIABLE)
     if unpacked.holds(PUBLISHED):
         return _describe_set(unpacked, PUBLISHED, "cache", str(unpacked.folder_of(PUBLISHED)))
-    if any(_files_in(SYSTEM).values()):
-        return _describe_set(unpacked, unpacked.take(_complete(SYSTEM)), "system", str(SYSTEM))
+    if any(_find_files(SYSTEM).values()):
+        return _describe_set(unpacked, unpacked.take(_find_all_files(SYSTEM)), "system", str(SYSTEM))
     if download:
         return _describe_set(unpacked, _download(unpacked), "download", "torchvision's mirror of Fashion-MNIST")
     damaged = "; its copy in the cache is damaged" if unpacked.folder_of(PUBLISHED).exists() else ""
-    return _stand_in(unpacked, why=f"because Fashion-MNIST was not found{damaged}")
+    return _make_stand_in(unpacked, why=f"because Fashion-MNIST was not found{damaged}")
 
 
 def arrays(root: Path | str, *, train: bool) -> tuple[idx.Bytes, idx.Bytes]:
@@ -154,11 +154,11 @@ def _describe_set(unpacked: Cache, checksums: Checksums, origin: DataOrigin, loc
     return Prepared(unpacked.folder_of(checksums).resolve(), source)
 
 
-def _stand_in(unpacked: Cache, *, why: str) -> Prepared:
+def _make_stand_in(unpacked: Cache, *, why: str) -> Prepared:
     """Make the stand-in, or find it in the unpacked."""
     checksums = STAND_IN
     if not unpacked.holds(checksums):
-        created = _synthetic_arrays()
+        created = _make_synthetic_arrays()
         checksums = {name: idx.checksum(array) for name, array in created.items()}
         unpacked.put(checksums, created)
     source = DataSource(
@@ -172,7 +172,7 @@ def _stand_in(unpacked: Cache, *, why: str) -> Prepared:
     return Prepared(unpacked.folder_of(checksums).resolve(), source)
 
 
-def _synthetic_arrays() -> Arrays:
+def _make_synthetic_arrays() -> Arrays:
     """Make the stand-in's four files."""
     images, labels = synthetic.images_and_labels(synthetic.TRAIN_COUNT + synthetic.TEST_COUNT)
     created: Arrays = {}
@@ -186,7 +186,7 @@ def _use_folder(unpacked: Cache, folder: Path, *, place: str | None) -> Prepared
     try:
         expanded = folder.expanduser()
         problem = "" if expanded.is_dir() else "is a file" if expanded.exists() else "does not exist"
-        files = {} if problem else _complete(expanded)
+        files = {} if problem else _find_all_files(expanded)
     except (OSError, RuntimeError) as error:  # no permission, a name too long, `~` of an unknown user
         problem = f"cannot be read ({getattr(error, 'strerror', None) or error})"
     if problem:
@@ -195,7 +195,7 @@ def _use_folder(unpacked: Cache, folder: Path, *, place: str | None) -> Prepared
     return _describe_set(unpacked, unpacked.take(files), "folder", str(folder))
 
 
-def _files_in(folder: Path) -> dict[str, Path | None]:
+def _find_files(folder: Path) -> dict[str, Path | None]:
     """Find each file in a folder: directly or in torchvision's layout, plain before .gz."""
     layouts = [
         {name: next((file for file in (where / name, where / f"{name}.gz") if file.is_file()), None) for name in NAMES}
@@ -204,9 +204,9 @@ def _files_in(folder: Path) -> dict[str, Path | None]:
     return max(layouts, key=lambda files: sum(file is not None for file in files.values()))
 
 
-def _complete(folder: Path) -> dict[str, Path]:
+def _find_all_files(folder: Path) -> dict[str, Path]:
     """Find all four files in a folder, or say which are missing."""
-    files = _files_in(folder)
+    files = _find_files(folder)
     missing = [name for name, file in files.items() if file is None]
     if missing:
         raise UsageError(
@@ -230,7 +230,7 @@ def _download(unpacked: Cache) -> Checksums:
                 f"cannot download Fashion-MNIST: {' '.join(str(error).split()) or type(error).__name__}",
                 remedy=f"check the network, set `{VARIABLE}` to a folder, or use the stand-in without a download",
             ) from error
-        checksums = unpacked.take(_complete(scratch))
+        checksums = unpacked.take(_find_all_files(scratch))
         wrong = [name for name in NAMES if checksums[name] != PUBLISHED[name]]
         if wrong:
             raise UsageError(

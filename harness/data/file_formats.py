@@ -154,7 +154,7 @@ class Archive(Dataset[Item]):
         with tarfile.open(path) as archive:
             self.members = [(int(member.name[6]), member.offset_data, member.size) for member in archive.getmembers()]
         self.opened = _Opened(path)
-        self.transform = _plain()
+        self.transform = _make_conversion()
 
     def __len__(self) -> int:
         return len(self.members)
@@ -257,29 +257,29 @@ class Mapped(Dataset[Item]):
         return pixels.float().div_(255), int(self.labels[index])
 
 
-def _augmenting() -> v2.Transform:
+def _make_augmentation() -> v2.Transform:
     """Random crops, flips and colours, as pictures are trained on."""
     steps = (v2.RandomResizedCrop(64), v2.RandomHorizontalFlip(), v2.ColorJitter(0.2, 0.2))
     return v2.Compose([*steps, v2.ToDtype(torch.float32, scale=True)])
 
 
-def _plain() -> v2.Transform:
+def _make_conversion() -> v2.Transform:
     return v2.Compose([v2.Resize(64), v2.ToDtype(torch.float32, scale=True)])
 
 
 def jpegs() -> Dataset[Item]:
     """JPEG files, augmented at random."""
-    return Pictures("JPEG", _augmenting())
+    return Pictures("JPEG", _make_augmentation())
 
 
 def pngs() -> Dataset[Item]:
     """PNG files, made smaller."""
-    return Pictures("PNG", _plain())
+    return Pictures("PNG", _make_conversion())
 
 
 def slow_pngs() -> Dataset[Item]:
     """The same on a slow disk, which is simulated by sleeping."""
-    return SlowPictures("PNG", _plain())
+    return SlowPictures("PNG", _make_conversion())
 
 
 SETS: Mapping[str, Callable[[], Dataset[Item]]] = {

@@ -156,11 +156,11 @@ def _read(file: Path, *, dimensions: int) -> Bytes:
         # A count of zero hides the others from the product, and no array takes them.
         if max(declared, *shape) > MAX_BYTES:
             rule = f"at most {MAX_BYTES} elements are allowed"
-            raise _make_damage_error("invalid IDX header", rule, f"{_times(shape)} elements", file)
+            raise _make_damage_error("invalid IDX header", rule, f"{_format_shape(shape)} elements", file)
         content = bytearray(stream.read(declared + 1))  # one more, so that gzip reaches its CRC at the end
     if len(content) != declared:
         count = f"{len(content)}" if len(content) < declared else "more"
-        rule = f"{_times(shape)} elements need {declared} bytes after the header"
+        rule = f"{_format_shape(shape)} elements need {declared} bytes after the header"
         raise _make_damage_error("wrong length of an IDX file", rule, f"{count} bytes", file)
     return np.frombuffer(content, dtype=np.uint8).reshape(shape)
 
@@ -179,12 +179,12 @@ def _read_shape(stream: io.BufferedIOBase, file: Path, dimensions: int) -> tuple
     return struct.unpack(f">{dimensions}I", start[4:])
 
 
-def _times(shape: tuple[int, ...]) -> str:
+def _format_shape(shape: tuple[int, ...]) -> str:
     """Return a shape in words: ``60000 x 28 x 28``."""
     return " x ".join(str(count) for count in shape)
 
 
-def _regular(file: Path) -> io.BufferedReader:
+def _open_regular(file: Path) -> io.BufferedReader:
     """Open a regular file; a pipe is not waited for, and a device not read."""
     descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     stream = os.fdopen(descriptor, "rb")
@@ -198,7 +198,7 @@ def _regular(file: Path) -> io.BufferedReader:
 def _open_file(file: Path) -> Iterator[io.BufferedIOBase]:
     """Open a file, decompressing it if it is compressed; what goes wrong on the way is the user's to know."""
     try:
-        with _regular(file) as plain:
+        with _open_regular(file) as plain:
             start = plain.peek(2)[:2]
             if start == b"\x1f\x8b":
                 with gzip.open(plain) as unpacked:

@@ -107,11 +107,11 @@ def _deform(draw: _Draw, patterns: Ints, textures: Ints, labels: NDArray[np.int6
     """Make one image for each label."""
     count, shifts = len(labels), patterns.shape[1]
     base = patterns[labels, draw.draw_below(shifts, count)]
-    other = patterns[draw.draw_below(CLASS_COUNT, count), draw.draw_below(shifts, count)]
+    overlay = patterns[draw.draw_below(CLASS_COUNT, count), draw.draw_below(shifts, count)]
     texture = textures[draw.draw_below(TEXTURES, count), draw.draw_below(shifts, count)]
     share = draw.draw_below(MAX_OTHER + 1, count)[:, None, None]
     gain = LEAST_GAIN + draw.draw_below(256 - LEAST_GAIN, count)[:, None, None]
-    mixed = (base * (256 - share) + other * share) >> 8
+    mixed = (base * (256 - share) + overlay * share) >> 8
     mixed = (mixed * (256 - TEXTURE_SHARE) + texture * TEXTURE_SHARE) >> 8
     noise = (NOISE * (draw.grey_levels(base.shape) - 128)) >> 7
     return np.clip((mixed * gain >> 8) + noise, 0, 255).astype(np.uint8)

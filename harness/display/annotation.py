@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from harness.display.location import Location, locate_definition, locate_operation, location
+from harness.display.location import Location, find_location, locate_definition, locate_operation
 from harness.error import printable
 from harness.findings import Finding, findings
 from harness.record import Audit, AuditFinding, AuditKind, Fix, Property, Verdict
 from harness.record.audit import name_format
-from harness.wording import details, finding_lines, fix_lines, property_sentences, run_lines, sentence, title_of
+from harness.wording import finding_lines, fix_lines, list_details, property_sentences, run_lines, sentence, title_of
 from harness.wording.finding import NOT_REQUIRED
 
 Level = Literal["error", "warning", "note"]
@@ -48,7 +48,7 @@ class Annotation:
         return "\n".join([self.sentence, *self.details, *([] if self.fix is None else fix_lines(self.fix))])
 
 
-def level_of(finding: Finding) -> Level:
+def choose_level(finding: Finding) -> Level:
     """Return an error for a failure, a warning for lost digits, and a note for a law that is not required."""
     if finding.status.fails:
         return "error"
@@ -61,7 +61,7 @@ FORMULA = "formula"
 _NAME = re.compile(r"\w+")
 
 
-def scope_of(verdict: Verdict) -> str:
+def get_scope(verdict: Verdict) -> str:
     """Return the name of the contract of a verdict."""
     return verdict.contract if _NAME.fullmatch(verdict.contract) else FORMULA
 
@@ -71,14 +71,14 @@ def annotate_findings(verdicts: Sequence[Verdict], target: str, fixes: Sequence[
     fix_of = {fix.repairs: fix for fix in fixes}
     return [
         Annotation(
-            level_of(finding),
+            choose_level(finding),
             finding.first.law,
             title_of(finding),
             finding.case,
             sentence(finding),
-            tuple(f"{label}: {text}" for label, text in details(finding, verdicts)),
-            location(finding, target),
-            scope_of(finding.first),
+            tuple(f"{label}: {text}" for label, text in list_details(finding, verdicts)),
+            find_location(finding, target),
+            get_scope(finding.first),
             fix_of.get(sentence(finding)),
         )
         for finding in findings(verdicts)
@@ -93,8 +93,8 @@ def annotate_properties(properties: Sequence[Property], target: str) -> list[Ann
     """Return the properties of a check as notes at the definition of the function."""
     return [
         Annotation("note", PROPERTY, "PROPERTY", case, text, (), locate_definition(target, case))
-        for case in dict.fromkeys(one.case for one in properties)
-        for text in property_sentences(one for one in properties if one.case == case)
+        for case in dict.fromkeys(record.case for record in properties)
+        for text in property_sentences(record for record in properties if record.case == case)
     ]
 
 
@@ -104,23 +104,23 @@ AUDIT = "audit"
 
 def annotate_audits(audits: Sequence[Audit], fixes: Sequence[Fix] = ()) -> list[Annotation]:
     """Return the findings of audits as annotations; simulated formats and expected findings are notes."""
-    found: list[Annotation] = []
+    notes: list[Annotation] = []
     for audit in audits:
-        found += [_annotate_audit_finding(audit, finding, fixes) for finding in audit.findings]
+        notes += [_annotate_audit_finding(audit, finding, fixes) for finding in audit.findings]
         for kind in audit.missing:
             text = f"no {kind} was found, which was expected"
-            found.append(Annotation("error", kind_name(kind), kind.value, audit.title, text, scope=AUDIT))
+            notes.append(Annotation("error", get_rule_name(kind), kind.value, audit.title, text, scope=AUDIT))
         if audit.run is not None and audit.run.is_open:
             text, *more = run_lines(audit.run)[::-1]
-            found.append(Annotation("error", NOT_AUDITED, NOT_AUDITED, audit.title, text, tuple(more), scope=AUDIT))
-    return found
+            notes.append(Annotation("error", NOT_AUDITED, NOT_AUDITED, audit.title, text, tuple(more), scope=AUDIT))
+    return notes
 
 
 NOT_AUDITED = "not-audited"
 """Rule of a step that is not finite and that no audit has seen."""
 
 
-def kind_name(kind: AuditKind) -> str:
+def get_rule_name(kind: AuditKind) -> str:
     """Return the name of a kind of finding as a rule."""
     return kind.value.replace(" ", "-")
 
@@ -128,7 +128,7 @@ def kind_name(kind: AuditKind) -> str:
 def _annotate_audit_finding(audit: Audit, finding: AuditFinding, fixes: Sequence[Fix]) -> Annotation:
     return Annotation(
         "error" if finding in audit.unexpected else "note",
-        kind_name(finding.kind),
+        get_rule_name(finding.kind),
         finding.kind.value,
         audit.title,
         finding.sentence if audit.what_if is None else f"{name_format(audit.what_if)}: {finding.sentence}",
@@ -139,58 +139,50 @@ def _annotate_audit_finding(audit: Audit, finding: AuditFinding, fixes: Sequence
     )
 
 
-def concise(annotations: Sequence[Annotation]) -> list[str]:
+def format_concise(annotations: Sequence[Annotation]) -> list[str]:
     """Return a line for each annotation in the format of compilers: ``file:line:column: severity: message [rule]``."""
     return [
-        f"{_place(annotation)}: {annotation.level}: {_line(annotation.sentence)} [{annotation.rule}]"
+        f"{_format_place(annotation)}: {annotation.level}: {' '.join(annotation.sentence.split())} [{annotation.rule}]"
         for annotation in annotations
     ]
 
 
-def _place(one: Annotation) -> str:
+def _format_place(annotation: Annotation) -> str:
     """Return file, line and column if known, otherwise the name of the function."""
-    if one.location is None:
-        return one.subject
-    numbers = (one.location.line, one.location.column)
-    return ":".join([one.location.relative_to(), *(str(number) for number in numbers if number is not None)])
+    if annotation.location is None:
+        return annotation.subject
+    numbers = (annotation.location.line, annotation.location.column)
+    return ":".join([annotation.location.relative_to(), *(str(number) for number in numbers if number is not None)])
 
 
-def github(annotations: Sequence[Annotation]) -> list[str]:
+def format_github(annotations: Sequence[Annotation]) -> list[str]:
     """Return a workflow command of GitHub Actions for each annotation."""
-    return [_command(annotation) for annotation in annotations]
+    return [_format_command(annotation) for annotation in annotations]
 
 
 _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
 """Workflow commands by severity."""
 
 
-def _command(one: Annotation) -> str:
+def _format_command(annotation: Annotation) -> str:
     """Return a line such as ``::error file=own.py,line=3,col=12,title=DEFECT own.softmax::message``."""
-    at = one.location
+    place = annotation.location
     parameters: dict[str, object] = {}
-    if at is not None:
-        parameters = {"file": at.relative_to(_repository(at.path)), "line": at.line, "col": at.column}
-        parameters["endColumn"] = at.end_column
-    parameters["title"] = f"{one.title} {one.subject}"
-    listed = ",".join(f"{name}={_property(str(value))}" for name, value in parameters.items() if value is not None)
-    return f"::{_COMMANDS[one.level]} {listed}::{_data(one.message)}"
+    if place is not None:
+        parameters = {"file": place.relative_to(_find_repository(place.path)), "line": place.line, "col": place.column}
+        parameters["endColumn"] = place.end_column
+    parameters["title"] = f"{annotation.title} {annotation.subject}"
+    texts = {name: _escape_data(str(value)) for name, value in parameters.items() if value is not None}
+    listed = ",".join(f"{name}={text.replace(':', '%3A').replace(',', '%2C')}" for name, text in texts.items())
+    return f"::{_COMMANDS[annotation.level]} {listed}::{_escape_data(annotation.message)}"
 
 
-def _repository(path: Path) -> Path | None:
+def _find_repository(path: Path) -> Path | None:
     """Return the checkout, to which GitHub takes paths as relative, if a file is in it."""
     checkout = os.environ.get("GITHUB_WORKSPACE")
     return Path(checkout) if checkout and path.is_relative_to(Path(checkout).resolve()) else None
 
 
-def _data(text: str) -> str:
+def _escape_data(text: str) -> str:
     """Escape a message of a workflow command."""
     return printable(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    """Escape a parameter of a workflow command."""
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())

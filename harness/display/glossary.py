@@ -26,7 +26,7 @@ class Entry(NamedTuple):
 
 
 @cache
-def entries() -> Mapping[str, Entry]:
+def read_entries() -> Mapping[str, Entry]:
     """Return all entries by their word; none if the page is not installed."""
     page = next((path for path in _PAGES if path.is_file()), None)
     sections = page.read_text(encoding="utf-8").split("\n## ")[1:] if page else []
@@ -38,14 +38,16 @@ def _parse_section(section: str) -> Entry:
     return Entry(word, meaning, example.removeprefix(_EXAMPLE))
 
 
-def entry(word: str) -> Entry | None:
+def find_entry(word: str) -> Entry | None:
     """Return the entry of a word, or ``None`` if the glossary does not have it.
 
     Case, hyphens and underscores do not matter, and a plural ``s`` is accepted.
     """
-    key = _key(word)
-    return next((each for name, each in entries().items() if key in {_key(name), _key(name) + "s"}), None)
+    key = _normalize(word)
+    return next(
+        (item for name, item in read_entries().items() if _normalize(name) in {key, key.removesuffix("s")}), None
+    )
 
 
-def _key(word: str) -> str:
+def _normalize(word: str) -> str:
     return word.lower().replace("_", " ").replace("-", " ").strip()

@@ -18,9 +18,9 @@ from harness.laws.law import Law
 from harness.wording.verdict import filled
 
 
-def _table(title: str, *headings: str, whole: int = 2) -> Table:
+def _make_table(title: str, *headings: str, whole: int = 2) -> Table:
     """Return a table; its first ``whole`` columns are not wrapped, so that names can be copied."""
-    columns = [Column(heading, overflow="fold", no_wrap=at < whole) for at, heading in enumerate(headings)]
+    columns = [Column(heading, overflow="fold", no_wrap=position < whole) for position, heading in enumerate(headings)]
     return Table(*columns, title=title, title_justify="left")
 
 
@@ -30,18 +30,18 @@ def fit_table(table: Table, width: int) -> Table | Text:
         return table
     whole = sum(column.no_wrap for column in table.columns)
     rows = zip(*(column.cells for column in table.columns), strict=True)
-    paragraphs = [_paragraph([Text.from_markup(str(cell)).plain for cell in row], whole, width) for row in rows]
+    paragraphs = [_format_paragraph([Text.from_markup(str(cell)).plain for cell in row], whole, width) for row in rows]
     return Text("\n".join([str(table.title), *paragraphs, ""]))
 
 
-def _paragraph(cells: list[str], whole: int, width: int) -> str:
+def _format_paragraph(cells: list[str], whole: int, width: int) -> str:
     text = f"{' '.join(cells[:whole])}  {'; '.join(cells[whole:])}"
     return "\n".join(textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False))
 
 
 def case_table(cases: Iterable[Case]) -> Table:
     """Return a table of cases with their contracts and known failures."""
-    table = _table("Cases", "case", "contract", "style", "dtypes", "known failures")
+    table = _make_table("Cases", "case", "contract", "style", "dtypes", "known failures")
     for case in cases:
         breaks = ", ".join(case.breaks) or "–"
         table.add_row(*map(escape, (case.name, case.contract, case.style, ", ".join(case.dtypes), breaks)))
@@ -50,7 +50,7 @@ def case_table(cases: Iterable[Case]) -> Table:
 
 def contract_table() -> Table:
     """Return a table of contracts with their signatures and domains."""
-    table = _table("Contracts", "contract", "signature", "meaning", "domain", whole=1)
+    table = _make_table("Contracts", "contract", "signature", "meaning", "domain", whole=1)
     for contract in contracts().values():
         table.add_row(*map(escape, (contract.name, contract.signature, contract.summary, contract.domain)))
     return table
@@ -59,7 +59,7 @@ def contract_table() -> Table:
 def formula_tables() -> Iterator[Table]:
     """Yield a table of formulas for each group of the catalog."""
     for group, entries in GROUPS.items():
-        table = _table(f"Formulas: {group}", "contract", "definition", "evaluated as", "inputs", "source", whole=1)
+        table = _make_table(f"Formulas: {group}", "contract", "definition", "evaluated as", "inputs", "source", whole=1)
         for entry in entries:
             inputs = ", ".join(f"{name} {words}".strip() for name, words in entry.inputs.items())
             form = entry.form or "as defined"
@@ -69,7 +69,7 @@ def formula_tables() -> Iterator[Table]:
 
 def law_table() -> Table:
     """Return a table of laws with their statements, bounds and sources."""
-    table = _table("Laws", "contract", "law", "statement", "bound", "source")
+    table = _make_table("Laws", "contract", "law", "statement", "bound", "source")
     for contract in contracts().values():
         for law in contract.laws:
             table.add_row(*map(escape, (contract.name, law.name, law.statement, law.bound, law.source)))
@@ -114,15 +114,15 @@ def explain(law: str, contract: str | None = None) -> Explanation:
     """
     owners = contracts().values() if contract is None else [contract_named(contract)]
     pairs = [(owner, law) for owner in owners for law in owner.laws]
-    named = [(owner, each) for owner, each in pairs if each.name == law]
+    named = [(owner, candidate) for owner, candidate in pairs if candidate.name == law]
     if named:
-        return Explanation("\n\n".join(_explain_law(owner, each) for owner, each in named))
-    word = glossary.entry(law)
+        return Explanation("\n\n".join(_explain_law(owner, named_law) for owner, named_law in named))
+    word = glossary.find_entry(law)
     if word is None:
-        known = [*sorted({each.name for _, each in pairs}), *glossary.entries()]
+        words = [*sorted({candidate.name for _, candidate in pairs}), *glossary.read_entries()]
         problem = f"unknown law or word `{law}`" if contract is None else f"unknown law `{law}` of `{contract}`"
         otherwise = "run `harness list --laws` to see all laws, or pass `--formula` for the laws of a formula"
-        raise UsageError(problem, remedy=did_you_mean(law, known, otherwise))
+        raise UsageError(problem, remedy=did_you_mean(law, words, otherwise))
     return Explanation(f"{word.word}\n{_align_lines([('meaning', word.meaning), ('example', word.example)])}")
 
 

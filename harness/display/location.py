@@ -27,7 +27,7 @@ class Location:
         return (self.path.relative_to(base) if self.path.is_relative_to(base) else self.path).as_posix()
 
 
-def location(finding: Finding, target: str) -> Location | None:
+def find_location(finding: Finding, target: str) -> Location | None:
     """Return the expression, the line or the function to which a finding belongs; ``None`` without Python source."""
     named = finding.named
     if named is not None and named.place is not None:
@@ -37,7 +37,7 @@ def location(finding: Finding, target: str) -> Location | None:
     event = finding.event
     if event is not None and event.place is not None:
         name, _, line = event.place.rpartition(":")
-        path = _neighbor(file_of(target, finding.case), name)
+        path = _find_neighbor(find_file(target, finding.case), name)
         if path is not None and line.isdecimal():
             return locate_operation(path, int(line), event.operation)
     return locate_definition(target, finding.case)
@@ -45,13 +45,13 @@ def location(finding: Finding, target: str) -> Location | None:
 
 def locate_operation(path: Path, line: int, operation: str) -> Location | None:
     """Return the expression on a line that calls an operation, else the line; ``None`` without such a file."""
-    return _make_location(path.resolve(), line, *_columns(path, line, operation)) if path.is_file() else None
+    return _make_location(path.resolve(), line, *_find_columns(path, line, operation)) if path.is_file() else None
 
 
 def locate_definition(target: str, case: str) -> Location | None:
     """Return the definition of a case; only its file where a file of the user defines it in another way."""
-    path = file_of(target, case)
-    tree = None if path is None else _tree(path)
+    path = find_file(target, case)
+    tree = None if path is None else _parse_file(path)
     if path is None or tree is None:
         return None
     name = target.partition(":")[2] or case.rpartition(".")[2]
@@ -61,7 +61,7 @@ def locate_definition(target: str, case: str) -> Location | None:
     return Location(path) if target.partition(":")[0].endswith(".py") else None
 
 
-def file_of(target: str, case: str) -> Path | None:
+def find_file(target: str, case: str) -> Path | None:
     """Return the source file of a case: the file of the target, or the module of a package that its name tells."""
     subject = subject_of(target)
     if subject is None:
@@ -72,14 +72,14 @@ def file_of(target: str, case: str) -> Path | None:
     return path if path.is_file() and path.suffix == ".py" else None
 
 
-def _neighbor(path: Path | None, name: str) -> Path | None:
+def _find_neighbor(path: Path | None, name: str) -> Path | None:
     """Return the file with a name next to another file."""
     neighbor = path.with_name(name) if path is not None and name else None
     return neighbor if neighbor is not None and neighbor.is_file() else None
 
 
 def _make_location(path: Path, line: int, column: int | None = None, end_column: int | None = None) -> Location:
-    lines = _text(path).splitlines()
+    lines = _read_text(path).splitlines()
     text = lines[line - 1] if 0 < line <= len(lines) else ""
     start = column or len(text) - len(text.lstrip()) + 1
     return Location(path, line, start, end_column, text.strip())
@@ -96,15 +96,16 @@ _OPERATORS: dict[str, type[ast.operator]] = {
 """Operators by the operation of torch that they call."""
 
 
-def _columns(path: Path, line: int, operation: str) -> tuple[int | None, int | None]:
+def _find_columns(path: Path, line: int, operation: str) -> tuple[int | None, int | None]:
     """Return the columns of the expression on a line that calls an operation, unless several differ."""
-    tree = _tree(path)
-    found = [] if tree is None else [node for node in ast.walk(tree) if _calls(node, operation, line)]
-    if len({ast.dump(node) for node in found}) != 1:
+    tree = _parse_file(path)
+    calls = [] if tree is None else [node for node in ast.walk(tree) if _calls(node, operation, line)]
+    if len({ast.dump(node) for node in calls}) != 1:
         return None, None
-    node = min(found, key=lambda one: one.col_offset)
-    text = _text(path).splitlines()[line - 1].encode()
-    start, end = (len(text[:at].decode(errors="replace")) + 1 for at in (node.col_offset, node.end_col_offset or 0))
+    node = min(calls, key=lambda call: call.col_offset)
+    text = _read_text(path).splitlines()[line - 1].encode()
+    offsets = (node.col_offset, node.end_col_offset or 0)
+    start, end = (len(text[:offset].decode(errors="replace")) + 1 for offset in offsets)
     return start, end
 
 
@@ -117,15 +118,15 @@ def _calls(node: ast.AST, operation: str, line: int) -> TypeGuard[ast.Call | ast
     return name == operation
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return ""
 
 
-def _tree(path: Path) -> ast.AST | None:
+def _parse_file(path: Path) -> ast.AST | None:
     try:
-        return ast.parse(_text(path))
+        return ast.parse(_read_text(path))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None

@@ -37,7 +37,7 @@ def is_folded_between_words(table: Table, width: int) -> bool:
     with plain.capture() as output:
         plain.print(table)
     cells = (cell for column in table.columns for cell in (column.header, *column.cells))
-    return {word for cell in cells for word in _plain(cell).split()} <= set(output.get().split())
+    return {word for cell in cells for word in _strip_markup(cell).split()} <= set(output.get().split())
 
 
 def print_sentence(console: Console, text: str) -> None:
@@ -50,19 +50,19 @@ def print_sentence(console: Console, text: str) -> None:
 def list_rows(table: Table, width: int) -> Iterator[str]:
     """Yield the rows of a table as lines of at most ``width`` characters, without unknown cells; words stay whole."""
     if table.title is not None:
-        yield _plain(table.title)
-    first = next((at for at, column in enumerate(table.columns) if column.justify != "right"), 0)
-    headings = [_plain(column.header) for column in table.columns]
+        yield _strip_markup(table.title)
+    first = next((position for position, column in enumerate(table.columns) if column.justify != "right"), 0)
+    headings = [_strip_markup(column.header) for column in table.columns]
     for row in zip(*(column.cells for column in table.columns), strict=True):
-        cells = [" ".join(_plain(cell).split()) for cell in row]
+        cells = [" ".join(_strip_markup(cell).split()) for cell in row]
         rest = [
             f"{heading}{_SOLID if column.justify == 'right' else ' '}{cell}".strip()
-            for at, (column, heading, cell) in enumerate(zip(table.columns, headings, cells, strict=True))
-            if cell not in {"", UNKNOWN} and at != first
+            for position, (column, heading, cell) in enumerate(zip(table.columns, headings, cells, strict=True))
+            if cell not in {"", UNKNOWN} and position != first
         ]
         lines = filled(printable(f"{cells[first]}: {'; '.join(rest)}"), width, subsequent_indent=_INDENT)
         yield from (line.replace(_SOLID, " ") for line in lines)
 
 
-def _plain(cell: object) -> str:
+def _strip_markup(cell: object) -> str:
     return cell.plain if isinstance(cell, Text) else Text.from_markup(str(cell)).plain

@@ -86,18 +86,18 @@ class Verdicts(list[Verdict]):
 
     def __str__(self) -> str:
         """Return the properties, the findings (the first in full), and the verdict line."""
-        found = self._visible
-        blocks = [finding_block(finding, self, width=_WIDTH) for finding in found[:1]]
-        blocks += [finding_in_short(finding, self, width=_WIDTH) for finding in found[1:]]
+        visible = self._visible
+        blocks = [finding_block(finding, self, width=_WIDTH) for finding in visible[:1]]
+        blocks += [finding_in_short(finding, self, width=_WIDTH) for finding in visible[1:]]
         return "\n".join([*property_sentences(self.properties), *blocks, verdict_line(self)])
 
     def _repr_html_(self) -> str:
         """Return the notebook output: the verdict line, the findings, and a table of laws and dtypes."""
         laws = law_table(self)
         sentences = "".join(f"<p>{escape(sentence)}</p>" for sentence in property_sentences(self.properties))
-        found = [escape(finding_block(finding, self, width=_WIDTH)) for finding in self._visible]
+        blocks = [escape(finding_block(finding, self, width=_WIDTH)) for finding in self._visible]
         body = (
-            f"{_bars(self)}{sentences}{''.join(f'{PRE}{text}</pre>' for text in found)}"
+            f"{_render_bars(self)}{sentences}{''.join(f'{PRE}{text}</pre>' for text in blocks)}"
             f"<details><summary>{len(laws.rows)} laws</summary>{laws.html()}</details>"
         )
         return card(verdict_line(self), body, good=not self.failing)
@@ -149,15 +149,15 @@ _COLORS = {
 }
 
 
-def _bars(verdicts: Sequence[Verdict]) -> str:
+def _render_bars(verdicts: Sequence[Verdict]) -> str:
     """Return a bar for each dtype with the numbers of laws that hold, lose digits, and are broken."""
     return "".join(
-        _bar(dtype, Counter(verdict.status for verdict in verdicts if verdict.dtype == dtype))
+        _render_bar(dtype, Counter(verdict.status for verdict in verdicts if verdict.dtype == dtype))
         for dtype in dict.fromkeys(verdict.dtype for verdict in verdicts)
     )
 
 
-def _bar(dtype: str, counts: Counter[Status]) -> str:
+def _render_bar(dtype: str, counts: Counter[Status]) -> str:
     number = sum(counts.values())
     pieces = "".join(
         f'<i style="display:block;height:100%;width:{100 * counts[status] / number:.1f}%;background:{color}"></i>'

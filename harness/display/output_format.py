@@ -7,34 +7,34 @@ from harness.display.annotation import (
     annotate_audits,
     annotate_findings,
     annotate_properties,
-    concise,
-    github,
+    format_concise,
+    format_github,
 )
-from harness.display.sarif import Log, rules_of_audits, rules_of_check
+from harness.display.sarif import Log, make_audit_rules, make_check_rules
 from harness.display.verdict_document import Results
 from harness.record import Audit, Fix
 from harness.wording import audit_line, verdict_line
 
 
-def lines_of(kind: str, results: Results) -> list[str]:
+def format_check(kind: str, results: Results) -> list[str]:
     """Return the output of a check as `concise`, `github` or `sarif`; the first two end with the verdict."""
     verdicts, properties, early, target, fixes = results
     annotations = [*annotate_findings(verdicts, target, fixes), *annotate_properties(properties, target)]
     fails = any(verdict.status.fails for verdict in verdicts)
-    log = Log(rules_of_check(verdicts, annotations), [verdict_line(verdicts, early)], early, fails=fails)
-    return _lines(kind, annotations, log)
+    log = Log(make_check_rules(verdicts, annotations), [verdict_line(verdicts, early)], early, fails=fails)
+    return _format_annotations(kind, annotations, log)
 
 
-def audit_lines(kind: str, audits: Sequence[Audit], early: str = "", fixes: Sequence[Fix] = ()) -> list[str]:
+def format_audits(kind: str, audits: Sequence[Audit], early: str = "", fixes: Sequence[Fix] = ()) -> list[str]:
     """Return the output of audits as `concise`, `github` or `sarif`; the first two end with a line for each step."""
     annotations = annotate_audits(audits, fixes)
     verdicts = [audit_line(audit, early) for audit in audits]
-    log = Log(rules_of_audits(annotations), verdicts, early, fails=any(audit.fails for audit in audits))
-    return _lines(kind, annotations, log)
+    log = Log(make_audit_rules(annotations), verdicts, early, fails=any(audit.fails for audit in audits))
+    return _format_annotations(kind, annotations, log)
 
 
-def _lines(kind: str, annotations: Sequence[Annotation], log: Log) -> list[str]:
+def _format_annotations(kind: str, annotations: Sequence[Annotation], log: Log) -> list[str]:
     if kind == "sarif":
         return [log.text(annotations)]
-    write = {"concise": concise, "github": github}[kind]
+    write = {"concise": format_concise, "github": format_github}[kind]
     return [*write(annotations), *log.verdicts]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from harness.display.annotation import FORMULA, NOT_AUDITED, PROPERTY, Annotation, scope_of
+from harness.display.annotation import FORMULA, NOT_AUDITED, PROPERTY, Annotation, get_scope
 from harness.display.location import Location
 from harness.error import printable
 from harness.record import Edit, Fix, Status, Verdict
@@ -51,29 +51,29 @@ class Log:
             "invocations": [invocation],
             "originalUriBaseIds": {ROOT: {"uri": f"{Path.cwd().as_uri()}/"}},
             "columnKind": "unicodeCodePoints",
-            "results": [_result(annotation, ids) for annotation in annotations],
+            "results": [_make_result(annotation, ids) for annotation in annotations],
             "properties": {"verdict": line},
         }
         return json.dumps({"$schema": SCHEMA_URI, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
 
-def rules_of_check(verdicts: Sequence[Verdict], annotations: Sequence[Annotation]) -> Mapping[str, Object]:
+def make_check_rules(verdicts: Sequence[Verdict], annotations: Sequence[Annotation]) -> Mapping[str, Object]:
     """Return a rule for each law of each contract that ran, and one for all properties if there are any."""
     rules: dict[str, Object] = {}
     for verdict in verdicts:
         if verdict.status is not Status.SKIPPED:
-            rules.setdefault(f"{scope_of(verdict)}/{verdict.law}", _describe_law(verdict))
+            rules.setdefault(f"{get_scope(verdict)}/{verdict.law}", _describe_law(verdict))
     return {
         **rules,
         **({PROPERTY: _OF_PROPERTIES} if any(annotation.rule == PROPERTY for annotation in annotations) else {}),
     }
 
 
-def rules_of_audits(annotations: Sequence[Annotation]) -> Mapping[str, Object]:
+def make_audit_rules(annotations: Sequence[Annotation]) -> Mapping[str, Object]:
     """Return a rule for each kind of finding."""
     return {
-        annotation.id: _rule(annotation.id, _OF_AUDITS[annotation.rule], "harness explain audit", tags=["numerics"])
-        for annotation in annotations
+        note.id: _make_rule(note.id, _OF_AUDITS[note.rule], "harness explain audit", tags=["numerics"])
+        for note in annotations
     }
 
 
@@ -98,13 +98,13 @@ _OF_AUDITS = {
 
 
 def _describe_law(verdict: Verdict) -> Object:
-    contract, statement = scope_of(verdict), printable(verdict.statement)
+    contract, statement = get_scope(verdict), printable(verdict.statement)
     explain = f"harness explain {verdict.law}" + ("" if contract == FORMULA else f" --contract {contract}")
     details = f"{statement}\nSource: {printable(verdict.source)}"
-    return _rule(f"{contract}/{verdict.law}", statement, explain, details, tags=["numerics", verdict.group])
+    return _make_rule(f"{contract}/{verdict.law}", statement, explain, details, tags=["numerics", verdict.group])
 
 
-def _rule(
+def _make_rule(
     id_: str, text: str, explain: str, details: str = "", *, level: str = "error", tags: Sequence[str] = ()
 ) -> Object:
     """Return a rule; ``details`` is its text at full length."""
@@ -117,64 +117,66 @@ def _rule(
     }
 
 
-_OF_PROPERTIES = _rule(
+_OF_PROPERTIES = _make_rule(
     PROPERTY, "A consistent behavior that may be intended.", "harness explain property", level="note"
 )
 """The rule of all properties."""
 
 
-def _result(one: Annotation, ids: Sequence[str]) -> Object:
-    fixes = {} if one.fix is None else {"fixes": [_fix(one.fix)]}
+def _make_result(annotation: Annotation, ids: Sequence[str]) -> Object:
+    fixes = {} if annotation.fix is None else {"fixes": [_make_fix(annotation.fix)]}
     return {
-        "ruleId": one.id,
-        "ruleIndex": ids.index(one.id),
-        "level": one.level,
-        "message": {"text": printable("\n".join([one.sentence, *one.details]))},
-        "locations": [_location(one)],
-        "partialFingerprints": {"finding/v1": _fingerprint(one)},
+        "ruleId": annotation.id,
+        "ruleIndex": ids.index(annotation.id),
+        "level": annotation.level,
+        "message": {"text": printable("\n".join([annotation.sentence, *annotation.details]))},
+        "locations": [_make_location(annotation)],
+        "partialFingerprints": {"finding/v1": _compute_fingerprint(annotation)},
         **fixes,
     }
 
 
-def _fix(fix: Fix) -> Object:
+def _make_fix(fix: Fix) -> Object:
     """Return a verified fix."""
-    change = {"artifactLocation": _artifact(Path(fix.file)), "replacements": [_replacement(edit) for edit in fix.edits]}
+    replacements = [_make_replacement(edit) for edit in fix.edits]
+    change = {"artifactLocation": _make_artifact(Path(fix.file)), "replacements": replacements}
     text = f"{'; '.join(fix.titles)} ({fix.sentence})"
     return {"description": {"text": printable(text)}, "artifactChanges": [change]}
 
 
-def _replacement(edit: Edit) -> Object:
+def _make_replacement(edit: Edit) -> Object:
     region = {"startLine": edit.line, "startColumn": 1, "endLine": edit.end, "endColumn": edit.end_column}
     return {"deletedRegion": region, "insertedContent": {"text": edit.content}}
 
 
-def _location(one: Annotation) -> Object:
+def _make_location(annotation: Annotation) -> Object:
     """Return the function, and its place in a file where that is known."""
-    logical = {"fullyQualifiedName": printable(one.subject), "kind": "function"}
-    physical = {} if one.location is None else {"physicalLocation": _physical(one.location)}
+    logical = {"fullyQualifiedName": printable(annotation.subject), "kind": "function"}
+    physical = {} if annotation.location is None else {"physicalLocation": _make_physical_location(annotation.location)}
     return {**physical, "logicalLocations": [logical]}
 
 
-def _artifact(path: Path) -> Object:
+def _make_artifact(path: Path) -> Object:
     """Return the address of a file, relative to the working directory if it is below it."""
     relative = Location(path.resolve()).relative_to()
     is_below = not Path(relative).is_absolute()
     return {"uri": quote(relative), "uriBaseId": ROOT} if is_below else {"uri": path.resolve().as_uri()}
 
 
-def _physical(at: Location) -> Object:
-    artifact = _artifact(at.path)
-    if at.line is None:
+def _make_physical_location(place: Location) -> Object:
+    artifact = _make_artifact(place.path)
+    if place.line is None:
         return {"artifactLocation": artifact}
-    region = {"startLine": at.line, "startColumn": at.column, "endColumn": at.end_column}
+    region = {"startLine": place.line, "startColumn": place.column, "endColumn": place.end_column}
     return {
         "artifactLocation": artifact,
         "region": {name: value for name, value in region.items() if value is not None},
     }
 
 
-def _fingerprint(one: Annotation) -> str:
+def _compute_fingerprint(annotation: Annotation) -> str:
     """Return a digest of the rule, the function, the text of the line and the sentence, without any number."""
-    text = one.location.text if one.location is not None else ""
-    sentence = re.sub(r"\d+", "#", one.sentence)
-    return hashlib.sha256("\0".join([one.id, one.subject, text, sentence]).encode(errors="replace")).hexdigest()[:32]
+    text = annotation.location.text if annotation.location is not None else ""
+    sentence = re.sub(r"\d+", "#", annotation.sentence)
+    parts = "\0".join([annotation.id, annotation.subject, text, sentence])
+    return hashlib.sha256(parts.encode(errors="replace")).hexdigest()[:32]

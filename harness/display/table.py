@@ -31,23 +31,23 @@ def show_table(console: Console, table: Table, *, with_title: bool = False, is_s
 
     ``is_short`` leaves out the family that all cases share.
     """
-    whole = rich_table(table, with_title=with_title, is_short=is_short)
+    whole = make_rich_table(table, with_title=with_title, is_short=is_short)
     whole.columns[0].no_wrap = table.columns[0].kind == "code"
     if is_whole(console, whole):
         console.print(whole)
     else:
-        narrow = rich_table(table, with_title=with_title, is_short=is_short, with_details=False)
+        narrow = make_rich_table(table, with_title=with_title, is_short=is_short, with_details=False)
         for line in list_rows(narrow, console.width):
             console.print(line, markup=False, soft_wrap=True)
     for line in filled(printable(table.caption), console.width):
         console.print(line, markup=False, soft_wrap=True)
 
 
-def rich_table(
+def make_rich_table(
     table: Table, *, with_title: bool = False, is_short: bool = False, with_details: bool = True
 ) -> RichTable:
     """Return a table for rich: a number is not wrapped, a group ends with a line."""
-    headers, rows = table.shown("terminal")
+    headers, rows = table.select_columns("terminal")
     columns = []
     for position, header in enumerate(headers):
         is_number = header.kind == "number"
@@ -60,11 +60,11 @@ def rich_table(
     for number, row in enumerate(rows):
         cells = [row[0].removeprefix(prefix), *row[1:]]
         ends = number + 1 < len(rows) and rows[number + 1][: table.grouped] != row[: table.grouped]
-        result.add_row(*(_text(cell, with_detail=with_details) for cell in cells), end_section=ends)
+        result.add_row(*(_make_text(cell, with_detail=with_details) for cell in cells), end_section=ends)
     return result
 
 
-def _text(cell: str, *, with_detail: bool) -> Text:
+def _make_text(cell: str, *, with_detail: bool) -> Text:
     """Return a cell in the style of its emphasis, in units of ASCII characters."""
     text = printable(cell).replace("µs", "us")
     if not isinstance(cell, Cell):

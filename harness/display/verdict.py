@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from rich.console import Console
 
 from harness.display.narrow import TABLE_WIDTH
-from harness.display.table import rich_table, show_table
+from harness.display.table import make_rich_table, show_table
 from harness.error import printable
-from harness.findings import WRONG, Finding, Grade, findings, grades
+from harness.findings import WRONG, Grade, findings, grades
 from harness.findings.merging import group_by
 from harness.record import Epoch, LearnedParameter, Property, Status, Verdict
 from harness.wording import finding_block, finding_in_short, property_sentences, skip_lines, title_of, violation_block
@@ -38,25 +38,25 @@ def print_verdicts(
         _print_tables(console, verdicts, graded, single=single)
     # For a package, lost digits are only counted unless the user asks for details.
     wrong = list(WRONG) if single or verbose else [status for status in Status if status.fails]
-    every = findings(verdicts, wrong)
-    found = [finding for finding in every if verbose or not finding.is_of_rare_numbers]
-    full = len(found) if verbose else _IN_FULL
+    merged = findings(verdicts, wrong)
+    visible = [finding for finding in merged if verbose or not finding.is_of_rare_numbers]
+    full = len(visible) if verbose else _IN_FULL
     width = min(console.width, _WIDTH)
-    for number, finding in enumerate(found[: full + _IN_SHORT]):
-        name = _name(finding, single=single)
+    for number, finding in enumerate(visible[: full + _IN_SHORT]):
+        name = title_of(finding) + ("" if single else f"  {finding.case}")
         if number < full:
             _print(console, finding_block(finding, verdicts, width=width, name=name, options_only=single))
         else:
             _print(console, finding_in_short(finding, verdicts, width=width, name=name))
         if verbose and finding.violation is not None:
             _print(console, f"\n{violation_block(finding.first)}\n")
-    if len(found) > full + _IN_SHORT:
-        console.print(f"and {count(len(found) - full - _IN_SHORT, 'more finding')}; use -v to show all")
-    if rare := len(every) - len(found):
+    if len(visible) > full + _IN_SHORT:
+        console.print(f"and {count(len(visible) - full - _IN_SHORT, 'more finding')}; use -v to show all")
+    if rare := len(merged) - len(visible):
         verb = "is" if rare == 1 else "are"
         console.print(f"{count(rare, 'more finding')} {verb} about subnormal, extreme or infinite numbers; use -v")
     if single and graded:
-        _print(console, _grade_line(graded))
+        _print(console, _format_grades(graded))
     elif single and early:
         _print(console, f"grade: none, {early}")
     for line in skip_lines(verdicts):
@@ -73,12 +73,7 @@ def _print(console: Console, text: str) -> None:
     console.print(printable(text), markup=False, soft_wrap=True)
 
 
-def _name(finding: Finding, *, single: bool) -> str:
-    """Return the start of a finding: its kind, and the case if there are several."""
-    return title_of(finding) if single else f"{title_of(finding)}  {finding.case}"
-
-
-def _grade_line(graded: Mapping[tuple[str, str], Grade]) -> str:
+def _format_grades(graded: Mapping[tuple[str, str], Grade]) -> str:
     """Return the grades of one function, each with its dtypes."""
     by_grade = group_by(graded, lambda key: graded[key])
     parts = [f"{value} in {', '.join(dtype for _, dtype in keys)}" for value, keys in by_grade.items()]
@@ -90,12 +85,12 @@ def _print_tables(
 ) -> None:
     """Print a table of one function's laws for each device, or a table of a package's cases."""
     if not single:
-        console.print(rich_table(case_table(verdicts, graded, wide=console.width >= TABLE_WIDTH)))
+        console.print(make_rich_table(case_table(verdicts, graded, wide=console.width >= TABLE_WIDTH)))
     for device in dict.fromkeys(verdict.device for verdict in verdicts) if single else ():
         if device != "cpu":
             console.print(f"on {device}:")
         selected = [verdict for verdict in verdicts if verdict.device == device]
-        console.print(rich_table(law_table(selected, numbers=True, statements=console.width >= TABLE_WIDTH)))
+        console.print(make_rich_table(law_table(selected, numbers=True, statements=console.width >= TABLE_WIDTH)))
 
 
 def print_training(console: Console, rows: Sequence[object]) -> None:

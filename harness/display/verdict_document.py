@@ -7,7 +7,7 @@ from typing import IO, NamedTuple, cast
 
 from junitparser import Attr, Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
-from harness.display.location import Location, locate_definition, location
+from harness.display.location import Location, find_location, locate_definition
 from harness.error import printable
 from harness.findings import Finding, findings, index_by_verdict
 from harness.findings.merging import group_by
@@ -18,8 +18,8 @@ from harness.wording import (
     finding_in_full,
     fix_lines,
     fix_title,
-    markdown_text,
     property_sentences,
+    render_markdown,
     sentence,
     verdict_line,
 )
@@ -55,7 +55,7 @@ class Results(NamedTuple):
     fixes: Sequence[Fix] = ()
 
 
-def to_json(results: Results) -> str:
+def make_json(results: Results) -> str:
     """Return a JSON document: the verdict in words, the properties, the findings, the fixes, and every record.
 
     NaN and infinities are strings, because JSON has no numbers for them.
@@ -89,7 +89,7 @@ class _Test(TestCase):
     line = Attr()
 
 
-def to_junit(results: Results) -> str:
+def make_junit(results: Results) -> str:
     """Return JUnit XML: a suite for each case, a test for each law and dtype, with the finding as its message.
 
     Properties of a case are properties of its suite. A check that ended early has an additional test with an error.
@@ -98,17 +98,17 @@ def to_junit(results: Results) -> str:
     """
     verdicts, properties, early, target, fixes = results
     document = JUnitXml("harness check")
-    every = findings(verdicts)
-    found = index_by_verdict(every)
-    places = {id(finding): location(finding, target) for finding in every} if target else {}
+    merged = findings(verdicts)
+    by_key = index_by_verdict(merged)
+    places = {id(finding): find_location(finding, target) for finding in merged} if target else {}
     for case, of_case in group_by(verdicts, lambda verdict: verdict.case).items():
         suite = TestSuite(case)
         default = locate_definition(target, case) if target else None
         for verdict in of_case:
-            finding = found.get(verdict.key)
+            finding = by_key.get(verdict.key)
             place = places.get(id(finding)) or default
             suite.add_testcase(_add_place(_test_case(verdict, finding, of_case, fixes), place))
-        for text in property_sentences(one for one in properties if one.case == case):
+        for text in property_sentences(record for record in properties if record.case == case):
             suite.add_property("harness", printable(text))
         document.add_testsuite(suite)
     if early:
@@ -117,10 +117,10 @@ def to_junit(results: Results) -> str:
         test.result = [Error(printable(f"{early}, the rest was not checked"), "interrupted")]
         whole.add_testcase(test)
         document.add_testsuite(whole)
-    return xml_of(document)
+    return format_xml(document)
 
 
-def xml_of(document: JUnitXml, *, pretty: bool = True) -> str:
+def format_xml(document: JUnitXml, *, pretty: bool = True) -> str:
     """Return a JUnit document as text."""
     written = io.BytesIO()
     document.write(cast("IO[str]", written), pretty=pretty)
@@ -130,7 +130,7 @@ def xml_of(document: JUnitXml, *, pretty: bool = True) -> str:
 def _test_case(verdict: Verdict, finding: Finding | None, checked: Sequence[Verdict], fixes: Sequence[Fix]) -> _Test:
     test = _Test(f"{verdict.law} [{verdict.where}]", classname=verdict.case, time=verdict.duration_s)
     if finding is not None:
-        test.result = [_result(verdict, finding, checked, fixes)]
+        test.result = [_make_result(verdict, finding, checked, fixes)]
     elif verdict.status in {Status.SKIPPED, Status.EXPECTED}:
         test.result = [Skipped(printable(verdict.reason or verdict.statement), verdict.status.value)]
     return test
@@ -145,7 +145,7 @@ def _add_place(test: _Test, at: Location | None) -> _Test:
     return test
 
 
-def _result(
+def _make_result(
     verdict: Verdict, finding: Finding, checked: Sequence[Verdict], fixes: Sequence[Fix]
 ) -> Error | Failure | Skipped:
     """Return the result of a test; the finding appears in full in the test of its first verdict."""
@@ -162,48 +162,48 @@ def _result(
     return failure
 
 
-def to_markdown(results: Results) -> str:
+def make_markdown(results: Results) -> str:
     """Return the verdict, the properties, the findings, the fixes, and a table of laws for each case."""
     verdicts = results.verdicts
-    parts = [f"**{markdown_text(verdict_line(verdicts, results.early))}**", markdown_text(census_line(verdicts))]
-    parts += [f"- {markdown_text(text)}" for text in property_sentences(results.properties)]
+    parts = [f"**{render_markdown(verdict_line(verdicts, results.early))}**", render_markdown(census_line(verdicts))]
+    parts += [f"- {render_markdown(text)}" for text in property_sentences(results.properties)]
     parts += [fence_code(finding_in_full(finding, verdicts)) for finding in findings(verdicts)]
-    parts += fixes_to_markdown(results.fixes)
+    parts += format_fixes(results.fixes)
     for case, of_case in group_by(verdicts, lambda verdict: verdict.case).items():
-        parts += [f"### {markdown_text(case)}", law_table(of_case).markdown()]
+        parts += [f"### {render_markdown(case)}", law_table(of_case).markdown()]
     return "\n\n".join(parts) + "\n"
 
 
-def fixes_to_markdown(fixes: Sequence[Fix]) -> list[str]:
+def format_fixes(fixes: Sequence[Fix]) -> list[str]:
     """Return the titles, the diff and the verification of each fix."""
     blocks = [
-        (markdown_text(fix_title(fix)), fence_code("\n".join(fix.diff), "diff"), markdown_text(fix.sentence))
+        (render_markdown(fix_title(fix)), fence_code("\n".join(fix.diff), "diff"), render_markdown(fix.sentence))
         for fix in fixes
     ]
     return [part for parts in blocks for part in parts]
 
 
-WRITERS: Mapping[str, Callable[[Results], str]] = {"json": to_json, "junit": to_junit, "markdown": to_markdown}
+WRITERS: Mapping[str, Callable[[Results], str]] = {"json": make_json, "junit": make_junit, "markdown": make_markdown}
 """The formats by name."""
 
 
-def joined_json(texts: Sequence[str]) -> str:
+def join_json(texts: Sequence[str]) -> str:
     """Return one JSON document with the records of all targets and their common verdict."""
     first, *rest = map(json.loads, texts)
-    for other in rest:
-        first |= {name: [*first[name], *more] for name, more in other.items() if isinstance(more, list)}
-    first["verdict"] = verdict_line([Verdict.model_validate(one) for one in first["verdicts"]])
+    for document in rest:
+        first |= {name: [*first[name], *more] for name, more in document.items() if isinstance(more, list)}
+    first["verdict"] = verdict_line([Verdict.model_validate(record) for record in first["verdicts"]])
     return json.dumps(first, indent=2, ensure_ascii=False) + "\n"
 
 
-def joined_junit(texts: Sequence[str]) -> str:
+def join_junit(texts: Sequence[str]) -> str:
     """Return one JUnit document with the test suites of all targets."""
     document = JUnitXml("harness check")
     for text in texts:
         for suite in JUnitXml.fromstring(text.encode("utf-8")):
             document.add_testsuite(suite)
-    return xml_of(document, pretty=False)
+    return format_xml(document, pretty=False)
 
 
-JOIN: Mapping[str, Callable[[Sequence[str]], str]] = {"json": joined_json, "junit": joined_junit, "markdown": "\n".join}
+JOIN: Mapping[str, Callable[[Sequence[str]], str]] = {"json": join_json, "junit": join_junit, "markdown": "\n".join}
 """The joins by format."""

@@ -1,14 +1,14 @@
 """A finding: the verdicts on a case that have one cause. A grade: how accurate a case is in a dtype."""
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.record.schema import Event, Mistake, Status, Verdict, Violation
 
 WRONG = (Status.BROKEN, Status.ERROR, Status.UNEXPECTED, Status.LOST)
-"""The statuses of a finding, unless others are named."""
+"""Statuses that make a finding, by default."""
 
 RANKS = (*WRONG, Status.EXPECTED, Status.UNCLAIMED)
 """Order of statuses; the status of a finding is the first one among its verdicts."""
@@ -31,12 +31,12 @@ class Finding:
 
     @property
     def first(self) -> Verdict:
-        """The verdict that stands for all."""
+        """The verdict that represents the finding."""
         return self.verdicts[0]
 
     @property
     def case(self) -> str:
-        """The case."""
+        """The case whose laws fail."""
         return self.first.case
 
     @property
@@ -57,7 +57,7 @@ class Finding:
     @property
     def named(self) -> Mistake | None:
         """The named mistake from which all verdicts follow."""
-        return mistake_of(self.first)
+        return get_mistake(self.first)
 
     @property
     def laws(self) -> list[str]:
@@ -81,7 +81,7 @@ class Finding:
 
     @property
     def is_of_roundings(self) -> bool:
-        """Whether all that is known is that answers in 16 bits are off by some of their digits."""
+        """True if nothing is known but that answers in 16 bits have a few wrong digits."""
         return all(map(loses_by_rounding, self.verdicts))
 
     @property
@@ -97,27 +97,23 @@ class Finding:
             return None
         # Under a sentence about one operation stands what that operation did.
         step = None if self.is_of_narrowness or self.event is None else self.event.step
-        seen = [verdict for verdict in self.verdicts if step is None or _is_of_step(verdict, step)]
-        worst = max((verdict for verdict in seen if verdict.violation is not None), key=_excess)
-        clearly = _excess(worst) >= _CLEARLY * _ratio(self.violation)
-        return worst if clearly and _answer(worst) != _answer(self.first, smallest=True) else None
-
-
-def _is_of_step(verdict: Verdict, step: Hashable) -> bool:
-    event = event_of(verdict)
-    return event is not None and event.step == step
+        events = [(verdict, get_event(verdict)) for verdict in self.verdicts]
+        seen = [verdict for verdict, event in events if step is None or (event is not None and event.step == step)]
+        worst = max((verdict for verdict in seen if verdict.violation is not None), key=_compute_excess)
+        clearly = _compute_excess(worst) >= _CLEARLY * _compute_ratio(self.violation)
+        return worst if clearly and _get_answer(worst) != _get_answer(self.first, smallest=True) else None
 
 
 _CLEARLY = 2.0
-"""A worst example is shown if its deviation exceeds the bound this many times as far."""
+"""Factor by which the worst example must exceed its bound further than the smallest one, so that it is shown."""
 
 
-def _ratio(violation: Violation) -> float:
+def _compute_ratio(violation: Violation) -> float:
     """Return a deviation as a multiple of its bound; a bound of zero counts as one."""
     return violation.deviation / (violation.bound or 1.0)
 
 
-def _answer(verdict: Verdict, *, smallest: bool = False) -> tuple[object, ...]:
+def _get_answer(verdict: Verdict, *, smallest: bool = False) -> tuple[object, ...]:
     """Return the answer on the worst example of a verdict, or on its smallest, to compare it with other laws."""
     violation = verdict.violation
     assert violation is not None
@@ -125,29 +121,29 @@ def _answer(verdict: Verdict, *, smallest: bool = False) -> tuple[object, ...]:
     return verdict.where, chosen.example, repr(chosen.actual), repr(chosen.expected)
 
 
-def _excess(verdict: Verdict) -> float:
+def _compute_excess(verdict: Verdict) -> float:
     violation = verdict.violation
     assert violation is not None
-    found = violation.worst
-    ratio = 0.0 if math.isnan(violation.expected) else _ratio(violation)
+    worst = violation.worst
+    ratio = 0.0 if math.isnan(violation.expected) else _compute_ratio(violation)
     # A distance from an undefined exact value shows nothing.
-    if found is None or math.isnan(found.expected):
+    if worst is None or math.isnan(worst.expected):
         return ratio
-    return max(ratio, found.deviation / (found.bound or 1.0))
+    return max(ratio, worst.deviation / (worst.bound or 1.0))
 
 
-def mistake_of(verdict: Verdict) -> Mistake | None:
+def get_mistake(verdict: Verdict) -> Mistake | None:
     """Return the named mistake from which a verdict follows; ``None`` if there is none."""
     return verdict.named if verdict.violation is None else verdict.violation.named
 
 
-def event_of(verdict: Verdict) -> Event | None:
+def get_event(verdict: Verdict) -> Event | None:
     """Return the event in the computation of the smallest example; ``None`` if unknown."""
     return None if verdict.violation is None else verdict.violation.event
 
 
 NARROW = {"bfloat16": 8, "float16": 11}
-"""The formats of 16 bits, and their precisions."""
+"""Precisions of the formats of 16 bits."""
 
 _ROUNDED = {"value", "algebra", "special", "length", "gradient", "implementation"}
 """Groups of laws that a sum of roundings can break."""
@@ -167,7 +163,7 @@ def loses_by_rounding(verdict: Verdict) -> bool:
     if violation.actual == 0.0 != violation.expected:
         return False
     limit = 2.0 ** (NARROW[verdict.dtype] - 3)
-    return violation.deviation <= limit and (violation.worst is None or _excess(verdict) <= limit)
+    return violation.deviation <= limit and (violation.worst is None or _compute_excess(verdict) <= limit)
 
 
 def index_by_verdict(found: Iterable[Finding]) -> dict[tuple[str, str, str, str], Finding]:
@@ -212,7 +208,7 @@ class Grade(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Place from the best, 0."""
+        """Number of better grades."""
         return list(Grade).index(self)
 
 
@@ -233,9 +229,9 @@ def grade(verdicts: Sequence[Verdict]) -> Grade | None:
     if not values or any(verdict.status in {Status.ERROR, Status.UNCLAIMED} for verdict in verdicts):
         return None
     broken = [verdict for verdict in verdicts if verdict.violation is not None and verdict.status is not Status.LOST]
-    if any(_magnitude(verdict) <= ORDINARY and verdict.group != _LENGTH for verdict in broken):
+    if any(_find_largest_input(verdict) <= ORDINARY and verdict.group != _LENGTH for verdict in broken):
         return Grade.WRONG
-    if any(_magnitude(verdict) != float("inf") for verdict in broken):
+    if any(_find_largest_input(verdict) != float("inf") for verdict in broken):
         return Grade.UNSTABLE
     if any(verdict.status is Status.LOST and verdict.group in _OF_DIGITS for verdict in verdicts):
         return Grade.BACKWARD_STABLE
@@ -245,7 +241,7 @@ def grade(verdicts: Sequence[Verdict]) -> Grade | None:
     return Grade.FAITHFUL if largest <= FEW else Grade.BACKWARD_STABLE
 
 
-def _magnitude(verdict: Verdict) -> float:
+def _find_largest_input(verdict: Verdict) -> float:
     """The largest absolute input of the smallest example that breaks the law."""
     assert verdict.violation is not None
     return verdict.violation.magnitude

@@ -30,21 +30,21 @@ class Trend(Record):
     """The step at which nothing would be left of it."""
 
 
-def trends(audits: Sequence[Audit]) -> list[Trend]:
+def find_trends(audits: Sequence[Audit]) -> list[Trend]:
     """Return the lines that approach their breaking points in consecutive audits, the earliest to break first."""
     by_line: dict[tuple[str, int, str], list[tuple[int, Headroom]]] = defaultdict(list)
     for audit in audits:
         for headroom in audit.headroom if audit.what_if is None else ():
             by_line[(headroom.file, headroom.line, headroom.quantity)].append((audit.step, headroom))
-    found = [trend for followed in by_line.values() if (trend := _trend(followed)) is not None]
-    return sorted(found, key=lambda trend: trend.gone_at)
+    trends_ = [trend for followed in by_line.values() if (trend := _fit_trend(followed)) is not None]
+    return sorted(trends_, key=lambda trend: trend.gone_at)
 
 
-def _trend(followed: Sequence[tuple[int, Headroom]]) -> Trend | None:
-    known = [(step, math.log2(headroom.factor)) for step, headroom in followed if 0.0 < headroom.factor < math.inf]
-    if len(known) < LEAST or known[-1][1] <= 0.0:
+def _fit_trend(followed: Sequence[tuple[int, Headroom]]) -> Trend | None:
+    points = [(step, math.log2(headroom.factor)) for step, headroom in followed if 0.0 < headroom.factor < math.inf]
+    if len(points) < LEAST or points[-1][1] <= 0.0:
         return None
-    slope, intercept = linear_regression(*zip(*known, strict=True))
-    if slope >= 0.0 or known[-1][1] > FAR * -slope:
+    slope, intercept = linear_regression(*zip(*points, strict=True))
+    if slope >= 0.0 or points[-1][1] > FAR * -slope:
         return None
     return Trend(headroom=followed[-1][1], bits_a_step=-slope, gone_at=math.ceil(intercept / -slope))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Hashable, Iterable, Iterator, S
 from pathlib import Path
 from typing import TypeVar
 
-from harness.findings.finding import NARROW, RANKS, WRONG, Finding, event_of, loses_by_rounding, mistake_of
+from harness.findings.finding import NARROW, RANKS, WRONG, Finding, get_event, get_mistake, loses_by_rounding
 from harness.record.fault import Fault
 from harness.record.schema import Event, EventKind, Mistake, Status, TensorText, Verdict
 
@@ -23,7 +23,7 @@ _GROUPS = ("value", "finite", "algebra", "length", "gradient", "special")
 """Groups of laws, most informative first; infinities come last because they break together with others."""
 
 _FAMILIAR = ("float32", "float64", "bfloat16", "float16")
-"""Dtypes, the ones first that people know."""
+"""Dtypes, the best-known first."""
 
 
 def findings(verdicts: Iterable[Verdict], statuses: Sequence[Status] = WRONG) -> list[Finding]:
@@ -41,21 +41,21 @@ def findings(verdicts: Iterable[Verdict], statuses: Sequence[Status] = WRONG) ->
         if verdict.status in statuses:
             by_case.setdefault((verdict.case, verdict.device), []).append(verdict)
     grouped = [finding for group in by_case.values() for finding in _find_in_case(group)]
-    return sorted(grouped, key=_order)
+    return sorted(grouped, key=_get_rank)
 
 
-def _order(finding: Finding) -> tuple[int, bool, bool]:
-    """Put the worst first; of these, a named mistake, then wrong values."""
+def _get_rank(finding: Finding) -> tuple[int, bool, bool]:
+    """Sort by severity; among equals, named mistakes come first, then wrong values."""
     return RANKS.index(finding.status), not finding.named, finding.first.group != "value"
 
 
 def _find_in_case(verdicts: Sequence[Verdict]) -> Iterator[Finding]:
     """Yield the findings of a case; all groups that float32 repairs are one finding."""
-    named, rest = _split_by_mistake([*verdicts, *_other_causes(verdicts)])
+    named, rest = _split_by_mistake([*verdicts, *_list_other_causes(verdicts)])
     if named:
         yield _make_finding(named)
     narrow: dict[Status, list[list[Verdict]]] = {}
-    for group in _join_consequences(list(_groups(rest))):
+    for group in _join_consequences(list(_group_by_mark(rest))):
         if _is_of_narrowness(group):
             worst = min((verdict.status for verdict in group), key=RANKS.index)
             narrow.setdefault(worst, []).append(group)
@@ -70,49 +70,54 @@ def _find_in_case(verdicts: Sequence[Verdict]) -> Iterator[Finding]:
         if len(groups) == 1:
             yield _make_finding(groups[0])
             continue
-        yield _make_finding([one for group in groups for one in group if one.dtype in NARROW], is_of_narrowness=True)
+        together = [verdict for group in groups for verdict in group]
+        yield _make_finding([verdict for verdict in together if verdict.dtype in NARROW], is_of_narrowness=True)
         # The remedy is float32, so the digits that wider formats lose are other findings.
         yield from (
-            _make_finding(wide) for group in groups if (wide := [one for one in group if one.dtype not in NARROW])
+            _make_finding(wide)
+            for group in groups
+            if (wide := [verdict for verdict in group if verdict.dtype not in NARROW])
         )
 
 
 def _split_by_mistake(verdicts: Sequence[Verdict]) -> tuple[list[Verdict], list[Verdict]]:
     """Separate the verdicts that follow from a named mistake: directly, through a law that does, or by its code."""
-    direct = [verdict for verdict in verdicts if mistake_of(verdict) is not None]
+    direct = [verdict for verdict in verdicts if get_mistake(verdict) is not None]
     bases = {(verdict.law, verdict.dtype): verdict for verdict in direct}
 
-    def base(verdict: Verdict) -> Verdict | None:
+    def get_base(verdict: Verdict) -> Verdict | None:
         violation = verdict.violation
         if violation is None or violation.named or violation.event:
             return None
         return bases.get((violation.follows, verdict.dtype))
 
-    mistakes = [mistake for verdict in direct[:1] if (mistake := mistake_of(verdict)) is not None]
+    mistakes = [mistake for verdict in direct[:1] if (mistake := get_mistake(verdict)) is not None]
     indirect = [
-        verdict for verdict in verdicts if base(verdict) or any(_costs_digits(verdict, mistake) for mistake in mistakes)
+        verdict
+        for verdict in verdicts
+        if get_base(verdict) or any(_costs_digits(verdict, mistake) for mistake in mistakes)
     ]
-    found = set(map(id, direct + indirect))
-    left = [verdict for verdict in verdicts if id(verdict) not in found]
-    return direct + indirect, left
+    following = set(map(id, direct + indirect))
+    independent = [verdict for verdict in verdicts if id(verdict) not in following]
+    return direct + indirect, independent
 
 
 _SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
-"""Signs of operations in code."""
+"""Operators in source code by the name of the operation."""
 
 
 def _costs_digits(verdict: Verdict, mistake: Mistake) -> bool:
     """Whether digits are lost by an operation of the expression that is the mistake."""
-    event = event_of(verdict)
+    event = get_event(verdict)
     if verdict.status is not Status.LOST or event is None or event.place is None or mistake.place is None:
         return False
     code = mistake.line[mistake.start : mistake.end]
     is_there = f"{event.operation}(" in code or _SIGNS.get(event.operation, "\0") in code
-    return is_there and Path(mistake.place).name == Path(event.place).name and mistake_of(verdict) is None
+    return is_there and Path(mistake.place).name == Path(event.place).name and get_mistake(verdict) is None
 
 
-def _other_causes(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
-    """Yield each verdict again with every other cause that its law is broken by."""
+def _list_other_causes(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
+    """Yield copies of the verdicts, one for each further cause that breaks the law."""
     for verdict in verdicts:
         for violation in verdict.violation.beside if verdict.violation is not None else ():
             yield verdict.model_copy(update={"violation": violation})
@@ -122,11 +127,11 @@ def _make_finding(group: Sequence[Verdict], *, is_of_narrowness: bool = False) -
     """Return a finding; if a verdict has two examples, the one with a non-finite answer comes first."""
     infinite = {verdict.key for verdict in group if verdict.violation and math.isinf(verdict.violation.deviation)}
 
-    def rank(verdict: Verdict) -> tuple[int, ...]:
+    def get_rank(verdict: Verdict) -> tuple[int, ...]:
         milder = verdict.violation is not None and not math.isinf(verdict.violation.deviation)
-        return (*_shows_mistake(verdict), int(milder and verdict.key in infinite), *_informative_first(verdict))
+        return (*_shows_mistake(verdict), int(milder and verdict.key in infinite), *_get_sort_key(verdict))
 
-    return Finding(tuple(sorted(group, key=rank)), is_of_narrowness)
+    return Finding(tuple(sorted(group, key=get_rank)), is_of_narrowness)
 
 
 def _shows_mistake(verdict: Verdict) -> tuple[bool, bool, bool]:
@@ -160,7 +165,7 @@ def _join_consequences(groups: Sequence[list[Verdict]]) -> list[list[Verdict]]:
         owners = [_find_cause(verdict, groups) for verdict in group]
         if (target := owners[0]) is not None and target is not group and all(owner is not None for owner in owners):
             target.extend(group)
-            groups = [other for other in groups if other is not group]
+            groups = [candidate for candidate in groups if candidate is not group]
     return groups
 
 
@@ -171,18 +176,18 @@ def _find_cause(verdict: Verdict, groups: Sequence[list[Verdict]]) -> list[Verdi
         return None
     base = violation.follows or _find_short_row_law(verdict)
     for group in groups:
-        for other in group:
-            if other.violation is None or (other.law, other.dtype) != (base, verdict.dtype):
+        for cause in group:
+            if cause.violation is None or (cause.law, cause.dtype) != (base, verdict.dtype):
                 continue
-            events = violation.event is not None or other.violation.event is not None
-            seen = [example.actual for example in (other.violation, other.violation.worst) if example is not None]
+            events = violation.event is not None or cause.violation.event is not None
+            seen = [example.actual for example in (cause.violation, cause.violation.worst) if example is not None]
             similar = math.isfinite(violation.actual) in map(math.isfinite, seen)
             return group if similar and not events else None
     return None
 
 
 _SHORT = 16
-"""Entries of a row that is not long: narrow sums stall on dozens at the least."""
+"""Maximum length of a short row; narrow sums stall from a few dozen entries on."""
 
 
 def _find_short_row_law(verdict: Verdict) -> str:
@@ -193,7 +198,7 @@ def _find_short_row_law(verdict: Verdict) -> str:
     return base if base != verdict.law and sizes and max(sizes) <= _SHORT else ""
 
 
-def _informative_first(verdict: Verdict) -> tuple[int, ...]:
+def _get_sort_key(verdict: Verdict) -> tuple[int, ...]:
     """Return a sort key for how informative a verdict is: failures, values, float32 and small examples first."""
     group = _GROUPS.index(verdict.group) if verdict.group in _GROUPS else len(_GROUPS)
     dtype = _FAMILIAR.index(verdict.dtype) if verdict.dtype in _FAMILIAR else len(_FAMILIAR)
@@ -204,67 +209,63 @@ def _informative_first(verdict: Verdict) -> tuple[int, ...]:
     return (RANKS.index(verdict.status), group, dtype, elements)
 
 
-def _groups(verdicts: Sequence[Verdict]) -> Iterator[list[Verdict]]:
+def _group_by_mark(verdicts: Sequence[Verdict]) -> Iterator[list[Verdict]]:
     """Join verdicts that share a mark: a mistake, an event, an example, an explanation or an error.
 
     An event says more than an example: two events on one example are two findings. A verdict without an event joins the
     first finding with its example or its law.
     """
     groups: list[list[Verdict]] = []
-    found: dict[Hashable, list[Verdict]] = {}
+    by_mark: dict[Hashable, list[Verdict]] = {}
     wide = {verdict.law for verdict in verdicts if verdict.dtype not in NARROW}
     other_marks: dict[Hashable, list[Hashable]] = {}
     for verdict in verdicts:
-        if (event := event_of(verdict)) is not None:
-            other_marks.setdefault(verdict.key, []).append(mark_of(event))
+        if (event := get_event(verdict)) is not None:
+            other_marks.setdefault(verdict.key, []).append(get_mark(event))
     for verdict in sorted(verdicts, key=_is_unexplained):
-        marks = _marks(verdict, wide)
-        known = [group for mark in marks if (group := found.get(mark)) is not None]
-        if event_of(verdict) is None:
+        marks = _list_marks(verdict, wide)
+        matches = [group for mark in marks if (group := by_mark.get(mark)) is not None]
+        if get_event(verdict) is None:
             # Another cause of the same law is known to be separate.
-            rest = [found.get(mark) for mark in other_marks.get(verdict.key, ())]
-            known = [group for group in known if not any(group is other for other in rest)]
-        group = known[0] if known else []
-        if not known:
+            rest = [by_mark.get(mark) for mark in other_marks.get(verdict.key, ())]
+            matches = [group for group in matches if not any(group is separate for separate in rest)]
+        group = matches[0] if matches else []
+        if not matches:
             groups.append(group)
-        for other in {id(one): one for one in known[1:]}.values():
-            if other is not group and not _has_event(other):
-                group.extend(other)
-                groups.remove(other)
-                found.update({mark: group for mark, owner in found.items() if owner is other})
+        for match in {id(group_): group_ for group_ in matches[1:]}.values():
+            if match is not group and not any(map(get_event, match)):
+                group.extend(match)
+                groups.remove(match)
+                by_mark.update({mark: group for mark, owner in by_mark.items() if owner is match})
         group.append(verdict)
         # Errors share no law with violations: in another dtype, the law may never have called the function.
         single = marks[0] == _ROUNDINGS or verdict.violation is None
-        shared = () if single else (*_example(verdict), ("law", verdict.law))
+        shared = () if single else (*_get_example(verdict), ("law", verdict.law))
         for mark in (*marks, *shared):
-            found.setdefault(mark, group)
+            by_mark.setdefault(mark, group)
     yield from (group for group in groups if group)
 
 
 def _is_unexplained(verdict: Verdict) -> bool:
-    return event_of(verdict) is None and not (verdict.violation and verdict.violation.named)
+    return get_event(verdict) is None and not (verdict.violation and verdict.violation.named)
 
 
-def _has_event(group: Sequence[Verdict]) -> bool:
-    return any(event_of(verdict) is not None for verdict in group)
-
-
-def _marks(verdict: Verdict, wide: Container[str] = ()) -> list[Hashable]:
+def _list_marks(verdict: Verdict, wide: Container[str] = ()) -> list[Hashable]:
     """Return the marks that a verdict shares with others of its finding; laws in ``wide`` break in wide formats."""
     if verdict.status is Status.ERROR or verdict.violation is None:
         own_words = verdict.fault in {None, Fault.RAISED}
         return [(verdict.status, verdict.fault, _NUMBER.sub("#", verdict.reason or "") if own_words else None)]
     if verdict.violation.seen:
         return [("law", verdict.law)]
-    if (event := event_of(verdict)) is not None:
-        return [mark_of(event)]
+    if (event := get_event(verdict)) is not None:
+        return [get_mark(event)]
     if loses_by_rounding(verdict) and verdict.law not in wide:
         return [_ROUNDINGS]
-    return [*_example(verdict), *_numbers(verdict), ("cause", verdict.violation.cause), ("law", verdict.law)]
+    return [*_get_example(verdict), *_get_numbers(verdict), ("cause", verdict.violation.cause), ("law", verdict.law)]
 
 
-def mark_of(event: Event) -> Hashable:
-    """Return what events have in common that are one cause.
+def get_mark(event: Event) -> Hashable:
+    """Return a mark that is equal for events with one cause.
 
     Leaving the range on a line of code is one, and so is canceling on one, in its backward pass too; else it is the
     same step, as where zero is multiplied by infinity, which no scaling mends.
@@ -294,14 +295,14 @@ If the terms are large rather than many, the event has the largest term as its i
 """
 
 
-def _example(verdict: Verdict) -> list[Hashable]:
+def _get_example(verdict: Verdict) -> list[Hashable]:
     """The first input of the smallest example."""
     if verdict.violation is None or not verdict.violation.example or verdict.violation.seen:
         return []
     return [("example", verdict.dtype, str(next(iter(verdict.violation.example.values()))))]
 
 
-def _numbers(verdict: Verdict) -> list[Hashable]:
+def _get_numbers(verdict: Verdict) -> list[Hashable]:
     """Return the answer and the exact value as a mark, unless the exact value is an integer or an infinity."""
     violation = verdict.violation
     if violation is None or not math.isfinite(violation.deviation) or float(violation.expected).is_integer():

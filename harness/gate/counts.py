@@ -13,7 +13,7 @@ from torch import Tensor
 
 import harness.verdict.judge  # noqa: F401 - no module of the project replaces what this imports
 from harness.bench.workload import is_timed, loads_images, workload
-from harness.calling.modes import no_compiler
+from harness.calling.modes import explain_missing_compiler
 from harness.calling.target import Target
 from harness.case import Case
 from harness.compat.torch import TorchDispatchMode, tree_leaves
@@ -83,7 +83,7 @@ def count(questions: list[Document], data: str | None, report: Callable[[str], o
                     _count_batches(case, root) if loads_images(case) else count_operations(workload(case, root))
                 )
             except Exception as error:  # noqa: BLE001 - whatever the case does becomes a finding
-                if reason := no_compiler(error):
+                if reason := explain_missing_compiler(error):
                     totals.uncompiled[case.name] = reason
                 else:
                     totals.failures[case.name] = f"{type(error).__name__}: {error}"

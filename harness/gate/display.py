@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
-from harness.display.verdict_document import xml_of
+from harness.display.verdict_document import format_xml
 from harness.error import printable
 from harness.gate.finding import findings_to_print, gate_line
 from harness.record import SCHEMA, Gate, GateFinding, Outcome, Record
-from harness.wording import markdown_text
+from harness.wording import render_markdown
 from harness.wording.table.gate import gate_table
 
 
@@ -34,7 +34,7 @@ def to_junit(findings: Sequence[GateFinding], code: int) -> str:
             suite = TestSuite(f"gate: {gate}")
             suite.add_testcases([_test_case(finding) for finding in selected])
             document.add_testsuite(suite)
-    return xml_of(document)
+    return format_xml(document)
 
 
 def _test_case(finding: GateFinding) -> TestCase:
@@ -54,12 +54,12 @@ def _test_case(finding: GateFinding) -> TestCase:
 
 def to_markdown(findings: Sequence[GateFinding], code: int) -> str:
     """Return the verdict, a table of findings, and a folded list of unchanged times."""
-    parts = [f"**{markdown_text(gate_line(findings, code))}**"]
+    parts = [f"**{render_markdown(gate_line(findings, code))}**"]
     if deciding := findings_to_print(findings):
         parts.append(gate_table(deciding).markdown())
     unchanged = [finding for finding in findings if finding.gate is Gate.TIME and finding.outcome is Outcome.UNCHANGED]
     if unchanged:
-        listed = "\n".join(f"- {markdown_text(finding.sentence)}" for finding in unchanged)
+        listed = "\n".join(f"- {render_markdown(finding.sentence)}" for finding in unchanged)
         parts.append(f"<details><summary>time, unchanged</summary>\n\n{listed}\n\n</details>")
     return "\n\n".join(parts) + "\n"
 

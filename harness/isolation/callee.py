@@ -25,7 +25,7 @@ from typing import Any
 import torch
 
 from harness.calling.adapter import adapter_of, is_model
-from harness.calling.discovery import attribute, called_by_name, import_module, packages
+from harness.calling.discovery import attribute, import_module, load_callable, packages
 from harness.calling.modes import grad
 from harness.calling.watch import AT_IMPORT, read, restore_settings
 from harness.error import UsageError
@@ -152,7 +152,7 @@ def _load_cases(setup: dict[str, Any]) -> list[Any]:
     if name:
         if setup["call"] is not None:
             adapter_of(setup["call"])
-        named = attribute if setup["objects"] else called_by_name
+        named = attribute if setup["objects"] else load_callable
         return [_Single(named(module, name), setup["call"])]
     cases = [case for package in packages(import_module(module)) for case in _read_cases(package)]
     for case in cases:

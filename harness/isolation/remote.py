@@ -19,7 +19,7 @@ from torch import Tensor
 
 from harness.calling.adapter import NO_AUTOGRAD, NO_BFLOAT16, NUMPY_IS_ON_THE_CPU, NotApplicable
 from harness.calling.device import CPU, MisplacedError
-from harness.calling.discovery import single_name
+from harness.calling.discovery import get_single_name
 from harness.calling.host import Host, InputsAfter, Recording, RemoteError, ReshapedError
 from harness.calling.model import UNFIT, AsStep
 from harness.calling.modes import DEFAULT, NO_COMPILER, NO_HEADERS, Observation
@@ -95,7 +95,7 @@ class RemoteHost(Host):
         arguments = self.child.about["cases"]
         if name:
             function = Proxy(self, 0, arguments[0])
-            short_name = single_name(module, name)
+            short_name = get_single_name(module, name)
             return [Case(function, contract or "", style="foreign", name=short_name, target=target, **claims)]
         cases = [read_case(Proxy(self, index, description), description) for index, description in enumerate(arguments)]
         cases = [case for case in cases if contract in {None, case.contract}]

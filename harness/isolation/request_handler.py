@@ -16,15 +16,22 @@ import torch
 from torch import Tensor
 
 from harness.calling import modes, watch
-from harness.calling.adapter import NotApplicable, call_case, convert_to_tensors, detaches, no_numpy, switch_mode
-from harness.calling.device import CPU, MisplacedError, called_on
+from harness.calling.adapter import (
+    NotApplicable,
+    call_case,
+    convert_to_tensors,
+    detaches,
+    explain_missing_numpy,
+    switch_mode,
+)
+from harness.calling.device import CPU, MisplacedError, call_on
 from harness.calling.model import AsStep
 from harness.calling.modes import (
     DEFAULT,
     Observation,
+    collect_warnings,
     enter_modes,
-    heard_in,
-    no_compiler,
+    explain_missing_compiler,
     overwrite_freed,
     run_uncompiled,
 )
@@ -148,7 +155,7 @@ class Server:
         warnings: list[str] = []
         request = {"tape": None, "look": False, **request, "modes": {**DEFAULT, **request.get("modes", {})}}
         handler = getattr(self, f"_{request['of']}")
-        hearing = heard_in(warnings) if request["modes"]["hear"] else contextlib.nullcontext()
+        hearing = collect_warnings(warnings) if request["modes"]["hear"] else contextlib.nullcontext()
         with hearing, enter_modes(request["modes"]), self._switch_mode(request):
             for part in request["parts"]:
                 answers.append(handler({**request, **part}))
@@ -328,13 +335,13 @@ def _run(case: Any, request: dict[str, Any]) -> Any:
         return call_case(case, arguments, None if squared is None else AsStep(squared))
 
     action = partial(SEQUENCES[sequence], make)
-    return action(*inputs) if device == CPU else called_on(device, action, inputs)
+    return action(*inputs) if device == CPU else call_on(device, action, inputs)
 
 
 def _call_case(case: Any, inputs: Sequence[Any], device: str, **options: Any) -> Any:
     if device == CPU:
         return call_case(case, inputs, **options)
-    return called_on(device, lambda *moved: call_case(case, moved, **options), inputs)
+    return call_on(device, lambda *moved: call_case(case, moved, **options), inputs)
 
 
 class _Slopes:
@@ -394,7 +401,7 @@ def _describe_kind(case: Any, error: BaseException) -> dict[str, Any]:
     elif isinstance(error, MemoryError) or "can't allocate memory" in words:
         kind = "memory"
     else:
-        if reason := no_numpy(case, error) or no_compiler(error):
+        if reason := explain_missing_numpy(case, error) or explain_missing_compiler(error):
             return {"inapplicable": reason}
         kind = "raised"
     frames = traceback.extract_tb(error.__traceback__)

@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.calling.adapter import ADAPTER_DETACHES, NO_AUTOGRAD, NotApplicable, no_numpy
+from harness.calling.adapter import ADAPTER_DETACHES, NO_AUTOGRAD, NotApplicable, explain_missing_numpy
 from harness.calling.device import CPU, MisplacedError
 from harness.calling.host import HERE, GoneError, Host, RemoteError, ReshapedError
-from harness.calling.modes import grad, no_compiler
+from harness.calling.modes import explain_missing_compiler, grad
 from harness.calling.sequence import MisfitError
 from harness.calling.watch import Watch
 from harness.case import FLOATS, Case
@@ -253,7 +253,7 @@ class Subject:
 
     def misfit(self, error: BaseException) -> CaseError | NotApplicable:
         """Return the error of a law about a result that was not checked before."""
-        if reason := no_compiler(error):
+        if reason := explain_missing_compiler(error):
             return NotApplicable(reason)
         return self._unlike_the_contract(f"{shorten_error(error)}{_at(error)}")
 
@@ -280,7 +280,7 @@ class Subject:
             return CaseError(f"{what} ends the process: {words}", Fault.EXITED)
         if isinstance(error, MemoryError) or "can't allocate memory" in words:
             return CaseError(f"{what} requests more memory than allowed: {words}", Fault.MEMORY)
-        if reason := no_numpy(self.case, error) or no_compiler(error):
+        if reason := explain_missing_numpy(self.case, error) or explain_missing_compiler(error):
             return NotApplicable(reason)
         return CaseError(f"{what} raises {words}{_at(error)}{self._as_signed(what, words)}", Fault.RAISED, words)
 

@@ -10,8 +10,8 @@ from harness.display.table import show_table
 from harness.error import printable
 from harness.findings.merging import group_by
 from harness.record import Proof, Status
-from harness.wording import broken_blocks, unanswered_proofs, where
-from harness.wording.accuracy import departure_lines
+from harness.wording import format_broken_laws, group_unanswered_proofs, list_layouts
+from harness.wording.accuracy import explain_departures
 from harness.wording.number import count
 from harness.wording.table.proof import proof_table
 
@@ -23,7 +23,7 @@ def print_proofs(console: Console, proofs: Sequence[Proof]) -> None:
     answered = [proof for proof in proofs if proof.error is None and proof.skipped is None]
     for case, selected in group_by(answered, lambda proof: proof.case).items():
         show_table(console, replace(proof_table(selected, case), caption=""), with_title=True)
-        for line in (*_list_laws(selected), *departure_lines(selected)):
+        for line in (*_list_laws(selected), *explain_departures(selected)):
             print_sentence(console, line)
     if answered:
         console.print("kernels:")
@@ -32,9 +32,9 @@ def print_proofs(console: Console, proofs: Sequence[Proof]) -> None:
         first = answered[0]
         print_sentence(console, f"environment: torch {first.torch}, {first.cpu_capability}, one thread per process")
         print_sentence(console, _time(answered))
-    for line in (*_explain_skipped(proofs), *unanswered_proofs(proofs)):
+    for line in (*_explain_skipped(proofs), *group_unanswered_proofs(proofs)):
         console.print(printable(line), markup=False, soft_wrap=True)
-    blocks = broken_blocks(answered)
+    blocks = format_broken_laws(answered)
     for block in blocks[:_MAX_BLOCKS]:
         console.print(f"\n{printable(block)}", markup=False, soft_wrap=True)
     if len(blocks) > _MAX_BLOCKS:
@@ -65,7 +65,7 @@ def _list_laws(proofs: Sequence[Proof]) -> list[str]:
         for status, word in _FAILURES.items():
             for law in _list_names(selected, status):
                 broken = [proof for proof in selected if law in _list_names([proof], status)]
-                lines.append(f"{quantity}: {word}: {law} [{where(broken, selected)}]")
+                lines.append(f"{quantity}: {word}: {law} [{list_layouts(broken, selected)}]")
     return lines
 
 

@@ -7,37 +7,37 @@ from itertools import chain
 
 import libcst as cst
 
-from harness.repair.code import Code, Rewrite, code_of, operands, replace_expressions, square_of
+from harness.repair.code import Code, Rewrite, find_code, match_operands, match_square, replace_expressions
 from harness.repair.rules import SAFE
 from harness.repair.unsafe_rules import UNSAFE
 
 _SUMS = ("sum", "mean", "cumsum")
 
 
-def wider_sum(code: Code, node: cst.BaseExpression, dtype: str) -> str | None:
+def widen_sum(code: Code, node: cst.BaseExpression, dtype: str) -> str | None:
     """Sum in a wider format."""
-    called = code.written(node, *_SUMS)
-    if called is None or "dtype" in called.keywords:
+    call = code.find_direct_call(node, *_SUMS)
+    if call is None or "dtype" in call.keywords:
         return None
     text = code.bare(node)
     separator = "" if text[:-1].rstrip().endswith(("(", ",")) else ", "
     wide = f"{text[:-1].rstrip()}{separator}dtype={code.torch}.{dtype})"
-    return f"{wide}.to({called.of.value}.dtype)" if isinstance(called.of, cst.Name) else wide
+    return f"{wide}.to({call.tensor.value}.dtype)" if isinstance(call.tensor, cst.Name) else wide
 
 
-def wider_square(code: Code, node: cst.BaseExpression, dtype: str) -> str | None:
+def widen_square(code: Code, node: cst.BaseExpression, dtype: str) -> str | None:
     """Square in a wider format."""
-    is_written = operands(node, cst.Power) is not None or isinstance(node, cst.Call)
-    x = square_of(code, node) if is_written else None
-    is_wide = x is not None and code.called(x, "to", "float", "double") is not None
+    is_written = match_operands(node, cst.Power) is not None or isinstance(node, cst.Call)
+    x = match_square(code, node) if is_written else None
+    is_wide = x is not None and code.find_call(x, "to", "float", "double") is not None
     return None if x is None or is_wide else f"{code.operand(x)}.to({code.torch}.{dtype}) ** 2"
 
 
-def widening_rules(dtype: str) -> tuple[Rewrite, ...]:
+def make_widening_rules(dtype: str) -> tuple[Rewrite, ...]:
     """Return the rules that compute in a wider format."""
     return (
-        Rewrite(f"sum in {dtype}", lambda code, node: wider_sum(code, node, dtype)),
-        Rewrite(f"square in {dtype}", lambda code, node: wider_square(code, node, dtype)),
+        Rewrite(f"sum in {dtype}", lambda code, node: widen_sum(code, node, dtype)),
+        Rewrite(f"square in {dtype}", lambda code, node: widen_square(code, node, dtype)),
     )
 
 
@@ -68,7 +68,7 @@ class Candidate:
     """The only line that may be rewritten, with the values that it reads; any line where it is None."""
 
 
-def candidates(
+def list_candidates(
     text: str,
     name: str,
     mistakes: Sequence[str] = (),
@@ -83,13 +83,13 @@ def candidates(
     that repairs a named mistake comes before everything. With a line, each rewrite is about that line. `wider` is a
     format in which sums and squares may be computed, after all else.
     """
-    found: dict[str, Candidate] = {}
+    unique: dict[str, Candidate] = {}
     start = Candidate(text, (), is_safe=True, line=line)
-    last = () if wider is None else (_fixpoint(start, name, [rule]) for rule in widening_rules(wider))
+    last = () if wider is None else (_apply_until_stable(start, name, [rule]) for rule in make_widening_rules(wider))
     for candidate in chain(_try_in_order(start, name, mistakes, unsafe=unsafe), last):
         if candidate.titles and candidate.text != text:
-            found.setdefault(candidate.text, candidate)
-    return list(found.values())[:MAX_CANDIDATES]
+            unique.setdefault(candidate.text, candidate)
+    return list(unique.values())[:MAX_CANDIDATES]
 
 
 def _try_in_order(start: Candidate, name: str, mistakes: Sequence[str], *, unsafe: bool) -> Iterator[Candidate]:
@@ -98,59 +98,59 @@ def _try_in_order(start: Candidate, name: str, mistakes: Sequence[str], *, unsaf
     # An audit does not know the intended result, so only the named operation may change.
     rules = named if start.line is not None else rules
     for rule in named:
-        changed = _fixpoint(start, name, [rule])
+        changed = _apply_until_stable(start, name, [rule])
         if changed.titles:
-            yield _fixpoint(changed, name, SAFE)
+            yield _apply_until_stable(changed, name, SAFE)
             yield changed
-    yield _fixpoint(start, name, SAFE)
+    yield _apply_until_stable(start, name, SAFE)
     for rule in SAFE:
-        yield _fixpoint(start, name, [rule])
+        yield _apply_until_stable(start, name, [rule])
     for rule in rules:
-        changed = _fixpoint(start, name, [rule])
+        changed = _apply_until_stable(start, name, [rule])
         if changed.titles:
-            yield _fixpoint(changed, name, SAFE)
+            yield _apply_until_stable(changed, name, SAFE)
             yield changed
-            yield from _single(start, name, rule)
+            yield from _apply_singly(start, name, rule)
 
 
-def _fixpoint(start: Candidate, name: str, rules: Sequence[Rewrite]) -> Candidate:
+def _apply_until_stable(start: Candidate, name: str, rules: Sequence[Rewrite]) -> Candidate:
     """Apply rules until none applies any more."""
     for _ in range(ROUNDS):
-        changed = next((one for rule in rules for one in [_everywhere(start, name, rule)] if one is not None), None)
+        changed = next(filter(None, (_apply_everywhere(start, name, rule) for rule in rules)), None)
         if changed is None:
             return start
         start = changed
     return start
 
 
-def _everywhere(start: Candidate, name: str, rule: Rewrite) -> Candidate | None:
+def _apply_everywhere(start: Candidate, name: str, rule: Rewrite) -> Candidate | None:
     """Apply a rule to all outermost expressions to which it applies."""
-    code = code_of(start.text, name)
-    texts = {} if code is None else _matches(code, rule, start.line)
+    code = find_code(start.text, name)
+    texts = {} if code is None else _find_matches(code, rule, start.line)
     if code is None or not texts:
         return None
-    return _next(start, replace_expressions(code, texts, name), rule)
+    return _extend_candidate(start, replace_expressions(code, texts, name), rule)
 
 
-def _single(start: Candidate, name: str, rule: Rewrite) -> Iterator[Candidate]:
+def _apply_singly(start: Candidate, name: str, rule: Rewrite) -> Iterator[Candidate]:
     """Apply a rule to one expression at a time."""
-    code = code_of(start.text, name)
+    code = find_code(start.text, name)
     if code is not None:
-        for node, text in _matches(code, rule, start.line).items():
-            yield _next(start, replace_expressions(code, {node: text}, name), rule)
+        for node, text in _find_matches(code, rule, start.line).items():
+            yield _extend_candidate(start, replace_expressions(code, {node: text}, name), rule)
 
 
-def _matches(code: Code, rule: Rewrite, line: int | None) -> dict[cst.CSTNode, str]:
-    found: dict[cst.CSTNode, str] = {}
-    inside: set[int] = set()
+def _find_matches(code: Code, rule: Rewrite, line: int | None) -> dict[cst.CSTNode, str]:
+    texts: dict[cst.CSTNode, str] = {}
+    covered: set[int] = set()
     for node in code.expressions:
-        if id(node) in inside:
+        if id(node) in covered:
             continue
         text = rule.rule(code, node)
         if text is not None and text != code.bare(node) and (line is None or line in code.lines(node)):
-            found[node] = text
-            inside |= _find_descendants(node)
-    return found
+            texts[node] = text
+            covered |= _find_descendants(node)
+    return texts
 
 
 def _find_descendants(node: cst.CSTNode) -> set[int]:
@@ -158,7 +158,7 @@ def _find_descendants(node: cst.CSTNode) -> set[int]:
     return {id(node)}.union(*(_find_descendants(child) for child in node.children))
 
 
-def _next(start: Candidate, text: str, rule: Rewrite) -> Candidate:
+def _extend_candidate(start: Candidate, text: str, rule: Rewrite) -> Candidate:
     titles = tuple(dict.fromkeys((*start.titles, rule.title)))
     line = None if start.line is None else _move_line(start.text, text, start.line)
     return Candidate(text, titles, start.is_safe and rule.is_safe, line)

@@ -16,11 +16,11 @@ _MODULES = {"torch", "F", "functional", "nn"}
 
 
 @dataclass(frozen=True)
-class Called:
+class TensorCall:
     """A call in one form for `torch.f(x, ...)`, `F.f(x, ...)` and `x.f(...)`."""
 
     name: str
-    of: cst.BaseExpression
+    tensor: cst.BaseExpression
     """The tensor."""
     arguments: tuple[cst.BaseExpression, ...]
     keywords: Mapping[str, cst.BaseExpression]
@@ -50,15 +50,15 @@ class Code:
 
     def lines(self, node: cst.BaseExpression) -> set[int]:
         """Return the lines of an expression, and of the values that it reads through names that are assigned once."""
-        found, pending, seen = set[int](), [node], set[str]()
+        lines, pending, seen = set[int](), [node], set[str]()
         while pending:
-            one = pending.pop()
-            at = self._positions[one]
-            found |= set(range(at.start.line, at.end.line + 1))
-            names = {part.value for part in _walk(one) if isinstance(part, cst.Name)} - seen
+            expression = pending.pop()
+            position = self._positions[expression]
+            lines |= set(range(position.start.line, position.end.line + 1))
+            names = {part.value for part in _walk(expression) if isinstance(part, cst.Name)} - seen
             pending += [self._assignments[name] for name in names if name in self._assignments]
             seen |= names
-        return found
+        return lines
 
     @cached_property
     def _positions(self) -> Mapping[cst.CSTNode, CodeRange]:
@@ -85,24 +85,24 @@ class Code:
     def _assignments(self) -> dict[str, cst.BaseExpression]:
         """The names that have one assignment, with their values; a value that uses a reassigned name does not count."""
         values: dict[str, cst.BaseExpression] = {}
-        many = Counter(parameter.name.value for parameter in self.function.params.params)
+        counts = Counter(parameter.name.value for parameter in self.function.params.params)
         for node in _walk(self.function.body):
             if isinstance(node, cst.Assign):
                 for target in node.targets:
-                    names = [one.value for one in _walk(target.target) if isinstance(one, cst.Name)]
-                    many.update(names)
+                    names = [name.value for name in _walk(target.target) if isinstance(name, cst.Name)]
+                    counts.update(names)
                     if isinstance(target.target, cst.Name) and len(node.targets) == 1:
                         values[target.target.value] = node.value
             elif isinstance(node, cst.AugAssign | cst.AnnAssign | cst.For | cst.NamedExpr):
                 target_ = node.target
-                many.update({one.value: 2 for one in _walk(target_) if isinstance(one, cst.Name)})
-        return {name: value for name, value in values.items() if many[name] == 1 and self._is_steady(value, many)}
+                counts.update({name.value: 2 for name in _walk(target_) if isinstance(name, cst.Name)})
+        return {name: value for name, value in values.items() if counts[name] == 1 and self._is_steady(value, counts)}
 
     @staticmethod
-    def _is_steady(value: cst.BaseExpression, many: Mapping[str, int]) -> bool:
-        return all(many.get(one.value, 1) <= 1 for one in _walk(value) if isinstance(one, cst.Name))
+    def _is_steady(value: cst.BaseExpression, counts: Mapping[str, int]) -> bool:
+        return all(counts.get(name.value, 1) <= 1 for name in _walk(value) if isinstance(name, cst.Name))
 
-    def seen(self, node: cst.BaseExpression) -> cst.BaseExpression:
+    def resolve(self, node: cst.BaseExpression) -> cst.BaseExpression:
         """Return the value of a name that is assigned once; other expressions stay."""
         for _ in range(8):
             if not isinstance(node, cst.Name) or node.value not in self._assignments:
@@ -110,52 +110,52 @@ class Code:
             node = self._assignments[node.value]
         return node
 
-    def operands(self, node: cst.BaseExpression | None, kind: type[cst.BaseBinaryOp]) -> Pair | None:
+    def match_operands(self, node: cst.BaseExpression | None, kind: type[cst.BaseBinaryOp]) -> Pair | None:
         """Return the operands of a binary operation, through names that are assigned once."""
-        return None if node is None else operands(self.seen(node), kind)
+        return None if node is None else match_operands(self.resolve(node), kind)
 
-    def of(self, node: cst.BaseExpression | None, *names: str) -> cst.BaseExpression | None:
+    def find_tensor(self, node: cst.BaseExpression | None, *names: str) -> cst.BaseExpression | None:
         """Return the tensor of the call of a function with one of the names."""
-        found = self.called(node, *names)
-        return None if found is None else found.of
+        call = self.find_call(node, *names)
+        return None if call is None else call.tensor
 
-    def written(self, node: cst.BaseExpression, *names: str) -> Called | None:
+    def find_direct_call(self, node: cst.BaseExpression, *names: str) -> TensorCall | None:
         """Return the call of a function with one of the names, if it stands here and not behind a name."""
-        return self.called(node, *names) if isinstance(node, cst.Call) else None
+        return self.find_call(node, *names) if isinstance(node, cst.Call) else None
 
-    def called(self, node: cst.BaseExpression | None, *names: str) -> Called | None:
+    def find_call(self, node: cst.BaseExpression | None, *names: str) -> TensorCall | None:
         """Return the call of a function with one of the names, through names that are assigned once."""
-        node = None if node is None else self.seen(node)
+        node = None if node is None else self.resolve(node)
         if not isinstance(node, cst.Call):
             return None
         plain = [argument.value for argument in node.args if argument.keyword is None and not argument.star]
         keywords = {argument.keyword.value: argument.value for argument in node.args if argument.keyword is not None}
         if isinstance(node.func, cst.Name):
-            name, of, rest = node.func.value, plain[0] if plain else None, plain[1:]
+            name, tensor, rest = node.func.value, plain[0] if plain else None, plain[1:]
         elif isinstance(node.func, cst.Attribute):
             owner = self.text(node.func.value)
             is_module = owner.split(".")[-1] in _MODULES or owner in {self.torch, self.functional}
             name = node.func.attr.value
-            of, rest = (plain[0] if plain else None, plain[1:]) if is_module else (node.func.value, plain)
+            tensor, rest = (plain[0] if plain else None, plain[1:]) if is_module else (node.func.value, plain)
         else:
             return None
-        if of is None:
-            of = keywords.pop("input", None)
-        return None if of is None or name not in names else Called(name, of, tuple(rest), keywords, node)
+        if tensor is None:
+            tensor = keywords.pop("input", None)
+        return None if tensor is None or name not in names else TensorCall(name, tensor, tuple(rest), keywords, node)
 
     @staticmethod
     def has_call(node: cst.BaseExpression) -> bool:
         """Whether an expression contains a call that is written here and not behind a name."""
-        return any(isinstance(one, cst.Call) for one in _walk(node))
+        return any(isinstance(child, cst.Call) for child in _walk(node))
 
     def is_number(self, node: cst.BaseExpression, value: float) -> bool:
         """Whether a node is the literal of a number."""
-        found = number(node)
-        return found is not None and found == value
+        literal = read_number(node)
+        return literal is not None and literal == value
 
-    def same(self, one: cst.BaseExpression, other: cst.BaseExpression) -> bool:
+    def is_same(self, first: cst.BaseExpression, second: cst.BaseExpression) -> bool:
         """Whether two expressions have the same text, through names that are assigned once."""
-        return self.bare(self.seen(one)) == self.bare(self.seen(other))
+        return self.bare(self.resolve(first)) == self.bare(self.resolve(second))
 
     def bare(self, node: cst.BaseExpression) -> str:
         """Return the text of an expression without the parentheses around it."""
@@ -167,17 +167,17 @@ class Code:
         return self.bare(node) if simple else f"({self.bare(node)})"
 
 
-def plain(text: str) -> str:
+def strip_parentheses(text: str) -> str:
     """Return an expression without the parentheses around it."""
     node = cst.parse_expression(text)
     return cst.Module([]).code_for_node(node.with_changes(lpar=[], rpar=[])) if node.lpar else text
 
 
-def number(node: cst.BaseExpression) -> float | None:
+def read_number(node: cst.BaseExpression) -> float | None:
     """Return the number of a literal, also with a sign."""
     if isinstance(node, cst.UnaryOperation) and isinstance(node.operator, cst.Minus):
-        found = number(node.expression)
-        return None if found is None else -found
+        magnitude = read_number(node.expression)
+        return None if magnitude is None else -magnitude
     return float(node.evaluated_value) if isinstance(node, cst.Integer | cst.Float) else None
 
 
@@ -187,47 +187,47 @@ def _walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
         yield from _walk(child)
 
 
-def code_of(text: str, name: str) -> Code | None:
+def find_code(text: str, name: str) -> Code | None:
     """Return the function, or the method `forward` of the class, with a qualified name."""
     module = cst.parse_module(text)
-    found: cst.CSTNode = module
+    scope: cst.CSTNode = module
     for part in name.split("."):
         inside = [
-            one
-            for one in _walk(found)
-            if isinstance(one, cst.FunctionDef | cst.ClassDef) and one is not found and one.name.value == part
+            node
+            for node in _walk(scope)
+            if isinstance(node, cst.FunctionDef | cst.ClassDef) and node is not scope and node.name.value == part
         ]
         if not inside:
             return None
-        found = inside[-1]
-    if isinstance(found, cst.ClassDef):
-        methods = [one for one in _walk(found) if isinstance(one, cst.FunctionDef)]
-        found = next((method for method in methods if method.name.value in {"forward", "__call__"}), found)
-    return Code(module, found) if isinstance(found, cst.FunctionDef) else None
+        scope = inside[-1]
+    if isinstance(scope, cst.ClassDef):
+        methods = [node for node in _walk(scope) if isinstance(node, cst.FunctionDef)]
+        scope = next((method for method in methods if method.name.value in {"forward", "__call__"}), scope)
+    return Code(module, scope) if isinstance(scope, cst.FunctionDef) else None
 
 
-def function_at(text: str, line: int) -> str | None:
+def find_function(text: str, line: int) -> str | None:
     """Return the qualified name of the innermost function around a line; None if there is none."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
         return None
-    return _name_at(tree, line)
+    return _find_name(tree, line)
 
 
-def _name_at(node: ast.AST, line: int) -> str | None:
+def _find_name(node: ast.AST, line: int) -> str | None:
     for child in ast.iter_child_nodes(node):
         first, last = getattr(child, "lineno", None), getattr(child, "end_lineno", None)
         if first is None or last is None or not first <= line <= last:
             continue
-        inside = _name_at(child, line)
+        inside = _find_name(child, line)
         if isinstance(child, ast.FunctionDef):
             return child.name if inside is None else f"{child.name}.{inside}"
         return f"{child.name}.{inside}" if isinstance(child, ast.ClassDef) and inside is not None else inside
     return None
 
 
-class _Replacing(cst.CSTTransformer):
+class _ExpressionReplacer(cst.CSTTransformer):
     """Puts expressions in the place of others, which are known by identity."""
 
     def __init__(self, replaced: Mapping[cst.CSTNode, str]) -> None:
@@ -246,36 +246,37 @@ class _Replacing(cst.CSTTransformer):
 
 def replace_expressions(code: Code, texts: Mapping[cst.CSTNode, str], name: str) -> str:
     """Return the text of the module with expressions replaced, and without assignments that nothing reads any more."""
-    before = _reads(code.function)
-    text = code.module.visit(_Replacing(texts)).code
+    before = _find_read_names(code.function)
+    text = code.module.visit(_ExpressionReplacer(texts)).code
     while True:
-        parsed = code_of(text, name)
+        parsed = find_code(text, name)
         assert parsed is not None, "the function is still there"
         # The names that a dropped assignment read may have no other reader.
-        shorter = parsed.module.visit(_Dropping(parsed.function, before - _reads(parsed.function))).code
+        unread = before - _find_read_names(parsed.function)
+        shorter = parsed.module.visit(_AssignmentRemover(parsed.function, unread)).code
         if shorter == text:
             return text
         text = shorter
 
 
-def _reads(function: cst.FunctionDef) -> set[str]:
+def _find_read_names(function: cst.FunctionDef) -> set[str]:
     """Return the names that a function reads."""
     targets = {
-        id(one)
+        id(name)
         for node in _walk(function.body)
         if isinstance(node, cst.AssignTarget)
-        for one in _walk(node.target)
+        for name in _walk(node.target)
         if isinstance(node.target, cst.Name)
     }
-    return {one.value for one in _walk(function.body) if isinstance(one, cst.Name) and id(one) not in targets}
+    return {name.value for name in _walk(function.body) if isinstance(name, cst.Name) and id(name) not in targets}
 
 
-class _Dropping(cst.CSTTransformer):
+class _AssignmentRemover(cst.CSTTransformer):
     """Drops the assignments of names in a function."""
 
     def __init__(self, function: cst.FunctionDef, names: set[str]) -> None:
         super().__init__()
-        lines = [one for one in _walk(function.body) if isinstance(one, cst.SimpleStatementLine)]
+        lines = [node for node in _walk(function.body) if isinstance(node, cst.SimpleStatementLine)]
         self._dropped = {id(line) for line in lines if _assigns_only(line, names)}
 
     def leave_SimpleStatementLine(  # noqa: N802 - the name that LibCST calls
@@ -306,33 +307,33 @@ class Rewrite:
     is_safe: bool = True
 
 
-def operands(node: cst.BaseExpression, kind: type[cst.BaseBinaryOp]) -> Pair | None:
+def match_operands(node: cst.BaseExpression, kind: type[cst.BaseBinaryOp]) -> Pair | None:
     """Return the operands of a binary operation; None for another expression."""
     if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, kind):
         return node.left, node.right
     return None
 
 
-def axis_text(called: Called, code: Code, *, keep: bool = False) -> str:
+def format_axis(call: TensorCall, code: Code, *, keep: bool = False) -> str:
     """Return the arguments of the axis and, if wanted, of the kept dimension as the call has them."""
-    axis, keepdim = called.axis(), called.keywords.get("keepdim", called.keywords.get("keepdims"))
+    axis, keepdim = call.axis(), call.keywords.get("keepdim", call.keywords.get("keepdims"))
     parts = [] if axis is None else [f"dim={code.text(axis)}"]
     if keep and keepdim is not None:
         parts.append(f"keepdim={code.text(keepdim)}")
-    if keep and keepdim is None and len(called.arguments) > 1:
-        parts.append(f"keepdim={code.text(called.arguments[1])}")
+    if keep and keepdim is None and len(call.arguments) > 1:
+        parts.append(f"keepdim={code.text(call.arguments[1])}")
     return "".join(f", {part}" for part in parts)
 
 
-def square_of(code: Code, node: cst.BaseExpression) -> cst.BaseExpression | None:
+def match_square(code: Code, node: cst.BaseExpression) -> cst.BaseExpression | None:
     """Return x of x ** 2, x * x, x.square() or x.pow(2)."""
-    node = code.seen(node)
-    power, product = operands(node, cst.Power), operands(node, cst.Multiply)
+    node = code.resolve(node)
+    power, product = match_operands(node, cst.Power), match_operands(node, cst.Multiply)
     if power is not None and code.is_number(power[1], 2.0):
         return power[0]
-    if product is not None and code.same(*product):
+    if product is not None and code.is_same(*product):
         return product[0]
-    called = code.called(node, "pow")
-    if called is not None:
-        return called.of if called.arguments and code.is_number(called.arguments[0], 2.0) else None
-    return code.of(node, "square")
+    call = code.find_call(node, "pow")
+    if call is not None:
+        return call.tensor if call.arguments and code.is_number(call.arguments[0], 2.0) else None
+    return code.find_tensor(node, "square")

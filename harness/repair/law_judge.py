@@ -16,8 +16,8 @@ from harness.execution.worker_pool import WorkerPool
 from harness.findings import Finding, findings
 from harness.isolation.limits import Limits
 from harness.record import Fix, Status, Verdict
-from harness.repair.candidates import Candidate, candidates
-from harness.repair.search import SECONDS, Verified, best_fix, make_record
+from harness.repair.candidates import Candidate, list_candidates
+from harness.repair.search import SECONDS, VerifiedFix, find_best_fix, make_record
 from harness.verdict.campaign import Campaign
 from harness.wording import explanation, sentence
 
@@ -28,13 +28,13 @@ Judge = Callable[[str, "Sequence[str] | None", "Sequence[str] | None"], Sequence
 """``judge(text, laws, dtypes)``: the verdicts on a module; on all laws and dtypes where these are None."""
 
 
-def _sentence(before: Sequence[Verdict], after: Sequence[Verdict]) -> str:
+def _describe_result(before: Sequence[Verdict], after: Sequence[Verdict]) -> str:
     """Return the result of the verification."""
-    holding, of = (sum(verdict.status is Status.HOLDS for verdict in verdicts) for verdicts in (before, after))
-    text = f"verified: {of} of {len(after)} laws hold; was {holding}"
-    lost = sorted({law for law, _ in _lost(after) - _lost(before) - _select_broken(before)})
-    left = sorted({law for law, _ in _select_broken(after)})
-    text += f"; still broken: {', '.join(left)}" if left else ""
+    holding, now_holding = (sum(verdict.status is Status.HOLDS for verdict in verdicts) for verdicts in (before, after))
+    text = f"verified: {now_holding} of {len(after)} laws hold; was {holding}"
+    lost = sorted({law for law, _ in _select_lost(after) - _select_lost(before) - _select_broken(before)})
+    broken = sorted({law for law, _ in _select_broken(after)})
+    text += f"; still broken: {', '.join(broken)}" if broken else ""
     return text + (f"; now loses digits: {', '.join(lost)}" if lost else "")
 
 
@@ -42,18 +42,18 @@ def _select_broken(verdicts: Sequence[Verdict]) -> set[tuple[str, str]]:
     return {(verdict.law, verdict.dtype) for verdict in verdicts if verdict.status.fails}
 
 
-def _lost(verdicts: Sequence[Verdict]) -> set[tuple[str, str]]:
+def _select_lost(verdicts: Sequence[Verdict]) -> set[tuple[str, str]]:
     return {(verdict.law, verdict.dtype) for verdict in verdicts if verdict.status is Status.LOST}
 
 
-def found_fix(
+def find_fix(
     tried: Sequence[Candidate],
     before: Sequence[Verdict],
     judge: Judge,
     *,
     seconds: float = SECONDS,
     untried: list[Candidate] | None = None,
-) -> Verified | None:
+) -> VerifiedFix | None:
     """Return the first candidate after which nothing is broken, else the best one, if any helps.
 
     `untried` receives the candidates for which there was no time.
@@ -63,9 +63,9 @@ def found_fix(
         return None
     first, reached = wrong[0], dict[str, Sequence[Verdict]]()
 
-    def judged(candidate: Candidate, best: Verified | None) -> Verified | None:
-        known = None if best is None else reached[best.candidate.text]
-        laws, dtype = (first.laws, first.first.dtype) if known is None else _list_remaining_laws(known)
+    def verify(candidate: Candidate, best: VerifiedFix | None) -> VerifiedFix | None:
+        verdicts = None if best is None else reached[best.candidate.text]
+        laws, dtype = (first.laws, first.first.dtype) if verdicts is None else _list_remaining_laws(verdicts)
         # A few laws in one dtype show at little cost whether a candidate can help.
         screened = judge(candidate.text, laws[:SCREENED], [dtype])
         if not screened or all(verdict.status.fails for verdict in screened):
@@ -73,9 +73,9 @@ def found_fix(
         after = reached[candidate.text] = judge(candidate.text, None, None)
         if not _helps(before, after, first):
             return None
-        return Verified(candidate, _sentence(before, after), len(_select_broken(after)))
+        return VerifiedFix(candidate, _describe_result(before, after), len(_select_broken(after)))
 
-    return best_fix(tried, judged, seconds=seconds, untried=untried)
+    return find_best_fix(tried, verify, seconds=seconds, untried=untried)
 
 
 def _list_remaining_laws(after: Sequence[Verdict]) -> tuple[list[str], str]:
@@ -86,11 +86,11 @@ def _list_remaining_laws(after: Sequence[Verdict]) -> tuple[list[str], str]:
 
 def _helps(before: Sequence[Verdict], after: Sequence[Verdict], first: Finding) -> bool:
     """Whether a finding is gone, fewer laws are broken, and none that was not broken before."""
-    remains = any(_general(finding) == _general(first) for finding in findings(after) if finding.status.fails)
-    return bool(after) and not remains and _select_broken(after) < _select_broken(before)
+    causes = {_remove_numbers(finding) for finding in findings(after) if finding.status.fails}
+    return bool(after) and _remove_numbers(first) not in causes and _select_broken(after) < _select_broken(before)
 
 
-def _general(finding: Finding) -> str:
+def _remove_numbers(finding: Finding) -> str:
     """Return the cause without numbers, which depend on the example and on the line; the law if no cause is known."""
     return re.sub(r"\d+(\.\d+)?(e[+-]?\d+)?", "#", explanation(finding) or finding.first.law)
 
@@ -117,8 +117,8 @@ class IsolatedJudge(ExitStack):
         unreached = [piece["unreached"] for piece in self._pool.pieces]
         selected = [
             index
-            for index, one in enumerate(unreached)
-            if (laws is None or one["law"] in laws) and (dtypes is None or one["dtype"] in dtypes)
+            for index, law in enumerate(unreached)
+            if (laws is None or law["law"] in laws) and (dtypes is None or law["dtype"] in dtypes)
         ]
         missing = [index for index in selected if index not in self._reached]
         self._reached |= zip(missing, self._campaign.verdicts(self._pool, indices=missing), strict=True)
@@ -127,20 +127,20 @@ class IsolatedJudge(ExitStack):
     def _open(self, text: str) -> None:
         self.close()
         file, _, name = self._campaign.target.partition(":")
-        copy = self.enter_context(temporary_sibling(Path(file), text))
+        copy = self.enter_context(make_temporary_sibling(Path(file), text))
         planned = replace(self._campaign, target=f"{copy}:{name}")
         self._pool = self.enter_context(WorkerPool(planned, Limits(), 1))
         self._text, self._reached = text, {}
 
 
 @contextmanager
-def temporary_sibling(file: Path, text: str) -> Iterator[Path]:
+def make_temporary_sibling(file: Path, text: str) -> Iterator[Path]:
     """Write a module into a temporary folder that has links to everything else in the folder of a file."""
     with tempfile.TemporaryDirectory(prefix="harness-fix-") as folder:
         source = file.resolve()
-        for other in source.parent.iterdir():
-            if other != source and other.name != "__pycache__":
-                (Path(folder) / other.name).symlink_to(other)
+        for neighbor in source.parent.iterdir():
+            if neighbor != source and neighbor.name != "__pycache__":
+                (Path(folder) / neighbor.name).symlink_to(neighbor)
         copy = Path(folder) / source.name
         copy.write_text(text, encoding="utf-8", newline="")
         yield copy
@@ -164,27 +164,27 @@ class OwnSource:
         """A module with the function alone."""
         return self.head + self.body
 
-    def rewritten(self, text: str) -> Callable[..., Any] | None:
+    def compile_function(self, text: str) -> Callable[..., Any] | None:
         """Return the function of a rewritten module, with the names that the original one sees."""
         names = dict(self.function.__globals__)
         try:
             exec(compile(text, str(self.file), "exec"), names)  # noqa: S102 - the user's function, rewritten
         except Exception:  # noqa: BLE001 - a rewrite that cannot be compiled is no fix
             return None
-        found: Callable[..., Any] = names[self.function.__name__]
-        return found
+        function: Callable[..., Any] = names[self.function.__name__]
+        return function
 
-    def record(self, verified: Verified, *, case: str, repairs: str) -> Fix:
+    def record(self, verified: VerifiedFix, *, case: str, repairs: str) -> Fix:
         """Return the record of a fix, with the lines of the file."""
         body = textwrap.indent(verified.candidate.text.removeprefix(self.head), self.indent)
-        lines = self._lines()
+        lines = self._read_lines()
         last = self.line - 1 + self.body.count("\n")
         text = "".join([*lines[: self.line - 1], body, *lines[last:]])
         moved = replace(verified, candidate=replace(verified.candidate, text=text))
         file = Path(display_path(self.file)) if self.file.is_file() else Path("cell")
         return make_record(moved, case=case, repairs=repairs, file=file, before="".join(lines))
 
-    def _lines(self) -> list[str]:
+    def _read_lines(self) -> list[str]:
         """Return the lines of the file; blank lines and the function in a notebook."""
         try:
             return self.file.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -192,7 +192,7 @@ class OwnSource:
             return ["\n"] * (self.line - 1) + self.body.splitlines(keepends=True)
 
 
-def own_source(function: Any) -> OwnSource | None:
+def find_source(function: Any) -> OwnSource | None:
     """Return the source of a function; None for a closure, a method, or a function without source."""
     if not isinstance(function, FunctionType) or function.__code__.co_freevars or function.__name__ == "<lambda>":
         return None
@@ -204,12 +204,12 @@ def own_source(function: Any) -> OwnSource | None:
     source = "".join(lines)
     body = textwrap.dedent(source)
     modules = {name: value.__name__ for name, value in function.__globals__.items() if isinstance(value, ModuleType)}
-    known = {name: home for name, home in modules.items() if home in {"torch", "torch.nn.functional"}}
-    head = "".join(f"import {home} as {name}\n" for name, home in known.items())
+    torch_modules = {name: home for name, home in modules.items() if home in {"torch", "torch.nn.functional"}}
+    head = "".join(f"import {home} as {name}\n" for name, home in torch_modules.items())
     return OwnSource(function, head, body, source[: source.index(body[0])] if body else "", file, line)
 
 
-def local_fix(
+def find_local_fix(
     function: Callable[..., Any],
     verdicts: Sequence[Verdict],
     check: Callable[..., Sequence[Verdict]],
@@ -217,14 +217,14 @@ def local_fix(
     unsafe: bool = False,
 ) -> Fix | None:
     """Return a verified fix of a function of this process; `check(function, laws, dtypes)` reaches verdicts."""
-    source, wrong = own_source(function), [finding for finding in findings(verdicts) if finding.status.fails]
+    source, wrong = find_source(function), [finding for finding in findings(verdicts) if finding.status.fails]
     if source is None or not wrong:
         return None
     names = [name for finding in wrong if finding.named is not None for name in finding.named.names]
 
     def judge(text: str, laws: Sequence[str] | None, dtypes: Sequence[str] | None) -> Sequence[Verdict]:
-        changed = source.rewritten(text)
+        changed = source.compile_function(text)
         return [] if changed is None else check(changed, laws, dtypes)
 
-    found = found_fix(candidates(source.text, function.__name__, names, unsafe=unsafe), verdicts, judge)
-    return None if found is None else source.record(found, case=wrong[0].case, repairs=sentence(wrong[0]))
+    verified = find_fix(list_candidates(source.text, function.__name__, names, unsafe=unsafe), verdicts, judge)
+    return None if verified is None else source.record(verified, case=wrong[0].case, repairs=sentence(wrong[0]))

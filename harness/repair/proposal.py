@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from harness.record import Fix, Verdict
     from harness.repair.candidates import Candidate
-    from harness.repair.search import Verified
+    from harness.repair.search import VerifiedFix
     from harness.verdict.campaign import Campaign
 
 
 @dataclass(frozen=True)
-class Fixing:
+class FixRequest:
     """The request of the user, and the text of the file before the check or the audit."""
 
     file: Path
@@ -41,7 +41,7 @@ class FixOptions:
         bool, fix_option("--unsafe-fixes", help="Also try fixes that change the function, such as n - 1 to n.")
     ] = False
 
-    def request(self, target: str) -> Fixing | None:
+    def request(self, target: str) -> FixRequest | None:
         """Return the request for a fix, if there is one.
 
         Raises
@@ -57,7 +57,7 @@ class FixOptions:
         file, _, name = target.partition(":")
         if not file.endswith(".py") or not name:
             raise UsageError(f"cannot fix `{target}`", rule="`--fix` needs `file.py:function`")
-        return Fixing(Path(file), name, read_source(Path(file)), self.write, self.unsafe_fixes)
+        return FixRequest(Path(file), name, read_source(Path(file)), self.write, self.unsafe_fixes)
 
 
 def read_source(file: Path) -> str:
@@ -75,7 +75,7 @@ def read_source(file: Path) -> str:
 class Proposal:
     """The answer to a request: a verified fix with the new text of its file, or why there is none."""
 
-    asked: Fixing
+    asked: FixRequest
     fix: "Fix | None" = None
     text: str = ""
     reason: str = ""
@@ -90,25 +90,25 @@ NOTHING = "fix: nothing to fix"
 UNSAFE = "fix: none that keeps the meaning; `--unsafe-fixes` also tries rewrites that change it"
 
 
-def fix_of_check(request: Fixing, campaign: "Campaign", verdicts: "Sequence[Verdict]") -> Proposal:
+def propose_fix_of_check(request: FixRequest, campaign: "Campaign", verdicts: "Sequence[Verdict]") -> Proposal:
     """Return a fix of the first finding of a check that the laws verify."""
     from harness.findings import findings
-    from harness.repair.candidates import candidates
-    from harness.repair.law_judge import IsolatedJudge, found_fix
+    from harness.repair.candidates import list_candidates
+    from harness.repair.law_judge import IsolatedJudge, find_fix
     from harness.wording import sentence
 
     wrong = [finding for finding in findings(verdicts) if finding.status.fails]
     if not wrong:
         return Proposal(request, reason=NOTHING)
     names = [name for finding in wrong if finding.named is not None for name in finding.named.names]
-    tried = partial(candidates, request.text, request.name, names)
+    tried = partial(list_candidates, request.text, request.name, names)
     untried: list[Candidate] = []
     with IsolatedJudge(campaign) as judge, show_search():
-        found = found_fix(tried(unsafe=request.unsafe), verdicts, judge, untried=untried)
-    if found is not None:
-        return propose(request, found, wrong[0].case, sentence(wrong[0]))
+        verified = find_fix(tried(unsafe=request.unsafe), verdicts, judge, untried=untried)
+    if verified is not None:
+        return propose(request, verified, wrong[0].case, sentence(wrong[0]))
     message = "repairs the first finding and breaks no law"
-    return Proposal(request, reason=late_reason(untried) or no_reason(request, tried, message))
+    return Proposal(request, reason=explain_lateness(untried) or explain_absence(request, tried, message))
 
 
 def show_search() -> "Progress":
@@ -118,30 +118,30 @@ def show_search() -> "Progress":
     return bar
 
 
-def propose(request: Fixing, found: "Verified", case: str, repairs: str) -> Proposal:
+def propose(request: FixRequest, verified: "VerifiedFix", case: str, repairs: str) -> Proposal:
     """Return the proposal of a verified fix."""
     from harness.diagnosis.blame import display_path
     from harness.repair.search import make_record
 
-    fix = make_record(found, case=case, repairs=repairs, file=Path(display_path(request.file)), before=request.text)
-    return Proposal(request, fix, found.candidate.text)
+    fix = make_record(verified, case=case, repairs=repairs, file=Path(display_path(request.file)), before=request.text)
+    return Proposal(request, fix, verified.candidate.text)
 
 
-def late_reason(untried: "Sequence[Candidate]") -> str:
+def explain_lateness(untried: "Sequence[Candidate]") -> str:
     """Say that the time did not suffice; empty if it did."""
     from harness.repair.search import SECONDS
 
     return f"fix: none found in {SECONDS:g} s; {count(len(untried), 'rewrite')} left to try" if untried else ""
 
 
-def no_reason(request: Fixing, tried: "Callable[..., list[Candidate]]", message: str) -> str:
+def explain_absence(request: FixRequest, tried: "Callable[..., list[Candidate]]", message: str) -> str:
     """Say that there is no fix, and whether unsafe ones exist."""
-    if not request.unsafe and any(not one.is_safe for one in tried(unsafe=True)):
+    if not request.unsafe and any(not candidate.is_safe for candidate in tried(unsafe=True)):
         return UNSAFE
     return f"fix: none found that {message}"
 
 
-def tell(proposal: Proposal, form: OutputFormat = OutputFormat.FULL) -> None:
+def print_proposal(proposal: Proposal, form: OutputFormat = OutputFormat.FULL) -> None:
     """Print the fix unless the format contains it, and apply it if the user asked for that."""
     # In SARIF, standard output is the log.
     write = say if form is not OutputFormat.SARIF else lambda _: None
@@ -159,15 +159,15 @@ def tell(proposal: Proposal, form: OutputFormat = OutputFormat.FULL) -> None:
 
 def _print_fix(fix: "Fix") -> None:
     """Print the rewrites, the diff in its usual colors, and the result of the verification."""
-    from harness.wording.fix import ADDED, PLACE, REMOVED, fix_lines, line_kind
+    from harness.wording.fix import ADDED, PLACE, REMOVED, find_line_kind, fix_lines
 
     styles = {REMOVED: "red", ADDED: "green", PLACE: "cyan"}
     for line in fix_lines(fix):
-        style = styles.get(line_kind(line), "") if line in fix.diff else ""
+        style = styles.get(find_line_kind(line), "") if line in fix.diff else ""
         console().print(printable(line), style=style, markup=False, soft_wrap=True)
 
 
-def apply(request: Fixing, text: str) -> None:
+def apply(request: FixRequest, text: str) -> None:
     """Write the new text, unless the file changed since it was read.
 
     Raises

@@ -15,7 +15,7 @@ SECONDS = 15.0
 
 
 @dataclass(frozen=True)
-class Verified:
+class VerifiedFix:
     """A candidate that repairs a finding and breaks nothing, and the result of its verification."""
 
     candidate: Candidate
@@ -29,33 +29,33 @@ class Verified:
         return not self.left
 
 
-Judge = Callable[[Candidate, "Verified | None"], "Verified | None"]
+Judge = Callable[[Candidate, "VerifiedFix | None"], "VerifiedFix | None"]
 """``judge(candidate, best)``: the verified candidate, or None. It may be stricter if a good one is already known."""
 
 
-def best_fix(
+def find_best_fix(
     candidates: Sequence[Candidate], judge: Judge, *, seconds: float = SECONDS, untried: list[Candidate] | None = None
-) -> Verified | None:
+) -> VerifiedFix | None:
     """Return the first candidate that leaves nothing wrong, else the best one, if any helps.
 
     `untried` receives the candidates for which there was no time.
     """
     deadline = time.perf_counter() + seconds
-    best: Verified | None = None
+    best: VerifiedFix | None = None
     for number, candidate in enumerate(candidates):
         if time.perf_counter() > deadline:
             if untried is not None:
                 untried += candidates[number:]
             break
-        found = judge(candidate, best)
-        if found is not None and (best is None or found.left < best.left):
-            best = found
+        verified = judge(candidate, best)
+        if verified is not None and (best is None or verified.left < best.left):
+            best = verified
         if best is not None and best.is_whole:
             break
     return best
 
 
-def make_record(verified: Verified, *, case: str, repairs: str, file: Path, before: str) -> Fix:
+def make_record(verified: VerifiedFix, *, case: str, repairs: str, file: Path, before: str) -> Fix:
     """Return the record of a fix of a file with some text."""
     after = verified.candidate.text
     return Fix(
@@ -65,34 +65,34 @@ def make_record(verified: Verified, *, case: str, repairs: str, file: Path, befo
         titles=verified.candidate.titles,
         sentence=verified.sentence,
         is_safe=verified.candidate.is_safe,
-        diff=tuple(difference(file, before, after)),
-        edits=tuple(edits(before, after)),
+        diff=tuple(make_diff(file, before, after)),
+        edits=tuple(list_edits(before, after)),
     )
 
 
-def difference(file: Path, before: str, after: str) -> list[str]:
+def make_diff(file: Path, before: str, after: str) -> list[str]:
     """Return a unified diff as lines."""
     path = file.as_posix().lstrip("/")
-    old, new = ([line.rstrip("\r\n") for line in _lines(text)] for text in (before, after))
+    old, new = ([line.rstrip("\r\n") for line in _split_lines(text)] for text in (before, after))
     return list(difflib.unified_diff(old, new, f"a/{path}", f"b/{path}", lineterm=""))
 
 
-def edits(before: str, after: str) -> list[Edit]:
+def list_edits(before: str, after: str) -> list[Edit]:
     """Return the lines that change, with their new text."""
-    old, new = _lines(before), _lines(after)
+    old, new = _split_lines(before), _split_lines(after)
     return [
-        _edit(old, start, stop, "".join(new[first:last]))
+        _make_edit(old, start, stop, "".join(new[first:last]))
         for kind, start, stop, first, last in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
         if kind != "equal"
     ]
 
 
-def _edit(old: Sequence[str], start: int, stop: int, text: str) -> Edit:
+def _make_edit(old: Sequence[str], start: int, stop: int, text: str) -> Edit:
     is_open = stop > start and not old[stop - 1].endswith("\n")
     end = (stop, len(old[stop - 1]) + 1) if is_open else (stop + 1, 1)
     return Edit(line=start + 1, end=end[0], end_column=end[1], text=text.replace("\r\n", "\n"), is_crlf="\r\n" in text)
 
 
-def _lines(text: str) -> list[str]:
+def _split_lines(text: str) -> list[str]:
     """Split a text at line feeds, which stay."""
     return [line for line in re.split(r"(?<=\n)", text) if line]

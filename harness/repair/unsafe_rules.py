@@ -2,40 +2,36 @@
 
 import libcst as cst
 
-from harness.repair.code import Called, Code, Rewrite, number, operands
+from harness.repair.code import Code, Rewrite, match_operands, read_number
 
 
 def use_biased_variance(code: Code, node: cst.BaseExpression) -> str | None:
     """Add correction=0 to var or std."""
-    called = code.written(node, "var", "std")
-    if called is None or called.keywords.keys() & {"correction", "unbiased"}:
+    call = code.find_direct_call(node, "var", "std")
+    if call is None or call.keywords.keys() & {"correction", "unbiased"}:
         return None
     text = code.bare(node)
-    return f"{text[:-1]}, correction=0)" if called.axis() is not None else f"{text[:-1].rstrip(',')}correction=0)"
+    return f"{text[:-1]}, correction=0)" if call.axis() is not None else f"{text[:-1].rstrip(',')}correction=0)"
 
 
 _REDUCED = ("sum", "mean", "softmax", "log_softmax", "logsumexp", "var", "std", "amax")
 
 
-def last_axis(code: Code, node: cst.BaseExpression) -> str | None:
+def use_last_axis(code: Code, node: cst.BaseExpression) -> str | None:
     """Reduce along the last axis instead of the first one or all."""
-    called = code.written(node, *_REDUCED)
-    if called is None:
+    call = code.find_direct_call(node, *_REDUCED)
+    if call is None:
         return None
-    axis = called.axis()
+    axis = call.axis()
     if axis is None:
-        if called.name not in {"sum", "mean", "amax"} or called.keywords or called.arguments:
+        if call.name not in {"sum", "mean", "amax"} or call.keywords or call.arguments:
             return None
-        return f"{code.bare(node)[:-1]}{'' if not _is_of_module(called) else ', '}-1, keepdim=True)"
-    if number(axis) != 0.0:
+        is_argument = any(argument.value is call.tensor for argument in call.node.args)
+        return f"{code.bare(node)[:-1]}{', ' if is_argument else ''}-1, keepdim=True)"
+    if read_number(axis) != 0.0:
         return None
     changed = node.deep_replace(axis, cst.parse_expression("-1"))
     return code.bare(changed) if isinstance(changed, cst.BaseExpression) else None
-
-
-def _is_of_module(called: Called) -> bool:
-    """Whether the tensor is an argument of the call."""
-    return any(argument.value is called.of for argument in called.node.args)
 
 
 # Superfluous additions and operations
@@ -43,48 +39,48 @@ def _is_of_module(called: Called) -> bool:
 
 def drop_eps(code: Code, node: cst.BaseExpression) -> str | None:
     """Drop a small number that is added, and a clamp by a small number."""
-    pair = operands(node, cst.Add)
-    if pair is not None and (small := number(code.seen(pair[1]))) is not None and 0.0 < small < _SMALL:
+    pair = match_operands(node, cst.Add)
+    if pair is not None and (small := read_number(code.resolve(pair[1]))) is not None and 0.0 < small < _SMALL:
         return code.bare(pair[0])
-    called = code.written(node, "clamp", "clip", "clamp_min")
-    if called is None:
+    call = code.find_direct_call(node, "clamp", "clip", "clamp_min")
+    if call is None:
         return None
-    low = called.keywords.get("min", called.arguments[0] if called.arguments else None)
-    small = None if low is None else number(code.seen(low))
-    return code.operand(called.of) if small is not None and 0.0 < small < _SMALL else None
+    low = call.keywords.get("min", call.arguments[0] if call.arguments else None)
+    small = None if low is None else read_number(code.resolve(low))
+    return code.operand(call.tensor) if small is not None and 0.0 < small < _SMALL else None
 
 
 _SMALL = 0.01
 """Numbers below this are an epsilon."""
 
 
-def loss_of_logits(code: Code, node: cst.BaseExpression) -> str | None:
+def pass_logits(code: Code, node: cst.BaseExpression) -> str | None:
     """Drop a softmax or a sigmoid before a loss of logits, or a softmax of a softmax."""
-    called = code.written(node, "cross_entropy", "binary_cross_entropy_with_logits", "softmax", "log_softmax")
-    if called is None:
+    call = code.find_direct_call(node, "cross_entropy", "binary_cross_entropy_with_logits", "softmax", "log_softmax")
+    if call is None:
         return None
-    inner = code.called(called.of, "softmax", "sigmoid")
+    inner = code.find_call(call.tensor, "softmax", "sigmoid")
     if inner is None:
         return None
-    changed = node.deep_replace(called.of, cst.parse_expression(code.bare(inner.of)))
+    changed = node.deep_replace(call.tensor, cst.parse_expression(code.bare(inner.tensor)))
     return code.bare(changed) if isinstance(changed, cst.BaseExpression) else None
 
 
-def natural(code: Code, node: cst.BaseExpression) -> str | None:
+def use_natural_logarithm(code: Code, node: cst.BaseExpression) -> str | None:
     """Take the natural logarithm or exponential."""
-    called = code.written(node, "log2", "log10", "exp2", "logaddexp2")
-    if called is None or not isinstance(called.node.func, cst.Attribute):
+    call = code.find_direct_call(node, "log2", "log10", "exp2", "logaddexp2")
+    if call is None or not isinstance(call.node.func, cst.Attribute):
         return None
-    name = called.name.removesuffix("10").removesuffix("2")
-    changed = called.node.with_changes(func=called.node.func.with_changes(attr=cst.Name(name)))
+    name = call.name.removesuffix("10").removesuffix("2")
+    changed = call.node.with_changes(func=call.node.func.with_changes(attr=cst.Name(name)))
     return code.bare(changed)
 
 
 UNSAFE = (
     Rewrite("divide by n", use_biased_variance, is_safe=False),
-    Rewrite("reduce along the last axis", last_axis, is_safe=False),
+    Rewrite("reduce along the last axis", use_last_axis, is_safe=False),
     Rewrite("drop the epsilon or the clamp", drop_eps, is_safe=False),
-    Rewrite("pass the logits", loss_of_logits, is_safe=False),
-    Rewrite("use the natural logarithm", natural, is_safe=False),
+    Rewrite("pass the logits", pass_logits, is_safe=False),
+    Rewrite("use the natural logarithm", use_natural_logarithm, is_safe=False),
 )
 """These change the function on ordinary inputs."""

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness.findings.closed_form import FORMS, form_value, reaches
+from harness.findings.closed_form import FORMS, evaluate_form, reaches
 from harness.floats.format import Measurement, from_ordinal, to_ordinal
 from harness.floats.oracle import confirming
 from harness.laws.case_error import CaseError
@@ -214,7 +214,7 @@ def _find_form(search: RaySearch, index: int | None) -> dict[str, Any]:
     job, ray = search.job, search.ray
     declared = job.case.declared_point(job.law.name, ray.name, job.format.name)
     for name in (declared,) if declared else (FORMS if index else ()):
-        form = form_value(name, job.format.name, ray.columns)
+        form = evaluate_form(name, job.format.name, ray.columns)
         agrees = index is not None and _reaches(search, index, form)
         agrees = agrees and not (index and _reaches(search, index - 1, form))
         if declared or agrees:

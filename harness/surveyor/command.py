@@ -36,7 +36,7 @@ def survey(
     """Find the first float at which a law breaks, and the largest error."""
     from harness.surveyor.discovery import Discoveries
     from harness.surveyor.display import print_survey
-    from harness.wording import disagreeing, select_unanswered, select_undeclared
+    from harness.wording import select_disagreeing, select_unanswered, select_undeclared
 
     reject_nothing(target, "survey")
     planned = replace(question, target=target)
@@ -54,6 +54,7 @@ def survey(
         if not quiet:
             print_survey(console(), discoveries, single=":" in target)
         say(f"{discoveries} -- {survey.early}; the rest was not surveyed" if survey.early else f"{discoveries}")
-        return int(any((disagreeing(breakings), select_undeclared(breakings, worst), select_unanswered(breakings))))
+        undeclared = select_undeclared(breakings, worst)
+        return int(any((select_disagreeing(breakings), undeclared, select_unanswered(breakings))))
 
     raise typer.Exit(runner.run(work, show, kept=discoveries, unit="part", output=Output(run), seed=planned.seed))

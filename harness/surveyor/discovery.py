@@ -10,7 +10,7 @@ from pydantic import Field, TypeAdapter
 from harness.error import absence, require
 from harness.execution.logbook import logbook
 from harness.record import Accumulator, Breaking, Profile, Property, RayTrace, Record, Worst
-from harness.wording import disagreeing, property_sentences, select_undeclared, survey_line, what_happens
+from harness.wording import format_result, property_sentences, select_disagreeing, select_undeclared, survey_line
 from harness.wording.card import card
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Discoveries:
 
     def _repr_html_(self) -> str:
         """Return the notebook output: the breaking points in words, and an interactive figure."""
-        wrong = bool(select_undeclared(self.breakings, self.worst) or disagreeing(self.breakings))
+        wrong = bool(select_undeclared(self.breakings, self.worst) or select_disagreeing(self.breakings))
         lines = [*property_sentences(self.properties), str(self)]
         if error := absence("report", "the drawing"):
             lines.append(str(error))
@@ -129,7 +129,7 @@ class Discoveries:
             return f"No breaking point on the {len(self.breakings):,} rays that were searched."
         first = points[0]
         where = f"{first.case} breaks {first.law} from t = {first.value!r} in {first.dtype}, on {first.formula}"
-        return f"{where}: {what_happens(first)}."
+        return f"{where}: {format_result(first)}."
 
     def plot(self) -> Any:
         """Return a plot of the error against the magnitude of the inputs; ``None`` if nothing was measured."""

@@ -14,7 +14,7 @@ from harness.error import printable
 from harness.findings.merging import group_by
 from harness.record import Accumulator, Breaking
 from harness.surveyor.discovery import Discoveries
-from harness.wording import closed_form, disagreeing, select_unanswered, select_undeclared, summing
+from harness.wording import format_closed_form, format_summing, select_disagreeing, select_unanswered, select_undeclared
 from harness.wording.table import Table
 from harness.wording.table.survey import breaking_table, worst_table
 
@@ -45,7 +45,7 @@ def print_survey(console: Console, discoveries: Discoveries, *, single: bool) ->
 def _show(console: Console, table: Table, title: str, *, single: bool) -> None:
     """Print a table under a title of the terminal, without the case if there is only one."""
     shown = replace(table, title=title, grouped=0 if single else table.grouped)
-    show_table(console, shown.without("case") if single else shown, with_title=True)
+    show_table(console, shown.drop_columns("case") if single else shown, with_title=True)
 
 
 def _print_filled(console: Console, text: str) -> None:
@@ -57,7 +57,7 @@ def _explain_sums(accumulators: Sequence[Accumulator]) -> list[str]:
     """Return for each case a line about the precision of its sums."""
     lines = []
     for case, of_case in group_by(accumulators, attrgetter("case")).items():
-        texts = group_by(of_case, summing)
+        texts = group_by(of_case, format_summing)
         phrases = [f"{', '.join(record.dtype for record in group)} {text}" for text, group in texts.items()]
         lines.append(f"{case} sums: {'; '.join(phrases)}")
     return lines
@@ -92,8 +92,8 @@ def _list_alarms(discoveries: Discoveries) -> list[str]:
         texts.setdefault((case, law), f"{case} breaks {law} [{failure.dtype}]{place}{replay}")
     wrong = [
         f"{breaking.case} {breaking.law} [{breaking.dtype}] along {breaking.ray}: "
-        f"{closed_form(breaking)}, found {breaking.value!r}"
-        for breaking in disagreeing(discoveries.breakings)
+        f"{format_closed_form(breaking)}, found {breaking.value!r}"
+        for breaking in select_disagreeing(discoveries.breakings)
     ]
     return [*texts.values(), *wrong]
 

@@ -7,7 +7,7 @@ import typer
 
 from harness.command import runner
 from harness.command.option_groups import takes_options
-from harness.command.options import JsonOption, console, files_written, reject_unknown, say
+from harness.command.options import JsonOption, console, reject_unknown, say, write_files
 from harness.command.panels import epilog, thorough_option
 from harness.command.runner import Work
 from harness.error import UsageError
@@ -120,7 +120,7 @@ def tune(
     def show(tuning: Work) -> int:
         if not results or results[0].standing is None:
             raise UsageError("interrupted before the first measurement")
-        with files_written({"json": json}, lambda _: as_json(results[0])) as written:
+        with write_files({"json": json}, lambda _: as_json(results[0])) as written:
             print_tuning(console(), results[0])
             say(*written)
         if tuning.ending.early:

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from harness.display.narrow import print_sentence
-from harness.display.table import rich_table, show_table
+from harness.display.table import make_rich_table, show_table
 from harness.record import LEVEL, Estimate
 from harness.record.budget import PARTS, Budget
 from harness.tuner.loader_choice import Choice
@@ -45,7 +45,7 @@ def print_tuning(console: Console, tuning: TuningResult) -> None:
         print_sentence(console, line)
     if tuning.budget is not None:
         # Its four short columns can be folded on every screen.
-        console.print(rich_table(budget_table(tuning.budget)))
+        console.print(make_rich_table(budget_table(tuning.budget)))
     console.print()
     for line in (best.imports(shuffle=shuffle), best.line(shuffle=shuffle)):
         console.print(line, markup=False, soft_wrap=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from harness.calling.discovery import dataset_named
+from harness.calling.discovery import load_data_set
 from harness.error import UsageError
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault
 from harness.loading.faulty_sample import diagnose, explain_collation
@@ -54,7 +54,7 @@ def tune_target(
     UsageError
         If the data set or the step cannot be loaded, or fails.
     """
-    samples = dataset_named(dataset, streams=True)
+    samples = load_data_set(dataset, streams=True)
     training = load_step(step) if step is not None else None if step_s is None else Synthetic(step_s)
     tuning = Tuning(samples, space, cores=cores, seconds=seconds, step=training, seed=seed)
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from harness.calling.adapter import Bridge, adapter_of, compiles_each_shape, is_model
-from harness.calling.adapter import adapter_signature as signature_of_adapter
+from harness.calling.adapter import find_adapter_signature as signature_of_adapter
 from harness.calling.device import CPU, refuse_absent
 from harness.calling.watch import TimeOnlyWatch
 from harness.case import Case

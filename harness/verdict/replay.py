@@ -135,7 +135,7 @@ def _spelled(nested: Any) -> Any:
 
 
 def from_json(text: str, contract: Contract, format_: Format) -> Example:
-    """Read the output of :func:`to_json`.
+    """Read the output of :func:`make_json`.
 
     Floating-point inputs may be hexadecimal strings or plain JSON numbers; they are rounded to the format.
 

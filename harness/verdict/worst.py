@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
-from harness.findings import mark_of
+from harness.findings import get_mark
 from harness.floats.format import Format
 from harness.floats.oracle import confirming
 from harness.laws.case_error import CaseError
@@ -244,7 +244,7 @@ def _kind(result: float) -> str:
 
 
 def _mark(cause: Cause) -> Hashable:
-    return None if cause.event is None else mark_of(cause.event)
+    return None if cause.event is None else get_mark(cause.event)
 
 
 def _with(job: Job, violation: Violation, worst: _Worst | None, rest: list[Violation]) -> Violation:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from harness.record.proof import Proof
 from harness.wording.number import count
-from harness.wording.proof import extent, witness, worst
+from harness.wording.proof import format_extent, format_witness, format_worst
 
 LAWS = {
     "monotone": ("monotone", "neighbors are in order where the function is monotone"),
@@ -36,77 +36,77 @@ def select_float32(proofs: Sequence[Proof]) -> list[Proof]:
     return [proof for proof in proofs if proof.histogram and proof.error is None]
 
 
-def operation(proof: Proof) -> str:
+def format_operation(proof: Proof) -> str:
     """Return the name of the case, with its contract if the name does not contain it."""
     name = proof.case.rpartition(".")[2]
     is_named = name == proof.contract or proof.contract.startswith("formula")
     return proof.case if is_named else f"{proof.case} ({proof.contract})"
 
 
-def correctly_rounded(wrong: int, total: int) -> str:
+def format_correct_share(wrong: int, total: int) -> str:
     """Return the share of results that are correctly rounded, never rounded up to 100 %."""
     return f"{min(100.0 * (1.0 - wrong / total), 99.9999):.4f} %" if wrong else "100 %"
 
 
-def holding(proof: Proof) -> str:
+def list_holding_laws(proof: Proof) -> str:
     """Return the names of the laws that hold for each visited input."""
     compared = {law for law in ("monotone", "symmetric") if not proof.compared.get(law)}
     inapplicable = compared | ({"not_nan"} if proof.quantity != "value" else set())
     return ", ".join(LAWS[law][0] for law in LAWS if law not in proof.departures and law not in inapplicable)
 
 
-def departing(proof: Proof) -> str:
+def list_departures(proof: Proof) -> str:
     """Return the laws that some results break, each with the number of results and the first input."""
-    found = ((LAWS[law][0], proof.departures[law]) for law in LAWS if law in proof.departures)
-    return "; ".join(f"{name}: {one.count:,} (first `{one.x}`)" for name, one in found) or "none"
+    departures = ((LAWS[law][0], proof.departures[law]) for law in LAWS if law in proof.departures)
+    return "; ".join(f"{name}: {departure.count:,} (first `{departure.x}`)" for name, departure in departures) or "none"
 
 
-def accuracy_row(proof: Proof) -> dict[str, str]:
+def make_accuracy_row(proof: Proof) -> dict[str, str]:
     """Return the line of the accuracy table for a proof."""
     return {
-        "operation": operation(proof),
+        "operation": format_operation(proof),
         "quantity": proof.quantity,
         "kernel": f"{proof.layout}, {proof.cpu_capability}",
-        "worst ulp": worst(proof),
-        "worst input": f"`{witness(proof)[1:-1]}`" if proof.witness else "–",
-        "correctly rounded": correctly_rounded(sum(proof.histogram[4:]), sum(proof.histogram)),
+        "worst ulp": format_worst(proof),
+        "worst input": f"`{format_witness(proof)[1:-1]}`" if proof.witness else "–",
+        "correctly rounded": format_correct_share(sum(proof.histogram[4:]), sum(proof.histogram)),
         "> 1 ulp": f"{proof.beyond['1']:,}",
         "> 2 ulp": f"{proof.beyond['2']:,}",
-        "holds": holding(proof),
-        "breaks": departing(proof),
-        "evidence": extent(proof),
+        "holds": list_holding_laws(proof),
+        "breaks": list_departures(proof),
+        "evidence": format_extent(proof),
     }
 
 
-def cast_row(proof: Proof) -> dict[str, str]:
+def make_cast_row(proof: Proof) -> dict[str, str]:
     """Return the line of a cast."""
-    found = ((law, proof.departures[law]) for law in CAST_LAWS if law in proof.departures)
+    departures = ((law, proof.departures[law]) for law in CAST_LAWS if law in proof.departures)
     texts = (
-        f"{law}: {one.count:,} (first `{one.x}`: actual {one.actual:.6g}, expected {one.expected:.6g})"
-        for law, one in found
+        f"{law}: {record.count:,} (first `{record.x}`: actual {record.actual:.6g}, expected {record.expected:.6g})"
+        for law, record in departures
     )
     return {
         "cast to": proof.dtype,
         "kernel": f"{proof.layout}, {proof.cpu_capability}",
-        "correctly rounded": correctly_rounded(proof.not_correctly_rounded, proof.visited),
+        "correctly rounded": format_correct_share(proof.not_correctly_rounded, proof.visited),
         "policies": proof.contract,
         "deviations": "; ".join(texts) or "none",
-        "evidence": extent(proof),
+        "evidence": format_extent(proof),
     }
 
 
-def departure_lines(proofs: Sequence[Proof]) -> list[str]:
+def explain_departures(proofs: Sequence[Proof]) -> list[str]:
     """Return a sentence for each law of float32 numbers that some results break."""
     lines = []
     for proof in select_float32(proofs):
-        for law, found in proof.departures.items():
-            results = count(found.count, "result")
-            first = f"first {float.fromhex(found.x):.9g}: actual {found.actual:.9g}, expected {found.expected:.9g}"
+        for law, record in proof.departures.items():
+            results = count(record.count, "result")
+            first = f"first {float.fromhex(record.x):.9g}: actual {record.actual:.9g}, expected {record.expected:.9g}"
             lines.append(f"{proof.quantity} [float32 {proof.layout}]: {results} against: {LAWS[law][1]} ({first})")
     return lines
 
 
-def environments(proofs: Sequence[Proof]) -> list[str]:
+def list_builds(proofs: Sequence[Proof]) -> list[str]:
     """Return the builds and processors of some proofs."""
     places = ((proof.torch, proof.processor or "an unknown processor", proof.cpu_capability) for proof in proofs)
     return [

@@ -27,7 +27,7 @@ WARNS = 2.0
 """A line with headroom up to this factor is close to breaking."""
 
 
-def place(file: str, line: int, function: str = "", module: str = "") -> str:
+def format_place(file: str, line: int, function: str = "", module: str = "") -> str:
     """Return ``model.py:16 forward [blocks.1.attention]``, the file as seen from here."""
     within = f" {function}" if function and function != "<module>" else ""
     return f"{shorten_path(file)}:{line}{within}{f' [{module}]' if module else ''}"
@@ -43,14 +43,15 @@ def shorten_path(file: str) -> str:
 
 def finding_lines(finding: AuditFinding) -> list[str]:
     """Return a finding as lines: its sentence and place, its consequences, its caller and its remedy."""
-    at = place(finding.file, finding.line, finding.function, finding.module)
+    location = format_place(finding.file, finding.line, finding.function, finding.module)
     backward = " backward pass:" if finding.backward else ""
-    lines = [f"{at}:{backward} {finding.sentence}", *(f"    {line}" for line in excerpt(finding))]
+    lines = [f"{location}:{backward} {finding.sentence}", *(f"    {line}" for line in excerpt(finding))]
     if finding.caller is not None:
         file, _, line = finding.caller.rpartition(":")
         lines.append(f"  called   {shorten_path(file)}:{line}")
     if finding.reaches:
-        lines.append(f"  reaches  {_join_names(finding.reaches)}")
+        more = len(finding.reaches) - 2
+        lines.append(f"  reaches  {', '.join(finding.reaches[:2])}{f' and {more} more' if more > 0 else ''}")
     if finding.oracle is not None:
         lines.append(f"  oracle   {finding.oracle}")
     lines.append(f"  remedy   {finding.remedy}")
@@ -65,92 +66,84 @@ def excerpt(finding: AuditFinding) -> list[str]:
     return point_at(finding.code, finding.start, finding.end) if has_code else []
 
 
-def _join_names(names: Sequence[str]) -> str:
-    visible = ", ".join(names[:2])
-    return visible + (f" and {len(names) - 2} more" if len(names) > 2 else "")
-
-
-def headroom_line(headroom: Headroom) -> str:
+def format_headroom(headroom: Headroom) -> str:
     """Return the headroom of a line as a factor and in bits."""
-    at = place(headroom.file, headroom.line, headroom.function, headroom.module)
+    location = format_place(headroom.file, headroom.line, headroom.function, headroom.module)
     backward = ", backward" if headroom.backward else ""
     shrinks = headroom.quantity in {"update", "term"}
-    what = f"{headroom.operation}'s {headroom.quantity} {headroom.value:.4g}"
+    text = f"{headroom.operation}'s {headroom.quantity} {headroom.value:.4g}"
     end = f"{headroom.breaks_from} in {headroom.dtype}"
     if headroom.factor < 1:
-        what += f" is already below the limit of {end}" if shrinks else f" is already above the limit of {end}"
+        text += f" is already below the limit of {end}" if shrinks else f" is already above the limit of {end}"
     else:
-        what += f" can {'shrink' if shrinks else 'grow'} {headroom.factor:.3g}-fold before it breaks at {end}"
+        text += f" can {'shrink' if shrinks else 'grow'} {headroom.factor:.3g}-fold before it breaks at {end}"
     bits = f"{math.log2(headroom.factor):.1f} bits" if headroom.factor > 0 else "0 bits"
-    return f"{bits:>9}  {at}{backward}: {what}"
+    return f"{bits:>9}  {location}{backward}: {text}"
 
 
-def narrowest(audit: Audit, limit: int = NARROWEST) -> list[Headroom]:
+def select_narrowest(audit: Audit, limit: int = NARROWEST) -> list[Headroom]:
     """Return the lines with the least headroom, without lines that already have a finding."""
     wrong = {(finding.file, finding.line) for finding in audit.findings}
-    return [one for one in audit.headroom if one.factor < WIDE and (one.file, one.line) not in wrong][:limit]
+    return [line for line in audit.headroom if line.factor < WIDE and (line.file, line.line) not in wrong][:limit]
 
 
 def audit_line(audit: Audit, early: str = "") -> str:
     """Return the verdict on a step in one line."""
-    found = count(len(audit.findings), "finding") if audit.findings else "nothing found"
+    findings = count(len(audit.findings), "finding") if audit.findings else "nothing found"
     if audit.missing:
-        found += f", but no {' and no '.join(audit.missing)}, which was expected,"
+        findings += f", but no {' and no '.join(audit.missing)}, which was expected,"
     elif audit.findings and audit.expected and not audit.unexpected:
-        found += ", as expected,"
+        findings += ", as expected,"
     looked = f"in {count(audit.operations, 'operation')}, {count(audit.ends, 'result')}"
     agrees = ""
     if audit.loss_error is not None and audit.loss_error < 0.5:
         reference = "exact arithmetic" if audit.loss_in_balls else "float64"
-        agrees = f"; the loss agrees with {reference} to {_digits(audit.loss_error)}"
-    return f"{audit.title}: {found} {looked}{agrees}{f' -- {early}' if early else ''}"
+        digits = f"{-math.log10(audit.loss_error):.1f}" if audit.loss_error else "all"
+        agrees = f"; the loss agrees with {reference} to {digits} digits"
+    return f"{audit.title}: {findings} {looked}{agrees}{f' -- {early}' if early else ''}"
 
 
-def _digits(error: float) -> str:
-    return "all digits" if error == 0.0 else f"{-math.log10(error):.1f} digits"
-
-
-def most_informative(audits: Sequence[Audit]) -> list[Audit]:
+def select_informative(audits: Sequence[Audit]) -> list[Audit]:
     """Return the most informative audit of each step that was called several times.
 
     It is the first audit with a finding, or the last audit if none has one.
     """
     by_title: dict[str, Audit] = {}
     for audit in audits:
-        known = by_title.get(audit.title)
-        if known is None or not known.findings:
+        informative = by_title.get(audit.title)
+        if informative is None or not informative.findings:
             by_title[audit.title] = audit
     return list(by_title.values())
 
 
-def blind_line(audit: Audit) -> str | None:
+def list_blind_spots(audit: Audit) -> str | None:
     """Say what could not be followed; ``None`` where everything was."""
     if not audit.blind:
         return None
-    return f"not tracked, assumed exact: {', '.join(map(_times, sorted(audit.blind.items())))}"
+    return f"not tracked, assumed exact: {', '.join(map(_format_blind_spot, sorted(audit.blind.items())))}"
 
 
-def _times(blind: tuple[str, int]) -> str:
+def _format_blind_spot(blind: tuple[str, int]) -> str:
     """Return ``sort at model.py:16 (2x)``."""
-    name, at, file = blind[0].partition(" at ")
-    return f"{name}{at}{shorten_path(file)} ({blind[1]}x)"
+    name, separator, file = blind[0].partition(" at ")
+    return f"{name}{separator}{shorten_path(file)} ({blind[1]}x)"
 
 
-def audit_text(audit: Audit, *, everything: bool = False) -> str:
+def format_audit(audit: Audit, *, everything: bool = False) -> str:
     """Return the findings, the narrowest headroom, notes, limits of the audit, and the verdict."""
     visible = audit.findings if everything else audit.findings[:MAX_FINDINGS]
     lines = [] if audit.what_if is None else [f"what if float32 were computed {name_format(audit.what_if)}:"]
     lines += [line for finding in visible for line in finding_lines(finding)]
     if len(visible) < len(audit.findings):
         lines.append(f"{len(audit.findings) - len(visible)} more; `-v` shows them")
-    headrooms = narrowest(audit, len(audit.headroom) if everything else NARROWEST)
+    headrooms = select_narrowest(audit, len(audit.headroom) if everything else NARROWEST)
     if headrooms:
-        lines += ["headroom, smallest first:", *map(headroom_line, headrooms)]
+        lines += ["headroom, smallest first:", *map(format_headroom, headrooms)]
     notes = audit.notes if everything else audit.notes[:2]
     lines += [f"note: {note}" for note in notes]
     if len(notes) < len(audit.notes):
         lines.append(f"note: {len(audit.notes) - len(notes)} more; `-v` shows them")
-    if blind := blind_line(audit):
+    if blind := list_blind_spots(audit):
         lines.append(blind)
     return "\n".join([*lines, audit_line(audit)])
 
@@ -167,10 +160,10 @@ def run_line(run: AuditRun) -> str:
 
 def run_lines(run: AuditRun) -> list[str]:
     """Return how many steps were audited, and the outcome of the others."""
-    return [line for line in (run_line(run), ruin_line(run)) if line is not None]
+    return [line for line in (run_line(run), report_failed_steps(run)) if line is not None]
 
 
-def ruin_line(run: AuditRun) -> str | None:
+def report_failed_steps(run: AuditRun) -> str | None:
     """Return which unaudited step failed, and its result; ``None`` if none failed."""
     if not run.ruins:
         skipped = run.steps - run.audited
@@ -179,22 +172,22 @@ def ruin_line(run: AuditRun) -> str | None:
         return "loss and weights of the other steps are finite" if skipped else None
     numbers = [ruin.step for ruin in run.ruins]
     which = f"step{'s' * (len(numbers) > 1)} {', '.join(f'{number:,}' for number in numbers)}"
-    what = f"{run.ruins[0].what} is not finite after {which}, which the audit skipped"
+    result = f"{run.ruins[0].what} is not finite after {which}, which the audit skipped"
     if run.again == "the same":
-        return f"{what}; a second run, identical bit for bit, audited it"
+        return f"{result}; a second run, identical bit for bit, audited it"
     if run.again == "another":
         remedy = "fix the random seed, or audit every step with `--sample 1` or a larger `--within`"
-        return f"{what}; a second run differs from step {run.differs_at:,} on: {remedy}"
+        return f"{result}; a second run differs from step {run.differs_at:,} on: {remedy}"
     remedy = f"`--at {numbers[0]}` or `harness.audit_run(at={numbers})`"
-    return f"{what}: repeat the run with {remedy} to audit it"
+    return f"{result}: repeat the run with {remedy} to audit it"
 
 
-def trend_line(trend: Trend) -> str:
+def format_trend(trend: Trend) -> str:
     """Say which line comes nearer, how fast, and when it would be there."""
     headroom = trend.headroom
-    at = place(headroom.file, headroom.line, headroom.function, headroom.module)
-    what = f"the headroom of {headroom.operation}'s {headroom.quantity} falls by {trend.bits_a_step:.2g} bits per step"
-    return f"trend: {at}: {what} and would reach zero at step {trend.gone_at:,}"
+    location = format_place(headroom.file, headroom.line, headroom.function, headroom.module)
+    fall = f"the headroom of {headroom.operation}'s {headroom.quantity} falls by {trend.bits_a_step:.2g} bits per step"
+    return f"trend: {location}: {fall} and would reach zero at step {trend.gone_at:,}"
 
 
 # Narrow screens

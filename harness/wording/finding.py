@@ -56,10 +56,10 @@ Details = list[tuple[str, str]]
 
 def sentence(finding: Finding) -> str:
     """Return the cause as one sentence, or else the wrong result; before it, the releases of torch that differ."""
-    return f"{_releases(finding)}{explanation(finding) or _wrong_result(finding)}"
+    return f"{_format_releases(finding)}{explanation(finding) or _format_wrong_result(finding)}"
 
 
-def _releases(finding: Finding) -> str:
+def _format_releases(finding: Finding) -> str:
     """Return with which releases of torch the laws of a finding hold and break; empty if another reason is possible."""
     releases = {verdict.releases for verdict in finding.verdicts if verdict.status is not Status.LOST}
     pair = releases.pop() if len(releases) == 1 else None
@@ -96,21 +96,22 @@ def explanation(finding: Finding) -> str:
         return (
             f"the last digits in {formats} are off, probably from accumulated rounding: compute in float32, round once"
         )
-    return f"{_law(finding)}: {first.violation.seen}" if first.violation is not None and first.violation.seen else ""
+    seen = first.violation.seen if first.violation is not None else ""
+    return f"{_format_law(finding)}: {seen}" if seen else ""
 
 
-def _wrong_result(finding: Finding) -> str:
+def _format_wrong_result(finding: Finding) -> str:
     """Return the result, the exact one and the input of the smallest example; the law's statement without one."""
     first, violation = finding.first, finding.violation
     if violation is None:
-        return f"{_law(finding)}: {first.statement}"
-    actual, expected = _distinct(violation.actual, violation.expected)
+        return f"{_format_law(finding)}: {first.statement}"
+    actual, expected = _round_distinctly(violation.actual, violation.expected)
     inputs = {name: value for name, value in violation.example.items() if name != "cotangent" or not _is_one(value)}
-    location = f"{_place(violation.place)} for {_inputs(inputs)}"
+    location = f"{_format_place(violation.place)} for {_format_inputs(inputs)}"
     if len(inputs) == 1 and isinstance(value := next(iter(inputs.values())), TensorText) and len(value.values) == 1:
-        location = f" at {_number(float.fromhex(value.values[0]))}" if "float" in value.dtype else location
+        location = f" at {_format_number(float.fromhex(value.values[0]))}" if "float" in value.dtype else location
     if first.law not in _OF_THE_CASE or _is_no_loss(finding):
-        return f"{_law(finding)}: {actual}{location}, not {expected}"
+        return f"{_format_law(finding)}: {actual}{location}, not {expected}"
     function = finding.case.rpartition(".")[2]
     return f"{_OF_THE_CASE[first.law]}{function} is {actual}{location}; {expected} is exact"
 
@@ -129,7 +130,7 @@ def _is_no_loss(finding: Finding) -> bool:
     return is_no_loss(finding.first) and (finding.first.group not in OF_DIGITS or finding.is_of_rare_numbers)
 
 
-def _law(finding: Finding) -> str:
+def _format_law(finding: Finding) -> str:
     """Return the failure of the law that represents the finding."""
     first = finding.first
     if finding.status is not Status.LOST:
@@ -137,7 +138,7 @@ def _law(finding: Finding) -> str:
     return f"{first.law} {'does not hold, but is not required' if _is_no_loss(finding) else 'loses digits'}"
 
 
-def details(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bool = False) -> Details:
+def list_details(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bool = False) -> Details:
     """Return the example, the affected laws and the replay of a finding.
 
     Parameters
@@ -152,38 +153,39 @@ def details(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: 
     violation = finding.violation
     rows: Details = []
     if finding.is_of_narrowness:
-        rows.append(("events", _say_what_happened(finding)))
+        rows.append(("events", _list_events(finding)))
     if violation is not None:
         if violation.seen:
             rows.append(("law", finding.first.statement))
         else:
-            outcome = _outcome(violation, finding.first.unit, place=violation.place)
+            outcome = _format_outcome(violation, finding.first.unit, place=violation.place)
             rows.append(("example", f"[{finding.first.where}] {outcome}"))
         # The example of a named mistake was chosen to show it; the worst one may show something else.
         if (worst := finding.worst) is not None and finding.named is None:
             law = f", {worst.law}" if worst.law != finding.first.law else ""
-            rows.append(("worst", f"[{worst.where}{law}] {_worst(worst)}"))
-        if not _is_explained(finding):
+            rows.append(("worst", f"[{worst.where}{law}] {_format_worst(worst)}"))
+        has_cause = finding.event is not None or finding.named is not None
+        if not (has_cause or finding.is_of_roundings or finding.is_of_narrowness):
             rows += [] if violation.seen else [("law", finding.first.statement)]
             rows.append(("look at", violation.cause))
     elif finding.named is not None and finding.first.reason:
         rows.append(("error", finding.first.reason))
     if finding.named is not None:
-        rows += _say_how_to_declare(finding.named)
+        rows += _explain_declaration(finding.named)
     verb = {Status.BROKEN: "breaks", Status.EXPECTED: "breaks"}.get(finding.status, "affects")
-    rows.append((verb, _laws(finding, checked)))
+    rows.append((verb, _list_laws(finding, checked)))
     if violation is not None:
-        rows.append(("rerun", shorter_replay(violation.replay) if options_only else violation.replay))
+        rows.append(("rerun", shorten_replay(violation.replay) if options_only else violation.replay))
     return rows
 
 
-def _say_how_to_declare(mistake: Mistake) -> Details:
+def _explain_declaration(mistake: Mistake) -> Details:
     """Say how a mistake is declared if it is meant."""
     verb = "check" if mistake.declare.startswith("--contract") else "declare"
     return [("meant?", f"{verb} it with `{mistake.declare}`")] if mistake.declare else []
 
 
-def source_lines(mistake: Mistake | None) -> list[str]:
+def format_source(mistake: Mistake | None) -> list[str]:
     """Return the place of a mistake, its line of source, and carets under the expression."""
     if mistake is None or mistake.place is None:
         return []
@@ -198,18 +200,12 @@ def point_at(code: str, start: int, end: int) -> list[str]:
     return [code.strip(), *carets]
 
 
-def _is_explained(finding: Finding) -> bool:
-    """Whether the sentence has the cause."""
-    known = finding.event is not None or finding.named
-    return bool(known or finding.is_of_roundings or finding.is_of_narrowness)
-
-
-def _say_what_happened(finding: Finding) -> str:
+def _list_events(finding: Finding) -> str:
     """Name what happened to the verdicts of a finding, each once, with the line of code behind the last one on it."""
     events = [verdict.violation.event for verdict in finding.verdicts if verdict.violation is not None]
-    known = [event for event in events if event is not None]
+    known_events = [event for event in events if event is not None]
     of_place: dict[str | None, dict[str, dict[str, None]]] = {}
-    for event in known:
+    for event in known_events:
         operation = f"backward {event.operation}" if event.backward else event.operation
         of_place.setdefault(event.place, {}).setdefault(operation, {})[_VERBS[event.kind]] = None
     lines, file = [], ""
@@ -218,9 +214,9 @@ def _say_what_happened(finding: Finding) -> str:
         at_place = (location or "").removeprefix(file)
         file = (location or "").rpartition(":")[0] or file
         lines.append(f"{happened} ({at_place})" if at_place else happened)
-    many = len(of_place) > SEEN or any(len(ways) > SEEN for ways in of_place.values())
-    lines += ["among others"] if many else []
-    return ", ".join([*lines, *(["accumulated rounding"] if len(known) < len(events) else [])])
+    is_shortened = len(of_place) > SEEN or any(len(ways) > SEEN for ways in of_place.values())
+    lines += ["among others"] if is_shortened else []
+    return ", ".join([*lines, *(["accumulated rounding"] if len(known_events) < len(events) else [])])
 
 
 _VERBS = {
@@ -234,71 +230,71 @@ _VERBS = {
 """Short verbs for the kinds of events."""
 
 
-def _outcome(
-    found: Violation | WorstExample, unit: str, spell: Callable[[float], str] = repr, place: Sequence[int] = ()
+def _format_outcome(
+    example: Violation | WorstExample, unit: str, spell: Callable[[float], str] = repr, place: Sequence[int] = ()
 ) -> str:
     """Return the inputs, the answer and the truth."""
-    actual, expected = _distinct(found.actual, found.expected)
-    return (
-        f"{_inputs(found.example, spell)}: {actual}{_place(place)}, expected {expected}{_say_how_far_off(found, unit)}"
-    )
+    actual, expected = _round_distinctly(example.actual, example.expected)
+    inputs, deviation = _format_inputs(example.example, spell), _format_deviation(example, unit)
+    return f"{inputs}: {actual}{_format_place(place)}, expected {expected}{deviation}"
 
 
-def _place(place: Sequence[int]) -> str:
+def _format_place(place: Sequence[int]) -> str:
     """Return the index of an element; empty for the first one."""
     return f" at {list(place)}" if any(place) else ""
 
 
-def _inputs(example: Mapping[str, Input], spell: Callable[[float], str] = repr) -> str:
+def _format_inputs(example: Mapping[str, Input], spell: Callable[[float], str] = repr) -> str:
     """Return the inputs with their names."""
-    return ", ".join(f"{name} = {_short(value, spell)}" for name, value in example.items())
+    return ", ".join(f"{name} = {_shorten_input(value, spell)}" for name, value in example.items())
 
 
-def _say_how_far_off(found: Violation | WorstExample, unit: str) -> str:
+def _format_deviation(example: Violation | WorstExample, unit: str) -> str:
     """Return the deviation and its bound if the numbers share leading digits; empty otherwise."""
-    if _number(found.actual, _SHARED) != _number(found.expected, _SHARED):
+    if _format_number(example.actual, _SHARED) != _format_number(example.expected, _SHARED):
         return ""
-    return f", {_number(found.deviation)} {unit} off, bound {_number(found.bound)}"
+    return f", {_format_number(example.deviation)} {unit} off, bound {_format_number(example.bound)}"
 
 
 _SHARED = 4
 """Digits that two numbers share if their deviation is worth stating."""
 
 
-def _distinct(actual: float, expected: float) -> tuple[str, str]:
+def _round_distinctly(actual: float, expected: float) -> tuple[str, str]:
     """Return two numbers in six digits, or in as many more as show that they differ."""
     for digits in range(_DIGITS, _ALL_DIGITS):
-        numbers = _number(actual, digits), _number(expected, digits)
+        numbers = _format_number(actual, digits), _format_number(expected, digits)
         if numbers[0] != numbers[1]:
             # One more digit shows by how much.
-            return numbers if digits == _DIGITS else (_number(actual, digits + 1), _number(expected, digits + 1))
-    return _number(actual, _ALL_DIGITS), _number(expected, _ALL_DIGITS)
+            shown = digits + (digits > _DIGITS)
+            return _format_number(actual, shown), _format_number(expected, shown)
+    return _format_number(actual, _ALL_DIGITS), _format_number(expected, _ALL_DIGITS)
 
 
 _DIGITS, _ALL_DIGITS = 6, 17
 """Usual number of digits, and the number that identifies a float64."""
 
 
-def _worst(verdict: Verdict) -> str:
+def _format_worst(verdict: Verdict) -> str:
     violation = verdict.violation
     assert violation is not None
-    return _outcome(violation.worst or violation, verdict.unit, _input)
+    return _format_outcome(violation.worst or violation, verdict.unit, _format_input)
 
 
-def _number(value: float, digits: int = 6) -> str:
+def _format_number(value: float, digits: int = 6) -> str:
     return f"{value:.{digits}g}"
 
 
-def _input(value: float) -> str:
+def _format_input(value: float) -> str:
     """Spell an input in six digits; whole where these make it a whole number, at which much is something else."""
-    text = _number(value)
+    text = _format_number(value)
     return repr(value) if text.removeprefix("-").isdigit() and float(text) != value else text
 
 
-def _short(value: Input, spell: Callable[[float], str] = repr) -> str:
+def _shorten_input(value: Input, spell: Callable[[float], str] = repr) -> str:
     """Spell an input out in decimal, or name its shape where it is long."""
     if not isinstance(value, TensorText):
-        return str(value) if not isinstance(value, float) else _number(value)
+        return str(value) if not isinstance(value, float) else _format_number(value)
     if len(value.values) > SPELLED_OUT or not value.values:
         return f"{value.dtype}{list(value.shape)}"
     if not value.dtype.startswith(("float", "bfloat")):
@@ -306,13 +302,13 @@ def _short(value: Input, spell: Callable[[float], str] = repr) -> str:
     return nest_elements([spell(float.fromhex(text)) for text in value.values], value.shape)
 
 
-def _laws(finding: Finding, checked: Sequence[Verdict]) -> str:
+def _list_laws(finding: Finding, checked: Sequence[Verdict]) -> str:
     """Name the first few laws, and say in which dtypes."""
     names = finding.broken_laws
-    every, where = _every(finding, checked), _where(finding, checked)
-    if len(every) == len({verdict.key for verdict in finding.verdicts}) > NAMED:
+    laws, where = _select_checked(finding, checked), _list_dtypes(finding, checked)
+    if len(laws) == len({verdict.key for verdict in finding.verdicts}) > NAMED:
         return f"all checked laws{f', in {where}' if where else ''}"
-    spelt = [_first(names, number, where) for number in range(min(NAMED, len(names)), 0, -1)]
+    spelt = [_list_first(names, number, where) for number in range(min(NAMED, len(names)), 0, -1)]
     return next((text for text in spelt if len(text) <= _LINE), spelt[-1])
 
 
@@ -320,26 +316,26 @@ _LINE = 68
 """Characters of a fact that stand on one line of a terminal."""
 
 
-def _first(names: Sequence[str], number: int, where: str) -> str:
+def _list_first(names: Sequence[str], number: int, where: str) -> str:
     """Name the first few of the laws, and count the others."""
     more = f" and {count(len(names) - number, 'more law')}" if len(names) > number else ""
     return f"{', '.join(names[:number])}{more}{f', in {where}' if where else ''}"
 
 
-def _every(finding: Finding, checked: Sequence[Verdict]) -> list[Verdict]:
+def _select_checked(finding: Finding, checked: Sequence[Verdict]) -> list[Verdict]:
     """Return what ran of the finding's case."""
     return [verdict for verdict in checked if verdict.case == finding.case and verdict.status is not Status.SKIPPED]
 
 
-def _where(finding: Finding, checked: Sequence[Verdict]) -> str:
+def _list_dtypes(finding: Finding, checked: Sequence[Verdict]) -> str:
     """Return the dtypes, in words where they are all that were checked."""
     if finding.first.dtype == ANY:
         return ""
-    dtypes = dict.fromkeys(verdict.where for verdict in _every(finding, checked))
+    dtypes = dict.fromkeys(verdict.where for verdict in _select_checked(finding, checked))
     return "all dtypes" if len(finding.dtypes) == len(dtypes) > 1 else ", ".join(finding.dtypes)
 
 
-def shorter_replay(replay: str) -> str:
+def shorten_replay(replay: str) -> str:
     """Return the options that show the example again: the replay, starting at its law.
 
     A replay that a shell cannot read, or that names no law, is returned unchanged.
@@ -364,15 +360,15 @@ def finding_block(
     Parameters
     ----------
     finding, checked, options_only
-        See :func:`details`.
+        See :func:`list_details`.
     width
         Maximum line length; 0 for none.
     name
         Text before the sentence; the kind of finding by default.
     """
     lines = _fill_text(f"{name or title_of(finding)}  {sentence(finding)}", width, indent="  ")
-    lines += source_lines(finding.named)
-    for label, text in details(finding, checked, options_only=options_only):
+    lines += format_source(finding.named)
+    for label, text in list_details(finding, checked, options_only=options_only):
         lines += _fill_text(f"  {label:<8}  {text}", width, indent=" " * 12, whole=label == "rerun")
     return "\n".join(lines)
 
@@ -389,18 +385,18 @@ def finding_in_short(finding: Finding, checked: Sequence[Verdict] = (), *, width
     if finding.violation is not None and not finding.violation.seen and explanation(finding):
         worst = finding.worst
         is_clearer = worst is not None and (worst.law, worst.where) == (finding.first.law, finding.first.where)
-        outcome = _outcome(finding.violation, finding.first.unit, _input, finding.violation.place)
-        suffix = f"; {_worst(worst) if worst is not None and is_clearer else outcome}"
-    further = _further(finding, checked)
+        outcome = _format_outcome(finding.violation, finding.first.unit, _format_input, finding.violation.place)
+        suffix = f"; {_format_worst(worst) if worst is not None and is_clearer else outcome}"
+    further = _count_other_laws(finding, checked)
     text = f"{name or title_of(finding)}  {sentence(finding)}{suffix}{f' ({further})' if further else ''}"
     return "\n".join(_fill_text(text, width, indent="  "))
 
 
-def _further(finding: Finding, checked: Sequence[Verdict]) -> str:
+def _count_other_laws(finding: Finding, checked: Sequence[Verdict]) -> str:
     """Return the number of other laws, and the dtypes."""
     number = len(finding.broken_laws) - 1
     more = f"and {count(number, 'more law')} " if number else ""
-    where = _where(finding, checked)
+    where = _list_dtypes(finding, checked)
     return f"{more}in {where}" if where else more.strip()
 
 
@@ -413,16 +409,16 @@ def _fill_text(text: str, width: int, *, indent: str, whole: bool = False) -> li
 def unclaimed_line(verdicts: Sequence[Verdict]) -> str:
     """Return the failures in unclaimed dtypes on one line; empty if there are none."""
     reported = {finding.named.sentence for finding in findings(verdicts) if finding.named is not None}
-    found = [
+    unclaimed = [
         finding
         for finding in findings(verdicts, [Status.UNCLAIMED])
         if finding.named is None or sentence(finding) not in reported
     ]
-    if not found:
+    if not unclaimed:
         return ""
-    dtypes = list(dict.fromkeys(dtype for finding in found for dtype in finding.dtypes))
-    further = f", and {count(len(found) - 1, 'more finding')}" if len(found) > 1 else ""
-    return f"not claimed: {sentence(found[0])}{further} (`--dtypes {','.join(dtypes)}` claims them)"
+    dtypes = list(dict.fromkeys(dtype for finding in unclaimed for dtype in finding.dtypes))
+    further = f", and {count(len(unclaimed) - 1, 'more finding')}" if len(unclaimed) > 1 else ""
+    return f"not claimed: {sentence(unclaimed[0])}{further} (`--dtypes {','.join(dtypes)}` claims them)"
 
 
 _TERMS = {

@@ -19,7 +19,7 @@ def fix_title(fix: Fix) -> str:
     return f"fix: {' and '.join(fix.titles)}"
 
 
-def line_kind(line: str) -> str:
+def find_line_kind(line: str) -> str:
     """Return the kind of a line of a diff; empty for a line without a color."""
     if line.startswith(("--- ", "+++ ", "@@ ")):
         return PLACE
@@ -36,5 +36,5 @@ def fix_html(fix: Fix) -> str:
 
 
 def _color_line(line: str) -> str:
-    color = _COLORS.get(line_kind(line))
+    color = _COLORS.get(find_line_kind(line))
     return escape(line) if color is None else f'<span style="color:{color}">{escape(line)}</span>'

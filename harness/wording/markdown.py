@@ -14,7 +14,7 @@ _START = re.compile(r"^(>|([-+=#]+|\d+[.)])(?=\s|$))")
 """Start of a heading, a list or a quotation."""
 
 
-def markdown_text(text: str) -> str:
+def render_markdown(text: str) -> str:
     """Return text that Markdown shows unchanged: one line, without markup except for names and numbers as code."""
     line = " ".join(printable(text).split())
     parts = _CODE.split(line)

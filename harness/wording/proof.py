@@ -23,38 +23,38 @@ def proof_line(proofs: Sequence[Proof]) -> str:
     return f"proofs: {'; '.join(parts)} ({count(visited, 'input')} visited)"
 
 
-def where(proofs: Sequence[Proof], among: Sequence[Proof]) -> str:
+def list_layouts(proofs: Sequence[Proof], among: Sequence[Proof]) -> str:
     """Name the dtypes and layouts of some proofs among others: a dtype alone where it is about all of its layouts."""
     if len(proofs) == len(among) > 1:
         return "everywhere"
     parts = []
     for dtype in dict.fromkeys(proof.dtype for proof in proofs):
         layouts = [proof.layout for proof in proofs if proof.dtype == dtype]
-        every = sum(proof.dtype == dtype for proof in among) == len(layouts) > 1
-        parts.append(dtype if every else f"{dtype} {', '.join(layouts)}")
+        is_whole = sum(proof.dtype == dtype for proof in among) == len(layouts) > 1
+        parts.append(dtype if is_whole else f"{dtype} {', '.join(layouts)}")
     return "; ".join(parts)
 
 
-def unanswered_proofs(proofs: Sequence[Proof]) -> list[str]:
+def group_unanswered_proofs(proofs: Sequence[Proof]) -> list[str]:
     """Return each thing that an implementation did instead of answering, once, with the proofs that it concerns."""
     lines = []
     for error in dict.fromkeys(proof.error for proof in proofs if proof.error is not None):
         concerned = [proof for proof in proofs if proof.error == error]
-        lines.append(f"{error}\n  affects  {'; '.join(_quantities(concerned, proofs))}")
+        lines.append(f"{error}\n  affects  {'; '.join(_list_quantities(concerned, proofs))}")
     return lines
 
 
-def _quantities(proofs: Sequence[Proof], among: Sequence[Proof]) -> list[str]:
+def _list_quantities(proofs: Sequence[Proof], among: Sequence[Proof]) -> list[str]:
     """Name the quantities of some proofs, each with where."""
     names = dict.fromkeys(proof.quantity for proof in proofs)
-    return [f"{name} [{where(_select_quantity(proofs, name), _select_quantity(among, name))}]" for name in names]
+    return [f"{name} [{list_layouts(_select_quantity(proofs, name), _select_quantity(among, name))}]" for name in names]
 
 
 def _select_quantity(proofs: Sequence[Proof], quantity: str) -> list[Proof]:
     return [proof for proof in proofs if proof.quantity == quantity]
 
 
-def extent(proof: Proof) -> str:
+def format_extent(proof: Proof) -> str:
     """Return ``proved``, or how much of the inputs was visited; a checksum that does not fit is named."""
     if proof.error is not None:
         return "error"
@@ -65,7 +65,7 @@ def extent(proof: Proof) -> str:
     return "not proved: an input was skipped, visited twice, or changed by the implementation"
 
 
-def laws_held(proof: Proof) -> str:
+def list_held_laws(proof: Proof) -> str:
     """Return which laws held on every input visited, and which did not."""
     holding = [outcome.law for outcome in proof.laws if outcome.status is Status.HOLDS]
     broken = [f"{outcome.law} ({outcome.status})" for outcome in proof.laws if outcome.status is not Status.HOLDS]
@@ -73,7 +73,7 @@ def laws_held(proof: Proof) -> str:
     return ", ".join([*parts, *broken])
 
 
-def witness(proof: Proof) -> str:
+def format_witness(proof: Proof) -> str:
     """Return the input with the largest deviation, in hexadecimal; a dash where there is none."""
     if proof.witness is None:
         return "–"
@@ -81,17 +81,17 @@ def witness(proof: Proof) -> str:
     return f"[{', '.join(value.values)}]" if isinstance(value, TensorText) else str(value)
 
 
-def worst(proof: Proof) -> str:
+def format_worst(proof: Proof) -> str:
     """Return the largest deviation in ulp."""
     return "≤ 0.5" if proof.witness is None else f"{proof.witness.deviation:.6g}"
 
 
-def differing(proof: Proof) -> str:
+def format_differences(proof: Proof) -> str:
     """Return on how many inputs the bits differ from the reference layout's."""
     return "–" if proof.differing is None else f"{proof.differing:,}"
 
 
-def broken_blocks(proofs: Sequence[Proof]) -> list[str]:
+def format_broken_laws(proofs: Sequence[Proof]) -> list[str]:
     """Return a block of text on each law of a case that broke and was not declared to, and where else it did."""
     first: dict[tuple[str, str], tuple[Proof, LawOutcome]] = {}
     similar: dict[tuple[str, str], list[Proof]] = {}
@@ -100,14 +100,14 @@ def broken_blocks(proofs: Sequence[Proof]) -> list[str]:
             if outcome.status is Status.BROKEN:
                 first.setdefault((proof.case, outcome.law), (proof, outcome))
                 similar.setdefault((proof.case, outcome.law), []).append(proof)
-    return [_block(*first[key], similar[key][1:]) for key in first]
+    return [_format_block(*first[key], similar[key][1:]) for key in first]
 
 
 REPLAYED = "the replay has this input only: torch may choose another kernel, on which the law holds"
 """Note next to a replay: a failure may depend on the layout."""
 
 
-def _block(proof: Proof, outcome: LawOutcome, similar: Sequence[Proof]) -> str:
+def _format_block(proof: Proof, outcome: LawOutcome, similar: Sequence[Proof]) -> str:
     violation = outcome.violation
     assert violation is not None
     rows = [
@@ -120,7 +120,7 @@ def _block(proof: Proof, outcome: LawOutcome, similar: Sequence[Proof]) -> str:
         ("replay", violation.replay),
         ("", REPLAYED),
         ("look at", violation.cause),
-        *([("also in", ", ".join(f"[{other.dtype}, {other.layout}]" for other in similar))] if similar else []),
+        *([("also in", ", ".join(f"[{twin.dtype}, {twin.layout}]" for twin in similar))] if similar else []),
     ]
     lines = [f"{proof.case} breaks {outcome.law} [{proof.dtype}, {proof.layout}]"]
     return "\n".join([*lines, *(f"  {label:<9}  {text}" for label, text in rows)])

@@ -25,12 +25,13 @@ def cause_of(event: Event, scope: Scope = "") -> str:
     An example is ``log of a number near one exposes its rounding to float32 (loss.py:3): use log1p of the difference
     from one``.
     """
-    advice = _advice(event)
+    advice = _find_advice(event)
     operation = f"the backward pass of {event.operation}" if event.backward else event.operation
     if event.slope is not None:
-        what = advice.what.format(op=event.operation, at=f" at {event.input:.6g}", slope=event.slope)
+        description = advice.what.format(op=event.operation, at=f" at {event.input:.6g}", slope=event.slope)
     else:
-        what = advice.what.format(op=operation, dtype=event.dtype, at=_say_input(event), limit=_limit(event))
+        values = {"at": _say_input(event), "limit": _format_limit(event)}
+        description = advice.what.format(op=operation, dtype=event.dtype, **values)
     wider = _WIDER_FORMAT.get(event.dtype)
     remedy = advice.remedy.format(
         **_REMEDIES[scope],
@@ -38,7 +39,7 @@ def cause_of(event: Event, scope: Scope = "") -> str:
         wider=f"compute in {wider}" if wider else "scale the input first",
         accumulate=f"accumulate in {wider}, or " if wider else "",
     )
-    return f"{what}{f' ({event.place})' if event.place else ''}: {remedy}"
+    return f"{description}{f' ({event.place})' if event.place else ''}: {remedy}"
 
 
 _WIDER_FORMAT = {"bfloat16": "float32", "float16": "float32", "float32": "float64"}
@@ -70,13 +71,13 @@ _REMEDIES: Mapping[Scope, Mapping[str, str]] = {
 """Parts of remedies that depend on the kind of function."""
 
 
-def _advice(event: Event) -> _Advice:
+def _find_advice(event: Event) -> _Advice:
     """Return the advice for the kind, the operation and the direction of an event."""
-    known = _ADVICE[event.kind]
+    advice_of = _ADVICE[event.kind]
     if event.kind is EventKind.OVERFLOW and event.operation in _TERMS and event.input is not None:
         return _LARGE_TERMS
-    of_any = _IN_A_GRADIENT if event.kind is EventKind.CANCELLATION and event.backward else known[""]
-    return known.get(event.operation, of_any)
+    of_any = _IN_A_GRADIENT if event.kind is EventKind.CANCELLATION and event.backward else advice_of[""]
+    return advice_of.get(event.operation, of_any)
 
 
 def _say_input(event: Event) -> str:
@@ -91,12 +92,12 @@ _READABLE = 19
 """Most characters of a number that is shown with all its digits."""
 
 
-def _limit(event: Event) -> str:
+def _format_limit(event: Event) -> str:
     """Return the number beyond which the operation leaves the format, as the end of a clause."""
     if event.dtype not in PARAMETERS:
         return ""
     precision, emin, emax = PARAMETERS[event.dtype]
-    inverse = None if event.backward else _inverse(event.operation)
+    inverse = None if event.backward else _find_inverse(event.operation)
     if event.kind is EventKind.OVERFLOW:
         side, size, name = "above", math.ldexp(2.0 - 2.0 ** (1 - precision), emax), "largest"
     else:
@@ -106,7 +107,7 @@ def _limit(event: Event) -> str:
     return f", whose {name} number is {plain(size, digits=3)}"
 
 
-def _inverse(operation: str) -> Callable[[float], float] | None:
+def _find_inverse(operation: str) -> Callable[[float], float] | None:
     from flint import arb  # a help text needs no remedy
 
     from harness.findings.closed_form import INVERSES

@@ -10,12 +10,12 @@ from harness.wording.number import count
 _SURE = {"exhausted": "first", "monotone": "first of the tried values", "scanned": "first found"}
 
 
-def how_sure(breaking: Breaking) -> str:
+def format_certainty(breaking: Breaking) -> str:
     """Return how sure it is that nothing fails earlier."""
     return _SURE[breaking.certainty] if breaking.value is not None else "holds at all tried values"
 
 
-def what_happens(breaking: Breaking) -> str:
+def format_result(breaking: Breaking) -> str:
     """Return the answer of the implementation at a breaking point, and the exact value."""
     if breaking.reason is not None:
         return breaking.reason
@@ -29,7 +29,7 @@ def what_happens(breaking: Breaking) -> str:
     return f"{breaking.actual:.6g}, {truth}: {breaking.deviation:.3g} {breaking.unit}, bound {breaking.bound:.3g}"
 
 
-def closed_form(breaking: Breaking) -> str:
+def format_closed_form(breaking: Breaking) -> str:
     """Return the closed form, its value, and whether the breaking point is the one it gives."""
     if breaking.form is None or breaking.form_value is None:
         return ""
@@ -38,7 +38,7 @@ def closed_form(breaking: Breaking) -> str:
     return f"DISAGREES with {breaking.form} = {breaking.form_value:.10g}"
 
 
-def disagreeing(breakings: Sequence[Breaking]) -> list[Breaking]:
+def select_disagreeing(breakings: Sequence[Breaking]) -> list[Breaking]:
     """Return those whose declared closed form gives another number."""
     return [breaking for breaking in breakings if breaking.declared and not breaking.agrees]
 
@@ -76,7 +76,7 @@ def summarize_failures(failures: Sequence[Breaking | Worst]) -> str:
     return f"{failures[0].case} breaks {laws[0]}{suffix} in {', '.join(dtypes)}"
 
 
-def first_loss(traces: Sequence[RayTrace], case: str) -> str:
+def find_first_loss(traces: Sequence[RayTrace], case: str) -> str:
     """Return the first operation of a case that leaves the range along a recorded ray, and from which parameter on."""
     broken = (trace for trace in traces if trace.case == case and trace.breaks_at is not None)
     for trace in sorted(broken, key=lambda trace: trace.dtype != "float32"):
@@ -95,7 +95,8 @@ def survey_line(breakings: Sequence[Breaking], worst: Sequence[Worst]) -> str:
     """Return the outcome of a survey as one plain sentence."""
     points = sum(breaking.value is not None for breaking in breakings)
     forms = [breaking for breaking in breakings if breaking.declared]
-    wrong, broken, silent = disagreeing(breakings), select_undeclared(breakings, worst), select_unanswered(breakings)
+    wrong, silent = select_disagreeing(breakings), select_unanswered(breakings)
+    broken = select_undeclared(breakings, worst)
     parts = [f"{points:,} breaking points on {len(breakings):,} rays", f"{len(worst):,} worst cases"]
     if forms:
         parts.append(f"{len(forms) - len(wrong)} of {len(forms)} declared closed forms agree")
@@ -108,7 +109,7 @@ def survey_line(breakings: Sequence[Breaking], worst: Sequence[Worst]) -> str:
     return f"survey: {'; '.join(parts)}"
 
 
-def summing(accumulator: Accumulator) -> str:
+def format_summing(accumulator: Accumulator) -> str:
     """Return width and order in words."""
     if accumulator.width is None:
         return "as if exact" if accumulator.order else "in an unknown width"

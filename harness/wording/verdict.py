@@ -27,27 +27,22 @@ def verdict_line(verdicts: Sequence[Verdict], early: str = "") -> str:
     if early:
         return verdict_line(verdicts).replace("verdict: ", f"verdict: {early}, the rest was not checked; ", 1)
     counts = Counter(verdict.status for verdict in verdicts)
-    ran = laws_in(verdict for verdict in verdicts if verdict.status is not Status.SKIPPED)
+    ran = count_laws(verdict for verdict in verdicts if verdict.status is not Status.SKIPPED)
     if not verdicts:
         return "verdict: none, no law was checked"
     if not ran:
         return f"verdict: none, every law was skipped ({counts[Status.SKIPPED]:,} skipped)"
     silent = find_unjudged(verdicts)
     nothing = f"; nothing was measured in {', '.join(silent)}" if silent else ""
-    outcome = "; ".join(_failures(verdicts, ran)) or _soundness(counts, ran)
-    many = f"{len(verdicts):,} verdicts: " if len(verdicts) > ran + counts[Status.SKIPPED] else ""
-    return f"verdict: {outcome}{nothing} ({many}{_tally(verdicts)})"
+    soundness = f"no {'undeclared ' if counts[Status.EXPECTED] else ''}defect in {count(ran, 'law')}"
+    outcome = "; ".join(_list_failures(verdicts, ran)) or soundness
+    total = f"{len(verdicts):,} verdicts: " if len(verdicts) > ran + counts[Status.SKIPPED] else ""
+    return f"verdict: {outcome}{nothing} ({total}{_format_tally(verdicts)})"
 
 
-def laws_in(verdicts: Iterable[Verdict]) -> int:
+def count_laws(verdicts: Iterable[Verdict]) -> int:
     """Count the laws of all cases; a law with several dtypes or devices counts once."""
     return len({(verdict.case, verdict.law) for verdict in verdicts})
-
-
-def _soundness(counts: Counter[Status], ran: int) -> str:
-    """Return that no defect was found, and in how many laws."""
-    declared = "undeclared " if counts[Status.EXPECTED] else ""
-    return f"no {declared}defect in {count(ran, 'law')}"
 
 
 def census_line(verdicts: Sequence[Verdict]) -> str:
@@ -68,17 +63,17 @@ def skip_lines(verdicts: Iterable[Verdict]) -> list[str]:
     for reason, number in Counter(verdict.reason or "no reason was recorded" for verdict in skipped).most_common():
         names = dict.fromkeys(verdict.law for verdict in skipped if verdict.reason == reason)
         dtypes = dict.fromkeys(verdict.dtype for verdict in skipped if verdict.reason == reason)
-        where = _first(names, "laws") + ("" if set(dtypes) == {ANY} else f" in {', '.join(dtypes)}")
+        where = _list_first(names, "laws") + ("" if set(dtypes) == {ANY} else f" in {', '.join(dtypes)}")
         lines.append(f"skipped: {reason} ({number:,}: {where})")
     return lines
 
 
-def _first(names: Iterable[str], noun: str) -> str:
+def _list_first(names: Iterable[str], noun: str) -> str:
     listed = list(names)
-    return ", ".join(listed) if len(listed) <= NAMED else f"{len(listed)} {noun}"
+    return ", ".join(listed) if len(listed) <= NAMED else f"{len(listed):,} {noun}"
 
 
-def failing(verdicts: Iterable[Verdict]) -> list[Verdict]:
+def select_failing(verdicts: Iterable[Verdict]) -> list[Verdict]:
     """Return the verdicts that make a run fail: broken laws first, then undiscovered declarations, then errors."""
     order = [Status.BROKEN, Status.UNEXPECTED, Status.ERROR]
     failures = [verdict for verdict in verdicts if verdict.status.fails]
@@ -93,28 +88,24 @@ _FAILURES = {
 """The noun of a finding by its status, and its verb before the laws, in the singular and the plural."""
 
 
-def _failures(verdicts: Sequence[Verdict], ran: int) -> list[str]:
+def _list_failures(verdicts: Sequence[Verdict], ran: int) -> list[str]:
     """Return a phrase for each kind of failure: how many findings, on how many laws, in which cases."""
-    found = findings(verdicts)
+    merged = findings(verdicts)
     phrases = []
     for status, phrase in _FAILURES.items():
-        selected = [finding for finding in found if finding.status is status]
-        laws = laws_in(verdict for finding in found for verdict in finding.verdicts if verdict.status is status)
+        selected = [finding for finding in merged if finding.status is status]
+        laws = count_laws(verdict for finding in merged for verdict in finding.verdicts if verdict.status is status)
         if selected:
-            where = _join_cases(list(dict.fromkeys(finding.case for finding in selected)))
+            where = _list_first(dict.fromkeys(finding.case for finding in selected), "cases")
             noun, singular, plural = phrase
             verb = singular if len(selected) == 1 else plural
             phrases.append(f"{count(len(selected), noun)} in {where} {verb} {laws:,} of {count(ran, 'law')}")
     return phrases
 
 
-def _join_cases(cases: Sequence[str]) -> str:
-    return ", ".join(cases) if len(cases) <= NAMED else f"{len(cases):,} cases"
-
-
-def _tally(verdicts: Sequence[Verdict]) -> str:
+def _format_tally(verdicts: Sequence[Verdict]) -> str:
     """Return how many verdicts have each status; the numbers add up to all verdicts."""
-    counts = Counter(_kind(verdict) for verdict in verdicts)
+    counts = Counter(NOT_REQUIRED if is_no_loss(verdict) else verdict.status.value for verdict in verdicts)
     holding, losing, expected = (counts[status.value] for status in (Status.HOLDS, Status.LOST, Status.EXPECTED))
     failing = [Status.BROKEN, Status.UNEXPECTED, Status.ERROR]
     statuses = [*(status.value for status in failing), NOT_REQUIRED, Status.UNCLAIMED.value, Status.SKIPPED.value]
@@ -135,10 +126,6 @@ OF_DIGITS = {"value", "length", "gradient"}
 
 _ENDINGS = {Status.UNEXPECTED.value: "not found", Status.ERROR.value: "with an error"}
 """Kinds whose words in the tally differ from the status."""
-
-
-def _kind(verdict: Verdict) -> str:
-    return NOT_REQUIRED if is_no_loss(verdict) else verdict.status.value
 
 
 def is_no_loss(verdict: Verdict) -> bool:
@@ -162,7 +149,7 @@ def violation_block(verdict: Verdict) -> str:
     examples = [f"{name} = {spell_input(value)}" for name, value in violation.example.items()]
     table = [
         *([("observed", violation.seen)] if violation.seen else []),
-        *([("mistake", _mistake_line(violation.named))] if violation.named is not None else []),
+        *([("mistake", _format_mistake(violation.named))] if violation.named is not None else []),
         ("statement", verdict.statement),
         ("source", verdict.source),
         ("actual", f"{violation.actual!r} at {place}" if violation.place else f"{violation.actual!r}"),
@@ -174,7 +161,7 @@ def violation_block(verdict: Verdict) -> str:
         ),
         *(("example" if i == 0 else "", text) for i, text in enumerate(examples)),
         ("replay", violation.replay),
-        *([("worst", _worst_line(violation.worst, verdict.unit))] if violation.worst is not None else []),
+        *([("worst", _format_worst(violation.worst, verdict.unit))] if violation.worst is not None else []),
         ("look at", violation.cause),
     ]
     lines = [f"{verdict.case} {verb} {verdict.law} [{verdict.where}]"]
@@ -182,12 +169,12 @@ def violation_block(verdict: Verdict) -> str:
     return "\n".join(lines)
 
 
-def _mistake_line(mistake: Mistake) -> str:
+def _format_mistake(mistake: Mistake) -> str:
     """Return the sentence of a named mistake with its place."""
     return f"{mistake.sentence} ({mistake.place})" if mistake.place is not None else mistake.sentence
 
 
-def _worst_line(worst: WorstExample, unit: str) -> str:
+def _format_worst(worst: WorstExample, unit: str) -> str:
     """Return the worst example as one line, with the bound for its inputs."""
     inputs = ", ".join(f"{name} = {spell_input(value)}" for name, value in worst.example.items())
     outcome = f"{worst.actual!r}, expected {worst.expected!r},"
@@ -223,8 +210,8 @@ def nest_elements(texts: list[str], shape: tuple[int, ...]) -> str:
 def property_sentences(properties: Iterable[Property]) -> list[str]:
     """Return a sentence for each property of some cases, with its dtypes."""
     dtypes: dict[tuple[str, str], dict[str, None]] = {}
-    for one in properties:
-        dtypes.setdefault((one.case, one.sentence), {})[one.dtype] = None
+    for record in properties:
+        dtypes.setdefault((record.case, record.sentence), {})[record.dtype] = None
     return [
         sentence.replace("{case}", case).replace("{dtypes}", " and ".join(filter(None, names)))
         for (case, sentence), names in dtypes.items()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from harness.record import Proof, RunFolder, Status
-from harness.wording import witness
+from harness.wording import format_witness
 
 from .column import CASE, CONTRACT, DTYPE, REAL, TEXT, WHOLE, Column
 from .declaration import Row, frame
@@ -53,7 +53,7 @@ def _dump(proof: Proof) -> dict[str, Any]:
     return {
         "proved": proof.is_proved,
         "deviation": None if proof.witness is None else proof.witness.deviation,
-        "at": None if proof.witness is None else witness(proof),
+        "at": None if proof.witness is None else format_witness(proof),
         **{f"beyond_{limit}": number for limit, number in proof.beyond.items()},
         "laws_held": " ".join(holding),
         "laws_broken": " ".join(broken),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from harness.record import Accumulator, Breaking, Profile, RunFolder, Worst
-from harness.wording import closed_form, how_sure, summing, what_happens
+from harness.wording import format_certainty, format_closed_form, format_result, format_summing
 
 from .column import CASE, CONTRACT, DTYPE, LAW_CHECKED, LAW_MEASURED, REAL, TEXT, TRUTH, UNIT, WHOLE, Column
 from .declaration import Row, frame
@@ -45,9 +45,9 @@ def breakings(run: RunFolder) -> Iterator[Row]:
     for location, breaking in run.places(Breaking):
         yield {
             **breaking.model_dump(exclude=_NESTED),
-            "closed_form": closed_form(breaking),
-            "happens": what_happens(breaking),
-            "sure": how_sure(breaking),
+            "closed_form": format_closed_form(breaking),
+            "happens": format_result(breaking),
+            "sure": format_certainty(breaking),
             "record": location,
         }
 
@@ -123,5 +123,5 @@ def _head(profile: Profile, location: str) -> dict[str, Any]:
 def accumulators(run: RunFolder) -> Iterator[Row]:
     """One row for each case and dtype."""
     for location, accumulator in run.places(Accumulator):
-        words = {"sums": summing(accumulator), "evidence": "; ".join(accumulator.evidence)}
+        words = {"sums": format_summing(accumulator), "evidence": "; ".join(accumulator.evidence)}
         yield {**accumulator.model_dump(), **words, "record": location}

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from harness.findings import Finding, findings
 from harness.record import AuditFinding, Status
-from harness.wording import details, excerpt, property_sentences, sentence, source_lines, title_of
+from harness.wording import excerpt, format_source, list_details, property_sentences, sentence, title_of
 
 from .. import summary
 from ..breaks import breaks
@@ -90,10 +90,10 @@ def declared(reading: Reading) -> Iterator[Part]:
 
 
 def _build_cause(finding: Finding, reading: Reading) -> Cause:
-    visible = [(label, cut(text, limit=MAX_CHARACTERS)) for label, text in details(finding, reading.verdicts)]
+    visible = [(label, cut(text, limit=MAX_CHARACTERS)) for label, text in list_details(finding, reading.verdicts)]
     facts = tuple(fact for fact in visible if fact[0] in LABELS)
     target = block_name(finding) if has_block(finding) else ""
-    code = "\n".join(line[4:] for line in source_lines(finding.named)[1:])
+    code = "\n".join(line[4:] for line in format_source(finding.named)[1:])
     text = cut(sentence(finding), limit=MAX_CHARACTERS)
     return Cause(finding.case, title_of(finding), text, facts, target, code)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from harness.record.bench import OperationRecord
-from harness.wording import broken_blocks
+from harness.wording import format_broken_laws
 from harness.wording.table.call import operation_table
 from harness.wording.table.proof import proof_table
 from harness.wording.table.survey import SURE, breaking_table, worst_table
@@ -50,7 +50,7 @@ def proofs(reading: Reading) -> Iterator[Part]:
     yield page_table(proof_table(reading.proofs))
     yield proof_tables.kernels(reading.proofs)
     yield proof_tables.list_held(reading.proofs)
-    for number, text in enumerate(broken_blocks(reading.proofs)[:MAX_BLOCKS], 1):
+    for number, text in enumerate(format_broken_laws(reading.proofs)[:MAX_BLOCKS], 1):
         yield Block(f"proof-{number}", text.partition("\n")[0], cut(text, limit=MAX_CHARACTERS), folded=True)
 
 
@@ -72,7 +72,7 @@ def survey(reading: Reading) -> Iterator[Part]:
     if breakings := reading.survey.breakings:
         if closed := [breaking for breaking in breakings if breaking.declared]:
             caption = f"{PARAMETERS} {SURE} The table below shows the results there."
-            points = breaking_table(closed, caption=caption).without("result there")
+            points = breaking_table(closed, caption=caption).drop_columns("result there")
             title = "Breaking points with a closed form, by implementation and dtype"
             yield page_table(replace(points, name="breaking-points", title=title))
         yield page_table(breaking_table(breakings, caption=SURE), folded=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harness.dtype import short_name
 from harness.findings.merging import group_by
 from harness.record import Confusion, DataSource, Status, Verdict
-from harness.wording.table import Header, markdown_table
+from harness.wording.table import Header, render_markdown_table
 from harness.wording.table.verdict import sort_dtypes
 
 from ..number import percent
@@ -67,7 +67,7 @@ class Heat(Part):
         over = [f"{group} " for group, number in self.groups for _ in range(number)] or [""] * len(self.columns)
         heads = [self.corner, *(f"{group}{column}" for group, column in zip(over, self.columns, strict=True))]
         rows = [(name, *(cell.text for cell in cells)) for name, cells in self.rows]
-        return markdown_table([*map(Header, heads)], rows)
+        return render_markdown_table([*map(Header, heads)], rows)
 
 
 def glance(verdicts: Sequence[Verdict]) -> Heat | None:

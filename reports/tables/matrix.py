@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from harness.dtype import short_name
 from harness.findings.merging import group_by
 from harness.record import Status, Verdict
-from harness.wording.table import Header, markdown_table
+from harness.wording.table import Header, render_markdown_table
 from harness.wording.table.verdict import sort_dtypes
 
 from ..number import plain
@@ -132,7 +132,7 @@ class Matrix(Part):
         signs = [["".join(mark.symbols for mark in cell) for cell in row.cells] for row in self.rows]
         heads = (f"law ({', '.join(self.dtypes)})", *self.cases)
         rows = [(row.law, *cells) for row, cells in zip(self.rows, signs, strict=True)]
-        return markdown_table([*map(Header, heads)], rows)
+        return render_markdown_table([*map(Header, heads)], rows)
 
 
 def matrices(verdicts: Sequence[Verdict]) -> tuple[Matrix, ...]:

@@ -13,8 +13,8 @@ import pytest
 import yaml
 from samples.command import Command
 
-from harness.adoption.generated_files import Source, this_version
-from harness.adoption.project import Layout, functions, layout_of
+from harness.adoption.generated_files import Source, find_this_version
+from harness.adoption.project import Layout, find_functions, find_layout
 from harness.adoption.settings import find_project, importable
 
 STABLE = """
@@ -94,7 +94,7 @@ def test_a_second_run_changes_nothing(layout: Layout, workplace: Path, harness_c
     (workplace / ".git").mkdir()
     (workplace / ".gitignore").write_text("build/", encoding="utf-8")
     before = contents(workplace)
-    assert layout_of(workplace) is layout
+    assert find_layout(workplace) is layout
     assert harness_command("init", "--dry-run").returncode == 0
     assert contents(workplace) == before
     harness_command("init", code=0)
@@ -203,7 +203,7 @@ def test_functions_on_other_arrays_get_an_adapter(workplace: Path) -> None:
     text = "import numpy as np\n\ndef sigmoid(x):\n    return 1 / (1 + np.exp(-x))\n"
     (workplace / "arrays.py").write_text(text, encoding="utf-8")
     (workplace / "both.py").write_text(f"import torch\n{text}", encoding="utf-8")
-    assert [(one.target, one.call) for one in functions(workplace)[0]] == [
+    assert [(one.target, one.call) for one in find_functions(workplace)[0]] == [
         ("arrays.py:sigmoid", "numpy"),
         ("both.py:sigmoid", ""),
     ]
@@ -249,7 +249,7 @@ def test_the_workflow_installs_what_is_installed_here(
     files = {"direct_url.json": json.dumps(origin)} if origin else {}
     installed = SimpleNamespace(version=version, read_text=files.get)
     monkeypatch.setattr("harness.adoption.generated_files.distribution", {"stability-harness": installed}.__getitem__)
-    source = this_version()
+    source = find_this_version()
     assert source.requirement == requirement
     assert bool(source.caveat) == (requirement == "stability-harness")
     assert origin is None or not source.caveat or f"from `{origin['url']}`" in source.caveat
@@ -263,7 +263,7 @@ def test_a_note_names_the_source_that_the_workflow_installs(
     local = Source(
         "stability-harness", "this version was installed from `file:///h.whl`, which only this machine can read"
     )
-    monkeypatch.setattr("harness.adoption.generated_files.this_version", lambda: local)
+    monkeypatch.setattr("harness.adoption.generated_files.find_this_version", lambda: local)
     write_flat(workplace)
     note = (
         "note: the workflow installs the newest release of `stability-harness`, because this version was installed from"

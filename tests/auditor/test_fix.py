@@ -10,7 +10,7 @@ from samples.command import Command
 
 from harness.auditor.ordinary import Agreement, OrdinaryPlan, agreement
 from harness.auditor.repair import new_lines
-from harness.repair.search import edits
+from harness.repair.search import list_edits
 
 TRAIN = """
 import torch
@@ -249,5 +249,5 @@ def test_a_step_that_raises_is_not_compared() -> None:
 
 def test_the_lines_of_a_rewrite_are_counted_in_the_new_file() -> None:
     """A removed line has no number, and later lines move up."""
-    assert new_lines(edits("a\nb\nc\nd\n", "a\nc\nD\n")) == {3}
-    assert new_lines(edits("a\nb", "a\nB\nC")) == {2, 3}
+    assert new_lines(list_edits("a\nb\nc\nd\n", "a\nc\nD\n")) == {3}
+    assert new_lines(list_edits("a\nb", "a\nB\nC")) == {2, 3}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import harness
-from harness.wording.audit import WARNS, headroom_line
+from harness.wording.audit import WARNS, format_headroom
 
 Story = Callable[[int], object]
 
@@ -125,4 +125,4 @@ def test_a_term_that_is_lost_is_said_to_be() -> None:
         total, one = torch.tensor(4096.0, dtype=torch.float16), torch.ones((), dtype=torch.float16, requires_grad=True)
         (total + one).backward()
     (room,) = [room for room in found.headroom if room.quantity == "term"]
-    assert headroom_line(room).endswith("add's term 1 is already below the limit of 2 in float16")
+    assert format_headroom(room).endswith("add's term 1 is already below the limit of 2 in float16")

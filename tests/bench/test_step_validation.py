@@ -8,7 +8,7 @@ import torch
 
 from harness.bench.suites import training
 from harness.bench.suites.training import disagreement, problem
-from harness.calling.modes import no_compiler
+from harness.calling.modes import explain_missing_compiler
 from harness.calling.target import load
 from harness.case import Case
 
@@ -25,7 +25,7 @@ def test_the_shipped_steps_follow_gradient_descent(case: Case, batch_size: int) 
     try:
         found = disagreement(case, problem(case, batch_size), "cpu")
     except Exception as error:
-        if reason := no_compiler(error):
+        if reason := explain_missing_compiler(error):
             pytest.skip(reason)
         raise
     assert found is None

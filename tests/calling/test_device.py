@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import harness
 from harness.calling.adapter import NotApplicable, call_case
-from harness.calling.device import MisplacedError, called_on, refuse_absent
+from harness.calling.device import MisplacedError, call_on, refuse_absent
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.error import UsageError
@@ -36,7 +36,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _seen(call: Callable[..., Any], *inputs: Tensor) -> Any:
-    return called_on("cpu", call, inputs)
+    return call_on("cpu", call, inputs)
 
 
 def test_a_call_gets_copies_and_its_output_is_one() -> None:
@@ -155,7 +155,7 @@ def test_each_device_has_its_verdicts_and_its_replay(monkeypatch: pytest.MonkeyP
     case = Case(lambda x: x.exp(), "softmax", name="mine.f", target="mine:f")
     listed = jobs([case], laws=["value"], dtypes=["float32"], devices=["cpu", "cuda"])
     assert [job.identity["device"] for job in listed] == ["cpu", "cuda"]
-    monkeypatch.setattr("harness.calling.host.called_on", lambda _, call, inputs: call(*inputs))
+    monkeypatch.setattr("harness.calling.host.call_on", lambda _, call, inputs: call(*inputs))
     verdict = decide(listed[1], corpora=())
     assert verdict.device == "cuda"
     assert verdict.violation is not None

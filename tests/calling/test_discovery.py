@@ -8,7 +8,7 @@ import pytest
 from samples.command import Command
 
 import cases
-from harness.calling.discovery import is_shipped, own_cases, whence
+from harness.calling.discovery import explain_origin, find_own_cases, is_shipped
 from harness.calling.target import Target, load
 
 DECLARED = """
@@ -36,7 +36,7 @@ def own(workplace: Path) -> Iterator[Path]:
 
 def test_the_package_of_the_working_directory_is_meant_and_is_foreign(own: Path) -> None:
     """The package and its members are found by name, so that replays find them too."""
-    assert own_cases() == own
+    assert find_own_cases() == own
     assert not is_shipped("cases")
     assert not is_shipped("cases.family:function")
     assert Target().is_foreign
@@ -59,8 +59,8 @@ def test_a_package_with_another_content_hides_no_shipped_case(own: Path) -> None
 def test_a_module_is_preferred_to_the_shipped_package(workplace: Path) -> None:
     """A file may have this name too."""
     (workplace / "cases.py").write_text(DECLARED, encoding="utf-8")
-    assert own_cases() == workplace / "cases.py"
-    assert whence("cases:softmax") == "./cases.py"
+    assert find_own_cases() == workplace / "cases.py"
+    assert explain_origin("cases:softmax") == "./cases.py"
 
 
 def test_a_package_on_the_path_is_preferred_to_the_shipped_one(
@@ -69,14 +69,14 @@ def test_a_package_on_the_path_is_preferred_to_the_shipped_one(
     """It may be installed, or in a folder such as `src`."""
     monkeypatch.chdir(tmp_path.parent)
     monkeypatch.syspath_prepend(own.parent)
-    assert own_cases() == own
+    assert find_own_cases() == own
     assert [case.name for case in load("cases")] == ["cases.softmax"]
 
 
 def test_a_folder_without_one_means_the_shipped_cases(workplace: Path) -> None:
     """The folder may contain files with this name."""
     (workplace / "cases").mkdir()
-    assert own_cases() is None
+    assert find_own_cases() is None
     assert is_shipped("cases.binary")
     assert len(load()) > 20
 
@@ -85,28 +85,28 @@ def test_a_checkout_of_this_project_means_what_is_installed(own: Path) -> None:
     """The project's name decides, whatever was edited: the jobs of tox test the wheel."""
     project = own.parent / "pyproject.toml"
     project.write_text('[project]\nname = "stability-harness"\n', encoding="utf-8")
-    assert own_cases() is None
+    assert find_own_cases() is None
     project.write_text('[project]\nname = "homework"\n', encoding="utf-8")
-    assert own_cases() == own
+    assert find_own_cases() == own
     project.write_text("no TOML", encoding="utf-8")
-    assert own_cases() == own
+    assert find_own_cases() == own
 
 
 def test_the_shipped_package_is_not_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """The working directory may be that of the installed packages."""
     assert cases.__file__ is not None
     monkeypatch.chdir(Path(cases.__file__).parents[1])
-    assert own_cases() is None
+    assert find_own_cases() is None
 
 
 def test_every_target_is_taken_from_somewhere(own: Path) -> None:
     """It is located without an import."""
-    assert whence("cases.family") == "./cases"
-    assert whence("homework.py:softmax") is None
-    assert str(whence("torch.nn.functional:softmax")).endswith("/torch")
-    assert str(whence("json:loads")).endswith("/json")
-    assert whence("sys:intern") is None
-    assert whence("no_such_package") is None
+    assert explain_origin("cases.family") == "./cases"
+    assert explain_origin("homework.py:softmax") is None
+    assert str(explain_origin("torch.nn.functional:softmax")).endswith("/torch")
+    assert str(explain_origin("json:loads")).endswith("/json")
+    assert explain_origin("sys:intern") is None
+    assert explain_origin("no_such_package") is None
 
 
 @pytest.mark.usefixtures("one_worker", "own")

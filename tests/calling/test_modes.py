@@ -14,7 +14,7 @@ from torch._inductor.exc import CppCompileError, InvalidCxxCompiler
 
 import harness
 from harness.calling import modes
-from harness.calling.modes import NO_COMPILER, NO_HEADERS, NO_VECTORS, no_compiler, seed_all
+from harness.calling.modes import NO_COMPILER, NO_HEADERS, NO_VECTORS, explain_missing_compiler, seed_all
 from harness.calling.watch import Watch
 from harness.record import Status
 
@@ -23,8 +23,8 @@ def test_a_missing_compiler_is_seen_through_what_wraps_it() -> None:
     """The error is the cause of another one, or is raised directly."""
     error = RuntimeError("backend failed")
     error.__cause__ = InvalidCxxCompiler()
-    assert no_compiler(error) == NO_COMPILER
-    assert no_compiler(InvalidCxxCompiler()) == NO_COMPILER
+    assert explain_missing_compiler(error) == NO_COMPILER
+    assert explain_missing_compiler(InvalidCxxCompiler()) == NO_COMPILER
 
 
 def test_another_error_is_another_error() -> None:
@@ -33,21 +33,21 @@ def test_another_error_is_another_error() -> None:
     class TritonMissing(Exception):  # noqa: N818 - torch's name
         pass
 
-    assert no_compiler(RuntimeError("no")) is None
-    assert no_compiler(TritonMissing()) is None
+    assert explain_missing_compiler(RuntimeError("no")) is None
+    assert explain_missing_compiler(TritonMissing()) is None
 
 
 def test_a_compiler_without_the_headers_of_python_is_none() -> None:
     """Code that does not compile for another reason is wrong."""
     missing = "main.cpp:1:10: fatal error: Python.h: No such file or directory"
-    assert no_compiler(CppCompileError(["g++"], missing)) == NO_HEADERS
-    assert no_compiler(CppCompileError(["g++"], "error: expected ';'")) is None
+    assert explain_missing_compiler(CppCompileError(["g++"], missing)) == NO_HEADERS
+    assert explain_missing_compiler(CppCompileError(["g++"], "error: expected ';'")) is None
 
 
 def test_code_with_vector_types_needs_vector_instructions() -> None:
     """Torch 2.13's compiler uses these types although the headers lack them for such a processor."""
     undefined = "main.cpp:17:17: error: 'at::vec' has not been declared"
-    assert no_compiler(CppCompileError(["g++"], undefined)) == NO_VECTORS
+    assert explain_missing_compiler(CppCompileError(["g++"], undefined)) == NO_VECTORS
 
 
 def test_laws_of_what_cannot_be_compiled_are_skipped_with_the_reason() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from harness.bench.run import DEFAULT_SUITES
 from harness.calling.target import load
-from harness.cli.main_job import EARLY, PARTS, USUAL_S, ProgressLine, reject_misuse, remaining_s
+from harness.cli.main_job import EARLY, PARTS, USUAL_S, ProgressLine, estimate_remaining_s, reject_misuse
 from harness.error import UsageError
 from harness.record import Ended, Parts, RunFolder, Verdict
 from harness.verdict.campaign import Campaign
@@ -97,7 +97,7 @@ USUAL = [part.seconds for part in PARTS]
 
 def test_the_first_estimate_is_the_sum_of_the_usual_durations() -> None:
     """Nothing else is known then."""
-    assert remaining_s([], 0.0, None) == pytest.approx(sum(USUAL))
+    assert estimate_remaining_s([], 0.0, None) == pytest.approx(sum(USUAL))
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
@@ -105,17 +105,17 @@ def test_the_estimate_follows_the_speed_of_the_machine(factor: float) -> None:
     """On a machine that takes ``factor`` times as long, it is between the usual and the true remaining time."""
     done = [factor * seconds for seconds in USUAL[:4]]
     low, high = sorted((sum(USUAL[4:]), factor * sum(USUAL[4:])))
-    found = remaining_s(done, 0.0, None)
+    found = estimate_remaining_s(done, 0.0, None)
     assert low <= found <= high
     assert abs(found - factor * sum(USUAL[4:])) <= abs(factor - 1.0) * sum(USUAL[4:]) * USUAL_S / sum(USUAL[:4])
 
 
 def test_work_that_is_counted_decides_how_long_its_part_takes() -> None:
     """Half of the work in 500 seconds: another 500 seconds for this part, and a slow machine for the others."""
-    usual = remaining_s([], 500.0, None)
-    assert remaining_s([], 500.0, 0.5) > 500.0 + sum(USUAL[1:])
-    assert remaining_s([], 500.0, 0.99) < usual
-    assert remaining_s([], 500.0, EARLY / 2) < remaining_s([], 500.0, EARLY)
+    usual = estimate_remaining_s([], 500.0, None)
+    assert estimate_remaining_s([], 500.0, 0.5) > 500.0 + sum(USUAL[1:])
+    assert estimate_remaining_s([], 500.0, 0.99) < usual
+    assert estimate_remaining_s([], 500.0, EARLY / 2) < estimate_remaining_s([], 500.0, EARLY)
 
 
 @pytest.mark.parametrize("share", [None, 0.01, 0.5, 1.0])
@@ -123,7 +123,7 @@ def test_work_that_is_counted_decides_how_long_its_part_takes() -> None:
 def test_the_estimate_is_never_negative(share: float | None, number: int) -> None:
     """A part may take any number of seconds."""
     for running_s in (0.0, 1.0, 1e4):
-        assert remaining_s(USUAL[:number], running_s, share) >= 0.0
+        assert estimate_remaining_s(USUAL[:number], running_s, share) >= 0.0
 
 
 def test_progress_is_a_plain_line_now_and_then_without_a_terminal(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.course.answer import constants, replies
+from harness.course.answer import make_replies, read_constants
 from harness.course.exercise import Answer, Exercise
 from harness.error import UsageError
 
@@ -17,7 +17,7 @@ def exercise(exact: object, digits: int = 3) -> Exercise:
 @pytest.mark.parametrize("text", ["88.7", "88.72", "88.72283", "88.74"])
 def test_a_number_is_right_after_rounding_to_three_digits(text: str) -> None:
     """More digits are welcome, and the exact value follows."""
-    (reply,) = replies(exercise(88.72283905206835), f"X = {text}")
+    (reply,) = make_replies(exercise(88.72283905206835), f"X = {text}")
     assert reply.is_right
     assert reply.sentence == f"X = {text} is right; the exact value is 88.72284"
 
@@ -25,7 +25,7 @@ def test_a_number_is_right_after_rounding_to_three_digits(text: str) -> None:
 @pytest.mark.parametrize("text", ["88.8", "88", "True", "'88.7'", "None", "[88.7]", "float('nan')"])
 def test_another_value_is_wrong(text: str) -> None:
     """The sentence does not show the exact value."""
-    (reply,) = replies(exercise(88.72283905206835), f"X = {text}")
+    (reply,) = make_replies(exercise(88.72283905206835), f"X = {text}")
     assert not reply.is_right
     assert "88.72" not in reply.sentence
 
@@ -35,31 +35,31 @@ def test_another_value_is_wrong(text: str) -> None:
 )
 def test_other_values_are_compared_as_they_are(exact: object, right: str, wrong: str) -> None:
     """A truth value is no number, and a sequence needs all its elements."""
-    assert replies(exercise(exact), f"X = {right}")[0].is_right
-    assert not replies(exercise(exact), f"X = {wrong}")[0].is_right
+    assert make_replies(exercise(exact), f"X = {right}")[0].is_right
+    assert not make_replies(exercise(exact), f"X = {wrong}")[0].is_right
 
 
 def test_a_dictionary_has_a_reply_for_each_key() -> None:
     """While it is empty, there is a single one."""
     asked = exercise({"a": 1.0, "b": 2.0})
-    assert [reply.sentence for reply in replies(asked, "X = {'a': ..., 'b': ...}")] == ["X has no value yet"]
-    one, other = replies(asked, "X = {'a': 1.0, 'b': 3.0}")
+    assert [reply.sentence for reply in make_replies(asked, "X = {'a': ..., 'b': ...}")] == ["X has no value yet"]
+    one, other = make_replies(asked, "X = {'a': 1.0, 'b': 3.0}")
     assert (one.sentence, other.sentence) == ('X["a"] = 1.0 is right', 'X["b"] = 3.0 is wrong')
 
 
 @pytest.mark.parametrize("source", ["", "X = ...", "X = [..., 2]", "X = unknown()"])
 def test_a_missing_constant_has_no_value_yet(source: str) -> None:
     """An expression is not evaluated."""
-    (reply,) = replies(exercise([1.0, 2.0]), source)
+    (reply,) = make_replies(exercise([1.0, 2.0]), source)
     assert reply.sentence == "X has no value yet"
 
 
 def test_a_file_is_not_executed() -> None:
     """Only literals are read."""
-    assert constants("import sys\nsys.exit()\nN = 3\nM = N + 1\n") == {"N": 3}
+    assert read_constants("import sys\nsys.exit()\nN = 3\nM = N + 1\n") == {"N": 3}
 
 
 def test_a_syntax_error_is_reported_with_its_line() -> None:
     """The student mistyped."""
     with pytest.raises(UsageError, match="in line 2"):
-        constants("X = 1\nY = (\n")
+        read_constants("X = 1\nY = (\n")

@@ -9,13 +9,13 @@ from samples.command import Command
 from samples.course_pictures import functions
 
 from harness.api import check
-from harness.course.answer import replies
-from harness.course.exercise import SECTIONS, Exercise, exercise_named, exercises
+from harness.course.answer import make_replies
+from harness.course.exercise import SECTIONS, Exercise, find_exercise, load_exercises
 from harness.course.exercises import vectorize, workers
 from harness.record import Status
 
 PAGES = Path(__file__).parents[2] / "docs" / "course"
-EVERY = list(exercises().values())
+EVERY = list(load_exercises().values())
 MEASURED = {"workers"}
 """Exercises that measure time: their judges are tested here, their commands with the known defects."""
 
@@ -43,8 +43,8 @@ def test_an_exercise_fails_and_then_passes(exercise: Exercise, harness_command: 
 @pytest.mark.parametrize("exercise", EVERY, ids=named)
 def test_the_answers_of_the_starting_file_are_missing_and_those_of_the_solution_right(exercise: Exercise) -> None:
     """The exact values are computed; the solution rounds them."""
-    assert not any(reply.is_right for reply in replies(exercise, exercise.start))
-    assert all(reply.is_right for reply in replies(exercise, exercise.solution))
+    assert not any(reply.is_right for reply in make_replies(exercise, exercise.start))
+    assert all(reply.is_right for reply in make_replies(exercise, exercise.solution))
 
 
 @pytest.mark.parametrize("exercise", EVERY, ids=named)
@@ -89,7 +89,7 @@ def test_the_order_is_that_of_the_numbers() -> None:
 
 def test_a_loop_over_elements_is_not_done() -> None:
     """The number of operations decides, which is equal on every machine."""
-    judge = exercise_named("vectorize").commands[1].judge
+    judge = find_exercise("vectorize").commands[1].judge
     assert judge is not None
     message = "step runs 200 operations of torch to add 100 numbers; one is enough"
     assert judge({"audits": [{"operations": 200}]}) == (False, message)
@@ -98,7 +98,7 @@ def test_a_loop_over_elements_is_not_done() -> None:
 
 def test_a_loop_that_waits_is_not_done() -> None:
     """The share of the loop that waits decides."""
-    judge = exercise_named("workers").commands[0].judge
+    judge = find_exercise("workers").commands[0].judge
     assert judge is not None
     assert judge({"wait_share": 0.5}) == (
         False,
@@ -110,7 +110,7 @@ def test_a_loop_that_waits_is_not_done() -> None:
 
 def test_the_exercise_for_a_gpu_depends_on_the_device_of_the_data() -> None:
     """The solution also runs where tensors have no values; the starting file fails there, as on a GPU."""
-    exercise = exercise_named("device")
+    exercise = find_exercise("device")
     logits, y = torch.zeros(2, 3, device="meta"), torch.zeros(2, dtype=torch.int64, device="meta")
     start, solution = functions("device", solved=False), functions("device", solved=True)
     with pytest.raises((RuntimeError, NotImplementedError)):

@@ -10,12 +10,12 @@ from types import SimpleNamespace
 import pytest
 from samples.command import Command
 
-from harness.course.command import _findings, _run, complete_exercise
-from harness.course.exercise import exercise_named, exercises
-from harness.course.progress import FILE, State, progress, update
+from harness.course.command import _parse_findings, _run, complete_exercise
+from harness.course.exercise import find_exercise, load_exercises
+from harness.course.progress import FILE, State, read_progress, update
 from harness.execution.interrupt import INTERRUPTED
 
-OVERFLOW = exercise_named("overflow")
+OVERFLOW = find_exercise("overflow")
 """An exercise without a command, which is checked at once."""
 
 
@@ -28,8 +28,8 @@ def harness(harness_command: Command, one_worker: None, workplace: Path) -> Comm
 def test_the_list_has_every_exercise_with_its_state(harness: Command) -> None:
     """The next one is the first that was started, else the first to do."""
     listed = harness("learn", code=0)
-    assert listed.stdout.startswith(f"{len(exercises())} exercises, 0 done\n")
-    for exercise in exercises().values():
+    assert listed.stdout.startswith(f"{len(load_exercises())} exercises, 0 done\n")
+    for exercise in load_exercises().values():
         assert f"   todo     {exercise.name} " in listed.stdout
     assert listed.stdout.endswith("next: harness learn workers\n")
     update("workers", state=State.DONE)
@@ -53,7 +53,7 @@ def test_an_existing_file_is_not_overwritten(harness: Command) -> None:
 
 def test_hints_come_one_by_one_and_the_last_names_the_mistake(harness: Command) -> None:
     """The solution follows the last hint."""
-    softmax = exercise_named("softmax")
+    softmax = find_exercise("softmax")
     assert "it follows the last of the 3 hints" in harness("learn", "softmax", "--solution").refusal
     harness("learn", "softmax")
     for number in (1, 2):
@@ -66,7 +66,7 @@ def test_hints_come_one_by_one_and_the_last_names_the_mistake(harness: Command) 
         assert all(text in last for text in softmax.hints)
         mistake = "exp overflows at 88.72283935546875 in float32 (softmax.py:6): subtract the row maximum first"
         assert f"your mistake: {mistake}\n" in last
-    assert progress()["softmax"].hints == 3
+    assert read_progress()["softmax"].hints == 3
     assert harness("learn", "softmax", "--solution").stdout == softmax.solution
 
 
@@ -98,7 +98,7 @@ def test_an_exercise_that_a_machine_cannot_do_is_skipped(harness: Command, monke
     for words in (("learn", "device"), ("learn", "--verify", "device")):
         done = harness(*words, code=0)
         assert "this machine has no GPU that torch can use" in done.stdout
-    assert not exercise_named("device").file.exists()
+    assert not find_exercise("device").file.exists()
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_a_wrong_command_line_is_one_sentence(harness: Command, words: str, mess
 
 def test_a_constant_that_a_command_needs_must_be_a_number(harness: Command) -> None:
     """The number of workers is part of the command."""
-    workers = exercise_named("workers")
+    workers = find_exercise("workers")
     workers.file.parent.mkdir()
     workers.file.write_text(workers.start.replace("NUM_WORKERS = 0", "NUM_WORKERS = None"), encoding="utf-8")
     assert "`NUM_WORKERS` must be a whole number" in harness("learn", "workers").refusal
@@ -173,7 +173,7 @@ def test_completion_knows_the_exercises() -> None:
 )
 def test_findings_are_whole_sentences(output: str, sentences: int) -> None:
     """Examples, places and totals are not part of them."""
-    found = _findings(output, "exercises/a.py")
+    found = _parse_findings(output, "exercises/a.py")
     assert len(found) == sentences
     for words in ("example", "return", "reaches", "grade", "DEFECT"):
         assert not any(words in sentence for sentence in found)

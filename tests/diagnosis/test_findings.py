@@ -12,7 +12,7 @@ import harness
 from harness.findings import findings
 from harness.record import Mistake, Verdict
 from harness.wording import finding_block, sentence, violation_block
-from harness.wording.finding import source_lines
+from harness.wording.finding import format_source
 
 
 def softmax_of_columns(x: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ def test_a_floor_in_the_logarithm_of_a_formula_is_one_finding() -> None:
     (finding,) = [one for one in findings(verdicts) if one.status.fails]
     assert set(finding.laws) == set(laws)
     assert sentence(finding) == "the argument of the logarithm is clamped at 1e-05; -sum(x * log(x)) clamps nothing"
-    assert source_lines(finding.named)[-1].strip() == "^" * len("log(prob)")
+    assert format_source(finding.named)[-1].strip() == "^" * len("log(prob)")
 
 
 def test_the_block_shows_the_line_with_carets() -> None:
@@ -118,16 +118,16 @@ def test_a_mistake_survives_a_record() -> None:
     """The record returns the same mistake."""
     mistake = Mistake(names=("n - 1",), sentence="a; b", place="own.py:3", line="    y = x.var()", start=8, end=15)
     assert Mistake.model_validate_json(mistake.model_dump_json()) == mistake
-    assert source_lines(mistake) == ["  own.py:3", "    y = x.var()", "        ^^^^^^^"]
+    assert format_source(mistake) == ["  own.py:3", "    y = x.var()", "        ^^^^^^^"]
 
 
 def test_a_line_without_an_expression_has_no_carets() -> None:
     """Only the place and the line are known."""
-    assert source_lines(Mistake(names=("a",), sentence="b", place="own.py:3", line="return x")) == [
+    assert format_source(Mistake(names=("a",), sentence="b", place="own.py:3", line="return x")) == [
         "  own.py:3",
         "    return x",
     ]
-    assert source_lines(None) == []
+    assert format_source(None) == []
 
 
 # Errors

@@ -12,7 +12,7 @@ from harness.bench.display import print_agreement, print_operations, print_steps
 from harness.bench.run import SUITES
 from harness.record import Estimate, Method
 from harness.wording.number import duration, rate, times
-from harness.wording.table.step import agreement
+from harness.wording.table.step import compare_times
 
 
 def rows(text: str, word: str) -> list[list[str]]:
@@ -84,7 +84,7 @@ def test_agreement_is_decided_by_the_whole_interval() -> None:
     assert verdicts == ["within 3%", "beyond 3%", "undecided"]
     intervals = {"within 3%": (0.971, 1.029), "undecided": (0.969, 1.0), "beyond 3%": (0.89, 0.95)}
     for words, (low, high) in intervals.items():
-        assert agreement(Estimate(low, low, high, Method.BLOCKED), 0.03) == words
+        assert compare_times(Estimate(low, low, high, Method.BLOCKED), 0.03) == words
 
 
 def test_operations_are_compared_with_the_fastest_of_their_contract() -> None:

@@ -7,7 +7,7 @@ import pytest
 from samples.command import Command
 
 from harness.contracts import contracts
-from harness.display.glossary import Entry, entries, entry
+from harness.display.glossary import Entry, find_entry, read_entries
 from harness.display.listing import explain
 
 PAGE = (Path(__file__).parents[2] / "docs" / "glossary.md").read_text(encoding="utf-8")
@@ -22,13 +22,13 @@ NEEDED = {
 
 def test_the_installed_glossary_is_the_page() -> None:
     """It is in alphabetical order, without duplicates."""
-    assert list(entries()) == WORDS
+    assert list(read_entries()) == WORDS
     keys = [word.replace("-", "") for word in WORDS]
     assert keys == sorted(set(keys))
     assert set(WORDS) >= NEEDED
 
 
-@pytest.mark.parametrize("each", entries().values(), ids=lambda each: each.word)
+@pytest.mark.parametrize("each", read_entries().values(), ids=lambda each: each.word)
 def test_a_word_has_one_sentence_and_one_example(each: Entry) -> None:
     """``harness explain`` prints both."""
     assert each.meaning.endswith(".")
@@ -39,13 +39,13 @@ def test_a_word_has_one_sentence_and_one_example(each: Entry) -> None:
 
 def test_no_word_hides_a_law() -> None:
     """Words of the glossary and laws have different names."""
-    assert not {law.name for contract in contracts().values() for law in contract.laws} & {*entries()}
+    assert not {law.name for contract in contracts().values() for law in contract.laws} & {*read_entries()}
 
 
 @pytest.mark.parametrize("typed", ["breaking point", "Breaking Points", "breaking_point", "breaking-point"])
 def test_a_word_is_found_as_people_type_it(typed: str) -> None:
     """Upper case, hyphens, underscores and the plural are accepted."""
-    found = entry(typed)
+    found = find_entry(typed)
     assert found is not None
     assert found.word == "breaking point"
 

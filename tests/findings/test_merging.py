@@ -9,7 +9,7 @@ import samples.run
 from harness.findings import findings, index_by_verdict
 from harness.findings.merging import group_by
 from harness.record import Event, EventKind, Mistake, Status, TensorText, Verdict, Violation, WorstExample
-from harness.wording import details, finding_block, finding_in_short, glossary_line, sentence, verdict_line
+from harness.wording import finding_block, finding_in_short, glossary_line, list_details, sentence, verdict_line
 
 OVERFLOW = Event(kind=EventKind.OVERFLOW, operation="exp", dtype="float32", place="homework.py:3", input=88.75)
 
@@ -98,8 +98,10 @@ def test_a_named_mistake_shows_no_worst_example() -> None:
     """Its example was chosen to show it."""
     worst = WorstExample(actual=7.0, expected=1.0, deviation=9e9, bound=3.0, example=logits(4.0), replay="r")
     mistake = Mistake(names=("eps",), sentence="a")
-    assert "worst" in dict(details(findings([broken(deviation=3.4, bound=3.1, worst=worst)])[0]))
-    assert "worst" not in dict(details(findings([broken(deviation=3.4, bound=3.1, worst=worst, named=mistake)])[0]))
+    assert "worst" in dict(list_details(findings([broken(deviation=3.4, bound=3.1, worst=worst)])[0]))
+    assert "worst" not in dict(
+        list_details(findings([broken(deviation=3.4, bound=3.1, worst=worst, named=mistake)])[0])
+    )
 
 
 def test_two_events_are_two_findings_on_one_example_too() -> None:
@@ -204,7 +206,7 @@ def test_failures_that_float32_fixes_are_one_finding_about_the_format() -> None:
     mended = [broken("a", 1.0, event=OVERFLOW, **narrow), broken("b", 2.0, event=invalid, **narrow)]
     (one,) = findings(mended)
     assert sentence(one).startswith("float16 is too narrow for the intermediate results: compute in float32")
-    assert ("events", "exp overflows and sub cancels (homework.py:3)") in details(one)
+    assert ("events", "exp overflows and sub cancels (homework.py:3)") in list_details(one)
     assert {tuple(one.laws) for one in findings([*mended, broken("b", 2.0, event=invalid)])} == {("a",), ("b",)}
     assert len(findings([*mended, broken("c", event=OVERFLOW.model_copy(update={"place": "b.py:1"}))])) == 2
     (alone,) = findings(mended[:1])
@@ -258,7 +260,7 @@ def test_untraced_errors_in_16_bits_are_called_accumulated_rounding() -> None:
     underflows = broken("b", 2.0, event=backward, **narrow)
     (one,) = findings([underflows, off])
     seen = "backward exp underflows (homework.py:3), accumulated rounding"
-    assert ("events", seen) in details(one)
+    assert ("events", seen) in list_details(one)
     lost = broken("c", 3.0, event=OVERFLOW, status=Status.LOST, **narrow)
     assert [one.status for one in findings([off, lost])] == [Status.BROKEN, Status.LOST]
     assert [one.status for one in findings([lost, underflows, off])] == [Status.BROKEN]
@@ -325,33 +327,33 @@ def test_the_worst_example_is_shown_where_it_is_clearly_worse() -> None:
     """It is not shown if the minimal example already deviates by infinity."""
     worst = WorstExample(actual=7.0, expected=1.0, deviation=9e9, bound=3.0, example=logits(4.0), replay="r")
     near = broken(deviation=3.4, bound=3.1, worst=worst)
-    assert dict(details(findings([near])[0]))["worst"] == "[float32] logits = [[4]]: 7, expected 1"
-    assert "worst" not in dict(details(findings([broken(deviation=math.inf, worst=worst)])[0]))
-    assert "worst" not in dict(details(findings([broken(deviation=3.4, bound=3.1)])[0]))
+    assert dict(list_details(findings([near])[0]))["worst"] == "[float32] logits = [[4]]: 7, expected 1"
+    assert "worst" not in dict(list_details(findings([broken(deviation=math.inf, worst=worst)])[0]))
+    assert "worst" not in dict(list_details(findings([broken(deviation=3.4, bound=3.1)])[0]))
 
 
 def test_the_same_example_is_shown_once_however_little_another_law_admits() -> None:
     """A stricter law that the same answer breaks has no worse example."""
     loose = broken(event=OVERFLOW, deviation=50.0, bound=20.0)
     strict = broken(law="digits_not_lost", event=OVERFLOW, deviation=50.0, bound=2.0)
-    assert "worst" not in dict(details(findings([loose, strict])[0]))
+    assert "worst" not in dict(list_details(findings([loose, strict])[0]))
     other = broken(law="digits_not_lost", event=OVERFLOW, deviation=50.0, bound=2.0, example=logits(4.0))
-    assert "logits = [[4]]" in dict(details(findings([loose, other])[0]))["worst"]
+    assert "logits = [[4]]" in dict(list_details(findings([loose, other])[0]))["worst"]
 
 
 def test_an_answer_that_looks_like_the_truth_says_how_far_off_it_is() -> None:
     """Otherwise an example that barely fails looks like a false alarm."""
     near = broken(deviation=3.4, bound=3.1, actual=1.0, expected=1.0000001)
-    assert dict(details(findings([near])[0]))["example"].endswith("expected 1.0000001, 3.4 ulp off, bound 3.1")
+    assert dict(list_details(findings([near])[0]))["example"].endswith("expected 1.0000001, 3.4 ulp off, bound 3.1")
     worst = WorstExample(actual=1.0, expected=0.9999999, deviation=9e9, bound=3.0, example=logits(4.0), replay="r")
     far = broken(deviation=3.4, bound=3.1, worst=worst)
-    assert ": 1, expected 0.9999999, 9e+09 ulp" in dict(details(findings([far])[0]))["worst"]
+    assert ": 1, expected 0.9999999, 9e+09 ulp" in dict(list_details(findings([far])[0]))["worst"]
 
 
 def test_an_answer_is_shown_with_enough_digits_to_differ_from_the_truth() -> None:
     """Both numbers have the same number of digits, and the last two tell them apart."""
     close = broken(deviation=5.0, bound=3.0, actual=4.83378982543945, expected=4.833792344709238)
-    assert "4.833790, expected 4.833792" not in (text := dict(details(findings([close])[0]))["example"])
+    assert "4.833790, expected 4.833792" not in (text := dict(list_details(findings([close])[0]))["example"])
     assert ": 4.833790 " not in text
     assert "4.83379, expected 4.833792, 5 ulp off" in text.replace("4.8337898", "4.83379").replace(
         "4.8337923", "4.833792"
@@ -362,7 +364,7 @@ def test_a_worst_example_of_another_law_names_that_law() -> None:
     """Its numbers are not those of the first law."""
     gradient = broken("gradient", 2.0, group="gradient", event=OVERFLOW, deviation=9e9, bound=3.0, actual=7.0)
     near = broken(event=OVERFLOW, deviation=3.4, bound=3.1, actual=2.0, expected=1.0)
-    assert dict(details(findings([near, gradient])[0]))["worst"].startswith("[float32, gradient] ")
+    assert dict(list_details(findings([near, gradient])[0]))["worst"].startswith("[float32, gradient] ")
 
 
 def test_what_float32_mends_names_formats_of_16_bits_only() -> None:
@@ -397,7 +399,7 @@ def test_errors_that_differ_in_a_dtype_are_one_finding() -> None:
 def test_laws_that_only_lose_digits_are_not_counted_as_broken() -> None:
     """The count is that of the verdict line."""
     verdicts = [broken(event=OVERFLOW), broken("kept", status=Status.LOST, event=OVERFLOW)]
-    assert dict(details(findings(verdicts)[0]))["breaks"] == "value, in float32"
+    assert dict(list_details(findings(verdicts)[0]))["breaks"] == "value, in float32"
     assert "1 of 2 laws" in verdict_line(verdicts)
 
 
@@ -430,7 +432,7 @@ def test_an_input_near_an_integer_is_printed_with_all_digits() -> None:
         (1e300 / 3, "3.33333e+299"),
     ):
         worst = WorstExample(actual=7.0, expected=1.0, deviation=9e9, bound=3.0, example=logits(at), replay="r")
-        told = dict(details(findings([broken(deviation=3.4, bound=3.1, worst=worst)])[0]))["worst"]
+        told = dict(list_details(findings([broken(deviation=3.4, bound=3.1, worst=worst)])[0]))["worst"]
         assert f"logits = [[{spelled}]]: 7" in told
 
 
@@ -457,8 +459,8 @@ def test_a_block_fits_its_columns_but_for_what_is_pasted(width: int) -> None:
 def test_a_large_example_is_drawn_again_by_extra_options(replay: str, added: str) -> None:
     """The rerun draws the example again from its seed. The default seed is not printed."""
     (finding,) = findings([broken(event=OVERFLOW, replay=replay)])
-    assert dict(details(finding, options_only=True))["rerun"] == added
-    assert dict(details(finding))["rerun"] == replay
+    assert dict(list_details(finding, options_only=True))["rerun"] == added
+    assert dict(list_details(finding))["rerun"] == replay
 
 
 def test_every_failing_verdict_has_its_finding() -> None:

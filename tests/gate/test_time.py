@@ -11,7 +11,7 @@ import pytest
 from samples.command import Command
 
 from harness.bench.workload import is_timed, standard_inputs, workload
-from harness.calling.modes import no_compiler
+from harness.calling.modes import explain_missing_compiler
 from harness.calling.target import load
 from harness.case import Case
 from harness.contracts import contracts
@@ -269,7 +269,7 @@ def test_the_workload_of_every_shipped_case_runs(case: Case, tmp_path: Path) -> 
     try:
         timed()
     except Exception as error:
-        if reason := no_compiler(error):
+        if reason := explain_missing_compiler(error):
             pytest.skip(reason)
         raise
     timed()

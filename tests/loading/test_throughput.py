@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from harness.calling.discovery import dataset_named
+from harness.calling.discovery import load_data_set
 from harness.error import UsageError
 from harness.loading import accounting
 from harness.loading.accounting import CpuWindow, cpu_s, memory
@@ -205,7 +205,7 @@ def targets(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", ["numbers", "Numbers", "factory"])
 def test_a_data_set_is_found_made_or_called_for(targets: Path, name: str) -> None:
     """It is an object, a class, or a function."""
-    assert len(dataset_named(f"{targets}:{name}")) == 5
+    assert len(load_data_set(f"{targets}:{name}")) == 5
 
 
 @pytest.mark.parametrize(
@@ -227,5 +227,5 @@ def test_a_data_set_is_found_made_or_called_for(targets: Path, name: str) -> Non
 def test_what_is_no_data_set_is_refused_in_a_sentence(targets: Path, name: str, message: str) -> None:
     """The message has the rule, the value, the place and the remedy."""
     with pytest.raises(UsageError) as raised:
-        dataset_named(f"{targets}:{name}")
+        load_data_set(f"{targets}:{name}")
     assert message in str(raised.value)

@@ -15,7 +15,7 @@ from harness.proof.float32.display import draw_accuracy
 from harness.proof.float32.operation import OPERATIONS
 from harness.proof.float32.recorded import FILE, names_of, operation_name, read_recorded, read_run, sort_proofs
 from harness.record import Proof, RunFolder
-from harness.wording.accuracy import accuracy_row, environments, select_float32
+from harness.wording.accuracy import list_builds, make_accuracy_row, select_float32
 from harness.wording.number import count
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -81,13 +81,13 @@ def tables(proofs: Sequence[Proof]) -> str:
     """Return the accuracy, the laws, the times, and what has not run, as Markdown."""
     if not proofs:
         return "\nNo proof is kept yet.\n\n"
-    rows = [accuracy_row(proof) for proof in proofs]
+    rows = [make_accuracy_row(proof) for proof in proofs]
     accuracy = [_some(row, "operation", "quantity", "kernel", "worst ulp", "worst input") for row in rows]
     shares = [_some(row, "correctly rounded", "> 1 ulp", "> 2 ulp", "evidence") for row in rows]
     laws = [_some(row, "operation", "quantity", "kernel", "holds", "breaks") for row in rows]
     parts = [
         _table([{**first, **second} for first, second in zip(accuracy, shares, strict=True)]),
-        *(f"Valid for {environment}." for environment in environments(proofs)),
+        *(f"Valid for {environment}." for environment in list_builds(proofs)),
         "## Laws",
         _table(laws),
         "## Times",
@@ -111,7 +111,7 @@ def _some(row: dict[str, str], *names: str) -> dict[str, str]:
 
 def _time(proof: Proof) -> dict[str, str]:
     """Return core-seconds of a proof, and those of the operation alone."""
-    row = _some(accuracy_row(proof), "operation", "quantity", "kernel")
+    row = _some(make_accuracy_row(proof), "operation", "quantity", "kernel")
     ratio = proof.duration_s / proof.floor_s
     return {
         **row,
@@ -127,7 +127,7 @@ def _published(proof: Proof) -> list[dict[str, str]]:
     if proof.quantity != "value" or proof.layout != "contiguous" or name not in PUBLISHED:
         return []
     function, figure = PUBLISHED[name]
-    row = accuracy_row(proof)
+    row = make_accuracy_row(proof)
     return [
         {"operation": row["operation"], "function": function, "published, ulp": figure, "proved here": row["worst ulp"]}
     ]

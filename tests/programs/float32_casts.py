@@ -18,7 +18,7 @@ from harness.proof.float32.kernel import LAYOUTS
 from harness.proof.float32.recorded import CASTS, read_recorded
 from harness.record import Proof
 from harness.timing.clock import threads
-from harness.wording.accuracy import cast_row, environments
+from harness.wording.accuracy import list_builds, make_cast_row
 
 PAGE = Path(__file__).parents[2] / "docs" / "accuracy-of-torch.md"
 BEGIN, END = "<!-- casts -->\n", "<!-- end of casts -->\n"
@@ -33,7 +33,7 @@ def main() -> None:
             with threads(1):
                 proof = prove_cast(ENCODINGS[name], layout)
             _keep(proof.model_copy(update={"processor": environment().processor}))
-            print(cast_row(proof), f"{proof.duration_s:.1f} s", flush=True)
+            print(make_cast_row(proof), f"{proof.duration_s:.1f} s", flush=True)
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     PAGE.write_text(before + BEGIN + table(read_recorded(CASTS)) + END + rest.partition(END)[2], encoding="utf-8")
 
@@ -52,9 +52,9 @@ def _key(proof: Proof) -> tuple[str, ...]:
 
 def table(proofs: Sequence[Proof]) -> str:
     """Return the casts as Markdown, with the time of each proof."""
-    rows = [{**cast_row(proof), "core-s": f"{proof.duration_s:.0f}"} for proof in proofs]
+    rows = [{**make_cast_row(proof), "core-s": f"{proof.duration_s:.0f}"} for proof in proofs]
     lines = tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True)
-    valid = "".join(f"Valid for {environment}.\n\n" for environment in environments(proofs))
+    valid = "".join(f"Valid for {environment}.\n\n" for environment in list_builds(proofs))
     return f"\n{lines}\n\n{valid}"
 
 

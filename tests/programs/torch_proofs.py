@@ -13,7 +13,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from harness.record import Proof, RunFolder, Status
-from harness.wording import differing, witness, worst
+from harness.wording import format_differences, format_witness, format_worst
 
 HERE = Path(__file__).parent
 RECORDED = HERE.parent / "recorded" / "proofs.jsonl.gz"
@@ -79,11 +79,11 @@ def _row(proof: Proof) -> dict[str, str]:
         "quantity": proof.quantity,
         "dtype": proof.dtype,
         "layout": proof.layout,
-        "worst ulp": worst(proof),
-        "worst input": f"`{witness(proof)}`",
+        "worst ulp": format_worst(proof),
+        "worst input": f"`{format_witness(proof)}`",
         "> 1/2 ulp": f"{proof.not_correctly_rounded:,}",
         "> 1 ulp": f"{proof.beyond['1']:,}",
-        "bits differ": differing(proof),
+        "bits differ": format_differences(proof),
         "laws broken": ", ".join(broken) or "none",
     }
 

@@ -23,7 +23,7 @@ from harness.proof import pairs
 from harness.proof.exhaustion import Exhaustion, Proving
 from harness.proof.shards import Shard, Shards
 from harness.record import RUNS, Proof, RunFolder
-from harness.wording import extent
+from harness.wording import format_extent
 
 SOFTMAX = """
 import os
@@ -132,7 +132,7 @@ def test_a_run_that_is_killed_goes_on_with_the_same_result(workplace: Path, smal
     before = shards(folder)
     assert 2 <= len(before) < 8
     (part,) = known(exhaustion(folder))
-    assert extent(part).startswith("partial")
+    assert format_extent(part).startswith("partial")
     assert done(exhaustion(folder)) == 8 - len(before)
     assert before.items() <= shards(folder).items()
     at_once = exhaustion(workplace / "at_once").run()

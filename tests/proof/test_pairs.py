@@ -23,7 +23,6 @@ from harness.proof.tally import LIMITS
 from harness.proof.threshold import compare_with_limit
 from harness.record import Status, TensorText
 from harness.verdict.job import Job
-from harness.wording import extent
 
 FORMATS = ("float16", "bfloat16")
 
@@ -303,11 +302,11 @@ def test_a_shard_that_is_dropped_or_visited_twice_is_noticed() -> None:
     assert conclude(pairs, sum(shards[1:], start=shards[0])).is_proved
     dropped = conclude(pairs, shards[0] + shards[1] + shards[2])
     assert not dropped.is_proved
-    assert extent(dropped) == "partial, 75.0%"
+    assert format_extent(dropped) == "partial, 75.0%"
     twice = conclude(pairs, shards[0] + shards[1] + shards[2] + shards[2])
     assert twice.visited == twice.inputs
     assert not twice.is_proved
-    assert extent(twice).startswith("not proved")
+    assert format_extent(twice).startswith("not proved")
 
 
 def test_an_implementation_that_changes_its_input_proves_nothing() -> None:

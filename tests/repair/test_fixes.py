@@ -13,11 +13,11 @@ from harness.contracts import contract_named
 from harness.diagnosis.search import examples
 from harness.error import UsageError
 from harness.record import Status, Verdict
-from harness.repair.candidates import Candidate, candidates
-from harness.repair.code import function_at
-from harness.repair.law_judge import IsolatedJudge, found_fix, temporary_sibling
-from harness.repair.proposal import Fixing, FixOptions, apply
-from harness.repair.search import difference, edits
+from harness.repair.candidates import Candidate, list_candidates
+from harness.repair.code import find_function
+from harness.repair.law_judge import IsolatedJudge, find_fix, make_temporary_sibling
+from harness.repair.proposal import FixOptions, FixRequest, apply
+from harness.repair.search import list_edits, make_diff
 from harness.verdict.campaign import Campaign
 
 TORCH = "import torch\nimport torch.nn.functional as F\n\n\n"
@@ -25,14 +25,14 @@ TORCH = "import torch\nimport torch.nn.functional as F\n\n\n"
 
 def rewritten(source: str, name: str = "f", *, unsafe: bool = False, mistakes: Sequence[str] = ()) -> list[str]:
     """Return the texts of the candidates, without the imports."""
-    found = candidates(TORCH + source, name, mistakes, unsafe=unsafe)
+    found = list_candidates(TORCH + source, name, mistakes, unsafe=unsafe)
     return [one.text.removeprefix(TORCH) for one in found]
 
 
 @pytest.mark.parametrize("one", FAULTY, ids=lambda one: one.name)
 def test_the_first_candidate_is_the_fix(one: Faulty) -> None:
     """The first candidate contains the repaired expression, and no assignment that became useless."""
-    first, *_ = candidates(one.text, one.name, one.mistakes, unsafe=one.unsafe)
+    first, *_ = list_candidates(one.text, one.name, one.mistakes, unsafe=one.unsafe)
     assert all(part in first.text for part in one.fixed), first.text
     body = first.text.partition(":\n")[2]
     assert not any(part in body for part in one.gone), first.text
@@ -42,7 +42,7 @@ def test_the_first_candidate_is_the_fix(one: Faulty) -> None:
 @pytest.mark.parametrize("one", [one for one in FAULTY if one.unsafe], ids=lambda one: one.name)
 def test_a_changed_meaning_needs_the_option(one: Faulty) -> None:
     """Without `--unsafe-fixes`, every candidate is equal to the function over the real numbers."""
-    assert all(candidate.is_safe for candidate in candidates(one.text, one.name, one.mistakes))
+    assert all(candidate.is_safe for candidate in list_candidates(one.text, one.name, one.mistakes))
 
 
 def test_the_axis_is_carried_over() -> None:
@@ -75,7 +75,7 @@ def test_a_name_that_is_still_read_stays() -> None:
 
 def test_a_module_without_functional_gets_the_whole_name() -> None:
     """The rewrite needs no new import."""
-    found = candidates("import torch as t\n\n\ndef f(x):\n    return t.log(t.sigmoid(x))\n", "f")
+    found = list_candidates("import torch as t\n\n\ndef f(x):\n    return t.log(t.sigmoid(x))\n", "f")
     assert "return t.nn.functional.logsigmoid(x)" in found[0].text
 
 
@@ -119,9 +119,11 @@ def test_further_expressions_are_known(body: str, fixed: str) -> None:
 def test_a_wider_format_is_tried_where_it_is_asked_for(body: str, fixed: list[str]) -> None:
     """A sum keeps the format of its result; without the request there is no such candidate."""
     text = f"import torch\n\n\ndef f(x):\n    return {body}\n"
-    found = [one.text.splitlines()[-1].removeprefix("    return ") for one in candidates(text, "f", wider="float32")]
+    found = [
+        one.text.splitlines()[-1].removeprefix("    return ") for one in list_candidates(text, "f", wider="float32")
+    ]
     assert found == fixed
-    assert candidates(text, "f") == []
+    assert list_candidates(text, "f") == []
 
 
 LINES = """import torch
@@ -147,8 +149,8 @@ class Net(torch.nn.Module):
 ])  # fmt: skip
 def test_only_the_line_of_a_finding_is_rewritten(line: int, name: str, changed: str) -> None:
     """The value of a name belongs to the lines that read it; other faulty lines stay."""
-    assert function_at(LINES, line) == name
-    first, *_ = candidates(LINES, name, line=line)
+    assert find_function(LINES, line) == name
+    first, *_ = list_candidates(LINES, name, line=line)
     others = [text for text in ("log(1 + x.exp())", "sigmoid(x))", "log(p)") if text in first.text]
     assert changed in first.text
     assert len(others) == 2
@@ -156,8 +158,8 @@ def test_only_the_line_of_a_finding_is_rewritten(line: int, name: str, changed: 
 
 def test_a_line_outside_of_functions_has_no_function() -> None:
     """A file that Python cannot read has none either."""
-    assert function_at(LINES, 1) is None
-    assert function_at("def f(:\n", 1) is None
+    assert find_function(LINES, 1) is None
+    assert find_function("def f(:\n", 1) is None
 
 
 @pytest.mark.parametrize("one", [one for one in FAULTY if not one.unsafe], ids=lambda one: one.name)
@@ -166,7 +168,7 @@ def test_a_safe_fix_keeps_ordinary_results(one: Faulty) -> None:
     contract = contract_named(one.contract)
     given = examples(contract, dtype=torch.float64)
     before = results(one.text, one.name, given)
-    for candidate in candidates(one.text, one.name)[:3]:
+    for candidate in list_candidates(one.text, one.name)[:3]:
         for was, now in zip(before, results(candidate.text, one.name, given), strict=True):
             assert torch.allclose(was, now, rtol=1e-9, atol=1e-12, equal_nan=True)
 
@@ -217,7 +219,7 @@ def fix_of(**after: str) -> tuple[str, str] | None:
         text: [verdict(law, status[one]) for law, one in zip(laws, said, strict=True)] for text, said in after.items()
     }
     tried = [Candidate(text, (text,), is_safe=True) for text in known]
-    found = found_fix(tried, BEFORE, judged(known))  # type: ignore[arg-type]
+    found = find_fix(tried, BEFORE, judged(known))  # type: ignore[arg-type]
     return None if found is None else (found.candidate.text, found.sentence)
 
 
@@ -236,7 +238,7 @@ def test_a_candidate_has_the_files_beside_it(tmp_path: Path) -> None:
     """The copy can import the neighboring files, and the user's folder does not change."""
     (tmp_path / "own.py").write_text("import beside\n")
     (tmp_path / "beside.py").write_text("a = 1\n")
-    with temporary_sibling(tmp_path / "own.py", "changed = 1\n") as copy:
+    with make_temporary_sibling(tmp_path / "own.py", "changed = 1\n") as copy:
         assert copy.name == "own.py"
         assert copy.read_text() == "changed = 1\n"
         assert (copy.parent / "beside.py").read_text() == "a = 1\n"
@@ -281,9 +283,9 @@ def test_a_question_that_cannot_be_answered_is_refused(target: str, asked_for: d
 # Writing
 
 
-def asked(file: Path, text: str) -> Fixing:
+def asked(file: Path, text: str) -> FixRequest:
     """Return the options of a user for a file."""
-    return Fixing(file, "f", text, write=True, unsafe=False)
+    return FixRequest(file, "f", text, write=True, unsafe=False)
 
 
 def test_the_fix_is_written_with_the_mode_of_the_file(tmp_path: Path) -> None:
@@ -318,12 +320,12 @@ def test_edits_make_the_new_text(before: str, after: str) -> None:
     lines = before.split("\n")
     starts = [sum(len(line) + 1 for line in lines[:number]) for number in range(len(lines) + 1)]
     text = before
-    for one in reversed(edits(before, after)):
+    for one in reversed(list_edits(before, after)):
         text = text[: starts[one.line - 1]] + one.content + text[starts[one.end - 1] + one.end_column - 1 :]
     assert text == after
 
 
 def test_the_diff_is_unified() -> None:
     """It names the file twice and shows the changed line."""
-    shown = difference(Path("own.py"), "a = 1\nb = 2\n", "a = 1\nb = 3\n")
+    shown = make_diff(Path("own.py"), "a = 1\nb = 2\n", "a = 1\nb = 3\n")
     assert shown == ["--- a/own.py", "+++ b/own.py", "@@ -1,2 +1,2 @@", " a = 1", "-b = 2", "+b = 3"]

@@ -6,8 +6,8 @@ import pytest
 from repair.faulty import FAULTY, Faulty
 from repair.verified import recorded
 
-from harness.repair.candidates import candidates
-from harness.repair.search import difference
+from harness.repair.candidates import list_candidates
+from harness.repair.search import make_diff
 
 NOTHING_TO_FIX = {"unbiased_variance"}
 """Functions that a check no longer calls wrong: the contract recognizes their convention."""
@@ -33,8 +33,8 @@ def test_the_recorded_diff_is_a_candidate(one: Faulty) -> None:
     file = Path(f"{one.name}.py")
     tried = {
         unsafe: {
-            "\n".join(difference(file, one.text, candidate.text)): candidate.is_safe
-            for candidate in candidates(one.text, one.name, one.mistakes, unsafe=unsafe)
+            "\n".join(make_diff(file, one.text, candidate.text)): candidate.is_safe
+            for candidate in list_candidates(one.text, one.name, one.mistakes, unsafe=unsafe)
         }
         for unsafe in (False, True)
     }

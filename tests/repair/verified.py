@@ -12,9 +12,9 @@ from repair.faulty import FAULTY, Faulty
 from harness.execution.worker_pool import WorkerPool
 from harness.findings import findings
 from harness.isolation.limits import Limits
-from harness.repair.candidates import candidates
-from harness.repair.law_judge import IsolatedJudge, found_fix
-from harness.repair.search import difference
+from harness.repair.candidates import list_candidates
+from harness.repair.law_judge import IsolatedJudge, find_fix
+from harness.repair.search import make_diff
 from harness.verdict.campaign import Campaign
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "fixes.txt"
@@ -36,12 +36,12 @@ def verified(one: Faulty) -> str:
         with WorkerPool(campaign, Limits(), 1) as pool:
             verdicts = list(campaign.verdicts(pool))
         names = [name for finding in findings(verdicts) if finding.named is not None for name in finding.named.names]
-        tried = candidates(one.text, one.name, names, unsafe=one.unsafe)
+        tried = list_candidates(one.text, one.name, names, unsafe=one.unsafe)
         with IsolatedJudge(campaign) as judge:
-            found = found_fix(tried, verdicts, judge, seconds=600.0)
+            found = find_fix(tried, verdicts, judge, seconds=600.0)
     if found is None:
         return block(one, [], "none")
-    return block(one, difference(Path(file.name), one.text, found.candidate.text), found.sentence)
+    return block(one, make_diff(Path(file.name), one.text, found.candidate.text), found.sentence)
 
 
 def recorded() -> Iterator[tuple[str, list[str], str]]:

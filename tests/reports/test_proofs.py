@@ -12,16 +12,24 @@ from harness.record import Proof, RunFolder
 from harness.record.storage import beginning, seal_line
 from harness.reports.page import write_report
 from harness.reports.tables import proof as tables
-from harness.wording import broken_blocks, extent, laws_held, proof_line, unanswered_proofs, witness, worst
+from harness.wording import (
+    format_broken_laws,
+    format_extent,
+    format_witness,
+    format_worst,
+    group_unanswered_proofs,
+    list_held_laws,
+    proof_line,
+)
 
 
 def test_a_complete_proof_is_called_proved_and_a_part_is_not() -> None:
     """A proof with a wrong checksum, or with an error, is not called proved."""
-    assert extent(samples.run.proof()) == "proved"
-    assert extent(samples.run.proof(visited=440_860_672)) == "partial, 10.9%"
-    assert extent(samples.run.proof(visited=4_030_726_143)) == "partial, 99.9%"
-    assert extent(samples.run.proof(checksum="f0400000-0-1")).startswith("not proved")
-    assert extent(samples.run.proof(error="it raises")) == "error"
+    assert format_extent(samples.run.proof()) == "proved"
+    assert format_extent(samples.run.proof(visited=440_860_672)) == "partial, 10.9%"
+    assert format_extent(samples.run.proof(visited=4_030_726_143)) == "partial, 99.9%"
+    assert format_extent(samples.run.proof(checksum="f0400000-0-1")).startswith("not proved")
+    assert format_extent(samples.run.proof(error="it raises")) == "error"
 
 
 def test_the_line_says_how_many_are_proved_and_what_is_broken() -> None:
@@ -35,27 +43,30 @@ def test_the_line_says_how_many_are_proved_and_what_is_broken() -> None:
 
 def test_the_witness_is_spelled_in_hexadecimal() -> None:
     """If every output is correctly rounded, there is no witness."""
-    assert witness(samples.run.proof()) == "[-0x1.0d4p+3, -0x1.064p-11]"
-    assert worst(samples.run.proof()) == "0.500918"
-    assert (witness(samples.run.proof(witness=None)), worst(samples.run.proof(witness=None))) == ("–", "≤ 0.5")
+    assert format_witness(samples.run.proof()) == "[-0x1.0d4p+3, -0x1.064p-11]"
+    assert format_worst(samples.run.proof()) == "0.500918"
+    assert (format_witness(samples.run.proof(witness=None)), format_worst(samples.run.proof(witness=None))) == (
+        "–",
+        "≤ 0.5",
+    )
 
 
 def test_a_broken_law_has_a_block_with_its_kernel() -> None:
     """The block is the same as in the terminal."""
     broken = samples.run.refutation()
-    (block,) = broken_blocks([broken])
+    (block,) = format_broken_laws([broken])
     assert block.startswith("homework.softmax breaks value [float16, rows]")
     assert "kernel     classes along the last axis" in block
     assert "replay     harness check" in block
     assert "the replay has this input only" in block
-    assert laws_held(broken) == "none holds, value (broken)"
-    assert laws_held(samples.run.proof()) == "2 hold"
+    assert list_held_laws(broken) == "none holds, value (broken)"
+    assert list_held_laws(samples.run.proof()) == "2 hold"
 
 
 def test_a_law_that_breaks_in_several_places_has_one_block() -> None:
     """Its last line names the other places."""
     broken = samples.run.refutation()
-    (block,) = broken_blocks([broken, broken.model_copy(update={"layout": "spread"})])
+    (block,) = format_broken_laws([broken, broken.model_copy(update={"layout": "spread"})])
     assert block.splitlines()[-1] == "  also in    [float16, spread]"
 
 
@@ -68,7 +79,7 @@ def test_a_failure_to_answer_is_reported_once() -> None:
         for layout in ("rows", "columns")
     ]
     answered = samples.run.proof(quantity="gradient", layout="columns", dtype="bfloat16")
-    assert unanswered_proofs([*errors[:-1], answered]) == [
+    assert group_unanswered_proofs([*errors[:-1], answered]) == [
         "it hangs\n  affects  value [everywhere]; gradient [float16; bfloat16 rows]"
     ]
     assert proof_line([*errors[:-1], answered]).startswith("proofs: 1 of 8 proved; 7 without an answer (")

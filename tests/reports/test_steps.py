@@ -17,7 +17,7 @@ from harness.reports.figures.step_ratio import floor, phases, step_ratios
 from harness.reports.frame import FRAMES
 from harness.reports.reading import read
 from harness.reports.tables import step
-from harness.reports.text import markdown_text
+from harness.reports.text import render_markdown
 from harness.wording.table.step import agreement_table, step_table
 
 
@@ -138,7 +138,7 @@ def test_a_page_with_steps_in_turns_has_every_part(measured: RunFolder) -> None:
     assert html.count('-agreement-table"') == 1
     for part in (*parts, "phases-table"):
         assert html.count(f'-{part}"') == html.count('<article class="sheet model"')
-    assert markdown_text("no accelerator on this machine") in html
+    assert render_markdown("no accelerator on this machine") in html
 
 
 @pytest.mark.parametrize(

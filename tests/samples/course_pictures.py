@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from harness.course.exercise import exercise_named
+from harness.course.exercise import find_exercise
 from harness.data.dataset import SYSTEM
 from harness.floats import FORMATS
 from harness.reports.figures.image import png
@@ -33,7 +33,7 @@ Data = Mapping[str, Any]
 
 def functions(name: str, *, solved: bool) -> dict[str, Any]:
     """Execute the starting file of an exercise, or its solution, and return its functions."""
-    exercise = exercise_named(name)
+    exercise = find_exercise(name)
     names: dict[str, Any] = {"__name__": "picture"}
     exec(exercise.solution if solved else exercise.start, names)  # noqa: S102 - our own text
     return names

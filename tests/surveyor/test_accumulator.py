@@ -10,7 +10,7 @@ from harness.case import Case
 from harness.record import Accumulator
 from harness.surveyor.accumulator import accumulator
 from harness.verdict.job import jobs
-from harness.wording import summing
+from harness.wording import format_summing
 
 
 def found(function: object, contract: str, dtype: str) -> Accumulator:
@@ -73,7 +73,7 @@ def test_a_sum_one_after_the_other_is_found_in_its_width(make: object, contract:
     """The output may have any format that is precise enough to show it."""
     record = found(make(getattr(torch, width)), contract, dtype)  # type: ignore[operator]
     assert (record.width, record.order) == (width, "one term after the other")
-    assert summing(record) == f"in {width} one term after the other"
+    assert format_summing(record) == f"in {width} one term after the other"
 
 
 @pytest.mark.parametrize("parts", [4, 16, 64])
@@ -87,8 +87,8 @@ def test_a_sum_in_parts_is_found_with_the_number_of_parts(parts: int) -> None:
 
 def test_a_sum_wider_than_the_output_is_reported_as_such() -> None:
     """The sum is in float32 for bfloat16, or in float64 for float32."""
-    assert summing(found(linear_in(torch.float32), "linear", "bfloat16")) == "as if in float32 or wider"
-    assert summing(found(linear_in(torch.float64), "linear", "float32")) == "as if in float64 or wider"
+    assert format_summing(found(linear_in(torch.float32), "linear", "bfloat16")) == "as if in float32 or wider"
+    assert format_summing(found(linear_in(torch.float64), "linear", "float32")) == "as if in float64 or wider"
 
 
 def test_the_evidence_has_the_loss_for_each_width() -> None:
@@ -116,4 +116,4 @@ def test_an_implementation_that_raises_gives_its_text_as_evidence() -> None:
     record = found(raising, "linear", "float32")
     assert (record.width, record.order) == (None, None)
     assert "no such luck" in record.evidence[0]
-    assert summing(record) == "in an unknown width"
+    assert format_summing(record) == "in an unknown width"

@@ -20,7 +20,7 @@ from harness.surveyor.breaking import RaySearch, breaking, follows
 from harness.surveyor.explore import explorations
 from harness.surveyor.search import Budget
 from harness.verdict.job import Job, jobs
-from harness.wording import closed_form, disagreeing, select_unanswered, select_undeclared, survey_line
+from harness.wording import format_closed_form, select_disagreeing, select_unanswered, select_undeclared, survey_line
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 
@@ -121,7 +121,7 @@ def test_every_declared_closed_form_gives_the_breaking_point(case: Case, law: st
             for one in rays_of(job.contract):
                 if (job.law.name, one.name) == (law, ray) and case.declared_point(law, ray, job.format.name):
                     record = breaking(job, one)
-                    assert record.agrees, closed_form(record)
+                    assert record.agrees, format_closed_form(record)
                     checked += 1
     assert checked
 
@@ -141,8 +141,8 @@ def test_a_closed_form_that_is_declared_wrongly_is_shown_to_disagree() -> None:
     """The record and the last line contain the value of the form."""
     record = spike_of(Case(naive, "softmax", breaks_at={("value", "spike"): "p ln 2"}))
     assert record.agrees is False
-    assert closed_form(record) == "DISAGREES with p ln 2 = 16.63553233"
-    assert disagreeing([record]) == [record]
+    assert format_closed_form(record) == "DISAGREES with p ln 2 = 16.63553233"
+    assert select_disagreeing([record]) == [record]
     assert "0 of 1 declared closed forms agree" in survey_line([record], [])
 
 

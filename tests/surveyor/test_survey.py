@@ -14,7 +14,7 @@ from harness.error import UsageError
 from harness.record import RUNS, Accumulator, Breaking, Profile, RunFolder, Worst
 from harness.surveyor.discovery import Discoveries
 from harness.surveyor.plan import Survey
-from harness.wording import how_sure, what_happens
+from harness.wording import format_certainty, format_result
 
 HOMEWORK = """
 import torch
@@ -165,8 +165,8 @@ def test_python_gives_findings_with_a_frame_and_a_sentence() -> None:
     assert spike["value"] == 88.72283935546875
     assert str(found).startswith("survey: ")
     record = next(one for one in found.breakings if (one.law, one.ray) == ("value", "spike"))
-    assert what_happens(record) == "nan, expected 1"
-    assert how_sure(record) == "first of the tried values"
+    assert format_result(record) == "nan, expected 1"
+    assert format_certainty(record) == "first of the tried values"
 
 
 def test_python_names_a_contract_without_rays() -> None:

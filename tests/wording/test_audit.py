@@ -3,7 +3,7 @@
 import pytest
 import samples.audit
 
-from harness.wording import audit_text
+from harness.wording import format_audit
 from harness.wording.audit import wrap_text
 
 RECORDED = """\
@@ -30,7 +30,7 @@ def test_a_finding_on_80_columns_is_what_was_recorded() -> None:
 def test_no_line_is_wider_than_the_screen_and_no_word_is_lost(width: int) -> None:
     """A word that is wider than the screen is printed whole."""
     audit = samples.audit.audit("train.step", samples.audit.finding(), samples.audit.finding(line=13))
-    text = audit_text(audit, everything=True)
+    text = format_audit(audit, everything=True)
     shown = wrap_text(text, width)
     assert shown.split() == text.split()
     assert all(len(line) <= width or len(line.split()) <= 2 for line in shown.splitlines())

@@ -7,7 +7,7 @@ import samples.run
 
 from harness.findings import Finding
 from harness.record import Status, TensorText, Verdict
-from harness.wording import details, finding_in_short, sentence
+from harness.wording import finding_in_short, list_details, sentence
 
 
 def tensor(*values: float, shape: tuple[int, ...] | None = None) -> TensorText:
@@ -49,7 +49,7 @@ def test_a_failure_without_a_known_cause_states_the_wrong_result(verdict: Verdic
     finding = Finding((verdict,))
     assert sentence(finding) == said
     assert finding_in_short(finding).startswith(f"DEFECT  {said}")
-    assert ("law", verdict.statement) in details(finding)
+    assert ("law", verdict.statement) in list_details(finding)
 
 
 def test_a_release_precedes_the_sentence_only_if_it_explains_every_failure() -> None:

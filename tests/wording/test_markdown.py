@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from harness.error import printable
-from harness.wording import fence_code, markdown_text
-from harness.wording.table import Header, markdown_table
+from harness.wording import fence_code, render_markdown
+from harness.wording.table import Header, render_markdown_table
 
 HOSTILE = "a|b <img src=x> **c** _d_ [e](http://f) `g` ``h`` $i$ # j\n- k &lt; \\| ~~l~~"
 """A name with all kinds of markup."""
@@ -39,7 +39,7 @@ def shown(text: str) -> str:
 def test_a_reader_sees_the_text_without_markup(text: str) -> None:
     """Lines are joined, and control characters replaced. Names and numbers in backquotes stay code."""
     line = " ".join(printable(text).split())
-    assert shown(markdown_text(text)).replace(" `", "`").replace("` ", "`") == line.replace(" `", "`").replace(
+    assert shown(render_markdown(text)).replace(" `", "`").replace("` ", "`") == line.replace(" `", "`").replace(
         "` ", "`"
     )
 
@@ -49,7 +49,7 @@ def test_a_reader_sees_the_text_without_markup(text: str) -> None:
 @settings(max_examples=100, deadline=None)
 def test_a_table_has_the_cells_that_it_is_given(heading: str, text: str) -> None:
     """No cell opens another one or ends the table."""
-    table = markdown_table([Header(heading), Header("d")], [[text, "c"]])
+    table = render_markdown_table([Header(heading), Header("d")], [[text, "c"]])
     tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(table)
     kinds = [token.type for token in tokens if token.type in {"th_open", "td_open", "tr_open", "html_block"}]
     assert kinds == ["tr_open", "th_open", "th_open", "tr_open", "td_open", "td_open"]

@@ -27,7 +27,7 @@ def print_steps(console: Console, document: Mapping[str, Any]) -> None:
     steps = benchmarks(document, StepRecord)
     groups = group_by(steps, lambda step: (step.record.contract, step.record.device))
     for number, ((contract, device), group) in enumerate(groups.items(), 1):
-        table = replace(step_table(group).without("device"), title=f"{contract}, {device}: one step")
+        table = replace(step_table(group).drop_columns("device"), title=f"{contract}, {device}: one step")
         show_table(
             console, table if number == len(groups) else replace(table, caption=""), with_title=True, is_short=True
         )

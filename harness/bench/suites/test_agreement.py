@@ -9,7 +9,7 @@ from torch.utils.benchmark import Timer
 from harness.bench.suites.benchmark import DTYPE, Tape, cases_of, keep, option, parametrize, refuse
 from harness.bench.suites.step_group import FIRST_CALL_S, WARM_S
 from harness.bench.suites.training import CONTRACTS, problem, start_step
-from harness.calling.modes import no_compiler
+from harness.calling.modes import explain_missing_compiler
 from harness.case import Case
 from harness.record import median_ratio
 from harness.record.bench import AgreementRecord, names
@@ -90,7 +90,7 @@ def _make_arms(case: Case, batch_size: int) -> tuple[WarmUp, dict[str, Arm]]:
         with limit_wall_time(FIRST_CALL_S, f"the warm-up of {case.name}"):
             warmed = warm(call, duration_s=WARM_S)
     except Exception as error:
-        if reason := no_compiler(error):
+        if reason := explain_missing_compiler(error):
             pytest.skip(reason)
         raise
     calls = calls_within(SLICE_S, warmed.warm_s)

@@ -28,7 +28,7 @@ from harness.bench.suites.loader_measurement import (
 )
 from harness.bench.suites.peers import PEERS
 from harness.bench.suites.training import stepper_of, training_step
-from harness.calling.discovery import SHIPPED, dataset_named, is_shipped, is_stream
+from harness.calling.discovery import SHIPPED, is_shipped, is_stream, load_data_set
 from harness.case import Case
 from harness.data.images import ImageData
 from harness.error import UsageError, join_names
@@ -158,7 +158,7 @@ def _load_dataset(config: pytest.Config, name: str) -> Any:
         try:
             if config.getoption("harness_dataset"):
                 with importing(config, name):
-                    cache[name] = dataset_named(name)
+                    cache[name] = load_data_set(name)
             else:
                 cache[name] = _list_file_sets()[name]()
         except UsageError as error:

@@ -15,7 +15,7 @@ from harness.bench.suites.benchmark import DTYPE, Tape, cases_of, keep, option, 
 from harness.bench.suites.step_group import TIMES, Group, Timed, measure_group
 from harness.bench.suites.training import CONTRACTS, comparisons, problem
 from harness.calling.adapter import NotApplicable
-from harness.calling.modes import no_compiler
+from harness.calling.modes import explain_missing_compiler
 from harness.case import Case
 from harness.record.bench import StepRecord, names
 from harness.timing.clock import NO_ACCELERATOR, Accelerator, current_accelerator, threads
@@ -92,7 +92,7 @@ def _group(config: pytest.Config, key: StepKey, accelerator: Accelerator | None)
 
 def _explain(error: Exception) -> None:
     """Skip if the machine has no compiler; otherwise fail with the error of the step."""
-    if reason := no_compiler(error):
+    if reason := explain_missing_compiler(error):
         pytest.skip(reason)
     if isinstance(error, (NotApplicable, TimeoutError)):
         pytest.fail(str(error), pytrace=False)

@@ -10,13 +10,13 @@ _DIM = "lambda f, x: f(x, dim=-1)"
 _EACH = "lambda f, {0}: f({0}, reduction='none')"
 
 
-def _each(claim: str, inputs: str) -> Known:
+def _make_loss_claim(claim: str, inputs: str) -> Known:
     """Return the entry of a loss, called without a reduction."""
     return Known(claim, _EACH.format(inputs))
 
 
 def _make_pooling_claim(claim: str, arguments: str, axes: int = 1) -> Known:
-    """Pooling over a window as long as the row."""
+    """Return the entry of a pooling whose window is the whole row."""
     ones = "1, " * (axes - 1)
     shape = f"x.reshape(-1, 1, {ones}x.shape[-1])"
     window = arguments.replace("WINDOW", "x.shape[-1]" if axes == 1 else f"({ones}x.shape[-1])")
@@ -42,10 +42,10 @@ _ACTIVATIONS: Table = {
 }
 
 _TWICE = "torch.cat([x, x], -1).reshape(1, -1, 2 * x.shape[-1])"
-"""A row twice has the same mean and variance, and torch does not refuse it if the row has one entry."""
+"""Repeats each row, which keeps mean and variance, because torch refuses a row with one entry."""
 
 _PADDED = "F.pad(x.reshape(-1), (0, 1))"
-"""One more channel, since torch refuses none."""
+"""Adds a channel, because torch requires one."""
 
 _NORMS: Table = {
     "layer_norm": Known("layer_norm", "lambda f, x: f(x, x.shape[-1:])", ("input", "normalized_shape")),
@@ -73,16 +73,16 @@ _LABEL_MARGIN = "formula(x, t: index): (sum(max(0, 1 - x[t] + x)) - 1) / count(x
 
 _LOSSES: Table = {
     **plain("cross_entropy binary_cross_entropy_with_logits"),
-    "nll_loss": _each("formula(x, t: index): -x[t]", "x, t"),
-    "binary_cross_entropy": _each(
+    "nll_loss": _make_loss_claim("formula(x, t: index): -x[t]", "x, t"),
+    "binary_cross_entropy": _make_loss_claim(
         "formula(p: 0.001..0.999, y: unit constant): -(y * log(p) + (1 - y) * log(1 - p))", "p, y"
     ),
     "mse_loss": Known("squared_error"),
-    "l1_loss": _each("l1", "x, y"),
-    "smooth_l1_loss": _each("huber", "x, y"),
-    "huber_loss": _each("huber", "x, y"),
+    "l1_loss": _make_loss_claim("l1", "x, y"),
+    "smooth_l1_loss": _make_loss_claim("huber", "x, y"),
+    "huber_loss": _make_loss_claim("huber", "x, y"),
     "kl_div": Known("kl_divergence", "lambda f, log_q, p: f(log_q, p, reduction='none').sum(-1)"),
-    "poisson_nll_loss": _each("poisson_nll", "x, y"),
+    "poisson_nll_loss": _make_loss_claim("poisson_nll", "x, y"),
     "gaussian_nll_loss": Known("gaussian_nll"),
     "hinge_embedding_loss": Known(
         "formula(x, y: constant): where(y > 0, x, max(0, 1 - x))",
@@ -93,18 +93,18 @@ _LOSSES: Table = {
         "formula(x, y): e = 9.999999960041971802e-13; 1 - sum(x * y) / sqrt((sum(x * x) + e) * (sum(y * y) + e))",
         "lambda f, x, y: f(x, y, torch.ones(x.shape[:-1], dtype=x.dtype), reduction='none')",
     ),
-    "margin_ranking_loss": _each("formula(x, y, s: constant): max(0, -s * (x - y))", "x, y, s"),
-    "soft_margin_loss": _each("soft_margin", "x, y"),
-    "multi_margin_loss": _each(_LABEL_MARGIN, "x, t"),
+    "margin_ranking_loss": _make_loss_claim("formula(x, y, s: constant): max(0, -s * (x - y))", "x, y, s"),
+    "soft_margin_loss": _make_loss_claim("soft_margin", "x, y"),
+    "multi_margin_loss": _make_loss_claim(_LABEL_MARGIN, "x, t"),
     "multilabel_margin_loss": Known(
         _LABEL_MARGIN, "lambda f, x, t: f(x, F.pad(t[..., None], (0, x.shape[-1] - 1), value=-1), reduction='none')"
     ),
-    "multilabel_soft_margin_loss": _each(
+    "multilabel_soft_margin_loss": _make_loss_claim(
         "formula(x, y: unit constant): mean(y * log(1 + exp(-x)) + (1 - y) * log(1 + exp(x))) | "
         "mean(y * softplus(-x) + (1 - y) * softplus(x))",
         "x, y",
     ),
-    "triplet_margin_loss": _each("triplet_margin", "a, p, n"),
+    "triplet_margin_loss": _make_loss_claim("triplet_margin", "a, p, n"),
     "triplet_margin_with_distance_loss": Known("triplet_margin", "lambda f, a, p, n: f(a, p, n, reduction='none')"),
     "ctc_loss": Known(
         "formula(a: -30..0 constant, b: -30..0 constant, c: -30..0 constant, d: -30..0 constant): "

@@ -3,7 +3,7 @@
 from harness.course.exercise import Answer, Command, Exercise
 
 
-def _shape() -> list[int]:
+def _compute_shape() -> list[int]:
     import torch
 
     return list((torch.zeros(5, 1) - torch.zeros(5)).shape)
@@ -45,5 +45,5 @@ def squared_loss(y_hat, y):
             "--law value --law gradient"
         ),
     ),
-    answers=(Answer("SHAPE", _shape),),
+    answers=(Answer("SHAPE", _compute_shape),),
 )

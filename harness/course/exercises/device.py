@@ -3,7 +3,7 @@
 from harness.course.exercise import Command, Exercise
 
 
-def _missing() -> str:
+def _explain_missing() -> str:
     import torch
 
     return "" if torch.cuda.is_available() else "this machine has no GPU that torch can use"
@@ -45,5 +45,5 @@ def cross_entropy(logits, y):
             "--law gradient"
         ),
     ),
-    missing=_missing,
+    missing=_explain_missing,
 )

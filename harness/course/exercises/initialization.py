@@ -3,7 +3,7 @@
 from harness.course.exercise import Answer, Command, Exercise
 
 
-def _largest_std() -> float:
+def _compute_largest_std() -> float:
     """Return the standard deviation at which the largest logit reaches the limit of exp in float32."""
     import torch
 
@@ -50,5 +50,5 @@ EXERCISE = Exercise(
     learned="The logits grow in proportion to the initial weights. With a standard deviation of 0.01, exp has a "
     "headroom of more than a hundred; a too large one makes the first loss NaN.",
     commands=(Command("audit {file}:step"),),
-    answers=(Answer("LARGEST_STD", _largest_std, digits=2),),
+    answers=(Answer("LARGEST_STD", _compute_largest_std, digits=2),),
 )

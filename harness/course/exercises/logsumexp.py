@@ -3,7 +3,7 @@
 from harness.course.exercise import Answer, Command, Exercise
 
 
-def _lost_from() -> float:
+def _compute_lost_from() -> float:
     import math
 
     from harness.floats import FORMATS
@@ -52,5 +52,5 @@ def logsumexp(x):
             "--law at_least_the_maximum --law gradient"
         ),
     ),
-    answers=(Answer("TERM_IS_LOST_FROM", _lost_from),),
+    answers=(Answer("TERM_IS_LOST_FROM", _compute_lost_from),),
 )

@@ -3,10 +3,6 @@
 from harness.course.exercise import Answer, Exercise
 
 
-def _finite_at_50() -> dict[str, bool]:
-    return {name: limit > 50.0 for name, limit in _overflows_from().items()}
-
-
 def _overflows_from() -> dict[str, float]:
     from harness.floats import FORMATS
 
@@ -66,7 +62,7 @@ UNDERFLOWS_BELOW = {"float16": -17.3, "float32": -104.0, "float64": -745.0}
     learned="exp(50) is 5.2e21: finite in float32, and infinite only in float16. exp overflows above ln(max), and "
     "becomes zero below ln(smallest / 2). bfloat16 has the range of float32, but fewer digits.",
     answers=(
-        Answer("EXP_50_IS_FINITE", _finite_at_50),
+        Answer("EXP_50_IS_FINITE", lambda: {name: limit > 50.0 for name, limit in _overflows_from().items()}),
         Answer("OVERFLOWS_FROM", _overflows_from),
         Answer("UNDERFLOWS_BELOW", _underflows_below),
     ),

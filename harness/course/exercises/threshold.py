@@ -5,13 +5,13 @@ from harness.course.exercise import Answer, Command, Exercise
 THRESHOLD = 1e-12
 
 
-def _largest_loss() -> float:
+def _compute_largest_loss() -> float:
     import math
 
     return -math.log(THRESHOLD)
 
 
-def _gradient() -> float:
+def _compute_gradient() -> float:
     """Return the slope of the clamped loss in float64, where the logits are 0 and 100."""
     import torch
 
@@ -65,5 +65,5 @@ def cross_entropy(logits, y):
             "--law finite_on_extreme_logits --law gradient"
         ),
     ),
-    answers=(Answer("LARGEST_LOSS", _largest_loss), Answer("GRADIENT", _gradient)),
+    answers=(Answer("LARGEST_LOSS", _compute_largest_loss), Answer("GRADIENT", _compute_gradient)),
 )

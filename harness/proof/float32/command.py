@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from harness.command import runner
-from harness.command.options import console, names, reject_unknown, run_folder, say
+from harness.command.options import console, reject_unknown, run_folder, say, split_names
 from harness.command.panels import epilog, output_option, thorough_option
 from harness.command.runner import Work
 from harness.error import UsageError, did_you_mean, join_names
@@ -50,7 +50,7 @@ def accuracy(
     """Show how accurate operations are at every float32 number."""
     from harness.proof.float32.display import accuracy_table, draw_accuracy, print_accuracy
     from harness.proof.float32.recorded import CASTS, names_of, read_recorded, read_run, sort_proofs
-    from harness.wording.accuracy import accuracy_row, cast_row, select_float32
+    from harness.wording.accuracy import make_accuracy_row, make_cast_row, select_float32
 
     if are_casts and (runs or picture):
         raise UsageError("cannot use `--casts` together with `--run` or `--picture`", remedy="leave one out")
@@ -65,7 +65,7 @@ def accuracy(
             raise UsageError(f"no proof of `{name}` in float32", rule=rule, remedy=did_you_mean(name, operations))
     selected = [proof for proof in proofs if not names or names_of(proof) & set(names)]
     if markdown:
-        say(accuracy_table([*map(cast_row if are_casts else accuracy_row, selected)]).markdown())
+        say(accuracy_table([*map(make_cast_row if are_casts else make_accuracy_row, selected)]).markdown())
     else:
         print_accuracy(console(), selected, are_casts=are_casts)
     if picture is not None:
@@ -115,8 +115,8 @@ def diff(
     from harness.proof.float32.display import print_rows
     from harness.proof.float32.operation import OPERATIONS
 
-    reject_unknown(names(operations), OPERATIONS, "operation")
-    differences = [Difference(OPERATIONS[name]) for name in names(operations) or OPERATIONS]
+    reject_unknown(split_names(operations), OPERATIONS, "operation")
+    differences = [Difference(OPERATIONS[name]) for name in split_names(operations) or OPERATIONS]
     blocks = [i * BLOCKS // sample for i in range(sample)]
     finished: list[Difference] = []
     about: list[str] = []

@@ -9,7 +9,7 @@ from harness.display.narrow import print_sentence
 from harness.display.table import show_table
 from harness.error import UsageError, require
 from harness.record import Proof
-from harness.wording.accuracy import CAST_LAWS, LAWS, accuracy_row, cast_row, environments, operation
+from harness.wording.accuracy import CAST_LAWS, LAWS, format_operation, list_builds, make_accuracy_row, make_cast_row
 from harness.wording.table import Header, Table
 
 _RIGHT = ("worst ulp", "worst input", "correctly rounded", "> 1 ulp", "> 2 ulp")
@@ -19,10 +19,10 @@ _CLASSES = 24
 
 def print_accuracy(console: Console, proofs: Sequence[Proof], *, are_casts: bool = False) -> None:
     """Print a line for each proof, the meaning of the laws, and where they are valid."""
-    print_rows(console, list(map(cast_row if are_casts else accuracy_row, proofs)))
+    print_rows(console, list(map(make_cast_row if are_casts else make_accuracy_row, proofs)))
     for name, statement in CAST_LAWS.items() if are_casts else LAWS.values():
         print_sentence(console, f"{name}: {statement}")
-    for environment in environments(proofs):
+    for environment in list_builds(proofs):
         print_sentence(console, f"environment: {environment}")
 
 
@@ -60,7 +60,7 @@ def draw_accuracy(proofs: Sequence[Proof], file: Path) -> None:
         axes.bar([(i + 0.5) / 8 for i in range(_CLASSES + 1)], bars, width=0.115, color=colors)
         axes.set_yscale("log")
         axes.set_ylim(1e-10, 2.0)
-        axes.set_title(f"{operation(proof)}, {proof.quantity}", fontsize=8)
+        axes.set_title(f"{format_operation(proof)}, {proof.quantity}", fontsize=8)
         axes.tick_params(labelsize=7)
     for axes in figure.axes[len(proofs) :]:
         axes.set_visible(False)

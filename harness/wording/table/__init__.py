@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from html import escape
 from typing import Generic, Literal, NamedTuple, Self, TypeVar
 
-from harness.wording.markdown import markdown_text
+from harness.wording.markdown import render_markdown
 from harness.wording.number import UNKNOWN
 
 Kind = Literal["text", "prose", "number", "code"]
@@ -90,12 +90,12 @@ class Table:
         families = {name.partition(".")[0] for name in names}
         return f"{families.pop()}." if len(families) == 1 and all(map(CASE.fullmatch, names)) else ""
 
-    def shown(self, place: Place) -> tuple[tuple[Header, ...], tuple[tuple[str, ...], ...]]:
+    def select_columns(self, place: Place) -> tuple[tuple[Header, ...], tuple[tuple[str, ...], ...]]:
         """Return the headings and the rows of a place."""
         kept = [number for number, column in enumerate(self.columns) if column.only in {None, place}]
         return tuple(self.columns[i] for i in kept), tuple(tuple(row[i] for i in kept) for row in self.rows)
 
-    def without(self, *headings: str) -> Self:
+    def drop_columns(self, *headings: str) -> Self:
         """Return the table without some columns."""
         kept = [number for number, column in enumerate(self.columns) if column.heading not in headings]
         rows = tuple(tuple(row[i] for i in kept) for row in self.rows)
@@ -103,31 +103,31 @@ class Table:
 
     def markdown(self) -> str:
         """Return the columns of the terminal as GitHub-flavored Markdown."""
-        columns, rows = self.shown("terminal")
-        return markdown_table(columns, rows)
+        columns, rows = self.select_columns("terminal")
+        return render_markdown_table(columns, rows)
 
     def html(self) -> str:
         """Return the columns of the terminal as HTML for a notebook."""
-        columns, rows = self.shown("terminal")
+        columns, rows = self.select_columns("terminal")
         head = "".join(f"<th>{escape(column.heading)}</th>" for column in columns)
-        body = "".join(f"<tr>{''.join(map(_html_cell, row))}</tr>" for row in rows)
+        body = "".join(f"<tr>{''.join(map(_render_cell, row))}</tr>" for row in rows)
         return f"<table><tr>{head}</tr>{body}</table>"
 
 
-def _html_cell(cell: str) -> str:
+def _render_cell(cell: str) -> str:
     if not isinstance(cell, Cell):
         return f"<td>{escape(cell)}</td>"
     weight = "bold" if cell.emphasis in {"broken", "unexpected", "error"} else "normal"
     return f"<td title='{escape(cell.detail, quote=True)}' style='font-weight:{weight}'>{escape(cell)}</td>"
 
 
-def markdown_table(columns: Sequence[Header], rows: Iterable[Sequence[str]]) -> str:
+def render_markdown_table(columns: Sequence[Header], rows: Iterable[Sequence[str]]) -> str:
     """Return a table as GitHub-flavored Markdown."""
     from tabulate import tabulate
 
-    escaped = [[markdown_text(cell) for cell in row] for row in rows]
+    escaped = [[render_markdown(cell) for cell in row] for row in rows]
     align = ["right" if column.kind == "number" else "left" for column in columns]
-    headings = [markdown_text(column.heading) for column in columns]
+    headings = [render_markdown(column.heading) for column in columns]
     options = {"tablefmt": "pipe", "disable_numparse": True, "colalign": align if escaped else None}
     return str(tabulate(escaped, headings, **options))
 
@@ -144,7 +144,7 @@ def build_table(
     """Return the table of some records: a row for each, without the columns that are unknown for all of them."""
     every = list(records)
     texts = [(column, [column.text(record) for record in every]) for column in columns]
-    known = [(column, cells) for column, cells in texts if not every or any(cell is not None for cell in cells)]
-    rows = zip(*([UNKNOWN if cell is None else cell for cell in cells] for _, cells in known), strict=True)
-    headers = tuple(Header(column.heading, column.kind, column.only) for column, _ in known)
+    known_columns = [(column, cells) for column, cells in texts if not every or any(cell is not None for cell in cells)]
+    rows = zip(*([UNKNOWN if cell is None else cell for cell in cells] for _, cells in known_columns), strict=True)
+    headers = tuple(Header(column.heading, column.kind, column.only) for column, _ in known_columns)
     return Table(name, title, headers, tuple(rows), caption, grouped)

@@ -34,12 +34,12 @@ def operation_table(calls: Sequence[Benchmark[OperationRecord]], shares: Mapping
         Column("contract", lambda call: call.record.contract, "code"),
         Column("shape", lambda call: call.record.shape or STANDARD, "number"),
         Column("case", lambda call: call.record.case, "code"),
-        *_times({id(call): group for group in group_by(calls, kind).values() for call in group}),
+        *_build_time_columns({id(call): group for group in group_by(calls, kind).values() for call in group}),
     ]
     if shares is not None:
-        known = shares
+        known_shares = shares
         columns.append(
-            Column("worst deviation / bound", lambda call: times(known.get(call.record.case)), "number", "page")
+            Column("worst deviation / bound", lambda call: times(known_shares.get(call.record.case)), "number", "page")
         )
     caption = (
         "Float32, one thread, with gradient if the contract has one. Shapes are rows x columns; vectors have "
@@ -59,23 +59,23 @@ def vectorization_table(calls: Sequence[Benchmark[VectorizationRecord]]) -> Tabl
         Column("contract", lambda call: call.record.contract, "code"),
         Column("n", lambda call: f"{call.record.n:,}", "number"),
         Column("case", lambda call: call.record.case, "code"),
-        *_times({id(call): group for group in group_by(calls, kind).values() for call in group}),
+        *_build_time_columns({id(call): group for group in group_by(calls, kind).values() for call in group}),
     ]
     title, ordered = "Loops and vectorized code", sorted(calls, key=kind)
     caption = f"Float32, one thread. {SCATTER}"
     return build_table("vectorization-table", title, ordered, columns, caption=caption, grouped=2)
 
 
-def _times(group_of: Mapping[int, Sequence[Benchmark[CallT]]]) -> list[Column[Benchmark[CallT]]]:
+def _build_time_columns(group_of: Mapping[int, Sequence[Benchmark[CallT]]]) -> list[Column[Benchmark[CallT]]]:
     """Return the columns of times; each call is compared with the fastest of its group."""
 
-    def relative(call: Benchmark[CallT]) -> str:
-        fastest_s = min(other.stats.median_s for other in group_of[id(call)])
+    def format_ratio(call: Benchmark[CallT]) -> str:
+        fastest_s = min(rival.stats.median_s for rival in group_of[id(call)])
         return times(call.stats.median_s / fastest_s)
 
     return [
         Column("call", lambda call: duration(call.stats.median_s), "number"),
         Column("quartiles", lambda call: f"{duration(call.stats.q1_s)} – {duration(call.stats.q3_s)}", "number"),
-        Column("relative to fastest", relative, "number"),
+        Column("relative to fastest", format_ratio, "number"),
         Column("first call", lambda call: duration(call.record.cold_s), "number"),
     ]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from harness.record.proof import Proof
-from harness.wording.proof import differing, extent, laws_held, witness, worst
+from harness.wording.proof import format_differences, format_extent, format_witness, format_worst, list_held_laws
 from harness.wording.table import Column, Table, build_table
 
 
@@ -13,15 +13,15 @@ def proof_table(proofs: Sequence[Proof], title: str = "Exhaustive checks: every 
         Column("case", lambda proof: proof.case, "code", "page"),
         Column("quantity", lambda proof: f"{proof.quantity} [{proof.dtype}]"),
         Column("layout", lambda proof: proof.layout),
-        Column("extent", extent),
+        Column("extent", format_extent),
         Column("inputs visited", lambda proof: f"{proof.visited:,}", "number"),
-        Column("worst, ulp", worst, "number"),
+        Column("worst, ulp", format_worst, "number"),
         Column("> 1/2 ulp", lambda proof: f"{proof.not_correctly_rounded:,}", "number"),
         Column("> 1 ulp", lambda proof: f"{proof.beyond['1']:,}", "number"),
         Column("not finite", lambda proof: f"{proof.not_finite:,}", "number"),
-        Column("bits differ", differing, "number"),
-        Column("laws", lambda proof: laws_held(proof) if proof.error is None else proof.error, "text", "page"),
-        Column("worst at", witness, "code"),
+        Column("bits differ", format_differences, "number"),
+        Column("laws", lambda proof: list_held_laws(proof) if proof.error is None else proof.error, "text", "page"),
+        Column("worst at", format_witness, "code"),
     ]
     caption = (
         "Proved: every input was visited exactly once; checksums of the visited codes confirm this. A proof "

@@ -32,8 +32,8 @@ def step_table(steps: Sequence[Step]) -> Table:
 
     devices = list(dict.fromkeys(step.record.device for step in steps))
 
-    def relative(step: Step, style: str) -> str | None:
-        reference = next((other for other in group_of[id(step)] if other.record.style == style), None)
+    def format_ratio(step: Step, style: str) -> str | None:
+        reference = next((candidate for candidate in group_of[id(step)] if candidate.record.style == style), None)
         if reference is None:
             return None
         return times(1.0) if reference is step else estimate_text(step.over(reference.stats.rounds_s))
@@ -45,7 +45,7 @@ def step_table(steps: Sequence[Step]) -> Table:
         Column("step", lambda step: duration(step.stats.median_s), "number"),
         Column("samples/s", lambda step: rate(step.record.batch_size / step.stats.median_s), "number", "terminal"),
         *(
-            Column(f"time / {style.replace('foreign', 'first')}", partial(relative, style=style), "number")
+            Column(f"time / {style.replace('foreign', 'first')}", partial(format_ratio, style=style), "number")
             for style in styles
         ),
         Column("time / floor", lambda step: times(step.over(step.record.floor_s).point), "number", "terminal"),
@@ -68,12 +68,12 @@ def estimate_text(ratio: Estimate) -> str:
 def agreement_table(steps: Sequence[Benchmark[AgreementRecord]]) -> Table:
     """Return the measured times next to the times of torch's timer."""
 
-    def ratio(step: Benchmark[AgreementRecord]) -> Estimate:
+    def compute_ratio(step: Benchmark[AgreementRecord]) -> Estimate:
         return step.over(step.record.timer_s)
 
     def ratio_text(step: Benchmark[AgreementRecord]) -> str:
-        known = ratio(step)
-        return f"{plain(known.point, digits=4)} {interval(known.low, known.high, digits=4)}"
+        estimate = compute_ratio(step)
+        return f"{plain(estimate.point, digits=4)} {interval(estimate.low, estimate.high, digits=4)}"
 
     columns: list[Column[Benchmark[AgreementRecord]]] = [
         Column("case", lambda step: step.record.case, "code"),
@@ -82,14 +82,14 @@ def agreement_table(steps: Sequence[Benchmark[AgreementRecord]]) -> Table:
         Column("Timer", lambda step: duration(statistics.median(step.record.timer_s)), "number"),
         Column("ours / Timer", ratio_text, "number"),
         Column("rounds", lambda step: f"{step.stats.rounds:,}", "number"),
-        Column("apart", lambda step: agreement(ratio(step), step.record.tolerance)),
+        Column("apart", lambda step: compare_times(compute_ratio(step), step.record.tolerance)),
     ]
     title = "Step times compared with torch.utils.benchmark.Timer"
     caption = f"Both measure the same step, interleaved and with the same number of calls. {INTERVALS}"
     return build_table("agreement-table", title, steps, columns, caption=caption)
 
 
-def agreement(ratio: Estimate, tolerance: float) -> str:
+def compare_times(ratio: Estimate, tolerance: float) -> str:
     """Return whether two times agree within a tolerance, judged by the interval of their ratio."""
     if abs(ratio.low - 1) <= tolerance and abs(ratio.high - 1) <= tolerance:
         return f"within {tolerance:.0%}"

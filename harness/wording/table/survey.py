@@ -8,7 +8,7 @@ from harness.dtype import PARAMETERS
 from harness.findings.merging import group_by
 from harness.record import Breaking, Worst
 from harness.wording.number import UNKNOWN, times
-from harness.wording.survey import what_happens
+from harness.wording.survey import format_result
 from harness.wording.table import Cell, Column, Table, build_table
 
 SURE = (
@@ -29,8 +29,8 @@ def breaking_table(breakings: Sequence[Breaking], *, caption: str = "") -> Table
         Column("law", lambda ray: ray[0].law, "code"),
         Column("ray", lambda ray: f"{ray[0].ray}: {ray[0].formula}"),
         *(_dtype_column(dtype) for dtype in PARAMETERS if any(breaking.dtype == dtype for breaking in breakings)),
-        Column("closed form", closed_forms),
-        Column("result there", _result, "prose"),
+        Column("closed form", list_closed_forms),
+        Column("result there", _format_result, "prose"),
     ]
     rays = group_by(breakings, attrgetter("case", "law", "ray")).values()
     broken = [ray for ray in rays if any(breaking.value is not None or breaking.declared for breaking in ray)]
@@ -38,13 +38,13 @@ def breaking_table(breakings: Sequence[Breaking], *, caption: str = "") -> Table
 
 
 def _dtype_column(dtype: str) -> Column[Ray]:
-    def text(ray: Ray) -> str:
-        return next((breaking_point(breaking) for breaking in ray if breaking.dtype == dtype), "")
+    def get_text(ray: Ray) -> str:
+        return next((format_breaking_point(breaking) for breaking in ray if breaking.dtype == dtype), "")
 
-    return Column(dtype, text, "number")
+    return Column(dtype, get_text, "number")
 
 
-def breaking_point(breaking: Breaking) -> str:
+def format_breaking_point(breaking: Breaking) -> str:
     """Return the breaking point as the shortest decimal that identifies the float, with its hexadecimal form."""
     value = breaking.value
     if value is None:
@@ -53,17 +53,17 @@ def breaking_point(breaking: Breaking) -> str:
     return Cell(f"{text}{' *' * (breaking.certainty == 'scanned')}", detail=breaking.value_hex or "")
 
 
-def closed_forms(ray: Ray) -> str:
+def list_closed_forms(ray: Ray) -> str:
     """Return the closed forms, and the dtypes whose breaking points differ from them."""
-    known = [breaking for breaking in ray if breaking.form is not None]
-    forms = (f"{one.form}" if one.agrees else f"{one.form} DISAGREES in {one.dtype}" for one in known)
+    declared = [breaking for breaking in ray if breaking.form is not None]
+    forms = (f"{x.form}" if x.agrees else f"{x.form} DISAGREES in {x.dtype}" for x in declared)
     return "; ".join(dict.fromkeys(forms))
 
 
-def _result(ray: Ray) -> str:
+def _format_result(ray: Ray) -> str:
     """Return the result at a breaking point, preferably in float32."""
     broken = [breaking for breaking in ray if breaking.value is not None] or ray
-    return what_happens(min(broken, key=lambda breaking: breaking.dtype != "float32"))
+    return format_result(min(broken, key=lambda breaking: breaking.dtype != "float32"))
 
 
 def worst_table(worst: Sequence[Worst]) -> Table:
@@ -73,10 +73,10 @@ def worst_table(worst: Sequence[Worst]) -> Table:
         Column("case", lambda same: same[0].case, "code"),
         Column("law", lambda same: same[0].law, "code"),
         Column("dtype", lambda same: same[0].dtype, "code"),
-        Column("largest", lambda same: " and ".join(names[one.objective] for one in same)),
+        Column("largest", lambda same: " and ".join(names[search.objective] for search in same)),
         Column("deviation", lambda same: f"{same[0].deviation:.6g} {same[0].unit}", "number"),
         Column("bound", lambda same: f"{same[0].bound:.6g}", "number"),
-        Column("deviation / bound", lambda same: times(_share(same[0])), "number"),
+        Column("deviation / bound", lambda same: times(_compute_share(same[0])), "number"),
         Column("rows", lambda same: f"{same[0].rows:,}", "number"),
         Column("evidence", lambda same: f"{same[0].evidence}{': a lower bound' * (same[0].evidence != 'proved')}"),
     ]
@@ -90,5 +90,5 @@ def worst_table(worst: Sequence[Worst]) -> Table:
     )
 
 
-def _share(worst: Worst) -> float:
+def _compute_share(worst: Worst) -> float:
     return worst.deviation / worst.bound if worst.bound else math.inf if worst.deviation else 0.0
