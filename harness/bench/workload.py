@@ -67,7 +67,7 @@ def _make_call(case: Case, sizes: Mapping[str, int] | None) -> Workload:
     assert named is not None
     inputs = tuple(named.values())
     # Without an adapter, no code of the harness is timed.
-    call = case.function if case.call is None else lambda *inputs: call_case(case, inputs)
+    call: Callable[..., Any] = case.function if case.call is None else lambda *inputs: call_case(case, inputs)
     if not any(law.group == "gradient" for law in contract.laws):
         return lambda: call(*inputs)
     leaf = next(x for x in inputs if isinstance(x, Tensor) and x.is_floating_point()).requires_grad_()
