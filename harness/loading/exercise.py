@@ -6,12 +6,16 @@ results. A result from another process is validated by the annotation of its exe
 
 import copy
 import gc
+import inspect
+import json
 import os
+import re
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from inspect import isfunction
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, replace
 from itertools import islice
 from typing import Annotated, Any, get_type_hints
 
@@ -20,9 +24,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from harness.loading.accounting import in_use_bytes
+from harness.loading.accounting import count_files, count_shared_blocks, in_use_bytes
 from harness.loading.content import Count, Number, samples_of
-from harness.loading.generators import generators_of, global_states, seed_all, states_of
+from harness.loading.generators import generators_of, global_states, restorer, seed_all
 from harness.loading.reader import (
     EPOCH_S,
     FEW,
@@ -104,14 +108,69 @@ def read_twice(reader: Reader, request: Request, count: int) -> Annotated[list[l
     return [*again, [collate_alone(loader, i) for i in range(count)]]
 
 
-def reread_one(reader: Reader, request: Request) -> tuple[Annotated[list[SampleData], _THREE], bool]:
-    """Return the first sample three times, the last time by another loader, and whether it drew random numbers."""
-    loader, another = reader.make(request), reader.make(request)
-    data_set = info_of(loader).data_set
-    before = states_of(generators_of(data_set))
-    first, second = collate_alone(loader, 0), collate_alone(loader, 0)
-    drew = before != states_of(generators_of(data_set))
-    return [first, second, collate_alone(another, 0)], drew
+def replay(reader: Reader, request: Request, places: list[int]) -> Annotated[list[list[SampleData]], _THREE]:
+    """Return samples: read, read again, and read backwards by another loader, with the same random numbers."""
+    readings = []
+    for order in (places, places[::-1]):
+        seed_all(SEED)
+        loader = reader.make(request)
+        collate_alone(loader, order[0])  # the first sample may create generators
+        restore = restorer(generators_of(info_of(loader).data_set))
+        times = 1 if readings else 2
+        readings += [[_read_again(loader, restore, place) for place in order] for _ in range(times)]
+    return [*readings[:2], readings[2][::-1]]
+
+
+def _read_again(loader: Any, restore: Callable[[], None], place: int) -> SampleData:
+    restore()
+    seed_all(place)
+    return collate_alone(loader, place)
+
+
+def read_in_processes(reader: Reader, request: Request, count: int) -> list[list[str]]:
+    """Return digests of the first samples as new processes read them, whose string hashes differ.
+
+    There are none if the code has no set and no hash, or cannot be imported by another process.
+    """
+    target = reader.source.target
+    if (
+        not reader.source.is_factory
+        or target.__module__ == "__main__"
+        or not _uses_hashes(target, reader.make(request))
+    ):
+        return []
+    question = json.dumps([sys.path, target.__module__, target.__qualname__, asdict(request), count])
+    samples = []
+    for seed in ("1", "2"):
+        words, variables = [sys.executable, "-c", _READ_FIRST, question], os.environ | {"PYTHONHASHSEED": seed}
+        ended = subprocess.run(words, env=variables, capture_output=True, text=True, check=False)
+        if ended.returncode == 0:
+            samples.append(json.loads(ended.stdout.splitlines()[-1]))
+    return samples
+
+
+_READ_FIRST = """
+import json, sys
+path, *question = json.loads(sys.argv[1])
+sys.path[:] = path
+from harness.loading.reader import read_first
+print(json.dumps(read_first(*question)))
+"""
+
+
+def _uses_hashes(target: Any, loader: Any) -> bool:
+    """Whether a factory, the class of its data set or the first level of its module has a set that is not sorted."""
+    kinds = [kind for kind in type(info_of(loader).data_set).__mro__ if kind.__module__ == target.__module__]
+    try:
+        module = inspect.getsource(sys.modules[target.__module__])
+        texts = [line for line in module.splitlines() if line[:1].strip()] + [*map(inspect.getsource, (target, *kinds))]
+    except (OSError, TypeError, KeyError):
+        return False
+    return any(_BY_HASH.search(text) for text in texts)
+
+
+_BY_HASH = re.compile(r"(?<!sorted\()(\b(set|frozenset|hash)\(|\{[^{}:]*\bfor\b)")
+"""Code whose result may depend on the hashes of strings."""
 
 
 def collate(reader: Reader, request: Request, count: int) -> list[tuple[SampleData, SampleData]]:
@@ -224,13 +283,14 @@ def seed_and_begin(reader: Reader, request: Request, seeds: list[int]) -> Annota
 
 
 def set_epochs(reader: Reader, request: Request, numbers: list[int]) -> Annotated[list[EpochData], _THREE] | None:
-    """Return the epochs of a loader after ``set_epoch``; ``None`` if it has no such method."""
+    """Return the epochs of a loader after ``set_epoch``; ``None`` if it and its data set have no such method."""
     loader = reader.make(request)
-    if not callable(getattr(loader, "set_epoch", None)):
+    teller = loader if callable(getattr(loader, "set_epoch", None)) else info_of(loader).data_set
+    if not callable(getattr(teller, "set_epoch", None)):
         return None
     epochs = []
     for number in numbers:
-        tell_epoch(loader, number)
+        tell_epoch(teller, number)
         epochs.append(reader.epoch_of(loader))
     return epochs
 
@@ -265,7 +325,9 @@ def resume(reader: Reader, request: Request, stops: list[int]) -> Annotated[list
         iterator = iter(loader)
         for _ in range(stop):
             next(iterator, None)
-        state = copy.deepcopy(loader.state_dict())
+        state = loader.state_dict()
+        next(iterator, None)  # a state that is saved does not go on with the loader
+        state = copy.deepcopy(state)
         del iterator
         seed_all(6)  # the global state differs after a restart
         loader = reader.make(request)
@@ -281,8 +343,13 @@ def stay(reader: Reader, request: Request) -> bool:
     return bool(getattr(reader.make(request), "persistent_workers", False))
 
 
-def use_memory(reader: Reader, request: Request, count: int, warm: int, max_s: float) -> list[Count] | None:
-    """Return the bytes in use after each epoch, from the last warm-up epoch on; ``None`` if epochs take long."""
+def use_memory(
+    reader: Reader, request: Request, count: int, warm: int, max_s: float
+) -> list[tuple[Count, Count]] | None:
+    """Return the bytes in use and the open files after each epoch, from the last warm-up epoch on.
+
+    Return ``None`` if epochs take long.
+    """
     loader = reader.make(request)
     used, end = [], time.monotonic() + max_s
     for number in range(count + warm):
@@ -295,31 +362,34 @@ def use_memory(reader: Reader, request: Request, count: int, warm: int, max_s: f
         if time.monotonic() > end:
             return None
         if number >= warm - 1:
-            used.append(in_use_bytes(workers=request.num_workers > 0))
+            workers = request.num_workers > 0
+            used.append((in_use_bytes(workers=workers), count_files(workers=workers)))
     return used
 
 
 def use(reader: Reader, request: Request) -> list[Count]:
-    """Read an epoch and discard the loader."""
+    """Read an epoch, leave the next one early, and discard the loader."""
     loader = reader.make(request)
     tell_epoch(loader, 0)
-    return [len(reader.epoch_of(loader).samples)]
+    samples = len(reader.epoch_of(loader).samples)
+    if reader.makes_each_epoch(loader):
+        loader = reader.make(replace(request, epoch=1))
+    tell_epoch(loader, 1)
+    reader.epoch_of(loader, limit=1)
+    return [samples]
 
 
-def count_open(_: Reader, __: Request) -> Annotated[list[Count], _TWO]:
-    """Return the numbers of open files and threads."""
+def count_open(_: Reader, __: Request, pause_s: float) -> Annotated[list[Count], _THREE]:
+    """Return the numbers of open files, of threads and of blocks of shared memory, after a pause for their end."""
     gc.collect()
-    try:
-        files = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a count, of what is no folder elsewhere
-    except OSError:
-        files = 0
-    return [files, threading.active_count()]
+    time.sleep(pause_s)
+    return [count_files(), threading.active_count(), count_shared_blocks()]
 
 
 EXERCISES: Mapping[str, Exercise] = {
     name: thing
     for name, thing in list(globals().items())
-    if isfunction(thing) and thing.__module__ == __name__ and not name.startswith("_")
+    if inspect.isfunction(thing) and thing.__module__ == __name__ and not name.startswith("_")
 }
 """Exercises by name."""
 

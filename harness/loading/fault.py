@@ -24,9 +24,12 @@ class FaultKind(StrEnum):
     UNPICKLABLE = "unpicklable"
     EMPTY = "empty"
     LEFT = "left workers"
+    SHARED_FILE = "shared file"
 
 
-WITHOUT_SAMPLE = {FaultKind.SHARED_MEMORY, FaultKind.UNPICKLABLE, FaultKind.EMPTY, FaultKind.LEFT}
+WITHOUT_SAMPLE = {
+    *(FaultKind.SHARED_MEMORY, FaultKind.UNPICKLABLE, FaultKind.EMPTY, FaultKind.LEFT, FaultKind.SHARED_FILE)
+}
 """Kinds that no single sample causes."""
 
 

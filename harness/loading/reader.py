@@ -11,12 +11,16 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from importlib import import_module
+from operator import attrgetter
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from harness.loading.content import Sample, samples_of
+from harness.loading.accounting import places_in_files
+from harness.loading.content import Sample, digest, samples_of
 from harness.loading.fault import WITHOUT_SAMPLE, FaultKind, LoadingError, LoadingFault
 from harness.loading.faulty_sample import diagnose, explain_collation
 from harness.loading.generators import seed_all
@@ -225,6 +229,8 @@ class Reader:
         epoch, size, parts = Epoch(), 0, 0
         info = info_of(loader)
         batches = iter(loader)
+        if info.workers:  # after the sampler has read the length
+            batches = _name_shared_file(batches, places_in_files())
         start = time.perf_counter()  # after the start of the workers
         for number, item in enumerate(batches):
             batch = item
@@ -249,6 +255,25 @@ class Reader:
             epoch.ended = True
         epoch.seconds = time.perf_counter() - start
         return epoch
+
+
+def _name_shared_file(batches: Iterator[Any], before: Mapping[Any, str]) -> Iterator[Any]:
+    """Yield the batches of workers, and raise an error if the place in an open file of this process moves meanwhile.
+
+    A forked worker has the file of its parent, and shares the place in it with all others. Reading from it is a race,
+    whose outcome is a wrong sample, or any error.
+    """
+    cause = None
+    try:
+        yield from batches
+    except Exception as error:  # noqa: BLE001 - it is raised again, or follows from the race
+        cause = error
+    places = places_in_files()
+    if moved := [key[1] for key, place in before.items() if places.get(key, place) != place]:
+        sentence = f"its workers share the place in the open file `{Path(moved[0]).name}`, and move it for each other"
+        raise LoadingError(LoadingFault(FaultKind.SHARED_FILE, sentence, "open the file in each worker")) from cause
+    if cause is not None:
+        raise cause
 
 
 @contextmanager
@@ -286,6 +311,14 @@ def collate_alone(loader: Any, index: int) -> Sample:
         return next(iter(samples_of(batch, whole=whole)), {"nothing": f"of sample {index}"})
     except Exception:  # noqa: BLE001 - reading an epoch reports the error
         return {"nothing": f"of sample {index}"}
+
+
+def read_first(module: str, name: str, request: Mapping[str, Any], count: int) -> list[str]:
+    """Return digests of the first samples of a loader, whose factory is imported here."""
+    factory = attrgetter(name)(import_module(module))
+    seed_all(SEED)
+    loader = Source(factory, name).make(Request(**request))
+    return [digest(collate_alone(loader, place)) for place in range(count)]
 
 
 def reference_samples(reference: Any, count: int) -> list[Sample]:

@@ -35,6 +35,7 @@ FAULTS = {
     FaultKind.UNPICKLABLE: Fault.RAISED,
     FaultKind.EMPTY: Fault.NOTHING,
     FaultKind.LEFT: Fault.STATE,
+    FaultKind.SHARED_FILE: Fault.STATE,
 }
 """Faults in a record, by kind of loading fault."""
 

@@ -104,9 +104,10 @@ class _ReadsAhead(Wrapper):
         def put(item: Any) -> None:
             while not left.is_set():
                 try:
-                    return ready.put(item, timeout=0.01)
+                    ready.put(item, timeout=0.01)
                 except queue.Full:
                     continue
+                break
 
         def fill() -> None:
             try:

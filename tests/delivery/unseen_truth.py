@@ -44,7 +44,7 @@ def _in_a_process(make: Any, *, seed: str = "0", **options: Any) -> str:
         f"print([float(part.sum()) for batch in make(4, **{options!r}) for part in batch])"
     )
     variables = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parents[1])}
-    return subprocess.run(  # noqa: S603 - the text is above
+    return subprocess.run(
         [sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True
     ).stdout
 
@@ -162,7 +162,7 @@ def _files_left(make: Any) -> bool:
     counts = []
     for _ in range(3):
         list(loader)
-        counts.append(len(os.listdir("/proc/self/fd")))
+        counts.append(len(list(Path("/proc/self/fd").iterdir())))
     return counts[2] - counts[1] >= N
 
 
@@ -178,12 +178,16 @@ def _blocks_left(make: Any) -> bool:
 
 
 def _labels_of_others(make: Any) -> bool:
-    return any(int(row[0]) != label + 1 for tokens, _, labels in make(4) for row, label in zip(tokens, labels, strict=True))
+    return any(
+        int(row[0]) != label + 1 for tokens, _, labels in make(4) for row, label in zip(tokens, labels, strict=True)
+    )
 
 
 def _tokens_lost(make: Any) -> bool:
     return any(
-        int((row > 0).sum()) != 2 + label % 6 for tokens, labels in make(4) for row, label in zip(tokens, labels, strict=True)
+        int((row > 0).sum()) != 2 + label % 6
+        for tokens, labels in make(4)
+        for row, label in zip(tokens, labels, strict=True)
     )
 
 

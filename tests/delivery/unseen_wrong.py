@@ -380,9 +380,7 @@ class _PassesEpoch(Wrapper):
 def epoch_for_the_first_worker(batch_size: int, num_workers: int = 0) -> Any:
     """The second worker, which stays alive, augments as in the first epoch."""
     pictures = _Workers(num_workers)
-    return _PassesEpoch(
-        DataLoader(pictures, batch_size, num_workers=num_workers, persistent_workers=bool(num_workers))
-    )
+    return _PassesEpoch(DataLoader(pictures, batch_size, num_workers=num_workers, persistent_workers=bool(num_workers)))
 
 
 # Stored data

@@ -18,7 +18,7 @@ from harness.floats import Measurement
 from harness.laws import Law
 from harness.loading.content import Sample, digest, digests, kind_of, leaf_digest
 from harness.loading.delivery import Deliveries, Reference
-from harness.loading.exercise import collate, reread_one
+from harness.loading.exercise import collate, read_in_processes, replay
 
 
 @delivery_law(
@@ -64,11 +64,12 @@ def _has_known_parts(sample: Sample, parts: Mapping[str, Collection[str]]) -> bo
 
 
 @delivery_law(
-    "A sample arrives as the data set returns it and as a single process reads it: dtype, shape and values.",
+    "A sample arrives as the data set returns it and as any single process reads it, whenever: dtype, shape, values.",
     asks(num_workers=(0, 2, 3)),
     source="definition of a sample",
-    cause="forked workers share an open file, a collate function converts values, the data set changes stored "
-    "samples, or an unreadable sample is replaced: open files in each worker, and return samples unchanged",
+    cause="a collate function converts values, the data set changes stored samples in place, a cache confuses them, "
+    "classes are numbered in the order of a set, or an unreadable sample is replaced: change copies, sort classes, and "
+    "return samples unchanged",
 )
 def samples_are_whole(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Compare samples with the reference, with the data set read directly, and with each sample collated alone."""
@@ -96,7 +97,11 @@ def _as_given(deliveries: Deliveries) -> Measurement | None:
     """Compare the data set with the user's reference, with itself, and with its collated samples."""
     if deliveries.reference is not None and (wrong := _by_reference(deliveries, deliveries.reference)) is not None:
         return wrong
-    return None if deliveries.directly is None else _changed(deliveries) or _truncated(deliveries)
+    return (
+        None
+        if deliveries.directly is None
+        else _changed(deliveries) or _truncated(deliveries) or _in_processes(deliveries)
+    )
 
 
 def _by_reference(deliveries: Deliveries, reference: Reference) -> Measurement | None:
@@ -116,13 +121,40 @@ def _by_reference(deliveries: Deliveries, reference: Reference) -> Measurement |
 
 
 def _changed(deliveries: Deliveries) -> Measurement | None:
-    """Measure whether a sample differs when it is read again, although it draws no random numbers."""
-    samples, drew = deliveries.run_exercise(reread_one, deliveries.request())
-    first, second, other = map(digest, samples)
-    if first == second or drew or other != first or deliveries.source.is_one_object:
+    """Measure whether a sample depends on what was read before, although its random numbers are the same."""
+    direct = deliveries.directly or []
+    places = [*range(len(direct) - 1, -1, -max(1, len(direct) // _READ_AGAIN))][::-1]
+    if not places or deliveries.source.is_one_object:
         return None
-    message = "sample 0 differs when it is read again by one loader, and is the same in each new loader"
-    return found(f"{message}; it draws from no generator that can be watched", 1)
+    readings = deliveries.run_exercise(replay, deliveries.request(), places)
+    first, second, other = ([digest(sample) for sample in samples] for samples in readings)
+    for again, before, new in zip(places, zip(first, second, strict=True), other, strict=True):
+        if before[0] != before[1] and before[0] == new:
+            message = f"sample {again} differs when it is read again with the same random numbers"
+            return found(f"{message}: the data set changes what it keeps", 1)
+        if not deliveries.is_random and digest(direct[again]) != new:
+            return found(f"sample {again} differs when the samples are read in another order", 1)
+    return None
+
+
+_READ_AGAIN = 16
+"""Least number of samples, evenly spread, that are read again if there are so many."""
+
+
+def _in_processes(deliveries: Deliveries) -> Measurement | None:
+    """Measure whether new processes, whose strings have other hashes, read other samples."""
+    direct = (deliveries.directly or [])[:_MOST]
+    if not direct or deliveries.is_random:
+        return None
+    for marks in deliveries.run_exercise(read_in_processes, deliveries.request(), len(direct), limit_s=_IMPORTED_S):
+        if differing := differing_places(list(map(digest, direct)), marks):
+            message = f"{len(differing)} of {len(direct)} samples differ in another process"
+            return found(f"{message}, because the order of a set depends on the process", len(differing))
+    return None
+
+
+_MOST, _IMPORTED_S = 400, 30.0
+"""Largest number of samples, and longest time for both processes."""
 
 
 def _truncated(deliveries: Deliveries) -> Measurement | None:
