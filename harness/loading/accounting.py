@@ -198,11 +198,6 @@ def count_files(*, workers: bool = False) -> int:
     return total
 
 
-def count_shared_blocks() -> int:
-    """Return the number of blocks that ``multiprocessing.shared_memory`` has made; 0 on systems without such files."""
-    return len(list(Path(SHARED_FOLDER).glob("psm_*")))
-
-
 def places_in_files() -> dict[tuple[int, str], str]:
     """Return the places from which files that are open for reading only are read next, on Linux."""
     places = {}

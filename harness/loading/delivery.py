@@ -4,17 +4,16 @@ A :class:`~harness.loading.fault.LoadingError` is raised again at once by every 
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, Protocol
 
 from harness.loading.content import Digest, Sample, digest, digests
-from harness.loading.exercise import deliver, deliver_indices, fail, read_directly, read_twice, show, use_memory
+from harness.loading.exercise import deliver, deliver_indices, read_directly, read_twice, show, use_memory
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault
 from harness.loading.reader import EPOCH_S, HUNG_S, SEED, Epoch, Exercise, ExerciseOptions, ExerciseResult
 from harness.loading.source import LoaderInfo, Promise, Request
-from harness.loading.tagged import Injection
 
 _SMALL, _BATCHES, _LARGEST = 400, 40, 100
 _EPOCHS, _WARM = 5, 2
@@ -38,11 +37,8 @@ class Exercising(Protocol):
         """Run an exercise within limits."""
 
 
-class Reference(Protocol):
-    """A source of correct samples."""
-
-    def samples(self, count: int) -> list[Sample]:
-        """Return the first ones."""
+Reference = Callable[[int], list[Sample]]
+"""Function that returns the first correct samples."""
 
 
 class Deliveries:
@@ -193,17 +189,6 @@ class Deliveries:
             return self.info.replaced
         epochs = [set(indices) for indices, _ in self.indices(self.request()) or ()]
         return len(epochs) > 1 and epochs[0] != epochs[1] and all(len(epoch) < _DRAWN * n for epoch in epochs)
-
-    def failing(self, request: Request, injection: Injection) -> Epoch | None:
-        """Read an epoch with an injected error; ``None`` if no error can be injected.
-
-        Raises
-        ------
-        LoadingError
-            If the loader reports the error.
-        """
-        epoch: Epoch | None = self.run_exercise(fail, request, injection.at, injection.ends, placed=False, kept=False)
-        return epoch
 
     @cached_property
     def directly(self) -> list[Sample] | None:

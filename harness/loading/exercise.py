@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import numpy as np
@@ -24,13 +25,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from harness.loading.accounting import count_files, count_shared_blocks, in_use_bytes
-from harness.loading.content import Count, Number, samples_of
-from harness.loading.generators import generators_of, global_states, restorer, seed_all
+from harness.loading.accounting import SHARED_FOLDER, count_files, in_use_bytes
+from harness.loading.content import Count, Number, Sample, named_parts, samples_of, validator_of
+from harness.loading.generators import generators_of, global_states, seed_all, setter_of
 from harness.loading.reader import (
     EPOCH_S,
     FEW,
     SEED,
+    Epoch,
     Exercise,
     Reader,
     call_until,
@@ -38,26 +40,23 @@ from harness.loading.reader import (
     is_generator,
     tell_epoch,
 )
-from harness.loading.source import Request, info_of, is_map_style, length_of, torch_loader
+from harness.loading.source import LoaderInfo, Request, info_of, is_map_style, length_of, torch_loader
 from harness.loading.tagged import Injection, inject_failure, load_indices
-from harness.loading.transfer import EpochData, InfoData, SampleData, validator_of
 
 _TWO, _THREE = (Field(min_length=number, max_length=number) for number in (2, 3))
 
 
-def show(reader: Reader, request: Request) -> InfoData:
+def show(reader: Reader, request: Request) -> LoaderInfo:
     """Return the facts about a loader that need no reading."""
     return replace(info_of(reader.make(request)), data_set=None)
 
 
-def deliver(reader: Reader, request: Request, count: int, tags: bool, world_seed: int) -> list[EpochData]:  # noqa: FBT001 - goes over a line
+def deliver(reader: Reader, request: Request, count: int, tags: bool, world_seed: int) -> list[Epoch]:  # noqa: FBT001 - goes over a line
     """Return some epochs, after seeding the global generators."""
-    if tags:
-        return reader.tagged_epochs(request, count, world_seed=world_seed)
-    return reader.epochs(request, count, tags=False, world_seed=world_seed)
+    return reader.epochs(request, count, tags=tags, world_seed=world_seed)
 
 
-def deliver_wrapped(reader: Reader, request: Request, count: int) -> list[EpochData]:
+def deliver_wrapped(reader: Reader, request: Request, count: int) -> list[Epoch]:
     """Return epochs with tags of a wrapped loader, without its wrapper."""
     return reader.epochs(request, count, tags=True, inner=True)
 
@@ -77,7 +76,7 @@ def deliver_indices(reader: Reader, request: Request, count: int) -> list[tuple[
     return epochs
 
 
-def fail(reader: Reader, request: Request, at: int, ends: bool) -> EpochData | None:  # noqa: FBT001 - as above
+def fail(reader: Reader, request: Request, at: int, ends: bool) -> Epoch | None:  # noqa: FBT001 - as above
     """Let a sample raise, or its process end; ``None`` if no error can be injected."""
     injection = Injection(at, ends=ends)
     loader = inject_failure(reader.make(request), injection)
@@ -88,7 +87,7 @@ def fail(reader: Reader, request: Request, at: int, ends: bool) -> EpochData | N
 # Data sets
 
 
-def read_directly(reader: Reader, request: Request) -> list[SampleData] | None:
+def read_directly(reader: Reader, request: Request) -> list[Sample] | None:
     """Return the samples of the data set, each collated alone; ``None`` if there is no access to it."""
     loader = reader.make(request)
     info = info_of(loader)
@@ -98,7 +97,7 @@ def read_directly(reader: Reader, request: Request) -> list[SampleData] | None:
     return list(call_until(reader.limit_s, lambda i: collate_alone(loader, i), range(limit)))
 
 
-def read_twice(reader: Reader, request: Request, count: int) -> Annotated[list[list[SampleData]], _THREE]:
+def read_twice(reader: Reader, request: Request, count: int) -> Annotated[list[list[Sample]], _THREE]:
     """Return the first samples: read once, read again, and read by another loader with another seed."""
     loader = reader.make(request)
     again = [[collate_alone(loader, i) for i in range(count)] for _ in range(2)]
@@ -108,46 +107,53 @@ def read_twice(reader: Reader, request: Request, count: int) -> Annotated[list[l
     return [*again, [collate_alone(loader, i) for i in range(count)]]
 
 
-def replay(reader: Reader, request: Request, places: list[int]) -> Annotated[list[list[SampleData]], _THREE]:
+def replay(reader: Reader, request: Request, places: list[int]) -> Annotated[list[list[Sample]], _THREE]:
     """Return samples: read, read again, and read backwards by another loader, with the same random numbers."""
     readings = []
     for order in (places, places[::-1]):
         seed_all(SEED)
         loader = reader.make(request)
         collate_alone(loader, order[0])  # the first sample may create generators
-        restore = restorer(generators_of(info_of(loader).data_set))
+        states = [setter_of(source) for _, source in generators_of(info_of(loader).data_set)]
         times = 1 if readings else 2
-        readings += [[_read_again(loader, restore, place) for place in order] for _ in range(times)]
+        readings += [[_read_again(loader, states, place) for place in order] for _ in range(times)]
     return [*readings[:2], readings[2][::-1]]
 
 
-def _read_again(loader: Any, restore: Callable[[], None], place: int) -> SampleData:
-    restore()
+def _read_again(loader: Any, states: list[tuple[Callable[[Any], object], Any]], place: int) -> Sample:
+    for set_state, state in states:
+        set_state(state)
     seed_all(place)
     return collate_alone(loader, place)
 
 
-def read_in_processes(reader: Reader, request: Request, count: int) -> list[list[str]]:
-    """Return digests of the first samples as new processes read them, whose string hashes differ.
+def count_by_hash(reader: Reader, request: Request, count: int) -> Count:
+    """Return how many of the first samples differ between new processes whose string hashes differ.
 
-    There are none if the code has no set and no hash, or cannot be imported by another process.
+    It is zero without a look if the code has no set and no hash, or cannot be imported by another process.
     """
     target = reader.source.target
-    if (
-        not reader.source.is_factory
-        or target.__module__ == "__main__"
-        or not _uses_hashes(target, reader.make(request))
-    ):
-        return []
+    is_importable = reader.source.is_factory and target.__module__ != "__main__"
+    if not is_importable or not _uses_hashes(target, reader.make(request)):
+        return 0
     question = json.dumps([sys.path, target.__module__, target.__qualname__, asdict(request), count])
-    samples = []
-    for seed in ("1", "2"):
-        words, variables = [sys.executable, "-c", _READ_FIRST, question], os.environ | {"PYTHONHASHSEED": seed}
-        ended = subprocess.run(words, env=variables, capture_output=True, text=True, check=False)
-        if ended.returncode == 0:
-            samples.append(json.loads(ended.stdout.splitlines()[-1]))
-    return samples
 
+    def read(seed: str) -> list[str]:
+        words, variables = [sys.executable, "-c", _READ_FIRST, question], os.environ | {"PYTHONHASHSEED": seed}
+        try:
+            printed = subprocess.run(words, env=variables, capture_output=True, check=True, timeout=_IMPORT_S).stdout
+        except subprocess.SubprocessError:  # it cannot import the code, or takes too long: no answer
+            return []
+        marks: list[str] = json.loads(printed.splitlines()[-1])
+        return marks
+
+    one, other = read("1"), read("2")
+    differing = sum(mark != another for mark, another in zip(one, other, strict=False))
+    return differing if differing and read("1") == one else 0
+
+
+_IMPORT_S = 15.0
+"""Longest time for a process, in seconds."""
 
 _READ_FIRST = """
 import json, sys
@@ -169,11 +175,11 @@ def _uses_hashes(target: Any, loader: Any) -> bool:
     return any(_BY_HASH.search(text) for text in texts)
 
 
-_BY_HASH = re.compile(r"(?<!sorted\()(\b(set|frozenset|hash)\(|\{[^{}:]*\bfor\b)")
+_BY_HASH = re.compile(r"(?<!sorted\()(?<!\.)(\b(set|frozenset|hash)\(|\{[^{}:]*\bfor\b)")
 """Code whose result may depend on the hashes of strings."""
 
 
-def collate(reader: Reader, request: Request, count: int) -> list[tuple[SampleData, SampleData]]:
+def collate(reader: Reader, request: Request, count: int) -> list[tuple[Sample, Sample]]:
     """Return the first samples before and after collation; none if the data set returns batches."""
     loader = torch_loader(reader.make(request))
     assert loader is not None
@@ -204,7 +210,7 @@ def _has(data_set: Any, index: int) -> bool:
 # Batches
 
 
-def keep_batches(reader: Reader, request: Request, count: int) -> list[tuple[list[SampleData], list[SampleData]]]:
+def keep_batches(reader: Reader, request: Request, count: int) -> list[tuple[list[Sample], list[Sample]]]:
     """Return the first batches, each on arrival and after the arrival of all."""
     loader = reader.make(request)
     tell_epoch(loader, 0)
@@ -215,7 +221,7 @@ def keep_batches(reader: Reader, request: Request, count: int) -> list[tuple[lis
     return list(zip(before, [samples_of(batch, whole=True) for batch in batches], strict=True))
 
 
-def write_into(reader: Reader, request: Request, count: int) -> tuple[bool, EpochData]:
+def write_into(reader: Reader, request: Request, count: int) -> tuple[bool, Epoch]:
     """Write into the first batches of an epoch; return whether that can be, and the next epoch."""
     loader = reader.make(request)
     tell_epoch(loader, 0)
@@ -233,14 +239,9 @@ def _arrays(part: Any) -> Iterator[Tensor | np.ndarray[Any, Any]]:
     """Yield the tensors and arrays of a batch."""
     if isinstance(part, Tensor | np.ndarray):
         yield part
-    elif isinstance(part, dict):
-        for value in part.values():
-            yield from _arrays(value)
-    elif isinstance(part, list | tuple):
-        for value in part:
-            yield from _arrays(value)
-    elif hasattr(part, "__dict__"):
-        yield from _arrays(vars(part))
+    named = named_parts(part)
+    for value in part if isinstance(part, list | tuple) else () if named is None else named.values():
+        yield from _arrays(value)
 
 
 def _fill(array: Any) -> bool:
@@ -282,7 +283,7 @@ def seed_and_begin(reader: Reader, request: Request, seeds: list[int]) -> Annota
 # Epochs
 
 
-def set_epochs(reader: Reader, request: Request, numbers: list[int]) -> Annotated[list[EpochData], _THREE] | None:
+def set_epochs(reader: Reader, request: Request, numbers: list[int]) -> Annotated[list[Epoch], _THREE] | None:
     """Return the epochs of a loader after ``set_epoch``; ``None`` if it and its data set have no such method."""
     loader = reader.make(request)
     teller = loader if callable(getattr(loader, "set_epoch", None)) else info_of(loader).data_set
@@ -295,7 +296,7 @@ def set_epochs(reader: Reader, request: Request, numbers: list[int]) -> Annotate
     return epochs
 
 
-def leave_early(reader: Reader, request: Request, batches: int) -> EpochData | None:
+def leave_early(reader: Reader, request: Request, batches: int) -> Epoch | None:
     """Read some batches, and return an epoch; ``None`` if the loader has one epoch only, or may continue."""
     loader = reader.make(request)
     if _has_state(loader) or (reader.source.is_factory and is_generator(loader)):
@@ -306,7 +307,7 @@ def leave_early(reader: Reader, request: Request, batches: int) -> EpochData | N
     return reader.epoch_of(loader)
 
 
-def go_straight_on(reader: Reader, request: Request) -> Annotated[list[EpochData], _TWO] | None:
+def go_straight_on(reader: Reader, request: Request) -> Annotated[list[Epoch], _TWO] | None:
     """Return two epochs of a loader with a state; ``None`` if it has no state."""
     seed_all(5)
     loader = reader.make(request)
@@ -317,7 +318,7 @@ def _has_state(loader: Any) -> bool:
     return all(callable(getattr(loader, name, None)) for name in ("state_dict", "load_state_dict"))
 
 
-def resume(reader: Reader, request: Request, stops: list[int]) -> Annotated[list[EpochData], _TWO]:
+def resume(reader: Reader, request: Request, stops: list[int]) -> Annotated[list[Epoch], _TWO]:
     """Read batches with several loaders, each from the state of the previous loader; return two epochs."""
     seed_all(5)
     loader = reader.make(request)
@@ -368,22 +369,21 @@ def use_memory(
 
 
 def use(reader: Reader, request: Request) -> list[Count]:
-    """Read an epoch, leave the next one early, and discard the loader."""
-    loader = reader.make(request)
-    tell_epoch(loader, 0)
-    samples = len(reader.epoch_of(loader).samples)
-    if reader.makes_each_epoch(loader):
-        loader = reader.make(replace(request, epoch=1))
-    tell_epoch(loader, 1)
-    reader.epoch_of(loader, limit=1)
-    return [samples]
+    """Read an epoch, leave the next one early if it has no workers, and discard the loader."""
+    loader, samples = reader.make(request), []
+    for number in range(1 if request.num_workers else 2):
+        if number and reader.makes_each_epoch(loader):
+            loader = reader.make(replace(request, epoch=number))
+        tell_epoch(loader, number)
+        samples.append(len(reader.epoch_of(loader, limit=number or None).samples))
+    return samples
 
 
 def count_open(_: Reader, __: Request, pause_s: float) -> Annotated[list[Count], _THREE]:
     """Return the numbers of open files, of threads and of blocks of shared memory, after a pause for their end."""
     gc.collect()
     time.sleep(pause_s)
-    return [count_files(), threading.active_count(), count_shared_blocks()]
+    return [count_files(), threading.active_count(), len(list(Path(SHARED_FOLDER).glob("psm_*")))]
 
 
 EXERCISES: Mapping[str, Exercise] = {

@@ -27,9 +27,7 @@ class FaultKind(StrEnum):
     SHARED_FILE = "shared file"
 
 
-WITHOUT_SAMPLE = {
-    *(FaultKind.SHARED_MEMORY, FaultKind.UNPICKLABLE, FaultKind.EMPTY, FaultKind.LEFT, FaultKind.SHARED_FILE)
-}
+WITHOUT_SAMPLE = set(FaultKind) - {FaultKind.DIED, FaultKind.RAISED, FaultKind.LENGTH, FaultKind.HUNG}
 """Kinds that no single sample causes."""
 
 

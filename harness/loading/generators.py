@@ -93,18 +93,7 @@ def _state(source: Any) -> str:
     return blake2b(raw, digest_size=12).hexdigest()
 
 
-def restorer(generators: Sequence[tuple[str, Any]]) -> Callable[[], None]:
-    """Return a function that puts generators back into their present states, so that they repeat their numbers."""
-    setters = [_setter(source) for _, source in generators]
-
-    def restore() -> None:
-        for set_state, state in setters:
-            set_state(state)
-
-    return restore
-
-
-def _setter(source: Any) -> tuple[Callable[[Any], object], Any]:
+def setter_of(source: Any) -> tuple[Callable[[Any], object], Any]:
     """Return the function that sets the state of a generator, and its state."""
     if isinstance(source, np.random.Generator):
         return partial(setattr, source.bit_generator, "state"), source.bit_generator.state

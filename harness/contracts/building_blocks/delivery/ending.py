@@ -11,10 +11,9 @@ from harness.floats import Measurement
 from harness.laws import Law
 from harness.loading.content import digests
 from harness.loading.delivery import USE_S, Deliveries
-from harness.loading.exercise import count_open, go_straight_on, leave_early, resume, stay, use
+from harness.loading.exercise import count_open, fail, go_straight_on, leave_early, resume, stay, use
 from harness.loading.fault import FaultKind, LoadingError
 from harness.loading.reader import Epoch
-from harness.loading.tagged import Injection
 
 
 @delivery_law(
@@ -65,20 +64,15 @@ def resumes_where_it_stopped(deliveries: Deliveries, num_workers: int, shuffle: 
     first, following = straight
     skip_if(not first.ended, "an epoch takes too long to be resumed at several batches")
     batches, rows = len(first.sizes), 0
-    for at in sorted({1, batches // 2, max(batches - 1, 1), batches, batches + 1}):
-        rest, after = deliveries.run_exercise(resume, request, [at])
+    stops = [[at] for at in sorted({1, batches // 2, max(batches - 1, 1), batches, batches + 1})]
+    for stop in [*stops, [batches // 3, 1]] if batches > 3 else stops:
+        rest, after = deliveries.run_exercise(resume, request, stop)
         if not (rest.ended and after.ended and following.ended):
             raise NotApplicable("an epoch takes too long to be resumed at several batches")
-        wrong = _comparison(first, following, rest, after, at)
-        if wrong:
-            when = f"after {at} of {batches} batches" if at <= batches else "at the end of an epoch"
-            return found(f"when resumed {when}{where}, {wrong}", 1)
+        if wrong := _comparison(first, following, rest, after, sum(stop)):
+            when = f"after {stop[0]} of {batches} batches" if stop[0] <= batches else "at the end of an epoch"
+            return found(f"when resumed {when if len(stop) == 1 else 'a second time in one epoch'}{where}, {wrong}", 1)
         rows += len(rest.samples)
-    if batches > 3:
-        rest, after = deliveries.run_exercise(resume, request, [batches // 3, 1])
-        wrong = _comparison(first, following, rest, after, batches // 3 + 1)
-        if wrong:
-            return found(f"when resumed a second time in one epoch{where}, {wrong}", 1)
     return satisfied(rows)
 
 
@@ -128,7 +122,7 @@ def errors_are_not_swallowed(deliveries: Deliveries, num_workers: int) -> Measur
     for ends in ways:
         when = f"when {'a worker process dies' if ends else 'the data set raises an exception'} at its sample {at}"
         try:
-            epoch = deliveries.failing(request, Injection(at, ends=ends))
+            epoch = deliveries.run_exercise(fail, request, at, ends, placed=False, kept=False)
         except LoadingError as error:
             if error.fault.kind is FaultKind.HUNG:
                 return found(f"{when}, the loader hangs{where}", 1)

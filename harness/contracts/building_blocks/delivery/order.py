@@ -74,22 +74,14 @@ def order_depends_on_the_seed_alone(deliveries: Deliveries, num_workers: int, sh
         raise NotApplicable("its workers may share a stream and it has no parameter `seed`, so no order is promised")
     standalone, several = (deliveries.request(num_workers=number, shuffle=shuffle) for number in (0, num_workers))
     first, second = deliveries.epochs(standalone)[0], deliveries.epochs(several)[0]
+    marks: Sequence[Sequence[object]] = digests(first.samples, second.samples)
     if deliveries.is_random:
-        return _by_indices(deliveries, standalone, several, num_workers)
-    first_marks, second_marks = digests(first.samples, second.samples)
-    return _ordered(first_marks, second_marks, num_workers, complete=first.ended and second.ended)
-
-
-def _by_indices(deliveries: Deliveries, standalone: Request, several: Request, num_workers: int) -> Measurement:
-    first, second = (deliveries.epochs(request, tags=True)[0] for request in (standalone, several))
-    if not first.tags or not second.tags:
-        not_random(deliveries)
-    first_marks, second_marks = ([str(tag.index) for tag in epoch.tags] for epoch in (first, second))
-    return _ordered(first_marks, second_marks, num_workers, complete=first.ended and second.ended)
+        marks = [marks_of(deliveries, request, first)[0] for request in (standalone, several)]
+    return _ordered(*marks, num_workers, complete=first.ended and second.ended)
 
 
 def _ordered(
-    first_marks: Sequence[str], second_marks: Sequence[str], num_workers: int, *, complete: bool
+    first_marks: Sequence[object], second_marks: Sequence[object], num_workers: int, *, complete: bool
 ) -> Measurement:
     same_samples(first_marks, second_marks, complete=complete)
     if differing := differing_places(first_marks, second_marks):
@@ -131,19 +123,14 @@ def epochs_are_shuffled_anew(deliveries: Deliveries, shuffle: bool, num_workers:
         return _unshuffled(deliveries, first_marks, second_marks)
     if len(first_marks) < _FEW or len(set(first_marks)) < _FEW:
         raise NotApplicable("too few samples differ, so two orders cannot be distinguished")
-    same_samples(
-        first_marks, second_marks, complete=first.ended and second.ended and not deliveries.draws_with_replacement
-    )
+    is_complete = not deliveries.draws_with_replacement
+    same_samples(first_marks, second_marks, complete=first.ended and second.ended and is_complete)
     if (wrong := _stays(deliveries, request)) is not None:
         return wrong
     if first_marks == second_marks:
         named_ = "epochs 0 and 1" if deliveries.names("epoch") else "the first and second epochs"
         return found(f"with shuffling, {named_} have the same order", 1, actual=0, expected=1)
-    if (
-        not deliveries.is_random
-        and (direct := deliveries.directly) is not None
-        and not deliveries.draws_with_replacement
-    ):
+    if not deliveries.is_random and (direct := deliveries.directly) is not None and is_complete:
         straight = digests(direct, first.samples)
         if straight[0] == straight[1]:
             return found("with shuffling, the first epoch has the order of the data set", 1, actual=0, expected=1)
@@ -160,11 +147,8 @@ def _stays(deliveries: Deliveries, request: Request) -> Measurement | None:
         return None
     epochs = [indices for indices, _ in deliveries.indices(request, _EPOCHS) or ()]
     fixed = [place for place, indices in enumerate(zip(*epochs, strict=False)) if len(set(indices)) == 1]
-    if (
-        len(epochs) == _EPOCHS
-        and len(fixed) < n
-        and (late := [place for place in fixed if place >= request.batch_size])
-    ):
+    late = [place for place in fixed if place >= request.batch_size]
+    if late and len(epochs) == _EPOCHS and len(fixed) < n:
         message = f"with shuffling, sample {epochs[0][late[0]]} has place {late[0]} in each of {_EPOCHS} epochs"
         return found(message, len(late), actual=len(late))
     return None

@@ -84,7 +84,8 @@ def _equally_seeded(deliveries: Deliveries) -> Measurement | None:
 
 def _is_one_fetch(first: tuple[int, Tag], second: tuple[int, Tag]) -> bool:
     """Return whether two samples were fetched together, so that the recorded state belongs to the first."""
-    return first[0] == second[0] and first[1].drew is second[1].drew
+    (epoch, tag), (later, other) = first, second
+    return (epoch, tag.worker, tag.fetch) == (later, other.worker, other.fetch)
 
 
 def _repeated(first: tuple[int, Tag], second: tuple[int, Tag], generator: str) -> Measurement:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import chain
 
 from harness.calling.adapter import NotApplicable
-from harness.contracts.building_blocks.delivery.asking import Requests, allowed_request, asks, delivery_law, named
+from harness.contracts.building_blocks.delivery.asking import allowed_request, asks, delivery_law, named
 from harness.contracts.building_blocks.delivery.finding import (
     created_with,
     found,
@@ -30,14 +30,10 @@ _EPOCHS = ("first", "second")
 
 @delivery_law(
     "Every epoch delivers each sample exactly once, over all workers together.",
-    Requests(
-        (
-            *asks(num_workers=(0, 2), shuffle=(False,), drop_last=(False,)).several,
-            *asks(num_workers=(0, 3), shuffle=(True,), drop_last=(False,)).several,
-            *asks(num_workers=(3,), shuffle=(False,), drop_last=(False,)).several,
-            *asks(num_workers=(0, 3), shuffle=(False,), drop_last=(True,)).several,
-        )
-    ),
+    asks(num_workers=(0, 2), shuffle=(False,), drop_last=(False,))
+    + asks(num_workers=(0, 3), shuffle=(True,), drop_last=(False,))
+    + asks(num_workers=(3,), shuffle=(False,), drop_last=(False,))
+    + asks(num_workers=(0, 3), shuffle=(False,), drop_last=(True,)),
     cause="workers do not share an iterable data set, the remainder of a division is lost, `drop_last` is set "
     "without being requested, samples are filtered out, or a generator is exhausted: give each worker its own "
     "part, and cover all samples",
@@ -47,11 +43,10 @@ def each_sample_once(deliveries: Deliveries, num_workers: int, shuffle: bool, dr
     request = allowed_request(deliveries, num_workers=num_workers, shuffle=shuffle, drop_last=drop_last)
     if (wrong := _misused_weights(deliveries)) is not None:
         return wrong
-    if deliveries.draws_with_replacement and not _are_without_replacement(
-        deliveries, deliveries.epochs(request)[0].samples
-    ):
-        raise NotApplicable(_REPLACED)
-    if not deliveries.epochs(request)[0].ended:
+    (whole_epoch,) = deliveries.epochs(request)
+    if deliveries.draws_with_replacement:
+        skip_if(not _are_without_replacement(deliveries, whole_epoch.samples), _REPLACED)
+    if not whole_epoch.ended:
         partly = _at_the_beginning(deliveries, request) or _of_indices(deliveries, request)
         return partly or _within_a_part(deliveries, request)
     where, rows = created_with(deliveries, request), 0
@@ -238,12 +233,8 @@ def _description(extra: Sequence[int], missing: Sequence[int], total: int) -> st
 
 @delivery_law(
     "All ranks together deliver each sample once, plus the minimal padding that makes the ranks equal.",
-    Requests(
-        (
-            *asks(world_size=(2, 3), shuffle=(False, True), num_workers=(0,)).several,
-            *asks(world_size=(2,), shuffle=(False,), num_workers=(2,)).several,
-        )
-    ),
+    asks(world_size=(2, 3), shuffle=(False, True), num_workers=(0,))
+    + asks(world_size=(2,), shuffle=(False,), num_workers=(2,)),
     source="torch.utils.data.DistributedSampler",
     cause="the remainder of the division is lost, each rank draws an order or a split of its own, ranks are padded to "
     "whole batches, or the shards of ranks and of workers overlap: draw one order for all ranks from a seed, pad it "
@@ -273,10 +264,8 @@ def ranks_share_an_epoch(deliveries: Deliveries, world_size: int, shuffle: bool,
     where += ", shuffled" if shuffle else ""
     lengths = sorted({len(part) for part in parts})
     dropping = deliveries.info.drops and not extra
-    if (
-        len(missing) > (world_size * max(num_workers, 1) * deliveries.request().batch_size if dropping else 0)
-        or -1 in extra
-    ):
+    allowed = world_size * max(num_workers, 1) * request.batch_size if dropping else 0
+    if len(missing) > allowed or -1 in extra:
         return found(f"{_description(extra, missing, len(expected))}{where}", len(extra) + len(missing))
     if len(extra) > least:
         message = f"{len(extra)} samples are padding, although {least} would make the ranks equal{where}"
@@ -289,12 +278,8 @@ def ranks_share_an_epoch(deliveries: Deliveries, world_size: int, shuffle: bool,
 
 @delivery_law(
     "The loader delivers as many batches as its `len` says, and as many samples as the `len` of its data set.",
-    Requests(
-        (
-            *asks(num_workers=(0, 2), drop_last=(False, True), shuffle=(False,)).several,
-            *asks(num_workers=(0,), drop_last=(False,), shuffle=(True,)).several,
-        )
-    ),
+    asks(num_workers=(0, 2), drop_last=(False, True), shuffle=(False,))
+    + asks(num_workers=(0,), drop_last=(False,), shuffle=(True,)),
     source="torch.utils.data.DataLoader",
     cause="`__len__` counts samples instead of batches, rounds the wrong way, or is off by one: count the batches "
     "that are delivered",

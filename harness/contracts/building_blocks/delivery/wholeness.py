@@ -18,7 +18,7 @@ from harness.floats import Measurement
 from harness.laws import Law
 from harness.loading.content import Sample, digest, digests, kind_of, leaf_digest
 from harness.loading.delivery import Deliveries, Reference
-from harness.loading.exercise import collate, read_in_processes, replay
+from harness.loading.exercise import collate, count_by_hash, replay
 
 
 @delivery_law(
@@ -97,18 +97,16 @@ def _as_given(deliveries: Deliveries) -> Measurement | None:
     """Compare the data set with the user's reference, with itself, and with its collated samples."""
     if deliveries.reference is not None and (wrong := _by_reference(deliveries, deliveries.reference)) is not None:
         return wrong
-    return (
-        None
-        if deliveries.directly is None
-        else _changed(deliveries) or _truncated(deliveries) or _in_processes(deliveries)
-    )
+    if deliveries.directly is None:
+        return None
+    return _changed(deliveries) or _truncated(deliveries) or _by_hash(deliveries)
 
 
 def _by_reference(deliveries: Deliveries, reference: Reference) -> Measurement | None:
     delivered = deliveries.directly
     if delivered is None:
         delivered = deliveries.epochs(deliveries.request())[0].samples
-    expected = reference.samples(len(delivered))
+    expected = reference(len(delivered))
     known, received = digests(expected, delivered)
     wrong = differing_places(known, received)
     if not wrong:
@@ -141,20 +139,16 @@ _READ_AGAIN = 16
 """Least number of samples, evenly spread, that are read again if there are so many."""
 
 
-def _in_processes(deliveries: Deliveries) -> Measurement | None:
+def _by_hash(deliveries: Deliveries) -> Measurement | None:
     """Measure whether new processes, whose strings have other hashes, read other samples."""
-    direct = (deliveries.directly or [])[:_MOST]
-    if not direct or deliveries.is_random:
-        return None
-    for marks in deliveries.run_exercise(read_in_processes, deliveries.request(), len(direct), limit_s=_IMPORTED_S):
-        if differing := differing_places(list(map(digest, direct)), marks):
-            message = f"{len(differing)} of {len(direct)} samples differ in another process"
-            return found(f"{message}, because the order of a set depends on the process", len(differing))
-    return None
+    number = 0 if deliveries.is_random else min(len(deliveries.directly or ()), _MOST)
+    differing = number and deliveries.run_exercise(count_by_hash, deliveries.request(), number, limit_s=_IMPORTS_S)
+    message = f"{differing} of {number} samples differ from process to process, because the order of a set does"
+    return found(message, differing) if differing else None
 
 
-_MOST, _IMPORTED_S = 400, 30.0
-"""Largest number of samples, and longest time for both processes."""
+_MOST, _IMPORTS_S = 400, 60.0
+"""Largest number of samples, and longest time for the processes."""
 
 
 def _truncated(deliveries: Deliveries) -> Measurement | None:
