@@ -16,6 +16,7 @@ If the time of a training step is known, the first configuration that keeps ahea
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Annotated, Any
@@ -177,10 +178,20 @@ class LoaderSearch:
                 yield self.standing()
         except _SearchEnd as over:
             self._reason = over.reason
-            if over.reason is Reason.BUDGET:
-                self._take_the_cheapest()
+        except OutOfTime:
+            self._reason = Reason.BUDGET
+        if self._reason is Reason.BUDGET:
+            with suppress(OutOfTime):
+                self._repeat_the_fastest()
+            self._take_the_cheapest()
         if self._slices:
             yield self.standing()
+
+    def _repeat_the_fastest(self) -> None:
+        """Measure the fastest configuration again if none was measured twice, so that there is an interval."""
+        if self._slices and not any(map(self._has_interval, self._slices)):
+            fastest = self._by_rate()[0]
+            self._slices[fastest].append(self._measure(fastest, self.settings.slice_s))
 
     def standing(self) -> SearchState:
         """Return the current state, after at least one slice."""
@@ -244,15 +255,11 @@ class LoaderSearch:
         )
 
     def _look(self, choice: Choice, seconds: float) -> Measured:
-        """Measure a slice; end the search if there is an answer and no time left for it, or if time runs out."""
+        """Measure a slice; end the search if there is no time left for it."""
         budget_s = self.settings.budget_s
-        has_answer = any(map(self._has_interval, self._slices))
-        if budget_s is not None and has_answer and self.spent_s + self._foreseen_s(choice, seconds) > budget_s:
+        if budget_s is not None and self._slices and self.spent_s + self._foreseen_s(choice, seconds) > budget_s:
             raise _SearchEnd(Reason.BUDGET)
-        try:
-            measured = self._measure(choice, seconds)
-        except OutOfTime:
-            raise _SearchEnd(Reason.BUDGET) from None
+        measured = self._measure(choice, seconds)
         self._slices.setdefault(choice, []).append(measured)
         return measured
 
