@@ -155,13 +155,10 @@ def count_by_hash(reader: Reader, request: Request, count: int) -> Count:
 _IMPORT_S = 15.0
 """Longest time for a process, in seconds."""
 
-_READ_FIRST = """
-import json, sys
-path, *question = json.loads(sys.argv[1])
-sys.path[:] = path
-from harness.loading.reader import read_first
-print(json.dumps(read_first(*question)))
-"""
+_READ_FIRST = (
+    "import json, sys; path, *question = json.loads(sys.argv[1]); sys.path[:] = path; "
+    "from harness.loading.reader import read_first; print(json.dumps(read_first(*question)))"
+)
 
 
 def _uses_hashes(target: Any, loader: Any) -> bool:

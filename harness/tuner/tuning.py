@@ -33,7 +33,7 @@ ENDING = 0.04
 BUDGET_S = 0.5
 """Seconds beyond the time limit in which the time of a batch is broken down."""
 
-SLACK, LEAST_S = 0.1, 2.0
+SLACK, LEAST_S = 0.1, 5.0
 """Share of the time limit, and seconds at least, beyond it in which no slice is interrupted yet."""
 
 

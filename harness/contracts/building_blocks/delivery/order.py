@@ -80,14 +80,12 @@ def order_depends_on_the_seed_alone(deliveries: Deliveries, num_workers: int, sh
     return _ordered(*marks, num_workers, complete=first.ended and second.ended)
 
 
-def _ordered(
-    first_marks: Sequence[object], second_marks: Sequence[object], num_workers: int, *, complete: bool
-) -> Measurement:
-    same_samples(first_marks, second_marks, complete=complete)
-    if differing := differing_places(first_marks, second_marks):
+def _ordered(first: Sequence[object], second: Sequence[object], num_workers: int, *, complete: bool) -> Measurement:
+    same_samples(first, second, complete=complete)
+    if differing := differing_places(first, second):
         how = f"with {num_workers} workers the order differs from that without workers"
         return found(f"{how}, starting at sample {differing[0]}", len(differing), actual=len(differing))
-    return satisfied(len(first_marks))
+    return satisfied(len(first))
 
 
 def _of_two_seeds(deliveries: Deliveries) -> Measurement | None:
