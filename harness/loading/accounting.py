@@ -194,7 +194,7 @@ def count_files(*, workers: bool = False) -> int:
     total = 0
     for process in ("self", *(str(worker.pid) for worker in (_descendants() if workers else ()))):
         with suppress(OSError):
-            total += len(os.listdir(f"/proc/{process}/fd"))  # noqa: PTH208 - a count, of what is no folder elsewhere
+            total += len(os.listdir(f"/proc/{process}/fd"))  # noqa: PTH208 - a count; elsewhere this folder is missing
     return total
 
 

@@ -18,7 +18,7 @@ from harness.loading.source import LoaderInfo, Promise, Request
 _SMALL, _BATCHES, _LARGEST = 400, 40, 100
 _EPOCHS, _WARM = 5, 2
 USE_S = 3.0
-"""Longest time for the epochs after each of which resources are counted, in seconds."""
+"""Longest time for the epochs of a count of resources, in seconds."""
 
 _DRAWN = 0.85
 """Largest share of samples in an epoch that is drawn with replacement; 0.63 is expected, less with weights."""

@@ -205,7 +205,7 @@ class Reader:
     ) -> list[Epoch]:
         """Read several epochs of a loader. If the factory takes the epoch, make a new loader for each.
 
-        With ``inner``, read the loader inside a wrapper; the wrapper still receives the epoch. Tags are left out if a
+        With ``inner``, read the loader inside a wrapper; the wrapper still receives the epoch. There are no tags if a
         wrapper cannot process a tagged batch.
         """
         seed_all(world_seed)

@@ -209,7 +209,7 @@ class Tuning(TuningResult):
 
     def close_budget(self) -> None:
         """Break down the time of a batch with the choice, for :data:`BUDGET_S`, unless the time limit has passed."""
-        if self.spent_s > self.seconds:
+        if self.spent_s > self.seconds + LEAST_S / 2:
             return
         assert self.standing is not None
         assert self.advice is not None

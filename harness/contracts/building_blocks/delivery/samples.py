@@ -83,7 +83,7 @@ _REPLACED = "it draws with replacement, so no sample is guaranteed"
 
 
 def _are_without_replacement(deliveries: Deliveries, samples: Sequence[Sample]) -> bool:
-    """Return whether so many samples differ that draws with replacement do so with a probability below 1e-7.
+    """Return whether draws with replacement would give as many different samples with a probability below 1e-7.
 
     Notes
     -----
@@ -236,7 +236,7 @@ def _description(extra: Sequence[int], missing: Sequence[int], total: int) -> st
     asks(world_size=(2, 3), shuffle=(False, True), num_workers=(0,))
     + asks(world_size=(2,), shuffle=(False,), num_workers=(2,)),
     source="torch.utils.data.DistributedSampler",
-    cause="the remainder of the division is lost, each rank draws an order or a split of its own, ranks are padded to "
+    cause="the remainder of the division is lost, each rank draws its own order or split, ranks are padded to "
     "whole batches, or the shards of ranks and of workers overlap: draw one order for all ranks from a seed, pad it "
     "to a multiple of their number, and number shards by `rank * workers + worker`",
 )

@@ -119,7 +119,7 @@ def _by_reference(deliveries: Deliveries, reference: Reference) -> Measurement |
 
 
 def _changed(deliveries: Deliveries) -> Measurement | None:
-    """Measure whether a sample depends on what was read before, although its random numbers are the same."""
+    """Measure whether a sample depends on earlier readings, although its random numbers are the same."""
     direct = deliveries.directly or []
     places = [*range(len(direct) - 1, -1, -max(1, len(direct) // _READ_AGAIN))][::-1]
     if not places or deliveries.source.is_one_object:
@@ -129,14 +129,14 @@ def _changed(deliveries: Deliveries) -> Measurement | None:
     for again, before, new in zip(places, zip(first, second, strict=True), other, strict=True):
         if before[0] != before[1] and before[0] == new:
             message = f"sample {again} differs when it is read again with the same random numbers"
-            return found(f"{message}: the data set changes what it keeps", 1)
+            return found(f"{message}: the data set changes its stored data", 1)
         if not deliveries.is_random and digest(direct[again]) != new:
             return found(f"sample {again} differs when the samples are read in another order", 1)
     return None
 
 
 _READ_AGAIN = 16
-"""Least number of samples, evenly spread, that are read again if there are so many."""
+"""Least number of samples, evenly spread, that are read again, in a data set that has as many."""
 
 
 def _by_hash(deliveries: Deliveries) -> Measurement | None:
