@@ -109,7 +109,7 @@ def read_twice(reader: Reader, request: Request, count: int) -> Annotated[list[l
 
 def replay(reader: Reader, request: Request, places: list[int]) -> Annotated[list[list[Sample]], _THREE]:
     """Return samples: read, read again, and read backwards by another loader, with the same random numbers."""
-    readings = []
+    readings: list[list[Sample]] = []
     for order in (places, places[::-1]):
         seed_all(SEED)
         loader = reader.make(request)

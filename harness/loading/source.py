@@ -280,8 +280,9 @@ def info_of(loader: Any) -> LoaderInfo:
     random = isinstance(inner, RandomSampler | SubsetRandomSampler | WeightedRandomSampler)
     unbatched = loader.batch_size is None and loader.batch_sampler is not None
     in_order = type(inner) is torch.utils.data.SequentialSampler and not unbatched
-    weights = inner.weights.tolist() if isinstance(inner, WeightedRandomSampler) else None
-    draws_all = weights is not None and not inner.replacement and inner.num_samples == len(weights)
+    weighted = inner if isinstance(inner, WeightedRandomSampler) else None
+    weights = None if weighted is None else weighted.weights.tolist()
+    draws_all = weighted is not None and not weighted.replacement and weighted.num_samples == len(weighted.weights)
     return LoaderInfo(
         data_set,
         by_index=True,

@@ -77,7 +77,7 @@ def order_depends_on_the_seed_alone(deliveries: Deliveries, num_workers: int, sh
     marks: Sequence[Sequence[object]] = digests(first.samples, second.samples)
     if deliveries.is_random:
         marks = [marks_of(deliveries, request, first)[0] for request in (standalone, several)]
-    return _ordered(*marks, num_workers, complete=first.ended and second.ended)
+    return _ordered(marks[0], marks[1], num_workers, complete=first.ended and second.ended)
 
 
 def _ordered(first: Sequence[object], second: Sequence[object], num_workers: int, *, complete: bool) -> Measurement:
