@@ -1,46 +1,28 @@
 """Data loaders in another process: requests name exercises, and replies contain data."""
 
 import math
-from dataclasses import asdict
-from typing import Annotated, Any
+from dataclasses import asdict, replace
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from harness.error import UsageError
 from harness.isolation.child import Child, setup
-from harness.loading.content import Count, Sample
+from harness.loading.content import SAMPLES, STRICT, Count, Sample
 from harness.loading.exercise import RESULTS, use
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault
 from harness.loading.reader import Exercise, ExerciseOptions, ExerciseResult
 from harness.loading.source import KEYWORDS, Promise, Request
 from harness.loading.supervision import SOON_S
-from harness.loading.transfer import SAMPLES
 
 _SENTENCE = 800
 """Maximum number of characters of a message from there."""
 
 
-class _Promise(BaseModel):
-    model_config = ConfigDict(strict=True)
-
-    is_factory: bool
-    is_one_object: bool
-    names: list[str]
-
-
-class _Left(BaseModel):
-    model_config = ConfigDict(strict=True)
-
-    left: Count
-    names: list[str]
-
-
-class _Fault(BaseModel):
-    kind: FaultKind
-    sentence: str
-    remedy: str
-    index: Annotated[int, Field(strict=True)] | None
-    worker: Annotated[int, Field(strict=True)] | None
+_PROMISE = TypeAdapter(tuple[bool, bool, list[str]], config=STRICT)
+_REST = TypeAdapter(tuple[Count, list[str]], config=STRICT)
+_FAULT = TypeAdapter(LoadingFault)
+"""Validators of the parts of a reply: keywords, processes that were left, and a fault."""
 
 
 class RemoteReader:
@@ -66,23 +48,28 @@ class RemoteReader:
         answer = _ask(child, {"ask": "promise", "case": case, "name": name})
         if "usage" in answer:
             raise UsageError(**{part: text and str(text) for part, text in answer["usage"].items()})
-        promise = _validate(_Promise, answer.get("value"))
-        self.source = Promise(name, promise.is_factory, promise.is_one_object, _select_keywords(promise.names))
+        is_factory, is_one_object, names = _validate(_PROMISE, answer.get("value"))
+        self.source = Promise(name, is_factory, is_one_object, _select_keywords(names))
 
     def run_exercise(
         self, exercise: Exercise, wanted: Request, *arguments: Any, options: ExerciseOptions
     ) -> ExerciseResult:
         """Run an exercise in the process; see :meth:`harness.loading.reader.Reader.run_exercise`."""
         name = exercise.__name__
-        request: dict[str, Any] = {"ask": "exercise", "exercise": name, "asked": asdict(wanted)}
-        request |= {"given": list(arguments), "options": options._asdict()}
-        request |= {"case": self._case, "name": self.source.name}
-        answer = _ask(self._child, request)
+        request: dict[str, Any] = {
+            "ask": "exercise",
+            "exercise": name,
+            "asked": asdict(wanted),
+            "given": list(arguments),
+        }
+        answer = _ask(
+            self._child, {**request, "options": options._asdict(), "case": self._case, "name": self.source.name}
+        )
         value = _validate(RESULTS[name], answer.get("value"))
-        rest = _validate(_Left, {"left": answer.get("left"), "names": answer.get("names")})
-        self.source.names = _select_keywords(rest.names)
+        left, names = _validate(_REST, answer.get("rest"))
+        self.source.names = _select_keywords(names)
         # An orphan is not a worker of a current loader.
-        return ExerciseResult(value, rest.left + (self._child.end_strays(SOON_S) if exercise is use else 0))
+        return ExerciseResult(value, left + (self._child.end_strays(SOON_S) if exercise is use else 0))
 
 
 class RemoteReference:
@@ -124,15 +111,14 @@ def _ask(child: Child, request: dict[str, Any]) -> dict[str, Any]:
     """Send a request, and raise the fault that the process reports."""
     answer = child.ask(request)
     if "fault" in answer:
-        fault = _validate(_Fault, answer["fault"])
-        sentence, remedy = fault.sentence[:_SENTENCE], fault.remedy[:_SENTENCE]
-        raise LoadingError(LoadingFault(fault.kind, sentence, remedy, fault.index, fault.worker))
+        fault = _validate(_FAULT, answer["fault"])
+        raise LoadingError(replace(fault, sentence=fault.sentence[:_SENTENCE], remedy=fault.remedy[:_SENTENCE]))
     return answer
 
 
-def _validate(kind: Any, value: Any) -> Any:
-    """Return a value that has the fields and types of a record."""
+def _validate(kind: TypeAdapter[Any], value: Any) -> Any:
+    """Return a value that has the types of a validator."""
     try:
-        return (kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)).validate_python(value)
+        return kind.validate_python(value)
     except ValidationError:
         raise LoadingError(_UNREADABLE) from None

@@ -8,11 +8,11 @@ from typing import Any
 from harness.error import UsageError, shorten_error
 from harness.isolation.request_handler import Server
 from harness.isolation.spawned_workers import fork_spawned_workers
-from harness.loading.exercise import EXERCISES
+from harness.loading.content import SAMPLES
+from harness.loading.exercise import EXERCISES, RESULTS
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault
 from harness.loading.reader import ExerciseOptions, Reader, reference_samples
 from harness.loading.source import Request, Source
-from harness.loading.transfer import to_plain
 
 
 class LoaderServer(Server):
@@ -28,8 +28,7 @@ class LoaderServer(Server):
             source = self._open_reader(request).source
         except UsageError as error:
             return {"usage": error.parts}
-        promise = {"is_factory": source.is_factory, "is_one_object": source.is_one_object}
-        return {"value": {**promise, "names": sorted(source.names)}}
+        return {"value": (source.is_factory, source.is_one_object, sorted(source.names))}
 
     def _open_reader(self, request: dict[str, Any]) -> Reader:
         case: int = request["case"]
@@ -44,20 +43,20 @@ class LoaderServer(Server):
         options = ExerciseOptions(**request["options"])
         try:
             value, left = reader.run_exercise(exercise, wanted, *request["given"], options=options)
-            return {"value": to_plain(value), "left": left, "names": sorted(reader.source.names)}
-        except LoadingError as error:
-            return {"fault": {**asdict(error.fault), "kind": error.fault.kind.value}}
+            plain = RESULTS[exercise.__name__].dump_python(value)
+            return {"value": plain, "rest": (left, sorted(reader.source.names))}
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer
             return _describe_error(error)
 
     def _samples(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the first samples of an indexable data set."""
         try:
-            return {"value": to_plain(reference_samples(self._cases[request["case"]].function, request["count"]))}
+            samples = reference_samples(self._cases[request["case"]].function, request["count"])
+            return {"value": SAMPLES.dump_python(samples)}
         except BaseException as error:  # noqa: BLE001 - as above
             return _describe_error(error)
 
 
 def _describe_error(error: BaseException) -> dict[str, Any]:
-    sentence = f"loading raises: {shorten_error(error)}"
-    return {"fault": {**asdict(LoadingFault(FaultKind.RAISED, sentence, "fix the exception")), "kind": "raised"}}
+    fault = LoadingFault(FaultKind.RAISED, f"loading raises: {shorten_error(error)}", "fix the exception")
+    return {"fault": asdict(error.fault if isinstance(error, LoadingError) else fault)}

@@ -14,11 +14,8 @@ from typing import Annotated, Any
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import ConfigDict, Field, PlainSerializer, PlainValidator, TypeAdapter
 from torch import Tensor
-
-Sample = dict[str, Any]
-"""The leaves of a sample by their paths: tensors, words, or whatever else there is."""
 
 _MAX_NUMBER = 2**62
 """A larger number is no tensor's."""
@@ -26,6 +23,9 @@ _MAX_NUMBER = 2**62
 Number = Annotated[int, Field(gt=-_MAX_NUMBER, lt=_MAX_NUMBER)]
 Count = Annotated[int, Field(ge=0, lt=_MAX_NUMBER)]
 """Numbers in the results of another process."""
+
+STRICT = ConfigDict(strict=True, extra="forbid")
+"""Results of another process have the types of their annotations."""
 
 Digest = str
 """Two samples with one digest are taken for one."""
@@ -45,6 +45,33 @@ class Opaque:
 
     kind: str
     digest: Digest
+
+
+def _read_leaf(leaf: Any) -> Any:
+    """Return a leaf that another process sent: a plain tensor, number or word, or what stands for another object."""
+    if type(leaf) is Tensor:
+        is_plain = leaf.dtype in PORTABLE and leaf.layout is torch.strided and leaf.device.type == "cpu"
+        if not is_plain or not leaf.is_contiguous():
+            raise ValueError
+        return leaf.detach()
+    if leaf is not None and type(leaf) not in {bool, int, float, str}:
+        return TypeAdapter(Opaque).validate_python(leaf)
+    return leaf
+
+
+def _write_leaf(leaf: Any) -> Any:
+    """Return what stands for a leaf in another process: itself if it is a plain tensor, number or word."""
+    if isinstance(leaf, Tensor) and leaf.dtype in PORTABLE and leaf.layout is torch.strided and not leaf.is_nested:
+        return leaf.as_subclass(Tensor).contiguous()
+    if leaf is None or type(leaf) in {bool, float} or (type(leaf) is int and abs(leaf) < _MAX_NUMBER):
+        return leaf
+    if type(leaf) is str and len(leaf) < _LONGEST:
+        return leaf
+    return {"kind": kind_of(leaf), "digest": leaf_digest(leaf)}
+
+
+Sample = dict[str, Annotated[Any, PlainValidator(_read_leaf), PlainSerializer(_write_leaf)]]
+"""The leaves of a sample by their paths: tensors, words, or whatever else there is; annotated for their transfer."""
 
 
 class Samples(list[Any]):
@@ -68,7 +95,7 @@ def size_of(part: Any) -> int | None:
         return len(part) if part.ndim else None
     if isinstance(part, Samples):
         return len(part)
-    named = _named_parts(part)
+    named = named_parts(part)
     if named is not None:
         # A list may contain samples or parts; the first axis of an array is unambiguous.
         arrays = [size_of(value) for value in named.values() if isinstance(value, Tensor | np.ndarray)]
@@ -90,7 +117,7 @@ def _commonest(sizes: Sequence[int | None]) -> int | None:
     return counts.most_common(1)[0][0] if counts else None
 
 
-def _named_parts(part: Any) -> Mapping[str, Any] | None:
+def named_parts(part: Any) -> Mapping[str, Any] | None:
     """Return the named parts of an object; ``None`` if it has none."""
     if isinstance(part, Mapping):
         return {str(name): value for name, value in part.items()}
@@ -112,7 +139,7 @@ def _columns(part: Any, size: int, path: str) -> Iterator[tuple[str, Sequence[An
         if part.ndim and len(part) == size:
             yield path, list(part)
         return
-    named = _named_parts(part)
+    named = named_parts(part)
     if named is None and isinstance(part, list | tuple):
         if _is_of_samples(part, size):
             yield path, list(part)
@@ -142,13 +169,23 @@ def _leaves(part: Any, path: str) -> Iterator[tuple[str, Any]]:
     elif isinstance(part, bool | int | float) and abs(part) < _MAX_NUMBER:
         yield path, torch.tensor(part, dtype=torch.float64 if isinstance(part, float) else None)
     else:
-        named = _named_parts(part)
+        named = named_parts(part)
         if named is None and isinstance(part, list | tuple):
             named = {str(index): value for index, value in enumerate(part)}
         if named is None:
             yield path, part
         for name, value in (named or {}).items():
             yield from _leaves(value, f"{path}.{name}" if path else name)
+
+
+def validator_of(kind: Any) -> TypeAdapter[Any]:
+    """Return the validator of a result by its type."""
+    is_record = is_dataclass(kind) or hasattr(kind, "model_config")
+    return TypeAdapter(kind, config=None if is_record else STRICT)
+
+
+SAMPLES = validator_of(list[Sample])
+"""Validator of samples."""
 
 
 def digests(*several: Sequence[Sample]) -> list[list[Digest]]:
@@ -193,17 +230,6 @@ PORTABLE = frozenset(
 
 _LONGEST = 2**16
 """Characters of a word that is itself there."""
-
-
-def portable(leaf: Any) -> Any:
-    """Return what stands for a leaf in another process: itself where it is a plain tensor, number or word."""
-    if isinstance(leaf, Tensor) and leaf.dtype in PORTABLE and leaf.layout is torch.strided and not leaf.is_nested:
-        return leaf.as_subclass(Tensor).contiguous()
-    if leaf is None or type(leaf) in {bool, float} or (type(leaf) is int and abs(leaf) < _MAX_NUMBER):
-        return leaf
-    if type(leaf) is str and len(leaf) < _LONGEST:
-        return leaf
-    return Opaque(kind_of(leaf), leaf_digest(leaf))
 
 
 def _bytes(leaf: Any) -> bytes:

@@ -4,19 +4,24 @@ A :class:`~harness.loading.fault.LoadingError` is raised again at once by every 
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, Protocol
 
 from harness.loading.content import Digest, Sample, digest, digests
-from harness.loading.exercise import deliver, deliver_indices, fail, read_directly, read_twice, show
+from harness.loading.exercise import deliver, deliver_indices, read_directly, read_twice, show, use_memory
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault
 from harness.loading.reader import EPOCH_S, HUNG_S, SEED, Epoch, Exercise, ExerciseOptions, ExerciseResult
 from harness.loading.source import LoaderInfo, Promise, Request
-from harness.loading.tagged import Injection
 
 _SMALL, _BATCHES, _LARGEST = 400, 40, 100
+_EPOCHS, _WARM = 5, 2
+USE_S = 3.0
+"""Longest time for the epochs of a count of resources, in seconds."""
+
+_DRAWN = 0.85
+"""Largest share of samples in an epoch that is drawn with replacement; 0.63 is expected, less with weights."""
 
 
 class Exercising(Protocol):
@@ -32,11 +37,8 @@ class Exercising(Protocol):
         """Run an exercise within limits."""
 
 
-class Reference(Protocol):
-    """A source of correct samples."""
-
-    def samples(self, count: int) -> list[Sample]:
-        """Return the first ones."""
+Reference = Callable[[int], list[Sample]]
+"""Function that returns the first correct samples."""
 
 
 class Deliveries:
@@ -66,7 +68,8 @@ class Deliveries:
         self.read = 0
         self.left = ""
         self._readings: dict[Any, list[Epoch]] = {}
-        self._indices: dict[Request, list[tuple[list[int], list[int]]] | None] = {}
+        self._usage: dict[Request, list[tuple[int, int]] | None] = {}
+        self._indices: dict[tuple[Request, int], list[tuple[list[int], list[int]]] | None] = {}
         self._faults: dict[Any, LoadingFault] = {}
         self._began = time.monotonic()
 
@@ -162,22 +165,30 @@ class Deliveries:
                 )
         return epochs[:count]
 
-    def indices(self, request: Request) -> list[tuple[list[int], list[int]]] | None:
-        """Return the indices of two epochs with the sizes of their batches; ``None`` if only samples are known."""
-        if request not in self._indices:
-            self._indices[request] = self.run_exercise(deliver_indices, request, 2, limit_s=EPOCH_S * 2 + HUNG_S)
-        return self._indices[request]
+    def indices(self, request: Request, count: int = 2) -> list[tuple[list[int], list[int]]] | None:
+        """Return the indices of epochs with the sizes of their batches; ``None`` if only samples are known."""
+        key = (request, count)
+        if key not in self._indices:
+            self._indices[key] = self.run_exercise(deliver_indices, request, count, limit_s=EPOCH_S * 2 + HUNG_S)
+        return self._indices[key]
 
-    def failing(self, request: Request, injection: Injection) -> Epoch | None:
-        """Read an epoch with an injected error; ``None`` if no error can be injected.
+    def usage(self, request: Request, *, again: bool = False) -> list[tuple[int, int]] | None:
+        """Return the bytes in use and the open files after each of some epochs; ``None`` if epochs take long."""
+        if again or request not in self._usage:
+            self._usage[request] = self.run_exercise(use_memory, request, _EPOCHS, _WARM, 3 * USE_S, limit_s=4 * USE_S)
+        return self._usage[request]
 
-        Raises
-        ------
-        LoadingError
-            If the loader reports the error.
+    @cached_property
+    def draws_with_replacement(self) -> bool:
+        """Whether no sample is promised: a sampler draws with replacement, or one of the user's seems to do so.
+
+        A mistake repeats and loses few samples, or the same ones in each epoch.
         """
-        epoch: Epoch | None = self.run_exercise(fail, request, injection.at, injection.ends, placed=False, kept=False)
-        return epoch
+        n = self.info.length
+        if self.info.replaced or self.info.shuffled is not None or not n or not self.info.by_index:
+            return self.info.replaced
+        epochs = [set(indices) for indices, _ in self.indices(self.request()) or ()]
+        return len(epochs) > 1 and epochs[0] != epochs[1] and all(len(epoch) < _DRAWN * n for epoch in epochs)
 
     @cached_property
     def directly(self) -> list[Sample] | None:

@@ -6,13 +6,18 @@ results. A result from another process is validated by the annotation of its exe
 
 import copy
 import gc
+import inspect
+import json
 import os
+import re
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from inspect import isfunction
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, replace
 from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import numpy as np
@@ -20,13 +25,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from harness.loading.accounting import in_use_bytes
-from harness.loading.content import Count, Number, samples_of
-from harness.loading.generators import generators_of, global_states, seed_all, states_of
+from harness.loading.accounting import SHARED_FOLDER, count_files, in_use_bytes
+from harness.loading.content import Count, Number, Sample, named_parts, samples_of, validator_of
+from harness.loading.generators import generators_of, global_states, seed_all, setter_of
 from harness.loading.reader import (
     EPOCH_S,
     FEW,
     SEED,
+    Epoch,
     Exercise,
     Reader,
     call_until,
@@ -34,26 +40,23 @@ from harness.loading.reader import (
     is_generator,
     tell_epoch,
 )
-from harness.loading.source import Request, info_of, is_map_style, length_of, torch_loader
+from harness.loading.source import LoaderInfo, Request, info_of, is_map_style, length_of, torch_loader
 from harness.loading.tagged import Injection, inject_failure, load_indices
-from harness.loading.transfer import EpochData, InfoData, SampleData, validator_of
 
 _TWO, _THREE = (Field(min_length=number, max_length=number) for number in (2, 3))
 
 
-def show(reader: Reader, request: Request) -> InfoData:
+def show(reader: Reader, request: Request) -> LoaderInfo:
     """Return the facts about a loader that need no reading."""
     return replace(info_of(reader.make(request)), data_set=None)
 
 
-def deliver(reader: Reader, request: Request, count: int, tags: bool, world_seed: int) -> list[EpochData]:  # noqa: FBT001 - goes over a line
+def deliver(reader: Reader, request: Request, count: int, tags: bool, world_seed: int) -> list[Epoch]:  # noqa: FBT001 - goes over a line
     """Return some epochs, after seeding the global generators."""
-    if tags:
-        return reader.tagged_epochs(request, count, world_seed=world_seed)
-    return reader.epochs(request, count, tags=False, world_seed=world_seed)
+    return reader.epochs(request, count, tags=tags, world_seed=world_seed)
 
 
-def deliver_wrapped(reader: Reader, request: Request, count: int) -> list[EpochData]:
+def deliver_wrapped(reader: Reader, request: Request, count: int) -> list[Epoch]:
     """Return epochs with tags of a wrapped loader, without its wrapper."""
     return reader.epochs(request, count, tags=True, inner=True)
 
@@ -73,7 +76,7 @@ def deliver_indices(reader: Reader, request: Request, count: int) -> list[tuple[
     return epochs
 
 
-def fail(reader: Reader, request: Request, at: int, ends: bool) -> EpochData | None:  # noqa: FBT001 - as above
+def fail(reader: Reader, request: Request, at: int, ends: bool) -> Epoch | None:  # noqa: FBT001 - as above
     """Let a sample raise, or its process end; ``None`` if no error can be injected."""
     injection = Injection(at, ends=ends)
     loader = inject_failure(reader.make(request), injection)
@@ -84,7 +87,7 @@ def fail(reader: Reader, request: Request, at: int, ends: bool) -> EpochData | N
 # Data sets
 
 
-def read_directly(reader: Reader, request: Request) -> list[SampleData] | None:
+def read_directly(reader: Reader, request: Request) -> list[Sample] | None:
     """Return the samples of the data set, each collated alone; ``None`` if there is no access to it."""
     loader = reader.make(request)
     info = info_of(loader)
@@ -94,7 +97,7 @@ def read_directly(reader: Reader, request: Request) -> list[SampleData] | None:
     return list(call_until(reader.limit_s, lambda i: collate_alone(loader, i), range(limit)))
 
 
-def read_twice(reader: Reader, request: Request, count: int) -> Annotated[list[list[SampleData]], _THREE]:
+def read_twice(reader: Reader, request: Request, count: int) -> Annotated[list[list[Sample]], _THREE]:
     """Return the first samples: read once, read again, and read by another loader with another seed."""
     loader = reader.make(request)
     again = [[collate_alone(loader, i) for i in range(count)] for _ in range(2)]
@@ -104,17 +107,76 @@ def read_twice(reader: Reader, request: Request, count: int) -> Annotated[list[l
     return [*again, [collate_alone(loader, i) for i in range(count)]]
 
 
-def reread_one(reader: Reader, request: Request) -> tuple[Annotated[list[SampleData], _THREE], bool]:
-    """Return the first sample three times, the last time by another loader, and whether it drew random numbers."""
-    loader, another = reader.make(request), reader.make(request)
-    data_set = info_of(loader).data_set
-    before = states_of(generators_of(data_set))
-    first, second = collate_alone(loader, 0), collate_alone(loader, 0)
-    drew = before != states_of(generators_of(data_set))
-    return [first, second, collate_alone(another, 0)], drew
+def replay(reader: Reader, request: Request, places: list[int]) -> Annotated[list[list[Sample]], _THREE]:
+    """Return samples: read, read again, and read backwards by another loader, with the same random numbers."""
+    readings: list[list[Sample]] = []
+    for order in (places, places[::-1]):
+        seed_all(SEED)
+        loader = reader.make(request)
+        collate_alone(loader, order[0])  # the first sample may create generators
+        states = [setter_of(source) for _, source in generators_of(info_of(loader).data_set)]
+        times = 1 if readings else 2
+        readings += [[_read_again(loader, states, place) for place in order] for _ in range(times)]
+    return [*readings[:2], readings[2][::-1]]
 
 
-def collate(reader: Reader, request: Request, count: int) -> list[tuple[SampleData, SampleData]]:
+def _read_again(loader: Any, states: list[tuple[Callable[[Any], object], Any]], place: int) -> Sample:
+    for set_state, state in states:
+        set_state(state)
+    seed_all(place)
+    return collate_alone(loader, place)
+
+
+def count_by_hash(reader: Reader, request: Request, count: int) -> Count:
+    """Return how many of the first samples differ between new processes whose string hashes differ.
+
+    It is zero without a look if the code has no set and no hash, or cannot be imported by another process.
+    """
+    target = reader.source.target
+    is_importable = reader.source.is_factory and target.__module__ != "__main__"
+    if not is_importable or not _uses_hashes(target, reader.make(request)):
+        return 0
+    question = json.dumps([sys.path, target.__module__, target.__qualname__, asdict(request), count])
+
+    def read(seed: str) -> list[str]:
+        words, variables = [sys.executable, "-c", _READ_FIRST, question], os.environ | {"PYTHONHASHSEED": seed}
+        try:
+            printed = subprocess.run(words, env=variables, capture_output=True, check=True, timeout=_IMPORT_S).stdout
+        except subprocess.SubprocessError:  # it cannot import the code, or takes too long: no answer
+            return []
+        marks: list[str] = json.loads(printed.splitlines()[-1])
+        return marks
+
+    one, other = read("1"), read("2")
+    differing = sum(mark != another for mark, another in zip(one, other, strict=False))
+    return differing if differing and read("1") == one else 0
+
+
+_IMPORT_S = 15.0
+"""Longest time for a process, in seconds."""
+
+_READ_FIRST = (
+    "import json, sys; path, *question = json.loads(sys.argv[1]); sys.path[:] = path; "
+    "from harness.loading.reader import read_first; print(json.dumps(read_first(*question)))"
+)
+
+
+def _uses_hashes(target: Any, loader: Any) -> bool:
+    """Whether a factory, the class of its data set or the first level of its module has a set that is not sorted."""
+    kinds = [kind for kind in type(info_of(loader).data_set).__mro__ if kind.__module__ == target.__module__]
+    try:
+        module = inspect.getsource(sys.modules[target.__module__])
+        texts = [line for line in module.splitlines() if line[:1].strip()] + [*map(inspect.getsource, (target, *kinds))]
+    except (OSError, TypeError, KeyError):
+        return False
+    return any(_BY_HASH.search(text) for text in texts)
+
+
+_BY_HASH = re.compile(r"(?<!sorted\()(?<!\.)(\b(set|frozenset|hash)\(|\{[^{}:]*\bfor\b)")
+"""Code whose result may depend on the hashes of strings."""
+
+
+def collate(reader: Reader, request: Request, count: int) -> list[tuple[Sample, Sample]]:
     """Return the first samples before and after collation; none if the data set returns batches."""
     loader = torch_loader(reader.make(request))
     assert loader is not None
@@ -145,7 +207,7 @@ def _has(data_set: Any, index: int) -> bool:
 # Batches
 
 
-def keep_batches(reader: Reader, request: Request, count: int) -> list[tuple[list[SampleData], list[SampleData]]]:
+def keep_batches(reader: Reader, request: Request, count: int) -> list[tuple[list[Sample], list[Sample]]]:
     """Return the first batches, each on arrival and after the arrival of all."""
     loader = reader.make(request)
     tell_epoch(loader, 0)
@@ -156,7 +218,7 @@ def keep_batches(reader: Reader, request: Request, count: int) -> list[tuple[lis
     return list(zip(before, [samples_of(batch, whole=True) for batch in batches], strict=True))
 
 
-def write_into(reader: Reader, request: Request, count: int) -> tuple[bool, EpochData]:
+def write_into(reader: Reader, request: Request, count: int) -> tuple[bool, Epoch]:
     """Write into the first batches of an epoch; return whether that can be, and the next epoch."""
     loader = reader.make(request)
     tell_epoch(loader, 0)
@@ -174,14 +236,9 @@ def _arrays(part: Any) -> Iterator[Tensor | np.ndarray[Any, Any]]:
     """Yield the tensors and arrays of a batch."""
     if isinstance(part, Tensor | np.ndarray):
         yield part
-    elif isinstance(part, dict):
-        for value in part.values():
-            yield from _arrays(value)
-    elif isinstance(part, list | tuple):
-        for value in part:
-            yield from _arrays(value)
-    elif hasattr(part, "__dict__"):
-        yield from _arrays(vars(part))
+    named = named_parts(part)
+    for value in part if isinstance(part, list | tuple) else () if named is None else named.values():
+        yield from _arrays(value)
 
 
 def _fill(array: Any) -> bool:
@@ -223,19 +280,20 @@ def seed_and_begin(reader: Reader, request: Request, seeds: list[int]) -> Annota
 # Epochs
 
 
-def set_epochs(reader: Reader, request: Request, numbers: list[int]) -> Annotated[list[EpochData], _THREE] | None:
-    """Return the epochs of a loader after ``set_epoch``; ``None`` if it has no such method."""
+def set_epochs(reader: Reader, request: Request, numbers: list[int]) -> Annotated[list[Epoch], _THREE] | None:
+    """Return the epochs of a loader after ``set_epoch``; ``None`` if it and its data set have no such method."""
     loader = reader.make(request)
-    if not callable(getattr(loader, "set_epoch", None)):
+    teller = loader if callable(getattr(loader, "set_epoch", None)) else info_of(loader).data_set
+    if not callable(getattr(teller, "set_epoch", None)):
         return None
     epochs = []
     for number in numbers:
-        tell_epoch(loader, number)
+        tell_epoch(teller, number)
         epochs.append(reader.epoch_of(loader))
     return epochs
 
 
-def leave_early(reader: Reader, request: Request, batches: int) -> EpochData | None:
+def leave_early(reader: Reader, request: Request, batches: int) -> Epoch | None:
     """Read some batches, and return an epoch; ``None`` if the loader has one epoch only, or may continue."""
     loader = reader.make(request)
     if _has_state(loader) or (reader.source.is_factory and is_generator(loader)):
@@ -246,7 +304,7 @@ def leave_early(reader: Reader, request: Request, batches: int) -> EpochData | N
     return reader.epoch_of(loader)
 
 
-def go_straight_on(reader: Reader, request: Request) -> Annotated[list[EpochData], _TWO] | None:
+def go_straight_on(reader: Reader, request: Request) -> Annotated[list[Epoch], _TWO] | None:
     """Return two epochs of a loader with a state; ``None`` if it has no state."""
     seed_all(5)
     loader = reader.make(request)
@@ -257,7 +315,7 @@ def _has_state(loader: Any) -> bool:
     return all(callable(getattr(loader, name, None)) for name in ("state_dict", "load_state_dict"))
 
 
-def resume(reader: Reader, request: Request, stops: list[int]) -> Annotated[list[EpochData], _TWO]:
+def resume(reader: Reader, request: Request, stops: list[int]) -> Annotated[list[Epoch], _TWO]:
     """Read batches with several loaders, each from the state of the previous loader; return two epochs."""
     seed_all(5)
     loader = reader.make(request)
@@ -265,7 +323,9 @@ def resume(reader: Reader, request: Request, stops: list[int]) -> Annotated[list
         iterator = iter(loader)
         for _ in range(stop):
             next(iterator, None)
-        state = copy.deepcopy(loader.state_dict())
+        state = loader.state_dict()
+        next(iterator, None)  # a state that is saved does not go on with the loader
+        state = copy.deepcopy(state)
         del iterator
         seed_all(6)  # the global state differs after a restart
         loader = reader.make(request)
@@ -281,8 +341,13 @@ def stay(reader: Reader, request: Request) -> bool:
     return bool(getattr(reader.make(request), "persistent_workers", False))
 
 
-def use_memory(reader: Reader, request: Request, count: int, warm: int, max_s: float) -> list[Count] | None:
-    """Return the bytes in use after each epoch, from the last warm-up epoch on; ``None`` if epochs take long."""
+def use_memory(
+    reader: Reader, request: Request, count: int, warm: int, max_s: float
+) -> list[tuple[Count, Count]] | None:
+    """Return the bytes in use and the open files after each epoch, from the last warm-up epoch on.
+
+    Return ``None`` if epochs take long.
+    """
     loader = reader.make(request)
     used, end = [], time.monotonic() + max_s
     for number in range(count + warm):
@@ -295,31 +360,33 @@ def use_memory(reader: Reader, request: Request, count: int, warm: int, max_s: f
         if time.monotonic() > end:
             return None
         if number >= warm - 1:
-            used.append(in_use_bytes(workers=request.num_workers > 0))
+            workers = request.num_workers > 0
+            used.append((in_use_bytes(workers=workers), count_files(workers=workers)))
     return used
 
 
 def use(reader: Reader, request: Request) -> list[Count]:
-    """Read an epoch and discard the loader."""
-    loader = reader.make(request)
-    tell_epoch(loader, 0)
-    return [len(reader.epoch_of(loader).samples)]
+    """Read an epoch, leave the next one early if it has no workers, and discard the loader."""
+    loader, samples = reader.make(request), []
+    for number in range(1 if request.num_workers else 2):
+        if number and reader.makes_each_epoch(loader):
+            loader = reader.make(replace(request, epoch=number))
+        tell_epoch(loader, number)
+        samples.append(len(reader.epoch_of(loader, limit=number or None).samples))
+    return samples
 
 
-def count_open(_: Reader, __: Request) -> Annotated[list[Count], _TWO]:
-    """Return the numbers of open files and threads."""
+def count_open(_: Reader, __: Request, pause_s: float) -> Annotated[list[Count], _THREE]:
+    """Return the numbers of open files, of threads and of blocks of shared memory, after a pause for their end."""
     gc.collect()
-    try:
-        files = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a count, of what is no folder elsewhere
-    except OSError:
-        files = 0
-    return [files, threading.active_count()]
+    time.sleep(pause_s)
+    return [count_files(), threading.active_count(), len(list(Path(SHARED_FOLDER).glob("psm_*")))]
 
 
 EXERCISES: Mapping[str, Exercise] = {
     name: thing
     for name, thing in list(globals().items())
-    if isfunction(thing) and thing.__module__ == __name__ and not name.startswith("_")
+    if inspect.isfunction(thing) and thing.__module__ == __name__ and not name.startswith("_")
 }
 """Exercises by name."""
 

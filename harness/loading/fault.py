@@ -24,9 +24,10 @@ class FaultKind(StrEnum):
     UNPICKLABLE = "unpicklable"
     EMPTY = "empty"
     LEFT = "left workers"
+    SHARED_FILE = "shared file"
 
 
-WITHOUT_SAMPLE = {FaultKind.SHARED_MEMORY, FaultKind.UNPICKLABLE, FaultKind.EMPTY, FaultKind.LEFT}
+WITHOUT_SAMPLE = set(FaultKind) - {FaultKind.DIED, FaultKind.RAISED, FaultKind.LENGTH, FaultKind.HUNG}
 """Kinds that no single sample causes."""
 
 

@@ -1,7 +1,7 @@
 """Random number generators: which ones a data set can use, and digests of their states."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from hashlib import blake2b
@@ -91,6 +91,17 @@ def _state(source: Any) -> str:
         current = torch.get_rng_state() if source is torch else source.get_state()
         raw = current.cpu().numpy().tobytes()
     return blake2b(raw, digest_size=12).hexdigest()
+
+
+def setter_of(source: Any) -> tuple[Callable[[Any], object], Any]:
+    """Return the function that sets the state of a generator, and its state."""
+    if isinstance(source, np.random.Generator):
+        return partial(setattr, source.bit_generator, "state"), source.bit_generator.state
+    if source is torch:
+        return torch.set_rng_state, torch.get_rng_state()
+    if isinstance(source, torch.Generator | np.random.RandomState) or source is np.random:
+        return source.set_state, source.get_state()
+    return source.setstate, source.getstate()
 
 
 def changed_states(before: dict[str, str], after: dict[str, str]) -> tuple[tuple[str, str], ...]:

@@ -10,13 +10,18 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
+from importlib import import_module
+from operator import attrgetter
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, Self
 
 import numpy as np
 import torch
+from pydantic import BaseModel, Field, model_validator
 
-from harness.loading.content import Sample, samples_of
+from harness.loading.accounting import places_in_files
+from harness.loading.content import STRICT, Count, Sample, digest, samples_of
 from harness.loading.fault import WITHOUT_SAMPLE, FaultKind, LoadingError, LoadingFault
 from harness.loading.faulty_sample import diagnose, explain_collation
 from harness.loading.generators import seed_all
@@ -52,9 +57,8 @@ MAX_PARTS = 2**18
 """Maximum number of samples and parts to store for an epoch."""
 
 
-@dataclass
-class Epoch:
-    """Samples of an epoch.
+class Epoch(BaseModel):
+    """Samples of an epoch, a record that another process may send.
 
     Parameters
     ----------
@@ -70,11 +74,19 @@ class Epoch:
         Duration.
     """
 
-    samples: list[Sample] = field(default_factory=list)
-    sizes: list[int] = field(default_factory=list)
-    tags: list[Tag] = field(default_factory=list)
+    model_config = STRICT
+
+    samples: list[Sample] = []
+    sizes: list[Count] = []
+    tags: list[Tag] = []
     ended: bool = False
-    seconds: float = 0.0
+    seconds: Annotated[float, Field(ge=0.0)] = 0.0
+
+    @model_validator(mode="after")
+    def _check_counts(self) -> Self:
+        if sum(self.sizes) != len(self.samples):
+            raise ValueError
+        return self
 
 
 class ExerciseResult(NamedTuple):
@@ -193,28 +205,25 @@ class Reader:
     ) -> list[Epoch]:
         """Read several epochs of a loader. If the factory takes the epoch, make a new loader for each.
 
-        With ``inner``, read the loader inside a wrapper; the wrapper still receives the epoch.
+        With ``inner``, read the loader inside a wrapper; the wrapper still receives the epoch. There are no tags if a
+        wrapper cannot process a tagged batch.
         """
         seed_all(world_seed)
         epochs: list[Epoch] = []
         loader = None
-        for number in range(request.epoch, request.epoch + count):
-            if loader is None or self.makes_each_epoch(loader):
-                loader = self.make(replace(request, epoch=number))
-            tell_epoch(loader, number)
-            if tags and can_be_tagged(loader):
-                loader = add_tags(loader)
-            epochs.append(self.epoch_of(torch_loader(loader) if inner else loader))
-        return epochs
-
-    def tagged_epochs(self, request: Request, count: int, *, world_seed: int) -> list[Epoch]:
-        """Read several epochs with tags, or without tags if a wrapper cannot process a tagged batch."""
         try:
-            return self.epochs(request, count, tags=True, world_seed=world_seed)
+            for number in range(request.epoch, request.epoch + count):
+                if loader is None or self.makes_each_epoch(loader):
+                    loader = self.make(replace(request, epoch=number))
+                tell_epoch(loader, number)
+                if tags and can_be_tagged(loader):
+                    loader = add_tags(loader)
+                epochs.append(self.epoch_of(torch_loader(loader) if inner else loader))
         except Exception:
-            if not info_of(self.make(request)).wrapped:
+            if not tags or inner or not info_of(self.make(request)).wrapped:
                 raise
             return self.epochs(request, count, tags=False, world_seed=world_seed)
+        return epochs
 
     def makes_each_epoch(self, loader: Any) -> bool:
         """Whether a loader has one epoch only: the factory takes the epoch, or is a generator function."""
@@ -225,6 +234,8 @@ class Reader:
         epoch, size, parts = Epoch(), 0, 0
         info = info_of(loader)
         batches = iter(loader)
+        if info.workers:  # after the sampler has read the length
+            batches = _name_shared_file(batches, places_in_files())
         start = time.perf_counter()  # after the start of the workers
         for number, item in enumerate(batches):
             batch = item
@@ -249,6 +260,25 @@ class Reader:
             epoch.ended = True
         epoch.seconds = time.perf_counter() - start
         return epoch
+
+
+def _name_shared_file(batches: Iterator[Any], before: Mapping[Any, str]) -> Iterator[Any]:
+    """Yield the batches of workers, and raise an error if the place in an open file of this process moves meanwhile.
+
+    A forked worker has the file of its parent, and shares the place in it with all others. Reading from it is a race,
+    whose outcome is a wrong sample, or any error.
+    """
+    cause = None
+    try:
+        yield from batches
+    except Exception as error:  # noqa: BLE001 - it is raised again, or follows from the race
+        cause = error
+    places = places_in_files()
+    if moved := [key[1] for key, place in before.items() if places.get(key, place) != place]:
+        sentence = f"its workers share the place in the open file `{Path(moved[0]).name}`, and move it for each other"
+        raise LoadingError(LoadingFault(FaultKind.SHARED_FILE, sentence, "open the file in each worker")) from cause
+    if cause is not None:
+        raise cause
 
 
 @contextmanager
@@ -286,6 +316,15 @@ def collate_alone(loader: Any, index: int) -> Sample:
         return next(iter(samples_of(batch, whole=whole)), {"nothing": f"of sample {index}"})
     except Exception:  # noqa: BLE001 - reading an epoch reports the error
         return {"nothing": f"of sample {index}"}
+
+
+def read_first(module: str, name: str, request: Mapping[str, Any], count: int) -> list[str]:
+    """Return digests of the first samples of a loader, whose factory is imported here."""
+    seed_all(SEED)  # modules may draw random data, too
+    factory = attrgetter(name)(import_module(module))
+    seed_all(SEED)
+    loader = Source(factory, name).make(Request(**request))
+    return [digest(collate_alone(loader, place)) for place in range(count)]
 
 
 def reference_samples(reference: Any, count: int) -> list[Sample]:

@@ -219,6 +219,10 @@ class LoaderInfo:
         Whether it draws an order; ``None`` where that is not known.
     replaced
         Whether it draws with replacement, so that no sample is promised.
+    weights
+        Number of the weights by which it draws; ``None`` if it has none.
+    idle_weights
+        Whether these weights have no effect, because it draws every sample once.
     drops
         Whether it drops an incomplete last batch.
     whole
@@ -236,6 +240,8 @@ class LoaderInfo:
     samples: Count | None = None
     shuffled: bool | None = None
     replaced: bool = False
+    weights: Count | None = None
+    idle_weights: bool = False
     drops: bool = False
     whole: bool = False
     workers: Count = 0
@@ -274,13 +280,18 @@ def info_of(loader: Any) -> LoaderInfo:
     random = isinstance(inner, RandomSampler | SubsetRandomSampler | WeightedRandomSampler)
     unbatched = loader.batch_size is None and loader.batch_sampler is not None
     in_order = type(inner) is torch.utils.data.SequentialSampler and not unbatched
+    weighted = inner if isinstance(inner, WeightedRandomSampler) else None
+    weights = None if weighted is None else weighted.weights.tolist()
+    draws_all = weighted is not None and not weighted.replacement and weighted.num_samples == len(weighted.weights)
     return LoaderInfo(
         data_set,
         by_index=True,
         length=length,
         samples=len(sampler.indices) if isinstance(sampler, SubsetRandomSampler) else length,
         shuffled=True if random else (False if in_order else None),
-        replaced=isinstance(inner, WeightedRandomSampler) or bool(getattr(inner, "replacement", False)),
+        replaced=weights is not None or bool(getattr(inner, "replacement", False)),
+        weights=None if weights is None else len(weights),
+        idle_weights=draws_all and len(set(weights or ())) > 1,
         drops=loader.drop_last,
         whole=loader.batch_sampler is None and not _of_batches(sampler),
         workers=loader.num_workers,

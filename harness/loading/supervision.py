@@ -46,6 +46,9 @@ class _TimeLimitReached(BaseException):
     """The time limit is reached; an ``except Exception`` of the hanging code does not catch it."""
 
 
+Overdue = Callable[[], BaseException | None]
+
+
 @contextmanager
 def supervise(limit_s: float = LIMIT_S) -> Iterator[None]:
     """Run a loader within a time limit, name its fault, and end every process that it started.
@@ -60,11 +63,10 @@ def supervise(limit_s: float = LIMIT_S) -> Iterator[None]:
     The limit is an alarm in the main thread, on systems that have one. It does not interrupt an operation that never
     returns to the interpreter.
     """
-    with _report_faults(limit_s, _TimeLimitReached) as before:
+    with supervise_and_count(limit_s, wait_s=GOODBYE_S, overdue=_TimeLimitReached) as outcome:
         yield
-    if remaining := _await_exits(before, GOODBYE_S):
-        end_processes(remaining)
-        sentence = f"processes still running after it was closed: {len(remaining)}"
+    if outcome.left:
+        sentence = f"processes still running after it was closed: {outcome.left}"
         raise LoadingError(LoadingFault(FaultKind.LEFT, sentence, "join every process that the loader starts"))
 
 
@@ -108,8 +110,12 @@ _BUSY_S = 0.2
 
 
 @contextmanager
-def supervise_and_count(limit_s: float, *, keeps: bool = False, wait_s: float = SOON_S) -> Iterator[RunOutcome]:
+def supervise_and_count(
+    limit_s: float, *, keeps: bool = False, wait_s: float = SOON_S, overdue: Overdue | None = None
+) -> Iterator[RunOutcome]:
     """Run loaders like :func:`supervise`, but count processes that are left, instead of reporting a fault.
+
+    ``overdue`` makes the exception at the limit; by default, a loader that uses the CPU has more time.
 
     Raises
     ------
@@ -117,7 +123,7 @@ def supervise_and_count(limit_s: float, *, keeps: bool = False, wait_s: float = 
         If a loader raised, hung or lost a worker.
     """
     outcome = RunOutcome()
-    with _report_faults(limit_s, _BusyLimit(limit_s).overdue) as before:
+    with _report_faults(limit_s, overdue or _BusyLimit(limit_s).overdue) as before:
         yield outcome
     if keeps:
         return
@@ -129,7 +135,7 @@ def supervise_and_count(limit_s: float, *, keeps: bool = False, wait_s: float = 
 
 
 @contextmanager
-def _report_faults(limit_s: float, overdue: Callable[[], BaseException | None]) -> Iterator[set[psutil.Process]]:
+def _report_faults(limit_s: float, overdue: Overdue) -> Iterator[set[psutil.Process]]:
     """Yield the existing processes; name any exception, and end all processes that were started since."""
     before, segments = _children(), _segments()
     with note_deaths() as deaths:

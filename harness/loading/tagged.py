@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from pydantic import BaseModel
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
-from harness.loading.content import size_of
+from harness.loading.content import STRICT, Count, Number, size_of
 from harness.loading.generators import changed_states, generators_of, states_of
 from harness.loading.source import is_map_style, torch_loader
 
@@ -67,8 +68,7 @@ def exchange(loader: Any, **parts: Any) -> None:
     loader.__dict__.update(parts)
 
 
-@dataclass(frozen=True)
-class Tag:
+class Tag(BaseModel):
     """Origin of a sample.
 
     Parameters
@@ -79,11 +79,17 @@ class Tag:
         Number of the worker; -1 for the requesting process.
     drew
         Generators it drew from, each with a digest of the state before.
+    fetch
+        Number of samples that its process had read. Samples that were fetched together have one number, and the state
+        before the first of them.
     """
 
-    index: int
-    worker: int
-    drew: tuple[tuple[str, str], ...]
+    model_config = STRICT
+
+    index: Number
+    worker: Number
+    drew: tuple[tuple[str, str], ...] = ()
+    fetch: Count = 0
 
 
 class TaggedBatch:
@@ -183,6 +189,13 @@ class _Tagging(Wrapper):
             self.__dict__["_sources"] = generators_of(self._inner)
         return states_of(self._sources)
 
+    def _tags(self, index: Any, before: dict[str, str]) -> list[Tag]:
+        """Return the tags of samples that were fetched together."""
+        info, drew = get_worker_info(), changed_states(before, self._states())
+        indices = index if _is_batch(index) else [index]
+        worker = -1 if info is None else info.id
+        return [Tag(index=int(i), worker=worker, drew=drew, fetch=self._count) for i in indices]
+
 
 class _Failing(_Tagging, Dataset[Any]):
     """A map-style data set with unchanged samples, except for one error."""
@@ -213,11 +226,10 @@ class TaggedMap(_Tagging, Dataset[Any]):
         return len(self._inner)
 
     def __getitem__(self, index: Any) -> _Tagged:
-        is_batch = isinstance(index, list | tuple | torch.Tensor) and not _is_scalar(index)
-        self._reads(len(index) if is_batch else 1)
+        self._reads(len(index) if _is_batch(index) else 1)
         before = self._states()
         sample = self._inner[index]
-        return _Tagged(_tags(index, changed_states(before, self._states())), sample)
+        return _Tagged(self._tags(index, before), sample)
 
 
 class TaggedBatches(TaggedMap):
@@ -228,7 +240,7 @@ class TaggedBatches(TaggedMap):
         self._reads(len(indices))
         before = self._states()
         fetched = self._inner.__getitems__(indices)
-        return _Tagged(_tags(list(indices), changed_states(before, self._states())), fetched)
+        return _Tagged(self._tags(list(indices), before), fetched)
 
 
 class TaggedStream(_Tagging, IterableDataset[Any]):
@@ -242,8 +254,7 @@ class TaggedStream(_Tagging, IterableDataset[Any]):
         before = self._states()
         for number, sample in enumerate(self._inner):
             self._reads((size_of(sample) or 1) if self._of_batches else 1)
-            after = self._states()
-            yield _Tagged(_tags(number, changed_states(before, after)), sample)
+            yield _Tagged(self._tags(number, before), sample)
             before = self._states()
 
 
@@ -293,8 +304,7 @@ class _CollateIndices(_Collate):
     """Makes a list of the indices of a batch."""
 
     def __call__(self, items: Any) -> Any:
-        is_batch = isinstance(items, list | tuple | torch.Tensor) and not _is_scalar(items)
-        return [int(item) for item in items] if is_batch else [int(items)]
+        return [int(item) for item in items] if _is_batch(items) else [int(items)]
 
 
 def can_be_tagged(loader: Any) -> bool:
@@ -352,11 +362,5 @@ def remove_tags(outer: Any) -> Any:
     return outer
 
 
-def _tags(index: Any, drew: tuple[tuple[str, str], ...]) -> list[Tag]:
-    info = get_worker_info()
-    indices = index if isinstance(index, list | tuple | torch.Tensor) and not _is_scalar(index) else [index]
-    return [Tag(int(i), -1 if info is None else info.id, drew) for i in indices]
-
-
-def _is_scalar(index: Any) -> bool:
-    return isinstance(index, torch.Tensor) and not index.ndim
+def _is_batch(index: Any) -> bool:
+    return isinstance(index, list | tuple) or (isinstance(index, torch.Tensor) and index.ndim > 0)

@@ -97,12 +97,14 @@ def alarm(limit_s: float, overdue: Callable[[], BaseException | None], *, again_
     except (AttributeError, ValueError):  # no such signal here, or not in the main thread
         yield
         return
-    signal.setitimer(signal.ITIMER_REAL, limit_s, again_s)
+    start, (left_s, interval_s) = time.monotonic(), signal.setitimer(signal.ITIMER_REAL, limit_s, again_s)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)
+        if left_s:
+            signal.setitimer(signal.ITIMER_REAL, max(left_s - time.monotonic() + start, 1e-3), interval_s)
 
 
 def limit_wall_time(seconds: float, action: str) -> AbstractContextManager[None]:

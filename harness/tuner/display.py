@@ -52,7 +52,7 @@ def print_tuning(console: Console, tuning: TuningResult) -> None:
 
 
 def _table(state: SearchState) -> Table:
-    """Return the measured rates, the highest first."""
+    """Return the measured rates, the highest first; those without an interval, which are not compared, at the end."""
     rates, best = state.rates, state.rates[state.best].point
     columns: list[Column[Choice]] = [
         Column("configuration", lambda choice: Cell(str(choice), "best" * (choice == state.best))),
@@ -64,7 +64,8 @@ def _table(state: SearchState) -> Table:
             "number",
         ),
     ]
-    return build_table("rates", "Rates", sorted(rates, key=lambda choice: -rates[choice].point), columns)
+    lines = sorted(rates, key=lambda choice: (math.isinf(rates[choice].high), -rates[choice].point))
+    return build_table("rates", "Rates", lines, columns)
 
 
 def _interval(estimate: Estimate, digits: str = ",.0f") -> str:

@@ -16,6 +16,7 @@ If the time of a training step is known, the first configuration that keeps ahea
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Annotated, Any
@@ -46,8 +47,9 @@ class Reason(StrEnum):
     KEEPS_AHEAD = "it keeps up with the step: a faster loader gains nothing"
     UNDECIDED = "it is not distinguishable from the second, and uses fewer workers or less memory"
     ALONE = "no other configuration is nearly as fast"
-    BUDGET = "the time limit was reached; it is the fastest so far"
+    BUDGET = "the time limit was reached; it is the fastest of the configurations that were measured at least twice"
     BUDGET_UNDECIDED = "the time limit was reached; it is the cheapest of the configurations not distinguishable so far"
+    NO_ANSWER = "the time limit was reached before any configuration was measured twice"
     GOING_ON = "the search is still running"
 
 
@@ -139,6 +141,10 @@ class SearchState:
     similar_choices: tuple[Choice, ...] = ()
 
 
+class OutOfTime(BaseException):
+    """The time limit passed during a slice; an ``except Exception`` of the code that loads does not catch it."""
+
+
 class _SearchEnd(Exception):  # noqa: N818 - a signal, not an error
     """The time limit was reached, or loading keeps ahead."""
 
@@ -172,9 +178,20 @@ class LoaderSearch:
                 yield self.standing()
         except _SearchEnd as over:
             self._reason = over.reason
-            if over.reason is Reason.BUDGET:
-                self._take_the_cheapest()
-        yield self.standing()
+        except OutOfTime:
+            self._reason = Reason.BUDGET
+        if self._reason is Reason.BUDGET:
+            with suppress(OutOfTime):
+                self._repeat_the_fastest()
+            self._take_the_cheapest()
+        if self._slices:
+            yield self.standing()
+
+    def _repeat_the_fastest(self) -> None:
+        """Measure the fastest configuration again if none was measured twice, so that there is an interval."""
+        if self._slices and not any(map(self._has_interval, self._slices)):
+            fastest = self._by_rate()[0]
+            self._slices[fastest].append(self._measure(fastest, self.settings.slice_s))
 
     def standing(self) -> SearchState:
         """Return the current state, after at least one slice."""
@@ -196,16 +213,23 @@ class LoaderSearch:
         ]
 
     def _take_the_cheapest(self) -> None:
-        """Take the cheapest configuration that is not distinguishable from the fastest, and not dominated by it."""
-        if len(self._leaders) == 1:
-            return
-        fastest = self._by_rate()[0]
-        least = self.settings.dominated * self._value(fastest)
-        near = [choice for choice in self._not_distinguishable(fastest) if self._value(choice) >= least]
-        cheapest = min(near, key=lambda choice: choice.cost)
+        """Take the cheapest configuration that is not distinguishable from the fastest, and not dominated by it.
+
+        A configuration that was measured once has no interval, and is not compared.
+        """
+        rates = {choice: geometric_mean(rates_of(slices)).point for choice, slices in self._slices.items()}
+        known = sorted(filter(self._has_interval, rates), key=lambda choice: -rates[choice])
         self._lead = None
+        if not known:
+            self._leaders, self._reason = (), Reason.NO_ANSWER
+            return
+        fastest = known[0]
+        similar = self._not_distinguishable(fastest)
+        least = self.settings.dominated * rates[fastest]
+        near = [choice for choice in known if choice in similar and rates[choice] >= least]
+        cheapest = min(near, key=lambda choice: choice.cost)
         if cheapest == fastest:
-            self._leaders = self._by_rate()[:2]
+            self._leaders = tuple(known[:2])
         else:
             self._leaders, self._reason = (cheapest, fastest), Reason.BUDGET_UNDECIDED
 
@@ -238,6 +262,9 @@ class LoaderSearch:
         measured = self._measure(choice, seconds)
         self._slices.setdefault(choice, []).append(measured)
         return measured
+
+    def _has_interval(self, choice: Choice) -> bool:
+        return len(rates_of(self._slices[choice])) > 1
 
     def _foreseen_s(self, choice: Choice, seconds: float) -> float:
         """Predict the duration of a slice: that of the last one of the choice, or the longest of the batch size."""

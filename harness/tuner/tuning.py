@@ -6,20 +6,23 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
+import psutil
 from torch.utils.data import IterableDataset
 
+from harness.error import UsageError
 from harness.loading.budget import measure_budget
 from harness.loading.fault import FaultKind, LoadingFault
 from harness.loading.throughput import PREFETCH, allow_more_workers_than_cores
 from harness.record.budget import Budget
-from harness.timing.clock import current_accelerator, stop_garbage_collection, threads
+from harness.timing.clock import alarm, current_accelerator, stop_garbage_collection, threads
 from harness.tuner.advice import Advice, examine
 from harness.tuner.loader_choice import Choice, LoaderKind
 from harness.tuner.loop import Loop, Waiting
 from harness.tuner.probe import LoaderProbe
-from harness.tuner.search import LoaderSearch, LoaderSearchSettings, SearchState
+from harness.tuner.search import LoaderSearch, LoaderSearchSettings, OutOfTime, Reason, SearchState
 from harness.tuner.slices import Measured
 from harness.tuner.step import Step, step_s, synchronized
+from harness.wording.number import count
 
 LOOP_S = 1.0
 """Duration of the training loop with the choice, in seconds."""
@@ -29,6 +32,9 @@ ENDING = 0.04
 
 BUDGET_S = 0.5
 """Seconds beyond the time limit in which the time of a batch is broken down."""
+
+SLACK, LEAST_S = 0.1, 5.0
+"""Share of the time limit, and seconds at least, beyond it in which no slice is interrupted yet."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +154,7 @@ class Tuning(TuningResult):
             choices = self._choices()
             loop_s = 0.0 if self.step is None else 2 * LOOP_S
             left_s = max((1 - ENDING) * self.seconds - loop_s - (time.perf_counter() - start), 0.0)
+            last = start + max(self.seconds - loop_s, 0.0) + max(SLACK * self.seconds, LEAST_S)
             assert self.advice is not None
             # The number of cores does not limit workers that wait.
             at_once = max(self.space.workers) if self.advice.waits else self.cores
@@ -155,11 +162,16 @@ class Tuning(TuningResult):
 
             def measure(choice: Choice, seconds: float) -> Measured:
                 self.looked_at = choice
-                return probe(choice, seconds)
+                with alarm(max(last - time.perf_counter(), 1e-3), OutOfTime):
+                    return probe(choice, seconds)
 
             for state in LoaderSearch(choices, measure, settings).run():
                 self.standing, self.spent_s = state, time.perf_counter() - start
                 yield state
+        if self.standing is None or self.standing.reason is Reason.NO_ANSWER:
+            load = f"the machine has a load of {psutil.getloadavg()[0]:.1f} on {count(self.cores, 'core')}"
+            problem = f"no answer within {self.seconds:g} s: no configuration was measured twice"
+            raise UsageError(problem, rule=load, remedy="allow more seconds, or use a quieter machine")
         if self.step is not None:
             self._train(self.step)
         self.spent_s = time.perf_counter() - start
@@ -196,7 +208,9 @@ class Tuning(TuningResult):
         )
 
     def close_budget(self) -> None:
-        """Break down the time of a batch with the choice, for :data:`BUDGET_S` beyond the time limit."""
+        """Break down the time of a batch with the choice, for :data:`BUDGET_S`, unless the time limit has passed."""
+        if self.spent_s > self.seconds + LEAST_S / 2:
+            return
         assert self.standing is not None
         assert self.advice is not None
         best, hop_s = self.standing.best, self.advice.hop_s

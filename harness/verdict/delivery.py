@@ -5,6 +5,7 @@ No tensors are drawn or shrunk. Later laws reuse the batches that were read.
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from harness.calling.adapter import NotApplicable
@@ -17,7 +18,6 @@ from harness.isolation.loader_client import RemoteReader, RemoteReference
 from harness.isolation.remote import RemoteHost
 from harness.isolation.spawned_workers import fork_spawned_workers
 from harness.laws.law import Example
-from harness.loading.content import Sample
 from harness.loading.delivery import Deliveries
 from harness.loading.fault import FaultKind, LoadingError
 from harness.loading.reader import Reader, reference_samples
@@ -35,6 +35,7 @@ FAULTS = {
     FaultKind.UNPICKLABLE: Fault.RAISED,
     FaultKind.EMPTY: Fault.NOTHING,
     FaultKind.LEFT: Fault.STATE,
+    FaultKind.SHARED_FILE: Fault.STATE,
 }
 """Faults in a record, by kind of loading fault."""
 
@@ -78,29 +79,12 @@ def _deliveries(case: Case) -> Deliveries:
     host = host_of(case)
     if not isinstance(host, RemoteHost):
         loaded = attribute(path, name) if path else reference
-        here = None if loaded is None else ReferenceHere(loaded)
+        here = None if loaded is None else partial(reference_samples, loaded)
         return Deliveries(Reader(Source(case.function, case.name), fork_spawned_workers), case.declares, here)
     function: Any = case.function
     reader = RemoteReader(host.child, function.index, case.name)
-    remote = RemoteReference(host.child, str(reference)) if path else None
+    remote = RemoteReference(host.child, str(reference)).samples if path else None
     return Deliveries(reader, case.declares, remote)
-
-
-class ReferenceHere:
-    """Source of the correct samples, in this process.
-
-    Parameters
-    ----------
-    function
-        A function of the index, or a sequence.
-    """
-
-    def __init__(self, function: Any) -> None:
-        self._given = function
-
-    def samples(self, count: int) -> list[Sample]:
-        """Return the first samples."""
-        return reference_samples(self._given, count)
 
 
 def delivered(job: Job, unreached: Verdict, *, example: Example | None = None) -> Verdict:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from delivery import sound
-from delivery.known import FRESH, FRESH_SOUND, SOUND, WRONG, Known
+from delivery.known import FRESH, FRESH_SOUND, SOUND, UNSEEN, UNSEEN_SOUND, WRONG, Known
 from delivery.shipped import SHIPPED
 from rich.console import Console
 
@@ -46,11 +46,14 @@ def is_found(known: Known, reached: Sequence[Verdict]) -> bool:
 
 
 def main(names: Sequence[str]) -> int:
-    """Judge the named specimens, by default all except fresh ones, and return the exit code; ``fresh`` names those."""
-    fresh = "fresh" in names
-    wrong = FRESH if fresh else WRONG
-    sound_ = FRESH_SOUND if fresh else [*SOUND, *((target, {}) for target in SHIPPED)]
-    names = [name for name in names if name != "fresh"]
+    """Judge the named specimens, by default those of `WRONG` and `SOUND`, and return the exit code.
+
+    ``fresh`` and ``unseen`` name the sets that were written later.
+    """
+    sets = {"fresh": (FRESH, FRESH_SOUND), "unseen": (UNSEEN, UNSEEN_SOUND)}
+    usual = WRONG, [*SOUND, *((target, {}) for target in SHIPPED)]
+    wrong, sound_ = next((sets[name] for name in names if name in sets), usual)
+    names = [name for name in names if name not in sets]
     out = Console(highlight=False, soft_wrap=True)
     gc.collect()
     gc.freeze()  # as in the process in which `harness check` runs a user's loader

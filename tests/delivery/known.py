@@ -8,7 +8,17 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
 
-from delivery import fresh_sound, fresh_wrong, own_loaders, sound, wrong_ends, wrong_order, wrong_samples
+from delivery import (
+    fresh_sound,
+    fresh_wrong,
+    own_loaders,
+    sound,
+    unseen_sound,
+    unseen_wrong,
+    wrong_ends,
+    wrong_order,
+    wrong_samples,
+)
 from delivery.wrong_samples import Squares
 
 BATCH_SIZE = "samples_do_not_depend_on_the_batch_size"
@@ -202,6 +212,38 @@ FRESH = [
     ),
 ]
 
+UNSEEN = _of(
+    unseen_wrong,
+    [
+        ("rank_plus_worker", "ranks_share_an_epoch", "over 2 ranks with 2 workers each", "own"),
+        ("worker_shuffles_its_own_list", "each_sample_once", "arrive twice", "own"),
+        ("ranks_augment_alike", "random_numbers_differ", "of rank 0 and sample 1 of rank 1", "own"),
+        ("split_in_each_process", "ranks_share_an_epoch", "are not in the data set", "own"),
+        ("classes_from_a_set", "samples_are_whole", "the order of a set", "own"),
+        ("weights_lost_in_ranks", "ranks_share_an_epoch", "the weights are lost in ranks", "own"),
+        ("class_weights_for_samples", "each_sample_once", "not for each class", "own"),
+        ("weights_without_effect", "each_sample_once", "its weights have no effect", "own"),
+        ("thread_left_after_break", "nothing_is_left_behind", "one thread remains", "own"),
+        ("process_left_after_break", "an_epoch_left_early_spoils_none", "", "own"),
+        ("file_read_on_after_break", "an_epoch_left_early_spoils_none", "the next one has 39 of 47", "own"),
+        ("state_is_live", "resumes_where_it_stopped", "", "own"),
+        ("length_rounded_down_in_order", "lengths_are_as_declared", "`len` reports 11 batches", "own"),
+        ("last_is_always_last", "epochs_are_shuffled_anew", "sample 46 has place 46", "own"),
+        ("rest_of_the_buckets_is_lost", "each_sample_once", "never arrive", "own"),
+        ("epoch_for_the_first_worker", "set_epoch_is_heard", "23 of 47 samples are the same", "own"),
+        ("noise_added_in_place", "samples_are_whole", "with the same random numbers", "own"),
+        ("mapped_file_is_augmented", "samples_are_whole", "with the same random numbers", "own"),
+        ("cache_by_name", "samples_are_whole", "in another order", "own"),
+        ("offset_shared_since_the_length", "state", "share the place in the open file `records.bin`", "own"),
+        ("maps_kept_open", "nothing_is_left_behind", "47 more files are open after each epoch", "own"),
+        ("shared_block_not_unlinked", "nothing_is_left_behind", "block of shared memory", "own"),
+        ("sorted_without_the_labels", "samples_stay_together", "", "own"),
+        ("cut_to_the_first", "samples_are_whole", "has shape", "own"),
+        ("ring_of_buffers", "batches_stay_what_they_were", "", "own"),
+    ],
+)
+"""Wrong loaders that were written before the second change of the laws."""
+
 WRONG = [*SAMPLES, *ORDER, *ENDS, *FAULTS]
 
 SOUND: list[tuple[Any, dict[str, Any]]] = [
@@ -236,3 +278,10 @@ FRESH_SOUND: list[tuple[Any, dict[str, Any]]] = [
     if find_spec(NEEDS.get(loader.__name__, "torch"))
 ]
 """Sound loaders that were written before a change of the laws, if their package is installed."""
+
+UNSEEN_SOUND: list[tuple[Any, dict[str, Any]]] = [
+    (loader, {})
+    for name, loader in vars(unseen_sound).items()
+    if getattr(loader, "__module__", "") == unseen_sound.__name__ and name[0].islower()
+]
+"""Sound loaders that were written before the second change of the laws."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from delivery import fresh_sound, sound
 from delivery.judging import is_found, name_of, said, verdicts
-from delivery.known import ENDS, FAULTS, FRESH, ORDER, OWN, SAMPLES, WRAPPED, Known
+from delivery.known import ENDS, FAULTS, FRESH, ORDER, OWN, SAMPLES, UNSEEN, UNSEEN_SOUND, WRAPPED, Known
 from delivery.shipped import SHIPPED
 
 from harness.record import Status, Verdict
@@ -17,17 +17,26 @@ from harness.record import Status, Verdict
 pytestmark = pytest.mark.judged
 
 AT_ONCE = [known for known in (*SAMPLES, *ORDER, *ENDS, *OWN, *WRAPPED) if known.law != "nothing_is_left_behind"]
+IN_A_WHOLE_CHECK = {"process_left_after_break", "offset_shared_since_the_length"}
+"""The finding is that of another law, or a fault."""
+AT_ONCE_UNSEEN = [known for known in UNSEEN if known.function.__name__ not in IN_A_WHOLE_CHECK]
 QUICK = [
     *(sound.slices, sound.generator, sound.generator_of_an_epoch, sound.stream_of_batches, sound.resumes_exactly),
     *(sound.in_a_thread, sound.talkative, sound.WEIGHTED, sound.nothing_collated),
 ]
+QUICK_UNSEEN = {
+    *("ranks_augment_apart", "weights_in_ranks", "thread_ends_with_its_epoch", "pool_of_threads"),
+    *("file_opened_for_each_epoch", "length_in_every_order", "readings_are_counted", "four_maps_kept_open"),
+    "shared_block_unlinked",
+}
+"""Those without workers."""
 UNRAISABLE = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 FAULTY = [known for known in FAULTS if known.law != "hung" and known.function.__name__ != "cannot_be_sent_to_workers"]
 
 
 @pytest.mark.parametrize(
     "known",
-    [*AT_ONCE, *(pytest.param(known, marks=UNRAISABLE) for known in FRESH)],
+    [*AT_ONCE, *(pytest.param(known, marks=UNRAISABLE) for known in (*FRESH, *AT_ONCE_UNSEEN))],
     ids=lambda known: name_of(known.function),
 )
 def test_the_defect_of_a_loader_is_found_and_described(known: Known) -> None:
@@ -56,6 +65,28 @@ def test_a_sound_loader_of_an_unusual_kind_is_not_flagged(target: Any) -> None:
 def test_a_sound_fresh_loader_is_not_flagged(name: str) -> None:
     """By no law."""
     assert not [said(one) for one in verdicts(getattr(fresh_sound, name), {}) if one.status.fails]
+
+
+@UNRAISABLE
+@pytest.mark.parametrize("target", [target for target, _ in UNSEEN_SOUND if target.__name__ in QUICK_UNSEEN])
+def test_a_sound_loader_next_to_a_wrong_one_is_not_flagged(target: Any) -> None:
+    """It does rightly what the wrong one does wrongly."""
+    assert not [said(one) for one in verdicts(target, {}) if one.status.fails]
+
+
+@UNRAISABLE
+def test_a_process_that_is_left_after_break_is_found_by_another_law() -> None:
+    """The law about what is left behind says so, even if an epoch takes too long to be repeated."""
+    (known,) = (known for known in UNSEEN if known.function.__name__ == "process_left_after_break")
+    *_, verdict = verdicts(known.function, {}, laws=["an_epoch_left_early_spoils_none", "nothing_is_left_behind"])
+    assert "processes still running" in said(verdict)
+
+
+@UNRAISABLE
+def test_workers_that_share_the_place_in_a_file_are_named() -> None:
+    """Whatever error follows from the race."""
+    (known,) = (known for known in UNSEEN if known.function.__name__ == "offset_shared_since_the_length")
+    assert is_found(known, verdicts(known.function, {}, laws=["each_sample_once"]))
 
 
 def test_a_sampler_of_index_tensors_hears_of_an_error_too() -> None:

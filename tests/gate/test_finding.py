@@ -8,9 +8,9 @@ from junitparser import JUnitXml
 from harness.gate.arm import FEWER, MORE
 from harness.gate.confirmation import BLOCK, Evidence
 from harness.gate.display import to_json, to_junit, to_markdown
-from harness.gate.finding import comparisons, exit_code, gate_line, match_cases, time_findings
+from harness.gate.finding import comparisons, exit_code, gate_line, match_cases, findings_to_print, time_findings
 from harness.gate.policy import Policy
-from harness.record import GateFinding, Outcome, Slices
+from harness.record import Gate, GateFinding, Outcome, Slices
 
 A, B = "family.scratch.a", "family.scratch.b"
 
@@ -232,3 +232,18 @@ def test_every_finding_is_in_every_output() -> None:
     (suite,) = JUnitXml.fromstring(to_junit(findings, 1).encode())
     assert (suite.tests, suite.failures) == (2, 1)
     assert "got slower" in to_markdown(findings, 1)
+
+
+def test_what_broke_is_printed_before_what_grew() -> None:
+    """A law that held in the baseline comes before a deviation that grew and a case that got slower."""
+    sentences = [
+        "softmax rows_sum_to_one [float32]: the largest deviation is 9, was 2, and at most 3 is allowed.",
+        "softmax got slower: 12 % slower in 12 interleaved pairs of processes.",
+        "softmax stays_finite [float32]: holds in the baseline, broken now.",
+    ]
+    findings = [
+        GateFinding(gate=Gate.NUMERICS, case="softmax", subject="", outcome=Outcome.REGRESSED, sentence=sentence)
+        for sentence in sentences
+    ]
+    new = GateFinding(gate=Gate.TIME, case=B, subject="", outcome=Outcome.NEW, sentence=f"{B} is new.")
+    assert findings_to_print([new, *findings]) == [findings[2], findings[0], findings[1], new]

@@ -1,5 +1,6 @@
 """The tuner's search on simulated loaders; :mod:`tuner.test_regret` has the rate that it reaches, and in what time."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,7 +8,15 @@ import pytest
 from samples.simulated_loaders import CORES, GRID, RATES, Simulated, tuned
 
 from harness.tuner.loader_choice import Choice
-from harness.tuner.search import KEEPS_AHEAD, KEEPS_AHEAD_ALONE, LoaderSearch, LoaderSearchSettings, Reason, SearchState
+from harness.tuner.search import (
+    KEEPS_AHEAD,
+    KEEPS_AHEAD_ALONE,
+    LoaderSearch,
+    LoaderSearchSettings,
+    OutOfTime,
+    Reason,
+    SearchState,
+)
 from harness.tuner.slices import Measured, differ, overall, rates_of
 from harness.tuner.tuning import SearchSpace
 
@@ -160,10 +169,51 @@ def test_the_time_bound_ends_the_search_with_the_best_so_far() -> None:
     assert bounded.slices < whole.slices
 
 
-def test_a_budget_of_nothing_still_measures_one_slice() -> None:
-    """There is always a measured choice."""
+def test_a_budget_of_nothing_still_measures_one_configuration_twice() -> None:
+    """There is always a choice with an interval."""
     found = tuned("in memory", 0, budget_s=0.0)
-    assert (found.slices, found.reason) == (1, Reason.BUDGET)
+    assert (found.slices, found.reason) == (2, Reason.BUDGET)
+    assert math.isfinite(found.rate.high)
+
+
+def _interrupted(rates: Mapping[Choice, Sequence[float]], slices: int) -> list[SearchState]:
+    """Search until the time runs out during a slice."""
+    seen: list[Choice] = []
+
+    def measure(choice: Choice, seconds: float) -> Measured:
+        if len(seen) >= slices:
+            raise OutOfTime
+        seen.append(choice)
+        return Measured(round(1e6 * rates[choice][seen.count(choice) - 1] * seconds), 1e6 * seconds, seconds)
+
+    return list(LoaderSearch(tuple(rates), measure, LoaderSearchSettings(cores=2, budget_s=1e6)).run())
+
+
+def test_a_faster_configuration_that_was_measured_once_is_not_compared() -> None:
+    """The one that was measured twice is the choice, and nothing says that it is the fastest of all."""
+    none, two = Choice(256), Choice(256, 2)
+    *_, last = _interrupted({none: [275.0, 276.0], two: [516.0, 520.0]}, 3)
+    (twice,) = (choice for choice, rate in last.rates.items() if math.isfinite(rate.high))
+    assert (last.best, last.reason) == (twice, Reason.BUDGET)
+    assert "measured at least twice" in last.reason
+
+
+def test_a_leader_of_the_first_round_is_not_the_choice_below_a_faster_one() -> None:
+    """The fastest of all that were measured twice is taken when the time is up."""
+    search = LoaderSearch((), lambda *_: Measured(1, 1.0, 1.0), LoaderSearchSettings(cores=2))
+    none, two = Choice(256), Choice(256, 2)
+    search._slices = {none: [Measured(275, 1.0, 1.0)] * 2, two: [Measured(516, 1.0, 1.0)] * 2}
+    search._leaders = (none,)
+    search._take_the_cheapest()
+    assert search.standing().best == two
+
+
+def test_time_that_runs_out_before_a_second_slice_is_no_answer() -> None:
+    """And before the first slice there is no state at all."""
+    rates = {Choice(256): [1000.0], Choice(256, 2): [900.0]}
+    *_, last = _interrupted(rates, 1)
+    assert last.reason is Reason.NO_ANSWER
+    assert _interrupted(rates, 0) == []
 
 
 @pytest.mark.parametrize("name", ["decode-heavy", "in memory", "sleepy"])

@@ -23,6 +23,9 @@ class Requests:
         """Return the strategy of these requests."""
         return st.sampled_from(self.several)
 
+    def __add__(self, others: "Requests") -> "Requests":
+        return Requests((*self.several, *others.several))
+
 
 def asks(**values: Sequence[Any]) -> Requests:
     """Return the requests for every combination of some values."""

@@ -1,5 +1,6 @@
 """Laws about epochs that end early, resume or fail, and about resources that a loader leaves in use."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -9,12 +10,10 @@ from harness.contracts.building_blocks.delivery.finding import created_with, dif
 from harness.floats import Measurement
 from harness.laws import Law
 from harness.loading.content import digests
-from harness.loading.delivery import Deliveries
-from harness.loading.exercise import count_open, go_straight_on, leave_early, resume, stay, use, use_memory
+from harness.loading.delivery import USE_S, Deliveries
+from harness.loading.exercise import count_open, fail, go_straight_on, leave_early, resume, stay, use
 from harness.loading.fault import FaultKind, LoadingError
 from harness.loading.reader import Epoch
-from harness.loading.source import Request
-from harness.loading.tagged import Injection
 
 
 @delivery_law(
@@ -32,11 +31,16 @@ def an_epoch_left_early_spoils_none(deliveries: Deliveries, num_workers: int) ->
         raise NotApplicable("the loader supports one epoch only, or has a state and may continue")
     if not epoch.ended and len(epoch.samples) < len(whole_epoch.samples):
         raise NotApplicable("an epoch takes too long to be left early")
+    where = created_with(deliveries, request)
     if len(epoch.samples) != len(whole_epoch.samples):
-        where = created_with(deliveries, request)
         message = f"after an epoch that was left after 2 batches, the next one has {len(epoch.samples)} of "
         message += f"{len(whole_epoch.samples)} samples{where}"
         return found(message, abs(len(epoch.samples) - len(whole_epoch.samples)), actual=len(epoch.samples))
+    first, second, after = digests(*(one.samples for one in (*deliveries.epochs(request, 2), epoch)))
+    sames = (sorted, list) if not deliveries.is_random else ()
+    if any(same(first) == same(second) != same(after) for same in sames):
+        message = "after an epoch that was left after 2 batches, the next one has other samples or begins elsewhere"
+        return found(f"{message}{where}", 1)
     return satisfied(len(epoch.samples))
 
 
@@ -47,8 +51,8 @@ def an_epoch_left_early_spoils_none(deliveries: Deliveries, num_workers: int) ->
     "A loader resumed from a saved state delivers the same samples as an uninterrupted one, random numbers included.",
     asks(num_workers=(0, 2), shuffle=(True, False)),
     source="torchdata.stateful_dataloader",
-    cause="the state lacks the order, the epoch or the random numbers, counts prefetched batches, or restarts when "
-    "it is saved a second time: save the position after the last delivered batch",
+    cause="the state lacks the order, the epoch or the random numbers, counts prefetched batches, restarts when it is "
+    "saved a second time, or goes on with the loader: save a copy of the position after the last delivered batch",
 )
 def resumes_where_it_stopped(deliveries: Deliveries, num_workers: int, shuffle: bool) -> Measurement:  # noqa: FBT001
     """Take the state at several batches, resume in a new loader, and compare the rest and the next epoch."""
@@ -60,20 +64,15 @@ def resumes_where_it_stopped(deliveries: Deliveries, num_workers: int, shuffle: 
     first, following = straight
     skip_if(not first.ended, "an epoch takes too long to be resumed at several batches")
     batches, rows = len(first.sizes), 0
-    for at in sorted({1, batches // 2, max(batches - 1, 1), batches, batches + 1}):
-        rest, after = deliveries.run_exercise(resume, request, [at])
+    stops = [[at] for at in sorted({1, batches // 2, max(batches - 1, 1), batches, batches + 1})]
+    for stop in [*stops, [batches // 3, 1]] if batches > 3 else stops:
+        rest, after = deliveries.run_exercise(resume, request, stop)
         if not (rest.ended and after.ended and following.ended):
             raise NotApplicable("an epoch takes too long to be resumed at several batches")
-        wrong = _comparison(first, following, rest, after, at)
-        if wrong:
-            when = f"after {at} of {batches} batches" if at <= batches else "at the end of an epoch"
-            return found(f"when resumed {when}{where}, {wrong}", 1)
+        if wrong := _comparison(first, following, rest, after, sum(stop)):
+            when = f"after {stop[0]} of {batches} batches" if stop[0] <= batches else "at the end of an epoch"
+            return found(f"when resumed {when if len(stop) == 1 else 'a second time in one epoch'}{where}, {wrong}", 1)
         rows += len(rest.samples)
-    if batches > 3:
-        rest, after = deliveries.run_exercise(resume, request, [batches // 3, 1])
-        wrong = _comparison(first, following, rest, after, batches // 3 + 1)
-        if wrong:
-            return found(f"when resumed a second time in one epoch{where}, {wrong}", 1)
     return satisfied(rows)
 
 
@@ -123,7 +122,7 @@ def errors_are_not_swallowed(deliveries: Deliveries, num_workers: int) -> Measur
     for ends in ways:
         when = f"when {'a worker process dies' if ends else 'the data set raises an exception'} at its sample {at}"
         try:
-            epoch = deliveries.failing(request, Injection(at, ends=ends))
+            epoch = deliveries.run_exercise(fail, request, at, ends, placed=False, kept=False)
         except LoadingError as error:
             if error.fault.kind is FaultKind.HUNG:
                 return found(f"{when}, the loader hangs{where}", 1)
@@ -139,11 +138,8 @@ def errors_are_not_swallowed(deliveries: Deliveries, num_workers: int) -> Measur
 
 # Resources that stay in use
 
-_EPOCHS, _WARM = 5, 2
 _LEAST_BYTES = 16 * 2**10
 """Smallest growth per epoch that counts; the interpreter itself grows by less."""
-
-_MAX_S = 3.0
 
 
 @delivery_law(
@@ -156,54 +152,69 @@ def memory_does_not_grow(deliveries: Deliveries, num_workers: int) -> Measuremen
     """Measure the memory of this process and of persistent workers after each of several epochs."""
     request = allowed_request(deliveries, num_workers=num_workers)
     (whole_epoch,) = deliveries.epochs(request)
-    if not whole_epoch.ended or whole_epoch.seconds * (_EPOCHS + _WARM) > _MAX_S:
+    if not whole_epoch.ended or whole_epoch.seconds * _SEVERAL > USE_S:
         raise NotApplicable(f"an epoch takes {whole_epoch.seconds:.1f} s, too long to read several of them")
     skip_if(num_workers and not deliveries.run_exercise(stay, request), "its workers end with the epoch")
-    growth = _growth(deliveries, request) and _growth(deliveries, request)
+    growth = _growth(deliveries.usage(request), 0, _LEAST_BYTES)
+    growth = growth and _growth(deliveries.usage(request, again=True), 0, _LEAST_BYTES)
     if growth is None:
         raise NotApplicable("several epochs take too long")
+    skip_if(_growth(deliveries.usage(request), 1, 1), "files stay open, which is a matter for nothing_is_left_behind")
     if growth:
         message = f"memory grows by {growth / 2**10:,.0f} KiB in each epoch{created_with(deliveries, request)}"
         return found(message, growth, actual=growth)
-    return satisfied(len(whole_epoch.samples) * _EPOCHS)
+    return satisfied(len(whole_epoch.samples) * _SEVERAL)
 
 
-def _growth(deliveries: Deliveries, request: Request) -> float | None:
-    """Return the typical growth per epoch in bytes; zero unless every epoch grows, ``None`` if epochs take too long."""
-    used = deliveries.run_exercise(use_memory, request, _EPOCHS, _WARM, 3 * _MAX_S, limit_s=4 * _MAX_S)
-    if used is None or len(used) < 2:
+_SEVERAL = 7
+"""Number of epochs after which resources are counted, with those for warming up."""
+
+
+def _growth(usage: Sequence[tuple[int, int]] | None, which: int, least: int) -> float | None:
+    """Return the typical growth of a resource per epoch; zero unless it grows in every epoch, ``None`` if unknown."""
+    if usage is None or len(usage) < 2:
         return None
-    steps = sorted(after - before for before, after in pairwise(used))
-    return float(steps[len(steps) // 2]) if steps[0] >= _LEAST_BYTES else 0.0
+    steps = sorted(after[which] - before[which] for before, after in pairwise(usage))
+    return float(steps[len(steps) // 2]) if steps[0] >= least else 0.0
 
 
 @delivery_law(
-    "A discarded loader leaves nothing behind: no process, thread or open file.",
+    "Neither an epoch, ended or left early, nor a discarded loader leaves a process, a thread or an open file behind.",
     asks(num_workers=(0, 2)),
-    cause="what `__iter__` starts is not joined, or a file is not closed: join and close them when the iterator ends",
+    cause="what `__iter__` starts is not joined, a file is not closed, or shared memory is not unlinked: do so in a "
+    "`finally` of `__iter__`, which also runs when an epoch is left early",
     unit="things",
 )
 def nothing_is_left_behind(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Create, read and discard loaders, and count open files and threads each time."""
     request = allowed_request(deliveries, num_workers=num_workers)
     (whole_epoch,) = deliveries.epochs(request)
-    if whole_epoch.seconds * (_TIMES + 1) > _MAX_S:
+    if deliveries.left:  # another law has seen it
+        return found(deliveries.left, 1)
+    if whole_epoch.seconds * _SEVERAL > USE_S:
         raise NotApplicable(f"an epoch takes {whole_epoch.seconds:.1f} s, too long to read several of them")
     counts = []
     for _ in range(_TIMES + 1):
         deliveries.run_exercise(use, request)
-        counts.append(deliveries.run_exercise(count_open, request))
+        counts.append(deliveries.run_exercise(count_open, request, 0.0))
     if deliveries.left:
         return found(deliveries.left, 1)
-    for which, cause in enumerate(("open file", "thread")):
+    if any(after > before for before, after in zip(counts[-2], counts[-1], strict=True)):
+        counts[-1] = deliveries.run_exercise(count_open, request, _PAUSE_S)  # a thread may be about to end
+    for which, (cause, stays) in enumerate(_KINDS):
         totals = [count[which] for count in counts[1:]]
         if all(after > before for before, after in pairwise(totals)):
-            more = f"at least one {cause} remains open: {totals[-1] - totals[0]} more after {len(totals) - 1} loaders"
-            return found(f"after each discarded loader {more}", totals[-1] - totals[0])
+            more = f"at least one {cause} {stays}: {totals[-1] - totals[0]} more after {len(totals) - 1} loaders"
+            return found(f"after each discarded loader, which was left early once, {more}", totals[-1] - totals[0])
+    is_one_process = not num_workers or deliveries.run_exercise(stay, request)
+    if is_one_process and (files := _growth(deliveries.usage(request), 1, 1)):
+        return found(f"{files:,.0f} more files are open after each epoch of one loader", files, actual=files)
     return satisfied(len(whole_epoch.samples) * _TIMES)
 
 
-_TIMES = 3
+_TIMES, _PAUSE_S = 3, 0.3
+
+_KINDS = (("open file", "remains open"), ("thread", "remains"), ("block of shared memory", "remains"))
 
 
 LAWS: tuple[Law, ...] = (

@@ -1,5 +1,7 @@
 """Laws about random numbers: samples draw different ones, and the global random state is not reset."""
 
+from dataclasses import replace
+
 from harness.calling.adapter import NotApplicable
 from harness.contracts.building_blocks.delivery.asking import allowed_request, asks, delivery_law, varied
 from harness.contracts.building_blocks.delivery.finding import found, satisfied, skip_if
@@ -8,16 +10,17 @@ from harness.laws import Law
 from harness.loading.content import digests
 from harness.loading.delivery import Deliveries
 from harness.loading.exercise import deliver_wrapped, seed_and_begin, seed_and_read
-from harness.loading.reader import Epoch
+from harness.loading.reader import SEED, Epoch
+from harness.loading.source import Request
 from harness.loading.tagged import Tag
 
 
 @delivery_law(
-    "Random augmentation draws different numbers for each sample, in each worker and in each epoch.",
+    "Random augmentation draws different numbers for each sample, in each worker, rank and epoch.",
     asks(num_workers=(2, 0)),
     source="pytorch/pytorch#5059",
-    cause="forked workers inherit a generator, or a generator gets the same seed in each worker, each epoch or for "
-    "each sample: seed it from `torch.initial_seed()` in the worker",
+    cause="forked workers inherit a generator, or a generator gets the same seed in each worker, each rank, each epoch "
+    "or for each sample: seed it from `torch.initial_seed()` in the worker, and from the rank",
 )
 def random_numbers_differ(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Look for two samples that drew from the same state of a generator."""
@@ -46,9 +49,25 @@ def random_numbers_differ(deliveries: Deliveries, num_workers: int) -> Measureme
                         return _repeated(first_use[drew], (number, tag), drew[0])
                     first_use.setdefault(drew, (number, tag))
             before = tag
-    if (wrong := _repeated_content(deliveries, first, second)) is not None:
-        return wrong
-    return satisfied(len(first.tags) + len(second.tags))
+    wrong = _repeated_content(deliveries, first, second) or _between_ranks(deliveries, request)
+    return satisfied(len(first.tags) + len(second.tags)) if wrong is None else wrong
+
+
+def _between_ranks(deliveries: Deliveries, request: Request) -> Measurement | None:
+    """Look for two samples of different ranks that drew from the same state of a generator of the data set."""
+    if not deliveries.info.by_index or not deliveries.names("rank") or not deliveries.names("world_size"):
+        return None
+    zero, one = (
+        deliveries.epochs(replace(request, rank=rank, world_size=2), tags=True, world_seed=SEED + rank)[0].tags
+        for rank in range(2)
+    )
+    first_use = {drew: tag for tag in zero for drew in tag.drew}
+    for tag in one:
+        for drew in tag.drew:
+            if (other := first_use.get(drew)) is not None:
+                both = f"sample {other.index} of rank 0 and sample {tag.index} of rank 1"
+                return found(f"{both} draw the same random numbers from {drew[0]}", 1)
+    return None
 
 
 def _equally_seeded(deliveries: Deliveries) -> Measurement | None:
@@ -65,7 +84,8 @@ def _equally_seeded(deliveries: Deliveries) -> Measurement | None:
 
 def _is_one_fetch(first: tuple[int, Tag], second: tuple[int, Tag]) -> bool:
     """Return whether two samples were fetched together, so that the recorded state belongs to the first."""
-    return first[0] == second[0] and first[1].drew is second[1].drew
+    (epoch, tag), (later, other) = first, second
+    return (epoch, tag.worker, tag.fetch) == (later, other.worker, other.fetch)
 
 
 def _repeated(first: tuple[int, Tag], second: tuple[int, Tag], generator: str) -> Measurement:

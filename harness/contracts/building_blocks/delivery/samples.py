@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import chain
 
 from harness.calling.adapter import NotApplicable
-from harness.contracts.building_blocks.delivery.asking import Requests, allowed_request, asks, delivery_law, named
+from harness.contracts.building_blocks.delivery.asking import allowed_request, asks, delivery_law, named
 from harness.contracts.building_blocks.delivery.finding import (
     created_with,
     found,
@@ -22,7 +22,7 @@ from harness.laws import Law
 from harness.loading.content import Sample, digests
 from harness.loading.delivery import Deliveries
 from harness.loading.exercise import announce
-from harness.loading.reader import Epoch
+from harness.loading.reader import SEED, Epoch
 from harness.loading.source import Request
 
 _EPOCHS = ("first", "second")
@@ -30,14 +30,10 @@ _EPOCHS = ("first", "second")
 
 @delivery_law(
     "Every epoch delivers each sample exactly once, over all workers together.",
-    Requests(
-        (
-            *asks(num_workers=(0, 2), shuffle=(False,), drop_last=(False,)).several,
-            *asks(num_workers=(0, 3), shuffle=(True,), drop_last=(False,)).several,
-            *asks(num_workers=(3,), shuffle=(False,), drop_last=(False,)).several,
-            *asks(num_workers=(0, 3), shuffle=(False,), drop_last=(True,)).several,
-        )
-    ),
+    asks(num_workers=(0, 2), shuffle=(False,), drop_last=(False,))
+    + asks(num_workers=(0, 3), shuffle=(True,), drop_last=(False,))
+    + asks(num_workers=(3,), shuffle=(False,), drop_last=(False,))
+    + asks(num_workers=(0, 3), shuffle=(False,), drop_last=(True,)),
     cause="workers do not share an iterable data set, the remainder of a division is lost, `drop_last` is set "
     "without being requested, samples are filtered out, or a generator is exhausted: give each worker its own "
     "part, and cover all samples",
@@ -45,11 +41,14 @@ _EPOCHS = ("first", "second")
 def each_sample_once(deliveries: Deliveries, num_workers: int, shuffle: bool, drop_last: bool) -> Measurement:  # noqa: FBT001
     """Count samples that are missing or superfluous, in any order."""
     request = allowed_request(deliveries, num_workers=num_workers, shuffle=shuffle, drop_last=drop_last)
-    if deliveries.info.replaced and not _came_without_replacement(deliveries, request):
-        raise NotApplicable("it draws with replacement, so no sample is guaranteed")
-    if not deliveries.epochs(request)[0].ended:
-        wrong = _at_the_beginning(deliveries, request) or _of_indices(deliveries, request)
-        return wrong or _within_a_part(deliveries, request)
+    if (wrong := _misused_weights(deliveries)) is not None:
+        return wrong
+    (whole_epoch,) = deliveries.epochs(request)
+    if deliveries.draws_with_replacement:
+        skip_if(not _are_without_replacement(deliveries, whole_epoch.samples), _REPLACED)
+    if not whole_epoch.ended:
+        partly = _at_the_beginning(deliveries, request) or _of_indices(deliveries, request)
+        return partly or _within_a_part(deliveries, request)
     where, rows = created_with(deliveries, request), 0
     for which, epoch in zip(_EPOCHS, deliveries.epochs(request, 2), strict=True):
         if not epoch.ended:  # a busy machine
@@ -68,17 +67,33 @@ def each_sample_once(deliveries: Deliveries, num_workers: int, shuffle: bool, dr
     return satisfied(rows)
 
 
-def _came_without_replacement(deliveries: Deliveries, request: Request) -> bool:
-    """Return whether all samples differ, although draws with replacement do so with a probability below 1e-7.
+def _misused_weights(deliveries: Deliveries) -> Measurement | None:
+    """Measure whether a weighted sampler has too few weights, or weights that have no effect."""
+    info = deliveries.info
+    lost = (info.length or 0) - (info.length or 0 if info.weights is None else info.weights)
+    if lost > 0:
+        message = f"its sampler has {info.weights} weights for {info.length} samples, so that {lost} never arrive"
+        return found(f"{message}: it takes a weight for each sample, not for each class", lost, actual=lost)
+    if info.idle_weights:
+        return found("its sampler draws every sample without replacement, so that its weights have no effect", 1)
+    return None
+
+
+_REPLACED = "it draws with replacement, so no sample is guaranteed"
+
+
+def _are_without_replacement(deliveries: Deliveries, samples: Sequence[Sample]) -> bool:
+    """Return whether draws with replacement would give as many different samples with a probability below 1e-7.
 
     Notes
     -----
     All of ``k`` draws from ``n`` samples differ with the probability ``n! / ((n - k)! n^k)``, or less if the samples
-    have weights.
+    have weights. Ranks may be padded beyond ``n``.
     """
-    (received,) = digests(deliveries.epochs(request)[0].samples)
-    n, k = deliveries.info.samples or 0, len(received)
-    if deliveries.is_random or len(set(received)) < k or k > n:
+    (received,) = digests(samples)
+    n = deliveries.info.samples or 0
+    k = min(len(received), n)
+    if deliveries.is_random or len(set(received)) < k or not k:
         return False
     return math.lgamma(n + 1) - math.lgamma(n - k + 1) - k * math.log(n) < math.log(1e-7)
 
@@ -93,7 +108,7 @@ def _of_indices(deliveries: Deliveries, request: Request) -> Measurement | None:
     """Check the indices of two whole epochs; ``None`` if they are unknown, or the part that was read differs."""
     epochs = deliveries.indices(request)
     n = deliveries.info.samples
-    if epochs is None or n is None or deliveries.info.replaced or not _has_same_beginning(deliveries, request):
+    if epochs is None or n is None or deliveries.draws_with_replacement or not _has_same_beginning(deliveries, request):
         return None
     where = created_with(deliveries, request)
     for which, (indices, _) in zip(_EPOCHS, epochs, strict=True):
@@ -218,30 +233,39 @@ def _description(extra: Sequence[int], missing: Sequence[int], total: int) -> st
 
 @delivery_law(
     "All ranks together deliver each sample once, plus the minimal padding that makes the ranks equal.",
-    asks(world_size=(2, 3), shuffle=(False, True), num_workers=(0,)),
+    asks(world_size=(2, 3), shuffle=(False, True), num_workers=(0,))
+    + asks(world_size=(2,), shuffle=(False,), num_workers=(2,)),
     source="torch.utils.data.DistributedSampler",
-    cause="the remainder of the division is lost, each rank draws an order independently, or ranks are padded to "
-    "whole batches: draw one order for all ranks, and pad it to a multiple of their number",
+    cause="the remainder of the division is lost, each rank draws its own order or split, ranks are padded to "
+    "whole batches, or the shards of ranks and of workers overlap: draw one order for all ranks from a seed, pad it "
+    "to a multiple of their number, and number shards by `rank * workers + worker`",
 )
 def ranks_share_an_epoch(deliveries: Deliveries, world_size: int, shuffle: bool, num_workers: int) -> Measurement:  # noqa: FBT001
     """Compare the union of the ranks with the whole epoch."""
     named(deliveries, "rank", "world_size")
     not_random(deliveries)
-    skip_if(deliveries.info.replaced, "it draws with replacement, so no sample is guaranteed")
-    alone_ = whole(deliveries.epochs(allowed_request(deliveries, num_workers=num_workers, shuffle=False))[0]).samples
+    alone_ = whole(deliveries.epochs(deliveries.request())[0]).samples
     expected = deliveries.directly or alone_
     skip_if(len(expected) < (deliveries.info.samples or 0), "an epoch takes too long to be read rank by rank")
     parts = []
     for rank in range(world_size):
         request = allowed_request(deliveries, num_workers=num_workers, shuffle=shuffle, world_size=world_size)
-        (epoch,) = deliveries.epochs(deliveries.source.fill_defaults(replace(request, rank=rank)))
+        ranked = deliveries.source.fill_defaults(replace(request, rank=rank))
+        (epoch,) = deliveries.epochs(ranked, world_seed=SEED + rank)  # processes have no common random state
         parts.append(whole(epoch).samples)
-    extra, missing = differences(expected, [sample for part in parts for sample in part])
+    union = [sample for part in parts for sample in part]
+    if deliveries.draws_with_replacement:
+        skip_if(not _are_without_replacement(deliveries, union), _REPLACED)
+        message = f"one process draws with replacement, but {world_size} ranks share each sample once"
+        return found(f"{message}: the weights are lost in ranks", len(union))
+    extra, missing = differences(expected, union)
     least = -len(expected) % world_size
-    where = f" over {world_size} ranks{', shuffled' if shuffle else ''}"
+    where = f" over {world_size} ranks{f' with {num_workers} workers each' if num_workers else ''}"
+    where += ", shuffled" if shuffle else ""
     lengths = sorted({len(part) for part in parts})
     dropping = deliveries.info.drops and not extra
-    if len(missing) > (world_size * deliveries.request().batch_size if dropping else 0) or -1 in extra:
+    allowed = world_size * max(num_workers, 1) * request.batch_size if dropping else 0
+    if len(missing) > allowed or -1 in extra:
         return found(f"{_description(extra, missing, len(expected))}{where}", len(extra) + len(missing))
     if len(extra) > least:
         message = f"{len(extra)} samples are padding, although {least} would make the ranks equal{where}"
@@ -254,15 +278,16 @@ def ranks_share_an_epoch(deliveries: Deliveries, world_size: int, shuffle: bool,
 
 @delivery_law(
     "The loader delivers as many batches as its `len` says, and as many samples as the `len` of its data set.",
-    asks(num_workers=(0, 2), drop_last=(False, True)),
+    asks(num_workers=(0, 2), drop_last=(False, True), shuffle=(False,))
+    + asks(num_workers=(0,), drop_last=(False,), shuffle=(True,)),
     source="torch.utils.data.DataLoader",
     cause="`__len__` counts samples instead of batches, rounds the wrong way, or is off by one: count the batches "
     "that are delivered",
     unit="batches",
 )
-def lengths_are_as_declared(deliveries: Deliveries, num_workers: int, drop_last: bool) -> Measurement:  # noqa: FBT001
+def lengths_are_as_declared(deliveries: Deliveries, num_workers: int, drop_last: bool, shuffle: bool) -> Measurement:  # noqa: FBT001
     """Compare the announced with the delivered numbers."""
-    request = allowed_request(deliveries, num_workers=num_workers, drop_last=drop_last)
+    request = allowed_request(deliveries, num_workers=num_workers, drop_last=drop_last, shuffle=shuffle)
     announced, extra = deliveries.run_exercise(announce, request, placed=False)
     if extra is not None:
         message = f"the data set reports {extra} samples, but also has one at index {extra}"
@@ -326,7 +351,7 @@ def batches_have_the_size_asked_for(deliveries: Deliveries, num_workers: int, dr
 def samples_do_not_depend_on_the_batch_size(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Compare epochs of two batch sizes with different remainders, in any order."""
     named(deliveries, "batch_size")
-    skip_if(deliveries.info.replaced, "it draws with replacement, and promises no sample")
+    skip_if(deliveries.draws_with_replacement, _REPLACED)
     request = allowed_request(deliveries, num_workers=num_workers)
     whole(deliveries.epochs(request)[0])
     first, second = (whole(epoch).samples for epoch in deliveries.epochs(request, 2))

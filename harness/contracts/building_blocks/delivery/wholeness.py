@@ -18,7 +18,7 @@ from harness.floats import Measurement
 from harness.laws import Law
 from harness.loading.content import Sample, digest, digests, kind_of, leaf_digest
 from harness.loading.delivery import Deliveries, Reference
-from harness.loading.exercise import collate, reread_one
+from harness.loading.exercise import collate, count_by_hash, replay
 
 
 @delivery_law(
@@ -64,11 +64,12 @@ def _has_known_parts(sample: Sample, parts: Mapping[str, Collection[str]]) -> bo
 
 
 @delivery_law(
-    "A sample arrives as the data set returns it and as a single process reads it: dtype, shape and values.",
+    "A sample arrives as the data set returns it and as any single process reads it, whenever: dtype, shape, values.",
     asks(num_workers=(0, 2, 3)),
     source="definition of a sample",
-    cause="forked workers share an open file, a collate function converts values, the data set changes stored "
-    "samples, or an unreadable sample is replaced: open files in each worker, and return samples unchanged",
+    cause="a collate function converts values, the data set changes stored samples in place, a cache confuses them, "
+    "classes are numbered in the order of a set, or an unreadable sample is replaced: change copies, sort classes, and "
+    "return samples unchanged",
 )
 def samples_are_whole(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Compare samples with the reference, with the data set read directly, and with each sample collated alone."""
@@ -96,14 +97,16 @@ def _as_given(deliveries: Deliveries) -> Measurement | None:
     """Compare the data set with the user's reference, with itself, and with its collated samples."""
     if deliveries.reference is not None and (wrong := _by_reference(deliveries, deliveries.reference)) is not None:
         return wrong
-    return None if deliveries.directly is None else _changed(deliveries) or _truncated(deliveries)
+    if deliveries.directly is None:
+        return None
+    return _changed(deliveries) or _truncated(deliveries) or _by_hash(deliveries)
 
 
 def _by_reference(deliveries: Deliveries, reference: Reference) -> Measurement | None:
     delivered = deliveries.directly
     if delivered is None:
         delivered = deliveries.epochs(deliveries.request())[0].samples
-    expected = reference.samples(len(delivered))
+    expected = reference(len(delivered))
     known, received = digests(expected, delivered)
     wrong = differing_places(known, received)
     if not wrong:
@@ -116,13 +119,36 @@ def _by_reference(deliveries: Deliveries, reference: Reference) -> Measurement |
 
 
 def _changed(deliveries: Deliveries) -> Measurement | None:
-    """Measure whether a sample differs when it is read again, although it draws no random numbers."""
-    samples, drew = deliveries.run_exercise(reread_one, deliveries.request())
-    first, second, other = map(digest, samples)
-    if first == second or drew or other != first or deliveries.source.is_one_object:
+    """Measure whether a sample depends on earlier readings, although its random numbers are the same."""
+    direct = deliveries.directly or []
+    places = [*range(len(direct) - 1, -1, -max(1, len(direct) // _READ_AGAIN))][::-1]
+    if not places or deliveries.source.is_one_object:
         return None
-    message = "sample 0 differs when it is read again by one loader, and is the same in each new loader"
-    return found(f"{message}; it draws from no generator that can be watched", 1)
+    readings = deliveries.run_exercise(replay, deliveries.request(), places)
+    first, second, other = ([digest(sample) for sample in samples] for samples in readings)
+    for again, before, new in zip(places, zip(first, second, strict=True), other, strict=True):
+        if before[0] != before[1] and before[0] == new:
+            message = f"sample {again} differs when it is read again with the same random numbers"
+            return found(f"{message}: the data set changes its stored data", 1)
+        if not deliveries.is_random and digest(direct[again]) != new:
+            return found(f"sample {again} differs when the samples are read in another order", 1)
+    return None
+
+
+_READ_AGAIN = 16
+"""Least number of samples, evenly spread, that are read again, in a data set that has as many."""
+
+
+def _by_hash(deliveries: Deliveries) -> Measurement | None:
+    """Measure whether new processes, whose strings have other hashes, read other samples."""
+    number = 0 if deliveries.is_random else min(len(deliveries.directly or ()), _MOST)
+    differing = number and deliveries.run_exercise(count_by_hash, deliveries.request(), number, limit_s=_IMPORTS_S)
+    message = f"{differing} of {number} samples differ from process to process, because the order of a set does"
+    return found(message, differing) if differing else None
+
+
+_MOST, _IMPORTS_S = 400, 60.0
+"""Largest number of samples, and longest time for the processes."""
 
 
 def _truncated(deliveries: Deliveries) -> Measurement | None:
