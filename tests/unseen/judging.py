@@ -35,9 +35,12 @@ def verdict_on(one: Unseen, verdicts: Sequence[Verdict], *, is_wrong: bool) -> R
         return "missed" if is_wrong else "not flagged"
     if not is_wrong:
         return "flagged"
+    if one.mode:
+        texts = [f"{', '.join(finding.laws)}: {sentence(finding)}" for finding in found]
+        return "named rightly" if any(re.search(one.says, text) for text in texts) else "missed"
     first = found[0]
     is_named = first.named is not None or first.event is not None
-    if re.search(one.says, sentence(first)) and (is_named or one.mode):
+    if re.search(one.says, sentence(first)) and is_named:
         return "named rightly"
     return "named falsely" if is_named else "found, unnamed"
 

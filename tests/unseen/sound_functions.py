@@ -202,7 +202,12 @@ def tversky_of_counts(p: Tensor, y: Tensor) -> Tensor:
     return 1 - hit / (hit + 0.3 * extra + 0.7 * missed)
 
 
-@sound(formula="max(0.9 * (y - x), -0.1 * (y - x))", row=(0.5, 2.0), truth=lambda x, y: 0.9 * mp.mpf(y - x))
+@sound(
+    formula="max(0.9 * (y - x), -0.1 * (y - x))",
+    kinds={"x": "real", "y": "real"},
+    row=(0.5, 2.0),
+    truth=lambda x, y: 0.9 * mp.mpf(y - x),
+)
 def pinball_of_a_maximum(x: Tensor, y: Tensor) -> Tensor:
     """As written."""
     d = y - x

@@ -56,7 +56,8 @@ def psnr(x: Tensor, y: Tensor) -> Tensor:
     return -10 * torch.log10(((x - y) ** 2).sum(-1))
 
 
-@wrong(formula="-log(sum(sqrt(p * q)))", kinds={"p": "distribution", "q": "distribution"}, says=r"root", row=([0.5, 0.5], [0.25, 0.75]),
+@wrong(formula="-log(sum(sqrt(p * q)))", kinds={"p": "distribution", "q": "distribution"}, says=r"root",
+       row=([0.5, 0.5], [0.25, 0.75]),
        truth=lambda *_: -mp.log(mp.sqrt(0.125) + mp.sqrt(0.375)))  # fmt: skip
 def bhattacharyya(p: Tensor, q: Tensor) -> Tensor:
     """The root is missing."""
@@ -77,7 +78,7 @@ def variation(x: Tensor) -> Tensor:
     return x.std(-1) / x.mean(-1)
 
 
-@wrong(formula="1 - sum((y - x) ** 2) / sum((y - mean(y)) ** 2)", says=r"exchange|\bx\b", row=([0.5, 1.0], [0.25, 3.0]),
+@wrong(formula="1 - sum((y - x) ** 2) / sum((y - mean(y)) ** 2)", kinds={"x": "real", "y": "real"}, says=r"exchange|\bx\b", row=([0.5, 1.0], [0.25, 3.0]),
        truth=lambda *_: 1 - mp.mpf(0.0625 + 4) / (2 * 1.375**2))  # fmt: skip
 def explained(x: Tensor, y: Tensor) -> Tensor:
     """The variance of the prediction."""
@@ -103,7 +104,8 @@ def soft_minimum(x: Tensor) -> Tensor:
     return (x * torch.softmax(x, -1)).sum(-1)
 
 
-@wrong(formula="mean(2 * abs(x - y) / (x + y))", kinds={"x": "positive", "y": "positive"}, says=r"\b2\b|0\.5|factor", row=([0.5, 1.0], [0.25, 3.0]),
+@wrong(formula="mean(2 * abs(x - y) / (x + y))", kinds={"x": "positive", "y": "positive"}, says=r"\b2\b|0\.5|factor",
+       row=([0.5, 1.0], [0.25, 3.0]),
        truth=lambda *_: (2 * mp.mpf(0.25) / 0.75 + 2 * mp.mpf(2) / 4) / 2)  # fmt: skip
 def smape(x: Tensor, y: Tensor) -> Tensor:
     """The mean of the two is their sum."""
@@ -112,6 +114,7 @@ def smape(x: Tensor, y: Tensor) -> Tensor:
 
 @wrong(
     formula="max(0.9 * (y - x), -0.1 * (y - x))",
+    kinds={"x": "real", "y": "real"},
     says=r"exchange|0\.1|0\.9",
     row=(0.5, 2.0),
     truth=lambda x, y: 0.9 * mp.mpf(y - x),
@@ -122,7 +125,8 @@ def pinball(x: Tensor, y: Tensor) -> Tensor:
     return torch.maximum(0.9 * d, -0.1 * d)
 
 
-@wrong(formula="where(abs(x) < 4, 10 * log(1 + abs(x) / 2), abs(x) + 10 * log(3) - 4)", says=r"missing|\b4\b|term", row=(5.0,),
+@wrong(formula="where(abs(x) < 4, 10 * log(1 + abs(x) / 2), abs(x) + 10 * log(3) - 4)", says=r"missing|\b4\b|term",
+       row=(5.0,),
        truth=lambda x: x + 10 * mp.log(3) - 4)  # fmt: skip
 def wing(x: Tensor) -> Tensor:
     """The two parts do not meet."""

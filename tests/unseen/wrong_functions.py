@@ -150,28 +150,28 @@ def rotary_from_the_other_axis(x: Tensor, y: Tensor, t: Tensor) -> Tensor:
     return x * torch.sin(t) - y * torch.cos(t)
 
 
-@wrong("layer_norm", r"rank|shape|batch", mode="rank 3")
+@wrong("layer_norm", r"any_rank", mode="rank 3")
 def normalized_over_all_but_the_batch(x: Tensor) -> Tensor:
     """Right for two axes only."""
     return F.layer_norm(x, x.shape[1:], eps=1e-5)
 
 
-@wrong("log_softmax", r"rank|axis|axes", mode="rank 3")
+@wrong("softmax", r"any_rank", mode="rank 3")
 def classes_on_the_second_axis(x: Tensor) -> Tensor:
     """Right for two axes only."""
-    return x - x.logsumexp(1, keepdim=True) if x.ndim > 1 else x - x.logsumexp(0)
+    return torch.softmax(x, 1 if x.ndim > 1 else 0)
 
 
-@wrong("relu", r"own|alias|input|share|memory", mode="alias")
+@wrong("relu", r"output_is_its_own", mode="alias")
 def relu_of_what_is_positive(x: Tensor) -> Tensor:
     """Returns its input where nothing is to do."""
     return x if bool((x > 0).all()) else torch.relu(x)
 
 
-@wrong("gelu", r"compile|mode", mode="compile")
-def another_formula_when_compiled(x: Tensor) -> Tensor:
+@wrong("silu", r"torch\.compile", mode="compile")
+def another_kernel(x: Tensor) -> Tensor:
     """The approximation replaces the formula in compiled code."""
-    return F.gelu(x, approximate="tanh" if torch.compiler.is_compiling() else "none")
+    return F.hardswish(x) if torch.compiler.is_compiling() else F.silu(x)
 
 
 class _Sigmoid(torch.autograd.Function):
@@ -189,7 +189,7 @@ class _Sigmoid(torch.autograd.Function):
         return by[0] * y  # type: ignore[no-any-return]
 
 
-@wrong("sigmoid", r"gradient|backward", mode="gradient")
+@wrong("sigmoid", r"gradient", mode="gradient")
 def slope_without_a_factor(x: Tensor) -> Tensor:
     """The slope has one of its two factors."""
     return _Sigmoid.apply(x)  # type: ignore[no-any-return]
