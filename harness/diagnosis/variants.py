@@ -35,11 +35,6 @@ def variants(root: Node, alike: tuple[str, ...]) -> Iterator[Variant]:
     for one in nodes:
         for key, clause, new, *found in (*_changes(one), *_of_inputs(one, alike)):
             yield Variant(key, clause, substituted(root, {one: new}), tuple(found))
-    for parent in nodes:
-        for at, argument in enumerate(parent.arguments):
-            if argument.value != 0:
-                changed = substituted(root, {parent: _with(parent, at, -argument)})
-                yield Variant("sign", f"the sign of {quoted(argument)} in {quoted(parent)} is changed", changed)
     yield from _numbers(root, nodes)
     for one in nodes:
         for key, clause, new, numbers, *found in _guards(one):
@@ -83,12 +78,7 @@ def _changes(one: Node) -> Iterator[Change]:
     match one.operation, one.arguments:
         case "div", (Node(operation="sum") as total, Node(operation="count") as count):
             yield "sum", "a sum is taken", total, calls("sum", "norm")
-            yield (
-                "n - 1",
-                f"the sum of {quoted(total.arguments[0])} is divided by n - 1",
-                total / (count - 1),
-                calls("var", "std"),
-            )
+            yield "n - 1", f"{quoted(total)} is divided by n - 1", total / (count - 1), calls("var", "std")
         case "sub", (Node(operation="count") as count, Node(operation="number")):
             yield "n", "the sum is divided by n", count, calls("var", "std", "mean")
         case "sum", (x,):
@@ -114,12 +104,7 @@ def _changes(one: Node) -> Iterator[Change]:
             yield "inverse", f"{quoted(b)} is divided by {quoted(a)}", b / a, marks.divides
             yield "multiplied", f"{quoted(a)} is multiplied by {quoted(b)}", a * b, marks.multiplies
         case "larger", (a, b):
-            yield (
-                "minimum",
-                f"the smaller of {quoted(a)} and {quoted(b)} is taken",
-                of.smaller(a, b),
-                calls("minimum", "min"),
-            )
+            yield "minimum", f"the smaller of {quoted(a)} and {quoted(b)} is taken", of.smaller(a, b), calls("min")
             yield "limit", f"{quoted(a)} has no limit {quoted(b)}", a
             yield "limit", f"{quoted(b)} has no limit {quoted(a)}", b
         case "where", (condition, yes, no):
@@ -150,10 +135,6 @@ def _missing(what: str, a: Node, b: Node, without_a: Node | None = None) -> Iter
 # Inputs and numbers that are taken for one another
 
 
-def _input(name: str, one: Node) -> list[Node]:
-    return [x for x in order(one) if x.operation == "input" and x.value == name]
-
-
 def _of_inputs(one: Node, alike: tuple[str, ...]) -> Iterator[Change]:
     """Yield a part of the formula in which one input takes the place of another."""
     inputs = {str(x.value): x for x in order(one) if x.operation == "input"}
@@ -168,12 +149,10 @@ def _exchanges(root: Node, nodes: list[Node], alike: tuple[str, ...]) -> Iterato
     """Yield the formula with two inputs, two numbers or sine and cosine exchanged."""
     inputs = [x for x in nodes if x.operation == "input" and x.value in alike]
     numbers = [x for x in nodes if x.operation == "number"]
-    pairs = [*combinations(inputs, 2), *combinations(numbers, 2)]
-    for a, b in pairs:
+    for a, b in (*combinations(inputs, 2), *combinations(numbers, 2)):
         yield Variant("exchanged", f"{quoted(a)} and {quoted(b)} are exchanged", substituted(root, {a: b, b: a}))
-    waves = {
-        x: node({"sin": "cos", "cos": "sin"}[x.operation], *x.arguments) for x in nodes if x.operation in {"sin", "cos"}
-    }
+    other = {"sin": "cos", "cos": "sin"}
+    waves = {x: node(other[x.operation], *x.arguments) for x in nodes if x.operation in other}
     if len(waves) > 1:
         yield Variant("exchanged", "sin and cos are exchanged", substituted(root, waves), (calls("sin", "cos"),))
 
@@ -231,15 +210,11 @@ def _in_logarithm(x: Node) -> Iterator[tuple[str, str, Node, tuple[float, ...], 
 def _all_logarithms(root: Node, nodes: list[Node]) -> Iterator[Variant]:
     """Yield the formula with the same guard in each of several logarithms."""
     logs = [one for one in nodes if one.operation == "log"]
-    for number in range(3 if len(logs) > 1 else 0):
-        each = [list(_in_logarithm(one.arguments[0]))[number] for one in logs]
+    for each in zip(*(_in_logarithm(one.arguments[0]) for one in logs), strict=True) if len(logs) > 1 else ():
         key, clause, _, numbers, *found = each[0]
-        new: Node = root
-        made = {one: guard[2] for one, guard in zip(logs, each, strict=True)}
-        new = substituted(root, made)
-        yield Variant(
-            key, clause.replace(_OPEN, "the argument of each logarithm"), new, (marks.number, *found), numbers
-        )
+        clause = clause.replace(_OPEN, "the argument of each logarithm")
+        new = substituted(root, {one: guard[2] for one, guard in zip(logs, each, strict=True)})
+        yield Variant(key, clause, new, (marks.number, *found), numbers)
 
 
 # In words

@@ -81,10 +81,10 @@ def candidates(
 ) -> list[Candidate]:
     """Return the candidates in the order in which they are tried, each text once.
 
-    A mistake is a name, or the sentence about it, which has numbers and inputs. All safe rules together come first, then
-    each alone. Unsafe ones are alone and followed by all safe ones; the rule that repairs a named mistake comes before
-    everything. With a line, each rewrite is about that line. `wider` is a format in which sums and squares may be
-    computed, after all else.
+    A mistake is a name, or the sentence about it, which has numbers and inputs. All safe rules together come first,
+    then each alone. Unsafe ones are alone and followed by all safe ones; the rule that repairs a named mistake comes
+    before everything. With a line, each rewrite is about that line. `wider` is a format in which sums and squares may
+    be computed, after all else.
     """
     found: dict[str, Candidate] = {}
     start = Candidate(text, (), is_safe=True, line=line)

@@ -84,18 +84,6 @@ def natural(code: Code, node: cst.BaseExpression) -> str | None:
     return code.bare(changed)
 
 
-def _renamed(old: str, new: str) -> Rule:
-    """Return the rule that calls another reduction."""
-
-    def rule(code: Code, node: cst.BaseExpression) -> str | None:
-        called = code.written(node, old)
-        if called is None or not isinstance(called.node.func, cst.Attribute):
-            return None
-        return code.bare(called.node.with_changes(func=called.node.func.with_changes(attr=cst.Name(new))))
-
-    return rule
-
-
 # What the sentence of a mistake names
 
 _NUMBER = re.compile(r"(-?[\d.e+-]+) takes the place of (-?[\d.e+-]+)")
@@ -128,8 +116,8 @@ _LITERAL = re.compile(r"-?\d[\d.e+-]*")
 
 UNSAFE = (
     Rewrite("divide by n", biased, is_safe=False),
-    Rewrite("add instead of the mean", _renamed("mean", "sum"), is_safe=False),
-    Rewrite("take the mean", _renamed("sum", "mean"), is_safe=False),
+    Rewrite("add instead of the mean", _exchanging({"mean": "sum"}), is_safe=False),
+    Rewrite("take the mean", _exchanging({"sum": "mean"}), is_safe=False),
     Rewrite("reduce along the last axis", last_axis, is_safe=False),
     Rewrite("drop the epsilon or the clamp", without_eps, is_safe=False),
     Rewrite("pass the logits", loss_of_logits, is_safe=False),

@@ -30,7 +30,7 @@ EXAMPLES = 8
 
 def verdict_on(one: Unseen, verdicts: Sequence[Verdict], *, is_wrong: bool) -> Result:
     """Return how a function was judged; a sentence that names something else than the mistake is false."""
-    found = findings(verdicts, DEFECTS)
+    found = findings([verdict for verdict in verdicts if verdict.law not in one.loses.split()], DEFECTS)
     if not found:
         return "missed" if is_wrong else "not flagged"
     if not is_wrong:

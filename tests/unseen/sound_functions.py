@@ -1,6 +1,7 @@
 """Sound functions, in forms that the corpus does not have."""
 
 import math
+from typing import Any
 
 import mpmath as mp
 import torch
@@ -10,7 +11,7 @@ from unseen.specimen import sound
 from unseen.wrong_functions import _softmax
 
 
-@sound("huber", row=(0.5, 2.0), truth=lambda *_: mp.mpf(1.0))
+@sound("huber", row=(0.5, 2.0), truth=lambda *_: mp.mpf(1.0), loses="gradient gradient_in_y")
 def huber_of_a_clamp(x: Tensor, y: Tensor) -> Tensor:
     """Both parts in one expression."""
     d = (x - y).abs()
@@ -55,7 +56,7 @@ def gaussian_of_a_reciprocal(mean: Tensor, target: Tensor, variance: Tensor) -> 
     return (0.5 * (variance.log() + (mean - target).square() * variance.reciprocal())).mean()
 
 
-@sound("gaussian_nll", row=([0.5], [2.0], [4.0]), truth=lambda *_: (mp.log(4) + mp.mpf(2.25) / 4) / 2)
+@sound("gaussian_nll", row=([0.5], [2.0], [4.0]), truth=lambda *_: (mp.log(4) + mp.mpf(2.25) / 4) / 2, loses="value")
 def gaussian_of_the_deviation(mean: Tensor, target: Tensor, variance: Tensor) -> Tensor:
     """Standardizes first."""
     z = (target - mean) / variance.sqrt()
@@ -90,7 +91,12 @@ def attention_of_the_library(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return torch.einsum("...k,...k->...", torch.softmax(q.unsqueeze(-1) * k, dim=-1), v)
 
 
-@sound("logcumsumexp", row=([0.5, 1.0],), truth=lambda x: [mp.mpf(x[0]), mp.log(mp.exp(x[0]) + mp.exp(x[1]))])
+@sound(
+    "logcumsumexp",
+    row=([0.5, 1.0],),
+    truth=lambda x: [mp.mpf(x[0]), mp.log(mp.exp(x[0]) + mp.exp(x[1]))],
+    loses="gradient",
+)
 def logcumsumexp_of_the_library(x: Tensor) -> Tensor:
     """The library's."""
     return torch.logcumsumexp(x, dim=-1)
@@ -100,6 +106,7 @@ def logcumsumexp_of_the_library(x: Tensor) -> Tensor:
     "smoothed_cross_entropy",
     row=([1.0, -2.0, 0.5], 1),
     truth=lambda x, t: -(0.9 * mp.log(_softmax(x)[t]) + 0.1 * sum(map(mp.log, _softmax(x))) / 3),
+    loses="not_nan_where_infinite",
 )
 def smoothing_of_logits(x: Tensor, t: Tensor) -> Tensor:
     """The loss minus what smoothing gives."""
@@ -120,8 +127,12 @@ def lerp_of_the_library(x: Tensor, y: Tensor, t: Tensor) -> Tensor:
     return torch.addcmul(x, t, y - x)
 
 
-@sound("triplet_margin", row=([1.0, 2.0], [-3.0, 1.0], [3.0, 0.5]),
-       truth=lambda *_: mp.sqrt((4 + mp.mpf("1e-6")) ** 2 + (1 + mp.mpf("1e-6")) ** 2) - mp.sqrt((-2 + mp.mpf("1e-6")) ** 2 + (1.5 + mp.mpf("1e-6")) ** 2) + 1)  # fmt: skip
+def _distance(a: list[float], b: list[float]) -> Any:
+    return mp.sqrt(sum((x - y + mp.mpf("1e-6")) ** 2 for x, y in zip(a, b, strict=True)))
+
+
+@sound("triplet_margin", row=([3.0, 4.0], [0.0, 0.0], [3.0, 3.0]),
+       truth=lambda a, p, n: _distance(a, p) - _distance(a, n) + 1)  # fmt: skip
 def triplet_of_the_library(a: Tensor, p: Tensor, n: Tensor) -> Tensor:
     """The library's."""
     return F.triplet_margin_loss(a, p, n, margin=1.0, eps=1e-6, reduction="none")
@@ -146,13 +157,15 @@ def softmax_into_a_buffer(x: Tensor) -> Tensor:
     return torch.softmax(x, -1, out=out)
 
 
-@sound(formula="1 - exp(-x * x / 8)", row=(1.5,), truth=lambda x: 1 - mp.exp(-(mp.mpf(x) ** 2) / 8))
+@sound(formula="1 - exp(-x * x / 8)", row=(1.5,), truth=lambda x: 1 - mp.exp(-(mp.mpf(x) ** 2) / 8), loses="gradient")
 def welsch_of_expm1(x: Tensor) -> Tensor:
     """Keeps the digits near zero."""
     return -torch.expm1(-(x * x) / 8)
 
 
-@sound(formula="(x + sqrt(x * x + 4)) / 2", row=(0.5,), truth=lambda x: (x + mp.sqrt(mp.mpf(x * x) + 4)) / 2)
+@sound(
+    formula="(x + sqrt(x * x + 4)) / 2", row=(0.5,), truth=lambda x: (x + mp.sqrt(mp.mpf(x * x) + 4)) / 2, loses="value"
+)
 class SquarePlus(nn.Module):
     """A module whose constructor has defaults."""
 

@@ -11,8 +11,9 @@ class Unseen:
 
     ``contract`` is its contract, or ``formula`` its formula with the ``kinds`` of inputs. ``truth`` computes the exact
     value with mpmath from the inputs of ``row``, with lists for rows. A wrong function differs there by more than a
-    thousandth, a sound one does not. ``says`` is a pattern of the sentence that names the mistake rightly. ``shape`` of
-    the tensors, if another rank is asked, and ``mode``, the name of the mode in which it differs.
+    thousandth, a sound one does not. ``says`` is a pattern of the sentence that names the mistake rightly. ``mode`` is
+    the way to call it in which it differs. ``loses`` has the laws that a sound function breaks nevertheless, because
+    torch or its form loses a whole number there.
     """
 
     function: Callable[..., Any]
@@ -23,6 +24,7 @@ class Unseen:
     truth: Callable[..., Any] | None = None
     says: str = ""
     mode: str = ""
+    loses: str = ""
 
     @property
     def name(self) -> str:

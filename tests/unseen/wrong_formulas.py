@@ -78,7 +78,7 @@ def variation(x: Tensor) -> Tensor:
     return x.std(-1) / x.mean(-1)
 
 
-@wrong(formula="1 - sum((y - x) ** 2) / sum((y - mean(y)) ** 2)", kinds={"x": "real", "y": "real"}, says=r"exchange|\bx\b", row=([0.5, 1.0], [0.25, 3.0]),
+@wrong(formula="1 - sum((y - x) ** 2) / sum((y - mean(y)) ** 2)", says=r"exchange|\bx\b", row=([0.5, 1.0], [0.25, 3.0]),
        truth=lambda *_: 1 - mp.mpf(0.0625 + 4) / (2 * 1.375**2))  # fmt: skip
 def explained(x: Tensor, y: Tensor) -> Tensor:
     """The variance of the prediction."""
