@@ -396,7 +396,7 @@ def _of_sign(subject: Subject, value: Law, inputs: Example, sign: int) -> list[A
     places, arguments = rows_of(subject, value)[0], list(inputs.values())
     if places[0] != 0 or not _is_float(arguments[0]):
         return None
-    chosen = torch.nonzero((arguments[0] * sign >= 0).reshape(len(arguments[0]), -1).all(-1)).flatten()
+    chosen = torch.nonzero((arguments[0] * sign > 0).reshape(len(arguments[0]), -1).all(-1)).flatten()
     if not len(chosen):
         return None
     return [x if at is None else x.index_select(at, chosen) for x, at in zip(arguments, places, strict=True)]

@@ -33,7 +33,7 @@ CHANGES: dict[str, tuple[str, Callable[..., Any], str]] = {
     "two shares": (
         "0.9 * x + 0.1 * y",
         lambda x, y: 0.97 * x + 0.03 * y,
-        "0.97 takes the place of `0.9`, and 1 - 0.97 of `0.1`",
+        "0.03 takes the place of `0.1`, and 1 - 0.03 of `0.9`",
     ),
     "another axis": (
         "x - mean(x)",
