@@ -1,4 +1,4 @@
-"""Evidence: whether the code of a function has what the sentence about a mistake speaks of."""
+"""Evidence in the code of a function for the sentence about its mistake: a clamp, a logarithm, a root or `detach`."""
 
 import ast
 import re
@@ -19,7 +19,7 @@ _SIGNS: Mapping[str, str] = {
     r"\broot\b": "sqrt norm std pow Pow hypot dist similarity",
     r"\bdivi(ded|des|sor)\b": "div Div reciprocal sqrt norm mean softmax std var pow Pow sigmoid similarity dist",
 }
-"""Words of a sentence, and parts of the names in code of which one must occur."""
+"""Words of a sentence, each with parts of names; one of them must occur in the code."""
 
 
 def names_in(case: Case, subject: Subject, call: Callable[[], Any]) -> set[str]:
@@ -47,7 +47,7 @@ def _names_of_source(case: Case) -> Iterable[str]:
 
 
 def is_shown(sentence: str, names: set[str]) -> bool:
-    """Whether the code has what a sentence says of it; what it says in backquotes is about the formula."""
+    """Whether the names in the code support a sentence; its parts in backquotes are about the formula."""
     clause = re.sub(r"`[^`]*`", "", sentence.partition("; ")[0])
     if "detached" in clause and not names & CUTS:
         return False

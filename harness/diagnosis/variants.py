@@ -226,7 +226,7 @@ _READABLE = 48
 
 
 def quoted(one: Node) -> str:
-    """Return an expression in backquotes; what is too long to read is called a part."""
+    """Return an expression in backquotes, or the words `a part` if it is too long to read."""
     text = _spelled(one)
     return f"`{text}`" if len(text) <= _READABLE else "a part"
 

@@ -323,7 +323,7 @@ def _all_nonfinite(replay: Replay) -> list[_FirstNonfinite]:
         given = tuple(wide.hi for wide in replay.given[at])
         results = tuple(wide.hi for wide in replay.results[at])
         bad = [value for view, value in zip(step.results, results, strict=True) if view.storage in wanted]
-        # What fills a tensor with a constant has no fault, such as the NaN that the harness puts beside strided inputs.
+        # Filling a tensor with a constant is no fault, as with the NaN that the harness puts between strided inputs.
         if not any(map(_bad, bad)) or step.schema.name in _FILLING:
             continue
         wanted |= {view.storage for view, value in zip(step.inputs, given, strict=True) if _bad(value)}

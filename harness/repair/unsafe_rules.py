@@ -84,7 +84,7 @@ def natural(code: Code, node: cst.BaseExpression) -> str | None:
     return code.bare(changed)
 
 
-# What the sentence of a mistake names
+# Numbers and inputs in the sentence of a mistake
 
 _NUMBER = re.compile(r"(-?[\d.e+-]+) takes the place of (-?[\d.e+-]+)")
 _PAIR = re.compile(r"`([^`]+)` and `([^`]+)` are exchanged")
