@@ -87,8 +87,11 @@ def _choice(formula: Formula, variant: Variant) -> Choice:
     def apply(*inputs: Any, c: float = 0.0) -> Tensor:
         return _value(formula, variant.root, *inputs, c=c)
 
-    wanted = "" if "; " in variant.clause else "; the formula is {op}"
+    wanted = _WANTED.get(variant.key, "; the formula is {op}") if "; " not in variant.clause else ""
     return mistake(variant.key, f"{variant.clause}{wanted}", apply, *variant.marks, numbers=variant.numbers)
+
+
+_WANTED = {"eps": "; {op} adds none", "clamp": "; {op} clamps nothing"}
 
 
 def _columns(compute: Callable[..., Tensor]) -> Choice:

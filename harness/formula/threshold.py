@@ -1,8 +1,8 @@
 """The thresholds of a formula: numbers at which a node changes character.
 
 A node overflows, underflows, changes sign or is absorbed in a sum, a comparison changes its result, or a term becomes
-smaller than the constant that is added to it. Thresholds are
-found by scanning rays over all binades of the format and bisecting between neighbors of different character.
+smaller than the constant that is added to it. Thresholds are found by scanning rays over all binades of the format and
+bisecting between neighbors of different character.
 """
 
 from collections.abc import Callable, Collection

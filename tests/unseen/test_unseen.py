@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from unseen.catalogue import SOUND, WRONG
+from unseen.judging import judge, verdict_on
 from unseen.specimen import Unseen
 
 pytestmark = pytest.mark.judged
@@ -47,3 +48,23 @@ def test_functions_that_are_wrong_in_one_mode_are() -> None:
     leaf = torch.zeros(1, requires_grad=True)
     of["slope_without_a_factor"](leaf).backward()
     assert float(leaf.grad) == 0.5  # type: ignore[arg-type]
+
+
+MISSED = {"another_kernel": "no law calls a function under torch.compile"}
+
+
+@pytest.mark.parametrize("one", WRONG, ids=lambda one: one.name)
+def test_the_mistake_of_a_wrong_function_is_named(one: Unseen) -> None:
+    """The first sentence has the number, the term, the inputs or the law, and nothing that is false."""
+    expected = "missed" if one.name in MISSED else "named rightly"
+    assert verdict_on(one, judge(one), is_wrong=True) == expected
+
+
+FLAGGED = {"norm_of_both_moments", "gelu_of_a_cube", "gaussian_of_the_deviation", "schedule_from_a_table"}
+"""Sound functions that were flagged before extreme gradients, powers of four and ranges were judged as documented."""
+
+
+@pytest.mark.parametrize("one", [one for one in SOUND if one.name in FLAGGED], ids=lambda one: one.name)
+def test_a_sound_function_is_not_flagged(one: Unseen) -> None:
+    """Only the laws break that its form, or torch, really breaks."""
+    assert verdict_on(one, judge(one), is_wrong=False) == "not flagged"
