@@ -168,9 +168,11 @@ def _numbers(root: Node, nodes: list[Node]) -> Iterator[Variant]:
         changed = [substituted(root, {parent: _with(parent, at, UNKNOWN)}) for parent, at in places]
         for new in dict.fromkeys([*changed, substituted(root, {one: UNKNOWN})]):
             yield Variant("number", f"{{c}} takes the place of {value:g}", new, (marks.number,), tried)
-    for a, b in combinations(numbers, 2):
-        if float(a.value or 0) + float(b.value or 0) == 1.0:
-            new = substituted(root, {a: UNKNOWN, b: 1 - UNKNOWN})
+    for one in (x for x in nodes if x.operation in {"add", "sub"}):
+        for a, b in combinations([x for x in order(one) if x in numbers], 2):
+            if float(a.value or 0) + float(b.value or 0) != 1.0:
+                continue
+            new = substituted(root, {one: substituted(one, {a: UNKNOWN, b: 1 - UNKNOWN})})
             clause = f"{{c}} takes the place of {quoted(a)}, and 1 - {{c}} of {quoted(b)}"
             yield Variant("number", clause, new, (marks.number,), generic.numbers(1e-4, 0.9999))
 

@@ -35,6 +35,11 @@ CHANGES: dict[str, tuple[str, Callable[..., Any], str]] = {
         lambda x, y: 0.97 * x + 0.03 * y,
         "0.03 takes the place of `0.1`, and 1 - 0.03 of `0.9`",
     ),
+    "the shares of one sum": (
+        "0.001 * g + 0.999 * v + 0.001 * v * v",
+        lambda g, v: 0.01 * g + 0.99 * v + 0.001 * v * v,
+        "0.01 takes the place of `0.001`, and 1 - 0.01 of `0.999`",
+    ),
     "another axis": (
         "x - mean(x)",
         lambda x: x - x.mean(0, keepdim=True) if x.ndim > 1 else x - x.mean(),
