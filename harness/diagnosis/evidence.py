@@ -17,7 +17,7 @@ _SIGNS: Mapping[str, str] = {
     r"\bclamped\b": "clamp clip max min where relu threshold hardtanh nan_to_num masked_fill normalize similarity If",
     r"\blogarithm\b": "log softplus entropy entr kl_div nll",
     r"\broot\b": "sqrt norm std pow Pow hypot dist similarity",
-    r"\bdivi(ded|des|sor)\b": "div Div reciprocal sqrt norm mean softmax std var pow Pow sigmoid similarity dist",
+    r"\b(divided|divisor)\b": "div Div reciprocal sqrt norm mean softmax std var pow Pow sigmoid similarity dist",
 }
 """Words of a sentence, each with parts of names; one of them must occur in the code."""
 

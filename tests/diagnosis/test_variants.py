@@ -38,7 +38,7 @@ CHANGES: dict[str, tuple[str, Callable[..., Any], str]] = {
     "the shares of one sum": (
         "0.001 * g + 0.999 * v + 0.001 * v * v",
         lambda g, v: 0.01 * g + 0.99 * v + 0.001 * v * v,
-        "0.01 takes the place of `0.001`, and 1 - 0.01 of `0.999`",
+        "0.99 takes the place of `0.999`, and 1 - 0.99 of `0.001`",
     ),
     "another axis": (
         "x - mean(x)",
