@@ -77,7 +77,7 @@ def check(
     examples
         Number of Hypothesis examples for each law.
     seconds
-        Time limit for each law, in seconds.
+        CPU time for each law, in seconds.
     seed
         Random seed; fixed by default.
     corpora

@@ -122,7 +122,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--harness-seconds",
         metavar="S",
         type=float,
-        help="time limit for each law, or measuring time for each benchmark of the harness, in seconds",
+        help="CPU time for each law, or measuring time for each benchmark of the harness, in seconds",
     )
     group.addoption("--harness-seed", metavar="N", type=int, help="random seed (default: fixed)")
     group.addoption("--harness-fix", action="store_true", help="show a verified fix of each function as a diff")

@@ -39,10 +39,6 @@ CASES = [
         breaks={
             "value": _CONSTANT,
             "value_at_extreme_variances": Break(_CONSTANT, ("float16",)),
-            "gradients_agree_exactly": Break(
-                "the code squares the square root of the variance: sqrt(2)^2 is not 2 in these formats",
-                ("float64", "float32"),
-            ),
         },
     ),
 ]

@@ -142,8 +142,8 @@ def gradient_is_scaled_squared_error(nll: Subject, mean: Tensor, target: Tensor,
 
 
 @law(
-    "If n and the variance are powers of two, the two gradients agree bit for bit.",
-    source="scaling by a power of two is exact",
+    "If n is a power of two and the variance a power of four, the two gradients agree bit for bit.",
+    source="scaling by a power of two is exact, also by the root of the variance",
     bound="no tolerance for normal numbers",
     cause="the gradient is computed from an expression other than a scaled difference: use the difference itself",
     group="equivalence",
@@ -152,7 +152,7 @@ def gradients_agree_exactly(nll: Subject, mean: Tensor, target: Tensor, variance
     """Compare with the rounded difference, scaled exactly."""
     n = 2 ** (mean.shape[-1].bit_length() - 1)
     mean, target = mean[..., :n], target[..., :n]
-    nearest = portable.exp2(np.rint(portable.log2(to_array(variance[..., :1]))))
+    nearest = portable.exp2(2.0 * np.rint(portable.log2(to_array(variance[..., :1])) / 2.0))
     power = torch.from_numpy(nearest).to(mean.dtype).expand_as(mean)
     divisor = to_array(power) * (n if nll.declares["reduction"] == "mean" else 1)
     reference = to_array(mean - target) / divisor

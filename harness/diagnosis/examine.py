@@ -17,6 +17,7 @@ from harness.calling.adapter import NotApplicable
 from harness.case import Case
 from harness.contracts import contracts
 from harness.diagnosis import marks, of_elements, of_logits, of_losses, of_statistics
+from harness.diagnosis.evidence import is_shown, names_in
 from harness.diagnosis.of_formulas import operation_of_formula
 from harness.diagnosis.operation import Choice, Example, Operation, Setting, detached, mistake, weights
 from harness.diagnosis.search import (
@@ -58,7 +59,7 @@ class _Examination:
     """The search for the mistake of a case in one format."""
 
     def __init__(self, operation: Operation, case: Case, contract: Contract, format_: Format, device: str) -> None:
-        self._operation, self._contract, self._format = operation, contract, format_
+        self._operation, self._case, self._contract, self._format = operation, case, contract, format_
         self._declares = dict(Subject(case, contract, format_, device=device).declares)
         free = {name: values for name, values in contract.conventions.items() if name != "reduction"}
         declares = {name: value for name, value in case.declares.items() if name != "reduction"}
@@ -81,11 +82,17 @@ class _Examination:
             first = self._call(ordinary[:4])
         except CaseError:
             return self._of_square_batches()
+        names = names_in(self._case, self._subject, lambda: self._call(ordinary[:1]))
+        self._operation = replace(self._operation, slots={
+            slot: tuple(choice for choice in choices if is_shown(choice.sentence, names))
+            for slot, choices in self._operation.slots.items()
+        })  # fmt: skip
         is_narrow = self._format.name != "float64"
         found = diagnose(self._operation, self._declares, self._call, ordinary, far, narrow=is_narrow)
         if found is None and not is_narrow and _is_narrow(first):
             found = diagnose(self._operation, self._declares, self._call, ordinary, (), narrow=True)
-        return found or self._detached(ordinary)
+        found = found or self._detached(ordinary)
+        return found if found is None or is_shown(found.choices[0].sentence, names) else None
 
     def _call(self, given: Sequence[Example]) -> Sequence[Tensor]:
         """Call the case on examples, each with its own copies."""
@@ -287,5 +294,8 @@ OPERATIONS: dict[str, Operation] = {
 
 def operation_of(contract: Contract) -> Operation | None:
     """Return the operation of a contract or of a formula; None if its variants are not known."""
-    known = OPERATIONS.get(contract.name)
-    return operation_of_formula(contract) if known is None else with_shapes(known, contract)
+    known, formula = OPERATIONS.get(contract.name), operation_of_formula(contract)
+    has_rows = any(len(axes.names) - contract.grouped > 1 for axes in contract.axes.values())
+    if known is None and not (formula and has_rows):
+        return formula
+    return with_shapes(known or formula, contract)

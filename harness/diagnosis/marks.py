@@ -101,10 +101,10 @@ def without_keepdim(node: Any, _: float | None) -> bool:
     return name_of(node) in REDUCTIONS - {"softmax", "log_softmax"} and not words & {"keepdim", "keepdims"}
 
 
-_CUTS = {"detach", "detach_", "item", "tolist", "numpy", "no_grad", "inference_mode", "tensor", "float"}
-"""Names of calls whose result has no gradient."""
+CUTS = {"detach", "detach_", "data", "item", "tolist", "numpy", "no_grad", "inference_mode", "tensor", "float"}
+"""Names of calls, and of an attribute, whose result has no gradient."""
 
 
 def detaches(node: Any, _: float | None) -> bool:
     """Mark an expression whose result is detached from its input."""
-    return name_of(node) in _CUTS or (isinstance(node, ast.Attribute) and node.attr == "data")
+    return name_of(node) in CUTS or (isinstance(node, ast.Attribute) and node.attr == "data")

@@ -1,8 +1,7 @@
-"""Variants of a formula: a wrong constant or sign, and functions that are taken for one another."""
+"""The operation of a formula, with all variants of its graph, and well-known functions that are taken for it."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
@@ -10,13 +9,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness.diagnosis import generic, marks
-from harness.diagnosis.marks import calls, keyword, multiplies
-from harness.diagnosis.operation import Choice, Operation, Setting, mistake
+from harness.diagnosis import generic
+from harness.diagnosis.marks import calls, keyword, multiplies, other_axis
+from harness.diagnosis.operation import Choice, Operation, mistake
+from harness.diagnosis.variants import UNKNOWN, Variant, variants
 from harness.error import UsageError
 from harness.formula.catalogue import CATALOGUE
-from harness.formula.grammar import parse
-from harness.formula.node import Node
+from harness.formula.grammar import Formula, parse
+from harness.formula.node import ENTRY, Node, order
 from harness.formula.spelling import is_formula, spelling
 from harness.laws.contract import Contract
 
@@ -32,10 +32,12 @@ _FUNCTIONS: Mapping[str, Callable[..., Tensor]] = {
     "sum": lambda x: x.sum(-1, keepdim=True),
     "largest": lambda x: x.amax(-1, keepdim=True),
     "cumsum": lambda x: x.cumsum(-1),
+    "pick": lambda x, t: x.gather(-1, t),
+    "count": lambda x: torch.full_like(x[..., :1], x.shape[-1]),
 }
 """The operations of a formula that have a torch function; formulas with others are not diagnosed."""
 
-_MAX_NODES = 40
+_MAX_NODES = 60
 """Formulas with more operations are not varied."""
 
 _RIVALS = (
@@ -52,22 +54,6 @@ _RIVALS = (
     mistake("mish", "mish(x) is computed; the formula is {op}", functional.mish),
 )  # fmt: skip
 
-_NO_MEAN = mistake("sum", "a sum is taken; the formula takes the mean: {op}", lambda _: 1, calls("sum", "norm"))
-
-
-def _order(root: Node) -> list[Node]:
-    """Return the nodes below a node, arguments first, each once."""
-    found: dict[Node, None] = {}
-
-    def visit(one: Node) -> None:
-        if one not in found:
-            for argument in one.arguments:
-                visit(argument)
-            found[one] = None
-
-    visit(root)
-    return list(found)
-
 
 def operation_of_formula(contract: Contract) -> Operation | None:
     """Return the operation of a formula's contract; None if the contract is none, or uses other operations."""
@@ -82,99 +68,61 @@ def _of_text(text: str) -> Operation | None:
         formula = parse(spelling(text))
     except UsageError:
         return None
-    nodes = _order(formula.definition)
-    known = {"input", "number", "pi", "count", *_FUNCTIONS}
-    if any(one.operation not in known for one in nodes) or len(nodes) > _MAX_NODES:
+    root, nodes = formula.definition, order(formula.definition)
+    if any(one.operation not in {"input", "number", "pi", *_FUNCTIONS} for one in nodes) or len(nodes) > _MAX_NODES:
         return None
-    names, whole = list(formula.domains), formula.spelling.whole
-
-    def compute(s: Setting, *inputs: Any) -> Tensor:
-        value = _value(nodes, dict(zip(names, inputs, strict=False)), s)
-        if formula.definition.extent < 2 and formula.by_rows:
-            return value.squeeze(-1)
-        return value.reshape(()) if whole else value
-
-    slots = {
-        "rival": _RIVALS if len(names) == 1 else (),
-        "count": (_NO_MEAN,) if any(one.operation == "count" for one in nodes) else (),
-        **_constants(nodes),
-        **_signs(nodes),
-        **_guards(nodes),
-        "after": (generic.SIGN, generic.ROOT, generic.BITS, generic.COMPLEMENT, generic.FACTOR, generic.CONSTANT),
-    }
-    return Operation(lambda s, *inputs: s.call("rival", partial(compute, s), *inputs), slots)
+    compute = partial(_value, formula, root)
+    kinds = {name: (domain.kind in {"mask", "index"}, domain.per_row) for name, domain in formula.domains.items()}
+    alike = tuple(name for name, kind in kinds.items() if not kind[0] and list(kinds.values()).count(kind) > 1)
+    instead = (*(_RIVALS if len(kinds) == 1 else ()), *(_choice(formula, one) for one in variants(root, alike)))
+    if formula.by_rows and root.extent == ENTRY and not any(per_row for _, per_row in kinds.values()):
+        instead = (_columns(compute), *instead)
+    after = (generic.SIGN, generic.ROOT, generic.BITS, generic.COMPLEMENT, generic.FACTOR, generic.CONSTANT)
+    return Operation(lambda _, *inputs: compute(*inputs), {"instead": instead, "after": after})
 
 
-def _value(nodes: Iterable[Node], given: Mapping[str, Any], s: Setting) -> Tensor:
-    """Evaluate the nodes in torch, with the changes of a setting."""
+def _choice(formula: Formula, variant: Variant) -> Choice:
+    """Return the deviation that computes a variant."""
+
+    def apply(*inputs: Any, c: float = 0.0) -> Tensor:
+        return _value(formula, variant.root, *inputs, c=c)
+
+    wanted = _WANTED.get(variant.key, "; the formula is {op}") if "; " not in variant.clause else ""
+    return mistake(variant.key, f"{variant.clause}{wanted}", apply, *variant.marks, numbers=variant.numbers)
+
+
+_WANTED = {"eps": "; {op} adds none", "clamp": "; {op} clamps nothing"}
+
+
+def _columns(compute: Callable[..., Tensor]) -> Choice:
+    return mistake(
+        "axis", "the columns of the batch are reduced (axis 0); {op} reduces each row (axis -1)",
+        lambda *inputs: compute(*(x.transpose(0, -1) for x in inputs)).transpose(0, -1), other_axis,
+    )  # fmt: skip
+
+
+def _value(formula: Formula, root: Node, *inputs: Any, c: float = 0.0) -> Tensor:
+    """Evaluate a graph in torch, with a number for the unknown one."""
+    given = dict(zip(formula.domains, inputs, strict=False))
     like = next(x for x in given.values() if isinstance(x, Tensor) and x.is_floating_point())
+    if formula.by_rows:
+        given = {name: x[..., None] if formula.domains[name].per_row else x for name, x in given.items()}
+    value = _evaluate(order(root), given, torch.tensor(c, dtype=like.dtype))
+    if formula.definition.extent < ENTRY and formula.by_rows:
+        value = value.squeeze(-1)
+    return value.reshape(()) if formula.spelling.whole else value
+
+
+def _evaluate(nodes: Iterable[Node], given: Mapping[str, Any], c: Tensor) -> Tensor:
     found: dict[Node, Any] = {}
-    number = sign = log = 0
     for one in nodes:
-        of = [found[argument] for argument in one.arguments]
         match one.operation:
             case "input":
-                found[one] = given[str(one.value)]
-            case "pi":
-                found[one] = torch.tensor(math.pi, dtype=like.dtype)
-            case "number":
-                value = s.changed(f"number {number}", float(one.value or 0))
-                found[one], number = torch.tensor(value, dtype=like.dtype), number + 1
-            case "count":
-                found[one] = torch.full_like(of[0][..., :1], s.changed("count", of[0].shape[-1]))
-            case "add" | "sub":
-                found[one] = s.call(f"sign {sign}", _FUNCTIONS[one.operation], *of)
-                sign += 1
-            case "log":
-                found[one] = s.call("log", partial(s.call, f"log {log}", torch.log), of[0])
-                log += 1
-            case _:
-                found[one] = _FUNCTIONS[one.operation](*of)
+                found[one] = c if one is UNKNOWN else given[str(one.value)]
+            case "pi" | "number":
+                value = math.pi if one.operation == "pi" else float(one.value or 0)
+                found[one] = torch.tensor(value, dtype=c.dtype)
+            case name:
+                found[one] = _FUNCTIONS[name](*(found[argument] for argument in one.arguments))
     last: Tensor = found[one]
     return last
-
-
-def _constants(nodes: Iterable[Node]) -> dict[str, tuple[Choice, ...]]:
-    """Return a slot for each number of the formula, in which another number takes its place."""
-    values = [float(one.value or 0) for one in nodes if one.operation == "number"]
-    return {
-        f"number {position}": (
-            mistake("number", f"{{c}} takes the place of {value:g}; the formula is {{op}}",
-                    lambda _, c: c, marks.number, numbers=tuple(math.copysign(x, value) for x in generic.POSITIVE)),
-        )
-        for position, value in enumerate(values)
-        if value != 0.0
-    }  # fmt: skip
-
-
-_TERM_SIGNS = {
-    "add": mistake("term sign", "a term is subtracted; it is added in {op}", torch.sub, marks.subtracts),
-    "sub": mistake("term sign", "a term is added; it is subtracted in {op}", torch.add, marks.adds),
-}
-
-
-def _signs(nodes: Iterable[Node]) -> dict[str, tuple[Choice, ...]]:
-    """Return a slot for each sum and difference of the formula, in which it is the other."""
-    kinds = [one.operation for one in nodes if one.operation in _TERM_SIGNS]
-    return {f"sign {position}": (_TERM_SIGNS[kind],) for position, kind in enumerate(kinds)}
-
-
-def _guarded(what: str) -> tuple[Choice, ...]:
-    """Return the deviations that keep the argument of a logarithm away from zero."""
-    found = (
-        generic.eps(what, lambda x, c: torch.log(x + c)),
-        generic.clamp(what, lambda x, c: torch.log(x.clamp(min=c))),
-        mistake("clamp", f"{what} is clamped between {{c}} and 1 - {{c}}; {{op}} clamps nothing",
-                lambda x, c: torch.log(x.clamp(c, 1.0 - c)), marks.number, calls("clamp", "clip"), numbers=generic.EPS),
-    )  # fmt: skip
-    # The guard may be in another function, which has the name of a logarithm.
-    return tuple(replace(one, marks=(*one.marks, calls("log"))) for one in found)
-
-
-def _guards(nodes: Iterable[Node]) -> dict[str, tuple[Choice, ...]]:
-    """Return a slot for each logarithm of the formula; if there are several, also for all of them together."""
-    many = sum(one.operation == "log" for one in nodes)
-    if many < 2:
-        return {"log": _guarded("the argument of the logarithm")} if many else {}
-    alone = {f"log {position}": _guarded(f"the argument of logarithm {position + 1}") for position in range(many)}
-    return {**alone, "log": _guarded("the argument of each logarithm")}

@@ -306,7 +306,7 @@ def diagnose(
     if not far:
         return None
     results = [result.detach().to(torch.float64) for result in call(far)]
-    limited = [one for one in operation.singles() if one[0][1].numbers and one[0][1].key != "factor"]
+    limited = [one for one in operation.singles() if one[0][1].numbers and one[0][1].key not in {"factor", "term"}]
     guards = [one for one in limited if one[0][1].key in GUARDS]
     for tolerance in (NARROW,) if narrow else (NARROW, *FINE):
         is_fine = tolerance < NARROW
@@ -377,12 +377,13 @@ def _solved_at(seen: Seen, deviations: Deviations, slot: str, number: int, posit
             return math.nan
         return float(found.reshape(-1)[position]) - float(seen.answers[number].reshape(-1)[position])
 
-    tried = [(value, excess(value)) for value in dict(deviations)[slot].numbers]
+    choice = dict(deviations)[slot]
+    tried = [(value, excess(value)) for value in choice.numbers]
     for (low, below), (high, above) in pairwise(tried):
         if below == 0.0 or (below < 0.0 < above) or (above < 0.0 < below):
             root = low if below == 0.0 else _bisected(excess, low, high, below)
             for value in _rounded(root):
-                if abs(value - 1.0) < NEUTRAL:
+                if choice.key == "factor" and abs(value - 1.0) < NEUTRAL:
                     continue
                 setting = seen.setting(deviations, {slot: value})
                 if seen.agrees(setting):

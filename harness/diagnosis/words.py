@@ -46,7 +46,7 @@ def _filled(text: str, contract: Contract, number: float | None, eps: object) ->
     is_of_formula = is_formula(contract.name) or contract.name in CATALOGUE
     name = contract.summary if is_of_formula else contract.name
     found = text.replace("{op}", name).replace("{eps}", f"eps = {eps:g}" if isinstance(eps, float) else "eps")
-    return found if number is None else found.replace("{c}", f"{number:.4g}")
+    return found if number is None else found.replace("{c}", f"{number:.7g}")
 
 
 def _joined(clauses: list[str], name: str) -> str:

@@ -85,6 +85,17 @@ class Finding:
         return all(map(loses_by_rounding, self.verdicts))
 
     @property
+    def is_gross(self) -> bool:
+        """Whether a value at ordinary inputs is finite and has hardly any correct digit."""
+        values = [verdict.violation for verdict in self.verdicts if verdict.group == "value" and verdict.violation]
+        return any(
+            one.magnitude <= MODERATE
+            and math.isfinite(one.actual)
+            and abs(one.actual - one.expected) > GROSS * max(abs(one.expected), GROSS)
+            for one in values
+        )
+
+    @property
     def is_of_rare_numbers(self) -> bool:
         """Whether only subnormal, extreme or infinite numbers lose digits, which is not shown by default."""
         lost = all(verdict.status is Status.LOST for verdict in self.verdicts)
@@ -141,6 +152,12 @@ def get_event(verdict: Verdict) -> Event | None:
     """Return the event in the computation of the smallest example; ``None`` if unknown."""
     return None if verdict.violation is None else verdict.violation.event
 
+
+MODERATE = 4.0
+"""Magnitude up to which a gross error is put before others."""
+
+GROSS = 0.1
+"""Relative error of a number without a correct digit; smaller numbers count as this large."""
 
 NARROW = {"bfloat16": 8, "float16": 11}
 """Precisions of the formats of 16 bits."""
@@ -242,9 +259,9 @@ def grade(verdicts: Sequence[Verdict]) -> Grade | None:
 
 
 def _find_largest_input(verdict: Verdict) -> float:
-    """The largest absolute input of the smallest example that breaks the law."""
+    """The largest absolute input of the example that breaks the law at the smallest numbers, for any cause."""
     assert verdict.violation is not None
-    return verdict.violation.magnitude
+    return min(violation.magnitude for violation in (verdict.violation, *verdict.violation.beside))
 
 
 def grades(verdicts: Iterable[Verdict]) -> dict[tuple[str, str], Grade]:

@@ -44,9 +44,10 @@ def findings(verdicts: Iterable[Verdict], statuses: Sequence[Status] = WRONG) ->
     return sorted(grouped, key=_get_rank)
 
 
-def _get_rank(finding: Finding) -> tuple[int, bool, bool]:
-    """Sort by severity; among equals, named mistakes come first, then wrong values."""
-    return RANKS.index(finding.status), not finding.named, finding.first.group != "value"
+def _get_rank(finding: Finding) -> tuple[int, bool, bool, bool]:
+    """Put the worst first; of these, a named mistake, then gross errors at ordinary inputs, then wrong values."""
+    is_rare = not finding.is_gross
+    return RANKS.index(finding.status), not finding.named, is_rare, finding.first.group != "value"
 
 
 def _find_in_case(verdicts: Sequence[Verdict]) -> Iterator[Finding]:

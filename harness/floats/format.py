@@ -348,6 +348,8 @@ class Measurement:
         How the implementation was called if a law calls it in several ways, otherwise empty.
     free
         Elements for which any result is admissible, and may differ between runs; ``None`` if there are none.
+    unjudged
+        Elements whose deviation is not judged, because no bound is known there; ``None`` if there are none.
     """
 
     deviation: Array
@@ -356,6 +358,7 @@ class Measurement:
     expected: Array
     circumstance: str = ""
     free: NDArray[np.bool_] | None = None
+    unjudged: NDArray[np.bool_] | None = None
 
     @cached_property
     def ratio(self) -> Array:

@@ -36,6 +36,9 @@ OVERFLOWS = (
     "an intermediate value leaves the range of the dtype although the result does not: shift, scale, or "
     "choose another form"
 )
+_OUT_OF_RANGE = (
+    "a square or an exponential leaves the range of the dtype; in float16, it is a defect if an ordinary number is lost"
+)
 INFINITE = "zero times infinity, or infinity minus infinity: select before the operation, not after it"
 
 _SHIFTED = (
@@ -106,7 +109,7 @@ def measure_deviation(of: Quantity, bound: Bound, actual: Tensor, given: Sequenc
     # Undefined entries are not compared between runs either.
     undefined = np.isnan(expected.hi)
     found = compare(values, reference, convert_to_ulp(error, reference, format_), format_)
-    return replace(found, free=undefined) if undefined.any() else found
+    return replace(found, free=undefined if undefined.any() else None, unjudged=~judged)
 
 
 def measure_finite(
@@ -120,11 +123,13 @@ def measure_finite(
     values = to_array(actual)
     if values.shape != expected.shape:
         return compare(values, expected, 0.0, format_)
-    wrong: Any = ~np.isfinite(values) & _find_judged(of, given, expected, format_)
+    judged = _find_judged(of, given, expected, format_)
+    wrong: Any = ~np.isfinite(values) & judged
     if of.value is not None and excused and wrong.any():
         # Autograd multiplies factor by factor for any implementation, so overflow between the factors is excused.
-        wrong = wrong & ~of.overflows(_arrays(given), format_)
-    return Measurement(np.where(wrong, np.inf, 0.0), np.zeros(values.shape), values, expected.hi)
+        judged = judged & ~(wrong & of.overflows(_arrays(given), format_))
+    deviation = np.where(wrong & judged, np.inf, 0.0)
+    return Measurement(deviation, np.zeros(values.shape), values, expected.hi, unjudged=~judged)
 
 
 Limits = Literal["finite", "infinite", "nan"]
@@ -265,8 +270,7 @@ class Laws:
             cause=OVERFLOWS,
             measure=self.in_both_ways,
             inputs=self.draw_examples(extreme=True),
-            lost_digits="a square or an exponential leaves the range of the dtype; in float16, it is a defect if an "
-            "ordinary number is lost",
+            lost_digits=_OUT_OF_RANGE,
         )
         if of_inputs.infinite_names(self.model.formula):
             yield from self._laws_at_infinities(partial(law, group="special", cause=INFINITE, inputs=self.infinite()))
@@ -329,7 +333,7 @@ class Laws:
             shows_worst=False,
         )
         if first:
-            yield law(
+            yield partial(law, group="special")(
                 "gradient_on_extreme_numbers",
                 f"The gradient in {name} is also finite for the largest and smallest numbers, if the output is right.",
                 bound="no tolerance",
@@ -337,6 +341,7 @@ class Laws:
                 "the inputs by their largest magnitude first",
                 measure=self._finite_anywhere(of, actual),
                 inputs=self.draw_examples(cotangent=True, extreme=True),
+                lost_digits=_OUT_OF_RANGE,
             )
         yield from one_sided.laws(self.model, name, suffix, judge_gradient, law)
         if first and of_inputs.infinite_names(self.model.formula):

@@ -75,7 +75,7 @@ def _order_inputs(spelling: Spelling, takes: list[str]) -> str:
 
 def _parameters(function: Callable[..., Any]) -> dict[str, bool] | None:
     """Return the positional parameters and whether each has a default, or ``None`` if the signature is unknown."""
-    if isinstance(function, type):
+    if isinstance(function, type) or getattr(function, "is_object", False) is True:
         return None
     try:
         return _accepted_parameters(inspect.signature(function))

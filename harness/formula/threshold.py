@@ -1,7 +1,8 @@
 """The thresholds of a formula: numbers at which a node changes character.
 
-A node overflows, underflows, changes sign or is absorbed in a sum, or a comparison changes its result. Thresholds are
-found by scanning rays over all binades of the format and bisecting between neighbors of different character.
+A node overflows, underflows, changes sign or is absorbed in a sum, a comparison changes its result, or a term becomes
+smaller than the constant that is added to it. Thresholds are found by scanning rays over all binades of the format and
+bisecting between neighbors of different character.
 """
 
 from collections.abc import Callable, Collection
@@ -113,8 +114,10 @@ def _characters(nodes: list[Node], printed: Collection[Node], environment: dict[
             size = np.abs(v)
             kind = np.sign(v) if v.dtype != np.bool_ else v.astype(float)
             kind = kind + 4.0 * (size > format_.max) + 8.0 * (size < format_.tiny) + 16.0 * np.isnan(v)
-            if one.operation in {"add", "sub"}:
+            if one.operation in {"add", "sub", "larger"}:
                 a, b = (np.abs(found[argument]) for argument in one.arguments)
                 kind = kind + 32.0 * (a < format_.u * b) + 64.0 * (b < format_.u * a)
+                if one.operation == "larger" or any(x.operation == "number" for x in one.arguments):
+                    kind = kind + 128.0 * (a < b)
             columns.append(np.nan_to_num(np.broadcast_to(kind, v.shape)).reshape(rows, -1)[:, 0])
     return np.stack(columns, -1) if columns else np.zeros((rows, 1))

@@ -108,6 +108,14 @@ class Child:
 
     # Life
 
+    @property
+    def processor_time(self) -> float:
+        """The processor time of the process that answers; zero where no kernel tells it."""
+        with contextlib.suppress(OSError):
+            # The number of the clock of a process, as clock_getcpuclockid returns it on Linux.
+            return time.clock_gettime((~self._server << 3) | 2) if self._server else 0.0
+        return 0.0
+
     def start(self) -> None:
         """Start the process and have it load the code.
 

@@ -21,7 +21,9 @@ from harness.calling.adapter import NotApplicable, is_model
 from harness.calling.device import CPU
 from harness.calling.host import HERE, Host
 from harness.floats import FORMATS, Array, Format, Measurement, compare_runs, to_array, worse
+from harness.floats.format import from_ordinal, to_ordinal
 from harness.laws.case_error import CaseError
+from harness.laws.contract import Axes
 from harness.laws.default_examples import OF_IMPLEMENTATION
 from harness.laws.law import Example, Law, law
 from harness.laws.subject import Subject
@@ -291,7 +293,7 @@ def _under_autocast(subject: Subject, value: Law, inputs: Example) -> Measuremen
     narrow = FORMATS["bfloat16"]
     name = "under torch.autocast('cpu', torch.bfloat16)"
     axes = subject.contract.axes
-    example = {key: _narrow(x, positive=key in axes and axes[key].positive) for key, x in inputs.items()}
+    example = {key: _narrow(x, axes.get(key)) for key, x in inputs.items()}
 
     def narrowed(run: Call) -> Measurement:
         def call(*arguments: Any) -> Any:
@@ -308,11 +310,17 @@ def _under_autocast(subject: Subject, value: Law, inputs: Example) -> Measuremen
     return replace(under, circumstance=name)
 
 
-def _narrow(x: Any, *, positive: bool) -> Any:
+def _narrow(x: Any, axes: Axes | None) -> Any:
     """In bfloat16, and zero where dot products may take it for zero, unless the contract's domain leaves zero out."""
     if not isinstance(x, Tensor) or not x.is_floating_point():
         return x
-    return (x if positive else torch.where(x.abs() < _LEAST, 0.0, x)).bfloat16()
+    narrow = (x if axes is not None and axes.positive else torch.where(x.abs() < _LEAST, 0.0, x)).bfloat16()
+    if axes is None or axes.restore is None or not axes.is_bounded:
+        return narrow
+    # A number that is rounded out of the domain has a neighbor inside, on the side of the original number.
+    inside = axes.restore(narrow.float(), FORMATS["float32"])
+    steps = torch.where(narrow.float() == inside, 0, torch.where(x < narrow, -1, 1))
+    return from_ordinal(to_ordinal(narrow) + steps.numpy(), FORMATS["bfloat16"])
 
 
 def _as(dtype: torch.dtype, x: Any) -> Any:

@@ -377,13 +377,29 @@ def _changed(after: Tensor, before: Tensor) -> int:
     "The output shares no memory with an input.",
     cause="a view is returned where nothing had to be computed: return a clone",
 )
-def output_is_its_own(subject: Subject, _: Law, inputs: Example) -> Measurement:
-    """Count the inputs whose memory the output shares."""
-    copies = [[x.clone() if isinstance(x, Tensor) else x for x in call] for call in _calls(subject, inputs)]
+def output_is_its_own(subject: Subject, value: Law, inputs: Example) -> Measurement:
+    """Count the inputs whose memory the output shares, also where all numbers are positive or negative."""
+    calls = _calls(subject, inputs)
+    of_one_sign = [] if subject.contract.grouped else [_of_sign(subject, value, inputs, sign) for sign in (1, -1)]
+    copies = [
+        [x.clone() if isinstance(x, Tensor) else x for x in call] for call in [*calls, *filter(None, of_one_sign)]
+    ]
     with subject.host.looking() as looks:
         outputs = subject.each(copies)
     observed = zip(copies, outputs, looks, strict=False)
-    return _counted([look.shares(given, output) if output.numel() else 0 for given, output, look in observed])
+    shared = [look.shares(given, output) if output.numel() else 0 for given, output, look in observed]
+    return _counted([*shared[: len(calls) - 1], sum(shared[len(calls) - 1 :])])
+
+
+def _of_sign(subject: Subject, value: Law, inputs: Example, sign: int) -> list[Any] | None:
+    """Return the rows whose first input has one sign, for which a function may have nothing to compute."""
+    places, arguments = rows_of(subject, value)[0], list(inputs.values())
+    if places[0] != 0 or not _is_float(arguments[0]):
+        return None
+    chosen = torch.nonzero((arguments[0] * sign > 0).reshape(len(arguments[0]), -1).all(-1)).flatten()
+    if not len(chosen):
+        return None
+    return [x if at is None else x.index_select(at, chosen) for x, at in zip(arguments, places, strict=True)]
 
 
 @about_every_operation(

@@ -163,7 +163,6 @@ def _doubled(bound: Array) -> Array:
     cause="the second axis, or all axes but the first, is mistaken for the last: count from the end, dim=-1",
     group="implementation",
     examples=5,
-    lost_digits="the contract is about matrices, for which an axis counted from the front is right, as in the book",
 )
 def any_rank(subject: Subject, value: Law, inputs: Example) -> Measurement:
     """Split the axis of the rows into two, and into three.

@@ -9,7 +9,7 @@ import libcst as cst
 
 from harness.repair.code import Code, Rewrite, find_code, match_operands, match_square, replace_expressions
 from harness.repair.rules import SAFE
-from harness.repair.unsafe_rules import UNSAFE
+from harness.repair.unsafe_rules import UNSAFE, rules_of
 
 _SUMS = ("sum", "mean", "cumsum")
 
@@ -49,6 +49,8 @@ ROUNDS = 6
 
 _FIRST = {
     "divide by n": {"n - 1"},
+    "add instead of the mean": {"mean"},
+    "take the mean": {"sum"},
     "reduce along the last axis": {"axis", "all", "batch", "whole", "batch mean", "whole mean"},
     "drop the epsilon or the clamp": {"eps", "clamp", "eps added", "eps unshifted", "clamp below", "eps outside"},
     "pass the logits": {"twice"},
@@ -79,9 +81,10 @@ def list_candidates(
 ) -> list[Candidate]:
     """Return the candidates in the order in which they are tried, each text once.
 
-    All safe rules together come first, then each alone. Unsafe ones are alone and followed by all safe ones; the rule
-    that repairs a named mistake comes before everything. With a line, each rewrite is about that line. `wider` is a
-    format in which sums and squares may be computed, after all else.
+    A mistake is a name, or the sentence about it, which has numbers and inputs. All safe rules together come first,
+    then each alone. Unsafe ones are alone and followed by all safe ones; the rule that repairs a named mistake comes
+    before everything. With a line, each rewrite is about that line. `wider` is a format in which sums and squares may
+    be computed, after all else.
     """
     unique: dict[str, Candidate] = {}
     start = Candidate(text, (), is_safe=True, line=line)
@@ -93,6 +96,11 @@ def list_candidates(
 
 
 def _try_in_order(start: Candidate, name: str, mistakes: Sequence[str], *, unsafe: bool) -> Iterator[Candidate]:
+    for rule in rules_of(mistakes) if unsafe else ():
+        changed = _apply_everywhere(start, name, rule)
+        if changed is not None:
+            yield changed
+            yield from _apply_singly(start, name, rule)
     rules = sorted(UNSAFE, key=lambda rule: not _FIRST[rule.title] & set(mistakes)) if unsafe else []
     named = [rule for rule in rules if _FIRST[rule.title] & set(mistakes)]
     # An audit does not know the intended result, so only the named operation may change.

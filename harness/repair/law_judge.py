@@ -220,7 +220,8 @@ def find_local_fix(
     source, wrong = find_source(function), [finding for finding in findings(verdicts) if finding.status.fails]
     if source is None or not wrong:
         return None
-    names = [name for finding in wrong if finding.named is not None for name in finding.named.names]
+    mistakes = [finding.named for finding in wrong if finding.named is not None]
+    names = [text for mistake in mistakes for text in (*mistake.names, mistake.sentence)]
 
     def judge(text: str, laws: Sequence[str] | None, dtypes: Sequence[str] | None) -> Sequence[Verdict]:
         changed = source.compile_function(text)

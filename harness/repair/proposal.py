@@ -100,7 +100,8 @@ def propose_fix_of_check(request: FixRequest, campaign: "Campaign", verdicts: "S
     wrong = [finding for finding in findings(verdicts) if finding.status.fails]
     if not wrong:
         return Proposal(request, reason=NOTHING)
-    names = [name for finding in wrong if finding.named is not None for name in finding.named.names]
+    mistakes = [finding.named for finding in wrong if finding.named is not None]
+    names = [text for mistake in mistakes for text in (*mistake.names, mistake.sentence)]
     tried = partial(list_candidates, request.text, request.name, names)
     untried: list[Candidate] = []
     with IsolatedJudge(campaign) as judge, show_search():

@@ -1,8 +1,12 @@
 """Rules for rewrites that change the function on ordinary inputs, such as n - 1 to n."""
 
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
 import libcst as cst
 
-from harness.repair.code import Code, Rewrite, match_operands, read_number
+from harness.repair.code import Code, Rewrite, Rule, match_operands, read_number
 
 
 def use_biased_variance(code: Code, node: cst.BaseExpression) -> str | None:
@@ -76,8 +80,40 @@ def use_natural_logarithm(code: Code, node: cst.BaseExpression) -> str | None:
     return code.bare(changed)
 
 
+# Numbers and inputs in the sentence of a mistake
+
+_NUMBER = re.compile(r"(-?[\d.e+-]+) takes the place of (-?[\d.e+-]+)")
+_PAIR = re.compile(r"`([^`]+)` and `([^`]+)` are exchanged")
+
+
+def rules_of(sentences: Iterable[str]) -> Iterator[Rewrite]:
+    """Yield the rules that undo the changes of numbers and inputs that sentences name."""
+    for sentence in sentences:
+        for actual, expected in _NUMBER.findall(sentence):
+            yield Rewrite(f"{actual} to {expected}", _exchanging({actual: expected}), is_safe=False)
+        for left, right in _PAIR.findall(sentence):
+            yield Rewrite(f"exchange {left} and {right}", _exchanging({left: right, right: left}), is_safe=False)
+
+
+def _exchanging(texts: Mapping[str, str]) -> Rule:
+    """Return the rule that replaces numbers and names."""
+    numbers = {float(old): new for old, new in texts.items() if _LITERAL.fullmatch(old)}
+
+    def rule(_: Code, node: cst.BaseExpression) -> str | None:
+        value = read_number(node)
+        if value is None:
+            return texts.get(node.value) if isinstance(node, cst.Name) else None
+        return next((new for old, new in numbers.items() if math.isclose(old, value, rel_tol=1e-6)), None)
+
+    return rule
+
+
+_LITERAL = re.compile(r"-?\d[\d.e+-]*")
+
 UNSAFE = (
     Rewrite("divide by n", use_biased_variance, is_safe=False),
+    Rewrite("add instead of the mean", _exchanging({"mean": "sum"}), is_safe=False),
+    Rewrite("take the mean", _exchanging({"sum": "mean"}), is_safe=False),
     Rewrite("reduce along the last axis", use_last_axis, is_safe=False),
     Rewrite("drop the epsilon or the clamp", drop_eps, is_safe=False),
     Rewrite("pass the logits", pass_logits, is_safe=False),

@@ -78,7 +78,7 @@ class Campaign(Target):
         "--examples", "Hypothesis examples for each law.", "whole", panel=THOROUGH, shown="set by the contract", least=1
     )
     seconds: float | None = option_field(
-        "--seconds", "Time limit for each law, in seconds.", "number", panel=THOROUGH, shown="none", least=0.01
+        "--seconds", "CPU time for each law, in seconds.", "number", panel=THOROUGH, shown="none", least=0.01
     )
     seed: int | None = option_field(
         "--seed", "Random seed.", "whole", panel=THOROUGH, shown="fixed; final re-checks use a new one", least=0

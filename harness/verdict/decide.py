@@ -66,7 +66,7 @@ def decide(
     example
         A single example to try.
     seconds
-        Time after which no further example is drawn or shrunk; no limit when absent.
+        Processor time after which no further example is drawn or shrunk; no limit when absent.
     corpora
         Folders of counterexamples to try first.
     minimal
@@ -81,8 +81,8 @@ def decide(
     if job.contract.form == "delivery":
         return delivered(job, unreached(job), example=example)
     started = time.perf_counter()
-    deadline = Deadline(math.inf if seconds is None else started + seconds)
     trials = Trials(job, job.subject)
+    deadline = Deadline(math.inf if seconds is None else seconds, trials.subject.host.spent)
     minimal = minimal and not job.law.of_many
     violation, failure = None, None
     budget = examples or job.examples
@@ -110,7 +110,7 @@ def decide(
         except (CaseError, NotApplicable) as error:
             failure = error
     if violation is None and failure is None:
-        failure = _misconduct(trials)
+        failure = _misconduct(trials) or (None if trials.census.judges else NotApplicable(_UNJUDGED))
     status, reason = _status(job, violation, failure)
     verdict = unreached(job).model_copy(
         update={
@@ -124,7 +124,7 @@ def decide(
     )
     if job.strict or not _loses_subnormals(verdict, job):
         return verdict
-    left = None if seconds is None else max(deadline.end - time.perf_counter(), _LEAST_S)
+    left = None if seconds is None else max(deadline.left, _LEAST_S)
     options: dict[str, Any] = {"examples": examples, "seed": seed, "example": example, "corpora": corpora}
     again = decide(_flushing(job), **options, seconds=left, minimal=minimal, further=further)
     return _but_for_subnormals(verdict, again)
@@ -172,6 +172,9 @@ def _but_for_subnormals(verdict: Verdict, without: Verdict) -> Verdict:
     if without.status is Status.HOLDS:
         return verdict.model_copy(update={"status": Status.LOST, "reason": LOST_SUBNORMALS})
     return without if without.status in {Status.BROKEN, Status.LOST} else verdict
+
+
+_UNJUDGED = "not judged: no bound is known for the inputs that were tried"
 
 
 def _recheck(trials: Trials, seed: int, deadline: Deadline) -> Violation | None:

@@ -8,9 +8,10 @@ inputs. The probe of an implementation looks at ordinary inputs only.
 import contextlib
 import copy
 import hashlib
+import math
 import random
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -185,16 +186,29 @@ def _permitted_constants() -> Any:
     return type(providers.CONSTANTS_CACHE)(1024)
 
 
-@dataclass(frozen=True)
-class Deadline:
-    """The end of a search."""
+WAITING = 1.0 / 16.0
+"""Share of the elapsed time that counts at least, because code that waits uses no processor time."""
 
-    end: float
+
+class Deadline:
+    """The end of a search after some processor time, which does not depend on the load of the machine."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.process_time) -> None:
+        self._seconds, self._clock = seconds, clock
+        self._started = clock(), time.perf_counter()
+
+    @property
+    def left(self) -> float:
+        """The remaining seconds."""
+        if math.isinf(self._seconds):
+            return self._seconds
+        spent, waited = self._clock() - self._started[0], time.perf_counter() - self._started[1]
+        return self._seconds - max(spent, WAITING * waited)
 
     @property
     def is_up(self) -> bool:
         """Whether the deadline has passed."""
-        return time.perf_counter() > self.end
+        return self.left < 0.0
 
 
 FURTHER = 8

@@ -60,12 +60,15 @@ class Census:
     """Digests of the tried examples, in order."""
     cut_short: bool = False
     """Whether the time ran out before every example was drawn."""
+    judges: bool = False
+    """Whether any element was judged."""
     witness: tuple[Example, Measurement] | None = None
     """Example and measurement of the first failure of an intermittent law."""
 
     def count(self, measurement: Measurement) -> None:
         """Count one example and its rows."""
         self.examples += 1
+        self.judges |= measurement.unjudged is None or not measurement.unjudged.all()
         if measurement.ratio.size:
             self.rows += len(measurement.ratio) if measurement.ratio.ndim else 1
 

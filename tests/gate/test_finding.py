@@ -8,7 +8,7 @@ from junitparser import JUnitXml
 from harness.gate.arm import FEWER, MORE
 from harness.gate.confirmation import BLOCK, Evidence
 from harness.gate.display import to_json, to_junit, to_markdown
-from harness.gate.finding import comparisons, exit_code, gate_line, match_cases, findings_to_print, time_findings
+from harness.gate.finding import comparisons, exit_code, findings_to_print, gate_line, match_cases, time_findings
 from harness.gate.policy import Policy
 from harness.record import Gate, GateFinding, Outcome, Slices
 

@@ -45,6 +45,21 @@ def test_a_changed_meaning_needs_the_option(one: Faulty) -> None:
     assert all(candidate.is_safe for candidate in list_candidates(one.text, one.name, one.mistakes))
 
 
+@pytest.mark.parametrize(("body", "sentence", "fixed"), [
+    ("x + 0.044175 * x ** 3", "0.044175 takes the place of 0.044715; the formula is ...", "x + 0.044715 * x ** 3"),
+    ("F.silu(y) * x", "`x` and `y` are exchanged; the formula is ...", "F.silu(x) * y"),
+    ("0.1 * x + 0.9 * y", "`0.1` and `0.9` are exchanged; the formula is ...", "0.9 * x + 0.1 * y"),
+    ("x.mean(-1)", "mean", "x.sum(-1)"),
+    ("torch.sum(x, -1)", "sum", "torch.mean(x, -1)"),
+])  # fmt: skip
+def test_numbers_inputs_and_reductions_of_a_sentence_are_put_right(body: str, sentence: str, fixed: str) -> None:
+    """The first unsafe candidate undoes the change that the diagnosis found; without the option there is none."""
+    source = f"def f(x, y):\n    return {body}\n"
+    first, *_ = rewritten(source, unsafe=True, mistakes=[sentence])
+    assert first == source.replace(body, fixed)
+    assert not any(fixed in text for text in rewritten(source, mistakes=[sentence]))
+
+
 def test_the_axis_is_carried_over() -> None:
     """The shift uses the axis of the sum."""
     body = "        e = torch.exp(x)\n        return e / e.sum(self.dim, keepdim=True)\n"
