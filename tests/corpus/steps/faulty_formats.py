@@ -115,7 +115,7 @@ def noise_levels_in_float16() -> None:
 
 def logarithm_with_an_eps_that_is_zero() -> None:
     """The constant 1e-9 is 0 in float16."""
-    model, (x, y) = net(), batch()
+    model, (x, _) = net(), batch()
     p = (model(x) * 100).softmax(1).half()
     entropy = -(p * torch.log(p + 1e-9)).sum(1)  # WRONG (eps)
     finish(model, entropy.float().mean())

@@ -3,7 +3,6 @@
 Each has one wrong line, marked ``# WRONG``. A fitting remedy names a word in parentheses.
 """
 
-
 import torch
 import torch.nn.functional as F
 from corpus.steps.parts import batch, finish, net
@@ -133,7 +132,7 @@ def probability_of_a_level() -> None:
     """The difference of two sigmoids that are both 1."""
     model, (x, _) = net(out=1), batch()
     z = model(x)[:, 0] + 9.0
-    level = torch.sigmoid(z + 8) - torch.sigmoid(z + 7)  # WRONG (sigmoid(-x)|logsigmoid|expm1)
+    level = torch.sigmoid(z + 8) - torch.sigmoid(z + 7)  # WRONG (sigmoid(-|logsigmoid|expm1)
     finish(model, -level.log().mean())
 
 
@@ -160,7 +159,9 @@ def linear_attention_without_overlap() -> None:
     feature = F.relu(h)
     context = feature.transpose(1, 2) @ h
     mixed = (feature @ context) / (feature @ feature.sum(1)[..., None])  # WRONG (divisor|eps)
-    finish(nn.ModuleList([embed, head]), F.cross_entropy(head(mixed[:, 0] + mixed[:, 1] + mixed[:, 2]), torch.arange(2)))
+    finish(
+        nn.ModuleList([embed, head]), F.cross_entropy(head(mixed[:, 0] + mixed[:, 1] + mixed[:, 2]), torch.arange(2))
+    )
 
 
 def exponential_gate() -> None:

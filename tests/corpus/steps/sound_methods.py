@@ -1,4 +1,4 @@
-"""Sound steps, written before the audit was changed for them: clamps, contrastive losses, flows, optimizers, schedules."""
+"""Sound steps, written before the audit was changed for them: clamps, contrast, flows, optimizers, schedules."""
 
 import math
 
@@ -34,7 +34,7 @@ def margins_that_are_kept() -> None:
 
 
 def ratio_between_two_limits() -> None:
-    """The policy loss of PPO in its first epoch: all ratios are 1, and the mean of the advantages is a rounding error."""
+    """The first epoch of PPO: all ratios are 1, and the mean of the advantages is a rounding error."""
     model, (x, y) = net(), batch()
     log_p = model(x).log_softmax(1).gather(1, y[:, None])[:, 0]
     reward = torch.randn(32)
