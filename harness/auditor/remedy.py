@@ -75,7 +75,7 @@ SLOPES: Mapping[str, tuple[str, str]] = {
     "div": ("a quotient is infinite for a divisor of 0", f"{REMEDY['div']}; torch.atan2(y, x) replaces atan(y / x)"),
     "linalg_eigh": ("eigenvectors is infinite for equal eigenvalues", "separate equal eigenvalues by a small diagonal"),
 }
-"""Where the slope of a function is infinite, and the remedy; for other functions, at the ends of their domain."""
+"""Places of an infinite slope, and the remedies; other functions have them at the ends of their domain."""
 
 
 def of_slope(operation: Operation, name: str) -> tuple[str, str]:
@@ -147,7 +147,7 @@ def of_exponential(operation: Operation, later: Sequence[Operation]) -> str:
 
 
 ITERATED = 5
-"""Number of growing results of a line before one that overflows, from which the line is called an iteration."""
+"""Minimum number of growing results of a line before an overflow for which the line is called an iteration."""
 
 
 def diverges(operation: Operation, earlier: Sequence[Operation]) -> bool:
