@@ -119,9 +119,9 @@ def _underflowed(pole: Operation, *, is_finite_in_truth: bool) -> Operation | No
 
 def _residue(operation: Operation, first_nonfinite: FirstNonfinite) -> Operation | None:
     """Return the difference whose rounding error is the negative argument of a logarithm, a root or a power."""
-    argument = next(iter(first_nonfinite.operands), None)
+    argument = next(iter(first_nonfinite.operands), None) or 0.0
     made = operation.sources[0].writer if operation.sources else None
-    if bare(operation.name) not in _NEEDS_POSITIVE or made is None or argument is None or not argument < 0.0:
+    if operation.backward or bare(operation.name) not in _NEEDS_POSITIVE or made is None or argument >= 0.0:
         return None
     largest = max((source.largest for source in made.computed.sources), default=0.0)
     is_rounding = bare(made.computed.name) in {"sub", "rsub", "add"} and -argument <= CALM * made.unit * largest

@@ -42,8 +42,7 @@ def is_fair(call: Call, operation: Operation, actual: Tensor, shadow: Tensor) ->
     name = bare(operation.name)
     if operation.backward or call.error > ACCURATE * operation.unit:
         return False
-    is_sum = name in {"sum", "mean"} and operation.dtype not in NARROW  # its terms are right, and so is every gradient
-    if name in _LOSSES or is_sum:
+    if name in _LOSSES or (name in {"sum", "mean"} and operation.dtype not in NARROW):
         return True
     if name in _RESIDUALS and _is_residual(call):
         return True

@@ -89,7 +89,8 @@ class FirstNonfinite:
     @property
     def has_right_operands(self) -> bool:
         """Whether the operands are known to agree with their shadows, up to less than half of their size."""
-        pairs = [(x, y) for x, y in zip(self.operands, self.exact_operands, strict=False) if None not in (x, y)]
+        both = zip(self.operands, self.exact_operands, strict=False)
+        pairs = [(x, y) for x, y in both if x is not None and y is not None]
         return bool(pairs) and all(x == y or abs(x - y) < UPSTREAM * max(abs(x), abs(y)) for x, y in pairs)
 
 

@@ -39,8 +39,6 @@ REMEDY: Mapping[str, str] = {
 PROBABILITIES = {"sigmoid", "_softmax", "_log_softmax", "exp"}
 """Functions whose results are probabilities, or are divided by their sum to be some."""
 
-FROM_LOGITS = "compute the loss from logits (log_softmax, logsigmoid, *_with_logits) instead of clamping"
-
 
 # Domains
 

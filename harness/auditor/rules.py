@@ -9,7 +9,7 @@ from torch import Tensor
 
 from harness.auditor.line import Line
 from harness.auditor.operation import Operation, bare
-from harness.auditor.remedy import COUNTS, FROM_LOGITS, LAWS, PROBABILITIES
+from harness.auditor.remedy import COUNTS, LAWS, PROBABILITIES
 from harness.auditor.shadow import Call, Narrowing
 from harness.auditor.wording import Statement, finding_of
 from harness.compat.torch import current_autograd_node
@@ -139,7 +139,8 @@ def clamped(args: Any, result: Tensor, limited: Operation | None) -> Statement |
         f"the clamp is active for {count:,} of {result.numel():,} entries, on which the loss depends most: "
         "their gradient is lost"
     )
-    remedy = FROM_LOGITS if function else "add the eps instead of clamping, or clamp at a wider range"
+    from_logits = "compute the loss from logits (log_softmax, logsigmoid, *_with_logits) instead of clamping"
+    remedy = from_logits if function else "add the eps instead of clamping, or clamp at a wider range"
     return (AuditKind.CLAMPED, sentence, remedy) if count and lost > _BLOCKED * size else None
 
 

@@ -45,9 +45,7 @@ _IN_WIDTH = {"_to_copy", "div", "mean", "sum"}
 _UNSAID_WRITES = {"native_batch_norm": 4, "cudnn_batch_norm": 4, "miopen_batch_norm": 4}
 """Index of the running variance, which changes although the schema does not say so; the running mean precedes it."""
 
-_COMPARISONS = {"ge", "le"}
-
-_SPECIAL = {"where", UNSCALE, *_COMPARISONS, *_UNSAID_WRITES, *GROWS, *ALWAYS}
+_SPECIAL = {"where", UNSCALE, "ge", "le", *_UNSAID_WRITES, *GROWS, *ALWAYS}
 """Operations with special handling, in all formats."""
 
 
@@ -310,7 +308,7 @@ class Watching(TorchDispatchMode):
                 self.rules.say(call.line, operator, target, clamped(call.args, target, self._limited))
             if counts:
                 self.rules.say(call.line, operator, target, stands_still(call, target))
-        elif call.backward and operator.name in _COMPARISONS:
+        elif call.backward and operator.name in ("ge", "le"):
             self._limited = call.sources[0].writer
         elif (wrong := indices_of(call, result)) is not None:
             self.indices.append(wrong)
