@@ -168,7 +168,7 @@ class Findings:
             made.sources[1] for made in losses if made is not None and made.name == "mul" and len(made.sources) == 2
         ]
         scales = [s.largest for s in scaled if s.writer is None and math.frexp(s.largest)[0] == 0.5]
-        return 0.0 if self.watching.scaling.scale else max((s for s in scales if s >= LEAST_SCALE), default=0.0)
+        return 0.0 if self.watching.scaling.scale else max((s for s in scales if s >= 256), default=0.0)
 
     def _first_update(self) -> Operation | None:
         """Return the first operation that changes a parameter."""
@@ -219,9 +219,6 @@ def _oracle_of(cause: Cause) -> str | None:
 
 
 _NOT_FINITE = {AuditKind.OVERFLOW, AuditKind.POLE, AuditKind.INVALID, AuditKind.MASKED}
-
-LEAST_SCALE = 256
-"""Smallest power of two that counts as the scale of a scaler."""
 
 
 def _merged(findings: Sequence[AuditFinding]) -> list[AuditFinding]:
