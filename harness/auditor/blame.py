@@ -9,11 +9,8 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass
 
-from harness.auditor.operation import FirstNonfinite, Operation, Source, bare
+from harness.auditor.operation import PICKS, UPSTREAM, FirstNonfinite, Operation, Source, bare
 from harness.exact.tape import SMALLEST_NORMAL
-
-UPSTREAM = 0.5
-"""Input error above which a pole is not blamed on the operation that hits it."""
 
 CALM = 8
 """Input error, in unit roundoffs, below which an input counts as exact."""
@@ -33,8 +30,10 @@ class Cause:
         Whether the step started from a NaN or infinity.
     is_emptied
         Whether results underflowed to zero, so that a later operation was not finite.
+    is_residue
+        Whether a result is only the rounding error of a difference, of which a later operation is NaN.
     then
-        That later operation. If ``is_emptied`` is false, the operation whose underflow preceded this one.
+        That later operation. If neither is true, the operation whose underflow preceded this one.
     """
 
     operation: Operation
@@ -42,6 +41,7 @@ class Cause:
     wrote: float | None = None
     is_data: bool = False
     is_emptied: bool = False
+    is_residue: bool = False
     then: Operation | None = None
 
 
@@ -77,11 +77,14 @@ def _born(operation: Operation, *, beyond_poles: bool) -> Cause:
         return _blame_underflow(operation, _emptied_divisor(operation, first_nonfinite))
     # The exact operands have no pole: blame the operation that made them wrong.
     worst = operation.worst_source
-    wrong = worst is not None and worst.worst >= UPSTREAM
+    wrong = worst is not None and worst.worst >= UPSTREAM and not first_nonfinite.has_right_operands
     is_finite_in_truth = first_nonfinite.exact is not None and math.isfinite(first_nonfinite.exact)
     underflowed = _underflowed(operation, is_finite_in_truth=is_finite_in_truth)
     if underflowed is not None and not (wrong and is_finite_in_truth):
         return _blame_underflow(operation, underflowed)
+    residue = _residue(operation, first_nonfinite)
+    if residue is not None:
+        return Cause(residue, is_residue=True, then=operation)
     if worst is None or worst.writer is None or not wrong or not is_finite_in_truth:
         return Cause(_emptied_sum(operation) or operation)
     return blame_error(worst.writer)
@@ -103,14 +106,29 @@ _NEVER_ZERO = {"exp", "exp2", "sigmoid", "softplus", "_softmax", "cosh", "erfc"}
 
 def _underflowed(pole: Operation, *, is_finite_in_truth: bool) -> Operation | None:
     """Return the operation whose result underflowed to the zero at which there is a pole; ``None`` if there is none."""
-    if pole.first_nonfinite is None or 0.0 not in pole.first_nonfinite.operands:
+    if pole.first_nonfinite is None or 0.0 not in pole.first_nonfinite.operands or not pole.sources:
         return None
-    underflowed = [made for made in pole.writers if made.has_emptied] if is_finite_in_truth else []
-    if underflowed:
-        return _first_underflow(underflowed[0])
-    computed = [made.computed for made in pole.writers]
-    always_positive = [made for made in computed if bare(made.name) in _NEVER_ZERO]
-    return next((made for made in always_positive if not any(s.inf for s in made.sources)), None)
+    places = [place for place, operand in enumerate(pole.first_nonfinite.operands) if operand == 0.0]
+    made = pole.sources[min(places[-1], len(pole.sources) - 1)].writer
+    if made is None or (is_finite_in_truth and made.has_emptied):
+        return made and _first_underflow(made)
+    computed = made.computed
+    has_underflowed = bare(computed.name) in _NEVER_ZERO and computed.least <= 0.0
+    return computed if has_underflowed and not any(source.inf for source in computed.sources) else None
+
+
+def _residue(operation: Operation, first_nonfinite: FirstNonfinite) -> Operation | None:
+    """Return the difference whose rounding error is the negative argument of a logarithm, a root or a power."""
+    argument = next(iter(first_nonfinite.operands), None) or 0.0
+    made = operation.sources[0].writer if operation.sources else None
+    if operation.backward or bare(operation.name) not in _NEEDS_POSITIVE or made is None or argument >= 0.0:
+        return None
+    largest = max((source.largest for source in made.computed.sources), default=0.0)
+    is_rounding = bare(made.computed.name) in {"sub", "rsub", "add"} and -argument <= CALM * made.unit * largest
+    return made.computed if is_rounding else None
+
+
+_NEEDS_POSITIVE = {"log", "log2", "log10", "sqrt", "rsqrt", "pow"}
 
 
 def _emptied_divisor(operation: Operation, first_nonfinite: FirstNonfinite) -> Operation | None:
@@ -134,7 +152,8 @@ def _emptied_sum(operation: Operation) -> Operation | None:
     """Return the exponential that underflowed, if the zero is a sum of exponentials, which is always positive."""
     sums = [one for one in operation.writers if one.name in ("sum", "mean")]
     terms = [made for summed in sums for made in summed.writers]
-    return next((made for made in terms if made.name.startswith("exp") and made.read_range is not None), None)
+    exponentials = [made for made in terms if made.name.startswith("exp") and made.read_range is not None]
+    return next((made for made in exponentials if made.least <= 0.0), None)
 
 
 def blame_error(operation: Operation) -> Cause:
@@ -142,26 +161,30 @@ def blame_error(operation: Operation) -> Cause:
     growth: dict[tuple[tuple[str, int], bool], float] = defaultdict(float)
     steepest: dict[tuple[tuple[str, int], bool], tuple[float, Operation]] = {}
     ends: dict[tuple[tuple[str, int], bool], tuple[float, float]] = {}
+    picked = 0.0  # error of elements that were picked from a tensor, whose other elements may be right
     while True:
         read = max((source.worst for source in operation.sources), default=0.0)
         if math.isinf(operation.worst):
             return blame_not_finite(operation)
-        grown = _grown(operation, read)
-        key = (operation.line.key, operation.backward)
-        growth[key] += grown
-        ends[key] = (read, ends.get(key, (0.0, operation.worst))[1])
-        if key not in steepest or grown >= steepest[key][0]:
-            steepest[key] = (grown, operation)
-        worst = operation.worst_source
-        if worst is None or worst.writer is None or worst.worst <= CALM * operation.unit:
+        worst, wrote = operation.worst_source, max(operation.worst, picked)
+        picks = bare(operation.name) in PICKS and worst is not None
+        picked = wrote if picks else 0.0
+        if not picks:
+            grown = _grown(operation, read, wrote)
+            key = (operation.line.key, operation.backward)
+            growth[key] += grown
+            ends[key] = (read, ends.get(key, (0.0, wrote))[1])
+            if key not in steepest or grown >= steepest[key][0]:
+                steepest[key] = (grown, operation)
+        if worst is None or worst.writer is None or max(worst.worst, picked) <= CALM * operation.unit:
             break
         operation = worst.writer
     key = max(growth, key=growth.__getitem__)
     return Cause(steepest[key][1], *ends[key])
 
 
-def _grown(operation: Operation, read: float) -> float:
+def _grown(operation: Operation, read: float, wrote: float) -> float:
     """Return the number of decimal digits lost between input and output."""
     if math.isinf(read):
         return 0.0
-    return math.log10(max(min(operation.worst, 1.0), operation.unit) / max(min(read, 1.0), operation.unit))
+    return math.log10(max(min(wrote, 1.0), operation.unit) / max(min(read, 1.0), operation.unit))

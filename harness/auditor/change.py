@@ -97,10 +97,10 @@ class Changes:
 
     def before(self, call: Call, *, grad: bool) -> None:
         """Save the tensors that an operation is about to change."""
-        operator = call.operator
+        operator, is_copy = call.operator, call.operator.base in ("copy", "_foreach_copy_")
         if operator.name in BATCH_NORMALIZATIONS:
             call.statistics = _running(call.args)
-        elif call.written and not operator.overwrites and (not grad or self._is_buffer(call)):
+        elif call.written and (not operator.overwrites or is_copy) and (not grad or self._is_buffer(call)):
             state_of = {id(tensor): cell for tensor, cell in zip(call.read, call.cells, strict=True)}
             for tensor in call.written:
                 cell = state_of.get(id(tensor))
@@ -110,7 +110,7 @@ class Changes:
                     self._ends.before_update(cell.state.leaf, tensor, cell)
                 is_narrow = self._format_of[tensor.dtype] in NARROW
                 may_stall = is_narrow or (cell.state.leaf is None and stalls(call, UNIT[tensor.dtype]))
-                if may_stall and (self._persists(cell) or key_of(tensor) in self._ends.buffers):
+                if may_stall and not is_copy and (self._persists(cell) or key_of(tensor) in self._ends.buffers):
                     call.before[id(tensor)] = tensor.to(torch.float64)
         elif call.cells and operator.name in ("sub", "add") and isinstance(call.args[0], Tensor):
             first, leaf = call.args[0], call.cells[0].state.leaf

@@ -3,7 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -12,14 +12,14 @@ from harness.auditor.blame import Cause, blame_error, blame_not_finite
 from harness.auditor.change import FAR, Update
 from harness.auditor.end import End, Ends, Kind
 from harness.auditor.fair import is_small
-from harness.auditor.operation import Operation, known_as
-from harness.auditor.remedy import COUNTS, LAWS, is_sum
+from harness.auditor.operation import Operation, bare, known_as
+from harness.auditor.remedy import COUNTS, LAWS, REMEDY, is_sum
 from harness.auditor.rules import Indices
 from harness.auditor.watching import Watching
 from harness.auditor.wording import Statement, describe, digits, finding_of, stalled
 from harness.error import cell
 from harness.exact.tape import NARROW, SMALLEST, UNIT, dtype_name
-from harness.record.audit import RANKS, AuditFinding, AuditKind
+from harness.record.audit import AuditFinding, AuditKind
 
 HARMLESS = 0.05
 """Relative error, explained by canceling terms, above which a gradient is zero up to rounding."""
@@ -35,7 +35,7 @@ def limit(end: End) -> float:
 
     All but a few digits of the coarsest format are lost there. For float64, those beyond float32 are lost.
     """
-    ceiling = 0.1 if end.kind in (Kind.LOSS, Kind.OUTPUT) else 0.7
+    ceiling = 0.1 if end.kind in (Kind.LOSS, Kind.OUTPUT) else 0.32
     return min(ceiling, max(1e4 * end.unit, UNIT[torch.float32]))
 
 
@@ -66,7 +66,7 @@ class Findings:
         self.notes += self.watching.scaling.notes
         lost = lost_updates(self.watching.changes.updates, self.watching.ends)
         found = [*map(_of_cause, self._found.values()), *self.watching.rules.findings.values(), *lost]
-        return sorted(_merged(found), key=lambda finding: RANKS.index(finding.kind))
+        return sorted(_merged(found), key=lambda finding: list(AuditKind).index(finding.kind))
 
     def _follow(self, end: End) -> None:
         state = end.state
@@ -89,6 +89,7 @@ class Findings:
         if end.kind is Kind.UPDATE:
             if end.state.leaf in self._exempt:
                 return None
+            operation = operation.computed
             worst = operation.worst_source
             if worst is None or worst.writer is None or max(source.error for source in operation.sources) <= limit(end):
                 return None  # a lost update has its own finding
@@ -98,19 +99,28 @@ class Findings:
             name = known_as(cause.operation.name)
             self.notes.append(f"ball arithmetic contradicts float64 at {name} and confirms the step")
             return None
-        if cause.operation.is_fair and is_small(cause.operation, self._loss_error(end)):
+        # A sum that is the loss itself has right gradients, whatever its digits.
+        is_fair = cause.operation.is_fair and (not is_sum(cause.operation) or operation.computed is cause.operation)
+        if is_fair and is_small(cause.operation, self._loss_error(end, cause.operation)):
             self.notes.append(_harmless(cause.operation))
             return None
         if end.kind is Kind.GRADIENT and self._is_rounding(end, operation, cause):
             return None
         return cause
 
-    def _loss_error(self, end: End) -> float:
-        """Return the absolute error of the loss that a result belongs to; infinity if there is none."""
+    def _loss_error(self, end: End, operation: Operation) -> float:
+        """Return the absolute error of the losses that an operation leads to.
+
+        It is infinite if there is none, as for a learning rate, and for a loss in 16 bits that has less than one digit,
+        because it has all of them in float32.
+        """
+        if end.kind in (Kind.LOSS, Kind.OUTPUT) and operation.dtype in NARROW:
+            return math.inf
         if end.kind in (Kind.OUTPUT, Kind.BUFFER):
             return end.off
-        off = max((other.off for other in self.watching.ends.found if other.kind is Kind.LOSS), default=math.inf)
-        return off / (self.watching.scaling.scale or 1.0)
+        losses = [(end.off, end.state.writer) for end in self.watching.ends.found if end.kind is Kind.LOSS]
+        reached = max((off for off, made in losses if made and operation.leads_to(made)), default=math.inf)
+        return reached / (self.watching.scaling.scale or 1.0)
 
     def _is_rounding(self, end: End, operation: Operation, cause: Cause) -> bool:
         """Whether the exact gradient is zero, as for the bias of attention keys, so that the rest is rounding error."""
@@ -128,7 +138,7 @@ class Findings:
                 f"{end} is zero up to rounding (its terms cancel by a factor of {origin.cancelled:.0e}): harmless, but "
                 "Adam turns it into steps as large as the learning rate"
             )
-        elif cause.read is not None and cause.operation.backward and cause.operation.vanished <= 0.3:
+        elif cause.read is not None and cause.operation.backward and _may_cancel(cause.operation):
             self._exempt.add(end.state.leaf)
             self.notes.append(
                 f"{end} is rounding error: the terms of {known_as(cause.operation.name)} cancel in the backward pass"
@@ -137,15 +147,33 @@ class Findings:
         return cancels
 
     def _add(self, cause: Cause, reaches: str, *, is_loss: bool = False) -> None:
-        kind, sentence, remedy = describe(cause, self.watching.ends)
+        kind, sentence, remedy = describe(cause, self.watching.ends, self.watching.operations)
         if kind is AuditKind.ACCUMULATION:
             sentence += stalled(self.watching.operations, cause.operation)
         if kind is AuditKind.OVERFLOW and is_loss and cause.operation.name.startswith("mul"):
             remedy = "use a smaller loss scale, or let torch.amp.GradScaler choose it: it lowers a scale that overflows"
+        update, scale = self._first_update(), self._scale_left()
+        if kind in _NOT_FINITE and update is not None and scale:
+            sentence += f" (line {cause.operation.line.number}); the optimizer takes gradients times {scale:,.0f}"
+            kind, remedy, cause = AuditKind.OVERFLOW, REMEDY["scaler"], replace(cause, operation=update)
         key = (cause.operation.line.key, kind)
         if key not in self._found:
             self._found[key] = Found(cause, (kind, sentence, remedy))
         self._found[key].reaches.append(reaches)
+
+    def _scale_left(self) -> float:
+        """Return the scale of a loss whose gradients an optimizer used without unscaling them; 0 if there is none."""
+        losses = [end.state.writer for end in self.watching.ends.found if end.kind is Kind.LOSS]
+        scaled = [
+            made.sources[1] for made in losses if made is not None and made.name == "mul" and len(made.sources) == 2
+        ]
+        scales = [s.largest for s in scaled if s.writer is None and math.frexp(s.largest)[0] == 0.5]
+        return 0.0 if self.watching.scaling.scale else max((s for s in scales if s >= 256), default=0.0)
+
+    def _first_update(self) -> Operation | None:
+        """Return the first operation that changes a parameter."""
+        operations = self.watching.operations
+        return next((o for o in operations if o.name[-1] == "_" and any(s.leaf is not None for s in o.sources)), None)
 
     def _miscounted(self, wrong: Indices) -> None:
         """Trace wrong indices back to the line that counted them."""
@@ -154,6 +182,12 @@ class Findings:
         key = (cause.operation.line.key, kind)
         found = self._found.setdefault(key, Found(cause, (kind, wrong.sentence, COUNTS)))
         found.reaches.append("indices")
+
+
+def _may_cancel(operation: Operation) -> bool:
+    """Whether the terms of an operation may cancel: nothing underflows, and a sum is smaller than its terms."""
+    grows = operation.largest >= max((source.largest for source in operation.sources), default=0.0)
+    return operation.vanished <= 0.3 and not (bare(operation.name) == "add" and grows)
 
 
 def _harmless(operation: Operation) -> str:
@@ -188,20 +222,30 @@ _NOT_FINITE = {AuditKind.OVERFLOW, AuditKind.POLE, AuditKind.INVALID, AuditKind.
 
 
 def _merged(findings: Sequence[AuditFinding]) -> list[AuditFinding]:
-    """Merge findings of the same line and kind; NaN and infinity in forward and backward pass are one finding."""
-    by_key: dict[tuple[str, int, AuditKind, str], AuditFinding] = {}
-    forward = {(f.file, f.line): f.kind for f in reversed(findings) if f.kind in _NOT_FINITE and not f.backward}
-    for finding in sorted(findings, key=lambda finding: finding.backward):
-        key = (finding.file, finding.line, finding.kind, finding.operation if finding.kind is AuditKind.UPDATE else "")
-        if finding.backward and finding.kind in _NOT_FINITE:
-            key = (*key[:2], forward.get(key[:2], finding.kind), "")
-        if key in by_key:
-            first = by_key[key]
-            reaches = tuple(dict.fromkeys((*first.reaches, *finding.reaches)))
-            by_key[key] = first.model_copy(update={"reaches": reaches, "times": first.times + finding.times})
-        else:
-            by_key[key] = finding
-    return list(by_key.values())
+    """Merge findings of the same line and kind; NaN and infinity in forward and backward pass are one finding.
+
+    On a line with NaN or infinity, lost digits are no other cause. An eps of zero is the cause of a pole.
+    """
+    merged: list[AuditFinding] = []
+    for finding in sorted(findings, key=lambda f: (f.kind is not AuditKind.EPS, f.kind not in _NOT_FINITE, f.backward)):
+        place = next((place for place, cause in enumerate(merged) if _explains(cause, finding)), None)
+        if place is None:
+            merged.append(finding)
+            continue
+        cause = merged[place]
+        sentence = cause.sentence + (f"; {finding.sentence}" if cause.kind is AuditKind.EPS is not finding.kind else "")
+        reaches, times = tuple(dict.fromkeys((*cause.reaches, *finding.reaches))), cause.times + finding.times
+        merged[place] = cause.model_copy(update={"sentence": sentence, "reaches": reaches, "times": times})
+    return merged
+
+
+def _explains(cause: AuditFinding, finding: AuditFinding) -> bool:
+    """Whether a finding of the same line is the cause of another."""
+    is_update = cause.kind is AuditKind.UPDATE
+    is_same = cause.kind is finding.kind and not (is_update and cause.operation != finding.operation)
+    is_eps = cause.kind is AuditKind.EPS and finding.kind in (AuditKind.POLE, AuditKind.INVALID, AuditKind.UNDERFLOW)
+    is_beside = cause.kind in _NOT_FINITE and (finding.kind in _NOT_FINITE or finding.oracle is not None)
+    return (cause.file, cause.line) == (finding.file, finding.line) and (is_same or is_eps or is_beside)
 
 
 def _left(error: float) -> str:

@@ -1,11 +1,14 @@
 """Record of an operation, with links to the operations that wrote its inputs, and its public name in torch."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
 
 from harness.auditor.line import Line
+
+UPSTREAM = 0.5
+"""Input error above which a pole is not blamed on the operation that hits it."""
 
 
 @dataclass(slots=True)
@@ -63,6 +66,12 @@ class FirstNonfinite:
         Whether the operation is not finite in float64 either, for the same operands.
     wide
         The result in float64 for the same operands; ``None`` if it is unknown.
+    exact_operands
+        The shadows of the operands.
+    slope_of
+        The function whose gradient autograd computes there, such as ``acos``; empty in the forward pass.
+    reason
+        What the arguments are, and a remedy, if the function has a value for no such arguments.
     """
 
     count: int
@@ -73,6 +82,16 @@ class FirstNonfinite:
     exact: float | None
     again: bool
     wide: float | None = None
+    exact_operands: tuple[float | None, ...] = ()
+    slope_of: str = ""
+    reason: tuple[str, str] | None = None
+
+    @property
+    def has_right_operands(self) -> bool:
+        """Whether the operands are known to agree with their shadows, up to less than half of their size."""
+        both = zip(self.operands, self.exact_operands, strict=False)
+        pairs = [(x, y) for x, y in both if x is not None and y is not None]
+        return bool(pairs) and all(x == y or abs(x - y) < UPSTREAM * max(abs(x), abs(y)) for x, y in pairs)
 
 
 @dataclass(slots=True, eq=False)
@@ -97,6 +116,8 @@ class Operation:
         Largest error of the inputs.
     largest
         Largest absolute element.
+    least
+        Smallest element.
     read_range
         Smallest and largest element of the input of an exponential.
     added
@@ -135,6 +156,7 @@ class Operation:
     inf: bool = False
     read_error: float = 0.0
     largest: float = 0.0
+    least: float = 0.0
     read_range: tuple[float, float] | None = None
     added: tuple[float, float] | None = None
     meant: bool = False
@@ -163,6 +185,24 @@ class Operation:
         """The operations of the step that wrote its inputs."""
         return [source.writer for source in self.sources if source.writer is not None]
 
+    def computed_by(self) -> Iterator[str]:
+        """Yield the names of the last operations that computed its value, itself first; ``x * x`` is a square."""
+        operation: Operation | None = self
+        for _ in range(_NEAR):
+            if operation is None:
+                return
+            name, sources = bare(operation.name), operation.sources
+            yield "square" if name == "mul" and len(sources) == 2 and sources[0] is sources[1] else name
+            operation = sources[0].writer if sources else None
+
+    def leads_to(self, later: "Operation") -> bool:
+        """Whether a later operation depends on the result."""
+        seen = pending = {later}
+        while pending and self not in seen:
+            pending = {made for one in pending for made in one.writers if made.number >= self.number} - seen
+            seen = seen | pending
+        return self in seen
+
     @property
     def worst_source(self) -> Source | None:
         """The input from the step with the largest error."""
@@ -178,48 +218,38 @@ class Operation:
         return operation
 
 
-_MOVES = {"index", "gather", "clone", "_to_copy", "masked_select", "index_select", "select", "cat", "neg", "take"}
+_NEAR = 5
+"""Number of operations that are searched for the function that computed a value."""
+
+PICKS = {"index", "gather", "index_select", "masked_select", "take"}
+"""Operations that return some elements of a tensor."""
+
+_MOVES = {*PICKS, "clone", "_to_copy", "select", "cat", "neg", "copy"}
 
 
 # Public names, instead of dispatched names such as ``rsub`` and ``_to_copy``
 
 _KNOWN: Mapping[str, str] = {
+    **dict.fromkeys(("addbmm", "baddbmm", "bmm", "mm", "mv"), "matmul"),
+    **dict.fromkeys(("addmm", "addmv"), "linear"),
+    **dict.fromkeys(("_native_batch_norm_legit", "_batch_norm_with_update"), "batch_norm"),
     "_to_copy": "Tensor.to",
-    "_softmax": "softmax",
     "_safe_softmax": "scaled_dot_product_attention",
-    "_log_softmax": "log_softmax",
-    "_softmax_backward_data": "the gradient of softmax",
-    "_log_softmax_backward_data": "the gradient of log_softmax",
-    "_cdist_forward": "cdist",
     "_fft_c2c": "fft",
     "_fft_r2c": "rfft",
     "_fft_c2r": "irfft",
-    "_native_batch_norm_legit": "batch_norm",
-    "_batch_norm_with_update": "batch_norm",
     "_amp_foreach_non_finite_check_and_unscale": "GradScaler.unscale_",
     "_amp_update_scale": "GradScaler.update",
     "_thnn_fused_gru_cell": "GRUCell",
     "_thnn_fused_lstm_cell": "LSTMCell",
-    "addbmm": "matmul",
     "addcdiv": "division",
     "addcmul": "multiplication",
-    "addmm": "linear",
-    "addmv": "linear",
-    "baddbmm": "matmul",
-    "bmm": "matmul",
     "convolution": "conv",
     "embedding_dense": "embedding",
     "linalg_vector_norm": "norm",
-    "log_sigmoid_forward": "logsigmoid",
+    "log_sigmoid": "logsigmoid",
     "mkldnn_rnn_layer": "LSTM",
-    "mm": "matmul",
-    "mv": "matmul",
-    "native_batch_norm": "batch_norm",
-    "native_dropout": "dropout",
-    "native_group_norm": "group_norm",
-    "native_layer_norm": "layer_norm",
-    "nll_loss2d_forward": "nll_loss",
-    "nll_loss_forward": "nll_loss",
+    "nll_loss2d": "nll_loss",
     "rsub": "sub",
     "threshold": "relu",
 }
@@ -239,8 +269,8 @@ def known_as(name: str) -> str:
         return _FUSED[plain]
     if plain in _KNOWN:
         return _KNOWN[plain]
-    for ending in ("_backward", "_forward"):
+    for ending in ("_backward_data", "_backward", "_forward"):
         inner = plain.removesuffix(ending)
         if inner != plain:
-            return f"the gradient of {known_as(inner)}" if ending == "_backward" else known_as(inner)
-    return plain.strip("_")
+            return known_as(inner) if ending == "_forward" else f"the gradient of {known_as(inner)}"
+    return plain.removeprefix("native_").strip("_")

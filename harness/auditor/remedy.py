@@ -1,10 +1,13 @@
 """Remedies of findings, by operation, format and inputs."""
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 
 from harness.auditor.operation import Operation, Source, bare
+from harness.exact.tape import NARROW
 from harness.record.audit import AuditKind
 
 LOGARITHMS = {"log", "log2", "log10", "log1p"}
@@ -23,21 +26,104 @@ TRAINING = "lower the learning rate, or clip the gradients of the steps before (
 
 REMEDY: Mapping[str, str] = {
     "exp": "subtract the row maximum first, or use torch.softmax, logsumexp or F.softplus",
-    "log": "work with logits (log_softmax, logsigmoid, *_with_logits), or keep the argument above 0: log(x + eps)",
+    "grown": "clamp the exponent, such as a log-variance or a log-rate, or use a smaller scale for its inputs",
     "div": "make the divisor safe before you divide: torch.where hides the value, not the gradient",
-    "slope": "add an eps inside the root, sqrt(x + eps): its slope at 0 is infinite",
-    "sqrt": "keep the argument above 0: add an eps inside the root",
+    "optimizer": "give the optimizer an eps that the format can hold: 1e-8, or 1e-4 in float16",
     "masked": "skip fully masked rows, or keep at least one entry in each row",
     "mul": "avoid the infinite factor: make its argument safe before the operation",
     "infinite": "scale the operands first, or lower the learning rate",
+    "diverges": "the iteration diverges: use a smaller step, or a map that contracts (normalize, or spectral_norm)",
+    "scaler": "call scaler.step(optimizer) and scaler.update() instead of optimizer.step()",
 }
 
-_OF_UNDERFLOW: Mapping[str, str] = {
+PROBABILITIES = {"sigmoid", "_softmax", "_log_softmax", "exp"}
+"""Functions whose results are probabilities, or are divided by their sum to be some."""
+
+
+# Domains
+
+_MARGIN = {torch.float16: "1e-3", torch.bfloat16: "1e-2", torch.float32: "1e-6", torch.float64: "1e-12"}
+
+DOMAINS: Mapping[str, tuple[float, float, str]] = {
+    **dict.fromkeys(("acos", "asin"), (-1, 1, ", or use torch.atan2 (rounding makes a cosine 1.0000001)")),
+    **dict.fromkeys(("atanh", "erfinv"), (-1, 1, "")),
+    **dict.fromkeys(("logit", "special_ndtri"), (0, 1, ", or keep the logits")),
+    "acosh": (1, math.inf, ""),
+    "log1p": (-1, math.inf, ""),
+    **dict.fromkeys(("sqrt", "rsqrt"), (0, math.inf, "add an eps inside the root")),
+    **dict.fromkeys(("log", "log2", "log10", "xlogy", "pow", "lgamma", "digamma"), (0, math.inf, "")),
+}
+"""Lower and upper end of the domain, and advice, by function; that of xlogy is about its second argument."""
+
+
+def of_domain(operation: Operation, name: str, argument: float) -> str:
+    """Return the remedy of an argument at or beyond the end of the domain of a function."""
+    low, high, advice = DOMAINS[name]
+    if high < math.inf:
+        margin = _MARGIN[operation.dtype]
+        return f"clamp the argument to {f'{low:g} + ' if low else ''}{margin} and {high:g} - {margin}{advice}"
+    if name == "pow" and argument < 0:
+        return "the base is negative: clamp it above 0, or raise its absolute value to the power"
+    functions = operation.computed_by() if name in LOGARITHMS and argument == 0 else iter(())
+    better = next((f"{_INSTEAD[function]}, or " for function in functions if function in _INSTEAD), "")
+    return f"{better}keep the argument above {low:g}: {advice or 'clamp it, or add an eps'}"
+
+
+SLOPES: Mapping[str, tuple[str, str]] = {
+    "div": ("a quotient is infinite for a divisor of 0", f"{REMEDY['div']}; torch.atan2(y, x) replaces atan(y / x)"),
+    "linalg_eigh": ("eigenvectors is infinite for equal eigenvalues", "separate equal eigenvalues by a small diagonal"),
+}
+"""Places of an infinite slope, and the remedies; other functions have them at the ends of their domain."""
+
+
+def of_slope(operation: Operation, name: str) -> tuple[str, str]:
+    """Say where the slope of a function is infinite, with the remedy."""
+    ends = " and ".join(f"{end:g}" for end in DOMAINS.get(name, ())[:2] if abs(end) < math.inf)
+    return SLOPES.get(name) or (f"{name} is infinite at {ends}", of_domain(operation, name, 0.0))
+
+
+# Reasons in the arguments
+
+
+def _of_labels(args: Any) -> tuple[str, str] | None:
+    """Say why a mean over labels has nothing to divide by."""
+    _, labels, weights, _, ignored = args
+    kept = labels[labels != ignored]
+    if kept.numel() and (weights is None or bool(weights[kept].any())):
+        return None
+    ignores = f"all {labels.numel():,} labels are ignored (ignore_index={ignored})"
+    reason = "the weights of all labels are 0" if kept.numel() else ignores
+    return reason, "skip such a batch, or divide the sum of the losses by a count or weight that is at least 1"
+
+
+def _of_alignment(args: Any) -> tuple[str, str] | None:
+    """Say that a target has no alignment."""
+    lengths, targets = (torch.as_tensor(length) for length in args[2:4])
+    if not bool((targets > lengths).any()):
+        return None
+    remedy = "pass zero_infinity=True, or leave out targets that are longer than their inputs"
+    return f"a target of {int(targets[targets > lengths][0])} labels is longer than its input", remedy
+
+
+REASONS: Mapping[str, Callable[[Any], tuple[str, str] | None]] = {
+    "nll_loss_forward": _of_labels,
+    "nll_loss2d_forward": _of_labels,
+    "_ctc_loss": _of_alignment,
+}
+"""Functions that say why a loss is not finite, from its arguments."""
+
+_INSTEAD: Mapping[str, str] = {
     "sigmoid": "work with logits: use F.logsigmoid or F.binary_cross_entropy_with_logits",
+    "_softmax": "work with logits: use F.log_softmax or F.cross_entropy",
     "exp": "work with logarithms (log_softmax, logsumexp): use the exponent instead of its exponential",
     "exp2": "work with logarithms: use the exponent instead of its exponential",
-    "_softmax": "work with logits: use F.log_softmax or F.cross_entropy",
+    "_linalg_det": "use torch.linalg.slogdet, which returns the logarithm",
+    "prod": "add logarithms instead of multiplying",
+    **dict.fromkeys(("erf", "erfc", "special_ndtr"), "use torch.special.log_ndtr, the logarithm of the distribution"),
+    **dict.fromkeys(("relu", "threshold"), "use F.softplus, which is above 0"),
+    "i0": "use torch.special.i0e(x), and i0e(x).log() + x for the logarithm",
 }
+"""Remedies of results beyond a format, or of a logarithm of 0, by the function that computed them."""
 
 COUNTS = "count in an integer dtype such as torch.int64, and convert the result"
 """Remedy of a count or an index that its format cannot hold."""
@@ -47,9 +133,26 @@ def of_overflow(operation: Operation) -> str:
     """Return the remedy of a result beyond the format."""
     if operation.backward:
         return TRAINING if operation.dtype is not torch.float16 else f"{TRAINING}, or use bfloat16 or float32 here"
-    powers = {"pow", "square", "prod"}
-    advice = "scale before taking the power" if bare(operation.name) in powers else "scale the operands first"
-    return or_wider(advice, operation.dtype)
+    name = bare(operation.name)
+    advice = "scale before taking the power" if name in {"pow", "square"} else "scale the operands first"
+    return _INSTEAD.get(name) or or_wider(advice, operation.dtype)
+
+
+def of_exponential(operation: Operation, later: Sequence[Operation]) -> str:
+    """Return the remedy of an exponential that overflows, of a softmax or softplus if it is read as there."""
+    readers = {bare(reader.name) for reader in later if not reader.backward and operation in reader.writers}
+    return REMEDY["exp" if readers & {"sum", "mean", "div", "cumsum", "log", "add"} else "grown"]
+
+
+ITERATED = 5
+"""Minimum number of growing results of a line before an overflow for which the line is called an iteration."""
+
+
+def diverges(operation: Operation, earlier: Sequence[Operation]) -> bool:
+    """Whether the results of the same operation of the same line grew to the overflow."""
+    same = [one.largest for one in earlier if one.line == operation.line and one.name == operation.name]
+    last = same[-ITERATED:]
+    return len(last) == ITERATED and last == sorted(set(last))
 
 
 def of_underflow(operation: Operation) -> str:
@@ -57,7 +160,10 @@ def of_underflow(operation: Operation) -> str:
     if operation.backward:
         wider = ", or use bfloat16 or float32 here" if operation.dtype is torch.float16 else ""
         return f"scale the loss (torch.amp.GradScaler){wider}"
-    return _OF_UNDERFLOW.get(bare(operation.name), "work with logarithms, or scale the operands first")
+    if operation.shape == () and operation.dtype in NARROW:
+        return "keep this number in float32, or limit it from below with clamp"
+    advice = or_wider("work with logarithms, or scale the operands first", operation.dtype)
+    return _INSTEAD.get(bare(operation.name), advice)
 
 
 def of_sum(operation: Operation) -> str:
@@ -77,27 +183,29 @@ def or_wider(advice: str, dtype: torch.dtype) -> str:
 def of_cancellation(operation: Operation) -> str:
     """Return the remedy of a difference, or of a logarithm near one: the function that does not cancel, if known."""
     name, writers = bare(operation.name), operation.writers
-    if name in _OF_FUNCTION:
-        return or_wider(_OF_FUNCTION[name], operation.dtype)
+    if name == "sub" and [bare(made.name) for made in writers] == ["sigmoid", "sigmoid"]:
+        return "use torch.sigmoid(-b) - torch.sigmoid(-a) instead of sigmoid(a) - sigmoid(b)"
+    if name in _OF_LOGITS:
+        return or_wider("keep the logits small, for example by weight decay or label smoothing", operation.dtype)
     is_by_number = len(operation.sources) == 1
     if name in LOGARITHMS and writers:
         return _of_logarithm(writers[0]) or _subtract_first(operation)
     if name in {"sub", "rsub", "add"} and is_by_number and writers and 0.25 <= operation.sources[0].largest <= 4.0:
-        return _BY_NUMBER.get(bare(writers[0].name)) or _subtract_first(operation)
+        function = bare(writers[0].name)
+        key = "1 + cos" if (name, function) == ("add", "cos") else function
+        return _BY_NUMBER.get(key) or _subtract_first(operation)
     return _subtract_first(operation)
 
 
-_LARGE_LOGITS = "keep the logits small, for example by weight decay or label smoothing"
-_OF_FUNCTION: Mapping[str, str] = dict.fromkeys(
-    ("_log_softmax", "_softmax", "logsumexp", "_log_softmax_backward_data", "_softmax_backward_data"), _LARGE_LOGITS
-)
-"""Remedies of functions that subtract large inputs from one another inside."""
+_OF_LOGITS = {"_log_softmax", "_softmax", "logsumexp", "_log_softmax_backward_data", "_softmax_backward_data"}
+"""Functions that subtract large inputs from one another inside."""
 
 _BY_NUMBER: Mapping[str, str] = {
     "exp": "use torch.expm1(x) instead of exp(x) - 1",
     "sigmoid": "use torch.sigmoid(-x) instead of 1 - sigmoid(x), and F.logsigmoid(-x) for its logarithm",
     "cos": "use 2 * sin(x / 2) ** 2 instead of 1 - cos(x)",
     "tanh": "use torch.sigmoid: 1 - tanh(x) is 2 * sigmoid(-2 * x)",
+    "1 + cos": "use 2 * cos(x / 2) ** 2 instead of 1 + cos(x)",
     "_softmax": "sum the other probabilities instead of 1 - p, or use F.log_softmax",
 }
 """The replacement for a difference from one, by the function that is subtracted."""
@@ -113,7 +221,13 @@ def _of_logarithm(inner: Operation) -> str | None:
 
 
 def _subtract_first(operation: Operation) -> str:
-    return or_wider("subtract the common part before squaring or summing", operation.dtype)
+    read = {bare(made.name) for writer in operation.writers for made in (writer, *writer.writers)}
+    if "cumsum" in read and not operation.backward:
+        return "add from the other end (flip and cumsum) instead of subtracting, or use torch.logcumsumexp"
+    advice = "subtract the common part before squaring or summing"
+    return (
+        f"compute this line in float32, or {advice}" if operation.dtype in NARROW else or_wider(advice, operation.dtype)
+    )
 
 
 def is_sum(operation: Operation) -> bool:

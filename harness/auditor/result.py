@@ -4,6 +4,7 @@ Complex tensors have no shadow; only their writers and whether they are finite a
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from harness.auditor.balls import Exact
 from harness.auditor.fair import is_fair
 from harness.auditor.operation import FirstNonfinite, Operation, Source
+from harness.auditor.remedy import REASONS
 from harness.auditor.shadow import (
     Call,
     Cell,
@@ -28,6 +30,7 @@ from harness.auditor.shadow import (
     has_emptied,
     vanished,
 )
+from harness.compat.torch import current_autograd_node
 from harness.exact.replay import replay
 from harness.exact.tape import FAILURES, FLOATING, NARROW, SMALLEST, UNIT, Operator, is_followed, key_of, tensors
 
@@ -65,7 +68,7 @@ class Notes:
         dtype = tensor.dtype if call.as_it_is else self._format_of[tensor.dtype]
         number, name, unit = len(self.operations), call.operator.name, max(UNIT[dtype], call.unit)
         at = (number, call.line, name, call.backward, dtype, tensor.shape)
-        operation = Operation(*at, call.sources, unit, read_error=call.error, largest=max(-least, largest))
+        operation = Operation(*at, call.sources, unit, read_error=call.error, largest=max(-least, largest), least=least)
         self.operations.append(operation)
         if not operation.largest < math.inf:
             self._note_not_finite(call, operation, tensor, cell)
@@ -90,7 +93,7 @@ class Notes:
         unit = max(UNIT[dtype], call.unit)
         number = len(self.operations)
         at = (number, call.line, call.operator.name, call.backward, dtype, tensor.shape)
-        operation = Operation(*at, call.sources, unit, 0.0, 0.0, False, False, 0.0, largest)  # noqa: FBT003 - by place, as it is quicker
+        operation = Operation(*at, call.sources, unit, 0.0, 0.0, False, False, 0.0, largest, least)  # noqa: FBT003 - by place, as it is quicker
         self.operations.append(operation)
         if not largest < math.inf:
             self._note_not_finite(call, operation, tensor, None)
@@ -107,9 +110,7 @@ class Notes:
             return  # infinities of a mask
         if not call.nan and (operation.nan or not call.inf):
             shadow = cell.shadow(actual) if cell is not None and cell.flat is not None else None
-            first_nonfinite = find_first_nonfinite(
-                call.operator, call.args, call.kwargs, actual, shadow, nan=operation.nan
-            )
+            first_nonfinite = find_first_nonfinite(call, actual, shadow, nan=operation.nan)
             if first_nonfinite.again and operation.dtype is torch.float64:  # the repetition was no wider
                 first_nonfinite.again = not self._exact.is_finite(call.operator, first_nonfinite.operands)
             operation.first_nonfinite = first_nonfinite
@@ -194,17 +195,19 @@ def is_whole(tensor: Tensor) -> bool:
     return tensor.numel() * tensor.element_size() == tensor.untyped_storage().nbytes()
 
 
-def find_first_nonfinite(
-    operator: Operator, args: Any, kwargs: Any, actual: Tensor, shadow: Tensor | None, *, nan: bool
-) -> FirstNonfinite:
+def find_first_nonfinite(call: Call, actual: Tensor, shadow: Tensor | None, *, nan: bool) -> FirstNonfinite:
     """Describe the first NaN (``nan``) or infinity of a result."""
     bad = actual.isnan() if nan else actual.isinf()
     first = int(bad.flatten().to(torch.uint8).argmax())
     index = tuple(int(at) for at in np.unravel_index(first, actual.shape))
-    wide = _repeated(operator, args, kwargs, actual, index)
-    operands = tuple(_at(argument, actual, index) for argument in args[:3])
-    exact = None if shadow is None else float(shadow[index])
-    return FirstNonfinite(*_counts(bad), operands, exact, again=wide is None or not math.isfinite(wide), wide=wide)
+    wide = _repeated(call.operator, call.args, call.kwargs, actual, index)
+    operands = tuple(_at(argument, actual, index) for argument in call.args[:3])
+    exact_operands = tuple(_at(call.shadow_of.get(id(argument)), actual, index) for argument in call.args[:3])
+    exact, again = None if shadow is None else float(shadow[index]), wide is None or not math.isfinite(wide)
+    node = current_autograd_node() if call.backward else None
+    slope_of = "" if node is None else re.sub("(?<!^)(?=[A-Z])", "_", node.name().partition("Backward")[0]).lower()
+    reason = REASONS.get(call.operator.name, lambda _: None)(call.args)
+    return FirstNonfinite(*_counts(bad), operands, exact, again, wide, exact_operands, slope_of, reason)
 
 
 def _counts(bad: Tensor) -> tuple[int, int, int, int]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from harness.auditor.line import Line
 from harness.auditor.operation import Operation, bare
-from harness.auditor.remedy import COUNTS, LAWS
+from harness.auditor.remedy import COUNTS, LAWS, PROBABILITIES
 from harness.auditor.shadow import Call, Narrowing
 from harness.auditor.wording import Statement, finding_of
 from harness.compat.torch import current_autograd_node
@@ -29,6 +29,10 @@ _OPEN = -9e3
 
 _BLOCKED = 0.9
 """Minimum share of a gradient's norm that a clamp blocks."""
+
+
+_FLAT_AT_ZERO = {"pow", "square", "abs", "linalg_vector_norm", "norm", "var", "var_mean"}
+"""Functions whose results are squares or sizes."""
 
 
 def _is_eps(bound: float) -> bool:
@@ -112,10 +116,15 @@ def _repeated(result: Tensor, dtype: torch.dtype) -> Statement | None:
     return (AuditKind.REPEATED, sentence, remedy) if same else None
 
 
-def clamped(args: Any, result: Tensor) -> Statement | None:
-    """Say whether a clamp blocks most of the gradient."""
+def clamped(args: Any, result: Tensor, limited: Operation | None) -> Statement | None:
+    """Say whether a clamp of computed values (``limited``) blocks most of the gradient.
+
+    A floor below squares or absolute values is meant: the gradient that it blocks is nearly zero.
+    """
     node = current_autograd_node()
-    if node is None or not node.name().startswith("Clamp"):
+    before = [] if limited is None else limited.computed_by()
+    function = next((name for name in before if name in PROBABILITIES or name in _FLAT_AT_ZERO), "")
+    if node is None or not node.name().startswith("Clamp") or function in _FLAT_AT_ZERO:
         return None
     bounds = [getattr(node, name, None) for name in ("_saved_min", "_saved_max")]
     if not any(bound is not None and not isinstance(bound, Tensor) and _is_eps(float(bound)) for bound in bounds):
@@ -130,7 +139,8 @@ def clamped(args: Any, result: Tensor) -> Statement | None:
         f"the clamp is active for {count:,} of {result.numel():,} entries, on which the loss depends most: "
         "their gradient is lost"
     )
-    remedy = "compute the loss from logits (log_softmax, logsigmoid, *_with_logits) instead of clamping"
+    from_logits = "compute the loss from logits (log_softmax, logsigmoid, *_with_logits) instead of clamping"
+    remedy = from_logits if function else "add the eps instead of clamping, or clamp at a wider range"
     return (AuditKind.CLAMPED, sentence, remedy) if count and lost > _BLOCKED * size else None
 
 

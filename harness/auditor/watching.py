@@ -9,6 +9,7 @@ from harness.auditor.balls import Exact, Values
 from harness.auditor.change import Changes, stalls
 from harness.auditor.end import UNSCALE, Ends, Scaling
 from harness.auditor.line import Lines, Pass
+from harness.auditor.operation import Operation
 from harness.auditor.result import GROWS, NORMALIZATIONS, SUMS, Notes, complex_tensors, is_whole, states_of
 from harness.auditor.result import write as write_complex
 from harness.auditor.rules import ALWAYS, Indices, Rules, clamped, indices_of, may_count, stands_still, wrapped
@@ -44,7 +45,7 @@ _IN_WIDTH = {"_to_copy", "div", "mean", "sum"}
 _UNSAID_WRITES = {"native_batch_norm": 4, "cudnn_batch_norm": 4, "miopen_batch_norm": 4}
 """Index of the running variance, which changes although the schema does not say so; the running mean precedes it."""
 
-_SPECIAL = {"where", UNSCALE, *_UNSAID_WRITES, *GROWS, *ALWAYS}
+_SPECIAL = {"where", UNSCALE, "ge", "le", *_UNSAID_WRITES, *GROWS, *ALWAYS}
 """Operations with special handling, in all formats."""
 
 
@@ -78,6 +79,8 @@ class Watching(TorchDispatchMode):
         self.scaling = Scaling(self.ends.found)
         self.indices: list[Indices] = []
         """Conversions of counts to integers that are wrong."""
+        self._limited: Operation | None = None
+        """The writer of the values that the gradient of a clamp compares with its bounds."""
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -302,9 +305,11 @@ class Watching(TorchDispatchMode):
             target = fresh[0] if fresh else call.written[0]
             self.rules.look(call.line, operator, call.args, target, nan_read=call.nan)
             if call.backward and operator.name == "where":
-                self.rules.say(call.line, operator, target, clamped(call.args, target))
+                self.rules.say(call.line, operator, target, clamped(call.args, target, self._limited))
             if counts:
                 self.rules.say(call.line, operator, target, stands_still(call, target))
+        elif call.backward and operator.name in ("ge", "le"):
+            self._limited = call.sources[0].writer
         elif (wrong := indices_of(call, result)) is not None:
             self.indices.append(wrong)
         if operator.name == UNSCALE:

@@ -6,22 +6,11 @@ from typing import Any
 
 import torch
 
+from harness.auditor import remedy as remedies
 from harness.auditor.blame import Cause
 from harness.auditor.end import Ends
 from harness.auditor.line import Line, place
 from harness.auditor.operation import FirstNonfinite, Operation, bare, known_as
-from harness.auditor.remedy import (
-    DIVISIONS,
-    LOGARITHMS,
-    REMEDY,
-    TRAINING,
-    grown_weight,
-    is_sum,
-    of_cancellation,
-    of_overflow,
-    of_sum,
-    of_underflow,
-)
 from harness.error import cell
 from harness.exact.tape import LARGEST, SMALLEST, dtype_name
 from harness.findings.closed_form import find_overflow
@@ -33,8 +22,6 @@ Statement = tuple[AuditKind, str, str]
 _GROWING = {"add", "sub", "mul", "addcmul", "lerp"}
 """Operations whose infinite result is an overflow, although their operands were overwritten."""
 
-_ROOTS = {"sqrt", "rsqrt", "pow"}
-
 
 def finding_of(statement: Statement, line: Line, name: str, dtype: torch.dtype, **more: Any) -> AuditFinding:
     """Return the finding about an operation of a line."""
@@ -44,23 +31,37 @@ def finding_of(statement: Statement, line: Line, name: str, dtype: torch.dtype, 
     return AuditFinding(**at, kind=kind, sentence=sentence, remedy=remedy, **more)
 
 
-def describe(cause: Cause, ends: Ends) -> Statement:
-    """Return kind, sentence and remedy of a cause."""
+def describe(cause: Cause, ends: Ends, operations: Sequence[Operation]) -> Statement:
+    """Return kind, sentence and remedy of a cause, one of the operations."""
     operation = cause.operation
     if cause.is_data:
         return _of_data(operation, ends)
+    if cause.is_residue and cause.then is not None:
+        return _of_residue(operation, cause.then)
     if cause.is_emptied:
-        return AuditKind.UNDERFLOW, _underflow(operation, cause.then), of_underflow(operation)
+        return AuditKind.UNDERFLOW, _underflow(operation, cause.then), remedies.of_underflow(operation)
     if cause.read is not None and cause.wrote is not None:
         return _of_digits(cause)
-    kind, sentence, remedy = _of_first_nonfinite(operation)
-    grown = grown_weight(operation) if kind in (AuditKind.OVERFLOW, AuditKind.INVALID) else None
+    kind, sentence, remedy = _of_first_nonfinite(operation, operations[operation.number + 1 :][: remedies.NEAREST])
+    grown = remedies.grown_weight(operation) if kind in (AuditKind.OVERFLOW, AuditKind.INVALID) else None
     if grown is not None:
-        return kind, f"{sentence}; the weights have grown to {grown:.2g}", TRAINING
+        return kind, f"{sentence}; the weights have grown to {grown:.2g}", remedies.TRAINING
+    if (
+        kind is AuditKind.OVERFLOW
+        and not operation.backward
+        and remedies.diverges(operation, operations[: operation.number])
+    ):
+        return kind, f"{sentence}; it grows whenever this line runs", remedies.REMEDY["diverges"]
     if cause.then is not None:
         at = "" if cause.then.line == operation.line else f" ({_at(cause.then)})"
-        return kind, f"{sentence}; {_underflow(cause.then, None)}{at}", of_underflow(cause.then)
+        return kind, f"{sentence}; {_underflow(cause.then, None)}{at}", remedies.of_underflow(cause.then)
     return kind, sentence, remedy
+
+
+def _of_residue(operation: Operation, then: Operation) -> Statement:
+    how = f"{known_as(operation.name)} in {dtype_name(operation.dtype)} leaves only the rounding error of its terms"
+    sentence = f"{how}; {known_as(then.name)} of it is NaN ({_at(then)})"
+    return AuditKind.CANCELLATION, sentence, remedies.of_cancellation(operation)
 
 
 def _at(operation: Operation) -> str:
@@ -83,7 +84,7 @@ def _of_data(operation: Operation, ends: Ends) -> Statement:
 # What is not finite
 
 
-def _of_first_nonfinite(operation: Operation) -> Statement:
+def _of_first_nonfinite(operation: Operation, later: Sequence[Operation]) -> Statement:
     first_nonfinite, name, known = operation.first_nonfinite, bare(operation.name), known_as(operation.name)
     if first_nonfinite is None and operation.read_range is not None:
         return _of_emptied_sum(operation, operation.read_range[0])
@@ -96,7 +97,7 @@ def _of_first_nonfinite(operation: Operation) -> Statement:
         return _of_softmax(first_nonfinite)
     is_in_place = first_nonfinite.wide is None and name in _GROWING
     if not operation.nan and (is_in_place or not first_nonfinite.again):
-        return _of_overflow(operation, first_nonfinite)
+        return _of_overflow(operation, first_nonfinite, later)
     return _of_pole(operation, first_nonfinite)
 
 
@@ -105,7 +106,7 @@ def _of_emptied_sum(operation: Operation, least: float) -> Statement:
         f"{known_as(operation.name)}({least:.5g}) underflows to 0 in {dtype_name(operation.dtype)}, and so do whole "
         "sums that are used as a divisor or as the argument of a logarithm"
     )
-    return AuditKind.UNDERFLOW, sentence, REMEDY["exp"]
+    return AuditKind.UNDERFLOW, sentence, remedies.REMEDY["exp"]
 
 
 def _underflow(operation: Operation, then: Operation | None) -> str:
@@ -115,7 +116,7 @@ def _underflow(operation: Operation, then: Operation | None) -> str:
     how = f"{name}{of} underflows to 0 in {dtype_name(dtype)}, whose smallest positive number is {SMALLEST[dtype]:.3g}"
     if then is None:
         return how
-    cause = "a logarithm of 0" if bare(then.name) in LOGARITHMS else "a division by 0"
+    cause = "a logarithm of 0" if bare(then.name) in remedies.LOGARITHMS else "a division by 0"
     return f"{how}; {_at(then)} makes {cause} of it"
 
 
@@ -126,46 +127,58 @@ def _of_too_few(operation: Operation, first_nonfinite: FirstNonfinite) -> Statem
 
 def _of_softmax(first_nonfinite: FirstNonfinite) -> Statement:
     if first_nonfinite.operands and first_nonfinite.operands[0] == math.inf:
-        return AuditKind.INVALID, f"softmax of +inf is NaN in {_how_many(first_nonfinite)}", REMEDY["infinite"]
+        return AuditKind.INVALID, f"softmax of +inf is NaN in {_how_many(first_nonfinite)}", remedies.REMEDY["infinite"]
     sentence = f"{_how_many(first_nonfinite)} are fully masked: softmax returns NaN there"
-    return AuditKind.MASKED, sentence, REMEDY["masked"]
+    return AuditKind.MASKED, sentence, remedies.REMEDY["masked"]
 
 
-def _of_overflow(operation: Operation, first_nonfinite: FirstNonfinite) -> Statement:
+def _of_overflow(operation: Operation, first_nonfinite: FirstNonfinite, later: Sequence[Operation]) -> Statement:
     name, dtype = known_as(operation.name), dtype_name(operation.dtype)
     limit = find_overflow(operation.name, dtype)
     (operand, divisor), amount = (*first_nonfinite.operands, None, None)[:2], _how_many(first_nonfinite)
     if limit is not None and operand is not None:
         sentence = f"{name}({operand:.5g}) overflows in {dtype}: it is inf from {limit!r} on ({amount})"
-        return AuditKind.OVERFLOW, sentence, REMEDY["exp"]
+        return AuditKind.OVERFLOW, sentence, remedies.of_exponential(operation, later)
     exact, result = first_nonfinite.exact, "its result exceeds"
     if exact is not None and math.isfinite(exact):
         is_beyond = abs(exact) > LARGEST[operation.dtype]
         result = f"its result {exact:.4g} exceeds" if is_beyond else "an intermediate result exceeds"
     largest = f"{LARGEST[operation.dtype]:.5g}, the largest {dtype} number"
-    is_small_divisor = bare(operation.name) in DIVISIONS and divisor and abs(divisor) < 1
-    remedy = REMEDY["div"] if is_small_divisor else of_overflow(operation)
+    is_small_divisor = bare(operation.name) in remedies.DIVISIONS and divisor and abs(divisor) < 1
+    remedy = remedies.REMEDY["div"] if is_small_divisor else remedies.of_overflow(operation)
     return AuditKind.OVERFLOW, f"{name} overflows: {result} {largest} ({amount})", remedy
 
 
 def _of_pole(operation: Operation, first_nonfinite: FirstNonfinite) -> Statement:
     name, known, nan = bare(operation.name), known_as(operation.name), operation.nan
-    first, second = (*first_nonfinite.operands, None, None)[:2]
+    operands, amount = (*first_nonfinite.operands, None, None, None)[:3], _how_many(first_nonfinite)
+    first, second = operands[1:] if name == "addcdiv" else operands[:2]
     kind, gives = (AuditKind.INVALID, "NaN") if nan else (AuditKind.POLE, "inf")
-    if name in DIVISIONS and (second == 0 or name == "reciprocal"):
+    if first_nonfinite.reason is not None:
+        reason, remedy = first_nonfinite.reason
+        return kind, f"{known} returns {gives}: {reason}", remedy
+    slope = first_nonfinite.slope_of
+    if (slope in remedies.SLOPES or slope in remedies.DOMAINS) and 0 in (first, second):
+        where, remedy = remedies.of_slope(operation, slope)
+        return kind, f"the slope of {where} ({amount})", remedy
+    if name in remedies.DIVISIONS and (second == 0 or name in ("reciprocal", "addcdiv")):
         numerator = 1.0 if name == "reciprocal" else first
-        is_slope = operation.backward and first != 0
-        return kind, _division(operation, first_nonfinite, numerator), REMEDY["slope" if is_slope else "div"]
-    if name in LOGARITHMS and first is not None:
-        return kind, f"{known}({first:g}) is {'NaN' if nan else '-inf'} in {_how_many(first_nonfinite)}", REMEDY["log"]
-    if name in _ROOTS and first is not None:
-        power = f", {second:g}" if name == "pow" and second is not None else ""
-        return kind, f"{known}({first:g}{power}) is {gives} in {_how_many(first_nonfinite)}", REMEDY["sqrt"]
+        remedy = remedies.REMEDY["optimizer" if name == "addcdiv" else "div"]
+        return kind, _division(operation, first_nonfinite, numerator), remedy
+    low, high, _ = remedies.DOMAINS.get(name, (-math.inf, math.inf, ""))
+    argument = second if name == "xlogy" else first
+    if argument is not None and not low < argument < high:
+        form = ".9g" if high < math.inf else "g"  # 1.0000001 is not 1
+        numbers = ", ".join(f"{number + 0.0:{form}}" for number in first_nonfinite.operands if number is not None)
+        gives = "-inf" if name in remedies.LOGARITHMS and not nan else gives
+        domain = f": its domain is {low:g} to {high:g}" if high < math.inf else ""
+        sentence = f"{known}({numbers}) is {gives} in {amount}{domain}"
+        return kind, sentence, remedies.of_domain(operation, name, argument)
     cause = ""
     if nan:
         cause = " of 0 and inf" if name == "mul" else " of infinities" if name in {"sub", "add", "sum"} else ""
-    sentence = f"{known}{cause} returns {gives} in {_how_many(first_nonfinite)}"
-    return kind, sentence, REMEDY.get(name, "check the inputs of this line")
+    sentence = f"{known}{cause} returns {gives} in {amount}"
+    return kind, sentence, remedies.REMEDY.get(name, "check the inputs of this line")
 
 
 def _division(operation: Operation, first_nonfinite: FirstNonfinite, numerator: float | None) -> str:
@@ -194,7 +207,7 @@ def _of_digits(cause: Cause) -> Statement:
             f"{100 * operation.vanished:.0f} % of the results of {name} underflow to 0 in {dtype}, whose "
             f"smallest positive number is {SMALLEST[operation.dtype]:.3g}"
         )
-        return AuditKind.UNDERFLOW, sentence, of_underflow(operation)
+        return AuditKind.UNDERFLOW, sentence, remedies.of_underflow(operation)
     kind, remedy = _kind_of_loss(operation, read, wrote)
     sentence = (
         f"{name} in {dtype} loses accuracy: its inputs agree with exact arithmetic to "
@@ -208,11 +221,11 @@ def _kind_of_loss(operation: Operation, read: float, wrote: float) -> tuple[Audi
     if name in {"sub", "rsub", "add"} and wrote > 30 * max(read, operation.unit):
         scalar_sum = operation.shape == () and name == "add" and read > CREPT * wrote
         if scalar_sum:
-            return AuditKind.ACCUMULATION, of_sum(operation)
-        return AuditKind.CANCELLATION, of_cancellation(operation)
-    if is_sum(operation) or name == "add":
-        return AuditKind.ACCUMULATION, of_sum(operation)
-    return AuditKind.INACCURATE, of_cancellation(operation)
+            return AuditKind.ACCUMULATION, remedies.of_sum(operation)
+        return AuditKind.CANCELLATION, remedies.of_cancellation(operation)
+    if remedies.is_sum(operation) or name == "add":
+        return AuditKind.ACCUMULATION, remedies.of_sum(operation)
+    return AuditKind.INACCURATE, remedies.of_cancellation(operation)
 
 
 CREPT = 0.01

@@ -54,8 +54,10 @@ class AuditRun(Record):
 
 
 class AuditKind(StrEnum):
-    """Kind of failure at a line."""
+    """Kind of failure at a line, the worst first."""
 
+    DATA = "data"
+    """An input of the step is not finite."""
     OVERFLOW = "overflow"
     """A result beyond the largest number of the format."""
     POLE = "pole"
@@ -64,6 +66,8 @@ class AuditKind(StrEnum):
     """A NaN created from inputs that are not NaN."""
     MASKED = "masked"
     """A softmax row with every entry masked."""
+    CLAMPED = "clamped"
+    """A clamp that holds where the loss depends on it."""
     UNDERFLOW = "underflow"
     """Results below the smallest number of the format, which something depends on."""
     CANCELLATION = "cancellation"
@@ -72,37 +76,14 @@ class AuditKind(StrEnum):
     """A long sum accumulates in too narrow a format."""
     INACCURATE = "inaccurate"
     """Digits are lost otherwise."""
-    UPDATE = "update lost"
-    """An update is too small for the format of its target."""
-    EPS = "eps"
-    """A protecting constant that is zero in the format."""
-    CLAMPED = "clamped"
-    """A clamp that holds where the loss depends on it."""
-    REPEATED = "repeated"
-    """Neighbours of a range that are the same number in the format."""
     WRAPPED = "wrapped"
     """Integers beyond their range."""
-    DATA = "data"
-    """An input of the step is not finite."""
-
-
-RANKS: tuple[AuditKind, ...] = (
-    AuditKind.DATA,
-    AuditKind.OVERFLOW,
-    AuditKind.POLE,
-    AuditKind.INVALID,
-    AuditKind.MASKED,
-    AuditKind.CLAMPED,
-    AuditKind.UNDERFLOW,
-    AuditKind.CANCELLATION,
-    AuditKind.ACCUMULATION,
-    AuditKind.INACCURATE,
-    AuditKind.WRAPPED,
-    AuditKind.REPEATED,
-    AuditKind.EPS,
-    AuditKind.UPDATE,
-)
-"""The worst first."""
+    REPEATED = "repeated"
+    """Neighbours of a range that are the same number in the format."""
+    EPS = "eps"
+    """A protecting constant that is zero in the format."""
+    UPDATE = "update lost"
+    """An update is too small for the format of its target."""
 
 
 WhatIf = Literal["bfloat16", "float16", "autocast-bfloat16", "autocast-float16"]

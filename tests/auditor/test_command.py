@@ -115,7 +115,7 @@ def test_nothing_is_found_in_a_sound_step(harness_command: Command) -> None:
         ("cases.softmax_regression.scratch:badly_scaled", "overflow", 0, "1 finding, as expected, in"),
         ("train.py:step", "masked", 1, "2 findings, but no masked, which was expected, in"),
         ("train.py:sound", "overflow", 1, "nothing found, but no overflow, which was expected, in"),
-        ("train.py:sound", "explosion", 2, "`--expect` must be one of `overflow`"),
+        ("train.py:sound", "explosion", 2, "`--expect` must be one of `data`"),
     ],
 )
 def test_a_step_that_is_there_to_go_wrong_passes_where_it_does(

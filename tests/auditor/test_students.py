@@ -15,7 +15,7 @@ from harness.record.audit import Mode
 SAID = {
     "logarithm_of_probabilities": ("log(0) is -inf", "work with logits"),
     "mean_of_half_precision": ("the sum stalls at ", "sum in float32"),
-    "adam_whose_eps_is_zero": ("0 / 0 in bfloat16", "make the divisor safe"),
+    "adam_whose_eps_is_zero": ("eps = 1e-45 rounds to 0 in bfloat16", "use an eps of at least 1e-8"),
     "clipping_of_no_gradient": ("a division by 0", "make the divisor safe"),
     "loss_scaled_too_far": ("mul overflows", "use a smaller loss scale"),
 }
