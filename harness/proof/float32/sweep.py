@@ -47,7 +47,7 @@ Singles = NDArray[np.float32]
 
 
 @lru_cache(maxsize=1)
-def _get_judgements(operation: str, quantity: str) -> dict[tuple[int, int], Judged]:  # noqa: ARG001
+def _get_judgments(operation: str, quantity: str) -> dict[tuple[int, int], Judged]:  # noqa: ARG001
     """Return the latest blocks that this process has judged, by their sign and place in a period."""
     return {}
 
@@ -64,7 +64,7 @@ class Sweep:
         self.kernel = Kernel(case, layout, self.size, self.counts, is_gradient=is_gradient)
         self.sides = [Side(operation, quantity, codes, sign, blocks=len(codes) // self.size) for sign in (1, -1)]
         self.period, self.growth = (exponent << 23 for exponent in operation.scaling(quantity))
-        self.judged = _get_judgements(operation.name, quantity)
+        self.judged = _get_judgments(operation.name, quantity)
         self.is_in_order = False
         """Whether the outputs of the last block are one number or a multiple of the inputs, which are in order."""
         self.has_tangent = operation.tangent[0] > 0 and not is_gradient
@@ -108,12 +108,12 @@ class Sweep:
     def _judge_both(self, number_: int) -> None:
         """Count the outputs for numbers of either sign; outputs of a symmetric function deviate by as much."""
         positive = self._visit(self.sides[0], number_)
-        judgement = self._judge(positive)
+        judgment = self._judge(positive)
         negative = self._visit(self.sides[1], number_)
         # An implementation may return the same memory again.
         is_new = not np.may_share_memory(positive.outputs, negative.outputs)
-        if self.parity and self._compare(positive, negative.outputs) and is_new and judgement is not None:
-            self._repeat(judgement)
+        if self.parity and self._compare(positive, negative.outputs) and is_new and judgment is not None:
+            self._repeat(judgment)
         else:
             self._judge(negative)
 
@@ -133,10 +133,10 @@ class Sweep:
             return None
         more = counts.histogram - before[0], counts.resolved - before[1], counts.pairs - before[2]
         place = counts.order[0] - block.start if counts.worst > worst else None
-        judgement = Judged(block.start, bytearray(0 if key is None else bits.data), *more, counts.worst, place)
-        if key is not None and (previous is None or judgement.worst < previous.worst):
-            self.judged[key] = judgement
-        return judgement
+        judgment = Judged(block.start, bytearray(0 if key is None else bits.data), *more, counts.worst, place)
+        if key is not None and (previous is None or judgment.worst < previous.worst):
+            self.judged[key] = judgment
+        return judgment
 
     def _get_key(self, block: Block) -> tuple[int, int] | None:
         """Return the place of a block in a period; ``None`` if its numbers are not scaled ones of other periods."""
