@@ -296,6 +296,7 @@ def operation_of(contract: Contract) -> Operation | None:
     """Return the operation of a contract or of a formula; None if its variants are not known."""
     known, formula = OPERATIONS.get(contract.name), operation_of_formula(contract)
     has_rows = any(len(axes.names) - contract.grouped > 1 for axes in contract.axes.values())
-    if known is None and not (formula and has_rows):
+    operation = known or formula
+    if operation is None or (known is None and not has_rows):
         return formula
-    return with_shapes(known or formula, contract)
+    return with_shapes(operation, contract)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations, permutations
 
-from harness.diagnosis import generic, marks
+from harness.diagnosis import generic, marks, search
 from harness.diagnosis.marks import Mark, calls
 from harness.formula import node as of
 from harness.formula.node import CONSTANT, Node, node, order
@@ -174,7 +174,7 @@ def _numbers(root: Node, nodes: list[Node]) -> Iterator[Variant]:
                 continue
             new = substituted(root, {one: substituted(one, {a: UNKNOWN, b: 1 - UNKNOWN})})
             clause = f"{{c}} takes the place of {quoted(a)}, and 1 - {{c}} of {quoted(b)}"
-            yield Variant("number", clause, new, (marks.number,), generic.numbers(1e-4, 0.9999))
+            yield Variant("number", clause, new, (marks.number,), search.numbers(1e-4, 0.9999))
 
 
 # Numbers that keep another number away from zero

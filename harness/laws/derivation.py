@@ -319,7 +319,7 @@ def _narrow(x: Any, axes: Axes | None) -> Any:
         return narrow
     # A number that is rounded out of the domain has a neighbor inside, on the side of the original number.
     inside = axes.restore(narrow.float(), FORMATS["float32"])
-    steps = torch.where(narrow.float() == inside, 0, torch.where(x < narrow, -1, 1))
+    steps = torch.where(torch.eq(narrow.float(), inside), 0, torch.where(x < narrow, -1, 1))
     return from_ordinal(to_ordinal(narrow) + steps.numpy(), FORMATS["bfloat16"])
 
 

@@ -70,6 +70,7 @@ def test_an_error_of_a_rate_is_weighed_in_the_update() -> None:
             F.mse_loss(model(torch.ones(2, 4)), torch.ones(2, 4)).backward()
             with torch.no_grad():
                 for parameter in model.parameters():
+                    assert parameter.grad is not None
                     parameter -= rate.float() * parameter.grad
         return tuple(reached for finding in found.findings for reached in finding.reaches)
 
@@ -79,6 +80,7 @@ def test_an_error_of_a_rate_is_weighed_in_the_update() -> None:
         rate = 1 - torch.tensor(0.001, dtype=torch.bfloat16).cos()
         F.mse_loss(model(torch.ones(2, 4)), torch.ones(2, 4)).backward()
         with torch.no_grad():
+            assert model.weight.grad is not None
             model.weight -= rate.float() * model.weight.grad
     (finding,) = found.findings
     assert finding.reaches == ("the update of weight (no digits left)",)

@@ -58,8 +58,8 @@ def _not_each_once(make: Any, n: int = N, world_size: int = 1, **options: Any) -
 def _noise_repeats(make: Any) -> bool:
     """Compare the noise of the ranks, each of which has every second sample in order."""
     ranks = [torch.cat([pictures for pictures, _ in make(4, rank=rank, world_size=2)]) for rank in range(2)]
-    noise = [pictures[:23, 0, 0, 0] - PICTURES[rank:46:2, 0, 0, 0] for rank, pictures in enumerate(ranks)]
-    return torch.allclose(*noise, atol=1e-6)
+    first, second = (pictures[:23, 0, 0, 0] - PICTURES[rank:46:2, 0, 0, 0] for rank, pictures in enumerate(ranks))
+    return torch.allclose(first, second, atol=1e-6)
 
 
 def _owls_per_epoch(make: Any, world_size: int) -> float:
