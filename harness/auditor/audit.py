@@ -12,8 +12,8 @@ import torch
 
 from harness.auditor.end import Kind
 from harness.auditor.finding import Findings
-from harness.auditor.line import Line, place, with_source
-from harness.auditor.operation import Operation, Source, known_as
+from harness.auditor.line import Line, add_source, place
+from harness.auditor.operation import Operation, Source, public_name
 from harness.auditor.watching import Watching
 from harness.compat.torch import DisableAutocast
 from harness.exact.tape import LARGEST, UNIT, dtype_name
@@ -109,20 +109,20 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
         if self._record is None:
             with DisableAutocast(), torch.no_grad():
                 watching.ends.close(self._returned)
-            found = Findings(watching)
+            findings = Findings(watching)
             losses = [end for end in watching.ends.found if end.kind is Kind.LOSS]
             self._record = Audit(
                 case=self.name,
                 mode=self.mode,
                 what_if=self.what_if,
-                findings=tuple(map(with_source, found.listed())),
-                headroom=tuple(map(with_source, headroom(watching, limit=NARROWEST))),
-                notes=tuple(dict.fromkeys(found.notes)),
+                findings=tuple(map(add_source, findings.list_findings())),
+                headroom=tuple(map(add_source, measure_headroom(watching, limit=NARROWEST))),
+                notes=tuple(dict.fromkeys(findings.notes)),
                 blind=dict(watching.blind),
                 operations=len(watching.operations),
                 ends=len(watching.ends.found),
-                errors=tuple(_errors_along(watching)) if watching.full else (),
-                loss_error=_error_of(losses[-1].state) if losses and watching.full else None,
+                errors=tuple(_trace_errors(watching)) if watching.full else (),
+                loss_error=_get_loss_error(losses[-1].state) if losses and watching.full else None,
                 loss_in_balls=bool(losses) and losses[-1].in_balls,
                 duration_s=time.perf_counter() - self._began,
             )
@@ -162,19 +162,19 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
         return logbook("notebook").audit_drawing(self.record)
 
 
-def _error_of(loss: Source) -> float | None:
+def _get_loss_error(loss: Source) -> float | None:
     """Return the error of a loss; ``None`` if the loss is not finite."""
     return None if loss.nan or loss.inf or math.isinf(loss.error) else loss.error
 
 
-def _errors_along(watching: Watching) -> Iterator[Stretch]:
+def _trace_errors(watching: Watching) -> Iterator[Stretch]:
     """Yield consecutive operations of a line, with their largest error."""
     stretches = groupby(watching.operations, key=lambda operation: (operation.line, operation.backward))
     for (line, backward), operations in islice(stretches, STRETCHES):
         worst = max(operations, key=lambda operation: operation.worst)
         is_finite = math.isfinite(worst.worst) and not worst.nan
         error = worst.worst if is_finite else None
-        yield Stretch(**place(line), backward=backward, operation=known_as(worst.name), error=error)
+        yield Stretch(**place(line), backward=backward, operation=public_name(worst.name), error=error)
 
 
 Key = tuple[tuple[str, int], str]
@@ -193,14 +193,14 @@ class Margin(NamedTuple):
     factor: float
 
 
-def headroom(watching: Watching, *, limit: int | None = None) -> list[Headroom]:
+def measure_headroom(watching: Watching, *, limit: int | None = None) -> list[Headroom]:
     """Return the smallest headroom per line and quantity, in ascending order.
 
     The headroom of a result, or of the input of an exponential, is the factor by which it may grow on this batch. A
     16-bit update, or a term of a running sum, may shrink by its headroom before it is lost.
     """
     narrowest: dict[Key, Margin] = {}
-    for margin in _headrooms(watching):
+    for margin in _collect_margins(watching):
         key = (margin.line.key, margin.quantity)
         if key not in narrowest or margin.factor < narrowest[key].factor:
             narrowest[key] = margin
@@ -208,11 +208,11 @@ def headroom(watching: Watching, *, limit: int | None = None) -> list[Headroom]:
 
 
 def _record(margin: Margin) -> Headroom:
-    names = {"operation": known_as(margin.operation), "dtype": dtype_name(margin.dtype)}
+    names = {"operation": public_name(margin.operation), "dtype": dtype_name(margin.dtype)}
     return Headroom(**{**margin._asdict(), **place(margin.line), **names})
 
 
-def _headrooms(watching: Watching) -> Iterator[Margin]:
+def _collect_margins(watching: Watching) -> Iterator[Margin]:
     """Yield the headroom of operations whose result is larger than all earlier ones of their line."""
     largest: dict[tuple[int, torch.dtype], float] = {}
     for operation in watching.operations:
@@ -221,14 +221,14 @@ def _headrooms(watching: Watching) -> Iterator[Margin]:
         if operation.backward and watching.scaling.scale:
             continue  # a gradient scaler keeps gradients as near to the largest number as it can
         if operation.read_range is not None:
-            yield from _of_input(operation)
+            yield from _measure_input(operation)
         elif 0.0 < operation.largest < math.inf:
-            at = (id(operation.line), operation.dtype)
-            if operation.largest > largest.get(at, 0.0):
-                largest[at], limit = operation.largest, LARGEST[operation.dtype]
-                yield _headroom_of(operation, "result", operation.largest, limit, limit / operation.largest)
+            key = (id(operation.line), operation.dtype)
+            if operation.largest > largest.get(key, 0.0):
+                largest[key], limit = operation.largest, LARGEST[operation.dtype]
+                yield _make_margin(operation, "result", operation.largest, limit, limit / operation.largest)
         if operation.added is not None:
-            yield from _of_term(operation, *operation.added)
+            yield from _measure_term(operation, *operation.added)
     for update in watching.changes.updates:
         if update.leaf is not None:
             whose = (update.line, update.operation, update.dtype, False)
@@ -239,20 +239,20 @@ _HARMLESS = {"full", "masked_fill", "masked_fill_", "where", "zero_", "fill_"}
 """Operations that write numbers deliberately."""
 
 
-def _of_input(operation: Operation) -> Iterator[Margin]:
+def _measure_input(operation: Operation) -> Iterator[Margin]:
     """Yield the headroom of an exponential's input."""
     limit, value = find_overflow(operation.name, dtype_name(operation.dtype)), (operation.read_range or (0.0, 0.0))[1]
     if limit is not None and 0.0 < value < math.inf:
-        yield _headroom_of(operation, "input", value, limit, limit / value)
+        yield _make_margin(operation, "input", value, limit, limit / value)
 
 
-def _of_term(operation: Operation, term: float, total: float) -> Iterator[Margin]:
+def _measure_term(operation: Operation, term: float, total: float) -> Iterator[Margin]:
     """Yield the headroom of a term of a running sum in 16 bits, which is lost at half an ulp of the sum."""
     lost_at = UNIT[operation.dtype] * total
     if term > 0.0 and lost_at > 0.0:
-        yield _headroom_of(operation, "term", term, lost_at, term / lost_at)
+        yield _make_margin(operation, "term", term, lost_at, term / lost_at)
 
 
-def _headroom_of(operation: Operation, quantity: str, value: float, breaks_at: float, factor: float) -> Margin:
-    at = (operation.line, operation.name, operation.dtype, operation.backward)
-    return Margin(*at, quantity, value, breaks_at, factor)
+def _make_margin(operation: Operation, quantity: str, value: float, breaks_at: float, factor: float) -> Margin:
+    place_fields = (operation.line, operation.name, operation.dtype, operation.backward)
+    return Margin(*place_fields, quantity, value, breaks_at, factor)

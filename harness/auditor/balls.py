@@ -83,23 +83,23 @@ class Exact:
             return []
         if any(tensor.dtype not in self.followed for tensor in written):
             return []
-        cost = _cost(call, written)
+        cost = _estimate_cost(call, written)
         if cost > self.left:
             return None
         self.left -= cost
         try:
             with ctx.workprec(PRECISION):
-                return list(self._carried_out(call, result, written))
+                return list(self._compute_balls(call, result, written))
         except UNKNOWN:
             return None
 
-    def _carried_out(self, call: Call, result: Any, written: list[Tensor]) -> Iterator[tuple[Tensor, Balls]]:
-        balls = {id(t): self.of(t, cell) for t, cell in zip(call.read, call.cells, strict=True)}
+    def _compute_balls(self, call: Call, result: Any, written: list[Tensor]) -> Iterator[tuple[Tensor, Balls]]:
+        balls = {id(t): self.get_balls(t, cell) for t, cell in zip(call.read, call.cells, strict=True)}
 
-        def exchanged(tensor: Tensor) -> Any:
+        def get_balls(tensor: Tensor) -> Any:
             return balls[id(tensor)] if id(tensor) in balls else tensor.detach().numpy(force=True)
 
-        args, kwargs = _mapped(exchanged, call.args), _mapped(exchanged, call.kwargs)
+        args, kwargs = _map_tensors(get_balls, call.args), _map_tensors(get_balls, call.kwargs)
         made = carried_out(call.operator, args, kwargs, call.args, result)
         for tensor, values in zip(written, made, strict=False):
             if values is not None:
@@ -121,10 +121,10 @@ class Exact:
         off = (actual.to(torch.float64) - shadow).abs()
         sizes = shadow.abs().clamp_min(torch.finfo(actual.dtype).smallest_normal)
         share = (off / sizes).clamp_max(1.0)
-        at = int(torch.where(share >= share.max() / 2, sizes, -1.0).argmax())  # the largest of the wrong elements
-        index = tuple(int(axis) for axis in np.unravel_index(at, actual.shape))
+        position = int(torch.where(share >= share.max() / 2, sizes, -1.0).argmax())  # the largest of the wrong elements
+        index = tuple(int(axis) for axis in np.unravel_index(position, actual.shape))
         try:
-            shadows = _mapped(lambda x: call.shadow_of.get(id(x), x), call.args)
+            shadows = _map_tensors(lambda x: call.shadow_of.get(id(x), x), call.args)
             args = _read_for(name, shadows, actual.shape, index)
             elements = sum(tensor.numel() for tensor in tensors(args))
             if elements > min(self.questions, MAX_AT_ONCE):
@@ -133,29 +133,29 @@ class Exact:
         except UNKNOWN:
             return None
         named = {} if name in _SUMS else {key: x for key, x in call.kwargs.items() if key not in NOT_OURS}
-        copies = _mapped(lambda x: x.detach().clone(), args)  # the step may overwrite them before the check
-        numbers = [float(values.flatten()[at]) for values in (actual, shadow)]
+        copies = _map_tensors(lambda x: x.detach().clone(), args)  # the step may overwrite them before the check
+        numbers = [float(values.flatten()[position]) for values in (actual, shadow)]
         shape = actual.shape
 
         def answer() -> bool | None:
             try:
                 with ctx.workprec(PRECISION):
-                    made = OPERATIONS[name](*_mapped(_around, copies), **named)
+                    made = OPERATIONS[name](*_map_tensors(_make_balls, copies), **named)
                     first = np.asarray(made[0] if isinstance(made, tuple) else made, dtype=object)
                     true = first.item() if first.size == 1 else np.broadcast_to(first, shape)[index]
-                    error, other = (abs(arb(number) - true) for number in numbers)
-                    if error > abs(true) * arb(wrong) and error > other:
+                    error, shadow_error = (abs(arb(number) - true) for number in numbers)
+                    if error > abs(true) * arb(wrong) and error > shadow_error:
                         return True
-                    return False if error < other else None
+                    return False if error < shadow_error else None
             except UNKNOWN:
                 return None
 
         return answer
 
-    def of(self, tensor: Tensor, cell: Cell) -> Balls:
+    def get_balls(self, tensor: Tensor, cell: Cell) -> Balls:
         """Return the balls of a tensor; without balls, convert the shadow."""
         if cell.balls is None:
-            cell.balls, cell.in_balls = _lifted(tensor, cell), cell.state.writer is None
+            cell.balls, cell.in_balls = _convert_shadow(tensor, cell), cell.state.writer is None
             self.left -= length_of(tensor)
         return _part(cell.balls, tensor)
 
@@ -163,13 +163,13 @@ class Exact:
         """Store exact results, and write the known ones to the shadow."""
         shadow = cell.shadow(tensor)
         if cell.balls is None:
-            cell.balls = _lifted(tensor, cell)
-        known = np.asarray(np.frompyfunc(_is_known, 1, 1)(values), dtype=bool)
-        cell.in_balls = bool(known.all()) and all(read.in_balls for read in call.cells)
+            cell.balls = _convert_shadow(tensor, cell)
+        is_known = np.asarray(np.frompyfunc(_is_known, 1, 1)(values), dtype=bool)
+        cell.in_balls = bool(is_known.all()) and all(read.in_balls for read in call.cells)
         rough = shadow.numpy(force=True)
         rounded = np.array(rough, dtype=np.float64)
-        rounded[known] = [float(ball.mid()) for ball in values[known]]
-        _part(cell.balls, tensor)[...] = np.where(known, values, to_arb(rough))
+        rounded[is_known] = [float(ball.mid()) for ball in values[is_known]]
+        _part(cell.balls, tensor)[...] = np.where(is_known, values, to_arb(rough))
         shadow.copy_(torch.from_numpy(rounded))
 
     def is_finite(self, operator: Operator, operands: Sequence[float | None]) -> bool:
@@ -205,19 +205,19 @@ def _read_for(name: str, args: Any, shape: Sequence[int], index: tuple[int, ...]
     if len(call) < 2 or not call[1]:  # without keepdim
         x = x.movedim(list(axes), list(range(-len(axes), 0)))
         return [x[index]]
-    return [x[tuple(slice(None) if axis in axes else at for axis, at in enumerate(index))]]
+    return [x[tuple(slice(None) if axis in axes else coordinate for axis, coordinate in enumerate(index))]]
 
 
-def _mapped(function: Callable[[Tensor], Any], value: Any) -> Any:
+def _map_tensors(function: Callable[[Tensor], Any], value: Any) -> Any:
     """Apply a function to all tensors of an argument."""
     if isinstance(value, Tensor):
         return function(value)
     if isinstance(value, dict):
-        return {key: _mapped(function, inner) for key, inner in value.items()}
-    return [_mapped(function, inner) for inner in value] if isinstance(value, list | tuple) else value
+        return {key: _map_tensors(function, inner) for key, inner in value.items()}
+    return [_map_tensors(function, inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
-def _around(shadow: Tensor) -> Any:
+def _make_balls(shadow: Tensor) -> Any:
     """Return balls around shadow values."""
     numbers = shadow.detach().numpy(force=True)
     if not shadow.dtype.is_floating_point:
@@ -232,7 +232,7 @@ def _is_known(ball: arb) -> bool:
     )
 
 
-def _lifted(tensor: Tensor, cell: Cell) -> Balls:
+def _convert_shadow(tensor: Tensor, cell: Cell) -> Balls:
     """Return the shadow of a storage as a row of balls."""
     assert cell.flat is not None
     return to_arb(torch.as_strided(cell.flat, (length_of(tensor),), (1,), 0).numpy(force=True))
@@ -243,7 +243,7 @@ def _part(flat: Balls, tensor: Tensor) -> Balls:
     return view_strided(flat, tensor.shape, tensor.stride(), int(tensor.storage_offset()))
 
 
-def _cost(call: Call, written: list[Tensor]) -> int:
+def _estimate_cost(call: Call, written: list[Tensor]) -> int:
     """Return the cost in additions."""
     name = operation_of_each(call.operator.base)
     elements = max(sum(t.numel() for t in call.read), sum(t.numel() for t in written))

@@ -52,41 +52,41 @@ def blame_not_finite(operation: Operation, *, beyond_poles: bool = True) -> Caus
     """
     while True:
         sources = operation.sources
-        found = (
+        worst_sources = (
             [s for s in sources if s.nan]
             or [s for s in sources if s.inf and not _is_meant(s)]
             or [s for s in sources if math.isinf(s.error) and not s.inf]
         )
-        made = [source.writer for source in found if source.writer is not None]
-        if not made:
-            return _born(operation, beyond_poles=beyond_poles)
-        operation = min(made, key=lambda one: one.number)
+        writers = [source.writer for source in worst_sources if source.writer is not None]
+        if not writers:
+            return _find_origin(operation, beyond_poles=beyond_poles)
+        operation = min(writers, key=lambda writer: writer.number)
 
 
 def _is_meant(source: Source) -> bool:
     return source.writer is None or source.writer.meant
 
 
-def _born(operation: Operation, *, beyond_poles: bool) -> Cause:
+def _find_origin(operation: Operation, *, beyond_poles: bool) -> Cause:
     sources, first_nonfinite = operation.sources, operation.first_nonfinite
     if any(s.writer is None and (s.nan or (s.inf and not operation.nan)) for s in sources):
         return Cause(operation, is_data=True)
     if first_nonfinite is None or not beyond_poles:
         return Cause(operation)
     if not first_nonfinite.again:
-        return _blame_underflow(operation, _emptied_divisor(operation, first_nonfinite))
+        return _blame_underflow(operation, _find_emptied_divisor(operation, first_nonfinite))
     # The exact operands have no pole: blame the operation that made them wrong.
     worst = operation.worst_source
     wrong = worst is not None and worst.worst >= UPSTREAM and not first_nonfinite.has_right_operands
     is_finite_in_truth = first_nonfinite.exact is not None and math.isfinite(first_nonfinite.exact)
-    underflowed = _underflowed(operation, is_finite_in_truth=is_finite_in_truth)
+    underflowed = _find_underflow(operation, is_finite_in_truth=is_finite_in_truth)
     if underflowed is not None and not (wrong and is_finite_in_truth):
         return _blame_underflow(operation, underflowed)
-    residue = _residue(operation, first_nonfinite)
+    residue = _find_residue(operation, first_nonfinite)
     if residue is not None:
         return Cause(residue, is_residue=True, then=operation)
     if worst is None or worst.writer is None or not wrong or not is_finite_in_truth:
-        return Cause(_emptied_sum(operation) or operation)
+        return Cause(_find_emptied_sum(operation) or operation)
     return blame_error(worst.writer)
 
 
@@ -104,56 +104,56 @@ _NEVER_ZERO = {"exp", "exp2", "sigmoid", "softplus", "_softmax", "cosh", "erfc"}
 """Functions whose result is zero only by underflow, or at infinity."""
 
 
-def _underflowed(pole: Operation, *, is_finite_in_truth: bool) -> Operation | None:
+def _find_underflow(pole: Operation, *, is_finite_in_truth: bool) -> Operation | None:
     """Return the operation whose result underflowed to the zero at which there is a pole; ``None`` if there is none."""
     if pole.first_nonfinite is None or 0.0 not in pole.first_nonfinite.operands or not pole.sources:
         return None
     places = [place for place, operand in enumerate(pole.first_nonfinite.operands) if operand == 0.0]
-    made = pole.sources[min(places[-1], len(pole.sources) - 1)].writer
-    if made is None or (is_finite_in_truth and made.has_emptied):
-        return made and _first_underflow(made)
-    computed = made.computed
+    writer = pole.sources[min(places[-1], len(pole.sources) - 1)].writer
+    if writer is None or (is_finite_in_truth and writer.has_emptied):
+        return writer and _find_first_underflow(writer)
+    computed = writer.origin
     has_underflowed = bare(computed.name) in _NEVER_ZERO and computed.least <= 0.0
     return computed if has_underflowed and not any(source.inf for source in computed.sources) else None
 
 
-def _residue(operation: Operation, first_nonfinite: FirstNonfinite) -> Operation | None:
+def _find_residue(operation: Operation, first_nonfinite: FirstNonfinite) -> Operation | None:
     """Return the difference whose rounding error is the negative argument of a logarithm, a root or a power."""
     argument = next(iter(first_nonfinite.operands), None) or 0.0
-    made = operation.sources[0].writer if operation.sources else None
-    if operation.backward or bare(operation.name) not in _NEEDS_POSITIVE or made is None or argument >= 0.0:
+    writer = operation.sources[0].writer if operation.sources else None
+    if operation.backward or bare(operation.name) not in _NEEDS_POSITIVE or writer is None or argument >= 0.0:
         return None
-    largest = max((source.largest for source in made.computed.sources), default=0.0)
-    is_rounding = bare(made.computed.name) in {"sub", "rsub", "add"} and -argument <= CALM * made.unit * largest
-    return made.computed if is_rounding else None
+    largest = max((source.largest for source in writer.origin.sources), default=0.0)
+    is_rounding = bare(writer.origin.name) in {"sub", "rsub", "add"} and -argument <= CALM * writer.unit * largest
+    return writer.origin if is_rounding else None
 
 
 _NEEDS_POSITIVE = {"log", "log2", "log10", "sqrt", "rsqrt", "pow"}
 
 
-def _emptied_divisor(operation: Operation, first_nonfinite: FirstNonfinite) -> Operation | None:
+def _find_emptied_divisor(operation: Operation, first_nonfinite: FirstNonfinite) -> Operation | None:
     """Return the operation that underflows, if a division by a subnormal result of it overflows."""
     divisor = first_nonfinite.operands[1] if len(first_nonfinite.operands) > 1 else None
     if bare(operation.name) != "div" or not divisor or abs(divisor) >= SMALLEST_NORMAL[operation.dtype]:
         return None
-    made = next((one for one in operation.writers if one.has_emptied), None)
-    return None if made is None else _first_underflow(made)
+    underflow = next((writer for writer in operation.writers if writer.has_emptied), None)
+    return None if underflow is None else _find_first_underflow(underflow)
 
 
-def _first_underflow(operation: Operation) -> Operation:
+def _find_first_underflow(operation: Operation) -> Operation:
     while True:
-        made = next((one for one in operation.writers if one.has_emptied), None)
-        if made is None:
+        underflow = next((writer for writer in operation.writers if writer.has_emptied), None)
+        if underflow is None:
             return operation
-        operation = made
+        operation = underflow
 
 
-def _emptied_sum(operation: Operation) -> Operation | None:
+def _find_emptied_sum(operation: Operation) -> Operation | None:
     """Return the exponential that underflowed, if the zero is a sum of exponentials, which is always positive."""
-    sums = [one for one in operation.writers if one.name in ("sum", "mean")]
-    terms = [made for summed in sums for made in summed.writers]
-    exponentials = [made for made in terms if made.name.startswith("exp") and made.read_range is not None]
-    return next((made for made in exponentials if made.least <= 0.0), None)
+    sums = [writer for writer in operation.writers if writer.name in ("sum", "mean")]
+    terms = [term for summed in sums for term in summed.writers]
+    exponentials = [term for term in terms if term.name.startswith("exp") and term.read_range is not None]
+    return next((exponential for exponential in exponentials if exponential.least <= 0.0), None)
 
 
 def blame_error(operation: Operation) -> Cause:
@@ -170,7 +170,7 @@ def blame_error(operation: Operation) -> Cause:
         picks = bare(operation.name) in PICKS and worst is not None
         picked = wrote if picks else 0.0
         if not picks:
-            grown = _grown(operation, read, wrote)
+            grown = _count_lost_digits(operation, read, wrote)
             key = (operation.line.key, operation.backward)
             growth[key] += grown
             ends[key] = (read, ends.get(key, (0.0, wrote))[1])
@@ -183,7 +183,7 @@ def blame_error(operation: Operation) -> Cause:
     return Cause(steepest[key][1], *ends[key])
 
 
-def _grown(operation: Operation, read: float, wrote: float) -> float:
+def _count_lost_digits(operation: Operation, read: float, wrote: float) -> float:
     """Return the number of decimal digits lost between input and output."""
     if math.isinf(read):
         return 0.0

@@ -95,11 +95,11 @@ class Changes:
         self._shadows, self._ends = shadows, ends
         self._format_of = shadows.narrowing.format_of
 
-    def before(self, call: Call, *, grad: bool) -> None:
+    def save_originals(self, call: Call, *, grad: bool) -> None:
         """Save the tensors that an operation is about to change."""
         operator, is_copy = call.operator, call.operator.base in ("copy", "_foreach_copy_")
         if operator.name in BATCH_NORMALIZATIONS:
-            call.statistics = _running(call.args)
+            call.statistics = _copy_statistics(call.args)
         elif call.written and (not operator.overwrites or is_copy) and (not grad or self._is_buffer(call)):
             state_of = {id(tensor): cell for tensor, cell in zip(call.read, call.cells, strict=True)}
             for tensor in call.written:
@@ -107,7 +107,7 @@ class Changes:
                 if cell is None:
                     continue
                 if cell.state.leaf is not None:
-                    self._ends.before_update(cell.state.leaf, tensor, cell)
+                    self._ends.save_initial_value(cell.state.leaf, tensor, cell)
                 is_narrow = self._format_of[tensor.dtype] in NARROW
                 may_stall = is_narrow or (cell.state.leaf is None and stalls(call, UNIT[tensor.dtype]))
                 if may_stall and not is_copy and (self._persists(cell) or key_of(tensor) in self._ends.buffers):
@@ -144,10 +144,10 @@ class Changes:
         writer = cell.state.writer
         return cell.state.leaf is not None or writer is None or writer.number < self.last_backward
 
-    def after(self, call: Call, result: Any, fresh: list[Tensor]) -> None:
+    def compare_changes(self, call: Call, result: Any, fresh: list[Tensor]) -> None:
         """Compare each change with the same change in float64."""
         if call.statistics:
-            self._after_statistics(call)
+            self._compare_statistics(call)
             return
         wide = {
             id(tensor): call.before[id(tensor)].clone() if id(tensor) in call.before else tensor.to(torch.float64)
@@ -155,20 +155,20 @@ class Changes:
         }
         repeated = replay(call.operator, call.args, call.kwargs, wide, result)
         leaf_of = {id(tensor): cell.state.leaf for tensor, cell in zip(call.read, call.cells, strict=True)}
-        for now, before, exact in _changed(call, wide, repeated, fresh):
+        for now, before, exact in _find_changes(call, wide, repeated, fresh):
             leaf = leaf_of.get(id(now), None if call.rebound is None else call.rebound[0])
-            at = (call.line, call.operator.name, self._format_of[now.dtype])
-            update = update_of(*at, leaf, before, now, exact)
+            operation = (call.line, call.operator.name, self._format_of[now.dtype])
+            update = update_of(*operation, leaf, before, now, exact)
             if update is not None:
                 buffer = self._ends.buffers.get(key_of(now) if call.rebound is None else call.keys[0], "")
-                gap, share = _average(call, update)
+                gap, share = _measure_average(call, update)
                 self.updates.append(replace(update, buffer=buffer, gap=gap, share=share))
 
-    def _after_statistics(self, call: Call) -> None:
+    def _compare_statistics(self, call: Call) -> None:
         """Compare running statistics with the exact ones."""
-        for now, before, exact, gap in _moved(call.args, call.statistics):
-            at = (call.line, call.operator.name, self._format_of[now.dtype])
-            update = update_of(*at, None, before, now, exact)
+        for now, before, exact, gap in _measure_statistics(call.args, call.statistics):
+            operation = (call.line, call.operator.name, self._format_of[now.dtype])
+            update = update_of(*operation, None, before, now, exact)
             if update is not None:
                 name = self._ends.buffers.get(key_of(now), "of batch_norm")
                 self.updates.append(replace(update, gap=gap, share=float(call.args[_MOMENTUM]), buffer=name))
@@ -191,7 +191,7 @@ def stalls(call: Call, unit: float) -> bool:
     return name == "mul" and isinstance(args[1], float) and 0.0 < abs(1.0 - args[1]) <= unit
 
 
-def _average(call: Call, update: Update) -> tuple[float | None, float]:
+def _measure_average(call: Call, update: Update) -> tuple[float | None, float]:
     """Return the distance of an average from its target, and the share of it that a step covers."""
     if bare(call.operator.name) != "lerp" or not isinstance(call.args[2], float) or update.leaf is not None:
         return None, 1.0
@@ -199,7 +199,7 @@ def _average(call: Call, update: Update) -> tuple[float | None, float]:
     return update.ratio / share, share
 
 
-def _changed(
+def _find_changes(
     call: Call, wide: dict[int, Tensor], repeated: Any, fresh: list[Tensor]
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Yield each changed tensor with its old and its exact new value."""
@@ -222,7 +222,7 @@ SLOW = 10
 _MEAN, _VARIANCE, _TRAINING, _MOMENTUM = 3, 4, 5, 6
 
 
-def _running(args: Any) -> list[Tensor]:
+def _copy_statistics(args: Any) -> list[Tensor]:
     """Return float64 copies of the running statistics, if the momentum is small enough to matter."""
     if len(args) <= _MOMENTUM or not args[_TRAINING] or not isinstance(args[_MEAN], Tensor):
         return []
@@ -231,7 +231,7 @@ def _running(args: Any) -> list[Tensor]:
     return [args[_MEAN].to(torch.float64, copy=True), args[_VARIANCE].to(torch.float64, copy=True)]
 
 
-def _moved(args: Any, before: list[Tensor]) -> Iterator[tuple[Tensor, Tensor, Tensor, float]]:
+def _measure_statistics(args: Any, before: list[Tensor]) -> Iterator[tuple[Tensor, Tensor, Tensor, float]]:
     """Yield each running statistic: new, old and exact value, and relative distance from that of the batch."""
     x = args[0].detach().to(torch.float64).transpose(0, 1).flatten(1)
     if x.shape[1] < 2:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from harness.auditor.repair import AuditJudge, fix_of_audits
+from harness.auditor.repair import AuditJudge, find_audit_fix
 from harness.command import options, runner
 from harness.command.option_groups import ExecutionOptions, takes_options
 from harness.command.options import Output, console, reject_unknown, say
@@ -131,9 +131,9 @@ def audit(
     mode: Mode = "events" if events else "balls" if balls else "full"
     plan = AuditPlan(target, mode, steps, sample)
     chosen = {"--sample": sample, "--within": within, "--at": at}
-    plans = [replace(plan, within=_within(plan, chosen, execution), at=numbers)]
-    plans += [replace(plan, what_if=as_if) for as_if in _formats(what_if or [])]
-    expected = _kinds(expect or [])
+    plans = [replace(plan, within=_choose_limit(plan, chosen, execution), at=numbers)]
+    plans += [replace(plan, what_if=as_if) for as_if in _parse_formats(what_if or [])]
+    expected = _parse_kinds(expect or [])
     audits: list[Audit] = []
     auditing = Auditing(plans, execution.backend)
     proposal: Proposal | None = None
@@ -152,10 +152,10 @@ def audit(
 
     def keep(audit: Work) -> "Iterator[Record]":
         nonlocal proposal
-        yield from _with_run(audits, auditing.run)
+        yield from _add_run(audits, auditing.run)
         if request is not None and not audit.early:
             judge = AuditJudge(plans, execution, expected)
-            proposal = fix_of_audits(request, judge, select_informative(audits))
+            proposal = find_audit_fix(request, judge, select_informative(audits))
             yield from proposal.fixes
 
     def show(audit: Work) -> int:
@@ -163,9 +163,9 @@ def audit(
         early = f"{audit.ending.early} after {audit.opened.done:,} steps" if audit.early else ""
         with output.written(lambda kind: AUDIT_WRITERS[kind](audits, found_fixes)) as written:
             # A step that ended before its first operation is reported by the command's error.
-            examined = [one for one in audits if one.operations]
+            examined = [step for step in audits if step.operations]
             if output.is_full:
-                _show(examined, Counter(one.title for one in audits), verbose=verbose, quiet=quiet)
+                _show(examined, Counter(step.title for step in audits), verbose=verbose, quiet=quiet)
                 say(*filter(None, [early]), *written)
             else:
                 say(*format_audits(output.output_format, select_informative(examined), early, found_fixes))
@@ -174,12 +174,12 @@ def audit(
             print_proposal(proposal, output.output_format)
         for reason in () if audit.early else auditing.stopped:
             raise UsageError(f"cannot audit `{target}`", rule=f"the step {reason}")
-        return int(any(one.fails for one in audits))
+        return int(any(step.fails for step in audits))
 
     raise typer.Exit(runner.run(work, show, keep=keep, kept=audits, unit="step", output=output))
 
 
-def _within(plan: "AuditPlan", chosen: Mapping[str, object], execution: ExecutionOptions) -> float | None:
+def _choose_limit(plan: "AuditPlan", chosen: Mapping[str, object], execution: ExecutionOptions) -> float | None:
     """Return the limit on CPU time as a multiple; ``None`` if all steps or every N-th step are audited."""
     from harness.auditor.sampling import WITHIN
 
@@ -196,7 +196,7 @@ def _within(plan: "AuditPlan", chosen: Mapping[str, object], execution: Executio
     return WITHIN if is_long or chosen["--at"] else None
 
 
-def _with_run(audits: "list[Audit]", run: "AuditRun | None") -> "Iterator[Audit]":
+def _add_run(audits: "list[Audit]", run: "AuditRun | None") -> "Iterator[Audit]":
     """Sort the audits, and add the number of audited steps to the most informative one, which is yielded."""
     from harness.wording import select_informative
 
@@ -209,7 +209,7 @@ def _with_run(audits: "list[Audit]", run: "AuditRun | None") -> "Iterator[Audit]
         yield audits[index]
 
 
-def _kinds(names: list[str]) -> "tuple[AuditKind, ...]":
+def _parse_kinds(names: list[str]) -> "tuple[AuditKind, ...]":
     """Return kinds of findings by their names."""
     from harness.record import AuditKind
 
@@ -217,7 +217,7 @@ def _kinds(names: list[str]) -> "tuple[AuditKind, ...]":
     return tuple(map(AuditKind, names))
 
 
-def _formats(names: list[str]) -> "list[WhatIf]":
+def _parse_formats(names: list[str]) -> "list[WhatIf]":
     """Return the formats of these names, without duplicates."""
     from harness.record import WHAT_IF
 
@@ -230,17 +230,17 @@ def _show(audits: "list[Audit]", calls: Counter[str], *, verbose: bool, quiet: b
     from harness.wording.audit import wrap_text
 
     width = console().width
-    for one in select_informative(audits):
-        say(wrap_text(audit_line(one) if quiet else format_audit(one, everything=verbose), width))
-        steps = one.run.steps if one.run is not None else calls[one.title]
+    for audit in select_informative(audits):
+        say(wrap_text(audit_line(audit) if quiet else format_audit(audit, everything=verbose), width))
+        steps = audit.run.steps if audit.run is not None else calls[audit.title]
         if steps > 1:
-            which = ", the first with findings" if one.findings else "; no step has findings"
-            say(f"this is step {one.step:,} of {steps:,}{which}")
-        say(*(wrap_text(line, width) for line in ([] if one.run is None else run_lines(one.run))))
-    say(*(wrap_text(line, width) for line in _trends(audits)))
+            which = ", the first with findings" if audit.findings else "; no step has findings"
+            say(f"this is step {audit.step:,} of {steps:,}{which}")
+        say(*(wrap_text(line, width) for line in ([] if audit.run is None else run_lines(audit.run))))
+    say(*(wrap_text(line, width) for line in _format_trends(audits)))
 
 
-def _trends(audits: "list[Audit]") -> list[str]:
+def _format_trends(audits: "list[Audit]") -> list[str]:
     """Return the lines whose headroom shrinks, in words; a trend needs several steps."""
     if len(audits) == 1:
         return []

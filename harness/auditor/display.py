@@ -32,7 +32,7 @@ def audits_to_junit(audits: Sequence[Audit], fixes: Sequence[Fix] = ()) -> str:
         suite = TestSuite(audit.case)
         tests = [_test_case(audit, finding, fixes) for finding in audit.findings]
         if audit.run is not None and audit.run.is_open:
-            tests.append(_failure(audit, "the steps that were not looked at", "not finite", run_lines(audit.run)))
+            tests.append(_make_failure(audit, "the steps that were not looked at", "not finite", run_lines(audit.run)))
         suite.add_testcases(tests or [TestCase("goes nowhere wrong", classname=audit.case, time=audit.duration_s)])
         document.add_testsuite(suite)
     return format_xml(document)
@@ -41,10 +41,10 @@ def audits_to_junit(audits: Sequence[Audit], fixes: Sequence[Fix] = ()) -> str:
 def _test_case(audit: Audit, finding: AuditFinding, fixes: Sequence[Fix]) -> TestCase:
     name = f"{format_place(finding.file, finding.line)} {finding.kind}"
     repairs = [line for fix in fixes if fix.repairs == finding.sentence for line in fix_lines(fix)]
-    return _failure(audit, name, finding.kind.value, [finding.sentence, *finding_lines(finding), *repairs])
+    return _make_failure(audit, name, finding.kind.value, [finding.sentence, *finding_lines(finding), *repairs])
 
 
-def _failure(audit: Audit, name: str, kind: str, lines: Sequence[str]) -> TestCase:
+def _make_failure(audit: Audit, name: str, kind: str, lines: Sequence[str]) -> TestCase:
     """Return a failing test; its message is the first line, its text the rest."""
     test = TestCase(name, classname=audit.case)
     failure = Failure(printable(lines[0]), kind)

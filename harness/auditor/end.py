@@ -86,7 +86,7 @@ class End:
 
 
 @contextmanager
-def unseen() -> Iterator[None]:
+def disable_tracking() -> Iterator[None]:
     """Disable gradients, autocast and the audit."""
     with disable_dispatch_modes(), DisableAutocast(), torch.no_grad():
         yield
@@ -161,8 +161,8 @@ class Ends(EngineHook):
     def _backward(self, roots: Any, *args: Any, **kwargs: Any) -> Any:
         for root in roots:
             if isinstance(root, Tensor) and not is_wrapped(root) and is_followed(root) and root.dim() == 0:
-                self._end_of_backward(Kind.LOSS, "", root)
-        with unseen():
+                self._add_backward_end(Kind.LOSS, "", root)
+        with disable_tracking():
             for parameter in self._leaves.values():
                 self._meet_gradient(parameter)
         return self._engine(roots, *args, **kwargs)
@@ -205,17 +205,17 @@ class Ends(EngineHook):
 
     def name(self, leaf: int) -> str:
         """Return the name of a parameter."""
-        known = self._names.get(leaf)
-        if known:
-            return known
+        known_name = self._names.get(leaf)
+        if known_name:
+            return known_name
         parameter = self._leaves.get(leaf)
         return "a tensor" if parameter is None else f"a tensor {list(parameter.shape)}"
 
     def _gradient(self, parameter: Tensor) -> None:
         if parameter.grad is not None and is_followed(parameter.grad):
-            self._end_of_backward(Kind.GRADIENT, self.name(id(parameter)), parameter.grad, leaf=id(parameter))
+            self._add_backward_end(Kind.GRADIENT, self.name(id(parameter)), parameter.grad, leaf=id(parameter))
 
-    def before_update(self, leaf: int, tensor: Tensor, cell: Cell) -> None:
+    def save_initial_value(self, leaf: int, tensor: Tensor, cell: Cell) -> None:
         """Save a parameter before its first change."""
         self.updated.add(leaf)
         if self._shadows.wide and leaf not in self._before:
@@ -224,24 +224,24 @@ class Ends(EngineHook):
 
     # Results
 
-    def _end_of_backward(self, kind: Kind, name: str, tensor: Tensor, *, leaf: int | None = None) -> None:
+    def _add_backward_end(self, kind: Kind, name: str, tensor: Tensor, *, leaf: int | None = None) -> None:
         """Add a result during a backward pass, without auditing the comparison."""
-        with unseen() if self._shadows.wide else nullcontext():
-            self._end(kind, name, tensor, leaf=leaf)
+        with disable_tracking() if self._shadows.wide else nullcontext():
+            self._add_end(kind, name, tensor, leaf=leaf)
 
-    def _end(self, kind: Kind, name: str, tensor: Tensor, *, leaf: int | None = None) -> None:
+    def _add_end(self, kind: Kind, name: str, tensor: Tensor, *, leaf: int | None = None) -> None:
         cell = self._shadows.cells.get(key_of(tensor))
         if cell is None or cell.state.writer is None or not tensor.numel():
             return
         is_compared = self._shadows.wide and cell.flat is not None
-        error = self._measured(tensor, cell).error if is_compared else 0.0
+        error = self._measure(tensor, cell).error if is_compared else 0.0
         state = Source(cell.state.writer, error, cell.state.spread, cell.state.nan, cell.state.inf, leaf)
         unit = max(cell.unit, self._shadows.unit(tensor))
         is_scalar = is_compared and tensor.dim() == 0
         off = abs(float(tensor) - float(cell.shadow(tensor))) if is_scalar else math.inf
         self.found.append(End(kind, name, state, unit, in_balls=cell.in_balls, off=off))
 
-    def _measured(self, tensor: Tensor, cell: Cell) -> Distance:
+    def _measure(self, tensor: Tensor, cell: Cell) -> Distance:
         actual, shadow = tensor.detach(), cell.shadow(tensor)
         dtype = self._shadows.narrowing.format_of[tensor.dtype]
         if cell.state.nan or cell.state.inf:
@@ -255,15 +255,15 @@ class Ends(EngineHook):
             cell = self._shadows.cells.get(key_of(before.parameter))
             if cell is not None and cell.flat is not None and cell.state.writer is not None:
                 self.update(leaf, before.parameter, cell, before.actual, before.shadow)
-        self._ruin()
+        self._add_ruined_parameters()
         for name, buffer in self._buffers.items():
-            self._end(Kind.BUFFER, name, buffer)
+            self._add_end(Kind.BUFFER, name, buffer)
         output = returned if returned is not None else self._output
         if not any(end.kind is Kind.LOSS for end in self.found) or returned is not None:
             values = list(output.values()) if isinstance(output, dict) else output
             for tensor in tensors(values):
                 if not is_wrapped(tensor) and is_followed(tensor) and not (tensor.dim() == 0 and self._is_loss(tensor)):
-                    self._end(Kind.OUTPUT, "", tensor)
+                    self._add_end(Kind.OUTPUT, "", tensor)
         self._output = None
         self.left = [(self.name(leaf), parameter) for leaf, parameter in self._leaves.items()]
         self.left += self._buffers.items()
@@ -275,7 +275,7 @@ class Ends(EngineHook):
         losses = {end.state.writer for end in self.found if end.kind is Kind.LOSS}
         return cell is not None and cell.state.writer in losses
 
-    def _ruin(self) -> None:
+    def _add_ruined_parameters(self) -> None:
         """Add parameters that are not finite although their gradients are, as after a division by a zero norm."""
         reported = {
             end.state.leaf
@@ -286,7 +286,7 @@ class Ends(EngineHook):
             cell = self._shadows.cells.get(key_of(parameter))
             is_trained = parameter.grad is not None and leaf not in reported
             if is_trained and cell is not None and (cell.state.nan or cell.state.inf):
-                self._end(Kind.UPDATE, self.name(leaf), parameter, leaf=leaf)
+                self._add_end(Kind.UPDATE, self.name(leaf), parameter, leaf=leaf)
 
     def update(self, leaf: int, tensor: Tensor, cell: Cell, actual: Tensor, shadow: Tensor) -> None:
         """Compare the change of a parameter since ``actual`` with the change of its shadow."""
@@ -318,14 +318,14 @@ class Scaling:
         self._seen = 0
         """Number of results of earlier backward passes."""
 
-    def unscaled(self, call: Call) -> None:
+    def check_unscaled(self, call: Call) -> None:
         """Judge the gradients of a backward pass after the scaler has divided them by its scale."""
-        found, inverse = float(call.args[1]), float(call.args[2])
+        has_overflow, inverse = float(call.args[1]), float(call.args[2])
         scale = 1.0 / inverse if inverse > 0.0 else math.inf
         self.scale = max(self.scale, scale)
         remaining = self._ends[: self._seen]
         for end in self._ends[self._seen :]:
-            is_scaled = found and end.kind in (Kind.GRADIENT, Kind.LOSS) and _is_spoiled(end)
+            is_scaled = has_overflow and end.kind in (Kind.GRADIENT, Kind.LOSS) and _is_spoiled(end)
             if not (is_scaled and self._is_of_scale(end, scale)):
                 remaining.append(end)
         if len(remaining) < len(self._ends):

@@ -48,7 +48,7 @@ def is_fair(call: Call, operation: Operation, actual: Tensor, shadow: Tensor) ->
         return True
     if name in {"sub", "rsub", "add"} and len(operation.sources) == 1:
         return operation.sources[0].largest <= NEAR_ONE
-    computed = [bare(writer.computed.name) for writer in operation.writers]
+    computed = [bare(writer.origin.name) for writer in operation.writers]
     if name in _LOGARITHMS:
         return bool(computed) and computed[0] not in {"add", "sub", "rsub"}
     if name in {"sub", "add"} and len(operation.sources) == 2:

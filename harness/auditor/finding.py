@@ -12,11 +12,11 @@ from harness.auditor.blame import Cause, blame_error, blame_not_finite
 from harness.auditor.change import FAR, Update
 from harness.auditor.end import End, Ends, Kind
 from harness.auditor.fair import is_small
-from harness.auditor.operation import Operation, bare, known_as
+from harness.auditor.operation import Operation, bare, public_name
 from harness.auditor.remedy import COUNTS, LAWS, REMEDY, is_sum
 from harness.auditor.rules import Indices
 from harness.auditor.watching import Watching
-from harness.auditor.wording import Statement, describe, digits, finding_of, stalled
+from harness.auditor.wording import Statement, describe, digits, explain_stall, make_finding
 from harness.error import cell
 from harness.exact.tape import NARROW, SMALLEST, UNIT, dtype_name
 from harness.record.audit import AuditFinding, AuditKind
@@ -57,16 +57,16 @@ class Findings:
         self._found: dict[tuple[tuple[str, int], AuditKind], Found] = {}
         self._exempt: set[int | None] = set()
 
-    def listed(self) -> list[AuditFinding]:
+    def list_findings(self) -> list[AuditFinding]:
         """Return the findings, the worst first."""
         for end in self.watching.ends.found:
             self._follow(end)
         for wrong in self.watching.indices:
-            self._miscounted(wrong)
+            self._trace_indices(wrong)
         self.notes += self.watching.scaling.notes
-        lost = lost_updates(self.watching.changes.updates, self.watching.ends)
-        found = [*map(_of_cause, self._found.values()), *self.watching.rules.findings.values(), *lost]
-        return sorted(_merged(found), key=lambda finding: list(AuditKind).index(finding.kind))
+        lost = find_lost_updates(self.watching.changes.updates, self.watching.ends)
+        findings = [*map(_convert_cause, self._found.values()), *self.watching.rules.findings.values(), *lost]
+        return sorted(_merge_findings(findings), key=lambda finding: list(AuditKind).index(finding.kind))
 
     def _follow(self, end: End) -> None:
         state = end.state
@@ -81,34 +81,34 @@ class Findings:
             first = blame_not_finite(operation, beyond_poles=not is_rounding)
             self._add(first, str(end), is_loss=end.kind is Kind.LOSS and first.operation is operation)
         elif self.watching.full and state.error > limit(end):
-            cause = self._cause_of_error(end, operation)
+            cause = self._find_cause(end, operation)
             if cause is not None:
-                self._add(cause, f"{end} ({_left(state.error)})")
+                self._add(cause, f"{end} ({_format_digits(state.error)})")
 
-    def _cause_of_error(self, end: End, operation: Operation) -> Cause | None:
+    def _find_cause(self, end: End, operation: Operation) -> Cause | None:
         if end.kind is Kind.UPDATE:
             if end.state.leaf in self._exempt:
                 return None
-            operation = operation.computed
+            operation = operation.origin
             worst = operation.worst_source
             if worst is None or worst.writer is None or max(source.error for source in operation.sources) <= limit(end):
                 return None  # a lost update has its own finding
             operation = worst.writer
         cause = blame_error(operation)
         if cause.operation.is_confirmed() is False:
-            name = known_as(cause.operation.name)
+            name = public_name(cause.operation.name)
             self.notes.append(f"ball arithmetic contradicts float64 at {name} and confirms the step")
             return None
         # A sum that is the loss itself has right gradients, whatever its digits.
-        is_fair = cause.operation.is_fair and (not is_sum(cause.operation) or operation.computed is cause.operation)
-        if is_fair and is_small(cause.operation, self._loss_error(end, cause.operation)):
-            self.notes.append(_harmless(cause.operation))
+        is_fair = cause.operation.is_fair and (not is_sum(cause.operation) or operation.origin is cause.operation)
+        if is_fair and is_small(cause.operation, self._compute_loss_error(end, cause.operation)):
+            self.notes.append(_explain_harmless(cause.operation))
             return None
         if end.kind is Kind.GRADIENT and self._is_rounding(end, operation, cause):
             return None
         return cause
 
-    def _loss_error(self, end: End, operation: Operation) -> float:
+    def _compute_loss_error(self, end: End, operation: Operation) -> float:
         """Return the absolute error of the losses that an operation leads to.
 
         It is infinite if there is none, as for a learning rate, and for a loss in 16 bits that has less than one digit,
@@ -141,7 +141,7 @@ class Findings:
         elif cause.read is not None and cause.operation.backward and _may_cancel(cause.operation):
             self._exempt.add(end.state.leaf)
             self.notes.append(
-                f"{end} is rounding error: the terms of {known_as(cause.operation.name)} cancel in the backward pass"
+                f"{end} is rounding error: the terms of {public_name(cause.operation.name)} cancel in the backward pass"
             )
             return True
         return cancels
@@ -149,10 +149,10 @@ class Findings:
     def _add(self, cause: Cause, reaches: str, *, is_loss: bool = False) -> None:
         kind, sentence, remedy = describe(cause, self.watching.ends, self.watching.operations)
         if kind is AuditKind.ACCUMULATION:
-            sentence += stalled(self.watching.operations, cause.operation)
+            sentence += explain_stall(self.watching.operations, cause.operation)
         if kind is AuditKind.OVERFLOW and is_loss and cause.operation.name.startswith("mul"):
             remedy = "use a smaller loss scale, or let torch.amp.GradScaler choose it: it lowers a scale that overflows"
-        update, scale = self._first_update(), self._scale_left()
+        update, scale = self._find_first_update(), self._find_remaining_scale()
         if kind in _NOT_FINITE and update is not None and scale:
             sentence += f" (line {cause.operation.line.number}); the optimizer takes gradients times {scale:,.0f}"
             kind, remedy, cause = AuditKind.OVERFLOW, REMEDY["scaler"], replace(cause, operation=update)
@@ -161,7 +161,7 @@ class Findings:
             self._found[key] = Found(cause, (kind, sentence, remedy))
         self._found[key].reaches.append(reaches)
 
-    def _scale_left(self) -> float:
+    def _find_remaining_scale(self) -> float:
         """Return the scale of a loss whose gradients an optimizer used without unscaling them; 0 if there is none."""
         losses = [end.state.writer for end in self.watching.ends.found if end.kind is Kind.LOSS]
         scaled = [
@@ -170,18 +170,18 @@ class Findings:
         scales = [s.largest for s in scaled if s.writer is None and math.frexp(s.largest)[0] == 0.5]
         return 0.0 if self.watching.scaling.scale else max((s for s in scales if s >= 256), default=0.0)
 
-    def _first_update(self) -> Operation | None:
+    def _find_first_update(self) -> Operation | None:
         """Return the first operation that changes a parameter."""
         operations = self.watching.operations
         return next((o for o in operations if o.name[-1] == "_" and any(s.leaf is not None for s in o.sources)), None)
 
-    def _miscounted(self, wrong: Indices) -> None:
+    def _trace_indices(self, wrong: Indices) -> None:
         """Trace wrong indices back to the line that counted them."""
         cause = blame_error(wrong.writer) if self.watching.full else Cause(wrong.writer)
         kind = AuditKind.ACCUMULATION if is_sum(cause.operation) else AuditKind.INACCURATE
         key = (cause.operation.line.key, kind)
-        found = self._found.setdefault(key, Found(cause, (kind, wrong.sentence, COUNTS)))
-        found.reaches.append("indices")
+        entry = self._found.setdefault(key, Found(cause, (kind, wrong.sentence, COUNTS)))
+        entry.reaches.append("indices")
 
 
 def _may_cancel(operation: Operation) -> bool:
@@ -190,28 +190,28 @@ def _may_cancel(operation: Operation) -> bool:
     return operation.vanished <= 0.3 and not (bare(operation.name) == "add" and grows)
 
 
-def _harmless(operation: Operation) -> str:
+def _explain_harmless(operation: Operation) -> str:
     """Return a note on a harmless loss of digits."""
-    at = f"{cell(Path(operation.line.file).name)}:{operation.line.number}"
-    how = f"{known_as(operation.name)} at {at} has {digits(operation.worst, operation)} left"
-    return f"{how}, since its terms cancel: harmless, because the error of the loss is small compared with these terms"
+    place = f"{cell(Path(operation.line.file).name)}:{operation.line.number}"
+    note = f"{public_name(operation.name)} at {place} has {digits(operation.worst, operation)} left"
+    return f"{note}, since its terms cancel: harmless, because the error of the loss is small compared with these terms"
 
 
-def _of_cause(found: Found) -> AuditFinding:
-    operation = found.cause.operation
-    return finding_of(
-        found.statement,
+def _convert_cause(entry: Found) -> AuditFinding:
+    operation = entry.cause.operation
+    return make_finding(
+        entry.statement,
         operation.line,
         operation.name,
         operation.dtype,
         backward=operation.backward,
-        law=None if operation.backward else LAWS.get((found.statement[0], operation.name)),
-        reaches=tuple(dict.fromkeys(found.reaches)),
-        oracle=_oracle_of(found.cause),
+        law=None if operation.backward else LAWS.get((entry.statement[0], operation.name)),
+        reaches=tuple(dict.fromkeys(entry.reaches)),
+        oracle=_find_oracle(entry.cause),
     )
 
 
-def _oracle_of(cause: Cause) -> str | None:
+def _find_oracle(cause: Cause) -> str | None:
     """Return the evidence for a loss of digits."""
     if cause.read is None:
         return None
@@ -221,7 +221,7 @@ def _oracle_of(cause: Cause) -> str | None:
 _NOT_FINITE = {AuditKind.OVERFLOW, AuditKind.POLE, AuditKind.INVALID, AuditKind.MASKED}
 
 
-def _merged(findings: Sequence[AuditFinding]) -> list[AuditFinding]:
+def _merge_findings(findings: Sequence[AuditFinding]) -> list[AuditFinding]:
     """Merge findings of the same line and kind; NaN and infinity in forward and backward pass are one finding.
 
     On a line with NaN or infinity, lost digits are no other cause. An eps of zero is the cause of a pole.
@@ -248,7 +248,7 @@ def _explains(cause: AuditFinding, finding: AuditFinding) -> bool:
     return (cause.file, cause.line) == (finding.file, finding.line) and (is_same or is_eps or is_beside)
 
 
-def _left(error: float) -> str:
+def _format_digits(error: float) -> str:
     return "no digits left" if error >= 0.5 else f"{-math.log10(error):.1f} digits left"
 
 
@@ -256,7 +256,7 @@ STILL = 0.5
 """Minimum lost share of an update, by elements and by norm, for a finding."""
 
 
-def lost_updates(updates: Sequence[Update], ends: Ends) -> Iterator[AuditFinding]:
+def find_lost_updates(updates: Sequence[Update], ends: Ends) -> Iterator[AuditFinding]:
     """Yield a finding for each line and kind of lost update."""
     groups: dict[tuple[tuple[str, int], bool, str], list[Update]] = defaultdict(list)
     for update in updates:
@@ -264,7 +264,7 @@ def lost_updates(updates: Sequence[Update], ends: Ends) -> Iterator[AuditFinding
         if not is_compensated and _is_lost(update):
             groups[(update.line.key, update.leaf is not None, update.operation)].append(update)
     for group in groups.values():
-        yield _finding(group, ends)
+        yield _make_update_finding(group, ends)
 
 
 def _is_lost(update: Update) -> bool:
@@ -275,17 +275,17 @@ def _is_lost(update: Update) -> bool:
     return is_still
 
 
-def _finding(updates: Sequence[Update], ends: Ends) -> AuditFinding:
+def _make_update_finding(updates: Sequence[Update], ends: Ends) -> AuditFinding:
     first = updates[0]
     buffers = list(dict.fromkeys(update.buffer for update in updates if update.buffer))
     names = [ends.name(update.leaf) for update in updates if update.leaf is not None]
     of_weights = [f"the update of {name}" for name in dict.fromkeys(names)]
     reaches = (*of_weights, *(f"the buffer {name}" for name in buffers))
-    statement = (AuditKind.UPDATE, _sentence(updates, ends, buffers), _remedy(first))
-    return finding_of(statement, first.line, first.operation, first.dtype, reaches=reaches, times=len(updates))
+    statement = (AuditKind.UPDATE, _format_sentence(updates, ends, buffers), _choose_remedy(first))
+    return make_finding(statement, first.line, first.operation, first.dtype, reaches=reaches, times=len(updates))
 
 
-def _sentence(updates: Sequence[Update], ends: Ends, buffers: Sequence[str]) -> str:
+def _format_sentence(updates: Sequence[Update], ends: Ends, buffers: Sequence[str]) -> str:
     first, whose = updates[0], f"buffer {buffers[0]}" if buffers else "average"
     if first.gap is not None:
         return (
@@ -298,10 +298,13 @@ def _sentence(updates: Sequence[Update], ends: Ends, buffers: Sequence[str]) -> 
     others = f"entries of the {whose}" if buffers else "entries of an average or of the optimizer's state"
     action = "weights" if is_parameter else others
     where = f" in {len(still):,} of {updated:,} tensors" if is_parameter and len(still) < updated else ""
-    return f"{100 * share:.0f} % of the {action}{where} do not change: {_why(max(updates, key=lambda one: one.still))}"
+    return (
+        f"{100 * share:.0f} % of the {action}{where} do not change: "
+        f"{_explain_update(max(updates, key=lambda update: update.still))}"
+    )
 
 
-def _why(update: Update) -> str:
+def _explain_update(update: Update) -> str:
     name = dtype_name(update.dtype)
     if update.headroom > 2:
         return f"they are too small for {name}, whose smallest positive number is {SMALLEST[update.dtype]:.3g}"
@@ -309,7 +312,7 @@ def _why(update: Update) -> str:
     return f"{action} is {update.ratio:.1e} of their size, but {name} resolves only {2 * UNIT[update.dtype]:.1e}"
 
 
-def _remedy(update: Update) -> str:
+def _choose_remedy(update: Update) -> str:
     if update.dtype not in NARROW:
         return "use a smaller decay, so that a step is more than the format resolves, or keep the average in float64"
     if update.buffer:

@@ -83,30 +83,30 @@ class Lines:
         node = current_autograd_node()
         above = sys._getframe(2)
         if node is not None:
-            known = self._forward.get(sequence_number(node))
+            forward_line = self._forward.get(sequence_number(node))
             # Usually the engine itself dispatches the operation.
-            if known is not None and above.f_back is not None and above.f_back.f_code is BACKWARD_CODE:
-                return known, Pass.BACKWARD
-            frame, within = self._nearest(above)
+            if forward_line is not None and above.f_back is not None and above.f_back.f_code is BACKWARD_CODE:
+                return forward_line, Pass.BACKWARD
+            frame, within = self._find_nearest(above)
             if frame is not None and not within:
-                return self._line(frame), Pass.BY_HAND
-            if known is not None:
-                return known, Pass.BACKWARD
+                return self._make_line(frame), Pass.BY_HAND
+            if forward_line is not None:
+                return forward_line, Pass.BACKWARD
         else:
-            frame, within = self._nearest(above)
-        line = NOWHERE if frame is None else self._line(frame)
+            frame, within = self._find_nearest(above)
+        line = NOWHERE if frame is None else self._make_line(frame)
         if node is None:
             # The first operation with a sequence number creates the node.
             self._forward.setdefault(next_sequence_number() - 1, line)
         return line, Pass.BACKWARD if within else Pass.FORWARD
 
-    def _nearest(self, frame: FrameType | None) -> tuple[FrameType | None, bool]:
+    def _find_nearest(self, frame: FrameType | None) -> tuple[FrameType | None, bool]:
         """Return the innermost frame outside of torch and the harness, and whether the autograd engine is below it."""
         within, kinds = False, self._kinds
         while frame is not None:
             code = frame.f_code
-            known = kinds.get(id(code))
-            kind = known[0] if known is not None else self._kind(code)  # inlined for speed
+            entry = kinds.get(id(code))
+            kind = entry[0] if entry is not None else self._find_kind(code)  # inlined for speed
             if kind != FOREIGN:
                 if kind != ENGINE:
                     break
@@ -114,30 +114,33 @@ class Lines:
             frame = frame.f_back
         return frame, within
 
-    def _kind(self, code: CodeType) -> int:
-        known = self._kinds.get(id(code))
-        if known is None:
-            known = self._kinds[id(code)] = (ENGINE if code is BACKWARD_CODE else _kind_of(code.co_filename), code)
-        return known[0]
+    def _find_kind(self, code: CodeType) -> int:
+        entry = self._kinds.get(id(code))
+        if entry is None:
+            entry = self._kinds[id(code)] = (
+                ENGINE if code is BACKWARD_CODE else _classify_file(code.co_filename),
+                code,
+            )
+        return entry[0]
 
-    def _line(self, frame: FrameType) -> Line:
+    def _make_line(self, frame: FrameType) -> Line:
         code, module = frame.f_code, self.modules[-1] if self.modules else ""
-        caller = self._caller(frame) if self._kind(code) == THEIRS else None
+        caller = self._find_caller(frame) if self._find_kind(code) == THEIRS else None
         key = (id(code), frame.f_lineno, module, caller)
-        known = self._known.get(key)
-        if known is None:
-            known = self._known[key] = Line(code.co_filename, frame.f_lineno, code.co_name, module, caller)
-        return known
+        line = self._known.get(key)
+        if line is None:
+            line = self._known[key] = Line(code.co_filename, frame.f_lineno, code.co_name, module, caller)
+        return line
 
-    def _caller(self, frame: FrameType | None) -> tuple[str, int] | None:
+    def _find_caller(self, frame: FrameType | None) -> tuple[str, int] | None:
         while frame is not None:
-            if self._kind(frame.f_code) == OWN:
+            if self._find_kind(frame.f_code) == OWN:
                 return (frame.f_code.co_filename, frame.f_lineno)
             frame = frame.f_back
         return None
 
 
-def _kind_of(file: str) -> int:
+def _classify_file(file: str) -> int:
     if file.startswith(("<frozen", _TORCH, _OURS)) or file == _CONTEXTS:
         return FOREIGN
     if file.startswith(_INSTALLED):
@@ -171,27 +174,27 @@ MAX_CHARACTERS = 200
 Placed = TypeVar("Placed", AuditFinding, Headroom)
 
 
-def with_source(record: Placed) -> Placed:
+def add_source(record: Placed) -> Placed:
     """Return a finding or a headroom with its source line and the columns of its operation, if they are known."""
     code = linecache.getline(record.file, record.line).rstrip()
     if not code.strip() or len(code) > MAX_CHARACTERS:
         return record
-    start, end = _columns(record.file, record.line, code, record.operation)
+    start, end = _find_columns(record.file, record.line, code, record.operation)
     return record.model_copy(update={"code": code, "start": start, "end": end})
 
 
-def _columns(file: str, line: int, code: str, operation: str) -> tuple[int, int]:
+def _find_columns(file: str, line: int, code: str, operation: str) -> tuple[int, int]:
     """Return the columns of an operation that occurs once in a line; (0, 0) otherwise."""
-    found = [node for node in _tree(file) if node.lineno == line and _is(node, operation)]
-    if len(found) != 1 or found[0].end_lineno != line:
+    nodes = [node for node in _parse_expressions(file) if node.lineno == line and _is(node, operation)]
+    if len(nodes) != 1 or nodes[0].end_lineno != line:
         return 0, 0
     encoded = code.encode()  # the columns of ast count bytes
-    start, end = found[0].col_offset, found[0].end_col_offset
+    start, end = nodes[0].col_offset, nodes[0].end_col_offset
     return len(encoded[:start].decode(errors="replace")), len(encoded[:end].decode(errors="replace"))
 
 
 @lru_cache(8)
-def _tree(file: str) -> list[Any]:
+def _parse_expressions(file: str) -> list[Any]:
     """Return the expressions of a file; empty if it cannot be parsed."""
     try:
         tree = ast.parse("".join(linecache.getlines(file)))

@@ -89,8 +89,8 @@ class FirstNonfinite:
     @property
     def has_right_operands(self) -> bool:
         """Whether the operands are known to agree with their shadows, up to less than half of their size."""
-        both = zip(self.operands, self.exact_operands, strict=False)
-        pairs = [(x, y) for x, y in both if x is not None and y is not None]
+        operands = zip(self.operands, self.exact_operands, strict=False)
+        pairs = [(x, y) for x, y in operands if x is not None and y is not None]
         return bool(pairs) and all(x == y or abs(x - y) < UPSTREAM * max(abs(x), abs(y)) for x, y in pairs)
 
 
@@ -185,7 +185,7 @@ class Operation:
         """The operations of the step that wrote its inputs."""
         return [source.writer for source in self.sources if source.writer is not None]
 
-    def computed_by(self) -> Iterator[str]:
+    def iter_origin_names(self) -> Iterator[str]:
         """Yield the names of the last operations that computed its value, itself first; ``x * x`` is a square."""
         operation: Operation | None = self
         for _ in range(_NEAR):
@@ -199,7 +199,9 @@ class Operation:
         """Whether a later operation depends on the result."""
         seen = pending = {later}
         while pending and self not in seen:
-            pending = {made for one in pending for made in one.writers if made.number >= self.number} - seen
+            pending = {
+                writer for operation in pending for writer in operation.writers if writer.number >= self.number
+            } - seen
             seen = seen | pending
         return self in seen
 
@@ -210,7 +212,7 @@ class Operation:
         return max(written, key=lambda source: source.worst, default=None)
 
     @property
-    def computed(self) -> "Operation":
+    def origin(self) -> "Operation":
         """The operation that computed its value, if it only moves a value, else itself."""
         operation = self
         while operation.name.rstrip("_") in _MOVES and operation.sources and operation.sources[0].writer is not None:
@@ -262,7 +264,7 @@ def bare(name: str) -> str:
     return name.removeprefix("_foreach_").rstrip("_")
 
 
-def known_as(name: str) -> str:
+def public_name(name: str) -> str:
     """Return the name of torch's public function for a dispatched operation."""
     plain = bare(name)
     if plain in _FUSED:
@@ -272,5 +274,5 @@ def known_as(name: str) -> str:
     for ending in ("_backward_data", "_backward", "_forward"):
         inner = plain.removesuffix(ending)
         if inner != plain:
-            return known_as(inner) if ending == "_forward" else f"the gradient of {known_as(inner)}"
+            return public_name(inner) if ending == "_forward" else f"the gradient of {public_name(inner)}"
     return plain.removeprefix("native_").strip("_")

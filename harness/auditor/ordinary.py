@@ -49,9 +49,9 @@ class Ordinary(TorchFunctionMode):
         wide = {name: _wide(value) for name, value in (kwargs or {}).items()}
         result = _WIDE.get(func, func)(*map(_wide, args), **wide)
         is_new = isinstance(result, Tensor) and not list(tensors([*args, *wide.values()]))
-        return self._scaled(result) if is_new and result.is_floating_point() else result
+        return self._scale_draws(result) if is_new and result.is_floating_point() else result
 
-    def _scaled(self, new: Tensor) -> Tensor:
+    def _scale_draws(self, new: Tensor) -> Tensor:
         new = new.double()
         finite = new.detach()[new.detach().isfinite()].abs()
         largest = float(finite.max()) if finite.numel() else 0.0
@@ -89,7 +89,7 @@ class OrdinaryPlan:
         """Call the step, and return its losses, gradients and results."""
         file, _, name = self.target.rpartition(":")
         watching = _Results()
-        with ordinary(SCALES[index]):
+        with use_ordinary_data(SCALES[index]):
             step = find_attribute(file, name)
             try:
                 with watching:
@@ -101,7 +101,7 @@ class OrdinaryPlan:
 
 
 @contextmanager
-def ordinary(largest: float) -> Iterator[None]:
+def use_ordinary_data(largest: float) -> Iterator[None]:
     """Run the body with ordinary data and a fixed seed."""
     default, state = torch.get_default_dtype(), random.getstate()
     torch.set_default_dtype(torch.float64)
@@ -122,7 +122,7 @@ class _Results(EngineHook):
     found: list[Document] = field(default_factory=list)
 
     def _backward(self, roots: Any, *args: Any, **kwargs: Any) -> Any:
-        leaves = list(_leaves(roots))
+        leaves = list(_iter_leaves(roots))
         result = self._engine(roots, *args, **kwargs)
         self.add("loss", roots)
         self.add("gradient", [leaf.grad for leaf in leaves if leaf.grad is not None])
@@ -134,7 +134,7 @@ class _Results(EngineHook):
         self.found += [{"kind": kind, "values": _sample(value)} for value in values if isinstance(value, Tensor)]
 
 
-def _leaves(roots: Sequence[Tensor]) -> Iterator[Tensor]:
+def _iter_leaves(roots: Sequence[Tensor]) -> Iterator[Tensor]:
     """Yield the leaves of a graph, each once."""
     pending, seen = [root.grad_fn for root in roots], set[Any]()
     while pending:
@@ -151,8 +151,8 @@ def _sample(tensor: Tensor) -> list[str]:
     """Return elements of a tensor and its sum, in hexadecimal."""
     with DisableTorchFunction():
         flat = tensor.detach().double().flatten()
-        some = flat[:: max(1, flat.numel() // SAMPLED)]
-        return [value.hex() for value in (*some.tolist(), float(flat.sum()))]
+        elements = flat[:: max(1, flat.numel() // SAMPLED)]
+        return [value.hex() for value in (*elements.tolist(), float(flat.sum()))]
 
 
 @dataclass(frozen=True)
@@ -170,40 +170,44 @@ class Agreement:
         return bool(self.comparison) and self.off <= AGREES
 
 
-def agreement(before: Sequence[Document], after: Sequence[Document]) -> Agreement:
+def compare_versions(before: Sequence[Document], after: Sequence[Document]) -> Agreement:
     """Compare the results of two versions where the first one has finite results."""
-    found = [_comparison(old["results"], new["results"]) for old, new in zip(before, after, strict=True)]
-    known = [(counts, off) for counts, off in found if counts]
-    if not known:
+    comparisons = [_compare_results(old["results"], new["results"]) for old, new in zip(before, after, strict=True)]
+    finite = [(counts, off) for counts, off in comparisons if counts]
+    if not finite:
         return Agreement({}, 0.0)
-    comparison, best = min(known, key=lambda one: (one[1], -sum(one[0].values())))
-    worst = found[0][1] if found[0][0] else 0.0
+    comparison, best = min(finite, key=lambda pair: (pair[1], -sum(pair[0].values())))
+    worst = comparisons[0][1] if comparisons[0][0] else 0.0
     return Agreement(comparison, best if worst <= ROUGHLY else worst)
 
 
-def _comparison(old: Sequence[Document], new: Sequence[Document]) -> tuple[dict[str, int], float]:
+def _compare_results(old: Sequence[Document], new: Sequence[Document]) -> tuple[dict[str, int], float]:
     """Return the numbers of tensors with a finite element by kind, and the largest relative difference."""
-    if [one["kind"] for one in old] != [one["kind"] for one in new]:
-        return {one["kind"]: 1 for one in old}, math.inf
-    pairs = [(one["kind"], _numbers(one), _numbers(two)) for one, two in zip(old, new, strict=True)]
+    if [tensor["kind"] for tensor in old] != [tensor["kind"] for tensor in new]:
+        return {tensor["kind"]: 1 for tensor in old}, math.inf
+    pairs = [
+        (before["kind"], _parse_numbers(before), _parse_numbers(after)) for before, after in zip(old, new, strict=True)
+    ]
     finite = [pair for pair in pairs if any(map(math.isfinite, pair[1]))]
-    largest = max((_largest(numbers) for _, numbers, _ in finite), default=0.0)
-    counts = {kind: sum(one == kind for one, _, _ in finite) for kind, _, _ in finite}
-    return counts, max((_difference(numbers, rest, largest) for _, numbers, rest in finite), default=0.0)
+    largest = max((_find_largest(numbers) for _, numbers, _ in finite), default=0.0)
+    counts = {kind: sum(name == kind for name, _, _ in finite) for kind, _, _ in finite}
+    return counts, max((_compute_difference(numbers, rest, largest) for _, numbers, rest in finite), default=0.0)
 
 
-def _numbers(one: Document) -> list[float]:
-    return [float.fromhex(text) for text in one["values"]]
+def _parse_numbers(tensor: Document) -> list[float]:
+    return [float.fromhex(text) for text in tensor["values"]]
 
 
-def _largest(numbers: Sequence[float]) -> float:
+def _find_largest(numbers: Sequence[float]) -> float:
     return max((abs(number) for number in numbers if math.isfinite(number)), default=0.0)
 
 
-def _difference(old: Sequence[float], new: Sequence[float], largest: float) -> float:
+def _compute_difference(old: Sequence[float], new: Sequence[float], largest: float) -> float:
     """Return the largest difference, relative to the largest element; rounding of the largest tensor counts as zero."""
     if len(old) != len(new):
         return math.inf
-    size = max(_largest(old), 1e-6 * largest) or 1.0
-    pairs = [(one, two) for one, two in zip(old, new, strict=True) if math.isfinite(one)]
-    return max((abs(one - two) / size if math.isfinite(two) else math.inf for one, two in pairs), default=0.0)
+    size = max(_find_largest(old), 1e-6 * largest) or 1.0
+    pairs = [(before, after) for before, after in zip(old, new, strict=True) if math.isfinite(before)]
+    return max(
+        (abs(before - after) / size if math.isfinite(after) else math.inf for before, after in pairs), default=0.0
+    )

@@ -89,7 +89,7 @@ class AuditPlan:
         if not callable(step):
             kind = type(step).__name__
             raise UsageError(f"cannot audit `{self.target}`", rule="a step must be a function", value=f"`{kind}`")
-        if needed := _needed(step):
+        if needed := _list_required(step):
             raise UsageError(
                 f"cannot audit `{self.target}`",
                 rule="a step must take no arguments",
@@ -127,7 +127,7 @@ class AuditPieces:
         try:
             returned(TimeOnlyWatch().call(self._step))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the description is part of the result
-            return _described(error)
+            return _describe_error(error)
         return None
 
 
@@ -154,17 +154,21 @@ class SampledPieces(AuditPieces):
         }
 
 
-def _needed(step: Callable[..., Any]) -> list[str]:
+def _list_required(step: Callable[..., Any]) -> list[str]:
     """Return the required arguments of a function."""
     try:
         parameters = inspect.signature(step).parameters.values()
     except (TypeError, ValueError):
         return []
     kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return [one.name for one in parameters if one.default is one.empty and one.kind not in kinds]
+    return [
+        parameter.name
+        for parameter in parameters
+        if parameter.default is parameter.empty and parameter.kind not in kinds
+    ]
 
 
-def _described(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     """Describe an exception, with the line of the user's code."""
     from harness.exact.tape import place
 
@@ -174,12 +178,12 @@ def _described(error: BaseException) -> str:
     return f"raises {type(error).__name__}: {error}{place(reversed(frames))}"
 
 
-def audit_of(document: Document) -> Audit | None:
+def read_audit(document: Document) -> Audit | None:
     """Return the audit of a call; ``None`` if it was not audited."""
     return None if document["audit"] is None else Audit.model_validate(document["audit"])
 
 
-def run_of(document: Document) -> AuditRun | None:
+def read_run(document: Document) -> AuditRun | None:
     """Return the state of the run; ``None`` if every step is audited."""
     return AuditRun.model_validate(document["run"]) if "run" in document else None
 
@@ -217,33 +221,34 @@ class Auditing:
         for planned in self._plans:
             reasons: list[str] = []
             with self._backend(planned) as backend:
-                yield from self._called(planned, backend, reasons)
+                yield from self._run_calls(planned, backend, reasons)
             if planned.what_if is not None:
                 self.would_stop += [
                     f"{planned.name} as if {name_format(planned.what_if)} {reason}" for reason in reasons
                 ]
                 continue
-            yield from self._once_more(planned, raised=bool(reasons))
+            yield from self._repeat_steps(planned, raised=bool(reasons))
             self.stopped += reasons
             if reasons:
                 return
 
-    def _called(self, planned: AuditPlan, backend: "Backend", reasons: list[str]) -> Iterator[Audit | None]:
+    def _run_calls(self, planned: AuditPlan, backend: "Backend", reasons: list[str]) -> Iterator[Audit | None]:
         for answer in backend.answers(range(len(backend.pieces))):
             if answer.reply is None:
-                reasons.append(_reason(str(answer.reason), planned.name))
+                reasons.append(_format_reason(str(answer.reason), planned.name))
                 return
-            found = audit_of(answer.reply)
-            self._take(planned, answer.reply, run_of(answer.reply))
+            audit_record = read_audit(answer.reply)
+            self._take(planned, answer.reply, read_run(answer.reply))
             if answer.reply["raised"] is not None:
                 reasons.append(answer.reply["raised"])
-            elif found is not None and not found.ends:
+            elif audit_record is not None and not audit_record.ends:
                 raise UsageError(
                     f"nothing to audit in `{planned.target}`",
-                    rule=f"its {found.operations:,} operations compute no loss, gradient, update or returned tensor",
+                    rule=f"its {audit_record.operations:,} operations compute no loss, gradient, update or "
+                    "returned tensor",
                     remedy="call backward in the step, or return the tensor to audit",
                 )
-            yield found
+            yield audit_record
             if reasons:
                 return
 
@@ -255,18 +260,18 @@ class Auditing:
             self.run = run
             self._losses.append(document["losses"])
 
-    def _once_more(self, planned: AuditPlan, *, raised: bool) -> Iterator[Audit | None]:
+    def _repeat_steps(self, planned: AuditPlan, *, raised: bool) -> Iterator[Audit | None]:
         """Repeat the steps up to the failed ones that were not audited, and audit these until one has findings.
 
         The repetition counts only if all losses up to that step are bit-identical; otherwise nothing is yielded.
         """
         run = self.run
-        at = () if run is None else tuple(ruin.step for ruin in run.ruins)
+        numbers = () if run is None else tuple(ruin.step for ruin in run.ruins)
         if raised and not self._was_seen:
-            at = (*(number for number in at if number < self.taken), self.taken)
-        if run is None or not at:
+            numbers = (*(number for number in numbers if number < self.taken), self.taken)
+        if run is None or not numbers:
             return
-        remaining = replace(planned, steps=at[-1], at=at)
+        remaining = replace(planned, steps=numbers[-1], at=numbers)
         with self._backend(remaining) as backend:
             for answer in backend.answers(range(len(backend.pieces))):
                 if answer.reply is None:
@@ -274,15 +279,15 @@ class Auditing:
                 if answer.reply["losses"] != self._losses[answer.index]:
                     self.run = run.model_copy(update={"again": "another", "differs_at": answer.index + 1})
                     return
-                if (found := audit_of(answer.reply)) is not None:
+                if (audit_record := read_audit(answer.reply)) is not None:
                     self.run = run.model_copy(update={"again": "the same"})
-                    yield found
-                    if found.findings:
+                    yield audit_record
+                    if audit_record.findings:
                         return
                 if answer.reply["raised"] is not None:
                     return
 
 
-def _reason(reason: str, name: str) -> str:
+def _format_reason(reason: str, name: str) -> str:
     text = reason.removeprefix(f"{name} ")
     return f"{text}; raise `--first-call-seconds`" if text.startswith("hangs") else text

@@ -56,7 +56,7 @@ DOMAINS: Mapping[str, tuple[float, float, str]] = {
 """Lower and upper end of the domain, and advice, by function; that of xlogy is about its second argument."""
 
 
-def of_domain(operation: Operation, name: str, argument: float) -> str:
+def remedy_domain(operation: Operation, name: str, argument: float) -> str:
     """Return the remedy of an argument at or beyond the end of the domain of a function."""
     low, high, advice = DOMAINS[name]
     if high < math.inf:
@@ -64,7 +64,7 @@ def of_domain(operation: Operation, name: str, argument: float) -> str:
         return f"clamp the argument to {f'{low:g} + ' if low else ''}{margin} and {high:g} - {margin}{advice}"
     if name == "pow" and argument < 0:
         return "the base is negative: clamp it above 0, or raise its absolute value to the power"
-    functions = operation.computed_by() if name in LOGARITHMS and argument == 0 else iter(())
+    functions = operation.iter_origin_names() if name in LOGARITHMS and argument == 0 else iter(())
     better = next((f"{_INSTEAD[function]}, or " for function in functions if function in _INSTEAD), "")
     return f"{better}keep the argument above {low:g}: {advice or 'clamp it, or add an eps'}"
 
@@ -76,16 +76,16 @@ SLOPES: Mapping[str, tuple[str, str]] = {
 """Places of an infinite slope, and the remedies; other functions have them at the ends of their domain."""
 
 
-def of_slope(operation: Operation, name: str) -> tuple[str, str]:
+def remedy_slope(operation: Operation, name: str) -> tuple[str, str]:
     """Say where the slope of a function is infinite, with the remedy."""
     ends = " and ".join(f"{end:g}" for end in DOMAINS.get(name, ())[:2] if abs(end) < math.inf)
-    return SLOPES.get(name) or (f"{name} is infinite at {ends}", of_domain(operation, name, 0.0))
+    return SLOPES.get(name) or (f"{name} is infinite at {ends}", remedy_domain(operation, name, 0.0))
 
 
 # Reasons in the arguments
 
 
-def _of_labels(args: Any) -> tuple[str, str] | None:
+def _explain_labels(args: Any) -> tuple[str, str] | None:
     """Say why a mean over labels has nothing to divide by."""
     _, labels, weights, _, ignored = args
     kept = labels[labels != ignored]
@@ -96,7 +96,7 @@ def _of_labels(args: Any) -> tuple[str, str] | None:
     return reason, "skip such a batch, or divide the sum of the losses by a count or weight that is at least 1"
 
 
-def _of_alignment(args: Any) -> tuple[str, str] | None:
+def _explain_alignment(args: Any) -> tuple[str, str] | None:
     """Say that a target has no alignment."""
     lengths, targets = (torch.as_tensor(length) for length in args[2:4])
     if not bool((targets > lengths).any()):
@@ -106,9 +106,9 @@ def _of_alignment(args: Any) -> tuple[str, str] | None:
 
 
 REASONS: Mapping[str, Callable[[Any], tuple[str, str] | None]] = {
-    "nll_loss_forward": _of_labels,
-    "nll_loss2d_forward": _of_labels,
-    "_ctc_loss": _of_alignment,
+    "nll_loss_forward": _explain_labels,
+    "nll_loss2d_forward": _explain_labels,
+    "_ctc_loss": _explain_alignment,
 }
 """Functions that say why a loss is not finite, from its arguments."""
 
@@ -129,16 +129,16 @@ COUNTS = "count in an integer dtype such as torch.int64, and convert the result"
 """Remedy of a count or an index that its format cannot hold."""
 
 
-def of_overflow(operation: Operation) -> str:
+def remedy_overflow(operation: Operation) -> str:
     """Return the remedy of a result beyond the format."""
     if operation.backward:
         return TRAINING if operation.dtype is not torch.float16 else f"{TRAINING}, or use bfloat16 or float32 here"
     name = bare(operation.name)
     advice = "scale before taking the power" if name in {"pow", "square"} else "scale the operands first"
-    return _INSTEAD.get(name) or or_wider(advice, operation.dtype)
+    return _INSTEAD.get(name) or add_wider_format(advice, operation.dtype)
 
 
-def of_exponential(operation: Operation, later: Sequence[Operation]) -> str:
+def remedy_exponential(operation: Operation, later: Sequence[Operation]) -> str:
     """Return the remedy of an exponential that overflows, of a softmax or softplus if it is read as there."""
     readers = {bare(reader.name) for reader in later if not reader.backward and operation in reader.writers}
     return REMEDY["exp" if readers & {"sum", "mean", "div", "cumsum", "log", "add"} else "grown"]
@@ -150,23 +150,23 @@ ITERATED = 5
 
 def diverges(operation: Operation, earlier: Sequence[Operation]) -> bool:
     """Whether the results of the same operation of the same line grew to the overflow."""
-    same = [one.largest for one in earlier if one.line == operation.line and one.name == operation.name]
+    same = [result.largest for result in earlier if result.line == operation.line and result.name == operation.name]
     last = same[-ITERATED:]
     return len(last) == ITERATED and last == sorted(set(last))
 
 
-def of_underflow(operation: Operation) -> str:
+def remedy_underflow(operation: Operation) -> str:
     """Return the remedy of results that underflow to zero."""
     if operation.backward:
         wider = ", or use bfloat16 or float32 here" if operation.dtype is torch.float16 else ""
         return f"scale the loss (torch.amp.GradScaler){wider}"
     if operation.shape == () and operation.dtype in NARROW:
         return "keep this number in float32, or limit it from below with clamp"
-    advice = or_wider("work with logarithms, or scale the operands first", operation.dtype)
+    advice = add_wider_format("work with logarithms, or scale the operands first", operation.dtype)
     return _INSTEAD.get(bare(operation.name), advice)
 
 
-def of_sum(operation: Operation) -> str:
+def remedy_sum(operation: Operation) -> str:
     """Return the remedy of a sum that is not accurate enough."""
     wider = _WIDER.get(operation.dtype)
     if wider is None:
@@ -174,22 +174,24 @@ def of_sum(operation: Operation) -> str:
     return f"sum in {wider} (`dtype=torch.{wider}`), or use pairwise summation instead of one term at a time"
 
 
-def or_wider(advice: str, dtype: torch.dtype) -> str:
+def add_wider_format(advice: str, dtype: torch.dtype) -> str:
     """Add the next wider format as an alternative, if there is one."""
     wider = _WIDER.get(dtype)
     return f"{advice}, or compute this line in {wider}" if wider else advice
 
 
-def of_cancellation(operation: Operation) -> str:
+def remedy_cancellation(operation: Operation) -> str:
     """Return the remedy of a difference, or of a logarithm near one: the function that does not cancel, if known."""
     name, writers = bare(operation.name), operation.writers
     if name == "sub" and [bare(made.name) for made in writers] == ["sigmoid", "sigmoid"]:
         return "use torch.sigmoid(-b) - torch.sigmoid(-a) instead of sigmoid(a) - sigmoid(b)"
     if name in _OF_LOGITS:
-        return or_wider("keep the logits small, for example by weight decay or label smoothing", operation.dtype)
+        return add_wider_format(
+            "keep the logits small, for example by weight decay or label smoothing", operation.dtype
+        )
     is_by_number = len(operation.sources) == 1
     if name in LOGARITHMS and writers:
-        return _of_logarithm(writers[0]) or _subtract_first(operation)
+        return _remedy_logarithm(writers[0]) or _subtract_first(operation)
     if name in {"sub", "rsub", "add"} and is_by_number and writers and 0.25 <= operation.sources[0].largest <= 4.0:
         function = bare(writers[0].name)
         key = "1 + cos" if (name, function) == ("add", "cos") else function
@@ -211,7 +213,7 @@ _BY_NUMBER: Mapping[str, str] = {
 """The replacement for a difference from one, by the function that is subtracted."""
 
 
-def _of_logarithm(inner: Operation) -> str | None:
+def _remedy_logarithm(inner: Operation) -> str | None:
     name, writers = bare(inner.name), inner.writers
     if name not in {"add", "sub", "rsub"} or len(inner.sources) != 1:
         return None
@@ -226,7 +228,9 @@ def _subtract_first(operation: Operation) -> str:
         return "add from the other end (flip and cumsum) instead of subtracting, or use torch.logcumsumexp"
     advice = "subtract the common part before squaring or summing"
     return (
-        f"compute this line in float32, or {advice}" if operation.dtype in NARROW else or_wider(advice, operation.dtype)
+        f"compute this line in float32, or {advice}"
+        if operation.dtype in NARROW
+        else add_wider_format(advice, operation.dtype)
     )
 
 
@@ -235,13 +239,13 @@ def is_sum(operation: Operation) -> bool:
     return bare(operation.name) in _SUMS
 
 
-def grown_weight(operation: Operation) -> float | None:
+def find_grown_weight(operation: Operation) -> float | None:
     """Return the size of the largest weight nearby, if it is so large that the run diverges; else ``None``."""
-    largest = max((source.largest for source in _weights(operation)), default=0.0)
+    largest = max((source.largest for source in _find_weights(operation)), default=0.0)
     return largest if largest > GROWN else None
 
 
-def _weights(operation: Operation) -> Iterator[Source]:
+def _find_weights(operation: Operation) -> Iterator[Source]:
     """Yield the parameters that the operation and those before it read, the nearest first."""
     pending, seen = [operation], {operation}
     for _ in range(NEAREST):

@@ -24,11 +24,11 @@ from harness.auditor.shadow import (
     Distance,
     Narrowing,
     Shadows,
+    compute_underflow_share,
     distance,
     distance_where_finite,
     extent,
     has_emptied,
-    vanished,
 )
 from harness.compat.torch import current_autograd_node
 from harness.exact.replay import replay
@@ -67,8 +67,10 @@ class Notes:
         least, largest = extent(tensor)
         dtype = tensor.dtype if call.as_it_is else self._format_of[tensor.dtype]
         number, name, unit = len(self.operations), call.operator.name, max(UNIT[dtype], call.unit)
-        at = (number, call.line, name, call.backward, dtype, tensor.shape)
-        operation = Operation(*at, call.sources, unit, read_error=call.error, largest=max(-least, largest), least=least)
+        place = (number, call.line, name, call.backward, dtype, tensor.shape)
+        operation = Operation(
+            *place, call.sources, unit, read_error=call.error, largest=max(-least, largest), least=least
+        )
         self.operations.append(operation)
         if not operation.largest < math.inf:
             self._note_not_finite(call, operation, tensor, cell)
@@ -79,7 +81,7 @@ class Notes:
         if name in GROWS and is_new:
             operation.read_range = extent(call.read[0])
         if dtype in NARROW and tensor.dim() == 0 and call.operator.base == "add":
-            operation.added = _added(call, tensor)
+            operation.added = _measure_term(call, tensor)
         self._leave(cell, operation, whole=is_new or is_whole(tensor))
 
     def brief(self, call: Call, tensor: Tensor, leaf: int | None = None) -> tuple[Source, float]:
@@ -92,8 +94,8 @@ class Notes:
         dtype = tensor.dtype
         unit = max(UNIT[dtype], call.unit)
         number = len(self.operations)
-        at = (number, call.line, call.operator.name, call.backward, dtype, tensor.shape)
-        operation = Operation(*at, call.sources, unit, 0.0, 0.0, False, False, 0.0, largest, least)  # noqa: FBT003 - by place, as it is quicker
+        place = (number, call.line, call.operator.name, call.backward, dtype, tensor.shape)
+        operation = Operation(*place, call.sources, unit, 0.0, 0.0, False, False, 0.0, largest, least)  # noqa: FBT003 - by place, as it is quicker
         self.operations.append(operation)
         if not largest < math.inf:
             self._note_not_finite(call, operation, tensor, None)
@@ -143,9 +145,9 @@ class Notes:
         if finite and operation.worst > _STEEP * max(call.error, operation.unit):
             operation.is_fair = is_fair(call, operation, actual, shadow)
         if operation.error > 0.3 and finite:
-            operation.vanished = vanished(actual, shadow, SMALLEST[operation.dtype])
+            operation.vanished = compute_underflow_share(actual, shadow, SMALLEST[operation.dtype])
         if finite and call.operator.base in SUMS and operation.error > 100 * max(operation.read_error, operation.unit):
-            operation.cancelled = self._cancellation(call)
+            operation.cancelled = self._measure_cancellation(call)
 
     def _absorb(self, call: Call, operation: Operation) -> None:
         """Record a term that float64 absorbs too, and report differences of such sums as not followed."""
@@ -158,7 +160,7 @@ class Notes:
         ):
             self.is_blind(call, " (float64 loses its digits, too)")
 
-    def _cancellation(self, call: Call) -> float:
+    def _measure_cancellation(self, call: Call) -> float:
         """Return the sum of the sizes of the terms, divided by the size of their sum."""
         sizes = {identity: shadow.abs() for identity, shadow in call.shadow_of.items()}
         args = (call.operator, call.args, call.kwargs)
@@ -181,7 +183,7 @@ class Notes:
         cell.unit = operation.unit if whole else max(operation.unit, cell.unit)
 
 
-def _added(call: Call, total: Tensor) -> tuple[float, float] | None:
+def _measure_term(call: Call, total: Tensor) -> tuple[float, float] | None:
     """Return the absolute values of a scalar sum's last term and of its total."""
     size = abs(float(total))
     term = call.args[1] if len(call.args) > 1 else None
@@ -199,24 +201,24 @@ def find_first_nonfinite(call: Call, actual: Tensor, shadow: Tensor | None, *, n
     """Describe the first NaN (``nan``) or infinity of a result."""
     bad = actual.isnan() if nan else actual.isinf()
     first = int(bad.flatten().to(torch.uint8).argmax())
-    index = tuple(int(at) for at in np.unravel_index(first, actual.shape))
-    wide = _repeated(call.operator, call.args, call.kwargs, actual, index)
-    operands = tuple(_at(argument, actual, index) for argument in call.args[:3])
-    exact_operands = tuple(_at(call.shadow_of.get(id(argument)), actual, index) for argument in call.args[:3])
+    index = tuple(int(coordinate) for coordinate in np.unravel_index(first, actual.shape))
+    wide = _repeat_element(call.operator, call.args, call.kwargs, actual, index)
+    operands = tuple(_find_operand(argument, actual, index) for argument in call.args[:3])
+    exact_operands = tuple(_find_operand(call.shadow_of.get(id(argument)), actual, index) for argument in call.args[:3])
     exact, again = None if shadow is None else float(shadow[index]), wide is None or not math.isfinite(wide)
     node = current_autograd_node() if call.backward else None
     slope_of = "" if node is None else re.sub("(?<!^)(?=[A-Z])", "_", node.name().partition("Backward")[0]).lower()
     reason = REASONS.get(call.operator.name, lambda _: None)(call.args)
-    return FirstNonfinite(*_counts(bad), operands, exact, again, wide, exact_operands, slope_of, reason)
+    return FirstNonfinite(*_count_elements(bad), operands, exact, again, wide, exact_operands, slope_of, reason)
 
 
-def _counts(bad: Tensor) -> tuple[int, int, int, int]:
+def _count_elements(bad: Tensor) -> tuple[int, int, int, int]:
     """Count the chosen elements, all elements, the rows with a chosen element, and all rows."""
     rows = bad.flatten(0, -2).any(-1) if bad.dim() > 1 else bad
     return int(bad.sum()), bad.numel(), int(rows.sum()), rows.numel()
 
 
-def _at(argument: Any, result: Tensor, index: tuple[int, ...]) -> float | None:
+def _find_operand(argument: Any, result: Tensor, index: tuple[int, ...]) -> float | None:
     """Return the input of an element of the result; ``None`` if it is not a single number."""
     if isinstance(argument, bool) or not isinstance(argument, Tensor | int | float):
         return None
@@ -230,7 +232,7 @@ def _at(argument: Any, result: Tensor, index: tuple[int, ...]) -> float | None:
         return None
 
 
-def _repeated(operator: Operator, args: Any, kwargs: Any, actual: Tensor, index: tuple[int, ...]) -> float | None:
+def _repeat_element(operator: Operator, args: Any, kwargs: Any, actual: Tensor, index: tuple[int, ...]) -> float | None:
     """Return the result in float64 for the same operands; ``None`` if they are overwritten."""
     if operator.writes:
         return None
@@ -252,7 +254,7 @@ def complex_tensors(value: Any) -> list[Tensor]:
     return [tensor for tensor in tensors(value) if tensor.is_complex() and tensor.layout is torch.strided]
 
 
-def states_of(read: Sequence[Tensor], shadows: Shadows) -> Iterator[Source]:
+def iter_states(read: Sequence[Tensor], shadows: Shadows) -> Iterator[Source]:
     """Yield the states of complex tensors; an unknown tensor belongs to the start of the step."""
     for tensor in read:
         cell = shadows.cells.get(key_of(tensor))
@@ -267,11 +269,11 @@ def write(call: Call, tensor: Tensor, shadows: Shadows, operations: list[Operati
     dtype = _REAL[tensor.dtype]
     number, unit = len(operations), max(UNIT[dtype], call.unit)
     nan, inf = bool(tensor.isnan().any()), bool(tensor.isinf().any())
-    at = (number, call.line, call.operator.name, call.backward, dtype, tensor.shape)
-    operation = Operation(*at, call.sources, unit, nan=nan, inf=inf)
+    place = (number, call.line, call.operator.name, call.backward, dtype, tensor.shape)
+    operation = Operation(*place, call.sources, unit, nan=nan, inf=inf)
     if (nan and not call.nan) or (inf and not call.inf and not call.nan):
         bad = tensor.isnan() if nan else tensor.isinf()
-        operation.first_nonfinite = FirstNonfinite(*_counts(bad), (), exact=None, again=nan)
+        operation.first_nonfinite = FirstNonfinite(*_count_elements(bad), (), exact=None, again=nan)
     operations.append(operation)
     state = Source(operation, nan=nan, inf=inf)
     shadows.cells[key_of(tensor)] = Cell(StorageWeakRef(tensor.untyped_storage()), tensor.dtype, state, unit)

@@ -11,7 +11,7 @@ from harness.auditor.line import Line
 from harness.auditor.operation import Operation, bare
 from harness.auditor.remedy import COUNTS, LAWS, PROBABILITIES
 from harness.auditor.shadow import Call, Narrowing
-from harness.auditor.wording import Statement, finding_of
+from harness.auditor.wording import Statement, make_finding
 from harness.compat.torch import current_autograd_node
 from harness.exact.tape import FLOATING, INTEGERS, NARROW, SMALLEST, UNIT, Operator, dtype_name
 from harness.record.audit import AuditFinding, AuditKind
@@ -47,34 +47,34 @@ class Rules:
         self._format_of = narrowing.format_of
         self.findings: dict[tuple[tuple[str, int], AuditKind], AuditFinding] = {}
 
-    def say(self, line: Line, operator: Operator, result: Tensor, statement: Statement | None) -> None:
+    def report(self, line: Line, operator: Operator, result: Tensor, statement: Statement | None) -> None:
         """Store a finding once for each line and kind, if a rule has a statement."""
         if statement is None:
             return
         kind, name, dtype = statement[0], operator.name, self._format_of.get(result.dtype, result.dtype)
         key = (line.key, kind)
-        if (known := self.findings.get(key)) is not None:
-            self.findings[key] = known.model_copy(update={"times": known.times + 1})
+        if (earlier := self.findings.get(key)) is not None:
+            self.findings[key] = earlier.model_copy(update={"times": earlier.times + 1})
             return
-        self.findings[key] = finding_of(statement, line, name, dtype, law=LAWS.get((kind, name)))
+        self.findings[key] = make_finding(statement, line, name, dtype, law=LAWS.get((kind, name)))
 
-    def look(self, line: Line, operator: Operator, args: Any, result: Tensor, *, nan_read: bool) -> None:
+    def check_operation(self, line: Line, operator: Operator, args: Any, result: Tensor, *, nan_read: bool) -> None:
         """Check a floating-point operation after it ran."""
         name, base = operator.name, operator.base
         if base not in _LOOKED_AT and name not in _LOOKED_AT:
             return
         dtype = self._format_of[result.dtype]
         if dtype in NARROW and base in _PROTECTING:
-            self.say(line, operator, result, _vanishing_eps(args, dtype))
+            self.report(line, operator, result, _check_eps(args, dtype))
         if name == "binary_cross_entropy":
-            self.say(line, operator, result, _saturated(*args[:2]))
+            self.report(line, operator, result, _check_saturation(*args[:2]))
         if name in _SOFTMAX and not nan_read:
-            self.say(line, operator, result, _closed_rows(*args[:2], is_safe=name == "_safe_softmax"))
+            self.report(line, operator, result, _check_closed_rows(*args[:2], is_safe=name == "_safe_softmax"))
         if dtype in NARROW and name == "arange":
-            self.say(line, operator, result, _repeated(result, dtype))
+            self.report(line, operator, result, _check_repeated(result, dtype))
 
 
-def _vanishing_eps(args: Any, dtype: torch.dtype) -> Statement | None:
+def _check_eps(args: Any, dtype: torch.dtype) -> Statement | None:
     eps = next((x for x in args if isinstance(x, int | float) and not isinstance(x, bool)), 0)
     name, smallest = dtype_name(dtype), SMALLEST[dtype]
     if eps == 0 or abs(eps) > smallest / 2:
@@ -84,7 +84,7 @@ def _vanishing_eps(args: Any, dtype: torch.dtype) -> Statement | None:
     return AuditKind.EPS, f"{sentence}: it has no effect", remedy
 
 
-def _saturated(p: Tensor, target: Tensor) -> Statement | None:
+def _check_saturation(p: Tensor, target: Tensor) -> Statement | None:
     p, target = p.detach(), target.detach()
     count = int((((p == 0) | (p == 1)) & (p != target)).sum())
     sentence = (
@@ -95,7 +95,7 @@ def _saturated(p: Tensor, target: Tensor) -> Statement | None:
     return (AuditKind.CLAMPED, sentence, remedy) if count else None
 
 
-def _closed_rows(x: Tensor, dim: int, *, is_safe: bool) -> Statement | None:
+def _check_closed_rows(x: Tensor, dim: int, *, is_safe: bool) -> Statement | None:
     x = x.detach()
     if not x.numel() or not x.dim():
         return None
@@ -108,7 +108,7 @@ def _closed_rows(x: Tensor, dim: int, *, is_safe: bool) -> Statement | None:
     return (AuditKind.MASKED, sentence, remedy) if count else None
 
 
-def _repeated(result: Tensor, dtype: torch.dtype) -> Statement | None:
+def _check_repeated(result: Tensor, dtype: torch.dtype) -> Statement | None:
     same = int((result[1:] == result[:-1]).sum()) if result.dim() == 1 else 0
     name = dtype_name(dtype)
     sentence = f"{same:,} of {result.numel():,} numbers of this range equal the previous number in {name}"
@@ -116,13 +116,13 @@ def _repeated(result: Tensor, dtype: torch.dtype) -> Statement | None:
     return (AuditKind.REPEATED, sentence, remedy) if same else None
 
 
-def clamped(args: Any, result: Tensor, limited: Operation | None) -> Statement | None:
+def check_clamp(args: Any, result: Tensor, limited: Operation | None) -> Statement | None:
     """Say whether a clamp of computed values (``limited``) blocks most of the gradient.
 
     A floor below squares or absolute values is meant: the gradient that it blocks is nearly zero.
     """
     node = current_autograd_node()
-    before = [] if limited is None else limited.computed_by()
+    before = [] if limited is None else limited.iter_origin_names()
     function = next((name for name in before if name in PROBABILITIES or name in _FLAT_AT_ZERO), "")
     if node is None or not node.name().startswith("Clamp") or function in _FLAT_AT_ZERO:
         return None
@@ -144,7 +144,7 @@ def clamped(args: Any, result: Tensor, limited: Operation | None) -> Statement |
     return (AuditKind.CLAMPED, sentence, remedy) if count and lost > _BLOCKED * size else None
 
 
-def wrapped(operator: Operator, args: Any, result: Tensor) -> Statement | None:
+def check_wraparound(operator: Operator, args: Any, result: Tensor) -> Statement | None:
     """Say whether an integer operation wraps around."""
     if operator.base not in _WRAPPING or operator.writes or result.dtype not in INTEGERS:
         return None
@@ -153,8 +153,8 @@ def wrapped(operator: Operator, args: Any, result: Tensor) -> Statement | None:
     count = int(wrong.sum())
     if not count:
         return None
-    at = tuple(wrong.nonzero()[0].tolist())
-    where = f"{count:,} of {result.numel():,} entries: {int(wide[at])} becomes {int(result[at])}"
+    index = tuple(wrong.nonzero()[0].tolist())
+    where = f"{count:,} of {result.numel():,} entries: {int(wide[index])} becomes {int(result[index])}"
     sentence = f"{operator.base} of {dtype_name(result.dtype)} wraps around in {where}"
     return AuditKind.WRAPPED, sentence, "convert to floating point or to a wider integer first"
 
@@ -177,7 +177,7 @@ def may_count(call: Call) -> bool:
     return first.writer is None and first.leaf is None and first.largest * UNIT[call.read[0].dtype] >= 1.0
 
 
-def stands_still(call: Call, total: Tensor) -> Statement | None:
+def check_increment(call: Call, total: Tensor) -> Statement | None:
     """Say whether adding an integer changes nothing."""
     term = call.args[1] if len(call.args) > 1 else None
     step = term if isinstance(term, Tensor) else torch.as_tensor(term, dtype=torch.float64)
@@ -186,9 +186,9 @@ def stands_still(call: Call, total: Tensor) -> Statement | None:
     is_lost = (step > 0) & (total > 0) & (total + step.to(total.dtype) == total)
     if not bool(is_lost.any()):
         return None
-    name, at = dtype_name(total.dtype), float(total[is_lost].flatten()[0])
+    name, value = dtype_name(total.dtype), float(total[is_lost].flatten()[0])
     sentence = f"the count does not change any more: {name} has not every integer above {1 / UNIT[total.dtype]:,.0f}"
-    return AuditKind.UPDATE, f"{sentence}, and it is at {at:,.0f}", COUNTS
+    return AuditKind.UPDATE, f"{sentence}, and it is at {value:,.0f}", COUNTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +219,7 @@ class Indices:
         return f"{self.wrong:,} of {self.size:,} indices made of counts are wrong: {limit}"
 
 
-def indices_of(call: Call, result: Any) -> Indices | None:
+def find_wrong_indices(call: Call, result: Any) -> Indices | None:
     """Return the wrong indices that a conversion of counts produces; ``None`` if there are none."""
     if call.operator.name != "_to_copy" or not call.read or not isinstance(result, Tensor) or result.dtype in FLOATING:
         return None

@@ -42,7 +42,7 @@ class QuickCheck(EngineHook):
         self._keep(roots)
         return self._engine(roots, *args, **kwargs)
 
-    def returned(self, value: Any) -> None:
+    def add_returned(self, value: Any) -> None:
         """Use the returned value as a loss if there was no backward pass."""
         if not self._roots:
             self._keep(tensors(list(value.values()) if isinstance(value, dict) else value))
@@ -58,14 +58,14 @@ class QuickCheck(EngineHook):
 
     def follow(self, ends: Iterable[tuple[str, Tensor]]) -> None:
         """Check these weights and buffers from now on, except the ones that are already not finite."""
-        found = ((name, tensor.detach()) for name, tensor in ends if tensor.numel())
-        self._ends = [(name, tensor) for name, tensor in found if _is_finite(tensor)]
+        candidates = ((name, tensor.detach()) for name, tensor in ends if tensor.numel())
+        self._ends = [(name, tensor) for name, tensor in candidates if _is_finite(tensor)]
         formats: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
         for _, tensor in self._ends:
             formats.setdefault((tensor.device, tensor.dtype), []).append(tensor)
         self._formats = list(formats.values())
 
-    def ruined(self) -> str | None:
+    def find_ruined(self) -> str | None:
         """Return the name of the first tensor that is no longer finite, or ``None``."""
         if all(map(_are_finite, self._formats)):
             return None
@@ -160,18 +160,18 @@ class audit_run:  # noqa: N801 - read as a function: `run = harness.audit_run()`
                 finally:
                     taken_s = self._clock() - body_began
         finally:
-            self._look(auditing)
+            self._record_step(auditing)
             step_s, all_s = taken_s, self._clock() - began
             loss = self.losses[-1] if self.losses else None
-            self.sampling.took(step_s, all_s, loss=loss, audit=self.last)
+            self.sampling.record_step(step_s, all_s, loss=loss, audit=self.last)
 
     def returned(self, value: Any, auditing: audit | None = None) -> None:
         """Register the return value of the step as an output to check."""
-        self._quick_check.returned(value)
+        self._quick_check.add_returned(value)
         if auditing is not None:
             auditing.returned(value)
 
-    def _look(self, auditing: audit | None) -> None:
+    def _record_step(self, auditing: audit | None) -> None:
         """Record the losses and the audit of the finished step."""
         number = self.sampling.done + 1
         self.losses = self._quick_check.losses()
@@ -191,7 +191,7 @@ class audit_run:  # noqa: N801 - read as a function: `run = harness.audit_run()`
     def _not_finite(self) -> str:
         if not all(map(math.isfinite, self.losses)):
             return "the loss"
-        name = self._quick_check.ruined()
+        name = self._quick_check.find_ruined()
         return "" if name is None else f"the weight {name}"
 
     @property

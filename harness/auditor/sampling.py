@@ -95,13 +95,13 @@ class Sampling:
 
     def _is_plain_needed(self) -> bool:
         """Whether another plain step is needed as a reference: every second step at first, every tenth later."""
-        many = self._plain
-        return many < min(LEAST, self.done // 2) or many < self.done // SELDOM or not many
+        steps = self._plain
+        return steps < min(LEAST, self.done // 2) or steps < self.done // SELDOM or not steps
 
     def _least_s(self) -> float:
         """Return the mean of the plain steps minus its standard error."""
-        many = self._plain
-        return self._mean_s - (math.sqrt(self._squares / (many - 1) / many) if many > 1 else 0.0)
+        steps = self._plain
+        return self._mean_s - (math.sqrt(self._squares / (steps - 1) / steps) if steps > 1 else 0.0)
 
     def _time_plain(self, step_s: float) -> None:
         """Update mean and sum of squares by Welford's method, because a run may have millions of steps."""
@@ -113,7 +113,7 @@ class Sampling:
     def _is_wanted(self, number: int) -> bool:
         return self._is_sudden or number == self.steps or any(number >= trend.gone_at - 1 for trend in self.trends[:1])
 
-    def took(self, step_s: float, all_s: float, *, loss: float | None, audit: Audit | None) -> None:
+    def record_step(self, step_s: float, all_s: float, *, loss: float | None, audit: Audit | None) -> None:
         """Record a finished step: its CPU time without and with checks, its last loss, and its audit."""
         self.done += 1
         self.cpu_s += all_s
@@ -126,9 +126,9 @@ class Sampling:
             self._audited_s.append(all_s)
             self._recent.append(audit)
             self.trends = find_trends(self._recent)
-        self._look_at(loss)
+        self._check_loss(loss)
 
-    def _look_at(self, loss: float | None) -> None:
+    def _check_loss(self, loss: float | None) -> None:
         """Check whether the loss changed suddenly."""
         change = math.nan if loss is None or self._loss is None else abs(loss - self._loss)
         self._loss = loss

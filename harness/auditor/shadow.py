@@ -152,8 +152,8 @@ class Narrowing:
         """Return the context of the step, with autocast on each available device if requested."""
         contexts = ExitStack()
         if self._autocast_to is not None:
-            other = torch.accelerator.current_accelerator(check_available=True)
-            for kind in ("cpu", *([other.type] if other is not None else [])):
+            accelerator = torch.accelerator.current_accelerator(check_available=True)
+            for kind in ("cpu", *([accelerator.type] if accelerator is not None else [])):
                 contexts.enter_context(torch.autocast(kind, self._autocast_to))
         return contexts
 
@@ -315,7 +315,7 @@ def distance(actual: Tensor, shadow: Tensor, dtype: torch.dtype, *, whole: bool 
         true, got = _numbers(shadow), _numbers(actual)
     else:
         # A strided sample is copied once, because it is read several times.
-        true, got = np.ascontiguousarray(_numbers(_sampled(shadow))), _numbers(_sampled(actual))
+        true, got = np.ascontiguousarray(_numbers(_sample_elements(shadow))), _numbers(_sample_elements(actual))
     with np.errstate(all="ignore"):
         difference = np.subtract(got, true, dtype=np.float64)
         off = _norm(difference)
@@ -348,7 +348,7 @@ def _norm(row: np.ndarray[Any, Any]) -> float:
     return math.sqrt(square) if 1e-200 < square < 1e200 else float(torch.linalg.vector_norm(torch.from_numpy(row)))
 
 
-def _sampled(tensor: Tensor) -> Tensor:
+def _sample_elements(tensor: Tensor) -> Tensor:
     row = flat(tensor)
     return row[:: -(-row.numel() // SAMPLE) | 1]  # an odd step, which is rarely a multiple of a row
 
@@ -365,14 +365,14 @@ def extent(tensor: Tensor) -> tuple[float, float]:
 def distance_where_finite(actual: Tensor, shadow: Tensor, dtype: torch.dtype) -> Distance:
     """Return the distance of the finite elements; infinity if only the shadow is finite somewhere."""
     wide = actual.to(shadow.dtype)
-    finite, known = wide.isfinite(), shadow.isfinite()
-    if bool((~finite & known).any()) or bool((wide.isnan() & ~shadow.isnan()).any()):
+    is_finite, is_shadow_finite = wide.isfinite(), shadow.isfinite()
+    if bool((~is_finite & is_shadow_finite).any()) or bool((wide.isnan() & ~shadow.isnan()).any()):
         return Distance(math.inf, 1.0)
-    both = finite & known
-    return distance(torch.where(both, wide, 0.0), torch.where(both, shadow, 0.0), dtype, whole=True)
+    are_finite = is_finite & is_shadow_finite
+    return distance(torch.where(are_finite, wide, 0.0), torch.where(are_finite, shadow, 0.0), dtype, whole=True)
 
 
-def vanished(actual: Tensor, shadow: Tensor, smallest: float) -> float:
+def compute_underflow_share(actual: Tensor, shadow: Tensor, smallest: float) -> float:
     """Return the share of nonzero elements that underflowed to zero."""
     is_nonzero = shadow != 0
     return float(((actual == 0) & is_nonzero & (shadow.abs() <= smallest)).sum() / max(1, int(is_nonzero.sum())))

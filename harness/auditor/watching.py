@@ -10,9 +10,18 @@ from harness.auditor.change import Changes, stalls
 from harness.auditor.end import UNSCALE, Ends, Scaling
 from harness.auditor.line import Lines, Pass
 from harness.auditor.operation import Operation
-from harness.auditor.result import GROWS, NORMALIZATIONS, SUMS, Notes, complex_tensors, is_whole, states_of
+from harness.auditor.result import GROWS, NORMALIZATIONS, SUMS, Notes, complex_tensors, is_whole, iter_states
 from harness.auditor.result import write as write_complex
-from harness.auditor.rules import ALWAYS, Indices, Rules, clamped, indices_of, may_count, stands_still, wrapped
+from harness.auditor.rules import (
+    ALWAYS,
+    Indices,
+    Rules,
+    check_clamp,
+    check_increment,
+    check_wraparound,
+    find_wrong_indices,
+    may_count,
+)
 from harness.auditor.shadow import Call, Narrowing, Shadows
 from harness.compat.torch import (
     DisableAutocast,
@@ -100,11 +109,11 @@ class Watching(TorchDispatchMode):
             if tensor.requires_grad and tensor.is_leaf and not is_met(tensor):
                 self.ends.register_leaf(tensor)
             return func(*args, **kwargs)
-        every = tensors(args)
+        operands = tensors(args)
         if kwargs:
-            every += tensors(list(kwargs.values()))
+            operands += tensors(list(kwargs.values()))
         read, is_complex = [], False
-        for tensor in every:
+        for tensor in operands:
             if tensor.requires_grad and tensor.is_leaf and not is_met(tensor):
                 self.ends.register_leaf(tensor)
             if is_followed(tensor):
@@ -116,20 +125,20 @@ class Watching(TorchDispatchMode):
         if operator.is_constant or operator.draws:
             return self._new_numbers(operator, args, kwargs, read)
         if is_complex:
-            return self._complex(operator, args, kwargs, read)
+            return self._follow_complex(operator, args, kwargs, read)
         if not read and not (self.full and operator.name in _IN_WIDTH):
-            return self._integers(operator, args, kwargs, every)
+            return self._integers(operator, args, kwargs, operands)
         grad = torch.is_grad_enabled()
         if not grad and not is_any_autocast_enabled():  # backward passes and optimizers
-            call = self._given(operator, args, kwargs, read, grad=grad)
+            call = self._make_call(operator, args, kwargs, read, grad=grad)
             result = func(*args, **kwargs)
-            self._look(call, result)
+            self._check_result(call, result)
             return result
         with _Quietly():
-            call = self._given(operator, args, kwargs, read, grad=grad)
+            call = self._make_call(operator, args, kwargs, read, grad=grad)
         result = func(*args, **kwargs)
         with _Quietly():
-            self._look(call, result)
+            self._check_result(call, result)
         return result
 
     # Operations that need no shadow
@@ -140,13 +149,13 @@ class Watching(TorchDispatchMode):
         call = None
         if dropout and read:
             with _Quietly():
-                call = self._given(operator, args, kwargs, read, grad=True)
+                call = self._make_call(operator, args, kwargs, read, grad=True)
         if operator.writes:
             self._keep(read)
         result = operator.overload(*args, **kwargs)
         if call is not None:
             with _Quietly():
-                self._look(call, result)
+                self._check_result(call, result)
             return result
         for tensor in tensors(result):
             if tensor.dtype in UNIT:
@@ -154,23 +163,23 @@ class Watching(TorchDispatchMode):
         if operator.name == "arange" and isinstance(result, Tensor) and self._format_of.get(result.dtype) in NARROW:
             with _Quietly():
                 self.narrowing.round(result)
-                self.rules.look(self.lines.current()[0], operator, args, result, nan_read=False)
+                self.rules.check_operation(self.lines.current()[0], operator, args, result, nan_read=False)
         return result
 
-    def _integers(self, operator: Operator, args: Any, kwargs: Any, every: list[Tensor]) -> Any:
+    def _integers(self, operator: Operator, args: Any, kwargs: Any, operands: list[Tensor]) -> Any:
         if operator.writes:
-            self._keep(every)
+            self._keep(operands)
         result = operator.overload(*args, **kwargs)
-        if isinstance(result, Tensor) and any(tensor.dtype in INTEGERS for tensor in every):
+        if isinstance(result, Tensor) and any(tensor.dtype in INTEGERS for tensor in operands):
             with _Quietly():
-                self.rules.say(self.lines.current()[0], operator, result, wrapped(operator, args, result))
+                self.rules.report(self.lines.current()[0], operator, result, check_wraparound(operator, args, result))
         return result
 
-    def _complex(self, operator: Operator, args: Any, kwargs: Any, read: list[Tensor]) -> Any:
+    def _follow_complex(self, operator: Operator, args: Any, kwargs: Any, read: list[Tensor]) -> Any:
         """Follow NaN and infinity through a complex operation; its digits are not followed."""
         with _Quietly():
-            call = self._given(operator, args, kwargs, read, grad=True)
-            states = tuple(states_of(complex_tensors([args, list(kwargs.values())]), self.shadows))
+            call = self._make_call(operator, args, kwargs, read, grad=True)
+            states = tuple(iter_states(complex_tensors([args, list(kwargs.values())]), self.shadows))
             call.sources += states
             call.nan = call.nan or any(state.nan for state in states)
             call.inf = call.inf or any(state.inf for state in states)
@@ -198,7 +207,7 @@ class Watching(TorchDispatchMode):
 
     # Before
 
-    def _given(self, operator: Operator, args: Any, kwargs: Any, read: list[Tensor], *, grad: bool) -> Call:
+    def _make_call(self, operator: Operator, args: Any, kwargs: Any, read: list[Tensor], *, grad: bool) -> Call:
         self.shadows.sweep_when_due()
         line, direction = self.lines.current()
         backward = direction is Pass.BACKWARD
@@ -207,16 +216,16 @@ class Watching(TorchDispatchMode):
             written += [tensor for tensor in tensors(args[_UNSAID_WRITES[operator.name]]) if is_followed(tensor)]
         counts = self.narrowing.rounds and not grad and _is_count(operator, args, written)
         overwritten = written if operator.overwrites or (written and "out" in kwargs) else ()
-        known, keys, cells, sources, unit, error, nan, inf = self.shadows.cells, [], [], [], 0.0, 0.0, False, False
+        registry, keys, cells, sources, unit, error, nan, inf = self.shadows.cells, [], [], [], 0.0, 0.0, False, False
         for tensor in read:
             key = storage_address(tensor.untyped_storage())
-            cell = known.get(key)
+            cell = registry.get(key)
             # Inlined for speed, because a call would take longer.
             if cell is None or self.full or cell.dtype is not tensor.dtype:
                 cell = self.shadows.cell(tensor, key, counts=counts)
             keys.append(key)
             cells.append(cell)
-            if overwritten and any(tensor is other for other in overwritten) and is_whole(tensor):
+            if overwritten and any(tensor is target for target in overwritten) and is_whole(tensor):
                 continue
             state = cell.state
             sources.append(state)
@@ -237,7 +246,7 @@ class Watching(TorchDispatchMode):
         if direction is not Pass.FORWARD:
             self.changes.last_backward = len(self.operations)
         elif self.full or unit > _FINE or operator.name in _UNSAID_WRITES or (written and stalls(call, unit)):
-            self.changes.before(call, grad=grad)
+            self.changes.save_originals(call, grad=grad)
         return call
 
     # After
@@ -252,7 +261,7 @@ class Watching(TorchDispatchMode):
         for tensor in {id(tensor): tensor for tensor in [*returned, *call.written]}.values():
             self.narrowing.round(tensor)
 
-    def _look(self, call: Call, result: Any) -> None:
+    def _check_result(self, call: Call, result: Any) -> None:
         operator = call.operator
         if self.narrowing.rounds:
             self._narrow(call, result)
@@ -266,11 +275,11 @@ class Watching(TorchDispatchMode):
         if self.exact.when_few and not self.exact.are_few(call, result):
             self.exact.follow_no_more(self.shadows.cells.values())
         if self.full and self.exact.concerns(call):
-            exact = self._in_balls(call, result)
-        shadows = self._replayed(call, result, fresh) if self.full else None
+            exact = self._compute_balls(call, result)
+        shadows = self._update_shadows(call, result, fresh) if self.full else None
         if call.before or call.statistics:
             try:
-                self.changes.after(call, result, fresh)
+                self.changes.compare_changes(call, result, fresh)
             except FAILURES:
                 self._notes.is_blind(call)
         if operator.name in _UNSAID_WRITES:
@@ -303,17 +312,17 @@ class Watching(TorchDispatchMode):
         operator = call.operator
         if fresh or call.written:
             target = fresh[0] if fresh else call.written[0]
-            self.rules.look(call.line, operator, call.args, target, nan_read=call.nan)
+            self.rules.check_operation(call.line, operator, call.args, target, nan_read=call.nan)
             if call.backward and operator.name == "where":
-                self.rules.say(call.line, operator, target, clamped(call.args, target, self._limited))
+                self.rules.report(call.line, operator, target, check_clamp(call.args, target, self._limited))
             if counts:
-                self.rules.say(call.line, operator, target, stands_still(call, target))
+                self.rules.report(call.line, operator, target, check_increment(call, target))
         elif call.backward and operator.name in ("ge", "le"):
             self._limited = call.sources[0].writer
-        elif (wrong := indices_of(call, result)) is not None:
+        elif (wrong := find_wrong_indices(call, result)) is not None:
             self.indices.append(wrong)
         if operator.name == UNSCALE:
-            self.scaling.unscaled(call)
+            self.scaling.check_unscaled(call)
 
     def _quick_check(self, call: Call, returned: list[Tensor]) -> bool:
         """Examine a result that needs no shadow and no rule as quickly as possible; return whether that sufficed."""
@@ -331,7 +340,7 @@ class Watching(TorchDispatchMode):
             else:
                 self.shadows.new(tensor, None)
         for index, tensor in enumerate(written):
-            if tensor.numel() and not any(tensor is other for other in written[:index]):
+            if tensor.numel() and not any(tensor is earlier for earlier in written[:index]):
                 cell = self.shadows.cell(tensor, fill=False)
                 if is_whole(tensor):
                     cell.state, cell.unit = brief(call, tensor, cell.state.leaf)
@@ -339,7 +348,7 @@ class Watching(TorchDispatchMode):
                     self._notes.note(call, tensor, cell, is_new=False)
         return True
 
-    def _in_balls(self, call: Call, result: Any) -> Values:
+    def _compute_balls(self, call: Call, result: Any) -> Values:
         """Return the exact results of an operation, and drop the balls of storages that it changes otherwise."""
         values = self.exact.values(call, result)
         if values is None or not call.operator.writes:  # changes that the schema does not declare
@@ -349,7 +358,7 @@ class Watching(TorchDispatchMode):
             self._notes.is_blind(call, " (no ball arithmetic)")
         return values or []
 
-    def _replayed(self, call: Call, result: Any, fresh: list[Tensor]) -> list[Tensor | None] | None:
+    def _update_shadows(self, call: Call, result: Any, fresh: list[Tensor]) -> list[Tensor | None] | None:
         """Return the shadows of new results, and update the shadows of changed ones."""
         try:
             repeated = replay(call.operator, call.args, call.kwargs, call.shadow_of, result)

@@ -5,8 +5,8 @@ variants that people write by mistake. A mistake is named only if a variant agre
 examples and the contract does not.
 """
 
-from harness.diagnosis.blame import Blame, blamed
-from harness.diagnosis.examine import examined, imitations, operation_of, rival
+from harness.diagnosis.blame import Blame, blame_expression
+from harness.diagnosis.examine import find_mistake, find_operation, find_rival, make_imitations
 from harness.diagnosis.operation import Choice, Operation, Setting
 from harness.diagnosis.search import Diagnosis, diagnose
 
@@ -16,10 +16,10 @@ __all__ = [
     "Diagnosis",
     "Operation",
     "Setting",
-    "blamed",
+    "blame_expression",
     "diagnose",
-    "examined",
-    "imitations",
-    "operation_of",
-    "rival",
+    "find_mistake",
+    "find_operation",
+    "find_rival",
+    "make_imitations",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.calling.source import Definition, definition, subject_of
 from harness.case import Case
-from harness.diagnosis.marks import Mark, returned
+from harness.diagnosis.marks import Mark, returns
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Source:
     node: Definition
 
 
-def source_of(case: Case) -> Source | None:
+def find_source(case: Case) -> Source | None:
     """Return where a case is defined, read from its file without importing it; None if that is not known."""
-    path, name = _named(case)
+    path, name = _resolve_case(case)
     if path is None:
         return None
     try:
@@ -47,15 +47,15 @@ def source_of(case: Case) -> Source | None:
     return None if node is None else Source(path, text, node)
 
 
-def _named(case: Case) -> tuple[Path | None, str]:
+def _resolve_case(case: Case) -> tuple[Path | None, str]:
     """Return the file and the qualified name of a case."""
     module, _, name = case.target.partition(":")
     if module.endswith(".py"):
         return Path(module), name
     if hasattr(case.function, "host"):
         # The function is in another process, and its stand-in here has a different source.
-        known = subject_of(case.target)
-        return (Path(known.place), name) if known is not None and Path(known.place).is_file() else (None, "")
+        subject = subject_of(case.target)
+        return (Path(subject.place), name) if subject is not None and Path(subject.place).is_file() else (None, "")
     function = inspect.unwrap(case.function) if callable(case.function) else case.function
     code = getattr(function, "__code__", None)
     source = function if code or inspect.isclass(function) else type(function)
@@ -68,27 +68,27 @@ def _named(case: Case) -> tuple[Path | None, str]:
     return path, str(getattr(source, "__qualname__", name))
 
 
-def blamed(case: Case, marks: Iterable[Mark], number: float | None) -> Blame | None:
+def blame_expression(case: Case, marks: Iterable[Mark], number: float | None) -> Blame | None:
     """Return the first expression that has the earliest of the marks, else the returned one; None without source."""
-    source = source_of(case)
+    source = find_source(case)
     if source is None:
         return None
     nodes = [node for node in ast.walk(source.node) if hasattr(node, "lineno") and node is not source.node]
-    for mark in (*marks, returned):
-        found = [node for node in nodes if mark(node, number)]
-        if found:
-            return _at(source, _innermost(found), points=mark is not returned)
+    for mark in (*marks, returns):
+        candidates = [node for node in nodes if mark(node, number)]
+        if candidates:
+            return _make_blame(source, _find_innermost(candidates), points=mark is not returns)
     return None
 
 
-def _innermost(found: list[Any]) -> Any:
+def _find_innermost(nodes: list[Any]) -> Any:
     """Return the first marked node in the text; of nested ones the innermost."""
-    first = min(found, key=lambda node: (node.lineno, node.col_offset))
-    inside = [node for node in found if node in set(ast.walk(first))]
+    first = min(nodes, key=lambda node: (node.lineno, node.col_offset))
+    inside = [node for node in nodes if node in set(ast.walk(first))]
     return min(inside, key=lambda node: ((node.end_lineno - node.lineno), node.end_col_offset - node.col_offset))
 
 
-def _at(source: Source, node: Any, *, points: bool) -> Blame:
+def _make_blame(source: Source, node: Any, *, points: bool) -> Blame:
     line = source.text.splitlines()[node.lineno - 1]
     # The columns of ast count bytes.
     start = len(line.encode()[: node.col_offset].decode(errors="replace"))

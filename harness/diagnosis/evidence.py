@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.calling.adapter import NotApplicable
 from harness.case import Case
-from harness.diagnosis.blame import source_of
+from harness.diagnosis.blame import find_source
 from harness.diagnosis.marks import CUTS
 from harness.laws.case_error import CaseError
 from harness.laws.subject import Subject
@@ -22,25 +22,25 @@ _SIGNS: Mapping[str, str] = {
 """Words of a sentence, each with parts of names; one of them must occur in the code."""
 
 
-def names_in(case: Case, subject: Subject, call: Callable[[], Any]) -> set[str]:
+def collect_names(case: Case, subject: Subject, call: Callable[[], Any]) -> set[str]:
     """Return the names in the source of a case and of its helpers in the file, and the operations of a call."""
-    names = set(_names_of_source(case))
+    names = set(_collect_source_names(case))
     recorder = subject.host.recorder()
     with suppress(CaseError, NotApplicable), recorder.body():
         call()
     return names | {step.schema.name for step in recorder.tape().steps}
 
 
-def _names_of_source(case: Case) -> Iterable[str]:
-    source = source_of(case)
+def _collect_source_names(case: Case) -> Iterable[str]:
+    source = find_source(case)
     if source is None:
         return
     tree = ast.parse(source.text)
-    definitions = {one.name: one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef | ast.ClassDef)}
+    definitions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     pending: list[ast.AST] = [source.node]
     while pending:
-        for one in ast.walk(pending.pop()):
-            name = getattr(one, "id", getattr(one, "attr", type(one).__name__))
+        for node in ast.walk(pending.pop()):
+            name = getattr(node, "id", getattr(node, "attr", type(node).__name__))
             yield str(name)
             if name in definitions:
                 pending.append(definitions.pop(name))

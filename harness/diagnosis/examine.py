@@ -17,9 +17,9 @@ from harness.calling.adapter import NotApplicable
 from harness.case import Case
 from harness.contracts import contracts
 from harness.diagnosis import marks, of_elements, of_logits, of_losses, of_statistics
-from harness.diagnosis.evidence import is_shown, names_in
-from harness.diagnosis.of_formulas import operation_of_formula
-from harness.diagnosis.operation import Choice, Example, Operation, Setting, detached, mistake, weights
+from harness.diagnosis.evidence import collect_names, is_shown
+from harness.diagnosis.of_formulas import build_operation
+from harness.diagnosis.operation import Choice, Example, Operation, Setting, find_detached_part, mistake, weights
 from harness.diagnosis.search import (
     LEAST,
     NARROW,
@@ -28,8 +28,8 @@ from harness.diagnosis.search import (
     Diagnosis,
     Seen,
     diagnose,
-    examples,
-    small,
+    make_examples,
+    replace_large,
 )
 from harness.floats import FORMATS, Format
 from harness.laws.case_error import CaseError
@@ -37,21 +37,21 @@ from harness.laws.contract import Contract
 from harness.laws.subject import Subject, with_defaults
 
 
-def examined(case: Case, contract: Contract, device: str) -> Diagnosis | None:
+def find_mistake(case: Case, contract: Contract, device: str) -> Diagnosis | None:
     """Return the mistake of a case that one of the known variants explains; None if there is none.
 
     Ordinary examples are computed in float64. Answers that have float32 accuracy only, or a case that does not accept
     float64, are compared with the tolerance of float32. The shapes of the answers are free.
     """
-    operation = operation_of(contract)
+    operation = find_operation(contract)
     if operation is None:
         return None
     for name in ("float64", "float32"):
         if name in contract.dtypes and name in case.dtypes:
             with contextlib.suppress(CaseError, NotApplicable):
-                found = _Examination(operation, case, contract, FORMATS[name], device).found()
-                if found is not None or name == "float64":
-                    return found
+                diagnosis = _Examination(operation, case, contract, FORMATS[name], device).run()
+                if diagnosis is not None or name == "float64":
+                    return diagnosis
     return None
 
 
@@ -67,7 +67,7 @@ class _Examination:
             replace(case, declares=declares), replace(contract, output=None, conventions=free), format_, device=device
         )
 
-    def found(self) -> Diagnosis | None:
+    def run(self) -> Diagnosis | None:
         """Return the mistake; None if there is none.
 
         Raises
@@ -75,37 +75,37 @@ class _Examination:
         CaseError, NotApplicable
             If it answers ordinary examples not even where batches are square.
         """
-        ordinary, far = (examples(self._contract, dtype=self._format.dtype, far=far) for far in (False, True))
+        ordinary, far = (make_examples(self._contract, dtype=self._format.dtype, far=far) for far in (False, True))
         if not ordinary:
             return None
         try:
             first = self._call(ordinary[:4])
         except CaseError:
-            return self._of_square_batches()
-        names = names_in(self._case, self._subject, lambda: self._call(ordinary[:1]))
+            return self._diagnose_square_batches()
+        names = collect_names(self._case, self._subject, lambda: self._call(ordinary[:1]))
         self._operation = replace(self._operation, slots={
             slot: tuple(choice for choice in choices if is_shown(choice.sentence, names))
             for slot, choices in self._operation.slots.items()
         })  # fmt: skip
         is_narrow = self._format.name != "float64"
-        found = diagnose(self._operation, self._declares, self._call, ordinary, far, narrow=is_narrow)
-        if found is None and not is_narrow and _is_narrow(first):
-            found = diagnose(self._operation, self._declares, self._call, ordinary, (), narrow=True)
-        found = found or self._detached(ordinary)
-        return found if found is None or is_shown(found.choices[0].sentence, names) else None
+        diagnosis = diagnose(self._operation, self._declares, self._call, ordinary, far, narrow=is_narrow)
+        if diagnosis is None and not is_narrow and _is_narrow(first):
+            diagnosis = diagnose(self._operation, self._declares, self._call, ordinary, (), narrow=True)
+        diagnosis = diagnosis or self._find_detached_part(ordinary)
+        return diagnosis if diagnosis is None or is_shown(diagnosis.choices[0].sentence, names) else None
 
-    def _call(self, given: Sequence[Example]) -> Sequence[Tensor]:
+    def _call(self, examples: Sequence[Example]) -> Sequence[Tensor]:
         """Call the case on examples, each with its own copies."""
-        copies = [tuple(x.clone() if isinstance(x, Tensor) else x for x in one) for one in given]
-        return small(self._subject.each(copies))
+        copies = [tuple(x.clone() if isinstance(x, Tensor) else x for x in example) for example in examples]
+        return replace_large(self._subject.each(copies))
 
-    def _of_square_batches(self) -> Diagnosis | None:
+    def _diagnose_square_batches(self) -> Diagnosis | None:
         """Return the missing `keepdim` of a case that raises unless a batch is square."""
-        square = examples(self._contract, dtype=self._format.dtype, shapes=SQUARE)
+        square = make_examples(self._contract, dtype=self._format.dtype, shapes=SQUARE)
         operation = replace(self._operation, slots={"shape": DROPPED})
         return diagnose(operation, self._declares, self._call, square, (), narrow=self._format.name != "float64")
 
-    def _detached(self, ordinary: Sequence[Example]) -> Diagnosis | None:
+    def _find_detached_part(self, ordinary: Sequence[Example]) -> Diagnosis | None:
         """Return the part that is detached from the input, if the values are right and have a gradient."""
         if all(law.group != "gradient" for law in self._contract.laws):
             return None
@@ -114,17 +114,17 @@ class _Examination:
         seen = Seen(self._operation, self._declares, ordinary[:LEAST], results, tolerance)
         if seen.differs():
             return None
-        setting = detached(self._operation, self._declares, self._gradient, ordinary)
+        setting = find_detached_part(self._operation, self._declares, self._compute_gradient, ordinary)
         return None if setting is None else Diagnosis(setting)
 
-    def _gradient(self, example: Example) -> Tensor:
+    def _compute_gradient(self, example: Example) -> Tensor:
         """Return the gradient of the case by its first tensor of numbers."""
-        at = next(number for number, x in enumerate(example) if isinstance(x, Tensor) and x.is_floating_point())
+        position = next(number for number, x in enumerate(example) if isinstance(x, Tensor) and x.is_floating_point())
         grouped = self._contract.grouped
-        given = tuple(x[None] if grouped and isinstance(x, Tensor) else x for x in example)
+        inputs = tuple(x[None] if grouped and isinstance(x, Tensor) else x for x in example)
         output = self._operation.value(Setting({}, {}, self._declares), *example)
-        found = self._subject.gradient(given, weights(output)[None] if grouped else weights(output), of=at)
-        return found[0] if grouped else found
+        gradient = self._subject.gradient(inputs, weights(output)[None] if grouped else weights(output), of=position)
+        return gradient[0] if grouped else gradient
 
 
 def _is_narrow(results: Sequence[Tensor]) -> bool:
@@ -132,15 +132,17 @@ def _is_narrow(results: Sequence[Tensor]) -> bool:
     return all(bool((y.float().double() == y.double()).all()) for y in results)
 
 
-def imitations(contract: Contract, setting: Setting, format_: Format) -> list[Callable[..., Tensor]]:
+def make_imitations(contract: Contract, setting: Setting, format_: Format) -> list[Callable[..., Tensor]]:
     """Return the variant as implementations: computed in float64, and in the format if it does not overflow there."""
-    operation = operation_of(contract)
+    operation = find_operation(contract)
     assert operation is not None, "only contracts with known variants are diagnosed"
-    exact = _imitation(operation, setting, torch.float64, format_)
-    return [exact, _imitation(operation, setting, format_.dtype, format_)] if operation.is_stable else [exact]
+    exact = _make_imitation(operation, setting, torch.float64, format_)
+    return [exact, _make_imitation(operation, setting, format_.dtype, format_)] if operation.is_stable else [exact]
 
 
-def _imitation(operation: Operation, setting: Setting, work: torch.dtype, format_: Format) -> Callable[..., Tensor]:
+def _make_imitation(
+    operation: Operation, setting: Setting, work: torch.dtype, format_: Format
+) -> Callable[..., Tensor]:
     """Return the variant computed in one format and rounded to another."""
 
     def function(*inputs: Any) -> Tensor:
@@ -156,28 +158,28 @@ VALUE_EXAMPLES = 8
 """Examples on which the values are compared."""
 
 
-def rival(case: Case, contract: Contract, device: str) -> Diagnosis | None:
+def find_rival(case: Case, contract: Contract, device: str) -> Diagnosis | None:
     """Return that a case computes another operation with inputs of the same kinds; None if it does not."""
     expected = OPERATIONS.get(contract.name)
     if expected is not None and _is_right(case, contract, expected, {}, device):
         return None
-    for other in contracts().values():
-        operation = OPERATIONS.get(other.name)
-        if operation is None or other.name == contract.name or _kinds(other) != _kinds(contract):
+    for candidate in contracts().values():
+        operation = OPERATIONS.get(candidate.name)
+        if operation is None or candidate.name == contract.name or _list_kinds(candidate) != _list_kinds(contract):
             continue
-        for declares in _conventions(other):
-            if _is_right(case, other, operation, declares, device):
-                return Diagnosis(Setting({"instead": _choice(other, operation, declares)}, {}, {}))
+        for declares in _iter_conventions(candidate):
+            if _is_right(case, candidate, operation, declares, device):
+                return Diagnosis(Setting({"instead": _make_choice(candidate, operation, declares)}, {}, {}))
     return None
 
 
-def _kinds(contract: Contract) -> list[tuple[bool, int]]:
+def _list_kinds(contract: Contract) -> list[tuple[bool, int]]:
     """Return whether each input is an index, and its number of axes."""
     grouped = contract.grouped
     return [(axes.index_of is not None, len(axes.names) - grouped) for axes in contract.axes.values()]
 
 
-def _conventions(contract: Contract) -> Iterator[dict[str, Any]]:
+def _iter_conventions(contract: Contract) -> Iterator[dict[str, Any]]:
     """Yield the default conventions, then those with another reduction."""
     yield {}
     for reduction in contract.conventions.get("reduction", ())[1:]:
@@ -195,14 +197,14 @@ def _is_right(case: Case, contract: Contract, operation: Operation, declares: Ma
 
 
 def _agrees(subject: Subject, operation: Operation, format_: Format) -> bool:
-    given = examples(subject.contract, dtype=format_.dtype)[:VALUE_EXAMPLES]
-    results = [result.detach().to(torch.float64) for result in small(subject.each(given))]
+    examples = make_examples(subject.contract, dtype=format_.dtype)[:VALUE_EXAMPLES]
+    results = [result.detach().to(torch.float64) for result in replace_large(subject.each(examples))]
     is_narrow = all(bool((y.float().double() == y).all()) for y in results)
-    seen = Seen(operation, dict(subject.declares), given, results, NARROW if is_narrow else TOLERANCES[0])
-    return bool(given) and not seen.differs()
+    seen = Seen(operation, dict(subject.declares), examples, results, NARROW if is_narrow else TOLERANCES[0])
+    return bool(examples) and not seen.differs()
 
 
-def _choice(contract: Contract, operation: Operation, declares: Mapping[str, Any]) -> Choice:
+def _make_choice(contract: Contract, operation: Operation, declares: Mapping[str, Any]) -> Choice:
     setting = Setting({}, {}, with_defaults(contract, declares))
     conventions = "".join(f" --declare {name}={value}" for name, value in declares.items())
 
@@ -236,18 +238,18 @@ class _WithoutKeepdim(TorchFunctionMode):
         return function(*arguments, **keywords)
 
 
-def _dropped(numbers: Collection[int]) -> Choice:
+def _make_missing_keepdim(numbers: Collection[int]) -> Choice:
     return mistake(
         "no keepdim", "`keepdim=True` is missing, so the numbers of the rows are taken for numbers of the columns; "
         "{op} uses the number of each row in that row",
-        None, marks.without_keepdim, is_plain=False, around=lambda: _WithoutKeepdim(numbers),
+        None, marks.no_keepdim, is_plain=False, around=lambda: _WithoutKeepdim(numbers),
     )  # fmt: skip
 
 
 _SOME = tuple(numbers for size in (3, 1, 2) for numbers in combinations(range(3), size))
 """All of the first three reductions, each one, and each two."""
 
-DROPPED = tuple(map(_dropped, _SOME))
+DROPPED = tuple(map(_make_missing_keepdim, _SOME))
 """Reductions whose result does not fit to the rows; it fits by chance if a batch is square."""
 
 _OF_EACH_ROW = (
@@ -270,7 +272,7 @@ _COLUMNS = mistake(
 )  # fmt: skip
 
 
-def with_shapes(operation: Operation, contract: Contract) -> Operation:
+def add_shape_deviations(operation: Operation, contract: Contract) -> Operation:
     """Return an operation with the deviations that change the shape of its result."""
     slots = dict(operation.slots)
     if contract.output == ("n",):
@@ -292,11 +294,11 @@ OPERATIONS: dict[str, Operation] = {
 """By contract."""
 
 
-def operation_of(contract: Contract) -> Operation | None:
+def find_operation(contract: Contract) -> Operation | None:
     """Return the operation of a contract or of a formula; None if its variants are not known."""
-    known, formula = OPERATIONS.get(contract.name), operation_of_formula(contract)
+    entry, formula = OPERATIONS.get(contract.name), build_operation(contract)
     has_rows = any(len(axes.names) - contract.grouped > 1 for axes in contract.axes.values())
-    operation = known or formula
-    if operation is None or (known is None and not has_rows):
+    operation = entry or formula
+    if operation is None or (entry is None and not has_rows):
         return formula
-    return with_shapes(operation, contract)
+    return add_shape_deviations(operation, contract)

@@ -63,9 +63,9 @@ IN_LOGARITHMS = (SIGN, BITS, DECADES, EXPONENTIAL, FACTOR, CONSTANT)
 # Of the inputs
 
 
-def first(key: str, sentence: str, change: Callable[[Tensor], Any], *found: Mark) -> Choice:
+def first(key: str, sentence: str, change: Callable[[Tensor], Any], *signs: Mark) -> Choice:
     """Return a deviation that changes the first input."""
-    return mistake(key, sentence, lambda x, *rest: (change(x), *rest), *found)
+    return mistake(key, sentence, lambda x, *rest: (change(x), *rest), *signs)
 
 
 NEGATED_LOGITS = first("sign", "the sign of the logits is changed; {op} keeps it", torch.neg, minus)
@@ -90,33 +90,33 @@ TEMPERATURE_ROOT = first(
 )  # fmt: skip
 
 
-def scaled(key: str, sentence: str, *found: Mark) -> Choice:
+def scale_input(key: str, sentence: str, *signs: Mark) -> Choice:
     """Return the deviation that multiplies the first input by an unknown number."""
-    return mistake(key, sentence, lambda x, *rest, c: (x * c, *rest), marks.number, *found, numbers=FACTORS)
+    return mistake(key, sentence, lambda x, *rest, c: (x * c, *rest), marks.number, *signs, numbers=FACTORS)
 
 
-TEMPERATURE = scaled(
+TEMPERATURE = scale_input(
     "temperature",
     "the logits are multiplied by {c}; {op} does not scale them",
     marks.operator(ast.Div, ast.Mult),
 )
 
 
-def swapped(left: str, right: str) -> Choice:
+def swap_inputs(left: str, right: str) -> Choice:
     """Return the deviation that exchanges the first two inputs."""
     sentence = f"{left} and {right} are exchanged; {{op}} takes {left} first"
     return mistake("swapped", sentence, lambda a, b, *rest: (b, a, *rest))
 
 
-def _labels(by: int) -> Choice:
+def _shift_labels(by: int) -> Choice:
     """Return the deviation that moves every label."""
     number = f"labels {by:+}".replace("1", " 1")
     sentence = f"the class of each row is its label {number[7:]}; {{op}} counts labels from 0"
-    found = marks.operator(ast.Add, ast.Sub, ast.Mod)
-    return mistake(number, sentence, lambda x, t, *rest: (x, (t + by) % x.shape[-1], *rest), found)
+    signs = marks.operator(ast.Add, ast.Sub, ast.Mod)
+    return mistake(number, sentence, lambda x, t, *rest: (x, (t + by) % x.shape[-1], *rest), signs)
 
 
-LABELS = (_labels(1), _labels(-1))
+LABELS = (_shift_labels(1), _shift_labels(-1))
 
 # Of an axis
 
@@ -131,29 +131,29 @@ AXES = (
 
 
 def eps(
-    where: str, apply: Callable[..., Any], key: str = "eps", *, wanted: str = "{op} adds none", **of: Any
+    where: str, apply: Callable[..., Any], key: str = "eps", *, wanted: str = "{op} adds none", **fields: Any
 ) -> Choice:
     """Return the deviation that adds an unknown epsilon."""
-    return mistake(key, f"{{c}} is added to {where}; {wanted}", apply, marks.number, numbers=EPS, **of)
+    return mistake(key, f"{{c}} is added to {where}; {wanted}", apply, marks.number, numbers=EPS, **fields)
 
 
-def clamp(what: str, apply: Callable[..., Any], key: str = "clamp", **of: Any) -> Choice:
+def clamp(what: str, apply: Callable[..., Any], key: str = "clamp", **fields: Any) -> Choice:
     """Return the deviation that clamps from below at an unknown number."""
-    found = (marks.number, calls("clamp", "clip", "clamp_min", "maximum"))
-    return mistake(key, f"{what} is clamped at {{c}}; {{op}} clamps nothing", apply, *found, numbers=EPS, **of)
+    signs = (marks.number, calls("clamp", "clip", "clamp_min", "maximum"))
+    return mistake(key, f"{what} is clamped at {{c}}; {{op}} clamps nothing", apply, *signs, numbers=EPS, **fields)
 
 
-def added_in_log(log_p: Tensor, *_: Any, c: float) -> Tensor:
+def add_in_log(log_p: Tensor, *_: Any, c: float) -> Tensor:
     """Return ln(p + c)."""
     return torch.logaddexp(log_p, torch.tensor(math.log(c), dtype=log_p.dtype))
 
 
-def clamped_in_log(log_p: Tensor, *_: Any, c: float) -> Tensor:
+def clamp_in_log(log_p: Tensor, *_: Any, c: float) -> Tensor:
     """Return ln(max(p, c))."""
     return log_p.clamp(min=math.log(c))
 
 
-def cap_of_log(number: float) -> float:
+def compute_cap(number: float) -> float:
     """Return the largest loss that a probability of at least this number gives."""
     return -math.log(number)
 
@@ -161,8 +161,8 @@ def cap_of_log(number: float) -> float:
 def guards(what: str) -> tuple[Choice, Choice]:
     """Return the deviations that guard a logarithm."""
     return (
-        eps(f"{what} before its logarithm is taken", added_in_log, cap=cap_of_log),
-        clamp(what, clamped_in_log, cap=cap_of_log),
+        eps(f"{what} before its logarithm is taken", add_in_log, cap=compute_cap),
+        clamp(what, clamp_in_log, cap=compute_cap),
     )
 
 

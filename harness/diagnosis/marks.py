@@ -15,7 +15,7 @@ REDUCTIONS = {
 """Names of functions that take an axis."""
 
 
-def name_of(node: Any) -> str:
+def get_name(node: Any) -> str:
     """Return the last part of the name of a called function; empty if the node is no call."""
     if not isinstance(node, ast.Call):
         return ""
@@ -24,7 +24,7 @@ def name_of(node: Any) -> str:
 
 def calls(*names: str) -> Mark:
     """Mark a call of a function with one of the names."""
-    return lambda node, _: name_of(node) in names
+    return lambda node, _: get_name(node) in names
 
 
 def number(node: Any, value: float | None) -> bool:
@@ -32,42 +32,44 @@ def number(node: Any, value: float | None) -> bool:
     if value is None or not isinstance(node, ast.BinOp | ast.Call):
         return False
     direct = [node.left, node.right] if isinstance(node, ast.BinOp) else [*node.args, *(k.value for k in node.keywords)]
-    return any(math.isclose(one, value, rel_tol=0.02) for one in map(_literal, direct) if one is not None)
+    return any(
+        math.isclose(literal, value, rel_tol=0.02) for literal in map(_read_literal, direct) if literal is not None
+    )
 
 
-def _literal(node: ast.expr) -> float | None:
+def _read_literal(node: ast.expr) -> float | None:
     """Return the number of a literal, also with a sign."""
     try:
-        found = ast.literal_eval(node)
+        value = ast.literal_eval(node)
     except (ValueError, SyntaxError, TypeError):
         return None
-    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def axis_of(node: ast.Call) -> Any:
+def read_axis(node: ast.Call) -> Any:
     """Return the axis that a call names: a number, None if it names none, or the text of an expression."""
-    named = [word.value for word in node.keywords if word.arg in {"dim", "axis"}]
+    keywords = [word.value for word in node.keywords if word.arg in {"dim", "axis"}]
     of_torch = isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") in {
         "torch",
         "F",
         "functional",
     }
     rest = node.args[1:] if of_torch or isinstance(node.func, ast.Name) else node.args
-    found = named or rest[:1]
-    if not found:
+    axes = keywords or rest[:1]
+    if not axes:
         return None
-    literal = _literal(found[0])
-    return ast.unparse(found[0]) if literal is None else int(literal)
+    literal = _read_literal(axes[0])
+    return ast.unparse(axes[0]) if literal is None else int(literal)
 
 
 def other_axis(node: Any, _: float | None) -> bool:
     """Mark a reduction along axis 0."""
-    return name_of(node) in REDUCTIONS and axis_of(node) == 0
+    return get_name(node) in REDUCTIONS and read_axis(node) == 0
 
 
 def no_axis(node: Any, _: float | None) -> bool:
     """Mark a reduction that names no axis."""
-    return name_of(node) in REDUCTIONS and axis_of(node) is None
+    return get_name(node) in REDUCTIONS and read_axis(node) is None
 
 
 def minus(node: Any, _: float | None) -> bool:
@@ -90,15 +92,15 @@ def keyword(*names: str) -> Mark:
     return lambda node, _: isinstance(node, ast.Call) and any(word.arg in names for word in node.keywords)
 
 
-def returned(node: Any, _: float | None) -> bool:
+def returns(node: Any, _: float | None) -> bool:
     """Mark the returned expression."""
     return isinstance(node, ast.Return)
 
 
-def without_keepdim(node: Any, _: float | None) -> bool:
+def no_keepdim(node: Any, _: float | None) -> bool:
     """Mark a reduction along an axis without `keepdim`."""
     words = {word.arg for word in node.keywords} if isinstance(node, ast.Call) else set()
-    return name_of(node) in REDUCTIONS - {"softmax", "log_softmax"} and not words & {"keepdim", "keepdims"}
+    return get_name(node) in REDUCTIONS - {"softmax", "log_softmax"} and not words & {"keepdim", "keepdims"}
 
 
 CUTS = {"detach", "detach_", "data", "item", "tolist", "numpy", "no_grad", "inference_mode", "tensor", "float"}
@@ -107,4 +109,4 @@ CUTS = {"detach", "detach_", "data", "item", "tolist", "numpy", "no_grad", "infe
 
 def detaches(node: Any, _: float | None) -> bool:
     """Mark an expression whose result is detached from its input."""
-    return name_of(node) in CUTS or (isinstance(node, ast.Attribute) and node.attr == "data")
+    return get_name(node) in CUTS or (isinstance(node, ast.Attribute) and node.attr == "data")

@@ -10,17 +10,17 @@ from torch.nn import functional
 from harness.diagnosis import generic, marks
 from harness.diagnosis.generic import BITS, CONSTANT, DECADES, EXPONENTIAL, FACTOR, LABELS, LOGARITHM, SIGN, first
 from harness.diagnosis.marks import adds, calls, divides, keyword, minus, multiplies, subtracts
-from harness.diagnosis.operation import Choice, Operation, Setting, mistake, varied
+from harness.diagnosis.operation import Choice, Operation, Setting, mistake, vary
 
 _LOGS = (BITS, DECADES, EXPONENTIAL, FACTOR, CONSTANT)
-_SCALE = generic.scaled("scale", "the input is multiplied by {c}; {op} does not scale it")
+_SCALE = generic.scale_input("scale", "the input is multiplied by {c}; {op} does not scale it")
 
 
-def _mirrored(name: str, formula: str) -> Choice:
+def _negate_input(name: str, formula: str) -> Choice:
     return first("sign", f"{name}(-x) is computed; {{op}} is {formula}", torch.neg, calls("exp"), minus)
 
 
-_SIGMOID = Operation(varied(torch.sigmoid), {
+_SIGMOID = Operation(vary(torch.sigmoid), {
     "before": (first("sign", "sigmoid(-x) is computed; {op} is 1 / (1 + exp(-x))", torch.neg, calls("exp")),),
     "form": (
         mistake("tanh", "(1 + tanh(x)) / 2 is computed, which is sigmoid(2 x); {op} is (1 + tanh(x / 2)) / 2",
@@ -43,8 +43,8 @@ def _softplus(x: Tensor) -> Tensor:
     return functional.softplus(x, threshold=1e3)
 
 
-_SOFTPLUS = Operation(varied(_softplus), {
-    "before": (_mirrored("softplus", "ln(1 + exp(x))"),),
+_SOFTPLUS = Operation(vary(_softplus), {
+    "before": (_negate_input("softplus", "ln(1 + exp(x))"),),
     "form": (
         mistake("relu", "max(x, 0) is computed; {op} is ln(1 + exp(x))",
                 lambda _, x: torch.relu(x), calls("relu", "clamp", "maximum")),
@@ -57,8 +57,8 @@ _SOFTPLUS = Operation(varied(_softplus), {
     "scale": (_SCALE,),
 })  # fmt: skip
 
-_LOGSIGMOID = Operation(varied(functional.logsigmoid), {
-    "before": (_mirrored("logsigmoid", "-ln(1 + exp(-x))"),),
+_LOGSIGMOID = Operation(vary(functional.logsigmoid), {
+    "before": (_negate_input("logsigmoid", "-ln(1 + exp(-x))"),),
     "after": (
         mistake("negative", "the result has the opposite sign: softplus(-x); {op} is -softplus(-x)",
                 lambda y, *_: -y, calls("softplus")),
@@ -68,7 +68,7 @@ _LOGSIGMOID = Operation(varied(functional.logsigmoid), {
     "scale": (_SCALE,),
 })  # fmt: skip
 
-_LOGADDEXP = Operation(varied(torch.logaddexp), {
+_LOGADDEXP = Operation(vary(torch.logaddexp), {
     "form": (
         mistake("shift", "the maximum is subtracted and not added again; {op} adds it to the logarithm",
                 lambda y, a, b: y - torch.maximum(a, b), calls("log1p", "log")),
@@ -93,7 +93,7 @@ _LOGADDEXP = Operation(varied(torch.logaddexp), {
     "before": (mistake("sign", "the signs of both inputs are changed; {op} keeps them", lambda a, b: (-a, -b), minus),),
 })  # fmt: skip
 
-_SGD = Operation(varied(lambda w, gradient, lr: w - lr * gradient), {
+_SGD = Operation(vary(lambda w, gradient, lr: w - lr * gradient), {
     "form": (
         mistake("sign", "the step is added: it goes up the slope; {op} subtracts it",
                 lambda _, w, gradient, lr: w + lr * gradient, adds),
@@ -124,10 +124,10 @@ _SGD = Operation(varied(lambda w, gradient, lr: w - lr * gradient), {
                 lambda _, w, gradient, lr, c: w - lr * gradient.clamp(-c, c),
                 marks.number, calls("clamp"), numbers=generic.POSITIVE),
     ),
-    "before": (generic.swapped("the parameter", "the gradient"),),
+    "before": (generic.swap_inputs("the parameter", "the gradient"),),
 })  # fmt: skip
 
-_LINEAR = Operation(varied(lambda x, weight, bias: x @ weight.T + bias), {
+_LINEAR = Operation(vary(lambda x, weight, bias: x @ weight.T + bias), {
     "form": (
         mistake("no bias", "the bias is ignored; {op} adds it",
                 lambda _, x, weight, bias: x @ weight.T, marks.operator(ast.MatMult), calls("matmul", "mm")),
@@ -145,7 +145,7 @@ _LINEAR = Operation(varied(lambda x, weight, bias: x @ weight.T + bias), {
 })  # fmt: skip
 
 
-def _accuracy(s: Setting, scores: Tensor, labels: Tensor) -> Tensor:
+def _compute_accuracy(s: Setting, scores: Tensor, labels: Tensor) -> Tensor:
     best = scores.argmin(-1) if s.key("form") == "smallest" else scores.argmax(-1)
     hits = (best == labels).to(scores.dtype if scores.is_floating_point() else torch.float64)
     if s.declares.get("reduction", "mean") == "sum":
@@ -153,7 +153,7 @@ def _accuracy(s: Setting, scores: Tensor, labels: Tensor) -> Tensor:
     return s.call("form", lambda hits, _: hits.mean(), hits, scores)  # type: ignore[no-any-return]
 
 
-_ACCURACY = Operation(_accuracy, {
+_ACCURACY = Operation(_compute_accuracy, {
     "form": (
         mistake("count", "the number of hits is returned; {op} is their share of the rows",
                 lambda hits, _: hits.sum(), calls("sum"), declare="reduction=sum"),
@@ -177,7 +177,7 @@ def _one_hot(labels: Tensor, k: int) -> Tensor:
     return functional.one_hot(labels, k).to(torch.float64)
 
 
-_ONE_HOT = Operation(varied(_one_hot), {
+_ONE_HOT = Operation(vary(_one_hot), {
     "form": (
         mistake("labels + 1", "the 1 stands one place too far right; {op} counts labels from 0",
                 lambda hot, *_: hot.roll(1, -1), adds),
@@ -195,7 +195,7 @@ _ONE_HOT = Operation(varied(_one_hot), {
     "after": (FACTOR,),
 })  # fmt: skip
 
-_ADD = Operation(varied(torch.add), {
+_ADD = Operation(vary(torch.add), {
     "form": (
         mistake("minus", "b is subtracted; {op} adds it", lambda _, a, b: a - b, subtracts),
         mistake("times", "a and b are multiplied; {op} adds them", lambda _, a, b: a * b, multiplies),

@@ -12,7 +12,7 @@ from torch.nn import functional
 from harness.diagnosis import generic
 from harness.diagnosis.marks import calls, keyword, multiplies, other_axis
 from harness.diagnosis.operation import Choice, Operation, mistake
-from harness.diagnosis.variants import UNKNOWN, Variant, variants
+from harness.diagnosis.variants import UNKNOWN, Variant, generate_variants
 from harness.error import UsageError
 from harness.formula.catalogue import CATALOGUE
 from harness.formula.grammar import Formula, parse
@@ -55,37 +55,40 @@ _RIVALS = (
 )  # fmt: skip
 
 
-def operation_of_formula(contract: Contract) -> Operation | None:
+def build_operation(contract: Contract) -> Operation | None:
     """Return the operation of a formula's contract; None if the contract is none, or uses other operations."""
     entry = CATALOGUE.get(contract.name)
     text = entry.spelling.text if entry is not None else contract.name
-    return _of_text(text) if is_formula(text) else None
+    return _build_from_text(text) if is_formula(text) else None
 
 
 @cache
-def _of_text(text: str) -> Operation | None:
+def _build_from_text(text: str) -> Operation | None:
     try:
         formula = parse(spelling(text))
     except UsageError:
         return None
     root, nodes = formula.definition, order(formula.definition)
-    if any(one.operation not in {"input", "number", "pi", *_FUNCTIONS} for one in nodes) or len(nodes) > _MAX_NODES:
+    if any(node.operation not in {"input", "number", "pi", *_FUNCTIONS} for node in nodes) or len(nodes) > _MAX_NODES:
         return None
-    compute = partial(_value, formula, root)
+    compute = partial(_compute_value, formula, root)
     kinds = {name: (domain.kind in {"mask", "index"}, domain.per_row) for name, domain in formula.domains.items()}
     alike = tuple(name for name, kind in kinds.items() if not kind[0] and list(kinds.values()).count(kind) > 1)
-    instead = (*(_RIVALS if len(kinds) == 1 else ()), *(_choice(formula, one) for one in variants(root, alike)))
+    instead = (
+        *(_RIVALS if len(kinds) == 1 else ()),
+        *(_make_choice(formula, variant) for variant in generate_variants(root, alike)),
+    )
     if formula.by_rows and root.extent == ENTRY and not any(per_row for _, per_row in kinds.values()):
-        instead = (_columns(compute), *instead)
+        instead = (_reduce_columns(compute), *instead)
     after = (generic.SIGN, generic.ROOT, generic.BITS, generic.COMPLEMENT, generic.FACTOR, generic.CONSTANT)
     return Operation(lambda _, *inputs: compute(*inputs), {"instead": instead, "after": after})
 
 
-def _choice(formula: Formula, variant: Variant) -> Choice:
+def _make_choice(formula: Formula, variant: Variant) -> Choice:
     """Return the deviation that computes a variant."""
 
     def apply(*inputs: Any, c: float = 0.0) -> Tensor:
-        return _value(formula, variant.root, *inputs, c=c)
+        return _compute_value(formula, variant.root, *inputs, c=c)
 
     wanted = _WANTED.get(variant.key, "; the formula is {op}") if "; " not in variant.clause else ""
     return mistake(variant.key, f"{variant.clause}{wanted}", apply, *variant.marks, numbers=variant.numbers)
@@ -94,35 +97,35 @@ def _choice(formula: Formula, variant: Variant) -> Choice:
 _WANTED = {"eps": "; {op} adds none", "clamp": "; {op} clamps nothing"}
 
 
-def _columns(compute: Callable[..., Tensor]) -> Choice:
+def _reduce_columns(compute: Callable[..., Tensor]) -> Choice:
     return mistake(
         "axis", "the columns of the batch are reduced (axis 0); {op} reduces each row (axis -1)",
         lambda *inputs: compute(*(x.transpose(0, -1) for x in inputs)).transpose(0, -1), other_axis,
     )  # fmt: skip
 
 
-def _value(formula: Formula, root: Node, *inputs: Any, c: float = 0.0) -> Tensor:
+def _compute_value(formula: Formula, root: Node, *inputs: Any, c: float = 0.0) -> Tensor:
     """Evaluate a graph in torch, with a number for the unknown one."""
-    given = dict(zip(formula.domains, inputs, strict=False))
-    like = next(x for x in given.values() if isinstance(x, Tensor) and x.is_floating_point())
+    values = dict(zip(formula.domains, inputs, strict=False))
+    like = next(x for x in values.values() if isinstance(x, Tensor) and x.is_floating_point())
     if formula.by_rows:
-        given = {name: x[..., None] if formula.domains[name].per_row else x for name, x in given.items()}
-    value = _evaluate(order(root), given, torch.tensor(c, dtype=like.dtype))
+        values = {name: x[..., None] if formula.domains[name].per_row else x for name, x in values.items()}
+    value = _evaluate(order(root), values, torch.tensor(c, dtype=like.dtype))
     if formula.definition.extent < ENTRY and formula.by_rows:
         value = value.squeeze(-1)
     return value.reshape(()) if formula.spelling.whole else value
 
 
-def _evaluate(nodes: Iterable[Node], given: Mapping[str, Any], c: Tensor) -> Tensor:
-    found: dict[Node, Any] = {}
-    for one in nodes:
-        match one.operation:
+def _evaluate(nodes: Iterable[Node], inputs: Mapping[str, Any], c: Tensor) -> Tensor:
+    values: dict[Node, Any] = {}
+    for node in nodes:
+        match node.operation:
             case "input":
-                found[one] = c if one is UNKNOWN else given[str(one.value)]
+                values[node] = c if node is UNKNOWN else inputs[str(node.value)]
             case "pi" | "number":
-                value = math.pi if one.operation == "pi" else float(one.value or 0)
-                found[one] = torch.tensor(value, dtype=c.dtype)
+                value = math.pi if node.operation == "pi" else float(node.value or 0)
+                values[node] = torch.tensor(value, dtype=c.dtype)
             case name:
-                found[one] = _FUNCTIONS[name](*(found[argument] for argument in one.arguments))
-    last: Tensor = found[one]
+                values[node] = _FUNCTIONS[name](*(values[argument] for argument in node.arguments))
+    last: Tensor = values[node]
     return last

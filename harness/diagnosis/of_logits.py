@@ -15,12 +15,12 @@ from harness.diagnosis.generic import (
     FACTOR,
     OVER_COLUMNS,
     SIGN,
-    added_in_log,
-    clamped_in_log,
+    add_in_log,
+    clamp_in_log,
     eps,
 )
 from harness.diagnosis.marks import calls, divides, subtracts
-from harness.diagnosis.operation import Operation, Setting, along, mistake, varied
+from harness.diagnosis.operation import Operation, Setting, apply_by_rows, mistake, vary
 
 _LOGITS = (
     generic.SOFTMAX_FIRST,
@@ -41,30 +41,30 @@ def _softmax(x: Tensor) -> Tensor:
     return e / e.sum(-1, keepdim=True)
 
 
-def _with_term(x: Tensor, number: float) -> Tensor:
+def _add_term(x: Tensor, number: float) -> Tensor:
     """Return the softmax with a number added to the sum of the exponentials, without overflow."""
-    return (x - added_in_log(x.logsumexp(-1, keepdim=True), c=number)).exp()
+    return (x - add_in_log(x.logsumexp(-1, keepdim=True), c=number)).exp()
 
 
-def _of_columns(x: Tensor) -> Tensor:
+def _normalize_columns(x: Tensor) -> Tensor:
     e = _exponentials(x)
     return e / e.sum(0, keepdim=True)
 
 
-def _of_batch(x: Tensor) -> Tensor:
+def _normalize_batch(x: Tensor) -> Tensor:
     e = _exponentials(x)
     return e / e.sum()
 
 
-_SOFTMAX = Operation(varied(_softmax), is_stable=True, slots={
+_SOFTMAX = Operation(vary(_softmax), is_stable=True, slots={
     "axis": (
         *AXES,
         # Each row is shifted by its own maximum before.
         mistake("axis", "the exponentials are divided by the sums of the columns (axis 0); "
                 "{op} divides by the sum of each row (axis -1)",
-                lambda _, x: _of_columns(x), marks.other_axis, marks.no_axis),
+                lambda _, x: _normalize_columns(x), marks.other_axis, marks.no_axis),
         mistake("all", "the exponentials are divided by the sum of the whole batch; "
-                "{op} divides by the sum of each row (axis -1)", lambda _, x: _of_batch(x), marks.no_axis),
+                "{op} divides by the sum of each row (axis -1)", lambda _, x: _normalize_batch(x), marks.no_axis),
     ),
     "form": (
         mistake("not normalized", "the exponentials are not divided by their sum; {op} divides by the sum",
@@ -73,7 +73,7 @@ _SOFTMAX = Operation(varied(_softmax), is_stable=True, slots={
         mistake("linear", "the logits themselves are divided by their sum; {op} takes exponentials first",
                 lambda _, x: x / x.sum(-1, keepdim=True)),
         mistake("plus one", "1 is added to the sum of the exponentials; {op} adds nothing",
-                lambda _, x: _with_term(x, 1.0)),
+                lambda _, x: _add_term(x, 1.0)),
         mistake("by the maximum", "the largest exponential is the divisor; {op} divides by the sum",
                 lambda p, _: p / p.amax(-1, keepdim=True)),
         mistake("by the norm", "the Euclidean norm is the divisor; {op} divides by the sum",
@@ -84,7 +84,7 @@ _SOFTMAX = Operation(varied(_softmax), is_stable=True, slots={
     "eps": (
         eps("the sum of the shifted exponentials",
             lambda _, x, c: _exponentials(x) / (_exponentials(x).sum(-1, keepdim=True) + c)),
-        eps("the sum of the exponentials", lambda _, x, c: _with_term(x, c), "eps unshifted"),
+        eps("the sum of the exponentials", lambda _, x, c: _add_term(x, c), "eps unshifted"),
         eps("each probability", lambda p, _, c: p + c, "eps added"),
     ),
     "scale": (generic.TEMPERATURE,),
@@ -92,7 +92,7 @@ _SOFTMAX = Operation(varied(_softmax), is_stable=True, slots={
 
 _MEAN = "the mean of the exponentials is taken; {op} takes their sum"
 
-_LOG_SOFTMAX = Operation(varied(lambda x: x - x.logsumexp(-1, keepdim=True)), {
+_LOG_SOFTMAX = Operation(vary(lambda x: x - x.logsumexp(-1, keepdim=True)), {
     "axis": AXES,
     "form": (
         mistake("shift", "the row maximum is subtracted inside the sum only; "
@@ -108,7 +108,7 @@ _LOG_SOFTMAX = Operation(varied(lambda x: x - x.logsumexp(-1, keepdim=True)), {
     "scale": (generic.TEMPERATURE,),
 })  # fmt: skip
 
-_LOGSUMEXP = Operation(varied(lambda x: x.logsumexp(-1)), {
+_LOGSUMEXP = Operation(vary(lambda x: x.logsumexp(-1)), {
     "form": (
         mistake("shift", "the row maximum is subtracted and not added again; {op} adds it to the logarithm",
                 lambda y, x: y - x.amax(-1), calls("log")),
@@ -124,26 +124,26 @@ _LOGSUMEXP = Operation(varied(lambda x: x.logsumexp(-1)), {
     "before": _LOGITS,
     "after": (BITS, DECADES, EXPONENTIAL, SIGN, FACTOR, generic.CONSTANT),
     "eps": (
-        eps("the sum of the exponentials", added_in_log),
+        eps("the sum of the exponentials", add_in_log),
         eps("the sum of the shifted exponentials",
-            lambda y, x, c: added_in_log(y - x.amax(-1), c=c) + x.amax(-1), "eps shifted"),
+            lambda y, x, c: add_in_log(y - x.amax(-1), c=c) + x.amax(-1), "eps shifted"),
     ),
     "scale": (generic.TEMPERATURE,),
 })  # fmt: skip
 
 
-def _entropy(s: Setting, x: Tensor) -> Tensor:
-    y = along(s, lambda x: torch.log_softmax(x, -1), x)
+def _compute_entropy(s: Setting, x: Tensor) -> Tensor:
+    y = apply_by_rows(s, lambda x: torch.log_softmax(x, -1), x)
     return s.call(s.replacing(), lambda y, p, _: -(p * y).sum(-1), y, y.exp(), x)  # type: ignore[no-any-return]
 
 
 def _entropy_with_eps(y: Tensor, *_: Tensor, c: float) -> Tensor:
     """Return the entropy of probabilities to which an epsilon is added."""
-    y = added_in_log(y, c=c)
+    y = add_in_log(y, c=c)
     return -(y.exp() * y).sum(-1)
 
 
-_ENTROPY = Operation(_entropy, {
+_ENTROPY = Operation(_compute_entropy, {
     "axis": AXES,
     "form": (
         mistake("no weights", "the logarithms are not weighted by the probabilities; {op} weights them",
@@ -168,28 +168,28 @@ _ENTROPY = Operation(_entropy, {
     ),
     "eps": (
         eps("the probability before its logarithm is taken",
-            lambda y, p, _, c: -(p * added_in_log(y, c=c)).sum(-1)),
-        generic.clamp("the probability", lambda y, p, _, c: -(p * clamped_in_log(y, c=c)).sum(-1)),
+            lambda y, p, _, c: -(p * add_in_log(y, c=c)).sum(-1)),
+        generic.clamp("the probability", lambda y, p, _, c: -(p * clamp_in_log(y, c=c)).sum(-1)),
         eps("both probabilities", _entropy_with_eps, "eps twice"),
     ),
     "scale": (generic.TEMPERATURE,),
 })  # fmt: skip
 
 
-def _masked_softmax(x: Tensor, keep: Tensor) -> Tensor:
+def _mask_softmax(x: Tensor, keep: Tensor) -> Tensor:
     return torch.softmax(x.masked_fill(~keep, -torch.inf), -1)
 
 
-def _kept(x: Tensor, keep: Tensor) -> Tensor:
+def _multiply_by_mask(x: Tensor, keep: Tensor) -> Tensor:
     return torch.softmax(x, -1) * keep
 
 
-def _of_kept(x: Tensor, keep: Tensor, c: float) -> Tensor:
-    p = _kept(x, keep)
+def _normalize_products(x: Tensor, keep: Tensor, c: float) -> Tensor:
+    p = _multiply_by_mask(x, keep)
     return p / (p.sum(-1, keepdim=True) + c)
 
 
-_MASKED_SOFTMAX = Operation(lambda s, x, keep: s.call(s.replacing(), _masked_softmax, x, s.changed("mask", keep)), {
+_MASKED_SOFTMAX = Operation(lambda s, x, keep: s.call(s.replacing(), _mask_softmax, x, s.change("mask", keep)), {
     "mask": (
         mistake("inverted", "entries are dropped where the mask is true; {op} keeps them",
                 torch.logical_not, calls("masked_fill", "where")),
@@ -198,7 +198,7 @@ _MASKED_SOFTMAX = Operation(lambda s, x, keep: s.call(s.replacing(), _masked_sof
         mistake("zero", "dropped logits are set to 0, which still has weight; {op} gives them the logit -inf",
                 lambda x, keep: torch.softmax(x * keep, -1)),
         mistake("not normalized", "the mask is applied after the softmax: rows do not sum to 1; "
-                "{op} divides by the sum of the kept entries", _kept),
+                "{op} divides by the sum of the kept entries", _multiply_by_mask),
         mistake("axis", "the columns of the batch are normalized (axis 0); {op} normalizes each row (axis -1)",
                 lambda x, keep: torch.softmax(x.masked_fill(~keep, -torch.inf), 0), marks.other_axis),
         mistake("ignored", "the mask is ignored; {op} drops the entries where it is false",
@@ -207,7 +207,7 @@ _MASKED_SOFTMAX = Operation(lambda s, x, keep: s.call(s.replacing(), _masked_sof
     "before": _LOGITS,
     "after": (FACTOR,),
     "eps": (
-        eps("the sum of the kept entries", _of_kept),
+        eps("the sum of the kept entries", _normalize_products),
     ),
     "fill": (
         mistake("fill", "dropped logits are set to minus {c}, which still has weight; {op} gives them the logit -inf",

@@ -9,10 +9,10 @@ from torch.nn import functional
 from harness.diagnosis import generic, marks
 from harness.diagnosis.generic import AXES, GUARDS, IN_LOGARITHMS, LABELS, clamp
 from harness.diagnosis.marks import adds, calls, divides, keyword, powers, subtracts
-from harness.diagnosis.operation import Operation, Setting, along, mistake
+from harness.diagnosis.operation import Operation, Setting, apply_by_rows, mistake
 
 
-def reduced(s: Setting, rows: Tensor, default: str = "mean", columns: int = 1) -> Tensor:
+def reduce_rows(s: Setting, rows: Tensor, default: str = "mean", columns: int = 1) -> Tensor:
     """Reduce the losses of the rows as the case declares, or as a deviation does."""
 
     def usual(rows: Tensor, _: int) -> Tensor:
@@ -46,7 +46,7 @@ _PER_ELEMENT = mistake(
 )  # fmt: skip
 
 
-def _picked(y: Tensor, labels: Tensor) -> Tensor:
+def _select(y: Tensor, labels: Tensor) -> Tensor:
     return y.gather(-1, labels[:, None]).squeeze(-1)
 
 
@@ -58,14 +58,14 @@ def _binary_losses(x: Tensor, labels: Tensor) -> Tensor:
     return (functional.softplus(x) - x * functional.one_hot(labels, x.shape[-1])).sum(-1)
 
 
-def _cross_entropy(s: Setting, x: Tensor, labels: Tensor) -> Tensor:
-    y = along(s, lambda x: torch.log_softmax(x, -1), x)
-    log_p = _picked(y, labels)
-    rows = s.changed("form", -s.changed("eps", log_p), y, x, labels)
-    return reduced(s, s.changed("smoothing", rows, y, log_p.exp()), columns=x.shape[-1])
+def _compute_cross_entropy(s: Setting, x: Tensor, labels: Tensor) -> Tensor:
+    y = apply_by_rows(s, lambda x: torch.log_softmax(x, -1), x)
+    log_p = _select(y, labels)
+    rows = s.change("form", -s.change("eps", log_p), y, x, labels)
+    return reduce_rows(s, s.change("smoothing", rows, y, log_p.exp()), columns=x.shape[-1])
 
 
-_CROSS_ENTROPY = Operation(_cross_entropy, {
+_CROSS_ENTROPY = Operation(_compute_cross_entropy, {
     "before": (
         generic.SOFTMAX_FIRST,
         generic.LOG_OF_INPUT,
@@ -78,13 +78,13 @@ _CROSS_ENTROPY = Operation(_cross_entropy, {
     "form": (
         mistake("missing log", "the logarithm is missing: the negative probability is averaged; "
                 "{op} takes -ln of the probability",
-                lambda _, y, x, labels: -_picked(y, labels).exp(), calls("softmax")),
+                lambda _, y, x, labels: -_select(y, labels).exp(), calls("softmax")),
         mistake("complement", "1 - p of the label is averaged; {op} takes -ln p",
-                lambda _, y, x, labels: 1.0 - _picked(y, labels).exp()),
+                lambda _, y, x, labels: 1.0 - _select(y, labels).exp()),
         mistake("all classes", "the terms of all classes are added; {op} takes the term of the label only",
                 lambda _, y, x, labels: -y.sum(-1)),
         mistake("logit", "the logits are not normalized; {op} takes the softmax of the logits first",
-                lambda _, y, x, labels: -_picked(x, labels)),
+                lambda _, y, x, labels: -_select(x, labels)),
         mistake("no maximum", "the logit of the label is not subtracted; {op} subtracts it",
                 lambda _, y, x, labels: x.logsumexp(-1)),
         mistake("binary", "each class has a separate binary cross-entropy; {op} normalizes over the classes",
@@ -109,24 +109,24 @@ _CROSS_ENTROPY = Operation(_cross_entropy, {
 })  # fmt: skip
 
 
-def _nll(s: Setting, p: Tensor, labels: Tensor) -> Tensor:
-    rows = -s.changed("eps", _picked(p, labels).log())
-    return reduced(s, s.changed("form", rows, p, labels), "none", columns=p.shape[-1])
+def _compute_nll(s: Setting, p: Tensor, labels: Tensor) -> Tensor:
+    rows = -s.change("eps", _select(p, labels).log())
+    return reduce_rows(s, s.change("form", rows, p, labels), "none", columns=p.shape[-1])
 
 
-_NLL = Operation(_nll, {
+_NLL = Operation(_compute_nll, {
     "form": (
         mistake("logits", "the probabilities are taken for logits and normalized once more; {op} takes probabilities",
-                lambda _, p, labels: -_picked(torch.log_softmax(p, -1), labels),
+                lambda _, p, labels: -_select(torch.log_softmax(p, -1), labels),
                 calls("cross_entropy", "softmax", "log_softmax", "CrossEntropyLoss")),
         mistake("missing log", "the logarithm is missing; {op} takes -ln of the probability",
-                lambda _, p, labels: -_picked(p, labels)),
+                lambda _, p, labels: -_select(p, labels)),
         mistake("complement", "1 - p of the label is returned; {op} takes -ln p",
-                lambda _, p, labels: 1.0 - _picked(p, labels)),
+                lambda _, p, labels: 1.0 - _select(p, labels)),
         mistake("all classes", "the terms of all classes are added; {op} takes the term of the label only",
                 lambda _, p, labels: -p.log().sum(-1)),
         mistake("both", "the terms of the other classes are added; {op} takes the term of the label only",
-                lambda rows, p, labels: rows - torch.log1p(-p).sum(-1) + torch.log1p(-_picked(p, labels))),
+                lambda rows, p, labels: rows - torch.log1p(-p).sum(-1) + torch.log1p(-_select(p, labels))),
     ),
     "before": LABELS,
     "reduction": (*_REDUCTIONS, _PER_ELEMENT),
@@ -135,15 +135,15 @@ _NLL = Operation(_nll, {
 })  # fmt: skip
 
 
-def _bce(s: Setting, x: Tensor, t: Tensor) -> Tensor:
+def _compute_bce(s: Setting, x: Tensor, t: Tensor) -> Tensor:
     def rows(yes: Tensor, no: Tensor, t: Tensor, weight: float, _: Tensor) -> Tensor:
         return -(weight * t * yes + (1.0 - t) * no)
 
-    yes, no = (s.changed("eps", functional.logsigmoid(one)) for one in (x, -x))
-    return reduced(s, s.call("form", rows, yes, no, t, s.numbers.get("weight", 1.0), x))
+    yes, no = (s.change("eps", functional.logsigmoid(scores)) for scores in (x, -x))
+    return reduce_rows(s, s.call("form", rows, yes, no, t, s.numbers.get("weight", 1.0), x))
 
 
-_BCE = Operation(_bce, {
+_BCE = Operation(_compute_bce, {
     "form": (
         mistake("half", "the term (1 - t) ln(1 - p) is missing; {op} adds the terms of both classes",
                 lambda yes, no, t, *_: -t * yes),
@@ -165,20 +165,20 @@ _BCE = Operation(_bce, {
     "after": IN_LOGARITHMS,
     "eps": (
         GUARDS[0],
-        clamp("the probability", lambda log_p, c: log_p.clamp(math.log(c), math.log1p(-c)), cap=generic.cap_of_log),
+        clamp("the probability", lambda log_p, c: log_p.clamp(math.log(c), math.log1p(-c)), cap=generic.compute_cap),
         # The logarithms themselves are clamped.
-        clamp("each probability", generic.clamped_in_log, "clamp below", cap=generic.cap_of_log),
+        clamp("each probability", generic.clamp_in_log, "clamp below", cap=generic.compute_cap),
     ),
     "scale": (generic.TEMPERATURE,),
 })  # fmt: skip
 
 
-def _squared_error(s: Setting, a: Tensor, b: Tensor) -> Tensor:
+def _compute_squared_error(s: Setting, a: Tensor, b: Tensor) -> Tensor:
     rows = s.call("form", lambda d, *_: d**2, a - b, a, b)
-    return rows if rows.ndim == 0 else reduced(s, rows * s.declares.get("factor", 1.0))
+    return rows if rows.ndim == 0 else reduce_rows(s, rows * s.declares.get("factor", 1.0))
 
 
-_SQUARED_ERROR = Operation(_squared_error, {
+_SQUARED_ERROR = Operation(_compute_squared_error, {
     "form": (
         mistake("absolute", "absolute differences are taken; {op} takes squares",
                 lambda d, *_: d.abs(), calls("abs", "l1_loss")),
@@ -202,9 +202,9 @@ _SQUARED_ERROR = Operation(_squared_error, {
 })  # fmt: skip
 
 
-def _kl(s: Setting, log_q: Tensor, p: Tensor) -> Tensor:
-    q, log_p = log_q.exp(), s.changed("eps", p.log())
-    log_q = s.changed("eps", log_q)
+def _compute_kl(s: Setting, log_q: Tensor, p: Tensor) -> Tensor:
+    q, log_p = log_q.exp(), s.change("eps", p.log())
+    log_q = s.change("eps", log_q)
     return s.call("form", lambda p, q, log_p, log_q: (p * (log_p - log_q)).sum(-1), p, q, log_p, log_q)  # type: ignore[no-any-return]
 
 
@@ -237,13 +237,13 @@ _KL_SLOTS = {
     ),
     "after": (generic.OVER_COLUMNS, *IN_LOGARITHMS),
     "eps": (
-        generic.eps("both probabilities before their logarithms are taken", generic.added_in_log),
-        mistake("clamp", "both probabilities are clamped at {c}; {op} clamps nothing", generic.clamped_in_log,
+        generic.eps("both probabilities before their logarithms are taken", generic.add_in_log),
+        mistake("clamp", "both probabilities are clamped at {c}; {op} clamps nothing", generic.clamp_in_log,
                 marks.number, calls("clamp"), numbers=generic.EPS),
     ),
 }  # fmt: skip
 
-_KL_OF_PROBABILITIES = Operation(lambda s, p, q: _kl(s, s.changed("eps q", q).log(), p), {
+_KL_OF_PROBABILITIES = Operation(lambda s, p, q: _compute_kl(s, s.change("eps q", q).log(), p), {
     **_KL_SLOTS,
     "eps q": (
         generic.eps("q before its logarithm is taken", lambda q, c: q + c),
@@ -253,11 +253,11 @@ _KL_OF_PROBABILITIES = Operation(lambda s, p, q: _kl(s, s.changed("eps q", q).lo
 })  # fmt: skip
 
 
-def _gaussian(s: Setting, mean: Tensor, target: Tensor, v: Tensor) -> Tensor:
-    return reduced(s, s.call("form", lambda d, v: (v.log() + d**2 / v) / 2.0, target - mean, v))
+def _compute_gaussian(s: Setting, mean: Tensor, target: Tensor, v: Tensor) -> Tensor:
+    return reduce_rows(s, s.call("form", lambda d, v: (v.log() + d**2 / v) / 2.0, target - mean, v))
 
 
-_GAUSSIAN = Operation(_gaussian, {
+_GAUSSIAN = Operation(_compute_gaussian, {
     "form": (
         mistake("deviation", "the variance is taken for the standard deviation; {op} is given the variance",
                 lambda d, v: v.log() + d**2 / (2.0 * v**2)),
@@ -292,7 +292,7 @@ OPERATIONS: dict[str, Operation] = {
     "nll_of_probabilities": _NLL,
     "binary_cross_entropy_with_logits": _BCE,
     "squared_error": _SQUARED_ERROR,
-    "kl_divergence": Operation(_kl, _KL_SLOTS),
+    "kl_divergence": Operation(_compute_kl, _KL_SLOTS),
     "kl_divergence_of_probabilities": _KL_OF_PROBABILITIES,
     "gaussian_nll": _GAUSSIAN,
 }

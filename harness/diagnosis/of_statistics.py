@@ -6,14 +6,14 @@ from torch import Tensor
 from harness.diagnosis import generic, marks
 from harness.diagnosis.generic import AXES, CONSTANT, FACTOR, MAGNITUDE, SIGN, clamp, eps
 from harness.diagnosis.marks import calls, divides, multiplies, subtracts
-from harness.diagnosis.operation import Operation, Setting, along, mistake
+from harness.diagnosis.operation import Operation, Setting, apply_by_rows, mistake
 
 
 def _mean(x: Tensor) -> Tensor:
     return x.mean(-1, keepdim=True)
 
 
-def _centered(x: Tensor) -> Tensor:
+def _center(x: Tensor) -> Tensor:
     return x - _mean(x)
 
 
@@ -28,16 +28,16 @@ def _mean_square(x: Tensor) -> Tensor:
 # The square of the divisor, without the epsilon.
 _SPREADS = (
     mistake("n - 1", "the variance is divided by n - 1; {op} divides by n",
-            lambda x: _sum_of_squares(_centered(x)) / (x.shape[-1] - 1), calls("var", "std"), subtracts),
+            lambda x: _sum_of_squares(_center(x)) / (x.shape[-1] - 1), calls("var", "std"), subtracts),
     mistake("no root", "the divisor is the variance itself; {op} divides by its square root", None, divides),
     mistake("sum", "the sum of squares takes the place of their mean; {op} takes the mean",
-            lambda x: _sum_of_squares(_centered(x)), calls("sum", "norm")),
+            lambda x: _sum_of_squares(_center(x)), calls("sum", "norm")),
     mistake("absolute", "the divisor is the mean absolute deviation; {op} divides by the standard deviation",
-            lambda x: _mean(_centered(x).abs()) ** 2, calls("abs")),
+            lambda x: _mean(_center(x).abs()) ** 2, calls("abs")),
     mistake("range", "the divisor is the largest minus the smallest entry; {op} divides by the standard deviation",
             lambda x: (x.amax(-1, keepdim=True) - x.amin(-1, keepdim=True)) ** 2),
     mistake("largest", "the divisor is the largest absolute deviation; {op} divides by the standard deviation",
-            lambda x: _centered(x).abs().amax(-1, keepdim=True) ** 2),
+            lambda x: _center(x).abs().amax(-1, keepdim=True) ** 2),
     mistake("mean square", "the divisor contains the mean square; {op} subtracts the mean first", _mean_square),
     mistake("batch", "the variance is taken over the batch; {op} takes it over each row",
             lambda x: x.var(0, keepdim=True, correction=0), marks.other_axis),
@@ -73,7 +73,7 @@ _NORMALIZED = {
 }  # fmt: skip
 
 
-def _normalized(s: Setting, top: Tensor, spread: Tensor) -> Tensor:
+def _normalize(s: Setting, top: Tensor, spread: Tensor) -> Tensor:
     """Divide by the root of a variance or of its replacement."""
     if s.key("spread") == "none":
         return top
@@ -83,26 +83,26 @@ def _normalized(s: Setting, top: Tensor, spread: Tensor) -> Tensor:
     return s.call("form", torch.div, top, divisor)  # type: ignore[no-any-return]
 
 
-def _layer_norm(s: Setting, x: Tensor) -> Tensor:
-    def of_rows(x: Tensor) -> Tensor:
+def _compute_layer_norm(s: Setting, x: Tensor) -> Tensor:
+    def normalize_rows(x: Tensor) -> Tensor:
         top = x - s.call("center", _mean, x)
-        return _normalized(s, top, s.call("spread", lambda x: _mean_square(_centered(x)), x))
+        return _normalize(s, top, s.call("spread", lambda x: _mean_square(_center(x)), x))
 
-    return along(s, of_rows, x)
-
-
-_LAYER_NORM = Operation(_layer_norm, {"spread": _SPREADS, "axis": AXES, "center": _CENTERS, **_NORMALIZED})
+    return apply_by_rows(s, normalize_rows, x)
 
 
-def _rms_norm(s: Setting, x: Tensor) -> Tensor:
-    def of_rows(x: Tensor) -> Tensor:
+_LAYER_NORM = Operation(_compute_layer_norm, {"spread": _SPREADS, "axis": AXES, "center": _CENTERS, **_NORMALIZED})
+
+
+def _compute_rms_norm(s: Setting, x: Tensor) -> Tensor:
+    def normalize_rows(x: Tensor) -> Tensor:
         top, under = s.call("center", lambda x: (x, x), x)
-        return _normalized(s, top, s.call("spread", lambda under, _: _mean_square(under), under, x))
+        return _normalize(s, top, s.call("spread", lambda under, _: _mean_square(under), under, x))
 
-    return along(s, of_rows, x)
+    return apply_by_rows(s, normalize_rows, x)
 
 
-_RMS_NORM = Operation(_rms_norm, {
+_RMS_NORM = Operation(_compute_rms_norm, {
     "spread": (
         mistake("sum", "the divisor is the Euclidean norm: squares are summed; {op} takes their mean",
                 lambda under, _: _sum_of_squares(under), calls("sum", "norm", "vector_norm", "normalize")),
@@ -123,22 +123,22 @@ _RMS_NORM = Operation(_rms_norm, {
     ),
     "center": (
         mistake("centred", "the mean is subtracted first, as in layer_norm; {op} subtracts no mean",
-                lambda x: (_centered(x), _centered(x)), calls("mean")),
+                lambda x: (_center(x), _center(x)), calls("mean")),
         mistake("top", "the mean is subtracted in the numerator; {op} subtracts no mean",
-                lambda x: (_centered(x), x), calls("mean")),
+                lambda x: (_center(x), x), calls("mean")),
     ),
     "axis": AXES,
     **_NORMALIZED,
 })  # fmt: skip
 
 
-def _variance(s: Setting, x: Tensor) -> Tensor:
+def _compute_variance(s: Setting, x: Tensor) -> Tensor:
     c = x - s.call("center", _mean, x)
     declared = int(s.declares.get("correction", 0))
     return s.call("divisor", lambda c, k: (c * c).sum(-1) / (k - declared), c, x.shape[-1])  # type: ignore[no-any-return]
 
 
-_VARIANCE = Operation(_variance, {
+_VARIANCE = Operation(_compute_variance, {
     "divisor": (
         mistake("n - 1", "the sum of squares is divided by n - 1; {op} divides by n",
                 lambda c, k: (c * c).sum(-1) / (k - 1), calls("var"), declare="correction=1"),

@@ -48,12 +48,12 @@ class Choice:
     """The largest absolute value that the result can have, as a function of the number."""
 
     @property
-    def computed(self) -> str:
+    def computation(self) -> str:
         """The clause that describes the function."""
         return self.sentence.partition("; ")[0]
 
     @property
-    def wanted(self) -> str:
+    def requirement(self) -> str:
         """The clause that describes the contract."""
         return self.sentence.partition("; ")[2]
 
@@ -87,7 +87,7 @@ class Setting:
             return usual(*arguments)
         return choice.apply(*arguments, **({"c": self.numbers[slot]} if choice.numbers else {}))
 
-    def changed(self, slot: str, value: Any, *inputs: Any) -> Any:
+    def change(self, slot: str, value: Any, *inputs: Any) -> Any:
         """Return a value as the deviation in a slot changes it."""
         return self.call(slot, lambda value, *_: value, value, *inputs)
 
@@ -111,7 +111,7 @@ class Operation:
             for slot in ("before", "scale"):
                 inputs = setting.call(slot, lambda *inputs: inputs, *inputs)
             output = setting.call("instead", partial(self.compute, setting), *inputs)
-        return setting.changed("shape", setting.changed("after", output, *inputs))  # type: ignore[no-any-return]
+        return setting.change("shape", setting.change("after", output, *inputs))  # type: ignore[no-any-return]
 
     def singles(self) -> list[tuple[tuple[str, Choice], ...]]:
         """Return every single deviation, in the order in which people make them."""
@@ -121,25 +121,25 @@ class Operation:
 
     def pairs(self) -> list[tuple[tuple[str, Choice], ...]]:
         """Return every pair of deviations in different slots, with at most one unknown number."""
-        found = [
-            (*one, *other)
-            for one, other in combinations(self.singles(), 2)
-            if one[0][0] != other[0][0] and one[0][1].is_plain and other[0][1].is_plain
+        candidates = [
+            (*first, *second)
+            for first, second in combinations(self.singles(), 2)
+            if first[0][0] != second[0][0] and first[0][1].is_plain and second[0][1].is_plain
         ]
-        unknown = [sum(bool(choice.numbers) for _, choice in pair) for pair in found]
-        return [pair for number in (0, 1) for pair, many in zip(found, unknown, strict=True) if many == number]
+        unknown = [sum(bool(choice.numbers) for _, choice in pair) for pair in candidates]
+        return [pair for number in (0, 1) for pair, count in zip(candidates, unknown, strict=True) if count == number]
 
 
-def varied(usual: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def vary(usual: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Return the computation of a function of rows whose result a deviation replaces; an axis takes other rows."""
 
     def compute(s: Setting, *inputs: Any) -> Tensor:
-        return along(s, lambda *rows: s.changed(s.replacing(), usual(*rows), *rows), *inputs)
+        return apply_by_rows(s, lambda *rows: s.change(s.replacing(), usual(*rows), *rows), *inputs)
 
     return compute
 
 
-def along(s: Setting, of_rows: Callable[..., Tensor], *inputs: Any) -> Tensor:
+def apply_by_rows(s: Setting, of_rows: Callable[..., Tensor], *inputs: Any) -> Tensor:
     """Apply a function of rows along the axis of a deviation."""
     return s.call("axis", lambda of_rows, *inputs: of_rows(*inputs), of_rows, *inputs)  # type: ignore[no-any-return]
 
@@ -185,45 +185,45 @@ Gradients = Callable[[Example], Tensor]
 """Returns the gradient of a function by its first tensor of numbers."""
 
 
-def detached(
+def find_detached_part(
     operation: Operation, declares: dict[str, Any], gradient: Gradients, examples: Sequence[Example]
 ) -> Setting | None:
     """Return the part of the value that is detached; None if none is, or if it is not known.
 
     The caller makes sure that the values are right.
     """
-    chosen = [one for one in examples if any(_is_differentiable(x) for x in one)][:GRADIENT_EXAMPLES]
+    chosen = [example for example in examples if any(_is_differentiable(x) for x in example)][:GRADIENT_EXAMPLES]
     try:
-        actual = [gradient(one) for one in chosen]
+        actual = [gradient(example) for example in chosen]
     except CaseError as error:
         return Setting({"gradient": ALL}, {}, declares) if error.fault is Fault.NO_GRADIENT else None
-    exact = [_of_value(operation, Setting({}, {}, declares), one) for one in chosen]
+    exact = [_compute_gradient(operation, Setting({}, {}, declares), example) for example in chosen]
     if not chosen or all(map(_agree, actual, exact)):
         return None
-    if all(not bool(one.any()) for one in actual):
+    if all(not bool(value.any()) for value in actual):
         return Setting({"gradient": ALL}, {}, declares)
-    for choice in _parts(operation, declares, chosen[0]):
+    for choice in _iter_parts(operation, declares, chosen[0]):
         setting = Setting({"gradient": choice}, {}, declares)
         if all(
-            _agree(actual_gradient, _of_value(operation, setting, one))
-            for actual_gradient, one in zip(actual, chosen, strict=True)
+            _agree(actual_gradient, _compute_gradient(operation, setting, example))
+            for actual_gradient, example in zip(actual, chosen, strict=True)
         ):
             return setting
     return None
 
 
-def _parts(operation: Operation, declares: dict[str, Any], example: Example) -> Iterable[Choice]:
+def _iter_parts(operation: Operation, declares: dict[str, Any], example: Example) -> Iterable[Choice]:
     """Yield the deviations in which one operation of the value is detached, then two."""
-    arguments = _leaves(example)
+    arguments = _make_leaves(example)
     with torch.enable_grad(), _Detaching() as seen:
         operation.value(Setting({}, {}, declares), *arguments)
     # The last operation is the value itself.
     numbers = range(min(seen.seen - 1, MOST))
     for chosen in chain(combinations(numbers, 1), combinations(numbers, 2)):
-        yield _part(chosen)
+        yield _make_part(chosen)
 
 
-def _part(numbers: tuple[int, ...]) -> Choice:
+def _make_part(numbers: tuple[int, ...]) -> Choice:
     return Choice(
         "part detached",
         "the value is right, but a part of it is detached, so its share of the gradient is missing; "
@@ -237,22 +237,22 @@ def _is_differentiable(x: Any) -> bool:
     return isinstance(x, Tensor) and x.is_floating_point()
 
 
-def _leaves(example: Example) -> tuple[Any, ...]:
+def _make_leaves(example: Example) -> tuple[Any, ...]:
     """Return the arguments; the first tensor of numbers is a leaf with a gradient."""
-    at = next(number for number, x in enumerate(example) if _is_differentiable(x))
-    return tuple(x.detach().clone().requires_grad_() if number == at else x for number, x in enumerate(example))
+    position = next(number for number, x in enumerate(example) if _is_differentiable(x))
+    return tuple(x.detach().clone().requires_grad_() if number == position else x for number, x in enumerate(example))
 
 
-def _of_value(operation: Operation, setting: Setting, example: Example) -> Tensor:
+def _compute_gradient(operation: Operation, setting: Setting, example: Example) -> Tensor:
     """Return the gradient of a variant by the first tensor of numbers."""
-    arguments = _leaves(example)
+    arguments = _make_leaves(example)
     leaf = next(x for x in arguments if isinstance(x, Tensor) and x.requires_grad)
     with torch.enable_grad():
         output = operation.value(setting, *arguments)
         if not output.requires_grad:
             return torch.zeros_like(leaf)
-        (found,) = grad([output], [leaf], [weights(output)])
-    return torch.zeros_like(leaf) if found is None else found
+        (gradient,) = grad([output], [leaf], [weights(output)])
+    return torch.zeros_like(leaf) if gradient is None else gradient
 
 
 def weights(output: Tensor) -> Tensor:

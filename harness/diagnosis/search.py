@@ -50,37 +50,37 @@ SQUARE = tuple((n, n) for n in (3, 4, 2, 5, 6, 7, 8))
 """Rows and columns of square batches, in which rows and columns fit to each other."""
 
 
-def examples(
+def make_examples(
     contract: Contract, *, dtype: torch.dtype, far: bool = False, shapes: Sequence[tuple[int, int]] = SHAPES
 ) -> list[Example]:
     """Return the examples of a contract, the same ones each time; none if an input has an unknown kind."""
     has_domain = any(axes.domain in _INTO for axes in contract.axes.values())
     numbers = range(len(shapes) if not far else 12 if has_domain else 4)
-    made = [_example(contract, number, shapes[number], far=far) for number in numbers]
-    return [tuple(_typed(x, dtype) for x in one) for one in made if one is not None]
+    made = [_draw_example(contract, number, shapes[number], far=far) for number in numbers]
+    return [tuple(_convert(x, dtype) for x in example) for example in made if example is not None]
 
 
-def _typed(x: Any, dtype: torch.dtype) -> Any:
+def _convert(x: Any, dtype: torch.dtype) -> Any:
     return x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x
 
 
-def _example(contract: Contract, number: int, shape: tuple[int, int], *, far: bool) -> Example | None:
+def _draw_example(contract: Contract, number: int, shape: tuple[int, int], *, far: bool) -> Example | None:
     """Draw the inputs of one call in the order of the signature."""
     generator = torch.Generator().manual_seed(1 + number)
     clear = far and number == 0
     n, k = (1, 2) if clear else shape
     sizes = {"n": n, "k": k, "d": k, "m": 2 + number % 3, "t": 1}
     scale = SCALES[number % len(SCALES)]
-    names = _names(contract)
+    names = _get_names(contract)
     # Inputs of a formula are far out at different places, because a small weight hides its factor.
     starts = {name: number + position for position, name in enumerate(names)} if far else {}
-    drawn = {name: _input(contract, name, sizes, scale, generator, far=starts.get(name)) for name in names}
+    drawn = {name: _draw_input(contract, name, sizes, scale, generator, far=starts.get(name)) for name in names}
     if any(x is None for x in drawn.values()):
         return None
-    return tuple(_clear(contract, name, x) if clear else x for name, x in drawn.items())
+    return tuple(_make_clear(contract, name, x) if clear else x for name, x in drawn.items())
 
 
-def _clear(contract: Contract, name: str, x: Any) -> Any:
+def _make_clear(contract: Contract, name: str, x: Any) -> Any:
     """Make the inputs of the clearest example: one row in which the label, or the last entry, is very unlikely."""
     if name in {"labels", "targets"}:
         return torch.ones_like(x)
@@ -93,13 +93,13 @@ def _clear(contract: Contract, name: str, x: Any) -> Any:
     return logits if into is None else into(logits)
 
 
-def _names(contract: Contract) -> Sequence[str]:
+def _get_names(contract: Contract) -> Sequence[str]:
     """Return the names of the inputs."""
     value = next((law for law in contract.laws if law.group in {"value", "data"}), contract.laws[0])
     return value.reads
 
 
-def _input(
+def _draw_input(
     contract: Contract, name: str, sizes: Mapping[str, int], scale: float, generator: Generator, *, far: int | None
 ) -> Any:
     """Draw one input by its name and its axes; `far` is the place from which entries are counted to move far out."""
@@ -121,13 +121,13 @@ def _input(
         kept = drawn > -0.3
         kept[..., 0] = True
         return kept
-    value = _in_domain(name, axes, drawn, scale, far=far)
+    value = _convert_to_domain(name, axes, drawn, scale, far=far)
     # The inputs of a formula have their own domains, such as an interval.
     restored = axes.restore(value, FORMATS["float64"]) if axes.restore is not None and far is None else value
     return value if restored is None else restored
 
 
-def _in_domain(name: str, axes: Axes, drawn: Tensor, scale: float, *, far: int | None) -> Tensor:
+def _convert_to_domain(name: str, axes: Axes, drawn: Tensor, scale: float, *, far: int | None) -> Tensor:
     """Make numbers of the kind that the input is to have."""
     if axes.domain in _INTO and (far is not None or axes.domain != "positive"):
         return _INTO[axes.domain](_spread(drawn * scale, far=far is not None, start=far or 0))
@@ -227,10 +227,10 @@ class Seen:
     def value(self, setting: Setting, number: int) -> Tensor | None:
         """Return the value of a variant on an example; None if it has none there."""
         try:
-            found = self.operation.value(setting, *self.examples[number])
+            result = self.operation.value(setting, *self.examples[number])
         except (RuntimeError, ValueError, IndexError, TypeError, ZeroDivisionError, OverflowError):
             return None
-        return found
+        return result
 
     def differences(self, setting: Setting, number: int) -> float | None:
         """Return the largest difference in units of the tolerance; None if the variant has no value there."""
@@ -242,30 +242,30 @@ class Seen:
             return None
         if not value.numel():
             return None
-        return float(((value - result).abs() / self._admitted(value, result)).max())
+        return float(((value - result).abs() / self._compute_tolerance(value, result)).max())
 
     def agrees(self, setting: Setting) -> bool:
         """Whether the variant agrees on all examples on which it has a value."""
-        many = 0
+        count = 0
         for number in range(len(self.examples)):
-            found = self.differences(setting, number)
-            if found is not None and found > 1.0:
+            difference = self.differences(setting, number)
+            if difference is not None and difference > 1.0:
                 return False
-            many += found is not None
-        return many >= min(LEAST, len(self.examples))
+            count += difference is not None
+        return count >= min(LEAST, len(self.examples))
 
     @cached_property
     def worst(self) -> tuple[int, int] | None:
         """The example and the element at which the contract's own value differs most, relative to the tolerance."""
-        found = []
+        candidates = []
         for number, result in enumerate(self.answers):
             value = self.value(self.setting(()), number)
             if value is not None and value.shape == result.shape and value.numel() and bool(value.isfinite().all()):
-                share = ((value - result).abs() / self._admitted(value, result)).reshape(-1)
-                found.append((float(share.max()), number, int(share.argmax())))
-        return max(found)[1:] if found else None
+                share = ((value - result).abs() / self._compute_tolerance(value, result)).reshape(-1)
+                candidates.append((float(share.max()), number, int(share.argmax())))
+        return max(candidates)[1:] if candidates else None
 
-    def _admitted(self, value: Tensor, result: Tensor) -> Tensor:
+    def _compute_tolerance(self, value: Tensor, result: Tensor) -> Tensor:
         """Return the differences within which values agree."""
         least = float(result.abs().max()) if self.is_fine else 1.0
         return self.tolerance * (torch.maximum(value.abs(), result.abs()) + 0.1 * least)
@@ -294,38 +294,40 @@ def diagnose(
     results = [result.detach().to(torch.float64) for result in call(ordinary)]
     tolerances = (NARROW,) if narrow else TOLERANCES
     for tolerance in tolerances:
-        seen = _usable(Seen(operation, declares, ordinary, results, tolerance))
+        seen = _select_finite(Seen(operation, declares, ordinary, results, tolerance))
         if seen is None:
             return None
         if not seen.differs():
             break
-        if found := _searched(seen, deadline):
-            return Diagnosis(found)
+        if setting := _search(seen, deadline):
+            return Diagnosis(setting)
     else:
         return None
     if not far:
         return None
     results = [result.detach().to(torch.float64) for result in call(far)]
-    limited = [one for one in operation.singles() if one[0][1].numbers and one[0][1].key not in {"factor", "term"}]
-    guards = [one for one in limited if one[0][1].key in GUARDS]
+    limited = [
+        single for single in operation.singles() if single[0][1].numbers and single[0][1].key not in {"factor", "term"}
+    ]
+    guards = [single for single in limited if single[0][1].key in GUARDS]
     for tolerance in (NARROW,) if narrow else (NARROW, *FINE):
         is_fine = tolerance < NARROW
-        seen = _usable(Seen(operation, declares, far, results, tolerance, is_fine=is_fine, is_far=True), least=1)
+        seen = _select_finite(Seen(operation, declares, far, results, tolerance, is_fine=is_fine, is_far=True), least=1)
         if seen is None or not seen.differs():
             continue
-        found = _first(seen, guards if is_fine else limited, deadline)
-        if found is not None or not is_fine:
-            return None if found is None else Diagnosis(found, is_far=True)
+        setting = _find_first(seen, guards if is_fine else limited, deadline)
+        if setting is not None or not is_fine:
+            return None if setting is None else Diagnosis(setting, is_far=True)
     return None
 
 
-def small(results: Sequence[Tensor]) -> list[Tensor]:
+def replace_large(results: Sequence[Tensor]) -> list[Tensor]:
     """Replace answers with too many elements to look at, such as views that repeat one element, by NaN."""
     nan = torch.tensor(math.nan, dtype=torch.float64)
     return [result if result.numel() <= MAX_ELEMENTS else nan for result in results]
 
 
-def _usable(seen: Seen, least: int = LEAST) -> Seen | None:
+def _select_finite(seen: Seen, least: int = LEAST) -> Seen | None:
     """Return the observations on the examples with finite answers; None if they are too few."""
     finite = [number for number, result in enumerate(seen.answers) if bool(result.isfinite().all())]
     if len(finite) < min(least, len(seen.examples)):
@@ -334,55 +336,55 @@ def _usable(seen: Seen, least: int = LEAST) -> Seen | None:
     return replace(seen, examples=examples, answers=results)
 
 
-def _searched(seen: Seen, deadline: float) -> Setting | None:
+def _search(seen: Seen, deadline: float) -> Setting | None:
     """Return the first single deviation that agrees, else the first pair."""
-    return _first(seen, seen.operation.singles(), deadline) or _first(seen, seen.operation.pairs(), deadline)
+    return _find_first(seen, seen.operation.singles(), deadline) or _find_first(seen, seen.operation.pairs(), deadline)
 
 
-def _first(seen: Seen, variants: Iterable[Deviations], deadline: float) -> Setting | None:
+def _find_first(seen: Seen, variants: Iterable[Deviations], deadline: float) -> Setting | None:
     for deviations in variants:
         if time.thread_time() > deadline:
             return None
         unknown = next((slot for slot, choice in deviations if choice.numbers), None)
-        found = _plain(seen, deviations) if unknown is None else _solved(seen, deviations, unknown)
-        if found is not None:
-            return found
+        setting = _check_plain(seen, deviations) if unknown is None else _solve(seen, deviations, unknown)
+        if setting is not None:
+            return setting
     return None
 
 
-def _plain(seen: Seen, deviations: Deviations) -> Setting | None:
+def _check_plain(seen: Seen, deviations: Deviations) -> Setting | None:
     setting = seen.setting(deviations)
     return setting if seen.agrees(setting) else None
 
 
-def _solved(seen: Seen, deviations: Deviations, slot: str) -> Setting | None:
+def _solve(seen: Seen, deviations: Deviations, slot: str) -> Setting | None:
     """Return the setting with the number under which the variant agrees on all examples."""
     choice = dict(deviations)[slot]
-    at = _distinguishing_element(seen, deviations, slot, choice)
-    if at is None:
+    place = _find_distinguishing_element(seen, deviations, slot, choice)
+    if place is None:
         return None
     # A floor may show on few elements only; in float32 and on ordinary rows, these may also show roundings.
     is_clear = seen.is_far or seen.tolerance < NARROW
     worst = seen.worst if is_clear and choice.key in GUARDS and len(deviations) == 1 else None
-    found = (_solved_at(seen, deviations, slot, *one) for one in dict.fromkeys((worst or at, at)))
-    return next((setting for setting in found if setting is not None), None)
+    settings = (_solve_at(seen, deviations, slot, *element) for element in dict.fromkeys((worst or place, place)))
+    return next((setting for setting in settings if setting is not None), None)
 
 
-def _solved_at(seen: Seen, deviations: Deviations, slot: str, number: int, position: int) -> Setting | None:
+def _solve_at(seen: Seen, deviations: Deviations, slot: str, number: int, position: int) -> Setting | None:
     """Return the setting whose number gives an element of an answer, if the variant agrees on all examples."""
 
     def excess(value: float) -> float:
-        found = seen.value(seen.setting(deviations, {slot: value}), number)
-        if found is None or found.shape != seen.answers[number].shape:
+        result = seen.value(seen.setting(deviations, {slot: value}), number)
+        if result is None or result.shape != seen.answers[number].shape:
             return math.nan
-        return float(found.reshape(-1)[position]) - float(seen.answers[number].reshape(-1)[position])
+        return float(result.reshape(-1)[position]) - float(seen.answers[number].reshape(-1)[position])
 
     choice = dict(deviations)[slot]
     tried = [(value, excess(value)) for value in choice.numbers]
     for (low, below), (high, above) in pairwise(tried):
         if below == 0.0 or (below < 0.0 < above) or (above < 0.0 < below):
-            root = low if below == 0.0 else _bisected(excess, low, high, below)
-            for value in _rounded(root):
+            root = low if below == 0.0 else _bisect(excess, low, high, below)
+            for value in _round_number(root):
                 if choice.key == "factor" and abs(value - 1.0) < NEUTRAL:
                     continue
                 setting = seen.setting(deviations, {slot: value})
@@ -391,34 +393,36 @@ def _solved_at(seen: Seen, deviations: Deviations, slot: str, number: int, posit
     return None
 
 
-def _distinguishing_element(seen: Seen, deviations: Deviations, slot: str, choice: Choice) -> tuple[int, int] | None:
+def _find_distinguishing_element(
+    seen: Seen, deviations: Deviations, slot: str, choice: Choice
+) -> tuple[int, int] | None:
     """Return the example and the element at which the number matters most, of the first few examples."""
     best: tuple[float, tuple[int, int] | None] = (0.0, None)
     middle = choice.numbers[len(choice.numbers) // 2]
     for number in range(min(3, len(seen.examples))):
-        one, other = (
+        high, low = (
             seen.value(seen.setting(deviations, {slot: value}), number) for value in (choice.numbers[-1], middle)
         )
-        if one is None or other is None or one.shape != seen.answers[number].shape:
+        if high is None or low is None or high.shape != seen.answers[number].shape:
             return None
-        change = (one - other).abs().nan_to_num(0.0, 0.0).reshape(-1)
+        change = (high - low).abs().nan_to_num(0.0, 0.0).reshape(-1)
         if change.numel() and float(change.max()) > best[0]:
             best = (float(change.max()), (number, int(change.argmax())))
     return best[1]
 
 
-def _bisected(excess: Callable[[float], float], low: float, high: float, below: float) -> float:
+def _bisect(excess: Callable[[float], float], low: float, high: float, below: float) -> float:
     for _ in range(BISECTIONS):
         middle = math.sqrt(low * high) if low > 0 else (low + high) / 2
         if not low < middle < high:
             break
-        found = excess(middle)
-        if found == 0.0:
+        difference = excess(middle)
+        if difference == 0.0:
             return middle
-        low, high = (middle, high) if (found < 0) == (below < 0) else (low, middle)
+        low, high = (middle, high) if (difference < 0) == (below < 0) else (low, middle)
     return low
 
 
-def _rounded(value: float) -> list[float]:
+def _round_number(value: float) -> list[float]:
     """Return the number rounded to few digits, then the number itself."""
     return [*dict.fromkeys(float(f"{value:.{digits}g}") for digits in (1, 2, 3, 4, 6)), value]

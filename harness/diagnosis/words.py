@@ -4,7 +4,7 @@ import math
 from dataclasses import asdict
 
 from harness.case import Case
-from harness.diagnosis.blame import blamed
+from harness.diagnosis.blame import blame_expression
 from harness.diagnosis.operation import Choice
 from harness.diagnosis.search import Diagnosis
 from harness.formula.catalogue import CATALOGUE
@@ -17,23 +17,25 @@ _OF_LOGARITHMS = {"log_softmax", "logsigmoid"}
 """Contracts whose result is the logarithm itself, not its negative."""
 
 
-def mistake_of(diagnosis: Diagnosis, case: Case, contract: Contract) -> Mistake:
+def make_mistake(diagnosis: Diagnosis, case: Case, contract: Contract) -> Mistake:
     """Return the record of a diagnosis, with the line of source if it is known."""
     choices = [(choice, diagnosis.setting.numbers.get(slot)) for slot, choice in diagnosis.setting.choices.items()]
     eps = with_defaults(contract, case.declares).get("eps")
-    computed = " and ".join(_filled(choice.computed, contract, number, eps) for choice, number in choices)
-    wanted = _joined([_filled(choice.wanted, contract, number, eps) for choice, number in choices], contract.name)
-    cap = next((_cap(choice, number, contract) for choice, number in choices if choice.cap and number), "")
+    computations = " and ".join(_fill_in(choice.computation, contract, number, eps) for choice, number in choices)
+    requirement = _join_clauses(
+        [_fill_in(choice.requirement, contract, number, eps) for choice, number in choices], contract.name
+    )
+    cap = next((_format_cap(choice, number, contract) for choice, number in choices if choice.cap and number), "")
     declare = " ".join(f"--declare {choice.declare}" for choice, _ in choices)
     choice, number = choices[0]
-    found = blamed(case, choice.marks, number)
+    blame = blame_expression(case, choice.marks, number)
     mistake = Mistake(
         names=tuple(choice.key for choice, _ in choices),
-        sentence=f"{computed}{cap}; {wanted}",
+        sentence=f"{computations}{cap}; {requirement}",
         declare=choices[0][0].contract
         or (declare if all(_has_convention(contract, choice) for choice, _ in choices) else ""),
     )
-    return mistake if found is None else mistake.model_copy(update=asdict(found))
+    return mistake if blame is None else mistake.model_copy(update=asdict(blame))
 
 
 def _has_convention(contract: Contract, choice: Choice) -> bool:
@@ -41,21 +43,21 @@ def _has_convention(contract: Contract, choice: Choice) -> bool:
     return bool(choice.declare) and choice.declare.partition("=")[0] in contract.conventions
 
 
-def _filled(text: str, contract: Contract, number: float | None, eps: object) -> str:
+def _fill_in(text: str, contract: Contract, number: float | None, eps: object) -> str:
     """Fill in the number, the contract and its epsilon."""
     is_of_formula = is_formula(contract.name) or contract.name in CATALOGUE
     name = contract.summary if is_of_formula else contract.name
-    found = text.replace("{op}", name).replace("{eps}", f"eps = {eps:g}" if isinstance(eps, float) else "eps")
-    return found if number is None else found.replace("{c}", f"{number:.7g}")
+    sentence = text.replace("{op}", name).replace("{eps}", f"eps = {eps:g}" if isinstance(eps, float) else "eps")
+    return sentence if number is None else sentence.replace("{c}", f"{number:.7g}")
 
 
-def _joined(clauses: list[str], name: str) -> str:
+def _join_clauses(clauses: list[str], name: str) -> str:
     """Join clauses that begin with the same name."""
     first, *rest = dict.fromkeys(clauses)
     return " and ".join([first, *(clause.removeprefix(f"{name} ") for clause in rest)])
 
 
-def _cap(choice: Choice, number: float, contract: Contract) -> str:
+def _format_cap(choice: Choice, number: float, contract: Contract) -> str:
     """Say how large the result can be."""
     assert choice.cap is not None, "the deviation has a cap"
     upper = choice.cap(number)

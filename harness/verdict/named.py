@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
-from harness.diagnosis import Diagnosis, examined, imitations, rival
-from harness.diagnosis.search import examples as small_examples
-from harness.diagnosis.words import mistake_of
+from harness.diagnosis import Diagnosis, find_mistake, find_rival, make_imitations
+from harness.diagnosis.search import make_examples as small_examples
+from harness.diagnosis.words import make_mistake
 from harness.floats import Measurement
 from harness.laws.case_error import CaseError
 from harness.laws.law import Example
@@ -74,13 +74,13 @@ class Names:
 
 def _diagnosed(job: Job) -> tuple[Diagnosis, Mistake] | None:
     """Return the mistake of a case, with the contract under which it would be none."""
-    diagnosis = examined(job.case, job.contract, job.device)
-    other = rival(job.case, job.contract, job.device) if diagnosis is None or _is_of_values(diagnosis) else None
+    diagnosis = find_mistake(job.case, job.contract, job.device)
+    other = find_rival(job.case, job.contract, job.device) if diagnosis is None or _is_of_values(diagnosis) else None
     if other is not None and (diagnosis is None or len(diagnosis.choices) > 1):
         diagnosis = other
     if diagnosis is None:
         return None
-    mistake = mistake_of(diagnosis, job.case, job.contract)
+    mistake = make_mistake(diagnosis, job.case, job.contract)
     if other is not None and not mistake.declare:
         mistake = mistake.model_copy(update={"declare": other.choices[0].contract})
     return diagnosis, mistake
@@ -130,7 +130,7 @@ class _Follows:
 
     def __init__(self, job: Job, diagnosis: Diagnosis) -> None:
         self._job = job
-        imitated = imitations(job.contract, diagnosis.setting, job.format)
+        imitated = make_imitations(job.contract, diagnosis.setting, job.format)
         self._imitated = [job.subject.calling(function) for function in imitated]
 
     def shows(self, violation: Violation) -> bool:

@@ -8,8 +8,8 @@ import jsonschema
 import pytest
 from samples.command import Command
 
-from harness.auditor.ordinary import Agreement, OrdinaryPlan, agreement
-from harness.auditor.repair import new_lines
+from harness.auditor.ordinary import Agreement, OrdinaryPlan, compare_versions
+from harness.auditor.repair import find_new_lines
 from harness.repair.search import list_edits
 
 TRAIN = """
@@ -224,7 +224,7 @@ def results(step: str, text: str = TRAIN) -> list[dict[str, object]]:
 @pytest.mark.parametrize("step", ["naive", "binary", "half", "drawn"])
 def test_a_step_agrees_with_itself(step: str) -> None:
     """It overflows as it is; 16-bit tensors are widened, and random numbers are the same."""
-    found = agreement(results(step), results(step))
+    found = compare_versions(results(step), results(step))
     assert found.is_close
     assert found.off == 0.0
 
@@ -237,17 +237,17 @@ def test_a_step_agrees_with_itself(step: str) -> None:
 ])  # fmt: skip
 def test_another_step_does_not_agree(step: str, old: str, new: str) -> None:
     """Another base, a small constant, a detached gradient, and another shape."""
-    assert not agreement(results(step), results(step, TRAIN.replace(old, new))).is_close
+    assert not compare_versions(results(step), results(step, TRAIN.replace(old, new))).is_close
 
 
 def test_a_step_that_raises_is_not_compared() -> None:
     """Results that were not compared do not agree."""
-    found = agreement(results("raises"), results("raises"))
+    found = compare_versions(results("raises"), results("raises"))
     assert found == Agreement({}, 0.0)
     assert not found.is_close
 
 
 def test_the_lines_of_a_rewrite_are_counted_in_the_new_file() -> None:
     """A removed line has no number, and later lines move up."""
-    assert new_lines(list_edits("a\nb\nc\nd\n", "a\nc\nD\n")) == {3}
-    assert new_lines(list_edits("a\nb", "a\nB\nC")) == {2, 3}
+    assert find_new_lines(list_edits("a\nb\nc\nd\n", "a\nc\nD\n")) == {3}
+    assert find_new_lines(list_edits("a\nb", "a\nB\nC")) == {2, 3}

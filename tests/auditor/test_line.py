@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from samples.audit import finding, room
 
-from harness.auditor.line import with_source
+from harness.auditor.line import add_source
 from harness.wording import excerpt, finding_lines
 
 CODE = (
@@ -49,17 +49,17 @@ def file(tmp_path: Path) -> str:
 )
 def test_the_carets_are_under_the_operation(file: str, line: int, operation: str, shown: list[str]) -> None:
     """An operation that occurs twice, on several lines or not at all has no carets; a long line is not shown."""
-    assert excerpt(with_source(finding(file=file, line=line).model_copy(update={"operation": operation}))) == shown
+    assert excerpt(add_source(finding(file=file, line=line).model_copy(update={"operation": operation}))) == shown
 
 
 def test_the_excerpt_follows_the_sentence(file: str) -> None:
     """The terminal shows it as a check does."""
-    sentence, code, carets, *_ = finding_lines(with_source(finding(file=file, line=6)))
+    sentence, code, carets, *_ = finding_lines(add_source(finding(file=file, line=6)))
     assert sentence.endswith("(255 of 256 rows)")
     assert (code, carets) == ("    f = 1 / x.exp_()", "            ^^^^^^^^")
 
 
 def test_a_file_that_is_gone_has_no_excerpt() -> None:
     """The finding stays as it is; so does the headroom of a notebook's cell."""
-    assert with_source(finding()) == finding()
-    assert with_source(room()) == room()
+    assert add_source(finding()) == finding()
+    assert add_source(room()) == room()

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import harness
-from harness.auditor.operation import known_as
+from harness.auditor.operation import public_name
 from harness.auditor.remedy import LAWS
 from harness.contracts import contract_named
 
@@ -24,7 +24,7 @@ from harness.contracts import contract_named
 )  # fmt: skip
 def test_a_dispatched_name_has_a_public_one(dispatched: str, public: str) -> None:
     """A user finds the name in the documentation of torch, or in their own code."""
-    assert known_as(dispatched) == public
+    assert public_name(dispatched) == public
 
 
 def overflowing_weights() -> None:

@@ -42,7 +42,7 @@ def taken(sampling: Sampling, ratio: float, *, loss: Callable[[int], float] = fl
         found = recorded().model_copy(update={"step": number}) if is_due else None
         all_s = ratio * step_s if is_due else step_s
         plain_s += step_s
-        sampling.took(step_s, all_s, loss=loss(number), audit=found)
+        sampling.record_step(step_s, all_s, loss=loss(number), audit=found)
     return plain_s
 
 
@@ -164,7 +164,7 @@ def test_a_step_before_a_line_would_break_is_looked_at() -> None:
         is_due = sampling.is_due()
         rooms = (room(factor=2.0 ** (0.25 * (40 - number))),)
         found = recorded().model_copy(update={"step": number, "headroom": rooms}) if is_due else None
-        sampling.took(1.0, 6.0 if is_due else 1.0, loss=None, audit=found)
+        sampling.record_step(1.0, 6.0 if is_due else 1.0, loss=None, audit=found)
     assert [trend.gone_at for trend in sampling.trends] == [40]
     assert sampling.audited[-1] == 39
 

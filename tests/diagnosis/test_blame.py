@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.case import Case
-from harness.diagnosis import blamed
+from harness.diagnosis import blame_expression
 from harness.diagnosis.marks import Mark, calls, no_axis, number, other_axis
 
 SOURCE = '''"""A module."""
@@ -37,7 +37,7 @@ def blame(folder: Path, name: str, mark: Mark, value: float | None = None) -> tu
     """Return the line and the text of the blamed expression."""
     file = folder / "own.py"
     file.write_text(SOURCE, encoding="utf-8")
-    found = blamed(Case(lambda x: x, "softmax", target=f"{file}:{name}", name="own"), (mark,), value)
+    found = blame_expression(Case(lambda x: x, "softmax", target=f"{file}:{name}", name="own"), (mark,), value)
     return None if found is None else (int(found.place.rpartition(":")[2]), found.line[found.start : found.end])
 
 
@@ -60,4 +60,4 @@ def test_what_has_no_source_has_no_line(tmp_path: Path) -> None:
     assert blame(tmp_path, "missing", calls("var")) is None
     (tmp_path / "own.py").write_text("def f(:\n")
     case = Case(lambda x: x, "softmax", target=f"{tmp_path / 'own.py'}:f", name="own")
-    assert blamed(case, (calls("var"),), None) is None
+    assert blame_expression(case, (calls("var"),), None) is None

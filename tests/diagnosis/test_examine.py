@@ -4,7 +4,7 @@ import torch
 
 from harness.case import Case
 from harness.contracts import contract_named
-from harness.diagnosis.examine import examined
+from harness.diagnosis.examine import find_mistake
 
 
 def repeats_one_element(x: torch.Tensor) -> torch.Tensor:
@@ -20,5 +20,5 @@ def twice(x: torch.Tensor) -> torch.Tensor:
 def test_an_answer_that_is_too_large_has_no_known_mistake() -> None:
     """A search in all its elements would need petabytes. An answer of the usual size is searched."""
     contract = contract_named("softmax")
-    assert examined(Case(repeats_one_element, "softmax"), contract, "cpu") is None
-    assert examined(Case(twice, "softmax"), contract, "cpu") is not None
+    assert find_mistake(Case(repeats_one_element, "softmax"), contract, "cpu") is None
+    assert find_mistake(Case(twice, "softmax"), contract, "cpu") is not None

@@ -16,9 +16,9 @@ from torch.nn import functional
 
 from harness.case import Case
 from harness.contracts import contract_named
-from harness.diagnosis import diagnose, examined, operation_of
-from harness.diagnosis.search import examples
-from harness.diagnosis.words import mistake_of
+from harness.diagnosis import diagnose, find_mistake, find_operation
+from harness.diagnosis.search import make_examples
+from harness.diagnosis.words import make_mistake
 from harness.formula.spelling import written
 from harness.record import Mistake
 
@@ -33,8 +33,8 @@ UNNAMED: dict[str, str] = {
 def named(function: object, contract: str, **declares: object) -> Mistake | None:
     """Return the mistake of a function."""
     case, of = Case(function, contract, declares=declares), contract_named(contract)  # type: ignore[arg-type]
-    found = examined(case, of, "cpu")
-    return None if found is None else mistake_of(found, case, of)
+    found = find_mistake(case, of, "cpu")
+    return None if found is None else make_mistake(found, case, of)
 
 
 @pytest.mark.parametrize("one", WRONG, ids=lambda one: f"{one.contract}-{one.function.__name__}")
@@ -120,9 +120,9 @@ def test_a_function_that_raises_has_no_mistake() -> None:
 def test_the_search_keeps_its_time() -> None:
     """A function without a name costs no more than the time of a search."""
     contract = contract_named("cross_entropy")
-    operation = operation_of(contract)
+    operation = find_operation(contract)
     assert operation is not None
-    ordinary = examples(contract, dtype=torch.float64)
+    ordinary = make_examples(contract, dtype=torch.float64)
 
     def call(given: object) -> list[Tensor]:
         return [functional.cross_entropy(x.sin(), labels) for x, labels in given]  # type: ignore[attr-defined]

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from harness.case import Case
 from harness.contracts import contract_named
-from harness.diagnosis import examined
+from harness.diagnosis import find_mistake
 from harness.diagnosis.evidence import is_shown
-from harness.diagnosis.words import mistake_of
+from harness.diagnosis.words import make_mistake
 from harness.formula.spelling import written
 from harness.record import Mistake
 
@@ -20,8 +20,8 @@ def named(formula: str, function: Callable[..., Any], **inputs: str) -> Mistake 
     """Return the mistake of a function under a formula."""
     contract = contract_named(written(formula, None, inputs, over="rows").text)
     case = Case(function, contract.name)
-    found = examined(case, contract, "cpu")
-    return None if found is None else mistake_of(found, case, contract)
+    found = find_mistake(case, contract, "cpu")
+    return None if found is None else make_mistake(found, case, contract)
 
 
 CHANGES: dict[str, tuple[str, Callable[..., Any], str]] = {

@@ -10,7 +10,7 @@ from repair.faulty import FAULTY, Faulty
 from torch import Tensor
 
 from harness.contracts import contract_named
-from harness.diagnosis.search import examples
+from harness.diagnosis.search import make_examples
 from harness.error import UsageError
 from harness.record import Status, Verdict
 from harness.repair.candidates import Candidate, list_candidates
@@ -181,7 +181,7 @@ def test_a_line_outside_of_functions_has_no_function() -> None:
 def test_a_safe_fix_keeps_ordinary_results(one: Faulty) -> None:
     """In float64, the function and its first three candidates agree within rounding on ordinary inputs."""
     contract = contract_named(one.contract)
-    given = examples(contract, dtype=torch.float64)
+    given = make_examples(contract, dtype=torch.float64)
     before = results(one.text, one.name, given)
     for candidate in list_candidates(one.text, one.name)[:3]:
         for was, now in zip(before, results(candidate.text, one.name, given), strict=True):
