@@ -10,7 +10,7 @@ from harness.diagnosis.search import Diagnosis
 from harness.formula.catalogue import CATALOGUE
 from harness.formula.spelling import is_formula
 from harness.laws.contract import Contract
-from harness.laws.subject import with_defaults
+from harness.laws.subject import add_defaults
 from harness.record import Mistake
 
 _OF_LOGARITHMS = {"log_softmax", "logsigmoid"}
@@ -20,7 +20,7 @@ _OF_LOGARITHMS = {"log_softmax", "logsigmoid"}
 def mistake_of(diagnosis: Diagnosis, case: Case, contract: Contract) -> Mistake:
     """Return the record of a diagnosis, with the line of source if it is known."""
     choices = [(choice, diagnosis.setting.numbers.get(slot)) for slot, choice in diagnosis.setting.choices.items()]
-    eps = with_defaults(contract, case.declares).get("eps")
+    eps = add_defaults(contract, case.declares).get("eps")
     computed = " and ".join(_filled(choice.computed, contract, number, eps) for choice, number in choices)
     wanted = _joined([_filled(choice.wanted, contract, number, eps) for choice, number in choices], contract.name)
     cap = next((_cap(choice, number, contract) for choice, number in choices if choice.cap and number), "")
