@@ -28,7 +28,7 @@ from harness.verdict.probe import Probe
 class Exploration:
     """A case in a dtype, with the laws to follow and the settings."""
 
-    list_jobs: tuple[Job, ...]
+    jobs: tuple[Job, ...]
     budget: Budget
     rays: Sequence[str] = ()
 

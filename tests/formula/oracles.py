@@ -145,7 +145,7 @@ class Row(NamedTuple):
 
     in_float32: float
     in_float64: float
-    draw_examples: float
+    drawn: float
     error_by_hand: float
     error_by_formula: float
     undecided: float
