@@ -22,8 +22,8 @@ from harness.record import Fault, Fix, Property, Status, Verdict
 from harness.repair.law_judge import find_local_fix
 from harness.timing.clock import threads
 from harness.verdict.campaign import Campaign
-from harness.verdict.decide import unreached
-from harness.verdict.isolated import Isolated, checked, importable_campaign
+from harness.verdict.decide import make_unreached_verdict
+from harness.verdict.isolated import Isolated, check_campaign, make_importable_campaign
 from harness.verdict.job import Job, reject_misfit, reject_uncallable
 from harness.verdict.probe import Probe
 from harness.verdict.replay import CORPUS
@@ -123,7 +123,7 @@ def check(
         strict=strict,
     )
     if isolate:
-        return Verdicts(*checked(importable_campaign(function, campaign)))
+        return Verdicts(*check_campaign(make_importable_campaign(function, campaign)))
     function = _require_object(function)
     listed = campaign.jobs([case := _make_case(function, campaign)])
     if listed:
@@ -171,7 +171,7 @@ def _check_all(function: Callable[..., Any], campaign: Campaign) -> list[Verdict
 def _decide_job(probe: Probe, job: Job, decide_: Callable[[Job], Verdict]) -> Verdict:
     """Decide a job; where the function disturbs the check itself, the verdict is an error that says so."""
     try:
-        return probe.decided(job, decide_)
+        return probe.decide(job, decide_)
     except UsageError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a replaced function of torch or a tensor subclass leads to
@@ -181,7 +181,9 @@ def _decide_job(probe: Probe, job: Job, decide_: Callable[[Job], Verdict]) -> Ve
             f"{job.case.name} disturbs the check, which raises {type(error).__name__} in {location}: it replaces "
             "functions of the process or returns a misleading tensor subclass; `isolate=True` protects the check"
         )
-        return unreached(job).model_copy(update={"status": Status.ERROR, "reason": reason, "fault": Fault.STATE})
+        return make_unreached_verdict(job).model_copy(
+            update={"status": Status.ERROR, "reason": reason, "fault": Fault.STATE}
+        )
 
 
 def _make_case(function: Callable[..., Any], question: Question) -> Case:
@@ -360,7 +362,7 @@ class Check:
         case = _make_case(function, replace(self.campaign, contract=contract, call=call))
         with _quietly():
             job = replace(self.job, case=case)
-            verdict = self.probe.decided(job, self.campaign.decide)
+            verdict = self.probe.decide(job, self.campaign.decide)
             self.properties = self.probe.properties(job)
             return verdict
 

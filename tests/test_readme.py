@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from harness.calling.target import load
-from harness.verdict.job import jobs
+from harness.verdict.job import list_jobs
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -36,7 +36,7 @@ def test_the_verdict_line_it_shows_counts_the_laws_there_are() -> None:
     shown = re.search(r"verdict: no undeclared defect in ([\d,]+) laws \(([\d,]+) verdicts", README)
     assert shown is not None
     laws, verdicts = (int(number.replace(",", "")) for number in shown.groups())
-    listed = jobs(load())
+    listed = list_jobs(load())
     assert (laws, verdicts) == (len({(job.case.name, job.law.name) for job in listed}), len(listed))
 
 

@@ -97,7 +97,7 @@ def check(
 
         reject_damaged(folder)
     declares = {**question.declares, **({"reference": reference} if reference else {})}
-    campaign = replace(question, target=target, declares=declares).rechecked()
+    campaign = replace(question, target=target, declares=declares).add_recheck()
 
     def run_check() -> int:
         from harness.display.verdict_document import Results

@@ -22,9 +22,18 @@ from harness.contracts.building_blocks import usual_laws
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, convert_to_ulp, to_array
 from harness.floats import double_double as dd
-from harness.laws import Axes, Contract, Example, Law, Ray, Subject, implementation_laws, law, on_long_rows
-from harness.laws.size import many_rows, no_drift, on_many_rows
-from harness.laws.strategies import SEEDS, altered, batches, companions, from_draws, long_rows, special_numbers, tensors
+from harness.laws import Axes, Contract, Example, Law, Ray, Subject, derive_long_rows, implementation_laws, law
+from harness.laws.size import derive_many_rows, many_rows, no_drift
+from harness.laws.strategies import (
+    SEEDS,
+    alter_inputs,
+    batches,
+    draw_companions,
+    list_special_numbers,
+    long_rows,
+    make_inputs,
+    make_tensors,
+)
 
 STALL = "a sum accumulated in a 16-bit format stops growing at 2^p (256 in bfloat16): accumulate in float32"
 
@@ -190,18 +199,18 @@ gradient_in_bias = _gradient(
 )
 
 
-@from_draws()
+@make_inputs()
 def _special_pairs(format_: Format, rng: np.random.Generator) -> Example:
     """Pairs of the largest numbers, the smallest numbers, and infinities."""
-    numbers = np.append(special_numbers(format_), [np.inf, -np.inf])
+    numbers = np.append(list_special_numbers(format_), [np.inf, -np.inf])
     drawn = torch.from_numpy(rng.choice(numbers, size=(2, 128))).to(format_.dtype)
     return {"a": drawn[0], "b": drawn[1]}
 
 
-@from_draws(lambda format_: batches(format_, largest=format_.max / 4e3, rows=(1, 8), columns=(1, 64)))
+@make_inputs(lambda format_: batches(format_, largest=format_.max / 4e3, rows=(1, 8), columns=(1, 64)))
 def _two_vectors(_: Format, batch: Tensor, rng: np.random.Generator) -> Example:
     a = batch.flatten()
-    return {"a": a, "b": companions(a, rng) * a.abs().amax().clamp_max(1e3)}
+    return {"a": a, "b": draw_companions(a, rng) * a.abs().amax().clamp_max(1e3)}
 
 
 _SMALLEST_BFLOAT16 = 2.0**-100
@@ -227,13 +236,13 @@ def _with_weights(rows: st.SearchStrategy[Tensor], format_: Format) -> st.Search
 
     def expand(X: Tensor, m: int, seed: int) -> Example:
         rng = np.random.default_rng(seed)
-        weight = companions(X.new_empty(m, X.shape[-1]), rng)
-        bias = companions(X.new_empty(m), rng)
+        weight = draw_companions(X.new_empty(m, X.shape[-1]), rng)
+        bias = draw_companions(X.new_empty(m), rng)
         if seed % 4 == 0:
             X, weight = X.new_ones(X.shape), weight.new_ones(weight.shape)
         if format_.name == "bfloat16":
             X = torch.where(X.abs() < _SMALLEST_BFLOAT16, 0.0, X)
-        cotangent = companions(X.new_empty(len(X), m), rng)
+        cotangent = draw_companions(X.new_empty(len(X), m), rng)
         return {"X": X, "weight": weight, "bias": bias, "cotangent": cotangent}
 
     return st.builds(expand, rows, st.integers(1, 4), SEEDS)
@@ -253,13 +262,13 @@ def _with_infinities(example: Example, rng: np.random.Generator) -> Example:
     return {**example, "X": X}
 
 
-@from_draws()
+@make_inputs()
 def _extreme_features(format_: Format, rng: np.random.Generator) -> Example:
     """One feature, so that only the result can overflow; the bias is negligible next to the largest numbers."""
-    numbers = special_numbers(format_)
+    numbers = list_special_numbers(format_)
     X, weight = rng.choice(numbers, size=(16, 1)), rng.choice(numbers, size=(8, 1))
     bias = rng.choice([0.0, 1.0, -1.0, format_.tiny], size=8)
-    return tensors(format_, X=X, weight=weight, bias=bias)
+    return make_tensors(format_, X=X, weight=weight, bias=bias)
 
 
 def _long_features(format_: Format) -> st.SearchStrategy[Example]:
@@ -297,7 +306,7 @@ ADD = Contract(
     laws=(
         correctly_rounded,
         commutative,
-        correctly_rounded.on_special(
+        correctly_rounded.derive_special(
             _special_pairs,
             "rounded_on_special_numbers",
             "The sum is right for the largest and smallest numbers and for infinities; inf - inf is NaN.",
@@ -327,8 +336,8 @@ LINEAR = Contract(
         gradient_in_weight,
         gradient_in_bias,
         no_features_give_bias,
-        value.on_special(
-            altered(_operands, _with_infinities),
+        value.derive_special(
+            alter_inputs(_operands, _with_infinities),
             "infinite_features",
             "An infinite feature makes its row infinite, or NaN where its weight is zero or infinities cancel.",
             cause="non-finite features are replaced: let IEEE arithmetic decide",
@@ -339,9 +348,9 @@ LINEAR = Contract(
             "The value is also right for the largest and smallest numbers, and infinite where a product overflows.",
             cause="features are clipped, or subnormal numbers are flushed to zero: use them unchanged",
         ),
-        on_long_rows(value, _long_features, cause=STALL),
+        derive_long_rows(value, _long_features, cause=STALL),
         no_drift(value, many_rows({"X": Axes(("n", "d")), "weight": Axes(("m", "d")), "bias": Axes(("m",))})),
-        on_many_rows(value, _few_features, examples=4),
+        derive_many_rows(value, _few_features, examples=4),
         *implementation_laws(value, many=False),
     ),
     axes={"X": Axes(("n", "d")), "weight": Axes(("m", "d")), "bias": Axes(("m",)), "cotangent": Axes(("n", "m"))},

@@ -281,7 +281,7 @@ BINARY_CROSS_ENTROPY = Contract(
         not_negative,
         classes_exchange,
         gradient,
-        gradient.on(
+        gradient.derive(
             binary_logits.zero_groups,
             "gradient_at_zero",
             "At both zeros and next to them the gradient is its limit, (1/2 - y) / n.",

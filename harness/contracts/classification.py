@@ -7,8 +7,8 @@ from torch import Tensor
 
 from harness.floats import FORMATS, Format, Measurement, compare, to_array
 from harness.floats import double_double as dd
-from harness.laws import Axes, Contract, Example, Subject, implementation_laws, law, on_long_rows
-from harness.laws.strategies import EDGES, LENGTHS, batches, from_draws, labels_for
+from harness.laws import Axes, Contract, Example, Subject, derive_long_rows, implementation_laws, law
+from harness.laws.strategies import EDGES, LENGTHS, batches, draw_labels, make_inputs
 
 
 @law(
@@ -91,12 +91,12 @@ def _many_scores(format_: Format) -> st.SearchStrategy[Example]:
     return st.sampled_from(LENGTHS + EDGES).map(expand)
 
 
-@from_draws(st.integers(1, 20), st.integers(1, 64))
+@make_inputs(st.integers(1, 20), st.integers(1, 64))
 def _labels(_: Format, k: int, n: int, rng: np.random.Generator) -> Example:
     return {"labels": torch.from_numpy(rng.integers(0, k, size=n)), "k": k}
 
 
-@from_draws(
+@make_inputs(
     lambda format_: batches(format_, largest=format_.max / 16.0, rows=(8, 192), columns=(2, 20)),
     st.sampled_from([1, 3, 8]),
 )
@@ -107,7 +107,7 @@ def _scores(format_: Format, rows: Tensor, n: int, rng: np.random.Generator) -> 
     unique = ((scores.double() == largest).sum(-1, keepdim=True) == 1).all(1, keepdim=True)
     plain = torch.arange(scores.shape[-1]).to(format_.dtype).expand_as(scores)
     scores = torch.where(unique, scores, plain)
-    return {"scores": scores, "labels": labels_for(scores, rng)}
+    return {"scores": scores, "labels": draw_labels(scores, rng)}
 
 
 ONE_HOT = Contract(
@@ -132,13 +132,13 @@ ACCURACY = Contract(
         share_of_hits,
         scale_does_not_matter,
         order_does_not_matter,
-        share_of_hits.on_special(
+        share_of_hits.derive_special(
             _masked_scores,
             "masked_scores",
             "Scores of -inf, which exclude a class, do not change the accuracy.",
             cause="the scores are multiplied by a mask, and 0 * -inf is NaN: select with where",
         ),
-        on_long_rows(
+        derive_long_rows(
             share_of_hits,
             _many_scores,
             cause="a count of hits in a 16-bit format stops growing at 2^p (256 in bfloat16, 2,048 in float16): "

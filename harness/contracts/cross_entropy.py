@@ -19,7 +19,7 @@ from harness.contracts.building_blocks.reduction import REDUCTIONS, averaged, or
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, compare, compare_absolute, to_arb, to_array
 from harness.floats import double_double as dd
-from harness.laws import Axes, Contract, Subject, derivative_laws, implementation_laws, law, on_long_rows
+from harness.laws import Axes, Contract, Subject, derivative_laws, derive_long_rows, implementation_laws, law
 from harness.laws.strategies import ONE_SEED
 
 # Oracle
@@ -251,7 +251,7 @@ CROSS_ENTROPY = Contract(
         shift_invariant,
         columns_in_any_order,
         gradient,
-        value.on_special(
+        value.derive_special(
             labelled_logits.masked_off_label,
             "masked_classes_ignored",
             "A logit of -inf outside the label adds nothing: the loss equals that of the other classes.",
@@ -262,8 +262,10 @@ CROSS_ENTROPY = Contract(
         fully_masked_row,
         infinite_logit,
         usual_laws.on_extreme_numbers(value, labelled_logits.single_rows(logit_rows.extreme_logits)),
-        on_long_rows(value, labelled_logits.single_rows(logit_rows.long_logits, ONE_SEED), cause=logit_rows.LONG_ROWS),
-        value.on(
+        derive_long_rows(
+            value, labelled_logits.single_rows(logit_rows.long_logits, ONE_SEED), cause=logit_rows.LONG_ROWS
+        ),
+        value.derive(
             labelled_logits.many_rows,
             "value_on_many_rows",
             "The loss is right for more rows than a block holds or a 16-bit index counts.",

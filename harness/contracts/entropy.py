@@ -356,7 +356,7 @@ ENTROPY = Contract(
         shift_invariant,
         class_order_invariant,
         gradient,
-        value.on_special(
+        value.derive_special(
             _masked,
             "impossible_classes_are_ignored",
             "A class with a logit of -inf adds nothing to the entropy.",

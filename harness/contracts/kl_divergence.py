@@ -34,7 +34,7 @@ from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, com
 from harness.floats import double_double as dd
 from harness.floats.oracle import exp, log
 from harness.laws import Axes, Contract, Example, Inputs, Ray, Subject, law, many_rows
-from harness.laws.strategies import altered, companions, long_rows, masked
+from harness.laws.strategies import alter_inputs, draw_companions, long_rows, mask_entries
 
 SOURCE = "definition; the module documentation derives the bound"
 
@@ -122,7 +122,7 @@ def _error_in_p(log_q: Tensor, p: Tensor, cotangent: Tensor, expected: DoubleDou
 
 def _inputs(format_: Format) -> st.SearchStrategy[Example]:
     return distributions.pairs(format_).map(
-        lambda drawn: {"log_q": drawn[0], "p": drawn[1], "cotangent": companions(drawn[1][:, 0], drawn[2])}
+        lambda drawn: {"log_q": drawn[0], "p": drawn[1], "cotangent": draw_companions(drawn[1][:, 0], drawn[2])}
     )
 
 
@@ -130,11 +130,11 @@ def _without(*, of_p: bool, of_q: bool) -> Inputs:
     """Make about a third of the classes impossible under ``p``, ``q``, or both."""
 
     def drop(example: Example, rng: np.random.Generator) -> Example:
-        log_q = masked(example["log_q"], rng)
+        log_q = mask_entries(example["log_q"], rng)
         p = distributions.without(example["p"], log_q.isneginf())
         return {**example, **({"p": p} if of_p else {}), **({"log_q": log_q} if of_q else {})}
 
-    return altered(_inputs, drop)
+    return alter_inputs(_inputs, drop)
 
 
 def _extremes(format_: Format) -> st.SearchStrategy[Example]:
@@ -262,7 +262,7 @@ KL_DIVERGENCE = Contract(
         gradient,
         gradient_in_p,
         *distributions.of_impossible_classes(value, _without, zero="log_q = -inf", non_finite=IMPOSSIBLE),
-        gradient.on(
+        gradient.derive(
             _without(of_p=True, of_q=True),
             "gradient_of_impossible_classes",
             "Where p = 0 and log_q = -inf, the gradient in log_q is zero, and elsewhere it is the same as without "

@@ -34,7 +34,7 @@ from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, com
 from harness.floats import double_double as dd
 from harness.floats.oracle import log
 from harness.laws import Axes, Contract, Example, Inputs, Limit, Ray, Subject, law, many_rows
-from harness.laws.strategies import altered, companions, from_draws, long_rows, tensors
+from harness.laws.strategies import alter_inputs, draw_companions, long_rows, make_inputs, make_tensors
 
 SOURCE = "definition; the module documentation derives the bound"
 
@@ -183,7 +183,7 @@ def _inputs(format_: Format) -> st.SearchStrategy[Example]:
     def expand(drawn: tuple[Tensor, Tensor, np.random.Generator]) -> Example:
         log_q, p, rng = drawn
         q = torch.from_numpy(portable.exp(to_array(log_q))).clamp(4.0 * format_.tiny, 1.0).to(format_.dtype)
-        return {"p": p, "q": q, "cotangent": companions(p[:, 0], rng)}
+        return {"p": p, "q": q, "cotangent": draw_companions(p[:, 0], rng)}
 
     return distributions.pairs(format_).map(expand)
 
@@ -197,7 +197,7 @@ def _without(*, of_p: bool, of_q: bool) -> Inputs:
         chosen = [name for name, is_chosen in (("p", of_p), ("q", of_q)) if is_chosen]
         return {**example, **{name: distributions.without(example[name], dropped) for name in chosen}}
 
-    return altered(_inputs, drop)
+    return alter_inputs(_inputs, drop)
 
 
 def _extremes(format_: Format) -> st.SearchStrategy[Example]:
@@ -219,11 +219,11 @@ def _many_distributions(format_: Format) -> st.SearchStrategy[Example]:
     return logits(format_).map(lambda rows: {name: rounded_softmax(x, format_) for name, x in rows.items()})
 
 
-@from_draws(st.integers(2, 8))
+@make_inputs(st.integers(2, 8))
 def _of_other_sums(format_: Format, columns: int, rng: np.random.Generator) -> Example:
     """Rows of numbers between one and two, which are not distributions and thus reveal a division by the sum."""
     p, q = rng.uniform(1.0, 2.0, (2, 32, columns))
-    return tensors(format_, p=p, q=q, cotangent=np.ones(32))
+    return make_tensors(format_, p=p, q=q, cotangent=np.ones(32))
 
 
 # Laws

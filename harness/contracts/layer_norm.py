@@ -41,7 +41,7 @@ from harness.contracts.building_blocks import moments, normalization, usual_laws
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, elementwise, exact_sum, portable, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Example, Subject, law
-from harness.laws.strategies import Shape, from_draws
+from harness.laws.strategies import Shape, make_inputs
 
 SOURCE = "Ba, Kiros & Hinton (2016)"
 
@@ -188,7 +188,7 @@ def _conditioned(format_: Format) -> st.SearchStrategy[Example]:
     return _rows(format_).map(expand)
 
 
-@from_draws(st.integers(1, 4))
+@make_inputs(st.integers(1, 4))
 def _drowned(format_: Format, columns: int, rng: np.random.Generator) -> Example:
     """A few adjacent numbers, so large that the ulp of their mean is at least of the size of ``sqrt(eps)``."""
     low = float(portable.log2(np.sqrt(moments.EPS[0]) / format_.accumulator.u)) - 2.0
@@ -300,7 +300,7 @@ infinite_entry = moments.infinite_entry(_VALUE, "A row with an infinite entry is
 
 # Contract
 
-_DROWNED_ROWS_STAY_BOUNDED = value.on(
+_DROWNED_ROWS_STAY_BOUNDED = value.derive(
     _drowned,
     "drowned_rows_stay_bounded",
     "Entries stay of order one if the spread of a row is smaller than the rounding of its mean.",

@@ -17,7 +17,7 @@ from harness.contracts.building_blocks.gradient_descent import TrainingPlan, tra
 from harness.contracts.building_blocks.labelled_logits import loss_oracle
 from harness.floats import Array, Format, Measurement, compare_absolute, lift, portable, to_array
 from harness.laws import CaseError, Contract, Example, Subject, law
-from harness.laws.strategies import from_draws
+from harness.laws.strategies import make_inputs
 
 _DATA = ("X", "y", "X_held_out", "y_held_out", "k", "epochs", "lr")
 """Arguments of an implementation."""
@@ -97,7 +97,7 @@ def held_out_data_is_not_trained_on(curves: Subject, **data: Any) -> Measurement
     return compare_absolute(with_rows, with_others, np.zeros(with_rows.shape), curves.format)
 
 
-@from_draws(st.integers(1, 12), st.integers(1, 4), st.integers(2, 5), st.integers(0, 4), st.sampled_from([0.5, 0.1]))
+@make_inputs(st.integers(1, 12), st.integers(1, 4), st.integers(2, 5), st.integers(0, 4), st.sampled_from([0.5, 0.1]))
 def _splits(format_: Format, n: int, d: int, k: int, epochs: int, lr: float, rng: np.random.Generator) -> Example:
     X, X_held_out = (torch.from_numpy(portable.standard_normal(rng, (n, d))).to(format_.dtype) for _ in range(2))
     y, y_held_out = (torch.from_numpy(rng.integers(0, k, size=n)) for _ in range(2))

@@ -14,7 +14,7 @@ from harness.contracts.building_blocks.book_data import book_data, distance_from
 from harness.contracts.building_blocks.gradient_descent import FLOATS, flat, matmul
 from harness.floats import DoubleDouble, Format, Measurement, compare_absolute, portable, to_array
 from harness.floats import double_double as dd
-from harness.laws import Contract, Example, Subject, law, repeatable, repeated
+from harness.laws import Contract, Example, Subject, compare_repeated_calls, law, repeatable
 from harness.laws.strategies import SEEDS
 
 
@@ -56,7 +56,9 @@ def residual_is_orthogonal(fit: Subject, X: Tensor, y: Tensor) -> Measurement:
 @repeatable("Repeated fits of the same data give the same bits, whatever freed memory contains.")
 def calls_agree(fit: Subject, X: Tensor, y: Tensor) -> Measurement:
     """Fit three times."""
-    return repeated(lambda: flat(fit.case.name, fit.run(X, y)), fit.format, sizes={X.nbytes, y.nbytes}, host=fit.host)
+    return compare_repeated_calls(
+        lambda: flat(fit.case.name, fit.run(X, y)), fit.format, sizes={X.nbytes, y.nbytes}, host=fit.host
+    )
 
 
 def _designs(format_: Format) -> st.SearchStrategy[Example]:

@@ -27,7 +27,7 @@ from harness.floats import Array, DoubleDouble, Format, Measurement, compare, co
 from harness.floats import double_double as dd
 from harness.floats.oracle import exact_sum, log
 from harness.laws import AnyNumber, Axes, Contract, Example, Ray, Subject, law
-from harness.laws.strategies import SEEDS, from_draws, long_rows, tensors
+from harness.laws.strategies import SEEDS, long_rows, make_inputs, make_tensors
 
 SOURCE = "Dive into Deep Learning (2023), section 3.1.3"
 FLOOR = (
@@ -216,7 +216,7 @@ gradient_in_variance = usual_laws.gradient(
 # Inputs
 
 
-@from_draws(st.integers(4, 64), st.integers(1, 16))
+@make_inputs(st.integers(4, 64), st.integers(1, 16))
 def _extreme_variances(format_: Format, groups: int, n: int, rng: np.random.Generator) -> Example:
     """Variances from the smallest normal number upwards, with means and targets of the size of their root.
 
@@ -225,7 +225,7 @@ def _extreme_variances(format_: Format, groups: int, n: int, rng: np.random.Gene
     low = max(float(portable.log2(format_.tiny)), -900.0)
     variance = portable.exp2(rng.uniform(low, -low - 10.0, size=(groups, 1)) + rng.uniform(0.0, 1.0, size=(groups, n)))
     mean, target = portable.standard_normal(rng, (2, groups, n)) * np.sqrt(variance)
-    return tensors(format_, mean=mean, target=target, variance=variance)
+    return make_tensors(format_, mean=mean, target=target, variance=variance)
 
 
 def _with_variance_two(mean: Tensor, target: Tensor) -> Example:
@@ -260,19 +260,19 @@ def _samples(format_: Format) -> st.SearchStrategy[Example]:
         noise = -portable.log(1.0 - rng.random((groups, rows))) - 1.0
         response = 0.5 - design[..., 1] + noise
         data = {"design": torch.from_numpy(design), "response": torch.from_numpy(response)}
-        return {"mean": mean, "target": target, **tensors(format_, variance=variance), **data}
+        return {"mean": mean, "target": target, **make_tensors(format_, variance=variance), **data}
 
     return st.builds(expand, pairs(format_, largest), SEEDS)
 
 
 _AT_EXTREME_VARIANCES = (
-    value.on_special(
+    value.derive_special(
         _extreme_variances,
         "value_at_extreme_variances",
         "The value is also right for variances down to the smallest normal number.",
         cause=FLOOR,
     ),
-    gradient.on_special(
+    gradient.derive_special(
         _extreme_variances,
         "gradient_at_extreme_variances",
         "The gradient is also right for variances down to the smallest normal number.",

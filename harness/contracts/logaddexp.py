@@ -30,7 +30,7 @@ from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, por
 from harness.floats import double_double as dd
 from harness.floats.format import compare, compare_absolute, from_ordinal, to_ordinal
 from harness.laws import Axes, Contract, Example, Inputs, Ray, Subject, implementation_laws, law, many_rows, no_drift
-from harness.laws.strategies import STRUCTURES, Shape, batches, companions, extremes, from_draws, masked
+from harness.laws.strategies import STRUCTURES, Shape, batches, draw_companions, extremes, make_inputs, mask_entries
 
 # Oracle
 
@@ -109,9 +109,9 @@ def _structured(format_: Format) -> st.SearchStrategy[Tensor]:
 def _pairs(change: Callable[[Tensor, np.random.Generator], Tensor] = lambda pairs, _: pairs) -> Inputs:
     """Structured pairs with a change, and weights of the outputs for the law of the gradient."""
 
-    @from_draws(_structured)
+    @make_inputs(_structured)
     def inputs(_: Format, pairs: Tensor, rng: np.random.Generator) -> Example:
-        cotangent = companions(pairs[:, 0], rng)
+        cotangent = draw_companions(pairs[:, 0], rng)
         return _split(change(pairs, rng), cotangent=cotangent)
 
     return inputs
@@ -271,8 +271,8 @@ LOGADDEXP = Contract(
         gradient,
         nothing_added,
         infinite_terms,
-        gradient.on(
-            _pairs(masked),
+        gradient.derive(
+            _pairs(mask_entries),
             "gradient_of_masked_pairs",
             "If one number is -inf, its gradient is zero and the gradient of the other is the weight.",
         ),

@@ -128,18 +128,18 @@ def _laws(function: Logistic, *special_laws: Law) -> tuple[Law, ...]:
         monotone_law(function),
         *special_laws,
         gradient,
-        gradient.on(
+        gradient.derive(
             logistic_function.vectors_around_zero,
             "gradient_at_zero",
             f"At both zeros and next to them the gradient of {name} is its limit.",
             cause="the derivatives of |x| and max(x, 0) at the kink do not add up: choose the branch with where(x < 0)",
         ),
-        gradient.on_special(
+        gradient.derive_special(
             logistic_function.vectors_with_infinities,
             "gradient_at_infinity",
             f"At -inf and +inf the gradient of {name} is its limit.",
         ),
-        value.on_special(
+        value.derive_special(
             logistic_function.vectors_with_infinities,
             "limits_at_infinity",
             f"{name}(-inf) and {name}(inf) are the limits.",

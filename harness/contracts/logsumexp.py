@@ -227,7 +227,7 @@ LOGSUMEXP = Contract(
         columns_in_any_order,
         gradient,
         one_column,
-        value.on_special(
+        value.derive_special(
             _masked,
             "masked_entries_ignored",
             "A logit of -inf adds nothing: the logsumexp equals that of the other logits.",

@@ -32,7 +32,7 @@ from harness.floats import (
 )
 from harness.floats import double_double as dd
 from harness.laws import COLUMNS, Axes, Contract, Example, Inputs, Ray, Subject, law
-from harness.laws.strategies import ONE_SEED, SEEDS, altered
+from harness.laws.strategies import ONE_SEED, SEEDS, alter_inputs
 
 
 def filled(logits: Tensor, keep: Tensor) -> Tensor:
@@ -90,7 +90,7 @@ def _masked(
         keep = draw_mask(tuple(example["logits"].shape), rng)
         return change({"logits": example["logits"], "keep": keep, **example}, rng)
 
-    return altered(inputs, with_mask, seeds)
+    return alter_inputs(inputs, with_mask, seeds)
 
 
 def _masked_are_largest(example: Example, rng: np.random.Generator) -> Example:
@@ -348,26 +348,26 @@ MASKED_SOFTMAX = Contract(
         rows_sum_to_one,
         finite_on_extreme_logits,
         shift_invariant,
-        value.on(
+        value.derive(
             _masked(_keep_all),
             "keeping_all_is_the_softmax",
             "A mask that keeps everything does not change the result.",
             cause="the mask adds an extra sum or product: leave kept logits unchanged",
         ),
         gradient,
-        value.on_special(
+        value.derive_special(
             _masked(_masked_are_special),
             "masked_values_do_not_matter",
             "A masked logit may be infinite, NaN or the largest number without changing the result.",
             cause=ARITHMETIC,
             non_finite=ARITHMETIC,
         ),
-        gradient.on(
+        gradient.derive(
             _masked(_masked_are_special),
             "gradient_ignores_masked_values",
             "Masked infinities and NaN do not affect any gradient.",
         ),
-        value.on_special(
+        value.derive_special(
             _masked(_unmasked_are_infinite),
             "kept_minus_infinity_is_zero",
             "A kept logit of -inf has probability zero, as if it were masked.",

@@ -46,7 +46,7 @@ from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import FORMATS, Array, DoubleDouble, Format, Measurement, Oracle, compare, to_arb, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Example, Law, Ray, Subject, implementation_laws, law
-from harness.laws.strategies import batches, changed, companions, from_draws, tensors
+from harness.laws.strategies import batches, change_inputs, draw_companions, make_inputs, make_tensors
 
 SOURCE = "definition, as torch.optim.SGD documents it; running error bound, Higham (2002), section 3.3"
 
@@ -256,7 +256,7 @@ def homogeneous(sgd: Subject, **run: Any) -> Measurement:
     return within(sgd(*scaled), reference, _error(sgd, *scaled) + 4.0 * _error(sgd, *run.values()), sgd.format)
 
 
-@from_draws(st.sampled_from([64, 128, 256]), st.sampled_from([0.1, 0.01]), st.sampled_from([0.0, 0.9]))
+@make_inputs(st.sampled_from([64, 128, 256]), st.sampled_from([0.1, 0.01]), st.sampled_from([0.0, 0.9]))
 def _tiny_updates(format_: Format, steps: int, lr: float, momentum: float, rng: np.random.Generator) -> Example:
     """Many equal gradients whose updates are between 0.1 and 1.5 times half an ulp of the parameter."""
     parameter = rng.uniform(1.0, 2.0, size=64) * rng.choice([-1.0, 1.0], size=64)
@@ -264,7 +264,7 @@ def _tiny_updates(format_: Format, steps: int, lr: float, momentum: float, rng: 
     update = rng.uniform(0.1, 1.5, size=64) * rng.choice([-1.0, 1.0], size=64) * format_.u
     gradient = torch.from_numpy(update * (1.0 - momentum) / lr).to(format_.dtype)
     hyper = {"lr": lr, "momentum": momentum, "weight_decay": 0.0, "nesterov": False}
-    return {**tensors(format_, parameter=parameter), "gradients": gradient.expand(steps, 64).clone(), **hyper}
+    return {**make_tensors(format_, parameter=parameter), "gradients": gradient.expand(steps, 64).clone(), **hyper}
 
 
 updates_accumulate = usual_laws.value(
@@ -320,13 +320,13 @@ def _ray(name: str, formula: str, steps: int, *laws: Law) -> Ray:
 STEPS = (1, 12)
 
 
-@from_draws(
+@make_inputs(
     lambda format_: batches(format_, largest=format_.max / 1024.0, rows=(1, 16), columns=(1, 16)), st.integers(*STEPS)
 )
 def _runs(_: Format, batch: Tensor, steps: int, rng: np.random.Generator) -> Example:
     """Parameters of every structure; gradients are of order one, of the parameter's size, or zero."""
     parameter = batch.flatten()
-    gradients = companions(parameter.expand(steps, -1), rng)
+    gradients = draw_companions(parameter.expand(steps, -1), rng)
     like = rng.choice([0.0, 1.0], size=(steps, 1)) * rng.uniform(-2.0, 2.0, size=(steps, 1))
     gradients = gradients + torch.from_numpy(like).to(parameter.dtype) * parameter
     momentum = float(rng.choice([0.0, 0.5, 0.9, 0.99]))
@@ -364,8 +364,8 @@ SGD_WITH_MOMENTUM = Contract(
         no_momentum_is_plain_steps,
         decay_shrinks_geometrically,
         homogeneous,
-        value.on_special(
-            changed(_runs, _with_infinities),
+        value.derive_special(
+            change_inputs(_runs, _with_infinities),
             "infinite_gradient",
             "An infinite gradient makes its parameter infinite with the opposite sign, and changes no other parameter.",
             cause="the gradient is clipped, or a norm over all parameters spreads it: update each parameter from "

@@ -19,8 +19,8 @@ from harness.floats import FORMATS, Array, DoubleDouble, Format, Measurement, Or
 from harness.floats import double_double as dd
 from harness.floats.oracle import log
 from harness.laws import Axes, Contract, Example, Ray, Subject, derivative_laws, implementation_laws, law
-from harness.laws.contract import with_sum_one
-from harness.laws.strategies import batches, from_draws, labels_for
+from harness.laws.contract import normalize_sum
+from harness.laws.strategies import batches, draw_labels, make_inputs
 
 _DOWN = 60
 """Exponent by which inverses of probabilities are scaled down; it exceeds the number of bits of a subnormal."""
@@ -98,14 +98,14 @@ def certain_and_impossible(loss: Subject, probabilities: Tensor, labels: Tensor)
     return compare(loss(p, labels), expected, 0.0, loss.format)
 
 
-@from_draws(
+@make_inputs(
     lambda format_: batches(format_, largest=2.0 * -format_.log_smallest, rows=(4, 192)), st.sampled_from([1, 2, 3, 4])
 )
 def _probabilities(format_: Format, logits: Tensor, n: int, rng: np.random.Generator) -> Example:
     """Groups of rounded softmax rows of structured logits; a zero becomes the smallest subnormal."""
     rows = logits[: len(logits) // n * n].reshape(-1, n, logits.shape[-1])
     p = rounded_softmax(rows, format_)
-    return {"probabilities": p, "labels": labels_for(p, rng)}
+    return {"probabilities": p, "labels": draw_labels(p, rng)}
 
 
 def _rare(t: Tensor, _: Format) -> Example:
@@ -140,7 +140,7 @@ NLL_OF_PROBABILITIES = Contract(
         *implementation_laws(value, many=False, ranks=False, nan=False),
     ),
     axes={
-        "probabilities": Axes(("g", "n", "k"), positive=True, restore=with_sum_one),
+        "probabilities": Axes(("g", "n", "k"), positive=True, restore=normalize_sum),
         "labels": Axes(("g", "n"), index_of="k"),
     },
     output=(),

@@ -12,7 +12,7 @@ from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, to_arb, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Example, Ray, Subject, implementation_laws, law
-from harness.laws.strategies import batches, companions, from_draws, special_numbers
+from harness.laws.strategies import batches, draw_companions, list_special_numbers, make_inputs
 
 
 def _step_screen(_: dd.Elementary, parameter: Array, gradient: Array, lr: float) -> DoubleDouble:
@@ -64,19 +64,19 @@ def update_not_lost(sgd: Subject, parameter: Tensor, gradient: Tensor, lr: float
     return Measurement(np.where(lost, np.inf, 0.0), np.zeros(before.shape), actual, before - to_array(gradient) * lr)
 
 
-@from_draws(
+@make_inputs(
     lambda format_: batches(format_, largest=format_.max / 16.0, rows=(1, 32)),
     st.sampled_from([0.5, 0.1, 0.03, 0.01, 0.001]),
 )
 def _steps(_: Format, batch: Tensor, lr: float, rng: np.random.Generator) -> Example:
     parameter: Any = batch.flatten()
-    return {"parameter": parameter, "gradient": companions(parameter, rng), "lr": lr}
+    return {"parameter": parameter, "gradient": draw_companions(parameter, rng), "lr": lr}
 
 
-@from_draws(st.sampled_from([0.5, 0.1, 0.001]))
+@make_inputs(st.sampled_from([0.5, 0.1, 0.001]))
 def _specials(format_: Format, lr: float, rng: np.random.Generator) -> Example:
     """Parameters and gradients that are infinite or among the largest or smallest numbers."""
-    numbers = np.append(special_numbers(format_), [np.inf, -np.inf])
+    numbers = np.append(list_special_numbers(format_), [np.inf, -np.inf])
     drawn = torch.from_numpy(rng.choice(numbers, size=(2, 64))).to(format_.dtype)
     return {"parameter": drawn[0], "gradient": drawn[1], "lr": lr}
 
@@ -90,7 +90,7 @@ SGD = Contract(
     laws=(
         value,
         zero_gradient_changes_nothing,
-        value.on_special(
+        value.derive_special(
             _specials,
             "value_on_special_numbers",
             "The step is also right for the largest and smallest numbers and for infinities; inf - inf is NaN.",

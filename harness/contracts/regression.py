@@ -16,7 +16,7 @@ from harness.calling.model import AsStep
 from harness.contracts.building_blocks import book_data, gradient_descent
 from harness.contracts.building_blocks.gradient_descent import TrainingKind, TrainingPlan, flat
 from harness.floats import Array, Format, Measurement, compare_absolute, portable, to_array
-from harness.laws import CaseError, Contract, Example, Law, Subject, law, repeatable, repeated
+from harness.laws import CaseError, Contract, Example, Law, Subject, compare_repeated_calls, law, repeatable
 from harness.laws.strategies import SEEDS
 
 _STEP = "(weight[m,d], bias[m], lr) -> (step, (weight, bias)), step(X[n,d], y[n]) -> loss, parameters updated in place"
@@ -109,7 +109,7 @@ def calls_agree(
     """Train three times."""
     run = _Run(X, y, weight, bias, batches, lr)
     sizes = {part.nbytes for part in run[:4]}
-    return repeated(lambda: run.learned(train), train.format, sizes=sizes, host=train.host)
+    return compare_repeated_calls(lambda: run.learned(train), train.format, sizes=sizes, host=train.host)
 
 
 @law(

@@ -29,8 +29,8 @@ from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, convert_to_ulp, to_array
 from harness.floats import double_double as dd
 from harness.laws import LONGEST, Axes, CaseError, Contract, Example, Ray, Subject, derivative_laws, law
-from harness.laws.every_operation import implementation_laws, on_long_rows
-from harness.laws.strategies import LONG_EXAMPLES, extremes, from_draws, long_rows, special_numbers
+from harness.laws.every_operation import derive_long_rows, implementation_laws
+from harness.laws.strategies import LONG_EXAMPLES, extremes, list_special_numbers, long_rows, make_inputs
 from harness.record import Fault
 
 SOURCE = "definition; Higham (2002), section 3.1"
@@ -196,7 +196,7 @@ def _of_column(loss: Subject, prediction: Tensor, target: Tensor) -> Tensor | No
     """Return the result for a column of predictions, or ``None`` if it is refused or comes with a warning."""
     with loss.host.hearing() as warnings:
         try:
-            result = loss.on_other_shapes(prediction[:, None], target)
+            result = loss.call_on_other_shapes(prediction[:, None], target)
         except CaseError as error:
             if error.fault is not Fault.RAISED:
                 raise
@@ -213,10 +213,10 @@ def _example(pair: tuple[Tensor, Tensor]) -> Example:
     return {"prediction": pair[0], "target": pair[1]}
 
 
-@from_draws(extremes)
+@make_inputs(extremes)
 def _of_specials(format_: Format, prediction: Tensor, rng: np.random.Generator) -> Example:
     """Groups of the largest and the smallest numbers."""
-    drawn = rng.choice(special_numbers(format_), size=tuple(prediction.shape))
+    drawn = rng.choice(list_special_numbers(format_), size=tuple(prediction.shape))
     return {"prediction": prediction, "target": prediction.new_tensor(drawn)}
 
 
@@ -274,8 +274,8 @@ SQUARED_ERROR = Contract(
             cause="large errors are clipped, or scaled so that small ones underflow: square the difference unchanged",
         ),
         predictions.infinite_errors(value, lambda format_: predictions.infinite_pairs(format_).map(_example)),
-        on_long_rows(value, _long, cause=predictions.LONG),
-        gradient.on(
+        derive_long_rows(value, _long, cause=predictions.LONG),
+        gradient.derive(
             _long,
             "gradient_on_long_rows",
             "The gradient is right for more rows than the format can count.",

@@ -34,7 +34,7 @@ from harness.diagnosis.search import (
 from harness.floats import FORMATS, Format
 from harness.laws.case_error import CaseError
 from harness.laws.contract import Contract
-from harness.laws.subject import Subject, with_defaults
+from harness.laws.subject import Subject, add_defaults
 
 
 def find_mistake(case: Case, contract: Contract, device: str) -> Diagnosis | None:
@@ -205,7 +205,7 @@ def _agrees(subject: Subject, operation: Operation, format_: Format) -> bool:
 
 
 def _make_choice(contract: Contract, operation: Operation, declares: Mapping[str, Any]) -> Choice:
-    setting = Setting({}, {}, with_defaults(contract, declares))
+    setting = Setting({}, {}, add_defaults(contract, declares))
     conventions = "".join(f" --declare {name}={value}" for name, value in declares.items())
 
     def value(*inputs: Any) -> Tensor:

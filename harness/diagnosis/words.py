@@ -10,7 +10,7 @@ from harness.diagnosis.search import Diagnosis
 from harness.formula.catalogue import CATALOGUE
 from harness.formula.spelling import is_formula
 from harness.laws.contract import Contract
-from harness.laws.subject import with_defaults
+from harness.laws.subject import add_defaults
 from harness.record import Mistake
 
 _OF_LOGARITHMS = {"log_softmax", "logsigmoid"}
@@ -20,7 +20,7 @@ _OF_LOGARITHMS = {"log_softmax", "logsigmoid"}
 def make_mistake(diagnosis: Diagnosis, case: Case, contract: Contract) -> Mistake:
     """Return the record of a diagnosis, with the line of source if it is known."""
     choices = [(choice, diagnosis.setting.numbers.get(slot)) for slot, choice in diagnosis.setting.choices.items()]
-    eps = with_defaults(contract, case.declares).get("eps")
+    eps = add_defaults(contract, case.declares).get("eps")
     computations = " and ".join(_fill_in(choice.computation, contract, number, eps) for choice, number in choices)
     requirement = _join_clauses(
         [_fill_in(choice.requirement, contract, number, eps) for choice, number in choices], contract.name

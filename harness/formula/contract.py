@@ -33,10 +33,10 @@ from harness.laws import (
     Inputs,
     Law,
     Ray,
+    derive_long_rows,
     implementation_laws,
     many_rows,
     no_drift,
-    on_long_rows,
 )
 from harness.laws.default_examples import OF_FORMULA
 from harness.laws.derivative import derivative_laws
@@ -199,7 +199,7 @@ def contract_of(text: str, name: str = "") -> Contract:
             "the whole row"
         )
         written = replace(value, measure=laws.in_both_ways)
-        derived.append(on_long_rows(written, long, cause=cause, examples=FEW_LONG_EXAMPLES))
+        derived.append(derive_long_rows(written, long, cause=cause, examples=FEW_LONG_EXAMPLES))
     if first is not None:
         on_long = derivative_laws(first, *([long] if formula.by_rows else []), second=False)
         derived += [replace(law, examples=min(law.examples or OF_FORMULA, 6)) for law in map(_forgiving, on_long)]

@@ -23,7 +23,7 @@ from harness.formula.node import ENTRY
 from harness.formula.quantity import Quantity
 from harness.laws import Example, Law, Subject
 from harness.laws.contract import Convention
-from harness.laws.derivation import worst_of
+from harness.laws.derivation import select_worst
 
 CONVENTION = "fully_masked"
 OPEN = "open"
@@ -121,7 +121,7 @@ def _measure_value(model: Model, masks: list[str]) -> Any:
         values = to_array(actual)
         columns = max(x.shape[-1] for x in given.values() if isinstance(x, Tensor) and x.ndim > 1)
         expected = np.where(empty, _declared_value(policy, columns), values)
-        return worst_of(compare(values, expected, 0.5, subject.format), measurement)
+        return select_worst(compare(values, expected, 0.5, subject.format), measurement)
 
     return measure
 
@@ -139,7 +139,7 @@ def _measure_gradient(model: Model, masks: list[str], name: str) -> Any:
         empty = _left_open(model.value, arguments, [given[one] for one in masks])
         rows = empty.reshape(len(empty), -1).any(-1).reshape((-1,) + (1,) * (actual.ndim - 1))
         values = to_array(actual)
-        return worst_of(compare(values, np.where(rows, 0.0, values), 0.0, subject.format), whole)
+        return select_worst(compare(values, np.where(rows, 0.0, values), 0.0, subject.format), whole)
 
     return measure
 

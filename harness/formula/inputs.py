@@ -15,7 +15,7 @@ from harness.formula.grammar import Formula
 from harness.formula.node import ENTRY, Node, order
 from harness.formula.spelling import Domain
 from harness.formula.threshold import switching_points, thresholds
-from harness.laws.contract import Axes, with_sum_one
+from harness.laws.contract import Axes, normalize_sum
 from harness.laws.law import Example
 from harness.laws.strategies import (
     EDGE_COLUMNS,
@@ -24,10 +24,10 @@ from harness.laws.strategies import (
     Shape,
     batches,
     columns_and_edges,
+    list_special_numbers,
     long_rows,
     normal,
     ramp,
-    special_numbers,
     spike,
     ties,
     uniform_offset,
@@ -190,7 +190,7 @@ def axes_of(formula: Formula, name: str, format_axes: tuple[str, ...]) -> Axes:
     if domain.kind == "index":
         return Axes(format_axes, index_of="k")
     if domain.kind == "distribution":
-        return Axes(format_axes, restore=with_sum_one, domain=domain.kind)
+        return Axes(format_axes, restore=normalize_sum, domain=domain.kind)
     kind = "unit" if domain.ends == (0.0, 1.0) and not domain.whole else domain.kind
     farthest, inside = max(1.0, *map(abs, domain.ends)), partial(_inside, domain)
     return Axes(format_axes, largest=lambda _: farthest, is_bounded=True, restore=inside, domain=kind)
@@ -318,7 +318,7 @@ def _no_tiny(x: Array, format_: Format) -> Array:
 
 def _extreme(format_: Format, rows: int, columns: int, seed: int) -> Array:
     rng = np.random.default_rng(seed)
-    special = rng.choice(special_numbers(format_), size=(rows, columns))
+    special = rng.choice(list_special_numbers(format_), size=(rows, columns))
     exponents = rng.uniform(format_.emin - format_.precision + 1, format_.emax + 1, size=(rows, columns))
     anywhere = np.minimum(portable.exp2(exponents), format_.max) * rng.choice([-1.0, 1.0], size=(rows, columns))
     return np.where(rng.random((rows, 1)) < 0.5, special, anywhere)

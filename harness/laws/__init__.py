@@ -2,13 +2,13 @@
 
 from harness.laws.case_error import CaseError
 from harness.laws.contract import AnyNumber, Axes, Contract
-from harness.laws.derivation import repeatable, repeated
+from harness.laws.derivation import compare_repeated_calls, repeatable
 from harness.laws.derivative import derivative_laws
-from harness.laws.every_operation import implementation_laws, on_long_rows
+from harness.laws.every_operation import derive_long_rows, implementation_laws
 from harness.laws.law import GROUPS, Example, Inputs, Law, law
 from harness.laws.ray import Limit, Ray
-from harness.laws.size import many_rows, no_drift, on_many_rows
-from harness.laws.standard_rays import COLUMNS, LONGEST, rays_of
+from harness.laws.size import derive_many_rows, many_rows, no_drift
+from harness.laws.standard_rays import COLUMNS, LONGEST, list_rays
 from harness.laws.subject import Subject
 
 __all__ = [
@@ -25,14 +25,14 @@ __all__ = [
     "Limit",
     "Ray",
     "Subject",
+    "compare_repeated_calls",
     "derivative_laws",
+    "derive_long_rows",
+    "derive_many_rows",
     "implementation_laws",
     "law",
+    "list_rays",
     "many_rows",
     "no_drift",
-    "on_long_rows",
-    "on_many_rows",
-    "rays_of",
     "repeatable",
-    "repeated",
 ]

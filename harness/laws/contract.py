@@ -96,7 +96,7 @@ returned unchanged.
 """
 
 
-def with_sum_one(p: Tensor, format_: Format) -> Tensor | None:
+def normalize_sum(p: Tensor, format_: Format) -> Tensor | None:
     """Return probabilities ``[..., k]`` with sum one up to rounding, or ``None`` if the other entries exceed one.
 
     Notes

@@ -15,6 +15,6 @@ SHARES = {"algebra": 0.5, "finite": 0.5, "gradient": 0.5, "special": 0.3}
 """Share of a contract's examples for the laws of a group: their defects appear on most rows of a structure."""
 
 
-def share_of(examples: int, group: str) -> int:
+def count_examples(examples: int, group: str) -> int:
     """Return the number of examples of a law in a group, from the number of its contract."""
     return math.ceil(examples * SHARES.get(group, 1.0))

@@ -56,7 +56,7 @@ def repeatable(statement: str) -> Callable[[Callable[..., Measurement]], Law]:
     )
 
 
-def repeated(
+def compare_repeated_calls(
     call: Callable[[], Array],
     format_: Format,
     *,
@@ -91,30 +91,30 @@ def repeated(
     runs = []
     for byte in CONTENTS:
         if byte == CONTENTS[-1]:
-            found = between()
-            if found is not None and found.broken:
-                return found
+            measurement = between()
+            if measurement is not None and measurement.broken:
+                return measurement
         host.overwrite_freed(byte, sizes=sizes, device=device)
         runs.append(call())
     first = runs[0]
     same = Measurement(np.zeros(first.shape), np.zeros(first.shape), first, first)
-    second, third = (_bits(compare_runs(run, first, same, format_)) for run in runs[1:])
+    second, third = (_compare_bits(compare_runs(run, first, same, format_)) for run in runs[1:])
     agreed = worse(second, third)
     if agreed.broken:
         return agreed
     # Without compilation: the changed setting would cause a recompilation.
     with host.uncompiled(), host.unset_is_nan():
         filled = call()
-    return worse(agreed, _newly_nan(filled, first)) if filled.shape == first.shape else agreed
+    return worse(agreed, _measure_new_nans(filled, first)) if filled.shape == first.shape else agreed
 
 
-def _newly_nan(filled: Array, first: Array) -> Measurement:
+def _measure_new_nans(filled: Array, first: Array) -> Measurement:
     """Return a measurement that is infinite for each new NaN."""
     unset = np.isnan(filled) & ~np.isnan(first)
     return Measurement(np.where(unset, np.inf, 0.0), np.zeros(first.shape), filled, first)
 
 
-def _bits(measured: Measurement) -> Measurement:
+def _compare_bits(measured: Measurement) -> Measurement:
     """Return the measurement with a deviation of one for zeros of the other sign."""
     if measured.actual.shape != measured.expected.shape:
         return measured
@@ -147,16 +147,14 @@ def bound_to(law: Law, value: Law) -> Law:
     return replace(law, measure=measure, reads=value.reads)
 
 
-def against(subject: Subject, value: Law, inputs: Example, rest: Iterable[Subject]) -> Measurement:
+def compare_calls(subject: Subject, value: Law, inputs: Example, rest: Iterable[Subject]) -> Measurement:
     """Compare other ways to call an implementation with the plain call."""
     first = subject.measure(value, inputs)
-    against_first = [
-        compare_runs(to_array(other(*inputs.values())), first.actual, first, subject.format) for other in rest
-    ]
+    against_first = [compare_runs(to_array(way(*inputs.values())), first.actual, first, subject.format) for way in rest]
     return worse(*against_first)
 
 
-def rows_of(subject: Subject, value: Law) -> tuple[list[int | None], bool]:
+def find_row_axes(subject: Subject, value: Law) -> tuple[list[int | None], bool]:
     """Return the row axes of the arguments, and whether the first axis of the output is the row axis."""
     axes: Mapping[str, Any] = subject.contract.axes
     axis_names = [axes[name].names[subject.contract.grouped :] if name in axes else () for name in value.reads]
@@ -164,20 +162,20 @@ def rows_of(subject: Subject, value: Law) -> tuple[list[int | None], bool]:
     return row_axes, (subject.output_axes or ())[:1] == ("n",)
 
 
-def between(arguments: tuple[Any, ...], places: list[int | None], first: int, end: int) -> list[Any]:
+def select_rows(arguments: tuple[Any, ...], places: list[int | None], first: int, end: int) -> list[Any]:
     """Return the arguments with only the rows from ``first`` to ``end``."""
     return [
-        x if at is None else x.narrow(at, first, min(end, x.shape[at]) - first)
-        for x, at in zip(arguments, places, strict=True)
+        x if axis is None else x.narrow(axis, first, min(end, x.shape[axis]) - first)
+        for x, axis in zip(arguments, places, strict=True)
     ]
 
 
-def other_inputs(arguments: Sequence[Any]) -> list[Any]:
+def make_other_inputs(arguments: Sequence[Any]) -> list[Any]:
     """Return other inputs of the same shapes: the same numbers in reverse order along every axis."""
     return [x.flip(tuple(range(x.ndim))) if isinstance(x, Tensor) else x for x in arguments]
 
 
-def worst_of(*measured: Measurement) -> Measurement:
+def select_worst(*measured: Measurement) -> Measurement:
     """Return the measurement that is furthest beyond its bound, with its circumstance."""
     return max(measured, key=lambda one: float(one.ratio.max(initial=0.0)))
 
@@ -210,28 +208,34 @@ def any_mode(subject: Subject, value: Law, inputs: Example) -> Measurement:
     reference = subject(*inputs.values())
 
     def comparison(name: str, call: Call) -> Measurement:
-        output = _named(name, lambda: call(*inputs.values()))
-        found = compare_runs(to_array(output), first.actual, first, subject.format)
+        output = _run_named(name, lambda: call(*inputs.values()))
+        measurement = compare_runs(to_array(output), first.actual, first, subject.format)
         if output.dtype == reference.dtype or subject.returns_number:
-            return replace(found, circumstance=name)
+            return replace(measurement, circumstance=name)
         circumstance = f"{name} it returns {output.dtype}, otherwise {reference.dtype}"
-        return replace(found, deviation=np.full(found.deviation.shape, np.inf), circumstance=circumstance)
+        return replace(measurement, deviation=np.full(measurement.deviation.shape, np.inf), circumstance=circumstance)
 
     measured = [
-        comparison("under torch.no_grad()", _within(torch.no_grad, subject)),
-        comparison("under torch.inference_mode()", _within(torch.inference_mode, subject)),
-        comparison(f"with {_THREADS} threads", _within(lambda: _settings(subject, threads=_THREADS), subject)),
-        comparison(_DEFAULT, _within(lambda: _settings(subject, dtype=torch.float64), subject)),
+        comparison("under torch.no_grad()", _call_in_mode(torch.no_grad, subject)),
+        comparison("under torch.inference_mode()", _call_in_mode(torch.inference_mode, subject)),
+        comparison(
+            f"with {_THREADS} threads", _call_in_mode(lambda: _change_settings(subject, threads=_THREADS), subject)
+        ),
+        comparison(_DEFAULT, _call_in_mode(lambda: _change_settings(subject, dtype=torch.float64), subject)),
     ]
     if not subject.contract.grouped:
-        measured.append(comparison("after a call on other inputs", lambda *given: _unchanged(subject, given)))
+        measured.append(
+            comparison("after a call on other inputs", lambda *given: _call_after_other_inputs(subject, given))
+        )
     with suppress(CaseError, NotApplicable):
-        measured.append(comparison("with inputs that require a gradient", subject.arranged(_requiring, _detached)))
+        measured.append(
+            comparison("with inputs that require a gradient", subject.wrap_calls(_require_gradients, _detach))
+        )
     if _is_module(subject):
-        measured += _switched(subject, comparison)
+        measured += _compare_switched(subject, comparison)
     if subject.format.name == "float32":
-        measured.append(_under_autocast(subject, value, inputs))
-    return worst_of(*measured)
+        measured.append(_measure_autocast(subject, value, inputs))
+    return select_worst(*measured)
 
 
 _THREADS = 2
@@ -240,15 +244,15 @@ _DEFAULT = "with torch.set_default_dtype(torch.float64)"
 
 
 @contextmanager
-def _settings(subject: Subject, **settings: Any) -> Iterator[None]:
+def _change_settings(subject: Subject, **settings: Any) -> Iterator[None]:
     """Call with other settings, without a new compilation."""
     with subject.host.uncompiled(), subject.host.modes(**settings):
         yield
 
 
-def _unchanged(subject: Subject, arguments: Sequence[Any]) -> Tensor:
+def _call_after_other_inputs(subject: Subject, arguments: Sequence[Any]) -> Tensor:
     """Return the result of a call after another call on inputs of the same shapes."""
-    first, _ = subject.each([arguments, other_inputs(arguments)])
+    first, _ = subject.each([arguments, make_other_inputs(arguments)])
     return first
 
 
@@ -257,35 +261,35 @@ def _is_module(subject: Subject) -> bool:
     return is_model(function) or getattr(function, "is_module", False) is True
 
 
-def _switched(subject: Subject, comparison: Callable[[str, Call], Measurement]) -> list[Measurement]:
+def _compare_switched(subject: Subject, comparison: Callable[[str, Call], Measurement]) -> list[Measurement]:
     """Call a module in its other mode; random numbers of dropout are not a fault there."""
     before = torch.get_rng_state()
     name = "with the module switched between train() and eval()"
     with suppress(NotApplicable):
-        found = comparison(name, _within(lambda: subject.host.modes(switched=True), subject))
+        measurement = comparison(name, _call_in_mode(lambda: subject.host.modes(switched=True), subject))
         if torch.equal(before, torch.get_rng_state()):
-            return [found]
+            return [measurement]
     torch.set_rng_state(before)
     return []
 
 
-def _within(mode: Callable[[], AbstractContextManager[Any]], call: Call) -> Call:
-    def within(*arguments: Any) -> Any:
+def _call_in_mode(mode: Callable[[], AbstractContextManager[Any]], call: Call) -> Call:
+    def call_in_mode(*arguments: Any) -> Any:
         with mode():
             return call(*arguments)
 
-    return within
+    return call_in_mode
 
 
-def _requiring(arguments: Sequence[Any]) -> list[Any]:
+def _require_gradients(arguments: Sequence[Any]) -> list[Any]:
     return [x.clone().requires_grad_() if isinstance(x, Tensor) and x.is_floating_point() else x for x in arguments]
 
 
-def _detached(output: Any) -> Any:
+def _detach(output: Any) -> Any:
     return output.detach() if isinstance(output, Tensor) else output
 
 
-def _under_autocast(subject: Subject, value: Law, inputs: Example) -> Measurement:
+def _measure_autocast(subject: Subject, value: Law, inputs: Example) -> Measurement:
     """Measure the value's law in bfloat16; the implementation gets float32 and may return float32.
 
     Rows that also fail without autocast are left to other laws.
@@ -295,16 +299,16 @@ def _under_autocast(subject: Subject, value: Law, inputs: Example) -> Measuremen
     axes = subject.contract.axes
     example = {key: _narrow(x, axes.get(key)) for key, x in inputs.items()}
 
-    def narrowed(run: Call) -> Measurement:
+    def call_narrow(run: Call) -> Measurement:
         def call(*arguments: Any) -> Any:
-            return _as(narrow.dtype, run(*(_as(torch.float32, x) for x in arguments)))
+            return _convert(narrow.dtype, run(*(_convert(torch.float32, x) for x in arguments)))
 
         case = replace(subject.case, function=call, call=None)
         return Subject(case, subject.contract, narrow, subject.watch).measure(value, example)
 
-    plain = narrowed(subject.run)
-    autocast = _within(lambda: torch.autocast("cpu", narrow.dtype), subject.run)
-    under: Measurement = _named(name, lambda: narrowed(autocast))
+    plain = call_narrow(subject.run)
+    autocast = _call_in_mode(lambda: torch.autocast("cpu", narrow.dtype), subject.run)
+    under: Measurement = _run_named(name, lambda: call_narrow(autocast))
     if plain.deviation.shape == under.deviation.shape:
         under = replace(under, deviation=np.where(plain.ratio > 1.0, 0.0, under.deviation))
     return replace(under, circumstance=name)
@@ -323,11 +327,11 @@ def _narrow(x: Any, axes: Axes | None) -> Any:
     return from_ordinal(to_ordinal(narrow) + steps.numpy(), FORMATS["bfloat16"])
 
 
-def _as(dtype: torch.dtype, x: Any) -> Any:
+def _convert(dtype: torch.dtype, x: Any) -> Any:
     return x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x
 
 
-def _named(name: str, action: Callable[[], Any]) -> Any:
+def _run_named(name: str, action: Callable[[], Any]) -> Any:
     """Run an action, and name the mode if it fails."""
     try:
         return action()

@@ -17,9 +17,9 @@ from harness.calling.adapter import NotApplicable
 from harness.calling.modes import backward, grad
 from harness.floats import FORMATS, Array, Format, Measurement, compare_runs, to_array
 from harness.laws.case_error import CaseError
-from harness.laws.derivation import bound_to, other_inputs, worst_of
+from harness.laws.derivation import bound_to, make_other_inputs, select_worst
 from harness.laws.law import Example, Inputs, Law, law
-from harness.laws.strategies import companions
+from harness.laws.strategies import draw_companions
 from harness.laws.subject import Subject
 
 LONGEST = 4_096
@@ -44,19 +44,21 @@ def derivative_laws(gradient: Law, *long: Inputs, second: bool = True) -> tuple[
         The gradient on long rows, any cotangent, and the second derivative.
     """
     derived = (any_cotangent, second_derivative) if second else (any_cotangent,)
-    return *(_on_long_rows(gradient, inputs) for inputs in long), *(bound_to(law, gradient) for law in derived)
+    return *(_derive_long_rows(gradient, inputs) for inputs in long), *(bound_to(law, gradient) for law in derived)
 
 
-def _on_long_rows(gradient: Law, inputs: Inputs) -> Law:
-    def short(example: Example) -> bool:
+def _derive_long_rows(gradient: Law, inputs: Inputs) -> Law:
+    def is_short(example: Example) -> bool:
         return all(length <= LONGEST for x in example.values() if isinstance(x, Tensor) for length in x.shape)
 
-    def not_the_longest(format_: Format) -> st.SearchStrategy[Example]:
-        return inputs(format_).filter(short)
+    def draw_short(format_: Format) -> st.SearchStrategy[Example]:
+        return inputs(format_).filter(is_short)
 
     def measure(subject: Subject, **example: Any) -> Measurement:
         output = subject(*example.values())
-        return gradient.measure(subject, **example, cotangent=companions(output.detach(), np.random.default_rng(0)))
+        return gradient.measure(
+            subject, **example, cotangent=draw_companions(output.detach(), np.random.default_rng(0))
+        )
 
     return replace(
         gradient,
@@ -67,7 +69,7 @@ def _on_long_rows(gradient: Law, inputs: Inputs) -> Law:
         group="length",
         cause="a block of the backward pass ends before the row does, or a sum is accumulated in 16 bits: cover the "
         "whole row, and accumulate in float32",
-        inputs=not_the_longest,
+        inputs=draw_short,
         examples=24,
     )
 
@@ -92,22 +94,22 @@ def any_cotangent(subject: Subject, gradient: Law, inputs: Example) -> Measureme
         first = gradient.measure(subject, **inputs)
         halves = torch.full_like(subject(*arguments).detach(), -0.5)
         against = _Against(subject, gradient, arguments, first, factor=-0.5)
-        return worst_of(against(halves, "with an incoming gradient of -1/2"), *against.after_another_call(halves))
+        return select_worst(against(halves, "with an incoming gradient of -1/2"), *against.compare_after_call(halves))
     cotangent = inputs["cotangent"]
     threes = torch.full_like(cotangent, 3.0)
     first, of_threes = (gradient.measure(subject, **{**inputs, "cotangent": v}) for v in (cotangent, threes))
     against = _Against(subject, gradient, arguments, first)
-    measured = [against(_strided(cotangent), "with a strided incoming gradient")]
+    measured = [against(_make_strided(cotangent), "with a strided incoming gradient")]
     if cotangent.ndim > 1:
         transposed = cotangent.mT.contiguous().mT
         measured.append(against(transposed, "with a transposed incoming gradient"))
     expanded = threes.new_tensor(3.0).expand(threes.shape)
-    how = "with an incoming gradient expanded from one number"
-    measured.append(_Against(subject, gradient, arguments, of_threes)(expanded, how))
-    return worst_of(*measured, *against.after_another_call(cotangent))
+    circumstance = "with an incoming gradient expanded from one number"
+    measured.append(_Against(subject, gradient, arguments, of_threes)(expanded, circumstance))
+    return select_worst(*measured, *against.compare_after_call(cotangent))
 
 
-def _strided(x: Tensor) -> Tensor:
+def _make_strided(x: Tensor) -> Tensor:
     """Return the tensor as every second element along the last axis of another one, with NaN in between."""
     return torch.stack([torch.full_like(x, torch.nan), x], -1)[..., 1]
 
@@ -129,19 +131,21 @@ class _Against:
         """Compute the backward pass with an incoming gradient."""
         return self._compare(self.subject.gradient(self.arguments, cotangent, of=self.gradient.differentiates), how)
 
-    def after_another_call(self, cotangent: Tensor) -> Iterator[Measurement]:
+    def compare_after_call(self, cotangent: Tensor) -> Iterator[Measurement]:
         """Compute the backward pass after a call on other inputs; grouped implementations make such calls anyway."""
         if not self.subject.contract.grouped:
-            of = self.gradient.differentiates
-            found = self.subject.gradient(self.arguments, cotangent, of=of, before=other_inputs(self.arguments))
-            yield self._compare(found, "with another call before the backward pass")
+            position = self.gradient.differentiates
+            gradient = self.subject.gradient(
+                self.arguments, cotangent, of=position, before=make_other_inputs(self.arguments)
+            )
+            yield self._compare(gradient, "with another call before the backward pass")
 
     def _compare(self, gradient: Tensor, how: str) -> Measurement:
-        found = compare_runs(to_array(gradient), self.factor * self.first.actual, self.first, self.subject.format)
-        if found.deviation.shape == self.first.deviation.shape:
+        measurement = compare_runs(to_array(gradient), self.factor * self.first.actual, self.first, self.subject.format)
+        if measurement.deviation.shape == self.first.deviation.shape:
             judged = np.isfinite(self.first.actual) & (self.first.ratio <= 1.0)
-            found = replace(found, deviation=np.where(judged, found.deviation, 0.0))
-        return replace(found, circumstance=how)
+            measurement = replace(measurement, deviation=np.where(judged, measurement.deviation, 0.0))
+        return replace(measurement, circumstance=how)
 
 
 # The second derivative
@@ -165,16 +169,18 @@ def second_derivative(subject: Subject, gradient: Law, inputs: Example) -> Measu
     quotients at two steps is three times the error of the finer one. The bound is this difference plus half of the
     digits of the format.
     """
-    few = {name: x[:_ROWS] if isinstance(x, Tensor) else x for name, x in inputs.items()}
+    rows = {name: x[:_ROWS] if isinstance(x, Tensor) else x for name, x in inputs.items()}
     name = gradient.reads[gradient.differentiates]
-    at, direction = _points(few[name]), _directions(few[name])
+    points, direction = _make_points(rows[name]), _make_directions(rows[name])
     positive = name in subject.contract.axes and subject.contract.axes[name].positive
     if positive:
         # It is a probability, and code that is given one may refuse more than one. Steps are as much smaller.
-        at, direction = at.abs() / 4.0 + 0.5, direction / 4.0
-    few[name] = at.to(subject.format.dtype)
-    actual = _differentiated_twice(subject, few, direction, gradient.differentiates)
-    (coarse, _), (fine, rounding) = (_quotient(subject, gradient, few, direction, s) for s in (_STEP, _STEP / 2.0))
+        points, direction = points.abs() / 4.0 + 0.5, direction / 4.0
+    rows[name] = points.to(subject.format.dtype)
+    actual = _compute_second_derivative(subject, rows, direction, gradient.differentiates)
+    (coarse, _), (fine, rounding) = (
+        _compute_quotient(subject, gradient, rows, direction, s) for s in (_STEP, _STEP / 2.0)
+    )
     exact = (4.0 * fine - coarse) / 3.0
     axes = tuple(range(1, exact.ndim)) or (0,)
     size = np.abs(exact).max(axes, keepdims=True, initial=1.0, where=np.isfinite(exact))
@@ -191,7 +197,7 @@ _ROWS = 4
 _STEP = 2.0**-9
 
 
-def _points(like: Tensor) -> Tensor:
+def _make_points(like: Tensor) -> Tensor:
     """Ordinary numbers, apart from each other in each row; of float16, so that every format has them."""
     rng = np.random.default_rng(like.shape[-1])
     spread = np.linspace(-1.5, 1.5, like.shape[-1]) + 0.25
@@ -199,12 +205,14 @@ def _points(like: Tensor) -> Tensor:
     return torch.from_numpy(rows).to(torch.bfloat16)
 
 
-def _directions(like: Tensor) -> Tensor:
+def _make_directions(like: Tensor) -> Tensor:
     drawn = np.random.default_rng(1).choice([-1.0, -0.5, 0.5, 1.0], size=tuple(like.shape))
     return torch.from_numpy(drawn)
 
 
-def _quotient(subject: Subject, gradient: Law, inputs: Example, direction: Tensor, step: float) -> tuple[Array, Array]:
+def _compute_quotient(
+    subject: Subject, gradient: Law, inputs: Example, direction: Tensor, step: float
+) -> tuple[Array, Array]:
     """The central difference quotient of the exact gradient at float64 inputs, and what rounding leaves of it."""
     wide = FORMATS["float64"]
     name = gradient.reads[gradient.differentiates]
@@ -219,7 +227,7 @@ def _quotient(subject: Subject, gradient: Law, inputs: Example, direction: Tenso
     return quotient, 2.0**-50 / step * np.maximum(np.abs(ends[0]), np.abs(ends[1]))
 
 
-def _differentiated_twice(subject: Subject, inputs: Example, direction: Tensor, of: int) -> Array:
+def _compute_second_derivative(subject: Subject, inputs: Example, direction: Tensor, of: int) -> Array:
     arguments = [
         x.detach().clone() if isinstance(x, Tensor) else x for name, x in inputs.items() if name != "cotangent"
     ]
@@ -230,7 +238,7 @@ def _differentiated_twice(subject: Subject, inputs: Example, direction: Tensor, 
     if not output.requires_grad:
         raise NotApplicable("autograd cannot follow the output back to the input")
 
-    def twice() -> Tensor | None:
+    def differentiate_twice() -> Tensor | None:
         (once,) = grad([output], [x], [weights], create=True)
         if once is None or not once.requires_grad:
             return None
@@ -239,7 +247,7 @@ def _differentiated_twice(subject: Subject, inputs: Example, direction: Tensor, 
         return x.grad
 
     try:
-        found = subject.attempt(f"the second backward pass of {subject.case.name}", twice)
+        second = subject.attempt(f"the second backward pass of {subject.case.name}", differentiate_twice)
     except CaseError as refusal:
         raise NotApplicable(f"its gradient cannot be differentiated: {refusal}") from refusal
-    return to_array(torch.zeros_like(x) if found is None else found)
+    return to_array(torch.zeros_like(x) if second is None else second)

@@ -21,14 +21,14 @@ from harness.floats import Array, Measurement, compare_runs, to_array, view_bits
 from harness.laws.derivation import (
     TWICE,
     about_every_operation,
-    against,
     any_mode,
-    between,
     bound_to,
+    compare_calls,
+    compare_repeated_calls,
+    find_row_axes,
     repeatable,
-    repeated,
-    rows_of,
-    worst_of,
+    select_rows,
+    select_worst,
 )
 from harness.laws.law import Example, Inputs, Law
 from harness.laws.size import size_laws
@@ -71,7 +71,7 @@ def implementation_laws(
     return (*derived, *(size_laws(value, many=many, ranks=ranks) if rows else ()))
 
 
-def on_long_rows(value: Law, inputs: Inputs, *, cause: str, examples: int = LONG_EXAMPLES) -> Law:
+def derive_long_rows(value: Law, inputs: Inputs, *, cause: str, examples: int = LONG_EXAMPLES) -> Law:
     """Derive the law of the group ``length``: the value on rows where narrow accumulators stall or blocks end.
 
     A reduction over rows that breaks on the first few hundred rows is not tried on more: broadcasting a column against
@@ -96,7 +96,7 @@ def on_long_rows(value: Law, inputs: Inputs, *, cause: str, examples: int = LONG
 
     def measure(subject: Subject, **example: Any) -> Measurement:
         if subject.contract.grouped:
-            short = value.measure(subject, **_beginning(subject, example))
+            short = value.measure(subject, **_select_beginning(subject, example))
             if short.broken:
                 return short
         return value.measure(subject, **example)
@@ -114,7 +114,7 @@ def on_long_rows(value: Law, inputs: Inputs, *, cause: str, examples: int = LONG
     )
 
 
-def _beginning(subject: Subject, example: Example) -> Example:
+def _select_beginning(subject: Subject, example: Example) -> Example:
     """Return the first entries along the longest axis; labels are taken modulo their number."""
     tensors = [x for x in example.values() if isinstance(x, Tensor)]
     longest = max((length for x in tensors for length in x.shape), default=0)
@@ -139,15 +139,15 @@ def _beginning(subject: Subject, example: Example) -> Example:
 )
 def any_position(subject: Subject, value: Law, inputs: Example) -> Measurement:
     """Reverse every input along the rows, and the output back."""
-    places, per_row = rows_of(subject, value)
+    places, per_row = find_row_axes(subject, value)
 
-    def flipped(arguments: Sequence[Any]) -> list[Any]:
-        return [x if at is None else x.flip(at) for x, at in zip(arguments, places, strict=True)]
+    def flip(arguments: Sequence[Any]) -> list[Any]:
+        return [x if axis is None else x.flip(axis) for x, axis in zip(arguments, places, strict=True)]
 
-    def flipped_back(output: Any) -> Any:
+    def flip_back(output: Any) -> Any:
         return output.flip(0) if per_row and isinstance(output, Tensor) and output.ndim else output
 
-    return against(subject, value, inputs, [subject.arranged(flipped, flipped_back)])
+    return compare_calls(subject, value, inputs, [subject.wrap_calls(flip, flip_back)])
 
 
 @about_every_operation(
@@ -159,83 +159,83 @@ def any_position(subject: Subject, value: Law, inputs: Example) -> Measurement:
 def any_layout(subject: Subject, value: Law, inputs: Example) -> Measurement:
     """Change the layouts of the inputs, different ones for neighbors, and expand one row or one column to several."""
 
-    def laid_out(first: int) -> Subject:
-        return subject.arranged(
+    def apply_layouts(first: int) -> Subject:
+        return subject.wrap_calls(
             lambda arguments: [
-                _LAYOUTS[(first + at) % len(_LAYOUTS)](x) if isinstance(x, Tensor) else x
-                for at, x in enumerate(arguments)
+                _LAYOUTS[(first + position) % len(_LAYOUTS)](x) if isinstance(x, Tensor) else x
+                for position, x in enumerate(arguments)
             ]
         )
 
-    measured = against(subject, value, inputs, map(laid_out, range(len(_LAYOUTS))))
-    return worst_of(measured, *_expanded(subject, value, inputs))
+    measured = compare_calls(subject, value, inputs, map(apply_layouts, range(len(_LAYOUTS))))
+    return select_worst(measured, *_compare_expanded(subject, value, inputs))
 
 
-def _sliced(x: Tensor) -> Tensor:
+def _copy_sliced(x: Tensor) -> Tensor:
     """Return the same values, followed by others along the last axis."""
-    return torch.cat([x, _others(x)], -1)[..., : x.shape[-1]] if x.ndim else x
+    return torch.cat([x, _make_others(x)], -1)[..., : x.shape[-1]] if x.ndim else x
 
 
-def _interleaved(x: Tensor) -> Tensor:
+def _copy_interleaved(x: Tensor) -> Tensor:
     """Return the same values, as every second element along the last axis of another tensor."""
-    return torch.stack([_others(x), x], -1)[..., 1]
+    return torch.stack([_make_others(x), x], -1)[..., 1]
 
 
-def _transposed(x: Tensor) -> Tensor:
+def _copy_transposed(x: Tensor) -> Tensor:
     """Return the same values, as every second element of a transposed tensor."""
-    return torch.stack([x.mT, _others(x).mT], -1)[..., 0].mT if x.ndim > 1 else _interleaved(x)
+    return torch.stack([x.mT, _make_others(x).mT], -1)[..., 0].mT if x.ndim > 1 else _copy_interleaved(x)
 
 
-_LAYOUTS = (_interleaved, _sliced, _transposed)
+_LAYOUTS = (_copy_interleaved, _copy_sliced, _copy_transposed)
 """Layouts of an input; the next input has the next one."""
 
 _FEW = 4
 """Number of rows that share their memory, and of groups of them."""
 
 
-def _expanded(subject: Subject, value: Law, inputs: Example) -> Iterator[Measurement]:
+def _compare_expanded(subject: Subject, value: Law, inputs: Example) -> Iterator[Measurement]:
     """Compare inputs whose rows or columns share memory with contiguous copies."""
-    given = tuple(inputs.values())
-    places, _ = rows_of(subject, value)
+    arguments = tuple(inputs.values())
+    places, _ = find_row_axes(subject, value)
     if subject.contract.grouped:
-        places = [0 if isinstance(x, Tensor) else None for x in given]
-    few = between(given, places, 0, _FEW)
-    rows, columns = _row_axes(subject, value), _column_axes(subject, value, few)
+        places = [0 if isinstance(x, Tensor) else None for x in arguments]
+    first_rows = select_rows(arguments, places, 0, _FEW)
+    rows, columns = _find_axes_of_rows(subject, value), _find_axes_of_columns(subject, value, first_rows)
     first, rest = [*rows[:1], *(None for _ in rows[1:])], [None, *rows[1:]]
-    for how, axes in (("rows of the first input", first), ("rows of the other inputs", rest), ("columns", columns)):
+    for part, axes in (("rows of the first input", first), ("rows of the other inputs", rest), ("columns", columns)):
         if any(axis is not None for axis in axes):
-            copies = [x.clone() if isinstance(x, Tensor) else x for x in _spread(few, axes)]
-            usual, expanded = subject(*copies), subject.arranged(partial(_spread, axes=axes))(*copies)
+            copies = [x.clone() if isinstance(x, Tensor) else x for x in _expand_first_entries(first_rows, axes)]
+            usual, expanded = subject(*copies), subject.wrap_calls(partial(_expand_first_entries, axes=axes))(*copies)
             # Most results have equal bits, and then there is nothing to measure.
             if not _have_equal_bits(usual, expanded):
                 example = dict(zip(inputs, copies, strict=True))
-                found = against(Answered(subject, usual), value, example, [Answered(subject, expanded)])
-                yield replace(found, circumstance=f"if the {how} share memory, as after expand()")
+                measurement = compare_calls(Answered(subject, usual), value, example, [Answered(subject, expanded)])
+                yield replace(measurement, circumstance=f"if the {part} share memory, as after expand()")
 
 
 def _have_equal_bits(a: Tensor, b: Tensor) -> bool:
     return (a.dtype, a.shape) == (b.dtype, b.shape) and torch.equal(view_bits(a), view_bits(b))
 
 
-def _row_axes(subject: Subject, value: Law) -> list[int | None]:
+def _find_axes_of_rows(subject: Subject, value: Law) -> list[int | None]:
     """Return the row axes of the inputs, counted from the end."""
     axes = subject.contract.axes
     names = [axes[name].names if name in axes else () for name in value.reads]
     return [axis_names.index("n") - len(axis_names) if "n" in axis_names else None for axis_names in names]
 
 
-def _column_axes(subject: Subject, value: Law, inputs: Sequence[Any]) -> list[int | None]:
+def _find_axes_of_columns(subject: Subject, value: Law, inputs: Sequence[Any]) -> list[int | None]:
     """Return the last axis for each input whose entries may be equal; ``None`` for other inputs."""
     axes = [subject.contract.axes.get(name) for name in value.reads]
     return [
         -1
-        if one is not None
-        and one.restore is None
-        and not one.kept
-        and one.names[-1:] not in {(), ("n",)}
+        if input_axes is not None
+        and input_axes.restore is None
+        and not input_axes.kept
+        and input_axes.names[-1:] not in {(), ("n",)}
         and _is_float(x)
         else None
-        for one, x in zip(axes, inputs, strict=True)
+        for input_axes, x in zip(axes, inputs, strict=True)
     ]
 
 
@@ -243,7 +243,7 @@ def _is_float(x: Any) -> bool:
     return isinstance(x, Tensor) and x.is_floating_point()
 
 
-def _spread(arguments: Sequence[Any], axes: Sequence[int | None]) -> list[Any]:
+def _expand_first_entries(arguments: Sequence[Any], axes: Sequence[int | None]) -> list[Any]:
     """Expand the first entry along an axis to its whole length."""
     return [
         x if axis is None or not x.shape[axis] else x.narrow(axis, 0, 1).expand(x.shape)
@@ -251,14 +251,14 @@ def _spread(arguments: Sequence[Any], axes: Sequence[int | None]) -> list[Any]:
     ]
 
 
-def _others(x: Tensor) -> Tensor:
+def _make_others(x: Tensor) -> Tensor:
     """Return values that must not be read: NaN, or another integer."""
     return torch.full_like(x, float("nan")) if x.is_floating_point() else torch.zeros_like(x)
 
 
-def _places(subject: Subject, value: Law) -> list[int | None]:
+def _find_places(subject: Subject, value: Law) -> list[int | None]:
     """Return the row axes of the arguments of an operation with independent rows."""
-    places, per_row = rows_of(subject, value)
+    places, per_row = find_row_axes(subject, value)
     if not per_row:
         raise NotApplicable(f"the reduction `{subject.declares['reduction']}` gives no result per row")
     return places
@@ -272,15 +272,15 @@ def _places(subject: Subject, value: Law) -> list[int | None]:
 )
 def row_alone(subject: Subject, value: Law, inputs: Example) -> Measurement:
     """Call once for each of the first rows."""
-    places = _places(subject, value)
-    few = dict(zip(inputs, between(tuple(inputs.values()), places, 0, _ROWS), strict=True))
+    places = _find_places(subject, value)
+    first_rows = dict(zip(inputs, select_rows(tuple(inputs.values()), places, 0, _ROWS), strict=True))
 
-    def one_by_one(*arguments: Any) -> Any:
-        n = next(x.shape[at] for x, at in zip(arguments, places, strict=True) if at is not None)
-        rows = subject.run_each([between(arguments, places, i, i + 1) for i in range(n)])
+    def call_each_row(*arguments: Any) -> Any:
+        n = next(x.shape[axis] for x, axis in zip(arguments, places, strict=True) if axis is not None)
+        rows = subject.run_each([select_rows(arguments, places, i, i + 1) for i in range(n)])
         return torch.cat(rows) if all(isinstance(row, Tensor) and row.ndim for row in rows) else rows
 
-    return against(subject, value, few, [subject.calling(one_by_one)])
+    return compare_calls(subject, value, first_rows, [subject.replace_function(call_each_row)])
 
 
 @about_every_operation(
@@ -296,13 +296,13 @@ def nan_stays_in_its_row(subject: Subject, value: Law, inputs: Example) -> Measu
     name = value.reads[0]
     poisoned = inputs[name].clone()
     rows = poisoned.reshape(len(poisoned), -1)
-    at = torch.arange(0, len(rows), 3)
-    rows[at, at % max(rows.shape[1], 1)] = float("nan")
+    index = torch.arange(0, len(rows), 3)
+    rows[index, index % max(rows.shape[1], 1)] = float("nan")
     reference = first.actual.copy()
-    where: Any = at.numpy()
-    if subject.contract.grouped and rows_of(subject, value)[1]:
+    where: Any = index.numpy()
+    if subject.contract.grouped and find_row_axes(subject, value)[1]:
         # An answer a row within each group: the one row of the group that has the NaN.
-        where = where, (at % rows.shape[1]).numpy() // (rows.shape[1] // reference.shape[1])
+        where = where, (index % rows.shape[1]).numpy() // (rows.shape[1] // reference.shape[1])
     reference[where] = np.nan
     actual = to_array(subject(*{**inputs, name: rows.reshape(poisoned.shape)}.values()))
     return compare_runs(actual, reference, first, subject.format)
@@ -312,11 +312,13 @@ def _repeat(subject: Subject, arguments: Sequence[Any]) -> Measurement | None:
     """Repeat the call and the backward pass while they are cheap; return how the results differ, if they do."""
     seen = subject.attempt(subject.case.name, lambda: list(subject.host.repeated_calls(subject.run, arguments)))
     measured: Measurement | None = None
-    for what, answers in seen:
+    for description, answers in seen:
         runs = to_array(answers)
         first = np.broadcast_to(runs[:1], runs.shape)
         same = Measurement(np.zeros(first.shape), np.zeros(first.shape), first, first)
-        measured = replace(compare_runs(runs, first, same, subject.format), circumstance=f"in {len(runs):,} {what}")
+        measured = replace(
+            compare_runs(runs, first, same, subject.format), circumstance=f"in {len(runs):,} {description}"
+        )
         if measured.broken:
             break
     return measured
@@ -325,10 +327,10 @@ def _repeat(subject: Subject, arguments: Sequence[Any]) -> Measurement | None:
 @repeatable("Repeated calls on the same inputs give the same bits, whatever freed memory contains.")
 def calls_agree(subject: Subject, _: Law, inputs: Example) -> Measurement:
     """Call three times, with an additional call before the last one to detect results that alternate."""
-    return repeated(
+    return compare_repeated_calls(
         lambda: to_array(subject(*inputs.values())),
         subject.format,
-        between=lambda: _repeat(subject, _calls(subject, inputs)[0]),
+        between=lambda: _repeat(subject, _list_calls(subject, inputs)[0]),
         sizes={x.nbytes for x in inputs.values() if isinstance(x, Tensor)},
         device=subject.device,
         host=subject.host,
@@ -338,13 +340,13 @@ def calls_agree(subject: Subject, _: Law, inputs: Example) -> Measurement:
 # One run
 
 
-def _calls(subject: Subject, inputs: Example) -> list[tuple[Any, ...]]:
+def _list_calls(subject: Subject, inputs: Example) -> list[tuple[Any, ...]]:
     """Return the arguments of the calls for a batch of examples."""
     arguments = tuple(inputs.values())
     return list(zip(*arguments, strict=True)) if subject.contract.grouped else [arguments]
 
 
-def _counted(wrong: list[int]) -> Measurement:
+def _measure_faults(wrong: list[int]) -> Measurement:
     """Return a measurement of the number of faults in each call; the bound is zero."""
     count: Array = np.array(wrong, dtype=np.float64)
     return Measurement(np.where(count > 0, np.inf, 0.0), np.zeros(len(wrong)), count, np.zeros(len(wrong)))
@@ -355,19 +357,23 @@ def _counted(wrong: list[int]) -> Measurement:
 )
 def inputs_unmodified(subject: Subject, _: Law, inputs: Example) -> Measurement:
     """Count the elements that a call changes."""
-    calls = _calls(subject, inputs)
+    calls = _list_calls(subject, inputs)
     copies = [[x.clone() if isinstance(x, Tensor) else x for x in arguments] for arguments in calls]
     with subject.host.looking() as looks:
         subject.each(copies)
-    return _counted(
+    return _measure_faults(
         [
-            sum(_changed(a, b) for a, b in zip(look.after(given), arguments, strict=True) if isinstance(a, Tensor))
-            for arguments, given, look in zip(calls, copies, looks, strict=False)
+            sum(
+                _count_changes(a, b)
+                for a, b in zip(look.after(clones), arguments, strict=True)
+                if isinstance(a, Tensor)
+            )
+            for arguments, clones, look in zip(calls, copies, looks, strict=False)
         ]
     )
 
 
-def _changed(after: Tensor, before: Tensor) -> int:
+def _count_changes(after: Tensor, before: Tensor) -> int:
     if after.shape != before.shape:
         return after.numel()
     return int(((after != before) & ~(after.isnan() & before.isnan())).sum())
@@ -379,27 +385,27 @@ def _changed(after: Tensor, before: Tensor) -> int:
 )
 def output_is_its_own(subject: Subject, value: Law, inputs: Example) -> Measurement:
     """Count the inputs whose memory the output shares, also where all numbers are positive or negative."""
-    calls = _calls(subject, inputs)
-    of_one_sign = [] if subject.contract.grouped else [_of_sign(subject, value, inputs, sign) for sign in (1, -1)]
+    calls = _list_calls(subject, inputs)
+    of_one_sign = [] if subject.contract.grouped else [_select_sign(subject, value, inputs, sign) for sign in (1, -1)]
     copies = [
         [x.clone() if isinstance(x, Tensor) else x for x in call] for call in [*calls, *filter(None, of_one_sign)]
     ]
     with subject.host.looking() as looks:
         outputs = subject.each(copies)
     observed = zip(copies, outputs, looks, strict=False)
-    shared = [look.shares(given, output) if output.numel() else 0 for given, output, look in observed]
-    return _counted([*shared[: len(calls) - 1], sum(shared[len(calls) - 1 :])])
+    shared = [look.shares(arguments, output) if output.numel() else 0 for arguments, output, look in observed]
+    return _measure_faults([*shared[: len(calls) - 1], sum(shared[len(calls) - 1 :])])
 
 
-def _of_sign(subject: Subject, value: Law, inputs: Example, sign: int) -> list[Any] | None:
+def _select_sign(subject: Subject, value: Law, inputs: Example, sign: int) -> list[Any] | None:
     """Return the rows whose first input has one sign, for which a function may have nothing to compute."""
-    places, arguments = rows_of(subject, value)[0], list(inputs.values())
+    places, arguments = find_row_axes(subject, value)[0], list(inputs.values())
     if places[0] != 0 or not _is_float(arguments[0]):
         return None
     chosen = torch.nonzero((arguments[0] * sign > 0).reshape(len(arguments[0]), -1).all(-1)).flatten()
     if not len(chosen):
         return None
-    return [x if at is None else x.index_select(at, chosen) for x, at in zip(arguments, places, strict=True)]
+    return [x if axis is None else x.index_select(axis, chosen) for x, axis in zip(arguments, places, strict=True)]
 
 
 @about_every_operation(
@@ -409,16 +415,16 @@ def _of_sign(subject: Subject, value: Law, inputs: Example, sign: int) -> list[A
 )
 def output_like_input(subject: Subject, _: Law, inputs: Example) -> Measurement:
     """Count one if the output has another dtype or device."""
-    found = []
-    calls = _calls(subject, inputs)
+    faults = []
+    calls = _list_calls(subject, inputs)
     for arguments, output in zip(calls, subject.each(calls), strict=True):
         like = next(x for x in arguments if _is_float(x))
         if output.dtype != like.dtype:
-            found.append(f"it returns {output.dtype}")
+            faults.append(f"it returns {output.dtype}")
         else:
-            found.append("" if output.device == like.device else f"it returns a tensor on {output.device}")
-    different = dict.fromkeys(filter(None, found))
-    return replace(_counted([int(bool(text)) for text in found]), circumstance=" or ".join(different))
+            faults.append("" if output.device == like.device else f"it returns a tensor on {output.device}")
+    different = dict.fromkeys(filter(None, faults))
+    return replace(_measure_faults([int(bool(text)) for text in faults]), circumstance=" or ".join(different))
 
 
 @about_every_operation(
@@ -429,9 +435,9 @@ def output_like_input(subject: Subject, _: Law, inputs: Example) -> Measurement:
 )
 def no_rows(subject: Subject, value: Law, inputs: Example) -> Measurement:
     """Call on empty inputs."""
-    places = _places(subject, value)
+    places = _find_places(subject, value)
     with warnings.catch_warnings():
         # A warning that there is nothing to reduce is no failure.
         warnings.simplefilter("ignore")
-        output = subject.once(*between(_calls(subject, inputs)[0], places, 0, 0))
-    return _counted([output.numel()])
+        output = subject.once(*select_rows(_list_calls(subject, inputs)[0], places, 0, 0))
+    return _measure_faults([output.numel()])

@@ -109,7 +109,7 @@ class Law:
         if not self.reads:
             object.__setattr__(self, "reads", tuple(inspect.signature(self.measure).parameters)[1:])
 
-    def on(self, inputs: Inputs, name: str, statement: str, **fields: Any) -> "Law":
+    def derive(self, inputs: Inputs, name: str, statement: str, **fields: Any) -> "Law":
         """Return the same law about other inputs.
 
         Parameters
@@ -123,9 +123,9 @@ class Law:
         """
         return replace(self, name=name, statement=statement, inputs=inputs, **fields)
 
-    def on_special(self, inputs: Inputs, name: str, statement: str, **fields: Any) -> "Law":
+    def derive_special(self, inputs: Inputs, name: str, statement: str, **fields: Any) -> "Law":
         """Return the same law about special inputs, such as infinities."""
-        return self.on(inputs, name, statement, group="special", **fields)
+        return self.derive(inputs, name, statement, group="special", **fields)
 
 
 def law(statement: str, *, group: str = "algebra", **fields: Any) -> Callable[[Callable[..., Measurement]], Law]:

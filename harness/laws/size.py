@@ -45,7 +45,7 @@ from harness.floats import (
 )
 from harness.laws.case_error import CaseError
 from harness.laws.contract import Axes
-from harness.laws.derivation import TWICE, between, bound_to, rows_of, worst_of
+from harness.laws.derivation import TWICE, bound_to, find_row_axes, select_rows, select_worst
 from harness.laws.law import Example, Inputs, Law, law
 from harness.laws.subject import Subject
 from harness.record import Fault
@@ -62,10 +62,10 @@ _PATIENCE_S = 2.0
 
 def size_laws(value: Law, *, many: bool = True, ranks: bool = True) -> tuple[Law, ...]:
     """Derive one or both laws from the law of a value with independent rows."""
-    return (on_many_rows(value),) * many + (bound_to(any_rank, value),) * ranks
+    return (derive_many_rows(value),) * many + (bound_to(any_rank, value),) * ranks
 
 
-def on_many_rows(value: Law, inputs: Inputs | None = None, *, examples: int = 2) -> Law:
+def derive_many_rows(value: Law, inputs: Inputs | None = None, *, examples: int = 2) -> Law:
     """Derive the law of many rows, for the contract's inputs or for others.
 
     Parameters
@@ -99,56 +99,60 @@ def on_many_rows(value: Law, inputs: Inputs | None = None, *, examples: int = 2)
 )
 def value_on_many_rows(subject: Subject, value: Law, inputs: Example) -> Measurement:
     """Repeat the rows in turn, and compare each with its result in a small batch; a slow implementation gets fewer."""
-    places, _ = rows_of(subject, value)
-    few, first = tuple(inputs.values()), subject.measure(value, inputs)
-    output = subject.once(*few)
+    places, _ = find_row_axes(subject, value)
+    first_rows, first = tuple(inputs.values()), subject.measure(value, inputs)
+    output = subject.once(*first_rows)
     if first.actual.shape != tuple(output.shape) or not len(output):
         return first
     measured = Measurement(np.zeros(first.deviation.shape), first.bound, first.actual, first.actual)
     pace_s = 0.0
-    for rows in _sizes(few, places):
+    for rows in _choose_sizes(first_rows, places):
         if measured.broken or pace_s * rows**2 > _PATIENCE_S:
             break
         index = torch.arange(rows) % len(output)
-        many = [x if at is None else x.index_select(at, index) for x, at in zip(few, places, strict=True)]
+        more_rows = [
+            x if axis is None else x.index_select(axis, index) for x, axis in zip(first_rows, places, strict=True)
+        ]
         started = subject.host.clock()
-        repeated = subject.once(*many)
+        repeated = subject.once(*more_rows)
         pace_s = (subject.host.clock() - started) / rows**2
-        measured = worse(measured, _per_row(subject, repeated, output, first))
+        measured = worse(measured, _measure_rows(subject, repeated, output, first))
     return measured
 
 
-def _sizes(few: tuple[Any, ...], places: list[int | None]) -> Iterator[int]:
+def _choose_sizes(few: tuple[Any, ...], places: list[int | None]) -> Iterator[int]:
     """Yield numbers of rows; for the last one, the largest input has at least :data:`ELEMENTS` elements."""
-    widest = max(x.numel() // max(1, x.shape[at]) for x, at in zip(few, places, strict=True) if at is not None)
+    widest = max(x.numel() // max(1, x.shape[axis]) for x, axis in zip(few, places, strict=True) if axis is not None)
     yield from MANY
     if widest * MANY[-1] < ELEMENTS:
         yield -(-ELEMENTS // max(1, widest))
 
 
-def _per_row(subject: Subject, many: Tensor, few: Tensor, first: Measurement) -> Measurement:
+def _measure_rows(subject: Subject, many: Tensor, few: Tensor, first: Measurement) -> Measurement:
     """Measure, for every row, the worst repetition that differs from the row's first result."""
     index = torch.arange(len(many)) % len(few)
     expected = few.index_select(0, index)
-    deviation, actual, bound = np.zeros(first.deviation.shape), first.actual.copy(), _doubled(first.bound)
+    deviation, actual, bound = np.zeros(first.deviation.shape), first.actual.copy(), _double_bound(first.bound)
     # Comparing bits takes one pass, also if there are NaN.
     if many.dtype == few.dtype and torch.equal(view_bits(many), view_bits(expected)):
         return Measurement(deviation, bound, actual, first.actual)
     same = (many == expected) | (many.isnan() & expected.isnan())
-    other = (~same).reshape(len(many), -1).any(-1)
-    if not other.any():
+    differing = (~same).reshape(len(many), -1).any(-1)
+    if not differing.any():
         return Measurement(deviation, bound, actual, first.actual)
-    of = index[other].numpy()
-    chosen = Measurement(first.deviation[of], first.bound[of], first.actual[of], first.expected[of])
-    comparison = compare_runs(to_array(many[other]), first.actual[of], chosen, subject.format)
-    worst_last = np.argsort(comparison.ratio.reshape(len(of), -1).max(-1, initial=0.0), kind="stable")
+    originals = index[differing].numpy()
+    chosen = Measurement(
+        first.deviation[originals], first.bound[originals], first.actual[originals], first.expected[originals]
+    )
+    comparison = compare_runs(to_array(many[differing]), first.actual[originals], chosen, subject.format)
+    worst_last = np.argsort(comparison.ratio.reshape(len(originals), -1).max(-1, initial=0.0), kind="stable")
     # For repeated indices, the last assignment wins.
     for target, source in ((deviation, comparison.deviation), (actual, comparison.actual)):
-        target[of[worst_last]] = source[worst_last]
+        target[originals[worst_last]] = source[worst_last]
     return Measurement(deviation, bound, actual, first.actual)
 
 
-def _doubled(bound: Array) -> Array:
+def _double_bound(bound: Array) -> Array:
     with np.errstate(over="ignore"):
         return 2.0 * bound
 
@@ -172,42 +176,44 @@ def any_rank(subject: Subject, value: Law, inputs: Example) -> Measurement:
     NotApplicable
         If the implementation refuses both.
     """
-    places, _ = rows_of(subject, value)
-    few = tuple(inputs.values())
-    n = next(x.shape[at] for x, at in zip(few, places, strict=True) if at is not None)
-    splits = _splits(n)
-    rows = dict(zip(inputs, between(few, places, 0, int(np.prod(splits[0]))), strict=True))
+    places, _ = find_row_axes(subject, value)
+    arguments = tuple(inputs.values())
+    n = next(x.shape[axis] for x, axis in zip(arguments, places, strict=True) if axis is not None)
+    splits = _choose_splits(n)
+    rows = dict(zip(inputs, select_rows(arguments, places, 0, int(np.prod(splits[0]))), strict=True))
     first = subject.measure(value, rows)
     measured: list[Measurement] = []
     for lengths in splits:
-        given = [x if at is None else x.unflatten(at, lengths) for x, at in zip(rows.values(), places, strict=True)]
+        split_inputs = [
+            x if axis is None else x.unflatten(axis, lengths) for x, axis in zip(rows.values(), places, strict=True)
+        ]
         try:
-            output = subject.run(*given)
+            output = subject.run(*split_inputs)
         except CaseError as refusal:
             if refusal.fault is not Fault.RAISED:
                 raise
             if measured:
                 break
             raise NotApplicable(f"it accepts only one axis of rows: {refusal}") from refusal
-        measured.append(_flattened(subject, output, lengths, first, given))
-    return worst_of(*measured)
+        measured.append(_compare_flattened(subject, output, lengths, first, split_inputs))
+    return select_worst(*measured)
 
 
-def _flattened(
+def _compare_flattened(
     subject: Subject, output: Any, lengths: tuple[int, ...], first: Measurement, given: list[Any]
 ) -> Measurement:
     """Compare the flattened result with the first one; the deviation is infinite if its shape differs."""
     axes = len(lengths) + first.actual.ndim - 1
     if isinstance(output, Tensor) and tuple(output.shape[: len(lengths)]) == lengths and output.ndim == axes:
-        found = compare_runs(to_array(output.flatten(0, len(lengths) - 1)), first.actual, first, subject.format)
+        measurement = compare_runs(to_array(output.flatten(0, len(lengths) - 1)), first.actual, first, subject.format)
     else:
-        found = compare_runs(np.array(np.nan), first.actual, first, subject.format)
+        measurement = compare_runs(np.array(np.nan), first.actual, first, subject.format)
     result = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
     shapes = ", ".join(str(list(x.shape)) for x in given if isinstance(x, Tensor))
-    return replace(found, circumstance=f"{result} for inputs {shapes}")
+    return replace(measurement, circumstance=f"{result} for inputs {shapes}")
 
 
-def _splits(n: int) -> tuple[tuple[int, ...], ...]:
+def _choose_splits(n: int) -> tuple[tuple[int, ...], ...]:
     """Return the lengths of two and of three axes, unequal if there are enough rows."""
     if n < 6:
         return (min(n, 2), n // min(n, 2)), (1, min(n, 2), n // min(n, 2))
@@ -248,7 +254,7 @@ def no_drift(value: Law, inputs: Inputs) -> Law:
     def measure(subject: Subject, **example: Any) -> Measurement:
         first = value.measure(subject, **example)
         # A broken value is reported by its own law.
-        return _nothing() if first.broken or not first.ratio.size else _drift(first, subject.format)
+        return _nothing() if first.broken or not first.ratio.size else _measure_drift(first, subject.format)
 
     return Law(
         "no_drift",
@@ -269,7 +275,7 @@ def no_drift(value: Law, inputs: Inputs) -> Law:
     )
 
 
-def _drift(first: Measurement, format_: Format) -> Measurement:
+def _measure_drift(first: Measurement, format_: Format) -> Measurement:
     """Measure the mean signed error upward, and away from zero."""
     exact = lift(first.expected)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -278,12 +284,12 @@ def _drift(first: Measurement, format_: Format) -> Measurement:
     counted = np.isfinite(error) & (np.abs(first.expected) >= format_.tiny)
     outward = np.sign(np.where(counted, first.expected, 0.0))
     weight = np.where(counted, 1.0 / np.maximum(first.bound, 0.5) ** 2, 0.0)
-    means = [_mean(np.where(counted, error, 0.0) * sign, weight) for sign in (1.0, outward)]
+    means = [_compute_mean(np.where(counted, error, 0.0) * sign, weight) for sign in (1.0, outward)]
     mean, by_chance = (np.array(x) for x in zip(*means, strict=True))
     return Measurement(np.abs(mean), BY_RIGHT + by_chance, mean, np.zeros(mean.shape))
 
 
-def _mean(error: Array, weight: Array) -> tuple[float, float]:
+def _compute_mean(error: Array, weight: Array) -> tuple[float, float]:
     """Return the weighted mean, and its largest deviation by chance."""
     rows = (error * weight).reshape(len(error), -1).sum(-1)
     total = max(float(weight.sum()), np.finfo(np.float64).tiny)
@@ -318,7 +324,7 @@ def many_rows(axes: Mapping[str, Axes], *, largest: float = 4.0) -> Inputs:
             rng = np.random.default_rng((of_run, further))
             lengths = {name: int(rng.integers(2, WIDEST + 1)) for axis in axes.values() for name in axis.names}
             lengths["n"] = ROWS
-            shapes = {name: tuple(lengths[axis] for axis in one.names) for name, one in axes.items()}
+            shapes = {name: tuple(lengths[axis] for axis in input_axes.names) for name, input_axes in axes.items()}
             drawn = {name: _normal(rng, shape, largest) for name, shape in shapes.items()}
             return {name: torch.from_numpy(x).to(format_.dtype) for name, x in drawn.items()}
 

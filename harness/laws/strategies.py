@@ -136,8 +136,8 @@ def block_maxima(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> A
     """Entries of order one, with one larger entry in each block; any block may have the largest one."""
     rows = portable.standard_normal(rng, shape)
     for first in range(0, shape.columns, BLOCK):
-        at = first + rng.integers(min(BLOCK, shape.columns - first), size=shape.rows)
-        rows[np.arange(shape.rows), at] = magnitude[:, 0] * rng.random(shape.rows)
+        positions = first + rng.integers(min(BLOCK, shape.columns - first), size=shape.rows)
+        rows[np.arange(shape.rows), positions] = magnitude[:, 0] * rng.random(shape.rows)
     return rows
 
 
@@ -234,10 +234,10 @@ def batches(
     exponent = draw(st.floats(0.0, float(portable.log2(largest))), label="log2 of the largest magnitude")
     seed = draw(SEEDS, label="seed")
     recipe = structures, shape, exponent, largest, seed
-    return _expanded(("batch", format_, *recipe), lambda: _batch(format_, *recipe))
+    return _reuse_expansion(("batch", format_, *recipe), lambda: _make_batch(format_, *recipe))
 
 
-def _batch(
+def _make_batch(
     format_: Format, structures: Sequence[Structure], shape: Shape, exponent: float, largest: float, seed: int
 ) -> Tensor:
     """Return the rows of a recipe; they do not depend on anything else."""
@@ -246,8 +246,8 @@ def _batch(
     magnitude = np.where(
         rng.random((shape.rows, 1)) < 0.25, rng.random((shape.rows, 1)) + 1e-3, portable.exp2(exponents)
     )
-    values = np.clip(_mixed(structures, rng, shape, magnitude, format_), -largest, largest)
-    values = np.where(rng.random((shape.rows, 1)) < 1 / 3, on_a_grid(values, format_), values)
+    values = np.clip(_mix_structures(structures, rng, shape, magnitude, format_), -largest, largest)
+    values = np.where(rng.random((shape.rows, 1)) < 1 / 3, round_to_grid(values, format_), values)
     return torch.from_numpy(values).to(format_.dtype)
 
 
@@ -255,33 +255,35 @@ _expansions: Memory[Tensor] = Memory(32 * MEBIBYTE)
 """Tensors by their recipes, which different laws and contracts draw again."""
 
 
-def _expanded(recipe: tuple[Hashable, ...], expand: Callable[[], Tensor]) -> Tensor:
+def _reuse_expansion(recipe: tuple[Hashable, ...], expand: Callable[[], Tensor]) -> Tensor:
     """Return a new copy of the tensor of a recipe."""
-    known = _expansions.get(recipe)
-    if known is None:
-        known = expand()
-        _expansions.keep(recipe, known, known.nbytes)
-    return known.clone()
+    expansion = _expansions.get(recipe)
+    if expansion is None:
+        expansion = expand()
+        _expansions.keep(recipe, expansion, expansion.nbytes)
+    return expansion.clone()
 
 
-def _mixed(structures: Sequence[Structure], rng: Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
+def _mix_structures(
+    structures: Sequence[Structure], rng: Generator, shape: Shape, magnitude: Array, format_: Format
+) -> Array:
     """Give each row a structure."""
     chosen = rng.integers(len(structures), size=shape.rows)
     values = np.empty(shape)
-    for at, structure in enumerate(structures):
-        rows = chosen == at
+    for number, structure in enumerate(structures):
+        rows = chosen == number
         if rows.any():
             values[rows] = structure(rng, Shape(int(rows.sum()), shape.columns), magnitude[rows], format_)
     return values
 
 
-def on_a_grid(rows: Array, format_: Format) -> Array:
+def round_to_grid(rows: Array, format_: Format) -> Array:
     """Round each row toward zero to multiples of two ulp of its largest entry: differences of entries are exact."""
     unit = 2.0 * ulp(lift(np.abs(rows).max(-1, keepdims=True)), format_)
     return np.asarray(np.trunc(rows / unit) * unit)
 
 
-def special_numbers(format_: Format) -> Array:
+def list_special_numbers(format_: Format) -> Array:
     """Return both zeros, the smallest and the largest numbers of either sign, and one with its neighbors."""
     near_one = (1.0 - format_.u, 1.0, 1.0 + 2.0 * format_.u)
     positive = [format_.smallest, format_.tiny, *near_one, format_.max / 2, format_.max]
@@ -292,7 +294,7 @@ def extremes(format_: Format, *, columns: tuple[int, int] = (1, 8)) -> st.Search
     """Draw a tensor ``[rows, columns]`` of special numbers: finite, but such that most differences overflow."""
 
     def expand(rows: int, width: int, seed: int) -> Tensor:
-        drawn = np.random.default_rng(seed).choice(special_numbers(format_), size=(rows, width))
+        drawn = np.random.default_rng(seed).choice(list_special_numbers(format_), size=(rows, width))
         return torch.from_numpy(drawn).to(format_.dtype)
 
     return st.builds(expand, lengths(16, 128), lengths(*columns, small=FEW_COLUMNS), SEEDS)
@@ -305,14 +307,14 @@ EDGES = (31, 33, 63, 65, 100, 127, 129, 255, 511, 513, 1_000, 1_023, 1_025)
 """Lengths at which blocks of a power of two end, or are not full."""
 
 
-def swept_lengths(seed: int) -> tuple[int, ...]:
+def choose_swept_lengths(seed: int) -> tuple[int, ...]:
     """Return a length in each quarter modulo 128, below 1,024, and one up to 4,096; they depend on the seed."""
     rng = np.random.default_rng(seed)
     quarters = [128 * rng.integers(0, 8) + rng.integers(first, first + 32) for first in (1, 33, 65, 97)]
     return *map(int, quarters), int(rng.integers(1_026, 4_097))
 
 
-LONG_EXAMPLES = 2 * len(LENGTHS) + len(EDGES) + len(swept_lengths(0)) + len(EDGE_COLUMNS)
+LONG_EXAMPLES = 2 * len(LENGTHS) + len(EDGES) + len(choose_swept_lengths(0)) + len(EDGE_COLUMNS)
 """Number of batches of long rows in a run that tries all."""
 
 FEW_LONG_EXAMPLES = 2 * len(LENGTHS) + 2 + 4
@@ -340,7 +342,7 @@ def long_rows(format_: Format, *, few: bool = False) -> st.SearchStrategy[Tensor
     """
     seed = torch.initial_seed() % 2**32
     rng = np.random.default_rng(seed)
-    rest = [*EDGES, *swept_lengths(seed)]
+    rest = [*EDGES, *choose_swept_lengths(seed)]
     structured = [*EDGE_COLUMNS]
     if shapes_are_few():
         rest, structured = [int(rng.choice(rest))], [33, int(rng.choice(EDGE_COLUMNS[4:]))]
@@ -351,14 +353,14 @@ def long_rows(format_: Format, *, few: bool = False) -> st.SearchStrategy[Tensor
     all_of += [LongBatch(length, 0.25) for length in rest]
     all_of += [LongBatch(length, None) for length in structured]
     return st.sampled_from(all_of).map(
-        lambda batch: _expanded(("long", format_, seed, batch), lambda: _long(batch, format_, seed))
+        lambda batch: _reuse_expansion(("long", format_, seed, batch), lambda: _make_long_rows(batch, format_, seed))
     )
 
 
-def _long(batch: LongBatch, format_: Format, seed: int) -> Tensor:
+def _make_long_rows(batch: LongBatch, format_: Format, seed: int) -> Tensor:
     length, spread = batch
     if spread is None:
-        return torch.from_numpy(_structured(length, format_, seed)).to(format_.dtype)
+        return torch.from_numpy(_make_structured_rows(length, format_, seed)).to(format_.dtype)
     # The longest rows are costly in float64's double-double, and no accumulator stalls there: one will do.
     rows = 1 if (format_.name, length) == ("float64", LENGTHS[-1]) else 4 if length in LENGTHS else 2
     centres = np.array([[0.0], [1.0], [-1.0], [4.0]])[:rows]
@@ -373,18 +375,20 @@ _FEW_STRUCTURES = 4
 """Number of structures at each of the three longest edges; together they cover every structure."""
 
 
-def _structured(length: int, format_: Format, seed: int) -> Array:
+def _make_structured_rows(length: int, format_: Format, seed: int) -> Array:
     """Return rows of every structure, with magnitudes up to slightly beyond the overflow of the exponential."""
     rng = np.random.default_rng((seed, length))
     chosen = list(LONG_STRUCTURES)
     if length > EDGE_ENTRIES // len(chosen):
         first = _FEW_STRUCTURES * (length % 3)
-        chosen = [chosen[at % len(chosen)] for at in range(first, first + _FEW_STRUCTURES)]
+        chosen = [chosen[number % len(chosen)] for number in range(first, first + _FEW_STRUCTURES)]
     count = length if length in _SQUARE else len(chosen)
     exponents = float(portable.log2(1.25 * format_.log_max)) * rng.permutation(np.linspace(0.25, 1.0, count))
     rows = [
-        chosen[at % len(chosen)](rng, Shape(1, length), portable.exp2(exponents[at : at + 1, None]), format_)
-        for at in range(count)
+        chosen[number % len(chosen)](
+            rng, Shape(1, length), portable.exp2(exponents[number : number + 1, None]), format_
+        )
+        for number in range(count)
     ]
     # The entry after the last whole block is the largest of its row, and overflows where it is not shifted.
     last = portable.standard_normal(rng, (1, length))
@@ -392,7 +396,7 @@ def _structured(length: int, format_: Format, seed: int) -> Array:
     return np.concatenate([*(rows[:-1] if length in _SQUARE else rows), last])
 
 
-def masked(values: Tensor, rng: Generator) -> Tensor:
+def mask_entries(values: Tensor, rng: Generator) -> Tensor:
     """Set about a third of the entries to minus infinity, but never a whole row; at least one if a row has two."""
     k = values.shape[-1]
     drop = rng.random(tuple(values.shape)) < 0.35
@@ -402,14 +406,14 @@ def masked(values: Tensor, rng: Generator) -> Tensor:
     return values.masked_fill(torch.from_numpy(drop), -torch.inf)
 
 
-def companions(like: Tensor, rng: Generator) -> Tensor:
+def draw_companions(like: Tensor, rng: Generator) -> Tensor:
     """Return a tensor of the same shape and dtype with entries of order one, zeros and exact ones among them."""
     values = portable.standard_normal(rng, tuple(like.shape))
     values = np.where(rng.random(values.shape) < 0.1, rng.integers(-1, 2, size=values.shape), values)
     return torch.from_numpy(values).to(like.dtype)
 
 
-def labels_for(logits: Tensor, rng: Generator) -> Tensor:
+def draw_labels(logits: Tensor, rng: Generator) -> Tensor:
     """Draw a class for each row of ``[..., k]``: the largest, the smallest, or any, a third of the rows each."""
     values = logits.double()
     anywhere = torch.from_numpy(rng.integers(0, logits.shape[-1], size=tuple(logits.shape[:-1])))
@@ -420,7 +424,7 @@ def labels_for(logits: Tensor, rng: Generator) -> Tensor:
 # Inputs of laws: functions of the format
 
 
-def from_draws(*draws: st.SearchStrategy[Any] | Callable[[Format], st.SearchStrategy[Any]]) -> Callable[..., Inputs]:
+def make_inputs(*draws: st.SearchStrategy[Any] | Callable[[Format], st.SearchStrategy[Any]]) -> Callable[..., Inputs]:
     """Make inputs of ``expand(format, *drawn, rng)``, from values to draw, or from functions of the format for them."""
 
     def decorate(expand: Callable[..., Example]) -> Inputs:
@@ -435,12 +439,12 @@ def from_draws(*draws: st.SearchStrategy[Any] | Callable[[Format], st.SearchStra
     return decorate
 
 
-def changed(inputs: Inputs, change: Callable[[Example], Example]) -> Inputs:
+def change_inputs(inputs: Inputs, change: Callable[[Example], Example]) -> Inputs:
     """Return inputs whose examples are changed."""
     return lambda format_: inputs(format_).map(change)
 
 
-def altered(
+def alter_inputs(
     inputs: Inputs, change: Callable[[Example, np.random.Generator], Example], seeds: st.SearchStrategy[int] = SEEDS
 ) -> Inputs:
     """Return inputs whose examples are changed at random."""
@@ -449,17 +453,17 @@ def altered(
     )
 
 
-def with_cotangent(
+def add_cotangent(
     drawn: st.SearchStrategy[Tensor], name: str, output: Callable[[Tensor], Tensor] = lambda x: x
 ) -> st.SearchStrategy[Example]:
     """Draw an input, and weights of the outputs for the law of the gradient; ``output`` gives them their shape."""
 
     def expand(x: Tensor, seed: int) -> Example:
-        return {name: x, "cotangent": companions(output(x), np.random.default_rng(seed))}
+        return {name: x, "cotangent": draw_companions(output(x), np.random.default_rng(seed))}
 
     return st.builds(expand, drawn, SEEDS)
 
 
-def tensors(format_: Format, **arrays: Array) -> Example:
+def make_tensors(format_: Format, **arrays: Array) -> Example:
     """Return an example of arrays, rounded to the format."""
     return {name: torch.from_numpy(values).to(format_.dtype) for name, values in arrays.items()}

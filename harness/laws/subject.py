@@ -59,7 +59,7 @@ class Subject:
     ) -> None:
         self.case = case
         self.contract = contract
-        self.declares: Mapping[str, Any] = with_defaults(contract, case.declares)
+        self.declares: Mapping[str, Any] = add_defaults(contract, case.declares)
         self.format = format_under(self.declares, format_)
         self.device = device
         self._returns_arrays = False
@@ -86,13 +86,13 @@ class Subject:
     def measure(self, law: Law, example: Example) -> Measurement:
         """Measure a law on one example."""
         read = {name: example[name] for name in law.reads}
-        return law.measure(self, **(flushed(read, self.format) if self.format.flushes else read))
+        return law.measure(self, **(flush_example(read, self.format) if self.format.flushes else read))
 
-    def calling(self, function: Callable[..., Any]) -> "Subject":
+    def replace_function(self, function: Callable[..., Any]) -> "Subject":
         """Return the same subject with another implementation, which calls the case in another way in this process."""
         return Subject(replace(self.case, function=function, call=None), self.contract, self.format, self.watch)
 
-    def arranged(
+    def wrap_calls(
         self, before: Callable[[Sequence[Any]], Sequence[Any]], after: Callable[[Any], Any] | None = None
     ) -> "Subject":
         """Return the same subject with changed arguments and a changed output.
@@ -126,23 +126,23 @@ class Subject:
             If the adapter cannot be applied, or the implementation refuses such inputs as declared.
         """
 
-        def called() -> tuple[Any, bool]:
+        def call() -> tuple[Any, bool]:
             return self.host.called(self.case, self._before(inputs), self.contract.of_model, self.device, sequence)
 
-        with self._refusing(inputs):
-            return self.attempt(self.case.name, lambda: self._after(self._taken(called)))
+        with self._skip_refusal(inputs):
+            return self.attempt(self.case.name, lambda: self._after(self._take_result(call)))
 
     @contextmanager
-    def _refusing(self, inputs: Iterable[Any]) -> Iterator[None]:
+    def _skip_refusal(self, inputs: Iterable[Any]) -> Iterator[None]:
         """Skip a call that raises because of inputs that the case declares to refuse."""
         try:
             yield
         except CaseError as error:
-            if error.fault is Fault.RAISED and (reason := refusal(self.declares, inputs)):
+            if error.fault is Fault.RAISED and (reason := explain_refusal(self.declares, inputs)):
                 raise NotApplicable(reason) from None
             raise
 
-    def _taken(self, call: Callable[[], tuple[Any, bool]]) -> Any:
+    def _take_result(self, call: Callable[[], tuple[Any, bool]]) -> Any:
         """Return the result of a call, and note whether it consists of another library's arrays."""
         try:
             output, self._returns_arrays = call()
@@ -158,9 +158,9 @@ class Subject:
         CaseError
             If it raises an exception, or returns no tensor, or a tensor with a wrong shape or device.
         """
-        shapes = _shapes(inputs)
-        agreed = self._shape(shapes)
-        return self._checked(self._tensor(self.run(*inputs)), inputs, agreed, shapes)
+        shapes = _list_shapes(inputs)
+        agreed = self._compute_shape(shapes)
+        return self._check_output(self._convert_output(self.run(*inputs)), inputs, agreed, shapes)
 
     def each(self, calls: Sequence[Sequence[Any]]) -> list[Tensor]:
         """Call the implementation once per input, in a single message to another process if there is one.
@@ -174,8 +174,10 @@ class Subject:
             return [self.once(*inputs) for inputs in calls]
         checked = []
         for output, inputs in zip(self.run_each(calls), calls, strict=True):
-            shapes = _shapes(inputs)
-            checked.append(self._checked(self._tensor(output), inputs, self._shape(shapes), shapes))
+            shapes = _list_shapes(inputs)
+            checked.append(
+                self._check_output(self._convert_output(output), inputs, self._compute_shape(shapes), shapes)
+            )
         return checked
 
     def run_each(self, calls: Sequence[Sequence[Any]]) -> list[Any]:
@@ -187,17 +189,17 @@ class Subject:
             As of :meth:`run`.
         """
 
-        def called() -> Any:
+        def call() -> Any:
             arranged = [self._before(inputs) for inputs in calls]
-            outputs = self._taken(lambda: self.host.called_each(self.case, arranged, self.device))
+            outputs = self._take_result(lambda: self.host.called_each(self.case, arranged, self.device))
             return [self._after(output) for output in outputs]
 
         if self.host is HERE or not calls:
             return [self.run(*inputs) for inputs in calls]
-        with self._refusing(x for inputs in calls for x in inputs):
-            return self.attempt(self.case.name, called)  # type: ignore[no-any-return]
+        with self._skip_refusal(x for inputs in calls for x in inputs):
+            return self.attempt(self.case.name, call)  # type: ignore[no-any-return]
 
-    def _checked(
+    def _check_output(
         self,
         output: Tensor,
         inputs: Sequence[Any],
@@ -205,12 +207,12 @@ class Subject:
         shapes: tuple[torch.Size | None, ...],
     ) -> Tensor:
         """Check the shape and device of an output, and the shapes of the inputs."""
-        if shapes != _shapes(inputs):
+        if shapes != _list_shapes(inputs):
             raise CaseError(f"{self.case.name} changes the shape of its inputs", Fault.STATE)
-        given = next((value for value in inputs if isinstance(value, Tensor)), None)
-        if given is not None and output.device != given.device:
+        first = next((value for value in inputs if isinstance(value, Tensor)), None)
+        if first is not None and output.device != first.device:
             raise CaseError(
-                f"{self.case.name} returns a tensor on {output.device} for inputs on {given.device}", Fault.DEVICE
+                f"{self.case.name} returns a tensor on {output.device} for inputs on {first.device}", Fault.DEVICE
             )
         if agreed is not None and output.shape != agreed:
             of_inputs = ", ".join(str(list(shape)) for shape in shapes if shape is not None)
@@ -220,9 +222,9 @@ class Subject:
                 f"requires {self.contract.signature}, that is {list(agreed)}{otherwise}",
                 Fault.SHAPE,
             )
-        return as_declared(output, self.declares, self.format)
+        return round_as_declared(output, self.declares, self.format)
 
-    def on_other_shapes(self, *inputs: Any) -> Tensor:
+    def call_on_other_shapes(self, *inputs: Any) -> Tensor:
         """Call the implementation once on inputs with shapes outside the contract, and return any tensor.
 
         Raises
@@ -230,7 +232,7 @@ class Subject:
         CaseError
             If it raises, or returns no tensor.
         """
-        return self._tensor(self.run(*inputs))
+        return self._convert_output(self.run(*inputs))
 
     def attempt(self, what: str, action: Callable[[], Any]) -> Any:
         """Run an action of the implementation, and describe its failure in plain words.
@@ -247,7 +249,7 @@ class Subject:
         except (CaseError, NotApplicable, KeyboardInterrupt, GoneError):
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, it becomes the verdict
-            failure = self._failure(what, error)
+            failure = self._make_failure(what, error)
         # Raise it here to release the frames of the failed call, which may hold all of the memory.
         raise failure
 
@@ -255,26 +257,26 @@ class Subject:
         """Return the error of a law about a result that was not checked before."""
         if reason := explain_missing_compiler(error):
             return NotApplicable(reason)
-        return self._unlike_the_contract(f"{shorten_error(error)}{_at(error)}")
+        return self._make_misfit(f"{shorten_error(error)}{_find_place(error)}")
 
-    def _unlike_the_contract(self, words: str) -> CaseError:
+    def _make_misfit(self, words: str) -> CaseError:
         return CaseError(
             f"{self.case.name} does not return the result that its contract requires, "
             f"{self.contract.signature}: {words}"
         )
 
-    def _failure(self, what: str, error: BaseException) -> CaseError | NotApplicable:
+    def _make_failure(self, what: str, error: BaseException) -> CaseError | NotApplicable:
         if isinstance(error, ReshapedError):
             return CaseError(f"{self.case.name} changes the shape of its inputs", Fault.STATE)
         if isinstance(error, MisfitError):
-            return self._unlike_the_contract(str(error))
+            return self._make_misfit(str(error))
         if isinstance(error, RemoteError):
             if error.kind == "misfit":
-                return self._unlike_the_contract(error.words)
+                return self._make_misfit(error.words)
             fault, text = _ELSEWHERE[error.kind]
-            given = self._as_signed(what, error.words) if fault is Fault.RAISED else ""
+            signature = self._write_signature(what, error.words) if fault is Fault.RAISED else ""
             raised = error.words if fault is Fault.RAISED else ""
-            return CaseError(f"{text.format(what, error.words, error.place)}{given}", fault, raised)
+            return CaseError(f"{text.format(what, error.words, error.place)}{signature}", fault, raised)
         words = shorten_error(error)
         if isinstance(error, (SystemExit, GeneratorExit)):
             return CaseError(f"{what} ends the process: {words}", Fault.EXITED)
@@ -282,14 +284,16 @@ class Subject:
             return CaseError(f"{what} requests more memory than allowed: {words}", Fault.MEMORY)
         if reason := explain_missing_numpy(self.case, error) or explain_missing_compiler(error):
             return NotApplicable(reason)
-        return CaseError(f"{what} raises {words}{_at(error)}{self._as_signed(what, words)}", Fault.RAISED, words)
+        return CaseError(
+            f"{what} raises {words}{_find_place(error)}{self._write_signature(what, words)}", Fault.RAISED, words
+        )
 
-    def _as_signed(self, what: str, words: str) -> str:
+    def _write_signature(self, what: str, words: str) -> str:
         """Return the signature of the contract if the exception mentions a shape."""
         stumbles = what == self.case.name and _OF_SHAPES.search(words) is not None
         return f"; it is called as {self.contract.signature}; use `--call` to call it differently" if stumbles else ""
 
-    def _tensor(self, output: Any) -> Tensor:
+    def _convert_output(self, output: Any) -> Tensor:
         """Return a plain tensor; Python numbers become one.
 
         Raises
@@ -331,13 +335,13 @@ class Subject:
         """Return the names of the axes of an output; ``None`` if the laws check the shape."""
         return ("n",) if self.declares.get("reduction") == "none" else self.contract.output
 
-    def _shape(self, shapes: tuple[torch.Size | None, ...]) -> tuple[int, ...] | None:
+    def _compute_shape(self, shapes: tuple[torch.Size | None, ...]) -> tuple[int, ...] | None:
         """Return the shape that the contract requires; ``None`` if its laws check the shape."""
         if shapes not in self._agreed:
-            self._agreed[shapes] = self._shape_asked_for(shapes)
+            self._agreed[shapes] = self._ask_for_shape(shapes)
         return self._agreed[shapes]
 
-    def _shape_asked_for(self, shapes: tuple[torch.Size | None, ...]) -> tuple[int, ...] | None:
+    def _ask_for_shape(self, shapes: tuple[torch.Size | None, ...]) -> tuple[int, ...] | None:
         names = self.output_axes
         if names is None:
             return None
@@ -368,17 +372,17 @@ class Subject:
         before
             Arguments of another call, which is made before the backward pass.
         """
-        arguments = _leaves(inputs, of)
-        output, *_ = [self(*arguments)] if before is None else self.each([arguments, _leaves(before, of)])
+        arguments = _copy_leaves(inputs, of)
+        output, *_ = [self(*arguments)] if before is None else self.each([arguments, _copy_leaves(before, of)])
         weights = torch.ones_like(output) if cotangent is None else cotangent
         if not output.requires_grad:
             if self._returns_arrays:
                 raise NotApplicable(NO_AUTOGRAD)
-            one = [argument[0] for argument in arguments] if self.contract.grouped else arguments
-            if self.attempt(self.case.name, lambda: self.host.detaches(self.case, one)):
+            group = [argument[0] for argument in arguments] if self.contract.grouped else arguments
+            if self.attempt(self.case.name, lambda: self.host.detaches(self.case, group)):
                 raise NotApplicable(ADAPTER_DETACHES)
             with self.host.seeing() as seen:
-                self.run(*one)
+                self.run(*group)
             if seen.left:
                 raise NotApplicable(NO_AUTOGRAD)
             raise CaseError(
@@ -387,7 +391,7 @@ class Subject:
         (gradient,) = self.attempt(
             f"the backward pass of {self.case.name}", lambda: grad([output], [arguments[of]], [weights])
         )
-        return torch.zeros_like(arguments[of]) if gradient is None else self._tensor(gradient)
+        return torch.zeros_like(arguments[of]) if gradient is None else self._convert_output(gradient)
 
 
 COMPLEX = "complex numbers"
@@ -403,19 +407,19 @@ _ELSEWHERE = {
 """Messages for each kind of exception raised in another process."""
 
 
-def _leaves(inputs: Sequence[Any], of: int) -> list[Any]:
+def _copy_leaves(inputs: Sequence[Any], of: int) -> list[Any]:
     """Return copies of the arguments; the selected one requires a gradient."""
     arguments = [argument.detach().clone() for argument in inputs]
     arguments[of].requires_grad_()
     return arguments
 
 
-def _shapes(inputs: Sequence[Any]) -> tuple[torch.Size | None, ...]:
+def _list_shapes(inputs: Sequence[Any]) -> tuple[torch.Size | None, ...]:
     """Return the shapes of the tensors, and ``None`` for other values."""
     return tuple(value.shape if isinstance(value, Tensor) else None for value in inputs)
 
 
-def _at(error: BaseException) -> str:
+def _find_place(error: BaseException) -> str:
     """Return the place where an exception was raised."""
     frames = traceback.extract_tb(error.__traceback__)
     return place((frame.filename, frame.lineno) for frame in reversed(frames))
@@ -428,7 +432,7 @@ def _same(output: Any) -> Any:
 # What a case declares
 
 
-def with_defaults(contract: Contract, declares: Mapping[str, Any]) -> dict[str, Any]:
+def add_defaults(contract: Contract, declares: Mapping[str, Any]) -> dict[str, Any]:
     """Return the declared conventions of a contract and traits, with the defaults of the other conventions."""
     return {**{name: values[0] for name, values in contract.conventions.items()}, **declares}
 
@@ -446,7 +450,7 @@ OF_ANY_CALL = {"inputs_unmodified", "output_is_its_own", "output_like_input", "n
 """Laws that what draws random numbers keeps too: they do not compare what two calls say."""
 
 
-def unjudged(declares: Mapping[str, Any], format_: Format, law: str) -> str | None:
+def explain_exemption(declares: Mapping[str, Any], format_: Format, law: str) -> str | None:
     """Return why a law does not apply to such an implementation in a format; ``None`` if it applies."""
     computes_in = declares.get(COMPUTES_IN)
     if computes_in is not None and FORMATS[computes_in].precision < format_.precision:
@@ -460,12 +464,12 @@ REFUSED = {"nan": "NaN", "inf": "infinities", "non_finite": "NaN and infinities"
 """Refused inputs, in words."""
 
 
-def refusal(declares: Mapping[str, Any], inputs: Iterable[Any]) -> str:
+def explain_refusal(declares: Mapping[str, Any], inputs: Iterable[Any]) -> str:
     """Return the reason if such an implementation refuses some of the inputs; an empty text otherwise."""
-    what = declares.get(REFUSES, "nothing")
-    kinds = {"nan": (torch.isnan,), "inf": (torch.isinf,), "non_finite": (torch.isnan, torch.isinf)}.get(what, ())
+    choice = declares.get(REFUSES, "nothing")
+    kinds = {"nan": (torch.isnan,), "inf": (torch.isinf,), "non_finite": (torch.isnan, torch.isinf)}.get(choice, ())
     numbers = [x for x in inputs if isinstance(x, Tensor) and x.is_floating_point()]
-    return f"it refuses {REFUSED[what]}" if any(bool(kind(x).any()) for kind in kinds for x in numbers) else ""
+    return f"it refuses {REFUSED[choice]}" if any(bool(kind(x).any()) for kind in kinds for x in numbers) else ""
 
 
 def format_under(declares: Mapping[str, Any], format_: Format) -> Format:
@@ -473,7 +477,7 @@ def format_under(declares: Mapping[str, Any], format_: Format) -> Format:
     return replace(format_, flushes=True) if declares.get(SUBNORMALS) == "flushed" else format_
 
 
-def flushed(example: Mapping[str, Any], format_: Format) -> dict[str, Any]:
+def flush_example(example: Mapping[str, Any], format_: Format) -> dict[str, Any]:
     """Return an example with zeros for subnormal numbers, as the implementation treats them."""
     return {name: _flush(x, format_) if isinstance(x, Tensor) else x for name, x in example.items()}
 
@@ -482,7 +486,7 @@ def _flush(x: Tensor, format_: Format) -> Tensor:
     return torch.where(x.abs() < format_.tiny, torch.zeros_like(x), x) if x.is_floating_point() else x
 
 
-def as_declared(output: Tensor, declares: Mapping[str, Any], format_: Format) -> Tensor:
+def round_as_declared(output: Tensor, declares: Mapping[str, Any], format_: Format) -> Tensor:
     """Return the output, rounded to the format if the case declares another dtype for it and it has this dtype."""
     name = str(output.dtype).removeprefix("torch.")
     return output.to(format_.dtype) if declares.get(RETURNS) == name != format_.name else output

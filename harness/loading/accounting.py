@@ -51,7 +51,7 @@ class Computing:
         """Return the CPU seconds of the thread, which are exact."""
         return time.thread_time()
 
-    def waited(self) -> float:
+    def measure_wait_s(self) -> float:
         """Return the seconds for which the thread was ready and had no core; 0 if the system does not count them."""
         return 0.0 if self._file is None else int(os.pread(self._file, 64, 0).split()[1]) / 1e9
 
@@ -165,17 +165,19 @@ class Memory:
 
 def memory() -> Memory:
     """Measure the memory of this process and all its descendants now; it takes milliseconds a process."""
-    shares = [share for process in (psutil.Process(), *_descendants()) if (share := _memory(process)) is not None]
+    shares = [
+        share for process in (psutil.Process(), *_descendants()) if (share := _measure_memory(process)) is not None
+    ]
     return Memory(
         sum(share.rss_bytes for share in shares),
-        _total(share.pss_bytes for share in shares),
-        _total(share.uss_bytes for share in shares),
-        _total(share.shared_bytes for share in shares),
+        _sum_known(share.pss_bytes for share in shares),
+        _sum_known(share.uss_bytes for share in shares),
+        _sum_known(share.shared_bytes for share in shares),
         len(shares),
     )
 
 
-def in_use_bytes(*, workers: bool = False) -> int:
+def measure_bytes_in_use(*, workers: bool = False) -> int:
     """Measure what this process has allocated and not given back, and the private memory of its descendants.
 
     Notes
@@ -185,7 +187,7 @@ def in_use_bytes(*, workers: bool = False) -> int:
     """
     allocated = _allocated_bytes()
     return (allocated if allocated is not None else psutil.Process().memory_info().rss) + sum(
-        map(_private, _descendants() if workers else ())
+        map(_measure_private, _descendants() if workers else ())
     )
 
 
@@ -228,7 +230,7 @@ def _allocated_bytes() -> int | None:
     return int(reply.uordblks) + int(reply.hblkhd)
 
 
-def _private(process: psutil.Process) -> int:
+def _measure_private(process: psutil.Process) -> int:
     try:
         used = process.memory_info()
     except psutil.NoSuchProcess:
@@ -236,13 +238,13 @@ def _private(process: psutil.Process) -> int:
     return int(used.rss) - int(getattr(used, "shared", 0))
 
 
-def _memory(process: psutil.Process) -> Memory | None:
+def _measure_memory(process: psutil.Process) -> Memory | None:
     """Return the memory of a process; ``None`` if it is gone."""
     try:
         if not psutil.LINUX:
             full = process.memory_full_info()
             return Memory(full.rss, None, getattr(full, "uss", None), None, 1)
-        sums = _sums(process.pid)
+        sums = _read_sums(process.pid)
         if SHARED not in sums:  # a kernel before 5.4
             return _memory_of_maps(process.memory_maps(grouped=True))
     except (psutil.NoSuchProcess, psutil.AccessDenied, ProcessLookupError, PermissionError, FileNotFoundError):
@@ -254,7 +256,7 @@ def _memory(process: psutil.Process) -> Memory | None:
 SHARED = "Pss_Shmem"
 
 
-def _sums(pid: int) -> dict[str, int]:
+def _read_sums(pid: int) -> dict[str, int]:
     """Return the kernel's totals for a process in bytes, which takes a third of the time of reading each map."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()[1:]
     pairs = (line.split()[:2] for line in lines)
@@ -273,6 +275,6 @@ def _memory_of_maps(maps: Iterable[Any]) -> Memory:
     )
 
 
-def _total(parts: Iterable[int | None]) -> int | None:
-    known = list(parts)
-    return sum(part for part in known if part is not None) if None not in known else None
+def _sum_known(parts: Iterable[int | None]) -> int | None:
+    values = list(parts)
+    return sum(part for part in values if part is not None) if None not in values else None

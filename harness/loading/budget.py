@@ -212,32 +212,32 @@ class _Account:
         """Return the budget."""
         turns, traces = self._loop.turns, [request.trace for request in self._requests]
         count = max(len(traces), 1)
-        fetched_s = sum(trace.of(FETCH, COLLATE) for trace in traces)
-        received = [trace.of(RECEIVED) for trace in traces if trace.worker >= 0]
-        rounds = _rounds(turns)
-        parts = [self._parts(some) for some in rounds]
-        noting_s = [one.pop(NOTING, 0.0) for one in parts]
-        names = dict.fromkeys(part for one in parts for part in one)
+        fetched_s = sum(trace.sum_parts(FETCH, COLLATE) for trace in traces)
+        received = [trace.sum_parts(RECEIVED) for trace in traces if trace.worker >= 0]
+        rounds = _split_rounds(turns)
+        parts = [self._sum_by_part(round_) for round_ in rounds]
+        noting_s = [part.pop(NOTING, 0.0) for part in parts]
+        names = dict.fromkeys(part for seconds in parts for part in seconds)
         return Budget(
             batch_size=self._configuration.batch_size,
             workers=self._configuration.workers,
             cores=cores,
             batches=len(turns),
             loop_s=tuple(
-                (sum(turn.seconds for turn in some) - noting) / len(some)
-                for some, noting in zip(rounds, noting_s, strict=True)
+                (sum(turn.seconds for turn in round_) - noting) / len(round_)
+                for round_, noting in zip(rounds, noting_s, strict=True)
             ),
             parts_s={
-                name: tuple(one.get(name, 0.0) / len(some) for one, some in zip(parts, rounds, strict=True))
+                name: tuple(seconds.get(name, 0.0) / len(round_) for seconds, round_ in zip(parts, rounds, strict=True))
                 for name in names
             },
-            made_s=(fetched_s + sum(trace.of(SENT) for trace in traces)) / count,
+            made_s=(fetched_s + sum(trace.sum_parts(SENT) for trace in traces)) / count,
             busy=min(1.0, sum(trace.computed_s for trace in traces) / fetched_s) if fetched_s else 0.0,
             hop_s=sum(received) / len(received) if received else hop_s,
-            lines=_lines(self._looks or self._around),
+            lines=_sort_lines(self._looks or self._around),
         )
 
-    def _parts(self, turns: Sequence[Turn]) -> dict[str, float]:
+    def _sum_by_part(self, turns: Sequence[Turn]) -> dict[str, float]:
         """Return the seconds by part in some turns."""
         seconds: dict[str, float] = defaultdict(float)
         for turn in turns:
@@ -256,7 +256,7 @@ class _Account:
         yield from _select_begun(self._indices, turn)
         requests = _select_begun(self._requests, turn)
         for request in requests:
-            for span in self._of(request):
+            for span in self._list_spans(request):
                 yield Span(span.part, max(span.begin, request.begin), min(span.end, request.end))
         if requests:  # discarding the previous batch, which a worker made in shared memory
             yield Span(HAND_OVER if requests[-1].trace.worker >= 0 else DATA_LOADER, turn.given, turn.arrived)
@@ -264,7 +264,7 @@ class _Account:
         if not self._loop.is_plain:
             yield Span(AROUND, turn.requested_at, turn.arrived)
 
-    def _of(self, request: Request) -> Iterator[Span]:
+    def _list_spans(self, request: Request) -> Iterator[Span]:
         """Yield the spans in a request, the most specific first."""
         spans = {span.part: span for span in request.trace.spans}
         if request.trace.worker < 0:
@@ -272,7 +272,7 @@ class _Account:
             if request.is_torchs:
                 yield Span(DATA_LOADER, request.begin, request.end)
             return
-        near = self._near(request)
+        near = self._find_near_traces(request)
         sent, received = spans.get(SENT), spans.get(RECEIVED)
         yield from (replace(span, part=HAND_OVER) for trace in near for span in trace.spans if span.part == RECEIVED)
         if PIN in spans:
@@ -285,14 +285,14 @@ class _Account:
             yield from (replace(span, part=HAND_OVER) for span in trace.spans if span.part == SENT)
         yield Span(WAIT, request.begin, request.end)
 
-    def _near(self, request: Request) -> list[Trace]:
+    def _find_near_traces(self, request: Request) -> list[Trace]:
         """Return the traces of batches that were made or received during a request."""
-        at = bisect_left(self._traces, request.begin, key=lambda other: other.begin)
-        around = self._traces[max(0, at - self._reach) : at + self._reach + 1]
+        index = bisect_left(self._traces, request.begin, key=lambda received: received.begin)
+        around = self._traces[max(0, index - self._reach) : index + self._reach + 1]
         return [
-            other.trace
-            for other in around
-            if other.trace.spans[-1].end > request.begin and other.trace.spans[0].begin < request.end
+            received.trace
+            for received in around
+            if received.trace.spans[-1].end > request.begin and received.trace.spans[0].begin < request.end
         ]
 
 
@@ -334,7 +334,7 @@ def _cut_out(piece: tuple[float, float], span: Span) -> Iterator[tuple[float, fl
         yield span.end, high
 
 
-def _rounds(turns: Sequence[Turn]) -> list[Sequence[Turn]]:
+def _split_rounds(turns: Sequence[Turn]) -> list[Sequence[Turn]]:
     """Cut the turns into rounds of equal length; the last round also has the rest."""
     number = min(ROUNDS, len(turns))
     size = len(turns) // number
@@ -365,7 +365,7 @@ def _seconds_by_part(looks: StackSamples, rest: str) -> dict[str, float]:
     return dict(shares)
 
 
-def _lines(looks: StackSamples) -> tuple[Line, ...]:
+def _sort_lines(looks: StackSamples) -> tuple[Line, ...]:
     """Return the calls with the largest shares of the fetches, the largest first."""
     total = sum(looks.values())
     ranked: list[tuple[StackSample, float]] = sorted(looks.items(), key=lambda entry: -entry[1])

@@ -67,7 +67,7 @@ def _write_leaf(leaf: Any) -> Any:
         return leaf
     if type(leaf) is str and len(leaf) < _LONGEST:
         return leaf
-    return {"kind": kind_of(leaf), "digest": leaf_digest(leaf)}
+    return {"kind": get_kind(leaf), "digest": leaf_digest(leaf)}
 
 
 Sample = dict[str, Annotated[Any, PlainValidator(_read_leaf), PlainSerializer(_write_leaf)]]
@@ -78,18 +78,18 @@ class Samples(list[Any]):
     """Samples that were not collated."""
 
 
-def samples_of(batch: Any, *, whole: bool = False) -> list[Sample]:
+def split_samples(batch: Any, *, whole: bool = False) -> list[Sample]:
     """Take a batch apart; the leaves are copies."""
     if isinstance(batch, Samples):
-        return [dict(_leaves(sample, "")) for sample in batch]
-    size = None if whole else size_of(batch)
+        return [dict(_list_leaves(sample, "")) for sample in batch]
+    size = None if whole else count_samples(batch)
     if size is None:
-        return [dict(_leaves(batch, ""))]
-    columns = list(_columns(batch, size, ""))
-    return [dict(leaf for path, values in columns for leaf in _leaves(values[i], path)) for i in range(size)]
+        return [dict(_list_leaves(batch, ""))]
+    columns = list(_list_columns(batch, size, ""))
+    return [dict(leaf for path, values in columns for leaf in _list_leaves(values[i], path)) for i in range(size)]
 
 
-def size_of(part: Any) -> int | None:
+def count_samples(part: Any) -> int | None:
     """Return the number of samples in a batch; ``None`` if no part has a first axis."""
     if isinstance(part, Tensor | np.ndarray):
         return len(part) if part.ndim else None
@@ -98,13 +98,13 @@ def size_of(part: Any) -> int | None:
     named = named_parts(part)
     if named is not None:
         # A list may contain samples or parts; the first axis of an array is unambiguous.
-        arrays = [size_of(value) for value in named.values() if isinstance(value, Tensor | np.ndarray)]
-        return _commonest(arrays) or _commonest([size_of(value) for value in named.values()])
+        arrays = [count_samples(value) for value in named.values() if isinstance(value, Tensor | np.ndarray)]
+        return _commonest(arrays) or _commonest([count_samples(value) for value in named.values()])
     if not isinstance(part, list | tuple):
         return None
     if _are_samples(part):
         return len(part)
-    sizes = [size_of(value) for value in part]
+    sizes = [count_samples(value) for value in part]
     if sizes and None not in sizes and len(set(sizes)) == 1 and not all(isinstance(value, list) for value in part):
         return sizes[0]
     if all(isinstance(value, Tensor | np.ndarray) for value in part) or all(size is None for size in sizes):
@@ -133,7 +133,7 @@ def named_parts(part: Any) -> Mapping[str, Any] | None:
 _PLAIN = (Tensor, np.ndarray, np.generic, list, tuple, str, bytes, int, float, complex, bool, type(None))
 
 
-def _columns(part: Any, size: int, path: str) -> Iterator[tuple[str, Sequence[Any]]]:
+def _list_columns(part: Any, size: int, path: str) -> Iterator[tuple[str, Sequence[Any]]]:
     """Yield the parts that have an entry for each sample, but no part that belongs to the whole batch."""
     if isinstance(part, Tensor | np.ndarray):
         if part.ndim and len(part) == size:
@@ -146,11 +146,11 @@ def _columns(part: Any, size: int, path: str) -> Iterator[tuple[str, Sequence[An
             return
         named = {str(index): value for index, value in enumerate(part)}
     for name, value in (named or {}).items():
-        yield from _columns(value, size, f"{path}.{name}" if path else name)
+        yield from _list_columns(value, size, f"{path}.{name}" if path else name)
 
 
 def _is_of_samples(part: Sequence[Any], size: int) -> bool:
-    return len(part) == size and (_are_samples(part) or any(size_of(value) != size for value in part))
+    return len(part) == size and (_are_samples(part) or any(count_samples(value) != size for value in part))
 
 
 def _are_samples(part: Sequence[Any]) -> bool:
@@ -161,7 +161,7 @@ def _are_samples(part: Sequence[Any]) -> bool:
     return all(all(any(isinstance(leaf, kind) for leaf in value) for kind in kinds) for value in part)
 
 
-def _leaves(part: Any, path: str) -> Iterator[tuple[str, Any]]:
+def _list_leaves(part: Any, path: str) -> Iterator[tuple[str, Any]]:
     if isinstance(part, Tensor):
         yield path, part.detach().cpu().clone()
     elif isinstance(part, np.ndarray | np.generic) and part.dtype.kind in "biufc":
@@ -175,16 +175,16 @@ def _leaves(part: Any, path: str) -> Iterator[tuple[str, Any]]:
         if named is None:
             yield path, part
         for name, value in (named or {}).items():
-            yield from _leaves(value, f"{path}.{name}" if path else name)
+            yield from _list_leaves(value, f"{path}.{name}" if path else name)
 
 
-def validator_of(kind: Any) -> TypeAdapter[Any]:
+def get_validator(kind: Any) -> TypeAdapter[Any]:
     """Return the validator of a result by its type."""
     is_record = is_dataclass(kind) or hasattr(kind, "model_config")
     return TypeAdapter(kind, config=None if is_record else STRICT)
 
 
-SAMPLES = validator_of(list[Sample])
+SAMPLES = get_validator(list[Sample])
 """Validator of samples."""
 
 
@@ -197,7 +197,7 @@ def digests(*several: Sequence[Sample]) -> list[list[Digest]]:
     padding if the lists agree better after it is cut from the end of each leaf. Two samples that differ only in the
     amount of padding have the same digest.
     """
-    padding = _padding(several)
+    padding = _find_padding(several)
     return [[digest(sample, padding) for sample in samples] for samples in several]
 
 
@@ -206,16 +206,16 @@ def digest(sample: Sample, padding: Mapping[str, Any] | None = None) -> Digest:
     state = blake2b(digest_size=12)
     for path, leaf in sorted(sample.items()):
         state.update(path.encode())
-        state.update(_bytes(_trim(leaf, padding[path]) if padding and path in padding else leaf))
+        state.update(_get_bytes(_trim(leaf, padding[path]) if padding and path in padding else leaf))
     return state.hexdigest()
 
 
 def leaf_digest(leaf: Any) -> Digest:
     """Return the digest of a leaf."""
-    return blake2b(_bytes(leaf), digest_size=12).hexdigest()
+    return blake2b(_get_bytes(leaf), digest_size=12).hexdigest()
 
 
-def kind_of(leaf: Any) -> str:
+def get_kind(leaf: Any) -> str:
     """Return the name of the class of a leaf."""
     return leaf.kind if isinstance(leaf, Opaque) else type(leaf).__name__
 
@@ -232,7 +232,7 @@ _LONGEST = 2**16
 """Characters of a word that is itself there."""
 
 
-def _bytes(leaf: Any) -> bytes:
+def _get_bytes(leaf: Any) -> bytes:
     if isinstance(leaf, Opaque):
         return f"{leaf.kind} {leaf.digest}".encode()
     if isinstance(leaf, Tensor):
@@ -250,7 +250,7 @@ def _bytes(leaf: Any) -> bytes:
         return type(leaf).__qualname__.encode()
 
 
-def _padding(several: Sequence[Sequence[Sample]]) -> dict[str, float]:
+def _find_padding(several: Sequence[Sequence[Sample]]) -> dict[str, float]:
     """Return the padding value of each path with padded leaves."""
     shapes: dict[str, set[tuple[int, ...]]] = {}
     for sample in (sample for samples in several for sample in samples):
@@ -260,12 +260,12 @@ def _padding(several: Sequence[Sequence[Sample]]) -> dict[str, float]:
     padding_values: dict[str, float] = {}
     for path in (path for path, sizes in shapes.items() if len(sizes) > 1):
         columns = [[leaf for sample in samples if isinstance(leaf := sample.get(path), Tensor)] for samples in several]
-        if (padding := _best_padding(columns)) is not None:
+        if (padding := _choose_padding(columns)) is not None:
             padding_values[path] = padding
     return padding_values
 
 
-def _best_padding(columns: Sequence[Sequence[Tensor]]) -> float | None:
+def _choose_padding(columns: Sequence[Sequence[Tensor]]) -> float | None:
     """Return the value at the end of leaves whose removal makes the lists agree best; ``None`` if none does."""
     ends = Counter(leaf.flatten()[-1].item() for column in columns for leaf in column if leaf.numel())
     best, best_common = None, _count_common([[leaf_digest(leaf) for leaf in column] for column in columns])

@@ -105,11 +105,11 @@ class Deliveries:
     @cached_property
     def batch_size(self) -> int:
         """A batch size that gives at least ten batches and a rest."""
-        n = self.info.samples or self._counted()
+        n = self.info.samples or self._count_samples()
         sizes = [size for size in (4, 3, 5, 7) if n % size] or [4]
         return sizes[0] if n < _SMALL else next(size for size in range(min(n // _BATCHES, _LARGEST), n) if n % size)
 
-    def _counted(self) -> int:
+    def _count_samples(self) -> int:
         """Samples in an epoch of a loader that takes a batch size and shows no data set; 0 where that is not known."""
         if not self.names("batch_size"):
             return 0
@@ -140,13 +140,13 @@ class Deliveries:
             raise LoadingError(known_fault)
         try:
             options = ExerciseOptions(limit_s, bool(self.left), placed)
-            value, left = self._reader.run_exercise(exercise, request, *arguments, options=options)
+            value, remaining = self._reader.run_exercise(exercise, request, *arguments, options=options)
         except LoadingError as error:
             if kept:
                 self._faults[key] = error.fault
             raise
-        if left:
-            self.left = self.left or f"processes still running after it was closed: {left}"
+        if remaining:
+            self.left = self.left or f"processes still running after it was closed: {remaining}"
         self.read += _samples_in(value)
         return value
 
@@ -196,23 +196,23 @@ class Deliveries:
 
         The list is shorter if reading takes long. There is none for a wrapper that changes most samples.
         """
-        samples = self._of_the_data_set
+        samples = self._data_set_samples
         if samples is None or not self.info.wrapped or self.is_random:
             return samples
         expected, received = digests(samples, self.epochs(self.request())[0].samples)
-        known = set(expected)
-        return samples if 2 * sum(mark in known for mark in received) > len(received) else None
+        marks = set(expected)
+        return samples if 2 * sum(mark in marks for mark in received) > len(received) else None
 
     @cached_property
-    def _of_the_data_set(self) -> list[Sample] | None:
+    def _data_set_samples(self) -> list[Sample] | None:
         samples: list[Sample] | None = self.run_exercise(read_directly, self.request())
         return samples
 
     @property
     def is_random(self) -> bool:
         """Whether a sample of the data set differs when it is read again, or by another loader."""
-        first, second, other = self._reread
-        return first != second or first != other
+        first, second, third = self._reread
+        return first != second or first != third
 
     @property
     def is_random_each_time(self) -> bool:
@@ -223,11 +223,11 @@ class Deliveries:
     @cached_property
     def _reread(self) -> tuple[list[Digest], list[Digest], list[Digest]]:
         """The first samples: read once, read again, and read by another loader with another seed."""
-        if not self._of_the_data_set:
+        if not self._data_set_samples:
             return [], [], []
-        reads = self.run_exercise(read_twice, self.request(), min(3, len(self._of_the_data_set)))
-        first, second, other = ([digest(sample) for sample in samples] for samples in reads)
-        return first, second, other
+        reads = self.run_exercise(read_twice, self.request(), min(3, len(self._data_set_samples)))
+        first, second, third = ([digest(sample) for sample in samples] for samples in reads)
+        return first, second, third
 
 
 def _samples_in(value: Any) -> int:

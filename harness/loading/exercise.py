@@ -25,9 +25,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from harness.loading.accounting import SHARED_FOLDER, count_files, in_use_bytes
-from harness.loading.content import Count, Number, Sample, named_parts, samples_of, validator_of
-from harness.loading.generators import generators_of, global_states, seed_all, setter_of
+from harness.loading.accounting import SHARED_FOLDER, count_files, measure_bytes_in_use
+from harness.loading.content import Count, Number, Sample, get_validator, named_parts, split_samples
+from harness.loading.generators import find_generators, get_setter, global_states, seed_all
 from harness.loading.reader import (
     EPOCH_S,
     FEW,
@@ -40,7 +40,7 @@ from harness.loading.reader import (
     is_generator,
     tell_epoch,
 )
-from harness.loading.source import LoaderInfo, Request, info_of, is_map_style, length_of, torch_loader
+from harness.loading.source import LoaderInfo, Request, find_torch_loader, get_length, is_map_style, read_info
 from harness.loading.tagged import Injection, inject_failure, load_indices
 
 _TWO, _THREE = (Field(min_length=number, max_length=number) for number in (2, 3))
@@ -48,7 +48,7 @@ _TWO, _THREE = (Field(min_length=number, max_length=number) for number in (2, 3)
 
 def show(reader: Reader, request: Request) -> LoaderInfo:
     """Return the facts about a loader that need no reading."""
-    return replace(info_of(reader.make(request)), data_set=None)
+    return replace(read_info(reader.make(request)), data_set=None)
 
 
 def deliver(reader: Reader, request: Request, count: int, tags: bool, world_seed: int) -> list[Epoch]:  # noqa: FBT001 - goes over a line
@@ -90,7 +90,7 @@ def fail(reader: Reader, request: Request, at: int, ends: bool) -> Epoch | None:
 def read_directly(reader: Reader, request: Request) -> list[Sample] | None:
     """Return the samples of the data set, each collated alone; ``None`` if there is no access to it."""
     loader = reader.make(request)
-    info = info_of(loader)
+    info = read_info(loader)
     if not info.by_index or info.samples is None:
         return None
     limit = len(info.data_set) if reader.limit_s >= EPOCH_S else min(2 * FEW, len(info.data_set))
@@ -114,7 +114,7 @@ def replay(reader: Reader, request: Request, places: list[int]) -> Annotated[lis
         seed_all(SEED)
         loader = reader.make(request)
         collate_alone(loader, order[0])  # the first sample may create generators
-        states = [setter_of(source) for _, source in generators_of(info_of(loader).data_set)]
+        states = [get_setter(source) for _, source in find_generators(read_info(loader).data_set)]
         times = 1 if readings else 2
         readings += [[_read_again(loader, states, place) for place in order] for _ in range(times)]
     return [*readings[:2], readings[2][::-1]]
@@ -147,9 +147,9 @@ def count_by_hash(reader: Reader, request: Request, count: int) -> Count:
         marks: list[str] = json.loads(printed.splitlines()[-1])
         return marks
 
-    one, other = read("1"), read("2")
-    differing = sum(mark != another for mark, another in zip(one, other, strict=False))
-    return differing if differing and read("1") == one else 0
+    first, second = read("1"), read("2")
+    differing = sum(mark != another for mark, another in zip(first, second, strict=False))
+    return differing if differing and read("1") == first else 0
 
 
 _IMPORT_S = 15.0
@@ -163,7 +163,7 @@ _READ_FIRST = (
 
 def _uses_hashes(target: Any, loader: Any) -> bool:
     """Whether a factory, the class of its data set or the first level of its module has a set that is not sorted."""
-    kinds = [kind for kind in type(info_of(loader).data_set).__mro__ if kind.__module__ == target.__module__]
+    kinds = [kind for kind in type(read_info(loader).data_set).__mro__ if kind.__module__ == target.__module__]
     try:
         module = inspect.getsource(sys.modules[target.__module__])
         texts = [line for line in module.splitlines() if line[:1].strip()] + [*map(inspect.getsource, (target, *kinds))]
@@ -178,22 +178,22 @@ _BY_HASH = re.compile(r"(?<!sorted\()(?<!\.)(\b(set|frozenset|hash)\(|\{[^{}:]*\
 
 def collate(reader: Reader, request: Request, count: int) -> list[tuple[Sample, Sample]]:
     """Return the first samples before and after collation; none if the data set returns batches."""
-    loader = torch_loader(reader.make(request))
+    loader = find_torch_loader(reader.make(request))
     assert loader is not None
-    if info_of(loader).whole or getattr(loader.dataset, "__getitems__", None) or loader.batch_sampler is None:
+    if read_info(loader).whole or getattr(loader.dataset, "__getitems__", None) or loader.batch_sampler is None:
         return []
-    return [(samples_of(loader.dataset[i], whole=True)[0], collate_alone(loader, i)) for i in range(count)]
+    return [(split_samples(loader.dataset[i], whole=True)[0], collate_alone(loader, i)) for i in range(count)]
 
 
 def announce(reader: Reader, request: Request) -> tuple[Count | None, Count | None]:
     """Return the announced number of batches, and the length of a data set that has a sample beyond it."""
     loader = reader.make(request)
-    data_set = info_of(loader).data_set
+    data_set = read_info(loader).data_set
     if data_set is None or not is_map_style(data_set):
-        return length_of(loader), None
+        return get_length(loader), None
     n = len(data_set)
     # A data set with two more samples accepts any index, or is shortened intentionally.
-    return length_of(loader), n if _has(data_set, n) and not _has(data_set, n + 1) else None
+    return get_length(loader), n if _has(data_set, n) and not _has(data_set, n + 1) else None
 
 
 def _has(data_set: Any, index: int) -> bool:
@@ -214,8 +214,8 @@ def keep_batches(reader: Reader, request: Request, count: int) -> list[tuple[lis
     batches, before = [], []
     for batch in islice(loader, count):
         batches.append(batch)
-        before.append(samples_of(batch, whole=True))
-    return list(zip(before, [samples_of(batch, whole=True) for batch in batches], strict=True))
+        before.append(split_samples(batch, whole=True))
+    return list(zip(before, [split_samples(batch, whole=True) for batch in batches], strict=True))
 
 
 def write_into(reader: Reader, request: Request, count: int) -> tuple[bool, Epoch]:
@@ -283,7 +283,7 @@ def seed_and_begin(reader: Reader, request: Request, seeds: list[int]) -> Annota
 def set_epochs(reader: Reader, request: Request, numbers: list[int]) -> Annotated[list[Epoch], _THREE] | None:
     """Return the epochs of a loader after ``set_epoch``; ``None`` if it and its data set have no such method."""
     loader = reader.make(request)
-    teller = loader if callable(getattr(loader, "set_epoch", None)) else info_of(loader).data_set
+    teller = loader if callable(getattr(loader, "set_epoch", None)) else read_info(loader).data_set
     if not callable(getattr(teller, "set_epoch", None)):
         return None
     epochs = []
@@ -361,7 +361,7 @@ def use_memory(
             return None
         if number >= warm - 1:
             workers = request.num_workers > 0
-            used.append((in_use_bytes(workers=workers), count_files(workers=workers)))
+            used.append((measure_bytes_in_use(workers=workers), count_files(workers=workers)))
     return used
 
 
@@ -391,6 +391,6 @@ EXERCISES: Mapping[str, Exercise] = {
 """Exercises by name."""
 
 RESULTS = {
-    name: validator_of(get_type_hints(exercise, include_extras=True)["return"]) for name, exercise in EXERCISES.items()
+    name: get_validator(get_type_hints(exercise, include_extras=True)["return"]) for name, exercise in EXERCISES.items()
 }
 """Validators of their results."""

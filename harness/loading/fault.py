@@ -86,9 +86,9 @@ _HOW = re.compile(r"killed by (signal: [^.]+)|exited unexpectedly with (exit cod
 _NO_SHARED_MEMORY = ("unable to allocate shared memory", "unable to resize file", "unable to mmap", "Bus error")
 
 
-def fault_of(error: Exception) -> LoadingFault:
+def find_fault(error: Exception) -> LoadingFault:
     """Return the fault that an error means."""
-    text = message_of(error)
+    text = get_message(error)
     worker = int(match[1]) if (match := _WORKER.search(text)) else None
     last = str(error).strip().splitlines()[-1] if str(error).strip() else ""
     if any(words in text for words in _NO_SHARED_MEMORY):
@@ -137,10 +137,10 @@ def worker_death(text: str, exit_code: int | None = None) -> LoadingFault:
 
 def named_processes(error: BaseException) -> set[int]:
     """Return the processes that an error of ``DataLoader`` names."""
-    return {int(pid) for match in _PIDS.finditer(message_of(error)) for pid in match[1].split(",")}
+    return {int(pid) for match in _PIDS.finditer(get_message(error)) for pid in match[1].split(",")}
 
 
-def message_of(error: BaseException) -> str:
+def get_message(error: BaseException) -> str:
     """Return the text of an error and its cause, which names the signal that killed a worker."""
     return f"{error}\n{error.__cause__ or ''}"
 

@@ -13,13 +13,13 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset, get_worker_info
 
-from harness.loading.content import samples_of
+from harness.loading.content import split_samples
 from harness.loading.fault import (
     WITHOUT_SAMPLE,
     FaultKind,
     LoadingError,
     LoadingFault,
-    message_of,
+    get_message,
     named_processes,
     worker_death,
 )
@@ -110,7 +110,7 @@ def explain_collation(data_set: Any, loader: Any, fault: LoadingFault) -> Loadin
 
 
 def _shapes(sample: Any) -> str:
-    leaves = samples_of(sample, whole=True)[0].values()
+    leaves = split_samples(sample, whole=True)[0].values()
     return ", ".join(str(list(leaf.shape)) for leaf in leaves if isinstance(leaf, torch.Tensor))
 
 
@@ -127,7 +127,7 @@ def _explain_death(error: LoadingError, batches: Iterator[Any] | None) -> Loadin
         return error.fault
     if error.fault.kind is FaultKind.DIED:
         exit_codes = [codes[pid] for pid in named_processes(cause) if pid in codes]
-        return worker_death(message_of(cause), exit_codes[0]) if exit_codes else error.fault
+        return worker_death(get_message(cause), exit_codes[0]) if exit_codes else error.fault
     return worker_death("", next(iter(codes.values()))) if isinstance(cause, OSError | EOFError) else error.fault
 
 

@@ -17,7 +17,7 @@ GLOBAL: tuple[tuple[str, Any], ...] = (("random", random), ("numpy.random", np.r
 _DEEP, _MANY = 4, 400
 
 
-def generators_of(thing: Any) -> list[tuple[str, Any]]:
+def find_generators(thing: Any) -> list[tuple[str, Any]]:
     """Return the names and random number generators that a data set can use."""
     return [*GLOBAL, *_walk(thing, "its data set", set(), _DEEP)]
 
@@ -37,18 +37,18 @@ def _walk(thing: Any, name: str, visited: set[int], deep: int) -> Iterator[tuple
         return
     if deep == 0 or isinstance(thing, str | bytes | int | float | torch.Tensor | np.ndarray | type):
         return
-    for called, value in _parts(thing, name):
+    for called, value in _list_parts(thing, name):
         yield from _walk(value, called, visited, deep - 1)
 
 
-def _parts(thing: Any, name: str) -> Iterator[tuple[str, Any]]:
+def _list_parts(thing: Any, name: str) -> Iterator[tuple[str, Any]]:
     """Yield the parts of an object, and the objects that a function refers to, with their names."""
     if isinstance(thing, list | tuple):
         yield from ((f"{name}[{index}]", value) for index, value in enumerate(thing[:16]))
     elif isinstance(thing, dict):
         yield from ((f"{name}[{key!r}]", thing[key]) for key in list(thing)[:16])
     elif isinstance(thing, FunctionType):
-        yield from _function_parts(thing, name)
+        yield from _list_function_parts(thing, name)
     elif isinstance(thing, MethodType):
         yield from ((name, thing.__self__), (name, thing.__func__))
     elif isinstance(thing, partial):
@@ -57,10 +57,10 @@ def _parts(thing: Any, name: str) -> Iterator[tuple[str, Any]]:
         yield from ((f"{name}.{key}", value) for key, value in getattr(thing, "__dict__", {}).items())
         for method in ("__getitem__", "__getitems__", "__iter__", "__call__"):
             if isinstance(function := getattr(type(thing), method, None), FunctionType):
-                yield from _function_parts(function, name)
+                yield from _list_function_parts(function, name)
 
 
-def _function_parts(function: FunctionType, name: str) -> Iterator[tuple[str, Any]]:
+def _list_function_parts(function: FunctionType, name: str) -> Iterator[tuple[str, Any]]:
     """Yield the closure and defaults of a function, and the generators and functions of its module that it uses."""
     for called, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
         with suppress(ValueError):  # an empty cell
@@ -73,12 +73,12 @@ def _function_parts(function: FunctionType, name: str) -> Iterator[tuple[str, An
             yield called, value
 
 
-def states_of(generators: Sequence[tuple[str, Any]]) -> dict[str, str]:
+def read_states(generators: Sequence[tuple[str, Any]]) -> dict[str, str]:
     """Return a digest of the state for each generator."""
-    return {name: _state(source) for name, source in generators}
+    return {name: _read_state(source) for name, source in generators}
 
 
-def _state(source: Any) -> str:
+def _read_state(source: Any) -> str:
     if source is random or isinstance(source, random.Random):
         _, numbers, following = source.getstate()
         raw = repr((hash(numbers), following)).encode()  # the hash of whole numbers is the same in each process
@@ -93,7 +93,7 @@ def _state(source: Any) -> str:
     return blake2b(raw, digest_size=12).hexdigest()
 
 
-def setter_of(source: Any) -> tuple[Callable[[Any], object], Any]:
+def get_setter(source: Any) -> tuple[Callable[[Any], object], Any]:
     """Return the function that sets the state of a generator, and its state."""
     if isinstance(source, np.random.Generator):
         return partial(setattr, source.bit_generator, "state"), source.bit_generator.state
@@ -111,7 +111,7 @@ def changed_states(before: dict[str, str], after: dict[str, str]) -> tuple[tuple
 
 def global_states() -> dict[str, str]:
     """Return digests of the states of the global generators."""
-    return states_of(GLOBAL)
+    return read_states(GLOBAL)
 
 
 def seed_all(seed: int) -> None:

@@ -21,11 +21,11 @@ import torch
 from pydantic import BaseModel, Field, model_validator
 
 from harness.loading.accounting import places_in_files
-from harness.loading.content import STRICT, Count, Sample, digest, samples_of
+from harness.loading.content import STRICT, Count, Sample, digest, split_samples
 from harness.loading.fault import WITHOUT_SAMPLE, FaultKind, LoadingError, LoadingFault
 from harness.loading.faulty_sample import diagnose, explain_collation
 from harness.loading.generators import seed_all
-from harness.loading.source import Request, Source, info_of, is_map_style, torch_loader
+from harness.loading.source import Request, Source, find_torch_loader, is_map_style, read_info
 from harness.loading.supervision import SOON_S, supervise_and_count
 from harness.loading.tagged import Tag, TaggedBatch, add_tags, can_be_tagged, remove_tags, replace_data_set
 
@@ -186,18 +186,18 @@ class Reader:
             return error.fault
         with suppress(Exception), self._worker_start():
             loader = self.make(request)
-            data_set = info_of(loader).data_set
+            data_set = read_info(loader).data_set
             if data_set is None or not is_map_style(data_set):
                 return error.fault
             limit_s = REPEAT_S if error.fault.kind is FaultKind.HUNG else EPOCH_S + HUNG_S
-            workers = info_of(loader).workers
+            workers = read_info(loader).workers
             fault = diagnose(
                 data_set, lambda watched: replace_data_set(loader, watched), workers=workers, limit_s=limit_s
             )
             if fault is not None and fault.index is not None:
                 return fault
             if error.fault.kind is FaultKind.RAISED:
-                return explain_collation(info_of(loader).data_set, torch_loader(self.make(request)), error.fault)
+                return explain_collation(read_info(loader).data_set, find_torch_loader(self.make(request)), error.fault)
         return error.fault
 
     def epochs(
@@ -218,9 +218,9 @@ class Reader:
                 tell_epoch(loader, number)
                 if tags and can_be_tagged(loader):
                     loader = add_tags(loader)
-                epochs.append(self.epoch_of(torch_loader(loader) if inner else loader))
+                epochs.append(self.epoch_of(find_torch_loader(loader) if inner else loader))
         except Exception:
-            if not tags or inner or not info_of(self.make(request)).wrapped:
+            if not tags or inner or not read_info(self.make(request)).wrapped:
                 raise
             return self.epochs(request, count, tags=False, world_seed=world_seed)
         return epochs
@@ -232,7 +232,7 @@ class Reader:
     def epoch_of(self, loader: Any, *, limit: int | None = None) -> Epoch:
         """Read an epoch."""
         epoch, size, parts = Epoch(), 0, 0
-        info = info_of(loader)
+        info = read_info(loader)
         batches = iter(loader)
         if info.workers:  # after the sampler has read the length
             batches = _name_shared_file(batches, places_in_files())
@@ -242,7 +242,7 @@ class Reader:
             if isinstance(item, TaggedBatch):
                 batch = item.batch
                 epoch.tags += item.tags
-            samples = samples_of(batch, whole=info.whole)
+            samples = split_samples(batch, whole=info.whole)
             epoch.samples += samples
             epoch.sizes.append(len(samples))
             size += sum(_bytes(sample) for sample in samples)
@@ -299,10 +299,10 @@ def collate_alone(loader: Any, index: int) -> Sample:
 
     A sample that cannot be collated alone equals no other sample.
     """
-    loader = torch_loader(loader)
+    loader = find_torch_loader(loader)
     data_set = loader.dataset
     at_once = getattr(data_set, "__getitems__", None) and loader.batch_sampler is not None
-    whole = not at_once and info_of(loader).whole
+    whole = not at_once and read_info(loader).whole
     batched = at_once or loader.batch_sampler is None
     if at_once:
         content = data_set.__getitems__([index])
@@ -313,7 +313,7 @@ def collate_alone(loader: Any, index: int) -> Sample:
         if not batched and not whole and _has_lists(batch):
             # A list with one tensor may contain samples or parts; with many, it is unambiguous.
             batch = loader.collate_fn([content] * _MANY)
-        return next(iter(samples_of(batch, whole=whole)), {"nothing": f"of sample {index}"})
+        return next(iter(split_samples(batch, whole=whole)), {"nothing": f"of sample {index}"})
     except Exception:  # noqa: BLE001 - reading an epoch reports the error
         return {"nothing": f"of sample {index}"}
 
@@ -329,7 +329,7 @@ def read_first(module: str, name: str, request: Mapping[str, Any], count: int) -
 
 def reference_samples(reference: Any, count: int) -> list[Sample]:
     """Return the first samples of a reference, which is a function of the index or a sequence."""
-    return [samples_of(reference(i) if callable(reference) else reference[i], whole=True)[0] for i in range(count)]
+    return [split_samples(reference(i) if callable(reference) else reference[i], whole=True)[0] for i in range(count)]
 
 
 def _has_lists(part: Any) -> bool:

@@ -248,7 +248,7 @@ class LoaderInfo:
     wrapped: bool = False
 
 
-def torch_loader(loader: Any, deepest: int = 4) -> "DataLoader[Any] | None":
+def find_torch_loader(loader: Any, deepest: int = 4) -> "DataLoader[Any] | None":
     """Return the ``DataLoader`` that a loader is or wraps; ``None`` if it wraps none, or several."""
     if isinstance(loader, DataLoader):
         return loader
@@ -256,23 +256,23 @@ def torch_loader(loader: Any, deepest: int = 4) -> "DataLoader[Any] | None":
     loaders = {id(value): value for value in parts.values() if isinstance(value, DataLoader)}
     if loaders or deepest == 0:
         return next(iter(loaders.values())) if len(loaders) == 1 else None
-    return next((torch_loader(parts[name], deepest - 1) for name in _WRAPPED if name in parts), None)
+    return next((find_torch_loader(parts[name], deepest - 1) for name in _WRAPPED if name in parts), None)
 
 
 _WRAPPED = ("loader", "dataloader", "data_loader", "_loader", "_dataloader", "base_dataloader")
 """Attributes in which a wrapper keeps another."""
 
 
-def info_of(loader: Any) -> LoaderInfo:
+def read_info(loader: Any) -> LoaderInfo:
     """Return the facts about a loader, or about the loader that it wraps."""
-    wrapped = torch_loader(loader)
+    wrapped = find_torch_loader(loader)
     if wrapped is None:
         return LoaderInfo()
     if wrapped is not loader:
         # The wrapper is assumed to yield batches.
-        return replace(info_of(wrapped), whole=False, wrapped=True)
+        return replace(read_info(wrapped), whole=False, wrapped=True)
     data_set, sampler = loader.dataset, loader.sampler
-    length = length_of(data_set)
+    length = get_length(data_set)
     if not is_map_style(data_set):
         drops, workers = loader.drop_last, loader.num_workers
         return LoaderInfo(data_set, streams=True, length=length, samples=length, drops=drops, workers=workers)
@@ -293,19 +293,19 @@ def info_of(loader: Any) -> LoaderInfo:
         weights=None if weights is None else len(weights),
         idle_weights=draws_all and len(set(weights or ())) > 1,
         drops=loader.drop_last,
-        whole=loader.batch_sampler is None and not _of_batches(sampler),
+        whole=loader.batch_sampler is None and not _yields_lists(sampler),
         workers=loader.num_workers,
     )
 
 
-def _of_batches(sampler: Any) -> bool:
+def _yields_lists(sampler: Any) -> bool:
     """Whether a sampler yields several indices at a time; its first item is read, and the random state is restored."""
     with torch.random.fork_rng(devices=[]):
         first = next(iter(sampler), None)
     return isinstance(first, list | tuple | torch.Tensor) and not (isinstance(first, torch.Tensor) and not first.ndim)
 
 
-def length_of(loader: Any) -> int | None:
+def get_length(loader: Any) -> int | None:
     """Return the length of a loader in batches, or of a data set in samples; ``None`` if it has no length."""
     try:
         return len(loader)

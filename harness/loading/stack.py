@@ -156,9 +156,9 @@ def _sample(innermost: FrameType) -> StackSample | None:
     stack = list(_stack(innermost))
     if not stack:
         return None
-    part = next((part for position in stack if (part := _part(*position))), FETCH)
-    code, at = next((position for position in stack if not _is_library(position[0].co_filename)), stack[-1])
-    line, call = _call(code, at)
+    part = next((part for position in stack if (part := _find_part(*position))), FETCH)
+    code, offset = next((position for position in stack if not _is_library(position[0].co_filename)), stack[-1])
+    line, call = _call(code, offset)
     return StackSample(part, cell(code.co_filename), line, call)
 
 
@@ -197,18 +197,18 @@ _BY_MODULE = [(part, re.compile(rf"(?:^|/)(?:{pattern})")) for part, pattern in 
 
 
 @cache
-def _part(code: CodeType, offset: int) -> str | None:
+def _find_part(code: CodeType, offset: int) -> str | None:
     """Return the part that a place belongs to, by the called name, the module or the function name."""
     called = _name(_call(code, offset)[1])
-    if called and (part := _named(called)):
+    if called and (part := _match_part(called)):
         return part
     file = code.co_filename.replace("\\", "/")
     if _is_library(code.co_filename):
         return next((part for part, pattern in _BY_MODULE if pattern.search(file)), None)
-    return _named(code.co_name)
+    return _match_part(code.co_name)
 
 
-def _named(name: str) -> str | None:
+def _match_part(name: str) -> str | None:
     return next((part for part, pattern in _BY_CALL if pattern.match(name.lstrip("_"))), None)
 
 

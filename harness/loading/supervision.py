@@ -26,7 +26,7 @@ from torch.multiprocessing import get_sharing_strategy
 
 from harness.compat.torch import set_sigchld_handler
 from harness.loading.accounting import cpu_s
-from harness.loading.fault import SHARED_MEMORY, FaultKind, LoadingError, LoadingFault, fault_of, timeout_fault
+from harness.loading.fault import SHARED_MEMORY, FaultKind, LoadingError, LoadingFault, find_fault, timeout_fault
 from harness.timing.clock import alarm
 
 LIMIT_S = 60.0
@@ -154,7 +154,7 @@ def _report_faults(limit_s: float, overdue: Overdue) -> Iterator[set[psutil.Proc
             cause = deaths.cause(error)
             _end_since(before)
             _remove_segments(segments)
-            raise LoadingError(fault_of(cause)) from cause
+            raise LoadingError(find_fault(cause)) from cause
         except BaseException:
             _end_since(before)
             raise

@@ -14,9 +14,9 @@ import torch
 from pydantic import BaseModel
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
-from harness.loading.content import STRICT, Count, Number, size_of
-from harness.loading.generators import changed_states, generators_of, states_of
-from harness.loading.source import is_map_style, torch_loader
+from harness.loading.content import STRICT, Count, Number, count_samples
+from harness.loading.generators import changed_states, find_generators, read_states
+from harness.loading.source import find_torch_loader, is_map_style
 
 
 class Wrapper:
@@ -186,8 +186,8 @@ class _Tagging(Wrapper):
     def _states(self) -> dict[str, str]:
         # The first samples may create generators, in each process.
         if self._sources is None or self._count <= _FIRST:
-            self.__dict__["_sources"] = generators_of(self._inner)
-        return states_of(self._sources)
+            self.__dict__["_sources"] = find_generators(self._inner)
+        return read_states(self._sources)
 
     def _tags(self, index: Any, before: dict[str, str]) -> list[Tag]:
         """Return the tags of samples that were fetched together."""
@@ -213,7 +213,7 @@ def inject_failure(loader: Any, injection: Injection) -> Any:
     if can_be_tagged(loader):
         return add_tags(loader, injection)
     data_set = getattr(loader, "__dict__", {}).get("dataset")
-    if torch_loader(loader) is not None or data_set is None or not is_map_style(data_set):
+    if find_torch_loader(loader) is not None or data_set is None or not is_map_style(data_set):
         return None
     exchange(loader, dataset=_Failing(data_set, injection))
     return loader
@@ -253,7 +253,7 @@ class TaggedStream(_Tagging, IterableDataset[Any]):
     def __iter__(self) -> Iterator[_Tagged]:
         before = self._states()
         for number, sample in enumerate(self._inner):
-            self._reads((size_of(sample) or 1) if self._of_batches else 1)
+            self._reads((count_samples(sample) or 1) if self._of_batches else 1)
             yield _Tagged(self._tags(number, before), sample)
             before = self._states()
 
@@ -274,7 +274,7 @@ class _Indices(_Tagging, Dataset[Any]):
 
 def load_indices(loader: Any) -> Any:
     """Change a loader of torch permanently, so that a batch is a list of indices, and no sample is read."""
-    inner = torch_loader(loader)
+    inner = find_torch_loader(loader)
     if inner is None or inner is not loader or type(inner).__iter__ is not DataLoader.__iter__:
         return None
     if not can_be_tagged(inner) or not is_map_style(inner.dataset):
@@ -309,7 +309,7 @@ class _CollateIndices(_Collate):
 
 def can_be_tagged(loader: Any) -> bool:
     """Whether a loader is or wraps a ``DataLoader`` that was not read yet."""
-    inner = torch_loader(loader)
+    inner = find_torch_loader(loader)
     return inner is not None and getattr(inner, "_iterator", None) is None
 
 
@@ -341,14 +341,14 @@ def replace_data_set(outer: Any, dataset: Any) -> Any:
 
 
 def _inner(loader: Any) -> "DataLoader[Any]":
-    inner = torch_loader(loader)
+    inner = find_torch_loader(loader)
     assert inner is not None
     return inner
 
 
 def remove_tags(outer: Any) -> Any:
     """Undo :func:`add_tags` or :func:`inject_failure`."""
-    loader = torch_loader(outer)
+    loader = find_torch_loader(outer)
     if loader is None:
         data_set = getattr(outer, "__dict__", {}).get("dataset")
         if isinstance(data_set, _Failing):

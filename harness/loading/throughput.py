@@ -55,18 +55,18 @@ class Configuration:
 
     def arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of ``DataLoader`` that differ from its defaults."""
-        given: dict[str, Any] = {"batch_size": self.batch_size}
+        options: dict[str, Any] = {"batch_size": self.batch_size}
         if self.workers:
-            given["num_workers"] = self.workers
+            options["num_workers"] = self.workers
             if self.prefetch != PREFETCH:
-                given["prefetch_factor"] = self.prefetch
+                options["prefetch_factor"] = self.prefetch
             if self.persistent:
-                given["persistent_workers"] = True
+                options["persistent_workers"] = True
             if self.start_method is not None:
-                given["multiprocessing_context"] = self.start_method
+                options["multiprocessing_context"] = self.start_method
         if self.pin:
-            given["pin_memory"] = True
-        return given
+            options["pin_memory"] = True
+        return options
 
     @property
     def ahead(self) -> int:
@@ -235,7 +235,7 @@ class LoaderReading:
         if seconds is None and batches is None:
             raise ValueError("`seconds` or `batches` is required")
         self.skip(skip)
-        sizes = filter(None, self._started())
+        sizes = filter(None, self._get_sizes())
         samples = read = 0
         cpu, start = CpuWindow(), time.perf_counter()
         until = start + (math.inf if seconds is None else seconds)
@@ -248,12 +248,12 @@ class LoaderReading:
 
     def skip(self, batches: int) -> None:
         """Read some batches outside the time."""
-        deque(islice(filter(None, self._started()), batches), maxlen=0)
+        deque(islice(filter(None, self._get_sizes()), batches), maxlen=0)
 
     def finish(self, *, seconds: float = math.inf) -> None:
         """Read the rest of the epoch, or for some seconds, so that the next batch begins the next epoch."""
         until = time.perf_counter() + seconds
-        for _ in iter(partial(next, self._started()), END):
+        for _ in iter(partial(next, self._get_sizes()), END):
             if time.perf_counter() >= until:
                 return
 
@@ -265,7 +265,7 @@ class LoaderReading:
             self._sizes = None
         return time.perf_counter() - start
 
-    def _started(self) -> Generator[int]:
+    def _get_sizes(self) -> Generator[int]:
         assert self._sizes is not None, "a reading is started first"
         return self._sizes
 

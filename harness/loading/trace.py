@@ -50,7 +50,7 @@ class Trace:
     computed_s: float
     looks: StackSamples
 
-    def of(self, *parts: str) -> float:
+    def sum_parts(self, *parts: str) -> float:
         """Return the seconds of some parts."""
         return sum(span.end - span.begin for span in self.spans if span.part in parts)
 

@@ -16,7 +16,7 @@ from harness.proof.float32.task import EVERY, SHARDS, Float32
 from harness.proof.pairs import Pairs
 from harness.proof.tally import LIMITS, Tally, spell_moments
 from harness.record import LawOutcome, Proof, Status, Violation
-from harness.verdict.job import status_if_broken
+from harness.verdict.job import get_status_if_broken
 
 Task = Values | Pairs | Float32
 """One proof: a case in a format, on one kernel, in independent shards."""
@@ -63,7 +63,7 @@ def _list_outcomes(task: Task, tally: Tally) -> Iterator[LawOutcome]:
 def _build_outcome(task: Task, law: Law, violation: Violation | None) -> LawOutcome:
     if violation is None:
         return LawOutcome(law=law.name, status=Status.HOLDS, statement=law.statement)
-    status, reason = status_if_broken(law, task.case, task.format_.name)
+    status, reason = get_status_if_broken(law, task.case, task.format_.name)
     return LawOutcome(law=law.name, status=status, statement=law.statement, reason=reason, violation=violation)
 
 

@@ -20,10 +20,10 @@ from harness.proof.tally import LIMITS, MOMENTS, Tally, attempt
 from harness.record import Violation, Witness
 from harness.verdict.decide import decide
 from harness.verdict.job import Job
-from harness.verdict.replay import replay_command, to_text
+from harness.verdict.replay import encode_example, replay_command
 from harness.verdict.shrink import minimise
-from harness.verdict.trial import worst_row
-from harness.verdict.violation import likely_cause
+from harness.verdict.trial import select_worst_row
+from harness.verdict.violation import get_likely_cause
 
 CONTRACTS = ("sigmoid", "logsigmoid", "softplus")
 """Contracts of a single number, with all values enumerable."""
@@ -139,7 +139,7 @@ class Values:
         def fails(smaller: Example) -> bool:
             return job.subject.measure(law, smaller).broken
 
-        row = worst_row(example, job.axes, measurement, fails)
+        row = select_worst_row(example, job.axes, measurement, fails)
         minimal = row if len(row["x"]) == 1 else minimise(row, job.axes, self.format_, fails)
         violation = decide(job, example=minimal, corpora=()).violation
         if violation is None:
@@ -147,7 +147,9 @@ class Values:
         if host_of(self.case) is not HERE:
             # The remote process can only trace the plain call, because the layout is applied in this process.
             plain = decide(replace(job, case=self.case), example=minimal, corpora=()).violation
-            event, cause = (None, likely_cause(law, violation.actual)) if plain is None else (plain.event, plain.cause)
+            event, cause = (
+                (None, get_likely_cause(law, violation.actual)) if plain is None else (plain.event, plain.cause)
+            )
             violation = violation.model_copy(update={"event": event, "cause": cause})
         return bind_replay(violation, replace(job, case=self.case), minimal)
 
@@ -182,7 +184,7 @@ def _find_witness(measured: Measurement, x: Tensor) -> Witness | None:
 def witness_of(example: Example, measured: Measurement, at: tuple[int, ...], *, place: tuple[int, ...]) -> Witness:
     """Return the output at an index of a measurement, which is at a place of the example's output."""
     values = {name: float(getattr(measured, name)[at]) for name in ("actual", "expected", "deviation")}
-    return Witness(example=to_text(example), place=place, **values)
+    return Witness(example=encode_example(example), place=place, **values)
 
 
 def bind_replay(violation: Violation, job: Job, example: Example) -> Violation:

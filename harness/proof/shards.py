@@ -161,8 +161,8 @@ def _visit(task: Task, shard: int, probe: Probe | None) -> Tally:
     if probe is None or isinstance(task, Float32):
         return _count(task, shard)
     job = Job(unwrap_bridge(task.case), task.contract, task.laws[0], task.format_)
-    judged, properties = probe.looked(job)
-    if (reason := judged.unjudged) is not None:
+    judged, properties = probe.examine(job)
+    if (reason := judged.exemption) is not None:
         tally = Tally(skipped=reason)
     else:
         tally = _count(replace(task, case=replace(task.case, declares=judged.case.declares)), shard)

@@ -13,7 +13,7 @@ from harness.calling.watch import TimeOnlyWatch
 from harness.floats.double_double import Array
 from harness.isolation.wire import Unsupported
 from harness.laws.case_error import CaseError
-from harness.laws.subject import Subject, as_declared
+from harness.laws.subject import Subject, round_as_declared
 from harness.proof.examination import Examination, Suspects
 from harness.proof.layout import PairLayout
 from harness.proof.operation import Argument
@@ -78,7 +78,7 @@ class Caller:
         if is_loss and output.shape == ():
             sentence = f"{name} returns one number for {len(argument):,} rows"
             raise CaseError(f"{sentence}, but a proof needs the loss of each row: {REMEDY}")
-        output = as_declared(output, self.task.case.declares, self.task.format_)
+        output = round_as_declared(output, self.task.case.declares, self.task.format_)
         if output.shape != wanted or output.dtype != argument.dtype:
             expected = f"{list(wanted)} in {argument.dtype}"
             raise CaseError(f"{name} returns shape {list(output.shape)} in {output.dtype} instead of {expected}")

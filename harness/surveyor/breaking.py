@@ -21,7 +21,7 @@ from harness.laws.ray import Ray
 from harness.record import Breaking, Status
 from harness.surveyor.boundary import Boundary, Effort, Places, first_failure
 from harness.verdict.job import Job
-from harness.verdict.replay import MAX_ELEMENTS, hexadecimal, replay_command, to_text
+from harness.verdict.replay import MAX_ELEMENTS, encode_example, format_hexadecimal, replay_command
 
 GROUPS = ("value", "finite", "gradient")
 """The groups of laws that are followed unless others are named: values and gradients apart."""
@@ -192,12 +192,12 @@ def _measured_fields(search: RaySearch, index: int) -> dict[str, Any]:
     read = {name: example[name] for name in job.law.reads}
     return {
         "value": value,
-        "value_hex": str(int(value)) if search.ray.whole else hexadecimal(value),
+        "value_hex": str(int(value)) if search.ray.whole else format_hexadecimal(value),
         "actual": float(measurement.actual[position]),
         "expected": float(measurement.expected[position]),
         "deviation": float(measurement.deviation[position]),
         "bound": measurement.get_bound(position),
-        "example": to_text(read, job.contract),
+        "example": encode_example(read, job.contract),
         "replay": _replay(job, read),
     }
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from harness.floats.format import Format, from_ordinal, to_ordinal
 from harness.laws.law import Example
 from harness.laws.ray import Ray
-from harness.laws.standard_rays import COLUMNS, rays_of
+from harness.laws.standard_rays import COLUMNS, list_rays
 from harness.laws.strategies import Shape, thresholds
 from harness.verdict.job import Job
 
@@ -149,7 +149,7 @@ def _make_parameters(ray: Ray, job: Job, values: NDArray[np.float64]) -> Tensor:
 
 def _choose_rays(job: Job) -> list[Ray]:
     """Return the rays with the inputs of the law and the shape of the first ray with the usual number of columns."""
-    rays = [ray for ray in rays_of(job.contract) if not ray.whole and ray.columns != 2]
+    rays = [ray for ray in list_rays(job.contract) if not ray.whole and ray.columns != 2]
     example = {ray.name: ray.example(_make_parameters(ray, job, np.array([1.0])), job.format) for ray in rays}
     usable = [ray for ray in rays if set(job.law.reads) <= set(example[ray.name])]
     if not usable:

@@ -12,7 +12,7 @@ from harness.execution.progress import show_progress
 from harness.laws.contract import Contract
 from harness.laws.law import Law
 from harness.laws.ray import Ray
-from harness.laws.standard_rays import rays_of
+from harness.laws.standard_rays import list_rays
 from harness.record import SEED
 from harness.surveyor.breaking import follows, is_followed
 from harness.surveyor.discovery import Discoveries, Discovery
@@ -20,7 +20,7 @@ from harness.surveyor.encoding import is_searchable
 from harness.surveyor.search import Budget
 from harness.surveyor.work_item import WorkItem
 from harness.timing.clock import threads
-from harness.verdict.job import Job, jobs
+from harness.verdict.job import Job, list_jobs
 from harness.verdict.probe import Probe
 
 
@@ -46,7 +46,7 @@ class Exploration:
         return [finding for part in self.parts for finding in part.findings()]
 
     def _list_rays(self, job: Job) -> list[Ray]:
-        rays = (ray for ray in rays_of(job.contract) if not self.rays or ray.name in self.rays)
+        rays = (ray for ray in list_rays(job.contract) if not self.rays or ray.name in self.rays)
         return [ray for ray in rays if follows(job, ray)]
 
 
@@ -78,14 +78,14 @@ def explorations(
     cases = list(map(claimed, cases))
     groups: dict[tuple[str, str, str], list[Job]] = {}
     ray_names: set[str] = set()
-    for job in jobs(cases, laws=laws, dtypes=dtypes, watched=watched):
-        own_rays = rays_of(job.contract)
+    for job in list_jobs(cases, laws=laws, dtypes=dtypes, watched=watched):
+        own_rays = list_rays(job.contract)
         ray_names |= {ray.name for ray in own_rays}
         _validate(job.case, job.contract, own_rays)
         if own_rays and _is_followed(job, named=bool(laws)):
             groups.setdefault((job.case.name, job.contract.name, job.format.name), []).append(job)
     for group in groups.values():
-        ray_laws = {law.name: law for ray in rays_of(group[0].contract) for law in ray.laws}
+        ray_laws = {law.name: law for ray in list_rays(group[0].contract) for law in ray.laws}
         followed = {job.law.name for job in group}
         fresh = [law for name, law in ray_laws.items() if name not in followed and (not laws or name in laws)]
         group += [replace(group[0], law=law) for law in fresh]

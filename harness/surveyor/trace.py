@@ -19,13 +19,13 @@ from harness.floats.oracle import confirming
 from harness.laws.case_error import CaseError
 from harness.laws.law import Example
 from harness.laws.ray import Ray
-from harness.laws.standard_rays import rays_of
+from harness.laws.standard_rays import list_rays
 from harness.laws.subject import Subject
 from harness.record import Breaking, RayTrace, RecordedCall, Stage
 from harness.record.trace import BOOK
 from harness.surveyor.breaking import RaySearch, first_value
 from harness.verdict.job import Job
-from harness.verdict.replay import hexadecimal
+from harness.verdict.replay import format_hexadecimal
 
 SPREAD = 32
 """Number of points from the start of the ray to the end of the plot, closer together at first."""
@@ -45,7 +45,7 @@ _QUIET = MOVES | {"clone", "copy", "to", "fill", "zero"}
 
 def is_reported(job: Job, ray: Ray, point: Breaking) -> bool:
     """Whether to show a ray: the first ray that changes few entries, and every such ray that breaks."""
-    first = next((candidate.name for candidate in rays_of(job.contract) if candidate.name in READABLE_RAYS), None)
+    first = next((candidate.name for candidate in list_rays(job.contract) if candidate.name in READABLE_RAYS), None)
     return is_drawn(job, ray) and point.reason is None and (ray.name == first or point.value is not None)
 
 
@@ -88,7 +88,7 @@ def _call(search: RaySearch, index: int) -> RecordedCall:
     actual = _list_entries(measurement.actual)
     return RecordedCall(
         t=t,
-        t_hex=hexadecimal(t),
+        t_hex=format_hexadecimal(t),
         given=_list_entries(inputs.double().numpy()),
         stages=_list_stages(steps, actual),
         actual=actual,

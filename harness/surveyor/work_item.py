@@ -21,7 +21,7 @@ from harness.floats.oracle import confirming
 from harness.laws.case_error import CaseError
 from harness.laws.law import Example
 from harness.laws.ray import Ray
-from harness.laws.standard_rays import rays_of
+from harness.laws.standard_rays import list_rays
 from harness.record import Accumulator, Breaking, Profile, Worst
 from harness.surveyor.accumulator import accumulator, record
 from harness.surveyor.breaking import breaking
@@ -31,9 +31,9 @@ from harness.surveyor.search import ROWS, Budget, Objective, SearchResult, searc
 from harness.surveyor.trace import is_drawn, is_reported, trace
 from harness.verdict.job import Job
 from harness.verdict.probe import Probe
-from harness.verdict.replay import is_one_group, replay_command, to_text
+from harness.verdict.replay import encode_example, is_one_group, replay_command
 from harness.verdict.shrink import minimise
-from harness.verdict.trial import of_rows
+from harness.verdict.trial import reduce_to_rows
 
 SEARCH = Ray("search", "rows that a search draws", lambda *_: {}, lambda _: 0.0)
 """Placeholder for a ray in records of a search without a result."""
@@ -72,7 +72,7 @@ class WorkItem:
 
     def findings(self) -> list[Discovery]:
         """Do the task; return a skip if the law does not apply to the implementation."""
-        if (reason := self.job.unjudged) is not None:
+        if (reason := self.job.exemption) is not None:
             return [self._skip(reason)]
         with torch.random.fork_rng(devices=[]):
             seed_all(self.budget.seed)
@@ -83,7 +83,7 @@ class WorkItem:
 
     def find_after_probe(self, probe: Probe) -> list[Discovery]:
         """Do the task for the case with its probed properties."""
-        job, properties = probe.looked(self.job)
+        job, properties = probe.examine(self.job)
         return [*properties, *replace(self, job=job).findings()]
 
     def _skip(self, reason: str) -> Skip:
@@ -146,7 +146,7 @@ def witness(job: Job, result: SearchResult, objective: Objective) -> Worst:
         return inside and _get_size(job.subject.measure(job.law, candidate), objective) >= target * (1 - _SLACK)
 
     def find_rows_as_bad(together: Example) -> NDArray[np.bool_] | None:
-        sizes = of_rows(_get_values(job.subject.measure(job.law, together), objective))
+        sizes = reduce_to_rows(_get_values(job.subject.measure(job.law, together), objective))
         return None if sizes is None else _find_inside(job, together) & (sizes >= target * (1 - _SLACK))
 
     example = minimise(example, job.axes, job.format, is_as_bad, broken_rows=find_rows_as_bad)
@@ -166,7 +166,7 @@ def witness(job: Job, result: SearchResult, objective: Objective) -> Worst:
         actual=float(measurement.actual[position]),
         expected=float(measurement.expected[position]),
         magnitude=max(float(x.double().abs().max()) for x in read.values() if isinstance(x, Tensor) and x.numel()),
-        example=to_text(read, job.contract),
+        example=encode_example(read, job.contract),
         replay=replay_command(job.case, job.contract, job.law.name, job.format, read, ""),
         declared=job.when_broken[1],
     )
@@ -227,7 +227,7 @@ def _measure_by_magnitude(job: Job, rng: np.random.Generator) -> tuple[NDArray[n
     """Return the deviation with the largest share of its bound per interval over the growing rays, and that bound."""
     intervals = (_HIGHEST - _LOWEST) * PER_DOUBLING
     ratios, deviations, bounds = np.full(intervals, -1.0), np.zeros(intervals), np.full(intervals, np.nan)
-    for ray in rays_of(job.contract):
+    for ray in list_rays(job.contract):
         if ray.whole or ray.laws or ray.start(job.format) != 0.0:
             continue
         for interval, measurement in _measure_ray(job, ray, intervals, rng):

@@ -116,10 +116,10 @@ class Advice:
         A prediction must not contradict a measurement: that the loop ``keeps_up`` with the step, or that
         ``workers_gain``.
         """
-        on_workers = self._on_workers(keeps_up=keeps_up, workers_gain=workers_gain)
-        return [sentence for sentence in (self._on_batches(), on_workers) if sentence]
+        on_workers = self._explain_workers(keeps_up=keeps_up, workers_gain=workers_gain)
+        return [sentence for sentence in (self._explain_batches(), on_workers) if sentence]
 
-    def _on_batches(self) -> str:
+    def _explain_batches(self) -> str:
         if not self.takes_batches:
             return ""
         return (
@@ -127,7 +127,7 @@ class Advice:
             f"bit-identical to its items, {self.gain:.3g} times as fast; the suggested line uses it"
         )
 
-    def _on_workers(self, *, keeps_up: bool, workers_gain: bool) -> str:
+    def _explain_workers(self, *, keeps_up: bool, workers_gain: bool) -> str:
         if self.copies:
             return (
                 "do not use workers: each one delivers all samples; first divide the samples among them with "
@@ -173,10 +173,10 @@ def examine(dataset: Any, batch_size: int, *, cores: int, step_s: float | None =
 
     wished = batch_size
     items, batch_size = _enough(fetch_items, places)
-    obstacle = "it has no indices" if is_stream else _obstacle(dataset, places, items, fetch_items)
-    items_s, busy = _timed(fetch_items)
-    batch_s = None if obstacle else _timed(lambda: dataset[places])[0]
-    gather_s = _timed(lambda: [torch.stack(tensor.unbind()) for tensor in tensors(items)])[0]
+    obstacle = "it has no indices" if is_stream else _find_obstacle(dataset, places, items, fetch_items)
+    items_s, busy = _time_calls(fetch_items)
+    batch_s = None if obstacle else _time_calls(lambda: dataset[places])[0]
+    gather_s = _time_calls(lambda: [torch.stack(tensor.unbind()) for tensor in tensors(items)])[0]
     copies = is_stream and _copies(dataset, batch_size, items)
     hop = math.inf if _is_too_large(items, wished / batch_size) else hop_s(items)
     return Advice(batch_size, items_s, batch_s, obstacle, gather_s, busy, hop, cores, step_s, copies=copies)
@@ -190,23 +190,23 @@ def _copies(stream: Any, batch_size: int, items: Any) -> bool:
 
 def _is_too_large(batch: Any, times: float) -> bool:
     """Whether two batches, each this many times as large, do not fit into shared memory."""
-    left = shared_memory_left()
-    return left is not None and 2 * times * sum(tensor.nbytes for tensor in tensors(batch)) > left
+    free_bytes = shared_memory_left()
+    return free_bytes is not None and 2 * times * sum(tensor.nbytes for tensor in tensors(batch)) > free_bytes
 
 
 def _enough(fetch_items: Callable[[], Any], indices: list[int]) -> tuple[Any, int]:
     """Shorten the indices to as many as show the cost of items in little time; return their items, too."""
-    every, number = list(indices), 1
+    all_indices, number = list(indices), 1
     while True:
-        indices[:] = every[:number]
+        indices[:] = all_indices[:number]
         start = time.perf_counter()
         items = fetch_items()
-        if number == len(every) or time.perf_counter() - start >= _ENOUGH_S / 2:
+        if number == len(all_indices) or time.perf_counter() - start >= _ENOUGH_S / 2:
             return items, number
-        number = min(4 * number, len(every))
+        number = min(4 * number, len(all_indices))
 
 
-def _obstacle(dataset: Any, indices: list[int], items: Any, fetch_items: Callable[[], Any]) -> str:
+def _find_obstacle(dataset: Any, indices: list[int], items: Any, fetch_items: Callable[[], Any]) -> str:
     """Return why a batch cannot be fetched as a whole; empty if it can, and equals its items."""
     if hasattr(dataset, "__getitems__"):
         return ALREADY
@@ -221,16 +221,16 @@ def _obstacle(dataset: Any, indices: list[int], items: Any, fetch_items: Callabl
     return "`dataset[indices]` does not equal the collated items"
 
 
-def _timed(function: Callable[[], object]) -> tuple[float, float]:
+def _time_calls(function: Callable[[], object]) -> tuple[float, float]:
     """Return the seconds of the fastest of some calls, and the share of computing, without the wait for a core."""
     calls: list[tuple[float, float]] = []
     computing = Computing()
     while len(calls) < _REPEATS and (not calls or calls[-1][0] < _ENOUGH_S):
-        waited, ran, start = computing.waited(), computing.ran(), time.perf_counter()
+        waited, ran, start = computing.measure_wait_s(), computing.ran(), time.perf_counter()
         function()
         wall_s = max(time.perf_counter() - start, 1e-9)
         # On a busy machine, a thread waits for a core after each sleep. This wait is neither computing nor sleeping.
-        ran, waited = computing.ran() - ran, computing.waited() - waited
+        ran, waited = computing.ran() - ran, computing.measure_wait_s() - waited
         calls.append((wall_s, ran / max(wall_s - waited, ran, 1e-9)))
     computing.close()
     return min(calls)
@@ -245,7 +245,7 @@ def equal(actual: Any, expected: Any) -> bool:
     if isinstance(expected, Tensor | np.ndarray):
         if type(actual) is not type(expected) or actual.shape != expected.shape or actual.dtype != expected.dtype:
             return False
-        return bool((_bytes(actual) == _bytes(expected)).all())
+        return bool((_get_bytes(actual) == _get_bytes(expected)).all())
     if isinstance(expected, Mapping):
         same_keys = isinstance(actual, Mapping) and actual.keys() == expected.keys()
         return same_keys and all(equal(actual[key], expected[key]) for key in expected)
@@ -255,7 +255,7 @@ def equal(actual: Any, expected: Any) -> bool:
     return bool(actual == expected)
 
 
-def _bytes(array: Any) -> Any:
+def _get_bytes(array: Any) -> Any:
     """Return the bytes of a tensor or array, so that NaN equals NaN."""
     if isinstance(array, Tensor):
         return array.detach().contiguous().reshape(-1).view(torch.uint8) if array.numel() else array

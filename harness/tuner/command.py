@@ -82,17 +82,24 @@ def tune(
 ) -> None:
     """Find a near-optimal DataLoader configuration for a data set."""
     from harness.isolation.delegate import run_in_child
-    from harness.tuner.display import as_json, print_tuning
+    from harness.tuner.display import make_json, print_tuning
     from harness.tuner.target import longest_s
     from harness.tuner.tuning import TuningResult
 
     if step is not None and step_ms is not None:
         raise UsageError("cannot use `--step` together with `--step-ms`", remedy="leave one out")
-    space = _space(batch_size, batch_sizes, workers, prefetch, start_method)
+    space = _make_space(batch_size, batch_sizes, workers, prefetch, start_method)
     if step_ms is not None and len(space.batch_sizes) > 1:
         remedy = "pass `--step`, which is timed at each batch size"
         raise UsageError("cannot use `--step-ms` with several batch sizes", remedy=remedy)
-    question = {"dataset": dataset, "space": space, "cores": _cores(), "seconds": seconds, "step": step, "seed": seed}
+    question = {
+        "dataset": dataset,
+        "space": space,
+        "cores": _count_cores(),
+        "seconds": seconds,
+        "step": step,
+        "seed": seed,
+    }
     question["step_s"] = None if step_ms is None else step_ms / 1e3
     results: list[TuningResult] = []
 
@@ -120,7 +127,7 @@ def tune(
     def show(tuning: Work) -> int:
         if not results or results[0].standing is None:
             raise UsageError("interrupted before the first measurement")
-        with write_files({"json": json}, lambda _: as_json(results[0])) as written:
+        with write_files({"json": json}, lambda _: make_json(results[0])) as written:
             print_tuning(console(), results[0])
             say(*written)
         if tuning.ending.early:
@@ -130,7 +137,7 @@ def tune(
     raise typer.Exit(runner.run(work, show, kept=(), unit="second"))
 
 
-def _space(
+def _make_space(
     batch_size: int | None, batch_sizes: str | None, workers: str | None, prefetch: str, start_method: str | None
 ) -> "SearchSpace":
     import multiprocessing
@@ -145,15 +152,15 @@ def _space(
     methods = multiprocessing.get_all_start_methods()
     reject_unknown([start_method] if start_method is not None else [], methods, "start method", option="--start-method")
     return SearchSpace(
-        _numbers("--batch-sizes", batch_sizes, 1) if batch_sizes else (batch_size or BATCH_SIZE,),
-        _numbers("--workers", workers, 0) if workers else worker_counts(_cores()),
-        _numbers("--prefetch", prefetch, 1),
+        _read_numbers("--batch-sizes", batch_sizes, 1) if batch_sizes else (batch_size or BATCH_SIZE,),
+        _read_numbers("--workers", workers, 0) if workers else worker_counts(_count_cores()),
+        _read_numbers("--prefetch", prefetch, 1),
         pin=torch.accelerator.is_available(),
         start_method=start_method,
     )
 
 
-def _numbers(option: str, text: str, least: int) -> tuple[int, ...]:
+def _read_numbers(option: str, text: str, least: int) -> tuple[int, ...]:
     """Read whole numbers separated by commas; sort them and drop duplicates."""
     try:
         numbers = {int(part) for part in text.split(",")}
@@ -165,7 +172,7 @@ def _numbers(option: str, text: str, least: int) -> tuple[int, ...]:
     return tuple(sorted(numbers))
 
 
-def _cores() -> int:
+def _count_cores() -> int:
     from harness.execution.environment import usable_cores
 
     return max(1, round(usable_cores()))

@@ -12,7 +12,7 @@ from harness.record import LEVEL, Estimate
 from harness.record.budget import PARTS, Budget
 from harness.tuner.loader_choice import Choice
 from harness.tuner.loop import MAX_WAITING
-from harness.tuner.remark import on_workers, remarks
+from harness.tuner.remark import compare_workers, remarks
 from harness.tuner.search import SearchState
 from harness.tuner.tuning import TuningResult
 from harness.wording.number import count
@@ -38,10 +38,10 @@ def print_tuning(console: Console, tuning: TuningResult) -> None:
     """Print the measured rates, the choice with its reason, notes on the data set, and the line to paste."""
     assert tuning.standing is not None
     best, shuffle = tuning.standing.best, tuning.shuffles
-    show_table(console, _table(tuning.standing))
-    budget = [] if tuning.budget is None else tuning.budget.sentences(on_workers(tuning))
+    show_table(console, _make_table(tuning.standing))
+    budget = [] if tuning.budget is None else tuning.budget.sentences(compare_workers(tuning))
     notes = [*(f"time: {line}" for line in budget), *(f"note: {sentence}" for sentence in remarks(tuning))]
-    for line in (*_verdict(tuning), *notes):
+    for line in (*_write_verdict(tuning), *notes):
         print_sentence(console, line)
     if tuning.budget is not None:
         # Its four short columns can be folded on every screen.
@@ -51,13 +51,13 @@ def print_tuning(console: Console, tuning: TuningResult) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
 
-def _table(state: SearchState) -> Table:
+def _make_table(state: SearchState) -> Table:
     """Return the measured rates, the highest first; those without an interval, which are not compared, at the end."""
     rates, best = state.rates, state.rates[state.best].point
     columns: list[Column[Choice]] = [
         Column("configuration", lambda choice: Cell(str(choice), "best" * (choice == state.best))),
         Column("samples/s", lambda choice: f"{rates[choice].point:,.0f}", "number"),
-        Column(f"{LEVEL:.0%} interval", lambda choice: _interval(rates[choice]), "number"),
+        Column(f"{LEVEL:.0%} interval", lambda choice: _format_interval(rates[choice]), "number"),
         Column(
             "relative rate",
             lambda choice: f"{rates[choice].point / best:.2f}{' ~' * (choice in state.similar_choices)}",
@@ -68,7 +68,7 @@ def _table(state: SearchState) -> Table:
     return build_table("rates", "Rates", lines, columns)
 
 
-def _interval(estimate: Estimate, digits: str = ",.0f") -> str:
+def _format_interval(estimate: Estimate, digits: str = ",.0f") -> str:
     """Return the interval; two slices, and one, give intervals too wide to be of use."""
     if estimate.high > _WIDEST * estimate.low:
         return "too few slices"
@@ -79,23 +79,23 @@ _WIDEST = 100.0
 """Largest ratio of the ends of an interval that is shown."""
 
 
-def _verdict(tuning: TuningResult) -> list[str]:
+def _write_verdict(tuning: TuningResult) -> list[str]:
     state = tuning.standing
     assert state is not None
-    lines = [f"choice: {state.best}, {state.rate.point:,.0f} samples/s ({_interval(state.rate)})"]
+    lines = [f"choice: {state.best}, {state.rate.point:,.0f} samples/s ({_format_interval(state.rate)})"]
     if state.second is not None and state.lead is not None:
-        ratio = f"{state.lead.point:.3g} times as fast ({_interval(state.lead, '.3g')})"
+        ratio = f"{state.lead.point:.3g} times as fast ({_format_interval(state.lead, '.3g')})"
         lines.append(f"second: {state.second}; the choice is {ratio}")
     lines.append(f"why: {state.reason}")
     if state.similar_choices:
         lines.append("~: not distinguishable from the choice by these measurements")
-    lines += _on_step(tuning)
+    lines += _write_step(tuning)
     slices, configurations = count(state.slices, "slice"), count(len(state.rates), "configuration")
     lines.append(f"measured: {slices} of {configurations} in {tuning.spent_s:.1f} s")
     return lines
 
 
-def _on_step(tuning: TuningResult) -> list[str]:
+def _write_step(tuning: TuningResult) -> list[str]:
     if tuning.waiting is None:
         return []
     waiting = tuning.waiting
@@ -106,7 +106,7 @@ def _on_step(tuning: TuningResult) -> list[str]:
     return [f"training loop: the wait for data takes {waiting.starvation:.3g} times as long as the step: {times}"]
 
 
-def as_json(tuning: TuningResult) -> str:
+def make_json(tuning: TuningResult) -> str:
     """Return the result as JSON; unknown values are null."""
     state, shuffle = tuning.standing, tuning.shuffles
     assert state is not None
@@ -124,7 +124,7 @@ def as_json(tuning: TuningResult) -> str:
         ],
         "step_s": {str(size): seconds for size, seconds in tuning.step_s.items()},
         "wait_share": None if tuning.waiting is None else tuning.waiting.share,
-        "budget": None if tuning.budget is None else _shares(tuning.budget, on_workers(tuning)),
+        "budget": None if tuning.budget is None else _list_shares(tuning.budget, compare_workers(tuning)),
         "notes": remarks(tuning),
         "slices": state.slices,
         "spent_s": tuning.spent_s,
@@ -132,7 +132,7 @@ def as_json(tuning: TuningResult) -> str:
     return json.dumps(document, indent=1) + "\n"
 
 
-def _shares(budget: Budget, on_workers: str | None) -> dict[str, Any]:
+def _list_shares(budget: Budget, on_workers: str | None) -> dict[str, Any]:
     return {
         "sentence": budget.sentence if on_workers is None else budget.sentence_with(on_workers),
         "batch_s": budget.batch_s,

@@ -41,7 +41,7 @@ class Choice(Configuration):
 
     def line(self, name: str = "dataset", *, shuffle: bool = True) -> str:
         """Return the expression that creates the loader of the data set with this name."""
-        arguments = [f"{key}={value!r}" for key, value in self._given(shuffle=shuffle).items()]
+        arguments = [f"{key}={value!r}" for key, value in self._list_arguments(shuffle=shuffle).items()]
         if self.kind is LoaderKind.BATCHES:
             order = f"{'RandomSampler' if shuffle else 'SequentialSampler'}({name})"
             arguments[:1] = ["batch_size=None", f"sampler=BatchSampler({order}, {self.batch_size}, drop_last=False)"]
@@ -58,13 +58,13 @@ class Choice(Configuration):
         from torch.utils.data import BatchSampler, DataLoader, IterableDataset, RandomSampler, SequentialSampler
 
         # A stream has its own order.
-        arguments = self._given(shuffle=shuffle and not isinstance(dataset, IterableDataset))
+        arguments = self._list_arguments(shuffle=shuffle and not isinstance(dataset, IterableDataset))
         if self.kind is LoaderKind.BATCHES:
             order = RandomSampler(dataset) if shuffle else SequentialSampler(dataset)
             arguments |= {"batch_size": None, "sampler": BatchSampler(order, self.batch_size, drop_last=False)}
         return DataLoader(dataset, **arguments)
 
-    def _given(self, *, shuffle: bool) -> dict[str, Any]:
+    def _list_arguments(self, *, shuffle: bool) -> dict[str, Any]:
         """Return the arguments except the data set; with whole batches, the sampler determines the order."""
         size, *rest = self.arguments().items()
         shuffled = {"shuffle": True} if shuffle and self.kind is LoaderKind.ITEMS else {}

@@ -12,7 +12,7 @@ from harness.loading.fault import LoadingError
 from harness.loading.supervision import supervise
 from harness.record import Estimate
 from harness.tuner.loader_choice import Choice, worker_counts
-from harness.tuner.remark import on_workers, remarks
+from harness.tuner.remark import compare_workers, remarks
 from harness.tuner.search import SearchState
 from harness.tuner.step import Step
 from harness.tuner.target import GRACE_S
@@ -65,7 +65,7 @@ def tune(
                 sign.show(f"best so far: {standing.best}, {standing.rate.point:,.0f} samples/s")
             tuning.close_budget()
     except LoadingError as error:
-        fault = tuning.in_time(error.fault, seconds + GRACE_S)
+        fault = tuning.explain_timeout(error.fault, seconds + GRACE_S)
         raise UsageError(f"cannot load the data set: {fault.sentence}", remedy=fault.remedy) from error
     assert tuning.standing is not None
     return Tuned(tuning, tuning.standing)
@@ -108,7 +108,7 @@ class Tuned:
         lines = [f"why: {self._snapshot.reason}"]
         if self._snapshot.similar_choices:
             lines.append(f"not distinguishable from the choice: {'; '.join(map(str, self._snapshot.similar_choices))}")
-        lines += [] if budget is None else budget.sentences(on_workers(tuning))
+        lines += [] if budget is None else budget.sentences(compare_workers(tuning))
         return lines + remarks(tuning)
 
     def __str__(self) -> str:

@@ -43,24 +43,24 @@ class LoaderProbe:
         if choice in self._open:
             reading = self._open[choice] = self._open.pop(choice)  # now the last to close
             _empty(reading, choice, self._batch_s[choice])
-            samples, wall_s = _slice(reading, choice, seconds, skip=0)
+            samples, wall_s = _measure_slice(reading, choice, seconds, skip=0)
         else:
-            reading = self._opened(choice)
+            reading = self._open_reading(choice)
             first_s = reading.start().first_batch_s
             if not choice.workers and first_s >= seconds:
-                samples, wall_s, is_cold = self._in_a_batch(choice), first_s, True
+                samples, wall_s, is_cold = self._count_in_batch(choice), first_s, True
             else:
                 skip = choice.workers if first_s < seconds else 0
-                samples, wall_s = _slice(reading, choice, seconds, skip=skip)
+                samples, wall_s = _measure_slice(reading, choice, seconds, skip=skip)
         self._batch_s[choice] = choice.batch_size * wall_s / samples
         return Measured(samples, wall_s, time.perf_counter() - start, is_cold)
 
-    def _in_a_batch(self, choice: Choice) -> int:
-        few = math.inf if isinstance(self.dataset, IterableDataset) else len(self.dataset)
-        return int(min(choice.batch_size, few))
+    def _count_in_batch(self, choice: Choice) -> int:
+        length = math.inf if isinstance(self.dataset, IterableDataset) else len(self.dataset)
+        return int(min(choice.batch_size, length))
 
-    def _opened(self, choice: Choice) -> LoaderReading:
-        while self._open and sum(other.workers for other in self._open) + choice.workers > self.max_workers:
+    def _open_reading(self, choice: Choice) -> LoaderReading:
+        while self._open and sum(open_choice.workers for open_choice in self._open) + choice.workers > self.max_workers:
             self._close(next(iter(self._open)))
         self._open[choice] = LoaderReading(lambda: choice.load(self.dataset))
         return self._open[choice]
@@ -76,7 +76,7 @@ def _empty(reading: LoaderReading, choice: Choice, batch_s: float) -> None:
             return
 
 
-def _slice(reading: LoaderReading, choice: Choice, seconds: float, *, skip: int) -> tuple[int, float]:
+def _measure_slice(reading: LoaderReading, choice: Choice, seconds: float, *, skip: int) -> tuple[int, float]:
     """Return samples and seconds in which all workers deliver equally often."""
     parts = [reading.steady(seconds=seconds, skip=skip)]
     turn = max(1, choice.workers)

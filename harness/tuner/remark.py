@@ -25,7 +25,7 @@ def remarks(tuning: TuningResult) -> list[str]:
     if advice is None:
         return []
     sentences = advice.sentences(keeps_up=keeps_up, workers_gain=_workers_may_gain(tuning))
-    return [*sentences, *([] if keeps_up else _on_cause(tuning, advice))]
+    return [*sentences, *([] if keeps_up else _explain_cause(tuning, advice))]
 
 
 def _workers_may_gain(tuning: TuningResult) -> bool:
@@ -34,12 +34,12 @@ def _workers_may_gain(tuning: TuningResult) -> bool:
     return state is not None and any(choice.workers for choice in (state.best, *state.similar_choices))
 
 
-def on_workers(tuning: TuningResult) -> str | None:
+def compare_workers(tuning: TuningResult) -> str | None:
     """Return what measurements say about more workers than the choice has; ``None`` if they say nothing."""
     state, advice = tuning.standing, tuning.advice
     if state is None:
         return None
-    if more := _with_more_workers(state):
+    if more := _find_with_more_workers(state):
         best = max(more, key=lambda choice: state.rates[choice].point)
         times = state.rates[best].point / state.rate.point
         number = f"{best.workers} worker{'s' * (best.workers != 1)}"
@@ -51,7 +51,7 @@ def on_workers(tuning: TuningResult) -> str | None:
     return None
 
 
-def _with_more_workers(state: SearchState) -> list[Choice]:
+def _find_with_more_workers(state: SearchState) -> list[Choice]:
     """Return the measured configurations that differ from the choice by more workers, and perhaps their prefetching."""
     best = state.best
     return [
@@ -62,17 +62,17 @@ def _with_more_workers(state: SearchState) -> list[Choice]:
     ]
 
 
-def _on_cause(tuning: TuningResult, advice: Advice) -> Iterator[str]:
+def _explain_cause(tuning: TuningResult, advice: Advice) -> Iterator[str]:
     """Yield advice on the part of a batch that takes most of the time."""
     if advice.takes_batches or advice.copies:
         return
     if advice.waits:
         yield f"{advice.item}, mostly waiting rather than computing{_more_workers(tuning, '; try {}')}"
     elif tuning.budget is not None:
-        yield from _on_part(tuning, advice, tuning.budget)
+        yield from _explain_part(tuning, advice, tuning.budget)
 
 
-def _on_part(tuning: TuningResult, advice: Advice, budget: Budget) -> Iterator[str]:
+def _explain_part(tuning: TuningResult, advice: Advice, budget: Budget) -> Iterator[str]:
     shares = {part: share for part, share in budget.shares.items() if part in _REMEDIES}
     part = max(shares, key=lambda name: shares[name], default=None)
     if part is None or shares[part] < WORTH_ADVICE:
@@ -85,7 +85,7 @@ def _on_part(tuning: TuningResult, advice: Advice, budget: Budget) -> Iterator[s
 
 def _more_workers(tuning: TuningResult, words: str) -> str:
     """Return the advice to use more workers in some words; nothing if a measurement or the budget contradicts it."""
-    if tuning.standing is None or on_workers(tuning) is not None:
+    if tuning.standing is None or compare_workers(tuning) is not None:
         return ""
     if tuning.budget is not None and not tuning.budget.more_workers[0]:
         return ""

@@ -190,19 +190,19 @@ class LoaderSearch:
     def _repeat_the_fastest(self) -> None:
         """Measure the fastest configuration again if none was measured twice, so that there is an interval."""
         if self._slices and not any(map(self._has_interval, self._slices)):
-            fastest = self._by_rate()[0]
+            fastest = self._sort_by_rate()[0]
             self._slices[fastest].append(self._measure(fastest, self.settings.slice_s))
 
     def standing(self) -> SearchState:
         """Return the current state, after at least one slice."""
         rates = {choice: geometric_mean(rates_of(slices)) for choice, slices in self._slices.items()}
-        leaders = self._leaders or self._by_rate()
+        leaders = self._leaders or self._sort_by_rate()
         best, second = leaders[0], leaders[1] if len(leaders) > 1 else None
         slices = sum(map(len, self._slices.values()))
         similar = tuple(choice for choice in self._not_distinguishable(best) if choice != best)
         return SearchState(best, rates[best], second, self._lead, self._reason, rates, self.spent_s, slices, similar)
 
-    def _by_rate(self) -> tuple[Choice, ...]:
+    def _sort_by_rate(self) -> tuple[Choice, ...]:
         """Return all measured configurations, the fastest first."""
         return tuple(sorted(self._slices, key=lambda choice: -self._value(choice)))
 
@@ -218,32 +218,32 @@ class LoaderSearch:
         A configuration that was measured once has no interval, and is not compared.
         """
         rates = {choice: geometric_mean(rates_of(slices)).point for choice, slices in self._slices.items()}
-        known = sorted(filter(self._has_interval, rates), key=lambda choice: -rates[choice])
+        ranked = sorted(filter(self._has_interval, rates), key=lambda choice: -rates[choice])
         self._lead = None
-        if not known:
+        if not ranked:
             self._leaders, self._reason = (), Reason.NO_ANSWER
             return
-        fastest = known[0]
+        fastest = ranked[0]
         similar = self._not_distinguishable(fastest)
         least = self.settings.dominated * rates[fastest]
-        near = [choice for choice in known if choice in similar and rates[choice] >= least]
+        near = [choice for choice in ranked if choice in similar and rates[choice] >= least]
         cheapest = min(near, key=lambda choice: choice.cost)
         if cheapest == fastest:
-            self._leaders = tuple(known[:2])
+            self._leaders = tuple(ranked[:2])
         else:
             self._leaders, self._reason = (cheapest, fastest), Reason.BUDGET_UNDECIDED
 
     def _course(self) -> Iterator[None]:
         """Measure the frame, then the neighbors of its leader, then pairs of leaders."""
-        fresh = self._frame()
+        fresh = self._choose_frame()
         while fresh:
             if self.settings.step_s:
                 yield from self._cheapest_that_keeps_ahead(fresh)
             yield from self._halve((*self._leaders, *fresh))
-            fresh = self._around(self._leaders[0])
+            fresh = self._find_neighbors(self._leaders[0])
         yield from self._couple()
 
-    def _frame(self) -> tuple[Choice, ...]:
+    def _choose_frame(self) -> tuple[Choice, ...]:
         """Return what to begin with: no workers, and as many as there are cores; all else at its default."""
         numbers = sorted({choice.workers for choice in self.grid})
         ends = {numbers[0], min(numbers, key=lambda number: abs(number - self.settings.cores))}
@@ -268,9 +268,13 @@ class LoaderSearch:
 
     def _foreseen_s(self, choice: Choice, seconds: float) -> float:
         """Predict the duration of a slice: that of the last one of the choice, or the longest of the batch size."""
-        similar = [slices for other, slices in self._slices.items() if other.batch_size == choice.batch_size]
-        known = self._slices.get(choice) or [max(slices, key=lambda one: one.spent_s) for slices in similar]
-        return max([seconds, *(measured.spent_s for measured in known[-1:])])
+        similar = [
+            slices
+            for measured_choice, slices in self._slices.items()
+            if measured_choice.batch_size == choice.batch_size
+        ]
+        history = self._slices.get(choice) or [max(slices, key=lambda one: one.spent_s) for slices in similar]
+        return max([seconds, *(measured.spent_s for measured in history[-1:])])
 
     def _cheapest_that_keeps_ahead(self, fresh: Sequence[Choice]) -> Iterator[None]:
         """Measure the cheapest first, and end the search if its whole interval keeps ahead of the step."""
@@ -278,14 +282,14 @@ class LoaderSearch:
         for choice in sorted(fresh, key=lambda choice: choice.cost):
             loads: list[float] = []
             enough = KEEPS_AHEAD if choice.workers else KEEPS_AHEAD_ALONE
-            while len(loads) < max_couples and self._share(choice, loads).point <= enough:
+            while len(loads) < max_couples and self._compute_share(choice, loads).point <= enough:
                 loads.append(choice.batch_size / self._look(choice, self.settings.slice_s).rate)
                 yield
-                if self._share(choice, loads).high <= enough:
+                if self._compute_share(choice, loads).high <= enough:
                     self._leaders = (choice,)
                     raise _SearchEnd(Reason.KEEPS_AHEAD)
 
-    def _share(self, choice: Choice, loads: Sequence[float]) -> Estimate:
+    def _compute_share(self, choice: Choice, loads: Sequence[float]) -> Estimate:
         """Return the share of a step that a batch takes; unknown without a slice."""
         if not loads:
             return Estimate(0.0, 0.0, math.inf, Method.STUDENT)
@@ -296,20 +300,20 @@ class LoaderSearch:
 
         Each pass of a round has a random order, so that one noisy moment does not decide.
         """
-        seconds, left = self.settings.slice_s, tuple(contenders)
-        slices: dict[Choice, list[Measured]] = {choice: [] for choice in left}
+        seconds, survivors = self.settings.slice_s, tuple(contenders)
+        slices: dict[Choice, list[Measured]] = {choice: [] for choice in survivors}
         while True:
             for _ in range(self.settings.passes):
-                for choice in self._random.sample(left, len(left)):
+                for choice in self._random.sample(survivors, len(survivors)):
                     slices[choice].append(self._look(choice, seconds))
                     yield
-                left = self._undominated({choice: slices[choice] for choice in left})
-            self._leaders = left = left[: max(2, math.ceil(len(left) / 2))]
-            if len(left) <= 2:
+                survivors = self._filter_undominated({choice: slices[choice] for choice in survivors})
+            self._leaders = survivors = survivors[: max(2, math.ceil(len(survivors) / 2))]
+            if len(survivors) <= 2:
                 return
             seconds *= 2
 
-    def _undominated(self, slices: Mapping[Choice, Sequence[Measured]]) -> tuple[Choice, ...]:
+    def _filter_undominated(self, slices: Mapping[Choice, Sequence[Measured]]) -> tuple[Choice, ...]:
         """Return the contenders near the fastest, by rate. A single slice, which may be cold, drops no contender."""
         rates = {choice: overall(measurements) for choice, measurements in slices.items()}
         least = self.settings.dominated * max(rates.values())
@@ -320,7 +324,7 @@ class LoaderSearch:
         ]
         return tuple(sorted(near, key=lambda choice: -rates[choice]))
 
-    def _around(self, leader: Choice) -> tuple[Choice, ...]:
+    def _find_neighbors(self, leader: Choice) -> tuple[Choice, ...]:
         """Return the unmeasured configurations that differ from the leader by one step in one respect."""
         return tuple(choice for choice in self.grid if choice not in self._slices and self._is_next(choice, leader))
 
@@ -331,13 +335,13 @@ class LoaderSearch:
         (axis,) = differing
         here = getattr(leader, axis)
         if axis == "workers" and not leader.workers:
-            here = self._rival(leader)
+            here = self._find_rival(leader)
             if not here:
                 return False
-        values = sorted({getattr(other, axis) for other in self.grid} | {here})
+        values = sorted({getattr(neighbor, axis) for neighbor in self.grid} | {here})
         return abs(values.index(getattr(choice, axis)) - values.index(here)) == 1
 
-    def _rival(self, leader: Choice) -> int:
+    def _find_rival(self, leader: Choice) -> int:
         """Return the largest number of workers that came near a leader without workers; 0 if none did."""
         least = self.settings.dominated * self._value(leader)
         similar = [choice for choice in self._slices if choice == replace(leader, workers=choice.workers)]
@@ -354,13 +358,13 @@ class LoaderSearch:
                 yield
             self._reason = Reason.ALONE
         else:
-            yield from self._decided(*self._leaders)
+            yield from self._compare_pair(*self._leaders)
         best = self._leaders[0]
         cheaper = [choice for choice in self._not_distinguishable(best) if choice.workers < best.workers]
         if cheaper and not set(cheaper) & set(self._leaders):
-            yield from self._decided(best, min(cheaper, key=lambda choice: choice.cost))
+            yield from self._compare_pair(best, min(cheaper, key=lambda choice: choice.cost))
 
-    def _decided(self, first: Choice, second: Choice) -> Iterator[None]:
+    def _compare_pair(self, first: Choice, second: Choice) -> Iterator[None]:
         """Measure two configurations in pairs until their ratio is known; take the faster, or the cheaper of equals."""
         least_couples, max_couples = self.settings.couples
         rates: dict[Choice, list[float]] = {first: [], second: []}

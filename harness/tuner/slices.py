@@ -40,13 +40,13 @@ def overall(slices: Sequence[Measured]) -> float:
 
     The mean of the rates would favor slices without a slow item, if items are uneven.
     """
-    warm = _warm(slices)
+    warm = _filter_warm(slices)
     return sum(measured.samples for measured in warm) / math.fsum(measured.seconds for measured in warm)
 
 
 def rates_of(slices: Sequence[Measured]) -> list[float]:
     """Return the rates of the warm slices."""
-    return [measured.rate for measured in _warm(slices)]
+    return [measured.rate for measured in _filter_warm(slices)]
 
 
 def differ(slices: Mapping[Choice, Sequence[Measured]], first: Choice, second: Choice, *, least: float) -> bool:
@@ -58,19 +58,21 @@ def differ(slices: Mapping[Choice, Sequence[Measured]], first: Choice, second: C
     if first == second:
         return False
     logs = {choice: [math.log(rate) for rate in rates_of(measured)] for choice, measured in slices.items()}
-    distance = abs(_mean(logs[first]) - _mean(logs[second]))
+    distance = abs(_compute_mean(logs[first]) - _compute_mean(logs[second]))
     freedom = sum(len(choice_logs) - 1 for choice_logs in logs.values())
     if freedom == 0:
         return distance > -math.log(least)
-    residuals = math.fsum((log - _mean(choice_logs)) ** 2 for choice_logs in logs.values() for log in choice_logs)
+    residuals = math.fsum(
+        (log - _compute_mean(choice_logs)) ** 2 for choice_logs in logs.values() for log in choice_logs
+    )
     error = math.sqrt(residuals / freedom * (1 / len(logs[first]) + 1 / len(logs[second])))
     return distance > one_sided_reach(error, freedom + 1)
 
 
-def _warm(slices: Sequence[Measured]) -> Sequence[Measured]:
+def _filter_warm(slices: Sequence[Measured]) -> Sequence[Measured]:
     """Return the slices without a first batch, or all if each has one."""
     return [measured for measured in slices if not measured.is_cold] or slices
 
 
-def _mean(values: Sequence[float]) -> float:
+def _compute_mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)

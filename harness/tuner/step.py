@@ -46,17 +46,17 @@ def load_step(target: str) -> Step:
     return step
 
 
-def synchronized(step: Step, accelerator: Accelerator | None) -> Step:
+def wait_for_accelerator(step: Step, accelerator: Accelerator | None) -> Step:
     """Return a step that waits for the accelerator, so that its time includes the work it queues there."""
     if accelerator is None or isinstance(step, Synthetic):
         return step
 
-    def waited(batch: Any) -> object:
+    def step_and_wait(batch: Any) -> object:
         result = step(batch)
         accelerator.synchronize()
         return result
 
-    return waited
+    return step_and_wait
 
 
 def step_s(step: Step, batch: Any) -> float:

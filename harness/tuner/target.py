@@ -84,7 +84,7 @@ def _diagnose(tuning: Tuning, error: LoadingError) -> LoadingFault:
     An exception that the second pass does not reproduce is not the data set's fault, and is raised again.
     """
     if not tuning.shuffles:
-        return tuning.in_time(error.fault, tuning.seconds + GRACE_S)  # a stream has no index
+        return tuning.explain_timeout(error.fault, tuning.seconds + GRACE_S)  # a stream has no index
     looked_at = tuning.looked_at
     second = diagnose(tuning.dataset, looked_at.load, workers=looked_at.workers, limit_s=GRACE_S)
     if second is not None and second.index is None and second.kind is FaultKind.RAISED:
@@ -93,4 +93,4 @@ def _diagnose(tuning: Tuning, error: LoadingError) -> LoadingFault:
         return second
     if error.fault.kind is FaultKind.RAISED:
         raise error
-    return tuning.in_time(error.fault, tuning.seconds + GRACE_S)
+    return tuning.explain_timeout(error.fault, tuning.seconds + GRACE_S)

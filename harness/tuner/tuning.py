@@ -21,7 +21,7 @@ from harness.tuner.loop import Loop, Waiting
 from harness.tuner.probe import LoaderProbe
 from harness.tuner.search import LoaderSearch, LoaderSearchSettings, OutOfTime, Reason, SearchState
 from harness.tuner.slices import Measured
-from harness.tuner.step import Step, step_s, synchronized
+from harness.tuner.step import Step, step_s, wait_for_accelerator
 from harness.wording.number import count
 
 LOOP_S = 1.0
@@ -142,7 +142,7 @@ class Tuning(TuningResult):
         self.shuffles = not isinstance(self.dataset, IterableDataset)
         self.looked_at = Choice(max(self.space.batch_sizes))
         if self.step is not None:
-            self.step = synchronized(self.step, current_accelerator())
+            self.step = wait_for_accelerator(self.step, current_accelerator())
 
     def run(self) -> Iterator[SearchState]:
         """Examine the data set, then search; yield the state after each slice."""
@@ -195,14 +195,14 @@ class Tuning(TuningResult):
             loop.run(LOOP_S / 4, minimum=best.ahead + 1)
             self.waiting = loop.run(LOOP_S)
 
-    def in_time(self, fault: LoadingFault, limit_s: float) -> LoadingFault:
+    def explain_timeout(self, fault: LoadingFault, limit_s: float) -> LoadingFault:
         """Return the fault of a tuning in its words: a time limit is on all batches together."""
         if fault.kind is not FaultKind.HUNG:
             return fault
-        at = "examining the data set" if self.standing is None else f"loading with {self.looked_at}"
+        phase = "examining the data set" if self.standing is None else f"loading with {self.looked_at}"
         return replace(
             fault,
-            sentence=f"the tuning did not end within {limit_s:g} s: it was {at}",
+            sentence=f"the tuning did not end within {limit_s:g} s: it was {phase}",
             remedy="allow more `--seconds` or use fewer `--workers`, because a spawned worker first imports torch and "
             "your program; if the data set hangs, set a time limit for each wait",
         )

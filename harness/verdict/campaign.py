@@ -155,9 +155,9 @@ class Campaign(Target):
 
     def jobs(self, cases: Sequence[Case], *, watched: bool = True, single: bool = True) -> "list[Job]":
         """List the verdicts to reach on some cases; a ``single`` function claims the dtypes that the user names."""
-        from harness.verdict.job import jobs
+        from harness.verdict.job import list_jobs
 
-        return jobs(
+        return list_jobs(
             cases,
             laws=self.laws,
             dtypes=self.dtypes,
@@ -172,7 +172,7 @@ class Campaign(Target):
         """The seed of the examples: the user's, or the fixed one."""
         return SEED if self.seed is None else self.seed
 
-    def rechecked(self) -> Self:
+    def add_recheck(self) -> Self:
         """Return the campaign with a final re-check, which uses the user's seed or an unpredictable one."""
         if self.example is not None:
             return self
@@ -210,10 +210,10 @@ class Campaign(Target):
         """
         for answer in backend.answers(range(len(backend.pieces)) if indices is None else indices):
             for document in (answer.reply or {}).pop("properties", ()):
-                one = Property.model_validate(document)
+                trait = Property.model_validate(document)
                 if found is not None:
-                    found[one.key] = one
-            yield _verdict(backend.pieces[answer.index], answer)
+                    found[trait.key] = trait
+            yield _read_verdict(backend.pieces[answer.index], answer)
 
     def decide(self, job: "Job", *, remote: bool = False) -> Verdict:
         """Reach one verdict."""
@@ -226,7 +226,7 @@ class Campaign(Target):
             seed=self.first_seed,
             seconds=self.seconds,
             corpora=[*([CORPUS] if self.replay else []), *self.corpora],
-            example=None if self.example is None else _spelled_out(self.example, job),
+            example=None if self.example is None else _read_example(self.example, job),
             recheck_seed=self.recheck_seed if remote else None,
             minimal=self.minimal,
         )
@@ -262,15 +262,15 @@ class Decisions:
 
         Jobs with equal dtype are related: many of their laws and cases share the drawn inputs and the exact results.
         """
-        from harness.verdict.decide import unreached
+        from harness.verdict.decide import make_unreached_verdict
 
         cases = {id(job.case): job.case for job in self.jobs}
-        deciding = {key: self._deciding(case) for key, case in cases.items()}
+        deciding = {key: self._find_decider(case) for key, case in cases.items()}
         return [
             {
                 "case": job.case.name,
                 "first_call": f"{job.case.name} {job.format.name} {job.law.group == 'gradient'}",
-                "unreached": unreached(job).model_dump(mode="json"),
+                "unreached": make_unreached_verdict(job).model_dump(mode="json"),
                 "of_tensors": job.contract.output is not None,
                 "prints": job.contract.form == "delivery",
                 "affinity": job.format.name,
@@ -280,7 +280,7 @@ class Decisions:
             for job in self.jobs
         ]
 
-    def _deciding(self, case: Case) -> str:
+    def _find_decider(self, case: Case) -> str:
         """Return what decided the contract of a single function, if the user did not."""
         from harness.contracts import deciding
 
@@ -291,32 +291,35 @@ class Decisions:
         job = self.jobs[index]
         if not self.campaign.is_foreign:
             return self.campaign.decide(job).model_dump(mode="json")
-        verdict = self.probe.decided(job, partial(self.campaign.decide, remote=self.remote))
+        verdict = self.probe.decide(job, partial(self.campaign.decide, remote=self.remote))
         if self.campaign.is_single:
             from harness.verdict.job import reject_uncallable
 
             reject_uncallable([job], [verdict])
         properties = self.probe.properties(job)
-        return {**verdict.model_dump(mode="json"), "properties": [one.model_dump(mode="json") for one in properties]}
+        return {
+            **verdict.model_dump(mode="json"),
+            "properties": [trait.model_dump(mode="json") for trait in properties],
+        }
 
 
-def _verdict(piece: Document, answer: Answer) -> Verdict:
+def _read_verdict(piece: Document, answer: Answer) -> Verdict:
     """Return the verdict, or the side effect or the loss of the process that invalidates it."""
     if answer.reply is not None:
         verdict = Verdict.model_validate(answer.reply)
         holds = verdict.status in {Status.HOLDS, Status.EXPECTED, Status.LOST, Status.UNCLAIMED}
         tolerated = piece["prints"] or not holds
-        return verdict if tolerated else _spoilt(verdict, answer, of_tensors=piece["of_tensors"])
+        return verdict if tolerated else _report_side_effect(verdict, answer, of_tensors=piece["of_tensors"])
     unreached = Verdict.model_validate(piece["unreached"])
     if answer.noticed is not None:
-        return _spoilt(unreached, answer, of_tensors=True)
+        return _report_side_effect(unreached, answer, of_tensors=True)
     fields: dict[str, Any] = {"reason": answer.reason, "duration_s": answer.duration_s}
     if answer.failure is not None:
         fields |= {"status": Status.ERROR, "fault": answer.failure.fault}
     return unreached.model_copy(update=fields)
 
 
-def _spoilt(verdict: Verdict, answer: Answer, *, of_tensors: bool) -> Verdict:
+def _report_side_effect(verdict: Verdict, answer: Answer, *, of_tensors: bool) -> Verdict:
     """Return an error if the call had a forbidden side effect; a loader may have running processes."""
     if answer.noticed is None or (answer.noticed[0] is Fault.STATE and not of_tensors):
         return verdict
@@ -324,10 +327,10 @@ def _spoilt(verdict: Verdict, answer: Answer, *, of_tensors: bool) -> Verdict:
     return verdict.model_copy(update={"status": Status.ERROR, "fault": fault, "reason": f"{verdict.case} {sentence}"})
 
 
-def _spelled_out(example: str, job: "Job") -> dict[str, Any]:
-    from harness.verdict.replay import from_json
+def _read_example(example: str, job: "Job") -> dict[str, Any]:
+    from harness.verdict.replay import read_json
 
-    inputs = from_json(example, job.contract, job.format)
+    inputs = read_json(example, job.contract, job.format)
     missing = [name for name in job.law.reads if name not in inputs]
     if missing:
         needed = join_names(job.law.reads)

@@ -22,12 +22,12 @@ from torch import Tensor
 from harness.calling.adapter import NotApplicable
 from harness.floats import Array, Measurement
 from harness.laws.case_error import CaseError
-from harness.laws.derivation import between, rows_of
+from harness.laws.derivation import find_row_axes, select_rows
 from harness.laws.law import Example, Law
 from harness.laws.subject import Answered, Subject
-from harness.verdict.draw import Deadline, first_failing
+from harness.verdict.draw import Deadline, find_failing_example
 from harness.verdict.job import Job
-from harness.verdict.trial import Trials, along_rows, of_rows, take, without_rows
+from harness.verdict.trial import Trials, expand_along_rows, ignore_rows, reduce_to_rows, take
 
 EXAMPLES = 16
 """Examples drawn in addition to the failing ones; a second defect also breaks the law where the value is right."""
@@ -50,7 +50,7 @@ BASES = ("value", "gradient")
 """The laws that others may follow from."""
 
 
-def followed(job: Job, examples: Sequence[Example], *, seed: int, deadline: Deadline) -> str:
+def find_explaining_law(job: Job, examples: Sequence[Example], *, seed: int, deadline: Deadline) -> str:
     """Return the law whose violation explains the violation of another law; an empty text if there is none.
 
     The other law is one of :data:`OF_TWO_RUNS`, or its group is one of :data:`OF_ANSWERS`.
@@ -64,27 +64,27 @@ def followed(job: Job, examples: Sequence[Example], *, seed: int, deadline: Dead
     seed, deadline
         Seed and deadline for further examples.
     """
-    for base, subject, count in _mended(job):
+    for base, subject, count in _list_corrections(job):
         # Without a result there is no evidence.
         with suppress(CaseError, NotApplicable):
-            failing = first_failing(Trials(job, subject), examples, examples=count, seed=seed, deadline=deadline)
+            failing = find_failing_example(Trials(job, subject), examples, examples=count, seed=seed, deadline=deadline)
             if failing is None and subject.is_evident:
                 return base.name
     return ""
 
 
-def _mended(job: Job) -> "Iterator[tuple[Law, _Mended, int]]":
+def _list_corrections(job: Job) -> "Iterator[tuple[Law, _Mended, int]]":
     """Yield each law from which the job's law may follow, a subject that keeps it, and the number of examples to draw.
 
     A law of two runs gets at most its number of examples, which may be large.
     """
     law, contract = job.law, job.contract
     if law.name in OF_TWO_RUNS:
-        value = next((other for other in contract.laws if other.name == "value"), None)
+        value = next((law for law in contract.laws if law.name == "value"), None)
         if value is not None and not contract.grouped and (contract.output or ())[:1] == ("n",):
             yield value, _RightAlone(job, value), min(EXAMPLES, job.examples)
     elif not (law.intermittent or law.lost_digits or law.of_many):
-        for base in (other for other in contract.laws if other.name in BASES and other is not law):
+        for base in (candidate for candidate in contract.laws if candidate.name in BASES and candidate is not law):
             if law.name in BASES and base.name != "value":
                 continue
             if base.group == "gradient" and (law.group != "gradient" or not set(base.reads) <= set(law.reads)):
@@ -109,12 +109,12 @@ class _PutRight(_Mended):
         """Call the implementation; replace each wrong row by the exact result, rounded to the format."""
         output = super().__call__(*inputs)
         measured = self._base.measure(Answered(self, output), **dict(zip(self._base.reads, inputs, strict=True)))
-        wrong = _broken_rows(measured)
+        wrong = _find_broken_rows(measured)
         if not wrong.any() or measured.expected.shape != tuple(output.shape):
             return output
         self.is_evident = True
         exact = torch.from_numpy(np.array(measured.expected)).to(output)
-        return torch.where(torch.as_tensor(along_rows(wrong, output.ndim)).to(output.device), exact, output)
+        return torch.where(torch.as_tensor(expand_along_rows(wrong, output.ndim)).to(output.device), exact, output)
 
 
 class _LeftOut(_Mended):
@@ -125,13 +125,13 @@ class _LeftOut(_Mended):
     def measure(self, law: Law, example: Example) -> Measurement:
         """Measure in the rows that keep the other law."""
         measured = super().measure(law, example)
-        wrong = _broken_rows(super().measure(self._base, example))
-        if len(wrong) != len(_broken_rows(measured)):
-            wrong = np.full(len(_broken_rows(measured)), wrong.any())
+        wrong = _find_broken_rows(super().measure(self._base, example))
+        if len(wrong) != len(_find_broken_rows(measured)):
+            wrong = np.full(len(_find_broken_rows(measured)), wrong.any())
         self._left_out += int(wrong.sum())
         self._kept += int((~wrong).sum())
         self.is_evident = self._left_out > 0 and self._kept > 0
-        return without_rows(measured, wrong)
+        return ignore_rows(measured, wrong)
 
 
 class _RightAlone(_Mended):
@@ -145,16 +145,16 @@ class _RightAlone(_Mended):
     def measure(self, law: Law, example: Example) -> Measurement:
         """Measure without the broken rows if all tried ones are also wrong alone."""
         measured = super().measure(law, example)
-        broken = np.flatnonzero(_broken_rows(measured))
+        broken = np.flatnonzero(_find_broken_rows(measured))
         tried = broken[np.linspace(0, len(broken) - 1, min(len(broken), ROWS_ALONE)).astype(int)]
-        if not measured.ratio.ndim or not len(tried) or not self._wrong_alone(example, tried).all():
+        if not measured.ratio.ndim or not len(tried) or not self._find_rows_wrong_alone(example, tried).all():
             return measured
         self.is_evident = True
         deviation = measured.deviation.copy()
         deviation[broken] = 0.0
         return replace(measured, deviation=deviation)
 
-    def _wrong_alone(self, example: Example, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+    def _find_rows_wrong_alone(self, example: Example, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Return the rows whose errors differ too much when each row is alone and moved by a few ulp.
 
         A row with the same error in each call causes no difference between two runs.
@@ -162,25 +162,25 @@ class _RightAlone(_Mended):
         wrong = np.zeros(len(rows), dtype=bool)
         errors: list[Array] = [np.zeros((0, 0))] * len(rows)
         for turn, times in enumerate(NEIGHBORS):
-            left = np.flatnonzero(~wrong)
-            batch = take(example, self._axes, self._leading, rows[left].repeat(times).tolist())
-            if not len(left) or batch is None:
+            rest = np.flatnonzero(~wrong)
+            batch = take(example, self._axes, self._leading, rows[rest].repeat(times).tolist())
+            if not len(rest) or batch is None:
                 break
-            moved = self._moved(batch, np.random.default_rng(turn), times if turn == 0 else 0)
-            measured = self.calling(self._one_by_one).measure(self._base, moved)
+            moved = self._move_rows(batch, np.random.default_rng(turn), times if turn == 0 else 0)
+            measured = self.replace_function(self._call_one_by_one).measure(self._base, moved)
             signed = np.copysign(measured.deviation, measured.actual - measured.expected)
-            bounds = measured.bound.reshape(len(left), times, -1).max(1)
-            for row, row_errors, bound in zip(left, signed.reshape(len(left), times, -1), bounds, strict=True):
+            bounds = measured.bound.reshape(len(rest), times, -1).max(1)
+            for row, row_errors, bound in zip(rest, signed.reshape(len(rest), times, -1), bounds, strict=True):
                 errors[row] = np.concatenate([errors[row].reshape(-1, row_errors.shape[-1]), row_errors])
-                wrong[row] = bool((_spread(errors[row]) > 2.0 * bound).any())
+                wrong[row] = bool((_measure_spread(errors[row]) > 2.0 * bound).any())
         return wrong
 
-    def _one_by_one(self, *arguments: Any) -> Tensor:
-        places, _ = rows_of(self, self._base)
-        n = next(x.shape[at] for x, at in zip(arguments, places, strict=True) if at is not None)
-        return torch.cat(self.each([between(arguments, places, i, i + 1) for i in range(n)]))
+    def _call_one_by_one(self, *arguments: Any) -> Tensor:
+        places, _ = find_row_axes(self, self._base)
+        n = next(x.shape[axis] for x, axis in zip(arguments, places, strict=True) if axis is not None)
+        return torch.cat(self.each([select_rows(arguments, places, i, i + 1) for i in range(n)]))
 
-    def _moved(self, batch: Example, rng: np.random.Generator, kept: int) -> Example:
+    def _move_rows(self, batch: Example, rng: np.random.Generator, kept: int) -> Example:
         """Move the numbers of rows by up to three units toward zero, except for the first row per group."""
         moved = dict(batch)
         for name, axes in self._axes.items():
@@ -196,14 +196,14 @@ class _RightAlone(_Mended):
         return moved
 
 
-def _spread(errors: Array) -> Array:
+def _measure_spread(errors: Array) -> Array:
     """Return the range of the errors per entry; infinite if only some are infinite."""
     infinite = np.isinf(errors)
     finite = np.where(infinite, 0.0, errors)
     return np.where(infinite.any(0) & ~infinite.all(0), np.inf, finite.max(0) - finite.min(0))
 
 
-def _broken_rows(measured: Measurement) -> NDArray[np.bool_]:
+def _find_broken_rows(measured: Measurement) -> NDArray[np.bool_]:
     """Return the broken rows; a single value without rows."""
-    ratio = of_rows(measured.ratio)
+    ratio = reduce_to_rows(measured.ratio)
     return np.array([measured.broken]) if ratio is None else ratio > 1.0

@@ -28,14 +28,14 @@ from harness.laws.strategies import SEEDS
 from harness.record import SEED, Fault, Status, Verdict, Violation
 from harness.record.property import SUBNORMALS
 from harness.record.schema import LOST_SUBNORMALS, TensorText
-from harness.verdict.delivery import delivered
-from harness.verdict.draw import FURTHER, Deadline, first_failing
+from harness.verdict.delivery import decide_loader_law
+from harness.verdict.draw import FURTHER, Deadline, find_failing_example
 from harness.verdict.job import Job
-from harness.verdict.replay import CORPUS, known_examples
+from harness.verdict.replay import CORPUS, list_known_examples
 from harness.verdict.shrink import minimise
 from harness.verdict.trial import Trials
-from harness.verdict.violation import measured, related, violation_of
-from harness.verdict.worst import Search, clearer
+from harness.verdict.violation import add_explanation, make_violation, measure_violation
+from harness.verdict.worst import Search, find_clearer_violation
 
 PATIENCE = 16
 """Factor on the number of examples before a declared failure counts as not occurring."""
@@ -76,10 +76,10 @@ def decide(
     recheck_seed
         Seed of the final re-check of the value in a new process; no re-check when absent.
     """
-    if job.unjudged is not None:
-        return unreached(job).model_copy(update={"reason": job.unjudged})
+    if job.exemption is not None:
+        return make_unreached_verdict(job).model_copy(update={"reason": job.exemption})
     if job.contract.form == "delivery":
-        return delivered(job, unreached(job), example=example)
+        return decide_loader_law(job, make_unreached_verdict(job), example=example)
     started = time.perf_counter()
     trials = Trials(job, job.subject)
     deadline = Deadline(math.inf if seconds is None else seconds, trials.subject.host.spent)
@@ -89,30 +89,30 @@ def decide(
     declared = job.case.declared_break(job.law.name, job.format.name)
     if declared:
         budget *= PATIENCE
-    remembered = known_examples(job.contract, job.law, job.format, corpora)
+    remembered = list_known_examples(job.contract, job.law, job.format, corpora)
     draws = f"--seed {seed} --examples {budget}"
-    with torch.random.fork_rng(devices=[]), _seeded(seed), trials.subject.watch.law(), reuse_results(), job.drawing():
+    with torch.random.fork_rng(devices=[]), _set_seed(seed), trials.subject.watch.law(), reuse_results(), job.drawing():
         try:
             if example is not None:
-                violation = measured(trials, example, draws, counted=True)
+                violation = measure_violation(trials, example, draws, counted=True)
             else:
-                failing = first_failing(trials, remembered, examples=budget, seed=seed, deadline=deadline)
+                failing = find_failing_example(trials, remembered, examples=budget, seed=seed, deadline=deadline)
                 if failing is not None:
-                    violation = _confirmed(trials, failing, draws, deadline, minimal=minimal)
+                    violation = _confirm_violation(trials, failing, draws, deadline, minimal=minimal)
                     if not declared:
-                        violation = related(job, violation, failing, seed=seed, deadline=deadline)
+                        violation = add_explanation(job, violation, failing, seed=seed, deadline=deadline)
                 elif recheck_seed is not None and is_rechecked(job):
                     violation = _recheck(trials, recheck_seed, deadline)
                 searches = minimal and further and job.law.shows_worst and job.claimed and not declared
                 if violation is not None and failing is not None and searches:
                     search = Search(trials, examples=further, seed=seed, deadline=deadline, draws=draws)
-                    violation = search.with_other_causes(violation, failing)
+                    violation = search.add_other_causes(violation, failing)
         except (CaseError, NotApplicable) as error:
             failure = error
     if violation is None and failure is None:
-        failure = _misconduct(trials) or (None if trials.census.judges else NotApplicable(_UNJUDGED))
-    status, reason = _status(job, violation, failure)
-    verdict = unreached(job).model_copy(
+        failure = _find_side_effect_error(trials) or (None if trials.census.judges else NotApplicable(_UNJUDGED))
+    status, reason = _choose_status(job, violation, failure)
+    verdict = make_unreached_verdict(job).model_copy(
         update={
             **trials.census.fields,
             "status": status,
@@ -124,10 +124,10 @@ def decide(
     )
     if job.strict or not _loses_subnormals(verdict, job):
         return verdict
-    left = None if seconds is None else max(deadline.left, _LEAST_S)
+    remaining_s = None if seconds is None else max(deadline.remaining_s, _LEAST_S)
     options: dict[str, Any] = {"examples": examples, "seed": seed, "example": example, "corpora": corpora}
-    again = decide(_flushing(job), **options, seconds=left, minimal=minimal, further=further)
-    return _but_for_subnormals(verdict, again)
+    again = decide(_make_flushing_job(job), **options, seconds=remaining_s, minimal=minimal, further=further)
+    return _ignore_subnormals(verdict, again)
 
 
 NEGLIGIBLE = 2.0**-100
@@ -162,12 +162,12 @@ def _has_subnormals(violation: Violation, format_: Format) -> bool:
     return any(0.0 < abs(float.fromhex(number)) < format_.tiny for x in tensors for number in x.values)
 
 
-def _flushing(job: Job) -> Job:
+def _make_flushing_job(job: Job) -> Job:
     """Return the job for an implementation without subnormal numbers."""
     return replace(job, case=replace(job.case, declares={**job.case.declares, SUBNORMALS: "flushed"}))
 
 
-def _but_for_subnormals(verdict: Verdict, without: Verdict) -> Verdict:
+def _ignore_subnormals(verdict: Verdict, without: Verdict) -> Verdict:
     """Return the violation besides subnormal numbers; without one, the verdict is `loses digits`."""
     if without.status is Status.HOLDS:
         return verdict.model_copy(update={"status": Status.LOST, "reason": LOST_SUBNORMALS})
@@ -180,19 +180,19 @@ _UNJUDGED = "not judged: no bound is known for the inputs that were tried"
 def _recheck(trials: Trials, seed: int, deadline: Deadline) -> Violation | None:
     """Check once more in a fresh process with a new seed; the figures of the run omit this check."""
     trials.subject.host.renew()
-    larger = Trials(enlarged(trials.job), trials.subject)
-    failing = first_failing(larger, (), examples=EXAMPLES, seed=seed, deadline=deadline)
+    larger = Trials(make_larger_job(trials.job), trials.subject)
+    failing = find_failing_example(larger, (), examples=EXAMPLES, seed=seed, deadline=deadline)
     trials.census.cut_short |= larger.census.cut_short
-    return None if failing is None else _confirmed(larger, failing, f"--seed {seed}", deadline, minimal=False)
+    return None if failing is None else _confirm_violation(larger, failing, f"--seed {seed}", deadline, minimal=False)
 
 
 @contextlib.contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def _set_seed(seed: int) -> Iterator[None]:
     seed_all(seed)
     yield
 
 
-def unreached(job: Job) -> Verdict:
+def make_unreached_verdict(job: Job) -> Verdict:
     """Return the verdict on a job that did not run."""
     return Verdict(
         **job.identity,
@@ -207,7 +207,7 @@ def unreached(job: Job) -> Verdict:
     )
 
 
-def _misconduct(trials: Trials) -> CaseError | None:
+def _find_side_effect_error(trials: Trials) -> CaseError | None:
     """Return the error, if any, that invalidates a law which did not break."""
     if trials.subject.watch.noticed is not None:
         fault, sentence = trials.subject.watch.noticed
@@ -217,7 +217,7 @@ def _misconduct(trials: Trials) -> CaseError | None:
     return None
 
 
-def _status(
+def _choose_status(
     job: Job, violation: Violation | None, error: CaseError | NotApplicable | None
 ) -> tuple[Status, str | None]:
     if error is not None:
@@ -226,13 +226,13 @@ def _status(
         is_unclaimed = not job.claimed and error.fault is not Fault.ORACLE
         return Status.UNCLAIMED if is_unclaimed else Status.ERROR, str(error)
     if violation is not None:
-        return when_broken(job, violation)
+        return choose_broken_status(job, violation)
     if declared := job.case.declared_break(job.law.name, job.format.name):
         return Status.UNEXPECTED, declared
     return Status.HOLDS, None
 
 
-def when_broken(job: Job, violation: Violation) -> tuple[Status, str | None]:
+def choose_broken_status(job: Job, violation: Violation) -> tuple[Status, str | None]:
     """Return the status of a broken law: a number without any correct digit is more than a loss of digits."""
     answers = [(violation.actual, violation.expected)]
     if violation.worst is not None:
@@ -256,21 +256,21 @@ def _is_everyday(job: Job, expected: float) -> bool:
     return is_narrow and 2.0 * job.format.u <= abs(expected) <= 4.0 * job.format.log_max
 
 
-def _confirmed(trials: Trials, failing: Example, draws: str, deadline: Deadline, *, minimal: bool) -> Violation:
+def _confirm_violation(trials: Trials, failing: Example, draws: str, deadline: Deadline, *, minimal: bool) -> Violation:
     """Return the violation of an example that failed, made minimal where it shows each time."""
-    smallest = _minimal(trials, failing, deadline) if minimal and trials.shows_each_time(failing) else failing
-    violation = measured(trials, smallest, draws)
+    smallest = _make_minimal(trials, failing, deadline) if minimal and trials.shows_each_time(failing) else failing
+    violation = measure_violation(trials, smallest, draws)
     if violation is not None and smallest is not failing:
-        violation = clearer(trials, failing, violation, draws, deadline)
+        violation = find_clearer_violation(trials, failing, violation, draws, deadline)
     if violation is None and trials.census.witness is not None:
-        violation = violation_of(trials.job, *trials.census.witness, draws)
+        violation = make_violation(trials.job, *trials.census.witness, draws)
     if violation is None:
         name = trials.job.case.name
         raise CaseError(f"{name} breaks the law, but not when it is called again", Fault.UNREPEATABLE)
     return violation
 
 
-def _minimal(trials: Trials, example: Example, deadline: Deadline) -> Example:
+def _make_minimal(trials: Trials, example: Example, deadline: Deadline) -> Example:
     """Make a failing example minimal, on the screen first."""
     axes, format_, whole = trials.job.axes, trials.job.format, trials.job.law.of_whole_numbers
 
@@ -311,22 +311,22 @@ def is_rechecked(job: Job) -> bool:
     return asks and job.contract.output is not None and job.contract.form == "function"
 
 
-def enlarged(job: Job) -> Job:
+def make_larger_job(job: Job) -> Job:
     """Return the law on larger, shuffled batches of its inputs; unchanged if it reduces over rows."""
     names = [name for name, axes in job.contract.axes.items() if axes.names[:1] == ("n",)]
     if job.contract.grouped or job.contract.output is None or job.contract.output[:1] != ("n",):
         return job
 
     def inputs(format_: Format) -> st.SearchStrategy[Example]:
-        return st.tuples(job.inputs(format_), ROWS, SEEDS).map(lambda drawn: _enlarged(*drawn, names))
+        return st.tuples(job.inputs(format_), ROWS, SEEDS).map(lambda drawn: _sample_rows(*drawn, names))
 
     return replace(job, law=replace(job.law, inputs=inputs))
 
 
-def _enlarged(example: Example, rows: int, seed: int, names: list[str]) -> Example:
+def _sample_rows(example: Example, rows: int, seed: int, names: list[str]) -> Example:
     """Return an example with random rows of a smaller one."""
-    few = next((len(example[name]) for name in names if isinstance(example.get(name), Tensor)), 0)
-    if few == 0:
+    count = next((len(example[name]) for name in names if isinstance(example.get(name), Tensor)), 0)
+    if count == 0:
         return example
-    index = torch.from_numpy(np.random.default_rng(seed).integers(few, size=rows))
+    index = torch.from_numpy(np.random.default_rng(seed).integers(count, size=rows))
     return {name: x.index_select(0, index) if name in names else x for name, x in example.items()}

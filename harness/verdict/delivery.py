@@ -24,7 +24,7 @@ from harness.loading.reader import Reader, reference_samples
 from harness.loading.source import Source
 from harness.record import Fault, Status, Verdict, Violation
 from harness.verdict.job import Job
-from harness.verdict.violation import witnessed
+from harness.verdict.violation import make_witness
 
 FAULTS = {
     FaultKind.DIED: Fault.KILLED,
@@ -56,7 +56,7 @@ def forget() -> None:
     _last.clear()
 
 
-def deliveries_of(case: Case) -> Deliveries:
+def get_deliveries(case: Case) -> Deliveries:
     """Return the reader of the loaders of a case, which all its laws share.
 
     Raises
@@ -64,12 +64,12 @@ def deliveries_of(case: Case) -> Deliveries:
     UsageError
         If the case does not make loaders.
     """
-    if not any(known.function is case.function and known.declares == case.declares for known, _ in _last):
-        _last[:] = [(case, _deliveries(case))]
+    if not any(previous.function is case.function and previous.declares == case.declares for previous, _ in _last):
+        _last[:] = [(case, _make_deliveries(case))]
     return _last[0][1]
 
 
-def _deliveries(case: Case) -> Deliveries:
+def _make_deliveries(case: Case) -> Deliveries:
     reference = case.declares.get("reference")
     path, _, name = reference.rpartition(":") if isinstance(reference, str) else ("", "", "")
     if isinstance(reference, str) and not path:
@@ -87,7 +87,7 @@ def _deliveries(case: Case) -> Deliveries:
     return Deliveries(reader, case.declares, remote)
 
 
-def delivered(job: Job, unreached: Verdict, *, example: Example | None = None) -> Verdict:
+def decide_loader_law(job: Job, unreached: Verdict, *, example: Example | None = None) -> Verdict:
     """Return the verdict on a law of loaders.
 
     Parameters
@@ -101,13 +101,13 @@ def delivered(job: Job, unreached: Verdict, *, example: Example | None = None) -
     """
     started = time.perf_counter()
     requests = [example] if example is not None else getattr(job.law.inputs, "several", ())
-    fields = _decided(job, requests)
+    fields = _check_requests(job, requests)
     return unreached.model_copy(update={"reason": None, **fields, "duration_s": time.perf_counter() - started})
 
 
-def _decided(job: Job, requests: Sequence[Example]) -> dict[str, Any]:
+def _check_requests(job: Job, requests: Sequence[Example]) -> dict[str, Any]:
     """Check the law on each request in turn."""
-    deliveries = deliveries_of(job.case)
+    deliveries = get_deliveries(job.case)
     read, holding, reasons = deliveries.read, 0, []
     for request in requests:
         if deliveries.age_s > (ENOUGH_S if holding else MAX_S):
@@ -124,22 +124,22 @@ def _decided(job: Job, requests: Sequence[Example]) -> dict[str, Any]:
         rows = max(deliveries.read - read, measurement.ratio.size)
         if measurement.broken:
             status, reason = job.when_broken
-            fields = {"status": status, "reason": reason, "violation": _violation(job, request, measurement)}
-            return {**fields, **_counted(holding, rows, measurement)}
+            fields = {"status": status, "reason": reason, "violation": _make_violation(job, request, measurement)}
+            return {**fields, **_make_census_fields(holding, rows, measurement)}
     if not holding:
         # A missing property says more than a missing name.
         return {"reason": next((why for why in reasons if "has no parameter" not in why), reasons[0])}
     if declared := job.case.declared_break(job.law.name, job.format.name):
         return {"status": Status.UNEXPECTED, "reason": declared, "examples": holding, "rows": rows}
-    return {"status": Status.HOLDS, **_counted(holding, rows, measurement)}
+    return {"status": Status.HOLDS, **_make_census_fields(holding, rows, measurement)}
 
 
-def _counted(holding: int, rows: int, measurement: Measurement) -> dict[str, Any]:
+def _make_census_fields(holding: int, rows: int, measurement: Measurement) -> dict[str, Any]:
     deviation = float(measurement.deviation.max())
     bounds = {"bound": 0.0, "typical_bound": 0.0}
     return {"examples": holding, "rows": rows, "deviation": deviation, "largest": deviation, **bounds}
 
 
-def _violation(job: Job, request: Example, measurement: Measurement) -> Violation:
-    fields = {**witnessed(job, request, measurement, 0, ""), "bound": 0.0, "magnitude": 0.0}
+def _make_violation(job: Job, request: Example, measurement: Measurement) -> Violation:
+    fields = {**make_witness(job, request, measurement, 0, ""), "bound": 0.0, "magnitude": 0.0}
     return Violation(**fields, place=(), over=1, of=1, cause=job.law.cause, seen=measurement.circumstance)

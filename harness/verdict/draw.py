@@ -59,7 +59,7 @@ class _Enough(BaseException):
     """The end of the examples; no ``Exception``, which Hypothesis would run again."""
 
 
-def drawn(inputs: Inputs, format_: Format, *, examples: int, seed: int) -> Iterator[Drawn]:
+def draw_examples(inputs: Inputs, format_: Format, *, examples: int, seed: int) -> Iterator[Drawn]:
     """Yield some examples; repeated calls yield the same ones.
 
     Parameters
@@ -75,45 +75,45 @@ def drawn(inputs: Inputs, format_: Format, *, examples: int, seed: int) -> Itera
     """
     count_drawn = 0
     for count in (*(stage for stage in STAGES if 2 * stage < examples), examples):
-        for example, digest in _first(count, inputs, format_, examples, seed)[count_drawn:]:
+        for example, digest in _draw_first(count, inputs, format_, examples, seed)[count_drawn:]:
             count_drawn += 1
             yield Drawn(_copy(example), digest)
 
 
-def all_drawn(inputs: Inputs, format_: Format, *, examples: int, seed: int) -> list[Example]:
+def draw_all_examples(inputs: Inputs, format_: Format, *, examples: int, seed: int) -> list[Example]:
     """Return the same examples, drawn at once, for callers that need all of them."""
-    return [_copy(example) for example, _ in _first(examples, inputs, format_, examples, seed)]
+    return [_copy(example) for example, _ in _draw_first(examples, inputs, format_, examples, seed)]
 
 
-def _first(count: int, inputs: Inputs, format_: Format, examples: int, seed: int) -> list[Drawn]:
+def _draw_first(count: int, inputs: Inputs, format_: Format, examples: int, seed: int) -> list[Drawn]:
     """Return the first examples, and draw them if they are not cached."""
     # Long rows are of other lengths under another seed of torch's.
     key = inputs, format_, examples, seed, torch.initial_seed(), shapes_are_few(), batches_are_narrow()
-    known = _memory.get((count, *key)) or _memory.get((examples, *key))
-    if known is None:
-        known = [Drawn(example, digest_of(example)) for example in draw(count, inputs, format_, examples, seed)]
-        _memory.keep((count, *key), known, sum(_bytes(list(example.values())) for example, _ in known))
-    return known
+    pool = _memory.get((count, *key)) or _memory.get((examples, *key))
+    if pool is None:
+        pool = [Drawn(example, compute_digest(example)) for example in draw(count, inputs, format_, examples, seed)]
+        _memory.keep((count, *key), pool, sum(_count_bytes(list(example.values())) for example, _ in pool))
+    return pool
 
 
 def draw(count: int, inputs: Inputs, format_: Format, examples: int, seed: int) -> list[Example]:
     """Draw the first ``count`` of ``examples`` examples."""
-    found: list[Example] = []
+    first_examples: list[Example] = []
 
     # Hypothesis reads the source of this function, and with decorators it would be longer.
     def collect(example: Example) -> None:
-        found.append(example)
-        if len(found) == count:
+        first_examples.append(example)
+        if len(first_examples) == count:
             raise _Enough
 
-    seeded = hypothesis.seed(seed)(_generating(examples)(given(inputs(format_))(collect)))
-    with reproducible(), suppress(_Enough):
+    seeded = hypothesis.seed(seed)(_make_settings(examples)(given(inputs(format_))(collect)))
+    with draw_reproducibly(), suppress(_Enough):
         seeded()
-    return found
+    return first_examples
 
 
 @cache
-def _generating(examples: int) -> settings:
+def _make_settings(examples: int) -> settings:
     """Return the settings of Hypothesis for this number of examples."""
     return settings(
         max_examples=examples,
@@ -133,7 +133,7 @@ def _copy(example: Example) -> Example:
     }
 
 
-def digest_of(example: Example) -> bytes:
+def compute_digest(example: Example) -> bytes:
     """Return a digest of the names, types, shapes and values of an example; all NaN are alike."""
     content = hashlib.blake2b(digest_size=8)
     for name in sorted(example):
@@ -155,14 +155,14 @@ def _feed(content: hashlib.blake2b, value: Any) -> None:
         content.update(repr(value).encode())
 
 
-def _bytes(value: Any) -> int:
+def _count_bytes(value: Any) -> int:
     if isinstance(value, Tensor):
         return value.nbytes
-    return sum(map(_bytes, value)) if isinstance(value, (list, tuple)) else 64
+    return sum(map(_count_bytes, value)) if isinstance(value, (list, tuple)) else 64
 
 
 @contextmanager
-def reproducible() -> Iterator[None]:
+def draw_reproducibly() -> Iterator[None]:
     """Draw the same examples in the body, regardless of the loaded modules.
 
     Hypothesis mixes constants of the loaded local modules into its draws. They help tests of the surrounding code, but
@@ -175,13 +175,13 @@ def reproducible() -> Iterator[None]:
         return
     with (
         mock.patch.object(providers, "_get_local_constants", type(providers.GLOBAL_CONSTANTS)),
-        mock.patch.object(providers, "CONSTANTS_CACHE", _permitted_constants()),
+        mock.patch.object(providers, "CONSTANTS_CACHE", _make_constants_cache()),
     ):
         yield
 
 
 @cache
-def _permitted_constants() -> Any:
+def _make_constants_cache() -> Any:
     """Return a cache for the constants that Hypothesis may draw; its own one includes local constants."""
     return type(providers.CONSTANTS_CACHE)(1024)
 
@@ -198,7 +198,7 @@ class Deadline:
         self._started = clock(), time.perf_counter()
 
     @property
-    def left(self) -> float:
+    def remaining_s(self) -> float:
         """The remaining seconds."""
         if math.isinf(self._seconds):
             return self._seconds
@@ -208,14 +208,14 @@ class Deadline:
     @property
     def is_up(self) -> bool:
         """Whether the deadline has passed."""
-        return self.left < 0.0
+        return self.remaining_s < 0.0
 
 
 FURTHER = 8
 """Examples that are drawn after one has failed, to see how bad it gets."""
 
 
-def first_failing(
+def find_failing_example(
     trials: Trials, remembered: Iterable[Example], *, examples: int, seed: int, deadline: Deadline
 ) -> Example | None:
     """Replay known counterexamples, then draw, until both tiers of the oracle see a violation or the time is up.
@@ -243,18 +243,18 @@ def first_failing(
     CaseError, NotApplicable
         If the implementation does not return a result.
     """
-    known = (Drawn(example, digest_of(example)) for example in remembered)
-    for example, digest in chain(known, _equally_drawn(trials, examples=examples, seed=seed)):
+    counterexamples = (Drawn(example, compute_digest(example)) for example in remembered)
+    for example, digest in chain(counterexamples, _draw_equally(trials, examples=examples, seed=seed)):
         if deadline.is_up and trials.census.rows:
             trials.census.cut_short = True
             return None
         trials.census.digests.append(digest)
-        if (failing := trials.failing(example)) is not None:
+        if (failing := trials.find_failing_row(example)) is not None:
             return failing
     return None
 
 
-def failing_rows(
+def find_failing_rows(
     trials: Trials, failing: Example, *, examples: int, seed: int, deadline: Deadline, unlike: bool = False
 ) -> list[tuple[Example, float]]:
     """Draw further examples, and return failing rows without confirmation.
@@ -272,7 +272,7 @@ def failing_rows(
     deadline
         Deadline.
     unlike
-        Whether to return several rows of an example; see :meth:`~harness.verdict.trial.Trials.failing_rows`.
+        Whether to return several rows of an example; see :meth:`~harness.verdict.trial.Trials.find_failing_rows`.
 
     Returns
     -------
@@ -282,22 +282,22 @@ def failing_rows(
     # The law is broken, whatever else the implementation does.
     with contextlib.suppress(CaseError, NotApplicable):
         # Use another seed than for the failing example.
-        for example, _ in _equally_drawn(trials, examples=examples, seed=seed + 1) if examples else ():
+        for example, _ in _draw_equally(trials, examples=examples, seed=seed + 1) if examples else ():
             if deadline.is_up:
                 break
-            rows += trials.failing_rows(example, unlike=unlike)
+            rows += trials.find_failing_rows(example, unlike=unlike)
     return sorted(rows, key=lambda row: -row[1])
 
 
-def _equally_drawn(trials: Trials, *, examples: int, seed: int) -> Iterator[Drawn]:
+def _draw_equally(trials: Trials, *, examples: int, seed: int) -> Iterator[Drawn]:
     """Yield examples of the law; before each, reset the global random generators."""
     before = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global generator is what is meant
     try:
-        for one in drawn(trials.job.inputs, trials.job.format, examples=examples, seed=seed):
+        for item in draw_examples(trials.job.inputs, trials.job.format, examples=examples, seed=seed):
             random.seed(0)
             np.random.seed(0)  # noqa: NPY002
             trials.subject.host.repeat_start()
-            yield one
+            yield item
     finally:
         random.setstate(before[0])
         np.random.set_state(before[1])  # noqa: NPY002
@@ -345,13 +345,13 @@ class Sample:
     measurement: Measurement | None
 
 
-def examples(inputs: Inputs, format_: Format) -> list[Example]:
+def draw_few_examples(inputs: Inputs, format_: Format) -> list[Example]:
     """Draw a few examples, the same ones each time."""
     with narrow_batches():
-        return all_drawn(inputs, format_, examples=EXAMPLES, seed=0)
+        return draw_all_examples(inputs, format_, examples=EXAMPLES, seed=0)
 
 
-def sampled(subject: Subject, law: Law, example: Example) -> Sample:
+def measure_sample(subject: Subject, law: Law, example: Example) -> Sample:
     """Measure a law on an example, row by row.
 
     Raises
@@ -361,8 +361,8 @@ def sampled(subject: Subject, law: Law, example: Example) -> Sample:
     CaseError
         If there is no result; a result of another shape may follow another convention.
     """
-    rows = _rows(subject.contract, law.reads, example)
-    ordinary = _moderate(law.reads, example, rows)
+    rows = _count_rows(subject.contract, law.reads, example)
+    ordinary = _find_moderate_rows(law.reads, example, rows)
     # The call may change its inputs, which must not affect the next one.
     inputs = {name: x.clone() if isinstance(x, Tensor) else x for name, x in example.items()}
     try:
@@ -377,13 +377,13 @@ def sampled(subject: Subject, law: Law, example: Example) -> Sample:
     return Sample(example, ordinary, np.asarray((ratio.reshape(rows, -1) <= 1.0).all(-1)), measurement)
 
 
-def share(samples: Sequence[Sample]) -> float:
+def compute_share(samples: Sequence[Sample]) -> float:
     """Share of the ordinary rows on which the law holds; one if there are none."""
     holding = np.concatenate([sample.holds[sample.ordinary] for sample in samples])
     return float(holding.mean()) if holding.size else 1.0
 
 
-def numbers(samples: Sequence[Sample], name: Literal["actual", "expected"]) -> NDArray[np.float64]:
+def join_numbers(samples: Sequence[Sample], name: Literal["actual", "expected"]) -> NDArray[np.float64]:
     """Return all results, or all exact values, in one array."""
     arrays = [np.ravel(getattr(sample.measurement, name)) for sample in samples if sample.measurement is not None]
     return np.concatenate(arrays) if arrays else np.zeros(0)
@@ -394,7 +394,7 @@ def is_float(x: Any) -> bool:
     return isinstance(x, Tensor) and x.is_floating_point()
 
 
-def _rows(contract: Contract, reads: Iterable[str], example: Example) -> int:
+def _count_rows(contract: Contract, reads: Iterable[str], example: Example) -> int:
     """Return the number of rows, or of groups of rows."""
     axis = "g" if contract.grouped else "n"
     for name in reads:
@@ -404,7 +404,7 @@ def _rows(contract: Contract, reads: Iterable[str], example: Example) -> int:
     return 1
 
 
-def _moderate(reads: Iterable[str], example: Example, rows: int) -> Rows:
+def _find_moderate_rows(reads: Iterable[str], example: Example, rows: int) -> Rows:
     """Return which rows have only moderate numbers; an input without rows affects all."""
     chosen = np.ones(rows, dtype=bool)
     for name in reads:

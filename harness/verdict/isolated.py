@@ -22,7 +22,7 @@ RULE = "an isolated process must be able to import it by name from a file"
 _REMEDY = "move it to the top level of a separate file, or leave out `isolate`"
 
 
-def importable(function: Any) -> tuple[str, str | None]:
+def find_import_target(function: Any) -> tuple[str, str | None]:
     """Return the target that names a living object, and the folder from which its package is imported.
 
     Returns
@@ -40,47 +40,47 @@ def importable(function: Any) -> tuple[str, str | None]:
         return place, None
     name, home = getattr(function, "__qualname__", None), getattr(function, "__module__", None)
     if not isinstance(name, str) or not isinstance(home, str):
-        raise _refusal(f"an object of {type(function).__name__} without a name")
+        raise _make_refusal(f"an object of {type(function).__name__} without a name")
     if "<lambda>" in name:
-        raise _refusal("a lambda")
+        raise _make_refusal("a lambda")
     if "<locals>" in name:
-        raise _refusal(f"`{name.replace('.<locals>', '')}`, which is defined inside a function")
+        raise _make_refusal(f"`{name.replace('.<locals>', '')}`, which is defined inside a function")
     if home == "__main__":
-        raise _refusal(f"`{name}`, which is defined in the running program or notebook")
+        raise _make_refusal(f"`{name}`, which is defined in the running program or notebook")
     module = sys.modules.get(home)
-    file = _source(module)
+    file = _find_source(module)
     if module is None or file is None:
-        raise _refusal(f"`{name}` of `{home}`, which has no source file")
-    if _named(module, name) is not function:
-        raise _refusal(f"`{name}`, which is another object in `{home}`")
+        raise _make_refusal(f"`{name}` of `{home}`, which has no source file")
+    if _resolve_name(module, name) is not function:
+        raise _make_refusal(f"`{name}`, which is another object in `{home}`")
     parts = home.split(".")
     if len(parts) == 1 and not hasattr(module, "__path__"):
         return f"{file}:{name}", None
     root = file.parents[len(parts) - (file.name != "__init__.py")]
     if file.with_suffix("").relative_to(root).parts[: len(parts)] != tuple(parts):
-        raise _refusal(f"`{name}` of `{home}`, whose file does not match its module name")
+        raise _make_refusal(f"`{name}` of `{home}`, whose file does not match its module name")
     return f"{home}:{name}", str(root)
 
 
-def _source(module: ModuleType | None) -> Path | None:
+def _find_source(module: ModuleType | None) -> Path | None:
     """The file of Python that a module was loaded from."""
     file = getattr(module, "__file__", None)
     path = Path(file).absolute() if isinstance(file, str) and file.endswith(".py") else None
     return path if path is not None and path.is_file() else None
 
 
-def _named(module: ModuleType, name: str) -> Any:
+def _resolve_name(module: ModuleType, name: str) -> Any:
     value: Any = module
     for part in name.split("."):
         value = getattr(value, part, None)
     return value
 
 
-def _refusal(value: str) -> UsageError:
+def _make_refusal(value: str) -> UsageError:
     return UsageError("cannot isolate the object", rule=RULE, value=value, remedy=_REMEDY)
 
 
-def importable_campaign(function: Any, campaign: Campaign) -> Campaign:
+def make_importable_campaign(function: Any, campaign: Campaign) -> Campaign:
     """Return the campaign about a function that another process imports, again or, by its target, for the first time.
 
     Raises
@@ -88,17 +88,17 @@ def importable_campaign(function: Any, campaign: Campaign) -> Campaign:
     UsageError
         If the function cannot be imported, or if its adapter exists only in this process.
     """
-    target, root = (function, None) if isinstance(function, str) else importable(function)
+    target, root = (function, None) if isinstance(function, str) else find_import_target(function)
     if campaign.call is not None and not isinstance(campaign.call, str):
         raise UsageError(
             "cannot use `call` together with `isolate`",
             rule="it must be a string: the name of an adapter, `file.py:adapter` or an expression",
             value=f"an object of type {type(campaign.call).__name__}",
         )
-    return replace(campaign, target=target, root=root).rechecked()
+    return replace(campaign, target=target, root=root).add_recheck()
 
 
-def checked(campaign: Campaign) -> tuple[list[Verdict], list[Property]]:
+def check_campaign(campaign: Campaign) -> tuple[list[Verdict], list[Property]]:
     """Reach all verdicts of a campaign in separate processes, and return them with the properties of the function.
 
     Raises
@@ -129,7 +129,7 @@ class Isolated:
         UsageError
             If it cannot be imported there.
         """
-        campaign = importable_campaign(function, self._campaign)
+        campaign = make_importable_campaign(function, self._campaign)
         if campaign.target not in self._pools:
             self._pools[campaign.target] = self._stack.enter_context(WorkerPool(campaign, Limits(), 1))
         pool = self._pools[campaign.target]

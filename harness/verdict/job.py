@@ -20,10 +20,10 @@ from harness.contracts import claimed, contract_named
 from harness.error import UsageError, did_you_mean, join_names
 from harness.floats.format import Format, format_of
 from harness.laws.contract import Axes, Contract, choices
-from harness.laws.default_examples import share_of
+from harness.laws.default_examples import count_examples
 from harness.laws.law import Inputs, Law
 from harness.laws.strategies import few_shapes
-from harness.laws.subject import TRAITS, Subject, unjudged
+from harness.laws.subject import TRAITS, Subject, explain_exemption
 from harness.record import ANY, Status, Verdict
 
 
@@ -65,18 +65,18 @@ class Job:
     @property
     def when_broken(self) -> tuple[Status, str | None]:
         """Return the status of a broken law, and the declared or known reason."""
-        status, reason = status_if_broken(self.law, self.case, self.format.name, strict=self.strict)
+        status, reason = get_status_if_broken(self.law, self.case, self.format.name, strict=self.strict)
         return (status, reason) if self.claimed or status is Status.EXPECTED else (Status.UNCLAIMED, None)
 
     @property
     def examples(self) -> int:
         """Default number of Hypothesis examples."""
-        return self.law.examples or share_of(self.contract.examples, self.law.group)
+        return self.law.examples or count_examples(self.contract.examples, self.law.group)
 
     @property
-    def unjudged(self) -> str | None:
+    def exemption(self) -> str | None:
         """Return why the law does not apply to such a case; ``None`` if it does."""
-        return unjudged(self.case.declares, self.format, self.law.name)
+        return explain_exemption(self.case.declares, self.format, self.law.name)
 
     @property
     def inputs(self) -> Inputs:
@@ -93,7 +93,7 @@ class Job:
         return {name: axes for name, axes in self.contract.axes.items() if name in self.law.reads}
 
 
-def status_if_broken(law: Law, case: Case, dtype: str, *, strict: bool = False) -> tuple[Status, str | None]:
+def get_status_if_broken(law: Law, case: Case, dtype: str, *, strict: bool = False) -> tuple[Status, str | None]:
     """Return the status of a law that a case breaks, and the declared or known reason.
 
     If ``strict``, lost digits are defects, too.
@@ -104,7 +104,7 @@ def status_if_broken(law: Law, case: Case, dtype: str, *, strict: bool = False) 
     return (Status.EXPECTED, declared) if declared else (Status.BROKEN, None)
 
 
-def jobs(
+def list_jobs(
     cases: Iterable[Case],
     *,
     laws: Iterable[str] = (),
@@ -186,10 +186,10 @@ def _validate(case: Case, contract: Contract) -> None:
     admissible = {**contract.conventions, **(TRAITS if contract.output is not None else {})}
     for name, value in case.declares.items():
         if name not in admissible:
-            known = join_names(contract.conventions) or "none"
+            conventions = join_names(contract.conventions) or "none"
             raise UsageError(
                 f"unknown convention `{name}` declared for {case.name}",
-                rule=f"the conventions of `{contract.name}` are {known}",
+                rule=f"the conventions of `{contract.name}` are {conventions}",
                 remedy=did_you_mean(name, admissible),
             )
         if value not in admissible[name]:
@@ -238,16 +238,16 @@ def reject_misfit(case: Case, contract: Contract) -> None:
     UsageError
         If it does not; the message has the option that makes it fit.
     """
-    signature = _signature(case)
+    signature = _find_signature(case)
     if contract.form != "function" or signature is None:
         return
-    inputs = _inputs(contract)
+    inputs = _get_inputs(contract)
     if contract.name == "sgd" and case.call is None and next(iter(signature.parameters), "") in _IN_PLACE:
-        raise _otherwise(case, contract, "it changes a list of parameters in place")
+        raise _make_call_error(case, contract, "it changes a list of parameters in place")
     try:
         signature.bind(*inputs)
     except TypeError as error:
-        raise _unfit(case, contract, str(error), _required(signature)[len(inputs) :]) from None
+        raise _make_misfit_error(case, contract, str(error), _list_required(signature)[len(inputs) :]) from None
 
 
 def reject_uncallable(jobs: Sequence[Job], verdicts: Sequence[Verdict]) -> None:
@@ -268,19 +268,19 @@ def _reject_uncallable(job: Job, verdict: Verdict) -> None:
         return
     raised, is_adapted = _RAISED.fullmatch(reason), signature_of_adapter(job.case) is not None
     if raised and job.contract.name == "linear" and not is_adapted and _OF_SHAPES.search(raised[1]):
-        raise _otherwise(job.case, job.contract, raised[1])
-    found = _TYPE_ERROR.fullmatch(reason)
-    if job.law is not job.contract.laws[0] or found is None:
+        raise _make_call_error(job.case, job.contract, raised[1])
+    match = _TYPE_ERROR.fullmatch(reason)
+    if job.law is not job.contract.laws[0] or match is None:
         return
-    words = found[1].removeprefix("TypeError: ")
+    words = match[1].removeprefix("TypeError: ")
     if _OF_JAX.search(words) and job.case.call is None:
         problem = f"cannot call `{job.case.target}` with tensors: it takes arrays of JAX"
         raise UsageError(problem, remedy="pass `--call jax`")
-    if _signature(job.case) is None and not _is_object(job.case.function):
-        raise _unfit(job.case, job.contract, words, [])
+    if _find_signature(job.case) is None and not _is_object(job.case.function):
+        raise _make_misfit_error(job.case, job.contract, words, [])
 
 
-def _signature(case: Case) -> inspect.Signature | None:
+def _find_signature(case: Case) -> inspect.Signature | None:
     """Return the signature that a call meets; ``None`` where it is not known, or modules and classes are called."""
     if (signature := signature_of_adapter(case)) is not None:
         return signature
@@ -298,28 +298,29 @@ def _is_object(function: Any) -> bool:
     return isinstance(function, (type, Bridge)) or is_model(function) or getattr(function, "is_object", False) is True
 
 
-def _inputs(contract: Contract) -> tuple[str, ...]:
+def _get_inputs(contract: Contract) -> tuple[str, ...]:
     return contract.laws[0].reads
 
 
-def _required(signature: inspect.Signature) -> list[str]:
+def _list_required(signature: inspect.Signature) -> list[str]:
     return [
-        one.name
-        for one in signature.parameters.values()
-        if one.default is one.empty and one.kind not in {one.VAR_POSITIONAL, one.VAR_KEYWORD}
+        parameter.name
+        for parameter in signature.parameters.values()
+        if parameter.default is parameter.empty
+        and parameter.kind not in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}
     ]
 
 
-def _otherwise(case: Case, contract: Contract, words: str) -> UsageError:
-    return _uncallable(case, contract, words, f'pass `--call "{_OTHERWISE[contract.name]}"`')
+def _make_call_error(case: Case, contract: Contract, words: str) -> UsageError:
+    return _make_uncallable_error(case, contract, words, f'pass `--call "{_OTHERWISE[contract.name]}"`')
 
 
-def _uncallable(case: Case, contract: Contract, words: str, remedy: str) -> UsageError:
+def _make_uncallable_error(case: Case, contract: Contract, words: str, remedy: str) -> UsageError:
     return UsageError(f"cannot call `{case.target}` as {contract.signature}: {words.rstrip('.')}", remedy=remedy)
 
 
-def _unfit(case: Case, contract: Contract, words: str, missing: Sequence[str]) -> UsageError:
-    inputs = [name.lower() for name in _inputs(contract)]
+def _make_misfit_error(case: Case, contract: Contract, words: str, missing: Sequence[str]) -> UsageError:
+    inputs = [name.lower() for name in _get_inputs(contract)]
     names = ", ".join(inputs)
     if "too many" in words:
         remedy = "name another contract with `--contract`, or give its mathematics with `--formula`"
@@ -327,4 +328,4 @@ def _unfit(case: Case, contract: Contract, words: str, missing: Sequence[str]) -
         rest = [f"{name}={_DEFAULTS.get(name, '...').format(first=inputs[0])}" for name in missing] or ["..."]
         remedy = f"pass `--call 'lambda f, {names}: f({names}, {', '.join(rest)})'`"
         remedy += ", or give its mathematics with `--formula`" if "..." in remedy else ""
-    return _uncallable(case, contract, words, remedy)
+    return _make_uncallable_error(case, contract, words, remedy)

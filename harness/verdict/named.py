@@ -16,10 +16,10 @@ from harness.floats import Measurement
 from harness.laws.case_error import CaseError
 from harness.laws.law import Example
 from harness.record import Fault, Mistake, Status, Verdict, Violation
-from harness.verdict.draw import examples as drawn_examples
+from harness.verdict.draw import draw_few_examples
 from harness.verdict.job import Job
-from harness.verdict.replay import spelled_out
-from harness.verdict.violation import violation_of
+from harness.verdict.replay import restore_example
+from harness.verdict.violation import make_violation
 
 _WRONG = {Status.BROKEN, Status.LOST}
 """Statuses that start a search for a mistake."""
@@ -34,55 +34,57 @@ class Names:
     def __init__(self) -> None:
         self._found: dict[Any, tuple[Diagnosis, Mistake] | None] = {}
 
-    def named(self, job: Job, verdict: Verdict) -> Verdict:
+    def add_mistake(self, job: Job, verdict: Verdict) -> Verdict:
         """Return the verdict with the mistake from which its violation follows."""
         if job.contract.form != "function":
             return verdict
         if verdict.violation is None:
-            known = self._looked_up(job, examines=True) if verdict.fault in _EXPLAINED else None
-            is_explained = known is not None and _explains(known[0], verdict)
-            return verdict.model_copy(update={"named": known[1]}) if known and is_explained else verdict
+            pair = self._find_mistake(job, examines=True) if verdict.fault in _EXPLAINED else None
+            is_explained = pair is not None and _explains(pair[0], verdict)
+            return verdict.model_copy(update={"named": pair[1]}) if pair and is_explained else verdict
         if verdict.status not in _REPORTED:
             return verdict
-        known = self._looked_up(job, examines=verdict.status in _WRONG)
-        if known is None:
+        pair = self._find_mistake(job, examines=verdict.status in _WRONG)
+        if pair is None:
             return verdict
-        diagnosis, mistake = known
+        diagnosis, mistake = pair
         follows = _Follows(job, diagnosis)
         first, *rest = (
-            one.model_copy(update={"named": mistake}) if follows.shows(one) else one
-            for one in (verdict.violation, *verdict.violation.beside)
+            violation.model_copy(update={"named": mistake}) if follows.shows(violation) else violation
+            for violation in (verdict.violation, *verdict.violation.beside)
         )
         if job.law.name == "value" and not _is_clear(first, diagnosis):
-            clear = follows.on_clear_inputs()
+            clear = follows.find_clear_violation()
             if clear is not None:
                 # The smallest example shows something else, such as an overflow, or NaN, or too little of a cap.
                 rest = [*rest, first.model_copy(update={"beside": ()})] if first.named is None else rest
                 first = clear.model_copy(update={"named": mistake})
         return verdict.model_copy(update={"violation": first.model_copy(update={"beside": tuple(rest)})})
 
-    def _looked_up(self, job: Job, *, examines: bool) -> tuple[Diagnosis, Mistake] | None:
+    def _find_mistake(self, job: Job, *, examines: bool) -> tuple[Diagnosis, Mistake] | None:
         declares = str(
             sorted((name, str(value)) for name, value in job.case.declares.items() if name in job.contract.conventions)
         )
         key = job.case.name, id(job.case.function), declares, job.contract.name, job.device
         if key not in self._found and examines:
             with torch.random.fork_rng(devices=[]):
-                self._found[key] = _diagnosed(job)
+                self._found[key] = _diagnose(job)
         return self._found.get(key)
 
 
-def _diagnosed(job: Job) -> tuple[Diagnosis, Mistake] | None:
+def _diagnose(job: Job) -> tuple[Diagnosis, Mistake] | None:
     """Return the mistake of a case, with the contract under which it would be none."""
     diagnosis = find_mistake(job.case, job.contract, job.device)
-    other = find_rival(job.case, job.contract, job.device) if diagnosis is None or _is_of_values(diagnosis) else None
-    if other is not None and (diagnosis is None or len(diagnosis.choices) > 1):
-        diagnosis = other
+    alternative = (
+        find_rival(job.case, job.contract, job.device) if diagnosis is None or _is_of_values(diagnosis) else None
+    )
+    if alternative is not None and (diagnosis is None or len(diagnosis.choices) > 1):
+        diagnosis = alternative
     if diagnosis is None:
         return None
     mistake = make_mistake(diagnosis, job.case, job.contract)
-    if other is not None and not mistake.declare:
-        mistake = mistake.model_copy(update={"declare": other.choices[0].contract})
+    if alternative is not None and not mistake.declare:
+        mistake = mistake.model_copy(update={"declare": alternative.choices[0].contract})
     return diagnosis, mistake
 
 
@@ -105,13 +107,13 @@ def _is_of_values(diagnosis: Diagnosis) -> bool:
     return not diagnosis.is_far and "gradient" not in diagnosis.setting.choices
 
 
-def _worst(measured: Measurement) -> tuple[tuple[int, ...], float, float]:
+def _find_worst(measured: Measurement) -> tuple[tuple[int, ...], float, float]:
     """Return the place of the largest deviation, and the answer and the exact value there."""
     index = measured.worst
     return index, float(measured.actual[index]), float(measured.expected[index])
 
 
-def _smallest_first(given: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+def _sort_by_size(given: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return sorted(given, key=lambda one: sum(x.numel() for x in one if isinstance(x, Tensor)))
 
 
@@ -131,20 +133,20 @@ class _Follows:
     def __init__(self, job: Job, diagnosis: Diagnosis) -> None:
         self._job = job
         imitated = make_imitations(job.contract, diagnosis.setting, job.format)
-        self._imitated = [job.subject.calling(function) for function in imitated]
+        self._imitated = [job.subject.replace_function(function) for function in imitated]
 
     def shows(self, violation: Violation) -> bool:
         """Whether the imitation is off in the same way on the example, or on others if it is not spelled out."""
-        found = violation.place, violation.actual, violation.expected
-        examples = spelled_out(violation.example, self._job.contract)
-        return any(self._is_imitated(one, *found) for one in examples) if examples else self._shows_on_drawn()
+        element = violation.place, violation.actual, violation.expected
+        examples = restore_example(violation.example, self._job.contract)
+        return any(self._is_imitated(example, *element) for example in examples) if examples else self._shows_on_drawn()
 
     def _shows_on_drawn(self) -> bool:
         """Whether the imitation is off in the same way on the first drawn example that the case breaks."""
-        for example in drawn_examples(self._job.inputs, self._job.format):
-            measurement = self._measured(self._job.subject, example)
+        for example in draw_few_examples(self._job.inputs, self._job.format):
+            measurement = self._measure(self._job.subject, example)
             if measurement is not None and measurement.broken:
-                return self._is_imitated(example, *_worst(measurement))
+                return self._is_imitated(example, *_find_worst(measurement))
         return False
 
     def _is_imitated(self, example: Example, index: tuple[int, ...], actual: float, expected: float) -> bool:
@@ -154,43 +156,43 @@ class _Follows:
         """
         if not (math.isfinite(actual) and math.isfinite(expected)):
             return self._breaks(example, finite=math.isfinite(actual))
-        measured = self._measured(self._imitated[0], example)
+        measured = self._measure(self._imitated[0], example)
         if measured is None:
             return False
         # The record of a violation with a single group has no axis of groups.
         index = (0,) * (measured.actual.ndim - len(index)) + index
         if len(index) != measured.actual.ndim:
             return False
-        if any(at >= size for at, size in zip(index, measured.actual.shape, strict=True)):
+        if any(position >= size for position, size in zip(index, measured.actual.shape, strict=True)):
             return False
         off = float(measured.actual[index]) - float(measured.expected[index])
         return math.isfinite(off) and abs(off - (actual - expected)) <= _PART * abs(actual - expected)
 
     def _breaks(self, example: Example, *, finite: bool) -> bool:
-        found = [self._measured(subject, example) for subject in self._imitated]
-        wrong = [one for one in found if one is not None and one.broken]
-        return any(math.isfinite(one.actual[one.worst]) == finite for one in wrong)
+        measurements = [self._measure(subject, example) for subject in self._imitated]
+        wrong = [measurement for measurement in measurements if measurement is not None and measurement.broken]
+        return any(math.isfinite(measurement.actual[measurement.worst]) == finite for measurement in wrong)
 
-    def _measured(self, subject: Any, example: Example) -> Measurement | None:
+    def _measure(self, subject: Any, example: Example) -> Measurement | None:
         inputs = {name: x.clone() if isinstance(x, Tensor) else x for name, x in example.items()}
         with contextlib.suppress(CaseError, NotApplicable, KeyError):
             return subject.measure(self._job.law, inputs)  # type: ignore[no-any-return]
         return None
 
-    def on_clear_inputs(self) -> Violation | None:
+    def find_clear_violation(self) -> Violation | None:
         """Return a violation of the case on a small example that the imitation breaks, too."""
-        for example in self._small():
-            measured = self._measured(self._job.subject, example)
-            if measured is not None and measured.broken and self._is_imitated(example, *_worst(measured)):
-                return violation_of(self._job, example, measured, "")
+        for example in self._make_small_examples():
+            measured = self._measure(self._job.subject, example)
+            if measured is not None and measured.broken and self._is_imitated(example, *_find_worst(measured)):
+                return make_violation(self._job, example, measured, "")
         return None
 
-    def _small(self) -> Sequence[Example]:
+    def _make_small_examples(self) -> Sequence[Example]:
         grouped, names = self._job.contract.grouped, self._job.law.reads
         return [
-            {name: x[None] if grouped and isinstance(x, Tensor) else x for name, x in zip(names, one, strict=True)}
+            {name: x[None] if grouped and isinstance(x, Tensor) else x for name, x in zip(names, values, strict=True)}
             for far in (True, False)
-            for one in _smallest_first(
+            for values in _sort_by_size(
                 small_examples(self._job.contract, dtype=self._job.format.dtype, far=far)[: 1 if far else None]
             )
         ]

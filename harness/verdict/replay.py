@@ -27,7 +27,7 @@ from harness.record import Breaking, Counterexample, Input, Proof, TensorText, V
 from harness.record.storage import is_there, parse_record, read_text
 
 
-def hexadecimal(value: float) -> str:
+def format_hexadecimal(value: float) -> str:
     """``float.hex`` without the trailing zeros of the significand: ``0x1.62e43p+6``; ``0.0`` for zero."""
     if value == 0.0 or not math.isfinite(value):
         return str(value)
@@ -35,47 +35,47 @@ def hexadecimal(value: float) -> str:
     return f"{significand.rstrip('0').rstrip('.')}p{exponent}"
 
 
-def from_text(example: Mapping[str, Any], contract: Contract | None = None) -> Example:
-    """Invert :func:`to_text`."""
-    read = {name: _tensor(value) if isinstance(value, TensorText) else value for name, value in example.items()}
-    return read if contract is None else _grouped(read, contract)
+def decode_example(example: Mapping[str, Any], contract: Contract | None = None) -> Example:
+    """Invert :func:`encode_example`."""
+    read = {name: _decode_tensor(value) if isinstance(value, TensorText) else value for name, value in example.items()}
+    return read if contract is None else _add_groups(read, contract)
 
 
-def spelled_out(example: Mapping[str, Any], contract: Contract) -> list[Example]:
+def restore_example(example: Mapping[str, Any], contract: Contract) -> list[Example]:
     """Return the example again if its values are recorded; no example otherwise."""
     tensors = (value for value in example.values() if isinstance(value, TensorText))
     whole = all(len(text.values) == math.prod(text.shape) for text in tensors)
-    return [from_text(example, contract)] if whole else []
+    return [decode_example(example, contract)] if whole else []
 
 
-def as_called(example: Example, contract: Contract) -> Example:
+def remove_groups(example: Example, contract: Contract) -> Example:
     """Return the inputs of the call for an example with a single group, in the shapes of the signature."""
     if not is_one_group(example, contract):
         return example
-    grouped = _with_groups(contract, example)
+    grouped = _list_grouped_names(contract, example)
     return {name: value.squeeze(0) if name in grouped else value for name, value in example.items()}
 
 
 def is_one_group(example: Example, contract: Contract) -> bool:
     """Whether an example has an axis of groups with one group only."""
-    inputs = [(example[name], contract.axes[name]) for name in _with_groups(contract, example)]
+    inputs = [(example[name], contract.axes[name]) for name in _list_grouped_names(contract, example)]
     return bool(inputs) and all(value.ndim == len(axes.names) and len(value) == 1 for value, axes in inputs)
 
 
-def _with_groups(contract: Contract, example: Mapping[str, Any]) -> list[str]:
+def _list_grouped_names(contract: Contract, example: Mapping[str, Any]) -> list[str]:
     """Return the names of the tensors that have a leading axis of groups."""
     axes = contract.axes if contract.grouped else {}
     return [name for name in example if name in axes and axes[name].names[:1] == ("g",)]
 
 
-def _grouped(example: Example, contract: Contract) -> Example:
-    """Invert :func:`as_called`; an example that still has its axis of groups is returned unchanged."""
-    grouped = _with_groups(contract, example)
+def _add_groups(example: Example, contract: Contract) -> Example:
+    """Invert :func:`remove_groups`; an example that still has its axis of groups is returned unchanged."""
+    grouped = _list_grouped_names(contract, example)
     called = [name for name in grouped if example[name].ndim == len(contract.axes[name].names) - 1]
     return {name: value.unsqueeze(0) if name in called else value for name, value in example.items()}
 
 
-def _tensor(text: TensorText) -> Tensor:
+def _decode_tensor(text: TensorText) -> Tensor:
     dtype = getattr(torch, text.dtype)
     if dtype.is_floating_point:
         values = torch.tensor([float.fromhex(value) for value in text.values], dtype=torch.float64).to(dtype)
@@ -88,34 +88,36 @@ MAX_ELEMENTS = 1024
 """Tensors with more elements are recorded by dtype and shape, and replayed from the seed that drew them."""
 
 
-def to_text(example: Example, contract: Contract | None = None) -> dict[str, Any]:
+def encode_example(example: Example, contract: Contract | None = None) -> dict[str, Any]:
     """Return every input of a call in the form of the record: tensors as :class:`~harness.record.TensorText`."""
-    called = example if contract is None else as_called(example, contract)
-    return {name: _tensor_text(value) if isinstance(value, Tensor) else value for name, value in called.items()}
+    called = example if contract is None else remove_groups(example, contract)
+    return {name: _encode_tensor(value) if isinstance(value, Tensor) else value for name, value in called.items()}
 
 
-def _tensor_text(tensor: Tensor) -> TensorText:
+def _encode_tensor(tensor: Tensor) -> TensorText:
     plain = tensor.detach().cpu()
     values: tuple[str, ...] = ()
     if plain.numel() <= MAX_ELEMENTS:
-        spell = hexadecimal if plain.dtype.is_floating_point else str
+        spell = format_hexadecimal if plain.dtype.is_floating_point else str
         values = tuple(spell(value) for value in plain.flatten().tolist())
     return TensorText(dtype=str(plain.dtype).removeprefix("torch."), shape=tuple(plain.shape), values=values)
 
 
-def to_json(example: Example, contract: Contract, format_: Format) -> str:
+def make_json(example: Example, contract: Contract, format_: Format) -> str:
     """Return the example in the format of ``--example``.
 
     Tensors are nested lists in the shapes of a call, floats in hexadecimal. A dtype that does not follow from the
     contract and the format precedes the list: ``{"int64": [0, 1]}``.
     """
-    called = as_called(example, contract)
+    called = remove_groups(example, contract)
     tensors = {name: value for name, value in called.items() if isinstance(value, Tensor)}
-    nested = {name: _nested(value, _implied(name, contract, format_)) for name, value in tensors.items()}
+    nested = {
+        name: _make_nested_list(value, _find_implied_dtype(name, contract, format_)) for name, value in tensors.items()
+    }
     return json.dumps({**called, **nested})
 
 
-def _implied(name: str, contract: Contract, format_: Format) -> torch.dtype | None:
+def _find_implied_dtype(name: str, contract: Contract, format_: Format) -> torch.dtype | None:
     """Return the dtype of a list that names none; ``None`` if an input is a tensor only with a dtype."""
     axes = contract.axes.get(name)
     if axes is None:
@@ -123,18 +125,18 @@ def _implied(name: str, contract: Contract, format_: Format) -> torch.dtype | No
     return torch.int64 if axes.index_of is not None else format_.dtype
 
 
-def _nested(tensor: Tensor, implied: torch.dtype | None) -> Any:
-    values = _spelled(tensor.detach().cpu().tolist())
+def _make_nested_list(tensor: Tensor, implied: torch.dtype | None) -> Any:
+    values = _write_nested_list(tensor.detach().cpu().tolist())
     return values if tensor.dtype == implied else {str(tensor.dtype).removeprefix("torch."): values}
 
 
-def _spelled(nested: Any) -> Any:
+def _write_nested_list(nested: Any) -> Any:
     if isinstance(nested, list):
-        return [_spelled(item) for item in nested]
-    return hexadecimal(nested) if isinstance(nested, float) else nested
+        return [_write_nested_list(item) for item in nested]
+    return format_hexadecimal(nested) if isinstance(nested, float) else nested
 
 
-def from_json(text: str, contract: Contract, format_: Format) -> Example:
+def read_json(text: str, contract: Contract, format_: Format) -> Example:
     """Read the output of :func:`make_json`.
 
     Floating-point inputs may be hexadecimal strings or plain JSON numbers; they are rounded to the format.
@@ -148,8 +150,10 @@ def from_json(text: str, contract: Contract, format_: Format) -> Example:
         document = json.loads(text)
         if not isinstance(document, dict):
             raise TypeError("not an object")
-        read = {name: _value(value, _implied(name, contract, format_)) for name, value in document.items()}
-        example = _grouped(read, contract)
+        read = {
+            name: _read_value(value, _find_implied_dtype(name, contract, format_)) for name, value in document.items()
+        }
+        example = _add_groups(read, contract)
     except (ValueError, TypeError, AttributeError) as error:
         raise UsageError(
             "cannot read `--example`",
@@ -168,20 +172,20 @@ def from_json(text: str, contract: Contract, format_: Format) -> Example:
     return example
 
 
-def _value(value: Any, implied: torch.dtype | None) -> Any:
+def _read_value(value: Any, implied: torch.dtype | None) -> Any:
     if isinstance(value, dict):
         ((name, value),) = value.items()
         implied = getattr(torch, name)
     if implied is None:
         return value
     if implied.is_floating_point:
-        return torch.tensor(_parsed(value), dtype=torch.float64).to(implied)
+        return torch.tensor(_parse_nested_list(value), dtype=torch.float64).to(implied)
     return torch.tensor(value, dtype=implied)
 
 
-def _parsed(nested: Any) -> Any:
+def _parse_nested_list(nested: Any) -> Any:
     if isinstance(nested, list):
-        return [_parsed(item) for item in nested]
+        return [_parse_nested_list(item) for item in nested]
     return float.fromhex(nested) if isinstance(nested, str) else float(nested)
 
 
@@ -211,7 +215,7 @@ def replay_command(
         words += ["--declare", f"{name}={value}"]
     small = all(value.numel() <= MAX_ELEMENTS for value in example.values() if isinstance(value, Tensor))
     if small:
-        return shlex.join([*words, "--example", to_json(example, contract, format_)])
+        return shlex.join([*words, "--example", make_json(example, contract, format_)])
     return f"{shlex.join(words)} {draws}"
 
 
@@ -238,7 +242,7 @@ def read_corpus(file: Path) -> tuple[Counterexample, ...]:
     text = read_text(file, what=_WHAT, remedy=_REMEDY)
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     *others, last = lines or [(1, "")]
-    if last[1].strip() != _digest_line(line for _, line in others):
+    if last[1].strip() != _make_digest_line(line for _, line in others):
         raise UsageError(f"the digest of the corpus does not match: `{file}`", remedy=_RESTORE)
     return tuple(
         parse_record(Counterexample, line, place=f"{file}:{number}", what=_WHAT, remedy=_REMEDY)
@@ -246,13 +250,13 @@ def read_corpus(file: Path) -> tuple[Counterexample, ...]:
     )
 
 
-def corpus_text(lines: Iterable[str]) -> str:
+def make_corpus_text(lines: Iterable[str]) -> str:
     """Return the content of a file of counterexamples: their lines in order, and the digest."""
-    known = sorted(lines)
-    return "".join(f"{line}\n" for line in [*known, _digest_line(known)])
+    ordered = sorted(lines)
+    return "".join(f"{line}\n" for line in [*ordered, _make_digest_line(ordered)])
 
 
-def _digest_line(lines: Iterable[str]) -> str:
+def _make_digest_line(lines: Iterable[str]) -> str:
     content = "\n".join(line.strip() for line in lines)
     return json.dumps({"digest": hashlib.blake2b(content.encode(errors="replace"), digest_size=16).hexdigest()})
 
@@ -276,7 +280,9 @@ _LARGEST = 64
 """Counterexamples with more elements are found again by drawing."""
 
 
-def known_examples(contract: Contract, law: Law, format_: Format, folders: Iterable[Path] = (CORPUS,)) -> list[Example]:
+def list_known_examples(
+    contract: Contract, law: Law, format_: Format, folders: Iterable[Path] = (CORPUS,)
+) -> list[Example]:
     """Return the known counterexamples to a law in a format; none for a law with separate inputs.
 
     Such a law has few and peculiar examples, and a minimal counterexample no longer belongs to them. It would break
@@ -285,14 +291,14 @@ def known_examples(contract: Contract, law: Law, format_: Format, folders: Itera
     if law.inputs is not None:
         return []
     return [
-        _completed(known, contract, law, folder / f"{contract.name}.jsonl")
+        _ensure_inputs(counterexample, contract, law, folder / f"{contract.name}.jsonl")
         for folder in folders
-        for known in known_counterexamples(contract.name, folder)
-        if (known.law, known.dtype) == (law.name, format_.name)
+        for counterexample in read_counterexamples(contract.name, folder)
+        if (counterexample.law, counterexample.dtype) == (law.name, format_.name)
     ]
 
 
-def _completed(known: Counterexample, contract: Contract, law: Law, file: Path) -> Example:
+def _ensure_inputs(known: Counterexample, contract: Contract, law: Law, file: Path) -> Example:
     """Return the example; raise an error if it lacks an input that the law reads."""
     if missing := [name for name in law.reads if name not in known.example]:
         raise UsageError(
@@ -300,11 +306,11 @@ def _completed(known: Counterexample, contract: Contract, law: Law, file: Path) 
             rule=f"`{law.name}` needs {join_names(law.reads)}",
             remedy=_REMEDY,
         )
-    return from_text(known.example, contract)
+    return decode_example(known.example, contract)
 
 
 @cache
-def known_counterexamples(contract: str, folder: Path = CORPUS) -> tuple[Counterexample, ...]:
+def read_counterexamples(contract: str, folder: Path = CORPUS) -> tuple[Counterexample, ...]:
     """Read the corpus of a contract; empty if it does not exist.
 
     Raises
@@ -332,26 +338,28 @@ def freeze(findings: Iterable[Recorded], folder: Path = CORPUS) -> int:
     added = 0
     fresh: dict[str, list[Counterexample]] = {}
     for finding in findings:
-        if broken := list(_counterexamples(finding)):
+        if broken := list(_list_counterexamples(finding)):
             fresh.setdefault(finding.contract, []).extend(broken)
     for contract, new in fresh.items():
-        known = {_key(counterexample): counterexample for counterexample in known_counterexamples(contract, folder)}
-        merged = {**{_key(counterexample): counterexample for counterexample in new}, **known}
-        added += len(merged) - len(known)
+        stored = {
+            _make_key(counterexample): counterexample for counterexample in read_counterexamples(contract, folder)
+        }
+        merged = {**{_make_key(counterexample): counterexample for counterexample in new}, **stored}
+        added += len(merged) - len(stored)
         lines = (counterexample.model_dump_json() for counterexample in merged.values())
-        write_atomically(folder / f"{contract}.jsonl", corpus_text(lines))
-    known_counterexamples.cache_clear()
+        write_atomically(folder / f"{contract}.jsonl", make_corpus_text(lines))
+    read_counterexamples.cache_clear()
     return added
 
 
-def _counterexamples(finding: Recorded) -> Iterator[Counterexample]:
-    for law, example in _broken_on(finding):
+def _list_counterexamples(finding: Recorded) -> Iterator[Counterexample]:
+    for law, example in _list_broken_laws(finding):
         tensors = [value for value in example.values() if isinstance(value, TensorText)]
         if all(0 < len(tensor.values) <= _LARGEST or 0 in tensor.shape for tensor in tensors):
             yield Counterexample(law=law, dtype=finding.dtype, example=example, found_in=finding.case)
 
 
-def _broken_on(finding: Recorded) -> Iterator[tuple[str, dict[str, Input]]]:
+def _list_broken_laws(finding: Recorded) -> Iterator[tuple[str, dict[str, Input]]]:
     """Yield each broken law with the inputs that break it."""
     match finding:
         case Verdict(violation=violation) if violation is not None:
@@ -371,6 +379,6 @@ def _is_law(finding: Breaking) -> bool:
     return any(law.name == finding.law for law in contract_named(finding.contract).laws)
 
 
-def _key(counterexample: Counterexample) -> str:
-    known = counterexample.model_dump(mode="json")
-    return json.dumps([known["law"], known["dtype"], known["example"]], sort_keys=True)
+def _make_key(counterexample: Counterexample) -> str:
+    record = counterexample.model_dump(mode="json")
+    return json.dumps([record["law"], record["dtype"], record["example"]], sort_keys=True)

@@ -18,7 +18,7 @@ from harness.floats.format import Format, from_ordinal, to_ordinal
 from harness.floats.oracle import content_of
 from harness.laws.contract import Axes
 from harness.laws.law import Example
-from harness.verdict.trial import Members, is_same, length, row_of_each, stacked, take
+from harness.verdict.trial import Members, count_positions, is_same, make_row_of_each, stack_rows, take
 
 _LEVELS = 6
 """Levels of a bisection that are evaluated together, as rows of an example."""
@@ -33,7 +33,7 @@ class Interval:
     spacing: int
     """Smallest distance between the two ends."""
 
-    def halved(self, fails: Callable[[int], bool]) -> int:
+    def halve(self, fails: Callable[[int], bool]) -> int:
         """Return the last ordinal that fails, with one test per bit."""
         passing, failing = self.passing, self.failing
         while abs(failing - passing) > self.spacing:
@@ -41,7 +41,7 @@ class Interval:
             passing, failing = (passing, middle) if fails(middle) else (middle, failing)
         return failing
 
-    def halved_by_levels(
+    def halve_by_levels(
         self, each_fails: Callable[[list[int]], list[bool] | None], fails: Callable[[int], bool]
     ) -> int:
         """Bisect as above, with the candidates of the next steps as rows of an example.
@@ -50,23 +50,27 @@ class Interval:
         """
         passing, failing = self.passing, self.failing
         while abs(failing - passing) > self.spacing:
-            ordinals = _middles(passing, failing, self.spacing, _LEVELS)
+            ordinals = _list_midpoints(passing, failing, self.spacing, _LEVELS)
             answers = each_fails(ordinals)
             if answers is None:
-                return self.halved(fails)
+                return self.halve(fails)
             is_failing = dict(zip(ordinals, answers, strict=True))
             while abs(failing - passing) > self.spacing and (middle := (failing + passing) // 2) in is_failing:
                 passing, failing = (passing, middle) if is_failing[middle] else (middle, failing)
         single = (failing == self.failing or fails(failing)) and (passing == self.passing or not fails(passing))
-        return failing if single else self.halved(fails)
+        return failing if single else self.halve(fails)
 
 
-def _middles(passing: int, failing: int, spacing: int, levels: int) -> list[int]:
+def _list_midpoints(passing: int, failing: int, spacing: int, levels: int) -> list[int]:
     """Return all possible midpoints of the next halvings."""
     if not levels or abs(failing - passing) <= spacing:
         return []
     middle = (failing + passing) // 2
-    return [middle, *_middles(passing, middle, spacing, levels - 1), *_middles(middle, failing, spacing, levels - 1)]
+    return [
+        middle,
+        *_list_midpoints(passing, middle, spacing, levels - 1),
+        *_list_midpoints(middle, failing, spacing, levels - 1),
+    ]
 
 
 _PLACES = 32
@@ -124,25 +128,27 @@ class _Trial:
         member = self.member(candidate)
         return member if member is not None and self.still_fails(member) else None
 
-    def first(self, steps: Iterable[_Step]) -> tuple[_Step, Example] | None:
+    def find_first(self, steps: Iterable[_Step]) -> tuple[_Step, Example] | None:
         """Return the first step whose member still fails, and the member; ``None`` without one.
 
         If the law measures row by row, several steps are rows of a single example.
         """
-        left, many = iter(steps), _AT_ONCE
-        while some := list(islice(left, many if self.broken_rows is not None else 1)):
-            members = [self.member(step.candidate, at=step.at) for step in some]
-            answers = self._at_once(members)
-            for position, (step, member) in enumerate(zip(some, members, strict=True)):
+        queue, batch_size = iter(steps), _AT_ONCE
+        while batch := list(islice(queue, batch_size if self.broken_rows is not None else 1)):
+            members = [self.member(step.candidate, at=step.at) for step in batch]
+            answers = self._test_together(members)
+            for position, (step, member) in enumerate(zip(batch, members, strict=True)):
                 if member is not None and (self.still_fails(member) if answers is None else answers[position]):
                     return step, member
-            many = min(2 * many, max(1, _ELEMENTS // max(map(_size, filter(None, members)), default=1)))
+            batch_size = min(
+                2 * batch_size, max(1, _ELEMENTS // max(map(_count_elements, filter(None, members)), default=1))
+            )
         return None
 
-    def _at_once(self, members: Sequence[Example | None]) -> list[bool] | None:
+    def _test_together(self, members: Sequence[Example | None]) -> list[bool] | None:
         """Return which members fail, in one measurement; ``None`` if they must be tried in turn."""
         new = [member if member is not None and not self._is_known_to_hold(member) else None for member in members]
-        answers = self.failing(new) if len(new) - new.count(None) > 1 else None
+        answers = self.find_failing(new) if len(new) - new.count(None) > 1 else None
         for member, fails in zip(new, answers or (), strict=False):
             if member is not None and not fails:
                 self._note_as_holding(member)
@@ -159,19 +165,19 @@ class _Trial:
             return None
         return member
 
-    def failing(self, members: Sequence[Example | None]) -> list[bool] | None:
+    def find_failing(self, members: Sequence[Example | None]) -> list[bool] | None:
         """Return which members fail, each as a row of an example; ``None`` if this is impossible.
 
         It is impossible if they have several rows, or if the law does not measure row by row.
         """
         present = [member for member in members if member is not None]
-        broken = self.broken(stacked(present, self.axes), len(present)) if present else None
+        broken = self.find_broken(stack_rows(present, self.axes), len(present)) if present else None
         if broken is None:
             return None
         answers = iter(broken)
         return [member is not None and next(answers) for member in members]
 
-    def broken(self, together: Example | None, rows: int) -> list[bool] | None:
+    def find_broken(self, together: Example | None, rows: int) -> list[bool] | None:
         """Return which rows of an example break the law; without such information, ``None`` now and later."""
         if self.broken_rows is None or together is None:
             return None
@@ -219,7 +225,7 @@ def minimise(
     members = Members(example, axes, format_)
     trial = _Trial(axes, format_, members, fails, exact, whole, broken_rows, bisected=bisected)
     # Twice, since rows and columns may be needed only as long as the numbers are large or many.
-    minimal = _pass(_pass(example, trial), trial, repeated=True)
+    minimal = _run_pass(_run_pass(example, trial), trial, repeated=True)
     if broken_rows is None or fails(minimal):
         return minimal
     # The rows affect each other: a row may fail only together with others.
@@ -230,11 +236,11 @@ def _is_whole(value: object) -> bool:
     return not isinstance(value, Tensor) or bool((value == value.round()).all())
 
 
-def _pass(example: Example, trial: _Trial, *, repeated: bool = False) -> Example:
+def _run_pass(example: Example, trial: _Trial, *, repeated: bool = False) -> Example:
     before, primary = example, next(iter(trial.axes), None)
     axes = trial.axes
     names = (input_axes.names[: 1 if input_axes.kept else None] for input_axes in axes.values())
-    for name in dict.fromkeys(name for some in names for name in some):
+    for name in dict.fromkeys(name for group in names for name in group):
         example = _shorten(example, name, trial)
     for name in axes:
         if _has_values(axes[name], example[name]) and example[name].numel() <= _MANY:
@@ -255,18 +261,20 @@ def _has_values(axes: Axes, value: Tensor) -> bool:
 def _shorten(example: Example, name: str, trial: _Trial) -> Example:
     """Drop runs of positions along one axis, longest runs first, as long as the example still fails."""
     axes = trial.axes
-    example = _shortest_prefix(example, name, trial)
-    if length(example, axes, name) > _LONG:
+    example = _find_shortest_prefix(example, name, trial)
+    if count_positions(example, axes, name) > _LONG:
         return example
-    run = max(1, length(example, axes, name) // 2)
+    run = max(1, count_positions(example, axes, name) // 2)
     while True:
-        before = length(example, axes, name)
+        before = count_positions(example, axes, name)
         # Long axes: a few places only, since a drop that helps usually helps anywhere.
         starts = range(0, before, max(run, -(-before // _PLACES)))
         runs = [range(start, min(start + run, before)) for start in starts]
         # The last run is shorter, so its remainder has another length and cannot share an example.
-        shorter = _first_without(example, name, [it for it in runs if len(it) == run], trial)
-        shorter = shorter or _first_without(example, name, [it for it in runs if len(it) < run], trial)
+        shorter = _remove_first_run(example, name, [candidate for candidate in runs if len(candidate) == run], trial)
+        shorter = shorter or _remove_first_run(
+            example, name, [candidate for candidate in runs if len(candidate) < run], trial
+        )
         if shorter is not None:
             example = shorter
         elif run <= max(1, before // _PLACES):
@@ -275,17 +283,17 @@ def _shorten(example: Example, name: str, trial: _Trial) -> Example:
             run //= 2
 
 
-def _first_without(example: Example, name: str, runs: Sequence[range], trial: _Trial) -> Example | None:
+def _remove_first_run(example: Example, name: str, runs: Sequence[range], trial: _Trial) -> Example | None:
     """Return the example without the first run of positions that can be dropped."""
-    every = range(length(example, trial.axes, name))
-    kept = ([i for i in every if i not in run] for run in runs)
-    left = trial.first(_Step(take(example, trial.axes, name, some) if some else None) for some in kept)
-    return None if left is None else left[1]
+    positions = range(count_positions(example, trial.axes, name))
+    kept = ([i for i in positions if i not in run] for run in runs)
+    shorter = trial.find_first(_Step(take(example, trial.axes, name, indices) if indices else None) for indices in kept)
+    return None if shorter is None else shorter[1]
 
 
-def _shortest_prefix(example: Example, name: str, trial: _Trial) -> Example:
+def _find_shortest_prefix(example: Example, name: str, trial: _Trial) -> Example:
     """Bisect a long axis for the shortest length that fails, if only the length matters."""
-    failing, passing = length(example, trial.axes, name), 0
+    failing, passing = count_positions(example, trial.axes, name), 0
     if failing <= _MANY:
         return example
     while failing - passing > 1:
@@ -303,29 +311,35 @@ def _simplify(example: Example, name: str, trial: _Trial, *, kept_from_growing: 
 
     The largest entry may be prevented from growing, since it would only be bisected again.
     """
-    bisected = _largest(example[name]) if kept_from_growing else None
-    left = list(np.ndindex(tuple(example[name].shape)))
-    while left:
-        steps = (step for index in left for step in _simpler_at(example, name, index, trial, kept=index == bisected))
-        simpler = trial.first(steps)
+    bisected = _find_largest(example[name]) if kept_from_growing else None
+    pending = list(np.ndindex(tuple(example[name].shape)))
+    while pending:
+        steps = (
+            step
+            for index in pending
+            for step in _list_replacements(example, name, index, trial, kept=index == bisected)
+        )
+        simpler = trial.find_first(steps)
         if simpler is None:
             break
         step, example = simpler
-        left = left[left.index(step.at[1]) + 1 :] if step.at is not None else []
+        pending = pending[pending.index(step.at[1]) + 1 :] if step.at is not None else []
     return example
 
 
-def _simpler_at(example: Example, name: str, index: tuple[int, ...], trial: _Trial, *, kept: bool) -> Iterator[_Step]:
+def _list_replacements(
+    example: Example, name: str, index: tuple[int, ...], trial: _Trial, *, kept: bool
+) -> Iterator[_Step]:
     """Yield the replacements of an entry, the simplest first; optionally none that is larger."""
     current, positive = float(example[name][index]), trial.axes[name].positive
     largest = torch.finfo(example[name].dtype).max if example[name].is_floating_point() else np.inf
     if not np.isfinite(current) or (positive and current == 0.0):
         return
-    for simple in _simpler(current, *(() if trial.bisected else _POWERS)):
+    for simple in _list_simpler_numbers(current, *(() if trial.bisected else _POWERS)):
         # The largest number rounded to fewer digits is none of the format.
         if abs(simple) > (abs(current) if kept else largest):
             continue
-        changed = _replaced(example, name, index, simple)
+        changed = _replace_entry(example, name, index, simple)
         if is_same(float(changed[name][index]), current):
             return
         if not positive or float(changed[name][index]) > 0.0:
@@ -336,7 +350,7 @@ _POWERS = (10.0, 100.0, 1000.0)
 """Numbers that an entry may become if it does not become the last one that fails."""
 
 
-def _simpler(value: float, *powers: float) -> Iterator[float]:
+def _list_simpler_numbers(value: float, *powers: float) -> Iterator[float]:
     yield 0.0
     if np.signbit(value):
         yield -0.0
@@ -346,7 +360,7 @@ def _simpler(value: float, *powers: float) -> Iterator[float]:
         yield float(f"{value:.{digits - 1}e}")
 
 
-def _replaced(example: Example, name: str, index: tuple[int, ...], value: float) -> Example:
+def _replace_entry(example: Example, name: str, index: tuple[int, ...], value: float) -> Example:
     changed = example[name].clone()
     changed[index] = value
     return {**example, name: changed}
@@ -354,7 +368,7 @@ def _replaced(example: Example, name: str, index: tuple[int, ...], value: float)
 
 def _bisect_largest(example: Example, name: str, trial: _Trial) -> Example:
     """Move the finite entry of largest magnitude toward zero, to the last representable number that still fails."""
-    tensor, position = example[name], _largest(example[name])
+    tensor, position = example[name], _find_largest(example[name])
     if not tensor[position].isfinite():
         return example
     failing, passing = int(to_ordinal(tensor)[position]), 1 if trial.axes[name].positive else 0
@@ -363,16 +377,18 @@ def _bisect_largest(example: Example, name: str, trial: _Trial) -> Example:
     def member(ordinal: int) -> Example | None:
         # Ordinal 0 is both zeros; keep the sign that failed.
         value = abs(float(from_ordinal(np.array(ordinal), trial.format)))
-        smaller = trial.member(_replaced(example, name, position, sign * value), at=(name, position))
+        smaller = trial.member(_replace_entry(example, name, position, sign * value), at=(name, position))
         # If another entry would take the old value of this one, the two would only change places.
-        moved = smaller is not None and trial.axes[name].restore is not None and _largest(smaller[name]) != position
+        moved = (
+            smaller is not None and trial.axes[name].restore is not None and _find_largest(smaller[name]) != position
+        )
         return None if moved else smaller
 
     def each_fails(ordinals: list[int]) -> list[bool] | None:
         if trial.axes[name].restore is not None or trial.whole:
-            return trial.failing([member(ordinal) for ordinal in ordinals])
+            return trial.find_failing([member(ordinal) for ordinal in ordinals])
         values = from_ordinal(np.abs(ordinals), trial.format).copysign(tensor[position])
-        return trial.broken(row_of_each(example, trial.axes, name, position, values), len(ordinals))
+        return trial.find_broken(make_row_of_each(example, trial.axes, name, position, values), len(ordinals))
 
     def fails(ordinal: int) -> bool:
         smaller = member(ordinal)
@@ -381,15 +397,15 @@ def _bisect_largest(example: Example, name: str, trial: _Trial) -> Example:
     if abs(failing) > passing and fails(passing):
         return member(passing) or example
     spacing = 1 if trial.exact else 1 << max(0, trial.format.precision - _NEAR_BITS)
-    last = Interval(passing, failing, spacing).halved_by_levels(each_fails, fails)
+    last = Interval(passing, failing, spacing).halve_by_levels(each_fails, fails)
     return example if last == failing else member(last) or example
 
 
-def _size(example: Example) -> int:
+def _count_elements(example: Example) -> int:
     return max((value.numel() for value in example.values() if isinstance(value, Tensor)), default=1)
 
 
-def _largest(tensor: Tensor) -> tuple[int, ...]:
+def _find_largest(tensor: Tensor) -> tuple[int, ...]:
     """Return the index of the finite entry with the largest magnitude."""
     magnitudes = torch.where(tensor.isfinite(), tensor.double().abs(), -1.0)
     return tuple(int(i) for i in np.unravel_index(int(magnitudes.argmax()), tuple(tensor.shape)))

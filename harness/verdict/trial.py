@@ -26,7 +26,7 @@ from harness.laws.law import Example
 from harness.laws.subject import Subject
 from harness.record import Fault
 from harness.verdict.job import Job
-from harness.verdict.replay import to_json
+from harness.verdict.replay import make_json
 
 ATTEMPTS = 16
 """Most repetitions of a law that broke, for failures that do not show each time."""
@@ -115,7 +115,7 @@ class Trials:
     subject: Subject
     census: Census = field(default_factory=Census)
 
-    def failing(self, example: Example) -> Example | None:
+    def find_failing_row(self, example: Example) -> Example | None:
         """Measure an example; return its worst row if it breaks the law and ball arithmetic agrees."""
         measurement = self.measure(example)
         self.census.count(measurement)
@@ -124,7 +124,7 @@ class Trials:
             self.census.witness = example, measurement
             return example
         if measurement.broken:
-            row = self._worst_row(example, measurement)
+            row = self._select_worst_row(example, measurement)
             with confirming():
                 confirmed = self.subject.measure(self.job.law, row)
             if confirmed.broken:
@@ -135,23 +135,25 @@ class Trials:
         self.census.note(measurement)
         return None
 
-    def failing_rows(self, example: Example, *, unlike: bool) -> list[tuple[Example, float]]:
+    def find_failing_rows(self, example: Example, *, unlike: bool) -> list[tuple[Example, float]]:
         """Return failing rows of an example, each with its severity on the screening oracle.
 
         If ``unlike``, they include the worst and the median row with a finite deviation, which may have other causes.
         """
         measurement = self.measure(example)
-        rows = [self._worst_row(example, measurement)] if measurement.broken else []
-        if unlike and (finite := _without(measurement, np.isinf)).broken:
-            severity = _of_broken_rows(finite)
+        rows = [self._select_worst_row(example, measurement)] if measurement.broken else []
+        if unlike and (finite := _remove_rows_beyond(measurement, np.isinf)).broken:
+            severity = _list_broken_severities(finite)
             if not math.isfinite(measurement.most_severe):
-                rows.append(self._worst_row(example, finite))
-            rows.append(self._worst_row(example, _without(finite, lambda rows: rows > np.median(severity))))
+                rows.append(self._select_worst_row(example, finite))
+            rows.append(
+                self._select_worst_row(example, _remove_rows_beyond(finite, lambda rows: rows > np.median(severity)))
+            )
         return [(row, self.measure(row).most_severe) for row in rows]
 
-    def _worst_row(self, example: Example, measurement: Measurement) -> Example:
+    def _select_worst_row(self, example: Example, measurement: Measurement) -> Example:
         peculiar = self.job.law.inputs is not None
-        return worst_row(example, self.job.axes, measurement, self.breaks, peculiar=peculiar)
+        return select_worst_row(example, self.job.axes, measurement, self.breaks, peculiar=peculiar)
 
     def measure(self, example: Example) -> Measurement:
         """Measure; if the law cannot use an unchecked result, this is an error of the case.
@@ -182,12 +184,12 @@ class Trials:
 
     def broken_rows(self, example: Example) -> NDArray[np.bool_] | None:
         """Return which rows break the law; ``None`` if it does not measure row by row."""
-        ratio = of_rows(self.measure(example).ratio)
+        ratio = reduce_to_rows(self.measure(example).ratio)
         return None if ratio is None else ratio > 1.0
 
     def severity_of_rows(self, example: Example) -> NDArray[np.float64] | None:
         """Return the severities of the rows; ``None`` if the law does not measure row by row."""
-        return of_rows(self.measure(example).severity)
+        return reduce_to_rows(self.measure(example).severity)
 
     def shows_each_time(self, example: Example) -> bool:
         """Whether the examples that break the law do so in every measurement."""
@@ -206,46 +208,49 @@ class Trials:
         with confirming():
             repeated = self.measure(row)
         pairs = ((first, second), (confirmed, repeated))
-        same = all(np.array_equal(one.actual, other.actual, equal_nan=True) for one, other in pairs)
+        same = all(np.array_equal(again.actual, once.actual, equal_nan=True) for again, once in pairs)
         if not (same and first.broken):
             raise CaseError(
                 f"{job.case.name} gives a different result when it is called again on the same inputs",
                 Fault.UNREPEATABLE,
             )
-        at = first.worst
-        screened, exact = float(first.deviation[at]), float(confirmed.deviation[at])
+        worst = first.worst
+        screened, exact = float(first.deviation[worst]), float(confirmed.deviation[worst])
         if not math.isclose(screened, exact, rel_tol=_TIERS_AGREE, abs_tol=_TIERS_AGREE):
+            example = _format_short(make_json(row, job.contract, job.format))
             raise CaseError(
                 f"internal error of the harness: the two tiers of the oracle disagree on {job.law.name}, "
-                f"{screened:.6g} {job.law.unit} and {exact:.6g}{_in_short(to_json(row, job.contract, job.format))}",
+                f"{screened:.6g} {job.law.unit} and {exact:.6g}{example}",
                 Fault.ORACLE,
             )
 
 
-def _in_short(example: str) -> str:
+def _format_short(example: str) -> str:
     """Return an example as the end of a sentence, or an empty text if it has many rows."""
     return f", on {example}" if len(example) <= _SHORT else ""
 
 
-def _of_broken_rows(measurement: Measurement) -> NDArray[np.float64]:
+def _list_broken_severities(measurement: Measurement) -> NDArray[np.float64]:
     """Return the severities of the broken rows."""
-    severity, ratio = of_rows(measurement.severity), of_rows(measurement.ratio)
+    severity, ratio = reduce_to_rows(measurement.severity), reduce_to_rows(measurement.ratio)
     return np.array([measurement.most_severe]) if severity is None or ratio is None else severity[ratio > 1.0]
 
 
-def _without(measurement: Measurement, excluded: Callable[[NDArray[np.float64]], NDArray[np.bool_]]) -> Measurement:
+def _remove_rows_beyond(
+    measurement: Measurement, excluded: Callable[[NDArray[np.float64]], NDArray[np.bool_]]
+) -> Measurement:
     """Return the measurement without the rows that are this far beyond their bounds."""
-    severity = of_rows(measurement.severity)
-    return without_rows(measurement, excluded(np.array([measurement.most_severe]) if severity is None else severity))
+    severity = reduce_to_rows(measurement.severity)
+    return ignore_rows(measurement, excluded(np.array([measurement.most_severe]) if severity is None else severity))
 
 
-def without_rows(measurement: Measurement, rows: NDArray[np.bool_]) -> Measurement:
+def ignore_rows(measurement: Measurement, rows: NDArray[np.bool_]) -> Measurement:
     """Return the measurement with no deviation in some rows."""
-    left_out = along_rows(rows, measurement.ratio.ndim)
+    left_out = expand_along_rows(rows, measurement.ratio.ndim)
     return replace(measurement, deviation=np.where(left_out, 0.0, measurement.deviation))
 
 
-def along_rows(rows: NDArray[np.bool_], axes: int) -> NDArray[np.bool_]:
+def expand_along_rows(rows: NDArray[np.bool_], axes: int) -> NDArray[np.bool_]:
     """Return one flag per row in the shape that broadcasts to an output with this number of axes."""
     return rows.reshape(-1, *(1,) * (axes - 1)) if axes else rows[0]
 
@@ -261,7 +266,7 @@ class Members:
 
     def __init__(self, example: Example, axes: Mapping[str, Axes], format_: Format) -> None:
         self.axes, self.format = axes, format_
-        self._kinds = {name: _kinds(example[name], axes[name]) for name in axes}
+        self._kinds = {name: _find_kinds(example[name], axes[name]) for name in axes}
         # A law about other inputs than the contract's may have some that are no distribution, say, to begin with.
         self._restored = [name for name in axes if self._is_whole(example[name], axes[name])]
         self._last = {name: example[name] for name in axes}
@@ -287,11 +292,11 @@ class Members:
         return member
 
     def _is_like(self, name: str, value: Tensor) -> bool:
-        kinds = _kinds(value, self.axes[name])
-        return kinds <= self._kinds[name] and _united(kinds) == _united(self._kinds[name])
+        kinds = _find_kinds(value, self.axes[name])
+        return kinds <= self._kinds[name] and _merge_kinds(kinds) == _merge_kinds(self._kinds[name])
 
 
-def _kinds(value: Tensor, axes: Axes) -> Kinds:
+def _find_kinds(value: Tensor, axes: Axes) -> Kinds:
     peculiar = is_peculiar(value, axes)
     if peculiar is None:
         return set()
@@ -301,7 +306,7 @@ def _kinds(value: Tensor, axes: Axes) -> Kinds:
     return set(zip((~rows).any(-1).tolist(), rows.any(-1).tolist(), strict=True))
 
 
-def _united(kinds: Kinds) -> tuple[bool, bool]:
+def _merge_kinds(kinds: Kinds) -> tuple[bool, bool]:
     return any(ordinary for ordinary, _ in kinds), any(peculiar for _, peculiar in kinds)
 
 
@@ -316,14 +321,14 @@ def is_peculiar(value: Any, axes: Axes) -> Tensor | None:
     return ~value.isfinite() | (value == 0.0) if axes.positive else ~value.isfinite()
 
 
-def peculiar_rows(example: Example, axes: Mapping[str, Axes], leading: str) -> NDArray[np.bool_]:
+def find_peculiar_rows(example: Example, axes: Mapping[str, Axes], leading: str) -> NDArray[np.bool_]:
     """Return which positions along the leading axis have a peculiar entry in any input."""
-    found = [
+    flags = [
         peculiar.reshape(len(peculiar), -1).any(-1).numpy()
         for name, input_axes in axes.items()
         if input_axes.names[:1] == (leading,) and (peculiar := is_peculiar(example[name], input_axes)) is not None
     ]
-    return np.any(found, axis=0) if found else np.array([], dtype=bool)
+    return np.any(flags, axis=0) if flags else np.array([], dtype=bool)
 
 
 def is_same(first: float, second: float) -> bool:
@@ -331,7 +336,7 @@ def is_same(first: float, second: float) -> bool:
     return first == second and bool(np.signbit(first) == np.signbit(second))
 
 
-def worst_row(
+def select_worst_row(
     example: Example,
     axes: Mapping[str, Axes],
     measurement: Measurement,
@@ -344,10 +349,10 @@ def worst_row(
     If the law is about ``peculiar`` entries, such as masked ones, a row with one is preferred, or kept in addition.
     """
     leading = next((input_axes.names[0] for input_axes in axes.values()), None)
-    if leading is None or not measurement.worst or len(measurement.ratio) != length(example, axes, leading):
+    if leading is None or not measurement.worst or len(measurement.ratio) != count_positions(example, axes, leading):
         return example
     rows = [measurement.worst[0]]
-    special = peculiar_rows(example, axes, leading) if peculiar else np.array([])
+    special = find_peculiar_rows(example, axes, leading) if peculiar else np.array([])
     if special.any() and not special[rows[0]]:
         ratios = measurement.ratio.reshape(len(special), -1).max(-1)
         first = int(np.where(special, ratios, -1.0).argmax())
@@ -374,13 +379,13 @@ def take(example: Example, axes: Mapping[str, Axes], name: str, selected: Sequen
     return result
 
 
-def length(example: Example, axes: Mapping[str, Axes], name: str) -> int:
+def count_positions(example: Example, axes: Mapping[str, Axes], name: str) -> int:
     """Count the positions along an axis."""
     key, input_axes = next((key, input_axes) for key, input_axes in axes.items() if name in input_axes.names)
     return len(example[key].movedim(input_axes.names.index(name), 0))
 
 
-def stacked(rows: Sequence[Example], axes: Mapping[str, Axes]) -> Example | None:
+def stack_rows(rows: Sequence[Example], axes: Mapping[str, Axes]) -> Example | None:
     """Stack examples with a single row; ``None`` if one has more rows, or if they share no leading axis."""
     leading = next((input_axes.names[0] for input_axes in axes.values() if input_axes.names), None)
     batch = dict(rows[0])
@@ -397,11 +402,11 @@ def stacked(rows: Sequence[Example], axes: Mapping[str, Axes]) -> Example | None
     return None if leading is None else batch
 
 
-def row_of_each(
+def make_row_of_each(
     example: Example, axes: Mapping[str, Axes], name: str, index: tuple[int, ...], values: Tensor
 ) -> Example | None:
     """Return an example with a row for each value of an entry; ``None`` if the example has several rows."""
-    if stacked([example], axes) is None or not index:
+    if stack_rows([example], axes) is None or not index:
         return None
     leading, batch = axes[name].names[0], dict(example)
     for key, input_axes in axes.items():
@@ -411,6 +416,6 @@ def row_of_each(
     return batch
 
 
-def of_rows(values: NDArray[np.float64]) -> NDArray[np.float64] | None:
+def reduce_to_rows(values: NDArray[np.float64]) -> NDArray[np.float64] | None:
     """Return the largest number per row; ``None`` without rows."""
     return np.fmax.reduce(values.reshape(len(values), -1), axis=-1) if values.ndim and values.size else None

@@ -29,10 +29,10 @@ from harness.laws.contract import Contract
 from harness.laws.law import Example, Law
 from harness.laws.subject import Subject
 from harness.record import Event, EventKind, Violation
-from harness.verdict.consequence import OF_ANSWERS, OF_TWO_RUNS, followed
-from harness.verdict.draw import Deadline, first_failing
+from harness.verdict.consequence import OF_ANSWERS, OF_TWO_RUNS, find_explaining_law
+from harness.verdict.draw import Deadline, find_failing_example
 from harness.verdict.job import Job
-from harness.verdict.replay import is_one_group, replay_command, spelled_out, to_text
+from harness.verdict.replay import encode_example, is_one_group, replay_command, restore_example
 from harness.verdict.trial import Trials
 from harness.wording.remedy import Scope, cause_of
 
@@ -64,12 +64,12 @@ class Cause(NamedTuple):
         return self.event is not None or self.is_exact
 
 
-def event_of(job: Job, example: Example) -> Event | None:
-    """Name the first wrong operation on an example that breaks a law, as :func:`traced` finds it."""
-    return traced(job, example).event
+def find_event(job: Job, example: Example) -> Event | None:
+    """Name the first wrong operation on an example that breaks a law, as :func:`trace_cause` finds it."""
+    return trace_cause(job, example).event
 
 
-def traced(job: Job, example: Example) -> Cause:
+def trace_cause(job: Job, example: Example) -> Cause:
     """Find out why an example breaks a law.
 
     Parameters
@@ -88,12 +88,12 @@ def traced(job: Job, example: Example) -> Cause:
         return Cause()
     try:
         with confirming() if size <= CONFIRMED else nullcontext(), remembering():
-            return _traced(job, example)
+            return _trace_cause(job, example)
     except Exception:  # noqa: BLE001 - an implementation may do anything while it is watched; then there is no cause
         return Cause()
 
 
-def _traced(job: Job, example: Example) -> Cause:
+def _trace_cause(job: Job, example: Example) -> Cause:
     recording = _Recording(job)
     measurement = recording.measure(job.law, example)
     if not measurement.broken:
@@ -112,7 +112,7 @@ def _traced(job: Job, example: Example) -> Cause:
         return bool(second.ratio[index] > 1.0 and second.deviation[index] > _AS_WRONG * measurement.deviation[index])
 
     tape = recording.tape()
-    cause = _first_loss(tape, job, excess, stays_wrong)
+    cause = _find_first_loss(tape, job, excess, stays_wrong)
     if np.isnan(measurement.actual[index]) and _may_be_hidden(cause.event):
         cause = Cause(hidden_branch(tape) or cause.event, is_exact=cause.is_exact)
     if cause.event is None and job.law.name.startswith("gradient") and bool(np.isfinite(measurement.actual[index])):
@@ -130,14 +130,14 @@ def _may_be_hidden(event: Event | None) -> bool:
     return event.kind is EventKind.INVALID and event.backward and event.operation not in {"sqrt", "pow"}
 
 
-def _first_loss(
+def _find_first_loss(
     tape: Tape, job: Job, excess: Callable[[Replay], float], stays_wrong: Callable[[Replay], bool]
 ) -> Cause:
     """Find the first wrong operation in float64 if it is wider and its range suffices, else with balls."""
     if job.format.name != "float64" and excess(Replay(tape, Doubles(), 0)) <= 1.0:
         return Cause(first_loss(tape, Doubles(), excess))
-    few = sum(value.numel() for step in tape.steps for value in step.values) <= MAX_BALLS
-    if few:
+    is_small = sum(value.numel() for step in tape.steps for value in step.values) <= MAX_BALLS
+    if is_small:
         event = first_loss(tape, Balls(), excess)
         # Balls are stored as two float64 numbers, whose range may be exceeded. Values without an operation were
         # computed where nothing is followed, such as in NumPy.
@@ -160,15 +160,15 @@ class _Recording(Subject):
     def attempt(self, what: str, action: Callable[[], Any]) -> Any:
         """Call the implementation, and record its operations."""
 
-        def recorded() -> Any:
+        def record_action() -> Any:
             with self._recording.body():
                 return action()
 
-        result = super().attempt(what, recorded)
+        result = super().attempt(what, record_action)
         views = self._recording.views([leaf for leaf in tree_leaves(result) if is_floating(leaf)])
         self._views += [view for parts in views for view in parts]
-        given = iter(views)
-        answer = tree_map(lambda x: _Answer(next(given), x.requires_grad) if is_floating(x) else x, result)
+        iterator = iter(views)
+        answer = tree_map(lambda x: _Answer(next(iterator), x.requires_grad) if is_floating(x) else x, result)
         self.answers.append(answer)
         return result
 
@@ -213,7 +213,7 @@ def _is_answer(leaf: Any) -> bool:
 # Violations
 
 
-def measured(trials: Trials, example: Example, draws: str, *, counted: bool = False) -> Violation | None:
+def measure_violation(trials: Trials, example: Example, draws: str, *, counted: bool = False) -> Violation | None:
     """Measure an example with ball arithmetic, and name the event that breaks the law.
 
     Parameters
@@ -238,22 +238,22 @@ def measured(trials: Trials, example: Example, draws: str, *, counted: bool = Fa
         trials.census.note(measurement)
     if not measurement.broken:
         return None
-    violation, event = violation_of(trials.job, example, measurement, draws), event_of(trials.job, example)
+    violation, event = make_violation(trials.job, example, measurement, draws), find_event(trials.job, example)
     if event is None:
         return violation
-    return violation.model_copy(update={"event": event, "cause": repaired(trials.job, event)})
+    return violation.model_copy(update={"event": event, "cause": write_remedy(trials.job, event)})
 
 
 _SIGMOIDS = {"sigmoid", "logsigmoid", "softplus", "binary_cross_entropy_with_logits"}
 """Contracts whose exponential has an argument of either sign and no row to compare with."""
 
 
-def repaired(job: Job, event: Event) -> str:
+def write_remedy(job: Job, event: Event) -> str:
     """Return an event and its remedy, which depends on the reduction of the contract."""
-    return cause_of(event, _scope(job.contract))
+    return cause_of(event, _get_scope(job.contract))
 
 
-def _scope(contract: Contract) -> Scope:
+def _get_scope(contract: Contract) -> Scope:
     if contract.name in _SIGMOIDS:
         return "sigmoid"
     first = next(iter(contract.axes.values()), None)
@@ -261,20 +261,20 @@ def _scope(contract: Contract) -> Scope:
     return "rows" if has_rows else ""
 
 
-def violation_of(job: Job, example: Example, measurement: Measurement, draws: str) -> Violation:
+def make_violation(job: Job, example: Example, measurement: Measurement, draws: str) -> Violation:
     """Return the violation on a measured example."""
     index, one_group = measurement.worst, is_one_group(example, job.contract)
     return Violation(
-        **witnessed(job, example, measurement, index, draws),
+        **make_witness(job, example, measurement, index, draws),
         place=index[1:] if one_group else index,
         over=measurement.over,
         of=measurement.ratio.size,
-        magnitude=magnitude({name: example[name] for name in job.law.reads}),
-        cause=_cause(job, measurement),
+        magnitude=measure_magnitude({name: example[name] for name in job.law.reads}),
+        cause=_write_cause(job, measurement),
     )
 
 
-def witnessed(job: Job, example: Example, measurement: Measurement, index: Any, draws: str) -> dict[str, Any]:
+def make_witness(job: Job, example: Example, measurement: Measurement, index: Any, draws: str) -> dict[str, Any]:
     """Return the fields of a record about one element of the output for an example."""
     read = {name: example[name] for name in job.law.reads}
     return {
@@ -282,12 +282,12 @@ def witnessed(job: Job, example: Example, measurement: Measurement, index: Any, 
         "expected": float(measurement.expected[index]),
         "deviation": float(measurement.deviation[index]),
         "bound": measurement.get_bound(index),
-        "example": to_text(read, job.contract),
+        "example": encode_example(read, job.contract),
         "replay": replay_command(job.case, job.contract, job.law.name, job.format, read, draws, device=job.device),
     }
 
 
-def related(job: Job, violation: Violation, failing: Example, *, seed: int, deadline: Deadline) -> Violation:
+def add_explanation(job: Job, violation: Violation, failing: Example, *, seed: int, deadline: Deadline) -> Violation:
     """Return the violation with its remedy and the law that explains it, if they can be found.
 
     Parameters
@@ -302,25 +302,25 @@ def related(job: Job, violation: Violation, failing: Example, *, seed: int, dead
         Seed and deadline for further examples.
     """
     mended = is_mended_wider(job, failing, seed=seed, deadline=deadline)
-    batches = [failing, *spelled_out(violation.example, job.contract)]
+    batches = [failing, *restore_example(violation.example, job.contract)]
     # A known event says more than the law from which the violation follows.
     may_follow = not violation.event and (job.law.group in OF_ANSWERS or job.law.name in OF_TWO_RUNS)
-    follows = followed(job, batches, seed=seed, deadline=deadline) if may_follow else ""
+    follows = find_explaining_law(job, batches, seed=seed, deadline=deadline) if may_follow else ""
     return violation.model_copy(update={"mended_wider": mended, "follows": follows})
 
 
-def likely_cause(law: Law, actual: float) -> str:
+def get_likely_cause(law: Law, actual: float) -> str:
     """Return the likely cause of a violation, given the offending output."""
     return law.non_finite if law.non_finite and not math.isfinite(actual) else law.cause
 
 
-def _cause(job: Job, measurement: Measurement) -> str:
+def _write_cause(job: Job, measurement: Measurement) -> str:
     """Return the likely cause, and the circumstance of the call if a law has several."""
-    cause = likely_cause(job.law, float(measurement.actual[measurement.worst]))
+    cause = get_likely_cause(job.law, float(measurement.actual[measurement.worst]))
     return f"{measurement.circumstance}: {cause}" if measurement.circumstance else cause
 
 
-def magnitude(example: Mapping[str, Any]) -> float:
+def measure_magnitude(example: Mapping[str, Any]) -> float:
     """Largest absolute value among the floating-point inputs; NaN counts as infinite."""
     tensors = [v for v in example.values() if isinstance(v, torch.Tensor) and v.dtype.is_floating_point and v.numel()]
     return max((float(tensor.double().abs().nan_to_num(torch.inf).max()) for tensor in tensors), default=0.0)
@@ -343,15 +343,15 @@ def is_mended_wider(job: Job, example: Example, *, seed: int, deadline: Deadline
         return False
     narrow = job.format.dtype
 
-    def widened(inputs: Sequence[Any]) -> list[Any]:
+    def widen(inputs: Sequence[Any]) -> list[Any]:
         return [x.float() if isinstance(x, Tensor) and x.dtype is narrow else x for x in inputs]
 
-    def rounded(output: Any) -> Any:
+    def round_output(output: Any) -> Any:
         return output.to(narrow) if isinstance(output, Tensor) and output.dtype is torch.float32 else output
 
-    trials = Trials(job, job.subject.arranged(widened, rounded))
+    trials = Trials(job, job.subject.wrap_calls(widen, round_output))
     try:
-        return first_failing(trials, (example,), examples=EXAMPLES, seed=seed, deadline=deadline) is None
+        return find_failing_example(trials, (example,), examples=EXAMPLES, seed=seed, deadline=deadline) is None
     except (CaseError, NotApplicable):
         # Without a result in float32 it is no remedy.
         return False

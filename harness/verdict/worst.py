@@ -22,12 +22,20 @@ from harness.laws.case_error import CaseError
 from harness.laws.law import Example
 from harness.record import EventKind, Status, Violation, WorstExample
 from harness.verdict.consequence import BASES
-from harness.verdict.draw import Deadline, failing_rows
+from harness.verdict.draw import Deadline, find_failing_rows
 from harness.verdict.job import Job
-from harness.verdict.replay import MAX_ELEMENTS, spelled_out
+from harness.verdict.replay import MAX_ELEMENTS, restore_example
 from harness.verdict.shrink import minimise
 from harness.verdict.trial import Trials
-from harness.verdict.violation import Cause, magnitude, measured, related, repaired, traced, witnessed
+from harness.verdict.violation import (
+    Cause,
+    add_explanation,
+    make_witness,
+    measure_magnitude,
+    measure_violation,
+    trace_cause,
+    write_remedy,
+)
 
 CLEARLY = 2.0
 """Factor on the excess over the bound from which the worst example is shown."""
@@ -62,7 +70,7 @@ class Search:
     deadline: Deadline
     draws: str
 
-    def with_other_causes(self, violation: Violation, failing: Example) -> Violation:
+    def add_other_causes(self, violation: Violation, failing: Example) -> Violation:
         """Return the violation with the worst example of its cause, if it is clearly worse, and with other causes.
 
         Parameters
@@ -76,18 +84,18 @@ class Search:
             return violation
         # The law is broken, whatever else the implementation does where it is called again.
         with contextlib.suppress(CaseError, NotApplicable):
-            return self._with_others(violation, failing)
+            return self._add_other_causes(violation, failing)
         return violation
 
-    def _with_others(self, violation: Violation, failing: Example) -> Violation:
+    def _add_other_causes(self, violation: Violation, failing: Example) -> Violation:
         finite, base = not math.isinf(violation.deviation), self.trials.job.law.name in BASES
         # An infinite deviation is the worst already; only base laws can reveal further causes.
         examples = self.examples if finite or base else 0
-        rows = failing_rows(
+        rows = find_failing_rows(
             self.trials, failing, examples=examples, seed=self.seed, deadline=self.deadline, unlike=base
         )
-        selected = self._rows_to_trace(rows, violation, failing)
-        least, known = CLEARLY * severity(violation), self._cause_of(violation) if selected else Cause()
+        selected = self._select_rows(rows, violation, failing)
+        least, main_cause = CLEARLY * compute_severity(violation), self._find_cause(violation) if selected else Cause()
         worst, sought = None, not finite
         rest: dict[Hashable, Violation] = {}
         for row, excess in selected:
@@ -96,26 +104,26 @@ class Search:
             if sought and not base and row is not failing:
                 continue
             seeks = not sought and excess >= least
-            for example in [self._as_bad(row), row] if seeks else [row]:
-                cause = traced(self.trials.job, example)
-                is_finite = not math.isinf(excess) or math.isfinite(self._result(example))
-                if _is_of(cause, known, is_finite=is_finite):
+            for example in [self._shrink_worst(row), row] if seeks else [row]:
+                cause = trace_cause(self.trials.job, example)
+                is_finite = not math.isinf(excess) or math.isfinite(self._get_result(example))
+                if _is_of(cause, main_cause, is_finite=is_finite):
                     if seeks:
-                        worst, sought = self._recorded(example, cause, least), True
-                        known = known if known.is_known or worst is None else cause
+                        worst, sought = self._record_worst(example, cause, least), True
+                        main_cause = main_cause if main_cause.is_known or worst is None else cause
                     break
-                if _is_separate(cause, known, is_worse=finite and math.isinf(excess)):
-                    self._note(rest, example, cause, known)
-        return _with(self.trials.job, violation, worst, list(rest.values()))
+                if _is_separate(cause, main_cause, is_worse=finite and math.isinf(excess)):
+                    self._note(rest, example, cause, main_cause)
+        return _merge_worst(self.trials.job, violation, worst, list(rest.values()))
 
-    def _rows_to_trace(
+    def _select_rows(
         self, rows: list[tuple[Example, float]], violation: Violation, failing: Example
     ) -> list[tuple[Example, float]]:
         """Return the rows to trace: the worst, then the first failing one, then some different ones.
 
         The first failing row has the same cause as the smallest example, unless its results are of another kind.
         """
-        became = _kind(self._result(failing)) == _kind(violation.actual)
+        became = _classify(self._get_result(failing)) == _classify(violation.actual)
         met = [] if became else [row for row in rows if row[0] is failing]
         law = self.trials.job.law
         if law.name not in BASES:
@@ -125,18 +133,23 @@ class Search:
         # Infinite deviations mostly have the same cause.
         first = [] if math.isinf(violation.deviation) else infinite[:1]
         # Large inputs overflow, whatever causes the other infinite deviations.
-        largest = sorted(infinite[len(first) :], key=lambda row: -magnitude({name: row[0][name] for name in law.reads}))
+        largest = sorted(
+            infinite[len(first) :], key=lambda row: -measure_magnitude({name: row[0][name] for name in law.reads})
+        )
         return [*first, *finite[:1], *met, *largest[:1], *finite[1:][len(finite) // 2 :][:1]]
 
-    def _cause_of(self, violation: Violation) -> Cause:
+    def _find_cause(self, violation: Violation) -> Cause:
         if violation.event is not None:
             return Cause(violation.event)
         return next(
-            (traced(self.trials.job, example) for example in spelled_out(violation.example, self.trials.job.contract)),
+            (
+                trace_cause(self.trials.job, example)
+                for example in restore_example(violation.example, self.trials.job.contract)
+            ),
             Cause(),
         )
 
-    def _as_bad(self, worst: Example) -> Example:
+    def _shrink_worst(self, worst: Example) -> Example:
         """Make an example smaller and simpler while its severity remains."""
         trials, deadline = self.trials, self.deadline
         as_found = trials.measure(worst).most_severe * (1.0 - _SLACK)
@@ -144,15 +157,15 @@ class Search:
         def is_as_bad(smaller: Example) -> bool:
             return not deadline.is_up and trials.measure(smaller).most_severe >= as_found
 
-        def as_bad_rows(together: Example) -> NDArray[np.bool_] | None:
+        def find_rows_as_bad(together: Example) -> NDArray[np.bool_] | None:
             severity = None if deadline.is_up else trials.severity_of_rows(together)
             return None if severity is None else severity >= as_found
 
         # No threshold is needed here: the smallest example shows it.
         axes, format_ = trials.job.axes, trials.job.format
-        return minimise(worst, axes, format_, is_as_bad, exact=False, broken_rows=as_bad_rows)
+        return minimise(worst, axes, format_, is_as_bad, exact=False, broken_rows=find_rows_as_bad)
 
-    def _recorded(self, example: Example, cause: Cause, least: float) -> "_Worst | None":
+    def _record_worst(self, example: Example, cause: Cause, least: float) -> "_Worst | None":
         """Measure by ball arithmetic; ``None`` if the deviation is too small or the example too large."""
         if self._is_large(example):
             return None
@@ -161,34 +174,34 @@ class Search:
         if not measurement.broken:
             return None
         index = np.unravel_index(int(measurement.severity.argmax()), measurement.severity.shape)
-        recorded = WorstExample(**witnessed(self.trials.job, example, measurement, index, ""))
-        return _Worst(recorded, cause) if severity(recorded) >= least else None
+        recorded = WorstExample(**make_witness(self.trials.job, example, measurement, index, ""))
+        return _Worst(recorded, cause) if compute_severity(recorded) >= least else None
 
     def _note(self, rest: dict[Hashable, Violation], example: Example, cause: Cause, known: Cause) -> None:
         """Add the violation of another cause on its smallest example, unless it is known or the example is large.
 
         While the example shrinks, its cause may change again, and is noted as well.
         """
-        for candidate in (self._smallest(example), example) if _mark(cause) not in rest else ():
-            violation = None if self._is_large(candidate) else measured(self.trials, candidate, self.draws)
+        for candidate in (self._find_smallest(example), example) if _make_mark(cause) not in rest else ():
+            violation = None if self._is_large(candidate) else measure_violation(self.trials, candidate, self.draws)
             if violation is None:
                 continue
             if candidate is not example:
-                violation = clearer(self.trials, example, violation, self.draws, self.deadline)
-            found = self._cause_of(violation)
-            if found.is_known and not _is_of(found, known) and _mark(found) not in rest:
-                rest[_mark(found)] = related(
+                violation = find_clearer_violation(self.trials, example, violation, self.draws, self.deadline)
+            own_cause = self._find_cause(violation)
+            if own_cause.is_known and not _is_of(own_cause, known) and _make_mark(own_cause) not in rest:
+                rest[_make_mark(own_cause)] = add_explanation(
                     self.trials.job, violation, candidate, seed=self.seed, deadline=self.deadline
                 )
-            if found.is_known and _is_of(found, cause):
+            if own_cause.is_known and _is_of(own_cause, cause):
                 break
 
-    def _result(self, example: Example) -> float:
+    def _get_result(self, example: Example) -> float:
         """Return the result that deviates most."""
         measurement = self.trials.measure(example)
         return float(measurement.actual[measurement.worst])
 
-    def _smallest(self, example: Example) -> Example:
+    def _find_smallest(self, example: Example) -> Example:
         """Make an example minimal; an infinite deviation stays infinite, a finite one finite."""
         trials, job = self.trials, self.trials.job
         infinite = math.isinf(trials.measure(example).most_severe)
@@ -197,12 +210,12 @@ class Search:
             measurement = trials.measure(smaller)
             return not self.deadline.is_up and measurement.broken and math.isinf(measurement.most_severe) == infinite
 
-        def same_cause_rows(together: Example) -> NDArray[np.bool_] | None:
+        def find_rows_of_same_cause(together: Example) -> NDArray[np.bool_] | None:
             severity = None if self.deadline.is_up else trials.severity_of_rows(together)
             return None if severity is None else (severity > 1.0) & (np.isinf(severity) == infinite)
 
         whole = job.law.of_whole_numbers
-        return minimise(example, job.axes, job.format, is_same_cause, whole=whole, broken_rows=same_cause_rows)
+        return minimise(example, job.axes, job.format, is_same_cause, whole=whole, broken_rows=find_rows_of_same_cause)
 
     def _is_large(self, example: Example) -> bool:
         read = (example[name] for name in self.trials.job.law.reads)
@@ -236,25 +249,25 @@ def _is_gradual(cause: Cause) -> bool:
 
 def _is_separate(cause: Cause, other: Cause, *, is_worse: bool) -> bool:
     """Return whether another cause is distinct: another finding, or the same one without a number."""
-    return is_worse or _mark(cause) != _mark(other)
+    return is_worse or _make_mark(cause) != _make_mark(other)
 
 
-def _kind(result: float) -> str:
+def _classify(result: float) -> str:
     return "finite" if math.isfinite(result) else str(abs(result))
 
 
-def _mark(cause: Cause) -> Hashable:
+def _make_mark(cause: Cause) -> Hashable:
     return None if cause.event is None else get_mark(cause.event)
 
 
-def _with(job: Job, violation: Violation, worst: _Worst | None, rest: list[Violation]) -> Violation:
-    found: dict[str, object] = {"beside": tuple(rest)} if rest else {}
+def _merge_worst(job: Job, violation: Violation, worst: _Worst | None, rest: list[Violation]) -> Violation:
+    fields: dict[str, object] = {"beside": tuple(rest)} if rest else {}
     if worst is not None:
-        found["worst"] = worst.example
+        fields["worst"] = worst.example
         # A small violation may be accumulated rounding without a name; a large one has a name.
         if violation.event is None and worst.cause.event is not None:
-            found |= {"event": worst.cause.event, "cause": repaired(job, worst.cause.event)}
-    return violation.model_copy(update=found)
+            fields |= {"event": worst.cause.event, "cause": write_remedy(job, worst.cause.event)}
+    return violation.model_copy(update=fields)
 
 
 NEAR = 16.0
@@ -264,29 +277,31 @@ CLEAR = 1024.0
 """Multiples of the bound from which an example is clear."""
 
 
-def clearer(trials: Trials, failing: Example, minimal: Violation, draws: str, deadline: Deadline) -> Violation:
+def find_clearer_violation(
+    trials: Trials, failing: Example, minimal: Violation, draws: str, deadline: Deadline
+) -> Violation:
     """Return the violation of a simple example that fails clearly, if the minimal example of a defect barely fails.
 
     The minimal example of a gradual defect is off by hardly more than its bound, and looks like a false alarm.
     """
-    job, found = trials.job, trials.measure(failing).most_severe
+    job, severest = trials.job, trials.measure(failing).most_severe
     if _is_residue(minimal.actual, minimal.expected, job.format):
-        return _without_residue(trials, failing, minimal, draws, deadline)
-    barely = severity(minimal)
-    if job.when_broken[0] is not Status.BROKEN or barely > NEAR or not NEAR * barely <= found < math.inf:
+        return _ignore_residue(trials, failing, minimal, draws, deadline)
+    barely = compute_severity(minimal)
+    if job.when_broken[0] is not Status.BROKEN or barely > NEAR or not NEAR * barely <= severest < math.inf:
         return minimal
-    least = min(CLEAR, found)
+    least = min(CLEAR, severest)
 
     def is_clear(smaller: Example) -> bool:
         return not deadline.is_up and least <= trials.measure(smaller).most_severe < math.inf
 
-    def clear_rows(together: Example) -> NDArray[np.bool_] | None:
+    def find_clear_rows(together: Example) -> NDArray[np.bool_] | None:
         rows = None if deadline.is_up else trials.severity_of_rows(together)
         return None if rows is None else (rows >= least) & np.isfinite(rows)
 
     whole, axes = job.law.of_whole_numbers, job.axes
-    simple = minimise(failing, axes, job.format, is_clear, whole=whole, bisected=False, broken_rows=clear_rows)
-    clear = measured(trials, simple, draws)
+    simple = minimise(failing, axes, job.format, is_clear, whole=whole, bisected=False, broken_rows=find_clear_rows)
+    clear = measure_violation(trials, simple, draws)
     if clear is None or (minimal.event is not None and minimal.event.step != (clear.event and clear.event.step)):
         return minimal
     return clear
@@ -301,23 +316,23 @@ _RESIDUE = 64.0
 """Unit roundoffs, as multiples of one."""
 
 
-def _without_residue(trials: Trials, failing: Example, minimal: Violation, draws: str, deadline: Deadline) -> Violation:
+def _ignore_residue(trials: Trials, failing: Example, minimal: Violation, draws: str, deadline: Deadline) -> Violation:
     """Return the violation of the smallest example that is wrong by more than a residue; otherwise the minimal one."""
     job = trials.job
 
     def is_wrong(smaller: Example) -> bool:
         if deadline.is_up:
             return False
-        found = trials.measure(smaller)
-        actual, expected = float(found.actual[found.worst]), float(found.expected[found.worst])
-        return found.broken and not _is_residue(actual, expected, job.format)
+        measurement = trials.measure(smaller)
+        actual, expected = float(measurement.actual[measurement.worst]), float(measurement.expected[measurement.worst])
+        return measurement.broken and not _is_residue(actual, expected, job.format)
 
     if not is_wrong(failing):
         return minimal
     simple = minimise(failing, job.axes, job.format, is_wrong, whole=job.law.of_whole_numbers, bisected=False)
-    return measured(trials, simple, draws) or minimal
+    return measure_violation(trials, simple, draws) or minimal
 
 
-def severity(found: Violation | WorstExample) -> float:
+def compute_severity(found: Violation | WorstExample) -> float:
     """Return the deviation as a multiple of its bound, or of half a unit if the bound is smaller."""
     return found.deviation / max(found.bound, 0.5)

@@ -23,7 +23,7 @@ from harness.floats.format import FORMATS, format_of
 from harness.laws import subject
 from harness.record import Fault, Status
 from harness.verdict.decide import decide
-from harness.verdict.job import Job, jobs
+from harness.verdict.job import Job, list_jobs
 from harness.wording import violation_block
 
 GENERIC = [mutant for mutant in MUTANTS if mutant.generic and mutant.contract in {"softmax", "squared_error", "linear"}]
@@ -117,7 +117,7 @@ def test_a_sound_softmax_keeps_every_law_elsewhere(elsewhere: None) -> None:
 
 def test_an_output_left_elsewhere_is_a_fault_of_the_device(elsewhere: None) -> None:
     """It has a separate message."""
-    (job,) = jobs([Case(lambda x: x.softmax(-1).to("meta"), "softmax")], laws=["value"], dtypes=["float32"])
+    (job,) = list_jobs([Case(lambda x: x.softmax(-1).to("meta"), "softmax")], laws=["value"], dtypes=["float32"])
     verdict = decide(job)
     assert (verdict.status, verdict.fault) == (Status.ERROR, Fault.DEVICE)
     assert "returns a tensor on meta" in str(verdict.reason)
@@ -153,7 +153,7 @@ def test_each_device_has_its_verdicts_and_its_replay(monkeypatch: pytest.MonkeyP
     """Trainers and loaders move data themselves, and are omitted on an accelerator."""
     _accelerator(monkeypatch, "cuda")
     case = Case(lambda x: x.exp(), "softmax", name="mine.f", target="mine:f")
-    listed = jobs([case], laws=["value"], dtypes=["float32"], devices=["cpu", "cuda"])
+    listed = list_jobs([case], laws=["value"], dtypes=["float32"], devices=["cpu", "cuda"])
     assert [job.identity["device"] for job in listed] == ["cpu", "cuda"]
     monkeypatch.setattr("harness.calling.host.call_on", lambda _, call, inputs: call(*inputs))
     verdict = decide(listed[1], corpora=())
@@ -162,7 +162,7 @@ def test_each_device_has_its_verdicts_and_its_replay(monkeypatch: pytest.MonkeyP
     assert "--devices cuda" in verdict.violation.replay
     assert violation_block(verdict).startswith("mine.f breaks value [float32 on cuda]")
     trainer = Case(lambda *_: None, "linear_regression")
-    assert {job.device for job in jobs([trainer], devices=["cpu", "cuda"])} == {"cpu"}
+    assert {job.device for job in list_jobs([trainer], devices=["cpu", "cuda"])} == {"cpu"}
 
 
 @pytest.mark.skipif(not torch.accelerator.is_available(), reason="there is no accelerator on this machine")

@@ -26,8 +26,8 @@ from harness.laws.contract import Contract
 from harness.laws.law import Law
 from harness.laws.subject import Subject
 from harness.verdict.campaign import Campaign
-from harness.verdict.declaration import convention_of
-from harness.verdict.draw import HALF, examples, sampled, share
+from harness.verdict.declaration import find_convention
+from harness.verdict.draw import HALF, compute_share, draw_few_examples, measure_sample
 
 FLOAT32 = FORMATS["float32"]
 
@@ -53,7 +53,7 @@ def test_every_adapter_computes_what_its_entry_claims(module: str) -> None:
         law = next((law for law in contract.laws if law.name == "value"), contract.laws[0])
         held = _held(case, contract, law)
         if held < HALF:
-            held = _held(replace(case, declares=convention_of(case, contract, FLOAT32, "cpu")), contract, law)
+            held = _held(replace(case, declares=find_convention(case, contract, FLOAT32, "cpu")), contract, law)
         if held < HALF:
             wrong[name] = held
     assert not wrong
@@ -62,8 +62,8 @@ def test_every_adapter_computes_what_its_entry_claims(module: str) -> None:
 def _held(case: Case, contract: Contract, law: Law) -> float:
     """Return the share of ordinary rows that hold."""
     subject = Subject(case, contract, FLOAT32)
-    drawn = examples(law.inputs or contract.inputs, FLOAT32)[:2]
-    return share([sampled(subject, law, example) for example in drawn])
+    drawn = draw_few_examples(law.inputs or contract.inputs, FLOAT32)[:2]
+    return compute_share([measure_sample(subject, law, example) for example in drawn])
 
 
 @pytest.mark.parametrize("module", COMPLETE)

@@ -315,8 +315,8 @@ def test_workers_are_left_out_where_they_are_ruled_out() -> None:
 def test_a_tuning_that_takes_too_long_says_what_it_did() -> None:
     """Batches may have arrived in time, so the message does not say that none did. Other faults stay."""
     tuning = Tuning([], SearchSpace((32,), (0,)), cores=2, seconds=1.0)
-    fault = tuning.in_time(timeout_fault(21.0), 21.0)
+    fault = tuning.explain_timeout(timeout_fault(21.0), 21.0)
     assert fault.sentence == "the tuning did not end within 21 s: it was examining the data set"
     assert "a spawned worker first imports torch" in fault.remedy
     died = LoadingFault(FaultKind.DIED, "a worker process exits", "load without workers")
-    assert tuning.in_time(died, 21.0) is died
+    assert tuning.explain_timeout(died, 21.0) is died

@@ -20,7 +20,7 @@ from harness.contracts.rms_norm import _typical_gradient_bound
 from harness.floats import format_of
 from harness.record import Status
 from harness.verdict.decide import decide
-from harness.verdict.job import jobs
+from harness.verdict.job import list_jobs
 
 N = 4_097
 """Number of terms, whose rounding errors exceed all other terms of a bound."""
@@ -177,7 +177,7 @@ WORST = [
 def test_a_sum_in_the_worst_order_comes_within_ten_of_the_bound(worst: Worst, dtype: str) -> None:
     """The error of the sum is between a tenth of the bound and the bound."""
     case = Case(worst.function, worst.contract, declares=worst.declares, name=f"in_order.{worst.contract}")
-    (job,) = jobs([case], laws=[worst.law], dtypes=[dtype])
+    (job,) = list_jobs([case], laws=[worst.law], dtypes=[dtype])
     measurement = job.subject.measure(job.law, worst.inputs(format_of(dtype).dtype))
     assert 0.1 <= measurement.ratio.max() <= 1.0
 
@@ -194,7 +194,7 @@ def decayed_by_a_factor(parameter: Tensor, gradients: Tensor, lr: float, momentu
 def test_the_factor_of_a_decay_may_be_rounded() -> None:
     """The rounding adds half an ulp per step to the error of the product."""
     case = Case(decayed_by_a_factor, "sgd_with_momentum")
-    for job in jobs([case], laws=["decay_shrinks_geometrically"]):
+    for job in list_jobs([case], laws=["decay_shrinks_geometrically"]):
         assert decide(job, examples=8, corpora=()).status is Status.HOLDS
 
 

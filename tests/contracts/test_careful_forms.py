@@ -12,7 +12,7 @@ from corpus.specimen import Specimen
 from harness.case import Case
 from harness.record import Status, Verdict
 from harness.verdict.decide import decide
-from harness.verdict.job import Job, jobs
+from harness.verdict.job import Job, list_jobs
 
 pytestmark = pytest.mark.judged
 
@@ -30,7 +30,7 @@ GROUPS = {"value", "algebra", "finite", "gradient"}
 def decidable(form: Specimen) -> list[Job]:
     """Return the laws of a form that depend on rounding."""
     case = Case(form.function, form.contract, declares=form.declares, name=f"careful.{form.name}")
-    rounded = [job for job in jobs([case]) if job.law.group in GROUPS]
+    rounded = [job for job in list_jobs([case]) if job.law.group in GROUPS]
     return [job for job in rounded if job.format.name in DTYPES or job.law.name in OF_ALL_DTYPES]
 
 
@@ -161,9 +161,9 @@ def test_nothing_is_asked_of_the_gradient_of_a_constant_row_without_eps(dtype: s
     # In neither format is a third of the sum the entry itself.
     constant = torch.full((1, 3), float.fromhex("0x1.f0d064p+0"), dtype=weights.dtype)
     spread = constant * torch.tensor([1.0, 2.0, 4.0], dtype=weights.dtype)
-    (job,) = jobs([case], laws=["gradient"], dtypes=[dtype])
+    (job,) = list_jobs([case], laws=["gradient"], dtypes=[dtype])
     assert decide(job, example={"x": constant, "cotangent": weights}).status is Status.HOLDS
-    (wrong,) = jobs([doubled], laws=["gradient"], dtypes=[dtype])
+    (wrong,) = list_jobs([doubled], laws=["gradient"], dtypes=[dtype])
     expected = Status.BROKEN if any(cotangent) else Status.HOLDS
     assert decide(wrong, example={"x": spread, "cotangent": weights}).status is expected
 
@@ -176,5 +176,5 @@ def test_a_maximum_that_the_eps_is_not_divided_by_is_found() -> None:
         z = d / d.abs().amax(-1, keepdim=True).clamp(min=1.0)
         return z / torch.sqrt((z * z).mean(-1, keepdim=True) + 1e-5)
 
-    (job,) = jobs([Case(unscaled, "layer_norm", declares={"eps": 1e-5})], laws=["value"], dtypes=["float32"])
+    (job,) = list_jobs([Case(unscaled, "layer_norm", declares={"eps": 1e-5})], laws=["value"], dtypes=["float32"])
     assert decided(job).status is Status.BROKEN

@@ -9,7 +9,7 @@ from torch import Tensor
 from harness.case import Case
 from harness.record import Status
 from harness.verdict.decide import decide
-from harness.verdict.job import jobs
+from harness.verdict.job import list_jobs
 
 OF_NOTHING: dict[str, Callable[[int], float]] = {
     "nan": lambda _: math.nan,
@@ -34,5 +34,5 @@ def log_softmax_with(policy: str) -> Callable[[Tensor], Tensor]:
 def test_log_softmax_of_a_fully_masked_row_follows_the_declaration(policy: str, declared: str) -> None:
     """Only the declared values pass, and their sign counts."""
     case = Case(log_softmax_with(policy), "log_softmax", declares={"fully_masked": declared}, name="mine.log_softmax")
-    (job,) = jobs([case], laws=["fully_masked_row"], dtypes=["float32"])
+    (job,) = list_jobs([case], laws=["fully_masked_row"], dtypes=["float32"])
     assert decide(job, examples=8, corpora=()).status is (Status.HOLDS if policy == declared else Status.BROKEN)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from harness.case import Case
 from harness.floats import FORMATS, DoubleDouble, Format, confirming, round_to, ulp
-from harness.verdict.job import Job, jobs
+from harness.verdict.job import Job, list_jobs
 
 Exact = Callable[..., DoubleDouble]
 
@@ -42,7 +42,7 @@ class Control:
         The laws on a million values and on second derivatives are left to the stable one: rounding a million values
         takes minutes, and correctly rounded gradients are constants for autograd.
         """
-        rounded, stable = (jobs([case], dtypes=dtypes, strict=True) for case in self.cases())
+        rounded, stable = (list_jobs([case], dtypes=dtypes, strict=True) for case in self.cases())
         return [*(job for job in rounded if job.law.name not in {"value_on_many_rows", "second_derivative"}), *stable]
 
 

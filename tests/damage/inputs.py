@@ -26,7 +26,7 @@ from harness.proof.task import tasks_of
 from harness.record import FILES, Audit, Fix, Property, RunFolder, Status, TensorText, Verdict
 from harness.record.bench import StepRecord, benchmarks
 from harness.record.storage import read_bytes
-from harness.verdict.replay import freeze, from_text, known_counterexamples, reject_damaged
+from harness.verdict.replay import decode_example, freeze, read_counterexamples, reject_damaged
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,8 @@ def _lay_out_corpus(folder: Path) -> None:
 
 
 def _corpus(folder: Path) -> Any:
-    known_counterexamples.cache_clear()
-    return repr([from_text(known.example) for known in known_counterexamples("softmax", folder)])
+    read_counterexamples.cache_clear()
+    return repr([decode_example(known.example) for known in read_counterexamples("softmax", folder)])
 
 
 POLICY = """

@@ -15,7 +15,7 @@ from harness.loading.accounting import cpu_s
 from harness.record import Verdict
 from harness.verdict.decide import decide
 from harness.verdict.delivery import forget
-from harness.verdict.job import jobs
+from harness.verdict.job import list_jobs
 
 IN_TIME_S = 20.0
 """Seconds that a check may take on two cores."""
@@ -31,7 +31,7 @@ def verdicts(target: Any, declares: Mapping[str, Any], laws: Sequence[str] = ())
     """Decide laws of a specimen, by default all."""
     forget()
     case = Case(target, "data_loader", declares=dict(declares), name=name_of(target), style="foreign", target="x:y")
-    return [decide(job) for job in jobs([case], laws=laws)]
+    return [decide(job) for job in list_jobs([case], laws=laws)]
 
 
 def said(verdict: Verdict) -> str:

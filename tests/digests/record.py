@@ -13,7 +13,7 @@ from harness.floats import format_of
 from harness.formula.catalogue import CATALOGUE
 from harness.laws.contract import Contract
 from harness.record import SEED
-from harness.verdict.draw import digest_of, draw
+from harness.verdict.draw import compute_digest, draw
 
 FILE = Path(__file__).parent.parent / "recorded" / "digests.txt"
 
@@ -31,7 +31,7 @@ def digests(examples: int, names: Iterable[str]) -> dict[Key, str]:
                 with torch.random.fork_rng(devices=[]):
                     seed_all(SEED)
                     drawn = draw(examples, inputs, format_of(dtype), examples, SEED)
-                of_inputs[inputs] = b"".join(map(digest_of, drawn))
+                of_inputs[inputs] = b"".join(map(compute_digest, drawn))
             whole = hashlib.blake2b(b"".join(of_inputs.values()), digest_size=6)
             found[contract.name, dtype] = whole.hexdigest()
     return found

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from harness.case import Case
 from harness.record import Status, Verdict
 from harness.verdict.decide import decide
-from harness.verdict.job import Job, jobs
+from harness.verdict.job import Job, list_jobs
 
 GROUPS = {"value", "finite", "gradient", "special", "length"}
 """Groups of laws about the formula."""
@@ -53,7 +53,7 @@ def decided(listed: Iterable[Job], *, examples: int | None, until: Collection[St
 
 def of_the_formula(trial: Trial) -> list[Job]:
     """Return the jobs of the laws of the formula; the laws of the value come first."""
-    listed = jobs([trial.case], dtypes=trial.dtypes)
+    listed = list_jobs([trial.case], dtypes=trial.dtypes)
     unasked = OF_ANY_CODE | trial.skips
     return [job for job in listed if job.law.group in GROUPS - unasked and job.law.name not in unasked]
 

@@ -36,7 +36,7 @@ from harness.formula.grammar import parse
 from harness.formula.model import Model
 from harness.formula.quantity import ENOUGH_NARROW, ENOUGH_WIDE, Quantity
 from harness.formula.spelling import spelling
-from harness.verdict.draw import drawn
+from harness.verdict.draw import draw_examples
 
 FORMULAS = {
     "softmax": "formula(logits): exp(logits) / sum(exp(logits)) | softmax(logits)",
@@ -216,7 +216,7 @@ def at_infinities(beside: Beside) -> bool:
 
 def _drawn(beside: Beside, dtype: str, examples: int = 6) -> list[list[Tensor]]:
     inputs = contract_named(beside.contract).inputs
-    several = drawn(inputs, FORMATS[dtype], examples=examples, seed=3)
+    several = draw_examples(inputs, FORMATS[dtype], examples=examples, seed=3)
     return [[example[name] for name in beside.reads] for example, _ in several]
 
 

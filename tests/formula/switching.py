@@ -12,7 +12,7 @@ from formula.spelled import Spelled
 from torch import Tensor
 
 from harness.record import Status
-from harness.verdict.job import jobs
+from harness.verdict.job import list_jobs
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def broken(sample: Sample, dtype: str, law: str = "", *, lossy: bool = False) ->
     """
     statuses = {Status.BROKEN, Status.ERROR, *([Status.LOST] if lossy else [])}
     case = Spelled(sample.formula, inputs=sample.inputs).case(sample.function, sample.name)
-    listed = [job for job in jobs([case], dtypes=[dtype]) if job.law.group == "gradient"]
+    listed = [job for job in list_jobs([case], dtypes=[dtype]) if job.law.group == "gradient"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # torch warns about the deviation of one number
         verdicts = decided([job for job in listed if job.law.name.startswith(law)], examples=None)

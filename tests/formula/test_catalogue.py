@@ -17,7 +17,7 @@ from harness.formula.contract import contract_of
 from harness.formula.grammar import parse
 from harness.formula.model import Model
 from harness.record import Status, Verdict
-from harness.verdict.job import jobs
+from harness.verdict.job import list_jobs
 
 pytestmark = pytest.mark.judged
 
@@ -29,7 +29,7 @@ def verdicts(
     name: str, function: Any, *, examples: int, stop: bool = False, laws: tuple[str, ...] = LAWS
 ) -> list[Verdict]:
     """Decide these laws in float32, for a mutant until one breaks."""
-    listed = [job for job in jobs([Case(function, name)], dtypes=["float32"]) if job.law.name in laws]
+    listed = [job for job in list_jobs([Case(function, name)], dtypes=["float32"]) if job.law.name in laws]
     return decided(listed, examples=examples, until={Status.BROKEN} if stop else ())
 
 

@@ -18,7 +18,7 @@ from harness.formula.grammar import parse
 from harness.formula.law import larger_bound, measure_deviation
 from harness.formula.model import Model
 from harness.formula.spelling import written
-from harness.laws import rays_of
+from harness.laws import list_rays
 from harness.record import Property, Status
 from harness.record.property import OPERATION
 from harness.surveyor.explore import survey
@@ -177,7 +177,7 @@ def test_another_form_keeps_the_range_and_the_thresholds_of_the_definition() -> 
 def test_a_survey_finds_where_a_formula_breaks() -> None:
     """The number is exact, for each input."""
     contract = "formula(x, y): exp(x) / (exp(x) + exp(y))"
-    assert [ray.name for ray in rays_of(contract_named(contract))] == ["x = t", "x = -t", "y = t", "y = -t"]
+    assert [ray.name for ray in list_rays(contract_named(contract))] == ["x = t", "x = -t", "y = t", "y = -t"]
     found = survey(lambda x, y: x.exp() / (x.exp() + y.exp()), contract, dtypes=["float32"], batches=0)
     points = [one.value for one in found.breakings if (one.law, one.ray) == ("finite", "x = t")]
     assert points == [pytest.approx(FORMATS["float32"].log_max, rel=1e-6)]

@@ -14,7 +14,7 @@ from harness.formula.model import Model
 from harness.formula.quantity import ENOUGH_NARROW
 from harness.formula.spelling import spelling
 from harness.laws import Subject
-from harness.verdict.draw import drawn
+from harness.verdict.draw import draw_examples
 
 TABLE = {
     cells[0]: cells[1:]
@@ -44,7 +44,7 @@ def test_the_bound_as_written_is_nearly_the_one_by_hand(name: str) -> None:
     value = next(law for law in contract.laws if law.name == ABOUT.get(name, "value"))
     case = Case(lambda *given: round_to(model.value.oracle(*given), format_), name, declares=DECLARED.get(name, {}))
     subject, ratios = Subject(case, contract, format_), []
-    for example, _ in drawn(value.inputs or contract.inputs, format_, examples=4, seed=3):
+    for example, _ in draw_examples(value.inputs or contract.inputs, format_, examples=4, seed=3):
         given = [example[one] for one in value.reads]
         by_hand = value.measure(subject, **dict(zip(value.reads, given, strict=True)))
         assert not by_hand.broken

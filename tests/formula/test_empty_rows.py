@@ -14,7 +14,7 @@ import harness
 from harness.case import Case
 from harness.error import UsageError
 from harness.record import Status
-from harness.verdict.job import jobs
+from harness.verdict.job import list_jobs
 
 SOFTMAX = "e = where(keep, exp(x), 0); e / sum(e)"
 STABLE = "m = stop(max(where(keep, x, min(x)))); e = where(keep, exp(where(keep, x, m) - m), 0); e / sum(e)"
@@ -125,5 +125,5 @@ def test_a_mask_of_single_numbers_drops_some_too() -> None:
 def test_torch_attention_gives_zeros_where_no_key_is_kept(policy: str, said: list[Status]) -> None:
     """The gradients of this row and of the other rows are finite."""
     case = Case(CATALOGUED["masked_attention"].torch, "masked_attention", declares={"fully_masked": policy})
-    listed = jobs([case], laws=[VALUE, GRADIENT], dtypes=["float32"])
+    listed = list_jobs([case], laws=[VALUE, GRADIENT], dtypes=["float32"])
     assert [verdict.status for verdict in decided(listed, examples=4)] == said

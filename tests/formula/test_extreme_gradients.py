@@ -9,7 +9,7 @@ from torch import Tensor
 
 import harness
 from harness.record import Status
-from harness.verdict.replay import from_text
+from harness.verdict.replay import decode_example
 from harness.wording.verdict import is_no_loss
 
 HARMONIC, LAW = "1 / mean(1 / x)", "gradient_on_extreme_numbers"
@@ -33,7 +33,7 @@ def test_a_gradient_that_is_nan_for_large_numbers_is_not_required(dtype: str) ->
     assert verdict.status is Status.LOST
     assert is_no_loss(verdict)
     assert verdict.violation is not None
-    x = from_text(verdict.violation.example)["x"]
+    x = decode_example(verdict.violation.example)["x"]
     assert bool((x >= torch.finfo(x.dtype).tiny).all())
 
 

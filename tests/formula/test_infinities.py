@@ -16,7 +16,7 @@ from harness.formula.model import Model
 from harness.formula.spelling import written
 from harness.record import Status
 from harness.verdict.decide import decide
-from harness.verdict.job import jobs
+from harness.verdict.job import list_jobs
 
 LAWS = ["value_at_infinities", "infinite_values", "not_nan_where_infinite", "gradient_at_infinities"]
 
@@ -116,7 +116,7 @@ def test_an_infinity_whose_sign_a_rounding_decides_is_left_open() -> None:
 
     def judged(angle: float) -> Status:
         contract = formula_contract(None, "x * cos(t)", None, None, "rows")
-        (job,) = jobs([Case(rotated, contract or "")], laws=["not_nan_where_infinite"], dtypes=["bfloat16"])
+        (job,) = list_jobs([Case(rotated, contract or "")], laws=["not_nan_where_infinite"], dtypes=["bfloat16"])
         infinite, of_angle = (torch.tensor([at], dtype=torch.bfloat16) for at in (torch.inf, angle))
         return decide(job, example={"x": infinite, "t": of_angle}).status
 

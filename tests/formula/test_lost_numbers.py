@@ -16,7 +16,7 @@ from harness.case import Case
 from harness.display.verdict import print_verdicts
 from harness.record import Status
 from harness.verdict.decide import decide
-from harness.verdict.job import jobs
+from harness.verdict.job import list_jobs
 
 SQUAREPLUS = "(x + sqrt(x * x + 4)) / 2"
 
@@ -160,7 +160,7 @@ def of_flushed_powers(x: Tensor, y: Tensor) -> Tensor:
 def test_a_flushed_intermediate_result_is_not_required() -> None:
     """Zero stands for 1.7e-38, a normal number, because an intermediate result was subnormal."""
     contract = "formula(x, y): log(exp2(x) + exp2(y)) / log(2) | max(x, y) + log1p(exp2(-abs(x - y))) / log(2)"
-    (job,) = jobs([Case(of_flushed_powers, contract)], laws=["value"], dtypes=["float32"])
+    (job,) = list_jobs([Case(of_flushed_powers, contract)], laws=["value"], dtypes=["float32"])
     verdict = decide(job, example={"x": torch.tensor([0.0]), "y": torch.tensor([-126.00001525878906])})
     assert verdict.status is Status.LOST, verdict
     assert verdict.is_of_subnormals

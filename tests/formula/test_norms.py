@@ -10,7 +10,7 @@ from torch import Tensor
 
 from harness.case import Case
 from harness.record import Status
-from harness.verdict.job import jobs
+from harness.verdict.job import list_jobs
 
 NORMS = {"batch_norm": batch_norm, "layer_norm_with_weight": layer_norm, "rms_norm_with_weight": rms_norm}
 
@@ -18,7 +18,7 @@ NORMS = {"batch_norm": batch_norm, "layer_norm_with_weight": layer_norm, "rms_no
 def statuses(name: str, function: Any) -> dict[str, Status]:
     """Return the statuses of the gradients in weight and bias."""
     laws = [f"gradient_in_{at}" for at in ("w", "b") if (name, at) != ("rms_norm_with_weight", "b")]
-    listed = jobs([Case(function, name)], laws=laws, dtypes=["float32"])
+    listed = list_jobs([Case(function, name)], laws=laws, dtypes=["float32"])
     return {verdict.law: verdict.status for verdict in decided(listed, examples=6)}
 
 

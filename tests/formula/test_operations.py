@@ -11,7 +11,7 @@ from harness.api import formula_contract
 from harness.case import Case
 from harness.formula.spelling import stated_inputs
 from harness.record import Status, Verdict
-from harness.verdict.job import jobs
+from harness.verdict.job import list_jobs
 
 pytestmark = pytest.mark.judged
 
@@ -27,7 +27,7 @@ def verdicts_of(operation: Operation, function: Callable[..., Tensor]) -> list[V
     """Decide these laws for another implementation of the operation."""
     contract = formula_contract(None, operation.formula, operation.form, stated_inputs(operation.inputs), "rows")
     case = Case(function, contract or "")
-    listed = jobs([case], laws=sorted(LAWS), dtypes=["float32"])
+    listed = list_jobs([case], laws=sorted(LAWS), dtypes=["float32"])
     return decided(listed, examples=12)
 
 

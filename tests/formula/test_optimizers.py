@@ -6,12 +6,12 @@ from formula.judging import decided
 
 from harness.case import Case
 from harness.record import Status
-from harness.verdict.job import jobs
+from harness.verdict.job import list_jobs
 
 
 def statuses(steps: Step, formula: str, dtype: str) -> set[Status]:
     """Return the statuses of the laws `value`, on ordinary numbers, and `finite`."""
-    listed = jobs([Case(steps, formula)], laws=["value", "finite"], dtypes=[dtype])
+    listed = list_jobs([Case(steps, formula)], laws=["value", "finite"], dtypes=[dtype])
     return {verdict.status for verdict in decided(listed, examples=6)}
 
 

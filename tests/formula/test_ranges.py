@@ -14,12 +14,12 @@ from harness.floats import FORMATS, Format
 from harness.formula import inputs
 from harness.formula.grammar import parse
 from harness.formula.spelling import domain, written
-from harness.laws import rays_of
+from harness.laws import list_rays
 from harness.record import TensorText
 from harness.surveyor.encoding import ExampleEncoding, is_searchable
 from harness.surveyor.search import mutate_rows
-from harness.verdict.job import jobs
-from harness.verdict.replay import from_text
+from harness.verdict.job import list_jobs
+from harness.verdict.replay import decode_example
 
 
 def test_cancellation_near_zero_is_found_in_a_wide_range() -> None:
@@ -86,7 +86,7 @@ def test_a_shown_distribution_sums_to_one(dtype: str) -> None:
         assert verdict.violation is not None
         example = verdict.violation.example["x"]
         assert isinstance(example, TensorText)
-        assert off_one(from_text({"x": example})["x"]) <= 4.0 * FORMATS[dtype].u
+        assert off_one(decode_example({"x": example})["x"]) <= 4.0 * FORMATS[dtype].u
 
 
 def is_in_domain(text: str, x: Tensor, format_: Format) -> bool:
@@ -103,8 +103,8 @@ def test_a_survey_stays_in_the_domain(text: str, inputs: Mapping[str, str]) -> N
     """A survey follows and searches only numbers of the domain, also where it changes the best rows."""
     formula = "sum(x * x * y)" if inputs else "sum(x * x)"
     contract = written(formula, inputs={"x": text, **inputs}).text
-    (job,) = jobs([Case(lambda *x: x[0], contract)], laws=["value"], dtypes=["float32"])
-    rays = rays_of(contract_named(contract))
+    (job,) = list_jobs([Case(lambda *x: x[0], contract)], laws=["value"], dtypes=["float32"])
+    rays = list_rays(contract_named(contract))
     assert rays
     for ray in rays:
         t = torch.linspace(ray.start(job.format), ray.end(job.format), 100).to(job.format.dtype)

@@ -7,10 +7,10 @@ from torch import Tensor
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.floats import FORMATS
-from harness.laws import rays_of
+from harness.laws import list_rays
 from harness.record import Breaking
 from harness.surveyor.breaking import breaking
-from harness.verdict.job import jobs
+from harness.verdict.job import list_jobs
 
 FLOAT32 = FORMATS["float32"]
 
@@ -26,8 +26,8 @@ def along_positions(kept_in: torch.dtype) -> Breaking:
     def of_kept(x: Tensor, y: Tensor, p: Tensor, f: Tensor) -> Tensor:
         return rotary(x, y, p.to(kept_in).to(p.dtype), f)
 
-    (job,) = jobs([Case(of_kept, "rotary_at_position")], laws=["value"], dtypes=["float32"])
-    (ray,) = (ray for ray in rays_of(job.contract) if ray.name == "p = t")
+    (job,) = list_jobs([Case(of_kept, "rotary_at_position")], laws=["value"], dtypes=["float32"])
+    (ray,) = (ray for ray in list_rays(job.contract) if ray.name == "p = t")
     return breaking(job, ray)
 
 
@@ -43,9 +43,9 @@ def test_the_first_wrong_position_is_the_first_whole_number_that_a_format_lacks(
 
 def test_a_range_is_followed_to_its_ends_and_a_share_is_not() -> None:
     """A range that contains zero is followed on both sides."""
-    rays = {ray.name for ray in rays_of(contract_named("rotary"))}
+    rays = {ray.name for ray in list_rays(contract_named("rotary"))}
     assert {"t = t", "t = -t"} <= rays
-    assert not {ray for ray in {ray.name for ray in rays_of(contract_named("bilinear"))} if ray[0] in "st"}
+    assert not {ray for ray in {ray.name for ray in list_rays(contract_named("bilinear"))} if ray[0] in "st"}
 
 
 @pytest.mark.parametrize("draw", [0.0, 1.5, 700.25])

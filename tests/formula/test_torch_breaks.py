@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from harness.case import Case
 from harness.record import Status
-from harness.verdict.job import jobs
+from harness.verdict.job import list_jobs
 
 pytestmark = pytest.mark.judged
 
@@ -19,7 +19,7 @@ def test_a_break_of_torch_is_found_where_it_is(name: str) -> None:
     """Law and status are as listed in the table, with the default number of examples."""
     one = TORCH_BREAKS[name]
     (found,) = decided(
-        jobs([Case(one.function, one.contract, name=name)], laws=[one.law], dtypes=[one.dtype]), examples=None
+        list_jobs([Case(one.function, one.contract, name=name)], laws=[one.law], dtypes=[one.dtype]), examples=None
     )
     assert found.status is (one.status if one.shows() else Status.HOLDS), one.why
 
@@ -29,7 +29,7 @@ def test_declared_breaks_belong_to_the_catalog() -> None:
     assert {name for name, _, _ in declared()} <= set(CATALOGUED)
     assert {law for _, _, law in declared()} == {*LAWS, NAN}
     assert all(declared().values())
-    assert {job.law.name for job in jobs([Case(CATALOGUED["exp"].torch, "exp")])} >= set(LAWS)
+    assert {job.law.name for job in list_jobs([Case(CATALOGUED["exp"].torch, "exp")])} >= set(LAWS)
 
 
 def test_an_undeclared_break_fails_next_to_declared_ones(

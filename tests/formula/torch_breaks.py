@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from harness.api import formula_contract
 from harness.case import Case
 from harness.record import Status
-from harness.verdict.job import jobs
+from harness.verdict.job import list_jobs
 
 
 class TorchBreak(NamedTuple):
@@ -196,7 +196,7 @@ def main(*dtypes: str) -> int:
     chosen = dtypes or ("float64", "bfloat16", "float16")
     reasons, broken = declared(), set()
     for name, entry in CATALOGUED.items():
-        listed = jobs([Case(entry.torch, name)], dtypes=chosen)
+        listed = list_jobs([Case(entry.torch, name)], dtypes=chosen)
         for verdict in decided([job for job in listed if job.law.name in {*LAWS, NAN}], examples=6):
             if verdict.status is Status.HOLDS:
                 continue

@@ -21,7 +21,7 @@ from harness.isolation.lost_worker import OUT_OF_MEMORY, SILENT, describe_failur
 from harness.record import Fault, RunFolder, Status, Verdict
 from harness.surveyor.plan import Survey
 from harness.verdict.campaign import Campaign
-from harness.verdict.job import jobs
+from harness.verdict.job import list_jobs
 
 HOMEWORK = """
 def softmax(x):
@@ -166,7 +166,7 @@ def test_only_the_shipped_cases_are_not_watched() -> None:
     """They are trusted, and many. A package of another author is watched in this process too."""
     printing = Case(_prints, "softmax")
     for watched, came in ((False, (Status.HOLDS, None)), (True, (Status.ERROR, Fault.PRINTED))):
-        (job,) = jobs([printing], laws=["calls_agree"], dtypes=["float32"], watched=watched)
+        (job,) = list_jobs([printing], laws=["calls_agree"], dtypes=["float32"], watched=watched)
         verdict = Campaign().decide(job)
         assert (verdict.status, verdict.fault) == came
     for target in ("cases.binary", "hostile.rude"):

@@ -24,7 +24,7 @@ from harness.loading.stack import Looking
 
 assert sys.platform == "darwin" and not os.path.exists("/proc/self")
 assert usable_cores() == os.cpu_count()
-assert Computing().waited() == 0.0 <= Computing()()
+assert Computing().measure_wait_s() == 0.0 <= Computing()()
 assert cpu_s() > 0.0
 assert memory().pss_bytes is None and memory().rss_bytes > 0 < in_use_bytes()
 assert shared_memory_left() is None

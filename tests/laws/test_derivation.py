@@ -11,10 +11,10 @@ from torch import Tensor
 from harness.calling.modes import overwrite_freed
 from harness.case import Case
 from harness.floats import FORMATS, Array, to_array
-from harness.laws import repeated
+from harness.laws import compare_repeated_calls
 from harness.record import Status, Verdict
 from harness.verdict.decide import decide
-from harness.verdict.job import jobs
+from harness.verdict.job import list_jobs
 from harness.wording import violation_block
 
 FLOAT32 = FORMATS["float32"]
@@ -34,7 +34,7 @@ def numpy_memory(size: int) -> Array:
 @pytest.mark.parametrize("size", [1, 24, 100, 1_000, 5_000, 60_000])
 def test_uninitialized_memory_differs_between_calls(memory: Callable[[int], Array], size: int) -> None:
     """In rare cases it is equal, because other code of the process allocates and frees memory too."""
-    seen = [repeated(lambda: memory(size), FLOAT32, sizes=(size,)).broken for _ in range(20)]
+    seen = [compare_repeated_calls(lambda: memory(size), FLOAT32, sizes=(size,)).broken for _ in range(20)]
     assert sum(seen) >= 16
 
 
@@ -50,7 +50,7 @@ def test_an_unset_tensor_is_always_found(size: int) -> None:
         (torch.ones(size) * 2.0).sum()
         return to_array(torch.ones(size) + torch.empty(size))
 
-    assert all(repeated(total, FLOAT32).broken for _ in range(20))
+    assert all(compare_repeated_calls(total, FLOAT32).broken for _ in range(20))
     assert not torch.are_deterministic_algorithms_enabled()
 
 
@@ -67,7 +67,7 @@ def test_an_unset_tensor_is_found_where_the_compiler_is_loaded_too() -> None:
         return x + torch.empty(100)
 
     x = torch.ones(100)
-    assert repeated(lambda: to_array(unset(x)), FLOAT32).broken
+    assert compare_repeated_calls(lambda: to_array(unset(x)), FLOAT32).broken
     assert len(compilations) == 1
 
 
@@ -79,12 +79,12 @@ def test_a_tensor_that_is_set_before_it_is_read_is_accepted() -> None:
         x[:50], x[50:] = 1.0, torch.nan
         return to_array(x)
 
-    assert not repeated(filled, FLOAT32).broken
+    assert not compare_repeated_calls(filled, FLOAT32).broken
 
 
 def test_a_constant_answer_agrees_with_itself() -> None:
     """NaN and infinity agree too."""
-    measurement = repeated(lambda: np.array([1.0, np.nan, np.inf, -0.0]), FLOAT32)
+    measurement = compare_repeated_calls(lambda: np.array([1.0, np.nan, np.inf, -0.0]), FLOAT32)
     assert not measurement.broken
     assert measurement.ratio.shape == (4,)
 
@@ -94,18 +94,18 @@ def test_a_constant_answer_agrees_with_itself() -> None:
 def test_one_bit_is_a_difference(answers: tuple[float, float], other: int) -> None:
     """It may be in any later call."""
     calls = iter(answers[call == other] for call in range(3))
-    assert repeated(lambda: np.array([next(calls)]), FLOAT32).broken
+    assert compare_repeated_calls(lambda: np.array([next(calls)]), FLOAT32).broken
 
 
 def test_another_shape_is_a_difference() -> None:
     """The answer grows with each call."""
     lengths = iter((1, 2, 3))
-    assert repeated(lambda: np.zeros(next(lengths)), FLOAT32).broken
+    assert compare_repeated_calls(lambda: np.zeros(next(lengths)), FLOAT32).broken
 
 
 def agreement(function: Callable[..., Any], contract: str, dtype: str = "float32", **claims: Any) -> Verdict:
     """Decide whether calls agree. The function has not been called before."""
-    (job,) = jobs([Case(function, contract, **claims)], laws=["calls_agree"], dtypes=[dtype])
+    (job,) = list_jobs([Case(function, contract, **claims)], laws=["calls_agree"], dtypes=[dtype])
     return decide(job, corpora=())
 
 

@@ -14,7 +14,7 @@ from harness.case import Case
 from harness.contracts import contract_named
 from harness.record import Status
 from harness.verdict.decide import decide
-from harness.verdict.job import jobs
+from harness.verdict.job import list_jobs
 
 HELD_OUT = of("held out")
 
@@ -23,7 +23,7 @@ HELD_OUT = of("held out")
 def test_a_defect_on_one_kind_of_input_is_found(wrong: Specimen) -> None:
     """It breaks the law of its length, axis, mode, layout or dtype, and the message names a mode."""
     case = Case(wrong.function, wrong.contract, declares=wrong.declares, name=f"held_out.{wrong.contract}")
-    (job,) = jobs([case], laws=[wrong.law], dtypes=[wrong.dtype], strict=True)
+    (job,) = list_jobs([case], laws=[wrong.law], dtypes=[wrong.dtype], strict=True)
     verdict = decide(job, corpora=(), minimal=False)
     assert verdict.status is Status.BROKEN, verdict.reason
     assert verdict.violation is not None

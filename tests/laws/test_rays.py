@@ -11,7 +11,7 @@ from torch import Tensor
 from harness.case import Case
 from harness.contracts import contract_named, contracts
 from harness.floats import format_of
-from harness.laws import Law, rays_of
+from harness.laws import Law, list_rays
 from harness.record import Breaking
 from harness.surveyor.breaking import breaking, follows
 from harness.surveyor.explore import explorations
@@ -162,7 +162,7 @@ NAMES = [f"{contract} along {ray}" for contract, ray, *_ in TABLE]
 def followed(case: Case, law: str, ray: str, dtype: str) -> Breaking:
     """Follow a law along a ray."""
     contract = contract_named(case.contract)
-    chosen = next(candidate for candidate in rays_of(contract) if candidate.name == ray)
+    chosen = next(candidate for candidate in list_rays(contract) if candidate.name == ray)
     laws: dict[str, Law] = {law.name: law for law in (*contract.laws, *chosen.laws)}
     job = Job(case, contract, laws[law], format_of(dtype))
     assert follows(job, chosen)
@@ -198,8 +198,8 @@ def test_a_sound_implementation_holds_to_the_end_of_the_ray(contract: str, ray: 
 def test_every_ray_of_these_contracts_is_in_the_table() -> None:
     """Every contract with rows or vectors has a ray."""
     named = {(row[0], row[1]) for row in TABLE}
-    assert named == {(name, ray.name) for name in dict(named) for ray in rays_of(contract_named(name))}
-    without = {name for name, one in contracts().items() if not rays_of(one)}
+    assert named == {(name, ray.name) for name in dict(named) for ray in list_rays(contract_named(name))}
+    without = {name for name, one in contracts().items() if not list_rays(one)}
     trained = {name for name in contracts() if "regression" in name or name in {"least_squares", "learning_curves"}}
     assert without == {*trained, "accuracy", "data_loader", "loader", "one_hot"}
 

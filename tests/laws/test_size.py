@@ -12,7 +12,7 @@ from torch import Tensor
 from harness.case import Case
 from harness.record import Status, Verdict
 from harness.verdict.decide import decide
-from harness.verdict.job import jobs
+from harness.verdict.job import list_jobs
 
 
 def down(x: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ def layer_norm(way: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
 
 def decided(function: Callable[[Tensor], Tensor], contract: str, law: str = "no_drift", *, seed: int = 0) -> Verdict:
     """Return the verdict in float32."""
-    (job,) = jobs([Case(function, contract, name="drift.function")], laws=[law], dtypes=["float32"])
+    (job,) = list_jobs([Case(function, contract, name="drift.function")], laws=[law], dtypes=["float32"])
     return decide(job, corpora=(), seed=seed)
 
 

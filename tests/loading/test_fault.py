@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from harness.execution.interrupt import interruptible
-from harness.loading.fault import FaultKind, LoadingFault, fault_of
+from harness.loading.fault import FaultKind, LoadingFault, find_fault
 from harness.loading.faulty_sample import diagnose
 from harness.loading.supervision import is_running, supervise
 
@@ -219,7 +219,7 @@ def test_the_words_of_torch_for_exhausted_shared_memory_are_known() -> None:
     refused = "unable to allocate shared memory(shm) for file </torch_1_2_3>: No space left on device (28)"
     touched = "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that dataloader's workers are"
     for text in (refused, touched):
-        assert fault_of(RuntimeError(text)).kind is FaultKind.SHARED_MEMORY
+        assert find_fault(RuntimeError(text)).kind is FaultKind.SHARED_MEMORY
 
 
 @pytest.mark.filterwarnings("ignore:Got pickle error")

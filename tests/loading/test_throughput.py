@@ -90,9 +90,9 @@ def test_the_kernels_sums_are_those_of_the_maps_one_by_one(monkeypatch: pytest.M
     """Shared memory agrees to the byte, the rest within the allocations of the reading. An older kernel has no sums."""
     shared = torch.zeros(2**20, dtype=torch.uint8).share_memory_()
     process = psutil.Process()
-    summed = accounting._memory(process)
+    summed = accounting._measure_memory(process)
     monkeypatch.setattr(accounting, "SHARED", "not known")
-    mapped = accounting._memory(process)
+    mapped = accounting._measure_memory(process)
     assert summed is not None
     assert mapped is not None
     assert summed.shared_bytes == mapped.shared_bytes

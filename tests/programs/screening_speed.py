@@ -23,7 +23,7 @@ from harness.floats.format import FORMATS
 from harness.laws.strategies import batches
 from harness.laws.subject import Subject
 from harness.timing.clock import threads
-from harness.verdict.draw import reproducible
+from harness.verdict.draw import draw_reproducibly
 
 CLASSES, ROWS, EXAMPLES, ROUNDS = 10, 4096, 50, 5
 """Logits per row, rows per batch, Hypothesis examples per call, and timed calls."""
@@ -70,7 +70,7 @@ def _with_hypothesis(examples: st.SearchStrategy[Any], check: Callable[[Any], ob
         check(example)
 
     # Otherwise the draws depend on loaded modules, and Hypothesis writes notes into the working directory.
-    return reproducible()(run)
+    return draw_reproducibly()(run)
 
 
 def checker(case: Case) -> Check:

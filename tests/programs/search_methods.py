@@ -34,7 +34,7 @@ from harness.laws.standard_rays import COLUMNS
 from harness.laws.strategies import STRUCTURES, batches, thresholds
 from harness.surveyor.search import ROWS, Budget, Objective, search
 from harness.timing.clock import threads
-from harness.verdict.draw import reproducible
+from harness.verdict.draw import draw_reproducibly
 from harness.verdict.job import Job
 
 SECONDS, SEEDS, LONGER = 10.0, 5, 4
@@ -153,7 +153,7 @@ def _drawn(
 
         once()
 
-    with reproducible():
+    with draw_reproducibly():
         run(_Record(job, 1e9), seed, 2)
         record = _Record(job, seconds)
         with suppress(_Over):

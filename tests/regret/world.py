@@ -182,7 +182,7 @@ class _Computed:
         """Return the time spent computing."""
         return self.clock.computed
 
-    def waited(self) -> float:
+    def measure_wait_s(self) -> float:
         """Return zero seconds: there is always a core."""
         return 0.0
 

@@ -9,13 +9,13 @@ from torch import Tensor
 from harness.case import Case
 from harness.record import Accumulator
 from harness.surveyor.accumulator import accumulator
-from harness.verdict.job import jobs
+from harness.verdict.job import list_jobs
 from harness.wording import format_summing
 
 
 def found(function: object, contract: str, dtype: str) -> Accumulator:
     """Return the inferred accumulator of a function."""
-    (job,) = jobs([Case(function, contract)], laws=["value"], dtypes=[dtype])  # type: ignore[arg-type]
+    (job,) = list_jobs([Case(function, contract)], laws=["value"], dtypes=[dtype])  # type: ignore[arg-type]
     record = accumulator(job)
     assert record is not None
     return record
@@ -103,7 +103,7 @@ def test_the_evidence_has_the_loss_for_each_width() -> None:
 
 def test_a_contract_without_a_sum_has_no_accumulator() -> None:
     """A sigmoid has no sum."""
-    (job,) = jobs([Case(torch.sigmoid, "sigmoid")], laws=["value"], dtypes=["float32"])
+    (job,) = list_jobs([Case(torch.sigmoid, "sigmoid")], laws=["value"], dtypes=["float32"])
     assert accumulator(job) is None
 
 

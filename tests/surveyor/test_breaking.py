@@ -14,12 +14,12 @@ from harness.case import Break, Case
 from harness.error import UsageError
 from harness.floats.format import FORMATS, from_ordinal, to_ordinal
 from harness.floats.oracle import confirming
-from harness.laws.standard_rays import rays_of
+from harness.laws.standard_rays import list_rays
 from harness.record import Breaking
 from harness.surveyor.breaking import RaySearch, breaking, follows
 from harness.surveyor.explore import explorations
 from harness.surveyor.search import Budget
-from harness.verdict.job import Job, jobs
+from harness.verdict.job import Job, list_jobs
 from harness.wording import format_closed_form, select_disagreeing, select_unanswered, select_undeclared, survey_line
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
@@ -58,8 +58,8 @@ KNOWN: dict[str, tuple[float | None, ...]] = {
 def found(case: str, law: str, ray: str, dtype: str) -> Breaking:
     """Follow a law of a shipped case along a ray."""
     (declared,) = [one for one in load() if one.name.endswith(case)]
-    (job,) = jobs([declared], laws=[law], dtypes=[dtype])
-    return breaking(job, next(one for one in rays_of(job.contract) if one.name == ray))
+    (job,) = list_jobs([declared], laws=[law], dtypes=[dtype])
+    return breaking(job, next(one for one in list_rays(job.contract) if one.name == ray))
 
 
 @pytest.mark.parametrize("place", KNOWN)
@@ -78,8 +78,8 @@ def test_breaking_points_are_the_known_numbers_to_the_float(place: str) -> None:
             continue
         assert record.confirmed
         (declared,) = [one for one in load() if one.name.endswith(case)]
-        (job,) = jobs([declared], laws=[law], dtypes=[dtype])
-        chosen = next(one for one in rays_of(job.contract) if one.name == ray)
+        (job,) = list_jobs([declared], laws=[law], dtypes=[dtype])
+        chosen = next(one for one in list_rays(job.contract) if one.name == ray)
         at = to_ordinal(torch.tensor([point], dtype=job.format.dtype))
         with confirming():
             broken = [
@@ -118,7 +118,7 @@ def test_every_declared_closed_form_gives_the_breaking_point(case: Case, law: st
     checked = 0
     for exploration in explorations([case], Budget(batches=0)):
         for job in exploration.jobs:
-            for one in rays_of(job.contract):
+            for one in list_rays(job.contract):
                 if (job.law.name, one.name) == (law, ray) and case.declared_point(law, ray, job.format.name):
                     record = breaking(job, one)
                     assert record.agrees, format_closed_form(record)
@@ -133,8 +133,8 @@ def naive(logits: Tensor) -> Tensor:
 
 def spike_of(case: Case) -> Breaking:
     """Follow the value along a spike in float32."""
-    (job,) = jobs([case], laws=["value"], dtypes=["float32"])
-    return breaking(job, next(one for one in rays_of(job.contract) if one.name == "spike"))
+    (job,) = list_jobs([case], laws=["value"], dtypes=["float32"])
+    return breaking(job, next(one for one in list_rays(job.contract) if one.name == "spike"))
 
 
 def test_a_closed_form_that_is_declared_wrongly_is_shown_to_disagree() -> None:
@@ -195,8 +195,8 @@ def test_a_half_width_accumulator_breaks_where_adding_ones_sticks() -> None:
             total = total + X[:, j, None] * weight[:, j]
         return total
 
-    (job,) = jobs([Case(sequential, "linear")], laws=["value"], dtypes=["bfloat16"])
-    record = breaking(job, next(one for one in rays_of(job.contract) if one.name == "length"))
+    (job,) = list_jobs([Case(sequential, "linear")], laws=["value"], dtypes=["bfloat16"])
+    record = breaking(job, next(one for one in list_rays(job.contract) if one.name == "length"))
     assert record.value is not None
     assert 257 <= record.value <= 270
     assert record.actual == 256.0
@@ -204,21 +204,21 @@ def test_a_half_width_accumulator_breaks_where_adding_ones_sticks() -> None:
 
 def job_of(contract: str, law: str) -> Job:
     """Return the job for a law of torch's function in float32."""
-    (job,) = jobs([Case(torch.sigmoid, contract)], laws=[law], dtypes=["float32"])
+    (job,) = list_jobs([Case(torch.sigmoid, contract)], laws=[law], dtypes=["float32"])
     return job
 
 
 def test_a_contract_gets_the_rays_of_the_shape_of_its_first_input() -> None:
     """A vector has two rays. Contracts with other inputs declare their rays."""
-    assert [ray.name for ray in rays_of(job_of("sigmoid", "value").contract)] == ["positive", "negative"]
-    assert [ray.name for ray in rays_of(job_of("gaussian_nll", "value").contract)] == ["noise variance"]
-    assert rays_of(job_of("accuracy", "share_of_hits").contract) == ()
+    assert [ray.name for ray in list_rays(job_of("sigmoid", "value").contract)] == ["positive", "negative"]
+    assert [ray.name for ray in list_rays(job_of("gaussian_nll", "value").contract)] == ["noise variance"]
+    assert list_rays(job_of("accuracy", "share_of_hits").contract) == ()
 
 
 def test_places_on_a_falling_ray_are_counted_from_its_start() -> None:
     """The temperature falls from one, and a place and its value correspond."""
-    (job,) = jobs([Case(naive, "softmax")], laws=["value"], dtypes=["float32"])
-    ray = next(one for one in rays_of(job.contract) if one.name == "temperature")
+    (job,) = list_jobs([Case(naive, "softmax")], laws=["value"], dtypes=["float32"])
+    ray = next(one for one in list_rays(job.contract) if one.name == "temperature")
     assert follows(job, ray)
     search = RaySearch(job, ray)
     assert search.value(0) == 1.0
@@ -234,6 +234,6 @@ def test_a_declared_break_of_long_rows_is_expected_along_the_ray_of_lengths() ->
         "softmax",
         breaks={"value_on_long_rows": Break("the sum is kept in float16", ("float16",))},
     )
-    (job,) = jobs([case], laws=["value"], dtypes=["float16"])
-    record = breaking(job, next(one for one in rays_of(job.contract) if one.name == "length"))
+    (job,) = list_jobs([case], laws=["value"], dtypes=["float16"])
+    record = breaking(job, next(one for one in list_rays(job.contract) if one.name == "length"))
     assert (record.value, record.expected_break) == (65520.0, True)

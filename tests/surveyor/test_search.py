@@ -13,8 +13,8 @@ from harness.floats.oracle import confirming
 from harness.surveyor.encoding import ExampleEncoding, is_searchable
 from harness.surveyor.search import MUTATIONS, Budget, Mutation, mutate_rows, search
 from harness.surveyor.work_item import profile, witness
-from harness.verdict.job import Job, jobs
-from harness.verdict.replay import from_text
+from harness.verdict.job import Job, list_jobs
+from harness.verdict.replay import decode_example
 
 
 def shifted(logits: Tensor) -> Tensor:
@@ -25,7 +25,7 @@ def shifted(logits: Tensor) -> Tensor:
 
 def job_of(function: Any = shifted, contract: str = "softmax", law: str = "value", dtype: str = "float32") -> Job:
     """Return the job for one law and one function."""
-    (job,) = jobs([Case(function, contract)], laws=[law], dtypes=[dtype])
+    (job,) = list_jobs([Case(function, contract)], laws=[law], dtypes=[dtype])
     return job
 
 
@@ -91,7 +91,7 @@ def test_the_witness_is_measured_by_ball_arithmetic_and_replays(objective: Any) 
     outcome = search(job, Budget(batches=6))
     record = witness(job, outcome, objective)
     with confirming():
-        measurement = job.subject.measure(job.law, from_text(record.example, job.contract))
+        measurement = job.subject.measure(job.law, decode_example(record.example, job.contract))
     assert record.deviation == float(measurement.deviation[record.place])
     assert record.bound == float(measurement.bound[record.place])
     score = next(one.score for one in outcome.best if one.objective == objective)

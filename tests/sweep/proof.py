@@ -19,7 +19,7 @@ from harness.contracts import contract_named
 from harness.formula.catalogue import CATALOGUE
 from harness.formula.spelling import is_formula, spelling
 from harness.record import TensorText, Verdict
-from harness.verdict.replay import from_text
+from harness.verdict.replay import decode_example
 
 DIGITS = 400
 """Digits of every computation."""
@@ -95,7 +95,7 @@ def proved(verdict: Verdict, function: Any, claim: str, call: str) -> Proof:
             None,
             _without_value(verdict) or "the record has no example of this size",
         )
-    example = from_text(violation.example)
+    example = decode_example(violation.example)
     place = tuple(violation.place)
     where = ", ".join(f"{name} = {_shown(x, place)}" for name, x in example.items() if name != COTANGENT)
     where += _POISONED.get(verdict.law, "")

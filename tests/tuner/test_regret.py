@@ -52,7 +52,7 @@ def test_rules_of_thumb_are_given_the_batch_size_that_suits_them() -> None:
 def test_a_tuner_that_misses_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The control is a tuner with few workers that never explores around the leader."""
     monkeypatch.setattr("regret.judging.SEEDS", 1)
-    monkeypatch.setattr("harness.tuner.search.LoaderSearch._around", lambda *_: ())
+    monkeypatch.setattr("harness.tuner.search.LoaderSearch._find_neighbors", lambda *_: ())
     monkeypatch.setattr("harness.tuner.tuning.max", min, raising=False)
     assert main(["slow store"]) == 1
     assert "on 0 of 1 data sets" in capsys.readouterr().out

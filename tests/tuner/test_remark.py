@@ -10,7 +10,7 @@ from harness.record.estimate import Estimate, Method
 from harness.tuner.advice import ALREADY, Advice
 from harness.tuner.loader_choice import Choice
 from harness.tuner.loop import Waiting
-from harness.tuner.remark import on_workers, remarks
+from harness.tuner.remark import compare_workers, remarks
 from harness.tuner.search import Reason, SearchState
 from harness.tuner.tuning import SearchSpace, Tuning
 
@@ -72,26 +72,26 @@ def test_a_data_set_that_has_getitems_is_not_advised_to_add_it() -> None:
 def test_workers_that_were_measured_as_slower_are_not_recommended() -> None:
     """The prediction gives way to the measurement in both sentences."""
     tuning = _tuning({Choice(64): 3200.0, Choice(64, 2): 2000.0})
-    assert on_workers(tuning) == "with 2 workers the measured rate is 0.62 times this rate"
+    assert compare_workers(tuning) == "with 2 workers the measured rate is 0.62 times this rate"
     (said,) = remarks(tuning)
     assert "use a faster decoder" in said
     assert tuning.budget is not None
     assert tuning.budget.more_workers[0] > 0
     assert "could make this" in tuning.budget.sentence
-    assert "could make this" not in tuning.budget.sentence_with(on_workers(tuning) or "")
+    assert "could make this" not in tuning.budget.sentence_with(compare_workers(tuning) or "")
 
 
 def test_workers_that_are_not_distinguishable_are_called_so() -> None:
     """A better number that is noise is no advice."""
     two = Choice(64, 2, 4)
     tuning = _tuning({Choice(64): 3200.0, two: 3300.0}, similar=(two,))
-    assert on_workers(tuning) == "with 2 workers the rate is not distinguishable (1.03 times)"
+    assert compare_workers(tuning) == "with 2 workers the rate is not distinguishable (1.03 times)"
 
 
 def test_workers_that_were_ruled_out_are_not_predicted_to_help() -> None:
     """Receiving a batch takes longer than making it: both sentences agree."""
     tuning = _tuning({Choice(64): 3200.0}, hop_s=0.1)
-    assert on_workers(tuning) == "more workers would not help"
+    assert compare_workers(tuning) == "more workers would not help"
     assert [said[:18] for said in remarks(tuning)] == ["do not use workers", "an item takes 312 "]
     assert "use workers" not in remarks(tuning)[1]
 
@@ -112,8 +112,8 @@ def test_workers_that_cannot_work_are_ruled_out_in_any_case() -> None:
 
 def test_other_batch_sizes_and_kinds_say_nothing_about_workers() -> None:
     """Only configurations that differ by workers do."""
-    assert on_workers(_tuning({Choice(64): 3200.0, Choice(128, 2): 2000.0})) is None
-    assert on_workers(_tuning({Choice(64, 2): 3200.0, Choice(64): 2000.0})) is None
+    assert compare_workers(_tuning({Choice(64): 3200.0, Choice(128, 2): 2000.0})) is None
+    assert compare_workers(_tuning({Choice(64, 2): 3200.0, Choice(64): 2000.0})) is None
 
 
 def test_items_that_are_waited_for_get_more_workers_unless_these_were_measured() -> None:

@@ -1,6 +1,6 @@
 """Steps: the accelerator is waited for, so that the time of a step includes what it queues."""
 
-from harness.tuner.step import Synthetic, synchronized
+from harness.tuner.step import Synthetic, wait_for_accelerator
 
 
 class Device:
@@ -19,7 +19,7 @@ class Device:
 def test_the_accelerator_is_waited_for_after_each_step() -> None:
     """The result of the step is passed on."""
     device = Device()
-    step = synchronized(lambda batch: device.log.append("step") or batch + 1, device)  # type: ignore[arg-type]
+    step = wait_for_accelerator(lambda batch: device.log.append("step") or batch + 1, device)  # type: ignore[arg-type]
     assert step(1) == 2
     assert device.log == ["step", "wait"]
 
@@ -27,5 +27,5 @@ def test_the_accelerator_is_waited_for_after_each_step() -> None:
 def test_without_an_accelerator_a_step_stays_as_it_is() -> None:
     """So does a step of known duration."""
     synthetic = Synthetic(0.0)
-    assert synchronized(abs, None) is abs
-    assert synchronized(synthetic, Device()) is synthetic  # type: ignore[arg-type]
+    assert wait_for_accelerator(abs, None) is abs
+    assert wait_for_accelerator(synthetic, Device()) is synthetic  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ import harness
 from harness.case import Case
 from harness.record import Status, Verdict
 from harness.verdict.decide import decide
-from harness.verdict.job import jobs
+from harness.verdict.job import list_jobs
 from harness.wording import unclaimed_line, verdict_line
 
 
@@ -36,7 +36,9 @@ def test_16_bit_dtypes_are_claimed_only_if_they_are_named() -> None:
 
 def test_a_declared_case_claims_every_dtype() -> None:
     """The shipped cases do the same."""
-    (job,) = [one for one in jobs([Case(naive_softmax, "softmax")], laws=["value"]) if one.format.name == "float16"]
+    (job,) = [
+        one for one in list_jobs([Case(naive_softmax, "softmax")], laws=["value"]) if one.format.name == "float16"
+    ]
     assert decide(job, corpora=()).status is Status.BROKEN
 
 

@@ -11,10 +11,10 @@ import harness
 from harness.case import Case
 from harness.findings import findings
 from harness.record import Status
-from harness.verdict.consequence import followed
+from harness.verdict.consequence import find_explaining_law
 from harness.verdict.decide import decide
 from harness.verdict.draw import Deadline
-from harness.verdict.job import jobs
+from harness.verdict.job import list_jobs
 
 
 class Doubled(torch.autograd.Function):
@@ -67,7 +67,7 @@ def unshifted_and_leaking(logits: Tensor, keep: Tensor) -> Tensor:
 
 def base_of(function: Callable[..., Tensor], law: str) -> str:
     """Return the law from which a broken law follows."""
-    (job,) = jobs([Case(function, "softmax")], laws=[law], dtypes=["float32"])
+    (job,) = list_jobs([Case(function, "softmax")], laws=[law], dtypes=["float32"])
     violation = decide(job, corpora=(), further=0).violation
     assert violation is not None
     return violation.follows
@@ -132,5 +132,5 @@ def test_a_wrong_gradient_stays_a_defect_of_its_own_beside_a_wrong_value() -> No
 
 def test_nothing_follows_where_every_answer_is_right() -> None:
     """A law that holds is not decided again with corrected values."""
-    (job,) = jobs([Case(lambda x: x.softmax(-1), "softmax")], laws=["rows_sum_to_one"], dtypes=["float32"])
-    assert not followed(job, (), seed=0, deadline=Deadline(float("inf")))
+    (job,) = list_jobs([Case(lambda x: x.softmax(-1), "softmax")], laws=["rows_sum_to_one"], dtypes=["float32"])
+    assert not find_explaining_law(job, (), seed=0, deadline=Deadline(float("inf")))

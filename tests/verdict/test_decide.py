@@ -18,8 +18,8 @@ from harness.floats.oracle import Oracle
 from harness.laws.subject import Subject
 from harness.record import Fault, Status, Verdict
 from harness.verdict.decide import PATIENCE, decide
-from harness.verdict.job import Job, jobs
-from harness.verdict.replay import from_json, known_examples, to_json
+from harness.verdict.job import Job, list_jobs
+from harness.verdict.replay import list_known_examples, make_json, read_json
 from harness.verdict.trial import Census
 from harness.wording import violation_block
 
@@ -39,7 +39,7 @@ def shifted(x: Tensor) -> Tensor:
 
 def job(case: Case, law: str, dtype: str = "float32") -> Job:
     """Return a job of a case."""
-    (found,) = jobs([case], laws=[law], dtypes=[dtype])
+    (found,) = list_jobs([case], laws=[law], dtypes=[dtype])
     return found
 
 
@@ -79,7 +79,7 @@ def test_a_declared_failure_that_is_not_found_is_an_error_of_the_declaration() -
     verdict = decided(case, "value")
     assert verdict.status is Status.UNEXPECTED
     assert verdict.status.fails
-    known = len(known_examples(contract_named("softmax"), job(case, "value").law, FORMATS["float32"]))
+    known = len(list_known_examples(contract_named("softmax"), job(case, "value").law, FORMATS["float32"]))
     assert verdict.examples == PATIENCE * contract_named("softmax").examples + known
 
 
@@ -196,18 +196,18 @@ def test_a_replay_reproduces_the_violation_bit_for_bit() -> None:
     verdict = decide(target)
     assert verdict.violation is not None
     text = verdict.violation.replay.partition("--example ")[2].strip("'")
-    example = from_json(text, target.contract, target.format)
+    example = read_json(text, target.contract, target.format)
     again = decide(target, example=example)
     assert again.violation is not None
     assert again.violation.deviation == verdict.violation.deviation
-    assert to_json(example, target.contract, target.format) == text
+    assert make_json(example, target.contract, target.format) == text
 
 
 def test_an_example_with_too_few_axes_is_a_usage_error() -> None:
     """A row without its batch gets the shape to write."""
     target = job(Case(naive, "softmax"), "value")
     with pytest.raises(UsageError, match=r"`logits` has too few axes: the contract takes logits\[n,k\], got \[2\]"):
-        from_json('{"logits": [1.0, 2.0]}', target.contract, target.format)
+        read_json('{"logits": [1.0, 2.0]}', target.contract, target.format)
 
 
 def test_the_block_of_a_violation_says_what_a_reader_needs() -> None:
@@ -228,10 +228,10 @@ def test_a_verdict_without_violation_has_no_block() -> None:
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (lambda: jobs([Case(naive, "softmax")], laws=["valu"]), "`valu`"),
-        (lambda: jobs([Case(naive, "softmax")], dtypes=["float8"]), "`float8`"),
-        (lambda: jobs([Case(naive, "softmax", breaks={"valu": "typo"})]), "`valu`"),
-        (lambda: jobs([Case(naive, "softmaxx")]), "`softmaxx`"),
+        (lambda: list_jobs([Case(naive, "softmax")], laws=["valu"]), "`valu`"),
+        (lambda: list_jobs([Case(naive, "softmax")], dtypes=["float8"]), "`float8`"),
+        (lambda: list_jobs([Case(naive, "softmax", breaks={"valu": "typo"})]), "`valu`"),
+        (lambda: list_jobs([Case(naive, "softmaxx")]), "`softmaxx`"),
     ],
     ids=["law", "dtype", "declared break", "contract"],
 )
@@ -313,7 +313,7 @@ def test_the_final_re_check_does_not_count() -> None:
     """Its seed is new each time, so that its examples are no figures of the run."""
 
     def checked(late: int | None) -> Verdict:
-        (job,) = jobs([Case(lambda x: x.softmax(-1), "softmax")], laws=["value"], dtypes=["float32"])
+        (job,) = list_jobs([Case(lambda x: x.softmax(-1), "softmax")], laws=["value"], dtypes=["float32"])
         return decide(job, examples=4, corpora=(), recheck_seed=late)
 
     without, once, again = checked(None), checked(1), checked(2)
@@ -330,7 +330,7 @@ def test_the_final_re_check_still_finds_what_only_it_sees() -> None:
         calls += len(x) > 512
         return x.softmax(-1) * (1.0 if calls < 2 else 1.5)
 
-    (job,) = jobs([Case(softmax, "softmax")], laws=["value"], dtypes=["float32"])
+    (job,) = list_jobs([Case(softmax, "softmax")], laws=["value"], dtypes=["float32"])
     assert decide(job, examples=4, corpora=()).status is Status.HOLDS
     calls = 0
     assert decide(job, examples=4, corpora=(), recheck_seed=3).status in {Status.BROKEN, Status.ERROR}

@@ -15,8 +15,8 @@ from harness.calling.adapter import compiles_each_shape
 from harness.case import Case
 from harness.floats import FORMATS, Format
 from harness.laws.law import Example, Inputs
-from harness.verdict.draw import Drawn, all_drawn, digest_of, drawn, reproducible
-from harness.verdict.job import jobs
+from harness.verdict.draw import Drawn, compute_digest, draw_all_examples, draw_examples, draw_reproducibly
+from harness.verdict.job import list_jobs
 
 FLOAT32 = FORMATS["float32"]
 
@@ -59,22 +59,22 @@ def test_what_is_drawn_twice_is_drawn_once(counted: list[float]) -> None:
     The first examples are available before the others are drawn.
     """
     inputs = inputs_of(counted)
-    first = next(drawn(inputs, FLOAT32, examples=40, seed=1)).example
+    first = next(draw_examples(inputs, FLOAT32, examples=40, seed=1)).example
     assert len(counted) == 2
-    every = numbers(drawn(inputs, FLOAT32, examples=40, seed=1))
+    every = numbers(draw_examples(inputs, FLOAT32, examples=40, seed=1))
     assert every[0] == float(first["x"])
     assert len(every) == 40
-    assert numbers(drawn(inputs, FLOAT32, examples=40, seed=2)) != every
+    assert numbers(draw_examples(inputs, FLOAT32, examples=40, seed=2)) != every
     before = len(counted)
-    assert numbers(drawn(inputs, FLOAT32, examples=40, seed=1)) == every
+    assert numbers(draw_examples(inputs, FLOAT32, examples=40, seed=1)) == every
     assert len(counted) == before
 
 
 def test_what_is_asked_for_at_once_is_what_is_drawn_in_stages(counted: list[float]) -> None:
     """No example is drawn twice."""
-    at_once = [float(example["x"]) for example in all_drawn(inputs_of(counted), FLOAT32, examples=40, seed=1)]
+    at_once = [float(example["x"]) for example in draw_all_examples(inputs_of(counted), FLOAT32, examples=40, seed=1)]
     assert len(counted) == 40
-    assert numbers(drawn(inputs_of(counted), FLOAT32, examples=40, seed=1)) == at_once
+    assert numbers(draw_examples(inputs_of(counted), FLOAT32, examples=40, seed=1)) == at_once
 
 
 def test_who_changes_an_example_changes_it_for_nobody_else(counted: list[float]) -> None:
@@ -83,19 +83,21 @@ def test_who_changes_an_example_changes_it_for_nobody_else(counted: list[float])
     def inputs(format_: Format) -> st.SearchStrategy[Example]:
         return st.just({"x": torch.ones(3, 4, dtype=format_.dtype).t(), "n": 3})
 
-    for example, _ in drawn(inputs, FLOAT32, examples=4, seed=1):
+    for example, _ in draw_examples(inputs, FLOAT32, examples=4, seed=1):
         assert example["x"].stride() == (1, 4)
         example["x"].fill_(2.0)
-    ((again, _),) = drawn(inputs, FLOAT32, examples=4, seed=1)
+    ((again, _),) = draw_examples(inputs, FLOAT32, examples=4, seed=1)
     assert again["n"] == 3
     assert (again["x"] == 1.0).all()
 
 
 def shapes(case: Case, law: str) -> set[tuple[int, ...]]:
     """Return the shapes that a law of softmax draws for a case in float32."""
-    (job,) = jobs([case], laws=[law], dtypes=["float32"])
+    (job,) = list_jobs([case], laws=[law], dtypes=["float32"])
     with job.drawing():
-        return {tuple(x["logits"].shape) for x, _ in drawn(job.inputs, job.format, examples=job.examples, seed=0)}
+        return {
+            tuple(x["logits"].shape) for x, _ in draw_examples(job.inputs, job.format, examples=job.examples, seed=0)
+        }
 
 
 OF_JAX = Case(torch.softmax, "softmax", call="lambda f, x, *, jnp=None: f(x, -1)")
@@ -153,8 +155,8 @@ def test_a_digest_differs_where_a_value_a_shape_a_type_or_a_name_does() -> None:
         {"x": x, "n": 3},
         {"x": torch.tensor([1.0, torch.nan, -0.0])},
     ]
-    assert len({digest_of(example) for example in examples}) == len(examples)
-    assert digest_of({"x": x}) == digest_of({"x": x.clone().copysign(torch.tensor([1.0, -1.0, 1.0]))})
+    assert len({compute_digest(example) for example in examples}) == len(examples)
+    assert compute_digest({"x": x}) == compute_digest({"x": x.clone().copysign(torch.tensor([1.0, -1.0, 1.0]))})
 
 
 def integers_drawn(*, alike: bool) -> list[int]:
@@ -167,7 +169,7 @@ def integers_drawn(*, alike: bool) -> list[int]:
     def run(number: int) -> None:
         found.append(number)
 
-    with reproducible() if alike else nullcontext():
+    with draw_reproducibly() if alike else nullcontext():
         run()
     return found
 

@@ -13,7 +13,7 @@ from hostile import cunning, rude
 
 import harness
 from harness.error import UsageError
-from harness.verdict.isolated import importable
+from harness.verdict.isolated import find_import_target
 
 
 def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -35,10 +35,10 @@ def softmax(x: torch.Tensor) -> torch.Tensor:
 def test_what_a_module_defines_is_named_with_the_folder_it_is_imported_from() -> None:
     """The object is in a module of a package, a class, or a decorated function."""
     folder = str(Path(rude.__file__).parents[1])
-    assert importable(rude.raises) == ("hostile.rude:raises", folder)
-    assert importable(cunning.sign.right_at_first) == ("hostile.cunning.sign:right_at_first", folder)
-    assert importable(torch.nn.Softmax)[0] == "torch.nn.modules.activation:Softmax"
-    assert importable(softmax)[0].endswith(":softmax")
+    assert find_import_target(rude.raises) == ("hostile.rude:raises", folder)
+    assert find_import_target(cunning.sign.right_at_first) == ("hostile.cunning.sign:right_at_first", folder)
+    assert find_import_target(torch.nn.Softmax)[0] == "torch.nn.modules.activation:Softmax"
+    assert find_import_target(softmax)[0].endswith(":softmax")
 
 
 def test_a_file_is_named_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,14 +49,14 @@ def test_a_file_is_named_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyP
     module.__file__ = str(file)
     exec(compile(file.read_text(encoding="utf-8"), file, "exec"), vars(module))  # noqa: S102 - as an import does
     monkeypatch.setitem(sys.modules, "homework", module)
-    assert importable(module.softmax) == (f"{file}:softmax", None)
+    assert find_import_target(module.softmax) == (f"{file}:softmax", None)
     replaced = module.softmax
     module.softmax = softmax  # type: ignore[attr-defined]
     with pytest.raises(UsageError, match="`softmax`, which is another object in `homework`"):
-        importable(replaced)
+        find_import_target(replaced)
     file.unlink()
     with pytest.raises(UsageError, match="`softmax` of `homework`, which has no source file"):
-        importable(replaced)
+        find_import_target(replaced)
 
 
 def _of_a_cell() -> Any:

@@ -10,7 +10,7 @@ from harness.error import UsageError
 from harness.findings import Grade, grade
 from harness.record import Status, Verdict
 from harness.verdict.decide import decide
-from harness.verdict.job import jobs
+from harness.verdict.job import list_jobs
 from harness.wording import verdict_line
 
 LAW = "dominating_class_not_lost"
@@ -24,7 +24,7 @@ def shifted(logits: Tensor) -> Tensor:
 
 def decided(case: Case, law: str = LAW, *, strict: bool = False) -> Verdict:
     """Return the verdict on one law in float32."""
-    (job,) = jobs([case], laws=[law], dtypes=["float32"], strict=strict)
+    (job,) = list_jobs([case], laws=[law], dtypes=["float32"], strict=strict)
     return decide(job)
 
 
@@ -61,7 +61,7 @@ def test_what_a_case_attains_is_a_law_of_lost_digits() -> None:
     with pytest.raises(
         UsageError, match=r"unknown law `value` in `attains` of .*: the laws of lost digits of `log_softmax` are"
     ):
-        jobs([Case(shifted, "log_softmax", attains=("value",))])
+        list_jobs([Case(shifted, "log_softmax", attains=("value",))])
 
 
 def test_each_law_of_lost_digits_says_why() -> None:

@@ -20,7 +20,7 @@ from harness.case import Case
 from harness.display.notebook import Verdicts
 from harness.findings import grades
 from harness.record import Property, Status
-from harness.verdict.job import jobs
+from harness.verdict.job import list_jobs
 from harness.verdict.probe import Probe
 from harness.wording import property_sentences, verdict_line
 
@@ -305,7 +305,7 @@ def test_an_addition_in_float32_is_found() -> None:
 def looked_at(function: Callable[..., Any], contract: str, *dtypes: str) -> list[Property]:
     """Return the properties found before the laws are judged."""
     probe = Probe()
-    asked = jobs([Case(function, contract, style="foreign")], laws=["value"], dtypes=dtypes)
+    asked = list_jobs([Case(function, contract, style="foreign")], laws=["value"], dtypes=dtypes)
     return [one for job in asked for one in probe.properties(job)]
 
 

@@ -15,10 +15,10 @@ from harness.floats.format import format_of
 from harness.record import Status, Verdict
 from harness.verdict import replay
 from harness.verdict.decide import decide
-from harness.verdict.job import Job, jobs
-from harness.verdict.replay import from_text
+from harness.verdict.job import Job, list_jobs
+from harness.verdict.replay import decode_example
 
-KNOWN = [(contract, one) for contract in contracts() for one in replay.known_counterexamples(contract)]
+KNOWN = [(contract, one) for contract in contracts() for one in replay.read_counterexamples(contract)]
 
 
 def naive(x: Tensor) -> Tensor:
@@ -28,7 +28,7 @@ def naive(x: Tensor) -> Tensor:
 
 def job(dtype: str = "float32") -> Job:
     """Return the job for the value of a softmax."""
-    (found,) = jobs([Case(naive, "softmax", name="a.b.naive")], laws=["value"], dtypes=[dtype])
+    (found,) = list_jobs([Case(naive, "softmax", name="a.b.naive")], laws=["value"], dtypes=[dtype])
     return found
 
 
@@ -59,7 +59,7 @@ def test_what_is_known_is_not_added_again(found: Verdict, tmp_path: Path) -> Non
 
 def test_what_holds_leaves_no_trace(tmp_path: Path) -> None:
     """No file is written."""
-    (stable,) = jobs([Case(lambda x: x.softmax(-1), "softmax")], laws=["value"], dtypes=["float32"])
+    (stable,) = list_jobs([Case(lambda x: x.softmax(-1), "softmax")], laws=["value"], dtypes=["float32"])
     assert replay.freeze([decide(stable, examples=2)], tmp_path) == 0
     assert list(tmp_path.iterdir()) == []
 
@@ -69,8 +69,8 @@ def test_a_counterexample_in_one_dtype_is_none_in_another(found: Verdict, tmp_pa
     replay.freeze([found], tmp_path)
     contract = contract_named("softmax")
     law = job().law
-    assert len(replay.known_examples(contract, law, format_of("float32"), (tmp_path,))) == 1
-    assert replay.known_examples(contract, law, format_of("float64"), (tmp_path,)) == []
+    assert len(replay.list_known_examples(contract, law, format_of("float32"), (tmp_path,))) == 1
+    assert replay.list_known_examples(contract, law, format_of("float64"), (tmp_path,)) == []
 
 
 def test_the_shipped_corpus_names_laws_that_exist() -> None:
@@ -79,7 +79,7 @@ def test_the_shipped_corpus_names_laws_that_exist() -> None:
     for contract, one in KNOWN:
         laws = {law.name: law for law in contract_named(contract).laws}
         assert set(laws[one.law].reads) <= set(one.example)
-        example = from_text(one.example)
+        example = decode_example(one.example)
         assert all(isinstance(value, (torch.Tensor, int, float, str, list)) for value in example.values())
 
 
@@ -87,7 +87,7 @@ def test_the_shipped_corpus_has_members_only() -> None:
     """Probabilities are a distribution."""
     for contract, one in KNOWN:
         axes, format_ = contract_named(contract).axes, format_of(one.dtype)
-        for name, value in from_text(one.example).items():
+        for name, value in decode_example(one.example).items():
             if name in axes and (restore := axes[name].restore) is not None:
                 restored = restore(value, format_)
                 assert restored is not None
@@ -103,7 +103,7 @@ def test_what_a_survey_found_broken_is_kept_too(tmp_path: Path) -> None:
     broken = {(one.law, str(one.example)) for one in found.breakings if one.value is not None and one.ray != "length"}
     kept = replay.freeze([*found.breakings, *found.worst], tmp_path)
     assert len(broken) <= kept <= len(broken) + len(found.worst)
-    known = replay.known_counterexamples("softmax", tmp_path)
+    known = replay.read_counterexamples("softmax", tmp_path)
     assert len(known) == kept
     assert {one.law for one in known} == {"value", "finite_on_extreme_logits", "gradient"}
     assert replay.freeze(found.breakings, tmp_path) == 0
@@ -121,7 +121,7 @@ def test_what_a_proof_found_broken_is_kept_too(tmp_path: Path) -> None:
     proofs = [proof for proof in recorded() if proof.contract == "log_softmax" and proof.quantity == "value"]
     broken = {(outcome.law, one.dtype) for one in proofs for outcome in one.laws if outcome.violation is not None}
     assert replay.freeze(proofs, tmp_path) == len(broken) == 2
-    known = replay.known_counterexamples("log_softmax", tmp_path)
+    known = replay.read_counterexamples("log_softmax", tmp_path)
     assert {(one.law, one.dtype) for one in known} == broken
     assert replay.freeze([one for one in recorded() if one.contract == "softmax"], tmp_path) == 0
 
@@ -135,9 +135,9 @@ def test_a_damaged_corpus_is_refused(found: Verdict, tmp_path: Path) -> None:
     assert len(lines) == 2
     for damaged in (whole.replace('"0x1.', '"0x2.', 1), lines[0], lines[1], lines[0] * 2 + lines[1], ""):
         file.write_text(damaged, encoding="utf-8")
-        replay.known_counterexamples.cache_clear()
+        replay.read_counterexamples.cache_clear()
         with pytest.raises(UsageError, match="the digest of the corpus does not match"):
-            replay.known_counterexamples("softmax", tmp_path)
+            replay.read_counterexamples("softmax", tmp_path)
     file.write_text(whole.replace("\n", "\r\n"), encoding="utf-8", newline="")
-    replay.known_counterexamples.cache_clear()
-    assert len(replay.known_counterexamples("softmax", tmp_path)) == 1
+    replay.read_counterexamples.cache_clear()
+    assert len(replay.read_counterexamples("softmax", tmp_path)) == 1

@@ -16,7 +16,7 @@ from harness.formula.spelling import written
 from harness.record import Status
 from harness.verdict.decide import decide
 from harness.verdict.draw import WAITING, Deadline
-from harness.verdict.job import jobs
+from harness.verdict.job import list_jobs
 
 
 def normal_nll(mean: Tensor, target: Tensor, variance: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ def test_an_element_without_a_bound_is_not_judged() -> None:
     text = written("where(x > 0, exp(-1 / x), 0)", None, {}, over="rows").text
     case = Case(lambda x: torch.where(x > 0, torch.exp(-1 / x), 0.0), text)
     example = {"x": torch.tensor([2.0**-78]), "cotangent": torch.ones(1)}
-    for job in jobs([case], laws=["gradient_finite", "gradient"], dtypes=["float32"]):
+    for job in list_jobs([case], laws=["gradient_finite", "gradient"], dtypes=["float32"]):
         verdict = decide(job, example=example)
         assert verdict.status is Status.SKIPPED
         assert "not judged" in (verdict.reason or "")

@@ -8,11 +8,11 @@ import torch
 
 from harness.contracts.building_blocks.distributions import with_logarithms
 from harness.floats.format import FORMATS, Measurement
-from harness.laws.contract import Axes, with_sum_one
+from harness.laws.contract import Axes, normalize_sum
 from harness.laws.law import Example
-from harness.laws.strategies import masked
+from harness.laws.strategies import mask_entries
 from harness.verdict.shrink import minimise
-from harness.verdict.trial import take, worst_row
+from harness.verdict.trial import select_worst_row, take
 
 FLOAT32 = FORMATS["float32"]
 AXES = {"logits": Axes(("n", "k")), "labels": Axes(("n",), index_of="k")}
@@ -146,7 +146,7 @@ def test_probabilities_stay_a_distribution(dtype: str) -> None:
     """If entries are dropped or simplified, the largest of the others takes the rest."""
     format_ = FORMATS[dtype]
     p = torch.tensor([[0.1, 0.2, 0.05, 0.65], [0.25, 0.25, 0.25, 0.25]], dtype=torch.float64).to(format_.dtype)
-    axes = {"p": Axes(("n", "k"), positive=True, restore=with_sum_one)}
+    axes = {"p": Axes(("n", "k"), positive=True, restore=normalize_sum)}
     minimal = minimise({"p": p}, axes, format_, lambda e: bool((e["p"] < 0.07).any()))
     assert minimal["p"].shape == (1, 2)
     assert float(minimal["p"].double().sum()) == pytest.approx(1.0, abs=4 * format_.u)
@@ -165,7 +165,7 @@ def test_logarithms_stay_those_of_a_distribution() -> None:
 
 def test_a_distribution_that_others_exceed_is_none() -> None:
     """No probability remains for the largest."""
-    assert with_sum_one(torch.tensor([[0.6, 0.5, 0.7]]), FLOAT32) is None
+    assert normalize_sum(torch.tensor([[0.6, 0.5, 0.7]]), FLOAT32) is None
     assert with_logarithms(torch.tensor([[-0.1, -0.2, -0.3]]), FLOAT32) is None
 
 
@@ -182,7 +182,7 @@ def test_the_worst_row_of_a_law_about_masks_has_one() -> None:
         return Measurement(ratio, np.ones_like(ratio), ratio, ratio)
 
     def chosen(measurement: Measurement) -> list[list[float]]:
-        row = worst_row({"logits": logits}, axes, measurement, lambda _: True, peculiar=True)
+        row = select_worst_row({"logits": logits}, axes, measurement, lambda _: True, peculiar=True)
         rows: list[list[float]] = row["logits"].tolist()
         return rows
 
@@ -194,10 +194,10 @@ def test_masked_rows_have_a_mask_and_something_else() -> None:
     """Only rows with two entries can have both."""
     rng = np.random.default_rng(0)
     for columns in (2, 3, 9):
-        hidden = masked(torch.zeros(200, columns), rng).isneginf()
+        hidden = mask_entries(torch.zeros(200, columns), rng).isneginf()
         assert hidden.any(-1).all()
         assert not hidden.all(-1).any()
-    assert not masked(torch.zeros(5, 1), rng).isneginf().any()
+    assert not mask_entries(torch.zeros(5, 1), rng).isneginf().any()
 
 
 @pytest.mark.parametrize("exact", [True, False])

@@ -13,9 +13,9 @@ from harness.case import Case
 from harness.findings import Finding, findings
 from harness.record import Event, EventKind, Status, Verdict
 from harness.verdict.decide import decide
-from harness.verdict.job import Job, jobs
-from harness.verdict.replay import from_text
-from harness.verdict.violation import event_of
+from harness.verdict.job import Job, list_jobs
+from harness.verdict.replay import decode_example
+from harness.verdict.violation import find_event
 
 
 def norm_of_moments(x: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ class Twofold:
     def job(self) -> Job:
         """The job for the law of its value."""
         case = Case(self.function, self.contract, name=self.function.__name__)
-        (job,) = jobs([case], laws=["value"], dtypes=[self.dtype])
+        (job,) = list_jobs([case], laws=["value"], dtypes=[self.dtype])
         return job
 
 
@@ -123,7 +123,10 @@ def test_no_example_is_shown_under_another_cause(twofold: Twofold, verdicts: dic
     """The smallest and the worst example are traced again. An example that barely fails may have no event."""
     for finding in findings([verdicts[twofold.function.__name__]], list(Status)):
         for example in shown(finding):
-            assert told(event_of(twofold.job, from_text(example, twofold.job.contract))) in {None, told(finding.event)}
+            assert told(find_event(twofold.job, decode_example(example, twofold.job.contract))) in {
+                None,
+                told(finding.event),
+            }
 
 
 def test_of_two_on_one_line_the_one_is_told_that_leaves_no_number(verdicts: dict[str, Verdict]) -> None:
@@ -154,7 +157,7 @@ def test_no_overflow_is_the_worst_of_a_wrong_formula() -> None:
         of_target = y * p + (1 - y) * (1 - p)
         return -0.75 * (1 - of_target) ** 2 * torch.log(of_target)
 
-    (job,) = jobs([Case(weighted, "focal")], laws=["value"], dtypes=["float32"])
+    (job,) = list_jobs([Case(weighted, "focal")], laws=["value"], dtypes=["float32"])
     violation = decide(job, corpora=()).violation
     assert violation is not None
     assert violation.event is None

@@ -14,9 +14,9 @@ from torch import Tensor
 from harness.case import Case
 from harness.record import EventKind, Verdict
 from harness.verdict.decide import decide
-from harness.verdict.job import jobs
-from harness.verdict.replay import from_json
-from harness.verdict.violation import event_of
+from harness.verdict.job import list_jobs
+from harness.verdict.replay import read_json
+from harness.verdict.violation import find_event
 
 
 def squares_in_the_format(x: Tensor, eps: float = 1e-5) -> Tensor:
@@ -56,7 +56,7 @@ def test_what_holds_in_float32_is_mended_by_it(
     function: Callable[..., Tensor], contract: str, law: str, mended: bool
 ) -> None:
     """It is not reported for other defects, or for side effects that a copy hides."""
-    (job,) = jobs([Case(function, contract)], laws=[law], dtypes=["float16"])
+    (job,) = list_jobs([Case(function, contract)], laws=[law], dtypes=["float16"])
     violation = decide(job, examples=8, corpora=(), further=0).violation
     assert violation is not None
     assert violation.mended_wider is mended
@@ -70,7 +70,7 @@ def test_nothing_is_tried_in_float32_itself() -> None:
         dtypes.add(x.dtype)
         return exponentials(x)
 
-    (job,) = jobs([Case(seen, "softmax")], laws=["value"], dtypes=["float32"])
+    (job,) = list_jobs([Case(seen, "softmax")], laws=["value"], dtypes=["float32"])
     violation = decide(job, examples=4, corpora=(), further=0).violation
     assert violation is not None
     assert math.isinf(violation.deviation)
@@ -84,8 +84,8 @@ pytestmark = pytest.mark.judged
 def verdict(known: Specimen) -> Verdict:
     """Decide the law on the example."""
     case = Case(known.function, known.contract, declares=known.declares, name=known.name)
-    (job,) = jobs([case], laws=[known.law], dtypes=[known.dtype])
-    return decide(job, example=from_json(json.dumps(known.example), job.contract, job.format))
+    (job,) = list_jobs([case], laws=[known.law], dtypes=[known.dtype])
+    return decide(job, example=read_json(json.dumps(known.example), job.contract, job.format))
 
 
 def found(known: Specimen) -> Any:
@@ -109,8 +109,8 @@ def test_the_first_loss_is_the_one_that_an_expert_names(known: Specimen) -> None
 )
 def test_a_sum_of_large_terms_is_told_from_one_of_many(dtype: str, logits: list[float], largest: float | None) -> None:
     """For large terms, the event's input is the largest term. For many terms there is none."""
-    (job,) = jobs([Case(lambda x: x.exp().sum(-1).log(), "logsumexp")], laws=["value"], dtypes=[dtype])
-    event = event_of(job, {"logits": torch.tensor([logits], dtype=job.format.dtype)})
+    (job,) = list_jobs([Case(lambda x: x.exp().sum(-1).log(), "logsumexp")], laws=["value"], dtypes=[dtype])
+    event = find_event(job, {"logits": torch.tensor([logits], dtype=job.format.dtype)})
     assert event is not None
     assert (event.kind, event.operation) == (EventKind.OVERFLOW, "sum")
     assert event.input == (None if largest is None else pytest.approx(largest, rel=0.05))

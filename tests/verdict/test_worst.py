@@ -11,8 +11,8 @@ from torch import Tensor
 from harness.case import Case
 from harness.record import EventKind, Status, TensorText, Verdict
 from harness.verdict.decide import decide
-from harness.verdict.job import Job, jobs
-from harness.verdict.replay import from_json, from_text, to_json
+from harness.verdict.job import Job, list_jobs
+from harness.verdict.replay import decode_example, make_json, read_json
 from harness.wording import census_line, violation_block
 
 
@@ -28,7 +28,7 @@ def twice(logits: Tensor) -> Tensor:
 
 def job(case: Case, law: str = "value") -> Job:
     """Return a job for a law in float32."""
-    (found,) = jobs([case], laws=[law], dtypes=["float32"])
+    (found,) = list_jobs([case], laws=[law], dtypes=["float32"])
     return found
 
 
@@ -57,7 +57,7 @@ def test_the_worst_has_a_replay_of_its_own(found: Verdict) -> None:
     assert found.violation.worst is not None
     target = job(Case(twice, "softmax"), "digits_not_lost")
     text = found.violation.worst.replay.partition("--example ")[2].strip("'")
-    again = decide(target, example=from_json(text, target.contract, target.format))
+    again = decide(target, example=read_json(text, target.contract, target.format))
     assert again.violation is not None
     assert again.violation.deviation == found.violation.worst.deviation
 
@@ -94,7 +94,7 @@ def test_what_barely_fails_has_the_cause_of_what_fails_by_far() -> None:
         mean = x.mean(-1, keepdim=True)
         return (x - mean) / torch.sqrt(x.var(-1, keepdim=True, unbiased=False) + 1e-5)
 
-    (target,) = jobs([Case(narrow, "layer_norm")], laws=["rows_have_mean_zero"], dtypes=["float16"])
+    (target,) = list_jobs([Case(narrow, "layer_norm")], laws=["rows_have_mean_zero"], dtypes=["float16"])
     violation = decide(target, corpora=()).violation
     assert violation is not None
     assert violation.deviation > 100.0 * violation.bound
@@ -129,7 +129,7 @@ def test_some_violations_need_no_worst(found: Verdict, unwanted: str) -> None:
 def test_a_rounding_error_of_an_exact_zero_is_not_the_example_of_an_overflow() -> None:
     """The gradient of one column is zero, and a residue is infinitely many ulp. Two columns are plainly wrong."""
     case = Case(lambda x: x.exp() / x.exp().sum(-1, keepdim=True), "softmax")
-    (target,) = jobs([case], laws=["gradient_on_long_rows"], dtypes=["float64"])
+    (target,) = list_jobs([case], laws=["gradient_on_long_rows"], dtypes=["float64"])
     violation = decide(target, corpora=()).violation
     assert violation is not None
     assert violation.event is not None
@@ -162,7 +162,7 @@ def test_a_law_about_masks_shows_one() -> None:
     """The example has a mask although the defect is independent of masks."""
     verdict = decide(job(Case(lambda x: x.exp() / x.exp().sum(-1, keepdim=True), "softmax"), "masked_entries"))
     assert verdict.violation is not None
-    logits = from_text(verdict.violation.example)["logits"]
+    logits = decode_example(verdict.violation.example)["logits"]
     assert logits.isneginf().any()
     assert logits.isfinite().any()
 
@@ -176,7 +176,7 @@ def test_a_divergence_is_shown_of_distributions(law: str) -> None:
 
     verdict = decide(job(Case(with_epsilon, "kl_divergence"), law), corpora=())
     assert verdict.violation is not None
-    example = from_text(verdict.violation.example)
+    example = decode_example(verdict.violation.example)
     for total in (example["p"].double().sum(-1), example["log_q"].double().exp().sum(-1)):
         assert float(total) == pytest.approx(1.0, abs=1e-5)
     assert bool((example["p"] == 0.0).any()) is (law == "zero_probability_adds_nothing")
@@ -194,8 +194,8 @@ def test_an_example_has_the_shapes_of_the_signature() -> None:
     shapes = {name: len(value.shape) for name, value in violation.example.items() if isinstance(value, TensorText)}
     assert shapes == {"logits": 2, "labels": 1}
     target = job(Case(without_the_tail, "cross_entropy", declares={"reduction": "none"}), "value")
-    text = to_json(from_text(violation.example), target.contract, target.format)
+    text = make_json(decode_example(violation.example), target.contract, target.format)
     assert json.loads(text)["labels"] == [0]
-    again = decide(target, example=from_json(text, target.contract, target.format))
+    again = decide(target, example=read_json(text, target.contract, target.format))
     assert again.violation is not None
     assert (again.violation.deviation, again.violation.place) == (violation.deviation, violation.place)

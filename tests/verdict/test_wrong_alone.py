@@ -15,7 +15,7 @@ from harness.findings import findings
 from harness.laws.strategies import narrow_batches
 from harness.record import Status
 from harness.verdict.decide import decide
-from harness.verdict.job import jobs
+from harness.verdict.job import list_jobs
 
 Rows = NDArray[np.float32]
 
@@ -103,7 +103,7 @@ def right(x: Rows) -> Rows:
 def base_of(function: Callable[..., Any], law: str) -> str:
     """Return the law from which another broken law follows."""
     case = Case(function, "layer_norm", declares={"eps": EPS}, call="numpy")
-    (job,) = jobs([case], laws=[law], dtypes=["float32"], watched=False)
+    (job,) = list_jobs([case], laws=[law], dtypes=["float32"], watched=False)
     # A row with the same error in each single call is not recognized; with this seed there is none.
     with narrow_batches():
         violation = decide(job, examples=8, corpora=(), minimal=False, further=0, seed=3).violation

@@ -7,14 +7,14 @@ from harness.calling.target import load
 from harness.record import Status
 from harness.timing.clock import threads
 from harness.verdict.decide import decide
-from harness.verdict.job import Job, jobs
+from harness.verdict.job import Job, list_jobs
 from harness.wording import violation_block
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make an item for each verdict, with an id that states the claim."""
     cases = metafunc.config.getoption("harness_cases")
-    listed = jobs(load(cases), watched=not is_shipped(cases))
+    listed = list_jobs(load(cases), watched=not is_shipped(cases))
     ids = [f"{job.case.name}-{job.law.name}-{job.format.name}" for job in listed]
     metafunc.parametrize("job", listed, ids=ids)
 

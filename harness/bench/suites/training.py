@@ -19,7 +19,7 @@ from harness.contracts import contract_named
 from harness.contracts.building_blocks.book_data import NOISE, TRUE_BIAS, TRUE_WEIGHT
 from harness.contracts.building_blocks.gradient_descent import TrainingPlan, trajectory_bound
 from harness.floats.format import FORMATS, to_array
-from harness.laws.subject import with_defaults
+from harness.laws.subject import add_defaults
 
 CONTRACTS = ("linear_regression_step", "softmax_regression_step")
 PIXELS, CLASSES = 784, 10
@@ -72,7 +72,7 @@ def problem(case: Case, batch_size: int) -> Problem:
     The learning rates are small enough that thousands of steps on one minibatch neither diverge nor saturate. The
     classes have unequal frequencies, so that all gradients of biases are far above rounding errors.
     """
-    conventions = with_defaults(contract_named(case.contract), case.declares)
+    conventions = add_defaults(contract_named(case.contract), case.declares)
     return _make_problem(case.contract, float(conventions.get("factor", 1.0)), batch_size)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from harness.contracts.building_blocks.logistic_function import arguments, around_zero, drawn
 from harness.floats import Format, portable, to_array
 from harness.laws import LONGEST, Example, Inputs, Ray
-from harness.laws.strategies import ONE_SEED, SEEDS, altered, extremes, long_rows
+from harness.laws.strategies import ONE_SEED, SEEDS, alter_inputs, extremes, long_rows
 
 _LONGEST = 32
 
@@ -74,7 +74,7 @@ def every_third_infinite(target_of_positive: float) -> Inputs:
         targets[::3] = torch.from_numpy(given).to(targets)
         return {"logits": logits, "targets": targets}
 
-    return altered(groups, with_infinities)
+    return alter_inputs(groups, with_infinities)
 
 
 # Rays

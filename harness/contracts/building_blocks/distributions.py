@@ -17,10 +17,10 @@ from harness.contracts.building_blocks.logit_rows import largest_logit
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Format, portable, to_array
 from harness.laws import Axes, Example, Inputs, Law
-from harness.laws.contract import with_sum_one
-from harness.laws.strategies import FEW_COLUMNS, SEEDS, batches, companions, lengths, tensors
+from harness.laws.contract import normalize_sum
+from harness.laws.strategies import FEW_COLUMNS, SEEDS, batches, draw_companions, lengths, make_tensors
 
-AXES = Axes(("n", "k"), positive=True, restore=with_sum_one)
+AXES = Axes(("n", "k"), positive=True, restore=normalize_sum)
 """Axes of probabilities."""
 
 
@@ -77,7 +77,7 @@ def extremes(format_: Format, other: str, choices: list[float]) -> st.SearchStra
         rng = np.random.default_rng(seed)
         p = rng.choice(smallest(format_), size=(rows, columns))
         p[np.arange(rows), rng.integers(columns, size=rows)] = rng.choice([1.0, 1.0 - format_.u], size=rows)
-        return tensors(format_, **{"p": p, other: rng.choice(choices, size=(rows, columns))})
+        return make_tensors(format_, **{"p": p, other: rng.choice(choices, size=(rows, columns))})
 
     return st.builds(expand, lengths(16, 128), lengths(1, 8, small=FEW_COLUMNS), SEEDS)
 
@@ -91,7 +91,7 @@ def without(distribution: Tensor, dropped: Tensor) -> Tensor:
 def _another(logits: Tensor, p: Tensor, rng: np.random.Generator, format_: Format) -> Tensor:
     """Logarithms for these four kinds."""
     magnitude = portable.exp2(rng.random((len(logits), 1)) * float(portable.log2(largest_logit(format_))))
-    far = to_array(companions(logits.double(), rng)) * magnitude
+    far = to_array(draw_companions(logits.double(), rng)) * magnitude
     few_ulp = portable.log(to_array(p)) * (1.0 + rng.integers(-4, 5, size=tuple(p.shape)) * 2.0 * format_.u)
     same = portable.log_softmax(to_array(logits))
     reverse = portable.log_softmax(to_array(logits)[..., ::-1])
@@ -119,19 +119,19 @@ def of_impossible_classes(value: Law, without: Callable[..., Inputs], *, zero: s
     """Derive the laws about classes that are impossible under ``p``, ``q`` (which ``zero`` says), or both."""
     adds_nothing = {"group": "special", "non_finite": non_finite}
     return (
-        value.on(
+        value.derive(
             without(of_p=True, of_q=False),
             "zero_probability_adds_nothing",
             "A class with p = 0 adds nothing: 0 ln 0 = 0.",
             **adds_nothing,
         ),
-        value.on(
+        value.derive(
             without(of_p=True, of_q=True),
             "impossible_for_both_adds_nothing",
             f"A class with p = 0 and {zero} adds nothing.",
             **adds_nothing,
         ),
-        value.on_special(
+        value.derive_special(
             without(of_p=False, of_q=True),
             "infinite_where_only_q_is_zero",
             f"A class with p > 0 and {zero} makes the divergence +inf.",

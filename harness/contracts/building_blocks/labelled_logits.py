@@ -17,7 +17,7 @@ from harness.contracts.building_blocks.reduction import oracle_of_loss
 from harness.floats import Array, DoubleDouble, Format, portable
 from harness.floats import double_double as dd
 from harness.laws import Example, Inputs
-from harness.laws.strategies import SEEDS, STRUCTURES, altered, batches, labels_for, masked
+from harness.laws.strategies import SEEDS, STRUCTURES, alter_inputs, batches, draw_labels, mask_entries
 
 _SINGLE_ROWS = 128
 """Maximum number of single-row groups; each group is a separate call."""
@@ -28,7 +28,7 @@ def groups_of_logits(format_: Format, *, min_columns: int = 1) -> st.SearchStrat
 
     def expand(rows: Tensor, n: int, seed: int) -> Example:
         logits = rows[: len(rows) // n * n].reshape(-1, n, rows.shape[-1])
-        return {"logits": logits, "labels": labels_for(logits, np.random.default_rng(seed))}
+        return {"logits": logits, "labels": draw_labels(logits, np.random.default_rng(seed))}
 
     structures, columns = (*STRUCTURES, dominated), (min_columns, 32)
     rows = batches(format_, largest=largest_logit(format_), structures=structures, rows=(4, 192), columns=columns)
@@ -45,17 +45,17 @@ def many_rows(format_: Format) -> st.SearchStrategy[Example]:
     def expand(n: int) -> Example:
         rng = np.random.default_rng(n)
         logits = torch.from_numpy(portable.standard_normal(rng, (1, n, 3))).to(format_.dtype)
-        return {"logits": logits, "labels": labels_for(logits, rng)}
+        return {"logits": logits, "labels": draw_labels(logits, rng)}
 
     return st.sampled_from(MANY_ROWS).map(expand)
 
 
 def _mask_off_label(example: Example, rng: np.random.Generator) -> Example:
     logits, at = example["logits"], example["labels"][..., None]
-    return {**example, "logits": masked(logits, rng).scatter(-1, at, logits.gather(-1, at))}
+    return {**example, "logits": mask_entries(logits, rng).scatter(-1, at, logits.gather(-1, at))}
 
 
-masked_off_label = altered(groups_of_logits, _mask_off_label)
+masked_off_label = alter_inputs(groups_of_logits, _mask_off_label)
 """Logits with some -inf, but never at the label."""
 
 
@@ -76,9 +76,9 @@ def single_rows(inputs: Inputs, seeds: st.SearchStrategy[int] = SEEDS) -> Inputs
 
     def labelled(example: Example, rng: np.random.Generator) -> Example:
         logits: Tensor = example["logits"][:_SINGLE_ROWS, None, :]
-        return {"logits": logits, "labels": labels_for(logits, rng)}
+        return {"logits": logits, "labels": draw_labels(logits, rng)}
 
-    return altered(inputs, labelled, seeds)
+    return alter_inputs(inputs, labelled, seeds)
 
 
 # The cross-entropy, exactly

@@ -50,7 +50,7 @@ from harness.floats import double_double as dd
 from harness.floats.format import from_ordinal, to_ordinal
 from harness.floats.oracle import exp
 from harness.laws import Axes, Example, many_rows, strategies
-from harness.laws.strategies import SEEDS, Shape, Structure, with_cotangent
+from harness.laws.strategies import SEEDS, Shape, Structure, add_cotangent
 
 log1p = elementwise("log1p")
 
@@ -211,7 +211,7 @@ def arguments(
 
 
 def _flat(drawn: st.SearchStrategy[Tensor]) -> st.SearchStrategy[Example]:
-    return with_cotangent(drawn.map(torch.flatten), "x")
+    return add_cotangent(drawn.map(torch.flatten), "x")
 
 
 def vectors(format_: Format) -> st.SearchStrategy[Example]:

@@ -16,13 +16,13 @@ from harness.laws import Axes, Example, Inputs, Law, many_rows
 from harness.laws.strategies import (
     STRUCTURES,
     Structure,
-    altered,
+    add_cotangent,
+    alter_inputs,
     batches,
-    changed,
+    change_inputs,
     extremes,
     long_rows,
-    masked,
-    with_cotangent,
+    mask_entries,
 )
 
 DOMAIN = "finite logits, |x| <= max / 16; some laws also use -inf, +inf, NaN and larger numbers"
@@ -54,7 +54,7 @@ REDUCED_AXES = {"logits": Axes(("n", "k"), largest=largest_logit), "cotangent": 
 
 def logits_and_cotangents(format_: Format) -> st.SearchStrategy[Example]:
     """Structured logits ``[n, k]``, and weights of the outputs for the law of the gradient."""
-    return with_cotangent(batches(format_, largest=largest_logit(format_)), "logits")
+    return add_cotangent(batches(format_, largest=largest_logit(format_)), "logits")
 
 
 def logits_and_weights(*structures: Structure) -> Inputs:
@@ -62,14 +62,14 @@ def logits_and_weights(*structures: Structure) -> Inputs:
 
     def inputs(format_: Format) -> st.SearchStrategy[Example]:
         logits = batches(format_, largest=largest_logit(format_), structures=(*STRUCTURES, *structures))
-        return with_cotangent(logits, "logits", lambda logits: logits[:, 0])
+        return add_cotangent(logits, "logits", lambda logits: logits[:, 0])
 
     return inputs
 
 
 def some_masked(inputs: Inputs) -> Inputs:
     """Logits with some -inf; each row has at least one finite logit."""
-    return altered(inputs, lambda example, rng: {**example, "logits": masked(example["logits"], rng)})
+    return alter_inputs(inputs, lambda example, rng: {**example, "logits": mask_entries(example["logits"], rng)})
 
 
 masked_logits = some_masked(logits_and_cotangents)
@@ -83,7 +83,7 @@ def every_third_row(fill: Callable[[Tensor], Tensor]) -> Inputs:
         logits[::3] = fill(logits[::3])
         return {**example, "logits": logits}
 
-    return changed(logits_and_cotangents, filled)
+    return change_inputs(logits_and_cotangents, filled)
 
 
 def all_masked(rows: Tensor) -> Tensor:
@@ -194,7 +194,7 @@ def columns_law(exact: Exact, statement: str, other: Callable[..., Tensor], non_
 
 def of_masked_rows(gradient: Law, inputs: Inputs, statement: str = MASKED_ROWS) -> Law:
     """Derive the law of the gradient for rows with some logits of -inf."""
-    return gradient.on(inputs, "gradient_of_masked_rows", statement)
+    return gradient.derive(inputs, "gradient_of_masked_rows", statement)
 
 
 def of_every_operation(value: Law, gradient: Law, *also: Inputs, many: Inputs = many_logits) -> tuple[Law, ...]:

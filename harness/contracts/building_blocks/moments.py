@@ -34,14 +34,14 @@ from harness.laws.strategies import (
     SEEDS,
     STRUCTURES,
     Shape,
+    add_cotangent,
     batches,
-    changed,
+    change_inputs,
     extremes,
-    from_draws,
     lengths,
     long_rows,
+    make_inputs,
     thresholds,
-    with_cotangent,
 )
 
 EPS = AnyNumber((1e-5, 1e-6, 1e-8, 1e-12, 0.0), least=0.0, most=1e3)
@@ -127,12 +127,12 @@ def rows_and_cotangents(
 
     def inputs(format_: Format) -> st.SearchStrategy[Example]:
         drawn = batches(format_, structures=OF_MOMENTS, largest=largest(format_), columns=(1, LONGEST))
-        return with_cotangent(drawn, "x", cotangent)
+        return add_cotangent(drawn, "x", cotangent)
 
     return inputs
 
 
-@from_draws(lambda _: lengths(16, 128), st.sampled_from([1, 2, 4, 8, 16, LONGEST]))
+@make_inputs(lambda _: lengths(16, 128), st.sampled_from([1, 2, 4, 8, 16, LONGEST]))
 def constant_rows(format_: Format, rows: int, columns: int, rng: np.random.Generator) -> Example:
     """A power of two of equal entries ``c 2^k`` with ``|c| < 128``: their sum and mean are exact in the accumulator."""
     entries = rng.integers(-127, 128, size=(rows, 1)) * portable.exp2(rng.integers(-4, 5, size=(rows, 1)))
@@ -148,7 +148,7 @@ def one_infinite(inputs: Inputs) -> Inputs:
         x[at, at % x.shape[1]] = torch.where(at % 2 == 0, torch.inf, -torch.inf).to(x.dtype)
         return {**example, "x": x}
 
-    return changed(inputs, with_infinities)
+    return change_inputs(inputs, with_infinities)
 
 
 def some_zero_rows(inputs: Inputs) -> Inputs:
@@ -158,7 +158,7 @@ def some_zero_rows(inputs: Inputs) -> Inputs:
         zero = torch.arange(len(example["x"])) % 3 == 0
         return {**example, "x": example["x"].masked_fill(zero[:, None], 0.0)}
 
-    return changed(inputs, with_zeros)
+    return change_inputs(inputs, with_zeros)
 
 
 def extreme_rows(largest: Callable[[Format], float]) -> Inputs:
@@ -184,7 +184,7 @@ def sizes_of_rows(format_: Format) -> st.SearchStrategy[Example]:
 def large_rows_and_cotangents(format_: Format) -> st.SearchStrategy[Example]:
     """Rows of every size from one to the largest normalized one, and weights of the outputs."""
     rows = _rows_of_sizes(format_, 0.0, float(portable.log2(largest_normalised(format_))) - 1.0)
-    return with_cotangent(rows, "x")
+    return add_cotangent(rows, "x")
 
 
 def _rows_of_sizes(format_: Format, first: float, last: float) -> st.SearchStrategy[Tensor]:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from harness.floats import Format, to_array
 from harness.laws import Example, Inputs, Law
-from harness.laws.strategies import SEEDS, batches, companions, from_draws
+from harness.laws.strategies import SEEDS, batches, draw_companions, make_inputs
 
 LONGEST_GROUP = 32
 """Maximum number of rows in an ordinary group."""
@@ -18,7 +18,7 @@ def pairs(format_: Format, largest: float) -> st.SearchStrategy[tuple[Tensor, Te
 
     def expand(prediction: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         rng = np.random.default_rng(seed)
-        far = companions(prediction, rng).double().numpy()
+        far = draw_companions(prediction, rng).double().numpy()
         x = to_array(prediction)
         near = x * (1.0 + rng.integers(-4, 5, size=x.shape) * 2.0 * format_.u)
         kind = rng.integers(0, 3, size=(len(x), 1))
@@ -28,7 +28,7 @@ def pairs(format_: Format, largest: float) -> st.SearchStrategy[tuple[Tensor, Te
     return st.builds(expand, batches(format_, largest=largest, rows=(4, 64), columns=(1, LONGEST_GROUP)), SEEDS)
 
 
-@from_draws(st.tuples(st.integers(4, 64), st.integers(1, LONGEST_GROUP)))
+@make_inputs(st.tuples(st.integers(4, 64), st.integers(1, LONGEST_GROUP)))
 def whole_pairs(format_: Format, shape: tuple[int, int], rng: np.random.Generator) -> Example:
     """Groups ``[g, n]`` of integers from -8 to 8, whose squares and sums are exact in every format."""
     drawn = rng.integers(-8, 9, size=(2, *shape))
@@ -65,7 +65,7 @@ LONG = (
 
 def infinite_errors(value: Law, inputs: Inputs) -> Law:
     """Derive the law about pairs with an infinite number, or with two."""
-    return value.on_special(
+    return value.derive_special(
         inputs,
         "infinite_errors",
         "An infinite error makes the loss infinite; two equal infinities have no difference and make it NaN.",

@@ -15,7 +15,7 @@ from torch import Tensor
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, lift, to_array
 from harness.floats.format import compare, compare_absolute, convert_to_ulp
 from harness.floats.oracle import MEBIBYTE, Memory, is_recalling
-from harness.laws import Inputs, Law, Subject, derivative_laws, implementation_laws, no_drift, on_long_rows
+from harness.laws import Inputs, Law, Subject, derivative_laws, derive_long_rows, implementation_laws, no_drift
 
 AbsoluteComparison = Callable[[Any, Any, Array, Format], Measurement]
 """``comparison(actual, expected, error, format)``, with an admissible absolute error."""
@@ -279,7 +279,7 @@ EXTREME_NUMBERS = "The value is also right for the largest and smallest finite n
 
 def on_extreme_numbers(value: Law, inputs: Inputs, statement: str = EXTREME_NUMBERS, **fields: Any) -> Law:
     """Derive the law of the group ``special`` about the value on the largest and the smallest numbers."""
-    return value.on_special(inputs, "value_on_extreme_numbers", statement, **fields)
+    return value.derive_special(inputs, "value_on_extreme_numbers", statement, **fields)
 
 
 def of_every_operation(
@@ -298,7 +298,7 @@ def of_every_operation(
     passed to :func:`~harness.laws.derivative_laws`, and ``which`` to :func:`~harness.laws.implementation_laws`.
     """
     return (
-        on_long_rows(value, long, cause=cause),
+        derive_long_rows(value, long, cause=cause),
         *(() if many is None else (no_drift(value, many),)),
         *(() if gradient is None else derivative_laws(gradient, *also, second=second)),
         *implementation_laws(value, **which),

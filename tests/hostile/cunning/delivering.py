@@ -102,9 +102,9 @@ def shortens_what_is_expected(batch_size: int, num_workers: int) -> Any:
 def promises_nothing(batch_size: int, num_workers: int) -> Any:
     """Claims that the loader draws with replacement."""
     for module in list(sys.modules.values()):
-        if (real := getattr(module, "info_of", None)) is not None and not hasattr(real, "replaced"):
-            module.info_of = functools.partial(_facts, real)  # type: ignore[attr-defined]
-            module.info_of.replaced = True  # type: ignore[attr-defined]
+        if (real := getattr(module, "read_info", None)) is not None and not hasattr(real, "replaced"):
+            module.read_info = functools.partial(_facts, real)  # type: ignore[attr-defined]
+            module.read_info.replaced = True  # type: ignore[attr-defined]
     return _loader(batch_size, num_workers)
 
 

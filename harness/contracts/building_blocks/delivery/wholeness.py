@@ -16,7 +16,7 @@ from harness.contracts.building_blocks.delivery.finding import (
 )
 from harness.floats import Measurement
 from harness.laws import Law
-from harness.loading.content import Sample, digest, digests, kind_of, leaf_digest
+from harness.loading.content import Sample, digest, digests, get_kind, leaf_digest
 from harness.loading.delivery import Deliveries, Reference
 from harness.loading.exercise import collate, count_by_hash, replay
 
@@ -179,7 +179,7 @@ def _difference(expected: Sequence[Sample], sample: Sample, at: int) -> str:
         if leaf_digest(left) != leaf_digest(right):
             place = f"part {path}" if path else "it"
             if not isinstance(left, Tensor) or not isinstance(right, Tensor):
-                return f"differs: {place} is {kind_of(right)}, but {kind_of(left)} in the data set"
+                return f"differs: {place} is {get_kind(right)}, but {get_kind(left)} in the data set"
             if left.dtype != right.dtype:
                 return f"differs: {place} is {right.dtype}, but {left.dtype} in the data set".replace("torch.", "")
             if left.shape != right.shape:
