@@ -318,11 +318,13 @@ def _narrow(x: Any, axes: Axes | None) -> Any:
     """In bfloat16, and zero where dot products may take it for zero, unless the contract's domain leaves zero out."""
     if not isinstance(x, Tensor) or not x.is_floating_point():
         return x
-    narrow = (x if axes is not None and axes.positive else torch.where(x.abs() < _LEAST, 0.0, x)).bfloat16()
+    narrow: Tensor = (x if axes is not None and axes.positive else torch.where(x.abs() < _LEAST, 0.0, x)).bfloat16()
     if axes is None or axes.restore is None or not axes.is_bounded:
         return narrow
     # A number that is rounded out of the domain has a neighbor inside, on the side of the original number.
     inside = axes.restore(narrow.float(), FORMATS["float32"])
+    if inside is None:
+        return narrow
     steps = torch.where(torch.eq(narrow.float(), inside), 0, torch.where(x < narrow, -1, 1))
     return from_ordinal(to_ordinal(narrow) + steps.numpy(), FORMATS["bfloat16"])
 

@@ -71,7 +71,7 @@ def test_an_error_of_a_rate_is_weighed_in_the_update() -> None:
             with torch.no_grad():
                 for parameter in model.parameters():
                     assert parameter.grad is not None
-                    parameter -= rate.float() * parameter.grad
+                    parameter.sub_(rate.float() * parameter.grad)
         return tuple(reached for finding in found.findings for reached in finding.reaches)
 
     assert step(255.99) == ()  # the constant itself is 256 in bfloat16

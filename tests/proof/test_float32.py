@@ -24,7 +24,7 @@ from harness.proof.float32.model import INFINITE, Kind, number, precision, taylo
 from harness.proof.float32.operation import OPERATIONS, operation_of
 from harness.proof.float32.resolution import _compare, resolve
 from harness.proof.float32.rows import WIDTH, rows_of
-from harness.proof.float32.sweep import Sweep, _get_judgements
+from harness.proof.float32.sweep import Sweep, _get_judgments
 from harness.proof.float32.task import EVERY, Float32
 from harness.proof.shards import Shard, Shards
 from harness.proof.tally import Tally
@@ -277,9 +277,9 @@ def test_scaled_blocks_are_counted_as_if_measured(name: str, quantity: str, monk
     def found(outputs: Function, codes: range) -> Tally:
         return facts(task(computing(outputs, quantity), name, codes, quantity=quantity).tally(0))
 
-    _get_judgements.cache_clear()
+    _get_judgments.cache_clear()
     alone = found(outputs, later)
-    _get_judgements.cache_clear()
+    _get_judgments.cache_clear()
     found(outputs, blocks(ONE, 2))
     measured.clear()
     assert found(outputs, later) == alone
