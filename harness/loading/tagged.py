@@ -248,7 +248,7 @@ class TaggedStream(_Tagging, IterableDataset[Any]):
 
     def __init__(self, dataset: Any, injection: Injection | None, *, of_batches: bool) -> None:
         super().__init__(dataset, injection)
-        self.__dict__["_of_batches"] = of_batches
+        self.__dict__.update(_of_batches=of_batches)
 
     def __iter__(self) -> Iterator[_Tagged]:
         before = self._states()
