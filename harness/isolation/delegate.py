@@ -71,7 +71,7 @@ def run_in_child(
     Parameters
     ----------
     function
-        Module and name of the function, such as ``harness.gate.counts:count_target``. An exception of user code is for
+        Module and name of the function, such as ``harness.gate.counts:count``. An exception of user code is for
         the function to handle.
     arguments
         Its keyword arguments. They go there as JSON, and become what its annotations say.

@@ -24,7 +24,7 @@ import tempfile
 from importlib import import_module
 from pathlib import Path
 
-from harness.calling.discovery import attribute, imported
+from harness.calling.discovery import attribute
 from harness.record import Gate, GateFinding, Outcome
 
 

@@ -18,7 +18,7 @@ from harness.isolation.child import _find_children, _is_stopped, _reap_strays
 from harness.isolation.fork_server import ForkServer
 from harness.isolation.limits import limit_memory
 from harness.isolation.spawned_workers import fork_spawned_workers
-from harness.loading.accounting import Computing, cpu_s, in_use_bytes, memory
+from harness.loading.accounting import Computing, cpu_s, measure_bytes_in_use, memory
 from harness.loading.fault import shared_memory_left
 from harness.loading.stack import Looking
 
@@ -26,7 +26,7 @@ assert sys.platform == "darwin" and not os.path.exists("/proc/self")
 assert usable_cores() == os.cpu_count()
 assert Computing().measure_wait_s() == 0.0 <= Computing()()
 assert cpu_s() > 0.0
-assert memory().pss_bytes is None and memory().rss_bytes > 0 < in_use_bytes()
+assert memory().pss_bytes is None and memory().rss_bytes > 0 < measure_bytes_in_use()
 assert shared_memory_left() is None
 assert not Looking(print).works
 assert ForkServer().fork("", sys.stderr) is None

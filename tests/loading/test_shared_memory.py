@@ -21,7 +21,7 @@ from harness.loading.fault import LoadingError
 from harness.loading.supervision import supervise
 from harness.tuner.tuning import SearchSpace, Tuning
 from harness.verdict.decide import decide
-from harness.verdict.job import jobs
+from harness.verdict.job import list_jobs
 
 class Large(Dataset):
     """Batches of two megabytes and more."""
@@ -34,7 +34,7 @@ def make_loader(batch_size, num_workers=2):
     return DataLoader(Large(), batch_size, num_workers=num_workers)
 
 case = Case(make_loader, "data_loader", name="large", style="foreign", target="x:y")
-verdict, = (decide(job) for job in jobs([case], laws=["each_sample_once"]))
+verdict, = (decide(job) for job in list_jobs([case], laws=["each_sample_once"]))
 space = SearchSpace((8,), (2,))
 try:
     with supervise(30):
