@@ -14,6 +14,7 @@ from regret.world import CORES, Costs, on_paper, rate
 from rich.console import Console
 from rich.table import Table
 
+from harness.error import UsageError
 from harness.tuner.loader_choice import Choice, LoaderKind, worker_counts
 from harness.tuner.tuning import SearchSpace, Tuning
 
@@ -96,7 +97,10 @@ def judged(costs: Costs, known: Mapping[Choice, float], seed: int) -> Judged:
     all_s = SECONDS * len(known)
     with on_paper(costs, seed) as items:
         tuning = Tuning(items, WISH, cores=CORES, seconds=QUICK * all_s, seed=seed)
-        (*_, standing) = tuning.run()
+        try:
+            (*_, standing) = tuning.run()
+        except UsageError:  # at the limit, nothing was measured twice
+            return Judged(min(known, key=known.__getitem__), 0.0, tuning.spent_s / all_s)
     return Judged(standing.best, known[standing.best] / max(known.values()), tuning.spent_s / all_s)
 
 

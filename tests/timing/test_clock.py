@@ -279,13 +279,15 @@ def test_the_alarm_rings_again_if_it_was_caught() -> None:
         wait_for_ever(stubborn=3)
 
 
+@pytest.mark.parametrize("outer_s", [0.0, 100.0])
 @pytest.mark.parametrize("limit_s", [0.05, 60.0])
-def test_the_alarm_is_given_back(limit_s: float) -> None:
-    """The previous handler is restored, whether the alarm rang or not, and no alarm rings later."""
+def test_the_alarm_is_given_back(limit_s: float, outer_s: float) -> None:
+    """The previous handler and alarm are restored, whether this one rang or not, and it does not ring later."""
 
     def earlier(_: int, __: FrameType | None) -> None: ...
 
     before = signal.signal(signal.SIGALRM, earlier)
+    signal.setitimer(signal.ITIMER_REAL, outer_s)
     try:
         try:
             with alarm(limit_s, Overdue, again_s=0.05):
@@ -293,8 +295,11 @@ def test_the_alarm_is_given_back(limit_s: float) -> None:
         except Overdue:
             assert limit_s < 0.2
         assert signal.getsignal(signal.SIGALRM) is earlier
-        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+        left_s, interval_s = signal.getitimer(signal.ITIMER_REAL)
+        assert interval_s == 0.0
+        assert outer_s - 10.0 < left_s <= outer_s
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)
 
 
