@@ -59,4 +59,5 @@ class LoaderServer(Server):
 
 def _describe_error(error: BaseException) -> dict[str, Any]:
     fault = LoadingFault(FaultKind.RAISED, f"loading raises: {shorten_error(error)}", "fix the exception")
-    return {"fault": asdict(error.fault if isinstance(error, LoadingError) else fault)}
+    fault = error.fault if isinstance(error, LoadingError) else fault
+    return {"fault": {**asdict(fault), "kind": fault.kind.value}}
