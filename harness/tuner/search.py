@@ -264,7 +264,8 @@ class LoaderSearch:
         return measured
 
     def _has_interval(self, choice: Choice) -> bool:
-        return len(rates_of(self._slices[choice])) > 1
+        # A single configuration is compared with none, and needs no interval.
+        return len(self.grid) == 1 or len(rates_of(self._slices[choice])) > 1
 
     def _foreseen_s(self, choice: Choice, seconds: float) -> float:
         """Predict the duration of a slice: that of the last one of the choice, or the longest of the batch size."""
