@@ -133,6 +133,7 @@ CATALOGUED = {
     "cosine_similarity": Catalogued(
         lambda x, y: F.cosine_similarity(x, y, -1),
         lambda x, y: (x * y).sum(-1) / ((x * x).sum(-1) * (y * y).sum(-1) + 1e-2).sqrt(),
+        breaks={"gradient": "the clamp of a norm below eps is hidden from autograd, which differentiates the norm"},
     ),
     "pairwise_distance": Catalogued(F.pairwise_distance, lambda x, y: F.pairwise_distance(x, y, eps=1e-2)),
     "clip_by_norm": Catalogued(
