@@ -20,10 +20,10 @@ def laplace(mean: Tensor, target: Tensor, variance: Tensor) -> Tensor:
 
 
 @mutant("gaussian_nll", "gradients_agree_exactly")
-def nll_with_a_root(mean: Tensor, target: Tensor, variance: Tensor) -> Tensor:
-    """The variance is rooted and squared again."""
-    sigma = variance.sqrt()
-    return (sigma.log() + 0.5 * ((target - mean) / sigma) ** 2).mean()
+def nll_in_tenths(mean: Tensor, target: Tensor, variance: Tensor) -> Tensor:
+    """The error is divided by ten, and its square multiplied by a hundred."""
+    tenths = (target - mean) / 10
+    return (0.5 * (variance.log() + 100 * tenths**2 / variance)).mean()
 
 
 @mutant("gaussian_nll", "value_at_extreme_variances", "gradient_at_extreme_variances")
