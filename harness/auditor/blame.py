@@ -31,7 +31,7 @@ class Cause:
     is_emptied
         Whether results underflowed to zero, so that a later operation was not finite.
     is_residue
-        Whether a result is only the rounding error of a difference, of which a later operation is NaN.
+        Whether a result is only the rounding error of a difference, so that a later operation is NaN.
     then
         That later operation. If neither is true, the operation whose underflow preceded this one.
     """

@@ -119,7 +119,7 @@ def _check_repeated(result: Tensor, dtype: torch.dtype) -> Statement | None:
 def check_clamp(args: Any, result: Tensor, limited: Operation | None) -> Statement | None:
     """Say whether a clamp of computed values (``limited``) blocks most of the gradient.
 
-    A floor below squares or absolute values is meant: the gradient that it blocks is nearly zero.
+    A floor below squares or absolute values is no fault: the gradient that it blocks is nearly zero.
     """
     node = current_autograd_node()
     before = [] if limited is None else limited.iter_origin_names()

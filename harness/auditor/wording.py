@@ -32,7 +32,7 @@ def make_finding(statement: Statement, line: Line, name: str, dtype: torch.dtype
 
 
 def describe(cause: Cause, ends: Ends, operations: Sequence[Operation]) -> Statement:
-    """Return kind, sentence and remedy of a cause, one of the operations."""
+    """Return kind, sentence and remedy of a cause among the operations."""
     operation = cause.operation
     if cause.is_data:
         return _explain_data(operation, ends)

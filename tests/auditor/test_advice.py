@@ -31,13 +31,13 @@ def test_the_sentence_says_which_value_is_outside_of_which_domain(name: str) -> 
 
 @pytest.mark.parametrize("step", steps_of(reported), ids=lambda step: step.__name__)
 def test_a_cause_has_one_finding(step: Step) -> None:
-    """A pole, its NaN, and the digits that are lost beside it are one finding."""
+    """A pole, its NaN, and the digits that are lost on its line are one finding."""
     assert len(audited(step).findings) == 1
 
 
 @pytest.mark.parametrize("step", [reported.root_over_an_eps_in_float16, faulty_formats.empty_mask_in_float16])
 def test_an_eps_of_zero_is_named_as_the_cause_of_what_it_does(step: Step) -> None:
-    """The sentence has both, and the finding says what it reaches."""
+    """The sentence names the eps and the error, and the finding lists the results that the error reaches."""
     (finding,) = audited(step).findings
     assert finding.kind is AuditKind.EPS
     assert finding.sentence.startswith("eps = 1e-08 rounds to 0 in float16")
@@ -46,7 +46,7 @@ def test_an_eps_of_zero_is_named_as_the_cause_of_what_it_does(step: Step) -> Non
 
 
 def test_the_logarithm_of_a_rounding_error_is_blamed_on_the_difference() -> None:
-    """An audit for events sees it as well, because the argument is tiny beside the terms."""
+    """An audit for events finds it, too, because the argument is tiny compared with the terms."""
     for mode in ("full", "events"):
         (finding,) = audited(faulty_methods.plackett_luce_by_subtraction, mode).findings
         after = f"log of it is NaN (line {finding.line + 1})"
@@ -61,7 +61,7 @@ def test_a_loss_of_zero_up_to_rounding_has_no_digits_and_no_finding() -> None:
 
 
 def test_an_error_of_a_rate_is_weighed_in_the_update() -> None:
-    """The rate leads to no loss, so that a right loss excuses nothing. A rate of 0 that is meant is no error."""
+    """The rate leads to no loss, so a correct loss excuses nothing. An intended rate of 0 is no error."""
     model = nn.Linear(4, 4)
 
     def step(progress: float) -> tuple[str, ...]:

@@ -5,8 +5,8 @@ many lines first: 47 of the 50 held-out ones, 15 of the 27 faulty ones (9 of the
 float64 and beyond, of which it found none without balls. It flagged 2 of the 38 healthy steps, 7 of the 20 sound ones,
 and none of the 10 in float64. An audit for events named 11 of the 27, and accused one sound step.
 
-Of the 44 faulty methods and formats, it named 34 first (16 of these with a fitting remedy), 3 second or at another
-line, and 7 not at all; for events 28. It flagged 1 of the 28 sound methods, for events none.
+There are 44 faulty methods and formats. The audit named 34 lines first (16 with a fitting remedy), named 3 second or
+at another line, and missed 7; for events, it named 28. It flagged 1 of the 28 sound methods, for events none.
 """
 
 import pytest

@@ -46,7 +46,7 @@ def is_found(known: Known, reached: Sequence[Verdict]) -> bool:
 
 
 def main(names: Sequence[str]) -> int:
-    """Judge the named specimens, by default those of `WRONG` and `SOUND`, and return the exit code.
+    """Judge the named specimens, by default all of `WRONG` and `SOUND`, and return the exit code.
 
     ``fresh`` and ``unseen`` name the sets that were written later.
     """

@@ -70,13 +70,13 @@ def test_a_sound_fresh_loader_is_not_flagged(name: str) -> None:
 @UNRAISABLE
 @pytest.mark.parametrize("target", [target for target, _ in UNSEEN_SOUND if target.__name__ in QUICK_UNSEEN])
 def test_a_sound_loader_next_to_a_wrong_one_is_not_flagged(target: Any) -> None:
-    """It does rightly what the wrong one does wrongly."""
+    """It does the same work correctly."""
     assert not [said(one) for one in verdicts(target, {}) if one.status.fails]
 
 
 @UNRAISABLE
 def test_a_process_that_is_left_after_break_is_found_by_another_law() -> None:
-    """The law about what is left behind says so, even if an epoch takes too long to be repeated."""
+    """The law about processes that outlive a loader reports it, even if an epoch is too slow to be repeated."""
     (known,) = (known for known in UNSEEN if known.function.__name__ == "process_left_after_break")
     *_, verdict = verdicts(known.function, {}, laws=["an_epoch_left_early_spoils_none", "nothing_is_left_behind"])
     assert "processes still running" in said(verdict)
@@ -84,7 +84,7 @@ def test_a_process_that_is_left_after_break_is_found_by_another_law() -> None:
 
 @UNRAISABLE
 def test_workers_that_share_the_place_in_a_file_are_named() -> None:
-    """Whatever error follows from the race."""
+    """The race between them may end in any error."""
     (known,) = (known for known in UNSEEN if known.function.__name__ == "offset_shared_since_the_length")
     assert is_found(known, verdicts(known.function, {}, laws=["each_sample_once"]))
 

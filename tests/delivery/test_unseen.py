@@ -11,7 +11,7 @@ from delivery.unseen_truth import TRUTH, Check
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("wrong", "sound", "check"), TRUTH, ids=lambda part: getattr(part, "__name__", ""))
 def test_plain_execution_shows_what_is_wrong(wrong: Any, sound: Any, check: Check) -> None:
-    """The check is true of the wrong loader, and false of the sound one that does the same rightly."""
+    """The check is true for the wrong loader, and false for its sound counterpart."""
     np.random.seed(None)
     assert check(wrong)
     assert sound is None or not check(sound)

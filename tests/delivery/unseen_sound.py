@@ -1,4 +1,4 @@
-"""Sound loaders next to :mod:`delivery.unseen_wrong`: each does rightly what a wrong one there does wrongly."""
+"""Sound counterparts of the loaders in :mod:`delivery.unseen_wrong`."""
 
 import os
 import queue
@@ -203,7 +203,7 @@ class _Counted(Pictures):
 
 
 def readings_are_counted(batch_size: int, shuffle: bool = True) -> Any:
-    """What the data set stores changes, and its samples do not."""
+    """The data set changes its counters, but not its samples."""
     return DataLoader(_Counted(), batch_size, shuffle=shuffle)
 
 
@@ -222,7 +222,7 @@ class _PassesEpoch(Wrapper):
 
 
 def epoch_for_new_workers(batch_size: int, num_workers: int = 0) -> Any:
-    """Workers of each epoch are new, and so have its number."""
+    """Each epoch starts new workers, which receive its number."""
     return _PassesEpoch(DataLoader(_OfEpoch(), batch_size, num_workers=num_workers))
 
 
@@ -285,7 +285,7 @@ class _Sentences(Dataset):
 
 
 class _Buckets(Sampler):
-    """Batches of sentences of one length; smaller ones at the end."""
+    """Batches of sentences that are equally long; smaller ones at the end."""
 
     def __init__(self, batch_size: int) -> None:
         self.batch_size = batch_size

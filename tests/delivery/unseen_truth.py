@@ -1,6 +1,6 @@
-"""What is wrong with the loaders of :mod:`delivery.unseen_wrong`, shown by plain execution, without the harness.
+"""Faults of the loaders of :mod:`delivery.unseen_wrong`, shown by plain execution, without the harness.
 
-`TRUTH` has for each a check that is true of it, and false of the sound loader that does the same rightly.
+`TRUTH` has a check for each loader, which is true for it, and false for its sound counterpart.
 """
 
 import gc
@@ -56,7 +56,7 @@ def _not_each_once(make: Any, n: int = N, world_size: int = 1, **options: Any) -
 
 
 def _noise_repeats(make: Any) -> bool:
-    """Compare the noise of the ranks, each of which has every second sample in order."""
+    """Compare the noise of two ranks, which alternate in the order of the samples."""
     ranks = [torch.cat([pictures for pictures, _ in make(4, rank=rank, world_size=2)]) for rank in range(2)]
     first, second = (pictures[:23, 0, 0, 0] - PICTURES[rank:46:2, 0, 0, 0] for rank, pictures in enumerate(ranks))
     return torch.allclose(first, second, atol=1e-6)
@@ -149,7 +149,7 @@ def _file_changes(make: Any) -> bool:
 
 
 def _records_mixed(make: Any) -> bool:
-    """Read up to twenty epochs until a record is not what it should be, or short: the workers race."""
+    """Read up to twenty epochs until a record is wrong or short: the workers race."""
     loader, records = make(4, num_workers=2), torch.arange(float(N)).repeat_interleave(1024).view(N, 1024)
     try:
         return any(not torch.equal(torch.cat(list(loader)), records) for _ in range(20))
@@ -246,7 +246,7 @@ TRUTH: list[tuple[Any, Any, Check]] = [
 
 
 def main(names: Sequence[str]) -> int:
-    """Print the checks of the named, by default of all, and return 1 if one is not as it should be."""
+    """Print the checks of the named loaders, by default of all, and return 1 if any check fails."""
     failures = 0
     for make, other, check in TRUTH:
         if names and make.__name__ not in names:

@@ -333,7 +333,7 @@ class _Sentences(Dataset):
 
 
 class _Buckets(Sampler):
-    """Batches of sentences of one length."""
+    """Batches of sentences that are equally long."""
 
     def __init__(self, batch_size: int) -> None:
         self.batch_size = batch_size

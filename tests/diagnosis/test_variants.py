@@ -1,4 +1,4 @@
-"""One change of a formula is named, and no sentence speaks of what the code does not have."""
+"""One change of a formula is named, and no sentence mentions an operation that the code does not have."""
 
 from collections.abc import Callable
 from typing import Any
@@ -93,7 +93,7 @@ class _Doubled(torch.autograd.Function):
 
 
 def test_a_backward_pass_without_a_term_is_not_called_detached() -> None:
-    """Nothing in the code detaches anything."""
+    """The code has no `detach`."""
     assert named("x + x", lambda x: _Doubled.apply(x)) is None
 
 
@@ -106,5 +106,5 @@ def test_a_backward_pass_without_a_term_is_not_called_detached() -> None:
     ("2 takes the place of 3", set(), True),
 ])  # fmt: skip
 def test_a_sentence_needs_its_words_in_the_code(sentence: str, names: set[str], shown: bool) -> None:
-    """What is missing is not in the code, and need not be."""
+    """Only an operation that is reported as missing need not be in the code."""
     assert is_shown(sentence, names) is shown

@@ -190,7 +190,7 @@ def _interrupted(rates: Mapping[Choice, Sequence[float]], slices: int) -> list[S
 
 
 def test_a_faster_configuration_that_was_measured_once_is_not_compared() -> None:
-    """The one that was measured twice is the choice, and nothing says that it is the fastest of all."""
+    """The tuner chooses the configuration that it measured twice, and does not call it the fastest."""
     none, two = Choice(256), Choice(256, 2)
     *_, last = _interrupted({none: [275.0, 276.0], two: [516.0, 520.0]}, 3)
     (twice,) = (choice for choice, rate in last.rates.items() if math.isfinite(rate.high))
@@ -199,7 +199,7 @@ def test_a_faster_configuration_that_was_measured_once_is_not_compared() -> None
 
 
 def test_a_leader_of_the_first_round_is_not_the_choice_below_a_faster_one() -> None:
-    """The fastest of all that were measured twice is taken when the time is up."""
+    """At the time limit, the tuner chooses the fastest configuration that it measured twice."""
     search = LoaderSearch((), lambda *_: Measured(1, 1.0, 1.0), LoaderSearchSettings(cores=2))
     none, two = Choice(256), Choice(256, 2)
     search._slices = {none: [Measured(275, 1.0, 1.0)] * 2, two: [Measured(516, 1.0, 1.0)] * 2}

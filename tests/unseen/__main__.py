@@ -10,7 +10,7 @@ from unseen.judging import first_sentences, judge, verdict_on
 
 
 def main() -> None:
-    """Judge all functions whose name has one of the words, and print a line for each and the sums."""
+    """Judge the functions whose name contains a word, and print a line for each, and the totals."""
     warnings.simplefilter("ignore")
     words = sys.argv[1:]
     counts: dict[str, int] = {}

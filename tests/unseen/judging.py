@@ -1,4 +1,4 @@
-"""Judge a function that the harness has not seen: found or flagged, and what the first sentence names."""
+"""Judge a function that the harness has not seen: whether it is found or flagged, and whether the fault is named."""
 
 import re
 from collections.abc import Sequence

@@ -21,13 +21,13 @@ def huber_of_a_clamp(x: Tensor, y: Tensor) -> Tensor:
 
 @sound("gelu", row=(-1.5,), truth=lambda x: x * mp.ncdf(x))
 def gelu_of_the_normal(x: Tensor) -> Tensor:
-    """By the distribution function."""
+    """GELU from the normal distribution function."""
     return x * torch.special.ndtr(x)
 
 
 @sound("mish", row=(-1.5,), truth=lambda x: x * mp.tanh(mp.log(1 + mp.exp(x))))
 def mish_of_softplus(x: Tensor) -> Tensor:
-    """As in its paper."""
+    """Mish in the form of its paper."""
     return x * torch.tanh(F.softplus(x))
 
 
@@ -71,7 +71,7 @@ def swiglu_of_silu(x: Tensor, y: Tensor) -> Tensor:
 
 @sound("gelu_tanh", row=(1.5,), truth=lambda x: x * (1 + mp.tanh(mp.sqrt(2 / mp.pi) * (x + 0.044715 * x**3))) / 2)
 def gelu_of_a_cube(x: Tensor) -> Tensor:
-    """As language models write it."""
+    """GELU in the form of language models."""
     return 0.5 * x * (1.0 + torch.tanh(0.7978845608028654 * x * (1.0 + 0.044715 * x * x)))
 
 
@@ -150,7 +150,7 @@ def evaluation_of_a_reciprocal(x: Tensor, m: Tensor, v: Tensor, w: Tensor, b: Te
 
 @sound("softmax", row=([0.5, 2.0],), truth=_softmax)
 def softmax_into_a_buffer(x: Tensor) -> Tensor:
-    """Writes to memory that it made, where no gradient is asked."""
+    """Writes to its own memory if no gradient is required."""
     if torch.is_grad_enabled() and x.requires_grad:
         return torch.softmax(x, -1)
     out = torch.empty_like(x, memory_format=torch.contiguous_format)

@@ -1,4 +1,4 @@
-"""A function that was written before the harness saw it: what it claims to compute, and a true value."""
+"""A function that was written before the harness saw it, with its contract or formula and an exact value."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

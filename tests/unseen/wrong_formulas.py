@@ -1,4 +1,4 @@
-"""Wrong functions of which only a formula is known."""
+"""Wrong functions that are judged by a formula only."""
 
 import math
 
@@ -100,7 +100,7 @@ def schedule(t: Tensor) -> Tensor:
 @wrong(formula="sum(x * softmax(-x))", says=r"sign", row=([0.5, 2.0],),
        truth=lambda x: (x[0] * mp.exp(-x[0]) + x[1] * mp.exp(-x[1])) / (mp.exp(-x[0]) + mp.exp(-x[1])))  # fmt: skip
 def soft_minimum(x: Tensor) -> Tensor:
-    """The weights are those of a maximum."""
+    """The weights belong to the maximum."""
     return (x * torch.softmax(x, -1)).sum(-1)
 
 

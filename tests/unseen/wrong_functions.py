@@ -17,7 +17,7 @@ def _softmax(x: list[float]) -> list[Any]:
 @wrong("smoothed_cross_entropy", r"sum|mean", row=([1.0, -2.0, 0.5], 1),
        truth=lambda x, t: -(0.9 * mp.log(_softmax(x)[t]) + 0.1 * sum(map(mp.log, _softmax(x))) / 3))  # fmt: skip
 def smoothing_is_summed(x: Tensor, t: Tensor) -> Tensor:
-    """The share of all classes is a sum."""
+    """The term of all classes is a sum instead of a mean."""
     y = torch.log_softmax(x, -1)
     return -(0.9 * y.gather(-1, t[..., None]).squeeze(-1) + 0.1 * y.sum(-1))
 
@@ -191,5 +191,5 @@ class _Sigmoid(torch.autograd.Function):
 
 @wrong("sigmoid", r"gradient", mode="gradient")
 def slope_without_a_factor(x: Tensor) -> Tensor:
-    """The slope has one of its two factors."""
+    """The slope lacks a factor."""
     return _Sigmoid.apply(x)

@@ -1,4 +1,4 @@
-"""Rules of verdicts that hold for every law: what is judged, in which range, for how long, and what comes first."""
+"""Rules for the verdicts of every law: judged elements, ranges of inputs, time limits, and the order of findings."""
 
 import math
 import time

@@ -338,7 +338,7 @@ def _take_turns(
 
 
 def _are_known(lanes: Mapping[str, OpenLoader], failed: Collection[str], reference: str | None) -> bool:
-    """Whether the intervals of all times and of all ratios to the reference are narrow enough."""
+    """Whether all times, and all ratios to the reference, have intervals that are narrow enough."""
     series = {name: [slice_.wall_us for slice_ in lane.slices] for name, lane in lanes.items() if name not in failed}
     base = series.get(reference or "")
     return all(

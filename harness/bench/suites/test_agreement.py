@@ -46,7 +46,7 @@ def test_agreement(benchmark: Any, pytestconfig: pytest.Config, case: str, batch
     with threads(1), stop_garbage_collection():
         warmed, arms = _make_arms(declared, batch_size)
         seconds, turns_s = option(pytestconfig, "seconds", SECONDS), 2 * arms["ours"].calls * warmed.warm_s
-        # Another process may slow down most turns of one side, so that a difference counts if it is seen again.
+        # Another process may slow down most turns of one side, so a difference must occur in two series.
         for _ in range(2):
             turns = interleave(arms, rounds=rounds_for(seconds, turns_s, len(arms)), seed=batch_size)
             for failure in turns.failed.values():

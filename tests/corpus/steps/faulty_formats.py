@@ -122,7 +122,7 @@ def logarithm_with_an_eps_that_is_zero() -> None:
 
 
 def empty_mask_in_float16() -> None:
-    """Nothing is to be segmented, and the smoothing constant 1e-8 is 0."""
+    """The mask is empty, and the smoothing constant 1e-8 rounds to 0."""
     model, x = nn.Linear(8, 16), torch.randn(4, 8)
     p, t = F.relu(model(x) - 9).half(), torch.zeros(4, 16).half()
     hit, false = (p * t).sum(1), (p * (1 - t)).sum(1)

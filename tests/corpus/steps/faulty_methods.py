@@ -151,7 +151,7 @@ def repeated_eigenvalues() -> None:
 
 
 def linear_attention_without_overlap() -> None:
-    """The features of one query are 0, and so is its sum of weights."""
+    """The features of a query are 0, so that its weights sum to 0."""
     embed, head = nn.Embedding(12, 8), nn.Linear(8, 3)
     with torch.no_grad():
         embed.weight[5] = -embed.weight[5].abs()

@@ -106,7 +106,7 @@ def flow_that_diverges() -> None:
 
 
 def scaler_that_does_not_step() -> None:
-    """The gradients are scaled, and the optimizer takes them as they are."""
+    """The gradients are scaled, and the optimizer uses them without unscaling."""
     model, (x, y) = net(), batch()
     optimizer, scaler = torch.optim.SGD(model.parameters(), 0.1), torch.amp.GradScaler("cpu")
     for _ in range(14):
