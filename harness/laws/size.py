@@ -174,7 +174,8 @@ def any_rank(subject: Subject, value: Law, inputs: Example) -> Measurement:
     Raises
     ------
     NotApplicable
-        If the implementation refuses both.
+        If the implementation refuses both, or its result has another number of axes, as after a mean over all axes
+        but the first.
     """
     places, _ = find_row_axes(subject, value)
     arguments = tuple(inputs.values())
@@ -195,6 +196,9 @@ def any_rank(subject: Subject, value: Law, inputs: Example) -> Measurement:
             if measured:
                 break
             raise NotApplicable(f"it accepts only one axis of rows: {refusal}") from refusal
+        if isinstance(output, Tensor) and output.ndim != len(lengths) + first.actual.ndim - 1:
+            shapes = _list_shapes(split_inputs)
+            raise NotApplicable(f"for {shapes} it returns {list(output.shape)}: leading axes are no rows for it")
         measured.append(_compare_flattened(subject, output, lengths, first, split_inputs))
     return select_worst(*measured)
 
@@ -203,14 +207,16 @@ def _compare_flattened(
     subject: Subject, output: Any, lengths: tuple[int, ...], first: Measurement, given: list[Any]
 ) -> Measurement:
     """Compare the flattened result with the first one; the deviation is infinite if its shape differs."""
-    axes = len(lengths) + first.actual.ndim - 1
-    if isinstance(output, Tensor) and tuple(output.shape[: len(lengths)]) == lengths and output.ndim == axes:
+    if isinstance(output, Tensor) and tuple(output.shape[: len(lengths)]) == lengths:
         measurement = compare_runs(to_array(output.flatten(0, len(lengths) - 1)), first.actual, first, subject.format)
     else:
         measurement = compare_runs(np.array(np.nan), first.actual, first, subject.format)
     result = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
-    shapes = ", ".join(str(list(x.shape)) for x in given if isinstance(x, Tensor))
-    return replace(measurement, circumstance=f"{result} for inputs {shapes}")
+    return replace(measurement, circumstance=f"{result} for inputs {_list_shapes(given)}")
+
+
+def _list_shapes(inputs: list[Any]) -> str:
+    return ", ".join(str(list(x.shape)) for x in inputs if isinstance(x, Tensor))
 
 
 def _choose_splits(n: int) -> tuple[tuple[int, ...], ...]:

@@ -40,6 +40,16 @@ def test_another_answer_for_an_accepted_rank_is_a_defect() -> None:
     assert verdict.status is Status.BROKEN
 
 
+def test_a_result_with_fewer_axes_shows_that_leading_axes_are_no_rows() -> None:
+    """Quality measures of images reduce all axes but the first, and say so by the shape of their result."""
+    error = written("mean((x - y) ** 2)", None, {}, over="rows").text
+    (verdict,) = harness.check(
+        lambda x, y: (x - y).square().flatten(1).mean(1), error, laws=["any_rank"], dtypes=["float32"], corpora=()
+    )
+    assert verdict.status is Status.SKIPPED
+    assert "leading axes are no rows" in (verdict.reason or "")
+
+
 def test_an_element_without_a_bound_is_not_judged() -> None:
     """The gradient overflows as written, so a NaN is excused there; the law is skipped, and does not hold."""
     text = written("where(x > 0, exp(-1 / x), 0)", None, {}, over="rows").text
