@@ -52,11 +52,13 @@ def contract_named(name: str) -> Contract:
         return contract_of_formula(name)
     if name in CATALOGUE:
         return contract_of_formula(CATALOGUE[name].spelling.text, name)
-    known = contracts()
-    if name not in known:
+    all_contracts = contracts()
+    if name not in all_contracts:
         otherwise = "see `harness list --contracts` and `harness list --formulas`, or pass a formula"
-        raise UsageError(f"unknown contract `{name}`", remedy=did_you_mean(name, [*known, *CATALOGUE], otherwise))
-    return known[name]
+        raise UsageError(
+            f"unknown contract `{name}`", remedy=did_you_mean(name, [*all_contracts, *CATALOGUE], otherwise)
+        )
+    return all_contracts[name]
 
 
 def claimed(case: Case) -> Case:
@@ -106,7 +108,7 @@ def _of_a_variant(error: UsageError, name: str) -> UsageError:
     near = [entry for entry in CATALOGUE.values() if set(entry.name.split("_")) <= set(words)]
     if not near or "did you mean" in str(error):
         return error
-    entry = max(near, key=lambda one: len(one.name))
+    entry = max(near, key=lambda candidate: len(candidate.name))
     remedy = f"if it is a variant of `{entry.name}`, pass its mathematics, such as `--formula '{entry.definition}'`"
     return UsageError(**{**error.parts, "remedy": remedy})  # type: ignore[arg-type]
 
@@ -140,9 +142,9 @@ def contract_of(function: Callable[..., Any], name: str, contracts: Iterable[Con
 
     Raises :class:`UsageError` if the name fits no contract, or several; the message names similar contracts.
     """
-    known = list(contracts)
+    candidates = list(contracts)
     for part in reversed(name.split(".")):
-        claimed = _claimed(part, known)
+        claimed = _claimed(part, candidates)
         if len(claimed) > 1:
             claimed = _by_arguments(function, claimed)
         if len(claimed) > 1:
@@ -152,13 +154,13 @@ def contract_of(function: Callable[..., Any], name: str, contracts: Iterable[Con
             return claimed[0]
         if claimed:
             raise _unclear(name, [contract.name for contract in claimed])
-    raise _unclear(name, _near(name.rpartition(".")[2], known))
+    raise _unclear(name, _near(name.rpartition(".")[2], candidates))
 
 
 def decisive_parameter(function: Callable[..., Any], name: str, contracts: Iterable[Contract]) -> str:
     """Return the first parameter of a function if the contract depends on it, since several have the name; else ''."""
-    known = list(contracts)
-    claimed = next(filter(None, (_claimed(part, known) for part in reversed(name.split(".")))), [])
+    candidates = list(contracts)
+    claimed = next(filter(None, (_claimed(part, candidates) for part in reversed(name.split(".")))), [])
     if len(claimed) < 2 or len(_by_arguments(function, claimed)) == len(claimed):
         return ""
     return next(iter(inspect.signature(function).parameters), "")
@@ -181,9 +183,9 @@ def _claimed(name: str, contracts: Sequence[Contract]) -> list[Contract]:
         for start in range(len(words) - length + 1):
             rest = words[:start] + words[start + length :]
             key = "".join(words[start : start + length])
-            found = [contract for contract in contracts if key in _names(contract)]
-            if found and all(word in SAY_NOTHING or word.isdecimal() for word in rest):
-                return found
+            matches = [contract for contract in contracts if key in _names(contract)]
+            if matches and all(word in SAY_NOTHING or word.isdecimal() for word in rest):
+                return matches
     return []
 
 
@@ -202,9 +204,9 @@ def _near(name: str, contracts: Sequence[Contract]) -> list[str]:
     """Return the contracts whose names are part of a name, or else are spelled similarly."""
     key = "".join(_words(name))
     keys = [(name_key, contract.name) for contract in contracts for name_key in _names(contract) if len(name_key) > 3]
-    parts = [(len(name_key), found) for name_key, found in keys if name_key in key]
+    parts = [(len(name_key), contract_name) for name_key, contract_name in keys if name_key in key]
     longest = max(parts, default=(0, ""))[0]
-    near = [found for length, found in parts if length == longest]
+    near = [contract_name for length, contract_name in parts if length == longest]
     return near or nearest(name, [contract.name for contract in contracts])
 
 

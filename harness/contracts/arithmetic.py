@@ -75,8 +75,8 @@ def zeros_keep_their_sign(add: Subject, a: Tensor, b: Tensor) -> Measurement:
     zero = torch.zeros_like(a)
     zero[::2] = -0.0
     pairs = [(zero, -torch.zeros_like(a)), (zero, torch.zeros_like(a)), (b, -b)]
-    actual = np.concatenate([np.copysign(1.0, to_array(add(left, right))) for left, right in pairs])
-    expected = np.concatenate([np.copysign(1.0, to_array(left) + to_array(right)) for left, right in pairs])
+    actual = np.concatenate([np.copysign(1.0, to_array(add(first, second))) for first, second in pairs])
+    expected = np.concatenate([np.copysign(1.0, to_array(first) + to_array(second)) for first, second in pairs])
     return compare(actual, expected, 0.0, add.format)
 
 
@@ -222,9 +222,9 @@ def _operands(format_: Format) -> st.SearchStrategy[Example]:
     """Structured ``X[n,d]``, with weight and bias of order one; many elements equal one, so that narrow sums stall."""
     largest = _largest_feature(format_)
     # Also use few features: with many, the errors of a sum average out and stay far below the bound.
-    few = batches(format_, largest=largest, rows=(1, 8), columns=(1, 4))
-    many = batches(format_, largest=largest, rows=(1, 8), columns=(1, 512), narrow=512)
-    return _with_weights(few | many, format_)
+    narrow_batches = batches(format_, largest=largest, rows=(1, 8), columns=(1, 4))
+    wide_batches = batches(format_, largest=largest, rows=(1, 8), columns=(1, 512), narrow=512)
+    return _with_weights(narrow_batches | wide_batches, format_)
 
 
 def _largest_feature(format_: Format) -> float:

@@ -63,7 +63,7 @@ def order_does_not_matter(accuracy: Subject, scores: Tensor, labels: Tensor) -> 
     """Compare with the accuracy of the rows in two other orders: rotated, and reversed."""
     reference = to_array(accuracy(scores, labels))
     rest = [accuracy(scores.roll(1, 1), labels.roll(1, 1)), accuracy(scores.flip(1), labels.flip(1))]
-    return compare(np.stack([to_array(other) for other in rest], -1), reference[:, None], 0.0, accuracy.format)
+    return compare(np.stack([to_array(result) for result in rest], -1), reference[:, None], 0.0, accuracy.format)
 
 
 def _masked_scores(format_: Format) -> st.SearchStrategy[Example]:
@@ -71,8 +71,8 @@ def _masked_scores(format_: Format) -> st.SearchStrategy[Example]:
 
     def expand(example: Example) -> Example:
         scores = example["scores"].clone()
-        some = scores[:, ::2]
-        scores[:, ::2] = some.masked_fill(some < some.topk(2, -1).values[..., -1:], -torch.inf)
+        half = scores[:, ::2]
+        scores[:, ::2] = half.masked_fill(half < half.topk(2, -1).values[..., -1:], -torch.inf)
         return {**example, "scores": scores}
 
     return _scores(format_).map(expand)

@@ -49,8 +49,8 @@ gradient_oracle = oracle_of_slope(
 def _loss_bound(logits: Tensor, labels: Tensor, reduction: str, _: DoubleDouble, format_: Format) -> Array:
     """Absolute error of the loss: the rows' errors, reduced, and the reduction's own."""
     rows = labelled_logits.loss_oracle(logits, labels, "none").hi
-    every = sums.log_softmax_absolute_bound(logits, dd.lift(_broadcast_loss(rows, logits)), format_)
-    row_bound = labelled_logits.pick(every, labels.numpy())
+    bounds = sums.log_softmax_absolute_bound(logits, dd.lift(_broadcast_loss(rows, logits)), format_)
+    row_bound = labelled_logits.pick(bounds, labels.numpy())
     if reduction == "none":
         return np.asarray(row_bound)
     n = logits.shape[-2]

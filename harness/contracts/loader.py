@@ -64,8 +64,8 @@ def _epochs(loader: Subject, images: Tensor, labels: Tensor, request: Request, *
 
 
 def _counted(deviation: float, actual: float, expected: float) -> Measurement:
-    one = np.ones(1)
-    return Measurement(deviation * one, 0.0 * one, actual * one, expected * one)
+    unit = np.ones(1)
+    return Measurement(deviation * unit, 0.0 * unit, actual * unit, expected * unit)
 
 
 def _fingerprints(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Counter[tuple[bytes, int]]:
@@ -110,8 +110,8 @@ def batches_have_the_size_asked_for(
 ) -> Measurement:
     """Compare the sequence of batch sizes."""
     (epoch,) = _epochs(loader, images, labels, Request(train, batch_size, shuffle))
-    whole, left = divmod(len(labels), batch_size)
-    expected = [batch_size] * whole + [left] * bool(left)
+    whole, remainder = divmod(len(labels), batch_size)
+    expected = [batch_size] * whole + [remainder] * bool(remainder)
     actual = [len(batch) for _, batch in epoch]
     differing = sum(a != b for a, b in zip(actual, expected, strict=False)) + abs(len(actual) - len(expected))
     return _counted(float(differing), float(len(actual)), float(len(expected)))

@@ -83,8 +83,8 @@ def monotone_law(function: Logistic) -> Law:
         floor = np.fmax.accumulate(actual)
         reached = np.r_[0, np.flatnonzero(actual[1:] >= floor[:-1]) + 1]
         # Use the bound of the element that set the floor, not the largest bound up to here.
-        at = reached[np.searchsorted(reached, np.arange(len(actual)), side="right") - 1]
-        limit = convert_to_ulp(absolute + absolute[at], dd.lift(floor), subject.format)
+        setters = reached[np.searchsorted(reached, np.arange(len(actual)), side="right") - 1]
+        limit = convert_to_ulp(absolute + absolute[setters], dd.lift(floor), subject.format)
         return compare(actual[rank], floor[rank], limit[rank], subject.format)
 
     return monotone

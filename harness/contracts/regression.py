@@ -124,7 +124,9 @@ def calls_agree(
 def recovers_the_true_parameters(train: Subject, book_X: Tensor, book_y: Tensor, order: int) -> Measurement:
     """Train five epochs with batch size 10 and learning rate 0.03, the chapter's setting."""
     n, batch_size, lr, rng = len(book_X), 10, 0.03, np.random.default_rng(order)
-    shuffled = [rng.permutation(n)[at : at + batch_size].tolist() for _ in range(5) for at in range(0, n, batch_size)]
+    shuffled = [
+        rng.permutation(n)[start : start + batch_size].tolist() for _ in range(5) for start in range(0, n, batch_size)
+    ]
     weight, bias = book_X.new_zeros(1, len(book_data.TRUE_WEIGHT)), book_X.new_zeros(1)
     learned = _Run(book_X, book_y, weight, bias, shuffled, lr).learned(train)
     rate = 2.0 * float(train.declares["factor"]) * lr
@@ -143,7 +145,7 @@ def _training(kind: TrainingKind) -> Callable[[Format], st.SearchStrategy[Exampl
             outputs = 1 if kind == "linear" else k
             y = portable.standard_normal(rng, n) * 2.0 if kind == "linear" else rng.integers(0, k, size=n)
             order = rng.permutation(n)
-            batches = [order[at : at + size].tolist() for at in range(0, n, size)] * steps
+            batches = [order[start : start + size].tolist() for start in range(0, n, size)] * steps
             return {
                 "X": X,
                 "y": torch.from_numpy(y).to(format_.dtype if kind == "linear" else torch.int64),

@@ -172,9 +172,9 @@ def column_of_predictions(loss: Subject, prediction: Tensor, target: Tensor) -> 
 
 def _of_pairs(loss: Subject, measured: Measurement, prediction: Tensor, target: Tensor) -> str:
     """Describe a result that is the loss of all pairs of predictions and targets; otherwise return an empty text."""
-    at, n = measured.worst[0], target.shape[-1]
-    pairs = _VALUE.value(loss, prediction[at : at + 1].repeat_interleave(n, -1), target[at : at + 1].repeat(1, n))
-    reduction, result = loss.declares["reduction"], measured.actual[at : at + 1]
+    row, n = measured.worst[0], target.shape[-1]
+    pairs = _VALUE.value(loss, prediction[row : row + 1].repeat_interleave(n, -1), target[row : row + 1].repeat(1, n))
+    reduction, result = loss.declares["reduction"], measured.actual[row : row + 1]
     if reduction == "none" or within(result, pairs, _loss_error(pairs, n * n, loss.format), loss.format).broken:
         return ""
     return f"{_column_and_row(n)} gives the {reduction} of {n} x {n} losses"

@@ -129,14 +129,14 @@ def compute_nodes(
     nodes: Iterable[Node], environment: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]]
 ) -> dict[Node, Any]:
     """Return the value of every node by a table of operations; an operation without arguments gets the node's value."""
-    found: dict[Node, Any] = {}
-    for one in nodes:
-        if one.operation == "input":
-            found[one] = environment[str(one.value)]
+    results: dict[Node, Any] = {}
+    for node in nodes:
+        if node.operation == "input":
+            results[node] = environment[str(node.value)]
         else:
-            given = [found[argument] for argument in one.arguments] or [one.value]
-            found[one] = functions[one.operation](*given)
-    return found
+            arguments = [results[argument] for argument in node.arguments] or [node.value]
+            results[node] = functions[node.operation](*arguments)
+    return results
 
 
 SWAPPED: Mapping[str, Callable[..., Any]] = {
@@ -208,9 +208,9 @@ def _steps(x: DoubleDouble, *, from_end: bool = False) -> DoubleDouble:
         return lift(np.full(x.shape, np.nan))
     hi, lo = np.empty(x.shape), np.empty(x.shape)
     running = lift(np.zeros(x.shape[:-1]))
-    for at in reversed(range(k)) if from_end else range(k):
-        running = running + x[..., at]
-        hi[..., at], lo[..., at] = running.hi, running.lo
+    for column in reversed(range(k)) if from_end else range(k):
+        running = running + x[..., column]
+        hi[..., column], lo[..., column] = running.hi, running.lo
     return DoubleDouble(hi, lo)
 
 

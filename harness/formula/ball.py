@@ -72,16 +72,16 @@ def _not_more(a: arb, b: arb) -> bool:
 
 def _elementwise(function: Callable[..., Any], arguments: int) -> Callable[..., Any]:
     applied = np.frompyfunc(function, arguments, 1)
-    return lambda *of: np.asarray(applied(*of), dtype=object)
+    return lambda *operands: np.asarray(applied(*operands), dtype=object)
 
 
 def _first_largest(x: Balls) -> NDArray[np.bool_]:
     middles = np.asarray(np.frompyfunc(_middle, 1, 1)(x), dtype=object)
-    at = np.zeros(x.shape[:-1], dtype=int)
-    for row in np.ndindex(at.shape):
+    index = np.zeros(x.shape[:-1], dtype=int)
+    for row in np.ndindex(index.shape):
         row_values = list(middles[row])
-        at[row] = max(range(len(row_values)), key=row_values.__getitem__)
-    return np.asarray(np.arange(x.shape[-1]) == at[..., None])
+        index[row] = max(range(len(row_values)), key=row_values.__getitem__)
+    return np.asarray(np.arange(x.shape[-1]) == index[..., None])
 
 
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
@@ -124,8 +124,8 @@ _evaluated = partial(compute_nodes, functions=_FUNCTIONS)
 def balls_of(roots: Sequence[Node], environment: Mapping[str, Any], precision: int) -> list[Balls]:
     """Return the values of several graphs at one precision in bits."""
     with ctx.workprec(precision):
-        found = _evaluated(order(*roots), environment)
-    return [np.asarray(found[root], dtype=object) for root in roots]
+        results = _evaluated(order(*roots), environment)
+    return [np.asarray(results[root], dtype=object) for root in roots]
 
 
 def is_known(x: arb) -> bool:
@@ -148,20 +148,20 @@ def evaluate(roots: Sequence[Sequence[Node]], environment: Mapping[str, Any], sh
             if not len(rest):
                 break
             with ctx.workprec(precision):
-                found = _evaluated(nodes, {name: x[rest] for name, x in environment.items()})
-                values = np.broadcast_to(np.asarray(found[nodes[-1]], dtype=object), (len(rest), *shape[1:]))
-                known = np.asarray(np.frompyfunc(is_known, 1, 1)(values), dtype=bool)
-                if len(rest) == len(result) and known.all():
+                results = _evaluated(nodes, {name: x[rest] for name, x in environment.items()})
+                values = np.broadcast_to(np.asarray(results[nodes[-1]], dtype=object), (len(rest), *shape[1:]))
+                flags = np.asarray(np.frompyfunc(is_known, 1, 1)(values), dtype=bool)
+                if len(rest) == len(result) and flags.all():
                     return np.array(values)
-                settled = known if known.all() else _or_undefined(known, find_undefined(nodes, InBalls(found)))
-            result[rest] = np.where(known, values, result[rest])
-            pending = np.setdiff1d(pending, rest[_whole_rows(known)])
+                settled = flags if flags.all() else _or_undefined(flags, find_undefined(nodes, InBalls(results)))
+            result[rest] = np.where(flags, values, result[rest])
+            pending = np.setdiff1d(pending, rest[_whole_rows(flags)])
             rest = rest[~_whole_rows(settled)]
     return result
 
 
-def _or_undefined(known: Flags, is_undefined: Flags | None) -> Flags:
-    return known if is_undefined is None else known | is_undefined
+def _or_undefined(flags: Flags, is_undefined: Flags | None) -> Flags:
+    return flags if is_undefined is None else flags | is_undefined
 
 
 def _whole_rows(flags: Flags) -> Flags:

@@ -38,7 +38,7 @@ class Entry:
     def inputs(self) -> dict[str, str]:
         """Domains of the inputs by name, in order."""
         inputs = self.call.partition("(")[2].removesuffix(")") or "x"
-        pairs = (one.partition(":") for one in inputs.split(","))
+        pairs = (part.partition(":") for part in inputs.split(","))
         return {name.strip(): words.strip() for name, _, words in pairs}
 
     @property

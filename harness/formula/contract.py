@@ -71,11 +71,11 @@ def agree(model: Model) -> None:
         distance = np.abs((definition.hi - form.hi) + (definition.lo - form.lo))
         wrong = finite & np.isfinite(form.hi) & (distance > 2.0**-40 * np.abs(definition.hi) + 2.0**-900)
     if wrong.any():
-        at = tuple(int(i) for i in np.argwhere(wrong)[0])
-        row = ", ".join(f"{name} = {_plain(x[at[0]])}" for name, x in points.items())
+        index = tuple(int(i) for i in np.argwhere(wrong)[0])
+        row = ", ".join(f"{name} = {_plain(x[index[0]])}" for name, x in points.items())
         raise UsageError(
             f"the form `{formula.spelling.form}` differs from the formula",
-            rule=f"the formula gives {definition.hi[at]:.9g} and the form {form.hi[at]:.9g} at {row}",
+            rule=f"the formula gives {definition.hi[index]:.9g} and the form {form.hi[index]:.9g} at {row}",
             remedy="correct one of the two",
         )
 
@@ -145,22 +145,22 @@ def _ray(model: Model, name: str, sign: float) -> Ray:
 def _along(model: Model, name: str, sign: float) -> Callable[[Tensor, Format], dict[str, Any]]:
     def example(t: Tensor, format_: Format) -> dict[str, Any]:
         t = t.to(format_.dtype)
-        given: dict[str, Any] = {}
-        for other in model.names:
-            shape = (len(t), 3) if len(model.axes(other)) > 1 else (len(t),)
+        inputs: dict[str, Any] = {}
+        for key in model.names:
+            shape = (len(t), 3) if len(model.axes(key)) > 1 else (len(t),)
             ones = np.ones((len(t), shape[-1] if len(shape) > 1 else 1))
-            domain = model.formula.domains[other]
+            domain = model.formula.domains[key]
             # An input whose range includes one is set to one, others to the middle of their range.
-            other_domain = (
+            middle_domain = (
                 replace(domain, kind="real") if domain.kind == "range" and domain.low <= 1.0 <= domain.high else domain
             )
-            given[other] = of_inputs.map_into_domain(ones, other_domain, format_).reshape(shape)
-        x = given[name] = given[name].clone()
+            inputs[key] = of_inputs.map_into_domain(ones, middle_domain, format_).reshape(shape)
+        x = inputs[name] = inputs[name].clone()
         if model.formula.domains[name].kind == "distribution":
             x[:, 1:] = ((1.0 - t.double()[:, None]) / (x.shape[1] - 1)).to(t.dtype)
         x[(..., 0) if x.ndim > 1 else ...] = sign * t
         shape = (len(t), 3) if len(model.axes(COTANGENT)) > 1 else (len(t),)
-        return {**given, COTANGENT: torch.ones(shape, dtype=t.dtype)}
+        return {**inputs, COTANGENT: torch.ones(shape, dtype=t.dtype)}
 
     return example
 
@@ -265,13 +265,13 @@ def _many(model: Model) -> Inputs:
 def _shows_nan(formula: Formula) -> bool:
     """Return whether a NaN reaches its whole row; branches, picked entries and running sums can hide it."""
     hiding = {"where", "cumsum", "pick"}
-    return not any(one.operation in hiding for one in order(formula.definition, formula.form))
+    return not any(node.operation in hiding for node in order(formula.definition, formula.form))
 
 
 def _signature(model: Model) -> str:
     axes = {name: model.axes(name)[model.whole :] for name in model.names}
-    given = ", ".join(f"{name}[{','.join(axes[name])}]" for name in model.names)
-    return f"({given}) -> [{','.join(model.output)}]"
+    inputs = ", ".join(f"{name}[{','.join(axes[name])}]" for name in model.names)
+    return f"({inputs}) -> [{','.join(model.output)}]"
 
 
 def _domain(formula: Formula) -> str:

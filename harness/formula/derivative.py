@@ -39,15 +39,20 @@ def gradient(root: Node, cotangent: Node, wrt: Sequence[Node], *, accurate: bool
     ``accurate`` selects the exact gradient rather than the usual one.
     """
     adjoints: dict[Node, Node] = {root: cotangent}
-    for one in reversed(order(root)):
-        if one not in adjoints:
+    for parent in reversed(order(root)):
+        if parent not in adjoints:
             continue
-        for argument, weight in zip(one.arguments, _shares(one, adjoints[one], accurate=accurate), strict=False):
+        for argument, weight in zip(
+            parent.arguments, _shares(parent, adjoints[parent], accurate=accurate), strict=False
+        ):
             if weight is None or argument.operation in WITHOUT_SLOPE or argument.extent == CONSTANT:
                 continue
             fitted = _fit_extent(weight, argument)
             adjoints[argument] = adjoints[argument] + fitted if argument in adjoints else fitted
-    return [adjoints.get(one, node("spread", lift(0), one) if one.extent == ENTRY else lift(0)) for one in wrt]
+    return [
+        adjoints.get(variable, node("spread", lift(0), variable) if variable.extent == ENTRY else lift(0))
+        for variable in wrt
+    ]
 
 
 def _fit_extent(weight: Node, argument: Node) -> Node:
@@ -64,12 +69,12 @@ Shares = tuple[Node | None, ...]
 """The part of a node's weight that each argument receives; ``None`` for a condition."""
 
 
-def _shares(one: Node, g: Node, *, accurate: bool) -> Shares:
+def _shares(result: Node, g: Node, *, accurate: bool) -> Shares:
     times: Times = chain if accurate else (lambda a, b: a * b)
-    if one.operation in _UNARY:
-        derivative = (_ACCURATE if accurate else _UNARY)[one.operation]
-        return (times(g, derivative(one.arguments[0], one)),)
-    return _OTHERS[one.operation](g, times, one, *one.arguments) if one.operation in _OTHERS else ()
+    if result.operation in _UNARY:
+        derivative = (_ACCURATE if accurate else _UNARY)[result.operation]
+        return (times(g, derivative(result.arguments[0], result)),)
+    return _OTHERS[result.operation](g, times, result, *result.arguments) if result.operation in _OTHERS else ()
 
 
 _TWO_OVER_ROOT_PI = 2 / sqrt(node("pi"))
@@ -112,10 +117,10 @@ def _product(g: Node, times: Times, _: Node, a: Node, b: Node) -> Shares:
     return times(g, b), times(g, a)
 
 
-def _quotient(g: Node, times: Times, one: Node, _: Node, b: Node) -> Shares:
+def _quotient(g: Node, times: Times, quotient: Node, _: Node, b: Node) -> Shares:
     if times is chain:
-        return chain(g, 1 / b), chain(g, -(one / b))
-    return g / b, -(g * (one / b))
+        return chain(g, 1 / b), chain(g, -(quotient / b))
+    return g / b, -(g * (quotient / b))
 
 
 _OTHERS: dict[str, Callable[..., Shares]] = {

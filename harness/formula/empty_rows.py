@@ -64,8 +64,13 @@ def conventions(model: Model) -> dict[str, Convention]:
 
 
 def _declared_value(policy: str, columns: int) -> float:
-    of: Mapping[str, float] = {"nan": math.nan, "zeros": 0.0, "uniform": 1.0 / columns, "minus_infinity": -math.inf}
-    return of[policy]
+    results: Mapping[str, float] = {
+        "nan": math.nan,
+        "zeros": 0.0,
+        "uniform": 1.0 / columns,
+        "minus_infinity": -math.inf,
+    }
+    return results[policy]
 
 
 def laws(model: Model) -> Iterator[Law]:
@@ -103,23 +108,23 @@ def laws(model: Model) -> Iterator[Law]:
 
 
 def _measure_value(model: Model, masks: list[str]) -> Any:
-    of = model.value
+    quantity = model.value
 
-    def measure(subject: Subject, **given: Any) -> Measurement:
-        inputs = tuple(given.values())
+    def measure(subject: Subject, **example: Any) -> Measurement:
+        inputs = tuple(example.values())
         policy = subject.declares[CONVENTION]
-        empty = _left_open(of, inputs, [given[name] for name in masks])
+        empty = _left_open(quantity, inputs, [example[name] for name in masks])
         if policy == OPEN and empty.any():
             raise NotApplicable(
                 "the formula is undefined if nothing is kept: declare the result you intend, for example "
                 "`--declare fully_masked=zeros`"
             )
         actual = subject(*inputs)
-        measurement = measure_deviation(of, larger_bound, actual, inputs, subject.format)
+        measurement = measure_deviation(quantity, larger_bound, actual, inputs, subject.format)
         if not empty.any() or measurement.broken or actual.shape != empty.shape:
             return measurement
         values = to_array(actual)
-        columns = max(x.shape[-1] for x in given.values() if isinstance(x, Tensor) and x.ndim > 1)
+        columns = max(x.shape[-1] for x in example.values() if isinstance(x, Tensor) and x.ndim > 1)
         expected = np.where(empty, _declared_value(policy, columns), values)
         return select_worst(compare(values, expected, 0.5, subject.format), measurement)
 
@@ -127,16 +132,16 @@ def _measure_value(model: Model, masks: list[str]) -> Any:
 
 
 def _measure_gradient(model: Model, masks: list[str], name: str) -> Any:
-    of, position = model.gradients[name], model.names.index(name)
+    quantity, position = model.gradients[name], model.names.index(name)
 
-    def measure(subject: Subject, **given: Any) -> Measurement:
-        inputs = tuple(given.values())
+    def measure(subject: Subject, **example: Any) -> Measurement:
+        inputs = tuple(example.values())
         arguments = inputs[:-1]
-        actual = subject.gradient(arguments, given[COTANGENT], of=position)
-        whole = measure_deviation(of, larger_bound, actual, inputs, subject.format)
+        actual = subject.gradient(arguments, example[COTANGENT], of=position)
+        whole = measure_deviation(quantity, larger_bound, actual, inputs, subject.format)
         if whole.broken or subject.declares[CONVENTION] not in _CONSTANT or actual.shape != whole.actual.shape:
             return whole
-        empty = _left_open(model.value, arguments, [given[one] for one in masks])
+        empty = _left_open(model.value, arguments, [example[mask] for mask in masks])
         rows = empty.reshape(len(empty), -1).any(-1).reshape((-1,) + (1,) * (actual.ndim - 1))
         values = to_array(actual)
         return select_worst(compare(values, np.where(rows, 0.0, values), 0.0, subject.format), whole)
@@ -144,8 +149,8 @@ def _measure_gradient(model: Model, masks: list[str], name: str) -> Any:
     return measure
 
 
-def _left_open(of: Quantity, inputs: tuple[Any, ...], masks: list[Tensor]) -> Array:
+def _left_open(quantity: Quantity, inputs: tuple[Any, ...], masks: list[Tensor]) -> Array:
     """Return where a row is fully masked and the formula is undefined."""
-    exact = of.oracle(*inputs).hi
+    exact = quantity.oracle(*inputs).hi
     nothing = np.logical_and.reduce([~keep.numpy().any(-1) for keep in masks])
     return np.asarray(np.isnan(exact) & nothing.reshape((-1,) + (1,) * (exact.ndim - 1)))

@@ -81,7 +81,7 @@ def parse(spelling: Spelling) -> Formula:
     names = dict.fromkeys(domains if spelling.complete or used.keys() <= domains.keys() else used)
     inputs = tuple((name, domains.get(name, Domain())) for name in names)
     complete = replace(spelling, inputs=inputs, complete=True)
-    by_rows = any(one.operation in {*of.REDUCTIONS, *of.STEPS} for root in roots for one in order(root))
+    by_rows = any(part.operation in {*of.REDUCTIONS, *of.STEPS} for root in roots for part in order(root))
     if spelling.whole and (not by_rows or roots[0].extent == ENTRY or any(domain.per_row for _, domain in inputs)):
         raise UsageError(f"with `--over all`, the formula must reduce all its inputs, got `{spelling.definition}`")
     graphs = {name: _input(name, domain) for name, domain in inputs}
@@ -91,14 +91,16 @@ def parse(spelling: Spelling) -> Formula:
 def standard_form(root: Node) -> Node:
     """Replace expressions for which libraries have a function: ``a / (1 + exp(-x))`` becomes ``a sigmoid(x)``."""
     nodes: dict[Node, Node] = {}
-    for one in order(root):
-        arguments = tuple(nodes[argument] for argument in one.arguments)
-        nodes[one] = _logistic(one, arguments) or node(one.operation, *arguments, value=one.value, extent=one.extent)
+    for original in order(root):
+        arguments = tuple(nodes[argument] for argument in original.arguments)
+        nodes[original] = _logistic(original, arguments) or node(
+            original.operation, *arguments, value=original.value, extent=original.extent
+        )
     return nodes[root]
 
 
-def _logistic(one: Node, arguments: tuple[Node, ...]) -> Node | None:
-    if one.operation != "div" or arguments[1].operation != "add":
+def _logistic(quotient: Node, arguments: tuple[Node, ...]) -> Node | None:
+    if quotient.operation != "div" or arguments[1].operation != "add":
         return None
     parts = arguments[1].arguments
     rest = [part for part in parts if part is not lift(1)]
@@ -123,13 +125,13 @@ def _largest(x: Node, *rest: Node) -> Node:
     """Return the largest entry of a row, or the largest of several numbers."""
     if not rest:
         return of.largest(x)
-    for other in rest:
-        x = of.larger(x, other)
+    for number in rest:
+        x = of.larger(x, number)
     return x
 
 
 def _smallest(x: Node, *rest: Node) -> Node:
-    return -_largest(-x, *(-other for other in rest))
+    return -_largest(-x, *(-number for number in rest))
 
 
 def _subtract_largest(x: Node) -> Node:
@@ -238,8 +240,8 @@ class _Reader:
             raise UsageError(f"the formula is nested too deeply: `{self.text[:40]}...`") from error
 
     def _statements(self, tree: ast.Module) -> Node:
-        for at, statement in enumerate(tree.body):
-            last = at == len(tree.body) - 1
+        for index, statement in enumerate(tree.body):
+            last = index == len(tree.body) - 1
             match statement:
                 case ast.Expr(value=value) if last:
                     return self._number(value)
@@ -292,18 +294,18 @@ class _Reader:
 
     def _note_inputs(self, condition: ast.expr) -> None:
         """Register the inputs of a condition before the inputs of the selected values, in the order of the text."""
-        called = {id(one.func) for one in ast.walk(condition) if isinstance(one, ast.Call)}
-        names = [one for one in ast.walk(condition) if isinstance(one, ast.Name) and id(one) not in called]
-        for one in sorted(names, key=lambda one: (one.lineno, one.col_offset)):
-            other = {*self.named, *self.conditions, *CONSTANTS, *WORDS, *synonyms.MODULES}
-            if one.id in self.domains or (self.open and one.id not in other):
-                self.used[one.id] = None
+        called = {id(call.func) for call in ast.walk(condition) if isinstance(call, ast.Call)}
+        names = [tree for tree in ast.walk(condition) if isinstance(tree, ast.Name) and id(tree) not in called]
+        for tree in sorted(names, key=lambda tree: (tree.lineno, tree.col_offset)):
+            reserved = {*self.named, *self.conditions, *CONSTANTS, *WORDS, *synonyms.MODULES}
+            if tree.id in self.domains or (self.open and tree.id not in reserved):
+                self.used[tree.id] = None
 
     def _is_module(self, tree: ast.expr) -> bool:
         """Return whether the prefix before a dot is a library, not an input or a named part."""
         parts = synonyms.split_dots(tree)
-        known = {*self.domains, *self.named}
-        return parts is not None and set(parts) <= synonyms.MODULES and parts[0] not in known
+        own_names = {*self.domains, *self.named}
+        return parts is not None and set(parts) <= synonyms.MODULES and parts[0] not in own_names
 
     def _select(self, condition: ast.expr, yes: Node, no: Node) -> Node:
         """Select one of two values by a condition, which may combine several."""
@@ -324,8 +326,8 @@ class _Reader:
                 return self._select(before, self._select(after, yes, no), no)
             case ast.Compare(left=left, ops=[ast.Eq() | ast.NotEq() as sign], comparators=[right]):
                 a, b = self._number(left), self._number(right)
-                same, other = (yes, no) if isinstance(sign, ast.Eq) else (no, yes)
-                return of.where(of.not_more(a, b), of.where(of.not_more(b, a), same, other), other)
+                same, different = (yes, no) if isinstance(sign, ast.Eq) else (no, yes)
+                return of.where(of.not_more(a, b), of.where(of.not_more(b, a), same, different), different)
             case ast.Name(id=name) if name in self.conditions:
                 return self._select(self.conditions[name], yes, no)
         truth = self._value(condition)
@@ -363,9 +365,9 @@ class _Reader:
             return _input(name, self.domains.get(name, Domain()))
         if name in CONSTANTS:
             return CONSTANTS[name]
-        known = [*self.domains, *self.named, *CONSTANTS]
+        names = [*self.domains, *self.named, *CONSTANTS]
         rule = f"unknown name; the inputs are {join_names(self.domains)}"
-        return self._reject(rule, tree, did_you_mean(name, known))
+        return self._reject(rule, tree, did_you_mean(name, names))
 
     def _call(self, called: ast.expr, arguments: list[ast.expr], keywords: list[ast.keyword], tree: ast.Call) -> Node:
         match called:
@@ -380,15 +382,15 @@ class _Reader:
         if word not in WORDS and word not in synonyms.MORE:
             if remedy := synonyms.INSTEAD.get(word) or _suggest_definition(word):
                 self._refuse_misspelling(tree, remedy)
-            known = [*WORDS, *synonyms.MORE]
-            self._reject(f"unknown function; known are {join_names(WORDS)}", called, did_you_mean(word, known))
+            words = [*WORDS, *synonyms.MORE]
+            self._reject(f"unknown function; known are {join_names(WORDS)}", called, did_you_mean(word, words))
         if word in _ALONG_ROWS or reduces:
             arguments = synonyms.drop_last_axis(arguments)
         if word in {*_ALONG_ROWS, "max", "min"}:
             keywords = synonyms.along_last_axis(keywords)
         function = WORDS[word] if word in WORDS else synonyms.MORE[word]
         parameters = list(inspect.signature(function).parameters)
-        by_name = {one.arg: one.value for one in keywords if one.arg in parameters}
+        by_name = {keyword.arg: keyword.value for keyword in keywords if keyword.arg in parameters}
         try:
             inspect.signature(function).bind(*arguments, **by_name)
         except TypeError:
@@ -405,10 +407,10 @@ class _Reader:
         return function(*numbers, **{name: self._number(value) for name, value in by_name.items()})
 
     def _reject(self, rule: str, tree: ast.AST, remedy: str | None = None) -> NoReturn:
-        at = getattr(tree, "col_offset", 0)
+        position = getattr(tree, "col_offset", 0)
         source = ast.get_source_segment(self.text, tree) if isinstance(tree, (ast.expr, ast.stmt)) else None
-        problem = f"cannot read the formula at {_place(self.text, at)}"
-        raise UsageError(problem, rule=rule, value=f"`{source or self.text[at:]}`", remedy=remedy)
+        problem = f"cannot read the formula at {_place(self.text, position)}"
+        raise UsageError(problem, rule=rule, value=f"`{source or self.text[position:]}`", remedy=remedy)
 
     def _refuse_misspelling(self, tree: ast.expr, remedy: str) -> NoReturn:
         """Refuse a word that formulas replace by another."""
@@ -416,11 +418,11 @@ class _Reader:
         raise UsageError(f"cannot read `{source}` at {_place(self.text, tree.col_offset)}", remedy=remedy)
 
     def _unreadable(self, error: Any) -> UsageError:
-        at = max(0, (getattr(error, "offset", None) or 1) - 1)
+        position = max(0, (getattr(error, "offset", None) or 1) - 1)
         message = getattr(error, "msg", None) or str(error) or type(error).__name__
         remedies = (remedy for sign, remedy in synonyms.SIGNS.items() if re.search(sign, self.text))
         return UsageError(
-            f"cannot read the formula at {_place(self.text, at)}", rule=message, remedy=next(remedies, None)
+            f"cannot read the formula at {_place(self.text, position)}", rule=message, remedy=next(remedies, None)
         )
 
 
@@ -448,11 +450,11 @@ def _join(condition: ast.BoolOp, rest: list[ast.expr]) -> ast.expr:
     return rest[0] if len(rest) == 1 else ast.copy_location(ast.BoolOp(op=condition.op, values=rest), condition)
 
 
-def _place(text: str, at: int) -> str:
+def _place(text: str, position: int) -> str:
     """Describe a character by its number and its surroundings, with a marker before it."""
-    before, after = text[max(0, at - 24) : at], text[at : at + 24]
-    dots = "..." if at > 24 else "", "..." if len(text) > at + 24 else ""
-    return f"character {at + 1}, `{dots[0]}{before}\N{BLACK RIGHT-POINTING TRIANGLE}{after}{dots[1]}`"
+    before, after = text[max(0, position - 24) : position], text[position : position + 24]
+    dots = "..." if position > 24 else "", "..." if len(text) > position + 24 else ""
+    return f"character {position + 1}, `{dots[0]}{before}\N{BLACK RIGHT-POINTING TRIANGLE}{after}{dots[1]}`"
 
 
 def _power(base: Node, exponent: Node) -> Node:

@@ -46,7 +46,7 @@ def reach(formula: Formula, format_: Format) -> float:
 
     Beyond it are the extreme numbers, which are a law of their own. Another form does not make the range smaller.
     """
-    exponential = any(one.operation in _EXPONENTIAL for one in order(formula.definition))
+    exponential = any(node.operation in _EXPONENTIAL for node in order(formula.definition))
     far = 4.0 * format_.log_max
     return far if exponential else max(far, math.ldexp(1.0, format_.emax // 8))
 
@@ -67,7 +67,7 @@ def map_into_domain(
     With ``varied``, the rows of a wide range alternate between the three ways of :func:`_spread_over_range`.
     """
     if domain.kind == "mask":
-        return _mask(x, some=by_rows and not domain.per_row)
+        return _mask(x, nonempty=by_rows and not domain.per_row)
     if domain.kind == "index":
         return _place(x, width)
     numbers = _spread_over_range(x, domain, format_) if varied and _is_wide(domain, format_) else None
@@ -75,10 +75,10 @@ def map_into_domain(
     return _round_into_domain(np.floor(numbers) if domain.whole else numbers, domain, format_)
 
 
-def _mask(x: Array, *, some: bool) -> Tensor:
-    """Return where numbers are positive; with ``some``, each row keeps at least one entry."""
+def _mask(x: Array, *, nonempty: bool) -> Tensor:
+    """Return where numbers are positive; with ``nonempty``, each row keeps at least one entry."""
     keep = x > 0.0
-    if some:
+    if nonempty:
         keep[np.arange(len(keep)), np.abs(x).argmax(-1)] = True
     return torch.from_numpy(keep)
 
@@ -237,12 +237,12 @@ def _draw_columns(
     else:
         near = _structure_near(thresholds(formula, format_.name))
         structures = (normal, spike, uniform_offset, ties, ramp, usual_thresholds, near, near)
-        few = max(4, EDGE_ENTRIES // columns)
+        limit = max(4, EDGE_ENTRIES // columns)
         rows = batches(
             format_,
             structures=structures,
             largest=max(1.0, reach(formula, format_) * min(1.0, COLUMNS[1] / k)),
-            rows=(min(ROWS[0], few), min(ROWS[1], few)),
+            rows=(min(ROWS[0], limit), min(ROWS[1], limit)),
             columns=(columns, columns),
         ).map(lambda x: _no_tiny(to_array(x), format_))
     return rows.map(lambda x: _split(formula, format_, x, k, extreme=extreme))
@@ -303,10 +303,10 @@ def _structure_near(points: Array, steps: int = 4) -> Callable[[Generator, Shape
 
     def near(rng: Generator, shape: Shape, _: Array, format_: Format) -> Array:
         centre = torch.from_numpy(rng.choice(points, size=shape.rows)).to(format_.dtype)
-        at = to_array(from_ordinal(to_ordinal(centre) + rng.integers(-steps, steps + 1, size=shape.rows), format_))
+        numbers = to_array(from_ordinal(to_ordinal(centre) + rng.integers(-steps, steps + 1, size=shape.rows), format_))
         kinds = rng.integers(3, size=(shape.rows, 1))
-        rows = np.where(kinds == 0, 0.0, np.where(kinds == 1, portable.standard_normal(rng, shape), at[:, None]))
-        rows[np.arange(shape.rows), rng.integers(shape.columns, size=shape.rows)] = at
+        rows = np.where(kinds == 0, 0.0, np.where(kinds == 1, portable.standard_normal(rng, shape), numbers[:, None]))
+        rows[np.arange(shape.rows), rng.integers(shape.columns, size=shape.rows)] = numbers
         return np.nan_to_num(rows)
 
     return near
@@ -334,10 +334,10 @@ def _similar(format_: Format, rows: int, columns: int, seed: int) -> Array:
 
 def _split(formula: Formula, format_: Format, x: Array, k: int, *, extreme: bool, clipped: bool = False) -> Example:
     """Split columns into the inputs. With ``clipped``, numbers inside a range stay unchanged."""
-    example, at = {}, 0
+    example, start = {}, 0
     for name, domain in formula.domains.items():
-        part = x[:, at : at + (1 if domain.per_row else k)]
-        at += part.shape[1]
+        part = x[:, start : start + (1 if domain.per_row else k)]
+        start += part.shape[1]
         ready = map_into_domain(np.array(part), domain, format_, width=k, by_rows=formula.by_rows, varied=not extreme)
         if clipped and domain.kind == "range":
             ready = _round_into_domain(np.floor(part) if domain.whole else part, domain, format_)
@@ -364,10 +364,10 @@ def long(formula: Formula, format_: Format) -> st.SearchStrategy[Example]:
     def complete(rows: Tensor) -> Example:
         rng = np.random.default_rng(rows.shape[-1])
         example = {}
-        for at, (name, domain) in enumerate(formula.domains.items()):
+        for index, (name, domain) in enumerate(formula.domains.items()):
             shape = (len(rows), 1 if domain.per_row else rows.shape[-1])
-            x = to_array(rows) if at == 0 and not domain.per_row else portable.standard_normal(rng, shape)
-            if at:
+            x = to_array(rows) if index == 0 and not domain.per_row else portable.standard_normal(rng, shape)
+            if index:
                 x[1::2] = 1.0 + x[1::2] / 64.0
             ready = map_into_domain(np.array(x), domain, format_, width=rows.shape[-1])
             example[name] = ready[:, 0] if domain.per_row else ready

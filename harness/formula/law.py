@@ -56,26 +56,26 @@ Bound = Callable[[Quantity, Sequence[Any], Format, Array], Array]
 """``bound(quantity, inputs, format, exact)``"""
 
 
-def larger_bound(of: Quantity, given: Sequence[Any], format_: Format, exact: Array) -> Array:
+def larger_bound(quantity: Quantity, inputs: Sequence[Any], format_: Format, exact: Array) -> Array:
     """Twice the larger bound, because another order of operations rounds differently."""
-    return np.asarray(2.0 * np.maximum(*of.bounds(given, format_, exact)))
+    return np.asarray(2.0 * np.maximum(*quantity.bounds(inputs, format_, exact)))
 
 
-def _arrays(given: Sequence[Any]) -> list[Any]:
-    return [to_array(x) if x.dtype.is_floating_point else x.numpy() for x in given]
+def _arrays(inputs: Sequence[Any]) -> list[Any]:
+    return [to_array(x) if x.dtype.is_floating_point else x.numpy() for x in inputs]
 
 
-def _find_judged(of: Quantity, given: Sequence[Any], expected: DoubleDouble, format_: Format) -> Any:
+def _find_judged(quantity: Quantity, inputs: Sequence[Any], expected: DoubleDouble, format_: Format) -> Any:
     """Return where entries can be judged: the exact result is representable and depends on no tie.
 
     A gradient also needs a representable value, because an overflowed value has no gradient.
     """
-    arrays = _arrays(given)
-    known = _is_inside(expected.hi, format_) & ~of.find_undefined(arrays)
-    if of.value is not None:
-        valued = _is_inside(of.value.oracle(*given[:-1]).hi, format_) & (arrays[-1] != 0.0)
-        known = known & _extend_to_entries(valued, known.shape)
-    return known
+    arrays = _arrays(inputs)
+    judged = _is_inside(expected.hi, format_) & ~quantity.find_undefined(arrays)
+    if quantity.value is not None:
+        valued = _is_inside(quantity.value.oracle(*inputs[:-1]).hi, format_) & (arrays[-1] != 0.0)
+        judged = judged & _extend_to_entries(valued, judged.shape)
+    return judged
 
 
 def _is_inside(exact: Array, format_: Format) -> Any:
@@ -89,18 +89,20 @@ def _extend_to_entries(valued: Any, shape: tuple[int, ...]) -> Any:
     return flags.reshape(flags.shape + (1,) * (len(shape) - flags.ndim))
 
 
-def measure_deviation(of: Quantity, bound: Bound, actual: Tensor, given: Sequence[Any], format_: Format) -> Measurement:
+def measure_deviation(
+    quantity: Quantity, bound: Bound, actual: Tensor, inputs: Sequence[Any], format_: Format
+) -> Measurement:
     """Compare an output with the exact value where it can be judged and the bound is finite."""
-    expected = of.oracle(*given)
+    expected = quantity.oracle(*inputs)
     values = to_array(actual)
     if values.shape != expected.shape:
         return compare(values, expected, 0.0, format_)
-    error = bound(of, _arrays(given), format_, expected.hi) * 1.001
-    if of.value is None and (zero := (values == 0.0) & (np.abs(expected.hi) > format_.u)).any():
+    error = bound(quantity, _arrays(inputs), format_, expected.hi) * 1.001
+    if quantity.value is None and (zero := (values == 0.0) & (np.abs(expected.hi) > format_.u)).any():
         # The form as written excuses lost digits, but not the loss of an ordinary number.
-        error = np.where(zero & of.is_never_zero(_arrays(given), format_, expected.hi), 0.0, error)
+        error = np.where(zero & quantity.is_never_zero(_arrays(inputs), format_, expected.hi), 0.0, error)
     with np.errstate(invalid="ignore", over="ignore"):
-        judged = _find_judged(of, given, expected, format_) & (np.abs(expected.hi) + error < format_.max)
+        judged = _find_judged(quantity, inputs, expected, format_) & (np.abs(expected.hi) + error < format_.max)
         # After complete cancellation the bound, in ulp, can overflow.
         uncountable = np.isinf(convert_to_ulp(error, expected, format_)) & (np.abs(values - expected.hi) <= error)
     judged &= ~uncountable
@@ -108,26 +110,26 @@ def measure_deviation(of: Quantity, bound: Bound, actual: Tensor, given: Sequenc
     reference = DoubleDouble(hi, np.where(judged, expected.lo, 0.0))
     # Undefined entries are not compared between runs either.
     undefined = np.isnan(expected.hi)
-    found = compare(values, reference, convert_to_ulp(error, reference, format_), format_)
-    return replace(found, free=undefined if undefined.any() else None, unjudged=~judged)
+    measurement = compare(values, reference, convert_to_ulp(error, reference, format_), format_)
+    return replace(measurement, free=undefined if undefined.any() else None, unjudged=~judged)
 
 
 def measure_finite(
-    of: Quantity, actual: Tensor, given: Sequence[Any], format_: Format, *, excused: bool = True
+    quantity: Quantity, actual: Tensor, inputs: Sequence[Any], format_: Format, *, excused: bool = True
 ) -> Measurement:
     """Measure ``inf`` where the output is infinite or NaN and the exact value is representable.
 
     A gradient is excused where the formula as written overflows between two factors, if ``excused``.
     """
-    expected = of.oracle(*given)
+    expected = quantity.oracle(*inputs)
     values = to_array(actual)
     if values.shape != expected.shape:
         return compare(values, expected, 0.0, format_)
-    judged = _find_judged(of, given, expected, format_)
+    judged = _find_judged(quantity, inputs, expected, format_)
     wrong: Any = ~np.isfinite(values) & judged
-    if of.value is not None and excused and wrong.any():
+    if quantity.value is not None and excused and wrong.any():
         # Autograd multiplies factor by factor for any implementation, so overflow between the factors is excused.
-        judged = judged & ~(wrong & of.overflows(_arrays(given), format_))
+        judged = judged & ~(wrong & quantity.overflows(_arrays(inputs), format_))
     deviation = np.where(wrong & judged, np.inf, 0.0)
     return Measurement(deviation, np.zeros(values.shape), values, expected.hi, unjudged=~judged)
 
@@ -139,11 +141,11 @@ infinity a large number is acceptable by convention; NaN is not.
 
 
 def measure_at_infinities(
-    of: Quantity, actual: Tensor, given: Sequence[Any], format_: Format, *, limits: Limits
+    quantity: Quantity, actual: Tensor, inputs: Sequence[Any], format_: Format, *, limits: Limits
 ) -> Measurement:
     """Compare with the limit that the formula has by the rules of IEEE 754, for the chosen kind of limits."""
-    arrays = _arrays(given)
-    limit, known = of.evaluate_at_infinities(arrays)
+    arrays = _arrays(inputs)
+    limit, is_known = quantity.evaluate_at_infinities(arrays)
     values = to_array(actual)
     if values.shape != limit.shape:
         return compare(values, lift(limit), 0.0, format_)
@@ -151,34 +153,38 @@ def measure_at_infinities(
         # Large finite inputs show the conditioning near the limit.
         far = 4.0 * format_.log_max
         finite = [np.clip(x, -far, far) if x.dtype.kind == "f" else x for x in arrays]
-        error = 2.0 * (of.written(arrays, format_) + of.attainable(finite, format_, np.where(known, limit, 0.0)))
+        error = 2.0 * (
+            quantity.written(arrays, format_) + quantity.attainable(finite, format_, np.where(is_known, limit, 0.0))
+        )
     inside = np.isfinite(error) & _is_inside(limit, format_)
-    if of.value is not None:
-        value, valued = of.value.evaluate_at_infinities(arrays[:-1])
+    if quantity.value is not None:
+        value, valued = quantity.value.evaluate_at_infinities(arrays[:-1])
         # An infinite value has no gradient.
         inside &= _extend_to_entries(valued & np.isfinite(value), limit.shape)
-        if of.by_rows and value.ndim > 1:
+        if quantity.by_rows and value.ndim > 1:
             # Every entry affects every value of its row, so a row with a NaN has no gradient.
             inside &= (~np.isnan(value).any(-1)).reshape((len(value),) + (1,) * (limit.ndim - 1))
-    if of.value is None and limit.ndim > 1:
+    if quantity.value is None and limit.ndim > 1:
         # A row with a NaN, such as one normalized by infinity, is not judged.
-        known &= ~np.isnan(limit).any(-1, keepdims=True)
+        is_known &= ~np.isnan(limit).any(-1, keepdims=True)
     chosen = inside
     if limits != "finite":
         chosen = np.isinf(limit) & (np.isnan(values) == (limits == "nan"))
     if limits == "nan":
-        chosen &= _is_firm(of, arrays, limit, format_)
-    known = known & _has_infinity(arrays, limit.shape) & ~of.find_undefined(arrays) & chosen
-    reference = lift(np.where(known, limit, values))
-    return compare(values, reference, convert_to_ulp(np.where(inside & known, error, 0.0), reference, format_), format_)
+        chosen &= _is_firm(quantity, arrays, limit, format_)
+    is_known = is_known & _has_infinity(arrays, limit.shape) & ~quantity.find_undefined(arrays) & chosen
+    reference = lift(np.where(is_known, limit, values))
+    return compare(
+        values, reference, convert_to_ulp(np.where(inside & is_known, error, 0.0), reference, format_), format_
+    )
 
 
-def _is_firm(of: Quantity, given: Sequence[Any], limit: Array, format_: Format) -> Any:
+def _is_firm(quantity: Quantity, inputs: Sequence[Any], limit: Array, format_: Format) -> Any:
     """Return where slightly different inputs give the same infinity; elsewhere a rounding decides its sign."""
-    rest = [[x * (1.0 + k * format_.u) if x.dtype.kind == "f" else x for x in given] for k in (-8.0, 8.0)]
+    neighbors = [[x * (1.0 + k * format_.u) if x.dtype.kind == "f" else x for x in inputs] for k in (-8.0, 8.0)]
     with np.errstate(invalid="ignore", over="ignore"):
-        limits = [of.evaluate_at_infinities(other) for other in rest]
-    return np.logical_and.reduce([known & (value == limit) for value, known in limits])
+        limits = [quantity.evaluate_at_infinities(neighbor) for neighbor in neighbors]
+    return np.logical_and.reduce([is_known & (value == limit) for value, is_known in limits])
 
 
 def _flag_rows(flags: Sequence[Any], shape: tuple[int, ...]) -> Any:
@@ -187,9 +193,9 @@ def _flag_rows(flags: Sequence[Any], shape: tuple[int, ...]) -> Any:
     return rows.reshape(rows.shape + (1,) * (len(shape) - 1))
 
 
-def _has_infinity(given: Sequence[Any], shape: tuple[int, ...]) -> Any:
+def _has_infinity(inputs: Sequence[Any], shape: tuple[int, ...]) -> Any:
     """Return for each row whether an input is infinite."""
-    return _flag_rows([np.isinf(x) for x in given], shape)
+    return _flag_rows([np.isinf(x) for x in inputs], shape)
 
 
 # Laws
@@ -204,8 +210,8 @@ Measure = Callable[..., Measurement]
 def judge_output(judge: Judge) -> Measure:
     """Judge the output."""
 
-    def measure(subject: Subject, **given: Any) -> Measurement:
-        inputs = tuple(given.values())
+    def measure(subject: Subject, **example: Any) -> Measurement:
+        inputs = tuple(example.values())
         return judge(subject(*inputs), inputs, subject.format)
 
     return measure
@@ -227,14 +233,14 @@ class Laws:
         """Return examples with some infinite entries."""
         return lambda format_: of_inputs.infinite(self.model.formula, format_, cotangent=cotangent)
 
-    def _measure_in_both_ways(self, actual: Tensor, given: Sequence[Any], format_: Format) -> Measurement:
+    def _measure_in_both_ways(self, actual: Tensor, inputs: Sequence[Any], format_: Format) -> Measurement:
         """Measure the value; if it is within its bound, also whether it is finite."""
-        seen = measure_deviation(self.model.value, larger_bound, actual, given, format_)
-        return seen if seen.broken else measure_finite(self.model.value, actual, given, format_)
+        seen = measure_deviation(self.model.value, larger_bound, actual, inputs, format_)
+        return seen if seen.broken else measure_finite(self.model.value, actual, inputs, format_)
 
     def values(self) -> Iterator[Law]:
         """Yield the laws of the value."""
-        of = self.model.value
+        quantity = self.model.value
         law = partial(Law, source=SOURCE, reads=self.model.names)
         yield law(
             "value",
@@ -242,7 +248,7 @@ class Laws:
             group="value",
             bound=WRITTEN,
             cause=CAUSE,
-            measure=judge_output(partial(measure_deviation, of, larger_bound)),
+            measure=judge_output(partial(measure_deviation, quantity, larger_bound)),
         )
         yield law(
             "finite",
@@ -250,7 +256,7 @@ class Laws:
             group="finite",
             bound="no tolerance",
             cause=OVERFLOWS,
-            measure=judge_output(partial(measure_finite, of)),
+            measure=judge_output(partial(measure_finite, quantity)),
         )
         yield law(
             "digits_not_lost",
@@ -258,7 +264,7 @@ class Laws:
             group="value",
             bound=ATTAINABLE,
             cause=_SHIFTED,
-            measure=judge_output(partial(measure_deviation, of, Quantity.attainable)),
+            measure=judge_output(partial(measure_deviation, quantity, Quantity.attainable)),
             lost_digits=ILL,
             shows_worst=False,
         )
@@ -276,35 +282,35 @@ class Laws:
             yield from self._laws_at_infinities(partial(law, group="special", cause=INFINITE, inputs=self.infinite()))
 
     def _laws_at_infinities(self, law: Callable[..., Law]) -> Iterator[Law]:
-        where, given = "For infinite inputs, the output", "if IEEE 754 arithmetic gives"
+        where, condition = "For infinite inputs, the output", "if IEEE 754 arithmetic gives"
 
         def limit(limits: Limits) -> Measure:
             return judge_output(partial(measure_at_infinities, self.model.value, limits=limits))
 
-        statement = f"{where} equals {self.spelling} {given}"
+        statement = f"{where} equals {self.spelling} {condition}"
         yield law("value_at_infinities", f"{statement} a finite value.", bound=WRITTEN, measure=limit("finite"))
         convention = "an infinite result for an infinite input is a matter of convention"
         exact = partial(law, bound="no tolerance")
         yield exact("infinite_values", f"{statement} an infinity.", measure=limit("infinite"), lost_digits=convention)
-        statement = f"{where} is not NaN {given} an infinity for {self.spelling}."
+        statement = f"{where} is not NaN {condition} an infinity for {self.spelling}."
         yield exact("not_nan_where_infinite", statement, measure=limit("nan"))
 
     def gradients(self) -> Iterator[Law]:
         """Yield the laws of each gradient."""
-        for at, name in enumerate(self.model.differentiable):
-            yield from self._gradient(name, first=at == 0)
+        for index, name in enumerate(self.model.differentiable):
+            yield from self._gradient(name, first=index == 0)
 
     def _gradient(self, name: str, *, first: bool) -> Iterator[Law]:
-        of = self.model.gradients[name]
+        quantity = self.model.gradients[name]
         position = self.model.names.index(name)
         suffix = "" if first else f"_in_{name}"
 
-        def actual(subject: Subject, given: dict[str, Any]) -> Tensor:
-            arguments = tuple(x for key, x in given.items() if key != COTANGENT)
-            return subject.gradient(arguments, given[COTANGENT], of=position)
+        def actual(subject: Subject, example: dict[str, Any]) -> Tensor:
+            arguments = tuple(x for key, x in example.items() if key != COTANGENT)
+            return subject.gradient(arguments, example[COTANGENT], of=position)
 
         def judge_gradient(judge: Judge) -> Measure:
-            return lambda subject, **given: judge(actual(subject, given), tuple(given.values()), subject.format)
+            return lambda subject, **example: judge(actual(subject, example), tuple(example.values()), subject.format)
 
         reads = (*self.model.names, COTANGENT)
         law = partial(Law, source="chain rule", group="gradient", reads=reads, differentiates=position)
@@ -313,7 +319,7 @@ class Laws:
             f"The gradient in {name} equals that of {self.spelling}.",
             bound=WRITTEN,
             cause="a value is detached, or another function is differentiated: keep the values in the autograd graph",
-            measure=judge_gradient(partial(measure_deviation, of, larger_bound)),
+            measure=judge_gradient(partial(measure_deviation, quantity, larger_bound)),
         )
         yield law(
             f"gradient_finite{suffix}",
@@ -321,14 +327,14 @@ class Laws:
             bound="no tolerance",
             cause="the branch that is not selected is also differentiated, or an intermediate value overflows: "
             "choose safe arguments before the operation",
-            measure=judge_gradient(partial(measure_finite, of)),
+            measure=judge_gradient(partial(measure_finite, quantity)),
         )
         yield law(
             f"gradient_digits_not_lost{suffix}",
             f"The gradient in {name} keeps all digits that can be kept.",
             bound=ATTAINABLE,
             cause=_SHIFTED,
-            measure=judge_gradient(partial(measure_deviation, of, Quantity.attainable)),
+            measure=judge_gradient(partial(measure_deviation, quantity, Quantity.attainable)),
             lost_digits="autograd uses rounded values, as in most libraries",
             shows_worst=False,
         )
@@ -339,7 +345,7 @@ class Laws:
                 bound="no tolerance",
                 cause="a factor of the chain rule leaves the range of the dtype although the gradient does not: scale "
                 "the inputs by their largest magnitude first",
-                measure=self._finite_anywhere(of, actual),
+                measure=self._finite_anywhere(quantity, actual),
                 inputs=self.draw_examples(cotangent=True, extreme=True),
                 lost_digits=_OUT_OF_RANGE,
             )
@@ -350,20 +356,20 @@ class Laws:
                 f"If inputs are infinite and {self.spelling} is finite, the gradient in {name} is finite and right.",
                 bound=WRITTEN,
                 cause=INFINITE,
-                measure=judge_gradient(partial(measure_at_infinities, of, limits="finite")),
+                measure=judge_gradient(partial(measure_at_infinities, quantity, limits="finite")),
                 inputs=self.infinite(cotangent=True),
             )
 
-    def _finite_anywhere(self, of: Quantity, actual: Callable[[Subject, dict[str, Any]], Tensor]) -> Measure:
+    def _finite_anywhere(self, quantity: Quantity, actual: Callable[[Subject, dict[str, Any]], Tensor]) -> Measure:
         """Judge a gradient only where the value is right, and neither the inputs nor the gradient are subnormal."""
 
-        def measure(subject: Subject, **given: Any) -> Measurement:
-            inputs = tuple(given.values())
-            seen = measure_finite(of, actual(subject, given), inputs, subject.format, excused=False)
+        def measure(subject: Subject, **example: Any) -> Measurement:
+            inputs = tuple(example.values())
+            seen = measure_finite(quantity, actual(subject, example), inputs, subject.format, excused=False)
             if not seen.broken:
                 return seen
             # A wrong value, a subnormal input, and a gradient at the end of the range are other events.
-            value = self.in_both_ways(subject, **{name: given[name] for name in self.model.names})
+            value = self.in_both_ways(subject, **{name: example[name] for name in self.model.names})
             arrays, tiny = _arrays(inputs), subject.format.tiny
             subnormal = [(x != 0.0) & (np.abs(x) < tiny) for x in arrays if x.dtype.kind == "f"]
             size = np.abs(seen.expected)

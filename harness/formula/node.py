@@ -161,10 +161,10 @@ def order(*roots: Node) -> list[Node]:
     visited: dict[Node, None] = {}
     stack: list[tuple[Node, bool]] = [(root, False) for root in reversed(roots)]
     while stack:
-        one, ready = stack.pop()
+        parent, ready = stack.pop()
         if ready:
-            visited[one] = None
-        elif one not in visited:
-            stack.append((one, True))
-            stack += [(argument, False) for argument in one.arguments if argument not in visited]
+            visited[parent] = None
+        elif parent not in visited:
+            stack.append((parent, True))
+            stack += [(argument, False) for argument in parent.arguments if argument not in visited]
     return list(visited)

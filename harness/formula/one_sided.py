@@ -60,19 +60,19 @@ def laws(
     gradient_law: Callable[..., Law],
 ) -> Iterator[Law]:
     """Yield the laws of the gradient in one input; none if its conditions do not matter."""
-    of, formula = model.gradients[name], model.formula
-    judge = partial(measure_one_sided, of, name, formula.domains[name])
+    quantity, formula = model.gradients[name], model.formula
+    judge = partial(measure_one_sided, quantity, name, formula.domains[name])
     law = partial(
         gradient_law,
         cause="the branch that is not selected is also differentiated, or its slope differs from that of its "
         "neighbor: choose safe arguments before the operation",
         unit="ulp of one or of the result",
-        inputs=lambda format_: of_inputs.draw_at_switches(formula, of.conditions, format_),
+        inputs=lambda format_: of_inputs.draw_at_switches(formula, quantity.conditions, format_),
         examples=EXAMPLES,
         shows_worst=False,
     )
     here = f"If a condition of {formula.spelling.definition} changes at an input"
-    tied, infinite = _drawn_switches(of, formula)
+    tied, infinite = _drawn_switches(quantity, formula)
     if tied:
         yield law(
             f"gradient_at_switching_points{suffix}",
@@ -91,14 +91,16 @@ def laws(
         )
 
 
-def _drawn_switches(of: Quantity, formula: Formula) -> tuple[bool, bool]:
+def _drawn_switches(quantity: Quantity, formula: Formula) -> tuple[bool, bool]:
     """Return whether the gradient depends on the branch at a point of the examples, and is infinite in one branch."""
     tied = infinite = False
-    for columns in (1, 3) if of.conditions else ():
-        one = of_inputs.switching_rows(formula, of.conditions, FORMATS["float32"], 64, columns, 0)
-        environment = of.environment([_array(x) for x in one.values()])
-        flags = of.find_ties(environment)
-        branches = (values(order(of.true[0]), environment, swapped=swapped)[of.true[0]] for swapped in (False, True))
+    for columns in (1, 3) if quantity.conditions else ():
+        example = of_inputs.switching_rows(formula, quantity.conditions, FORMATS["float32"], 64, columns, 0)
+        environment = quantity.environment([_array(x) for x in example.values()])
+        flags = quantity.find_ties(environment)
+        branches = (
+            values(order(quantity.true[0]), environment, swapped=swapped)[quantity.true[0]] for swapped in (False, True)
+        )
         tied |= bool(flags.any())
         infinite |= any(bool((flags & np.isinf(branch)).any()) for branch in branches)
     return tied, infinite
@@ -109,11 +111,11 @@ def _array(x: Tensor) -> NDArray[Any]:
 
 
 def measure_one_sided(
-    of: Quantity,
+    quantity: Quantity,
     name: str,
     domain: Domain,
     actual: Tensor,
-    given: Sequence[Any],
+    inputs: Sequence[Any],
     format_: Format,
     *,
     infinite: bool = False,
@@ -125,10 +127,10 @@ def measure_one_sided(
     gradient.
     """
     entries = to_array(actual)
-    environment = of.environment([_array(x) for x in given])
-    flags = of.find_ties(environment)
+    environment = quantity.environment([_array(x) for x in inputs])
+    flags = quantity.find_ties(environment)
     if entries.size != flags.size:
-        return compare(entries, of.oracle(*given), 0.0, format_)
+        return compare(entries, quantity.oracle(*inputs), 0.0, format_)
     wide = entries.reshape(flags.shape)
     # A gradient that is not finite is judged first.
     places = np.concatenate([np.argwhere(flags & ~np.isfinite(wide)), np.argwhere(flags & np.isfinite(wide))])[
@@ -137,11 +139,11 @@ def measure_one_sided(
     expected, tolerance = np.nan_to_num(wide), np.zeros(wide.shape)
     judged = np.zeros(wide.shape, dtype=bool)
     if len(places):
-        known, at = _Around(of, name, environment, places).limits(domain, format_), tuple(places.T)
-        judged[at] = known.judges(wide[at], format_, infinite=infinite)
-        expected[at], tolerance[at] = known.nearest(wide[at]), known.tolerance(format_)
-    found = compare_absolute(np.where(judged, wide, 0.0), np.where(judged, expected, 0.0), tolerance, format_)
-    deviation, bound = found.deviation.reshape(entries.shape), found.bound.reshape(entries.shape)
+        limits, index = _Around(quantity, name, environment, places).limits(domain, format_), tuple(places.T)
+        judged[index] = limits.judges(wide[index], format_, infinite=infinite)
+        expected[index], tolerance[index] = limits.nearest(wide[index]), limits.tolerance(format_)
+    measurement = compare_absolute(np.where(judged, wide, 0.0), np.where(judged, expected, 0.0), tolerance, format_)
+    deviation, bound = measurement.deviation.reshape(entries.shape), measurement.bound.reshape(entries.shape)
     return Measurement(deviation, bound, entries, expected.reshape(entries.shape))
 
 
@@ -203,13 +205,13 @@ class _Side(NamedTuple):
 class _Around:
     """Exact evaluations around some entries of the inputs."""
 
-    def __init__(self, of: Quantity, name: str, environment: Mapping[str, NDArray[Any]], places: Places) -> None:
-        assert of.value is not None
-        self.of, self.name, self.places = of, name, places
-        self.rows = {one: x[places[:, 0]] for one, x in environment.items()}
-        self.roots = of.true[0], of.value.true[0]
+    def __init__(self, quantity: Quantity, name: str, environment: Mapping[str, NDArray[Any]], places: Places) -> None:
+        assert quantity.value is not None
+        self.quantity, self.name, self.places = quantity, name, places
+        self.rows = {key: x[places[:, 0]] for key, x in environment.items()}
+        self.roots = quantity.true[0], quantity.value.true[0]
         self.x = self.rows[name][self._entry]
-        self.weights = _largest(self.rows[of.names[-1]])
+        self.weights = _largest(self.rows[quantity.names[-1]])
         self.scale = np.where(self.x == 0.0, self._smallest(), np.abs(self.x))
 
     @property
@@ -218,9 +220,11 @@ class _Around:
 
     def _smallest(self) -> Array:
         """Return the smallest magnitude in each row other than zero; one if there is none."""
-        numbers = [np.abs(x) for one, x in self.rows.items() if x.dtype.kind == "f" and one != self.of.names[-1]]
-        each = [np.where(x > 0.0, x, np.inf).reshape(len(x), -1).min(-1) for x in numbers]
-        smallest = np.minimum.reduce(each)
+        numbers = [
+            np.abs(x) for name, x in self.rows.items() if x.dtype.kind == "f" and name != self.quantity.names[-1]
+        ]
+        minima = [np.where(x > 0.0, x, np.inf).reshape(len(x), -1).min(-1) for x in numbers]
+        smallest = np.minimum.reduce(minima)
         return np.asarray(np.where(np.isinf(smallest), 1.0, smallest))
 
     def limits(self, domain: Domain, format_: Format) -> Limits:
@@ -230,10 +234,10 @@ class _Around:
         finite = [np.where(side.finite & np.isfinite(g), g, np.nan) for side in sides for g in side.numbers]
         none = np.asarray(np.isnan(finite).all(0))
         low, high = (np.where(none, at_zero, reduced(finite)) for reduced in (np.fmin.reduce, np.fmax.reduce))
-        some = np.logical_or.reduce([side.exists for side in sides])
-        known = np.logical_and.reduce([~side.exists | side.finite | side.infinite for side in sides])
+        any_side = np.logical_or.reduce([side.exists for side in sides])
+        all_known = np.logical_and.reduce([~side.exists | side.finite | side.infinite for side in sides])
         smooth = np.logical_and.reduce([~side.exists | (side.finite & side.continuous) for side in sides])
-        exists = some & known & np.isfinite(here).all(-1) & np.isfinite(low)
+        exists = any_side & all_known & np.isfinite(here).all(-1) & np.isfinite(low)
         size = np.fmax(self.weights, np.fmax(np.abs(low), np.abs(high)))
         return Limits(low, high, exists, none, exists & ~none & smooth, size)
 
@@ -253,7 +257,7 @@ class _Around:
 
     def _evaluate_moved(self, distance: arb) -> tuple[Array, Array]:
         """Return the gradient and the value where the entry has moved by a distance relative to its scale."""
-        moved = {one: to_arb(x) if x.dtype.kind == "f" else x for one, x in self.rows.items()}
+        moved = {name: to_arb(x) if x.dtype.kind == "f" else x for name, x in self.rows.items()}
         with ctx.workprec(_BITS):
             moved[self.name][self._entry] += to_arb(self.scale) * distance
         gradient, value = (_floats(x) for x in balls_of(self.roots, moved, _BITS))

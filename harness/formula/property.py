@@ -29,15 +29,15 @@ def remark(model: Model) -> str | None:
 
     Each input in turn moves along its rays in float32, while the other inputs are one.
     """
-    found = [
+    weaknesses = [
         weakness
         for name in model.names
         if model.formula.domains[name].kind in {"real", "positive"} and model.extent == ENTRY
         for weakness in _weaknesses(model, name)
     ]
-    if not found:
+    if not weaknesses:
         return None
-    first = min(found, key=lambda weakness: abs(weakness.at))
+    first = min(weaknesses, key=lambda weakness: abs(weakness.at))
     spelling = model.formula.spelling
     cause = "leaves the range" if first.overflows else "loses all digits"
     itself = f"loses {count(first.lost_bits, 'bit')}" if first.lost_bits > 0 else "loses none"
@@ -51,8 +51,8 @@ def remark(model: Model) -> str | None:
 
 def _weaknesses(model: Model, name: str) -> list[Weakness]:
     sides = [1.0, -1.0] if model.formula.domains[name].kind == "real" else [1.0]
-    found = [_first(model, name, sign) for sign in sides]
-    return [one for one in found if one is not None]
+    weaknesses = [_first(model, name, sign) for sign in sides]
+    return [weakness for weakness in weaknesses if weakness is not None]
 
 
 def _first(model: Model, name: str, sign: float) -> Weakness | None:
@@ -69,9 +69,9 @@ def _first(model: Model, name: str, sign: float) -> Weakness | None:
         weak = ordinary & (attainable <= size / 8.0) & ~(written <= size / 2.0)
     if not weak.any():
         return None
-    at = int(np.flatnonzero(weak)[np.abs(t[weak]).argmin()])
-    lost = math.log2(max(attainable[at] / (8.0 * FORMAT.u * size[at]), 1.0))
-    return Weakness(name, float(t[at]), round(lost), bool(np.isinf(written[at])))
+    index = int(np.flatnonzero(weak)[np.abs(t[weak]).argmin()])
+    lost = math.log2(max(attainable[index] / (8.0 * FORMAT.u * size[index]), 1.0))
+    return Weakness(name, float(t[index]), round(lost), bool(np.isinf(written[index])))
 
 
 def _grid(far: float) -> Array:
@@ -82,12 +82,12 @@ def _grid(far: float) -> Array:
 
 def _fill_inputs(model: Model, name: str, t: Array) -> list[Any]:
     values = []
-    for other in model.names:
-        wide = len(model.axes(other)) > 1
+    for key in model.names:
+        wide = len(model.axes(key)) > 1
         x = np.ones((len(t), 3 if wide else 1))
-        if other == name:
+        if key == name:
             x[:, 0] = t
-        ready = of_inputs.map_into_domain(x, model.formula.domains[other], FORMAT)
+        ready = of_inputs.map_into_domain(x, model.formula.domains[key], FORMAT)
         values.append(ready if wide else ready[:, 0])
     return values
 

@@ -73,7 +73,7 @@ class Quantity:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the inputs."""
-        return tuple(str(one.value) for one in self.inputs)
+        return tuple(str(node.value) for node in self.inputs)
 
     @cached_property
     def oracle(self) -> Oracle:
@@ -94,11 +94,11 @@ class Quantity:
 
     # Inputs and outputs
 
-    def environment(self, given: Sequence[Any]) -> dict[str, NDArray[Any]]:
+    def environment(self, inputs: Sequence[Any]) -> dict[str, NDArray[Any]]:
         """Return the inputs by name; an input with one number per row gets a last axis of length one."""
         return {
-            str(one.value): x[..., None] if self.by_rows and one.extent == ROW else x
-            for one, x in zip(self.inputs, given, strict=True)
+            str(node.value): x[..., None] if self.by_rows and node.extent == ROW else x
+            for node, x in zip(self.inputs, inputs, strict=True)
         }
 
     def _shape(self, environment: Environment) -> tuple[int, ...]:
@@ -111,35 +111,35 @@ class Quantity:
 
     # Exact value
 
-    def _screen(self, elementary: dd.Elementary, *given: Any) -> DoubleDouble:
+    def _screen(self, elementary: dd.Elementary, *inputs: Any) -> DoubleDouble:
         """Evaluate in float64 or double-double, and in ball arithmetic for undecided rows or for few numbers."""
-        environment = self.environment(given)
+        environment = self.environment(inputs)
         shape = self._shape(environment)
         wide = elementary is dd.DOUBLE
         floor = 2.0**-1073 if wide else 2.0**-190
         finite = np.logical_and.reduce([_all_rows(np.isfinite(x), shape[0]) for x in environment.values()])
         if finite.all() and max(x.size for x in environment.values()) <= FEW_NUMBERS:
-            known = _round(self._balls(environment, shape))
-            return DoubleDouble(np.array(self._out(known.hi, shape)), np.array(self._out(known.lo, shape)))
+            middles = _round(self._balls(environment, shape))
+            return DoubleDouble(np.array(self._out(middles.hi, shape)), np.array(self._out(middles.lo, shape)))
         hi, lo = np.empty(shape), np.empty(shape)
         rows = np.arange(shape[0])
         for in_pairs in (True,) if wide else (False, True):
-            some = {name: x[rows] for name, x in environment.items()}
-            result, off = self.enclose(some, (len(rows), *shape[1:]), in_pairs=in_pairs)
+            subset = {name: x[rows] for name, x in environment.items()}
+            result, off = self.enclose(subset, (len(rows), *shape[1:]), in_pairs=in_pairs)
             hi[rows], lo[rows] = result.pair
             enough = np.maximum((ENOUGH_WIDE if wide else ENOUGH_NARROW) * np.abs(result.hi), floor)
-            left = ~(off <= enough)
-            rows, left = rows[chosen := _any_rows(left) & finite[rows]], left[chosen]
+            pending = ~(off <= enough)
+            rows, pending = rows[chosen := _any_rows(pending) & finite[rows]], pending[chosen]
             if len(rows) and in_pairs is wide:
                 # More digits do not help where the formula is undefined.
-                is_undefined = self.nowhere({name: x[rows] for name, x in environment.items()}, left.shape)
+                is_undefined = self.nowhere({name: x[rows] for name, x in environment.items()}, pending.shape)
                 hi[rows], lo[rows] = np.where(is_undefined, np.nan, hi[rows]), np.where(is_undefined, 0.0, lo[rows])
-                rows = rows[_any_rows(left & ~is_undefined)]
+                rows = rows[_any_rows(pending & ~is_undefined)]
             if not len(rows):
                 break
         else:
-            some = {name: x[rows] for name, x in environment.items()}
-            hi[rows], lo[rows] = _round(self._balls(some, (len(rows), *shape[1:]))).pair
+            subset = {name: x[rows] for name, x in environment.items()}
+            hi[rows], lo[rows] = _round(self._balls(subset, (len(rows), *shape[1:]))).pair
         return DoubleDouble(np.array(self._out(hi, shape)), np.array(self._out(lo, shape)))
 
     def enclose(
@@ -147,14 +147,14 @@ class Quantity:
     ) -> tuple[DoubleDouble, Array]:
         """Return the value in float64 or double-double, and its running error, infinite if nothing is known."""
         nodes = self._true_orders[-1]
-        found: dict[Node, Any] = pairs(nodes, environment) if in_pairs else values(nodes, environment)
+        results: dict[Node, Any] = pairs(nodes, environment) if in_pairs else values(nodes, environment)
         # A sum that cancels completely is not zero in float64, so each arithmetic needs its own values.
-        numbers = {one: x.hi if isinstance(x, DoubleDouble) else x for one, x in found.items()}
-        value = found[nodes[-1]] if in_pairs else lift(numbers[nodes[-1]])
+        numbers = {node: x.hi if isinstance(x, DoubleDouble) else x for node, x in results.items()}
+        value = results[nodes[-1]] if in_pairs else lift(numbers[nodes[-1]])
         off = errors(nodes, numbers, DOUBLE_DOUBLE if in_pairs else DOUBLE)[nodes[-1]]
         hi, lo, off = (np.array(np.broadcast_to(x, shape)) for x in (value.hi, value.lo, off))
         if (infinite := np.isinf(hi)).any():
-            off = np.where(infinite & _may_be_finite(nodes, found, shape), np.nan, off)
+            off = np.where(infinite & _may_be_finite(nodes, results, shape), np.nan, off)
         return DoubleDouble(hi, lo), np.where(np.isnan(hi), np.inf, off)
 
     def nowhere(self, environment: Environment, shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -167,8 +167,8 @@ class Quantity:
                 result &= False if flags is None else flags
         return result
 
-    def _exact(self, *given: Any) -> NDArray[np.object_]:
-        environment = self.environment([np.asarray(x) for x in given])
+    def _exact(self, *inputs: Any) -> NDArray[np.object_]:
+        environment = self.environment([np.asarray(x) for x in inputs])
         shape = self._shape(environment)
         result = evaluate(self._true_orders, environment, shape)
         return np.asarray(self._out(result, shape), dtype=object)
@@ -179,44 +179,44 @@ class Quantity:
 
     # Bounds
 
-    def written(self, given: Sequence[Any], format_: Format) -> Array:
+    def written(self, inputs: Sequence[Any], format_: Format) -> Array:
         """Return the bound as written; infinite where the form leaves the range of the format or loses all digits."""
-        environment = self.environment(given)
+        environment = self.environment(inputs)
         return self._bound_as_written(values(self._computed_order, environment), self._shape(environment), format_)
 
-    def _bound_as_written(self, found: dict[Node, Any], shape: tuple[int, ...], format_: Format) -> Array:
-        error = errors(self._computed_order, found, rounding_of(format_))[self.computed]
+    def _bound_as_written(self, results: dict[Node, Any], shape: tuple[int, ...], format_: Format) -> Array:
+        error = errors(self._computed_order, results, rounding_of(format_))[self.computed]
         return np.array(self._out(error, shape))
 
-    def overflows(self, given: Sequence[Any], format_: Format) -> NDArray[np.bool_]:
+    def overflows(self, inputs: Sequence[Any], format_: Format) -> NDArray[np.bool_]:
         """Return where the form leaves the range of the format, and would keep digits if the range were unlimited."""
-        environment = self.environment(given)
+        environment = self.environment(inputs)
         nodes, shape = self._computed_order, self._shape(environment)
         endless = replace(rounding_of(format_), largest=math.inf)
-        found = errors(nodes, values(nodes, environment), endless)[self.computed]
-        return np.asarray(np.isfinite(self._out(found, shape)) & np.isinf(self.written(given, format_)))
+        error = errors(nodes, values(nodes, environment), endless)[self.computed]
+        return np.asarray(np.isfinite(self._out(error, shape)) & np.isinf(self.written(inputs, format_)))
 
-    def evaluate_at_infinities(self, given: Sequence[Any]) -> tuple[Array, NDArray[np.bool_]]:
+    def evaluate_at_infinities(self, inputs: Sequence[Any]) -> tuple[Array, NDArray[np.bool_]]:
         """Return the limits at infinite inputs by the rules of IEEE 754, in float64, and where they are known.
 
         An infinity is a limit if it results from infinite inputs only, and is neither subtracted from another infinity
         nor multiplied by zero. The limit is unknown where definition and form disagree.
         """
-        environment = self.environment(given)
+        environment = self.environment(inputs)
         shape = self._shape(environment)
-        limit, known = np.zeros(shape), np.ones(shape, dtype=bool)
-        for at, nodes in enumerate(self._true_orders):
-            found = values(nodes, environment)
-            result, off = found[nodes[-1]], errors(nodes, found, DOUBLE)[nodes[-1]]
+        limit, is_known = np.zeros(shape), np.ones(shape, dtype=bool)
+        for index, nodes in enumerate(self._true_orders):
+            results = values(nodes, environment)
+            result, off = results[nodes[-1]], errors(nodes, results, DOUBLE)[nodes[-1]]
             with np.errstate(invalid="ignore"):
-                same = (result == limit) | (np.abs(result - limit) <= 2.0**-40 * np.abs(result)) if at else True
-            known = known & same & ~np.isnan(result) & np.isfinite(off)
+                same = (result == limit) | (np.abs(result - limit) <= 2.0**-40 * np.abs(result)) if index else True
+            is_known = is_known & same & ~np.isnan(result) & np.isfinite(off)
             limit = np.broadcast_to(result, shape)
-        return np.array(self._out(limit, shape)), np.array(self._out(known, shape))
+        return np.array(self._out(limit, shape)), np.array(self._out(is_known, shape))
 
-    def find_undefined(self, given: Sequence[Any]) -> NDArray[np.bool_]:
+    def find_undefined(self, inputs: Sequence[Any]) -> NDArray[np.bool_]:
         """Return where the result depends on how a tie is broken, or a gradient is zero times an infinite slope."""
-        environment = self.environment(given)
+        environment = self.environment(inputs)
         shape = self._shape(environment)
         flags = self.find_ties(environment) | self._is_zero_by_infinity(environment)
         return np.array(self._out(flags, shape))
@@ -224,21 +224,21 @@ class Quantity:
     @cached_property
     def conditions(self) -> tuple[Node, ...]:
         """The comparisons on which the result depends."""
-        return tuple(one for one in order(*self.true) if one.operation in SWAPPED)
+        return tuple(node for node in order(*self.true) if node.operation in SWAPPED)
 
     def find_ties(self, environment: Environment) -> NDArray[np.bool_]:
         """Return where the result depends on how a tie is broken, in the dimensions of the environment."""
         nodes, shape = self._true_orders[-1], self._shape(environment)
         if not self.conditions:
             return np.zeros(shape, dtype=bool)
-        one, other = (values(nodes, environment, swapped=swapped)[nodes[-1]] for swapped in (False, True))
+        first, second = (values(nodes, environment, swapped=swapped)[nodes[-1]] for swapped in (False, True))
         with np.errstate(all="ignore"):
-            near = np.abs(one - other) <= 2.0**-40 * (np.abs(one) + np.abs(other))
-            same = (one == other) | (near & np.isfinite(one) & np.isfinite(other))
-            same |= np.isnan(one) & np.isnan(other)
+            near = np.abs(first - second) <= 2.0**-40 * (np.abs(first) + np.abs(second))
+            same = (first == second) | (near & np.isfinite(first) & np.isfinite(second))
+            same |= np.isnan(first) & np.isnan(second)
             if self.value is None:
                 # A comparison selects the value of a branch at a tie, but no slope.
-                same |= np.isfinite(one) & ~np.isfinite(other)
+                same |= np.isfinite(first) & ~np.isfinite(second)
         return np.broadcast_to(~same, shape)
 
     def _is_zero_by_infinity(self, environment: Environment) -> Any:
@@ -246,17 +246,17 @@ class Quantity:
             return False
         flags: Any = False
         for nodes in self._true_orders:
-            found = zero_by_infinity(nodes, values(nodes, environment), self.names[-1])
-            flags = flags if found is None else flags | found
+            new_flags = zero_by_infinity(nodes, values(nodes, environment), self.names[-1])
+            flags = flags if new_flags is None else flags | new_flags
         return flags
 
-    def attainable(self, given: Sequence[Any], format_: Format, exact: Array | None = None) -> Array:
+    def attainable(self, inputs: Sequence[Any], format_: Format, exact: Array | None = None) -> Array:
         """Return the attainable bound; ``exact`` replaces the float64 value, which may have no correct digits."""
-        environment = self.environment(given)
-        found = values(self._true_orders[-1], environment)
-        return self._attainable(found, environment, self._shape(environment), format_, exact)
+        environment = self.environment(inputs)
+        results = values(self._true_orders[-1], environment)
+        return self._attainable(results, environment, self._shape(environment), format_, exact)
 
-    def is_never_zero(self, given: Sequence[Any], format_: Format, exact: Array) -> NDArray[np.bool_]:
+    def is_never_zero(self, inputs: Sequence[Any], format_: Format, exact: Array) -> NDArray[np.bool_]:
         """Return where a result is at least an ulp of one, and no rounding of the inputs turns it into zero.
 
         Each input may move by a rounding of the largest input, because sums absorb small terms. Formulas of rows, and
@@ -264,7 +264,7 @@ class Quantity:
         """
         if self.by_rows:
             return np.zeros(exact.shape, dtype=bool)
-        environment = self.environment(given)
+        environment = self.environment(inputs)
         shape, nodes = self._shape(environment), self._true_orders[-1]
         sizes = [np.abs(x) for x in environment.values() if x.dtype.kind == "f"]
         with np.errstate(all="ignore"):
@@ -274,17 +274,17 @@ class Quantity:
             # Libraries lose a smaller number when they add it to one, as in `1 - cos(x)` or `1 + tanh(x)`.
             return np.asarray(np.abs(exact) > np.fmax(lost, 2.0 * format_.u))
 
-    def bounds(self, given: Sequence[Any], format_: Format, exact: Array | None = None) -> tuple[Array, Array]:
+    def bounds(self, inputs: Sequence[Any], format_: Format, exact: Array | None = None) -> tuple[Array, Array]:
         """Return :meth:`written` and :meth:`attainable` together, which share most nodes."""
-        environment = self.environment(given)
-        shape, found = self._shape(environment), values(self._both_order, environment)
-        return self._bound_as_written(found, shape, format_), self._attainable(
-            found, environment, shape, format_, exact
+        environment = self.environment(inputs)
+        shape, results = self._shape(environment), values(self._both_order, environment)
+        return self._bound_as_written(results, shape, format_), self._attainable(
+            results, environment, shape, format_, exact
         )
 
     def _attainable(
         self,
-        found: dict[Node, Any],
+        results: dict[Node, Any],
         environment: Environment,
         shape: tuple[int, ...],
         format_: Format,
@@ -293,9 +293,9 @@ class Quantity:
         nodes = self._true_orders[-1]
         k = environment[self.names[0]].shape[-1] if self.by_rows else 1
         with np.errstate(all="ignore"):
-            moved, slopes = self._conditioning(nodes, found, environment, shape)
+            moved, slopes = self._conditioning(nodes, results, environment, shape)
             summation = k * format_.u_accumulator
-            size = np.abs(np.broadcast_to(found[nodes[-1]], shape))
+            size = np.abs(np.broadcast_to(results[nodes[-1]], shape))
             if exact is not None:
                 size = np.fmax(size, np.abs(exact).reshape(shape))
             bound = (8.0 * format_.u + summation) * size + (4.0 * format_.u + summation) * moved
@@ -303,19 +303,19 @@ class Quantity:
         return np.array(self._out(np.where(np.isnan(bound), np.inf, bound), shape))
 
     def _conditioning(
-        self, nodes: list[Node], found: dict[Node, Any], environment: Environment, shape: tuple[int, ...]
+        self, nodes: list[Node], results: dict[Node, Any], environment: Environment, shape: tuple[int, ...]
     ) -> tuple[Any, Any]:
         """Sum the magnitudes of the Jacobian's entries, multiplied by the inputs' magnitudes, and alone."""
         moved, slopes = np.zeros(shape), np.zeros(shape)
-        for one in self.inputs:
-            name = str(one.value)
+        for node in self.inputs:
+            name = str(node.value)
             x = environment[name]
             if x.dtype.kind != "f" or (self.by_rows and x.shape[-1] > LONG):
                 continue
-            if self.by_rows and one.extent == ENTRY and x.shape[-1] > FEW:
-                moved = moved + self._estimate_by_signs(nodes, found, name, x)
+            if self.by_rows and node.extent == ENTRY and x.shape[-1] > FEW:
+                moved = moved + self._estimate_by_signs(nodes, results, name, x)
                 continue
-            jacobian = tangents(nodes, found, {name: _units(x, by_rows=self.by_rows and one.extent == ENTRY)})[
+            jacobian = tangents(nodes, results, {name: _units(x, by_rows=self.by_rows and node.extent == ENTRY)})[
                 nodes[-1]
             ]
             if jacobian is None:
@@ -326,18 +326,18 @@ class Quantity:
             slopes = slopes + np.abs(jacobian).sum(0)
         return moved, slopes
 
-    def _estimate_by_signs(self, nodes: list[Node], found: dict[Node, Any], name: str, x: Array) -> Any:
+    def _estimate_by_signs(self, nodes: list[Node], results: dict[Node, Any], name: str, x: Array) -> Any:
         """Estimate the effect of all entries by random signs: twice the root mean square, for the best free shift."""
-        joint = tangents(nodes, found, {name: np.ones((1, *x.shape))})[nodes[-1]]
+        joint = tangents(nodes, results, {name: np.ones((1, *x.shape))})[nodes[-1]]
         signs = _signs(x.shape[-1])[:, None, :]
         if joint is None:
             return 0.0
-        separate = tangents(nodes, found, {name: signs * np.ones(x.shape)})[nodes[-1]]
+        separate = tangents(nodes, results, {name: signs * np.ones(x.shape)})[nodes[-1]]
         whole = 0.0 if separate is None else _root_mean_square(separate)
         shifts = [0.0]
         if any((np.abs(joint[0] - c) <= 1e-9 * np.maximum(whole, c)).all() for c in (0.0, 1.0)):
             shifts += [x.mean(-1, keepdims=True), x.max(-1, keepdims=True), x.min(-1, keepdims=True)]
-        changes = [tangents(nodes, found, {name: signs * (x - c)})[nodes[-1]] for c in shifts]
+        changes = [tangents(nodes, results, {name: signs * (x - c)})[nodes[-1]] for c in shifts]
         return np.minimum.reduce([2.0 * _root_mean_square(change) for change in changes if change is not None])
 
 
@@ -374,19 +374,19 @@ def _least_shift(jacobian: Array, entries: Array) -> Array:
     return np.asarray(np.minimum.reduce([plain, *((size * np.abs(entries - c)).sum(0) for c in shifts)]))
 
 
-def _may_be_finite(nodes: list[Node], found: Mapping[Node, Any], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def _may_be_finite(nodes: list[Node], results: Mapping[Node, Any], shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Return in which rows an infinite result can have another exact value.
 
     A division by zero or the logarithm of zero may have no value, and an overflowed number may become small again.
     """
     rows = np.zeros((shape[0], 1), dtype=bool)
     with np.errstate(all="ignore"):
-        for one in nodes:
-            if one.operation not in _SHRINKING:
+        for node in nodes:
+            if node.operation not in _SHRINKING:
                 continue
-            given = (found[argument] for argument in one.arguments)
-            sizes = (np.abs(x.hi if isinstance(x, DoubleDouble) else x) for x in given)
-            flags = np.asarray(_SHRINKING[one.operation](*sizes))
+            arguments = (results[argument] for argument in node.arguments)
+            sizes = (np.abs(x.hi if isinstance(x, DoubleDouble) else x) for x in arguments)
+            flags = np.asarray(_SHRINKING[node.operation](*sizes))
             by_row = flags.reshape(len(flags), -1) if flags.ndim and len(flags) == shape[0] else flags.reshape(1, -1)
             rows |= by_row.any(-1, keepdims=True)
     return rows.reshape(shape[0], *(1,) * (len(shape) - 1))
@@ -414,8 +414,8 @@ def _all_rows(x: Any, rows: int) -> NDArray[np.bool_]:
 def _round(balls: NDArray[np.object_]) -> DoubleDouble:
     """Return the middles of balls as double-double."""
     hi, lo = np.empty(balls.shape), np.empty(balls.shape)
-    for at in np.ndindex(balls.shape):
-        ball: Any = balls[at]
-        hi[at] = float(ball.mid()) if ball.is_finite() else np.nan
-        lo[at] = float(ball.mid() - hi[at]) if np.isfinite(hi[at]) else 0.0
+    for index in np.ndindex(balls.shape):
+        ball: Any = balls[index]
+        hi[index] = float(ball.mid()) if ball.is_finite() else np.nan
+        lo[index] = float(ball.mid() - hi[index]) if np.isfinite(hi[index]) else 0.0
     return DoubleDouble(hi, lo)

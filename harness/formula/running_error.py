@@ -84,51 +84,51 @@ DOUBLE_DOUBLE = Rounding(2.0**-102, 2.0**-94, 2.0**-104, 2.0**-1073, math.inf, m
 
 def errors(nodes: Iterable[Node], values: Mapping[Node, Any], rounding: Rounding) -> dict[Node, Array]:
     """Return the largest absolute error of every node, given the nodes in order and their float64 values."""
-    found: dict[Node, Array] = {}
+    node_errors: dict[Node, Array] = {}
     with np.errstate(all="ignore"):
-        for one in nodes:
-            error = _error(one, values, found, rounding)
-            known = _is_known(one, error, values[one], rounding)
-            if not known.all():
+        for node in nodes:
+            error = _error(node, values, node_errors, rounding)
+            is_known = _is_known(node, error, values[node], rounding)
+            if not is_known.all():
                 # The error of an unknown value is infinite, except for an infinity caused by infinite inputs.
-                unknown = np.where(_is_infinite(one, values, found), 0.0, np.inf)
-                error = np.where(known, error, unknown)
-            found[one] = np.asarray(error)
-    return found
+                unknown = np.where(_is_infinite(node, values, node_errors), 0.0, np.inf)
+                error = np.where(is_known, error, unknown)
+            node_errors[node] = np.asarray(error)
+    return node_errors
 
 
-def _is_known(one: Node, error: Any, v: Any, rounding: Rounding) -> Any:
+def _is_known(node: Node, error: Any, v: Any, rounding: Rounding) -> Any:
     """Return where a value with its error is inside the range; conditions always are."""
     if v.dtype == np.bool_:
         return np.True_
     farthest = np.abs(v) + error
-    largest = rounding.largest_sum if one.operation in STEPS else rounding.largest
+    largest = rounding.largest_sum if node.operation in STEPS else rounding.largest
     return farthest < largest if math.isinf(largest) else farthest <= largest
 
 
-def _is_infinite(one: Node, values: Mapping[Node, Any], found: Mapping[Node, Array]) -> Any:
+def _is_infinite(node: Node, values: Mapping[Node, Any], node_errors: Mapping[Node, Array]) -> Any:
     """Return where a node is infinite by the rules of IEEE 754 because an input is, not because of an overflow."""
-    infinite = np.isinf(values[one])
-    if one.operation == "input" or not one.arguments:
-        return infinite & (one.operation == "input")
-    along = one.operation in REDUCTIONS
-    some, known = np.zeros(infinite.shape, dtype=bool), np.ones(infinite.shape, dtype=bool)
-    for argument in one.arguments:
-        is_so, has = np.isinf(values[argument]), np.isfinite(found[argument])
-        some = some | (is_so.any(-1, keepdims=True) if along else is_so)
-        known = known & (has.all(-1, keepdims=True) if along else has)
-    return infinite & some & known
+    infinite = np.isinf(values[node])
+    if node.operation == "input" or not node.arguments:
+        return infinite & (node.operation == "input")
+    along = node.operation in REDUCTIONS
+    from_infinity, all_known = np.zeros(infinite.shape, dtype=bool), np.ones(infinite.shape, dtype=bool)
+    for argument in node.arguments:
+        is_so, has = np.isinf(values[argument]), np.isfinite(node_errors[argument])
+        from_infinity = from_infinity | (is_so.any(-1, keepdims=True) if along else is_so)
+        all_known = all_known & (has.all(-1, keepdims=True) if along else has)
+    return infinite & from_infinity & all_known
 
 
-def _error(one: Node, values: Mapping[Node, Any], found: Mapping[Node, Array], rounding: Rounding) -> Any:
-    v = values[one]
-    of = [values[argument] for argument in one.arguments]
-    e = [found[argument] for argument in one.arguments]
-    match one.operation:
+def _error(node: Node, values: Mapping[Node, Any], node_errors: Mapping[Node, Array], rounding: Rounding) -> Any:
+    v = values[node]
+    operands = [values[argument] for argument in node.arguments]
+    e = [node_errors[argument] for argument in node.arguments]
+    match node.operation:
         case "input":
             return np.zeros(v.shape)
         case "number":
-            return _error_of_number(Fraction(one.value or 0), rounding)
+            return _error_of_number(Fraction(node.value or 0), rounding)
         case "pi":
             return rounding.basic * math.pi
         case "neg" | "stop" | "abs":
@@ -136,20 +136,22 @@ def _error(one: Node, values: Mapping[Node, Any], found: Mapping[Node, Array], r
         case "count" | "at":
             return 0.0
         case "pick":
-            return pick_entries(widen(e[0], of[0].shape), of[1])
+            return pick_entries(widen(e[0], operands[0].shape), operands[1])
         case "spread":
             return widen(e[0], v.shape)
         case "add" | "sub":
-            return e[0] + e[1] + rounding.basic * np.abs(v) + _error_of_one_more_term(one, values, rounding)
+            return e[0] + e[1] + rounding.basic * np.abs(v) + _error_of_one_more_term(node, values, rounding)
         case "mul" | "chain":
-            return _error_of_product(of, e, v, rounding, skips=one.operation == "chain")
+            return _error_of_product(operands, e, v, rounding, skips=node.operation == "chain")
         case "div":
-            rounding_error = rounding.basic * np.abs(v) + rounding.smallest * ((of[0] != 0.0) | (e[0] > 0.0))
+            rounding_error = rounding.basic * np.abs(v) + rounding.smallest * ((operands[0] != 0.0) | (e[0] > 0.0))
             rounding_error = (
-                np.where(_is_whole_quotient(of, e, v), 0.0, rounding_error) if rounding.of_double else rounding_error
+                np.where(_is_whole_quotient(operands, e, v), 0.0, rounding_error)
+                if rounding.of_double
+                else rounding_error
             )
             return (
-                np.where(e[1] < np.abs(of[1]), (e[0] + np.abs(v) * e[1]) / (np.abs(of[1]) - e[1]), np.inf)
+                np.where(e[1] < np.abs(operands[1]), (e[0] + np.abs(v) * e[1]) / (np.abs(operands[1]) - e[1]), np.inf)
                 + rounding_error
             )
         case "larger":
@@ -157,20 +159,20 @@ def _error(one: Node, values: Mapping[Node, Any], found: Mapping[Node, Array], r
         case "less" | "not_more":
             # The error of a condition is one where the condition is undecided.
             margin = e[0] + e[1]
-            return np.where((margin > 0.0) & ~(np.abs(of[0] - of[1]) > margin), 1.0, 0.0)
+            return np.where((margin > 0.0) & ~(np.abs(operands[0] - operands[1]) > margin), 1.0, 0.0)
         case "first_largest":
-            largest = of[0].max(-1, keepdims=True)
+            largest = operands[0].max(-1, keepdims=True)
             margin = e[0] + e[0].max(-1, keepdims=True)
-            return np.where((margin > 0.0) & ~(largest - of[0] > margin), 1.0, 0.0)
+            return np.where((margin > 0.0) & ~(largest - operands[0] > margin), 1.0, 0.0)
         case "where":
-            chosen = np.where(of[0], e[1], e[2])
-            either = np.maximum(*np.broadcast_arrays(e[1], e[2])) + np.abs(of[1] - of[2])
+            chosen = np.where(operands[0], e[1], e[2])
+            either = np.maximum(*np.broadcast_arrays(e[1], e[2])) + np.abs(operands[1] - operands[2])
             return np.where(e[0] > 0.0, either, chosen)
         case "sum" | "cumsum" | "cumsum_from_end":
-            return _error_of_sum(one.operation, of[0], e[0], v, rounding)
+            return _error_of_sum(node.operation, operands[0], e[0], v, rounding)
         case "largest":
             return e[0].max(-1, keepdims=True)
-    return _GROWTH[one.operation](of[0], v, e[0]) + _own_rounding(one.operation, of[0], v, rounding)
+    return _GROWTH[node.operation](operands[0], v, e[0]) + _own_rounding(node.operation, operands[0], v, rounding)
 
 
 @cache
@@ -178,8 +180,8 @@ def _error_of_number(value: Fraction, rounding: Rounding) -> float:
     return 0.0 if rounding.exact(value) else rounding.basic * abs(nearest(value))
 
 
-def _error_of_product(of: list[Any], e: list[Array], v: Any, rounding: Rounding, *, skips: bool) -> Any:
-    a, b = map(np.abs, of)
+def _error_of_product(operands: list[Any], e: list[Array], v: Any, rounding: Rounding, *, skips: bool) -> Any:
+    a, b = map(np.abs, operands)
     size = a * e[1] + b * e[0] + e[0] * e[1] + rounding.basic * np.abs(v)
     # Zero times an unknown number is zero.
     size = np.where((a == 0.0) & (e[0] == 0.0) & (np.isfinite(b) | skips), 0.0, size)
@@ -196,13 +198,13 @@ def _error_of_sum(operation: str, a: Any, e: Array, v: Any, rounding: Rounding) 
     return error
 
 
-def _error_of_one_more_term(one: Node, values: Mapping[Node, Any], rounding: Rounding) -> Any:
+def _error_of_one_more_term(node: Node, values: Mapping[Node, Any], rounding: Rounding) -> Any:
     """Return the error of adding a term to a sum first instead of last: the sum may round away each other term.
 
     An example is ``log(1 + sum(exp(x)))`` as a ``logsumexp`` of the row with a zero.
     """
     error: Any = 0.0
-    for a, b in (one.arguments, one.arguments[::-1]):
+    for a, b in (node.arguments, node.arguments[::-1]):
         if a.operation == "sum" and b.extent < ENTRY:
             terms = values[a.arguments[0]].shape[-1]
             error = error + (terms - 1) * rounding.accumulated * np.abs(values[b])
@@ -217,10 +219,12 @@ def _is_whole_sum(a: Any) -> Any:
     return multiples & (size < 2.0**1000) & (size > 2.0**-900)
 
 
-def _is_whole_quotient(of: list[Any], e: list[Array], v: Any) -> Any:
+def _is_whole_quotient(operands: list[Any], e: list[Array], v: Any) -> Any:
     """Return where a quotient of exact numbers has no remainder."""
-    back = two_product(v, of[1])
-    return (e[0] == 0.0) & (e[1] == 0.0) & (back.hi == of[0]) & (back.lo == 0.0) & (np.abs(of[0]) > 2.0**-900)
+    back = two_product(v, operands[1])
+    return (
+        (e[0] == 0.0) & (e[1] == 0.0) & (back.hi == operands[0]) & (back.lo == 0.0) & (np.abs(operands[0]) > 2.0**-900)
+    )
 
 
 def _own_rounding(operation: str, a: Any, v: Any, rounding: Rounding) -> Any:

@@ -85,6 +85,10 @@ def _parameters(function: Callable[..., Any]) -> dict[str, bool] | None:
 
 def _accepted_parameters(signature: Signature) -> dict[str, bool] | None:
     parameters = signature.parameters.values()
-    if any(one.kind in {one.VAR_POSITIONAL, one.VAR_KEYWORD} for one in parameters):
+    if any(parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD} for parameter in parameters):
         return None
-    return {one.name: one.default is not one.empty for one in parameters if one.kind is not one.KEYWORD_ONLY}
+    return {
+        parameter.name: parameter.default is not parameter.empty
+        for parameter in parameters
+        if parameter.kind is not parameter.KEYWORD_ONLY
+    }

@@ -113,9 +113,9 @@ def domain(text: str, name: str) -> Domain:
 
 
 def _ends(word: str) -> tuple[float, float] | None:
-    found = _RANGE.fullmatch(word)
+    match = _RANGE.fullmatch(word)
     try:
-        ends = (float(found["low"]), float(found["high"])) if found else None
+        ends = (float(match["low"]), float(match["high"])) if match else None
     except ValueError:
         return None
     return ends if ends and ends[0] < ends[1] else None
@@ -166,24 +166,24 @@ def spelling(text: str) -> Spelling:
     UsageError
         If the line is not a formula, or the domain of an input is unknown.
     """
-    found = _SPELLED.fullmatch(text)
-    if found is None:
+    match = _SPELLED.fullmatch(text)
+    if match is None:
         raise UsageError("cannot read the formula", rule="the form is `formula: x * tanh(x)`", value=quote_value(text))
-    definition, form = _definition_and_form(found["body"])
-    parts = [part.strip() for part in (found["inputs"] or "").split(",") if part.strip()]
+    definition, form = _definition_and_form(match["body"])
+    parts = [part.strip() for part in (match["inputs"] or "").split(",") if part.strip()]
     pairs = [part.partition(":") for part in parts if part != "..."]
     inputs = tuple((name.strip(), domain(words, name.strip())) for name, _, words in pairs)
     complete = bool(parts) and "..." not in parts
-    return Spelling(_join_lines(definition), _join_lines(form), inputs, complete, found["whole"] is not None)
+    return Spelling(_join_lines(definition), _join_lines(form), inputs, complete, match["whole"] is not None)
 
 
 def _definition_and_form(text: str) -> tuple[str, str]:
     """Split a text at the first bar outside of brackets; a bar in brackets joins two conditions."""
     depth = 0
-    for at, character in enumerate(text):
+    for position, character in enumerate(text):
         depth += (character in "([") - (character in ")]")
         if character == "|" and depth == 0:
-            return text[:at], text[at + 1 :]
+            return text[:position], text[position + 1 :]
     return text, ""
 
 
@@ -236,10 +236,10 @@ _IN_A_FILE = re.compile(r"(?P<file>[^\s():*]+\.py):(?P<name>\w+)")
 
 def _read_definition(text: str) -> tuple[str, tuple[str, ...]]:
     """Return a formula, with its inputs if a function names them."""
-    found = _IN_A_FILE.fullmatch(text.strip())
-    if found is None:
+    match = _IN_A_FILE.fullmatch(text.strip())
+    if match is None:
         return _join_lines(text), ()
-    path = Path(found["file"])
+    path = Path(match["file"])
     if not path.is_file():
         raise UsageError(f"file not found: `{path}`", remedy="check the path in `--formula` or `--form`")
     source = read_text(path)
@@ -250,11 +250,11 @@ def _read_definition(text: str) -> tuple[str, tuple[str, ...]]:
     except (ValueError, RecursionError, MemoryError) as error:
         # Null bytes, or brackets nested too deeply for the parser.
         raise UsageError(f"cannot read the formula in `{path}`: {error or 'brackets nested too deeply'}") from error
-    functions = {one.name: one for one in tree.body if isinstance(one, ast.FunctionDef)}
-    if found["name"] not in functions:
-        near = did_you_mean(found["name"], functions)
-        raise UsageError(f"no function `{found['name']}` in `{path}`", remedy=near)
-    return _read(functions[found["name"]], source, path)
+    functions = {function.name: function for function in tree.body if isinstance(function, ast.FunctionDef)}
+    if match["name"] not in functions:
+        near = did_you_mean(match["name"], functions)
+        raise UsageError(f"no function `{match['name']}` in `{path}`", remedy=near)
+    return _read(functions[match["name"]], source, path)
 
 
 def _read(function: ast.FunctionDef, source: str, path: Path) -> tuple[str, tuple[str, ...]]:

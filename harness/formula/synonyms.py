@@ -127,7 +127,11 @@ def drop_last_axis(arguments: list[ast.expr]) -> list[ast.expr]:
 
 def along_last_axis(keywords: list[ast.keyword]) -> list[ast.keyword]:
     """Remove keywords that select the last axis, such as `dim=-1`, along which all reductions run."""
-    return [one for one in keywords if one.arg not in _KEEPDIM and not (one.arg in _LAST and _is_last(one.value))]
+    return [
+        keyword
+        for keyword in keywords
+        if keyword.arg not in _KEEPDIM and not (keyword.arg in _LAST and _is_last(keyword.value))
+    ]
 
 
 def _is_last(tree: ast.expr) -> bool:

@@ -19,24 +19,24 @@ Tangent = Array | None
 
 def tangents(nodes: Iterable[Node], values: Mapping[Node, Any], directions: Mapping[str, Array]) -> dict[Node, Tangent]:
     """Return the change of every node along each direction; directions have one axis more than the inputs, in front."""
-    found: dict[Node, Tangent] = {}
+    results: dict[Node, Tangent] = {}
     with np.errstate(all="ignore"):
-        for one in nodes:
-            if one.operation == "input":
-                found[one] = directions.get(str(one.value))
+        for node in nodes:
+            if node.operation == "input":
+                results[node] = directions.get(str(node.value))
             else:
-                found[one] = _tangent(one, values, [found[argument] for argument in one.arguments])
-    return found
+                results[node] = _tangent(node, values, [results[argument] for argument in node.arguments])
+    return results
 
 
-def _tangent(one: Node, values: Mapping[Node, Any], of: list[Tangent]) -> Tangent:
-    changing = of[:1] if one.operation in {"spread", "pick"} else of
-    if one.operation in WITHOUT_SLOPE or all(tangent is None for tangent in changing):
+def _tangent(node: Node, values: Mapping[Node, Any], changes: list[Tangent]) -> Tangent:
+    changing = changes[:1] if node.operation in {"spread", "pick"} else changes
+    if node.operation in WITHOUT_SLOPE or all(tangent is None for tangent in changing):
         return None
-    v, arguments = values[one], [values[argument] for argument in one.arguments]
-    if one.operation in _SLOPES:
-        return np.asarray(_times(_SLOPES[one.operation](arguments[0], v), of[0]))
-    return np.asarray(_CARRIED[one.operation](v, arguments, of))
+    v, arguments = values[node], [values[argument] for argument in node.arguments]
+    if node.operation in _SLOPES:
+        return np.asarray(_times(_SLOPES[node.operation](arguments[0], v), changes[0]))
+    return np.asarray(_CARRIED[node.operation](v, arguments, changes))
 
 
 def _times(slope: Any, tangent: Tangent) -> Any:
@@ -47,32 +47,32 @@ def _or_zero(tangent: Tangent) -> Any:
     return 0.0 if tangent is None else tangent
 
 
-def _product(_: Any, a: list[Any], of: list[Tangent]) -> Array:
-    return np.asarray(_times(a[1], of[0]) + _times(a[0], of[1]))
+def _product(_: Any, a: list[Any], changes: list[Tangent]) -> Array:
+    return np.asarray(_times(a[1], changes[0]) + _times(a[0], changes[1]))
 
 
-def _chain(_: Any, a: list[Any], of: list[Tangent]) -> Array:
+def _chain(_: Any, a: list[Any], changes: list[Tangent]) -> Array:
     inner = np.where(a[0] == 0.0, 0.0, a[1])
-    return np.asarray(_times(inner, of[0]) + np.where(a[0] == 0.0, 0.0, _times(a[0], of[1])))
+    return np.asarray(_times(inner, changes[0]) + np.where(a[0] == 0.0, 0.0, _times(a[0], changes[1])))
 
 
 def _select(condition: Any, yes: Tangent, no: Tangent) -> Array:
     return np.asarray(np.where(condition, _or_zero(yes), _or_zero(no)))
 
 
-def _tangent_of_largest(_: Any, a: list[Any], of: list[Tangent]) -> Array:
-    assert of[0] is not None
-    at = np.expand_dims(a[0].argmax(-1), -1)
-    tangent = _wide(of[0], a[0])
-    return np.take_along_axis(tangent, np.broadcast_to(at, (len(of[0]), *at.shape)), -1)
+def _tangent_of_largest(_: Any, a: list[Any], changes: list[Tangent]) -> Array:
+    assert changes[0] is not None
+    index = np.expand_dims(a[0].argmax(-1), -1)
+    tangent = _wide(changes[0], a[0])
+    return np.take_along_axis(tangent, np.broadcast_to(index, (len(changes[0]), *index.shape)), -1)
 
 
-def _tangent_of_pick(_: Any, a: list[Any], of: list[Tangent]) -> Array:
-    return np.stack([pick_entries(tangent, a[1]) for tangent in _wide(of[0], a[0])])
+def _tangent_of_pick(_: Any, a: list[Any], changes: list[Tangent]) -> Array:
+    return np.stack([pick_entries(tangent, a[1]) for tangent in _wide(changes[0], a[0])])
 
 
 def _tangent_of_steps(name: str) -> Callable[[Any, list[Any], list[Tangent]], Array]:
-    return lambda _, a, of: np.asarray(DOUBLES[name](_wide(of[0], a[0])))
+    return lambda _, a, changes: np.asarray(DOUBLES[name](_wide(changes[0], a[0])))
 
 
 def _wide(tangent: Tangent, like: Any) -> Array:
@@ -81,15 +81,15 @@ def _wide(tangent: Tangent, like: Any) -> Array:
 
 
 _CARRIED: Mapping[str, Callable[[Any, list[Any], list[Tangent]], Array]] = {
-    "add": lambda _, __, of: np.asarray(_or_zero(of[0]) + _or_zero(of[1])),
-    "sub": lambda _, __, of: np.asarray(_or_zero(of[0]) - _or_zero(of[1])),
+    "add": lambda _, __, changes: np.asarray(_or_zero(changes[0]) + _or_zero(changes[1])),
+    "sub": lambda _, __, changes: np.asarray(_or_zero(changes[0]) - _or_zero(changes[1])),
     "mul": _product,
     "chain": _chain,
     # Relative changes avoid the quotient of a small result and a large divisor, which would underflow.
-    "div": lambda v, a, of: np.asarray(_or_zero(of[0]) / a[1] - v * (_or_zero(of[1]) / a[1])),
-    "larger": lambda _, a, of: _select(a[0] < a[1], of[1], of[0]),
-    "where": lambda _, a, of: _select(a[0], of[1], of[2]),
-    "spread": lambda v, _, of: _wide(of[0], v),
+    "div": lambda v, a, changes: np.asarray(_or_zero(changes[0]) / a[1] - v * (_or_zero(changes[1]) / a[1])),
+    "larger": lambda _, a, changes: _select(a[0] < a[1], changes[1], changes[0]),
+    "where": lambda _, a, changes: _select(a[0], changes[1], changes[2]),
+    "spread": lambda v, _, changes: _wide(changes[0], v),
     **{name: _tangent_of_steps(name) for name in STEPS},
     "largest": _tangent_of_largest,
     "pick": _tangent_of_pick,

@@ -21,59 +21,59 @@ from harness.formula.node import Node, order
 @cache
 def thresholds(formula: Formula, format_name: str) -> Array:
     """Return numbers of a format at which a node changes character, along rays on which the other inputs are one."""
-    found = _turns_of_inputs(formula, format_name, order(formula.definition, formula.form))
-    one = np.ones(1)
-    return np.unique(np.concatenate([turns if len(turns) else one for turns in found] or [one]))
+    turns_by_input = _turns_of_inputs(formula, format_name, order(formula.definition, formula.form))
+    unit = np.ones(1)
+    return np.unique(np.concatenate([turns if len(turns) else unit for turns in turns_by_input] or [unit]))
 
 
 @cache
 def switching_points(formula: Formula, conditions: tuple[Node, ...], format_name: str) -> Array:
     """Return numbers of a format at which a condition changes, or the next number, along the rays of thresholds."""
-    found = _turns_of_inputs(formula, format_name, order(*conditions), conditions)
-    return np.unique(np.concatenate([np.zeros(1), *found]))
+    turns_by_input = _turns_of_inputs(formula, format_name, order(*conditions), conditions)
+    return np.unique(np.concatenate([np.zeros(1), *turns_by_input]))
 
 
 def _turns_of_inputs(
-    formula: Formula, format_name: str, nodes: list[Node], of: Collection[Node] | None = None
+    formula: Formula, format_name: str, nodes: list[Node], subset: Collection[Node] | None = None
 ) -> list[Array]:
     """Return for each number among the inputs where some nodes change character, inside its domain."""
-    found = []
+    turns_by_input = []
     for name, domain in formula.domains.items():
         if domain.kind in {"real", "positive", "range"}:
             rays = (_along(formula, name, shape) for shape in ("spike", "alike"))
-            turns = np.concatenate([_turns(nodes, along, FORMATS[format_name], of) for along in rays])
-            found.append(turns[(domain.ends[0] <= turns) & (turns <= domain.ends[1])])
-    return found
+            turns = np.concatenate([_turns(nodes, along, FORMATS[format_name], subset) for along in rays])
+            turns_by_input.append(turns[(domain.ends[0] <= turns) & (turns <= domain.ends[1])])
+    return turns_by_input
 
 
-def _along(formula: Formula, of: str, shape: str) -> Callable[[Array], dict[str, Any]]:
+def _along(formula: Formula, input_name: str, shape: str) -> Callable[[Array], dict[str, Any]]:
     """Return a ray: one input is the number, in one entry or in all; the others are one."""
 
     def environment(t: Array) -> dict[str, Any]:
-        given = {}
+        inputs = {}
         for name, domain in formula.domains.items():
             width = 1 if domain.per_row or not formula.by_rows else 3
             x = np.full((len(t), width), 0.25 if domain.kind in {"unit", "distribution"} else 1.0)
             if domain.kind == "range":
                 x[:] = (domain.low + domain.high) / 2.0
-            if name == of:
+            if name == input_name:
                 x[:, : width if shape == "alike" else 1] = t[:, None]
             ready: Any = x if domain.is_number else np.full((len(t), width), domain.kind == "mask")
             ready = ready.astype(int) if domain.kind == "index" else ready
-            given[name] = ready if formula.by_rows else ready[:, 0]
-        return given
+            inputs[name] = ready if formula.by_rows else ready[:, 0]
+        return inputs
 
     return environment
 
 
 def _turns(
-    nodes: list[Node], along: Callable[[Array], dict[str, Any]], format_: Format, of: Collection[Node] | None = None
+    nodes: list[Node], along: Callable[[Array], dict[str, Any]], format_: Format, subset: Collection[Node] | None = None
 ) -> Array:
     """Bisect between neighbors of different character on a grid of four numbers per binade and sign.
 
-    The character is that of the nodes ``of``; by default, of all.
+    The character is that of the nodes ``subset``; by default, of all.
     """
-    printed = nodes if of is None else of
+    printed = nodes if subset is None else subset
 
     def characters(t: Array) -> Array:
         return _characters(nodes, printed, along(t), format_)
@@ -88,12 +88,12 @@ def _turns(
     if len(places) > _MAX_PLACES:
         places = places[np.linspace(0, len(places) - 1, _MAX_PLACES).astype(int)]
     low, high = ordinals[places], ordinals[places + 1]
-    left = seen[places]
+    low_characters = seen[places]
     for _ in range(64):
         if not len(low) or (np.abs(high - low) <= 1).all():
             break
         middle = low + (high - low) // 2
-        same = (characters(to_array(from_ordinal(middle, format_))) == left).all(-1)
+        same = (characters(to_array(from_ordinal(middle, format_))) == low_characters).all(-1)
         low, high = np.where(same, middle, low), np.where(same, high, middle)
     return to_array(from_ordinal(high, format_)) if len(high) else np.array([1.0])
 
@@ -103,21 +103,21 @@ _MAX_PLACES = 96
 
 def _characters(nodes: list[Node], printed: Collection[Node], environment: dict[str, Any], format_: Format) -> Array:
     """Return the character of some nodes, row by row: sign, range, and whether a sum absorbs a term."""
-    found = values(nodes, environment, same_everywhere=True)
+    results = values(nodes, environment, same_everywhere=True)
     rows = len(next(iter(environment.values())))
     columns = []
     with np.errstate(all="ignore"):
-        for one in printed:
-            v = found[one]
-            if not v.ndim or one.operation == "input":
+        for node in printed:
+            v = results[node]
+            if not v.ndim or node.operation == "input":
                 continue
             size = np.abs(v)
             kind = np.sign(v) if v.dtype != np.bool_ else v.astype(float)
             kind = kind + 4.0 * (size > format_.max) + 8.0 * (size < format_.tiny) + 16.0 * np.isnan(v)
-            if one.operation in {"add", "sub", "larger"}:
-                a, b = (np.abs(found[argument]) for argument in one.arguments)
+            if node.operation in {"add", "sub", "larger"}:
+                a, b = (np.abs(results[argument]) for argument in node.arguments)
                 kind = kind + 32.0 * (a < format_.u * b) + 64.0 * (b < format_.u * a)
-                if one.operation == "larger" or any(x.operation == "number" for x in one.arguments):
+                if node.operation == "larger" or any(x.operation == "number" for x in node.arguments):
                     kind = kind + 128.0 * (a < b)
             columns.append(np.nan_to_num(np.broadcast_to(kind, v.shape)).reshape(rows, -1)[:, 0])
     return np.stack(columns, -1) if columns else np.zeros((rows, 1))

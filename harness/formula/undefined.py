@@ -26,22 +26,22 @@ class InDouble:
     values: Mapping[Node, Any]
     errors: Mapping[Node, Array]
 
-    def is_zero(self, one: Node) -> Flags:
+    def is_zero(self, node: Node) -> Flags:
         """Return where the value is certainly zero."""
-        return np.asarray((self.values[one] == 0.0) & (self.errors[one] == 0.0))
+        return np.asarray((self.values[node] == 0.0) & (self.errors[node] == 0.0))
 
-    def is_not_zero(self, one: Node) -> Flags:
+    def is_not_zero(self, node: Node) -> Flags:
         """Return where the value is certainly not zero: its magnitude exceeds twice the error."""
-        return np.asarray(np.abs(self.values[one]) > 2.0 * self.errors[one])
+        return np.asarray(np.abs(self.values[node]) > 2.0 * self.errors[node])
 
-    def is_below(self, one: Node, bound: float) -> Flags:
+    def is_below(self, node: Node, bound: float) -> Flags:
         """Return where the value is certainly below a number, by at least twice the error."""
-        above = self.values[one] - bound
-        return np.asarray((above < 0.0) & (above <= -2.0 * self.errors[one]))
+        above = self.values[node] - bound
+        return np.asarray((above < 0.0) & (above <= -2.0 * self.errors[node]))
 
-    def is_decided(self, one: Node) -> Flags:
+    def is_decided(self, node: Node) -> Flags:
         """Return where a condition is certain; undecided conditions have the error one."""
-        return np.asarray(self.errors[one] == 0.0)
+        return np.asarray(self.errors[node] == 0.0)
 
 
 def _each(says: Callable[[Any], bool]) -> Callable[[Any], Flags]:
@@ -58,33 +58,33 @@ class InBalls:
 
     values: Mapping[Node, Any]
 
-    def is_zero(self, one: Node) -> Flags:
+    def is_zero(self, node: Node) -> Flags:
         """Return where the ball is zero."""
-        return _is_zero(self.values[one])
+        return _is_zero(self.values[node])
 
-    def is_not_zero(self, one: Node) -> Flags:
+    def is_not_zero(self, node: Node) -> Flags:
         """Return where the ball does not contain zero."""
-        return _is_not_zero(self.values[one])
+        return _is_not_zero(self.values[node])
 
-    def is_below(self, one: Node, bound: float) -> Flags:
+    def is_below(self, node: Node, bound: float) -> Flags:
         """Return where the ball is below a number."""
-        return _each(lambda x: x < bound)(self.values[one])
+        return _each(lambda x: x < bound)(self.values[node])
 
-    def is_decided(self, one: Node) -> Flags:
+    def is_decided(self, node: Node) -> Flags:
         """Only inputs and indices are certain, because comparisons use the middles of balls."""
-        return np.full(np.shape(self.values[one]), one.operation in {"input", "at"})
+        return np.full(np.shape(self.values[node]), node.operation in {"input", "at"})
 
 
 Enclosures = InDouble | InBalls
 
 
-def find_undefined(nodes: Sequence[Node], known: Enclosures) -> Flags | None:
+def find_undefined(nodes: Sequence[Node], enclosures: Enclosures) -> Flags | None:
     """Return where the last node certainly has no value, or ``None`` if there is no such entry."""
-    found: dict[Node, Flags | None] = {}
-    for one in nodes:
-        carried = _carry(one, [found[argument] for argument in one.arguments], known)
-        found[one] = _either(carried, _undefined_here(one, known))
-    return found[nodes[-1]]
+    results: dict[Node, Flags | None] = {}
+    for node in nodes:
+        carried = _carry(node, [results[argument] for argument in node.arguments], enclosures)
+        results[node] = _either(carried, _undefined_here(node, enclosures))
+    return results[nodes[-1]]
 
 
 def zero_by_infinity(nodes: Sequence[Node], values: Mapping[Node, Any], weight: str) -> Flags | None:
@@ -94,52 +94,52 @@ def zero_by_infinity(nodes: Sequence[Node], values: Mapping[Node, Any], weight: 
     ``sqrt(p) - sqrt(q)`` is zero at zero and zero, and its square has a slope there. The gradient is linear in the
     input ``weight``: where that is zero, so are its products. The result is ``None`` if there is no such entry.
     """
-    if not any(_meets_infinity(one, values) for one in nodes):
+    if not any(_meets_infinity(node, values) for node in nodes):
         return None
     of_branches = _find_untaken(nodes, values, weight)
     # A number that merely overflows in float64 is not infinite.
-    known = InDouble(values, errors(nodes, values, DOUBLE))
-    found: dict[Node, Flags | None] = {}
-    for one in nodes:
-        of = [found[argument] for argument in one.arguments]
-        flags = _either(_carry(one, of, known), _undefined_here(one, known))
-        if one.operation == "chain" and of[1] is not None:
-            flags = _either(flags, np.asarray(of[1] & ~of_branches[one.arguments[0]]))
-        found[one] = flags
-    return found[nodes[-1]]
+    enclosures = InDouble(values, errors(nodes, values, DOUBLE))
+    results: dict[Node, Flags | None] = {}
+    for node in nodes:
+        argument_flags = [results[argument] for argument in node.arguments]
+        flags = _either(_carry(node, argument_flags, enclosures), _undefined_here(node, enclosures))
+        if node.operation == "chain" and argument_flags[1] is not None:
+            flags = _either(flags, np.asarray(argument_flags[1] & ~of_branches[node.arguments[0]]))
+        results[node] = flags
+    return results[nodes[-1]]
 
 
-def _meets_infinity(one: Node, values: Mapping[Node, Any]) -> bool:
-    if one.operation != "chain":
+def _meets_infinity(node: Node, values: Mapping[Node, Any]) -> bool:
+    if node.operation != "chain":
         return False
-    outer, slope = (values[argument] for argument in one.arguments)
+    outer, slope = (values[argument] for argument in node.arguments)
     return bool(((outer == 0.0) & ~np.isfinite(slope)).any())
 
 
 def _find_untaken(nodes: Sequence[Node], values: Mapping[Node, Any], weight: str) -> dict[Node, Any]:
     """Return where a node is zero for structural reasons: in a branch that was not taken, or without weight."""
-    found: dict[Node, Any] = {}
-    for one in nodes:
-        of = [found[argument] for argument in one.arguments]
-        match one.operation:
+    results: dict[Node, Any] = {}
+    for node in nodes:
+        argument_flags = [results[argument] for argument in node.arguments]
+        match node.operation:
             case "input":
-                flags = (values[one] == 0.0) & (one.value == weight)
+                flags = (values[node] == 0.0) & (node.value == weight)
             case "number":
-                flags = np.asarray(one.value == 0)
+                flags = np.asarray(node.value == 0)
             case "where":
-                flags = np.where(values[one.arguments[0]], of[1], of[2])
+                flags = np.where(values[node.arguments[0]], argument_flags[1], argument_flags[2])
             case "mul" | "chain":
-                flags = of[0] | of[1]
+                flags = argument_flags[0] | argument_flags[1]
             case "add" | "sub":
-                flags = of[0] & of[1]
+                flags = argument_flags[0] & argument_flags[1]
             case "div" | "neg" | "stop" | "spread":
-                flags = of[0]
+                flags = argument_flags[0]
             case "sum":
-                flags = np.broadcast_to(of[0], np.shape(values[one.arguments[0]])).all(-1, keepdims=True)
+                flags = np.broadcast_to(argument_flags[0], np.shape(values[node.arguments[0]])).all(-1, keepdims=True)
             case _:
                 flags = np.False_
-        found[one] = flags
-    return found
+        results[node] = flags
+    return results
 
 
 def _either(a: Flags | None, b: Flags | None) -> Flags | None:
@@ -148,51 +148,57 @@ def _either(a: Flags | None, b: Flags | None) -> Flags | None:
     return np.asarray(a | b)
 
 
-def _undefined_here(one: Node, known: Enclosures) -> Flags | None:
+def _undefined_here(node: Node, enclosures: Enclosures) -> Flags | None:
     """Return where the operation itself has no value."""
-    match one.operation:
+    match node.operation:
         case "div":
-            flags = known.is_zero(one.arguments[1])
+            flags = enclosures.is_zero(node.arguments[1])
         case "log":
-            flags = known.is_zero(one.arguments[0]) | known.is_below(one.arguments[0], 0.0)
+            flags = enclosures.is_zero(node.arguments[0]) | enclosures.is_below(node.arguments[0], 0.0)
         case "log1p":
-            flags = known.is_below(one.arguments[0], -1.0)
+            flags = enclosures.is_below(node.arguments[0], -1.0)
         case "sqrt":
-            flags = known.is_below(one.arguments[0], 0.0)
+            flags = enclosures.is_below(node.arguments[0], 0.0)
         case _:
             return None
     return flags if flags.any() else None
 
 
-def _carry(one: Node, of: list[Flags | None], known: Enclosures) -> Flags | None:
+def _carry(node: Node, argument_flags: list[Flags | None], enclosures: Enclosures) -> Flags | None:
     """Return where a required argument has no value."""
-    if one.operation in _CONDITIONS or all(flags is None for flags in of):
+    if node.operation in _CONDITIONS or all(flags is None for flags in argument_flags):
         return None
-    match one.operation:
+    match node.operation:
         case "where":
-            return _find_selected(one, of, known)
+            return _find_selected(node, argument_flags, enclosures)
         case "chain":
-            inner = None if of[1] is None else np.asarray(of[1] & known.is_not_zero(one.arguments[0]))
-            return _either(of[0], inner)
-    first = of[0]
-    if one.operation not in _ALONG or first is None:
-        return None if one.operation in _ALONG else _either(first, of[1] if len(of) > 1 else None)
-    wide = np.broadcast_to(first, np.shape(known.values[one.arguments[0]]))
-    if one.operation in STEPS:
-        return np.asarray(DOUBLES[one.operation](wide) > 0)
-    if one.operation == "largest":
+            inner = (
+                None
+                if argument_flags[1] is None
+                else np.asarray(argument_flags[1] & enclosures.is_not_zero(node.arguments[0]))
+            )
+            return _either(argument_flags[0], inner)
+    first = argument_flags[0]
+    if node.operation not in _ALONG or first is None:
+        return (
+            None if node.operation in _ALONG else _either(first, argument_flags[1] if len(argument_flags) > 1 else None)
+        )
+    wide = np.broadcast_to(first, np.shape(enclosures.values[node.arguments[0]]))
+    if node.operation in STEPS:
+        return np.asarray(DOUBLES[node.operation](wide) > 0)
+    if node.operation == "largest":
         return np.asarray(wide.any(-1, keepdims=True))
-    if one.operation == "pick":
-        return pick_entries(wide, known.values[one.arguments[1]])
-    return np.broadcast_to(first, np.shape(known.values[one]))
+    if node.operation == "pick":
+        return pick_entries(wide, enclosures.values[node.arguments[1]])
+    return np.broadcast_to(first, np.shape(enclosures.values[node]))
 
 
 _CONDITIONS = {"less", "not_more", "first_largest", "at", "count"}
 _ALONG = {*STEPS, "largest", "pick", "spread"}
 
 
-def _find_selected(one: Node, of: list[Flags | None], known: Enclosures) -> Flags | None:
+def _find_selected(node: Node, argument_flags: list[Flags | None], enclosures: Enclosures) -> Flags | None:
     """Return where the selected branch has no value; both branches must lack one if the selection is uncertain."""
-    condition, yes, no = one.arguments[0], *(False if flags is None else flags for flags in of[1:])
-    branch = np.where(known.values[condition], yes, no)
-    return np.asarray(np.where(known.is_decided(condition), branch, np.logical_and(yes, no)))
+    condition, yes, no = node.arguments[0], *(False if flags is None else flags for flags in argument_flags[1:])
+    branch = np.where(enclosures.values[condition], yes, no)
+    return np.asarray(np.where(enclosures.is_decided(condition), branch, np.logical_and(yes, no)))

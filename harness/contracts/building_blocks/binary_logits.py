@@ -70,8 +70,8 @@ def every_third_infinite(target_of_positive: float) -> Inputs:
         logits, targets = example["logits"].clone(), example["targets"].clone()
         positive = rng.random(tuple(logits[::3].shape)) < 0.5
         logits[::3] = torch.from_numpy(np.where(positive, np.inf, -np.inf)).to(logits)
-        given = np.where(positive, target_of_positive, 1.0 - target_of_positive)
-        targets[::3] = torch.from_numpy(given).to(targets)
+        row_targets = np.where(positive, target_of_positive, 1.0 - target_of_positive)
+        targets[::3] = torch.from_numpy(row_targets).to(targets)
         return {"logits": logits, "targets": targets}
 
     return alter_inputs(groups, with_infinities)

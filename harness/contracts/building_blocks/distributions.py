@@ -84,8 +84,8 @@ def extremes(format_: Format, other: str, choices: list[float]) -> st.SearchStra
 
 def without(distribution: Tensor, dropped: Tensor) -> Tensor:
     """Make some classes impossible, and divide by the sum of the others."""
-    left = distribution.double().masked_fill(dropped, 0.0)
-    return (left / left.sum(-1, keepdim=True)).to(distribution.dtype)
+    rest = distribution.double().masked_fill(dropped, 0.0)
+    return (rest / rest.sum(-1, keepdim=True)).to(distribution.dtype)
 
 
 def _another(logits: Tensor, p: Tensor, rng: np.random.Generator, format_: Format) -> Tensor:
@@ -107,7 +107,7 @@ def class_order_invariant(exact: Exact) -> Law:
         exact,
         "class_order_invariant",
         "The order of the classes does not change the divergence.",
-        other=lambda divergence, *both: divergence(*(x.flip(-1) for x in both)),
+        other=lambda divergence, *distributions: divergence(*(x.flip(-1) for x in distributions)),
         comparison=exact.comparison,
         source="a sum does not depend on the order of its terms",
         cause="a class is excluded by its position, or the last probability is computed as one minus the others: "

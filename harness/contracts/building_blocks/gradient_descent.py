@@ -53,8 +53,8 @@ def _one_hot(labels: Array, k: int) -> Array:
 
 
 def _softmax(elementary: dd.Elementary, scores: DoubleDouble) -> DoubleDouble:
-    at = scores.hi.argmax(-1)[:, None]
-    maximum = DoubleDouble(np.take_along_axis(scores.hi, at, -1), np.take_along_axis(scores.lo, at, -1))
+    index = scores.hi.argmax(-1)[:, None]
+    maximum = DoubleDouble(np.take_along_axis(scores.hi, index, -1), np.take_along_axis(scores.lo, index, -1))
     exponentials = elementary.exp(scores - maximum)
     return exponentials / dd.total(exponentials, keepdims=True)
 

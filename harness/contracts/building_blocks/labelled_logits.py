@@ -51,8 +51,8 @@ def many_rows(format_: Format) -> st.SearchStrategy[Example]:
 
 
 def _mask_off_label(example: Example, rng: np.random.Generator) -> Example:
-    logits, at = example["logits"], example["labels"][..., None]
-    return {**example, "logits": mask_entries(logits, rng).scatter(-1, at, logits.gather(-1, at))}
+    logits, index = example["logits"], example["labels"][..., None]
+    return {**example, "logits": mask_entries(logits, rng).scatter(-1, index, logits.gather(-1, index))}
 
 
 masked_off_label = alter_inputs(groups_of_logits, _mask_off_label)

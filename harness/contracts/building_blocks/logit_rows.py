@@ -93,8 +93,8 @@ def all_masked(rows: Tensor) -> Tensor:
 
 def one_infinite(rows: Tensor) -> Tensor:
     """One logit of +inf in each row."""
-    at = torch.arange(len(rows)) % rows.shape[-1]
-    return rows.scatter(-1, at[:, None], torch.inf)
+    columns = torch.arange(len(rows)) % rows.shape[-1]
+    return rows.scatter(-1, columns[:, None], torch.inf)
 
 
 def extreme_logits(format_: Format) -> st.SearchStrategy[Example]:

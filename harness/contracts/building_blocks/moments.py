@@ -100,8 +100,8 @@ def narrow(rng: np.random.Generator, shape: Shape, magnitude: Array, format_: Fo
 def outlier(rng: np.random.Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
     """Entries within a few ulp, and one at a distance."""
     rows = magnitude * (1.0 + 2.0 * format_.u * rng.integers(-4, 5, size=shape))
-    at = np.arange(shape.rows), rng.integers(shape.columns, size=shape.rows)
-    rows[at] *= rng.choice(np.array([-1.0, 0.0, 0.5, 1.0]), size=shape.rows)
+    index = np.arange(shape.rows), rng.integers(shape.columns, size=shape.rows)
+    rows[index] *= rng.choice(np.array([-1.0, 0.0, 0.5, 1.0]), size=shape.rows)
     return np.asarray(rows)
 
 
@@ -114,7 +114,7 @@ def neighbours(rng: np.random.Generator, shape: Shape, magnitude: Array, format_
 
 
 # Thresholds of exponentials are ordinary numbers here.
-OF_MOMENTS = (*(one for one in STRUCTURES if one is not thresholds), narrow, outlier, neighbours)
+OF_MOMENTS = (*(structure for structure in STRUCTURES if structure is not thresholds), narrow, outlier, neighbours)
 
 
 def rows_and_cotangents(
@@ -144,8 +144,8 @@ def one_infinite(inputs: Inputs) -> Inputs:
 
     def with_infinities(example: Example) -> Example:
         x = example["x"].clone()
-        at = torch.arange(0, len(x), 3)
-        x[at, at % x.shape[1]] = torch.where(at % 2 == 0, torch.inf, -torch.inf).to(x.dtype)
+        rows = torch.arange(0, len(x), 3)
+        x[rows, rows % x.shape[1]] = torch.where(rows % 2 == 0, torch.inf, -torch.inf).to(x.dtype)
         return {**example, "x": x}
 
     return change_inputs(inputs, with_infinities)

@@ -42,10 +42,10 @@ def infinite_pairs(format_: Format) -> st.SearchStrategy[tuple[Tensor, Tensor]]:
     def expand(pair: tuple[Tensor, Tensor], seed: int) -> tuple[Tensor, Tensor]:
         rng = np.random.default_rng(seed)
         a, b = (to_array(x) for x in pair)
-        groups, at = np.arange(len(a)), rng.integers(a.shape[1], size=len(a))
+        groups, columns = np.arange(len(a)), rng.integers(a.shape[1], size=len(a))
         kind, signs = rng.integers(0, 4, size=len(a)), rng.choice([-np.inf, np.inf], size=(2, len(a)))
-        a[groups, at] = np.where(kind > 0, signs[0], a[groups, at])
-        b[groups, at] = np.where(kind == 2, signs[0], np.where(kind == 3, signs[1], b[groups, at]))
+        a[groups, columns] = np.where(kind > 0, signs[0], a[groups, columns])
+        b[groups, columns] = np.where(kind == 2, signs[0], np.where(kind == 3, signs[1], b[groups, columns]))
         return pair[0].new_tensor(a), pair[1].new_tensor(b)
 
     return st.builds(expand, pairs(format_, 64.0), SEEDS)

@@ -70,14 +70,14 @@ class Exact:
             return self.error(*inputs, *declared, expected, subject.format)
         # An oracle returns the same object for equal inputs, and other objects for others.
         key = id(expected), self.error, subject.format, repr(declared)
-        known = _errors.get(key)
-        if known is None:
+        entry = _errors.get(key)
+        if entry is None:
             error = self.error(*inputs, *declared, expected, subject.format)
-            known = expected, error
+            entry = expected, error
             if isinstance(error, np.ndarray):
                 error.flags.writeable = False
-                _errors.keep(key, known, error.nbytes + sum(part.nbytes for part in expected.pair))
-        return known[1]
+                _errors.keep(key, entry, error.nbytes + sum(part.nbytes for part in expected.pair))
+        return entry[1]
 
     def _declared(self, subject: Subject) -> tuple[Any, ...]:
         return tuple(subject.declares[name] for name in self.conventions)
@@ -136,8 +136,8 @@ def not_lost(exact: Exact, name: str, statement: str, **fields: Any) -> Law:
     def measure(subject: Subject, **inputs: Any) -> Measurement:
         return measure_not_lost(subject(*inputs.values()), exact.value(subject, *inputs.values()), subject.format)
 
-    known = {"lost_digits": ABSORBED, **fields}
-    return Law(name, statement, measure=measure, reads=exact.reads, group="value", **known)
+    options = {"lost_digits": ABSORBED, **fields}
+    return Law(name, statement, measure=measure, reads=exact.reads, group="value", **options)
 
 
 def measure_not_lost(actual: Tensor, expected: DoubleDouble, format_: Format, least: Any = 0.0) -> Measurement:

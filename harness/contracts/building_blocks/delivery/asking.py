@@ -31,7 +31,7 @@ def asks(**values: Sequence[Any]) -> Requests:
     """Return the requests for every combination of some values."""
     examples: list[Example] = [{}]
     for name, choices in values.items():
-        examples = [{**one, name: choice} for one in examples for choice in choices]
+        examples = [{**example, name: choice} for example in examples for choice in choices]
     return Requests(tuple(examples))
 
 

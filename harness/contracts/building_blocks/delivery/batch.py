@@ -26,7 +26,9 @@ def batches_stay_what_they_were(deliveries: Deliveries, num_workers: int) -> Mea
     """Keep some batches, and compare them again later."""
     request = allowed_request(deliveries, num_workers=num_workers)
     batches = deliveries.run_exercise(keep_batches, request, _BATCHES)
-    changed = [at for at, (earlier, later) in enumerate(batches) if [*map(digest, earlier)] != [*map(digest, later)]]
+    changed = [
+        index for index, (earlier, later) in enumerate(batches) if [*map(digest, earlier)] != [*map(digest, later)]
+    ]
     if changed:
         message = f"batch {changed[0]} changes when later batches arrive{created_with(deliveries, request)}"
         return found(message, len(changed), actual=len(changed))
@@ -52,7 +54,7 @@ def writing_into_a_batch_changes_nothing(deliveries: Deliveries, num_workers: in
     expected = {*first_digests, *second_digests, *direct_digests}
     if not samples and set(first_digests) != set(second_digests):
         raise NotApplicable("its epochs contain different samples, so they cannot be compared")
-    changed = [at for at, mark in enumerate(later_digests) if mark not in expected]
+    changed = [index for index, mark in enumerate(later_digests) if mark not in expected]
     if changed and len(samples) >= (deliveries.info.samples or 0):
         share = f"{len(changed)} of {len(later_digests)} samples"
         message = (

@@ -36,7 +36,7 @@ def an_epoch_left_early_spoils_none(deliveries: Deliveries, num_workers: int) ->
         message = f"after an epoch that was left after 2 batches, the next one has {len(epoch.samples)} of "
         message += f"{len(whole_epoch.samples)} samples{where}"
         return found(message, abs(len(epoch.samples) - len(whole_epoch.samples)), actual=len(epoch.samples))
-    first, second, after = digests(*(one.samples for one in (*deliveries.epochs(request, 2), epoch)))
+    first, second, after = digests(*(reading.samples for reading in (*deliveries.epochs(request, 2), epoch)))
     sames = (sorted, list) if not deliveries.is_random else ()
     if any(same(first) == same(second) != same(after) for same in sames):
         message = "after an epoch that was left after 2 batches, the next one has other samples or begins elsewhere"
@@ -64,7 +64,7 @@ def resumes_where_it_stopped(deliveries: Deliveries, num_workers: int, shuffle: 
     first, following = straight
     skip_if(not first.ended, "an epoch takes too long to be resumed at several batches")
     batches, rows = len(first.sizes), 0
-    stops = [[at] for at in sorted({1, batches // 2, max(batches - 1, 1), batches, batches + 1})]
+    stops = [[batch] for batch in sorted({1, batches // 2, max(batches - 1, 1), batches, batches + 1})]
     for stop in [*stops, [batches // 3, 1]] if batches > 3 else stops:
         rest, after = deliveries.run_exercise(resume, request, stop)
         if not (rest.ended and after.ended and following.ended):
@@ -76,12 +76,12 @@ def resumes_where_it_stopped(deliveries: Deliveries, num_workers: int, shuffle: 
     return satisfied(rows)
 
 
-def _comparison(first: Epoch, following: Epoch, rest: Epoch, after: Epoch, at: int) -> str:
+def _comparison(first: Epoch, following: Epoch, rest: Epoch, after: Epoch, stop: int) -> str:
     """Describe how a resumed loader differs from an uninterrupted one; empty if it does not."""
-    start = sum(first.sizes[:at])
+    start = sum(first.sizes[:stop])
     expected = first.samples[start:]
     if not expected:  # at the end, the rest is empty or already the next epoch
-        if not rest.samples and at == len(first.sizes):
+        if not rest.samples and stop == len(first.sizes):
             rest = after
         expected = following.samples
         return _difference(expected, rest.samples, "the next epoch")
@@ -117,12 +117,12 @@ def errors_are_not_swallowed(deliveries: Deliveries, num_workers: int) -> Measur
     request = allowed_request(deliveries, num_workers=num_workers)
     (whole_epoch,) = deliveries.epochs(request)
     where = created_with(deliveries, request)
-    at = min(max(len(whole_epoch.samples) // 2, 0), max(len(whole_epoch.samples) - 1, 0)) // max(num_workers, 1)
+    index = min(max(len(whole_epoch.samples) // 2, 0), max(len(whole_epoch.samples) - 1, 0)) // max(num_workers, 1)
     ways = [False, True] if num_workers or deliveries.info.workers else [False]
     for ends in ways:
-        when = f"when {'a worker process dies' if ends else 'the data set raises an exception'} at its sample {at}"
+        when = f"when {'a worker process dies' if ends else 'the data set raises an exception'} at its sample {index}"
         try:
-            epoch = deliveries.run_exercise(fail, request, at, ends, placed=False, kept=False)
+            epoch = deliveries.run_exercise(fail, request, index, ends, placed=False, kept=False)
         except LoadingError as error:
             if error.fault.kind is FaultKind.HUNG:
                 return found(f"{when}, the loader hangs{where}", 1)

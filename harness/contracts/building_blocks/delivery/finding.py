@@ -19,8 +19,8 @@ def satisfied(rows: int = 1) -> Measurement:
 
 def found(sentence: str, deviation: float, *, actual: float = 1.0, expected: float = 0.0) -> Measurement:
     """Return the measurement of a broken law, with a sentence and a positive deviation in the law's unit."""
-    one = np.ones(1)
-    return Measurement(max(deviation, 1.0) * one, 0.0 * one, actual * one, expected * one, sentence)
+    unit = np.ones(1)
+    return Measurement(max(deviation, 1.0) * unit, 0.0 * unit, actual * unit, expected * unit, sentence)
 
 
 def skip_if(condition: object, reason: str) -> None:
@@ -54,7 +54,7 @@ def created_with(deliveries: Deliveries, request: Request) -> str:
 
 def differing_places(first: Sequence[object], second: Sequence[object]) -> list[int]:
     """Return the places at which two sequences differ, up to the end of the shorter one."""
-    return [at for at, (one, another) in enumerate(zip(first, second, strict=False)) if one != another]
+    return [place for place, (former, latter) in enumerate(zip(first, second, strict=False)) if former != latter]
 
 
 def spans(numbers: Sequence[int], limit: int = 6) -> str:

@@ -83,8 +83,8 @@ def order_depends_on_the_seed_alone(deliveries: Deliveries, num_workers: int, sh
 def _ordered(first: Sequence[object], second: Sequence[object], num_workers: int, *, complete: bool) -> Measurement:
     same_samples(first, second, complete=complete)
     if differing := differing_places(first, second):
-        how = f"with {num_workers} workers the order differs from that without workers"
-        return found(f"{how}, starting at sample {differing[0]}", len(differing), actual=len(differing))
+        message = f"with {num_workers} workers the order differs from that without workers"
+        return found(f"{message}, starting at sample {differing[0]}", len(differing), actual=len(differing))
     return satisfied(len(first))
 
 
@@ -110,14 +110,14 @@ def _of_two_seeds(deliveries: Deliveries) -> Measurement | None:
 )
 def epochs_are_shuffled_anew(deliveries: Deliveries, shuffle: bool, num_workers: int) -> Measurement:  # noqa: FBT001
     """Compare the orders of two epochs."""
-    known = deliveries.info.shuffled if not deliveries.names("shuffle") else shuffle
-    if not deliveries.names("shuffle") and (shuffle or known is None) and known is not True:
+    shuffles = deliveries.info.shuffled if not deliveries.names("shuffle") else shuffle
+    if not deliveries.names("shuffle") and (shuffle or shuffles is None) and shuffles is not True:
         raise NotApplicable(f"{deliveries.name} has no parameter `shuffle`, so this law does not apply")
     varied(deliveries, "num_workers", num_workers)
     request = deliveries.request(shuffle=shuffle, num_workers=num_workers)
     first, second = deliveries.epochs(request, 2)
     first_marks, second_marks = marks_of(deliveries, request, first, second)
-    if not known:
+    if not shuffles:
         return _unshuffled(deliveries, first_marks, second_marks)
     if len(first_marks) < _FEW or len(set(first_marks)) < _FEW:
         raise NotApplicable("too few samples differ, so two orders cannot be distinguished")
@@ -203,24 +203,24 @@ def set_epoch_is_heard(deliveries: Deliveries, num_workers: int, shuffle: bool) 
     epochs = deliveries.run_exercise(set_epochs, request, [0, 1, 0])
     if epochs is None:
         raise NotApplicable("it has no `set_epoch`")
-    zero, one, third = digests(*(epoch.samples for epoch in epochs))
+    first, second, third = digests(*(epoch.samples for epoch in epochs))
     if not all(epoch.ended for epoch in epochs):
-        shortest = min(map(len, (zero, one, third)))
-        zero, one, third = zero[:shortest], one[:shortest], third[:shortest]
+        shortest = min(map(len, (first, second, third)))
+        first, second, third = first[:shortest], second[:shortest], third[:shortest]
     if num_workers:
         expected = deliveries.run_exercise(set_epochs, deliveries.request(shuffle=shuffle), [0, 1, 0])
         if expected is not None and all(epoch.ended for epoch in (*epochs, *expected)):
             # Shuffling changes the order in each epoch, whether or not the workers know its number.
             counts = [Counter(digests(epoch.samples)[0]) for epoch in expected]
-            stale, usual = (Counter(zero) & Counter(one)).total(), (counts[0] & counts[1]).total()
-            if counts[0] != counts[1] and (stale == len(zero) or stale >= _FEW // 2 + 10 * usual):
-                message = f"with {num_workers} workers {stale} of {len(zero)} samples are the same in epochs 0 and 1"
+            stale, usual = (Counter(first) & Counter(second)).total(), (counts[0] & counts[1]).total()
+            if counts[0] != counts[1] and (stale == len(first) or stale >= _FEW // 2 + 10 * usual):
+                message = f"with {num_workers} workers {stale} of {len(first)} samples are the same in epochs 0 and 1"
                 return found(f"{message}, without workers {usual}", stale, actual=stale, expected=usual)
-    if zero == one and len(zero) >= _FEW and len(set(zero)) >= _FEW:
+    if first == second and len(first) >= _FEW and len(set(first)) >= _FEW:
         return found("epochs 0 and 1 are equal", 1)
-    if zero != third and Counter(zero) != Counter(third) and not deliveries.is_random:
+    if first != third and Counter(first) != Counter(third) and not deliveries.is_random:
         return found("epoch 0 differs when it is set again", 1)
-    return satisfied(len(zero) * 3)
+    return satisfied(len(first) * 3)
 
 
 LAWS: tuple[Law, ...] = (

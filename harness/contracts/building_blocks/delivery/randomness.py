@@ -57,16 +57,16 @@ def _between_ranks(deliveries: Deliveries, request: Request) -> Measurement | No
     """Look for two samples of different ranks that drew from the same state of a generator of the data set."""
     if not deliveries.info.by_index or not deliveries.names("rank") or not deliveries.names("world_size"):
         return None
-    zero, one = (
+    first_tags, second_tags = (
         deliveries.epochs(replace(request, rank=rank, world_size=2), tags=True, world_seed=SEED + rank)[0].tags
         for rank in range(2)
     )
-    first_use = {drew: tag for tag in zero for drew in tag.drew}
-    for tag in one:
+    first_use = {drew: tag for tag in first_tags for drew in tag.drew}
+    for tag in second_tags:
         for drew in tag.drew:
-            if (other := first_use.get(drew)) is not None:
-                both = f"sample {other.index} of rank 0 and sample {tag.index} of rank 1"
-                return found(f"{both} draw the same random numbers from {drew[0]}", 1)
+            if (earlier := first_use.get(drew)) is not None:
+                samples = f"sample {earlier.index} of rank 0 and sample {tag.index} of rank 1"
+                return found(f"{samples} draw the same random numbers from {drew[0]}", 1)
     return None
 
 
@@ -77,28 +77,30 @@ def _equally_seeded(deliveries: Deliveries) -> Measurement | None:
     after = deliveries.run_exercise(seed_and_read, deliveries.request(), min(3, len(deliveries.directly)))
     same = [name for name in after[0] if len({states.get(name) for states in after}) == 1] if len(after) > 1 else []
     if same:
-        how = f"each sample sets {' and '.join(same)} to the same state"
-        return found(f"{how}, and therefore draws the same numbers", 1)
+        cause = f"each sample sets {' and '.join(same)} to the same state"
+        return found(f"{cause}, and therefore draws the same numbers", 1)
     return None
 
 
 def _is_one_fetch(first: tuple[int, Tag], second: tuple[int, Tag]) -> bool:
     """Return whether two samples were fetched together, so that the recorded state belongs to the first."""
-    (epoch, tag), (later, other) = first, second
-    return (epoch, tag.worker, tag.fetch) == (later, other.worker, other.fetch)
+    (epoch, tag), (later, later_tag) = first, second
+    return (epoch, tag.worker, tag.fetch) == (later, later_tag.worker, later_tag.fetch)
 
 
 def _repeated(first: tuple[int, Tag], second: tuple[int, Tag], generator: str) -> Measurement:
-    (epoch, tag), (later, other) = first, second
+    (epoch, tag), (later, later_tag) = first, second
     source = f"from {generator}"
     if later != epoch:
-        both = f"sample {other.index} in the second epoch draws the same numbers as sample {tag.index} in the first"
-        message = f"{both}, {source}"
-    elif tag.worker != other.worker:
-        both = f"sample {tag.index} of worker {tag.worker} and sample {other.index} of worker {other.worker}"
-        message = f"{both} draw the same random numbers {source}"
+        samples = (
+            f"sample {later_tag.index} in the second epoch draws the same numbers as sample {tag.index} in the first"
+        )
+        message = f"{samples}, {source}"
+    elif tag.worker != later_tag.worker:
+        samples = f"sample {tag.index} of worker {tag.worker} and sample {later_tag.index} of worker {later_tag.worker}"
+        message = f"{samples} draw the same random numbers {source}"
     else:
-        message = f"samples {tag.index} and {other.index} draw the same random numbers {source}"
+        message = f"samples {tag.index} and {later_tag.index} draw the same random numbers {source}"
     return found(message, 1)
 
 

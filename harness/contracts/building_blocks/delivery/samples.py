@@ -153,8 +153,8 @@ def _within_a_part(deliveries: Deliveries, request: Request) -> Measurement:
     if expected is None or deliveries.is_random or deliveries.info.samples is None:
         whole(epoch)
     assert expected is not None
-    known, received = map(Counter, digests(expected, epoch.samples))
-    if max(known.values(), default=0) > 1 or len(expected) < (deliveries.info.samples or 0):
+    reference, received = map(Counter, digests(expected, epoch.samples))
+    if max(reference.values(), default=0) > 1 or len(expected) < (deliveries.info.samples or 0):
         whole(epoch)
     twice = [mark for mark, times in received.items() if times > 1]
     if not twice:
@@ -200,9 +200,9 @@ def _by_index(deliveries: Deliveries, request: Request, number: int = 0) -> tupl
 
 def differences(expected: Sequence[Sample], delivered: Sequence[Sample]) -> tuple[list[int], list[int]]:
     """Return the places of repeated and of missing samples; a sample that is not expected has the place -1."""
-    known, received = digests(expected, delivered)
+    reference, received = digests(expected, delivered)
     places: dict[str, list[int]] = {}
-    for position, mark in enumerate(known):
+    for position, mark in enumerate(reference):
         places.setdefault(mark, []).append(position)
     extra, missing = [], []
     times = Counter(received)
@@ -326,19 +326,19 @@ def batches_have_the_size_asked_for(deliveries: Deliveries, num_workers: int, dr
     (epoch,) = deliveries.epochs(request)
     skip_if(deliveries.info.whole, "it yields samples instead of batches")
     ends = 1 if deliveries.info.by_index else max(num_workers, 1)
-    other = [size for size in epoch.sizes if size != request.batch_size]
-    tails = [] if drop_last else [size for size in other if size < request.batch_size][:ends]
-    wrong = len(other) - len(tails)
+    odd_sizes = [size for size in epoch.sizes if size != request.batch_size]
+    tails = [] if drop_last else [size for size in odd_sizes if size < request.batch_size][:ends]
+    wrong = len(odd_sizes) - len(tails)
     where = created_with(deliveries, request)
     if wrong:
-        sizes = spans(other)
+        sizes = spans(odd_sizes)
         message = f"batches of {sizes} samples arrive instead of {request.batch_size}{where}"
-        return found(message, wrong, actual=other[0], expected=request.batch_size)
+        return found(message, wrong, actual=odd_sizes[0], expected=request.batch_size)
     in_turns = ends == 1 and not (deliveries.info.by_index and deliveries.info.shuffled is None)
     is_last_whole = epoch.ended and epoch.sizes[:-1] and epoch.sizes[-1] == request.batch_size
-    if is_last_whole and not drop_last and in_turns and other:
-        at = next(i for i, size in enumerate(epoch.sizes) if size != request.batch_size)
-        return found(f"batch {at} of {len(epoch.sizes)} is smaller than the following ones{where}", 1)
+    if is_last_whole and not drop_last and in_turns and odd_sizes:
+        index = next(i for i, size in enumerate(epoch.sizes) if size != request.batch_size)
+        return found(f"batch {index} of {len(epoch.sizes)} is smaller than the following ones{where}", 1)
     return satisfied(len(epoch.samples))
 
 
@@ -355,9 +355,11 @@ def samples_do_not_depend_on_the_batch_size(deliveries: Deliveries, num_workers:
     request = allowed_request(deliveries, num_workers=num_workers)
     whole(deliveries.epochs(request)[0])
     first, second = (whole(epoch).samples for epoch in deliveries.epochs(request, 2))
-    other = replace(request, batch_size=_another_size(request.batch_size, deliveries.info.samples or len(first)))
-    third = whole(deliveries.epochs(other)[0]).samples
-    sizes = (f"batch_size={request.batch_size}", f"batch_size={other.batch_size}")
+    second_request = replace(
+        request, batch_size=_another_size(request.batch_size, deliveries.info.samples or len(first))
+    )
+    third = whole(deliveries.epochs(second_request)[0]).samples
+    sizes = (f"batch_size={request.batch_size}", f"batch_size={second_request.batch_size}")
     if len(first) == len(second) != len(third):
         message = f"with {sizes[0]}, {len(first)} samples arrive; with {sizes[1]}, {len(third)} arrive"
         return found(message, abs(len(first) - len(third)), actual=len(first), expected=len(third))

@@ -40,10 +40,10 @@ def samples_stay_together(deliveries: Deliveries, num_workers: int, shuffle: boo
     skip_if(not reference or len(reference[0]) < 2, "a sample has only one part")
     parts = {path: {leaf_digest(sample.get(path)) for sample in reference} for path in reference[0]}
     for number, epoch in enumerate(epochs):
-        known, received = digests(reference, epoch.samples)
-        distinct = set(known)
-        unexpected = [at for at, mark in enumerate(received) if mark not in distinct]
-        apart = [at for at in unexpected if _has_known_parts(epoch.samples[at], parts)]
+        reference_digests, received = digests(reference, epoch.samples)
+        distinct = set(reference_digests)
+        unexpected = [index for index, mark in enumerate(received) if mark not in distinct]
+        apart = [index for index in unexpected if _has_known_parts(epoch.samples[index], parts)]
         if apart:
             which = f" of the {_ORDINALS[number]} epoch" if number else ""
             message = f"{len(apart)} of {len(received)} samples{which} combine parts of different samples"
@@ -82,9 +82,9 @@ def samples_are_whole(deliveries: Deliveries, num_workers: int) -> Measurement:
     if expected is None:
         expected = deliveries.epochs(deliveries.request())[0].samples
     (epoch,) = deliveries.epochs(request)
-    known, received = digests(expected, epoch.samples)
-    distinct = set(known)
-    unexpected = [at for at, mark in enumerate(received) if mark not in distinct]
+    reference_digests, received = digests(expected, epoch.samples)
+    distinct = set(reference_digests)
+    unexpected = [index for index, mark in enumerate(received) if mark not in distinct]
     if unexpected and len(expected) >= (deliveries.info.samples or 0):
         cause = _difference(expected, epoch.samples[unexpected[0]], unexpected[0])
         whose = "in the data set" if deliveries.directly is not None else "among those that arrive without workers"
@@ -107,14 +107,14 @@ def _by_reference(deliveries: Deliveries, reference: Reference) -> Measurement |
     if delivered is None:
         delivered = deliveries.epochs(deliveries.request())[0].samples
     expected = reference(len(delivered))
-    known, received = digests(expected, delivered)
-    wrong = differing_places(known, received)
+    reference_digests, received = digests(expected, delivered)
+    wrong = differing_places(reference_digests, received)
     if not wrong:
         return None
-    elsewhere = [at for at in wrong if received[at] in known]
+    elsewhere = [index for index in wrong if received[index] in reference_digests]
     cause = f"sample {wrong[0]} differs from the reference at index {wrong[0]}"
     if elsewhere:
-        cause = f"sample {elsewhere[0]} equals the reference at index {known.index(received[elsewhere[0]])}"
+        cause = f"sample {elsewhere[0]} equals the reference at index {reference_digests.index(received[elsewhere[0]])}"
     return found(f"{cause}; {len(wrong)} of {len(received)} samples are wrong", len(wrong), actual=len(wrong))
 
 
@@ -125,8 +125,8 @@ def _changed(deliveries: Deliveries) -> Measurement | None:
     if not places or deliveries.source.is_one_object:
         return None
     readings = deliveries.run_exercise(replay, deliveries.request(), places)
-    first, second, other = ([digest(sample) for sample in samples] for samples in readings)
-    for again, before, new in zip(places, zip(first, second, strict=True), other, strict=True):
+    first, second, third = ([digest(sample) for sample in samples] for samples in readings)
+    for again, before, new in zip(places, zip(first, second, strict=True), third, strict=True):
         if before[0] != before[1] and before[0] == new:
             message = f"sample {again} differs when it is read again with the same random numbers"
             return found(f"{message}: the data set changes its stored data", 1)
@@ -156,34 +156,34 @@ def _truncated(deliveries: Deliveries) -> Measurement | None:
     pairs = deliveries.run_exercise(collate, deliveries.request(), min(len(deliveries.directly or ()), _LOOKED_AT))
     for i, (expected, collated) in enumerate(pairs):
         for path in expected.keys() & collated.keys():
-            left, right = expected[path], collated[path]
-            if not isinstance(left, Tensor) or not isinstance(right, Tensor) or left.shape != right.shape:
+            source, result = expected[path], collated[path]
+            if not isinstance(source, Tensor) or not isinstance(result, Tensor) or source.shape != result.shape:
                 continue
-            lost = left.is_floating_point() and not right.is_floating_point() and not right.is_complex()
-            if lost and bool((left.trunc() == right).all()) and bool((left != right).any()):
-                dtype = str(right.dtype).removeprefix("torch.")
-                cause = f"part {path} of sample {i} is {left.flatten()[0].item():g}"
-                return found(f"{cause}, but arrives as {dtype} {right.flatten()[0].item()}", 1)
+            lost = source.is_floating_point() and not result.is_floating_point() and not result.is_complex()
+            if lost and bool((source.trunc() == result).all()) and bool((source != result).any()):
+                dtype = str(result.dtype).removeprefix("torch.")
+                cause = f"part {path} of sample {i} is {source.flatten()[0].item():g}"
+                return found(f"{cause}, but arrives as {dtype} {result.flatten()[0].item()}", 1)
     return None
 
 
 _LOOKED_AT = 8
 
 
-def _difference(expected: Sequence[Sample], sample: Sample, at: int) -> str:
+def _difference(expected: Sequence[Sample], sample: Sample, index: int) -> str:
     """Describe how a sample differs from the expected one."""
-    if at >= len(expected):
+    if index >= len(expected):
         return "is beyond its end"
-    for path in sorted(expected[at].keys() | sample.keys()):
-        left, right = expected[at].get(path), sample.get(path)
-        if leaf_digest(left) != leaf_digest(right):
+    for path in sorted(expected[index].keys() | sample.keys()):
+        source, result = expected[index].get(path), sample.get(path)
+        if leaf_digest(source) != leaf_digest(result):
             place = f"part {path}" if path else "it"
-            if not isinstance(left, Tensor) or not isinstance(right, Tensor):
-                return f"differs: {place} is {get_kind(right)}, but {get_kind(left)} in the data set"
-            if left.dtype != right.dtype:
-                return f"differs: {place} is {right.dtype}, but {left.dtype} in the data set".replace("torch.", "")
-            if left.shape != right.shape:
-                return f"differs: {place} has shape {list(right.shape)}, but {list(left.shape)} in the data set"
+            if not isinstance(source, Tensor) or not isinstance(result, Tensor):
+                return f"differs: {place} is {get_kind(result)}, but {get_kind(source)} in the data set"
+            if source.dtype != result.dtype:
+                return f"differs: {place} is {result.dtype}, but {source.dtype} in the data set".replace("torch.", "")
+            if source.shape != result.shape:
+                return f"differs: {place} has shape {list(result.shape)}, but {list(source.shape)} in the data set"
             return f"differs in the values of {place}"
     return "differs"
 
