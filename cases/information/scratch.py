@@ -27,10 +27,11 @@ def accurate_entropy(logits: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
     few ``u`` even for certain rows. The gradient is ``p (g - sum p g)``. Classes with a logit of -inf are excluded
     *before* their gap enters a product.
     """
-    maximum, at = logits.float().max(dim=-1, keepdim=True) if logits.itemsize < 4 else logits.max(dim=-1, keepdim=True)
+    wide = logits.float() if logits.itemsize < 4 else logits
+    maximum, argmax = wide.max(dim=-1, keepdim=True)
     gap = maximum - logits
     weight = (-gap).exp()
-    others = weight.scatter(-1, at, 0.0).sum(dim=-1)
+    others = weight.scatter(-1, argmax, 0.0).sum(dim=-1)
     weighted = weight * gap.where(weight > 0, 0.0)
     return (others.log1p() + weighted.sum(dim=-1) / (1 + others)).to(logits.dtype)
 

@@ -41,9 +41,9 @@ def accurate_logsumexp(logits: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
     -----
     The sum is taken in float32 at least: 65,520 equal logits overflow float16, and bfloat16 counts to 256.
     """
-    maximum, at = logits.max(dim=-1, keepdim=True)
+    maximum, argmax = logits.max(dim=-1, keepdim=True)
     shift = torch.where(maximum.isinf(), 0.0, maximum)
-    others = (logits - shift).exp().scatter(-1, at, 0.0)
+    others = (logits - shift).exp().scatter(-1, argmax, 0.0)
     rest = others.sum(dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32)).log1p()
     return maximum.squeeze(-1) + rest.to(logits.dtype)
 

@@ -75,10 +75,10 @@ def accurate_log_softmax(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
     -----
     The sum is taken in float32 at least: 65,520 equal logits overflow float16, and bfloat16 counts to 256.
     """
-    maximum, at = logits.max(dim=-1, keepdim=True)
+    maximum, argmax = logits.max(dim=-1, keepdim=True)
     gap = logits - maximum
     # The excluded term of the sum is zero, or NaN if the maximum is infinite.
-    others = gap.exp().scatter(-1, at, maximum - maximum)
+    others = gap.exp().scatter(-1, argmax, maximum - maximum)
     rest = others.sum(dim=-1, keepdim=True, dtype=torch.promote_types(logits.dtype, torch.float32)).log1p()
     return gap - rest.to(logits.dtype)
 
@@ -124,9 +124,9 @@ def cross_entropy_of_log_softmax(logits: Float[Tensor, "n k"], labels: Int[Tenso
 def accurate_cross_entropy(logits: Float[Tensor, "n k"], labels: Int[Tensor, " n"]) -> Float[Tensor, ""]:
     """``gap + log1p(sum over the others)``: terms of the same sign, so even tiny losses are accurate to a few ulp."""
     rows = torch.arange(len(labels))
-    maximum, at = logits.max(dim=1, keepdim=True)
+    maximum, argmax = logits.max(dim=1, keepdim=True)
     # The excluded term of the sum is zero, or NaN if the maximum is infinite; float32 can hold 65,520, float16 cannot.
-    others = (logits - maximum).exp().scatter(1, at, maximum - maximum)
+    others = (logits - maximum).exp().scatter(1, argmax, maximum - maximum)
     rest = others.sum(dim=1, dtype=torch.promote_types(logits.dtype, torch.float32)).log1p().to(logits.dtype)
     return (maximum.squeeze(1) - logits[rows, labels] + rest).mean()
 
