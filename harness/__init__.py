@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from harness.display.listing import explain
     from harness.plugin import parametrize_laws
     from harness.surveyor.explore import survey
+    from harness.tolerances.assertion import assert_within_bound
     from harness.tuner.notebook import tune
 
 __all__ = [
     "Break",
     "Case",
     "__version__",
+    "assert_within_bound",
     "audit",
     "audit_run",
     "check",
@@ -42,6 +44,7 @@ if not (_HERE / "reports").is_dir():
     __path__.append(str(_HERE.parent))
 
 _HOMES = {
+    "assert_within_bound": "harness.tolerances.assertion",
     "audit": "harness.auditor.audit",
     "audit_run": "harness.auditor.run",
     "check": "harness.api",

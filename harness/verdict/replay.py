@@ -38,7 +38,7 @@ def format_hexadecimal(value: float) -> str:
 def decode_example(example: Mapping[str, Any], contract: Contract | None = None) -> Example:
     """Invert :func:`encode_example`."""
     read = {name: _decode_tensor(value) if isinstance(value, TensorText) else value for name, value in example.items()}
-    return read if contract is None else _add_groups(read, contract)
+    return read if contract is None else add_groups(read, contract)
 
 
 def restore_example(example: Mapping[str, Any], contract: Contract) -> list[Example]:
@@ -68,7 +68,7 @@ def _list_grouped_names(contract: Contract, example: Mapping[str, Any]) -> list[
     return [name for name in example if name in axes and axes[name].names[:1] == ("g",)]
 
 
-def _add_groups(example: Example, contract: Contract) -> Example:
+def add_groups(example: Example, contract: Contract) -> Example:
     """Invert :func:`remove_groups`; an example that still has its axis of groups is returned unchanged."""
     grouped = _list_grouped_names(contract, example)
     called = [name for name in grouped if example[name].ndim == len(contract.axes[name].names) - 1]
@@ -153,7 +153,7 @@ def read_json(text: str, contract: Contract, format_: Format) -> Example:
         read = {
             name: _read_value(value, _find_implied_dtype(name, contract, format_)) for name, value in document.items()
         }
-        example = _add_groups(read, contract)
+        example = add_groups(read, contract)
     except (ValueError, TypeError, AttributeError) as error:
         raise UsageError(
             "cannot read `--example`",
