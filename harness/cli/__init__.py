@@ -32,6 +32,8 @@ from harness.proof.command import prove
 from harness.proof.float32.command import ACCURACY_EPILOG, DIFF_EPILOG, accuracy, diff
 from harness.surveyor.command import EPILOG as SURVEY_EPILOG
 from harness.surveyor.command import survey
+from harness.tolerances.command import EPILOG as TOLERANCES_EPILOG
+from harness.tolerances.command import tolerances
 from harness.tuner.command import EPILOG as TUNE_EPILOG
 from harness.tuner.command import tune
 
@@ -229,6 +231,7 @@ COMMANDS = {
         ("bench", bench, BENCH_EPILOG),
         ("tune", tune, TUNE_EPILOG),
     ),
+    "Are its tests right?": (("tolerances", tolerances, TOLERANCES_EPILOG),),
     "Did a change make it worse?": (
         ("gate", gate.gate, gate.EPILOG),
         ("diff", diff, DIFF_EPILOG),
@@ -248,9 +251,13 @@ COMMANDS = {
 }
 """The commands by the user's question, in the order of ``--help``."""
 
+PASSES_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+"""Settings of a command that passes arguments on to another program."""
+
 for question, commands in COMMANDS.items():
     for name, command, epilog_ in commands:
-        app.command(name, cls=Command, rich_help_panel=question, epilog=epilog_)(command)
+        settings = PASSES_ON if name == "tolerances" else None
+        app.command(name, cls=Command, rich_help_panel=question, epilog=epilog_, context_settings=settings)(command)
 
 
 def main() -> None:

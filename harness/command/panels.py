@@ -37,6 +37,7 @@ WORKS_ON = {
     "freeze": "What to keep",
     "bench": "What to time",
     "diff": "What to compare",
+    "tolerances": "What to run",
     "doctor": "What to time",
     "gate": "What to compare",
     "init": "What to write",

@@ -117,7 +117,7 @@ def _to_tensor(value: Any) -> Tensor:
         return value.detach().cpu()
     try:
         if hasattr(value, "__dlpack__") and not isinstance(value, np.ndarray):
-            return torch.from_dlpack(value).cpu()
+            return torch.utils.dlpack.from_dlpack(value).cpu()
         # A copy, because torch takes no array that is read-only.
         return torch.as_tensor(np.array(value))
     except TypeError:

@@ -1,0 +1,221 @@
+"""Watch the comparisons of a process: each function that compares with a tolerance is wrapped where it is defined.
+
+Functions that a module has imported by name before are not seen, so that this happens before tests are collected.
+"""
+
+import functools
+import importlib
+import inspect
+import sys
+import unittest
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from harness.tolerances.damage import judge
+from harness.tolerances.place import Answer, Judged, Place
+
+FUNCTIONS = {
+    "torch.testing": ("assert_close",),
+    "torch": ("allclose",),
+    "numpy": ("allclose",),
+    "numpy.testing": ("assert_allclose", "assert_almost_equal", "assert_array_almost_equal", "assert_approx_equal"),
+    "math": ("isclose",),
+    "chex": ("assert_trees_all_close",),
+}
+"""Functions ``compare(actual, expected, ...)`` by module; they return false or raise ``AssertionError``."""
+
+TOLERANCES = ("rtol", "atol", "rel_tol", "abs_tol", "decimal", "significant", "places", "delta", "rel", "abs")
+
+DIGITS = {"decimal", "places", "significant"}
+"""Numbers of digits, of which zero is a wide tolerance."""
+
+MOST = 30
+"""Comparisons that are judged at one place; further ones of a loop or of parameters seldom say more."""
+
+
+@dataclass
+class Watch:
+    """The comparisons of the test that runs, and those of the tests that have passed."""
+
+    root: Path
+    kept: dict[tuple[str, int, str], list[Judged]] = field(default_factory=dict)
+    pending: list[tuple[tuple[str, int, str], Judged]] = field(default_factory=list)
+    seen: Counter[tuple[str, int]] = field(default_factory=Counter)
+    files: dict[str, str | None] = field(default_factory=dict)
+    is_asking: bool = False
+
+    def keep(self) -> None:
+        """Keep the comparisons of a test that has passed."""
+        for place, judged in self.pending:
+            self.kept.setdefault(place, []).append(judged)
+        self.pending.clear()
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The places of all comparisons that were kept."""
+        return tuple(
+            Place(file=file, line=line, function=function, comparisons=tuple(judged))
+            for (file, line, function), judged in self.kept.items()
+        )
+
+    def note(
+        self, name: str, actual: Any, expected: Any, given: dict[str, Any], accepts: Callable[[Any], bool]
+    ) -> None:
+        """Judge a comparison that has passed, and keep it with its place."""
+        location = self._find_place()
+        if location is None or self.seen[location] >= MOST:
+            return
+        self.seen[location] += 1
+        text = ", ".join(f"{key} = {given[key]}" for key in TOLERANCES if given.get(key) is not None)
+        place = (*location, f"{name}, {text}" if text else name)
+        is_exact = bool(text) and not any(given.get(key) for key in TOLERANCES) and not DIGITS & given.keys()
+        self.is_asking = True
+        try:
+            judged = judge(actual, expected, accepts, is_exact=is_exact)
+        except (TypeError, ValueError, RuntimeError, NotImplementedError):
+            judged = Judged(answer=Answer.UNJUDGED, reason="the result cannot be changed")
+        finally:
+            self.is_asking = False
+        if judged is not None:
+            self.pending.append((place, judged))
+
+    def _find_place(self) -> tuple[str, int] | None:
+        """Return the file and line of the nearest test that called, else of the nearest caller in the suite."""
+        frame: FrameType | None = sys._getframe(2)
+        nearest: tuple[str, int] | None = None
+        while frame is not None:
+            if (file := self._find_file(frame.f_code.co_filename)) is not None:
+                if frame.f_code.co_name.startswith("test"):
+                    return file, frame.f_lineno
+                nearest = nearest or (file, frame.f_lineno)
+            frame = frame.f_back
+        return nearest
+
+    def _find_file(self, name: str) -> str | None:
+        """Return a file of the suite relative to its root; ``None`` for other files."""
+        if name not in self.files:
+            file = Path(name)
+            is_own = self.root in file.parents and "site-packages" not in file.parts
+            self.files[name] = file.relative_to(self.root).as_posix() if is_own else None
+        return self.files[name]
+
+
+class Interception:
+    """The wrapped functions; they are restored at the end.
+
+    Parameters
+    ----------
+    root
+        Folder of the suite, to which places are relative.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.watch = Watch(root)
+        self._originals: list[tuple[Any, str, Any]] = []
+
+    def start(self) -> None:
+        """Wrap the functions of the packages that are installed."""
+        for module, names in FUNCTIONS.items():
+            with suppress(ImportError):
+                owner = importlib.import_module(module)
+                for name in names:
+                    self._replace(owner, name, f"{module}.{name}")
+        if "torch" in sys.modules:
+            self._replace(sys.modules["torch"].Tensor, "allclose", "Tensor.allclose")
+        self._replace(unittest.TestCase, "assertAlmostEqual", "assertAlmostEqual", skips=1)
+        import numpy as np
+
+        values: tuple[Any, ...] = (1.0, [1.0], {"x": 1.0}, np.zeros(2))
+        for approximate in {type(pytest.approx(value)) for value in values}:
+            self._set(approximate, "__eq__", _wrap_approximate(self.watch, approximate.__eq__))
+
+    def stop(self) -> None:
+        """Restore the functions."""
+        for owner, name, original in reversed(self._originals):
+            setattr(owner, name, original)
+
+    def _replace(self, owner: Any, name: str, title: str, *, skips: int = 0) -> None:
+        if (original := getattr(owner, name, None)) is not None:
+            self._set(owner, name, _wrap(self.watch, title, original, skips))
+
+    def _set(self, owner: Any, name: str, function: Callable[..., Any]) -> None:
+        self._originals.append((owner, name, getattr(owner, name)))
+        setattr(owner, name, function)
+
+
+_POSITIONS = {
+    "numpy.testing.assert_almost_equal": ("decimal",),
+    "numpy.testing.assert_array_almost_equal": ("decimal",),
+    "numpy.testing.assert_approx_equal": ("significant",),
+    "assertAlmostEqual": ("places", "msg", "delta"),
+}
+"""Names of the arguments after the two results; the others begin with both tolerances."""
+
+
+def _wrap(watch: Watch, title: str, original: Callable[..., Any], skips: int) -> Callable[..., Any]:
+    """Return the function that calls the original, and asks it again once it has passed."""
+
+    @functools.wraps(original)
+    def compare(*arguments: Any, **named: Any) -> Any:
+        __tracebackhide__ = True
+        if watch.is_asking:
+            return original(*arguments, **named)
+        # A comparison may be made of others, which belong to it.
+        watch.is_asking = True
+        try:
+            result = original(*arguments, **named)
+        finally:
+            watch.is_asking = False
+        pair, rest = _read_arguments(original, arguments[skips:], named)
+        if (result is None or bool(result)) and pair is not None:
+            before, after = arguments[:skips], arguments[skips + 2 :]
+            positions = _POSITIONS.get(title, ("rtol", "atol"))
+
+            def accepts(changed: Any) -> bool:
+                try:
+                    answer = original(*before, changed, pair[1], *after, **rest)
+                except AssertionError:
+                    return False
+                return answer is None or bool(answer)
+
+            watch.note(title, *pair, {**dict(zip(positions, after, strict=False)), **rest}, accepts)
+        return result
+
+    return compare
+
+
+def _read_arguments(
+    function: Callable[..., Any], arguments: tuple[Any, ...], named: Mapping[str, Any]
+) -> tuple[tuple[Any, Any] | None, dict[str, Any]]:
+    """Return both results, and the named arguments without them; no results if they cannot be told."""
+    rest = dict(named)
+    results = list(arguments[:2])
+    if len(results) < 2:
+        try:
+            names = list(inspect.signature(function).parameters)
+        except (TypeError, ValueError):
+            return None, rest
+        names = [name for name in names if name != "self"]
+        results += [rest.pop(name) for name in names[len(results) : 2] if name in rest]
+    return ((results[0], results[1]) if len(results) == 2 else None), rest
+
+
+def _wrap_approximate(watch: Watch, original: Callable[..., bool]) -> Callable[[Any, Any], bool]:
+    """Return the comparison of ``pytest.approx`` that asks the original again once it has passed."""
+
+    def compare(self: Any, actual: Any) -> bool:
+        __tracebackhide__ = True
+        result = original(self, actual)
+        if result and not watch.is_asking:
+            given = {"rel": self.rel, "abs": self.abs}
+            watch.note("pytest.approx", actual, self.expected, given, lambda changed: bool(original(self, changed)))
+        return result
+
+    return compare

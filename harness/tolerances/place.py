@@ -1,0 +1,83 @@
+"""The verdict on a place in a test suite where results are compared, from all comparisons that were made there."""
+
+from collections import Counter
+from collections.abc import Sequence
+from enum import StrEnum
+
+from harness.record import Record
+
+
+class Answer(StrEnum):
+    """What a comparison, or a place with all of its comparisons, was found to be."""
+
+    VACUOUS = "vacuous"
+    LOOSE = "loose"
+    TIGHT = "tight"
+    SOUND = "sound"
+    UNJUDGED = "not judged"
+
+
+class Judged(Record):
+    """One comparison that passed."""
+
+    answer: Answer
+    reason: str
+    """What would pass, or why nothing is said."""
+
+
+class Place(Record):
+    """A line of a test suite, and the comparisons that were made there by tests that passed."""
+
+    file: str
+    line: int
+    function: str
+    """The comparing function, with the tolerances that it was given."""
+    comparisons: tuple[Judged, ...]
+
+    @property
+    def answer(self) -> Answer:
+        """The verdict on the place.
+
+        One comparison that would refuse a mistake is enough against that mistake, and one that is too tight can fail.
+        """
+        answers = Counter(comparison.answer for comparison in self.comparisons)
+        judged = answers.total() - answers[Answer.UNJUDGED]
+        if answers[Answer.TIGHT]:
+            return Answer.TIGHT
+        if judged == 0:
+            return Answer.UNJUDGED
+        if answers[Answer.VACUOUS] == judged:
+            return Answer.VACUOUS
+        return Answer.LOOSE if answers[Answer.VACUOUS] + answers[Answer.LOOSE] == judged else Answer.SOUND
+
+    @property
+    def reason(self) -> str:
+        """The reason of the verdict: that of its weakest comparison."""
+        return next((one.reason for one in self.comparisons if one.answer is self.answer), "")
+
+    @property
+    def sentence(self) -> str:
+        """The place, the verdict's reason, and the comparison, in one line."""
+        return f"{self.file}:{self.line}: {self.reason} ({self.function})"
+
+
+class Suite(Record):
+    """What one process of pytest saw."""
+
+    places: tuple[Place, ...] = ()
+    passed: int = 0
+    failed: int = 0
+    """Tests that passed and that failed; comparisons of the latter are left out."""
+
+
+def merge(suites: Sequence[Suite]) -> Suite:
+    """Return what several processes of one run saw, sorted by file and line."""
+    by_line: dict[tuple[str, int, str], list[Judged]] = {}
+    for place in (place for suite in suites for place in suite.places):
+        by_line.setdefault((place.file, place.line, place.function), []).extend(place.comparisons)
+    places = [
+        Place(file=file, line=line, function=function, comparisons=tuple(comparisons))
+        for (file, line, function), comparisons in sorted(by_line.items())
+    ]
+    passed, failed = sum(suite.passed for suite in suites), sum(suite.failed for suite in suites)
+    return Suite(places=tuple(places), passed=passed, failed=failed)
