@@ -167,11 +167,11 @@ def _compute_shape(
 
 
 def _describe(verdict: Verdict, rows: tuple[int, ...], count: int) -> str:
-    """Return what is wrong with a result that is not within its bound."""
+    """Describe the error of a result that is not within its bound."""
     violation = verdict.violation
     if violation is None:
         return verdict.reason or ""
-    # Without the axis of groups, which is the first one of a contract that has it.
+    # Grouped contracts have the axis of groups first, which the result of a call lacks.
     place = violation.place[len(violation.place) - count :] if count else ()
     index = [*(int(i) for i in np.unravel_index(place[0], rows)), *place[1:]] if place and rows else [*place[1:]]
     unit = f"{verdict.unit} of {verdict.dtype}" if verdict.unit == "ulp" else verdict.unit

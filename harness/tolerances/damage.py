@@ -1,8 +1,8 @@
-"""Ask a comparison that passed once more, with a damaged result, to see what it accepts.
+"""Call a comparison that passed again, with damaged results, and judge its tolerance by the answers.
 
-No test runs again. A comparison that accepts zero and the other sign accepts anything of that size. One that accepts a
-result that is some percent too large is loose, if the results agree far better than that; where they do not, as in
-statistics of random numbers, nothing is said.
+No test runs again. A comparison that accepts zero accepts every smaller result, too. If it accepts a result that is
+some percent too large, it is loose, provided that the results agree far better than that. Otherwise they may be
+statistics of random numbers, and the comparison is not judged.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ NEARLY_ZERO = 1e-6
 """Smaller expected values may be what rounding leaves of zero, so that nothing follows from a tolerance beyond them."""
 
 AGREEMENT = 1e-2
-"""A tolerance is loose if the results agree to this share of what it accepts."""
+"""A tolerance is loose if the results agree to this share of it."""
 
 Accepts = Callable[[Any], bool]
 """Whether the comparison passes with another result in place of the actual one."""

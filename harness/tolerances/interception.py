@@ -34,7 +34,7 @@ FUNCTIONS = {
 TOLERANCES = ("rtol", "atol", "rel_tol", "abs_tol", "decimal", "significant", "places", "delta", "rel", "abs")
 
 DIGITS = {"decimal", "places", "significant"}
-"""Numbers of digits, of which zero is a wide tolerance."""
+"""Numbers of digits: zero digits are a wide tolerance."""
 
 MOST = 30
 """Comparisons that are judged at one place; further ones of a loop or of parameters seldom say more."""
@@ -42,7 +42,7 @@ MOST = 30
 
 @dataclass
 class Watch:
-    """The comparisons of the test that runs, and those of the tests that have passed."""
+    """The comparisons of the running test, and of the tests that have passed."""
 
     root: Path
     kept: dict[tuple[str, int, str], list[Judged]] = field(default_factory=dict)
@@ -194,7 +194,7 @@ def _wrap(watch: Watch, title: str, original: Callable[..., Any], skips: int) ->
 def _read_arguments(
     function: Callable[..., Any], arguments: tuple[Any, ...], named: Mapping[str, Any]
 ) -> tuple[tuple[Any, Any] | None, dict[str, Any]]:
-    """Return both results, and the named arguments without them; no results if they cannot be told."""
+    """Return both results, and the named arguments without them; no results if they are not recognized."""
     rest = dict(named)
     results = list(arguments[:2])
     if len(results) < 2:

@@ -8,7 +8,7 @@ from harness.record import Record
 
 
 class Answer(StrEnum):
-    """What a comparison, or a place with all of its comparisons, was found to be."""
+    """The verdict on a comparison, or on a place with all of its comparisons."""
 
     VACUOUS = "vacuous"
     LOOSE = "loose"
@@ -22,7 +22,7 @@ class Judged(Record):
 
     answer: Answer
     reason: str
-    """What would pass, or why nothing is said."""
+    """The mistake that would pass, or why there is no verdict."""
 
 
 class Place(Record):
@@ -38,7 +38,7 @@ class Place(Record):
     def answer(self) -> Answer:
         """The verdict on the place.
 
-        One comparison that would refuse a mistake is enough against that mistake, and one that is too tight can fail.
+        A single comparison that refuses a mistake is enough against it, and a single tight one can fail.
         """
         answers = Counter(comparison.answer for comparison in self.comparisons)
         judged = answers.total() - answers[Answer.UNJUDGED]
@@ -62,12 +62,12 @@ class Place(Record):
 
 
 class Suite(Record):
-    """What one process of pytest saw."""
+    """The places that a process of pytest saw."""
 
     places: tuple[Place, ...] = ()
     passed: int = 0
     failed: int = 0
-    """Tests that passed and that failed; comparisons of the latter are left out."""
+    """Tests that passed and that failed; comparisons count only in tests that passed."""
 
 
 def merge(suites: Sequence[Suite]) -> Suite:

@@ -1,6 +1,6 @@
 """The pytest plugin of ``harness tolerances``; it is loaded on request only.
 
-Each process of a session writes what it saw to a file of its own, so that pytest-xdist needs nothing else.
+Each process of a session writes its verdicts to a separate file, so that pytest-xdist needs nothing else.
 """
 
 import os
@@ -16,7 +16,9 @@ from harness.tolerances.place import Suite
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the option that turns the plugin on."""
     group = parser.getgroup("harness")
-    group.addoption("--harness-tolerances", metavar="FOLDER", help="judge the tolerances; write what was seen here")
+    group.addoption(
+        "--harness-tolerances", metavar="FOLDER", help="judge the tolerances, and write the verdicts to this folder"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -36,7 +38,7 @@ class Judging:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:  # noqa: ARG002 - the hook's argument
-        """Keep the comparisons of a test that passes; those that it expects to fail are none."""
+        """Keep the comparisons of a test that passes."""
         watch = self._interception.watch
         watch.pending.clear()
         try:
@@ -53,7 +55,7 @@ class Judging:
             watch.pending.clear()
 
     def pytest_unconfigure(self) -> None:
-        """Restore the functions, and write what was seen."""
+        """Restore the functions, and write the verdicts."""
         self._interception.stop()
         suite = Suite(places=self._interception.watch.places, passed=self._passed, failed=self._failed)
         file = self._folder / f"{os.getpid()}.json"

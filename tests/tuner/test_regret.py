@@ -46,7 +46,7 @@ def test_rules_of_thumb_are_given_the_batch_size_that_suits_them() -> None:
     assert {choice.kind for choice in choices(costs)} == set(LoaderKind)
     assert ruled(known, 2) < 0.2
     slow = rates(HELD_APART["slow store"])
-    assert ruled(slow, 2) == pytest.approx(0.5, abs=0.02)
+    assert ruled(slow, 2) == pytest.approx(0.5, abs=1e-9)
 
 
 def test_a_tuner_that_misses_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
