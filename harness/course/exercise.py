@@ -1,13 +1,16 @@
-"""The exercises of the course: the texts, the two files, and the checks that decide when one is done."""
+"""The exercises of the course: the texts, the two files, and the checks that decide when one is done.
 
-import pkgutil
+Each exercise is a file in ``exercises``; the functions that it names are in :mod:`harness.course.functions`.
+"""
+
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from harness.course import functions
+from harness.course.functions import Judgment
 from harness.error import UsageError, did_you_mean
 
 FOLDER = Path("exercises")
@@ -40,7 +43,7 @@ class Command:
     """
 
     words: str
-    judge: Callable[[Mapping[str, Any]], tuple[bool, str]] | None = None
+    judge: Callable[[Mapping[str, Any]], Judgment] | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class Exercise:
     missing
         Function that returns what this machine lacks for the exercise, in a sentence; an empty text if nothing.
     name
-        Name of the exercise and of its file: the name of its module.
+        Name of the exercise and of its two files.
     """
 
     number: str
@@ -114,9 +117,23 @@ class Exercise:
 @cache
 def load_exercises() -> dict[str, Exercise]:
     """Return the exercises by name, in the order of the course."""
-    names = [module.name for module in pkgutil.iter_modules([str(Path(__file__).parent / "exercises")])]
-    loaded = [replace(import_module(f"harness.course.exercises.{name}").EXERCISE, name=name) for name in names]
+    loaded = [_read_exercise(file.stem) for file in functions.TEXTS.glob("*.toml")]
     return {exercise.name: exercise for exercise in sorted(loaded, key=lambda exercise: exercise.number)}
+
+
+def _read_exercise(name: str) -> Exercise:
+    """Return the exercise in a file, with the functions that it names."""
+    texts = functions.read_texts(name)
+    commands = [Command(**_find_function(command, "judge")) for command in texts.pop("commands", ())]
+    answers = [Answer(**_find_function(answer, "exact")) for answer in texts.pop("answers", ())]
+    hints = tuple(texts.pop("hints"))
+    parts: dict[str, Any] = {"hints": hints, "commands": tuple(commands), "answers": tuple(answers), "name": name}
+    return Exercise(**_find_function(texts, "missing"), **parts)
+
+
+def _find_function(texts: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return an entry of a file with the function that it names under a key, if it has that."""
+    return texts | ({key: getattr(functions, texts[key])} if key in texts else {})
 
 
 def find_exercise(name: str) -> Exercise:

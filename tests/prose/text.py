@@ -4,6 +4,7 @@ import ast
 import io
 import re
 import tokenize
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -102,6 +103,13 @@ def of_source(path: Path, name: str) -> Iterator[Sentence]:
         yield from sentences(comment, name, line, COMMENTS)
 
 
+def of_exercise(path: Path, name: str) -> Iterator[Sentence]:
+    """Yield the sentences that a student reads before and after the work."""
+    texts = tomllib.loads(path.read_text(encoding="utf-8"))
+    for text in (texts["title"], texts["question"], texts["learned"], *texts["hints"]):
+        yield from sentences(text, name, 1, MESSAGES)
+
+
 def _docstrings(tree: ast.AST) -> Iterator[tuple[ast.Constant, bool]]:
     """Yield each docstring, also of attributes, and whether it belongs to a command."""
     for node in ast.walk(tree):
@@ -142,6 +150,8 @@ def of_project(root: Path) -> Iterator[Sentence]:
     """Yield all sentences of a checkout."""
     for path in sorted([*root.glob("*.md"), *root.glob("docs/**/*.md")]):
         yield from of_document(path, path.relative_to(root).as_posix())
+    for path in sorted((root / "harness/course/exercises").glob("*.toml")):
+        yield from of_exercise(path, path.relative_to(root).as_posix())
     for folder in FOLDERS:
         for path in sorted((root / folder).rglob("*.py")):
             yield from of_source(path, path.relative_to(root).as_posix())

@@ -1,1 +1,0 @@
-"""The exercises, one for each module; a new module is a new exercise."""

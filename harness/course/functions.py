@@ -1,0 +1,145 @@
+"""Functions that the files of the exercises name: exact values, judges of measurements, and a test for a GPU.
+
+They import torch only when they are called.
+"""
+
+import math
+import statistics
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+TEXTS = Path(__file__).parent / "exercises"
+"""Folder of the files with the texts of the exercises."""
+
+MAX_OPERATIONS = 4
+"""Most operations of torch for a sum of vectors: it needs one."""
+
+MAX_WAITING = 0.25
+"""Largest share of the training loop that may wait for data."""
+
+Judgment = tuple[bool, str]
+"""Whether an exercise is done, and the result in a sentence."""
+
+
+def read_texts(name: str) -> dict[str, Any]:
+    """Return the content of the file of an exercise."""
+    return tomllib.loads((TEXTS / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def explain_missing_gpu() -> str:
+    """Return that there is no GPU; an empty text if there is one."""
+    import torch
+
+    return "" if torch.cuda.is_available() else "this machine has no GPU that torch can use"
+
+
+def has_few_operations(document: Mapping[str, Any]) -> Judgment:
+    """Judge an audit by its number of operations, which is equal on every machine."""
+    operations = document["audits"][0]["operations"]
+    message = f"step runs {operations:,} operations of torch to add 100 numbers"
+    is_vectorized = operations <= MAX_OPERATIONS
+    return is_vectorized, message if is_vectorized else f"{message}; one is enough"
+
+
+def keeps_up(tuning: Mapping[str, Any]) -> Judgment:
+    """Judge the tuning of a loader by the share of the training loop that waits for data."""
+    share = tuning["wait_share"]
+    if share is None:
+        return False, "the training loop could not be measured"
+    message = f"the training loop waits for data {share:.0%} of the time"
+    is_fast = bool(share <= MAX_WAITING)
+    return is_fast, message if is_fast else f"{message}; it should be at most {MAX_WAITING:.0%}"
+
+
+def count_batches() -> int:
+    """Return the number of batches of 10 in an epoch of 103 rows."""
+    return -(-103 // 10)
+
+
+def count_last_rows() -> int:
+    """Return the number of rows in the last of these batches."""
+    return 103 - (count_batches() - 1) * 10
+
+
+def compute_difference_shape() -> list[int]:
+    """Return the shape of a column minus a row."""
+    import torch
+
+    return list((torch.zeros(5, 1) - torch.zeros(5)).shape)
+
+
+def find_best_epoch() -> int:
+    """Return the epoch with the lowest held-out loss, from the solution."""
+    names: dict[str, Any] = {"__name__": "solution"}
+    exec(read_texts("epochs")["solution"], names)  # noqa: S102 - our own text
+    _, held_out = names["learning_curves"](*names["data"], 2, 200, 0.1)
+    return int(held_out.argmin())
+
+
+def compute_largest_std() -> float:
+    """Return the standard deviation at which the largest logit reaches the limit of exp in float32."""
+    import torch
+
+    from harness.floats import FORMATS
+
+    generator = torch.Generator().manual_seed(0)
+    X = torch.rand(64, 784, generator=generator)
+    logits = X.double() @ torch.randn(784, 10, generator=generator).double()
+    return FORMATS["float32"].log_max / float(logits.max())
+
+
+def compute_lost_term() -> float:
+    """Return the t from which on 1 + exp(-t) is 1 in float32."""
+    from harness.floats import FORMATS
+
+    return -math.log(FORMATS["float32"].u)
+
+
+def compute_best_constants() -> dict[str, float]:
+    """Return the constants with the least squared and the least absolute error."""
+    targets = (1.0, 2.0, 3.0, 4.0, 40.0)
+    return {"gaussian": statistics.mean(targets), "laplace": statistics.median(targets)}
+
+
+def pick_probabilities() -> list[float]:
+    """Return one entry of each of two rows."""
+    import torch
+
+    probabilities = torch.tensor([[0.1, 0.3, 0.6], [0.3, 0.2, 0.5]], dtype=torch.float64)
+    return [float(value) for value in probabilities[[0, 1], [0, 2]]]
+
+
+def list_overflows() -> dict[str, float]:
+    """Return the input from which exp is infinite, by format."""
+    from harness.floats import FORMATS
+
+    return {name: FORMATS[name].log_max for name in ("float16", "bfloat16", "float32", "float64")}
+
+
+def list_underflows() -> dict[str, float]:
+    """Return the input below which exp is zero, by format."""
+    from harness.floats import FORMATS
+
+    return {name: FORMATS[name].log_smallest for name in ("float16", "float32", "float64")}
+
+
+def find_finite_exp() -> dict[str, bool]:
+    """Return whether exp(50) is finite, by format."""
+    return {name: limit > 50.0 for name, limit in list_overflows().items()}
+
+
+def compute_largest_loss() -> float:
+    """Return the largest cross-entropy of probabilities that are clamped at 1e-12."""
+    return -math.log(1e-12)
+
+
+def compute_clamped_gradient() -> float:
+    """Return the slope of this loss in float64, where the logits are 0 and 100."""
+    import torch
+
+    logits = torch.tensor([[0.0, 100.0]], dtype=torch.float64, requires_grad=True)
+    (-logits.softmax(1).clamp(min=1e-12).log()[0, 0]).backward()
+    assert logits.grad is not None
+    return float(logits.grad[0, 0])
