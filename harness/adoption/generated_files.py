@@ -15,15 +15,14 @@ from harness.error import UsageError
 from harness.record import write_atomically
 from harness.record.storage import PYPROJECT, read_harness_table
 
+TEMPLATE = Path(__file__).with_name("workflow.yml")
+"""The GitHub workflow; REQUIREMENTS stands for the packages that it installs."""
+
 WORKFLOW = Path(".github", "workflows", "numerics.yml")
 TESTS = Path("tests", "test_laws.py")
 GENERATED = ".harness/"
 DTYPES = ("float32", "float64")
 """The dtypes that the written files claim, as a check of a single function does."""
-
-CHECKOUT = "actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683  # v4.2.2"
-SETUP_PYTHON = "actions/setup-python@a26af69be951a213d495a4c3e4e4022e16d87065  # v5.6.0"
-UPLOAD = "actions/upload-artifact@ea165f8d65b6e75b540449e92b4886f43607fa02  # v4.6.2"
 
 
 class Choice(NamedTuple):
@@ -302,56 +301,7 @@ def render_workflow(root: Path, install: str) -> str:
     """Return a GitHub workflow: it checks the laws, and compares with the baseline that is committed."""
     packaged = any((root / name).is_file() for name in ("setup.py", "setup.cfg")) or _is_package(root)
     editable = " -e ." if packaged else ""
-    return f"""\
-# Written by `harness init`: checks the laws of numerical functions, and compares the results with the baseline.
-name: numerics
-on:
-  push:
-    branches: [main]
-  pull_request:
-
-permissions:
-  contents: read
-
-concurrency:
-  group: numerics-${{{{ github.ref }}}}
-  cancel-in-progress: true
-
-jobs:
-  laws:
-    name: laws
-    runs-on: ubuntu-latest
-    timeout-minutes: 30
-    steps:
-      - uses: {CHECKOUT}
-        with:
-          fetch-depth: 0  # the gate needs the commit at which the branch left its base
-          persist-credentials: false
-      - uses: {SETUP_PYTHON}
-        with:
-          python-version: "3.12"
-          cache: pip
-          cache-dependency-path: pyproject.toml
-      - name: Install
-        run: |
-          pip install torch --index-url https://download.pytorch.org/whl/cpu
-          pip install {shlex.quote(install)}{editable}
-      - name: Check the laws
-        run: harness check --run ci --fresh --output-format github --junit laws.xml --markdown laws.md
-      - name: Write the summary
-        if: always()
-        run: if [ -f laws.md ]; then cat laws.md >> "$GITHUB_STEP_SUMMARY"; fi
-      - name: Compare with the baseline
-        env:
-          # The branch cannot delete the baseline, or loosen the policy of the gate.
-          BASE: ${{{{ github.base_ref && format('origin/{{0}}', github.base_ref) || 'HEAD' }}}}
-        run: harness gate --run ci --base "$BASE"
-      - uses: {UPLOAD}
-        if: always()
-        with:
-          name: laws
-          path: laws.xml
-"""
+    return TEMPLATE.read_text(encoding="utf-8").replace("REQUIREMENTS", f"{shlex.quote(install)}{editable}")
 
 
 def _is_package(root: Path) -> bool:
