@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.command.options import say
-from harness.command.panels import epilog, output_option
+from harness.command.panels import output_option
 from harness.error import UsageError, did_you_mean, printable
 
 if TYPE_CHECKING:
@@ -18,28 +18,6 @@ if TYPE_CHECKING:
 
 Option = typer.Option
 
-EPILOG = epilog(
-    """
-  harness init
-  harness init --dry-run
-  harness init --cases --baseline
-""",
-    """
-The command reads the project and does not import it. It takes functions whose
-contract follows from their name, says why it leaves out others, and writes
-  a test file, or a package of cases with --cases
-  the table [tool.harness] in pyproject.toml, which `harness check` reads
-  a GitHub workflow
-  with --baseline: the results of a first check
-It never overwrites a file. A second run changes nothing.
-""",
-    exits={
-        0: "the files are written, or nothing was left to write",
-        1: "with --baseline: the first check found a defect",
-        2: "nothing was written; one line says why",
-    },
-)
-"""Examples and exit codes of ``--help``."""
 
 RUN = "init"
 """Run of the first check."""
@@ -72,7 +50,27 @@ def init(
     yes: Annotated[bool, Option("--yes", "-y", help="Ask nothing; take the defaults.")] = False,
     dry_run: Annotated[bool, output_option("--dry-run", help="Show the files, and write nothing.")] = False,
 ) -> None:
-    """Start to use the harness in a project: write tests, settings and a workflow."""
+    """Start to use the harness in a project: write tests, settings and a workflow.
+
+    Examples
+    --------
+      harness init
+      harness init --dry-run
+      harness init --cases --baseline
+
+    The command reads the project and does not import it. It takes functions whose
+    contract follows from their name, says why it leaves out others, and writes
+      a test file, or a package of cases with --cases
+      the table [tool.harness] in pyproject.toml, which `harness check` reads
+      a GitHub workflow
+      with --baseline: the results of a first check
+    It never overwrites a file. A second run changes nothing.
+
+    Exit codes:
+      0  the files are written, or nothing was left to write
+      1  with --baseline: the first check found a defect
+      2  nothing was written; one line says why
+    """
     from harness.adoption.generated_files import NEWEST, WORKFLOW, Choice, Source, find_this_version, plan_files, write
     from harness.adoption.project import describe_functions, find_functions, find_layout
 

@@ -11,7 +11,7 @@ from harness.auditor.repair import AuditJudge, find_audit_fix
 from harness.command import options, runner
 from harness.command.option_groups import ExecutionOptions, takes_options
 from harness.command.options import Output, console, reject_unknown, say
-from harness.command.panels import epilog, known_option, output_option, thorough_option
+from harness.command.panels import known_option, output_option, thorough_option
 from harness.command.runner import Work
 from harness.error import UsageError
 from harness.repair.proposal import FixOptions, Proposal, print_proposal
@@ -27,41 +27,6 @@ SHORT = 20
 
 TRENDS = 3
 """Maximum number of lines with shrinking headroom that are reported with their predicted breaking step."""
-
-EPILOG = epilog(
-    """
-  harness audit train.py:step
-  harness audit train.py:step --steps 100 --events
-  harness audit train.py:step --what-if bfloat16
-""",
-    r"""
-More examples:
-  a hundred steps; audit as many as fit into five times their CPU time
-    harness audit train.py:step --events --steps 100 --within 5
-  step 57 in full, after 56 steps without an audit
-    harness audit train.py:step --at 57
-  a hundred steps, every tenth of them in full
-    harness audit train.py:step --steps 100 --sample 10
-  a small step in which float64 may lose digits too
-    harness audit train.py:step --balls
-  a step that takes minutes
-    harness audit train.py:step --first-call-seconds 600
-  a verified fix, as a diff; --write applies it
-    harness audit train.py:step --fix
-  what would go wrong in bfloat16, and under autocast to float16
-    harness audit train.py:step \
-      --what-if bfloat16 --what-if autocast-float16
-  a step that demonstrates an overflow
-    harness audit train.py:step --expect overflow
-""",
-    exits={
-        0: "no findings, except expected ones and findings of --what-if",
-        1: "a line goes wrong, or an expected finding is missing",
-        2: "the step could not be audited: it does not exist, needs arguments, raises, exits, hangs, or leaves "
-        "nothing to examine",
-    },
-)
-"""Examples and exit codes of ``--help``."""
 
 
 @takes_options
@@ -114,7 +79,39 @@ def audit(
     output: Output,
     execution: ExecutionOptions,
 ) -> None:
-    """Find the lines of a training step that lose accuracy or overflow."""
+    r"""Find the lines of a training step that lose accuracy or overflow.
+
+    Examples
+    --------
+      harness audit train.py:step
+      harness audit train.py:step --steps 100 --events
+      harness audit train.py:step --what-if bfloat16
+
+    More examples:
+      a hundred steps; audit as many as fit into five times their CPU time
+        harness audit train.py:step --events --steps 100 --within 5
+      step 57 in full, after 56 steps without an audit
+        harness audit train.py:step --at 57
+      a hundred steps, every tenth of them in full
+        harness audit train.py:step --steps 100 --sample 10
+      a small step in which float64 may lose digits too
+        harness audit train.py:step --balls
+      a step that takes minutes
+        harness audit train.py:step --first-call-seconds 600
+      a verified fix, as a diff; --write applies it
+        harness audit train.py:step --fix
+      what would go wrong in bfloat16, and under autocast to float16
+        harness audit train.py:step \
+          --what-if bfloat16 --what-if autocast-float16
+      a step that demonstrates an overflow
+        harness audit train.py:step --expect overflow
+
+    Exit codes:
+      0  no findings, except expected ones and findings of --what-if
+      1  a line goes wrong, or an expected finding is missing
+      2  the step could not be audited: it does not exist, needs arguments,
+         raises, exits, hangs, or leaves nothing to examine
+    """
     from harness.auditor.display import AUDIT_WRITERS
     from harness.auditor.plan import Auditing, AuditPlan
     from harness.display.output_format import format_audits

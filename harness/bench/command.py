@@ -25,7 +25,7 @@ from harness.command.options import (
     say,
     session,
 )
-from harness.command.panels import LOADERS, OUTPUT, THOROUGH, epilog
+from harness.command.panels import LOADERS, OUTPUT, THOROUGH
 from harness.command.runner import Work
 from harness.error import UsageError, did_you_mean, join_names
 from harness.isolation.limits import Limits
@@ -34,11 +34,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.record import RunFolder
-
-TRAIN_EPILOG = epilog("""
-  harness train --run mine
-  harness report mine
-""")
 
 
 @takes_options
@@ -50,7 +45,13 @@ def train(
     quiet: QuietOption = False,
     limits: Limits,
 ) -> None:
-    """Train the shipped models; record curves, parameters, overfitting."""
+    """Train the shipped models; record curves, parameters, overfitting.
+
+    Examples
+    --------
+      harness train --run mine
+      harness report mine
+    """
     from harness.bench import experiment
     from harness.calling.discovery import is_shipped
     from harness.data.dataset import prepare
@@ -162,31 +163,6 @@ def _make_parser(name: str) -> Callable[[str], Any]:
     return read
 
 
-BENCH_EPILOG = epilog(
-    """
-  harness bench steps
-  harness bench loaders --dataset train.py:dataset --workers 0,2,4
-  harness bench steps --cases model.py:Net --contract softmax_regression_step
-""",
-    """
-Suites that run by default:
-  loaders        data loaders against batch size and number of workers
-  steps          training steps
-  balance        whether loading keeps up with the training step
-  operations     single operations
-  vectorization  loops against vectorized code
-
-A suite that runs only by name:
-  agreement      step times compared with torch.utils.benchmark
-""",
-    exits={
-        0: "everything was measured",
-        1: "a benchmark failed",
-        2: "nothing could be measured",
-    },
-)
-
-
 @takes_options
 @partial(replace_parameter, name="settings", options=[*_list_options()], read=_read)
 def bench(
@@ -206,7 +182,29 @@ def bench(
     quiet: QuietOption = False,
     limits: Limits,
 ) -> None:
-    """Time training steps, data loaders and vectorized code."""
+    """Time training steps, data loaders and vectorized code.
+
+    Examples
+    --------
+      harness bench steps
+      harness bench loaders --dataset train.py:dataset --workers 0,2,4
+      harness bench steps --cases model.py:Net --contract softmax_regression_step
+
+    Suites that run by default:
+      loaders        data loaders against batch size and number of workers
+      steps          training steps
+      balance        whether loading keeps up with the training step
+      operations     single operations
+      vectorization  loops against vectorized code
+
+    A suite that runs only by name:
+      agreement      step times compared with torch.utils.benchmark
+
+    Exit codes:
+      0  everything was measured
+      1  a benchmark failed
+      2  nothing could be measured
+    """
     from harness.bench import run as benchmark
     from harness.data.dataset import prepare
 

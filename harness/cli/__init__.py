@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from itertools import pairwise
@@ -15,26 +15,19 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from harness.adoption.command import EPILOG as INIT_EPILOG
 from harness.adoption.command import init
-from harness.auditor.command import EPILOG as AUDIT_EPILOG
 from harness.auditor.command import audit
-from harness.bench.command import BENCH_EPILOG, TRAIN_EPILOG, bench, train
+from harness.bench.command import bench, train
 from harness.cli import check, doctor, gate, laws, report
 from harness.command.options import discard_output
-from harness.command.panels import epilog, write_command, write_group
-from harness.course.command import EPILOG as LEARN_EPILOG
+from harness.command.panels import write_command, write_group
 from harness.course.command import learn
 from harness.error import ExitCode, UsageError, did_you_mean, join_names, nearest
 from harness.execution.interrupt import interruptible
-from harness.proof.command import EPILOG as PROVE_EPILOG
 from harness.proof.command import prove
-from harness.proof.float32.command import ACCURACY_EPILOG, DIFF_EPILOG, accuracy, diff
-from harness.surveyor.command import EPILOG as SURVEY_EPILOG
+from harness.proof.float32.command import accuracy, diff
 from harness.surveyor.command import survey
-from harness.tolerances.command import EPILOG as TOLERANCES_EPILOG
 from harness.tolerances.command import tolerances
-from harness.tuner.command import EPILOG as TUNE_EPILOG
 from harness.tuner.command import tune
 
 # Commands with help in panels, and with errors of one line for options that cannot be read
@@ -174,21 +167,7 @@ def _format_message(message: str) -> str:
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(
-    cls=Group,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    help="Property-test numerical PyTorch code against exact arithmetic, measure its speed, and gate changes.",
-    epilog=epilog(
-        """
-  harness check homework.py:softmax
-  harness audit train.py:step
-  harness init
-""",
-        "Each command has its own help, such as `harness check --help`.",
-    ),
-)
+app = typer.Typer(cls=Group, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 def _show_version(value: bool) -> None:
@@ -203,7 +182,16 @@ def common(
         bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Read the options of the command line itself, and check what every command needs."""
+    """Property-test numerical PyTorch code against exact arithmetic, measure its speed, and gate changes.
+
+    Examples
+    --------
+      harness check homework.py:softmax
+      harness audit train.py:step
+      harness init
+
+    Each command has its own help, such as `harness check --help`.
+    """
     reject_missing_scratch()
 
 
@@ -219,35 +207,16 @@ def reject_missing_scratch() -> None:
     raise UsageError(f"the folder for temporary files, `{folder}`, {problem}", remedy="set `TMPDIR` to another folder")
 
 
-COMMANDS = {
-    "Is it correct?": (
-        ("check", check.check, check.EPILOG),
-        ("survey", survey, SURVEY_EPILOG),
-        ("prove", prove, PROVE_EPILOG),
-        ("accuracy", accuracy, ACCURACY_EPILOG),
-    ),
-    "Which line of a training step goes wrong?": (("audit", audit, AUDIT_EPILOG),),
-    "How fast is it?": (
-        ("bench", bench, BENCH_EPILOG),
-        ("tune", tune, TUNE_EPILOG),
-    ),
-    "Are its tests right?": (("tolerances", tolerances, TOLERANCES_EPILOG),),
-    "Did a change make it worse?": (
-        ("gate", gate.gate, gate.EPILOG),
-        ("diff", diff, DIFF_EPILOG),
-        ("doctor", doctor.doctor, doctor.EPILOG),
-        ("freeze", laws.freeze, laws.FREEZE_EPILOG),
-    ),
-    "How do I start in a project?": (("init", init, INIT_EPILOG),),
-    "What is there to check?": (
-        ("list", laws.list_, laws.LIST_EPILOG),
-        ("explain", laws.explain, laws.EXPLAIN_EPILOG),
-    ),
-    "How do I learn it?": (("learn", learn, LEARN_EPILOG),),
-    "What did a run find?": (
-        ("report", report.report, report.EPILOG),
-        ("train", train, TRAIN_EPILOG),
-    ),
+COMMANDS: Mapping[str, Mapping[str, Callable[..., Any]]] = {
+    "Is it correct?": {"check": check.check, "survey": survey, "prove": prove, "accuracy": accuracy},
+    "Which line of a training step goes wrong?": {"audit": audit},
+    "How fast is it?": {"bench": bench, "tune": tune},
+    "Are its tests right?": {"tolerances": tolerances},
+    "Did a change make it worse?": {"gate": gate.gate, "diff": diff, "doctor": doctor.doctor, "freeze": laws.freeze},
+    "How do I start in a project?": {"init": init},
+    "What is there to check?": {"list": laws.list_, "explain": laws.explain},
+    "How do I learn it?": {"learn": learn},
+    "What did a run find?": {"report": report.report, "train": train},
 }
 """The commands by the user's question, in the order of ``--help``."""
 
@@ -255,9 +224,9 @@ PASSES_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 """Settings of a command that passes arguments on to another program."""
 
 for question, commands in COMMANDS.items():
-    for name, command, epilog_ in commands:
+    for name, command in commands.items():
         settings = PASSES_ON if name == "tolerances" else None
-        app.command(name, cls=Command, rich_help_panel=question, epilog=epilog_, context_settings=settings)(command)
+        app.command(name, cls=Command, rich_help_panel=question, context_settings=settings)(command)
 
 
 def main() -> None:

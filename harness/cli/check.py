@@ -14,7 +14,7 @@ from harness.calling.target import OBJECTS
 from harness.command import options, runner
 from harness.command.option_groups import ExecutionOptions, takes_options, takes_question
 from harness.command.options import Output, OutputFormat, console, reject_nothing, say, say_claim
-from harness.command.panels import epilog, known_option, output_option, thorough_option
+from harness.command.panels import known_option, output_option, thorough_option
 from harness.command.runner import Work
 from harness.command.watch import run_on_change
 from harness.error import ExitCode, UsageError
@@ -29,40 +29,6 @@ if TYPE_CHECKING:
     from harness.record import Fix, Property, Record, Verdict
 
 Option = typer.Option
-EPILOG = epilog(
-    """
-  harness check homework.py:softmax
-  harness check homework.py:quick_gelu --formula 'x * sigmoid(1.702 * x)'
-  harness check torch.nn.functional:softmax --call 'lambda f, x: f(x, dim=-1)'
-""",
-    r"""
-More examples:
-  the targets of [tool.harness] in pyproject.toml
-    harness check
-  the shipped cases
-    harness check cases
-  one function, again each time its file is saved
-    harness check homework.py:softmax --watch
-  a verified fix, as a diff; --write applies it
-    harness check homework.py:softmax --fix
-  a function whose name is not the name of a contract
-    harness check homework.py:attention_weights --contract softmax
-  a function that computes on NumPy or JAX arrays
-    harness check scipy.special:expit --contract sigmoid --call numpy
-    harness check jax.nn:softmax --call 'jax(axis=-1)'
-  a convention that the contract leaves open
-    harness check homework.py:loss --contract squared_error \
-      --declare factor=0.5
-  a known failure
-    harness check homework.py:softmax --contract softmax \
-      --breaks 'value_on_long_rows:float16=the sum overflows'
-""",
-    exits={
-        0: "every law holds or fails as declared; lost digits are reported, but do not count",
-        1: "a law is broken; with --strict, also lost digits or an undeclared property",
-    },
-)
-"""Examples and exit codes of ``--help``."""
 
 
 @checks_the_project
@@ -87,7 +53,41 @@ def check(
     output: Output,
     execution: ExecutionOptions,
 ) -> None:
-    """Check which mathematical laws an implementation satisfies."""
+    r"""Check which mathematical laws an implementation satisfies.
+
+    Examples
+    --------
+      harness check homework.py:softmax
+      harness check homework.py:quick_gelu --formula 'x * sigmoid(1.702 * x)'
+      harness check torch.nn.functional:softmax --call 'lambda f, x: f(x, dim=-1)'
+
+    More examples:
+      the targets of [tool.harness] in pyproject.toml
+        harness check
+      the shipped cases
+        harness check cases
+      one function, again each time its file is saved
+        harness check homework.py:softmax --watch
+      a verified fix, as a diff; --write applies it
+        harness check homework.py:softmax --fix
+      a function whose name is not the name of a contract
+        harness check homework.py:attention_weights --contract softmax
+      a function that computes on NumPy or JAX arrays
+        harness check scipy.special:expit --contract sigmoid --call numpy
+        harness check jax.nn:softmax --call 'jax(axis=-1)'
+      a convention that the contract leaves open
+        harness check homework.py:loss --contract squared_error \
+          --declare factor=0.5
+      a known failure
+        harness check homework.py:softmax --contract softmax \
+          --breaks 'value_on_long_rows:float16=the sum overflows'
+
+    Exit codes:
+      0  every law holds or fails as declared; lost digits are reported, but do
+         not count
+      1  a law is broken; with --strict, also lost digits or an undeclared
+         property
+    """
     reject_nothing(target, "check")
     if output.output_format is OutputFormat.SARIF and watch:
         raise UsageError("cannot use `--output-format sarif` together with `--watch`", remedy="leave one out")

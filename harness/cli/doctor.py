@@ -9,23 +9,13 @@ from rich.table import Column, Table
 
 from harness.adoption.settings import read_search_path
 from harness.command.options import CasesArgument, ContractOption, DataOption, console, progress, say
-from harness.command.panels import epilog, thorough_option
+from harness.command.panels import thorough_option
 from harness.error import ExitCode
 
 if TYPE_CHECKING:
     from harness.gate.doctor import Diagnosis
 
 Option = typer.Option
-EPILOG = epilog(
-    """
-  harness doctor
-  harness doctor homework.py:softmax --budget 60
-""",
-    exits={
-        0: "the table is complete",
-        2: "nothing could be measured",
-    },
-)
 
 
 def doctor(
@@ -37,7 +27,17 @@ def doctor(
         thorough_option(min=1.0, help="Time limit, in seconds.", show_default="from pyproject.toml", metavar="SECONDS"),
     ] = None,
 ) -> None:
-    """Measure the timing noise of this machine, which limits the gate."""
+    """Measure the timing noise of this machine, which limits the gate.
+
+    Examples
+    --------
+      harness doctor
+      harness doctor homework.py:softmax --budget 60
+
+    Exit codes:
+      0  the table is complete
+      2  nothing could be measured
+    """
     from harness.gate.doctor import advice, diagnose
     from harness.gate.finding import percent_slower
     from harness.gate.policy import project_root, read_policy

@@ -21,7 +21,7 @@ from harness.command.options import (
     session,
     write_files,
 )
-from harness.command.panels import epilog, output_option, thorough_option
+from harness.command.panels import output_option, thorough_option
 from harness.error import UsageError, printable
 
 if TYPE_CHECKING:
@@ -38,34 +38,6 @@ Option = typer.Option
 SUMMARY = "GITHUB_STEP_SUMMARY"
 """Environment variable with the file of a CI job's summary."""
 
-EPILOG = epilog(
-    """
-  harness gate --run report
-  harness gate --run report --update
-  harness gate --against main
-""",
-    """
-More examples:
-  laws, breaking points and deviations of a new run against the baseline
-    harness check --run report
-    harness gate --run report
-  accept the changes: make the run the new baseline
-    harness gate --run report --update
-  the time of every case against the previous commit
-    harness gate --against HEAD~1
-  the time of a branch against the commit where it left main, in a minute
-    harness gate --against main --budget 60
-  a pull request, which cannot delete the baseline or loosen the policy
-    harness gate --run report --base origin/main
-""",
-    exits={
-        0: "pass",
-        1: "something got worse",
-        2: "no verdict: a case is gone or no longer measured, nothing was compared, or the measurement is not reliable",
-        3: "inconclusive, with --strict",
-    },
-)
-"""Examples and exit codes of ``--help``."""
 
 RUN = "gate"
 """Default run if only time is measured."""
@@ -133,7 +105,34 @@ def gate(
     junit: JunitOption = None,
     markdown: MarkdownOption = None,
 ) -> None:
-    """Decide whether a change made numerics, counts or time worse."""
+    """Decide whether a change made numerics, counts or time worse.
+
+    Examples
+    --------
+      harness gate --run report
+      harness gate --run report --update
+      harness gate --against main
+
+    More examples:
+      laws, breaking points and deviations of a new run against the baseline
+        harness check --run report
+        harness gate --run report
+      accept the changes: make the run the new baseline
+        harness gate --run report --update
+      the time of every case against the previous commit
+        harness gate --against HEAD~1
+      the time of a branch against the commit where it left main, in a minute
+        harness gate --against main --budget 60
+      a pull request, which cannot delete the baseline or loosen the policy
+        harness gate --run report --base origin/main
+
+    Exit codes:
+      0  pass
+      1  something got worse
+      2  no verdict: a case is gone or no longer measured, nothing was compared,
+         or the measurement is not reliable
+      3  inconclusive, with --strict
+    """
     from harness.gate.base import read_base
     from harness.gate.display import WRITERS
     from harness.gate.finding import exit_code

@@ -11,25 +11,10 @@ from harness.calling.question import Question
 from harness.command import options
 from harness.command.option_groups import takes_question
 from harness.command.options import console, run_folder, say
-from harness.command.panels import epilog
 from harness.error import UsageError
 
 if TYPE_CHECKING:
     from harness.case import Case
-
-LIST_EPILOG = epilog("""
-  harness list --contracts
-  harness list --formulas
-""")
-EXPLAIN_EPILOG = epilog("""
-  harness explain rows_sum_to_one
-  harness explain value --contract softmax
-""")
-FREEZE_EPILOG = epilog("""
-  harness check homework.py:softmax --run mine
-  harness freeze mine counterexamples
-  harness check homework.py:softmax --corpus counterexamples
-""")
 
 
 def list_(
@@ -41,7 +26,13 @@ def list_(
         bool, typer.Option("--formulas", help="Only the catalog of formulas; each is also a contract.")
     ] = False,
 ) -> None:
-    """List the cases, contracts and laws, with the statement of each law."""
+    """List the cases, contracts and laws, with the statement of each law.
+
+    Examples
+    --------
+      harness list --contracts
+      harness list --formulas
+    """
     from harness.display import listing
 
     is_all = not (cases or contracts or laws or formulas)
@@ -89,7 +80,13 @@ def explain(
     *,
     question: Question,
 ) -> None:
-    """Explain a law: statement, source, bound, common causes and fixes."""
+    """Explain a law: statement, source, bound, common causes and fixes.
+
+    Examples
+    --------
+      harness explain rows_sum_to_one
+      harness explain value --contract softmax
+    """
     from harness.display import listing
 
     say(listing.explain(law, question.contract).wrap(console().width))
@@ -99,7 +96,14 @@ def freeze(
     run: Annotated[str, typer.Argument(help="Run to read: a name below .harness/runs, or a path.", metavar="RUN")],
     corpus: Annotated[Path, typer.Argument(help="Folder to write to, for `harness check --corpus`.", metavar="FOLDER")],
 ) -> None:
-    """Save the counterexamples of a run for later checks."""
+    """Save the counterexamples of a run for later checks.
+
+    Examples
+    --------
+      harness check homework.py:softmax --run mine
+      harness freeze mine counterexamples
+      harness check homework.py:softmax --corpus counterexamples
+    """
     from harness.record import Breaking, Proof, Verdict, Worst
     from harness.verdict.replay import Recorded, freeze
 

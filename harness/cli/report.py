@@ -6,34 +6,11 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from harness.command.options import JunitOption, run_folder, say
-from harness.command.panels import epilog, output_option
+from harness.command.panels import output_option
 from harness.error import ExitCode
 
 if TYPE_CHECKING:
     from harness.record import RunFolder
-
-
-EPILOG = epilog(
-    """
-  harness report
-  harness report mine --open
-  harness report .harness/runs
-  harness report mine --new
-""",
-    """
-With --new, the run is made first: the shipped cases are checked, surveyed,
-trained, audited and timed, in several minutes. The page exists after the
-first part and is replaced meanwhile; after Ctrl-C, it shows all finished parts.
-
-With several runs, the page reports the newest one: it lists the changes since
-the previous run, and shows all runs next to each other and over time.
-""",
-    exits={
-        0: "the page is written",
-        1: "with --new: a law is broken",
-        2: "the page is written, but a command of the run was interrupted or failed; or there is no run",
-    },
-)
 
 
 def report(
@@ -50,7 +27,28 @@ def report(
     ] = False,
     open_: Annotated[bool, output_option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
-    """Write a page about a run: HTML, Markdown, data and a badge."""
+    """Write a page about a run: HTML, Markdown, data and a badge.
+
+    Examples
+    --------
+      harness report
+      harness report mine --open
+      harness report .harness/runs
+      harness report mine --new
+
+    With --new, the run is made first: the shipped cases are checked, surveyed,
+    trained, audited and timed, in several minutes. The page exists after the
+    first part and is replaced meanwhile; after Ctrl-C, it shows all finished parts.
+
+    With several runs, the page reports the newest one: it lists the changes since
+    the previous run, and shows all runs next to each other and over time.
+
+    Exit codes:
+      0  the page is written
+      1  with --new: a law is broken
+      2  the page is written, but a command of the run was interrupted or failed;
+         or there is no run
+    """
     if new:
         _make(runs or [RUN], output, junit, is_opened=open_)
     from harness.display.verdict_document import Results, make_junit

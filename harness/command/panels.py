@@ -7,9 +7,9 @@ import inspect
 import os
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import typer
 
@@ -60,20 +60,36 @@ SHORT = 30
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
-BREAK = "\f"
-"""Separates the examples at the beginning from the text at the end."""
+EXAMPLES, EXITS = "\n\nExamples\n--------\n", "Exit codes:\n"
+"""Headings in the docstring of a command: of its first examples, and of the meanings of its exit codes."""
 
 
-def epilog(examples: str, more: str = "", exits: Mapping[int, str] | None = None) -> str:
-    """Join the examples before the options and the text after them into the single text that typer accepts.
+class HelpText(NamedTuple):
+    """The parts of the docstring of a command.
 
-    ``exits`` says what the exit codes mean for this command; without an answer, the code is the same for all.
+    Parameters
+    ----------
+    about
+        The sentences on the command.
+    examples
+        The first examples, which precede the options.
+    end
+        The text after the options.
     """
-    rows = [] if exits is None else ["", "Exit codes:"]
-    for code, text in sorted(({ExitCode.NO_ANSWER: ExitCode.NO_ANSWER.meaning} | dict(exits or {})).items()):
-        rows += textwrap.wrap(text, 78, initial_indent=f"  {code}  ", subsequent_indent=" " * 5) if exits else []
-    end = "\n".join([more.strip("\n"), *rows]).strip("\n")
-    return f"{examples.strip(chr(10))}{BREAK}{end}"
+
+    about: str
+    examples: str
+    end: str
+
+
+def split_help(command: Any) -> HelpText:
+    """Return the parts of a command's docstring; without an answer, the exit code is the same for all commands."""
+    about, _, rest = inspect.cleandoc(command.help or "").partition(EXAMPLES)
+    examples, _, end = rest.partition("\n\n")
+    code = ExitCode.NO_ANSWER
+    if EXITS in end and f"\n  {code:d}  " not in end:
+        end += f"\n  {code:d}  {code.meaning}"
+    return HelpText(about, examples, end)
 
 
 def write_command(command: Any, ctx: typer.Context, formatter: Any) -> None:
@@ -110,13 +126,13 @@ def write_group(group: Any, ctx: typer.Context, formatter: Any) -> None:
 
 def _write_head(command: Any, formatter: Any) -> str:
     """Write the sentences on a command and its examples, and return the text for the end."""
-    for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
+    about, examples, end = split_help(command)
+    for paragraph in about.split("\n\n"):
         lines = textwrap.wrap(" ".join(paragraph.split()), formatter.width - 2, break_on_hyphens=False)
         formatter.write("\n" + "".join(f"  {line}\n" for line in lines))
-    examples, _, more = (command.epilog or "").partition(BREAK)
     if examples:
         formatter.write(f"\n{_format_heading('Examples')}\n{examples}\n")
-    return "\n" + more.rstrip("\n") + "\n" if more else ""
+    return f"\n{end}\n" if end else ""
 
 
 def _write_rows(formatter: Any, title: str, rows: Iterable[tuple[str, str]], width: int = LABEL) -> None:

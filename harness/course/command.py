@@ -15,34 +15,11 @@ from typing import Annotated, Any
 import typer
 
 from harness.command.options import console, say
-from harness.command.panels import epilog
 from harness.command.watch import run_on_change
 from harness.course.exercise import SECTIONS, Command, Exercise, find_exercise, load_exercises
 from harness.course.progress import Entry, State, read_progress, update
 from harness.error import ExitCode, UsageError
 from harness.record import write_atomically
-
-EPILOG = epilog(
-    """
-  harness learn
-  harness learn softmax
-  harness learn softmax --hint
-""",
-    """
-More examples:
-  check all exercises
-    harness learn --verify
-
-The files are in the folder exercises, the progress is in .harness/learn.json.
-An existing file is never overwritten; delete it to start again.
-""",
-    exits={
-        0: "the exercise is done, or cannot be done on this machine; with --verify, every exercise",
-        1: "it is not done",
-        2: "the question could not be answered, for example because there is no such exercise",
-    },
-)
-"""Examples and exit codes of ``--help``."""
 
 HINTS = 3
 
@@ -74,7 +51,28 @@ def learn(
         bool, typer.Option("--verify", help="Check every exercise, or only NAME, in one line each.")
     ] = False,
 ) -> None:
-    """Learn the linear-networks chapter by exercises, which turn from failing to passing."""
+    """Learn the linear-networks chapter by exercises, which turn from failing to passing.
+
+    Examples
+    --------
+      harness learn
+      harness learn softmax
+      harness learn softmax --hint
+
+    More examples:
+      check all exercises
+        harness learn --verify
+
+    The files are in the folder exercises, the progress is in .harness/learn.json.
+    An existing file is never overwritten; delete it to start again.
+
+    Exit codes:
+      0  the exercise is done, or cannot be done on this machine; with --verify,
+         every exercise
+      1  it is not done
+      2  the question could not be answered, for example because there is no such
+         exercise
+    """
     if hint + solution + verify > 1:
         raise UsageError("cannot use two of `--hint`, `--solution` and `--verify` together", remedy="leave one out")
     program = context.find_root().command

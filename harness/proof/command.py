@@ -10,33 +10,13 @@ import typer
 from harness.command import options, runner
 from harness.command.option_groups import ExecutionOptions, takes_options, takes_question
 from harness.command.options import Output, console, reject_nothing, run_folder, say, say_claim
-from harness.command.panels import epilog, output_option, thorough_option
+from harness.command.panels import output_option, thorough_option
 from harness.command.runner import Work
 from harness.error import ExitCode, UsageError
 from harness.proof.exhaustion import Exhaustion, Proving
 
 if TYPE_CHECKING:
     from harness.record import Proof, Record
-
-
-EPILOG = epilog(
-    """
-  harness prove homework.py:sigmoid --dtypes bfloat16
-  harness prove homework.py:softmax --seconds 60
-  harness prove torch:exp --dtypes float32 --no-isolate
-""",
-    """
-Every value of sigmoid, logsigmoid and softplus takes seconds. Every pair of
-inputs of a two-class softmax or log-softmax, 4.3 billion for each kernel,
-takes minutes, and so does every float32 number of an elementary function or
-an activation. Finished parts are saved in the run; after an interrupt, the
-same command continues.
-""",
-    exits={
-        0: "proved: no law is broken",
-        1: "a law is broken",
-    },
-)
 
 
 @takes_question("contract", "dtypes", "layouts", "quantities", "call", "declares")
@@ -55,7 +35,24 @@ def prove(
     fresh: options.FreshOption = False,
     execution: ExecutionOptions,
 ) -> None:
-    """Prove the laws and the largest error by checking all inputs."""
+    """Prove the laws and the largest error by checking all inputs.
+
+    Examples
+    --------
+      harness prove homework.py:sigmoid --dtypes bfloat16
+      harness prove homework.py:softmax --seconds 60
+      harness prove torch:exp --dtypes float32 --no-isolate
+
+    Every value of sigmoid, logsigmoid and softplus takes seconds. Every pair of
+    inputs of a two-class softmax or log-softmax, 4.3 billion for each kernel,
+    takes minutes, and so does every float32 number of an elementary function or
+    an activation. Finished parts are saved in the run; after an interrupt, the
+    same command continues.
+
+    Exit codes:
+      0  proved: no law is broken
+      1  a law is broken
+    """
     from harness.display.verdict import print_properties
     from harness.proof.display import print_proofs
     from harness.wording import proof_line

@@ -7,20 +7,8 @@ import typer
 from harness.command import options, runner
 from harness.command.option_groups import ExecutionOptions, takes_options, takes_question
 from harness.command.options import Output, console, reject_nothing, say, say_claim
-from harness.command.panels import epilog
 from harness.command.runner import Work
 from harness.surveyor.plan import Survey
-
-EPILOG = epilog(
-    """
-  harness survey homework.py:softmax
-  harness survey homework.py:softmax --dtypes float16 --law value
-""",
-    exits={
-        0: "every break is declared, and at the declared point",
-        1: "something breaks that is not declared, or not at the declared point",
-    },
-)
 
 
 @takes_question(laws={"help": "Survey only this law."})
@@ -33,7 +21,17 @@ def survey(
     quiet: options.QuietOption = False,
     execution: ExecutionOptions,
 ) -> None:
-    """Find the first float at which a law breaks, and the largest error."""
+    """Find the first float at which a law breaks, and the largest error.
+
+    Examples
+    --------
+      harness survey homework.py:softmax
+      harness survey homework.py:softmax --dtypes float16 --law value
+
+    Exit codes:
+      0  every break is declared, and at the declared point
+      1  something breaks that is not declared, or not at the declared point
+    """
     from harness.surveyor.discovery import Discoveries
     from harness.surveyor.display import print_survey
     from harness.wording import select_disagreeing, select_unanswered, select_undeclared

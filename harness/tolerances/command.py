@@ -11,26 +11,9 @@ from typing import Annotated
 import typer
 
 from harness.command.options import say
-from harness.command.panels import epilog
 from harness.error import UsageError
 from harness.tolerances.place import Answer, Suite, merge
 from harness.wording.number import count
-
-EPILOG = epilog(
-    """
-  harness tolerances tests
-  harness tolerances tests/test_loss.py -k cross_entropy
-""",
-    """
-pytest runs in this environment and imports your code as it always does.
-Comparisons in tests that fail get no verdict.
-""",
-    exits={
-        0: "no comparison is vacuous",
-        1: "a comparison accepts 0 in place of the result",
-        2: "the suite did not run",
-    },
-)
 
 RAN = {0, 1}
 """Exit codes of pytest after the tests have run: all passed, or some failed."""
@@ -44,7 +27,21 @@ def tolerances(
     *,
     every: Annotated[bool, typer.Option("--all", help="List comparisons that are sound or not judged, too.")] = False,
 ) -> None:
-    """Find the comparisons of a test suite whose tolerance accepts a wrong result, or refuses a right one."""
+    """Find the comparisons of a test suite whose tolerance accepts a wrong result, or refuses a right one.
+
+    Examples
+    --------
+      harness tolerances tests
+      harness tolerances tests/test_loss.py -k cross_entropy
+
+    pytest runs in this environment and imports your code as it always does.
+    Comparisons in tests that fail get no verdict.
+
+    Exit codes:
+      0  no comparison is vacuous
+      1  a comparison accepts 0 in place of the result
+      2  the suite did not run
+    """
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pytest", "-p", "harness.tolerances.plugin", "-q", "--no-header", "--tb=short"]
         done = subprocess.run(

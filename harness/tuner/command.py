@@ -8,7 +8,7 @@ import typer
 from harness.command import runner
 from harness.command.option_groups import takes_options
 from harness.command.options import JsonOption, console, reject_unknown, say, write_files
-from harness.command.panels import epilog, thorough_option
+from harness.command.panels import thorough_option
 from harness.command.runner import Work
 from harness.error import UsageError
 from harness.isolation.limits import Limits
@@ -19,26 +19,6 @@ if TYPE_CHECKING:
 Option = typer.Option
 BATCH_SIZE = 256
 """Batch size of the book."""
-
-EPILOG = epilog(
-    """
-  harness tune my.package:TrainingSet
-  harness tune train.py:dataset --batch-sizes 64,128,256
-  harness tune train.py:dataset --step train.py:step
-""",
-    """
-More examples:
-  one batch size
-    harness tune train.py:dataset --batch-size 128
-  the cheapest loader that keeps up with a training step of 1.5 ms
-    harness tune train.py:dataset --step-ms 1.5
-""",
-    exits={
-        0: "a configuration was found",
-        2: "the question could not be answered, for example because the data set does not deliver",
-    },
-)
-"""Examples and exit codes of ``--help``."""
 
 
 @takes_options
@@ -80,7 +60,25 @@ def tune(
     *,
     limits: Limits,
 ) -> None:
-    """Find a near-optimal DataLoader configuration for a data set."""
+    """Find a near-optimal DataLoader configuration for a data set.
+
+    Examples
+    --------
+      harness tune my.package:TrainingSet
+      harness tune train.py:dataset --batch-sizes 64,128,256
+      harness tune train.py:dataset --step train.py:step
+
+    More examples:
+      one batch size
+        harness tune train.py:dataset --batch-size 128
+      the cheapest loader that keeps up with a training step of 1.5 ms
+        harness tune train.py:dataset --step-ms 1.5
+
+    Exit codes:
+      0  a configuration was found
+      2  the question could not be answered, for example because the data set does
+         not deliver
+    """
     from harness.isolation.delegate import run_in_child
     from harness.tuner.display import make_json, print_tuning
     from harness.tuner.target import longest_s

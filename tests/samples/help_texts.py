@@ -11,7 +11,7 @@ import typer
 from harness.cli import COMMANDS, app
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "help"
-NAMES = ("", *(name for commands in COMMANDS.values() for name, *_ in commands))
+NAMES = ("", *(name for commands in COMMANDS.values() for name in commands))
 """The commands; the empty name is ``harness --help`` itself."""
 
 

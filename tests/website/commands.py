@@ -6,7 +6,7 @@ from typing import Any
 import typer
 
 from harness.cli import COMMANDS, app
-from harness.command.panels import BREAK, list_panels
+from harness.command.panels import list_panels, split_help
 
 
 def pages() -> dict[str, str]:
@@ -16,7 +16,7 @@ def pages() -> dict[str, str]:
     found, overview = {}, ["# Commands", "", "`harness COMMAND --help` prints these pages.", ""]
     for question, commands in COMMANDS.items():
         overview += [f"## {question}", ""]
-        for name, *_ in commands:
+        for name in commands:
             command = group.get_command(context, name)
             found[f"reference/commands/{name}.md"] = _page(command, context)
             overview.append(f"* [`harness {name}`](commands/{name}.md): {_paragraphs(command)[0]}")
@@ -27,7 +27,7 @@ def pages() -> dict[str, str]:
 
 def _page(command: Any, parent: Any) -> str:
     context = command.make_context(command.name, [], parent=parent, resilient_parsing=True)
-    examples, _, more = (command.epilog or "").partition(BREAK)
+    _, examples, more = split_help(command)
     usage = context.get_usage().removeprefix("Usage: ")
     text = "\n\n".join(_paragraphs(command))
     lines = [f"# harness {command.name}", "", text, "", *_code(usage)]
@@ -41,7 +41,7 @@ def _page(command: Any, parent: Any) -> str:
 
 
 def _paragraphs(command: Any) -> list[str]:
-    return [" ".join(text.split()) for text in inspect.cleandoc(command.help or "").split("\n\n")]
+    return [" ".join(text.split()) for text in split_help(command).about.split("\n\n")]
 
 
 def _code(text: str) -> list[str]:

@@ -8,23 +8,9 @@ import typer
 
 from harness.command import runner
 from harness.command.options import console, reject_unknown, run_folder, say, split_names
-from harness.command.panels import epilog, output_option, thorough_option
+from harness.command.panels import output_option, thorough_option
 from harness.command.runner import Work
 from harness.error import UsageError, did_you_mean, join_names
-
-ACCURACY_EPILOG = epilog(
-    """
-  harness accuracy
-  harness accuracy exp sqrt --picture accuracy.png
-  harness accuracy --casts bfloat16
-""",
-    """
-The proofs of torch come with the package. To prove your function, or
-for your processor, and to show the result:
-  harness prove torch:exp --dtypes float32 --no-isolate --run mine
-  harness accuracy --run mine
-""",
-)
 
 
 def accuracy(
@@ -47,7 +33,19 @@ def accuracy(
     markdown: Annotated[bool, output_option("--markdown", help="Print a Markdown table.")] = False,
     picture: Annotated[Path | None, output_option("--picture", help="Draw the histograms.", metavar="FILE")] = None,
 ) -> None:
-    """Show how accurate operations are at every float32 number."""
+    """Show how accurate operations are at every float32 number.
+
+    Examples
+    --------
+      harness accuracy
+      harness accuracy exp sqrt --picture accuracy.png
+      harness accuracy --casts bfloat16
+
+    The proofs of torch come with the package. To prove your function, or
+    for your processor, and to show the result:
+      harness prove torch:exp --dtypes float32 --no-isolate --run mine
+      harness accuracy --run mine
+    """
     from harness.proof.float32.display import accuracy_table, draw_accuracy, print_accuracy
     from harness.proof.float32.recorded import CASTS, names_of, read_recorded, read_run, sort_proofs
     from harness.wording.accuracy import make_accuracy_row, make_cast_row, select_float32
@@ -73,24 +71,6 @@ def accuracy(
         say(f"picture: {picture}")
 
 
-DIFF_EPILOG = epilog(
-    """
-  harness diff torch==2.12.1 torch==2.13.0 --sample 256
-  harness diff old/bin/python new/bin/python --operations exp,log
-""",
-    """
-Exact arithmetic decides which result is better if their bits differ.
-All float32 numbers take about a minute for each operation, or several minutes
-if many results changed. pip installs each release once, with its own
-settings, such as PIP_INDEX_URL, in .harness/environments.
-""",
-    exits={
-        0: "no result is worse",
-        1: "a result is farther from the exact value than before",
-    },
-)
-
-
 def diff(
     before: Annotated[str, typer.Argument(help="Release, or path of a Python interpreter.", metavar="BEFORE")],
     after: Annotated[str, typer.Argument(help="Release or interpreter to compare with it.", metavar="AFTER")],
@@ -110,7 +90,22 @@ def diff(
         ),
     ] = 1 << 16,
 ) -> None:
-    """Compare the results of two torch releases bit by bit."""
+    """Compare the results of two torch releases bit by bit.
+
+    Examples
+    --------
+      harness diff torch==2.12.1 torch==2.13.0 --sample 256
+      harness diff old/bin/python new/bin/python --operations exp,log
+
+    Exact arithmetic decides which result is better if their bits differ.
+    All float32 numbers take about a minute for each operation, or several minutes
+    if many results changed. pip installs each release once, with its own
+    settings, such as PIP_INDEX_URL, in .harness/environments.
+
+    Exit codes:
+      0  no result is worse
+      1  a result is farther from the exact value than before
+    """
     from harness.proof.float32.difference import BLOCKS, Difference, Release, interpreter
     from harness.proof.float32.display import print_rows
     from harness.proof.float32.operation import OPERATIONS
