@@ -1,19 +1,16 @@
 """The commands that run training and benchmarks: ``train`` and ``bench``."""
 
-import argparse
-import inspect
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from harness.bench.option import OPTIONS, Settings
+from harness.bench.option import Settings
 from harness.command import runner
-from harness.command.option_groups import make_parameter, replace_parameter, takes_options
+from harness.command.option_groups import takes_options
 from harness.command.options import (
     DataOption,
     Output,
@@ -25,7 +22,7 @@ from harness.command.options import (
     say,
     session,
 )
-from harness.command.panels import LOADERS, OUTPUT, THOROUGH
+from harness.command.panels import OUTPUT
 from harness.command.runner import Work
 from harness.error import UsageError, did_you_mean, join_names
 from harness.isolation.limits import Limits
@@ -102,69 +99,11 @@ def train(
     raise typer.Exit(runner.run(work, show, kept=rows, unit="training", output=Output(run)))
 
 
-def _format_flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
-
-
-PANELS = {
-    None: ("contract", "data", "shapes"),
-    LOADERS: (
-        "dataset",
-        "split",
-        "batch_sizes",
-        "workers",
-        "prefetch",
-        "pin",
-        "persistent",
-        "start_method",
-        "data_sets",
-    ),
-    THOROUGH: ("timeout", "seconds"),
-}
-"""Options of the suites that the command has, by panel of its help."""
-
-
-def _list_options() -> Iterator[inspect.Parameter]:
-    """Yield the options of the suites as options of the command."""
-    types = get_type_hints(Settings)
-    for panel, names in PANELS.items():
-        for name in names:
-            option = OPTIONS[name]
-            stated = typer.Option(
-                *(["--pin"] if name == "pin" else []),
-                help=option.help,
-                metavar=option.metavar or "|".join(option.choices) or None,
-                min=option.least,
-                parser=_make_parser(name) if option.takes_several else None,
-                rich_help_panel=panel,
-            )
-            kind = types[name] | None if option.takes_several else types[name]
-            kind = DataOption if name == "data" else Annotated[kind, stated]
-            yield make_parameter(name, kind, default=False if name == "pin" else None)
-
-
-def _read(values: dict[str, Any]) -> Settings:
-    """Return the options of the suites as given."""
-    options = {name: values.pop(name) for names in PANELS.values() for name in names}
-    return Settings(**{name: value for name, value in options.items() if value is not None})
-
-
-def _make_parser(name: str) -> Callable[[str], Any]:
-    """Return a function that reads several numbers or names, and raises a usage error for other text."""
-    parse = OPTIONS[name].parse
-
-    def read(text: str) -> Any:
-        try:
-            return parse(text)
-        except argparse.ArgumentTypeError as error:
-            problem = f"cannot read `{_format_flag(name)}`"
-            raise UsageError(problem, rule=f"it must be {parse}", value=f"`{text}`") from error
-
-    return read
+OF_DATA_SET = ("prefetch", "pin", "persistent", "start_method")
+"""Settings that affect only the loader of a user's data set."""
 
 
 @takes_options
-@partial(replace_parameter, name="settings", options=[*_list_options()], read=_read)
 def bench(
     suites: Annotated[
         list[str] | None,
@@ -235,8 +174,8 @@ def bench(
 def _check_loader_options(suites: list[str], settings: Settings) -> None:
     """Refuse options without effect: loader options apply only to torch's loader of a data set."""
     if settings.dataset is None:
-        for name in (name for name in settings.given() if OPTIONS[name].of_dataset):
-            raise UsageError(f"cannot use `{_format_flag(name)}` without a data set", remedy="pass `--dataset`")
+        for name in (name for name in OF_DATA_SET if getattr(settings, name) != getattr(Settings, name)):
+            raise UsageError(f"cannot use `--{name.replace('_', '-')}` without a data set", remedy="pass `--dataset`")
     elif "loaders" not in suites:
         problem = "cannot use `--dataset` without the suite `loaders`"
         raise UsageError(problem, remedy="use `harness bench loaders`")

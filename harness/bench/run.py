@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-from harness.bench.option import Settings, arguments
+from harness.bench.option import SETTINGS, Settings
 from harness.calling.discovery import SHIPPED
 from harness.error import UsageError, did_you_mean, join_names, printable, require
 from harness.isolation.environment import user_environment
@@ -127,9 +127,10 @@ def run_suite(
     code, kept, interrupted, listener = None, 0, False, _Listener(watch, limits)
     with tempfile.TemporaryDirectory(prefix="harness-bench-") as scratch:
         result, output = Path(scratch, "result.json"), Path(scratch, "output.txt")
-        options = [*arguments("cases", target), *arguments("scratch", scratch), *(settings or Settings()).arguments()]
+        text = SETTINGS.dump_json(settings or Settings()).decode()
+        options = [f"--harness-cases={target}", f"--harness-scratch={scratch}", f"--harness-settings={text}"]
         if (memory := limits.memory_bytes) is not None:
-            options += arguments("memory", memory)
+            options.append(f"--harness-memory={memory}")
         try:
             words = [*_list_arguments(name, Path(scratch), result), *options]
             code = _run(_SUITE.format(words=words), limit_s, output, listener, fresh=name in FRESH)

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar, get_origin
 
 import typer
 
@@ -231,7 +231,7 @@ def _list_options(group: Any) -> Iterator[inspect.Parameter]:
     for option in fields(group):
         if option.type is Limits:
             yield from (_make_limit_option(limit) for limit in fields(Limits) if limit.metadata)
-        else:
+        elif get_origin(option.type) is Annotated:
             yield make_parameter(option.name, option.type, option.default)
 
 

@@ -150,12 +150,6 @@ def test_what_is_no_data_set_ends_the_suite_with_a_sentence(
     assert not (tmp_path / "bench-loaders.json").exists()
 
 
-def test_flags_are_handed_on() -> None:
-    """Absent flags are omitted."""
-    assert Settings(persistent=False, pin=True).arguments() == ["--harness-pin", "--no-harness-persistent"]
-    assert Settings(persistent=True, prefetch=(2, 4)).arguments() == ["--harness-prefetch=2,4", "--harness-persistent"]
-
-
 class Pairs:
     """A loader of four batches that ignores the number of workers."""
 

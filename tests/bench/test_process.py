@@ -11,7 +11,6 @@ import psutil
 import pytest
 
 from harness.bench import run as benchmark
-from harness.bench.option import Settings
 from harness.bench.run import IdleError, run_suite
 from harness.bench.suites.benchmark import Progress
 from harness.error import UsageError
@@ -22,12 +21,6 @@ def ran(child: str, folder: Path, limit_s: float | None = None) -> int:
     """Run a program in place of a suite, and return its code."""
     listener = benchmark._Listener(lambda *_: None, Limits())
     return benchmark._run(f"import os; os.dup2(2, 1)\n{child}", limit_s, folder / "output.txt", listener)
-
-
-def test_only_what_is_set_is_handed_on() -> None:
-    """An absent setting keeps the default of the suite."""
-    assert Settings().arguments() == []
-    assert Settings(workers=(0, 2), images=5).arguments() == ["--harness-workers=0,2", "--harness-images=5"]
 
 
 def test_a_suite_beyond_its_limit_is_stopped_gently(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -42,9 +42,9 @@ def bench(monkeypatch: pytest.MonkeyPatch, folder: Path, suites: Suites, *option
     return CliRunner().invoke(app, ["bench", *options, "--run", str(folder / "run")])
 
 
-@pytest.mark.parametrize(("given", "meant"), [("1,32", (1, 32)), ("full", FULL), (None, ())])
+@pytest.mark.parametrize(("given", "meant"), [("1,32", (1, 32)), ("full", FULL), (None, None)])
 def test_batch_sizes_are_handed_on(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str | None, meant: tuple[int, ...]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str | None, meant: tuple[int, ...] | None
 ) -> None:
     """They are numbers, the full range to 65,536, or the default of the suite."""
     suites = Suites()

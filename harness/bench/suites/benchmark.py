@@ -18,7 +18,7 @@ from typing import Any, NoReturn, TextIO
 
 import pytest
 
-from harness.bench.option import OPTIONS, flag
+from harness.bench.option import SETTINGS, Settings
 from harness.calling.discovery import SHIPPED, is_shipped
 from harness.calling.target import load
 from harness.case import Case
@@ -47,12 +47,21 @@ _SELECTED = pytest.StashKey[dict[str, None]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare the options of the suites; in a session with plugins, the harness's plugin declares some of them."""
+    """Declare the options of the suites."""
     group = parser.getgroup("harness", "benchmarks of the harness")
-    has_plugins = "PYTEST_DISABLE_PLUGIN_AUTOLOAD" not in os.environ
-    for name, declared in OPTIONS.items():
-        if not (has_plugins and declared.in_every_session):
-            group.addoption(flag(name), **declared.keywords())
+    target = "Package of cases, file.py:function or module:function."
+    group.addoption("--harness-cases", default=SHIPPED, help=target, metavar="TARGET")
+    group.addoption(
+        "--harness-settings",
+        default=Settings(),
+        type=SETTINGS.validate_json,
+        help="Settings of the benchmarks.",
+        metavar="JSON",
+    )
+    ends = "File descriptor for progress. The suite ends when its reader closes it."
+    group.addoption("--harness-progress", type=int, help=ends, metavar="FD")
+    group.addoption("--harness-scratch", help="Folder to remove when the suite ends.", metavar="FOLDER")
+    group.addoption("--harness-memory", type=int, help="Growth of memory that user code is allowed.", metavar="BYTES")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -101,9 +110,9 @@ def data(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) 
     """Yield the images, cut to the requested number, for the duration of the session."""
     try:
         with tempfile.TemporaryDirectory(prefix="images-", dir=tmp_path_factory.getbasetemp()) as scratch:
-            folder = pytestconfig.getoption("harness_data")
-            train = pytestconfig.getoption("harness_split") == "train"
-            yield image_data(folder, pytestconfig.getoption("harness_images"), Path(scratch), train=train)
+            settings: Settings = pytestconfig.option.harness_settings
+            train = settings.split == "train"
+            yield image_data(settings.data, settings.images, Path(scratch), train=train)
     except UsageError as error:
         give_up(pytestconfig, error)
 
@@ -237,7 +246,7 @@ def give_up(config: pytest.Config, error: UsageError, *, idle: bool = False) -> 
 @contextmanager
 def importing(config: pytest.Config, target: str) -> Iterator[None]:
     """Import user code in the body, within the limits of the process that started the session."""
-    if (memory := option(config, "memory", None)) is not None:
+    if (memory := config.option.harness_memory) is not None:
         limit_memory(memory)
     progress = config.pluginmanager.get_plugin(NAME)
     if progress is None:
@@ -254,7 +263,7 @@ def give_up_if_idle(session: pytest.Session) -> None:
     if not contracts or not session.items or not all(map(_stands_for_none, session.items)):
         return
     wanted = " or ".join(f"`{name}`" for name in contracts) if len(contracts) < _MANY else "an operation"
-    rule, place = f"this suite times cases of {wanted} in {DTYPE}", f"`{option(session.config, 'cases', SHIPPED)}`"
+    rule, place = f"this suite times cases of {wanted} in {DTYPE}", f"`{session.config.option.harness_cases}`"
     remedy = "choose other suites, or omit the names to run all suites that apply"
     give_up(session.config, UsageError("nothing to time", rule=rule, place=place, remedy=remedy), idle=True)
 
@@ -269,8 +278,8 @@ def _stands_for_none(item: pytest.Item) -> bool:
 
 
 def option(config: pytest.Config, name: str, default: Any) -> Any:
-    """Return the value of an option, or the default if it is absent."""
-    value = config.getoption(f"harness_{name}")
+    """Return a setting, or the default if it is absent."""
+    value = getattr(config.option.harness_settings, name)
     return default if value is None else value
 
 
@@ -285,7 +294,7 @@ def _load_cases(config: pytest.Config) -> list[Case]:
         try:
             if contract is not None:
                 contract_named(contract)
-            target = option(config, "cases", SHIPPED)
+            target = config.option.harness_cases
             with nullcontext() if is_shipped(target) else importing(config, target):
                 config.stash[_LOADED] = [claimed(case) for case in load(target, contract=contract, by_name=True)]
         except UsageError as error:

@@ -28,7 +28,7 @@ from harness.bench.suites.loader_measurement import (
 )
 from harness.bench.suites.peers import PEERS
 from harness.bench.suites.training import stepper_of, training_step
-from harness.calling.discovery import SHIPPED, is_shipped, is_stream, load_data_set
+from harness.calling.discovery import is_shipped, is_stream, load_data_set
 from harness.case import Case
 from harness.data.images import ImageData
 from harness.error import UsageError, join_names
@@ -63,8 +63,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _list_loaders(config: pytest.Config) -> list[str]:
-    if config.getoption("harness_dataset"):
-        return [config.getoption("harness_dataset")]
+    if dataset := option(config, "dataset", None):
+        return [dataset]
     if names := option(config, "data_sets", ()):
         sets = _list_file_sets()
         if unknown := [name for name in names if name not in sets]:
@@ -72,7 +72,7 @@ def _list_loaders(config: pytest.Config) -> list[str]:
             give_up(config, UsageError(problem, remedy=f"choose from {join_names(sets)}"))
         return list(names)
     loaders = list(cases_of(config, "loader"))
-    shipped = is_shipped(option(config, "cases", SHIPPED))
+    shipped = is_shipped(config.option.harness_cases)
     return loaders + list(PEERS) if loaders and shipped else loaders
 
 
@@ -132,7 +132,7 @@ _DATASET = pytest.StashKey[dict[str, Any]]()
 
 
 def _make_source(config: pytest.Config, name: str, request: pytest.FixtureRequest) -> Source:
-    if config.getoption("harness_dataset") or option(config, "data_sets", ()):
+    if option(config, "dataset", None) or option(config, "data_sets", ()):
         dataset = _load_dataset(config, name)
         case = Case(type(dataset), "loader", style="foreign", name=name)
 
@@ -156,7 +156,7 @@ def _load_dataset(config: pytest.Config, name: str) -> Any:
     cache = config.stash.setdefault(_DATASET, {})
     if name not in cache:
         try:
-            if config.getoption("harness_dataset"):
+            if option(config, "dataset", None):
                 with importing(config, name):
                     cache[name] = load_data_set(name)
             else:
