@@ -76,11 +76,6 @@ class Estimate:
         """Whether there is an estimate."""
         return not math.isnan(self.point)
 
-    @property
-    def is_one(self) -> bool:
-        """Whether the interval contains 1: two quantities with this ratio are indistinguishable."""
-        return self.low <= 1.0 <= self.high
-
     def is_within(self, share: float) -> bool:
         """Whether both ends of the interval are within this share of the point; false if unknown."""
         return self.point * (1 - share) <= self.low <= self.high <= self.point * (1 + share)

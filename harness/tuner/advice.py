@@ -50,8 +50,6 @@ class Advice:
         Time to fetch the batch as a whole; ``None`` if that is not possible, or is already done.
     obstacle
         Reason why it is not possible; empty if it is.
-    gather_s
-        Time to gather equally many bytes from memory, a lower limit for any loader.
     busy
         Share of ``items_s`` in which the processor computes.
     hop_s
@@ -68,7 +66,6 @@ class Advice:
     items_s: float
     batch_s: float | None
     obstacle: str
-    gather_s: float
     busy: float
     hop_s: float
     cores: int
@@ -176,10 +173,9 @@ def examine(dataset: Any, batch_size: int, *, cores: int, step_s: float | None =
     obstacle = "it has no indices" if is_stream else _find_obstacle(dataset, places, items, fetch_items)
     items_s, busy = _time_calls(fetch_items)
     batch_s = None if obstacle else _time_calls(lambda: dataset[places])[0]
-    gather_s = _time_calls(lambda: [torch.stack(tensor.unbind()) for tensor in tensors(items)])[0]
     copies = is_stream and _copies(dataset, batch_size, items)
     hop = math.inf if _is_too_large(items, wished / batch_size) else hop_s(items)
-    return Advice(batch_size, items_s, batch_s, obstacle, gather_s, busy, hop, cores, step_s, copies=copies)
+    return Advice(batch_size, items_s, batch_s, obstacle, busy, hop, cores, step_s, copies=copies)
 
 
 def _copies(stream: Any, batch_size: int, items: Any) -> bool:

@@ -28,7 +28,7 @@ def _tuning(
     estimates = {choice: Estimate(rate, rate, rate, Method.STUDENT) for choice, rate in rates.items()}
     tuning = Tuning([], SearchSpace((best.batch_size,), (0, 2)), cores=4, seconds=1.0)
     tuning.standing = SearchState(best, estimates[best], None, None, Reason.PARTED, estimates, 1.0, 9, similar)
-    known: dict[str, Any] = {"batch_s": None, "obstacle": "x", "gather_s": 1e-4, "busy": 1.0, "hop_s": 1e-4}
+    known: dict[str, Any] = {"batch_s": None, "obstacle": "x", "busy": 1.0, "hop_s": 1e-4}
     tuning.advice = Advice(64, 0.02, **{**known, **facts}, cores=4)
     tuning.budget = Budget(
         batch_size=64,
