@@ -1,12 +1,15 @@
 """The constants that a student fills in, compared with the exact values."""
 
 import ast
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from harness.course.exercise import Answer, Exercise
+from harness.course.functions import Threshold
 from harness.error import UsageError
+from harness.isolation.delegate import run_in_child
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,53 @@ def read_constants(source: str | bytes) -> dict[str, Any]:
     return values
 
 
+def compute_constants(source: str, names: list[str]) -> dict[str, Any]:
+    """Execute a file, and return constants as plain values, for a process that user code may not enter."""
+    assigned: dict[str, Any] = {"__name__": "exercise"}
+    exec(compile(source, "exercise", "exec"), assigned)  # noqa: S102 - in a child that holds nothing
+    return {name: _make_plain(assigned.get(name)) for name in names}
+
+
+def _make_plain(value: Any) -> Any:
+    """Return numbers, texts, lists and dictionaries as they are, arrays as lists, and ``None`` for a missing value."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): _make_plain(element) for key, element in value.items()}
+    if isinstance(value, list | tuple):
+        return [_make_plain(element) for element in value]
+    return value if isinstance(value, bool | int | float | str) else None if value in {..., None} else repr(value)
+
+
+def _restore_gaps(value: Any) -> Any:
+    """Return a computed value with ``...`` for missing values."""
+    if isinstance(value, dict):
+        return {key: _restore_gaps(element) for key, element in value.items()}
+    return [_restore_gaps(element) for element in value] if isinstance(value, list) else ... if value is None else value
+
+
+def read_answers(exercise: Exercise, source: str | bytes) -> dict[str, Any]:
+    """Return the constants of a file; what is no literal is computed in another process.
+
+    Raises
+    ------
+    UsageError
+        If the file is not Python, or if it cannot be executed.
+    """
+    values = read_constants(source)
+    names = [answer.name for answer in exercise.answers if answer.name not in values]
+    text = source.decode() if isinstance(source, bytes) else source
+    if not any(re.search(rf"^{name}\s*[:=]", text, re.MULTILINE) for name in names):
+        return values
+    target = f"{exercise.file}:{names[0]}"
+    arguments = {"source": text, "names": names}
+    computed = run_in_child("harness.course.answer:compute_constants", arguments, dict[str, Any], target=target)
+    return values | _restore_gaps(computed)
+
+
 def make_replies(exercise: Exercise, source: str | bytes) -> list[Reply]:
     """Compare the constants of a file with the exact values."""
-    values = read_constants(source)
+    values = read_answers(exercise, source)
     return [
         reply
         for answer in exercise.answers
@@ -84,6 +131,9 @@ def _compare(answer: Answer, name: str, given: Any, exact: Any) -> Iterator[Repl
             yield from _compare(answer, f'{name}["{key}"]', values.get(key, ...), value)
     elif isinstance(exact, Mapping):
         yield Reply(name, ..., exact, is_right=False)
+    elif isinstance(exact, Threshold):
+        is_between = type(given) in {int, float} and exact.value <= given <= exact.next
+        yield Reply(name, given, exact.value, is_right=is_between or _agree(given, exact.value, answer.digits))
     else:
         yield Reply(name, given, exact, is_right=_agree(given, exact, answer.digits))
 
@@ -96,4 +146,6 @@ def _agree(given: Any, exact: Any, digits: int) -> bool:
         if not isinstance(given, Sequence) or len(given) != len(exact):
             return False
         return all(_agree(element, exact_element, digits) for element, exact_element in zip(given, exact, strict=True))
+    if type(exact) is int:
+        return type(given) in {int, float} and bool(given == exact)
     return type(given) is type(exact) and bool(given == exact)

@@ -8,7 +8,7 @@ import statistics
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 TEXTS = Path(__file__).parent / "exercises"
 """Folder of the files with the texts of the exercises."""
@@ -18,6 +18,14 @@ MAX_OPERATIONS = 4
 
 MAX_WAITING = 0.25
 """Largest share of the training loop that may wait for data."""
+
+
+class Threshold(NamedTuple):
+    """A bound between numbers of a format, and the first number of the format beyond it; all between are right."""
+
+    value: float
+    next: float
+
 
 Judgment = tuple[bool, str]
 """Whether an exercise is done, and the result in a sentence."""
@@ -79,7 +87,7 @@ def find_best_epoch() -> int:
 
 
 def compute_largest_std() -> float:
-    """Return the standard deviation at which the largest logit reaches the limit of exp in float32."""
+    """Return the standard deviation above which the first loss is infinite: a label's probability rounds to zero."""
     import torch
 
     from harness.floats import FORMATS
@@ -87,7 +95,14 @@ def compute_largest_std() -> float:
     generator = torch.Generator().manual_seed(0)
     X = torch.rand(64, 784, generator=generator)
     logits = X.double() @ torch.randn(784, 10, generator=generator).double()
-    return FORMATS["float32"].log_max / float(logits.max())
+    labels = logits[range(64), torch.arange(64) % 10]
+    low, high = 0.0, 10.0
+    while high - low > 1e-6:
+        std = (low + high) / 2
+        # Zero as a quotient, or because the exponential itself is zero.
+        logarithms = torch.minimum(std * labels, std * labels - (std * logits).logsumexp(1))
+        low, high = (std, high) if float(logarithms.min()) > FORMATS["float32"].log_smallest else (low, std)
+    return low
 
 
 def compute_lost_term() -> float:
@@ -111,11 +126,24 @@ def pick_probabilities() -> list[float]:
     return [float(value) for value in probabilities[[0, 1], [0, 2]]]
 
 
-def list_overflows() -> dict[str, float]:
+def list_overflows() -> dict[str, Threshold]:
     """Return the input from which exp is infinite, by format."""
     from harness.floats import FORMATS
 
-    return {name: FORMATS[name].log_max for name in ("float16", "bfloat16", "float32", "float64")}
+    return {
+        name: _find_threshold(name, FORMATS[name].log_max) for name in ("float16", "bfloat16", "float32", "float64")
+    }
+
+
+def _find_threshold(name: str, value: float) -> Threshold:
+    """Return a bound with the first number of a format that is not below it."""
+    import torch
+
+    from harness.floats import FORMATS
+
+    nearest = torch.tensor(value, dtype=FORMATS[name].dtype)
+    above = nearest if float(nearest) >= value else torch.nextafter(nearest, torch.full_like(nearest, torch.inf))
+    return Threshold(value, float(above))
 
 
 def list_underflows() -> dict[str, float]:
@@ -127,7 +155,7 @@ def list_underflows() -> dict[str, float]:
 
 def find_finite_exp() -> dict[str, bool]:
     """Return whether exp(50) is finite, by format."""
-    return {name: limit > 50.0 for name, limit in list_overflows().items()}
+    return {name: limit.value > 50.0 for name, limit in list_overflows().items()}
 
 
 def compute_largest_loss() -> float:

@@ -40,6 +40,46 @@ def test_an_exercise_fails_and_then_passes(exercise: Exercise, harness_command: 
     assert f"done: {exercise.name}\nlearned: {exercise.learned}\n" in passed.stdout
 
 
+WRONG = {
+    "batches": ("yield X[batch], y[batch]", "yield X[batch], y[torch.randperm(len(y))[start : start + len(batch)]]"),
+    "one_hot": ("range(len(y)), y])\n", "range(len(y)), y]).mean()\n"),
+    "accuracy": (" / sum(len(y) for _, y in batches)", ""),
+    "initialization": ("1.3", "2.0"),
+}
+"""For an exercise, a part of its solution and a typical mistake in place of it."""
+
+RIGHT = {
+    "batches": ("NUMBER_OF_BATCHES = 11", "NUMBER_OF_BATCHES = -(-103 // 10)"),
+    "one_hot": ("PICKED = [0.1, 0.5]", "PICKED = torch.tensor([[0.1, 0.3], [0.3, 0.5]])[[0, 1], [0, 1]]"),
+    "logsumexp": ("= 16.6\n", "= 24 * torch.log(torch.tensor(2.0))\n"),
+    "overflow": ('"bfloat16": 88.7,', '"bfloat16": 89,'),
+}
+"""The same with another right answer."""
+
+
+@pytest.mark.usefixtures("one_worker", "workplace")
+@pytest.mark.parametrize(("name", "code"), [*((name, 1) for name in WRONG), *((name, 0) for name in RIGHT)])
+def test_typical_mistakes_are_refused_and_other_right_answers_accepted(
+    name: str, code: int, harness_command: Command
+) -> None:
+    """A constant may be any expression, which is computed in another process."""
+    exercise = find_exercise(name)
+    part, other = (WRONG if code else RIGHT)[name]
+    assert part in exercise.solution
+    exercise.file.parent.mkdir()
+    exercise.file.write_text(exercise.solution.replace(part, other), encoding="utf-8")
+    harness_command("learn", name, code=code)
+
+
+@pytest.mark.usefixtures("one_worker", "workplace")
+def test_a_constant_that_cannot_be_computed_is_one_sentence(harness_command: Command) -> None:
+    """The sentence names the exception."""
+    exercise = find_exercise("overflow")
+    exercise.file.parent.mkdir()
+    exercise.file.write_text("OVERFLOWS_FROM = 1 / 0\n", encoding="utf-8")
+    assert "raises ZeroDivisionError: division by zero" in harness_command("learn", "overflow", code=2).stderr
+
+
 @pytest.mark.parametrize("exercise", EVERY, ids=named)
 def test_the_answers_of_the_starting_file_are_missing_and_those_of_the_solution_right(exercise: Exercise) -> None:
     """The exact values are computed; the solution rounds them."""
