@@ -1,23 +1,22 @@
 """The first layer of a report: the answer, and an index of the details.
 
-The large figures are the first four of :data:`PICTURES` for which the run has data. A new picture is a new function in
-that list.
+The large figures are the first four of :func:`_draw_pictures` for which the run has data.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from harness.findings import findings
 from harness.record import Fix, Status
 from harness.wording import count_laws, fix_title, sentence
 
-from .figure import Figure
 from .figures import front as figures
 from .figures.audit import errors, headroom
 from .figures.trace import Watch, watch
 from .headline import headline, origin
-from .page_part import Block, Entry, Index, Note, Part
+from .page_part import Block, Entry, Figure, Index, Note, Part
 from .reading import Reading
 from .section import Section, section
 from .sections import attention
@@ -44,35 +43,6 @@ class Picture:
     part: Figure | Watch
     target: str = ""
     alone: bool = False
-
-    @property
-    def title(self) -> str:
-        """Title of the figure."""
-        return self.part.first.claim if isinstance(self.part, Watch) else self.part.visible_title
-
-    @property
-    def sentence(self) -> str:
-        """Description of the figure; the interactive one needs none."""
-        return "" if isinstance(self.part, Watch) else self.part.caption
-
-    @property
-    def height(self) -> float:
-        """Height of its drawing, in pixels."""
-        return 0.0 if isinstance(self.part, Watch) else max(panel.height for panel in self.part.panels)
-
-    @property
-    def is_wide(self) -> bool:
-        """Whether it has several panels, which fill a row."""
-        return isinstance(self.part, Figure) and len(self.part.panels) > 1
-
-    @property
-    def caveat(self) -> str:
-        """Caveat of its data."""
-        return self.part.caveat if isinstance(self.part, Figure) else ""
-
-
-PictureBuilder = Callable[[Reading], tuple[Figure | Watch | None, str, str]]
-"""Draws a picture, or ``None`` of a run that has nothing for it; with the kind and the subject of its sheet."""
 
 
 PURPOSE = (
@@ -109,11 +79,12 @@ class Front:
 
 def front(reading: Reading, sheets: Sequence[Sheet]) -> Front:
     """Return the first layer of a report, with links to the sheets of the second layer."""
-    entries = (draw(reading) for draw in PICTURES)
-    drawn = [Picture(part, address(sheets, kind, subject)) for part, kind, subject in entries if part is not None]
+    drawn = (Picture(part, address(sheets, *sheet)) for part, *sheet in _draw_pictures(reading) if part is not None)
     built = (attention.attention(reading), fixes(reading), attention.declared(reading), _build_index(reading, sheets))
     sections = tuple(section for section in built if section is not None)
-    return Front(headline(reading), tuple(origin(reading)), tuple(_sort_pictures(drawn[:MAX_PICTURES])), sections)
+    return Front(
+        headline(reading), tuple(origin(reading)), tuple(_sort_pictures([*islice(drawn, MAX_PICTURES)])), sections
+    )
 
 
 def _sort_pictures(pictures: Sequence[Picture]) -> list[Picture]:
@@ -122,61 +93,38 @@ def _sort_pictures(pictures: Sequence[Picture]) -> list[Picture]:
     The interactive figure comes first and small multiples last, because they fill a row.
     """
     whole = [picture for picture in pictures if isinstance(picture.part, Watch)]
-    wide = [picture for picture in pictures if picture.is_wide]
-    halves = [picture for picture in pictures if picture not in whole and not picture.is_wide]
+    wide = [picture for picture in pictures if len(picture.part.panels) > 1]
+    halves = [picture for picture in pictures if picture not in whole and picture not in wide]
     if len(halves) % 2:
-        index = min(range(len(halves)), key=lambda position: (halves[position].height, -position))
+        heights = [max(panel.height for panel in picture.part.panels) for picture in halves]
+        index = min(range(len(halves)), key=lambda position: (heights[position], -position))
         lowest = replace(halves.pop(index), alone=True)
         halves.insert(index if index % 2 == 0 else len(halves), lowest)
     return [*whole, *halves, *wide]
 
 
-def _watch(reading: Reading) -> tuple[Watch | None, str, str]:
-    """Return the interactive figure of a breaking point."""
-    part = watch(reading.traces)
-    return part, "operation", "" if part is None else part.first.trace.contract
+def _draw_pictures(reading: Reading) -> Iterator[tuple[Figure | Watch | None, str, str]]:
+    """Yield the large pictures, the preferred ones first, each with the kind and the subject of its sheet.
 
-
-def _magnitude(reading: Reading) -> tuple[Figure | None, str, str]:
-    """Return the error against the magnitude of the inputs, if possible for the contract of the first picture."""
-    frames = reading.frames
-    contract = figures.contract_of_picture(frames.profiles, _watch(reading)[2])
-    return figures.magnitude(frames.profiles, frames.breakings, contract) if contract else None, "operation", contract
-
-
-def _headroom(reading: Reading) -> tuple[Figure | None, str, str]:
-    """Return the headroom of the lines of a training step, or else the growth of its error."""
+    A picture is ``None`` if the run has nothing for it.
+    """
+    frames, source = reading.frames, reading.head.data
+    watched = watch(reading.traces)
+    broken = "" if watched is None else watched.first.trace.contract
+    yield watched, "operation", broken
     ordinary = [audit for audit in reading.audits if not audit.expected and audit.what_if is None]
-    drawn = (figure for draw in (headroom, errors) for audit in ordinary if (figure := draw(audit)) is not None)
-    figure = next(drawn, None)
-    return None if figure is None else figures.large("front-headroom", figure), "run", "audit"
+    audited = (figure for draw in (headroom, errors) for audit in ordinary if (figure := draw(audit)) is not None)
+    yield from ((figures.large("front-headroom", figure), "run", "audit") for figure in islice(audited, 1))
+    if contract := figures.contract_of_picture(frames.profiles, broken):
+        yield figures.magnitude(frames.profiles, frames.breakings, contract), "operation", contract
+    if len(steps := figures.visible_steps(frames.steps)):
+        yield figures.step_time(steps), "model", str(steps["family"].iloc[0])
+    if len(frames.loaders):
+        yield figures.loading(frames.loaders, source), "run", "loading"
+    if len(frames.budgets):
+        yield figures.spent(frames.budgets, source), "run", "loading"
+    yield figures.overfits(frames.epochs, source), "model", "overfitting"
 
-
-def _time(reading: Reading) -> tuple[Figure | None, str, str]:
-    """Return the time of a training step."""
-    frame = figures.visible_steps(reading.frames.steps)
-    return (None, "", "") if frame.empty else (figures.step_time(frame), "model", str(frame["family"].iloc[0]))
-
-
-def _loading(reading: Reading) -> tuple[Figure | None, str, str]:
-    """Return the rates of the loaders."""
-    loaders = reading.frames.loaders
-    return None if loaders.empty else figures.loading(loaders, reading.head.data), "run", "loading"
-
-
-def _overfitting(reading: Reading) -> tuple[Figure | None, str, str]:
-    """Return the effect of too many epochs."""
-    return figures.overfits(reading.frames.epochs, reading.head.data), "model", "overfitting"
-
-
-def _spent(reading: Reading) -> tuple[Figure | None, str, str]:
-    """Return the parts of the batch time."""
-    budgets = reading.frames.budgets
-    return None if budgets.empty else figures.spent(budgets, reading.head.data), "run", "loading"
-
-
-PICTURES: tuple[PictureBuilder, ...] = (_watch, _headroom, _magnitude, _time, _loading, _spent, _overfitting)
-"""In the order in which they are preferred."""
 
 TITLES = {"operation": "Operations", "model": "Training", "loader": "Data loaders", "run": "This run"}
 """Kinds of sheets as the index heads them."""

@@ -4,18 +4,14 @@ from collections.abc import Iterable, Iterator
 
 from harness.record import Audit, Status, early
 from harness.wording import count_laws, select_failing, sentence, verdict_line
+from harness.wording.number import rate, times
 
-from .breaks import breaks
 from .figures import front as figures
 from .figures.audit import NEAR
-from .number import rate, times
 from .reading import Reading
-from .summary import FAILING, further, list_refuted, since, unknown, wrong_in
-from .tables.audit import place
+from .summary import FAILING, breaks, further, list_refuted, since, unknown, wrong_in
+from .tables.run import place
 from .text import clean, count, cut, listing, workers_in_words
-
-MAX_COMMANDS = 2
-"""That are named."""
 
 MAX_CHARACTERS = 260
 """Maximum length of a finding in the headline."""
@@ -121,44 +117,30 @@ def origin(reading: Reading) -> Iterator[tuple[str, str, str]]:
         yield "Checks", _count_amount(reading), "laws"
     if reading.audits:
         yield "Audits", listing([_report_audit(audit) for audit in reading.audits], at_most=3), "audit"
-    if timed := _count_timed(reading):
+    frames = reading.frames
+    kinds = (("training step", frames.steps), ("data loader", frames.loaders), ("single call", frames.operations))
+    if timed := [count(frame["case"].nunique(), kind) for kind, frame in kinds if len(frame)]:
         yield "Timings", listing(timed), ""
-    if places := _select_outermost(subject.place for subject in reading.head.subjects.values()):
-        yield "Source", listing(places, at_most=3), ""
+    places = dict.fromkeys(subject.place for subject in reading.head.subjects.values())
+    if outer := [place for place in places if not any(place.startswith(f"{parent}/") for parent in places)]:
+        yield "Source", listing(outer, at_most=3), ""
     if commands := [cut(command, limit=160) for command in dict.fromkeys(reading.head.commands)]:
-        further = [f"{len(commands) - MAX_COMMANDS} more"] if len(commands) > MAX_COMMANDS else []
-        yield "Command", "; ".join([*commands[:MAX_COMMANDS], *further]), ""
+        further = [f"{len(commands) - 2} more"] if len(commands) > 2 else []
+        yield "Command", "; ".join([*commands[:2], *further]), ""
     environment = reading.head.environment
     machine = f"{environment.processor}, {environment.accelerator or 'no accelerator'}, torch {environment.torch}"
     yield "Machine", f"{machine}; {reading.head.created}", "environment"
     for sentence_ in since(reading):
         yield "Changes", sentence_, "runs"
-    if words := list(_list_terms(reading)):
-        yield "Terms", "; ".join(words), ""
-
-
-def _list_terms(reading: Reading) -> Iterator[str]:
-    """Yield the meaning of every term that a new reader may not know."""
-    statuses = {verdict.status for verdict in reading.verdicts}
+    statuses, terms = {verdict.status for verdict in reading.verdicts}, []
     if statuses & {Status.EXPECTED, Status.UNEXPECTED}:
-        yield "expected failure: declared in the code with its reason"
+        terms.append("expected failure: declared in the code with its reason")
     if Status.LOST in statuses:
-        yield "lost digits: as accurate as most careful code, but a more accurate algorithm exists"
+        terms.append("lost digits: as accurate as most careful code, but a more accurate algorithm exists")
     if reading.survey and reading.survey.breakings:
-        yield "ray: a family of inputs with one parameter t, such as (t, 0, ..., 0)"
-
-
-def _select_outermost(places: Iterable[str]) -> list[str]:
-    """Return each place once, without places inside another."""
-    candidates = dict.fromkeys(places)
-    return [place for place in candidates if not any(place.startswith(f"{parent}/") for parent in candidates)]
-
-
-def _count_timed(reading: Reading) -> list[str]:
-    """Return the number of timed objects."""
-    frames = reading.frames
-    kinds = (("training step", frames.steps), ("data loader", frames.loaders), ("single call", frames.operations))
-    return [count(frame["case"].nunique(), kind) for kind, frame in kinds if len(frame)]
+        terms.append("ray: a family of inputs with one parameter t, such as (t, 0, ..., 0)")
+    if terms:
+        yield "Terms", "; ".join(terms), ""
 
 
 def _report_audit(audit: Audit) -> str:

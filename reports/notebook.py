@@ -16,18 +16,16 @@ from matplotlib.axes import Axes
 
 from harness.record import Audit, Breaking, Profile, RayTrace, RunFolder, Verdict, write_atomically
 
-from .figure import Figure
+from .figures.accuracy import headroom_figure
 from .figures.audit import errors, headroom
-from .figures.law import headroom_figure
+from .figures.chart import name_rows
 from .figures.survey import DTYPE, magnitudes
 from .figures.trace import watch
 from .frame import FRAMES
+from .page_part import Figure
 from .style import GRID, INK, LINE, MUTED, PAPER, PENS
 from .svg import WIDE_IN, draw_svg
 from .template import script, templates
-
-HEIGHT_PX = 900
-"""Height of a card before its script sets it."""
 
 _COLORS = f"--ink:{INK};--muted:{MUTED};--line:{LINE};--grid:{GRID};--paper:{PAPER};background:{PAPER}"
 
@@ -63,7 +61,7 @@ def survey_card(
     facts = {"title": title, "sentences": sentences, "outcome": "bad" if broken else "good", "script": code}
     figures = {"watched": watch(traces), "figure": _build_error(profiles, breakings)}
     page = templates().get_template("card.html.j2").render(facts | figures)
-    frame = f'<iframe title="{escape(title)}" srcdoc="{escape(page)}" height="{HEIGHT_PX}"'
+    frame = f'<iframe title="{escape(title)}" srcdoc="{escape(page)}" height="900"'
     return f'{frame} style="width:100%;border:1px solid #8c959f;border-radius:6px"></iframe>'
 
 
@@ -110,15 +108,9 @@ def rates_drawing(rates: Sequence[tuple[str, float, float, float]], choice: str)
                 if high > axes.get_xlim()[1]:
                     axes.plot(axes.get_xlim()[1], position, marker=">", markersize=5, color=INK, clip_on=False)
             # At the edge, where no interval runs through it.
-            edge: dict[str, Any] = {
-                "xycoords": ("axes fraction", "data"),
-                "xytext": (6, 0),
-                "textcoords": "offset points",
-            }
-            axes.annotate(f"{point:,.0f}", (1.0, position), va="center", color=INK, **edge)
-        axes.set_yticks(range(len(names)), [fill(name, MAX_CHARACTERS) for name in names])
-        axes.set(ylim=(len(names) - 0.4, -0.6), xlabel="samples/s")
-        axes.grid(visible=False, axis="y")
+            edge: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+            axes.annotate(f"{point:,.0f}", (1.0, position), (6, 0), va="center", color=INK, **edge)
+        name_rows(axes, [fill(name, MAX_CHARACTERS) for name in names], xlabel="samples/s")
 
     label = "; ".join(f"{name}: {point:,.0f} samples/s" for name, point, _, _ in rates)
     rows = sum(max(1.0, 0.75 * len(wrap(name, MAX_CHARACTERS))) for name in names)

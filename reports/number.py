@@ -1,35 +1,9 @@
-"""Numbers as text: three significant digits, a unit, and a dash for an unknown value."""
+"""Numbers of the page: values that may be NaN, ticks, and the number in a text, by which a table is sorted."""
 
 import math
 import re
 
-from harness.wording.number import (
-    BYTES,
-    SECONDS,
-    THOUSANDS,
-    UNKNOWN,
-    approximate,
-    duration,
-    percent,
-    plain,
-    rate,
-    size,
-    times,
-)
-
-__all__ = [
-    "UNKNOWN",
-    "approximate",
-    "duration",
-    "magnitude",
-    "percent",
-    "plain",
-    "rate",
-    "size",
-    "tick",
-    "times",
-    "value",
-]
+from harness.wording.number import BYTES, SECONDS, THOUSANDS, plain
 
 
 def value(number: float) -> str:

@@ -21,7 +21,7 @@ from harness.error import UsageError
 from harness.record import Run, RunFolder, early, sort_by_age
 
 from .frame import FRAMES, Frames, frames
-from .frame.column import REAL, RECORD, TEXT, WHOLE, Column
+from .frame.declaration import REAL, RECORD, TEXT, WHOLE, Column
 
 _HEAD = (
     Column("run", TEXT, "name of the run"),
@@ -128,22 +128,17 @@ def _melt(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     values = frame[measures].to_numpy(dtype=float, na_value=np.nan)
     place, row = np.nonzero(~np.isnan(values.T))  # measure by measure
     units = np.array([_get_unit(measure) for measure in measures], dtype=object)[place]
-    if "unit" in frame:
-        units = np.where(np.isin(measures, _OF_THE_FRAME)[place], frame["unit"].to_numpy(dtype=object)[row], units)
+    if "unit" in frame:  # it is that of deviation and bound
+        own = np.isin(measures, ("deviation", "bound"))[place]
+        units = np.where(own, frame["unit"].to_numpy(dtype=object)[row], units)
     long = frame[about].iloc[row].assign(frame=name, measure=np.array(measures, dtype=object)[place])
     return long.assign(value=values[row, place], unit=units)
 
 
 def _get_unit(measure: str) -> str:
     """Return the unit at the end of a name."""
-    return next((unit for part, unit in _UNITS if part in f"{measure}_"), "1")
-
-
-_OF_THE_FRAME = ("deviation", "bound")
-"""Measures whose unit the frame has, where it has one."""
-
-_UNITS = (("_per_s_", "1/s"), ("_bytes_", "B"), ("_us_", "µs"), ("_s_", "s"))
-"""Parts of the name of a measure, and the unit each stands for."""
+    units = (("_per_s_", "1/s"), ("_bytes_", "B"), ("_us_", "µs"), ("_s_", "s"))
+    return next((unit for part, unit in units if part in f"{measure}_"), "1")
 
 
 def _convert_types(frame: pd.DataFrame) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from harness.record import RunFolder, Status, early, write_atomically
 from harness.wording import audit_line, count_laws, proof_line, select_failing, survey_line, verdict_line
 
-from .figures.trend import COLUMNS, trend_data
+from .figures.run import COLUMNS, trend_data
 from .front import front
 from .observation import build_observations, list_columns
 from .reading import Reading, read
@@ -102,8 +102,7 @@ def _build_page(reading: Reading) -> dict[str, Any]:
 
 def _render_markdown(page: dict[str, Any]) -> str:
     """Return the page as Markdown, without the sheets that make it too long for a summary."""
-    template = markdown_template()
-    all_sheets = page["sheets"]
+    template, all_sheets = markdown_template(), page["sheets"]
     for number in range(len(all_sheets), -1, -1):
         text = template.render(page | {"sheets": all_sheets[:number], "left_out": all_sheets[number:]})
         if len(text.encode("utf-8")) <= SUMMARY_BYTES:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import pandas as pd
 
@@ -19,10 +19,9 @@ from harness.record.bench import (
 from harness.record.storage import RowT
 from harness.wording import select_informative
 
-from .benchmark import list_placed
-from .difference import differences
 from .frame import Frames, frames
-from .history import Digest
+from .frame.declaration import list_placed
+from .history import Digest, differences
 
 _TIMED = (AgreementRecord, BalanceRecord, LoaderRecord, OperationRecord, StepRecord)
 
@@ -68,7 +67,7 @@ class Reading:
     digests
         Digests of the runs, oldest first, this one last; empty if the report has only one run.
     changes
-        Changes since the last run, see :func:`reports.difference.differences`; ``None`` without one.
+        Changes since the last run, see :func:`reports.history.differences`; ``None`` without one.
     gate
         Findings of the gate.
     survey
@@ -113,18 +112,15 @@ class Reading:
 
     def of(self, column: str, value: str) -> "Reading":
         """Return the part about one contract, family or case; keep records and frames without this column unchanged."""
-        return replace(
-            self,
-            verdicts=_select(self.verdicts, column, value),
-            proofs=_select(self.proofs, column, value),
-            traces=_select(self.traces, column, value),
-            survey=_select_group(self.survey, column, value),
-            frames=_StoredFrames(self.frames, column, value),
-            learned=_select_group(self.learned, column, value) if column == "family" else self.learned,
-            epochs=_select(self.epochs, column, value) if column != "contract" else self.epochs,
-            estimates=_select(self.estimates, column, value) if column != "contract" else self.estimates,
-            timings=tuple(timing for timing in self.timings if getattr(timing.record, column, value) == value),
-        )
+
+        def select(group: Any) -> Any:
+            if not isinstance(group, tuple):
+                return replace(group, **{name: select(records) for name, records in vars(group).items()})
+            return tuple(entry for entry in group if getattr(getattr(entry, "record", entry), column, value) == value)
+
+        names = ("verdicts", "proofs", "traces", "survey", "learned", "epochs", "estimates", "timings")
+        selected = {name: select(getattr(self, name)) for name in names}
+        return replace(self, frames=_StoredFrames(self.frames, column, value), **selected)
 
     @property
     def only_measures(self) -> bool:
@@ -167,19 +163,6 @@ class _StoredFrames(Frames):
 
     def __len__(self) -> int:
         return len(self._whole)
-
-
-_Record = TypeVar("_Record")
-_Group = TypeVar("_Group", Surveyed, Learned)
-
-
-def _select(records: tuple[_Record, ...], column: str, value: str) -> tuple[_Record, ...]:
-    return tuple(entry for entry in records if getattr(entry, column) == value)
-
-
-def _select_group(group: _Group, column: str, value: str) -> _Group:
-    """Return the records of a group about one contract, family or case."""
-    return replace(group, **{name: _select(records, column, value) for name, records in vars(group).items()})
 
 
 def read(run: record.RunFolder, earlier: Sequence[record.RunFolder] = ()) -> Reading:

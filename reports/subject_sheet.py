@@ -7,15 +7,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from .figure import Figure
-from .figures.image import Grid
-from .page_part import Block, Part
+from .figures.learned import Grid
+from .page_part import Block, Figure, Part
 from .reading import Reading
 from .section import Section, SectionBuilder
 from .sections import law, loader, operation, run, training
 from .table import Table
-from .tables.heat import Heat
-from .tables.matrix import Matrix
+from .tables.matrix import Heat, Matrix
 
 OPERATION = (
     law.definition,
@@ -70,10 +68,15 @@ class Sheet:
 def sheets(reading: Reading) -> tuple[Sheet, ...]:
     """Return the sheets for which a run has data, with unique names."""
     named: dict[str, Sheet] = {}
-    for sheet in _build_sheets(reading):
-        if sheet.sections:
-            name = _choose_name(sheet, named)
-            named[name] = replace(sheet, name=name, sections=tuple(_prefix(part, name) for part in sheet.sections))
+    for sheet in filter(lambda sheet: sheet.sections, _build_sheets(reading)):
+        words = re.sub(r"[^a-z0-9]+", "-", sheet.title.lower())[:60].strip("-")
+        name = sheet.name or f"{sheet.kind}-{words}"
+        name = name if name not in named else f"{name}-{len(named)}"
+        sections = []
+        for section in sheet.sections:
+            parts = tuple(_prefix_part(part, name) for part in section.parts)
+            sections.append(replace(section, name=f"{name}-{section.name}", parts=parts))
+        named[name] = replace(sheet, name=name, sections=tuple(sections))
     return tuple(named.values())
 
 
@@ -98,19 +101,6 @@ def _build_sheets(reading: Reading) -> Iterator[Sheet]:
 
 def _build_sheet(kind: str, title: str, builders: Sequence[SectionBuilder], reading: Reading) -> Sheet:
     return Sheet("", kind, title, tuple(filter(None, (build(reading) for build in builders))))
-
-
-def _choose_name(sheet: Sheet, used: dict[str, Sheet]) -> str:
-    """Return a unique identifier that resembles the title."""
-    words = re.sub(r"[^a-z0-9]+", "-", sheet.title.lower())[:60].strip("-")
-    name = sheet.name or f"{sheet.kind}-{words}"
-    return name if name not in used else f"{name}-{len(used)}"
-
-
-def _prefix(section: Section, sheet: str) -> Section:
-    """Return a section with identifiers that are unique to its sheet."""
-    parts = tuple(_prefix_part(part, sheet) for part in section.parts)
-    return replace(section, name=f"{sheet}-{section.name}", parts=parts)
 
 
 def _prefix_part(part: Part, sheet: str) -> Part:

@@ -1,11 +1,13 @@
 """The findings in one sentence each. The verdict on the whole run is :func:`harness.wording.verdict_line`."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 
 from harness.findings import Finding, findings
 from harness.findings.merging import group_by
-from harness.record import Breaking, Ended, Outcome, Proof, RayTrace, Run, Status, Verdict, Work, Worst, find_unfinished
+from harness.record import Breaking, Ended, Outcome, Proof, RayTrace, Run, Status, Worst, find_unfinished
 from harness.wording import (
     find_first_loss,
     group_by_case,
@@ -16,10 +18,10 @@ from harness.wording import (
     sentence,
     summarize_failures,
 )
+from harness.wording.number import plain
 
-from .breaks import breaks
-from .difference import Change, tally
-from .number import plain
+from .history import Change, tally
+from .page_part import Cause
 from .reading import Reading, Surveyed
 from .text import count, cut, listing
 
@@ -29,8 +31,80 @@ FAILING = (Outcome.REGRESSED, Outcome.NO_VERDICT)
 SUBJECT = attrgetter("case", "law", "dtype")
 """Case, law and dtype of a record."""
 
-IN_SHORT = 5
-"""Findings that the terminal repeats from the page."""
+
+CAUSES = {
+    "ln(max + ulp/2)": "exp overflows",
+    "ln((max + ulp/2) / k)": "the sum of exponentials overflows",
+    "-ln(sub/2)": "exp underflows to zero",
+}
+"""The cause of a breaking point with a closed form, in words."""
+
+NOT_FINITE, INEXACT = "not finite", "inexact"
+"""Causes of breaking points without a closed form."""
+
+DEFAULT_DTYPE = "float32"
+"""The dtype of the example, if there is one."""
+
+
+@dataclass(frozen=True)
+class Break:
+    """The breaking points of a case with one cause.
+
+    Parameters
+    ----------
+    cause
+        The closed form, or the kind of failure without one.
+    points
+        The breaking points.
+    """
+
+    cause: str
+    points: tuple[Breaking, ...]
+
+    @property
+    def first(self) -> Breaking:
+        """The example: in the usual dtype if possible, with the smallest parameter."""
+        return min(self.points, key=lambda point: (point.dtype != DEFAULT_DTYPE, abs(point.value or 0.0)))
+
+    @property
+    def sentence(self) -> str:
+        """The cause and the first number at which it occurs, without a full stop."""
+        first = self.first
+        where = f"t = {first.value!r} in {first.dtype}"
+        if self.cause in (NOT_FINITE, INEXACT):
+            cause = "the answer is not finite" if self.cause == NOT_FINITE else "the error exceeds its bound"
+            return f"{cause} from {where} on the ray {first.ray}"
+        cause = CAUSES.get(self.cause, "the law breaks")
+        return f"{cause} from t = {first.value!r} on in {first.dtype} (t = {self.cause})"
+
+    @property
+    def card(self) -> Cause:
+        """The finding on the first layer."""
+        first = self.first
+        laws, rays = (list(dict.fromkeys(getattr(point, name) for point in self.points)) for name in ("law", "ray"))
+        where = ", ".join(dict.fromkeys(point.dtype for point in self.points))
+        result = f"{first.actual!r}, expected {first.expected!r}"
+        rows = [
+            ("example", f"[{first.dtype}] {first.formula} at t = {first.value!r}: {result}"),
+            ("breaks", f"{listing(laws, at_most=6)}, in {where}"),
+            ("rays", listing(rays, at_most=6)),
+            *([("rerun", first.replay)] if first.replay else []),
+        ]
+        return Cause(first.case, "DEFECT", self.sentence, tuple(rows), "")
+
+
+def breaks(points: Sequence[Breaking]) -> list[Break]:
+    """Group the undeclared breaking points by case and cause; causes with a closed form come first."""
+    undeclared = [point for point in points if point.value is not None and not (point.expected_break or point.declared)]
+    groups = group_by(undeclared, lambda point: (point.case, _find_cause(point)))
+    causes = [Break(cause, tuple(group)) for (_, cause), group in groups.items()]
+    return sorted(causes, key=lambda group: group.cause in (NOT_FINITE, INEXACT))
+
+
+def _find_cause(point: Breaking) -> str:
+    if point.form is not None:
+        return point.form
+    return INEXACT if point.actual is not None and math.isfinite(point.actual) else NOT_FINITE
 
 
 def wrong_in(reading: Reading) -> list[Finding]:
@@ -43,8 +117,8 @@ def list_sentences(reading: Reading) -> list[str]:
     sentences = [explain_finding(finding) for finding in wrong_in(reading)]
     sentences += [sentence for proof in reading.proofs for sentence in list_refuted(proof)]
     sentences += further(reading)
-    more = [f"{count(len(sentences) - IN_SHORT, 'more finding')} on the page."] if len(sentences) > IN_SHORT else []
-    return [*sentences[:IN_SHORT], *more, *remarks(reading.head), *since(reading)]
+    more = [f"{count(len(sentences) - 5, 'more finding')} on the page."] if len(sentences) > 5 else []
+    return [*sentences[:5], *more, *remarks(reading.head), *since(reading)]
 
 
 def since(reading: Reading) -> list[str]:
@@ -59,11 +133,13 @@ def since(reading: Reading) -> list[str]:
 
 
 def explain_finding(finding: Finding) -> str:
-    """Return one sentence on a finding: its cause and the number of broken laws."""
-    first = finding.first
+    """Return one sentence on a finding: its cause, its deviation if recorded, and the number of broken laws."""
+    first, amount = finding.first, ""
+    if first.deviation is not None and first.bound is not None:
+        amount = f": deviation {plain(first.deviation)} {first.unit}, bound {plain(first.bound)} {first.unit}"
     name = cut(sentence(finding).splitlines()[0].rstrip("."), limit=300)
     laws = count(len(finding.broken_laws), "law")
-    return f"{finding.case}: {name} ({first.law} [{first.where}]{_format_amount(first)}; {laws})."
+    return f"{finding.case}: {name} ({first.law} [{first.where}]{amount}; {laws})."
 
 
 def explain_declared(found: Sequence[Finding]) -> list[str]:
@@ -100,7 +176,7 @@ def unknown(reading: Reading) -> Surveyed:
 def further(reading: Reading, *, grouped: bool = False) -> list[str]:
     """Return the results of a survey that no verdict has, and the failed steps without an audit.
 
-    Without the breaking points that :func:`reports.breaks.breaks` groups by cause if ``grouped``.
+    Without the breaking points that :func:`breaks` groups by cause if ``grouped``.
     """
     new = unknown(reading)
     if grouped:
@@ -121,10 +197,11 @@ def list_surveyed(survey: Surveyed, traces: Sequence[RayTrace] = ()) -> list[str
     broken = [
         _explain(failures, traces) for failures in group_by_case(select_undeclared(survey.breakings, survey.worst))
     ]
-    silent = [
-        f"{ray.case} gave no answer for {ray.law} [{ray.dtype}] along {ray.ray}: {_get_first_line(ray)}."
-        for ray in select_unanswered(survey.breakings)
-    ]
+    silent = []
+    for ray in select_unanswered(survey.breakings):
+        reason, *_ = (ray.reason or "").strip().splitlines() or ["no reason was recorded"]
+        where = f"{ray.law} [{ray.dtype}] along {ray.ray}"
+        silent.append(f"{ray.case} gave no answer for {where}: {cut(reason.rstrip('.'), limit=300)}.")
     return [*wrong, *broken, *silent]
 
 
@@ -144,28 +221,12 @@ def _compare_points(breaking: Breaking) -> str:
 
 def remarks(run: Run) -> list[str]:
     """Return remarks on the run itself, a sentence each."""
-    sentences = [
-        f"`harness {work.name}` {_get_outcome(work)}: its results are incomplete." for work in find_unfinished(run.work)
-    ]
+    sentences = []
+    for work in find_unfinished(run.work):
+        was = "" if work.ended is Ended.FAILED else "was "
+        sentences.append(f"`harness {work.name}` {was}{work.sentence}: its results are incomplete.")
     if run.data is not None and not run.data.genuine:
         sentences.append(f"The data set is not the published one: {run.data.note.rstrip('.')}.")
     if run.environment.git_dirty:
         sentences.append("The working tree had uncommitted changes: the commit alone does not reproduce this run.")
     return sentences
-
-
-def _get_outcome(work: Work) -> str:
-    return work.sentence if work.ended is Ended.FAILED else f"was {work.sentence}"
-
-
-def _format_amount(verdict: Verdict) -> str:
-    """Return the deviation of a broken law relative to its bound; empty if it was not recorded."""
-    if verdict.deviation is None or verdict.bound is None:
-        return ""
-    return f": deviation {plain(verdict.deviation)} {verdict.unit}, bound {plain(verdict.bound)} {verdict.unit}"
-
-
-def _get_first_line(verdict: Breaking) -> str:
-    """Return the first line of a reason, without its full stop."""
-    lines = (verdict.reason or "").strip().splitlines()
-    return cut(lines[0].rstrip("."), limit=300) if lines else "no reason was recorded"

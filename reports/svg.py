@@ -33,13 +33,7 @@ WIDE_IN = 6.1
 LARGEST = 1.2
 """Maximum magnification of a drawing, at which its text has the size of the page text."""
 
-MAX_REMEMBERED = 512
-"""Number of cached drawings: a page of the chapter has 60 to 100, with 10 to 60 kB each."""
-
 _VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", GRID: "grid", PAPER: "paper"}
-_FONTS = re.compile(r"'DejaVu Sans'(?:, [^;\"]*)?")
-"""Removed because the page sets its fonts."""
-
 _OF = "of:"
 """Beginning of the identifier of a part that belongs to an implementation."""
 
@@ -76,8 +70,6 @@ _DEFAULTS = re.compile(r'<defs><style type="text/css">(.*?)</style></defs>', re.
 
 _STYLED = re.compile(r'(<[a-z]+ (?:[^<>]* )?)style="([^"]*)"')
 
-_NO_METADATA: dict[str, Any] = {"Date": None, "Creator": None, "Format": None, "Type": None}
-
 
 def add_tooltips(axes: Axes, points: Iterable[tuple[float, float, str]], *, case: str = "") -> None:
     """Give points of a drawing tooltips with their exact numbers.
@@ -109,7 +101,7 @@ def draw_svg(
     return _draw(cloudpickle.dumps((draw, name, label, height_in, width_in, tells)))
 
 
-@lru_cache(MAX_REMEMBERED)
+@lru_cache(512)  # a page of the chapter has 60 to 100 drawings, with 10 to 60 kB each
 def _draw(request: bytes) -> str:
     """Return the drawing that the arguments of :func:`draw_svg` ask for: equal bytes mean equal arguments."""
     draw, name, label, height_in, width_in, tells = cloudpickle.loads(request)
@@ -124,27 +116,19 @@ def _draw(request: bytes) -> str:
         for axes in figure.axes:
             _mark_legend(axes)
         # Not `savefig`: that draws everything once before, for the extent of pictures in pixels.
-        canvas.print_svg(stream, metadata=_NO_METADATA)
+        canvas.print_svg(stream, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     marks = "".join(_draw_marks(axes, height=72 * height_in) for axes in figure.axes) if tells else ""
     return clean(_reduce(stream.getvalue(), name=name, label=label).replace("</svg>", f"{marks}</svg>"))
 
 
 def _mark_legend(axes: Axes) -> None:
-    """Mark the entries of a legend as the curves that they name."""
-    legend = axes.get_legend()
-    if legend is None:
-        return
-    handles, labels = axes.get_legend_handles_labels()
-    marks = dict(zip(labels, map(_find_mark, handles), strict=True))
-    for sample, text in zip(legend.legend_handles, legend.get_texts(), strict=True):
-        for artist in filter(None, (sample, text)):
-            artist.set_gid(marks.get(text.get_text()))
-
-
-def _find_mark(handle: Artist | Container) -> str | None:
-    """Return the identifier of a curve or of its first part."""
-    parts = handle.get_children() if isinstance(handle, Container) else [handle]
-    return parts[0].get_gid() if parts else None
+    """Mark the entries of a legend as the curves that they name, each by its first part."""
+    if (legend := axes.get_legend()) is not None:
+        handles, _ = axes.get_legend_handles_labels()
+        for handle, *entry in zip(handles, legend.legend_handles, legend.get_texts(), strict=True):
+            parts = handle.get_children() if isinstance(handle, Container) else [handle]
+            for artist in filter(None, entry if parts else ()):
+                artist.set_gid(parts[0].get_gid())
 
 
 def _draw_marks(axes: Axes, *, height: float) -> str:
@@ -152,15 +136,11 @@ def _draw_marks(axes: Axes, *, height: float) -> str:
     points = [point for point in _TOOLTIPS.get(axes, ()) if math.isfinite(point[1])]
     labels = [(axes.transData.transform((x, y)), text, case) for x, y, text, case in points]
     seen = [mark for mark in labels if 0.0 <= mark[0][1] <= height]  # a curve may leave what is drawn
-    circles = "".join(
-        f'<circle cx="{x:.1f}" cy="{height - y:.1f}"{_format_owner(case)}><title>{escape(text)}</title></circle>'
-        for (x, y), text, case in seen
-    )
-    return f'<g class="told">{circles}</g>' if circles else ""
-
-
-def _format_owner(case: str) -> str:
-    return f' data-of="{escape(case)}"' if case else ""
+    circles = []
+    for (x, y), text, case in seen:
+        owner = f' data-of="{escape(case)}"' if case else ""
+        circles.append(f'<circle cx="{x:.1f}" cy="{height - y:.1f}"{owner}><title>{escape(text)}</title></circle>')
+    return f'<g class="told">{"".join(circles)}</g>' if circles else ""
 
 
 def _remove_groups(body: str) -> str:
@@ -176,19 +156,10 @@ def _remove_groups(body: str) -> str:
     return "".join(pieces)
 
 
-def _join_lines(body: str) -> str:
-    """Join consecutive lines of the same style, such as the bars of a curve."""
-    return _SAME_STYLE.sub(lambda lines: f'<path d="{"".join(_D.findall(lines[0]))}"{lines[1]}/>', body)
-
-
-def _move_styles(body: str) -> str:
+def _move_style(group: re.Match[str]) -> str:
     """Move the common style of the marks of a curve to their group."""
-
-    def merge_paths(group: re.Match[str]) -> str:
-        clip, marks, style = group.groups(default="")
-        return f'<g{clip} style="{style}">' + marks.replace(f' style="{style}"', "") + "</g>"
-
-    return _MARKS.sub(merge_paths, body)
+    clip, marks, style = group.groups(default="")
+    return f'<g{clip} style="{style}">' + marks.replace(f' style="{style}"', "") + "</g>"
 
 
 def _shorten_lines(path: str) -> str:
@@ -217,10 +188,13 @@ def _reduce(document: str, *, name: str, label: str) -> str:
     body = document[document.index("<svg") :].partition(">")[2]
     body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.DOTALL)
     body = re.sub(r"<!--.*?-->|\n\s*", lambda gap: "" if gap[0].startswith("<!") else " ", body, flags=re.DOTALL)
-    body = re.sub(r"> <", "><", _FONTS.sub("sans-serif", body))
+    # The page sets its fonts.
+    body = re.sub(r"> <", "><", re.sub(r"'DejaVu Sans'(?:, [^;\"]*)?", "sans-serif", body))
     for pattern, short in _COMPACT:
         body = re.sub(pattern, short, body)
-    body = _LINES.sub(lambda path: _shorten_lines(path[0]), _move_styles(_join_lines(_remove_groups(body))))
+    # Consecutive lines of one style, such as the bars of a curve, are joined, and marks of one style share it.
+    body = _SAME_STYLE.sub(lambda lines: f'<path d="{"".join(_D.findall(lines[0]))}"{lines[1]}/>', _remove_groups(body))
+    body = _LINES.sub(lambda path: _shorten_lines(path[0]), _MARKS.sub(_move_style, body))
     body = unique_ids(body, name)
     for color, variable in _VARIABLES.items():
         body = body.replace(color, f"var(--{variable})")

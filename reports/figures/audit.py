@@ -6,20 +6,15 @@ from functools import partial
 from matplotlib.axes import Axes
 
 from harness.record import Audit, Headroom, Stretch
+from harness.wording.number import plain
 
-from ..figure import Figure
-from ..number import plain
+from ..page_part import Figure
 from ..style import BROKEN, INK, PENS
 from ..svg import add_tooltips
-from ..tables.audit import place
+from ..tables.run import place
 from ..text import count, shorten
 from .axis import logarithmic
-from .panel import wide_and_narrow
-
-MAX_LINES = 8
-MAX_CHARACTERS = 26
-FAR = 2.0**20
-"""Headroom from this factor on is not shown."""
+from .chart import name_rows, wide_and_narrow
 
 NEAR, COLORS = 2.0, (BROKEN, PENS["concise"].color)
 """A factor up to which a line is about to break, and the colors below and above it."""
@@ -30,8 +25,8 @@ def headroom(audit: Audit) -> Figure | None:
 
     A line beyond its breaking point is a finding, and has no headroom.
     """
-    near = [line for line in audit.headroom if 1.0 <= line.factor < FAR]
-    nearest = sorted(near, key=lambda line: line.factor)[:MAX_LINES]
+    near = [line for line in audit.headroom if 1.0 <= line.factor < 2.0**20]
+    nearest = sorted(near, key=lambda line: line.factor)[:8]
     if not nearest:
         return None
     first = nearest[0]
@@ -57,17 +52,12 @@ def _draw(axes: Axes, *, nearest: list[Headroom]) -> None:
         tip = f"{place(line)}: {line.value!r} now, breaks at {line.breaks_at!r} ({line.dtype})"
         add_tooltips(axes, [(line.factor, position, tip)])
     logarithmic(axes.xaxis, [1.25, 8 * max(line.factor for line in nearest)], text=plain)
-    names = [shorten(f"{place(line).partition(' ')[0]} {line.operation}", limit=MAX_CHARACTERS) for line in nearest]
-    axes.set_yticks(range(len(nearest)), names)
-    axes.set(ylim=(len(nearest) - 0.4, -0.6), xlabel="headroom (×)")
-    axes.grid(visible=False, axis="y")
+    names = [shorten(f"{place(line).partition(' ')[0]} {line.operation}", limit=26) for line in nearest]
+    name_rows(axes, names, xlabel="headroom (×)")
 
 
 WRONG = 1.0
 """Error from which no digit is correct; also drawn for values that are not finite."""
-
-MAX_TICKS = 24
-"""Lines up to which each has its number below it."""
 
 
 def errors(audit: Audit) -> Figure | None:
@@ -105,7 +95,7 @@ def _draw_errors(axes: Axes, *, stretches: Sequence[Stretch]) -> None:
     add_tooltips(axes, zip(range(len(heights)), heights, texts, strict=True))
     logarithmic(axes.yaxis, [min(heights) / 3, 3 * max(heights)], text=plain)
     axes.set(xlabel="source line, in execution order", ylabel="relative error")
-    named = stretches if len(stretches) <= MAX_TICKS else []
+    named = stretches if len(stretches) <= 24 else []
     axes.set_xticks(range(len(named)), [str(stretch.line) for stretch in named])
 
 

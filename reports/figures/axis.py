@@ -1,10 +1,12 @@
-"""Axes every figure shares: logarithmic ticks with units, measured sizes as categories, a legend above the drawing."""
+"""Axes that figures share: logarithmic ticks with units, measured sizes, names of cases, and legends."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
@@ -82,19 +84,12 @@ class End(NamedTuple):
 def label_lines(axes: Axes, lines: Sequence[End], *, height_in: float) -> None:
     """Name lines at their right ends, in their color and without overlaps."""
     right = axes.get_xlim()[1]
-    heights = [_get_share(axes, right, line.value) for line in lines]
+    share = axes.transScale + axes.transLimits
+    heights = [float(share.transform((right, line.value))[1]) for line in lines]
     gap = 1.3 * LABEL_PT / (72 * 0.78 * height_in)
     for height, line in zip(_move_apart(heights, gap), lines, strict=True):
-        text = axes.annotate(
-            line.name,
-            xy=(1, height),
-            xycoords="axes fraction",
-            xytext=(6, 0),
-            textcoords="offset points",
-            color=line.color,
-            fontsize=LABEL_PT,
-            va="center",
-        )
+        place: dict[str, Any] = {"xycoords": "axes fraction", "xytext": (6, 0), "textcoords": "offset points"}
+        text = axes.annotate(line.name, (1, height), color=line.color, fontsize=LABEL_PT, va="center", **place)
         if line.case:
             belongs(line.case, text)
 
@@ -108,19 +103,7 @@ def whiskers(middle: Iterable[float], low: Iterable[float], high: Iterable[float
     ]
 
 
-def rows_of(axes: Axes, cases: Sequence[str], names: Sequence[str]) -> None:
-    """Name the rows of a drawing after implementations, from the first one on."""
-    axes.set_yticks(range(len(cases)), names)
-    for case, text in zip(cases, axes.get_yticklabels(), strict=True):
-        belongs(case, text)
-
-
 LABEL_PT = 9.4
-
-
-def _get_share(axes: Axes, x: float, y: float) -> float:
-    """Return the height of a value, as a share of the axes."""
-    return float(axes.transLimits.transform(axes.transScale.transform((x, y)))[1])
 
 
 def _move_apart(heights: Sequence[float], gap: float) -> list[float]:
@@ -154,7 +137,7 @@ def _has_room(names: Sequence[str], columns: int) -> bool:
     """Whether names, filled column by column, fit next to each other with the samples of their lines."""
     rows = math.ceil(len(names) / columns)
     widths = [max(map(len, names[start : start + rows])) for start in range(0, len(names), rows)]
-    return sum(width + SAMPLE_CHARACTERS for width in widths) <= LEGEND_CHARACTERS
+    return sum(widths) + SAMPLE_CHARACTERS * len(widths) <= LEGEND_CHARACTERS
 
 
 def _format_size(size: int) -> str:
@@ -163,3 +146,23 @@ def _format_size(size: int) -> str:
         if size >= 10_000 and size % factor == 0:
             return f"{size // factor}{unit}"
     return str(size)
+
+
+def names_of(frame: pd.DataFrame) -> dict[str, str]:
+    """Return the shortest unique name of every case: its style, its name without family, or its whole name.
+
+    User code has its whole name, since its style does not describe it.
+    """
+    names: dict[str, tuple[str, ...]] = {}
+    for case, style in frame.drop_duplicates("case")[["case", "style"]].astype(str).itertuples(index=False):
+        names[case] = (case,) * 3 if style == "foreign" else (style, remove_family(case), case)
+    shared = [Counter(level) for level in zip(*names.values(), strict=True)]
+    return {
+        case: next(name for name, counts in zip(levels, shared, strict=True) if counts[name] == 1)
+        for case, levels in names.items()
+    }
+
+
+def remove_family(case: str) -> str:
+    """Return a case without its family, if it has one."""
+    return case.partition(".")[2] or case

@@ -7,20 +7,19 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from harness.record import DataSource
+from harness.wording.number import duration, rate, times
 
-from ..figure import Figure
-from ..number import duration, rate, times
+from ..page_part import Figure
 from ..source import caveat_of
 from ..style import INK, pen
 from ..svg import add_tooltips, belongs
 from ..text import shorten, workers_in_words
-from . import budget, overfitting
 from .accuracy import SIGNS
-from .axis import End, categories, logarithmic, rows_of
-from .curve import Curves
-from .name import names_of
-from .panel import curve_panels, wide_and_narrow
+from .axis import End, categories, logarithmic, names_of
+from .chart import Curves, curve_panels, name_rows, wide_and_narrow
+from .loader import budgets as budget_figure
 from .survey import DTYPE, HEIGHT_IN, magnitudes
+from .training import overfitting
 
 MAX_LINES = 6
 MAX_CHARACTERS = 24
@@ -116,20 +115,15 @@ def loading(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     if len(cases) > 1:
         ratio = times(first["samples_per_s"] / last["samples_per_s"])
         caption += f", {ratio} the best rate of {names[str(last['case'])]}"
-    panel = wide_and_narrow(
-        "",
-        lambda axes: _draw_bars(axes, rows, cases, in_words=True),
-        draw_narrow=lambda axes: _draw_bars(axes, rows, cases, in_words=False),
-        name="front-loader",
-        label=f"{caption}.",
-        height_in=0.75 + 0.36 * len(cases),
-    )
+    draw = partial(_draw_best, rows=rows, cases=cases)
+    narrow, height_in = partial(draw, in_words=False), 0.75 + 0.36 * len(cases)
+    panel = wide_and_narrow("", draw, draw_narrow=narrow, name="front-loader", label=f"{caption}.", height_in=height_in)
     title, claim = "Fastest configuration per data loader", f"{names[str(first['case'])]} is the fastest data loader"
     caveat = caveat_of(frame, source)
     return Figure("front-loader", title, (panel,), f"{caption}.", ("loaders",), caveat, columns=1, claim=claim)
 
 
-def _draw_bars(axes: Axes, rows: pd.DataFrame, cases: list[str], *, in_words: bool) -> None:
+def _draw_best(axes: Axes, rows: pd.DataFrame, cases: list[str], *, in_words: bool = True) -> None:
     """Draw two points for each loader, each with its rate and, if there is room, the number of workers."""
     names = names_of(rows)
     for position, case in enumerate(cases):
@@ -145,19 +139,18 @@ def _draw_bars(axes: Axes, rows: pd.DataFrame, cases: list[str], *, in_words: bo
             add_tooltips(axes, [(value, y, tip)], case=case)
     seen = rows["samples_per_s"]
     logarithmic(axes.xaxis, [float(seen.min()) / 3, float(seen.max()) * 6], text=rate)
-    rows_of(axes, cases, [shorten(names[case], limit=MAX_CHARACTERS) for case in cases])
-    axes.set(ylim=(len(cases) - 0.4, -0.6), xlabel="samples/s" if in_words else "samples/s (○ workers)")
-    axes.grid(visible=False, axis="y")
+    rows_names = [shorten(names[case], limit=MAX_CHARACTERS) for case in cases]
+    name_rows(axes, rows_names, cases=cases, xlabel="samples/s" if in_words else "samples/s (○ workers)")
 
 
 def spent(budgets: pd.DataFrame, source: DataSource | None) -> Figure:
     """Return the parts of the batch time per loader, with the smallest measured number of workers."""
     selected = budgets[budgets["workers"] == budgets["workers"].min()]
-    return large("front-budget", budget.budgets(selected, source))
+    return large("front-budget", budget_figure(selected, source))
 
 
 def overfits(epochs: pd.DataFrame, source: DataSource | None) -> Figure | None:
     """Return the first experiment whose held-out loss turns up; ``None`` without one."""
-    figures = overfitting.overfitting(epochs, source)
+    figures = overfitting(epochs, source)
     claim = "Too many epochs raise the held-out loss"
     return replace(large("front-overfitting", figures[0]), claim=claim) if figures else None

@@ -1,5 +1,6 @@
-"""Loader throughput as a heat map: batch size down, workers across, one color scale for all loaders."""
+"""Loaders: rates as a heat map and against workers, the share that waits, and the parts of the batch time."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -9,47 +10,112 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 
 from harness.record import DataSource
+from harness.record.budget import PARTS
+from harness.wording.number import approximate, percent, rate, times
 
-from ..figure import Figure, Panel
-from ..number import approximate, rate, times
+from ..page_part import Figure, Panel
 from ..source import caveat_of
-from ..style import INK, PAPER
-from ..svg import draw_svg
-from ..text import count, listing
-from .axis import logarithmic
-from .panel import panels_by
+from ..style import DASHES, INK, MUTED, PAPER, pen
+from ..tables.loader import first_rows
+from ..text import count, listing, shorten, workers_in_words
+from .axis import End, categories, label_lines, legend_above, logarithmic, names_of, whiskers
+from .chart import draw_panel, name_rows, panels_by, stack_bars, wide_and_narrow
 
 MAP = "cividis"
 """A color map of even lightness that reads the same with the common kinds of color blindness and in gray."""
+
+HEIGHT_IN = 2.5
+"""Height of a panel of rates against workers."""
+
+COLORS = {
+    "index": "#999999",
+    "read": "#0072b2",
+    "decode": "#56b4e9",
+    "transform": "#009e73",
+    "fetch": "#7fc9a8",
+    "collate": "#e69f00",
+    "hand-over": "#d55e00",
+    "pin": "#a85d0c",
+    "around": "#f0e442",
+    "DataLoader": "#c0427e",
+    "wait": "#cc79a7",
+    "epoch": "#6e6e6e",
+    "step": "#6f5fd0",
+    "not attributed": "#dddddd",
+}
+"""Colors of the parts of the batch time; each is named in the legend, and none is lost on dark paper."""
+
+LEAST = 0.005
+"""The smallest share of the batch time that is drawn."""
+
+FEW = 2
+"""Up to this number of loaders, sentences are in the caption; otherwise in a table."""
 
 
 def throughput(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     """Return the throughput of every loader, with the common scale as the last panel of several."""
     low, high = float(frame["samples_per_s"].min()), float(frame["samples_per_s"].max())
     norm = LogNorm(low, high if high > low else low * 1.01)
-    panels = panels_by(frame, "case", partial(_build_panels, norm=norm))
-    title = "Loader throughput against batch size and workers"
-    panels = (*panels, *([_scale(norm)] if len(panels) > 1 else []))
-    caption = _explain(frame)
-    return Figure("loaders-figure", title, panels, caption, ("loaders",), caveat_of(frame, source), claim=_best(frame))
+    panels = panels_by(frame, "case", partial(_build_heat_panels, norm=norm))
+    if len(panels) > 1:
+        label = f"Color scale from {rate(low)} to {rate(norm.vmax)} samples per second, logarithmic, dark to light."
+        scale = partial(_draw_scale, low=low, high=float(norm.vmax or 0))
+        panels += (draw_panel("common color scale", scale, name="loader-scale", label=label, height_in=0.62),)
+    best = _best_row(frame)
+    fastest = f"{best['case']} delivers up to {rate(best['samples_per_s'])} samples per second"
+    return Figure(
+        name="loaders-figure",
+        title="Loader throughput against batch size and workers",
+        panels=panels,
+        caption=f"The fastest configuration is {best['case']} at batch {best['batch_size']} {_format_workers(best)}: "
+        f"{approximate(best['samples_per_s'])} samples/s. {_compare_workers(frame)} Cells are medians of steady epochs "
+        "in one process; all colors share one logarithmic scale.",
+        frames=("loaders",),
+        caveat=caveat_of(frame, source),
+        claim=f"{fastest} at batch {best['batch_size']:,} {_format_workers(best)}"
+        if frame["case"].nunique() < 2
+        else "",
+    )
 
 
-def _build_panels(case: str, frame: pd.DataFrame, number: int, *, norm: LogNorm) -> list[Panel]:
+def _best_row(frame: pd.DataFrame) -> "pd.Series[float]":
+    return frame.sort_values("samples_per_s", ascending=False, kind="stable").iloc[0]
+
+
+def _format_workers(row: "pd.Series[float]") -> str:
+    workers = int(row["workers"])
+    return f"with {count(workers, 'worker')}" if workers else "without workers"
+
+
+def _compare_workers(frame: pd.DataFrame) -> str:
+    """Return which loaders gain from workers and which lose, each at its best batch size."""
+    if frame["workers"].max() == 0 or frame["workers"].min() > 0:
+        return ""
+    without_workers = frame[frame["workers"] == 0].groupby("case", sort=False)["samples_per_s"].max()
+    helped = frame[frame["workers"] > 0].groupby("case", sort=False)["samples_per_s"].max()
+    phrases = [f"{case} {times(gain)}" for case, gain in (helped / without_workers).dropna().items()]
+    return f"Best rate with workers / best rate without: {listing(phrases)}." if phrases else ""
+
+
+def _build_heat_panels(case: str, frame: pd.DataFrame, number: int, *, norm: LogNorm) -> list[Panel]:
     """Return one loader; a configuration that was not measured stays empty."""
     table = frame.pivot_table(index="batch_size", columns="workers", values="samples_per_s", aggfunc="first")
     low, high = rate(frame["samples_per_s"].min()), rate(frame["samples_per_s"].max())
     label = f"Throughput of {case}: from {low} to {high} samples per second over {count(len(frame), 'configuration')}."
-    draw, height_in = partial(_draw, table=table, norm=norm), 0.75 + 0.32 * max(3, len(table))
-    return [Panel(case, draw_svg(draw, name=f"loader-{number}", label=label, height_in=height_in))]
+    draw, height_in = partial(_draw_heat, table=table, norm=norm), 0.75 + 0.32 * max(3, len(table))
+    return [draw_panel(case, draw, name=f"loader-{number}", label=label, height_in=height_in)]
 
 
-def _draw(axes: Axes, *, table: pd.DataFrame, norm: LogNorm) -> None:
-    """Fill each cell with the color of its rate and write the rate into it."""
+def _draw_heat(axes: Axes, *, table: pd.DataFrame, norm: LogNorm) -> None:
+    """Fill each cell with the color of its rate and write the rate into it, in the ink of the better contrast."""
     rates = table.to_numpy(dtype=float)
     rows, columns = rates.shape
     axes.pcolormesh(rates, cmap=MAP, norm=norm, edgecolors=PAPER, linewidth=1.5)
     for (row, column), value in np.ndenumerate(rates):
-        axes.text(column + 0.5, row + 0.5, rate(value), ha="center", va="center", color=_choose_ink(value, norm))
+        red, green, blue, _ = colormaps[MAP](norm(value))
+        ink = "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "#ffffff"
+        color = INK if np.isnan(value) else ink
+        axes.text(column + 0.5, row + 0.5, rate(value), ha="center", va="center", color=color)
     axes.set_xticks(np.arange(columns) + 0.5, map(str, table.columns))
     axes.set_yticks(np.arange(rows) + 0.5, map(str, table.index))
     axes.set(xlabel="workers (processes)", ylabel="batch size (samples)", ylim=(rows, 0))
@@ -58,23 +124,7 @@ def _draw(axes: Axes, *, table: pd.DataFrame, norm: LogNorm) -> None:
     axes.tick_params(length=0)
 
 
-def _choose_ink(value: float, norm: LogNorm) -> str:
-    """Return black or white for the best contrast with the color of a value; the page's ink on an empty cell."""
-    if pd.isna(value):
-        return INK
-    red, green, blue, _ = colormaps[MAP](norm(value))
-    return "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "#ffffff"
-
-
-def _scale(norm: LogNorm) -> Panel:
-    """Return the color scale that all loaders share."""
-    low, high = float(norm.vmin or 0), float(norm.vmax or 0)
-    label = f"Color scale from {rate(low)} to {rate(high)} samples per second, logarithmic, dark to light."
-    svg = draw_svg(lambda axes: _draw_bar(axes, low, high), name="loader-scale", label=label, height_in=0.62)
-    return Panel("common color scale", svg)
-
-
-def _draw_bar(axes: Axes, low: float, high: float) -> None:
+def _draw_scale(axes: Axes, *, low: float, high: float) -> None:
     """Draw the scale as a strip of equal steps in the logarithm."""
     edges = [low * (high / low) ** (step / 48) for step in range(49)]
     axes.pcolormesh(edges, [0, 1], [edges[:-1]], cmap=MAP, norm=LogNorm(low, high), edgecolors="face", linewidth=0.4)
@@ -83,36 +133,175 @@ def _draw_bar(axes: Axes, low: float, high: float) -> None:
     axes.spines[:].set_visible(False)
 
 
-def _best(frame: pd.DataFrame) -> str:
-    """Return the rate of the fastest configuration of a single loader; empty for several loaders."""
-    if len(frame["case"].unique()) > 1:
-        return ""
-    best = frame.sort_values("samples_per_s", ascending=False, kind="stable").iloc[0]
-    fastest = f"{best['case']} delivers up to {rate(best['samples_per_s'])} samples per second"
-    return f"{fastest} at batch {best['batch_size']:,} {_format_workers(best)}"
+def scaling(frame: pd.DataFrame, source: DataSource | None) -> Figure:
+    """Return a panel for each loader that was measured with several numbers of workers."""
+    scaled = frame.groupby("case", sort=False).filter(lambda group: len(group["workers"].unique()) > 1)
+    span = [*scaled["samples_per_s"], *scaled["samples_per_s_low"].dropna(), *scaled["samples_per_s_high"].dropna()]
+
+    def build_panels(case: str, group: pd.DataFrame, number: int) -> list[Panel]:
+        best, sizes = _best_row(group), count(group["batch_size"].nunique(), "batch size")
+        label = (
+            f"Throughput of {case} against workers, one line for each of {sizes}: "
+            f"at most {rate(best['samples_per_s'])} samples per second, at batch {best['batch_size']} "
+            f"with {count(int(best['workers']), 'worker')}."
+        )
+        draw = partial(_draw_scaling, frame=group, workers=sorted(scaled["workers"].unique()), span=span)
+        return [draw_panel(case, draw, name=f"loader-scaling-{number}", label=label, height_in=HEIGHT_IN)]
+
+    gains = {str(case): _is_gain(group) for case, group in scaled.groupby("case", sort=False)}
+    claim = f"More workers help {sum(gains.values())} of {count(len(gains), 'loader')}"
+    if len(gains) == 1:
+        claim = f"More workers {'make' if all(gains.values()) else 'do not make'} {next(iter(gains))} faster"
+    title = "Loader throughput against the number of workers"
+    panels, caption = panels_by(scaled, "case", build_panels), _explain_efficiency(frame, scaled)
+    return Figure("loader-scaling", title, panels, caption, ("loaders",), caveat_of(frame, source), claim=claim)
 
 
-def _format_workers(row: "pd.Series[float]") -> str:
-    workers = int(row["workers"])
-    return f"with {count(workers, 'worker')}" if workers else "without workers"
+def _is_gain(group: pd.DataFrame) -> bool:
+    """Whether the interval of a rate with more workers is above that of the best rate with the fewest."""
+    is_more = group["workers"] > group["workers"].min()
+    best = group[~is_more].sort_values("samples_per_s", kind="stable").iloc[-1]
+    limit = best["samples_per_s"] if pd.isna(best["samples_per_s_high"]) else best["samples_per_s_high"]
+    low = group["samples_per_s_low"].fillna(group["samples_per_s"])
+    return bool((low[is_more] > limit).any())
 
 
-def _explain(frame: pd.DataFrame) -> str:
-    """Return the fastest configuration, and the effect of workers on each loader."""
-    best = frame.sort_values("samples_per_s", ascending=False, kind="stable").iloc[0]
-    fastest = f"{best['case']} at batch {best['batch_size']} {_format_workers(best)}"
-    return (
-        f"The fastest configuration is {fastest}: {approximate(best['samples_per_s'])} samples/s. {_workers(frame)} "
-        "Cells are medians of steady epochs in one process; all colors share one logarithmic scale."
+def _draw_scaling(axes: Axes, *, frame: pd.DataFrame, workers: Sequence[int], span: Sequence[float]) -> None:
+    """Draw a line for each batch size, named at its end, with bars if the run has intervals."""
+    places, ends = categories(axes, workers), []
+    look = pen(str(frame["style"].iloc[0]))._asdict()
+    for index, (batch_size, line) in enumerate(frame.groupby("batch_size")):
+        best = line.sort_values("samples_per_s", ascending=False, kind="stable").drop_duplicates("workers")
+        best = best.sort_values("workers", kind="stable")
+        look |= {"linestyle": DASHES[index % len(DASHES)]} | ({} if index < len(DASHES) else {"color": MUTED})
+        x, rates = [places[number] for number in best["workers"]], best["samples_per_s"]
+        low, high = best["samples_per_s_low"], best["samples_per_s_high"]
+        bars = None if low.isna().all() else whiskers(rates, low.fillna(rates), high.fillna(rates))
+        axes.errorbar(x, rates, yerr=bars, elinewidth=1.0, capsize=2.5, **look)
+        ends.append(End(float(rates.iloc[-1]), f"batch {batch_size:,}", INK))
+    logarithmic(axes.yaxis, span, text=rate)
+    axes.set(xlabel="workers (processes)", ylabel="samples/s")
+    label_lines(axes, ends, height_in=HEIGHT_IN)
+
+
+def _explain_efficiency(frame: pd.DataFrame, scaled: pd.DataFrame) -> str:
+    """Return the efficiency of the largest number of workers, and the loaders measured only without workers."""
+    max_workers = scaled["workers"].max()
+    best = scaled[scaled["workers"] == max_workers].groupby("case", sort=False)["efficiency"].max().dropna()
+    phrases = [f"{case} {percent(value)}" for case, value in best.items()]
+    words = f"Efficiency with {count(int(max_workers), 'worker')}, at the best batch size per loader: "
+    single = [str(case) for case in frame["case"].unique() if case not in set(scaled["case"])]
+    once = f"Measured without workers only: {listing(single)}. " if single else ""
+    bars = "Points are medians of slices, bars 95 % intervals within one process."
+    if scaled["samples_per_s_low"].isna().all():
+        bars = "Points are medians of steady epochs; this run has no intervals."
+    return f"{f'{words}{listing(phrases)}. ' if phrases else ''}{once}{bars}"
+
+
+def waiting(frame: pd.DataFrame, source: DataSource | None) -> Figure:
+    """Return the share that waits, with its interval and the limit up to which loading keeps ahead."""
+    starves = (frame["verdict"] == "starves the step").groupby(frame["case"], sort=False).all()
+    loaders = f"{int(starves.sum())} of {count(len(starves), 'loader')}"
+    return Figure(
+        name="balance-figure",
+        title="Share of the training loop spent waiting for the next batch",
+        panels=panels_by(
+            frame.sort_values(["batch_size", "workers"], kind="stable"),
+            ["batch_size", "workers"],
+            _build_waiting_panels,
+        ),
+        caption=f"{_explain_starving(frame)} Bars show the estimate; whiskers are 95 % intervals within one process. "
+        "Loading keeps ahead if the interval is below the dashed line.",
+        frames=("balance",),
+        caveat=caveat_of(frame, source),
+        claim=f"{loaders} always keep the loop waiting over {100 * frame['most_waiting'].max():.0f} % of the time",
     )
 
 
-def _workers(frame: pd.DataFrame) -> str:
-    """Return which loaders gain from workers and which lose, each at its best batch size."""
-    if frame["workers"].max() == 0 or frame["workers"].min() > 0:
+def _explain_starving(frame: pd.DataFrame) -> str:
+    """Return the number of loaders that starve the step without workers, and the range of this effect."""
+    starving = frame[(frame["verdict"] == "starves the step") & (frame["load_to_step"] >= 1) & (frame["workers"] == 0)]
+    if starving.empty:
         return ""
-    without_workers = frame[frame["workers"] == 0].groupby("case", sort=False)["samples_per_s"].max()
-    helped = frame[frame["workers"] > 0].groupby("case", sort=False)["samples_per_s"].max()
-    gains = (helped / without_workers).dropna()
-    phrases = [f"{case} {times(gain)}" for case, gain in gains.items()]
-    return f"Best rate with workers / best rate without: {listing(phrases)}." if phrases else ""
+    names, rows = names_of(frame), starving.sort_values("load_to_step", kind="stable")
+    least, highest = (
+        f"{times(row['load_to_step'])} in {names[str(row['case'])]} at batch {row['batch_size']:,}"
+        for row in (rows.iloc[0], rows.iloc[-1])
+    )
+    loaders = count(starving["case"].nunique(), "loader")
+    span = f"from {least} to {highest}" if len(rows) > 1 else highest
+    return f"Without workers, loading a batch takes longer than the step in {loaders}: {span}."
+
+
+def _build_waiting_panels(_: object, frame: pd.DataFrame, number: int) -> list[Panel]:
+    first = frame.iloc[0]
+    title = f"batch {first['batch_size']}, {workers_in_words(int(first['workers']))}"
+    low, high = percent(frame["wait_share"].min()), percent(frame["wait_share"].max())
+    label = f"Share of the training loop spent waiting, {title}: {count(len(frame), 'loader')}, from {low} to {high}."
+    draw, height_in = partial(_draw_waiting, frame=frame), 0.7 + 0.3 * len(frame)
+    return [draw_panel(title, draw, name=f"balance-{number}", label=label, height_in=height_in)]
+
+
+def _draw_waiting(axes: Axes, frame: pd.DataFrame) -> None:
+    names = names_of(frame)
+    for position, (_, row) in enumerate(frame.iterrows()):
+        share, *ends = ([100 * row[name]] for name in ("wait_share", "wait_share_low", "wait_share_high"))
+        axes.barh(position, share, height=0.6, color=pen(str(row["style"])).color, alpha=0.75)
+        axes.errorbar(share, position, xerr=whiskers(share, *ends), color=INK, elinewidth=1.0, capsize=2.5)
+    axes.axvline(100 * float(frame["most_waiting"].max()), color=MUTED, linestyle="--", linewidth=1.0)
+    cases = [str(case) for case in frame["case"]]
+    name_rows(axes, [names[case] for case in cases], cases=cases, xlim=(0, 100), xlabel="time spent waiting (%)")
+
+
+def budgets(frame: pd.DataFrame, source: DataSource | None) -> Figure:
+    """Return the shares of a batch's time; for few loaders, the caption has a sentence on each."""
+    large, batch = (
+        frame[frame["share"] >= LEAST].sort_values("workers", kind="stable"),
+        int(frame["batch_size"].iloc[0]),
+    )
+    sentences = [f"{row['case']}: {row['sentence']}." for _, row in first_rows(frame).iterrows()]
+    steps = frame[(frame["part"] == "step") & (frame["workers"] == frame["workers"].min())]
+    slow = f"{int((steps['share'] < 0.5).sum())} of {count(len(steps), 'loader')}"
+    parts = "The parts are disjoint and measured. Time outside all parts is shown as not attributed."
+    return Figure(
+        name="budget-figure",
+        title=f"Where the time of a batch of {batch} goes, in a training loop",
+        panels=panels_by(large, "workers", partial(_build_budget_panels, names=names_of(frame))),
+        caption=" ".join([*(sentences if len(sentences) <= FEW else []), parts]),
+        frames=("budgets",),
+        caveat=caveat_of(frame, source),
+        columns=1,
+        claim=f"With {slow}, loading takes longer than the step (batch {batch:,})" if len(steps) else "",
+    )
+
+
+def _build_budget_panels(_: object, frame: pd.DataFrame, number: int, *, names: dict[str, str]) -> list[Panel]:
+    """Return the shares of the loaders with one number of workers; many loaders have a legend at the side."""
+    legend_in, bars_in = 0.2 * frame["part"].nunique(), 0.28 * frame["case"].nunique()
+    side_legend = bars_in >= legend_in
+    title = workers_in_words(int(frame["workers"].iloc[0]))
+    largest = frame.sort_values("share", ascending=False, kind="stable").drop_duplicates("case")
+    shares = "; ".join(f"{row['case']} {row['part']} {percent(row['share'])}" for _, row in largest.iterrows())
+    draw = partial(_draw_parts, frame=frame, names=names)
+    panel = wide_and_narrow(
+        title,
+        partial(draw, limit=36, side_legend=side_legend),
+        draw_narrow=partial(draw, limit=26, side_legend=False),
+        name=f"budget-{number}",
+        label=f"Shares of the batch time, {title}, largest part by loader: {shares}.",
+        height_in=0.8 + bars_in + (0.0 if side_legend else 0.5 + legend_in),
+        narrow_height_in=1.3 + legend_in + bars_in,
+    )
+    return [panel]
+
+
+def _draw_parts(axes: Axes, *, frame: pd.DataFrame, names: dict[str, str], limit: int, side_legend: bool) -> None:
+    """Draw the parts of every loader end to end, with a legend at the side or above."""
+    cases = stack_bars(axes, frame, "part", 100 * frame["share"], colors={part: COLORS[part] for part in PARTS})
+    rows = [shorten(names[case], limit=limit) for case in cases]
+    limits = {"xlim": (0, 100), "ylim": (len(cases) - 0.5, -0.5)}
+    name_rows(axes, rows, cases=cases, xlabel="share of the batch time (%)", **limits)
+    if side_legend:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), ncols=1)
+    else:  # the names leave room for one column
+        legend_above(axes, columns=1)

@@ -1,27 +1,22 @@
-"""Step time against batch size: scratch and concise, a panel for each family on the CPU and on the accelerator."""
+"""Training steps: times against the batch size, ratios, the floor, phases, and loops against vectorized operations."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from harness.wording.table.call import SCATTER
+from harness.wording.number import duration, percent, times
 
-from ..figure import Figure, Panel
-from ..number import duration, times
-from ..style import MUTED
-from ..text import count, shorten
-from .axis import End, categories, legend_rows, logarithmic, whiskers
-from .curve import Curves
-from .name import names_of
-from .panel import curve_panels
+from ..page_part import Figure, Panel
+from ..style import INK, MUTED
+from ..text import count, listing, shorten
+from .axis import End, categories, legend_above, legend_rows, logarithmic, names_of, whiskers
+from .chart import Curves, curve_panels, draw_panel, name_rows, panels_by, stack_bars
 
 HEIGHT_IN = 3.0
 """Height of a drawing with names at the ends of its curves."""
-
-MAX_CHARACTERS = 24
-"""Characters of such a name."""
 
 
 def step_times(frame: pd.DataFrame, *, accelerator: str | None) -> Figure:
@@ -34,12 +29,15 @@ def step_times(frame: pd.DataFrame, *, accelerator: str | None) -> Figure:
     ]
     reason = f"{accelerator}: not measured in this run." if accelerator else "There is no accelerator on this machine."
     absence = f" {reason}" if len(devices) == 1 else ""
+    low, high = frame["rounds"].min(), frame["rounds"].max()
+    rounds = f"{low:,} rounds" if low == high else f"{low:,} to {high:,} rounds"
     return Figure(
         name="steps-figure",
-        frames=("steps",),
         title="Time per training step by batch size",
         panels=tuple(panel for group in groups for panel in group),
-        caption=f"{_compare(frame)} Points are medians, bars the interquartile range of {_rounds(frame)}.{absence}",
+        caption=f"{_compare(frame)} Points are medians, bars the interquartile range of {rounds} in one process, "
+        f"without a significance test.{absence}",
+        frames=("steps",),
         columns=3 if any(len(group) > 1 for group in groups) else len(devices),
         claim=_compare(frame).rstrip(".") if frame.groupby(["family", "device"]).ngroups == 1 else "",
     )
@@ -53,7 +51,9 @@ def _build_panels(family: str, device: str, frame: pd.DataFrame, *, number: int,
     if subset.empty:
         return [Panel(title, note=f"not measured on {position} in this run")]
     sizes, span = sorted(frame["batch_size"].unique()), [*frame["q1_s"], *frame["q3_s"]]
-    name, label = f"step-{number}", _format_label(title, subset)
+    low, high = duration(subset["median_s"].min()), duration(subset["median_s"].max())
+    cases = count(subset["case"].nunique(), "case")
+    name, label = f"step-{number}", f"Step time against batch size, {title}: {cases}, from {low} to {high} per step."
     return quantity_panels(title, subset, TIME, sizes=sizes, span=span, name=name, label=label, alone=alone)
 
 
@@ -93,12 +93,13 @@ def quantity_panels(
         places, curves = categories(axes, sizes), Curves(axes, frame, only=only)
         logarithmic(axes.yaxis, span, text=quantity.text)
         for case, curve in _list_curves(frame):
-            values = [curve[column] for column in (quantity.middle, quantity.low, quantity.high)]
-            x, end = [places[size] for size in curve["batch_size"]], shorten(case, limit=MAX_CHARACTERS)
-            points = zip(x, curve["batch_size"], *values, strict=True)
-            tips = [(position, point[0], _tooltip(case, size, point, quantity)) for position, size, *point in points]
-            bars = whiskers(*values)
-            curves.add(case, curve, x, values[0], tooltips=tips, end=end, bars=bars, elinewidth=1.6, hollow=True)
+            x, end = [places[size] for size in curve["batch_size"]], shorten(case, limit=24)
+            values, tips = [curve[column] for column in (quantity.middle, quantity.low, quantity.high)], []
+            for position, size, *point in zip(x, curve["batch_size"], *values, strict=True):
+                value, low, high = map(quantity.text, point)
+                tips.append((position, point[0], f"{case}, batch {size:,}: {value} ({low} to {high})"))
+            look: dict[str, Any] = {"bars": whiskers(*values), "elinewidth": 1.6, "hollow": True}
+            curves.add(case, curve, x, values[0], tooltips=tips, end=end, **look)
         axes.set(xlabel="batch size (samples)", ylabel=quantity.label)
         return curves.ends
 
@@ -115,28 +116,12 @@ def quantity_panels(
     )
 
 
-def _tooltip(label: str, size: int, values: Sequence[float], quantity: Quantity) -> str:
-    """Return the tooltip of a point."""
-    value, low, high = map(quantity.text, values)
-    return f"{label}, batch {size:,}: {value} ({low} to {high})"
-
-
 def _list_curves(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield a curve for each case, and for each value of other columns that vary."""
     names = names_of(frame)
-    for key, curve in frame.sort_values("batch_size", kind="stable").groupby(_find_series(frame), sort=False):
+    series = ["case", *(name for name in ("dtype", "threads") if len(frame[name].unique()) > 1)]
+    for key, curve in frame.sort_values("batch_size", kind="stable").groupby(series, sort=False):
         yield ", ".join([names[str(key[0])], *(str(part) for part in key[1:])]), curve
-
-
-def _find_series(frame: pd.DataFrame) -> list[str]:
-    """Return the columns that identify a curve: the case, and other columns that vary."""
-    return ["case", *(name for name in ("dtype", "threads") if len(frame[name].unique()) > 1)]
-
-
-def _format_label(title: str, frame: pd.DataFrame) -> str:
-    """Return the text alternative of a panel."""
-    low, high = duration(frame["median_s"].min()), duration(frame["median_s"].max())
-    cases = count(frame["case"].nunique(), "case")
-    return f"Step time against batch size, {title}: {cases}, from {low} to {high} per step."
 
 
 def _compare(frame: pd.DataFrame) -> str:
@@ -155,8 +140,213 @@ def _compare(frame: pd.DataFrame) -> str:
     return " ".join(sentences)
 
 
-def _rounds(frame: pd.DataFrame) -> str:
-    """Return the number of rounds behind a point, and the missing significance test."""
-    low, high = frame["rounds"].min(), frame["rounds"].max()
-    number = f"{low:,}" if low == high else f"{low:,} to {high:,}"
-    return f"{number} rounds in one process, without a significance test" if len(frame) else SCATTER
+INTERVAL = "95 % interval over interleaved rounds in one process"
+"""Meaning of the bars in these figures."""
+
+RATIO = Quantity("ratio", "low", "high", "time / first scratch step", times)
+OVER_FLOOR = Quantity("over_floor", "over_floor_low", "over_floor_high", "time / floor", times)
+
+PLACE = ["contract", "device"]
+"""Columns whose values have a panel each."""
+
+PHASES = {"forward": "#0072b2", "loss": "#e69f00", "backward": "#d55e00", "update": "#009e73"}
+"""Colors of the phases, which stand in this order; the legend names them."""
+
+
+def step_ratios(frame: pd.DataFrame) -> Figure:
+    """Return the time per step as a multiple of the first step from scratch, against the batch size."""
+    first = frame.groupby(PLACE, sort=False)["reference"].transform("first")
+    ratios = frame[frame["reference"] == first]
+    panels = _build_ratio_panels(ratios, RATIO, name="step-ratio", line=1.0)
+    title = "Step time relative to the scratch step of the chapter"
+    caption = f"{_compare_closed_forms(frame)} Bars show the {INTERVAL}."
+    columns, claim = _columns(panels, ratios), _find_fastest(ratios)
+    return Figure("step-ratio-figure", title, panels, caption, ("step_ratios",), columns=columns, claim=claim)
+
+
+def _find_fastest(frame: pd.DataFrame) -> str:
+    """Return the fastest step near batch 256; empty for several contracts or devices."""
+    if frame.groupby(PLACE).ngroups > 1:
+        return ""
+    subset = _select_near_256(frame)
+    first = subset.sort_values("ratio", kind="stable").iloc[0]
+    reference, names = str(first["reference"]), names_of(frame)
+    if str(first["case"]) == reference or first["ratio"] >= 1.0:
+        return f"No step is faster than {names[reference]} at batch {first['batch_size']:,}"
+    ratio = f"{1 / first['ratio']:.2f}×"
+    return f"{names[str(first['case'])]} is {ratio} as fast as {names[reference]} at batch {first['batch_size']:,}"
+
+
+def _select_near_256(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows at the batch size nearest to the chapter's 256."""
+    size = min(frame["batch_size"].unique(), key=lambda size: (abs(size - 256), size))
+    near: pd.DataFrame = frame[frame["batch_size"] == size]
+    return near
+
+
+def floor(frame: pd.DataFrame) -> Figure:
+    """Return the distance of every step to the floor against the batch size."""
+    rows = frame[frame["over_floor"].notna()]
+    panels = _build_ratio_panels(rows, OVER_FLOOR, name="step-floor")
+    title = "Step time relative to the floor"
+    caption = (
+        "The floor is the minimum time for the required bytes and operations at the rates of the same rounds. "
+        f"{_find_nearest(rows)} The rest at batch size 1 is operator overhead. Bars show the {INTERVAL}."
+    )
+    best, names = rows.sort_values("over_floor", kind="stable").iloc[0], names_of(rows)
+    claim = f"{names[str(best['case'])]} comes within {times(best['over_floor'])} of the minimum time"
+    return Figure("floor-figure", title, panels, caption, ("steps",), columns=_columns(panels, rows), claim=claim)
+
+
+def phases(frame: pd.DataFrame) -> Figure:
+    """Return the time per phase, a bar for each case, at the batch size nearest to the chapter's 256."""
+    subset = _select_near_256(frame)
+    size = subset["batch_size"].iloc[0]
+
+    def panels(place: tuple[str, str], group: pd.DataFrame, number: int) -> list[Panel]:
+        label = f"Phases of a step, {' on '.join(place)}: {_list_phases(group)}."
+        height_in = 1.55 + 0.28 * group["case"].nunique()
+        draw, title = partial(_draw_phases, frame=group), f"{_title(*place)}, batch {size}"
+        return [draw_panel(title, draw, name=f"phase-{number}", label=label, height_in=height_in)]
+
+    title = "Time of forward, loss, backward and update"
+    caption = (
+        "Medians of the rounds. Reading the clock adds a fraction of a microsecond to each phase; on an "
+        "accelerator, each phase is synchronized. Steps that do not report their phases are omitted."
+    )
+    first_step, names = subset[subset["case"] == subset["case"].iloc[0]], names_of(subset)
+    longest = first_step.sort_values("median_s", ascending=False, kind="stable").iloc[0]
+    share = percent(float(longest["median_s"] / first_step["median_s"].sum()))
+    claim = f"The {longest['phase']} phase takes {share} of {names[str(longest['case'])]}"
+    return Figure("phases-figure", title, panels_by(subset, PLACE, panels), caption, ("phases",), claim=claim)
+
+
+def _build_ratio_panels(
+    frame: pd.DataFrame, quantity: Quantity, *, name: str, line: float | None = None
+) -> tuple[Panel, ...]:
+    """Return a panel for each contract and device."""
+
+    def panels(place: tuple[str, str], group: pd.DataFrame, number: int) -> list[Panel]:
+        ends = group.groupby("case", sort=False)[quantity.middle].agg(["min", "max"])
+        ranges = [f"{case} {times(low)} to {times(high)}" for case, low, high in ends.itertuples()]
+        span = [*group[quantity.low].dropna(), *group[quantity.high].dropna(), *group[quantity.middle]]
+        return quantity_panels(
+            _title(*place),
+            group,
+            quantity,
+            sizes=sorted(group["batch_size"].unique()),
+            span=span if line is None else [*span, line],
+            line=line,
+            name=f"{name}-{number}",
+            label=f"{quantity.label} against batch size, {' on '.join(place)}: {listing(ranges)}.",
+            alone=frame.groupby(PLACE).ngroups == 1,
+        )
+
+    return panels_by(frame, PLACE, panels)
+
+
+def _columns(panels: Sequence[Panel], frame: pd.DataFrame) -> int:
+    """Return the number of panels in a row: three if each curve has a panel."""
+    groups = frame.groupby(PLACE).ngroups
+    return 3 if len(panels) > groups else min(2, frame["contract"].nunique())
+
+
+def _draw_phases(axes: Axes, frame: pd.DataFrame) -> None:
+    """Draw the phases of every case end to end."""
+    cases, names = stack_bars(axes, frame, "phase", frame["median_s"] * 1e6, colors=PHASES), names_of(frame)
+    rows = [shorten(names[case], limit=26) for case in cases]
+    name_rows(axes, rows, cases=cases, xlabel="step time (µs)", ylim=(len(cases) - 0.5, -0.5))
+    axes.grid(visible=True, axis="x")
+    legend_above(axes, columns=1)
+
+
+def _title(contract: object, device: object) -> str:
+    return f"{str(contract).removesuffix('_step')}, {'CPU' if device == 'cpu' else device}"
+
+
+def _list_phases(frame: pd.DataFrame) -> str:
+    rows = (
+        f"{case} " + ", ".join(f"{row['phase']} {duration(row['median_s'])}" for _, row in group.iterrows())
+        for case, group in frame.groupby("case", sort=False)
+    )
+    return "; ".join(rows)
+
+
+def _compare_closed_forms(frame: pd.DataFrame) -> str:
+    """Return the gain of the fastest step over the chapter's two steps near batch 256, for each contract and device."""
+    sentences, names = [], names_of(frame)
+    for (contract, device), group in frame.groupby(PLACE, sort=False):
+        subset = _select_near_256(group)
+        size = subset["batch_size"].iloc[0]
+        fastest = subset[subset["case"] != subset["reference"]].sort_values("ratio", kind="stable")["case"].iloc[0]
+        selected = subset[(subset["case"] == fastest) & (subset["reference"] != fastest)]
+        gains = [
+            f"{names[reference]} takes {1 / ratio:.2f} times as long ({1 / high:.2f} to {1 / low:.2f})"
+            for reference, ratio, low, high in selected[["reference", "ratio", "low", "high"]].itertuples(index=False)
+        ]
+        title = f"{_title(contract, device)}, batch {size}"
+        sentences.append(f"{title}: {names[fastest]} is the fastest; {listing(gains)}.")
+    return " ".join(sentences)
+
+
+def _find_nearest(frame: pd.DataFrame) -> str:
+    """Return the step with the smallest distance to the floor."""
+    sentences, names = [], names_of(frame)
+    for (contract, device), group in frame.groupby(PLACE, sort=False):
+        best = group.sort_values("over_floor", kind="stable").iloc[0]
+        sentences.append(
+            f"{_title(contract, device)}: {names[str(best['case'])]} is closest, at {times(best['over_floor'])} the "
+            f"floor of {duration(best['floor_s'])} at batch {best['batch_size']}."
+        )
+    return " ".join(sentences)
+
+
+def ratios(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the time of the loop (scratch) over the time of the vectorized case (concise) by operation and size ``n``.
+
+    The first case with a style represents it. The interval runs from first quartile over third quartile to third over
+    first, and is wider than necessary.
+    """
+    rows = frame.drop_duplicates(["family", "contract", "n", "style"])
+    loops, vectorized = (rows[rows["style"] == style] for style in ("scratch", "concise"))
+    pairs = loops.merge(vectorized, on=["family", "contract", "n"], suffixes=("", "_fast"))
+    return pairs.assign(
+        operation=pairs["family"] + "." + pairs["contract"],
+        ratio=pairs["median_s"] / pairs["median_s_fast"],
+        low=pairs["q1_s"] / pairs["q3_s_fast"],
+        high=pairs["q3_s"] / pairs["q1_s_fast"].clip(lower=1e-12),
+    )
+
+
+def speedup(frame: pd.DataFrame) -> Figure:
+    """Return the ratio against n, a panel for each operation, all on one scale."""
+    points = ratios(frame)
+    phrases: list[str] = []
+    span = [*points["low"], *points["high"], 1.0]
+
+    def build_panels(operation: str, group: pd.DataFrame, number: int) -> list[Panel]:
+        rows = group.sort_values("n", kind="stable")
+        ends = [f"{times(rows['ratio'].iloc[end])} at n = {rows['n'].iloc[end]:,}" for end in (0, -1)]
+        phrases.append(f"{operation}: {', '.join(ends)}")
+        label, draw = f"Speed-up of {operation} by vectorization: {', '.join(ends)}.", partial(_draw_gain, rows, span)
+        return [draw_panel(operation, draw, name=f"vectorization-{number}", label=label)]
+
+    panels = panels_by(points, "operation", build_panels)
+    title = "Time of the loop / time of the vectorized operation, by size n"
+    caption = (
+        f"Loop time relative to the vectorized time: {'; '.join(phrases)}. Points are ratios of medians; bars span the "
+        "ratios of the nearest and the farthest quartiles over the rounds in one process."
+    )
+    claim = f"A vectorized operation is up to {times(points['ratio'].max())} as fast as a loop"
+    return Figure("vectorization-figure", title, panels, caption, ("vectorization",), claim=claim)
+
+
+def _draw_gain(frame: pd.DataFrame, span: Sequence[float], axes: Axes) -> None:
+    """Draw the ratios with their bars above the line where both take the same time."""
+    places, middle = categories(axes, [*frame["n"]]), [*frame["ratio"]]
+    bars = whiskers(middle, frame["low"], frame["high"])
+    axes.axhline(1, color=MUTED, linewidth=0.9, linestyle="--")
+    x = [places[n] for n in frame["n"]]
+    axes.errorbar(x, middle, yerr=bars, color=INK, marker="o", linewidth=1.4, elinewidth=1.0, capsize=2.5)
+    logarithmic(axes.yaxis, span, text=times)
+    axes.set(xlabel="size n", ylabel="loop / vectorized")

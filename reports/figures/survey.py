@@ -7,14 +7,13 @@ from functools import partial
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ..figure import Figure, Panel
-from ..number import percent, plain
+from harness.wording.number import percent, plain
+
+from ..page_part import Figure, Panel
 from ..style import MUTED
 from ..text import count, listing
-from .axis import End, legend_rows, logarithmic
-from .curve import Curves
-from .name import remove_family
-from .panel import curve_panels, panels_by
+from .axis import End, legend_rows, logarithmic, remove_family
+from .chart import Curves, curve_panels, panels_by
 
 DTYPE = "float32"
 """What is drawn; the tables and the data have the others."""
@@ -24,9 +23,6 @@ TOP = 1e6
 
 LEAST = 1e-3
 """Smaller shares are drawn there."""
-
-EVERY = 4
-"""Every n-th point has a tooltip, and also each point where a curve crosses the bound."""
 
 HEIGHT_IN = 3.3
 """Of a large picture."""
@@ -66,7 +62,11 @@ def _build_panels(contract: str, group: pd.DataFrame, number: int, *, breakings:
     law = group["law"].iloc[0]
     broken = breakings[(breakings["contract"] == contract) & (breakings["dtype"] == DTYPE) & (breakings["law"] == law)]
     points = sorted(set(broken[broken["declared"]]["value"].dropna()))
-    first = [f"{remove_family(str(case))} {_start(frame)}" for case, frame in group.groupby("case", sort=False)]
+    first = []
+    for case, frame in group.groupby("case", sort=False):
+        over = frame[frame["deviation"] > frame["bound"]]["magnitude"]
+        start = f"exceeds its bound from {plain(float(over.min()))}" if len(over) else "stays within its bound"
+        first.append(f"{remove_family(str(case))} {start}")
     label = f"Deviation of {contract} against the magnitude of its inputs. {'; '.join(first)}."
 
     return curve_panels(
@@ -79,12 +79,6 @@ def _build_panels(contract: str, group: pd.DataFrame, number: int, *, breakings:
         legend_columns=1,
         separate=[name for name, _ in curves_of(group)],
     )
-
-
-def _start(frame: pd.DataFrame) -> str:
-    """Return the magnitude from which a case exceeds its bound."""
-    over = frame[frame["deviation"] > frame["bound"]]["magnitude"]
-    return f"exceeds its bound from {plain(float(over.min()))}" if len(over) else "stays within its bound"
 
 
 def curves_of(group: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -116,17 +110,17 @@ def _draw(axes: Axes, *, group: pd.DataFrame, points: Sequence[float], only: str
         tips = _list_tooltips(name, frame, shares)
         curves.add(name, frame, frame["magnitude"], shares, tooltips=tips, linewidth=1.6, marker="")
     logarithmic(axes.xaxis, [low, high], text=plain)
-    logarithmic(axes.yaxis, [LEAST, TOP], text=lambda value: "lost" if value >= TOP else _format_power(value))
+    logarithmic(axes.yaxis, [LEAST, TOP], text=_format_share)
     axes.set(xlabel="largest absolute input", ylabel="error / allowed")
     return curves.ends
 
 
 def _list_tooltips(name: str, frame: pd.DataFrame, shares: Sequence[float]) -> Iterator[tuple[float, float, str]]:
-    """Yield the tooltips of the points of a curve."""
+    """Yield a tooltip for each fourth point of a curve, and for each point where it crosses the bound."""
     numbers = list(zip(frame["magnitude"], frame["deviation"], frame["bound"], shares, strict=True))
     for index, (magnitude, deviation, bound, share) in enumerate(numbers):
         turns = index > 0 and (numbers[index - 1][3] > 1.0) != (share > 1.0)
-        if turns or index % EVERY == 0:
+        if turns or index % 4 == 0:
             exact = f"{plain(magnitude, digits=9)} = {float(magnitude).hex()}"
             yield magnitude, share, f"{name}: up to {exact}: {plain(deviation)} ulp of {plain(bound)}"
 
@@ -192,6 +186,8 @@ def _compute_height(group: pd.DataFrame) -> float:
     return 2.6 + 0.17 * legend_rows(["bound", *(remove_family(str(case)) for case in group["case"].unique())])
 
 
-def _format_power(value: float) -> str:
-    """Return a number as text; numbers from a thousand on are powers of ten."""
+def _format_share(value: float) -> str:
+    """Return a share of the bound as text; numbers from a thousand on are powers of ten."""
+    if value >= TOP:
+        return "lost"
     return f"1e{math.log10(value):.0f}" if value >= 1e3 else f"{value:g}"

@@ -10,15 +10,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
-from typing import Any
+from typing import Any, ClassVar
 
 from markupsafe import Markup
 
 from harness.findings.merging import group_by
-from harness.record import RayTrace, RecordedCall
+from harness.record import RayTrace
+from harness.wording.number import plain
 
-from ..number import plain
-from ..page_part import Part
+from ..page_part import Panel, Part
+from ..style import PENS
 from ..text import clean
 
 MAX_CHARACTERS = 200_000
@@ -27,12 +28,8 @@ MAX_CHARACTERS = 200_000
 WIDTH, HEIGHT = 1000, 200
 """Size of the drawing in its own units; the page stretches it."""
 
-LOGARITHMIC_FROM = 1e6
-"""Ratio of the largest to the smallest exact value from which the axis is logarithmic."""
-
-_STYLES = ("scratch", "concise", "foreign")
-_DTYPES = ("float32", "float64", "float16", "bfloat16")
-_DIGITS = 8
+DTYPES = ("float32", "float64", "float16", "bfloat16")
+"""Formats in the order in which calls in them are preferred."""
 
 WRONG = "is silently wrong"
 
@@ -57,11 +54,6 @@ class Lane:
     name: str
     kind: str
     cells: tuple[tuple[tuple[str, int | None], ...], ...]
-
-    @property
-    def texts(self) -> list[list[str]]:
-        """The texts, from which the script makes the bars."""
-        return [[text for text, _ in row] for row in self.cells]
 
 
 @dataclass(frozen=True)
@@ -158,10 +150,10 @@ class View:
 
     @cached_property
     def is_logarithmic(self) -> bool:
-        """Whether the exact values of the plotted entry span too many powers of ten for a linear axis."""
+        """Whether the exact values of the plotted entry span more than six powers of ten."""
         exact = self._exact
         positive = [value for value in exact if 0.0 < value < FAR]
-        return min(exact) >= 0.0 and len(positive) > 1 and max(positive) > LOGARITHMIC_FROM * min(positive)
+        return min(exact) >= 0.0 and len(positive) > 1 and max(positive) > 1e6 * min(positive)
 
     @property
     def _exact(self) -> list[float]:
@@ -226,7 +218,10 @@ class View:
             **{name: getattr(self, name) for name in stated},
             "paths": [self.exact_path, self.actual_path, self.broken_path],
             "columns": self.columns,
-            "lanes": [{"name": lane.name, "kind": lane.kind, "cells": lane.texts} for lane in self.lanes],
+            "lanes": [
+                {"name": lane.name, "kind": lane.kind, "cells": [[text for text, _ in row] for row in lane.cells]}
+                for lane in self.lanes
+            ],
             "t": [repr(call.t) for call in trace.stations],
             "hex": [call.t_hex for call in trace.stations],
             "broken": "".join(str(int(call.broken)) for call in trace.stations),
@@ -238,8 +233,15 @@ class Watch(Part):
     """The views of a page in the order of the menus; without a script the page shows the first one."""
 
     kind = "watch"
+    caption = caveat = ""
+    panels: ClassVar[tuple[Panel, ...]] = ()
 
     views: tuple[View, ...]
+
+    @property
+    def visible_title(self) -> str:
+        """The failure of the first view, which needs no caption."""
+        return self.first.claim
 
     @property
     def first(self) -> View:
@@ -257,7 +259,9 @@ def watch(traces: Sequence[RayTrace]) -> Watch | None:
     views: list[View] = []
     characters = 0
     for trace in sorted(filter(_is_whole, traces), key=_make_sort_key(traces)):
-        view = _build_view(trace)
+        columns = _group_columns(trace)
+        lanes, sentences = tuple(_lanes(trace, columns)), tuple(_explain(trace))
+        view = View(trace, tuple(map(_format_range, columns)), lanes, sentences)
         characters += len(_dump(view))
         if views and characters > MAX_CHARACTERS:
             break
@@ -285,27 +289,21 @@ def _make_sort_key(traces: Sequence[RayTrace]) -> Any:
     rank = {name: min(map(breaks, group)) for name, group in group_by(traces, lambda trace: trace.contract).items()}
 
     def key(trace: RayTrace) -> tuple[int, ...]:
-        style, dtype = [*_STYLES, trace.style].index(trace.style), [*_DTYPES, trace.dtype].index(trace.dtype)
+        style, dtype = [*PENS, trace.style].index(trace.style), [*DTYPES, trace.dtype].index(trace.dtype)
         position = contracts.index(trace.contract)
         return (rank[trace.contract], position, dtype, rays.index(trace.ray), breaks(trace), style)
 
     return key
 
 
-def _build_view(trace: RayTrace) -> View:
-    columns = _group_columns(trace)
-    return View(trace, tuple(map(_format_range, columns)), tuple(_lanes(trace, columns)), tuple(_explain(trace)))
-
-
 def _group_columns(trace: RayTrace) -> list[list[int]]:
     """Return the entries of a row, grouped if they are equal in every call."""
     width = max(len(call.given) for call in trace.stations)
-    rows = [row for call in trace.stations for row in _list_rows(call) if len(row) == width]
+    every = (
+        (call.given, *(stage.values for stage in call.stages), call.actual, call.expected) for call in trace.stations
+    )
+    rows = [row for rows in every for row in rows if len(row) == width]
     return list(group_by(range(width), lambda entry: tuple(repr(row[entry]) for row in rows)).values())
-
-
-def _list_rows(call: RecordedCall) -> list[tuple[float, ...]]:
-    return [call.given, *(stage.values for stage in call.stages), call.actual, call.expected]
 
 
 def _format_range(entries: list[int]) -> str:
@@ -328,11 +326,15 @@ def _lanes(trace: RayTrace, columns: list[list[int]]) -> Iterator[Lane]:
 
     def comparison(rows: Sequence[tuple[float, ...]], rest: Sequence[tuple[float, ...]]) -> Any:
         return tuple(
-            tuple((_format_apart(x, neighbor), _compute_share(x, scale)) for x, neighbor in zip_longest(row, neighbors))
-            for row, neighbors, scale in zip(select(rows), _truncate(select(rest), select(rows)), scales, strict=True)
+            tuple(
+                (_format_apart(x, neighbor), round(100.0 * min(abs(x) / scale, 1.0)) if math.isfinite(x) else 100)
+                for x, neighbor in zip_longest(row, neighbors[: len(row)])
+            )
+            for row, neighbors, scale in zip(select(rows), select(rest), scales, strict=True)
         )
 
-    scales = [_scale(call) for call in calls]
+    finite = [[abs(value) for value in (*call.actual, *call.expected) if math.isfinite(value)] for call in calls]
+    scales = [max(values, default=0.0) or 1.0 for values in finite]
     yield Lane("input", "given", cells([call.given for call in calls]))
     operations = [tuple(stage.operation for stage in call.stages) for call in calls]
     if len(set(operations)) == 1:
@@ -343,11 +345,6 @@ def _lanes(trace: RayTrace, columns: list[list[int]]) -> Iterator[Lane]:
     yield Lane("exact", "exact", comparison(exact, actual))
 
 
-def _truncate(rows: list[list[float]], rest: list[list[float]]) -> list[list[float]]:
-    """Cut each row to the length of the other one."""
-    return [row[: len(reference)] for row, reference in zip(rows, rest, strict=True)]
-
-
 def _format_apart(value: float, other: float | None) -> str:
     """Return a number with as many digits as distinguish it from another one."""
     text = _format(value)
@@ -355,18 +352,9 @@ def _format_apart(value: float, other: float | None) -> str:
     return repr(value) if looks_equal else text
 
 
-def _scale(call: RecordedCall) -> float:
-    finite = [abs(value) for value in (*call.actual, *call.expected) if math.isfinite(value)]
-    return max(finite, default=0.0) or 1.0
-
-
-def _compute_share(value: float, scale: float) -> int:
-    return 100 if not math.isfinite(value) else round(100.0 * min(abs(value) / scale, 1.0))
-
-
 def _format(value: float) -> str:
     """Return a number with eight digits; the data has all of them."""
-    return "nan" if math.isnan(value) else f"{value:.{_DIGITS}g}"
+    return "nan" if math.isnan(value) else f"{value:.8g}"
 
 
 def _explain(trace: RayTrace) -> Iterator[str]:

@@ -11,10 +11,10 @@ import pandas as pd
 
 from harness.record import RunFolder
 
-from . import gate, law, loader, operation, proof, step, survey, training
+from . import gate, law, loader, operation, training
 from .declaration import Frame
 
-THEMES = (law, proof, training, step, loader, operation, survey, gate)
+THEMES = (law, training, loader, operation, gate)
 """Modules that declare frames, in the order of the data files."""
 
 FRAMES: Mapping[str, Frame] = {

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 from harness.record import Comparison, GateFinding, RunFolder, Slices
 
-from .column import CASE, REAL, TEXT, WHOLE, Column
-from .declaration import Row, frame
+from .declaration import CASE, REAL, TEXT, WHOLE, Column, Row, frame
 
 
 @frame(

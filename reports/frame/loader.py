@@ -4,15 +4,24 @@ A new field in the record of a loader becomes a column automatically. This modul
 The table of configurations is in ``harness/wording/table/loader.py``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from harness.record import RunFolder
 from harness.record.bench import BalanceRecord, Benchmark, LoaderRecord
-from harness.record.budget import Budget
 
-from .. import benchmark
-from .column import CASE, REAL, TEXT, TIMING, Column, columns_of, estimate_columns, interval_columns
-from .declaration import Row, frame
+from .declaration import (
+    CASE,
+    REAL,
+    TEXT,
+    TIMING,
+    Column,
+    Row,
+    columns_of,
+    estimate_columns,
+    frame,
+    interval_columns,
+    list_placed,
+)
 
 Loader = Benchmark[LoaderRecord]
 
@@ -44,7 +53,7 @@ Loader = Benchmark[LoaderRecord]
 )
 def loaders(run: RunFolder) -> Iterator[Row]:
     """One row for each timed loader configuration; quantities that older runs did not measure are missing."""
-    records = benchmark.list_placed(run, LoaderRecord)
+    records = list_placed(run, LoaderRecord)
     without_workers = {_get_series(loader): loader for _, loader in records if loader.record.workers == 0}
     for location, loader in records:
         row = loader.row()
@@ -72,20 +81,16 @@ def loaders(run: RunFolder) -> Iterator[Row]:
 )
 def budgets(run: RunFolder) -> Iterator[Row]:
     """One row for each part of the batch time of each loader with a complete budget."""
-    placed = benchmark.list_placed(run, LoaderRecord)
+    placed = list_placed(run, LoaderRecord)
     records = [loader.record for _, loader in placed]
     for location, loader in placed:
-        budget = loader.record.budget
-        for part, seconds, share in budget.table() if budget is not None else ():
-            cells = {"part": part, "seconds": seconds, "share": share}
-            whole = {} if budget is None else {"unseen": budget.unseen, "sentence": _explain(budget, loader, records)}
-            yield {**loader.row(), **cells, **whole, "record": location}
-
-
-def _explain(budget: Budget, loader: Loader, records: Sequence[LoaderRecord]) -> str:
-    """Return the sentence on a budget, with the measured rates of more workers if there are any."""
-    on_workers = loader.record.on_workers(records)
-    return budget.sentence if on_workers is None else budget.sentence_with(on_workers)
+        if (budget := loader.record.budget) is None:
+            continue
+        on_workers = loader.record.on_workers(records)
+        sentence = budget.sentence if on_workers is None else budget.sentence_with(on_workers)
+        whole = {**loader.row(), "unseen": budget.unseen, "sentence": sentence, "record": location}
+        for part, seconds, share in budget.table():
+            yield {**whole, "part": part, "seconds": seconds, "share": share}
 
 
 def _get_series(loader: Loader) -> tuple[str, int]:
@@ -124,12 +129,7 @@ def _sample_s(loader: Loader) -> float:
 )
 def balance(run: RunFolder) -> Iterator[Row]:
     """One row for each training loop of a loader and a step."""
-    for location, loop in benchmark.list_placed(run, BalanceRecord):
-        yield {**loop.row(), "verdict": _explain_balance(loop.record), "record": location}
-
-
-def _explain_balance(balance: BalanceRecord) -> str:
-    """Say whether loading keeps ahead, if the interval of the waiting share shows it."""
-    if balance.keeps_ahead:
-        return "keeps ahead"
-    return "starves the step" if balance.is_decided else "not decided"
+    for location, loop in list_placed(run, BalanceRecord):
+        starves = "starves the step" if loop.record.is_decided else "not decided"
+        verdict = "keeps ahead" if loop.record.keeps_ahead else starves
+        yield {**loop.row(), "verdict": verdict, "record": location}

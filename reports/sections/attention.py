@@ -7,11 +7,11 @@ from harness.record import AuditFinding, Status
 from harness.wording import excerpt, format_source, list_details, property_sentences, sentence, title_of
 
 from .. import summary
-from ..breaks import breaks
 from ..page_part import Cause, Causes, Findings, Note, Part
 from ..reading import Reading
 from ..section import section
-from ..tables.audit import place
+from ..summary import breaks
+from ..tables.run import place
 from ..text import count, cut, listing
 from .block import block_name, has_block
 

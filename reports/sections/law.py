@@ -9,19 +9,16 @@ from harness.findings.merging import group_by
 from harness.record import Status, Verdict, find_unfinished
 from harness.wording import finding_block, sentence
 
-from ..breaks import DEFAULT_DTYPE
-from ..figures.law import headroom_figure
+from ..figures.accuracy import headroom_figure
 from ..mathml import mathml
 from ..page_part import Block, Equation, Legend, Note, Part, RunTally
 from ..reading import Reading
 from ..section import section
-from ..summary import wrong_in
+from ..summary import DEFAULT_DTYPE, wrong_in
 from ..tables import law
-from ..tables.heat import glance
-from ..tables.matrix import MEANINGS, SYMBOLS, matrices
+from ..tables.matrix import MEANINGS, SYMBOLS, glance, matrices
 from ..text import count, cut, shorten
-from .block import MAX_CHARACTERS as MAX_IN_A_BLOCK
-from .block import block_name, block_text, has_block
+from .block import MAX_CHARACTERS, block_name, block_text, has_block
 
 DEFINITIONS = {
     "add": "a + b",
@@ -49,30 +46,17 @@ DEFINITIONS = {
 }
 """Definitions by contract."""
 
-_OF_A_FORMULA = "The output equals "
-"""Beginning of the law of the value of a formula."""
-
 
 def definition_of(verdicts: Sequence[Verdict]) -> str:
     """Return the definition of the operation that verdicts are about; empty if it has no formula."""
     if not verdicts:
         return ""
     statement = next((verdict.statement for verdict in verdicts if verdict.law == "value"), "")
-    if statement.startswith(_OF_A_FORMULA):
-        return statement.removeprefix(_OF_A_FORMULA).rstrip(".")
-    return DEFINITIONS.get(verdicts[0].contract, "")
+    formula = statement.removeprefix("The output equals ")
+    return DEFINITIONS.get(verdicts[0].contract, "") if formula == statement else formula.rstrip(".")
 
 
 _FIRST, *_OTHERS = PARAMETERS
-
-EQUIVALENCE = "equivalence"
-"""The group of the laws that compare an operation with another one."""
-
-MAX_RELATED = 3
-"""Statements of such laws at the head of a page."""
-
-MAX_CHARACTERS = 100
-"""Maximum length of a cause in the heading of a declared failure."""
 
 READING = (
     f"Each cell has one symbol for each dtype, in the order of the heading: {short_name(_FIRST)} is {_FIRST}, "
@@ -98,17 +82,16 @@ def declared(reading: Reading) -> Iterator[Part]:
         return
     yield law.list_declared(reading.verdicts)
     yield Note("The smallest example for every cause, with its replay and likely cause:", folded=True)
-    by_reason = group_by(expected_findings, lambda finding: (finding.case, _find_reason(finding)))
+
+    def find_reason(finding: Finding) -> tuple[str, str]:
+        return finding.case, (finding.first.reason or sentence(finding)).splitlines()[0].rstrip(".")
+
+    by_reason = group_by(expected_findings, find_reason)
     for number, ((case, reason), group) in enumerate(by_reason.items(), 1):
         laws = count(sum(len(finding.laws) for finding in group), "law")
-        heading = f"{case}: {shorten(reason, limit=MAX_CHARACTERS)} ({laws})"
+        heading = f"{case}: {shorten(reason, limit=100)} ({laws})"
         blocks = [finding_block(finding, reading.verdicts, options_only=True) for finding in group]
-        yield Block(f"declared-{number}", heading, cut("\n\n".join(blocks), limit=MAX_IN_A_BLOCK), folded=True)
-
-
-def _find_reason(finding: Finding) -> str:
-    """Return the declared reason of a failure, or else its cause."""
-    return (finding.first.reason or sentence(finding)).splitlines()[0].rstrip(".")
+        yield Block(f"declared-{number}", heading, cut("\n\n".join(blocks), limit=MAX_CHARACTERS), folded=True)
 
 
 OVERFLOWS = "ln(max + ulp/2)"
@@ -134,8 +117,8 @@ def definition(reading: Reading) -> Iterator[Part]:
     if (equation := _build_equation(reading)) is not None:
         yield equation
     statements = dict.fromkeys(verdict.statement for verdict in reading.verdicts if verdict.law == "value")
-    related = dict.fromkeys(verdict.statement for verdict in reading.verdicts if verdict.group == EQUIVALENCE)
-    yield from map(Note, [*list(statements)[:1], *list(related)[:MAX_RELATED]])
+    related = dict.fromkeys(verdict.statement for verdict in reading.verdicts if verdict.group == "equivalence")
+    yield from map(Note, [*list(statements)[:1], *list(related)[:3]])
 
 
 def _count_holding(reading: Reading) -> str:
@@ -189,14 +172,14 @@ def skipped(reading: Reading) -> Iterator[Part]:
 
 def _count(reading: Reading) -> RunTally:
     """Return the number of verdicts with each status, and of examples and rows."""
-    counts = Counter(verdict.status for verdict in reading.verdicts)
-    statuses = [(f"{counts[status]:,}", _choose_word(status, counts[status]), status.fails) for status in Status]
+    counts, plurals = (
+        Counter(verdict.status for verdict in reading.verdicts),
+        {Status.HOLDS: "hold", Status.ERROR: "errors"},
+    )
+    statuses = []
+    for status in Status:
+        word = status.value if counts[status] == 1 else plurals.get(status, status.value)
+        statuses.append((f"{counts[status]:,}", word, status.fails))
     examples = sum(verdict.examples for verdict in reading.verdicts)
     rows = sum(verdict.rows for verdict in reading.verdicts)
     return RunTally((*statuses, (f"{examples:,}", "examples", False), (f"{rows:,}", "rows checked", False)))
-
-
-def _choose_word(status: Status, number: int) -> str:
-    """Return the word for a number of verdicts."""
-    plurals = {Status.HOLDS: "hold", Status.ERROR: "errors"}
-    return status.value if number == 1 else plurals.get(status, status.value)

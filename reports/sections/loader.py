@@ -5,10 +5,7 @@ from collections.abc import Iterator
 from harness.record.bench import BalanceRecord, LoaderRecord
 from harness.wording.table.loader import balance_table
 
-from ..figures.balance import waiting
-from ..figures.budget import FEW, budgets
-from ..figures.loader import throughput
-from ..figures.loader_scaling import scaling
+from ..figures.loader import FEW, budgets, scaling, throughput, waiting
 from ..page_part import Part
 from ..reading import Reading
 from ..section import section

@@ -10,16 +10,14 @@ from harness.wording.table.proof import proof_table
 from harness.wording.table.survey import SURE, breaking_table, worst_table
 
 from ..figures.accuracy import MIN_POINTS, accuracy_against_speed
-from ..figures.lost import flat, log_of_zero
-from ..figures.number_line import number_line
+from ..figures.ray import flat, log_of_zero, number_line
+from ..figures.step import ratios, speedup
 from ..figures.survey import DTYPE, histogram, magnitudes
-from ..figures.vectorization import ratios, speedup
 from ..page_part import Block, Part
 from ..reading import Reading
 from ..section import section
 from ..table import page_table
-from ..tables import proof as proof_tables
-from ..tables import survey as survey_tables
+from ..tables import operation as tables
 from ..text import cut
 from .block import MAX_BLOCKS, MAX_CHARACTERS
 
@@ -38,7 +36,7 @@ def operations(reading: Reading) -> Iterator[Part]:
 @section("Vectorization")
 def vectorization(reading: Reading) -> Iterator[Part]:
     """Yield the gain of vectorization."""
-    if ratios(reading.frames.vectorization):
+    if len(ratios(reading.frames.vectorization)):
         yield speedup(reading.frames.vectorization)
 
 
@@ -48,8 +46,8 @@ def proofs(reading: Reading) -> Iterator[Part]:
     if not reading.proofs:
         return
     yield page_table(proof_table(reading.proofs))
-    yield proof_tables.kernels(reading.proofs)
-    yield proof_tables.list_held(reading.proofs)
+    yield tables.kernels(reading.proofs)
+    yield tables.list_held(reading.proofs)
     for number, text in enumerate(format_broken_laws(reading.proofs)[:MAX_BLOCKS], 1):
         yield Block(f"proof-{number}", text.partition("\n")[0], cut(text, limit=MAX_CHARACTERS), folded=True)
 
@@ -82,4 +80,4 @@ def survey(reading: Reading) -> Iterator[Part]:
     if reading.survey.worst:
         yield page_table(worst_table(reading.survey.worst), folded=True)
     if len(frames.accumulators):
-        yield survey_tables.accumulators(frames.accumulators)
+        yield tables.accumulators(frames.accumulators)

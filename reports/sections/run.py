@@ -5,33 +5,29 @@ from dataclasses import replace
 from typing import TypeVar
 
 from harness.wording import run_lines
+from harness.wording.table.audit import audit_table, headroom_table
 
-from ..figure import Figure
 from ..figures.audit import errors, headroom
-from ..figures.gate import evidence
-from ..figures.trend import trend
-from ..page_part import Note, Part
+from ..figures.run import evidence, trend
+from ..page_part import Figure, Note, Part
 from ..reading import Reading
 from ..section import section
-from ..table import Table
-from ..tables import audit as audit_tables
-from ..tables import environment as environment_tables
-from ..tables import gate as gate_tables
-from ..tables import run as run_tables
+from ..table import Table, page_table
+from ..tables import run as tables
 
 
 @section("Changes")
 def changes(reading: Reading) -> Iterator[Part]:
     """Yield the changes since the previous run."""
     if reading.changes is not None:
-        yield run_tables.changes(reading.changes, before=reading.before.name, same_machine=reading.same_machine)
+        yield tables.changes(reading.changes, before=reading.before.name, same_machine=reading.same_machine)
 
 
 @section("Runs")
 def runs(reading: Reading) -> Iterator[Part]:
     """Yield the runs side by side, and the trend over them."""
     if reading.digests:
-        yield run_tables.side_by_side(reading.digests)
+        yield tables.side_by_side(reading.digests)
         yield trend(reading.digests)
 
 
@@ -41,24 +37,24 @@ def gate(reading: Reading) -> Iterator[Part]:
     findings, comparisons, slices = reading.gate.findings, reading.gate.comparisons, reading.gate.slices
     if not findings:
         return
-    yield gate_tables.findings(findings)
+    yield tables.list_findings(findings)
     if any(comparison.arm == "candidate" for comparison in comparisons):
         yield evidence(comparisons, slices)
-        yield gate_tables.comparisons(comparisons)
+        yield tables.comparisons(comparisons)
 
 
 @section("Environment")
 def environment(reading: Reading) -> Iterator[Part]:
     """Yield machine and software."""
-    yield environment_tables.machine(reading.head)
-    yield environment_tables.build(reading.head.environment)
+    yield tables.machine(reading.head)
+    yield tables.build(reading.head.environment)
 
 
 @section("Data")
 def data(reading: Reading) -> Iterator[Part]:
     """Yield the source of the images."""
     if reading.head.data:
-        yield environment_tables.data(reading.head)
+        yield tables.data(reading.head)
 
 
 @section("A training step, line by line")
@@ -70,16 +66,16 @@ def audits(reading: Reading) -> Iterator[Part]:
         if audit.run is not None:
             yield Note(f"{audit.title}: {'; '.join(run_lines(audit.run))}.".replace("`", ""))
         if audit.findings:
-            yield _add_ending(audit_tables.findings(audit), ending)
+            yield _add_ending(page_table(audit_table(audit, tables.place)), ending)
         if audit.blind:
-            yield _add_ending(audit_tables.blind(audit), ending)
+            yield _add_ending(tables.blind(audit), ending)
         grown = errors(audit)
         if grown is not None:
             yield _add_ending(grown, ending)
         figure = headroom(audit)
         if figure is not None:
             yield _add_ending(figure, ending)
-            yield _add_ending(audit_tables.headroom(audit), ending)
+            yield _add_ending(page_table(headroom_table(audit, audit.headroom, tables.place)), ending)
 
 
 _Part = TypeVar("_Part", Table, Figure)

@@ -6,20 +6,16 @@ from harness.record.bench import AgreementRecord, StepRecord
 from harness.wording.table.step import agreement_table, step_table
 from harness.wording.table.training import estimate_table, training_table
 
-from ..figures import overfitting as figures
-from ..figures.fit import fit
-from ..figures.image import grid
-from ..figures.step import step_times
-from ..figures.step_ratio import floor, phases, step_ratios
-from ..figures.training import training_curves
-from ..figures.weight import weight_grid
+from ..figures import training as figures
+from ..figures.learned import fit, grid, weight_grid
+from ..figures.step import floor, phases, step_ratios, step_times
 from ..page_part import Note, Part
 from ..reading import Reading
 from ..section import section
 from ..source import caveat_of
 from ..table import page_table
 from ..tables import step
-from ..tables.heat import confusion
+from ..tables.matrix import confusion
 
 
 @section("Training curves")
@@ -27,7 +23,7 @@ def training(reading: Reading) -> Iterator[Part]:
     """Yield the curves of every experiment and their last epochs."""
     frame, source = reading.frames.epochs, reading.head.data
     if len(frame):
-        yield from training_curves(frame, source)
+        yield from figures.training_curves(frame, source)
         yield page_table(training_table(reading.epochs), caveat=caveat_of(frame, source))
 
 

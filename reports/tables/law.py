@@ -9,26 +9,25 @@ import pandas as pd
 from harness.findings import grades
 from harness.findings.merging import group_by
 from harness.record import Status, Verdict
+from harness.wording.number import UNKNOWN, plain, times
 
-from ..number import UNKNOWN, plain, times, value
+from ..number import value
 from ..table import Table, codes, headers, numbers, prose, texts
 from ..text import count, listing
 
 LAW_OF = attrgetter("case", "law", "device")
 """Case, law and device of a verdict."""
 
-CLOSEST = 12
-"""Number of laws in the table of smallest margins."""
-
 
 def contracts(verdicts: pd.DataFrame) -> Table:
     """Return the number of verdicts with each status for each contract."""
     always = (Status.HOLDS, Status.BROKEN, Status.EXPECTED)
     statuses = [status.value for status in Status if status in always or any(verdicts["status"] == status.value)]
-    rows = [
-        (str(contract), *(f"{number:,}" for number in _count_numbers(group, statuses)))
-        for contract, group in verdicts.groupby("contract", sort=False)
-    ]
+    rows = []
+    for contract, group in verdicts.groupby("contract", sort=False):
+        counts = [(group["status"] == status).sum() for status in statuses]
+        totals = [*group[["case", "law"]].nunique(), *counts, *group[["examples", "rows"]].sum()]
+        rows.append((str(contract), *(f"{int(number):,}" for number in totals)))
     headings = ["cases", "laws", *statuses, "examples", "rows checked"]
     caption = "Each law counts once for each case, dtype and device."
     return Table(
@@ -39,7 +38,7 @@ def contracts(verdicts: pd.DataFrame) -> Table:
 def closest(verdicts: pd.DataFrame) -> Table:
     """Return the laws that hold with the least room: the largest deviation as a share of its bound."""
     holding = verdicts[(verdicts["status"] == Status.HOLDS.value) & (verdicts["ratio"] > 0)]
-    worst = holding.sort_values("ratio", ascending=False, kind="stable").head(CLOSEST)
+    worst = holding.sort_values("ratio", ascending=False, kind="stable").head(12)
     names = ["case", "law", "dtype", "deviation", "bound", "unit", "ratio"]
     rows = [
         (*subject, plain(deviation), plain(bound), unit, times(ratio))
@@ -122,10 +121,3 @@ def list_skipped(verdicts: pd.DataFrame) -> Table:
         rows.append((str(reason), str(contract), f"{len(group):,}", *names))
     columns = headers(prose("reason"), codes("contract"), numbers("laws"), codes("cases", "names", "dtypes"))
     return Table("skipped-table", "Skipped", columns, tuple(rows))
-
-
-def _count_numbers(group: pd.DataFrame, statuses: list[str]) -> list[int]:
-    """Return cases, laws, verdicts by status, examples and rows of a contract."""
-    counts = [int((group["status"] == status).sum()) for status in statuses]
-    totals = [int(group["examples"].sum()), int(group["rows"].sum())]
-    return [int(group["case"].nunique()), int(group["law"].nunique()), *counts, *totals]

@@ -7,9 +7,9 @@ import pandas as pd
 
 from harness.record import DataSource
 from harness.record.bench import Benchmark, LoaderRecord
+from harness.wording.number import UNKNOWN, approximate, duration, percent, plain, rate, times
 from harness.wording.table.loader import LIMIT, loader_table
 
-from ..number import UNKNOWN, approximate, duration, percent, plain, rate, times
 from ..source import caveat_of
 from ..table import Header, Table, codes, headers, numbers, page_table, prose
 from ..text import listing, workers_in_words
@@ -24,27 +24,19 @@ def best_loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
         without_workers = group[group["workers"] == 0]["samples_per_s"].max()
         base = best["samples_per_s"] if number == 0 else base
         cells = (f"{best['batch_size']:,}", f"{best['workers']}")
-        rates = (approximate(best["samples_per_s"]), _format_gain(best, base), approximate(without_workers))
+        gain = times(best["samples_per_s"] / base)  # without an interval, as in older runs
+        if pd.notna(best["gain"]):
+            gain = f"{times(best['gain'])} ({plain(best['gain_low'])} – {plain(best['gain_high'])})"
+        rates = (approximate(best["samples_per_s"]), gain, approximate(without_workers))
         rows.append((str(case), *cells, *rates, duration(best["first_batch_s"])))
     title = "Fastest configuration per loader"
-    columns = headers(
-        codes("loader"),
-        numbers(
-            "batch size", "workers", "samples/s", "relative to first loader", "best without workers", "first batch"
-        ),
-    )
+    rate_headings = ("samples/s", "relative to first loader", "best without workers")
+    columns = headers(codes("loader"), numbers("batch size", "workers", *rate_headings, "first batch"))
     caption = (
         "The largest of several medians is biased upwards: configurations that differ by less than their "
         f"intervals are indistinguishable. {conditions(frame)}"
     )
     return Table("best-loaders", title, columns, tuple(rows), caption, caveat=caveat_of(frame, source))
-
-
-def _format_gain(row: pd.Series, base: float) -> str:
-    """Return the rate relative to the reference with its interval; for older runs, relative to a rate."""
-    if pd.isna(row["gain"]):
-        return times(row["samples_per_s"] / base)
-    return f"{times(row['gain'])} ({plain(row['gain_low'])} – {plain(row['gain_high'])})"
 
 
 def compare_with_limit(frame: pd.DataFrame) -> str:

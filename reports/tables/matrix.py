@@ -1,20 +1,18 @@
-"""The law matrix: one for each contract and device, with laws as rows, cases as columns and a mark for each dtype.
-
-There are dozens of laws and a few cases, so the matrix is as wide as a page.
-"""
+"""Tables of statuses: the law matrix, the contracts at a glance, and confused classes."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.dtype import short_name
 from harness.findings.merging import group_by
-from harness.record import Status, Verdict
+from harness.record import Confusion, DataSource, Status, Verdict
+from harness.wording.number import percent, plain
 from harness.wording.table import Header, render_markdown_table
 from harness.wording.table.verdict import sort_dtypes
 
-from ..number import plain
 from ..page_part import Part
+from ..source import caveats
 from ..text import count, shorten
 
 SYMBOLS = {
@@ -41,17 +39,8 @@ MEANINGS = {
 }
 """The status in words."""
 
-REASON = 60
-"""Characters of a reason behind a sign; the tables have all of it."""
-
 CALM = {Status.HOLDS.value, Status.SKIPPED.value, "none"}
 """Statuses of a mark that needs no attention."""
-
-MIN_FOLDED = 4
-"""Laws that hold everywhere: fewer are not folded."""
-
-NOT_CLAIMED = "·"
-"""Symbol for a dtype that the case does not claim, or a law that does not apply."""
 
 
 @dataclass(frozen=True)
@@ -100,9 +89,9 @@ class Matrix(Part):
 
     @property
     def calm(self) -> tuple[LawRow, ...]:
-        """The laws that hold in every case and dtype, which the page folds away; none if a few rows would remain."""
+        """The laws that hold in every case and dtype, which the page folds away unless they are few or all."""
         rows = tuple(row for row in self.rows if all(mark.status in CALM for cell in row.cells for mark in cell))
-        return rows if MIN_FOLDED <= len(rows) < len(self.rows) else ()
+        return rows if 4 <= len(rows) < len(self.rows) else ()
 
     @property
     def notable(self) -> tuple[LawRow, ...]:
@@ -146,7 +135,10 @@ def _build_matrix(verdicts: Sequence[Verdict], *, name: str) -> Matrix:
     by_place = {(verdict.case, verdict.law, verdict.dtype): verdict for verdict in verdicts}
     dtypes = sort_dtypes(dict.fromkeys(verdict.dtype for verdict in verdicts))
     families = {
-        family: tuple(_build_column(of_case) for of_case in group_by(members, lambda verdict: verdict.case).values())
+        family: tuple(
+            CaseColumn(case, case.removeprefix(f"{family}."), _count_verdicts(of_case))
+            for case, of_case in group_by(members, lambda verdict: verdict.case).items()
+        )
         for family, members in group_by(verdicts, lambda verdict: verdict.family).items()
     }
     cases = [column.case for columns in families.values() for column in columns]
@@ -158,12 +150,6 @@ def _build_matrix(verdicts: Sequence[Verdict], *, name: str) -> Matrix:
     rows = tuple(map(row, {verdict.law: verdict for verdict in verdicts}.values()))
     contract, device = verdicts[0].contract, verdicts[0].device
     return Matrix(name, contract, device, tuple(dtypes), tuple(families.items()), rows)
-
-
-def _build_column(verdicts: Sequence[Verdict]) -> CaseColumn:
-    """Return the heading of the marks of a case."""
-    first = verdicts[0]
-    return CaseColumn(first.case, first.case.removeprefix(f"{first.family}."), _count_verdicts(verdicts))
 
 
 def _build_cell(verdicts: Sequence[Verdict | None], dtypes: Sequence[str]) -> tuple[Mark, ...]:
@@ -182,7 +168,7 @@ def _build_cell(verdicts: Sequence[Verdict | None], dtypes: Sequence[str]) -> tu
 
 
 def _reason(verdict: Verdict | None) -> str:
-    return f"; {shorten(verdict.reason, limit=REASON)}" if verdict is not None and verdict.reason else ""
+    return f"; {shorten(verdict.reason, limit=60)}" if verdict is not None and verdict.reason else ""
 
 
 def _format_amount(verdict: Verdict | None) -> str:
@@ -194,7 +180,7 @@ def _format_amount(verdict: Verdict | None) -> str:
 def _make_mark(verdict: Verdict | None, *, dtype: str) -> Mark:
     """Return the mark of a verdict, or of a missing one."""
     if verdict is None:
-        return Mark("none", NOT_CLAIMED, f"{dtype}: not claimed")
+        return Mark("none", "·", f"{dtype}: not claimed")
     amount = f", {_format_amount(verdict)} {verdict.unit}" if _format_amount(verdict) else ""
     text = f"{dtype}: {verdict.status.value}{amount}{_reason(verdict)}"
     return Mark(verdict.status.value, SYMBOLS[verdict.status], text)
@@ -205,3 +191,127 @@ def _count_verdicts(verdicts: Sequence[Verdict]) -> str:
     counts = Counter(verdict.status for verdict in verdicts)
     words = {Status.HOLDS: "hold"}
     return ", ".join(f"{counts[status]} {words.get(status, status.value)}" for status in Status if counts[status])
+
+
+WORST = (Status.ERROR, Status.BROKEN, Status.UNEXPECTED, Status.EXPECTED, Status.LOST, Status.UNCLAIMED, Status.HOLDS)
+"""Order of statuses; a cell shows the first status that occurs in it."""
+
+
+@dataclass(frozen=True)
+class Shade:
+    """A cell: its text, the status for its color or its darkness from 0 to 1, and its tooltip."""
+
+    text: str
+    status: str = ""
+    share: float = 0.0
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Heat(Part):
+    """A table of colors.
+
+    Parameters
+    ----------
+    name
+        Identifier within the page.
+    heading
+        Heading of the table.
+    corner
+        Heading of the row names.
+    groups
+        Headings over neighboring columns with their number; empty for one group.
+    columns
+        Headings.
+    rows
+        Names and cells of the rows.
+    caption
+        How to read it.
+    """
+
+    kind = "heat"
+
+    name: str
+    heading: str
+    corner: str
+    groups: tuple[tuple[str, int], ...]
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Shade, ...]], ...]
+    caption: str
+
+    def markdown(self) -> str:
+        """Return it as GitHub-flavored Markdown."""
+        over = [f"{group} " for group, number in self.groups for _ in range(number)] or [""] * len(self.columns)
+        heads = [self.corner, *(f"{group}{column}" for group, column in zip(over, self.columns, strict=True))]
+        rows = [(name, *(cell.text for cell in cells)) for name, cells in self.rows]
+        return render_markdown_table([*map(Header, heads)], rows)
+
+
+def glance(verdicts: Sequence[Verdict]) -> Heat | None:
+    """Return the worst status per contract, style and dtype; ``None`` if nothing ran."""
+    ran = [verdict for verdict in verdicts if verdict.status is not Status.SKIPPED]
+    if not ran:
+        return None
+    by_style = group_by(ran, lambda verdict: verdict.style)
+    groups = {style: sort_dtypes(dict.fromkeys(law.dtype for law in group)) for style, group in by_style.items()}
+    cells = group_by(ran, lambda verdict: (verdict.contract, verdict.style, verdict.dtype))
+    columns = [(style, dtype) for style, dtypes in groups.items() for dtype in dtypes]
+    contracts = dict.fromkeys(verdict.contract for verdict in ran)
+    rows = [(name, tuple(_build_shade(cells.get((name, *column), [])) for column in columns)) for name in contracts]
+    return Heat(
+        name="glance",
+        heading="All contracts at a glance",
+        corner="contract",
+        groups=tuple((style, len(dtypes)) for style, dtypes in groups.items()),
+        columns=tuple(short_name(dtype) for _, dtype in columns),
+        rows=tuple(rows),
+        caption=f"Each cell shows the worst status of a style in a dtype: {', '.join(_list_signs(ran))}. The number "
+        "counts the laws with that status; an empty cell was not claimed.",
+    )
+
+
+def _list_signs(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    words = {Status.HOLDS: "all laws hold", Status.LOST: "digits are lost", Status.EXPECTED: "fails as declared"}
+    seen = {verdict.status for verdict in verdicts}
+    yield from (f"{SYMBOLS[status]} {words.get(status, status.value)}" for status in reversed(WORST) if status in seen)
+
+
+def _build_shade(verdicts: Sequence[Verdict]) -> Shade:
+    if not verdicts:
+        return Shade("")
+    counts = Counter(verdict.status for verdict in verdicts)
+    worst = next(status for status in WORST if counts[status])
+    number = "" if worst is Status.HOLDS else f"{counts[worst]}"
+    title = ", ".join(f"{counts[status]} {status.value}" for status in Status if counts[status])
+    return Shade(f"{SYMBOLS[worst]}{number}", worst.value, title=title if number else "")
+
+
+def confusion(confusions: Sequence[Confusion], source: DataSource | None) -> Heat:
+    """Return the confusion matrix of the first trained model, and the accuracy of the others.
+
+    ``confusions`` has one matrix for each model, and at least one.
+    """
+    first = confusions[0]
+    wrong = [
+        (number, true, predicted)
+        for true, row in zip(first.labels, first.counts, strict=True)
+        for predicted, number in zip(first.labels, row, strict=True)
+        if predicted != true
+    ]
+    number, true, predicted = max(wrong, default=(0, "", ""))
+    rights = "; ".join(f"{matrix.case}: {percent(matrix.right / (matrix.total or 1))} correct" for matrix in confusions)
+    mistake = f" The most frequent mistake: {true} predicted as {predicted}, {count(number, 'time')}."
+    caveat = caveats([first.data], source)
+    return Heat(
+        name="confusion",
+        heading=f"Confusion matrix of {first.case}" + (f" ({caveat})" if caveat else ""),
+        corner="true class",
+        groups=(("predicted class", len(first.labels)),),
+        columns=first.labels,
+        rows=tuple(
+            (true, tuple(Shade(f"{number:,}" if number else "", share=number / (sum(row) or 1)) for number in row))
+            for true, row in zip(first.labels, first.counts, strict=True)
+        ),
+        caption=f"{count(first.total, 'held-out sample')} of {first.data}; darker cells hold a larger share of the "
+        f"class. {rights}.{mistake if number else ''}",
+    )

@@ -1,17 +1,128 @@
-"""Tables on several runs: the changes since the previous run, and all runs side by side."""
+"""Tables on a run: machine, software, data, audits, the gate, and changes since earlier runs."""
 
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Any
 
 import pandas as pd
 
-from harness.record import Status
+from harness.record import (
+    Audit,
+    AuditFinding,
+    Comparison,
+    Environment,
+    GateFinding,
+    Headroom,
+    Outcome,
+    Run,
+    Status,
+    Stretch,
+)
+from harness.wording.number import UNKNOWN, duration, percent, plain, rate, size
+from harness.wording.table.gate import gate_table
 
-from ..difference import NOISE, Change, tally
-from ..history import BATCH, Digest
-from ..number import UNKNOWN, duration, plain, rate, size
-from ..table import Header, Table, codes, headers, numbers, texts
+from ..history import BATCH, NOISE, Change, Digest, tally
+from ..source import caveat
+from ..table import Header, Table, codes, headers, numbers, page_table, prose, texts
 from ..text import count, listing
+
+
+def machine(run: Run) -> Table:
+    """Return the facts of a run that a reader compares first."""
+    env = run.environment
+    states = {True: " with uncommitted changes", False: " without uncommitted changes", None: ""}
+    rows = [
+        ("run", run.name),
+        ("created", run.created),
+        ("machine", env.machine),
+        ("processor", env.processor),
+        ("cores", f"{env.cores} logical, {plain(env.usable_cores)} usable by this process"),
+        ("memory", size(env.memory_bytes)),
+        ("accelerator", env.accelerator or "no accelerator on this machine"),
+        ("operating system", env.os),
+        ("Python", env.python),
+        ("torch", f"{env.torch}, computing with {env.torch_threads} thread{'' if env.torch_threads == 1 else 's'}"),
+        ("commit", "unknown" if env.git_commit is None else env.git_commit + states[env.git_dirty]),
+        ("seed", str(run.seed)),
+        *((f"command {number}", command) for number, command in enumerate(run.commands, 1)),
+    ]
+    return Table(name="machine", title="Machine and software", columns=texts("fact", "value"), rows=tuple(rows))
+
+
+def build(env: Environment) -> Table:
+    """Return the build of torch and all versions."""
+    rows = [*(("torch: " + name, value) for name, value in env.torch_build.items()), *env.versions.items()]
+    return Table("versions", "torch build and versions", texts("part", "version or setting"), tuple(rows), folded=True)
+
+
+def data(run: Run) -> Table:
+    """Return the source of the images and the checksums of the files; no rows if the run used none."""
+    source = run.data
+    rows: list[tuple[str, str]] = []
+    if source is not None:
+        rows = [
+            ("name", source.name),
+            ("origin", f"{source.origin}: {source.location}" if source.location else source.origin),
+            ("genuine", "yes: all checksums match the published ones" if source.genuine else "no"),
+            *((f"SHA-256 of {name}", checksum) for name, checksum in source.checksums.items()),
+        ]
+    columns = headers(texts("fact"), codes("value"))
+    caption = source.note if source else ""
+    return Table("data-table", "Data source", columns, tuple(rows), caption, caveat=caveat(None, source))
+
+
+def place(record: AuditFinding | Headroom | Stretch) -> str:
+    """Return file name, line and function, without the folder, which differs between users."""
+    backward = ", backward" if record.backward else ""
+    module = f" [{record.module}]" if record.module else ""
+    return f"{PurePath(record.file).name}:{record.line} {record.function}{module}{backward}"
+
+
+def blind(audit: Audit) -> Table:
+    """Return the operations that could not be followed, and are assumed to be exact."""
+    rows = []
+    for text, times in sorted(audit.blind.items()):
+        operation, _, location = text.rpartition(" at ")
+        rows.append((PurePath(location).name, operation.strip(", "), f"{times:,}"))
+    title = f"Operations in {audit.title} that were not tracked (assumed exact)"
+    return Table("audit-blind", title, headers(codes("line"), prose("operation"), numbers("times")), tuple(rows))
+
+
+ORDER = (
+    Outcome.REGRESSED,
+    Outcome.NO_VERDICT,
+    Outcome.RELEASE,
+    Outcome.INCONCLUSIVE,
+    Outcome.NEW,
+    Outcome.IMPROVED,
+    Outcome.UNCHANGED,
+)
+"""Order of outcomes, most decisive first."""
+
+
+def list_findings(findings: Sequence[GateFinding]) -> Table:
+    """Return every finding as its sentence."""
+    return page_table(gate_table(sorted(findings, key=lambda finding: ORDER.index(finding.outcome))))
+
+
+def comparisons(comparisons: Sequence[Comparison]) -> Table:
+    """Return the ratios of the arms, with their bounds and the smallest detectable slowdown."""
+    rows = [
+        (
+            *(comparison.case, comparison.arm, str(comparison.outcome), f"{comparison.couples}"),
+            *(f"{100.0 * (ratio - 1.0):+.1f} %" for ratio in (comparison.ratio, comparison.low, comparison.high)),
+            percent(comparison.visible),
+        )
+        for comparison in comparisons
+    ]
+    headings = ("pairs", "slowdown", "lower bound", "upper bound", "smallest detectable")
+    columns = headers(codes("case"), texts("arm", "outcome"), numbers(*headings))
+    caption = (
+        "One-sided 95 % bounds of Student's t over pairs of processes. The null arm is a second base; the "
+        "control arm is the base with a tenth more calls."
+    )
+    return Table("gate-times", "Time relative to the base, by arm", columns, tuple(rows), caption, folded=True)
+
 
 MAX_COLUMNS = 6
 """Maximum number of runs in a table; older runs appear only in the trend."""

@@ -4,9 +4,10 @@ import math
 
 import pandas as pd
 
+from harness.wording.number import UNKNOWN, approximate, duration, plain, rate, times
 from harness.wording.table.call import SCATTER
 
-from ..number import UNKNOWN, approximate, duration, plain, rate, tick, times
+from ..number import tick
 from ..table import Header, Table, codes, headers, numbers, texts
 from ..text import count, listing
 
@@ -27,33 +28,16 @@ def steps(frame: pd.DataFrame, *, accelerator: str | None) -> Table:
         numbers("CPU step", "CPU, quartiles", "CPU samples/s", "CPU first call"),
         _ACCELERATED if wide else (),
     )
-    caption = f"Forward, loss, backward and update; {_settings(frame, keys)}. {_explain_graph(frame)}{SCATTER}"
+    dtype = "several dtypes" if "dtype" in keys else str(frame["dtype"].iloc[0])
+    threads = "several numbers of threads" if "threads" in keys else count(int(frame["threads"].iloc[0]), "thread")
+    reasons = frame[frame["graph_absent"].notna()].groupby("graph_absent", sort=False)["case"].unique()
+    named = "".join(f"No CUDA graph of {listing([*map(str, cases)])}: {why}. " for why, cases in reasons.items())
+    caption = f"Forward, loss, backward and update; {dtype}, {threads}. {named}{SCATTER}"
     return Table("steps-table", "Time per training step", columns, tuple(rows), caption)
 
 
-def _explain_graph(frame: pd.DataFrame) -> str:
-    """Return the reason for a missing CUDA graph, if steps should have one."""
-    reasons = frame[frame["graph_absent"].notna()].groupby("graph_absent", sort=False)["case"].unique()
-    named = {reason: listing(list(map(str, cases))) for reason, cases in reasons.items()}
-    return "".join(f"No CUDA graph of {cases}: {reason}. " for reason, cases in named.items())
-
-
-def _settings(frame: pd.DataFrame, keys: list[str]) -> str:
-    """Return dtype and threads in words, naming only the ones that vary."""
-    dtype = "several dtypes" if "dtype" in keys else str(frame["dtype"].iloc[0])
-    threads = "several numbers of threads" if "threads" in keys else count(int(frame["threads"].iloc[0]), "thread")
-    return f"{dtype}, {threads}"
-
-
-_ACCELERATED = numbers(
-    "accelerator step",
-    "launch time",
-    "device events",
-    "CUDA graph",
-    "CUDA graph, events",
-    "copy to device",
-    "CPU / accelerator",
-)
+_GRAPHS = ("CUDA graph", "CUDA graph, events", "copy to device", "CPU / accelerator")
+_ACCELERATED = numbers("accelerator step", "launch time", "device events", *_GRAPHS)
 
 
 def floors(frame: pd.DataFrame) -> Table:

@@ -22,7 +22,7 @@ from harness.error import UsageError
 from harness.loading.throughput import Configuration
 from harness.record import RunFolder
 from harness.record.bench import BalanceRecord, benchmarks
-from harness.reports.figures.balance import waiting
+from harness.reports.figures.loader import waiting
 from harness.reports.frame import FRAMES
 from harness.tuner.loader_choice import Choice
 from harness.tuner.loop import MAX_WAITING, Loop, Waiting

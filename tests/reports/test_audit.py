@@ -9,8 +9,10 @@ from samples.report import reported, run_of
 from harness.record import Audit, AuditFinding, AuditKind, AuditRun, Headroom, Stretch
 from harness.record.audit import Ruin
 from harness.reports.figures.audit import errors, headroom
-from harness.reports.tables import audit as tables
+from harness.reports.table import Table, page_table
+from harness.reports.tables.run import blind, place
 from harness.wording import audit_html
+from harness.wording.table.audit import audit_table, headroom_table
 
 EVIL = "<img src=x onerror=alert(1)>"
 WRONG = AuditFinding(
@@ -48,8 +50,8 @@ def test_the_finding_shows_its_source_line_with_carets(tmp_path: Path) -> None:
     assert "<pre>e = torch.exp(x)\n    ^^^^^^^^^^^^</pre>" in shown.html
     assert "  e = torch.exp(x)\n      ^^^^^^^^^^^^" in shown.markdown
     old = step(WRONG)
-    assert "source" not in [column.heading for column in tables.findings(old).columns]
-    new = tables.findings(step(WRONG.model_copy(update=code)))
+    assert "source" not in [column.heading for column in _list_findings(old).columns]
+    new = _list_findings(step(WRONG.model_copy(update=code)))
     assert new.rows[0][1] == "e = torch.exp(x)"
 
 
@@ -86,7 +88,7 @@ def test_a_step_without_findings_shows_its_headroom(tmp_path: Path) -> None:
     assert f"{calm}." in reported(run_of(tmp_path / "far", far)).html
     assert 'id="front-headroom"' in html
     assert "breaks at 88.72283935546875 in float32: 1.50× headroom" in html
-    assert len(tables.headroom(step()).rows) == 2
+    assert len(_list_headroom(step()).rows) == 2
 
 
 def test_the_page_counts_audited_steps_and_fails_for_an_unaudited_failure(tmp_path: Path) -> None:
@@ -107,11 +109,11 @@ def test_the_page_counts_audited_steps_and_fails_for_an_unaudited_failure(tmp_pa
 def test_the_table_names_the_evidence_for_lost_digits() -> None:
     """An overflow is evident from the step itself. A breaking input has all its digits, and the largest number five."""
     lost = WRONG.model_copy(update={"kind": AuditKind.CANCELLATION, "oracle": "ball arithmetic"})
-    table = tables.findings(step(WRONG, lost))
+    table = _list_findings(step(WRONG, lost))
     at = [header.heading for header in table.columns].index("evidence")
     assert [row[at] for row in table.rows] == ["the step itself", "ball arithmetic"]
     result = room(2.0, 9).model_copy(update={"quantity": "result", "breaks_at": 3.4028234663852886e38})
-    shown = tables.headroom(step().model_copy(update={"headroom": (room(2.0, 9), result)}))
+    shown = _list_headroom(step().model_copy(update={"headroom": (room(2.0, 9), result)}))
     assert [row[4] for row in shown.rows] == ["88.72283935546875", "3.4028e+38"]
 
 
@@ -123,7 +125,7 @@ def test_page_and_notebook_list_untracked_operations(tmp_path: Path) -> None:
     unseen = step().model_copy(update={"blind": {"sort at /home/somebody/train.py:16": 2}})
     html = reported(run_of(tmp_path / "unseen", unseen)).html.replace("<wbr>", "")
     assert "Operations in train.step that were not tracked (assumed exact)" in html
-    assert tables.blind(unseen).rows == (("train.py:16", "sort", "2"),)
+    assert blind(unseen).rows == (("train.py:16", "sort", "2"),)
     assert "not tracked, assumed exact: sort at" in audit_html(unseen)
     lost = WRONG.model_copy(update={"kind": AuditKind.CANCELLATION, "oracle": "ball arithmetic"})
     html = reported(run_of(tmp_path / "lost", step(lost))).html
@@ -161,3 +163,11 @@ def test_the_error_grows_along_the_step(tmp_path: Path) -> None:
     assert errors(step().model_copy(update={"errors": along[:2]})) is None
     html = reported(run_of(tmp_path, step().model_copy(update={"errors": along}))).html
     assert "The relative error grows to 1.00e-05" in html
+
+
+def _list_findings(audit: Audit) -> Table:
+    return page_table(audit_table(audit, place))
+
+
+def _list_headroom(audit: Audit) -> Table:
+    return page_table(headroom_table(audit, audit.headroom, place))

@@ -11,10 +11,10 @@ import samples.survey
 from samples.report import Report, reported, run_of
 
 from harness.record import Breaking, RayTrace, RunFolder, Stage, Status
-from harness.reports.breaks import breaks
 from harness.reports.figures.trace import watch
 from harness.reports.reading import Reading, read
 from harness.reports.sections import attention, law, loader, operation, training
+from harness.reports.summary import breaks
 from harness.reports.tables.matrix import matrices
 from harness.reports.template import templates
 

@@ -17,14 +17,13 @@ from matplotlib.figure import Figure as DrawnFigure
 from PIL import Image as Picture
 
 from harness.record import Breaking, DataSource, Profile, RunFolder, Status
-from harness.reports.figures import accuracy, budget, law
+from harness.reports.figures import accuracy, loader
 from harness.reports.figures.accuracy import accuracy_against_speed
-from harness.reports.figures.image import png
-from harness.reports.figures.name import names_of
-from harness.reports.figures.overfitting import lowest_epoch, overfits, overfitting
+from harness.reports.figures.axis import names_of
+from harness.reports.figures.learned import png
+from harness.reports.figures.step import ratios
 from harness.reports.figures.survey import histogram, magnitudes
-from harness.reports.figures.training import training_curves
-from harness.reports.figures.vectorization import ratios
+from harness.reports.figures.training import lowest_epoch, overfits, overfitting, training_curves
 from harness.reports.frame import FRAMES
 from harness.reports.style import PENS, pen
 from harness.reports.svg import _draw, _shorten_lines, draw_svg, merge_styles
@@ -44,7 +43,7 @@ def test_digits_that_are_lost_are_not_marked_as_what_makes_a_run_fail(tmp_path: 
     row = FRAMES["verdicts"](known).dropna(subset=["ratio"]).iloc[[0]]
     for status, mark in names.items():
         axes = DrawnFigure().add_subplot()
-        law._draw(axes, row.assign(status=status.value), contracts=list(row["contract"]), limit=9)
+        accuracy._draw_strips(axes, row.assign(status=status.value), contracts=list(row["contract"]), limit=9)
         assert mark in {line.get_marker() for line in axes.lines if np.size(line.get_xdata())}
         assert status.fails is (mark == "X")
 
@@ -68,10 +67,10 @@ def test_the_colour_of_a_style_stands_out_on_both_papers(style: str, paper: str)
     assert (high + 0.05) / (low + 0.05) >= 3
 
 
-@pytest.mark.parametrize("part", budget.COLORS)
+@pytest.mark.parametrize("part", loader.COLORS)
 def test_the_parts_of_a_batchs_time_stand_out_on_dark_paper(part: str) -> None:
     """The step was once indigo on black, and invisible."""
-    assert (luminance(budget.COLORS[part]) + 0.05) / (luminance("#14171a") + 0.05) >= 3
+    assert (luminance(loader.COLORS[part]) + 0.05) / (luminance("#14171a") + 0.05) >= 3
 
 
 def test_shared_styles_give_the_same_drawings() -> None:
@@ -188,7 +187,7 @@ def test_the_ratio_of_vectorisation_lies_within_its_interval() -> None:
         {**entry["extra_info"], **{f"{name}_s": entry["stats"][name] for name in ("median", "q1", "q3")}}
         for entry in samples.benchmarks.vectorization_entries()
     ]
-    compared = ratios(pd.DataFrame(rows[:-1]))
+    compared = [*ratios(pd.DataFrame(rows[:-1])).itertuples()]
     assert len(compared) == 9
     assert all(ratio.low < ratio.ratio < ratio.high for ratio in compared)
     assert all(first.ratio < second.ratio for first, second in pairwise(compared[:5]))
@@ -201,7 +200,7 @@ def test_a_loop_is_compared_within_its_family() -> None:
         entry["extra_info"] |= {"family": "other"}
     timing = [{f"{name}_s": entry["stats"][name] for name in ("median", "q1", "q3")} for entry in entries]
     frame = pd.DataFrame([{**entry["extra_info"], **times} for entry, times in zip(entries, timing, strict=True)])
-    assert {ratio.operation for ratio in ratios(frame)} == {"other.add", "vectorization.add", "vectorization.matmul"}
+    assert set(ratios(frame)["operation"]) == {"other.add", "vectorization.add", "vectorization.matmul"}
 
 
 @pytest.mark.parametrize("palette", [None, (bytes(range(18)), bytes(range(0, 60, 10)))])

@@ -16,8 +16,7 @@ from harness.error import UsageError
 from harness.record import RunFolder, Status, Verdict
 from harness.record.bench import BenchRecord, LoaderRecord, StepRecord
 from harness.reports.frame import FRAMES, Frames, frames
-from harness.reports.frame.column import Column, columns_of
-from harness.reports.frame.declaration import Row, frame
+from harness.reports.frame.declaration import Column, Row, columns_of, frame
 
 
 @pytest.mark.parametrize("name", FRAMES)

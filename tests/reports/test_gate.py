@@ -10,16 +10,16 @@ import samples.run
 from samples.report import reported, run_of
 
 from harness.record import GateFinding, RunFolder
-from harness.reports.figures.gate import evidence
+from harness.reports.figures.run import evidence
 from harness.reports.reading import read
 from harness.reports.sections import attention
 from harness.reports.sections import run as section
-from harness.reports.tables import gate
+from harness.reports.tables import run as gate
 
 
 def test_the_findings_that_decide_come_first() -> None:
     """A regression comes before an unchanged case."""
-    table = gate.findings(samples.gate.findings())
+    table = gate.list_findings(samples.gate.findings())
     assert [row[1] for row in table.rows] == ["regressed", "unchanged"]
     assert "got slower" in table.rows[0][2]
 

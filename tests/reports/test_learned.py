@@ -9,11 +9,10 @@ import samples.run
 from pydantic import ValidationError
 
 from harness.record import ClassWeights, Confusion, FitData, LearnedParameter, RunFolder, Status
-from harness.reports.figures.fit import fit
-from harness.reports.figures.weight import STEPS, weight_grid
+from harness.reports.figures.learned import STEPS, fit, weight_grid
 from harness.reports.frame import FRAMES
 from harness.reports.svg import shorten_ids
-from harness.reports.tables.heat import confusion, glance
+from harness.reports.tables.matrix import confusion, glance
 
 DATA = samples.run.fits()[0]
 

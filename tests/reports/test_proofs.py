@@ -11,7 +11,7 @@ from harness.error import UsageError
 from harness.record import Proof, RunFolder
 from harness.record.storage import beginning, seal_line
 from harness.reports.page import write_report
-from harness.reports.tables import proof as tables
+from harness.reports.tables import operation as tables
 from harness.wording import (
     format_broken_laws,
     format_extent,

@@ -13,8 +13,8 @@ import samples.survey
 
 from harness.record import Breaking, RunFolder, Status, Verdict
 from harness.reports import page as pages
-from harness.reports.difference import Change, differences, tally
 from harness.reports.frame import Frames, frames
+from harness.reports.history import Change, differences, tally
 from harness.reports.page import write_report
 from harness.reports.tables.run import MAX_COLUMNS
 

@@ -10,10 +10,9 @@ from samples.report import reported, run_of
 
 from harness.record import RunFolder
 from harness.record.bench import AgreementRecord, StepRecord
-from harness.reports.figures import panel as figures
-from harness.reports.figures.name import names_of
-from harness.reports.figures.step import step_times
-from harness.reports.figures.step_ratio import floor, phases, step_ratios
+from harness.reports.figures import chart as figures
+from harness.reports.figures.axis import names_of
+from harness.reports.figures.step import floor, phases, step_ratios, step_times
 from harness.reports.frame import FRAMES
 from harness.reports.reading import read
 from harness.reports.tables import step

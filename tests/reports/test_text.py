@@ -11,6 +11,7 @@ from harness.reports import number, source, text
 from harness.reports.figures.axis import ticks
 from harness.reports.summary import explain_declared, explain_finding, remarks
 from harness.reports.table import Table
+from harness.wording import number as written
 from harness.wording.number import round_to_error
 from harness.wording.table import Header
 
@@ -18,27 +19,27 @@ from harness.wording.table import Header
 @pytest.mark.parametrize(
     ("actual", "expected"),
     [
-        (number.plain(1013.4), "1,013"),
-        (number.plain(0.0123456), "0.0123"),
-        (number.plain(9.996), "10.0"),
-        (number.plain(-3.4), "-3.40"),
-        (number.plain(1.5e-7), "1.50e-07"),
-        (number.plain(math.inf), "inf"),
-        (number.plain(math.nan), "–"),
-        (number.plain(None), "–"),
+        (written.plain(1013.4), "1,013"),
+        (written.plain(0.0123456), "0.0123"),
+        (written.plain(9.996), "10.0"),
+        (written.plain(-3.4), "-3.40"),
+        (written.plain(1.5e-7), "1.50e-07"),
+        (written.plain(math.inf), "inf"),
+        (written.plain(math.nan), "–"),
+        (written.plain(None), "–"),
         (number.value(math.nan), "nan"),
-        (number.approximate(4_244_006.3), "4,244,000"),
+        (written.approximate(4_244_006.3), "4,244,000"),
         (round_to_error(2.00041, 3.2e-4), "2.00041"),
         (round_to_error(2.00041, 0.0), "2.000"),
-        (number.duration(1.013e-3), "1.01 ms"),
-        (number.duration(9.9996e-4), "1.00 ms"),
-        (number.duration(3e-10), "0.300 ns"),
-        (number.duration(math.nan), "–"),
-        (number.rate(48_230.0), "48.2k"),
-        (number.rate(7.0), "7.00"),
-        (number.size(16 * 2**30), "16.0 GiB"),
-        (number.times(1.806), "1.81×"),
-        (number.percent(0.8376), "83.8 %"),
+        (written.duration(1.013e-3), "1.01 ms"),
+        (written.duration(9.9996e-4), "1.00 ms"),
+        (written.duration(3e-10), "0.300 ns"),
+        (written.duration(math.nan), "–"),
+        (written.rate(48_230.0), "48.2k"),
+        (written.rate(7.0), "7.00"),
+        (written.size(16 * 2**30), "16.0 GiB"),
+        (written.times(1.806), "1.81×"),
+        (written.percent(0.8376), "83.8 %"),
         (number.tick("10.0k"), "10k"),
         (number.tick("0.000100"), "0.0001"),
         (number.tick("100 µs"), "100 µs"),
@@ -95,8 +96,8 @@ def test_a_cell_is_sorted_by_the_number_that_it_shows(shown: str, number_behind:
 @pytest.mark.parametrize("value", [3.2e-9, 4.5e-4, 0.02, 1.0, 777.0, 1e6])
 def test_a_formatted_number_keeps_its_order(value: float) -> None:
     """Times and rates are read back to three digits."""
-    assert number.magnitude(number.duration(value)) == pytest.approx(value, rel=5e-3)
-    assert number.magnitude(number.rate(value)) == pytest.approx(value, rel=5e-3)
+    assert number.magnitude(written.duration(value)) == pytest.approx(value, rel=5e-3)
+    assert number.magnitude(written.rate(value)) == pytest.approx(value, rel=5e-3)
 
 
 @pytest.mark.parametrize("low", [1.0, 3.05, 6.9, 9.5e-7, 2.2e4])

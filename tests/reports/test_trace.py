@@ -8,8 +8,7 @@ import samples.survey
 
 from harness.record import RayTrace, RecordedCall, Stage
 from harness.reports.figures import trace as figure
-from harness.reports.figures.lost import flat, log_of_zero
-from harness.reports.figures.number_line import number_line
+from harness.reports.figures.ray import flat, log_of_zero, number_line
 from harness.reports.figures.trace import watch
 
 FIRST = samples.survey.traces()[0]

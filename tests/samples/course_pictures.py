@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from harness.course.exercise import find_exercise
 from harness.data.dataset import SYSTEM
 from harness.floats import FORMATS
-from harness.reports.figures.image import png
+from harness.reports.figures.learned import png
 from harness.reports.style import BROKEN, LINE, PAPER, PENS, house
 
 FOLDER = Path(__file__).parents[2] / "docs" / "course" / "pictures"

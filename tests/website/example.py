@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.record import RunFolder
-from harness.reports.figure import Figure
+from harness.reports.page_part import Figure
 from harness.reports.reading import read
 from harness.reports.sections.operation import survey, why
 

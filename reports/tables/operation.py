@@ -1,12 +1,15 @@
-"""Tables on proofs: their kernels, and the laws that held."""
+"""Tables on proofs and on accumulators."""
 
 from collections.abc import Sequence
 from operator import attrgetter
 
+import pandas as pd
+
+from harness.dtype import PARAMETERS
 from harness.findings.merging import group_by
 from harness.record import Proof, Status
+from harness.wording.number import UNKNOWN, duration
 
-from ..number import duration
 from ..table import Table, codes, headers, numbers, prose, texts
 
 
@@ -41,3 +44,20 @@ def list_held(proofs: Sequence[Proof]) -> Table:
     return Table(
         "held-table", title, columns, tuple((*key, ", ".join(where)) for key, where in rows.items()), folded=True
     )
+
+
+DTYPES = tuple(PARAMETERS)
+
+
+def accumulators(frame: pd.DataFrame) -> Table:
+    """Return the width and the number of parts of the sums of every case."""
+    rows = []
+    for case, group in frame.groupby("case", sort=False):
+        cells = {str(row["dtype"]): str(row["sums"]) for _, row in group.iterrows()}
+        rows.append((str(case), *(cells.get(dtype, UNKNOWN) for dtype in DTYPES)))
+    title = "Precision and order of sums, inferred from the terms that they lose"
+    caption = (
+        "The inputs are one large term and thousands of small ones. A sum in a narrow format loses a small "
+        "term that is added to the large one; the missing part of the output shows how many were lost."
+    )
+    return Table("accumulators", title, headers(codes("case"), texts(*DTYPES)), tuple(rows), caption)
