@@ -82,12 +82,13 @@ class End(NamedTuple):
 
 
 def label_lines(axes: Axes, lines: Sequence[End], *, height_in: float) -> None:
-    """Name lines at their right ends, in their color and without overlaps."""
+    """Name lines at their right ends, in their color and without overlaps; an infinite end has no place."""
+    named = [line for line in lines if math.isfinite(line.value)]
     right = axes.get_xlim()[1]
     share = axes.transScale + axes.transLimits
-    heights = [float(share.transform((right, line.value))[1]) for line in lines]
+    heights = [float(share.transform((right, line.value))[1]) for line in named]
     gap = 1.3 * LABEL_PT / (72 * 0.78 * height_in)
-    for height, line in zip(_move_apart(heights, gap), lines, strict=True):
+    for height, line in zip(_move_apart(heights, gap), named, strict=True):
         place: dict[str, Any] = {"xycoords": "axes fraction", "xytext": (6, 0), "textcoords": "offset points"}
         text = axes.annotate(line.name, (1, height), color=line.color, fontsize=LABEL_PT, va="center", **place)
         if line.case:

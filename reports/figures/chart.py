@@ -1,4 +1,4 @@
-"""Kinds of charts: curves and bars of implementations, in one drawing, for wide and narrow windows, or apart.
+"""Kinds of charts: curves and bars of implementations, for wide and narrow windows, and small multiples.
 
 Only a wide drawing has tooltips, which a finger on a phone cannot reach. Small multiples show a picture with many
 curves as a panel for each curve, with the others in gray behind it.

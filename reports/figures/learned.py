@@ -1,4 +1,4 @@
-"""What models learned: the fitted line, samples with their predicted class, and weights as images."""
+"""Results of training: the fitted line, samples with their predicted class, and weights as images."""
 
 import base64
 import binascii
