@@ -116,11 +116,12 @@ class Reading:
         def select(group: Any) -> Any:
             if not isinstance(group, tuple):
                 return replace(group, **{name: select(records) for name, records in vars(group).items()})
-            return tuple(entry for entry in group if getattr(getattr(entry, "record", entry), column, value) == value)
+            return tuple(entry for entry in group if getattr(entry, column, value) == value)
 
-        names = ("verdicts", "proofs", "traces", "survey", "learned", "epochs", "estimates", "timings")
+        names = ("verdicts", "proofs", "traces", "survey", "learned", "epochs", "estimates")
         selected = {name: select(getattr(self, name)) for name in names}
-        return replace(self, frames=_StoredFrames(self.frames, column, value), **selected)
+        timings = tuple(timing for timing in self.timings if getattr(timing.record, column, value) == value)
+        return replace(self, frames=_StoredFrames(self.frames, column, value), timings=timings, **selected)
 
     @property
     def only_measures(self) -> bool:

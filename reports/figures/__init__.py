@@ -1,1 +1,1 @@
-"""The figures of the report: one module per subject, each from a frame to :class:`reports.page_part.Figure`."""
+"""The figures of the report by subject, each from frames or records; `axis` and `chart` have what they share."""

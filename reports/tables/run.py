@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import PurePath
-from typing import Any
 
 import pandas as pd
 
@@ -196,35 +195,27 @@ def side_by_side(digests: Sequence[Digest]) -> Table:
 def _list_head_rows(visible: Sequence[Digest]) -> list[tuple[str, ...]]:
     heads = [digest.head for digest in visible]
     environments = [head.environment for head in heads]
-    head_rows: list[tuple[str, list[Any]]] = [
-        ("created", [head.created for head in heads]),
-        ("commit", [digest.label if digest.head.environment.git_commit else UNKNOWN for digest in visible]),
-        ("processor", [environment.processor for environment in environments]),
-        ("usable cores", [plain(environment.usable_cores) for environment in environments]),
-        ("memory", [size(environment.memory_bytes) for environment in environments]),
-        ("accelerator", [environment.accelerator or "none" for environment in environments]),
-        ("torch", [environment.torch for environment in environments]),
-        ("laws that hold", [f"{digest.statuses[Status.HOLDS]:,}" for digest in visible]),
-        ("declared failures", [f"{digest.statuses[Status.EXPECTED]:,}" for digest in visible]),
-        ("failures", [f"{digest.failing:,}" for digest in visible]),
-        ("skipped", [f"{digest.statuses[Status.SKIPPED]:,}" for digest in visible]),
-        ("breaking points", [UNKNOWN if digest.points is None else f"{digest.points:,}" for digest in visible]),
+    return [
+        ("created", *(head.created for head in heads)),
+        ("commit", *(digest.label if digest.head.environment.git_commit else UNKNOWN for digest in visible)),
+        ("processor", *(environment.processor for environment in environments)),
+        ("usable cores", *(plain(environment.usable_cores) for environment in environments)),
+        ("memory", *(size(environment.memory_bytes) for environment in environments)),
+        ("accelerator", *(environment.accelerator or "none" for environment in environments)),
+        ("torch", *(environment.torch for environment in environments)),
+        ("laws that hold", *(f"{digest.statuses[Status.HOLDS]:,}" for digest in visible)),
+        ("declared failures", *(f"{digest.statuses[Status.EXPECTED]:,}" for digest in visible)),
+        ("failures", *(f"{digest.failing:,}" for digest in visible)),
+        ("skipped", *(f"{digest.statuses[Status.SKIPPED]:,}" for digest in visible)),
+        ("breaking points", *(UNKNOWN if digest.points is None else f"{digest.points:,}" for digest in visible)),
     ]
-    return [(name, *cells) for name, cells in head_rows]
 
 
 def _list_times(visible: Sequence[Digest]) -> list[tuple[str, ...]]:
     """Return the step time per case at one batch size, and the best rate per loader."""
-    steps, rates = ([_get_values(getattr(digest, name)) for digest in visible] for name in ("step_times", "best_rates"))
-    return [
-        *((f"step, batch {BATCH}: {case}", *(duration(run.get(case)) for run in steps)) for case in _list_cases(steps)),
-        *((f"best samples/s: {case}", *(rate(run.get(case)) for run in rates)) for case in _list_cases(rates)),
-    ]
-
-
-def _get_values(frame: pd.DataFrame) -> dict[str, float]:
-    return {str(case): float(value) for case, value in zip(frame["case"], frame["value"], strict=True)}
-
-
-def _list_cases(by_case: Sequence[dict[str, float]]) -> list[str]:
-    return list(dict.fromkeys(case for values in by_case for case in values))
+    rows: list[tuple[str, ...]] = []
+    for name, label, text in (("step_times", f"step, batch {BATCH}", duration), ("best_rates", "best samples/s", rate)):
+        runs = [getattr(digest, name).set_index("case")["value"] for digest in visible]
+        cases = dict.fromkeys(case for run in runs for case in run.index)
+        rows += [(f"{label}: {case}", *(text(run.get(case)) for run in runs)) for case in cases]
+    return rows
