@@ -13,20 +13,21 @@ import pytest
 import samples.benchmarks
 import samples.run
 import samples.survey
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as DrawnFigure
 from PIL import Image as Picture
 
 from harness.record import Breaking, DataSource, Profile, RunFolder, Status
 from harness.reports.figures import accuracy, loader
 from harness.reports.figures.accuracy import accuracy_against_speed
-from harness.reports.figures.axis import names_of
+from harness.reports.figures.axis import legend_above, names_of
 from harness.reports.figures.learned import png
 from harness.reports.figures.step import ratios
 from harness.reports.figures.survey import histogram, magnitudes
 from harness.reports.figures.training import lowest_epoch, overfits, overfitting, training_curves
 from harness.reports.frame import FRAMES
 from harness.reports.style import PENS, pen
-from harness.reports.svg import _draw, _shorten_lines, draw_svg, merge_styles
+from harness.reports.svg import _draw, _shorten_lines, belongs, draw_svg, merge_styles
 
 
 def luminance(color: str) -> float:
@@ -163,6 +164,18 @@ def test_overfitting_is_a_held_out_loss_that_turns_up_while_the_training_loss_fa
 def test_the_lowest_epoch_is_the_first_of_equals() -> None:
     """The mark is at the start of a plateau."""
     assert lowest_epoch(curve([(3, 3), (2, 2), (1, 2), (0.5, 3)]))["epoch"] == 1
+
+
+def test_a_legend_entry_with_a_shortened_name_belongs_to_its_curve() -> None:
+    """The page highlights the curve, its sample and its name together."""
+
+    def draw(axes: Axes) -> None:
+        belongs("family.case", *axes.plot([0, 1], label="a name that is longer than the room in a legend"))
+        legend_above(axes)
+
+    svg = draw_svg(draw, name="long", label="")
+    assert "a name that is longer than th…" in svg
+    assert svg.count('data-of="family.case"') == 3
 
 
 @pytest.mark.parametrize("losses", [[(math.nan, math.nan)] * 3, [(1, 1), (math.inf, math.inf)], [(0, 0), (0, 0)]])
