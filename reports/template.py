@@ -32,7 +32,7 @@ def templates() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"breakable": _breakable, "counted": count, "fenced": fence_code}
+    environment.filters |= {"breakable": _breakable, "counted": count, "drawing": Markup, "fenced": _code_block}
     return environment
 
 
@@ -45,6 +45,10 @@ def _convert_to_markdown(value: object) -> object:
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
     return Markup(render_markdown(value))  # noqa: S704 - escaped here
+
+
+def _code_block(text: str) -> Markup:
+    return Markup(fence_code(text))  # noqa: S704 - the fence is longer than any inside
 
 
 def _breakable(text: str) -> Markup:

@@ -137,33 +137,37 @@ def curve_panels(
 
     The curves named in ``separate`` have a panel each if there are many of them; ``ending`` follows their names.
     """
-
-    def draw_one(axes: Axes, *, curve: str) -> None:
-        engine = axes.figure.get_layout_engine()
-        if isinstance(engine, ConstrainedLayoutEngine):
-            engine.set(h_pad=0.07)  # for a label at the upper edge, whose font is larger on the page
-        draw(axes, only=curve)
-
-    def draw_with_legend(axes: Axes) -> None:
-        draw(axes)
-        legend_above(axes, columns=legend_columns)
-
     if len(separate) > MAX_TOGETHER:
-        titles = [f"{curve}{ending}" for curve in separate]
-        return [
-            draw_panel(
-                title, partial(draw_one, curve=curve), name=f"{name}-{number}", label=f"{title}. {label}", height_in=1.9
-            )
-            for number, (curve, title) in enumerate(zip(separate, titles, strict=True))
-        ]
+        panels = []
+        for number, curve in enumerate(separate):
+            draw_one, text = partial(_draw_one, draw=draw, curve=curve), f"{curve}{ending}. {label}"
+            panels.append(draw_panel(f"{curve}{ending}", draw_one, name=f"{name}-{number}", label=text, height_in=1.9))
+        return panels
     return [
         wide_and_narrow(
             title,
-            lambda axes: label_lines(axes, draw(axes), height_in=height_in),
-            draw_narrow=draw_with_legend,
+            partial(_draw_with_ends, draw=draw, height_in=height_in),
+            draw_narrow=partial(_draw_with_legend, draw=draw, columns=legend_columns),
             name=name,
             label=label,
             height_in=height_in,
             narrow_height_in=narrow_height_in,
         )
     ]
+
+
+def _draw_with_ends(axes: Axes, *, draw: Drawing, height_in: float) -> None:
+    label_lines(axes, draw(axes), height_in=height_in)
+
+
+def _draw_with_legend(axes: Axes, *, draw: Drawing, columns: int) -> None:
+    draw(axes)
+    legend_above(axes, columns=columns)
+
+
+def _draw_one(axes: Axes, *, draw: Drawing, curve: str) -> None:
+    """Draw one curve in color, with room for a label at the upper edge, whose font is larger on the page."""
+    engine = axes.figure.get_layout_engine()
+    if isinstance(engine, ConstrainedLayoutEngine):
+        engine.set(h_pad=0.07)
+    draw(axes, only=curve)

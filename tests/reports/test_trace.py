@@ -182,4 +182,4 @@ def test_numbers_that_differ_do_not_look_equal() -> None:
     view = part.first
     assert "is 1.0000000000000002; the exact value is 1.0;" in view.says[view.at]
     answers = next(lane for lane in view.lanes if lane.kind == "actual")
-    assert answers.texts[view.at] == ["1.0000000000000002", "0.25"]
+    assert [text for text, _ in answers.cells[view.at]] == ["1.0000000000000002", "0.25"]
