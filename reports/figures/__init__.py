@@ -1,1 +1,1 @@
-"""The figures of the report by subject, each from frames or records; `axis` and `chart` have what they share."""
+"""The figures of the report by subject, each from frames or records; `axis` and `chart` contain the shared code."""
