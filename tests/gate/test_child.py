@@ -42,7 +42,7 @@ def test_the_run_knows_target_and_contract(checked: Path, harness_command: Comma
         ("import os\nos._exit(0)\n", "the import ends the process with exit code 0"),
         ("import os\nos.kill(os.getpid(), 9)\n", "the import ends the process with SIGKILL"),
         ("raise SystemExit(0)\n", "it ends the program at import (SystemExit: 0)"),
-        ("import time\ntime.sleep(600)\n", "the import does not finish within 15 s"),
+        ("import time\ntime.sleep(600)\n", "the import does not finish within 8 s"),
         ("1 / 0\n", "ZeroDivisionError: division by zero"),
     ],
     ids=["exits", "dies", "leaves", "hangs", "raises"],
@@ -51,7 +51,7 @@ def test_an_import_that_fails_is_never_a_pass(
     checked: Path, harness_command: Command, monkeypatch: pytest.MonkeyPatch, code: str, sentence: str
 ) -> None:
     """The exit code is 2, with one sentence, in time."""
-    monkeypatch.setattr("harness.isolation.delegate.Limits", lambda: Limits(load_s=15.0 if "sleep" in code else 120.0))
+    monkeypatch.setattr("harness.isolation.delegate.Limits", lambda: Limits(load_s=8.0 if "sleep" in code else 120.0))
     checked.write_text(code + SOFTMAX, encoding="utf-8")
     start = time.monotonic()
     refusal = harness_command("gate", "--run", "one", "--update").refusal
