@@ -8,21 +8,19 @@ import argparse
 import sys
 from pathlib import Path
 
-from digests.record import ALL, FILE, SAMPLE, differing, digests, write
+from digests.record import FILE, differing, digests, write
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m digests", description=__doc__)
     parser.add_argument("--examples", type=int, default=2, help="Examples of each law (default: 2).")
     parser.add_argument("--write", type=Path, default=FILE, help="File to write (default: the committed record).")
     parser.add_argument("--check", type=Path, help="File to compare with, instead of writing one.")
-    parser.add_argument("--sample", action="store_true", help="Draw for a part of the catalog only, to compare.")
     arguments = parser.parse_args()
-    names = SAMPLE if arguments.sample else ALL
-    now = digests(arguments.examples, names)
+    now = digests(arguments.examples)
     if arguments.check is None:
         write(now, arguments.write)
     else:
-        found = differing(now, arguments.check, names)
+        found = differing(now, arguments.check)
         sys.stdout.writelines(f"{line}\n" for line in found)
         sys.stdout.write(f"{len(found)} of {len(now)} digests differ\n")
         sys.exit(bool(found))

@@ -1,7 +1,7 @@
 """Digests of the inputs of every law, equal on every processor: ``tests/recorded/digests.txt``."""
 
 import hashlib
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,10 +21,10 @@ Key = tuple[str, str]
 """Contract and dtype."""
 
 
-def digests(examples: int, names: Iterable[str]) -> dict[Key, str]:
+def digests(examples: int) -> dict[Key, str]:
     """Return a digest of the first examples for each contract and dtype, drawn with the seed of a run."""
     found: dict[Key, str] = {}
-    for contract in _contracts(names):
+    for contract in _contracts():
         for dtype in contract.dtypes:
             of_inputs = {law.inputs or contract.inputs: b"" for law in contract.laws}
             for inputs in of_inputs:
@@ -37,14 +37,9 @@ def digests(examples: int, names: Iterable[str]) -> dict[Key, str]:
     return found
 
 
-ALL = (*contracts(), *CATALOGUE)
-SAMPLE = (*contracts(), *tuple(CATALOGUE)[::8])
-"""The contracts and some formulas of the catalog, whose inputs have the same few kinds."""
-
-
-def _contracts(names: Iterable[str]) -> Iterator[Contract]:
+def _contracts() -> Iterator[Contract]:
     """Yield the contracts whose laws draw their inputs."""
-    for name in names:
+    for name in (*contracts(), *CATALOGUE):
         contract = contract_named(name)
         if contract.form != "delivery":
             yield contract
@@ -56,9 +51,9 @@ def write(now: Mapping[Key, str], file: Path) -> None:
     file.write_text(head + "".join(f"{contract} {dtype} {digest}\n" for (contract, dtype), digest in now.items()))
 
 
-def differing(now: Mapping[Key, str], file: Path, names: Container[str]) -> list[str]:
-    """Return contract and dtype for each digest of some contracts that differs or is missing on one side."""
+def differing(now: Mapping[Key, str], file: Path) -> list[str]:
+    """Return contract and dtype for each digest that differs or is missing on one side."""
     rows = [line.split() for line in file.read_text().splitlines() if not line.startswith("#")]
-    recorded = {(contract, dtype): digest for contract, dtype, digest in rows if contract in names}
+    recorded = {(contract, dtype): digest for contract, dtype, digest in rows}
     keys = dict.fromkeys((*now, *recorded))
     return [" ".join(key) for key in keys if now.get(key) != recorded.get(key)]
