@@ -21,7 +21,7 @@ TABLE = {
     for text in (Path(__file__).parents[2] / "docs" / "hand-written-oracles.md").read_text().splitlines()
     if len(cells := [cell.strip() for cell in text.strip("|").split("|")]) == 8 and cells[1][:1].isdigit()
 }
-"""The measurements of ``python -m formula.oracles``, by the name of the oracle."""
+"""The measurements on the page, by the name of the oracle."""
 
 ABOUT = {"softmax": "digits_not_lost", "logaddexp": "digits_not_lost", "variance": "digits_kept_at_an_offset"}
 """Laws about the form alone, for contracts whose bound of the value also covers a second algorithm.
@@ -80,5 +80,5 @@ def test_an_oracle_by_formula_is_sharp_enough(beside: Beside) -> None:
 
     Infinities agree as the table records.
     """
-    assert error(beside, "float32", examples=1, rows=4)[1] <= ENOUGH_NARROW
+    assert error(beside) <= ENOUGH_NARROW
     assert INFINITIES[at_infinities(beside)] == TABLE[beside.name][-1]
