@@ -8,7 +8,6 @@ import pytest
 from samples.command import Command
 
 from harness.gate.baseline import baseline_of
-from harness.isolation.limits import Limits
 
 SOFTMAX = "def softmax(x):\n    return x.softmax(-1)\n"
 
@@ -40,25 +39,19 @@ def test_the_run_knows_target_and_contract(checked: Path, harness_command: Comma
     ("code", "sentence"),
     [
         ("import os\nos._exit(0)\n", "the import ends the process with exit code 0"),
-        ("import os\nos.kill(os.getpid(), 9)\n", "the import ends the process with SIGKILL"),
-        ("raise SystemExit(0)\n", "it ends the program at import (SystemExit: 0)"),
-        ("import time\ntime.sleep(600)\n", "the import does not finish within 8 s"),
         ("1 / 0\n", "ZeroDivisionError: division by zero"),
     ],
-    ids=["exits", "dies", "leaves", "hangs", "raises"],
+    ids=["exits", "raises"],
 )
 def test_an_import_that_fails_is_never_a_pass(
-    checked: Path, harness_command: Command, monkeypatch: pytest.MonkeyPatch, code: str, sentence: str
+    checked: Path, harness_command: Command, code: str, sentence: str
 ) -> None:
-    """The exit code is 2, with one sentence, in time."""
-    monkeypatch.setattr("harness.isolation.delegate.Limits", lambda: Limits(load_s=8.0 if "sleep" in code else 120.0))
+    """The exit code is 2, with one sentence. The tests of isolation have the other ways in which an import fails."""
     checked.write_text(code + SOFTMAX, encoding="utf-8")
-    start = time.monotonic()
     refusal = harness_command("gate", "--run", "one", "--update").refusal
     assert refusal.startswith("harness: cannot import `kernels.py`: ")
     assert sentence in refusal
     assert not checked.with_name("baseline.jsonl").exists()
-    assert time.monotonic() - start < 60.0
 
 
 def test_code_sees_no_secret_and_shadows_no_module_of_the_judge(
