@@ -1,65 +1,36 @@
 """Functions of the book are recognized by their names and parameters, and called as its chapters define them."""
 
+import re
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from samples import chapter
 
 import harness
 from harness.calling.target import entry
 from harness.case import Case
 from harness.contracts import deciding
-from harness.findings import findings
 from harness.record import Verdict
-from harness.wording import sentence
 
-HERE = Path(chapter.__file__)
-
-
-PAGE = HERE.parents[2] / "docs" / "course" / "functions-of-the-book.md"
+PAGE = Path(__file__).parents[2] / "docs" / "course" / "functions-of-the-book.md"
 
 
-def test_the_page_of_the_course_shows_the_functions() -> None:
-    """The page has the commands and their answers, and a test of the pages runs them."""
-    code = HERE.read_text(encoding="utf-8").partition("ignore-errors\n")[2]
-    assert f"# chapter.py\n{code}```" in PAGE.read_text(encoding="utf-8")
+@pytest.fixture
+def chapter(tmp_path: Path) -> Path:
+    """Write the file that the page of the course shows. A test of the pages runs the page's commands on it."""
+    code = re.search(r"```python\n(# chapter\.py\n.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
+    assert code is not None
+    file = tmp_path / "chapter.py"
+    file.write_text(code[1], encoding="utf-8")
+    return file
 
 
 def checked(function: Callable[..., Any]) -> Any:
     """Check a function in float32 without any option."""
     return harness.check(function, dtypes=["float32"], examples=4, corpora=())
-
-
-@pytest.mark.parametrize(("name", "contract"), [
-    ("cross_entropy", "nll_of_probabilities"),
-    ("accuracy", "accuracy"),
-    ("evaluate_accuracy", "accuracy"),
-    ("linreg", "linear"),
-    ("squared_loss", "squared_error"),
-    ("sgd", "sgd"),
-])  # fmt: skip
-def test_a_function_of_the_book_holds_without_options(name: str, contract: str) -> None:
-    """It needs neither a contract nor an adapter."""
-    verdicts = checked(getattr(chapter, name))
-    assert {verdict.contract for verdict in verdicts} == {contract}
-    assert [verdict.law for verdict in verdicts.failing] == []
-
-
-def test_the_model_of_the_book_overflows_as_its_softmax_does() -> None:
-    """The chapter's exercise: the first finding names the exponential."""
-    found = findings([one for one in checked(chapter.net) if one.status.fails])
-    assert sentence(found[0]).startswith("exp overflows at 88.7")
-    assert found[0].first.contract == "softmax"
-
-
-def test_the_loss_of_an_underflowed_probability_is_said() -> None:
-    """The function is right, and what precedes it is the trap."""
-    (said,) = [one.sentence for one in checked(chapter.cross_entropy).properties if "log(0)" in one.sentence]
-    assert said.startswith("log(0): the loss of a probability that underflows to 0 is infinite")
-    assert "compute it from logits" in said
 
 
 def test_a_loss_with_an_epsilon_is_never_infinite() -> None:
@@ -112,19 +83,20 @@ def test_a_count_that_is_off_is_wrong() -> None:
     assert "share_of_hits" in failing(checked(named("accuracy", accuracy)))
 
 
-def test_the_entry_is_found_without_running_the_file(tmp_path: Path) -> None:
+def test_the_entry_is_found_without_running_the_file(chapter: Path, tmp_path: Path) -> None:
     """Other parameters, or a model without the softmax, have no entry."""
-    known = entry(f"{HERE}:sgd")
+    known = entry(f"{chapter}:sgd")
     assert known is not None
     assert known.why
-    assert entry(f"{HERE}:net") is not None
+    assert entry(f"{chapter}:net") is not None
     other = tmp_path / "own.py"
     other.write_text("def sgd(parameter, gradient, lr):\n    ...\n\n\ndef net(X):\n    return X @ W + b\n")
     assert entry(f"{other}:sgd") is None
     assert entry(f"{other}:net") is None
 
 
-def test_the_parameter_that_decides_is_said() -> None:
+def test_the_parameter_that_decides_is_said(chapter: Path) -> None:
     """Two contracts have the name of a cross-entropy, and one has the name of a softmax."""
-    assert deciding(Case(chapter.cross_entropy, "", target="m:cross_entropy")) == "its name and its parameter `y_hat`"
-    assert deciding(Case(chapter.softmax, "", target="m:softmax")) == "its name"
+    names = runpy.run_path(str(chapter))
+    assert deciding(Case(names["cross_entropy"], "", target="m:cross_entropy")) == "its name and its parameter `y_hat`"
+    assert deciding(Case(names["softmax"], "", target="m:softmax")) == "its name"
