@@ -1,8 +1,7 @@
 """How often the time gate passes, fails or gives no verdict, for slowdowns, machine loads and budgets that are known.
 
-``python tests/programs/gate_repetitions.py simulate`` repeats the gate on a simulated clock with the noise of
-recorded pairs: about 2,000 repetitions in a minute. ``... live`` runs the command itself on a small repository, with
-busy loops beside it, and ``--keep FILE`` adds the pairs of identical code to the recorded ones.
+``python tests/programs/gate_repetitions.py`` repeats the gate on a simulated clock with the noise of recorded pairs:
+about 2,000 repetitions in a minute.
 
 A simulated run has four cases, of which one has become slower. Its start-up, its processes and its slices take as much
 longer as they did in the recorded runs at the same load, and each slice has the noise of a recorded slice.
@@ -12,15 +11,10 @@ import argparse
 import gzip
 import json
 import math
-import multiprocessing
-import os
 import random
-import subprocess
 import sys
-import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +27,6 @@ from harness.gate import trial  # noqa: E402
 from harness.gate.arm import BASE, CANDIDATE, CONTROL, NULL  # noqa: E402
 from harness.gate.finding import comparisons, exit_code, time_findings  # noqa: E402
 from harness.gate.policy import Policy  # noqa: E402
-from harness.record import RunFolder, Slices  # noqa: E402
 
 RECORDED = HERE.parent / "recorded"
 QUIET, LOADED = RECORDED / "slices.jsonl.gz", RECORDED / "slices_under_load.jsonl.gz"
@@ -125,7 +118,7 @@ def simulate(runs: int, cells: Sequence[tuple[float, int, float]]) -> int:
     """Print the counts of each cell; return 1 if identical code fails, or a slowdown of 10 % or more passes."""
     wrong = 0
     trial.MAX_SLICES = RECORDED_SLICES
-    _head()
+    print("slowdown  load  budget  pass  fail  no verdict")
     for slowdown, load, budget_s in cells:
         draw = random.Random(f"{slowdown} {load} {budget_s}")
         rows = recorded(load)
@@ -133,10 +126,6 @@ def simulate(runs: int, cells: Sequence[tuple[float, int, float]]) -> int:
         wrong += _print(slowdown, load, budget_s, counts)
     print(f"wrong verdicts: {wrong} of {runs * len(cells)}")
     return int(wrong > 0)
-
-
-def _head() -> None:
-    print("slowdown  load  budget  pass  fail  no verdict")
 
 
 def _print(slowdown: float, load: int, budget_s: float, counts: Counter[str]) -> int:
@@ -150,119 +139,17 @@ MUCH = 0.1
 """The slowdown from which on the gate may not pass."""
 
 
-# Live
-
-KERNELS = '''"""Kernels with a known amount of work."""
-
-import torch
-
-from harness.case import Case
-
-
-def softmax(logits):
-    """Right."""
-    return torch.softmax(logits, -1)
-
-
-def log_softmax(logits):
-    """Right, too."""
-    return torch.log_softmax(logits, -1)
-
-
-CASES = [
-    Case(softmax, "softmax", name="kernels.softmax"),
-    Case(log_softmax, "log_softmax", name="kernels.log_softmax"),
-]
-'''
-SLOWER = """    import time
-
-    until = time.perf_counter() + {seconds}
-    while time.perf_counter() < until:
-        pass
-"""
-
-
-def live(slowdown: float, load: int, budget_s: float, keep: Path | None) -> int:
-    """Run the command once on a repository of two kernels with busy loops beside it; return its exit code."""
-    with tempfile.TemporaryDirectory(prefix="harness-repetitions-") as name, busy(load):
-        file = Path(name, "kernels", "__init__.py")
-        file.parent.mkdir()
-        file.write_text(KERNELS, encoding="utf-8")
-        Path(name, "pyproject.toml").write_text('[tool.harness.gate]\ntarget = "kernels"\n', encoding="utf-8")
-        who = ("-c", "user.name=nobody", "-c", "user.email=nobody@example.org")
-        for command in (("init", "-q"), ("add", "."), ("commit", "-q", "-m", "kernels")):
-            subprocess.run(["git", *who, *command], cwd=name, check=True)
-        if slowdown:
-            more = SLOWER.format(seconds=slowdown * CASES["kernels.softmax"])
-            file.write_text(KERNELS.replace('    """Right."""\n', f'    """Right."""\n{more}'), encoding="utf-8")
-        asked = ["gate", "--against", "HEAD", "--budget", f"{budget_s:g}"]
-        done = subprocess.run(
-            [sys.executable, "-m", "harness", *asked],
-            cwd=name,
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
-        )
-        print(done.stdout.strip().splitlines()[-1:] or done.stderr, file=sys.stderr)
-        if keep is not None:
-            _keep(RunFolder(Path(name, ".harness", "runs", "gate")).read(Slices), keep, slower=slowdown > 0)
-    return done.returncode
-
-
-@contextmanager
-def busy(loops: int) -> Iterator[None]:
-    """Run busy loops beside."""
-    several = [multiprocessing.get_context("spawn").Process(target=_spin, daemon=True) for _ in range(loops)]
-    for one in several:
-        one.start()
-    try:
-        yield
-    finally:
-        for one in several:
-            one.kill()
-
-
-def _spin() -> None:
-    while True:
-        pass
-
-
-def _keep(rows: Sequence[Slices], file: Path, *, slower: bool) -> None:
-    """Add the pairs of identical code to a file of recorded ones, with the nearest load of the table."""
-    pairs: dict[tuple[int, str], dict[str, list[float]]] = {}
-    loads: dict[tuple[int, str], float] = {}
-    minimum = {(row.couple, row.case): row.iterations for row in rows if row.arm == CANDIDATE}
-    for row in rows:
-        place = row.couple, row.case
-        if row.arm != CONTROL and row.iterations == minimum.get(place):
-            if not (slower and row.arm == CANDIDATE):
-                pairs.setdefault(place, {})[row.arm] = [float(f"{time:.5g}") for time in row.minima_s]
-            loads[place] = row.load or 0.0
-    with gzip.open(file, "at", encoding="utf-8") as lines:
-        for place, arms in pairs.items():
-            near = min(LOADS, key=lambda load: abs(load - loads[place]))
-            lines.write(json.dumps([near, arms]) + "\n")
-
-
 def main() -> int:
-    """Simulate or measure the cells that are asked for."""
+    """Simulate the cells that are asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("how", choices=("simulate", "live"))
     parser.add_argument("--runs", type=int, default=1000, help="repetitions of each cell (default: 1000)")
     parser.add_argument("--slowdowns", type=float, nargs="*", default=SLOWDOWNS)
     parser.add_argument("--loads", type=int, nargs="*", default=LOADS)
     parser.add_argument("--budgets", type=float, nargs="*", default=BUDGETS_S)
-    parser.add_argument("--keep", type=Path, help="file to which recorded pairs of live runs are added")
     given = parser.parse_args()
-    cells = [(s, load, budget) for load in given.loads for budget in given.budgets for s in given.slowdowns]
-    if given.how == "simulate":
-        return simulate(given.runs, cells)
-    _head()
-    wrong = 0
-    for cell in cells:
-        wrong += _print(*cell, Counter(RESULTS[live(*cell, given.keep)] for _ in range(given.runs)))
-    return int(wrong > 0)
+    return simulate(
+        given.runs, [(s, load, budget) for load in given.loads for budget in given.budgets for s in given.slowdowns]
+    )
 
 
 if __name__ == "__main__":
