@@ -56,14 +56,8 @@ def of_means(logs: Rounds) -> tuple[float, float]:
     return found.low - 1.0, found.high - 1.0
 
 
-def bootstrapped(logs: Rounds) -> tuple[float, float]:
-    """Return the percentile bootstrap of the median, which was used before."""
-    resampled = stats.bootstrap((logs,), np.median, method="percentile", confidence_level=LEVEL, n_resamples=499, rng=0)
-    return float(resampled.confidence_interval.low), float(resampled.confidence_interval.high)
-
-
 def of_students_t(logs: Rounds) -> tuple[float, float]:
-    """Return Student's t interval of all rounds, which was used before for means."""
+    """Return Student's t interval, which takes rounds for independent."""
     found = stats.ttest_1samp(logs, 0.0).confidence_interval(LEVEL)
     return float(found.low), float(found.high)
 
