@@ -133,18 +133,6 @@ def test_a_standby_process_has_torch_and_no_state_of_the_judge(tmp_path: Path) -
     }
 
 
-def test_the_server_has_neither_laws_nor_oracle(tmp_path: Path) -> None:
-    """Its forks for user code would have them, too."""
-    text = (
-        "import json, sys; print(json.dumps([name for name in sys.modules if name.startswith('harness.')]), flush=True)"
-    )
-    output, _ = ended(forked(SERVER, text, tmp_path))
-    modules = json.loads(output)
-    assert "harness.isolation.callee" in modules
-    packages = ("harness.laws", "harness.contracts", "harness.verdict", "harness.floats", "harness.formula")
-    assert not [name for name in modules if name.startswith(packages)]
-
-
 def test_a_server_that_ended_or_has_other_variables_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
