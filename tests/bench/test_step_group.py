@@ -6,72 +6,16 @@ from typing import Any
 
 import pytest
 import torch
+from samples.accelerator import Machine
 
 from harness.bench.suites import step_group, test_steps
 from harness.bench.suites.step_group import PHASES, measure_group
 from harness.bench.suites.training import Problem, problem, steps_compared
 from harness.case import Case
 from harness.record.bench import StepRecord
-from harness.timing.clock import NotCapturableError
 from harness.timing.device import DeviceState
 from harness.timing.roofline import COPY, MULTIPLY, READ, Gauge
 from harness.timing.turns import MIN_TURNS
-
-
-class Machine:
-    """A host and an accelerator with a shared clock: queued work runs when the program waits for it.
-
-    Its device has the name of the CPU, so that tensors can be sent to it.
-    """
-
-    name = "cpu"
-
-    def __init__(self, *, capturable: bool = True) -> None:
-        self.now_s, self.device_s, self.queued_s = 0.0, 0.0, 0.0
-        self.waits = 0
-        self.capturable = capturable
-
-    def clock(self) -> float:
-        """Return the time of the host."""
-        return self.now_s
-
-    def launch(self, host_s: float, device_s: float) -> None:
-        """Queue work."""
-        self.now_s += host_s
-        self.queued_s += device_s
-
-    def synchronize(self) -> None:
-        """Wait for queued work."""
-        self.waits += 1
-        self.now_s += self.queued_s
-        self.device_s += self.queued_s
-        self.queued_s = 0.0
-
-    def event(self) -> "Mark":
-        """Return a fresh mark."""
-        return Mark(self)
-
-    def capture(self, _: Callable[[], object]) -> Callable[[], object]:
-        """Return a replay that costs the host a tenth."""
-        if not self.capturable:
-            raise NotCapturableError("it cannot be recorded: it waits")
-        return lambda: self.launch(0.1, 2.0)
-
-
-class Mark:
-    """A mark in the queue."""
-
-    def __init__(self, machine: Machine) -> None:
-        self.machine = machine
-        self.at_s = 0.0
-
-    def record(self) -> None:
-        """Record the time of the device after all queued work."""
-        self.at_s = self.machine.device_s + self.machine.queued_s
-
-    def elapsed_time(self, end_event: "Mark") -> float:
-        """Return milliseconds."""
-        return (end_event.at_s - self.at_s) * 1e3
 
 
 class PhasedStep:

@@ -4,12 +4,11 @@ import gc
 import signal
 import threading
 import time
-from collections.abc import Callable
 from types import FrameType
-from typing import Any
 
 import pytest
 import torch
+from samples.accelerator import Machine
 
 from harness.timing.clock import (
     MAX_ROUNDS,
@@ -138,79 +137,20 @@ def test_objects_frozen_by_an_outer_measurement_stay_frozen() -> None:
     assert not any(one is own for one in gc.get_objects())
 
 
-class FakeEvent:
-    """An event that records when the simulated device reaches it."""
-
-    def __init__(self, device: "FakeAccelerator") -> None:
-        self.device = device
-        self.passed_s: float | None = None
-
-    def record(self) -> None:
-        """Queue the event."""
-        self.device.log.append("record")
-        self.device.queue.append(self._pass)
-
-    def _pass(self) -> None:
-        self.passed_s = self.device.now_s
-
-    def elapsed_time(self, end_event: "FakeEvent") -> float:
-        """Return milliseconds on the device; refuse before both events have passed, like the real one."""
-        self.device.log.append("elapsed")
-        if self.passed_s is None or end_event.passed_s is None:
-            raise RuntimeError("both events must be completed before calculating elapsed time")
-        return (end_event.passed_s - self.passed_s) * 1e3
-
-
-class FakeAccelerator:
-    """A device with a clock that executes its queue when it is waited for."""
-
-    name = "fake"
-
-    def __init__(self) -> None:
-        self.now_s = 0.0
-        self.queue: list[Callable[[], None]] = []
-        self.log: list[str] = []
-
-    def event(self) -> FakeEvent:
-        """Return a new event."""
-        return FakeEvent(self)
-
-    def kernel(self, duration_s: float) -> None:
-        """Queue work."""
-        self.log.append("launch")
-        self.queue.append(lambda: self._work(duration_s))
-
-    def _work(self, duration_s: float) -> None:
-        self.now_s += duration_s
-
-    def synchronize(self) -> None:
-        """Do all queued work."""
-        self.log.append("synchronize")
-        for job in self.queue:
-            job()
-        self.queue.clear()
-
-
 def test_host_and_device_time_are_separate() -> None:
     """Queueing takes 0.25 s of the host per call, and the work takes two seconds of the device."""
-    device: Any = FakeAccelerator()
-    host = World(0.25)
-
-    def launch() -> None:
-        host.work()
-        device.kernel(2.0)
-
-    timed = device_time(launch, device, calls=4, clock=host.clock)
+    device = Machine()
+    timed = device_time(lambda: device.launch(0.25, 2.0), device, calls=4, clock=device.clock)
     assert timed.launch_s == pytest.approx(0.25)
     assert timed.device_s == pytest.approx(2.0)
 
 
 def test_the_accelerator_is_waited_for_before_and_after() -> None:
     """Earlier work ends before the first event, and all work ends before the elapsed time is read."""
-    device: Any = FakeAccelerator()
-    device.kernel(1000.0)
+    device = Machine()
+    device.launch(0.0, 1000.0)
     device.log.clear()
-    timed = device_time(lambda: device.kernel(1.0), device, calls=2)
+    timed = device_time(lambda: device.launch(0.0, 1.0), device, calls=2, clock=device.clock)
     assert device.log == ["synchronize", "record", "launch", "launch", "record", "synchronize", "elapsed"]
     assert timed.device_s == pytest.approx(1.0)
 
