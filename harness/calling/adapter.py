@@ -176,6 +176,24 @@ def switch_mode(case: Any) -> Any:
     return SimpleNamespace(function=copy.deepcopy(module).train(not module.training), call=case.call)
 
 
+def change_case(case: Any, *, switched: bool = False, compiled: bool = False) -> Any:
+    """Return a case with its module in the other mode, or with its function compiled.
+
+    The backend traces the code like the default one, but generates none, which would take a minute of a C++ compiler.
+    """
+    if switched:
+        return switch_mode(case)
+    if not compiled:
+        return case
+    if case.function not in _compiled:
+        _compiled[case.function] = torch.compile(instantiate_case(case).function, backend="aot_eager")
+    return SimpleNamespace(function=_compiled[case.function], call=case.call)
+
+
+_compiled: dict[Any, Any] = {}
+"""Compiled functions and modules, by what was compiled."""
+
+
 class Witness:
     """A function that records whether autograd can follow its calls through an adapter.
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.calling.adapter import call_case, convert_to_tensors, detaches, switch_mode, unwrap_bridge
+from harness.calling.adapter import call_case, change_case, convert_to_tensors, detaches, unwrap_bridge
 from harness.calling.device import CPU, call_on
 from harness.calling.model import AsStep
 from harness.calling.modes import Observation, collect_warnings, overwrite_freed, run_uncompiled, settings, unset_is_nan
@@ -97,7 +97,7 @@ class Host:
     """The process in which an implementation is called: this one, or in a subclass another one."""
 
     def __init__(self) -> None:
-        self._is_switched = False
+        self._changes: dict[str, bool] = {}
 
     def watch(self, *, draws: bool) -> Watch:
         """Return the watch for the calls of this process."""
@@ -107,7 +107,7 @@ class Host:
         self, case: Case, inputs: Sequence[Any], of_model: AsStep | None, device: str, sequence: str | None = None
     ) -> tuple[Any, bool]:
         """Call a case, or run a sequence on its result; also return whether the result has another library's arrays."""
-        case = switch_mode(case) if self._is_switched else case
+        case = change_case(case, **self._changes)
 
         def call(*given: Any) -> Any:
             return call_case(case, given, of_model)
@@ -142,15 +142,20 @@ class Host:
 
     @contextmanager
     def modes(
-        self, *, threads: int | None = None, dtype: torch.dtype | None = None, switched: bool = False
+        self,
+        *,
+        threads: int | None = None,
+        dtype: torch.dtype | None = None,
+        switched: bool = False,
+        compiled: bool = False,
     ) -> Iterator[None]:
-        """Call in other modes in the body: threads, torch's default dtype, or the other mode of a module."""
-        before, self._is_switched = self._is_switched, switched
+        """Call in other modes in the body: threads, torch's default dtype, a module's other mode, or compiled."""
+        before, self._changes = self._changes, {"switched": switched, "compiled": compiled}
         try:
             with settings(threads=threads, dtype=dtype):
                 yield
         finally:
-            self._is_switched = before
+            self._changes = before
 
     def seeing(self) -> AbstractContextManager[Observation]:
         """Observe the conversions of tensors in the calls of the body."""

@@ -114,7 +114,7 @@ def unset_is_nan() -> Iterator[None]:
 
 DEFAULT: Mapping[str, Any] = {
     "grad": True,
-    **dict.fromkeys(("inference", "eager", "unset", "see", "hear", "switched"), False),
+    **dict.fromkeys(("inference", "eager", "unset", "see", "hear", "switched", "compiled"), False),
     **dict.fromkeys(("autocast", "threads", "dtype")),
 }
 """Modes of an ordinary call."""

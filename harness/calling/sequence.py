@@ -1,4 +1,4 @@
-"""Sequences of calls on the result of an implementation: a step, or a loader. They are carried out where it is called.
+"""Sequences of calls, on the result of an implementation or mapped over an axis, carried out where it is called.
 
 The result may change its parameters in place or read files, and stays in its process. All arguments are sent at once,
 and the final state is returned.
@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 
@@ -50,5 +51,11 @@ def read(make: Callable[..., Any], root: str, *values: Any) -> list[list[Any]]:
     return [list(batches) for _ in range(epochs)]
 
 
-SEQUENCES: Mapping[str, Callable[..., Any]] = {"train": train, "read": read}
+def vmap(make: Callable[..., Any], *values: Any) -> Any:
+    """Map a function over an axis of each input; ``None`` stands for an input that is not mapped."""
+    *inputs, axes = values
+    return torch.func.vmap(make, in_dims=tuple(axes))(*inputs)
+
+
+SEQUENCES: Mapping[str, Callable[..., Any]] = {"train": train, "read": read, "vmap": vmap}
 """Sequences by name."""

@@ -89,9 +89,11 @@ def complete_contract(incomplete: str) -> list[str]:
 def complete_law(context: typer.Context, incomplete: str) -> list[str]:
     """Return the laws that start with a text, of the given contract if there is one, for shell completion."""
     from harness.contracts import contracts
+    from harness.laws.transformation import laws_on_request
 
     owners = [contract for contract in contracts().values() if context.params.get("contract") in {None, contract.name}]
-    return sorted({law.name for contract in owners for law in contract.laws if law.name.startswith(incomplete)})
+    laws = {law.name for contract in owners for law in (*contract.laws, *laws_on_request(contract))}
+    return sorted(name for name in laws if name.startswith(incomplete))
 
 
 CasesArgument = Annotated[

@@ -15,6 +15,7 @@ from harness.error import UsageError, did_you_mean
 from harness.formula.catalogue import GROUPS
 from harness.laws.contract import Contract
 from harness.laws.law import Law
+from harness.laws.transformation import laws_on_request
 from harness.wording.verdict import filled
 
 
@@ -71,7 +72,7 @@ def law_table() -> Table:
     """Return a table of laws with their statements, bounds and sources."""
     table = _make_table("Laws", "contract", "law", "statement", "bound", "source")
     for contract in contracts().values():
-        for law in contract.laws:
+        for law in (*contract.laws, *laws_on_request(contract)):
             table.add_row(*map(escape, (contract.name, law.name, law.statement, law.bound, law.source)))
     return table
 
@@ -113,7 +114,7 @@ def explain(law: str, contract: str | None = None) -> Explanation:
         If there is no such law and no such word.
     """
     owners = contracts().values() if contract is None else [contract_named(contract)]
-    pairs = [(owner, law) for owner in owners for law in owner.laws]
+    pairs = [(owner, law) for owner in owners for law in (*owner.laws, *laws_on_request(owner))]
     named = [(owner, candidate) for owner, candidate in pairs if candidate.name == law]
     if named:
         return Explanation("\n\n".join(_explain_law(owner, named_law) for owner, named_law in named))

@@ -289,10 +289,15 @@ class RemoteHost(Host):
 
     @contextmanager
     def modes(
-        self, *, threads: int | None = None, dtype: torch.dtype | None = None, switched: bool = False
+        self,
+        *,
+        threads: int | None = None,
+        dtype: torch.dtype | None = None,
+        switched: bool = False,
+        compiled: bool = False,
     ) -> Iterator[None]:
         """Change the settings of that process while it is called."""
-        with self._mode(threads=threads, dtype=dtype, switched=switched):
+        with self._mode(threads=threads, dtype=dtype, switched=switched, compiled=compiled):
             yield
 
     def unset_is_nan(self) -> Any:

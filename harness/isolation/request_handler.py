@@ -19,10 +19,10 @@ from harness.calling import modes, watch
 from harness.calling.adapter import (
     NotApplicable,
     call_case,
+    change_case,
     convert_to_tensors,
     detaches,
     explain_missing_numpy,
-    switch_mode,
 )
 from harness.calling.device import CPU, MisplacedError, call_on
 from harness.calling.model import AsStep
@@ -33,6 +33,7 @@ from harness.calling.modes import (
     enter_modes,
     explain_missing_compiler,
     overwrite_freed,
+    raise_recompile_limit,
     run_uncompiled,
 )
 from harness.calling.sequence import SEQUENCES, MisfitError
@@ -72,6 +73,7 @@ class Server:
         self._laws: dict[int, Any] = {}
         self._recorders: dict[int, Recorder] = {}
         self._handle = 0
+        self._limits: list[Any] = []
         self._before: Any = None
         """State of the random generators before the caller seeded them."""
 
@@ -95,7 +97,8 @@ class Server:
         for handle in request.get("drop", ()):
             self._kept.pop(handle, None)
         if request.get("limits") is not None:
-            watch.limit_calls(*request["limits"])
+            self._limits = request["limits"]
+            watch.limit_calls(*self._limits)
         if request.get("rng") is not None:
             modes.set_rng_state(request["rng"])
         if request.get("alike"):
@@ -156,7 +159,7 @@ class Server:
         request = {"tape": None, "look": False, **request, "modes": {**DEFAULT, **request.get("modes", {})}}
         handler = getattr(self, f"_{request['of']}")
         hearing = collect_warnings(warnings) if request["modes"]["hear"] else contextlib.nullcontext()
-        with hearing, enter_modes(request["modes"]), self._switch_mode(request):
+        with hearing, enter_modes(request["modes"]), self._change_case(request):
             for part in request["parts"]:
                 answers.append(handler({**request, **part}))
                 if "value" not in answers[-1]:
@@ -164,13 +167,18 @@ class Server:
         return {"each": answers, "heard": warnings}
 
     @contextlib.contextmanager
-    def _switch_mode(self, request: dict[str, Any]) -> Iterator[None]:
-        """Replace a module by a copy in its other mode for the body, if the request says so."""
+    def _change_case(self, request: dict[str, Any]) -> Iterator[None]:
+        """Switch the mode of a module, or compile a function, for the body, if the request says so."""
         before, index = list(self._cases), request["case"]
-        if request["modes"]["switched"]:
-            self._cases = [*before[:index], switch_mode(before[index]), *before[index + 1 :]]
+        changes = {name: request["modes"][name] for name in ("switched", "compiled")}
         try:
-            yield
+            if any(changes.values()):
+                self._cases = [*before[:index], change_case(before[index], **changes), *before[index + 1 :]]
+            if changes["compiled"]:
+                # The compiler, which is loaded now, has separate limits.
+                watch.limit_calls(*self._limits)
+            with raise_recompile_limit() if changes["compiled"] else contextlib.nullcontext():
+                yield
         finally:
             self._cases = before
 

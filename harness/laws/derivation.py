@@ -147,7 +147,7 @@ def bound_to(law: Law, value: Law) -> Law:
     return replace(law, measure=measure, reads=value.reads)
 
 
-def compare_calls(subject: Subject, value: Law, inputs: Example, rest: Iterable[Subject]) -> Measurement:
+def compare_calls(subject: Subject, value: Law, inputs: Example, rest: Iterable[Call]) -> Measurement:
     """Compare other ways to call an implementation with the plain call."""
     first = subject.measure(value, inputs)
     against_first = [compare_runs(to_array(way(*inputs.values())), first.actual, first, subject.format) for way in rest]
@@ -216,12 +216,12 @@ def any_mode(subject: Subject, value: Law, inputs: Example) -> Measurement:
         return replace(measurement, deviation=np.full(measurement.deviation.shape, np.inf), circumstance=circumstance)
 
     measured = [
-        comparison("under torch.no_grad()", _call_in_mode(torch.no_grad, subject)),
-        comparison("under torch.inference_mode()", _call_in_mode(torch.inference_mode, subject)),
+        comparison("under torch.no_grad()", call_in_mode(torch.no_grad, subject)),
+        comparison("under torch.inference_mode()", call_in_mode(torch.inference_mode, subject)),
         comparison(
-            f"with {_THREADS} threads", _call_in_mode(lambda: _change_settings(subject, threads=_THREADS), subject)
+            f"with {_THREADS} threads", call_in_mode(lambda: _change_settings(subject, threads=_THREADS), subject)
         ),
-        comparison(_DEFAULT, _call_in_mode(lambda: _change_settings(subject, dtype=torch.float64), subject)),
+        comparison(_DEFAULT, call_in_mode(lambda: _change_settings(subject, dtype=torch.float64), subject)),
     ]
     if not subject.contract.grouped:
         measured.append(
@@ -231,7 +231,7 @@ def any_mode(subject: Subject, value: Law, inputs: Example) -> Measurement:
         measured.append(
             comparison("with inputs that require a gradient", subject.wrap_calls(_require_gradients, _detach))
         )
-    if _is_module(subject):
+    if is_module(subject):
         measured += _compare_switched(subject, comparison)
     if subject.format.name == "float32":
         measured.append(_measure_autocast(subject, value, inputs))
@@ -256,7 +256,8 @@ def _call_after_other_inputs(subject: Subject, arguments: Sequence[Any]) -> Tens
     return first
 
 
-def _is_module(subject: Subject) -> bool:
+def is_module(subject: Subject) -> bool:
+    """Whether the implementation is a module."""
     function = subject.case.function
     return is_model(function) or getattr(function, "is_module", False) is True
 
@@ -266,14 +267,16 @@ def _compare_switched(subject: Subject, comparison: Callable[[str, Call], Measur
     before = torch.get_rng_state()
     name = "with the module switched between train() and eval()"
     with suppress(NotApplicable):
-        measurement = comparison(name, _call_in_mode(lambda: subject.host.modes(switched=True), subject))
+        measurement = comparison(name, call_in_mode(lambda: subject.host.modes(switched=True), subject))
         if torch.equal(before, torch.get_rng_state()):
             return [measurement]
     torch.set_rng_state(before)
     return []
 
 
-def _call_in_mode(mode: Callable[[], AbstractContextManager[Any]], call: Call) -> Call:
+def call_in_mode(mode: Callable[[], AbstractContextManager[Any]], call: Call) -> Call:
+    """Return a function that makes a call in a mode."""
+
     def call_in_mode(*arguments: Any) -> Any:
         with mode():
             return call(*arguments)
@@ -307,7 +310,7 @@ def _measure_autocast(subject: Subject, value: Law, inputs: Example) -> Measurem
         return Subject(case, subject.contract, narrow, subject.watch).measure(value, example)
 
     plain = call_narrow(subject.run)
-    autocast = _call_in_mode(lambda: torch.autocast("cpu", narrow.dtype), subject.run)
+    autocast = call_in_mode(lambda: torch.autocast("cpu", narrow.dtype), subject.run)
     under: Measurement = _run_named(name, lambda: call_narrow(autocast))
     if plain.deviation.shape == under.deviation.shape:
         under = replace(under, deviation=np.where(plain.ratio > 1.0, 0.0, under.deviation))

@@ -74,7 +74,7 @@ class Law:
     every_row
         Whether it measures every row, so that a survey can follow it along a ray.
     of_many
-        Whether only many rows together can break it, so that examples are not shrunk.
+        Whether examples are not shrunk: only many rows together can break it, or each shape costs a compilation.
     shows_worst
         Whether to search for the worst example in addition to the smallest, at the same cost.
     of_whole_numbers

@@ -224,15 +224,17 @@ class Subject:
             )
         return round_as_declared(output, self.declares, self.format)
 
-    def call_on_other_shapes(self, *inputs: Any) -> Tensor:
+    def call_on_other_shapes(self, *inputs: Any, sequence: str | None = None) -> Tensor:
         """Call the implementation once on inputs with shapes outside the contract, and return any tensor.
+
+        A ``sequence`` is that of :meth:`run`.
 
         Raises
         ------
         CaseError
             If it raises, or returns no tensor.
         """
-        return self._convert_output(self.run(*inputs))
+        return self._convert_output(self.run(*inputs, sequence=sequence))
 
     def attempt(self, what: str, action: Callable[[], Any]) -> Any:
         """Run an action of the implementation, and describe its failure in plain words.

@@ -24,6 +24,7 @@ from harness.laws.default_examples import count_examples
 from harness.laws.law import Inputs, Law
 from harness.laws.strategies import few_shapes
 from harness.laws.subject import TRAITS, Subject, explain_exemption
+from harness.laws.transformation import laws_on_request
 from harness.record import ANY, Status, Verdict
 
 
@@ -144,9 +145,10 @@ def list_jobs(
     selected, known_laws = [], set()
     for case in map(claimed, cases):
         contract = contract_named(case.contract)
-        known_laws |= {law.name for law in contract.laws}
+        on_request = laws_on_request(contract)
+        known_laws |= {law.name for law in (*contract.laws, *on_request)}
         _validate(case, contract)
-        for law in contract.laws:
+        for law in (*contract.laws, *(on_request if wanted_laws else ())):
             if wanted_laws and law.name not in wanted_laws:
                 continue
             selected += [
@@ -168,7 +170,7 @@ def _validate(case: Case, contract: Contract) -> None:
     """Check that the laws and conventions of a declaration exist in the contract, and that its adapter exists."""
     if case.call is not None and not hasattr(case.function, "host"):
         adapter_of(case.call)
-    names = {law.name for law in contract.laws}
+    names = {law.name for law in (*contract.laws, *laws_on_request(contract))}
     lossy = {law.name for law in contract.laws if law.lost_digits}
     for attained in case.attains:
         if attained not in lossy:
