@@ -110,6 +110,9 @@ def _format_wrong_result(finding: Finding) -> str:
     location = f"{_format_place(violation.place)} for {_format_inputs(inputs)}"
     if len(inputs) == 1 and isinstance(value := next(iter(inputs.values())), TensorText) and len(value.values) == 1:
         location = f" at {_format_number(float.fromhex(value.values[0]))}" if "float" in value.dtype else location
+    _, is_reshaped, shapes = violation.cause.partition(": ")[0].partition(" for inputs ")
+    if first.law == "any_rank" and is_reshaped:
+        location += f" given as {shapes}"
     if first.law not in _OF_THE_CASE or _is_no_loss(finding):
         return f"{_format_law(finding)}: {actual}{location}, not {expected}"
     function = finding.case.rpartition(".")[2]

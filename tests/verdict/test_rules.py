@@ -17,6 +17,7 @@ from harness.record import Status
 from harness.verdict.decide import decide
 from harness.verdict.draw import WAITING, Deadline
 from harness.verdict.job import list_jobs
+from harness.wording.finding import finding_in_short
 
 
 def normal_nll(mean: Tensor, target: Tensor, variance: Tensor) -> Tensor:
@@ -38,6 +39,7 @@ def test_another_answer_for_an_accepted_rank_is_a_defect() -> None:
         lambda x: functional.layer_norm(x, x.shape[1:]), "layer_norm", laws=["any_rank"], dtypes=["float32"], corpora=()
     )
     assert verdict.status is Status.BROKEN
+    assert "[[0.0], [1.0]] given as [1, 2, 1, 1], not 0" in finding_in_short(findings([verdict])[0])
 
 
 def test_a_result_with_fewer_axes_shows_that_leading_axes_are_no_rows() -> None:
