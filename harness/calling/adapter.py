@@ -191,7 +191,7 @@ def change_case(case: Any, *, switched: bool = False, compiled: bool = False) ->
 
 
 _compiled: dict[Any, Any] = {}
-"""Compiled functions and modules, by what was compiled."""
+"""Compiled functions and modules, by their source."""
 
 
 class Witness:
