@@ -78,7 +78,7 @@ def compute_constants(source: str, names: list[str]) -> dict[str, Any]:
 
 
 def _make_plain(value: Any) -> Any:
-    """Return numbers, texts, lists and dictionaries as they are, arrays as lists, and ``None`` for a missing value."""
+    """Return numbers, texts, lists and dictionaries unchanged, arrays as lists, and ``None`` for a missing value."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, Mapping):
@@ -96,7 +96,7 @@ def _restore_gaps(value: Any) -> Any:
 
 
 def read_answers(exercise: Exercise, source: str | bytes) -> dict[str, Any]:
-    """Return the constants of a file; what is no literal is computed in another process.
+    """Return the constants of a file; another process computes all that are no literals.
 
     Raises
     ------
