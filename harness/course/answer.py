@@ -111,7 +111,7 @@ def read_answers(exercise: Exercise, source: str | bytes) -> dict[str, Any]:
     target = f"{exercise.file}:{names[0]}"
     arguments = {"source": text, "names": names}
     computed = run_in_child("harness.course.answer:compute_constants", arguments, dict[str, Any], target=target)
-    return values | _restore_gaps(computed)
+    return {**values, **_restore_gaps(computed)}
 
 
 def make_replies(exercise: Exercise, source: str | bytes) -> list[Reply]:

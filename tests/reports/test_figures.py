@@ -200,7 +200,7 @@ def test_the_ratio_of_vectorisation_lies_within_its_interval() -> None:
         {**entry["extra_info"], **{f"{name}_s": entry["stats"][name] for name in ("median", "q1", "q3")}}
         for entry in samples.benchmarks.vectorization_entries()
     ]
-    compared = [*ratios(pd.DataFrame(rows[:-1])).itertuples()]
+    compared: list[Any] = [*ratios(pd.DataFrame(rows[:-1])).itertuples()]
     assert len(compared) == 9
     assert all(ratio.low < ratio.ratio < ratio.high for ratio in compared)
     assert all(first.ratio < second.ratio for first, second in pairwise(compared[:5]))
