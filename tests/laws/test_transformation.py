@@ -125,7 +125,9 @@ def test_other_roundings_after_compilation_are_no_defect(function: Any, contract
 
 
 @pytest.mark.parametrize(
-    "control", [control for control in CONTROLS if laws_on_request(contract_named(control.contract))], ids=str
+    "control",
+    [control for control in CONTROLS if laws_on_request(contract_named(control.contract))],
+    ids=lambda control: control.contract,
 )
 def test_no_control_has_other_values_under_vmap(control: Any) -> None:
     """A control that torch cannot map is skipped with torch's reason."""
