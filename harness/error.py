@@ -8,9 +8,7 @@ import sys
 import traceback
 from collections.abc import Iterable
 from difflib import SequenceMatcher
-from enum import IntEnum
 from importlib.util import find_spec
-from typing import Self
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -21,26 +19,6 @@ def printable(text: str) -> str:
     Such characters could start an escape sequence in a terminal or reorder the text of a document.
     """
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
-class ExitCode(IntEnum):
-    """The exit codes of all commands and their general meanings; the help of a command may be more specific."""
-
-    meaning: str
-
-    PASSED = 0, "everything holds, or fails as declared"
-    FAILED = 1, "something is broken or got worse"
-    NO_ANSWER = 2, "the question could not be answered"
-    INCONCLUSIVE = 3, "a comparison is inconclusive, with --strict"
-    HUNG_UP = 129, "terminated by SIGHUP; finished results are kept"
-    INTERRUPTED = 130, "interrupted; finished results are kept"
-    TERMINATED = 143, "terminated by SIGTERM; finished results are kept"
-
-    def __new__(cls, code: int, meaning: str) -> Self:
-        """Return a code with its meaning."""
-        member = int.__new__(cls, code)
-        member._value_, member.meaning = code, meaning
-        return member
 
 
 class UsageError(Exception):

@@ -26,7 +26,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 WITHOUT = {
     "harness, harness.case, harness.cli": ("torch", "pandas"),
-    "harness.data.dataset, harness.data.idx": ("torch", "torchvision"),
+    "harness.data.fashion_mnist, harness.data.idx": ("torch", "torchvision"),
     "harness.dtype, harness.gate.numerics": ("torch",),
     "harness.record.bench": ("torch", "pandas", "numpy"),
 }

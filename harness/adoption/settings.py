@@ -18,7 +18,8 @@ from pydantic_core import to_json
 from harness.adoption.notebook import SUFFIX, read_definitions
 from harness.calling.discovery import PROJECT_PATH, SHIPPED, find_own_cases
 from harness.command.options import collected, say, write_files
-from harness.error import ExitCode, UsageError, did_you_mean, join_names
+from harness.error import UsageError, did_you_mean, join_names
+from harness.exit_code import ExitCode
 from harness.record import write_atomically
 from harness.record.storage import PYPROJECT, quote_value, read_harness_table
 from harness.wording.number import count

@@ -51,7 +51,7 @@ def train(
     """
     from harness.bench import experiment
     from harness.calling.discovery import is_shipped
-    from harness.data.dataset import prepare
+    from harness.data.fashion_mnist import prepare
     from harness.display.verdict import print_training
     from harness.isolation.delegate import run_in_child
 
@@ -145,7 +145,7 @@ def bench(
       2  nothing could be measured
     """
     from harness.bench import run as benchmark
-    from harness.data.dataset import prepare
+    from harness.data.fashion_mnist import prepare
 
     wanted = suites or list(benchmark.DEFAULT_SUITES)
     for suite in wanted:

@@ -19,7 +19,7 @@ from harness.calling.target import load
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.contracts.building_blocks.book_data import TRUE_BIAS, TRUE_WEIGHT, book_data, standard_errors
-from harness.data.dataset import CLASSES, Prepared, arrays, prepare
+from harness.data.fashion_mnist import CLASSES, Prepared, arrays, prepare
 from harness.floats.format import FORMATS, to_array
 from harness.record import LEVELS, ClassWeights, Confusion, Epoch, FitData, Image, LearnedParameter
 from harness.record.bench import names

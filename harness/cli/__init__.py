@@ -22,8 +22,9 @@ from harness.cli import check, doctor, gate, laws, report
 from harness.command.options import discard_output
 from harness.command.panels import write_command, write_group
 from harness.course.command import learn
-from harness.error import ExitCode, UsageError, did_you_mean, join_names, nearest
+from harness.error import UsageError, did_you_mean, join_names, nearest
 from harness.execution.interrupt import interruptible
+from harness.exit_code import ExitCode
 from harness.proof.command import prove
 from harness.proof.float32.command import accuracy, diff
 from harness.surveyor.command import survey

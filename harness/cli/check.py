@@ -17,7 +17,8 @@ from harness.command.options import Output, OutputFormat, console, reject_nothin
 from harness.command.panels import known_option, output_option, thorough_option
 from harness.command.runner import Work
 from harness.command.watch import run_on_change
-from harness.error import ExitCode, UsageError
+from harness.error import UsageError
+from harness.exit_code import ExitCode
 from harness.repair.proposal import FixOptions, Proposal, print_proposal, propose_fix_of_check
 from harness.verdict.campaign import Campaign
 

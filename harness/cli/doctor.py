@@ -10,7 +10,7 @@ from rich.table import Column, Table
 from harness.adoption.settings import read_search_path
 from harness.command.options import CasesArgument, ContractOption, DataOption, console, progress, say
 from harness.command.panels import thorough_option
-from harness.error import ExitCode
+from harness.exit_code import ExitCode
 
 if TYPE_CHECKING:
     from harness.gate.doctor import Diagnosis

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from harness.calling.discovery import find_own_cases
 from harness.command.options import run_folder, say
-from harness.error import ExitCode, UsageError, require
+from harness.error import UsageError, require
 from harness.execution.interrupt import uninterruptible
+from harness.exit_code import ExitCode
 from harness.isolation.parent import watch_parent
 
 if TYPE_CHECKING:

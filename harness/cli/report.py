@@ -7,7 +7,7 @@ import typer
 
 from harness.command.options import JunitOption, run_folder, say
 from harness.command.panels import output_option
-from harness.error import ExitCode
+from harness.exit_code import ExitCode
 
 if TYPE_CHECKING:
     from harness.record import RunFolder

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import typer
 
-from harness.error import ExitCode
+from harness.exit_code import ExitCode
 
 CALLING = "How to call it"
 FORMULA = "About the formula"

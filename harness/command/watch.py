@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.command.options import say
-from harness.error import ExitCode, UsageError
+from harness.error import UsageError
+from harness.exit_code import ExitCode
 
 WAIT_S = 0.1
 """Longest delay in seconds until a save is noticed."""

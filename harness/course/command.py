@@ -18,7 +18,8 @@ from harness.command.options import console, say
 from harness.command.watch import run_on_change
 from harness.course.exercise import SECTIONS, Command, Exercise, find_exercise, load_exercises
 from harness.course.progress import Entry, State, read_progress, update
-from harness.error import ExitCode, UsageError
+from harness.error import UsageError
+from harness.exit_code import ExitCode
 from harness.record import write_atomically
 
 HINTS = 3

@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 from torchvision.transforms import v2
 
-from harness.data.dataset import CACHE, arrays, prepare
+from harness.data.fashion_mnist import CACHE, arrays, prepare
 
 COUNT, SIDE, LARGE, ROWS = 600, 28, 112, 50
 """Number of images, their side, the side of a large picture, and rows per Parquet group."""

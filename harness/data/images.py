@@ -1,4 +1,4 @@
-"""Images for timing loaders: a set that :mod:`harness.data.dataset` finds, or its first images.
+"""Images for timing loaders: a set that :mod:`harness.data.fashion_mnist` finds, or its first images.
 
 It imports no torch.
 """
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data import idx
-from harness.data.dataset import arrays, prepare
+from harness.data.fashion_mnist import arrays, prepare
 from harness.data.layout import LAYOUT, PAIRS
 from harness.error import UsageError
 
@@ -57,7 +57,7 @@ def image_data(folder: str | None, count: int | None, scratch: Path, *, train: b
     Parameters
     ----------
     folder
-        As for :func:`harness.data.dataset.prepare`.
+        As for :func:`harness.data.fashion_mnist.prepare`.
     count
         How many images are wanted; all where absent.
     scratch

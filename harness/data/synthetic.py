@@ -17,7 +17,7 @@ TRAIN_COUNT = 12_000
 TEST_COUNT = 2_000
 
 STAND_IN_SEED = 20170831
-"""Seed of the stand-in; the checksums :data:`harness.data.dataset.STAND_IN` depend on it."""
+"""Seed of the stand-in; the checksums :data:`harness.data.fashion_mnist.STAND_IN` depend on it."""
 REACH = 4
 """Largest shift of a pattern in pixels, in each direction."""
 PATTERN_CELLS = 7

@@ -12,7 +12,8 @@ from harness.command.option_groups import ExecutionOptions, takes_options, takes
 from harness.command.options import Output, console, reject_nothing, run_folder, say, say_claim
 from harness.command.panels import output_option, thorough_option
 from harness.command.runner import Work
-from harness.error import ExitCode, UsageError
+from harness.error import UsageError
+from harness.exit_code import ExitCode
 from harness.proof.exhaustion import Exhaustion, Proving
 
 if TYPE_CHECKING:

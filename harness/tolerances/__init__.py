@@ -1,6 +1,7 @@
 """Tolerances of tests: which of them are right, and the derived error bound of an operation as one assertion.
 
 `assertion` compares a result with exact arithmetic, and allows the error that a sound implementation may have for these
-inputs. `interception` watches the comparisons of a test suite, `damage` asks each of them again with a damaged result,
-`plugin` does so while pytest runs the suite, and `command` is ``harness tolerances``. `place` has the verdicts.
+inputs. `interception` watches the comparisons of a test suite, `judgment` calls each of them again with damaged
+results, `plugin` does so while pytest runs the suite, and `command` is ``harness tolerances``. `place` has the
+verdicts.
 """

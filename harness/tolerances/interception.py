@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from harness.tolerances.damage import judge
+from harness.tolerances.judgment import judge
 from harness.tolerances.place import Answer, Judged, Place
 
 FUNCTIONS = {

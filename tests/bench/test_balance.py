@@ -212,7 +212,7 @@ LOADER = """
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 from harness import Case
-from harness.data.dataset import arrays
+from harness.data.fashion_mnist import arrays
 
 def loader(root, train, batch_size, workers, shuffle):
     images, labels = arrays(root, train=train)

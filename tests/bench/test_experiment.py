@@ -6,7 +6,7 @@ from harness.bench.experiment import OVERFITTING, Training, linear_regression, o
 from harness.calling.target import load
 from harness.case import Case
 from harness.contracts.building_blocks.book_data import TRUE_BIAS, TRUE_WEIGHT
-from harness.data.dataset import SYSTEM, prepare
+from harness.data.fashion_mnist import SYSTEM, prepare
 from harness.record import Epoch, Image, LearnedParameter
 
 on_fashion_mnist = pytest.mark.skipif(

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from cases.fashion_mnist import concise, scratch
 from harness.bench.suites.loader_measurement import budget_size, close_budget
 from harness.contracts.loader import data_folder
-from harness.data import dataset, file_formats
+from harness.data import fashion_mnist, file_formats
 from harness.loading.throughput import Configuration
 from harness.record.budget import AROUND, DECODE, FETCHING, READ, TRANSFORM, UNSEEN
 
@@ -45,7 +45,7 @@ def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Return a folder with few images and files, for budgets that close in 0.2 s."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(file_formats, "COUNT", 64)
-    monkeypatch.setenv(dataset.VARIABLE, dataset.SYNTHETIC)
+    monkeypatch.setenv(fashion_mnist.VARIABLE, fashion_mnist.SYNTHETIC)
     monkeypatch.setattr("harness.bench.suites.loader_measurement.SECONDS", 0.2)
     pixels = torch.randint(0, 256, (192, 28, 28), dtype=torch.uint8)
     with data_folder(pixels, torch.arange(192, dtype=torch.uint8) % 10) as root:

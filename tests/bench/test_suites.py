@@ -26,7 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils.data import DataLoader, TensorDataset
 from harness import Case
-from harness.data.dataset import arrays
+from harness.data.fashion_mnist import arrays
 from harness.loading import supervision
 
 def made(update, kind="softmax"):

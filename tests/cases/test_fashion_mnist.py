@@ -17,7 +17,7 @@ from torchvision.transforms import v2
 
 from cases.fashion_mnist import CASES, concise, scratch
 from harness.case import Case
-from harness.data import dataset, idx
+from harness.data import fashion_mnist, idx
 from harness.data import synthetic as stand_in
 from harness.data.layout import LAYOUT, NAMES
 
@@ -138,8 +138,8 @@ def test_what_a_worker_needs_can_be_sent_to_it(case: Case, root: Path) -> None:
 
 def test_all_loaders_read_the_stand_in(tmp_path: Path) -> None:
     """They read the folder that the harness prepares."""
-    root = dataset.prepare("synthetic", cache=tmp_path).root
-    expected = dataset.arrays(root, train=False)
+    root = fashion_mnist.prepare("synthetic", cache=tmp_path).root
+    expected = fashion_mnist.arrays(root, train=False)
     for case in CASES:
         X, y = next(iter(load(case, root, train=False, batch_size=stand_in.TEST_COUNT, shuffle=False)))
         np.testing.assert_array_equal((X.squeeze(1) * 255).round().byte().numpy(), expected[0])
@@ -150,7 +150,7 @@ def test_labels_are_told_as_words() -> None:
     """They come from a tensor or a list, in the spelling of the harness."""
     assert scratch.text_labels(torch.tensor([9, 0, 0])) == ["ankle boot", "t-shirt", "t-shirt"]
     assert scratch.text_labels([1]) == ["trouser"]
-    assert scratch.WORDS == dataset.CLASSES
+    assert scratch.WORDS == fashion_mnist.CLASSES
 
 
 @pytest.mark.parametrize("shape", [(5, 28, 28), (5, 1, 28, 28)])

@@ -16,7 +16,7 @@ from harness.bench import experiment
 from harness.calling.target import load
 from harness.command import options
 from harness.contracts import contracts
-from harness.data.dataset import VARIABLE
+from harness.data.fashion_mnist import VARIABLE
 from harness.record import RUNS, RunFolder, Verdict
 
 HOMEWORK = """

@@ -12,8 +12,8 @@ from samples.command import Command
 from samples.help_texts import NAMES, RECORDED, file_of, help_of
 
 from harness.cli import app
-from harness.error import ExitCode
 from harness.execution.interrupt import INTERRUPTED, SIGNALS, Interrupt
+from harness.exit_code import ExitCode
 from harness.gate.finding import ENDINGS
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from samples.course_pictures import FOLDER, PICTURES, data_of, draw, draw_images, short
 
-from harness.data.dataset import SYSTEM
+from harness.data.fashion_mnist import SYSTEM
 
 
 @pytest.mark.parametrize("name", PICTURES)

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 from samples.image_files import contents
 
-from harness.data import dataset, idx
+from harness.data import fashion_mnist, idx
 
 
 @pytest.fixture
 def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Hide the environment variable and the system package."""
-    monkeypatch.delenv(dataset.VARIABLE, raising=False)
-    monkeypatch.setattr(dataset, "SYSTEM", tmp_path / "system")
+    monkeypatch.delenv(fashion_mnist.VARIABLE, raising=False)
+    monkeypatch.setattr(fashion_mnist, "SYSTEM", tmp_path / "system")
 
 
 @pytest.fixture
@@ -25,4 +25,4 @@ def cache(tmp_path: Path) -> Path:
 def publish(monkeypatch: pytest.MonkeyPatch) -> None:
     """Treat the tiny set as the published one."""
     checksums = {name: idx.checksum(array) for name, array in contents().items()}
-    monkeypatch.setattr(dataset, "PUBLISHED", checksums)
+    monkeypatch.setattr(fashion_mnist, "PUBLISHED", checksums)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from harness.data import dataset, file_formats
+from harness.data import fashion_mnist, file_formats
 
 COUNT = 30
 LOSSLESS = ("text lines", "line stream", "parquet", "mapped array")
@@ -18,7 +18,7 @@ LOSSLESS = ("text lines", "line stream", "parquet", "mapped array")
 def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a cache with the images from which all files are written."""
     cache = tmp_path_factory.mktemp("images") / "data"
-    dataset.prepare(dataset.SYNTHETIC, cache=cache)
+    fashion_mnist.prepare(fashion_mnist.SYNTHETIC, cache=cache)
     return cache
 
 
@@ -26,13 +26,13 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stand_in: Path) -> Any:
     """Write a few images into a temporary folder, next to a cache of images, and return images and labels."""
     monkeypatch.chdir(tmp_path)
-    dataset.CACHE.mkdir(parents=True)
+    fashion_mnist.CACHE.mkdir(parents=True)
     for there in stand_in.iterdir():
-        (dataset.CACHE / there.name).symlink_to(there)
+        (fashion_mnist.CACHE / there.name).symlink_to(there)
     monkeypatch.setattr(file_formats, "COUNT", COUNT)
     monkeypatch.setattr(file_formats, "WAIT_S", 1e-4)
-    monkeypatch.setenv(dataset.VARIABLE, dataset.SYNTHETIC)
-    images, labels = dataset.arrays(dataset.prepare().root, train=False)
+    monkeypatch.setenv(fashion_mnist.VARIABLE, fashion_mnist.SYNTHETIC)
+    images, labels = fashion_mnist.arrays(fashion_mnist.prepare().root, train=False)
     return images[:COUNT], labels[:COUNT].tolist()
 
 

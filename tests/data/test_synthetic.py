@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from harness.data import dataset
+from harness.data import fashion_mnist
 from harness.data import synthetic as stand_in
 
 
 def test_its_bytes_are_the_same_everywhere(tmp_path: Path) -> None:
     """The checksums are constants."""
-    prepared = dataset.prepare("synthetic", cache=tmp_path)
-    assert prepared.source.checksums == dataset.STAND_IN
-    images, labels = dataset.arrays(prepared.root, train=True)
+    prepared = fashion_mnist.prepare("synthetic", cache=tmp_path)
+    assert prepared.source.checksums == fashion_mnist.STAND_IN
+    images, labels = fashion_mnist.arrays(prepared.root, train=True)
     assert (images.shape, labels.shape) == ((12_000, 28, 28), (12_000,))
-    assert dataset.arrays(prepared.root, train=False)[0].shape == (2_000, 28, 28)
+    assert fashion_mnist.arrays(prepared.root, train=False)[0].shape == (2_000, 28, 28)
 
 
 @pytest.mark.parametrize("count", [1, 9, 10, 1003])

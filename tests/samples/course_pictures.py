@@ -20,7 +20,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from harness.course.exercise import find_exercise
-from harness.data.dataset import SYSTEM
+from harness.data.fashion_mnist import SYSTEM
 from harness.floats import FORMATS
 from harness.reports.figures.learned import png
 from harness.reports.style import BROKEN, LINE, PAPER, PENS, house

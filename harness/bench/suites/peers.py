@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler
 
 from harness.case import Case
-from harness.data.dataset import arrays
+from harness.data.fashion_mnist import arrays
 
 Batch = tuple[Tensor, Tensor]
 

@@ -10,11 +10,11 @@ import pytest
 import torchvision
 from samples.image_files import contents, lay_out
 
-from harness.data import dataset, idx
+from harness.data import fashion_mnist, idx
 from harness.data.layout import LAYOUT, NAMES
 from harness.error import UsageError
 
-SYSTEM = dataset.SYSTEM
+SYSTEM = fashion_mnist.SYSTEM
 pytestmark = pytest.mark.usefixtures("nowhere")
 DEBIAN = pytest.mark.skipif(not SYSTEM.is_dir(), reason="Debian's package dataset-fashion-mnist is not installed")
 
@@ -29,24 +29,24 @@ class TestLookup:
     ) -> None:
         """The files are plain or compressed, directly in the folder or in torchvision's layout."""
         lay_out(tmp_path / "own" / layout, ending=ending)
-        prepared = dataset.prepare(tmp_path / "own", cache=cache)
+        prepared = fashion_mnist.prepare(tmp_path / "own", cache=cache)
         assert prepared.source.origin == "folder"
         assert prepared.source.location == str(tmp_path / "own")
         for train, names in ((True, NAMES[:2]), (False, NAMES[2:])):
-            for actual, name in zip(dataset.arrays(prepared.root, train=train), names, strict=True):
+            for actual, name in zip(fashion_mnist.arrays(prepared.root, train=train), names, strict=True):
                 np.testing.assert_array_equal(actual, contents()[name])
 
     def test_the_variable_names_the_folder(self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The environment variable replaces a missing argument."""
         monkeypatch.setenv("FASHION_MNIST", str(lay_out(tmp_path / "own")))
-        assert dataset.prepare(cache=cache).source.location == str(tmp_path / "own")
+        assert fashion_mnist.prepare(cache=cache).source.location == str(tmp_path / "own")
 
     def test_the_argument_goes_before_the_variable(
         self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """An explicit argument takes precedence."""
         monkeypatch.setenv("FASHION_MNIST", str(tmp_path / "absent"))
-        source = dataset.prepare(lay_out(tmp_path / "own"), cache=cache).source
+        source = fashion_mnist.prepare(lay_out(tmp_path / "own"), cache=cache).source
         assert source.location == str(tmp_path / "own")
 
     def test_a_location_is_reported_as_it_was_named(
@@ -55,21 +55,21 @@ class TestLookup:
         """The report shows a folder below the home directory with `~`."""
         monkeypatch.setenv("HOME", str(tmp_path))
         lay_out(tmp_path / "own")
-        assert dataset.prepare("~/own", cache=cache).source.location == "~/own"
+        assert fashion_mnist.prepare("~/own", cache=cache).source.location == "~/own"
 
     @pytest.mark.usefixtures("publish")
     def test_the_cache_goes_before_the_system(self, tmp_path: Path, cache: Path) -> None:
         """An unpacked data set is reused."""
         lay_out(tmp_path / "system", ending=".gz")
-        assert dataset.prepare(cache=cache).source.origin == "system"
-        source = dataset.prepare(cache=cache).source
+        assert fashion_mnist.prepare(cache=cache).source.origin == "system"
+        source = fashion_mnist.prepare(cache=cache).source
         assert (source.origin, source.genuine) == ("cache", True)
         assert Path(source.location).parent == cache
 
     def test_another_set_in_the_cache_is_not_taken_for_the_published_one(self, tmp_path: Path, cache: Path) -> None:
         """A folder that was named once is not used by default."""
-        dataset.prepare(lay_out(tmp_path / "own"), cache=cache)
-        assert dataset.prepare(cache=cache).source.origin == "synthetic"
+        fashion_mnist.prepare(lay_out(tmp_path / "own"), cache=cache)
+        assert fashion_mnist.prepare(cache=cache).source.origin == "synthetic"
 
     def test_the_system_goes_before_a_download(
         self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
@@ -77,7 +77,7 @@ class TestLookup:
         """The network is the last resort."""
         monkeypatch.setattr(torchvision.datasets, "FashionMNIST", lambda *_, **__: pytest.fail("downloaded"))
         lay_out(tmp_path / "system", ending=".gz")
-        source = dataset.prepare(download=True, cache=cache).source
+        source = fashion_mnist.prepare(download=True, cache=cache).source
         assert source.origin == "system"
         assert source.location == str(tmp_path / "system")
 
@@ -91,17 +91,17 @@ class TestLookup:
             lay_out(Path(root) / LAYOUT, ending=".gz")
 
         monkeypatch.setattr(torchvision.datasets, "FashionMNIST", fetch)
-        source = dataset.prepare(download=True, cache=cache).source
+        source = fashion_mnist.prepare(download=True, cache=cache).source
         assert (source.origin, source.genuine, source.name) == ("download", True, "Fashion-MNIST")
 
     def test_nothing_is_downloaded_unless_it_is_allowed(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Without the option, the network is not used."""
         monkeypatch.setattr(torchvision.datasets, "FashionMNIST", lambda *_, **__: pytest.fail("downloaded"))
-        assert dataset.prepare(cache=cache).source.origin == "synthetic"
+        assert fashion_mnist.prepare(cache=cache).source.origin == "synthetic"
 
     def test_the_stand_in_comes_last_and_says_so(self, cache: Path) -> None:
         """The record states that the data are not Fashion-MNIST, and why."""
-        source = dataset.prepare(cache=cache).source
+        source = fashion_mnist.prepare(cache=cache).source
         assert (source.name, source.origin, source.genuine) == ("synthetic stand-in", "synthetic", False)
         assert "because Fashion-MNIST was not found" in source.note
 
@@ -114,9 +114,9 @@ class TestLookup:
         lay_out(tmp_path / "system")
         if way == "variable":
             monkeypatch.setenv("FASHION_MNIST", "synthetic")
-        prepared = dataset.prepare("synthetic" if way == "argument" else None, cache=cache)
+        prepared = fashion_mnist.prepare("synthetic" if way == "argument" else None, cache=cache)
         assert prepared.source.origin == "synthetic"
-        assert prepared.source.checksums == dataset.STAND_IN
+        assert prepared.source.checksums == fashion_mnist.STAND_IN
 
 
 class TestRefusal:
@@ -131,19 +131,19 @@ class TestRefusal:
         if make:
             make(own)
         with pytest.raises(UsageError, match=f"the Fashion-MNIST folder `{own}` {trouble}; name the folder"):
-            dataset.prepare(own, cache=cache)
+            fashion_mnist.prepare(own, cache=cache)
 
     def test_a_variable_that_names_no_folder_is_named(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The message names the variable."""
         monkeypatch.setenv("FASHION_MNIST", "absent")
         with pytest.raises(UsageError, match="the Fashion-MNIST folder `absent` does not exist in FASHION_MNIST"):
-            dataset.prepare(cache=cache)
+            fashion_mnist.prepare(cache=cache)
 
     @pytest.mark.parametrize("name", ["~nobody-of-that-name/own", "x" * 300])
     def test_an_unreadable_folder_is_refused(self, cache: Path, name: str) -> None:
         """The message contains the error of the operating system."""
         with pytest.raises(UsageError, match=r"the Fashion-MNIST folder `.*` cannot be read \("):
-            dataset.prepare(name, cache=cache)
+            fashion_mnist.prepare(name, cache=cache)
 
     @pytest.mark.parametrize(
         ("where", "missing"), [*(("own", [name]) for name in NAMES), ("own", NAMES), ("system", NAMES[3:])]
@@ -156,7 +156,7 @@ class TestRefusal:
         for name in missing:
             (folder / name).unlink()
         with pytest.raises(UsageError, match=f"Fashion-MNIST are missing in `{folder}`: {', '.join(missing)}: "):
-            dataset.prepare(folder if where == "own" else None, cache=cache)
+            fashion_mnist.prepare(folder if where == "own" else None, cache=cache)
 
     @pytest.mark.parametrize("damaged", NAMES)
     @pytest.mark.parametrize("where", ["own", "system"])
@@ -166,7 +166,7 @@ class TestRefusal:
         file = folder / f"{damaged}.gz"
         file.write_bytes(file.read_bytes()[:-9])
         with pytest.raises(UsageError, match=rf"damaged gzip file `{file}`: .*; download or unpack it again"):
-            dataset.prepare(folder if where == "own" else None, cache=cache)
+            fashion_mnist.prepare(folder if where == "own" else None, cache=cache)
         assert not cache.exists()
 
     @pytest.mark.parametrize("shape", [(0, 28, 28), (12, 32, 32)])
@@ -178,16 +178,16 @@ class TestRefusal:
         idx.write(own / NAMES[0], np.zeros(shape, dtype=np.uint8))
         idx.write(own / NAMES[1], np.zeros(shape[0], dtype=np.uint8))
         with pytest.raises(UsageError, match=f"28 x 28 pixels, got {shape[0]} images of {shape[1]} x"):
-            dataset.prepare(own, cache=cache)
+            fashion_mnist.prepare(own, cache=cache)
 
     def test_a_file_that_changed_since_it_was_seen_is_checked_again(self, tmp_path: Path, cache: Path) -> None:
         """An earlier check of the folder is not enough."""
         own = lay_out(tmp_path / "own")
-        dataset.prepare(own, cache=cache)
+        fashion_mnist.prepare(own, cache=cache)
         with (own / NAMES[0]).open("ab") as stream:
             stream.write(b"!")
         with pytest.raises(UsageError, match="got more bytes"):
-            dataset.prepare(own, cache=cache)
+            fashion_mnist.prepare(own, cache=cache)
 
     @pytest.mark.parametrize("error", [RuntimeError("Error downloading\nTried"), OSError("no route")])
     def test_a_failed_download_is_one_line(
@@ -200,7 +200,7 @@ class TestRefusal:
 
         monkeypatch.setattr(torchvision.datasets, "FashionMNIST", fail)
         with pytest.raises(UsageError) as caught:
-            dataset.prepare(download=True, cache=cache)
+            fashion_mnist.prepare(download=True, cache=cache)
         assert "cannot download Fashion-MNIST: " in str(caught.value)
         assert "\n" not in str(caught.value)
         assert list(cache.iterdir()) == []
@@ -211,7 +211,7 @@ class TestRefusal:
         with pytest.raises(
             UsageError, match=f"the checksums of downloaded files are wrong: {', '.join(NAMES)}; download them again"
         ):
-            dataset.prepare(download=True, cache=cache)
+            fashion_mnist.prepare(download=True, cache=cache)
 
     def test_a_cache_that_cannot_be_written_is_named(self, tmp_path: Path) -> None:
         """A file may be in its place, for example."""
@@ -219,7 +219,7 @@ class TestRefusal:
         with pytest.raises(
             UsageError, match=rf"cannot write the data cache `{tmp_path / 'cache'}`: .*; free some space"
         ):
-            dataset.prepare("synthetic", cache=tmp_path / "cache")
+            fashion_mnist.prepare("synthetic", cache=tmp_path / "cache")
 
 
 class TestSource:
@@ -227,28 +227,28 @@ class TestSource:
 
     def test_checksums_are_those_of_the_uncompressed_files(self, tmp_path: Path, cache: Path) -> None:
         """``sha256sum`` gives the same checksums."""
-        prepared = dataset.prepare(lay_out(tmp_path / "own", ending=".gz"), cache=cache)
+        prepared = fashion_mnist.prepare(lay_out(tmp_path / "own", ending=".gz"), cache=cache)
         for name in NAMES:
             content = (prepared.root / LAYOUT / name).read_bytes()
             assert prepared.source.checksums[name] == hashlib.sha256(content).hexdigest()
 
     def test_other_files_are_not_called_fashion_mnist(self, tmp_path: Path, cache: Path) -> None:
         """Only the published files have this name."""
-        source = dataset.prepare(lay_out(tmp_path / "own"), cache=cache).source
+        source = fashion_mnist.prepare(lay_out(tmp_path / "own"), cache=cache).source
         assert not source.genuine
         assert source.name == "data in Fashion-MNIST's format"
         assert "differ from the published ones" in source.note
 
     def test_a_copy_of_the_stand_in_is_recognised(self, tmp_path: Path, cache: Path) -> None:
         """A copy is still labeled as stand-in."""
-        root = dataset.prepare("synthetic", cache=cache).root
-        source = dataset.prepare(root, cache=tmp_path / "other").source
+        root = fashion_mnist.prepare("synthetic", cache=cache).root
+        source = fashion_mnist.prepare(root, cache=tmp_path / "other").source
         assert (source.name, source.origin, source.genuine) == ("synthetic stand-in", "folder", False)
 
     def test_the_classes_are_torchvisions(self) -> None:
         """The spelling is the book's."""
         theirs = [name.lower() for name in torchvision.datasets.FashionMNIST.classes]
-        assert list(dataset.CLASSES) == ["t-shirt" if name == "t-shirt/top" else name for name in theirs]
+        assert list(fashion_mnist.CLASSES) == ["t-shirt" if name == "t-shirt/top" else name for name in theirs]
 
 
 @DEBIAN
@@ -257,11 +257,11 @@ class TestPublished:
 
     def test_debians_files_are_the_published_ones(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The constants agree with the files of the package."""
-        monkeypatch.setattr(dataset, "SYSTEM", SYSTEM)
-        prepared = dataset.prepare(cache=cache)
+        monkeypatch.setattr(fashion_mnist, "SYSTEM", SYSTEM)
+        prepared = fashion_mnist.prepare(cache=cache)
         assert (prepared.source.origin, prepared.source.genuine) == ("system", True)
-        assert prepared.source.checksums == dataset.PUBLISHED
-        assert dataset.arrays(prepared.root, train=True)[0].shape == (60_000, 28, 28)
+        assert prepared.source.checksums == fashion_mnist.PUBLISHED
+        assert fashion_mnist.arrays(prepared.root, train=True)[0].shape == (60_000, 28, 28)
 
     @pytest.mark.parametrize(("name", "md5"), torchvision.datasets.FashionMNIST.resources)
     def test_debians_files_are_torchvisions_but_for_the_gzip_header(self, name: str, md5: str) -> None:
