@@ -54,7 +54,10 @@ _IN_WIDTH = {"_to_copy", "div", "mean", "sum"}
 _UNSAID_WRITES = {"native_batch_norm": 4, "cudnn_batch_norm": 4, "miopen_batch_norm": 4}
 """Index of the running variance, which changes although the schema does not say so; the running mean precedes it."""
 
-_SPECIAL = {"where", UNSCALE, "ge", "le", *_UNSAID_WRITES, *GROWS, *ALWAYS}
+_COMPARES_WITH_BOUNDS = ("ge", "le", "gt", "lt")
+"""Comparisons in the backward pass of a clamp; torch 2.14 and later exclude the bounds."""
+
+_SPECIAL = {"where", UNSCALE, *_COMPARES_WITH_BOUNDS, *_UNSAID_WRITES, *GROWS, *ALWAYS}
 """Operations with special handling, in all formats."""
 
 
@@ -317,7 +320,7 @@ class Watching(TorchDispatchMode):
                 self.rules.report(call.line, operator, target, check_clamp(call.args, target, self._limited))
             if counts:
                 self.rules.report(call.line, operator, target, check_increment(call, target))
-        elif call.backward and operator.name in ("ge", "le"):
+        elif call.backward and operator.name in _COMPARES_WITH_BOUNDS:
             self._limited = call.sources[0].writer
         elif (wrong := find_wrong_indices(call, result)) is not None:
             self.indices.append(wrong)

@@ -9,8 +9,10 @@ need no adapter.
 import ast
 import copy
 import inspect
+import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib import import_module
@@ -27,6 +29,7 @@ from harness.calling import jax_bridge
 from harness.calling.discovery import attribute
 from harness.calling.model import UnfitModelError
 from harness.case import Case
+from harness.compat.torch import COMPILER_LOG
 from harness.error import UsageError, join_names
 
 Adapter = Callable[..., Any]
@@ -186,8 +189,21 @@ def change_case(case: Any, *, switched: bool = False, compiled: bool = False) ->
     if not compiled:
         return case
     if case.function not in _compiled:
-        _compiled[case.function] = torch.compile(instantiate_case(case).function, backend="aot_eager")
+        compiled_function: Any = torch.compile(instantiate_case(case).function, backend="aot_eager")
+        _compiled[case.function] = _silence_compiler()(compiled_function)
     return SimpleNamespace(function=_compiled[case.function], call=case.call)
+
+
+@contextmanager
+def _silence_compiler() -> Iterator[None]:
+    """Suppress the compiler's warnings, such as of a branch on a value: user code did not print them."""
+    logger = logging.getLogger(COMPILER_LOG)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 _compiled: dict[Any, Any] = {}

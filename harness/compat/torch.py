@@ -35,6 +35,8 @@ base_of_view = attrgetter("_base")
 # No public way to the signature of an operator, and to the name of its overload.
 schema_of = attrgetter("_schema")
 overload_name = attrgetter("_overloadname")
+# No public name of the log of the compiler, whose warnings would count as output of user code.
+COMPILER_LOG = "torch._dynamo"
 # `torch.autograd.grad` calls functions that other code can replace.
 run_backward = torch.autograd.Variable._execution_engine.run_backward
 # No public way to tell that torch itself dispatches an operation in a backward pass.
