@@ -112,15 +112,15 @@ def _draw_pictures(reading: Reading) -> Iterator[tuple[Figure | Watch | None, st
     watched = watch(reading.traces)
     broken = "" if watched is None else watched.first.trace.contract
     yield watched, "operation", broken
-    ordinary = [audit for audit in reading.audits if not audit.expected and audit.what_if is None]
-    audited = (figure for draw in (headroom, errors) for audit in ordinary if (figure := draw(audit)) is not None)
-    yield from ((figures.large("front-headroom", figure), "run", "audit") for figure in islice(audited, 1))
     if contract := figures.contract_of_picture(frames.profiles, broken):
         yield figures.magnitude(frames.profiles, frames.breakings, contract), "operation", contract
     if len(steps := figures.visible_steps(frames.steps)):
         yield figures.step_time(steps), "model", str(steps["family"].iloc[0])
     if len(frames.loaders):
         yield figures.loading(frames.loaders, source), "run", "loading"
+    ordinary = [audit for audit in reading.audits if not audit.expected and audit.what_if is None]
+    audited = (figure for draw in (headroom, errors) for audit in ordinary if (figure := draw(audit)) is not None)
+    yield from ((figures.large("front-headroom", figure), "run", "audit") for figure in islice(audited, 1))
     if len(frames.budgets):
         yield figures.spent(frames.budgets, source), "run", "loading"
     yield figures.overfits(frames.epochs, source), "model", "overfitting"

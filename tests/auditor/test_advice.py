@@ -1,5 +1,7 @@
 """The advice belongs to the operation, and the sentence to its values. Each cause has one finding."""
 
+import re
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -26,7 +28,13 @@ SAID = {
 @pytest.mark.parametrize("name", SAID)
 def test_the_sentence_says_which_value_is_outside_of_which_domain(name: str) -> None:
     """No sentence speaks of an underflow that is none."""
-    assert [finding.sentence for finding in audited(getattr(reported, name)).findings] == [SAID[name]]
+    (finding,) = audited(getattr(reported, name)).findings
+    assert _round_numbers(finding.sentence) == _round_numbers(SAID[name])
+
+
+def _round_numbers(sentence: str) -> str:
+    """Round the small numbers of a sentence, whose last digits depend on the order of a sum in the processor."""
+    return re.sub(r"-?0\.00\d+", lambda number: f"{float(number[0]):.2g}", sentence)
 
 
 @pytest.mark.parametrize("step", steps_of(reported), ids=lambda step: step.__name__)
