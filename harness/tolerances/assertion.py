@@ -35,12 +35,12 @@ def assert_within_bound(
     Parameters
     ----------
     actual
-        The result: a tensor, an array of NumPy or JAX, or a number. Leading axes are as those of the inputs.
+        The result: a tensor, an array of NumPy or JAX, or a number. It has the leading axes of the inputs.
     contract
         Name of a contract or of a formula, such as ``"softmax"``, or a formula, such as ``"x * sigmoid(x)"``.
     *inputs
-        The inputs from which it was computed, in the order of the contract's signature; all of its numbers are of one
-        dtype, in which the computation was done.
+        The inputs from which it was computed, in the order of the contract's signature; their numbers have the
+        dtype of the computation.
     form, domains, over
         For a formula: the form that the code evaluates, the values that an input may have, and the elements that its
         reductions cover; see ``inputs`` of :func:`harness.check`.
@@ -108,7 +108,12 @@ def _read_inputs(
     if missing := [name for name in law.reads if name not in values]:
         raise UsageError("cannot assert the bound", rule=f"`{contract.name}` also takes {join_names(missing)}")
     axes = contract.axes
-    return {name: _to_tensor(values[name]) if name in axes else values[name] for name in law.reads}, declares
+    example = {name: _to_tensor(values[name]) if name in axes else values[name] for name in law.reads}
+    for name in example.keys() & axes.keys():
+        if axes[name].index_of is None and not (example[name].is_floating_point() or example[name].dtype is torch.bool):
+            rule, got = f"`{name}` has floating-point numbers", str(example[name].dtype)
+            raise UsageError("cannot assert the bound", rule=rule, value=got)
+    return example, declares
 
 
 def _to_tensor(value: Any) -> Tensor:
@@ -127,12 +132,11 @@ def _to_tensor(value: Any) -> Tensor:
 
 def _require_one_dtype(example: Mapping[str, Any], result: Tensor) -> str:
     """Return the dtype of the numbers among the inputs; of the result, if there are none."""
-    tensors = [x for x in (*example.values(), result) if isinstance(x, Tensor) and x.is_floating_point()]
-    numbers = tensors[:-1] if len(tensors) > 1 and result.is_floating_point() else tensors
+    numbers = [x for x in example.values() if isinstance(x, Tensor) and x.is_floating_point()] or [result]
     dtypes = {x.dtype for x in numbers}
-    narrower = result.is_floating_point() and any(result.itemsize < x.itemsize for x in numbers)
-    if len(dtypes) != 1 or narrower:
-        got = join_names(sorted({str(x.dtype).removeprefix("torch.") for x in tensors})) or "no numbers"
+    is_narrower = result.is_floating_point() and any(result.itemsize < x.itemsize for x in numbers)
+    if len(dtypes) != 1 or is_narrower:
+        got = join_names(sorted({str(x.dtype).removeprefix("torch.") for x in (*numbers, result)}))
         rule = "inputs have the dtype in which the result was computed"
         raise UsageError("cannot assert the bound", rule=rule, value=got)
     return str(dtypes.pop()).removeprefix("torch.")
@@ -140,19 +144,23 @@ def _require_one_dtype(example: Mapping[str, Any], result: Tensor) -> str:
 
 def _flatten_rows(contract: Contract, example: Mapping[str, Any]) -> tuple[tuple[int, ...], dict[str, Any]]:
     """Return the shape of the leading axes, and the inputs with one axis in their place."""
-    rows: tuple[int, ...] = ()
+    leading: dict[str, tuple[int, ...]] = {}
     flat = dict(example)
-    for name, value in example.items():
-        axes = contract.axes[name].names[contract.grouped :] if name in contract.axes else ()
-        if axes[:1] != ("n",):
-            continue
-        within = len(axes) - 1
-        if value.ndim < within:
-            rule = f"`{name}` has the axes {', '.join(axes[1:])}, with any number of axes before them"
+    for name in example.keys() & contract.axes.keys():
+        value, axes = example[name], contract.axes[name].names[contract.grouped :]
+        inner = len(axes) - 1 if axes[:1] == ("n",) else len(axes)
+        if axes == ("k",):  # a reduction over all elements, wherever they are
+            flat[name] = value.flatten()
+        elif axes[:1] == ("n",) and value.ndim >= inner:
+            leading[name] = tuple(value.shape[: value.ndim - inner])
+            flat[name] = value.reshape(math.prod(leading[name]), *value.shape[value.ndim - inner :])
+        elif value.ndim != inner:
+            rule = f"`{name}` has the axes {', '.join(axes)}"
             raise UsageError("cannot assert the bound", rule=rule, value=f"the shape {list(value.shape)}")
-        rows = tuple(value.shape[: value.ndim - within])
-        flat[name] = value.reshape(math.prod(rows), *value.shape[value.ndim - within :])
-    return rows, flat
+    if len(set(leading.values())) > 1:
+        shapes = ", ".join(f"{list(shape)} of `{name}`" for name, shape in sorted(leading.items()))
+        raise UsageError("cannot assert the bound", rule="inputs have the same leading axes", value=shapes)
+    return next(iter(leading.values()), ()), flat
 
 
 def _compute_shape(
@@ -160,9 +168,11 @@ def _compute_shape(
 ) -> tuple[int, ...]:
     """Return the shape of the result for inputs with these leading axes."""
     lengths: dict[str, int] = {name: value for name, value in flat.items() if isinstance(value, int)}
-    for name, value in flat.items():
-        if isinstance(value, Tensor):
-            lengths.update(zip(contract.axes[name].names[contract.grouped :], value.shape, strict=True))
+    for name in flat.keys() & contract.axes.keys():
+        for axis, length in zip(contract.axes[name].names[contract.grouped :], flat[name].shape, strict=True):
+            if lengths.setdefault(axis, length) != length:
+                got = f"{lengths[axis]} and {length}"
+                raise UsageError("cannot assert the bound", rule=f"the axis `{axis}` has one length", value=got)
     return tuple(length for axis in axes for length in (rows if axis == "n" else (lengths[axis],)))
 
 

@@ -1,6 +1,6 @@
 """Watch the comparisons of a process: each function that compares with a tolerance is wrapped where it is defined.
 
-Functions that a module has imported by name before are not seen, so that this happens before tests are collected.
+A module that imported such a function by name keeps the original, so that this happens before tests are collected.
 """
 
 import functools
@@ -27,7 +27,6 @@ FUNCTIONS = {
     "numpy": ("allclose",),
     "numpy.testing": ("assert_allclose", "assert_almost_equal", "assert_array_almost_equal", "assert_approx_equal"),
     "math": ("isclose",),
-    "chex": ("assert_trees_all_close",),
 }
 """Functions ``compare(actual, expected, ...)`` by module; they return false or raise ``AssertionError``."""
 
@@ -59,7 +58,7 @@ class Watch:
 
     @property
     def places(self) -> tuple[Place, ...]:
-        """The places of all comparisons that were kept."""
+        """The places of the kept comparisons."""
         return tuple(
             Place(file=file, line=line, function=function, comparisons=tuple(judged))
             for (file, line, function), judged in self.kept.items()
@@ -160,7 +159,7 @@ _POSITIONS = {
 
 
 def _wrap(watch: Watch, title: str, original: Callable[..., Any], skips: int) -> Callable[..., Any]:
-    """Return the function that calls the original, and asks it again once it has passed."""
+    """Return a function that calls the original, and calls it again with damaged results once it has passed."""
 
     @functools.wraps(original)
     def compare(*arguments: Any, **named: Any) -> Any:
@@ -208,7 +207,7 @@ def _read_arguments(
 
 
 def _wrap_approximate(watch: Watch, original: Callable[..., bool]) -> Callable[[Any, Any], bool]:
-    """Return the comparison of ``pytest.approx`` that asks the original again once it has passed."""
+    """Do the same with the comparison of ``pytest.approx``."""
 
     def compare(self: Any, actual: Any) -> bool:
         __tracebackhide__ = True

@@ -1,4 +1,4 @@
-"""The derived bound of an operation as an assertion: what it accepts, what it refuses, and what it says."""
+"""The assertion accepts right results, refuses wrong ones, and describes the error."""
 
 import os
 import subprocess
@@ -63,6 +63,13 @@ def test_any_number_of_leading_axes(x: torch.Tensor) -> None:
         harness.assert_within_bound(x.softmax(-1), "logsumexp", x)
 
 
+def test_a_reduction_over_all_elements_has_no_rows() -> None:
+    """The result is one number, and the input of any shape."""
+    harness.assert_within_bound(X.exp().sum().log(), "log(sum(exp(x)))", X, over="all")
+    with pytest.raises(AssertionError, match=r"the shape \[\], expected \[2, 3\]"):
+        harness.assert_within_bound(X.exp().sum().log(), "log(sum(exp(x)))", X)
+
+
 def test_a_message_states_the_element_both_values_and_the_error() -> None:
     """The index is that of the result, whatever its shape."""
     wrong = X.softmax(-1)
@@ -121,6 +128,9 @@ MISUSES: dict[str, tuple[Callable[[], Any], str]] = {
     "too many": (lambda: harness.assert_within_bound(X, "softmax", X, X), "takes `logits`, got 2 inputs"),
     "name": (lambda: harness.assert_within_bound(X, "softmax", X, eps=1), "unknown convention `eps`"),
     "dtypes": (lambda: harness.assert_within_bound(X.half(), "softmax", X), "the dtype in which the result was"),
+    "rows": (lambda: harness.assert_within_bound(X[0], "add", X, X[0]), r"\[2, 3, 4\] of `a`, \[3, 4\] of `b`"),
+    "length": (lambda: harness.assert_within_bound(X, "kl_divergence", X, X[..., :2]), "the axis `k` has one length"),
+    "integers": (lambda: harness.assert_within_bound(X, "softmax", X.long()), "`logits` has floating-point numbers"),
     "loader": (lambda: harness.assert_within_bound(X, "loader", X), "it is no function of tensors"),
     "text": (lambda: harness.assert_within_bound("softmax", "softmax", X), "are tensors, arrays or numbers"),
 }
