@@ -11,6 +11,9 @@ from harness.course.functions import Threshold
 from harness.error import UsageError
 from harness.isolation.delegate import run_in_child
 
+_MISSING = (..., None)
+"""Values of a constant without an answer."""
+
 
 @dataclass(frozen=True)
 class Reply:
@@ -36,7 +39,7 @@ class Reply:
     @property
     def sentence(self) -> str:
         """The result in words, which show the exact value only if the answer is right."""
-        if self.given is ... or (isinstance(self.given, list | tuple) and ... in self.given):
+        if self.given in _MISSING or (isinstance(self.given, list | tuple) and any(x in _MISSING for x in self.given)):
             return f"{self.name} has no value yet"
         if not self.is_right:
             return f"{self.name} = {self.given!r} is wrong"
@@ -78,21 +81,16 @@ def compute_constants(source: str, names: list[str]) -> dict[str, Any]:
 
 
 def _make_plain(value: Any) -> Any:
-    """Return numbers, texts, lists and dictionaries unchanged, arrays as lists, and ``None`` for a missing value."""
+    """Return a value of numbers, texts, lists and dictionaries, with ``None`` for a missing one."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, Mapping):
         return {str(key): _make_plain(element) for key, element in value.items()}
     if isinstance(value, list | tuple):
         return [_make_plain(element) for element in value]
-    return value if isinstance(value, bool | int | float | str) else None if value in {..., None} else repr(value)
-
-
-def _restore_gaps(value: Any) -> Any:
-    """Return a computed value with ``...`` for missing values."""
-    if isinstance(value, dict):
-        return {key: _restore_gaps(element) for key, element in value.items()}
-    return [_restore_gaps(element) for element in value] if isinstance(value, list) else ... if value is None else value
+    if value in _MISSING:
+        return None
+    return value if isinstance(value, bool | int | float | str) else repr(value)
 
 
 def read_answers(exercise: Exercise, source: str | bytes) -> dict[str, Any]:
@@ -111,7 +109,7 @@ def read_answers(exercise: Exercise, source: str | bytes) -> dict[str, Any]:
     target = f"{exercise.file}:{names[0]}"
     arguments = {"source": text, "names": names}
     computed = run_in_child("harness.course.answer:compute_constants", arguments, dict[str, Any], target=target)
-    return {**values, **_restore_gaps(computed)}
+    return {**values, **computed}
 
 
 def make_replies(exercise: Exercise, source: str | bytes) -> list[Reply]:
@@ -126,7 +124,7 @@ def make_replies(exercise: Exercise, source: str | bytes) -> list[Reply]:
 
 def _compare(answer: Answer, name: str, given: Any, exact: Any) -> Iterator[Reply]:
     values = given if isinstance(given, Mapping) else {}
-    if isinstance(exact, Mapping) and any(value is not ... for value in values.values()):
+    if isinstance(exact, Mapping) and any(value not in _MISSING for value in values.values()):
         for key, value in exact.items():
             yield from _compare(answer, f'{name}["{key}"]', values.get(key, ...), value)
     elif isinstance(exact, Mapping):
