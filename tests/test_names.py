@@ -1,4 +1,4 @@
-"""Names of functions say what is done or computed, and names of variables say what they hold."""
+"""Functions are named by verbs or nouns, and variables by nouns."""
 
 import ast
 import re
@@ -25,7 +25,7 @@ PRONOUNS = {
 
 
 def is_participle(name: str) -> bool:
-    """Whether the name is a participle alone, which leaves open what was done to what."""
+    """Whether the name is a participle alone, without the noun that it describes."""
     return "_" not in name and name not in NO_PARTICIPLE and PARTICIPLE.search(name) is not None
 
 

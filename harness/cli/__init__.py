@@ -212,7 +212,7 @@ COMMANDS: Mapping[str, Mapping[str, Callable[..., Any]]] = {
     "Is it correct?": {"check": check.check, "survey": survey, "prove": prove, "accuracy": accuracy},
     "Which line of a training step goes wrong?": {"audit": audit},
     "How fast is it?": {"bench": bench, "tune": tune},
-    "Are its tests right?": {"tolerances": tolerances},
+    "Which tolerance is right?": {"tolerances": tolerances},
     "Did a change make it worse?": {"gate": gate.gate, "diff": diff, "doctor": doctor.doctor, "freeze": laws.freeze},
     "How do I start in a project?": {"init": init},
     "What is there to check?": {"list": laws.list_, "explain": laws.explain},

@@ -22,7 +22,7 @@ class Comparison:
     named: dict[str, Any]
 
     def check(self, compute: Callable[..., Tensor]) -> None:
-        """Assert the bound of what a function computes of the inputs."""
+        """Assert that a function of the inputs is within the bound."""
         harness.assert_within_bound(compute(*self.inputs), self.claim, *self.inputs, **self.named)
 
 
