@@ -18,6 +18,9 @@ from harness.wording.number import count
 RAN = {0, 1}
 """Exit codes of pytest after the tests have run: all passed, or some failed."""
 
+_ERRORS = (r"E +(\w*(?:Error|Exception|Exit)\b.*)", r".*: error: (.*)", r"ERROR: (.*)")
+"""Lines of pytest that name an error: of a module, of an option, and of a path."""
+
 
 def tolerances(
     arguments: Annotated[
@@ -63,8 +66,8 @@ def tolerances(
 def _explain(stdout: str, stderr: str) -> str:
     """Return why pytest did not run the tests: its first error, else its last line."""
     lines = [line.strip() for line in (stdout + stderr).splitlines() if line.strip()]
-    errors = [line.removeprefix("E ").strip() for line in lines if re.match(r"E +\w*(Error|Exception|Exit)\b", line)]
-    return next(iter([*errors, *reversed(lines)]), "pytest printed nothing")
+    found = (re.match(pattern, line) for pattern in _ERRORS for line in lines)
+    return next((match[1] for match in found if match), lines[-1] if lines else "pytest printed nothing")
 
 
 def _summarize(suite: Suite) -> str:

@@ -90,6 +90,17 @@ def test_a_sound_suite_passes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("argument", "reason"),
+    [("--frobnicate", "unrecognized arguments: --frobnicate"), ("nowhere", "file or directory not found: nowhere")],
+)
+def test_a_wrong_argument_is_one_sentence(tmp_path: Path, argument: str, reason: str) -> None:
+    """It names the argument as pytest does."""
+    done = run(tmp_path, argument)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"harness: cannot judge the suite: {reason}; run pytest alone\n"
+
+
+@pytest.mark.parametrize(
     ("source", "reason"),
     [("import nowhere\n", "No module named 'nowhere'"), ("", "no tests ran"), ("def test_(:\n", "SyntaxError")],
     ids=["import", "empty", "syntax"],
