@@ -175,6 +175,12 @@ def _restore_numpy_draws(before: tuple[Any, ...]) -> None:
     np.random.set_state((kind, np.frombuffer(key, dtype=np.uint32), *rest))  # noqa: NPY002
 
 
+def _read_matmul_precision() -> str:
+    # torch 2.9 warns that it reads an old setting, although there is no other public way to this one.
+    with warnings.catch_warnings(action="ignore", category=UserWarning):
+        return torch.get_float32_matmul_precision()
+
+
 SETTINGS = (
     Setting("torch's default dtype", torch.get_default_dtype, torch.set_default_dtype, at_import=True),
     Setting("torch's default device", torch.get_default_device, torch.set_default_device, costly=True, at_import=True),
@@ -186,7 +192,7 @@ SETTINGS = (
         torch.are_deterministic_algorithms_enabled,
         torch.use_deterministic_algorithms,
     ),
-    Setting("torch's float32 matmul precision", torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    Setting("torch's float32 matmul precision", _read_matmul_precision, torch.set_float32_matmul_precision),
     Setting(
         "autocasting",
         lambda: torch.is_autocast_enabled("cpu"),
