@@ -252,7 +252,8 @@ def test_ci_runs_the_commands_of_a_job_in_a_shared_environment(job: str) -> None
     """The commands, their order, and the selection of test modules are the same."""
     tox = ConfigParser(interpolation=None)
     tox.read(ROOT / "tox.ini", encoding="utf-8")
-    commands = [line.removesuffix(" {posargs}") for line in tox[f"testenv:{job}"]["commands"].split("\n") if line]
+    lines = tox[f"testenv:{job}"]["commands"].split("\n")
+    commands = [line.removesuffix(" {posargs}") for line in lines if line and "source_mutants" not in line]
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     run = re.findall(r"^ *(?:folder='(\S+)' )?within \w+ (.*)$", script, re.M)
     for command in commands:
@@ -261,6 +262,12 @@ def test_ci_runs_the_commands_of_a_job_in_a_shared_environment(job: str) -> None
             (line for line in tox[f"testenv:{job}"].get("set_env", "").split("\n") if "PYTHONPATH" in line),
             "PYTHONPATH = ",
         )
+
+
+def test_the_workflow_runs_what_the_project_s_own_machine_runs_in_part() -> None:
+    """A third of the judged sets, and no mutants of the source, are for a machine that does all jobs."""
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
+    assert {"judged", "mutants"} <= {*workflow["jobs"]["tox"]["strategy"]["matrix"]["job"]}
 
 
 def test_the_page_has_the_same_limit_wherever_it_is_made() -> None:
