@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from delivery import sound
-from delivery.known import FRESH, FRESH_SOUND, SOUND, UNSEEN, UNSEEN_SOUND, WRONG, Known
+from delivery.known import BLIND, BLIND_SOUND, FRESH, FRESH_SOUND, SOUND, UNSEEN, UNSEEN_SOUND, WRONG, Known
 from delivery.shipped import SHIPPED
 from rich.console import Console
 
@@ -48,9 +48,9 @@ def is_found(known: Known, reached: Sequence[Verdict]) -> bool:
 def main(names: Sequence[str]) -> int:
     """Judge the named specimens, by default all of `WRONG` and `SOUND`, and return the exit code.
 
-    ``fresh`` and ``unseen`` name the sets that were written later.
+    ``fresh``, ``unseen`` and ``blind`` name the sets that were written later.
     """
-    sets = {"fresh": (FRESH, FRESH_SOUND), "unseen": (UNSEEN, UNSEEN_SOUND)}
+    sets = {"fresh": (FRESH, FRESH_SOUND), "unseen": (UNSEEN, UNSEEN_SOUND), "blind": (BLIND, BLIND_SOUND)}
     usual = WRONG, [*SOUND, *((target, {}) for target in SHIPPED)]
     wrong, sound_ = next((sets[name] for name in names if name in sets), usual)
     names = [name for name in names if name not in sets]

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from delivery import (
+    blind,
     fresh_sound,
     fresh_wrong,
     own_loaders,
@@ -285,3 +286,7 @@ UNSEEN_SOUND: list[tuple[Any, dict[str, Any]]] = [
     if getattr(loader, "__module__", "") == unseen_sound.__name__ and name[0].islower()
 ]
 """Sound loaders that were written before the second change of the laws."""
+
+BLIND = [Known(wrong, law, "", "own") for wrong, _, _, law in blind.TRUTH]
+BLIND_SOUND: list[tuple[Any, dict[str, Any]]] = [(sound, {}) for _, sound, _, _ in blind.TRUTH if sound]
+"""Loaders of the blind set, which were written before the third change of the laws."""

@@ -1,10 +1,11 @@
-"""``python -m unseen [WORD ...]``: judge the functions that were written before the harness saw them."""
+"""``python -m unseen [FILE.toml] [WORD ...]``: judge the functions that were written before the harness saw them."""
 
 import re
 import sys
 import time
 import warnings
 
+from unseen.blind import read
 from unseen.catalogue import SOUND, WRONG
 from unseen.judging import first_sentences, judge, verdict_on
 
@@ -12,10 +13,11 @@ from unseen.judging import first_sentences, judge, verdict_on
 def main() -> None:
     """Judge the functions whose name contains a word, and print a line for each, and the totals."""
     warnings.simplefilter("ignore")
-    words = sys.argv[1:]
+    files = [word for word in sys.argv[1:] if word.endswith(".toml")]
+    words = [word for word in sys.argv[1:] if word not in files]
     counts: dict[str, int] = {}
     for kind, listed in (("wrong", WRONG), ("sound", SOUND)):
-        for one in listed:
+        for one in read(files[0], kind) if files else listed:
             if words and kind not in words and not any(re.search(word, one.name) for word in words):
                 continue
             started = time.process_time()

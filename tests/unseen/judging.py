@@ -21,8 +21,13 @@ def judge(one: Unseen) -> Sequence[Verdict]:
     """Check a function in float32, with few examples: the value first, and all laws if it holds."""
     check = partial(harness.check, one.function, dtypes=["float32"], corpora=(), examples=EXAMPLES, **one.question)
     value = [] if one.mode or not one.says else check(laws=["value"])
+    if one.mode in ON_REQUEST:
+        value = check(laws=["compile_agrees", "vmap_agrees"])
     return value if findings(value, DEFECTS) else check()
 
+
+ON_REQUEST = ("compile", "vmap")
+"""Modes that are checked on request only."""
 
 EXAMPLES = 8
 """Examples for each law, which show all of these mistakes that any number shows."""
