@@ -29,12 +29,15 @@ class Reply:
         The exact value.
     is_right
         Whether they agree.
+    mistake
+        Where the value comes from, if it is known as a mistake.
     """
 
     name: str
     given: Any
     exact: Any
     is_right: bool
+    mistake: str = ""
 
     @property
     def sentence(self) -> str:
@@ -42,7 +45,7 @@ class Reply:
         if self.given in _MISSING or (isinstance(self.given, list | tuple) and any(x in _MISSING for x in self.given)):
             return f"{self.name} has no value yet"
         if not self.is_right:
-            return f"{self.name} = {self.given!r} is wrong"
+            return f"{self.name} = {self.given!r} is wrong" + f": {self.mistake}" * bool(self.mistake)
         is_rounded = isinstance(self.exact, float) and self.exact != self.given
         exact = f"; the exact value is {self.exact:.7g}" if is_rounded else ""
         return f"{self.name} = {self.given!r} is right{exact}"
@@ -102,7 +105,8 @@ def read_answers(exercise: Exercise, source: str | bytes) -> dict[str, Any]:
         If the file is not Python, or if it cannot be executed.
     """
     values = read_constants(source)
-    names = [answer.name for answer in exercise.answers if answer.name not in values]
+    needed = [name for command in exercise.commands for name in re.findall(r"{([A-Z_]+)}", command.words)]
+    names = [name for name in [*(answer.name for answer in exercise.answers), *needed] if name not in values]
     text = source.decode() if isinstance(source, bytes) else source
     if not any(re.search(rf"^{name}\s*[:=]", text, re.MULTILINE) for name in names):
         return values
@@ -112,9 +116,8 @@ def read_answers(exercise: Exercise, source: str | bytes) -> dict[str, Any]:
     return {**values, **computed}
 
 
-def make_replies(exercise: Exercise, source: str | bytes) -> list[Reply]:
+def make_replies(exercise: Exercise, values: Mapping[str, Any]) -> list[Reply]:
     """Compare the constants of a file with the exact values."""
-    values = read_answers(exercise, source)
     return [
         reply
         for answer in exercise.answers
@@ -131,15 +134,26 @@ def _compare(answer: Answer, name: str, given: Any, exact: Any) -> Iterator[Repl
         yield Reply(name, ..., exact, is_right=False)
     elif isinstance(exact, Threshold):
         is_between = type(given) in {int, float} and exact.value <= given <= exact.next
-        yield Reply(name, given, exact.value, is_right=is_between or _agree(given, exact.value, answer.digits))
+        is_right = is_between or _agree(given, exact.value, answer.digits)
+        yield Reply(name, given, exact.value, is_right, _explain_mistake(answer, given, exact.value))
     else:
-        yield Reply(name, given, exact, is_right=_agree(given, exact, answer.digits))
+        is_right = _agree(given, exact, answer.digits)
+        yield Reply(name, given, exact, is_right, _explain_mistake(answer, given, exact))
+
+
+def _explain_mistake(answer: Answer, given: Any, exact: Any) -> str:
+    """Return why a student may give a wrong value; an empty text if it is not known."""
+    for value, reason in answer.mistakes.items():
+        if value not in {"below", "above"} and _agree(given, ast.literal_eval(value), answer.digits):
+            return reason
+    is_number = type(given) in {int, float} and isinstance(exact, int | float)
+    return answer.mistakes.get("below" if given < exact else "above", "") if is_number else ""
 
 
 def _agree(given: Any, exact: Any, digits: int) -> bool:
     """Return whether two values are equal, numbers after rounding to as many digits."""
     if isinstance(exact, float) and isinstance(given, int | float) and not isinstance(given, bool):
-        return f"{given:.{digits - 1}e}" == f"{exact:.{digits - 1}e}"
+        return f"{given + 0.0:.{digits - 1}e}" == f"{exact + 0.0:.{digits - 1}e}"  # -0 is 0
     if isinstance(exact, Sequence) and not isinstance(exact, str):
         if not isinstance(given, Sequence) or len(given) != len(exact):
             return False

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -23,6 +23,9 @@ from harness.exit_code import ExitCode
 from harness.record import write_atomically
 
 HINTS = 3
+
+_FAILS = " fails its check"
+"""End of a complaint that names no mistake: the findings of the check do."""
 
 FINDINGS = ("DEFECT", "ERROR")
 """Beginnings of the lines with findings; in an audit, such a line begins with the name of the file."""
@@ -48,6 +51,9 @@ def learn(
     solution: Annotated[
         bool, typer.Option("--solution", help="Print the solution, after the third hint or when it is done.")
     ] = False,
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Give the starting file back, and keep yours with the suffix .old.")
+    ] = False,
     verify: Annotated[
         bool, typer.Option("--verify", help="Check every exercise, or only NAME, in one line each.")
     ] = False,
@@ -65,7 +71,7 @@ def learn(
         harness learn --verify
 
     The files are in the folder exercises, the progress is in .harness/learn.json.
-    An existing file is never overwritten; delete it to start again.
+    An existing file is never overwritten, except with --reset.
 
     Exit codes:
       0  the exercise is done, or cannot be done on this machine; with --verify,
@@ -74,22 +80,25 @@ def learn(
       2  the question could not be answered, for example because there is no such
          exercise
     """
-    if hint + solution + verify > 1:
-        raise UsageError("cannot use two of `--hint`, `--solution` and `--verify` together", remedy="leave one out")
+    if hint + solution + reset + verify > 1:
+        rule = "cannot use two of `--hint`, `--solution`, `--reset` and `--verify` together"
+        raise UsageError(rule, remedy="leave one out")
     program = context.find_root().command
     chosen = None if name is None else find_exercise(name)
     if verify:
         raise typer.Exit(_verify([chosen] if chosen else list(load_exercises().values()), program))
     if chosen is None:
-        if hint or solution:
-            raise UsageError(f"no exercise for `--{'hint' if hint else 'solution'}`", remedy="see `harness learn`")
+        if option := "hint" * hint or "solution" * solution or "reset" * reset:
+            raise UsageError(f"no exercise for `--{option}`", remedy="see `harness learn`")
         _list()
-        return
-    if hint:
+        chosen = _offer_next()
+    if hint and chosen:
         _print_hint(chosen, program)
-    elif solution:
+    elif solution and chosen:
         _print_solution(chosen)
-    else:
+    elif reset and chosen:
+        _reset(chosen)
+    elif chosen:
         raise typer.Exit(_work(chosen, program))
 
 
@@ -116,7 +125,40 @@ def _next(entries: dict[str, Entry]) -> str:
     return ""
 
 
+def _is_interactive() -> bool:
+    """Return whether a person reads and types, and not a script or a pipe."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _offer_next() -> Exercise | None:
+    """Return the next exercise if a person wants to go on."""
+    if not (following := _next(_read_entries())) or not _is_interactive():
+        return None
+    say(f"press Enter to go on with {following}, or Ctrl-C to stop")
+    try:
+        input()
+    except EOFError:
+        return None
+    return find_exercise(following)
+
+
+def _reset(exercise: Exercise) -> None:
+    """Write the starting file again, and keep the student's file."""
+    if exercise.file.exists():
+        say(f"your file: {exercise.file.replace(exercise.file.with_suffix('.py.old'))}")
+    write_atomically(exercise.file, exercise.start)
+    update(exercise.name, state=State.STARTED)
+    say(f"wrote {exercise.file}")
+
+
 def _work(exercise: Exercise, program: Any) -> int:
+    """Work on an exercise, and on the following ones as long as a person goes on."""
+    while (code := _work_on(exercise, program)) == 0 and (following := _offer_next()):
+        exercise = following
+    return code
+
+
+def _work_on(exercise: Exercise, program: Any) -> int:
     """Write the starting file, check it, and check again after each save if a person is watching."""
     say(f"exercise {exercise.number}, {exercise.name}: {exercise.title}")
     if lack := exercise.missing():
@@ -131,7 +173,7 @@ def _work(exercise: Exercise, program: Any) -> int:
         say(f"wrote {exercise.file}")
 
     # A person edits the file meanwhile; a script or a pipe gets one check.
-    if sys.stdin.isatty() and sys.stdout.isatty():
+    if _is_interactive():
         return run_on_change(f"{exercise.file}:{exercise.name}", partial(_run_checks, exercise, program), until=0)
     return _run_checks(exercise, program)
 
@@ -160,11 +202,11 @@ def _read_entries() -> dict[str, Entry]:
 
 def _find_complaints(exercise: Exercise, program: Any) -> Iterator[str]:
     """Print the results of all checks, and yield the reasons why an exercise is not done."""
-    from harness.course.answer import make_replies, read_constants
+    from harness.course.answer import make_replies, read_answers
 
     source = exercise.file.read_bytes()
-    values = read_constants(source)
-    for reply in make_replies(exercise, source):
+    values = read_answers(exercise, source)
+    for reply in make_replies(exercise, values):
         say(f"answer: {reply.sentence}")
         if not reply.is_right:
             yield reply.sentence
@@ -191,10 +233,36 @@ def _fill_words(words: str, exercise: Exercise, given: dict[str, Any]) -> str:
         raise UsageError(f"cannot check {exercise.file}", rule=rule) from error
 
 
+class _Copy(io.StringIO):
+    """Standard output that also keeps its text."""
+
+    def __init__(self, screen: TextIO) -> None:
+        super().__init__()
+        self.screen = screen
+
+    def write(self, text: str) -> int:
+        self.screen.write(text)
+        return super().write(text)
+
+    def flush(self) -> None:
+        self.screen.flush()
+
+    def isatty(self) -> bool:
+        return self.screen.isatty()
+
+
 def _explain_failure(command: Command, words: list[str], program: Any) -> str:
     """Run a command of the harness in this process, and return why it fails; empty if it passes."""
+    if command.is_shown:
+        with redirect_stdout(_Copy(sys.stdout)) as output:
+            code = _run(words, program)
+        if code == 0:
+            return ""
+        findings = " ".join(_parse_findings(output.getvalue(), words[1].partition(":")[0]))
+        if known := next((text for pattern, text in command.mistakes.items() if re.search(pattern, findings)), ""):
+            return known
     if command.judge is None:
-        return "" if _run(words, program) == 0 else f"{words[1]} fails its check"
+        return f"{words[1]}{_FAILS}"
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
         document = Path(folder, "document.json")
         _run([*words, "--json", str(document)], program)
@@ -203,7 +271,7 @@ def _explain_failure(command: Command, words: list[str], program: Any) -> str:
         is_done, message = command.judge(json.loads(document.read_text(encoding="utf-8")))
     if is_done:
         say(message)
-    return "" if is_done else message
+    return "" if is_done else message or f"{words[1]}{_FAILS}"
 
 
 def _run(words: list[str], program: Any) -> int:
@@ -225,11 +293,11 @@ def _find_mistakes(exercise: Exercise, program: Any) -> list[str]:
     out = io.StringIO()
     try:
         with redirect_stdout(out):
-            complaint = "; ".join(_find_complaints(exercise, program))
+            complaints = list(_find_complaints(exercise, program))
     except UsageError as error:
         return [str(error)]
-    sentences = _parse_findings(out.getvalue(), str(exercise.file))
-    return (sentences or [complaint]) if complaint else []
+    sentences = _parse_findings(out.getvalue(), str(exercise.file)) if complaints else []
+    return [*(text for text in complaints if not text.endswith(_FAILS)), *sentences] or complaints
 
 
 def _parse_findings(output: str, file: str) -> list[str]:

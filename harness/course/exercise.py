@@ -4,7 +4,7 @@ Each exercise is a file in ``exercises``; the functions that it names are in :mo
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -38,12 +38,20 @@ class Command:
         The command line after ``harness``. ``{file}`` is the student's file; other names in braces are constants of
         the file.
     judge
-        Judge of the command's JSON document, for commands whose exit code does not answer. It returns whether the
-        exercise is done, and the result in a sentence.
+        Judge of the command's JSON document, for commands whose exit code does not answer, and for a check that
+        fails. It returns whether the exercise is done, and the result in a sentence.
+    mistakes
+        Patterns of findings, and the mistakes of students that they come from, in a sentence.
     """
 
     words: str
     judge: Callable[[Mapping[str, Any]], Judgment] | None = None
+    mistakes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the student reads the output of the command, and its exit code may answer."""
+        return self.judge is None or self.words.lstrip().startswith("check")
 
 
 @dataclass(frozen=True)
@@ -58,11 +66,14 @@ class Answer:
         Function that computes the right value: a number, a text, or a sequence or dictionary of them.
     digits
         Number of significant digits to which a number must agree.
+    mistakes
+        Wrong values, as Python writes them, and why a student may give them; ``below`` and ``above`` the exact number.
     """
 
     name: str
     exact: Callable[[], Any]
     digits: int = 3
+    mistakes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -42,4 +42,5 @@ def test_an_answer_is_judged(name: str, answer: dict[str, Any], harness_command:
     assert done.returncode == ("wrong" in answer), f"{first}{done.stderr}"
     if "wrong" in answer:
         message = first.removeprefix(f"not done {name}: ")
-        assert re.search(answer["names"], " ".join(message.split()), re.IGNORECASE), message
+        is_named = re.search(answer["names"], " ".join(message.split()), re.IGNORECASE) is not None
+        assert is_named != answer.get("unnamed", False), message

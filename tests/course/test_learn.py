@@ -108,6 +108,7 @@ def test_an_exercise_that_a_machine_cannot_do_is_skipped(harness: Command, monke
         ("softmax --hint --solution", "cannot use two of"),
         ("--hint", "no exercise for `--hint`"),
         ("--solution", "no exercise for `--solution`"),
+        ("--reset", "no exercise for `--reset`"),
     ],
 )
 def test_a_wrong_command_line_is_one_sentence(harness: Command, words: str, message: str) -> None:
@@ -127,6 +128,11 @@ def test_in_a_terminal_the_file_is_watched_until_it_passes(harness: Command, mon
     """Each save starts a check; the command ends with the first that passes."""
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+
+    def end() -> str:
+        raise EOFError
+
+    monkeypatch.setattr("builtins.input", end)
 
     def save() -> None:
         while not OVERFLOW.file.exists():
@@ -181,3 +187,41 @@ def test_findings_are_whole_sentences(output: str, sentences: int) -> None:
         assert found == ["exercises/a.py:13 step: exp overflows in float32"]
     if "maximum" in output:
         assert found == ["exp overflows in float32 (a.py:3): subtract the row maximum first"]
+
+
+def test_reset_gives_the_starting_file_back(harness: Command) -> None:
+    """The file of the student is kept."""
+    OVERFLOW.file.parent.mkdir()
+    OVERFLOW.file.write_text(OVERFLOW.solution, encoding="utf-8")
+    update("overflow", state=State.DONE)
+    done = harness("learn", "overflow", "--reset", code=0)
+    assert done.stdout == "your file: exercises/overflow.py.old\nwrote exercises/overflow.py\n"
+    assert OVERFLOW.file.read_text(encoding="utf-8") == OVERFLOW.start
+    assert OVERFLOW.file.with_suffix(".py.old").read_text(encoding="utf-8") == OVERFLOW.solution
+    assert read_progress()["overflow"].state is State.STARTED
+
+
+@pytest.mark.parametrize("words", ["", "overflow"])
+def test_a_person_goes_on_with_the_next_exercise(harness: Command, monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+    """After a finished exercise, and after the list, Enter starts the next one; the end of the input stops."""
+    typed = iter([""])
+    for name in load_exercises():
+        update(name, state=State.TODO if name in {"threshold", "overflow"} else State.DONE)
+    for name in ("overflow", "threshold"):
+        exercise = find_exercise(name)
+        exercise.file.parent.mkdir(exist_ok=True)
+        exercise.file.write_text(exercise.solution, encoding="utf-8")
+
+    def press_enter() -> str:
+        try:
+            return next(typed)
+        except StopIteration:
+            raise EOFError from None
+
+    monkeypatch.setattr("builtins.input", press_enter)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    done = harness("learn", words, code=0) if words else harness("learn", code=0)
+    last = "threshold" if words else "overflow"
+    assert f"press Enter to go on with {last}, or Ctrl-C to stop\n" in done.stdout
+    assert f"done: {last}\n" in done.stdout
