@@ -1,25 +1,15 @@
 """The command ``tolerances``."""
 
-import re
-import subprocess
-import sys
-import tempfile
 from collections import Counter
-from pathlib import Path
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from harness.command.options import say
-from harness.error import UsageError
-from harness.tolerances.place import Answer, Suite, merge
+from harness.command.options import Output, say
+from harness.command.runner import Work, run
+from harness.tolerances.place import Answer, Suite
 from harness.wording.number import count
-
-RAN = {0, 1}
-"""Exit codes of pytest after the tests have run: all passed, or some failed."""
-
-_ERRORS = (r"E +(\w*(?:Error|Exception|Exit)\b.*)", r".*: error: (.*)", r"ERROR: (.*)")
-"""Lines of pytest that name an error: of a module, of an option, and of a path."""
 
 
 def tolerances(
@@ -29,6 +19,10 @@ def tolerances(
     ] = None,
     *,
     every: Annotated[bool, typer.Option("--all", help="List comparisons that are sound or not judged, too.")] = False,
+    processors: Annotated[
+        bool,
+        typer.Option("--processors", help="Run the suite again: the same, with one thread, and as other processors."),
+    ] = False,
 ) -> None:
     """Find the comparisons of a test suite whose tolerance accepts a wrong result, or refuses a right one.
 
@@ -36,6 +30,7 @@ def tolerances(
     --------
       harness tolerances tests
       harness tolerances tests/test_loss.py -k cross_entropy
+      harness tolerances tests --processors
 
     pytest runs in this environment and imports your code as it always does.
     Comparisons in tests that fail get no verdict.
@@ -45,29 +40,38 @@ def tolerances(
       1  a comparison accepts 0 in place of the result
       2  the suite did not run
     """
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pytest", "-p", "harness.tolerances.plugin", "-q", "--no-header", "--tb=short"]
-        done = subprocess.run(
-            [*command, f"--harness-tolerances={folder}", *(arguments or ())],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        suite = merge([Suite.model_validate_json(file.read_bytes()) for file in Path(folder).glob("*.json")])
-    if done.returncode not in RAN:
-        raise UsageError("cannot judge the suite", rule=_explain(done.stdout, done.stderr), remedy="run pytest alone")
-    shown = [Answer.VACUOUS, Answer.LOOSE, Answer.TIGHT, *([Answer.SOUND, Answer.UNJUDGED] if every else [])]
-    for answer in shown:
-        say(*(f"{answer.upper():<10}  {place.sentence}" for place in suite.places if place.answer is answer))
-    say(_summarize(suite))
-    raise typer.Exit(int(any(place.answer is Answer.VACUOUS for place in suite.places)))
+    suites: dict[str, Suite] = {}
+
+    def work(work: Work) -> None:
+        from harness.tolerances.processors import list_runs
+        from harness.tolerances.suite_run import run_suite
+
+        runs = list_runs() if processors else {"": {}}
+        work.begin("collecting", len(runs), shown=100 * len(runs))
+        for number, (name, variables) in enumerate(runs.items()):
+            decision = "measure" if suites else "both" if processors else "judge"
+            show_share = partial(_move, work, name or "tests", 100 * number)
+            options = [f"--harness-tolerances-by={decision}", *(arguments or ())]
+            run_suite(options, variables, partial(suites.__setitem__, name), show_share)
+            work.opened.done += 1
+
+    def show(work: Work) -> int:
+        from harness.tolerances.processors import predict_failures
+
+        suite = next(iter(suites.values()), Suite())
+        if len(suites) > 1:
+            suite = predict_failures(suites)
+        shown = [Answer.VACUOUS, Answer.LOOSE, Answer.TIGHT, *([Answer.SOUND, Answer.UNJUDGED] if every else [])]
+        for answer in shown:
+            say(*(f"{answer.upper():<10}  {place.sentence}" for place in suite.places if place.answer is answer))
+        say(_summarize(suite) + (f"; {work.early}" if work.early else ""))
+        return int(any(place.answer is Answer.VACUOUS for place in suite.places))
+
+    raise typer.Exit(run(work, show, kept=suites, unit="run", output=Output()))
 
 
-def _explain(stdout: str, stderr: str) -> str:
-    """Return why pytest did not run the tests: its first error, else its last line."""
-    lines = [line.strip() for line in (stdout + stderr).splitlines() if line.strip()]
-    found = (re.match(pattern, line) for pattern in _ERRORS for line in lines)
-    return next((match[1] for match in found if match), lines[-1] if lines else "pytest printed nothing")
+def _move(work: Work, title: str, before: int, percentage: int) -> None:
+    work.move(title, to=before + percentage)
 
 
 def _summarize(suite: Suite) -> str:

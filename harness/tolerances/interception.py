@@ -6,6 +6,7 @@ A module that imported such a function by name keeps the original, so that this 
 import functools
 import importlib
 import inspect
+import math
 import sys
 import unittest
 from collections import Counter
@@ -18,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from harness.tolerances.judgment import judge
+from harness.tolerances.judgment import Decide, judge, measure
 from harness.tolerances.place import Answer, Judged, Place
 
 FUNCTIONS = {
@@ -44,15 +45,23 @@ class Watch:
     """The comparisons of the running test, and of the tests that have passed."""
 
     root: Path
+    decide: Decide = judge
     kept: dict[tuple[str, int, str], list[Judged]] = field(default_factory=dict)
     pending: list[tuple[tuple[str, int, str], Judged]] = field(default_factory=list)
     seen: Counter[tuple[str, int]] = field(default_factory=Counter)
     files: dict[str, str | None] = field(default_factory=dict)
     is_asking: bool = False
 
-    def keep(self) -> None:
-        """Keep the comparisons of a test that has passed."""
+    @property
+    def notes_failures(self) -> bool:
+        """Whether a comparison that fails is noted, too: it has no verdict, but a difference."""
+        return self.decide is measure
+
+    def keep(self, *, has_passed: bool) -> None:
+        """Keep the comparisons of a test; a test that passes although a comparison refuses expects the refusal."""
         for place, judged in self.pending:
+            if has_passed and judged.share == math.inf:
+                continue
             self.kept.setdefault(place, []).append(judged)
         self.pending.clear()
 
@@ -67,7 +76,7 @@ class Watch:
     def note(
         self, name: str, actual: Any, expected: Any, given: dict[str, Any], accepts: Callable[[Any], bool]
     ) -> None:
-        """Judge a comparison that has passed, and keep it with its place."""
+        """Decide on a comparison, and keep the answer with its place."""
         location = self._find_place()
         if location is None or self.seen[location] >= MOST:
             return
@@ -77,7 +86,7 @@ class Watch:
         is_exact = bool(text) and not any(given.get(key) for key in TOLERANCES) and not DIGITS & given.keys()
         self.is_asking = True
         try:
-            judged = judge(actual, expected, accepts, is_exact=is_exact)
+            judged = self.decide(actual, expected, accepts, is_exact=is_exact)
         except (TypeError, ValueError, RuntimeError, NotImplementedError):
             judged = Judged(answer=Answer.UNJUDGED, reason="the result cannot be changed")
         finally:
@@ -113,10 +122,12 @@ class Interception:
     ----------
     root
         Folder of the suite, to which places are relative.
+    decide
+        Decides on each comparison.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.watch = Watch(root)
+    def __init__(self, root: Path, decide: Decide = judge) -> None:
+        self.watch = Watch(root, decide)
         self._originals: list[tuple[Any, str, Any]] = []
 
     def start(self) -> None:
@@ -168,12 +179,17 @@ def _wrap(watch: Watch, title: str, original: Callable[..., Any], skips: int) ->
             return original(*arguments, **named)
         # A comparison may be made of others, which belong to it.
         watch.is_asking = True
+        failure: AssertionError | None = None
+        result = None
         try:
             result = original(*arguments, **named)
+        except AssertionError as error:
+            failure = error
         finally:
             watch.is_asking = False
         pair, rest = _read_arguments(original, arguments[skips:], named)
-        if (result is None or bool(result)) and pair is not None:
+        has_passed = failure is None and (result is None or bool(result))
+        if (has_passed or watch.notes_failures) and pair is not None:
             before, after = arguments[:skips], arguments[skips + 2 :]
             positions = _POSITIONS.get(title, ("rtol", "atol"))
 
@@ -185,6 +201,8 @@ def _wrap(watch: Watch, title: str, original: Callable[..., Any], skips: int) ->
                 return answer is None or bool(answer)
 
             watch.note(title, *pair, {**dict(zip(positions, after, strict=False)), **rest}, accepts)
+        if failure is not None:
+            raise failure
         return result
 
     return compare
@@ -212,7 +230,7 @@ def _wrap_approximate(watch: Watch, original: Callable[..., bool]) -> Callable[[
     def compare(self: Any, actual: Any) -> bool:
         __tracebackhide__ = True
         result = original(self, actual)
-        if result and not watch.is_asking:
+        if (result or watch.notes_failures) and not watch.is_asking:
             given = {"rel": self.rel, "abs": self.abs}
             watch.note("pytest.approx", actual, self.expected, given, lambda changed: bool(original(self, changed)))
         return result

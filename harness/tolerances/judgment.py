@@ -5,10 +5,11 @@ some percent too large, it is loose, provided that the results agree far better 
 statistics of random numbers, and the comparison is not judged.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from operator import mul
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,11 +21,21 @@ MOST_ELEMENTS = 1_000_000
 NEARLY_ZERO = 1e-6
 """Smaller expected values may be what rounding leaves of zero, so that nothing follows from a tolerance beyond them."""
 
+STEPS = 12
+"""Doublings of a difference, until it is refused or uses less than a thousandth of the tolerance."""
+
 AGREEMENT = 1e-2
 """A tolerance is loose if the results agree to this share of it."""
 
 Accepts = Callable[[Any], bool]
 """Whether the comparison passes with another result in place of the actual one."""
+
+
+class Decide(Protocol):
+    """Decides on a comparison; ``None`` if it compares no floating-point numbers."""
+
+    def __call__(self, actual: Any, expected: Any, accepts: Accepts, *, is_exact: bool) -> Judged | None:
+        """Return the answer."""
 
 
 def judge(actual: Any, expected: Any, accepts: Accepts, *, is_exact: bool) -> Judged | None:
@@ -50,6 +61,44 @@ def judge(actual: Any, expected: Any, accepts: Accepts, *, is_exact: bool) -> Ju
     if not accepts(map_numbers(actual, _move_by_one_ulp)):
         return Judged(answer=Answer.TIGHT, reason="refuses a result that is off by one unit in the last place")
     return _sound()
+
+
+def measure(actual: Any, expected: Any, accepts: Accepts, *, is_exact: bool) -> Judged | None:
+    """Measure how much the results differ, and the part of the tolerance that they use; no verdict on it."""
+    pairs = list(_pair_leaves(actual, expected))
+    if not pairs or sum(a.size for a, _ in pairs) > MOST_ELEMENTS:
+        return None
+    scale = max(float(np.abs(e[np.isfinite(e)]).max(initial=0.0)) for _, e in pairs)
+    difference = max(_measure_difference(a, e) for a, e in pairs)
+    share = 0.0
+    if not accepts(actual):
+        share = math.inf
+    elif difference and not is_exact:
+        factors = (2.0**power for power in range(1, STEPS))
+        refused = (factor for factor in factors if not accepts(_widen(actual, expected, factor)))
+        share = 2.0 / next(refused, 2.0**STEPS)
+    return Judged(answer=Answer.SOUND, reason="", difference=difference / scale if scale else 0.0, share=share)
+
+
+def judge_and_measure(actual: Any, expected: Any, accepts: Accepts, *, is_exact: bool) -> Judged | None:
+    """Do both."""
+    judged = judge(actual, expected, accepts, is_exact=is_exact)
+    measured = measure(actual, expected, accepts, is_exact=is_exact)
+    if judged is None or measured is None:
+        return judged
+    return judged.model_copy(update={"difference": measured.difference, "share": measured.share})
+
+
+def _widen(actual: Any, expected: Any, factor: float) -> Any:
+    """Return the actual result with its difference from the expected one multiplied."""
+    if isinstance(actual, Mapping):
+        return {key: _widen(element, expected.get(key, element), factor) for key, element in actual.items()}
+    if isinstance(actual, list | tuple):
+        pairs = zip(actual, expected, strict=True)
+        return type(actual)([_widen(element, other, factor) for element, other in pairs])
+    if isinstance(actual, float) or _is_floating(actual):
+        return actual + (factor - 1.0) * (actual - expected)
+    return actual
 
 
 def _sound() -> Judged:

@@ -23,6 +23,10 @@ class Judged(Record):
     answer: Answer
     reason: str
     """The mistake that would pass, or why there is no verdict."""
+    difference: float | None = None
+    """Largest difference of the results, relative to the size of the expected ones."""
+    share: float | None = None
+    """Part of the tolerance that the difference uses: at most this, and more than half of it; infinity if refused."""
 
 
 class Place(Record):
@@ -56,9 +60,20 @@ class Place(Record):
         return next((one.reason for one in self.comparisons if one.answer is self.answer), "")
 
     @property
+    def share(self) -> float:
+        """The largest part of the tolerance that a comparison used."""
+        return max((one.share for one in self.comparisons if one.share is not None), default=0.0)
+
+    @property
+    def difference(self) -> float:
+        """The largest relative difference of the results."""
+        return max((one.difference for one in self.comparisons if one.difference is not None), default=0.0)
+
+    @property
     def sentence(self) -> str:
         """The place, the verdict's reason, and the comparison, in one line."""
-        return f"{self.file}:{self.line}: {self.reason} ({self.function})"
+        because = f" {self.reason}" if self.reason else ""
+        return f"{self.file}:{self.line}:{because} ({self.function})"
 
 
 class Suite(Record):

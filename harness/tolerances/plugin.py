@@ -3,42 +3,66 @@
 Each process of a session writes its verdicts to a separate file, so that pytest-xdist needs nothing else.
 """
 
+import operator
 import os
+import random
+import signal
+import sys
+import threading
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from harness.tolerances.interception import Interception
+from harness.tolerances.judgment import Decide, judge, judge_and_measure, measure
 from harness.tolerances.place import Suite
+
+DECISIONS: dict[str, Decide] = {"judge": judge, "both": judge_and_measure, "measure": measure}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare the option that turns the plugin on."""
+    """Declare the options."""
     group = parser.getgroup("harness")
     group.addoption(
         "--harness-tolerances", metavar="FOLDER", help="judge the tolerances, and write the verdicts to this folder"
     )
+    group.addoption("--harness-tolerances-by", default="judge", choices=DECISIONS, help="measure differences, too")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Wrap the comparing functions before tests are collected."""
     if folder := config.getoption("harness_tolerances"):
-        config.pluginmanager.register(Judging(Path(folder), config.rootpath), "harness-tolerances")
+        decide = DECISIONS[config.getoption("harness_tolerances_by")]
+        config.pluginmanager.register(Judging(Path(folder), config.rootpath, decide), "harness-tolerances")
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Judging:
     """The hooks of a session whose comparisons are judged."""
 
-    def __init__(self, folder: Path, root: Path) -> None:
+    def __init__(self, folder: Path, root: Path, decide: Decide) -> None:
         self._folder = folder
-        self._interception = Interception(root)
+        self._interception = Interception(root, decide)
         self._interception.start()
+        self._is_seeded = decide is not judge
         self._passed = self._failed = 0
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Seed the generators if several runs are compared."""
+        if self._is_seeded:
+            seed = zlib.crc32(item.nodeid.encode())
+            random.seed(seed)
+            for name, seeding in (("numpy", "random.seed"), ("torch", "manual_seed")):
+                if name in sys.modules:
+                    operator.attrgetter(seeding)(sys.modules[name])(seed)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:  # noqa: ARG002 - the hook's argument
-        """Keep the comparisons of a test that passes."""
+        """Keep the comparisons of a test that passes; where differences are measured, of every test."""
         watch = self._interception.watch
         watch.pending.clear()
         try:
@@ -47,10 +71,12 @@ class Judging:
             raise
         except BaseException:
             self._failed += 1
+            if watch.notes_failures:
+                watch.keep(has_passed=False)
             raise
         else:
             self._passed += 1
-            watch.keep()
+            watch.keep(has_passed=True)
         finally:
             watch.pending.clear()
 

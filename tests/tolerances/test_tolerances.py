@@ -1,13 +1,19 @@
 """``harness tolerances`` on comparisons of others, and on suites that fail, cannot be collected, or run in parallel."""
 
 import ast
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from harness.execution.processor import emulate_processors
 from harness.tolerances.place import Answer
 
 SET = Path(__file__).with_name("comparisons_of_others.py")
@@ -19,10 +25,14 @@ MISSED = {
 """Comparisons whose verdict is not the settled one."""
 
 
-def run(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+def run(
+    folder: Path, *words: str, environment: "Mapping[str, str] | None" = None
+) -> "subprocess.CompletedProcess[str]":
     """Run the command in a folder."""
     command = [sys.executable, "-P", "-m", "harness", "tolerances", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, timeout=300, env=environment
+    )
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +97,81 @@ def test_a_sound_suite_passes(tmp_path: Path) -> None:
     done = run(tmp_path, "-p", "no:cacheprovider")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "tolerances: 0 vacuous, 0 loose, 0 tight, 1 sound, 0 not judged, in 1 test\n"
+
+
+PLANTED = """\
+import random
+import pytest, torch
+
+LESS = torch.backends.cpu.get_cpu_capability() == "DEFAULT"
+
+
+def test_refused():
+    torch.testing.assert_close(torch.tensor(1 + 3e-6 * LESS), torch.tensor(1.0), rtol=1e-6, atol=0.0)
+
+
+def test_nearly_refused():
+    assert 1 + 3e-6 * (torch.get_num_threads() == 1) == pytest.approx(1.0, rel=4e-6)
+
+
+def test_moved_but_wide():
+    assert 1 + 3e-6 * LESS == pytest.approx(1.0, rel=1e-4)
+
+
+def test_of_random_numbers():
+    number = random.SystemRandom().random() / 1000
+    assert number + 1 == pytest.approx(1.0, abs=1e-3)
+
+
+def test_of_seeded_numbers():
+    assert 1 + 1e-9 * float(torch.rand(())) == pytest.approx(1.0, rel=1e-8)
+
+
+def test_expected_failure():
+    with pytest.raises(AssertionError):
+        torch.testing.assert_close(torch.tensor(1.0), torch.tensor(2.0), rtol=0.4, atol=0.0)
+"""
+
+
+@pytest.mark.skipif("no AVX" not in emulate_processors(), reason="this processor has no instructions to switch off")
+def test_processors_show_which_right_results_would_be_refused(tmp_path: Path) -> None:
+    """Noise is no processor's: results that two equal runs do not share are left alone."""
+    (tmp_path / "test_mine.py").write_text(PLANTED, encoding="utf-8")
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    done = run(tmp_path, "--processors", "-p", "no:cacheprovider", environment=environment)
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        "TIGHT       test_mine.py:8: refuses the result with no AVX: it differs by 3e-06 of its size, and by 0 here "
+        "(torch.testing.assert_close, rtol = 1e-06, atol = 0.0)",
+        "TIGHT       test_mine.py:12: nearly refuses the result with one thread: it differs by 3e-06 of its size, and "
+        "by 0 here (pytest.approx, rel = 4e-06)",
+        "tolerances: 0 vacuous, 0 loose, 2 tight, 3 sound, 0 not judged, in 6 tests",
+    ]
+
+
+def test_an_interrupt_keeps_the_verdicts_of_the_tests_that_are_finished(tmp_path: Path) -> None:
+    """Also where a shell in the background has told its children to ignore Ctrl-C."""
+    (tmp_path / "test_mine.py").write_text(
+        "import pathlib, time, pytest\n"
+        "def test_first():\n"
+        "    assert 0.1 + 0.2 == pytest.approx(0.3)\n"
+        "def test_second():\n"
+        "    pathlib.Path('begun').touch()\n"
+        "    time.sleep(100)\n",
+        encoding="utf-8",
+    )
+    command = [sys.executable, "-P", "-m", "harness", "tolerances", "-p", "no:cacheprovider"]
+    ignoring = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, preexec_fn=ignoring) as process:
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=60)
+    assert output == (
+        "tolerances: 0 vacuous, 0 loose, 0 tight, 1 sound, 0 not judged, in 1 test; 1 test failed, without verdicts; "
+        "interrupted after 0 of 1 run\n"
+    )
+    assert process.returncode == 143
 
 
 @pytest.mark.parametrize(

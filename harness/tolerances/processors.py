@@ -1,0 +1,50 @@
+"""Compare two runs of a suite on this processor with runs on others and with one thread.
+
+A difference between two equal runs is no processor's, so that nothing follows for such a place.
+"""
+
+import math
+from collections.abc import Mapping
+
+from harness.execution.processor import emulate_processors
+from harness.tolerances.place import Answer, Judged, Place, Suite
+
+HERE, AGAIN = "here", "here again"
+
+NEAR = 0.5
+"""A tolerance is tight if a right result uses more than half of it."""
+
+
+def list_runs() -> Mapping[str, Mapping[str, str]]:
+    """Return the environment variables of each run; the first two have none."""
+    threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return {HERE: {}, AGAIN: {}, "one thread": threads, **emulate_processors()}
+
+
+def predict_failures(suites: Mapping[str, Suite]) -> Suite:
+    """Return the suite of the first run; places that other processors refuse, or nearly so, are tight."""
+    first = suites[HERE]
+    others = {name: {_key(place): place for place in suite.places} for name, suite in suites.items() if name != HERE}
+    places = [
+        _add_prediction(place, {name: by[_key(place)] for name, by in others.items() if _key(place) in by})
+        for place in first.places
+    ]
+    return first.model_copy(update={"places": tuple(places)})
+
+
+def _key(place: Place) -> tuple[str, int, str]:
+    return place.file, place.line, place.function
+
+
+def _add_prediction(place: Place, elsewhere: Mapping[str, Place]) -> Place:
+    """Add a comparison that is tight if a run uses more than half of the tolerance, and both runs here use far less."""
+    again = elsewhere.get(AGAIN)
+    if again is None or place.answer is Answer.VACUOUS or not math.isclose(again.difference, place.difference):
+        return place
+    name, worst = max(elsewhere.items(), key=lambda item: item[1].share)
+    if worst.share <= NEAR or worst.share <= 2.0 * place.share:
+        return place
+    verb = "refuses the result" if worst.share == math.inf else "nearly refuses the result"
+    reason = f"{verb} with {name}: it differs by {worst.difference:.2g} of its size, and by {place.difference:.2g} here"
+    tight = Judged(answer=Answer.TIGHT, reason=reason, difference=worst.difference, share=worst.share)
+    return place.model_copy(update={"comparisons": (tight, *place.comparisons)})
