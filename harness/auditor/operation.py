@@ -236,6 +236,8 @@ _KNOWN: Mapping[str, str] = {
     **dict.fromkeys(("addmm", "addmv"), "linear"),
     **dict.fromkeys(("_native_batch_norm_legit", "_batch_norm_with_update"), "batch_norm"),
     "_to_copy": "Tensor.to",
+    "linalg_inv_ex": "linalg.inv",
+    "_linalg_solve_ex": "linalg.solve",
     "_safe_softmax": "scaled_dot_product_attention",
     "_fft_c2c": "fft",
     "_fft_r2c": "rfft",

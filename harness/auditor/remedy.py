@@ -26,11 +26,15 @@ TRAINING = "lower the learning rate, or clip the gradients of the steps before (
 
 REMEDY: Mapping[str, str] = {
     "exp": "subtract the row maximum first, or use torch.softmax, logsumexp or F.softplus",
+    "scalar": "take the mean instead of the sum first, or keep the logarithm",
     "grown": "clamp the exponent, such as a log-variance or a log-rate, or use a smaller scale for its inputs",
     "div": "make the divisor safe before you divide: torch.where hides the value, not the gradient",
     "optimizer": "give the optimizer an eps that the format can hold: 1e-8, or 1e-4 in float16",
     "masked": "skip fully masked rows, or keep at least one entry in each row",
     "mul": "avoid the infinite factor: make its argument safe before the operation",
+    **dict.fromkeys(
+        ("add", "sub", "sum"), "mask with a large finite number, or leave infinite entries out of the loss"
+    ),
     "infinite": "scale the operands first, or lower the learning rate",
     "diverges": "the iteration diverges: use a smaller step, or a map that contracts (normalize, or spectral_norm)",
     "scaler": "call scaler.step(optimizer) and scaler.update() instead of optimizer.step()",
@@ -54,6 +58,12 @@ DOMAINS: Mapping[str, tuple[float, float, str]] = {
     **dict.fromkeys(("log", "log2", "log10", "xlogy", "pow", "lgamma", "digamma"), (0, math.inf, "")),
 }
 """Lower and upper end of the domain, and advice, by function; that of xlogy is about its second argument."""
+
+
+def is_inside_domain(name: str, argument: float) -> bool:
+    """True if a number is inside the domain of a function, and at none of its ends."""
+    low, high, _ = DOMAINS[name]
+    return low < argument < high
 
 
 def remedy_domain(operation: Operation, name: str, argument: float) -> str:
@@ -121,6 +131,7 @@ _INSTEAD: Mapping[str, str] = {
     "prod": "add logarithms instead of multiplying",
     **dict.fromkeys(("erf", "erfc", "special_ndtr"), "use torch.special.log_ndtr, the logarithm of the distribution"),
     **dict.fromkeys(("relu", "threshold"), "use F.softplus, which is above 0"),
+    "softplus": "parametrize the logarithm itself, or add an eps: log(softplus(x)) is x far below 0",
     "i0": "use torch.special.i0e(x), and i0e(x).log() + x for the logarithm",
 }
 """Remedies of results beyond a format, or of a logarithm of 0, by the function that computed them."""
@@ -140,6 +151,8 @@ def remedy_overflow(operation: Operation) -> str:
 
 def remedy_exponential(operation: Operation, later: Sequence[Operation]) -> str:
     """Return the remedy of an exponential that overflows, of a softmax or softplus if it is read as there."""
+    if operation.shape == ():
+        return REMEDY["scalar"]
     readers = {bare(reader.name) for reader in later if not reader.backward and operation in reader.writers}
     return REMEDY["exp" if readers & {"sum", "mean", "div", "cumsum", "log", "add"} else "grown"]
 
@@ -183,6 +196,8 @@ def add_wider_format(advice: str, dtype: torch.dtype) -> str:
 def remedy_cancellation(operation: Operation) -> str:
     """Return the remedy of a difference, or of a logarithm near one: the function that does not cancel, if known."""
     name, writers = bare(operation.name), operation.writers
+    if name in INACCURATE:
+        return INACCURATE[name]
     if name == "sub" and [bare(made.name) for made in writers] == ["sigmoid", "sigmoid"]:
         return "use torch.sigmoid(-b) - torch.sigmoid(-a) instead of sigmoid(a) - sigmoid(b)"
     if name in _OF_LOGITS:
@@ -199,6 +214,14 @@ def remedy_cancellation(operation: Operation) -> str:
     return _subtract_first(operation)
 
 
+INACCURATE: Mapping[str, str] = {
+    **dict.fromkeys(("acos", "asin"), "use torch.atan2(sine, cosine), or 2 * asin(length / 2) of the chord: near 1, "
+                    "rounding of the argument changes half of the digits"),
+    **dict.fromkeys(("linalg_inv_ex", "_linalg_solve_ex", "inverse"),
+                    "add a small multiple of the identity to the matrix, or compute this line in float64"),
+}  # fmt: skip
+"""Remedies of functions that amplify the rounding of their inputs."""
+
 _OF_LOGITS = {"_log_softmax", "_softmax", "logsumexp", "_log_softmax_backward_data", "_softmax_backward_data"}
 """Functions that subtract large inputs from one another inside."""
 
@@ -206,6 +229,8 @@ _BY_NUMBER: Mapping[str, str] = {
     "exp": "use torch.expm1(x) instead of exp(x) - 1",
     "sigmoid": "use torch.sigmoid(-x) instead of 1 - sigmoid(x), and F.logsigmoid(-x) for its logarithm",
     "cos": "use 2 * sin(x / 2) ** 2 instead of 1 - cos(x)",
+    "pow": "use torch.expm1(y * torch.log(x)) instead of x ** y - 1, with log1p(r) for the logarithm of 1 + r",
+    "sqrt": "use a / (sqrt(1 + a) + 1) instead of sqrt(1 + a) - 1",
     "tanh": "use torch.sigmoid: 1 - tanh(x) is 2 * sigmoid(-2 * x)",
     "1 + cos": "use 2 * cos(x / 2) ** 2 instead of 1 + cos(x)",
     "_softmax": "sum the other probabilities instead of 1 - p, or use F.log_softmax",

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from harness.auditor.line import Line
 from harness.auditor.operation import Operation, bare
-from harness.auditor.remedy import COUNTS, LAWS, PROBABILITIES
+from harness.auditor.remedy import COUNTS, INACCURATE, LAWS, PROBABILITIES
 from harness.auditor.shadow import Call, Narrowing
 from harness.auditor.wording import Statement, make_finding
 from harness.compat.torch import current_autograd_node
@@ -141,6 +141,8 @@ def check_clamp(args: Any, result: Tensor, limited: Operation | None) -> Stateme
     )
     from_logits = "compute the loss from logits (log_softmax, logsigmoid, *_with_logits) instead of clamping"
     remedy = from_logits if function else "add the eps instead of clamping, or clamp at a wider range"
+    if isinstance(bounds[0], float) and bounds == [bounds[0], -bounds[0]]:
+        remedy = INACCURATE["acos"]
     return (AuditKind.CLAMPED, sentence, remedy) if count and lost > _BLOCKED * size else None
 
 
@@ -156,7 +158,7 @@ def check_wraparound(operator: Operator, args: Any, result: Tensor) -> Statement
     index = tuple(wrong.nonzero()[0].tolist())
     where = f"{count:,} of {result.numel():,} entries: {int(wide[index])} becomes {int(result[index])}"
     sentence = f"{operator.base} of {dtype_name(result.dtype)} wraps around in {where}"
-    return AuditKind.WRAPPED, sentence, "convert to floating point or to a wider integer first"
+    return AuditKind.WRAPPED, sentence, "convert to floating point or to a wider integer such as torch.int64 first"
 
 
 _ROUNDS = {"round", "floor", "ceil", "trunc", "frac"}

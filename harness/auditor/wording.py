@@ -12,7 +12,7 @@ from harness.auditor.end import Ends
 from harness.auditor.line import Line, place
 from harness.auditor.operation import FirstNonfinite, Operation, bare, public_name
 from harness.error import cell
-from harness.exact.tape import LARGEST, SMALLEST, dtype_name
+from harness.exact.tape import LARGEST, NARROW, SMALLEST, dtype_name
 from harness.findings.closed_form import find_overflow
 from harness.record.audit import AuditFinding, AuditKind
 
@@ -158,7 +158,10 @@ def _explain_overflow(operation: Operation, first_nonfinite: FirstNonfinite, lat
         result = f"its result {exact:.4g} exceeds" if is_beyond else "an intermediate result exceeds"
     largest = f"{LARGEST[operation.dtype]:.5g}, the largest {dtype} number"
     is_small_divisor = bare(operation.name) in remedies.DIVISIONS and divisor and abs(divisor) < 1
-    remedy = remedies.REMEDY["div"] if is_small_divisor else remedies.remedy_overflow(operation)
+    divisor_remedy = remedies.REMEDY["div"]
+    if operation.dtype in NARROW:
+        divisor_remedy = remedies.add_wider_format(divisor_remedy, operation.dtype)
+    remedy = divisor_remedy if is_small_divisor else remedies.remedy_overflow(operation)
     return AuditKind.OVERFLOW, f"{name} overflows: {result} {largest} ({amount})", remedy
 
 
@@ -178,9 +181,9 @@ def _explain_pole(operation: Operation, first_nonfinite: FirstNonfinite) -> Stat
         numerator = 1.0 if name == "reciprocal" else first
         remedy = remedies.REMEDY["optimizer" if name == "addcdiv" else "div"]
         return kind, _explain_division(operation, first_nonfinite, numerator), remedy
-    low, high, _ = remedies.DOMAINS.get(name, (-math.inf, math.inf, ""))
     argument = second if name == "xlogy" else first
-    if argument is not None and not low < argument < high:
+    if name in remedies.DOMAINS and argument is not None and not remedies.is_inside_domain(name, argument):
+        low, high, _ = remedies.DOMAINS[name]
         form = ".9g" if high < math.inf else "g"  # 1.0000001 is not 1
         numbers = ", ".join(f"{number + 0.0:{form}}" for number in first_nonfinite.operands if number is not None)
         gives = "-inf" if name in remedies.LOGARITHMS and not nan else gives

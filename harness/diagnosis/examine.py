@@ -6,6 +6,7 @@ The ordinary values of a wrong function may be right under another contract.
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -17,7 +18,7 @@ from harness.calling.adapter import NotApplicable
 from harness.case import Case
 from harness.contracts import contracts
 from harness.diagnosis import marks, of_elements, of_logits, of_losses, of_statistics
-from harness.diagnosis.evidence import collect_names, is_shown
+from harness.diagnosis.evidence import is_shown, read_code
 from harness.diagnosis.of_formulas import build_operation
 from harness.diagnosis.operation import Choice, Example, Operation, Setting, find_detached_part, mistake, weights
 from harness.diagnosis.search import (
@@ -82,17 +83,30 @@ class _Examination:
             first = self._call(ordinary[:4])
         except CaseError:
             return self._diagnose_square_batches()
-        names = collect_names(self._case, self._subject, lambda: self._call(ordinary[:1]))
+        code = read_code(self._case, self._subject, lambda: self._call([*ordinary[:2], *far[:2]]))
         self._operation = replace(self._operation, slots={
-            slot: tuple(choice for choice in choices if is_shown(choice.sentence, names))
+            slot: tuple(choice for choice in choices if is_shown(choice.sentence, code.names))
             for slot, choices in self._operation.slots.items()
         })  # fmt: skip
         is_narrow = self._format.name != "float64"
-        diagnosis = diagnose(self._operation, self._declares, self._call, ordinary, far, narrow=is_narrow)
+        search = partial(diagnose, self._operation, self._declares, self._call, ordinary, code=code.numbers)
+        diagnosis = search(far, narrow=is_narrow)
         if diagnosis is None and not is_narrow and _is_narrow(first):
-            diagnosis = diagnose(self._operation, self._declares, self._call, ordinary, (), narrow=True)
+            diagnosis = search((), narrow=True)
+        if diagnosis is None and code.cast and self._differs([*ordinary, *far]):
+            cast = mistake("cast", f"{code.cast}; {{op}} has no integers", self._imitate)
+            return Diagnosis(Setting({"instead": cast}))
         diagnosis = diagnosis or self._find_detached_part(ordinary)
-        return diagnosis if diagnosis is None or is_shown(diagnosis.choices[0].sentence, names) else None
+        return diagnosis if diagnosis is None or is_shown(diagnosis.choices[0].sentence, code.names) else None
+
+    def _differs(self, examples: Sequence[Example]) -> bool:
+        """Whether the values differ from the operation's by more than float32 rounds."""
+        results = [result.detach().to(torch.float64) for result in self._call(examples)]
+        return Seen(self._operation, self._declares, examples, results, NARROW).differs()
+
+    def _imitate(self, *inputs: Any) -> Tensor:
+        """Return the answer of the case on one example."""
+        return self._call([inputs])[0]
 
     def _call(self, examples: Sequence[Example]) -> Sequence[Tensor]:
         """Call the case on examples, each with its own copies."""

@@ -177,6 +177,9 @@ FINE = (1e-9, 1e-12)
 GUARDS = {"eps", "clamp"}
 """Deviations that keep a number away from zero."""
 
+MOVED = {"eps inside", "eps outside"}
+"""Deviations that add the formula's own epsilon at another place."""
+
 NEUTRAL = 1e-4
 """Numbers this near to 1 are no deviation: as a factor they change nothing that a reader would see."""
 
@@ -219,6 +222,8 @@ class Seen:
     """Whether values agree relative to the largest result of an example; otherwise small differences are ignored."""
     is_far: bool = False
     """Whether the examples are rows far out."""
+    code: frozenset[float] = frozenset()
+    """The numbers in the code of the function."""
 
     def setting(self, deviations: Deviations, numbers: dict[str, float] | None = None) -> Setting:
         """Return the setting of some deviations."""
@@ -284,6 +289,7 @@ def diagnose(
     *,
     narrow: bool = False,
     seconds: float = SECONDS,
+    code: frozenset[float] = frozenset(),
 ) -> Diagnosis | None:
     """Return the mistake of a function, or None if no variant agrees with it.
 
@@ -294,7 +300,7 @@ def diagnose(
     results = [result.detach().to(torch.float64) for result in call(ordinary)]
     tolerances = (NARROW,) if narrow else TOLERANCES
     for tolerance in tolerances:
-        seen = _select_finite(Seen(operation, declares, ordinary, results, tolerance))
+        seen = _select_finite(Seen(operation, declares, ordinary, results, tolerance, code=code))
         if seen is None:
             return None
         if not seen.differs():
@@ -309,13 +315,14 @@ def diagnose(
     limited = [
         single for single in operation.singles() if single[0][1].numbers and single[0][1].key not in {"factor", "term"}
     ]
-    guards = [single for single in limited if single[0][1].key in GUARDS]
+    guards = [single for single in operation.singles() if single[0][1].key in GUARDS | MOVED]
     for tolerance in (NARROW,) if narrow else (NARROW, *FINE):
         is_fine = tolerance < NARROW
-        seen = _select_finite(Seen(operation, declares, far, results, tolerance, is_fine=is_fine, is_far=True), least=1)
+        seen = Seen(operation, declares, far, results, tolerance, is_fine=is_fine, is_far=True, code=code)
+        seen = _select_finite(seen, least=1)
         if seen is None or not seen.differs():
             continue
-        setting = _find_first(seen, guards if is_fine else limited, deadline)
+        setting = _find_single(seen, guards if is_fine else limited, deadline)
         if setting is not None or not is_fine:
             return None if setting is None else Diagnosis(setting, is_far=True)
     return None
@@ -337,8 +344,41 @@ def _select_finite(seen: Seen, least: int = LEAST) -> Seen | None:
 
 
 def _search(seen: Seen, deadline: float) -> Setting | None:
-    """Return the first single deviation that agrees, else the first pair."""
-    return _find_first(seen, seen.operation.singles(), deadline) or _find_first(seen, seen.operation.pairs(), deadline)
+    """Return the first single deviation that agrees, with numbers of the code before others, else the first pair."""
+    return _find_single(seen, seen.operation.singles(), deadline) or _find_first(seen, seen.operation.pairs(), deadline)
+
+
+def _find_single(seen: Seen, singles: Sequence[Deviations], deadline: float) -> Setting | None:
+    return (
+        _find_first(seen, [single for single in singles if not single[0][1].numbers], deadline)
+        or _find_with_numbers_of_code(seen, singles, deadline)
+        or _find_first(seen, [single for single in singles if single[0][1].numbers], deadline)
+    )
+
+
+def _find_with_numbers_of_code(seen: Seen, singles: Iterable[Deviations], deadline: float) -> Setting | None:
+    """Return the first deviation that agrees with a number of the code, or its negative, for the unknown one."""
+    for ((slot, choice),) in (single for single in singles if single[0][1].numbers):
+        least, largest = min(choice.numbers), max(choice.numbers)
+        for value in (sign * number for number in sorted(seen.code) for sign in (1.0, -1.0)):
+            if time.thread_time() > deadline:
+                return None
+            setting = seen.setting([(slot, choice)], {slot: value})
+            if least <= value <= largest and seen.agrees(setting):
+                return setting
+    return None
+
+
+def _is_of_code(seen: Seen, choice: Choice, value: float) -> bool:
+    """Whether a number follows from a number of the code; a sentence about another one would puzzle."""
+    if not seen.code or choice.key not in {"number", "eps"}:
+        return True
+    forms = (
+        form
+        for number in map(abs, seen.code)
+        for form in (number, 1 - number, *((1 / number, math.sqrt(number), number**2) if number else ()))
+    )
+    return any(math.isclose(abs(value), abs(form), rel_tol=1e-3) for form in forms)
 
 
 def _find_first(seen: Seen, variants: Iterable[Deviations], deadline: float) -> Setting | None:
@@ -388,7 +428,7 @@ def _solve_at(seen: Seen, deviations: Deviations, slot: str, number: int, positi
                 if choice.key == "factor" and abs(value - 1.0) < NEUTRAL:
                     continue
                 setting = seen.setting(deviations, {slot: value})
-                if seen.agrees(setting):
+                if _is_of_code(seen, choice, value) and seen.agrees(setting):
                     return setting
     return None
 

@@ -35,11 +35,14 @@ def generate_variants(root: Node, alike: tuple[str, ...]) -> Iterator[Variant]:
     for part in nodes:
         for key, clause, new, *signs in (*_generate_changes(part), *_replace_input(part, alike)):
             yield Variant(key, clause, substitute(root, {part: new}), tuple(signs))
+    for part in (x for x in nodes if x.operation == "input"):
+        yield Variant("sign", f"the sign of {quote(part)} is wrong", substitute(root, {part: -part}))
     yield from _replace_numbers(root, nodes)
     for part in nodes:
         for key, clause, new, numbers, *signs in _generate_guards(part):
             yield Variant(key, clause, substitute(root, {part: new}), (marks.number, *signs), numbers)
     yield from _guard_logarithms(root, nodes)
+    yield from _scale_inputs(root, nodes)
     for part in nodes:
         if part.operation not in {"number", "less", "not_more"} and part is not root:
             for key, clause, new, numbers in (
@@ -84,12 +87,19 @@ def _generate_changes(part: Node) -> Iterator[Change]:
         case "sum", (x,):
             yield "mean", f"the mean of {quote(x)} is taken instead of the sum", part / of.count(x), calls("mean")
         case "add", (a, b):
-            yield "term sign", "a term is subtracted; it is added in {op}", a - b, marks.subtracts
+            yield "term sign", f"the sign of {quote(b)} is wrong: it is subtracted", a - b, marks.subtracts
             yield from _remove_part("term", a, b)
+            if a.operation == b.operation == "abs":
+                yield (
+                    "magnitude",
+                    "the magnitude of a sum is taken instead of the sum of magnitudes",
+                    of.absolute(a.arguments[0] + b.arguments[0]),
+                    calls("abs"),
+                )
             if b.operation == "number" and a.operation == "sqrt":
                 yield "eps inside", f"{quote(b)} is added under the root", of.sqrt(a.arguments[0] + b), calls("sqrt")
         case "sub", (a, b):
-            yield "term sign", "a term is added; it is subtracted in {op}", a + b, marks.adds
+            yield "term sign", f"the sign of {quote(b)} is wrong: it is added", a + b, marks.adds
             yield from _remove_part("term", a, b, -b)
         case "mul", (a, b) if a is b:
             yield "square", f"{quote(a)} is not squared", a
@@ -97,12 +107,19 @@ def _generate_changes(part: Node) -> Iterator[Change]:
             yield "square", f"{quote(a)} is cubed instead of squared", a * a * a
         case "mul", (a, b):
             yield from _remove_part("factor", a, b)
-            yield "divided", f"{quote(a)} is divided by {quote(b)}", a / b, marks.divides
-            yield "divided", f"{quote(b)} is divided by {quote(a)}", b / a, marks.divides
+            yield "divided", f"{quote(a)} is divided by {quote(b)} instead of multiplied", a / b, marks.divides
+            yield "divided", f"{quote(b)} is divided by {quote(a)} instead of multiplied", b / a, marks.divides
         case "div", (a, b):
             yield "divisor", f"the division by {quote(b)} is missing", a
             yield "inverse", f"{quote(b)} is divided by {quote(a)}", b / a, marks.divides
-            yield "multiplied", f"{quote(a)} is multiplied by {quote(b)}", a * b, marks.multiplies
+            yield "multiplied", f"{quote(a)} is multiplied by {quote(b)} instead of divided", a * b, marks.multiplies
+            if a.operation == "sum":
+                yield (
+                    "mean",
+                    f"{quote(a)} is divided by the number of entries",
+                    a / of.count(a.arguments[0]),
+                    calls("mean"),
+                )
         case "larger", (a, b):
             yield "minimum", f"the smaller of {quote(a)} and {quote(b)} is taken", of.smaller(a, b), calls("min")
             yield "limit", f"{quote(a)} has no limit {quote(b)}", a
@@ -117,10 +134,32 @@ def _generate_changes(part: Node) -> Iterator[Change]:
             yield "eps outside", f"{quote(b)} is added outside of the root", of.sqrt(a) + b, calls("sqrt", "norm")
             yield "root", f"the square root of {quote(x)} is missing", x
         case name, (x,) if name in {*of.ELEMENTARY, "abs"}:
+            yield from _generate_likenesses(name, x)
             yield f"no {name}", f"{_FUNCTIONS.get(name, name)} of {quote(x)} is missing", x
             for left, right in (*_CONFUSED, *((b, a) for a, b in _CONFUSED)):
                 if name == left:
                     yield right, f"{right} takes the place of {left}", node(right, x), calls(right)
+
+
+def _generate_likenesses(name: str, x: Node) -> Iterator[Change]:
+    """Yield functions of several operations that are taken for one another."""
+    match name, x.operation, x.arguments:
+        case "abs", _, _:
+            yield "magnitude", f"the square of {quote(x)} is taken instead of its magnitude", x * x
+        case "log", "add", (Node(operation="number", value=1), Node(operation="exp", arguments=(y,))):
+            yield "sigmoid", "sigmoid takes the place of softplus", node("sigmoid", y), calls("sigmoid")
+            yield "relu", "max(x, 0) takes the place of softplus", of.larger(y, 0), calls("relu", "clamp")
+        case "sqrt", "sum", (Node(operation="mul", arguments=(a, b)),) if a is b:
+            yield (
+                "magnitudes",
+                f"the magnitudes of {quote(a)} are added instead of the squares under a root",
+                of.total(of.absolute(a)),
+            )
+        case "sqrt", "add", (Node(operation="mul") as a, Node(operation="mul") as b):
+            first, second = a.arguments[0], b.arguments[0]
+            if a is first * first and b is second * second:
+                clause = "magnitudes are added instead of the squares under a root"
+                yield "magnitudes", clause, of.absolute(first) + of.absolute(second), calls("abs")
 
 
 _FUNCTIONS = {"sqrt": "the square root", "log": "the logarithm", "exp": "the exponential", "abs": "the magnitude"}
@@ -157,11 +196,19 @@ def _generate_exchanges(root: Node, nodes: list[Node], alike: tuple[str, ...]) -
         yield Variant("exchanged", "sin and cos are exchanged", substitute(root, waves), (calls("sin", "cos"),))
 
 
+def _read_number(part: Node) -> float:
+    """Return the value of a number, also with a sign; 0 for other nodes."""
+    if part.operation == "neg":
+        return -_read_number(part.arguments[0])
+    return float(part.value or 0) if part.operation == "number" else 0.0
+
+
 def _replace_numbers(root: Node, nodes: list[Node]) -> Iterator[Variant]:
     """Yield the formula with an unknown number in the place of one, at one place or everywhere, or of two shares."""
-    numbers = [x for x in nodes if x.operation == "number" and x.value]
+    numbers = [x for x in nodes if _read_number(x)]
+    yield from _move_thresholds(root, nodes)
     for number in numbers:
-        value = float(number.value or 0)
+        value = _read_number(number)
         near = generic.EPS if abs(value) < min(generic.POSITIVE) else generic.POSITIVE
         tried = tuple(math.copysign(x, value) for x in near)
         places = [
@@ -177,11 +224,30 @@ def _replace_numbers(root: Node, nodes: list[Node]) -> Iterator[Variant]:
             yield Variant("number", f"{{c}} takes the place of {value:g}", new, (marks.number,), tried)
     for part in (x for x in nodes if x.operation in {"add", "sub"}):
         for a, b in combinations([x for x in order(part) if x in numbers], 2):
-            if float(a.value or 0) + float(b.value or 0) != 1.0:
+            if _read_number(a) + _read_number(b) != 1.0:
                 continue
             new = substitute(root, {part: substitute(part, {a: UNKNOWN, b: 1 - UNKNOWN})})
             clause = f"{{c}} takes the place of {quote(a)}, and 1 - {{c}} of {quote(b)}"
             yield Variant("number", clause, new, (marks.number,), search.numbers(1e-4, 0.9999))
+
+
+def _move_thresholds(root: Node, nodes: list[Node]) -> Iterator[Variant]:
+    """Yield the formula with an unknown number in the place of a threshold of zero."""
+    for part in (x for x in nodes if x.operation in {"less", "not_more"}):
+        for position, zero in enumerate(part.arguments):
+            if zero.operation == "number" and not zero.value:
+                new = substitute(root, {part: _replace_argument(part, position, UNKNOWN)})
+                yield Variant("number", "the threshold is {c} instead of 0", new, (marks.number,), generic.TERMS)
+
+
+def _scale_inputs(root: Node, nodes: list[Node]) -> Iterator[Variant]:
+    """Yield the formula with several inputs multiplied by one number."""
+    inputs = [x for x in nodes if x.operation == "input"]
+    for size in range(2, min(len(inputs), 4)):
+        for some in combinations(inputs, size):
+            new = substitute(root, {x: x * UNKNOWN for x in some})
+            clause = f"{' and '.join(map(quote, some))} are multiplied by {{c}}"
+            yield Variant("factor", clause, new, (marks.number,), generic.FACTORS)
 
 
 # Numbers that keep another number away from zero

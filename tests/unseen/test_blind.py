@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 from unseen.blind import read
+from unseen.judging import judge, verdict_on
 from unseen.specimen import Unseen
 
 
@@ -32,3 +33,19 @@ def test_a_sound_function_is_right(one: Unseen) -> None:
     """It agrees with mpmath on its row."""
     actual, exact = settled(one)
     assert bool(((actual - exact).abs() <= 1e-12 * exact.abs()).all())
+
+
+@pytest.mark.judged
+@pytest.mark.filterwarnings("ignore:var")
+@pytest.mark.parametrize("one", read("blind.toml", "wrong"), ids=lambda one: one.name)
+def test_the_mistake_is_named(one: Unseen) -> None:
+    """The first sentence is right, and nothing false is named."""
+    assert verdict_on(one, judge(one), is_wrong=True) == "named rightly"
+
+
+@pytest.mark.judged
+@pytest.mark.filterwarnings("ignore:var")
+@pytest.mark.parametrize("one", read("blind.toml", "sound"), ids=lambda one: one.name)
+def test_a_sound_function_is_not_flagged(one: Unseen) -> None:
+    """Only the laws break that torch really breaks."""
+    assert verdict_on(one, judge(one), is_wrong=False) == "not flagged"

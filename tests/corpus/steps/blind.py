@@ -65,8 +65,8 @@ def kinetic_energy() -> None:
 def sharpened_guesses(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """Probabilities to the power of one over a temperature, which underflow in a whole row."""
     p = torch.softmax(model(x), 1)
-    sharp = p**200
-    sharp = sharp / sharp.sum(1, keepdim=True)  # WRONG (log|softmax)
+    sharp = p**200  # WRONG (log|softmax)
+    sharp = sharp / sharp.sum(1, keepdim=True)
     return -(sharp.detach() * F.log_softmax(model(x), 1)).sum(1).mean()
 
 
@@ -90,8 +90,8 @@ def evidence_of_nothing() -> None:
 def logarithm_of_a_softplus() -> None:
     """A scale that has underflowed."""
     model, (x, _) = net(out=1), batch()
-    scale = F.softplus(model(x)[:, 0] * 50 - 150)
-    log_scale = scale.log()  # WRONG (logarithm|log|eps|clamp)
+    scale = F.softplus(model(x)[:, 0] * 50 - 150)  # WRONG (logarithm|eps|clamp)
+    log_scale = scale.log()
     finish(model, log_scale.mean())
 
 
