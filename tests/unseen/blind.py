@@ -40,7 +40,7 @@ def _exactly(text: str) -> Any:
 
 
 MPMATH: Mapping[str, Any] = MappingProxyType({
-    **{word: _each(getattr(mp, word)) for word in ("exp", "log", "sqrt", "tanh", "erf", "cos", "sin")},
+    **{word: _each(getattr(mp, word)) for word in ("exp", "log", "sqrt", "tanh", "erf", "cos", "sin", "atan")},
     "abs": np.abs, "sum": np.sum, "mean": np.mean, "count": len, "where": np.where, "pi": mp.mp.pi, "mpf": mp.mpf,
     "max": _extreme("max"), "min": _extreme("min"), "norm": lambda x: mp.sqrt(np.sum(x * x)),
     "softplus": _each(lambda x: mp.log1p(mp.exp(x))), "sigmoid": _each(lambda x: 1 / (1 + mp.exp(-x))),
