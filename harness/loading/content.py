@@ -172,7 +172,7 @@ def _list_leaves(part: Any, path: str) -> Iterator[tuple[str, Any]]:
         named = named_parts(part)
         if named is None and isinstance(part, list | tuple):
             named = {str(index): value for index, value in enumerate(part)}
-        if named is None:
+        if named is None and (part is not None or not path):  # a part that is None is absent
             yield path, part
         for name, value in (named or {}).items():
             yield from _list_leaves(value, f"{path}.{name}" if path else name)

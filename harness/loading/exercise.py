@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
@@ -43,7 +44,19 @@ from harness.loading.reader import (
 from harness.loading.source import LoaderInfo, Request, find_torch_loader, get_length, is_map_style, read_info
 from harness.loading.tagged import Injection, inject_failure, load_indices
 
-_TWO, _THREE = (Field(min_length=number, max_length=number) for number in (2, 3))
+_TWO, _THREE, _FOUR = (Field(min_length=number, max_length=number) for number in (2, 3, 4))
+
+_temporary: list[str] = []
+"""Temporary files that were created while loaders were in use."""
+
+
+def _note_temporary(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "tempfile.mkstemp" and _IS_USED.is_set():
+        _temporary.append(str(arguments[0]))
+
+
+_IS_USED = threading.Event()
+_HOOKS: list[Any] = []
 
 
 def show(reader: Reader, request: Request) -> LoaderInfo:
@@ -367,6 +380,21 @@ def use_memory(
 
 def use(reader: Reader, request: Request) -> list[Count]:
     """Read an epoch, leave the next one early if it has no workers, and discard the loader."""
+    with _noting_temporary_files():
+        return _use(reader, request)
+
+
+@contextmanager
+def _noting_temporary_files() -> Iterator[None]:
+    if not _HOOKS:  # an audit hook stays until the process ends
+        _HOOKS.append(_note_temporary)
+        sys.addaudithook(_note_temporary)
+    _IS_USED.set()
+    yield
+    _IS_USED.clear()
+
+
+def _use(reader: Reader, request: Request) -> list[Count]:
     loader, samples = reader.make(request), []
     for number in range(1 if request.num_workers else 2):
         if number and reader.makes_each_epoch(loader):
@@ -376,11 +404,30 @@ def use(reader: Reader, request: Request) -> list[Count]:
     return samples
 
 
-def count_open(_: Reader, __: Request, pause_s: float) -> Annotated[list[Count], _THREE]:
-    """Return the numbers of open files, of threads and of blocks of shared memory, after a pause for their end."""
+def count_open(_: Reader, __: Request, pause_s: float) -> Annotated[list[Count], _FOUR]:
+    """Return the numbers of open files, threads, blocks of shared memory and temporary files, after a pause."""
     gc.collect()
     time.sleep(pause_s)
-    return [count_files(), threading.active_count(), len(list(Path(SHARED_FOLDER).glob("psm_*")))]
+    files = [file for file in _temporary if Path(file).exists()]
+    return [count_files(), threading.active_count(), len(list(Path(SHARED_FOLDER).glob("psm_*"))), len(files)]
+
+
+def change_settings(reader: Reader, request: Request) -> list[str]:
+    """Return the settings of torch that an epoch changes; they are restored."""
+    before = torch.get_default_dtype(), torch.is_grad_enabled()
+    torch.set_default_dtype(torch.float32)
+    torch.set_grad_enabled(True)
+    try:
+        reader.epoch_of(reader.make(request))
+        dtype, has_grad = str(torch.get_default_dtype()), torch.is_grad_enabled()
+    finally:
+        torch.set_default_dtype(before[0])
+        torch.set_grad_enabled(before[1])
+    changes = {
+        f"the default dtype of the whole program to {dtype.removeprefix('torch.')}": dtype != "torch.float32",
+        "whether the program records gradients": not has_grad,
+    }
+    return [change for change, is_changed in changes.items() if is_changed]
 
 
 EXERCISES: Mapping[str, Exercise] = {

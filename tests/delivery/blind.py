@@ -384,7 +384,7 @@ def _words(make: Any) -> list[int]:
 
 
 TRUTH: list[tuple[Any, Any, Callable[[Any], bool], str]] = [
-    (stops_at_the_shorter, goes_on_to_the_longer, _not_each_once, "each_sample_once"),
+    (stops_at_the_shorter, goes_on_to_the_longer, _not_each_once, "lengths_are_as_declared"),
     (drawn_with_replacement, drawn_without_replacement, _not_each_once, "each_sample_once"),
     (
         two_orders_alternate,

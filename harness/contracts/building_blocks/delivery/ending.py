@@ -11,7 +11,7 @@ from harness.floats import Measurement
 from harness.laws import Law
 from harness.loading.content import digests
 from harness.loading.delivery import USE_S, Deliveries
-from harness.loading.exercise import count_open, fail, go_straight_on, leave_early, resume, stay, use
+from harness.loading.exercise import change_settings, count_open, fail, go_straight_on, leave_early, resume, stay, use
 from harness.loading.fault import FaultKind, LoadingError
 from harness.loading.reader import Epoch
 
@@ -193,6 +193,8 @@ def nothing_is_left_behind(deliveries: Deliveries, num_workers: int) -> Measurem
         return found(deliveries.left, 1)
     if whole_epoch.seconds * _SEVERAL > USE_S:
         raise NotApplicable(f"an epoch takes {whole_epoch.seconds:.1f} s, too long to read several of them")
+    if not num_workers and (settings := deliveries.run_exercise(change_settings, request)):
+        return found(f"an epoch changes {' and '.join(settings)}", len(settings))
     counts = []
     for _ in range(_TIMES + 1):
         deliveries.run_exercise(use, request)
@@ -214,7 +216,12 @@ def nothing_is_left_behind(deliveries: Deliveries, num_workers: int) -> Measurem
 
 _TIMES, _PAUSE_S = 3, 0.3
 
-_KINDS = (("open file", "remains open"), ("thread", "remains"), ("block of shared memory", "remains"))
+_KINDS = (
+    ("open file", "remains open"),
+    ("thread", "remains"),
+    ("block of shared memory", "remains"),
+    ("temporary file", "remains"),
+)
 
 
 LAWS: tuple[Law, ...] = (

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 
 from harness.calling.adapter import NotApplicable
 from harness.contracts.building_blocks.delivery.asking import allowed_request, asks, delivery_law, named, varied
@@ -123,7 +124,7 @@ def epochs_are_shuffled_anew(deliveries: Deliveries, shuffle: bool, num_workers:
         raise NotApplicable("too few samples differ, so two orders cannot be distinguished")
     is_complete = not deliveries.draws_with_replacement
     same_samples(first_marks, second_marks, complete=first.ended and second.ended and is_complete)
-    if (wrong := _stays(deliveries, request)) is not None:
+    if (wrong := _stays(deliveries, request) or _stay_together(deliveries, request)) is not None:
         return wrong
     if first_marks == second_marks:
         named_ = "epochs 0 and 1" if deliveries.names("epoch") else "the first and second epochs"
@@ -150,6 +151,24 @@ def _stays(deliveries: Deliveries, request: Request) -> Measurement | None:
         message = f"with shuffling, sample {epochs[0][late[0]]} has place {late[0]} in each of {_EPOCHS} epochs"
         return found(message, len(late), actual=len(late))
     return None
+
+
+def _stay_together(deliveries: Deliveries, request: Request) -> Measurement | None:
+    """Look for batches that have the same samples in each of many epochs, whatever their order."""
+    n = deliveries.info.samples or 0
+    if not _FEW < n <= _MANY or request.num_workers or deliveries.draws_with_replacement:
+        return None
+    epochs = []
+    for indices, sizes in deliveries.indices(request, _EPOCHS) or ():
+        rows = iter(indices)
+        epochs.append({frozenset(islice(rows, size)) for size in sizes})
+    same = [batch for batch in set.intersection(*epochs) if len(batch) > 1] if len(epochs) == _EPOCHS else []
+    if len(same) < 2:
+        return None
+    message = (
+        f"with shuffling, {len(same)} of {len(epochs[0])} batches have the same samples in each of {_EPOCHS} epochs"
+    )
+    return found(message, len(same), actual=len(same))
 
 
 _MANY, _EPOCHS = 1000, 10

@@ -296,6 +296,10 @@ def lengths_are_as_declared(deliveries: Deliveries, num_workers: int, drop_last:
         raise NotApplicable("it does not report how many batches it has")
     (epoch,) = deliveries.epochs(request)
     batches = len(epoch.sizes) if epoch.ended else _counted(deliveries, request)
+    length, arrive = deliveries.info.length, len(epoch.samples)
+    if deliveries.info.streams and epoch.ended and length and arrive < length and not (drop_last or num_workers):
+        message = f"the data set reports {length} samples, but {arrive} arrive"
+        return found(message, length - arrive, actual=arrive, expected=length)
     if deliveries.info.streams and num_workers:
         raise NotApplicable("torch does not count the batches of workers for an iterable data set")
     if batches != announced:

@@ -152,22 +152,25 @@ _MOST, _IMPORTS_S = 400, 60.0
 
 
 def _truncated(deliveries: Deliveries) -> Measurement | None:
-    """Measure whether fractions in the data set arrive as integers."""
+    """Measure whether fractions in the data set arrive as integers, or integers as rounded or wrapped numbers."""
     pairs = deliveries.run_exercise(collate, deliveries.request(), min(len(deliveries.directly or ()), _LOOKED_AT))
     for i, (expected, collated) in enumerate(pairs):
         for path in expected.keys() & collated.keys():
             source, result = expected[path], collated[path]
             if not isinstance(source, Tensor) or not isinstance(result, Tensor) or source.shape != result.shape:
                 continue
+            dtype = str(result.dtype).removeprefix("torch.")
+            if not source.is_floating_point() and bool((source.double() != result.double()).any()):
+                cause = f"part {path} of sample {i} is {source.flatten()[0].item()}"
+                return found(f"{cause}, but arrives as {dtype} {result.flatten()[0].item():g}", 1)
             lost = source.is_floating_point() and not result.is_floating_point() and not result.is_complex()
             if lost and bool((source.trunc() == result).all()) and bool((source != result).any()):
-                dtype = str(result.dtype).removeprefix("torch.")
                 cause = f"part {path} of sample {i} is {source.flatten()[0].item():g}"
                 return found(f"{cause}, but arrives as {dtype} {result.flatten()[0].item()}", 1)
     return None
 
 
-_LOOKED_AT = 8
+_LOOKED_AT = 64
 
 
 def _difference(expected: Sequence[Sample], sample: Sample, index: int) -> str:
@@ -178,6 +181,8 @@ def _difference(expected: Sequence[Sample], sample: Sample, index: int) -> str:
         source, result = expected[index].get(path), sample.get(path)
         if leaf_digest(source) != leaf_digest(result):
             place = f"part {path}" if path else "it"
+            if result is None:
+                return f"has no {place}"
             if not isinstance(source, Tensor) or not isinstance(result, Tensor):
                 return f"differs: {place} is {get_kind(result)}, but {get_kind(source)} in the data set"
             if source.dtype != result.dtype:
