@@ -57,6 +57,10 @@ class UsageError(Exception):
         self.remedy = remedy
         super().__init__(problem, rule, value, place, remedy)
 
+    def _render_traceback_(self) -> list[str]:
+        """Return the message for IPython, which calls this in place of printing frames that are not the user's."""
+        return [f"{type(self).__name__}: {self}"]
+
     @property
     def parts(self) -> dict[str, str | None]:
         """The arguments by name, so that another process can rebuild the error."""

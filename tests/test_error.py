@@ -27,3 +27,11 @@ def test_windows_is_refused_in_one_sentence(
     assert capsys.readouterr().err.endswith("use the Windows Subsystem for Linux (WSL)\n")
     with pytest.raises(UsageError, match="does not run on Windows"):
         harness.check  # noqa: B018 - the access loads it
+
+
+def test_a_notebook_shows_the_message_without_frames_of_the_harness() -> None:
+    """IPython prints what an exception gives it in place of a traceback."""
+    with pytest.raises(UsageError) as raised:
+        harness.check(abs, "softmxa")
+    (line,) = raised.value._render_traceback_()
+    assert line.startswith("UsageError: unknown contract `softmxa`; did you mean `softmax`")

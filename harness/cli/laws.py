@@ -1,6 +1,7 @@
 """The commands ``list``, ``explain`` and ``freeze``."""
 
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,7 +9,6 @@ import typer
 
 from harness.calling.discovery import SHIPPED, is_shipped
 from harness.calling.question import Question
-from harness.command import options
 from harness.command.option_groups import takes_question
 from harness.command.options import console, run_folder, say
 from harness.error import UsageError
@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
 
 def list_(
-    target: options.TargetArgument = "cases",
+    target: Annotated[
+        str,
+        typer.Argument(
+            help="Contract or formula, or a package, module:function or entry point with cases.",
+            metavar="NAME",
+            show_default="an overview",
+        ),
+    ] = "",
     cases: Annotated[bool, typer.Option("--cases", help="Only the cases.")] = False,
     contracts: Annotated[bool, typer.Option("--contracts", help="Only the contracts.")] = False,
     laws: Annotated[bool, typer.Option("--laws", help="Only the laws.")] = False,
@@ -26,31 +33,43 @@ def list_(
         bool, typer.Option("--formulas", help="Only the catalog of formulas; each is also a contract.")
     ] = False,
 ) -> None:
-    """List the cases, contracts and laws, with the statement of each law.
+    """List what there is to check: contracts, formulas, cases and laws.
 
     Examples
     --------
-      harness list --contracts
+      harness list
+      harness list softmax
       harness list --formulas
     """
+    from harness.contracts import contract_named
     from harness.display import listing
 
-    is_all = not (cases or contracts or laws or formulas)
     out = console()
-    if cases or is_all:
-        try:
-            out.print(listing.fit_table(listing.case_table(_load_cases(target)), out.width))
-        except UsageError as error:
-            if cases or target != SHIPPED:
-                raise
-            say(f"cases: {error}\n")
-    if contracts or is_all:
+    if not (cases or contracts or laws or formulas):
+        if not target or listing.is_contract(target):
+            text = listing.explain_contract(contract_named(target), _find_shipped()) if target else None
+            say((text or listing.summarize(_find_shipped())).wrap(out.width))
+            return
+        if target.isidentifier() and not find_spec(target) and (near := listing.suggest_contract(target)):
+            raise UsageError(f"nothing to list of the name `{target}`", remedy=near)
+        cases = True
+    if cases:
+        out.print(listing.fit_table(listing.case_table(_load_cases(target or SHIPPED)), out.width))
+    if contracts:
         out.print(listing.fit_table(listing.contract_table(), out.width))
-    if laws or is_all:
+    if laws:
         out.print(listing.fit_table(listing.law_table(), out.width))
     if formulas:
         for table in listing.formula_tables():
             out.print(listing.fit_table(table, out.width))
+
+
+def _find_shipped() -> "list[Case]":
+    """Return the shipped cases; none if a package that they need is missing."""
+    try:
+        return _load_cases(SHIPPED)
+    except UsageError:
+        return []
 
 
 def _load_cases(target: str) -> "list[Case]":
@@ -76,16 +95,17 @@ def _load_cases(target: str) -> "list[Case]":
     contract={"help": "Explain the law only for this contract.", "shown": None},
 )
 def explain(
-    law: Annotated[str, typer.Argument(help="Name of a law or a word of the glossary.", metavar="NAME")],
+    law: Annotated[str, typer.Argument(help="Name of a law or contract, or a word of the output.", metavar="NAME")],
     *,
     question: Question,
 ) -> None:
-    """Explain a law: statement, source, bound, common causes and fixes.
+    """Explain a law (statement, source, bound, common causes and fixes), a contract, or a word of the output.
 
     Examples
     --------
       harness explain rows_sum_to_one
       harness explain value --contract softmax
+      harness explain lost-digits
     """
     from harness.display import listing
 

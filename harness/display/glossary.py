@@ -14,6 +14,9 @@ _PAGES = (_HERE / "glossary.md", _HERE.parents[1] / "docs" / "glossary.md")
 
 _EXAMPLE = "Example: "
 
+_TABLE = "\n# Words of the output\n"
+"""Heading of the table at the end of the page."""
+
 
 class Entry(NamedTuple):
     """One word of the glossary."""
@@ -29,8 +32,10 @@ class Entry(NamedTuple):
 def read_entries() -> Mapping[str, Entry]:
     """Return all entries by their word; none if the page is not installed."""
     page = next((path for path in _PAGES if path.is_file()), None)
-    sections = page.read_text(encoding="utf-8").split("\n## ")[1:] if page else []
-    return {entry.word: entry for entry in map(_parse_section, sections)}
+    text, _, table = page.read_text(encoding="utf-8").partition(_TABLE) if page else ("", "", "")
+    rows = (line.strip("| ").split(" | ") for line in table.splitlines()[5:])
+    entries = [*map(_parse_section, text.split("\n## ")[1:]), *(Entry(*row) for row in rows)]
+    return {entry.word: entry for entry in entries}
 
 
 def _parse_section(section: str) -> Entry:

@@ -1,6 +1,8 @@
-"""Tables of cases, contracts and laws, and explanations of laws and of words in the glossary."""
+"""Tables of cases, contracts and laws, and explanations of contracts, laws and words in the glossary."""
 
+import re
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from rich.markup import escape
@@ -12,7 +14,7 @@ from harness.contracts import contract_named, contracts
 from harness.display import glossary
 from harness.display.narrow import is_folded_between_words
 from harness.error import UsageError, did_you_mean
-from harness.formula.catalogue import GROUPS
+from harness.formula.catalogue import CATALOGUE, GROUPS
 from harness.laws.contract import Contract
 from harness.laws.law import Law
 from harness.laws.transformation import laws_on_request
@@ -77,8 +79,14 @@ def law_table() -> Table:
     return table
 
 
-_LABEL = 14
-"""Number of characters before a fact."""
+_FACT = re.compile(r"  (?:\S.*?)? {2,}(?=\S)")
+"""The indented label of a line, up to its fact."""
+
+
+def _find_fact(line: str) -> int:
+    """Return the number of characters before the fact of a line; without a label, the indentation."""
+    label = _FACT.match(line)
+    return label.end() if label else 2
 
 
 class Explanation(str):
@@ -89,17 +97,49 @@ class Explanation(str):
 
     def wrap(self, width: int) -> str:
         """Return the text wrapped to a width, with hanging indentation."""
-        lines = [filled(line, width, subsequent_indent=" " * _LABEL) or [""] for line in self.splitlines()]
+        lines = [filled(line, width, subsequent_indent=" " * _find_fact(line)) or [""] for line in self.splitlines()]
         return "\n".join(part for parts in lines for part in parts)
 
 
+def summarize(cases: Iterable[Case]) -> Explanation:
+    """Return an overview of one screen: how many cases, contracts, formulas and laws there are, and their names."""
+    families = Counter(case.name.partition(".")[0] for case in cases)
+    laws = sum(len(contract.laws) for contract in contracts().values())
+    groups = ", ".join(f"{group} ({len(entries)})" for group, entries in GROUPS.items())
+    facts = [
+        ("contracts", f"{len(contracts())}: {', '.join(contracts())}"),
+        ("formulas", f"{len(CATALOGUE)}, which are contracts, too: {groups}"),
+        ("cases", f"{families.total()}: {', '.join(f'{family} ({n})' for family, n in families.items())}"),
+        ("laws", f"{laws} of the contracts"),
+        ("more", "`harness list softmax`: laws and cases of a contract or formula"),
+        ("", "`harness list --cases`, `--contracts`, `--formulas`, `--laws`"),
+        ("", "`harness explain NAME`: a law, a contract or a word of the output"),
+    ]
+    return Explanation(_align_lines(facts))
+
+
+def explain_contract(contract: Contract, cases: Iterable[Case] = ()) -> Explanation:
+    """Explain a contract: what its function computes, for which inputs, its laws, and its cases among some."""
+    laws = [*contract.laws, *laws_on_request(contract)]
+    own = [case.name for case in cases if case.contract == contract.name]
+    facts = [
+        ("meaning", contract.summary),
+        ("holds for", contract.domain),
+        *((law.name, law.statement) for law in laws),
+        *([("cases", ", ".join(own))] if own else []),
+    ]
+    width = max(len(label) for label, _ in facts)
+    lines = [f"  {label:<{width}}  {fact}" for label, fact in facts]
+    return Explanation("\n".join([f"{contract.name}  {contract.signature}", *lines]))
+
+
 def explain(law: str, contract: str | None = None) -> Explanation:
-    """Explain a law (statement, source, bound, likely cause and remedy) or a word of the glossary.
+    """Explain a law (statement, source, bound, likely cause and remedy), a contract, or a word of the glossary.
 
     Parameters
     ----------
     law
-        Name of the law, or a word of the glossary.
+        Name of the law or of a contract, or a word of the glossary.
     contract
         Name of a contract or formula that has the law [default: all contracts].
 
@@ -111,7 +151,7 @@ def explain(law: str, contract: str | None = None) -> Explanation:
     Raises
     ------
     UsageError
-        If there is no such law and no such word.
+        If there is no such law, contract or word.
     """
     owners = contracts().values() if contract is None else [contract_named(contract)]
     pairs = [(owner, law) for owner in owners for law in (*owner.laws, *laws_on_request(owner))]
@@ -119,12 +159,24 @@ def explain(law: str, contract: str | None = None) -> Explanation:
     if named:
         return Explanation("\n\n".join(_explain_law(owner, named_law) for owner, named_law in named))
     word = glossary.find_entry(law)
+    if word is None and contract is None and is_contract(law):
+        return explain_contract(contract_named(law))
     if word is None:
-        words = [*sorted({candidate.name for _, candidate in pairs}), *glossary.read_entries()]
+        words = [*sorted({candidate.name for _, candidate in pairs}), *contracts(), *glossary.read_entries()]
         problem = f"unknown law or word `{law}`" if contract is None else f"unknown law `{law}` of `{contract}`"
         otherwise = "run `harness list --laws` to see all laws, or pass `--formula` for the laws of a formula"
         raise UsageError(problem, remedy=did_you_mean(law, words, otherwise))
     return Explanation(f"{word.word}\n{_align_lines([('meaning', word.meaning), ('example', word.example)])}")
+
+
+def is_contract(name: str) -> bool:
+    """Return whether a contract or a formula of the catalog has a name."""
+    return name in contracts() or name in CATALOGUE
+
+
+def suggest_contract(name: str) -> str | None:
+    """Suggest contracts and formulas with a similar name."""
+    return did_you_mean(name, [*contracts(), *CATALOGUE])
 
 
 def _explain_law(contract: Contract, law: Law) -> str:

@@ -55,7 +55,7 @@ def test_list_names_every_case_contract_and_law_with_its_statement(
 ) -> None:
     """The lines are not wrapped."""
     monkeypatch.setattr(options, "PLAIN_WIDTH", 2000)
-    done = harness("list", code=0)
+    done = harness("list", "--cases", "--contracts", "--laws", code=0)
     for case in load():
         assert case.name in done.stdout
     for contract in contracts().values():
@@ -63,6 +63,23 @@ def test_list_names_every_case_contract_and_law_with_its_statement(
         for law in contract.laws:
             assert law.name in done.stdout
             assert law.statement in done.stdout
+
+
+def test_the_list_is_one_screen_that_leads_to_the_rest(
+    workplace: Path, harness: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names every contract; a contract has its laws and cases."""
+    monkeypatch.setattr(options, "PLAIN_WIDTH", 80)
+    lines = harness("list", code=0).stdout.splitlines()
+    assert len(lines) <= 23
+    assert max(map(len, lines)) <= 80
+    assert {*contracts()} <= {*re.findall(r"\w+", " ".join(lines))}
+    assert f"cases       {len(load())}: " in "\n".join(lines)
+    softmax = harness("list", "softmax", code=0).stdout
+    assert all(law.name in softmax for law in contracts()["softmax"].laws)
+    assert "softmax_regression.scratch.shifted_softmax" in softmax
+    assert "did you mean `softmax`?" in harness("list", "sofmax").refusal
+    assert harness("list", "selu", code=0).stdout.startswith("selu  ")
 
 
 def test_a_naive_softmax_in_a_file_is_broken_with_its_reason(homework: Path, harness: Command) -> None:
