@@ -35,6 +35,8 @@ ROOT = mistake(
     "root", "the square root of the result is returned; {op} takes no root at the end", lambda y, *_: torch.sqrt(y),
     calls("sqrt", "std", "norm", "vector_norm"), powers,
 )  # fmt: skip
+SQUARE = mistake("square", "the square of the result is returned; {op} takes no square at the end", lambda y, *_: y * y)
+RECIPROCAL = mistake("inverse", "1 divided by the right result is returned; {op} is not", lambda y, *_: 1 / y)
 EXPONENTIAL = mistake(
     "missing log", "the exponential of the result is returned: a logarithm is missing; {op} is a logarithm",
     lambda y, *_: torch.exp(y),

@@ -80,7 +80,8 @@ def _build_from_text(text: str) -> Operation | None:
     )
     if formula.by_rows and root.extent == ENTRY and not any(per_row for _, per_row in kinds.values()):
         instead = (_reduce_columns(compute), *instead)
-    after = (generic.SIGN, generic.ROOT, generic.BITS, generic.COMPLEMENT, generic.FACTOR, generic.CONSTANT)
+    fixed = (generic.SIGN, generic.ROOT, generic.BITS, generic.COMPLEMENT, generic.SQUARE, generic.RECIPROCAL)
+    after = (*fixed, generic.FACTOR, generic.CONSTANT)
     return Operation(lambda _, *inputs: compute(*inputs), {"instead": instead, "after": after})
 
 

@@ -3,7 +3,9 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from itertools import combinations, permutations
+from operator import mul
 
 from harness.diagnosis import generic, marks, search
 from harness.diagnosis.marks import Mark, calls
@@ -32,9 +34,15 @@ def generate_variants(root: Node, alike: tuple[str, ...]) -> Iterator[Variant]:
     """Yield every variant of a formula, those without an unknown number first; ``alike`` inputs may be exchanged."""
     nodes = order(root)
     yield from _generate_exchanges(root, nodes, alike)
-    for part in nodes:
+    yield from _change_powers(root, nodes)
+    means = {x.arguments[0] for x in nodes if x.operation == "div" and x.arguments[1].operation == "count"}
+    for part in (x for x in nodes if x not in means):
         for key, clause, new, *signs in (*_generate_changes(part), *_replace_input(part, alike)):
             yield Variant(key, clause, substitute(root, {part: new}), tuple(signs))
+    for part in (x for x in nodes if x.operation == "sum" and x not in means):
+        (x,) = part.arguments
+        clause = f"the largest of {quote(x)} is taken instead of the sum"
+        yield Variant("largest", clause, substitute(root, {part: of.largest(x)}), (calls("max", "amax"),))
     for part in (x for x in nodes if x.operation == "input"):
         yield Variant("sign", f"the sign of {quote(part)} is wrong", substitute(root, {part: -part}))
     yield from _replace_numbers(root, nodes)
@@ -50,6 +58,23 @@ def generate_variants(root: Node, alike: tuple[str, ...]) -> Iterator[Variant]:
                 ("term", f"{{c}} is added to {quote(part)}", part + UNKNOWN, generic.TERMS),
             ):
                 yield Variant(key, clause, substitute(root, {part: new}), (marks.number,), numbers)
+
+
+def _change_powers(root: Node, nodes: list[Node]) -> Iterator[Variant]:
+    """Yield the formula with another exponent of a power above two."""
+    for part in nodes:
+        base, exponent = _read_power(part)
+        for other in (exponent - 1, exponent + 1, 1, exponent + 2) if exponent > 2 else ():
+            clause = f"{quote(base)} is raised to the power {other} instead of {exponent}"
+            yield Variant("power", clause, substitute(root, {part: reduce(mul, [base] * other)}), (marks.powers,))
+
+
+def _read_power(part: Node) -> tuple[Node, int]:
+    """Return base and exponent of a product of equal factors."""
+    if part.operation != "mul":
+        return part, 1
+    (base, first), (other, second) = map(_read_power, part.arguments)
+    return (base, first + second) if base is other else (part, 1)
 
 
 def substitute(root: Node, new: Mapping[Node, Node]) -> Node:
@@ -80,12 +105,16 @@ def _generate_changes(part: Node) -> Iterator[Change]:
     """Yield the changes of a node without an unknown number."""
     match part.operation, part.arguments:
         case "div", (Node(operation="sum") as total, Node(operation="count") as count):
-            yield "sum", "a sum is taken", total, calls("sum", "norm")
+            terms = quote(total.arguments[0])
+            yield "sum", f"the sum of {terms} is taken instead of the mean", total, calls("sum", "norm")
             yield "n - 1", f"{quote(total)} is divided by n - 1", total / (count - 1), calls("var", "std")
         case "sub", (Node(operation="count") as count, Node(operation="number")):
             yield "n", "the sum is divided by n", count, calls("var", "std", "mean")
         case "sum", (x,):
             yield "mean", f"the mean of {quote(x)} is taken instead of the sum", part / of.count(x), calls("mean")
+        case "largest", (x,):
+            yield "sum", f"the sum of {quote(x)} is taken instead of the largest", of.total(x), calls("sum")
+            yield "mean", f"the mean of {quote(x)} is taken instead of the largest", of.total(x) / of.count(x)
         case "add", (a, b):
             yield "term sign", f"the sign of {quote(b)} is wrong: it is subtracted", a - b, marks.subtracts
             yield from _remove_part("term", a, b)
@@ -120,14 +149,22 @@ def _generate_changes(part: Node) -> Iterator[Change]:
                     a / of.count(a.arguments[0]),
                     calls("mean"),
                 )
+        case "neg", (Node(operation="larger", arguments=(a, b)),):
+            a, b = _negate(a), _negate(b)
+            yield "maximum", f"the larger of {quote(a)} and {quote(b)} is taken", of.larger(a, b), calls("max")
+            yield "limit", f"{quote(a)} has no upper limit {quote(b)}", a
+            yield "limit", f"{quote(b)} has no upper limit {quote(a)}", b
+        case "larger", (Node(operation="neg"), _):
+            return  # a minimum, see above
         case "larger", (a, b):
             yield "minimum", f"the smaller of {quote(a)} and {quote(b)} is taken", of.smaller(a, b), calls("min")
             yield "limit", f"{quote(a)} has no limit {quote(b)}", a
             yield "limit", f"{quote(b)} has no limit {quote(a)}", b
         case "where", (condition, yes, no):
             yield "branches", f"the branches {quote(yes)} and {quote(no)} are exchanged", of.where(condition, no, yes)
-            yield "branch", f"{quote(yes)} is computed in both branches", yes
-            yield "branch", f"{quote(no)} is computed in both branches", no
+            for branch in (yes, no):
+                if branch.extent == part.extent:
+                    yield "branch", f"{quote(branch)} is computed in both branches", branch
         case "neg", (x,):
             yield "sign", f"the minus sign of {quote(x)} is missing", x
         case "sqrt", (Node(operation="add", arguments=(a, Node(operation="number") as b)) as x,):
@@ -150,11 +187,9 @@ def _generate_likenesses(name: str, x: Node) -> Iterator[Change]:
             yield "sigmoid", "sigmoid takes the place of softplus", node("sigmoid", y), calls("sigmoid")
             yield "relu", "max(x, 0) takes the place of softplus", of.larger(y, 0), calls("relu", "clamp")
         case "sqrt", "sum", (Node(operation="mul", arguments=(a, b)),) if a is b:
-            yield (
-                "magnitudes",
-                f"the magnitudes of {quote(a)} are added instead of the squares under a root",
-                of.total(of.absolute(a)),
-            )
+            under = "instead of the root of the sum of squares"
+            yield "magnitudes", f"the sum of the magnitudes is taken {under}", of.total(of.absolute(a)), calls("abs")
+            yield "largest", f"the largest magnitude is taken {under}", of.largest(of.absolute(a)), calls("amax", "max")
         case "sqrt", "add", (Node(operation="mul") as a, Node(operation="mul") as b):
             first, second = a.arguments[0], b.arguments[0]
             if a is first * first and b is second * second:
@@ -315,6 +350,8 @@ def _spell(part: Node) -> str:
             return str(part.value)
         case "pi", _:
             return "pi"
+        case "neg", (Node(operation="larger" | "largest") as x,):
+            return f"min({', '.join(_spell(_negate(argument)) for argument in x.arguments)})"
         case "neg", (x,):
             return f"-{_spell_inner(x)}"
         case "mul", (a, b) if a is b:
@@ -328,6 +365,10 @@ def _spell(part: Node) -> str:
     name = _NAMES.get(part.operation, part.operation)
     text = ", ".join(map(_spell, part.arguments))
     return f"{name}({text})" if name else text
+
+
+def _negate(part: Node) -> Node:
+    return part.arguments[0] if part.operation == "neg" else -part
 
 
 def _spell_inner(part: Node) -> str:
