@@ -93,16 +93,21 @@ class _Examination:
         diagnosis = search(far, narrow=is_narrow)
         if diagnosis is None and not is_narrow and _is_narrow(first):
             diagnosis = search((), narrow=True)
-        if diagnosis is None and code.cast and self._differs([*ordinary, *far]):
-            cast = mistake("cast", f"{code.cast}; {{op}} has no integers", self._imitate)
-            return Diagnosis(Setting({"instead": cast}))
+        if diagnosis is None and code.cast and self._differs([*ordinary, *far], NARROW):
+            return self._make_cast(f"{code.cast}; {{op}} has no integers")
+        is_cast = diagnosis is None and not is_narrow and "_to_copy" in code.names
+        if is_cast and self._differs(ordinary, TOLERANCES[0]) and not self._differs([*ordinary, *far], NARROW):
+            return self._make_cast("numbers are rounded to float32 in between; {op} is computed in float64")
         diagnosis = diagnosis or self._find_detached_part(ordinary)
         return diagnosis if diagnosis is None or is_shown(diagnosis.choices[0].sentence, code.names) else None
 
-    def _differs(self, examples: Sequence[Example]) -> bool:
-        """Whether the values differ from the operation's by more than float32 rounds."""
+    def _make_cast(self, sentence: str) -> Diagnosis:
+        return Diagnosis(Setting({"instead": mistake("cast", sentence, self._imitate)}))
+
+    def _differs(self, examples: Sequence[Example], tolerance: float) -> bool:
+        """Whether the values differ from the operation's by more than a relative difference."""
         results = [result.detach().to(torch.float64) for result in self._call(examples)]
-        return Seen(self._operation, self._declares, examples, results, NARROW).differs()
+        return Seen(self._operation, self._declares, examples, results, tolerance).differs()
 
     def _imitate(self, *inputs: Any) -> Tensor:
         """Return the answer of the case on one example."""

@@ -128,6 +128,9 @@ def _generate_changes(part: Node) -> Iterator[Change]:
             if b.operation == "number" and a.operation == "sqrt":
                 yield "eps inside", f"{quote(b)} is added under the root", of.sqrt(a.arguments[0] + b), calls("sqrt")
         case "sub", (a, b):
+            if a.operation in of.ELEMENTARY and b.operation == "number":
+                inside = node(a.operation, a.arguments[0] - b)
+                yield "inside", f"{quote(b)} is subtracted inside of {quote(a)}", inside, calls(a.operation)
             yield "term sign", f"the sign of {quote(b)} is wrong: it is added", a + b, marks.adds
             yield from _remove_part("term", a, b, -b)
         case "mul", (a, b) if a is b:

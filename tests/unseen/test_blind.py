@@ -1,5 +1,7 @@
 """The truth of the functions in ``blind.toml`` is settled by mpmath."""
 
+from typing import Any
+
 import mpmath as mp
 import pytest
 import torch
@@ -7,6 +9,11 @@ from torch import Tensor
 from unseen.blind import read
 from unseen.judging import judge, verdict_on
 from unseen.specimen import Unseen
+
+import harness
+from harness.findings.merging import findings
+from harness.record import Status
+from harness.wording.finding import sentence
 
 AGAIN = read("blind_again.toml", "wrong")
 """Written after the change for the first ones; on the first run 17 of 20 were named rightly, and 2 falsely."""
@@ -58,3 +65,34 @@ def test_the_mistake_is_named(one: Unseen) -> None:
 def test_a_sound_function_is_not_flagged(one: Unseen) -> None:
     """Only the laws break that torch really breaks."""
     assert verdict_on(one, judge(one), is_wrong=False) == "not flagged"
+
+
+def damped_sine_in_float32(x: Tensor) -> Tensor:
+    """Two factors are computed in float32."""
+    return torch.sin(x.float()).to(x.dtype) * torch.exp(-0.1 * x.float()).to(x.dtype)
+
+
+def hard_elish_with_another_exponent(x: Tensor) -> Tensor:
+    """The one is subtracted inside of the exponential."""
+    return torch.where(x > 0, x, torch.exp(x - 1)) * (x / 2 + 0.5).clamp(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("function", "formula", "dtype", "says"),
+    [
+        (damped_sine_in_float32, "sin(x) * exp(-0.1 * x)", "float64", "rounded to float32"),
+        (
+            hard_elish_with_another_exponent,
+            "where(x > 0, x, exp(x) - 1) * clip(x / 2 + 0.5, 0, 1)",
+            "float32",
+            "`1` is subtracted inside of `exp(x)`",
+        ),
+    ],
+)
+def test_the_first_of_few_findings_names_the_cause(function: Any, formula: str, dtype: str, says: str) -> None:
+    """Value and gradient are one finding."""
+    verdicts = harness.check(
+        function, formula=formula, inputs={"x": "-10..10"}, dtypes=[dtype], laws=["value", "gradient"], corpora=()
+    )
+    (finding,) = findings(verdicts, (Status.BROKEN,))
+    assert says in sentence(finding)
