@@ -99,6 +99,20 @@ def test_a_sound_suite_passes(tmp_path: Path) -> None:
     assert done.stdout == "tolerances: 0 vacuous, 0 loose, 0 tight, 1 sound, 0 not judged, in 1 test\n"
 
 
+def test_finite_differences_have_no_tolerance_of_the_test(tmp_path: Path) -> None:
+    """`gradcheck` allows what its method needs, which is more than a gradient of this size."""
+    (tmp_path / "test_mine.py").write_text(
+        "import torch\n"
+        "def test_gradient():\n"
+        "    x = torch.full((3,), 1e-4, dtype=torch.float64, requires_grad=True)\n"
+        "    assert torch.autograd.gradcheck(lambda x: 1e-4 * x.square(), x, fast_mode=True)\n"
+        "    assert torch.autograd.gradcheck(lambda x: 1e-4 * x.square(), x)\n",
+        encoding="utf-8",
+    )
+    done = run(tmp_path, "--all", "-p", "no:cacheprovider")
+    assert done.stdout == "tolerances: 0 vacuous, 0 loose, 0 tight, 0 sound, 0 not judged, in 1 test\n"
+
+
 PLANTED = """\
 import random
 import pytest, torch
