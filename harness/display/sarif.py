@@ -72,7 +72,7 @@ def make_check_rules(verdicts: Sequence[Verdict], annotations: Sequence[Annotati
 def make_audit_rules(annotations: Sequence[Annotation]) -> Mapping[str, Object]:
     """Return a rule for each kind of finding."""
     return {
-        note.id: _make_rule(note.id, _OF_AUDITS[note.rule], "harness explain audit", tags=["numerics"])
+        note.id: make_rule(note.id, _OF_AUDITS[note.rule], "harness explain audit", tags=["numerics"])
         for note in annotations
     }
 
@@ -101,10 +101,10 @@ def _describe_law(verdict: Verdict) -> Object:
     contract, statement = get_scope(verdict), printable(verdict.statement)
     explain = f"harness explain {verdict.law}" + ("" if contract == FORMULA else f" --contract {contract}")
     details = f"{statement}\nSource: {printable(verdict.source)}"
-    return _make_rule(f"{contract}/{verdict.law}", statement, explain, details, tags=["numerics", verdict.group])
+    return make_rule(f"{contract}/{verdict.law}", statement, explain, details, tags=["numerics", verdict.group])
 
 
-def _make_rule(
+def make_rule(
     id_: str, text: str, explain: str, details: str = "", *, level: str = "error", tags: Sequence[str] = ()
 ) -> Object:
     """Return a rule; ``details`` is its text at full length."""
@@ -117,7 +117,7 @@ def _make_rule(
     }
 
 
-_OF_PROPERTIES = _make_rule(
+_OF_PROPERTIES = make_rule(
     PROPERTY, "A consistent behavior that may be intended.", "harness explain property", level="note"
 )
 """The rule of all properties."""

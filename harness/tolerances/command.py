@@ -2,13 +2,23 @@
 
 from collections import Counter
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from harness.command.options import Output, say
+from harness.command.options import (
+    JsonOption,
+    MarkdownOption,
+    Output,
+    OutputFormat,
+    OutputFormatOption,
+    say,
+    write_files,
+)
 from harness.command.runner import Work, run
-from harness.tolerances.place import Answer, Suite
+from harness.error import UsageError
+from harness.tolerances.place import FINDINGS, Answer, Suite
 from harness.wording.number import count
 
 
@@ -23,6 +33,16 @@ def tolerances(
         bool,
         typer.Option("--processors", help="Run the suite again: the same, with one thread, and as other processors."),
     ] = False,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(help="Known findings: any other one fails, and no known one.", metavar="FILE"),
+    ] = None,
+    update_baseline: Annotated[
+        bool, typer.Option("--update-baseline", help="Write the findings to the file of --baseline.")
+    ] = False,
+    json: JsonOption = None,
+    markdown: MarkdownOption = None,
+    output_format: OutputFormatOption = OutputFormat.FULL,
 ) -> None:
     """Find the comparisons of a test suite whose tolerance accepts a wrong result, or refuses a right one.
 
@@ -31,15 +51,21 @@ def tolerances(
       harness tolerances tests
       harness tolerances tests/test_loss.py -k cross_entropy
       harness tolerances tests --processors
+      harness tolerances tests --baseline tolerances.json
 
     pytest runs in this environment and imports your code as it always does.
     Comparisons in tests that fail get no verdict.
 
     Exit codes:
-      0  no comparison is vacuous
-      1  a comparison accepts 0 in place of the result
+      0  no comparison is vacuous; with --baseline, no finding is new
+      1  a comparison accepts 0 in place of the result, or a finding is new
       2  the suite did not run
     """
+    from harness.tolerances.output import find_new, format_suite, read_baseline, write_baseline, write_document
+
+    if update_baseline and baseline is None:
+        raise UsageError("cannot update the baseline", rule="`--update-baseline` needs the file of `--baseline`")
+    known = None if baseline is None or update_baseline else read_baseline(baseline)
     suites: dict[str, Suite] = {}
 
     def work(work: Work) -> None:
@@ -61,11 +87,25 @@ def tolerances(
         suite = next(iter(suites.values()), Suite())
         if len(suites) > 1:
             suite = predict_failures(suites)
-        shown = [Answer.VACUOUS, Answer.LOOSE, Answer.TIGHT, *([Answer.SOUND, Answer.UNJUDGED] if every else [])]
-        for answer in shown:
-            say(*(f"{answer.upper():<10}  {place.sentence}" for place in suite.places if place.answer is answer))
-        say(_summarize(suite) + (f"; {work.early}" if work.early else ""))
-        return int(any(place.answer is Answer.VACUOUS for place in suite.places))
+        new = list(suite.places) if known is None else find_new(suite, known)
+        fails = any(known is not None or place.answer is Answer.VACUOUS for place in new)
+        if baseline is not None and update_baseline:
+            write_baseline(baseline, suite)
+            fails = False
+        extra = [] if known is None else [f"{count(len(new), 'finding')} not in {baseline}"]
+        summary = "; ".join([_summarize(suite), *extra, *filter(None, [work.early])])
+        files = {"json": json, "markdown": markdown}
+        with write_files(files, lambda kind: write_document(kind, suite, summary)) as written:
+            if output_format is OutputFormat.FULL:
+                shown = [*FINDINGS, *([Answer.SOUND, Answer.UNJUDGED] if every else [])]
+                for answer in shown:
+                    chosen = [place for place in new if place.answer is answer]
+                    say(*(f"{answer.upper():<10}  {place.sentence}" for place in chosen))
+                say(summary, *written)
+            else:
+                shown_suite = suite.model_copy(update={"places": tuple(new)})
+                say(*format_suite(output_format, shown_suite, summary, early=work.early, fails=fails))
+        return int(fails)
 
     raise typer.Exit(run(work, show, kept=suites, unit="run", output=Output()))
 

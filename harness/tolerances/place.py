@@ -17,6 +17,14 @@ class Answer(StrEnum):
     UNJUDGED = "not judged"
 
 
+FINDINGS = {
+    Answer.VACUOUS: "The comparison accepts 0 in place of the result.",
+    Answer.LOOSE: "The comparison accepts a result that is some percent too large.",
+    Answer.TIGHT: "The comparison refuses a right result, as another processor computes it.",
+}
+"""Verdicts that ask for a change, the most urgent first, and their descriptions."""
+
+
 class Judged(Record):
     """One comparison that passed."""
 
@@ -82,6 +90,8 @@ class Suite(Record):
     places: tuple[Place, ...] = ()
     passed: int = 0
     failed: int = 0
+    root: str = ""
+    """Folder of the suite, to which the files of places are relative."""
     """Tests that passed and that failed; comparisons count only in tests that passed."""
 
 
@@ -95,4 +105,5 @@ def merge(suites: Sequence[Suite]) -> Suite:
         for (file, line, function), comparisons in sorted(by_line.items())
     ]
     passed, failed = sum(suite.passed for suite in suites), sum(suite.failed for suite in suites)
-    return Suite(places=tuple(places), passed=passed, failed=failed)
+    root = next((suite.root for suite in suites), "")
+    return Suite(places=tuple(places), passed=passed, failed=failed, root=root)

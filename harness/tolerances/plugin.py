@@ -83,6 +83,7 @@ class Judging:
     def pytest_unconfigure(self) -> None:
         """Restore the functions, and write the verdicts."""
         self._interception.stop()
-        suite = Suite(places=self._interception.watch.places, passed=self._passed, failed=self._failed)
+        watch = self._interception.watch
+        suite = Suite(places=watch.places, passed=self._passed, failed=self._failed, root=str(watch.root))
         file = self._folder / f"{os.getpid()}.json"
         file.write_text(suite.model_dump_json(), encoding="utf-8")

