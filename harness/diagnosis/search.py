@@ -376,7 +376,8 @@ def _is_of_code(seen: Seen, choice: Choice, value: float) -> bool:
     forms = (
         form
         for number in map(abs, seen.code)
-        for form in (number, 1 - number, *((1 / number, math.sqrt(number), number**2) if number else ()))
+        # A power beyond the largest number is an error of Python, and a product is infinity.
+        for form in (number, 1 - number, *((1 / number, math.sqrt(number), number * number) if number else ()))
     )
     return any(math.isclose(abs(value), abs(form), rel_tol=1e-3) for form in forms)
 

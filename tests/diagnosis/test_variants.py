@@ -51,6 +51,11 @@ CHANGES: dict[str, tuple[str, Callable[..., Any], str]] = {
         lambda x: x + 0.044175 * x**3,
         "0.044175 takes the place of 0.044715",
     ),
+    "a divisor, and a number with no square": (
+        "sum(x * y) / sum(y * y)",
+        lambda x, y: (x * y).clamp(max=1e300).sum(-1) / ((y * y).sum(-1) + 1e-3),
+        "0.001 is added to the divisor `sum(y ** 2)`",
+    ),
     "a divisor": (
         "sum(x * y) / sum(y * y)",
         lambda x, y: (x * y).sum(-1) / ((y * y).sum(-1) + 1e-3),
