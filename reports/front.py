@@ -117,7 +117,7 @@ def _draw_pictures(reading: Reading) -> Iterator[tuple[Figure | Watch | None, st
     if len(steps := figures.visible_steps(frames.steps)):
         yield figures.step_time(steps), "model", str(steps["family"].iloc[0])
     if len(frames.loaders):
-        yield figures.loading(frames.loaders, source), "run", "loading"
+        yield figures.loading(frames.loaders, frames.balance, source), "run", "loading"
     ordinary = [audit for audit in reading.audits if not audit.expected and audit.what_if is None]
     audited = (figure for draw in (headroom, errors) for audit in ordinary if (figure := draw(audit)) is not None)
     yield from ((figures.large("front-headroom", figure), "run", "audit") for figure in islice(audited, 1))

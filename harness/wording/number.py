@@ -87,3 +87,19 @@ def interval(low: float, high: float, *, digits: int = 3) -> str:
 def count(number: int, noun: str) -> str:
     """Return ``3 laws`` or ``1 law``."""
     return f"{number:,} {noun if number == 1 else noun + 's'}"
+
+
+FASTER = "times as fast as"
+"""End of the comparison with something slower."""
+
+EQUAL = 1.05
+"""Largest ratio up to which two speeds are called equal."""
+
+
+def compare_speed(ratio: float, low: float, high: float) -> str:
+    """Return how a speed compares with another one, before its noun, from their ratio and its interval."""
+    if low >= 1.0 / EQUAL and high <= EQUAL:
+        return "as fast as"
+    if low > 1.0:
+        return f"{ratio:.3g} {FASTER}"
+    return f"slower, by a factor of {1.0 / ratio:.3g}, than" if high < 1.0 else "not distinguishable in speed from"

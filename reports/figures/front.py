@@ -3,23 +3,30 @@
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
 
 from harness.record import DataSource
-from harness.wording.number import duration, rate, times
+from harness.wording.number import compare_speed, duration, rate, times
 
 from ..page_part import Figure
 from ..source import caveat_of
-from ..style import INK, pen
-from ..svg import add_tooltips, belongs
 from ..text import shorten, workers_in_words
 from .accuracy import SIGNS
 from .axis import End, categories, logarithmic, names_of
-from .chart import Curves, curve_panels, name_rows, wide_and_narrow
+from .chart import Curves, curve_panels, wide_and_narrow
 from .loader import budgets as budget_figure
+from .loader import draw_cells
 from .survey import DTYPE, HEIGHT_IN, magnitudes
 from .training import overfitting
+
+SLOW = "\N{BLACK DOWN-POINTING TRIANGLE}"
+"""Sign of a rate that is less than the demand of the training step."""
+
+WIDE, NARROW = 10, 4
+"""Number of configurations whose rates fit on a wide and on a narrow screen."""
 
 MAX_LINES = 6
 MAX_CHARACTERS = 24
@@ -100,47 +107,69 @@ def _draw_steps(axes: Axes, *, frame: pd.DataFrame, names: dict[str, str], only:
     return curves.ends
 
 
-def loading(frame: pd.DataFrame, source: DataSource | None) -> Figure:
-    """Return the best rate per loader, without workers and with them."""
+def loading(frame: pd.DataFrame, balance: pd.DataFrame, source: DataSource | None) -> Figure:
+    """Return a heat map of the rates of all loaders, with the demand of the training step."""
     best = frame.sort_values("samples_per_s", ascending=False, kind="stable")
-    rows = best.assign(several=best["workers"] > 0).sort_values("several", kind="stable")
-    rows = rows.drop_duplicates(["case", "several"])
     cases = list(dict.fromkeys(best["case"]))[: 2 * MAX_LINES]
-    first, last = best.iloc[0], best[best["case"] == cases[-1]].iloc[0]
-    names = names_of(frame)
+    table = best.pivot_table(index="case", columns=["batch_size", "workers"], values="samples_per_s", aggfunc="max")
+    table, first, names = table.loc[cases], best.iloc[0], names_of(frame)
     caption = (
         f"{names[str(first['case'])]} delivers {rate(first['samples_per_s'])} samples per second at batch size "
         f"{first['batch_size']:,} with {workers_in_words(int(first['workers']))}"
     )
-    if len(cases) > 1:
-        ratio = times(first["samples_per_s"] / last["samples_per_s"])
-        caption += f", {ratio} the best rate of {names[str(last['case'])]}"
-    draw = partial(_draw_best, rows=rows, cases=cases)
-    narrow, height_in = partial(draw, in_words=False), 0.75 + 0.36 * len(cases)
-    panel = wide_and_narrow("", draw, draw_narrow=narrow, name="front-loader", label=f"{caption}.", height_in=height_in)
-    title, claim = "Fastest configuration per data loader", f"{names[str(first['case'])]} is the fastest data loader"
-    caveat = caveat_of(frame, source)
+    claim, demand = f"{names[str(first['case'])]} is the fastest data loader", 0.0
+    if len(measured := balance[(balance["load_to_step_low"] > 0) & (balance["step_s"] > 0)]):
+        row = measured.sort_values("load_to_step", kind="stable").iloc[0]
+        demand, case = float(row["batch_size"] / row["step_s"]), str(row["case"])
+        claim = f"With {names.get(case, case)}, {_compare_with_step(row)}"
+        caption += f". The step takes {rate(demand)} at batch size {row['batch_size']:,}; {SLOW} marks slower rates"
+    caption += ". A brighter cell is a higher rate"
+    draw = partial(_draw_rates, table=table, demand=demand, names=names)
+    panel = wide_and_narrow(
+        "",
+        draw,
+        draw_narrow=partial(draw, width=NARROW),
+        name="front-loader",
+        label=f"{caption}.",
+        height_in=0.9 + 0.4 * len(cases),
+    )
+    title, caveat = "Throughput of the data loaders against batch size and workers", caveat_of(frame, source)
     return Figure("front-loader", title, (panel,), f"{caption}.", ("loaders",), caveat, columns=1, claim=claim)
 
 
-def _draw_best(axes: Axes, rows: pd.DataFrame, cases: list[str], *, in_words: bool = True) -> None:
-    """Draw two points for each loader, each with its rate and, if there is room, the number of workers."""
-    names = names_of(rows)
-    for position, case in enumerate(cases):
-        for _, row in rows[rows["case"] == case].iterrows():
-            y = position + (0.2 if row["several"] else -0.2)
-            color, value = pen(str(row["style"])).color, float(row["samples_per_s"])
-            # A bar would need a zero, which a logarithmic axis does not have.
-            point = axes.plot([value], [y], "o", color=color, markerfacecolor="none" if row["several"] else color)
-            workers = workers_in_words(int(row["workers"]))
-            text = f"{rate(value)}, {workers}" if in_words else rate(value)
-            belongs(case, *point, axes.text(value * 1.12, y, text, va="center", color=INK, fontsize=9.2))
-            tip = f"{case}, batch {row['batch_size']:,}, {workers}: {value:,.1f} samples/s"
-            add_tooltips(axes, [(value, y, tip)], case=case)
-    seen = rows["samples_per_s"]
-    logarithmic(axes.xaxis, [float(seen.min()) / 3, float(seen.max()) * 6], text=rate)
-    rows_names = [shorten(names[case], limit=MAX_CHARACTERS) for case in cases]
-    name_rows(axes, rows_names, cases=cases, xlabel="samples/s" if in_words else "samples/s (○ workers)")
+def _compare_with_step(row: "pd.Series[float]") -> str:
+    """Return how reading compares with the training step in a row of the balance."""
+    ratio, low, high = (1.0 / float(row[f"load_to_step{end}"]) for end in ("", "_high", "_low"))
+    return f"reading is {compare_speed(ratio, low, high)} the step"
+
+
+def _draw_rates(axes: Axes, *, table: pd.DataFrame, demand: float, names: dict[str, str], width: int = WIDE) -> None:
+    """Fill a cell for each loader and configuration; a sign marks rates below the demand.
+
+    Rates are left out where more configurations than ``width`` have no room for them.
+    """
+    rates = table.to_numpy(dtype=float)
+    norm = LogNorm(np.nanmin(rates), max(np.nanmax(rates), 1.01 * np.nanmin(rates)))
+    draw_cells(axes, rates, norm, text=partial(_mark_rate, demand=demand, is_crowded=rates.shape[1] > width))
+    _name_columns(axes, table.columns, width=width)
+    rows = [shorten(names[str(case)], limit=MAX_CHARACTERS) for case in table.index]
+    axes.set_yticks(np.arange(len(rows)) + 0.5, rows)
+    axes.set(xlabel="workers, batch size", ylim=(len(rows), 0))
+
+
+def _mark_rate(value: float, *, demand: float, is_crowded: bool) -> str:
+    """Return the text of a cell, with the sign below the rate."""
+    return "\n".join([rate(value)] * (not is_crowded) + [SLOW] * bool(value < demand))
+
+
+def _name_columns(axes: Axes, columns: pd.Index, *, width: int) -> None:
+    """Write the workers below each column, and each batch size once below its columns, as many as fit."""
+    places = pd.Series(np.arange(len(columns)) + 0.5, columns)
+    shown, middles = places[:: 1 + len(places) // (3 * width)], places.groupby("batch_size").mean()
+    sizes = middles[:: 1 + len(middles) // (width + 2)]
+    axes.xaxis.remove_overlapping_locs = False
+    axes.set_xticks(list(shown), [str(number) for number in shown.index.get_level_values("workers")])
+    axes.set_xticks(list(sizes), [f"\n{size:,}" for size in sizes.index], minor=True)
 
 
 def spent(budgets: pd.DataFrame, source: DataSource | None) -> Figure:

@@ -1,6 +1,6 @@
 """Loaders: rates as a heat map and against workers, the share that waits, and the parts of the batch time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -11,7 +11,7 @@ from matplotlib.colors import LogNorm
 
 from harness.record import DataSource
 from harness.record.budget import PARTS
-from harness.wording.number import approximate, percent, rate, times
+from harness.wording.number import FASTER, approximate, compare_speed, percent, rate, times
 
 from ..page_part import Figure, Panel
 from ..source import caveat_of
@@ -107,21 +107,33 @@ def _build_heat_panels(case: str, frame: pd.DataFrame, number: int, *, norm: Log
 
 
 def _draw_heat(axes: Axes, *, table: pd.DataFrame, norm: LogNorm) -> None:
-    """Fill each cell with the color of its rate and write the rate into it, in the ink of the better contrast."""
+    """Draw the rates, batch sizes from top to bottom and workers from left to right."""
     rates = table.to_numpy(dtype=float)
     rows, columns = rates.shape
+    draw_cells(axes, rates, norm)
+    axes.set_xticks(np.arange(columns) + 0.5, map(str, table.columns))
+    axes.set_yticks(np.arange(rows) + 0.5, map(str, table.index))
+    axes.set(xlabel="workers (processes)", ylabel="batch size (samples)", ylim=(rows, 0))
+
+
+def draw_cells(
+    axes: Axes,
+    rates: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]",
+    norm: LogNorm,
+    *,
+    text: Callable[[float], str] = rate,
+) -> None:
+    """Fill each cell with the color of its rate and write the rate into it, in the ink of the better contrast."""
     axes.pcolormesh(rates, cmap=MAP, norm=norm, edgecolors=PAPER, linewidth=1.5)
     for (row, column), value in np.ndenumerate(rates):
         red, green, blue, _ = colormaps[MAP](norm(value))
         ink = "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "#ffffff"
         color = INK if np.isnan(value) else ink
-        axes.text(column + 0.5, row + 0.5, rate(value), ha="center", va="center", color=color)
-    axes.set_xticks(np.arange(columns) + 0.5, map(str, table.columns))
-    axes.set_yticks(np.arange(rows) + 0.5, map(str, table.index))
-    axes.set(xlabel="workers (processes)", ylabel="batch size (samples)", ylim=(rows, 0))
+        words = "" if np.isnan(value) else text(value)
+        axes.text(column + 0.5, row + 0.5, words, ha="center", va="center", color=color)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)
+    axes.tick_params(which="both", length=0)
 
 
 def _draw_scale(axes: Axes, *, low: float, high: float) -> None:
@@ -148,22 +160,27 @@ def scaling(frame: pd.DataFrame, source: DataSource | None) -> Figure:
         draw = partial(_draw_scaling, frame=group, workers=sorted(scaled["workers"].unique()), span=span)
         return [draw_panel(case, draw, name=f"loader-scaling-{number}", label=label, height_in=HEIGHT_IN)]
 
-    gains = {str(case): _is_gain(group) for case, group in scaled.groupby("case", sort=False)}
+    gains = {str(case): _compare_best(group).endswith(FASTER) for case, group in scaled.groupby("case", sort=False)}
     claim = f"More workers help {sum(gains.values())} of {count(len(gains), 'loader')}"
     if len(gains) == 1:
-        claim = f"More workers {'make' if all(gains.values()) else 'do not make'} {next(iter(gains))} faster"
+        claim = f"With more workers, {next(iter(gains))} is {_compare_best(scaled)} with the fewest"
     title = "Loader throughput against the number of workers"
     panels, caption = panels_by(scaled, "case", build_panels), _explain_efficiency(frame, scaled)
     return Figure("loader-scaling", title, panels, caption, ("loaders",), caveat_of(frame, source), claim=claim)
 
 
-def _is_gain(group: pd.DataFrame) -> bool:
-    """Whether the interval of a rate with more workers is above that of the best rate with the fewest."""
+def _compare_best(group: pd.DataFrame) -> str:
+    """Return how the best rate with more workers compares with the best one with the fewest."""
     is_more = group["workers"] > group["workers"].min()
-    best = group[~is_more].sort_values("samples_per_s", kind="stable").iloc[-1]
-    limit = best["samples_per_s"] if pd.isna(best["samples_per_s_high"]) else best["samples_per_s_high"]
-    low = group["samples_per_s_low"].fillna(group["samples_per_s"])
-    return bool((low[is_more] > limit).any())
+    more, fewest = (_best_row(group[chosen]) for chosen in (is_more, ~is_more))
+    low, high = _rate_at(more, "low") / _rate_at(fewest, "high"), _rate_at(more, "high") / _rate_at(fewest, "low")
+    return compare_speed(float(more["samples_per_s"] / fewest["samples_per_s"]), low, high)
+
+
+def _rate_at(row: "pd.Series[float]", end: str) -> float:
+    """Return an end of the interval of a rate, or the rate if it has no interval."""
+    value = row[f"samples_per_s_{end}"]
+    return float(row["samples_per_s"] if pd.isna(value) else value)
 
 
 def _draw_scaling(axes: Axes, *, frame: pd.DataFrame, workers: Sequence[int], span: Sequence[float]) -> None:
