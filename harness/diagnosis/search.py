@@ -369,7 +369,7 @@ def _find_with_numbers_of_code(seen: Seen, singles: Iterable[Deviations], deadli
     return None
 
 
-def _is_of_code(seen: Seen, choice: Choice, value: float) -> bool:
+def is_of_code(seen: Seen, choice: Choice, value: float) -> bool:
     """Whether a number follows from a number of the code; a sentence about another one would puzzle."""
     if not seen.code or choice.key not in {"number", "eps"}:
         return True
@@ -429,7 +429,7 @@ def _solve_at(seen: Seen, deviations: Deviations, slot: str, number: int, positi
                 if choice.key == "factor" and abs(value - 1.0) < NEUTRAL:
                     continue
                 setting = seen.setting(deviations, {slot: value})
-                if _is_of_code(seen, choice, value) and seen.agrees(setting):
+                if is_of_code(seen, choice, value) and seen.agrees(setting):
                     return setting
     return None
 
