@@ -127,7 +127,7 @@ def draw_cells(
     axes.pcolormesh(rates, cmap=MAP, norm=norm, edgecolors=PAPER, linewidth=1.5)
     for (row, column), value in np.ndenumerate(rates):
         red, green, blue, _ = colormaps[MAP](norm(value))
-        ink = "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "#ffffff"
+        ink = "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.46 else "#ffffff"
         color = INK if np.isnan(value) else ink
         words = "" if np.isnan(value) else text(value)
         axes.text(column + 0.5, row + 0.5, words, ha="center", va="center", color=color)

@@ -13,7 +13,9 @@ import pytest
 import samples.benchmarks
 import samples.run
 import samples.survey
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, to_hex
 from matplotlib.figure import Figure as DrawnFigure
 from PIL import Image as Picture
 
@@ -72,6 +74,16 @@ def test_the_colour_of_a_style_stands_out_on_both_papers(style: str, paper: str)
 def test_the_parts_of_a_batchs_time_stand_out_on_dark_paper(part: str) -> None:
     """The step was once indigo on black, and invisible."""
     assert (luminance(loader.COLORS[part]) + 0.05) / (luminance("#14171a") + 0.05) >= 3
+
+
+def test_the_text_of_each_cell_of_a_heat_map_stands_out() -> None:
+    """The contrast is at least 4.5 to 1, as WCAG requires for text. White on the grey in the middle once had 4.0."""
+    axes, rates = DrawnFigure().add_subplot(), np.geomspace(1.0, 1e6, 256)
+    loader.draw_cells(axes, rates[np.newaxis], LogNorm(1.0, 1e6))
+    cells = colormaps[loader.MAP](np.linspace(0.0, 1.0, 256))
+    for text, cell in zip(axes.texts, cells, strict=True):
+        low, high = sorted([luminance(str(text.get_color())), luminance(to_hex(cell))])
+        assert (high + 0.05) / (low + 0.05) >= 4.5
 
 
 def test_shared_styles_give_the_same_drawings() -> None:
