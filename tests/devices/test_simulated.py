@@ -6,14 +6,27 @@ import pytest
 from samples.simulated import run_python
 
 INSIDE = Path(__file__).parent / "inside"
+OPTIONS = ["-q", "--noconftest", "-p", "no:cacheprovider", "-p", "no:xdist"]
 PARAMETERS = {"launch_s": 1e-3, "kernel_s": 0.1, "transfer_s": 0.01, "l2_bytes": 2**20, "memory_bytes": 2**26}
 
 
 @pytest.mark.parametrize("name", ["placement", "timeline", "memory"])
 def test_the_device_behaves_as_a_real_one(name: str) -> None:
     """The tests of each file in the folder ``inside`` hold in a process with the device."""
-    options = ["-q", "--noconftest", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly"]
-    done = run_python("-m", "pytest", *options, str(INSIDE / f"of_{name}.py"), **PARAMETERS)
+    done = run_python("-m", "pytest", *OPTIONS, str(INSIDE / f"of_{name}.py"), **PARAMETERS)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+SLOW = {
+    **{"launch_s": 1e-3, "wait_s": 1e-4, "kernel_s": 5e-4, "transfer_s": 1e-3},
+    **{"operations_per_s": 1e11, "bytes_per_s": 2e9, "cached_per_s": 8e9, "transfer_per_s": 5e8, "pinned_per_s": 2e9},
+}
+"""A device a thousand times as slow as others, so that what its simulation takes is little."""
+
+
+def test_faults_of_a_measurement_are_seen() -> None:
+    """Six are planted, each on a sound device."""
+    done = run_python("-m", "pytest", *OPTIONS, str(INSIDE / "of_faults.py"), **SLOW)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

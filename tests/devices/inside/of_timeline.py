@@ -124,13 +124,11 @@ def test_the_cache_makes_a_second_reading_faster_until_it_is_flushed() -> None:
 
 
 def test_a_hot_device_is_slower_until_it_has_cooled() -> None:
-    """The hot time is in seconds of work."""
-    device = make(hot=(10.0, 50.0), hot_share=0.5, kernel_s=10.0)
-    queue, ends = device.queues[0], []
-    for _ in range(4):
-        device.launch(queue, {}, 0)
-        ends.append(device.busy_s)
-    assert ends == [10.0, 30.0, 50.0, 60.0]
+    """The hot time is by the host's clock."""
+    start = HOST.now()
+    device = make(hot=(start + 15, start + 35), hot_share=0.5, kernel_s=10.0, asynchronous=False)
+    durations = [seconds(lambda: device.launch(device.queues[0], {}, 0)) for _ in range(4)]
+    assert durations == pytest.approx([10.0, 10.0, 20.0, 10.0], abs=0.1)
 
 
 def test_a_device_without_a_queue_takes_the_hosts_time() -> None:

@@ -29,7 +29,7 @@ class Parameters:
     reported_l2_bytes
         Size of the cache that the device reports; the true one by default.
     clock_mhz, hot, hot_share
-        Clock of the processors; begin and end of a hot time in seconds of the device's work; the clock's share then.
+        Clock of the processors; begin and end of a hot time in seconds of the host's clock; the clock's share then.
     jitter
         Relative deviation of the times of operations.
     synchronizes, asynchronous
@@ -120,7 +120,6 @@ class Device:
     parameters: Parameters
     host: Host = HOST
     queues: list[Queue] = field(default_factory=lambda: [Queue()])
-    busy_s: float = 0.0
     ends: deque[float] = field(default_factory=deque)
     cached: OrderedDict[int, int] = field(default_factory=OrderedDict)
     draws: Random = field(default_factory=lambda: Random(0))
@@ -148,7 +147,6 @@ class Device:
             self.host.wait_until(self.ends.popleft())
         duration_s /= self.share
         queue.end_s = max(queue.end_s, self.host.now()) + duration_s
-        self.busy_s += duration_s
         self.ends.append(queue.end_s)
         if not self.parameters.asynchronous:
             self.host.wait_until(queue.end_s)
@@ -182,4 +180,4 @@ class Device:
     def share(self) -> float:
         """Return the share of the clock at which the processors run now."""
         begin, end = self.parameters.hot or (0.0, 0.0)
-        return self.parameters.hot_share if begin <= self.busy_s < end else 1.0
+        return self.parameters.hot_share if begin <= self.host.now() < end else 1.0

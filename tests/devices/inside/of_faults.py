@@ -1,0 +1,112 @@
+"""Six faults of a measurement, each planted on the simulated device, and a sound device without a word.
+
+A launch takes a millisecond, so that what the simulation adds in real time is small.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from cases.softmax_regression.concise import training_step
+from simulated_device.timeline import DEVICE
+
+from harness.bench.suites.step_group import Timed, measure_group
+from harness.case import Case
+from harness.timing.clock import current_accelerator
+
+BATCH = 4096
+SIDE = torch.Stream("sim")
+
+
+@pytest.fixture(autouse=True)
+def sound() -> Iterator[None]:
+    """Restore the parameters."""
+    before = DEVICE.parameters
+    yield
+    DEVICE.parameters = before
+
+
+def measure(function: Any = training_step, **changes: Any) -> Timed:
+    """Time a step on the device after a change of its parameters."""
+    DEVICE.parameters = replace(DEVICE.parameters, **changes)
+    case = Case(function, "softmax_regression_step", name="step")
+    group = measure_group([case], BATCH, current_accelerator(), seconds=0.01)
+    assert not group.failed, group.failed
+    return group.timed["step"]
+
+
+def test_of_a_sound_device_nothing_is_said() -> None:
+    """The control, with times that vary."""
+    timed = measure(jitter=0.02)
+    assert (timed.faults, timed.remarks) == ((), ())
+
+
+def test_a_forgotten_synchronization_is_a_fault() -> None:
+    """The step would take the time of its launches."""
+    (fault,) = measure(synchronizes=False).faults
+    assert "was not waited for" in fault
+
+
+def test_a_cache_that_is_not_flushed_is_a_fault() -> None:
+    """The device reports a small cache, so that the flush displaces nothing."""
+    assert any("was not flushed" in fault for fault in measure(l2_bytes=2**30, reported_l2_bytes=2**25).faults)
+
+
+def test_a_throttled_device_is_waited_for_and_its_rounds_do_not_count() -> None:
+    """It becomes hot during the measurement; the slow rounds would make the median longer."""
+    usual_s = sorted(measure().rounds_s)
+    start = time.perf_counter()
+    timed = measure(hot=(start + 30.0, start + 45.0), hot_share=0.4)
+    (remark,) = timed.remarks
+    assert "40 % of its clock" in remark
+    assert max(timed.rounds_s) < 1.2 * usual_s[-1]
+
+
+def test_a_device_that_stays_throttled_is_named() -> None:
+    """Waiting ends, and the rounds count."""
+    start = time.perf_counter()
+    timed = measure(hot=(start + 30.0, start + 1e9), hot_share=0.4)
+    assert any("40 % of its clock" in remark for remark in timed.remarks)
+    assert timed.rounds_s
+
+
+def test_a_copy_in_the_window_is_named() -> None:
+    """The step brings a table from the host each time."""
+
+    def copying(weight: Any, bias: Any, lr: float) -> Any:
+        step, parameters = training_step(weight, bias, lr)
+        table = torch.zeros(1)
+
+        def with_copy(X: Any, y: Any) -> Any:
+            return step(X + table.to(X.device), y)
+
+        return with_copy, parameters
+
+    (remark,) = measure(copying).remarks
+    assert "copies from the host to sim" in remark
+
+
+def test_work_on_a_second_stream_is_named() -> None:
+    """The marks in the present stream do not see it."""
+
+    def beside(weight: Any, bias: Any, lr: float) -> Any:
+        step, parameters = training_step(weight, bias, lr)
+
+        def on_both(X: Any, y: Any) -> Any:
+            loss = step(X, y)
+            with SIDE:
+                for _ in range(40):
+                    X + X
+            return loss
+
+        return on_both, parameters
+
+    assert any("another stream" in remark for remark in measure(beside).remarks)
+
+
+def test_a_device_on_the_hosts_time_is_named() -> None:
+    """Its launches last as long as its work."""
+    assert any("on the host's time" in remark for remark in measure(asynchronous=False).remarks)
