@@ -189,6 +189,9 @@ class Event(Protocol):
     def record(self) -> Any:
         """Add the mark to the queue of the current stream."""
 
+    def synchronize(self) -> None:
+        """Wait until the accelerator has passed the mark; work in other streams may go on."""
+
     def elapsed_time(self, end_event: Any, /) -> float:
         """Return the milliseconds between two marks that the accelerator has passed, by its own clock."""
 
@@ -252,10 +255,13 @@ class DeviceTime:
     device_s
         Time on the device from begin to end. If the host queues more slowly than the device works, this includes idle
         time of the device.
+    beyond_s
+        Time for which other streams work after the end.
     """
 
     launch_s: float
     device_s: float
+    beyond_s: float = 0.0
 
 
 def device_time(
@@ -273,8 +279,11 @@ def device_time(
         function()
     launched_s = clock() - began
     end.record()
+    end.synchronize()
+    ended = clock()
     accelerator.synchronize()
-    return DeviceTime(launched_s / calls, start.elapsed_time(end) / 1e3 / calls)
+    beyond_s = clock() - ended
+    return DeviceTime(launched_s / calls, start.elapsed_time(end) / 1e3 / calls, beyond_s / calls)
 
 
 WARM_CALLS = 3

@@ -4,6 +4,7 @@ Importing this module imports no torch. Clocks and accelerators are arguments, s
 """
 
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -56,14 +57,100 @@ def _time_launches(
 
 
 def time_by_events(launch: Callable[[], object], accelerator: Accelerator, clock: Clock) -> Slice:
-    """Return a turn that times queued calls: seconds of the host, and seconds of the device by its events."""
+    """Return a turn that times queued calls: seconds of the host, of the device by its events, and after the last."""
 
     def turn(calls: int) -> tuple[float, ...]:
         launch()
         timed = device_time(launch, accelerator, calls=calls, clock=clock)
-        return timed.launch_s * calls, timed.device_s * calls
+        return timed.launch_s * calls, timed.device_s * calls, timed.beyond_s * calls
 
     return turn
+
+
+FLUSHED = 1.5
+"""Size of the buffer that displaces the contents of the second-level cache, in sizes of the cache."""
+
+
+def make_flush(device: str, l2_bytes: int) -> Callable[[], object]:
+    """Return a call that displaces the contents of the second-level cache."""
+    import torch
+
+    return torch.empty(int(FLUSHED * l2_bytes) // 4, device=device).zero_
+
+
+def time_cold(
+    launch: Callable[[], object], flush: Callable[[], object], accelerator: Accelerator, clock: Clock
+) -> Slice:
+    """Return a turn of calls with a cold cache: seconds of calls that are waited for, and of the device by its events.
+
+    The flush is waited for before the time begins, so that the time includes no part of it.
+    """
+
+    def turn(calls: int) -> tuple[float, ...]:
+        waited_s = device_s = 0.0
+        for _ in range(calls):
+            flush()
+            accelerator.synchronize()
+            start, end, began = accelerator.event(), accelerator.event(), clock()
+            start.record()
+            launch()
+            end.record()
+            accelerator.synchronize()
+            waited_s += clock() - began
+            device_s += start.elapsed_time(end) / 1e3
+        return waited_s, device_s
+
+    return turn
+
+
+THROTTLED = 0.8
+"""Share of the highest clock below which a round does not count."""
+
+COOLING_S, PAUSE_S = 10.0, 0.2
+"""Seconds for which a measurement waits altogether until the clock has recovered, and between two readings."""
+
+
+def read_clock(accelerator: Accelerator | None) -> Callable[[], float] | None:
+    """Return a function that reads the average clock in MHz over the driver's last sample period.
+
+    Returns
+    -------
+    read
+        ``None`` without a driver's library; that of ``torch.cuda.clock_rate`` is ``nvidia-ml-py`` or ``amdsmi``.
+    """
+    import torch
+
+    module = None if accelerator is None else torch.get_device_module(accelerator.name)
+    read: Callable[[], float] | None = getattr(module, "clock_rate", None)
+    if read is not None:
+        try:
+            read()
+        except (ImportError, RuntimeError, OSError, AttributeError):  # torch lists no exceptions of the libraries
+            return None
+    return read
+
+
+def watch_clock(read: Callable[[], float], pause: Callable[[float], object] = time.sleep) -> Slice:
+    """Return a turn that reads the clock, and waits while it is low; what it returns are MHz."""
+    highest_mhz, left_s = 0.0, COOLING_S
+
+    def turn(_: int) -> tuple[float, ...]:
+        nonlocal highest_mhz, left_s
+        read_mhz = now_mhz = read()
+        highest_mhz = max(highest_mhz, read_mhz)
+        while now_mhz < THROTTLED * highest_mhz and left_s > 0.0:
+            pause(PAUSE_S)
+            left_s -= PAUSE_S
+            now_mhz = read()
+        return (read_mhz,)
+
+    return turn
+
+
+def list_full_rounds(clock_mhz: Sequence[float]) -> list[int]:
+    """Return the numbers of the rounds at the full clock: neither their reading nor the next one is low."""
+    limit = THROTTLED * max(clock_mhz, default=0.0)
+    return [number for number in range(len(clock_mhz)) if min(clock_mhz[number : number + 2]) >= limit]
 
 
 def time_replays(replay: Callable[[], object], accelerator: Accelerator, clock: Clock) -> Slice:
@@ -107,12 +194,15 @@ Query = Callable[[Sequence[str]], str]
 
 
 def device_state(accelerator: Accelerator | None, query: Query | None = None) -> DeviceState:
-    """Return the state of a CUDA device, as torch and ``nvidia-smi`` report it; nothing is known of other devices."""
-    if accelerator is None or accelerator.name != "cuda":
+    """Return the state of a device as torch reports it, and for a CUDA device as ``nvidia-smi`` does."""
+    if accelerator is None:
         return DeviceState()
     import torch
 
-    properties = torch.cuda.get_device_properties()
+    module = torch.get_device_module(accelerator.name)
+    properties = module.get_device_properties() if hasattr(module, "get_device_properties") else None
+    if accelerator.name != "cuda":
+        return DeviceState(getattr(properties, "L2_cache_size", None))
     clock_mhz, memory_clock_mhz, power_limit_w = _read_values(str(getattr(properties, "uuid", "")), query or _run)
     return DeviceState(getattr(properties, "L2_cache_size", None), clock_mhz, memory_clock_mhz, power_limit_w)
 

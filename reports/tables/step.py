@@ -36,8 +36,9 @@ def steps(frame: pd.DataFrame, *, accelerator: str | None) -> Table:
     return Table("steps-table", "Time per training step", columns, tuple(rows), caption)
 
 
-_GRAPHS = ("CUDA graph", "CUDA graph, events", "copy to device", "CPU / accelerator")
-_ACCELERATED = numbers("accelerator step", "launch time", "device events", *_GRAPHS)
+_GRAPHS = ("CUDA graph", "CUDA graph, events", "copy to device")
+_LOOPS = ("cold cache", "step with copy", "with pinned copy", "CPU / accelerator")
+_ACCELERATED = numbers("accelerator step", "launch time", "device events", *_GRAPHS, *_LOOPS)
 
 
 def floors(frame: pd.DataFrame) -> Table:
@@ -149,7 +150,7 @@ def _format_accelerator(group: pd.DataFrame) -> tuple[str, ...]:
     row = rows.iloc[0]
     cpu = group[group["device"] == "cpu"]["median_s"]
     ratio = cpu.iloc[0] / row["median_s"] if len(cpu) else float("nan")
-    measured = ("graph_s", "graph_device_s", "transfer_s")
+    measured = ("graph_s", "graph_device_s", "transfer_s", "flushed_s", "loop_s", "pinned_loop_s")
     events = duration(row["device_s"])
     if pd.notna(row["on_device_low"]):
         events += f" ({duration(row['on_device_low'])} – {duration(row['on_device_high'])})"

@@ -162,9 +162,9 @@ def test_an_accelerator_has_its_columns_and_its_crossover(tmp_path: Path) -> Non
     steps = FRAMES["steps"](run)
     table = step.steps(steps, accelerator="NVIDIA H100")
     headings = [column.heading for column in table.columns]
-    assert headings[-7:] == [
+    assert headings[-10:] == [
         *("accelerator step", "launch time", "device events", "CUDA graph", "CUDA graph, events", "copy to device"),
-        "CPU / accelerator",
+        *("cold cache", "step with copy", "with pinned copy", "CPU / accelerator"),
     ]
     assert all("–" not in row[-1] for row in table.rows)
     assert "No graph" not in table.caption

@@ -60,6 +60,13 @@ class Mark:
         self.machine.log.append("record")
         self.at_s = self.machine.device_s + self.machine.queued_s
 
+    def synchronize(self) -> None:
+        """Wait for the work before the mark."""
+        self.machine.log.append("wait")
+        self.machine.now_s += max(0.0, self.at_s - self.machine.device_s)
+        self.machine.queued_s -= max(0.0, self.at_s - self.machine.device_s)
+        self.machine.device_s = max(self.machine.device_s, self.at_s)
+
     def elapsed_time(self, end_event: "Mark") -> float:
         """Return milliseconds."""
         self.machine.log.append("elapsed")

@@ -151,7 +151,7 @@ def test_the_accelerator_is_waited_for_before_and_after() -> None:
     device.launch(0.0, 1000.0)
     device.log.clear()
     timed = device_time(lambda: device.launch(0.0, 1.0), device, calls=2, clock=device.clock)
-    assert device.log == ["synchronize", "record", "launch", "launch", "record", "synchronize", "elapsed"]
+    assert device.log == ["synchronize", "record", "launch", "launch", "record", "wait", "synchronize", "elapsed"]
     assert timed.device_s == pytest.approx(1.0)
 
 

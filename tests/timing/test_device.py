@@ -9,7 +9,17 @@ import pytest
 import torch
 
 from harness.timing.clock import TorchAccelerator
-from harness.timing.device import MAX_CALLS, DeviceState, calls_in_queue, device_state, time_by_events, time_replays
+from harness.timing.device import (
+    MAX_CALLS,
+    DeviceState,
+    calls_in_queue,
+    device_state,
+    list_full_rounds,
+    time_by_events,
+    time_cold,
+    time_replays,
+    watch_clock,
+)
 
 
 class Queue:
@@ -60,6 +70,10 @@ class Mark:
         """Note when the device passes the mark."""
         self.at_s = max(self.queue.now_s, self.queue.busy_until_s)
 
+    def synchronize(self) -> None:
+        """Let the host wait."""
+        self.queue.now_s = max(self.queue.now_s, self.at_s)
+
     def elapsed_time(self, end_event: "Mark") -> float:
         """Milliseconds between two marks."""
         return 1e3 * (end_event.at_s - self.at_s)
@@ -73,7 +87,8 @@ def test_no_more_calls_are_queued_than_the_queue_holds(room: int, minimum: int, 
     queue: Any = Queue(room)
     calls = calls_in_queue(queue.launch, queue, queue.clock)
     assert minimum <= calls <= max_calls
-    launch_s, device_s = time_by_events(queue.launch, queue, queue.clock)(calls)
+    launch_s, device_s, beyond_s = time_by_events(queue.launch, queue, queue.clock)(calls)
+    assert beyond_s == 0.0
     assert device_s / calls == pytest.approx(1e-3, rel=0.05)
     if room > 4:
         assert launch_s / calls == pytest.approx(1e-5, rel=1e-9)
@@ -82,7 +97,7 @@ def test_no_more_calls_are_queued_than_the_queue_holds(room: int, minimum: int, 
 def test_an_overfull_queue_would_hide_the_host() -> None:
     """The control: fifty calls into a queue of ten make a launch look as long as the work."""
     queue: Any = Queue(10)
-    launch_s, _ = time_by_events(queue.launch, queue, queue.clock)(50)
+    launch_s, _, _ = time_by_events(queue.launch, queue, queue.clock)(50)
     assert launch_s / 50 > 50 * queue.host_s
 
 
@@ -105,6 +120,34 @@ def test_a_graph_is_timed_with_and_without_waiting() -> None:
     waited_s, device_s = time_replays(queue.launch, queue, queue.clock)(10)
     assert waited_s / 10 == pytest.approx(1e-3 + 1e-5, rel=1e-9)
     assert device_s / 10 == pytest.approx(1e-3, rel=0.05)
+
+
+def test_the_flush_is_no_part_of_a_call_with_a_cold_cache() -> None:
+    """It is waited for before the time begins."""
+    queue: Any = Queue(100)
+
+    def flush() -> None:
+        queue.busy_until_s = queue.now_s + 5.0
+
+    waited_s, device_s = time_cold(queue.launch, flush, queue, queue.clock)(4)
+    assert waited_s == pytest.approx(4 * (1e-3 + 1e-5), rel=1e-6)
+    assert device_s == pytest.approx(4 * (1e-3 + 1e-5), rel=1e-6)
+
+
+def test_a_measurement_waits_until_the_clock_has_recovered() -> None:
+    """What counts for the round is the reading before, and the pauses end for good after ten seconds."""
+    readings, pauses = iter([1500.0, 600.0, 700.0, 1400.0, *[600.0] * 1000]), list[float]()
+    turn = watch_clock(lambda: next(readings), pauses.append)
+    assert [turn(1) for _ in range(2)] == [(1500.0,), (600.0,)]
+    assert len(pauses) == 2
+    assert [turn(1) for _ in range(3)] == [(600.0,)] * 3
+    assert sum(pauses) == pytest.approx(10.0, abs=0.3)
+
+
+def test_rounds_count_between_two_readings_of_the_full_clock() -> None:
+    """The reading is taken somewhere within its round."""
+    assert list_full_rounds([1500.0, 1490.0, 600.0, 1500.0, 1500.0]) == [0, 3, 4]
+    assert list_full_rounds([]) == []
 
 
 def _cuda(monkeypatch: pytest.MonkeyPatch) -> None:

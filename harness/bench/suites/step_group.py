@@ -2,14 +2,17 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from harness.bench.suites.doubt import SHORTEST_S, find_copies, find_faults, find_remarks
 from harness.bench.suites.training import Problem, finite, problem, start_step
 from harness.case import Case
 from harness.record import median_ratio
+from harness.record.estimate import MIN_SAMPLES
 from harness.timing.clock import (
     Accelerator,
     Clock,
@@ -19,8 +22,32 @@ from harness.timing.clock import (
     stop_garbage_collection,
     warm,
 )
-from harness.timing.device import MAX_CALLS, DeviceState, calls_in_queue, device_state, time_by_events, time_replays
-from harness.timing.roofline import CACHED, COPY, MULTIPLY, READ, Gauge, Rates, Work, gauges, rates, work_of_step
+from harness.timing.device import (
+    MAX_CALLS,
+    DeviceState,
+    calls_in_queue,
+    device_state,
+    list_full_rounds,
+    make_flush,
+    read_clock,
+    time_by_events,
+    time_cold,
+    time_replays,
+    watch_clock,
+)
+from harness.timing.roofline import (
+    CACHED,
+    COPY,
+    FLUSHED,
+    MULTIPLY,
+    READ,
+    Gauge,
+    Rates,
+    Work,
+    gauges,
+    rates,
+    work_of_step,
+)
 from harness.timing.turns import (
     SLICE_S,
     Arm,
@@ -32,6 +59,7 @@ from harness.timing.turns import (
     time_parts,
     whole,
 )
+from harness.wording.number import percent
 
 PHASES = ("forward", "loss", "backward", "update")
 """Methods of a step whose phases can be timed separately."""
@@ -70,6 +98,8 @@ class Timed:
         On an accelerator, seconds per call by :data:`TIMES` and round.
     graph_absent
         Reason why there is no graph of the step on an accelerator.
+    faults, remarks
+        Why the times are wrong, and what they include.
     """
 
     warmed: WarmUp
@@ -79,6 +109,8 @@ class Timed:
     finite: bool
     device_s: Mapping[str, Sequence[float]] = field(default_factory=dict)
     graph_absent: str | None = None
+    faults: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -133,9 +165,7 @@ def measure_group(
     with stop_garbage_collection():
         for case in cases:
             try:
-                lanes[case.name] = _make_lane(
-                    case, problem(case, batch_size).to(device_name), settle, clock, accelerator
-                )
+                lanes[case.name] = _make_lane(case, problem(case, batch_size), settle, clock, accelerator)
             except Exception as error:  # noqa: BLE001 - the case's own benchmark raises it
                 failed[case.name] = error
         task = problem(cases[0], batch_size)
@@ -143,36 +173,99 @@ def measure_group(
         measuring = gauges(work, device_name, l2_bytes=before.l2_bytes)
         arms = {name + suffix: arm for name, lane in lanes.items() for suffix, arm in lane.arms.items()}
         for name, gauge in measuring.items():
-            arms[name] = _make_rate_arm(gauge, accelerator, clock)
+            if name != FLUSHED:
+                arms[name] = _make_rate_arm(gauge, accelerator, clock)
         if accelerator is not None:
             arms[_TRANSFER] = _make_arm(_make_transfer(task, device_name), settle, clock, GAUGE_S)
+            if before.l2_bytes and FLUSHED in measuring:
+                arms |= _make_cold_arms(lanes, measuring[FLUSHED], before.l2_bytes, accelerator, clock)
+            if (read := read_clock(accelerator)) is not None:
+                arms[_CLOCK] = Arm(watch_clock(read), 1)
         turns = interleave(arms, rounds=_count_rounds(arms, seconds), seed=batch_size, enough=_make_enough(list(lanes)))
         states = (before, device_state(accelerator))
+    turns, throttling = _keep_full_rounds(turns)
     failed |= {_find_case(name): error for name, error in turns.failed.items()}
-    timed = {name: _read_times(lane, turns) for name, lane in lanes.items() if name not in failed}
     kinds = (kind for kind in (READ, COPY, MULTIPLY, CACHED) if kind in measuring)
-    per_s = ([measuring[kind].amount / max(times[-1], 1e-9) for times in turns.times[kind]] for kind in kinds)
+    part = 0 if accelerator is None else 1
+    per_s = ([measuring[kind].amount / max(times[part], 1e-9) for times in turns.times[kind]] for kind in kinds)
     transfer_s = [call_s for (call_s,) in turns.times.get(_TRANSFER, ())]
-    return Group(timed, failed, work, list(map(rates, *per_s)), transfer_s, states)
+    measured = list(map(rates, *per_s))
+    group = Group({}, failed, work, measured, transfer_s, states)
+    timed = {name: _read_times(lane, turns) for name, lane in lanes.items() if name not in failed}
+    if accelerator is not None:
+        judged = {name: _judge(lanes[name], each, group, turns, measuring) for name, each in timed.items()}
+        timed = {name: replace(each, remarks=(*each.remarks, *throttling)) for name, each in judged.items()}
+    return replace(group, timed=timed)
 
 
-_WHOLE, _PHASES, _QUEUED, _GRAPH = "", " in phases", " queued", " as a graph"
+def _make_cold_arms(
+    lanes: "Mapping[str, _Lane]", gauge: Gauge, l2_bytes: int, accelerator: Accelerator, clock: Clock
+) -> dict[str, Arm]:
+    """Return the arms of calls after a flush of the cache: of the steps, and of a reading that shows the flush."""
+    flush = make_flush(accelerator.name, l2_bytes)
+    calls = {lane.name + _COLD: lane.launch for lane in lanes.values()} | {FLUSHED: gauge.call}
+    return {name: Arm(time_cold(call, flush, accelerator, clock), COLD_CALLS) for name, call in calls.items()}
+
+
+def _keep_full_rounds(turns: Interleaved) -> tuple[Interleaved, list[str]]:
+    """Return the rounds at the full clock of the accelerator, and what is to say about the others."""
+    clock_mhz = [mhz for (mhz,) in turns.times.get(_CLOCK, ())]
+    full, total = list_full_rounds(clock_mhz), len(clock_mhz)
+    if len(full) == total:
+        return turns, []
+    share = percent(min(clock_mhz) / max(clock_mhz))
+    if len(full) < MIN_SAMPLES:
+        return turns, [f"the accelerator ran at {share} of its clock in {total - len(full)} of {total} rounds"]
+    times = {name: [series[number] for number in full] for name, series in turns.times.items()}
+    sentence = (
+        f"{total - len(full)} of {total} rounds do not count, because the accelerator ran at {share} of its clock"
+    )
+    return turns._replace(times=times), [sentence]
+
+
+def _judge(lane: "_Lane", timed: Timed, group: Group, turns: Interleaved, measuring: Mapping[str, Gauge]) -> Timed:
+    """Return the times of a step with their faults and remarks."""
+
+    def read(arm: str, part: int) -> list[float]:
+        return [round_s[part] for round_s in turns.times.get(arm, ())]
+
+    def per_s(kind: str) -> list[float]:
+        return [measuring[kind].amount / max(call_s, SHORTEST_S) for call_s in read(kind, 1)]
+
+    device_s = timed.device_s.get("device_s", ())
+    memory_per_s = list(map(max, per_s(READ), per_s(COPY)))
+    flushed_per_s = per_s(FLUSHED) if FLUSHED in turns.times else []
+    faults = find_faults(timed.rounds_s, group.floor_s, device_s, flushed_per_s, memory_per_s)
+    beyond_s = read(lane.name + _QUEUED, 2)
+    remarks = find_remarks(device_s, beyond_s, read(MULTIPLY, 0), read(MULTIPLY, 1), lane.copies)
+    return replace(timed, faults=tuple(faults), remarks=tuple(remarks))
+
+
+_WHOLE, _PHASES, _QUEUED, _GRAPH, _COLD = "", " in phases", " queued", " as a graph", " with a cold cache"
+_LOOP, _PINNED_LOOP = " in a loop", " in a loop from pinned memory"
 """Suffixes of the arms of a case."""
 
-_TRANSFER = "transfer"
+_TRANSFER, _CLOCK = "transfer", "clock"
+
+COLD_CALLS = 3
+"""Calls in a turn with a cold cache."""
 
 TIMES: Mapping[str, tuple[str, int]] = {
     "launch_s": (_QUEUED, 0),
     "device_s": (_QUEUED, 1),
     "graph_s": (_GRAPH, 0),
     "graph_device_s": (_GRAPH, 1),
+    "flushed_s": (_COLD, 0),
+    "flushed_device_s": (_COLD, 1),
+    "loop_s": (_LOOP, 0),
+    "pinned_loop_s": (_PINNED_LOOP, 0),
 }
 """Times on an accelerator, with the arm and the part of its turn."""
 
 
 def _find_case(name: str) -> str:
     """Return the case of an arm."""
-    for suffix in (_PHASES, _QUEUED, _GRAPH):
+    for suffix in (_PHASES, _QUEUED, _GRAPH, _COLD, _LOOP, _PINNED_LOOP):
         name = name.removesuffix(suffix)
     return name
 
@@ -200,7 +293,9 @@ class _Lane:
     warmed: WarmUp
     parameters: tuple[Tensor, Tensor]
     arms: Mapping[str, Arm]
+    launch: Callable[[], object]
     graph_absent: str | None = None
+    copies: tuple[str, ...] = ()
 
 
 def _skip_waiting() -> None:
@@ -222,8 +317,9 @@ def _wait_for_queue(call: Callable[[], object], settle: Callable[[], None]) -> C
 def _make_lane(
     case: Case, task: Problem, settle: Callable[[], None], clock: Clock, accelerator: Accelerator | None
 ) -> _Lane:
-    step, parameters = start_step(case, task)
-    X, y = task.minibatch(0)
+    device = "cpu" if accelerator is None else accelerator.name
+    step, parameters = start_step(case, on_device := task.to(device))
+    X, y = on_device.minibatch(0)
 
     def launch() -> None:
         step(X, y)
@@ -236,18 +332,31 @@ def _make_lane(
     if all(callable(getattr(step, phase, None)) for phase in PHASES):
         arms[_PHASES] = Arm(time_parts(_report_phases(step, X, y, settle), clock), calls)
     if accelerator is None:
-        return _Lane(case.name, warmed, parameters, arms)
+        return _Lane(case.name, warmed, parameters, arms, launch)
+    for suffix, loop in _make_loops(step, task, device).items():
+        arms[suffix] = _make_arm(loop, settle, clock, SLICE_S)
+    copies = find_copies(launch, device)
     max_calls = min(MAX_CALLS, calls)
     queued = calls_in_queue(launch, accelerator, clock, max_calls=max_calls)
     arms[_QUEUED] = Arm(time_by_events(launch, accelerator, clock), queued)
     try:
         replay = accelerator.capture(launch)
     except NotCapturableError as error:
-        return _Lane(case.name, warmed, parameters, arms, str(error))
+        return _Lane(case.name, warmed, parameters, arms, launch, str(error), copies)
     arms[_GRAPH] = Arm(
         time_replays(replay, accelerator, clock), calls_in_queue(replay, accelerator, clock, max_calls=max_calls)
     )
-    return _Lane(case.name, warmed, parameters, arms)
+    return _Lane(case.name, warmed, parameters, arms, launch, None, copies)
+
+
+def _make_loops(step: Any, task: Problem, device: str) -> dict[str, Callable[[], object]]:
+    """Return steps of a training loop, which copies each minibatch: from ordinary and from page-locked memory."""
+    ordinary = task.minibatch(0)
+    loops: dict[str, Callable[[], object]] = {_LOOP: lambda: step(*(part.to(device) for part in ordinary))}
+    if torch.accelerator.is_available():  # else torch cannot lock pages
+        pinned = [part.pin_memory() for part in ordinary]
+        loops[_PINNED_LOOP] = lambda: step(*(part.to(device, non_blocking=True) for part in pinned))
+    return loops
 
 
 def _report_phases(step: Any, X: Tensor, y: Tensor, settle: Callable[[], None]) -> Callable[[Callable[[], None]], None]:

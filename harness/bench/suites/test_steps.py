@@ -74,6 +74,7 @@ def test_training_step(benchmark: Any, pytestconfig: pytest.Config, case: str, d
             phases_s={phase: tuple(rounds_s) for phase, rounds_s in timed.phases_s.items()},
             **_compute_floor(group),
             **read_device_times(timed, group),
+            remarks=timed.remarks,
             **_validate_step(declared, timed, accelerator, batch_size),
         )
         keep(benchmark, record)
@@ -129,6 +130,8 @@ def _validate_step(case: Case, timed: Timed, accelerator: Accelerator | None, ba
     """Refuse a wrong step; otherwise return its distance from gradient descent."""
     device_name = "cpu" if accelerator is None else accelerator.name
     where = f"{DTYPE}, {device_name}, batch {batch_size}"
+    for fault in timed.faults:
+        pytest.fail(f"the time of {case.name} is wrong, and not reported [{where}]: {fault}", pytrace=False)
     if not timed.finite:
         refuse(case, "the weight and the bias are finite after the timed steps", where=where)
     task = problem(case, batch_size)

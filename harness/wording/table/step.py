@@ -57,7 +57,16 @@ def step_table(steps: Sequence[Step]) -> Table:
         f"The steps of the chapter are the first scratch step and the first concise step. {INTERVALS} The floor is the "
         "time for the minimum number of bytes and operations at the rates measured in the same rounds."
     )
-    return build_table("step-ratios", title, steps, columns, caption=caption)
+    return build_table("step-ratios", title, steps, columns, caption=" ".join([caption, *_list_remarks(steps)]))
+
+
+def _list_remarks(steps: Sequence[Step]) -> list[str]:
+    """Return what times on an accelerator include or leave out, with the batch sizes for which it was seen."""
+    seen: dict[str, list[str]] = {}
+    for step in steps:
+        for remark in step.record.remarks:
+            seen.setdefault(f"{step.record.case}: {remark}", []).append(f"{step.record.batch_size:,}")
+    return [f"{remark} (batch {', '.join(dict.fromkeys(sizes))})." for remark, sizes in seen.items()]
 
 
 def estimate_text(ratio: Estimate) -> str:

@@ -34,8 +34,8 @@ PRODUCTS = {"aten::mm": 0, "aten::bmm": 0, "aten::addmm": 1, "aten::mv": 0, "ate
 """Products, and the place of their first factor."""
 
 
-LARGE = 2**22
-"""Elements of a factor beyond which a product into a given output is charged, and not carried out."""
+LARGE = 2**23
+"""Elements of an operand beyond which operations that measure the machine are charged, and not carried out."""
 
 
 # Placement
@@ -87,8 +87,8 @@ def run(op: Any, *args: Any, **kwargs: Any) -> Any:
         if any(argument.name == "generator" for argument in schema.arguments):
             given[1]["generator"] = given[1].get("generator") or GENERATOR
         call = _copy if schema.name in COPIES else op
-        if schema.name == "aten::mm" and kwargs and args[0].numel() > LARGE:
-            call = _skip
+        if tensors and tensors[0].numel() > LARGE and all(x.device.type == NAME for x in tensors):
+            call = SKIPPED.get(schema.name, call)
         result = call(*_round_factors(schema.name, given[0]), **given[1])
         for x in (x for x in tensors if x.shape != seen[id(x)].shape):
             torch.ops.aten.set_.source_Tensor(x, place(seen[id(x)]))
@@ -102,9 +102,13 @@ def _copy(source: Tensor, target: Tensor, non_blocking: bool = False) -> Tensor:
     return target.copy_(source, non_blocking)
 
 
-def _skip(*_: Tensor, out: Tensor) -> Tensor:
-    """Return the output as it is."""
-    return out
+SKIPPED: dict[str, Any] = {
+    "aten::mm": lambda a, b, *, out=None: a.new_zeros(len(a), b.shape[1]) if out is None else out,
+    "aten::sum": lambda x, *_, dtype=None, out=None: x.new_zeros((), dtype=dtype) if out is None else out,
+    "aten::_copy_from": lambda _, target, *__: target,
+    "aten::zero_": lambda x: x,
+}
+"""Operations on large tensors of the device that are charged, and not carried out."""
 
 
 def _place_result(x: Any) -> Any:
