@@ -128,7 +128,9 @@ class StepRecord(BenchRecord):
     flushed_device_rounds_s: Rounds = series("step with a cold cache by events, median of the interleaved rounds")
     loop_rounds_s: Rounds = series("step of a loop that copies, median of the interleaved rounds")
     pinned_loop_rounds_s: Rounds = series("step of a loop that copies from page-locked memory, median of the rounds")
-    remarks: tuple[str, ...] = Field(default=(), description="what the times include, and rounds that do not count")
+    remarks: tuple[str, ...] = Field(
+        default=(), description="work that the times include, and rounds that do not count"
+    )
     transfer_s: Rounds = series("time to copy a minibatch from the host to the accelerator, median of the rounds")
     l2_bytes: int | None = unknown("second-level cache of the accelerator")
     clock_mhz: Rounds = series("clock of the accelerator, mean of before and after the rounds")

@@ -131,7 +131,7 @@ def read_clock(accelerator: Accelerator | None) -> Callable[[], float] | None:
 
 
 def watch_clock(read: Callable[[], float], pause: Callable[[float], object] = time.sleep) -> Slice:
-    """Return a turn that reads the clock, and waits while it is low; what it returns are MHz."""
+    """Return a turn that reads the clock, and waits while it is low; its value is in MHz."""
     highest_mhz, left_s = 0.0, COOLING_S
 
     def turn(_: int) -> tuple[float, ...]:

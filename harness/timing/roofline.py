@@ -32,7 +32,7 @@ READ, COPY, MULTIPLY, CACHED = "read", "copy", "multiply", "read from the cache"
 """Names of the measurements; the fastest one that moves bytes gives the bandwidth."""
 
 FLUSHED = "read after a flush"
-"""Name of the measurement that shows whether a flush displaces what the cache holds."""
+"""Name of the measurement that shows whether a flush displaces the contents of the cache."""
 
 
 class Work(NamedTuple):

@@ -1,7 +1,7 @@
-"""What makes a time on an accelerator doubtful: faults of the measurement, for which it is rejected, and remarks.
+"""Doubts about a time on an accelerator: faults of the measurement, for which it is rejected, and remarks.
 
-No step is faster than its floor, and none ends before the accelerator is done. A remark names what the time includes,
-or what the events do not see.
+No step is faster than its floor, and none ends before the accelerator is done. A remark names work that the
+time includes, or that the events do not see.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -51,7 +51,7 @@ def find_remarks(
     product_s: Sequence[float],
     copies: Sequence[str],
 ) -> Iterator[str]:
-    """Yield what a time includes, or what events do not see.
+    """Yield remarks on work that a time includes, or that events do not see.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class _Copies(TorchDispatchMode):
         self.directions: dict[str, None] = {}
 
     def __torch_dispatch__(self, operation: Any, _: object, args: Any = (), kwargs: Any = None) -> Any:
-        """Carry out an operation, and compare the devices of its operands with those of its results."""
+        """Carry out an operation, and compare the devices of operands and results."""
         result = operation(*args, **(kwargs or {}))
         given, made = (self._list_devices(values) for values in ((args, kwargs), result))
         if str(operation).startswith(("aten._to_copy", "aten.copy_", "aten._local_scalar_dense")):

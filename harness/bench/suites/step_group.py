@@ -208,7 +208,7 @@ def _make_cold_arms(
 
 
 def _keep_full_rounds(turns: Interleaved) -> tuple[Interleaved, list[str]]:
-    """Return the rounds at the full clock of the accelerator, and what is to say about the others."""
+    """Return the rounds at the full clock of the accelerator, and a sentence about the others."""
     clock_mhz = [mhz for (mhz,) in turns.times.get(_CLOCK, ())]
     full, total = list_full_rounds(clock_mhz), len(clock_mhz)
     if len(full) == total:
