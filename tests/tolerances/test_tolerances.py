@@ -151,18 +151,31 @@ def test_a_sound_suite_passes(tmp_path: Path) -> None:
     assert done.stdout == "tolerances: 0 vacuous, 0 loose, 0 tight, 1 sound, 0 not judged, in 1 test\n"
 
 
-def test_finite_differences_have_no_tolerance_of_the_test(tmp_path: Path) -> None:
-    """`gradcheck` allows what its method needs, which is more than a gradient of this size."""
+def test_comparisons_of_other_code_have_no_tolerance_of_the_test(tmp_path: Path) -> None:
+    """`gradcheck` allows the error of finite differences, and code under test may compare to choose a branch."""
+    (tmp_path / "optimizer.py").write_text(
+        "def has_converged(x, y):\n    return x.allclose(y, rtol=1.0)\n", encoding="utf-8"
+    )
+    (tmp_path / "testing.py").write_text(
+        "def assert_near(x, y):\n    assert x.allclose(y, rtol=1.0)\n", encoding="utf-8"
+    )
     (tmp_path / "test_mine.py").write_text(
-        "import torch\n"
+        "import optimizer, testing, torch\n"
         "def test_gradient():\n"
         "    x = torch.full((3,), 1e-4, dtype=torch.float64, requires_grad=True)\n"
         "    assert torch.autograd.gradcheck(lambda x: 1e-4 * x.square(), x, fast_mode=True)\n"
-        "    assert torch.autograd.gradcheck(lambda x: 1e-4 * x.square(), x)\n",
+        "    assert torch.autograd.gradcheck(lambda x: 1e-4 * x.square(), x)\n"
+        "def test_convergence():\n"
+        "    assert optimizer.has_converged(torch.ones(2), torch.ones(2))\n"
+        "def test_helper():\n"
+        "    testing.assert_near(torch.ones(2), torch.ones(2))\n",
         encoding="utf-8",
     )
     done = run(tmp_path, "--all", "-p", "no:cacheprovider")
-    assert done.stdout == "tolerances: 0 vacuous, 0 loose, 0 tight, 0 sound, 0 not judged, in 1 test\n"
+    assert done.stdout.splitlines() == [
+        "VACUOUS     test_mine.py:9: accepts 0; results agree to 0 of their size (Tensor.allclose, rtol = 1.0)",
+        "tolerances: 1 vacuous, 0 loose, 0 tight, 0 sound, 0 not judged, in 3 tests",
+    ]
 
 
 PLANTED = """\
