@@ -27,6 +27,7 @@ from harness.execution.interrupt import interruptible
 from harness.exit_code import ExitCode
 from harness.proof.command import prove
 from harness.proof.float32.command import accuracy, diff
+from harness.sameness.command import same
 from harness.surveyor.command import survey
 from harness.tolerances.command import tolerances
 from harness.tuner.command import tune
@@ -213,6 +214,7 @@ COMMANDS: Mapping[str, Mapping[str, Callable[..., Any]]] = {
     "Which line of a training step goes wrong?": {"audit": audit},
     "How fast is it?": {"bench": bench, "tune": tune},
     "Which tolerance is right?": {"tolerances": tolerances},
+    "Is it still the same?": {"same": same},
     "Did a change make it worse?": {"gate": gate.gate, "diff": diff, "doctor": doctor.doctor, "freeze": laws.freeze},
     "How do I start in a project?": {"init": init},
     "What is there to check?": {"list": laws.list_, "explain": laws.explain},

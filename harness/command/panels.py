@@ -40,6 +40,7 @@ WORKS_ON = {
     "tolerances": "What to run",
     "doctor": "What to time",
     "gate": "What to compare",
+    "same": "What to compare",
     "init": "What to write",
     "learn": "What to do",
 }

@@ -1,0 +1,168 @@
+"""The judgment on two recordings, and the controls without which there is none."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+
+import torch
+from torch import Tensor
+
+from harness.error import UsageError
+from harness.exact.tape import UNIT
+from harness.record import Record
+from harness.sameness.place import find_overflow, find_places
+from harness.sameness.recording import RETURNED, Recording
+from harness.sameness.rounding import Measured, measure
+from harness.wording.number import count
+
+EXACT_FACTOR, FACTOR = 4.0, 16.0
+"""Multiples of the sampled errors that rounding explains: between exact results, and between computed float64 ones."""
+
+PLANTED = 4
+"""The planted mistake: the results are divided by it."""
+
+
+class Answer(StrEnum):
+    """The difference of two computations."""
+
+    SAME_BITS = "same bits"
+    ROUNDING = "rounding"
+    DIFFERENT = "different"
+    NOTHING_TRAINED = "nothing trained"
+
+
+class Judgment(Record):
+    """The answer, and its sentence."""
+
+    answer: Answer
+    sentence: str
+
+
+def judge(first: Recording, second: Recording) -> Judgment:
+    """Decide how two recordings differ.
+
+    Raises
+    ------
+    UsageError
+        If there is nothing to compare, or if a control shows that a difference would not be seen.
+    """
+    calls = min(first.calls, second.calls)
+    results, others = ({n: x for n, x in side.results.items() if x.call <= calls} for side in (first, second))
+    names = [name for name in results if name in others]
+    single = {name: x for name, x in (results | others).items() if name not in names}
+    if not names:
+        raise UsageError("nothing to compare", rule="both must return tensors, or train weights of equal shapes")
+    require_bits_seen([results[name].value for name in names])
+    scope = count(calls, "step" if first.is_step else "call")
+    if first.is_step and not (first.is_trained or second.is_trained):
+        return Judgment(answer=Answer.NOTHING_TRAINED, sentence=f"no weight of either side changes in {scope}")
+    scope += f" ({len(single)} weights or gradients that only one side has are not compared)" if single else ""
+    measured = measure(first)
+    require_factor_seen(measured)
+    if missing := [name for name, x in single.items() if x.kind == RETURNED]:
+        return Judgment(answer=Answer.DIFFERENT, sentence=f"only one side returns a {missing[0]}")
+    pairs = [(results[name].value, others[name].value) for name in names]
+    if have_same_bits(pairs):
+        return Judgment(answer=Answer.SAME_BITS, sentence=f"all results of {scope} are equal")
+    measured_others = measure(second)
+    name, share = compare(measured, measured_others)
+    if name is None:
+        return Judgment(answer=Answer.ROUNDING, sentence=_describe_rounding(pairs, scope, share))
+    x, y = measured[name], measured_others[name]
+    places = [_find_place(first, x, y), _find_place(second, y, x)]
+    places = places if any(places) else find_places(first, second)
+    where = f"; the first operation that only one side has: {' and '.join(filter(None, places))}" if any(places) else ""
+    return Judgment(answer=Answer.DIFFERENT, sentence=f"the {name}: {describe_difference(x, y)}{where}")
+
+
+def have_same_bits(pairs: Iterable[tuple[Tensor, Tensor]]) -> bool:
+    """Whether the tensors of all pairs have the same shapes, dtypes and bits."""
+    return all(x.dtype is y.dtype and x.shape == y.shape and _view_bytes(x).equal(_view_bytes(y)) for x, y in pairs)
+
+
+def _view_bytes(x: Tensor) -> Tensor:
+    return x.contiguous().flatten().view(torch.uint8)
+
+
+def compare(first: Mapping[str, Measured], second: Mapping[str, Measured]) -> tuple[str | None, float]:
+    """Compare the common results in order, and return the first unexplained difference, or the largest share."""
+    shares = {name: compute_share(x, second[name]) for name, x in first.items() if name in second}
+    unexplained = next((name for name, share in shares.items() if share > 1.0), None)
+    return unexplained, max(shares.values())
+
+
+def compute_share(x: Measured, y: Measured) -> float:
+    """Return the difference of two results as a share of the rounding errors; infinite if it is no number."""
+    a, b = x.value.double(), y.value.double()
+    if x.kind != y.kind or _find_unequal_infinity(a, b) is not None:
+        return float("inf")
+    finite = a.isfinite()
+    unit = UNIT.get(x.value.dtype, 0.0)
+    error = (x.error + y.error)[finite]
+    allowed = error.maximum(error.median() if len(error) else error) + unit * a.abs().maximum(b.abs())[finite]
+    is_wide = unit <= UNIT[torch.float64]
+    gap = ((a - b) if is_wide else (x.exact - y.exact))[finite].abs()
+    share = torch.where(gap == 0.0, 0.0, gap / ((FACTOR if is_wide else EXACT_FACTOR) * allowed))
+    return float(share.nan_to_num(nan=float("inf")).max()) if len(share) else 0.0
+
+
+def _find_unequal_infinity(a: Tensor, b: Tensor) -> tuple[float, float] | None:
+    """Return the first two numbers that differ and are not both finite."""
+    unequal = (a.isfinite() & b.isfinite()).logical_not() & (a != b) & (a.isnan() & b.isnan()).logical_not()
+    return (float(a[unequal][0]), float(b[unequal][0])) if bool(unequal.any()) else None
+
+
+# Controls
+
+
+def require_bits_seen(values: Iterable[Tensor]) -> None:
+    """Raise a usage error unless the comparison sees a changed bit."""
+    for value in (value for value in values if value.numel()):
+        changed = _view_bytes(value).clone()
+        changed[0] ^= 1
+        if not have_same_bits([(value, changed.view(value.dtype).view(value.shape))]):
+            return
+    raise UsageError("cannot compare the results", rule="a changed bit must be seen", value="no difference")
+
+
+def require_factor_seen(measured: Mapping[str, Measured]) -> None:
+    """Raise a usage error unless the comparison calls results different that are divided by :data:`PLANTED`."""
+    planted = {name: Measured(*(values / PLANTED for values in each)) for name, each in measured.items()}
+    if compare(measured, planted)[0] is None:
+        rule = f"results that are divided by {PLANTED} must be different"
+        remedy = "choose inputs for which the results are larger than their rounding errors"
+        raise UsageError("cannot compare the results", rule=rule, value="no difference", remedy=remedy)
+
+
+# Sentences
+
+
+def _describe_rounding(pairs: Sequence[tuple[Tensor, Tensor]], scope: str, share: float) -> str:
+    """Return how many numbers differ, and by how much."""
+    gaps = [(x.double() - y.double()).abs().nan_to_num(nan=0.0) for x, y in pairs]
+    differing, numbers = sum(int(gap.count_nonzero()) for gap in gaps), sum(gap.numel() for gap in gaps)
+    shares = [float(gap.max() / x.double().abs().max()) for gap, (x, _) in zip(gaps, pairs, strict=True) if gap.any()]
+    limit = "less than 1 %" if share < 0.01 else f"{share:.0%}"
+    size = f"{max(shares, default=0.0):.1e} of the largest"
+    text = f"{differing:,} of {count(numbers, 'number')} differ, by at most {size}, in {scope}"
+    return f"{text}; in float64, they differ by {limit} of the difference that rounding explains"
+
+
+def describe_difference(x: Measured, y: Measured) -> str:
+    """Return the difference of two results in words, with their ratio if they are proportional."""
+    if x.kind != y.kind:
+        return f"the first is {x.kind}, and the second {y.kind}"
+    if unequal := _find_unequal_infinity(x.value.double(), y.value.double()):
+        return f"the first is {unequal[0]:g} where the second is {unequal[1]:g}"
+    a, b = x.exact, y.exact
+    square = float((a * a).sum())
+    ratio = float((a * b).sum()) / square if square else 0.0
+    if ratio and abs(ratio - 1.0) > 1e-4 and torch.allclose(b, ratio * a, rtol=1e-4, atol=0.0):
+        return f"the second is {ratio:.4g} times the first"
+    gap, largest = float((a - b).abs().max()), float(a.abs().max())
+    return f"they differ by up to {gap / largest if largest else float('inf'):.2g} of the largest"
+
+
+def _find_place(recording: Recording, mine: Measured, other: Measured) -> str:
+    """Return the operation after which only this side is not finite; empty otherwise."""
+    is_alone = not bool(mine.value.isfinite().all()) and bool(other.value.isfinite().all())
+    return find_overflow(recording) if is_alone else ""

@@ -1,0 +1,96 @@
+"""The results of a recording in float64, and samples of the rounding errors of its operations.
+
+A sample repeats the recorded operations in float64, and rounds each result at random by at most the unit roundoff of
+its recorded dtype. The largest error of a few samples is an estimate and no bound.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from harness.exact.replay import Doubles, Replay
+from harness.exact.tape import UNIT, Step, dtype_name
+from harness.sameness.recording import Recording, Result
+
+SAMPLES = 6
+"""Replays with random roundings."""
+
+EXACT = frozenset({
+    "neg", "abs", "relu", "clone", "copy", "cat", "stack", "where", "amax", "max", "min", "amin", "zero", "fill",
+    "detach", "index", "gather", "threshold_backward", "zeros_like", "ones_like", "zeros", "ones", "select_backward",
+})  # fmt: skip
+"""Operations that do not round."""
+
+SUMS = ("sum", "mean", "mm", "dot", "mv", "conv", "cumsum", "var", "std", "norm", "nll_loss", "mse_loss")
+"""Parts of the names of sums, in which also each term is rounded."""
+
+
+class Measured(NamedTuple):
+    """A result as computed, in float64, and its largest sampled rounding error."""
+
+    value: Tensor
+    exact: Tensor
+    error: Tensor
+
+    @property
+    def kind(self) -> str:
+        """Dtype and shape, such as ``float32 [2, 3]``."""
+        return f"{dtype_name(self.value.dtype)} {list(self.value.shape)}"
+
+
+class RoundedDoubles(Doubles):
+    """Float64, with a random rounding of each operation."""
+
+    def __init__(self, generator: torch.Generator) -> None:
+        self._generator = generator
+
+    def carry_out(self, step: Step, part_of: Any) -> tuple[Any, ...] | None:
+        """Carry out an operation, and round its results; of a sum, round its terms, too."""
+        if step.name in EXACT:
+            return super().carry_out(step, part_of)
+        unit = max((UNIT.get(view.dtype, 0.0) for view in step.results), default=0.0)
+        is_sum = any(word in step.name for word in SUMS) and not step.changed
+        results = super().carry_out(step, (lambda view: self._round(part_of(view), unit)) if is_sum else part_of)
+        for view in step.changed:
+            part_of(view).copy_(self._round(part_of(view), unit))
+        return None if results is None else tuple(self._round(x, unit) for x in results)
+
+    def _round(self, x: Tensor, unit: float) -> Tensor:
+        noise = torch.rand(x.shape, generator=self._generator, dtype=torch.float64) * 2.0 - 1.0
+        return x * (1.0 + unit * noise)
+
+
+class ResultReplay(Replay):
+    """A replay that reads each result of a recording where it is final."""
+
+    def __init__(self, recording: Recording, arithmetic: Doubles, *, copies: bool = False) -> None:
+        self._due: dict[int, list[tuple[str, Result]]] = {}
+        for name, result in recording.results.items():
+            self._due.setdefault(result.position, []).append((name, result))
+        self.read_results: dict[str, Tensor] = {}
+        self._done = 0
+        super().__init__(recording.tape, arithmetic, 0, copies=copies)
+        self._read_due()
+
+    def _read_due(self) -> None:
+        for name, result in self._due.get(self._done, ()):
+            self.read_results[name] = self.read(result.view).hi if result.view else result.value.double()
+
+    def _carry_out(self, step: Step, *, exact: bool) -> None:
+        self._read_due()
+        super()._carry_out(step, exact=exact)
+        self._done += 1
+
+
+def measure(recording: Recording) -> Mapping[str, Measured]:
+    """Return the results of a recording with their exact values and sampled errors."""
+    exact = ResultReplay(recording, Doubles()).read_results
+    errors = {name: torch.zeros_like(value) for name, value in exact.items()}
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(SAMPLES):
+        sample = ResultReplay(recording, RoundedDoubles(generator)).read_results
+        for name, value in exact.items():
+            errors[name] = torch.maximum(errors[name], (sample[name] - value).abs())
+    return {name: Measured(x.value, exact[name], errors[name]) for name, x in recording.results.items()}

@@ -1,0 +1,248 @@
+"""``harness same`` decides the settled pairs as a person would, and gives no answer without its controls."""
+
+import importlib.util
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from samples.command import Command
+
+from harness.error import UsageError
+from harness.sameness import judgment
+from harness.sameness.comparison import compare_targets
+from harness.sameness.judgment import require_bits_seen, require_factor_seen
+from harness.sameness.rounding import Measured
+
+FILE = Path(__file__).with_name("pairs.py")
+LINES = FILE.read_text(encoding="utf-8").splitlines()
+SPEC = importlib.util.spec_from_file_location("judged_pairs", FILE)
+assert SPEC is not None
+assert SPEC.loader is not None
+PAIRS = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(PAIRS)
+NAMES = sorted(name.removesuffix("_a") for name in vars(PAIRS) if name.endswith("_a") and not name.startswith("_"))
+
+UNNAMED = {"different_frozen_layer"}
+"""Pairs of which another line is named: a frozen layer shows in the forward pass of the second step."""
+
+
+def judge_pair(name: str) -> judgment.Judgment:
+    """Judge a pair; functions get two batches of 32 rows."""
+    arguments = len(inspect.signature(getattr(PAIRS, f"{name}_a")).parameters)
+    sides = [f"{FILE}:{name}_{side}" for side in "ab"]
+    return compare_targets(sides[0], sides[1], None, [[32, 64]] * arguments, lambda _: None)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "rounding_compiled"])
+def test_a_settled_pair_gets_its_answer(name: str) -> None:
+    """A difference has a place on a line at which a person would say that the pair differs."""
+    decided = judge_pair(name)
+    answers = {"different": {"different"}, "nothing": {"nothing trained"}, "rounding": {"rounding", "same bits"}}
+    assert decided.answer in answers[name.split("_")[0]], decided
+    if decided.answer == "different":
+        places = [int(line) for line in re.findall(r"pairs\.py:(\d+)", decided.sentence)]
+        assert any("# here" in LINES[line - 1] for line in places) == (name not in UNNAMED), decided
+
+
+def test_the_ratio_of_proportional_results_is_named() -> None:
+    """The loss of four parts, each a mean, is four times that of the whole."""
+    assert "the result in step 1: the second is 4 times the first" in judge_pair("different_missing_scale").sentence
+
+
+# The command
+
+MINE = """\
+import torch
+
+
+def softmax(x):
+    exponentials = torch.exp(x - x.amax(-1, keepdim=True))
+    return exponentials / exponentials.sum(-1, keepdim=True)
+
+
+def textbook_softmax(x):
+    return torch.exp(x) / torch.exp(x).sum(-1, keepdim=True)
+
+
+def end(x):
+    raise KeyError("key")
+
+
+def cancel(x):
+    return (x + 1.0) - x - 1.0
+
+
+def sort(x):
+    return x.sort(-1).indices
+
+
+def clone(x):
+    return x.clone()
+
+
+compiled = torch.compile(clone)
+
+
+def double(x):
+    return x.double()
+
+
+def two(x):
+    return x, x
+
+
+def half_zero(x):
+    return torch.cat([x, x * 0.0])
+
+
+def half_negative_zero(x):
+    return torch.cat([x, x * -0.0])
+"""
+MODEL = "import torch\n\nw = torch.ones(3, requires_grad=True)\n"
+STEP = """\
+import torch
+from model import w
+
+
+def step():
+    loss = (w * w).sum() {factor}
+    loss.backward()
+    with torch.no_grad():
+        w.sub_(0.1 * w.grad)
+    w.grad = None
+    return loss
+
+
+def functional():
+    global w
+    loss = (w * w).sum()
+    (gradient,) = torch.autograd.grad(loss, w)
+    w = (w - 0.1 * gradient).detach().requires_grad_()
+    return loss
+
+
+def long():
+    x = torch.zeros(())
+    for _ in range(2000):
+        x = x + 1.0
+    return x
+"""
+
+
+@pytest.fixture
+def folder(workplace: Path) -> Path:
+    """A folder with functions, and with two steps that import one model."""
+    (workplace / "mine.py").write_text(MINE, encoding="utf-8")
+    (workplace / "model.py").write_text(MODEL, encoding="utf-8")
+    (workplace / "full.py").write_text(STEP.format(factor=""), encoding="utf-8")
+    (workplace / "quarter.py").write_text(STEP.format(factor="/ 4"), encoding="utf-8")
+    return workplace
+
+
+@pytest.mark.usefixtures("folder")
+def test_functions_are_compared_on_the_inputs_of_a_check(harness_command: Command) -> None:
+    """The textbook softmax overflows on some of them, and the shifted one does not."""
+    done = harness_command("same mine.py:softmax torch:softmax", code=0)
+    assert re.fullmatch(
+        r"ROUNDING {4}[\d,]+ of [\d,]+ numbers differ, .* both stay within .* of softmax\n", done.stdout
+    )
+    done = harness_command("same mine.py:textbook_softmax torch:softmax", code=1)
+    assert re.match(r"DIFFERENT {3}the result of call \d: the first is nan where the second is \S+; .*exp", done.stdout)
+    assert done.stdout.endswith("only the second stays within the bound of softmax\n")
+    assert harness_command("same mine.py:softmax mine.py:softmax", code=0).stdout.startswith("SAME BITS")
+
+
+@pytest.mark.usefixtures("folder")
+def test_steps_do_not_share_the_modules_that_both_import(harness_command: Command) -> None:
+    """The second one does not begin with the weights that the first one has trained."""
+    assert harness_command("same full.py:step full.py:step", code=0).stdout == (
+        "SAME BITS   all results of 3 steps are equal\n"
+    )
+    done = harness_command("same full.py:step quarter.py:step", code=1)
+    assert done.stdout.startswith("DIFFERENT   the result in step 1: the second is 0.25 times the first; ")
+    assert "div (quarter.py:6)" in done.stdout
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_step_may_replace_its_weights(harness_command: Command) -> None:
+    """They are compared at the start of the next step, and gradients that only one side keeps are not."""
+    done = harness_command("same full.py:step full.py:functional", code=0)
+    assert re.search(r"[34] weights or gradients that only one side has are not compared", done.stdout)
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("arguments", "refusal"),
+    [
+        ("mine.py:softmx mine.py:softmax", "no `softmx` in `mine.py`; did you mean `softmax`?"),
+        ("mine.py mine.py:softmax", "cannot compare `mine.py`: name a function or a step as"),
+        ("full.py:step mine.py:softmax", "cannot compare a step with a function: only a step takes no arguments"),
+        ("mine.py:end mine.py:end --shape 2", "cannot run `mine.py:end`: it raises KeyError"),
+        ("mine.py:clone mine.py:compiled --shape 2", "a compiled function runs uncompiled while it is recorded"),
+        ("mine.py:end mine.py:end", "got none; pass `--contract NAME`, or a `--shape` for each argument"),
+        (
+            "torch:softmax torch:log_softmax",
+            "cannot choose the inputs: the names of the functions must belong to one contract",
+        ),
+        ("mine.py:softmax torch:softmax --shape 2xN", "cannot read `--shape`: it must be lengths, such as 32,64"),
+        ("mine.py:softmax torch:softmax --shape 2 --contract softmax", "cannot use `--contract` together with"),
+        ("full.py:long full.py:long", "cannot record the call: a call may have 1,024 operations"),
+        ("mine.py:cancel mine.py:cancel --shape 9", "results that are divided by 4 must be different"),
+    ],
+)
+def test_a_comparison_without_an_answer_says_why(arguments: str, refusal: str, harness_command: Command) -> None:
+    """The last one has results that are rounding errors only, so that no mistake would be seen in them."""
+    assert refusal in harness_command(f"same {arguments}").refusal
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("first", "second", "answer"),
+    [
+        ("sort", "sort", "same bits all results of 2 calls are equal"),
+        ("sort", "clone", "different the result of call 1: the first is int64 [4, 2], and the second float32 [4, 2]"),
+        (
+            "clone",
+            "double",
+            "different the result of call 1: the first is float32 [4, 2], and the second float64 [4, 2]",
+        ),
+        ("clone", "two", "different only one side returns a result 2 of call 1"),
+        ("half_zero", "half_negative_zero", "rounding 0 of 32 numbers differ, by at most 0.0e+00 of the largest"),
+    ],
+)
+def test_results_of_each_kind_are_compared(first: str, second: str, answer: str) -> None:
+    """Integers must be equal, and so must dtypes and the number of results; zeros may differ in their sign."""
+    decided = compare_targets(f"mine.py:{first}", f"mine.py:{second}", None, [[4, 2]], lambda _: None)
+    assert f"{decided.answer} {decided.sentence}".startswith(answer)
+
+
+# Controls
+
+
+def test_a_control_that_sees_no_bit_ends_the_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A comparison that calls everything equal gives no answer; nor is there one without any number."""
+    require_bits_seen([torch.zeros(0), torch.ones(2)])
+    with pytest.raises(UsageError, match="a changed bit must be seen"):
+        require_bits_seen([torch.zeros(0)])
+    monkeypatch.setattr(judgment, "have_same_bits", lambda _: True)
+    with pytest.raises(UsageError, match="a changed bit must be seen"):
+        judge_pair("different_gelu")
+
+
+def test_a_control_that_sees_no_factor_ends_the_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too wide a limit gives no answer; nor do results that are zero."""
+    zeros = torch.zeros(3, dtype=torch.float64)
+    require_factor_seen({"result": Measured(torch.ones(3), zeros + 1.0, zeros)})
+    with pytest.raises(UsageError, match="must be different"):
+        require_factor_seen({"result": Measured(torch.zeros(3), zeros, zeros)})
+    monkeypatch.setattr(judgment, "EXACT_FACTOR", 1e9)
+    with pytest.raises(UsageError, match="must be different"):
+        judge_pair("different_gelu")
+
+
+def test_a_longer_training_is_compared_as_far_as_it_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentence has the number of steps."""
+    monkeypatch.setattr("harness.exact.tape.MAX_STEPS", 80)
+    assert judge_pair("rounding_decay").sentence == "all results of 1 step are equal"
