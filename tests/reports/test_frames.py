@@ -131,7 +131,7 @@ def test_every_field_of_a_loader_and_of_a_step_is_a_column_but_for_a_few(suite: 
                 "reference_cpu_us",
                 "budget",
             },
-            "steps": {"phases_s"},
+            "steps": {"phases_s", "remarks"},
         }[suite]
     )
 

@@ -179,7 +179,7 @@ def test_comparisons_of_other_code_have_no_tolerance_of_the_test(tmp_path: Path)
 
 
 PLANTED = """\
-import random
+import os, random
 import pytest, torch
 
 LESS = torch.backends.cpu.get_cpu_capability() == "DEFAULT"
@@ -190,7 +190,7 @@ def test_refused():
 
 
 def test_nearly_refused():
-    assert 1 + 3e-6 * (torch.get_num_threads() == 1) == pytest.approx(1.0, rel=4e-6)
+    assert 1 + 3e-6 * (os.environ["OMP_NUM_THREADS"] == "1") == pytest.approx(1.0, rel=4e-6)
 
 
 def test_moved_but_wide():
