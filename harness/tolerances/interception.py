@@ -53,6 +53,8 @@ class Watch:
     pending: list[tuple[tuple[str, int, str], Judged]] = field(default_factory=list)
     seen: Counter[tuple[str, int]] = field(default_factory=Counter)
     files: dict[str, str | None] = field(default_factory=dict)
+    collected: set[Path] = field(default_factory=set)
+    """Files with tests; with ``--pyargs``, they belong to an installed package."""
     is_asking: bool = False
 
     @property
@@ -112,11 +114,13 @@ class Watch:
         return nearest
 
     def _find_file(self, name: str) -> str | None:
-        """Return a file of the suite relative to its root; ``None`` for other files."""
+        """Return a file of the suite, relative to its root if it is below it; ``None`` for other files."""
         if name not in self.files:
             file = Path(name)
-            is_own = self.root in file.parents and "site-packages" not in file.parts
-            self.files[name] = file.relative_to(self.root).as_posix() if is_own else None
+            is_below = self.root in file.parents
+            is_own = file in self.collected or (is_below and "site-packages" not in file.parts)
+            place = file.relative_to(self.root) if is_below else file
+            self.files[name] = place.as_posix() if is_own else None
         return self.files[name]
 
 

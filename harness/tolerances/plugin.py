@@ -50,6 +50,10 @@ class Judging:
         self._is_seeded = decide is not judge
         self._passed = self._failed = 0
 
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note the files with tests, which may belong to an installed package."""
+        self._interception.watch.collected.update(item.path for item in session.items)
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Seed the generators if several runs are compared."""

@@ -178,6 +178,19 @@ def test_comparisons_of_other_code_have_no_tolerance_of_the_test(tmp_path: Path)
     ]
 
 
+def test_the_suite_of_an_installed_package_is_judged(tmp_path: Path) -> None:
+    """With `--pyargs`, the files are outside of the folder in which pytest runs."""
+    package = tmp_path / "site-packages" / "mine"
+    package.mkdir(parents=True)
+    (package / "test_mine.py").write_text(LOOSE, encoding="utf-8")
+    (package / "__init__.py").touch()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(package.parent)}
+    done = run(elsewhere, "--pyargs", "mine", "-p", "no:cacheprovider", environment=environment)
+    assert done.stdout.startswith(f"LOOSE       {package / 'test_mine.py'}:5: accepts a result that is 1 % too large")
+
+
 PLANTED = """\
 import os, random
 import pytest, torch
