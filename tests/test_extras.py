@@ -112,6 +112,16 @@ def test_the_core_needs_no_extra(without: Without, words: list[str]) -> None:
 
 
 @pytest.mark.usefixtures("module")
+def test_the_list_says_why_it_has_no_cases(without: Without) -> None:
+    """The rest of the overview is there."""
+    lines = without([*EXTRAS], CHECK, "list").stdout.splitlines()
+    assert lines[0].startswith("cases: the package of shipped cases needs ")
+    assert lines[0].endswith("install `stability-harness[cases]`")
+    assert any(line.startswith("  contracts") for line in lines)
+    assert not any(line.startswith("  cases") for line in lines)
+
+
+@pytest.mark.usefixtures("module")
 def test_the_plugin_needs_no_extra(without: Without, tmp_path: Path) -> None:
     """One law becomes one passed test."""
     test = """

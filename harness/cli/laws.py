@@ -51,7 +51,7 @@ def list_(
             say((text or listing.summarize(_find_shipped())).wrap(out.width))
             return
         if target.isidentifier() and not find_spec(target) and (near := listing.suggest_contract(target)):
-            raise UsageError(f"nothing to list of the name `{target}`", remedy=near)
+            raise UsageError(f"there is no contract, formula or package `{target}`", remedy=near)
         cases = True
     if cases:
         out.print(listing.fit_table(listing.case_table(_load_cases(target or SHIPPED)), out.width))
@@ -65,10 +65,11 @@ def list_(
 
 
 def _find_shipped() -> "list[Case]":
-    """Return the shipped cases; none if a package that they need is missing."""
+    """Return the shipped cases; say which package they need, and return none, if it is missing."""
     try:
         return _load_cases(SHIPPED)
-    except UsageError:
+    except UsageError as error:
+        say(f"cases: {error}\n")
         return []
 
 

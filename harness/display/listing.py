@@ -104,12 +104,13 @@ class Explanation(str):
 def summarize(cases: Iterable[Case]) -> Explanation:
     """Return an overview of one screen: how many cases, contracts, formulas and laws there are, and their names."""
     families = Counter(case.name.partition(".")[0] for case in cases)
+    listed = ", ".join(f"{family} ({n})" for family, n in families.items())
     laws = sum(len(contract.laws) for contract in contracts().values())
     groups = ", ".join(f"{group} ({len(entries)})" for group, entries in GROUPS.items())
     facts = [
         ("contracts", f"{len(contracts())}: {', '.join(contracts())}"),
         ("formulas", f"{len(CATALOGUE)}, which are contracts, too: {groups}"),
-        ("cases", f"{families.total()}: {', '.join(f'{family} ({n})' for family, n in families.items())}"),
+        *([("cases", f"{families.total()}: {listed}")] if families else []),
         ("laws", f"{laws} of the contracts"),
         ("more", "`harness list softmax`: laws and cases of a contract or formula"),
         ("", "`harness list --cases`, `--contracts`, `--formulas`, `--laws`"),
