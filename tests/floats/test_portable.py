@@ -9,6 +9,7 @@ import mpmath
 import numpy as np
 import pytest
 
+from harness.execution.processor import emulate_processors
 from harness.floats import Array, portable
 
 RNG = np.random.default_rng(0)
@@ -91,11 +92,7 @@ print(hashlib.sha256(b"".join(value.tobytes() for value in values)).hexdigest()[
 
 def test_bits_are_the_recorded_ones_with_every_set_of_instructions() -> None:
     """NumPy and the C library run with and without AVX2, FMA and AVX-512."""
-    features = "from numpy._core._multiarray_umath import __cpu_dispatch__ as d, __cpu_features__ as f"
-    older = {
-        "NPY_DISABLE_CPU_FEATURES": run(f"{features}; print(' '.join(one for one in d if f[one]))"),
-        "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX2,-FMA",
-    }
+    older = emulate_processors().get("no AVX", {})
     here, there = run(BITS), run(BITS, **older)
     assert here == there == RECORDED
 
