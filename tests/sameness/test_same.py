@@ -1,12 +1,12 @@
 """``harness same`` decides the settled pairs as a person would, and gives no answer without its controls."""
 
-import importlib.util
 import inspect
 import re
 from pathlib import Path
 
 import pytest
 import torch
+from sameness.test_pairs import FILE, MODULE, NAMES
 from samples.command import Command
 
 from harness.error import UsageError
@@ -15,14 +15,7 @@ from harness.sameness.comparison import compare_targets
 from harness.sameness.judgment import require_bits_seen, require_factor_seen
 from harness.sameness.rounding import Measured
 
-FILE = Path(__file__).with_name("pairs.py")
 LINES = FILE.read_text(encoding="utf-8").splitlines()
-SPEC = importlib.util.spec_from_file_location("judged_pairs", FILE)
-assert SPEC is not None
-assert SPEC.loader is not None
-PAIRS = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(PAIRS)
-NAMES = sorted(name.removesuffix("_a") for name in vars(PAIRS) if name.endswith("_a") and not name.startswith("_"))
 
 UNNAMED = {"different_frozen_layer"}
 """Pairs of which another line is named: a frozen layer shows in the forward pass of the second step."""
@@ -30,7 +23,7 @@ UNNAMED = {"different_frozen_layer"}
 
 def judge_pair(name: str) -> judgment.Judgment:
     """Judge a pair; functions get two batches of 32 rows."""
-    arguments = len(inspect.signature(getattr(PAIRS, f"{name}_a")).parameters)
+    arguments = len(inspect.signature(getattr(MODULE, f"{name}_a")).parameters)
     sides = [f"{FILE}:{name}_{side}" for side in "ab"]
     return compare_targets(sides[0], sides[1], None, [[32, 64]] * arguments, lambda _: None)
 
