@@ -30,7 +30,7 @@ class Reply:
     is_right
         Whether they agree.
     mistake
-        Where the value comes from, if it is known as a mistake.
+        Cause of the wrong value, if it is a known mistake.
     """
 
     name: str

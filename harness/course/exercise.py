@@ -39,9 +39,9 @@ class Command:
         the file.
     judge
         Judge of the command's JSON document, for commands whose exit code does not answer, and for a check that
-        fails. It returns whether the exercise is done, and the result in a sentence.
+        fails. The judgment has the answer, and a sentence about the result.
     mistakes
-        Patterns of findings, and the mistakes of students that they come from, in a sentence.
+        Explanations of known mistakes, a sentence each, by a pattern of the findings that they cause.
     """
 
     words: str

@@ -35,7 +35,7 @@ def tolerances(
     ] = False,
     baseline: Annotated[
         Path | None,
-        typer.Option(help="Known findings: any other one fails, and no known one.", metavar="FILE"),
+        typer.Option(help="File with known findings; only other findings fail.", metavar="FILE"),
     ] = None,
     update_baseline: Annotated[
         bool, typer.Option("--update-baseline", help="Write the findings to the file of --baseline.")

@@ -81,7 +81,7 @@ def measure(actual: Any, expected: Any, accepts: Accepts, *, is_exact: bool) -> 
 
 
 def judge_and_measure(actual: Any, expected: Any, accepts: Accepts, *, is_exact: bool) -> Judged | None:
-    """Do both."""
+    """Judge a comparison, and measure how much of the tolerance it uses."""
     judged = judge(actual, expected, accepts, is_exact=is_exact)
     measured = measure(actual, expected, accepts, is_exact=is_exact)
     if judged is None or measured is None:

@@ -70,7 +70,9 @@ def read_baseline(file: Path) -> Collection[Key]:
         raise UsageError(f"cannot read the baseline `{file}`", rule="there is no such file", remedy=remedy) from None
     except (ValueError, TypeError, KeyError):
         remedy = "write it again with `--update-baseline`"
-        raise UsageError(f"cannot read the baseline `{file}`", rule="it is none", remedy=remedy) from None
+        raise UsageError(
+            f"cannot read the baseline `{file}`", rule="it is not one of `harness tolerances`", remedy=remedy
+        ) from None
 
 
 def write_baseline(file: Path, suite: Suite) -> None:
@@ -81,7 +83,7 @@ def write_baseline(file: Path, suite: Suite) -> None:
 
 
 def make_key(place: Place, root: str) -> Key:
-    """Return what stays of a finding when its line moves."""
+    """Return the parts of a finding that stay the same when its line moves."""
     return place.answer, place.file, linecache.getline(str(Path(root, place.file)), place.line).strip()
 
 

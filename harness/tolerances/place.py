@@ -20,7 +20,7 @@ class Answer(StrEnum):
 FINDINGS = {
     Answer.VACUOUS: "The comparison accepts 0 in place of the result.",
     Answer.LOOSE: "The comparison accepts a result that is some percent too large.",
-    Answer.TIGHT: "The comparison refuses a right result, as another processor computes it.",
+    Answer.TIGHT: "The comparison refuses a right result of another processor, or nearly does.",
 }
 """Verdicts that ask for a change, the most urgent first, and their descriptions."""
 
@@ -90,9 +90,9 @@ class Suite(Record):
     places: tuple[Place, ...] = ()
     passed: int = 0
     failed: int = 0
+    """Tests that passed and that failed; comparisons count only in tests that passed."""
     root: str = ""
     """Folder of the suite, to which the files of places are relative."""
-    """Tests that passed and that failed; comparisons count only in tests that passed."""
 
 
 def merge(suites: Sequence[Suite]) -> Suite:

@@ -1,6 +1,6 @@
 """Compare two runs of a suite on this processor with runs on others and with one thread.
 
-A difference between two equal runs is no processor's, so that nothing follows for such a place.
+A difference between two equal runs does not come from the processor, so nothing is concluded for such a place.
 """
 
 import math

@@ -1,7 +1,7 @@
 """Doubts about a time on an accelerator: faults of the measurement, for which it is rejected, and remarks.
 
-No step is faster than its floor, and none ends before the accelerator is done. A remark names work that the
-time includes, or that the events do not see.
+A step cannot be faster than its floor, and cannot end before the accelerator does. A remark names work that the time
+includes, or that the events do not see.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +27,7 @@ def find_faults(
     flushed_per_s: Sequence[float],
     memory_per_s: Sequence[float],
 ) -> Iterator[str]:
-    """Yield why times are wrong.
+    """Yield the reasons why times are wrong.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def find_remarks(
     product_launch_s, product_s
         Seconds of the host to queue a large product, and of the accelerator for it, in each round.
     copies
-        What the step copies.
+        Directions in which the step copies.
     """
     if (ratio := _compare(beyond_s, device_s)).low > APART:
         yield f"the step goes on for {percent(ratio.point)} of its time on another stream, which events do not see"

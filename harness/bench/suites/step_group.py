@@ -99,7 +99,7 @@ class Timed:
     graph_absent
         Reason why there is no graph of the step on an accelerator.
     faults, remarks
-        Why the times are wrong, and what they include.
+        Reasons why the times are wrong, and remarks on the work that they include.
     """
 
     warmed: WarmUp
