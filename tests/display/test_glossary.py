@@ -17,6 +17,7 @@ from harness.record import EventKind, Status
 from harness.record.audit import AuditKind
 from harness.record.budget import PARTS
 from harness.record.gate import Outcome
+from harness.sameness import judgment
 from harness.tolerances.place import Answer
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +41,7 @@ def test_the_installed_glossary_is_the_page() -> None:
     assert set(WORDS) >= NEEDED
 
 
-PRINTED = (Status, EventKind, AuditKind, Grade, Outcome, State, Answer)
+PRINTED = (Status, EventKind, AuditKind, Grade, Outcome, State, Answer, judgment.Answer)
 """The words for results that commands print."""
 
 
@@ -50,7 +51,7 @@ def _collect_labels() -> Iterator[str]:
     outputs = [text for page in pages for text in re.findall(r"^```console\n(.*?)^```", page.read_text(), re.M | re.S)]
     for line in [line for output in [*outputs, screens.RECORDED.read_text()] for line in output.splitlines()]:
         if label := re.match(
-            r"  ([a-z][a-z -]{1,12}?)  +\S|(verdict|checked|grade|property|not done): |([A-Z]{4}[A-Z ]*)  ", line
+            r"  ([a-z][a-z -]{1,12}?)  +\S|(verdict|checked|grade|property|not done): |([A-Z]{4}[A-Z ]*?)  +", line
         ):
             yield next(filter(None, label.groups())).lower()
 
