@@ -122,7 +122,9 @@ def loading(frame: pd.DataFrame, balance: pd.DataFrame, source: DataSource | Non
         row = measured.sort_values("load_to_step", kind="stable").iloc[0]
         demand, case = float(row["batch_size"] / row["step_s"]), str(row["case"])
         claim = f"With {names.get(case, case)}, {_compare_with_step(row)}"
+        # Alone, a loader has another rate than in turns with the step.
         caption += f". The step takes {rate(demand)} at batch size {row['batch_size']:,}; {SLOW} marks slower rates"
+        caption += ". The ratio in the title is from rounds in which both are timed in turns"
     caption += ". A brighter cell is a higher rate"
     draw = partial(_draw_rates, table=table, demand=demand, names=names)
     panel = wide_and_narrow(
