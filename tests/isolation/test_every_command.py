@@ -112,6 +112,7 @@ COMMANDS = {
     "prove": Command(
         ("prove", "mine.py:softplus", "--contract", "softplus", "--dtypes", "float16", "--layouts", "contiguous")
     ),
+    "same": Command(("same", "mine.py:softmax", "torch:softmax")),
     "audit": Command(("audit", "mine.py:step")),
     "audit fix": Command(("audit", "mine.py:step", "--fix")),
     "bench": Command(
