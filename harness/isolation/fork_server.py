@@ -202,6 +202,7 @@ class ForkServer:
                 process.wait(_GRACE_S)
             except subprocess.TimeoutExpired:
                 process.kill()
+                process.wait()
         self._left.clear()
 
 
