@@ -346,10 +346,11 @@ def _list_calls(subject: Subject, inputs: Example) -> list[tuple[Any, ...]]:
     return list(zip(*arguments, strict=True)) if subject.contract.grouped else [arguments]
 
 
-def _measure_faults(wrong: list[int]) -> Measurement:
-    """Return a measurement of the number of faults in each call; the bound is zero."""
+def _measure_faults(wrong: list[int], observation: str) -> Measurement:
+    """Return a measurement of the number of faults in each call, with a fault in words; the bound is zero."""
     count: Array = np.array(wrong, dtype=np.float64)
-    return Measurement(np.where(count > 0, np.inf, 0.0), np.zeros(len(wrong)), count, np.zeros(len(wrong)))
+    none = np.zeros(len(wrong))
+    return Measurement(np.where(count > 0, np.inf, 0.0), none, count, none, circumstance=observation)
 
 
 @about_every_operation(
@@ -369,7 +370,8 @@ def inputs_unmodified(subject: Subject, _: Law, inputs: Example) -> Measurement:
                 if isinstance(a, Tensor)
             )
             for arguments, clones, look in zip(calls, copies, looks, strict=False)
-        ]
+        ],
+        "the call changes its inputs",
     )
 
 
@@ -394,7 +396,8 @@ def output_is_its_own(subject: Subject, value: Law, inputs: Example) -> Measurem
         outputs = subject.each(copies)
     observed = zip(copies, outputs, looks, strict=False)
     shared = [look.shares(arguments, output) if output.numel() else 0 for arguments, output, look in observed]
-    return _measure_faults([*shared[: len(calls) - 1], sum(shared[len(calls) - 1 :])])
+    counts = [*shared[: len(calls) - 1], sum(shared[len(calls) - 1 :])]
+    return _measure_faults(counts, "the output and an input share memory")
 
 
 def _select_sign(subject: Subject, value: Law, inputs: Example, sign: int) -> list[Any] | None:
@@ -424,7 +427,7 @@ def output_like_input(subject: Subject, _: Law, inputs: Example) -> Measurement:
         else:
             faults.append("" if output.device == like.device else f"it returns a tensor on {output.device}")
     different = dict.fromkeys(filter(None, faults))
-    return replace(_measure_faults([int(bool(text)) for text in faults]), circumstance=" or ".join(different))
+    return _measure_faults([int(bool(text)) for text in faults], " or ".join(different))
 
 
 @about_every_operation(
@@ -440,4 +443,4 @@ def no_rows(subject: Subject, value: Law, inputs: Example) -> Measurement:
         # A warning that there is nothing to reduce is no failure.
         warnings.simplefilter("ignore")
         output = subject.once(*select_rows(_list_calls(subject, inputs)[0], places, 0, 0))
-    return _measure_faults([output.numel()])
+    return _measure_faults([output.numel()], "the output has rows although the input has none")

@@ -449,7 +449,7 @@ TRAITS: Mapping[str, tuple[str, ...]] = {
 """Each property with the values that may be declared."""
 
 OF_ANY_CALL = {"inputs_unmodified", "output_is_its_own", "output_like_input", "no_rows"}
-"""Laws that what draws random numbers keeps too: they do not compare what two calls say."""
+"""Laws that what draws random numbers keeps too: they count faults of a call, and compare no numbers."""
 
 
 def explain_exemption(declares: Mapping[str, Any], format_: Format, law: str) -> str | None:

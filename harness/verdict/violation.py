@@ -27,7 +27,7 @@ from harness.floats.oracle import confirming, remembering
 from harness.laws.case_error import CaseError
 from harness.laws.contract import Contract
 from harness.laws.law import Example, Law
-from harness.laws.subject import Subject
+from harness.laws.subject import OF_ANY_CALL, Subject
 from harness.record import Event, EventKind, Violation
 from harness.verdict.consequence import OF_ANSWERS, OF_TWO_RUNS, find_explaining_law
 from harness.verdict.draw import Deadline, find_failing_example
@@ -264,13 +264,16 @@ def _get_scope(contract: Contract) -> Scope:
 def make_violation(job: Job, example: Example, measurement: Measurement, draws: str) -> Violation:
     """Return the violation on a measured example."""
     index, one_group = measurement.worst, is_one_group(example, job.contract)
+    counts_faults = job.law.name in OF_ANY_CALL
     return Violation(
         **make_witness(job, example, measurement, index, draws),
         place=index[1:] if one_group else index,
         over=measurement.over,
         of=measurement.ratio.size,
         magnitude=measure_magnitude({name: example[name] for name in job.law.reads}),
-        cause=_write_cause(job, measurement),
+        cause=job.law.cause if counts_faults else _write_cause(job, measurement),
+        # A number of faults says less than which fault it is.
+        seen=measurement.circumstance if counts_faults else "",
     )
 
 

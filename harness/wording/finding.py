@@ -96,8 +96,11 @@ def explanation(finding: Finding) -> str:
         return (
             f"the last digits in {formats} are off, probably from accumulated rounding: compute in float32, round once"
         )
-    seen = first.violation.seen if first.violation is not None else ""
-    return f"{_format_law(finding)}: {seen}" if seen else ""
+    if first.violation is None or not first.violation.seen:
+        return ""
+    inputs = {name: value for name, value in _list_inputs(first.violation) if isinstance(value, TensorText)}
+    example = f" for {_format_inputs(inputs)}" if inputs else ""
+    return f"{_format_law(finding)}: {first.violation.seen}{example}"
 
 
 def _format_wrong_result(finding: Finding) -> str:
@@ -106,7 +109,7 @@ def _format_wrong_result(finding: Finding) -> str:
     if violation is None:
         return f"{_format_law(finding)}: {first.statement}"
     actual, expected = _round_distinctly(violation.actual, violation.expected)
-    inputs = {name: value for name, value in violation.example.items() if name != "cotangent" or not _is_one(value)}
+    inputs = dict(_list_inputs(violation))
     location = f"{_format_place(violation.place)} for {_format_inputs(inputs)}"
     if len(inputs) == 1 and isinstance(value := next(iter(inputs.values())), TensorText) and len(value.values) == 1:
         location = f" at {_format_number(float.fromhex(value.values[0]))}" if "float" in value.dtype else location
@@ -123,8 +126,12 @@ _OF_THE_CASE = {"value": "", "gradient": "the gradient of "}
 """Laws that compare a number of the case with the exact number, and words for the number."""
 
 
+def _list_inputs(violation: Violation) -> list[tuple[str, Input]]:
+    """Return the inputs of the smallest example, without a cotangent of one, which does not change the gradient."""
+    return [(name, value) for name, value in violation.example.items() if name != "cotangent" or not _is_one(value)]
+
+
 def _is_one(value: Input) -> bool:
-    """Whether a cotangent is one, so that it does not change the gradient."""
     return isinstance(value, TensorText) and bool(value.values) and all(float.fromhex(x) == 1.0 for x in value.values)
 
 

@@ -62,6 +62,22 @@ def test_what_holds_in_float32_is_mended_by_it(
     assert violation.mended_wider is mended
 
 
+@pytest.mark.parametrize(
+    ("function", "law", "fault"),
+    [
+        (writes_to_its_input, "inputs_unmodified", "the call changes its inputs"),
+        (lambda logits: logits[:], "output_is_its_own", "the output and an input share memory"),
+        (lambda logits: torch.softmax(logits.double(), -1), "output_like_input", "it returns torch.float64"),
+    ],
+)
+def test_a_fault_of_a_call_is_said_in_words(function: Callable[..., Tensor], law: str, fault: str) -> None:
+    """A number of faults says nothing to a reader: "1 at 0.0, not 0"."""
+    (job,) = list_jobs([Case(function, "softmax")], laws=[law], dtypes=["float32"])
+    violation = decide(job, examples=8, corpora=(), further=0).violation
+    assert violation is not None
+    assert (violation.seen, violation.cause) == (fault, job.law.cause)
+
+
 def test_nothing_is_tried_in_float32_itself() -> None:
     """The function is called only as often as the law needs."""
     dtypes: set[torch.dtype] = set()

@@ -41,7 +41,8 @@ def broken(law: str = "gradient", status: Status = Status.BROKEN, **facts: Any) 
             "softplus is 1.0000001 for x = float32[3, 4]; 1 is exact",
         ),
         (broken("increasing"), "increasing is broken: -0.5 at 0, not 0.5"),
-        (broken("increasing", seen="it falls"), "increasing is broken: it falls"),
+        (broken("increasing", seen="it falls"), "increasing is broken: it falls for x = [0.0]"),
+        (broken("samples_once", seen="3 are lost", example={"epoch": 1}), "samples_once is broken: 3 are lost"),
     ],
 )
 def test_a_failure_without_a_known_cause_states_the_wrong_result(verdict: Verdict, said: str) -> None:
